@@ -1,0 +1,1 @@
+"""The services of the suite, and the command line that joins them."""

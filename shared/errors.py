@@ -1,0 +1,127 @@
+"""The error tree of the suite: each error answers the API, the worker and the operator.
+
+    SuiteError
+    ├── SettingsError            a setting is missing or wrong (at start)
+    ├── InvalidRequest           the request itself is at fault
+    │   ├── NotSignedIn          no key, or one that is unknown or revoked
+    │   ├── NotAllowed           a known key that may not do this
+    │   ├── NotFound             nothing of that id in this tenant
+    │   └── Conflict             the thing is not in a state that allows this
+    ├── UnreadableDocument       bytes that are no document we can open
+    │   ├── EmptyDocument
+    │   ├── UnsupportedType
+    │   ├── EncryptedDocument    a password is needed, or the one given is wrong
+    │   ├── DocumentTooLarge     more bytes or pages than the limit
+    │   └── NoTextLayer          nothing but images
+    └── Unavailable              something we depend on does not answer: try again
+"""
+
+from __future__ import annotations
+
+import inspect
+from typing import ClassVar
+
+
+class SuiteError(Exception):
+    """Something went wrong."""
+
+    code: ClassVar[str] = "error"
+    """What an operator searches for; the last part of a problem's `type`."""
+    http_status: ClassVar[int] = 500
+    """What the API answers."""
+    retryable: ClassVar[bool] = False
+    """Whether the worker tries again."""
+
+    def __init__(self, message: str = "", *, document: str | None = None) -> None:
+        """Without a message the docstring of the class speaks."""
+        self.message = message or inspect.cleandoc(self.__doc__ or self.code).splitlines()[0]
+        self.document = document
+        super().__init__(self.message)
+
+
+class SettingsError(SuiteError):
+    """A setting is missing or wrong."""
+
+    code = "settings"
+
+
+class InvalidRequest(SuiteError):
+    """The request can't be understood."""
+
+    code = "invalid_request"
+    http_status = 422
+
+
+class NotSignedIn(InvalidRequest):
+    """No key was given, or it is unknown, expired or revoked."""
+
+    code = "not_signed_in"
+    http_status = 401
+
+
+class NotAllowed(InvalidRequest):
+    """This key may not do that."""
+
+    code = "not_allowed"
+    http_status = 403
+
+
+class NotFound(InvalidRequest):
+    """There is nothing of that name here."""
+
+    code = "not_found"
+    http_status = 404
+
+
+class Conflict(InvalidRequest):
+    """It is not in a state that allows this."""
+
+    code = "conflict"
+    http_status = 409
+
+
+class UnreadableDocument(SuiteError):
+    """The bytes are not a document we can open."""
+
+    code = "unreadable_document"
+    http_status = 422
+
+
+class EmptyDocument(UnreadableDocument):
+    """The document has no bytes, or no pages."""
+
+    code = "empty_document"
+
+
+class UnsupportedType(UnreadableDocument):
+    """The document is of a type that we don't read."""
+
+    code = "unsupported_type"
+    http_status = 415
+
+
+class EncryptedDocument(UnreadableDocument):
+    """The document is encrypted: a password is needed, or the one given is wrong."""
+
+    code = "encrypted_document"
+
+
+class DocumentTooLarge(UnreadableDocument):
+    """The document has more bytes or pages than the limit allows."""
+
+    code = "document_too_large"
+    http_status = 413
+
+
+class NoTextLayer(UnreadableDocument):
+    """The pages are images without a text layer."""
+
+    code = "no_text_layer"
+
+
+class Unavailable(SuiteError):
+    """Something that we depend on does not answer now."""
+
+    code = "unavailable"
+    http_status = 503
+    retryable = True
