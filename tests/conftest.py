@@ -1,0 +1,70 @@
+"""Rules that hold for every test: no network beyond this machine, no settings from outside."""
+
+import ipaddress
+import os
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+KEPT = {"SMALLPRINT_TEST_DATA"}
+
+
+class NetworkTouchedError(RuntimeError):
+    """A test tried to reach something that is not on this machine."""
+
+
+def _is_local(family: int, address: Any) -> bool:
+    if family == socket.AF_UNIX:
+        return True
+    host = address[0] if isinstance(address, tuple) else address
+    if host in ("", "localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _no_network() -> Iterator[None]:
+    """Refuse every connection and name look-up that would leave the loopback interface."""
+    connect, connect_ex, resolve = (
+        socket.socket.connect,
+        socket.socket.connect_ex,
+        socket.getaddrinfo,
+    )
+
+    def guard(address: Any, family: int) -> None:
+        if not _is_local(family, address):
+            raise NetworkTouchedError(f"tests stay on this machine, but this one wants {address!r}")
+
+    def guarded_connect(self: socket.socket, address: Any) -> None:
+        guard(address, self.family)
+        connect(self, address)
+
+    def guarded_connect_ex(self: socket.socket, address: Any) -> int:
+        guard(address, self.family)
+        return connect_ex(self, address)
+
+    def guarded_resolve(host: Any, *rest: Any, **options: Any) -> Any:
+        name = host.decode() if isinstance(host, bytes) else host
+        if name is not None and name != socket.gethostname():
+            guard((name,), socket.AF_INET)
+        return resolve(host, *rest, **options)
+
+    patch = pytest.MonkeyPatch()
+    patch.setattr(socket.socket, "connect", guarded_connect)
+    patch.setattr(socket.socket, "connect_ex", guarded_connect_ex)
+    patch.setattr(socket, "getaddrinfo", guarded_resolve)
+    yield
+    patch.undo()
+
+
+@pytest.fixture(autouse=True)
+def _settings_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hide the developer's own SMALLPRINT_* settings, so that a test sets what it means."""
+    for name in os.environ:
+        if name.startswith("SMALLPRINT_") and name not in KEPT:
+            monkeypatch.delenv(name)

@@ -1,0 +1,40 @@
+"""What tests of every kind share: skipping honestly, finding the data, and free ports."""
+
+import os
+import socket
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def in_ci() -> bool:
+    """Whether this run must not skip for want of something (the environment sets CI)."""
+    return os.environ.get("CI", "").lower() not in ("", "0", "false")
+
+
+def require(condition: object, what_is_missing: str) -> None:
+    """Go on only if `condition` holds: skip the test on a laptop, fail it in CI."""
+    if condition:
+        return
+    if in_ci():
+        pytest.fail(f"CI must have this: {what_is_missing}", pytrace=False)
+    pytest.skip(what_is_missing)
+
+
+def data_folder(part: str) -> Path:
+    """The folder `part` ("legal" or "finance") of the real data named by SMALLPRINT_TEST_DATA."""
+    setting = os.environ.get("SMALLPRINT_TEST_DATA", "")
+    require(setting, "real data: set SMALLPRINT_TEST_DATA to the folder that holds legal/ finance/")
+    folder = Path(setting).expanduser().resolve() / part
+    require(folder.is_dir(), f"real data: SMALLPRINT_TEST_DATA has no folder {part}/")
+    return folder
+
+
+def free_port() -> int:
+    """A TCP port of the loopback interface that nobody listens on at this moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
