@@ -1,0 +1,74 @@
+# The table of contents of the project: `make` alone prints it.
+
+VENV := .venv
+BIN := $(VENV)/bin
+TRAIN := var/venv-train
+PORT ?= 8400
+DATA ?= var/data
+PYTEST ?= -q
+.DEFAULT_GOAL := help
+.SHELLFLAGS := -euo pipefail -c
+SHELL := bash
+
+help: ## Print this.
+	@awk 'BEGIN {FS = ":.*## "} \
+		/^##@/ {printf "\n\033[1m%s\033[0m\n", substr($$0, 5)} \
+		/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+##@ Use
+setup: ## Build .venv with the command smallprint in it (hashed requirements, no root).
+	@infra/setup.sh $(VENV) run
+
+run: setup ## Start the embedded edition on this machine alone (PORT=8400 DATA=var/data).
+	@exec $(BIN)/smallprint up --port $(PORT) --data $(DATA)
+
+run-kafka: setup-kafka ## Start every service as its own process on a real Kafka broker, without Docker.
+	@exec $(BIN)/python -m infra.run_kafka --port $(PORT) --data $(DATA)-kafka
+
+field-bundle: setup ## Make the archive that installs on a laptop without network; its path is the last line.
+	@$(BIN)/python -m infra.field_bundle
+
+##@ Check
+check: setup-dev ## Format, lint, types, import arrows. Seconds (FILES="a b" looks at those alone).
+	@failed=; \
+	$(BIN)/ruff format --check --output-format concise $(FILES) || failed+=" format(make format)"; \
+	$(BIN)/ruff check --quiet --output-format concise $(FILES) || failed+=" lint"; \
+	$(BIN)/mypy $(FILES) || failed+=" types"; \
+	$(BIN)/pytest -q --no-header tests/architecture/test_arrows.py || failed+=" arrows"; \
+	[ -z "$$failed" ] || { echo "check failed:$$failed" >&2; exit 1; }
+
+test: setup-dev ## Every test that needs no training libraries (PYTEST="-k bus" to choose).
+	@$(BIN)/pytest -m "not training" $(PYTEST)
+
+test-train: setup-train ## The tests of the training side, on small models.
+	@$(TRAIN)/bin/python -m pytest -m training $(PYTEST)
+
+bench: setup-dev ## Measure: seconds a document, tokens a second, memory.
+	@$(BIN)/python -m infra.bench
+
+##@ Develop
+setup-dev: ## The same .venv with what tests and `make check` need.
+	@infra/setup.sh $(VENV) run kafka dev
+
+setup-kafka: ## The same .venv with the clients of Kafka and PostgreSQL.
+	@infra/setup.sh $(VENV) run kafka
+
+setup-train: ## A second environment, var/venv-train, with torch and its kin (several GB).
+	@infra/setup.sh $(TRAIN) run dev train
+
+format: setup-dev ## Put all code into the one format.
+	@$(BIN)/ruff format --quiet .
+	@$(BIN)/ruff check --quiet --fix-only .
+
+schemas: setup-dev ## Write OpenAPI beside each service and AsyncAPI beside the events.
+	@$(BIN)/python -m infra.schemas
+
+requirements: ## Pin anew: compile requirements/*.in into hashed *.txt (needs uv).
+	@infra/requirements.sh
+
+clean: ## Remove environments, caches and build output; documents in var/data stay.
+	rm -rf $(VENV) $(VENV).lock $(TRAIN) $(TRAIN).lock build dist *.egg-info \
+		.mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+.PHONY: help setup run run-kafka field-bundle check test test-train bench setup-dev setup-kafka \
+	setup-train format schemas requirements clean
