@@ -1,0 +1,159 @@
+"""The event bus: one small interface, and three buses behind it.
+
+    memory:                     tests within one process
+    sqlite:///path/to/file      the embedded edition; several processes on one file
+    kafka://host:port[,…]       one topic `documents`, `documents.retry`, `documents.dead` beside it
+
+What every bus promises, and `tests/contract/bus` checks on each:
+
+* A published message is durable once `publish` returns.
+* Every group receives every message at least once; a new group starts at the beginning.
+* The messages of one key are worked on one at a time and in the order of publishing, whatever
+  is retried in between. Different keys do not wait for each other.
+* What a consumer held when it died is delivered again.
+* A dead letter keeps the message, its group, the error, the attempts and the time, and can be
+  replayed to that group.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from importlib.util import find_spec
+from typing import Any, Protocol
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from shared.errors import SettingsError
+
+__all__ = ["Bus", "Consumer", "DeadLetter", "Delivery", "Message", "open_bus"]
+
+
+@dataclass(frozen=True)
+class Message:
+    """What is published: `value` is the JSON of one event."""
+
+    key: str
+    """`tenant/document id`: order is kept per key."""
+    value: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """One message in the hands of one consumer, until it is acked, retried or given up."""
+
+    message: Message
+    attempt: int
+    """1 at the first delivery the bus knows of; a replay starts again at 1."""
+    token: Any = field(repr=False)
+    """The bus's own handle."""
+
+
+@dataclass(frozen=True)
+class DeadLetter:
+    """A message that its group has given up."""
+
+    id: str
+    group: str
+    message: Message
+    error: str
+    attempts: int
+    time: datetime
+    """When it was given up, in UTC."""
+
+
+class Consumer(Protocol):
+    """One member of one group, used by one thread.
+
+    It may hold several deliveries at once; they are of different keys. While the thread that
+    receives is alive, what it holds is kept for it in the background, however long the work
+    takes. Once the consumer has lost a delivery all the same (its process was stopped for
+    longer than the lease, say), `ack`, `retry` and `dead` of that delivery do nothing: another
+    member has it.
+    """
+
+    def receive(self, timeout: float) -> Delivery | None:
+        """Wait at most `timeout` seconds for a message whose key nobody is working on."""
+
+    def ack(self, delivery: Delivery) -> None:
+        """The work is done: never deliver it to this group again."""
+
+    def retry(self, delivery: Delivery, delay: float, error: str) -> None:
+        """Deliver again after `delay` seconds; until then the same key waits, others go on."""
+
+    def dead(self, delivery: Delivery, error: str) -> None:
+        """Give the message up: it becomes a dead letter, and its key goes on."""
+
+    def keep(self, delivery: Delivery) -> None:
+        """Say that the work goes on. The bus also does so itself, in the background."""
+
+    def close(self) -> None:
+        """Leave the group; what is not acked is delivered to others promptly."""
+
+
+class Bus(Protocol):
+    """Safe to use from several threads. Everything raises `Unavailable` while out of reach."""
+
+    def publish(self, *messages: Message) -> None:
+        """Return once all messages are durable; after an error some of them may be."""
+
+    def consumer(self, group: str) -> Consumer:
+        """Join a group as a new member."""
+
+    def dead_letters(self, group: str | None = None) -> list[DeadLetter]:
+        """What has been given up and neither replayed nor dropped, oldest first."""
+
+    def replay(self, dead_letter_id: str) -> None:
+        """Deliver to its group once more; `NotFound` if no such dead letter is listed."""
+
+    def drop(self, dead_letter_id: str) -> None:
+        """Forget a dead letter; `NotFound` if no such dead letter is listed."""
+
+    def lag(self, group: str) -> int:
+        """How many messages the group has yet to acknowledge; dead letters don't count."""
+
+    def close(self) -> None:
+        """Close the consumers made here, and let go of everything."""
+
+
+def open_bus(url: str, *, lease: float = 30.0) -> Bus:
+    """Open the bus that a URL names.
+
+    `lease`: seconds after which the deliveries of a consumer that gives no sign of life go to
+    others (on Kafka the session timeout of the group). Raises `SettingsError` for a URL that
+    names no bus, and `Unavailable` for one that does not answer.
+    """
+    parts = urlsplit(url)
+    options = dict(parse_qsl(parts.query, keep_blank_values=True))
+    if parts.scheme == "memory":
+        from shared.bus.memory import MemoryBus
+
+        return MemoryBus()
+    if parts.scheme == "sqlite":
+        from shared.bus.sqlite import SqliteBus
+
+        return SqliteBus(_file_of(url, parts.netloc, parts.path), lease=lease)
+    if parts.scheme == "kafka":
+        if find_spec("kafka") is None:
+            raise SettingsError(
+                f"The bus {url} needs the package kafka-python, which is not installed: install "
+                "requirements/kafka.txt, or choose another bus (sqlite:///path)."
+            )
+        from shared.bus.kafka import KafkaBus
+
+        return KafkaBus(parts.netloc, lease=lease, options=options)
+    raise SettingsError(
+        f"The bus URL {url!r} names no bus we know: it starts with memory:, sqlite:///path or "
+        "kafka://host:port."
+    )
+
+
+def _file_of(url: str, host: str, path: str) -> str:
+    """`sqlite:///a/b` is the relative path a/b, `sqlite:////a/b` the absolute /a/b."""
+    name = unquote(path.removeprefix("/"))
+    if host or not name:
+        raise SettingsError(
+            f"The bus URL {url!r} names no file: sqlite:///relative/path or sqlite:////absolute."
+        )
+    return name
