@@ -1,0 +1,159 @@
+"""Every event of the suite, declared by what it means."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from pydantic import Field, ValidationError
+
+from shared.errors import InvalidRequest
+from shared.events.envelope import BlobRef, Envelope, Event
+
+Kind = Literal["contract", "report", "other"]
+Stage = Literal["ingest", "extraction", "triage", "review", "escalation"]
+Verdict = Literal["accept", "reject", "correct", "undo"]
+
+
+class UnknownEvent(InvalidRequest):
+    """The message is no event of this suite."""
+
+    code = "unknown_event"
+
+
+class DocumentIngested(Event):
+    """The bytes of one document are stored and accepted; nobody has read them yet."""
+
+    type: ClassVar[str] = "document.ingested.v1"
+    name: str = Field(description="the file name as a label, made safe")
+    media_type: str
+    kind: Kind
+    original: BlobRef
+    attempt: int = Field(1, ge=1, description="counts reprocessing of the same document")
+
+
+class DocumentRead(Event):
+    """The text of one document is stored and ready for the specialists."""
+
+    type: ClassVar[str] = "document.read.v1"
+    name: str
+    media_type: str
+    kind: Kind
+    original: BlobRef
+    text: BlobRef = Field(description="UTF-8; offsets count its Unicode code points")
+    layout: BlobRef = Field(
+        description="pages, boxes and furniture: shared.documents.Reading.from_bytes"
+    )
+    pages: int = Field(ge=0, description="pages in the document, failed ones included")
+    failed_pages: tuple[int, ...] = ()
+    attempt: int = Field(1, ge=1)
+
+
+class DocumentRekinded(Event):
+    """A person said that the document is of another kind; results of the old kind no longer count."""
+
+    type: ClassVar[str] = "document.rekinded.v1"
+    kind: Kind
+    previous: Kind
+
+
+class DocumentFailed(Event):
+    """A service gave the document up, and says why."""
+
+    type: ClassVar[str] = "document.failed.v1"
+    stage: Stage
+    code: str = Field(description="what an operator searches for")
+    reason: str = Field(description="a sentence for the person who uploaded it")
+    attempt: int = Field(1, ge=1)
+
+
+class DocumentDeleted(Event):
+    """The document is to be forgotten by every service."""
+
+    type: ClassVar[str] = "document.deleted.v1"
+
+
+class ClausesExtracted(Event):
+    """The clauses of one contract are stored."""
+
+    type: ClassVar[str] = "clauses.extracted.v1"
+    name: str
+    clauses: BlobRef = Field(description="JSON list of clauses with evidence, as REST answers them")
+    count: int = Field(ge=0)
+    adapter: str
+    adapter_version: str
+    attempt: int = Field(1, ge=1)
+
+
+class FindingsFound(Event):
+    """The findings of one report are stored; there may be none."""
+
+    type: ClassVar[str] = "findings.found.v1"
+    name: str
+    findings: BlobRef = Field(description="JSON list of findings, as REST answers them")
+    count: int = Field(ge=0)
+    flagged: bool
+    risk: float = Field(ge=0, le=1)
+    attempt: int = Field(1, ge=1)
+
+
+class EscalationRequested(Event):
+    """A specialist is unsure of one result and asks the frontier."""
+
+    type: ClassVar[str] = "escalation.requested.v1"
+    stage: Stage
+    result_id: str
+    question: BlobRef
+
+
+class EscalationAnswered(Event):
+    """The frontier's proposal for one result, verified against the document."""
+
+    type: ClassVar[str] = "escalation.answered.v1"
+    stage: Stage
+    result_id: str
+    answer: BlobRef | None = Field(None, description="null where no usable answer came")
+
+
+class ReviewDecided(Event):
+    """A person decided about one result."""
+
+    type: ClassVar[str] = "review.decided.v1"
+    item_id: str
+    stage: Stage
+    result_id: str
+    decision_id: str
+    verdict: Verdict
+    correction: dict[str, str | int | float | None] | None = Field(
+        None, description="what is right, where it was corrected"
+    )
+
+
+TYPES: dict[str, type[Event]] = {
+    kind.type: kind
+    for kind in (
+        DocumentIngested,
+        DocumentRead,
+        DocumentRekinded,
+        DocumentFailed,
+        DocumentDeleted,
+        ClausesExtracted,
+        FindingsFound,
+        EscalationRequested,
+        EscalationAnswered,
+        ReviewDecided,
+    )
+}
+
+
+def decode(value: bytes) -> Event | None:
+    """The event in a message, or None if its type is not one of ours (a newer service may send some).
+
+    Raises:
+        UnknownEvent: the bytes are no CloudEvents envelope, or its data does not fit its type.
+    """
+    try:
+        envelope = Envelope.read(value)
+        kind = TYPES.get(envelope.type)
+        return kind.model_validate(envelope.fields()) if kind else None
+    except ValidationError as error:
+        raise UnknownEvent(f"not an event we understand: {error.errors()[0]['msg']}") from None

@@ -1,0 +1,34 @@
+"""The metrics of the suite (Prometheus). The only file that knows the metrics library."""
+
+from __future__ import annotations
+
+from prometheus_client import CONTENT_TYPE_LATEST, Counter, Gauge, Histogram, generate_latest
+
+CONTENT_TYPE = CONTENT_TYPE_LATEST
+
+_SECONDS = (0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
+
+documents_total = Counter(
+    "smallprint_documents_total", "Documents that ended.", ["outcome", "kind"]
+)
+stage_seconds = Histogram(
+    "smallprint_stage_seconds",
+    "Seconds an event was worked on.",
+    ["service", "stage"],
+    buckets=_SECONDS,
+)
+queue_age_seconds = Gauge(
+    "smallprint_queue_age_seconds", "Age of the oldest event unsent or unworked.", ["service"]
+)
+bus_lag = Gauge(
+    "smallprint_bus_lag", "Events that a service has not acknowledged yet.", ["service"]
+)
+dead_letters_total = Counter("smallprint_dead_letters_total", "Events given up.", ["service"])
+tokens_total = Counter("smallprint_tokens_total", "Tokens read by a specialist.", ["adapter"])
+clauses_total = Counter("smallprint_clauses_total", "Clauses found.", ["route"])
+findings_total = Counter("smallprint_findings_total", "Findings made.", ["route"])
+
+
+def exposition() -> bytes:
+    """Everything measured in this process, in the Prometheus text format."""
+    return generate_latest()

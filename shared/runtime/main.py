@@ -1,0 +1,152 @@
+"""The processes that a service can be started as: `python -m services.X api|worker|relay|migrate`.
+
+`all` is the three of them in one process. Every process answers `/livez`, `/readyz`, `/version` and `/metrics`: the
+api on its own port, worker and relay on `SMALLPRINT_HEALTH_PORT` where it is set.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterable, Sequence
+
+import uvicorn
+from fastapi import FastAPI
+
+from shared.errors import SuiteError
+from shared.logs import configure_logs
+from shared.runtime.service import Service
+from shared.runtime.worker import Worker
+from shared.storage import Relay
+from shared.web.app import health_app
+
+log = logging.getLogger(__name__)
+
+ROLES = ("api", "worker", "relay", "migrate", "all")
+
+
+def main(build: Callable[[], Service], argv: Sequence[str] | None = None) -> int:
+    """Start one role of one service and work until SIGTERM or SIGINT. Returns the exit code."""
+    parser = argparse.ArgumentParser(description=build.__doc__)
+    parser.add_argument("role", choices=ROLES, help="what this process does")
+    role = parser.parse_args(argv).role
+    try:
+        service = build()
+    except SuiteError as error:
+        print(f"{error.code}: {error.message}", file=sys.stderr)
+        return 2
+    configure_logs(service.name, service.settings.log_level)
+    try:
+        service.store.migrate()
+        if role != "migrate":
+            _serve(service, role)
+    except SuiteError as error:
+        log.error("stopped", extra={"code": error.code, "reason": error.message})
+        return 1
+    finally:
+        service.close()
+    return 0
+
+
+def _serve(service: Service, role: str) -> None:
+    stop = threading.Event()
+    threads = start_background(
+        service, stop, worker=role in ("worker", "all"), relay=role in ("relay", "all")
+    )
+    try:
+        if role in ("api", "all"):
+            serve_http(service.app, service.settings.host, service.port, stop)
+        elif service.settings.health_port:
+            probe = health_app(f"{service.name}-{role}", [service.store.ready])
+            serve_http(probe, service.settings.host, service.settings.health_port, stop)
+        else:
+            _wait_for_signal(stop)
+    finally:
+        stop.set()
+        join(threads)
+
+
+def start_background(
+    service: Service,
+    stop: threading.Event,
+    *,
+    worker: bool = True,
+    relay: bool = True,
+    workers: int = 1,
+) -> list[threading.Thread]:
+    """Start the threads of one service. They end soon after `stop` is set."""
+    targets: list[tuple[str, Callable[[threading.Event], None]]] = []
+    if worker and service.handlers:
+        for number in range(workers):
+            loop = Worker(
+                service.name, service.store, service.bus, service.handlers, service.settings
+            )
+            targets.append((f"{service.name}-worker-{number}", loop.run))
+    if relay:
+        sender = Relay(service.store, service.bus, service.settings.relay_interval)
+        targets.append((f"{service.name}-relay", sender.run))
+    threads = [
+        threading.Thread(target=run, args=(stop,), name=name, daemon=True) for name, run in targets
+    ]
+    for thread in threads:
+        thread.start()
+    return threads
+
+
+def join(threads: Iterable[threading.Thread], seconds: float = 20.0) -> None:
+    """Wait for threads to end; work that takes longer is given to others by the bus."""
+    for thread in threads:
+        thread.join(seconds)
+
+
+def serve_http(
+    app: FastAPI | Callable[..., object],
+    host: str,
+    port: int,
+    stop: threading.Event,
+    started: Callable[[int], None] | None = None,
+) -> None:
+    """Serve until SIGTERM or SIGINT; `started` is told the port once connections are accepted."""
+    config = uvicorn.Config(
+        app,  # type: ignore[arg-type]
+        host=host,
+        port=port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=5,
+    )
+    server = _Server(config, stop, started)
+    server.run()
+    if not server.started:
+        raise SuiteError(f"can't listen on {host}:{port}: is something else running there?")
+
+
+class _Server(uvicorn.Server):
+    """A server that says when it accepts connections, and tells the threads when it ends."""
+
+    def __init__(
+        self, config: uvicorn.Config, stop: threading.Event, started: Callable[[int], None] | None
+    ) -> None:
+        super().__init__(config)
+        self._stop = stop
+        self._announce = started
+
+    async def startup(self, sockets: list[object] | None = None) -> None:  # type: ignore[override]
+        await super().startup(sockets)  # type: ignore[arg-type]
+        if self.started and self._announce:
+            self._announce(self.servers[0].sockets[0].getsockname()[1])
+
+    def handle_exit(self, sig: int, frame: object) -> None:  # type: ignore[override]
+        self._stop.set()
+        super().handle_exit(sig, frame)  # type: ignore[arg-type]
+
+
+def _wait_for_signal(stop: threading.Event) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    while not stop.wait(0.5):
+        pass

@@ -1,0 +1,43 @@
+"""The parts of one service, put together by its `bootstrap.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from fastapi import FastAPI
+
+from shared.bus import Bus
+from shared.events import Event, Stage
+from shared.settings import CommonSettings
+from shared.storage import BlobStore, Store, UnitOfWork
+
+Handler = Callable[[Any, UnitOfWork], None]
+"""Reacts to one event. It does slow work first, then enters the unit of work, or leaves it alone to pass over."""
+
+
+def _nothing() -> None:
+    return None
+
+
+@dataclass(frozen=True)
+class Service:
+    """One service with real parts. Building it opens no port and starts no thread."""
+
+    name: Stage
+    settings: CommonSettings
+    port: int
+    store: Store
+    blobs: BlobStore
+    bus: Bus
+    app: FastAPI
+    handlers: Mapping[type[Event], Handler] = field(default_factory=dict)
+    close_parts: Callable[[], None] = _nothing
+    """Gives back what only this service has (child processes, models)."""
+
+    def close(self) -> None:
+        """Give everything back."""
+        self.close_parts()
+        self.bus.close()
+        self.store.close()

@@ -1,0 +1,176 @@
+"""The worker: takes events from the bus, gives each to its handler, and decides what a failure means.
+
+An event is acknowledged only after its unit of work is committed. An error that may pass is tried again after a delay
+that doubles; one that will not, or that has been tried often enough (tries that ended in a crash are counted too),
+becomes `document.failed.v1` and a dead letter, so that the document ends in a stated outcome and an operator can
+replay the event once the cause is mended.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Mapping
+
+from shared import metrics
+from shared.bus import Bus, Consumer, Delivery
+from shared.errors import SuiteError, Unavailable
+from shared.events import DocumentFailed, Event, Stage, UnknownEvent, decode
+from shared.logs import log_context
+from shared.runtime.service import Handler
+from shared.settings import CommonSettings
+from shared.storage import AlreadyHandled, Store, UnitOfWork, begin_attempt, forget_attempts
+
+log = logging.getLogger(__name__)
+
+IDLE_POLL = 0.5
+LAG_EVERY = 5.0
+
+
+class Worker:
+    """One consumer of one service. Run several, in threads or processes, for more throughput."""
+
+    def __init__(
+        self,
+        name: Stage,
+        store: Store,
+        bus: Bus,
+        handlers: Mapping[type[Event], Handler],
+        settings: CommonSettings,
+    ) -> None:
+        self.name = name
+        self.store = store
+        self.bus = bus
+        self.handlers = handlers
+        self.settings = settings
+        self._consumer: Consumer | None = None
+        self._lag_measured = 0.0
+
+    def run(self, stop: threading.Event) -> None:
+        """Work until `stop` is set; a bus or database that is away is waited for."""
+        pause = 0.5
+        while not stop.is_set():
+            try:
+                self.run_once(IDLE_POLL)
+                pause = 0.5
+            except Unavailable as error:
+                log.warning("the worker waits", extra={"reason": error.message})
+                stop.wait(pause)
+                pause = min(pause * 2, 10.0)
+            except Exception:
+                log.exception("the worker failed between events; it goes on")
+                self._drop_consumer()
+                stop.wait(pause)
+                pause = min(pause * 2, 10.0)
+        self._drop_consumer()
+
+    def run_once(self, timeout: float = 0.0) -> bool:
+        """Work on one event at the most. Returns whether there was one."""
+        if self._consumer is None:
+            self._consumer = self.bus.consumer(self.name)
+        self._measure_lag()
+        delivery = self._consumer.receive(timeout)
+        if delivery is None:
+            return False
+        self._work(self._consumer, delivery)
+        return True
+
+    def run_until_idle(self) -> int:
+        """Work until nothing waits (for tests). Returns how many events were seen."""
+        seen = 0
+        while self.run_once():
+            seen += 1
+        return seen
+
+    def _work(self, consumer: Consumer, delivery: Delivery) -> None:
+        try:
+            event = decode(delivery.message.value)
+        except UnknownEvent as error:
+            log.error("not an event", extra={"key": delivery.message.key, "reason": error.message})
+            metrics.dead_letters_total.labels(self.name).inc()
+            consumer.dead(delivery, error.message)
+            return
+        handler = self.handlers.get(type(event)) if event else None
+        if event is None or handler is None:
+            consumer.ack(delivery)
+            return
+        with log_context(document=event.document_id, tenant=event.tenant, trace=event.trace):
+            self._try(consumer, delivery, event, handler)
+
+    def _try(self, consumer: Consumer, delivery: Delivery, event: Event, handler: Handler) -> None:
+        attempt = begin_attempt(self.store, event)
+        if attempt is None:
+            consumer.ack(delivery)
+            return
+        if attempt > self.settings.attempts:
+            reason = f"given up after {attempt - 1} tries that ended without an answer"
+            self._give_up(consumer, delivery, event, "gave_up", reason)
+            return
+        began = time.monotonic()
+        try:
+            handler(event, UnitOfWork(self.store, event))
+        except AlreadyHandled:
+            log.info("handled before", extra={"event": event.id})
+        except Exception as error:
+            self._failed(consumer, delivery, event, attempt, error)
+            return
+        consumer.ack(delivery)
+        seconds = time.monotonic() - began
+        metrics.stage_seconds.labels(self.name, event.type).observe(seconds)
+        log.info(
+            "handled", extra={"type": event.type, "attempt": attempt, "seconds": round(seconds, 3)}
+        )
+
+    def _failed(
+        self, consumer: Consumer, delivery: Delivery, event: Event, attempt: int, error: Exception
+    ) -> None:
+        known = error if isinstance(error, SuiteError) else None
+        reason = known.message if known else f"{type(error).__name__}: {error}"
+        lasting = known is not None and not known.retryable
+        if lasting or attempt >= self.settings.attempts:
+            log.exception("given up", extra={"type": event.type, "attempt": attempt})
+            self._give_up(consumer, delivery, event, known.code if known else "internal", reason)
+            return
+        delay = min(self.settings.retry_delay * 2 ** (attempt - 1), self.settings.retry_delay_most)
+        log.warning(
+            "failed, will be tried again",
+            exc_info=known is None,
+            extra={"type": event.type, "attempt": attempt, "delay": delay, "reason": reason},
+        )
+        consumer.retry(delivery, delay, reason)
+
+    def _give_up(
+        self, consumer: Consumer, delivery: Delivery, event: Event, code: str, reason: str
+    ) -> None:
+        """State the failure, then bury the event. A replay of the dead letter is tried afresh."""
+        metrics.dead_letters_total.labels(self.name).inc()
+        with UnitOfWork(self.store) as uow:
+            uow.publish(
+                DocumentFailed(
+                    tenant=event.tenant,
+                    document_id=event.document_id,
+                    trace=event.trace,
+                    cause=event.id,
+                    stage=self.name,
+                    code=code,
+                    reason=reason,
+                    attempt=getattr(event, "attempt", 1),
+                )
+            )
+            forget_attempts(uow.session, event)
+        consumer.dead(delivery, reason)
+
+    def _measure_lag(self) -> None:
+        now = time.monotonic()
+        if now - self._lag_measured > LAG_EVERY:
+            self._lag_measured = now
+            metrics.bus_lag.labels(self.name).set(self.bus.lag(self.name))
+
+    def _drop_consumer(self) -> None:
+        consumer, self._consumer = self._consumer, None
+        if consumer is not None:
+            try:
+                consumer.close()
+            except SuiteError as error:
+                log.warning("the consumer did not close cleanly", extra={"reason": error.message})

@@ -1,0 +1,100 @@
+"""What may be configured, for all services, by environment variables named `SMALLPRINT_…`.
+
+Each service subclasses `CommonSettings` in its own `settings.py`. A wrong value is a `SettingsError`
+at start that names the variable; nothing is read from files in the working folder.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal, TypeVar
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from shared.errors import SettingsError
+
+PREFIX = "SMALLPRINT_"
+
+S = TypeVar("S", bound="CommonSettings")
+
+
+class CommonSettings(BaseSettings):
+    """Settings that every service understands."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_file=None, extra="ignore", frozen=True)
+
+    data: Path = Field(Path("var/data"), description="folder of databases, blobs and the bus")
+    bus_url: str = Field(
+        "",
+        description="`sqlite:///path` or `kafka://host:port`; empty: SQLite below the data folder",
+    )
+    bus_lease: float = Field(
+        30.0, gt=0, description="seconds until work of a vanished worker is given to another"
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        "INFO", description="least severity that is logged"
+    )
+    host: str = Field("127.0.0.1", description="address to listen on")
+    ingest_url: str = Field(
+        "http://127.0.0.1:8401", description="where the other services check keys"
+    )
+    key_cache: float = Field(
+        60.0, ge=0, le=60, description="seconds for which a checked key is remembered"
+    )
+    attempts: int = Field(5, ge=1, description="tries before an event goes to the dead letters")
+    retry_delay: float = Field(
+        1.0, gt=0, description="seconds before the second try; doubles with each further one"
+    )
+    retry_delay_most: float = Field(300.0, gt=0, description="seconds between tries at the most")
+    relay_interval: float = Field(
+        0.2, gt=0, description="seconds between two looks into the outbox"
+    )
+    artefacts: Path | None = Field(
+        None, description="folder of base and adapters; empty: the ones that came along"
+    )
+    threads: int = Field(2, ge=1, le=64, description="processor threads that one inference may use")
+    health_port: int = Field(
+        0, ge=0, le=65535, description="where worker and relay processes answer probes; 0: nowhere"
+    )
+    public_url: str = Field(
+        "", description="origin that browsers use, such as https://papers.example; empty: as asked"
+    )
+
+    @property
+    def blobs(self) -> Path:
+        """The folder that all services share."""
+        return self.data / "blobs"
+
+    @property
+    def artefacts_folder(self) -> Path:
+        """Where the base and the adapters lie; beside the installed `models` package by default."""
+        return self.artefacts or Path(__file__).resolve().parent.parent / "models" / "artefacts"
+
+    @property
+    def bus(self) -> str:
+        """The bus URL with its default filled in."""
+        return self.bus_url or f"sqlite:///{(self.data / 'bus.db').resolve()}"
+
+    def database(self, service: str, url: str) -> str:
+        """The database URL of a service with its default filled in: one SQLite file each."""
+        return url or f"sqlite:///{(self.data / f'{service}.db').resolve()}"
+
+
+Port = Annotated[int, Field(ge=0, le=65535)]
+
+
+def load(settings: type[S], **overrides: object) -> S:
+    """Read the settings of a service from the environment.
+
+    Raises:
+        SettingsError: a value is missing or wrong; the message names each variable.
+    """
+    try:
+        return settings(**overrides)  # type: ignore[arg-type]
+    except ValidationError as error:
+        lines = [
+            f"{PREFIX}{'_'.join(map(str, problem['loc'])).upper()}: {problem['msg']} (got {problem.get('input')!r})"
+            for problem in error.errors()
+        ]
+        raise SettingsError("; ".join(lines)) from None

@@ -1,0 +1,111 @@
+"""One database of one service: SQLite (WAL) by default, PostgreSQL by URL."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
+from sqlalchemy.orm import Session
+
+from shared.errors import SettingsError, Unavailable
+from shared.storage.migrate import migrate
+
+_READ = "sqlite_read"
+
+
+class Store:
+    """The engine of one service's database, its migrations, and the signal that wakes its relay.
+
+    Args:
+        url: SQLAlchemy URL, `sqlite:///path` or `postgresql+psycopg://…`.
+        service: the name that errors and logs use.
+        migrations: folder of the Alembic revisions.
+    """
+
+    def __init__(self, url: str, service: str, migrations: Path) -> None:
+        self.service = service
+        self.migrations = migrations
+        self.outbox_filled = threading.Event()
+        self.engine = _open(url, service)
+
+    def migrate(self, revision: str = "head") -> None:
+        """Bring the tables to a revision; safe when several processes start at once."""
+        with _translated(self.service):
+            migrate(self.engine, self.migrations, revision)
+
+    @contextmanager
+    def write(self) -> Iterator[Session]:
+        """One transaction that may change rows; committed at the end, rolled back by an error."""
+        with (
+            _translated(self.service),
+            Session(self.engine, expire_on_commit=False) as session,
+            session.begin(),
+        ):
+            yield session
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """One transaction that only reads, and never waits for a writer."""
+        engine = self.engine.execution_options(**{_READ: True})
+        with _translated(self.service), Session(engine) as session, session.begin():
+            yield session
+
+    def ready(self) -> None:
+        """Raise Unavailable unless the database answers."""
+        with self.read() as session:
+            session.execute(text("SELECT 1"))
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self.engine.dispose()
+
+
+def _open(url: str, service: str) -> Engine:
+    try:
+        parsed = make_url(url)
+        if parsed.get_backend_name() != "sqlite":
+            return create_engine(parsed, pool_pre_ping=True, pool_size=5, max_overflow=10)
+    except (ArgumentError, NoSuchModuleError, ImportError) as error:
+        raise SettingsError(f"the database URL of {service} can't be used: {error}") from None
+    if parsed.database and parsed.database != ":memory:":
+        Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(parsed, connect_args={"timeout": 30, "check_same_thread": False})
+    event.listen(engine, "connect", _configure_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _configure_sqlite(connection: Any, _record: object) -> None:
+    connection.isolation_level = (
+        None  # we send BEGIN ourselves, so that writers queue instead of failing late
+    )
+    cursor = connection.cursor()
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=30000"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    read = connection.get_execution_options().get(_READ)
+    connection.exec_driver_sql("BEGIN" if read else "BEGIN IMMEDIATE")
+
+
+@contextmanager
+def _translated(service: str) -> Iterator[None]:
+    """A database that does not answer is `Unavailable`, which the worker tries again."""
+    try:
+        yield
+    except OperationalError as error:
+        raise Unavailable(f"the database of {service} does not answer: {error.orig}") from error
+    except DBAPIError as error:
+        if error.connection_invalidated:
+            raise Unavailable(
+                f"the database of {service} closed the connection: {error.orig}"
+            ) from error
+        raise

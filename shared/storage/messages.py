@@ -1,0 +1,85 @@
+"""The two tables that every service has beside its own: what it will say, and what it has heard."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    DateTime,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    TypeDecorator,
+)
+from sqlalchemy.engine import Dialect
+
+
+class Time(TypeDecorator[datetime]):
+    """A moment in UTC, aware in Python, on every database."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Store UTC; a naive time is a mistake."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a time without a zone can't be stored")
+        return value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """SQLite forgets the zone: it was UTC."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+metadata = MetaData()
+
+Number = BigInteger().with_variant(Integer, "sqlite")
+
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("number", Number, primary_key=True, autoincrement=True),
+    Column("event_id", String(64), nullable=False, unique=True),
+    Column("key", String(160), nullable=False),
+    Column("value", LargeBinary, nullable=False),
+    Column("created", Time, nullable=False),
+    Column("sent", Time),
+    Index("outbox_unsent", "sent", "number"),
+)
+
+inbox = Table(
+    "inbox",
+    metadata,
+    Column("event_id", String(64), primary_key=True),
+    Column("attempts", Integer, nullable=False),
+    Column("first_seen", Time, nullable=False),
+    Column("handled", Time),
+)
+
+relay_lease = Table(
+    "relay_lease",
+    metadata,
+    Column("name", String(16), primary_key=True),
+    Column("owner", String(64), nullable=False),
+    Column("until", Time, nullable=False),
+)
+
+
+def create_tables(operations: Any) -> None:
+    """Called by the first revision of each service, with Alembic's `op`."""
+    metadata.create_all(operations.get_bind())
+
+
+def drop_tables(operations: Any) -> None:
+    """The way back of `create_tables`."""
+    metadata.drop_all(operations.get_bind())

@@ -1,0 +1,47 @@
+"""Alembic revisions of one service, run without an environment file.
+
+Each service keeps its revisions in `services/<name>/migrations/versions/`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from alembic.config import Config
+from alembic.runtime.environment import EnvironmentContext
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Engine, text
+
+_LOCK = 0x736D616C  # any number that only our migrations take
+
+
+def migrate(engine: Engine, folder: Path, revision: str = "head") -> None:
+    """Move the schema up or down to `revision`, holding a lock against other processes."""
+    config = Config()
+    config.set_main_option("script_location", str(folder).replace("%", "%%"))
+    script = ScriptDirectory.from_config(config)
+
+    with engine.begin() as connection:
+        if connection.dialect.name == "postgresql":
+            connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+        heads = MigrationContext.configure(connection).get_current_heads()
+        down = revision == "base" or (
+            revision != "head"
+            and revision in {r.revision for h in heads for r in script.iterate_revisions(h, "base")}
+        )
+
+        def steps(current: Any, _context: MigrationContext) -> Any:
+            move = script._downgrade_revs if down else script._upgrade_revs
+            return move(revision, current)
+
+        with EnvironmentContext(config, script, fn=steps) as environment:
+            environment.configure(connection=connection, render_as_batch=True)
+            environment.run_migrations()
+
+
+def current(engine: Engine) -> str | None:
+    """The revision that the database is at, or None for an empty one."""
+    with engine.connect() as connection:
+        return MigrationContext.configure(connection).get_current_revision()

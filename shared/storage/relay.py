@@ -1,0 +1,116 @@
+"""The relay: copies the outbox to the bus, and marks an event sent only after the bus acknowledged it."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import uuid
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import func, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from shared import metrics
+from shared.bus import Bus, Message
+from shared.errors import Unavailable
+from shared.storage.engine import Store
+from shared.storage.messages import outbox, relay_lease
+
+log = logging.getLogger(__name__)
+
+BATCH = 200
+LEASE = timedelta(seconds=10)
+
+
+class Relay:
+    """One of possibly several relays of a service; a lease lets one work at a time, which keeps the order."""
+
+    def __init__(self, store: Store, bus: Bus, interval: float = 0.2) -> None:
+        self.store = store
+        self.bus = bus
+        self.interval = interval
+        self.owner = uuid.uuid4().hex
+
+    def run_once(self) -> int:
+        """Send what waits. Returns how many events were sent; 0 also if another relay holds the lease."""
+        if not self._hold_lease():
+            return 0
+        with self.store.read() as session:
+            rows = session.execute(
+                select(outbox.c.number, outbox.c.key, outbox.c.value, outbox.c.created)
+                .where(outbox.c.sent.is_(None))
+                .order_by(outbox.c.number)
+                .limit(BATCH)
+            ).all()
+        self._measure_age(rows[0].created if rows else None)
+        if not rows:
+            return 0
+        self.bus.publish(*(Message(key=row.key, value=bytes(row.value)) for row in rows))
+        with self.store.write() as session:
+            numbers = [row.number for row in rows]
+            session.execute(
+                update(outbox).where(outbox.c.number.in_(numbers)).values(sent=datetime.now(UTC))
+            )
+        return len(rows)
+
+    def run(self, stop: threading.Event) -> None:
+        """Work until `stop` is set; a bus or database that is away is waited for."""
+        pause = self.interval
+        while not stop.is_set():
+            self.store.outbox_filled.clear()
+            try:
+                sent = self.run_once()
+                pause = self.interval
+            except Unavailable as error:
+                log.warning("events wait in the outbox", extra={"reason": error.message})
+                sent, pause = 0, min(pause * 2, 10.0)
+            except Exception:
+                log.exception("the relay failed; it goes on")
+                sent, pause = 0, min(pause * 2, 10.0)
+            if not sent:
+                self.store.outbox_filled.wait(pause)
+
+    def waiting(self) -> int:
+        """How many events are not sent yet."""
+        with self.store.read() as session:
+            return int(
+                session.execute(
+                    select(func.count()).select_from(outbox).where(outbox.c.sent.is_(None))
+                ).scalar_one()
+            )
+
+    def _measure_age(self, oldest: datetime | None) -> None:
+        age = (datetime.now(UTC) - oldest).total_seconds() if oldest else 0.0
+        metrics.queue_age_seconds.labels(self.store.service).set(max(age, 0.0))
+
+    def _hold_lease(self) -> bool:
+        now = datetime.now(UTC)
+        with self.store.read() as session:
+            row = session.execute(
+                select(relay_lease).where(relay_lease.c.name == "relay")
+            ).one_or_none()
+        if row and row.owner == self.owner and row.until - now > LEASE / 2:
+            return True
+        if row and row.owner != self.owner and row.until > now:
+            return False
+        try:
+            with self.store.write() as session:
+                if row is None:
+                    session.execute(
+                        insert(relay_lease).values(
+                            name="relay", owner=self.owner, until=now + LEASE
+                        )
+                    )
+                    return True
+                taken = session.execute(
+                    update(relay_lease)
+                    .where(
+                        relay_lease.c.name == "relay",
+                        relay_lease.c.owner == row.owner,
+                        relay_lease.c.until == row.until,
+                    )
+                    .values(owner=self.owner, until=now + LEASE)
+                )
+                return taken.rowcount == 1  # type: ignore[attr-defined, no-any-return]
+        except IntegrityError:
+            return False

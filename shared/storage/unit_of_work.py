@@ -1,0 +1,137 @@
+"""One unit of work: rows, outgoing events and the id of the incoming one, in one transaction.
+
+The pattern is the transactional outbox with an idempotent consumer (microservices.io, "Transactional outbox" and
+"Idempotent consumer"). A crash before the commit leaves nothing; after it, the relay sends what the outbox holds, and
+a redelivered cause is recognised by the inbox.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Self
+
+from sqlalchemy import delete, insert, select, update
+from sqlalchemy.orm import Session
+
+from shared.events import Event
+from shared.logs import current_trace
+from shared.storage.engine import Store
+from shared.storage.messages import inbox, outbox
+
+
+class AlreadyHandled(Exception):
+    """The event that caused this work has taken effect before; nothing was changed."""
+
+
+class UnitOfWork:
+    """`with uow:` opens the transaction; the end of the block commits it, an error rolls it back.
+
+    It may be entered once. Do slow work before entering it.
+
+    Args:
+        store: the database of the service.
+        cause: the event that is being handled, or None for a request.
+    """
+
+    def __init__(self, store: Store, cause: Event | None = None) -> None:
+        self.store = store
+        self.cause = cause
+        self._events: list[Event] = []
+        self._scope = store.write()
+        self._session: Session | None = None
+
+    @property
+    def session(self) -> Session:
+        """The open session; only inside the block."""
+        if self._session is None:
+            raise RuntimeError("the unit of work is not open")
+        return self._session
+
+    def publish(self, event: Event) -> None:
+        """Announce an event with the rows: both are stored, or neither."""
+        cause = self.cause
+        self._events.append(
+            event.model_copy(
+                update={
+                    "cause": event.cause or (cause.id if cause else None),
+                    "trace": event.trace or (cause.trace if cause else current_trace()),
+                }
+            )
+        )
+
+    def __enter__(self) -> Self:
+        self._session = self._scope.__enter__()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            if error is None:
+                self._seal()
+        except BaseException as failure:
+            self._scope.__exit__(type(failure), failure, failure.__traceback__)
+            raise
+        else:
+            self._scope.__exit__(kind, error, trace)
+            if error is None and self._events:
+                self.store.outbox_filled.set()
+        finally:
+            self._session = None
+
+    def _seal(self) -> None:
+        """Write outbox and inbox; the last thing before the commit."""
+        now = datetime.now(UTC)
+        if self._events:
+            rows = [
+                {
+                    "event_id": e.id,
+                    "key": e.key,
+                    "value": e.to_json(self.store.service),
+                    "created": now,
+                }
+                for e in self._events
+            ]
+            self.session.execute(insert(outbox), rows)
+        if self.cause is not None:
+            marked = self.session.execute(
+                update(inbox)
+                .where(inbox.c.event_id == self.cause.id, inbox.c.handled.is_(None))
+                .values(handled=now)
+            )
+            if marked.rowcount != 1:  # type: ignore[attr-defined]
+                raise AlreadyHandled(self.cause.id)
+
+
+def begin_attempt(store: Store, event: Event) -> int | None:
+    """Count one more try at an event, before the work begins, so that a crash is counted too.
+
+    Returns:
+        The number of this try, from 1; None if the event has taken effect already.
+    """
+    with store.write() as session:
+        row = session.execute(
+            select(inbox.c.attempts, inbox.c.handled)
+            .where(inbox.c.event_id == event.id)
+            .with_for_update()
+        ).one_or_none()
+        if row is None:
+            now = datetime.now(UTC)
+            session.execute(
+                insert(inbox).values(event_id=event.id, attempts=1, first_seen=now, handled=None)
+            )
+            return 1
+        if row.handled is not None:
+            return None
+        attempts = int(row.attempts) + 1
+        session.execute(update(inbox).where(inbox.c.event_id == event.id).values(attempts=attempts))
+        return attempts
+
+
+def forget_attempts(session: Session, event: Event) -> None:
+    """Let an event that was given up be tried as often as a new one, should it be replayed."""
+    session.execute(delete(inbox).where(inbox.c.event_id == event.id, inbox.c.handled.is_(None)))

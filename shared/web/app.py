@@ -1,0 +1,192 @@
+"""The application that every service starts from: probes, version, metrics, problems, traces, safe headers."""
+
+from __future__ import annotations
+
+import http
+import logging
+import re
+import secrets
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from shared import metrics
+from shared.errors import SuiteError
+from shared.logs import current_trace, log_context
+from shared.version import VERSION
+from shared.web.auth import Keys
+
+log = logging.getLogger(__name__)
+
+PROBLEM = "application/problem+json"
+_TRACEPARENT = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+SAFE_HEADERS = {
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "x-frame-options": "DENY",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+}
+Check = Callable[[], None]
+
+
+def create_app(
+    name: str,
+    routers: Sequence[APIRouter],
+    checks: Sequence[Check],
+    keys: Keys | None,
+    **state: Any,
+) -> FastAPI:
+    """One service's application.
+
+    Args:
+        name: the service.
+        routers: its routes.
+        checks: each raises SuiteError while the service is not ready.
+        keys: who may come in; None for an application without such routes.
+        state: what routes find in `request.app.state`.
+    """
+    app = FastAPI(title=f"smallprint {name}", version=VERSION, docs_url=None, redoc_url=None)
+    app.state.keys = keys
+    for key, value in state.items():
+        setattr(app.state, key, value)
+    for router in (_probes(name, checks), *routers):
+        app.include_router(router)
+    app.add_exception_handler(SuiteError, _suite_error)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http_error)
+    app.add_middleware(Edge, name=name)
+    return app
+
+
+def health_app(name: str, checks: Sequence[Check]) -> FastAPI:
+    """Probes, version and metrics alone, for a process without routes."""
+    return create_app(name, [], checks, None)
+
+
+def _probes(name: str, checks: Sequence[Check]) -> APIRouter:
+    router = APIRouter(tags=["operation"])
+
+    @router.get("/livez", summary="Is the process alive?")
+    def livez() -> dict[str, str]:
+        return {"status": "ok"}
+
+    @router.get("/readyz", summary="Can it work?", responses={503: {"description": "not now"}})
+    def readyz() -> dict[str, str]:
+        for check in checks:
+            check()
+        return {"status": "ok"}
+
+    @router.get("/version", summary="Which version is this?")
+    def version() -> dict[str, str]:
+        return {"service": name, "version": VERSION}
+
+    @router.get("/metrics", summary="Prometheus metrics", response_class=Response)
+    def measured() -> Response:
+        return Response(metrics.exposition(), media_type=metrics.CONTENT_TYPE)
+
+    return router
+
+
+def problem(
+    status: int,
+    code: str,
+    detail: str,
+    *,
+    document: str | None = None,
+    headers: dict[str, str] | None = None,
+) -> JSONResponse:
+    """An error as RFC 9457 has it: type, title, status, detail, and our document and trace."""
+    body: dict[str, object] = {
+        "type": f"urn:smallprint:problem:{code}",
+        "title": code.replace("_", " "),
+        "status": status,
+        "detail": detail,
+    }
+    if document:
+        body["document"] = document
+    if trace := current_trace():
+        body["trace"] = trace
+    return JSONResponse(body, status_code=status, media_type=PROBLEM, headers=headers)
+
+
+def _suite_error(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, SuiteError)
+    headers = {"retry-after": "5"} if error.retryable else {}
+    if error.http_status == 401:
+        headers["www-authenticate"] = "Bearer"
+    if error.http_status >= 500:
+        log.error("request failed", extra={"code": error.code, "reason": error.message})
+    return problem(
+        error.http_status, error.code, error.message, document=error.document, headers=headers
+    )
+
+
+def _invalid(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    parts = [f"{'.'.join(str(p) for p in e['loc'])}: {e['msg']}" for e in error.errors()]
+    return problem(422, "invalid_request", "; ".join(parts))
+
+
+def _http_error(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    code = http.HTTPStatus(error.status_code).phrase.lower().replace(" ", "_")
+    return problem(error.status_code, code, str(error.detail), headers=dict(error.headers or {}))
+
+
+class Edge:
+    """Around every request: a trace, safe headers, one log line, and an answer even to a bug."""
+
+    def __init__(self, app: ASGIApp, name: str) -> None:
+        self.app = app
+        self.name = name
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pure ASGI, so that streams pass through untouched."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        given = dict(scope["headers"]).get(b"traceparent", b"").decode("latin-1")
+        trace = given if _TRACEPARENT.fullmatch(given) else _new_trace()
+        began, status = time.monotonic(), 0
+
+        async def send_safely(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = MutableHeaders(scope=message)
+                for key, value in SAFE_HEADERS.items():
+                    headers.setdefault(key, value)
+                headers.setdefault("cache-control", "no-store")
+            await send(message)
+
+        with log_context(trace=trace):
+            try:
+                await self.app(scope, receive, send_safely)
+            except Exception:
+                log.exception("a request met a bug", extra={"path": scope["path"]})
+                if status:
+                    raise
+                detail = "something went wrong on our side; the log has the trace"
+                await problem(500, "internal", detail)(scope, receive, send_safely)
+            if scope["path"] not in ("/livez", "/readyz", "/metrics"):
+                seconds = round(time.monotonic() - began, 4)
+                extra = {
+                    "method": scope["method"],
+                    "path": scope["path"],
+                    "status": status,
+                    "seconds": seconds,
+                }
+                log.info("request", extra=extra)
+
+
+def _new_trace() -> str:
+    return f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01"

@@ -1,0 +1,117 @@
+"""Who is asking: an API key, or the session cookie that a browser got for one.
+
+Keys are owned by ingest. Another service asks ingest over HTTP (`GET /v1/keys/self`) and remembers the answer for at
+most a minute; in the embedded edition it is a call. A session is a key as well, short-lived, that the browser holds
+in an HttpOnly cookie; whatever changes something then needs the CSRF token, which only a reader of that cookie's
+answer can know.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import threading
+import time
+from dataclasses import dataclass
+from typing import Annotated, Any, Protocol
+
+import httpx
+from fastapi import Depends, Request
+
+from shared.errors import NotAllowed, NotSignedIn, Unavailable
+
+COOKIE = "smallprint_session"
+CSRF_HEADER = "x-csrf-token"
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+REMEMBERED = 10_000
+
+
+@dataclass(frozen=True)
+class Actor:
+    """A named key of one tenant."""
+
+    tenant: str
+    name: str
+    key_id: str
+
+
+class Keys(Protocol):
+    """Knows which keys are good."""
+
+    def check(self, secret: str) -> Actor | None:
+        """The holder of a key, or None if it is unknown, expired or revoked."""
+
+
+class RemoteKeys:
+    """Asks ingest, and remembers good answers for `seconds`; a revoked key dies within that time."""
+
+    def __init__(
+        self, ingest_url: str, seconds: float = 60.0, client: httpx.Client | None = None
+    ) -> None:
+        self.seconds = min(seconds, 60.0)
+        self._client = client or httpx.Client(base_url=ingest_url, timeout=5.0)
+        self._known: dict[bytes, tuple[float, Actor]] = {}
+        self._lock = threading.Lock()
+
+    def check(self, secret: str) -> Actor | None:
+        """See `Keys.check`. Raises Unavailable if ingest does not answer."""
+        mark = hashlib.sha256(secret.encode()).digest()
+        with self._lock:
+            known = self._known.get(mark)
+        if known and known[0] > time.monotonic():
+            return known[1]
+        actor = self._ask(secret)
+        with self._lock:
+            if actor is None:
+                self._known.pop(mark, None)
+            else:
+                if len(self._known) >= REMEMBERED:
+                    self._known.clear()
+                self._known[mark] = (time.monotonic() + self.seconds, actor)
+        return actor
+
+    def _ask(self, secret: str) -> Actor | None:
+        try:
+            answer = self._client.get(
+                "/v1/keys/self", headers={"authorization": f"Bearer {secret}"}
+            )
+        except httpx.HTTPError as error:
+            raise Unavailable(f"keys can't be checked: ingest does not answer ({error})") from error
+        if answer.status_code in (401, 403):
+            return None
+        if answer.status_code != 200:
+            raise Unavailable(f"keys can't be checked: ingest answers {answer.status_code}")
+        body = answer.json()
+        return Actor(tenant=body["tenant"], name=body["name"], key_id=body["id"])
+
+
+def bearer(request: Request) -> str | None:
+    """The key in the Authorization header."""
+    scheme, _, secret = request.headers.get("authorization", "").partition(" ")
+    return secret.strip() or None if scheme.lower() == "bearer" else None
+
+
+def csrf_token(session: str) -> str:
+    """The token that belongs to a session; it can't be computed without the session's secret."""
+    return hmac.new(session.encode(), b"smallprint csrf", hashlib.sha256).hexdigest()
+
+
+def require_actor(request: Request) -> Actor:
+    """FastAPI dependency: who asks. Raises NotSignedIn, or NotAllowed without a valid CSRF token."""
+    secret = bearer(request)
+    if secret is None:
+        secret = request.cookies.get(COOKIE)
+        if secret and request.method not in SAFE_METHODS:
+            given = request.headers.get(CSRF_HEADER, "")
+            if not hmac.compare_digest(given.encode(), csrf_token(secret).encode()):
+                raise NotAllowed("the CSRF token is missing or wrong: reload the page")
+    if not secret:
+        raise NotSignedIn("send a key: `Authorization: Bearer KEY`")
+    keys: Any = request.app.state.keys
+    actor: Actor | None = keys.check(secret)
+    if actor is None:
+        raise NotSignedIn("this key is unknown, expired or revoked")
+    return actor
+
+
+CurrentActor = Annotated[Actor, Depends(require_actor)]
