@@ -1,7 +1,7 @@
 """What may be configured, for all services, by environment variables named `SMALLPRINT_…`.
 
-Each service subclasses `CommonSettings` in its own `settings.py`. A wrong value is a `SettingsError`
-at start that names the variable; nothing is read from files in the working folder.
+Each service subclasses `CommonSettings` in its own `settings.py`. A wrong value is a
+`SettingsError` at start that names the variable; nothing is read from files in the working folder.
 """
 
 from __future__ import annotations
@@ -42,7 +42,12 @@ class CommonSettings(BaseSettings):
     key_cache: float = Field(
         60.0, ge=0, le=60, description="seconds for which a checked key is remembered"
     )
-    attempts: int = Field(5, ge=1, description="tries before an event goes to the dead letters")
+    attempts: int = Field(
+        5, ge=1, description="failed tries before an event goes to the dead letters"
+    )
+    crashes: int = Field(
+        20, ge=1, description="tries cut short by a crash before an event goes to the dead letters"
+    )
     retry_delay: float = Field(
         1.0, gt=0, description="seconds before the second try; doubles with each further one"
     )
@@ -94,7 +99,8 @@ def load(settings: type[S], **overrides: object) -> S:
         return settings(**overrides)  # type: ignore[arg-type]
     except ValidationError as error:
         lines = [
-            f"{PREFIX}{'_'.join(map(str, problem['loc'])).upper()}: {problem['msg']} (got {problem.get('input')!r})"
-            for problem in error.errors()
+            f"{PREFIX}{'_'.join(map(str, wrong['loc'])).upper()}: {wrong['msg']}"
+            f" (got {wrong.get('input')!r})"
+            for wrong in error.errors()
         ]
         raise SettingsError("; ".join(lines)) from None

@@ -1,7 +1,7 @@
 """The envelope that every event travels in: CloudEvents 1.0, structured JSON.
 
-The attributes are those of the specification (cloudevents.io, version 1.0.2); `tenant`, `actor`, `causationid`
-and `traceparent` are extension attributes, lower case as the specification asks.
+The attributes are those of the specification (cloudevents.io, version 1.0.2); `tenant`, `actor`,
+`causationid` and `traceparent` are extension attributes, lower case as the specification asks.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ def _now() -> datetime:
 class Event(BaseModel):
     """Something that happened to one document. Subclasses name the type and carry the data.
 
-    Unknown fields are passed over, so that an older reader understands a newer writer: a new optional field keeps
-    the version, a changed meaning is a new one.
+    Unknown fields are passed over, so that an older reader understands a newer writer: a new
+    optional field keeps the version, a changed meaning is a new one.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")

@@ -39,17 +39,15 @@ class DocumentRead(Event):
     media_type: str
     kind: Kind
     original: BlobRef
-    text: BlobRef = Field(description="UTF-8; offsets count its Unicode code points")
-    layout: BlobRef = Field(
-        description="pages, boxes and furniture: shared.documents.Reading.from_bytes"
-    )
+    text: BlobRef = Field(description="UTF-8; offsets count code points")
+    layout: BlobRef = Field(description="pages, boxes, furniture: Reading.from_bytes")
     pages: int = Field(ge=0, description="pages in the document, failed ones included")
     failed_pages: tuple[int, ...] = ()
     attempt: int = Field(1, ge=1)
 
 
 class DocumentRekinded(Event):
-    """A person said that the document is of another kind; results of the old kind no longer count."""
+    """A person said that the document is of another kind; results of the old kind are void."""
 
     type: ClassVar[str] = "document.rekinded.v1"
     kind: Kind
@@ -124,7 +122,7 @@ class ReviewDecided(Event):
     decision_id: str
     verdict: Verdict
     correction: dict[str, str | int | float | None] | None = Field(
-        None, description="what is right, where it was corrected"
+        None, description="what is right instead"
     )
 
 
@@ -146,7 +144,7 @@ TYPES: dict[str, type[Event]] = {
 
 
 def decode(value: bytes) -> Event | None:
-    """The event in a message, or None if its type is not one of ours (a newer service may send some).
+    """The event in a message, or None if its type is not one of ours (but of a newer service).
 
     Raises:
         UnknownEvent: the bytes are no CloudEvents envelope, or its data does not fit its type.

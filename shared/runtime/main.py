@@ -1,7 +1,7 @@
 """The processes that a service can be started as: `python -m services.X api|worker|relay|migrate`.
 
-`all` is the three of them in one process. Every process answers `/livez`, `/readyz`, `/version` and `/metrics`: the
-api on its own port, worker and relay on `SMALLPRINT_HEALTH_PORT` where it is set.
+`all` is the three of them in one process. Every process answers `/livez`, `/readyz`, `/version` and
+`/metrics`: the api on its own port, worker and relay on `SMALLPRINT_HEALTH_PORT` where it is set.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def main(build: Callable[[], Service], argv: Sequence[str] | None = None) -> int
         if role != "migrate":
             _serve(service, role)
     except SuiteError as error:
-        log.error("stopped", extra={"code": error.code, "reason": error.message})
+        log.error("stopped", extra={"code": error.code, "reason": error.message})  # noqa: TRY400
         return 1
     finally:
         service.close()

@@ -14,7 +14,7 @@ from shared.settings import CommonSettings
 from shared.storage import BlobStore, Store, UnitOfWork
 
 Handler = Callable[[Any, UnitOfWork], None]
-"""Reacts to one event. It does slow work first, then enters the unit of work, or leaves it alone to pass over."""
+"""Reacts to one event: slow work first, then the unit of work; one left alone passes it over."""
 
 
 def _nothing() -> None:

@@ -1,9 +1,10 @@
-"""The worker: takes events from the bus, gives each to its handler, and decides what a failure means.
+"""The worker: takes events from the bus, gives each to its handler, and decides on failures.
 
-An event is acknowledged only after its unit of work is committed. An error that may pass is tried again after a delay
-that doubles; one that will not, or that has been tried often enough (tries that ended in a crash are counted too),
-becomes `document.failed.v1` and a dead letter, so that the document ends in a stated outcome and an operator can
-replay the event once the cause is mended.
+An event is acknowledged only after its unit of work is committed. What waits for something that is
+away is tried again until it is back. Any other error that may pass is tried again after a delay
+that doubles; one that will not, or that came often enough (tries in which the process died have a
+limit of their own), becomes `document.failed.v1` and a dead letter: the document ends in a stated
+outcome, and an operator can replay the event once the cause is mended.
 """
 
 from __future__ import annotations
@@ -20,7 +21,14 @@ from shared.events import DocumentFailed, Event, Stage, UnknownEvent, decode
 from shared.logs import log_context
 from shared.runtime.service import Handler
 from shared.settings import CommonSettings
-from shared.storage import AlreadyHandled, Store, UnitOfWork, begin_attempt, forget_attempts
+from shared.storage import (
+    AlreadyHandled,
+    Store,
+    UnitOfWork,
+    begin_try,
+    count_failure,
+    forget_tries,
+)
 
 log = logging.getLogger(__name__)
 
@@ -87,7 +95,9 @@ class Worker:
         try:
             event = decode(delivery.message.value)
         except UnknownEvent as error:
-            log.error("not an event", extra={"key": delivery.message.key, "reason": error.message})
+            log.warning(
+                "not an event", extra={"key": delivery.message.key, "reason": error.message}
+            )
             metrics.dead_letters_total.labels(self.name).inc()
             consumer.dead(delivery, error.message)
             return
@@ -99,45 +109,43 @@ class Worker:
             self._try(consumer, delivery, event, handler)
 
     def _try(self, consumer: Consumer, delivery: Delivery, event: Event, handler: Handler) -> None:
-        attempt = begin_attempt(self.store, event)
-        if attempt is None:
+        tries = begin_try(self.store, event)
+        if tries is None:
             consumer.ack(delivery)
             return
-        if attempt > self.settings.attempts:
-            reason = f"given up after {attempt - 1} tries that ended without an answer"
-            self._give_up(consumer, delivery, event, "gave_up", reason)
+        if tries.crashes >= self.settings.crashes:
+            reason = f"given up after {tries.crashes} tries in which the worker died"
+            self._give_up(consumer, delivery, event, "worker_died", reason)
             return
         began = time.monotonic()
         try:
             handler(event, UnitOfWork(self.store, event))
         except AlreadyHandled:
             log.info("handled before", extra={"event": event.id})
-        except Exception as error:
-            self._failed(consumer, delivery, event, attempt, error)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the document must end
+            self._failed(consumer, delivery, event, tries.failures + 1, error)
             return
         consumer.ack(delivery)
         seconds = time.monotonic() - began
         metrics.stage_seconds.labels(self.name, event.type).observe(seconds)
-        log.info(
-            "handled", extra={"type": event.type, "attempt": attempt, "seconds": round(seconds, 3)}
-        )
+        log.info("handled", extra={"type": event.type, "seconds": round(seconds, 3)})
 
     def _failed(
-        self, consumer: Consumer, delivery: Delivery, event: Event, attempt: int, error: Exception
+        self, consumer: Consumer, delivery: Delivery, event: Event, failures: int, error: Exception
     ) -> None:
+        """Try again, or give up. What only waits for something else is never given up."""
         known = error if isinstance(error, SuiteError) else None
         reason = known.message if known else f"{type(error).__name__}: {error}"
-        lasting = known is not None and not known.retryable
-        if lasting or attempt >= self.settings.attempts:
-            log.exception("given up", extra={"type": event.type, "attempt": attempt})
+        waits = known is not None and known.retryable
+        if not waits and (known is not None or failures >= self.settings.attempts):
+            log.error("given up", exc_info=error, extra={"type": event.type, "failures": failures})
             self._give_up(consumer, delivery, event, known.code if known else "internal", reason)
             return
-        delay = min(self.settings.retry_delay * 2 ** (attempt - 1), self.settings.retry_delay_most)
-        log.warning(
-            "failed, will be tried again",
-            exc_info=known is None,
-            extra={"type": event.type, "attempt": attempt, "delay": delay, "reason": reason},
-        )
+        count_failure(self.store, event)
+        delay = self.settings.retry_delay * 2 ** min(failures - 1, 30)
+        delay = min(delay, self.settings.retry_delay_most)
+        extra = {"type": event.type, "failures": failures, "delay": delay, "reason": reason}
+        log.warning("failed, will be tried again", exc_info=None if known else error, extra=extra)
         consumer.retry(delivery, delay, reason)
 
     def _give_up(
@@ -158,7 +166,7 @@ class Worker:
                     attempt=getattr(event, "attempt", 1),
                 )
             )
-            forget_attempts(uow.session, event)
+            forget_tries(uow.session, event)
         consumer.dead(delivery, reason)
 
     def _measure_lag(self) -> None:

@@ -3,7 +3,14 @@
 from shared.storage.blobs import BlobStore, FileBlobs, MissingBlob
 from shared.storage.engine import Store
 from shared.storage.relay import Relay
-from shared.storage.unit_of_work import AlreadyHandled, UnitOfWork, begin_attempt, forget_attempts
+from shared.storage.unit_of_work import (
+    AlreadyHandled,
+    Tries,
+    UnitOfWork,
+    begin_try,
+    count_failure,
+    forget_tries,
+)
 
 __all__ = [
     "AlreadyHandled",
@@ -12,7 +19,9 @@ __all__ = [
     "MissingBlob",
     "Relay",
     "Store",
+    "Tries",
     "UnitOfWork",
-    "begin_attempt",
-    "forget_attempts",
+    "begin_try",
+    "count_failure",
+    "forget_tries",
 ]

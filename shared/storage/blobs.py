@@ -1,4 +1,6 @@
-"""Blobs by hash: bytes that are written once, whole or not at all, and shared between the services of a tenant."""
+"""Blobs by hash: bytes that are written once, whole or not at all, and shared between the services
+of a tenant.
+"""
 
 from __future__ import annotations
 
@@ -70,7 +72,7 @@ class FileBlobs:
                 ref = BlobRef(sha256=digest.hexdigest(), size=size)
                 path = self._path(tenant, ref)
                 path.parent.mkdir(parents=True, exist_ok=True)
-                os.replace(file.name, path)
+                Path(file.name).replace(path)
                 _sync(path.parent)
             except BaseException:
                 Path(file.name).unlink(missing_ok=True)
@@ -116,7 +118,7 @@ class FileBlobs:
                     file.write(chunk)
                 file.flush()
                 os.fsync(file.fileno())
-                os.replace(file.name, path)
+                Path(file.name).replace(path)
                 _sync(path.parent)
             except BaseException:
                 Path(file.name).unlink(missing_ok=True)

@@ -26,7 +26,7 @@ class Time(TypeDecorator[datetime]):
     impl = DateTime(timezone=True)
     cache_ok = True
 
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+    def process_bind_param(self, value: datetime | None, _dialect: Dialect) -> datetime | None:
         """Store UTC; a naive time is a mistake."""
         if value is None:
             return None
@@ -34,7 +34,7 @@ class Time(TypeDecorator[datetime]):
             raise ValueError("a time without a zone can't be stored")
         return value.astimezone(UTC)
 
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+    def process_result_value(self, value: datetime | None, _dialect: Dialect) -> datetime | None:
         """SQLite forgets the zone: it was UTC."""
         if value is None:
             return None
@@ -61,7 +61,8 @@ inbox = Table(
     "inbox",
     metadata,
     Column("event_id", String(64), primary_key=True),
-    Column("attempts", Integer, nullable=False),
+    Column("starts", Integer, nullable=False),
+    Column("failures", Integer, nullable=False),
     Column("first_seen", Time, nullable=False),
     Column("handled", Time),
 )

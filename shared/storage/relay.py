@@ -1,4 +1,6 @@
-"""The relay: copies the outbox to the bus, and marks an event sent only after the bus acknowledged it."""
+"""The relay: copies the outbox to the bus, and marks an event sent only after the bus acknowledged
+it.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,7 @@ LEASE = timedelta(seconds=10)
 
 
 class Relay:
-    """One of possibly several relays of a service; a lease lets one work at a time, which keeps the order."""
+    """One of possibly several relays of a service; a lease lets one work at a time, in order."""
 
     def __init__(self, store: Store, bus: Bus, interval: float = 0.2) -> None:
         self.store = store
@@ -32,7 +34,7 @@ class Relay:
         self.owner = uuid.uuid4().hex
 
     def run_once(self) -> int:
-        """Send what waits. Returns how many events were sent; 0 also if another relay holds the lease."""
+        """Send what waits. Returns how many were sent; 0 also if another relay holds the lease."""
         if not self._hold_lease():
             return 0
         with self.store.read() as session:

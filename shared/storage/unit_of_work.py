@@ -1,12 +1,13 @@
 """One unit of work: rows, outgoing events and the id of the incoming one, in one transaction.
 
-The pattern is the transactional outbox with an idempotent consumer (microservices.io, "Transactional outbox" and
-"Idempotent consumer"). A crash before the commit leaves nothing; after it, the relay sends what the outbox holds, and
-a redelivered cause is recognised by the inbox.
+The pattern is the transactional outbox with an idempotent consumer (microservices.io,
+"Transactional outbox" and "Idempotent consumer"). A crash before the commit leaves nothing; after
+it, the relay sends what the outbox holds, and a redelivered cause is recognised by the inbox.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Self
@@ -107,31 +108,48 @@ class UnitOfWork:
                 raise AlreadyHandled(self.cause.id)
 
 
-def begin_attempt(store: Store, event: Event) -> int | None:
-    """Count one more try at an event, before the work begins, so that a crash is counted too.
+@dataclass(frozen=True)
+class Tries:
+    """How often an event was worked on before."""
+
+    failures: int
+    """Tries that ended in an error."""
+    crashes: int
+    """Tries that never ended: the process died, or was thought dead."""
+
+
+def begin_try(store: Store, event: Event) -> Tries | None:
+    """Count one more start at an event, before the work begins, so that a crash is counted too.
 
     Returns:
-        The number of this try, from 1; None if the event has taken effect already.
+        How the tries before this one ended; None if the event has taken effect already.
     """
     with store.write() as session:
         row = session.execute(
-            select(inbox.c.attempts, inbox.c.handled)
+            select(inbox.c.starts, inbox.c.failures, inbox.c.handled)
             .where(inbox.c.event_id == event.id)
             .with_for_update()
         ).one_or_none()
         if row is None:
-            now = datetime.now(UTC)
-            session.execute(
-                insert(inbox).values(event_id=event.id, attempts=1, first_seen=now, handled=None)
-            )
-            return 1
+            first = {"event_id": event.id, "starts": 1, "failures": 0}
+            session.execute(insert(inbox).values(**first, first_seen=datetime.now(UTC)))
+            return Tries(failures=0, crashes=0)
         if row.handled is not None:
             return None
-        attempts = int(row.attempts) + 1
-        session.execute(update(inbox).where(inbox.c.event_id == event.id).values(attempts=attempts))
-        return attempts
+        session.execute(
+            update(inbox).where(inbox.c.event_id == event.id).values(starts=row.starts + 1)
+        )
+        return Tries(failures=row.failures, crashes=row.starts - row.failures)
 
 
-def forget_attempts(session: Session, event: Event) -> None:
+def count_failure(store: Store, event: Event) -> None:
+    """Note that a try ended in an error."""
+    with store.write() as session:
+        session.execute(
+            update(inbox).where(inbox.c.event_id == event.id).values(failures=inbox.c.failures + 1)
+        )
+
+
+def forget_tries(session: Session, event: Event) -> None:
     """Let an event that was given up be tried as often as a new one, should it be replayed."""
     session.execute(delete(inbox).where(inbox.c.event_id == event.id, inbox.c.handled.is_(None)))

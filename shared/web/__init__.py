@@ -1,1 +1,3 @@
-"""What the HTTP side of every service shares: the application, errors, keys, and the origin in front."""
+"""What the HTTP side of every service shares: the application, errors, keys, and the origin in
+front.
+"""

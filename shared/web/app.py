@@ -1,4 +1,6 @@
-"""The application that every service starts from: probes, version, metrics, problems, traces, safe headers."""
+"""The application that every service starts from: probes, version, metrics, problems, traces, safe
+headers.
+"""
 
 from __future__ import annotations
 

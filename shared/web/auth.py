@@ -1,9 +1,9 @@
 """Who is asking: an API key, or the session cookie that a browser got for one.
 
-Keys are owned by ingest. Another service asks ingest over HTTP (`GET /v1/keys/self`) and remembers the answer for at
-most a minute; in the embedded edition it is a call. A session is a key as well, short-lived, that the browser holds
-in an HttpOnly cookie; whatever changes something then needs the CSRF token, which only a reader of that cookie's
-answer can know.
+Keys are owned by ingest. Another service asks ingest over HTTP (`GET /v1/keys/self`) and remembers
+the answer for at most a minute; in the embedded edition it is a call. A session is a key as well,
+short-lived, that the browser holds in an HttpOnly cookie; whatever changes something then needs the
+CSRF token, which only a reader of that cookie's answer can know.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Keys(Protocol):
 
 
 class RemoteKeys:
-    """Asks ingest, and remembers good answers for `seconds`; a revoked key dies within that time."""
+    """Asks ingest, and remembers good answers for `seconds`: a revoked key dies by then."""
 
     def __init__(
         self, ingest_url: str, seconds: float = 60.0, client: httpx.Client | None = None
@@ -97,7 +97,7 @@ def csrf_token(session: str) -> str:
 
 
 def require_actor(request: Request) -> Actor:
-    """FastAPI dependency: who asks. Raises NotSignedIn, or NotAllowed without a valid CSRF token."""
+    """FastAPI dependency: who asks. Raises NotSignedIn, or NotAllowed without a CSRF token."""
     secret = bearer(request)
     if secret is None:
         secret = request.cookies.get(COOKIE)

@@ -1,7 +1,7 @@
 """One origin for browsers and clients: which service answers which path.
 
-The table is the ownership table of the suite. In the embedded edition `Origin` calls the services' applications in
-the same process; between processes `infra/origin.py` proxies by the same table.
+The table is the ownership table of the suite. In the embedded edition `Origin` calls the services'
+applications in the same process; between processes `infra/origin.py` proxies by the same table.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def owner(path: str) -> Stage:
 
 
 def target(path: str) -> tuple[Stage, str]:
-    """The service that answers a path, and the path that it knows it by (`/openapi/X.json` is X's own)."""
+    """The service that answers a path, and the path by which it knows it."""
     schema = _SCHEMA.fullmatch(path)
     if schema:
         return schema.group(1), "/openapi.json"  # type: ignore[return-value]
