@@ -9,14 +9,16 @@ from __future__ import annotations
 import argparse
 import logging
 import signal
+import socket
 import sys
 import threading
 from collections.abc import Callable, Iterable, Sequence
+from types import FrameType
 
 import uvicorn
 from fastapi import FastAPI
 
-from shared.errors import SuiteError
+from shared.errors import SettingsError, SuiteError
 from shared.logs import configure_logs
 from shared.runtime.service import Service
 from shared.runtime.worker import Worker
@@ -76,8 +78,13 @@ def start_background(
     worker: bool = True,
     relay: bool = True,
     workers: int = 1,
+    relay_owner: str | None = None,
 ) -> list[threading.Thread]:
-    """Start the threads of one service. They end soon after `stop` is set."""
+    """Start the threads of one service. They end soon after `stop` is set.
+
+    `relay_owner` names the holder of the relay's lease; a fixed name where only one process can
+    be at work lets it go on at once after a crash.
+    """
     targets: list[tuple[str, Callable[[threading.Event], None]]] = []
     if worker and service.handlers:
         for number in range(workers):
@@ -86,7 +93,8 @@ def start_background(
             )
             targets.append((f"{service.name}-worker-{number}", loop.run))
     if relay:
-        sender = Relay(service.store, service.bus, service.settings.relay_interval)
+        interval = service.settings.relay_interval
+        sender = Relay(service.store, service.bus, interval, owner=relay_owner)
         targets.append((f"{service.name}-relay", sender.run))
     threads = [
         threading.Thread(target=run, args=(stop,), name=name, daemon=True) for name, run in targets
@@ -109,20 +117,33 @@ def serve_http(
     stop: threading.Event,
     started: Callable[[int], None] | None = None,
 ) -> None:
-    """Serve until SIGTERM or SIGINT; `started` is told the port once connections are accepted."""
-    config = uvicorn.Config(
-        app,  # type: ignore[arg-type]
-        host=host,
-        port=port,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=5,
-    )
-    server = _Server(config, stop, started)
-    server.run()
-    if not server.started:
-        raise SuiteError(f"can't listen on {host}:{port}: is something else running there?")
+    """Serve until SIGTERM or SIGINT; `started` is told the port once connections are accepted.
+
+    Raises SettingsError if nothing can listen there.
+    """
+    with _listen(host, port) as listener:
+        config = uvicorn.Config(
+            app,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=5,
+        )
+        _Server(config, stop, started).run(sockets=[listener])
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        return socket.create_server((host, port), family=_family(host), backlog=2048)
+    except OSError as error:
+        raise SettingsError(
+            f"can't listen on {host}:{port} ({error.strerror or error}): choose another port, "
+            "or stop what is running there"
+        ) from None
+
+
+def _family(host: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in host else socket.AF_INET
 
 
 class _Server(uvicorn.Server):
@@ -135,14 +156,17 @@ class _Server(uvicorn.Server):
         self._stop = stop
         self._announce = started
 
-    async def startup(self, sockets: list[object] | None = None) -> None:  # type: ignore[override]
-        await super().startup(sockets)  # type: ignore[arg-type]
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
         if self.started and self._announce:
             self._announce(self.servers[0].sockets[0].getsockname()[1])
 
-    def handle_exit(self, sig: int, frame: object) -> None:  # type: ignore[override]
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Stop calmly. Unlike uvicorn's own, it does not raise the signal again at the end, which
+        would end the process before its threads and parts are given back."""
         self._stop.set()
-        super().handle_exit(sig, frame)  # type: ignore[arg-type]
+        self.force_exit = self.should_exit and sig == signal.SIGINT
+        self.should_exit = True
 
 
 def _wait_for_signal(stop: threading.Event) -> None:
