@@ -1,0 +1,1 @@
+"""Around the suite: broker, reverse proxy, packaging, decisions and runbooks."""

@@ -68,4 +68,4 @@ def _names(node: ast.AST, path: Path) -> Iterator[str]:
         base = ".".join([*(package if node.level else ()), *([node.module] if node.module else [])])
         yield from (f"{base}.{alias.name}" for alias in node.names)
     elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("import_module"):
-        yield from (a.value for a in node.args[:1] if isinstance(a, ast.Constant))
+        yield from (str(a.value) for a in node.args[:1] if isinstance(a, ast.Constant))

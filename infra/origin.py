@@ -1,0 +1,270 @@
+"""The one address in front of separate processes: a streaming reverse proxy.
+
+`python -m infra.origin` routes by the ownership table in shared/web/origin.py, passes requests and
+answers through as they come (uploads, downloads, server-sent events) and adds nothing. For the
+probes it answers itself: ready when all are ready, metrics added up over all processes. It is the
+one place in the suite that is asynchronous, because a proxy holds many slow connections and does
+no work on them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+
+import httpx
+import uvicorn
+from pydantic import Field
+from starlette.applications import Starlette
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
+from starlette.routing import Mount, Route
+from starlette.types import Receive, Scope, Send
+
+from shared.logs import configure_logs
+from shared.metrics import CONTENT_TYPE
+from shared.settings import CommonSettings, Port, load
+from shared.version import VERSION
+from shared.web.app import problem
+from shared.web.origin import target
+
+HOP_BY_HOP = frozenset(
+    b"connection expect keep-alive proxy-authenticate proxy-authorization proxy-connection te"
+    b" trailer transfer-encoding upgrade".split()
+)
+SECONDS = httpx.Timeout(600.0, connect=5.0, pool=30.0)
+"""A stream may be silent for ten minutes; a service that is there accepts within five seconds."""
+IDLE = 2.0
+"""Seconds until an unused connection is given up: before the service does it, after five."""
+PROBE_SECONDS = 5.0
+
+
+class OriginSettings(CommonSettings):
+    """Where the origin listens and where the services are."""
+
+    origin_port: Port = Field(8400, description="port that browsers and clients use")
+    extraction_url: str = Field("http://127.0.0.1:8402", description="the extraction service")
+    triage_url: str = Field("http://127.0.0.1:8403", description="the triage service")
+    review_url: str = Field("http://127.0.0.1:8404", description="the review service")
+    escalation_url: str = Field("http://127.0.0.1:8405", description="the escalation service")
+    origin_probes: str = Field(
+        "", description="addresses of workers and relays to probe and measure, comma-separated"
+    )
+
+    def services(self) -> dict[str, str]:
+        """The address of each service by its name."""
+        return {
+            "ingest": self.ingest_url,
+            "extraction": self.extraction_url,
+            "triage": self.triage_url,
+            "review": self.review_url,
+            "escalation": self.escalation_url,
+        }
+
+    def processes(self) -> list[str]:
+        """The addresses of all processes that answer probes."""
+        others = (address.strip() for address in self.origin_probes.split(","))
+        return [*self.services().values(), *(address for address in others if address)]
+
+
+class Proxy:
+    """Passes one request on to the service that owns its path (an ASGI application)."""
+
+    def __init__(self, services: dict[str, str], transport: httpx.AsyncBaseTransport) -> None:
+        self.services = services
+        self.transport = transport  # not a client: that would keep one user's cookies for the next
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Stream the request in and the answer out; say so when the service does not answer."""
+        if scope["type"] != "http":
+            return
+        service, path = target(scope["path"])
+        request = self._outgoing(Request(scope, receive), service, path)
+        response: Response
+        try:
+            answer = await self._send(request)
+            response = _passing(answer)
+        except ClientDisconnect:
+            return
+        except httpx.TransportError as error:
+            reason = type(error).__name__
+            detail = f"the service {service} does not answer now ({reason}); try again"
+            response = problem(503, "unavailable", detail, headers={"retry-after": "1"})
+        await response(scope, receive, send)
+
+    def _outgoing(self, incoming: Request, service: str, path: str) -> httpx.Request:
+        raw: bytes = incoming.scope.get("raw_path") or path.encode()
+        if path != incoming.scope["path"]:
+            raw = path.encode()
+        if query := incoming.scope["query_string"]:
+            raw += b"?" + query
+        headers = list(_end_to_end(incoming.headers.raw))
+        names = {name for name, _ in incoming.headers.raw}
+        has_body = b"content-length" in names or b"transfer-encoding" in names
+        return httpx.Request(
+            incoming.method,
+            httpx.URL(self.services[service]).copy_with(raw_path=raw),
+            headers=headers,
+            content=incoming.stream() if has_body else None,
+            extensions={"timeout": SECONDS.as_dict()},
+        )
+
+    async def _send(self, request: httpx.Request) -> httpx.Response:
+        """A reading request is tried again when the connection turns out to have been closed."""
+        try:
+            return await self.transport.handle_async_request(request)
+        except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError):
+            if request.method not in ("GET", "HEAD") or request.headers.get("content-length"):
+                raise
+            return await self.transport.handle_async_request(request)
+
+
+def _end_to_end(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """The headers meant for the other end, not for this connection."""
+    headers = [(name.lower(), value) for name, value in headers]
+    named = b",".join(value for name, value in headers if name == b"connection")
+    dropped = HOP_BY_HOP | {name.strip().lower() for name in named.split(b",")}
+    return [(name, value) for name, value in headers if name not in dropped]
+
+
+def _passing(answer: httpx.Response) -> Response:
+    async def body() -> AsyncIterator[bytes]:
+        try:
+            assert isinstance(answer.stream, httpx.AsyncByteStream)
+            async for chunk in answer.stream:
+                yield chunk
+        finally:
+            await answer.aclose()
+
+    response = StreamingResponse(body(), status_code=answer.status_code)
+    kept = _end_to_end(answer.headers.raw)
+    response.raw_headers = [(name, value) for name, value in kept if name != b"date"]
+    return response
+
+
+class Probes:
+    """What the origin answers itself, from what all the processes answer."""
+
+    def __init__(self, processes: list[str], client: httpx.AsyncClient) -> None:
+        self.processes = processes
+        self.client = client
+
+    async def livez(self, _request: Request) -> Response:
+        """This process lives, whatever the others do."""
+        return JSONResponse({"status": "ok"})
+
+    async def readyz(self, _request: Request) -> Response:
+        """Ready when every process is; otherwise says which are not."""
+        answers = await self._ask("/readyz")
+        missing = [a for a, answer in answers.items() if answer is None or answer.is_error]
+        if missing:
+            return problem(503, "unavailable", f"not ready: {', '.join(missing)}")
+        return JSONResponse({"status": "ok"})
+
+    async def version(self, _request: Request) -> Response:
+        """The version of the origin, and of each process that answers."""
+        answers = await self._ask("/version")
+        others = [answer.json() for answer in answers.values() if answer and answer.is_success]
+        return JSONResponse({"service": "origin", "version": VERSION, "services": others})
+
+    async def metrics(self, _request: Request) -> Response:
+        """The suite's own metrics, added up over all the processes that answer."""
+        answers = await self._ask("/metrics")
+        texts = [answer.text for answer in answers.values() if answer and answer.is_success]
+        return PlainTextResponse(add_up(texts), media_type=CONTENT_TYPE)
+
+    async def _ask(self, path: str) -> dict[str, httpx.Response | None]:
+        async def one(address: str) -> httpx.Response | None:
+            try:
+                return await self.client.get(address + path, timeout=PROBE_SECONDS)
+            except httpx.TransportError:
+                return None
+
+        answers = await asyncio.gather(*(one(address) for address in self.processes))
+        return dict(zip(self.processes, answers, strict=True))
+
+
+_SAMPLE = re.compile(r"(smallprint_\w+(?:\{.*\})?) (\S+)(?: \d+)?")
+
+
+def add_up(texts: Iterable[str]) -> str:
+    """Merge Prometheus texts: counters and histograms are added, of gauges the highest counts.
+
+    Only the suite's own families are kept: what describes one process (memory, threads) is read
+    from that process.
+    """
+    heads: dict[str, list[str]] = {}
+    kinds: dict[str, str] = {}
+    samples: dict[str, dict[str, float]] = {}
+    for text in texts:
+        family = ""
+        for line in text.splitlines():
+            if line.startswith(("# HELP ", "# TYPE ")):
+                _, word, family, rest = line.split(" ", 3)
+                lines = heads.setdefault(family, [])
+                if line not in lines:
+                    lines.append(line)
+                if word == "TYPE":
+                    kinds[family] = rest
+            elif match := _SAMPLE.fullmatch(line):
+                values = samples.setdefault(family, {})
+                name, value = match[1], float(match[2])
+                if name in values and kinds.get(family) == "gauge":
+                    values[name] = max(values[name], value)
+                else:
+                    values[name] = values.get(name, 0.0) + value
+    merged = [
+        line
+        for family, values in samples.items()
+        if not family.endswith("_created")
+        for line in (*heads[family], *(f"{name} {value}" for name, value in values.items()))
+    ]
+    return "\n".join([*merged, ""])
+
+
+def create_app(settings: OriginSettings) -> Starlette:
+    """The origin as an application."""
+    transport = httpx.AsyncHTTPTransport(
+        retries=2,  # of connecting alone: nothing has been sent yet
+        limits=httpx.Limits(max_connections=1000, keepalive_expiry=IDLE),
+    )
+    client = httpx.AsyncClient(transport=transport)
+    probes = Probes(settings.processes(), client)
+
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        async with client:
+            yield
+
+    return Starlette(
+        routes=[
+            Route("/livez", probes.livez),
+            Route("/readyz", probes.readyz),
+            Route("/version", probes.version),
+            Route("/metrics", probes.metrics),
+            Mount("/", Proxy(settings.services(), transport)),
+        ],
+        lifespan=lifespan,
+    )
+
+
+def main() -> None:
+    """Serve until SIGTERM or SIGINT."""
+    settings = load(OriginSettings)
+    configure_logs("origin", settings.log_level)
+    uvicorn.run(
+        create_app(settings),
+        host=settings.host,
+        port=settings.origin_port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=5,
+    )
+
+
+if __name__ == "__main__":
+    main()
