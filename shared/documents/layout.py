@@ -1,0 +1,382 @@
+"""From the characters of a page to its lines in reading order.
+
+A page is read in three steps. Runs of characters without a jump are *pieces* (found with numpy,
+never a Python step a character). Pieces left and right of a gutter that runs past several lines of
+prose are columns, read one after the other; everything else is read row by row, as a table is.
+Pieces side by side are one *line*. Text written along another side of the page is turned upright
+for this, and comes after the main text; slanted text (a watermark) comes last.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from shared.documents.glyphs import HYPHEN_AT_LINE_END, SKEWED, Codes, Glyphs
+from shared.documents.reading import Floats
+
+_Bools = npt.NDArray[np.bool_]
+
+_SPACE, _BREAK, _SOFT_HYPHEN = 32, 10, 0xAD
+_BULLETS = {0xF0B7: 0x2022, 0xF0A7: 0x25AA, 0xF06F: 0x25CB, 0xF0D8: 0x27A2, 0xF0FC: 0x2713}
+_GUTTER = 0.8  # the narrowest gutter, in line heights
+_PROSE_LINES = 4  # lines that each of two columns must have at least
+_PARAGRAPH_GAP = 1.35  # line pitches from which on a blank line is seen
+_SENTENCE_END = re.compile(r"[.:;!?][\"'”’)\]]*$")
+_LIST_MARK = re.compile(
+    r"(\(?[a-z]{1,4}\)|\(?\d{1,3}[.)]|\d+(\.\d+)+\.?|[•▪○●·–—-]|§|article|section|schedule)(\s|$)",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line: its characters and their boxes as displayed; its place in the reading frame.
+
+    `x0`, `y0`, `x1`, `y1` are those of the upright frame, with the text along x. `turn` is the
+    quarter turn of its writing, `opens` whether a paragraph begins with it.
+    """
+
+    codes: Codes
+    boxes: Floats
+    x0: float
+    y0: float
+    x1: float
+    y1: float
+    turn: int
+    opens: bool = True
+    hyphen: bool = False
+
+    @property
+    def text(self) -> str:
+        """The line's characters."""
+        return self.codes.astype("<u4").tobytes().decode("utf-32-le")
+
+    @property
+    def height(self) -> float:
+        """The height of the line."""
+        return self.y1 - self.y0
+
+
+@dataclass(frozen=True)
+class _Piece:
+    start: int
+    end: int
+    x0: float
+    y0: float
+    x1: float
+    y1: float
+
+    @property
+    def height(self) -> float:
+        return self.y1 - self.y0
+
+
+def page_lines(glyphs: Glyphs) -> list[Line]:
+    """The lines of one page in reading order, ligatures spread, spaces single, marks cleaned."""
+    glyphs = _cleaned(glyphs)
+    groups = _by_turn(glyphs)
+    return [line for turn in groups for line in _turned_lines(glyphs, turn)]
+
+
+def _cleaned(glyphs: Glyphs) -> Glyphs:
+    """Without what must not be in a text or is not on the displayed page."""
+    codes, boxes = glyphs.codes.copy(), _shared_boxes(glyphs.boxes)
+    for private, public in _BULLETS.items():
+        codes[codes == private] = public
+    codes[(codes == 9) | (codes == 0xA0) | (codes == 13)] = _SPACE
+    control = ((codes < 32) & (codes != _BREAK) & (codes != HYPHEN_AT_LINE_END)) | (
+        (codes >= 0x7F) & (codes < 0xA0)
+    )
+    surrogate = (codes >= 0xD800) & (codes < 0xE000)
+    invisible = (codes == 0xFEFF) | (codes == 0x200B) | (codes >= 0x110000) | (codes == 0xFFFE)
+    middle_x, middle_y = (boxes[:, 0] + boxes[:, 2]) / 2, (boxes[:, 1] + boxes[:, 3]) / 2
+    outside = (
+        (middle_x < 0) | (middle_x > glyphs.width) | (middle_y < 0) | (middle_y > glyphs.height)
+    )
+    keep = ~(control | surrogate | invisible | outside)
+    return replace(glyphs, codes=codes[keep], boxes=boxes[keep], turns=glyphs.turns[keep])
+
+
+def _shared_boxes(boxes: Floats) -> Floats:
+    """A ligature's letters have one box from the engine: give each its share, along the writing."""
+    if len(boxes) < 2:
+        return boxes
+    same = np.append(False, (boxes[1:] == boxes[:-1]).all(axis=1))
+    if not same.any():
+        return boxes
+    group = np.cumsum(~same) - 1
+    size = np.bincount(group)[group]
+    index = np.arange(len(boxes)) - np.flatnonzero(~same)[group]
+    width = (boxes[:, 2] - boxes[:, 0]) / size
+    spread = boxes.copy()
+    several = size > 1
+    spread[several, 0] = (boxes[:, 0] + index * width)[several]
+    spread[several, 2] = (boxes[:, 0] + (index + 1) * width)[several]
+    return spread
+
+
+def _by_turn(glyphs: Glyphs) -> list[int]:
+    """The turns on the page, the most frequent first and slanted text last."""
+    counts = np.bincount(glyphs.turns[glyphs.codes > _SPACE], minlength=SKEWED + 1)
+    upright = sorted(range(SKEWED), key=lambda turn: -int(counts[turn]))
+    return [turn for turn in [*upright, SKEWED] if counts[turn]]
+
+
+def _turned_lines(glyphs: Glyphs, turn: int) -> list[Line]:
+    chosen = (glyphs.turns == turn) | (glyphs.codes == _BREAK)
+    codes, boxes = glyphs.codes[chosen], glyphs.boxes[chosen]
+    frame = _upright(boxes, turn, glyphs.width, glyphs.height)
+    pieces = _pieces(codes, frame)
+    lines: list[Line] = []
+    for region in _regions(pieces):
+        rows = [_line(row, codes, boxes, frame, turn) for row in _rows(region)]
+        rows = _with_paragraphs([row for row in rows if len(row.codes)])
+        if lines and rows and goes_on(lines[-1], rows[0]):
+            rows[0] = replace(rows[0], opens=False)
+        lines += rows
+    return lines
+
+
+def goes_on(last: Line, first: Line) -> bool:
+    """Whether a sentence goes on from the last line of a column or page to the next one."""
+    end, start = last.text.rstrip(), first.text.lstrip()
+    return not _SENTENCE_END.search(end) and (start[:1].islower() or end.endswith(","))
+
+
+def _upright(boxes: Floats, turn: int, width: float, height: float) -> Floats:
+    """The boxes in a frame in which text that is turned `turn` quarters clockwise runs along x."""
+    x0, y0, x1, y1 = boxes.T
+    if turn == 1:
+        return np.stack((y0, width - x1, y1, width - x0), axis=1)
+    if turn == 2:
+        return np.stack((width - x1, height - y1, width - x0, height - y0), axis=1)
+    if turn == 3:
+        return np.stack((height - y1, x0, height - y0, x1), axis=1)
+    return boxes
+
+
+def _pieces(codes: Codes, frame: Floats) -> list[_Piece]:
+    """Runs of characters without a break, a jump or a wide gap."""
+    seen = np.flatnonzero((codes > _SPACE) | (codes == HYPHEN_AT_LINE_END))
+    seen = seen[~np.isnan(frame[seen, 0])]
+    if not len(seen):
+        return []
+    x0, y0, x1, y1 = frame[seen].T
+    height = y1 - y0
+    breaks = np.cumsum(codes == _BREAK)[seen]
+    smaller = np.minimum(height[1:], height[:-1])
+    larger = np.maximum(height[1:], height[:-1])
+    overlap = np.minimum(y1[1:], y1[:-1]) - np.maximum(y0[1:], y0[:-1])
+    cut = (
+        (breaks[1:] != breaks[:-1])
+        | (overlap < 0.5 * smaller)
+        | (x0[1:] - x1[:-1] > larger)
+        | (x0[1:] < x0[:-1] - 0.5 * larger)
+    )
+    first = np.append(0, np.flatnonzero(cut) + 1)
+    last = np.append(first[1:], len(seen)) - 1
+    bounds = zip(
+        seen[first].tolist(),
+        (seen[last] + 1).tolist(),
+        np.minimum.reduceat(x0, first).tolist(),
+        np.minimum.reduceat(y0, first).tolist(),
+        np.maximum.reduceat(x1, first).tolist(),
+        np.maximum.reduceat(y1, first).tolist(),
+        strict=True,
+    )
+    return [_Piece(*bound) for bound in bounds]
+
+
+def _regions(pieces: list[_Piece]) -> list[list[_Piece]]:
+    """The pieces in regions to be read one after the other, each of them row by row."""
+    if len(pieces) < 2 * _PROSE_LINES:
+        return [pieces] if pieces else []
+    for gutter in _gutters(pieces):
+        regions = _split_at(pieces, gutter)
+        if len(regions) > 1:
+            return [part for region in regions for part in _regions(region)]
+    return [pieces]
+
+
+def _gutters(pieces: list[_Piece]) -> list[float]:
+    """Places where many lines have a gap, the best first: x in the middle of the gap."""
+    left, right = min(p.x0 for p in pieces), max(p.x1 for p in pieces)
+    width = int(right - left) + 1
+    if width > 20_000:
+        return []
+    starts = np.array([p.x0 for p in pieces]) - left
+    ends = np.array([p.x1 for p in pieces]) - left
+    steps = np.zeros(width + 2)
+    np.add.at(steps, np.ceil(starts).astype(int), 1)
+    np.add.at(steps, np.floor(ends).astype(int), -1)
+    covered = np.cumsum(steps)[:width]
+    inner = covered[int(0.2 * width) : int(0.8 * width)]
+    if not len(inner):
+        return []
+    low = inner.min()
+    if low > 0.5 * inner.max():
+        return []
+    found = np.flatnonzero(inner <= low + 0.1 * (inner.max() - low))
+    runs = np.split(found, np.flatnonzero(np.diff(found) > 1) + 1)
+    runs.sort(key=len, reverse=True)
+    return [left + int(0.2 * width) + float(run.mean()) for run in runs[:4]]
+
+
+def _split_at(pieces: list[_Piece], gutter: float) -> list[list[_Piece]]:
+    """Bands between the pieces that cross the gutter; a band of two columns gives two regions."""
+    crossing = [p for p in pieces if p.x0 < gutter < p.x1]
+    beside = [p for p in pieces if not p.x0 < gutter < p.x1]
+    walls = sorted((p.y0 + p.y1) / 2 for p in crossing)
+    bands: dict[int, list[_Piece]] = {}
+    for piece in beside:
+        band = int(np.searchsorted(walls, (piece.y0 + piece.y1) / 2))
+        bands.setdefault(band, []).append(piece)
+    columns = {n: pair for n, band in bands.items() if (pair := _columns(band, gutter))}
+    if not columns:
+        return [pieces]
+    regions: list[list[_Piece]] = []
+    whole: list[_Piece] = []
+    ordered = sorted(crossing, key=lambda p: (p.y0 + p.y1) / 2)
+    for n in range(len(walls) + 1):
+        if n in columns:
+            regions += [whole, *columns[n]]
+            whole = []
+        else:
+            whole += bands.get(n, [])
+        whole += ordered[n : n + 1]
+    return [region for region in [*regions, whole] if region]
+
+
+def _columns(band: list[_Piece], gutter: float) -> tuple[list[_Piece], list[_Piece]] | None:
+    """The band as two columns of prose, or None if it is to be read row by row."""
+    left = [p for p in band if p.x1 <= gutter]
+    right = [p for p in band if p.x0 >= gutter]
+    if len(left) < _PROSE_LINES or len(right) < _PROSE_LINES:
+        return None
+    both = max(p.x1 for p in band) - min(p.x0 for p in band)
+    gap = min(p.x0 for p in right) - max(p.x1 for p in left)
+    if gap < _GUTTER * float(np.median([p.height for p in band])):
+        return None
+    return (left, right) if _is_prose(left, both) and _is_prose(right, both) else None
+
+
+def _is_prose(column: list[_Piece], both: float) -> bool:
+    """Lines that mostly fill the column's width, and a column wide enough to hold sentences."""
+    width = max(p.x1 for p in column) - min(p.x0 for p in column)
+    if width < 0.2 * both:
+        return False
+    spans = [(min(p.x0 for p in row), max(p.x1 for p in row), row) for row in _rows(column)]
+    full = [row for x0, x1, row in spans if x1 - x0 >= 0.7 * width]
+    letters = sum(p.end - p.start for row in full for p in row)
+    return (
+        len(full) >= _PROSE_LINES
+        and len(full) >= 0.4 * len(spans)
+        and letters >= 20 * len(full)
+        and sum(len(row) for row in full) <= 1.5 * len(full)
+    )
+
+
+def _rows(pieces: Iterable[_Piece]) -> list[list[_Piece]]:
+    """Pieces side by side, from top to bottom, each row from left to right."""
+    rows: list[list[_Piece]] = []
+    bounds: list[tuple[float, float]] = []
+    for piece in sorted(pieces, key=lambda p: p.y0 + p.y1):
+        for index in range(len(rows) - 1, max(-1, len(rows) - 4), -1):
+            y0, y1 = bounds[index]
+            shared = min(y1, piece.y1) - max(y0, piece.y0)
+            if shared >= 0.5 * min(y1 - y0, piece.height) and _fits(piece, rows[index]):
+                rows[index].append(piece)
+                if piece.height > y1 - y0:
+                    bounds[index] = (piece.y0, piece.y1)
+                break
+        else:
+            rows.append([piece])
+            bounds.append((piece.y0, piece.y1))
+    return [sorted(row, key=lambda p: p.x0) for row in rows]
+
+
+def _fits(piece: _Piece, row: list[_Piece]) -> bool:
+    """Not on top of what the row holds already: tightly set lines overlap in height."""
+    taken = max(min(piece.x1, p.x1) - max(piece.x0, p.x0) for p in row)
+    return taken <= 0.5 * min(piece.height, piece.x1 - piece.x0)
+
+
+def _line(
+    row: list[_Piece], codes: Codes, boxes: Floats, frame: Floats, turn: int
+) -> Line:
+    """The characters of a row, with one space where there is a gap."""
+    parts: list[Codes] = []
+    places: list[Floats] = []
+    for before, piece in zip([None, *row[:-1]], row, strict=True):
+        if before and _apart(before, piece, codes):
+            parts.append(np.array([_SPACE], np.uint32))
+            places.append(np.full((1, 4), np.nan, np.float32))
+        parts.append(codes[piece.start : piece.end])
+        places.append(boxes[piece.start : piece.end])
+    line_codes, line_boxes = np.concatenate(parts), np.concatenate(places)
+    hyphen = bool(len(line_codes)) and line_codes[-1] in (HYPHEN_AT_LINE_END, _SOFT_HYPHEN)
+    line_codes, line_boxes = _tidied(line_codes, line_boxes)
+    return Line(
+        codes=line_codes,
+        boxes=line_boxes,
+        x0=min(p.x0 for p in row),
+        y0=min(p.y0 for p in row),
+        x1=max(p.x1 for p in row),
+        y1=max(p.y1 for p in row),
+        turn=turn,
+        hyphen=hyphen,
+    )
+
+
+def _apart(before: _Piece, piece: _Piece, codes: Codes) -> bool:
+    """Whether there is a space between two pieces of a row: a gap, or one that the page has."""
+    if piece.x0 - before.x1 > 0.15 * max(before.height, piece.height):
+        return True
+    between = codes[before.end : piece.start] if before.end <= piece.start else codes[:0]
+    return bool((between == _SPACE).any()) and piece.x0 >= before.x1 - 0.1 * piece.height
+
+
+def _tidied(codes: Codes, boxes: Floats) -> tuple[Codes, Floats]:
+    """Single spaces, no breaks, soft hyphens only where a word is cut, hyphens as hyphens."""
+    codes = codes.copy()
+    codes[codes == HYPHEN_AT_LINE_END] = ord("-")
+    soft = codes == _SOFT_HYPHEN
+    if len(soft) and soft[-1]:
+        codes[-1] = ord("-")
+        soft[-1] = False
+    keep: _Bools = ~soft & (codes != _BREAK)
+    codes, boxes = codes[keep], boxes[keep]
+    space = codes == _SPACE
+    doubled = np.append(False, space[1:] & space[:-1])
+    return codes[~doubled], boxes[~doubled]
+
+
+def _with_paragraphs(lines: list[Line]) -> list[Line]:
+    """Mark the lines that open a paragraph: after a wide gap, a short line, or with a list mark."""
+    if len(lines) < 2:
+        return lines
+    pitches = np.array([b.y1 - a.y1 for a, b in zip(lines, lines[1:], strict=False)])
+    heights = np.array([line.height for line in lines[1:]])
+    usual = pitches[pitches > 0.5 * heights]
+    pitch = float(np.quantile(usual, 0.3)) if len(usual) else float(np.median(heights))
+    right = float(np.quantile([line.x1 for line in lines], 0.9))
+    left = float(np.quantile([line.x0 for line in lines], 0.1))
+    marked = [lines[0]]
+    for before, line, step in zip(lines, lines[1:], pitches, strict=False):
+        marked.append(replace(line, opens=_opens(before, line, float(step), pitch, left, right)))
+    return marked
+
+
+def _opens(
+    before: Line, line: Line, step: float, pitch: float, left: float, right: float
+) -> bool:
+    if step > _PARAGRAPH_GAP * max(pitch, 0.8 * line.height) or step < -line.height:
+        return True
+    short = before.x1 < right - 0.15 * (right - left)
+    indented = line.x0 > before.x0 + 0.5 * line.height
+    return short and (indented or bool(_LIST_MARK.match(line.text))) and step > 0.5 * line.height

@@ -1,0 +1,219 @@
+"""The only door to pypdf: opens, checks, decrypts and repairs PDFs, and reads a page if need be.
+
+pypdf is lenient Python: whatever a broken file makes it raise comes out of here as an error of
+the suite that says what was wrong.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pypdf
+from pypdf import PdfReader, PdfWriter
+
+from shared.documents.glyphs import SKEWED, Glyphs
+from shared.errors import DocumentTooLarge, EncryptedDocument, UnreadableDocument
+
+logging.getLogger("pypdf").setLevel(logging.CRITICAL)  # what matters is raised or in the ledger
+
+_METADATA = ("title", "author", "subject", "keywords", "creator", "producer")
+
+
+class PdfDocument:
+    """A document open in pypdf.
+
+    Raises EncryptedDocument for a missing or wrong password, UnreadableDocument if pypdf finds no
+    document in the bytes.
+    """
+
+    def __init__(self, data: bytes, password: str | None = None) -> None:
+        with _clear_errors("open the document"):
+            self._reader = PdfReader(io.BytesIO(data), strict=False)
+            self.encrypted = self._reader.is_encrypted
+            if self.encrypted:
+                self._unlock(password)
+
+    def _unlock(self, password: str | None) -> None:
+        """Many documents are encrypted with an empty password: anyone may read them."""
+        if self._reader.decrypt(password or "") or (password and self._reader.decrypt("")):
+            return
+        if password:
+            raise EncryptedDocument("the document is encrypted, and the password given is wrong")
+        raise EncryptedDocument("the document is encrypted: give its password")
+
+    @property
+    def page_count(self) -> int:
+        """The number of pages that can be reached; raises UnreadableDocument."""
+        with _clear_errors("count the pages"):
+            return len(self._reader.pages)
+
+    def metadata(self) -> dict[str, str]:
+        """Title, author and the like, as far as they are there and can be read."""
+        found: dict[str, str] = {}
+        try:
+            information = self._reader.metadata
+        except Exception:  # metadata is never worth losing a document for
+            return found
+        for name in _METADATA:
+            try:
+                value = getattr(information, name, None)
+            except Exception:  # one damaged entry says nothing about the others
+                continue
+            if value:
+                found[name] = clean(str(value))[:500]
+        return found
+
+    def rewritten(self) -> bytes:
+        """The same pages as a new, sound and unencrypted PDF; raises UnreadableDocument."""
+        with _clear_errors("repair the document"):
+            writer = PdfWriter()
+            for page in self._reader.pages:
+                writer.add_page(page)
+            out = io.BytesIO()
+            writer.write(out)
+            return out.getvalue()
+
+    def glyphs(self, number: int) -> Glyphs:
+        """The characters of page `number` (from 1), their boxes estimated from the font size."""
+        with _clear_errors(f"read page {number}"):
+            page = self._reader.pages[number - 1]
+            fragments: list[_Fragment] = []
+            page.extract_text(
+                visitor_text=lambda text, cm, tm, font, size: fragments.append(
+                    _fragment(text, cm, tm, size)
+                )
+            )
+            return _glyphs(page, [fragment for fragment in fragments if fragment.text.strip()])
+
+
+@dataclass(frozen=True)
+class _Fragment:
+    """A string that the page shows, where it starts and along which unit vector it runs."""
+
+    text: str
+    x: float
+    y: float
+    along: tuple[float, float]
+    size: float
+
+
+def _fragment(text: str, cm: list[float], tm: list[float], size: float | None) -> _Fragment:
+    matrix = _multiplied(tm, cm)
+    a, b = matrix[0], matrix[1]
+    length = (a * a + b * b) ** 0.5 or 1.0
+    return _Fragment(
+        text=clean(text),
+        x=matrix[4],
+        y=matrix[5],
+        along=(a / length, b / length),
+        size=max(1.0, abs(size or 1.0) * length),
+    )
+
+
+def _multiplied(m: list[float], n: list[float]) -> list[float]:
+    return [
+        m[0] * n[0] + m[1] * n[2],
+        m[0] * n[1] + m[1] * n[3],
+        m[2] * n[0] + m[3] * n[2],
+        m[2] * n[1] + m[3] * n[3],
+        m[4] * n[0] + m[5] * n[2] + n[4],
+        m[4] * n[1] + m[5] * n[3] + n[5],
+    ]
+
+
+def _glyphs(page: Any, fragments: list[_Fragment]) -> Glyphs:
+    box = page.cropbox
+    left, top = float(box.left), float(box.top)
+    wide, high = float(box.width), float(box.height)
+    quarter = int(page.rotation or 0) // 90 % 4
+    codes: list[int] = []
+    boxes: list[tuple[float, float, float, float]] = []
+    turns: list[int] = []
+    for fragment in fragments:
+        turn = _turn(fragment.along, quarter)
+        codes.append(10)
+        boxes.append((np.nan,) * 4)
+        turns.append(turn)
+        for index, character in enumerate(fragment.text):
+            start, end = index * 0.5 * fragment.size, (index + 1) * 0.5 * fragment.size
+            corners = _corners(fragment, start, end, left, top)
+            codes.append(ord(character))
+            boxes.append(_displayed(corners, wide, high, quarter))
+            turns.append(turn)
+    width, height = (high, wide) if quarter % 2 else (wide, high)
+    return Glyphs(
+        codes=np.array(codes, np.uint32),
+        boxes=np.array(boxes, np.float32).reshape(-1, 4),
+        turns=np.array(turns, np.uint8),
+        width=width,
+        height=height,
+        rotation=90 * quarter,
+        has_images=not codes and bool(_image_names(page)),
+    )
+
+
+def _turn(along: tuple[float, float], quarter: int) -> int:
+    quarters = -np.arctan2(along[1], along[0]) / (np.pi / 2)
+    nearest = round(float(quarters))
+    return SKEWED if abs(quarters - nearest) > 0.12 else (nearest + quarter) % 4
+
+
+def _corners(
+    fragment: _Fragment, start: float, end: float, left: float, top: float
+) -> tuple[float, float, float, float]:
+    """x0, y0, x1, y1 from the top left of the unrotated page, a fifth of the size below the line."""
+    (dx, dy), size = fragment.along, fragment.size
+    xs = [fragment.x + along * dx - across * dy for along in (start, end)
+          for across in (-0.2 * size, 0.9 * size)]
+    ys = [fragment.y + along * dy + across * dx for along in (start, end)
+          for across in (-0.2 * size, 0.9 * size)]
+    return min(xs) - left, top - max(ys), max(xs) - left, top - min(ys)
+
+
+def _displayed(
+    box: tuple[float, float, float, float], wide: float, high: float, quarter: int
+) -> tuple[float, float, float, float]:
+    x0, y0, x1, y1 = box
+    return (
+        (x0, y0, x1, y1),
+        (high - y1, x0, high - y0, x1),
+        (wide - x1, high - y1, wide - x0, high - y0),
+        (y0, wide - x1, y1, wide - x0),
+    )[quarter]
+
+
+def _image_names(page: Any) -> list[str]:
+    try:
+        objects = page["/Resources"]["/XObject"].get_object()
+        return [n for n in objects if objects[n].get_object().get("/Subtype") == "/Image"]
+    except Exception:  # no resources, or damaged ones: no image that could be named
+        return []
+
+
+def clean(text: str) -> str:
+    """Without NUL and lone surrogates, which no text may hold."""
+    return text.replace("\0", "").encode("utf-8", "replace").decode("utf-8")
+
+
+@contextmanager
+def _clear_errors(doing: str) -> Iterator[None]:
+    """Whatever pypdf raises on a damaged file, as one clear error of the suite."""
+    try:
+        yield
+    except UnreadableDocument:
+        raise
+    except MemoryError:
+        raise
+    except pypdf.errors.LimitReachedError as error:
+        raise DocumentTooLarge(f"can't {doing}: it unpacks to more than is allowed") from error
+    except RecursionError as error:
+        raise UnreadableDocument(f"can't {doing}: it is nested too deeply") from error
+    except Exception as error:
+        what = str(error) or type(error).__name__
+        raise UnreadableDocument(f"can't {doing}: {what}") from error

@@ -1,0 +1,243 @@
+"""The only door to pypdfium2: the text of a page with a box for every character, and its picture.
+
+PDFium is not thread-safe: everything here holds one lock. Characters are fetched in bulk through
+the C interface (about a microsecond each), never through an object a character.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import io
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from itertools import repeat
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+import pypdfium2.raw as c
+from PIL import Image
+
+from shared.documents.glyphs import SKEWED, Codes, Glyphs, Turns
+from shared.documents.reading import Floats
+from shared.errors import EncryptedDocument, NotFound, UnreadableDocument
+
+_LOCK = threading.RLock()
+_MAX_PIXELS = 40_000_000
+_MANY_PATHS = 100
+_FORM_DEPTH = 4
+_Pointer = ctypes.c_void_p
+
+
+def _function(function: Any, result: Any, *arguments: Any) -> Any:
+    """A C function without the slow checks of its arguments, to be mapped over many."""
+    address = ctypes.cast(function, _Pointer).value or 0
+    return ctypes.CFUNCTYPE(result, *arguments)(address)
+
+
+_unicode = _function(c.FPDFText_GetUnicode, ctypes.c_uint, _Pointer, ctypes.c_int)
+_loose_box = _function(
+    c.FPDFText_GetLooseCharBox, ctypes.c_int, _Pointer, ctypes.c_int, ctypes.c_void_p
+)
+_angle = _function(c.FPDFText_GetCharAngle, ctypes.c_float, _Pointer, ctypes.c_int)
+
+with _LOCK:
+    c.FPDF_InitLibrary()
+
+
+class PdfiumDocument:
+    """A document open in PDFium; use it in a `with` block.
+
+    Raises EncryptedDocument for a missing or wrong password, UnreadableDocument when PDFium can't
+    open the bytes.
+    """
+
+    def __init__(self, data: bytes, password: str | None = None) -> None:
+        self._data = data  # PDFium reads from it as long as the document is open
+        secret = None if password is None else password.encode()
+        with _LOCK:
+            self._document = c.FPDF_LoadMemDocument64(data, len(data), secret)
+            if not self._document:
+                raise _opening_error(c.FPDF_GetLastError())
+            self.page_count: int = c.FPDF_GetPageCount(self._document)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give the document's memory back."""
+        with _LOCK:
+            if self._document:
+                c.FPDF_CloseDocument(self._document)
+            self._document = None
+
+    def glyphs(self, number: int) -> Glyphs:
+        """The characters of page `number` (from 1); raises UnreadableDocument for a bad page."""
+        with _LOCK, self._page(number) as page:
+            frame = _Frame(page)
+            text_page = c.FPDFText_LoadPage(page)
+            if not text_page:
+                raise UnreadableDocument(f"PDFium finds no text structure on page {number}")
+            try:
+                codes, boxes, angles = _characters(text_page)
+            finally:
+                c.FPDFText_ClosePage(text_page)
+            return Glyphs(
+                codes=codes,
+                boxes=frame.displayed(boxes),
+                turns=frame.turns(angles),
+                width=frame.width,
+                height=frame.height,
+                rotation=frame.rotation,
+                has_images=not len(codes) and _shows_something(page),
+            )
+
+    def png(self, number: int, scale: float) -> bytes:
+        """Page `number` as PNG, `scale` pixels a point (less for a page of very great size)."""
+        with _LOCK, self._page(number) as page:
+            frame = _Frame(page)
+            scale = min(scale, (_MAX_PIXELS / (frame.width * frame.height)) ** 0.5)
+            width = max(1, round(frame.width * scale))
+            height = max(1, round(frame.height * scale))
+            return _png(_picture(page, width, height))
+
+    @contextmanager
+    def _page(self, number: int) -> Iterator[Any]:
+        if not 1 <= number <= self.page_count:
+            raise NotFound(f"there is no page {number}: the document has {self.page_count}")
+        page = c.FPDF_LoadPage(self._document, number - 1)
+        if not page:
+            raise UnreadableDocument(f"PDFium can't load page {number}")
+        try:
+            yield page
+        finally:
+            c.FPDF_ClosePage(page)
+
+
+class _Frame:
+    """From the page's own coordinates to points from the top left of the page as displayed."""
+
+    def __init__(self, page: Any) -> None:
+        box = c.FS_RECTF()
+        if not c.FPDF_GetPageBoundingBox(page, box) or box.right <= box.left:
+            raise UnreadableDocument("the page has no size")
+        self.left, self.bottom, self.right, self.top = box.left, box.bottom, box.right, box.top
+        self.quarter = c.FPDFPage_GetRotation(page) % 4
+        self.rotation = 90 * self.quarter
+        width, height = box.right - box.left, box.top - box.bottom
+        self.width, self.height = (height, width) if self.quarter % 2 else (width, height)
+
+    def displayed(self, boxes: Floats) -> Floats:
+        """From left, top, right, bottom (upwards) to x0, y0, x1, y1 (downwards)."""
+        x0, x1 = boxes[:, 0] - self.left, boxes[:, 2] - self.left
+        y0, y1 = self.top - boxes[:, 1], self.top - boxes[:, 3]
+        wide, high = self.right - self.left, self.top - self.bottom
+        turned = (
+            (x0, y0, x1, y1),
+            (high - y1, x0, high - y0, x1),
+            (wide - x1, high - y1, wide - x0, high - y0),
+            (y0, wide - x1, y1, wide - x0),
+        )[self.quarter]
+        return np.stack(turned, axis=1).astype(np.float32)
+
+    def turns(self, angles: Floats) -> Turns:
+        """Quarter turns clockwise as displayed, from the angle of writing in the page's own."""
+        quarters = angles / (np.pi / 2)
+        nearest = np.round(quarters)
+        turns = (nearest.astype(np.int64) + self.quarter) % 4
+        turns[np.abs(quarters - nearest) > 0.12] = SKEWED
+        return turns.astype(np.uint8)
+
+
+def _characters(handle: Any) -> tuple[Codes, Floats, Floats]:
+    """Codes, boxes (left, top, right, bottom; NaN if generated) and angles of all characters."""
+    count = max(0, c.FPDFText_CountChars(handle))
+    text_page = ctypes.cast(handle, _Pointer).value
+    codes = np.fromiter(map(_unicode, repeat(text_page), range(count)), np.uint32, count)
+    boxes = np.zeros((count, 4), np.float32)
+    start = boxes.ctypes.data
+    addresses = range(start, start + 16 * count, 16)
+    for _ in map(_loose_box, repeat(text_page), range(count), addresses):
+        pass
+    generated = (boxes[:, 2] <= boxes[:, 0]) | (boxes[:, 1] <= boxes[:, 3])
+    boxes[generated] = np.nan
+    codes[generated & (codes == 13)] = 10
+    return codes, boxes, _angles(text_page, codes)
+
+
+def _angles(text_page: int | None, codes: Codes) -> Floats:
+    """The angle of writing, asked once for each run between breaks."""
+    starts = np.flatnonzero(np.diff(codes == 10, prepend=True) & (codes != 10))
+    angles = np.zeros(len(codes), np.float32)
+    if len(starts):
+        asked = np.fromiter(
+            map(_angle, repeat(text_page), starts.tolist()), np.float32, len(starts)
+        )
+        lengths = np.diff(np.append(starts, len(codes)))
+        angles[starts[0] :] = np.repeat(asked, lengths)
+    return angles
+
+
+def _shows_something(page: Any) -> bool:
+    """Whether a page without characters shows a picture, or letters drawn as outlines."""
+    count = c.FPDFPage_CountObjects(page)
+    return _drawn(count, partial(c.FPDFPage_GetObject, page), _FORM_DEPTH) >= _MANY_PATHS
+
+
+def _drawn(count: int, get: Callable[[int], Any], depth: int) -> int:
+    """The number of paths, in forms too; a picture counts for many."""
+    paths = 0
+    for index in range(count):
+        item = get(index)
+        kind = c.FPDFPageObj_GetType(item)
+        if kind in (c.FPDF_PAGEOBJ_IMAGE, c.FPDF_PAGEOBJ_SHADING):
+            return _MANY_PATHS
+        if kind == c.FPDF_PAGEOBJ_PATH:
+            paths += 1
+        elif kind == c.FPDF_PAGEOBJ_FORM and depth:
+            inside = c.FPDFFormObj_CountObjects(item)
+            paths += _drawn(inside, partial(c.FPDFFormObj_GetObject, item), depth - 1)
+        if paths >= _MANY_PATHS:
+            break
+    return paths
+
+
+def _picture(page: Any, width: int, height: int) -> npt.NDArray[np.uint8]:
+    """The page as pixels, uint8 [height, width, 3]."""
+    pixels = np.full((height, width, 4), 255, np.uint8)
+    bitmap = c.FPDFBitmap_CreateEx(
+        width, height, c.FPDFBitmap_BGRx, pixels.ctypes.data_as(_Pointer), 4 * width
+    )
+    if not bitmap:
+        raise UnreadableDocument("there is not enough memory to draw this page")
+    try:
+        flags = c.FPDF_ANNOT
+        c.FPDF_RenderPageBitmap(bitmap, page, 0, 0, width, height, 0, flags)
+    finally:
+        c.FPDFBitmap_Destroy(bitmap)
+    return np.ascontiguousarray(pixels[:, :, 2::-1])
+
+
+def _png(pixels: npt.NDArray[np.uint8]) -> bytes:
+    gray = not (pixels[:, :, :1] != pixels).any()
+    image = Image.fromarray(pixels[:, :, 0] if gray else pixels)
+    out = io.BytesIO()
+    image.save(out, "PNG", compress_level=3)
+    return out.getvalue()
+
+
+def _opening_error(code: int) -> UnreadableDocument:
+    if code == c.FPDF_ERR_PASSWORD:
+        return EncryptedDocument("the document is encrypted: the password is missing or wrong")
+    return UnreadableDocument("PDFium can't open the document: it is damaged or no PDF")

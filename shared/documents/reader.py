@@ -1,0 +1,273 @@
+"""Reading one document in this process: the engines, page by page, and the ledger."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+import numpy as np
+
+from shared.documents.assembly import assemble
+from shared.documents.furniture import furniture
+from shared.documents.glyphs import Glyphs
+from shared.documents.layout import Line, page_lines
+from shared.documents.pdf import PdfDocument
+from shared.documents.pdfium import PdfiumDocument
+from shared.documents.reading import FailedPage, Limits, Page, Reading
+from shared.documents.sniffing import PDF, sniff
+from shared.documents.text import read_text
+from shared.errors import (
+    DocumentTooLarge,
+    EmptyDocument,
+    EncryptedDocument,
+    NoTextLayer,
+    SuiteError,
+    UnreadableDocument,
+    UnsupportedType,
+)
+
+_UNSOUND = 0.2  # share of characters without a meaning from which the other engine is asked
+_NO_TEXT_LAYER = "no_text_layer"
+
+
+def read(
+    data: bytes,
+    *,
+    name: str = "",
+    password: str | None = None,
+    limits: Limits | None = None,
+    skip: Collection[int] = (),
+    progress: Callable[[int], None] | None = None,
+) -> Reading:
+    """Read one document in this process; `sandbox.Reader` does the same within firm limits.
+
+    Pages in `skip` (from 1) are not touched and become failed pages; `progress` is called with the
+    number of each page before it is read. Raises the UnreadableDocument that fits, naming the
+    document.
+    """
+    limits = limits or Limits()
+    try:
+        if len(data) > limits.max_bytes:
+            raise DocumentTooLarge(
+                f"the document has {len(data):,} bytes: at most {limits.max_bytes:,} are read"
+            )
+        media_type = sniff(data, name)
+        if media_type == PDF:
+            reading = _read_pdf(data, password, limits, skip, progress or (lambda number: None))
+        else:
+            reading = read_text(data, media_type)
+        return _within(reading, limits)
+    except SuiteError as error:
+        error.document = error.document or name or None
+        raise
+
+
+def render(data: bytes, number: int, *, scale: float = 2.0, password: str | None = None) -> bytes:
+    """Page `number` (from 1) of a PDF as PNG, `scale` pixels a point."""
+    if sniff(data) != PDF:
+        raise UnsupportedType("only a PDF has pages to show")
+    with _opened(data, password, []) as document:
+        if document.pdfium is None:
+            raise UnreadableDocument("the pages of this document can't be drawn")
+        return document.pdfium.png(number, scale)
+
+
+def decrypt(data: bytes, *, password: str | None = None) -> bytes:
+    """The same PDF without encryption; one that is not encrypted comes back as it is."""
+    document = PdfDocument(data, password)
+    return document.rewritten() if document.encrypted else data
+
+
+class _Opened(ExitStack):
+    """One PDF, open in both engines as far as they can open it."""
+
+    pypdf: PdfDocument | None = None
+    pdfium: PdfiumDocument | None = None
+    page_count: int = 0
+
+
+def _opened(data: bytes, password: str | None, warnings: list[str]) -> _Opened:
+    """pypdf checks and decrypts; what PDFium can't open as it is, it gets repaired."""
+    opened = _Opened()
+    trouble: UnreadableDocument | None = None
+    try:
+        opened.pypdf = PdfDocument(data, password)
+        opened.page_count = opened.pypdf.page_count
+    except EncryptedDocument:
+        raise
+    except UnreadableDocument as error:
+        trouble = error
+    try:
+        opened.pdfium = PdfiumDocument(data, password)
+    except EncryptedDocument:
+        if trouble:
+            raise
+    except UnreadableDocument as error:
+        trouble = trouble or error
+    if opened.pdfium is None and opened.pypdf is not None and opened.page_count:
+        opened.pdfium = _repaired(opened.pypdf, warnings)
+    if opened.pdfium is not None:
+        opened.enter_context(opened.pdfium)
+        if trouble:
+            warnings.append(f"the document is damaged: {trouble.message}")
+        opened.page_count = max(opened.page_count, opened.pdfium.page_count)
+    if not opened.page_count:
+        raise trouble or EmptyDocument("the document has no pages")
+    return opened
+
+
+def _repaired(document: PdfDocument, warnings: list[str]) -> PdfiumDocument | None:
+    try:
+        repaired = PdfiumDocument(document.rewritten())
+    except UnreadableDocument:
+        return None
+    warnings.append("the document was damaged and has been repaired")
+    return repaired
+
+
+@dataclass(frozen=True)
+class _PageLines:
+    number: int
+    lines: list[Line]
+    glyphs: Glyphs
+    method: str
+
+
+def _read_pdf(
+    data: bytes,
+    password: str | None,
+    limits: Limits,
+    skip: Collection[int],
+    progress: Callable[[int], None],
+) -> Reading:
+    deadline = time.monotonic() + 0.8 * limits.seconds
+    warnings: list[str] = []
+    with _opened(data, password, warnings) as document:
+        if document.page_count > limits.max_pages:
+            raise DocumentTooLarge(
+                f"the document has {document.page_count:,} pages: "
+                f"at most {limits.max_pages:,} are read"
+            )
+        metadata = document.pypdf.metadata() if document.pypdf else {}
+        read_pages: list[_PageLines] = []
+        failed: list[FailedPage] = []
+        length = 0
+        for number in range(1, document.page_count + 1):
+            if number in skip:
+                failed.append(FailedPage(number, "crashed", "reading this page ended the reader"))
+                continue
+            if time.monotonic() > deadline:
+                failed.append(FailedPage(number, "timeout", "the time for this document was up"))
+                continue
+            progress(number)
+            page = _page(document, number)
+            if isinstance(page, FailedPage):
+                failed.append(page)
+                continue
+            read_pages.append(page)
+            length += sum(len(line.codes) for line in page.lines)
+            if length > limits.max_text:
+                raise DocumentTooLarge(
+                    f"the document has more than {limits.max_text:,} characters"
+                )
+    _refuse_without_text(read_pages, failed)
+    return _assembled(read_pages, failed, warnings, metadata)
+
+
+def _page(document: _Opened, number: int) -> _PageLines | FailedPage:
+    """One page by PDFium, or by pypdf if that finds more; or why there is nothing."""
+    found: list[_PageLines] = []
+    reasons: list[str] = []
+    images = False
+    for method, engine in (("pypdfium2", document.pdfium), ("pypdf", document.pypdf)):
+        if engine is None or (method == "pypdf" and found and not _doubtful(found[0], images)):
+            continue
+        try:
+            glyphs = engine.glyphs(number)
+            lines = page_lines(glyphs)
+        except UnreadableDocument as error:
+            reasons.append(error.message)
+            continue
+        images = images or glyphs.has_images
+        found.append(_PageLines(number, lines, glyphs, method))
+    if not found:
+        return FailedPage(number, "unreadable_page", "; ".join(reasons) or "the page is missing")
+    best = max(found, key=lambda page: (_soundness(page), page is found[0]))
+    if not best.lines and images:
+        return FailedPage(number, _NO_TEXT_LAYER, "the page is an image without a text layer")
+    return best
+
+
+def _doubtful(page: _PageLines, images: bool) -> bool:
+    """Whether the other engine may find more: nothing at all but a picture, or unsound text."""
+    if not page.lines:
+        return images
+    return _soundness(page) < 1 - _UNSOUND
+
+
+def _soundness(page: _PageLines) -> float:
+    """The share of characters that mean something, 0 for none."""
+    if not page.lines:
+        return 0.0
+    codes = np.concatenate([line.codes for line in page.lines])
+    private = (codes >= 0xE000) & (codes < 0xF900)
+    return 1.0 - float(((codes == 0xFFFD) | private).mean())
+
+
+def _refuse_without_text(pages: list[_PageLines], failed: list[FailedPage]) -> None:
+    if any(page.lines for page in pages):
+        return
+    if any(page.code == _NO_TEXT_LAYER for page in failed):
+        raise NoTextLayer(
+            "the document has no text layer: its pages are images, which are not read yet"
+        )
+    if failed:
+        raise UnreadableDocument(f"no page can be read; the first says: {failed[0].reason}")
+    raise NoTextLayer("the document has no text layer: its pages are empty")
+
+
+def _assembled(
+    pages: list[_PageLines],
+    failed: list[FailedPage],
+    warnings: list[str],
+    metadata: dict[str, str],
+) -> Reading:
+    lines = [page.lines for page in pages]
+    whole = assemble(lines, furniture(lines, [page.glyphs.height for page in pages]))
+    ledger = tuple(
+        Page(
+            number=page.number,
+            start=start,
+            end=end,
+            width=page.glyphs.width,
+            height=page.glyphs.height,
+            rotation=page.glyphs.rotation,
+            method=page.method,
+        )
+        for page, (start, end) in zip(pages, whole.pages, strict=True)
+    )
+    unsound = [page.number for page in pages if 0 < _soundness(page) < 1 - _UNSOUND]
+    if unsound:
+        warnings.append(f"the text of page {', '.join(map(str, unsound))} has unknown characters")
+    return Reading(
+        text=whole.text,
+        pages=ledger,
+        boxes=whole.boxes,
+        page_count=len(pages) + len(failed),
+        failed=tuple(failed),
+        furniture=tuple(whole.furniture),
+        warnings=tuple(warnings),
+        media_type=PDF,
+        metadata=metadata,
+    )
+
+
+def _within(reading: Reading, limits: Limits) -> Reading:
+    if len(reading.text) > limits.max_text:
+        raise DocumentTooLarge(
+            f"the document has {len(reading.text):,} characters: "
+            f"at most {limits.max_text:,} are read"
+        )
+    return reading

@@ -1,0 +1,214 @@
+"""What reading a document gives: its text, where each character stands, and the page ledger."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from shared.errors import UnreadableDocument
+
+Floats = npt.NDArray[np.float32]
+
+GRID = 32
+"""Coordinates are kept to a 1/32 of a point, which a float32 holds exactly."""
+
+_MAGIC = b"SPLB\x01"
+
+
+class Box(NamedTuple):
+    """A rectangle on one page, in points, origin top left of the page as displayed."""
+
+    page: int
+    x0: float
+    y0: float
+    x1: float
+    y1: float
+
+
+@dataclass(frozen=True)
+class Page:
+    """One page that was read: `text[start:end]` of its reading. Sizes in points, as displayed."""
+
+    number: int
+    start: int
+    end: int
+    width: float
+    height: float
+    rotation: int = 0
+    method: str = "text"
+
+
+@dataclass(frozen=True)
+class FailedPage:
+    """One page that could not be read, with a code to search for and a sentence to show."""
+
+    number: int
+    code: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What reading one document may cost."""
+
+    max_bytes: int = 50_000_000
+    max_pages: int = 2_000
+    max_text: int = 20_000_000
+    seconds: float = 120.0
+    memory_bytes: int = 1_500_000_000
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """The text of one document with its page ledger and a box for every character.
+
+    `boxes` is float32 [len(text), 4]: x0, y0, x1, y1 in points, origin top left of the page as
+    displayed; NaN where a character was not on the page (line breaks, some spaces).
+    `furniture` are the running headers, footers and page numbers, as offsets into the text; with
+    them cut out, a sentence that a page break interrupts reads on.
+    """
+
+    text: str
+    pages: tuple[Page, ...]
+    boxes: Floats
+    page_count: int
+    failed: tuple[FailedPage, ...] = ()
+    furniture: tuple[tuple[int, int], ...] = ()
+    warnings: tuple[str, ...] = ()
+    media_type: str = "text/plain"
+    metadata: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.boxes.shape != (len(self.text), 4):
+            raise ValueError(f"{self.boxes.shape} boxes for {len(self.text)} characters")
+        if len(self.pages) + len(self.failed) != self.page_count:
+            raise ValueError(f"{self.page_count} pages, but the ledger has another number")
+
+    def page_at(self, offset: int) -> int:
+        """The number of the page that holds the character at `offset` (0 … len(text))."""
+        if not 0 <= offset <= len(self.text):
+            raise IndexError(f"offset {offset} in a text of {len(self.text)} characters")
+        starts = [page.start for page in self.pages]
+        return self.pages[max(0, int(np.searchsorted(starts, offset, "right")) - 1)].number
+
+    def boxes_of(self, start: int, end: int) -> list[Box]:
+        """The rectangles that cover `text[start:end]`: one for each piece of a line."""
+        if not 0 <= start <= end <= len(self.text):
+            raise IndexError(f"{start}:{end} in a text of {len(self.text)} characters")
+        return [box for page in self.pages for box in self._on_page(page, start, end)]
+
+    def _on_page(self, page: Page, start: int, end: int) -> Iterator[Box]:
+        start, end = max(start, page.start), min(end, page.end)
+        while start < end:
+            line_end = self.text.find("\n", start, end)
+            line_end = end if line_end < 0 else line_end
+            boxes = self.boxes[start:line_end]
+            boxes = boxes[~np.isnan(boxes[:, 0])]
+            for piece in np.split(boxes, _jumps(boxes)) if len(boxes) else ():
+                low, high = piece[:, :2].min(axis=0), piece[:, 2:].max(axis=0)
+                yield Box(page.number, *low.tolist(), *high.tolist())
+            start = line_end + 1
+
+    def without_furniture(self) -> str:
+        """The running text: what is left with headers, footers and page numbers cut out."""
+        kept, position = [], 0
+        for start, end in self.furniture:
+            kept.append(self.text[position:start])
+            position = end
+        return "".join([*kept, self.text[position:]])
+
+    def to_bytes(self, *, compress: bool = True) -> bytes:
+        """The layout without the text, for a blob: small, exact, and refused for another text."""
+        head = {
+            "text": [len(self.text), _digest(self.text)],
+            "pages": [[p.number, p.start, p.end, p.width, p.height, p.rotation, p.method]
+                      for p in self.pages],
+            "failed": [[f.number, f.code, f.reason] for f in self.failed],
+            "page_count": self.page_count,
+            "furniture": self.furniture,
+            "warnings": self.warnings,
+            "media_type": self.media_type,
+            "metadata": self.metadata,
+            "deflate": compress,
+        }
+        header = json.dumps(head).encode()
+        body = _pack(self.boxes)
+        if compress:
+            body = zlib.compress(body, 1)
+        return _MAGIC + len(header).to_bytes(4, "little") + header + body
+
+    @classmethod
+    def from_bytes(cls, layout: bytes, text: str) -> Reading:
+        """The reading again, from its layout blob and its text; raises UnreadableDocument."""
+        try:
+            head, body = _unpack_head(layout)
+            if head["text"] != [len(text), _digest(text)]:
+                raise ValueError("it belongs to another text")
+            body = zlib.decompress(body) if head["deflate"] else body
+            return cls(
+                text=text,
+                pages=tuple(Page(*page) for page in head["pages"]),
+                boxes=_unpack(body, len(text)),
+                page_count=head["page_count"],
+                failed=tuple(FailedPage(*page) for page in head["failed"]),
+                furniture=tuple((start, end) for start, end in head["furniture"]),
+                warnings=tuple(head["warnings"]),
+                media_type=head["media_type"],
+                metadata=head["metadata"],
+            )
+        except (ValueError, KeyError, TypeError, zlib.error) as error:
+            raise UnreadableDocument(f"the layout of this document can't be used: {error}") from error
+
+
+def to_grid(boxes: Floats) -> Floats:
+    """Coordinates rounded to the grid that a layout blob keeps exactly."""
+    return np.round(boxes * GRID).astype(np.float32) / np.float32(GRID)
+
+
+def _jumps(boxes: Floats) -> npt.NDArray[np.intp]:
+    """Where a word joined over a line end jumps: neighbours side by side in neither direction."""
+    low, high = boxes[:, :2], boxes[:, 2:]
+    shared = np.minimum(high[1:], high[:-1]) - np.maximum(low[1:], low[:-1])
+    smaller = np.minimum(high[1:] - low[1:], high[:-1] - low[:-1])
+    return np.flatnonzero((shared <= 0.2 * smaller).all(axis=1)) + 1
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _pack(boxes: Floats) -> bytes:
+    """Column by column as differences of grid steps; a NaN row is marked in a leading bitmap."""
+    missing = np.isnan(boxes[:, 0])
+    steps = np.round(boxes[~missing].astype(np.float64) * GRID).astype(np.int32)
+    differences = np.diff(steps, axis=0, prepend=np.zeros((1, 4), np.int32))
+    planes = np.ascontiguousarray(differences.T).view(np.uint8).reshape(4, -1, 4)
+    return np.packbits(missing).tobytes() + np.ascontiguousarray(planes.transpose(0, 2, 1)).tobytes()
+
+
+def _unpack(body: bytes, length: int) -> Floats:
+    bitmap = (length + 7) // 8
+    missing = np.unpackbits(np.frombuffer(body, np.uint8, bitmap), count=length).astype(bool)
+    planes = np.frombuffer(body, np.uint8, offset=bitmap).reshape(4, 4, -1).transpose(0, 2, 1)
+    differences = np.ascontiguousarray(planes).view(np.int32).reshape(4, -1)
+    boxes = np.full((length, 4), np.nan, np.float32)
+    boxes[~missing] = (np.cumsum(differences, axis=1).T / GRID).astype(np.float32)
+    return boxes
+
+
+def _unpack_head(layout: bytes) -> tuple[dict[str, Any], bytes]:
+    if not layout.startswith(_MAGIC):
+        raise ValueError("it is no layout blob")
+    start = len(_MAGIC) + 4
+    end = start + int.from_bytes(layout[len(_MAGIC) : start], "little")
+    head = json.loads(layout[start:end])
+    if not isinstance(head, dict):
+        raise ValueError("its header is damaged")
+    return head, layout[end:]

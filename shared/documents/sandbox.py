@@ -1,0 +1,385 @@
+"""Reading in a child process that may crash, hang or eat memory without harm to its parent.
+
+One child serves many documents, one at a time; it is started with the first and again after its
+death. It lives under limits: address space, CPU time a document, no core file, no file writing; its
+parent adds a wall clock. What it sends back is JSON and raw numbers, never pickles. If the child
+dies while it reads a page, the document is read again without that page (a few times at most), so
+that one bad page never costs a document; a death elsewhere is UnreadableDocument.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from shared.documents.reading import Limits, Reading
+from shared.errors import SuiteError, UnreadableDocument
+
+_MAX_DEATHS = 4
+_MAX_REPLY = 1 << 31
+_DOCUMENTS_A_CHILD = 500
+_GRACE = 2.0
+_ROOT = Path(__file__).resolve().parents[2]
+_SINGLE_THREADED = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+class Reader:
+    """Reads documents in a child process; may be used by several threads, which take turns.
+
+    Use it in a `with` block or call `close()`. If the parent is killed, the child ends itself.
+    """
+
+    def __init__(self, limits: Limits | None = None) -> None:
+        self.limits = limits or Limits()
+        self._turn = threading.Lock()
+        self._child: _Child | None = None
+        self._closed = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def read(self, data: bytes, *, name: str = "", password: str | None = None) -> Reading:
+        """Like `documents.read`, in the child; its death is UnreadableDocument or a failed page."""
+        skip: list[int] = []
+        deadline = time.monotonic() + self.limits.seconds
+        while True:
+            request = {"do": "read", "name": name, "password": password, "skip": skip}
+            try:
+                head, body = self._ask(request, data, deadline)
+            except _Died as death:
+                if death.page is None or len(skip) == _MAX_DEATHS or death.late:
+                    raise UnreadableDocument(
+                        f"reading this document {death.how}", document=name or None
+                    ) from death
+                skip.append(death.page)
+                continue
+            text = body[: head["text_bytes"]].decode()
+            return Reading.from_bytes(body[head["text_bytes"] :], text)
+
+    def render(
+        self,
+        data: bytes,
+        number: int,
+        *,
+        scale: float = 2.0,
+        name: str = "",
+        password: str | None = None,
+    ) -> bytes:
+        """Page `number` (from 1) as PNG, drawn in the child."""
+        request = {"do": "render", "number": number, "scale": scale, "password": password}
+        return self._simple(request, data, name, f"drawing page {number} of this document")
+
+    def decrypt(self, data: bytes, *, name: str = "", password: str | None = None) -> bytes:
+        """The same PDF without encryption, written in the child."""
+        request = {"do": "decrypt", "password": password}
+        return self._simple(request, data, name, "decrypting this document")
+
+    def close(self) -> None:
+        """End the child, at once even if it is at work."""
+        self._closed = True
+        child = self._child
+        if child is not None:
+            child.end()
+
+    def _simple(self, request: dict[str, Any], data: bytes, name: str, doing: str) -> bytes:
+        deadline = time.monotonic() + self.limits.seconds
+        try:
+            return self._ask(request | {"name": name}, data, deadline)[1]
+        except _Died as death:
+            raise UnreadableDocument(f"{doing} {death.how}", document=name or None) from death
+
+    def _ask(
+        self, request: dict[str, Any], data: bytes, deadline: float
+    ) -> tuple[dict[str, Any], bytes]:
+        with self._turn:
+            if self._closed:
+                raise RuntimeError("this reader is closed")
+            child = self._child
+            if child is None or not child.fit():
+                if child is not None:
+                    child.end()
+                self._child = child = _Child(self.limits)
+            return child.ask(request, data, deadline)
+
+
+class _Died(Exception):
+    """The child ended, or was ended, in the middle of its work."""
+
+    def __init__(self, how: str, page: int | None, *, late: bool = False) -> None:
+        super().__init__(how)
+        self.how = how
+        self.page = page
+        self.late = late
+
+
+class _Child:
+    """One child process and the socket to it."""
+
+    def __init__(self, limits: Limits) -> None:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            command = [sys.executable, "-c", _START, str(_ROOT), str(theirs.fileno()),
+                       str(os.getpid()), str(limits.memory_bytes)]
+            self._process = subprocess.Popen(
+                command,
+                pass_fds=(theirs.fileno(),),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                env=os.environ | dict.fromkeys(_SINGLE_THREADED, "1"),
+                start_new_session=True,
+            )
+        self._socket = ours
+        self._limits = limits
+        self._served = 0
+
+    def fit(self) -> bool:
+        """Whether it lives and has not served so many documents that a new one is due."""
+        return self._process.poll() is None and self._served < _DOCUMENTS_A_CHILD
+
+    def ask(
+        self, request: dict[str, Any], data: bytes, deadline: float
+    ) -> tuple[dict[str, Any], bytes]:
+        """Its answer; raises _Died, or the SuiteError that it met."""
+        self._served += 1
+        limits = vars(self._limits) | {"seconds": max(0.1, deadline - time.monotonic())}
+        page: int | None = None
+        try:
+            _send(self._socket, request | {"limits": limits}, data, deadline)
+            while True:
+                head, body = _receive(self._socket, deadline)
+                if "page" not in head:
+                    break
+                page = head["page"]
+        except TimeoutError as error:
+            self.end()
+            raise _Died(
+                f"took longer than {self._limits.seconds:g} seconds", page, late=True
+            ) from error
+        except (OSError, EOFError, ValueError) as error:
+            raise _Died(self._how_it_ended(), page) from error
+        if "error" in head:
+            if head.get("leaves"):
+                self.end()
+            raise _raised(head["error"])
+        return head, body
+
+    def end(self) -> None:
+        """Kill it and take it from the process table."""
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+        self._process.kill()
+        self._process.wait()
+        self._socket.close()
+
+    def _how_it_ended(self) -> str:
+        try:
+            status = self._process.wait(_GRACE)
+        except subprocess.TimeoutExpired:
+            status = -signal.SIGKILL
+        self.end()
+        megabytes = self._limits.memory_bytes // 1_000_000
+        if status == -signal.SIGXCPU:
+            return f"took more than {self._limits.seconds:g} seconds of computing"
+        how = f"signal {-status}" if status < 0 else f"status {status}"
+        return (
+            f"ended the reader ({how}): it is damaged, or needs more than {megabytes} MB of memory"
+        )
+
+
+# ---------------------------------------------------------------- both sides: one frame a message
+
+
+def _send(
+    channel: socket.socket, head: dict[str, Any], body: bytes = b"", deadline: float | None = None
+) -> None:
+    header = json.dumps(head).encode()
+    sizes = len(header).to_bytes(4, "little") + len(body).to_bytes(8, "little")
+    channel.settimeout(_left(deadline))
+    channel.sendall(sizes + header)
+    channel.sendall(body)
+
+
+def _receive(
+    channel: socket.socket, deadline: float | None = None
+) -> tuple[dict[str, Any], bytes]:
+    sizes = _exactly(channel, 12, deadline)
+    header, body = int.from_bytes(sizes[:4], "little"), int.from_bytes(sizes[4:], "little")
+    if body > _MAX_REPLY:
+        raise ValueError("a reply of impossible length")
+    head = json.loads(_exactly(channel, header, deadline))
+    if not isinstance(head, dict):
+        raise ValueError("a reply without a head")
+    return head, bytes(_exactly(channel, body, deadline))
+
+
+def _exactly(channel: socket.socket, length: int, deadline: float | None) -> bytearray:
+    buffer = bytearray(length)
+    view, got = memoryview(buffer), 0
+    while got < length:
+        channel.settimeout(_left(deadline))
+        received = channel.recv_into(view[got:])
+        if not received:
+            raise EOFError("the other side has gone")
+        got += received
+    return buffer
+
+
+def _left(deadline: float | None) -> float | None:
+    if deadline is None:
+        return None
+    left = deadline - time.monotonic()
+    if left <= 0:
+        raise TimeoutError
+    return left
+
+
+def _raised(error: dict[str, Any]) -> SuiteError:
+    kinds = {kind.code: kind for kind in _all_kinds(UnreadableDocument)}
+    kinds |= {kind.code: kind for kind in _all_kinds(SuiteError) if kind.code not in kinds}
+    kind = kinds.get(error["code"], UnreadableDocument)
+    return kind(error["message"], document=error["document"])
+
+
+def _all_kinds(kind: type[SuiteError]) -> list[type[SuiteError]]:
+    return [kind, *(found for sub in kind.__subclasses__() for found in _all_kinds(sub))]
+
+
+# ---------------------------------------------------------------- the child's side
+
+_START = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from shared.documents.sandbox import serve
+serve(int(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4]))
+"""
+
+
+def serve(descriptor: int, parent: int, memory_bytes: int) -> None:
+    """The child's life: answer one request after the other until the parent hangs up."""
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    _confine(memory_bytes)
+    channel = socket.socket(fileno=descriptor)
+    while True:
+        try:
+            request, data = _receive(channel)
+        except (OSError, EOFError):
+            return
+        leaves = _serve_one(channel, request, data)
+        if leaves:
+            return
+
+
+def _serve_one(channel: socket.socket, request: dict[str, Any], data: bytes) -> bool:
+    """Answer one request; True if the child had better end after it."""
+    limits = Limits(**request["limits"])
+    _allow_seconds(limits.seconds)
+    try:
+        head, body = _ACTIONS[request["do"]](channel, request, data, limits)
+    except SuiteError as error:
+        _send(channel, _error(error.code, error.message, error.document))
+        return False
+    except MemoryError:
+        message = f"reading this document needs more than {limits.memory_bytes // 1_000_000} MB"
+        _send(channel, _error("unreadable_document", message, request["name"]) | {"leaves": True})
+        return True
+    except Exception as error:  # a defect of ours or of a library: this document only
+        message = f"reading this document failed: {type(error).__name__}: {error}"
+        _send(channel, _error("unreadable_document", message, request["name"]) | {"leaves": True})
+        return True
+    _send(channel, head, body)
+    return False
+
+
+def _error(code: str, message: str, document: str | None) -> dict[str, Any]:
+    return {"error": {"code": code, "message": message, "document": document or None}}
+
+
+def _read(
+    channel: socket.socket, request: dict[str, Any], data: bytes, limits: Limits
+) -> tuple[dict[str, Any], bytes]:
+    from shared.documents.reader import read
+
+    reading = read(
+        data,
+        name=request["name"],
+        password=request["password"],
+        limits=limits,
+        skip=request["skip"],
+        progress=lambda number: _send(channel, {"page": number}),
+    )
+    text = reading.text.encode()
+    return {"text_bytes": len(text)}, text + reading.to_bytes(compress=False)
+
+
+def _render(
+    channel: socket.socket, request: dict[str, Any], data: bytes, limits: Limits
+) -> tuple[dict[str, Any], bytes]:
+    from shared.documents.reader import render
+
+    return {}, render(
+        data, request["number"], scale=request["scale"], password=request["password"]
+    )
+
+
+def _decrypt(
+    channel: socket.socket, request: dict[str, Any], data: bytes, limits: Limits
+) -> tuple[dict[str, Any], bytes]:
+    from shared.documents.reader import decrypt
+
+    return {}, decrypt(data, password=request["password"])
+
+
+_ACTIONS: dict[
+    str,
+    Callable[[socket.socket, dict[str, Any], bytes, Limits], tuple[dict[str, Any], bytes]],
+] = {"read": _read, "render": _render, "decrypt": _decrypt}
+
+
+def _confine(memory_bytes: int) -> None:
+    """Bound what this process may take for the rest of its life."""
+    import resource
+
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
+
+
+def _allow_seconds(seconds: float) -> None:
+    """Set the CPU limit to what has been used so far and `seconds` more."""
+    import resource
+
+    used = sum(resource.getrusage(resource.RUSAGE_SELF)[:2])
+    hard = resource.getrlimit(resource.RLIMIT_CPU)[1]
+    resource.setrlimit(resource.RLIMIT_CPU, (int(used + seconds) + 2, hard))
+
+
+def _end_with(parent: int) -> None:
+    """End this process soon after its parent, whatever it is at.
+
+    A death signal (PR_SET_PDEATHSIG) would not do: it follows the thread that started the child,
+    and readers are started from threads that come and go.
+    """
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os._exit(1)

@@ -1,0 +1,110 @@
+"""What a document is, by its content; and what its name may look like."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+import unicodedata
+
+from shared.documents.text import decode
+from shared.errors import EmptyDocument, UnsupportedType
+
+PDF = "application/pdf"
+TEXT = "text/plain"
+JSON = "application/json"
+NDJSON = "application/x-ndjson"
+CSV = "text/csv"
+
+_OTHERS = (
+    (b"PK\x03\x04", "a ZIP archive or an Office document (DOCX, XLSX)"),
+    (b"\xd0\xcf\x11\xe0", "an old Office document (DOC, XLS, MSG)"),
+    (b"{\\rtf", "rich text (RTF)"),
+    (b"\x89PNG", "a PNG image"),
+    (b"\xff\xd8\xff", "a JPEG image"),
+    (b"GIF8", "a GIF image"),
+    (b"II*\0", "a TIFF image"),
+    (b"MM\0*", "a TIFF image"),
+    (b"RIFF", "a RIFF file (WebP, WAV)"),
+    (b"%!PS", "PostScript"),
+    (b"\x1f\x8b", "a gzip archive"),
+    (b"BZh", "a bzip2 archive"),
+    (b"7z\xbc\xaf", "a 7z archive"),
+    (b"Rar!", "a RAR archive"),
+    (b"\xfd7zXZ", "an xz archive"),
+    (b"\x7fELF", "a program"),
+    (b"MZ\x90", "a program"),
+)
+_HTML = re.compile(rb"\s*(<!doctype\s+html|<html[\s>])", re.IGNORECASE)
+_RESERVED = re.compile(r"^(con|prn|aux|nul|com\d|lpt\d)(\..*)?$", re.IGNORECASE)
+
+
+def sniff(data: bytes, name: str = "") -> str:
+    """The media type by content; raises EmptyDocument, UnsupportedType or UnreadableDocument.
+
+    The name only breaks the tie between text and CSV, which no content can settle.
+    """
+    if not data.strip():
+        raise EmptyDocument(
+            "the document has no bytes" if not data else "the document is nothing but white space"
+        )
+    if b"%PDF-" in data[:1024]:
+        return PDF
+    for magic, what in _OTHERS:
+        if data.startswith(magic):
+            raise UnsupportedType(f"this is {what}: only PDF and UTF-8 text are read")
+    if _HTML.match(data):
+        raise UnsupportedType("this is HTML: only PDF and UTF-8 text are read")
+    return _text_type(decode(data), name)
+
+
+def _text_type(text: str, name: str) -> str:
+    body = text.lstrip("\ufeff \t\r\n")
+    if body[:1] in ("{", "["):
+        if _is_json(body):
+            return JSON
+        lines = [line for line in body.splitlines() if line.strip()]
+        if len(lines) > 1 and all(_is_json(line) for line in lines):
+            return NDJSON
+    return CSV if _is_csv(text, name) else TEXT
+
+
+def _is_json(text: str) -> bool:
+    try:
+        return isinstance(json.loads(text), dict | list)
+    except (ValueError, RecursionError):
+        return False
+
+
+def _is_csv(text: str, name: str) -> bool:
+    """Every row has the same number of fields: two or more if the name says CSV, else three."""
+    named = name.lower().endswith((".csv", ".tsv"))
+    rows = text[:20_000].splitlines()[:50]
+    if len(text) > 20_000:
+        rows = rows[:-1]
+    for delimiter in ",;\t":
+        try:
+            widths = {len(row) for row in csv.reader(rows, delimiter=delimiter) if row}
+        except csv.Error:
+            continue
+        if len(widths) == 1 and widths.pop() >= (2 if named else 3) and len(rows) >= 2:
+            return named or len(rows) >= 3
+    return False
+
+
+def safe_name(name: str, *, default: str = "document") -> str:
+    """A name fit to be shown and written: a label only, without folders or control characters.
+
+    The last path component, Unicode-normalised, without control, format and direction characters
+    or what a file system refuses; at most 200 characters, its suffix kept.
+    """
+    name = unicodedata.normalize("NFC", name.encode("utf-8", "replace").decode("utf-8"))
+    name = re.split(r"[/\\]", name)[-1]
+    name = "".join("_" if c in '<>:"|?*' else c for c in name if unicodedata.category(c)[0] != "C")
+    name = re.sub(r"\s+", " ", name).strip(" .")
+    if _RESERVED.match(name):
+        name = f"_{name}"
+    if len(name) > 200:
+        stem, dot, suffix = name.rpartition(".")
+        name = f"{stem[: 199 - len(suffix)]}.{suffix}" if dot and len(suffix) <= 10 else name[:200]
+    return name or default
