@@ -161,7 +161,7 @@ class _Server(uvicorn.Server):
         if self.started and self._announce:
             self._announce(self.servers[0].sockets[0].getsockname()[1])
 
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+    def handle_exit(self, sig: int, _frame: FrameType | None) -> None:
         """Stop calmly. Unlike uvicorn's own, it does not raise the signal again at the end, which
         would end the process before its threads and parts are given back."""
         self._stop.set()

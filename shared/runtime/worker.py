@@ -64,6 +64,7 @@ class Worker:
                 pause = 0.5
             except Unavailable as error:
                 log.warning("the worker waits", extra={"reason": error.message})
+                self._drop_consumer()  # what it holds would wait for an answer that never comes
                 stop.wait(pause)
                 pause = min(pause * 2, 10.0)
             except Exception:

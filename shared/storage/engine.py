@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +19,8 @@ from shared.errors import SettingsError, Unavailable
 from shared.storage.migrate import migrate
 
 _READ = "sqlite_read"
+WAIT = 30.0
+"""Seconds that a writer of SQLite waits for another."""
 
 
 class Store:
@@ -75,7 +79,7 @@ def _open(url: str, service: str) -> Engine:
         raise SettingsError(f"the database URL of {service} can't be used: {error}") from None
     if parsed.database and parsed.database != ":memory:":
         Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
-    engine = create_engine(parsed, connect_args={"timeout": 30, "check_same_thread": False})
+    engine = create_engine(parsed, connect_args={"timeout": WAIT, "check_same_thread": False})
     event.listen(engine, "connect", _configure_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
@@ -86,9 +90,23 @@ def _configure_sqlite(connection: Any, _record: object) -> None:
         None  # we send BEGIN ourselves, so that writers queue instead of failing late
     )
     cursor = connection.cursor()
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=30000"):
+    _use_wal(cursor)
+    for pragma in ("synchronous=FULL", "foreign_keys=ON", f"busy_timeout={WAIT * 1000:.0f}"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
+
+
+def _use_wal(cursor: Any) -> None:
+    """Switch to WAL. SQLite does not wait by itself while others switch the same new file."""
+    end = time.monotonic() + WAIT
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.02)
 
 
 def _begin_sqlite(connection: Connection) -> None:

@@ -9,7 +9,7 @@ import threading
 import uuid
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from shared import metrics
@@ -27,11 +27,13 @@ LEASE = timedelta(seconds=10)
 class Relay:
     """One of possibly several relays of a service; a lease lets one work at a time, in order."""
 
-    def __init__(self, store: Store, bus: Bus, interval: float = 0.2) -> None:
+    def __init__(
+        self, store: Store, bus: Bus, interval: float = 0.2, owner: str | None = None
+    ) -> None:
         self.store = store
         self.bus = bus
         self.interval = interval
-        self.owner = uuid.uuid4().hex
+        self.owner = owner or uuid.uuid4().hex
 
     def run_once(self) -> int:
         """Send what waits. Returns how many were sent; 0 also if another relay holds the lease."""
@@ -71,6 +73,7 @@ class Relay:
                 sent, pause = 0, min(pause * 2, 10.0)
             if not sent:
                 self.store.outbox_filled.wait(pause)
+        self._give_lease_back()
 
     def waiting(self) -> int:
         """How many events are not sent yet."""
@@ -80,6 +83,13 @@ class Relay:
                     select(func.count()).select_from(outbox).where(outbox.c.sent.is_(None))
                 ).scalar_one()
             )
+
+    def _give_lease_back(self) -> None:
+        try:
+            with self.store.write() as session:
+                session.execute(delete(relay_lease).where(relay_lease.c.owner == self.owner))
+        except Unavailable as error:
+            log.info("the relay's lease runs out by itself", extra={"reason": error.message})
 
     def _measure_age(self, oldest: datetime | None) -> None:
         age = (datetime.now(UTC) - oldest).total_seconds() if oldest else 0.0
