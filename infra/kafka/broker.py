@@ -1,0 +1,301 @@
+"""One Apache Kafka broker from its jars, for development and tests: no Docker.
+
+    python -m infra.kafka.broker start [--port 9092] [--data var/kafka/data]
+    python -m infra.kafka.broker status
+    python -m infra.kafka.broker stop
+
+It needs Java 17 or newer and, the first time, Maven, which fetches the jars named in pom.xml to
+var/kafka/libs. The broker listens on loopback alone and keeps its data over restarts. In a
+program, `with running_broker(folder) as broker:` starts one on a free port.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+KAFKA = HERE.parents[1] / "var" / "kafka"
+LIBS = KAFKA / "libs"
+PORT = 9092
+START_SECONDS = 90.0
+STOP_SECONDS = 60.0
+
+_NODE = "1"
+# Any 16 bytes in URL-safe base64; fixed, so that starting twice formats once.
+_CLUSTER = "c21hbGxwcmludC1kZXY0MA"
+
+_PROPERTIES = """\
+process.roles=broker,controller
+node.id={node}
+controller.quorum.bootstrap.servers=127.0.0.1:{controller_port}
+listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}
+advertised.listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}
+controller.listener.names=CONTROLLER
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+log.dirs={logs}
+auto.create.topics.enable=false
+default.replication.factor=1
+offsets.topic.num.partitions=4
+offsets.topic.replication.factor=1
+transaction.state.log.num.partitions=4
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+share.coordinator.state.topic.num.partitions=1
+share.coordinator.state.topic.replication.factor=1
+share.coordinator.state.topic.min.isr=1
+group.initial.rebalance.delay.ms=0
+group.min.session.timeout.ms=1000
+log.cleaner.dedupe.buffer.size=4194304
+"""
+
+# A broker alone has nobody to hold a copy, so what it acknowledges must be on its own disk.
+_DURABLE = "log.flush.interval.messages=1\n"
+
+_LOGGING = """\
+status = WARN
+appender.console.type = Console
+appender.console.name = console
+appender.console.layout.type = PatternLayout
+appender.console.layout.pattern = %d %p %c{1}: %m%n
+rootLogger.level = WARN
+rootLogger.appenderRef.console.ref = console
+logger.server.name = kafka.server.KafkaRaftServer
+logger.server.level = INFO
+"""
+
+
+class BrokerError(Exception):
+    """The broker can't be started; the message says why, in one line."""
+
+
+def missing() -> str | None:
+    """What this machine lacks for running a broker, in one line; None if it has everything."""
+    if shutil.which("java") is None:
+        return "the Kafka broker needs Java 17 or newer: there is no `java` on the PATH"
+    if not any(LIBS.glob("kafka_*.jar")) and shutil.which("mvn") is None:
+        return "the Kafka broker's jars are fetched by Maven: there is no `mvn` on the PATH"
+    return None
+
+
+class Broker:
+    """A broker process on `port` of 127.0.0.1 with its files below `data`.
+
+    `durable`: force every message to the disk before it is acknowledged, so that even a power
+    cut loses none; kill -9 of the broker loses none either way.
+    """
+
+    def __init__(self, data: Path, port: int = PORT, *, durable: bool = False) -> None:
+        self.data = data.resolve()
+        self.port = port
+        self.durable = durable
+
+    @property
+    def address(self) -> str:
+        """What a bus URL names: kafka://ADDRESS."""
+        return f"127.0.0.1:{self.port}"
+
+    @property
+    def pid(self) -> int | None:
+        """The broker's process, if it runs."""
+        with suppress(OSError, ValueError):
+            pid = int(self._pid_file.read_text())
+            if _is_java(pid):
+                return pid
+        return None
+
+    def start(self) -> None:
+        """Start in the background and return once it answers; nothing if it runs already."""
+        if self.pid is not None:
+            return
+        fetch_jars()
+        self.data.mkdir(parents=True, exist_ok=True)
+        self._configure()
+        with self._log.open("ab") as log:
+            process = subprocess.Popen(
+                [*self._java("512m"), "kafka.Kafka", str(self._properties)],
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+                cwd=self.data,
+            )
+        self._pid_file.write_text(str(process.pid))
+        self._wait_until_it_answers(process)
+
+    def stop(self) -> None:
+        """Ask it to stop, and wait until it has; nothing if it does not run."""
+        self._end(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """End it by kill -9."""
+        self._end(signal.SIGKILL)
+
+    @property
+    def _properties(self) -> Path:
+        return self.data / "server.properties"
+
+    @property
+    def _pid_file(self) -> Path:
+        return self.data / "broker.pid"
+
+    @property
+    def _log(self) -> Path:
+        return self.data / "broker.log"
+
+    def _java(self, heap: str) -> list[str]:
+        logging = self.data / "log4j2.properties"
+        return [
+            "java",
+            f"-Xmx{heap}",
+            "-Xms64m",
+            "-XX:+UseSerialGC",
+            "-XX:TieredStopAtLevel=1",
+            f"-Dlog4j2.configurationFile={logging}",
+            "-cp",
+            f"{LIBS}/*",
+        ]
+
+    def _configure(self) -> None:
+        (self.data / "log4j2.properties").write_text(_LOGGING)
+        properties = _PROPERTIES.format(
+            node=_NODE, port=self.port, controller_port=_free_port(), logs=self.data / "log"
+        )
+        self._properties.write_text(properties + (_DURABLE if self.durable else ""))
+        if (self.data / "log" / "meta.properties").exists():
+            return
+        done = subprocess.run(
+            [
+                *self._java("128m"),
+                "kafka.tools.StorageTool",
+                *("format", "--standalone", "-t", _CLUSTER, "-c", str(self._properties)),
+            ],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode != 0:
+            raise BrokerError(f"Kafka can't format {self.data}: {_last_line(done.stderr)}")
+
+    def _wait_until_it_answers(self, process: subprocess.Popen[bytes]) -> None:
+        end = time.monotonic() + START_SECONDS
+        while time.monotonic() < end:
+            if process.poll() is not None:
+                raise BrokerError(
+                    f"Kafka stopped while starting (exit {process.returncode}): see {self._log}"
+                )
+            if _answers(self.port):
+                return
+            time.sleep(0.1)
+        self.kill()
+        raise BrokerError(f"Kafka did not answer within {START_SECONDS:.0f} s: see {self._log}")
+
+    def _end(self, how: signal.Signals) -> None:
+        pid = self.pid
+        if pid is None:
+            return
+        os.kill(pid, how)
+        end = time.monotonic() + STOP_SECONDS
+        while _is_java(pid):
+            with suppress(ChildProcessError):
+                os.waitpid(pid, os.WNOHANG)  # if it is our own child, let it go
+            if time.monotonic() > end:
+                raise BrokerError(f"Kafka (process {pid}) does not stop: see {self._log}")
+            time.sleep(0.05)
+        self._pid_file.unlink(missing_ok=True)
+
+
+@contextmanager
+def running_broker(data: Path, port: int | None = None) -> Iterator[Broker]:
+    """A broker for as long as the block runs, by default on a free port."""
+    broker = Broker(data, port or _free_port())
+    broker.start()
+    try:
+        yield broker
+    finally:
+        broker.stop()
+
+
+def fetch_jars() -> None:
+    """Have Maven copy the broker's jars to var/kafka/libs, once; raises `BrokerError`."""
+    lacking = missing()
+    if lacking:
+        raise BrokerError(lacking)
+    pom = HERE / "pom.xml"
+    stamp = LIBS / "pom.xml"
+    if stamp.exists() and stamp.read_bytes() == pom.read_bytes():
+        return
+    shutil.rmtree(LIBS, ignore_errors=True)
+    done = subprocess.run(
+        ["mvn", "-q", "-B", "-f", str(pom), "package"], capture_output=True, text=True, check=False
+    )
+    if done.returncode != 0:
+        raise BrokerError(f"Maven can't fetch the Kafka jars: {_last_line(done.stdout)}")
+    shutil.copy(pom, stamp)
+
+
+def _answers(port: int) -> bool:
+    """Whether a broker on this port answers an ApiVersions request: it does once it serves."""
+    request = bytes.fromhex("00120000000000010004") + b"wait"
+    with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=2) as peer:
+        peer.sendall(len(request).to_bytes(4, "big") + request)
+        return len(peer.recv(8)) == 8
+    return False
+
+
+def _is_java(pid: int) -> bool:
+    """Whether the process lives and is a Java program, so that a used-again number is not ours."""
+    with suppress(OSError):
+        name = subprocess.run(
+            ["ps", "-o", "stat=,args=", "-p", str(pid)], capture_output=True, text=True, check=False
+        ).stdout.strip()
+        return "kafka.Kafka" in name and not name.startswith("Z")
+    return False
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _last_line(text: str) -> str:
+    lines = [line for line in text.splitlines() if line.strip()]
+    errors = [line for line in lines if "ERROR" in line or "Exception" in line]
+    return (errors or lines or ["it says nothing"])[0].strip()
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Start, stop or ask after the broker of `make run-kafka`."""
+    parser = argparse.ArgumentParser(prog="python -m infra.kafka.broker", description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("action", choices=["start", "stop", "status"])
+    parser.add_argument("--port", type=int, default=PORT, help="default %(default)s")
+    parser.add_argument("--data", type=Path, default=KAFKA / "data", help="default %(default)s")
+    options = parser.parse_args(arguments)
+    broker = Broker(options.data, options.port, durable=True)
+    try:
+        if options.action == "start":
+            broker.start()
+        if options.action == "stop":
+            broker.stop()
+    except BrokerError as error:
+        print(error, file=sys.stderr)
+        return 1
+    runs = f"kafka://{broker.address} runs (process {broker.pid})"
+    print(runs if broker.pid else "the broker does not run")
+    return 0 if broker.pid or options.action == "stop" else 3
+
+
+if __name__ == "__main__":
+    sys.exit(main())
