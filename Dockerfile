@@ -1,0 +1,40 @@
+# One image for every process of the suite. Two targets: `core` (embedded edition, SQLite) and
+# `suite` (the same with the clients of Kafka and PostgreSQL). Runs as an ordinary user and needs
+# no writable place but /data and /tmp.
+
+FROM python:3.11-slim-bookworm AS base
+ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PATH=/opt/smallprint/bin:$PATH
+
+FROM base AS build
+RUN python -m venv /opt/smallprint
+COPY requirements /src/requirements
+RUN pip install --no-cache-dir --require-hashes \
+    -r /src/requirements/build.txt -r /src/requirements/run.txt
+COPY pyproject.toml setup.py README.md LICENSE NOTICE /src/
+COPY services /src/services
+COPY shared /src/shared
+COPY models /src/models
+RUN pip install --no-cache-dir --no-deps --no-build-isolation /src
+
+FROM build AS build-suite
+RUN pip install --no-cache-dir --require-hashes -r /src/requirements/kafka.txt
+
+FROM base AS runtime
+RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin smallprint \
+    && install -d -o smallprint -g smallprint /data
+COPY infra/__init__.py infra/origin.py infra/probe.py /app/infra/
+WORKDIR /app
+ENV SMALLPRINT_DATA=/data SMALLPRINT_HOST=0.0.0.0 HOME=/tmp
+USER 10001:10001
+VOLUME /data
+EXPOSE 8400
+HEALTHCHECK --interval=10s --timeout=6s --start-period=60s --retries=6 \
+    CMD ["python", "-m", "infra.probe", "8400"]
+
+FROM runtime AS core
+COPY --from=build /opt/smallprint /opt/smallprint
+CMD ["smallprint", "up", "--port", "8400", "--data", "/data"]
+
+FROM runtime AS suite
+COPY --from=build-suite /opt/smallprint /opt/smallprint
+CMD ["python", "-m", "infra.origin"]

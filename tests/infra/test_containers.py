@@ -1,0 +1,194 @@
+"""docker-compose.yml and the Dockerfile, held against the code that they start."""
+
+import importlib
+import os
+import re
+import shutil
+import subprocess
+from functools import cache
+from typing import Any
+
+import pytest
+import yaml
+
+from infra.origin import OriginSettings
+from shared.runtime.main import ROLES
+from shared.settings import PREFIX, CommonSettings
+from tests.architecture.source import SERVICES
+from tests.support import ROOT, require
+
+DOCKERFILE = (ROOT / "Dockerfile").read_text("utf-8")
+ENV = {**os.environ, "POSTGRES_PASSWORD": "s3cret"}
+
+
+@cache
+def _compose() -> dict[str, Any]:
+    text = (ROOT / "docker-compose.yml").read_text("utf-8")
+    filled = text.replace("${POSTGRES_PASSWORD:?set it in .env}", "s3cret")
+    parsed: dict[str, Any] = yaml.safe_load(filled)
+    return parsed
+
+
+def _ours() -> dict[str, dict[str, Any]]:
+    """The containers that run our image."""
+    return {name: service for name, service in _compose()["services"].items() if "build" in service}
+
+
+@cache
+def _settings() -> tuple[type[CommonSettings], ...]:
+    modules = [importlib.import_module(f"services.{name}.settings") for name in SERVICES]
+    return (OriginSettings, *(module.Settings for module in modules))
+
+
+def _names() -> set[str]:
+    """The environment names that some settings class reads."""
+    return {PREFIX + field.upper() for settings in _settings() for field in settings.model_fields}
+
+
+def test_every_setting_in_the_containers_exists() -> None:
+    """A misspelt SMALLPRINT_ name would be ignored in silence, so each is looked up."""
+    used = {
+        name
+        for service in _ours().values()
+        for name in service.get("environment", {})
+        if name.startswith(PREFIX)
+    } | set(re.findall(rf"\b({PREFIX}[A-Z_]+)=", DOCKERFILE))
+    assert len(used) >= 20
+    assert not used - _names()
+
+
+@pytest.mark.parametrize("container", sorted(_ours()))
+def test_the_settings_of_each_container_are_accepted(
+    container: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The values in compose pass the same validation as at start."""
+    for name, value in _ours()[container]["environment"].items():
+        monkeypatch.setenv(name, str(value))
+    for settings in _settings():
+        loaded = settings()
+        assert str(loaded.data) == "/data"
+        assert loaded.host == "0.0.0.0"
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_each_service_runs_as_three_processes(service: str) -> None:
+    """api, worker and relay of every service are containers of their own, on its own database."""
+    for role in ("api", "worker", "relay"):
+        assert role in ROLES
+        container = _ours()[service if role == "api" else f"{service}-{role}"]
+        assert container["command"] == ["python", "-m", f"services.{service}", role]
+        database = container["environment"][f"{PREFIX}{service.upper()}_DATABASE_URL"]
+        assert database.endswith(f"/{service}")
+        assert container["environment"][f"{PREFIX}BUS_URL"].startswith("kafka://")
+    assert (ROOT / "services" / service / "__main__.py").is_file()
+    created = (ROOT / "infra/postgres/databases.sql").read_text("utf-8")
+    assert f"CREATE DATABASE {service};" in created
+
+
+def test_addresses_in_compose_fit_together() -> None:
+    """The origin and the key check reach each service on the port that it listens on."""
+    containers = _ours()
+    origin = OriginSettings(
+        **{
+            name.removeprefix(PREFIX).lower(): value
+            for name, value in containers["origin"]["environment"].items()
+        }
+    )
+    for name, url in origin.services().items():
+        port = containers[name]["environment"][f"{PREFIX}{name.upper()}_PORT"]
+        assert url == f"http://{name}:{port}"
+        assert str(port) in containers[name]["healthcheck"]["test"]
+    probes = {p for p in origin.processes() if p.endswith(":8090")}
+    assert probes == {f"http://{s}-{role}:8090" for s in SERVICES for role in ("worker", "relay")}
+
+
+@pytest.mark.parametrize("container", sorted(_ours()))
+def test_our_containers_are_locked_down(container: str) -> None:
+    """Not root, nothing writable but data and /tmp, no privileges to gain, and a health check."""
+    service = _ours()[container]
+    assert service["user"].split(":")[0].isdigit()
+    assert service["user"] != "0:0"
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert service["healthcheck"]["test"][:4] == ["CMD", "python", "-m", "infra.probe"]
+    assert all(port.startswith("127.0.0.1:") for port in service.get("ports", []))
+
+
+def test_only_the_embedded_edition_has_a_profile() -> None:
+    """A bare `docker compose up` starts everything else."""
+    with_profile = {n: s["profiles"] for n, s in _compose()["services"].items() if "profiles" in s}
+    assert with_profile == {"core": ["core"]}
+    assert _ours()["core"]["command"][:2] == ["smallprint", "up"]
+    assert len(_ours()) == 3 * len(SERVICES) + 2
+
+
+def test_every_image_has_a_tag_that_stays() -> None:
+    """What is pulled next year is what is pulled today."""
+    images = [service["image"] for service in _compose()["services"].values()]
+    bases = re.findall(r"^FROM (\S+)", DOCKERFILE, re.MULTILINE)
+    stages = set(re.findall(r"^FROM \S+ AS (\S+)", DOCKERFILE, re.MULTILINE))
+    outside = [base for base in bases if base not in stages]
+    assert len(images) >= 18
+    assert len(outside) == 1
+    for image in (*images, *outside):
+        _, _, tag = image.partition(":")
+        assert tag
+        assert tag != "latest"
+
+
+def test_no_secret_has_a_default() -> None:
+    """Compose refuses to start without a password of your own, and the example leaves it empty."""
+    raw = (ROOT / "docker-compose.yml").read_text("utf-8")
+    uses = re.findall(r"\$\{POSTGRES_PASSWORD([^}]*)\}", raw)
+    assert len(uses) >= 6
+    assert set(uses) == {":?set it in .env"}
+    assert "\nPOSTGRES_PASSWORD=\n" in (ROOT / ".env.example").read_text("utf-8")
+
+
+def test_the_image_is_built_in_stages_and_runs_as_a_user() -> None:
+    """Build tools stay behind, the user is not root, and what is copied exists and is let in."""
+    stages = re.findall(r"^FROM \S+ AS (\S+)", DOCKERFILE, re.MULTILINE)
+    assert {"build", "core", "suite"} <= set(stages)
+    assert re.search(r"^USER 10001:10001$", DOCKERFILE, re.MULTILINE)
+    assert "HEALTHCHECK" in DOCKERFILE
+    assert DOCKERFILE.count("--require-hashes") == 2
+    ignore = (ROOT / ".dockerignore").read_text("utf-8").split()
+    copied = [
+        source
+        for line in re.findall(r"^COPY (?!--from)(.+)$", DOCKERFILE, re.MULTILINE)
+        for source in line.split()[:-1]
+    ]
+    assert len(copied) >= 8
+    for source in copied:
+        assert (ROOT / source).exists(), source
+        assert any(f"!{part}" in ignore for part in (source, source.split("/")[0])), source
+
+
+def test_compose_itself_accepts_the_file() -> None:
+    """Docker's own parser agrees, and says which setting is missing without a password."""
+    command = next(
+        (
+            words
+            for words in (["docker", "compose"], ["docker-compose"])
+            if shutil.which(words[0])
+            and not subprocess.run([*words, "version"], capture_output=True).returncode
+        ),
+        [],
+    )
+    require(command, "docker compose (Debian: apt install docker-compose)")
+    check = [
+        *command,
+        "--env-file",
+        os.devnull,
+        "-f",
+        str(ROOT / "docker-compose.yml"),
+        "config",
+        "-q",
+    ]
+    good = subprocess.run(check, env=ENV, capture_output=True, text=True, cwd=ROOT / "tests")
+    assert good.returncode == 0, good.stderr
+    bare = {k: v for k, v in os.environ.items() if k != "POSTGRES_PASSWORD"}
+    bad = subprocess.run(check, env=bare, capture_output=True, text=True, cwd=ROOT / "tests")
+    assert bad.returncode != 0
+    assert "set it in .env" in bad.stderr
