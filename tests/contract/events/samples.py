@@ -1,0 +1,95 @@
+"""One event of every type, with fixed ids and times, for golden files and other tests."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from shared.events import (
+    BlobRef,
+    ClausesExtracted,
+    DocumentDeleted,
+    DocumentFailed,
+    DocumentIngested,
+    DocumentRead,
+    DocumentRekinded,
+    EscalationAnswered,
+    EscalationRequested,
+    Event,
+    FindingsFound,
+    ReviewDecided,
+)
+
+DOCUMENT = "doc_" + "7" * 32
+
+
+def blob(digit: str, size: int = 1000) -> BlobRef:
+    """A reference to a blob that nobody has stored."""
+    return BlobRef(sha256=digit * 64, size=size)
+
+
+def _common(number: int) -> dict[str, Any]:
+    return {
+        "id": f"{number:032x}",
+        "time": datetime(2026, 3, 1, 12, 0, number, 250_000, tzinfo=UTC),
+        "tenant": "default",
+        "document_id": DOCUMENT,
+        "actor": "alice",
+        "cause": f"{number + 100:032x}",
+        "trace": "00-" + "a" * 32 + "-" + "b" * 16 + "-01",
+    }
+
+
+SAMPLES: tuple[Event, ...] = (
+    DocumentIngested(
+        **_common(1),
+        name="lease.pdf",
+        media_type="application/pdf",
+        kind="contract",
+        original=blob("1"),
+        attempt=2,
+    ),
+    DocumentRead(
+        **_common(2),
+        name="lease.pdf",
+        media_type="application/pdf",
+        kind="contract",
+        original=blob("1"),
+        text=blob("2"),
+        layout=blob("3"),
+        pages=12,
+        failed_pages=(4, 7),
+    ),
+    DocumentRekinded(**_common(3), kind="report", previous="contract"),
+    DocumentFailed(
+        **_common(4),
+        stage="extraction",
+        code="gave_up",
+        reason="given up after 5 tries that ended without an answer",
+    ),
+    DocumentDeleted(**_common(5)),
+    ClausesExtracted(
+        **_common(6),
+        name="lease.pdf",
+        clauses=blob("4"),
+        count=17,
+        adapter="contract-clauses",
+        adapter_version="1.0.0",
+    ),
+    FindingsFound(
+        **_common(7), name="report.json", findings=blob("5"), count=2, flagged=True, risk=0.75
+    ),
+    EscalationRequested(
+        **_common(8), stage="extraction", result_id="cl_" + "8" * 32, question=blob("6")
+    ),
+    EscalationAnswered(
+        **_common(9), stage="extraction", result_id="cl_" + "8" * 32, answer=blob("7")
+    ),
+    ReviewDecided(
+        **_common(10),
+        item_id="it_" + "9" * 32,
+        stage="extraction",
+        result_id="cl_" + "8" * 32,
+        decision_id="de_" + "a" * 32,
+        verdict="correct",
+        correction={"category": "Parties", "start": 10, "end": 25},
+    ),
+)

@@ -1,0 +1,251 @@
+"""The relay loses no event, keeps their order, and marks one sent only after the bus has it."""
+
+import threading
+import time
+from collections.abc import Callable
+
+import pytest
+from sqlalchemy import Table, func, insert, select, update
+
+from shared.bus import Message
+from shared.bus.memory import MemoryBus
+from shared.errors import Unavailable
+from shared.events import ClausesExtracted, DocumentDeleted, decode
+from shared.runtime import Worker
+from shared.settings import CommonSettings
+from shared.storage import Relay, Store, UnitOfWork, relay
+from shared.storage.messages import outbox, relay_lease
+
+
+class Crash(BaseException):
+    """The process ends here."""
+
+
+class Bus(MemoryBus):
+    """A bus that may be away, or crash its caller before or after it has taken the messages."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.before: Callable[[], None] = lambda: None
+        self.after: Callable[[], None] = lambda: None
+
+    def publish(self, *messages: Message) -> None:
+        """Take the messages, unless told otherwise."""
+        self.before()
+        super().publish(*messages)
+        self.after()
+
+
+def _raise(error: BaseException) -> Callable[[], None]:
+    def fail() -> None:
+        raise error
+
+    return fail
+
+
+def _publish(store: Store, *documents: str) -> list[str]:
+    events = [DocumentDeleted(document_id=name) for name in documents]
+    with UnitOfWork(store) as uow:
+        for event in events:
+            uow.publish(event)
+    return [event.id for event in events]
+
+
+def _received(bus: MemoryBus, group: str = "checker") -> list[str]:
+    consumer, ids = bus.consumer(group), []
+    while delivery := consumer.receive(0):
+        event = decode(delivery.message.value)
+        assert event is not None
+        ids.append(event.id)
+        consumer.ack(delivery)
+    consumer.close()
+    return ids
+
+
+def _run(work: Relay, stop: threading.Event) -> threading.Thread:
+    thread = threading.Thread(target=work.run, args=(stop,), daemon=True)
+    thread.start()
+    return thread
+
+
+def _wait_until(true: Callable[[], bool], seconds: float = 10.0) -> None:
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.02)
+
+
+def test_events_are_sent_in_order_and_once(store: Store) -> None:
+    """What waits is sent in the order in which it was committed, then nothing waits."""
+    bus, ids = Bus(), []
+    for name in ("a", "b", "a", "c"):
+        ids += _publish(store, name)
+    work = Relay(store, bus)
+    assert (work.waiting(), work.run_once(), work.waiting(), work.run_once()) == (4, 4, 0, 0)
+    assert _received(bus) == ids
+
+
+def test_more_than_a_batch_is_sent(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A long outbox is sent piece by piece, in order."""
+    monkeypatch.setattr(relay, "BATCH", 3)
+    bus, ids = Bus(), _publish(store, *"abcdefg")
+    work = Relay(store, bus)
+    assert [work.run_once() for _ in range(4)] == [3, 3, 1, 0]
+    assert sorted(_received(bus)) == sorted(ids)
+
+
+def test_an_event_committed_before_a_crash_is_sent_after_it(store: Store) -> None:
+    """Between commit and publish the process dies: the next relay finds the event."""
+    bus, ids = Bus(), _publish(store, "a")
+    bus.before = _raise(Crash())
+    with pytest.raises(Crash):
+        Relay(store, bus, owner="the only one").run_once()
+    assert _received(bus) == []
+    bus.before = lambda: None
+    assert Relay(store, bus, owner="the only one").run_once() == 1
+    assert _received(bus) == ids
+
+
+def test_a_crash_between_publish_and_mark_sends_twice_and_works_once(
+    store: Store, note: Table
+) -> None:
+    """The bus has the event, the mark is missing: it comes again, and the inbox makes that harmless."""
+    bus, (event_id,) = Bus(), _publish(store, "a")
+    bus.after = _raise(Crash())
+    with pytest.raises(Crash):
+        Relay(store, bus, owner="the only one").run_once()
+    bus.after = lambda: None
+    assert Relay(store, bus, owner="the only one").run_once() == 1
+    assert _received(bus) == [event_id, event_id]
+
+    def forget(event: DocumentDeleted, uow: UnitOfWork) -> None:
+        with uow:
+            uow.session.execute(insert(note).values(text=event.document_id))
+
+    worker = Worker("extraction", store, bus, {DocumentDeleted: forget}, CommonSettings())
+    assert worker.run_until_idle() == 2
+    with store.read() as session:
+        assert session.execute(select(func.count()).select_from(note)).scalar_one() == 1
+
+
+def test_a_bus_that_is_away_keeps_events_in_the_outbox(store: Store) -> None:
+    """While the bus does not answer nothing is lost; once it does, all is sent by itself."""
+    bus, ids = Bus(), _publish(store, "a", "b")
+    bus.before = _raise(Unavailable("the bus is away"))
+    stop = threading.Event()
+    thread = _run(Relay(store, bus, interval=0.02), stop)
+    time.sleep(0.2)
+    assert Relay(store, bus).waiting() == 2
+    bus.before = lambda: None
+    _wait_until(lambda: Relay(store, bus).waiting() == 0)
+    stop.set()
+    thread.join(10)
+    assert sorted(_received(bus)) == sorted(ids)
+
+
+def test_a_bug_in_the_bus_does_not_end_the_relay(store: Store) -> None:
+    """Whatever is raised, the relay says so and goes on."""
+    bus = Bus()
+    bus.before = _raise(ValueError("a bug"))
+    _publish(store, "a")
+    stop = threading.Event()
+    thread = _run(Relay(store, bus, interval=0.02), stop)
+    time.sleep(0.2)
+    bus.before = lambda: None
+    _wait_until(lambda: Relay(store, bus).waiting() == 0)
+    stop.set()
+    thread.join(10)
+
+
+def test_an_event_is_sent_without_waiting_for_the_interval(store: Store) -> None:
+    """A commit wakes the relay of its process at once."""
+    bus, stop = Bus(), threading.Event()
+    thread = _run(Relay(store, bus, interval=30), stop)
+    time.sleep(0.2)
+    _publish(store, "a")
+    _wait_until(lambda: Relay(store, bus).waiting() == 0, seconds=5)
+    stop.set()
+    store.outbox_filled.set()
+    thread.join(10)
+    assert not thread.is_alive()
+
+
+def test_one_relay_works_at_a_time(store: Store) -> None:
+    """A second relay stands by while the first holds the lease, so the order is kept."""
+    bus = Bus()
+    first, second = Relay(store, bus), Relay(store, bus)
+    _publish(store, "a")
+    assert (first.run_once(), second.run_once()) == (1, 0)
+    _publish(store, "b")
+    assert (second.run_once(), first.run_once()) == (0, 1)
+
+
+def test_a_relay_that_vanished_is_replaced(store: Store) -> None:
+    """Once the lease has run out, another relay goes on."""
+    bus = Bus()
+    first, second = Relay(store, bus), Relay(store, bus)
+    _publish(store, "a")
+    assert first.run_once() == 1
+    _publish(store, "b")
+    with store.write() as session:
+        passed = relay_lease.c.until
+        until = session.execute(select(passed)).scalar_one() - 2 * relay.LEASE
+        session.execute(update(relay_lease).values(until=until))
+    assert (second.run_once(), first.run_once()) == (1, 0)
+
+
+def test_a_relay_that_stops_gives_its_lease_back(store: Store) -> None:
+    """After a clean stop the next relay need not wait."""
+    bus, stop = Bus(), threading.Event()
+    _publish(store, "a")
+    thread = _run(Relay(store, bus, interval=0.02), stop)
+    _wait_until(lambda: Relay(store, bus).waiting() == 0)
+    stop.set()
+    thread.join(10)
+    _publish(store, "b")
+    assert Relay(store, bus).run_once() == 1
+
+
+def test_what_was_sent_stays_as_a_record(store: Store) -> None:
+    """A sent event carries the time of sending, and is not sent again by a later relay."""
+    bus = Bus()
+    _publish(store, "a")
+    Relay(store, bus, owner="x").run_once()
+    with store.read() as session:
+        created, sent = session.execute(select(outbox.c.created, outbox.c.sent)).one()
+    assert sent >= created
+    assert Relay(store, bus, owner="x").run_once() == 0
+
+
+def test_events_of_the_worker_follow_its_cause(store: Store, note: Table) -> None:
+    """Consume, keep and announce: the event that a handler makes reaches the bus after its cause."""
+    bus = Bus()
+    read = DocumentDeleted(document_id="a", trace="00-" + "1" * 32 + "-" + "2" * 16 + "-01")
+    with UnitOfWork(store) as uow:
+        uow.publish(read)
+    work = Relay(store, bus)
+    work.run_once()
+
+    def answer(event: DocumentDeleted, uow: UnitOfWork) -> None:
+        with uow:
+            uow.session.execute(insert(note).values(text=event.document_id))
+            uow.publish(ClausesExtracted.model_validate(CLAUSES | {"document_id": "a"}))
+
+    Worker("extraction", store, bus, {DocumentDeleted: answer}, CommonSettings()).run_until_idle()
+    work.run_once()
+    consumer, found = bus.consumer("checker"), []
+    while delivery := consumer.receive(0):
+        found.append(decode(delivery.message.value))
+        consumer.ack(delivery)
+    assert [event.type for event in found if event] == [DocumentDeleted.type, ClausesExtracted.type]
+    assert found[1] is not None
+    assert (found[1].cause, found[1].trace) == (read.id, read.trace)
+
+
+CLAUSES = {
+    "name": "a.pdf",
+    "clauses": {"sha256": "0" * 64, "size": 2},
+    "count": 0,
+    "adapter": "contract-clauses",
+    "adapter_version": "1",
+}

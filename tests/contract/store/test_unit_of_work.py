@@ -1,0 +1,178 @@
+"""Rows, outgoing events and the incoming event's id are one transaction, on every database."""
+
+import threading
+from typing import Any
+
+import pytest
+from sqlalchemy import Table, func, insert, select
+from sqlalchemy.exc import IntegrityError
+
+from shared.events import ClausesExtracted, DocumentRead, Event, decode
+from shared.logs import log_context
+from shared.storage import (
+    AlreadyHandled,
+    Store,
+    Tries,
+    UnitOfWork,
+    begin_try,
+    count_failure,
+    forget_tries,
+)
+from shared.storage.messages import inbox, outbox
+from tests.contract.events.samples import SAMPLES
+
+CAUSE = next(sample for sample in SAMPLES if isinstance(sample, DocumentRead))
+RESULT = next(sample for sample in SAMPLES if isinstance(sample, ClausesExtracted)).model_copy(
+    update={"cause": None, "trace": None}
+)
+
+
+def _count(store: Store, table: Table) -> int:
+    with store.read() as session:
+        return int(session.execute(select(func.count()).select_from(table)).scalar_one())
+
+
+def _events(store: Store) -> list[Event | None]:
+    with store.read() as session:
+        rows = session.execute(select(outbox.c.value).order_by(outbox.c.number)).scalars()
+        return [decode(bytes(row)) for row in rows]
+
+
+def _handled(store: Store) -> Any:
+    with store.read() as session:
+        return session.execute(
+            select(inbox.c.handled).where(inbox.c.event_id == CAUSE.id)
+        ).scalar_one_or_none()
+
+
+def test_rows_events_and_the_cause_are_kept_together(store: Store, note: Table) -> None:
+    """After the block all three are there."""
+    begin_try(store, CAUSE)
+    with UnitOfWork(store, CAUSE) as uow:
+        uow.session.execute(insert(note).values(text="found"))
+        uow.publish(RESULT)
+    assert _count(store, note) == 1
+    assert _handled(store) is not None
+    (event,) = _events(store)
+    assert event == RESULT.model_copy(update={"cause": CAUSE.id, "trace": CAUSE.trace})
+
+
+def test_an_error_leaves_none_of_them(store: Store, note: Table) -> None:
+    """An error in the block takes back rows, events and the mark in the inbox."""
+    begin_try(store, CAUSE)
+    with pytest.raises(ValueError, match="no"), UnitOfWork(store, CAUSE) as uow:
+        uow.session.execute(insert(note).values(text="lost"))
+        uow.publish(RESULT)
+        raise ValueError("no")
+    assert (_count(store, note), _count(store, outbox)) == (0, 0)
+    assert _handled(store) is None
+    assert not store.outbox_filled.is_set()
+
+
+def test_an_outbox_that_refuses_leaves_no_rows(store: Store, note: Table) -> None:
+    """If the event can't be stored, neither are the rows it tells of."""
+    with UnitOfWork(store) as uow:
+        uow.publish(RESULT)
+    with pytest.raises(IntegrityError), UnitOfWork(store) as uow:
+        uow.session.execute(insert(note).values(text="lost"))
+        uow.publish(RESULT)
+    assert (_count(store, note), _count(store, outbox)) == (0, 1)
+
+
+def test_a_cause_takes_effect_once(store: Store, note: Table) -> None:
+    """The second unit of work for one event changes nothing and says so."""
+    begin_try(store, CAUSE)
+    with UnitOfWork(store, CAUSE) as uow:
+        uow.session.execute(insert(note).values(text="first"))
+    with pytest.raises(AlreadyHandled), UnitOfWork(store, CAUSE) as uow:
+        uow.session.execute(insert(note).values(text="second"))
+        uow.publish(RESULT)
+    assert (_count(store, note), _count(store, outbox)) == (1, 0)
+
+
+def test_of_two_at_once_one_takes_effect(store: Store, note: Table) -> None:
+    """Two workers that hold the same event at the same moment do its work once."""
+    begin_try(store, CAUSE)
+    together = threading.Barrier(2)
+    outcomes: list[str] = []
+
+    def handle() -> None:
+        uow = UnitOfWork(store, CAUSE)
+        together.wait(10)
+        try:
+            with uow:
+                uow.session.execute(insert(note).values(text="once"))
+            outcomes.append("done")
+        except AlreadyHandled:
+            outcomes.append("handled before")
+
+    threads = [threading.Thread(target=handle) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert sorted(outcomes) == ["done", "handled before"]
+    assert _count(store, note) == 1
+
+
+def test_starts_without_an_end_are_crashes(store: Store) -> None:
+    """Each try is counted before the work, so that one which ends in a crash counts too."""
+    seen = [begin_try(store, CAUSE) for _ in range(3)]
+    assert seen == [Tries(0, 0), Tries(0, 1), Tries(0, 2)]
+    with UnitOfWork(store, CAUSE):
+        pass
+    assert begin_try(store, CAUSE) is None
+
+
+def test_failures_and_crashes_are_counted_apart(store: Store) -> None:
+    """A try that ended in an error is no crash."""
+    begin_try(store, CAUSE)
+    count_failure(store, CAUSE)
+    assert begin_try(store, CAUSE) == Tries(failures=1, crashes=0)
+    assert begin_try(store, CAUSE) == Tries(failures=1, crashes=1)
+
+
+def test_forgotten_tries_are_counted_anew(store: Store) -> None:
+    """An event that was given up and is replayed has all its tries again; a handled one stays so."""
+    begin_try(store, CAUSE)
+    begin_try(store, CAUSE)
+    with store.write() as session:
+        forget_tries(session, CAUSE)
+    assert begin_try(store, CAUSE) == Tries(0, 0)
+    with UnitOfWork(store, CAUSE):
+        pass
+    with store.write() as session:
+        forget_tries(session, CAUSE)
+    assert begin_try(store, CAUSE) is None
+
+
+def test_a_request_gives_its_trace_to_its_events(store: Store) -> None:
+    """An event that no other caused carries the trace of the request in hand."""
+    with log_context(trace="00-" + "c" * 32 + "-" + "d" * 16 + "-01"), UnitOfWork(store) as uow:
+        uow.publish(RESULT)
+    (event,) = _events(store)
+    assert event is not None
+    assert event.cause is None
+    assert event.trace == "00-" + "c" * 32 + "-" + "d" * 16 + "-01"
+
+
+def test_the_relay_is_woken_once_the_event_is_kept(store: Store) -> None:
+    """The signal comes after the commit, and only where there is something to send."""
+    with UnitOfWork(store):
+        pass
+    assert not store.outbox_filled.is_set()
+    with UnitOfWork(store) as uow:
+        uow.publish(RESULT)
+        assert not store.outbox_filled.is_set()
+    assert store.outbox_filled.is_set()
+
+
+def test_outside_its_block_a_unit_of_work_is_closed(store: Store) -> None:
+    """A forgotten `with` is an error, never a write that nobody commits."""
+    uow = UnitOfWork(store)
+    with pytest.raises(RuntimeError, match="not open"):
+        _ = uow.session
+    with uow:
+        assert uow.session.is_active
+    with pytest.raises(RuntimeError, match="not open"):
+        _ = uow.session
