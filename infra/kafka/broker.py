@@ -3,6 +3,7 @@
     python -m infra.kafka.broker start [--port 9092] [--data var/kafka/data]
     python -m infra.kafka.broker status
     python -m infra.kafka.broker stop
+    python -m infra.kafka.broker run          in the foreground, for a supervisor
 
 It needs Java 17 or newer and, the first time, Maven, which fetches the jars named in pom.xml to
 var/kafka/libs. The broker listens on loopback alone and keeps its data over restarts. In a
@@ -55,6 +56,8 @@ share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
 group.initial.rebalance.delay.ms=0
 group.min.session.timeout.ms=1000
+broker.heartbeat.interval.ms=500
+broker.session.timeout.ms=3000
 log.cleaner.dedupe.buffer.size=4194304
 """
 
@@ -117,12 +120,10 @@ class Broker:
         """Start in the background and return once it answers; nothing if it runs already."""
         if self.pid is not None:
             return
-        fetch_jars()
-        self.data.mkdir(parents=True, exist_ok=True)
-        self._configure()
+        self._prepare()
         with self._log.open("ab") as log:
             process = subprocess.Popen(
-                [*self._java("512m"), "kafka.Kafka", str(self._properties)],
+                self._command(),
                 stdout=log,
                 stderr=log,
                 stdin=subprocess.DEVNULL,
@@ -131,6 +132,16 @@ class Broker:
             )
         self._pid_file.write_text(str(process.pid))
         self._wait_until_it_answers(process)
+
+    def become(self) -> None:
+        """Turn this very process into the broker, for whoever supervises it; never returns."""
+        if self.pid not in (None, os.getpid()):
+            raise BrokerError(f"a broker (process {self.pid}) already works on {self.data}")
+        self._prepare()
+        self._pid_file.write_text(str(os.getpid()))
+        os.chdir(self.data)
+        command = self._command()
+        os.execvp(command[0], command)  # noqa: S606 - a fixed command
 
     def stop(self) -> None:
         """Ask it to stop, and wait until it has; nothing if it does not run."""
@@ -164,6 +175,14 @@ class Broker:
             "-cp",
             f"{LIBS}/*",
         ]
+
+    def _command(self) -> list[str]:
+        return [*self._java("512m"), "kafka.Kafka", str(self._properties)]
+
+    def _prepare(self) -> None:
+        fetch_jars()
+        self.data.mkdir(parents=True, exist_ok=True)
+        self._configure()
 
     def _configure(self) -> None:
         (self.data / "log4j2.properties").write_text(_LOGGING)
@@ -279,7 +298,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Start, stop or ask after the broker of `make run-kafka`."""
     parser = argparse.ArgumentParser(prog="python -m infra.kafka.broker", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("action", choices=["start", "stop", "status"])
+    parser.add_argument("action", choices=["start", "stop", "status", "run"])
     parser.add_argument("--port", type=int, default=PORT, help="default %(default)s")
     parser.add_argument("--data", type=Path, default=KAFKA / "data", help="default %(default)s")
     options = parser.parse_args(arguments)
@@ -289,6 +308,8 @@ def main(arguments: list[str] | None = None) -> int:
             broker.start()
         if options.action == "stop":
             broker.stop()
+        if options.action == "run":
+            broker.become()
     except BrokerError as error:
         print(error, file=sys.stderr)
         return 1
