@@ -1,0 +1,203 @@
+"""Every service as its own processes on a real Kafka broker, without Docker (`make run-kafka`).
+
+Starts the broker, then api, worker and relay of each service and the origin in front of them, all
+on the loopback interface; starts again what dies; ends everything on Ctrl-C, and leaves nothing
+behind even after kill -9. Logs lie in the data folder, one file a process.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
+from pathlib import Path
+
+import httpx
+
+from infra.kafka.broker import BrokerError, fetch_jars
+from infra.processes import Program, Supervisor
+
+SERVICES = ("ingest", "extraction", "triage", "review", "escalation")
+READY_SECONDS = 180.0
+
+
+class StartError(Exception):
+    """The suite can't be started; the message says why, in one line."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run until Ctrl-C or SIGTERM. Returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m infra.run_kafka", description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("--port", type=int, default=8400, help="of the origin (%(default)s)")
+    parser.add_argument(
+        "--data", type=Path, default=Path("var/data-kafka"), help="folder (%(default)s)"
+    )
+    options = parser.parse_args(arguments)
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        Suite(options.data.resolve(), options.port).run()
+    except (StartError, BrokerError) as error:
+        print(f"run-kafka: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        pass
+    return 0
+
+
+class Suite:
+    """All processes of the suite over one data folder."""
+
+    def __init__(self, data: Path, port: int) -> None:
+        self.data = data
+        self.port = port
+        self.url = f"http://127.0.0.1:{port}"
+        names = ["kafka", *SERVICES, *(f"{s}-{r}" for s in SERVICES for r in ("worker", "relay"))]
+        self.ports = dict(zip(names, _free_ports(port + 1, len(names)), strict=True))
+        self.env = self._environment()
+
+    def run(self) -> None:
+        """Start everything, say where it is, and keep it running until interrupted."""
+        if _listens(self.port):
+            raise StartError(f"something listens on port {self.port} already: choose another PORT")
+        (self.data / "logs").mkdir(parents=True, exist_ok=True)
+        tell("fetching the broker's jars, where they are missing")
+        fetch_jars()
+        supervisor = Supervisor(tell)
+        try:
+            supervisor.start(self._broker())
+            self._wait(supervisor, "kafka", lambda: _listens(self.ports["kafka"]))
+            self._migrate()
+            for program in self._programs():
+                supervisor.start(program)
+            self._wait(supervisor, "the suite", self._is_ready)
+            self._announce()
+            while True:
+                supervisor.look()
+                time.sleep(0.2)
+        finally:
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+            tell("ending all processes")
+            supervisor.stop()
+            tell("ended")
+
+    def _environment(self) -> dict[str, str]:
+        env = {
+            "SMALLPRINT_DATA": str(self.data),
+            "SMALLPRINT_HOST": "127.0.0.1",
+            "SMALLPRINT_BUS_URL": f"kafka://127.0.0.1:{self.ports['kafka']}",
+            "SMALLPRINT_ORIGIN_PORT": str(self.port),
+            "SMALLPRINT_ORIGIN_PROBES": ",".join(
+                f"http://127.0.0.1:{port}" for name, port in self.ports.items() if "-" in name
+            ),
+        }
+        for service in SERVICES:
+            env[f"SMALLPRINT_{service.upper()}_PORT"] = str(self.ports[service])
+            env[f"SMALLPRINT_{service.upper()}_URL"] = f"http://127.0.0.1:{self.ports[service]}"
+        return env
+
+    def _broker(self) -> Program:
+        port, folder = str(self.ports["kafka"]), str(self.data / "kafka")
+        return self._program("kafka", "infra.kafka.broker", "run", "--port", port, "--data", folder)
+
+    def _programs(self) -> Iterator[Program]:
+        for service in SERVICES:
+            for role in ("api", "worker", "relay"):
+                yield self._program(
+                    service if role == "api" else f"{service}-{role}", f"services.{service}", role
+                )
+        yield self._program("origin", "infra.origin")
+
+    def _program(self, name: str, module: str, *arguments: str) -> Program:
+        env = dict(self.env)
+        if "-" in name:
+            env["SMALLPRINT_HEALTH_PORT"] = str(self.ports[name])
+        log = self.data / "logs" / f"{name}.log"
+        return Program(name, [sys.executable, "-m", module, *arguments], env, log)
+
+    def _migrate(self) -> None:
+        """One after the other, before anybody serves: tables first."""
+        for service in SERVICES:
+            done = subprocess.run(
+                [sys.executable, "-m", f"services.{service}", "migrate"],
+                env={**os.environ, **self.env},
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            if done.returncode:
+                last = (done.stderr.strip() or "it says nothing").splitlines()[-1]
+                raise StartError(f"the database of {service} can't be prepared: {last}")
+        tell("databases ready")
+
+    def _wait(self, supervisor: Supervisor, what: str, ready: Callable[[], bool]) -> None:
+        until = time.monotonic() + READY_SECONDS
+        while not ready():
+            if time.monotonic() > until:
+                raise StartError(
+                    f"{what} is not ready after {READY_SECONDS:g} s: see {self.data / 'logs'}"
+                )
+            supervisor.look()
+            time.sleep(0.2)
+
+    def _is_ready(self) -> bool:
+        try:
+            return httpx.get(self.url + "/readyz", timeout=10, trust_env=False).is_success
+        except httpx.TransportError:
+            return False
+
+    def _announce(self) -> None:
+        tell(f"ready at {self.url}")
+        given = self.data / "first-key-given"
+        if not given.exists():
+            print(f"key {self._new_key()}  (shown once; more: smallprint keys new)", flush=True)
+            given.touch()
+
+    def _new_key(self) -> str:
+        done = subprocess.run(
+            [sys.executable, "-m", "services.cli", "keys", "new"],
+            env={**os.environ, **self.env},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            raise StartError(f"no first key can be made: {done.stderr.strip()}")
+        return done.stdout.strip().splitlines()[-1]
+
+
+def tell(line: str) -> None:
+    """One event, one line, with the time."""
+    print(f"{time.strftime('%H:%M:%S')} {line}", flush=True)
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _listens(port: int) -> bool:
+    with closing(socket.socket()) as probe:
+        probe.settimeout(1)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def _free_ports(first: int, count: int) -> list[int]:
+    """The next ports from `first` on that are free: below those that connections take at random."""
+    found: list[int] = []
+    while len(found) < count:
+        with closing(socket.socket()) as probe, suppress(OSError):
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", first))
+            found.append(first)
+        first += 1
+    return found
+
+
+if __name__ == "__main__":
+    sys.exit(main())
