@@ -109,7 +109,7 @@ def test_an_event_committed_before_a_crash_is_sent_after_it(store: Store) -> Non
 def test_a_crash_between_publish_and_mark_sends_twice_and_works_once(
     store: Store, note: Table
 ) -> None:
-    """The bus has the event, the mark is missing: it comes again, and the inbox makes that harmless."""
+    """The bus has the event, the mark is missing: it comes again, which the inbox makes harmless."""
     bus, (event_id,) = Bus(), _publish(store, "a")
     bus.after = _raise(Crash())
     with pytest.raises(Crash):
@@ -218,7 +218,7 @@ def test_what_was_sent_stays_as_a_record(store: Store) -> None:
 
 
 def test_events_of_the_worker_follow_its_cause(store: Store, note: Table) -> None:
-    """Consume, keep and announce: the event that a handler makes reaches the bus after its cause."""
+    """Consume, keep, announce: the event that a handler makes reaches the bus after its cause."""
     bus = Bus()
     read = DocumentDeleted(document_id="a", trace="00-" + "1" * 32 + "-" + "2" * 16 + "-01")
     with UnitOfWork(store) as uow:

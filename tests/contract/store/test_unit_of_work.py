@@ -60,7 +60,7 @@ def test_rows_events_and_the_cause_are_kept_together(store: Store, note: Table) 
 def test_an_error_leaves_none_of_them(store: Store, note: Table) -> None:
     """An error in the block takes back rows, events and the mark in the inbox."""
     begin_try(store, CAUSE)
-    with pytest.raises(ValueError, match="no"), UnitOfWork(store, CAUSE) as uow:
+    with pytest.raises(ValueError, match="no"), UnitOfWork(store, CAUSE) as uow:  # noqa: PT012
         uow.session.execute(insert(note).values(text="lost"))
         uow.publish(RESULT)
         raise ValueError("no")
@@ -73,7 +73,7 @@ def test_an_outbox_that_refuses_leaves_no_rows(store: Store, note: Table) -> Non
     """If the event can't be stored, neither are the rows it tells of."""
     with UnitOfWork(store) as uow:
         uow.publish(RESULT)
-    with pytest.raises(IntegrityError), UnitOfWork(store) as uow:
+    with pytest.raises(IntegrityError), UnitOfWork(store) as uow:  # noqa: PT012
         uow.session.execute(insert(note).values(text="lost"))
         uow.publish(RESULT)
     assert (_count(store, note), _count(store, outbox)) == (0, 1)
@@ -84,7 +84,7 @@ def test_a_cause_takes_effect_once(store: Store, note: Table) -> None:
     begin_try(store, CAUSE)
     with UnitOfWork(store, CAUSE) as uow:
         uow.session.execute(insert(note).values(text="first"))
-    with pytest.raises(AlreadyHandled), UnitOfWork(store, CAUSE) as uow:
+    with pytest.raises(AlreadyHandled), UnitOfWork(store, CAUSE) as uow:  # noqa: PT012
         uow.session.execute(insert(note).values(text="second"))
         uow.publish(RESULT)
     assert (_count(store, note), _count(store, outbox)) == (1, 0)
@@ -133,7 +133,7 @@ def test_failures_and_crashes_are_counted_apart(store: Store) -> None:
 
 
 def test_forgotten_tries_are_counted_anew(store: Store) -> None:
-    """An event that was given up and is replayed has all its tries again; a handled one stays so."""
+    """An event that is replayed has all its tries again; a handled one stays handled."""
     begin_try(store, CAUSE)
     begin_try(store, CAUSE)
     with store.write() as session:
