@@ -109,7 +109,7 @@ def test_an_event_committed_before_a_crash_is_sent_after_it(store: Store) -> Non
 def test_a_crash_between_publish_and_mark_sends_twice_and_works_once(
     store: Store, note: Table
 ) -> None:
-    """The bus has the event, the mark is missing: it comes again, which the inbox makes harmless."""
+    """The bus has the event but the mark is missing: it comes again, which the inbox absorbs."""
     bus, (event_id,) = Bus(), _publish(store, "a")
     bus.after = _raise(Crash())
     with pytest.raises(Crash):

@@ -1,0 +1,46 @@
+"""A worker with a real store, on the memory bus and on the SQLite bus."""
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from shared.bus import Bus, open_bus
+from shared.events import Event
+from shared.runtime import Handler, Worker
+from shared.settings import CommonSettings
+from shared.storage import Store
+
+MIGRATIONS = Path(__file__).parents[2] / "contract" / "store" / "migrations"
+
+MakeWorker = Callable[[Mapping[type[Event], Handler]], Worker]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    """The database of one service."""
+    store = Store(f"sqlite:///{tmp_path / 'store.db'}", "extraction", MIGRATIONS)
+    store.migrate()
+    yield store
+    store.close()
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+def bus(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bus]:
+    """An empty bus."""
+    url = "memory:" if request.param == "memory" else f"sqlite:///{tmp_path / 'bus.db'}"
+    bus = open_bus(url)
+    yield bus
+    bus.close()
+
+
+@pytest.fixture
+def settings() -> CommonSettings:
+    """Few tries, and no long waits between them."""
+    return CommonSettings(attempts=3, crashes=2, retry_delay=0.01, retry_delay_most=0.02)
+
+
+@pytest.fixture
+def make_worker(store: Store, bus: Bus, settings: CommonSettings) -> MakeWorker:
+    """Builds one more worker of the service."""
+    return lambda handlers: Worker("extraction", store, bus, handlers, settings)

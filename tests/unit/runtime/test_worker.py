@@ -1,0 +1,346 @@
+"""What the worker makes of success, failure, crash and poison; each on two buses."""
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from sqlalchemy import Column, Integer, MetaData, String, Table, insert, select
+
+from shared.bus import Bus, Message
+from shared.errors import Unavailable, UnreadableDocument
+from shared.events import DocumentDeleted, DocumentFailed, DocumentRekinded, Event, decode
+from shared.runtime import Worker
+from shared.storage import Store, UnitOfWork, begin_try
+from shared.storage.messages import outbox
+
+NOTE = Table("note", MetaData(), Column("id", Integer, primary_key=True), Column("text", String))
+
+
+class Crash(BaseException):
+    """The process ends here."""
+
+
+def _send(bus: Bus, *events: Event) -> None:
+    bus.publish(*(Message(event.key, event.to_json("ingest")) for event in events))
+
+
+def _keep(event: DocumentDeleted, uow: UnitOfWork) -> None:
+    with uow:
+        uow.session.execute(insert(NOTE).values(text=event.document_id))
+
+
+def _notes(store: Store) -> list[str]:
+    with store.read() as session:
+        return list(session.execute(select(NOTE.c.text).order_by(NOTE.c.id)).scalars())
+
+
+def _announced(store: Store) -> list[DocumentFailed]:
+    with store.read() as session:
+        rows = session.execute(select(outbox.c.value).order_by(outbox.c.number)).scalars()
+        events = [decode(bytes(row)) for row in rows]
+    return [event for event in events if isinstance(event, DocumentFailed)]
+
+
+def _work_for(worker: Worker, true: Callable[[], bool], seconds: float = 10.0) -> None:
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, "worked in vain"
+        worker.run_once(0.01)
+
+
+class Fails:
+    """A handler that fails so many times, then does its work."""
+
+    def __init__(self, times: int, error: Exception) -> None:
+        self.left, self.error, self.calls = times, error, 0
+
+    def __call__(self, event: DocumentDeleted, uow: UnitOfWork) -> None:
+        """Fail, or keep."""
+        self.calls += 1
+        if self.left:
+            self.left -= 1
+            raise self.error
+        _keep(event, uow)
+
+
+def test_an_event_is_handled_and_acknowledged(store: Store, bus: Bus, make_worker: Any) -> None:
+    """The work is done once, and nothing waits any more."""
+    _send(bus, DocumentDeleted(document_id="a"), DocumentDeleted(document_id="b"))
+    assert make_worker({DocumentDeleted: _keep}).run_until_idle() == 2
+    assert sorted(_notes(store)) == ["a", "b"]
+    assert bus.lag("extraction") == 0
+
+
+def test_other_types_are_passed_over(store: Store, bus: Bus, make_worker: Any) -> None:
+    """What is not for this service, or not known at all, is acknowledged and leaves no trace."""
+    _send(bus, DocumentRekinded(document_id="a", kind="report", previous="contract"))
+    newer = DocumentDeleted(document_id="a").to_json("ingest").replace(b"deleted.v1", b"burnt.v7")
+    bus.publish(Message("default/a", newer))
+    assert make_worker({DocumentDeleted: _keep}).run_until_idle() == 2
+    assert (bus.lag("extraction"), bus.dead_letters(), _announced(store)) == (0, [], [])
+
+
+def test_poison_is_buried_and_holds_up_nobody(store: Store, bus: Bus, make_worker: Any) -> None:
+    """Bytes that are no event become a dead letter at once; the same key goes on."""
+    bus.publish(Message("default/a", b"\x00 not an event"))
+    _send(bus, DocumentDeleted(document_id="a"))
+    make_worker({DocumentDeleted: _keep}).run_until_idle()
+    (letter,) = bus.dead_letters("extraction")
+    assert letter.message.value == b"\x00 not an event"
+    assert "not an event" in letter.error
+    assert _notes(store) == ["a"]
+
+
+def test_an_event_delivered_twice_is_handled_once(store: Store, bus: Bus, make_worker: Any) -> None:
+    """The inbox recognises an event that comes again."""
+    event = DocumentDeleted(document_id="a")
+    _send(bus, event, event)
+    assert make_worker({DocumentDeleted: _keep}).run_until_idle() == 2
+    assert _notes(store) == ["a"]
+    assert bus.lag("extraction") == 0
+
+
+def test_a_bug_that_passes_is_tried_again(store: Store, bus: Bus, make_worker: Any) -> None:
+    """Unknown errors are tried again, and success forgets them."""
+    handler = Fails(2, ValueError("a bug"))
+    _send(bus, DocumentDeleted(document_id="a"))
+    _work_for(make_worker({DocumentDeleted: handler}), lambda: _notes(store) == ["a"])
+    assert handler.calls == 3
+    assert (bus.dead_letters(), _announced(store)) == ([], [])
+
+
+def test_while_one_waits_for_its_retry_others_go_on(
+    store: Store, bus: Bus, make_worker: Any
+) -> None:
+    """A document that fails holds up itself alone, and its own later events stay behind it."""
+    handler = Fails(1, ValueError("a bug"))
+    first, later = DocumentDeleted(document_id="a"), DocumentDeleted(document_id="a", actor="later")
+    _send(bus, first, later, DocumentDeleted(document_id="b"))
+    worker = make_worker({DocumentDeleted: handler})
+    _work_for(worker, lambda: len(_notes(store)) == 3)
+    assert _notes(store)[0] in ("a", "b")
+    assert sorted(_notes(store)) == ["a", "a", "b"]
+
+
+def test_a_bug_that_stays_is_given_up(store: Store, bus: Bus, make_worker: Any) -> None:
+    """After the last try the failure is announced, and the event becomes a dead letter."""
+    handler = Fails(99, ValueError("a bug"))
+    event = DocumentDeleted(document_id="a", trace="00-" + "1" * 32 + "-" + "2" * 16 + "-01")
+    _send(bus, event, DocumentDeleted(document_id="b"))
+    worker = make_worker({DocumentDeleted: handler})
+    _work_for(worker, lambda: len(bus.dead_letters()) == 2)
+    assert handler.calls == 6
+    letter = next(x for x in bus.dead_letters() if x.message.key == event.key)
+    assert (letter.group, letter.error, letter.attempts) == ("extraction", "ValueError: a bug", 3)
+    failed = next(x for x in _announced(store) if x.document_id == "a")
+    assert (failed.stage, failed.code, failed.cause) == ("extraction", "internal", event.id)
+    assert failed.trace == event.trace
+    assert bus.lag("extraction") == 0
+
+
+def test_a_lasting_error_is_given_up_at_once(store: Store, bus: Bus, make_worker: Any) -> None:
+    """What no further try can mend is not tried again; its own code and sentence are announced."""
+    handler = Fails(99, UnreadableDocument("the text of a is damaged", document="a"))
+    _send(bus, DocumentDeleted(document_id="a"))
+    make_worker({DocumentDeleted: handler}).run_until_idle()
+    (failed,) = _announced(store)
+    assert handler.calls == 1
+    assert (failed.code, failed.reason) == ("unreadable_document", "the text of a is damaged")
+    assert [letter.error for letter in bus.dead_letters()] == ["the text of a is damaged"]
+
+
+def test_what_is_away_is_waited_for(store: Store, bus: Bus, make_worker: Any) -> None:
+    """A dependency that does not answer costs no document, however often it is asked."""
+    handler = Fails(8, Unavailable("the frontier is away"))
+    _send(bus, DocumentDeleted(document_id="a"))
+    _work_for(make_worker({DocumentDeleted: handler}), lambda: _notes(store) == ["a"])
+    assert handler.calls == 9
+    assert (bus.dead_letters(), _announced(store)) == ([], [])
+
+
+def test_a_replayed_dead_letter_is_worked_on(store: Store, bus: Bus, make_worker: Any) -> None:
+    """Once the cause is mended, a replay has all its tries again and takes effect."""
+    handler = Fails(4, ValueError("a bug"))
+    _send(bus, DocumentDeleted(document_id="a"))
+    worker = make_worker({DocumentDeleted: handler})
+    _work_for(worker, lambda: len(bus.dead_letters()) == 1)
+    bus.replay(bus.dead_letters()[0].id)
+    _work_for(worker, lambda: _notes(store) == ["a"])
+    assert handler.calls == 5
+    assert bus.dead_letters() == []
+
+
+def test_a_crash_in_a_handler_repeats_it(store: Store, bus: Bus, make_worker: Any) -> None:
+    """Before the commit nothing is kept: another worker does the whole work."""
+
+    def crash(event: DocumentDeleted, uow: UnitOfWork) -> None:
+        with uow:
+            uow.session.execute(insert(NOTE).values(text="half"))
+            raise Crash
+
+    _send(bus, DocumentDeleted(document_id="a"))
+    dying = make_worker({DocumentDeleted: crash})
+    with pytest.raises(Crash):
+        dying.run_once()
+    dying._drop_consumer()
+    make_worker({DocumentDeleted: _keep}).run_until_idle()
+    assert _notes(store) == ["a"]
+
+
+def test_a_crash_between_commit_and_ack_does_not_repeat_the_effect(
+    store: Store, bus: Bus, make_worker: Any
+) -> None:
+    """After the commit the event comes again, is recognised, and acknowledged."""
+
+    def crash(event: DocumentDeleted, uow: UnitOfWork) -> None:
+        _keep(event, uow)
+        raise Crash
+
+    _send(bus, DocumentDeleted(document_id="a"))
+    dying = make_worker({DocumentDeleted: crash})
+    with pytest.raises(Crash):
+        dying.run_once()
+    dying._drop_consumer()
+    assert bus.lag("extraction") == 1
+    assert make_worker({DocumentDeleted: _keep}).run_until_idle() == 1
+    assert _notes(store) == ["a"]
+    assert bus.lag("extraction") == 0
+
+
+def test_an_event_that_kills_its_workers_is_given_up(
+    store: Store, bus: Bus, make_worker: Any
+) -> None:
+    """Tries that end in a crash are counted, so that one document can't kill workers for ever."""
+
+    def crash(event: DocumentDeleted, uow: UnitOfWork) -> None:
+        raise Crash
+
+    _send(bus, DocumentDeleted(document_id="a"))
+    for _ in range(2):
+        dying = make_worker({DocumentDeleted: crash})
+        with pytest.raises(Crash):
+            dying.run_once()
+        dying._drop_consumer()
+    make_worker({DocumentDeleted: crash}).run_until_idle()
+    (failed,) = _announced(store)
+    assert failed.code == "worker_died"
+    assert "2 tries" in failed.reason
+    assert len(bus.dead_letters()) == 1
+
+
+class Falls:
+    """Crashes its caller when one thing is asked of it."""
+
+    def __init__(self, real: Any, name: str) -> None:
+        self._real, self._name = real, name
+
+    def __getattr__(self, name: str) -> Any:
+        """The real thing, except for what crashes."""
+        if name == self._name:
+            raise Crash
+        return getattr(self._real, name)
+
+
+def test_a_crash_between_giving_up_and_burying_ends_the_same(
+    store: Store, bus: Bus, make_worker: Any
+) -> None:
+    """The failure is announced first, so the document has its outcome whatever is killed next."""
+    handler = Fails(99, UnreadableDocument("damaged"))
+    _send(bus, DocumentDeleted(document_id="a"))
+    dying = make_worker({DocumentDeleted: handler})
+    dying._consumer = Falls(bus.consumer("extraction"), "dead")
+    with pytest.raises(Crash):
+        dying.run_once()
+    assert [x.code for x in _announced(store)] == ["unreadable_document"]
+    dying._drop_consumer()
+    make_worker({DocumentDeleted: handler}).run_until_idle()
+    assert {x.code for x in _announced(store)} == {"unreadable_document"}
+    assert len(bus.dead_letters()) == 1
+    assert bus.lag("extraction") == 0
+
+
+class Away:
+    """A store, bus or consumer that is away for a while."""
+
+    def __init__(self, real: Any, name: str, times: int) -> None:
+        self._real, self._name, self.left = real, name, times
+
+    def __getattr__(self, name: str) -> Any:
+        """The real thing, except for what is away."""
+        if name == self._name and self.left:
+            self.left -= 1
+            raise Unavailable(f"{name} does not answer")
+        return getattr(self._real, name)
+
+
+@pytest.mark.parametrize("what", ["write", "consumer", "lag"])
+def test_a_store_or_bus_that_was_away_leaves_no_event_behind(
+    store: Store, bus: Bus, settings: Any, what: str
+) -> None:
+    """The worker waits, takes up what it held, and needs no restart."""
+    parts = {"store": store, "bus": bus}
+    on = "store" if what == "write" else "bus"
+    parts[on] = Away(parts[on], what, 1)  # type: ignore[assignment]
+    worker = Worker("extraction", parts["store"], parts["bus"], {DocumentDeleted: _keep}, settings)  # type: ignore[arg-type]
+    _send(bus, DocumentDeleted(document_id="a"))
+    stop = threading.Event()
+    thread = threading.Thread(target=worker.run, args=(stop,), daemon=True)
+    thread.start()
+    end = time.monotonic() + 10
+    while _notes(store) != ["a"] and time.monotonic() < end:
+        time.sleep(0.02)
+    stop.set()
+    thread.join(10)
+    assert _notes(store) == ["a"]
+    assert not thread.is_alive()
+
+
+def test_an_acknowledgement_that_fails_is_made_up_for(
+    store: Store, bus: Bus, settings: Any, make_worker: Any
+) -> None:
+    """If the bus is away at the ack, the event comes again and is recognised."""
+    _send(bus, DocumentDeleted(document_id="a"))
+    worker = make_worker({DocumentDeleted: _keep})
+    worker._consumer = Away(bus.consumer("extraction"), "ack", 1)
+    stop = threading.Event()
+    thread = threading.Thread(target=worker.run, args=(stop,), daemon=True)
+    thread.start()
+    end = time.monotonic() + 10
+    while bus.lag("extraction") and time.monotonic() < end:
+        time.sleep(0.02)
+    stop.set()
+    thread.join(10)
+    assert bus.lag("extraction") == 0
+    assert _notes(store) == ["a"]
+
+
+def test_several_workers_share_the_work(store: Store, bus: Bus, make_worker: Any) -> None:
+    """Two workers of one service do each event once, and both can be stopped."""
+    _send(bus, *(DocumentDeleted(document_id=f"{n:02d}") for n in range(20)))
+    stop = threading.Event()
+    workers = [make_worker({DocumentDeleted: _keep}) for _ in range(2)]
+    threads = [threading.Thread(target=worker.run, args=(stop,)) for worker in workers]
+    for thread in threads:
+        thread.start()
+    end = time.monotonic() + 20
+    while bus.lag("extraction") and time.monotonic() < end:
+        time.sleep(0.02)
+    stop.set()
+    for thread in threads:
+        thread.join(10)
+    assert sorted(_notes(store)) == [f"{n:02d}" for n in range(20)]
+
+
+def test_the_inbox_counts_before_the_work(store: Store, bus: Bus, make_worker: Any) -> None:
+    """While a handler is at work its try is on record already."""
+    seen: list[Any] = []
+
+    def look(event: DocumentDeleted, uow: UnitOfWork) -> None:
+        seen.append(begin_try(store, event))
+        _keep(event, uow)
+
+    _send(bus, DocumentDeleted(document_id="a"))
+    make_worker({DocumentDeleted: look}).run_until_idle()
+    assert seen[0].crashes == 1
