@@ -12,7 +12,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from itertools import groupby
+from itertools import groupby, pairwise
 from operator import itemgetter
 
 import numpy as np
@@ -94,10 +94,10 @@ def _add_page(draft: _Draft, parts: Sequence[tuple[Line, bool]]) -> None:
 def _vocabulary(pages: Sequence[Sequence[Line]]) -> Counter[str]:
     """How often each word stands whole within a line; empty if no line ends with a hyphen."""
     words: Counter[str] = Counter()
-    texts = [line.text.lower() for lines in pages for line in lines]
-    if any(_CUT_WORD.search(text) for text in texts):
-        for text in texts:
-            words.update(_WORD.findall(text))
+    lines = [line for page in pages for line in page]
+    if any(line.text.endswith("-") for line in lines):
+        for line in lines:
+            words.update(_WORD.findall(line.text.lower()))
     return words
 
 
@@ -109,10 +109,12 @@ def _dehyphenated(
         return parts
     joined = list(parts)
     body = [i for i, (_, is_extra) in enumerate(parts) if not is_extra]
-    for this, following in zip(body, body[1:], strict=False):
+    for this, following in pairwise(body):
         first, second = joined[this][0], joined[following][0]
+        if second.opens or not first.text.endswith("-"):
+            continue
         cut, rest = _CUT_WORD.search(first.text), _WORD.match(second.text)
-        if cut and rest and not second.opens and first.turn == second.turn:
+        if cut and rest and first.turn == second.turn:
             keep = _keeps_hyphen(cut[1], rest[0], words)
             first, second = _moved(first, second, keep)
             joined[this], joined[following] = (first, False), (second, False)

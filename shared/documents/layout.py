@@ -12,6 +12,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import groupby, pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -21,8 +23,33 @@ from shared.documents.reading import Floats
 
 _Bools = npt.NDArray[np.bool_]
 
-_SPACE, _BREAK, _SOFT_HYPHEN = 32, 10, 0xAD
-_BULLETS = {0xF0B7: 0x2022, 0xF0A7: 0x25AA, 0xF06F: 0x25CB, 0xF0D8: 0x27A2, 0xF0FC: 0x2713}
+_SPACE, _BREAK, _GONE = 32, 10, 0
+_PLAIN = {
+    9: _SPACE,
+    13: _SPACE,
+    0xA0: _SPACE,
+    HYPHEN_AT_LINE_END: ord("-"),
+    0xAD: ord("-"),  # on a page a soft hyphen is one that can be seen
+    0x200B: _GONE,
+    0x2060: _GONE,
+    0xFEFF: _GONE,
+    0xFFFE: _GONE,
+    0xFFFF: _GONE,
+    0x037E: ord(";"),  # the same by Unicode's own rules
+    0x0387: 0xB7,
+    0x2126: 0x3A9,
+    0x212A: ord("K"),
+    0x212B: 0xC5,
+    0xF0B7: 0x2022,  # bullets of the Symbol and Wingdings fonts
+    0xF0A7: 0x25AA,
+    0xF06F: 0x25CB,
+    0xF0D8: 0x27A2,
+    0xF0FC: 0x2713,
+    0xF0A8: 0x25A1,
+}
+"""Code points of a page that are written in another way in a text; 0 is left out."""
+_ONE_SPACE = np.array([_SPACE], np.uint32)
+_NO_BOX = np.full((1, 4), np.nan, np.float32)
 _GUTTER = 0.8  # the narrowest gutter, in line heights
 _PROSE_LINES = 4  # lines that each of two columns must have at least
 _PARAGRAPH_GAP = 1.35  # line pitches from which on a blank line is seen
@@ -49,9 +76,8 @@ class Line:
     y1: float
     turn: int
     opens: bool = True
-    hyphen: bool = False
 
-    @property
+    @cached_property
     def text(self) -> str:
         """The line's characters."""
         return self.codes.astype("<u4").tobytes().decode("utf-32-le")
@@ -84,21 +110,26 @@ def page_lines(glyphs: Glyphs) -> list[Line]:
 
 
 def _cleaned(glyphs: Glyphs) -> Glyphs:
-    """Without what must not be in a text or is not on the displayed page."""
+    """Plain spaces and hyphens, and nothing that must not be in a text or is off the page."""
     codes, boxes = glyphs.codes.copy(), _shared_boxes(glyphs.boxes)
-    for private, public in _BULLETS.items():
-        codes[codes == private] = public
-    codes[(codes == 9) | (codes == 0xA0) | (codes == 13)] = _SPACE
-    control = ((codes < 32) & (codes != _BREAK) & (codes != HYPHEN_AT_LINE_END)) | (
-        (codes >= 0x7F) & (codes < 0xA0)
-    )
-    surrogate = (codes >= 0xD800) & (codes < 0xE000)
-    invisible = (codes == 0xFEFF) | (codes == 0x200B) | (codes >= 0x110000) | (codes == 0xFFFE)
+    plain = codes[(codes < 0x21) | (codes > 0x7E)]
+    for code in np.unique(plain).tolist():
+        if code in _PLAIN:
+            codes[codes == code] = _PLAIN[code]
     middle_x, middle_y = (boxes[:, 0] + boxes[:, 2]) / 2, (boxes[:, 1] + boxes[:, 3]) / 2
-    outside = (
-        (middle_x < 0) | (middle_x > glyphs.width) | (middle_y < 0) | (middle_y > glyphs.height)
+    gone = (
+        ((codes < _SPACE) & (codes != _BREAK))
+        | ((codes >= 0x7F) & (codes < 0xA0))
+        | ((codes >= 0xD800) & (codes < 0xE000))
+        | (codes >= 0x110000)
+        | (middle_x < 0)
+        | (middle_x > glyphs.width)
+        | (middle_y < 0)
+        | (middle_y > glyphs.height)
     )
-    keep = ~(control | surrogate | invisible | outside)
+    space = codes == _SPACE
+    gone[1:] |= space[1:] & space[:-1]
+    keep: _Bools = ~gone
     return replace(glyphs, codes=codes[keep], boxes=boxes[keep], turns=glyphs.turns[keep])
 
 
@@ -134,9 +165,9 @@ def _turned_lines(glyphs: Glyphs, turn: int) -> list[Line]:
     pieces = _pieces(codes, frame)
     lines: list[Line] = []
     for region in _regions(pieces):
-        rows = [_line(row, codes, boxes, frame, turn) for row in _rows(region)]
-        rows = _with_paragraphs([row for row in rows if len(row.codes)])
-        if lines and rows and goes_on(lines[-1], rows[0]):
+        rows = [_line(row, codes, boxes, turn) for row in _in_cells(_rows(region))]
+        rows = _with_paragraphs(rows)
+        if lines and goes_on(lines[-1], rows[0]):
             rows[0] = replace(rows[0], opens=False)
         lines += rows
     return lines
@@ -144,7 +175,7 @@ def _turned_lines(glyphs: Glyphs, turn: int) -> list[Line]:
 
 def goes_on(last: Line, first: Line) -> bool:
     """Whether a sentence goes on from the last line of a column or page to the next one."""
-    end, start = last.text.rstrip(), first.text.lstrip()
+    end, start = last.text[-6:].rstrip(), first.text[:6].lstrip()
     return not _SENTENCE_END.search(end) and (start[:1].islower() or end.endswith(","))
 
 
@@ -162,7 +193,7 @@ def _upright(boxes: Floats, turn: int, width: float, height: float) -> Floats:
 
 def _pieces(codes: Codes, frame: Floats) -> list[_Piece]:
     """Runs of characters without a break, a jump or a wide gap."""
-    seen = np.flatnonzero((codes > _SPACE) | (codes == HYPHEN_AT_LINE_END))
+    seen = np.flatnonzero(codes > _SPACE)
     seen = seen[~np.isnan(frame[seen, 0])]
     if not len(seen):
         return []
@@ -268,7 +299,8 @@ def _columns(band: list[_Piece], gutter: float) -> tuple[list[_Piece], list[_Pie
 def _is_prose(column: list[_Piece], both: float) -> bool:
     """Lines that mostly fill the column's width, and a column wide enough to hold sentences."""
     width = max(p.x1 for p in column) - min(p.x0 for p in column)
-    if width < 0.2 * both:
+    letters = sum(p.end - p.start for p in column)
+    if width < 0.2 * both or letters < 12 * len(column):
         return False
     spans = [(min(p.x0 for p in row), max(p.x1 for p in row), row) for row in _rows(column)]
     full = [row for x0, x1, row in spans if x1 - x0 >= 0.7 * width]
@@ -300,36 +332,77 @@ def _rows(pieces: Iterable[_Piece]) -> list[list[_Piece]]:
     return [sorted(row, key=lambda p: p.x0) for row in rows]
 
 
+def _in_cells(rows: list[list[_Piece]]) -> list[list[_Piece]]:
+    """Rows of a table whose cells hold several lines: cell by cell, as the page's content has it.
+
+    Neighbouring rows belong together if the content has a piece of the lower one before the last
+    of the upper one. They are read in the content's order if that makes cells side by side, and
+    not columns of figures.
+    """
+    result: list[list[_Piece]] = []
+    block: list[list[_Piece]] = []
+    for row in rows:
+        if block and min(p.start for p in row) > max(p.start for p in block[-1]):
+            result += _cells(block)
+            block = []
+        block.append(row)
+    return result + (_cells(block) if block else [])
+
+
+def _cells(block: list[list[_Piece]]) -> list[list[_Piece]]:
+    if len(block) < 2:
+        return block
+    row_of = {piece.start: number for number, row in enumerate(block) for piece in row}
+    pieces = sorted((piece for row in block for piece in row), key=lambda p: p.start)
+    cells: list[list[_Piece]] = [[]]
+    for piece in pieces:
+        if cells[-1] and row_of[piece.start] < row_of[cells[-1][-1].start]:
+            cells.append([])
+        cells[-1].append(piece)
+    if not _side_by_side(cells) or any(_of_figures(cell) for cell in cells[1:]):
+        return block
+    lines: list[list[_Piece]] = []
+    for cell in cells:
+        for _, line in groupby(cell, key=lambda p: row_of[p.start]):
+            lines.append(sorted(line, key=lambda p: p.x0))
+    return lines
+
+
+def _side_by_side(cells: list[list[_Piece]]) -> bool:
+    """Cells one right of the other, the way they are to be read."""
+    spans = [(min(p.x0 for p in cell), max(p.x1 for p in cell)) for cell in cells]
+    return all(after[0] > before[1] for before, after in pairwise(spans))
+
+
+def _of_figures(cell: list[_Piece]) -> bool:
+    """Whether most of its lines are short enough to be figures of a column, not text."""
+    return len(cell) > 1 and sum(p.end - p.start for p in cell) < 12 * len(cell)
+
+
 def _fits(piece: _Piece, row: list[_Piece]) -> bool:
     """Not on top of what the row holds already: tightly set lines overlap in height."""
     taken = max(min(piece.x1, p.x1) - max(piece.x0, p.x0) for p in row)
     return taken <= 0.5 * min(piece.height, piece.x1 - piece.x0)
 
 
-def _line(
-    row: list[_Piece], codes: Codes, boxes: Floats, frame: Floats, turn: int
-) -> Line:
+def _line(row: list[_Piece], codes: Codes, boxes: Floats, turn: int) -> Line:
     """The characters of a row, with one space where there is a gap."""
-    parts: list[Codes] = []
-    places: list[Floats] = []
-    for before, piece in zip([None, *row[:-1]], row, strict=True):
-        if before and _apart(before, piece, codes):
-            parts.append(np.array([_SPACE], np.uint32))
-            places.append(np.full((1, 4), np.nan, np.float32))
+    first = row[0]
+    parts, places = [codes[first.start : first.end]], [boxes[first.start : first.end]]
+    for before, piece in pairwise(row):
+        if _apart(before, piece, codes):
+            parts.append(_ONE_SPACE)
+            places.append(_NO_BOX)
         parts.append(codes[piece.start : piece.end])
         places.append(boxes[piece.start : piece.end])
-    line_codes, line_boxes = np.concatenate(parts), np.concatenate(places)
-    hyphen = bool(len(line_codes)) and line_codes[-1] in (HYPHEN_AT_LINE_END, _SOFT_HYPHEN)
-    line_codes, line_boxes = _tidied(line_codes, line_boxes)
     return Line(
-        codes=line_codes,
-        boxes=line_boxes,
+        codes=np.concatenate(parts) if len(row) > 1 else parts[0],
+        boxes=np.concatenate(places) if len(row) > 1 else places[0],
         x0=min(p.x0 for p in row),
         y0=min(p.y0 for p in row),
         x1=max(p.x1 for p in row),
         y1=max(p.y1 for p in row),
         turn=turn,
-        hyphen=hyphen,
     )
 
 
@@ -341,33 +414,18 @@ def _apart(before: _Piece, piece: _Piece, codes: Codes) -> bool:
     return bool((between == _SPACE).any()) and piece.x0 >= before.x1 - 0.1 * piece.height
 
 
-def _tidied(codes: Codes, boxes: Floats) -> tuple[Codes, Floats]:
-    """Single spaces, no breaks, soft hyphens only where a word is cut, hyphens as hyphens."""
-    codes = codes.copy()
-    codes[codes == HYPHEN_AT_LINE_END] = ord("-")
-    soft = codes == _SOFT_HYPHEN
-    if len(soft) and soft[-1]:
-        codes[-1] = ord("-")
-        soft[-1] = False
-    keep: _Bools = ~soft & (codes != _BREAK)
-    codes, boxes = codes[keep], boxes[keep]
-    space = codes == _SPACE
-    doubled = np.append(False, space[1:] & space[:-1])
-    return codes[~doubled], boxes[~doubled]
-
-
 def _with_paragraphs(lines: list[Line]) -> list[Line]:
     """Mark the lines that open a paragraph: after a wide gap, a short line, or with a list mark."""
     if len(lines) < 2:
         return lines
-    pitches = np.array([b.y1 - a.y1 for a, b in zip(lines, lines[1:], strict=False)])
+    pitches = np.array([b.y1 - a.y1 for a, b in pairwise(lines)])
     heights = np.array([line.height for line in lines[1:]])
     usual = pitches[pitches > 0.5 * heights]
     pitch = float(np.quantile(usual, 0.3)) if len(usual) else float(np.median(heights))
     right = float(np.quantile([line.x1 for line in lines], 0.9))
     left = float(np.quantile([line.x0 for line in lines], 0.1))
     marked = [lines[0]]
-    for before, line, step in zip(lines, lines[1:], pitches, strict=False):
+    for (before, line), step in zip(pairwise(lines), pitches, strict=True):
         marked.append(replace(line, opens=_opens(before, line, float(step), pitch, left, right)))
     return marked
 
@@ -375,7 +433,7 @@ def _with_paragraphs(lines: list[Line]) -> list[Line]:
 def _opens(
     before: Line, line: Line, step: float, pitch: float, left: float, right: float
 ) -> bool:
-    if step > _PARAGRAPH_GAP * max(pitch, 0.8 * line.height) or step < -line.height:
+    if step > _PARAGRAPH_GAP * max(pitch, 0.8 * line.height):
         return True
     short = before.x1 < right - 0.15 * (right - left)
     indented = line.x0 > before.x0 + 0.5 * line.height

@@ -187,8 +187,8 @@ def _page(document: _Opened, number: int) -> _PageLines | FailedPage:
         try:
             glyphs = engine.glyphs(number)
             lines = page_lines(glyphs)
-        except UnreadableDocument as error:
-            reasons.append(error.message)
+        except (UnreadableDocument, ValueError, LookupError, ArithmeticError) as error:
+            reasons.append(getattr(error, "message", "") or f"{type(error).__name__}: {error}")
             continue
         images = images or glyphs.has_images
         found.append(_PageLines(number, lines, glyphs, method))
