@@ -1,0 +1,76 @@
+"""The only file that builds real parts of review."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from services.review import api, handlers, static
+from services.review.desk import Desk
+from services.review.session import KeyRing, LocalSessions, RemoteSessions, SessionKeys
+from services.review.settings import Settings
+from services.review.store import MIGRATIONS
+from services.review.views import Reader
+from shared.bus import open_bus
+from shared.events import (
+    ClausesExtracted,
+    DocumentDeleted,
+    DocumentRead,
+    DocumentRekinded,
+    FindingsFound,
+)
+from shared.runtime import Service
+from shared.settings import load
+from shared.storage import FileBlobs, Store
+from shared.web.app import create_app
+from shared.web.auth import Keys, RemoteKeys
+
+
+def build(
+    settings: Settings | None = None,
+    *,
+    keys: Keys | None = None,
+    sessions: SessionKeys | None = None,
+) -> Service:
+    """Review: the analysts' queue, their decisions, and the pages to make them on."""
+    settings = settings or load(Settings)
+    store = Store(settings.database("review", settings.review_database_url), "review", MIGRATIONS)
+    blobs = FileBlobs(settings.blobs)
+    sessions = sessions or _sessions(settings, keys)
+    desk, reader = Desk(store, blobs, settings.review_lease), Reader(store, blobs)
+    secure = settings.public_url.startswith("https:")
+    app = create_app(
+        "review",
+        [
+            api.queue(desk, reader),
+            api.decisions(desk, reader),
+            api.sessions(sessions, secure=secure),
+            static.pages(),
+        ],
+        [store.ready],
+        keys or RemoteKeys(settings.ingest_url, settings.key_cache),
+    )
+    return Service(
+        name="review",
+        settings=settings,
+        port=settings.review_port,
+        store=store,
+        blobs=blobs,
+        bus=open_bus(settings.bus, lease=settings.bus_lease),
+        app=app,
+        handlers={
+            DocumentRead: partial(handlers.remember_document, blobs=blobs),
+            ClausesExtracted: partial(
+                handlers.queue_clauses, blobs=blobs, context=settings.review_context
+            ),
+            FindingsFound: partial(handlers.queue_findings, blobs=blobs),
+            DocumentRekinded: handlers.withdraw_items,
+            DocumentDeleted: handlers.forget_document,
+        },
+    )
+
+
+def _sessions(settings: Settings, keys: Keys | None) -> SessionKeys:
+    """By a call where ingest's keys are in this process, over HTTP otherwise."""
+    if isinstance(keys, KeyRing):
+        return LocalSessions(keys)
+    return RemoteSessions(settings.ingest_url)

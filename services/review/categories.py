@@ -1,0 +1,50 @@
+"""The 41 categories of the Contract Understanding Atticus Dataset, verbatim, with what each asks.
+
+Source of the names: CUAD v1 (The Atticus Project, CC BY 4.0); the questions are shortened.
+"""
+
+from __future__ import annotations
+
+CATEGORIES: dict[str, str] = {
+    "Document Name": "The name of the contract",
+    "Parties": "Who signed it",
+    "Agreement Date": "The date of the contract",
+    "Effective Date": "When it takes effect",
+    "Expiration Date": "When the initial term ends",
+    "Renewal Term": "What follows the initial term",
+    "Notice Period To Terminate Renewal": "Notice needed to stop a renewal",
+    "Governing Law": "Whose law governs it",
+    "Most Favored Nation": "Better terms for others must be given too",
+    "Non-Compete": "A party may not compete",
+    "Exclusivity": "A party must deal with the other alone",
+    "No-Solicit Of Customers": "Customers or partners may not be solicited",
+    "Competitive Restriction Exception": "Exceptions to the restrictions on competing",
+    "No-Solicit Of Employees": "Employees may not be solicited or hired",
+    "Non-Disparagement": "A party may not disparage the other",
+    "Termination For Convenience": "May be ended by notice, without cause",
+    "Rofr/Rofo/Rofn": "Right of first refusal, offer or negotiation",
+    "Change Of Control": "Rights when a party changes hands",
+    "Anti-Assignment": "Consent or notice before it is assigned",
+    "Revenue/Profit Sharing": "Revenue or profit is shared",
+    "Price Restrictions": "Limits on raising or reducing prices",
+    "Minimum Commitment": "A least amount must be bought",
+    "Volume Restriction": "Fees or consent beyond a volume",
+    "Ip Ownership Assignment": "Intellectual property passes to the other party",
+    "Joint Ip Ownership": "Intellectual property is owned together",
+    "License Grant": "A licence is granted",
+    "Non-Transferable License": "The licence may not be passed on",
+    "Affiliate License-Licensor": "The licensor's affiliates grant too",
+    "Affiliate License-Licensee": "The licensee's affiliates may use it too",
+    "Unlimited/All-You-Can-Eat-License": "Use without limit",
+    "Irrevocable Or Perpetual License": "The licence can't be ended, or never ends",
+    "Source Code Escrow": "Source code is deposited with a third party",
+    "Post-Termination Services": "Duties that go on after the end",
+    "Audit Rights": "Books or premises may be inspected",
+    "Uncapped Liability": "Liability without limit",
+    "Cap On Liability": "Liability is limited",
+    "Liquidated Damages": "An agreed sum for a breach or an early end",
+    "Warranty Duration": "How long a warranty lasts",
+    "Insurance": "Insurance must be held",
+    "Covenant Not To Sue": "A party may not contest or sue",
+    "Third Party Beneficiary": "Somebody else may enforce it",
+}

@@ -1,0 +1,170 @@
+"""What an analyst does at the queue: claim, keep, release, decide, undo. One transaction each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+
+from services.review import store
+from services.review.domain import Decision, Document, Item, Superseded, Wish, corrected, new_id
+from services.review.handlers import document_text
+from shared.errors import Conflict
+from shared.events import ReviewDecided
+from shared.storage import BlobStore, Store, UnitOfWork
+from shared.web.auth import Actor
+
+Clock = Callable[[], datetime]
+
+
+def utc_now() -> datetime:
+    """This moment."""
+    return datetime.now(UTC)
+
+
+class Desk:
+    """The queue as one analyst after the other meets it.
+
+    Args:
+        database: where items and decisions are.
+        blobs: where the texts are that corrections are checked against.
+        lease: seconds for which a claim holds.
+        clock: tells the moment (tests turn it).
+    """
+
+    def __init__(
+        self, database: Store, blobs: BlobStore, lease: float, clock: Clock = utc_now
+    ) -> None:
+        self.database = database
+        self.blobs = blobs
+        self.lease = lease
+        self.clock = clock
+
+    def claim_next(
+        self, actor: Actor, filters: store.Filters, skip: Sequence[str] = ()
+    ) -> Item | None:
+        """Hold the least certain item that nobody holds; None if nothing waits."""
+        with self.database.write() as session:
+            now = self.clock()
+            item = store.next_waiting(session, actor.tenant, filters, skip, now)
+            if item is None:
+                return None
+            claimed = item.claim(actor.name, now, self.lease)
+            store.save_item(session, claimed)
+            return claimed
+
+    def claim(self, actor: Actor, item_id: str) -> Item:
+        """Hold this very item. Raises NotFound, ItemTaken or AlreadyDecided."""
+        return self._change(
+            actor, item_id, lambda item, now: item.claim(actor.name, now, self.lease)
+        )
+
+    def keep(self, actor: Actor, item_id: str) -> Item:
+        """Hold an item for longer. Raises NotFound, LeaseLost or AlreadyDecided."""
+        return self._change(
+            actor, item_id, lambda item, now: item.keep(actor.name, now, self.lease)
+        )
+
+    def release(self, actor: Actor, item_id: str, number: int | None = None) -> Item:
+        """Give an item back to the queue. Raises NotFound."""
+        return self._change(actor, item_id, lambda item, now: item.release(actor.name, now, number))
+
+    def decide(self, actor: Actor, wish: Wish) -> tuple[Decision, Item, bool]:
+        """Decide an item, or undo its decision: stored and announced together.
+
+        Returns:
+            The decision, the item after it, and whether it is new: the same id a second time
+            answers what was stored then.
+
+        Raises:
+            NotFound, LeaseLost, AlreadyDecided, NotDecided, Superseded, Conflict, InvalidRequest.
+        """
+        text = self._text_for(actor.tenant, wish)
+        with UnitOfWork(self.database) as uow:
+            item = store.get_item(uow.session, actor.tenant, wish.item, lock=True)
+            if wish.id and (earlier := store.find_decision(uow.session, actor.tenant, wish.id)):
+                return _repeated(earlier, actor, wish), item, False
+            document = store.find_document(uow.session, actor.tenant, item.document_id)
+            decision, changed = self._decided(actor, wish, item, _known(document, item), text)
+            store.add_decision(uow.session, decision)
+            store.save_item(uow.session, changed)
+            uow.publish(_announcement(decision))
+        return decision, changed, True
+
+    def _decided(
+        self, actor: Actor, wish: Wish, item: Item, document: Document, text: str | None
+    ) -> tuple[Decision, Item]:
+        now, decision_id, right = self.clock(), wish.id or new_id("de"), None
+        if wish.verdict == "undo":
+            _must_be_current(item, document)
+            changed = item.undo(actor.name, now, self.lease)
+        else:
+            changed = item.decide(actor.name, now, wish.verdict, decision_id)
+        if wish.verdict == "correct":
+            right = corrected(item, wish.correction, text)
+            right["page"] = document.page_at(right["start"] or 0) or item.page
+        decision = Decision.of(
+            item,
+            document,
+            wish.verdict,
+            decision_id=decision_id,
+            correction=right,
+            note=wish.note,
+            actor=actor.name,
+            time=now,
+        )
+        return decision, changed
+
+    def _text_for(self, tenant: str, wish: Wish) -> str | None:
+        """The document's text, where a corrected span is to be held against it."""
+        if wish.correction is None or not wish.correction.moves:
+            return None
+        with self.database.read() as session:
+            item = store.get_item(session, tenant, wish.item)
+            document = store.find_document(session, tenant, item.document_id)
+        return document_text(document, self.blobs) if document else None
+
+    def _change(self, actor: Actor, item_id: str, step: Callable[[Item, datetime], Item]) -> Item:
+        with self.database.write() as session:
+            item = store.get_item(session, actor.tenant, item_id, lock=True)
+            changed = step(item, self.clock())
+            store.save_item(session, changed)
+            return changed
+
+
+def _repeated(earlier: Decision, actor: Actor, wish: Wish) -> Decision:
+    """The stored decision, if the same person asks for the same once more."""
+    if (earlier.item_id, earlier.verdict, earlier.actor) != (wish.item, wish.verdict, actor.name):
+        raise Conflict(f"{earlier.id} is the id of another decision: choose a new one")
+    return earlier
+
+
+def _known(document: Document | None, item: Item) -> Document:
+    """The document of an item, or as much of it as the item tells."""
+    if document is not None:
+        return document
+    kind = "contract" if item.kind == "clause" else "report"
+    return Document(item.tenant, item.document_id, name="", kind=kind, attempt=item.attempt)
+
+
+def _must_be_current(item: Item, document: Document) -> None:
+    """An older reading's item can't come back to the queue: its offsets mean nothing now."""
+    if document.attempt > item.attempt:
+        raise Superseded(
+            "the document was read anew since this decision: what is new waits in the queue",
+            document=item.document_id,
+        )
+
+
+def _announcement(decision: Decision) -> ReviewDecided:
+    return ReviewDecided(
+        tenant=decision.tenant,
+        document_id=decision.document_id,
+        actor=decision.actor,
+        time=decision.time,
+        item_id=decision.item_id,
+        stage=decision.stage,
+        result_id=decision.result_id,
+        decision_id=decision.id,
+        verdict=decision.verdict,
+        correction=dict(decision.correction) if decision.correction else None,
+    )

@@ -1,0 +1,486 @@
+"""What waits for a person, and what the person may do with it: plain data, no framework.
+
+An item waits, is claimed for a while, and is decided. A claim is a lease: it ends by itself when
+nobody renews it. Undoing is a decision too, so that the audit only grows.
+
+    waiting --claim--> claimed --decide--> decided --undo--> claimed (by whoever undid it)
+       ^                  |
+       +--release, lease--+
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any, Literal, Self, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from services.review.categories import CATEGORIES
+from shared.errors import Conflict, InvalidRequest, SuiteError
+from shared.events import BlobRef, Stage, Verdict
+
+ItemKind = Literal["clause", "finding"]
+State = Literal["waiting", "claimed", "decided"]
+
+
+class BadResults(SuiteError):
+    """The results of a specialist are not in the form that was agreed."""
+
+    code = "bad_results"
+
+
+class ItemTaken(Conflict):
+    """Another analyst works on this item."""
+
+    code = "item_taken"
+
+
+class LeaseLost(Conflict):
+    """The item is not claimed by you, or no longer."""
+
+    code = "lease_lost"
+
+
+class AlreadyDecided(Conflict):
+    """The item has been decided."""
+
+    code = "already_decided"
+
+
+class NotDecided(Conflict):
+    """There is no decision to undo."""
+
+    code = "not_decided"
+
+
+class Superseded(Conflict):
+    """The document was read anew since."""
+
+    code = "superseded"
+
+
+class Box(BaseModel):
+    """A rectangle on one page, in points, origin top left of the page as displayed."""
+
+    model_config = ConfigDict(frozen=True, allow_inf_nan=False)
+
+    page: int
+    x0: float
+    y0: float
+    x1: float
+    y1: float
+
+
+class Clause(BaseModel):
+    """A clause as extraction announces it. `end` is exclusive; offsets count code points."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    id: str = Field(min_length=1, max_length=64)
+    category: str = Field(min_length=1, max_length=200)
+    text: str
+    start: int = Field(ge=0)
+    end: int = Field(ge=0)
+    page: int | None = None
+    confidence: float = Field(ge=0, le=1)
+    boxes: tuple[Box, ...] = ()
+
+
+class Finding(BaseModel):
+    """A finding as triage announces it. `row` and `column` count from 0."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    id: str = Field(min_length=1, max_length=64)
+    check: str = Field(min_length=1, max_length=200)
+    severity: str | None = None
+    confidence: float = Field(ge=0, le=1)
+    statement: str | None = None
+    column: int | None = None
+    row: int | None = None
+    rows: tuple[int, ...] | None = None
+    label: str | None = None
+    reported: float | None = None
+    expected: float | None = None
+    message: str = ""
+    page: int | None = None
+    boxes: tuple[Box, ...] = ()
+
+
+R = TypeVar("R", Clause, Finding)
+
+
+def read_clauses(data: bytes, document: str) -> list[Clause]:
+    """The clauses in a blob. Raises BadResults."""
+    return _read(TypeAdapter(list[Clause]), data, "clauses", document)
+
+
+def read_findings(data: bytes, document: str) -> list[Finding]:
+    """The findings in a blob. Raises BadResults."""
+    return _read(TypeAdapter(list[Finding]), data, "findings", document)
+
+
+def _read(form: TypeAdapter[list[R]], data: bytes, what: str, document: str) -> list[R]:
+    try:
+        return form.validate_json(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        raise BadResults(
+            f"the {what} of {document} can't be queued: {place}: {first['msg']}", document=document
+        ) from None
+
+
+@dataclass(frozen=True)
+class PageSize:
+    """One page that was read: `text[start:end]` of the document; width and height in points."""
+
+    number: int
+    start: int
+    end: int
+    width: float
+    height: float
+
+
+@dataclass(frozen=True)
+class Document:
+    """What review remembers of a document; `deleted` marks one that is to stay forgotten."""
+
+    tenant: str
+    id: str
+    name: str
+    kind: str
+    media_type: str = ""
+    page_count: int = 0
+    pages: tuple[PageSize, ...] = ()
+    text: BlobRef | None = None
+    layout: BlobRef | None = None
+    attempt: int = 1
+    deleted: bool = False
+
+    def page_at(self, offset: int) -> int | None:
+        """The number of the page that holds the character at `offset`; None if that is unknown."""
+        found = None
+        for page in self.pages:
+            if page.start <= offset:
+                found = page.number
+        return found
+
+
+@dataclass(frozen=True)
+class Lease:
+    """Who holds an item, and until when. `number` counts the claims of the item."""
+
+    holder: str
+    until: datetime
+    number: int
+
+
+@dataclass(frozen=True)
+class Item:
+    """One result that waits for a person, with all that is needed to judge it."""
+
+    id: str
+    tenant: str
+    document_id: str
+    attempt: int
+    kind: ItemKind
+    stage: Stage
+    result_id: str
+    category: str
+    confidence: float
+    created: datetime
+    text: str = ""
+    start: int | None = None
+    end: int | None = None
+    page: int | None = None
+    boxes: tuple[Box, ...] = ()
+    before: str = ""
+    after: str = ""
+    finding: Mapping[str, Any] | None = None
+    claims: int = 0
+    holder: str | None = None
+    lease_until: datetime | None = None
+    decision_id: str | None = None
+    verdict: Verdict | None = None
+    decided_by: str | None = None
+    decided: datetime | None = None
+
+    @property
+    def signature(self) -> tuple[object, ...]:
+        """What makes two results the same in the eyes of a person, whoever found them."""
+        return (self.kind, self.category, self.start, self.end, self.text)
+
+    def lease(self, now: datetime) -> Lease | None:
+        """The lease that holds at this moment, if any."""
+        if self.holder is None or self.lease_until is None or self.lease_until <= now:
+            return None
+        return Lease(self.holder, self.lease_until, self.claims)
+
+    def state(self, now: datetime) -> State:
+        """Where the item stands at this moment."""
+        if self.verdict is not None:
+            return "decided"
+        return "claimed" if self.lease(now) else "waiting"
+
+    def claim(self, actor: str, now: datetime, seconds: float) -> Self:
+        """Hold the item for a while. Raises AlreadyDecided or ItemTaken."""
+        self._must_be_open()
+        lease = self.lease(now)
+        if lease and lease.holder != actor:
+            raise ItemTaken(f"{lease.holder} works on this item: take another one")
+        until = now + timedelta(seconds=seconds)
+        return replace(self, holder=actor, lease_until=until, claims=self.claims + 1)
+
+    def keep(self, actor: str, now: datetime, seconds: float) -> Self:
+        """Hold it for longer. Raises AlreadyDecided or LeaseLost."""
+        self._must_be_open()
+        self._must_be_held(actor, now)
+        return replace(self, lease_until=now + timedelta(seconds=seconds))
+
+    def release(self, actor: str, now: datetime, number: int | None = None) -> Self:
+        """Give it back. Nothing happens if it isn't held by this actor, or by another claim."""
+        lease = self.lease(now)
+        mine = lease is not None and lease.holder == actor and number in (None, lease.number)
+        return replace(self, holder=None, lease_until=None) if mine else self
+
+    def decide(self, actor: str, now: datetime, verdict: Verdict, decision_id: str) -> Self:
+        """Accept, reject or correct. Raises AlreadyDecided or LeaseLost."""
+        self._must_be_open()
+        self._must_be_held(actor, now)
+        return replace(
+            self,
+            holder=None,
+            lease_until=None,
+            verdict=verdict,
+            decision_id=decision_id,
+            decided_by=actor,
+            decided=now,
+        )
+
+    def undo(self, actor: str, now: datetime, seconds: float) -> Self:
+        """Back to the queue, claimed by whoever undid it. Raises NotDecided."""
+        if self.verdict is None:
+            raise NotDecided("this item is not decided: there is nothing to undo")
+        undecided = replace(self, verdict=None, decision_id=None, decided_by=None, decided=None)
+        return undecided.claim(actor, now, seconds)
+
+    def _must_be_open(self) -> None:
+        if self.verdict is not None:
+            raise AlreadyDecided(
+                f"{self.decided_by} has decided this item ({self.verdict}): undo that to change it"
+            )
+
+    def _must_be_held(self, actor: str, now: datetime) -> None:
+        lease = self.lease(now)
+        if lease is None:
+            raise LeaseLost("your claim on this item has run out: claim it again, nothing is lost")
+        if lease.holder != actor:
+            raise LeaseLost(f"{lease.holder} works on this item now: take another one")
+
+
+class Correction(BaseModel):
+    """What is right instead. Left out is what stays as it was."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    category: str | None = Field(None, min_length=1, max_length=200)
+    start: int | None = Field(None, ge=0, description="offset in code points")
+    end: int | None = Field(None, ge=1, description="offset in code points, exclusive")
+    text: str | None = Field(None, min_length=1, description="exactly the text between the two")
+
+    @property
+    def moves(self) -> bool:
+        """Whether the span changes, and not the category alone."""
+        return (self.start, self.end, self.text) != (None, None, None)
+
+
+class Wish(BaseModel):
+    """What an analyst wants to be done with an item."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    item: str = Field(min_length=1, max_length=64)
+    verdict: Verdict
+    correction: Correction | None = Field(None, description="with `correct`: what is right")
+    note: str = Field("", max_length=4_000, description="why; kept in the audit")
+    id: str | None = Field(
+        None,
+        pattern=r"^de_[0-9a-f]{32}$",
+        description="chosen by the client, so that a repeated request decides once",
+    )
+
+
+def corrected(item: Item, wanted: Correction | None, text: str | None) -> dict[str, Any]:
+    """The whole of what is right, checked against the document's text.
+
+    Args:
+        item: the item as the machine made it.
+        wanted: what the analyst changed.
+        text: the document's text; None if it is not at hand, then the span can't change.
+
+    Raises:
+        InvalidRequest: nothing was changed, the category is unknown, or the span is not the text.
+    """
+    if item.kind != "clause":
+        raise InvalidRequest("a finding is accepted or rejected; say in the note what is right")
+    if wanted is None:
+        raise InvalidRequest("a correction says what is right: `correction` with category or span")
+    category = wanted.category or item.category
+    if category not in CATEGORIES and category != item.category:
+        raise InvalidRequest(f"there is no category {category!r}")
+    right = {"category": category, "start": item.start, "end": item.end, "text": item.text}
+    if wanted.moves:
+        right |= _span(item, wanted, text)
+    if (right["category"], right["start"], right["end"]) == (item.category, item.start, item.end):
+        raise InvalidRequest("the correction changes nothing: accept the item instead")
+    return right
+
+
+def _span(item: Item, wanted: Correction, text: str | None) -> dict[str, Any]:
+    start = item.start if wanted.start is None else wanted.start
+    end = item.end if wanted.end is None else wanted.end
+    if text is None or start is None or end is None:
+        raise InvalidRequest(
+            "the text of this document is not at hand, so its span can't change",
+            document=item.document_id,
+        )
+    if not 0 <= start < end <= len(text):
+        raise InvalidRequest(
+            f"no span {start}:{end} in a text of {len(text)} characters", document=item.document_id
+        )
+    if wanted.text is not None and wanted.text != text[start:end]:
+        raise InvalidRequest(
+            "the corrected text is not what the document has between these offsets: "
+            "offsets count Unicode code points",
+            document=item.document_id,
+        )
+    return {"start": start, "end": end, "text": text[start:end]}
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What a person did with one result, and what the result was. Written once, never changed."""
+
+    id: str
+    tenant: str
+    item_id: str
+    document_id: str
+    document_name: str
+    kind: ItemKind
+    stage: Stage
+    result_id: str
+    category: str
+    text: str
+    start: int | None
+    end: int | None
+    page: int | None
+    confidence: float
+    verdict: Verdict
+    correction: Mapping[str, Any] | None
+    note: str
+    actor: str
+    time: datetime
+
+    @classmethod
+    def of(
+        cls,
+        item: Item,
+        document: Document,
+        verdict: Verdict,
+        *,
+        actor: str,
+        time: datetime,
+        decision_id: str | None = None,
+        correction: Mapping[str, Any] | None = None,
+        note: str = "",
+    ) -> Self:
+        """A decision about an item as it stands."""
+        return cls(
+            id=decision_id or new_id("de"),
+            tenant=item.tenant,
+            item_id=item.id,
+            document_id=item.document_id,
+            document_name=document.name,
+            kind=item.kind,
+            stage=item.stage,
+            result_id=item.result_id,
+            category=item.category,
+            text=item.text,
+            start=item.start,
+            end=item.end,
+            page=item.page,
+            confidence=item.confidence,
+            verdict=verdict,
+            correction=correction,
+            note=note,
+            actor=actor,
+            time=time,
+        )
+
+
+def new_id(prefix: str) -> str:
+    """A fresh id such as `it_` and 32 hexadecimal digits."""
+    return f"{prefix}_{uuid.uuid4().hex}"
+
+
+def items_of_clauses(
+    document: Document,
+    clauses: Sequence[Clause],
+    *,
+    attempt: int,
+    text: str | None,
+    context: int,
+    now: datetime,
+) -> list[Item]:
+    """One item for each clause, with `context` characters of the document on both sides."""
+    return [
+        Item(
+            id=new_id("it"),
+            tenant=document.tenant,
+            document_id=document.id,
+            attempt=attempt,
+            kind="clause",
+            stage="extraction",
+            result_id=clause.id,
+            category=clause.category,
+            confidence=clause.confidence,
+            created=now,
+            text=clause.text,
+            start=clause.start,
+            end=clause.end,
+            page=clause.page or document.page_at(clause.start),
+            boxes=clause.boxes,
+            before=text[max(0, clause.start - context) : clause.start] if text else "",
+            after=text[clause.end : clause.end + context] if text else "",
+        )
+        for clause in clauses
+    ]
+
+
+def items_of_findings(
+    document: Document, findings: Sequence[Finding], *, attempt: int, now: datetime
+) -> list[Item]:
+    """One item for each finding."""
+    return [
+        Item(
+            id=new_id("it"),
+            tenant=document.tenant,
+            document_id=document.id,
+            attempt=attempt,
+            kind="finding",
+            stage="triage",
+            result_id=finding.id,
+            category=finding.check,
+            confidence=finding.confidence,
+            created=now,
+            text=finding.message,
+            page=finding.page,
+            boxes=finding.boxes,
+            finding=finding.model_dump(mode="json", exclude={"id", "confidence", "boxes", "page"}),
+        )
+        for finding in findings
+    ]

@@ -1,0 +1,159 @@
+"""One function for each event that review reacts to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from services.review import store
+from services.review.domain import (
+    Document,
+    Item,
+    PageSize,
+    items_of_clauses,
+    items_of_findings,
+    read_clauses,
+    read_findings,
+)
+from shared.documents.reading import Reading
+from shared.events import (
+    ClausesExtracted,
+    DocumentDeleted,
+    DocumentRead,
+    DocumentRekinded,
+    FindingsFound,
+)
+from shared.storage import BlobStore, UnitOfWork
+
+
+def remember_document(event: DocumentRead, uow: UnitOfWork, blobs: BlobStore) -> None:
+    """Keep a document's name and its pages; what an older reading left undecided is withdrawn."""
+    known = _known(event.tenant, event.document_id, uow)
+    if known and (known.deleted or known.attempt > event.attempt):
+        return
+    document = Document(
+        tenant=event.tenant,
+        id=event.document_id,
+        name=event.name,
+        kind=event.kind,
+        media_type=event.media_type,
+        page_count=event.pages,
+        pages=_pages(event, blobs),
+        text=event.text,
+        layout=event.layout,
+        attempt=event.attempt,
+    )
+    with uow:
+        if known and known.attempt < event.attempt:
+            store.withdraw_open(uow.session, event.tenant, event.document_id)
+        store.save_document(uow.session, document)
+
+
+def queue_clauses(event: ClausesExtracted, uow: UnitOfWork, blobs: BlobStore, context: int) -> None:
+    """Put every clause of one contract into the queue, in place of those of an older attempt."""
+    document = _current(event, uow)
+    if document is None:
+        return
+    clauses = read_clauses(blobs.get(event.tenant, event.clauses), event.document_id)
+    new = items_of_clauses(
+        document,
+        clauses,
+        attempt=event.attempt,
+        text=document_text(document, blobs),
+        context=context,
+        now=datetime.now(UTC),
+    )
+    with uow:
+        _replace_items(uow, document, new)
+
+
+def queue_findings(event: FindingsFound, uow: UnitOfWork, blobs: BlobStore) -> None:
+    """Put every finding of one report into the queue, in place of those of an older attempt."""
+    document = _current(event, uow)
+    if document is None:
+        return
+    findings = read_findings(blobs.get(event.tenant, event.findings), event.document_id)
+    new = items_of_findings(document, findings, attempt=event.attempt, now=datetime.now(UTC))
+    with uow:
+        _replace_items(uow, document, new)
+
+
+def withdraw_items(event: DocumentRekinded, uow: UnitOfWork) -> None:
+    """Results of the old kind no longer count: what is undecided leaves the queue."""
+    known = _known(event.tenant, event.document_id, uow)
+    if known is None or known.deleted:
+        return
+    with uow:
+        store.withdraw_open(uow.session, event.tenant, event.document_id)
+        store.save_document(uow.session, replace(known, kind=event.kind))
+
+
+def forget_document(event: DocumentDeleted, uow: UnitOfWork) -> None:
+    """Forget a document's words; who decided what about it, and when, stays in the audit."""
+    gone = Document(event.tenant, event.document_id, name="", kind="other", deleted=True)
+    with uow:
+        store.forget_document(uow.session, gone)
+        store.save_document(uow.session, gone)
+
+
+def document_text(document: Document, blobs: BlobStore) -> str | None:
+    """The text that offsets count in; None if no reading of it was announced.
+
+    Raises:
+        MissingBlob: it was announced, but is gone.
+    """
+    return blobs.get(document.tenant, document.text).decode() if document.text else None
+
+
+def document_reading(document: Document, blobs: BlobStore) -> Reading | None:
+    """The text with a box for every character; None if no reading of it was announced.
+
+    Raises:
+        MissingBlob: it was announced, but is gone.
+    """
+    text = document_text(document, blobs)
+    if text is None or document.layout is None:
+        return None
+    return Reading.from_bytes(blobs.get(document.tenant, document.layout), text)
+
+
+def _known(tenant: str, document_id: str, uow: UnitOfWork) -> Document | None:
+    with uow.store.read() as session:
+        return store.find_document(session, tenant, document_id)
+
+
+def _current(event: ClausesExtracted | FindingsFound, uow: UnitOfWork) -> Document | None:
+    """The document that results belong to; None if it is deleted, or read anew since."""
+    known = _known(event.tenant, event.document_id, uow)
+    if known is None:
+        kind = "contract" if isinstance(event, ClausesExtracted) else "report"
+        return Document(event.tenant, event.document_id, event.name, kind, attempt=event.attempt)
+    if known.deleted or known.attempt > event.attempt:
+        return None
+    return replace(known, attempt=event.attempt)
+
+
+def _replace_items(uow: UnitOfWork, document: Document, new: Sequence[Item]) -> None:
+    """Queue what is new; what a person has decided is not asked again."""
+    tenant, document_id = document.tenant, document.id
+    store.withdraw_open(uow.session, tenant, document_id)  # first: it waits for open decisions
+    decided = {
+        item.signature: item for item in store.decided_items(uow.session, tenant, document_id)
+    }
+    waiting = []
+    for item in new:
+        same = decided.get(item.signature)
+        if same is None:
+            waiting.append(item)
+        else:
+            found_again = replace(same, attempt=item.attempt, result_id=item.result_id)
+            store.save_item(uow.session, replace(found_again, boxes=item.boxes, page=item.page))
+    store.add_items(uow.session, waiting)
+    store.save_document(uow.session, document)
+
+
+def _pages(event: DocumentRead, blobs: BlobStore) -> tuple[PageSize, ...]:
+    text = blobs.get(event.tenant, event.text).decode()
+    reading = Reading.from_bytes(blobs.get(event.tenant, event.layout), text)
+    return tuple(PageSize(p.number, p.start, p.end, p.width, p.height) for p in reading.pages)

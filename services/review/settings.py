@@ -1,0 +1,28 @@
+"""What may be configured in review."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from shared.settings import CommonSettings, Port
+
+
+class Settings(CommonSettings):
+    """Settings of review, beside the common ones."""
+
+    review_port: Port = Field(8404, description="port of the queue and its pages")
+    review_database_url: str = Field(
+        "", description="SQLAlchemy URL; empty: review.db below the data folder"
+    )
+    review_lease: float = Field(
+        300.0,
+        gt=0,
+        le=28_800,
+        description="seconds until an item that was claimed and left returns to the queue",
+    )
+    review_context: int = Field(
+        600,
+        ge=0,
+        le=5_000,
+        description="characters of the document kept on each side of a clause, to read it in place",
+    )

@@ -1,0 +1,452 @@
+"""Tables and queries of review. Every query names the tenant; transactions belong to the caller."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    Column,
+    ColumnElement,
+    Float,
+    Index,
+    Integer,
+    MetaData,
+    Row,
+    Select,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    and_,
+    delete,
+    func,
+    insert,
+    or_,
+    select,
+    tuple_,
+    update,
+)
+from sqlalchemy.orm import Session
+
+from services.review.domain import Box, Decision, Document, Item, PageSize
+from shared.errors import InvalidRequest, NotFound
+from shared.events import BlobRef
+from shared.storage.messages import Number, Time
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+metadata = MetaData()
+
+documents = Table(
+    "documents",
+    metadata,
+    Column("tenant", String(64), primary_key=True),
+    Column("id", String(64), primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("media_type", String(200), nullable=False),
+    Column("page_count", Integer, nullable=False),
+    Column("pages", JSON, nullable=False),
+    Column("text", JSON(none_as_null=True)),
+    Column("layout", JSON(none_as_null=True)),
+    Column("attempt", Integer, nullable=False),
+    Column("deleted", Boolean, nullable=False),
+)
+
+items = Table(
+    "items",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("tenant", String(64), nullable=False),
+    Column("document_id", String(64), nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("stage", String(16), nullable=False),
+    Column("result_id", String(64), nullable=False),
+    Column("category", String(200), nullable=False),
+    Column("confidence", Float, nullable=False),
+    Column("created", Time, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("start", Integer),
+    Column("end", Integer),
+    Column("page", Integer),
+    Column("boxes", JSON, nullable=False),
+    Column("before", Text, nullable=False),
+    Column("after", Text, nullable=False),
+    Column("finding", JSON(none_as_null=True)),
+    Column("claims", Integer, nullable=False),
+    Column("holder", String(200)),
+    Column("lease_until", Time),
+    Column("decision_id", String(64)),
+    Column("verdict", String(16)),
+    Column("decided_by", String(200)),
+    Column("decided", Time),
+    Index("items_queue", "tenant", "verdict", "confidence", "id"),
+    Index("items_document", "tenant", "document_id"),
+)
+
+decisions = Table(
+    "decisions",
+    metadata,
+    Column("number", Number, primary_key=True, autoincrement=True),
+    Column("id", String(64), nullable=False),
+    Column("tenant", String(64), nullable=False),
+    Column("item_id", String(64), nullable=False),
+    Column("document_id", String(64), nullable=False),
+    Column("document_name", Text, nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("stage", String(16), nullable=False),
+    Column("result_id", String(64), nullable=False),
+    Column("category", String(200), nullable=False),
+    Column("text", Text, nullable=False),
+    Column("start", Integer),
+    Column("end", Integer),
+    Column("page", Integer),
+    Column("confidence", Float, nullable=False),
+    Column("verdict", String(16), nullable=False),
+    Column("correction", JSON(none_as_null=True)),
+    Column("note", Text, nullable=False),
+    Column("actor", String(200), nullable=False),
+    Column("time", Time, nullable=False),
+    UniqueConstraint("tenant", "id", name="decisions_id"),
+    Index("decisions_document", "tenant", "document_id"),
+    Index("decisions_item", "tenant", "item_id"),
+)
+
+
+@dataclass(frozen=True)
+class Filters:
+    """Which items are meant. `open` is what is not decided: waiting and claimed."""
+
+    kind: Literal["clause", "finding"] | None = None
+    document: str | None = None
+    category: str | None = None
+    state: Literal["open", "waiting", "claimed", "decided", "all"] = "open"
+
+
+@dataclass(frozen=True)
+class Group:
+    """A part of the queue with the number of its open items."""
+
+    key: str
+    label: str
+    count: int
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How much waits, and what was done since a moment."""
+
+    waiting: int
+    claimed: int
+    decided: int
+    decided_since: int
+    mine_since: int
+    kinds: tuple[Group, ...]
+    categories: tuple[Group, ...]
+    documents: tuple[Group, ...]
+
+
+# Documents
+
+
+def find_document(session: Session, tenant: str, document_id: str) -> Document | None:
+    """What is remembered of a document; None if nothing was heard of it."""
+    row = session.execute(
+        select(documents).where(documents.c.tenant == tenant, documents.c.id == document_id)
+    ).one_or_none()
+    return _document(row) if row else None
+
+
+def save_document(session: Session, document: Document) -> None:
+    """Keep what is known of a document, in place of what was."""
+    values = {
+        "name": document.name,
+        "kind": document.kind,
+        "media_type": document.media_type,
+        "page_count": document.page_count,
+        "pages": [[p.number, p.start, p.end, p.width, p.height] for p in document.pages],
+        "text": document.text.model_dump() if document.text else None,
+        "layout": document.layout.model_dump() if document.layout else None,
+        "attempt": document.attempt,
+        "deleted": document.deleted,
+    }
+    this = and_(documents.c.tenant == document.tenant, documents.c.id == document.id)
+    if session.execute(select(documents.c.id).where(this).with_for_update()).first():
+        session.execute(update(documents).where(this).values(**values))
+    else:
+        session.execute(insert(documents).values(tenant=document.tenant, id=document.id, **values))
+
+
+def forget_document(session: Session, document: Document) -> None:
+    """Leave of a deleted document only that it was decided about, by whom and when."""
+    this = {"tenant": document.tenant, "document_id": document.id}
+    session.execute(delete(items).filter_by(**this))
+    session.execute(
+        update(decisions)
+        .filter_by(**this)
+        .values(document_name="", text="", correction=None, note="")
+    )
+
+
+# Items
+
+
+def add_items(session: Session, new: Iterable[Item]) -> None:
+    """Put items into the queue."""
+    rows = [_item_values(item) for item in new]
+    if rows:
+        session.execute(insert(items), rows)
+
+
+def withdraw_open(session: Session, tenant: str, document_id: str, kind: str | None = None) -> None:
+    """Take the undecided items of a document out of the queue."""
+    where = [
+        items.c.tenant == tenant,
+        items.c.document_id == document_id,
+        items.c.verdict.is_(None),
+    ]
+    if kind:
+        where.append(items.c.kind == kind)
+    session.execute(delete(items).where(*where))
+
+
+def decided_items(session: Session, tenant: str, document_id: str) -> list[Item]:
+    """The decided items of a document."""
+    rows = session.execute(
+        select(items).where(
+            items.c.tenant == tenant,
+            items.c.document_id == document_id,
+            items.c.verdict.is_not(None),
+        )
+    )
+    return [_item(row) for row in rows]
+
+
+def get_item(session: Session, tenant: str, item_id: str, *, lock: bool = False) -> Item:
+    """One item. Raises NotFound.
+
+    Args:
+        lock: keep others from changing it until the transaction ends.
+    """
+    query = select(items).where(items.c.tenant == tenant, items.c.id == item_id)
+    row = session.execute(query.with_for_update() if lock else query).one_or_none()
+    if row is None:
+        raise NotFound(f"there is no item {item_id}: its document was deleted or read anew")
+    return _item(row)
+
+
+def next_waiting(
+    session: Session, tenant: str, filters: Filters, skip: Sequence[str], now: datetime
+) -> Item | None:
+    """The least certain item that nobody holds, locked; None if nothing waits."""
+    waiting = Filters(filters.kind, filters.document, filters.category, "waiting")
+    query = _ordered(select(items).where(*_matching(tenant, waiting, now)))
+    if skip:
+        query = query.where(items.c.id.not_in(skip))
+    row = session.execute(query.limit(1).with_for_update(skip_locked=True)).one_or_none()
+    return _item(row) if row else None
+
+
+def save_item(session: Session, item: Item) -> None:
+    """Keep an item as it stands now."""
+    values = _item_values(item)
+    session.execute(
+        update(items).where(items.c.tenant == item.tenant, items.c.id == item.id).values(**values)
+    )
+
+
+def list_items(
+    session: Session,
+    tenant: str,
+    filters: Filters,
+    now: datetime,
+    *,
+    limit: int,
+    cursor: str | None = None,
+) -> tuple[list[Item], str | None]:
+    """A page of the queue, least certain first, and the cursor of the next one."""
+    query = _ordered(select(items).where(*_matching(tenant, filters, now))).limit(limit + 1)
+    if cursor:
+        confidence, item_id = _decode(cursor, float, str)
+        query = query.where(tuple_(items.c.confidence, items.c.id) > (confidence, item_id))
+    found = [_item(row) for row in session.execute(query)]
+    more = len(found) > limit
+    last = found[limit - 1] if more else None
+    return found[:limit], _encode(last.confidence, last.id) if last else None
+
+
+def count_items(
+    session: Session, tenant: str, actor: str, now: datetime, since: datetime
+) -> Counts:
+    """What waits and what was done, for the head of the queue."""
+    held = and_(items.c.verdict.is_(None), items.c.lease_until > now)
+    waiting = and_(
+        items.c.verdict.is_(None), or_(items.c.lease_until.is_(None), items.c.lease_until <= now)
+    )
+    decided = items.c.verdict.is_not(None)
+    today = and_(decided, items.c.decided >= since)
+    tallies = [waiting, held, decided, today, and_(today, items.c.decided_by == actor)]
+    counted = session.execute(
+        select(*(func.count().filter(tally) for tally in tallies)).where(items.c.tenant == tenant)
+    ).one()
+    numbers = dict(zip(_TALLIES, map(int, counted), strict=True))
+    name = func.coalesce(documents.c.name, items.c.document_id)
+    return Counts(
+        **numbers,
+        kinds=_groups(session, tenant, items.c.kind, items.c.kind),
+        categories=_groups(session, tenant, items.c.category, items.c.category),
+        documents=_groups(session, tenant, items.c.document_id, name),
+    )
+
+
+def _groups(
+    session: Session, tenant: str, key: ColumnElement[Any], label: ColumnElement[Any]
+) -> tuple[Group, ...]:
+    query = (
+        select(key, func.max(label), func.count())
+        .select_from(items.outerjoin(documents, _OF_DOCUMENT))
+        .where(items.c.tenant == tenant, items.c.verdict.is_(None))
+        .group_by(key)
+        .order_by(func.max(label))
+    )
+    return tuple(Group(*row) for row in session.execute(query))
+
+
+def names_of(session: Session, tenant: str, document_ids: Iterable[str]) -> dict[str, str]:
+    """The names of documents by id; those never heard of are left out."""
+    query = select(documents.c.id, documents.c.name).where(
+        documents.c.tenant == tenant, documents.c.id.in_(set(document_ids))
+    )
+    return {row.id: row.name for row in session.execute(query)}
+
+
+# Decisions
+
+
+def add_decision(session: Session, decision: Decision) -> None:
+    """Append to the audit."""
+    values = {name: getattr(decision, name) for name in _DECISION_FIELDS}
+    session.execute(insert(decisions).values(**values))
+
+
+def find_decision(session: Session, tenant: str, decision_id: str) -> Decision | None:
+    """The decision of that id, if there is one."""
+    row = session.execute(
+        select(decisions).where(decisions.c.tenant == tenant, decisions.c.id == decision_id)
+    ).one_or_none()
+    return _decision(row) if row else None
+
+
+def list_decisions(
+    session: Session,
+    tenant: str,
+    *,
+    limit: int,
+    cursor: str | None = None,
+    document: str | None = None,
+    item: str | None = None,
+    actor: str | None = None,
+) -> tuple[list[Decision], str | None]:
+    """A page of the audit, the newest first, and the cursor of the next one."""
+    wanted = {"document_id": document, "item_id": item, "actor": actor}
+    query = (
+        select(decisions)
+        .filter_by(tenant=tenant, **{k: v for k, v in wanted.items() if v})
+        .order_by(decisions.c.number.desc())
+        .limit(limit + 1)
+    )
+    if cursor:
+        query = query.where(decisions.c.number < _decode(cursor, int)[0])
+    rows = session.execute(query).all()
+    more = len(rows) > limit
+    following = _encode(rows[limit - 1].number) if more else None
+    return [_decision(row) for row in rows[:limit]], following
+
+
+def decisions_of(session: Session, tenant: str, ids: Iterable[str | None]) -> dict[str, Decision]:
+    """Decisions by id."""
+    wanted = {decision_id for decision_id in ids if decision_id}
+    query = select(decisions).where(decisions.c.tenant == tenant, decisions.c.id.in_(wanted))
+    return {row.id: _decision(row) for row in session.execute(query)}
+
+
+# Rows and plain data
+
+_TALLIES = ("waiting", "claimed", "decided", "decided_since", "mine_since")
+_DECISION_FIELDS = tuple(Decision.__dataclass_fields__)
+_ITEM_FIELDS = tuple(Item.__dataclass_fields__)
+_OF_DOCUMENT = and_(documents.c.tenant == items.c.tenant, documents.c.id == items.c.document_id)
+
+
+def _matching(tenant: str, filters: Filters, now: datetime) -> list[ColumnElement[bool]]:
+    free = or_(items.c.lease_until.is_(None), items.c.lease_until <= now)
+    by_state: dict[str, list[ColumnElement[bool]]] = {
+        "open": [items.c.verdict.is_(None)],
+        "waiting": [items.c.verdict.is_(None), free],
+        "claimed": [items.c.verdict.is_(None), items.c.lease_until > now],
+        "decided": [items.c.verdict.is_not(None)],
+        "all": [],
+    }
+    wanted = [items.c.tenant == tenant, *by_state[filters.state]]
+    if filters.kind:
+        wanted.append(items.c.kind == filters.kind)
+    if filters.document:
+        wanted.append(items.c.document_id == filters.document)
+    if filters.category:
+        wanted.append(items.c.category == filters.category)
+    return wanted
+
+
+def _ordered(query: Select[Any]) -> Select[Any]:
+    """Least certain first: what the reviewer is likeliest to change."""
+    return query.order_by(items.c.confidence, items.c.id)
+
+
+def _document(row: Row[Any]) -> Document:
+    values = dict(row._mapping)
+    values["pages"] = tuple(PageSize(*page) for page in values["pages"])
+    for name in ("text", "layout"):
+        values[name] = BlobRef(**values[name]) if values[name] else None
+    return Document(**values)
+
+
+def _item(row: Row[Any]) -> Item:
+    values = dict(row._mapping)
+    values["boxes"] = tuple(Box.model_validate(box) for box in values["boxes"])
+    return Item(**values)
+
+
+def _item_values(item: Item) -> dict[str, Any]:
+    values = {name: getattr(item, name) for name in _ITEM_FIELDS}
+    values["boxes"] = [box.model_dump() for box in item.boxes]
+    return values
+
+
+def _decision(row: Row[Any]) -> Decision:
+    values = dict(row._mapping)
+    del values["number"]
+    return Decision(**values)
+
+
+def _encode(*place: float | str) -> str:
+    return base64.urlsafe_b64encode(json.dumps(place).encode()).decode().rstrip("=")
+
+
+def _decode(cursor: str, *types: type) -> list[Any]:
+    try:
+        place = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        if len(place) == len(types):
+            return [kind(value) for kind, value in zip(types, place, strict=True)]
+    except (binascii.Error, ValueError, TypeError):
+        pass
+    raise InvalidRequest("the cursor is not one of ours: begin without it")

@@ -1,0 +1,152 @@
+"""What the routes read: items with their document's name and state, pages, boxes, the audit."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import fields
+from datetime import datetime
+from threading import Lock
+from typing import Any
+
+from services.review import store
+from services.review.desk import Clock, utc_now
+from services.review.domain import Box, Document, Item
+from services.review.exports import Result
+from services.review.handlers import document_reading
+from shared.documents.reading import Reading
+from shared.errors import InvalidRequest, NotFound
+from shared.storage import BlobStore, Store
+from shared.web.auth import Actor
+
+_EXPORTED_AT_ONCE = 500
+_READINGS_KEPT = 4
+
+
+class Reader:
+    """Answers questions; changes nothing.
+
+    Args:
+        database: where items and decisions are.
+        blobs: where the readings of documents are.
+        clock: tells the moment (tests turn it).
+    """
+
+    def __init__(self, database: Store, blobs: BlobStore, clock: Clock = utc_now) -> None:
+        self.database = database
+        self.blobs = blobs
+        self.clock = clock
+        self._readings: OrderedDict[tuple[str, str, int], Reading] = OrderedDict()
+        self._lock = Lock()
+
+    def items(
+        self, actor: Actor, filters: store.Filters, *, limit: int, cursor: str | None
+    ) -> dict[str, Any]:
+        """A page of the queue."""
+        now = self.clock()
+        with self.database.read() as session:
+            found, following = store.list_items(
+                session, actor.tenant, filters, now, limit=limit, cursor=cursor
+            )
+            names = store.names_of(session, actor.tenant, (item.document_id for item in found))
+        views = [_view(item, names.get(item.document_id, ""), now) for item in found]
+        return {"items": views, "next": following}
+
+    def item(self, actor: Actor, item_id: str) -> dict[str, Any]:
+        """One item. Raises NotFound."""
+        with self.database.read() as session:
+            return self.view(store.get_item(session, actor.tenant, item_id))
+
+    def view(self, item: Item) -> dict[str, Any]:
+        """An item as the API shows it."""
+        with self.database.read() as session:
+            names = store.names_of(session, item.tenant, [item.document_id])
+        return _view(item, names.get(item.document_id, ""), self.clock())
+
+    def counts(self, actor: Actor, since: datetime | None) -> store.Counts:
+        """How much waits; decided since that moment, or since midnight UTC."""
+        now = self.clock()
+        since = since or now.replace(hour=0, minute=0, second=0, microsecond=0)
+        if since.tzinfo is None:
+            raise InvalidRequest("`since` needs a zone, such as 2025-01-31T00:00:00+01:00")
+        with self.database.read() as session:
+            return store.count_items(session, actor.tenant, actor.name, now, since)
+
+    def document(self, actor: Actor, document_id: str) -> Document:
+        """A document with its pages. Raises NotFound."""
+        with self.database.read() as session:
+            document = store.find_document(session, actor.tenant, document_id)
+        if document is None or document.deleted:
+            raise NotFound(f"nothing is known of document {document_id} yet")
+        return document
+
+    def boxes(self, actor: Actor, item_id: str, start: int, end: int) -> list[Box]:
+        """Where a span of the item's document stands. Raises NotFound, InvalidRequest."""
+        with self.database.read() as session:
+            item = store.get_item(session, actor.tenant, item_id)
+        reading = self._reading(self.document(actor, item.document_id))
+        if reading is None or not 0 <= start <= end <= len(reading.text):
+            raise InvalidRequest(f"the document has no span {start}:{end}")
+        found = reading.boxes_of(start, end)
+        return [Box(page=b.page, x0=b.x0, y0=b.y0, x1=b.x1, y1=b.y1) for b in found]
+
+    def decisions(
+        self,
+        actor: Actor,
+        *,
+        document: str | None,
+        item: str | None,
+        by: str | None,
+        limit: int,
+        cursor: str | None,
+    ) -> dict[str, Any]:
+        """A page of the audit."""
+        with self.database.read() as session:
+            found, following = store.list_decisions(
+                session,
+                actor.tenant,
+                limit=limit,
+                cursor=cursor,
+                document=document,
+                item=item,
+                actor=by,
+            )
+        return {"items": found, "next": following}
+
+    def results(self, actor: Actor, filters: store.Filters) -> Iterator[Result]:
+        """Every item that fits, with its decision, a few hundred at a time."""
+        cursor: str | None = None
+        now = self.clock()
+        while True:
+            with self.database.read() as session:
+                found, cursor = store.list_items(
+                    session, actor.tenant, filters, now, limit=_EXPORTED_AT_ONCE, cursor=cursor
+                )
+                names = store.names_of(session, actor.tenant, (i.document_id for i in found))
+                made = store.decisions_of(session, actor.tenant, (i.decision_id for i in found))
+            for item in found:
+                name = names.get(item.document_id, "")
+                yield Result(item, name, item.state(now), made.get(item.decision_id or ""))
+            if cursor is None:
+                return
+
+    def _reading(self, document: Document) -> Reading | None:
+        """The layout of a document; the last few are kept."""
+        key = (document.tenant, document.id, document.attempt)
+        with self._lock:
+            if key in self._readings:
+                self._readings.move_to_end(key)
+                return self._readings[key]
+        reading = document_reading(document, self.blobs)
+        if reading is not None:
+            with self._lock:
+                self._readings[key] = reading
+                while len(self._readings) > _READINGS_KEPT:
+                    self._readings.popitem(last=False)
+        return reading
+
+
+def _view(item: Item, name: str, now: datetime) -> dict[str, Any]:
+    values = {field.name: getattr(item, field.name) for field in fields(item)}
+    lease = None if item.verdict else item.lease(now)
+    return {**values, "document": name, "state": item.state(now), "lease": lease}
