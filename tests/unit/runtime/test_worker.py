@@ -282,7 +282,7 @@ def test_a_store_or_bus_that_was_away_leaves_no_event_behind(
     """The worker waits, takes up what it held, and needs no restart."""
     parts = {"store": store, "bus": bus}
     on = "store" if what == "write" else "bus"
-    parts[on] = Away(parts[on], what, 1)  # type: ignore[assignment]
+    parts[on] = Away(parts[on], what, 1)
     worker = Worker("extraction", parts["store"], parts["bus"], {DocumentDeleted: _keep}, settings)  # type: ignore[arg-type]
     _send(bus, DocumentDeleted(document_id="a"))
     stop = threading.Event()
