@@ -4,11 +4,14 @@ of a tenant.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import re
 import tempfile
+import time
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -100,6 +103,17 @@ class FileBlobs:
         """See `BlobStore.delete`."""
         self._path(tenant, ref).unlink(missing_ok=True)
 
+    def sweep(self, older: timedelta) -> int:
+        """Remove what killed processes left half written, if it is older. Returns how many."""
+        before = time.time() - older.total_seconds()
+        removed = 0
+        for path in self.root.glob("*/incoming/*"):
+            with contextlib.suppress(FileNotFoundError):
+                if path.stat().st_mtime < before:
+                    path.unlink()
+                    removed += 1
+        return removed
+
     def _tenant(self, tenant: str) -> Path:
         if not _TENANT.fullmatch(tenant):
             raise ValueError(f"not a tenant's name: {tenant!r}")
@@ -112,7 +126,9 @@ class FileBlobs:
         if path.exists():
             return
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", delete=False) as file:
+        folder = path.parent.parent / "incoming"
+        folder.mkdir(exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=folder, delete=False) as file:
             try:
                 for chunk in chunks:
                     file.write(chunk)

@@ -1,0 +1,323 @@
+"""Routes of ingest: documents, and the keys that everybody's requests stand on."""
+
+from __future__ import annotations
+
+import logging
+import re
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated, Any, BinaryIO
+from urllib.parse import quote
+
+from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi.responses import JSONResponse, StreamingResponse
+
+from services.ingest.commands import Intake, Upload, delete, found, reprocess
+from services.ingest.domain import Document, Outcome, State
+from services.ingest.keys import KeyRing
+from services.ingest.pages import PageImages
+from services.ingest.schemas import (
+    DocumentPage,
+    DocumentView,
+    KeyPage,
+    KeyView,
+    NewKeyRequest,
+    NewKeyView,
+    RefusedView,
+    SessionView,
+    UploadView,
+)
+from services.ingest.store import Documents
+from services.ingest.uploads import BODY, UploadForm, uploads
+from shared.errors import Conflict, NotSignedIn, SuiteError
+from shared.events import Kind
+from shared.storage import BlobStore, Store
+from shared.web.app import PROBLEM
+from shared.web.auth import COOKIE, Actor, CurrentActor, bearer
+from shared.web.openapi import Problem, problems
+
+log = logging.getLogger(__name__)
+
+CHUNK = 1 << 20
+POLL = 0.2
+LONGEST_WAIT = 20.0
+
+Id = Annotated[str, Path(alias="id", max_length=64)]
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What the routes work with."""
+
+    store: Store
+    blobs: BlobStore
+    intake: Intake
+    images: PageImages
+    keys: KeyRing
+    waiters: threading.Semaphore
+
+
+def routes(parts: Parts) -> list[APIRouter]:
+    """All routes of ingest."""
+    return [_uploads(parts), _documents(parts), _contents(parts), _keys(parts)]
+
+
+def _uploads(parts: Parts) -> APIRouter:
+    router = APIRouter(prefix="/v1/documents", tags=["documents"])
+
+    @router.post(
+        "",
+        status_code=202,
+        response_model=DocumentView | UploadView,
+        summary="Upload one or more documents",
+        responses={200: {"model": DocumentView | UploadView}, **problems(400, 413, 415, 503)},
+        openapi_extra=BODY,
+    )
+    def upload(actor: CurrentActor, form: UploadForm) -> Response:
+        files = uploads(form)
+        if len(files) == 1:
+            return _answer_one(parts.intake, actor, files[0])
+        return _answer_several(parts.intake, actor, files)
+
+    return router
+
+
+def _documents(parts: Parts) -> APIRouter:
+    router = APIRouter(prefix="/v1/documents", tags=["documents"])
+
+    @router.get("", summary="Documents of the tenant, newest first", responses=problems())
+    def documents(
+        actor: CurrentActor,
+        limit: Annotated[int, Query(ge=1, le=200)] = 50,
+        cursor: Annotated[str | None, Query(max_length=200)] = None,
+        state: State | None = None,
+        kind: Kind | None = None,
+        outcome: Outcome | None = None,
+    ) -> DocumentPage:
+        with parts.store.read() as session:
+            items, more = Documents(session, actor.tenant).page(
+                limit=limit, cursor=cursor, state=state, kind=kind, outcome=outcome
+            )
+        return DocumentPage(items=[DocumentView.of(item) for item in items], next=more)
+
+    @router.get("/{id}", summary="Where a document stands", responses=problems(404))
+    def document(
+        actor: CurrentActor,
+        document_id: Id,
+        wait: Annotated[
+            float, Query(ge=0, le=LONGEST_WAIT, description="seconds to wait for its end")
+        ] = 0.0,
+    ) -> DocumentView:
+        return DocumentView.of(_wait_for_end(parts, actor, document_id, wait))
+
+    @router.delete(
+        "/{id}", status_code=204, summary="Delete a document everywhere", responses=problems(404)
+    )
+    def remove(actor: CurrentActor, document_id: Id) -> None:
+        delete(parts.store, actor, document_id)
+
+    @router.post(
+        "/{id}/reprocess",
+        status_code=202,
+        summary="Work on a document again from its bytes",
+        responses=problems(404, 409),
+    )
+    def again(actor: CurrentActor, document_id: Id) -> DocumentView:
+        return DocumentView.of(reprocess(parts.store, actor, document_id))
+
+    return router
+
+
+def _contents(parts: Parts) -> APIRouter:
+    router = APIRouter(prefix="/v1/documents/{id}", tags=["documents"])
+
+    @router.get(
+        "/original",
+        summary="The bytes as uploaded",
+        response_class=StreamingResponse,
+        responses={200: _bytes("*/*", "as an attachment"), **problems(404)},
+    )
+    def original(actor: CurrentActor, document_id: Id) -> Response:
+        document = _find(parts.store, actor, document_id)
+        stream = parts.blobs.open(actor.tenant, document.original)
+        return StreamingResponse(
+            _chunks(stream), media_type=document.media_type, headers=_attachment(document)
+        )
+
+    @router.get(
+        "/text",
+        summary="The text, exactly as the offsets of every result count it",
+        response_class=Response,
+        responses={200: _bytes("text/plain", "UTF-8"), **problems(404, 409)},
+    )
+    def text(actor: CurrentActor, document_id: Id) -> Response:
+        document = _find(parts.store, actor, document_id)
+        if document.text is None:
+            raise Conflict(_why_no_text(document), document=document_id)
+        body = parts.blobs.get(actor.tenant, document.text)
+        return Response(body, media_type="text/plain; charset=utf-8")
+
+    @router.get(
+        "/pages/{number}.png",
+        summary="The picture of one page of a PDF",
+        response_class=Response,
+        responses={200: _bytes("image/png", "two pixels a point"), **problems(404, 413)},
+    )
+    def page(
+        actor: CurrentActor, document_id: Id, number: Annotated[int, Path(ge=1, le=1_000_000)]
+    ) -> Response:
+        document = _find(parts.store, actor, document_id)
+        image = parts.images.get(
+            document, number, alive=lambda: _alive(parts.store, actor, document_id)
+        )
+        headers = {"cache-control": "private, max-age=3600"}
+        return Response(image, media_type="image/png", headers=headers)
+
+    return router
+
+
+def _keys(parts: Parts) -> APIRouter:
+    router = APIRouter(prefix="/v1/keys", tags=["keys"])
+    keys = parts.keys
+
+    @router.get("/self", summary="Whose key is this?", responses=problems())
+    def own(request: Request, _actor: CurrentActor) -> KeyView:
+        key = keys.find(bearer(request) or request.cookies.get(COOKIE, ""))
+        if key is None:
+            raise NotSignedIn("this key is unknown, expired or revoked")
+        return KeyView.of(key)
+
+    @router.post(
+        "/sessions",
+        status_code=201,
+        summary="Open a short session of this key",
+        responses=problems(),
+    )
+    def open_session(actor: CurrentActor) -> SessionView:
+        new = keys.open_session(actor)
+        assert new.key.expires is not None
+        return SessionView(id=new.key.id, secret=new.secret, expires=new.key.expires)
+
+    @router.delete(
+        "/sessions", status_code=204, summary="End the session that asks", responses=problems()
+    )
+    def close_session(actor: CurrentActor) -> None:
+        keys.close_session(actor)
+
+    @router.get("", summary="Keys of the tenant, without secrets", responses=problems())
+    def listed(actor: CurrentActor) -> KeyPage:
+        return KeyPage(items=[KeyView.of(key) for key in keys.list(actor.tenant)], next=None)
+
+    @router.post("", status_code=201, summary="Make a key", responses=problems())
+    def create(actor: CurrentActor, wanted: NewKeyRequest) -> NewKeyView:
+        return NewKeyView.made(keys.create(actor.tenant, wanted.name, by=actor))
+
+    @router.delete(
+        "/{id}", status_code=204, summary="Revoke a key and its sessions", responses=problems(404)
+    )
+    def revoke(actor: CurrentActor, key_id: Id) -> None:
+        keys.revoke(key_id, actor.tenant, by=actor)
+
+    return router
+
+
+def _answer_one(intake: Intake, actor: Actor, upload: Upload) -> Response:
+    accepted = intake.accept(actor, upload)
+    return JSONResponse(
+        DocumentView.of(accepted.document).model_dump(mode="json"),
+        status_code=202 if accepted.new else 200,
+        headers={"location": f"/v1/documents/{accepted.document.id}"},
+    )
+
+
+def _answer_several(intake: Intake, actor: Actor, files: list[Upload]) -> Response:
+    """202 if any is new, 200 if all that were accepted are known, else the problem they share."""
+    items: list[DocumentView | RefusedView] = []
+    statuses = []
+    for upload in files:
+        try:
+            accepted = intake.accept(actor, upload)
+        except SuiteError as error:
+            items.append(_refused(upload, error))
+            statuses.append(error.http_status)
+        else:
+            items.append(DocumentView.of(accepted.document))
+            statuses.append(202 if accepted.new else 200)
+    body: dict[str, Any] = UploadView(items=items).model_dump(mode="json")
+    good = [status for status in statuses if status < 300]
+    if good:
+        return JSONResponse(body, status_code=max(good))
+    status = statuses[0] if len(set(statuses)) == 1 else 422
+    problem = _problem(status, "upload_refused", "none of the files was accepted: see `items`")
+    return JSONResponse(
+        {**problem.model_dump(exclude_none=True), **body}, status_code=status, media_type=PROBLEM
+    )
+
+
+def _refused(upload: Upload, error: SuiteError) -> RefusedView:
+    if error.http_status >= 500:
+        log.error("one file of an upload failed", extra={"reason": error.message})
+    problem = _problem(error.http_status, error.code, error.message)
+    return RefusedView(name=error.document or upload.name, error=problem)
+
+
+def _problem(status: int, code: str, detail: str) -> Problem:
+    kind = f"urn:smallprint:problem:{code}"
+    return Problem(type=kind, title=code.replace("_", " "), status=status, detail=detail)
+
+
+def _find(store: Store, actor: Actor, document_id: str) -> Document:
+    with store.read() as session:
+        return found(Documents(session, actor.tenant).get(document_id), document_id)
+
+
+def _alive(store: Store, actor: Actor, document_id: str) -> bool:
+    with store.read() as session:
+        return Documents(session, actor.tenant).get(document_id) is not None
+
+
+def _wait_for_end(parts: Parts, actor: Actor, document_id: str, seconds: float) -> Document:
+    """Look until it has ended or the time is up. With too many waiting, answer at once."""
+    document = _find(parts.store, actor, document_id)
+    if not seconds or not parts.waiters.acquire(blocking=False):
+        return document
+    try:
+        until = time.monotonic() + seconds
+        while document.progress.state != "ended" and time.monotonic() < until:
+            time.sleep(POLL)
+            document = _find(parts.store, actor, document_id)
+    finally:
+        parts.waiters.release()
+    return document
+
+
+def _why_no_text(document: Document) -> str:
+    if document.progress.state == "ended":
+        return f"the document has no text: {'; '.join(document.progress.reasons)}"
+    return "the document is not read yet: ask for it with `?wait=20` until it is"
+
+
+def _chunks(stream: BinaryIO) -> Iterator[bytes]:
+    with stream:
+        while chunk := stream.read(CHUNK):
+            yield chunk
+
+
+def _attachment(document: Document) -> dict[str, str]:
+    """Always downloaded, never shown: what people upload does not run on our origin."""
+    plain = re.sub(r"[^A-Za-z0-9 ._()-]", "_", document.name)
+    name = f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(document.name, safe='')}"
+    return {
+        "content-disposition": name,
+        "content-length": str(document.original.size),
+        "content-security-policy": "default-src 'none'; sandbox",
+    }
+
+
+def _bytes(media_type: str, what: str) -> dict[str, Any]:
+    return {
+        "description": what,
+        "content": {media_type: {"schema": {"type": "string", "format": "binary"}}},
+    }

@@ -1,0 +1,268 @@
+"""What people ask ingest to do with documents: take one in, work on it again, delete it."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, replace
+from typing import BinaryIO
+
+from services.ingest.domain import (
+    Document,
+    DocumentReader,
+    Progress,
+    begin_again,
+    kind_of_type,
+    may_begin_again,
+    new_document_id,
+    now_utc,
+)
+from services.ingest.store import (
+    BlobVanished,
+    Documents,
+    DuplicateDocument,
+    lock_blobs,
+    remove_unused,
+    require_blobs,
+)
+from shared import metrics
+from shared.documents import Limits, safe_name, sniff
+from shared.errors import (
+    Conflict,
+    DocumentTooLarge,
+    EmptyDocument,
+    EncryptedDocument,
+    NotFound,
+    SuiteError,
+    Unavailable,
+    UnreadableDocument,
+)
+from shared.events import BlobRef, DocumentDeleted, DocumentIngested, Kind
+from shared.storage import BlobStore, Store, UnitOfWork
+from shared.web.auth import Actor
+
+PDF = "application/pdf"
+_HEAD = 1024
+_TRIES = 5
+
+
+@dataclass(frozen=True)
+class Upload:
+    """One file as it came: `stream` can be rewound, `size` is in bytes, `name` is only a label."""
+
+    stream: BinaryIO
+    size: int
+    name: str
+    kind: Kind | None = None
+    password: str | None = None
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """The document of an upload; `new` if there is work to do for it, false for a known one."""
+
+    document: Document
+    new: bool
+
+
+class Intake:
+    """Takes documents in: checks at the door, durable bytes, then row and event in one transaction.
+
+    Args:
+        busy: how many uploads may hold a whole document in memory at the same time.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        blobs: BlobStore,
+        reader: DocumentReader,
+        limits: Limits,
+        busy: int = 2,
+    ) -> None:
+        self.store = store
+        self.blobs = blobs
+        self.reader = reader
+        self.limits = limits
+        self._memory = threading.BoundedSemaphore(busy)
+
+    def accept(self, actor: Actor, upload: Upload) -> Accepted:
+        """Accept one upload, or raise the UnreadableDocument that says why not.
+
+        The same bytes again are the same document; after a failure they are a new attempt at it.
+        """
+        name = safe_name(upload.name)
+        try:
+            self._check_size(upload)
+            media_type = self._type_of(upload, name)
+            decrypted = self._decrypted(upload, media_type)
+        except SuiteError as error:
+            error.document = error.document or name
+            raise
+        for _ in range(_TRIES):
+            upload.stream.seek(0)
+            original = self.blobs.put_stream(actor.tenant, upload.stream)
+            readable = self.blobs.put(actor.tenant, decrypted) if decrypted else original
+            draft = _draft(actor, upload, name, media_type, original, readable)
+            try:
+                return self._keep(draft, upload.kind)
+            except (DuplicateDocument, BlobVanished):
+                continue  # another upload or a deletion of the same bytes came between
+        raise Unavailable("the same document is uploaded and deleted too often", document=name)
+
+    def _check_size(self, upload: Upload) -> None:
+        if not upload.size:
+            raise EmptyDocument("the document has no bytes")
+        if upload.size > self.limits.max_bytes:
+            raise DocumentTooLarge(
+                f"the document has {upload.size:,} bytes: the limit is {self.limits.max_bytes:,} "
+                "(setting SMALLPRINT_INGEST_MAX_BYTES)"
+            )
+
+    def _type_of(self, upload: Upload, name: str) -> str:
+        """By content. The beginning is enough for a PDF; a text is looked at as a whole."""
+        upload.stream.seek(0)
+        head = upload.stream.read(_HEAD)
+        if b"%PDF-" in head:
+            return sniff(head, name)
+        with self._memory:
+            return sniff(head + upload.stream.read(), name)
+
+    def _decrypted(self, upload: Upload, media_type: str) -> bytes | None:
+        """The PDF opened with the password that came along; None if nothing was to open."""
+        if not upload.password or media_type != PDF:
+            return None
+        with self._memory:
+            upload.stream.seek(0)
+            data = upload.stream.read()
+            try:
+                decrypted = self.reader.decrypt(data, password=upload.password)
+            except EncryptedDocument:
+                raise EncryptedDocument("the password does not open this document") from None
+            except UnreadableDocument:
+                return None  # damaged: reading may still find some pages, and says what is wrong
+            return None if decrypted == data else decrypted
+
+    def _keep(self, draft: Document, kind: Kind | None) -> Accepted:
+        with UnitOfWork(self.store) as uow:
+            lock_blobs(uow.session, draft.tenant)
+            documents = Documents(uow.session, draft.tenant)
+            known = documents.of_bytes(draft.original.sha256)
+            if known is None:
+                document = draft
+            elif may_begin_again(known.progress, kind):
+                document = _another_attempt(known, draft, kind)
+            else:
+                remove_unused(uow.session, self.blobs, draft.tenant, {draft.readable})
+                return Accepted(known, new=False)
+            require_blobs(self.blobs, draft.tenant, {document.original, document.readable})
+            if known is None:
+                documents.add(document)
+            else:
+                documents.save(document)
+                old = known.blobs - document.blobs
+                remove_unused(uow.session, self.blobs, draft.tenant, old)
+            uow.publish(ingested(document))
+        count_end(document)
+        return Accepted(document, new=True)
+
+
+def reprocess(store: Store, actor: Actor, document_id: str) -> Document:
+    """Begin a new attempt at a document that has ended. Raises NotFound or Conflict."""
+    with UnitOfWork(store) as uow:
+        documents = Documents(uow.session, actor.tenant)
+        document = found(documents.get(document_id, for_update=True), document_id)
+        progress = document.progress
+        if progress.state != "ended":
+            raise Conflict(
+                f"the document is still being worked on (state {progress.state}): wait for its end",
+                document=document_id,
+            )
+        if progress.outcome == "rejected":
+            raise Conflict(
+                "the document is of a kind that is not worked on: upload it again and say its kind",
+                document=document_id,
+            )
+        document = document.after(begin_again(progress), now_utc())
+        documents.save(document)
+        uow.publish(ingested(document, actor.name))
+    return document
+
+
+def delete(store: Store, actor: Actor, document_id: str) -> None:
+    """Leave a tombstone, and tell every service to forget the document. Raises NotFound."""
+    with UnitOfWork(store) as uow:
+        documents = Documents(uow.session, actor.tenant)
+        found(documents.get(document_id, for_update=True), document_id)
+        documents.delete(document_id, actor.name)
+        uow.publish(DocumentDeleted(tenant=actor.tenant, document_id=document_id, actor=actor.name))
+
+
+def found(document: Document | None, document_id: str) -> Document:
+    """The document, or NotFound: the same answer for another tenant's as for none at all."""
+    if document is None:
+        raise NotFound(f"there is no document {document_id}", document=document_id)
+    return document
+
+
+def ingested(document: Document, actor: str | None = None) -> DocumentIngested:
+    """The event that begins an attempt."""
+    return DocumentIngested(
+        tenant=document.tenant,
+        document_id=document.id,
+        actor=actor or document.actor,
+        name=document.name,
+        media_type=document.media_type,
+        kind=document.progress.kind,
+        original=document.readable,
+        attempt=document.progress.attempt,
+    )
+
+
+def count_end(after: Document, before: Document | None = None) -> None:
+    """Count an end, once; a success that supersedes a failure is another end."""
+    outcome = after.progress.outcome
+    if outcome is None:
+        return
+    same_attempt = before is not None and before.progress.attempt == after.progress.attempt
+    if not (same_attempt and before and before.progress.outcome == outcome):
+        metrics.documents_total.labels(outcome, after.progress.kind).inc()
+
+
+def _draft(
+    actor: Actor,
+    upload: Upload,
+    name: str,
+    media_type: str,
+    original: BlobRef,
+    readable: BlobRef,
+) -> Document:
+    now = now_utc()
+    draft = Document(
+        id=new_document_id(),
+        tenant=actor.tenant,
+        name=name,
+        media_type=media_type,
+        original=original,
+        readable=readable,
+        actor=actor.name,
+        kind_source="uploader" if upload.kind else "type",
+        progress=Progress(kind=upload.kind or kind_of_type(media_type)),
+        created=now,
+        updated=now,
+    )
+    return draft.after(draft.progress, now)
+
+
+def _another_attempt(known: Document, draft: Document, kind: Kind | None) -> Document:
+    """The known document with what came along now: a kind, or a password that opened it."""
+    opened = draft.readable != draft.original
+    again = replace(
+        known,
+        readable=draft.readable if opened else known.readable,
+        kind_source=draft.kind_source if kind else known.kind_source,
+        actor=draft.actor,
+        text=None,
+        layout=None,
+        warnings=(),
+    )
+    return again.after(begin_again(known.progress, kind), draft.updated)

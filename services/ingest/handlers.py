@@ -1,0 +1,168 @@
+"""One function for each event that ingest reacts to."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+
+from services.ingest.commands import count_end
+from services.ingest.domain import (
+    Document,
+    DocumentReader,
+    Fact,
+    PagesRead,
+    advance,
+    now_utc,
+)
+from services.ingest.pages import PageImages
+from services.ingest.store import Documents, lock_blobs, remove_unused, require_blobs
+from shared.documents import Reading
+from shared.errors import UnreadableDocument
+from shared.events import (
+    BlobRef,
+    ClausesExtracted,
+    DocumentDeleted,
+    DocumentFailed,
+    DocumentIngested,
+    DocumentRead,
+    FindingsFound,
+)
+from shared.storage import BlobStore, Store, UnitOfWork
+
+log = logging.getLogger(__name__)
+
+
+def read_document(
+    event: DocumentIngested, uow: UnitOfWork, blobs: BlobStore, reader: DocumentReader
+) -> None:
+    """Read one document, keep its text and layout, and announce it; or say why it can't be read."""
+    if not _awaits_reading(uow.store, event):
+        return
+    data = blobs.get(event.tenant, event.original)
+    try:
+        reading = reader.read(data, name=event.name)
+    except UnreadableDocument as error:
+        _keep_failure(event, uow, blobs, error)
+        return
+    text = blobs.put(event.tenant, reading.text.encode())
+    layout = blobs.put(event.tenant, reading.to_bytes())
+    _keep_reading(event, uow, blobs, reading, text, layout)
+
+
+def note_progress(event: Fact, uow: UnitOfWork) -> None:
+    """Project what a service says about a document onto its state. Late news changes nothing."""
+    if isinstance(event, PagesRead):
+        raise TypeError("this is a fact of ingest's own, not an event")
+    with uow:
+        documents = Documents(uow.session, event.tenant)
+        before = documents.get(event.document_id, for_update=True)
+        if before is None:
+            return
+        after = _advanced(before, event)
+        documents.save(after)
+    count_end(after, before)
+
+
+def forget_document(
+    event: DocumentDeleted, uow: UnitOfWork, blobs: BlobStore, images: PageImages
+) -> None:
+    """Remove bytes, text, layout and page images of a deleted document that no other one uses."""
+    with uow:
+        documents = Documents(uow.session, event.tenant)
+        refs = documents.tombstone(event.document_id)
+        if refs is None:
+            return
+        removed = remove_unused(uow.session, blobs, event.tenant, refs)
+        images.forget(event.tenant, removed)
+        documents.purged(event.document_id)
+
+
+PROJECTED = (DocumentRead, ClausesExtracted, FindingsFound, DocumentFailed)
+"""Events that `note_progress` is for."""
+
+
+def _awaits_reading(store: Store, event: DocumentIngested) -> bool:
+    with store.read() as session:
+        return _unread(Documents(session, event.tenant).get(event.document_id), event)
+
+
+def _unread(document: Document | None, event: DocumentIngested) -> bool:
+    """Whether this very attempt still has to be read: not deleted, begun anew, read or rejected."""
+    if document is None:
+        return False
+    progress = document.progress
+    current = progress.attempt == event.attempt and progress.pages is None
+    return current and progress.outcome != "rejected"
+
+
+def _keep_reading(
+    event: DocumentIngested,
+    uow: UnitOfWork,
+    blobs: BlobStore,
+    reading: Reading,
+    text: BlobRef,
+    layout: BlobRef,
+) -> None:
+    with uow:
+        lock_blobs(uow.session, event.tenant)
+        documents = Documents(uow.session, event.tenant)
+        before = documents.get(event.document_id, for_update=True)
+        if before is None or not _unread(before, event):  # deleted or begun anew while we read
+            remove_unused(uow.session, blobs, event.tenant, {text, layout})
+            return
+        require_blobs(blobs, event.tenant, {text, layout})
+        fact = PagesRead(event.attempt, reading.page_count, reading.failed)
+        after = replace(
+            _advanced(before, fact), text=text, layout=layout, warnings=reading.warnings
+        )
+        documents.save(after)
+        remove_unused(uow.session, blobs, event.tenant, before.blobs - after.blobs)
+        uow.publish(
+            DocumentRead(
+                tenant=event.tenant,
+                document_id=event.document_id,
+                actor=event.actor,
+                name=before.name,
+                media_type=before.media_type,
+                kind=before.progress.kind,
+                original=event.original,
+                text=text,
+                layout=layout,
+                pages=reading.page_count,
+                failed_pages=tuple(page.number for page in reading.failed),
+                attempt=event.attempt,
+            )
+        )
+    count_end(after, before)
+
+
+def _keep_failure(
+    event: DocumentIngested, uow: UnitOfWork, blobs: BlobStore, error: UnreadableDocument
+) -> None:
+    """An expected end, not a dead letter: the document says it, and everybody hears it."""
+    failure = DocumentFailed(
+        tenant=event.tenant,
+        document_id=event.document_id,
+        actor=event.actor,
+        stage="ingest",
+        code=error.code,
+        reason=error.message,
+        attempt=event.attempt,
+    )
+    log.info("can't be read", extra={"code": error.code, "reason": error.message})
+    with uow:
+        documents = Documents(uow.session, event.tenant)
+        before = documents.get(event.document_id, for_update=True)
+        if before is None or not _unread(before, event):
+            return
+        after = replace(_advanced(before, failure), text=None, layout=None)
+        documents.save(after)
+        remove_unused(uow.session, blobs, event.tenant, before.blobs - after.blobs)
+        uow.publish(failure)
+    count_end(after, before)
+
+
+def _advanced(document: Document, fact: Fact) -> Document:
+    """The document after one more fact; a fact that says nothing new leaves it untouched."""
+    progress = advance(document.progress, fact)
+    return document if progress == document.progress else document.after(progress, now_utc())

@@ -1,0 +1,187 @@
+"""Keys: `sp_<id>_<secret>`, made once, shown once, and kept as a hash.
+
+The secret is 256 bits from the system's random source. A plain SHA-256 of it is enough: slow,
+salted password hashes defend what people choose against guessing, and nobody guesses one of 2^256
+secrets, with or without the hash. So a check costs microseconds, and no password is anywhere.
+
+A session is a key as well: short-lived, for a browser's cookie, and dead as soon as its parent is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+import secrets
+import string
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Literal
+
+from services.ingest.domain import Key, now_utc
+from services.ingest.store import KeyRows, lock
+from shared.errors import InvalidRequest, NotAllowed, NotFound, NotSignedIn, Unavailable
+from shared.storage import Store
+from shared.web.auth import Actor
+
+TENANT = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}"
+NAME = r"[^\x00-\x1f\x7f]{1,100}"
+
+_LETTERS = string.ascii_letters + string.digits
+_SECRET_LENGTH = 43  # 62^43 > 2^256
+_FORM = re.compile(r"sp_([0-9a-f]{16})_([A-Za-z0-9]{43})")
+_USE_NOTED = timedelta(minutes=5)
+"""How exact `last_used` is: a write for every request would be a high price."""
+
+
+@dataclass(frozen=True)
+class NewKey:
+    """A key just made, with its secret, which can't be shown again."""
+
+    key: Key
+    secret: str = field(repr=False)
+
+
+class KeyRing:
+    """The keys of all tenants. Implements `shared.web.auth.Keys` by asking the database."""
+
+    def __init__(self, store: Store, session_seconds: float = 43_200.0) -> None:
+        self.store = store
+        self.session_seconds = session_seconds
+
+    def check(self, secret: str) -> Actor | None:
+        """The holder of a key, or None if it is unknown, expired or revoked."""
+        key = self.find(secret)
+        return Actor(tenant=key.tenant, name=key.name, key_id=key.id) if key else None
+
+    def find(self, secret: str) -> Key | None:
+        """The good key that a secret belongs to, or None."""
+        form = _FORM.fullmatch(secret)
+        if form is None:
+            return None
+        with self.store.read() as session:
+            rows = KeyRows(session)
+            key = rows.find(form.group(1))
+            parent = rows.find(key.parent) if key and key.parent else None
+        # A look-up by id, then a comparison whose time does not tell how much was right.
+        if key is None or not hmac.compare_digest(key.digest, _digest(form.group(2))):
+            return None
+        now = now_utc()
+        if not key.good(now) or (key.parent and not (parent and parent.good(now))):
+            return None
+        self._note_use(key, now)
+        return key
+
+    def create(self, tenant: str, name: str, *, by: Actor | None = None) -> NewKey:
+        """Make a key for a tenant; `by` is the key that asks, None the operator.
+
+        Raises InvalidRequest for a name that can't be used, NotAllowed for a session: what it made
+        would outlive it.
+        """
+        new = _mint(tenant, name, created_by=by.name if by else None)
+        with self.store.write() as session:
+            rows = KeyRows(session)
+            _refuse_session(rows, by)
+            rows.add(new.key)
+        return new
+
+    def first_key(self, tenant: str = "default", name: str = "first") -> NewKey | None:
+        """Make the first key of this database; None if there ever was one, even a revoked one."""
+        new = _mint(tenant, name)
+        with self.store.write() as session:
+            lock(session, "keys")
+            rows = KeyRows(session)
+            if not rows.empty():
+                return None
+            rows.add(new.key)
+        return new
+
+    def list(self, tenant: str | None = None) -> list[Key]:
+        """The keys of a tenant (None: of all, for the operator), oldest first, no sessions."""
+        with self.store.read() as session:
+            return KeyRows(session).list(tenant)
+
+    def revoke(self, key_id: str, tenant: str | None = None, *, by: Actor | None = None) -> None:
+        """End a key and its sessions, in one tenant or (for the operator) in any.
+
+        Raises NotFound if there is no such key, NotAllowed for a session.
+        """
+        with self.store.write() as session:
+            rows = KeyRows(session)
+            _refuse_session(rows, by)
+            if not rows.revoke(key_id, tenant, now_utc()):
+                raise NotFound(f"there is no key {key_id}")
+
+    def open_session(self, actor: Actor) -> NewKey:
+        """A session of a key. Raises NotAllowed for a session, which would outlive itself."""
+        now = now_utc()
+        with self.store.write() as session:
+            rows = KeyRows(session)
+            parent = rows.find(actor.key_id)
+            if parent is None or not parent.good(now):
+                raise NotSignedIn("this key is unknown, expired or revoked")
+            if parent.kind == "session":
+                raise NotAllowed("a session can't open another: sign in with a key")
+            ends = now + timedelta(seconds=self.session_seconds)
+            if parent.expires is not None:
+                ends = min(ends, parent.expires)
+            new = _mint(parent.tenant, parent.name, kind="session", parent=parent.id, expires=ends)
+            rows.forget_sessions_before(now - timedelta(days=1))
+            rows.add(new.key)
+        return new
+
+    def close_session(self, actor: Actor) -> None:
+        """End the session that asks. Raises NotAllowed for a key, which is revoked by its id."""
+        with self.store.write() as session:
+            if not KeyRows(session).end_session(actor.key_id, actor.tenant, now_utc()):
+                raise NotAllowed("this is a key, not a session: revoke it by its id")
+
+    def _note_use(self, key: Key, now: datetime) -> None:
+        if key.last_used is not None and now - key.last_used < _USE_NOTED:
+            return
+        try:
+            with self.store.write() as session:
+                KeyRows(session).used(key.id, now)
+        except Unavailable:
+            return  # a busy database must not turn a good key away
+
+
+def _refuse_session(rows: KeyRows, actor: Actor | None) -> None:
+    asking = rows.find(actor.key_id) if actor else None
+    if asking and asking.kind == "session":
+        raise NotAllowed("a session can't make or revoke keys: use a key itself")
+
+
+def _mint(
+    tenant: str,
+    name: str,
+    *,
+    kind: Literal["key", "session"] = "key",
+    created_by: str | None = None,
+    parent: str | None = None,
+    expires: datetime | None = None,
+) -> NewKey:
+    if not re.fullmatch(TENANT, tenant):
+        raise InvalidRequest(
+            f"{tenant!r} can't be a tenant: letters, digits, `_`, `.` and `-`, at most 64"
+        )
+    if not re.fullmatch(NAME, name) or not name.strip():
+        raise InvalidRequest("a key needs a name of at most 100 characters, without control ones")
+    key_id = secrets.token_hex(8)
+    secret = "".join(secrets.choice(_LETTERS) for _ in range(_SECRET_LENGTH))
+    key = Key(
+        id=key_id,
+        tenant=tenant,
+        name=name.strip(),
+        kind=kind,
+        created=now_utc(),
+        created_by=created_by,
+        parent=parent,
+        expires=expires,
+        digest=_digest(secret),
+    )
+    return NewKey(key, f"sp_{key_id}_{secret}")
+
+
+def _digest(secret: str) -> bytes:
+    return hashlib.sha256(secret.encode()).digest()

@@ -1,0 +1,143 @@
+"""What ingest answers, as JSON."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import BaseModel, Field
+
+from services.ingest.domain import Document, Key, KindSource, Outcome, State
+from services.ingest.keys import NAME, NewKey
+from shared.events import Kind
+from shared.web.openapi import Problem
+
+
+class FailedPageView(BaseModel):
+    """A page that could not be read."""
+
+    page: int = Field(ge=1)
+    code: str = Field(description="what to search for")
+    reason: str
+
+
+class DocumentView(BaseModel):
+    """One document and where it stands."""
+
+    id: str
+    name: str = Field(description="the file name, as a label")
+    sha256: str = Field(description="hash of the bytes as uploaded")
+    size: int = Field(description="bytes")
+    media_type: str = Field(description="by content")
+    kind: Kind
+    kind_source: KindSource = Field(description="who said the kind: the uploader, or the type")
+    state: State
+    outcome: Outcome | None = Field(description="null until the state is `ended`")
+    reasons: list[str] = Field(description="`code: sentence`, why it is not simply complete")
+    pages: int | None = Field(description="pages in the document; null until it is read")
+    failed_pages: list[FailedPageView]
+    warnings: list[str]
+    attempt: int = Field(ge=1, description="counts new attempts at the same document")
+    actor: str = Field(description="who uploaded it")
+    created: datetime
+    updated: datetime
+    ended: datetime | None
+
+    @classmethod
+    def of(cls, document: Document) -> DocumentView:
+        """What is shown of a document."""
+        progress = document.progress
+        return cls(
+            id=document.id,
+            name=document.name,
+            sha256=document.original.sha256,
+            size=document.original.size,
+            media_type=document.media_type,
+            kind=progress.kind,
+            kind_source=document.kind_source,
+            state=progress.state,
+            outcome=progress.outcome,
+            reasons=list(progress.reasons),
+            pages=progress.pages,
+            failed_pages=[
+                FailedPageView(page=p.number, code=p.code, reason=p.reason)
+                for p in progress.failed_pages
+            ],
+            warnings=list(document.warnings),
+            attempt=progress.attempt,
+            actor=document.actor,
+            created=document.created,
+            updated=document.updated,
+            ended=document.ended,
+        )
+
+
+class DocumentPage(BaseModel):
+    """Documents, newest first."""
+
+    items: list[DocumentView]
+    next: str | None = Field(description="goes on with `?cursor=`; null at the end")
+
+
+class RefusedView(BaseModel):
+    """A file of an upload of several that was not accepted."""
+
+    name: str
+    error: Problem
+
+
+class UploadView(BaseModel):
+    """What became of each file, in the order of the upload."""
+
+    items: list[DocumentView | RefusedView]
+
+
+class NewKeyRequest(BaseModel):
+    """A key to be made."""
+
+    name: str = Field(pattern=f"^{NAME}$", description="who will use it: the actor of what it does")
+
+
+class KeyView(BaseModel):
+    """A key, never its secret."""
+
+    id: str
+    name: str
+    tenant: str
+    kind: Literal["key", "session"]
+    created: datetime
+    created_by: str | None
+    expires: datetime | None
+    revoked: datetime | None
+    last_used: datetime | None = Field(description="to within five minutes")
+
+    @classmethod
+    def of(cls, key: Key) -> KeyView:
+        """What is shown of a key."""
+        return cls.model_validate(key, from_attributes=True)
+
+
+class NewKeyView(KeyView):
+    """A key just made."""
+
+    secret: str = Field(description="the key itself; it can't be shown again")
+
+    @classmethod
+    def made(cls, new: NewKey) -> NewKeyView:
+        """Shown once."""
+        return cls(**KeyView.of(new.key).model_dump(), secret=new.secret)
+
+
+class KeyPage(BaseModel):
+    """The keys of the tenant, oldest first."""
+
+    items: list[KeyView]
+    next: None = Field(None, description="always null: the list is whole")
+
+
+class SessionView(BaseModel):
+    """A session just opened."""
+
+    id: str
+    secret: str = Field(description="goes into the browser's cookie")
+    expires: datetime

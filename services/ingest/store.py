@@ -1,0 +1,414 @@
+"""The tables and queries of ingest. Every query names the tenant."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Iterable
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    RowMapping,
+    String,
+    Table,
+    Text,
+    and_,
+    delete,
+    exists,
+    insert,
+    or_,
+    select,
+    text,
+    update,
+)
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from services.ingest.domain import (
+    Document,
+    Failure,
+    Key,
+    Outcome,
+    Progress,
+    State,
+    now_utc,
+)
+from shared.documents import FailedPage
+from shared.errors import InvalidRequest, Unavailable
+from shared.events import BlobRef, Kind
+from shared.storage import BlobStore, MissingBlob
+from shared.storage.messages import Time
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+BLOBS = ("original", "readable", "text", "layout")
+
+DuplicateDocument = IntegrityError
+"""Two uploads of the same bytes met: the tenant has a living document of them already."""
+
+metadata = MetaData()
+
+documents = Table(
+    "documents",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("tenant", String(64), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("media_type", String(100), nullable=False),
+    Column("actor", String(100), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("kind_source", String(16), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("outcome", String(16)),
+    Column("attempt", Integer, nullable=False),
+    Column("pages", Integer),
+    Column("failed_pages", JSON, nullable=False),
+    Column("announced", Boolean, nullable=False),
+    Column("results", JSON, nullable=False),
+    Column("failures", JSON, nullable=False),
+    Column("warnings", JSON, nullable=False),
+    *(
+        column
+        for name in BLOBS
+        for column in (
+            Column(f"{name}_sha256", String(64)),
+            Column(f"{name}_size", BigInteger),
+        )
+    ),
+    Column("created", Time, nullable=False),
+    Column("updated", Time, nullable=False),
+    Column("ended", Time),
+    Column("deleted", Time),
+    Column("deleted_by", String(100)),
+    Column("purged", Time),
+)
+_alive = documents.c.deleted.is_(None)
+Index(
+    "documents_same_bytes",
+    documents.c.tenant,
+    documents.c.original_sha256,
+    unique=True,
+    sqlite_where=_alive,
+    postgresql_where=_alive,
+)
+for _name in ("readable", "text", "layout"):
+    Index(f"documents_{_name}", documents.c.tenant, documents.c[f"{_name}_sha256"])
+Index("documents_newest", documents.c.tenant, documents.c.created, documents.c.id)
+
+keys = Table(
+    "keys",
+    metadata,
+    Column("id", String(16), primary_key=True),
+    Column("tenant", String(64), nullable=False),
+    Column("name", String(100), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("digest", LargeBinary, nullable=False),
+    Column("parent", String(16), ForeignKey("keys.id", ondelete="CASCADE")),
+    Column("created", Time, nullable=False),
+    Column("created_by", String(100)),
+    Column("expires", Time),
+    Column("revoked", Time),
+    Column("last_used", Time),
+    Index("keys_of_tenant", "tenant", "created"),
+)
+
+
+def lock(session: Session, name: str) -> None:
+    """Let one transaction at a time pass here. SQLite has one writer at a time in any case."""
+    if session.get_bind().dialect.name == "postgresql":
+        number = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], signed=True)
+        session.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": number})
+
+
+class Documents:
+    """The documents of one tenant that are not deleted, within one transaction."""
+
+    def __init__(self, session: Session, tenant: str) -> None:
+        self.session = session
+        self.tenant = tenant
+        self._mine = and_(documents.c.tenant == tenant, _alive)
+
+    def get(self, document_id: str, *, for_update: bool = False) -> Document | None:
+        """One document, or None if the tenant has none of that id."""
+        query = select(documents).where(self._mine, documents.c.id == document_id)
+        return self._one(query.with_for_update() if for_update else query)
+
+    def of_bytes(self, sha256: str) -> Document | None:
+        """The living document of these bytes, held until the transaction ends."""
+        query = select(documents).where(self._mine, documents.c.original_sha256 == sha256)
+        return self._one(query.with_for_update())
+
+    def add(self, document: Document) -> None:
+        """Keep a new one. Raises DuplicateDocument if the same bytes arrived meanwhile."""
+        self.session.execute(insert(documents).values(_to_row(document)))
+
+    def save(self, document: Document) -> None:
+        """Keep what has changed."""
+        row = _to_row(document)
+        self.session.execute(
+            update(documents).where(self._mine, documents.c.id == document.id).values(row)
+        )
+
+    def page(
+        self,
+        *,
+        limit: int,
+        cursor: str | None = None,
+        state: State | None = None,
+        kind: Kind | None = None,
+        outcome: Outcome | None = None,
+    ) -> tuple[list[Document], str | None]:
+        """Documents, newest first, and the cursor that the list goes on from."""
+        query = select(documents).where(self._mine)
+        for column, value in (("state", state), ("kind", kind), ("outcome", outcome)):
+            if value is not None:
+                query = query.where(documents.c[column] == value)
+        if cursor is not None:
+            created, document_id = _decode_cursor(cursor)
+            query = query.where(
+                or_(
+                    documents.c.created < created,
+                    and_(documents.c.created == created, documents.c.id < document_id),
+                )
+            )
+        query = query.order_by(documents.c.created.desc(), documents.c.id.desc()).limit(limit + 1)
+        found = [_from_row(row) for row in self.session.execute(query).mappings()]
+        more = _encode_cursor(found[limit - 1]) if len(found) > limit else None
+        return found[:limit], more
+
+    def delete(self, document_id: str, actor: str) -> None:
+        """Leave a tombstone: who, when, and what is still to be removed. The name goes at once."""
+        self.session.execute(
+            update(documents)
+            .where(self._mine, documents.c.id == document_id)
+            .values(
+                name="",
+                warnings=[],
+                failures=[],
+                failed_pages=[],
+                deleted=now_utc(),
+                deleted_by=actor,
+            )
+        )
+
+    def tombstone(self, document_id: str) -> frozenset[BlobRef] | None:
+        """The blobs that a deleted document still names; None if it is unknown, alive or purged."""
+        row = (
+            self.session.execute(
+                select(documents).where(
+                    documents.c.tenant == self.tenant,
+                    documents.c.id == document_id,
+                    documents.c.deleted.is_not(None),
+                    documents.c.purged.is_(None),
+                )
+            )
+            .mappings()
+            .one_or_none()
+        )
+        return None if row is None else frozenset(r for n in BLOBS if (r := _blob(row, n)))
+
+    def purged(self, document_id: str) -> None:
+        """Note that nothing of a deleted document is left; its tombstone names no blobs then."""
+        gone = {f"{name}_{part}": None for name in BLOBS for part in ("sha256", "size")}
+        self.session.execute(
+            update(documents)
+            .where(
+                documents.c.tenant == self.tenant,
+                documents.c.id == document_id,
+                documents.c.deleted.is_not(None),
+            )
+            .values(purged=now_utc(), **gone)
+        )
+
+    def unused(self, refs: Iterable[BlobRef]) -> list[BlobRef]:
+        """Those blobs that no living document of the tenant names."""
+        return [ref for ref in refs if not self._named(ref)]
+
+    def _named(self, ref: BlobRef) -> bool:
+        anywhere = or_(*(documents.c[f"{name}_sha256"] == ref.sha256 for name in BLOBS))
+        query = select(exists().where(self._mine, anywhere))
+        return bool(self.session.execute(query).scalar_one())
+
+    def _one(self, query: Any) -> Document | None:
+        row = self.session.execute(query).mappings().one_or_none()
+        return None if row is None else _from_row(row)
+
+
+def lock_blobs(session: Session, tenant: str) -> None:
+    """Keep naming blobs and removing them apart, so that none is removed as it gets its name."""
+    lock(session, f"blobs of {tenant}")
+
+
+def require_blobs(blobs: BlobStore, tenant: str, refs: Iterable[BlobRef]) -> None:
+    """Called after `lock_blobs`: raise BlobVanished if one of them was removed a moment ago."""
+    for ref in refs:
+        try:
+            blobs.open(tenant, ref).close()
+        except MissingBlob:
+            raise BlobVanished(
+                f"blob {ref.sha256} was removed with another document meanwhile: try again"
+            ) from None
+
+
+def remove_unused(
+    session: Session, blobs: BlobStore, tenant: str, refs: Iterable[BlobRef]
+) -> list[BlobRef]:
+    """Remove those blobs that no living document of the tenant names. Returns them."""
+    lock_blobs(session, tenant)
+    unused = Documents(session, tenant).unused(set(refs))
+    for ref in unused:
+        blobs.delete(tenant, ref)
+    return unused
+
+
+class BlobVanished(Unavailable):
+    """Bytes were removed with another document at the very moment they got their name here."""
+
+    code = "blob_vanished"
+
+
+class KeyRows:
+    """The keys, within one transaction."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+
+    def find(self, key_id: str) -> Key | None:
+        """A key by its id, of whatever tenant: whoever asks does not say one yet."""
+        row = self.session.execute(select(keys).where(keys.c.id == key_id)).mappings().one_or_none()
+        return None if row is None else Key(**row)
+
+    def add(self, key: Key) -> None:
+        """Keep a new one."""
+        self.session.execute(insert(keys).values(asdict(key)))
+
+    def empty(self) -> bool:
+        """Whether there never was a key."""
+        return not self.session.execute(select(exists().where(keys.c.kind == "key"))).scalar_one()
+
+    def list(self, tenant: str | None) -> list[Key]:
+        """Keys without sessions, oldest first."""
+        query = select(keys).where(keys.c.kind == "key").order_by(keys.c.created, keys.c.id)
+        if tenant is not None:
+            query = query.where(keys.c.tenant == tenant)
+        return [Key(**row) for row in self.session.execute(query).mappings()]
+
+    def revoke(self, key_id: str, tenant: str | None, now: datetime) -> bool:
+        """End a key; one that has ended keeps its time. Returns whether there is such a key."""
+        mine = and_(keys.c.id == key_id, keys.c.kind == "key")
+        if tenant is not None:
+            mine = and_(mine, keys.c.tenant == tenant)
+        self.session.execute(update(keys).where(mine, keys.c.revoked.is_(None)).values(revoked=now))
+        return bool(self.session.execute(select(exists().where(mine))).scalar_one())
+
+    def end_session(self, key_id: str, tenant: str, now: datetime) -> bool:
+        """End a session. Returns whether it was one."""
+        ended = self.session.execute(
+            update(keys)
+            .where(keys.c.id == key_id, keys.c.tenant == tenant, keys.c.kind == "session")
+            .values(revoked=now)
+        )
+        return ended.rowcount == 1  # type: ignore[attr-defined, no-any-return]
+
+    def forget_sessions_before(self, moment: datetime) -> None:
+        """Sessions that ended long ago are of no use to anybody."""
+        self.session.execute(delete(keys).where(keys.c.kind == "session", keys.c.expires < moment))
+
+    def used(self, key_id: str, now: datetime) -> None:
+        """Note when a key was used."""
+        self.session.execute(update(keys).where(keys.c.id == key_id).values(last_used=now))
+
+
+def _to_row(document: Document) -> dict[str, Any]:
+    progress = document.progress
+    row: dict[str, Any] = {
+        "id": document.id,
+        "tenant": document.tenant,
+        "name": document.name,
+        "media_type": document.media_type,
+        "actor": document.actor,
+        "kind": progress.kind,
+        "kind_source": document.kind_source,
+        "state": progress.state,
+        "outcome": progress.outcome,
+        "attempt": progress.attempt,
+        "pages": progress.pages,
+        "failed_pages": [asdict(page) for page in progress.failed_pages],
+        "announced": progress.announced,
+        "results": sorted(progress.results),
+        "failures": [asdict(failure) for failure in sorted(progress.failures)],
+        "warnings": list(document.warnings),
+        "created": document.created,
+        "updated": document.updated,
+        "ended": document.ended,
+    }
+    for name in BLOBS:
+        ref: BlobRef | None = getattr(document, name)
+        row[f"{name}_sha256"] = ref.sha256 if ref else None
+        row[f"{name}_size"] = ref.size if ref else None
+    return row
+
+
+def _from_row(row: RowMapping) -> Document:
+    refs = {name: _blob(row, name) for name in BLOBS}
+    original, readable = refs["original"], refs["readable"]
+    assert original is not None
+    assert readable is not None
+    return Document(
+        id=row["id"],
+        tenant=row["tenant"],
+        name=row["name"],
+        media_type=row["media_type"],
+        original=original,
+        readable=readable,
+        text=refs["text"],
+        layout=refs["layout"],
+        actor=row["actor"],
+        kind_source=row["kind_source"],
+        progress=Progress(
+            kind=row["kind"],
+            attempt=row["attempt"],
+            pages=row["pages"],
+            failed_pages=tuple(FailedPage(**page) for page in row["failed_pages"]),
+            announced=row["announced"],
+            results=frozenset(row["results"]),
+            failures=frozenset(Failure(**failure) for failure in row["failures"]),
+        ),
+        warnings=tuple(row["warnings"]),
+        created=row["created"],
+        updated=row["updated"],
+        ended=row["ended"],
+    )
+
+
+def _blob(row: RowMapping, name: str) -> BlobRef | None:
+    sha256 = row[f"{name}_sha256"]
+    return None if sha256 is None else BlobRef(sha256=sha256, size=row[f"{name}_size"])
+
+
+def _encode_cursor(document: Document) -> str:
+    mark = f"{document.created.isoformat()}|{document.id}"
+    return base64.urlsafe_b64encode(mark.encode()).decode().rstrip("=")
+
+
+def _decode_cursor(cursor: str) -> tuple[datetime, str]:
+    try:
+        padded = cursor + "=" * (-len(cursor) % 4)
+        created, _, document_id = base64.urlsafe_b64decode(padded).decode().partition("|")
+        moment = datetime.fromisoformat(created)
+    except ValueError:
+        moment, document_id = None, ""
+    if moment is None or moment.tzinfo is None:
+        raise InvalidRequest("the cursor is not one of ours: begin the list again without it")
+    return moment, document_id

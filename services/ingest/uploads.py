@@ -1,0 +1,123 @@
+"""The body of an upload: who sends it is known before a byte is read, and its size is bounded.
+
+FastAPI would read a form before it asks who is there. So the form is a dependency that stands on
+the actor; it is a coroutine because Starlette reads bodies that way, and ingest has no other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Annotated, Any, get_args
+
+from fastapi import Depends, Request
+from starlette.datastructures import FormData, UploadFile
+from starlette.requests import ClientDisconnect
+from starlette.types import Message, Receive
+
+from services.ingest.commands import Upload
+from shared.errors import DocumentTooLarge, InvalidRequest
+from shared.events import Kind
+from shared.web.auth import CurrentActor
+
+_FIELDS = 20
+
+BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["file"],
+                    "properties": {
+                        "file": {
+                            "type": "array",
+                            "items": {"type": "string", "format": "binary"},
+                            "minItems": 1,
+                            "description": "one or more documents, each with its file name",
+                        },
+                        "kind": {
+                            "type": "string",
+                            "enum": list(get_args(Kind)),
+                            "description": "what they are; by default their type decides",
+                        },
+                        "password": {
+                            "type": "string",
+                            "format": "password",
+                            "description": "opens encrypted PDFs; it is kept nowhere",
+                        },
+                    },
+                },
+                "encoding": {"file": {"style": "form", "explode": True}},
+            }
+        },
+    }
+}
+"""The body in OpenAPI, which FastAPI can't see in a dependency."""
+
+
+async def upload_form(request: Request, _actor: CurrentActor) -> AsyncIterator[FormData]:
+    """The form of an upload, its files spooled to disk beyond a megabyte each."""
+    settings = request.app.state.settings
+    most: int = settings.ingest_max_upload
+    declared = request.headers.get("content-length", "")
+    if declared.isdecimal() and int(declared) > most:
+        raise _too_large(most)
+    bounded = Request(request.scope, _bounded(request.receive, most))
+    try:
+        form = await bounded.form(max_files=settings.ingest_max_files, max_fields=_FIELDS)
+    except ClientDisconnect:
+        raise InvalidRequest("the upload broke off before its end") from None
+    try:
+        yield form
+    finally:
+        await form.close()
+
+
+UploadForm = Annotated[FormData, Depends(upload_form)]
+
+
+def uploads(form: FormData) -> list[Upload]:
+    """The files of a form. Raises InvalidRequest if there is none, or a part is not understood."""
+    kind, password = _field(form, "kind"), _field(form, "password")
+    if kind is not None and kind not in get_args(Kind):
+        raise InvalidRequest(f"kind is one of {', '.join(get_args(Kind))}, not {kind!r}")
+    parts = form.getlist("file")
+    if not parts:
+        raise InvalidRequest("send multipart/form-data with one or more parts named `file`")
+    return [_upload(part, kind, password) for part in parts]  # type: ignore[arg-type]
+
+
+def _upload(part: UploadFile | str, kind: Kind | None, password: str | None) -> Upload:
+    if isinstance(part, str):
+        raise InvalidRequest("a part named `file` has no file name: give it one")
+    return Upload(part.file, part.size or 0, part.filename or "", kind, password)
+
+
+def _field(form: FormData, name: str) -> str | None:
+    value = form.get(name)
+    if isinstance(value, UploadFile):
+        raise InvalidRequest(f"{name} is a word, not a file")
+    return value or None
+
+
+def _bounded(receive: Receive, most: int) -> Receive:
+    """Count what arrives, for whoever does not declare it, or declares too little."""
+    arrived = 0
+
+    async def bounded() -> Message:
+        nonlocal arrived
+        message = await receive()
+        arrived += len(message.get("body", b""))
+        if arrived > most:
+            raise _too_large(most)
+        return message
+
+    return bounded
+
+
+def _too_large(most: int) -> DocumentTooLarge:
+    return DocumentTooLarge(
+        f"the upload has more than {most:,} bytes, the limit for all its files together "
+        "(setting SMALLPRINT_INGEST_MAX_UPLOAD): send fewer files at a time"
+    )
