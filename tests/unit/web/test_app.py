@@ -1,0 +1,180 @@
+"""The application that every service starts from."""
+
+import logging
+import re
+from collections.abc import Callable, Iterator
+from typing import Annotated, Any
+
+import pytest
+from fastapi import APIRouter, Query
+from fastapi.responses import PlainTextResponse, StreamingResponse
+from fastapi.testclient import TestClient
+
+from shared.errors import DocumentTooLarge, NotFound, SettingsError, SuiteError, Unavailable
+from shared.logs import current_trace
+from shared.version import VERSION
+from shared.web.app import PROBLEM, create_app, health_app
+
+TRACE = "00-" + "a" * 32 + "-" + "b" * 16 + "-01"
+
+
+def _routes(fail: Callable[[], Any]) -> APIRouter:
+    router = APIRouter()
+
+    @router.get("/v1/fail")
+    def fails() -> None:
+        fail()
+
+    @router.get("/v1/trace")
+    def trace() -> dict[str, str | None]:
+        return {"trace": current_trace()}
+
+    @router.get("/v1/number")
+    def number(n: Annotated[int, Query(ge=1)]) -> dict[str, int]:
+        return {"n": n}
+
+    @router.get("/v1/own", response_class=PlainTextResponse)
+    def own() -> PlainTextResponse:
+        return PlainTextResponse("x", headers={"content-security-policy": "default-src 'self'"})
+
+    @router.get("/v1/half")
+    def half() -> StreamingResponse:
+        def parts() -> Iterator[bytes]:
+            yield b"first"
+            raise ValueError("the second part failed")
+
+        return StreamingResponse(parts())
+
+    return router
+
+
+def _client(error: Exception | None = None) -> TestClient:
+    def fail() -> None:
+        if error:
+            raise error
+
+    return TestClient(
+        create_app("ingest", [_routes(fail)], [], None), raise_server_exceptions=False
+    )
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "code"),
+    [
+        (NotFound("there is no document x"), 404, "not_found"),
+        (DocumentTooLarge("2001 pages, 2000 are allowed"), 413, "document_too_large"),
+        (Unavailable("the database does not answer"), 503, "unavailable"),
+        (SettingsError("no"), 500, "settings"),
+    ],
+)
+def test_an_error_is_a_problem(error: SuiteError, status: int, code: str) -> None:
+    """Each error of the tree answers with its own status, code and sentence."""
+    error.document = "doc_1"
+    answer = _client(error).get("/v1/fail", headers={"traceparent": TRACE})
+    assert answer.status_code == status
+    assert answer.headers["content-type"] == PROBLEM
+    assert answer.json() == {
+        "type": f"urn:smallprint:problem:{code}",
+        "title": code.replace("_", " "),
+        "status": status,
+        "detail": error.message,
+        "document": "doc_1",
+        "trace": TRACE,
+    }
+    assert ("retry-after" in answer.headers) == error.retryable
+
+
+def test_a_bug_is_a_problem_that_tells_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    """What went wrong is in the log with its trace, and not in the answer."""
+    with caplog.at_level(logging.ERROR):
+        answer = _client(ValueError("the secret of the house")).get("/v1/fail")
+    assert answer.status_code == 500
+    assert answer.headers["content-type"] == PROBLEM
+    assert "secret" not in answer.text
+    assert "trace" in answer.json()
+    assert "the secret of the house" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("path", "method", "status"),
+    [("/nowhere", "GET", 404), ("/v1/trace", "POST", 405), ("/v1/number?n=0", "GET", 422)],
+)
+def test_what_the_framework_refuses_is_a_problem_too(path: str, method: str, status: int) -> None:
+    """Unknown paths, wrong methods and wrong parameters look like every other error."""
+    answer = _client().request(method, path)
+    assert answer.status_code == status
+    assert answer.headers["content-type"] == PROBLEM
+    assert answer.json()["status"] == status
+    assert answer.json()["detail"]
+
+
+def test_a_wrong_parameter_is_named() -> None:
+    """The detail says which parameter is wrong and why."""
+    assert "query.n" in _client().get("/v1/number?n=x").json()["detail"]
+
+
+def test_a_stream_that_breaks_is_seen_as_broken() -> None:
+    """After the first bytes no second answer is sent: the connection breaks instead."""
+    client = TestClient(create_app("ingest", [_routes(lambda: None)], [], None))
+    with pytest.raises(ValueError, match="second part"):
+        client.get("/v1/half")
+
+
+def test_a_given_trace_is_kept_and_a_missing_one_is_made() -> None:
+    """A request is followed under the caller's trace, or under a new one of the right form."""
+    client = _client()
+    assert client.get("/v1/trace", headers={"traceparent": TRACE}).json() == {"trace": TRACE}
+    made = client.get("/v1/trace").json()["trace"]
+    assert re.fullmatch(r"00-[0-9a-f]{32}-[0-9a-f]{16}-01", made)
+    forged = client.get("/v1/trace", headers={"traceparent": 'x"}\n{"level": "error'}).json()
+    assert re.fullmatch(r"00-[0-9a-f]{32}-[0-9a-f]{16}-01", forged["trace"])
+
+
+@pytest.mark.parametrize("path", ["/livez", "/v1/fail", "/nowhere", "/v1/number?n=0"])
+def test_every_answer_has_safe_headers(path: str) -> None:
+    """Errors included, nothing is sniffed, framed, cached or sent on."""
+    headers = _client(NotFound("no")).get(path).headers
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["x-frame-options"] == "DENY"
+    assert headers["referrer-policy"] == "no-referrer"
+    assert "default-src 'none'" in headers["content-security-policy"]
+    assert headers["cache-control"] == "no-store"
+
+
+def test_a_page_may_say_its_own_policy() -> None:
+    """What a route sets is left alone, once."""
+    answer = _client().get("/v1/own")
+    assert answer.headers.get_list("content-security-policy") == ["default-src 'self'"]
+
+
+def test_probes_say_alive_and_not_ready() -> None:
+    """A service that waits for something is alive, but not ready, and says for what."""
+
+    def check() -> None:
+        raise Unavailable("the database of ingest does not answer")
+
+    client = TestClient(health_app("ingest-worker", [check]))
+    assert client.get("/livez").json() == {"status": "ok"}
+    answer = client.get("/readyz")
+    assert (answer.status_code, answer.headers["content-type"]) == (503, PROBLEM)
+    assert "database of ingest" in answer.json()["detail"]
+
+
+def test_probes_of_a_ready_service() -> None:
+    """Ready, with its version and its metrics in Prometheus's format."""
+    client = TestClient(health_app("ingest-worker", [lambda: None]))
+    assert client.get("/readyz").json() == {"status": "ok"}
+    assert client.get("/version").json() == {"service": "ingest-worker", "version": VERSION}
+    measured = client.get("/metrics")
+    assert measured.headers["content-type"].startswith("text/plain")
+    assert "# TYPE smallprint_documents_total counter" in measured.text
+
+
+def test_a_request_is_logged_with_its_trace(caplog: pytest.LogCaptureFixture) -> None:
+    """One line a request, and none for the probes that come every few seconds."""
+    with caplog.at_level(logging.INFO, logger="shared.web.app"):
+        _client().get("/v1/trace?key=secret")
+        _client().get("/livez")
+    (record,) = [r for r in caplog.records if r.message == "request"]
+    assert record.__dict__["path"] == "/v1/trace"
+    assert record.__dict__["status"] == 200
