@@ -10,6 +10,7 @@ import re
 import secrets
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request, Response
@@ -24,6 +25,7 @@ from shared.errors import SuiteError
 from shared.logs import current_trace, log_context
 from shared.version import VERSION
 from shared.web.auth import Keys
+from shared.web.openapi import describe
 
 log = logging.getLogger(__name__)
 
@@ -66,6 +68,7 @@ def create_app(
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_middleware(Edge, name=name)
+    app.openapi = partial(describe, app)  # type: ignore[method-assign]
     return app
 
 

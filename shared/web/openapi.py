@@ -52,8 +52,8 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 
 def describe(app: FastAPI) -> dict[str, Any]:
-    """The OpenAPI document of an application."""
-    document = app.openapi()
+    """The OpenAPI document of an application; `create_app` sees to it that it is the one served."""
+    document = FastAPI.openapi(app)
     components = document.setdefault("components", {})
     schemas = components.setdefault("schemas", {})
     for name in ("HTTPValidationError", "ValidationError"):
@@ -78,4 +78,4 @@ def describe(app: FastAPI) -> dict[str, Any]:
 
 def openapi_document(app: FastAPI) -> str:
     """The OpenAPI document as the text of its file: sorted and indented, so that it compares."""
-    return json.dumps(describe(app), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+    return json.dumps(app.openapi(), indent=2, sort_keys=True, ensure_ascii=False) + "\n"

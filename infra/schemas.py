@@ -1,0 +1,47 @@
+"""Write OpenAPI beside each service and AsyncAPI beside the events: `make schemas`.
+
+A test in each service holds its file against its application, by `openapi_of`.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from importlib import import_module
+from pathlib import Path
+
+from shared.events import asyncapi
+from shared.settings import load
+from shared.web.openapi import openapi_document
+
+SERVICES = Path(__file__).resolve().parent.parent / "services"
+
+
+def openapi_of(service: str) -> str:
+    """What `services/<service>/openapi.json` has to be. Builds the service with an empty folder."""
+    settings = import_module(f"services.{service}.settings").Settings
+    build = import_module(f"services.{service}.bootstrap").build
+    with tempfile.TemporaryDirectory() as folder:
+        built = build(load(settings, data=Path(folder), bus_url="memory:"))
+        try:
+            return openapi_document(built.app)
+        finally:
+            built.close()
+
+
+def main() -> int:
+    """Write all of them, and say which have changed."""
+    wanted = {
+        path.parent / "openapi.json": openapi_of(path.parent.name)
+        for path in sorted(SERVICES.glob("*/bootstrap.py"))
+    }
+    wanted[asyncapi.FILE] = asyncapi.rendered()
+    for path, text in wanted.items():
+        if not path.is_file() or path.read_text("utf-8") != text:
+            path.write_text(text, "utf-8")
+            print(f"written: {path.relative_to(SERVICES.parent)}", file=sys.stderr)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
