@@ -1,0 +1,916 @@
+"""The bus on Apache Kafka: the only file that imports `kafka`.
+
+Three topics: `documents`, `documents.retry` with the same partitions, and `documents.dead`
+(compacted; a dead letter that was replayed or dropped is a tombstone). A URL may carry options:
+kafka://host:9092,host:9092?topic=documents&partitions=12&replication=-1&timeout=15 (seconds).
+
+**A consumer** is two threads. Its keeper alone touches the Kafka client: it polls without
+pause, so that the group stays together however long a handler works, takes records in, and
+commits. The thread that calls `receive` meets it in the lanes (lanes.py), under one lock.
+
+**Retry.** A message that is retried moves to the same partition of `documents.retry`, with its
+group, attempts, not-before, error and its offset in `documents` in the headers. What comes behind
+it with the same key moves there as well, so neither a long delay nor a poisoned message holds up
+the partition. Who takes a partition over reads its `documents.retry` to the end before it delivers
+anything, and orders the messages of a key by their offset in `documents`.
+
+**Handing over.** Members keep their partitions until their work on them is done (sharing.py). If a
+member dies, its partitions go to others after the session timeout; if it was only out of reach, it
+finds that it has lost them, and acknowledges nothing more.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+import time
+import uuid
+import weakref
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.consumer.subscription_state import ConsumerRebalanceListener
+from kafka.coordinator.assignors.abstract import AbstractPartitionAssignor, RebalanceProtocol
+from kafka.errors import KafkaError, RetriableError
+from kafka.protocol.consumer.metadata import (
+    ConsumerProtocolAssignment,
+    ConsumerProtocolSubscription,
+)
+from kafka.structs import OffsetAndMetadata
+
+from shared.bus import DeadLetter, Delivery, Message
+from shared.bus.lanes import Entry, Lane, Offsets, Partition, Ready, unfinished
+from shared.bus.sharing import share
+from shared.errors import NotFound, SettingsError, Unavailable
+
+log = logging.getLogger(__name__)
+
+_POLL_MS = 200
+_COMMIT_SECONDS = 0.2
+_FETCH_BYTES = 1_000_000
+"""How much is read at once: it bounds a poll. A bound on its records, which leaves some of a
+partition for later, would make kafka-python 3.0 forget these if the partition is paused between:
+`Fetcher.fetched_records` takes up what it parked only when its in-line slot is None."""
+_ALL_RECORDS = 1_000_000
+_CLOSE_SECONDS = 5.0
+_RESTART_SECONDS = 1.0
+_WAITING_LIMIT = 500
+"""Messages taken in and not yet delivered, beyond which a member reads no more of `documents`."""
+_PARKED_LIMIT = 10_000
+"""Messages waiting in `documents.retry`, beyond which a member starts nothing new."""
+_REBALANCE_MS = 120_000
+"""How long the group waits for a member that gives signs of life but does not rejoin."""
+_SHORT_SECONDS = 1.0
+"""Up to this delay, what comes behind a retried message waits in memory."""
+_ERROR_CHARACTERS = 10_000
+_ASK_AGAIN_SECONDS = 0.2
+_LATEST, _EARLIEST = -1, -2
+"""In place of a time, when asking for offsets."""
+
+_PREFIX = "bus-"
+"""Of the headers that are ours; a message's own headers go beside them unchanged."""
+
+
+@dataclass(frozen=True)
+class _Options:
+    """What the URL says; `timeout` in seconds, for one request and for one publish."""
+
+    topic: str = "documents"
+    partitions: int = 12
+    replication: int = -1
+    """Copies of each partition; -1 is what the broker is set to."""
+    timeout: float = 15.0
+
+    @classmethod
+    def of(cls, options: Mapping[str, str]) -> _Options:
+        kinds: dict[str, Callable[[str], Any]] = {
+            "topic": str,
+            "partitions": int,
+            "replication": int,
+            "timeout": float,
+        }
+        try:
+            return cls(**{name: kinds[name](value) for name, value in options.items()})
+        except (KeyError, ValueError) as error:
+            raise SettingsError(
+                f"The options of the bus URL are wrong at {error}: kafka://host:port"
+                "?topic=NAME&partitions=NUMBER&replication=NUMBER&timeout=SECONDS."
+            ) from error
+
+    @property
+    def retry(self) -> str:
+        return f"{self.topic}.retry"
+
+    @property
+    def dead(self) -> str:
+        return f"{self.topic}.dead"
+
+
+class KafkaBus:
+    """The bus of a cluster at `servers` (host:port, separated by commas).
+
+    `lease`: the session timeout of consumers in seconds; the broker must allow it (it takes 6 to
+    1,800 unless set otherwise). Missing topics are made.
+    """
+
+    def __init__(
+        self, servers: str, *, lease: float = 30.0, options: Mapping[str, str] | None = None
+    ) -> None:
+        if not servers:
+            raise SettingsError("The bus URL names no broker: kafka://host:port[,host:port].")
+        self.servers = servers
+        self.lease = lease
+        self.options = _Options.of(options or {})
+        self._guard = threading.RLock()
+        self._consumers: weakref.WeakSet[KafkaMember] = weakref.WeakSet()
+        self._producer: Any = None
+        self._letters: _Letters | None = None
+        self._closed = False
+        with self.unavailable():
+            self._admin = KafkaAdminClient(**self.client())
+            self.partitions = self._make_topics()
+
+    def publish(self, *messages: Message) -> None:
+        with self.unavailable():
+            self.send(
+                [
+                    _Record(self.options.topic, message.key, message.value, message.headers)
+                    for message in messages
+                ]
+            )
+
+    def consumer(self, group: str) -> KafkaMember:
+        if self._closed:
+            raise Unavailable("This bus has been closed.")
+        consumer = KafkaMember(self, group)
+        self._consumers.add(consumer)
+        return consumer
+
+    def dead_letters(self, group: str | None = None) -> list[DeadLetter]:
+        with self._guard, self.unavailable():
+            listed = [letter.letter for letter in self._read_letters().values()]
+        listed.sort(key=lambda letter: (letter.time, letter.id))
+        return [letter for letter in listed if group in (None, letter.group)]
+
+    def replay(self, dead_letter_id: str) -> None:
+        with self._guard, self.unavailable():
+            letter = self._letter(dead_letter_id)
+            entry = Entry(letter.origin, letter.letter.message)
+            record = self.retry_record(letter.letter.group, letter.partition, entry, 0.0, "")
+            self.send([record])
+            self.send([_Record(self.options.dead, dead_letter_id, None)])
+
+    def drop(self, dead_letter_id: str) -> None:
+        with self._guard, self.unavailable():
+            self._letter(dead_letter_id)
+            self.send([_Record(self.options.dead, dead_letter_id, None)])
+
+    def lag(self, group: str) -> int:
+        """As in `Bus.lag`; while the group has no member, records of other groups in
+        `documents.retry` may count."""
+        topics = (self.options.topic, self.options.retry)
+        parts = [TopicPartition(topic, p) for topic in topics for p in range(self.partitions)]
+        with self._guard, self.unavailable():
+            ends = self._ask(self._admin.list_partition_offsets, dict.fromkeys(parts, _LATEST))
+            starts = self._ask(self._admin.list_partition_offsets, dict.fromkeys(parts, _EARLIEST))
+            committed = self._ask(self._admin.list_group_offsets, {group: parts})[group]
+        lag = 0
+        for part in parts:
+            commit = committed.get(part)
+            if commit is None or commit.offset < 0:
+                commit = OffsetAndMetadata(starts[part].offset, "", -1)
+            lag += unfinished(commit.offset, commit.metadata or "", ends[part].offset)
+        return lag
+
+    def close(self) -> None:
+        self._closed = True
+        consumers = list(self._consumers)
+        for consumer in consumers:
+            consumer.stop()
+        for consumer in consumers:
+            consumer.close()
+        with self._guard, suppress(KafkaError):
+            self._discard_producer(timeout=_CLOSE_SECONDS)
+            if self._letters:
+                self._letters.close()
+                self._letters = None
+            self._admin.close()
+
+    # What consumers need of the bus.
+
+    def client(self) -> dict[str, Any]:
+        """The settings that every Kafka client has in common."""
+        timeout = int(self.options.timeout * 1000)
+        return {
+            "bootstrap_servers": self.servers.split(","),
+            "client_id": "smallprint",
+            "request_timeout_ms": timeout,
+            "bootstrap_timeout_ms": timeout,
+            "reconnect_backoff_max_ms": 1000,
+        }
+
+    def send(self, records: list[_Record]) -> list[int]:
+        """Write records and wait until all are acknowledged; their offsets."""
+        futures = [self.start_sending(record) for record in records]
+        try:
+            end = time.monotonic() + self.options.timeout + 1
+            return [future.get(max(0.0, end - time.monotonic())).offset for future in futures]
+        except KafkaError:
+            with self._guard:
+                self._discard_producer(timeout=0)  # what it may still hold must not come later
+            raise
+
+    def start_sending(self, record: _Record) -> Any:
+        """Write one record; the future of its acknowledgement."""
+        with self._guard:
+            if self._closed:
+                raise Unavailable("This bus has been closed.")
+            if self._producer is None:
+                self._producer = self._make_producer()
+            producer = self._producer
+        return producer.send(
+            record.topic,
+            record.value,
+            key=record.key.encode(),
+            headers=[(name, value.encode()) for name, value in record.headers.items()],
+            partition=record.partition,
+        )
+
+    def retry_record(
+        self, group: str, partition: int, entry: Entry, not_before: float, error: str
+    ) -> _Record:
+        """The record by which a message waits in `documents.retry`; `not_before` by the clock."""
+        ours = {
+            "group": group,
+            "attempts": str(entry.attempts),
+            "not-before": str(not_before),
+            "error": error[:_ERROR_CHARACTERS],
+            "origin": str(entry.origin),
+        }
+        message = entry.message
+        headers = dict(message.headers) | _prefixed(ours)
+        return _Record(self.options.retry, message.key, message.value, headers, partition)
+
+    def dead_record(self, group: str, partition: int, entry: Entry, error: str) -> _Record:
+        """The record of a dead letter."""
+        ours = {
+            "group": group,
+            "key": entry.message.key,
+            "attempts": str(entry.attempts),
+            "error": error[:_ERROR_CHARACTERS],
+            "time": datetime.now(UTC).isoformat(),
+            "origin": str(entry.origin),
+            "partition": str(partition),
+        }
+        headers = dict(entry.message.headers) | _prefixed(ours)
+        return _Record(self.options.dead, uuid.uuid4().hex, entry.message.value, headers)
+
+    @contextmanager
+    def unavailable(self) -> Iterator[None]:
+        """Say in our words that the broker does not answer."""
+        try:
+            yield
+        except (KafkaError, OSError, RuntimeError) as error:
+            what = str(error) or type(error).__name__
+            raise Unavailable(f"The Kafka broker at {self.servers} fails: {what}") from error
+
+    def _ask(self, question: Callable[[Any], Any], about: Any) -> Any:
+        """Ask the broker again while it says that it is not ready yet."""
+        end = time.monotonic() + self.options.timeout
+        while True:
+            try:
+                return question(about)
+            except RetriableError:
+                if time.monotonic() > end:
+                    raise
+                time.sleep(_ASK_AGAIN_SECONDS)
+
+    def _make_producer(self) -> Any:
+        timeout = int(self.options.timeout * 1000)
+        return KafkaProducer(
+            **self.client(),
+            acks="all",
+            enable_idempotence=True,
+            delivery_timeout_ms=timeout,
+            max_block_ms=timeout,
+            metrics_enabled=False,
+            allow_auto_create_topics=False,
+        )
+
+    def _discard_producer(self, timeout: float) -> None:
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            producer.close(timeout=timeout)
+
+    def _make_topics(self) -> int:
+        """Make the topics that are missing; how many partitions `documents` has."""
+        copies = {"replication_factor": self.options.replication}
+        keep = {"configs": {"retention.ms": "-1"}}
+        spread = {"num_partitions": self.options.partitions}
+        wanted = {
+            self.options.topic: copies | spread | keep,
+            self.options.retry: copies | spread | keep,
+            self.options.dead: copies
+            | {"num_partitions": 1, "configs": {"cleanup.policy": "compact"}},
+        }
+        existing = set(self._admin.list_topics())
+        missing = {name: topic for name, topic in wanted.items() if name not in existing}
+        if missing:
+            self._admin.create_topics(missing, raise_errors=False)  # others may do so just now
+            self._admin.wait_for_topics(list(missing), int(self.options.timeout * 1000))
+        counts = {
+            topic["name"]: len(topic["partitions"])
+            for topic in self._admin.describe_topics(list(wanted))
+        }
+        if counts[self.options.topic] != counts[self.options.retry]:
+            raise SettingsError(
+                f"The Kafka topics {self.options.topic} and {self.options.retry} must have equally "
+                f"many partitions: they have {counts[self.options.topic]} and "
+                f"{counts[self.options.retry]}."
+            )
+        return counts[self.options.topic]
+
+    def _letter(self, dead_letter_id: str) -> _Letter:
+        letters = self._read_letters()
+        if dead_letter_id not in letters:
+            raise NotFound(f"There is no dead letter {dead_letter_id}.")
+        return letters[dead_letter_id]
+
+    def _read_letters(self) -> dict[str, _Letter]:
+        if self._closed:
+            raise Unavailable("This bus has been closed.")
+        if self._letters is None:
+            self._letters = _Letters(self)
+        try:
+            return self._letters.read()
+        except (KafkaError, RuntimeError):
+            self._letters.close()
+            self._letters = None
+            raise
+
+
+@dataclass(frozen=True)
+class _Record:
+    """What is to be written; without a value it is a tombstone."""
+
+    topic: str
+    key: str
+    value: bytes | None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    partition: int | None = None
+
+
+@dataclass(frozen=True)
+class _Letter:
+    """A dead letter, and where its message lies in `documents`."""
+
+    letter: DeadLetter
+    partition: int
+    origin: int
+
+
+class _Letters:
+    """A reader of `documents.dead` that remembers what is still listed."""
+
+    FRESH_SECONDS = 3600.0
+    """Read from the beginning after this time unread: compaction forgets tombstones after a day."""
+
+    def __init__(self, bus: KafkaBus) -> None:
+        self._timeout = int(bus.options.timeout * 1000)
+        self._part = TopicPartition(bus.options.dead, 0)
+        self._reader = KafkaConsumer(
+            **bus.client(), group_id=None, enable_auto_commit=False, metrics_enabled=False
+        )
+        self._reader.assign([self._part])
+        self._listed: dict[str, _Letter] = {}
+        self._read = float("-inf")
+
+    def read(self) -> dict[str, _Letter]:
+        """What is listed now, by id."""
+        if time.monotonic() - self._read > self.FRESH_SECONDS:
+            self._listed.clear()
+            start = self._reader.beginning_offsets([self._part], self._timeout)[self._part]
+            self._reader.seek(self._part, start)
+        end = self._reader.end_offsets([self._part], self._timeout)[self._part]
+        give_up = time.monotonic() + self._timeout / 1000
+        while self._reader.position(self._part, self._timeout) < end:
+            if time.monotonic() > give_up:
+                raise Unavailable("The dead letters can't be read now: the broker sends nothing.")
+            for records in self._reader.poll(_POLL_MS).values():
+                for record in records:
+                    self._note(record)
+        self._read = time.monotonic()
+        return self._listed
+
+    def close(self) -> None:
+        with suppress(KafkaError, RuntimeError):
+            self._reader.close(timeout_ms=1000)
+
+    def _note(self, record: Any) -> None:
+        id_ = record.key.decode()
+        if record.value is None:
+            self._listed.pop(id_, None)
+        else:
+            self._listed[id_] = _letter_of(id_, record)
+
+
+class KafkaMember:
+    """A member of a group, for the thread that receives."""
+
+    def __init__(self, bus: KafkaBus, group: str) -> None:
+        self.group = group
+        self._bus = bus
+        self._keeper = _Keeper(bus, group)
+        self._keeper.start()
+        self._finalizer = weakref.finalize(self, self._keeper.stop)
+
+    def receive(self, timeout: float) -> Delivery | None:
+        """As in `Consumer.receive`; None, too, while the broker is out of reach."""
+        keeper = self._keeper
+        keeper.owner = threading.current_thread()
+        end = time.monotonic() + timeout
+        with keeper.changed:
+            while True:
+                if keeper.stopping:
+                    raise Unavailable("This consumer has been closed.")
+                now = time.monotonic()
+                if lane := keeper.ready.take(now):
+                    entry = lane.partition.hold(lane)
+                    return Delivery(entry.message, entry.attempts, token=(lane, entry))
+                if now >= end:
+                    return None
+                due = keeper.ready.next_time()
+                keeper.changed.wait(min(end, due if due is not None else end) - now)
+
+    def ack(self, delivery: Delivery) -> None:
+        with self._held(delivery) as held:
+            if held:
+                lane, entry = held
+                lane.partition.finish(lane, entry)
+                self._keeper.ready.add(lane)
+
+    def retry(self, delivery: Delivery, delay: float, error: str) -> None:
+        record = self._record(
+            delivery,
+            lambda lane, entry: self._bus.retry_record(
+                self.group, lane.partition.number, entry, time.time() + delay, error
+            ),
+        )
+        if record is None:
+            return
+        with self._bus.unavailable():
+            (offset,) = self._bus.send([record])
+        with self._held(delivery) as held:
+            if held:
+                lane, entry = held
+                lane.partition.move(lane, entry, offset)
+                entry.not_before = time.monotonic() + delay
+                lane.partition.release(lane)
+                self._keeper.parked.add(lane)
+                self._keeper.ready.add(lane)
+                self._keeper.changed.notify_all()
+
+    def dead(self, delivery: Delivery, error: str) -> None:
+        record = self._record(
+            delivery,
+            lambda lane, entry: self._bus.dead_record(
+                self.group, lane.partition.number, entry, error
+            ),
+        )
+        if record is None:
+            return
+        with self._bus.unavailable():
+            self._bus.send([record])
+        self.ack(delivery)
+
+    def keep(self, delivery: Delivery) -> None:
+        """Nothing to do: the keeper speaks for us as long as the receiving thread lives."""
+
+    def stop(self) -> None:
+        """Begin to leave."""
+        self._keeper.stop()
+
+    def close(self) -> None:
+        self._keeper.stop()
+        self._keeper.join(2 * _CLOSE_SECONDS + self._bus.options.timeout)
+
+    def _record(self, delivery: Delivery, make: Callable[[Lane, Entry], _Record]) -> _Record | None:
+        with self._held(delivery) as held:
+            return make(*held) if held else None
+
+    @contextmanager
+    def _held(self, delivery: Delivery) -> Iterator[tuple[Lane, Entry] | None]:
+        """Lock; the lane and entry of a delivery, or None if it is ours no more."""
+        lane, entry = delivery.token
+        with self._keeper.changed:
+            ours = lane.held is entry and entry.attempts == delivery.attempt
+            if ours and not lane.partition.lost:
+                yield lane, entry
+            else:
+                log.info("the delivery of %s was lost to another consumer", delivery.message.key)
+                yield None
+
+
+class _Keeper(threading.Thread):
+    """Keeps one membership: polls, takes records in, forwards, commits, hands over."""
+
+    def __init__(self, bus: KafkaBus, group: str) -> None:
+        super().__init__(name=f"kafka-bus-{group}", daemon=True)
+        self.group = group
+        self.owner = threading.current_thread()
+        """The thread that receives; when it has ended, we leave."""
+        self.changed = threading.Condition()
+        """Guards what follows."""
+        self.ready = Ready()
+        self.parked: set[Lane] = set()
+        """Lanes whose first message is in `documents.retry`: what is behind it must follow."""
+        self.partitions: dict[int, Partition] = {}
+        self.stopping = False
+
+        self._bus = bus
+        self._options = bus.options
+        self._assignor = _Assignor(bus.options, bus.partitions)
+        self._ends: dict[int, int] = {}
+        self._paused = False
+        self._forwarding: list[tuple[Any, Lane, Entry]] = []
+        self._committed: dict[TopicPartition, OffsetAndMetadata] = {}
+        self._commit_due = 0.0
+
+    def stop(self) -> None:
+        with self.changed:
+            self.stopping = True
+            self.changed.notify_all()
+
+    def run(self) -> None:
+        while self._wanted():
+            try:
+                self._serve()
+            except Exception as error:  # noqa: BLE001 - whatever the client raises: begin anew
+                log.warning("the membership in group %s begins anew: %s", self.group, error)
+                with self.changed:
+                    self.changed.wait_for(lambda: self.stopping, _RESTART_SECONDS)
+        self.stop()
+
+    def lose(self, numbers: Iterable[int] | None = None) -> None:
+        """Somebody else serves these partitions now, by default all: acknowledge nothing more."""
+        with self.changed:
+            for number in list(self.partitions if numbers is None else numbers):
+                if partition := self.partitions.pop(number, None):
+                    partition.lost = True
+
+    def _wanted(self) -> bool:
+        return not self.stopping and self.owner.is_alive()
+
+    def _serve(self) -> None:
+        """One membership, from joining to leaving."""
+        session = int(self._bus.lease * 1000)
+        consumer = KafkaConsumer(
+            **self._bus.client(),
+            group_id=self.group,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            session_timeout_ms=session,
+            heartbeat_interval_ms=min(1000, session // 3),
+            max_poll_interval_ms=_REBALANCE_MS,
+            partition_assignment_strategy=[self._assignor],
+            fetch_max_bytes=_FETCH_BYTES,
+            max_partition_fetch_bytes=_FETCH_BYTES // 4,
+            allow_auto_create_topics=False,
+            metrics_enabled=False,
+        )
+        try:
+            topics = [self._options.topic, self._options.retry]
+            consumer.subscribe(topics, listener=_Listener(self))
+            while self._wanted():
+                self._step(consumer)
+            with suppress(KafkaError):
+                self._commit_now(consumer, list(self.partitions.values()))
+        finally:
+            self.lose()
+            self._committed.clear()
+            self._forwarding.clear()
+            self._assignor.forget()
+            consumer.close(timeout_ms=int(_CLOSE_SECONDS * 1000))
+
+    def _step(self, consumer: Any) -> None:
+        polled = consumer.poll(timeout_ms=_POLL_MS, max_records=_ALL_RECORDS)
+        self._take_in(polled)
+        self._follow_assignment(consumer)
+        self._catch_up(consumer)
+        self._forward()
+        self._give_up(consumer)
+        self._commit(consumer)
+        self._hold_back(consumer)
+
+    def _main(self, number: int) -> TopicPartition:
+        return TopicPartition(self._options.topic, number)
+
+    def _retry(self, number: int) -> TopicPartition:
+        return TopicPartition(self._options.retry, number)
+
+    def _take_in(self, polled: Mapping[TopicPartition, list[Any]]) -> None:
+        now = time.monotonic()
+        with self.changed:
+            for part, records in polled.items():
+                partition = self.partitions.get(part.partition)
+                if partition is None:
+                    continue  # just assigned: it is read again from where we take it up
+                for record in records:
+                    if part.topic == self._options.topic:
+                        lane = partition.add_main(record.offset, _message_of(record), now)
+                    else:
+                        lane = self._take_in_retry(partition, record, now)
+                    if lane is not None:
+                        self.ready.add(lane)
+                        if lane.entries[0].retry is not None:
+                            self.parked.add(lane)
+            self.changed.notify_all()
+
+    def _take_in_retry(self, partition: Partition, record: Any, now: float) -> Lane | None:
+        ours = _headers_of(record, ours=True)
+        if ours["group"] != self.group:
+            partition.pass_over(record.offset)
+            return None
+        delay = max(0.0, float(ours["not-before"]) - time.time())
+        entry = Entry(int(ours["origin"]), _message_of(record), int(ours["attempts"]), now + delay)
+        return partition.add_retry(record.offset, entry)
+
+    def _follow_assignment(self, consumer: Any) -> None:
+        """Take up the partitions that are newly ours."""
+        assigned = {part.partition for part in consumer.assignment()}
+        self.lose([number for number in self.partitions if number not in assigned])
+        new = [n for n in self._assignor.served & assigned if n not in self.partitions]
+        if not new:
+            return
+        timeout = int(self._options.timeout * 1000)
+        retries = [self._retry(number) for number in new]
+        parts = [self._main(number) for number in new] + retries
+        consumer.pause(*parts)
+        starts = consumer.beginning_offsets(parts, timeout)
+        ends = consumer.end_offsets(retries, timeout)
+        offsets: dict[TopicPartition, Offsets] = {}
+        for part in parts:
+            commit = consumer.committed(part, metadata=True, timeout_ms=timeout)
+            if commit is None or commit.offset < 0:
+                commit = OffsetAndMetadata(starts[part], "", -1)
+            offsets[part] = Offsets(commit.offset, commit.metadata or "")
+            consumer.seek(part, max(commit.offset, starts[part]))
+            self._committed.pop(part, None)
+        with self.changed:
+            for number in new:
+                self._ends[number] = ends[self._retry(number)]
+                self.partitions[number] = Partition(
+                    number, offsets[self._main(number)], offsets[self._retry(number)]
+                )
+        consumer.resume(*retries)
+
+    def _catch_up(self, consumer: Any) -> None:
+        """Deliver from a partition once its `documents.retry` has been read to the end."""
+        for number, partition in list(self.partitions.items()):
+            if partition.caught_up:
+                continue
+            if (consumer.position(self._retry(number)) or 0) >= self._ends[number]:
+                if not self._paused:
+                    consumer.resume(self._main(number))
+                with self.changed:
+                    partition.caught_up = True
+                    self.ready.add_all(partition)
+                    self.changed.notify_all()
+
+    def _forward(self) -> None:
+        """Move what is behind a message that waits long in `documents.retry` there as well."""
+        self._note_forwarded()
+        until = time.monotonic() + (0.0 if self._paused else _SHORT_SECONDS)
+        with self.changed:
+            stuck = [
+                (lane, entry)
+                for lane in self.parked
+                if not lane.partition.lost
+                for entry in lane.stuck(until)
+                if entry.origin not in lane.partition.moving
+            ]
+            self.parked = {
+                lane for lane in self.parked if lane.entries and lane.entries[0].retry is not None
+            }
+            for lane, entry in stuck:
+                lane.partition.moving[entry.origin] = False
+        for lane, entry in stuck:
+            record = self._bus.retry_record(self.group, lane.partition.number, entry, 0.0, "")
+            self._forwarding.append((self._bus.start_sending(record), lane, entry))
+
+    def _note_forwarded(self) -> None:
+        done = [one for one in self._forwarding if one[0].is_done]
+        self._forwarding = [one for one in self._forwarding if not one[0].is_done]
+        with self.changed:
+            for future, lane, entry in done:
+                lane.partition.moving.pop(entry.origin, None)
+                if future.succeeded():
+                    lane.partition.move(lane, entry, future.value.offset)
+
+    def _give_up(self, consumer: Any) -> None:
+        """Let go of as many partitions as others should have, idle ones first."""
+        with self.changed:
+            count = self._assignor.give_up
+            by_work = sorted(
+                self.partitions.values(),
+                key=lambda one: (not one.draining, one.held, len(one.lanes), -one.number),
+            )
+            for position, partition in enumerate(by_work):
+                was, partition.draining = partition.draining, position < count
+                if was and not partition.draining:
+                    self.ready.add_all(partition)
+                    self.changed.notify_all()
+            drained = [one for one in by_work[:count] if one.held == 0]
+        if not drained:
+            return
+        try:
+            self._commit_now(consumer, drained)
+        except KafkaError as error:
+            log.info("partitions of group %s are handed over later: %s", self.group, error)
+            return
+        numbers = [partition.number for partition in drained]
+        for number in numbers:
+            consumer.pause(self._main(number), self._retry(number))
+        self.lose(numbers)
+        self._assignor.release(numbers)
+        consumer._coordinator.request_rejoin()  # the client has no public way to ask for it
+
+    def _commit(self, consumer: Any) -> None:
+        if time.monotonic() < self._commit_due:
+            return
+        self._commit_due = time.monotonic() + _COMMIT_SECONDS
+        if offsets := self._to_commit(self.partitions.values()):
+            consumer.commit_async(offsets, callback=self._check_commit)
+
+    def _commit_now(self, consumer: Any, partitions: Iterable[Partition]) -> None:
+        offsets = self._to_commit(partitions, everything=True)
+        if offsets:
+            consumer.commit(offsets, timeout_ms=int(_CLOSE_SECONDS * 1000))
+
+    def _to_commit(
+        self, partitions: Iterable[Partition], *, everything: bool = False
+    ) -> dict[TopicPartition, OffsetAndMetadata]:
+        offsets: dict[TopicPartition, OffsetAndMetadata] = {}
+        with self.changed:
+            for one in partitions:
+                if one.dirty or everything:
+                    one.dirty = False
+                    for part, known in (
+                        (self._main(one.number), one.main),
+                        (self._retry(one.number), one.retry),
+                    ):
+                        offsets[part] = OffsetAndMetadata(known.start, known.note(), -1)
+        changed = {
+            part: commit
+            for part, commit in offsets.items()
+            if everything or self._committed.get(part) != commit
+        }
+        self._committed.update(changed)
+        return changed
+
+    def _check_commit(self, offsets: Mapping[TopicPartition, Any], answer: object) -> None:
+        """After a commit that failed (in a rebalance, say): commit again."""
+        if not isinstance(answer, Exception):
+            return
+        with self.changed:
+            for part in offsets:
+                self._committed.pop(part, None)
+                if partition := self.partitions.get(part.partition):
+                    partition.dirty = True
+
+    def _hold_back(self, consumer: Any) -> None:
+        """Read no more of `documents` while there is too much in memory."""
+        with self.changed:
+            entries = [
+                entry
+                for partition in self.partitions.values()
+                for lane in partition.lanes.values()
+                for entry in lane.entries
+            ]
+            parked = sum(entry.retry is not None for entry in entries)
+            full = parked >= _PARKED_LIMIT or len(entries) - parked >= _WAITING_LIMIT
+            caught_up = [self._main(n) for n, one in self.partitions.items() if one.caught_up]
+        if full != self._paused:
+            self._paused = full
+            (consumer.pause if full else consumer.resume)(*caught_up)
+
+
+class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
+    """Hears of partitions that are ours no more. It runs in the client's own thread."""
+
+    def __init__(self, keeper: _Keeper) -> None:
+        self._keeper = keeper
+
+    def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
+        """Nothing: the keeper looks at its assignment after each poll."""
+
+    def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
+        """Most have been let go of before; whatever has not is lost."""
+        self._keeper.lose({part.partition for part in revoked})
+
+    def on_partitions_lost(self, lost: Iterable[TopicPartition]) -> None:
+        """We were out of reach for too long: others serve these now."""
+        self._keeper._assignor.forget()
+        self._keeper.lose({part.partition for part in lost})
+
+
+class _Assignor(AbstractPartitionAssignor):  # type: ignore[misc]
+    """Divides the partitions by sharing.py, and carries what that needs in the protocol."""
+
+    name = "smallprint-keep"
+    version = 0
+
+    def __init__(self, options: _Options, partitions: int) -> None:
+        self._topics = (options.topic, options.retry)
+        self._partitions = partitions
+        self._guard = threading.Lock()
+        self._served: frozenset[int] = frozenset()
+        self._give_up = 0
+
+    @property
+    def served(self) -> frozenset[int]:
+        """The partitions that are ours and that we have not let go of."""
+        with self._guard:
+            return self._served
+
+    @property
+    def give_up(self) -> int:
+        """How many of them we should let go of."""
+        with self._guard:
+            return self._give_up
+
+    def release(self, numbers: Iterable[int]) -> None:
+        """Report these no more: they are free for others."""
+        with self._guard:
+            self._served -= set(numbers)
+            self._give_up = 0
+
+    def forget(self) -> None:
+        """Nothing is ours."""
+        with self._guard:
+            self._served, self._give_up = frozenset(), 0
+
+    def supported_protocols(self) -> list[RebalanceProtocol]:
+        return [RebalanceProtocol.COOPERATIVE]
+
+    def metadata(self, topics: Iterable[str]) -> ConsumerProtocolSubscription:
+        report = json.dumps(sorted(self.served)).encode()
+        return ConsumerProtocolSubscription(self.version, list(topics), report)
+
+    def assign(
+        self,
+        cluster: object,  # noqa: ARG002 - the client's signature
+        members: Iterable[Any],
+    ) -> dict[str, ConsumerProtocolAssignment]:
+        served = {one.member_id: json.loads(one.metadata.user_data or b"[]") for one in members}
+        return {
+            member: ConsumerProtocolAssignment(
+                self.version,
+                [(topic, sorted(part.partitions)) for topic in self._topics],
+                json.dumps(part.give_up).encode(),
+            )
+            for member, part in share(range(self._partitions), served).items()
+        }
+
+    def on_assignment(
+        self,
+        assignment: ConsumerProtocolAssignment,
+        generation: int,  # noqa: ARG002 - the client's signature
+    ) -> None:
+        with self._guard:
+            self._served = frozenset(part.partition for part in assignment.partitions())
+            self._give_up = int(assignment.user_data or b"0")
+
+
+def _prefixed(headers: Mapping[str, str]) -> dict[str, str]:
+    return {_PREFIX + name: value for name, value in headers.items()}
+
+
+def _headers_of(record: Any, *, ours: bool) -> dict[str, str]:
+    """The headers of a record: our own without their prefix, or those of the message."""
+    texts = {name: (value or b"").decode() for name, value in record.headers}
+    if ours:
+        return {n.removeprefix(_PREFIX): v for n, v in texts.items() if n.startswith(_PREFIX)}
+    return {name: value for name, value in texts.items() if not name.startswith(_PREFIX)}
+
+
+def _message_of(record: Any) -> Message:
+    return Message(record.key.decode(), record.value, _headers_of(record, ours=False))
+
+
+def _letter_of(id_: str, record: Any) -> _Letter:
+    ours = _headers_of(record, ours=True)
+    letter = DeadLetter(
+        id=id_,
+        group=ours["group"],
+        message=replace(_message_of(record), key=ours["key"]),
+        error=ours["error"],
+        attempts=int(ours["attempts"]),
+        time=datetime.fromisoformat(ours["time"]),
+    )
+    return _Letter(letter, int(ours["partition"]), int(ours["origin"]))
