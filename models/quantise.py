@@ -1,7 +1,5 @@
 """Quantise a BERT encoder to INT4: the numbers that every adapter is trained on and served with.
 
-    python -m models.quantise FOLDER_OF_THE_MODEL --out var/base
-
 Every linear weight and the word embeddings become 4-bit codes in blocks of 32 along the input
 dimension, each block with a scale (rounded to fp16) and a 4-bit zero point. What is small and
 sensitive stays as it is: biases, norms, position and type embeddings.
@@ -9,13 +7,13 @@ sensitive stays as it is: biases, norms, position and type embeddings.
 
 from __future__ import annotations
 
-import argparse
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file
 
 BLOCK = 32
 LEVELS = 16
@@ -88,4 +86,19 @@ def encoder_weights(folder: Path) -> dict[str, Floats]:
         name: np.asarray(value, dtype=np.float32)
         for name, value in weights.items()
         if name.startswith(("embeddings.", "encoder.")) and value.dtype.kind == "f"
+    }
+
+
+def quantised_weights(weights: Mapping[str, Floats]) -> dict[str, Floats | Quantised]:
+    """Quantise what is to be kept in 4 bits, and leave the rest as it is."""
+    return {
+        name: quantise(value) if is_quantised(name) else value for name, value in weights.items()
+    }
+
+
+def dequantised_weights(weights: Mapping[str, Floats | Quantised]) -> dict[str, Floats]:
+    """Return the numbers that are served, in fp32."""
+    return {
+        name: np.ascontiguousarray(value.dequantised() if isinstance(value, Quantised) else value)
+        for name, value in weights.items()
     }

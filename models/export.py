@@ -1,0 +1,125 @@
+"""Export a trained adapter: the file that onnxruntime loads, and its manifest.
+
+    python -m models.export models/contract-clauses --run var/full --version 1.0.0 \\
+        --artefacts models/artefacts
+
+What was learned on the left-out fold (calibration, thresholds) is read from
+`models/<name>/scores.json`, which `models.evaluate` writes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.numpy import load_file
+
+from shared.inference.adapters import (
+    ADAPTER_FILE,
+    FORMAT,
+    GRAPH_FILE,
+    MANIFEST_FILE,
+    base_folder,
+    sha256,
+)
+from shared.inference.session import write_adapter
+
+Floats = NDArray[np.float32]
+
+LICENCE = (
+    "CC BY 4.0: learned from CUAD v1 (Contract Understanding Atticus Dataset), "
+    "The Atticus Project, Inc."
+)
+
+
+def graph_parameters(state: dict[str, Floats]) -> dict[str, Floats]:
+    """Rename and transpose the trained parameters to the doors of the base graph.
+
+    `layers.0.qkv.a` [3, rank, width] becomes `layers.0.query.A` [width, rank] and its two
+    siblings, `layers.0.outer.b` [1, rows, rank] becomes `layers.0.outer.B` [rank, rows].
+    """
+    parameters = {
+        "head.weight": np.ascontiguousarray(state["head.weight"].T),
+        "head.bias": state["head.bias"],
+    }
+    for name, value in state.items():
+        if name.startswith("head."):
+            continue
+        module, matrix = name.rsplit(".", 1)
+        layer, part = module.rsplit(".", 1)
+        parts = ("query", "key", "value") if part == "qkv" else (part,)
+        for one, block in zip(parts, value, strict=True):
+            parameters[f"{layer}.{one}.{matrix.upper()}"] = np.ascontiguousarray(block.T)
+    return parameters
+
+
+def export(
+    name: str,
+    state: dict[str, Floats],
+    labels: list[str],
+    config: dict[str, Any],
+    learned: dict[str, Any],
+    version: str,
+    artefacts: Path,
+) -> Path:
+    """Write one version of an adapter and return its folder; the manifest comes last."""
+    parameters = graph_parameters(state)
+    folder = artefacts / name / version
+    folder.mkdir(parents=True, exist_ok=True)
+    write_adapter(folder / ADAPTER_FILE, parameters, int(version.split(".")[0]))
+    manifest = {
+        "format": FORMAT,
+        "name": name,
+        "version": version,
+        "base_sha256": sha256(base_folder(artefacts) / GRAPH_FILE),
+        "adapter_sha256": sha256(folder / ADAPTER_FILE),
+        "rank": config["adapter"]["rank"],
+        "parameters": {key: list(value.shape) for key, value in sorted(parameters.items())},
+        "labels": labels,
+        "window_length": config["windows"]["length"],
+        "window_stride": config["windows"]["stride"],
+        "licence": LICENCE,
+        "decoding": config.get("decoding", {}),
+        "calibration": learned.get("calibration", {}),
+        "thresholds": learned.get("thresholds", {}),
+    }
+    partial = folder / f"{MANIFEST_FILE}.partial"
+    partial.write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
+    partial.replace(folder / MANIFEST_FILE)
+    return folder
+
+
+def trained_state(run: Path) -> dict[str, Floats]:
+    """Read the adapter of a run: the finished one, or the last checkpoint."""
+    if (run / "adapter.safetensors").exists():
+        return load_file(run / "adapter.safetensors")
+    import torch  # noqa: PLC0415 - only a checkpoint needs it
+
+    state = torch.load(run / "checkpoint.pt", weights_only=True)["model"]
+    return {name: value.float().numpy() for name, value in state.items()}
+
+
+def main() -> None:
+    """Read the command line and export."""
+    parser = argparse.ArgumentParser(description="Export a trained adapter with its manifest.")
+    parser.add_argument("specialist", type=Path, help="folder with config.toml")
+    parser.add_argument("--run", type=Path, required=True, help="folder written by models.train")
+    parser.add_argument("--version", required=True)
+    parser.add_argument("--artefacts", type=Path, default=Path("models/artefacts"))
+    arguments = parser.parse_args()
+    config = tomllib.loads((arguments.specialist / "config.toml").read_text(encoding="utf-8"))
+    labels = json.loads((arguments.specialist / "labels.json").read_text(encoding="utf-8"))
+    scores = arguments.specialist / "scores.json"
+    learned = json.loads(scores.read_text(encoding="utf-8")) if scores.exists() else {}
+    state = trained_state(arguments.run)
+    name = arguments.specialist.name
+    print(export(name, state, labels, config, learned, arguments.version, arguments.artefacts))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,20 @@
+"""Specialists at run time: one INT4 base in memory, and small adapters that are swapped per call.
+
+specialists = Specialists(artefacts_folder, threads=2)
+scores = specialists.get("contract-clauses").token_probabilities(text)
+"""
+
+from shared.inference.adapters import Manifest, read_manifest
+from shared.inference.errors import AdapterError, BaseError
+from shared.inference.specialists import Base, Specialist, Specialists, TokenScores
+
+__all__ = [
+    "AdapterError",
+    "Base",
+    "BaseError",
+    "Manifest",
+    "Specialist",
+    "Specialists",
+    "TokenScores",
+    "read_manifest",
+]

@@ -1,0 +1,87 @@
+"""The one door to onnxruntime: a session of the base, and adapters that it can run with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from shared.inference.errors import AdapterError, BaseError
+
+Floats = NDArray[np.float32]
+
+onnxruntime.disable_telemetry_events()
+onnxruntime.set_default_logger_severity(3)  # errors only: warnings are about unused optimisations
+
+
+class Session:
+    """The base graph in memory. Safe to run from several threads at once."""
+
+    def __init__(self, graph: Path, threads: int) -> None:
+        """Load the graph, to be run with at most `threads` threads for one call.
+
+        Raises:
+            BaseError: the file is not a graph that onnxruntime can load.
+        """
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        try:
+            self._session = onnxruntime.InferenceSession(
+                str(graph), options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # noqa: BLE001 - onnxruntime's errors share no narrower base
+            raise BaseError(
+                f"{graph} can't be loaded as the base model ({error}); restore it from the release"
+            ) from error
+        self.doors: dict[str, tuple[int | str, ...]] = {
+            item.name: tuple(item.shape) for item in self._session.get_overridable_initializers()
+        }
+        """Inputs that an adapter fills, with their shapes; symbolic sizes are names."""
+
+    def run(self, outputs: list[str], ids: NDArray[np.int64], adapter: Adapter) -> list[Floats]:
+        """Run windows of token ids [windows, length] with an adapter; return the named outputs."""
+        options = onnxruntime.RunOptions()
+        options.add_active_adapter(adapter.handle)
+        results: list[Floats] = self._session.run(outputs, {"ids": ids}, options)
+        return results
+
+
+class Adapter:
+    """One adapter file in memory."""
+
+    def __init__(self, path: Path) -> None:
+        """Load an adapter file.
+
+        Raises:
+            AdapterError: the file is not an adapter.
+        """
+        try:
+            self.handle = onnxruntime.LoraAdapter()
+            self.handle.Load(str(path))
+            parameters = onnxruntime.AdapterFormat.read_adapter(str(path)).get_parameters()
+        except Exception as error:  # noqa: BLE001 - onnxruntime's errors share no narrower base
+            raise AdapterError(
+                f"{path} can't be loaded as an adapter ({error}); export it again"
+            ) from error
+        self.shapes: dict[str, tuple[int, ...]] = {
+            name: tuple(value.shape()) for name, value in parameters.items()
+        }
+        """Names and shapes of the parameters in the file."""
+
+
+def write_adapter(path: Path, parameters: dict[str, Floats], version: int) -> None:
+    """Write parameters as an adapter file that onnxruntime loads."""
+    adapter = onnxruntime.AdapterFormat()
+    adapter.set_adapter_version(version)
+    adapter.set_model_version(1)
+    values = {
+        name: onnxruntime.OrtValue.ortvalue_from_numpy(np.ascontiguousarray(value))
+        for name, value in parameters.items()
+    }
+    adapter.set_parameters(values)
+    adapter.export_adapter(str(path))

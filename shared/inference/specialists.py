@@ -1,0 +1,187 @@
+"""Specialists on one base: text in, a probability for every token and label out."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.inference.adapters import (
+    GRAPH_FILE,
+    MANIFEST_FILE,
+    Manifest,
+    adapter_names,
+    base_folder,
+    load_adapter,
+    newest_version,
+    sha256,
+)
+from shared.inference.errors import BaseError
+from shared.inference.session import Adapter, Session
+from shared.inference.tokeniser import CLS, SEP, Tokeniser, Tokens
+from shared.inference.windows import WindowAverage, window_starts
+
+Floats = NDArray[np.float32]
+Span = tuple[int, int]
+Progress = Callable[[int, int], None]
+"""Is told (windows done, windows in all) after every batch."""
+
+BATCH = 8
+"""Windows that go through the base at once; about 60 MB of activations at 256 tokens a window."""
+
+
+@dataclass(frozen=True)
+class TokenScores:
+    """What a specialist thinks of each token of a text."""
+
+    offsets: NDArray[np.int64]  # [T, 2], code points, half open
+    probabilities: Floats  # [T, labels]
+    hidden: Floats | None = None  # [T, width], if it was asked for
+
+
+@dataclass(frozen=True)
+class Base:
+    """The base model in memory, shared by all specialists and threads."""
+
+    sha256: str
+    session: Session
+    tokeniser: Tokeniser
+
+    @classmethod
+    def load(cls, folder: Path, threads: int = 2) -> Base:
+        """Load the base in a folder named `base-<first 12 hex digits of its sha256>`.
+
+        Raises:
+            BaseError: the graph is missing or damaged.
+        """
+        graph = folder / GRAPH_FILE
+        if not graph.is_file():
+            raise BaseError(f"{graph} is missing; restore it from the release")
+        digest = sha256(graph)
+        if folder.name != f"base-{digest[:12]}":
+            raise BaseError(f"{graph} is damaged (sha256 {digest}); restore it from the release")
+        return cls(digest, Session(graph, threads), Tokeniser(folder / "tokenizer.json"))
+
+
+class Specialist:
+    """One adapter on the base. Immutable; safe to use from several threads at once."""
+
+    def __init__(self, base: Base, manifest: Manifest, adapter: Adapter) -> None:
+        self.manifest = manifest
+        self._base = base
+        self._adapter = adapter
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The labels, in the order of the probabilities."""
+        return self.manifest.labels
+
+    def token_probabilities(
+        self,
+        text: str,
+        skip: Sequence[Span] = (),
+        progress: Progress | None = None,
+        with_hidden: bool = False,
+    ) -> TokenScores:
+        """Return the probability of every label for every token of a text.
+
+        Args:
+            text: of any length; it goes through the base in batches of windows.
+            skip: spans of code points whose tokens are left out, such as running headers.
+            progress: is told how many windows are done.
+            with_hidden: also return the base's last hidden states.
+        """
+        tokens = _without(self._base.tokeniser(text), skip)
+        content = self.manifest.window_length - 2
+        starts = window_starts(len(tokens.ids), content, self.manifest.window_stride)
+        outputs = ["logits", "hidden"] if with_hidden else ["logits"]
+        averages: list[WindowAverage] = []
+        for first in range(0, len(starts), BATCH):
+            batch = starts[first : first + BATCH]
+            results = self._base.session.run(
+                outputs, _windows(tokens, batch, content), self._adapter
+            )
+            results[0] = _sigmoid(results[0])
+            averages = averages or [WindowAverage(len(tokens.ids), r.shape[2]) for r in results]
+            for average, result in zip(averages, results, strict=True):
+                for start, values in zip(batch, result[:, 1:-1], strict=True):
+                    average.add(start, values)
+            if progress:
+                progress(first + len(batch), len(starts))
+        if not averages:
+            return TokenScores(tokens.offsets, np.zeros((0, len(self.labels)), np.float32))
+        means = [average.mean() for average in averages]
+        return TokenScores(tokens.offsets, *means)
+
+
+class Specialists:
+    """All specialists of an artefacts folder, on one base. Safe from several threads.
+
+    An adapter is loaded when first asked for, and again when its manifest on disk has changed or
+    a newer version lies beside it: a retrained specialist needs no restart.
+    """
+
+    def __init__(self, artefacts: Path, threads: int = 2) -> None:
+        """Load the base.
+
+        Raises:
+            BaseError: there is no base, more than one, or a damaged one.
+        """
+        self.artefacts = artefacts
+        self.base = Base.load(base_folder(artefacts), threads)
+        self._lock = threading.Lock()
+        self._loaded: dict[str, tuple[object, Specialist]] = {}
+
+    def names(self) -> list[str]:
+        """Return the names of the adapters there are."""
+        return adapter_names(self.artefacts)
+
+    def get(self, name: str) -> Specialist:
+        """Return the newest version of a specialist.
+
+        Raises:
+            AdapterError: there is none of that name, or it is damaged or made for another base.
+        """
+        folder = newest_version(self.artefacts, name)
+        stat = (folder / MANIFEST_FILE).stat()
+        mark = (folder, stat.st_mtime_ns, stat.st_size)
+        with self._lock:
+            if name not in self._loaded or self._loaded[name][0] != mark:
+                manifest, adapter = load_adapter(folder, self.base.sha256, self.base.session.doors)
+                self._loaded[name] = (mark, Specialist(self.base, manifest, adapter))
+            return self._loaded[name][1]
+
+    def reload(self) -> None:
+        """Forget every adapter, so that each is verified and loaded again when next asked for."""
+        with self._lock:
+            self._loaded.clear()
+
+
+def _without(tokens: Tokens, skip: Sequence[Span]) -> Tokens:
+    """Take away the tokens that touch a span to be skipped."""
+    if not skip:
+        return tokens
+    keep = np.ones(len(tokens.ids), bool)
+    starts, ends = tokens.offsets[:, 0], tokens.offsets[:, 1]
+    for start, end in skip:
+        first = np.searchsorted(ends, start, side="right")
+        keep[first : np.searchsorted(starts, end, side="left")] = False
+    return Tokens(tokens.ids[keep], tokens.offsets[keep])
+
+
+def _windows(tokens: Tokens, starts: Sequence[int], content: int) -> NDArray[np.int64]:
+    """Return the ids [windows, length] of some windows, special tokens included."""
+    rows = [tokens.ids[start : start + content] for start in starts]
+    ids = np.empty((len(rows), len(rows[0]) + 2), np.int64)
+    ids[:, 0], ids[:, 1:-1], ids[:, -1] = CLS, rows, SEP
+    return ids
+
+
+def _sigmoid(logits: Floats) -> Floats:
+    """Return 1 / (1 + exp(-x)), without overflow."""
+    values: Floats = 0.5 * (1.0 + np.tanh(0.5 * logits))
+    return values

@@ -1,0 +1,64 @@
+"""The one door to `tokenizers`: text to token ids with their places in the text."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from tokenizers import Tokenizer as _Tokenizer
+
+from shared.inference.errors import BaseError
+
+CLS, SEP = 101, 102
+"""First and last token of every window (BERT's vocabulary)."""
+
+PIECE = 200_000
+"""Characters that are tokenised at once."""
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """The tokens of a text: ids [T], and offsets [T, 2] in code points, half open."""
+
+    ids: NDArray[np.int64]
+    offsets: NDArray[np.int64]
+
+
+class Tokeniser:
+    """Cuts text into the word pieces that the base knows."""
+
+    def __init__(self, path: Path) -> None:
+        """Load `tokenizer.json`.
+
+        Raises:
+            BaseError: the file is missing or damaged.
+        """
+        try:
+            self._tokenizer = _Tokenizer.from_file(str(path))
+        except Exception as error:  # noqa: BLE001 - tokenizers raises plain Exception
+            raise BaseError(
+                f"{path} can't be loaded as the tokeniser ({error}); restore it from the release"
+            ) from error
+        self._tokenizer.no_padding()
+        self._tokenizer.no_truncation()
+
+    def __call__(self, text: str) -> Tokens:
+        """Tokenise a whole text, without special tokens.
+
+        It is done in pieces cut at line ends, which no token crosses: the library needs some
+        hundred bytes for each token it is working on.
+        """
+        ids = [np.empty(0, np.int64)]
+        offsets = [np.empty((0, 2), np.int64)]
+        start = 0
+        while start < len(text):
+            end = len(text)
+            if end - start > PIECE:
+                end = text.rfind("\n", start, start + PIECE) + 1 or start + PIECE
+            encoding = self._tokenizer.encode(text[start:end], add_special_tokens=False)
+            ids.append(np.array(encoding.ids, np.int64))
+            offsets.append(np.array(encoding.offsets, np.int64).reshape(-1, 2) + start)
+            start = end
+        return Tokens(np.concatenate(ids), np.concatenate(offsets))
