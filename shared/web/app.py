@@ -60,6 +60,7 @@ def create_app(
     """
     app = FastAPI(title=f"smallprint {name}", version=VERSION, docs_url=None, redoc_url=None)
     app.state.keys = keys
+    app.state.checks = tuple(checks)
     for key, value in state.items():
         setattr(app.state, key, value)
     for router in (_probes(name, checks), *routers):

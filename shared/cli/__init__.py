@@ -1,0 +1,1 @@
+"""What commands share: lines on standard output, progress, files, locks, and checks."""

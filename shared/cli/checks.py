@@ -1,0 +1,144 @@
+"""Checks of a machine: what `smallprint doctor` looks at, and how to mend what is wrong."""
+
+from __future__ import annotations
+
+import platform
+import re
+import shutil
+import socket
+import sqlite3
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from http.client import HTTPConnection, HTTPException
+from importlib import metadata
+from pathlib import Path
+from typing import Literal
+
+from shared.version import VERSION
+
+LEAST_PYTHON = (3, 11)
+LEAST_FREE = 2_000_000_000
+"""Bytes of disk below which a batch of documents would soon run out."""
+OPTIONAL = {
+    "kafka-python": "the bus kafka://… of separate processes",
+    "psycopg": "databases on PostgreSQL",
+}
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that was looked at. `note` is good to know, `wrong` must be mended."""
+
+    name: str
+    state: Literal["good", "note", "wrong"]
+    found: str
+    mend: str = ""
+
+
+def python() -> Check:
+    """The interpreter is new enough."""
+    found = f"{platform.python_implementation()} {platform.python_version()} on {sys.platform}"
+    if sys.version_info < LEAST_PYTHON:
+        return Check("python", "wrong", found, "install Python 3.11 or later, then `make setup`")
+    return Check("python", "good", found)
+
+
+def packages(name: str = "smallprint") -> Check:
+    """Everything that the package needs is installed."""
+    try:
+        needed = metadata.requires(name) or []
+    except metadata.PackageNotFoundError:
+        return Check("packages", "wrong", f"{name} itself is not installed", "run `make setup`")
+    missing, found = [], 0
+    for line in needed:
+        if "extra ==" in line:
+            continue
+        package = re.split(r"[\s\[<>=!~;(]", line, maxsplit=1)[0]
+        try:
+            metadata.version(package)
+            found += 1
+        except metadata.PackageNotFoundError:
+            missing.append(package)
+    if missing:
+        return Check("packages", "wrong", f"missing: {', '.join(missing)}", "run `make setup`")
+    return Check("packages", "good", f"{name} {VERSION} and {found} packages")
+
+
+def optional_packages() -> Iterator[Check]:
+    """What a laptop may lack, and what it would be for."""
+    for package, purpose in OPTIONAL.items():
+        try:
+            yield Check(package, "good", f"{metadata.version(package)}: {purpose}")
+        except metadata.PackageNotFoundError:
+            mend = "`make setup-kafka`, if you want it"
+            yield Check(package, "note", f"not installed; only needed for {purpose}", mend)
+
+
+def data_folder(folder: Path) -> Check:
+    """The data folder can be written, and SQLite's write-ahead log works there."""
+    where = str(folder.resolve())
+    mend = "choose a folder of your own on a local disk: --data FOLDER or SMALLPRINT_DATA"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with (
+            tempfile.TemporaryDirectory(dir=folder, prefix=".doctor-") as scratch,
+            closing(sqlite3.connect(Path(scratch) / "probe.db")) as database,
+        ):
+            (mode,) = database.execute("PRAGMA journal_mode=WAL").fetchone()
+            database.execute("CREATE TABLE probe (x)")
+            database.commit()
+    except (OSError, sqlite3.Error) as error:
+        return Check("data folder", "wrong", f"{where} can't be used: {error}", mend)
+    if mode != "wal":
+        return Check("data folder", "wrong", f"{where}: SQLite's WAL mode does not work", mend)
+    return Check("data folder", "good", where)
+
+
+def disk(folder: Path) -> Check:
+    """There is room for documents and results."""
+    existing = next(p for p in (folder.resolve(), *folder.resolve().parents) if p.exists())
+    free = shutil.disk_usage(existing).free
+    found = f"{free / 1e9:.1f} GB free at {existing}"
+    if free < LEAST_FREE:
+        return Check("disk", "wrong", found, f"free {LEAST_FREE / 1e9:.0f} GB, or choose --data")
+    return Check("disk", "good", found)
+
+
+def port(number: int, host: str = "127.0.0.1") -> Check:
+    """`smallprint up` can listen, or listens already."""
+    name = f"port {number}"
+    try:
+        socket.create_server((host, number)).close()
+    except OSError as error:
+        if _is_ours(host, number):
+            return Check(name, "good", "smallprint answers there already")
+        found = f"can't be listened on: {error.strerror or error}"
+        return Check(name, "wrong", found, "stop what runs there, or choose: up --port N")
+    return Check(name, "good", f"free on {host}")
+
+
+def _is_ours(host: str, number: int) -> bool:
+    with closing(HTTPConnection(host, number, timeout=2)) as connection:
+        try:
+            connection.request("GET", "/version")
+            return b'"service"' in connection.getresponse().read(1000)
+        except (OSError, HTTPException):
+            return False
+
+
+def content(checks: Sequence[Check]) -> bool:
+    """Whether nothing has to be mended."""
+    return all(check.state != "wrong" for check in checks)
+
+
+def shown(checks: Sequence[Check]) -> Iterator[str]:
+    """The checks as lines for a person."""
+    marks = {"good": "ok  ", "note": "note", "wrong": "MEND"}
+    width = max(len(check.name) for check in checks)
+    for check in checks:
+        yield f"{marks[check.state]}  {check.name:<{width}}  {check.found}"
+        if check.mend:
+            yield f"      {'':<{width}}  -> {check.mend}"

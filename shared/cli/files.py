@@ -1,0 +1,128 @@
+"""Files of a command: read with a limit, found in a folder, written whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from shared.errors import DocumentTooLarge, NotFound, SuiteError
+
+
+class UnreadableFile(SuiteError):
+    """The file can't be opened."""
+
+    code = "unreadable_file"
+
+
+@contextmanager
+def open_file(path: str) -> Iterator[BinaryIO]:
+    """A file open for reading. Raises NotFound or UnreadableFile, also for errors in the block."""
+    if "\0" in path:
+        raise NotFound("there is no such file", document=path)
+    try:
+        with Path(path).open("rb") as file:
+            yield file
+    except FileNotFoundError:
+        raise NotFound("there is no such file", document=path) from None
+    except IsADirectoryError:
+        raise UnreadableFile(
+            "this is a folder: name its files, or use `smallprint batch`", document=path
+        ) from None
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise UnreadableFile(f"the file can't be read: {reason}", document=path) from None
+
+
+def read_file(path: str, most: int) -> bytes:
+    """The bytes of a file. Raises NotFound, UnreadableFile, or DocumentTooLarge above `most`."""
+    with open_file(path) as file:
+        data = file.read(most + 1)
+    if len(data) > most:
+        raise DocumentTooLarge(f"the file has more than {most:,} bytes", document=path)
+    return data
+
+
+def files_below(folder: Path, without: Path) -> Iterator[Path]:
+    """The files below a folder in a lasting order, without hidden ones and the folder `without`."""
+    for root, folders, names in os.walk(folder):
+        here = Path(root)
+        folders[:] = sorted(
+            name for name in folders if not name.startswith(".") and (here / name) != without
+        )
+        for name in sorted(names):
+            if not name.startswith(".") and (here / name).is_file():
+                yield here / name
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file durably; nobody ever sees half of it, and a failure leaves what was there."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".part-{secrets.token_hex(8)}")
+    try:
+        with part.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+
+
+class Results:
+    """The folder of a batch's results: `<name of the input>.json` each, and `summary.json`.
+
+    A result counts as done if it is of the same bytes and made by the same `maker` (model and
+    options); so a batch that was cut off goes on where it stopped, and a changed file or model is
+    worked on again. Failures are tried again.
+    """
+
+    SUMMARY = "summary.json"
+
+    def __init__(self, folder: Path, inputs: Path) -> None:
+        self.folder = folder
+        self.inputs = inputs
+
+    def path(self, source: Path) -> Path:
+        """Where the result of an input lies."""
+        relative = source.relative_to(self.inputs)
+        path = self.folder / relative.with_name(relative.name + ".json")
+        summary = self.folder / self.SUMMARY
+        return path.with_suffix(".result.json") if path == summary else path
+
+    def done(self, source: Path, sha256: str, maker: str) -> dict[str, Any] | None:
+        """The finished result of these bytes by this maker, or None."""
+        try:
+            found = json.loads(self.path(source).read_bytes())
+        except (OSError, ValueError):
+            return None
+        fits = isinstance(found, dict) and found.get("batch") == {"sha256": sha256, "maker": maker}
+        return found if fits and "error" not in found else None
+
+    def keep(self, source: Path, result: Mapping[str, Any], sha256: str, maker: str) -> None:
+        """Write the result of one input."""
+        marked = {**result, "batch": {"sha256": sha256, "maker": maker}}
+        text = json.dumps(marked, ensure_ascii=False, allow_nan=False, indent=1)
+        write_whole(self.path(source), (text + "\n").encode("utf-8", "backslashreplace"))
+
+    def forget(self, source: Path) -> None:
+        """Take away the result of an input, if there is one."""
+        self.path(source).unlink(missing_ok=True)
+
+    def summarise(self, summary: Mapping[str, Any]) -> Path:
+        """Write the summary; returns where."""
+        path = self.folder / self.SUMMARY
+        text = json.dumps(summary, ensure_ascii=False, indent=1) + "\n"
+        write_whole(path, text.encode("utf-8", "backslashreplace"))
+        return path
+
+
+def sha256(data: bytes) -> str:
+    """The hash that documents are known by."""
+    return hashlib.sha256(data).hexdigest()

@@ -1,0 +1,60 @@
+"""One process at a time on one data folder."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from shared.errors import SuiteError
+
+
+class FolderInUse(SuiteError):
+    """Another process works on this data folder."""
+
+    code = "folder_in_use"
+
+
+class FolderLock:
+    """Held for the time of the block; the system lets go of it when the process dies."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "lock"
+        self._handle: int | None = None
+
+    def __enter__(self) -> Self:
+        """Take it. Raises FolderInUse, or SuiteError if the folder can't be written."""
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise SuiteError(
+                f"the data folder {self.path.parent} can't be used ({error.strerror}): choose "
+                "another with --data"
+            ) from None
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            holder = os.read(handle, 20).decode("ascii", "replace").strip() or "unknown"
+            os.close(handle)
+            raise FolderInUse(
+                f"process {holder} works on the data folder {self.path.parent} already: stop it, "
+                "or choose another folder with --data"
+            ) from None
+        os.ftruncate(handle, 0)
+        os.write(handle, f"{os.getpid()}\n".encode())
+        self._handle = handle
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._handle is not None:
+            os.ftruncate(self._handle, 0)
+            os.close(self._handle)
+            self._handle = None

@@ -1,0 +1,59 @@
+"""Results as calm tables for a person at a terminal."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from shared.cli.lines import plain
+
+DISCLAIMER = "smallprint points at passages and figures; it gives no legal or audit advice."
+
+
+def clauses(line: Mapping[str, Any]) -> Iterator[str]:
+    """A document's clauses: category, page, confidence, and the beginning of the text."""
+    document, model = line["document"], line["model"]
+    pages = _count(document["pages"], "page")
+    failed = document["failed_pages"]
+    lost = f", {len(failed)} of them unreadable" if failed else ""
+    seconds = line["timings"]["total"]
+    yield f"{plain(line['source'])}  ({pages}{lost}, {seconds:.1f} s)"
+    for warning in line["warnings"]:
+        yield f"  ! {plain(warning)}"
+    rows = [
+        (c["category"], f"p. {c['page']}", f"{c['confidence']:.2f}", plain(c["text"]))
+        for c in line["clauses"]
+    ]
+    yield from _aligned(rows)
+    found = _count(len(rows), "clause")
+    yield f"  {found} by {model['adapter']} {model['version']}"
+    yield ""
+
+
+def findings(line: Mapping[str, Any]) -> Iterator[str]:
+    """A filing's findings: check, place, confidence, and what is wrong."""
+    name = plain(line["source"])
+    own = f"  {plain(str(line['id']))}" if line.get("id") else ""
+    verdict = "flagged" if line["flagged"] else "nothing to flag"
+    yield f"{name}{own}  ({verdict}, risk {line['risk']:.2f})"
+    rows = [
+        (f["check"], str(f["statement"] or ""), f"{f['confidence']:.2f}", plain(f["message"]))
+        for f in line["findings"]
+    ]
+    yield from _aligned(rows)
+    yield ""
+
+
+def _aligned(rows: Sequence[tuple[str, str, str, str]]) -> Iterator[str]:
+    if not rows:
+        return
+    first, second, third = (max(len(row[i]) for row in rows) for i in range(3))
+    room = max(20, shutil.get_terminal_size((100, 24)).columns - first - second - third - 9)
+    for one, two, three, text in rows:
+        shown = text if len(text) <= room else text[: room - 1] + "…"
+        yield f"  {one:<{first}}  {two:<{second}}  {three:>{third}}  {shown}"
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"

@@ -1,0 +1,60 @@
+"""The embedded edition: all services in one process, behind one origin, on one data folder."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+
+from starlette.types import ASGIApp
+
+from shared.errors import Unavailable
+from shared.runtime.main import join, serve_http, start_background
+from shared.runtime.service import Service
+from shared.web.app import health_app
+from shared.web.origin import Origin
+
+RELAY_OWNER = "embedded"
+"""The data folder is locked, so no other relay lives: none waits for the lease of a dead one."""
+
+
+def migrate_all(services: Sequence[Service]) -> None:
+    """Bring the tables of every service to their newest revision."""
+    for service in services:
+        service.store.migrate()
+
+
+@contextmanager
+def at_work(services: Sequence[Service]) -> Iterator[tuple[ASGIApp, threading.Event]]:
+    """Work in the background for the time of the block; yields the origin and the stop signal."""
+    stop = threading.Event()
+    threads: list[threading.Thread] = []
+    with ExitStack() as stack:
+        for service in reversed(services):
+            stack.callback(service.close)
+        stack.callback(join, threads)
+        stack.callback(stop.set)
+        for service in services:
+            threads += start_background(service, stop, relay_owner=RELAY_OWNER)
+        yield origin(services, threads), stop
+
+
+def origin(services: Sequence[Service], threads: Sequence[threading.Thread] = ()) -> ASGIApp:
+    """One application for all services; its probes ask every service."""
+
+    def threads_live() -> None:
+        dead = [thread.name for thread in threads if not thread.is_alive()]
+        if dead:
+            raise Unavailable(f"{', '.join(dead)} ended: start smallprint again")
+
+    checks = [check for service in services for check in service.app.state.checks]
+    front = health_app("smallprint", [*checks, threads_live])
+    return Origin({service.name: service.app for service in services}, front)
+
+
+def serve(
+    services: Sequence[Service], host: str, port: int, started: Callable[[int], None]
+) -> None:
+    """Serve and work until SIGINT or SIGTERM; `started` is told the port once it accepts."""
+    with at_work(services) as (application, stop):
+        serve_http(application, host, port, stop, started)

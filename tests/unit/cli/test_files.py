@@ -1,0 +1,218 @@
+"""Files of a command, a batch that goes on, and one process at a time on a folder."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shared.cli.batch import Batch, CannotStart, Work
+from shared.cli.files import Results, UnreadableFile, files_below, open_file, read_file, write_whole
+from shared.cli.lock import FolderInUse, FolderLock
+from shared.errors import DocumentTooLarge, EmptyDocument, NotFound, SuiteError
+from tests.support import ROOT
+
+
+def test_a_file_is_read_up_to_a_limit(tmp_path: Path) -> None:
+    """A file of just the limit is read; one byte more is too large, however long the rest."""
+    path = tmp_path / "a.pdf"
+    path.write_bytes(b"x" * 10)
+    assert read_file(str(path), 10) == b"x" * 10
+    with pytest.raises(DocumentTooLarge, match="more than 9 bytes"):
+        read_file(str(path), 9)
+    with pytest.raises(DocumentTooLarge):
+        read_file("/dev/zero", 1000)
+
+
+@pytest.mark.parametrize(
+    ("name", "error"),
+    [
+        ("missing.pdf", NotFound),
+        (".", UnreadableFile),
+        ("a\0b", NotFound),
+        ("x" * 300, UnreadableFile),
+    ],
+)
+def test_what_is_no_file_is_said_to_be_none(
+    tmp_path: Path, name: str, error: type[SuiteError]
+) -> None:
+    """A missing file, a folder and an impossible name are each a clear error."""
+    with pytest.raises(error):
+        read_file(f"{tmp_path}/{name}", 10)
+
+
+def test_an_error_of_the_disk_while_reading_is_the_files(tmp_path: Path) -> None:
+    """What breaks in the block of an open file is an error of that file."""
+    path = tmp_path / "a"
+    path.touch()
+    with pytest.raises(UnreadableFile, match="Input/output error"), open_file(str(path)):
+        raise OSError(5, "Input/output error")
+
+
+def test_files_below_a_folder_come_in_a_lasting_order(tmp_path: Path) -> None:
+    """Sorted, with subfolders, without what is hidden and without the results."""
+    for name in ("b/2.pdf", "b/1.pdf", "a.pdf", ".git/x", ".hidden", "out/a.pdf.json"):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+    os.mkfifo(tmp_path / "pipe")
+    found = [str(path.relative_to(tmp_path)) for path in files_below(tmp_path, tmp_path / "out")]
+    assert found == ["a.pdf", "b/1.pdf", "b/2.pdf"]
+
+
+def test_a_file_is_written_whole_or_not_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If the disk fails, what was there before is still there, and nothing else."""
+    path = tmp_path / "deep" / "a.json"
+    write_whole(path, b"old")
+
+    def full(_handle: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        write_whole(path, b"new")
+    assert path.read_bytes() == b"old"
+    assert list(path.parent.iterdir()) == [path]
+
+
+class Worker:
+    """Makes results, or fails for bad files, and counts."""
+
+    def __init__(self, maker: str = "v1") -> None:
+        self.maker = maker
+        self.worked: list[str] = []
+
+    def result(self, path: str, data: bytes) -> Mapping[str, Any]:
+        """The content, unless it is bad."""
+        self.worked.append(Path(path).name)
+        if data == b"bad":
+            raise EmptyDocument("nothing in it", document=path)
+        if data == b"bug":
+            raise KeyError("x")
+        if data == b"no model":
+            raise CannotStart("there is no model")
+        return {"source": path, "text": data.decode()}
+
+
+def _run(folder: Path, worker: Worker, *, resume: bool = True) -> Batch:
+    results = Results(folder / "out", folder)
+    work = Work(1000, lambda _path, _data: worker.maker, worker.result)
+    batch = Batch(work, results, resume)
+    for path in files_below(folder, results.folder):
+        for _line in batch.file(str(path)):
+            pass
+    return batch
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Three files, of which one is bad and one meets a bug."""
+    for name, content in (("a.txt", b"one"), ("b.txt", b"bad"), ("c.txt", b"bug")):
+        (tmp_path / name).write_bytes(content)
+    return tmp_path
+
+
+def test_each_file_has_its_result_and_failures_are_set_aside(folder: Path) -> None:
+    """One JSON result a file that worked; the others are in the summary with their reasons."""
+    batch = _run(folder, Worker())
+    assert json.loads((folder / "out/a.txt.json").read_text())["text"] == "one"
+    assert not (folder / "out/b.txt.json").exists()
+    summary = batch.summary()
+    assert (summary["files"], summary["worked"]) == (3, 1)
+    assert [f["error"]["type"] for f in summary["failed"]] == ["empty_document", "internal"]
+    shown = "\n".join(batch.shown())
+    assert "1 worked, 2 failed" in shown
+    assert "nothing in it" in shown
+
+
+def test_a_second_run_does_only_what_is_left(folder: Path) -> None:
+    """Finished results stay; failures are tried again, and a mended file works."""
+    _run(folder, Worker())
+    (folder / "b.txt").write_bytes(b"mended")
+    again = Worker()
+    batch = _run(folder, again)
+    assert again.worked == ["b.txt", "c.txt"]
+    assert (batch.done, batch.kept) == (2, 1)
+
+
+def test_a_changed_file_or_model_is_worked_on_again(folder: Path) -> None:
+    """A result counts only for the same bytes and the same maker; --anew repeats all."""
+    _run(folder, Worker())
+    (folder / "a.txt").write_bytes(b"other")
+    changed = Worker()
+    _run(folder, changed)
+    assert "a.txt" in changed.worked
+    newer = Worker("v2")
+    _run(folder, newer)
+    assert "a.txt" in newer.worked
+    anew = Worker("v2")
+    _run(folder, anew, resume=False)
+    assert "a.txt" in anew.worked
+
+
+def test_a_file_that_turns_bad_loses_its_old_result(folder: Path) -> None:
+    """An old result of other bytes must not be taken for the new file's."""
+    _run(folder, Worker())
+    (folder / "a.txt").write_bytes(b"bad")
+    _run(folder, Worker())
+    assert not (folder / "out/a.txt.json").exists()
+
+
+@pytest.mark.parametrize("damage", [b"", b"{", b"[]", b'{"batch": {}}'])
+def test_a_damaged_result_is_made_again(folder: Path, damage: bytes) -> None:
+    """Half a result, from whatever, is no result."""
+    _run(folder, Worker())
+    (folder / "out/a.txt.json").write_bytes(damage)
+    again = Worker()
+    _run(folder, again)
+    assert "a.txt" in again.worked
+
+
+def test_without_a_model_the_batch_ends_at_once(tmp_path: Path) -> None:
+    """What would fail for every file is said once, not once a file."""
+    (tmp_path / "a.txt").write_bytes(b"no model")
+    with pytest.raises(CannotStart, match="no model"):
+        _run(tmp_path, Worker())
+
+
+def test_results_never_take_each_others_place(tmp_path: Path) -> None:
+    """Same names in other folders, other suffixes, and a file named like the summary."""
+    results = Results(tmp_path / "out", tmp_path)
+    names = ["a.pdf", "a.txt", "b/a.pdf", "summary", "summary.json"]
+    places = {results.path(tmp_path / name) for name in names}
+    assert len(places | {results.folder / Results.SUMMARY}) == len(names) + 1
+
+
+def test_a_folder_is_used_by_one_process_at_a_time(tmp_path: Path) -> None:
+    """The second one is told who has it; after the first has ended it may."""
+    with FolderLock(tmp_path), pytest.raises(FolderInUse, match=str(os.getpid())):
+        FolderLock(tmp_path).__enter__()
+    with FolderLock(tmp_path):
+        pass
+
+
+def test_a_killed_process_leaves_no_lock(tmp_path: Path) -> None:
+    """The system lets go of the lock of a process that was killed."""
+    program = (
+        "import os, signal, sys; from pathlib import Path\n"
+        "from shared.cli.lock import FolderLock\n"
+        "FolderLock(Path(sys.argv[1])).__enter__(); os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    done = subprocess.run([sys.executable, "-c", program, str(tmp_path)], cwd=ROOT)
+    assert done.returncode == -9
+    assert (tmp_path / "lock").exists()
+    with FolderLock(tmp_path):
+        pass
+
+
+def test_a_folder_that_can_not_be_made_is_named(tmp_path: Path) -> None:
+    """A data folder below a file is a clear error."""
+    (tmp_path / "file").touch()
+    with pytest.raises(SuiteError, match="can't be used"):
+        FolderLock(tmp_path / "file" / "data").__enter__()

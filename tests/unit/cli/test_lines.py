@@ -1,0 +1,166 @@
+"""What commands print, and the exit code that follows."""
+
+import io
+import json
+import sys
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import pytest
+
+from shared.cli.lines import Lines, OutputClosed, error_of, plain, to_json, write
+from shared.cli.progress import Progress
+from shared.cli.tables import clauses, findings
+from shared.errors import EmptyDocument
+
+GOOD: dict[str, Any] = {"source": "a.pdf"}
+BAD: dict[str, Any] = {"source": "b.pdf", "error": {"type": "empty_document", "detail": "no bytes"}}
+
+
+def _table(line: Mapping[str, Any]) -> Iterable[str]:
+    return [f"table of {line['source']}"]
+
+
+@pytest.mark.parametrize(
+    ("lines", "code"), [([GOOD], 0), ([GOOD, BAD], 1), ([BAD, GOOD], 1), ([BAD], 2), ([], 0)]
+)
+def test_the_exit_code_says_how_many_worked(
+    lines: list[dict[str, Any]], code: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """0 all, 1 some failed, 2 none worked."""
+    printed = Lines(as_json=True, table=_table)
+    for line in lines:
+        printed.result(line)
+    assert printed.exit_code == code
+
+
+def test_json_lines_are_alone_on_standard_output(capsys: pytest.CaptureFixture[str]) -> None:
+    """Results and failures are one JSON line each, in the order in which they came."""
+    printed = Lines(as_json=True, table=_table)
+    for line in (GOOD, BAD, GOOD):
+        printed.result(line)
+    out, err = capsys.readouterr()
+    assert [json.loads(line) for line in out.splitlines()] == [GOOD, BAD, GOOD]
+    assert err == ""
+
+
+def test_a_person_sees_tables_and_failures_apart(capsys: pytest.CaptureFixture[str]) -> None:
+    """Without --json a failure is a sentence on standard error."""
+    printed = Lines(as_json=False, table=_table)
+    printed.result(GOOD)
+    printed.result(BAD)
+    assert capsys.readouterr() == ("table of a.pdf\n", "b.pdf: no bytes\n")
+
+
+def test_numbers_and_letters_pass_through_json() -> None:
+    """Confidence is not rounded, and text is UTF-8 as it was."""
+    line = {"confidence": 0.1 + 0.2, "text": "§ 5 – “Term”"}
+    assert json.loads(to_json(line)) == line
+    assert "§ 5".encode() in to_json(line)
+
+
+def test_a_file_name_that_is_not_utf_8_does_not_break_the_line() -> None:
+    """Such a name comes back as Python knows it."""
+    line = {"source": b"caf\xe9.pdf".decode("utf-8", "surrogateescape")}
+    assert json.loads(to_json(line).decode("ascii")) == line
+
+
+def test_nan_is_no_json() -> None:
+    """A number that JSON does not have is a bug, and is not printed."""
+    with pytest.raises(ValueError, match="JSON"):
+        to_json({"confidence": float("nan")})
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("a  b\n\tc", "a b c"),
+        ("\x1b]0;owned\x07x", "\ufffd]0;owned\ufffdx"),
+        ("\u202egnp.exe", "\ufffdgnp.exe"),
+        ("Großbuchstaben § 5", "Großbuchstaben § 5"),
+    ],
+)
+def test_no_document_steers_the_terminal(text: str, shown: str) -> None:
+    """Control characters from outside are not shown as they are."""
+    assert plain(text) == shown
+
+
+def test_errors_have_a_type_and_a_sentence() -> None:
+    """Known errors give their code; a bug says what it is."""
+    assert error_of(EmptyDocument("no bytes")) == {"type": "empty_document", "detail": "no bytes"}
+    assert error_of(KeyError("x")) == {"type": "internal", "detail": "KeyError: 'x'"}
+
+
+class Gone(io.RawIOBase):
+    """A pipe whose reader has left."""
+
+    def writable(self) -> bool:
+        """It can be written to."""
+        return True
+
+    def write(self, data: Any) -> int:
+        """But nobody reads."""
+        raise BrokenPipeError
+
+
+def test_a_reader_that_leaves_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`| head` ends the command, without a traceback."""
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BufferedWriter(Gone())))
+    with pytest.raises(OutputClosed):
+        write(b"x\n")
+    monkeypatch.undo()
+
+
+class Terminal(io.StringIO):
+    """Standard error on a screen."""
+
+    def isatty(self) -> bool:
+        """Somebody looks."""
+        return True
+
+
+def test_progress_shows_on_a_terminal_alone() -> None:
+    """On a screen there is a line with the file in hand, taken away at the end; else nothing."""
+    for stream, shown in ((Terminal(), True), (io.StringIO(), False)):
+        with Progress(3, stream) as progress:
+            progress.at("lease\x1b.pdf")
+            progress.step()
+        written = stream.getvalue()
+        assert ("1/3  lease\ufffd.pdf" in written) == shown
+        assert written.endswith("\r\x1b[K") == shown
+
+
+def test_a_table_of_clauses_is_for_reading() -> None:
+    """One head, one row a clause with page and confidence, warnings, and who found them."""
+    line = {
+        "source": "lease.pdf",
+        "document": {"pages": 12, "failed_pages": [{"number": 3}]},
+        "model": {"adapter": "contract-clauses", "version": "1.0.0"},
+        "timings": {"total": 2.34},
+        "warnings": ["page 3 has no text"],
+        "clauses": [
+            {"category": "Parties", "page": 1, "confidence": 0.987, "text": "Acme\n\x1b[1mInc."},
+            {"category": "Governing Law", "page": 11, "confidence": 0.5, "text": "x" * 500},
+        ],
+    }
+    rows = list(clauses(line))
+    assert rows[0] == "lease.pdf  (12 pages, 1 of them unreadable, 2.3 s)"
+    assert rows[1] == "  ! page 3 has no text"
+    assert rows[2].split() == ["Parties", "p.", "1", "0.99", "Acme", "\ufffd[1mInc."]
+    assert rows[3].endswith("…")
+    assert len(rows[3]) < 300
+    assert "2 clauses by contract-clauses 1.0.0" in rows[4]
+
+
+def test_a_table_of_findings_is_for_reading() -> None:
+    """Whether it is flagged, and each finding with its sentence."""
+    finding = {
+        "check": "balance equation",
+        "statement": "balance_sheet",
+        "confidence": 0.9,
+        "message": "assets 10 are not liabilities and equity 9",
+    }
+    line = {"source": "f.json", "id": "acme", "flagged": True, "risk": 0.9, "findings": [finding]}
+    rows = list(findings(line))
+    assert rows[0] == "f.json  acme  (flagged, risk 0.90)"
+    assert "assets 10" in rows[1]
