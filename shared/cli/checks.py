@@ -26,6 +26,18 @@ OPTIONAL = {
     "kafka-python": "the bus kafka://… of separate processes",
     "psycopg": "databases on PostgreSQL",
 }
+PROBE = """SUPPLY AGREEMENT
+This Supply Agreement (the "Agreement") is made as of March 1, 2024 (the "Effective Date")
+by and between Northwind Mills, Inc., a Delaware corporation ("Supplier"),
+and Contoso Bakeries LLC, a New York limited liability company ("Buyer").
+1. Term. This Agreement begins on the Effective Date and continues for two (2) years.
+2. Renewal. It renews for successive periods of one (1) year unless either party gives ninety
+days' written notice of non-renewal.
+3. Assignment. Neither party may assign this Agreement without the other's written consent.
+4. Governing Law. This Agreement shall be governed by the laws of the State of New York.
+5. Insurance. Supplier shall maintain commercial general liability insurance of $1,000,000.
+"""
+"""Ten lines of a contract, of our own making."""
 
 
 @dataclass(frozen=True)

@@ -24,8 +24,7 @@ def test_this_machine_is_good_enough_to_run_its_tests(tmp_path: Path) -> None:
 def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is not installed is said by name, with the way to mend it; extras do not count."""
     monkeypatch.setattr(
-        checks.metadata,
-        "requires",
+        "shared.cli.checks.metadata.requires",
         lambda _name: ["click>=8", "no-such-thing[x]>=1", 'torch>=2; extra == "train"'],
     )
     check = checks.packages()

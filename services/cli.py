@@ -1,0 +1,669 @@
+"""The command `smallprint`, and the embedded edition. Only this file imports several services.
+
+Commands import what they need when they run, so that `--help` answers at once.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+import click
+
+from shared.cli.batch import Batch, CannotStart, Work
+from shared.cli.lines import (
+    NONE_WORKED,
+    Lines,
+    OutputClosed,
+    discard_output,
+    error_of,
+    plain,
+    to_json,
+    write,
+)
+from shared.errors import SuiteError
+from shared.version import VERSION
+
+if TYPE_CHECKING:
+    from services.ingest.keys import KeyRing
+    from shared.cli.checks import Check
+    from shared.documents import Reading
+    from shared.documents.sandbox import Reader
+    from shared.inference import Specialist, Specialists
+    from shared.runtime import Service
+
+ADAPTER = "contract-clauses"
+PORT = 8400
+INTERRUPTED, CLOSED = 130, 141
+"""Exit codes of a process that Ctrl-C ended, and of one whose reader has gone."""
+
+log = logging.getLogger(__name__)
+
+as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON lines, one a file.")
+data_option = click.option(
+    "--data",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Data folder (SMALLPRINT_DATA, or var/data).",
+)
+paths_argument = click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+password_option = click.option(
+    "--password",
+    envvar="SMALLPRINT_PASSWORD",
+    help="Opens encrypted PDFs; better given as SMALLPRINT_PASSWORD.",
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(VERSION, prog_name="smallprint")
+def cli() -> None:
+    """Find the clauses in contracts and the breaks in financial reports, on this machine alone.
+
+    smallprint points at passages and figures; it gives no legal or audit advice.
+
+    \b
+    Examples:
+      smallprint extract lease.pdf
+      smallprint extract *.pdf --json > clauses.jsonl
+      smallprint batch ~/contracts
+      smallprint triage filings.jsonl --json
+      smallprint up
+    """
+
+
+def main() -> int:
+    """Run the command. Returns the exit code: 0 all worked, 1 some failed, 2 none did."""
+    try:
+        result = cli.main(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        return NONE_WORKED
+    except SuiteError as error:
+        click.echo(f"smallprint: {plain(error.message)}", err=True)
+        return NONE_WORKED
+    except (KeyboardInterrupt, click.Abort):
+        return INTERRUPTED
+    except (OutputClosed, BrokenPipeError):
+        discard_output()
+        return CLOSED
+    return result if isinstance(result, int) else 0
+
+
+# Documents on the command line
+
+
+@cli.command()
+@paths_argument
+@as_json
+@click.option("--adapter", default=ADAPTER, show_default=True, help="The specialist that reads.")
+@click.option("--all", "every", is_flag=True, help="Every candidate above 0.001, not the likely.")
+@password_option
+def extract(
+    paths: Sequence[str], as_json: bool, adapter: str, every: bool, password: str | None
+) -> int:
+    """Find the clauses of contracts (PDF, UTF-8 text).
+
+    \b
+    Examples:
+      smallprint extract lease.pdf
+      smallprint extract a.pdf b.txt --json
+      smallprint extract lease.pdf --all --json | jq '.clauses[] | select(.confidence > 0.9)'
+    """
+    from shared.cli import tables
+
+    lines = Lines(as_json=as_json, table=tables.clauses)
+    with Finder(adapter, every=every) as finder:
+        each_file(paths, lines, lambda path: finder.file(path, password))
+    if not as_json and lines.worked:
+        click.echo(tables.DISCLAIMER, err=True)
+    return lines.exit_code
+
+
+@cli.command()
+@click.argument("path")
+@password_option
+def text(path: str, password: str | None) -> int:
+    """Print the text of a document exactly as offsets count it (UTF-8, nothing added).
+
+    \b
+    Example:
+      smallprint text lease.pdf > lease.txt
+    """
+    from shared.cli.files import read_file
+
+    with open_reader() as reader:
+        data = read_file(path, reader.limits.max_bytes)
+        reading = reader.read(data, name=Path(path).name, password=password)
+    for failed in reading.failed:
+        click.echo(f"smallprint: page {failed.number}: {plain(failed.reason)}", err=True)
+    write(reading.text.encode("utf-8", "surrogatepass"))
+    return 0
+
+
+@cli.command()
+@paths_argument
+@as_json
+def triage(paths: Sequence[str], as_json: bool) -> int:
+    """Find what does not add up in financial reports (JSON, JSON lines, CSV).
+
+    \b
+    Examples:
+      smallprint triage filing.json
+      smallprint triage filings.jsonl balance_sheet.csv --json
+    """
+    from shared.cli import tables
+
+    lines = Lines(as_json=as_json, table=tables.findings)
+    each_file(paths, lines, Reports().file)
+    if not as_json and lines.worked:
+        click.echo(tables.DISCLAIMER, err=True)
+    return lines.exit_code
+
+
+@cli.command()
+@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder of the results (FOLDER-results beside it).",
+)
+@click.option(
+    "--resume/--anew", default=True, help="Go on where it stopped (default), or do all again."
+)
+@as_json
+@click.option("--adapter", default=ADAPTER, show_default=True, help="The specialist that reads.")
+@password_option
+def batch(
+    folder: Path, out: Path | None, resume: bool, as_json: bool, adapter: str, password: str | None
+) -> int:
+    """Work on every document below FOLDER: one JSON result a file, and a summary.
+
+    Contracts (PDF, text) are read for clauses, reports (JSON, JSON lines, CSV) for what does not
+    add up. A batch that was cut off goes on where it stopped; what failed is tried again, and is
+    listed in the summary.
+
+    \b
+    Examples:
+      smallprint batch ~/contracts
+      smallprint batch ~/contracts --out ~/results --anew
+    """
+    from shared.cli.files import Results, files_below
+
+    folder = folder.resolve()
+    results = Results(out.resolve() if out else folder.with_name(f"{folder.name}-results"), folder)
+    sources = [str(path) for path in files_below(folder, results.folder)]
+    if not sources:
+        raise SuiteError(f"there is no file in {folder}")
+    lines = Lines(as_json=as_json, table=lambda _line: ())
+    with Finder(adapter, every=False) as finder:
+        reports = Reports()
+        work = Work(
+            finder.most_bytes,
+            lambda path, data: (reports if reports.reads(path, data) else finder).maker,
+            lambda path, data: (
+                reports.result(path)
+                if reports.reads(path, data)
+                else finder.result(path, data, password)
+            ),
+        )
+        done = Batch(work, results, resume)
+        each_file(sources, lines, done.file)
+    results.summarise(done.summary())
+    if not as_json:
+        write("".join(f"{row}\n" for row in done.shown()).encode("utf-8", "replace"))
+    return int(lines.exit_code)
+
+
+def each_file(
+    paths: Sequence[str],
+    lines: Lines,
+    work: Callable[[str], Iterator[Mapping[str, Any]]],
+) -> None:
+    """Print what `work` makes of each file, in order; a file that fails does not stop the next."""
+    from shared.cli.progress import Progress
+
+    with Progress(len(paths)) as progress:
+        for path in paths:
+            progress.at(path)
+            for line in _with_errors(path, work):
+                progress.clear()
+                lines.result(line)
+            progress.step()
+
+
+def _with_errors(
+    path: str, work: Callable[[str], Iterator[Mapping[str, Any]]]
+) -> Iterator[Mapping[str, Any]]:
+    try:
+        yield from work(path)
+    except (OutputClosed, CannotStart):
+        raise  # not this file's fault: every other would fail as well
+    except Exception as error:  # one bad file must not cost the others
+        if not isinstance(error, SuiteError):
+            log.warning("%s: a bug on our side", plain(path), exc_info=error)
+        yield {"source": path, "error": error_of(error)}
+
+
+class Finder:
+    """Reads contracts and finds their clauses. The model is loaded with the first document."""
+
+    def __init__(self, adapter: str, *, every: bool) -> None:
+        self.adapter = adapter
+        self.every = every
+        self._reader = open_reader()
+        self._specialist: Specialist | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._reader.close()
+
+    @property
+    def most_bytes(self) -> int:
+        """Bytes that one document may have."""
+        return self._reader.limits.max_bytes
+
+    @property
+    def maker(self) -> str:
+        """The specialist, its version and its base."""
+        model = self._model()
+        return f"{model['adapter']} {model['version']} on {model['base'][:12]}"
+
+    def file(self, path: str, password: str | None) -> Iterator[Mapping[str, Any]]:
+        """The one line about a file."""
+        from shared.cli.files import read_file
+
+        yield self.result(path, read_file(path, self.most_bytes), password)
+
+    def result(self, path: str, data: bytes, password: str | None) -> Mapping[str, Any]:
+        """What is in one document. Raises UnreadableDocument, or CannotStart without a model."""
+        from shared.cli.files import sha256
+
+        began = time.monotonic()
+        reading = self._reader.read(data, name=Path(path).name, password=password)
+        read = time.monotonic()
+        model = self._model()
+        loaded = time.monotonic()
+        clauses = self._clauses(reading)
+        found = time.monotonic()
+        return {
+            "source": path,
+            "document": {
+                "sha256": sha256(data),
+                "media_type": reading.media_type,
+                "pages": reading.page_count,
+                "failed_pages": [asdict(page) for page in reading.failed],
+            },
+            "clauses": clauses,
+            "model": model,
+            "warnings": list(reading.warnings),
+            "timings": _timings(read=read - began, find=found - loaded),
+        }
+
+    def _clauses(self, reading: Reading) -> list[dict[str, Any]]:
+        from services.extraction.pipeline import find_clauses
+
+        found = find_clauses(
+            reading.text, self._get_specialist(), reading.furniture, all_candidates=self.every
+        )
+        return [
+            {
+                "category": clause.category,
+                "text": clause.text,
+                "start": clause.start,
+                "end": clause.end,
+                "page": reading.page_at(clause.start),
+                "confidence": clause.confidence,
+            }
+            for clause in found
+        ]
+
+    def _model(self) -> dict[str, str]:
+        manifest = self._get_specialist().manifest
+        version = {"adapter": manifest.name, "version": manifest.version}
+        return {"base": manifest.base_sha256, **version}
+
+    def _get_specialist(self) -> Specialist:
+        from shared.inference import Specialists
+        from shared.settings import CommonSettings, load
+
+        if self._specialist is None:
+            settings = load(CommonSettings)
+            try:
+                specialists = Specialists(settings.artefacts_folder, settings.threads)
+                self._specialist = specialists.get(self.adapter)
+            except SuiteError as error:
+                raise CannotStart(error.message) from error
+        return self._specialist
+
+
+def open_reader() -> Reader:
+    """Reads documents in a child process, within the limits that ingest has."""
+    from services.ingest.settings import Settings
+    from shared.documents.sandbox import Reader
+    from shared.settings import load
+
+    return Reader(load(Settings).limits)
+
+
+class Reports:
+    """Reads filings and judges them."""
+
+    maker = f"triage {VERSION}"
+
+    def file(self, path: str) -> Iterator[Mapping[str, Any]]:
+        """One line a filing; a file is read as it streams, for JSON lines may be long."""
+        from services.triage.judgement import triage_filing
+        from services.triage.statements import BadFiling
+
+        began = time.monotonic()
+        for filing in self._filings(path):
+            read = time.monotonic()
+            if isinstance(filing, BadFiling):
+                error = {"type": "unreadable_document", "detail": filing.message}
+                yield {"source": path, "id": filing.id, "error": error}
+            else:
+                verdict = triage_filing(filing)
+                now = time.monotonic()
+                timings = _timings(read=read - began, find=now - read)
+                yield {"source": path, **verdict.to_json(), "timings": timings}
+            began = time.monotonic()
+
+    def result(self, path: str) -> Mapping[str, Any]:
+        """All filings of one file as one result. Raises UnreadableDocument if there is none."""
+        from shared.errors import UnreadableDocument
+
+        filings = [{k: v for k, v in line.items() if k != "source"} for line in self.file(path)]
+        if all("error" in filing for filing in filings):
+            reasons = "; ".join(filing["error"]["detail"] for filing in filings)
+            raise UnreadableDocument(reasons or "there is no filing in it", document=path)
+        return {"source": path, "filings": filings}
+
+    def reads(self, path: str, data: bytes) -> bool:
+        """Whether a file is a report by its type."""
+        from services.triage.statements import report_type
+        from shared.documents import sniff
+
+        return report_type(sniff(data, path), path) is not None
+
+    def _filings(self, path: str) -> Iterator[Any]:
+        from services.triage.statements import read_filings, report_type
+        from shared.cli.files import open_file
+        from shared.documents import Limits, sniff
+
+        with open_file(path) as stream:
+            media_type = report_type("", path) or sniff(stream.read(Limits().max_bytes), path)
+            stream.seek(0)
+            yield from read_filings(stream, media_type, Path(path).name)
+
+
+def _timings(**seconds: float) -> dict[str, float]:
+    parts = {name: round(value, 6) for name, value in seconds.items()}
+    return {**parts, "total": round(sum(seconds.values()), 6)}
+
+
+# The embedded edition
+
+
+@cli.command()
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=PORT, show_default=True, help="0: any."
+)
+@data_option
+@as_json
+def up(port: int, data: Path | None, as_json: bool) -> int:
+    """Serve everything in this one process, on this machine alone, until Ctrl-C.
+
+    Prints the address, and at the first start of a data folder its first key, which is shown only
+    this once. With --json that is one JSON line {"url", "key"} and nothing else.
+
+    \b
+    Examples:
+      smallprint up
+      smallprint up --port 9000 --data ~/smallprint-data
+    """
+    from shared.cli.lock import FolderLock
+    from shared.logs import configure_logs
+    from shared.runtime.embedded import migrate_all, serve
+    from shared.settings import CommonSettings, load
+
+    settings = load(CommonSettings, **_given(data=data))
+    quiet = settings.log_level == "INFO" and sys.stderr.isatty()
+    configure_logs("smallprint", "WARNING" if quiet else settings.log_level)
+    with FolderLock(settings.data):
+        services = build_services(data)
+        migrate_all(services)
+        first = services[0].app.state.keys.first_key()
+        key = first.secret if first else None
+
+        def started(real_port: int) -> None:
+            host = "127.0.0.1" if settings.host in ("0.0.0.0", "::", "") else settings.host  # noqa: S104
+            _announce(f"http://{host}:{real_port}", key, as_json=as_json)
+
+        serve(services, settings.host, port, started)
+    return 0
+
+
+def build_services(data: Path | None = None) -> list[Service]:
+    """All services with real parts, for one process; ingest, which owns the keys, comes first."""
+    from services.escalation import bootstrap as escalation
+    from services.escalation.settings import Settings as EscalationSettings
+    from services.extraction import bootstrap as extraction
+    from services.extraction.settings import Settings as ExtractionSettings
+    from services.ingest import bootstrap as ingest
+    from services.ingest.settings import Settings as IngestSettings
+    from services.review import bootstrap as review
+    from services.review.settings import Settings as ReviewSettings
+    from services.triage import bootstrap as triage
+    from services.triage.settings import Settings as TriageSettings
+    from shared.settings import load
+
+    given = _given(data=data)
+    first = ingest.build(load(IngestSettings, **given))
+    keys = first.app.state.keys
+    return [
+        first,
+        extraction.build(load(ExtractionSettings, **given), keys=keys),
+        triage.build(load(TriageSettings, **given), keys=keys),
+        review.build(load(ReviewSettings, **given), keys=keys),
+        escalation.build(load(EscalationSettings, **given), keys=keys),
+    ]
+
+
+def _given(**options: Any) -> dict[str, Any]:
+    """The options that were given; the environment decides about the others."""
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def _announce(url: str, key: str | None, *, as_json: bool) -> None:
+    from shared.cli.tables import DISCLAIMER
+
+    if as_json:
+        write(to_json({"url": url, **_given(key=key)}))
+        return
+    rows = [f"smallprint {VERSION} serves at {url} (Ctrl-C stops it)"]
+    if key:
+        rows.append(f"the first key, shown only this once: {key}")
+    else:
+        rows.append("sign in with a key you have, or make one: smallprint keys new NAME")
+    write("".join(f"{row}\n" for row in [*rows, DISCLAIMER]).encode())
+
+
+# Keys
+
+
+@cli.group()
+def keys() -> None:
+    """Make, list and revoke the keys of a data folder.
+
+    \b
+    Examples:
+      smallprint keys new alice
+      smallprint keys list
+      smallprint keys revoke 0123456789abcdef
+    """
+
+
+@keys.command("new")
+@click.argument("name")
+@click.option("--tenant", default="default", show_default=True, help="Whose documents it opens.")
+@data_option
+@as_json
+def keys_new(name: str, tenant: str, data: Path | None, as_json: bool) -> None:
+    """Make a key for NAME and print it; it can't be shown again."""
+    with key_ring(data) as ring:
+        new = ring.create(tenant, name)
+    if as_json:
+        shown = {"id": new.key.id, "name": new.key.name, "tenant": new.key.tenant}
+        write(to_json({**shown, "key": new.secret}))
+    else:
+        write(f"{new.secret}\n".encode())
+        click.echo("Keep it: it can't be shown again.", err=True)
+
+
+@keys.command("list")
+@click.option("--tenant", help="Of this tenant alone.")
+@data_option
+@as_json
+def keys_list(tenant: str | None, data: Path | None, as_json: bool) -> None:
+    """List the keys, oldest first; never their secrets."""
+    with key_ring(data) as ring:
+        found = ring.list(tenant)
+    for key in found:
+        if as_json:
+            line = {
+                "id": key.id,
+                "name": key.name,
+                "tenant": key.tenant,
+                "created": _moment(key.created),
+                "last_used": _moment(key.last_used),
+                "revoked": _moment(key.revoked),
+            }
+            write(to_json(line))
+        else:
+            state = "revoked" if key.revoked else f"last used {_moment(key.last_used) or 'never'}"
+            row = f"{key.id}  {plain(key.tenant)}  {plain(key.name)}  {state}\n"
+            write(row.encode("utf-8", "replace"))
+
+
+@keys.command("revoke")
+@click.argument("key_id", metavar="ID")
+@data_option
+def keys_revoke(key_id: str, data: Path | None) -> None:
+    """End a key and its sessions; other processes notice within a minute."""
+    with key_ring(data) as ring:
+        ring.revoke(key_id)
+    click.echo(f"{plain(key_id)} is revoked", err=True)
+
+
+@contextmanager
+def key_ring(data: Path | None) -> Iterator[KeyRing]:
+    """The keys of a data folder; works beside a running `smallprint up`."""
+    from services.ingest.keys import KeyRing
+    from services.ingest.settings import Settings
+    from services.ingest.store import MIGRATIONS
+    from shared.settings import load
+    from shared.storage import Store
+
+    settings = load(Settings, **_given(data=data))
+    url = settings.database("ingest", settings.ingest_database_url)
+    store = Store(url, "ingest", MIGRATIONS)
+    try:
+        store.migrate()
+        yield KeyRing(store, settings.ingest_session)
+    finally:
+        store.close()
+
+
+def _moment(time: datetime | None) -> str | None:
+    return time.astimezone(UTC).isoformat(timespec="seconds") if time else None
+
+
+# The machine
+
+
+@cli.command()
+@data_option
+@click.option("--port", type=click.IntRange(1, 65535), default=PORT, show_default=True)
+@as_json
+def doctor(data: Path | None, port: int, as_json: bool) -> int:
+    """Check this machine, the models and the data folder, and say how to mend what is wrong.
+
+    Exits with 0 if nothing has to be mended.
+
+    \b
+    Examples:
+      smallprint doctor
+      smallprint doctor --json | jq '.checks[] | select(.state == "wrong")'
+    """
+    from shared.cli import checks
+    from shared.settings import CommonSettings, load
+
+    settings = load(CommonSettings, **_given(data=data))
+    found = [
+        checks.python(),
+        checks.packages(),
+        *checks.optional_packages(),
+        *_check_models(settings.artefacts_folder),
+        checks.data_folder(settings.data),
+        checks.disk(settings.data),
+        checks.port(port),
+    ]
+    content = checks.content(found)
+    if as_json:
+        write(to_json({"content": content, "checks": [asdict(check) for check in found]}))
+    else:
+        rows = [*checks.shown(found), "content" if content else "some things have to be mended"]
+        write("".join(f"{row}\n" for row in rows).encode())
+    return 0 if content else 1
+
+
+def _check_models(artefacts: Path) -> Iterator[Check]:
+    """Base and adapters against their hashes, then ten lines of a contract through all of it."""
+    from shared.cli.checks import Check
+    from shared.inference import Specialists
+
+    mend = "restore models/artefacts from the release, or set SMALLPRINT_ARTEFACTS"
+    try:
+        specialists = Specialists(artefacts)
+        for name in specialists.names():
+            manifest = specialists.get(name).manifest
+            found = f"{name} {manifest.version}, {len(manifest.labels)} labels, hashes agree"
+            yield Check("adapter", "good", found)
+    except SuiteError as error:
+        yield Check("models", "wrong", error.message, mend)
+        return
+    yield Check("base", "good", f"{specialists.base.sha256[:12]}, hash agrees")
+    yield _probe(specialists)
+
+
+def _probe(specialists: Specialists) -> Check:
+    from services.extraction.pipeline import find_clauses
+    from shared.cli.checks import PROBE, Check
+
+    mend = "restore models/artefacts from the release; if it stays so, report it with this line"
+    began = time.monotonic()
+    try:
+        with open_reader() as reader:
+            reading = reader.read(PROBE.encode(), name="probe.txt")
+        clauses = find_clauses(reading.text, specialists.get(ADAPTER))
+    except SuiteError as error:
+        return Check("probe", "wrong", error.message, mend)
+    seconds = time.monotonic() - began
+    if not clauses or any(PROBE[c.start : c.end] != c.text for c in clauses):
+        return Check("probe", "wrong", f"{len(clauses)} clauses in ten lines", mend)
+    categories = ", ".join(sorted({clause.category for clause in clauses}))
+    return Check("probe", "good", f"ten lines in {seconds:.2f} s: {categories}")
