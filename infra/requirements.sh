@@ -2,7 +2,7 @@
 # Compile requirements/*.in into hashed *.txt that hold on every platform and name no index.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-for set in build run kafka dev; do
+for set in run build bundle kafka dev; do
     uv pip compile --quiet --universal --generate-hashes --python-version 3.11 \
         --no-emit-index-url --no-emit-find-links --no-header "$@" \
         "requirements/$set.in" -o "requirements/$set.txt"
