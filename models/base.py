@@ -15,7 +15,6 @@ import json
 from pathlib import Path
 
 from safetensors.numpy import save_file
-from tokenizers import Tokenizer
 
 from models.graph import ACCURACY, build
 from models.quantise import BLOCK, dequantised_weights, encoder_weights, quantised_weights
@@ -32,16 +31,16 @@ Changed from the original: weights quantised, pooler left out, graph rebuilt for
 def write_base(model: Path, artefacts: Path, training: Path) -> Path:
     """Write the artefact and the training weights; return the artefact's folder."""
     quantised = quantised_weights(encoder_weights(model))
-    tokenizer = Tokenizer.from_file(str(model / "tokenizer.json"))
-    tokenizer.no_padding()
-    tokenizer.no_truncation()
+    tokeniser = json.loads((model / "tokenizer.json").read_text(encoding="utf-8"))
+    tokeniser["padding"] = tokeniser["truncation"] = None
 
     graph = build(quantised).SerializeToString(deterministic=True)
     digest = hashlib.sha256(graph).hexdigest()
     folder = artefacts / f"base-{digest[:12]}"
     for place in (folder, training):
         place.mkdir(parents=True, exist_ok=True)
-        tokenizer.save(str(place / "tokenizer.json"), pretty=False)
+        text = json.dumps(tokeniser, ensure_ascii=False, separators=(",", ":"))
+        (place / "tokenizer.json").write_text(text, encoding="utf-8")
     (folder / GRAPH_FILE).write_bytes(graph)
     (folder / "LICENSE").write_text(LICENCE, encoding="utf-8")
     provenance = {

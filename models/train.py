@@ -27,15 +27,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
-from tokenizers import Tokenizer
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from models.encoder import Tagger
+from shared.inference.tokeniser import CLS, SEP, Tokeniser
 from shared.inference.windows import window_starts
-
-CLS, SEP = 101, 102  # of the BERT vocabulary
-
 
 # --- the data: windows over contracts, with spans as token ranges -----------------------------
 
@@ -61,7 +58,7 @@ class Window:
         return not any(first < end and last > self.start for _, first, last in self.contract.spans)
 
 
-def read_contracts(path: Path, tokenizer: Tokenizer, labels: list[str], fold: str) -> list[Contract]:
+def read_contracts(path: Path, tokenise: Tokeniser, labels: list[str], fold: str) -> list[Contract]:
     """Read and tokenise the contracts that are not in the left-out fold."""
     number = {label: i for i, label in enumerate(labels)}
     contracts = []
@@ -70,15 +67,15 @@ def read_contracts(path: Path, tokenizer: Tokenizer, labels: list[str], fold: st
             record = json.loads(line)
             if str(record["fold"]) == fold:
                 continue
-            encoding = tokenizer.encode(record["text"], add_special_tokens=False)
-            starts, ends = np.array(encoding.offsets).reshape(-1, 2).T
+            tokens = tokenise(record["text"])
+            starts, ends = tokens.offsets.T
             spans = []
             for note in record["annotations"]:
                 first = int(np.searchsorted(ends, note["start"], side="right"))
                 last = int(np.searchsorted(starts, note["end"], side="left"))
                 if first < last:
                     spans.append((number[note["category"]], first, last))
-            contracts.append(Contract(np.array(encoding.ids), spans))
+            contracts.append(Contract(tokens.ids, spans))
     return contracts
 
 
@@ -164,8 +161,8 @@ def train(config: dict[str, Any], base: Path, data: Path, fold: str, out: Path) 
     content = cutting["length"] - 2
     out.mkdir(parents=True, exist_ok=True)
 
-    tokenizer = Tokenizer.from_file(str(base / "tokenizer.json"))
-    contracts = read_contracts(data / config["data"]["training"], tokenizer, labels, fold)
+    tokenise = Tokeniser(base / "tokenizer.json")
+    contracts = read_contracts(data / config["data"]["training"], tokenise, labels, fold)
     windows = [
         Window(contract, start)
         for contract in contracts

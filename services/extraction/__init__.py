@@ -1,0 +1,1 @@
+"""Extraction: finds the clauses of contracts, with the evidence for each."""

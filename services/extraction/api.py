@@ -1,0 +1,112 @@
+"""The routes of extraction: the clauses of a document, and which categories it has."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, ConfigDict, Field
+
+from services.extraction.domain import Extraction, presence
+from services.extraction.store import Extractions
+from shared.errors import Conflict, NotFound
+from shared.storage import Store
+from shared.web.auth import CurrentActor
+from shared.web.openapi import problems
+
+
+class _Answer(BaseModel):
+    model_config = ConfigDict(from_attributes=True)
+
+
+class BoxOut(_Answer):
+    """A rectangle on a page: PDF points, origin top left of the page as displayed."""
+
+    page: int
+    x0: float
+    y0: float
+    x1: float
+    y1: float
+
+
+class ClauseOut(_Answer):
+    """A clause with its evidence."""
+
+    id: str
+    category: str = Field(description="one of the 41 categories of CUAD, verbatim")
+    text: str = Field(description="exactly the document's text from `start` to `end`")
+    start: int = Field(description="offset in code points")
+    end: int = Field(description="offset in code points, exclusive")
+    page: int
+    confidence: float = Field(gt=0, lt=1)
+    boxes: list[BoxOut] = Field(description="one for each piece of a line")
+
+
+class ClausesOut(BaseModel):
+    """A page of a document's clauses, in the order of its text."""
+
+    items: list[ClauseOut]
+    next: str | None = Field(description="goes on with `?cursor=`; null at the end")
+
+
+class PresenceOut(_Answer):
+    """Whether the contract has a clause of one category."""
+
+    category: str
+    present: bool
+    confidence: float | None = Field(description="of the surest clause; null where there is none")
+    clauses: int
+
+
+class PresencesOut(BaseModel):
+    """Every category, in a fixed order."""
+
+    items: list[PresenceOut]
+    next: str | None = None
+
+
+def routes(store: Store) -> APIRouter:
+    """What extraction answers below a document."""
+    router = APIRouter(prefix="/v1/documents/{document_id}", tags=["clauses"])
+    answers = problems(404, 409)
+
+    @router.get("/clauses", responses=answers, summary="The clauses of a contract")
+    def clauses(
+        document_id: str,
+        actor: CurrentActor,
+        category: Annotated[str | None, Query(max_length=64)] = None,
+        cursor: Annotated[str | None, Query(max_length=20)] = None,
+        limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    ) -> ClausesOut:
+        with store.read() as session:
+            extractions = Extractions(session, actor.tenant)
+            require_result(extractions.get(document_id), document_id)
+            found, more = extractions.clauses(
+                document_id, category=category, cursor=cursor, limit=limit
+            )
+        return ClausesOut(items=[ClauseOut.model_validate(c) for c in found], next=more)
+
+    @router.get("/presence", responses=answers, summary="Which categories a contract has")
+    def categories(document_id: str, actor: CurrentActor) -> PresencesOut:
+        with store.read() as session:
+            extractions = Extractions(session, actor.tenant)
+            require_result(extractions.get(document_id), document_id)
+            lines = presence(extractions.scores(document_id))
+        return PresencesOut(items=[PresenceOut.model_validate(line) for line in lines])
+
+    return router
+
+
+def require_result(known: Extraction | None, document_id: str) -> None:
+    """Raise NotFound for what is not known, Conflict for what has no clauses yet or never will."""
+    if known is None or known.state == "deleted":
+        raise NotFound(f"there is no document {document_id}", document=document_id)
+    if known.state == "extracted":
+        return
+    if known.state == "failed":
+        why = f"its state is failed ({known.code}: {known.reason})"
+    elif known.kind != "contract":
+        why = f"it is of kind {known.kind}, and clauses are found in contracts only"
+    else:
+        why = "its state is waiting: it has not been worked on yet, ask again soon"
+    raise Conflict(f"document {document_id} has no clauses: {why}", document=document_id)

@@ -1,0 +1,64 @@
+"""The only file that builds real parts of extraction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache, partial
+
+from services.extraction import api, handlers
+from services.extraction.settings import Settings
+from services.extraction.store import MIGRATIONS
+from shared.bus import open_bus
+from shared.events import (
+    DocumentDeleted,
+    DocumentFailed,
+    DocumentIngested,
+    DocumentRead,
+    DocumentRekinded,
+)
+from shared.inference import Specialists
+from shared.runtime import Service
+from shared.settings import load
+from shared.storage import FileBlobs, Store
+from shared.web.app import create_app
+from shared.web.auth import Keys, RemoteKeys
+
+
+def build(
+    settings: Settings | None = None,
+    *,
+    keys: Keys | None = None,
+    specialists: Callable[[], Specialists] | None = None,
+) -> Service:
+    """Extraction: finds the clauses of contracts, with the evidence for each."""
+    settings = settings or load(Settings)
+    store = Store(
+        settings.database("extraction", settings.extraction_database_url), "extraction", MIGRATIONS
+    )
+    blobs = FileBlobs(settings.blobs)
+    models = specialists or cache(partial(Specialists, settings.artefacts_folder, settings.threads))
+    adapter = settings.extraction_adapter
+    app = create_app(
+        "extraction",
+        [api.routes(store)],
+        [store.ready],
+        keys or RemoteKeys(settings.ingest_url, settings.key_cache),
+    )
+    return Service(
+        name="extraction",
+        settings=settings,
+        port=settings.extraction_port,
+        store=store,
+        blobs=blobs,
+        bus=open_bus(settings.bus, lease=settings.bus_lease),
+        app=app,
+        handlers={
+            DocumentIngested: handlers.expect_document,
+            DocumentRead: partial(
+                handlers.extract_clauses, blobs=blobs, specialist=lambda: models().get(adapter)
+            ),
+            DocumentFailed: handlers.note_failure,
+            DocumentRekinded: handlers.withdraw_clauses,
+            DocumentDeleted: partial(handlers.forget_document, blobs=blobs),
+        },
+    )

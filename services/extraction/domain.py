@@ -1,0 +1,138 @@
+"""What extraction knows of a document: where its work stands, and the clauses it found."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from services.extraction.pipeline import Clause
+from shared.documents import Reading
+from shared.documents.reading import Box
+from shared.events import BlobRef, Kind
+
+State = Literal["waiting", "extracted", "failed", "withdrawn", "deleted"]
+
+CATEGORIES = (
+    "Document Name", "Parties", "Agreement Date", "Effective Date", "Expiration Date",
+    "Renewal Term", "Notice Period To Terminate Renewal", "Governing Law", "Most Favored Nation",
+    "Non-Compete", "Exclusivity", "No-Solicit Of Customers", "Competitive Restriction Exception",
+    "No-Solicit Of Employees", "Non-Disparagement", "Termination For Convenience",
+    "Rofr/Rofo/Rofn", "Change Of Control", "Anti-Assignment", "Revenue/Profit Sharing",
+    "Price Restrictions", "Minimum Commitment", "Volume Restriction", "Ip Ownership Assignment",
+    "Joint Ip Ownership", "License Grant", "Non-Transferable License",
+    "Affiliate License-Licensor", "Affiliate License-Licensee",
+    "Unlimited/All-You-Can-Eat-License", "Irrevocable Or Perpetual License",
+    "Source Code Escrow", "Post-Termination Services", "Audit Rights", "Uncapped Liability",
+    "Cap On Liability", "Liquidated Damages", "Warranty Duration", "Insurance",
+    "Covenant Not To Sue", "Third Party Beneficiary",
+)  # fmt: skip
+"""The 41 categories of CUAD v1 (The Atticus Project, CC BY 4.0), verbatim."""
+
+
+@dataclass(frozen=True)
+class Extraction:
+    """Where the work on one document of one tenant stands. A deleted one is remembered by its id
+    alone.
+    """
+
+    tenant: str
+    document_id: str
+    kind: Kind
+    attempt: int
+    state: State = "waiting"
+    code: str | None = None
+    reason: str | None = None
+    adapter: str | None = None
+    adapter_version: str | None = None
+    blobs: tuple[BlobRef, ...] = ()
+    """Every list of clauses that was announced for it, to be removed with the document."""
+
+    def failed(self, code: str, reason: str) -> Extraction:
+        """The document was given up, by us or by somebody before us."""
+        return replace(self, state="failed", code=code, reason=reason)
+
+    def awaits(self, attempt: int) -> bool:
+        """Whether news of an attempt still counts: not after a deletion, a withdrawal or a newer
+        attempt.
+        """
+        if self.state == "deleted" or attempt < self.attempt:
+            return False
+        return not (self.state == "withdrawn" and attempt == self.attempt)
+
+
+@dataclass(frozen=True)
+class FoundClause:
+    """A clause with its evidence: exact text, offsets in code points, page, and boxes in points."""
+
+    id: str
+    category: str
+    text: str
+    start: int
+    end: int
+    page: int
+    confidence: float
+    boxes: tuple[Box, ...] = field(default=())
+
+    def to_json(self) -> dict[str, Any]:
+        """The clause as REST and events have it."""
+        return {
+            "id": self.id,
+            "category": self.category,
+            "text": self.text,
+            "start": self.start,
+            "end": self.end,
+            "page": self.page,
+            "confidence": self.confidence,
+            "boxes": [box._asdict() for box in self.boxes],
+        }
+
+
+@dataclass(frozen=True)
+class Presence:
+    """Whether a contract has a clause of one category, and the best confidence of such."""
+
+    category: str
+    present: bool
+    confidence: float | None
+    clauses: int
+
+
+def with_evidence(
+    clauses: Iterable[Clause], reading: Reading, tenant: str, document_id: str
+) -> list[FoundClause]:
+    """Give each clause its id, page and boxes, in the order of the text."""
+    ordered = sorted(clauses, key=lambda c: (c.start, c.end, c.category))
+    return [
+        FoundClause(
+            id=clause_id(tenant, document_id, clause),
+            category=clause.category,
+            text=clause.text,
+            start=clause.start,
+            end=clause.end,
+            page=reading.page_at(clause.start),
+            confidence=clause.confidence,
+            boxes=tuple(reading.boxes_of(clause.start, clause.end)),
+        )
+        for clause in ordered
+    ]
+
+
+def clause_id(tenant: str, document_id: str, clause: Clause) -> str:
+    """The same clause of the same document always has the same id, so that work done twice is done
+    once.
+    """
+    parts = (tenant, document_id, clause.category, str(clause.start), str(clause.end))
+    return "cl_" + hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
+
+
+def presence(found: Sequence[tuple[str, float]]) -> list[Presence]:
+    """One line for every category, from (category, confidence) of the clauses found."""
+    by_category: dict[str, list[float]] = {category: [] for category in CATEGORIES}
+    for category, confidence in found:
+        by_category.setdefault(category, []).append(confidence)
+    return [
+        Presence(category, bool(scores), max(scores, default=None), len(scores))
+        for category, scores in by_category.items()
+    ]

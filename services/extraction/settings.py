@@ -1,0 +1,19 @@
+"""What may be configured in extraction."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from shared.settings import CommonSettings, Port
+
+
+class Settings(CommonSettings):
+    """Settings of extraction, beside the common ones."""
+
+    extraction_port: Port = Field(8402, description="port of clauses and presence")
+    extraction_database_url: str = Field(
+        "", description="SQLAlchemy URL; empty: extraction.db below the data folder"
+    )
+    extraction_adapter: str = Field(
+        "contract-clauses", description="name of the specialist that finds clauses"
+    )

@@ -1,0 +1,197 @@
+"""Tables and queries of extraction. Every query names the tenant; transactions belong to the
+caller.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    Column,
+    Float,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    delete,
+    insert,
+    select,
+    update,
+)
+from sqlalchemy.orm import Session
+
+from services.extraction.domain import Extraction, FoundClause
+from shared.documents.reading import Box
+from shared.errors import InvalidRequest
+from shared.events import BlobRef
+from shared.storage.messages import Time
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+metadata = MetaData()
+
+extractions = Table(
+    "extractions",
+    metadata,
+    Column("tenant", String(64), primary_key=True),
+    Column("document_id", String(64), primary_key=True),
+    Column("kind", String(16), nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("code", String(64)),
+    Column("reason", Text),
+    Column("adapter", String(64)),
+    Column("adapter_version", String(64)),
+    Column("blobs", JSON, nullable=False),
+    Column("updated", Time, nullable=False),
+)
+
+clauses = Table(
+    "clauses",
+    metadata,
+    Column("tenant", String(64), primary_key=True),
+    Column("document_id", String(64), primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("id", String(64), nullable=False),
+    Column("category", String(64), nullable=False),
+    Column("text", Text, nullable=False),
+    Column("start", Integer, nullable=False),
+    Column("end", Integer, nullable=False),
+    Column("page", Integer, nullable=False),
+    Column("confidence", Float, nullable=False),
+    Column("boxes", JSON, nullable=False),
+)
+
+
+class Extractions:
+    """What one tenant's documents have come to."""
+
+    def __init__(self, session: Session, tenant: str) -> None:
+        self.session = session
+        self.tenant = tenant
+
+    def get(self, document_id: str) -> Extraction | None:
+        """Where the work on a document stands, deleted ones included."""
+        table = extractions
+        row = self.session.execute(
+            select(table).where(table.c.tenant == self.tenant, table.c.document_id == document_id)
+        ).one_or_none()
+        if row is None:
+            return None
+        return Extraction(
+            tenant=row.tenant,
+            document_id=row.document_id,
+            kind=row.kind,
+            attempt=row.attempt,
+            state=row.state,
+            code=row.code,
+            reason=row.reason,
+            adapter=row.adapter,
+            adapter_version=row.adapter_version,
+            blobs=tuple(BlobRef(**ref) for ref in row.blobs),
+        )
+
+    def save(self, extraction: Extraction) -> None:
+        """Insert or update."""
+        table = extractions
+        values: dict[str, Any] = {
+            "kind": extraction.kind,
+            "attempt": extraction.attempt,
+            "state": extraction.state,
+            "code": extraction.code,
+            "reason": extraction.reason,
+            "adapter": extraction.adapter,
+            "adapter_version": extraction.adapter_version,
+            "blobs": [ref.model_dump() for ref in extraction.blobs],
+            "updated": datetime.now(UTC),
+        }
+        changed = self.session.execute(
+            update(table)
+            .where(
+                table.c.tenant == self.tenant,
+                table.c.document_id == extraction.document_id,
+            )
+            .values(**values)
+        )
+        if changed.rowcount == 0:  # type: ignore[attr-defined]
+            keys = {"tenant": self.tenant, "document_id": extraction.document_id}
+            self.session.execute(insert(table).values(**keys, **values))
+
+    def replace_clauses(self, document_id: str, found: Sequence[FoundClause]) -> None:
+        """Put clauses in the place of all that the document had."""
+        self.session.execute(
+            delete(clauses).where(
+                clauses.c.tenant == self.tenant, clauses.c.document_id == document_id
+            )
+        )
+        rows = [
+            {
+                "tenant": self.tenant,
+                "document_id": document_id,
+                "position": position,
+                **clause.to_json(),
+            }
+            for position, clause in enumerate(found)
+        ]
+        if rows:
+            self.session.execute(insert(clauses), rows)
+
+    def clauses(
+        self,
+        document_id: str,
+        *,
+        category: str | None = None,
+        cursor: str | None = None,
+        limit: int = 100,
+    ) -> tuple[list[FoundClause], str | None]:
+        """Clauses in the order of the text, and the cursor that the list goes on from.
+
+        Raises:
+            InvalidRequest: the cursor is not one of ours.
+        """
+        query = (
+            select(clauses)
+            .where(clauses.c.tenant == self.tenant, clauses.c.document_id == document_id)
+            .order_by(clauses.c.position)
+            .limit(limit + 1)
+        )
+        if category is not None:
+            query = query.where(clauses.c.category == category)
+        if cursor is not None:
+            query = query.where(clauses.c.position > _position(cursor))
+        rows = self.session.execute(query).all()
+        more = str(rows[limit - 1].position) if len(rows) > limit else None
+        return [_clause(row) for row in rows[:limit]], more
+
+    def scores(self, document_id: str) -> list[tuple[str, float]]:
+        """Category and confidence of every clause of a document."""
+        rows = self.session.execute(
+            select(clauses.c.category, clauses.c.confidence).where(
+                clauses.c.tenant == self.tenant, clauses.c.document_id == document_id
+            )
+        )
+        return [(row.category, row.confidence) for row in rows]
+
+
+def _position(cursor: str) -> int:
+    if not (cursor.isascii() and cursor.isdigit() and len(cursor) < 10):
+        raise InvalidRequest("the cursor is not one that this list gave")
+    return int(cursor)
+
+
+def _clause(row: Any) -> FoundClause:
+    return FoundClause(
+        id=row.id,
+        category=row.category,
+        text=row.text,
+        start=row.start,
+        end=row.end,
+        page=row.page,
+        confidence=row.confidence,
+        boxes=tuple(Box(**box) for box in row.boxes),
+    )
