@@ -153,23 +153,22 @@ class Suite:
             return False
 
     def _announce(self) -> None:
-        tell(f"ready at {self.url}")
-        given = self.data / "first-key-given"
-        if not given.exists():
-            print(f"key {self._new_key()}  (shown once; more: smallprint keys new)", flush=True)
-            given.touch()
+        tell(f"ready at {self.url} (Ctrl-C ends all; logs in {self.data / 'logs'})")
+        if not self._smallprint("keys", "list"):
+            tell(f"the first key, shown only this once: {self._smallprint('keys', 'new', 'first')}")
 
-    def _new_key(self) -> str:
+    def _smallprint(self, *arguments: str) -> str:
+        """What the command prints, run on the same settings as the services."""
         done = subprocess.run(
-            [sys.executable, "-m", "services.cli", "keys", "new"],
+            [Path(sys.executable).parent / "smallprint", *arguments],
             env={**os.environ, **self.env},
             capture_output=True,
             text=True,
             check=False,
         )
         if done.returncode:
-            raise StartError(f"no first key can be made: {done.stderr.strip()}")
-        return done.stdout.strip().splitlines()[-1]
+            raise StartError(f"smallprint {' '.join(arguments)}: {done.stderr.strip()}")
+        return done.stdout.strip()
 
 
 def tell(line: str) -> None:
