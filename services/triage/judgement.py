@@ -1,0 +1,373 @@
+"""From broken relations and suspicions to a verdict: what to believe, how far, and how to say it.
+
+The confidences below are the shares of right alarms on the development data, rounded;
+`bench/triage.py` measures them and `models/triage-identities/CARD.md` has the figures. No part of
+this is learned.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from itertools import combinations
+
+from services.triage import identities, plausibility
+from services.triage.diagnosis import CAUSES, Diagnosis, diagnose, lawful_reading
+from services.triage.domain import Finding, Severity, Verdict
+from services.triage.plausibility import Suspicion
+from services.triage.relations import ZERO, Cell, Equation, Sheet, sheets
+from services.triage.statements import Filing
+
+FLAGGED = 0.5
+"""Risk from which a filing is flagged."""
+MOST = 5
+"""Findings that one filing gets at the most: what was seen first, by confidence."""
+MANY = 3
+"""Breaks in one column from which on no single slip explains them."""
+
+TRUSTED_ALONE = frozenset({"balance_equation", "net_income_agrees"})
+"""Relations that are believed even where no other column confirms them."""
+
+CONFIDENCE = {
+    "several relations": 0.97,
+    "sign": 0.9,
+    "scale": 0.93,
+    "transposed": 0.9,
+    "digit": 0.8,
+    "swapped": 0.8,
+    "swapped_columns": 0.95,
+    "missing_line": 0.85,
+    "statement_scale": 0.97,
+    "magnitude": 0.9,
+    "switched_sign": 0.7,
+    "unexplained balance sheet": 0.85,
+    "unexplained": 0.35,
+    "by label alone": 0.3,
+    "harms others": 0.3,
+    "rounding": 0.2,
+    "many breaks": 0.2,
+    "few digits": 0.4,
+}
+"""By what speaks for a finding."""
+
+
+@dataclass(frozen=True)
+class Swap:
+    """One line whose amounts in two columns change places to mend a relation in both."""
+
+    line: int
+    columns: tuple[int, int]
+    equations: tuple[Equation, ...]
+
+
+def triage_filing(filing: Filing) -> Verdict:
+    """Check one filing on its own. The same filing always gives the same verdict."""
+    pages = sheets(filing)
+    equations = [e for check in identities.REGISTRY.values() for e in check(pages)]
+    suspicions = [s for suspect in plausibility.REGISTRY.values() for s in suspect(pages)]
+    swaps, rest = _take_swaps(pages, equations)
+    believed = list(_screen(pages, rest))
+    found = [_of_swap(pages, swap) for swap in swaps]
+    found += _of_diagnoses(pages, diagnose(pages, believed))
+    found += [_of_suspicion(pages, s) for s in suspicions if not _refuted(s, equations)]
+    findings = tuple(_ordered(_once(found))[:MOST])
+    risk = max((f.confidence for f in findings), default=0.0)
+    return Verdict(filing.id, risk >= FLAGGED, risk, findings, filing.warnings)
+
+
+# Which breaks are worth a finding
+
+
+def _relations(equations: Iterable[Equation]) -> dict[object, list[Equation]]:
+    """The equations of one relation over its columns."""
+    relations: dict[object, list[Equation]] = defaultdict(list)
+    for equation in equations:
+        lines = tuple((c.statement, c.row, factor) for c, factor in equation.terms)
+        relations[equation.check, lines].append(equation)
+    return relations
+
+
+def _screen(pages: Sequence[Sheet], equations: Sequence[Equation]) -> Iterator[Equation]:
+    """What holds, and what breaks although there is reason to expect it to hold."""
+    for peers in _relations(equations).values():
+        broken = sum(not e.holds for e in peers)
+        for equation in peers:
+            if (
+                equation.holds
+                or equation.check in TRUSTED_ALONE
+                or (
+                    equation.support >= 1
+                    and 2 * broken <= len(peers)
+                    and not lawful_reading(pages, equation, peers)
+                )
+            ):
+                yield equation
+
+
+def _take_swaps(
+    pages: Sequence[Sheet], equations: Sequence[Equation]
+) -> tuple[list[Swap], list[Equation]]:
+    swaps: list[Swap] = []
+    explained: set[Equation] = set()
+    for peers in _relations(equations).values():
+        broken = [e for e in peers if not e.holds]
+        one_column = all(len({c.column for c, _ in e.terms}) == 1 for e in peers)
+        for a, b in combinations(broken, 2) if one_column and len(broken) == 2 else ():
+            line = _swapped_line(pages, a, b)
+            if line is not None:
+                columns = (a.terms[0][0].column, b.terms[0][0].column)
+                swaps.append(Swap(line, columns, (a, b)))
+                explained |= {a, b}
+    rest = [e for e in equations if e not in explained and e.pattern != "swapped"]
+    return swaps, rest
+
+
+def _swapped_line(pages: Sequence[Sheet], one: Equation, other: Equation) -> int | None:
+    if one.residual != -other.residual:
+        return None
+    first, second = one.terms[0][0].column, other.terms[0][0].column
+    sheet = pages[one.terms[0][0].statement]
+    for cell, factor in one.terms:
+        a, b = sheet.value(cell.row, first), sheet.value(cell.row, second)
+        if a is not None and b is not None and (a - b) * factor == one.residual:
+            return cell.row
+    return None
+
+
+def _refuted(suspicion: Suspicion, equations: Sequence[Equation]) -> bool:
+    """A suspicious amount that adds up with its neighbours is what the page says."""
+    if suspicion.row is None or suspicion.column is None:
+        return False
+    cell = Cell(suspicion.statement, suspicion.row, suspicion.column)
+    return any(e.holds and any(c == cell for c, _ in e.terms) for e in equations)
+
+
+# Findings in words
+
+
+def _of_diagnoses(pages: Sequence[Sheet], diagnoses: Sequence[Diagnosis]) -> list[Finding]:
+    breaks: dict[tuple[int, int], int] = defaultdict(int)
+    for d in diagnoses:
+        breaks[d.cell.statement, d.cell.column] += 1
+    return [
+        _of_diagnosis(pages, d, breaks[d.cell.statement, d.cell.column] >= MANY) for d in diagnoses
+    ]
+
+
+def _of_diagnosis(pages: Sequence[Sheet], d: Diagnosis, many: bool) -> Finding:
+    sheet = pages[d.cell.statement]
+    main = _main(d)
+    row = sheet.rows[d.cell.row]
+    said = [_arithmetic(pages, main)]
+    if len(d.mends) > 1:
+        said.append(
+            f"{len(d.mends)} relations hold again if {row.label!r} is {_money(d.expected)}."
+        )
+    elif d.cause != "unexplained":
+        said.append(
+            f"It holds if {row.label!r} is {_money(d.expected)} instead of {_money(d.reported)}."
+        )
+    said.append(f"Likeliest cause: {CAUSES[d.cause]}.")
+    if main.support:
+        said.append(f"The same relation holds in {main.support} other column{_s(main.support)}.")
+    if many:
+        said.append(
+            "Many relations break in this column at once: "
+            "it may be restated, or in another currency."
+        )
+    return Finding(
+        check=main.check,
+        severity=_severity(pages, main.residual),
+        confidence=_confidence(pages, d, main, many),
+        statement=sheet.statement.statement,
+        column=d.cell.column,
+        row=d.cell.row,
+        rows=_rows_in(d.cell.statement, d.mends),
+        label=row.label,
+        reported=sheet.value(d.cell.row, d.cell.column),
+        expected=d.expected,
+        message=" ".join(said),
+    )
+
+
+def _main(d: Diagnosis) -> Equation:
+    """The relation to show: one whose total is the cell, if any, else the best supported."""
+    return max(d.mends, key=lambda e: (e.terms[0][0] == d.cell, e.support, e.digits))
+
+
+def _confidence(pages: Sequence[Sheet], d: Diagnosis, main: Equation, many: bool) -> float:
+    units = abs(main.residual) / _grain(pages, main)
+    if many:
+        return CONFIDENCE["many breaks"]
+    if units <= (3 if len(main.terms) > 3 else 1) and len(main.terms) > 2:
+        return CONFIDENCE["rounding"]
+    if d.harms:
+        return CONFIDENCE["harms others"]
+    if len(d.mends) > 1:
+        return CONFIDENCE["several relations"]
+    if main.pattern == "label":
+        return CONFIDENCE["by label alone"]
+    if d.cause != "unexplained":
+        return CONFIDENCE[d.cause]
+    if main.check in TRUSTED_ALONE or main.check == "balance_sheet_sums":
+        return CONFIDENCE["unexplained balance sheet"]
+    return CONFIDENCE["unexplained"]
+
+
+def _grain(pages: Sequence[Sheet], equation: Equation) -> Decimal:
+    """The unit of presentation of a relation: the power of ten that divides its amounts."""
+    values = [v for c, _ in equation.terms if (v := pages[c.statement].value(c.row, c.column))]
+    grain = Decimal(1)
+    while grain < 10**9 and all(v % (grain * 10) == 0 for v in values):
+        grain *= 10
+    return grain
+
+
+def _of_swap(pages: Sequence[Sheet], swap: Swap) -> Finding:
+    main = max(swap.equations, key=lambda e: e.digits)
+    index = main.terms[0][0].statement
+    sheet, (first, second) = pages[index], swap.columns
+    row = sheet.rows[swap.line]
+    here, there = row.values[first], row.values[second]
+    message = (
+        f"{_arithmetic(pages, swap.equations[0])} {_arithmetic(pages, swap.equations[1])} "
+        f"The differences are "
+        f"opposite: both hold if the amounts of {row.label!r}, {_money(here)} and {_money(there)}, "
+        f"change places. Likeliest cause: {CAUSES['swapped']}."
+    )
+    return Finding(
+        check="swapped_columns",
+        severity=_severity(pages, main.residual),
+        confidence=CONFIDENCE["swapped_columns"],
+        statement=sheet.statement.statement,
+        column=first,
+        row=swap.line,
+        rows=_rows_in(index, swap.equations),
+        label=row.label,
+        reported=here,
+        expected=there,
+        message=message,
+    )
+
+
+def _of_suspicion(pages: Sequence[Sheet], s: Suspicion) -> Finding:
+    sheet = pages[s.statement]
+    missing = s.check == "missing_line"
+    label = None if s.row is None or missing else sheet.rows[s.row].label
+    return Finding(
+        check=s.check,
+        severity="high" if s.check == "statement_scale" else _severity(pages, s.size),
+        confidence=CONFIDENCE[s.check],
+        statement=sheet.statement.statement,
+        column=s.column,
+        row=s.row,
+        rows=s.rows,
+        label=label,
+        reported=s.reported,
+        expected=s.expected,
+        message=f"{label!r}: {s.reason}" if label else s.reason,
+    )
+
+
+def _rows_in(statement: int, equations: Iterable[Equation]) -> tuple[int, ...]:
+    return tuple(sorted({c.row for e in equations for c, _ in e.terms if c.statement == statement}))
+
+
+WRITTEN_OUT = 12
+"""Terms of a sum that a message names one by one."""
+
+
+def _arithmetic(pages: Sequence[Sheet], equation: Equation) -> str:
+    """The sum as written on paper: reported, parts, what they make, and the difference."""
+    (total, _), parts = equation.terms[0], equation.terms[1:]
+    sheet = pages[total.statement]
+    reported = sheet.value(total.row, total.column) or ZERO
+    made = reported - equation.residual
+    name = sheet.rows[total.row].label
+    when = _when(sheet, total.column)
+    if len(parts) == 1:
+        cell = parts[0][0]
+        other = pages[cell.statement]
+        return (
+            f"{name!r} on the {_title(sheet)}{when} is {_money(reported)}, "
+            f"but {other.rows[cell.row].label!r} "
+            f"on the {_title(other)}{_when(other, cell.column)} is {_money(made)}: "
+            f"a difference of {_money(equation.residual)}."
+        )
+    terms = [(sheet.value(c.row, c.column), -factor) for c, factor in parts]
+    amounts = [(v * sign) for v, sign in terms if v is not None]
+    written = " ".join(_signed(a, i == 0) for i, a in enumerate(amounts[:WRITTEN_OUT]))
+    if len(amounts) > WRITTEN_OUT:
+        rest = amounts[WRITTEN_OUT:]
+        written += f" {_signed(sum(rest, ZERO), False)} (from {len(rest)} more lines)"
+    return (
+        f"{name!r}{when} is {_money(reported)}, but {written} = {_money(made)}: "
+        f"a difference of {_money(equation.residual)}."
+    )
+
+
+def _title(sheet: Sheet) -> str:
+    names = {"income": "income statement", "cash_flow": "cash flow statement"}
+    name = sheet.statement.statement
+    return names.get(name, name.replace("_", " "))
+
+
+def _when(sheet: Sheet, column: int) -> str:
+    end = sheet.statement.columns[column].end
+    return f" ({end[:4]}-{end[4:6]}-{end[6:]})" if end else f" (column {column})"
+
+
+def _money(value: Decimal | None) -> str:
+    return "nothing" if value is None else f"{value:,f}"
+
+
+def _signed(value: Decimal, first: bool) -> str:
+    if first:
+        return _money(value)
+    return f"{'-' if value < 0 else '+'} {_money(abs(value))}"
+
+
+def _severity(pages: Sequence[Sheet], size: Decimal) -> Severity:
+    """By the share of the largest ordinary amount: 5% is high, half a percent medium."""
+    peaks = sorted(
+        max(abs(v) for v in sheet.rows[row].values if v is not None)
+        for sheet in pages
+        for row in sheet.money
+    )
+    scale = peaks[int(0.95 * (len(peaks) - 1))] if peaks else ZERO
+    if not scale or abs(size) >= scale / 20:
+        return "high"
+    return "medium" if abs(size) >= scale / 200 else "low"
+
+
+def _s(count: int) -> str:
+    return "" if count == 1 else "s"
+
+
+def _once(findings: Sequence[Finding]) -> list[Finding]:
+    """The same cause once: of several findings about one cell, or of one difference, the surest."""
+    kept: list[Finding] = []
+    seen: set[object] = set()
+    for finding in _ordered(findings):
+        place = (finding.statement, finding.row, finding.column)
+        swap = (finding.statement, finding.row, "swap")
+        gap = (
+            (finding.statement, finding.column, abs(finding.reported - finding.expected))
+            if finding.reported is not None and finding.expected is not None
+            else place
+        )
+        keys = {place, gap} | ({swap} if finding.check == "swapped_columns" else set())
+        if not keys & seen:
+            kept.append(finding)
+            seen |= keys
+    return kept
+
+
+def _ordered(findings: Iterable[Finding]) -> list[Finding]:
+    order = {"high": 0, "medium": 1, "low": 2}
+    return sorted(
+        findings,
+        key=lambda f: (-f.confidence, order[f.severity], f.statement, f.row or 0, f.column or 0),
+    )

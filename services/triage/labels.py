@@ -1,0 +1,134 @@
+"""Which line is which, by its label: the words that companies use for the lines that identities
+need.
+
+Companies are free in their words, so a rule here is a pattern that fits and one that must not. A
+line that no rule knows takes part in sums all the same; it only can't anchor one.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+from services.triage.statements import Statement
+
+_NOTE = re.compile(r"\(?(see )?notes? [\d, and&]+\)?")
+_SPACE = re.compile(r"\s+")
+
+
+_TYPOGRAPHIC = str.maketrans({"\u2018": "'", "\u2019": "'", "\u2013": "-", "\u2014": "-", '"': ""})
+
+
+@lru_cache(maxsize=20_000)
+def normalise(label: str) -> str:
+    """Lower case, straight quotes, no note references, single spaces."""
+    text = label.lower().translate(_TYPOGRAPHIC)
+    return _SPACE.sub(" ", _NOTE.sub(" ", text)).strip(" :.-*")
+
+
+Rule = tuple[re.Pattern[str], re.Pattern[str]]
+
+
+def _rule(*fits: str, never: str = r"$^") -> Rule:
+    return re.compile("|".join(fits)), re.compile(never)
+
+
+def _activity(what: str, never: str = "continuing|discontinued") -> Rule:
+    words = r"(cash|net)\b.*\b(flows?|provided|used|from|for|by|in)\b.*\b"
+    return _rule(rf"{words}{what}\b", never=never)
+
+
+_NET_INCOME = _rule(
+    r"^(consolidated )?(net )?\(?(income|earnings|loss|losses|profit)\b",
+    r"^net \(",
+    never=r"per |before (income |provision|tax)|pre-?tax|\btax|interest (income|expense)|"
+    r"continuing|discontinued|\bsales?\b|dispos|equity|invest|repay|issuance|realized|"
+    r"attributable to (the )?(non-?contr|minor)|increase|decrease|impairment|securities|"
+    r"operations|derivative|from |other than|interests?, net",
+)
+
+ROLES: dict[str, dict[str, Rule]] = {
+    "balance_sheet": {
+        "total_assets": _rule(
+            r"^total assets$", r"^assets, total", r"^total consolidated assets$", r"^assets$"
+        ),
+        "total_current_assets": _rule(
+            r"^total current assets$", r"^total assets, current", r"^current assets$"
+        ),
+        "total_current_liabilities": _rule(
+            r"^total current liabilities$",
+            r"^total liabilities, current",
+            r"^current liabilities$",
+        ),
+        "total_liabilities_and_equity": _rule(
+            r"^(total )?liabilities\b.*\b(equity|deficit|investment|capital|deficiency)\b",
+            r"^(total )?liabilities\b.*\bcapitalization\b",
+            r"^total (capitalization|capital|equity) and (other )?liabilities",
+            r"^total$",
+            never=r"excluding|before",
+        ),
+        "cash": _rule(r"^(total )?cash\b", never=r"restricted|collateral|surrender|value"),
+    },
+    "income": {"net_income": _NET_INCOME},
+    "cash_flow": {
+        "operating": _activity("operat(ing|ions)", "adjust|continuing|discontinued"),
+        "investing": _activity("invest(ing|ments)"),
+        "financing": _activity("financing", "continuing|discontinued|non-?cash"),
+        "exchange": _rule(r"\b(exchange|currency|translation)\b.*\bcash\b", r"^effect.*exchange"),
+        "change": _rule(
+            r"^(total |net )?\(?(increase|decrease|change)\b.*\bcash\b",
+            r"^net (change|\(?(in|de)crease)[^a-z]*(\(?(in|de)crease\)?)?"
+            r"( (in|for|of|during).*)?$",
+            r"^cash.*(increase|decrease)",
+            never=r"restricted cash$|escrow|collateral|exchange|operating|overdraft|"
+            r"discontinued|held",
+        ),
+        "beginning": _rule(
+            r"\bcash\b.*\b(beginning|start|opening)\b",
+            r"^(beginning|opening)\b",
+            r"^balance.*beginning",
+            r"^at beginning",
+            r"january 1",
+            never=r"discontinued|held for sale",
+        ),
+        "ending": _rule(
+            r"\bcash\b.*\b(end|ending|close|closing)\b",
+            r"^(end|ending|closing)\b",
+            r"^balance.*end",
+            r"^at end",
+            never=r"discontinued|held for sale|beginning|pending",
+        ),
+        "net_income": _NET_INCOME,
+    },
+}
+
+ANCHOR = re.compile(
+    r"\btotal\b|^net cash\b|^cash (flows? )?(provided|used|\(used|from)|"
+    r"^gross (profit|margin)|^(operating|pre-?tax) (income|profit|earnings|\(loss|loss)|"
+    r"\b(income|earnings|loss|profit)\)?( \(?(loss|income)\)?)? (from|before)\b|"
+    r"^net (income|earnings|loss|\()|\bequity$|\bnet$|"
+    r"^net (sales|revenues?|change|increase|decrease|property)|^comprehensive"
+)
+"""Labels that announce a sum."""
+
+PER_SHARE = re.compile(r"\bper\b.*\b(share|unit|ads)\b|\beps\b|^basic\b|^dilut|dilution")
+SHARES = re.compile(r"weighted|average.*shares|shares outstanding|number of (\w+ )?shares")
+
+
+def role_rows(statement: Statement, role: str) -> list[int]:
+    """The rows of a statement whose label fits a role, in order; rows without values never do."""
+    fits, never = ROLES.get(statement.statement, {}).get(role, (None, None))
+    if fits is None or never is None:
+        return []
+    return [
+        index
+        for index, row in enumerate(statement.rows)
+        if any(v is not None for v in row.values)
+        and fits.search(label := normalise(row.label))
+        and not never.search(label)
+    ]
+
+
+def announces_sum(label: str) -> bool:
+    """Whether a label says that its line is the sum of lines above it."""
+    return bool(ANCHOR.search(normalise(label)))

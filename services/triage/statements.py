@@ -1,0 +1,533 @@
+"""Financial statements as plain data, and how they are read from JSON, JSON lines and CSV.
+
+What is read is what a page shows: labels, columns with their dates, values with their sign.
+Columns of training files (`concept`, `custom`, `negated`, `dims`, `checks`, `natural_breaks`,
+`label`, `truth`) are never looked at. Values are exact decimals in whole units; what a CSV calls
+"in millions" is multiplied out.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from decimal import Decimal, InvalidOperation
+from typing import Any, BinaryIO, NoReturn
+
+from shared.errors import EmptyDocument, UnreadableDocument, UnsupportedType
+
+JSON, NDJSON, CSV = "application/json", "application/x-ndjson", "text/csv"
+KINDS = ("balance_sheet", "income", "cash_flow", "equity")
+LARGEST = Decimal(10) ** 24
+"""Whole units; what is larger is no amount of money."""
+MAX_LINE = 32_000_000
+"""Bytes of one line of JSONL: more is not one filing."""
+MAX_CELLS = 2_000_000
+
+_NO_AMOUNT = " -\u2013\u2014$\t"
+"""What a cell without an amount is filled with."""
+
+UNSUPPORTED = "reports are read from JSON, JSONL and CSV in this version"
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A moment (`quarters` 0 or none) or a duration; dates are YYYYMMDD."""
+
+    end: str | None = None
+    quarters: int | None = None
+    start: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The column in structured form."""
+        parts = {"end": self.end, "quarters": self.quarters, "start": self.start}
+        return {key: value for key, value in parts.items() if value is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line: its label and one value a column, in whole units; a heading has none."""
+
+    label: str
+    values: tuple[Decimal | None, ...]
+    unit: str | None = None
+    heading: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """The row in structured form."""
+        row: dict[str, Any] = {"label": self.label, "values": [_plain(v) for v in self.values]}
+        if self.unit is not None:
+            row["unit"] = self.unit
+        if self.heading:
+            row["heading"] = 1
+        return row
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One statement of a filing, rows and columns in the order of its own arrays."""
+
+    statement: str
+    columns: tuple[Column, ...]
+    rows: tuple[Row, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """The statement in structured form."""
+        return {
+            "statement": self.statement,
+            "columns": [column.to_json() for column in self.columns],
+            "rows": [row.to_json() for row in self.rows],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Filing:
+    """What one company reported at one time."""
+
+    id: str
+    company: str | None
+    form: str | None
+    period: str | None
+    statements: tuple[Statement, ...]
+    warnings: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """The filing in structured form, so that it can be read again."""
+        return {
+            "id": self.id,
+            "company": self.company,
+            "form": self.form,
+            "period": self.period,
+            "statements": [statement.to_json() for statement in self.statements],
+            "warnings": list(self.warnings),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class BadFiling:
+    """A part of the input that is no filing, where it stands, and why it could not be read."""
+
+    id: str
+    where: str
+    reason: str
+
+    @property
+    def message(self) -> str:
+        """One sentence for the person who sent it."""
+        return f"{self.where}: {self.reason}"
+
+
+def read_filings(
+    source: bytes | BinaryIO, media_type: str, name: str = ""
+) -> Iterator[Filing | BadFiling]:
+    """Read the filings of one document one after the other.
+
+    JSON lines are read a line at a time, in memory bounded by the longest line. A line that can't
+    be read is a `BadFiling` and the next goes on.
+
+    Args:
+        source: the document, or an open binary stream of it.
+        media_type: of the document; plain text named `.jsonl`, `.ndjson`, `.json` or `.csv` counts
+            as that.
+        name: the file's name: settles plain text, and is the id of a filing that has none.
+
+    Raises:
+        UnsupportedType: neither JSON, JSON lines nor CSV.
+        UnreadableDocument: JSON or CSV in which nothing can be read at all.
+    """
+    stream = io.BytesIO(source) if isinstance(source, bytes | bytearray) else source
+    kind = report_type(media_type, name)
+    readers = {JSON: _read_json, NDJSON: _read_lines, CSV: _read_csv}
+    if kind is None:
+        raise UnsupportedType(f"this is {media_type}: {UNSUPPORTED}")
+    return readers[kind](stream, _stem(name))
+
+
+def report_type(media_type: str, name: str = "") -> str | None:
+    """Which of the three readable types a document is, or None.
+
+    A JSONL file with one bad line is sniffed as plain text, so the name has a say there.
+    """
+    media_type = media_type.partition(";")[0].strip().lower()
+    if media_type in ("text/plain", "application/octet-stream", ""):
+        suffixes = {".json": JSON, ".jsonl": NDJSON, ".ndjson": NDJSON, ".csv": CSV, ".tsv": CSV}
+        return next((t for end, t in suffixes.items() if name.lower().endswith(end)), None)
+    media_type = {"application/jsonl": NDJSON, "application/jsonlines": NDJSON}.get(
+        media_type, media_type
+    )
+    return media_type if media_type in (JSON, NDJSON, CSV) else None
+
+
+def _stem(name: str) -> str:
+    return re.sub(r"\.(jsonl?|ndjson|csv|tsv)$", "", name, flags=re.IGNORECASE) or "filing"
+
+
+# JSON and JSON lines
+
+
+def _read_json(stream: BinaryIO, stem: str) -> Iterator[Filing | BadFiling]:
+    data = stream.read()
+    if not data.strip():
+        raise EmptyDocument("the document has no bytes")
+    try:
+        record = _loads(data)
+    except ValueError as error:
+        raise UnreadableDocument(f"not JSON: {error}") from None
+    records = record if isinstance(record, list) else [record]
+    if not records:
+        raise UnreadableDocument("an empty list: there is no filing in it")
+    alone = len(records) == 1
+    for number, item in enumerate(records, 1):
+        yield _filing(item, "the document" if alone else f"item {number}", stem, number, alone)
+
+
+def _read_lines(stream: BinaryIO, stem: str) -> Iterator[Filing | BadFiling]:
+    number, seen = 0, False
+    while line := stream.readline(MAX_LINE + 1):
+        number += 1
+        where = f"line {number}"
+        if len(line) > MAX_LINE:
+            while line and not line.endswith(b"\n"):
+                line = stream.readline(MAX_LINE)
+            seen = True
+            yield BadFiling(f"{stem}:{number}", where, f"longer than {MAX_LINE:,} bytes")
+            continue
+        if not line.strip():
+            continue
+        seen = True
+        try:
+            record = _loads(line)
+        except ValueError as error:
+            yield BadFiling(f"{stem}:{number}", where, f"not JSON: {error}")
+            continue
+        yield _filing(record, where, stem, number, alone=False)
+    if not seen:
+        raise EmptyDocument("the document has no bytes")
+
+
+def _loads(data: bytes) -> Any:
+    """Strict JSON with exact decimals. Raises ValueError with a short reason."""
+    try:
+        return json.loads(
+            data.decode("utf-8-sig"), parse_float=Decimal, parse_constant=_no_constant
+        )
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{error.msg} at character {error.pos + 1}") from None
+    except UnicodeDecodeError as error:
+        raise ValueError(f"not UTF-8 at byte {error.start + 1}") from None
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    except InvalidOperation:
+        raise ValueError("a number that can't be represented") from None
+
+
+def _no_constant(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is not a number")
+
+
+def _filing(record: Any, where: str, stem: str, number: int, alone: bool) -> Filing | BadFiling:
+    fallback = stem if alone else f"{stem}:{number}"
+    if not isinstance(record, dict):
+        return BadFiling(fallback, where, "a filing is a JSON object, this is something else")
+    filing_id = _text(record.get("id")) or fallback
+    statements = record.get("statements")
+    if not isinstance(statements, list) or not statements:
+        return BadFiling(filing_id, where, "there are no `statements` in it")
+    warnings: list[str] = []
+    try:
+        read = tuple(_statement(item, warnings) for item in statements)
+    except ValueError as error:
+        return BadFiling(filing_id, where, str(error))
+    return Filing(
+        id=filing_id,
+        company=_text(record.get("company")),
+        form=_text(record.get("form")),
+        period=_text(record.get("period")),
+        statements=read,
+        warnings=tuple(warnings),
+    )
+
+
+def _statement(item: Any, warnings: list[str]) -> Statement:
+    if not isinstance(item, dict):
+        raise ValueError("a statement is a JSON object, this is something else")  # noqa: TRY004
+    name = _text(item.get("statement")) or ""
+    columns, rows = item.get("columns"), item.get("rows")
+    if not isinstance(columns, list) or not columns or not isinstance(rows, list):
+        raise ValueError(f"the statement {name!r} lacks `columns` or `rows`")
+    if len(columns) * len(rows) > MAX_CELLS:
+        raise ValueError(f"the statement {name!r} has more than {MAX_CELLS:,} cells")
+    if name not in KINDS:
+        warnings.append(f"{name or 'a statement without a name'}: not a kind that is checked")
+    read = tuple(_row(row, len(columns), f"{name} row {i}", warnings) for i, row in enumerate(rows))
+    return Statement(name, tuple(_column(column) for column in columns), read)
+
+
+def _column(item: Any) -> Column:
+    if not isinstance(item, dict):
+        return Column(end=parse_date(_text(item) or ""))
+    quarters = item.get("quarters")
+    return Column(
+        end=parse_date(_text(item.get("end")) or ""),
+        quarters=quarters if isinstance(quarters, int) and 0 <= quarters < 100 else None,
+        start=parse_date(_text(item.get("start")) or ""),
+    )
+
+
+def _row(item: Any, width: int, where: str, warnings: list[str]) -> Row:
+    """A row as it stands; a value that is none is left out, with a warning that names the place."""
+    empty: tuple[Decimal | None, ...] = (None,) * width
+    if not isinstance(item, dict):
+        warnings.append(f"{where}: not an object, passed over")
+        return Row("", empty, heading=True)
+    label, unit = _text(item.get("label")) or "", _text(item.get("unit"))
+    given = item.get("values")
+    given = empty if given is None else given
+    if not isinstance(given, list | tuple) or (given and len(given) != width):
+        count = len(given) if isinstance(given, list) else "no list of"
+        warnings.append(f"{where}: {count} values for {width} columns, passed over")
+        return Row(label, empty, unit)
+    values = [_value(value, f"{where} column {c}", warnings) for c, value in enumerate(given)]
+    return Row(label, tuple(values) or empty, unit, heading=bool(item.get("heading")))
+
+
+def _value(value: Any, where: str, warnings: list[str]) -> Decimal | None:
+    if value is None:
+        return None
+    number: Decimal | None = None
+    if isinstance(value, str):
+        number = parse_number(value)
+        if number is None and not value.strip(_NO_AMOUNT):
+            return None
+    elif isinstance(value, int | Decimal) and not isinstance(value, bool):
+        number = Decimal(value)
+    if number is None or abs(number) > LARGEST or _exponent(number) < -12:
+        warnings.append(f"{where}: not an amount, left out")
+        return None
+    return number
+
+
+def _exponent(number: Decimal) -> int:
+    exponent = number.as_tuple().exponent
+    return exponent if isinstance(exponent, int) else -99
+
+
+def _text(value: Any) -> str | None:
+    """A label or an id as text; numbers are accepted, anything else is not."""
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        return None
+    return str(value)
+
+
+def _plain(value: Decimal | None) -> int | float | None:
+    """The shortest JSON number that is read back as the same decimal."""
+    if value is None:
+        return None
+    return int(value) if value == value.to_integral_value() else float(value)
+
+
+# CSV
+
+_SCALES = (
+    (re.compile(r"\bin\s+billions\b|\bbillions\s+of\b", re.I), Decimal(10) ** 9),
+    (re.compile(r"\bin\s+(\$|usd\s*)?millions\b|\bmillions\s+of\b|\$\s*millions\b", re.I),
+     Decimal(10) ** 6),
+    (re.compile(r"\bin\s+(\$|usd\s*)?thousands\b|\bthousands\s+of\b|\$\s*(000|thousands)", re.I),
+     Decimal(1000)),
+)  # fmt: skip
+_TITLES = (
+    ("cash_flow", re.compile(r"cash\s*flow", re.I)),
+    (
+        "equity",
+        re.compile(r"(changes|statements?)\s+(in|of)\s+[\w\u2019' ]*equity|\bequity\s*\(", re.I),
+    ),
+    ("balance_sheet", re.compile(r"balance\s*sheet|financial\s+(position|condition)", re.I)),
+    ("income", re.compile(r"\bincome\b|operations|earnings|profit\s+(and|or)\s+loss", re.I)),
+)
+_PER_SHARE = re.compile(r"\bper\b.*\b(share|unit|ads)\b|\beps\b|\bbasic\b|\bdilut", re.I)
+_SHARES = re.compile(
+    r"weighted|shares\s+outstanding|number\s+of\s+shares|shares\s+used|\bbasic\b|\bdilut", re.I
+)
+_RATIO = re.compile(r"\brates?\b|percent|%|\bratio\b|\bmargin\b", re.I)
+MOST_MONEY, MOST_SHARES = Decimal(10) ** 14, Decimal(5) * 10**10
+"""Whole units: what would be more after "in millions" was written out already."""
+_MONTHS = {"three": 1, "3": 1, "six": 2, "6": 2, "nine": 3, "9": 3, "twelve": 4, "12": 4}
+_DURATION = re.compile(
+    r"\b(three|six|nine|twelve|3|6|9|12)\s+months\b|\b(year|quarter)s?\s+ended", re.I
+)
+
+
+def _read_csv(stream: BinaryIO, stem: str) -> Iterator[Filing | BadFiling]:
+    """One filing a file; a row whose further cells are all dates begins a statement."""
+    try:
+        text = stream.read().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UnreadableDocument(f"the CSV is not UTF-8 at byte {error.start + 1}") from None
+    if not text.strip():
+        raise EmptyDocument("the document has no bytes")
+    statements: list[Statement] = []
+    warnings: list[str] = []
+    company = None
+    for head, body in _tables(_records(text)):
+        title = head[0].strip()
+        company = company or _company(title)
+        statements.append(_table(title, head[1:], body, warnings))
+    if not statements:
+        raise UnreadableDocument(
+            "no statement in this CSV: the first row has a title and then the date of each column"
+        )
+    yield Filing(stem, company, None, _latest(statements), tuple(statements), tuple(warnings))
+
+
+def _records(text: str) -> list[list[str]]:
+    first = text.lstrip().partition("\n")[0]
+    delimiter = max(",;\t", key=first.count)
+    try:
+        return list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))
+    except csv.Error as error:
+        raise UnreadableDocument(f"not CSV: {error}") from None
+
+
+def _tables(records: Sequence[list[str]]) -> Iterator[tuple[list[str], list[list[str]]]]:
+    head: list[str] | None = None
+    body: list[list[str]] = []
+    blank = True
+    for record in records:
+        empty = not any(cell.strip() for cell in record)
+        if not empty and _is_head(record, apart=blank):
+            if head:
+                yield head, body
+            head, body = record, []
+        elif head and not empty:
+            body.append(record)
+        blank = empty
+    if head:
+        yield head, body
+
+
+def _is_head(record: list[str], *, apart: bool) -> bool:
+    """Whether a row names the columns. Bare years could be amounts, so those need a blank line
+    above.
+    """
+    cells = [cell.strip() for cell in record[1:]]
+    while cells and not cells[-1]:
+        cells.pop()
+    if not cells or not all(parse_date(cell) for cell in cells):
+        return False
+    return apart or not all(_YEAR.fullmatch(cell) for cell in cells)
+
+
+def _table(title: str, dates: list[str], body: list[list[str]], warnings: list[str]) -> Statement:
+    while dates and not dates[-1].strip():
+        dates = dates[:-1]
+    notes = " ".join([title, *(record[0] for record in body[:3] if not any(record[1:]))])
+    scale = next((factor for pattern, factor in _SCALES if pattern.search(notes)), Decimal(1))
+    kind = next((kind for kind, pattern in _TITLES if pattern.search(title)), None)
+    if kind is None:
+        warnings.append(f"{title!r}: not a kind of statement that is known by its title")
+    quarters = 0 if kind == "balance_sheet" else _duration(notes)
+    columns = tuple(Column(end=parse_date(date), quarters=quarters) for date in dates)
+    if len({(c.end, c.quarters) for c in columns}) < len(columns):
+        columns = tuple(replace(column, quarters=None) for column in columns)
+    rows, per_share = [], False
+    for number, record in enumerate(body):
+        row = _csv_row(record, len(columns), f"{kind or title} row {number}", warnings)
+        per_share = bool(_PER_SHARE.search(row.label)) if row.heading else per_share
+        rows.append(row if _written_out(row, scale, per_share) else _times(row, scale))
+    return Statement(kind or "", columns, tuple(rows))
+
+
+def _times(row: Row, factor: Decimal) -> Row:
+    return replace(row, values=tuple(v * factor if v is not None else None for v in row.values))
+
+
+def _written_out(row: Row, scale: Decimal, per_share: bool) -> bool:
+    """Whether "in millions" passes this line over: amounts per share, ratios, shares in full."""
+    present = [abs(value) for value in row.values if value]
+    if scale == 1 or not present:
+        return True
+    if max(present) * scale > MOST_MONEY:
+        return True
+    if _SHARES.search(row.label) and max(present) * scale > MOST_SHARES:
+        return True
+    small = Decimal("0.01") <= min(present) and max(present) < 10**4
+    fraction = any(value % 1 for value in present)
+    named = per_share or _PER_SHARE.search(row.label) or _RATIO.search(row.label)
+    return bool(named) and small and fraction
+
+
+def _duration(notes: str) -> int | None:
+    found = _DURATION.search(notes)
+    if not found:
+        return None
+    return _MONTHS[found[1].lower()] if found[1] else {"year": 4, "quarter": 1}[found[2].lower()]
+
+
+def _csv_row(record: list[str], width: int, where: str, warnings: list[str]) -> Row:
+    label = record[0].strip()
+    cells = [*record[1 : width + 1], *[""] * (width + 1 - len(record))]
+    if any(cell.strip() for cell in record[width + 1 :]):
+        warnings.append(f"{where}: more cells than columns, the rest is left out")
+    values: list[Decimal | None] = []
+    for column, cell in enumerate(cells):
+        value = parse_number(cell)
+        if value is None and cell.strip(_NO_AMOUNT):
+            warnings.append(f"{where} column {column}: {cell.strip()[:40]!r} is not an amount")
+        values.append(value)
+    return Row(label, tuple(values), heading=not any(cell.strip() for cell in cells))
+
+
+def _company(title: str) -> str | None:
+    name = re.split(r"\s+[-\u2013\u2014]\s+", title)[0].strip()
+    return name if name and name != title else None
+
+
+def _latest(statements: Sequence[Statement]) -> str | None:
+    return max((c.end for s in statements for c in s.columns if c.end), default=None)
+
+
+# Numbers and dates
+
+_NUMBER = re.compile(r"(\d{1,3}(?:,\d{3})+|\d+)?(\.\d+)?(?<=\d)(e[+-]?\d{1,2})?", re.IGNORECASE)
+_DAY = re.compile(r"(19|20)\d{6}")
+_NOTES = re.compile(r"\s*(\(\d{1,2}\)|\[\w{1,3}\]|[*†‡§]+)+$")
+_DATES = (
+    "%Y%m%d", "%Y-%m-%d", "%Y/%m/%d", "%m/%d/%Y", "%B %d, %Y", "%b %d, %Y", "%b. %d, %Y",
+    "%B %d %Y", "%d %B %Y", "%d %b %Y", "%d.%m.%Y",
+)  # fmt: skip
+_YEAR = re.compile(r"(?:fy\s*)?((?:19|20)\d\d)", re.IGNORECASE)
+
+
+def parse_number(cell: str) -> Decimal | None:
+    """An amount as pages print it: `1,234`, `(1,234)`, `$ 12.5`, `-3`, `12-`; None for anything
+    else.
+    """
+    text = cell.replace("\u00a0", " ").replace("\u2212", "-").strip()
+    if not re.fullmatch(r"\(\s*\$?\s*[\d.,]+\s*\)", text):
+        text = _NOTES.sub("", text)
+    text = re.sub(r"[$€£¥\s]|^USD|%$", "", text)
+    negative = text.startswith(("(", "-")) or text.endswith("-")
+    body = text.strip("()-+")
+    if not body or not _NUMBER.fullmatch(body):
+        return None
+    number = Decimal(body.replace(",", ""))
+    return -number if negative else number
+
+
+def parse_date(text: str) -> str | None:
+    """A date as YYYYMMDD, or None; a year alone means its end."""
+    text = re.sub(
+        r"^(\d+ months ended|(fiscal )?year ended|as of|at)\s+", "", text.strip(), flags=re.I
+    )
+    if year := _YEAR.fullmatch(text):
+        return f"{year[1]}1231"
+    for pattern in _DATES if not text.isdigit() or _DAY.fullmatch(text) else ():
+        try:
+            return datetime.strptime(text, pattern).strftime("%Y%m%d")  # noqa: DTZ007 - a date
+        except ValueError:
+            continue
+    return None
