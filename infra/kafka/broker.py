@@ -28,7 +28,7 @@ HERE = Path(__file__).resolve().parent
 KAFKA = HERE.parents[1] / "var" / "kafka"
 LIBS = KAFKA / "libs"
 PORT = 9092
-START_SECONDS = 90.0
+START_SECONDS = 180.0
 STOP_SECONDS = 60.0
 
 _NODE = "1"

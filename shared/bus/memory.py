@@ -142,7 +142,7 @@ class MemoryBus:
         lane = self._groups[consumer.group].get(delivery.message.key)
         if lane is None or lane.held is not delivery.token or lane.holder is None:
             return None
-        return lane if lane.holder() is consumer else None
+        return lane if consumer.alive and lane.holder() is consumer else None
 
     def _remove(self, group: str, entry: _Entry) -> None:
         lanes = self._groups[group]

@@ -287,6 +287,9 @@ class SqliteConsumer:
     def _finishing(self, delivery: Delivery) -> Iterator[tuple[str, str, int] | None]:
         """Yield the row of a delivery, or None if it is ours no more; then free its lane."""
         row = self._row(delivery)
+        if self._closed:
+            yield None
+            return
         with self._transaction() as connection:
             ours = connection.execute(
                 "SELECT 1 FROM lane JOIN pending USING (consumer_group, key, number)"

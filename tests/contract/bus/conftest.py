@@ -1,0 +1,56 @@
+"""One world a test, on each bus in turn; Kafka is a real broker, started once a run."""
+
+from __future__ import annotations
+
+import uuid
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from infra.kafka.broker import Broker, missing, running_broker
+from shared.bus import Bus
+from tests.contract.bus.worlds import BUSES, World
+from tests.support import require
+
+NAMES = ("memory", "sqlite", "kafka")
+
+
+@pytest.fixture(scope="session")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
+    lacking = missing()
+    require(lacking is None, lacking or "")
+    with running_broker(tmp_path_factory.mktemp("kafka")) as running:
+        yield running
+
+
+@pytest.fixture(params=BUSES)
+def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
+    if request.param == "memory":
+        world = World("memory", "memory:", lease=1.0)
+    elif request.param == "sqlite":
+        world = World("sqlite", f"sqlite:///{tmp_path}/bus.db", lease=1.0)
+    else:
+        broker: Broker = request.getfixturevalue("broker")
+        topic = f"t{uuid.uuid4().hex[:8]}"
+        url = f"kafka://{broker.address}?topic={topic}&partitions=4&timeout=60"
+        world = World("kafka", url, lease=6.0)
+    yield world
+    world.close()
+
+
+@pytest.fixture
+def bus(world: World) -> Bus:
+    return world.open()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say how many tests each bus has passed."""
+    passed: Counter[str] = Counter()
+    for report in terminalreporter.stats.get("passed", []):
+        if "contract/bus/" in report.nodeid and report.when == "call":
+            passed.update(bus for bus in NAMES if f"[{bus}]" in report.nodeid)
+    if passed:
+        counts = ", ".join(f"{bus} {passed[bus]}" for bus in NAMES)
+        terminalreporter.write_line(f"bus contract, tests passed: {counts}")
