@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import httpx
 from fastapi.testclient import TestClient
@@ -56,9 +56,7 @@ class InProcessReader:
 class House:
     """Ingest with everything real but the reader's child process; its clients; its bus by hand."""
 
-    def __init__(
-        self, folder: Path, reader: DocumentReader | None = None, **settings: Any
-    ) -> None:
+    def __init__(self, folder: Path, reader: DocumentReader | None = None, **settings: Any) -> None:
         self.folder = folder
         chosen = {"data": folder, "bus_url": "memory:", **settings}
         self.service = build(load(Settings, **chosen), reader=reader or InProcessReader())
@@ -83,14 +81,15 @@ class House:
         return TestClient(self.service.app, headers={"authorization": f"Bearer {secret}"})
 
     def upload(
-        self, data: bytes, name: str = "a.pdf", client: httpx.Client | None = None, **fields: str
+        self, data: bytes, name: str = "a.pdf", client: TestClient | None = None, **fields: Any
     ) -> httpx.Response:
         """One file."""
-        return (client or self.client).post(
+        answer: Any = (client or self.client).post(
             "/v1/documents", files={"file": (name, data)}, data=fields
         )
+        return cast("httpx.Response", answer)
 
-    def accepted(self, data: bytes, name: str = "a.pdf", **fields: str) -> str:
+    def accepted(self, data: bytes, name: str = "a.pdf", **fields: Any) -> str:
         """The id of a document that was accepted as new."""
         answer = self.upload(data, name, **fields)
         assert answer.status_code == 202, answer.text

@@ -15,7 +15,6 @@ from services.ingest.domain import (
     STATES,
     Document,
     Fact,
-    Kind,
     PagesRead,
     Progress,
     advance,
@@ -24,6 +23,7 @@ from services.ingest.domain import (
     may_begin_again,
 )
 from shared.documents import FailedPage
+from shared.events import Kind
 from tests.unit.ingest.house import SOME_BLOB, announced, extracted, found, gave_up
 
 DOC = "doc_1"
@@ -62,12 +62,10 @@ def test_order_and_repetition_make_no_difference(kind: Kind, said: list[Fact], r
 def test_an_answer_of_the_specialist_ends_the_document(
     kind: Kind, said: list[Fact], random: Any
 ) -> None:
-    """Once the specialist has answered the newest attempt, well or badly, the document has ended."""
+    """Once the specialist has answered the newest attempt, well or badly, that is the end."""
     newest = max((fact.attempt for fact in said), default=1)
     specialist: Any = "extraction" if kind == "contract" else "triage"
-    answer = random.choice(
-        [RESULT.get(kind, found)(DOC, newest), gave_up(DOC, specialist, newest)]
-    )
+    answer = random.choice([RESULT.get(kind, found)(DOC, newest), gave_up(DOC, specialist, newest)])
     said.insert(random.randint(0, len(said)), answer)
     end = after(Progress(kind), *said)
     assert end.state == "ended"

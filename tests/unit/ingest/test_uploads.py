@@ -7,6 +7,7 @@ import threading
 import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -112,7 +113,7 @@ def test_after_a_failure_the_same_bytes_are_a_new_attempt(any_house: House) -> N
 
 
 def test_an_encrypted_pdf_with_its_password_is_read(any_house: House) -> None:
-    """What the password opens is kept; the password is not, anywhere; the original stays as sent."""
+    """What the password opens is kept, the password nowhere; the original stays as sent."""
     secret = encrypted(pdf(), "Zauberwort")
     document = any_house.accepted(secret, password="Zauberwort")
     any_house.work()
@@ -177,7 +178,7 @@ def test_a_password_for_what_is_not_encrypted_does_no_harm(house: House) -> None
 def test_what_is_refused_at_the_door(
     tmp_path: Path, data: bytes, name: str, status: int, code: str
 ) -> None:
-    """Size, emptiness and type are refused with a problem that names the file, and nothing stays."""
+    """Size, emptiness and type are refused with a problem that names the file; nothing stays."""
     house = House(tmp_path, ingest_max_bytes=5000)
     answer = house.upload(data, name)
     assert answer.status_code == status
@@ -208,9 +209,7 @@ def test_an_upload_beyond_all_bounds_is_refused_before_it_is_read(tmp_path: Path
 
     headers = {"content-type": "multipart/form-data; boundary=b"}
     for more in ({}, {"content-length": "1000000"}):
-        answer = house.client.post(
-            "/v1/documents", content=endless(), headers={**headers, **more}
-        )
+        answer = house.client.post("/v1/documents", content=endless(), headers={**headers, **more})
         assert answer.status_code == 413
         assert "20,000" in answer.json()["detail"]
     house.close()
@@ -309,7 +308,8 @@ def test_the_uploader_knows_the_kind_better_than_the_type(
     house: House, data: bytes, name: str, word: str, kind: str, source: str
 ) -> None:
     """The uploader's word wins; without one the type decides, and the document says who did."""
-    body = house.upload(data, name, **({"kind": word} if word else {})).json()
+    fields: dict[str, Any] = {"kind": word} if word else {}
+    body = house.upload(data, name, **fields).json()
     assert (body["kind"], body["kind_source"]) == (kind, source)
 
 
@@ -332,7 +332,7 @@ def test_another_kind_is_accepted_and_rejected(any_house: House) -> None:
 def test_an_upload_is_durable_before_it_is_known(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """If the database fails after the bytes are kept, the client hears it, and may simply try again."""
+    """If the database fails after the bytes are kept, the client hears it and may try again."""
 
     def away(*_: object) -> None:
         raise Unavailable("the database does not answer")
