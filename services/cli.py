@@ -81,7 +81,7 @@ def cli() -> None:
 def main() -> int:
     """Run the command. Returns the exit code: 0 all worked, 1 some failed, 2 none did."""
     try:
-        result = cli.main(standalone_mode=False)
+        result = cli.main(prog_name="smallprint", standalone_mode=False)
     except click.ClickException as error:
         error.show()
         return NONE_WORKED
@@ -518,12 +518,12 @@ def keys() -> None:
 
 
 @keys.command("new")
-@click.argument("name")
+@click.argument("name", default="first")
 @click.option("--tenant", default="default", show_default=True, help="Whose documents it opens.")
 @data_option
 @as_json
 def keys_new(name: str, tenant: str, data: Path | None, as_json: bool) -> None:
-    """Make a key for NAME and print it; it can't be shown again."""
+    """Make a key for NAME (or `first`) and print it; it can't be shown again."""
     with key_ring(data) as ring:
         new = ring.create(tenant, name)
     if as_json:
@@ -667,3 +667,7 @@ def _probe(specialists: Specialists) -> Check:
         return Check("probe", "wrong", f"{len(clauses)} clauses in ten lines", mend)
     categories = ", ".join(sorted({clause.category for clause in clauses}))
     return Check("probe", "good", f"ten lines in {seconds:.2f} s: {categories}")
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,58 @@
+"""Small documents of our own making that tests of the whole road send through it."""
+
+import json
+from typing import Any
+
+CONTRACT = """SERVICES AGREEMENT No. {number}
+This Services Agreement is made as of March {day}, 2024 (the "Effective Date") by and between
+Northwind Mills {number}, Inc., a Delaware corporation, and Contoso Bakeries LLC ("Client").
+1. Term. This Agreement begins on the Effective Date and continues for two (2) years.
+2. Assignment. Neither party may assign this Agreement without the other's written consent.
+3. Governing Law. This Agreement shall be governed by the laws of the State of New York.
+4. Insurance. Northwind shall maintain commercial general liability insurance of $1,000,000.
+5. Audit. Client may audit the books of Northwind once a year on ten days' notice.
+"""
+
+_LABELS = (
+    "Cash and cash equivalents",
+    "Inventories",
+    "Other assets",
+    "Total assets",
+    "Accounts payable",
+    "Long-term debt",
+    "Total liabilities",
+    "Common stock",
+    "Retained earnings",
+    "Total stockholders' equity",
+    "Total liabilities and stockholders' equity",
+)
+
+
+def contract(number: int = 1) -> bytes:
+    """A short contract with clauses that no specialist should miss; each number other bytes."""
+    return CONTRACT.format(number=number, day=1 + number % 28).encode()
+
+
+def filing(name: str = "acme-2023", *, broken: bool = True, offset: int = 0) -> dict[str, Any]:
+    """A balance sheet in structured form; `broken` has two digits of total assets exchanged."""
+    cash, stock, other, payable, debt, common = 600_123, 400_456, 100_789, 301_111, 300_222, 100_000
+    cash += offset
+    assets, liabilities = cash + stock + other, payable + debt
+    retained = assets - liabilities - common
+    equity = common + retained
+    earlier = [cash, stock, other, assets, payable, debt, liabilities, common, retained, equity]
+    earlier.append(assets)
+    now = list(earlier)
+    now[3] += 9_000 if broken else 0
+    rows = [
+        {"label": label, "values": [a, b], "unit": "USD"}
+        for label, a, b in zip(_LABELS, now, earlier, strict=True)
+    ]
+    columns = [{"end": "20231231"}, {"end": "20221231"}]
+    statement = {"statement": "balance_sheet", "columns": columns, "rows": rows}
+    return {"id": name, "company": "Acme", "form": "10-K", "statements": [statement]}
+
+
+def report(name: str = "acme-2023", *, broken: bool = True, offset: int = 0) -> bytes:
+    """A filing as the bytes of a JSON document."""
+    return json.dumps(filing(name, broken=broken, offset=offset)).encode()

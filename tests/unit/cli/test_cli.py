@@ -1,0 +1,298 @@
+"""The command as a caller sees it: standard output, standard error, exit code."""
+
+import ast
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from services import cli
+from tests.samples import filing
+from tests.support import ROOT
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsysbinary: pytest.CaptureFixture[bytes]) -> Run:
+    """Runs the command in this process."""
+
+    def go(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["smallprint", *map(str, arguments)])
+        code = cli.main()
+        out, err = capsysbinary.readouterr()
+        return code, out.decode(), err.decode()
+
+    return go
+
+
+def _lines(out: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in out.splitlines()]
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["", "extract", "text", "triage", "batch", "up", "doctor", "keys", "keys new", "keys list"],
+)
+def test_help_says_what_a_command_does(run: Run, command: str) -> None:
+    """Every command explains itself in a sentence and exits with 0."""
+    code, out, _ = run(*command.split(), "--help")
+    assert code == 0
+    assert "Usage: smallprint" in out
+    assert len(out.splitlines()[2].strip()) > 20
+
+
+@pytest.mark.parametrize("command", ["", "extract", "text", "triage", "batch", "up", "keys"])
+def test_help_shows_examples(run: Run, command: str) -> None:
+    """Help has a line that can be copied."""
+    _, out, _ = run(*command.split(), "--help")
+    assert f"smallprint {command}".strip() in out.split("Example")[1]
+
+
+def test_help_loads_nothing_heavy() -> None:
+    """The command's own file imports no service and no heavy library before it runs a command."""
+    program = (
+        "import sys; import services.cli; "
+        "print([m for m in sys.modules if m.split('.')[0] in "
+        "('fastapi', 'sqlalchemy', 'numpy', 'onnxruntime', 'pydantic', 'httpx', 'uvicorn') "
+        "or m.startswith('services.') and m != 'services.cli'])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
+    assert ast.literal_eval(done.stdout) == [], done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments", [["nonsense"], ["extract"], ["triage", "--nonsense", "x"], ["up", "--port", "x"]]
+)
+def test_wrong_usage_is_exit_code_2(run: Run, arguments: list[str]) -> None:
+    """A mistake in the call prints how it is called, on standard error."""
+    code, out, err = run(*arguments)
+    assert (code, out) == (2, "")
+    assert "Usage:" in err
+
+
+def test_triage_prints_one_line_a_filing_in_order(run: Run, tmp_path: Path) -> None:
+    """Several files, several filings: each line names its source and its id."""
+    one, many = tmp_path / "one.json", tmp_path / "many.jsonl"
+    one.write_text(json.dumps(filing("a")))
+    many.write_text("".join(json.dumps(filing(name)) + "\n" for name in "bc"))
+    code, out, err = run("triage", one, many, "--json")
+    lines = _lines(out)
+    assert (code, err) == (0, "")
+    assert [(line["source"], line["id"]) for line in lines] == [
+        (str(one), "a"),
+        (str(many), "b"),
+        (str(many), "c"),
+    ]
+    for line in lines:
+        assert line["flagged"] is True
+        assert line["findings"][0]["statement"] == "balance_sheet"
+        assert set(line["timings"]) == {"read", "find", "total"}
+
+
+def test_a_bad_line_costs_only_itself(run: Run, tmp_path: Path) -> None:
+    """A line that is no filing is an error line, the next goes on, and the exit code is 1."""
+    path = tmp_path / "f.jsonl"
+    path.write_text(f"{json.dumps(filing('a'))}\nnot json\n{json.dumps(filing('b'))}\n")
+    code, out, _ = run("triage", path, "--json")
+    assert code == 1
+    assert ["error" in line for line in _lines(out)] == [False, True, False]
+
+
+def test_files_that_fail_are_error_lines_in_their_place(run: Run, tmp_path: Path) -> None:
+    """Missing, empty, a folder, a type that is not read: each says so, and order is kept."""
+    good, empty, image = tmp_path / "f.json", tmp_path / "e.json", tmp_path / "i.json"
+    good.write_text(json.dumps(filing("a")))
+    empty.touch()
+    image.write_bytes(b"\x89PNG\r\n\x1a\n")
+    code, out, _ = run("triage", "missing", tmp_path, empty, good, image, "--json")
+    lines = _lines(out)
+    assert code == 1
+    assert [line["source"] for line in lines] == [
+        "missing",
+        str(tmp_path),
+        str(empty),
+        str(good),
+        str(image),
+    ]
+    assert [line.get("error", {}).get("type") for line in lines][:2] == [
+        "not_found",
+        "unreadable_file",
+    ]
+    assert "error" in lines[2]
+    assert "error" not in lines[3]
+    assert "error" in lines[4]
+
+
+def test_if_none_works_the_exit_code_is_2(run: Run) -> None:
+    """All failed is told apart from some failed."""
+    code, out, _ = run("triage", "missing", "also-missing", "--json")
+    assert code == 2
+    assert len(_lines(out)) == 2
+
+
+def test_a_person_gets_a_table_and_is_told_that_it_is_no_advice(run: Run, tmp_path: Path) -> None:
+    """Without --json there are sentences, and the line that lawyers and auditors must see."""
+    path = tmp_path / "f.json"
+    path.write_text(json.dumps(filing("acme-2023")))
+    code, out, err = run("triage", path)
+    assert code == 0
+    assert "acme-2023  (flagged" in out
+    assert "no legal or audit advice" in err
+
+
+@pytest.mark.parametrize("content", ["plain\nline two\n", "crlf\r\nline\r", "Ünïcödé 𝒜 – no end"])
+def test_text_prints_a_text_file_as_it_is(run: Run, tmp_path: Path, content: str) -> None:
+    """Nothing is added, translated or taken away, so offsets count exactly this."""
+    path = tmp_path / "a.txt"
+    path.write_bytes(content.encode())
+    code, out, err = run("text", path)
+    assert (code, out, err) == (0, content, "")
+
+
+def test_text_of_nothing_is_one_sentence(run: Run, tmp_path: Path) -> None:
+    """A file without text is said to be so, without a traceback."""
+    path = tmp_path / "a.txt"
+    path.touch()
+    code, out, err = run("text", path)
+    assert (code, out) == (2, "")
+    assert err.startswith("smallprint: ")
+    assert len(err.splitlines()) == 1
+
+
+def test_without_a_model_extract_says_what_to_do(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No base is no fault of the files: one sentence, no lines, exit code 2."""
+    monkeypatch.setenv("SMALLPRINT_ARTEFACTS", str(tmp_path))
+    path = tmp_path / "a.txt"
+    path.write_text("This Agreement is governed by the laws of Ohio.")
+    code, out, err = run("extract", path, path, "--json")
+    assert (code, out) == (2, "")
+    assert "SMALLPRINT_ARTEFACTS" in err
+
+
+def test_a_wrong_setting_is_named(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A setting that can't be is a sentence with its variable."""
+    monkeypatch.setenv("SMALLPRINT_INGEST_MAX_PAGES", "many")
+    code, _, err = run("text", "x")
+    assert code == 2
+    assert "SMALLPRINT_INGEST_MAX_PAGES" in err
+
+
+def test_a_batch_of_reports_goes_on_where_it_stopped(run: Run, tmp_path: Path) -> None:
+    """Results lie beside the folder, failures in the summary; the second run does what is left."""
+    folder = tmp_path / "reports"
+    folder.mkdir()
+    (folder / "a.json").write_text(json.dumps(filing("a")))
+    (folder / "b.json").write_text("{}")
+    code, out, _ = run("batch", folder)
+    assert code == 1
+    assert "1 worked, 1 failed" in out
+    results = tmp_path / "reports-results"
+    assert json.loads((results / "a.json.json").read_text())["filings"][0]["id"] == "a"
+    summary = json.loads((results / "summary.json").read_text())
+    assert [failure["source"] for failure in summary["failed"]] == [str(folder / "b.json")]
+    (folder / "b.json").write_text(json.dumps(filing("b")))
+    code, out, _ = run("batch", folder, "--json")
+    assert code == 0
+    assert [line["filings"][0]["id"] for line in _lines(out)] == ["a", "b"]
+    assert json.loads((results / "summary.json").read_text())["of_these_before"] == 1
+
+
+def test_an_empty_batch_is_said_to_be_empty(run: Run, tmp_path: Path) -> None:
+    """A folder without files is a mistake, not a success."""
+    code, _, err = run("batch", tmp_path)
+    assert code == 2
+    assert "no file" in err
+
+
+def test_keys_are_made_listed_and_revoked(run: Run, tmp_path: Path) -> None:
+    """A new key is shown once; lists never show a secret; a revoked one is marked."""
+    data = ("--data", tmp_path)
+    code, out, _ = run("keys", "new", "alice", *data)
+    secret = out.strip()
+    assert code == 0
+    assert secret.startswith("sp_")
+    _, out, _ = run("keys", "new", "bob", "--tenant", "acme", "--json", *data)
+    (made,) = _lines(out)
+    assert (made["name"], made["tenant"]) == ("bob", "acme")
+    _, out, _ = run("keys", "list", "--json", *data)
+    listed = _lines(out)
+    assert [key["name"] for key in listed] == ["alice", "bob"]
+    assert secret not in out
+    assert run("keys", "revoke", listed[0]["id"], *data)[0] == 0
+    _, out, _ = run("keys", "list", *data)
+    assert "alice  revoked" in out
+    code, _, err = run("keys", "revoke", "0000", *data)
+    assert code == 2
+    assert "0000" in err
+
+
+def test_doctor_names_what_is_wrong(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a model there is something to mend: it says what and how, and exits with 1."""
+    monkeypatch.setenv("SMALLPRINT_ARTEFACTS", str(tmp_path / "nothing"))
+    code, out, _ = run("doctor", "--data", tmp_path / "data", "--json")
+    (found,) = _lines(out)
+    assert (code, found["content"]) == (1, False)
+    wrong = {check["name"]: check for check in found["checks"] if check["state"] == "wrong"}
+    assert "models" in wrong
+    assert "SMALLPRINT_ARTEFACTS" in wrong["models"]["mend"]
+    code, out, _ = run("doctor", "--data", tmp_path / "data")
+    assert "MEND  models" in out
+
+
+def test_a_reader_that_leaves_ends_the_command_quietly(tmp_path: Path) -> None:
+    """`smallprint … | head -1` prints no traceback."""
+    path = tmp_path / "f.jsonl"
+    path.write_text("".join(json.dumps(filing(f"f{n}")) + "\n" for n in range(2000)))
+    command = [sys.executable, "-m", "services.cli", "triage", str(path), "--json"]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout is not None
+    assert process.stderr is not None
+    assert process.stdout.readline()
+    process.stdout.close()
+    assert process.stderr.read() == b""
+    assert process.wait(60) == cli.CLOSED
+    process.stderr.close()
+
+
+def test_ctrl_c_leaves_nothing_half_done(tmp_path: Path) -> None:
+    """An interrupted batch has whole results only, no traceback, and goes on later."""
+    folder = tmp_path / "reports"
+    folder.mkdir()
+    for n in range(3000):
+        (folder / f"{n:04d}.json").write_text(json.dumps(filing(f"f{n}")))
+    command = [sys.executable, "-m", "services.cli", "batch", str(folder), "--json"]
+    process = subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    for _ in range(5):
+        assert process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == cli.INTERRUPTED
+    assert "Traceback" not in err
+    results = list((tmp_path / "reports-results").iterdir())
+    assert 5 <= len(results) < 3000
+    assert all(json.loads(path.read_text())["filings"] for path in results)
+
+
+def test_standard_output_need_not_be_utf_8(tmp_path: Path) -> None:
+    """Whatever the locale, output is UTF-8, and a file's name of other bytes is no obstacle."""
+    path = os.fsencode(tmp_path) + b"/caf\xe9.json"
+    Path(os.fsdecode(path)).write_text(json.dumps(filing("ä")))
+    command = [sys.executable.encode(), b"-m", b"services.cli", b"triage", path, b"--json"]
+    env = {**os.environ, "LC_ALL": "C", "PYTHONIOENCODING": "ascii"}
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True)
+    assert done.returncode == 0, done.stderr
+    assert os.fsencode(json.loads(done.stdout)["source"]) == path
