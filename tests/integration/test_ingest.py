@@ -1,0 +1,195 @@
+"""Ingest with everything real: the SQLite bus, the reader's child process, threads and kill -9."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from services.ingest.bootstrap import build
+from services.ingest.settings import Settings
+from shared.documents import Reading
+from shared.events import ClausesExtracted, DocumentRead, decode
+from shared.runtime import Service
+from shared.runtime.main import join, start_background
+from shared.settings import load
+from shared.storage import UnitOfWork
+from tests.support import ROOT, data_folder
+from tests.unit.ingest.house import SENTENCE, encrypted, extracted, pdf
+
+PATIENCE = 120.0
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> Iterator[Service]:
+    """Ingest as it is started, on a folder of its own."""
+    service = build(load(Settings, data=tmp_path, retry_delay=0.1))
+    service.store.migrate()
+    yield service
+    service.close()
+
+
+@pytest.fixture
+def client(service: Service) -> TestClient:
+    """A client with the first key."""
+    first = service.app.state.keys.first_key()
+    return TestClient(service.app, headers={"authorization": f"Bearer {first.secret}"})
+
+
+@pytest.fixture
+def running(service: Service) -> Iterator[Service]:
+    """The same with its worker and relay at work."""
+    stop = threading.Event()
+    threads = start_background(service, stop)
+    yield service
+    stop.set()
+    join(threads)
+
+
+def upload(client: TestClient, data: bytes, name: str = "a.pdf", **fields: Any) -> str:
+    """The id of an accepted document."""
+    answer = client.post("/v1/documents", files={"file": (name, data)}, data=fields)
+    assert answer.status_code == 202, answer.text
+    return str(answer.json()["id"])
+
+
+def wait(client: TestClient, document: str, *states: str) -> dict[str, Any]:
+    """The document once it is in one of these states."""
+    until = time.monotonic() + PATIENCE
+    while True:
+        state: dict[str, Any] = client.get(f"/v1/documents/{document}").json()
+        if state["state"] in states:
+            return state
+        assert time.monotonic() < until, state
+        time.sleep(0.1)
+
+
+def say_extracted(service: Service, document: str) -> None:
+    """What extraction would say."""
+    with UnitOfWork(service.store) as uow:
+        uow.publish(extracted(document))
+
+
+def test_documents_go_the_whole_road(running: Service, client: TestClient) -> None:
+    """Good and bad ones together: each ends, and the text of the good ones is exact."""
+    good = upload(client, pdf(SENTENCE, "Governed by the law of Delaware."))
+    half = upload(client, pdf(SENTENCE, ""), "half.pdf")
+    bad = upload(client, pdf()[:500] + b"\0" * 20, "cut.pdf")
+    locked = upload(client, encrypted(pdf(), "secret"), "locked.pdf")
+    opened = upload(client, encrypted(pdf("Opened."), "secret"), "o.pdf", password="secret")
+    text = upload(client, "Ein Vertrag über €\r\n".encode(), "v.txt")
+    for document in (good, half, opened, text):
+        wait(client, document, "processing")
+        say_extracted(running, document)
+    ends = {
+        document: wait(client, document, "ended")["outcome"]
+        for document in (good, half, bad, locked, opened, text)
+    }
+    wanted = ["complete", "partial", "failed", "failed", "complete", "complete"]
+    assert list(ends.values()) == wanted
+    assert client.get(f"/v1/documents/{text}/text").content == "Ein Vertrag über €\r\n".encode()
+    assert SENTENCE in client.get(f"/v1/documents/{good}/text").text
+    page = client.get(f"/v1/documents/{good}/pages/2.png")
+    assert page.content.startswith(b"\x89PNG")
+    assert client.get(f"/v1/documents/{good}/pages/3.png").status_code == 404
+    assert running.bus.dead_letters() == []
+
+
+def test_the_text_has_a_box_for_its_words(running: Service, client: TestClient) -> None:
+    """What the next service gets is the text with its layout: the sentence lies on page one."""
+    document = upload(client, pdf("Preamble.", SENTENCE))
+    wait(client, document, "processing")
+    consumer = running.bus.consumer("listener")
+    read = None
+    while read is None:
+        delivery = consumer.receive(5)
+        assert delivery is not None
+        event = decode(delivery.message.value)
+        read = event if isinstance(event, DocumentRead) else None
+        consumer.ack(delivery)
+    text = running.blobs.get("default", read.text).decode()
+    reading = Reading.from_bytes(running.blobs.get("default", read.layout), text)
+    start = text.index(SENTENCE)
+    [box] = reading.boxes_of(start, start + len(SENTENCE))
+    assert box.page == 2
+    assert 70 < box.x0 < 74
+
+
+def test_a_deletion_reaches_every_file(
+    running: Service, client: TestClient, tmp_path: Path
+) -> None:
+    """After a deletion no file below the blobs holds anything of the document."""
+    document = upload(client, pdf("A marker that is nowhere else: Xyzzy."))
+    wait(client, document, "processing")
+    client.get(f"/v1/documents/{document}/pages/1.png")
+    assert client.delete(f"/v1/documents/{document}").status_code == 204
+    until = time.monotonic() + PATIENCE
+    while left := [path for path in (tmp_path / "blobs").rglob("*") if path.is_file()]:
+        assert time.monotonic() < until, left
+        time.sleep(0.1)
+
+
+@pytest.mark.slow
+def test_a_worker_that_is_killed_loses_nothing(
+    service: Service, client: TestClient, tmp_path: Path
+) -> None:
+    """Kill -9 at random moments, several times: every accepted document is read, once."""
+    chance = random.Random(7)
+    documents = [upload(client, pdf(f"Agreement {n}."), f"{n}.pdf") for n in range(12)]
+    environment = {
+        **{k: v for k, v in os.environ.items() if not k.startswith("SMALLPRINT_")},
+        "SMALLPRINT_DATA": str(tmp_path),
+        "SMALLPRINT_BUS_LEASE": "2",
+        "SMALLPRINT_CRASHES": "50",
+        "PYTHONPATH": str(ROOT),
+    }
+    stop = threading.Event()
+    threads = start_background(service, stop, worker=False)
+    for _ in range(5):
+        with subprocess.Popen(
+            [sys.executable, "-m", "services.ingest", "worker"],
+            env=environment,
+            stderr=subprocess.DEVNULL,
+        ) as process:
+            time.sleep(chance.uniform(1.5, 6.0))
+            process.send_signal(signal.SIGKILL)
+    threads += start_background(service, stop, relay=False)
+    for document in documents:
+        state = wait(client, document, "processing", "ended")
+        assert (state["state"], state["pages"]) == ("processing", 1), state
+    stop.set()
+    join(threads)
+    consumer = service.bus.consumer("listener")
+    read = []
+    while delivery := consumer.receive(1):
+        event = decode(delivery.message.value)
+        if isinstance(event, DocumentRead):
+            read.append(event.document_id)
+        assert not isinstance(event, ClausesExtracted)
+        consumer.ack(delivery)
+    assert sorted(read) == sorted(documents)
+
+
+@pytest.mark.slow
+def test_real_contracts_are_read(running: Service, client: TestClient) -> None:
+    """Five of the real PDFs, picked by chance: each is read, with all its pages in the ledger."""
+    folder = data_folder("legal")
+    every = sorted(folder.rglob("*.pdf"))
+    assert len(every) >= 20, f"few PDFs below {folder}"
+    for path in random.Random(11).sample(every, 5):
+        document = upload(client, path.read_bytes(), path.name)
+        state = wait(client, document, "processing", "ended")
+        assert state["state"] == "processing", (path.name, state["reasons"])
+        assert state["pages"] >= 1
+        text = client.get(f"/v1/documents/{document}/text").text
+        assert len(text) > 500, path.name
