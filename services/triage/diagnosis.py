@@ -99,7 +99,11 @@ def likeliest_cause(sheet: Sheet, cell: Cell, reported: Decimal, expected: Decim
         return "sign"
     for power in (3, 6):
         for large, little in ((reported, expected), (expected, reported)):
-            if little and abs(large / Decimal(10) ** power - little) <= max(unit, Decimal(1)) and large:
+            if (
+                little
+                and large
+                and abs(large / Decimal(10) ** power - little) <= max(unit, Decimal(1))
+            ):
                 return "scale"
     if reported == 0 or expected == 0 or (reported < 0) != (expected < 0):
         return "unexplained"

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, Literal
 
+from shared.events import BlobRef, Kind
+
+State = Literal["waiting", "triaged", "failed", "withdrawn", "deleted"]
 Severity = Literal["low", "medium", "high"]
 
 
@@ -86,6 +88,48 @@ def finding_id(tenant: str, document_id: str, filing: str, finding: Finding) -> 
     return "fd_" + hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
 
 
-def overall(verdicts: Sequence[Verdict]) -> tuple[bool, float]:
-    """Whether a document is flagged, and its risk: that of its riskiest filing."""
-    return any(v.flagged for v in verdicts), max((v.risk for v in verdicts), default=0.0)
+@dataclass(frozen=True)
+class Report:
+    """Where the work on one document of one tenant stands. A deleted one is remembered by its id.
+
+    `flagged` and `risk` are those of its riskiest filing. `warnings` name what could not be read.
+    """
+
+    tenant: str
+    document_id: str
+    kind: Kind
+    attempt: int
+    state: State = "waiting"
+    code: str | None = None
+    reason: str | None = None
+    flagged: bool = False
+    risk: float = 0.0
+    filings: int = 0
+    warnings: tuple[str, ...] = ()
+    statements: BlobRef | None = None
+    """JSON lines: what was read, a filing a line."""
+    blobs: tuple[BlobRef, ...] = ()
+    """Everything that was stored for it, to be removed with the document."""
+
+    def failed(self, code: str, reason: str) -> Report:
+        """The document was given up, by us or by somebody before us."""
+        return replace(self, state="failed", code=code, reason=reason)
+
+    def awaits(self, attempt: int) -> bool:
+        """Whether news of an attempt counts: not after a deletion, a withdrawal, a newer one."""
+        if self.state == "deleted" or attempt < self.attempt:
+            return False
+        return not (self.state == "withdrawn" and attempt == self.attempt)
+
+
+@dataclass(frozen=True)
+class ReportFinding:
+    """A finding of one filing of a document, with its id."""
+
+    id: str
+    filing: str
+    finding: Finding
+
+    def to_json(self) -> dict[str, Any]:
+        """The finding as REST and events have it."""
+        return {"id": self.id, "filing": self.filing, **self.finding.to_json()}

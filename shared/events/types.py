@@ -110,6 +110,7 @@ class EscalationAnswered(Event):
     stage: Stage
     result_id: str
     answer: BlobRef | None = Field(None, description="null where no usable answer came")
+    reason: str | None = Field(None, description="why there is no answer, where there is none")
 
 
 class ReviewDecided(Event):

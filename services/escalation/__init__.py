@@ -1,0 +1,1 @@
+"""Escalation: the only door to a frontier model. No provider is configured: the door is shut."""

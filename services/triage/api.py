@@ -1,0 +1,157 @@
+"""The routes of triage: what does not add up in a report, and what was read of it."""
+
+from __future__ import annotations
+
+import json
+from itertools import islice
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, ConfigDict, Field
+
+from services.triage.domain import Report
+from services.triage.store import Reports, position_of
+from shared.errors import Conflict, NotFound
+from shared.events import BlobRef
+from shared.storage import BlobStore, Store
+from shared.web.auth import CurrentActor
+from shared.web.openapi import problems
+
+
+class FindingOut(BaseModel):
+    """One thing that does not add up. This is no audit: a person has to look."""
+
+    id: str
+    filing: str = Field(description="id of the filing within the document")
+    check: str = Field(description="what was checked; each check has a page in the documentation")
+    severity: Literal["low", "medium", "high"]
+    confidence: float = Field(ge=0, le=1)
+    statement: str
+    column: int | None = Field(description="0-based; null where the whole statement is meant")
+    row: int | None = Field(description="0-based; of a missing line, where it belongs")
+    rows: list[int] = Field(description="every line of the statement that takes part")
+    label: str | None
+    reported: int | float | None = Field(description="whole units")
+    expected: int | float | None = Field(description="whole units")
+    message: str = Field(description="the arithmetic, written out")
+
+
+class FindingsOut(BaseModel):
+    """A page of a report's findings, the surest first."""
+
+    items: list[FindingOut]
+    next: str | None = Field(description="goes on with `?cursor=`; null at the end")
+    flagged: bool
+    risk: float = Field(ge=0, le=1, description="of the riskiest filing")
+    filings: int = Field(description="filings that were read")
+    warnings: list[str] = Field(description="lines and values that could not be read")
+
+
+class ColumnOut(BaseModel):
+    """A moment or a duration."""
+
+    end: str | None = Field(None, description="YYYYMMDD")
+    quarters: int | None = None
+    start: str | None = None
+
+
+class RowOut(BaseModel):
+    """A line with one value a column, in whole units with the sign that the page shows."""
+
+    label: str
+    values: list[int | float | None]
+    unit: str | None = None
+    heading: int | None = None
+
+
+class StatementOut(BaseModel):
+    """One statement as it was read."""
+
+    statement: str
+    columns: list[ColumnOut]
+    rows: list[RowOut]
+
+
+class FilingOut(BaseModel):
+    """One filing as it was read, in the form that can be uploaded again."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    id: str
+    company: str | None
+    form: str | None
+    period: str | None
+    statements: list[StatementOut]
+    warnings: list[str]
+
+
+class StatementsOut(BaseModel):
+    """A page of a document's filings, in its own order."""
+
+    items: list[FilingOut]
+    next: str | None = Field(description="goes on with `?cursor=`; null at the end")
+
+
+def routes(store: Store, blobs: BlobStore) -> APIRouter:
+    """What triage answers below a document."""
+    router = APIRouter(prefix="/v1/documents/{document_id}", tags=["findings"])
+    answers = problems(404, 409)
+
+    @router.get("/findings", responses=answers, summary="What does not add up in a report")
+    def findings(
+        document_id: str,
+        actor: CurrentActor,
+        cursor: Annotated[str | None, Query(max_length=20)] = None,
+        limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    ) -> FindingsOut:
+        with store.read() as session:
+            reports = Reports(session, actor.tenant)
+            report = require_result(reports.get(document_id), document_id)
+            found, more = reports.findings(document_id, cursor=cursor, limit=limit)
+        return FindingsOut(
+            items=[FindingOut.model_validate(item.to_json()) for item in found],
+            next=more,
+            flagged=report.flagged,
+            risk=report.risk,
+            filings=report.filings,
+            warnings=list(report.warnings),
+        )
+
+    @router.get("/statements", responses=answers, summary="What was read of a report")
+    def statements(
+        document_id: str,
+        actor: CurrentActor,
+        cursor: Annotated[str | None, Query(max_length=20)] = None,
+        limit: Annotated[int, Query(ge=1, le=100)] = 20,
+    ) -> StatementsOut:
+        with store.read() as session:
+            report = require_result(Reports(session, actor.tenant).get(document_id), document_id)
+        assert report.statements is not None, "a triaged report has statements"
+        return _page(blobs, actor.tenant, report.statements, cursor, limit)
+
+    return router
+
+
+def _page(
+    blobs: BlobStore, tenant: str, ref: BlobRef, cursor: str | None, limit: int
+) -> StatementsOut:
+    first = position_of(cursor) + 1 if cursor is not None else 0
+    with blobs.open(tenant, ref) as lines:
+        taken = list(islice(lines, first, first + limit + 1))
+    items = [FilingOut.model_validate(json.loads(line)) for line in taken[:limit]]
+    return StatementsOut(items=items, next=str(first + limit - 1) if len(taken) > limit else None)
+
+
+def require_result(known: Report | None, document_id: str) -> Report:
+    """The report. Raises NotFound for what is not known, Conflict for what has no findings."""
+    if known is None or known.state == "deleted":
+        raise NotFound(f"there is no document {document_id}", document=document_id)
+    if known.state == "triaged":
+        return known
+    if known.state == "failed":
+        why = f"its state is failed ({known.code}: {known.reason})"
+    elif known.kind != "report":
+        why = f"it is of kind {known.kind}, and findings are made in reports only"
+    else:
+        why = "its state is waiting: it has not been worked on yet, ask again soon"
+    raise Conflict(f"document {document_id} has no findings: {why}", document=document_id)

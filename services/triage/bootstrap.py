@@ -1,0 +1,51 @@
+"""The only file that builds real parts of triage."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from services.triage import api, handlers
+from services.triage.settings import Settings
+from services.triage.store import MIGRATIONS
+from shared.bus import open_bus
+from shared.events import (
+    DocumentDeleted,
+    DocumentFailed,
+    DocumentIngested,
+    DocumentRead,
+    DocumentRekinded,
+)
+from shared.runtime import Service
+from shared.settings import load
+from shared.storage import FileBlobs, Store
+from shared.web.app import create_app
+from shared.web.auth import Keys, RemoteKeys
+
+
+def build(settings: Settings | None = None, *, keys: Keys | None = None) -> Service:
+    """Triage: finds what does not add up in financial reports."""
+    settings = settings or load(Settings)
+    store = Store(settings.database("triage", settings.triage_database_url), "triage", MIGRATIONS)
+    blobs = FileBlobs(settings.blobs)
+    app = create_app(
+        "triage",
+        [api.routes(store, blobs)],
+        [store.ready],
+        keys or RemoteKeys(settings.ingest_url, settings.key_cache),
+    )
+    return Service(
+        name="triage",
+        settings=settings,
+        port=settings.triage_port,
+        store=store,
+        blobs=blobs,
+        bus=open_bus(settings.bus, lease=settings.bus_lease),
+        app=app,
+        handlers={
+            DocumentIngested: handlers.expect_document,
+            DocumentRead: partial(handlers.triage_report, blobs=blobs),
+            DocumentFailed: handlers.note_failure,
+            DocumentRekinded: handlers.withdraw_findings,
+            DocumentDeleted: partial(handlers.forget_document, blobs=blobs),
+        },
+    )

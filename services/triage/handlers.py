@@ -1,0 +1,216 @@
+"""One function for each event that triage reacts to."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from dataclasses import dataclass, field, replace
+from typing import BinaryIO, cast
+
+from services.triage.domain import Report, ReportFinding, finding_id
+from services.triage.judgement import triage_filing
+from services.triage.statements import BadFiling, Filing, read_filings
+from services.triage.store import Reports
+from shared import metrics
+from shared.errors import UnreadableDocument, UnsupportedType
+from shared.events import (
+    BlobRef,
+    DocumentDeleted,
+    DocumentFailed,
+    DocumentIngested,
+    DocumentRead,
+    DocumentRekinded,
+    FindingsFound,
+)
+from shared.storage import BlobStore, UnitOfWork
+
+SPOOLED = 8_000_000
+"""Bytes of statements that are kept in memory; more go to a temporary file."""
+SHOWN_WARNINGS = 50
+"""Warnings of one document that are kept; the rest is counted."""
+
+
+@dataclass
+class Outcome:
+    """What came of the filings of one document."""
+
+    findings: list[ReportFinding] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    read: int = 0
+    unread: int = 0
+    flagged: bool = False
+    risk: float = 0.0
+
+    def add(self, tenant: str, document_id: str, filing: Filing) -> None:
+        """Check one more filing."""
+        verdict = triage_filing(filing)
+        self.read += 1
+        self.flagged |= verdict.flagged
+        self.risk = max(self.risk, verdict.risk)
+        self.warnings += [f"{filing.id}: {warning}" for warning in filing.warnings]
+        self.findings += [
+            ReportFinding(
+                finding_id(tenant, document_id, f"{self.read} {filing.id}", f), filing.id, f
+            )
+            for f in verdict.findings
+        ]
+
+    def said(self) -> tuple[str, ...]:
+        """The warnings, at most so many as one can read."""
+        more = len(self.warnings) - SHOWN_WARNINGS
+        rest = (f"{more} more warnings",) if more > 0 else ()
+        return (*self.warnings[:SHOWN_WARNINGS], *rest)
+
+
+def expect_document(event: DocumentIngested, uow: UnitOfWork) -> None:
+    """Remember that a document, or a new attempt at it, is on its way."""
+    with uow:
+        reports = Reports(uow.session, event.tenant)
+        known = reports.get(event.document_id)
+        if known and (known.state == "deleted" or known.attempt >= event.attempt):
+            return
+        blobs = known.blobs if known else ()
+        reports.save(
+            Report(event.tenant, event.document_id, event.kind, event.attempt, blobs=blobs)
+        )
+
+
+def triage_report(event: DocumentRead, uow: UnitOfWork, blobs: BlobStore) -> None:
+    """Check every filing of one report, keep the findings with what was read, and announce them."""
+    if event.kind != "report" or not _counts(event, uow):
+        return
+    try:
+        outcome, statements = _triage(event, blobs)
+    except UnsupportedType as error:
+        _keep_failure(event, uow, "unsupported_report", error.message)
+        return
+    except UnreadableDocument as error:
+        _keep_failure(event, uow, "unreadable_report", error.message)
+        return
+    if not outcome.read:
+        _keep_failure(event, uow, "unreadable_report", "; ".join(outcome.said()))
+        return
+    _keep_findings(event, uow, blobs, outcome, statements)
+
+
+def note_failure(event: DocumentFailed, uow: UnitOfWork) -> None:
+    """Remember why a document has no findings, if it was given up before or while we worked."""
+    if event.stage not in ("ingest", "triage"):
+        return
+    with uow:
+        reports = Reports(uow.session, event.tenant)
+        known = reports.get(event.document_id)
+        if known and known.state == "waiting" and known.attempt == event.attempt:
+            reports.save(known.failed(event.code, event.reason))
+
+
+def withdraw_findings(event: DocumentRekinded, uow: UnitOfWork) -> None:
+    """The document is of another kind: what was found under the old one no longer counts."""
+    with uow:
+        reports = Reports(uow.session, event.tenant)
+        known = reports.get(event.document_id)
+        if known and known.state != "deleted":
+            reports.replace_findings(event.document_id, [])
+            reports.save(replace(known, kind=event.kind, state="withdrawn"))
+
+
+def forget_document(event: DocumentDeleted, uow: UnitOfWork, blobs: BlobStore) -> None:
+    """Remove findings and blobs; the id alone stays, so that late news does nothing."""
+    with uow:
+        reports = Reports(uow.session, event.tenant)
+        known = reports.get(event.document_id)
+        reports.replace_findings(event.document_id, [])
+        reports.save(Report(event.tenant, event.document_id, "other", 1, state="deleted"))
+        used = reports.blobs_in_use()
+    for ref in known.blobs if known else ():
+        if ref.sha256 not in used and ref.size > len("[]"):  # the empty list is everybody's
+            blobs.delete(event.tenant, ref)
+
+
+def _counts(event: DocumentRead, uow: UnitOfWork) -> bool:
+    with uow.store.read() as session:
+        known = Reports(session, event.tenant).get(event.document_id)
+        return known is None or known.awaits(event.attempt)
+
+
+def _triage(event: DocumentRead, blobs: BlobStore) -> tuple[Outcome, BlobRef]:
+    """Read filing by filing, so that a large file does not fill the memory."""
+    outcome = Outcome()
+    with (
+        blobs.open(event.tenant, event.original) as source,
+        tempfile.SpooledTemporaryFile(SPOOLED) as read,
+    ):
+        for filing in read_filings(source, event.media_type, event.name):
+            if isinstance(filing, BadFiling):
+                outcome.unread += 1
+                outcome.warnings.append(filing.message)
+                continue
+            read.write(json.dumps(filing.to_json(), ensure_ascii=False).encode() + b"\n")
+            outcome.add(event.tenant, event.document_id, filing)
+        read.seek(0)
+        return outcome, blobs.put_stream(event.tenant, cast(BinaryIO, read))
+
+
+def _keep_findings(
+    event: DocumentRead, uow: UnitOfWork, blobs: BlobStore, outcome: Outcome, statements: BlobRef
+) -> None:
+    listed = json.dumps([found.to_json() for found in outcome.findings], ensure_ascii=False)
+    ref = blobs.put(event.tenant, listed.encode())
+    with uow:
+        reports = Reports(uow.session, event.tenant)
+        known = reports.get(event.document_id)
+        if known and not known.awaits(event.attempt):
+            return  # deleted or begun anew while we worked
+        reports.save(
+            Report(
+                tenant=event.tenant,
+                document_id=event.document_id,
+                kind=event.kind,
+                attempt=event.attempt,
+                state="triaged",
+                flagged=outcome.flagged,
+                risk=outcome.risk,
+                filings=outcome.read,
+                warnings=outcome.said(),
+                statements=statements,
+                blobs=tuple({*(known.blobs if known else ()), ref, statements}),
+            )
+        )
+        reports.replace_findings(event.document_id, outcome.findings)
+        uow.publish(
+            FindingsFound(
+                tenant=event.tenant,
+                document_id=event.document_id,
+                actor=event.actor,
+                name=event.name,
+                findings=ref,
+                count=len(outcome.findings),
+                flagged=outcome.flagged,
+                risk=outcome.risk,
+                attempt=event.attempt,
+            )
+        )
+    metrics.findings_total.labels("review").inc(len(outcome.findings))
+
+
+def _keep_failure(event: DocumentRead, uow: UnitOfWork, code: str, reason: str) -> None:
+    """An expected end, not a dead letter: the document says it, and everybody hears it."""
+    with uow:
+        reports = Reports(uow.session, event.tenant)
+        known = reports.get(event.document_id)
+        if known and not known.awaits(event.attempt):
+            return
+        report = known or Report(event.tenant, event.document_id, event.kind, event.attempt)
+        reports.replace_findings(event.document_id, [])
+        reports.save(replace(report, kind=event.kind, attempt=event.attempt).failed(code, reason))
+        uow.publish(
+            DocumentFailed(
+                tenant=event.tenant,
+                document_id=event.document_id,
+                actor=event.actor,
+                stage="triage",
+                code=code,
+                reason=reason,
+                attempt=event.attempt,
+            )
+        )

@@ -1,0 +1,16 @@
+"""What may be configured in triage."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from shared.settings import CommonSettings, Port
+
+
+class Settings(CommonSettings):
+    """Settings of triage, beside the common ones."""
+
+    triage_port: Port = Field(8403, description="port of statements and findings")
+    triage_database_url: str = Field(
+        "", description="SQLAlchemy URL; empty: triage.db below the data folder"
+    )

@@ -1,0 +1,192 @@
+"""Tables and queries of triage. Every query names the tenant; transactions belong to the caller."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    Column,
+    Float,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    delete,
+    insert,
+    select,
+    update,
+)
+from sqlalchemy.orm import Session
+
+from services.triage.domain import Finding, Report, ReportFinding
+from shared.errors import InvalidRequest
+from shared.events import BlobRef
+from shared.storage.messages import Time
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+metadata = MetaData()
+
+reports = Table(
+    "reports",
+    metadata,
+    Column("tenant", String(64), primary_key=True),
+    Column("document_id", String(64), primary_key=True),
+    Column("kind", String(16), nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("code", String(64)),
+    Column("reason", Text),
+    Column("flagged", Boolean, nullable=False),
+    Column("risk", Float, nullable=False),
+    Column("filings", Integer, nullable=False),
+    Column("warnings", JSON, nullable=False),
+    Column("statements", JSON(none_as_null=True)),
+    Column("blobs", JSON, nullable=False),
+    Column("updated", Time, nullable=False),
+)
+
+findings = Table(
+    "findings",
+    metadata,
+    Column("tenant", String(64), primary_key=True),
+    Column("document_id", String(64), primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("id", String(64), nullable=False),
+    Column("filing", Text, nullable=False),
+    Column("check", String(64), nullable=False),
+    Column("confidence", Float, nullable=False),
+    Column("body", Text, nullable=False),  # JSON text: decimals stay exact
+)
+
+
+class Reports:
+    """What one tenant's documents have come to."""
+
+    def __init__(self, session: Session, tenant: str) -> None:
+        self.session = session
+        self.tenant = tenant
+
+    def get(self, document_id: str) -> Report | None:
+        """Where the work on a document stands, deleted ones included."""
+        row = self.session.execute(
+            select(reports).where(
+                reports.c.tenant == self.tenant, reports.c.document_id == document_id
+            )
+        ).one_or_none()
+        if row is None:
+            return None
+        return Report(
+            tenant=row.tenant,
+            document_id=row.document_id,
+            kind=row.kind,
+            attempt=row.attempt,
+            state=row.state,
+            code=row.code,
+            reason=row.reason,
+            flagged=row.flagged,
+            risk=row.risk,
+            filings=row.filings,
+            warnings=tuple(row.warnings),
+            statements=BlobRef(**row.statements) if row.statements else None,
+            blobs=tuple(BlobRef(**ref) for ref in row.blobs),
+        )
+
+    def save(self, report: Report) -> None:
+        """Insert or update."""
+        values: dict[str, Any] = {
+            "kind": report.kind,
+            "attempt": report.attempt,
+            "state": report.state,
+            "code": report.code,
+            "reason": report.reason,
+            "flagged": report.flagged,
+            "risk": report.risk,
+            "filings": report.filings,
+            "warnings": list(report.warnings),
+            "statements": report.statements.model_dump() if report.statements else None,
+            "blobs": [ref.model_dump() for ref in report.blobs],
+            "updated": datetime.now(UTC),
+        }
+        changed = self.session.execute(
+            update(reports)
+            .where(reports.c.tenant == self.tenant, reports.c.document_id == report.document_id)
+            .values(**values)
+        )
+        if changed.rowcount == 0:  # type: ignore[attr-defined]
+            keys = {"tenant": self.tenant, "document_id": report.document_id}
+            self.session.execute(insert(reports).values(**keys, **values))
+
+    def blobs_in_use(self) -> set[str]:
+        """Hashes of every blob that a document of this tenant still has."""
+        rows = self.session.execute(select(reports.c.blobs).where(reports.c.tenant == self.tenant))
+        return {ref["sha256"] for row in rows for ref in row.blobs}
+
+    def replace_findings(self, document_id: str, found: Sequence[ReportFinding]) -> None:
+        """Put findings in the place of all that the document had."""
+        self.session.execute(
+            delete(findings).where(
+                findings.c.tenant == self.tenant, findings.c.document_id == document_id
+            )
+        )
+        rows = [
+            {
+                "tenant": self.tenant,
+                "document_id": document_id,
+                "position": position,
+                "id": item.id,
+                "filing": item.filing,
+                "check": item.finding.check,
+                "confidence": item.finding.confidence,
+                "body": json.dumps(item.finding.to_json(), ensure_ascii=False),
+            }
+            for position, item in enumerate(sorted(found, key=lambda f: -f.finding.confidence))
+        ]
+        if rows:
+            self.session.execute(insert(findings), rows)
+
+    def findings(
+        self, document_id: str, *, cursor: str | None = None, limit: int = 100
+    ) -> tuple[list[ReportFinding], str | None]:
+        """Findings by confidence, and the cursor that the list goes on from.
+
+        Raises:
+            InvalidRequest: the cursor is not one of ours.
+        """
+        query = (
+            select(findings)
+            .where(findings.c.tenant == self.tenant, findings.c.document_id == document_id)
+            .order_by(findings.c.position)
+            .limit(limit + 1)
+        )
+        if cursor is not None:
+            query = query.where(findings.c.position > position_of(cursor))
+        rows = self.session.execute(query).all()
+        more = str(rows[limit - 1].position) if len(rows) > limit else None
+        return [_finding(row) for row in rows[:limit]], more
+
+
+def position_of(cursor: str) -> int:
+    """The position that a list goes on behind. Raises InvalidRequest for what is no cursor."""
+    if not (cursor.isascii() and cursor.isdigit() and len(cursor) < 10):
+        raise InvalidRequest("the cursor is not one that this list gave")
+    return int(cursor)
+
+
+def _finding(row: Any) -> ReportFinding:
+    body = json.loads(row.body, parse_float=Decimal)
+    reported, expected = body.pop("reported"), body.pop("expected")
+    finding = Finding(
+        **{**body, "rows": tuple(body["rows"]), "confidence": row.confidence},
+        reported=None if reported is None else Decimal(reported),
+        expected=None if expected is None else Decimal(expected),
+    )
+    return ReportFinding(row.id, row.filing, finding)
