@@ -20,7 +20,7 @@ from models.graph import ACCURACY, build
 from models.quantise import BLOCK, dequantised_weights, encoder_weights, quantised_weights
 from shared.inference.adapters import GRAPH_FILE, sha256
 
-LICENCE = """The encoder in this folder is all-MiniLM-L6-v2 (sentence-transformers), quantised to INT4.
+LICENCE = """The encoder in this folder is all-MiniLM-L6-v2, quantised to INT4.
 Copyright the sentence-transformers authors; MiniLM: copyright Microsoft Corporation.
 
 Licensed under the Apache License, Version 2.0: https://www.apache.org/licenses/LICENSE-2.0

@@ -98,7 +98,7 @@ def trained_state(run: Path) -> dict[str, Floats]:
     """Read the adapter of a run: the finished one, or the last checkpoint."""
     if (run / "adapter.safetensors").exists():
         return load_file(run / "adapter.safetensors")
-    import torch  # noqa: PLC0415 - only a checkpoint needs it
+    import torch
 
     state = torch.load(run / "checkpoint.pt", weights_only=True)["model"]
     return {name: value.float().numpy() for name, value in state.items()}

@@ -38,7 +38,9 @@ def matches(category: str, prediction: str, answer: str) -> bool:
     return len(ours & theirs) >= OVERLAP * len(ours | theirs)
 
 
-def count(category: str, predictions: Iterable[tuple[str, float]], answers: Sequence[str]) -> Counts:
+def count(
+    category: str, predictions: Iterable[tuple[str, float]], answers: Sequence[str]
+) -> Counts:
     """Count one contract and category: [thresholds, (found answers, false predictions)].
 
     The same text predicted twice counts once, with the later confidence.

@@ -35,7 +35,9 @@ class Quantised:
         rows, columns = self.codes.shape
         codes = self.codes.reshape(rows, -1, BLOCK).astype(np.float32)
         centred = codes - self.zero_points[:, :, None].astype(np.float32)
-        values: Floats = (centred * self.scales[:, :, None].astype(np.float32)).reshape(rows, columns)
+        values: Floats = (centred * self.scales[:, :, None].astype(np.float32)).reshape(
+            rows, columns
+        )
         return values
 
 

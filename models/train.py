@@ -79,7 +79,9 @@ def read_contracts(path: Path, tokenise: Tokeniser, labels: list[str], fold: str
     return contracts
 
 
-def epoch_of(windows: list[Window], content: int, share: float, seed: int) -> Iterator[list[Window]]:
+def epoch_of(
+    windows: list[Window], content: int, share: float, seed: int
+) -> Iterator[list[Window]]:
     """Yield epoch after epoch: every labelled window and a fresh share of the empty ones."""
     empty = [window for window in windows if window.is_empty(content)]
     labelled = [window for window in windows if not window.is_empty(content)]
@@ -131,7 +133,9 @@ def faster_number_type() -> torch.dtype:
         return time.perf_counter() - begin
 
     # bf16 has to win clearly: what surrounds the multiplications is slower in it.
-    return torch.bfloat16 if seconds(torch.bfloat16) * 1.4 < seconds(torch.float32) else torch.float32
+    return (
+        torch.bfloat16 if seconds(torch.bfloat16) * 1.4 < seconds(torch.float32) else torch.float32
+    )
 
 
 def learning_rate(step: int, steps: int, warmup: float, peak: float) -> float:
@@ -140,7 +144,7 @@ def learning_rate(step: int, steps: int, warmup: float, peak: float) -> float:
     return peak * min((step + 1) / rise, (steps - step) / max(1, steps - rise))
 
 
-def base_rates(windows: list[Window], content: int, labels: int) -> Tensor:
+def base_rates(windows: list[Window], labels: int) -> Tensor:
     """Return each label's share of the tokens [labels], never quite zero."""
     tokens = torch.zeros(labels)
     contracts = {id(window.contract): window.contract for window in windows}
@@ -157,7 +161,9 @@ def base_rates(windows: list[Window], content: int, labels: int) -> Tensor:
 def train(config: dict[str, Any], base: Path, data: Path, fold: str, out: Path) -> None:
     """Train and write `adapter.safetensors` and `run.json` to the folder `out`."""
     settings, cutting = config["training"], config["windows"]
-    labels = [item["category"] for item in json.loads((data / config["data"]["categories"]).read_text())]
+    labels = [
+        item["category"] for item in json.loads((data / config["data"]["categories"]).read_text())
+    ]
     content = cutting["length"] - 2
     out.mkdir(parents=True, exist_ok=True)
 
@@ -179,9 +185,11 @@ def train(config: dict[str, Any], base: Path, data: Path, fold: str, out: Path) 
     chosen = state["number_type"] if state else settings["number_type"]
     dtype = faster_number_type() if chosen == "auto" else getattr(torch, chosen)
     torch.manual_seed(settings["seed"])
-    weights = {name: value.to(dtype) for name, value in load_file(base / "dequantised.safetensors").items()}
+    weights = {
+        name: value.to(dtype) for name, value in load_file(base / "dequantised.safetensors").items()
+    }
     model = Tagger(weights, config["adapter"]["rank"], len(labels))
-    rates = base_rates(windows, content, len(labels))
+    rates = base_rates(windows, len(labels))
     with torch.no_grad():
         model.head.weight.mul_(0.1)
         model.head.bias.copy_(torch.log(rates / (1 - rates)))
@@ -211,13 +219,20 @@ def train(config: dict[str, Any], base: Path, data: Path, fold: str, out: Path) 
         optimizer.step()
         optimizer.zero_grad()
 
-        running += 0.02 * (loss.item() * len(labels) - running) if step > first else loss.item() * len(labels)
+        running += (
+            0.02 * (loss.item() * len(labels) - running)
+            if step > first
+            else loss.item() * len(labels)
+        )
         now = time.monotonic()
         if now - told > 20 or step == steps - 1:
             rate = (step + 1 - first) / (now - begin)
             tokens = rate * settings["batch"] * cutting["length"]
             left = (steps - step - 1) / rate / 60
-            say(f"step {step + 1}/{steps} loss {running:.4f} {tokens:.0f} tokens/s {left:.1f} min left")
+            say(
+                f"step {step + 1}/{steps} loss {running:.4f} "
+                f"{tokens:.0f} tokens/s {left:.1f} min left"
+            )
             told = now
         if now - saved > settings["checkpoint_every"]:
             keep(checkpoint, model, optimizer, step + 1, dtype)
@@ -265,7 +280,9 @@ def main() -> None:
     """Read the command line and train."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("specialist", type=Path, help="folder with config.toml")
-    parser.add_argument("--base", type=Path, required=True, help="folder written by models.quantise")
+    parser.add_argument(
+        "--base", type=Path, required=True, help="folder written by models.quantise"
+    )
     parser.add_argument("--data", type=Path, required=True, help="folder of the training data")
     parser.add_argument("--fold", default="none", help="fold to leave out, or none")
     parser.add_argument("--out", type=Path, required=True, help="folder of the result")

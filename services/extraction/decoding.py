@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -58,9 +59,51 @@ class Candidate:
 # --- sentences ----------------------------------------------------------------------------------
 
 ABBREVIATIONS = frozenset(
-    ["inc", "corp", "co", "ltd", "llc", "lp", "llp", "no", "nos", "art", "sec", "secs", "para", "st", "ave", "mr", "mrs", "ms", "dr", "jr", "sr", "vs", "v", "etc", "al", "e.g", "i.e", "u.s", "u.s.c", "u.k", "n.a", "s.a", "b.v", "a.m", "p.m", "d.c", "ph.d", "est", "approx", "fig", "ext"]
+    [
+        "inc",
+        "corp",
+        "co",
+        "ltd",
+        "llc",
+        "lp",
+        "llp",
+        "no",
+        "nos",
+        "art",
+        "sec",
+        "secs",
+        "para",
+        "st",
+        "ave",
+        "mr",
+        "mrs",
+        "ms",
+        "dr",
+        "jr",
+        "sr",
+        "vs",
+        "v",
+        "etc",
+        "al",
+        "e.g",
+        "i.e",
+        "u.s",
+        "u.s.c",
+        "u.k",
+        "n.a",
+        "s.a",
+        "b.v",
+        "a.m",
+        "p.m",
+        "d.c",
+        "ph.d",
+        "est",
+        "approx",
+        "fig",
+        "ext",
+    ]
 )
-STOP = re.compile(r"[.;:][\"'”’)\]]*(?=\s|$)")
+STOP = re.compile(r"[.;:][\"'\u201d\u2019)\]]*(?=\s|$)")
 LINE = re.compile(
     r"\n[ \t\r]*(?=\n)"  # a blank line
     r"|\n(?=[ \t]*(?:\(?(?:[a-zA-Z]|[ivxIVX]{1,5}|\d{1,2}(?:\.\d{1,2})*)[.)][ \t]|[•·▪●○*-][ \t]))"
@@ -75,15 +118,15 @@ def sentences(text: str, skip: Sequence[Span] = ()) -> list[Span]:
     """Cut a text into sentences [start, end), without the blanks between them.
 
     They end at `. ; :`, at blank lines and before list markers. A full stop after an abbreviation,
-    an initial or a number that opens a sentence ends nothing. Spans to be skipped (a running header in the
-    middle of a sentence) end nothing either.
+    an initial or a number that opens a sentence ends nothing. Spans to be skipped (a running
+    header in the middle of a sentence) end nothing either.
     """
     flat = _blanked(text, skip)
     cuts = {0, len(flat)}
     cuts.update(m.end() for m in STOP.finditer(flat) if not _is_protected(flat, m.start()))
     cuts.update(m.end() for pattern in (LINE, MARKER) for m in pattern.finditer(flat))
     ordered = sorted(cuts)
-    spans = (_stripped(flat, *pair) for pair in zip(ordered, ordered[1:], strict=False))
+    spans = (_stripped(flat, *pair) for pair in pairwise(ordered))
     return [span for span in spans if span[0] < span[1]]
 
 
@@ -106,7 +149,7 @@ def _is_protected(text: str, place: int) -> bool:
         return False
     before = text[max(0, place - 20) : place]
     last = LAST_WORD.search(before)
-    word = last.group().lstrip("(\"'“‘[") if last else ""
+    word = last.group().lstrip("(\"'\u201c\u2018[") if last else ""
     if NUMBER.fullmatch(word):
         ahead = before[: -len(word)].rstrip(" \t")
         return not ahead or ahead[-1] in ".;:\n"

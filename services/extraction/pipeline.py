@@ -1,4 +1,4 @@
-"""Text in, clauses out: the specialist's token scores, decoded, calibrated and laid out in order."""
+"""Text in, clauses out: the specialist's token scores, decoded and calibrated."""
 
 from __future__ import annotations
 

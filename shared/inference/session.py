@@ -34,7 +34,7 @@ class Session:
             self._session = onnxruntime.InferenceSession(
                 str(graph), options, providers=["CPUExecutionProvider"]
             )
-        except Exception as error:  # noqa: BLE001 - onnxruntime's errors share no narrower base
+        except Exception as error:
             raise BaseError(
                 f"{graph} can't be loaded as the base model ({error}); restore it from the release"
             ) from error
@@ -64,7 +64,7 @@ class Adapter:
             self.handle = onnxruntime.LoraAdapter()
             self.handle.Load(str(path))
             parameters = onnxruntime.AdapterFormat.read_adapter(str(path)).get_parameters()
-        except Exception as error:  # noqa: BLE001 - onnxruntime's errors share no narrower base
+        except Exception as error:
             raise AdapterError(
                 f"{path} can't be loaded as an adapter ({error}); export it again"
             ) from error

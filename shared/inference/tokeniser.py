@@ -37,7 +37,7 @@ class Tokeniser:
         """
         try:
             self._tokenizer = _Tokenizer.from_file(str(path))
-        except Exception as error:  # noqa: BLE001 - tokenizers raises plain Exception
+        except Exception as error:
             raise BaseError(
                 f"{path} can't be loaded as the tokeniser ({error}); restore it from the release"
             ) from error

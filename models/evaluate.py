@@ -1,0 +1,319 @@
+"""Score a specialist on the fold it has not seen, and learn its calibration and thresholds there.
+
+    python -m models.evaluate models/contract-clauses --data FOLDER --artefacts FOLDER --fold 0
+    python -m models.evaluate models/contract-clauses --data FOLDER
+
+The first form predicts with the served path (ONNX graph, `shared.inference`, decoding) and writes
+`predictions-fold0.jsonl.gz`: offsets and scores, no contract text. Both forms then score these raw
+predictions against the data and write `scores.json`, from which `models.export` takes calibration
+and thresholds, and `models.card` makes the card.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.metric import THRESHOLDS, Counts, Curve, count_contract, matches
+from services.extraction.decoding import Decoding, decode
+from services.extraction.pipeline import calibrated
+from shared.inference import Specialist, Specialists
+
+Floats = NDArray[np.float64]
+
+FRONTIER_RECALL = 0.603  # where the best published frontier model stands (precision 0.711)
+RESAMPLES = 1000
+SEED = 7
+KNOTS = 40  # of the calibration, at most
+STRICT = 1e-3  # share of the plain score mixed in, so that the calibration rises strictly
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One raw prediction: what decoding proposed, with its uncalibrated score."""
+
+    label: int
+    start: int
+    end: int
+    score: float
+
+
+@dataclass(frozen=True)
+class Judged:
+    """One contract with its answers and candidates, and which candidates match an answer."""
+
+    family: str
+    text: str
+    answers: dict[str, list[str]]
+    candidates: list[Candidate]
+    right: NDArray[np.bool_]
+
+
+# --- predictions --------------------------------------------------------------------------------
+
+
+def read_contracts(path: Path, fold: int) -> Iterator[dict[str, Any]]:
+    """Read the contracts of one fold."""
+    with gzip.open(path, "rt", encoding="utf-8") as lines:
+        for line in lines:
+            record = json.loads(line)
+            if record["fold"] == fold:
+                yield record
+
+
+def candidates_of(text: str, specialist: Specialist) -> list[Candidate]:
+    """Run the served path up to the uncalibrated candidates."""
+    scores = specialist.token_probabilities(text)
+    settings = Decoding.of(specialist.manifest.decoding)
+    found = decode(text, scores, specialist.labels, settings)
+    return [Candidate(c.label, c.start, c.end, c.score) for c in found]
+
+
+def write_predictions(
+    path: Path, contracts: Iterator[dict[str, Any]], specialist: Specialist
+) -> None:
+    """Write the candidates of every contract: one JSON line each, gzipped without a time stamp."""
+    partial = path.with_suffix(".partial")
+    with partial.open("wb") as raw, gzip.GzipFile("", "wb", 9, raw, mtime=0) as out:
+        for number, record in enumerate(contracts, 1):
+            spans = [
+                [c.label, c.start, c.end, float(f"{c.score:.4g}")]
+                for c in candidates_of(record["text"], specialist)
+            ]
+            line = {"id": record["id"], "spans": spans}
+            out.write((json.dumps(line, separators=(",", ":")) + "\n").encode())
+            print(f"{number} contracts predicted", file=sys.stderr, flush=True)
+    partial.replace(path)
+
+
+def read_predictions(path: Path) -> dict[str, list[Candidate]]:
+    """Read the raw predictions of every contract."""
+    with gzip.open(path, "rt", encoding="utf-8") as lines:
+        records = [json.loads(line) for line in lines]
+    return {record["id"]: [Candidate(*span) for span in record["spans"]] for record in records}
+
+
+# --- judging ------------------------------------------------------------------------------------
+
+
+def judge(record: dict[str, Any], candidates: list[Candidate], labels: Sequence[str]) -> Judged:
+    """Put one contract's candidates beside its answers."""
+    text, answers = record["text"], answers_of(record)
+    right = [
+        any(
+            matches(labels[c.label], text[c.start : c.end], answer)
+            for answer in answers.get(labels[c.label], ())
+        )
+        for c in candidates
+    ]
+    return Judged(record["family"], text, answers, candidates, np.array(right, bool))
+
+
+def answers_of(record: dict[str, Any]) -> dict[str, list[str]]:
+    """Return the texts of a contract's annotations by category."""
+    answers: dict[str, list[str]] = {}
+    for note in record["annotations"]:
+        answers.setdefault(note["category"], []).append(note["text"])
+    return answers
+
+
+def counts_of(
+    contract: Judged, labels: Sequence[str], calibration: dict[str, Any]
+) -> tuple[Counts, Counts]:
+    """Count one contract under a calibration: [labels, thresholds, 2] and answers [labels]."""
+    predictions: dict[str, list[tuple[str, float]]] = {}
+    for c in contract.candidates:
+        confidence = calibrated(c.score, calibration)
+        predictions.setdefault(labels[c.label], []).append(
+            (contract.text[c.start : c.end], confidence)
+        )
+    return count_contract(labels, predictions, contract.answers)
+
+
+# --- calibration --------------------------------------------------------------------------------
+
+
+def fit_calibration(scores: Floats, right: NDArray[np.bool_]) -> dict[str, list[float]]:
+    """Fit a strictly rising map from score to the share that is right, as knots.
+
+    Isotonic regression (pool adjacent violators) on the pooled candidates; each pool of its
+    stair becomes a knot at its mean, and a trace of the score keeps the slope above zero.
+    """
+    order = np.argsort(scores, kind="stable")
+    chunks = np.array_split(order, max(1, min(len(order) // 50, 400)))
+    pools = [[float(scores[c].mean()), float(right[c].mean()), float(len(c))] for c in chunks]
+    stair: list[list[float]] = []
+    for pool in pools:
+        stair.append(pool)
+        while len(stair) > 1 and stair[-2][1] >= stair[-1][1]:
+            (x, y, n), (u, v, m) = stair.pop(), stair.pop()
+            stair.append([(x * n + u * m) / (n + m), (y * n + v * m) / (n + m), n + m])
+    if len(stair) > KNOTS:
+        stair = [stair[i] for i in np.linspace(0, len(stair) - 1, KNOTS).round().astype(int)]
+    knots = [(x, (1 - STRICT) * y + STRICT * x) for x, y, _ in stair if 0.0 < x < 1.0]
+    return {
+        "scores": [round(x, 7) for x, _ in knots],
+        "confidences": [round(min(y, 1 - 1e-4), 7) for _, y in knots],
+    }
+
+
+def calibration_error(confidence: Floats, right: NDArray[np.bool_], bins: int = 10) -> float:
+    """Return the expected calibration error over bins of equal width (Guo et al., 2017).
+
+    Only candidates of at least 0.05 count: the many that nobody is shown would hide the rest.
+    """
+    shown = confidence >= 0.05
+    if not shown.any():
+        return 0.0
+    confidence, right = confidence[shown], right[shown]
+    place = np.minimum((confidence * bins).astype(int), bins - 1)
+    gaps = [
+        abs(confidence[place == b].mean() - right[place == b].mean()) * (place == b).mean()
+        for b in np.unique(place)
+    ]
+    return float(sum(gaps))
+
+
+def pooled(contracts: Sequence[Judged]) -> tuple[Floats, NDArray[np.bool_]]:
+    """Return scores and rightness of all candidates of some contracts."""
+    scores = np.array([c.score for contract in contracts for c in contract.candidates])
+    return scores, np.concatenate([contract.right for contract in contracts])
+
+
+def honest_calibration_error(contracts: Sequence[Judged]) -> tuple[float, float]:
+    """Return the calibration error before, and after a map fitted on other families' contracts."""
+    families = sorted({contract.family for contract in contracts})
+    part = {family: i % 5 for i, family in enumerate(families)}
+    confidences, rights = [], []
+    for held in range(5):
+        inside = [contract for contract in contracts if part[contract.family] == held]
+        others = [contract for contract in contracts if part[contract.family] != held]
+        if not inside or not others:
+            continue
+        calibration = fit_calibration(*pooled(others))
+        scores, right = pooled(inside)
+        confidences.append(np.array([calibrated(score, calibration) for score in scores]))
+        rights.append(right)
+    before = calibration_error(*pooled(contracts))
+    return before, calibration_error(np.concatenate(confidences), np.concatenate(rights))
+
+
+# --- scores -------------------------------------------------------------------------------------
+
+
+def summary(curve: Curve) -> dict[str, float]:
+    """Return the figures that are read off a curve."""
+    return {
+        "aupr": curve.aupr,
+        "precision_at_recall_0.8": curve.precision_at(0.8),
+        "best_f1": curve.best_f1,
+        f"precision_at_recall_{FRONTIER_RECALL}": curve.precision_at(FRONTIER_RECALL),
+        "highest_recall": float(curve.recall[-1]),
+    }
+
+
+def intervals(counts: Counts, answers: Counts, families: Sequence[str]) -> dict[str, list[float]]:
+    """Return 95% intervals by resampling families of contracts.
+
+    Args:
+        counts: [contracts, thresholds, 2].
+        answers: [contracts].
+        families: of the contracts; contracts of one family stay together.
+    """
+    names = sorted(set(families))
+    member = np.array([[family == name for family in families] for name in names])
+    by_family = np.tensordot(member.astype(np.int64), counts, axes=1)
+    answers_by_family = member.astype(np.int64) @ answers
+    draw = np.random.default_rng(SEED)
+    rows = []
+    for _ in range(RESAMPLES):
+        chosen = draw.integers(len(names), size=len(names))
+        curve = Curve.of(by_family[chosen].sum(0), int(answers_by_family[chosen].sum()))
+        rows.append(list(summary(curve).values()))
+    low, high = np.percentile(rows, [2.5, 97.5], axis=0)
+    keys = summary(Curve.of(counts.sum(0), int(answers.sum())))
+    return {key: [float(a), float(b)] for key, a, b in zip(keys, low, high, strict=True)}
+
+
+def score(contracts: Sequence[Judged], labels: Sequence[str]) -> dict[str, Any]:
+    """Score judged contracts: pooled, by label, with intervals; fit calibration and threshold."""
+    calibration = fit_calibration(*pooled(contracts))
+    counted = [counts_of(contract, labels, calibration) for contract in contracts]
+    counts = np.stack([found for found, _ in counted])  # [contracts, labels, thresholds, 2]
+    answers = np.stack([number for _, number in counted])  # [contracts, labels]
+    families = [contract.family for contract in contracts]
+    curve = Curve.of(counts.sum((0, 1)), int(answers.sum()))
+    plain = np.stack([counts_of(contract, labels, {})[0].sum(0) for contract in contracts])
+    before, after = honest_calibration_error(contracts)
+    return {
+        "contracts": len(contracts),
+        "families": len(set(families)),
+        "answers": int(answers.sum()),
+        "candidates": sum(len(contract.candidates) for contract in contracts),
+        "pooled": summary(curve),
+        "intervals": intervals(counts.sum(1), answers.sum(1), families),
+        "pooled_without_calibration": summary(Curve.of(plain.sum(0), int(answers.sum()))),
+        "curve": [
+            [round(float(v), 4) for v in row]
+            for row in zip(THRESHOLDS, curve.precision, curve.recall, strict=True)
+        ],
+        "labels": {
+            name: label_scores(counts[:, i], answers[:, i], families)
+            for i, name in enumerate(labels)
+        },
+        "calibration": calibration,
+        "calibration_error": {"before": before, "after": after},
+        "thresholds": {"best_f1": curve.best_threshold},
+    }
+
+
+def label_scores(counts: Counts, answers: Counts, families: Sequence[str]) -> dict[str, Any]:
+    """Score one label: its own curve, with the interval of its area."""
+    curve = Curve.of(counts.sum(0), int(answers.sum()))
+    values: dict[str, Any] = {"answers": int(answers.sum()), "contracts": int((answers > 0).sum())}
+    if answers.sum():
+        values |= summary(curve)
+        values["aupr_interval"] = intervals(counts, answers, families)["aupr"]
+    return values
+
+
+def main() -> None:
+    """Read the command line, predict if asked to, and score."""
+    parser = argparse.ArgumentParser(description="Score a specialist on the fold it has not seen.")
+    parser.add_argument("specialist", type=Path, help="folder with labels.json")
+    parser.add_argument("--data", type=Path, required=True, help="folder of the training data")
+    parser.add_argument("--fold", type=int, default=0)
+    parser.add_argument("--artefacts", type=Path, help="predict anew with the adapter in there")
+    parser.add_argument("--threads", type=int, default=2)
+    arguments = parser.parse_args()
+    labels = json.loads((arguments.specialist / "labels.json").read_text(encoding="utf-8"))
+    data = arguments.data / "cuad_train.jsonl.gz"
+    path = arguments.specialist / f"predictions-fold{arguments.fold}.jsonl.gz"
+    if arguments.artefacts:
+        specialists = Specialists(arguments.artefacts, arguments.threads)
+        specialist = specialists.get(arguments.specialist.name)
+        write_predictions(path, read_contracts(data, arguments.fold), specialist)
+    predictions = read_predictions(path)
+    contracts = [
+        judge(record, predictions[record["id"]], labels)
+        for record in read_contracts(data, arguments.fold)
+    ]
+    scores = score(contracts, labels) | {"fold": arguments.fold}
+    target = arguments.specialist / "scores.json"
+    target.write_text(json.dumps(scores, indent=1) + "\n", encoding="utf-8")
+    for key, value in scores["pooled"].items():
+        low, high = scores["intervals"][key]
+        print(f"{key}: {value:.4f} [{low:.3f}, {high:.3f}]")
+
+
+if __name__ == "__main__":
+    main()
