@@ -21,6 +21,7 @@ finds that it has lost them, and acknowledges nothing more.
 
 from __future__ import annotations
 
+import functools
 import json
 import logging
 import threading
@@ -127,6 +128,7 @@ class KafkaBus:
         self.lease = lease
         self.options = _Options.of(options or {})
         self._guard = threading.RLock()
+        self._asking = threading.RLock()
         self._consumers: weakref.WeakSet[KafkaMember] = weakref.WeakSet()
         self._producer: Any = None
         self._letters: _Letters | None = None
@@ -152,13 +154,13 @@ class KafkaBus:
         return consumer
 
     def dead_letters(self, group: str | None = None) -> list[DeadLetter]:
-        with self._guard, self.unavailable():
+        with self._asking, self.unavailable():
             listed = [letter.letter for letter in self._read_letters().values()]
         listed.sort(key=lambda letter: (letter.time, letter.id))
         return [letter for letter in listed if group in (None, letter.group)]
 
     def replay(self, dead_letter_id: str) -> None:
-        with self._guard, self.unavailable():
+        with self._asking, self.unavailable():
             letter = self._letter(dead_letter_id)
             entry = Entry(letter.origin, letter.letter.message)
             record = self.retry_record(letter.letter.group, letter.partition, entry, 0.0, "")
@@ -166,7 +168,7 @@ class KafkaBus:
             self.send([_Record(self.options.dead, dead_letter_id, None)])
 
     def drop(self, dead_letter_id: str) -> None:
-        with self._guard, self.unavailable():
+        with self._asking, self.unavailable():
             self._letter(dead_letter_id)
             self.send([_Record(self.options.dead, dead_letter_id, None)])
 
@@ -175,7 +177,7 @@ class KafkaBus:
         `documents.retry` may count."""
         topics = (self.options.topic, self.options.retry)
         parts = [TopicPartition(topic, p) for topic in topics for p in range(self.partitions)]
-        with self._guard, self.unavailable():
+        with self._asking, self.unavailable():
             ends = self._ask(self._admin.list_partition_offsets, dict.fromkeys(parts, _LATEST))
             starts = self._ask(self._admin.list_partition_offsets, dict.fromkeys(parts, _EARLIEST))
             committed = self._ask(self._admin.list_group_offsets, {group: parts})[group]
@@ -196,6 +198,7 @@ class KafkaBus:
             consumer.close()
         with self._guard, suppress(KafkaError):
             self._discard_producer(timeout=_CLOSE_SECONDS)
+        with self._asking, suppress(KafkaError):
             if self._letters:
                 self._letters.close()
                 self._letters = None
@@ -216,8 +219,8 @@ class KafkaBus:
 
     def send(self, records: list[_Record]) -> list[int]:
         """Write records and wait until all are acknowledged; their offsets."""
-        futures = [self.start_sending(record) for record in records]
         try:
+            futures = [self.start_sending(record) for record in records]
             end = time.monotonic() + self.options.timeout + 1
             return [future.get(max(0.0, end - time.monotonic())).offset for future in futures]
         except KafkaError:
@@ -500,6 +503,9 @@ class KafkaMember:
         self._keeper.join(2 * _CLOSE_SECONDS + self._bus.options.timeout)
 
     def _record(self, delivery: Delivery, make: Callable[[Lane, Entry], _Record]) -> _Record | None:
+        """What is to be written about a delivery, if it is certainly ours still."""
+        if not self._keeper.confirm(delivery.token[0].partition):
+            raise Unavailable(f"The Kafka broker at {self._bus.servers} does not answer.")
         with self._held(delivery) as held:
             return make(*held) if held else None
 
@@ -540,6 +546,9 @@ class _Keeper(threading.Thread):
         self._forwarding: list[tuple[Any, Lane, Entry]] = []
         self._committed: dict[TopicPartition, OffsetAndMetadata] = {}
         self._commit_due = 0.0
+        self._confirmed = float("-inf")
+        """When we last asked something that the broker answers to members alone."""
+        self._asked = False
 
     def stop(self) -> None:
         with self.changed:
@@ -556,12 +565,29 @@ class _Keeper(threading.Thread):
                     self.changed.wait_for(lambda: self.stopping, _RESTART_SECONDS)
         self.stop()
 
+    def confirm(self, partition: Partition) -> bool:
+        """Make sure that we are still a member, or find that the partition is lost.
+
+        A process that was stopped for a while (or its machine asleep) may not have noticed yet.
+        False if the broker does not answer.
+        """
+        with self.changed:
+            now = time.monotonic()
+            if now - self._confirmed < self._bus.lease / 2:
+                return True
+            self._asked = True
+            return self.changed.wait_for(
+                lambda: self._confirmed > now or partition.lost or self.stopping,
+                self._options.timeout,
+            )
+
     def lose(self, numbers: Iterable[int] | None = None) -> None:
         """Somebody else serves these partitions now, by default all: acknowledge nothing more."""
         with self.changed:
             for number in list(self.partitions if numbers is None else numbers):
                 if partition := self.partitions.pop(number, None):
                     partition.lost = True
+            self.changed.notify_all()
 
     def _wanted(self) -> bool:
         return not self.stopping and self.owner.is_alive()
@@ -743,9 +769,11 @@ class _Keeper(threading.Thread):
     def _commit(self, consumer: Any) -> None:
         if time.monotonic() < self._commit_due:
             return
-        self._commit_due = time.monotonic() + _COMMIT_SECONDS
-        if offsets := self._to_commit(self.partitions.values()):
-            consumer.commit_async(offsets, callback=self._check_commit)
+        now = time.monotonic()
+        self._commit_due = now + _COMMIT_SECONDS
+        if offsets := self._to_commit(self.partitions.values(), everything=self._asked):
+            check = functools.partial(self._check_commit, now)
+            consumer.commit_async(offsets, callback=check)
 
     def _commit_now(self, consumer: Any, partitions: Iterable[Partition]) -> None:
         offsets = self._to_commit(partitions, everything=True)
@@ -773,11 +801,15 @@ class _Keeper(threading.Thread):
         self._committed.update(changed)
         return changed
 
-    def _check_commit(self, offsets: Mapping[TopicPartition, Any], answer: object) -> None:
+    def _check_commit(
+        self, sent: float, offsets: Mapping[TopicPartition, Any], answer: object
+    ) -> None:
         """After a commit that failed (in a rebalance, say): commit again."""
-        if not isinstance(answer, Exception):
-            return
         with self.changed:
+            if not isinstance(answer, Exception):
+                self._confirmed, self._asked = max(self._confirmed, sent), False
+                self.changed.notify_all()
+                return
             for part in offsets:
                 self._committed.pop(part, None)
                 if partition := self.partitions.get(part.partition):

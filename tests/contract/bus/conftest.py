@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections import Counter
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ NAMES = ("memory", "sqlite", "kafka")
 
 @pytest.fixture(scope="session")
 def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
+    require(find_spec("kafka"), "the bus on Kafka needs the package kafka-python")
     lacking = missing()
     require(lacking is None, lacking or "")
     with running_broker(tmp_path_factory.mktemp("kafka")) as running:

@@ -2,6 +2,7 @@
 
 hold URL LEASE GROUP            receive one message, say so, and work on it for ever
 retry URL LEASE GROUP DELAY     receive one message, retry it, say so, and sleep for ever
+late URL LEASE GROUP            receive one message, say so, and on a line of input give it up
 work URL LEASE GROUP SECONDS    work on each message so long, until nothing comes any more
 """
 
@@ -39,6 +40,13 @@ def main(task: str, url: str, lease: str, group: str, *arguments: str) -> None:
         return
     delivery = consumer.receive(90)
     assert delivery is not None
+    if task == "late":
+        say(delivery.message.key, delivery.message.value.decode(), delivery.attempt)
+        sys.stdin.readline()
+        consumer.dead(delivery, "too late")
+        say("answered")
+        bus.close()
+        return
     if task == "retry":
         consumer.retry(delivery, float(arguments[0]), "not yet")
     time.sleep(1)  # so that Kafka has been told of what we did

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import signal
 import subprocess
 import threading
 import time
@@ -126,6 +127,29 @@ def test_what_a_killed_process_held_comes_again(world: World) -> None:
     assert (text(again), again.attempt) == ("1", 2)
     consumer.ack(again)
     assert texts(consumer, 1) == ["2"]
+
+
+@outliving
+def test_a_process_that_was_stopped_has_lost_what_it_held(world: World) -> None:
+    """One that sleeps for longer than the lease changes nothing when it wakes and answers."""
+    bus = world.open()
+    bus.publish(message("a", 1))
+    process = world.process("late", "g")
+    assert process.stdout is not None
+    assert process.stdin is not None
+    assert process.stdout.readline().split() == ["tenant/a", "1", "1"]
+    process.send_signal(signal.SIGSTOP)
+    consumer = bus.consumer("g")
+    again = receive(consumer)
+    process.send_signal(signal.SIGCONT)
+    process.stdin.write("\n")
+    process.stdin.flush()
+    assert process.stdout.readline() == "answered\n"
+    process.wait(PATIENCE)
+
+    assert bus.dead_letters() == []
+    consumer.retry(again, 0, "it is ours")
+    assert text(receive(consumer)) == "1"
 
 
 @outliving

@@ -48,6 +48,7 @@ class World:
         script = str(Path(__file__).with_name("member.py"))
         return subprocess.Popen(
             [sys.executable, script, task, self.url, str(self.lease), group, *arguments],
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
             cwd=ROOT,
