@@ -101,9 +101,7 @@ def _vocabulary(pages: Sequence[Sequence[Line]]) -> Counter[str]:
     return words
 
 
-def _dehyphenated(
-    parts: list[tuple[Line, bool]], words: Counter[str]
-) -> list[tuple[Line, bool]]:
+def _dehyphenated(parts: list[tuple[Line, bool]], words: Counter[str]) -> list[tuple[Line, bool]]:
     """Words that a hyphen cuts at a line end, whole again at the end of the first line."""
     if not words:
         return parts

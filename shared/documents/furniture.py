@@ -1,44 +1,84 @@
-"""Running headers, footers and page numbers: lines at the edge of a page that come again."""
+"""Running headers, footers and page numbers: lines that a page has for its own sake.
+
+A line at the edge of a page is furniture if its words come again at the edge of other pages, or if
+it is a page number that counts on. Old filings, whose pages were cut anew when they became PDFs,
+have page numbers in the middle of a page too: those are known by counting on at a distance. Slanted
+text (a watermark) is furniture wherever it stands.
+"""
 
 from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 from shared.documents.glyphs import SKEWED
 from shared.documents.layout import Line
 
 _EDGE_LINES = 5
-_SAME_PLACE = 8.0  # points by which a running line may move from page to page
+_SAME_PLACE = 8.0  # points by which a short running line may move from page to page
+_WORDS_ENOUGH = 3  # a longer one may stand anywhere at the edge
+_PAGE_OF_LINES = 20  # lines that lie at least between two page numbers
+_TELLING = re.compile(r"[^\W\d_]|^\S{6,}$")  # a letter, or a number such as a file's
 _ROMAN = re.compile(r"^m{0,3}(c[md]|d?c{0,3})(x[cl]|l?x{0,3})(i[xv]|v?i{0,3})$")
 _NUMBER = re.compile(
-    r"^(?P<prefix>[\W_]*(page|seite)?\s*([a-z]{1,2}[-–.](\d+[-–])?)?)"
+    r"^(?P<prefix>[\W_]*(page|seite)?\s*([a-z]{1,2}\s?[-.]\s?(\d+\s?-\s?)?)?)"
     r"(?P<number>\d{1,4}|[ivxlc]{1,7})(\s*(of|/|von)\s*\d{1,4})?[\W_]*$",
     re.IGNORECASE,
 )
+_SIGNED = re.compile(r"^\W*(by|its|name|title|dated?|attest|witness)\s*:|/s/", re.IGNORECASE)
+_INSIDE = re.compile(r"^\W*-?\s*(?P<alone>\d{1,4})\s*-?$|\bpage\s+(?P<page>\d{1,4})\W*$", re.I)
+
+Place = tuple[int, int]
+"""A line: the index of its page and its index there."""
 
 
 def furniture(pages: Sequence[Sequence[Line]], heights: Sequence[float]) -> list[set[int]]:
-    """For each page the indices of its lines that are furniture; `heights` in points.
-
-    From the edge inwards, as long as each line is a running one: its words (digits apart) stand at
-    the same height on several pages, or it is a page number that counts on with its neighbours.
-    Slanted text (a watermark) is furniture.
-    """
+    """For each page the indices of its lines that are furniture; `heights` in points."""
     edges = [_edges(lines) for lines in pages]
-    running = _running(pages, edges, heights)
-    counting = _counting(pages, edges)
+    running, counting = _running(pages, edges, heights), _counting(pages, edges)
+    inside = _counting_inside(pages)
+    filled = sum(1 for lines in pages if lines)
     found: list[set[int]] = []
     for number, lines in enumerate(pages):
         marked = {i for i, line in enumerate(lines) if line.turn == SKEWED}
-        for side in edges[number]:
-            for index in side:
-                if (number, index) not in running and (number, index) not in counting:
-                    break
-                marked.add(index)
+        marked |= {i for i in range(len(lines)) if (number, i) in inside}
+        for top, side in zip((True, False), edges[number], strict=True):
+            marked.update(
+                _outermost(number, lines, side, running, counting | inside, filled, top=top)
+            )
         found.append(marked)
     return found
+
+
+def _outermost(
+    number: int,
+    lines: Sequence[Line],
+    side: Sequence[int],
+    running: dict[Place, int],
+    counting: set[Place],
+    filled: int,
+    *,
+    top: bool,
+) -> Iterator[int]:
+    """From the edge inwards, as long as each line is a running one or a page number.
+
+    A line that comes again on less than half of the pages may be the beginning of a form that
+    is filled in several times: then a paragraph must end where the furniture does.
+    """
+    run: list[int] = []
+    for index in side:
+        if (number, index) not in running and (number, index) not in counting:
+            break
+        run.append(index)
+    while run:
+        inner = run[-1] + 1 if top else run[-1]
+        often = running.get((number, run[-1]), 0) >= 0.5 * filled
+        if often or (number, run[-1]) in counting or inner >= len(lines) or lines[inner].opens:
+            break
+        run.pop()
+    yield from run
 
 
 def _edges(lines: Sequence[Line]) -> tuple[list[int], list[int]]:
@@ -56,49 +96,48 @@ def _running(
     pages: Sequence[Sequence[Line]],
     edges: Sequence[tuple[list[int], list[int]]],
     heights: Sequence[float],
-) -> set[tuple[int, int]]:
-    """(page, line) whose words stand at the same distance from the edge on several pages."""
+) -> dict[Place, int]:
+    """Lines whose words come again at the same edge, with the number of pages that have them."""
     places: dict[tuple[int, str], list[tuple[float, int, int]]] = defaultdict(list)
     for number, sides in enumerate(edges):
         for side, indices in enumerate(sides):
             for index in indices:
                 line = pages[number][index]
                 words = _signature(line.text)
-                if words and words != "#":
+                if len(words.replace("#", "").split()) < 2:
+                    words = line.text.strip()  # figures say no more that it is the same line
+                if _TELLING.search(words) and not _SIGNED.search(line.text):
                     y = line.y0 if side == 0 else heights[number] - line.y1
                     places[side, words].append((y, number, index))
-    found: set[tuple[int, int]] = set()
-    needed = _needed(sum(1 for lines in pages if lines))
-    for seen in places.values():
+    filled = sum(1 for lines in pages if lines)
+    needed = 2 if filled <= 6 else 3
+    found: dict[Place, int] = {}
+    for (_, words), seen in places.items():
+        anywhere = len(words.split()) >= _WORDS_ENOUGH
         for y, number, index in seen:
-            near = {n for other, n, _ in seen if abs(other - y) <= _SAME_PLACE}
+            near = {n for other, n, _ in seen if anywhere or abs(other - y) <= _SAME_PLACE}
             if len(near) >= needed:
-                found.add((number, index))
+                found[number, index] = len(near)
     return found
-
-
-def _needed(pages: int) -> int:
-    """On how many pages a line must come again: two in a short document, more in a long one."""
-    return 2 if pages <= 6 else 3
 
 
 def _counting(
     pages: Sequence[Sequence[Line]], edges: Sequence[tuple[list[int], list[int]]]
-) -> set[tuple[int, int]]:
-    """(page, line) that are page numbers: the number minus the page is the same on several."""
-    numbers: list[tuple[int, int, int, str]] = []
+) -> set[Place]:
+    """Page numbers at an edge: the number minus the page is the same on several pages."""
+    shifts: dict[Place, tuple[int, str, int]] = {}
     for page, sides in enumerate(edges):
         for side, indices in enumerate(sides):
-            for index in indices[:_EDGE_LINES]:
+            for index in indices:
                 read = _page_number(pages[page][index].text)
                 if read is not None:
-                    numbers.append((page, index, side, read[1] + str(read[0] - page)))
-    votes = Counter((side, shift) for _, _, side, shift in {(p, 0, s, h) for p, _, s, h in numbers})
-    return {(page, index) for page, index, side, shift in numbers if votes[side, shift] >= 2}
+                    shifts[page, index] = (side, read[1], read[0] - page)
+    votes = Counter(shift for shift, _ in {(shift, page) for (page, _), shift in shifts.items()})
+    return {place for place, shift in shifts.items() if votes[shift] >= 2}
 
 
 def _page_number(text: str) -> tuple[int, str] | None:
-    match = _NUMBER.match(text.strip())
+    match = _NUMBER.match(text.strip().replace("–", "-"))  # noqa: RUF001 - a dash on the page
     if not match:
         return None
     number, prefix = match["number"].lower(), re.sub(r"[\W\d_]+", "", match["prefix"].lower())
@@ -110,3 +149,35 @@ def _page_number(text: str) -> tuple[int, str] | None:
 def _roman(number: str) -> int:
     values = [{"i": 1, "v": 5, "x": 10, "l": 50, "c": 100}[c] for c in number]
     return sum(v if v >= n else -v for v, n in zip(values, [*values[1:], 0], strict=True))
+
+
+def _counting_inside(pages: Sequence[Sequence[Line]]) -> set[Place]:
+    """Lines of their own anywhere that count on, three times at least and far apart."""
+    seen: dict[str, list[tuple[int, int, Place]]] = defaultdict(list)
+    position = 0
+    for page, lines in enumerate(pages):
+        for index, line in enumerate(lines):
+            position += 1
+            match = _INSIDE.search(line.text) if len(line.codes) <= 100 else None
+            if match and _alone(lines, index):
+                number = int(match["alone"] or match["page"])
+                seen[_signature(line.text)].append((number, position, (page, index)))
+    return {place for numbers in seen.values() for place in _chained(numbers)}
+
+
+def _alone(lines: Sequence[Line], index: int) -> bool:
+    """Whether a line is a paragraph of its own; a rule drawn with dashes may stand above it."""
+    above = lines[index].opens or not re.search(r"\w", lines[index - 1].text)
+    return above and (index + 1 == len(lines) or lines[index + 1].opens)
+
+
+def _chained(numbers: list[tuple[int, int, Place]]) -> Iterator[Place]:
+    """Those that belong to a run of three or more that count on, a page apart."""
+    chain = numbers[:1]
+    for before, after in pairwise([*numbers, (-1, 0, (0, 0))]):
+        if 0 < after[0] - before[0] <= 2 and after[1] - before[1] >= _PAGE_OF_LINES:
+            chain.append(after)
+            continue
+        if len(chain) >= 3:
+            yield from (place for _, _, place in chain)
+        chain = [after]

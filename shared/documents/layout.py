@@ -10,10 +10,13 @@ for this, and comes after the main text; slanted text (a watermark) comes last.
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import groupby, pairwise
+from operator import attrgetter
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -53,9 +56,10 @@ _NO_BOX = np.full((1, 4), np.nan, np.float32)
 _GUTTER = 0.8  # the narrowest gutter, in line heights
 _PROSE_LINES = 4  # lines that each of two columns must have at least
 _PARAGRAPH_GAP = 1.35  # line pitches from which on a blank line is seen
-_SENTENCE_END = re.compile(r"[.:;!?][\"'”’)\]]*$")
+_SENTENCE_END = re.compile(r"[.:;!?][\"'\u201d\u2019)\]]*$")
 _LIST_MARK = re.compile(
-    r"(\(?[a-z]{1,4}\)|\(?\d{1,3}[.)]|\d+(\.\d+)+\.?|[•▪○●·–—-]|§|article|section|schedule)(\s|$)",
+    r"(\(?[a-z]{1,4}\)|\(?\d{1,3}[.)]|\d+(\.\d+)+\.?|[\u2022\u25aa\u25cb\u25cf\u00b7\u2013\u2014-]|§|article|section"
+    r"|schedule)(\s|$)",
     re.IGNORECASE,
 )
 
@@ -88,18 +92,15 @@ class Line:
         return self.y1 - self.y0
 
 
-@dataclass(frozen=True)
-class _Piece:
+class _Piece(NamedTuple):
+    """A run of characters `codes[start:end]` and its rectangle in the reading frame."""
+
     start: int
     end: int
     x0: float
     y0: float
     x1: float
     y1: float
-
-    @property
-    def height(self) -> float:
-        return self.y1 - self.y0
 
 
 def page_lines(glyphs: Glyphs) -> list[Line]:
@@ -265,7 +266,7 @@ def _split_at(pieces: list[_Piece], gutter: float) -> list[list[_Piece]]:
     walls = sorted((p.y0 + p.y1) / 2 for p in crossing)
     bands: dict[int, list[_Piece]] = {}
     for piece in beside:
-        band = int(np.searchsorted(walls, (piece.y0 + piece.y1) / 2))
+        band = bisect_left(walls, (piece.y0 + piece.y1) / 2)
         bands.setdefault(band, []).append(piece)
     columns = {n: pair for n, band in bands.items() if (pair := _columns(band, gutter))}
     if not columns:
@@ -289,11 +290,20 @@ def _columns(band: list[_Piece], gutter: float) -> tuple[list[_Piece], list[_Pie
     right = [p for p in band if p.x0 >= gutter]
     if len(left) < _PROSE_LINES or len(right) < _PROSE_LINES:
         return None
+    if _alternates_by_cell(left, right):
+        return None
     both = max(p.x1 for p in band) - min(p.x0 for p in band)
     gap = min(p.x0 for p in right) - max(p.x1 for p in left)
-    if gap < _GUTTER * float(np.median([p.height for p in band])):
+    if gap < _GUTTER * float(np.median([p.y1 - p.y0 for p in band])):
         return None
     return (left, right) if _is_prose(left, both) and _is_prose(right, both) else None
+
+
+def _alternates_by_cell(left: list[_Piece], right: list[_Piece]) -> bool:
+    """Whether the content goes from side to side, but several lines at a time: a table's cells."""
+    sides = sorted([(p.start, 0) for p in left] + [(p.start, 1) for p in right])
+    switches = sum(1 for (_, a), (_, b) in pairwise(sides) if a != b)
+    return 2 < switches < 1.6 * min(len(left), len(right))
 
 
 def _is_prose(column: list[_Piece], both: float) -> bool:
@@ -317,19 +327,32 @@ def _rows(pieces: Iterable[_Piece]) -> list[list[_Piece]]:
     """Pieces side by side, from top to bottom, each row from left to right."""
     rows: list[list[_Piece]] = []
     bounds: list[tuple[float, float]] = []
-    for piece in sorted(pieces, key=lambda p: p.y0 + p.y1):
+    for piece in sorted(pieces, key=_twice_the_middle):
+        height = piece.y1 - piece.y0
         for index in range(len(rows) - 1, max(-1, len(rows) - 4), -1):
             y0, y1 = bounds[index]
             shared = min(y1, piece.y1) - max(y0, piece.y0)
-            if shared >= 0.5 * min(y1 - y0, piece.height) and _fits(piece, rows[index]):
+            if shared >= 0.5 * min(y1 - y0, height) and _fits(piece, rows[index]):
                 rows[index].append(piece)
-                if piece.height > y1 - y0:
+                if height > y1 - y0:
                     bounds[index] = (piece.y0, piece.y1)
                 break
         else:
             rows.append([piece])
             bounds.append((piece.y0, piece.y1))
-    return [sorted(row, key=lambda p: p.x0) for row in rows]
+    for row in rows:
+        row.sort(key=attrgetter("x0"))
+    return rows
+
+
+def _twice_the_middle(piece: _Piece) -> float:
+    return piece.y0 + piece.y1
+
+
+def _fits(piece: _Piece, row: list[_Piece]) -> bool:
+    """Not on top of what the row holds already: tightly set lines overlap in height."""
+    allowed = 0.5 * min(piece.y1 - piece.y0, piece.x1 - piece.x0)
+    return all(min(piece.x1, p.x1) - max(piece.x0, p.x0) <= allowed for p in row)
 
 
 def _in_cells(rows: list[list[_Piece]]) -> list[list[_Piece]]:
@@ -379,12 +402,6 @@ def _of_figures(cell: list[_Piece]) -> bool:
     return len(cell) > 1 and sum(p.end - p.start for p in cell) < 12 * len(cell)
 
 
-def _fits(piece: _Piece, row: list[_Piece]) -> bool:
-    """Not on top of what the row holds already: tightly set lines overlap in height."""
-    taken = max(min(piece.x1, p.x1) - max(piece.x0, p.x0) for p in row)
-    return taken <= 0.5 * min(piece.height, piece.x1 - piece.x0)
-
-
 def _line(row: list[_Piece], codes: Codes, boxes: Floats, turn: int) -> Line:
     """The characters of a row, with one space where there is a gap."""
     first = row[0]
@@ -408,10 +425,10 @@ def _line(row: list[_Piece], codes: Codes, boxes: Floats, turn: int) -> Line:
 
 def _apart(before: _Piece, piece: _Piece, codes: Codes) -> bool:
     """Whether there is a space between two pieces of a row: a gap, or one that the page has."""
-    if piece.x0 - before.x1 > 0.15 * max(before.height, piece.height):
+    if piece.x0 - before.x1 > 0.15 * max(before.y1 - before.y0, piece.y1 - piece.y0):
         return True
     between = codes[before.end : piece.start] if before.end <= piece.start else codes[:0]
-    return bool((between == _SPACE).any()) and piece.x0 >= before.x1 - 0.1 * piece.height
+    return bool((between == _SPACE).any()) and piece.x0 >= before.x1 - 0.1 * (piece.y1 - piece.y0)
 
 
 def _with_paragraphs(lines: list[Line]) -> list[Line]:
@@ -430,9 +447,7 @@ def _with_paragraphs(lines: list[Line]) -> list[Line]:
     return marked
 
 
-def _opens(
-    before: Line, line: Line, step: float, pitch: float, left: float, right: float
-) -> bool:
+def _opens(before: Line, line: Line, step: float, pitch: float, left: float, right: float) -> bool:
     if step > _PARAGRAPH_GAP * max(pitch, 0.8 * line.height):
         return True
     short = before.x1 < right - 0.15 * (right - left)

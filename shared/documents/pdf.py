@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,17 +56,11 @@ class PdfDocument:
     def metadata(self) -> dict[str, str]:
         """Title, author and the like, as far as they are there and can be read."""
         found: dict[str, str] = {}
-        try:
-            information = self._reader.metadata
-        except Exception:  # metadata is never worth losing a document for
-            return found
         for name in _METADATA:
-            try:
-                value = getattr(information, name, None)
-            except Exception:  # one damaged entry says nothing about the others
-                continue
-            if value:
-                found[name] = clean(str(value))[:500]
+            with suppress(UnreadableDocument), _clear_errors(f"read the {name}"):
+                value = getattr(self._reader.metadata, name, None)
+                if value:
+                    found[name] = clean(str(value))[:500]
         return found
 
     def rewritten(self) -> bytes:
@@ -84,12 +78,18 @@ class PdfDocument:
         with _clear_errors(f"read page {number}"):
             page = self._reader.pages[number - 1]
             fragments: list[_Fragment] = []
-            page.extract_text(
-                visitor_text=lambda text, cm, tm, font, size: fragments.append(
-                    _fragment(text, cm, tm, size)
-                )
-            )
-            return _glyphs(page, [fragment for fragment in fragments if fragment.text.strip()])
+
+            def visit(text: str, cm: list[float], tm: list[float], _: Any, size: float) -> None:
+                if text.strip():
+                    fragments.append(_fragment(text, cm, tm, size))
+
+            page.extract_text(visitor_text=visit)
+            return _glyphs(page, fragments)
+
+    def own_text(self, number: int) -> str:
+        """Page `number` in pypdf's own layout: to measure ours against."""
+        with _clear_errors(f"read page {number}"):
+            return clean(self._reader.pages[number - 1].extract_text())
 
 
 @dataclass(frozen=True)
@@ -167,12 +167,18 @@ def _turn(along: tuple[float, float], quarter: int) -> int:
 def _corners(
     fragment: _Fragment, start: float, end: float, left: float, top: float
 ) -> tuple[float, float, float, float]:
-    """x0, y0, x1, y1 from the top left of the unrotated page, a fifth of the size below the line."""
+    """x0, y0, x1, y1 from the top left of the unrotated page, a fifth of the size below."""
     (dx, dy), size = fragment.along, fragment.size
-    xs = [fragment.x + along * dx - across * dy for along in (start, end)
-          for across in (-0.2 * size, 0.9 * size)]
-    ys = [fragment.y + along * dy + across * dx for along in (start, end)
-          for across in (-0.2 * size, 0.9 * size)]
+    xs = [
+        fragment.x + along * dx - across * dy
+        for along in (start, end)
+        for across in (-0.2 * size, 0.9 * size)
+    ]
+    ys = [
+        fragment.y + along * dy + across * dx
+        for along in (start, end)
+        for across in (-0.2 * size, 0.9 * size)
+    ]
     return min(xs) - left, top - max(ys), max(xs) - left, top - min(ys)
 
 
@@ -189,11 +195,10 @@ def _displayed(
 
 
 def _image_names(page: Any) -> list[str]:
-    try:
+    with suppress(UnreadableDocument), _clear_errors("look for images"):
         objects = page["/Resources"]["/XObject"].get_object()
         return [n for n in objects if objects[n].get_object().get("/Subtype") == "/Image"]
-    except Exception:  # no resources, or damaged ones: no image that could be named
-        return []
+    return []  # no resources, or damaged ones: no image that could be named
 
 
 def clean(text: str) -> str:
@@ -214,6 +219,6 @@ def _clear_errors(doing: str) -> Iterator[None]:
         raise DocumentTooLarge(f"can't {doing}: it unpacks to more than is allowed") from error
     except RecursionError as error:
         raise UnreadableDocument(f"can't {doing}: it is nested too deeply") from error
-    except Exception as error:
+    except Exception as error:  # a broken file makes pypdf raise anything
         what = str(error) or type(error).__name__
         raise UnreadableDocument(f"can't {doing}: {what}") from error

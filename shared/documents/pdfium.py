@@ -155,9 +155,9 @@ class _Frame:
         """Quarter turns clockwise as displayed, from the angle of writing in the page's own."""
         quarters = angles / (np.pi / 2)
         nearest = np.round(quarters)
-        turns = (nearest.astype(np.int64) + self.quarter) % 4
+        turns: Turns = ((nearest.astype(np.int64) + self.quarter) % 4).astype(np.uint8)
         turns[np.abs(quarters - nearest) > 0.12] = SKEWED
-        return turns.astype(np.uint8)
+        return turns
 
 
 def _characters(handle: Any) -> tuple[Codes, Floats, Floats]:
@@ -226,7 +226,8 @@ def _picture(page: Any, width: int, height: int) -> npt.NDArray[np.uint8]:
         c.FPDF_RenderPageBitmap(bitmap, page, 0, 0, width, height, 0, flags)
     finally:
         c.FPDFBitmap_Destroy(bitmap)
-    return np.ascontiguousarray(pixels[:, :, 2::-1])
+    picture: npt.NDArray[np.uint8] = np.ascontiguousarray(pixels[:, :, 2::-1])
+    return picture
 
 
 def _png(pixels: npt.NDArray[np.uint8]) -> bytes:

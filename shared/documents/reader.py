@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,8 +14,6 @@ from shared.documents.assembly import assemble
 from shared.documents.furniture import furniture
 from shared.documents.glyphs import Glyphs
 from shared.documents.layout import Line, page_lines
-from shared.documents.pdf import PdfDocument
-from shared.documents.pdfium import PdfiumDocument
 from shared.documents.reading import FailedPage, Limits, Page, Reading
 from shared.documents.sniffing import PDF, sniff
 from shared.documents.text import read_text
@@ -28,6 +27,13 @@ from shared.errors import (
     UnsupportedType,
 )
 
+ENGINES = ("pypdfium2", "pypdf")
+"""PDFium finds more in less time; pypdf is asked where it finds nothing, or nothing sound."""
+
+if TYPE_CHECKING:  # the engines are loaded with the first PDF: half a second, and none for a text
+    from shared.documents.pdf import PdfDocument
+    from shared.documents.pdfium import PdfiumDocument
+
 _UNSOUND = 0.2  # share of characters without a meaning from which the other engine is asked
 _NO_TEXT_LAYER = "no_text_layer"
 
@@ -40,12 +46,13 @@ def read(
     limits: Limits | None = None,
     skip: Collection[int] = (),
     progress: Callable[[int], None] | None = None,
+    engines: Sequence[str] = ENGINES,
 ) -> Reading:
     """Read one document in this process; `sandbox.Reader` does the same within firm limits.
 
     Pages in `skip` (from 1) are not touched and become failed pages; `progress` is called with the
-    number of each page before it is read. Raises the UnreadableDocument that fits, naming the
-    document.
+    number of each page before it is read; `engines` are asked for a page's text in their order.
+    Raises the UnreadableDocument that fits, naming the document.
     """
     limits = limits or Limits()
     try:
@@ -55,7 +62,7 @@ def read(
             )
         media_type = sniff(data, name)
         if media_type == PDF:
-            reading = _read_pdf(data, password, limits, skip, progress or (lambda number: None))
+            reading = _read_pdf(data, password, limits, skip, progress, engines)
         else:
             reading = read_text(data, media_type)
         return _within(reading, limits)
@@ -76,6 +83,8 @@ def render(data: bytes, number: int, *, scale: float = 2.0, password: str | None
 
 def decrypt(data: bytes, *, password: str | None = None) -> bytes:
     """The same PDF without encryption; one that is not encrypted comes back as it is."""
+    from shared.documents.pdf import PdfDocument
+
     document = PdfDocument(data, password)
     return document.rewritten() if document.encrypted else data
 
@@ -90,6 +99,8 @@ class _Opened(ExitStack):
 
 def _opened(data: bytes, password: str | None, warnings: list[str]) -> _Opened:
     """pypdf checks and decrypts; what PDFium can't open as it is, it gets repaired."""
+    from shared.documents.pdf import PdfDocument
+
     opened = _Opened()
     trouble: UnreadableDocument | None = None
     try:
@@ -99,26 +110,32 @@ def _opened(data: bytes, password: str | None, warnings: list[str]) -> _Opened:
         raise
     except UnreadableDocument as error:
         trouble = error
-    try:
-        opened.pdfium = PdfiumDocument(data, password)
-    except EncryptedDocument:
-        if trouble:
-            raise
-    except UnreadableDocument as error:
-        trouble = trouble or error
-    if opened.pdfium is None and opened.pypdf is not None and opened.page_count:
-        opened.pdfium = _repaired(opened.pypdf, warnings)
+    opened.pdfium = _in_pdfium(data, password, opened.pypdf, warnings)
     if opened.pdfium is not None:
         opened.enter_context(opened.pdfium)
         if trouble:
             warnings.append(f"the document is damaged: {trouble.message}")
         opened.page_count = max(opened.page_count, opened.pdfium.page_count)
     if not opened.page_count:
+        opened.close()
         raise trouble or EmptyDocument("the document has no pages")
     return opened
 
 
-def _repaired(document: PdfDocument, warnings: list[str]) -> PdfiumDocument | None:
+def _in_pdfium(
+    data: bytes, password: str | None, document: PdfDocument | None, warnings: list[str]
+) -> PdfiumDocument | None:
+    """The document as PDFium has it, if need be as pypdf writes it anew; None if neither."""
+    from shared.documents.pdfium import PdfiumDocument
+
+    try:
+        return PdfiumDocument(data, password)
+    except EncryptedDocument:
+        if document is None:
+            raise
+    except UnreadableDocument:
+        if document is None:
+            return None
     try:
         repaired = PdfiumDocument(document.rewritten())
     except UnreadableDocument:
@@ -140,7 +157,8 @@ def _read_pdf(
     password: str | None,
     limits: Limits,
     skip: Collection[int],
-    progress: Callable[[int], None],
+    progress: Callable[[int], None] | None,
+    engines: Sequence[str],
 ) -> Reading:
     deadline = time.monotonic() + 0.8 * limits.seconds
     warnings: list[str] = []
@@ -161,28 +179,28 @@ def _read_pdf(
             if time.monotonic() > deadline:
                 failed.append(FailedPage(number, "timeout", "the time for this document was up"))
                 continue
-            progress(number)
-            page = _page(document, number)
+            if progress:
+                progress(number)
+            page = _page(document, number, engines)
             if isinstance(page, FailedPage):
                 failed.append(page)
                 continue
             read_pages.append(page)
             length += sum(len(line.codes) for line in page.lines)
             if length > limits.max_text:
-                raise DocumentTooLarge(
-                    f"the document has more than {limits.max_text:,} characters"
-                )
+                raise DocumentTooLarge(f"the document has more than {limits.max_text:,} characters")
     _refuse_without_text(read_pages, failed)
     return _assembled(read_pages, failed, warnings, metadata)
 
 
-def _page(document: _Opened, number: int) -> _PageLines | FailedPage:
-    """One page by PDFium, or by pypdf if that finds more; or why there is nothing."""
+def _page(document: _Opened, number: int, engines: Sequence[str]) -> _PageLines | FailedPage:
+    """One page by the first engine, or by the next if that finds more; or why there is nothing."""
     found: list[_PageLines] = []
     reasons: list[str] = []
     images = False
-    for method, engine in (("pypdfium2", document.pdfium), ("pypdf", document.pypdf)):
-        if engine is None or (method == "pypdf" and found and not _doubtful(found[0], images)):
+    for method in engines:
+        engine = document.pdfium if method == "pypdfium2" else document.pypdf
+        if engine is None or (found and not _doubtful(found[0], images)):
             continue
         try:
             glyphs = engine.glyphs(number)

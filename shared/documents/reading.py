@@ -128,8 +128,10 @@ class Reading:
         """The layout without the text, for a blob: small, exact, and refused for another text."""
         head = {
             "text": [len(self.text), _digest(self.text)],
-            "pages": [[p.number, p.start, p.end, p.width, p.height, p.rotation, p.method]
-                      for p in self.pages],
+            "pages": [
+                [p.number, p.start, p.end, p.width, p.height, p.rotation, p.method]
+                for p in self.pages
+            ],
             "failed": [[f.number, f.code, f.reason] for f in self.failed],
             "page_count": self.page_count,
             "furniture": self.furniture,
@@ -149,8 +151,7 @@ class Reading:
         """The reading again, from its layout blob and its text; raises UnreadableDocument."""
         try:
             head, body = _unpack_head(layout)
-            if head["text"] != [len(text), _digest(text)]:
-                raise ValueError("it belongs to another text")
+            _check_text(head, text)
             body = zlib.decompress(body) if head["deflate"] else body
             return cls(
                 text=text,
@@ -164,7 +165,9 @@ class Reading:
                 metadata=head["metadata"],
             )
         except (ValueError, KeyError, TypeError, zlib.error) as error:
-            raise UnreadableDocument(f"the layout of this document can't be used: {error}") from error
+            raise UnreadableDocument(
+                f"the layout of this document can't be used: {error}"
+            ) from error
 
 
 def to_grid(boxes: Floats) -> Floats:
@@ -180,6 +183,11 @@ def _jumps(boxes: Floats) -> npt.NDArray[np.intp]:
     return np.flatnonzero((shared <= 0.2 * smaller).all(axis=1)) + 1
 
 
+def _check_text(head: dict[str, Any], text: str) -> None:
+    if head["text"] != [len(text), _digest(text)]:
+        raise ValueError("it belongs to another text")
+
+
 def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -190,7 +198,9 @@ def _pack(boxes: Floats) -> bytes:
     steps = np.round(boxes[~missing].astype(np.float64) * GRID).astype(np.int32)
     differences = np.diff(steps, axis=0, prepend=np.zeros((1, 4), np.int32))
     planes = np.ascontiguousarray(differences.T).view(np.uint8).reshape(4, -1, 4)
-    return np.packbits(missing).tobytes() + np.ascontiguousarray(planes.transpose(0, 2, 1)).tobytes()
+    return (
+        np.packbits(missing).tobytes() + np.ascontiguousarray(planes.transpose(0, 2, 1)).tobytes()
+    )
 
 
 def _unpack(body: bytes, length: int) -> Floats:
@@ -208,7 +218,4 @@ def _unpack_head(layout: bytes) -> tuple[dict[str, Any], bytes]:
         raise ValueError("it is no layout blob")
     start = len(_MAGIC) + 4
     end = start + int.from_bytes(layout[len(_MAGIC) : start], "little")
-    head = json.loads(layout[start:end])
-    if not isinstance(head, dict):
-        raise ValueError("its header is damaged")
-    return head, layout[end:]
+    return dict(json.loads(layout[start:end])), layout[end:]

@@ -18,11 +18,11 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from shared.documents.reader import decrypt, read, render
 from shared.documents.reading import Limits, Reading
 from shared.errors import SuiteError, UnreadableDocument
 
@@ -137,8 +137,15 @@ class _Child:
     def __init__(self, limits: Limits) -> None:
         ours, theirs = socket.socketpair()
         with theirs:
-            command = [sys.executable, "-c", _START, str(_ROOT), str(theirs.fileno()),
-                       str(os.getpid()), str(limits.memory_bytes)]
+            command = [
+                sys.executable,
+                "-c",
+                _START,
+                str(_ROOT),
+                str(theirs.fileno()),
+                str(os.getpid()),
+                str(limits.memory_bytes),
+            ]
             self._process = subprocess.Popen(
                 command,
                 pass_fds=(theirs.fileno(),),
@@ -219,16 +226,12 @@ def _send(
     channel.sendall(body)
 
 
-def _receive(
-    channel: socket.socket, deadline: float | None = None
-) -> tuple[dict[str, Any], bytes]:
+def _receive(channel: socket.socket, deadline: float | None = None) -> tuple[dict[str, Any], bytes]:
     sizes = _exactly(channel, 12, deadline)
     header, body = int.from_bytes(sizes[:4], "little"), int.from_bytes(sizes[4:], "little")
     if body > _MAX_REPLY:
         raise ValueError("a reply of impossible length")
-    head = json.loads(_exactly(channel, header, deadline))
-    if not isinstance(head, dict):
-        raise ValueError("a reply without a head")
+    head = dict(json.loads(_exactly(channel, header, deadline)))
     return head, bytes(_exactly(channel, body, deadline))
 
 
@@ -295,7 +298,7 @@ def _serve_one(channel: socket.socket, request: dict[str, Any], data: bytes) -> 
     limits = Limits(**request["limits"])
     _allow_seconds(limits.seconds)
     try:
-        head, body = _ACTIONS[request["do"]](channel, request, data, limits)
+        head, body = _act(channel, request, data, limits)
     except SuiteError as error:
         _send(channel, _error(error.code, error.message, error.document))
         return False
@@ -303,7 +306,7 @@ def _serve_one(channel: socket.socket, request: dict[str, Any], data: bytes) -> 
         message = f"reading this document needs more than {limits.memory_bytes // 1_000_000} MB"
         _send(channel, _error("unreadable_document", message, request["name"]) | {"leaves": True})
         return True
-    except Exception as error:  # a defect of ours or of a library: this document only
+    except Exception as error:  # noqa: BLE001 - a defect may cost this document, no other
         message = f"reading this document failed: {type(error).__name__}: {error}"
         _send(channel, _error("unreadable_document", message, request["name"]) | {"leaves": True})
         return True
@@ -315,45 +318,24 @@ def _error(code: str, message: str, document: str | None) -> dict[str, Any]:
     return {"error": {"code": code, "message": message, "document": document or None}}
 
 
-def _read(
+def _act(
     channel: socket.socket, request: dict[str, Any], data: bytes, limits: Limits
 ) -> tuple[dict[str, Any], bytes]:
-    from shared.documents.reader import read
-
+    password = request["password"]
+    if request["do"] == "render":
+        return {}, render(data, request["number"], scale=request["scale"], password=password)
+    if request["do"] == "decrypt":
+        return {}, decrypt(data, password=password)
     reading = read(
         data,
         name=request["name"],
-        password=request["password"],
+        password=password,
         limits=limits,
         skip=request["skip"],
         progress=lambda number: _send(channel, {"page": number}),
     )
     text = reading.text.encode()
     return {"text_bytes": len(text)}, text + reading.to_bytes(compress=False)
-
-
-def _render(
-    channel: socket.socket, request: dict[str, Any], data: bytes, limits: Limits
-) -> tuple[dict[str, Any], bytes]:
-    from shared.documents.reader import render
-
-    return {}, render(
-        data, request["number"], scale=request["scale"], password=request["password"]
-    )
-
-
-def _decrypt(
-    channel: socket.socket, request: dict[str, Any], data: bytes, limits: Limits
-) -> tuple[dict[str, Any], bytes]:
-    from shared.documents.reader import decrypt
-
-    return {}, decrypt(data, password=request["password"])
-
-
-_ACTIONS: dict[
-    str,
-    Callable[[socket.socket, dict[str, Any], bytes, Limits], tuple[dict[str, Any], bytes]],
-] = {"read": _read, "render": _render, "decrypt": _decrypt}
 
 
 def _confine(memory_bytes: int) -> None:
