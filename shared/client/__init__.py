@@ -1,1 +1,58 @@
-"""The typed client of the suite, imported as `smallprint`."""
+"""The typed client of the suite, synchronous over httpx, imported as `smallprint`.
+
+import smallprint
+
+with smallprint.Client("http://127.0.0.1:8400", key="sp_…") as client:
+    document = client.upload("contract.pdf")
+    document = client.wait(document.id)
+    for clause in client.clauses(document.id):
+        print(clause.category, clause.page, clause.text)
+"""
+
+from .client import Client
+from .errors import (
+    ApiError,
+    Conflict,
+    NotAllowed,
+    NotFound,
+    NotSignedIn,
+    Refused,
+    SmallprintError,
+    Unavailable,
+    WaitedTooLong,
+)
+from .results import (
+    Box,
+    Clause,
+    Decision,
+    Document,
+    FailedPage,
+    Finding,
+    Findings,
+    Item,
+    Key,
+    Presence,
+)
+
+__all__ = [
+    "ApiError",
+    "Box",
+    "Clause",
+    "Client",
+    "Conflict",
+    "Decision",
+    "Document",
+    "FailedPage",
+    "Finding",
+    "Findings",
+    "Item",
+    "Key",
+    "NotAllowed",
+    "NotFound",
+    "NotSignedIn",
+    "Presence",
+    "Refused",
+    "SmallprintError",
+    "Unavailable",
+    "WaitedTooLong",
+]

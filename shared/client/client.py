@@ -1,0 +1,330 @@
+"""The client: one method for each thing that REST offers, with tries that repeat nothing twice."""
+
+from __future__ import annotations
+
+import random
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO, Self
+
+import httpx
+
+from .errors import NotFound, Unavailable, WaitedTooLong, error_of
+from .results import (
+    Clause,
+    Decision,
+    Document,
+    Finding,
+    Findings,
+    Item,
+    Key,
+    Kind,
+    Outcome,
+    Presence,
+    State,
+    Verdict,
+)
+
+LONG_POLL = 20.0
+_AGAIN = frozenset({429, 502, 503, 504})
+_FIRST_DELAY = 0.25
+_LONGEST_DELAY = 30.0
+
+
+class Client:
+    """Talks to one origin with one key. Use it in a `with` block or call `close()`.
+
+    Args:
+        url: the origin, such as `http://127.0.0.1:8400`.
+        key: an API key, `sp_…`.
+        timeout: seconds to wait for one answer; at least the 20 of a long poll.
+        retries: further tries after a request that can safely be repeated got no answer, or 429,
+            502, 503 or 504. An upload can: the same bytes are one document. So can a decision,
+            which carries an id of its own.
+        transport: another httpx transport, for tests.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        key: str,
+        *,
+        timeout: float = 60.0,
+        retries: int = 4,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        self.retries = retries
+        self.sleep: Callable[[float], None] = time.sleep
+        self._http = httpx.Client(
+            base_url=url,
+            headers={"authorization": f"Bearer {key}"},
+            timeout=timeout,
+            transport=transport,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self._http.close()
+
+    # ------------------------------------------------------------------ documents
+
+    def upload(
+        self,
+        source: str | Path | bytes,
+        *,
+        name: str | None = None,
+        kind: Kind | None = None,
+        password: str | None = None,
+    ) -> Document:
+        """Upload one document: a path, or its bytes. The same bytes again are the same document.
+
+        Raises Refused with the reason if it is empty, too large, of a type that is not read, or if
+        the password does not open it.
+        """
+        fields = {k: v for k, v in {"kind": kind, "password": password}.items() if v}
+        label = name or ("document" if isinstance(source, bytes) else Path(source).name)
+        with ExitStack() as stack:
+            content: bytes | BinaryIO = (
+                source
+                if isinstance(source, bytes)
+                else stack.enter_context(Path(source).open("rb"))
+            )
+
+            def send() -> httpx.Response:
+                if not isinstance(content, bytes):
+                    content.seek(0)
+                files = {"file": (label, content)}
+                return self._http.post("/v1/documents", files=files, data=fields)
+
+            return Document.of(self._tried(send).json())
+
+    def document(self, document_id: str) -> Document:
+        """Where a document stands."""
+        return Document.of(self._get(f"/v1/documents/{document_id}").json())
+
+    def wait(self, document_id: str, timeout: float = 600.0) -> Document:
+        """Wait until a document has ended, well or badly: look at its `outcome`.
+
+        Raises WaitedTooLong after `timeout` seconds.
+        """
+        until = time.monotonic() + timeout
+        while True:
+            left = max(0.0, min(LONG_POLL, until - time.monotonic()))
+            answer = self._get(f"/v1/documents/{document_id}", wait=round(left, 2))
+            document = Document.of(answer.json())
+            if document.state == "ended":
+                return document
+            if time.monotonic() >= until:
+                raise WaitedTooLong(
+                    f"document {document_id} is still {document.state} after {timeout:g} seconds"
+                )
+            self.sleep(0.1)
+
+    def documents(
+        self,
+        *,
+        state: State | None = None,
+        kind: Kind | None = None,
+        outcome: Outcome | None = None,
+    ) -> Iterator[Document]:
+        """All documents of the tenant, newest first, fetched as they are asked for."""
+        pages = self._pages("/v1/documents", state=state, kind=kind, outcome=outcome)
+        return (Document.of(item) for item in pages)
+
+    def text(self, document_id: str) -> str:
+        """The text that every offset counts in. Raises Conflict while there is none."""
+        return self._get(f"/v1/documents/{document_id}/text").content.decode()
+
+    def original(self, document_id: str) -> bytes:
+        """The bytes as uploaded."""
+        return self._get(f"/v1/documents/{document_id}/original").content
+
+    def page_image(self, document_id: str, number: int) -> bytes:
+        """Page `number` (from 1) of a PDF as PNG."""
+        return self._get(f"/v1/documents/{document_id}/pages/{number}.png").content
+
+    def reprocess(self, document_id: str) -> Document:
+        """Work on a document again from its bytes. Raises Conflict while it is being worked on."""
+        return Document.of(self._once("POST", f"/v1/documents/{document_id}/reprocess").json())
+
+    def delete(self, document_id: str) -> None:
+        """Delete a document everywhere."""
+        self._delete(f"/v1/documents/{document_id}")
+
+    # ------------------------------------------------------------------ results
+
+    def clauses(self, document_id: str, *, category: str | None = None) -> list[Clause]:
+        """The clauses of a contract, in the order of its text."""
+        path = f"/v1/documents/{document_id}/clauses"
+        return [Clause.of(item) for item in self._pages(path, category=category)]
+
+    def presence(self, document_id: str) -> list[Presence]:
+        """For every category, whether the contract has such a clause."""
+        return [Presence.of(item) for item in self._pages(f"/v1/documents/{document_id}/presence")]
+
+    def findings(self, document_id: str) -> Findings:
+        """What does not add up in a report, the surest first."""
+        path = f"/v1/documents/{document_id}/findings"
+        head: dict[str, Any] = self._get(path).json()
+        items = list(head["items"])
+        if head["next"]:
+            items += self._pages(path, cursor=head["next"])
+        return Findings(
+            flagged=head["flagged"],
+            risk=head["risk"],
+            items=tuple(Finding.of(item) for item in items),
+        )
+
+    def statements(self, document_id: str) -> list[dict[str, Any]]:
+        """What was read of a report: its filings, in the form that can be uploaded again."""
+        return list(self._pages(f"/v1/documents/{document_id}/statements"))
+
+    # ------------------------------------------------------------------ review
+
+    def items(self, **filters: str) -> Iterator[Item]:
+        """The review queue, least certain first; filters as REST has them: kind, document, …"""
+        return (Item.of(item) for item in self._pages("/v1/items", **filters))
+
+    def claim(self, item_id: str | None = None, **filters: str) -> Item | None:
+        """Hold an item for a while: this one, or the least certain that fits.
+
+        Returns None if nothing waits. Raises Conflict if somebody else holds it.
+        """
+        wanted = {**filters, **({"item": item_id} if item_id else {})}
+        answer = self._once("POST", "/v1/items/claim", json=wanted)
+        return None if answer.status_code == 204 else Item.of(answer.json())
+
+    def release(self, item_id: str) -> None:
+        """Give an item back to the queue."""
+        self._once("POST", f"/v1/items/{item_id}/release")
+
+    def decide(
+        self,
+        item_id: str,
+        verdict: Verdict,
+        *,
+        correction: dict[str, Any] | None = None,
+        note: str = "",
+    ) -> Decision:
+        """Decide an item, or undo its decision. It takes effect once, however often it is tried."""
+        wish: dict[str, Any] = {
+            "item": item_id,
+            "verdict": verdict,
+            "note": note,
+            "id": f"de_{secrets.token_hex(16)}",
+        }
+        if correction is not None:
+            wish["correction"] = correction
+        answer = self._tried(lambda: self._http.post("/v1/decisions", json=wish))
+        return Decision.of(answer.json()["decision"])
+
+    def decisions(self, **filters: str) -> Iterator[Decision]:
+        """What was decided, newest first; filters as REST has them: document, item, by."""
+        return (Decision.of(item) for item in self._pages("/v1/decisions", **filters))
+
+    def export(self, form: str = "jsonl", **filters: str) -> bytes:
+        """Results with their decisions as a file: `jsonl`, `csv` or `xlsx`."""
+        return self._get("/v1/exports", format=form, **filters).content
+
+    # ------------------------------------------------------------------ keys
+
+    def own_key(self) -> Key:
+        """Whose key this is."""
+        return Key.of(self._get("/v1/keys/self").json())
+
+    def keys(self) -> list[Key]:
+        """The keys of the tenant, without secrets."""
+        return [Key.of(item) for item in self._pages("/v1/keys")]
+
+    def create_key(self, name: str) -> Key:
+        """Make a key; its `secret` can't be shown again."""
+        return Key.of(self._once("POST", "/v1/keys", json={"name": name}).json())
+
+    def revoke_key(self, key_id: str) -> None:
+        """End a key and its sessions."""
+        self._delete(f"/v1/keys/{key_id}")
+
+    # ------------------------------------------------------------------ requests
+
+    def _get(self, path: str, **params: Any) -> httpx.Response:
+        given = {name: value for name, value in params.items() if value is not None}
+        return self._tried(lambda: self._http.get(path, params=given))
+
+    def _pages(self, path: str, **params: Any) -> Iterator[dict[str, Any]]:
+        while True:
+            page = self._get(path, **params).json()
+            yield from page["items"]
+            if page["next"] is None:
+                return
+            params["cursor"] = page["next"]
+
+    def _delete(self, path: str) -> None:
+        """Gone is gone: a further try that finds nothing has done what was asked."""
+        tries = 0
+
+        def send() -> httpx.Response:
+            nonlocal tries
+            tries += 1
+            return self._http.delete(path)
+
+        try:
+            self._tried(send)
+        except NotFound:
+            if tries == 1:
+                raise
+
+    def _once(self, method: str, path: str, **options: Any) -> httpx.Response:
+        """A request that is not repeated: nobody knows whether it took effect."""
+        try:
+            return _good(self._http.request(method, path, **options))
+        except httpx.TransportError as error:
+            raise _no_answer(error) from error
+
+    def _tried(self, send: Callable[[], httpx.Response]) -> httpx.Response:
+        """A request that may be repeated, with growing pauses or the one that the service names."""
+        for attempt in range(self.retries + 1):
+            last = attempt == self.retries
+            try:
+                answer = send()
+            except httpx.TransportError as error:
+                if last:
+                    raise _no_answer(error) from error
+                self.sleep(_pause(attempt))
+                continue
+            if answer.status_code not in _AGAIN or last:
+                return _good(answer)
+            self.sleep(_pause(attempt, answer.headers.get("retry-after", "")))
+        raise AssertionError("the last try returns or raises")
+
+
+def _good(answer: httpx.Response) -> httpx.Response:
+    if answer.status_code >= 300:
+        raise error_of(answer)
+    return answer
+
+
+def _no_answer(error: httpx.TransportError) -> Unavailable:
+    what = str(error) or type(error).__name__
+    return Unavailable(503, "no_answer", f"the service does not answer: {what}")
+
+
+def _pause(attempt: int, wanted: str = "") -> float:
+    """Seconds: what the service asks for, or twice as long each time, spread by chance."""
+    if wanted.isdecimal():
+        return min(float(wanted), _LONGEST_DELAY)
+    return float(min(_FIRST_DELAY * 2**attempt, _LONGEST_DELAY) * random.uniform(0.5, 1.0))

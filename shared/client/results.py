@@ -1,0 +1,197 @@
+"""What the client gives back: plain data, exactly as REST names it.
+
+A newer service may send more fields than these; they are passed over.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from datetime import datetime
+from typing import Any, ClassVar, Literal, Self
+
+State = Literal["received", "read", "processing", "ended"]
+Outcome = Literal["complete", "partial", "failed", "rejected"]
+Kind = Literal["contract", "report", "other"]
+Verdict = Literal["accept", "reject", "correct", "undo"]
+
+
+@dataclass(frozen=True)
+class _Result:
+    _times: ClassVar[tuple[str, ...]] = ()
+    _lists: ClassVar[dict[str, type[_Result]]] = {}
+
+    @classmethod
+    def of(cls, body: dict[str, Any]) -> Self:
+        """From an answer's JSON. Times become aware datetimes, lists tuples."""
+        known = {f.name for f in fields(cls)}
+        return cls(**{name: cls._read(name, body[name]) for name in known & body.keys()})
+
+    @classmethod
+    def _read(cls, name: str, value: Any) -> Any:
+        if name in cls._times and isinstance(value, str):
+            return datetime.fromisoformat(value)
+        if name in cls._lists:
+            return tuple(cls._lists[name].of(part) for part in value)
+        return tuple(value) if isinstance(value, list) else value
+
+
+@dataclass(frozen=True)
+class FailedPage(_Result):
+    """A page that could not be read."""
+
+    page: int
+    code: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Document(_Result):
+    """One document and where it stands; `outcome` is None until `state` is `ended`."""
+
+    _times = ("created", "updated", "ended")
+    _lists: ClassVar[dict[str, type[_Result]]] = {"failed_pages": FailedPage}
+
+    id: str
+    name: str
+    sha256: str
+    size: int
+    media_type: str
+    kind: Kind
+    kind_source: str
+    state: State
+    outcome: Outcome | None
+    pages: int | None
+    attempt: int
+    actor: str
+    created: datetime
+    updated: datetime
+    ended: datetime | None = None
+    reasons: tuple[str, ...] = ()
+    failed_pages: tuple[FailedPage, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Box(_Result):
+    """A rectangle on a page, in PDF points, origin top left."""
+
+    page: int
+    x0: float
+    y0: float
+    x1: float
+    y1: float
+
+
+@dataclass(frozen=True)
+class Clause(_Result):
+    """A clause with its evidence: `text` is exactly the document's text from `start` to `end`."""
+
+    _lists: ClassVar[dict[str, type[_Result]]] = {"boxes": Box}
+
+    id: str
+    category: str
+    text: str
+    start: int
+    end: int
+    page: int
+    confidence: float
+    boxes: tuple[Box, ...] = ()
+
+
+@dataclass(frozen=True)
+class Presence(_Result):
+    """Whether a contract has a clause of one category."""
+
+    category: str
+    present: bool
+    confidence: float | None
+    clauses: int
+
+
+@dataclass(frozen=True)
+class Finding(_Result):
+    """Something in a report that does not add up; rows and columns are 0-based."""
+
+    id: str
+    check: str
+    severity: str
+    confidence: float
+    statement: str
+    message: str
+    filing: str | None = None
+    column: int | None = None
+    row: int | None = None
+    rows: tuple[int, ...] = ()
+    label: str | None = None
+    reported: float | None = None
+    expected: float | None = None
+
+
+@dataclass(frozen=True)
+class Findings:
+    """The findings of one report, and what they amount to."""
+
+    flagged: bool
+    risk: float
+    items: tuple[Finding, ...]
+
+
+@dataclass(frozen=True)
+class Item(_Result):
+    """One result that waits for a person, or did."""
+
+    _times = ("created", "decided")
+    _lists: ClassVar[dict[str, type[_Result]]] = {"boxes": Box}
+
+    id: str
+    kind: str
+    state: str
+    document_id: str
+    category: str
+    text: str
+    confidence: float
+    result_id: str
+    created: datetime
+    start: int | None = None
+    end: int | None = None
+    page: int | None = None
+    boxes: tuple[Box, ...] = ()
+    finding: dict[str, Any] | None = None
+    verdict: Verdict | None = None
+    decision_id: str | None = None
+    decided_by: str | None = None
+    decided: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Decision(_Result):
+    """What a person did with an item."""
+
+    _times = ("time",)
+
+    id: str
+    item_id: str
+    document_id: str
+    result_id: str
+    verdict: Verdict
+    actor: str
+    time: datetime
+    correction: dict[str, Any] | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Key(_Result):
+    """A named key; `secret` only where it was just made."""
+
+    _times = ("created", "expires", "revoked", "last_used")
+
+    id: str
+    name: str
+    tenant: str
+    kind: str
+    created: datetime
+    expires: datetime | None = None
+    revoked: datetime | None = None
+    last_used: datetime | None = None
+    secret: str | None = field(default=None, repr=False)

@@ -1,0 +1,113 @@
+"""The typed client against ingest over a real socket."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import smallprint
+import uvicorn
+
+from services.ingest.bootstrap import build
+from services.ingest.settings import Settings
+from shared.runtime import Service
+from shared.runtime.main import join, start_background
+from shared.settings import load
+from shared.storage import UnitOfWork
+from tests.support import free_port
+from tests.unit.ingest.house import SENTENCE, encrypted, extracted, pdf
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> Iterator[Service]:
+    """Ingest with its worker and relay at work."""
+    service = build(load(Settings, data=tmp_path, ingest_max_bytes=2_000_000))
+    service.store.migrate()
+    stop = threading.Event()
+    threads = start_background(service, stop)
+    yield service
+    stop.set()
+    join(threads)
+    service.close()
+
+
+@pytest.fixture
+def client(service: Service) -> Iterator[smallprint.Client]:
+    """A client over loopback."""
+    port = free_port()
+    server = uvicorn.Server(uvicorn.Config(service.app, port=port, log_config=None))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    until = time.monotonic() + 30
+    while not server.started:
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    first = service.app.state.keys.first_key()
+    with smallprint.Client(f"http://127.0.0.1:{port}", first.secret) as client:
+        yield client
+    server.should_exit = True
+    thread.join(30)
+
+
+def test_from_upload_to_deletion(
+    service: Service, client: smallprint.Client, tmp_path: Path
+) -> None:
+    """A user's day: upload, wait, read, look, list, reprocess, delete."""
+    path = tmp_path / "Vertrag.pdf"
+    path.write_bytes(pdf(SENTENCE))
+    document = client.upload(path)
+    assert (document.name, document.state) == ("Vertrag.pdf", "received")
+    assert client.upload(path.read_bytes()).id == document.id
+
+    def finish() -> None:
+        while client.document(document.id).state != "processing":
+            time.sleep(0.1)
+        with UnitOfWork(service.store) as uow:
+            uow.publish(extracted(document.id))
+
+    other = threading.Thread(target=finish)
+    other.start()
+    ended = client.wait(document.id, timeout=120)
+    other.join()
+    assert (ended.outcome, ended.pages, ended.reasons) == ("complete", 1, ())
+    assert SENTENCE in client.text(document.id)
+    assert client.original(document.id) == path.read_bytes()
+    assert client.page_image(document.id, 1).startswith(b"\x89PNG")
+    assert [d.id for d in client.documents(outcome="complete")] == [document.id]
+    assert client.reprocess(document.id).attempt == 2
+    client.delete(document.id)
+    with pytest.raises(smallprint.NotFound):
+        client.document(document.id)
+    assert list(client.documents()) == []
+
+
+def test_refusals_are_clear(client: smallprint.Client) -> None:
+    """What is refused at the door raises with the reason."""
+    for data, code in (
+        (b"", "empty_document"),
+        (b"PK\x03\x04 and more", "unsupported_type"),
+        (b"x" * 2_000_001, "document_too_large"),
+    ):
+        with pytest.raises(smallprint.Refused) as caught:
+            client.upload(data, name="a.pdf")
+        assert caught.value.code == code
+        assert caught.value.document == "a.pdf"
+    with pytest.raises(smallprint.Refused, match="password does not open"):
+        client.upload(encrypted(pdf(), "open"), password="shut")
+
+
+def test_keys_by_the_client(client: smallprint.Client, service: Service) -> None:
+    """A key is made, used and revoked; then it opens nothing."""
+    made = client.create_key("Ann")
+    assert made.secret
+    address = str(client._http.base_url)
+    with smallprint.Client(address, made.secret) as ann:
+        assert ann.own_key().name == "Ann"
+        client.revoke_key(made.id)
+        with pytest.raises(smallprint.NotSignedIn):
+            ann.own_key()
+    every = client.keys()
+    assert [key.name for key in every] == ["first", "Ann"]

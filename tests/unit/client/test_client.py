@@ -1,0 +1,309 @@
+"""The typed client against a network that is a function: retries, errors, lists, uploads."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import smallprint
+
+from services.extraction.api import ClauseOut, PresenceOut
+from services.ingest.schemas import DocumentView, KeyView
+from services.review.api import DecisionOut, ItemOut
+from services.triage.api import FindingOut
+from shared.client import results
+from shared.web.app import problem
+
+DOCUMENT: dict[str, Any] = {
+    "id": "doc_1",
+    "name": "a.pdf",
+    "sha256": "0" * 64,
+    "size": 3,
+    "media_type": "application/pdf",
+    "kind": "contract",
+    "kind_source": "type",
+    "state": "ended",
+    "outcome": "partial",
+    "reasons": ["page 2: no_text_layer: an image"],
+    "pages": 2,
+    "failed_pages": [{"page": 2, "code": "no_text_layer", "reason": "an image"}],
+    "warnings": [],
+    "attempt": 1,
+    "actor": "ann",
+    "created": "2026-01-02T03:04:05Z",
+    "updated": "2026-01-02T03:04:06Z",
+    "ended": "2026-01-02T03:04:06Z",
+    "a_field_of_a_newer_service": True,
+}
+DECISION: dict[str, Any] = {
+    "id": "de_1",
+    "item_id": "it_1",
+    "document_id": "doc_1",
+    "result_id": "cl_1",
+    "verdict": "accept",
+    "actor": "ann",
+    "time": "2026-01-02T03:04:05Z",
+}
+Answer = httpx.Response | Exception
+
+
+class Network:
+    """Answers what it is told to, in order, and remembers the requests and pauses."""
+
+    def __init__(self, *answers: Answer) -> None:
+        self.answers = list(answers)
+        self.requests: list[httpx.Request] = []
+        self.bodies: list[bytes] = []
+        self.pauses: list[float] = []
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        """One request."""
+        self.requests.append(request)
+        self.bodies.append(request.read())
+        answer = self.answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def client(self, retries: int = 4) -> smallprint.Client:
+        """A client that has no other network, and does not really sleep."""
+        client = smallprint.Client(
+            "http://origin", "sp_key", retries=retries, transport=httpx.MockTransport(self)
+        )
+        client.sleep = self.pauses.append
+        return client
+
+
+def ok(body: Any, status: int = 200) -> httpx.Response:
+    """A good answer."""
+    return httpx.Response(status, json=body)
+
+
+def bad(status: int, code: str = "trouble", **headers: str) -> httpx.Response:
+    """A problem, exactly as our applications write it."""
+    answer = problem(status, code, "what happened", document="doc_1", headers=headers)
+    return httpx.Response(status, content=bytes(answer.body), headers=dict(answer.headers))
+
+
+def test_a_document_is_typed() -> None:
+    """Times are aware, lists are tuples, fields of a newer service are passed over."""
+    network = Network(ok(DOCUMENT))
+    document = network.client().document("doc_1")
+    assert document.created.isoformat() == "2026-01-02T03:04:05+00:00"
+    assert document.failed_pages == (smallprint.FailedPage(2, "no_text_layer", "an image"),)
+    assert document.reasons == ("page 2: no_text_layer: an image",)
+    [request] = network.requests
+    assert request.headers["authorization"] == "Bearer sp_key"
+    assert request.url.path == "/v1/documents/doc_1"
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        (results.Document, DocumentView),
+        (results.Key, KeyView),
+        (results.Item, ItemOut),
+        (results.Decision, DecisionOut),
+        (results.Clause, ClauseOut),
+        (results.Presence, PresenceOut),
+        (results.Finding, FindingOut),
+    ],
+)
+def test_the_client_knows_only_fields_that_exist(ours: Any, theirs: Any) -> None:
+    """What the client reads is what the services write, by name."""
+    names = {field.name for field in dataclasses.fields(ours)} - {"secret"}
+    assert names
+    assert names <= set(theirs.model_fields)
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (400, smallprint.Refused),
+        (401, smallprint.NotSignedIn),
+        (403, smallprint.NotAllowed),
+        (404, smallprint.NotFound),
+        (409, smallprint.Conflict),
+        (413, smallprint.Refused),
+        (415, smallprint.Refused),
+        (422, smallprint.Refused),
+        (500, smallprint.Unavailable),
+        (418, smallprint.ApiError),
+    ],
+)
+def test_a_problem_is_an_exception_of_its_own(status: int, kind: type[Exception]) -> None:
+    """The exception says what happened, to what, and what to search for; nothing is repeated."""
+    network = Network(bad(status, "some_code"))
+    with pytest.raises(kind, match=r"what happened \(some_code") as caught:
+        network.client().document("doc_1")
+    error = caught.value
+    assert isinstance(error, smallprint.ApiError)
+    assert (error.status, error.code, error.document) == (status, "some_code", "doc_1")
+    assert len(network.requests) == 1
+
+
+def test_an_answer_that_is_no_problem_json_is_still_an_error() -> None:
+    """A proxy in between may answer with HTML, or with nothing."""
+    for answer in (
+        httpx.Response(404, html="<h1>Not here</h1>"),
+        httpx.Response(404, content=b"{", headers={"content-type": "application/json"}),
+        httpx.Response(404, json=["x"]),
+    ):
+        with pytest.raises(smallprint.NotFound, match="answered 404"):
+            Network(answer).client().document("doc_1")
+    with pytest.raises(smallprint.ApiError):
+        Network(httpx.Response(302, headers={"location": "/"})).client().document("doc_1")
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        lambda: bad(503),
+        lambda: bad(429),
+        lambda: httpx.Response(502),
+        lambda: httpx.ConnectError("refused"),
+        lambda: httpx.ReadTimeout("slow"),
+        lambda: httpx.RemoteProtocolError("cut off"),
+    ],
+)
+def test_what_may_pass_is_tried_again(trouble: Callable[[], Answer]) -> None:
+    """A safe request is repeated with growing pauses until it succeeds."""
+    network = Network(trouble(), trouble(), trouble(), ok(DOCUMENT))
+    assert network.client().document("doc_1").id == "doc_1"
+    assert len(network.pauses) == 3
+    assert 0.12 <= network.pauses[0] <= 0.25
+    assert 0.5 <= network.pauses[2] <= 1.0
+
+
+def test_the_service_says_how_long_to_wait() -> None:
+    """Retry-After is kept to, within reason."""
+    headers = {"retry-after": "7"}
+    network = Network(bad(429, **headers), bad(503, **{"retry-after": "9999"}), ok(DOCUMENT))
+    network.client().document("doc_1")
+    assert network.pauses == [7.0, 30.0]
+
+
+def test_after_all_tries_it_is_unavailable() -> None:
+    """The last error is told, as one of ours."""
+    network = Network(*[httpx.ConnectError("refused")] * 3)
+    with pytest.raises(smallprint.Unavailable, match="refused"):
+        network.client(retries=2).document("doc_1")
+    network = Network(bad(503), bad(503, "last"))
+    with pytest.raises(smallprint.Unavailable, match="last"):
+        network.client(retries=1).document("doc_1")
+
+
+def test_an_upload_is_repeated_whole(tmp_path: Path) -> None:
+    """After a broken connection the file is sent again from its beginning."""
+    path = tmp_path / "Vertrag.pdf"
+    path.write_bytes(b"%PDF-1.7 and so on")
+    network = Network(httpx.WriteError("broken"), bad(503), ok(DOCUMENT, 202))
+    document = network.client().upload(path, kind="contract", password="open")
+    assert document.id == "doc_1"
+    assert len(network.bodies) == 3
+    for body in network.bodies:
+        assert body.count(b"%PDF-1.7 and so on") == 1
+        assert b'filename="Vertrag.pdf"' in body
+        assert b"contract" in body
+        assert b"open" in body
+
+
+def test_bytes_are_uploaded_under_a_name() -> None:
+    """Bytes have no name of their own, so one is given or made up; what is unsaid is not sent."""
+    network = Network(ok(DOCUMENT, 202), ok(DOCUMENT, 200))
+    client = network.client()
+    client.upload(b"data", name="x.txt")
+    client.upload(b"data")
+    assert b'filename="x.txt"' in network.bodies[0]
+    assert b'filename="document"' in network.bodies[1]
+    assert b'name="kind"' not in network.bodies[1]
+
+
+def test_waiting_asks_until_the_end() -> None:
+    """Long polls follow each other until the document has ended."""
+    going = {**DOCUMENT, "state": "processing", "outcome": None}
+    network = Network(ok(going), httpx.ReadTimeout("slow"), ok(going), ok(DOCUMENT))
+    assert network.client().wait("doc_1").outcome == "partial"
+    assert all(request.url.params["wait"] == "20.0" for request in network.requests)
+
+
+def test_waiting_ends_in_time() -> None:
+    """Who waits too long is told the state, and the document goes on."""
+    network = Network(ok({**DOCUMENT, "state": "read", "outcome": None}))
+    with pytest.raises(smallprint.WaitedTooLong, match="doc_1 is still read"):
+        network.client().wait("doc_1", timeout=0)
+
+
+def test_lists_are_fetched_as_they_are_asked_for() -> None:
+    """A list goes on from its cursor with the same filters, and no sooner than needed."""
+    first = ok({"items": [DOCUMENT, DOCUMENT], "next": "abc"})
+    network = Network(first, ok({"items": [DOCUMENT], "next": None}))
+    documents: Iterator[smallprint.Document] = network.client().documents(state="ended")
+    next(documents)
+    assert len(network.requests) == 1
+    assert len(list(documents)) == 2
+    assert dict(network.requests[1].url.params) == {"state": "ended", "cursor": "abc"}
+
+
+def test_clauses_and_findings() -> None:
+    """Results are whole lists, whatever the service's page size."""
+    clause = {"id": "cl_1", "category": "Parties", "text": "x", "start": 1, "end": 2, "page": 1}
+    clause |= {"confidence": 0.5, "boxes": [{"page": 1, "x0": 1, "y0": 2, "x1": 3, "y1": 4}]}
+    network = Network(ok({"items": [clause], "next": "1"}), ok({"items": [clause], "next": None}))
+    found = network.client().clauses("doc_1")
+    assert [c.category for c in found] == ["Parties"] * 2
+    assert found[0].boxes == (smallprint.Box(1, 1, 2, 3, 4),)
+    finding = {"id": "fd_1", "check": "sum", "severity": "high", "confidence": 1.0}
+    finding |= {"statement": "income", "message": "1 + 1 = 3", "row": 2}
+    head = {"flagged": True, "risk": 0.9, "filings": 1, "warnings": []}
+    network = Network(
+        ok({"items": [finding], "next": "1", **head}), ok({"items": [finding], "next": None})
+    )
+    findings = network.client().findings("doc_1")
+    assert (findings.flagged, findings.risk, len(findings.items)) == (True, 0.9, 2)
+    assert findings.items[0].row == 2
+
+
+def test_a_decision_is_tried_again_under_the_same_id() -> None:
+    """A lost answer does not make two decisions: the id that the client chose stays."""
+    network = Network(httpx.ReadError("lost"), ok({"decision": DECISION, "item": {}}))
+    decision = network.client().decide("it_1", "correct", correction={"category": "Parties"})
+    assert decision.id == "de_1"
+    first, second = (json.loads(body) for body in network.bodies)
+    assert first == second
+    assert first["id"].startswith("de_")
+    assert first["correction"] == {"category": "Parties"}
+
+
+def test_a_claim_is_not_repeated_blindly() -> None:
+    """A claim whose answer was lost may have taken effect, so the caller decides."""
+    network = Network(httpx.ReadError("lost"), httpx.Response(204))
+    client = network.client()
+    with pytest.raises(smallprint.Unavailable):
+        client.claim()
+    assert len(network.requests) == 1
+    assert client.claim(kind="clause") is None
+    assert json.loads(network.bodies[1]) == {"kind": "clause"}
+
+
+def test_a_deletion_whose_answer_was_lost_has_happened() -> None:
+    """Not found at a second try means that the first one did it; at the first, an error."""
+    network = Network(httpx.ReadError("lost"), bad(404))
+    network.client().delete("doc_1")
+    with pytest.raises(smallprint.NotFound):
+        Network(bad(404)).client().delete("doc_1")
+
+
+def test_a_new_key_is_shown_but_not_printed() -> None:
+    """The secret is there for the caller, and not in a log by accident."""
+    body: dict[str, Any] = {"id": "1", "name": "Ann", "tenant": "default", "kind": "key"}
+    body |= {"secret": "sp_1_x"}
+    body |= {"created": "2026-01-02T03:04:05Z", "expires": None, "revoked": None}
+    key = Network(ok(body, 201)).client().create_key("Ann")
+    assert key.secret == "sp_1_x"
+    assert "sp_1_x" not in repr(key)
