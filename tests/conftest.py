@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-KEPT = {"SMALLPRINT_TEST_DATA"}
+KEPT = {"SMALLPRINT_TEST_DATA", "SMALLPRINT_TEST_ARTEFACTS"}
 
 
 class NetworkTouchedError(RuntimeError):

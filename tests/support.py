@@ -32,6 +32,14 @@ def data_folder(part: str) -> Path:
     return folder
 
 
+def artefacts() -> Path:
+    """The folder of the shipped base and adapters, or the one SMALLPRINT_TEST_ARTEFACTS names."""
+    setting = os.environ.get("SMALLPRINT_TEST_ARTEFACTS", "")
+    folder = Path(setting).expanduser().resolve() if setting else ROOT / "models" / "artefacts"
+    require(any(folder.glob("base-*/base.onnx")), f"the shipped specialist: no base in {folder}")
+    return folder
+
+
 def free_port() -> int:
     """A TCP port of the loopback interface that nobody listens on at this moment."""
     with socket.socket() as probe:

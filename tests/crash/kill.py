@@ -14,7 +14,6 @@ exit code 0 if all of that holds.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import queue
 import random
@@ -34,6 +33,7 @@ from typing import Any, Protocol
 
 import httpx
 
+from tests.embedded import Embedded
 from tests.samples import contract, report
 from tests.support import ROOT, free_port
 
@@ -56,61 +56,33 @@ class Edition(Protocol):
         """End it calmly. Returns its exit code."""
 
 
-class Embedded:
-    """`smallprint up` in one process."""
+class InOneProcess:
+    """The embedded edition."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.port = free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
-        self._process: subprocess.Popen[str] | None = None
+        self._suite = Embedded(folder)
+        self.url = self._suite.url
 
     def start(self) -> str:
         """See `Edition.start`."""
-        self._launch()
-        line = self._first_line()
-        return str(line["key"])
+        return str(self._suite.start()["key"])
 
     def kill(self, chance: random.Random) -> str:
         """See `Edition.kill`; one time in four it dies again while it starts."""
-        self._end(signal.SIGKILL)
-        self._launch()
+        self._suite.end(signal.SIGKILL)
+        self._suite.launch()
         what = "all"
         if chance.random() < 0.25:
             time.sleep(chance.uniform(0.0, 3.0))
-            self._end(signal.SIGKILL)
-            self._launch()
+            self._suite.end(signal.SIGKILL)
+            self._suite.launch()
             what = "all, and at its start"
-        self._first_line()
+        self._suite.first_line()
         return what
 
     def stop(self) -> int:
         """See `Edition.stop`."""
-        return self._end(signal.SIGTERM)
-
-    def _launch(self) -> None:
-        command = [sys.executable, "-m", "services.cli", "up", "--json"]
-        command += ["--port", str(self.port), "--data", str(self.folder / "data")]
-        with (self.folder / "log").open("ab") as log:
-            self._process = subprocess.Popen(
-                command, cwd=ROOT, stdout=subprocess.PIPE, stderr=log, text=True
-            )
-
-    def _first_line(self) -> dict[str, Any]:
-        assert self._process is not None
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
-        if not line:
-            raise SystemExit(f"smallprint does not start: {_tail(self.folder / 'log')}")
-        return dict(json.loads(line))
-
-    def _end(self, number: signal.Signals) -> int:
-        process, self._process = self._process, None
-        if process is None:
-            return 0
-        process.send_signal(number)
-        with process:
-            return process.wait(60)
+        return self._suite.end()
 
 
 class Separate:
@@ -165,12 +137,6 @@ class Separate:
                 if found := re.search(r"(\S+) started \(process (\d+)\)", line):
                     self._running[found.group(1)] = int(found.group(2))
                 self._lines.put(line)
-
-
-def _tail(path: Path, lines: int = 5) -> str:
-    with suppress(OSError):
-        return " | ".join(path.read_text("utf-8", "replace").splitlines()[-lines:])
-    return "no log"
 
 
 # Documents
@@ -374,10 +340,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory(prefix="smallprint-kill-") as name:
         folder = Path(name)
-        edition = Embedded(folder) if options.edition == "embedded" else Separate(folder)
+        edition = InOneProcess(folder) if options.edition == "embedded" else Separate(folder)
         report = run(edition, options.kills, options.documents, options.seed)
         if not report.good:
-            print(_tail(folder / "log", 20))
+            print("\n".join((folder / "log").read_text("utf-8", "replace").splitlines()[-20:]))
     print("\n".join(report.table()))
     return 0 if report.good else 1
 

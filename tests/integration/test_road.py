@@ -1,0 +1,280 @@
+"""The whole road through the one origin of a real process: upload, results, review, export."""
+
+import csv
+import io
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import httpx
+import openpyxl
+import pytest
+
+from tests.embedded import Embedded
+from tests.samples import contract, report
+from tests.support import ROOT, free_port
+
+SECONDS = 120.0
+
+
+class Suite(httpx.Client):
+    """A client of a running suite."""
+
+    def __init__(self, url: str, key: str) -> None:
+        super().__init__(
+            base_url=url, headers={"authorization": f"Bearer {key}"}, timeout=60, trust_env=False
+        )
+
+    def upload(self, name: str, data: bytes, kind: str | None = None) -> str:
+        """Send one document. Returns its id."""
+        answer = self.post(
+            "/v1/documents", files={"file": (name, data)}, data={"kind": kind} if kind else {}
+        )
+        assert answer.status_code in (200, 202), answer.text
+        return str(answer.json()["id"])
+
+    def ended(self, document: str) -> Any:
+        """The document, once it has ended."""
+        return _until(
+            lambda: self.get(f"/v1/documents/{document}").json(), lambda d: d["state"] == "ended"
+        )
+
+    def items(self, document: str, number: int) -> Any:
+        """The items of a document for review, once there are so many."""
+        path = f"/v1/items?document={document}&state=all"
+        return _until(lambda: self.get(path).json()["items"], lambda found: len(found) >= number)
+
+
+def _until(ask: Callable[[], Any], true: Callable[[Any], bool]) -> Any:
+    end = time.monotonic() + SECONDS
+    while not true(found := ask()):
+        assert time.monotonic() < end, f"waited in vain: {found}"
+        time.sleep(0.1)
+    return found
+
+
+@pytest.fixture(scope="module")
+def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Embedded]:
+    """The embedded edition."""
+    process = Embedded(tmp_path_factory.mktemp("embedded"))
+    yield process
+    assert process.end() == 0, process.tail()
+
+
+@pytest.fixture(scope="module")
+def suite(process: Embedded) -> Iterator[Suite]:
+    """A client with its first key."""
+    line = process.start()
+    assert line["url"] == process.url
+    with Suite(process.url, line["key"]) as suite:
+        yield suite
+
+
+def test_a_contract_goes_the_whole_road(suite: Suite) -> None:
+    """Upload, state, text, clauses, an item, a decision, and its export in three forms."""
+    data = contract(1)
+    answer = suite.post(
+        "/v1/documents", files={"file": ("services.txt", data)}, data={"kind": "contract"}
+    )
+    assert answer.status_code == 202
+    document = answer.json()["id"]
+    assert answer.headers["location"].endswith(f"/v1/documents/{document}")
+
+    ended = suite.ended(document)
+    assert (ended["outcome"], ended["reasons"]) == ("complete", [])
+    assert (ended["pages"], ended["failed_pages"], ended["kind"]) == (1, [], "contract")
+
+    text = suite.get(f"/v1/documents/{document}/text")
+    assert text.content == data
+    clauses = suite.get(f"/v1/documents/{document}/clauses").json()["items"]
+    assert clauses
+    for clause in clauses:
+        assert text.text[clause["start"] : clause["end"]] == clause["text"]
+        assert 0 < clause["confidence"] < 1
+        assert clause["page"] == 1
+
+    items = suite.items(document, len(clauses))
+    assert sorted(i["result_id"] for i in items) == sorted(c["id"] for c in clauses)
+    assert [i["confidence"] for i in items] == sorted(i["confidence"] for i in items)
+    claimed = suite.post("/v1/items/claim", json={"item": items[0]["id"]})
+    assert claimed.json()["lease"]["holder"] == "first"
+    decided = suite.post("/v1/decisions", json={"item": items[0]["id"], "verdict": "accept"})
+    assert decided.status_code == 201, decided.text
+    assert decided.json()["decision"]["actor"] == "first"
+
+    exported = {
+        form: suite.get(f"/v1/exports?format={form}&document={document}").content
+        for form in ("jsonl", "csv", "xlsx")
+    }
+    (line,) = [json.loads(row) for row in exported["jsonl"].splitlines()]
+    assert items[0]["text"] in json.dumps(line, ensure_ascii=False)
+    rows = list(csv.reader(io.StringIO(exported["csv"].decode("utf-8-sig"))))
+    assert len(rows) == 2
+    sheet = openpyxl.load_workbook(io.BytesIO(exported["xlsx"])).active
+    assert sheet is not None
+    assert sheet.max_row >= 2
+
+
+def test_a_report_goes_the_whole_road(suite: Suite) -> None:
+    """A filing with a broken sum ends complete, with a finding that a person can reject."""
+    document = suite.upload("acme.json", report("acme-1"), "report")
+    assert suite.ended(document)["outcome"] == "complete"
+    findings = suite.get(f"/v1/documents/{document}/findings").json()["items"]
+    assert findings
+    assert "Total assets" in json.dumps(findings)
+    (item, *_) = suite.items(document, len(findings))
+    assert item["kind"] == "finding"
+    suite.post("/v1/items/claim", json={"item": item["id"]})
+    decided = suite.post("/v1/decisions", json={"item": item["id"], "verdict": "reject"})
+    assert decided.status_code == 201, decided.text
+
+
+def test_a_sound_report_is_complete_without_findings(suite: Suite) -> None:
+    """Nothing to find is a result as well."""
+    document = suite.upload("sound.json", report("sound", broken=False), "report")
+    assert suite.ended(document)["outcome"] == "complete"
+    assert suite.get(f"/v1/documents/{document}/findings").json()["items"] == []
+
+
+def test_the_same_bytes_are_the_same_document(suite: Suite) -> None:
+    """A second upload answers 200 with the same id, and no item comes twice."""
+    document = suite.upload("twice.txt", contract(2), "contract")
+    suite.ended(document)
+    clauses = suite.get(f"/v1/documents/{document}/clauses").json()["items"]
+    items = suite.items(document, len(clauses))
+    again = suite.post("/v1/documents", files={"file": ("other.txt", contract(2))})
+    assert (again.status_code, again.json()["id"]) == (200, document)
+    assert len(suite.items(document, len(clauses))) == len(items) == len(clauses)
+
+
+def test_a_deleted_document_is_gone_everywhere(suite: Suite) -> None:
+    """After a deletion no service knows the document or what was found in it."""
+    document = suite.upload("secret.txt", contract(3), "contract")
+    suite.ended(document)
+    suite.items(document, 1)
+    assert suite.delete(f"/v1/documents/{document}").status_code in (202, 204)
+    paths = (f"/v1/documents/{document}", f"/v1/documents/{document}/clauses")
+    for path in paths:
+        _until(lambda path=path: suite.get(path).status_code, lambda code: code == 404)  # type: ignore[misc]
+    _until(
+        lambda: suite.get(f"/v1/items?document={document}&state=all").json()["items"],
+        lambda items: not items,
+    )
+
+
+def test_what_can_not_be_read_ends_with_its_reason(suite: Suite) -> None:
+    """A damaged PDF is refused at the door or ends failed, and the next document goes on."""
+    answer = suite.post(
+        "/v1/documents", files={"file": ("broken.pdf", b"%PDF-1.7\n" + b"x" * 5000)}
+    )
+    if answer.status_code == 202:
+        ended = suite.ended(answer.json()["id"])
+        assert ended["outcome"] in ("failed", "rejected")
+        assert ended["reasons"]
+    else:
+        assert answer.headers["content-type"] == "application/problem+json"
+    document = suite.upload("next.txt", contract(4), "contract")
+    assert suite.ended(document)["outcome"] == "complete"
+
+
+def test_tenants_do_not_see_each_other(suite: Suite, process: Embedded) -> None:
+    """A key made on the command line for another tenant finds nothing of ours, in any service."""
+    document = suite.upload("ours.txt", contract(5), "contract")
+    suite.ended(document)
+    suite.items(document, 1)
+    command = [sys.executable, "-m", "services.cli", "keys", "new", "eve", "--tenant", "rivals"]
+    made = subprocess.run(
+        [*command, "--data", str(process.data)], cwd=ROOT, capture_output=True, text=True
+    )
+    with Suite(str(suite.base_url), made.stdout.strip()) as rival:
+        assert rival.get("/v1/documents").json()["items"] == []
+        assert rival.get("/v1/items?state=all").json()["items"] == []
+        for path in ("", "/text", "/original", "/clauses", "/findings"):
+            assert rival.get(f"/v1/documents/{document}{path}").status_code == 404, path
+        assert rival.delete(f"/v1/documents/{document}").status_code == 404
+        theirs = rival.upload("theirs.txt", contract(5), "contract")
+    assert theirs != document
+    assert suite.get(f"/v1/documents/{document}").status_code == 200
+
+
+def test_a_key_dies_when_it_is_revoked(suite: Suite) -> None:
+    """In one process a revoked key is turned away at once, by every service."""
+    made = suite.post("/v1/keys", json={"name": "leaver"}).json()
+    with Suite(str(suite.base_url), made["secret"]) as leaver:
+        for path in ("/v1/documents", "/v1/items", "/v1/keys/self"):
+            assert leaver.get(path).status_code == 200
+        assert suite.delete(f"/v1/keys/{made['id']}").status_code == 204
+        for path in ("/v1/documents", "/v1/items", "/v1/keys/self"):
+            assert leaver.get(path).status_code == 401
+
+
+def test_the_origin_answers_for_all(suite: Suite) -> None:
+    """Probes, version, metrics, and the OpenAPI document of every service."""
+    assert suite.get("/livez").json() == {"status": "ok"}
+    assert suite.get("/readyz").json() == {"status": "ok"}
+    assert suite.get("/version").json()["service"] == "smallprint"
+    measured = suite.get("/metrics").text
+    assert 'smallprint_stage_seconds_count{service="extraction"' in measured
+    for service in ("ingest", "extraction", "triage", "review", "escalation"):
+        schema = suite.get(f"/openapi/{service}.json").json()
+        assert schema["info"]["title"] == f"smallprint {service}"
+    page = httpx.get(f"{suite.base_url}", trust_env=False)
+    assert page.status_code == 200
+    assert "text/html" in page.headers["content-type"]
+
+
+def test_without_a_key_nothing_is_told(suite: Suite) -> None:
+    """Every service asks who it is."""
+    for path in ("documents", "items", "decisions", "exports", "costs", "documents/doc_1/clauses"):
+        answer = httpx.get(f"{suite.base_url}/v1/{path}", trust_env=False)
+        assert answer.status_code == 401, path
+
+
+def test_a_second_process_on_the_folder_is_refused(suite: Suite, process: Embedded) -> None:
+    """It says who has the folder, and the first goes on."""
+    second = Embedded(process.folder)
+    second.data = process.data
+    second.log = process.folder / "second.log"
+    second.launch()
+    assert second.process is not None
+    out, _ = second.process.communicate(timeout=300)
+    assert (second.process.returncode, out) == (2, "")
+    assert process.process is not None
+    assert f"process {process.process.pid} works on the data folder" in second.tail()
+    assert suite.get("/livez").status_code == 200
+
+
+def test_a_taken_port_is_a_sentence(tmp_path_factory: pytest.TempPathFactory, suite: Suite) -> None:
+    """A port that somebody listens on ends the start with what to do."""
+    other = Embedded(tmp_path_factory.mktemp("other"))
+    other.port = suite.base_url.port or free_port()
+    other.launch()
+    assert other.process is not None
+    out, _ = other.process.communicate(timeout=300)
+    assert (other.process.returncode, out) == (2, "")
+    assert "can't listen on" in other.tail()
+    assert "Traceback" not in other.tail(50)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_it_stops_calmly_and_starts_again(
+    tmp_path_factory: pytest.TempPathFactory, number: signal.Signals
+) -> None:
+    """A signal ends it with 0 in the middle of work, which is done after the next start."""
+    process = Embedded(tmp_path_factory.mktemp("again"))
+    key = process.start()["key"]
+    with Suite(process.url, key) as suite:
+        document = suite.upload("a.txt", contract(6), "contract")
+    assert process.end(number) == 0, process.tail()
+    assert "Traceback" not in process.log.read_text()
+    line = process.start()
+    assert "key" not in line, "the first key is shown only once"
+    try:
+        with Suite(process.url, key) as suite:
+            assert suite.ended(document)["outcome"] == "complete"
+    finally:
+        assert process.end(number) == 0
