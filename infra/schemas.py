@@ -1,6 +1,6 @@
-"""Write OpenAPI beside each service and AsyncAPI beside the events: `make schemas`.
+"""Write OpenAPI beside each service, AsyncAPI beside the events, and the page of settings.
 
-A test in each service holds its file against its application, by `openapi_of`.
+`make schemas` runs it. Tests hold each file against the code, a service's by `openapi_of`.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import tempfile
 from importlib import import_module
 from pathlib import Path
 
+from infra import settings as settings_page
 from shared.events import asyncapi
 from shared.settings import load
 from shared.web.openapi import openapi_document
@@ -36,6 +37,7 @@ def main() -> int:
         for path in sorted(SERVICES.glob("*/bootstrap.py"))
     }
     wanted[asyncapi.FILE] = asyncapi.rendered()
+    wanted[settings_page.FILE] = settings_page.rendered()
     for path, text in wanted.items():
         if not path.is_file() or path.read_text("utf-8") != text:
             path.write_text(text, "utf-8")

@@ -1,0 +1,62 @@
+"""What the README promises exists: commands, targets, settings, files."""
+
+import re
+import subprocess
+
+from infra.settings import FILE, classes, rendered
+from shared.settings import PREFIX
+from tests.support import ROOT
+
+README = (ROOT / "README.md").read_text("utf-8")
+MAKEFILE = (ROOT / "Makefile").read_text("utf-8")
+
+
+def _targets() -> set[str]:
+    return set(re.findall(r"^([a-z-]+):", MAKEFILE, re.MULTILINE))
+
+
+def test_the_page_of_all_settings_is_fresh() -> None:
+    """A changed setting needs `make schemas` in the same commit."""
+    assert len(classes()) == 7
+    assert FILE.read_text("utf-8") == rendered(), "stale: run `make schemas`"
+
+
+def test_settings_in_the_readme_exist() -> None:
+    """No name in the table is misspelt or gone."""
+    known = {PREFIX + field.upper() for c in classes().values() for field in c.model_fields}
+    named = set(re.findall(rf"\b{PREFIX}[A-Z_]+\b", README)) - {f"{PREFIX}TEST_DATA"}
+    assert len(named) >= 8
+    assert not named - known
+
+
+def test_make_targets_in_the_readme_exist() -> None:
+    """Every `make …` that the README names is in the Makefile, and has a line of help."""
+    named = set(re.findall(r"\bmake ([a-z][a-z-]+)\b(?=[`\n])", README))
+    assert len(named) >= 5
+    assert not named - _targets()
+
+
+def test_make_alone_prints_every_target() -> None:
+    """The Makefile is the table of contents, grouped by purpose."""
+    shown = subprocess.run(
+        ["make", "--no-print-directory"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+    listed = set(re.findall(r"make ([a-z-]+) ", shown))
+    assert listed == _targets()
+    assert len(re.findall(r"^\S*(?:Use|Check|Develop)\S*$", shown, re.MULTILINE)) == 3
+
+
+def test_commands_in_the_readme_exist() -> None:
+    """Every `smallprint …` command that the README names is one."""
+    from services.cli import cli
+
+    named = set(re.findall(r"(?:^|`)smallprint ([a-z]+) ", README, re.MULTILINE))
+    assert len(named) >= 6
+    assert not named - set(cli.commands)
+
+
+def test_files_that_the_readme_links_exist() -> None:
+    """No link leads nowhere."""
+    links = re.findall(r"\]\(([^)#:]+)\)", README)
+    assert len(links) >= 4
+    assert not [link for link in links if not (ROOT / link).exists()]
