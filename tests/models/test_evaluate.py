@@ -1,0 +1,92 @@
+"""Calibration and intervals of the evaluation, on numbers made up for the purpose."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("onnxruntime", reason="the served path needs onnxruntime")
+
+import itertools
+
+from models.evaluate import (
+    Candidate,
+    Judged,
+    calibration_error,
+    fit_calibration,
+    read_predictions,
+    score,
+)
+from services.extraction.pipeline import calibrated
+
+
+def over_confident(size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Draw scores of which only the square is right."""
+    draw = np.random.default_rng(3)
+    scores = draw.uniform(0, 1, size)
+    return scores, draw.uniform(0, 1, size) < scores**2
+
+
+def test_calibration_repairs_over_confidence() -> None:
+    """Fitted on one draw, the error on another falls from over a tenth to under three percent."""
+    calibration = fit_calibration(*over_confident(20_000))
+    draw = np.random.default_rng(4)
+    scores = draw.uniform(0, 1, 20_000)
+    right = draw.uniform(0, 1, 20_000) < scores**2
+    after = np.array([calibrated(s, calibration) for s in scores])
+    assert calibration_error(scores, right) > 0.1
+    assert calibration_error(after, right) < 0.03
+
+
+def test_calibration_keeps_the_ranking() -> None:
+    """Whatever is fitted, a higher score never gets the same or a lower confidence."""
+    scores, right = over_confident(3_000)
+    calibration = fit_calibration(scores, ~right)  # even where the data say the opposite
+    grid = [calibrated(s, calibration) for s in np.linspace(0.0, 1.0, 2_001)[1:-1]]
+    assert all(a < b for a, b in itertools.pairwise(grid))
+    assert grid[0] > 0.0
+    assert grid[-1] < 1.0
+
+
+def contract(family: str, *scores: float) -> Judged:
+    """Make a contract whose first candidate is right and whose others are not."""
+    words = ["the policy", *(f"stray {i}" for i in range(len(scores) - 1))]
+    text, candidates, place = "", [], 0
+    for word, value in zip(words, scores, strict=True):
+        candidates.append(Candidate(0, place, place + len(word), value))
+        text += word + " "
+        place = len(text)
+    right = np.array([i == 0 for i in range(len(scores))])
+    return Judged(family, text, {"Insurance": ["the policy"]}, candidates, right)
+
+
+def test_scores_are_pooled_with_intervals_around_them() -> None:
+    """Every figure lies inside its interval, and perfect contracts score one."""
+    contracts = [contract(f"family {i}", 0.9, 0.2) for i in range(30)]
+    result = score(contracts, ["Insurance"])
+    assert result["answers"] == 30
+    assert result["pooled"]["aupr"] == pytest.approx(1.0)
+    for name, (low, high) in result["intervals"].items():
+        assert low <= result["pooled"][name] <= high
+
+
+def test_a_false_but_confident_candidate_costs() -> None:
+    """With strays above the right ones precision at full recall falls to one half."""
+    contracts = [contract(f"family {i}", 0.5, 0.9) for i in range(30)]
+    figures = score(contracts, ["Insurance"])["pooled"]
+    assert figures["precision_at_recall_0.8"] == pytest.approx(0.5)
+
+
+def test_committed_predictions_carry_no_text() -> None:
+    """The raw predictions are numbers: a label, two offsets and a score for each candidate."""
+    root = Path(__file__).resolve().parents[2]
+    paths = sorted((root / "models").glob("*/predictions-*.jsonl.gz"))
+    if not paths:
+        pytest.skip("no predictions are committed yet")
+    for path in paths:
+        predictions = read_predictions(path)
+        assert len(predictions) > 50
+        spans = [c for candidates in predictions.values() for c in candidates]
+        assert all(0 <= c.start < c.end and 0 < c.score < 1 for c in spans)

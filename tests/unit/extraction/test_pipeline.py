@@ -1,0 +1,94 @@
+"""Text in, clauses out, with the shipped specialist."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+
+from services.extraction.pipeline import Clause, calibrated, find_clauses
+from shared.inference import Specialist, Specialists
+from tests import support
+
+TEXT = """SUPPLY AGREEMENT
+
+This Supply Agreement is made as of March 3, 2015 by and between Acme Corp., a Delaware
+corporation ("Acme"), and Bolt Ltd. ("Bolt").
+
+9. Governing Law. This Agreement shall be governed by and construed in accordance with the laws
+of the State of New York, without regard to its conflict of laws principles.
+
+10. Assignment. Neither party may assign this Agreement without the prior written consent of the
+other party.
+"""
+
+
+@pytest.fixture(scope="module")
+def specialist() -> Specialist:
+    """The shipped specialist."""
+    folder = support.artefacts()
+    support.require(any(folder.glob("contract-clauses/*/manifest.json")), f"no adapter in {folder}")
+    return Specialists(folder, threads=2).get("contract-clauses")
+
+
+@pytest.fixture(scope="module")
+def clauses(specialist: Specialist) -> list[Clause]:
+    """Its clauses in a short agreement of our own."""
+    return find_clauses(TEXT, specialist)
+
+
+def test_plain_clauses_are_found(clauses: list[Clause]) -> None:
+    """Law and assignment are found in the sentences that state them."""
+    found = {clause.category: clause.text for clause in clauses}
+    assert "New York" in found["Governing Law"]
+    assert "may assign" in found["Anti-Assignment"]
+
+
+def test_a_clause_is_the_documents_own_text(clauses: list[Clause]) -> None:
+    """Text equals the slice at its offsets, and clauses follow the document."""
+    assert all(clause.text == TEXT[clause.start : clause.end] for clause in clauses)
+    assert [clause.start for clause in clauses] == sorted(clause.start for clause in clauses)
+
+
+def test_all_candidates_hold_the_default_ones(
+    specialist: Specialist, clauses: list[Clause]
+) -> None:
+    """Asked for everything, the same clauses come with weaker ones, all above 0.001."""
+    everything = find_clauses(TEXT, specialist, all_candidates=True)
+    assert set(clauses) < set(everything)
+    assert all(0.001 < clause.confidence < 1 for clause in everything)
+
+
+def test_a_page_break_does_not_break_a_clause(specialist: Specialist) -> None:
+    """With a header in the middle of a sentence, marked as furniture, the clause spans it."""
+    header = "\n\nPage 7\n\n"
+    cut = TEXT.index("of the State of New York")
+    text = TEXT[:cut] + header + TEXT[cut:]
+    start = text.index("Page 7")
+    found = find_clauses(text, specialist, skip=[(start, start + len("Page 7"))])
+    law = next(clause for clause in found if clause.category == "Governing Law")
+    assert law.start < start < law.end
+    assert law.text == text[law.start : law.end]
+
+
+@pytest.mark.parametrize("text", ["", "\n \n", "x"])
+def test_hardly_any_text_has_no_clauses(specialist: Specialist, text: str) -> None:
+    """Nothing is found where nothing is."""
+    assert find_clauses(text, specialist) == []
+
+
+def test_calibration_interpolates_between_its_knots() -> None:
+    """Halfway between two knots, halfway between their confidences; never quite 0 or 1."""
+    calibration = {"scores": [0.2, 0.6], "confidences": [0.1, 0.5]}
+    assert calibrated(0.4, calibration) == pytest.approx(0.3)
+    assert calibrated(0.3, {}) == pytest.approx(0.3)
+    assert 0 < calibrated(0.0, calibration) < calibrated(1.0, calibration) < 1
+
+
+def test_a_manifest_keeps_the_ranking(specialist: Specialist) -> None:
+    """The shipped calibration rises strictly, so no two scores swap or tie."""
+    values = [
+        calibrated(s, specialist.manifest.calibration) for s in np.linspace(0.001, 0.999, 999)
+    ]
+    assert all(a < b for a, b in itertools.pairwise(values))
