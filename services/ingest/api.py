@@ -31,7 +31,7 @@ from services.ingest.schemas import (
 )
 from services.ingest.store import Documents
 from services.ingest.uploads import BODY, UploadForm, uploads
-from shared.errors import Conflict, NotSignedIn, SuiteError
+from shared.errors import Conflict, NotFound, NotSignedIn, SuiteError
 from shared.events import Kind
 from shared.storage import BlobStore, Store
 from shared.web.app import PROBLEM
@@ -43,6 +43,7 @@ log = logging.getLogger(__name__)
 CHUNK = 1 << 20
 POLL = 0.2
 LONGEST_WAIT = 20.0
+LONGEST_STREAM = 60.0
 
 Id = Annotated[str, Path(alias="id", max_length=64)]
 
@@ -111,6 +112,17 @@ def _documents(parts: Parts) -> APIRouter:
         ] = 0.0,
     ) -> DocumentView:
         return DocumentView.of(_wait_for_end(parts, actor, document_id, wait))
+
+    @router.get(
+        "/{id}/events",
+        summary="Where a document stands, as server-sent events until its end",
+        response_class=StreamingResponse,
+        responses={200: _bytes("text/event-stream", "events `state`"), **problems(404)},
+    )
+    def events(actor: CurrentActor, document_id: Id) -> Response:
+        first = _find(parts.store, actor, document_id)
+        stream = state_events(parts, actor, first)
+        return StreamingResponse(stream, media_type="text/event-stream")
 
     @router.delete(
         "/{id}", status_code=204, summary="Delete a document everywhere", responses=problems(404)
@@ -285,12 +297,43 @@ def _wait_for_end(parts: Parts, actor: Actor, document_id: str, seconds: float) 
         return document
     try:
         until = time.monotonic() + seconds
-        while document.progress.state != "ended" and time.monotonic() < until:
+        while not _over(document) and time.monotonic() < until:
             time.sleep(POLL)
             document = _find(parts.store, actor, document_id)
     finally:
         parts.waiters.release()
     return document
+
+
+def state_events(parts: Parts, actor: Actor, document: Document) -> Iterator[str]:
+    """One event now, one for every change, until the document has ended or is deleted.
+
+    The stream also ends after a while, and at once with too many waiting: a browser comes again by
+    itself, after the milliseconds that `retry` says.
+    """
+    yield "retry: 3000\n" + _event(document)
+    if _over(document) or not parts.waiters.acquire(blocking=False):
+        return
+    try:
+        until = time.monotonic() + LONGEST_STREAM
+        while not _over(document) and time.monotonic() < until:
+            time.sleep(POLL)
+            newer = _find(parts.store, actor, document.id)
+            if newer.updated != document.updated:
+                yield _event(newer)
+            document = newer
+    except NotFound:
+        yield "event: deleted\ndata: {}\n\n"
+    finally:
+        parts.waiters.release()
+
+
+def _over(document: Document) -> bool:
+    return document.progress.state == "ended"
+
+
+def _event(document: Document) -> str:
+    return f"event: state\ndata: {DocumentView.of(document).model_dump_json()}\n\n"
 
 
 def _why_no_text(document: Document) -> str:

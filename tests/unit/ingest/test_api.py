@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import threading
 import time
@@ -188,6 +189,7 @@ def test_tenants_see_nothing_of_each_other(any_house: House) -> None:
         for method, path in (
             ("GET", ""),
             ("GET", "/text"),
+            ("GET", "/events"),
             ("GET", "/original"),
             ("GET", "/pages/1.png"),
             ("POST", "/reprocess"),
@@ -235,6 +237,45 @@ def test_waiting_in_vain_and_in_a_crowd(tmp_path: Path) -> None:
     assert house.client.get(f"/v1/documents/{document}?wait=20").json()["state"] == "received"
     assert time.monotonic() - began < 10
     assert house.client.get(f"/v1/documents/{document}?wait=21").status_code == 422
+    house.close()
+
+
+def test_events_follow_a_document_to_its_end(house: House) -> None:
+    """A listener hears where the document stands now, every change, and then the stream ends."""
+    document = house.accepted(pdf())
+
+    def work() -> None:
+        house.work()
+        house.say(extracted(document))
+
+    timer = threading.Timer(0.3, work)
+    timer.start()
+    answer = house.client.get(f"/v1/documents/{document}/events")
+    timer.join()
+    assert answer.headers["content-type"].startswith("text/event-stream")
+    heard = [json.loads(line[6:]) for line in answer.text.splitlines() if line[:6] == "data: "]
+    assert heard[0]["state"] == "received"
+    assert (heard[-1]["state"], heard[-1]["outcome"]) == ("ended", "complete")
+    assert heard[-1] == house.state(document)
+
+
+def test_events_of_a_document_that_is_deleted(house: House) -> None:
+    """A listener is told, and does not wait for ever."""
+    document = house.accepted(pdf())
+    timer = threading.Timer(0.3, lambda: house.client.delete(f"/v1/documents/{document}"))
+    timer.start()
+    answer = house.client.get(f"/v1/documents/{document}/events")
+    timer.join()
+    assert answer.text.endswith("event: deleted\ndata: {}\n\n")
+
+
+def test_listeners_are_bounded(tmp_path: Path) -> None:
+    """With too many listening, one event is all, and the browser comes again by itself."""
+    house = House(tmp_path, ingest_waiters=0)
+    document = house.accepted(pdf())
+    answer = house.client.get(f"/v1/documents/{document}/events")
+    assert answer.text.startswith("retry: 3000\nevent: state\n")
+    assert answer.text.count("event:") == 1
     house.close()
 
 
