@@ -238,8 +238,9 @@ def queue(desk: Desk, reader: Reader) -> APIRouter:
         since: Annotated[
             datetime | None, Query(description="RFC 3339; left out: midnight UTC")
         ] = None,
+        kind: ItemKind | None = None,
     ) -> CountsOut:
-        return CountsOut.model_validate(reader.counts(actor, since))
+        return CountsOut.model_validate(reader.counts(actor, since, kind))
 
     @router.get("/categories", summary="What a clause can be corrected to")
     def list_categories(_actor: CurrentActor) -> list[CategoryOut]:

@@ -286,9 +286,15 @@ def list_items(
 
 
 def count_items(
-    session: Session, tenant: str, actor: str, now: datetime, since: datetime
+    session: Session,
+    tenant: str,
+    actor: str,
+    now: datetime,
+    since: datetime,
+    kind: str | None = None,
 ) -> Counts:
-    """What waits and what was done, for the head of the queue."""
+    """What waits and what was done, for the head of the queue; of one kind, or of all."""
+    ours = [items.c.tenant == tenant, *([items.c.kind == kind] if kind else [])]
     held = and_(items.c.verdict.is_(None), items.c.lease_until > now)
     waiting = and_(
         items.c.verdict.is_(None), or_(items.c.lease_until.is_(None), items.c.lease_until <= now)
@@ -297,25 +303,28 @@ def count_items(
     today = and_(decided, items.c.decided >= since)
     tallies = [waiting, held, decided, today, and_(today, items.c.decided_by == actor)]
     counted = session.execute(
-        select(*(func.count().filter(tally) for tally in tallies)).where(items.c.tenant == tenant)
+        select(*(func.count().filter(tally) for tally in tallies)).where(*ours)
     ).one()
     numbers = dict(zip(_TALLIES, map(int, counted), strict=True))
     name = func.coalesce(documents.c.name, items.c.document_id)
     return Counts(
         **numbers,
-        kinds=_groups(session, tenant, items.c.kind, items.c.kind),
-        categories=_groups(session, tenant, items.c.category, items.c.category),
-        documents=_groups(session, tenant, items.c.document_id, name),
+        kinds=_groups(session, ours, items.c.kind, items.c.kind),
+        categories=_groups(session, ours, items.c.category, items.c.category),
+        documents=_groups(session, ours, items.c.document_id, name),
     )
 
 
 def _groups(
-    session: Session, tenant: str, key: ColumnElement[Any], label: ColumnElement[Any]
+    session: Session,
+    ours: list[ColumnElement[bool]],
+    key: ColumnElement[Any],
+    label: ColumnElement[Any],
 ) -> tuple[Group, ...]:
     query = (
         select(key, func.max(label), func.count())
         .select_from(items.outerjoin(documents, _OF_DOCUMENT))
-        .where(items.c.tenant == tenant, items.c.verdict.is_(None))
+        .where(*ours, items.c.verdict.is_(None))
         .group_by(key)
         .order_by(func.max(label))
     )

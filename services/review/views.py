@@ -63,14 +63,14 @@ class Reader:
             names = store.names_of(session, item.tenant, [item.document_id])
         return _view(item, names.get(item.document_id, ""), self.clock())
 
-    def counts(self, actor: Actor, since: datetime | None) -> store.Counts:
+    def counts(self, actor: Actor, since: datetime | None, kind: str | None = None) -> store.Counts:
         """How much waits; decided since that moment, or since midnight UTC."""
         now = self.clock()
         since = since or now.replace(hour=0, minute=0, second=0, microsecond=0)
         if since.tzinfo is None:
             raise InvalidRequest("`since` needs a zone, such as 2025-01-31T00:00:00+01:00")
         with self.database.read() as session:
-            return store.count_items(session, actor.tenant, actor.name, now, since)
+            return store.count_items(session, actor.tenant, actor.name, now, since, kind)
 
     def document(self, actor: Actor, document_id: str) -> Document:
         """A document with its pages. Raises NotFound."""

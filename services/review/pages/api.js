@@ -1,0 +1,117 @@
+// Talks to the services on this origin. The session is a cookie that scripts can't read; what
+// changes something also sends the token that came with it.
+
+const state = { csrf: null, actor: null, whenSignedOut: null, waiting: null };
+
+/** An answer that says no: what happened, and what to do. */
+export class Problem extends Error {
+  constructor(status, body) {
+    super(body.detail || `the server answers ${status}`);
+    this.status = status;
+    this.code = (body.type || "").split(":").pop();
+    this.title = status >= 500 ? "Something went wrong on the server" : sentence(body.title);
+  }
+}
+
+/** No answer at all. */
+export class Offline extends Error {
+  constructor() {
+    super("The server can't be reached. Check the connection; this page goes on by itself once it is back.");
+    this.title = "No connection";
+  }
+}
+
+const sentence = (text) => (text ? text[0].toUpperCase() + text.slice(1) : "That did not work");
+
+export const actor = () => state.actor;
+export const csrf = () => state.csrf;
+
+/** `handler` shows a sign-in and resolves once somebody is signed in again. */
+export function onSignedOut(handler) {
+  state.whenSignedOut = handler;
+}
+
+/** Wait for the one sign-in that all requests share. */
+export async function signInAgain() {
+  state.waiting ??= state.whenSignedOut().finally(() => { state.waiting = null; });
+  await state.waiting;
+}
+
+export async function request(method, path, { body, keepalive = false, text = false, signal } = {}) {
+  const answer = await send(method, path, body, keepalive, signal);
+  if (answer.status === 401 && !keepalive && path !== "/v1/session") {
+    await signInAgain();
+    return request(method, path, { body, text, signal });
+  }
+  if (!answer.ok) throw new Problem(answer.status, await read(answer));
+  if (answer.status === 204) return null;
+  return text ? answer.text() : answer.json();
+}
+
+async function send(method, path, body, keepalive, signal) {
+  const headers = {};
+  if (body !== undefined) headers["content-type"] = "application/json";
+  if (method !== "GET" && state.csrf) headers["x-csrf-token"] = state.csrf;
+  try {
+    const answer = await fetch(path, {
+      method, headers, keepalive, signal, credentials: "same-origin", cache: "no-cache",
+      body: body === undefined ? undefined : JSON.stringify(body),
+    });
+    reached(true);
+    return answer;
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    reached(false);
+    throw new Offline();
+  }
+}
+
+async function read(answer) {
+  try {
+    return await answer.json();
+  } catch {
+    return {};
+  }
+}
+
+function reached(yes) {
+  window.dispatchEvent(new CustomEvent("reached", { detail: yes }));
+}
+
+export const get = (path, options) => request("GET", path, options);
+export const post = (path, body, options) => request("POST", path, { body: body ?? {}, ...options });
+
+export function query(path, params) {
+  const wanted = Object.entries(params).filter(([, value]) => value !== null && value !== undefined && value !== "");
+  return wanted.length ? `${path}?${new URLSearchParams(wanted)}` : path;
+}
+
+// Sessions
+
+export async function whoAmI() {
+  return keep(await get("/v1/session"));
+}
+
+export async function signIn(key) {
+  return keep(await request("POST", "/v1/session", { body: { key } }));
+}
+
+export async function signOut() {
+  await request("DELETE", "/v1/session");
+  keep({ actor: null, csrf: null });
+}
+
+function keep(session) {
+  state.actor = session.actor;
+  state.csrf = session.csrf;
+  return session.actor;
+}
+
+// Midnight where the analyst sits.
+export function today() {
+  const now = new Date();
+  now.setHours(0, 0, 0, 0);
+  return now.toISOString();
+}
+
+export const counts = (kind = "") => get(query("/v1/items/counts", { since: today(), kind }));

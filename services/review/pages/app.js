@@ -1,0 +1,130 @@
+// Begins: who is signed in, which view the address means, and what holds for all of them.
+
+import { onSignedOut, signOut, whoAmI } from "/pages/api.js";
+import { byId, failure, fill, h, say } from "/pages/dom.js";
+import * as signin from "/pages/signin.js";
+
+const VIEWS = [
+  [/^\/$/, () => import("/pages/queue.js")],
+  [/^\/findings$/, () => import("/pages/queue.js"), { path: "/findings", kind: "finding" }],
+  [/^\/review$/, () => import("/pages/review.js")],
+  [/^\/documents$/, () => import("/pages/documents.js")],
+  [/^\/documents\/(?<id>[^/]+)$/, () => import("/pages/document.js")],
+  [/^\/decisions$/, () => import("/pages/decisions.js")],
+];
+const LINKS = [["/", "Queue"], ["/documents", "Documents"], ["/findings", "Findings"], ["/decisions", "Decisions"]];
+
+let shown = null; // the view on the screen
+let turn = 0; // counts navigations, so that a slow view never replaces a later one
+
+async function show() {
+  const mine = ++turn;
+  const { pathname, search } = location;
+  const [pattern, load, extra] = VIEWS.find(([p]) => p.test(pathname)) ?? VIEWS[0];
+  shown?.leave?.();
+  shown = null;
+  mark(pathname);
+  const settle = setTimeout(() => fill(byId("view"), h("p.loading", {}, "Loading…")), 250);
+  try {
+    const module = await load();
+    const view = await module.show({ ...pattern.exec(pathname)?.groups, params: new URLSearchParams(search), go, replace, ...extra });
+    if (mine !== turn) {
+      view.leave?.();
+      return;
+    }
+    shown = view;
+    document.title = `${view.title} · smallprint`;
+    document.body.classList.toggle("wide", Boolean(view.wide));
+    fill(byId("view"), view.element);
+    say(view.title);
+  } catch (error) {
+    if (mine === turn) fill(byId("view"), failure(error, show));
+  } finally {
+    clearTimeout(settle);
+  }
+}
+
+function go(path) {
+  if (path !== location.pathname + location.search) history.pushState(null, "", path);
+  return show();
+}
+
+function replace(path) {
+  if (path !== location.pathname + location.search) history.replaceState(null, "", path);
+}
+
+function mark(pathname) {
+  const links = LINKS.map(([href, text]) => {
+    const current = href === "/" ? pathname === "/" || pathname === "/review" : pathname.startsWith(href);
+    return h("a", { href, "aria-current": current && "page" }, text);
+  });
+  fill(byId("nav"), links);
+}
+
+// Links within these pages change the view; everything else is the browser's.
+document.addEventListener("click", (event) => {
+  const link = event.target.closest?.("a[href]");
+  if (!link || event.button || event.ctrlKey || event.metaKey || event.shiftKey || event.defaultPrevented) return;
+  const { origin, pathname, search, hash } = new URL(link.href);
+  const ours = origin === location.origin && !link.hasAttribute("download") && VIEWS.some(([pattern]) => pattern.test(pathname));
+  if (!ours || hash || link.target) return;
+  event.preventDefault();
+  window.scrollTo(0, 0);
+  go(pathname + search);
+});
+window.addEventListener("popstate", show);
+
+// The banner: one place that says that the connection is gone, or back.
+let reachable = true;
+window.addEventListener("reached", ({ detail }) => {
+  if (detail === reachable) return;
+  reachable = detail;
+  const banner = byId("banner");
+  banner.hidden = detail;
+  banner.textContent = detail ? "" : "No connection to the server. What you decide is kept on this page and sent as soon as the connection is back.";
+  if (detail) say("Connected again.");
+});
+
+// What nobody caught is still said, where one looks.
+window.addEventListener("unhandledrejection", (event) => {
+  event.preventDefault();
+  if (event.reason?.name === "AbortError" || !reachable) return;
+  const banner = byId("banner");
+  const text = event.reason?.message ?? "Something went wrong.";
+  banner.hidden = false;
+  banner.textContent = text;
+  setTimeout(() => { banner.hidden = reachable && banner.textContent === text; }, 10_000);
+});
+
+function welcome(actor) {
+  byId("nav").hidden = false;
+  const leave = async () => {
+    shown?.leave?.();
+    shown = null;
+    await signOut().catch(() => {});
+    location.assign("/");
+  };
+  fill(byId("who"), h("span.muted", {}, actor.tenant === "default" ? actor.name : `${actor.name} · ${actor.tenant}`),
+    h("button.quiet", { type: "button", onclick: leave }, "Sign out"));
+  return show();
+}
+
+async function begin() {
+  onSignedOut(signin.dialog);
+  let actor;
+  try {
+    actor = await whoAmI();
+  } catch (error) {
+    fill(byId("view"), failure(error, begin));
+    return;
+  }
+  if (actor) {
+    await welcome(actor);
+    return;
+  }
+  document.title = "Sign in · smallprint";
+  fill(byId("view"), signin.page(welcome));
+  byId("view").querySelector("input").focus();
+}
+
+begin();

@@ -1,0 +1,59 @@
+// Sending a decision so that it is stored once, whatever the network does in between.
+
+import { Offline, post, Problem } from "/pages/api.js";
+
+const AGAIN = 2_000;
+let unsent = 0;
+
+window.addEventListener("beforeunload", (event) => {
+  if (unsent) event.preventDefault();
+});
+
+/** An id of our own, so that a repeated request decides once. */
+export function newId() {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  return `de_${Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("")}`;
+}
+
+/** Decide; waits for the connection if there is none, and takes a lease again that ran out. */
+export async function decide(wish) {
+  const sent = { id: newId(), ...wish };
+  unsent += 1;
+  try {
+    return await persist(sent);
+  } finally {
+    unsent -= 1;
+  }
+}
+
+async function persist(wish, reclaimed = false) {
+  try {
+    return await post("/v1/decisions", wish);
+  } catch (error) {
+    if (error instanceof Offline) {
+      await new Promise((resolve) => { setTimeout(resolve, AGAIN); });
+      return persist(wish, reclaimed);
+    }
+    if (error instanceof Problem && error.code === "lease_lost" && !reclaimed) {
+      await post("/v1/items/claim", { item: wish.item });
+      return persist(wish, true);
+    }
+    throw error;
+  }
+}
+
+const DONE = "smallprint.done";
+
+/** What was decided in this tab, the newest last, for undo. */
+export const history = {
+  all: () => JSON.parse(sessionStorage.getItem(DONE) ?? "[]"),
+  push(entry) {
+    sessionStorage.setItem(DONE, JSON.stringify([...this.all(), entry].slice(-100)));
+  },
+  pop() {
+    const entries = this.all();
+    const last = entries.pop() ?? null;
+    sessionStorage.setItem(DONE, JSON.stringify(entries));
+    return last;
+  },
+};

@@ -1,0 +1,125 @@
+// One document: what was found in it, where, and what it can be taken away as.
+
+import { get, query } from "/pages/api.js";
+import * as known from "/pages/documents-known.js";
+import { pill, sentence } from "/pages/documents.js";
+import { certainty, count, excerpt, fill, h, moment, number, title, words } from "/pages/dom.js";
+import { Viewer } from "/pages/viewer.js";
+
+const AGAIN = 2_000;
+
+export async function show({ id }) {
+  const view = new DocumentView(id);
+  await view.load();
+  return { title: view.document.name, element: view.element, leave: () => view.leave(), wide: true };
+}
+
+class DocumentView {
+  constructor(id) {
+    this.id = id;
+    this.path = `/v1/documents/${encodeURIComponent(id)}`;
+    this.viewer = new Viewer();
+    this.head = h("div.panel-top");
+    this.body = h("div.panel-body", { tabindex: "0", role: "region", "aria-label": "What was found" });
+    this.foot = h("div.panel-foot");
+    this.element = h("div.workspace", {}, this.viewer.element, h("section.panel", { "aria-label": "The document" }, this.head, this.body, this.foot));
+    document.addEventListener("keydown", this.key);
+  }
+
+  key = (event) => {
+    if (event.target.closest?.("input, select, textarea") || event.ctrlKey || event.metaKey) return;
+    if (event.key === "ArrowLeft") this.viewer.step(-1);
+    if (event.key === "ArrowRight") this.viewer.step(1);
+    if (event.key === "t") this.viewer.toggle();
+  };
+
+  leave() {
+    clearTimeout(this.timer);
+    document.removeEventListener("keydown", this.key);
+    this.viewer.close();
+  }
+
+  async load() {
+    this.document = await get(this.path);
+    this.draw();
+    if (this.document.state !== "ended") {
+      this.timer = setTimeout(() => this.load().catch(() => {}), AGAIN);
+    }
+    if (this.document.state === "ended") await this.results();
+    else fill(this.body, h("p.muted", {}, "It is being worked on. What is found appears here by itself."));
+    const details = await known.info(this.id);
+    if (!this.opened && details.page_count) {
+      this.opened = true;
+      await this.viewer.open({ id: this.id });
+    } else if (!this.opened) {
+      this.viewer.present(h("p.empty", {}, "Nothing of it can be shown yet."));
+    }
+  }
+
+  draw() {
+    const { name, kind, pages, reasons = [], created } = this.document;
+    fill(this.head,
+      h("div.row.apart", {}, h("span.kind", {}, kind ?? "document"), pill(this.document)),
+      h("h1.category.name", {}, name),
+      h("p.muted", {}, `${pages === null || pages === undefined ? "" : `${count(pages, "page")} · `}${moment(created)}`),
+      reasons.length > 0 && h("ul.reasons", {}, reasons.map((reason) => h("li", {}, sentence(reason)))));
+    const file = (format) => h("a.button", { href: query("/v1/exports", { format, document: this.id, state: "all" }), download: true }, format.toUpperCase());
+    fill(this.foot, h("div.take-away", {},
+      h("a.button.primary.large", { href: query("/review", { document: this.id }) }, "Review this document"),
+      h("div.row.apart", { role: "group", "aria-label": "Export" }, h("span.muted", {}, "Export as"), h("div.row.tight", {}, file("jsonl"), file("csv"), file("xlsx")))));
+  }
+
+  async results() {
+    if (this.document.outcome === "failed" || this.document.outcome === "rejected") {
+      fill(this.body, h("p.muted", {}, "Nothing was found, because it could not be worked on. The reasons are above."));
+      return;
+    }
+    if (this.document.kind === "report") await this.findings();
+    else await this.clauses();
+  }
+
+  async clauses() {
+    const found = await everything(`${this.path}/clauses`);
+    const groups = Map.groupBy ? Map.groupBy(found, (one) => one.category) : grouped(found);
+    const names = [...groups.keys()].sort((a, b) => a.localeCompare(b));
+    fill(this.body, found.length ? [h("p.muted", {}, `${count(found.length, "clause")} in ${count(names.length, "category", "categories")}`),
+      names.map((name) => h("section.group", {}, h("h2", {}, name), groups.get(name).map((one) => this.clause(one))))]
+      : h("p.muted", {}, "No clauses of the known categories were found in it."));
+  }
+
+  clause(one) {
+    const boxes = one.boxes ?? [];
+    const open = () => {
+      this.body.querySelectorAll("[aria-current]").forEach((other) => other.removeAttribute("aria-current"));
+      button.setAttribute("aria-current", "true");
+      this.viewer.open({ id: this.id, boxes, span: { start: one.start, end: one.end }, page: one.page, mode: this.viewer.mode });
+    };
+    const button = h("button.result", { type: "button", onclick: open },
+      h("span.clip", {}, excerpt(one.text, 220)), h("span.row.apart", {}, certainty(one.confidence), h("span.muted", {}, one.page ? `page ${one.page}` : "")));
+    return button;
+  }
+
+  async findings() {
+    const found = await everything(`${this.path}/findings`);
+    fill(this.body, found.length ? found.map((one) => h("section.group", {}, h("h2", {}, title(one.check)), h("p", {}, one.message),
+      h("p.row.apart", {}, certainty(one.confidence), h("span.muted", {}, `${words(one.statement)} · reported ${number(one.reported)}, expected ${number(one.expected)}`))))
+      : h("p.muted", {}, "Nothing in it contradicts itself, as far as was checked."));
+  }
+}
+
+async function everything(path) {
+  const items = [];
+  let cursor = null;
+  do {
+    const page = await get(query(path, { cursor }));
+    items.push(...page.items);
+    cursor = page.next ?? null;
+  } while (cursor && items.length < 5000);
+  return items;
+}
+
+function grouped(list) {
+  const groups = new Map();
+  for (const one of list) groups.set(one.category, [...(groups.get(one.category) ?? []), one]);
+  return groups;
+}

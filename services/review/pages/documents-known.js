@@ -1,0 +1,68 @@
+// What is known of documents, kept for a while so that the next item shows at once: page sizes,
+// texts, and page images that are drawn already.
+
+import { get, query, Problem } from "/pages/api.js";
+import { Text } from "/pages/text.js";
+
+class Recent {
+  constructor(most) {
+    this.most = most;
+    this.kept = new Map();
+  }
+
+  get(key, make) {
+    const value = this.kept.get(key) ?? make();
+    this.kept.delete(key);
+    this.kept.set(key, value);
+    if (this.kept.size > this.most) this.kept.delete(this.kept.keys().next().value);
+    return value;
+  }
+
+  drop(key) {
+    this.kept.delete(key);
+  }
+}
+
+const infos = new Recent(20);
+const texts = new Recent(4);
+const images = new Recent(16);
+
+const path = (id, rest) => `/v1/documents/${encodeURIComponent(id)}/${rest}`;
+
+/** Pages with sizes and offsets; an empty list if review has not heard of a reading yet. */
+export function info(id) {
+  return infos.get(id, () => remembering(infos, id, get(query("/v1/items/pages", { document: id }))
+    .catch((error) => {
+      if (error instanceof Problem && error.status === 404) {
+        infos.drop(id);
+        return { id, name: "", kind: "", media_type: "", page_count: 0, pages: [] };
+      }
+      throw error;
+    })));
+}
+
+/** The document's text. */
+export function text(id) {
+  return texts.get(id, () => remembering(texts, id, get(path(id, "text"), { text: true }).then((s) => new Text(s))));
+}
+
+function remembering(cache, key, promise) {
+  promise.catch(() => cache.drop(key));
+  return promise;
+}
+
+/** The picture of a page, as an element of its own. */
+export function image(id, number) {
+  const key = `${id}/${number}`;
+  return images.get(key, () => {
+    const picture = new Image();
+    picture.alt = "";
+    picture.draggable = false;
+    picture.decoding = "async";
+    picture.addEventListener("error", () => images.drop(key));
+    picture.src = path(id, `pages/${number}.png`);
+    return picture;
+  });
+}
+
+export const hasPictures = (known) => known.media_type === "application/pdf";

@@ -1,0 +1,195 @@
+// Documents: bring them in, and see how each of them fares.
+
+import { csrf, get, query, signInAgain } from "/pages/api.js";
+import { count, empty, fill, h, moment, say, select } from "/pages/dom.js";
+
+const SOON = 2_000;
+const LATER = 20_000;
+const STATES = { received: "being read", read: "read", processing: "being worked on", ended: "ended" };
+
+export async function show({ go }) {
+  const view = new Documents(go);
+  await view.load();
+  return { title: "Documents", element: view.element, leave: () => view.leave() };
+}
+
+class Documents {
+  constructor(go) {
+    this.go = go;
+    this.kind = "";
+    this.uploads = [];
+    this.rows = new Map();
+    this.more = null;
+    this.body = h("tbody");
+    this.list = h("div");
+    this.element = h("div.page", {}, h("h1", {}, "Documents"), this.dropZone(), this.list);
+    this.gone = false;
+  }
+
+  leave() {
+    this.gone = true;
+    clearTimeout(this.timer);
+  }
+
+  dropZone() {
+    this.picker = h("input.unseen", { type: "file", multiple: true, id: "files", onchange: () => { this.take(this.picker.files); this.picker.value = ""; } });
+    this.password = h("input", { type: "password", autocomplete: "off", placeholder: "only if a PDF needs one" });
+    this.progress = h("ul.uploads", { "aria-live": "polite" });
+    const zone = h("section.drop", { "aria-label": "Upload" }, this.picker,
+      h("div.drop-main", {}, h("label.button.primary", { for: "files" }, "Choose files"), h("span.muted", {}, "or drop them here: PDF or text for contracts, JSON or CSV for reports")),
+      h("div.drop-options", {},
+        select("Kind", "", [["", "By file type"], ["contract", "Contract"], ["report", "Financial report"]], (value) => { this.kind = value; }),
+        h("label.field", {}, h("span", {}, "Password"), this.password)), this.progress);
+    const over = (event) => { event.preventDefault(); zone.classList.add("over"); };
+    zone.addEventListener("dragover", over);
+    zone.addEventListener("dragenter", over);
+    zone.addEventListener("dragleave", () => zone.classList.remove("over"));
+    zone.addEventListener("drop", (event) => { event.preventDefault(); zone.classList.remove("over"); this.take(event.dataTransfer.files); });
+    return zone;
+  }
+
+  take(files) {
+    for (const file of files) this.upload(file);
+  }
+
+  /** One request a file, so that each has its own progress and its own error. */
+  upload(file) {
+    const bar = h("progress", { max: 1, value: 0, "aria-label": `Upload of ${file.name}` });
+    const note = h("span.muted", {}, "waits");
+    const line = h("li", {}, h("span.upload-name", {}, file.name), bar, note);
+    this.progress.prepend(line);
+    const job = { file, bar, note, line, kind: this.kind, password: this.password.value };
+    this.uploads.push(job);
+    if (this.uploads.length === 1) this.work();
+  }
+
+  async work() {
+    while (this.uploads.length && !this.gone) {
+      await this.send(this.uploads[0]).catch(() => {});
+      this.uploads.shift();
+      await this.load().catch(() => {});
+    }
+  }
+
+  async send(job) {
+    const answer = await attempt(job);
+    if (answer.status === 401) {
+      await signInAgain();
+      return this.send(job);
+    }
+    const good = answer.status === 200 || answer.status === 202;
+    job.bar.remove();
+    job.line.classList.add(good ? "good" : "wrong");
+    const words = good ? (answer.status === 200 ? "known already: the same bytes were here before" : "uploaded") : answer.detail;
+    job.note.textContent = words;
+    say(`${job.file.name}: ${words}`);
+    if (!good) {
+      job.line.append(h("button.quiet", { type: "button", onclick: () => { job.line.remove(); this.upload(job.file); } }, "Try again"));
+    }
+    return null;
+  }
+
+  async load() {
+    const page = await get(query("/v1/documents", { limit: 50 }));
+    if (this.gone) return;
+    this.more = page.next;
+    this.show(page.items, true);
+    clearTimeout(this.timer);
+    const busy = page.items.some((one) => one.state !== "ended");
+    this.timer = setTimeout(() => (document.hidden ? this.wait() : this.load().catch(() => this.wait())), busy ? SOON : LATER);
+  }
+
+  wait() {
+    if (!this.gone) this.timer = setTimeout(() => this.load().catch(() => this.wait()), LATER);
+  }
+
+  /** Rows are replaced one by one, so that nothing jumps while one reads. */
+  show(items, first) {
+    for (const item of items) {
+      const fresh = row(item);
+      const old = this.rows.get(item.id);
+      if (old?.isConnected) {
+        if (old.dataset.state !== fresh.dataset.state) {
+          old.replaceWith(fresh);
+          this.rows.set(item.id, fresh);
+        }
+      } else {
+        this.rows.set(item.id, fresh);
+        if (!first) this.body.append(fresh);
+      }
+    }
+    if (first) this.order(items.map((item) => this.rows.get(item.id)));
+    if (!this.body.children.length) {
+      fill(this.list, empty("No documents yet", "Drop a contract above. It is read on this machine; nothing leaves it."));
+      return;
+    }
+    if (!this.body.isConnected) this.drawTable();
+    this.next.hidden = this.more === null;
+  }
+
+  /** The newest first; nothing is touched while the order holds. */
+  order(rows) {
+    if (rows.every((one, at) => this.body.children[at] === one)) return;
+    const older = [...this.body.children].filter((one) => !rows.includes(one));
+    this.body.replaceChildren(...rows, ...older);
+  }
+
+  drawTable() {
+    this.next = h("button", { type: "button", onclick: async () => {
+      const page = await get(query("/v1/documents", { limit: 50, cursor: this.more }));
+      this.more = page.next;
+      this.show(page.items, false);
+    } }, "Show more");
+    fill(this.list, h("table.list.documents", {},
+      h("thead", {}, h("tr", {}, ["Name", "Kind"].map((t) => h("th", { scope: "col" }, t)), h("th.figure", { scope: "col" }, "Pages"), ["State", "Received"].map((t) => h("th", { scope: "col" }, t)))),
+      this.body), h("div.row.centre.below", {}, this.next));
+  }
+}
+
+function row(item) {
+  const failed = (item.failed_pages ?? []).length;
+  return h("tr", { "data-state": `${item.state}/${item.outcome}/${item.kind}/${item.pages}` },
+    h("td.document", {}, h("a", { href: `/documents/${item.id}` }, item.name), (item.reasons ?? []).length > 0 && h("ul.reasons", {}, item.reasons.slice(0, 3).map((reason) => h("li", {}, sentence(reason))))),
+    h("td", {}, item.kind ?? "–"), h("td.figure", {}, item.pages ?? "–", failed > 0 && h("span.muted", {}, ` (${count(failed, "failed", "failed")})`)),
+    h("td", {}, pill(item)), h("td.time", {}, moment(item.created)));
+}
+
+/** `code: sentence` is for operators and people; people read the sentence. */
+export const sentence = (reason) => {
+  const text = String(reason).replace(/^(page \d+: )?[a-z]+(_[a-z]+)*: /, "$1");
+  return text[0] ? text[0].toUpperCase() + text.slice(1) : text;
+};
+
+export function pill(item) {
+  const text = item.state === "ended" ? item.outcome : STATES[item.state] ?? item.state;
+  return h("span.pill", { class: item.outcome ?? "busy-state" }, text);
+}
+
+/** XMLHttpRequest, for it alone tells how much of an upload has gone. */
+function attempt({ file, bar, note, kind, password }) {
+  return new Promise((resolve) => {
+    const body = new FormData();
+    if (kind) body.append("kind", kind);
+    if (password) body.append("password", password);
+    body.append("file", file);
+    const sending = new XMLHttpRequest();
+    sending.open("POST", "/v1/documents");
+    sending.setRequestHeader("x-csrf-token", csrf() ?? "");
+    sending.upload.onprogress = (event) => {
+      if (!event.lengthComputable) return;
+      bar.value = event.loaded / event.total;
+      note.textContent = event.loaded < event.total ? `${Math.round((100 * event.loaded) / event.total)}%` : "being stored";
+    };
+    sending.onerror = () => resolve({ status: 0, detail: "the server can't be reached: check the connection and try again" });
+    sending.onload = () => resolve({ status: sending.status, detail: detailOf(sending) });
+    sending.send(body);
+  });
+}
+
+function detailOf(answered) {
+  try {
+    return JSON.parse(answered.responseText).detail ?? `the server answers ${answered.status}`;
+  } catch {
+    return `the server answers ${answered.status}`;
+  }
+}

@@ -1,0 +1,151 @@
+// The queue: what waits, how unsure the machine is, and where to begin.
+
+import { actor, counts, get, query } from "/pages/api.js";
+import { certainty, empty, excerpt, fill, h, kbd, moment, select, title, typing, words } from "/pages/dom.js";
+
+const STATES = [["open", "Open"], ["waiting", "Waiting"], ["claimed", "Being reviewed"], ["decided", "Decided"]];
+const REFRESH = 15_000;
+
+export async function show({ params, go, path = "/", kind = null }) {
+  const queue = new Queue({ params, go, path, kind });
+  await queue.load();
+  return { title: kind === "finding" ? "Findings" : "Queue", element: queue.element, leave: () => queue.leave() };
+}
+
+class Queue {
+  constructor({ params, go, path, kind }) {
+    this.go = go;
+    this.path = path;
+    this.only = kind;
+    this.filters = { kind: kind ?? params.get("kind") ?? "", document: params.get("document") ?? "", category: params.get("category") ?? "", state: params.get("state") ?? "open" };
+    this.element = h("div.page");
+    this.timer = setInterval(() => this.watch(), REFRESH);
+    document.addEventListener("keydown", this.key);
+  }
+
+  leave() {
+    clearInterval(this.timer);
+    document.removeEventListener("keydown", this.key);
+  }
+
+  key = (event) => {
+    if (event.key === "Enter" && event.target === document.body && !typing(event)) this.start();
+  };
+
+  start() {
+    const { kind, document: id, category } = this.filters;
+    this.go(query("/review", { kind, document: id, category }));
+  }
+
+  async load() {
+    [this.tally, this.page] = await Promise.all([counts(this.only ?? ""), this.read()]);
+    this.items = this.page.items;
+    this.draw();
+  }
+
+  read(cursor = null) {
+    return get(query("/v1/items", { ...this.filters, limit: 50, cursor }));
+  }
+
+  /** Counts are told as they change; the list stays still until it is asked for. */
+  async watch() {
+    if (document.hidden) return;
+    try {
+      const fresh = await counts(this.only ?? "");
+      const moved = fresh.waiting !== this.tally.waiting || fresh.claimed !== this.tally.claimed;
+      this.tally = fresh;
+      fill(this.head, this.numbers());
+      if (moved) this.changed.hidden = false;
+    } catch {
+      // The banner says it; the next look comes soon.
+    }
+  }
+
+  numbers() {
+    const { waiting, claimed, decided_since: today, mine_since: mine } = this.tally;
+    const one = (figure, text) => h("div.number", {}, h("span.big", {}, String(figure)), h("span.muted", {}, text));
+    return [one(waiting, "waiting"), one(claimed, "being reviewed"), one(today, "decided today"), one(mine, "by you")];
+  }
+
+  draw() {
+    this.head = h("div.numbers", { "aria-live": "off" }, this.numbers());
+    this.changed = h("button.quiet.changed", { type: "button", hidden: true, onclick: () => this.load() }, "The queue has changed: show it");
+    const findings = this.only === "finding";
+    fill(this.element,
+      h("div.row.apart.head", {}, h("h1", {}, findings ? "Findings" : "Queue"), this.head,
+        h("button.primary.large", { type: "button", onclick: () => this.start(), disabled: this.tally.waiting === 0 }, "Start reviewing", kbd("↵"))),
+      h("form.filters", { "aria-label": "Filters", onsubmit: (event) => event.preventDefault() }, this.selects(), this.changed),
+      this.items.length ? this.table(findings) : this.nothing(findings));
+  }
+
+  selects() {
+    const { kind, document: id, category, state } = this.filters;
+    const groups = (every, list, name = (label) => label) => [["", every], ...list.map((g) => [g.key, `${excerpt(name(g.label), 60)} (${g.count})`])];
+    return [
+      !this.only && select("Kind", kind, [["", "Clauses and findings"], ["clause", "Clauses"], ["finding", "Findings"]], (v) => this.filter({ kind: v })),
+      select("Document", id, groups("All documents", this.tally.documents), (v) => this.filter({ document: v })),
+      select(this.only ? "Check" : "Category", category, groups(this.only ? "All checks" : "All categories", this.tally.categories, this.only ? title : undefined), (v) => this.filter({ category: v })),
+      select("State", state, STATES, (v) => this.filter({ state: v })),
+    ];
+  }
+
+  filter(change) {
+    const { kind, ...rest } = { ...this.filters, ...change };
+    this.go(query(this.path, { ...rest, kind: this.only ? "" : kind, state: rest.state === "open" ? "" : rest.state }));
+  }
+
+  table(findings) {
+    this.rows = h("tbody", {}, this.items.map((item) => (findings ? findingRow(item) : row(item))));
+    const heads = findings ? ["How sure", "Document", "Statement", "Line", "Reported", "Expected", "What is wrong", ""] : ["How sure", "Category", "Text", "Document", "Page", ""];
+    const more = h("button", { type: "button", hidden: this.page.next === null, onclick: async () => {
+      this.page = await this.read(this.page.next);
+      this.items.push(...this.page.items);
+      this.rows.append(...this.page.items.map((item) => (findings ? findingRow(item) : row(item))));
+      more.hidden = this.page.next === null;
+    } }, "Show more");
+    const open = (event) => {
+      if (event.target.closest("a")) return;
+      event.target.closest("tr[data-item]")?.querySelector("a.open")?.click();
+    };
+    return [h("table.list", { class: findings ? "findings" : "items", onclick: open },
+      h("thead", {}, h("tr", {}, heads.map((text) => h(["Reported", "Expected", "Page"].includes(text) ? "th.figure" : "th", { scope: "col" }, text)))), this.rows),
+    h("div.row.centre.below", {}, more)];
+  }
+
+  nothing(findings) {
+    const filtered = this.filters.document || this.filters.category || this.filters.state !== "open" || (!this.only && this.filters.kind);
+    if (filtered) {
+      return empty("Nothing fits these filters", "Something else may wait.", h("button", { type: "button", onclick: () => this.go(this.path) }, "Show all that is open"));
+    }
+    return empty(findings ? "No findings wait" : "Nothing waits", "Upload a contract or a report; what the machine finds in it waits here for a decision.",
+      h("a.button.primary", { href: "/documents" }, "Upload documents"), h("a.button", { href: "/decisions" }, "See what was decided"));
+  }
+}
+
+function row(item) {
+  const finding = item.kind === "finding";
+  return h("tr", { "data-item": item.id },
+    h("td.sure", {}, certainty(item.confidence)),
+    h("td.what", {}, h("a.open", { href: `/review?item=${item.id}` }, finding ? title(item.category) : item.category), finding && h("span.tag", {}, "finding")),
+    h("td.words", {}, h("span.clip", {}, excerpt(item.text, 260))),
+    documentCell(item), h("td.figure.page-cell", {}, item.page ?? "–"), stateCell(item));
+}
+
+function findingRow(item) {
+  const finding = item.finding ?? {};
+  const figure = (value) => h("td.figure", {}, value === null || value === undefined ? "–" : new Intl.NumberFormat().format(value));
+  const line = finding.label ?? (finding.row === null || finding.row === undefined ? "–" : `row ${finding.row + 1}`);
+  const column = finding.column === null || finding.column === undefined ? "" : `, column ${finding.column + 1}`;
+  return h("tr", { "data-item": item.id },
+    h("td.sure", {}, certainty(item.confidence)), documentCell(item), h("td", {}, title(finding.statement) || "–"),
+    h("td", {}, `${line}${column}`), figure(finding.reported), figure(finding.expected),
+    h("td.words", {}, h("a.open", { href: `/review?item=${item.id}` }, title(item.category)), h("span.clip.muted", {}, excerpt(item.text, 200))), stateCell(item));
+}
+
+const documentCell = (item) => h("td.document", {}, h("a.plain", { href: `/documents/${item.document_id}`, title: item.document }, excerpt(item.document || item.document_id, 60)));
+
+function stateCell(item) {
+  if (item.state === "decided") return h("td.state", {}, h("span.pill", { class: item.verdict, title: moment(item.decided) }, `${item.verdict} · ${item.decided_by}`));
+  if (item.state === "claimed") return h("td.state", {}, h("span.pill.claimed", {}, item.lease.holder === actor()?.name ? "in your hands" : `with ${item.lease.holder}`));
+  return h("td.state", {}, "");
+}

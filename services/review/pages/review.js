@@ -1,0 +1,392 @@
+// The workspace: one item, its place in the document, and one key for each decision.
+
+import { counts, get, Problem, query } from "/pages/api.js";
+import { Combobox } from "/pages/combobox.js";
+import { decide, history as done } from "/pages/deciding.js";
+import * as known from "/pages/documents-known.js";
+import { byId, certainty, count, empty, excerpt, failure, fill, flowing, h, kbd, say, title, typing, words } from "/pages/dom.js";
+import { boxesOf, Held } from "/pages/held.js";
+import { arithmetic, period, statementOf, statementTable } from "/pages/statement.js";
+import { Viewer } from "/pages/viewer.js";
+
+const NEAR = 240; // characters of context shown on each side
+const PAST = {
+  clause: { accept: "Accepted", reject: "Rejected", correct: "Corrected" },
+  finding: { accept: "Confirmed", reject: "Dismissed" },
+};
+const KEYS = [
+  ["A", "Accept a clause as it stands, confirm a finding"], ["R", "Reject a clause, dismiss a finding"],
+  ["C", "Correct: another category, other words"], ["S", "Skip: not now, the next one"],
+  ["U", "Undo the last decision"], ["N", "Write a note to go with the decision"],
+  ["T", "Change between page, text and statement"], ["← →", "Page before, next page"],
+  ["+ − 0", "Larger, smaller, fit"], ["H", "Back to the highlight"], ["Esc", "Leave a correction or a note"],
+  ["?", "These keys"],
+];
+let categories = null;
+
+export async function show({ params, go, replace }) {
+  categories ??= await get("/v1/items/categories");
+  const workspace = new Workspace({ params, go, replace });
+  await workspace.begin();
+  return { title: "Review", element: workspace.element, leave: () => workspace.leave(), wide: true };
+}
+
+class Workspace {
+  constructor({ params, go, replace }) {
+    this.go = go;
+    this.replace = replace;
+    this.filters = Object.fromEntries(["kind", "document", "category"].filter((n) => params.get(n)).map((n) => [n, params.get(n)]));
+    this.wanted = params.get("item");
+    this.held = new Held(this.filters);
+    this.viewer = new Viewer({ onselect: (span) => this.moveSpan(span) });
+    this.busy = false;
+    this.panel = h("section.panel", { "aria-label": "The item" });
+    this.element = h("div.workspace", {}, this.viewer.element, this.panel);
+    this.hide = () => this.held.release();
+    this.back = (event) => { if (event.persisted) location.reload(); };
+    document.addEventListener("keydown", this.key);
+    window.addEventListener("pagehide", this.hide);
+    window.addEventListener("pageshow", this.back);
+  }
+
+  leave() {
+    document.removeEventListener("keydown", this.key);
+    window.removeEventListener("pagehide", this.hide);
+    window.removeEventListener("pageshow", this.back);
+    this.held.close();
+    this.viewer.close();
+  }
+
+  async begin() {
+    this.tally = await counts();
+    try {
+      if (this.wanted) await this.held.take(this.wanted);
+      await this.present();
+    } catch (error) {
+      if (error instanceof Problem && (error.status === 409 || error.status === 404)) this.refused(error);
+      else throw error;
+    }
+  }
+
+  refused(error) {
+    fill(this.element, failure(error), h("div.row.centre.below", {},
+      h("button.primary", { type: "button", onclick: () => this.go("/review") }, "Take the next one"),
+      h("a.button", { href: "/" }, "Back to the queue")));
+  }
+
+  /** Show the item on the table, or that nothing waits. */
+  async present() {
+    const item = await this.held.next();
+    this.correcting = null;
+    this.viewer.selecting = false;
+    if (!item) {
+      this.nothing();
+      return;
+    }
+    if (this.element.firstChild !== this.viewer.element) fill(this.element, this.viewer.element, this.panel);
+    this.replace(query("/review", { item: item.id, ...this.filters }));
+    this.draw(item);
+    await this.openDocument(item);
+  }
+
+  async openDocument(item) {
+    const span = item.start === null ? null : { start: item.start, end: item.end };
+    const statement = item.kind === "finding" && item.finding?.statement ? await this.statement(item) : null;
+    if (this.held.current?.id !== item.id) return;
+    await this.viewer.open({ id: item.document_id, boxes: item.boxes, span, page: item.page, statement: statement && statementTable(statement, item.finding) });
+    const column = statement?.columns?.[item.finding.column];
+    if (column && this.columnFact) this.columnFact.textContent = period(column);
+  }
+
+  async statement(item) {
+    try {
+      const answer = await get(`/v1/documents/${encodeURIComponent(item.document_id)}/statements`);
+      return statementOf(answer.items ?? answer.statements ?? [], item.finding);
+    } catch (error) {
+      if (error instanceof Problem) return null; // its text is shown instead
+      throw error;
+    }
+  }
+
+  nothing() {
+    this.replace(query("/review", this.filters));
+    const again = () => { this.held.forgetSkipped(); this.present(); };
+    const skipped = this.held.skipped.size > 0;
+    const filtered = Object.keys(this.filters).length > 0;
+    fill(this.element, empty("Nothing waits for you here",
+      skipped ? "What is left was skipped in this tab, or is with colleagues." : "What is left is with colleagues, or everything is decided.",
+      skipped && h("button.primary", { type: "button", onclick: again }, "Take up the skipped ones"),
+      filtered && h("button", { type: "button", onclick: () => this.go("/review") }, "Take from the whole queue"),
+      done.all().length > 0 && h("button", { type: "button", onclick: () => this.undo() }, "Undo the last decision", kbd("U")),
+      h("a.button", { href: "/" }, "Back to the queue")));
+    say("Nothing waits.");
+  }
+
+  draw(item) {
+    const finding = item.kind === "finding";
+    this.note = h("textarea", { rows: 2, maxlength: 4000, "aria-label": "Note", placeholder: "Why? It is kept with the decision." });
+    this.noteBox = h("div.note", { hidden: true }, this.note);
+    this.status = h("p.status", { role: "status" });
+    this.form = h("div.correction", { hidden: true });
+    const body = finding ? this.findingBody(item) : this.clauseBody(item);
+    this.body = h("div.panel-body", { tabindex: "0", "aria-label": "What was found", role: "region" }, body, this.form);
+    fill(this.panel,
+      h("div.panel-top", {},
+        h("div.row.apart", {}, h("span.kind", {}, finding ? "Finding" : "Clause"), this.progress()),
+        h("h1.category", {}, finding ? title(item.category) : item.category),
+        h("div.row.apart.place", {}, certainty(item.confidence),
+          h("a.where", { href: `/documents/${item.document_id}`, title: item.document || item.document_id }, item.document || item.document_id))),
+      this.body,
+      h("div.panel-foot", {}, this.status, this.noteBox, this.buttons(finding)));
+    say(`${item.category}, ${Math.round(item.confidence * 100)} percent sure. ${excerpt(item.text, 300)}`);
+  }
+
+  clauseBody(item) {
+    const asks = categories.find((one) => one.name === item.category)?.asks;
+    const before = item.before.length > NEAR ? `… ${item.before.slice(-NEAR).replace(/^\S*\s+/, "")}` : item.before;
+    const after = item.after.length > NEAR ? `${item.after.slice(0, NEAR).replace(/\s+\S*$/, "")} …` : item.after;
+    return [asks && h("p.asks", {}, asks),
+      h("blockquote.quote", {}, h("span.context", {}, flowing(before)), h("mark", {}, flowing(item.text)), h("span.context", {}, flowing(after)))];
+  }
+
+  findingBody(item) {
+    const finding = item.finding ?? {};
+    this.columnFact = null;
+    const place = [["Statement", title(finding.statement)], ["Line", finding.label ?? (finding.row === null ? null : `row ${finding.row + 1}`)],
+      ["Column", finding.column === null || finding.column === undefined ? null : `column ${finding.column + 1}`], ["Severity", finding.severity]];
+    return [h("p.message", {}, item.text), arithmetic(finding),
+      h("dl.facts", {}, place.filter(([, value]) => value).map(([name, value]) => {
+      const fact = h("dd", {}, value);
+      if (name === "Column") this.columnFact = fact;
+      return h("div", {}, h("dt", {}, name), fact);
+    }))];
+  }
+
+  progress() {
+    const { mine_since: mine, decided_since: all, waiting, claimed } = this.tally;
+    const open = waiting + claimed;
+    const bar = h("span.progress", { "aria-hidden": "true" }, h("span.progress-fill"));
+    bar.firstChild.style.inlineSize = `${all + open ? (100 * all) / (all + open) : 0}%`;
+    this.tallyBox = h("span.tally", { title: `${count(all, "decision")} by everybody today, ${open} open` }, bar,
+      h("span.figure", {}, `${mine} today`), h("span.muted", {}, `${waiting} wait`));
+    return this.tallyBox;
+  }
+
+  buttons(finding) {
+    const act = (kind, key, text, onclick, title) => h(`button.${kind}`, { type: "button", onclick, title, "aria-keyshortcuts": key }, text, kbd(key));
+    this.main = h("div.decide", {},
+      act("good", "A", finding ? "Confirm" : "Accept", () => this.decide("accept"), finding ? "The report is wrong here" : "It is right as it stands"),
+      act("bad", "R", finding ? "Dismiss" : "Reject", () => this.decide("reject"), finding ? "A false alarm" : "It is not there, or not this"),
+      !finding && act("plain", "C", "Correct", () => this.correct(), "Another category, other words"));
+    return [this.main, h("div.row.apart.minor", {},
+      h("div.row", {}, act("quiet", "S", "Skip", () => this.skip()), act("quiet", "U", "Undo", () => this.undo()), act("quiet", "N", "Note", () => this.writeNote())),
+      act("quiet", "?", "Keys", help))];
+  }
+
+  async decide(verdict, correction = null) {
+    await this.#alone(async () => {
+      const item = this.held.current;
+      const wish = { item: item.id, verdict, note: this.note.value.trim() };
+      if (correction) wish.correction = correction;
+      await decide(wish);
+      this.held.drop(item.id);
+      done.push({ item: item.id, verdict, category: nameOf(item) });
+      this.tally.mine_since += 1;
+      this.tally.decided_since += 1;
+      this.tally.waiting = Math.max(0, this.tally.waiting - 1);
+      await this.present();
+      this.tell(`${PAST[item.kind][verdict]}: ${nameOf(item)}.`);
+      counts().then((fresh) => { this.tally = fresh; this.tallyBox.replaceWith(this.progress()); }, () => {});
+    });
+  }
+
+  async skip() {
+    await this.#alone(async () => {
+      const item = this.held.current;
+      await this.held.skip();
+      await this.present();
+      this.tell(`Skipped: ${nameOf(item)}.`);
+    });
+  }
+
+  async undo() {
+    const last = done.all().at(-1);
+    if (!last) {
+      this.tell("There is nothing to undo in this tab. The page Decisions has everything.");
+      return;
+    }
+    await this.#alone(async () => {
+      try {
+        const answer = await decide({ item: last.item, verdict: "undo" });
+        this.held.putFirst(answer.item);
+      } catch (error) {
+        if (error instanceof Problem && (error.status === 404 || error.status === 409)) done.pop();
+        throw error;
+      }
+      done.pop();
+      this.tally.mine_since = Math.max(0, this.tally.mine_since - 1);
+      this.tally.decided_since = Math.max(0, this.tally.decided_since - 1);
+      await this.present();
+      this.tell(`Undone: ${last.category} is back.`);
+    });
+  }
+
+  /** One thing at a time; what goes wrong is said where one looks. */
+  async #alone(work) {
+    if (this.busy) return;
+    this.busy = true;
+    this.panel.classList.add("busy");
+    try {
+      await work();
+    } catch (error) {
+      await this.#explain(error);
+    } finally {
+      this.busy = false;
+      this.panel.classList.remove("busy");
+    }
+  }
+
+  async #explain(error) {
+    const gone = error instanceof Problem && ["item_taken", "already_decided", "not_found", "lease_lost"].includes(error.code);
+    if (!gone || !this.held.current) {
+      this.tell(error.message, true);
+      return;
+    }
+    this.held.drop(this.held.current.id);
+    await this.present();
+    this.tell(`${error.message}. Here is the next one.`, true);
+  }
+
+  tell(text, wrong = false) {
+    if (!this.status?.isConnected) return;
+    this.status.textContent = text;
+    this.status.classList.toggle("wrong", wrong);
+  }
+
+  writeNote() {
+    this.noteBox.hidden = false;
+    this.note.focus();
+  }
+
+  // Correcting
+
+  correct() {
+    const item = this.held.current;
+    if (!item || item.kind !== "clause" || this.correcting) return;
+    const span = { start: item.start, end: item.end };
+    this.correcting = { item, category: item.category, span, text: item.text };
+    const combobox = new Combobox("Category", withOwn(item.category), (name) => { this.correcting.category = name; this.drawCorrection(); this.save.focus(); });
+    combobox.set(item.category);
+    this.preview = h("blockquote.quote.new");
+    this.save = h("button.primary", { type: "button", onclick: () => this.saveCorrection(), title: "Save (Ctrl Enter)" }, "Save the correction", kbd("↵"));
+    const nudge = (edge, step, label, sign) => h("button.quiet", { type: "button", "aria-label": label, title: label, onclick: () => this.nudge(edge, step) }, sign);
+    fill(this.form, h("h2", {}, "What is right?"), combobox.element,
+      h("div.row.apart", {}, h("span.label", {}, "Words"), h("span.muted", {}, "select them in the text")),
+      this.preview,
+      h("div.row.apart.nudges", {},
+        h("span.row.tight", {}, "Begin", nudge("start", -1, "Begin a word earlier", "‹"), nudge("start", 1, "Begin a word later", "›")),
+        h("span.row.tight", {}, "End", nudge("end", -1, "End a word earlier", "‹"), nudge("end", 1, "End a word later", "›"))),
+      h("div.row", {}, this.save, h("button", { type: "button", onclick: () => this.stopCorrecting() }, "Cancel", kbd("Esc"))));
+    this.form.hidden = false;
+    this.main.inert = true;
+    this.panel.classList.add("correcting");
+    this.viewer.selecting = true;
+    this.viewer.setMode("text").catch((error) => this.tell(error.message, true));
+    this.drawCorrection();
+    combobox.input.focus({ preventScroll: true });
+    this.form.scrollIntoView({ block: "nearest" });
+    this.tell("");
+  }
+
+  drawCorrection() {
+    const { item, category, span, text } = this.correcting;
+    this.preview.textContent = flowing(text);
+    this.save.disabled = category === item.category && span.start === item.start && span.end === item.end;
+  }
+
+  async nudge(edge, step) {
+    if (!this.correcting) return;
+    const text = await known.text(this.correcting.item.document_id);
+    this.moveSpan(text.moved(this.correcting.span, edge, step));
+  }
+
+  async moveSpan(span) {
+    const { correcting } = this;
+    if (!correcting) return;
+    const text = await known.text(correcting.item.document_id);
+    correcting.span = span;
+    correcting.text = text.slice(span.start, span.end);
+    this.drawCorrection();
+    document.getSelection().removeAllRanges();
+    await this.viewer.mark({ span });
+    const boxes = await boxesOf(correcting.item, span).catch(() => null);
+    if (boxes && this.correcting === correcting && correcting.span === span) await this.viewer.mark({ boxes });
+  }
+
+  async saveCorrection() {
+    const { item, category, span, text } = this.correcting;
+    if (this.save.disabled) return;
+    const right = { category };
+    if (span.start !== item.start || span.end !== item.end) Object.assign(right, { ...span, text });
+    await this.decide("correct", right);
+  }
+
+  stopCorrecting() {
+    const item = this.held.current;
+    this.correcting = null;
+    this.viewer.selecting = false;
+    this.form.hidden = true;
+    this.main.inert = false;
+    this.panel.classList.remove("correcting");
+    this.openDocument(item);
+    this.main.firstChild.focus();
+  }
+
+  // Keys
+
+  key = (event) => {
+    if (event.defaultPrevented || byId("dialog")?.open) return;
+    if (event.key === "Escape") this.escape(event);
+    else if (event.key === "Enter" && this.correcting && (event.ctrlKey || event.metaKey)) this.saveCorrection();
+    else if (!event.ctrlKey && !event.metaKey && !event.altKey && !typing(event)) this.plainKey(event);
+  };
+
+  escape() {
+    if (this.correcting) this.stopCorrecting();
+    else if (document.activeElement === this.note) {
+      if (!this.note.value.trim()) this.noteBox.hidden = true;
+      this.main.firstChild.focus();
+    }
+  }
+
+  plainKey(event) {
+    const item = this.held.current;
+    const anywhere = { u: () => this.undo(), "?": help };
+    const viewing = {
+      t: () => this.viewer.toggle(), "+": () => this.viewer.stepZoom(1), "=": () => this.viewer.stepZoom(1), "-": () => this.viewer.stepZoom(-1),
+      0: () => this.viewer.fit(), ArrowLeft: () => this.viewer.step(-1), ArrowRight: () => this.viewer.step(1),
+      h: () => item && this.openDocument(item),
+    };
+    const deciding = {
+      a: () => this.decide("accept"), r: () => this.decide("reject"), c: () => this.correct(), s: () => this.skip(), n: () => this.writeNote(),
+    };
+    const name = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+    const act = (this.correcting ? null : anywhere[name] ?? (item && deciding[name])) ?? (item && viewing[name]);
+    if (!act || event.repeat && name in deciding) return;
+    event.preventDefault();
+    act();
+  }
+}
+
+const nameOf = (item) => (item.kind === "finding" ? title(item.category) : item.category);
+
+function withOwn(category) {
+  return categories.some((one) => one.name === category) ? categories : [{ name: category, asks: "as found" }, ...categories];
+}
+
+function help() {
+  const dialog = byId("dialog") ?? document.body.appendChild(h("dialog", { id: "dialog", "aria-label": "Keys" }));
+  fill(dialog, h("h2", {}, "Keys"), h("dl.keys", {}, KEYS.map(([key, what]) => h("div", {}, h("dt", {}, h("kbd", {}, key)), h("dd", {}, what)))),
+    h("form", { method: "dialog" }, h("button.primary", {}, "Close")));
+  dialog.showModal();
+}

@@ -1,0 +1,40 @@
+// A financial statement with the cell that a finding is about lit up.
+
+import { h, number, words } from "/pages/dom.js";
+
+export const statementOf = (statements, finding) => statements.find((one) => one.statement === finding.statement && Array.isArray(one.rows)) ?? null;
+
+/** The statement as a table. */
+export function statementTable(statement, finding) {
+  const columns = statement.columns ?? [];
+  const cell = (value, row, column) => {
+    const lit = row === finding.row && (finding.column === null || column === finding.column);
+    return h(lit ? "td.figure.lit" : "td.figure", {}, typeof value === "number" ? number(value) : value ?? "");
+  };
+  const line = (row, index) => {
+    const selector = index === finding.row ? "tr.lit-row" : (finding.rows ?? []).includes(index) ? "tr.part-row" : "tr";
+    return h(selector, {}, h(row.heading ? "th.heading" : "th", { scope: "row" }, row.label ?? ""),
+      columns.map((_, column) => cell(row.values?.[column], index, column)));
+  };
+  return h("div.sheet.statement", {}, h("table", {},
+    h("caption", {}, words(statement.statement)),
+    h("thead", {}, h("tr", {}, h("th", { scope: "col" }, ""), columns.map((column) => h("th.figure", { scope: "col" }, period(column))))),
+    h("tbody", {}, statement.rows.map(line))));
+}
+
+/** The end of a column's period, 20241231, as a date; with its length where it has one. */
+export function period(column) {
+  const end = String(column?.end ?? "");
+  const date = /^\d{8}$/.test(end) ? `${end.slice(0, 4)}-${end.slice(4, 6)}-${end.slice(6)}` : end;
+  return column?.quarters ? `${date} (${column.quarters * 3} months)` : date;
+}
+
+/** Reported beside expected, and what lies between. */
+export function arithmetic(finding) {
+  const { reported, expected } = finding;
+  const known = typeof reported === "number" && typeof expected === "number";
+  return h("dl.facts.sums", {},
+    h("div", {}, h("dt", {}, "Reported"), h("dd.figure", {}, number(reported))),
+    h("div", {}, h("dt", {}, "Expected"), h("dd.figure", {}, number(expected))),
+    h("div", {}, h("dt", {}, "Difference"), h("dd.figure", {}, known ? number(reported - expected) : "–")));
+}

@@ -1,0 +1,63 @@
+// Offsets count Unicode code points; JavaScript counts UTF-16 units. They part at the first emoji.
+
+export class Text {
+  constructor(string) {
+    this.string = string;
+    this.pairs = []; // unit offsets of the letters that take two units
+    for (const found of string.matchAll(/[\u{10000}-\u{10ffff}]/gu)) this.pairs.push(found.index);
+  }
+
+  get length() {
+    return this.string.length - this.pairs.length;
+  }
+
+  /** Code points to units. */
+  units(points) {
+    let low = 0;
+    let high = this.pairs.length;
+    while (low < high) { // the number of pairs that begin before this code point
+      const middle = (low + high) >> 1;
+      if (this.pairs[middle] - middle < points) low = middle + 1;
+      else high = middle;
+    }
+    return points + low;
+  }
+
+  /** Units to code points. */
+  points(units) {
+    let low = 0;
+    let high = this.pairs.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (this.pairs[middle] < units) low = middle + 1;
+      else high = middle;
+    }
+    return units - low;
+  }
+
+  slice(start, end) {
+    return this.string.slice(this.units(start), this.units(end));
+  }
+
+  /** The span without white space at its ends; null if nothing is left. */
+  trimmed(start, end) {
+    const part = this.slice(start, end);
+    const left = part.length - part.trimStart().length;
+    const core = part.trim();
+    if (!core) return null;
+    const from = this.points(this.units(start) + left);
+    return { start: from, end: from + [...core].length };
+  }
+
+  /** One word more or less at one end of a span. */
+  moved(span, edge, step) {
+    const at = this.units(span[edge]);
+    const forward = step > 0;
+    const window = forward ? this.string.slice(at, at + 400) : this.string.slice(Math.max(0, at - 400), at);
+    const found = window.match(forward ? /^\s*\S+/ : /\S+\s*$/);
+    const width = found ? found[0].length : 0;
+    const moved = { ...span, [edge]: this.points(forward ? at + width : at - width) };
+    if (moved.start >= moved.end) return span;
+    return this.trimmed(moved.start, moved.end) ?? span;
+  }
+}

@@ -1,0 +1,287 @@
+// A document beside the work: its pages as pictures with highlights, or its text to select in.
+
+import { fill, h } from "/pages/dom.js";
+import * as known from "/pages/documents-known.js";
+
+const ZOOMS = [0.5, 0.75, 1, 1.25, 1.5, 2, 3];
+const AROUND = 3000; // characters shown on each side in a text without pages
+const MORE = 8000;
+const LETTER = { width: 612, height: 792 };
+
+export class Viewer {
+  /** `onselect({start, end})` is called when words are selected in the text while `selecting`. */
+  constructor({ onselect } = {}) {
+    this.onselect = onselect ?? (() => {});
+    this.selecting = false;
+    this.zoom = 1;
+    this.mode = "page";
+    this.shown = null;
+    this.turn = 0;
+    this.#build();
+    this.resize = new ResizeObserver(() => this.#fit());
+    this.resize.observe(this.desk);
+    document.addEventListener("pointerup", this.#pointed);
+    document.addEventListener("keyup", this.#pointed);
+  }
+
+  close() {
+    this.resize.disconnect();
+    document.removeEventListener("pointerup", this.#pointed);
+    document.removeEventListener("keyup", this.#pointed);
+  }
+
+  #build() {
+    const button = (label, text, onclick) => h("button.quiet", { type: "button", "aria-label": label, title: label, onclick }, text);
+    this.field = h("input.page-field", {
+      type: "number", min: 1, "aria-label": "Page", onchange: () => this.go(Number(this.field.value)),
+    });
+    this.total = h("span.muted");
+    this.scale = button("Fit the width", "100%", () => this.fit());
+    this.paging = h("div.row.tight", {}, button("Page before (left arrow)", "‹", () => this.step(-1)), this.field, this.total,
+      button("Next page (right arrow)", "›", () => this.step(1)));
+    this.zooming = h("div.row.tight", {}, button("Smaller (minus)", "−", () => this.stepZoom(-1)), this.scale,
+      button("Larger (plus)", "+", () => this.stepZoom(1)));
+    this.asPage = h("button.segment", { type: "button", onclick: () => this.setMode("page") }, "Page");
+    this.asStatement = h("button.segment", { type: "button", hidden: true, onclick: () => this.setMode("statement") }, "Statement");
+    this.asText = h("button.segment", { type: "button", onclick: () => this.setMode("text"), title: "Text (T)" }, "Text");
+    this.notice = h("p.notice", { hidden: true });
+    this.desk = h("div.desk", { tabindex: "0", role: "region", "aria-label": "Document" });
+    this.tools = h("div.toolbar", { role: "toolbar", "aria-label": "Document view" }, this.paging, this.zooming,
+      h("div.segments", { role: "group", "aria-label": "Show" }, this.asStatement, this.asPage, this.asText));
+    this.element = h("section.viewer", { "aria-label": "Document" },
+      this.tools,
+      this.notice, this.desk);
+  }
+
+  /** Show a document: `boxes` are highlighted on its pages, `span` in its text. */
+  async open({ id, boxes = [], span = null, page = null, mode = null, statement = null }) {
+    const turn = ++this.turn;
+    const details = await known.info(id);
+    if (turn !== this.turn) return;
+    this.id = id;
+    this.details = details;
+    this.boxes = boxes;
+    this.span = span;
+    this.range = null;
+    this.page = page ?? boxes[0]?.page ?? details.pages[0]?.number ?? 1;
+    this.pictured = known.hasPictures(details);
+    this.statement = statement;
+    this.modes = [statement && "statement", this.pictured && "page", "text"].filter(Boolean);
+    this.mode = this.modes.includes(mode) ? mode : this.modes[0];
+    this.asStatement.hidden = !statement;
+    this.asPage.hidden = !this.pictured;
+    await this.#draw({ scroll: true });
+  }
+
+  /** Show a few words instead. */
+  present(element) {
+    this.turn++;
+    this.id = null;
+    this.sheet = null;
+    this.tools.hidden = true;
+    fill(this.desk, element);
+  }
+
+  async setMode(mode) {
+    if (!this.id || !this.modes.includes(mode)) return;
+    this.mode = mode;
+    await this.#draw({ scroll: true });
+  }
+
+  toggle() {
+    if (!this.id) return null;
+    return this.setMode(this.modes[(this.modes.indexOf(this.mode) + 1) % this.modes.length]);
+  }
+
+  /** Other boxes and another span, where the document is. */
+  async mark({ boxes, span }) {
+    if (boxes) this.boxes = boxes;
+    if (span) this.span = span;
+    if (this.mode === "page") this.#overlay();
+    else if (this.mode === "text") await this.#drawText(false);
+  }
+
+  async go(page) {
+    const most = this.details?.page_count || 1;
+    this.page = Math.min(Math.max(1, Math.round(page) || 1), most);
+    this.range = null;
+    await this.#draw({ scroll: false });
+    this.desk.scrollTop = 0;
+  }
+
+  step(by) {
+    return this.id && this.details.page_count > 1 ? this.go(this.page + by) : null;
+  }
+
+  stepZoom(by) {
+    const at = ZOOMS.indexOf(this.zoom);
+    this.#setZoom(ZOOMS[Math.min(Math.max(0, at + by), ZOOMS.length - 1)]);
+  }
+
+  fit() {
+    this.#setZoom(1);
+  }
+
+  #setZoom(zoom) {
+    const middle = (this.desk.scrollTop + this.desk.clientHeight / 2) / Math.max(1, this.desk.scrollHeight);
+    this.zoom = zoom;
+    this.scale.textContent = `${Math.round(zoom * 100)}%`;
+    this.#fit();
+    this.desk.scrollTop = middle * this.desk.scrollHeight - this.desk.clientHeight / 2;
+  }
+
+  #fit() {
+    if (!this.sheet) return;
+    const room = this.desk.clientWidth - 32;
+    if (this.sheet.classList.contains("prose")) {
+      this.sheet.style.fontSize = `${this.zoom}rem`;
+      return;
+    }
+    this.sheet.style.inlineSize = `${Math.max(120, Math.min(room, 940) * this.zoom)}px`;
+  }
+
+  async #draw({ scroll }) {
+    this.field.value = this.page;
+    this.field.max = this.details.page_count;
+    this.total.textContent = `of ${this.details.page_count}`;
+    this.asPage.setAttribute("aria-pressed", this.mode === "page");
+    this.asText.setAttribute("aria-pressed", this.mode === "text");
+    this.asStatement.setAttribute("aria-pressed", this.mode === "statement");
+    this.tools.hidden = false;
+    this.paging.hidden = this.details.page_count < 2 || this.mode === "statement";
+    this.zooming.hidden = this.mode === "statement";
+    this.#tell("");
+    if (this.mode === "statement") this.#drawStatement();
+    else if (this.mode === "page") this.#drawPage(scroll);
+    else await this.#drawText(scroll);
+  }
+
+  #drawStatement() {
+    this.sheet = null;
+    fill(this.desk, this.statement);
+    const lit = this.statement.querySelector(".lit-row");
+    this.desk.scrollTop = lit ? lit.offsetTop - this.desk.clientHeight / 2 : 0;
+  }
+
+  #drawPage(scroll) {
+    const { id, page } = this;
+    const size = this.details.pages.find((p) => p.number === page);
+    const shape = size ?? this.details.pages[0] ?? LETTER;
+    const picture = known.image(id, page);
+    this.layer = h("div.overlay");
+    this.sheet = h("div.sheet", {}, picture, this.layer);
+    this.sheet.style.aspectRatio = `${shape.width} / ${shape.height}`;
+    picture.onerror = () => {
+      if (this.id !== id || this.page !== page || this.mode !== "page") return;
+      this.#tell(size ? "This page can't be drawn now; here is its text."
+        : "This page could not be read; the document's other pages could.");
+      if (size) this.setMode("text").then(() => this.#tell("This page can't be drawn now; here is its text."));
+    };
+    if (!size && this.details.pages.length) this.#tell("No text was found on this page, so nothing can be highlighted on it.");
+    fill(this.desk, this.sheet);
+    this.#fit();
+    this.#overlay();
+    if (scroll) this.#scrollToBox();
+  }
+
+  #overlay() {
+    const size = this.details.pages.find((p) => p.number === this.page);
+    const here = size ? this.boxes.filter((box) => box.page === this.page) : [];
+    fill(this.layer, here.map((box) => {
+      const mark = h("div.mark");
+      mark.style.left = `${(box.x0 / size.width) * 100}%`;
+      mark.style.top = `${(box.y0 / size.height) * 100}%`;
+      mark.style.width = `${((box.x1 - box.x0) / size.width) * 100}%`;
+      mark.style.height = `${((box.y1 - box.y0) / size.height) * 100}%`;
+      return mark;
+    }));
+  }
+
+  #scrollToBox() {
+    const size = this.details.pages.find((p) => p.number === this.page);
+    const first = this.boxes.find((box) => box.page === this.page);
+    if (!size || !first) {
+      this.desk.scrollTop = 0;
+      return;
+    }
+    const y = (first.y0 / size.height) * this.sheet.offsetHeight;
+    this.desk.scrollTop = Math.max(0, y - this.desk.clientHeight / 3);
+    const x = (first.x0 / size.width) * this.sheet.offsetWidth;
+    this.desk.scrollLeft = Math.max(0, x - 80);
+  }
+
+  async #drawText(scroll) {
+    const turn = this.turn;
+    let text;
+    try {
+      text = await known.text(this.id);
+    } catch (error) {
+      this.sheet = null;
+      fill(this.desk, h("p.empty", {}, error.message));
+      return;
+    }
+    if (turn !== this.turn || this.mode !== "text") return;
+    this.text = text;
+    this.range ??= this.#rangeAround(text);
+    const { from, to } = this.range;
+    const span = this.span && { start: Math.max(from, this.span.start), end: Math.min(to, this.span.end) };
+    const place = this.desk.scrollTop;
+    const parts = span && span.start < span.end
+      ? [text.slice(from, span.start), h("mark", {}, text.slice(span.start, span.end)), text.slice(span.end, to)]
+      : [text.slice(from, to)];
+    this.prose = h("div.prose-text", {}, parts);
+    const more = (label, widen) => h("button.quiet", { type: "button", onclick: widen }, label);
+    this.sheet = h("div.sheet.prose", {},
+      from > 0 && more("Earlier text", () => this.#widen(-MORE, 0)), this.prose,
+      to < text.length && more("Later text", () => this.#widen(0, MORE)));
+    fill(this.desk, this.sheet);
+    this.#fit();
+    const mark = this.prose.querySelector("mark");
+    if (scroll && mark) this.desk.scrollTop = mark.offsetTop - this.desk.clientHeight / 3;
+    else this.desk.scrollTop = place;
+  }
+
+  #rangeAround(text) {
+    const page = this.details.pages.find((p) => p.number === this.page);
+    if (page && page.end - page.start < 4 * AROUND && this.details.page_count > 1) {
+      const span = this.span && this.span.start < page.end && this.span.end > page.start ? this.span : page;
+      return { from: Math.min(page.start, span.start), to: Math.max(page.end, span.end) };
+    }
+    const centre = this.span ?? { start: 0, end: 0 };
+    return { from: Math.max(0, centre.start - AROUND), to: Math.min(text.length, centre.end + AROUND) };
+  }
+
+  async #widen(before, after) {
+    const height = this.desk.scrollHeight - this.desk.scrollTop;
+    this.range = {
+      from: Math.max(0, this.range.from + before),
+      to: Math.min(this.text.length, this.range.to + after),
+    };
+    await this.#drawText(false);
+    if (before) this.desk.scrollTop = this.desk.scrollHeight - height;
+  }
+
+  #tell(text) {
+    this.notice.textContent = text;
+    this.notice.hidden = !text;
+  }
+
+  // The browser settles the selection just after the button is let go.
+  #pointed = () => {
+    if (this.selecting) setTimeout(() => this.#selected(), 0);
+  };
+
+  #selected() {
+    if (!this.selecting || this.mode !== "text" || !this.prose) return;
+    const selection = document.getSelection();
+    if (!selection.rangeCount || selection.isCollapsed) return;
+    const chosen = selection.getRangeAt(0);
+    if (!this.prose.contains(chosen.startContainer) || !this.prose.contains(chosen.endContainer)) return;
+    const ahead = document.createRange();
+    ahead.setStart(this.prose, 0);
+    ahead.setEnd(chosen.startContainer, chosen.startOffset);
+    const from = this.text.units(this.range.from) + ahead.toString().length;
+    const span = this.text.trimmed(this.text.points(from), this.text.points(from + chosen.toString().length));
+    if (span) this.onselect(span);
+  }
+}

@@ -1,0 +1,402 @@
+"""The pages in a real browser: an analyst's day, and what an attacker puts into documents."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.review_stage import CONTRACT, SCRIPT, STATEMENT, Stage, pdf_of, until
+from tests.support import ROOT, require
+
+CHROMIUM = Path("/usr/bin/chromium")
+FLAGS = [
+    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    *("--disable-sync", "--disable-background-networking", "--disable-component-update"),
+]
+EVIL = "<img src=x onerror=alert(1)>.pdf"
+BROKEN = "broken <b>scan</b>.pdf"
+REASON = "the page <img src=x onerror=alert(2)> can't be read"
+PATIENCE = 90_000  # milliseconds: machines that run tests are busy
+WATCH = """
+window.violations = [];
+document.addEventListener("securitypolicyviolation", (event) => {
+  window.violations.push(`${event.effectiveDirective}: ${event.blockedURI} ${event.sample}`);
+});
+window.alert = () => { window.alerted = true; };
+"""
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    """Services with a contract, a report, a document of an attacker, and one that failed."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in os.environ:
+            if name.startswith("SMALLPRINT_"):
+                patch.delenv(name)
+        stage = Stage(tmp_path_factory.mktemp("data"))
+        stage.contract = stage.upload("Northwind – Halden, distribution.pdf", pdf_of(CONTRACT))
+        stage.extract(stage.contract)
+        other = stage.upload("Halden – Ostwald, supply.pdf", pdf_of(CONTRACT[1:]))
+        stage.decide_some(other)
+        report = stage.upload("q4-2023.json", repr(STATEMENT).replace("'", '"').encode(), "report")
+        stage.find(report)
+        evil = stage.upload("evil.pdf", pdf_of([*CONTRACT[1:], ("The end.",)]))
+        stage.extract(evil, [("Parties", SCRIPT, 0.97)])
+        stage.rename(evil, EVIL)
+        failed = stage.upload("broken scan.pdf", pdf_of([("A scan.", "Of nothing.")]))
+        stage.rename(failed, BROKEN)
+        stage.fail(failed, REASON)
+        yield stage
+        stage.close()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """The system's Chromium, with a profile of its own that is thrown away."""
+    require(CHROMIUM.exists(), "a browser: install chromium")
+    sync_api = pytest.importorskip("playwright.sync_api")
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
+        yield browser
+        browser.close()
+
+
+class Watched:
+    """A page that must stay quiet: no error, no violation of the policy, nobody else's host."""
+
+    def __init__(self, browser: Any, stage: Stage, **options: Any) -> None:
+        options.setdefault("viewport", {"width": 1280, "height": 800})
+        self.context = browser.new_context(locale="en-GB", **options)
+        self.context.add_init_script(WATCH)
+        self.page = self.context.new_page()
+        self.page.set_default_timeout(PATIENCE)
+        self.stage = stage
+        self.errors: list[str] = []
+        self.hosts: set[str] = set()
+        self.page.on("console", self._heard)
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page.on("request", lambda request: self.hosts.add(request.url.split("/")[2]))
+
+    def _heard(self, message: Any) -> None:
+        if message.type == "error":
+            self.errors.append(message.text)
+
+    def sign_in(self, name: str = "ada") -> Any:
+        """Sign in as somebody, and answer the page."""
+        self.page.goto(self.stage.address)
+        self.page.get_by_label("Key").fill(self.stage.keys[name])
+        self.page.get_by_role("button", name="Sign in").click()
+        self.page.get_by_role("heading", name="Queue").wait_for()
+        return self.page
+
+    def close(self, allowed: tuple[str, ...] = ()) -> None:
+        """Close it, and hold it against its promise."""
+        violations = self.page.evaluate("window.violations")
+        alerted = self.page.evaluate("window.alerted")
+        self.context.close()
+        errors = [e for e in self.errors if not any(part in e for part in allowed)]
+        assert (violations, errors, alerted) == ([], [], None)
+        assert self.hosts <= {self.stage.address.split("/")[2]}
+
+
+@pytest.fixture
+def ada(browser: Any, stage: Stage) -> Iterator[Watched]:
+    """Ada's browser."""
+    watched = Watched(browser, stage)
+    yield watched
+    watched.close()
+
+
+@pytest.fixture(autouse=True)
+def _nobody_holds_anything(stage: Stage) -> Iterator[None]:
+    """What a test left in somebody's hands goes back, and what failed stops nobody else."""
+    yield
+    for item in stage.open_items():
+        if item["lease"]:
+            key = stage.keys[item["lease"]["holder"]]
+            headers = {"authorization": f"Bearer {key}"}
+            stage.http.post(f"/v1/items/{item['id']}/release", headers=headers)
+
+
+def heading(page: Any, text: str) -> Any:
+    """The category at the top of the panel."""
+    place = page.locator(".panel h1", has_text=text)
+    place.wait_for()
+    return place
+
+
+def wait_for_picture(page: Any) -> None:
+    """The page of the document is drawn."""
+    drawn = "document.querySelector('.sheet img')?.naturalWidth > 0"
+    until(lambda: page.evaluate(drawn), "the picture of the page", PATIENCE / 1000)
+
+
+def decisions(stage: Stage) -> list[dict[str, Any]]:
+    """The audit, the newest first."""
+    found: list[dict[str, Any]] = stage.http.get("/v1/decisions").json()["items"]
+    return found
+
+
+def test_an_analyst_accepts_corrects_and_undoes(ada: Watched, stage: Stage) -> None:
+    """Keys and mouse do what they say, and each decision is stored at once."""
+    page = ada.sign_in()
+    page.get_by_role("button", name="Start reviewing").click()
+    heading(page, "Rofr/Rofo/Rofn")
+    page.locator(".sheet .mark").first.wait_for()
+    page.keyboard.press("a")
+    heading(page, "Change Of Control")
+    assert decisions(stage)[0]["verdict"] == "accept"
+
+    page.keyboard.press("u")
+    heading(page, "Rofr/Rofo/Rofn")
+    assert [d["verdict"] for d in decisions(stage)[:2]] == ["undo", "accept"]
+
+    page.get_by_role("button", name="Correct").click()
+    page.get_by_role("combobox", name="Category").fill("exclus")
+    page.keyboard.press("Enter")
+    words = select_words(page, "Distributor shall order Products")
+    assert page.locator(".quote.new").inner_text() == words
+    page.get_by_role("button", name="Save the correction").click()
+    heading(page, "Change Of Control")
+    corrected = decisions(stage)[0]
+    assert corrected["verdict"] == "correct"
+    assert corrected["correction"]["category"] == "Exclusivity"
+    assert corrected["correction"]["text"].replace("\n", " ") == words.replace("\n", " ")
+    page.keyboard.press("u")
+    heading(page, "Rofr/Rofo/Rofn")
+    page.get_by_role("link", name="Queue").click()
+    page.get_by_role("heading", name="Queue").wait_for()
+    until(lambda: not any(item["lease"] for item in stage.open_items()), "the items given back")
+
+
+def select_words(page: Any, words: str) -> str:
+    """Select words in the document's text with the mouse, from their first letter to their last."""
+    page.locator(".prose-text").wait_for()
+    boxes = page.evaluate(
+        """(words) => {
+          const text = document.querySelector(".prose-text");
+          const walker = document.createTreeWalker(text, NodeFilter.SHOW_TEXT);
+          const pattern = new RegExp(words.replaceAll(" ", "\\\\s+"));
+          for (let node = walker.nextNode(); node; node = walker.nextNode()) {
+            const found = pattern.exec(node.data);
+            if (!found) continue;
+            const range = document.createRange();
+            range.setStart(node, found.index);
+            range.setEnd(node, found.index + found[0].length);
+            const desk = document.querySelector(".desk");
+            const top = range.getBoundingClientRect().top;
+            desk.scrollTop += top - desk.getBoundingClientRect().top - 200;
+            const rects = [...range.getClientRects()];
+            return { first: rects[0].toJSON(), last: rects.at(-1).toJSON(), text: found[0] };
+          }
+          return null;
+        }""",
+        words,
+    )
+    assert boxes, f"{words!r} is not in the text that is shown"
+    first, last = boxes["first"], boxes["last"]
+    page.mouse.move(first["left"] + 1, (first["top"] + first["bottom"]) / 2)
+    page.mouse.down()
+    page.mouse.move(last["right"] - 12, (last["top"] + last["bottom"]) / 2)
+    page.mouse.move(last["right"], (last["top"] + last["bottom"]) / 2)
+    page.mouse.up()
+    page.locator(".quote.new", has_text=boxes["text"].split()[0]).wait_for()
+    return str(boxes["text"])
+
+
+def test_what_is_in_a_document_is_only_ever_text(ada: Watched, stage: Stage) -> None:
+    """Names, clauses and reasons that look like markup are shown as they are, and nothing runs."""
+    page = ada.sign_in()
+    page.locator("tbody").get_by_text(EVIL).first.wait_for()
+    page.get_by_text(SCRIPT).first.wait_for()
+    page.get_by_role("link", name="Parties").click()
+    heading(page, "Parties")
+    page.locator(".quote", has_text=SCRIPT).wait_for()
+    page.get_by_role("button", name="Text", exact=True).click()
+    page.locator(".prose-text", has_text=SCRIPT).wait_for()
+    page.get_by_role("link", name="Documents").click()
+    page.get_by_role("link", name=EVIL).wait_for()
+    page.get_by_text("<img src=x onerror=alert(2)>").wait_for()
+    page.get_by_role("link", name=BROKEN).click()
+    page.get_by_role("heading", name=BROKEN).wait_for()
+    assert page.title() == f"{BROKEN} · smallprint"
+    assert page.locator("img[src=x], main script, main b").count() == 0
+
+
+def test_two_analysts_never_see_the_same_item(browser: Any, stage: Stage) -> None:
+    """Each one's workspace begins with another item, and a taken one says who has it."""
+    ada, ben = Watched(browser, stage), Watched(browser, stage)
+    first, second = ada.sign_in("ada"), ben.sign_in("ben")
+    first.get_by_role("button", name="Start reviewing").click()
+    heading(first, "Rofr/Rofo/Rofn")
+    until(lambda: sum(bool(i["lease"]) for i in stage.open_items()) == 2, "the item ahead")
+    second.goto(f"{stage.address}/review")
+    heading(second, "Anti-Assignment")
+    taken = first.url.split("item=")[1]
+    second.goto(f"{stage.address}/review?item={taken}")
+    second.get_by_text("ada works on this item").wait_for()
+    second.get_by_role("button", name="Take the next one").click()
+    heading(second, "Anti-Assignment")
+    ada.close()
+    ben.close(allowed=("409",))
+    until(lambda: not any(item["lease"] for item in stage.open_items()), "the items given back")
+
+
+def test_a_reload_keeps_the_item_and_a_closed_tab_gives_it_back(browser: Any, stage: Stage) -> None:
+    """What one worked on is there after a reload, and waits for others once the tab is closed."""
+    ada = Watched(browser, stage)
+    page = ada.sign_in()
+    page.keyboard.press("Enter")
+    heading(page, "Rofr/Rofo/Rofn")
+    page.keyboard.press("s")
+    heading(page, "Change Of Control")
+    page.reload()
+    heading(page, "Change Of Control")
+    until(
+        lambda: "ada" in {(i["lease"] or {}).get("holder") for i in stage.open_items()}, "a claim"
+    )
+    assert stage.http.get("/v1/items/counts").json()["claimed"] >= 1
+    ada.close()
+    until(lambda: not any(item["lease"] for item in stage.open_items()), "the items given back")
+
+
+def test_no_connection_loses_no_decision(browser: Any, stage: Stage) -> None:
+    """A decision that is made offline is sent once the connection is back."""
+    ada = Watched(browser, stage)
+    page = ada.sign_in()
+    page.goto(f"{stage.address}/review")
+    heading(page, "Rofr/Rofo/Rofn")
+    before = len(decisions(stage))
+    ada.context.set_offline(True)
+    page.keyboard.press("r")
+    page.get_by_text("No connection to the server").wait_for()
+    ada.context.set_offline(False)
+    heading(page, "Change Of Control")
+    until(lambda: len(decisions(stage)) == before + 1, "the decision")
+    page.keyboard.press("u")
+    heading(page, "Rofr/Rofo/Rofn")
+    ada.close(allowed=("ERR_INTERNET_DISCONNECTED",))
+
+
+def test_an_ended_session_is_renewed_over_the_work(browser: Any, stage: Stage) -> None:
+    """Signing in again goes on with the very decision that met the end of the session."""
+    ada = Watched(browser, stage)
+    page = ada.sign_in()
+    page.goto(f"{stage.address}/review")
+    heading(page, "Rofr/Rofo/Rofn")
+    ada.context.clear_cookies()
+    page.keyboard.press("a")
+    page.get_by_role("heading", name="Your session has ended").wait_for()
+    page.get_by_role("dialog").get_by_label("Key").fill(stage.keys["ada"])
+    page.get_by_role("dialog").get_by_role("button", name="Sign in").click()
+    heading(page, "Change Of Control")
+    assert decisions(stage)[0]["verdict"] == "accept"
+    page.keyboard.press("u")
+    heading(page, "Rofr/Rofo/Rofn")
+    ada.close(allowed=("401",))
+
+
+def test_a_wrong_key_is_told_so(browser: Any, stage: Stage) -> None:
+    """The message says what to do, and the page stays."""
+    somebody = Watched(browser, stage)
+    somebody.page.goto(stage.address)
+    somebody.page.get_by_label("Key").fill("sp_wrong")
+    somebody.page.get_by_role("button", name="Sign in").click()
+    somebody.page.get_by_text("This key is unknown, expired or revoked").wait_for()
+    somebody.close(allowed=("401",))
+
+
+def test_files_are_uploaded_with_their_errors(ada: Watched, stage: Stage) -> None:
+    """Each file has its own answer: stored, known already, or why not."""
+    page = ada.sign_in()
+    page.get_by_role("link", name="Documents").click()
+    again = {
+        "name": "the same.pdf",
+        "mimeType": "application/pdf",
+        "buffer": pdf_of(CONTRACT),
+    }
+    fresh = {"name": "fresh.txt", "mimeType": "text/plain", "buffer": b"A short contract, dated."}
+    page.locator("#files").set_input_files([again, fresh])
+    page.get_by_text("known already").wait_for()
+    page.locator(".uploads .good", has_text="fresh.txt").wait_for()
+    page.get_by_role("link", name="fresh.txt").wait_for()
+
+
+def test_a_refused_file_says_why(browser: Any, stage: Stage) -> None:
+    """An empty file is refused in words, and can be tried again."""
+    ada = Watched(browser, stage)
+    page = ada.sign_in()
+    page.get_by_role("link", name="Documents").click()
+    page.locator("#files").set_input_files(
+        [{"name": "empty.pdf", "mimeType": "application/pdf", "buffer": b""}]
+    )
+    page.locator(".uploads .wrong", has_text="empty.pdf").wait_for()
+    page.get_by_role("button", name="Try again").wait_for()
+    ada.close(allowed=("status of 4",))
+
+
+SCENES = ("sign-in", "queue", "review", "correct", "finding", "findings", "documents", "document")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 390])
+def test_every_page_is_drawn_without_a_sideways_scroll(
+    browser: Any, stage: Stage, scheme: str, width: int
+) -> None:
+    """Pictures of every page, for people to look at; none is wider than the window."""
+    folder = ROOT / "var" / "screenshots"
+    folder.mkdir(parents=True, exist_ok=True)
+    height = 800 if width == 1280 else 844
+    ada = Watched(browser, stage, color_scheme=scheme, viewport={"width": width, "height": height})
+    page = ada.page
+
+    def shot(name: str) -> None:
+        page.wait_for_timeout(250)
+        page.screenshot(path=folder / f"{name}-{width}-{scheme}.png")
+        wide = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+        assert wide <= 0, f"{name} is {wide} pixels too wide"
+
+    page.goto(stage.address)
+    page.get_by_label("Key").wait_for()
+    shot("sign-in")
+    ada.sign_in()
+    shot("queue")
+    page.goto(f"{stage.address}/review?document={stage.contract}")
+    heading(page, "Rofr/Rofo/Rofn")
+    wait_for_picture(page)
+    shot("review")
+    page.keyboard.press("c")
+    page.locator(".prose-text mark").wait_for()
+    shot("correct-list")
+    page.keyboard.type("minimum")
+    page.keyboard.press("Enter")
+    shot("correct")
+    page.keyboard.press("Escape")
+    page.keyboard.press("?")
+    shot("keys")
+    page.keyboard.press("Escape")
+    page.goto(f"{stage.address}/findings")
+    page.get_by_role("heading", name="Findings").wait_for()
+    shot("findings")
+    page.locator("a.open").first.click()
+    page.locator(".statement .lit").wait_for()
+    shot("finding")
+    page.goto(f"{stage.address}/documents")
+    page.get_by_role("link", name=EVIL).wait_for()
+    shot("documents")
+    page.goto(f"{stage.address}/documents/{stage.contract}")
+    page.get_by_role("button", name="A change of control").click()
+    page.locator(".sheet .mark").first.wait_for()
+    wait_for_picture(page)
+    shot("document")
+    page.goto(f"{stage.address}/decisions")
+    page.get_by_role("heading", name="Decisions").wait_for()
+    shot("decisions")
+    page.goto(f"{stage.address}/review?category=Nothing")
+    page.get_by_text("Nothing waits for you here").wait_for()
+    shot("nothing")
+    ada.close()

@@ -1,0 +1,162 @@
+"""Review on its real database and bus: what is told once takes effect once, whoever races."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from services.review.desk import Desk
+from services.review.domain import AlreadyDecided, Item, LeaseLost, Wish, new_id
+from services.review.store import Filters
+from shared.bus import Message
+from shared.errors import Conflict
+from shared.events import ClausesExtracted
+from shared.web.auth import Actor
+from tests.unit.review.house import House, clause
+
+ROUNDS = 200
+ADA, BEN = Actor("default", "ada", "k1"), Actor("default", "ben", "k2")
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[House]:
+    """Review on SQLite for everything."""
+    house = House(tmp_path)
+    yield house
+    house.close()
+
+
+def fill(house: House, count: int, document: str = "doc_1") -> None:
+    """Queue so many clauses of one document."""
+    text = " ".join(f"word{n:04d}" for n in range(count))
+    house.read(document, text)
+    house.extract(
+        document, [clause(text, f"word{n:04d}", "Parties", n / 1000, n) for n in range(count)]
+    )
+
+
+def desk_of(house: House, lease: float = 300.0) -> Desk:
+    """The desk of the running service's database."""
+    return Desk(house.service.store, house.blobs, lease)
+
+
+def test_two_analysts_racing_for_one_item_never_both_get_it(house: House) -> None:
+    """In 200 races for the same item exactly one wins, and the other is told who has it."""
+    fill(house, ROUNDS)
+    desk = desk_of(house)
+    items = [item["id"] for item in house.client().get("/v1/items?limit=500").json()["items"]]
+    assert len(items) == ROUNDS
+    gate = threading.Barrier(2)
+    wins: dict[str, list[str]] = {item: [] for item in items}
+
+    def race(actor: Actor) -> list[str]:
+        told = []
+        for item in items:
+            gate.wait(60)
+            try:
+                desk.claim(actor, item)
+                wins[item].append(actor.name)
+            except Conflict as conflict:
+                told.append(conflict.message)
+        return told
+
+    with ThreadPoolExecutor(2) as pool:
+        told = [message for messages in pool.map(race, (ADA, BEN)) for message in messages]
+    assert all(len(names) == 1 for names in wins.values())
+    assert len(told) == ROUNDS
+    assert all("works on this item" in message for message in told)
+
+
+def test_two_analysts_asking_for_the_next_get_different_items(house: House) -> None:
+    """In 100 simultaneous requests for the next item nobody is given what the other holds."""
+    fill(house, ROUNDS)
+    desk = desk_of(house)
+    gate = threading.Barrier(2)
+
+    def work(actor: Actor) -> list[Item | None]:
+        claimed = []
+        for _ in range(ROUNDS // 2):
+            gate.wait(60)
+            claimed.append(desk.claim_next(actor, Filters()))
+        return claimed
+
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(work, (ADA, BEN))
+    got = [item.id for item in [*first, *second] if item]
+    assert len(got) == len(set(got)) == ROUNDS
+
+
+def test_two_decisions_about_one_item_are_one(house: House) -> None:
+    """The same analyst in two windows decides once; the audit and the bus hear of one decision."""
+    fill(house, 20)
+    desk = desk_of(house)
+    gate = threading.Barrier(2)
+
+    def decide(item: str) -> bool:
+        gate.wait(60)
+        try:
+            desk.decide(ADA, Wish(item=item, verdict="accept"))
+        except (AlreadyDecided, LeaseLost):
+            return False
+        return True
+
+    for _ in range(20):
+        item = desk.claim_next(ADA, Filters())
+        assert item is not None
+        with ThreadPoolExecutor(2) as pool:
+            assert sorted(pool.map(decide, [item.id, item.id])) == [False, True]
+    assert len(house.announced()) == 20
+    assert len(house.client().get("/v1/decisions?limit=500").json()["items"]) == 20
+
+
+def test_a_lease_that_runs_out_gives_the_item_to_another(house: House) -> None:
+    """An analyst who vanishes holds an item for the lease and not longer."""
+    fill(house, 1)
+    desk = desk_of(house, lease=0.5)
+    item = desk.claim_next(ADA, Filters())
+    assert item is not None
+    assert desk.claim_next(BEN, Filters()) is None
+    time.sleep(0.6)
+    taken = desk.claim_next(BEN, Filters())
+    assert taken is not None
+    assert taken.id == item.id
+    with pytest.raises(LeaseLost, match="ben works on this item now"):
+        desk.decide(ADA, Wish(item=item.id, verdict="accept"))
+
+
+def test_an_event_that_comes_twice_queues_once(house: House) -> None:
+    """The bus may deliver again, and the same event may be published again."""
+    text = "One clause stands here."
+    house.read("doc_1", text)
+    blob = house.blobs.put("default", b"[]")
+    event = ClausesExtracted(
+        document_id="doc_1", name="a.pdf", clauses=blob, count=0, adapter="a", adapter_version="1"
+    )
+    house.hear(event)
+    house.extract("doc_1", [clause(text, "One clause", "Parties", 0.5)])
+    house.hear(event)
+    assert len(house.client().get("/v1/items").json()["items"]) == 1
+
+
+def test_a_decision_survives_a_bus_that_is_away(house: House, tmp_path: Path) -> None:
+    """The decision is stored with its event; the relay sends it once the bus is back."""
+    fill(house, 1)
+    desk = desk_of(house)
+    item = desk.claim_next(ADA, Filters())
+    assert item is not None
+    publish, house.service.bus.publish = house.service.bus.publish, _away  # type: ignore[method-assign]
+    decision, _, _ = desk.decide(ADA, Wish(item=item.id, verdict="reject", id=new_id("de")))
+    with pytest.raises(ConnectionError):
+        house.relay.run_once()
+    house.service.bus.publish = publish  # type: ignore[method-assign]
+    assert [event.decision_id for event in house.announced()] == [decision.id]
+    assert house.announced() == []
+
+
+def _away(*_messages: Message) -> None:
+    raise ConnectionError("the bus is away")

@@ -1,0 +1,215 @@
+"""The item's state machine, held against every order of steps."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from services.review.domain import (
+    BadResults,
+    Clause,
+    Correction,
+    Document,
+    Item,
+    PageSize,
+    corrected,
+    items_of_clauses,
+    new_id,
+    read_clauses,
+    read_findings,
+)
+from shared.errors import Conflict, InvalidRequest
+from shared.events import Verdict
+
+START = datetime(2025, 1, 31, 9, tzinfo=UTC)
+LEASE = 300.0
+ACTORS = st.sampled_from(["ada", "ben", "cem"])
+TEXT = "This Agreement 🖋 is governed by the laws of Bavaria. It renews each year."
+
+
+def an_item(**changes: object) -> Item:
+    """A clause that waits."""
+    quote = "the laws of Bavaria"
+    values: dict[str, object] = {
+        "id": new_id("it"),
+        "tenant": "default",
+        "document_id": "doc_1",
+        "attempt": 1,
+        "kind": "clause",
+        "stage": "extraction",
+        "result_id": "cl_1",
+        "category": "Governing Law",
+        "confidence": 0.5,
+        "created": START,
+        "text": quote,
+        "start": TEXT.index(quote),
+        "end": TEXT.index(quote) + len(quote),
+    }
+    return Item(**{**values, **changes})  # type: ignore[arg-type]
+
+
+class ItemMachine(RuleBasedStateMachine):
+    """Analysts claim, keep, release, decide and undo in any order while time goes on."""
+
+    @initialize()
+    def begin(self) -> None:
+        """One item that nobody holds, and a plain model of who may do what."""
+        self.item, self.now = an_item(), START
+        self.holder: str | None = None
+        self.until = START
+        self.decided_by: str | None = None
+        self.decisions = 0
+
+    def held_by(self) -> str | None:
+        """Who holds the item by the model."""
+        return self.holder if self.until > self.now else None
+
+    @rule(seconds=st.floats(0, 400))
+    def time_passes(self, seconds: float) -> None:
+        """Leases run out by themselves."""
+        self.now += timedelta(seconds=seconds)
+
+    @rule(actor=ACTORS)
+    def claim(self, actor: str) -> None:
+        """Only an open item that nobody else holds can be claimed."""
+        allowed = self.decided_by is None and self.held_by() in (None, actor)
+        if not allowed:
+            with pytest.raises(Conflict):
+                self.item.claim(actor, self.now, LEASE)
+            return
+        self.item = self.item.claim(actor, self.now, LEASE)
+        self.holder, self.until = actor, self.now + timedelta(seconds=LEASE)
+
+    @rule(actor=ACTORS)
+    def keep(self, actor: str) -> None:
+        """Only the holder keeps it."""
+        if self.decided_by or self.held_by() != actor:
+            with pytest.raises(Conflict):
+                self.item.keep(actor, self.now, LEASE)
+            return
+        self.item = self.item.keep(actor, self.now, LEASE)
+        self.until = self.now + timedelta(seconds=LEASE)
+
+    @rule(actor=ACTORS, stale=st.booleans())
+    def release(self, actor: str, stale: bool) -> None:
+        """Giving back is always allowed, and touches neither another's claim nor a later one."""
+        number = self.item.claims - 1 if stale else self.item.claims
+        self.item = self.item.release(actor, self.now, number)
+        if self.held_by() == actor and not stale:
+            self.holder = None
+
+    @rule(actor=ACTORS, verdict=st.sampled_from(["accept", "reject", "correct"]))
+    def decide(self, actor: str, verdict: Verdict) -> None:
+        """Only the holder decides, and only once."""
+        if self.decided_by or self.held_by() != actor:
+            with pytest.raises(Conflict):
+                self.item.decide(actor, self.now, verdict, new_id("de"))
+            return
+        self.item = self.item.decide(actor, self.now, verdict, new_id("de"))
+        self.decided_by, self.holder = actor, None
+        self.decisions += 1
+
+    @rule(actor=ACTORS)
+    def undo(self, actor: str) -> None:
+        """A decision is undone once, and the item is then in the hands of whoever undid it."""
+        if self.decided_by is None:
+            with pytest.raises(Conflict):
+                self.item.undo(actor, self.now, LEASE)
+            return
+        self.item = self.item.undo(actor, self.now, LEASE)
+        self.decided_by, self.holder = None, actor
+        self.until = self.now + timedelta(seconds=LEASE)
+
+    @invariant()
+    def agrees_with_the_model(self) -> None:
+        """State and holder are what the plain model says, and a decided item is held by nobody."""
+        if self.decided_by is not None:
+            assert self.item.state(self.now) == "decided"
+            assert self.item.lease(self.now) is None
+            assert self.item.decided_by == self.decided_by
+            return
+        lease = self.item.lease(self.now)
+        assert (lease.holder if lease else None) == self.held_by()
+        assert self.item.state(self.now) == ("claimed" if self.held_by() else "waiting")
+        assert self.item.decision_id is None
+
+
+TestItemMachine = ItemMachine.TestCase
+TestItemMachine.settings = settings(max_examples=40, stateful_step_count=40, deadline=None)
+
+
+@settings(deadline=None)
+@given(st.integers(-3, len(TEXT) + 3), st.integers(-3, len(TEXT) + 3))
+def test_a_corrected_span_is_always_a_slice_of_the_text(start: int, end: int) -> None:
+    """Whatever offsets come, the stored text is what lies between them, or it is refused."""
+    item = an_item()
+    if not 0 <= start < end <= len(TEXT) or (start, end) == (item.start, item.end):
+        with pytest.raises((InvalidRequest, ValueError)):
+            corrected(item, Correction(start=start, end=end), TEXT)
+        return
+    right = corrected(item, Correction(start=start, end=end), TEXT)
+    assert right["text"] == TEXT[start:end]
+    assert right["category"] == "Governing Law"
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        None,
+        Correction(),
+        Correction(category="Governing Law"),
+        Correction(category="Invented Category"),
+        Correction(start=2, end=6, text="not what stands there"),
+    ],
+)
+def test_a_correction_that_says_nothing_true_is_refused(wanted: Correction | None) -> None:
+    """Nothing changed, an unknown category, and text that isn't there are each an error."""
+    with pytest.raises(InvalidRequest):
+        corrected(an_item(), wanted, TEXT)
+
+
+def test_a_category_can_be_corrected_without_the_text() -> None:
+    """Changing only the category needs no look into the document."""
+    right = corrected(an_item(), Correction(category="Parties"), None)
+    assert right["category"] == "Parties"
+    assert right["text"] == "the laws of Bavaria"
+
+
+def test_a_span_can_not_be_corrected_without_the_text() -> None:
+    """A span that can't be held against the document is refused."""
+    with pytest.raises(InvalidRequest, match="not at hand"):
+        corrected(an_item(), Correction(start=1, end=2), None)
+
+
+def test_a_finding_is_not_corrected_but_noted() -> None:
+    """Findings are accepted or rejected."""
+    with pytest.raises(InvalidRequest, match="note"):
+        corrected(an_item(kind="finding"), Correction(category="Parties"), TEXT)
+
+
+def test_a_clause_keeps_what_stands_around_it() -> None:
+    """An item carries the document's text before and after, cut at the document's ends."""
+    document = Document("default", "doc_1", "a.pdf", "contract", pages=(PageSize(7, 0, 90, 1, 1),))
+    start = TEXT.index("governed")
+    found = Clause(
+        id="cl_1", category="Parties", text="governed", start=start, end=start + 8, confidence=0.1
+    )
+    (item,) = items_of_clauses(document, [found], attempt=1, text=TEXT, context=30, now=START)
+    assert item.before + item.text + item.after == TEXT[: start + 8 + 30]
+    assert item.page == 7
+
+
+@pytest.mark.parametrize(
+    "blob",
+    [b"", b"{}", b"[{}]", b'[{"id":"x","category":"c","text":"t","start":0,"end":1}]', b"\xff"],
+)
+def test_a_blob_in_another_form_is_refused_by_name(blob: bytes) -> None:
+    """The operator reads which document has results that can't be queued."""
+    with pytest.raises(BadResults, match="doc_9"):
+        read_clauses(blob, "doc_9")
+    with pytest.raises(BadResults, match="doc_9"):
+        read_findings(blob, "doc_9")

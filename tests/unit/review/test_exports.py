@@ -1,0 +1,130 @@
+"""Exports: whole, honest about what was changed, and harmless in a spreadsheet."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from openpyxl import load_workbook
+
+from services.review.domain import Decision, Document, Item
+from services.review.exports import COLUMNS, NO_ADVICE, Format, Result, defuse, write
+from tests.unit.review.house import House, clause
+
+NOW = datetime(2025, 1, 31, 9, tzinfo=UTC)
+DANGEROUS = ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "=cmd|' /C calc'!A0", "＝1"]
+
+
+def a_result(text: str = "the laws of Bavaria", name: str = "a.pdf", note: str = "") -> Result:
+    """A corrected clause."""
+    item = Item(
+        *("it_1", "default", "doc_1", 1, "clause", "extraction", "cl_1", "Governing Law", 0.4, NOW),
+        text=text,
+        start=3,
+        end=9,
+        verdict="correct",
+        decision_id="de_1",
+        decided_by="ada",
+        decided=NOW,
+    )
+    document = Document("default", "doc_1", name, "contract")
+    right = {"category": "Parties", "text": text, "start": 3, "end": 9, "page": 2}
+    decision = Decision.of(
+        item, document, "correct", actor="ada", time=NOW, correction=right, note=note
+    )
+    return Result(item, name, "decided", decision)
+
+
+def exported(form: Format, *results: Result) -> bytes:
+    """The whole file."""
+    return b"".join(write(results, form))
+
+
+def rows_of_csv(data: bytes) -> list[dict[str, str]]:
+    """A CSV file as a spreadsheet reads it."""
+    return list(csv.DictReader(io.StringIO(data.decode(), newline="")))
+
+
+def rows_of_xlsx(data: bytes) -> list[dict[str, Any]]:
+    """A workbook's first sheet, with the types of its cells."""
+    head, *rows = load_workbook(io.BytesIO(data))["Results"].iter_rows()
+    return [{str(h.value): c for h, c in zip(head, row, strict=True)} for row in rows]
+
+
+@pytest.mark.parametrize("text", DANGEROUS)
+def test_no_cell_runs_as_a_formula(text: str) -> None:
+    """CSV and XLSX put an apostrophe in front, and name the columns where they did."""
+    result = a_result(text, name=text, note=text)
+    (line,) = rows_of_csv(exported("csv", result))
+    assert line["text"] == "'" + text
+    assert line["defused"] == "document text found_text note"
+    (row,) = rows_of_xlsx(exported("xlsx", result))
+    assert row["document"].data_type == "s"
+    assert row["document"].value.startswith("'")
+    assert row["defused"].value == "document text found_text note"
+    assert json.loads(exported("jsonl", result))["text"] == text
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.text(max_size=50))
+def test_every_text_comes_back_from_csv(text: str) -> None:
+    """Only the apostrophe is added; quotes, commas, line breaks and all scripts survive."""
+    clean = text.replace("\x00", "").encode("utf-8", "replace").decode()
+    (line,) = rows_of_csv(exported("csv", a_result(clean)))
+    assert line["text"] == defuse(clean)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.text(max_size=50))
+def test_every_text_fits_into_a_workbook(text: str) -> None:
+    """Characters that a workbook can't hold are replaced, and nothing fails."""
+    (row,) = rows_of_xlsx(exported("xlsx", a_result(text)))
+    assert row["verdict"].value == "correct"
+
+
+def test_a_cell_that_is_too_long_says_that_it_was_cut() -> None:
+    """A workbook's cell holds 32,767 characters."""
+    (row,) = rows_of_xlsx(exported("xlsx", a_result("x" * 40_000)))
+    assert len(row["text"].value) == 32_767
+    assert row["text"].value.endswith("(cut: a cell holds no more)")
+
+
+def test_what_holds_and_what_was_found_stand_side_by_side() -> None:
+    """A corrected clause shows both, with numbers as numbers."""
+    (row,) = rows_of_xlsx(exported("xlsx", a_result()))
+    assert (row["category"].value, row["found_category"].value) == ("Parties", "Governing Law")
+    assert (row["page"].value, row["confidence"].value) == (2, 0.4)
+    assert set(row) == {*COLUMNS, "defused"}
+
+
+def test_a_workbook_says_that_it_gives_no_advice() -> None:
+    """Whoever gets the file alone still reads what it is and what it is not."""
+    about = load_workbook(io.BytesIO(exported("xlsx", a_result())))["About"]
+    lines = [str(row[0].value) for row in about.iter_rows()]
+    assert NO_ADVICE in lines
+    assert any("apostrophe" in line for line in lines)
+
+
+def test_an_export_holds_every_decided_item_and_no_other(house: House) -> None:
+    """More items than one step reads, and the undecided ones only on demand."""
+    text = " ".join(f"word{n:04d}" for n in range(650))
+    house.read("doc_1", text)
+    house.extract(
+        "doc_1", [clause(text, f"word{n:04d}", "Parties", n / 1000, n) for n in range(650)]
+    )
+    client = house.client()
+    item = client.post("/v1/items/claim", json={}).json()
+    client.post("/v1/decisions", json={"item": item["id"], "verdict": "accept"})
+    (decided,) = map(json.loads, client.get("/v1/exports").text.splitlines())
+    assert (decided["text"], decided["decided_by"]) == ("word0000", "ada")
+    every = client.get("/v1/exports", params={"format": "csv", "state": "all"})
+    assert len(rows_of_csv(every.content)) == 650
+    assert every.headers["content-disposition"].endswith('.csv"')
+    nothing = client.get("/v1/exports", params={"format": "xlsx", "document": "doc_2"})
+    assert rows_of_xlsx(nothing.content) == []

@@ -1,0 +1,152 @@
+"""What the queue holds after what happened to documents."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.unit.review.house import House, clause
+
+TEXT = (
+    "AGENCY AGREEMENT\nbetween Alpha GmbH and Beta Inc.\nThis Agreement is governed by the laws "
+    "of\nBavaria.\fIt renews for one year unless notice is given.\nNeither party may assign it."
+)
+LAW = clause(TEXT, "governed by the laws of\nBavaria", "Governing Law", 0.55, 1)
+TERM = clause(TEXT, "renews for one year", "Renewal Term", 0.9, 2)
+ASSIGN = clause(TEXT, "Neither party may assign it", "Anti-Assignment", 0.31, 3)
+
+
+def waiting(house: House, **params: str) -> list[dict[str, Any]]:
+    """The queue as an analyst sees it."""
+    answer = house.client().get("/v1/items", params=params)
+    assert answer.status_code == 200, answer.text
+    found: list[dict[str, Any]] = answer.json()["items"]
+    return found
+
+
+def decide(house: House, item: dict[str, Any], verdict: str = "accept") -> None:
+    """Claim and decide as Ada."""
+    client = house.client()
+    assert client.post("/v1/items/claim", json={"item": item["id"]}).status_code == 200
+    answer = client.post("/v1/decisions", json={"item": item["id"], "verdict": verdict})
+    assert answer.status_code == 201, answer.text
+
+
+def test_every_clause_becomes_one_item_least_certain_first(house: House) -> None:
+    """The queue begins with what the reviewer is likeliest to change."""
+    house.read("doc_1", TEXT)
+    house.extract("doc_1", [LAW, TERM, ASSIGN])
+    items = waiting(house)
+    assert [i["category"] for i in items] == ["Anti-Assignment", "Governing Law", "Renewal Term"]
+    law = items[1]
+    assert law["document"] == "contract.pdf"
+    assert law["text"] == TEXT[law["start"] : law["end"]]
+    assert law["before"].endswith("This Agreement is ")
+    assert law["after"].startswith(".\fIt renews")
+    assert [box["page"] for box in law["boxes"]] == [1, 1]
+
+
+def test_every_finding_becomes_one_item(house: House) -> None:
+    """A finding carries its arithmetic and its place in the statement."""
+    found = {
+        "id": "fd_1",
+        "check": "balance",
+        "confidence": 0.7,
+        "statement": "balance_sheet",
+        "row": 4,
+        "column": 0,
+        "reported": 120.0,
+        "expected": 100.0,
+        "message": "60 + 40 = 100, not 120",
+    }
+    house.read("doc_2", "{}", name="q3.json", kind="report", media_type="application/json")
+    house.find("doc_2", [found])
+    (item,) = waiting(house, kind="finding")
+    assert item["text"] == "60 + 40 = 100, not 120"
+    assert item["finding"]["expected"] == 100.0
+    assert item["document"] == "q3.json"
+
+
+def test_a_second_extraction_replaces_what_is_undecided(house: House) -> None:
+    """What was decided stays; what was not is asked in its newest form alone."""
+    house.read("doc_1", TEXT)
+    house.extract("doc_1", [LAW, TERM])
+    decide(house, waiting(house)[0])
+    house.read("doc_1", TEXT, attempt=2)
+    assert waiting(house) == []
+    house.extract("doc_1", [LAW, ASSIGN], attempt=2)
+    assert [i["category"] for i in waiting(house)] == ["Anti-Assignment"]
+    (kept,) = waiting(house, state="decided")
+    assert kept["category"] == "Governing Law"
+
+
+def test_a_late_extraction_of_an_older_reading_does_nothing(house: House) -> None:
+    """Events that come late find that the document has moved on."""
+    house.read("doc_1", TEXT, attempt=2)
+    house.extract("doc_1", [LAW], attempt=2)
+    house.extract("doc_1", [TERM, ASSIGN], attempt=1)
+    house.read("doc_1", "another text", attempt=1)
+    assert [i["category"] for i in waiting(house)] == ["Governing Law"]
+
+
+def test_clauses_are_queued_even_if_the_reading_was_never_heard_of(house: House) -> None:
+    """Without the text an item has no context, and waits all the same."""
+    house.extract("doc_1", [LAW], name="agency.pdf")
+    (item,) = waiting(house)
+    assert (item["document"], item["before"]) == ("agency.pdf", "")
+
+
+def test_a_deleted_document_is_forgotten_and_stays_so(house: House) -> None:
+    """Its words are gone from queue and audit, late events do nothing, who decided what remains."""
+    house.read("doc_1", TEXT)
+    house.extract("doc_1", [LAW, TERM])
+    decide(house, waiting(house)[0], "reject")
+    house.delete("doc_1")
+    house.extract("doc_1", [ASSIGN])
+    house.read("doc_1", TEXT)
+    assert waiting(house, state="all") == []
+    (line,) = house.client().get("/v1/decisions").json()["items"]
+    assert (line["actor"], line["verdict"], line["text"], line["document_name"]) == (
+        "ada",
+        "reject",
+        "",
+        "",
+    )
+
+
+def test_another_kind_withdraws_the_results_of_the_old_one(house: House) -> None:
+    """Clauses of what turns out to be a report are not asked about."""
+    house.read("doc_1", TEXT)
+    house.extract("doc_1", [LAW, TERM])
+    house.rekind("doc_1", "report", "contract")
+    assert waiting(house) == []
+
+
+def test_results_that_can_not_be_understood_are_dead_letters(house: House) -> None:
+    """A blob in another form is not queued by half."""
+    house.read("doc_1", TEXT)
+    house.extract("doc_1", [LAW, {"id": "cl_2"}])
+    assert waiting(house) == []
+    (dead,) = house.service.bus.dead_letters("review")
+    assert "doc_1" in dead.error
+
+
+def test_tenants_do_not_see_each_other(house: House) -> None:
+    """Another tenant's items, decisions and pages are not there at all."""
+    house.read("doc_1", TEXT)
+    house.extract("doc_1", [LAW])
+    (item,) = waiting(house)
+    eve = house.client("key-eve")
+    assert eve.get("/v1/items", params={"state": "all"}).json()["items"] == []
+    assert eve.get(f"/v1/items/{item['id']}").status_code == 404
+    assert eve.post("/v1/items/claim", json={"item": item["id"]}).status_code == 404
+    assert eve.post("/v1/items/claim", json={}).status_code == 204
+    assert eve.get("/v1/items/pages", params={"document": "doc_1"}).status_code == 404
+    assert eve.get("/v1/exports", params={"state": "all"}).text == ""
+    assert eve.get("/v1/items/counts").json()["waiting"] == 0
+
+
+def test_the_schema_goes_up_and_down(house: House) -> None:
+    """The first revision can be undone and done again."""
+    house.service.store.migrate("base")
+    house.service.store.migrate()
+    assert waiting(house) == []
