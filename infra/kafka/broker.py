@@ -28,7 +28,7 @@ HERE = Path(__file__).resolve().parent
 KAFKA = HERE.parents[1] / "var" / "kafka"
 LIBS = KAFKA / "libs"
 PORT = 9092
-START_SECONDS = 180.0
+START_SECONDS = 300.0
 STOP_SECONDS = 60.0
 
 _NODE = "1"
@@ -275,7 +275,10 @@ def _is_java(pid: int) -> bool:
     """Whether the process lives and is a Java program, so that a used-again number is not ours."""
     with suppress(OSError):
         name = subprocess.run(
-            ["ps", "-o", "stat=,args=", "-p", str(pid)], capture_output=True, text=True, check=False
+            ["ps", "-ww", "-o", "stat=,args=", "-p", str(pid)],
+            capture_output=True,
+            text=True,
+            check=False,
         ).stdout.strip()
         return "kafka.Kafka" in name and not name.startswith("Z")
     return False
