@@ -1,0 +1,241 @@
+"""From a document that was read to clauses that are stored, announced and answered."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from sqlalchemy import inspect
+
+from infra.schemas import openapi_of
+from services.extraction.domain import CATEGORIES, Extraction, presence
+from shared.bus import Message
+from shared.events import (
+    ClausesExtracted,
+    DocumentDeleted,
+    DocumentFailed,
+    DocumentRekinded,
+)
+from tests.support import ROOT
+from tests.unit.extraction_service.house import FOOTER, PAGES, TEXT, House
+
+PATH = "/v1/documents/{}/clauses"
+
+
+def test_a_contract_is_extracted_with_evidence(house: House) -> None:
+    """Each clause has its exact text, its page and a box for each piece of a line."""
+    house.say(house.read("doc_1"))
+    answer = house.client.get(PATH.format("doc_1"))
+    assert answer.status_code == 200, answer.text
+    law, audit = answer.json()["items"]
+    assert (law["category"], law["page"]) == ("Governing Law", 1)
+    assert (audit["category"], audit["page"]) == ("Audit Rights", 2)
+    for clause in (law, audit):
+        assert clause["text"] == TEXT[clause["start"] : clause["end"]]
+        assert 0 < clause["confidence"] < 1
+        assert clause["id"].startswith("cl_")
+        assert clause["boxes"]
+        assert {box["page"] for box in clause["boxes"]} == {clause["page"]}
+    assert law["boxes"][0]["x0"] == law["start"] * 6
+    assert answer.json()["next"] is None
+
+
+def test_furniture_is_read_over(house: House) -> None:
+    """A word in a page footer makes no clause."""
+    house.say(house.read("doc_1"))
+    items = house.client.get(PATH.format("doc_1")).json()["items"]
+    assert not any(FOOTER in clause["text"] for clause in items)
+
+
+def test_what_is_announced_is_what_rest_answers(house: House) -> None:
+    """The blob of the event holds the clauses in the same form, with the adapter that made them."""
+    read = house.read("doc_1", actor="ada")
+    house.say(read)
+    (event,) = house.heard(ClausesExtracted)
+    listed = json.loads(house.service.blobs.get("default", event.clauses))
+    assert listed == house.client.get(PATH.format("doc_1")).json()["items"]
+    assert (event.count, event.cause, event.actor) == (2, read.id, "ada")
+    assert (event.adapter, event.adapter_version) == ("contract-clauses", "0.0.1")
+
+
+def test_an_event_delivered_twice_is_extracted_once(house: House) -> None:
+    """The same event again does nothing, and a new one about the same text keeps the ids."""
+    read = house.read("doc_1")
+    house.say(read)
+    ids = [c["id"] for c in house.client.get(PATH.format("doc_1")).json()["items"]]
+    house.service.bus.publish(Message(key=read.key, value=read.to_json("ingest")))
+    house.work()
+    assert len(house.heard(ClausesExtracted)) == 1
+    assert house.specialists.specialist.calls == 1
+    house.say(house.read("doc_1", attempt=2))
+    assert [c["id"] for c in house.client.get(PATH.format("doc_1")).json()["items"]] == ids
+
+
+def test_a_report_is_left_to_triage(house: House) -> None:
+    """Only contracts are read; the answer for another kind says so."""
+    house.say(house.ingested("doc_1", kind="report"), house.read("doc_1", kind="report"))
+    assert house.specialists.specialist.calls == 0
+    answer = house.client.get(PATH.format("doc_1"))
+    assert answer.status_code == 409
+    assert "of kind report" in answer.json()["detail"]
+
+
+def test_no_clauses_is_a_result(house: House) -> None:
+    """A contract in which nothing is found has been extracted all the same."""
+    house.say(house.read("doc_1", "Nothing of note."))
+    assert house.client.get(PATH.format("doc_1")).json() == {"items": [], "next": None}
+    (event,) = house.heard(ClausesExtracted)
+    assert event.count == 0
+
+
+def test_an_unknown_document_is_not_found(house: House) -> None:
+    """The problem names the document."""
+    answer = house.client.get(PATH.format("doc_none"))
+    assert answer.status_code == 404
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["document"] == "doc_none"
+
+
+def test_a_document_on_its_way_says_so(house: House) -> None:
+    """Before the work is done, the answer is its state."""
+    house.say(house.ingested("doc_1"))
+    answer = house.client.get(PATH.format("doc_1"))
+    assert answer.status_code == 409
+    assert "its state is waiting" in answer.json()["detail"]
+    house.say(
+        DocumentFailed(document_id="doc_1", stage="ingest", code="encrypted", reason="locked")
+    )
+    assert "failed (encrypted: locked)" in house.client.get(PATH.format("doc_1")).json()["detail"]
+
+
+def test_a_layout_of_another_text_is_given_up(house: House) -> None:
+    """What can never work is a dead letter and a stated failure, at the first try."""
+    read = house.read("doc_1")
+    other = house.read("doc_2", "Another text.")
+    house.say(read.model_copy(update={"layout": other.layout}))
+    (failed,) = house.heard(DocumentFailed)
+    assert (failed.stage, failed.document_id) == ("extraction", "doc_1")
+    assert len(house.service.bus.dead_letters("extraction")) == 1
+    detail = house.client.get(PATH.format("doc_1"))
+    assert detail.status_code in (404, 409)
+
+
+def test_a_deleted_document_is_forgotten_for_good(house: House) -> None:
+    """Its clauses and their blob go, and news that come late do nothing."""
+    read = house.read("doc_1")
+    house.say(read)
+    (event,) = house.heard(ClausesExtracted)
+    house.say(DocumentDeleted(document_id="doc_1"))
+    assert house.client.get(PATH.format("doc_1")).status_code == 404
+    path = house.service.settings.blobs / "default" / event.clauses.sha256[:2]
+    assert not (path / event.clauses.sha256).exists()
+    house.say(house.read("doc_1"), house.ingested("doc_1", attempt=2))
+    assert house.client.get(PATH.format("doc_1")).status_code == 404
+    assert not house.heard(ClausesExtracted)
+
+
+def test_clauses_are_withdrawn_when_the_kind_changes_and_come_back(house: House) -> None:
+    """A person's word about the kind counts, until a new attempt."""
+    house.say(house.ingested("doc_1"), house.read("doc_1"))
+    house.say(DocumentRekinded(document_id="doc_1", kind="report", previous="contract"))
+    assert "of kind report" in house.client.get(PATH.format("doc_1")).json()["detail"]
+    house.say(house.read("doc_1"))
+    assert house.client.get(PATH.format("doc_1")).status_code == 409
+    house.say(
+        DocumentRekinded(document_id="doc_1", kind="contract", previous="report"),
+        house.ingested("doc_1", attempt=2),
+        house.read("doc_1", attempt=2),
+    )
+    assert len(house.client.get(PATH.format("doc_1")).json()["items"]) == 2
+
+
+def test_an_older_attempt_changes_nothing(house: House) -> None:
+    """News of attempt one that come after attempt two has begun are passed over."""
+    house.say(house.ingested("doc_1", attempt=2), house.read("doc_1", attempt=1))
+    assert house.specialists.specialist.calls == 0
+
+
+def test_tenants_do_not_see_each_other(house: House) -> None:
+    """Another tenant's document is not there, even by its id."""
+    house.say(house.read("doc_1", tenant="acme"))
+    assert house.client_of("acme").get(PATH.format("doc_1")).status_code == 200
+    assert house.client.get(PATH.format("doc_1")).status_code == 404
+    house.say(DocumentDeleted(document_id="doc_1", tenant="default"))
+    assert house.client_of("acme").get(PATH.format("doc_1")).status_code == 200
+
+
+def test_lists_go_on_at_the_cursor_and_filter(house: House) -> None:
+    """Page by page gives every clause once; a category gives its own."""
+    house.say(house.read("doc_1", *(page.replace(FOOTER, "") for page in PAGES)))
+    first = house.client.get(PATH.format("doc_1"), params={"limit": 1}).json()
+    second = house.client.get(
+        PATH.format("doc_1"), params={"limit": 1, "cursor": first["next"]}
+    ).json()
+    assert [c["category"] for c in (*first["items"], *second["items"])] == [
+        "Governing Law",
+        "Audit Rights",
+    ]
+    assert second["next"] is None
+    chosen = house.client.get(PATH.format("doc_1"), params={"category": "Audit Rights"}).json()
+    assert [c["category"] for c in chosen["items"]] == ["Audit Rights"]
+    wrong = house.client.get(PATH.format("doc_1"), params={"cursor": "x"})
+    assert wrong.status_code == 422
+
+
+def test_presence_answers_for_every_category(house: House) -> None:
+    """All 41 are there, in their fixed order, found or not."""
+    house.say(house.read("doc_1"))
+    items = house.client.get("/v1/documents/doc_1/presence").json()["items"]
+    assert [line["category"] for line in items] == list(CATEGORIES)
+    assert len(items) == len(set(CATEGORIES)) == 41
+    there = {line["category"]: line["confidence"] for line in items if line["present"]}
+    assert set(there) == {"Governing Law", "Audit Rights"}
+    assert all(line["confidence"] is None for line in items if not line["present"])
+
+
+def test_presence_takes_the_surest_clause() -> None:
+    """Of several clauses of a category the best confidence counts."""
+    lines = {p.category: p for p in presence([("Insurance", 0.6), ("Insurance", 0.9)])}
+    assert (lines["Insurance"].confidence, lines["Insurance"].clauses) == (0.9, 2)
+    assert not lines["Parties"].present
+
+
+@pytest.mark.parametrize(
+    ("state", "attempt", "awaited"),
+    [
+        ("waiting", 1, True),
+        ("extracted", 2, True),
+        ("extracted", 1, True),
+        ("failed", 1, True),
+        ("waiting", 0, False),
+        ("withdrawn", 1, False),
+        ("withdrawn", 2, True),
+        ("deleted", 9, False),
+    ],
+)
+def test_which_news_still_count(state: str, attempt: int, awaited: bool) -> None:
+    """A state decides whether an attempt is still awaited."""
+    known = Extraction("default", "doc_1", "contract", 1, state=state)  # type: ignore[arg-type]
+    assert known.awaits(attempt) is awaited
+
+
+def test_the_api_needs_no_model(house: House) -> None:
+    """Without a key nothing is told; the probes answer."""
+    del house.client.headers["authorization"]
+    assert house.client.get(PATH.format("doc_1")).status_code == 401
+    assert house.client.get("/readyz").status_code == 200
+
+
+def test_the_migration_goes_up_and_down(house: House) -> None:
+    """Down to nothing and up again."""
+    store = house.service.store
+    store.migrate("base")
+    assert set(inspect(store.engine).get_table_names()) <= {"alembic_version"}
+    store.migrate()
+    assert {"extractions", "clauses", "outbox"} <= set(inspect(store.engine).get_table_names())
+
+
+def test_the_openapi_file_is_the_application_s() -> None:
+    """`make schemas` has been run since the last change."""
+    path = ROOT / "services" / "extraction" / "openapi.json"
+    assert path.read_text("utf-8") == openapi_of("extraction")
