@@ -122,17 +122,21 @@ class Suite:
         return Program(name, [sys.executable, "-m", module, *arguments], env, log)
 
     def _migrate(self) -> None:
-        """One after the other, before anybody serves: tables first."""
-        for service in SERVICES:
-            done = subprocess.run(
+        """Tables first, so that api, worker and relay of a service don't race to make them."""
+        running = {
+            service: subprocess.Popen(
                 [sys.executable, "-m", f"services.{service}", "migrate"],
                 env={**os.environ, **self.env},
-                capture_output=True,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
                 text=True,
-                check=False,
             )
-            if done.returncode:
-                last = (done.stderr.strip() or "it says nothing").splitlines()[-1]
+            for service in SERVICES
+        }
+        said = {service: process.communicate()[1] for service, process in running.items()}
+        for service, process in running.items():
+            if process.returncode:
+                last = (said[service].strip() or "it says nothing").splitlines()[-1]
                 raise StartError(f"the database of {service} can't be prepared: {last}")
         tell("databases ready")
 
