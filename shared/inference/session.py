@@ -43,10 +43,16 @@ class Session:
         }
         """Inputs that an adapter fills, with their shapes; symbolic sizes are names."""
 
-    def run(self, outputs: list[str], ids: NDArray[np.int64], adapter: Adapter) -> list[Floats]:
-        """Run windows of token ids [windows, length] with an adapter; return the named outputs."""
+    def run(
+        self, outputs: list[str], ids: NDArray[np.int64], adapter: Adapter | None = None
+    ) -> list[Floats]:
+        """Run windows of token ids [windows, length]; return the named outputs.
+
+        Without an adapter there are no labels, and only `hidden` says something.
+        """
         options = onnxruntime.RunOptions()
-        options.add_active_adapter(adapter.handle)
+        if adapter:
+            options.add_active_adapter(adapter.handle)
         results: list[Floats] = self._session.run(outputs, {"ids": ids}, options)
         return results
 

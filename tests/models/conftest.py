@@ -1,0 +1,137 @@
+"""A small encoder and two small contracts of our own, to train on in seconds."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+WIDTH, INNER, LAYERS = 192, 384, 2
+LETTERS = "abcdefghijklmnopqrstuvwxyz"
+SPECIAL = ["[PAD]", *(f"[unused{i}]" for i in range(99)), "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+VOCABULARY = [*SPECIAL, *LETTERS, *(f"##{letter}" for letter in LETTERS), *"0123456789.,;:()"]
+
+CONFIG = """
+[data]
+training = "contracts.jsonl.gz"
+categories = "categories.json"
+
+[windows]
+length = 34
+stride = 24
+empty = 0.5
+
+[adapter]
+rank = 4
+
+[training]
+epochs = 6.0
+batch = 2
+learning_rate = 2.0e-3
+warmup = 0.1
+positive_weight = 3.0
+clip = 1.0
+number_type = "float32"
+checkpoint_every = 0
+seed = 1
+"""
+
+
+@pytest.fixture(scope="session")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a random BERT of two layers and a tokeniser of single letters."""
+    safetensors = pytest.importorskip("safetensors.numpy", reason="needs make setup-train")
+    folder = tmp_path_factory.mktemp("model")
+    draw = np.random.default_rng(0)
+
+    def normal(*shape: int) -> np.ndarray:
+        return draw.normal(0, 0.08, shape).astype(np.float32)
+
+    weights = {
+        "embeddings.word_embeddings.weight": normal(len(VOCABULARY), WIDTH),
+        "embeddings.position_embeddings.weight": normal(64, WIDTH),
+        "embeddings.token_type_embeddings.weight": normal(2, WIDTH),
+        "embeddings.LayerNorm.weight": 1 + normal(WIDTH),
+        "embeddings.LayerNorm.bias": normal(WIDTH),
+    }
+    shapes = {
+        "attention.self.query": (WIDTH, WIDTH),
+        "attention.self.key": (WIDTH, WIDTH),
+        "attention.self.value": (WIDTH, WIDTH),
+        "attention.output.dense": (WIDTH, WIDTH),
+        "intermediate.dense": (INNER, WIDTH),
+        "output.dense": (WIDTH, INNER),
+    }
+    for layer in range(LAYERS):
+        path = f"encoder.layer.{layer}"
+        for name, shape in shapes.items():
+            weights[f"{path}.{name}.weight"] = normal(*shape)
+            weights[f"{path}.{name}.bias"] = normal(shape[0])
+        for name in ("attention.output.LayerNorm", "output.LayerNorm"):
+            weights[f"{path}.{name}.weight"] = 1 + normal(WIDTH)
+            weights[f"{path}.{name}.bias"] = normal(WIDTH)
+    safetensors.save_file(weights, folder / "model.safetensors")
+    tokeniser = {
+        "version": "1.0",
+        "truncation": None,
+        "padding": None,
+        "added_tokens": [],
+        "normalizer": {
+            "type": "BertNormalizer",
+            "clean_text": True,
+            "handle_chinese_chars": True,
+            "strip_accents": None,
+            "lowercase": True,
+        },
+        "pre_tokenizer": {"type": "BertPreTokenizer"},
+        "post_processor": None,
+        "decoder": None,
+        "model": {
+            "type": "WordPiece",
+            "unk_token": "[UNK]",
+            "continuing_subword_prefix": "##",
+            "max_input_chars_per_word": 100,
+            "vocab": {token: i for i, token in enumerate(VOCABULARY)},
+        },
+    }
+    (folder / "tokenizer.json").write_text(json.dumps(tokeniser), encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with two contracts in two folds, written by ourselves."""
+    folder = tmp_path_factory.mktemp("data")
+    law = "The law of Utah governs this deed."
+    pay = "Buyer pays ten coins each week."
+    filler = " ".join(f"Then part {i} says little of note." for i in range(12))
+    records = []
+    for fold, text in enumerate(
+        (f"{filler} {law} {filler} {pay}", f"{pay} {filler} {law} {filler}")
+    ):
+        notes = [
+            {"category": name, "start": text.index(span), "end": text.index(span) + len(span)}
+            for name, span in (("Law", law), ("Pay", pay))
+        ]
+        for note in notes:
+            note["text"] = text[note["start"] : note["end"]]
+        record = {"id": f"c{fold}", "fold": fold, "family": f"f{fold}", "text": text}
+        records.append(record | {"annotations": notes})
+    with gzip.open(folder / "contracts.jsonl.gz", "wt", encoding="utf-8") as out:
+        out.writelines(json.dumps(record) + "\n" for record in records)
+    (folder / "categories.json").write_text(json.dumps([{"category": "Law"}, {"category": "Pay"}]))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def base(model: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """The small base: (artefacts folder with its graph, folder of the training weights)."""
+    pytest.importorskip("onnx", reason="needs make setup-train")
+    from models.base import write_base
+
+    folder = tmp_path_factory.mktemp("base")
+    write_base(model, folder / "artefacts", folder / "training")
+    return folder / "artefacts", folder / "training"

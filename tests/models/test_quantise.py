@@ -1,0 +1,77 @@
+"""The quantised numbers: near the original, and the same on paper, in torch and in the graph."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("safetensors", reason="needs make setup-train")
+pytest.importorskip("torch", reason="needs make setup-train")
+pytest.importorskip("onnx", reason="needs make setup-train")
+
+import torch
+
+from models.quantise import dequantised_weights, encoder_weights, quantise, quantised_weights
+
+pytestmark = pytest.mark.training
+
+
+def test_codes_are_four_bits_and_near() -> None:
+    """Every code fits 4 bits, and the error is that of 16 levels over three standard deviations."""
+    matrix = np.random.default_rng(0).normal(0, 1, (64, 96)).astype(np.float32)
+    quantised = quantise(matrix)
+    assert quantised.codes.max() <= 15
+    assert quantised.scales.shape == (64, 3)
+    error = np.sqrt(np.mean((quantised.dequantised() - matrix) ** 2))
+    assert 0.02 < error < 0.1
+
+
+def test_a_free_zero_point_beats_a_fixed_one() -> None:
+    """On blocks that lie to one side the asymmetric form loses far less."""
+    matrix = np.random.default_rng(0).normal(1, 0.5, (16, 64)).astype(np.float32)
+
+    def error(symmetric: bool) -> float:
+        return float(np.abs(quantise(matrix, symmetric).dequantised() - matrix).mean())
+
+    assert error(symmetric=False) < 0.75 * error(symmetric=True)
+
+
+def test_a_block_of_zeros_stays_zero() -> None:
+    """Zero is always one of the sixteen levels."""
+    assert not quantise(np.zeros((2, 64), np.float32)).dequantised().any()
+
+
+def test_the_graph_answers_like_transformers(model: Path, base: tuple[Path, Path]) -> None:
+    """Hidden states of the bare INT4 graph equal BertModel's with the de-quantised weights."""
+    transformers = pytest.importorskip("transformers", reason="needs make setup-train")
+    from shared.inference.adapters import base_folder
+    from shared.inference.session import Session
+
+    weights = dequantised_weights(quantised_weights(encoder_weights(model)))
+    words = weights["embeddings.word_embeddings.weight"].shape[0]
+    width = weights["embeddings.LayerNorm.weight"].shape[0]
+    bert = transformers.BertModel(
+        transformers.BertConfig(
+            vocab_size=words,
+            hidden_size=width,
+            num_hidden_layers=2,
+            num_attention_heads=12,
+            intermediate_size=384,
+            max_position_embeddings=64,
+            layer_norm_eps=1e-12,
+        ),
+        add_pooling_layer=False,
+    ).eval()
+    state = {name: torch.from_numpy(value) for name, value in weights.items()}
+    missing = bert.load_state_dict(state, strict=False)
+    assert not missing.unexpected_keys
+    assert not [name for name in missing.missing_keys if "position_ids" not in name]
+
+    ids = torch.randint(0, words, (3, 40), generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        expected = bert(input_ids=ids, attention_mask=torch.ones_like(ids)).last_hidden_state
+    session = Session(base_folder(base[0]) / "base.onnx", threads=1)
+    (hidden,) = session.run(["hidden"], ids.numpy())
+    assert np.abs(hidden - expected.numpy()).max() < 1e-4

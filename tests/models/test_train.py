@@ -1,0 +1,171 @@
+"""From two small contracts to a served specialist: training, killing, resuming, exporting."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import tomllib
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch", reason="needs make setup-train")
+pytest.importorskip("onnx", reason="needs make setup-train")
+
+import torch
+from safetensors.torch import load_file
+
+from models.encoder import LoraLinear, Tagger
+from models.export import export, trained_state
+from models.train import learning_rate, train
+from services.extraction.pipeline import find_clauses
+from shared.inference import Specialists
+from shared.inference.windows import window_starts
+from tests.models.conftest import CONFIG
+from tests.support import ROOT
+
+pytestmark = pytest.mark.training
+
+PARSED = tomllib.loads(CONFIG)
+
+
+@pytest.fixture(scope="module")
+def run(base: tuple[Path, Path], data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a training that nobody interrupted, on both contracts."""
+    torch.set_num_threads(1)
+    folder = tmp_path_factory.mktemp("run")
+    train(PARSED, base[1], data, "none", folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def artefacts(run: Path, base: tuple[Path, Path]) -> Path:
+    """The artefacts with the trained adapter exported into them."""
+    export("small", trained_state(run), ["Law", "Pay"], PARSED, {}, "1.0.0", base[0])
+    return base[0]
+
+
+def command(base: tuple[Path, Path], data: Path, config: Path, out: Path) -> list[str]:
+    """Return the command line of the same training."""
+    options = ["--base", str(base[1]), "--data", str(data), "--out", str(out), "--threads", "1"]
+    return [sys.executable, "-m", "models.train", str(config), *options]
+
+
+def test_a_killed_training_goes_on_to_the_same_weights(
+    run: Path, base: tuple[Path, Path], data: Path, tmp_path: Path
+) -> None:
+    """Killed twice without warning, the third start ends with exactly the uninterrupted weights."""
+    (tmp_path / "config.toml").write_text(CONFIG, encoding="utf-8")
+    out = tmp_path / "out"
+    line = command(base, data, tmp_path, out)
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    steps = []
+    for _ in range(2):
+        process = subprocess.Popen(line, cwd=ROOT, env=environment, stderr=subprocess.DEVNULL)
+        checkpoint, before = out / "checkpoint.pt", steps[-1] if steps else 0
+        deadline = time.monotonic() + 300
+        while time.monotonic() < deadline and process.poll() is None:
+            if checkpoint.exists() and torch.load(checkpoint)["step"] > before + 2:
+                break
+            time.sleep(0.005)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        steps.append(torch.load(checkpoint)["step"])
+    total = json.loads((run / "run.json").read_text(encoding="utf-8"))["steps"]
+    assert 0 < steps[0] < steps[1] < total, "killed too late to show anything"
+
+    subprocess.run(line, cwd=ROOT, env=environment, check=True, stderr=subprocess.DEVNULL)
+    whole, resumed = (load_file(folder / "adapter.safetensors") for folder in (run, out))
+    assert whole.keys() == resumed.keys()
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+
+
+def test_training_learns_the_two_sentences(artefacts: Path, data: Path) -> None:
+    """The served specialist finds the law in a contract that it was shown."""
+    specialist = Specialists(artefacts, threads=1).get("small")
+    law = "The law of Utah governs this deed."
+    filler = "Then part 3 says little of note. Then part 4 says little of note. "
+    text = filler * 4 + law + " " + filler * 4
+    best = max(find_clauses(text, specialist, all_candidates=True), key=lambda c: c.confidence)
+    assert best.category == "Law"
+    assert best.text in law
+    assert len(best.text) > 20
+
+
+def test_the_exported_adapter_answers_like_torch(
+    run: Path, base: tuple[Path, Path], artefacts: Path
+) -> None:
+    """Served probabilities equal torch's, window by window, to a thousandth."""
+    specialist = Specialists(artefacts, threads=1).get("small")
+    text = "The law of Utah governs this deed. " + "Then part 5 says little of note. " * 6
+    served = specialist.token_probabilities(text)
+
+    tagger = Tagger(load_file(base[1] / "dequantised.safetensors"), rank=4, labels=2)
+    tagger.load_state_dict(load_file(run / "adapter.safetensors"))
+    ids = Specialists(artefacts, threads=1).base.tokeniser(text).ids
+    content = PARSED["windows"]["length"] - 2
+    total, weight = np.zeros((len(ids), 2)), np.zeros((len(ids), 1))
+    triangle = np.minimum(np.arange(1, content + 1), np.arange(content, 0, -1))[:, None]
+    for start in window_starts(len(ids), content, PARSED["windows"]["stride"]):
+        window = torch.tensor([[101, *ids[start : start + content], 102]])
+        with torch.no_grad():
+            probabilities = tagger(window).sigmoid()[0, 1:-1].numpy()
+        total[start : start + content] += triangle * probabilities
+        weight[start : start + content] += triangle
+    assert np.abs(served.probabilities - total / weight).max() < 1e-3
+    assert served.probabilities.max() > 0.3  # there is something to agree on
+
+
+def test_two_adapters_on_one_base_do_not_mix(run: Path, artefacts: Path) -> None:
+    """A second adapter gives other answers, and the first the same as before."""
+    state = trained_state(run)
+    state["head.bias"] = state["head.bias"] + 1.0
+    export("other", state, ["Law", "Pay"], PARSED, {}, "1.0.0", artefacts)
+    specialists = Specialists(artefacts, threads=1)
+    text = "Buyer pays ten coins each week."
+    first = specialists.get("small").token_probabilities(text).probabilities
+    other = specialists.get("other").token_probabilities(text).probabilities
+    again = specialists.get("small").token_probabilities(text).probabilities
+    assert (other > first).all()
+    assert np.array_equal(first, again)
+
+
+def test_lora_is_that_of_peft() -> None:
+    """The same matrices in a `peft` layer give the same output."""
+    peft = pytest.importorskip("peft", reason="needs make setup-train")
+    generator = torch.Generator().manual_seed(0)
+    weight, bias = torch.randn(6, 8, generator=generator), torch.randn(6, generator=generator)
+    ours = LoraLinear(weight, bias, rank=2)
+    with torch.no_grad():
+        ours.b.normal_(generator=generator)
+    plain = torch.nn.Sequential(torch.nn.Linear(8, 6))
+    plain[0].load_state_dict({"weight": weight, "bias": bias})
+    theirs = peft.get_peft_model(
+        plain, peft.LoraConfig(r=2, lora_alpha=2, lora_dropout=0.0, target_modules=["0"])
+    )
+    layer = theirs.base_model.model[0]
+    with torch.no_grad():
+        layer.lora_A["default"].weight.copy_(ours.a[0])
+        layer.lora_B["default"].weight.copy_(ours.b[0])
+        x = torch.randn(5, 8, generator=generator)
+        assert torch.allclose(ours(x), theirs(x), atol=1e-6)
+
+
+def test_the_left_out_fold_is_not_read(base: tuple[Path, Path], data: Path, tmp_path: Path) -> None:
+    """Leaving out a fold trains on one contract of the two."""
+    short = PARSED | {"training": PARSED["training"] | {"epochs": 0.5}}
+    train(short, base[1], data, "0", tmp_path)
+    assert json.loads((tmp_path / "run.json").read_text(encoding="utf-8"))["contracts"] == 1
+
+
+def test_the_learning_rate_rises_and_falls_to_zero() -> None:
+    """It peaks after the warm-up and is nearly zero in the last step."""
+    rates = [learning_rate(step, 100, 0.1, 1.0) for step in range(100)]
+    assert max(rates) == rates[9] == 1.0
+    assert rates[0] == pytest.approx(0.1)
+    assert rates[-1] < 0.02
