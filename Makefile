@@ -6,6 +6,7 @@ TRAIN := var/venv-train
 PORT ?= 8400
 DATA ?= var/data
 PYTEST ?= -q
+TRAINING = $(shell grep -rl 'pytest.mark.training' tests --include 'test_*.py')
 .DEFAULT_GOAL := help
 .SHELLFLAGS := -euo pipefail -c
 SHELL := bash
@@ -38,10 +39,10 @@ check: setup-dev ## Format, lint, types, import arrows. Seconds (FILES="a b" loo
 	[ -z "$$failed" ] || { echo "check failed:$$failed" >&2; exit 1; }
 
 test: setup-dev ## Every test that needs no training libraries (PYTEST="-k bus" to choose).
-	@$(BIN)/pytest -m "not training" $(PYTEST)
+	@$(BIN)/pytest $(patsubst %,--ignore=%,$(TRAINING)) $(PYTEST)
 
 test-train: setup-train ## The tests of the training side, on small models.
-	@$(TRAIN)/bin/python -m pytest -m training $(PYTEST)
+	@$(TRAIN)/bin/python -m pytest $(TRAINING) $(PYTEST)
 
 bench: setup-dev ## Measure: seconds a document, tokens a second, memory.
 	@$(BIN)/python -m infra.bench

@@ -24,7 +24,8 @@ from infra.kafka.broker import BrokerError, fetch_jars
 from infra.processes import Program, Supervisor
 
 SERVICES = ("ingest", "extraction", "triage", "review", "escalation")
-READY_SECONDS = 180.0
+READY_SECONDS = 600.0
+"""A machine that is busy with something else may need minutes; what fails is told at once."""
 
 
 class StartError(Exception):

@@ -1,0 +1,98 @@
+"""`make run-kafka`: every service as its own processes on a real broker, started and ended."""
+
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from infra.kafka.broker import missing
+from tests.support import ROOT, free_port, require
+
+SECONDS = 600.0
+"""Far more than a quiet machine needs."""
+
+
+class Runner:
+    """The running suite: its address, its first key, and what it said."""
+
+    def __init__(self, data: Path) -> None:
+        self.port = free_port()
+        self.said = data.parent / "said"
+        command = [sys.executable, "-m", "infra.run_kafka"]
+        with self.said.open("wb") as out:
+            self.process = subprocess.Popen(
+                [*command, "--port", str(self.port), "--data", str(data)],
+                cwd=ROOT,
+                stdout=out,
+                stderr=out,
+            )
+        self.key = self._first_key()
+        self.client = httpx.Client(
+            base_url=f"http://127.0.0.1:{self.port}",
+            headers={"authorization": f"Bearer {self.key}"},
+            timeout=60,
+        )
+
+    def children(self) -> dict[int, str]:
+        """The processes that it named when it started them, by number."""
+        lines = re.findall(r"(\S+) started \(process (\d+)\)", self.said.read_text("utf-8"))
+        return {int(pid): name for name, pid in lines}
+
+    def _first_key(self) -> str:
+        until = time.monotonic() + SECONDS
+        while time.monotonic() < until and self.process.poll() is None:
+            if found := re.search(r"\bsp_[\w-]+", self.said.read_text("utf-8")):
+                return found[0]
+            time.sleep(0.2)
+        self.process.terminate()
+        pytest.fail(self.said.read_text("utf-8"))
+
+
+@pytest.fixture
+def runner(tmp_path: Path) -> Iterator[Runner]:
+    """The suite on a real broker; whatever happens, it is ended."""
+    lacking = missing()
+    require(not lacking, lacking or "")
+    running = Runner(tmp_path / "data")
+    yield running
+    running.process.terminate()
+    running.process.wait(60)
+
+
+def _gone(pid: int) -> bool:
+    return not Path(f"/proc/{pid}").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.kafka
+def test_a_document_ends_although_processes_are_killed_and_ctrl_c_ends_all(runner: Runner) -> None:
+    """An upload reaches its end through the broker, past kill -9 of a worker; then nothing is left.
+
+    Sixteen processes of ours and the broker are up, the worker comes back under a new number, and
+    Ctrl-C ends every one of them.
+    """
+    assert len(runner.children()) == 17
+    workers = [pid for pid, name in runner.children().items() if name == "ingest-worker"]
+    Path(f"/proc/{workers[0]}").stat()
+    answer = runner.client.post("/v1/documents", files={"file": ("a.txt", b"A lease.\n")})
+    assert answer.status_code == 202, answer.text
+    subprocess.run(["kill", "-9", str(workers[0])], check=True)
+
+    document: dict[str, object] = {}
+    until = time.monotonic() + SECONDS
+    while document.get("state") != "ended" and time.monotonic() < until:
+        time.sleep(0.5)
+        got = runner.client.get(answer.headers["location"])
+        document = got.json() if got.is_success else {}
+    assert document["outcome"] == "complete", document
+    assert len([n for n in runner.children().values() if n == "ingest-worker"]) == 2
+
+    runner.process.send_signal(signal.SIGINT)
+    assert runner.process.wait(120) == 0
+    assert not [name for pid, name in runner.children().items() if not _gone(pid)]
