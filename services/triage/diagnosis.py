@@ -99,11 +99,7 @@ def likeliest_cause(sheet: Sheet, cell: Cell, reported: Decimal, expected: Decim
         return "sign"
     for power in (3, 6):
         for large, little in ((reported, expected), (expected, reported)):
-            if (
-                little
-                and large
-                and abs(large / Decimal(10) ** power - little) <= max(unit, Decimal(1))
-            ):
+            if abs(little) >= unit and abs(large / Decimal(10) ** power - little) <= unit:
                 return "scale"
     if reported == 0 or expected == 0 or (reported < 0) != (expected < 0):
         return "unexplained"

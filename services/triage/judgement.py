@@ -1,8 +1,8 @@
 """From broken relations and suspicions to a verdict: what to believe, how far, and how to say it.
 
 The confidences below are the shares of right alarms on the development data, rounded;
-`bench/triage.py` measures them and `models/triage-identities/CARD.md` has the figures. No part of
-this is learned.
+`infra/evaluate_triage.py` measures them and `models/triage-identities/CARD.md` has the figures. No
+part of this is learned.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import combinations, product
 
 from services.triage import labels
@@ -27,6 +27,10 @@ DEEPEST_SIGNS = 5
 STRONG, WEAK = 2.0, 4.0
 """Decimal digits of agreement, less the digits of tries, that a sum needs under a label that
 announces one, and under any other."""
+
+
+Parts = tuple[tuple[int, int], ...]
+"""Rows and their signs."""
 
 
 @dataclass(frozen=True, order=True)
@@ -68,6 +72,7 @@ class Sheet:
 
     index: int
     statement: Statement
+    _roles: dict[str, list[int]] = field(default_factory=dict, repr=False)
 
     @cached_property
     def rows(self) -> tuple[Row, ...]:
@@ -105,10 +110,25 @@ class Sheet:
         """One cell."""
         return self.rows[row].values[column]
 
+    @cached_property
+    def amounts(self) -> tuple[tuple[Decimal, ...], ...]:
+        """Every row's cells, an empty one as 0."""
+        return tuple(tuple(v if v is not None else ZERO for v in row.values) for row in self.rows)
+
+    @cached_property
+    def filled(self) -> tuple[tuple[int, ...], ...]:
+        """The columns in which each row has an amount."""
+        return tuple(
+            tuple(c for c, v in enumerate(row.values) if v is not None) for row in self.rows
+        )
+
     def roles(self, role: str) -> list[int]:
         """Money rows that play a role."""
-        money = set(self.money)
-        return [row for row in labels.role_rows(self.statement, role) if row in money]
+        if role not in self._roles:
+            money = set(self.money)
+            found = labels.role_rows(self.statement, role)
+            self._roles[role] = [row for row in found if row in money]
+        return self._roles[role]
 
     def first(self, role: str) -> int | None:
         """The first row that plays a role."""
@@ -152,7 +172,7 @@ class Sum:
     """A line and the lines above it that it is the sum of."""
 
     total: int
-    parts: tuple[tuple[int, int], ...]
+    parts: Parts
     """Row and sign of each part."""
     residuals: dict[int, Decimal] = field(default_factory=dict)
     pattern: str = "plain"
@@ -192,7 +212,7 @@ def _best_sum(sheet: Sheet, row: int, stack: Sequence[int]) -> Sum | None:
     anchored = labels.announces_sum(sheet.rows[row].label)
     needed = STRONG if anchored else WEAK
     best: tuple[float, Sum] | None = None
-    for tries, (parts, pattern) in enumerate(_candidates(sheet, stack, anchored), 1):
+    for parts, pattern, tries in _promising(sheet, row, stack, anchored):
         candidate = _weigh(sheet, row, parts, pattern, tries)
         if candidate is None or candidate[0] < needed:
             continue
@@ -201,25 +221,64 @@ def _best_sum(sheet: Sheet, row: int, stack: Sequence[int]) -> Sum | None:
     return best[1] if best else None
 
 
-def _candidates(
-    sheet: Sheet, stack: Sequence[int], anchored: bool
-) -> Iterator[tuple[tuple[tuple[int, int], ...], str]]:
-    """Ways in which a line may be a sum of the lines above it, the plainest first."""
+def _promising(
+    sheet: Sheet, row: int, stack: Sequence[int], anchored: bool
+) -> Iterator[tuple[Parts, str, int]]:
+    """Ways in which a line may be a sum of the lines above it, and how many were tried so far.
+
+    The plainest come first. Gaps are kept from depth to depth, so that only ways which hold
+    somewhere, or fail by opposite amounts, are built and weighed.
+    """
     income = sheet.statement.statement == "income"
     deepest = min(len(stack), DEEPEST)
-    for depth in range(2, deepest + 1):
-        rows = stack[-depth:]
-        yield tuple((r, 1) for r in rows), "plain"
+    limit = tolerance(sheet.unit, DEEPEST)
+    counted = sheet.filled[row]
+    tries = 0
+    plus = less = by_label = list(sheet.amounts[row])
+    for depth in range(1, deepest + 1):
+        front = stack[-depth]
+        values = sheet.amounts[front]
+        ways = [(_minus(plus, values), "plus")]
         if income or depth == 2:
-            yield tuple((r, 1 if i == 0 else -1) for i, r in enumerate(rows)), "plain"
+            ways.append((_minus(less, values), "less"))
         if income:
-            yield tuple((r, _sign_by_label(sheet, r, i == 0)) for i, r in enumerate(rows)), "plain"
-    if not (income and anchored):
-        return
-    for depth in range(2, min(deepest, DEEPEST_SIGNS) + 1):
+            ways.append((_minus(by_label, values), "label"))
+        for gaps, way in ways if depth > 1 else ():
+            tries += 1
+            if _may_hold(gaps, counted, limit):
+                yield _parts(sheet, stack[-depth:], way), "plain", tries
+        plus, less = _minus(plus, values), _minus(less, values, -1)
+        by_label = _minus(by_label, values, _sign_by_label(sheet, front))
+    for depth in range(2, min(deepest, DEEPEST_SIGNS) + 1) if income and anchored else ():
         rows = stack[-depth:]
         for signs in product((1, -1), repeat=depth - 1):
-            yield ((rows[0], 1), *zip(rows[1:], signs, strict=True)), "signs"
+            tries += 1
+            parts: Parts = ((rows[0], 1), *zip(rows[1:], signs, strict=True))
+            gaps = list(sheet.amounts[row])
+            for part, sign in parts:
+                gaps = _minus(gaps, sheet.amounts[part], sign)
+            if _may_hold(gaps, counted, limit):
+                yield parts, "signs", tries
+
+
+def _minus(gaps: Sequence[Decimal], values: Sequence[Decimal], sign: int = 1) -> list[Decimal]:
+    if sign < 0:
+        return [gap + value for gap, value in zip(gaps, values, strict=True)]
+    return [gap - value for gap, value in zip(gaps, values, strict=True)]
+
+
+def _may_hold(gaps: Sequence[Decimal], counted: Sequence[int], limit: Decimal) -> bool:
+    seen = [gaps[column] for column in counted]
+    return any(abs(gap) <= limit for gap in seen) or len({abs(gap) for gap in seen}) < len(seen)
+
+
+def _parts(sheet: Sheet, rows: Sequence[int], way: str) -> Parts:
+    first, *rest = rows
+    if way == "plus":
+        return ((first, 1), *((row, 1) for row in rest))
+    if way == "less":
+        return ((first, 1), *((row, -1) for row in rest))
+    return ((first, 1), *((row, _sign_by_label(sheet, row)) for row in rest))
 
 
 _MINUS = (
@@ -235,19 +294,23 @@ _PLUS = (
 )  # fmt: skip
 
 
-def _sign_by_label(sheet: Sheet, row: int, first: bool) -> int:
-    label = labels.normalise(sheet.rows[row].label)
-    if first or any(word in label for word in _PLUS):
+def _sign_by_label(sheet: Sheet, row: int) -> int:
+    return _sign_of(labels.normalise(sheet.rows[row].label))
+
+
+@lru_cache(maxsize=20_000)
+def _sign_of(label: str) -> int:
+    if any(word in label for word in _PLUS):
         return 1
     return -1 if any(word in label for word in _MINUS) else 1
 
 
 def _weigh(
-    sheet: Sheet, row: int, parts: tuple[tuple[int, int], ...], pattern: str, tries: int
+    sheet: Sheet, row: int, parts: Parts, pattern: str, tries: int
 ) -> tuple[float, Sum] | None:
     """How much a sum agrees, in decimal digits, less what the tries would find by chance."""
     residuals: dict[int, Decimal] = {}
-    digits, most = 0.0, 0.0
+    digits = 0.0
     limit = tolerance(sheet.unit, len(parts))
     for column in range(sheet.width):
         total = sheet.value(row, column)
@@ -259,7 +322,6 @@ def _weigh(
         if abs(residual) <= limit and total:
             agreement = math.log10(float(abs(total) / sheet.unit) + 1) - (0.5 if residual else 0.0)
             digits += agreement
-            most = max(most, agreement)
     if not digits:
         return _weigh_swapped(sheet, row, parts, residuals, tries)
     weight = digits - math.log10(tries)
@@ -269,7 +331,7 @@ def _weigh(
 def _weigh_swapped(
     sheet: Sheet,
     row: int,
-    parts: tuple[tuple[int, int], ...],
+    parts: Parts,
     residuals: dict[int, Decimal],
     tries: int,
 ) -> tuple[float, Sum] | None:

@@ -1,0 +1,163 @@
+"""The door: every request is kept, answered at once with nothing, and costs nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+from sqlalchemy import insert, inspect
+
+from infra.schemas import openapi_of
+from services.escalation.bootstrap import build
+from services.escalation.domain import NO_PROVIDER
+from services.escalation.settings import Settings
+from services.escalation.store import ledger
+from shared.events import (
+    BlobRef,
+    DocumentDeleted,
+    EscalationAnswered,
+    EscalationRequested,
+    Event,
+    decode,
+)
+from shared.runtime import Service, Worker
+from shared.settings import load
+from shared.storage import Relay, UnitOfWork
+from shared.web.auth import Actor
+from tests.support import ROOT
+
+
+class AnyKey:
+    """A key is the name of its tenant."""
+
+    def check(self, secret: str) -> Actor | None:
+        """See Keys."""
+        return Actor(tenant=secret, name="tester", key_id="k1")
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> Iterator[Service]:
+    """Escalation on SQLite."""
+    service = build(load(Settings, data=tmp_path, bus_url="memory:"), keys=AnyKey())
+    service.store.migrate()
+    yield service
+    service.close()
+
+
+@pytest.fixture
+def client(service: Service) -> TestClient:
+    """A client of the default tenant."""
+    return TestClient(service.app, headers={"authorization": "Bearer default"})
+
+
+def say(service: Service, *events: Event) -> list[Any]:
+    """Events on the bus, handled; what was answered."""
+    listener = service.bus.consumer("listener")
+    with UnitOfWork(service.store) as uow:
+        for event in events:
+            uow.publish(event)
+    worker = Worker("escalation", service.store, service.bus, service.handlers, service.settings)
+    relay = Relay(service.store, service.bus)
+    while relay.run_once() + worker.run_until_idle():
+        pass
+    heard = []
+    while delivery := listener.receive(0):
+        heard.append(decode(delivery.message.value))
+        listener.ack(delivery)
+    listener.close()
+    return [event for event in heard if isinstance(event, EscalationAnswered)]
+
+
+def asked(number: int, tenant: str = "default") -> EscalationRequested:
+    """A request about one clause."""
+    return EscalationRequested(
+        id=f"{number:032x}",
+        time=datetime(2026, 1, 1, 0, 0, number, tzinfo=UTC),
+        tenant=tenant,
+        document_id=f"doc_{number}",
+        stage="extraction",
+        result_id=f"cl_{number}",
+        question=BlobRef(sha256="0" * 64, size=2),
+    )
+
+
+def test_a_request_is_kept_and_answered_with_nothing(service: Service, client: TestClient) -> None:
+    """Nobody waits: the answer says that there is no provider."""
+    request = asked(1)
+    (answer,) = say(service, request)
+    assert (answer.answer, answer.reason) == (None, NO_PROVIDER)
+    assert (answer.result_id, answer.stage, answer.cause) == ("cl_1", "extraction", request.id)
+    (kept,) = client.get("/v1/escalations").json()["items"]
+    assert (kept["state"], kept["reason"]) == ("unanswered", NO_PROVIDER)
+    assert kept["document_id"] == "doc_1"
+
+
+def test_requests_are_listed_newest_first_and_go_on_at_the_cursor(
+    service: Service, client: TestClient
+) -> None:
+    """Page by page gives every request once, and only the tenant's own."""
+    say(service, asked(1), asked(2), asked(3), asked(4, tenant="acme"))
+    first = client.get("/v1/escalations", params={"limit": 2}).json()
+    second = client.get("/v1/escalations", params={"limit": 2, "cursor": first["next"]}).json()
+    seen = [item["document_id"] for item in (*first["items"], *second["items"])]
+    assert seen == ["doc_3", "doc_2", "doc_1"]
+    assert second["next"] is None
+    assert client.get("/v1/escalations", params={"cursor": "es_x"}).status_code == 422
+
+
+def test_a_deleted_document_s_requests_go(service: Service, client: TestClient) -> None:
+    """What was asked about it is forgotten; other documents' requests stay."""
+    say(service, asked(1), asked(2), DocumentDeleted(document_id="doc_1"))
+    items = client.get("/v1/escalations").json()["items"]
+    assert [item["document_id"] for item in items] == ["doc_2"]
+
+
+def test_costs_are_computed_from_the_ledger(service: Service, client: TestClient) -> None:
+    """Nothing was spent; what another tenant might have spent is not ours."""
+    assert client.get("/v1/costs").json() == {"calls": 0, "usd": 0, "items": [], "next": None}
+    entry = {
+        "escalation_id": "es_1",
+        "provider": "example",
+        "model": "m",
+        "tokens_in": 10,
+        "tokens_out": 2,
+        "time": datetime.now(UTC),
+    }
+    with service.store.write() as session:
+        for tenant, price in (("default", 1250), ("default", 250), ("acme", 999)):
+            session.execute(insert(ledger).values(**entry, tenant=tenant, micro_usd=price))
+    body = client.get("/v1/costs").json()
+    assert (body["calls"], body["usd"]) == (2, 0.0015)
+    assert body["items"] == [{"provider": "example", "calls": 2, "usd": 0.0015}]
+
+
+def test_the_policy_is_that_nothing_leaves(client: TestClient) -> None:
+    """No provider, no budget, in words."""
+    body = client.get("/v1/policy").json()
+    assert (body["leaves_the_house"], body["providers"], body["budget_usd"]) == (False, [], 0)
+    assert body["summary"].startswith("Nothing leaves the house")
+
+
+@pytest.mark.parametrize("path", ["/v1/escalations", "/v1/costs", "/v1/policy"])
+def test_without_a_key_nothing_is_told(service: Service, path: str) -> None:
+    """Every route asks for a key."""
+    assert TestClient(service.app).get(path).status_code == 401
+
+
+def test_the_migration_goes_up_and_down(service: Service) -> None:
+    """Down to nothing and up again."""
+    service.store.migrate("base")
+    assert set(inspect(service.store.engine).get_table_names()) <= {"alembic_version"}
+    service.store.migrate()
+    tables = set(inspect(service.store.engine).get_table_names())
+    assert {"escalations", "ledger", "outbox"} <= tables
+
+
+def test_the_openapi_file_is_the_application_s() -> None:
+    """`make schemas` has been run since the last change."""
+    path = ROOT / "services" / "escalation" / "openapi.json"
+    assert path.read_text("utf-8") == openapi_of("escalation")

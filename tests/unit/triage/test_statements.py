@@ -1,0 +1,236 @@
+"""How filings are read from JSON, JSON lines and CSV."""
+
+from __future__ import annotations
+
+import io
+import json
+from decimal import Decimal
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from services.triage.statements import (
+    BadFiling,
+    Filing,
+    parse_date,
+    parse_number,
+    read_filings,
+    report_type,
+)
+from shared.errors import EmptyDocument, UnreadableDocument, UnsupportedType
+from tests.support import data_folder
+from tests.unit.triage.filings import read, record
+
+NDJSON, JSON, CSV = "application/x-ndjson", "application/json", "text/csv"
+
+BALANCE = """\
+"Example Corp - Balance Sheet (USD) In Millions",20231230,20221231
+Current assets:,,
+Cash,"1,234",1081
+Loss carried,(12),—
+"Basic earnings per share","2.31","2.01"
+Weighted-average shares outstanding,514000000,513000000
+"""
+
+
+def filings(data: bytes, media_type: str, name: str = "") -> list[Filing | BadFiling]:
+    """All filings of a document."""
+    return list(read_filings(data, media_type, name))
+
+
+def tried(data: bytes, media_type: str) -> list[Filing | BadFiling]:
+    """All filings of a document; one that can't be read at all is a bad one."""
+    try:
+        return filings(data, media_type, "x")
+    except UnreadableDocument as error:
+        return [BadFiling("x", "the document", error.message)]
+
+
+def test_what_was_read_can_be_read_again() -> None:
+    """The structured form is the same after a round."""
+    first = read(record())
+    assert read(first.to_json()) == first
+
+
+def test_values_are_exact() -> None:
+    """A decimal fraction is the decimal that was written, not its nearest float."""
+    body = json.dumps(record()).replace("2.31", "2.310000000001")
+    (filing,) = filings(body.encode(), JSON)
+    assert isinstance(filing, Filing)
+    assert filing.statements[1].rows[9].values[0] == Decimal("2.310000000001")
+
+
+def test_a_bad_line_is_named_and_the_others_go_on() -> None:
+    """Line by line, each is a filing or says why it is none."""
+    good = json.dumps(record())
+    lines = [good, "{broken", "[1, 2]", '{"id": "f4"}', '{"id": "f5", "statements": [1]}', good]
+    found = filings("\n".join(lines).encode(), NDJSON, "batch.jsonl")
+    assert [isinstance(f, Filing) for f in found] == [True, False, False, False, False, True]
+    bad = [f for f in found if isinstance(f, BadFiling)]
+    assert [b.where for b in bad] == ["line 2", "line 3", "line 4", "line 5"]
+    assert [b.id for b in bad] == ["batch:2", "batch:3", "f4", "f5"]
+    assert all(b.reason for b in bad)
+
+
+def test_lines_are_read_one_at_a_time() -> None:
+    """The first filing is there before the second line is touched."""
+
+    class Watched(io.BytesIO):
+        lines = 0
+
+        def readline(self, size: int | None = -1, /) -> bytes:
+            self.lines += 1
+            return super().readline(size)
+
+    stream = Watched((json.dumps(record()) + "\n").encode() * 3)
+    reader = read_filings(stream, NDJSON)
+    assert isinstance(next(reader), Filing)
+    assert stream.lines == 1
+
+
+@pytest.mark.parametrize(
+    "body", ["NaN", "[NaN]", '{"a": Infinity}', "{", '{"a": 1e99999999999999999999}', "[" * 10**5]
+)
+def test_json_that_is_none_is_refused(body: str) -> None:
+    """Not a number, a bottomless nesting and a torn file are errors in words."""
+    assert not any(isinstance(f, Filing) for f in tried(body.encode(), JSON))
+
+
+def test_a_value_that_is_no_amount_is_left_out_and_named() -> None:
+    """Everything else of the filing is still read."""
+    filing = record()
+    filing["statements"][0]["rows"][1]["values"] = [True, "n/a"]
+    filing["statements"][0]["rows"][2]["values"] = [1]
+    filing["statements"][0]["rows"][3]["values"] = ["(1,043)", 10**30]
+    found = read(filing)
+    rows = found.statements[0].rows
+    assert rows[1].values == rows[2].values == (None, None)
+    assert rows[3].values == (Decimal(-1043), None)
+    assert len(found.warnings) == 4
+    assert "balance_sheet row 1 column 0" in found.warnings[0]
+
+
+def test_a_csv_statement_is_scaled_but_not_its_shares() -> None:
+    """ "In Millions" multiplies amounts, and passes over what is written out or per share."""
+    (filing,) = filings(BALANCE.encode(), CSV, "balance.csv")
+    assert isinstance(filing, Filing)
+    (sheet,) = filing.statements
+    assert (filing.id, filing.company, filing.period) == ("balance", "Example Corp", "20231230")
+    assert sheet.statement == "balance_sheet"
+    assert [c.end for c in sheet.columns] == ["20231230", "20221231"]
+    assert sheet.rows[0].heading
+    assert sheet.rows[1].values == (Decimal(1_234_000_000), Decimal(1_081_000_000))
+    assert sheet.rows[2].values == (Decimal(-12_000_000), None)
+    assert sheet.rows[3].values == (Decimal("2.31"), Decimal("2.01"))
+    assert sheet.rows[4].values == (Decimal(514_000_000), Decimal(513_000_000))
+    assert not filing.warnings
+
+
+def test_several_statements_may_stand_in_one_csv() -> None:
+    """A row of dates begins the next statement."""
+    body = BALANCE + "\nExample Corp - Income (USD) In Millions,2023,2022\nNet sales,11853,11207\n"
+    (filing,) = filings(body.replace(",", ";").replace('"1;234"', '"1,234"').encode(), CSV)
+    assert isinstance(filing, Filing)
+    assert [s.statement for s in filing.statements] == ["balance_sheet", "income"]
+
+
+def test_years_among_the_amounts_begin_no_statement() -> None:
+    """Amounts that look like years are amounts."""
+    body = BALANCE + "Debt due,2023,2024\n"
+    (filing,) = filings(body.encode(), CSV)
+    assert isinstance(filing, Filing)
+    assert len(filing.statements) == 1
+
+
+def test_a_csv_without_dates_is_refused() -> None:
+    """A table of something else is not taken for a statement."""
+    with pytest.raises(UnreadableDocument, match="no statement in this CSV"):
+        filings(b"name,age\nada,36\n", CSV)
+
+
+@pytest.mark.parametrize("media_type", ["application/pdf", "text/plain", "image/png"])
+def test_what_is_not_read_says_what_is(media_type: str) -> None:
+    """The sentence names the three types of this version."""
+    with pytest.raises(UnsupportedType, match="JSON, JSONL and CSV in this version"):
+        read_filings(b"%PDF-1.7", media_type, "report.pdf")
+
+
+@pytest.mark.parametrize("media_type", [JSON, NDJSON, CSV])
+def test_an_empty_document_says_so(media_type: str) -> None:
+    """No bytes are no filing."""
+    with pytest.raises(EmptyDocument):
+        filings(b" \n", media_type)
+
+
+def test_the_name_settles_plain_text() -> None:
+    """A JSONL file with a broken line is sniffed as text, and is read as JSONL all the same."""
+    assert report_type("text/plain", "a.jsonl") == NDJSON
+    assert report_type("text/plain; charset=utf-8", "a.CSV") == CSV
+    assert report_type("application/json", "a.txt") == JSON
+    assert report_type("text/plain", "contract.txt") is None
+
+
+@pytest.mark.parametrize(
+    ("cell", "amount"),
+    [
+        ("1,234", "1234"), ("(1,234)", "-1234"), ("$ (12.5)", "-12.5"), ("\u22123", "-3"),
+        ("12-", "-12"), ("7 (1)", "7"), ("4.8e-07", "4.8e-07"), ("38%", "38"), ("-", None),
+        ("n/a", None), ("12,34", None), ("", None), ("1.2.3", None), ("--5", "-5"),
+    ],
+)  # fmt: skip
+def test_amounts_are_read_as_pages_print_them(cell: str, amount: str | None) -> None:
+    """Parentheses and minus signs are negative; notes and currency signs are no part of it."""
+    assert parse_number(cell) == (None if amount is None else Decimal(amount))
+
+
+@pytest.mark.parametrize(
+    ("text", "date"),
+    [
+        ("20231231", "20231231"), ("2023-12-31", "20231231"), ("Dec. 31, 2023", "20231231"),
+        ("31 December 2023", "20231231"), ("2023", "20231231"), ("FY 2023", "20231231"),
+        ("12 Months Ended Dec. 31, 2023", "20231231"), ("1265012", None), ("99999999", None),
+        ("Total", None), ("", None),
+    ],
+)  # fmt: skip
+def test_dates_are_read_as_pages_print_them(text: str, date: str | None) -> None:
+    """An amount of eight digits that is no day is no date."""
+    assert parse_date(text) == date
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.binary(max_size=300), st.sampled_from([JSON, NDJSON, CSV]))
+def test_no_bytes_break_the_reader(data: bytes, media_type: str) -> None:
+    """Whatever comes in, the answer is filings, bad filings or an error in words."""
+    found = tried(data, media_type)
+    assert all(f.message if isinstance(f, BadFiling) else f.id for f in found)
+
+
+def test_the_real_csv_files_are_read_cell_by_cell() -> None:
+    """Nearly every cell of the 36 sample files is what the filing has."""
+    folder = data_folder("finance")
+    truth = {}
+    with (folder / "statements.jsonl").open() as lines:
+        for line in lines:
+            statement = json.loads(line)
+            truth[statement["id"]] = statement
+    cells = right = files = 0
+    for line in (folder / "raw_manifest.jsonl").read_text().splitlines():
+        entry = json.loads(line)
+        path = folder / entry["file"]
+        if path.suffix != ".csv":
+            continue
+        (filing,) = filings(path.read_bytes(), CSV, path.name)
+        assert isinstance(filing, Filing)
+        expected = truth[entry["same_filing_statement_ids"][0]]
+        (statement,) = filing.statements
+        assert statement.statement == expected["statement"]
+        assert [c.end for c in statement.columns] == [c["end"] for c in expected["columns"]]
+        files += 1
+        for row, wanted in zip(statement.rows, expected["rows"], strict=True):
+            for value, other in zip(row.values, wanted["values"], strict=True):
+                cells += 1
+                same = value is None if other is None else float(value or 0) == pytest.approx(other)
+                right += same
+    assert files == 36
+    assert right / cells > 0.995, f"{right} of {cells}"
