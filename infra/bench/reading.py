@@ -30,7 +30,6 @@ from shared.documents import Page, Reading, read
 from shared.documents.pdf import PdfDocument
 from shared.errors import UnreadableDocument
 
-
 _STRAIGHT = str.maketrans({0x2018: "'", 0x2019: "'", 0x201C: '"', 0x201D: '"', 0x2013: "-"})
 
 

@@ -11,6 +11,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,16 @@ from shared.errors import DocumentTooLarge, EncryptedDocument, UnreadableDocumen
 logging.getLogger("pypdf").setLevel(logging.CRITICAL)  # what matters is raised or in the ledger
 
 _METADATA = ("title", "author", "subject", "keywords", "creator", "producer")
+
+
+_WIDTHS = (
+    dict.fromkeys("iljI.,;:'|!", 0.26)
+    | dict.fromkeys("ft()[]/ \xa0-", 0.31)
+    | dict.fromkeys("szcrkvxyJ", 0.45)
+    | dict.fromkeys("mwMWOQG@%", 0.8)
+    | dict.fromkeys("ABCDEFHKLNPRSTUVXYZ", 0.65)
+)
+"""Widths of characters in a usual typeface, in parts of the font size; 0.5 for all others."""
 
 
 class PdfDocument:
@@ -108,7 +119,7 @@ def _fragment(text: str, cm: list[float], tm: list[float], size: float | None) -
     a, b = matrix[0], matrix[1]
     length = (a * a + b * b) ** 0.5 or 1.0
     return _Fragment(
-        text=clean(text),
+        text=clean(text).strip("\n"),
         x=matrix[4],
         y=matrix[5],
         along=(a / length, b / length),
@@ -135,16 +146,17 @@ def _glyphs(page: Any, fragments: list[_Fragment]) -> Glyphs:
     codes: list[int] = []
     boxes: list[tuple[float, float, float, float]] = []
     turns: list[int] = []
-    for fragment in fragments:
+    for fragment, following in zip(fragments, [*fragments[1:], None], strict=True):
         turn = _turn(fragment.along, quarter)
-        codes.append(10)
-        boxes.append((np.nan,) * 4)
-        turns.append(turn)
-        for index, character in enumerate(fragment.text):
-            start, end = index * 0.5 * fragment.size, (index + 1) * 0.5 * fragment.size
+        places, joined = _places(fragment, following, left + wide)
+        for character, (start, end) in zip(fragment.text, places, strict=True):
             corners = _corners(fragment, start, end, left, top)
             codes.append(ord(character))
             boxes.append(_displayed(corners, wide, high, quarter))
+            turns.append(turn)
+        if not joined:
+            codes.append(10)
+            boxes.append((np.nan,) * 4)
             turns.append(turn)
     width, height = (high, wide) if quarter % 2 else (wide, high)
     return Glyphs(
@@ -156,6 +168,27 @@ def _glyphs(page: Any, fragments: list[_Fragment]) -> Glyphs:
         rotation=90 * quarter,
         has_images=not codes and bool(_image_names(page)),
     )
+
+
+def _places(
+    fragment: _Fragment, following: _Fragment | None, right: float
+) -> tuple[list[tuple[float, float]], bool]:
+    """From where to where each character runs, and whether the next fragment follows at once.
+
+    The widths are those of a usual typeface, stretched or pressed to reach the next fragment of
+    the same line, or not to leave the page.
+    """
+    widths = [_WIDTHS.get(character, 0.5) * fragment.size for character in fragment.text]
+    ends = list(accumulate(widths))
+    room, joined = right - fragment.x if fragment.along[0] > 0.9 else ends[-1], False
+    if following is not None and fragment.along == following.along:
+        (dx, dy), x, y = fragment.along, following.x - fragment.x, following.y - fragment.y
+        ahead, aside = x * dx + y * dy, abs(y * dx - x * dy)
+        if aside < 0.3 * fragment.size and 0 < ahead < 1.15 * ends[-1] + 0.5 * fragment.size:
+            room, joined = ahead, True
+    scale = room / ends[-1] if joined or room < ends[-1] else 1.0
+    scale = max(scale, 0.01)
+    return [((e - w) * scale, e * scale) for e, w in zip(ends, widths, strict=True)], joined
 
 
 def _turn(along: tuple[float, float], quarter: int) -> int:

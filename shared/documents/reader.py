@@ -89,6 +89,12 @@ def decrypt(data: bytes, *, password: str | None = None) -> bytes:
     return document.rewritten() if document.encrypted else data
 
 
+def load_engines() -> None:
+    """Load both engines now; without it the first PDF does."""
+    import shared.documents.pdf
+    import shared.documents.pdfium  # noqa: F401
+
+
 class _Opened(ExitStack):
     """One PDF, open in both engines as far as they can open it."""
 

@@ -18,18 +18,21 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from shared.documents.reader import decrypt, read, render
+from shared.documents.reader import decrypt, load_engines, read, render
 from shared.documents.reading import Limits, Reading
-from shared.errors import SuiteError, UnreadableDocument
+from shared.errors import SuiteError, Unavailable, UnreadableDocument
 
 _MAX_DEATHS = 4
 _MAX_REPLY = 1 << 31
 _DOCUMENTS_A_CHILD = 500
 _GRACE = 2.0
+_START_SECONDS = 120.0
 _ROOT = Path(__file__).resolve().parents[2]
 _SINGLE_THREADED = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
@@ -60,13 +63,17 @@ class Reader:
     def read(self, data: bytes, *, name: str = "", password: str | None = None) -> Reading:
         """Like `documents.read`, in the child; its death is UnreadableDocument or a failed page."""
         skip: list[int] = []
-        deadline = time.monotonic() + self.limits.seconds
+        killed = False
+        budget = _Budget(self.limits.seconds)
         while True:
             request = {"do": "read", "name": name, "password": password, "skip": skip}
             try:
-                head, body = self._ask(request, data, deadline)
+                head, body = self._ask(request, data, budget)
             except _Died as death:
-                if death.page is None or len(skip) == _MAX_DEATHS or death.late:
+                if death.killed and not killed:  # by somebody else: not the document's fault
+                    killed = True
+                    continue
+                if death.page is None or death.late or len(skip) == _MAX_DEATHS:
                     raise UnreadableDocument(
                         f"reading this document {death.how}", document=name or None
                     ) from death
@@ -93,6 +100,11 @@ class Reader:
         request = {"do": "decrypt", "password": password}
         return self._simple(request, data, name, "decrypting this document")
 
+    @property
+    def child_id(self) -> int | None:
+        """The process id of the child, None before the first document."""
+        return self._child.process_id if self._child else None
+
     def close(self) -> None:
         """End the child, at once even if it is at work."""
         self._closed = True
@@ -101,34 +113,62 @@ class Reader:
             child.end()
 
     def _simple(self, request: dict[str, Any], data: bytes, name: str, doing: str) -> bytes:
-        deadline = time.monotonic() + self.limits.seconds
         try:
-            return self._ask(request | {"name": name}, data, deadline)[1]
+            budget = _Budget(self.limits.seconds)
+            return self._ask(request | {"name": name}, data, budget)[1]
         except _Died as death:
             raise UnreadableDocument(f"{doing} {death.how}", document=name or None) from death
 
     def _ask(
-        self, request: dict[str, Any], data: bytes, deadline: float
+        self, request: dict[str, Any], data: bytes, budget: _Budget
     ) -> tuple[dict[str, Any], bytes]:
         with self._turn:
             if self._closed:
-                raise RuntimeError("this reader is closed")
-            child = self._child
-            if child is None or not child.fit():
-                if child is not None:
-                    child.end()
-                self._child = child = _Child(self.limits)
-            return child.ask(request, data, deadline)
+                raise Unavailable("this reader is closed: the process is about to end")
+            try:
+                return self._fit_child().ask(request, data, budget)
+            except _Died as death:
+                if self._closed:
+                    raise Unavailable("the process ended while it read a document") from death
+                raise
+
+    def _fit_child(self) -> _Child:
+        """The child at hand, or a new one in the place of one that died or has served enough."""
+        child = self._child
+        if child is None or not child.fit():
+            if child is not None:
+                child.end()
+            self._child = child = _Child(self.limits)
+        return child
+
+
+@dataclass
+class _Budget:
+    """The seconds that are left for one document: its own, not those it waits for its turn."""
+
+    seconds: float
+
+    @contextlib.contextmanager
+    def spent(self) -> Iterator[float]:
+        """Work until the deadline that is given; what it takes is taken off the budget."""
+        start = time.monotonic()
+        try:
+            yield start + max(0.1, self.seconds)
+        finally:
+            self.seconds -= time.monotonic() - start
 
 
 class _Died(Exception):
     """The child ended, or was ended, in the middle of its work."""
 
-    def __init__(self, how: str, page: int | None, *, late: bool = False) -> None:
+    def __init__(
+        self, how: str, page: int | None, *, late: bool = False, killed: bool = False
+    ) -> None:
         super().__init__(how)
         self.how = how
         self.page = page
         self.late = late
+        self.killed = killed
 
 
 class _Child:
@@ -158,37 +198,62 @@ class _Child:
         self._socket = ours
         self._limits = limits
         self._served = 0
+        self._started = False
+
+    @property
+    def process_id(self) -> int:
+        """Its process id."""
+        return self._process.pid
 
     def fit(self) -> bool:
         """Whether it lives and has not served so many documents that a new one is due."""
         return self._process.poll() is None and self._served < _DOCUMENTS_A_CHILD
 
     def ask(
-        self, request: dict[str, Any], data: bytes, deadline: float
+        self, request: dict[str, Any], data: bytes, budget: _Budget
     ) -> tuple[dict[str, Any], bytes]:
         """Its answer; raises _Died, or the SuiteError that it met."""
         self._served += 1
-        limits = vars(self._limits) | {"seconds": max(0.1, deadline - time.monotonic())}
-        page: int | None = None
-        try:
-            _send(self._socket, request | {"limits": limits}, data, deadline)
-            while True:
-                head, body = _receive(self._socket, deadline)
-                if "page" not in head:
-                    break
-                page = head["page"]
-        except TimeoutError as error:
-            self.end()
-            raise _Died(
-                f"took longer than {self._limits.seconds:g} seconds", page, late=True
-            ) from error
-        except (OSError, EOFError, ValueError) as error:
-            raise _Died(self._how_it_ended(), page) from error
+        self._wait_for_its_start()
+        with budget.spent() as deadline:
+            limits = vars(self._limits) | {"seconds": deadline - time.monotonic()}
+            head, body = self._answer(request | {"limits": limits}, data, deadline)
         if "error" in head:
             if head.get("leaves"):
                 self.end()
             raise _raised(head["error"])
         return head, body
+
+    def _wait_for_its_start(self) -> None:
+        if not self._started:
+            try:
+                _receive(self._socket, time.monotonic() + _START_SECONDS)
+            except (OSError, EOFError, ValueError) as error:
+                raise self._died(None) from error
+            self._started = True
+
+    def _answer(
+        self, request: dict[str, Any], data: bytes, deadline: float
+    ) -> tuple[dict[str, Any], bytes]:
+        """The first frame that is no mere progress."""
+        page: int | None = None
+        try:
+            _send(self._socket, request, data, deadline)
+            while True:
+                head, body = _receive(self._socket, deadline)
+                if "page" not in head:
+                    return head, body
+                page = head["page"]
+        except TimeoutError as error:
+            self.end()
+            how = f"took longer than {self._limits.seconds:g} seconds"
+            raise _Died(how, page, late=True) from error
+        except (OSError, EOFError, ValueError) as error:
+            raise self._died(page) from error
+
+    def _died(self, page: int | None) -> _Died:
+        how = self._how_it_ended()
+        return _Died(how, page, killed=self._process.returncode == -signal.SIGKILL)
 
     def end(self) -> None:
         """Kill it and take it from the process table."""
@@ -281,8 +346,10 @@ def serve(descriptor: int, parent: int, memory_bytes: int) -> None:
     """The child's life: answer one request after the other until the parent hangs up."""
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    load_engines()  # before memory is short
     _confine(memory_bytes)
     channel = socket.socket(fileno=descriptor)
+    _send(channel, {"ready": True})
     while True:
         try:
             request, data = _receive(channel)

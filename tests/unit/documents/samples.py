@@ -1,0 +1,95 @@
+"""The sample documents, and some that are too odd or too large to be kept as files."""
+
+from __future__ import annotations
+
+import re
+import zlib
+from pathlib import Path
+
+from tests.data.documents.make import Pdf, block, show
+from tests.support import ROOT
+
+FOLDER = ROOT / "tests" / "data" / "documents"
+PASSWORD = "open sesame"
+GOLDEN = tuple(sorted(path.stem for path in FOLDER.glob("*.json")))
+
+
+def sample(name: str) -> bytes:
+    """The bytes of one sample PDF."""
+    return (FOLDER / f"{name}.pdf").read_bytes()
+
+
+def path_of(name: str) -> Path:
+    """Where the sample's PDF lies."""
+    return FOLDER / f"{name}.pdf"
+
+
+def plain(pages: int = 1, *, text: str = "The parties agree on page") -> bytes:
+    """A sound PDF with one line on each page."""
+    pdf = Pdf()
+    for number in range(1, pages + 1):
+        pdf.page(show(f"{text} {number}.", 72, 700))
+    return pdf.build()
+
+
+def bomb() -> bytes:
+    """A few kilobytes whose second page unpacks to three gigabytes; the others are sound."""
+    chunk = zlib.compressobj(9, wbits=-15)
+    block_of_spaces = chunk.compress(b" " * (1 << 24)) + chunk.flush(zlib.Z_FULL_FLUSH)
+    inner = b"\x78\xda" + block_of_spaces * 190 + b"\x03\x00" + b"\0\0\0\0"
+    data = zlib.compress(inner, 9)
+    pdf = Pdf()
+    pdf.page(show("Before the bomb.", 72, 700))
+    pdf.page("")
+    stream = pdf.stream(data, b"/Filter [/FlateDecode /FlateDecode]")
+    pdf.objects[pdf.pages[1] - 1] = (
+        b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Contents %d 0 R"
+        b" /Resources << /Font << /F1 3 0 R >> >> >>" % stream
+    )
+    pdf.page(show("After the bomb.", 72, 700))
+    return pdf.build()
+
+
+def deeply_nested() -> bytes:
+    """A page whose entries nest arrays a hundred thousand deep."""
+    pdf = Pdf()
+    depth = 100_000
+    pdf.page(block(["A line."], 72, 700), entries="/Odd " + "[" * depth + "]" * depth)
+    return pdf.build()
+
+
+def recursive_tree() -> bytes:
+    """A page tree that has itself as its kid."""
+    pdf = Pdf()
+    pdf.page(show("A line.", 72, 700))
+    whole = pdf.build()
+    return whole.replace(b"/Kids [6 0 R]", b"/Kids [2 0 R]")
+
+
+def no_pages() -> bytes:
+    """A sound PDF without a page."""
+    return Pdf().build()
+
+
+def broken_xref() -> bytes:
+    """A document whose cross-reference table points to the wrong places."""
+    whole = plain(3)
+    start = whole.index(b"xref\n0")
+    return whole[:start] + re.sub(rb"\d{10} 00000 n", b"0000000007 00000 n", whole[start:])
+
+
+def odd_characters() -> bytes:
+    """A to-Unicode table that maps glyphs to NUL and to half of a surrogate pair."""
+    pdf = Pdf()
+    pdf.page(show("A\x03\x04B", 72, 700))
+    table = pdf.stream(
+        b"/CIDInit /ProcSet findresource begin 12 dict begin begincmap\n"
+        b"1 begincodespacerange <00> <FF> endcodespacerange\n"
+        b"2 beginbfchar <03> <0000> <04> <D83D> endbfchar\n"
+        b"endcmap end end"
+    )
+    pdf.objects[2] = (
+        b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica /Encoding /WinAnsiEncoding"
+        b" /ToUnicode %d 0 R >>" % table
+    )
+    return pdf.build()

@@ -1,0 +1,203 @@
+"""The reader's child process: limits, deaths, threads, and its end."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import resource
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from shared.documents import Limits, read
+from shared.documents.sandbox import Reader
+from shared.errors import EncryptedDocument, NotFound, Unavailable, UnreadableDocument
+from tests.support import ROOT
+from tests.unit.documents import samples
+from tests.unit.documents.samples import PASSWORD, sample
+
+MEMORY = 1_000_000_000
+
+
+@pytest.fixture(scope="module")
+def reader() -> Iterator[Reader]:
+    """One reader for all tests of this file: a child that died must not matter to the next."""
+    with Reader(Limits(memory_bytes=MEMORY, seconds=300)) as reader:
+        yield reader
+
+
+def _child_of(reader: Reader) -> int:
+    """The process id of the reader's child, which is started if need be."""
+    reader.read(b"A text.")
+    assert reader.child_id is not None
+    return reader.child_id
+
+
+def _send(process: int, number: signal.Signals) -> None:
+    """A signal to a process that may be gone already."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(process, number)
+
+
+def _within(seconds: float, condition: Callable[[], bool]) -> bool:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if condition():
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def test_it_reads_as_in_this_process(reader: Reader) -> None:
+    """Text, boxes, ledger and errors are the same on both sides of the wall."""
+    here, there = read(sample("some_images")), reader.read(sample("some_images"))
+    assert there.text == here.text
+    assert there.pages == here.pages
+    assert there.failed == here.failed
+    assert np.array_equal(there.boxes, here.boxes, equal_nan=True)
+    with pytest.raises(EncryptedDocument) as caught:
+        reader.read(sample("encrypted_aes_256"), name="secret.pdf")
+    assert caught.value.document == "secret.pdf"
+
+
+def test_it_draws_and_decrypts(reader: Reader) -> None:
+    """Pages are drawn and documents decrypted in the child too, with the same errors."""
+    plain = reader.decrypt(sample("encrypted_rc4_128"), password=PASSWORD)
+    assert reader.render(plain, 1, scale=0.5).startswith(b"\x89PNG")
+    with pytest.raises(NotFound):
+        reader.render(plain, 2)
+
+
+def test_a_bomb_costs_one_page_and_bounded_memory() -> None:
+    """Three gigabytes from a few kilobytes: that page fails, the others are read."""
+    data = samples.bomb()
+    assert len(data) < 20_000
+    with Reader(Limits(memory_bytes=MEMORY, seconds=300)) as reader:
+        reading = reader.read(data, name="bomb.pdf")
+    assert [page.number for page in reading.failed] == [2]
+    assert "Before the bomb." in reading.text
+    assert "After the bomb." in reading.text
+    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024 <= MEMORY
+
+
+def test_a_killed_child_costs_only_its_document(reader: Reader) -> None:
+    """A child that dies while idle is replaced without a word."""
+    os.kill(_child_of(reader), signal.SIGKILL)
+    assert reader.read(samples.plain()).page_count == 1
+
+
+def test_death_at_work_names_the_document() -> None:
+    """A child that crashes over a document is UnreadableDocument, and the next one goes on."""
+    with Reader(Limits(memory_bytes=MEMORY, seconds=300)) as reader:
+        child = _child_of(reader)
+        os.kill(child, signal.SIGSTOP)
+        os.kill(child, signal.SIGSEGV)
+        waker = threading.Timer(0.3, _send, (child, signal.SIGCONT))
+        waker.start()
+        with pytest.raises(UnreadableDocument, match="signal 11") as caught:
+            reader.read(samples.plain(), name="lease.pdf")
+        waker.join()
+        assert caught.value.document == "lease.pdf"
+        assert reader.read(samples.plain()).page_count == 1
+
+
+def test_a_child_killed_at_work_is_not_the_documents_fault() -> None:
+    """A child that somebody kills is replaced once, and the document is read after all."""
+    with Reader(Limits(memory_bytes=MEMORY, seconds=300)) as reader:
+        child = _child_of(reader)
+        os.kill(child, signal.SIGSTOP)
+        killer = threading.Timer(0.3, _send, (child, signal.SIGKILL))
+        killer.start()
+        assert reader.read(samples.plain()).page_count == 1
+        killer.join()
+        assert reader.child_id != child
+
+
+def test_a_hanging_child_is_ended() -> None:
+    """Past its time the child is killed, and the document says so."""
+    with Reader(Limits(memory_bytes=MEMORY, seconds=2)) as reader:
+        child = _child_of(reader)
+        os.kill(child, signal.SIGSTOP)
+        with pytest.raises(UnreadableDocument, match="longer than 2 seconds"):
+            reader.read(samples.plain(), name="slow.pdf")
+        assert not Path(f"/proc/{child}").exists()
+
+
+def test_too_little_memory_is_a_clear_error() -> None:
+    """A child that can't even start under its limit is an error, not a hang."""
+    with (
+        Reader(Limits(memory_bytes=50_000_000, seconds=60)) as reader,
+        pytest.raises(UnreadableDocument, match="50 MB"),
+    ):
+        reader.read(samples.plain(), name="any.pdf")
+
+
+def test_threads_take_turns(reader: Reader) -> None:
+    """Several threads share one reader, and outlive the one that started the child."""
+    starter = threading.Thread(target=reader.read, args=(samples.plain(),))
+    starter.start()
+    starter.join()
+    texts: dict[int, str] = {}
+
+    def work(number: int) -> None:
+        for _ in range(3):
+            texts[number] = reader.read(samples.plain(number)).text
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(1, 5)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert texts == {number: read(samples.plain(number)).text for number in range(1, 5)}
+
+
+def test_closing_ends_the_child() -> None:
+    """After `close()` there is no child, and reading is refused."""
+    reader = Reader()
+    child = _child_of(reader)
+    reader.close()
+    assert not Path(f"/proc/{child}").exists()
+    with pytest.raises(Unavailable, match="closed"):
+        reader.read(b"A text.")
+    reader.close()
+
+
+def test_the_child_dies_with_its_parent(tmp_path: Path) -> None:
+    """A parent that is killed leaves no child behind, even one that was started by a thread."""
+    program = textwrap.dedent(
+        """
+        import os, threading, time
+        from pathlib import Path
+        from shared.documents.sandbox import Reader
+        reader = Reader()
+        starter = threading.Thread(target=reader.read, args=(b"A text.",))
+        starter.start(); starter.join()
+        print(reader.child_id, flush=True)
+        time.sleep(600)
+        """
+    )
+    parent = subprocess.Popen(
+        [sys.executable, "-c", program], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    )
+    assert parent.stdout is not None
+    child = int(parent.stdout.readline())
+    parent.kill()
+    parent.wait()
+    parent.stdout.close()
+    assert _within(30, lambda: not _alive(child))
+
+
+def _alive(process: int) -> bool:
+    """Whether it runs: one that nobody has waited for is dead too."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False

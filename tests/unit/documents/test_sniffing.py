@@ -1,0 +1,113 @@
+"""What a document is, by content; and names that are only labels."""
+
+from __future__ import annotations
+
+import pytest
+
+from shared.documents import read, safe_name, sniff
+from shared.errors import EmptyDocument, UnreadableDocument, UnsupportedType
+from tests.unit.documents.samples import plain
+
+
+@pytest.mark.parametrize(
+    ("data", "name", "expected"),
+    [
+        (plain(), "contract.txt", "application/pdf"),
+        (b"\n\n" + plain(), "", "application/pdf"),
+        (b"This Agreement", "contract.pdf", "text/plain"),
+        (b'{"id": "x"}', "filing.pdf", "application/json"),
+        (b' [{"id": 1},\n {"id": 2}]', "", "application/json"),
+        (b'{"id": 1}\n{"id": 2}\n\n', "", "application/x-ndjson"),
+        (b"{not json, but a text}", "", "text/plain"),
+        (b"[" * 200_000, "", "text/plain"),
+        (b"label,2023,2022\nCash,12,11\nDebt,5,6\n", "", "text/csv"),
+        (b"label;2023\nCash;12\n", "a.csv", "text/csv"),
+        (b"Dear Sir, or Madam\nHello, there\n", "", "text/plain"),
+        ("\ufeffDas Übereinkommen".encode(), "", "text/plain"),
+    ],
+)
+def test_the_type_is_known_by_content(data: bytes, name: str, expected: str) -> None:
+    """The suffix does not count, but where content can't tell text from CSV."""
+    assert sniff(data, name) == expected
+
+
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        (b"PK\x03\x04rest", "Office"),
+        (b"\x89PNG\r\n", "PNG"),
+        (b"\xff\xd8\xff\xe0", "JPEG"),
+        (b"{\\rtf1 hello}", "RTF"),
+        (b"<!DOCTYPE html><p>x", "HTML"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1", "Office"),
+        (b"\x7fELF\x02", "program"),
+    ],
+)
+def test_other_types_are_named(data: bytes, says: str) -> None:
+    """What isn't read is refused by name, whatever its suffix."""
+    with pytest.raises(UnsupportedType, match=says) as caught:
+        read(data, name="contract.pdf")
+    assert caught.value.document == "contract.pdf"
+
+
+@pytest.mark.parametrize("data", [b"", b" \r\n\t\n"])
+def test_an_empty_document_is_refused(data: bytes) -> None:
+    """Nothing, or nothing but white space, is no document."""
+    with pytest.raises(EmptyDocument):
+        read(data, name="empty.txt")
+
+
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        (b"caf\xe9", "byte 3 is 0xe9"),
+        (b"\xff\xfet\0e\0x\0t\0", "UTF-16"),
+        (b"a\0b", "NUL at byte 1"),
+        (b"\xed\xa0\x80 lone surrogate", "not UTF-8"),
+    ],
+)
+def test_a_text_that_is_not_utf_8_is_refused(data: bytes, says: str) -> None:
+    """The error names the place and says what to do."""
+    with pytest.raises(UnreadableDocument, match=says):
+        read(data, name="contract.txt")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["plain", "a\r\nb\rc\n", "\ufeffwith mark", "tab\tform\f feed  \n\n\n", "\U0001f600 é e\u0301"],
+)
+def test_a_text_stays_as_it_is(text: str) -> None:
+    """Nothing is added, translated or taken away; it is one page without boxes."""
+    reading = read(text.encode())
+    assert reading.text == text
+    assert [(p.number, p.start, p.end) for p in reading.pages] == [(1, 0, len(text))]
+    assert len(reading.boxes) == len(text)
+    assert reading.boxes_of(0, len(text)) == []
+    assert reading.furniture == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("contract.pdf", "contract.pdf"),
+        ("../../etc/passwd", "passwd"),
+        ("C:\\Users\\x\\lease.pdf", "lease.pdf"),
+        ("..", "document"),
+        ("", "document"),
+        ("a\0b\n\x1b[31mc.pdf", "ab[31mc.pdf"),
+        ("invoice\u202efdp.exe", "invoicefdp.exe"),
+        ("con.txt", "_con.txt"),
+        ('a<b>:"c|?*.pdf', "a_b___c___.pdf"),
+        ("  spaces \t here  .pdf. ", "spaces here .pdf"),
+        ("Vertrag Übergabe – 契約.pdf", "Vertrag Übergabe – 契約.pdf"),
+        ("bad\ud800.pdf", "bad_.pdf"),
+    ],
+)
+def test_a_name_is_only_a_label(name: str, expected: str) -> None:
+    """No folder, no control or direction character, nothing a file system refuses."""
+    assert safe_name(name) == expected
+
+
+def test_a_long_name_keeps_its_suffix() -> None:
+    """At most two hundred characters, the suffix among them."""
+    assert safe_name("x" * 1000 + ".pdf") == "x" * 196 + ".pdf"
