@@ -27,7 +27,7 @@ from shared.storage import UnitOfWork
 from tests.support import ROOT, data_folder
 from tests.unit.ingest.house import SENTENCE, encrypted, extracted, pdf
 
-PATIENCE = 120.0
+PATIENCE = 300.0
 
 
 @pytest.fixture
@@ -178,6 +178,66 @@ def test_a_worker_that_is_killed_loses_nothing(
         assert not isinstance(event, ClausesExtracted)
         consumer.ack(delivery)
     assert sorted(read) == sorted(documents)
+
+
+@pytest.mark.slow
+def test_a_reader_that_somebody_kills_costs_no_page(running: Service, client: TestClient) -> None:
+    """Kill -9 of the child process while it reads: the document is read again, whole."""
+    document = upload(client, pdf(*[f"Page {n} of a long agreement." for n in range(1200)]))
+    killed = 0
+    until = time.monotonic() + PATIENCE
+    while not killed:
+        assert time.monotonic() < until
+        time.sleep(0.05)
+        for child in children_at_work():
+            os.kill(child, signal.SIGKILL)
+            killed += 1
+    state = wait(client, document, "processing", "ended")
+    assert (state["state"], state["pages"], state["failed_pages"]) == ("processing", 1200, [])
+
+
+@pytest.mark.slow
+def test_ending_while_a_document_is_read_is_not_its_failure(
+    service: Service, client: TestClient, tmp_path: Path
+) -> None:
+    """A service that is stopped in the middle leaves the document to the next one."""
+    document = upload(client, pdf(*[f"Page {n} of a long agreement." for n in range(1200)]))
+    stop = threading.Event()
+    threads = start_background(service, stop)
+    until = time.monotonic() + PATIENCE
+    while not children_at_work():
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    service.close_parts()
+    stop.set()
+    join(threads)
+    assert client.get(f"/v1/documents/{document}").json()["state"] == "received"
+    successor = build(load(Settings, data=tmp_path, bus_lease=2))
+    stop = threading.Event()
+    threads = start_background(successor, stop)
+    assert wait(client, document, "processing", "ended")["state"] == "processing"
+    stop.set()
+    join(threads)
+    successor.close()
+
+
+def children_at_work() -> list[int]:
+    """Processes that this one has started and that have computed for longer than starting takes."""
+    every = [
+        int(child)
+        for task in Path("/proc/self/task").iterdir()
+        for child in (task / "children").read_text().split()
+    ]
+    return [child for child in every if seconds_of(child) > 0.8]
+
+
+def seconds_of(process: int) -> float:
+    """Seconds of computing so far."""
+    try:
+        after_name = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    except FileNotFoundError:
+        return 0.0
+    return (int(after_name[11]) + int(after_name[12])) / os.sysconf("SC_CLK_TCK")
 
 
 @pytest.mark.slow
