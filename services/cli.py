@@ -444,6 +444,7 @@ def up(port: int, data: Path | None, as_json: bool) -> int:
     quiet = settings.log_level == "INFO" and sys.stderr.isatty()
     configure_logs("smallprint", "WARNING" if quiet else settings.log_level)
     with FolderLock(settings.data):
+        _warn_without_model(settings.artefacts_folder)
         services = build_services(data)
         migrate_all(services)
         first = services[0].app.state.keys.first_key()
@@ -455,6 +456,17 @@ def up(port: int, data: Path | None, as_json: bool) -> int:
 
         serve(services, settings.host, port, started)
     return 0
+
+
+def _warn_without_model(artefacts: Path) -> None:
+    """Reports and review work without a model; contracts will end as failed."""
+    from shared.inference.adapters import base_folder, newest_version
+
+    try:
+        base_folder(artefacts)
+        newest_version(artefacts, ADAPTER)
+    except SuiteError as error:
+        click.echo(f"smallprint: contracts will fail: {plain(error.message)}", err=True)
 
 
 def build_services(data: Path | None = None) -> list[Service]:

@@ -17,6 +17,9 @@ from shared.web.origin import Origin
 RELAY_OWNER = "embedded"
 """The data folder is locked, so no other relay lives: none waits for the lease of a dead one."""
 
+RELAY_INTERVAL = 5.0
+"""Seconds. Commits in this process wake the relays, so they need not look often by themselves."""
+
 
 def migrate_all(services: Sequence[Service]) -> None:
     """Bring the tables of every service to their newest revision."""
@@ -33,10 +36,19 @@ def at_work(services: Sequence[Service]) -> Iterator[tuple[ASGIApp, threading.Ev
         for service in reversed(services):
             stack.callback(service.close)
         stack.callback(join, threads)
+        stack.callback(_wake_relays, services)
         stack.callback(stop.set)
         for service in services:
-            threads += start_background(service, stop, relay_owner=RELAY_OWNER)
+            threads += start_background(
+                service, stop, relay_owner=RELAY_OWNER, relay_interval=RELAY_INTERVAL
+            )
         yield origin(services, threads), stop
+
+
+def _wake_relays(services: Sequence[Service]) -> None:
+    """Let those that sleep see that they are to stop."""
+    for service in services:
+        service.store.outbox_filled.set()
 
 
 def origin(services: Sequence[Service], threads: Sequence[threading.Thread] = ()) -> ASGIApp:

@@ -79,11 +79,13 @@ def start_background(
     relay: bool = True,
     workers: int = 1,
     relay_owner: str | None = None,
+    relay_interval: float | None = None,
 ) -> list[threading.Thread]:
     """Start the threads of one service. They end soon after `stop` is set.
 
     `relay_owner` names the holder of the relay's lease; a fixed name where only one process can
-    be at work lets it go on at once after a crash.
+    be at work lets it go on at once after a crash. `relay_interval` is in seconds, where another
+    than the setting's is wanted.
     """
     targets: list[tuple[str, Callable[[threading.Event], None]]] = []
     if worker and service.handlers:
@@ -93,7 +95,7 @@ def start_background(
             )
             targets.append((f"{service.name}-worker-{number}", loop.run))
     if relay:
-        interval = service.settings.relay_interval
+        interval = relay_interval or service.settings.relay_interval
         sender = Relay(service.store, service.bus, interval, owner=relay_owner)
         targets.append((f"{service.name}-relay", sender.run))
     threads = [

@@ -35,7 +35,7 @@ import httpx
 
 from tests.embedded import Embedded
 from tests.samples import contract, report
-from tests.support import ROOT, free_port
+from tests.support import ROOT, artefacts, free_port
 
 READY_SECONDS = 240.0
 END_SECONDS = 600.0
@@ -101,7 +101,12 @@ class Separate:
     def start(self) -> str:
         """See `Edition.start`."""
         self._process = subprocess.Popen(
-            self._command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            self._command,
+            cwd=ROOT,
+            env={**os.environ, "SMALLPRINT_ARTEFACTS": str(artefacts())},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
         )
         threading.Thread(target=self._follow, daemon=True).start()
         end = time.monotonic() + READY_SECONDS
