@@ -18,6 +18,7 @@ from services.review.views import Reader
 from shared.errors import NotSignedIn
 from shared.events import Stage, Verdict
 from shared.web.auth import COOKIE, CurrentActor, bearer, csrf_token
+from shared.web.openapi import problems
 
 Limit = Annotated[int, Query(ge=1, le=500, description="items at the most")]
 Cursor = Annotated[str | None, Query(description="`next` of the page before")]
@@ -223,7 +224,7 @@ def queue(desk: Desk, reader: Reader) -> APIRouter:
     """`/v1/items`: what waits, and who works on it."""
     router = APIRouter(prefix="/v1/items", tags=["queue"])
 
-    @router.get("", summary="The queue, least certain first")
+    @router.get("", summary="The queue, least certain first", responses=problems())
     def list_items(
         actor: CurrentActor,
         chosen: store.Filters = Depends(filters),
@@ -232,7 +233,7 @@ def queue(desk: Desk, reader: Reader) -> APIRouter:
     ) -> ItemPage:
         return ItemPage.model_validate(reader.items(actor, chosen, limit=limit, cursor=cursor))
 
-    @router.get("/counts", summary="How much waits, and how much was decided")
+    @router.get("/counts", summary="How much waits, and was decided", responses=problems())
     def count_items(
         actor: CurrentActor,
         since: Annotated[
@@ -242,19 +243,23 @@ def queue(desk: Desk, reader: Reader) -> APIRouter:
     ) -> CountsOut:
         return CountsOut.model_validate(reader.counts(actor, since, kind))
 
-    @router.get("/categories", summary="What a clause can be corrected to")
+    @router.get("/categories", summary="What a clause can be corrected to", responses=problems())
     def list_categories(_actor: CurrentActor) -> list[CategoryOut]:
         return [CategoryOut(name=name, asks=asks) for name, asks in CATEGORIES.items()]
 
-    @router.get("/pages", summary="The pages of a document, with their sizes")
+    @router.get("/pages", summary="The pages of a document with sizes", responses=problems(404))
     def list_pages(actor: CurrentActor, document: str) -> PagesOut:
         return PagesOut.model_validate(reader.document(actor, document))
 
-    @router.get("/{item_id}", summary="One item")
+    @router.get("/{item_id}", summary="One item", responses=problems(404))
     def get_item(actor: CurrentActor, item_id: str) -> ItemOut:
         return ItemOut.model_validate(reader.item(actor, item_id))
 
-    @router.get("/{item_id}/boxes", summary="Where a span of the item's document stands")
+    @router.get(
+        "/{item_id}/boxes",
+        summary="Where a span of the item's document stands",
+        responses=problems(404),
+    )
     def boxes_of(actor: CurrentActor, item_id: str, start: int, end: int) -> list[Box]:
         return reader.boxes(actor, item_id, start, end)
 
@@ -262,7 +267,7 @@ def queue(desk: Desk, reader: Reader) -> APIRouter:
         "/claim",
         summary="Hold an item for a while",
         response_model=ItemOut,
-        responses={204: {"description": "nothing waits"}, 409: {"description": "taken"}},
+        responses={204: {"description": "nothing waits"}, **problems(404, 409)},
     )
     def claim(actor: CurrentActor, wanted: ClaimIn) -> ItemOut | Response:
         chosen = store.Filters(wanted.kind, wanted.document, wanted.category)
@@ -273,11 +278,11 @@ def queue(desk: Desk, reader: Reader) -> APIRouter:
         )
         return ItemOut.model_validate(reader.view(item)) if item else Response(status_code=204)
 
-    @router.post("/{item_id}/keep", summary="Hold it for longer")
+    @router.post("/{item_id}/keep", summary="Hold it for longer", responses=problems(404, 409))
     def keep(actor: CurrentActor, item_id: str) -> ItemOut:
         return ItemOut.model_validate(reader.view(desk.keep(actor, item_id)))
 
-    @router.post("/{item_id}/release", summary="Give it back to the queue")
+    @router.post("/{item_id}/release", summary="Give it back", responses=problems(404))
     def release(actor: CurrentActor, item_id: str, claim: ReleaseIn | None = None) -> ItemOut:
         item = desk.release(actor, item_id, claim.number if claim else None)
         return ItemOut.model_validate(reader.view(item))
@@ -295,7 +300,7 @@ def decisions(desk: Desk, reader: Reader) -> APIRouter:
         status_code=201,
         responses={
             200: {"model": DecidedOut, "description": "decided before under this id"},
-            409: {"description": "decided already, not claimed by you, or nothing to undo"},
+            **problems(404, 409),
         },
     )
     def decide(actor: CurrentActor, wish: Wish, response: Response) -> DecidedOut:
@@ -303,7 +308,7 @@ def decisions(desk: Desk, reader: Reader) -> APIRouter:
         response.status_code = 201 if new else 200
         return DecidedOut.model_validate({"decision": decision, "item": reader.view(item)})
 
-    @router.get("/decisions", summary="The audit, the newest first")
+    @router.get("/decisions", summary="The audit, the newest first", responses=problems())
     def list_decisions(
         actor: CurrentActor,
         document: str | None = None,
@@ -321,7 +326,10 @@ def decisions(desk: Desk, reader: Reader) -> APIRouter:
         "/exports",
         summary="Results with their decisions, as a file",
         response_class=StreamingResponse,
-        responses={200: {"content": {m: {} for m in exports.MEDIA_TYPES.values()}}},
+        responses={
+            200: {"content": {kind: {} for kind in exports.MEDIA_TYPES.values()}},
+            **problems(),
+        },
     )
     def export(
         actor: CurrentActor,
@@ -350,7 +358,12 @@ def sessions(keys: SessionKeys, *, secure: bool) -> APIRouter:
     def safe(request: Request) -> bool:
         return secure or request.url.scheme == "https"
 
-    @router.post("", summary="Sign in with a key", dependencies=[Depends(same_origin)])
+    @router.post(
+        "",
+        summary="Sign in with a key",
+        dependencies=[Depends(same_origin)],
+        responses=problems(503),
+    )
     def sign_in(request: Request, given: SignIn, response: Response) -> SessionOut:
         session = keys.open_session(given.key.strip())
         set_cookie(response, session, datetime.now(UTC), secure=safe(request))
@@ -363,7 +376,7 @@ def sessions(keys: SessionKeys, *, secure: bool) -> APIRouter:
             expires=session.expires,
         )
 
-    @router.get("", summary="Who is signed in; `actor` is null if nobody is")
+    @router.get("", summary="Who is signed in, if anybody", responses=problems(503))
     def who(request: Request) -> SessionOut:
         secret = bearer(request) or request.cookies.get(COOKIE)
         actor = request.app.state.keys.check(secret) if secret else None
@@ -371,7 +384,7 @@ def sessions(keys: SessionKeys, *, secure: bool) -> APIRouter:
             return SessionOut(actor=None, csrf=None)
         return SessionOut(actor=ActorOut.model_validate(actor), csrf=csrf_token(secret))
 
-    @router.delete("", summary="Sign out", status_code=204)
+    @router.delete("", summary="Sign out", status_code=204, responses=problems(503))
     def sign_out(request: Request, _actor: CurrentActor) -> Response:
         response = Response(status_code=204)
         if secret := request.cookies.get(COOKIE):

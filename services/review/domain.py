@@ -95,6 +95,7 @@ class Finding(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     id: str = Field(min_length=1, max_length=64)
+    filing: str | None = Field(None, description="id of the filing within the document")
     check: str = Field(min_length=1, max_length=200)
     severity: str | None = None
     confidence: float = Field(ge=0, le=1)

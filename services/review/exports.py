@@ -34,7 +34,7 @@ MEDIA_TYPES: dict[Format, str] = {
 COLUMNS = (
     *("document_id", "document", "kind", "state", "verdict", "category", "text", "page"),
     *("start", "end", "confidence", "found_category", "found_text", "found_start", "found_end"),
-    *("statement", "row", "column", "reported", "expected"),
+    *("filing", "statement", "row", "column", "reported", "expected"),
     *("note", "decided_by", "decided", "item", "result", "decision"),
 )
 NO_ADVICE = "smallprint gives no legal or audit advice."
@@ -84,6 +84,7 @@ class Result:
             "found_text": item.text,
             "found_start": item.start,
             "found_end": item.end,
+            "filing": finding.get("filing"),
             "statement": finding.get("statement"),
             "row": finding.get("row"),
             "column": finding.get("column"),

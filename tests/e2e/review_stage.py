@@ -123,6 +123,7 @@ STATEMENT = {
     ],
 }
 FINDING = {
+    "filing": "q4",
     "check": "sum_of_rows",
     "severity": "high",
     "confidence": 0.81,
@@ -182,6 +183,7 @@ class Stage:
         self.review.store.migrate()
         self.keys = {name: keys.create("default", name).secret for name in ("ada", "ben")}
         self.results: dict[str, dict[str, list[Any]]] = {}
+        self.contract = ""
         self.stop = threading.Event()
         self.threads = [
             thread
@@ -274,7 +276,10 @@ class Stage:
             {"id": f"fd_{document[-8:]}{number}", **finding}
             for number, finding in enumerate(findings)
         ]
-        self.results[document] = {"findings": named, "statements": [STATEMENT]}
+        self.results[document] = {
+            "findings": named,
+            "statements": [{"id": "q4", "statements": [STATEMENT]}],
+        }
         self._announce(
             FindingsFound(
                 document_id=document,

@@ -20,6 +20,9 @@ FLAGS = [
 EVIL = "<img src=x onerror=alert(1)>.pdf"
 BROKEN = "broken <b>scan</b>.pdf"
 REASON = "the page <img src=x onerror=alert(2)> can't be read"
+WIDEST = """Math.ceil(Math.max(...[...document.querySelectorAll("body, main *")]
+  .filter((one) => !one.closest(".desk, .unseen"))
+  .map((one) => one.getBoundingClientRect().right)))"""
 PATIENCE = 90_000  # milliseconds: machines that run tests are busy
 WATCH = """
 window.violations = [];
@@ -208,6 +211,26 @@ def select_words(page: Any, words: str) -> str:
     return str(boxes["text"])
 
 
+def test_offsets_survive_letters_beyond_the_first_plane(ada: Watched, stage: Stage) -> None:
+    """Browsers count UTF-16 units and the suite counts code points; a corrected span fits both."""
+    words = "🖋🖋 Signed in Ulm 🖋. The fee is five per cent of all sales. The end."
+    document = stage.upload("fee.txt", words.encode())
+    stage.extract(document, [("Price Restrictions", "fee is five", 0.5)])
+    page = ada.sign_in()
+    page.goto(f"{stage.address}/review?document={document}")
+    heading(page, "Price Restrictions")
+    page.locator(".prose-text mark", has_text="fee is five").wait_for()
+    page.keyboard.press("c")
+    page.get_by_role("button", name="Begin a word earlier").click()
+    page.locator(".quote.new", has_text="The fee is five").wait_for()
+    page.get_by_role("button", name="End a word later").click()
+    page.locator(".quote.new", has_text="The fee is five per").wait_for()
+    page.get_by_role("button", name="Save the correction").click()
+    page.get_by_text("Nothing waits for you here").wait_for()
+    right = decisions(stage)[0]["correction"]
+    assert (right["start"], right["text"]) == (words.index("The fee"), "The fee is five per")
+
+
 def test_what_is_in_a_document_is_only_ever_text(ada: Watched, stage: Stage) -> None:
     """Names, clauses and reasons that look like markup are shown as they are, and nothing runs."""
     page = ada.sign_in()
@@ -357,7 +380,7 @@ def test_every_page_is_drawn_without_a_sideways_scroll(
     def shot(name: str) -> None:
         page.wait_for_timeout(250)
         page.screenshot(path=folder / f"{name}-{width}-{scheme}.png")
-        wide = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+        wide = page.evaluate(WIDEST) - width
         assert wide <= 0, f"{name} is {wide} pixels too wide"
 
     page.goto(stage.address)

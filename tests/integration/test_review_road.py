@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -17,16 +18,26 @@ from shared.bus import Message
 from shared.errors import Conflict
 from shared.events import ClausesExtracted
 from shared.web.auth import Actor
+from tests.postgres import Postgres, server
 from tests.unit.review.house import House, clause
 
 ROUNDS = 200
 ADA, BEN = Actor("default", "ada", "k1"), Actor("default", "ben", "k2")
 
 
-@pytest.fixture
-def house(tmp_path: Path) -> Iterator[House]:
-    """Review on SQLite for everything."""
-    house = House(tmp_path)
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[Postgres]:
+    """A PostgreSQL for the tests here."""
+    with server() as running:
+        yield running
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def house(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[House]:
+    """Review on SQLite, and the same test again with its rows in PostgreSQL."""
+    on_server = request.param == "postgresql"
+    url = request.getfixturevalue("postgres").database() if on_server else ""
+    house = House(tmp_path, database=url)
     yield house
     house.close()
 
@@ -117,11 +128,12 @@ def test_two_decisions_about_one_item_are_one(house: House) -> None:
 def test_a_lease_that_runs_out_gives_the_item_to_another(house: House) -> None:
     """An analyst who vanishes holds an item for the lease and not longer."""
     fill(house, 1)
-    desk = desk_of(house, lease=0.5)
+    desk = desk_of(house, lease=5.0)
     item = desk.claim_next(ADA, Filters())
     assert item is not None
+    assert item.lease_until is not None
     assert desk.claim_next(BEN, Filters()) is None
-    time.sleep(0.6)
+    time.sleep(max(0.0, (item.lease_until - datetime.now(UTC)).total_seconds()))
     taken = desk.claim_next(BEN, Filters())
     assert taken is not None
     assert taken.id == item.id

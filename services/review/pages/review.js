@@ -9,7 +9,7 @@ import { boxesOf, Held } from "/pages/held.js";
 import { arithmetic, period, statementOf, statementTable } from "/pages/statement.js";
 import { Viewer } from "/pages/viewer.js";
 
-const NEAR = 240; // characters of context shown on each side
+const NEAR = 320; // characters of context shown on each side
 const PAST = {
   clause: { accept: "Accepted", reject: "Rejected", correct: "Corrected" },
   finding: { accept: "Confirmed", reject: "Dismissed" },
@@ -100,8 +100,7 @@ class Workspace {
 
   async statement(item) {
     try {
-      const answer = await get(`/v1/documents/${encodeURIComponent(item.document_id)}/statements`);
-      return statementOf(answer.items ?? answer.statements ?? [], item.finding);
+      return await statementOf(item.document_id, item.finding);
     } catch (error) {
       if (error instanceof Problem) return null; // its text is shown instead
       throw error;
@@ -123,6 +122,7 @@ class Workspace {
   }
 
   draw(item) {
+    const pressed = this.panel.contains(document.activeElement) ? document.activeElement.getAttribute("aria-keyshortcuts") : null;
     const finding = item.kind === "finding";
     this.note = h("textarea", { rows: 2, maxlength: 4000, "aria-label": "Note", placeholder: "Why? It is kept with the decision." });
     this.noteBox = h("div.note", { hidden: true }, this.note);
@@ -138,7 +138,8 @@ class Workspace {
           h("a.where", { href: `/documents/${item.document_id}`, title: item.document || item.document_id }, item.document || item.document_id))),
       this.body,
       h("div.panel-foot", {}, this.status, this.noteBox, this.buttons(finding)));
-    say(`${item.category}, ${Math.round(item.confidence * 100)} percent sure. ${excerpt(item.text, 300)}`);
+    if (pressed) this.panel.querySelector(`[aria-keyshortcuts="${CSS.escape(pressed)}"]`)?.focus();
+    say(`${nameOf(item)}, ${Math.round(item.confidence * 100)} percent sure. ${excerpt(item.text, 300)}`);
   }
 
   clauseBody(item) {
@@ -152,7 +153,7 @@ class Workspace {
   findingBody(item) {
     const finding = item.finding ?? {};
     this.columnFact = null;
-    const place = [["Statement", title(finding.statement)], ["Line", finding.label ?? (finding.row === null ? null : `row ${finding.row + 1}`)],
+    const place = [["Filing", finding.filing], ["Statement", title(finding.statement)], ["Line", finding.label ?? (finding.row === null ? null : `row ${finding.row + 1}`)],
       ["Column", finding.column === null || finding.column === undefined ? null : `column ${finding.column + 1}`], ["Severity", finding.severity]];
     return [h("p.message", {}, item.text), arithmetic(finding),
       h("dl.facts", {}, place.filter(([, value]) => value).map(([name, value]) => {

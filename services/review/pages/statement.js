@@ -1,8 +1,22 @@
 // A financial statement with the cell that a finding is about lit up.
 
+import { get, query } from "/pages/api.js";
 import { h, number, words } from "/pages/dom.js";
 
-export const statementOf = (statements, finding) => statements.find((one) => one.statement === finding.statement && Array.isArray(one.rows)) ?? null;
+const MOST = 20; // pages of filings that are looked through
+
+/** The statement that a finding is about, from a report of one filing or many; null if it is gone. */
+export async function statementOf(document, finding) {
+  let cursor = null;
+  for (let page = 0; page < MOST; page += 1) {
+    const answer = await get(query(`/v1/documents/${encodeURIComponent(document)}/statements`, { limit: 100, cursor }));
+    const filing = answer.items.find((one) => !finding.filing || one.id === finding.filing);
+    if (filing) return filing.statements.find((one) => one.statement === finding.statement) ?? null;
+    cursor = answer.next;
+    if (!cursor) return null;
+  }
+  return null;
+}
 
 /** The statement as a table. */
 export function statementTable(statement, finding) {

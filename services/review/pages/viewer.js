@@ -37,6 +37,7 @@ export class Viewer {
     });
     this.total = h("span.muted");
     this.scale = button("Fit the width", "100%", () => this.fit());
+    this.scale.classList.add("scale");
     this.paging = h("div.row.tight", {}, button("Page before (left arrow)", "‹", () => this.step(-1)), this.field, this.total,
       button("Next page (right arrow)", "›", () => this.step(1)));
     this.zooming = h("div.row.tight", {}, button("Smaller (minus)", "−", () => this.stepZoom(-1)), this.scale,

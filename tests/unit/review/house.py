@@ -105,9 +105,17 @@ def clause(
 class House:
     """One review service, told about documents as if the others were there."""
 
-    def __init__(self, folder: Path, *, lease: float = 300.0, bus: str = "") -> None:
+    def __init__(
+        self, folder: Path, *, lease: float = 300.0, bus: str = "", database: str = ""
+    ) -> None:
         self.keys = KnownKeys()
-        settings = Settings(data=folder, bus_url=bus, review_lease=lease, attempts=2)
+        settings = Settings(
+            data=folder,
+            bus_url=bus,
+            review_lease=lease,
+            review_database_url=database,
+            attempts=2,
+        )
         self.service = build(settings, keys=self.keys, sessions=self.keys)
         self.service.store.migrate()
         self.blobs = self.service.blobs
