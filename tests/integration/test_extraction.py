@@ -1,0 +1,125 @@
+"""Contracts go the whole road: uploaded at one end, clauses at the other, on the SQLite bus."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from services.extraction import bootstrap as extraction
+from services.extraction.settings import Settings as ExtractionSettings
+from services.ingest import bootstrap as ingest
+from services.ingest.settings import Settings as IngestSettings
+from shared.inference import Specialists
+from shared.runtime import Worker
+from shared.settings import CommonSettings, load
+from shared.storage import Relay
+from tests.support import require
+from tests.unit.extraction_service.house import KeywordSpecialists
+from tests.unit.ingest.house import InProcessReader, pdf
+
+CONTRACT = (
+    "This Agreement shall be governed by the laws of the State of Utah.",
+    "Buyer may inspect the books and records of Seller once a year.",
+)
+
+
+class Road:
+    """Ingest and extraction on one bus file and one blob folder; two databases."""
+
+    def __init__(self, folder: Path, specialists: Callable[[], Specialists] | None) -> None:
+        first = ingest.build(load(IngestSettings, data=folder), reader=InProcessReader())
+        second = extraction.build(
+            load(ExtractionSettings, data=folder),
+            keys=first.app.state.keys,
+            specialists=specialists,
+        )
+        self.services = [first, second]
+        for service in self.services:
+            service.store.migrate()
+        secret = first.app.state.keys.create("default", "tester").secret
+        headers = {"authorization": f"Bearer {secret}"}
+        self.ingest, self.extraction = (TestClient(s.app, headers=headers) for s in self.services)
+        self.loops = [
+            (
+                Relay(s.store, s.bus),
+                Worker(s.name, s.store, s.bus, s.handlers, s.settings),
+            )
+            for s in self.services
+        ]
+
+    def send(self, name: str, data: bytes) -> str:
+        """Upload one contract, let everybody work, and give its id once it has ended complete."""
+        answer: Any = self.ingest.post(
+            "/v1/documents", files={"file": (name, data)}, data={"kind": "contract"}
+        )
+        assert answer.status_code == 202, answer.text
+        while sum(relay.run_once() + worker.run_until_idle() for relay, worker in self.loops):
+            pass
+        state: Any = self.ingest.get(f"/v1/documents/{answer.json()['id']}").json()
+        assert (state["state"], state["outcome"]) == ("ended", "complete"), state
+        return str(state["id"])
+
+    def check(self, document: str) -> list[dict[str, Any]]:
+        """The clauses of a document, each held against its text."""
+        text = self.ingest.get(f"/v1/documents/{document}/text").content.decode()
+        answer: Any = self.extraction.get(f"/v1/documents/{document}/clauses")
+        assert answer.status_code == 200, answer.text
+        clauses: list[dict[str, Any]] = answer.json()["items"]
+        for clause in clauses:
+            assert clause["text"] == text[clause["start"] : clause["end"]]
+            assert 0 < clause["confidence"] < 1
+            assert {box["page"] for box in clause["boxes"]} <= {clause["page"], clause["page"] + 1}
+        return clauses
+
+    def close(self) -> None:
+        """Give everything back."""
+        for service in self.services:
+            service.close()
+
+
+@pytest.fixture
+def road(tmp_path: Path) -> Iterator[Road]:
+    """The two services with a specialist that knows words."""
+    specialists = KeywordSpecialists()
+    road = Road(tmp_path, lambda: specialists)
+    yield road
+    road.close()
+
+
+def test_a_pdf_ends_complete_with_boxes_on_its_pages(road: Road) -> None:
+    """Clauses of both pages are found where they stand."""
+    clauses = road.check(road.send("a.pdf", pdf(*CONTRACT)))
+    assert [(c["category"], c["page"]) for c in clauses] == [
+        ("Governing Law", 1),
+        ("Audit Rights", 2),
+    ]
+    for clause in clauses:
+        (box,) = clause["boxes"]
+        assert 70 < box["x0"] < box["x1"] < 560
+        assert 130 < box["y0"] < box["y1"] < 150
+
+
+def test_a_text_has_clauses_without_boxes(road: Road) -> None:
+    """A text file is one page, and its offsets count its own characters."""
+    clauses = road.check(road.send("a.txt", "\n".join(CONTRACT).encode()))
+    assert [c["page"] for c in clauses] == [1, 1]
+    assert all(not c["boxes"] for c in clauses)
+
+
+def test_the_shipped_specialist_goes_the_same_road(tmp_path: Path) -> None:
+    """The real base and adapter answer for a contract, each clause with its evidence."""
+    artefacts = CommonSettings().artefacts_folder
+    require(
+        any(artefacts.glob("base-*")) and any(artefacts.glob("contract-clauses/*/manifest.json")),
+        f"the shipped specialist: nothing in {artefacts}",
+    )
+    road = Road(tmp_path, None)
+    try:
+        clauses = road.check(road.send("a.pdf", pdf(*CONTRACT)))
+    finally:
+        road.close()
+    assert "Governing Law" in {clause["category"] for clause in clauses}

@@ -1,0 +1,107 @@
+"""Reports go the whole road: uploaded at one end, findings at the other, on the SQLite bus."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from services.ingest import bootstrap as ingest
+from services.ingest.settings import Settings as IngestSettings
+from services.triage import bootstrap as triage
+from services.triage.settings import Settings as TriageSettings
+from shared.runtime import Service, Worker
+from shared.settings import load
+from shared.storage import Relay
+from tests.support import data_folder
+from tests.unit.ingest.house import InProcessReader
+from tests.unit.triage.filings import bent, record
+
+
+class Road:
+    """Ingest and triage on one bus file and one blob folder; two databases, one origin's key."""
+
+    def __init__(self, folder: Path) -> None:
+        first = ingest.build(load(IngestSettings, data=folder), reader=InProcessReader())
+        second = triage.build(load(TriageSettings, data=folder), keys=first.app.state.keys)
+        self.services: list[Service] = [first, second]
+        for service in self.services:
+            service.store.migrate()
+        secret = first.app.state.keys.create("default", "tester").secret
+        headers = {"authorization": f"Bearer {secret}"}
+        self.ingest, self.triage = (TestClient(s.app, headers=headers) for s in self.services)
+        self.loops = [
+            (
+                Relay(s.store, s.bus),
+                Worker(s.name, s.store, s.bus, s.handlers, s.settings),
+            )
+            for s in self.services
+        ]
+
+    def send(self, name: str, data: bytes, **fields: str) -> dict[str, Any]:
+        """Upload one document, let everybody work, and give its state."""
+        answer: Any = self.ingest.post(
+            "/v1/documents", files={"file": (name, data)}, data={"kind": "report", **fields}
+        )
+        assert answer.status_code == 202, answer.text
+        while sum(relay.run_once() + worker.run_until_idle() for relay, worker in self.loops):
+            pass
+        state: dict[str, Any] = self.ingest.get(f"/v1/documents/{answer.json()['id']}").json()
+        return state
+
+    def findings(self, document: str) -> dict[str, Any]:
+        """What triage answers about a document."""
+        answer: Any = self.triage.get(f"/v1/documents/{document}/findings")
+        assert answer.status_code == 200, answer.text
+        body: dict[str, Any] = answer.json()
+        return body
+
+
+@pytest.fixture
+def road(tmp_path: Path) -> Iterator[Road]:
+    """The two services on an empty folder."""
+    road = Road(tmp_path)
+    yield road
+    for service in road.services:
+        service.close()
+
+
+def test_a_filing_ends_complete_with_its_finding(road: Road) -> None:
+    """The state says complete, and the finding names the cell."""
+    wrong = bent("cash_flow", "Dividends paid", 0, -459)
+    state = road.send("filing.json", json.dumps(wrong).encode())
+    assert (state["state"], state["outcome"]) == ("ended", "complete")
+    (finding,) = road.findings(state["id"])["items"]
+    assert (finding["check"], finding["label"]) == ("cash_flow_sums", "Dividends paid")
+
+
+def test_a_file_with_a_torn_line_ends_with_the_other_filings(road: Road) -> None:
+    """One line is a warning, the rest has been checked."""
+    lines = [json.dumps(record()), '{"torn', json.dumps({**record(), "id": "f2"})]
+    state = road.send("filings.jsonl", "\n".join(lines).encode())
+    assert state["outcome"] == "complete", state
+    body = road.findings(state["id"])
+    assert body["filings"] == 2
+    assert body["warnings"][0].startswith("line 2")
+
+
+def test_a_text_report_ends_failed_with_the_reason(road: Road) -> None:
+    """What this version does not read is said to the person who uploaded it."""
+    state = road.send("report.txt", b"Total assets are what they are.")
+    assert (state["state"], state["outcome"]) == ("ended", "failed")
+    assert "reports are read from JSON, JSONL and CSV in this version" in state["reasons"][0]
+
+
+def test_a_real_csv_statement_is_triaged(road: Road) -> None:
+    """A statement of the samples goes the road, and can be read back."""
+    path = next(iter(sorted((data_folder("finance") / "raw" / "csv").glob("*balance_sheet.csv"))))
+    state = road.send(path.name, path.read_bytes())
+    assert state["outcome"] == "complete", state
+    answer: Any = road.triage.get(f"/v1/documents/{state['id']}/statements")
+    (filing,) = answer.json()["items"]
+    assert filing["statements"][0]["statement"] == "balance_sheet"
+    assert len(filing["statements"][0]["rows"]) > 20
