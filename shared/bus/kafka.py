@@ -26,12 +26,10 @@ import json
 import logging
 import threading
 import time
-import uuid
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from typing import Any
 
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
@@ -46,6 +44,18 @@ from kafka.structs import OffsetAndMetadata
 
 from shared.bus import DeadLetter, Delivery, Message
 from shared.bus.lanes import Entry, Lane, Offsets, Partition, Ready, unfinished
+from shared.bus.records import (
+    Letter,
+    Record,
+    dead_record,
+    dead_topic,
+    entry_of,
+    letter_of,
+    message_of,
+    retry_record,
+    retry_topic,
+    tombstone,
+)
 from shared.bus.sharing import share
 from shared.errors import NotFound, SettingsError, Unavailable
 
@@ -68,13 +78,9 @@ _REBALANCE_MS = 120_000
 """How long the group waits for a member that gives signs of life but does not rejoin."""
 _SHORT_SECONDS = 1.0
 """Up to this delay, what comes behind a retried message waits in memory."""
-_ERROR_CHARACTERS = 10_000
 _ASK_AGAIN_SECONDS = 0.2
 _LATEST, _EARLIEST = -1, -2
 """In place of a time, when asking for offsets."""
-
-_PREFIX = "bus-"
-"""Of the headers that are ours; a message's own headers go beside them unchanged."""
 
 
 @dataclass(frozen=True)
@@ -102,14 +108,6 @@ class _Options:
                 f"The options of the bus URL are wrong at {error}: kafka://host:port"
                 "?topic=NAME&partitions=NUMBER&replication=NUMBER&timeout=SECONDS."
             ) from error
-
-    @property
-    def retry(self) -> str:
-        return f"{self.topic}.retry"
-
-    @property
-    def dead(self) -> str:
-        return f"{self.topic}.dead"
 
 
 class KafkaBus:
@@ -141,7 +139,7 @@ class KafkaBus:
         with self.unavailable():
             self.send(
                 [
-                    _Record(self.options.topic, message.key, message.value, message.headers)
+                    Record(self.options.topic, message.key, message.value, message.headers)
                     for message in messages
                 ]
             )
@@ -163,19 +161,21 @@ class KafkaBus:
         with self._asking, self.unavailable():
             letter = self._letter(dead_letter_id)
             entry = Entry(letter.origin, letter.letter.message)
-            record = self.retry_record(letter.letter.group, letter.partition, entry, 0.0, "")
+            record = retry_record(
+                self.options.topic, letter.letter.group, letter.partition, entry, 0.0, ""
+            )
             self.send([record])
-            self.send([_Record(self.options.dead, dead_letter_id, None)])
+            self.send([tombstone(self.options.topic, dead_letter_id)])
 
     def drop(self, dead_letter_id: str) -> None:
         with self._asking, self.unavailable():
             self._letter(dead_letter_id)
-            self.send([_Record(self.options.dead, dead_letter_id, None)])
+            self.send([tombstone(self.options.topic, dead_letter_id)])
 
     def lag(self, group: str) -> int:
         """As in `Bus.lag`; while the group has no member, records of other groups in
         `documents.retry` may count."""
-        topics = (self.options.topic, self.options.retry)
+        topics = (self.options.topic, retry_topic(self.options.topic))
         parts = [TopicPartition(topic, p) for topic in topics for p in range(self.partitions)]
         with self._asking, self.unavailable():
             ends = self._ask(self._admin.list_partition_offsets, dict.fromkeys(parts, _LATEST))
@@ -217,7 +217,7 @@ class KafkaBus:
             "reconnect_backoff_max_ms": 1000,
         }
 
-    def send(self, records: list[_Record]) -> list[int]:
+    def send(self, records: list[Record]) -> list[int]:
         """Write records and wait until all are acknowledged; their offsets."""
         try:
             futures = [self.start_sending(record) for record in records]
@@ -228,7 +228,7 @@ class KafkaBus:
                 self._discard_producer(timeout=0)  # what it may still hold must not come later
             raise
 
-    def start_sending(self, record: _Record) -> Any:
+    def start_sending(self, record: Record) -> Any:
         """Write one record; the future of its acknowledgement."""
         with self._guard:
             if self._closed:
@@ -243,35 +243,6 @@ class KafkaBus:
             headers=[(name, value.encode()) for name, value in record.headers.items()],
             partition=record.partition,
         )
-
-    def retry_record(
-        self, group: str, partition: int, entry: Entry, not_before: float, error: str
-    ) -> _Record:
-        """The record by which a message waits in `documents.retry`; `not_before` by the clock."""
-        ours = {
-            "group": group,
-            "attempts": str(entry.attempts),
-            "not-before": str(not_before),
-            "error": error[:_ERROR_CHARACTERS],
-            "origin": str(entry.origin),
-        }
-        message = entry.message
-        headers = dict(message.headers) | _prefixed(ours)
-        return _Record(self.options.retry, message.key, message.value, headers, partition)
-
-    def dead_record(self, group: str, partition: int, entry: Entry, error: str) -> _Record:
-        """The record of a dead letter."""
-        ours = {
-            "group": group,
-            "key": entry.message.key,
-            "attempts": str(entry.attempts),
-            "error": error[:_ERROR_CHARACTERS],
-            "time": datetime.now(UTC).isoformat(),
-            "origin": str(entry.origin),
-            "partition": str(partition),
-        }
-        headers = dict(entry.message.headers) | _prefixed(ours)
-        return _Record(self.options.dead, uuid.uuid4().hex, entry.message.value, headers)
 
     @contextmanager
     def unavailable(self) -> Iterator[None]:
@@ -317,8 +288,8 @@ class KafkaBus:
         spread = {"num_partitions": self.options.partitions}
         wanted = {
             self.options.topic: copies | spread | keep,
-            self.options.retry: copies | spread | keep,
-            self.options.dead: copies
+            retry_topic(self.options.topic): copies | spread | keep,
+            dead_topic(self.options.topic): copies
             | {"num_partitions": 1, "configs": {"cleanup.policy": "compact"}},
         }
         existing = set(self._admin.list_topics())
@@ -330,21 +301,21 @@ class KafkaBus:
             topic["name"]: len(topic["partitions"])
             for topic in self._admin.describe_topics(list(wanted))
         }
-        if counts[self.options.topic] != counts[self.options.retry]:
+        main, retry = counts[self.options.topic], counts[retry_topic(self.options.topic)]
+        if main != retry:
             raise SettingsError(
-                f"The Kafka topics {self.options.topic} and {self.options.retry} must have equally "
-                f"many partitions: they have {counts[self.options.topic]} and "
-                f"{counts[self.options.retry]}."
+                f"The Kafka topics {self.options.topic} and {retry_topic(self.options.topic)} must "
+                f"have equally many partitions: they have {main} and {retry}."
             )
         return counts[self.options.topic]
 
-    def _letter(self, dead_letter_id: str) -> _Letter:
+    def _letter(self, dead_letter_id: str) -> Letter:
         letters = self._read_letters()
         if dead_letter_id not in letters:
             raise NotFound(f"There is no dead letter {dead_letter_id}.")
         return letters[dead_letter_id]
 
-    def _read_letters(self) -> dict[str, _Letter]:
+    def _read_letters(self) -> dict[str, Letter]:
         if self._closed:
             raise Unavailable("This bus has been closed.")
         if self._letters is None:
@@ -357,26 +328,6 @@ class KafkaBus:
             raise
 
 
-@dataclass(frozen=True)
-class _Record:
-    """What is to be written; without a value it is a tombstone."""
-
-    topic: str
-    key: str
-    value: bytes | None
-    headers: Mapping[str, str] = field(default_factory=dict)
-    partition: int | None = None
-
-
-@dataclass(frozen=True)
-class _Letter:
-    """A dead letter, and where its message lies in `documents`."""
-
-    letter: DeadLetter
-    partition: int
-    origin: int
-
-
 class _Letters:
     """A reader of `documents.dead` that remembers what is still listed."""
 
@@ -385,15 +336,15 @@ class _Letters:
 
     def __init__(self, bus: KafkaBus) -> None:
         self._timeout = int(bus.options.timeout * 1000)
-        self._part = TopicPartition(bus.options.dead, 0)
+        self._part = TopicPartition(dead_topic(bus.options.topic), 0)
         self._reader = KafkaConsumer(
             **bus.client(), group_id=None, enable_auto_commit=False, metrics_enabled=False
         )
         self._reader.assign([self._part])
-        self._listed: dict[str, _Letter] = {}
+        self._listed: dict[str, Letter] = {}
         self._read = float("-inf")
 
-    def read(self) -> dict[str, _Letter]:
+    def read(self) -> dict[str, Letter]:
         """What is listed now, by id."""
         if time.monotonic() - self._read > self.FRESH_SECONDS:
             self._listed.clear()
@@ -419,7 +370,7 @@ class _Letters:
         if record.value is None:
             self._listed.pop(id_, None)
         else:
-            self._listed[id_] = _letter_of(id_, record)
+            self._listed[id_] = letter_of(record)
 
 
 class KafkaMember:
@@ -460,8 +411,13 @@ class KafkaMember:
     def retry(self, delivery: Delivery, delay: float, error: str) -> None:
         record = self._record(
             delivery,
-            lambda lane, entry: self._bus.retry_record(
-                self.group, lane.partition.number, entry, time.time() + delay, error
+            lambda lane, entry: retry_record(
+                self._bus.options.topic,
+                self.group,
+                lane.partition.number,
+                entry,
+                time.time() + delay,
+                error,
             ),
         )
         if record is None:
@@ -481,8 +437,8 @@ class KafkaMember:
     def dead(self, delivery: Delivery, error: str) -> None:
         record = self._record(
             delivery,
-            lambda lane, entry: self._bus.dead_record(
-                self.group, lane.partition.number, entry, error
+            lambda lane, entry: dead_record(
+                self._bus.options.topic, self.group, lane.partition.number, entry, error
             ),
         )
         if record is None:
@@ -502,7 +458,7 @@ class KafkaMember:
         self._keeper.stop()
         self._keeper.join(2 * _CLOSE_SECONDS + self._bus.options.timeout)
 
-    def _record(self, delivery: Delivery, make: Callable[[Lane, Entry], _Record]) -> _Record | None:
+    def _record(self, delivery: Delivery, make: Callable[[Lane, Entry], Record]) -> Record | None:
         """What is to be written about a delivery, if it is certainly ours still."""
         if not self._keeper.confirm(delivery.token[0].partition):
             raise Unavailable(f"The Kafka broker at {self._bus.servers} does not answer.")
@@ -610,7 +566,7 @@ class _Keeper(threading.Thread):
             metrics_enabled=False,
         )
         try:
-            topics = [self._options.topic, self._options.retry]
+            topics = [self._options.topic, retry_topic(self._options.topic)]
             consumer.subscribe(topics, listener=_Listener(self))
             while self._wanted():
                 self._step(consumer)
@@ -620,6 +576,7 @@ class _Keeper(threading.Thread):
             self.lose()
             self._committed.clear()
             self._forwarding.clear()
+            self._paused = False
             self._assignor.forget()
             consumer.close(timeout_ms=int(_CLOSE_SECONDS * 1000))
 
@@ -637,7 +594,7 @@ class _Keeper(threading.Thread):
         return TopicPartition(self._options.topic, number)
 
     def _retry(self, number: int) -> TopicPartition:
-        return TopicPartition(self._options.retry, number)
+        return TopicPartition(retry_topic(self._options.topic), number)
 
     def _take_in(self, polled: Mapping[TopicPartition, list[Any]]) -> None:
         now = time.monotonic()
@@ -648,7 +605,7 @@ class _Keeper(threading.Thread):
                     continue  # just assigned: it is read again from where we take it up
                 for record in records:
                     if part.topic == self._options.topic:
-                        lane = partition.add_main(record.offset, _message_of(record), now)
+                        lane = partition.add_main(record.offset, message_of(record), now)
                     else:
                         lane = self._take_in_retry(partition, record, now)
                     if lane is not None:
@@ -658,12 +615,11 @@ class _Keeper(threading.Thread):
             self.changed.notify_all()
 
     def _take_in_retry(self, partition: Partition, record: Any, now: float) -> Lane | None:
-        ours = _headers_of(record, ours=True)
-        if ours["group"] != self.group:
+        group, entry, not_before = entry_of(record)
+        if group != self.group:
             partition.pass_over(record.offset)
             return None
-        delay = max(0.0, float(ours["not-before"]) - time.time())
-        entry = Entry(int(ours["origin"]), _message_of(record), int(ours["attempts"]), now + delay)
+        entry.not_before = now + max(0.0, not_before - time.time())
         return partition.add_retry(record.offset, entry)
 
     def _follow_assignment(self, consumer: Any) -> None:
@@ -725,9 +681,18 @@ class _Keeper(threading.Thread):
             }
             for lane, entry in stuck:
                 lane.partition.moving[entry.origin] = False
-        for lane, entry in stuck:
-            record = self._bus.retry_record(self.group, lane.partition.number, entry, 0.0, "")
-            self._forwarding.append((self._bus.start_sending(record), lane, entry))
+        for position, (lane, entry) in enumerate(stuck):
+            record = retry_record(
+                self._bus.options.topic, self.group, lane.partition.number, entry, 0.0, ""
+            )
+            try:
+                self._forwarding.append((self._bus.start_sending(record), lane, entry))
+            except (KafkaError, Unavailable) as error:
+                log.info("what waits in group %s is moved later: %s", self.group, error)
+                with self.changed:
+                    for lane, entry in stuck[position:]:
+                        lane.partition.moving.pop(entry.origin, None)
+                return
 
     def _note_forwarded(self) -> None:
         done = [one for one in self._forwarding if one[0].is_done]
@@ -751,7 +716,7 @@ class _Keeper(threading.Thread):
                 if was and not partition.draining:
                     self.ready.add_all(partition)
                     self.changed.notify_all()
-            drained = [one for one in by_work[:count] if one.held == 0]
+            drained = [one for one in by_work[:count] if one.held == 0 and not one.moving]
         if not drained:
             return
         try:
@@ -858,7 +823,7 @@ class _Assignor(AbstractPartitionAssignor):  # type: ignore[misc]
     version = 0
 
     def __init__(self, options: _Options, partitions: int) -> None:
-        self._topics = (options.topic, options.retry)
+        self._topics = (options.topic, retry_topic(options.topic))
         self._partitions = partitions
         self._guard = threading.Lock()
         self._served: frozenset[int] = frozenset()
@@ -917,32 +882,3 @@ class _Assignor(AbstractPartitionAssignor):  # type: ignore[misc]
         with self._guard:
             self._served = frozenset(part.partition for part in assignment.partitions())
             self._give_up = int(assignment.user_data or b"0")
-
-
-def _prefixed(headers: Mapping[str, str]) -> dict[str, str]:
-    return {_PREFIX + name: value for name, value in headers.items()}
-
-
-def _headers_of(record: Any, *, ours: bool) -> dict[str, str]:
-    """The headers of a record: our own without their prefix, or those of the message."""
-    texts = {name: (value or b"").decode() for name, value in record.headers}
-    if ours:
-        return {n.removeprefix(_PREFIX): v for n, v in texts.items() if n.startswith(_PREFIX)}
-    return {name: value for name, value in texts.items() if not name.startswith(_PREFIX)}
-
-
-def _message_of(record: Any) -> Message:
-    return Message(record.key.decode(), record.value, _headers_of(record, ours=False))
-
-
-def _letter_of(id_: str, record: Any) -> _Letter:
-    ours = _headers_of(record, ours=True)
-    letter = DeadLetter(
-        id=id_,
-        group=ours["group"],
-        message=replace(_message_of(record), key=ours["key"]),
-        error=ours["error"],
-        attempts=int(ours["attempts"]),
-        time=datetime.fromisoformat(ours["time"]),
-    )
-    return _Letter(letter, int(ours["partition"]), int(ours["origin"]))

@@ -34,6 +34,7 @@ class World:
 
     def __post_init__(self) -> None:
         self._opened: list[Bus] = []
+        self._processes: list[subprocess.Popen[str]] = []
 
     def open(self) -> Bus:
         """The bus; in memory there is only one."""
@@ -46,15 +47,20 @@ class World:
     def process(self, task: str, group: str, *arguments: str) -> subprocess.Popen[str]:
         """A process of its own that does a task of member.py; each line it prints is an event."""
         script = str(Path(__file__).with_name("member.py"))
-        return subprocess.Popen(
+        process = subprocess.Popen(
             [sys.executable, script, task, self.url, str(self.lease), group, *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
             cwd=ROOT,
         )
+        self._processes.append(process)
+        return process
 
     def close(self) -> None:
+        for process in self._processes:
+            process.kill()
+            process.communicate()
         for bus in self._opened:
             bus.close()
 
