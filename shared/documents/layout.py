@@ -276,7 +276,8 @@ def _split_at(pieces: list[_Piece], gutter: float) -> list[list[_Piece]]:
     ordered = sorted(crossing, key=lambda p: (p.y0 + p.y1) / 2)
     for n in range(len(walls) + 1):
         if n in columns:
-            regions += [whole, *columns[n]]
+            above, left, right = columns[n]
+            regions += [whole + above, left, right]
             whole = []
         else:
             whole += bands.get(n, [])
@@ -284,26 +285,38 @@ def _split_at(pieces: list[_Piece], gutter: float) -> list[list[_Piece]]:
     return [region for region in [*regions, whole] if region]
 
 
-def _columns(band: list[_Piece], gutter: float) -> tuple[list[_Piece], list[_Piece]] | None:
-    """The band as two columns of prose, or None if it is to be read row by row."""
-    left = [p for p in band if p.x1 <= gutter]
-    right = [p for p in band if p.x0 >= gutter]
-    if len(left) < _PROSE_LINES or len(right) < _PROSE_LINES:
+def _columns(
+    band: list[_Piece], gutter: float
+) -> tuple[list[_Piece], list[_Piece], list[_Piece]] | None:
+    """What stands above two columns of prose, and the columns; None if there are none."""
+    height = float(np.median([p.y1 - p.y0 for p in band]))
+    sides = [p for p in band if p.x1 <= gutter], [p for p in band if p.x0 >= gutter]
+    if not sides[0] or not sides[1]:
         return None
-    if _alternates_by_cell(left, right):
+    top = max(min(p.y0 for p in side) for side in sides) - 2 * height
+    left, right = ([p for p in side if p.y1 > top] for side in sides)
+    if len(left) < _PROSE_LINES or len(right) < _PROSE_LINES or _alternates_by_cell(left, right):
         return None
-    both = max(p.x1 for p in band) - min(p.x0 for p in band)
+    both = max(p.x1 for p in right) - min(p.x0 for p in left)
     gap = min(p.x0 for p in right) - max(p.x1 for p in left)
-    if gap < _GUTTER * float(np.median([p.y1 - p.y0 for p in band])):
+    if gap < _GUTTER * height or not (_is_prose(left, both) and _is_prose(right, both)):
         return None
-    return (left, right) if _is_prose(left, both) and _is_prose(right, both) else None
+    return [p for p in band if p.y1 <= top], left, right
 
 
 def _alternates_by_cell(left: list[_Piece], right: list[_Piece]) -> bool:
-    """Whether the content goes from side to side, but several lines at a time: a table's cells."""
-    sides = sorted([(p.start, 0) for p in left] + [(p.start, 1) for p in right])
-    switches = sum(1 for (_, a), (_, b) in pairwise(sides) if a != b)
-    return 2 < switches < 1.6 * min(len(left), len(right))
+    """Whether the content goes from side to side, but several lines at a time: a table's cells.
+
+    Columns drawn line by line change sides twice a line, columns drawn one by one once.
+    """
+    top = max(min(p.y0 for p in left), min(p.y0 for p in right))
+    bottom = min(max(p.y1 for p in left), max(p.y1 for p in right))
+    sides = [
+        [(p.start, side) for p in pieces if p.y1 > top and p.y0 < bottom]
+        for side, pieces in enumerate((left, right))
+    ]
+    switches = sum(1 for (_, a), (_, b) in pairwise(sorted(sides[0] + sides[1])) if a != b)
+    return 2 < switches < 1.3 * max(len(sides[0]), len(sides[1]))
 
 
 def _is_prose(column: list[_Piece], both: float) -> bool:
