@@ -37,8 +37,9 @@ find_python() {
 has_uv() { [ -z "${NO_UV:-}" ] && uv --version >/dev/null 2>&1; }
 
 asked() {
-    cat requirements/build.txt pyproject.toml setup.py \
-        "requirements/$1.txt" "requirements/$1.in" 2>/dev/null | sha256sum | cut -d' ' -f1
+    local pinned="requirements/$1.txt"
+    [ -f "$pinned" ] || pinned="requirements/$1.in"
+    cat requirements/build.txt pyproject.toml setup.py "$pinned" | sha256sum | cut -d' ' -f1
 }
 
 # The names and versions of all that is installed, one a line.
