@@ -68,20 +68,20 @@ class Score:
 def names_the_place(verdict: Verdict, truth: dict[str, Any]) -> bool:
     """Whether one of the top three findings names statement, column and row.
 
-    The row, or a sum that contains it. An error of a whole statement is named by its statement; a
-    line that is missing has no column.
+    The row, or a sum that contains it. An error of a whole statement is named by its statement
+    alone; a missing line, which no column has, by its statement and its section.
     """
     for finding in verdict.findings[:3]:
         if finding.statement != truth["statement"]:
             continue
-        if truth["row"] is None or finding.column is None:
-            if (truth["row"] is None) == (finding.row is None):
+        if truth["row"] is None or finding.row is None:
+            if truth["row"] == finding.row:
                 return True
             continue
         columns = {truth["column"]}
         if truth["type"] == "column_swap":
             columns = {0, 1, 2, 3}
-        if finding.column in columns and truth["row"] in (finding.row, *finding.rows):
+        if finding.column in (*columns, None) and truth["row"] in (finding.row, *finding.rows):
             return True
     return False
 
@@ -165,8 +165,8 @@ nothing is trained, there are no weights. The rules and the confidences were cho
 the development filings below, so every figure here is optimistic for companies never seen.
 
 **Data.** `dev_injected.jsonl` ({development.untouched} untouched filings, {injected} with one
-injected error) and, for false alarms, all {sound.untouched} filings of `statements.jsonl`, among
-which are the untouched ones: SEC filings, public domain (US-PD), mostly large US filers. Only
+injected error) and, for false alarms, all {sound.untouched} filings of `statements.jsonl`, which
+overlap with the untouched ones: SEC filings, public domain (US-PD), mostly large US filers. Only
 labels, columns, values and units are read; training columns are not.
 
 ## Development filings (seen while the rules were written)
@@ -196,8 +196,9 @@ False alarms: {share(sound.alarms.total(), sound.untouched)}. By the check of th
 | --- | --- |
 {checks}
 
-A good part of these are slips of the filings themselves: signs and amounts that were tagged
-wrongly in 2009 and 2010, the first years of XBRL. They are counted as false all the same.
+Some of these look like slips of the filings themselves (a purchase or treasury stock with the
+wrong sign, in the first years of XBRL), others are convenience translations. None was held against
+its page; all are counted as false.
 
 ## Speed
 
