@@ -26,13 +26,14 @@ from numpy.typing import NDArray
 from models.metric import THRESHOLDS, Counts, Curve, count_contract, matches
 from services.extraction.decoding import Decoding, decode
 from services.extraction.pipeline import calibrated
-from shared.inference import Specialist, Specialists
+from shared.inference import Specialist, Specialists, TokenScores
 
 Floats = NDArray[np.float64]
 
 FRONTIER_RECALL = 0.603  # where the best published frontier model stands (precision 0.711)
 RESAMPLES = 1000
 SEED = 7
+MISSED = 0.02  # an answer is missed when no candidate above this score matches it
 KNOTS = 40  # of the calibration, at most
 STRICT = 1e-3  # share of the plain score mixed in, so that the calibration rises strictly
 
@@ -70,16 +71,31 @@ def read_contracts(path: Path, fold: int) -> Iterator[dict[str, Any]]:
                 yield record
 
 
-def candidates_of(text: str, specialist: Specialist) -> list[Candidate]:
-    """Run the served path up to the uncalibrated candidates."""
-    scores = specialist.token_probabilities(text)
+def token_scores(record: dict[str, Any], specialist: Specialist, cache: Path | None) -> TokenScores:
+    """Run the served path up to the token scores, or take them from an earlier run."""
+    path = cache / f"{record['id']}.npz" if cache else None
+    if path and path.exists():
+        with np.load(path) as kept:
+            return TokenScores(kept["offsets"], kept["probabilities"])
+    scores = specialist.token_probabilities(record["text"])
+    if path:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        np.savez(path, offsets=scores.offsets, probabilities=scores.probabilities)
+    return scores
+
+
+def candidates_of(text: str, scores: TokenScores, specialist: Specialist) -> list[Candidate]:
+    """Decode token scores to the uncalibrated candidates, as in serving."""
     settings = Decoding.of(specialist.manifest.decoding)
     found = decode(text, scores, specialist.labels, settings)
     return [Candidate(c.label, c.start, c.end, c.score) for c in found]
 
 
 def write_predictions(
-    path: Path, contracts: Iterator[dict[str, Any]], specialist: Specialist
+    path: Path,
+    contracts: Iterator[dict[str, Any]],
+    specialist: Specialist,
+    cache: Path | None = None,
 ) -> None:
     """Write the candidates of every contract: one JSON line each, gzipped without a time stamp."""
     partial = path.with_suffix(".partial")
@@ -87,7 +103,9 @@ def write_predictions(
         for number, record in enumerate(contracts, 1):
             spans = [
                 [c.label, c.start, c.end, float(f"{c.score:.4g}")]
-                for c in candidates_of(record["text"], specialist)
+                for c in candidates_of(
+                    record["text"], token_scores(record, specialist, cache), specialist
+                )
             ]
             line = {"id": record["id"], "spans": spans}
             out.write((json.dumps(line, separators=(",", ":")) + "\n").encode())
@@ -286,6 +304,50 @@ def label_scores(counts: Counts, answers: Counts, families: Sequence[str]) -> di
     return values
 
 
+def failures(
+    records: Sequence[dict[str, Any]], contracts: Sequence[Judged], labels: Sequence[str]
+) -> dict[str, list[dict[str, Any]]]:
+    """Return the surest wrong candidates and the longest missed answers, a few words of each.
+
+    One example a category, so that the list shows different faults.
+    """
+    wrong, missed = [], []
+    for record, contract in zip(records, contracts, strict=True):
+        source = {"contract": record["title"], "id": record["id"]}
+        for c, right in zip(contract.candidates, contract.right, strict=True):
+            if not right:
+                words = few_words(contract.text[c.start : c.end])
+                example = {"category": labels[c.label], "score": round(c.score, 3), "words": words}
+                wrong.append(example | source)
+        for name, answers in contract.answers.items():
+            texts = [
+                contract.text[c.start : c.end]
+                for c in contract.candidates
+                if labels[c.label] == name and c.score > MISSED
+            ]
+            for answer in answers:
+                if not any(matches(name, text, answer) for text in texts):
+                    example = {"category": name, "length": len(answer)}
+                    missed.append(example | {"words": few_words(answer)} | source)
+    return {
+        "surest_wrong": first_of_each(sorted(wrong, key=lambda e: -e["score"])),
+        "longest_missed": first_of_each(sorted(missed, key=lambda e: -e["length"])),
+    }
+
+
+def few_words(text: str) -> str:
+    """Return the first few words of a passage."""
+    return " ".join(text.split()[:6])
+
+
+def first_of_each(examples: list[dict[str, Any]], most: int = 6) -> list[dict[str, Any]]:
+    """Return the first example of each category, a few in all."""
+    by_category: dict[str, dict[str, Any]] = {}
+    for example in examples:
+        by_category.setdefault(example["category"], example)
+    return list(by_category.values())[:most]
+
+
 def main() -> None:
     """Read the command line, predict if asked to, and score."""
     parser = argparse.ArgumentParser(description="Score a specialist on the fold it has not seen.")
@@ -293,6 +355,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder of the training data")
     parser.add_argument("--fold", type=int, default=0)
     parser.add_argument("--artefacts", type=Path, help="predict anew with the adapter in there")
+    parser.add_argument("--cache", type=Path, help="keep token scores here, to decode again")
     parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()
     labels = json.loads((arguments.specialist / "labels.json").read_text(encoding="utf-8"))
@@ -301,13 +364,13 @@ def main() -> None:
     if arguments.artefacts:
         specialists = Specialists(arguments.artefacts, arguments.threads)
         specialist = specialists.get(arguments.specialist.name)
-        write_predictions(path, read_contracts(data, arguments.fold), specialist)
+        contracts_of_fold = read_contracts(data, arguments.fold)
+        write_predictions(path, contracts_of_fold, specialist, arguments.cache)
     predictions = read_predictions(path)
-    contracts = [
-        judge(record, predictions[record["id"]], labels)
-        for record in read_contracts(data, arguments.fold)
-    ]
+    records = list(read_contracts(data, arguments.fold))
+    contracts = [judge(record, predictions[record["id"]], labels) for record in records]
     scores = score(contracts, labels) | {"fold": arguments.fold}
+    scores["failures"] = failures(records, contracts, labels)
     target = arguments.specialist / "scores.json"
     target.write_text(json.dumps(scores, indent=1) + "\n", encoding="utf-8")
     for key, value in scores["pooled"].items():

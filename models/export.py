@@ -4,7 +4,8 @@
         --artefacts models/artefacts
 
 What was learned on the left-out fold (calibration, thresholds) is read from
-`models/<name>/scores.json`, which `models.evaluate` writes.
+`models/<name>/scores.json`, which `models.evaluate` writes. Exporting to the shipped artefacts also
+notes the run in `models/<name>/training.json`, for the card.
 """
 
 from __future__ import annotations
@@ -119,6 +120,12 @@ def main() -> None:
     state = trained_state(arguments.run)
     name = arguments.specialist.name
     print(export(name, state, labels, config, learned, arguments.version, arguments.artefacts))
+    run = arguments.run / "run.json"
+    if run.exists() and arguments.artefacts == parser.get_default("artefacts"):
+        facts = json.loads(run.read_text(encoding="utf-8"))
+        facts = {key: value for key, value in facts.items() if key not in ("labels", "config")}
+        text = json.dumps(facts, indent=1) + "\n"
+        (arguments.specialist / "training.json").write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -29,11 +29,11 @@ class Decoding:
     """The parameters of decoding; an adapter's manifest may set each of them."""
 
     entities: tuple[str, ...] = ("Document Name", "Parties", "Agreement Date", "Effective Date")
-    merge: float = 0.8  # a neighbour joins when it reaches this share of the best sentence
-    trim: float = 0.2  # tokens at the ends go when below this share of the best token
-    run: float = 0.05  # a run of an entity begins above this probability …
-    cut: float = 0.4  # … and keeps the tokens above this share of its best
-    loser: float = 0.2  # what overlaps a better candidate keeps this share of its score
+    merge: float = 0.7  # a neighbour joins when it reaches this share of the best sentence
+    trim: float = 0.1  # tokens at the ends go when below this share of the best token
+    run: float = 0.02  # a run of an entity begins above this probability …
+    cut: float = 0.3  # … and keeps the tokens above this share of its best
+    loser: float = 0.4  # a sentence that joined others is kept alone at this share of its score
     floor: float = 0.001  # candidates below this mean probability are not proposed
 
     @classmethod
