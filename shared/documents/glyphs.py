@@ -35,3 +35,12 @@ class Glyphs:
     height: float
     rotation: int = 0
     has_images: bool = False
+
+    @property
+    def on_the_page(self) -> float:
+        """The share of the characters with a box that lie on the page, 1 if there is none."""
+        boxes = self.boxes[~np.isnan(self.boxes[:, 0])]
+        if not len(boxes):
+            return 1.0
+        x, y = (boxes[:, 0] + boxes[:, 2]) / 2, (boxes[:, 1] + boxes[:, 3]) / 2
+        return float(((x >= 0) & (x <= self.width) & (y >= 0) & (y <= self.height)).mean())

@@ -110,6 +110,29 @@ def page_lines(glyphs: Glyphs) -> list[Line]:
     return [line for turn in groups for line in _turned_lines(glyphs, turn)]
 
 
+def plain_lines(text: str, height: float) -> list[Line]:
+    """The lines of a page of which only the text is known: in its order, without boxes."""
+    lines: list[Line] = []
+    rows = [" ".join(row.split()) for row in text.split("\n")]
+    step = height / max(1, len(rows))
+    for number, row in enumerate(rows):
+        if row:
+            codes = np.frombuffer(row.encode("utf-32-le"), np.uint32)
+            lines.append(
+                Line(
+                    codes=codes,
+                    boxes=np.full((len(codes), 4), np.nan, np.float32),
+                    x0=0.0,
+                    y0=number * step,
+                    x1=float(len(codes)),
+                    y1=(number + 1) * step,
+                    turn=0,
+                    opens=not number or not rows[number - 1],
+                )
+            )
+    return lines
+
+
 def _cleaned(glyphs: Glyphs) -> Glyphs:
     """Plain spaces and hyphens, and nothing that must not be in a text or is off the page."""
     codes, boxes = glyphs.codes.copy(), _shared_boxes(glyphs.boxes)

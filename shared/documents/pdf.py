@@ -98,7 +98,7 @@ class PdfDocument:
             return _glyphs(page, fragments)
 
     def own_text(self, number: int) -> str:
-        """Page `number` in pypdf's own layout: to measure ours against."""
+        """The text of page `number` in pypdf's own layout."""
         with _clear_errors(f"read page {number}"):
             return clean(self._reader.pages[number - 1].extract_text())
 

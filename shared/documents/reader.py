@@ -13,7 +13,7 @@ import numpy as np
 from shared.documents.assembly import assemble
 from shared.documents.furniture import furniture
 from shared.documents.glyphs import Glyphs
-from shared.documents.layout import Line, page_lines
+from shared.documents.layout import Line, page_lines, plain_lines
 from shared.documents.reading import FailedPage, Limits, Page, Reading
 from shared.documents.sniffing import PDF, sniff
 from shared.documents.text import read_text
@@ -35,6 +35,7 @@ if TYPE_CHECKING:  # the engines are loaded with the first PDF: half a second, a
     from shared.documents.pdfium import PdfiumDocument
 
 _UNSOUND = 0.2  # share of characters without a meaning from which the other engine is asked
+_PLACED = 0.9  # share of characters on the page below which pypdf's places are not trusted
 _NO_TEXT_LAYER = "no_text_layer"
 
 
@@ -210,7 +211,7 @@ def _page(document: _Opened, number: int, engines: Sequence[str]) -> _PageLines 
             continue
         try:
             glyphs = engine.glyphs(number)
-            lines = page_lines(glyphs)
+            lines = _lines(document, method, glyphs, number)
         except (UnreadableDocument, ValueError, LookupError, ArithmeticError) as error:
             reasons.append(getattr(error, "message", "") or f"{type(error).__name__}: {error}")
             continue
@@ -222,6 +223,13 @@ def _page(document: _Opened, number: int, engines: Sequence[str]) -> _PageLines 
     if not best.lines and images:
         return FailedPage(number, _NO_TEXT_LAYER, "the page is an image without a text layer")
     return best
+
+
+def _lines(document: _Opened, method: str, glyphs: Glyphs, number: int) -> list[Line]:
+    """The page's lines; pypdf loses the place of what is drawn inside of forms, not its order."""
+    if method == "pypdf" and document.pypdf and glyphs.on_the_page < _PLACED:
+        return plain_lines(document.pypdf.own_text(number), glyphs.height)
+    return page_lines(glyphs)
 
 
 def _doubtful(page: _PageLines, images: bool) -> bool:

@@ -93,3 +93,16 @@ def odd_characters() -> bytes:
         b" /ToUnicode %d 0 R >>" % table
     )
     return pdf.build()
+
+
+def drawn_in_a_form() -> bytes:
+    """Two lines far off the page, brought onto it by the matrix of the form that holds them."""
+    pdf = Pdf()
+    lines = show("The first line of the form", 72, 7000) + show("and its second.", 72, 6980)
+    form = pdf.stream(
+        lines.encode(),
+        b"/Type /XObject /Subtype /Form /BBox [0 0 9999 9999]"
+        b" /Resources << /Font << /F1 3 0 R >> >>",
+    )
+    pdf.page("q 0.5 0 0 0.5 20 -3000 cm /X Do Q", resources=f"/XObject << /X {form} 0 R >>")
+    return pdf.build()

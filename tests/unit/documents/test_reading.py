@@ -12,6 +12,7 @@ from PIL import Image
 
 from shared.documents import Reading, read, render
 from shared.errors import NotFound, UnreadableDocument
+from tests.unit.documents import samples
 from tests.unit.documents.samples import GOLDEN, path_of, plain, sample
 
 SCALE = 2.0
@@ -178,3 +179,12 @@ def test_the_other_engine_reads_the_same(name: str) -> None:
     for _, y0, _, y1 in boxes:
         rows[round(float(y0)) : round(float(y1)) + 1] = True
     assert rows[ink.any(axis=1)].mean() > 0.95
+
+
+def test_text_whose_place_is_lost_has_no_boxes() -> None:
+    """pypdf can't place what a form draws: its text is kept in order, without false boxes."""
+    data = samples.drawn_in_a_form()
+    reading = read(data, engines=("pypdf",))
+    assert reading.text == "The first line of the form\nand its second."
+    assert np.isnan(reading.boxes).all()
+    assert not np.isnan(read(data).boxes[0]).any()
