@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from shared.inference.errors import AdapterError, BaseError
 
+# Official builds of onnxruntime report to their maker over the network, from the import on and
+# once more at exit (its Privacy.md). Only this variable, set before the import, prevents all of it.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+
+import onnxruntime  # noqa: E402 - after the variable above
+
 Floats = NDArray[np.float32]
 
-onnxruntime.disable_telemetry_events()
+onnxruntime.disable_telemetry_events()  # and what builds on Windows have instead
 onnxruntime.set_default_logger_severity(3)  # errors only: warnings are about unused optimisations
 
 
