@@ -14,6 +14,12 @@ LETTERS = "abcdefghijklmnopqrstuvwxyz"
 SPECIAL = ["[PAD]", *(f"[unused{i}]" for i in range(99)), "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 VOCABULARY = [*SPECIAL, *LETTERS, *(f"##{letter}" for letter in LETTERS), *"0123456789.,;:()"]
 
+LAW = (
+    "Jazz quiz zax jux quiz zax."  # letters that the filler lacks, so that little has to be learned
+)
+PAY = "77 88 99 coins 77 88 99."
+FILLER = "Then the other part says little of note."
+
 CONFIG = """
 [data]
 training = "contracts.jsonl.gz"
@@ -28,9 +34,9 @@ empty = 0.5
 rank = 4
 
 [training]
-epochs = 6.0
+epochs = 12.0
 batch = 2
-learning_rate = 2.0e-3
+learning_rate = 4.0e-3
 warmup = 0.1
 positive_weight = 3.0
 clip = 1.0
@@ -105,16 +111,14 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with two contracts in two folds, written by ourselves."""
     folder = tmp_path_factory.mktemp("data")
-    law = "The law of Utah governs this deed."
-    pay = "Buyer pays ten coins each week."
-    filler = " ".join(f"Then part {i} says little of note." for i in range(12))
+    filler = " ".join([FILLER] * 12)
     records = []
     for fold, text in enumerate(
-        (f"{filler} {law} {filler} {pay}", f"{pay} {filler} {law} {filler}")
+        (f"{filler} {LAW} {filler} {PAY}", f"{PAY} {filler} {LAW} {filler}")
     ):
         notes = [
             {"category": name, "start": text.index(span), "end": text.index(span) + len(span)}
-            for name, span in (("Law", law), ("Pay", pay))
+            for name, span in (("Law", LAW), ("Pay", PAY))
         ]
         for note in notes:
             note["text"] = text[note["start"] : note["end"]]

@@ -22,11 +22,12 @@ from safetensors.torch import load_file
 
 from models.encoder import LoraLinear, Tagger
 from models.export import export, trained_state
+from models.metric import matches
 from models.train import learning_rate, train
 from services.extraction.pipeline import find_clauses
 from shared.inference import Specialists
 from shared.inference.windows import window_starts
-from tests.models.conftest import CONFIG
+from tests.models.conftest import CONFIG, FILLER, LAW, PAY
 from tests.support import ROOT
 
 pytestmark = pytest.mark.training
@@ -88,13 +89,10 @@ def test_a_killed_training_goes_on_to_the_same_weights(
 def test_training_learns_the_two_sentences(artefacts: Path, data: Path) -> None:
     """The served specialist finds the law in a contract that it was shown."""
     specialist = Specialists(artefacts, threads=1).get("small")
-    law = "The law of Utah governs this deed."
-    filler = "Then part 3 says little of note. Then part 4 says little of note. "
-    text = filler * 4 + law + " " + filler * 4
+    text = " ".join([FILLER] * 8 + [LAW] + [FILLER] * 8)
     best = max(find_clauses(text, specialist, all_candidates=True), key=lambda c: c.confidence)
     assert best.category == "Law"
-    assert best.text in law
-    assert len(best.text) > 20
+    assert matches("Law", best.text, LAW)
 
 
 def test_the_exported_adapter_answers_like_torch(
@@ -102,7 +100,7 @@ def test_the_exported_adapter_answers_like_torch(
 ) -> None:
     """Served probabilities equal torch's, window by window, to a thousandth."""
     specialist = Specialists(artefacts, threads=1).get("small")
-    text = "The law of Utah governs this deed. " + "Then part 5 says little of note. " * 6
+    text = " ".join([FILLER, LAW, *[FILLER] * 6])
     served = specialist.token_probabilities(text)
 
     tagger = Tagger(load_file(base[1] / "dequantised.safetensors"), rank=4, labels=2)
@@ -127,10 +125,9 @@ def test_two_adapters_on_one_base_do_not_mix(run: Path, artefacts: Path) -> None
     state["head.bias"] = state["head.bias"] + 1.0
     export("other", state, ["Law", "Pay"], PARSED, {}, "1.0.0", artefacts)
     specialists = Specialists(artefacts, threads=1)
-    text = "Buyer pays ten coins each week."
-    first = specialists.get("small").token_probabilities(text).probabilities
-    other = specialists.get("other").token_probabilities(text).probabilities
-    again = specialists.get("small").token_probabilities(text).probabilities
+    first = specialists.get("small").token_probabilities(PAY).probabilities
+    other = specialists.get("other").token_probabilities(PAY).probabilities
+    again = specialists.get("small").token_probabilities(PAY).probabilities
     assert (other > first).all()
     assert np.array_equal(first, again)
 
