@@ -14,7 +14,7 @@ from shared.inference.errors import AdapterError, BaseError
 # once more at exit (its Privacy.md). Only this variable, set before the import, prevents all of it.
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
-import onnxruntime  # noqa: E402 - after the variable above
+import onnxruntime
 
 Floats = NDArray[np.float32]
 
