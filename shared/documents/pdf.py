@@ -11,7 +11,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, zip_longest
 from typing import Any
 
 import numpy as np
@@ -146,7 +146,7 @@ def _glyphs(page: Any, fragments: list[_Fragment]) -> Glyphs:
     codes: list[int] = []
     boxes: list[tuple[float, float, float, float]] = []
     turns: list[int] = []
-    for fragment, following in zip(fragments, [*fragments[1:], None], strict=True):
+    for fragment, following in zip_longest(fragments, fragments[1:]):
         turn = _turn(fragment.along, quarter)
         places, joined = _places(fragment, following, left + wide)
         for character, (start, end) in zip(fragment.text, places, strict=True):
@@ -254,4 +254,4 @@ def _clear_errors(doing: str) -> Iterator[None]:
         raise UnreadableDocument(f"can't {doing}: it is nested too deeply") from error
     except Exception as error:  # a broken file makes pypdf raise anything
         what = str(error) or type(error).__name__
-        raise UnreadableDocument(f"can't {doing}: {what}") from error
+        raise UnreadableDocument(f"can't {doing}: it is damaged or cut off ({what})") from error

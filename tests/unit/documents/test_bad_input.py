@@ -174,3 +174,11 @@ def test_a_page_to_be_skipped_is_in_the_ledger() -> None:
     reading = read(samples.plain(3), skip=[2])
     assert [page.code for page in reading.failed] == ["crashed"]
     assert "page 2" not in reading.text
+
+
+@pytest.mark.parametrize("engine", ["pypdfium2", "pypdf"])
+def test_an_empty_page_is_read_by_either_engine(engine: str) -> None:
+    """Nothing on a page is nothing to fail on."""
+    reading = read(sample("some_images"), engines=(engine,))
+    assert [page.number for page in reading.pages] == [1, 3, 4]
+    assert [(page.number, page.code) for page in reading.failed] == [(2, "no_text_layer")]
