@@ -112,7 +112,7 @@ class Separate:
         end = time.monotonic() + READY_SECONDS
         while time.monotonic() < end:
             with suppress(queue.Empty):
-                found = re.match(r"key (\S+)", self._lines.get(timeout=1))
+                found = re.search(r"\b(sp_\w+)", self._lines.get(timeout=1))
                 if found:
                     return found.group(1)
         raise SystemExit(f"the separate processes are not ready after {READY_SECONDS:g} s")
