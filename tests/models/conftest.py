@@ -80,7 +80,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
             weights[f"{path}.{name}.weight"] = 1 + normal(WIDTH)
             weights[f"{path}.{name}.bias"] = normal(WIDTH)
     safetensors.save_file(weights, folder / "model.safetensors")
-    tokeniser = {
+    tokeniser: dict[str, object] = {
         "version": "1.0",
         "truncation": None,
         "padding": None,
@@ -117,11 +117,14 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (f"{filler} {LAW} {filler} {PAY}", f"{PAY} {filler} {LAW} {filler}")
     ):
         notes = [
-            {"category": name, "start": text.index(span), "end": text.index(span) + len(span)}
+            {
+                "category": name,
+                "start": text.index(span),
+                "end": text.index(span) + len(span),
+                "text": span,
+            }
             for name, span in (("Law", LAW), ("Pay", PAY))
         ]
-        for note in notes:
-            note["text"] = text[note["start"] : note["end"]]
         record = {"id": f"c{fold}", "fold": fold, "family": f"f{fold}", "text": text}
         records.append(record | {"annotations": notes})
     with gzip.open(folder / "contracts.jsonl.gz", "wt", encoding="utf-8") as out:

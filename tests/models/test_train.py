@@ -65,7 +65,7 @@ def test_a_killed_training_goes_on_to_the_same_weights(
     out = tmp_path / "out"
     line = command(base, data, tmp_path, out)
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
-    steps = []
+    steps: list[int] = []
     for _ in range(2):
         process = subprocess.Popen(line, cwd=ROOT, env=environment, stderr=subprocess.DEVNULL)
         checkpoint, before = out / "checkpoint.pt", steps[-1] if steps else 0
