@@ -67,7 +67,7 @@ fi
 missing=()
 if [ -e "$folder" ]; then
     for set in "${sets[@]}"; do content "$set" || missing+=("$set"); done
-    [ ${#missing[@]} -gt 0 ] || exit 0
+    [ ${#missing[@]} -gt 0 ] || [ -e "$folder/unfinished" ] || exit 0
 else
     missing=("${sets[@]}")
 fi
@@ -85,11 +85,18 @@ if [ ! -e "$folder" ]; then
 fi
 
 if has_uv; then
-    install=(uv pip install --python "$python")
+    install=(uv pip install --python "$python") again=--reinstall
 else
     "$python" -m pip --version >/dev/null 2>&1 || "$python" -m ensurepip --upgrade >/dev/null
     install=("$python" -m pip install --disable-pip-version-check --prefer-binary)
+    again=--force-reinstall
 fi
+if [ -e "$folder/unfinished" ]; then # a package may lie there by half
+    say "an earlier setup was cut off: installing everything again"
+    install+=("$again")
+    missing=("${sets[@]}")
+fi
+touch "$folder/unfinished"
 
 for set in "${missing[@]}"; do rm -f "$folder/stamp-$set"; done
 
@@ -115,4 +122,5 @@ for set in "${missing[@]}"; do
     { asked "$set"; installed; } >"$folder/stamp-$set.part"
     mv "$folder/stamp-$set.part" "$folder/stamp-$set"
 done
+rm "$folder/unfinished"
 say "ready in $((SECONDS - start)) s: $folder/bin/smallprint ($(du -sh "$folder" | cut -f1))"
