@@ -79,6 +79,7 @@ class Watched:
         self.page.set_default_timeout(PATIENCE)
         self.stage = stage
         self.errors: list[str] = []
+        self.ran: list[object] = []
         self.hosts: set[str] = set()
         self.page.on("console", self._heard)
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
@@ -96,13 +97,20 @@ class Watched:
         self.page.get_by_role("heading", name="Queue").wait_for()
         return self.page
 
+    def close_tab(self) -> None:
+        """Close the tab as a person does: the page hears of it, the browser stays."""
+        if not self.page.is_closed():
+            self.ran = self.page.evaluate("[...window.violations, window.alerted ?? []].flat()")
+            self.context.new_page()
+            with self.page.expect_event("close"):
+                self.page.close(run_before_unload=True)
+
     def close(self, allowed: tuple[str, ...] = ()) -> None:
         """Close it, and hold it against its promise."""
-        violations = self.page.evaluate("window.violations")
-        alerted = self.page.evaluate("window.alerted")
+        self.close_tab()
         self.context.close()
         errors = [e for e in self.errors if not any(part in e for part in allowed)]
-        assert (violations, errors, alerted) == ([], [], None)
+        assert (self.ran, errors) == ([], [])
         assert self.hosts <= {self.stage.address.split("/")[2]}
 
 
@@ -215,7 +223,7 @@ def test_offsets_survive_letters_beyond_the_first_plane(ada: Watched, stage: Sta
     """Browsers count UTF-16 units and the suite counts code points; a corrected span fits both."""
     words = "🖋🖋 Signed in Ulm 🖋. The fee is five per cent of all sales. The end."
     document = stage.upload("fee.txt", words.encode())
-    stage.extract(document, [("Price Restrictions", "fee is five", 0.5)])
+    stage.extract(document, [("Price Restrictions", "fee is five", 0.99)])
     page = ada.sign_in()
     page.goto(f"{stage.address}/review?document={document}")
     heading(page, "Price Restrictions")
@@ -264,9 +272,11 @@ def test_two_analysts_never_see_the_same_item(browser: Any, stage: Stage) -> Non
     second.get_by_text("ada works on this item").wait_for()
     second.get_by_role("button", name="Take the next one").click()
     heading(second, "Anti-Assignment")
+    ada.close_tab()
+    ben.close_tab()
+    until(lambda: not any(item["lease"] for item in stage.open_items()), "the items given back")
     ada.close()
     ben.close(allowed=("409",))
-    until(lambda: not any(item["lease"] for item in stage.open_items()), "the items given back")
 
 
 def test_a_reload_keeps_the_item_and_a_closed_tab_gives_it_back(browser: Any, stage: Stage) -> None:
@@ -283,8 +293,9 @@ def test_a_reload_keeps_the_item_and_a_closed_tab_gives_it_back(browser: Any, st
         lambda: "ada" in {(i["lease"] or {}).get("holder") for i in stage.open_items()}, "a claim"
     )
     assert stage.http.get("/v1/items/counts").json()["claimed"] >= 1
-    ada.close()
+    ada.close_tab()
     until(lambda: not any(item["lease"] for item in stage.open_items()), "the items given back")
+    ada.close()
 
 
 def test_no_connection_loses_no_decision(browser: Any, stage: Stage) -> None:
@@ -344,9 +355,18 @@ def test_files_are_uploaded_with_their_errors(ada: Watched, stage: Stage) -> Non
     }
     fresh = {"name": "fresh.txt", "mimeType": "text/plain", "buffer": b"A short contract, dated."}
     page.locator("#files").set_input_files([again, fresh])
-    page.get_by_text("known already").wait_for()
+    page.locator(".uploads .good", has_text="known already").wait_for()
     page.locator(".uploads .good", has_text="fresh.txt").wait_for()
     page.get_by_role("link", name="fresh.txt").wait_for()
+    dropped = page.evaluate_handle(
+        """() => {
+          const dropped = new DataTransfer();
+          dropped.items.add(new File(["Dropped by hand."], "dropped.txt", { type: "text/plain" }));
+          return dropped;
+        }"""
+    )
+    page.dispatch_event(".drop", "drop", {"dataTransfer": dropped})
+    page.get_by_role("link", name="dropped.txt").wait_for()
 
 
 def test_a_refused_file_says_why(browser: Any, stage: Stage) -> None:
@@ -394,6 +414,7 @@ def test_every_page_is_drawn_without_a_sideways_scroll(
     shot("review")
     page.keyboard.press("c")
     page.locator(".prose-text mark").wait_for()
+    page.keyboard.press("ArrowDown")
     shot("correct-list")
     page.keyboard.type("minimum")
     page.keyboard.press("Enter")

@@ -16,7 +16,8 @@ export class Combobox {
     this.input = h("input", {
       type: "text", role: "combobox", "aria-expanded": "false", "aria-controls": id, "aria-autocomplete": "list",
       autocomplete: "off", spellcheck: "false",
-      oninput: () => this.#open(this.input.value), onfocus: () => { this.input.select(); this.#open(""); },
+      oninput: () => this.#open(this.input.value), onfocus: () => this.input.select(),
+      onclick: () => { if (this.list.hidden) this.#open(""); },
       onkeydown: (event) => this.#key(event), onblur: () => this.#close(),
     });
     this.element = h("div.combobox", {}, h("label.field", {}, h("span", {}, label), this.input), this.list);

@@ -1,0 +1,84 @@
+"""A browser's session with the real keys of ingest: by a call in one process, over HTTP in two."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from fastapi.testclient import TestClient
+
+from services.ingest.bootstrap import build as build_ingest
+from services.ingest.settings import Settings as IngestSettings
+from services.review.bootstrap import build as build_review
+from services.review.session import RemoteSessions
+from services.review.settings import Settings as ReviewSettings
+from shared.errors import NotSignedIn, Unavailable
+from shared.web.auth import COOKIE, Keys, RemoteKeys
+
+
+@pytest.fixture(params=["one process", "two processes"])
+def signed(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[TestClient, str, str]]:
+    """A browser at review, a good key, and that key's id."""
+    ingest = build_ingest(IngestSettings(data=tmp_path, bus_url="memory:"))
+    ingest.store.migrate()
+    made = ingest.app.state.keys.create("default", "ada")
+    keys: Keys = ingest.app.state.keys
+    sessions = None
+    if request.param == "two processes":
+        wire = TestClient(ingest.app)
+        keys, sessions = RemoteKeys("", 0, wire), RemoteSessions("", wire)
+    settings = ReviewSettings(data=tmp_path, bus_url="memory:")
+    review = build_review(settings, keys=keys, sessions=sessions)
+    review.store.migrate()
+    yield TestClient(review.app, base_url="http://papers.test"), made.secret, made.key.id
+    review.close()
+    ingest.close()
+
+
+def test_a_key_becomes_a_session_that_ends(signed: tuple[TestClient, str, str]) -> None:
+    """The cookie holds another secret than the key, works, and is worthless after signing out."""
+    browser, key, _ = signed
+    answer = browser.post("/v1/session", json={"key": key})
+    assert answer.json()["actor"] == {"name": "ada", "tenant": "default"}
+    secret = browser.cookies[COOKIE]
+    assert secret != key
+    assert browser.get("/v1/items").status_code == 200
+    token = {"x-csrf-token": answer.json()["csrf"]}
+    assert browser.delete("/v1/session", headers=token).status_code == 204
+    browser.cookies.clear()
+    stolen = {"authorization": f"Bearer {secret}"}
+    assert browser.get("/v1/items", headers=stolen).status_code == 401
+
+
+def test_neither_a_wrong_key_nor_a_session_opens_a_session(
+    signed: tuple[TestClient, str, str],
+) -> None:
+    """A session can't outlive itself by opening another one."""
+    browser, key, key_id = signed
+    wrong = key[:-1] + ("a" if key[-1] != "a" else "b")
+    assert browser.post("/v1/session", json={"key": wrong}).status_code == 401
+    browser.post("/v1/session", json={"key": key})
+    again = browser.post("/v1/session", json={"key": browser.cookies[COOKIE]})
+    assert again.status_code in (401, 403)
+    assert key_id in key
+
+
+def test_a_silent_ingest_is_told_apart_from_a_bad_key() -> None:
+    """Who can't be asked is not somebody who said no."""
+
+    def refused(request: httpx.Request) -> httpx.Response:
+        raise httpx.ConnectError("refused", request=request)
+
+    def answer(status: int) -> RemoteSessions:
+        transport = httpx.MockTransport(lambda _request: httpx.Response(status))
+        return RemoteSessions("", httpx.Client(transport=transport, base_url="http://ingest.test"))
+
+    silent = httpx.Client(transport=httpx.MockTransport(refused), base_url="http://ingest.test")
+    with pytest.raises(Unavailable, match="does not answer"):
+        RemoteSessions("", silent).open_session("sp_x")
+    with pytest.raises(Unavailable, match="500"):
+        answer(500).open_session("sp_x")
+    with pytest.raises(NotSignedIn):
+        answer(401).open_session("sp_x")
