@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from services.extraction import bootstrap as extraction
 from services.extraction.settings import Settings as ExtractionSettings
 from services.ingest import bootstrap as ingest
 from services.ingest.settings import Settings as IngestSettings
-from shared.inference import Specialists
+from shared.inference import AdapterError, Specialists
 from shared.runtime import Worker
 from shared.settings import CommonSettings, load
 from shared.storage import Relay
@@ -57,9 +58,14 @@ class Road:
             "/v1/documents", files={"file": (name, data)}, data={"kind": "contract"}
         )
         assert answer.status_code == 202, answer.text
-        while sum(relay.run_once() + worker.run_until_idle() for relay, worker in self.loops):
-            pass
-        state: Any = self.ingest.get(f"/v1/documents/{answer.json()['id']}").json()
+        state: Any = {}
+        for _ in range(100):
+            while sum(relay.run_once() + worker.run_until_idle() for relay, worker in self.loops):
+                pass
+            state = self.ingest.get(f"/v1/documents/{answer.json()['id']}").json()
+            if state["state"] == "ended":
+                break
+            time.sleep(0.02)
         assert (state["state"], state["outcome"]) == ("ended", "complete"), state
         return str(state["id"])
 
@@ -123,3 +129,26 @@ def test_the_shipped_specialist_goes_the_same_road(tmp_path: Path) -> None:
     finally:
         road.close()
     assert "Governing Law" in {clause["category"] for clause in clauses}
+
+
+def test_a_contract_waits_for_an_adapter_that_is_being_mended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A damaged installation costs no document: tried more often than faults are, then found."""
+    monkeypatch.setenv("SMALLPRINT_RETRY_DELAY", "0.01")
+    monkeypatch.setenv("SMALLPRINT_ATTEMPTS", "2")
+    mended = KeywordSpecialists()
+    answers = [AdapterError("the adapter is not whole") for _ in range(4)]
+
+    def specialists() -> Specialists:
+        if answers:
+            raise answers.pop()
+        return mended
+
+    road = Road(tmp_path, specialists)
+    try:
+        clauses = road.check(road.send("a.pdf", pdf(*CONTRACT)))
+    finally:
+        road.close()
+    assert not answers
+    assert len(clauses) == 2
