@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 import httpx
 import pytest
@@ -27,7 +28,7 @@ def signed(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Tes
     keys: Keys = ingest.app.state.keys
     sessions = None
     if request.param == "two processes":
-        wire = TestClient(ingest.app)
+        wire = cast("httpx.Client", TestClient(ingest.app))  # the same methods, without a socket
         keys, sessions = RemoteKeys("", 0, wire), RemoteSessions("", wire)
     settings = ReviewSettings(data=tmp_path, bus_url="memory:")
     review = build_review(settings, keys=keys, sessions=sessions)
