@@ -17,16 +17,36 @@ What every bus promises, and `tests/contract/bus` checks on each:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from importlib.util import find_spec
 from typing import Any, Protocol
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from shared.errors import SettingsError
+from shared.errors import SettingsError, SuiteError
 
-__all__ = ["Bus", "Consumer", "DeadLetter", "Delivery", "Message", "open_bus"]
+__all__ = [
+    "MAX_BYTES",
+    "Bus",
+    "Consumer",
+    "DeadLetter",
+    "Delivery",
+    "Message",
+    "MessageTooLarge",
+    "open_bus",
+    "refuse_large",
+]
+
+MAX_BYTES = 900_000
+"""The largest value of a message, on every bus: a broker of Kafka takes 1 MiB with everything that
+goes with it, unless set otherwise."""
+
+
+class MessageTooLarge(SuiteError):
+    """The message is larger than a bus takes: no further try can publish it."""
+
+    code = "message_too_large"
 
 
 @dataclass(frozen=True)
@@ -96,7 +116,10 @@ class Bus(Protocol):
     """Safe to use from several threads. Everything raises `Unavailable` while out of reach."""
 
     def publish(self, *messages: Message) -> None:
-        """Return once all messages are durable; after an error some of them may be."""
+        """Return once all messages are durable; after an error some of them may be.
+
+        Raises `MessageTooLarge` for a value of more than MAX_BYTES.
+        """
 
     def consumer(self, group: str) -> Consumer:
         """Join a group as a new member."""
@@ -115,6 +138,16 @@ class Bus(Protocol):
 
     def close(self) -> None:
         """Close the consumers made here, and let go of everything."""
+
+
+def refuse_large(messages: Iterable[Message]) -> None:
+    """What every bus asks before it takes messages. Raises MessageTooLarge."""
+    for message in messages:
+        if message.value is not None and len(message.value) > MAX_BYTES:
+            raise MessageTooLarge(
+                f"a message of {message.key} has {len(message.value)} bytes; a bus takes"
+                f" {MAX_BYTES}: put what is large into a blob, and name it in the message"
+            )
 
 
 def open_bus(url: str, *, lease: float = 30.0) -> Bus:

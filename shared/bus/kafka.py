@@ -40,7 +40,7 @@ from kafka.protocol.consumer.metadata import (
     ConsumerProtocolAssignment,
     ConsumerProtocolSubscription,
 )
-from kafka.structs import OffsetAndMetadata
+from kafka.structs import MemberState, OffsetAndMetadata
 
 from shared.bus import DeadLetter, Delivery, Message
 from shared.bus.lanes import Entry, Lane, Offsets, Partition, Ready, unfinished
@@ -62,6 +62,7 @@ from shared.errors import NotFound, SettingsError, Unavailable
 log = logging.getLogger(__name__)
 
 _POLL_MS = 200
+_JOIN_MS = 2000
 _COMMIT_SECONDS = 0.2
 _FETCH_BYTES = 1_000_000
 """How much is read at once: it bounds a poll. A bound on its records, which leaves some of a
@@ -393,12 +394,12 @@ class KafkaMember:
                 if keeper.stopping:
                     raise Unavailable("This consumer has been closed.")
                 now = time.monotonic()
-                if lane := keeper.ready.take(now):
+                if keeper.sure(now) and (lane := keeper.ready.take(now)):
                     entry = lane.partition.hold(lane)
                     return Delivery(entry.message, entry.attempts, token=(lane, entry))
                 if now >= end:
                     return None
-                due = keeper.ready.next_time()
+                due = keeper.ready.next_time() if keeper.sure(now) else None
                 keeper.changed.wait(min(end, due if due is not None else end) - now)
 
     def ack(self, delivery: Delivery) -> None:
@@ -521,6 +522,13 @@ class _Keeper(threading.Thread):
                     self.changed.wait_for(lambda: self.stopping, _RESTART_SECONDS)
         self.stop()
 
+    def sure(self, now: float) -> bool:
+        """Whether the broker has lately answered us as a member.
+
+        If not, others may have our partitions: nothing more is delivered from them.
+        """
+        return now - self._confirmed < self._bus.lease * 2 / 3
+
     def confirm(self, partition: Partition) -> bool:
         """Make sure that we are still a member, or find that the partition is lost.
 
@@ -529,7 +537,7 @@ class _Keeper(threading.Thread):
         """
         with self.changed:
             now = time.monotonic()
-            if now - self._confirmed < self._bus.lease / 2:
+            if self.sure(now):
                 return True
             self._asked = True
             return self.changed.wait_for(
@@ -581,7 +589,7 @@ class _Keeper(threading.Thread):
             consumer.close(timeout_ms=int(_CLOSE_SECONDS * 1000))
 
     def _step(self, consumer: Any) -> None:
-        polled = consumer.poll(timeout_ms=_POLL_MS, max_records=_ALL_RECORDS)
+        polled = consumer.poll(timeout_ms=self._poll_ms(consumer), max_records=_ALL_RECORDS)
         self._take_in(polled)
         self._follow_assignment(consumer)
         self._catch_up(consumer)
@@ -589,6 +597,18 @@ class _Keeper(threading.Thread):
         self._give_up(consumer)
         self._commit(consumer)
         self._hold_back(consumer)
+
+    def _poll_ms(self, consumer: Any) -> int:
+        """How long to poll: longer while joining, so that one poll sees the end of it.
+
+        In kafka-python 3.0 a join that ends between two polls may never be noticed
+        (`join_group_async` forgets it unless it still wants to rejoin): the member stays between
+        joining and joined, without heartbeats. So whoever is not a member asks to rejoin.
+        """
+        if consumer.group_metadata().state == MemberState.STABLE:
+            return _POLL_MS
+        _request_rejoin(consumer)
+        return _JOIN_MS
 
     def _main(self, number: int) -> TopicPartition:
         return TopicPartition(self._options.topic, number)
@@ -729,14 +749,15 @@ class _Keeper(threading.Thread):
             consumer.pause(self._main(number), self._retry(number))
         self.lose(numbers)
         self._assignor.release(numbers)
-        consumer._coordinator.request_rejoin()  # the client has no public way to ask for it
+        _request_rejoin(consumer)
 
     def _commit(self, consumer: Any) -> None:
         if time.monotonic() < self._commit_due:
             return
         now = time.monotonic()
         self._commit_due = now + _COMMIT_SECONDS
-        if offsets := self._to_commit(self.partitions.values(), everything=self._asked):
+        ask = self._asked or now - self._confirmed > self._bus.lease / 3
+        if offsets := self._to_commit(self.partitions.values(), everything=ask):
             check = functools.partial(self._check_commit, now)
             consumer.commit_async(offsets, callback=check)
 
@@ -795,6 +816,10 @@ class _Keeper(threading.Thread):
         if full != self._paused:
             self._paused = full
             (consumer.pause if full else consumer.resume)(*caught_up)
+
+
+def _request_rejoin(consumer: Any) -> None:
+    consumer._coordinator.request_rejoin()  # the client has no public way to ask for it
 
 
 class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]

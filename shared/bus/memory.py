@@ -10,7 +10,7 @@ from bisect import insort
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from shared.bus import DeadLetter, Delivery, Message
+from shared.bus import DeadLetter, Delivery, Message, refuse_large
 from shared.errors import NotFound, Unavailable
 
 
@@ -55,6 +55,7 @@ class MemoryBus:
         self._closed = False
 
     def publish(self, *messages: Message) -> None:
+        refuse_large(messages)
         with self._changed:
             self._check_open()
             for message in messages:

@@ -25,7 +25,7 @@ from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from shared.bus import DeadLetter, Delivery, Message
+from shared.bus import DeadLetter, Delivery, Message, refuse_large
 from shared.errors import NotFound, SettingsError, Unavailable
 
 _SCHEMA = Path(__file__).with_suffix(".sql")
@@ -49,6 +49,7 @@ class SqliteBus:
         self._connection = self._create()
 
     def publish(self, *messages: Message) -> None:
+        refuse_large(messages)
         with self._transaction() as connection:
             groups = [name for (name,) in connection.execute("SELECT name FROM consumer_group")]
             for message in messages:
