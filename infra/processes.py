@@ -66,12 +66,7 @@ class Supervisor:
     def __init__(self, tell: Callable[[str], None]) -> None:
         self.tell = tell
         self.programs: list[Program] = []
-        self._watchdog = subprocess.Popen(
-            [sys.executable, "-c", WATCHDOG],
-            stdin=subprocess.PIPE,
-            start_new_session=True,
-            text=True,
-        )
+        self._watchdog = _start_watchdog()
 
     def start(self, program: Program) -> None:
         """Start a program and keep it running."""
@@ -99,7 +94,8 @@ class Supervisor:
             for program in reversed(programs):
                 self._signal(program, signal.SIGTERM)
             self._wait(programs)
-        self._watchdog.communicate()  # closes the pipe
+        with suppress(OSError):  # it may have been killed
+            self._watchdog.communicate()  # closes the pipe
 
     def _launch(self, program: Program) -> None:
         output = program.log.open("ab") if program.log else None
@@ -124,11 +120,24 @@ class Supervisor:
         assert program.process is not None
         self._signal(program, signal.SIGKILL)
         code = program.process.wait()
-        self._note("ended", program.process.pid)
-        program.process = None
+        ended, program.process = program.process.pid, None
+        self._note("ended", ended)
         return code
 
     def _note(self, word: str, pid: int) -> None:
+        """Tell the watchdog; one that has died is replaced, and learns of all that run."""
+        try:
+            self._tell_watchdog(word, pid)
+        except OSError:
+            self.tell("the watchdog ended, starting another")
+            with suppress(OSError):
+                self._watchdog.communicate()
+            self._watchdog = _start_watchdog()
+            for program in self.programs:
+                if program.process is not None:
+                    self._tell_watchdog("started", program.process.pid)
+
+    def _tell_watchdog(self, word: str, pid: int) -> None:
         assert self._watchdog.stdin is not None
         self._watchdog.stdin.write(f"{word} {pid}\n")
         self._watchdog.stdin.flush()
@@ -149,6 +158,12 @@ class Supervisor:
         if program.process is not None:
             with suppress(ProcessLookupError):  # nothing of it is left
                 os.killpg(program.process.pid, number)
+
+
+def _start_watchdog() -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", WATCHDOG], stdin=subprocess.PIPE, start_new_session=True, text=True
+    )
 
 
 def _has_ended(pid: int) -> bool:

@@ -25,7 +25,7 @@ ENV = {**os.environ, "POSTGRES_PASSWORD": "s3cret"}
 @cache
 def _compose() -> dict[str, Any]:
     text = (ROOT / "docker-compose.yml").read_text("utf-8")
-    filled = text.replace("${POSTGRES_PASSWORD:?set it in .env}", "s3cret")
+    filled = text.replace("${POSTGRES_PASSWORD:-}", "s3cret").replace("${PUBLIC_URL:-}", '""')
     parsed: dict[str, Any] = yaml.safe_load(filled)
     return parsed
 
@@ -116,6 +116,14 @@ def test_our_containers_are_locked_down(container: str) -> None:
     assert all(port.startswith("127.0.0.1:") for port in service.get("ports", []))
 
 
+def test_the_lone_broker_acknowledges_what_is_on_its_disk() -> None:
+    """Without a replica, an event that was acknowledged must survive a power cut."""
+    assert (
+        str(_compose()["services"]["kafka"]["environment"]["KAFKA_LOG_FLUSH_INTERVAL_MESSAGES"])
+        == "1"
+    )
+
+
 def test_only_the_embedded_edition_has_a_profile() -> None:
     """A bare `docker compose up` starts everything else."""
     with_profile = {n: s["profiles"] for n, s in _compose()["services"].items() if "profiles" in s}
@@ -139,11 +147,12 @@ def test_every_image_has_a_tag_that_stays() -> None:
 
 
 def test_no_secret_has_a_default() -> None:
-    """Compose refuses to start without a password of your own, and the example leaves it empty."""
+    """The password is yours or none, and with none PostgreSQL's image refuses to start."""
     raw = (ROOT / "docker-compose.yml").read_text("utf-8")
     uses = re.findall(r"\$\{POSTGRES_PASSWORD([^}]*)\}", raw)
     assert len(uses) >= 6
-    assert set(uses) == {":?set it in .env"}
+    assert set(uses) == {":-"}
+    assert "HOST_AUTH_METHOD" not in raw
     assert "\nPOSTGRES_PASSWORD=\n" in (ROOT / ".env.example").read_text("utf-8")
 
 
@@ -167,7 +176,7 @@ def test_the_image_is_built_in_stages_and_runs_as_a_user() -> None:
 
 
 def test_compose_itself_accepts_the_file(tmp_path: Path) -> None:
-    """Docker's own parser agrees, and says which setting is missing without a password."""
+    """Docker's own parser agrees, also without a password: the embedded edition needs none."""
     command = next(
         (
             words
@@ -192,6 +201,5 @@ def test_compose_itself_accepts_the_file(tmp_path: Path) -> None:
     good = subprocess.run(check, env=ENV, capture_output=True, text=True, cwd=ROOT / "tests")
     assert good.returncode == 0, good.stderr
     bare = {k: v for k, v in os.environ.items() if k != "POSTGRES_PASSWORD"}
-    bad = subprocess.run(check, env=bare, capture_output=True, text=True, cwd=ROOT / "tests")
-    assert bad.returncode != 0
-    assert "set it in .env" in bad.stderr
+    without = subprocess.run(check, env=bare, capture_output=True, text=True, cwd=ROOT / "tests")
+    assert without.returncode == 0, without.stderr

@@ -49,6 +49,21 @@ def _eventually(condition: Callable[[], bool], seconds: float = 15.0) -> bool:
     return condition()
 
 
+def _child_running(parent: int, words: str) -> int:
+    """The living child of a process whose command has these words, or 0."""
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        pid = int(status.parent.name)
+        try:
+            if int(status.read_text("utf-8").rpartition(")")[2].split()[1]) != parent:
+                continue
+            command = (status.parent / "cmdline").read_text("utf-8")
+        except FileNotFoundError:
+            continue
+        if words in command and _alive(pid):
+            return pid
+    return 0
+
+
 def test_a_process_that_is_killed_comes_back_and_takes_its_children_along(tmp_path: Path) -> None:
     """After kill -9 a new process runs, the old one's child is gone, and one line says so."""
     said: list[str] = []
@@ -106,3 +121,25 @@ def test_killing_the_runner_leaves_no_orphans(tmp_path: Path) -> None:
     runner.kill()
     runner.wait()
     assert _eventually(lambda: not [pid for pid in _pids(file) if _alive(pid)])
+
+
+def test_a_watchdog_that_dies_is_replaced_and_knows_all_processes(tmp_path: Path) -> None:
+    """The supervisor goes on, and the next watchdog still ends what a killed runner leaves."""
+    file = tmp_path / "pids"
+    runner = subprocess.Popen(
+        [sys.executable, "-c", RUNNER, CHILD, str(file)],
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        assert _eventually(lambda: len(_pids(file)) == 4)
+        dog = _child_running(runner.pid, "alive.discard")
+        os.kill(dog, signal.SIGKILL)
+        os.kill(_pids(file)[0], signal.SIGKILL)
+        assert _eventually(lambda: len(_pids(file)) == 6)
+        assert _eventually(lambda: _child_running(runner.pid, "alive.discard") not in (0, dog))
+    finally:
+        runner.kill()
+        runner.wait()
+    assert _eventually(lambda: not any(_alive(pid) for pid in _pids(file)))
