@@ -530,12 +530,12 @@ def keys() -> None:
 
 
 @keys.command("new")
-@click.argument("name", default="first")
+@click.argument("name")
 @click.option("--tenant", default="default", show_default=True, help="Whose documents it opens.")
 @data_option
 @as_json
 def keys_new(name: str, tenant: str, data: Path | None, as_json: bool) -> None:
-    """Make a key for NAME (or `first`) and print it; it can't be shown again."""
+    """Make a key for NAME, the actor of what is done with it; it can't be shown again."""
     with key_ring(data) as ring:
         new = ring.create(tenant, name)
     if as_json:

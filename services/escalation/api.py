@@ -73,7 +73,7 @@ def routes(store: Store) -> APIRouter:
     @router.get("/escalations", responses=problems(), summary="What was asked of the frontier")
     def escalations(
         actor: CurrentActor,
-        cursor: Annotated[str | None, Query(max_length=80)] = None,
+        cursor: Annotated[str | None, Query(max_length=80, pattern=r"^[A-Za-z0-9_-]+$")] = None,
         limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     ) -> EscalationsOut:
         with store.read() as session:

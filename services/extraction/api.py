@@ -12,7 +12,10 @@ from services.extraction.store import Extractions
 from shared.errors import Conflict, NotFound
 from shared.storage import Store
 from shared.web.auth import CurrentActor
+from shared.web.ids import DocumentPath
 from shared.web.openapi import problems
+
+CATEGORY = r"^[^\x00-\x1f]*$"
 
 
 class _Answer(BaseModel):
@@ -72,9 +75,9 @@ def routes(store: Store) -> APIRouter:
 
     @router.get("/clauses", responses=answers, summary="The clauses of a contract")
     def clauses(
-        document_id: str,
+        document_id: DocumentPath,
         actor: CurrentActor,
-        category: Annotated[str | None, Query(max_length=64)] = None,
+        category: Annotated[str | None, Query(max_length=64, pattern=CATEGORY)] = None,
         cursor: Annotated[str | None, Query(max_length=20)] = None,
         limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     ) -> ClausesOut:
@@ -87,7 +90,7 @@ def routes(store: Store) -> APIRouter:
         return ClausesOut(items=[ClauseOut.model_validate(c) for c in found], next=more)
 
     @router.get("/presence", responses=answers, summary="Which categories a contract has")
-    def categories(document_id: str, actor: CurrentActor) -> PresencesOut:
+    def categories(document_id: DocumentPath, actor: CurrentActor) -> PresencesOut:
         with store.read() as session:
             extractions = Extractions(session, actor.tenant)
             require_result(extractions.get(document_id), document_id)

@@ -36,6 +36,7 @@ from shared.events import Kind
 from shared.storage import BlobStore, Store
 from shared.web.app import PROBLEM
 from shared.web.auth import COOKIE, Actor, CurrentActor, bearer
+from shared.web.ids import ID
 from shared.web.openapi import Problem, problems
 
 log = logging.getLogger(__name__)
@@ -45,7 +46,7 @@ POLL = 0.2
 LONGEST_WAIT = 20.0
 LONGEST_STREAM = 60.0
 
-Id = Annotated[str, Path(alias="id", max_length=64)]
+Id = Annotated[str, Path(alias="id", pattern=ID)]
 
 
 @dataclass(frozen=True)
@@ -222,7 +223,7 @@ def _keys(parts: Parts) -> APIRouter:
     def listed(actor: CurrentActor) -> KeyPage:
         return KeyPage(items=[KeyView.of(key) for key in keys.list(actor.tenant)], next=None)
 
-    @router.post("", status_code=201, summary="Make a key", responses=problems())
+    @router.post("", status_code=201, summary="Make a key", responses=problems(409))
     def create(actor: CurrentActor, wanted: NewKeyRequest) -> NewKeyView:
         return NewKeyView.made(keys.create(actor.tenant, wanted.name, by=actor))
 

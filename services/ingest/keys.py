@@ -5,6 +5,8 @@ salted password hashes defend what people choose against guessing, and nobody gu
 secrets, with or without the hash. So a check costs microseconds, and no password is anywhere.
 
 A session is a key as well: short-lived, for a browser's cookie, and dead as soon as its parent is.
+It acts under its parent's id and name, and no two living keys of a tenant have the same name: so
+whoever reads who did what knows which key it was.
 """
 
 from __future__ import annotations
@@ -14,22 +16,22 @@ import hmac
 import re
 import secrets
 import string
+import unicodedata
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal
 
 from services.ingest.domain import Key, now_utc
 from services.ingest.store import KeyRows, lock
-from shared.errors import InvalidRequest, NotAllowed, NotFound, NotSignedIn, Unavailable
+from shared.errors import Conflict, InvalidRequest, NotAllowed, NotFound, NotSignedIn, Unavailable
 from shared.storage import Store
-from shared.web.auth import Actor
+from shared.web.auth import KEY, Actor
 
 TENANT = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}"
-NAME = r"[^\x00-\x1f\x7f]{1,100}"
+NAME = r"[^\x00-\x1f\x7f\ud800-\udfff]{1,100}"
 
 _LETTERS = string.ascii_letters + string.digits
 _SECRET_LENGTH = 43  # 62^43 > 2^256
-_FORM = re.compile(r"sp_([0-9a-f]{16})_([A-Za-z0-9]{43})")
 _USE_NOTED = timedelta(minutes=5)
 """How exact `last_used` is: a write for every request would be a high price."""
 
@@ -52,11 +54,14 @@ class KeyRing:
     def check(self, secret: str) -> Actor | None:
         """The holder of a key, or None if it is unknown, expired or revoked."""
         key = self.find(secret)
-        return Actor(tenant=key.tenant, name=key.name, key_id=key.id) if key else None
+        if key is None:
+            return None
+        session = key.id if key.parent else None
+        return Actor(key.tenant, key.name, key_id=key.parent or key.id, session_id=session)
 
     def find(self, secret: str) -> Key | None:
         """The good key that a secret belongs to, or None."""
-        form = _FORM.fullmatch(secret)
+        form = KEY.fullmatch(secret)
         if form is None:
             return None
         with self.store.read() as session:
@@ -75,13 +80,15 @@ class KeyRing:
     def create(self, tenant: str, name: str, *, by: Actor | None = None) -> NewKey:
         """Make a key for a tenant; `by` is the key that asks, None the operator.
 
-        Raises InvalidRequest for a name that can't be used, NotAllowed for a session: what it made
-        would outlive it.
+        Raises InvalidRequest for a name that can't be used, Conflict for one that a living key of
+        the tenant has, NotAllowed for a session: what it made would outlive it.
         """
+        _refuse_session(by)
         new = _mint(tenant, name, created_by=by.name if by else None)
         with self.store.write() as session:
+            lock(session, "keys")
             rows = KeyRows(session)
-            _refuse_session(rows, by)
+            _refuse_taken_name(rows, new.key)
             rows.add(new.key)
         return new
 
@@ -106,22 +113,21 @@ class KeyRing:
 
         Raises NotFound if there is no such key, NotAllowed for a session.
         """
+        _refuse_session(by)
         with self.store.write() as session:
-            rows = KeyRows(session)
-            _refuse_session(rows, by)
-            if not rows.revoke(key_id, tenant, now_utc()):
+            if not KeyRows(session).revoke(key_id, tenant, now_utc()):
                 raise NotFound(f"there is no key {key_id}")
 
     def open_session(self, actor: Actor) -> NewKey:
         """A session of a key. Raises NotAllowed for a session, which would outlive itself."""
+        if actor.session_id:
+            raise NotAllowed("a session can't open another: sign in with a key")
         now = now_utc()
         with self.store.write() as session:
             rows = KeyRows(session)
             parent = rows.find(actor.key_id)
             if parent is None or not parent.good(now):
                 raise NotSignedIn("this key is unknown, expired or revoked")
-            if parent.kind == "session":
-                raise NotAllowed("a session can't open another: sign in with a key")
             ends = now + timedelta(seconds=self.session_seconds)
             if parent.expires is not None:
                 ends = min(ends, parent.expires)
@@ -132,9 +138,10 @@ class KeyRing:
 
     def close_session(self, actor: Actor) -> None:
         """End the session that asks. Raises NotAllowed for a key, which is revoked by its id."""
+        if not actor.session_id:
+            raise NotAllowed("this is a key, not a session: revoke it by its id")
         with self.store.write() as session:
-            if not KeyRows(session).end_session(actor.key_id, actor.tenant, now_utc()):
-                raise NotAllowed("this is a key, not a session: revoke it by its id")
+            KeyRows(session).end_session(actor.session_id, actor.tenant, now_utc())
 
     def _note_use(self, key: Key, now: datetime) -> None:
         if key.last_used is not None and now - key.last_used < _USE_NOTED:
@@ -146,10 +153,20 @@ class KeyRing:
             return  # a busy database must not turn a good key away
 
 
-def _refuse_session(rows: KeyRows, actor: Actor | None) -> None:
-    asking = rows.find(actor.key_id) if actor else None
-    if asking and asking.kind == "session":
+def _refuse_session(actor: Actor | None) -> None:
+    if actor and actor.session_id:
         raise NotAllowed("a session can't make or revoke keys: use a key itself")
+
+
+def _refuse_taken_name(rows: KeyRows, new: Key) -> None:
+    """Names that only differ in capitals are the same to whoever reads them."""
+    name = new.name.casefold()
+    for key in rows.list(new.tenant):
+        if key.good(new.created) and key.name.casefold() == name:
+            raise Conflict(
+                f"a living key of tenant {new.tenant} has the name {key.name!r} already (its id is "
+                f"{key.id}): choose another name, or revoke that key first"
+            )
 
 
 def _mint(
@@ -165,14 +182,17 @@ def _mint(
         raise InvalidRequest(
             f"{tenant!r} can't be a tenant: letters, digits, `_`, `.` and `-`, at most 64"
         )
-    if not re.fullmatch(NAME, name) or not name.strip():
-        raise InvalidRequest("a key needs a name of at most 100 characters, without control ones")
+    name = unicodedata.normalize("NFC", name).strip()
+    if not re.fullmatch(NAME, name):
+        raise InvalidRequest(
+            "a key needs a name: 1 to 100 characters of UTF-8, without control characters"
+        )
     key_id = secrets.token_hex(8)
     secret = "".join(secrets.choice(_LETTERS) for _ in range(_SECRET_LENGTH))
     key = Key(
         id=key_id,
         tenant=tenant,
-        name=name.strip(),
+        name=name,
         kind=kind,
         created=now_utc(),
         created_by=created_by,

@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import BaseModel, Field
 
 from services.ingest.domain import Document, Key, KindSource, Outcome, State
-from services.ingest.keys import NAME, NewKey
+from services.ingest.keys import NewKey
 from shared.events import Kind
 from shared.web.openapi import Problem
 
@@ -92,10 +92,13 @@ class UploadView(BaseModel):
     items: list[DocumentView | RefusedView]
 
 
+NAME = r"^[^\x00-\x1f\x7f]{1,100}$"
+
+
 class NewKeyRequest(BaseModel):
     """A key to be made."""
 
-    name: str = Field(pattern=f"^{NAME}$", description="who will use it: the actor of what it does")
+    name: str = Field(pattern=NAME, description="who will use it: the actor of what it does")
 
 
 class KeyView(BaseModel):
@@ -105,6 +108,7 @@ class KeyView(BaseModel):
     name: str
     tenant: str
     kind: Literal["key", "session"]
+    parent: str | None = Field(description="of a session: the key that it acts for")
     created: datetime
     created_by: str | None
     expires: datetime | None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import datetime
@@ -50,6 +51,7 @@ from shared.errors import InvalidRequest, Unavailable
 from shared.events import BlobRef, Kind
 from shared.storage import BlobStore, MissingBlob
 from shared.storage.messages import Time
+from shared.web.ids import ID
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 BLOBS = ("original", "readable", "text", "layout")
@@ -312,14 +314,13 @@ class KeyRows:
         self.session.execute(update(keys).where(mine, keys.c.revoked.is_(None)).values(revoked=now))
         return bool(self.session.execute(select(exists().where(mine))).scalar_one())
 
-    def end_session(self, key_id: str, tenant: str, now: datetime) -> bool:
-        """End a session. Returns whether it was one."""
-        ended = self.session.execute(
+    def end_session(self, key_id: str, tenant: str, now: datetime) -> None:
+        """End a session."""
+        self.session.execute(
             update(keys)
             .where(keys.c.id == key_id, keys.c.tenant == tenant, keys.c.kind == "session")
             .values(revoked=now)
         )
-        return ended.rowcount == 1  # type: ignore[attr-defined, no-any-return]
 
     def forget_sessions_before(self, moment: datetime) -> None:
         """Sessions that ended long ago are of no use to anybody."""
@@ -409,6 +410,6 @@ def _decode_cursor(cursor: str) -> tuple[datetime, str]:
         moment = datetime.fromisoformat(created)
     except ValueError:
         moment, document_id = None, ""
-    if moment is None or moment.tzinfo is None:
+    if moment is None or moment.tzinfo is None or not re.fullmatch(ID, document_id):
         raise InvalidRequest("the cursor is not one of ours: begin the list again without it")
     return moment, document_id

@@ -15,6 +15,7 @@ from shared.errors import Conflict, NotFound
 from shared.events import BlobRef
 from shared.storage import BlobStore, Store
 from shared.web.auth import CurrentActor
+from shared.web.ids import DocumentPath
 from shared.web.openapi import problems
 
 
@@ -99,7 +100,7 @@ def routes(store: Store, blobs: BlobStore) -> APIRouter:
 
     @router.get("/findings", responses=answers, summary="What does not add up in a report")
     def findings(
-        document_id: str,
+        document_id: DocumentPath,
         actor: CurrentActor,
         cursor: Annotated[str | None, Query(max_length=20)] = None,
         limit: Annotated[int, Query(ge=1, le=1000)] = 100,
@@ -119,7 +120,7 @@ def routes(store: Store, blobs: BlobStore) -> APIRouter:
 
     @router.get("/statements", responses=answers, summary="What was read of a report")
     def statements(
-        document_id: str,
+        document_id: DocumentPath,
         actor: CurrentActor,
         cursor: Annotated[str | None, Query(max_length=20)] = None,
         limit: Annotated[int, Query(ge=1, le=100)] = 20,

@@ -191,6 +191,7 @@ class Key(_Result):
     tenant: str
     kind: str
     created: datetime
+    parent: str | None = None
     expires: datetime | None = None
     revoked: datetime | None = None
     last_used: datetime | None = None

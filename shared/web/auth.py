@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 import threading
 import time
 from dataclasses import dataclass
@@ -25,14 +26,19 @@ CSRF_HEADER = "x-csrf-token"
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 REMEMBERED = 10_000
 
+KEY = re.compile(r"sp_([0-9a-f]{16})_([A-Za-z0-9]{43})")
+"""The form of every key and session: what has another is none, and nobody is asked about it."""
+
 
 @dataclass(frozen=True)
 class Actor:
-    """A named key of one tenant."""
+    """A named key of one tenant. Its name and its `key_id` are the same in all its sessions."""
 
     tenant: str
     name: str
     key_id: str
+    session_id: str | None = None
+    """The session that asks in the name of the key, if it is one."""
 
 
 class Keys(Protocol):
@@ -55,6 +61,8 @@ class RemoteKeys:
 
     def check(self, secret: str) -> Actor | None:
         """See `Keys.check`. Raises Unavailable if ingest does not answer."""
+        if not KEY.fullmatch(secret):
+            return None
         mark = hashlib.sha256(secret.encode()).digest()
         with self._lock:
             known = self._known.get(mark)
@@ -76,13 +84,20 @@ class RemoteKeys:
                 "/v1/keys/self", headers={"authorization": f"Bearer {secret}"}
             )
         except httpx.HTTPError as error:
-            raise Unavailable(f"keys can't be checked: ingest does not answer ({error})") from error
+            what = type(error).__name__  # and not its text: that may quote what was sent
+            raise Unavailable(f"keys can't be checked: ingest does not answer ({what})") from None
         if answer.status_code in (401, 403):
             return None
         if answer.status_code != 200:
             raise Unavailable(f"keys can't be checked: ingest answers {answer.status_code}")
         body = answer.json()
-        return Actor(tenant=body["tenant"], name=body["name"], key_id=body["id"])
+        parent = body.get("parent")
+        return Actor(
+            tenant=body["tenant"],
+            name=body["name"],
+            key_id=parent or body["id"],
+            session_id=body["id"] if parent else None,
+        )
 
 
 def bearer(request: Request) -> str | None:

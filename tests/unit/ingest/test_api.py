@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import threading
@@ -301,6 +302,9 @@ def test_keys_over_http(any_house: House) -> None:
     assert any_house.client.delete(f"/v1/keys/{body['id']}").status_code == 204
     assert ann.get("/v1/keys/self").status_code == 401
     assert any_house.client.post("/v1/keys", json={"name": ""}).status_code == 422
+    taken = any_house.client.post("/v1/keys", json={"name": "tester"})
+    assert taken.status_code == 409
+    assert "choose another name" in taken.json()["detail"]
 
 
 def test_a_session_over_http(house: House) -> None:
@@ -309,7 +313,14 @@ def test_a_session_over_http(house: House) -> None:
     assert opened.status_code == 201
     secret = opened.json()["secret"]
     browser = TestClient(house.service.app, cookies={COOKIE: secret})
-    assert browser.get("/v1/keys/self").json()["kind"] == "session"
+    own = house.client.get("/v1/keys/self").json()
+    shown = browser.get("/v1/keys/self").json()
+    assert (shown["kind"], shown["id"], shown["parent"]) == (
+        "session",
+        opened.json()["id"],
+        own["id"],
+    )
+    assert (own["kind"], own["parent"]) == ("key", None)
     assert browser.delete("/v1/keys/sessions").status_code == 403
     headers = {"x-csrf-token": csrf_token(secret)}
     assert browser.post("/v1/keys", json={"name": "Eve"}, headers=headers).status_code == 403
@@ -325,6 +336,11 @@ def test_other_services_can_ask_about_keys(house: House) -> None:
     actor = remote.check(new.secret)
     assert actor is not None
     assert (actor.tenant, actor.name, actor.key_id) == ("acme", "Ann", new.key.id)
+    session = house.keys.open_session(actor)
+    browser = remote.check(session.secret)
+    assert browser == house.keys.check(session.secret)
+    assert browser is not None
+    assert (browser.key_id, browser.session_id) == (new.key.id, session.key.id)
     house.keys.revoke(new.key.id)
     assert remote.check(new.secret) is None
 
@@ -345,3 +361,28 @@ def test_the_schema_goes_up_and_down(any_house: House) -> None:
     any_house.service.store.migrate("base")
     any_house.service.store.migrate()
     assert any_house.keys.first_key() is not None
+
+
+@pytest.mark.parametrize(
+    "odd", ["%00", "doc_%00", "%F0%9F%98%80", "a" * 65, "doc%20x", "%ED%A0%80"]
+)
+def test_an_id_that_is_none_is_refused_before_any_database(any_house: House, odd: str) -> None:
+    """A NUL or any other odd character in an id is the caller's mistake on every database."""
+    paths = ["", "/text", "/original", "/events", "/pages/1.png"]
+    answers = [any_house.client.get(f"/v1/documents/{odd}{path}") for path in paths]
+    answers += [
+        any_house.client.delete(f"/v1/documents/{odd}"),
+        any_house.client.post(f"/v1/documents/{odd}/reprocess"),
+        any_house.client.delete(f"/v1/keys/{odd}"),
+    ]
+    for answer in answers:
+        assert answer.status_code in (404, 422), answer.text
+        assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_a_cursor_with_an_odd_id_in_it_is_refused(any_house: House) -> None:
+    """What a cursor holds is checked like an id of a path."""
+    forged = base64.urlsafe_b64encode(b"2026-01-01T00:00:00+00:00|doc_\0").decode()
+    answer = any_house.client.get("/v1/documents", params={"cursor": forged})
+    assert answer.status_code == 422
+    assert "cursor" in answer.json()["detail"]

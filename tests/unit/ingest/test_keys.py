@@ -13,7 +13,7 @@ from services.ingest import keys as keys_module
 from services.ingest.domain import now_utc
 from services.ingest.keys import NewKey
 from services.ingest.store import keys as table
-from shared.errors import InvalidRequest, NotAllowed, NotFound
+from shared.errors import Conflict, InvalidRequest, NotAllowed, NotFound
 from tests.unit.ingest.house import House
 
 
@@ -96,7 +96,8 @@ def test_a_session_stands_for_its_key_and_dies_with_it(any_house: House) -> None
     other = any_house.keys.open_session(actor)
     known = any_house.keys.check(session.secret)
     assert known is not None
-    assert (known.tenant, known.name) == ("acme", "Ann")
+    assert (known.tenant, known.name, known.key_id) == ("acme", "Ann", parent.key.id)
+    assert known.session_id == session.key.id
     any_house.keys.close_session(known)
     assert any_house.keys.check(session.secret) is None
     assert any_house.keys.check(other.secret) is not None
@@ -152,10 +153,41 @@ def test_the_last_use_is_noted(house: House) -> None:
     ("tenant", "name"),
     [
         *(("", "Ann"), ("../x", "Ann"), ("a/b", "Ann"), ("a" * 65, "Ann")),
-        *(("acme", ""), ("acme", " "), ("acme", "a\nb"), ("acme", "x" * 101)),
+        *(("acme", ""), ("acme", " "), ("acme", "a\nb"), ("acme", "x" * 101), ("acme", "a\udcff")),
     ],
 )
 def test_names_that_can_not_be_used(house: House, tenant: str, name: str) -> None:
     """A tenant becomes a folder and a name stands in every log line, so both are held to a form."""
     with pytest.raises(InvalidRequest):
         house.keys.create(tenant, name)
+
+
+@pytest.mark.parametrize("same", ["Ann", " Ann ", "ANN", "Zoe\u0308"])
+def test_two_living_keys_of_a_tenant_never_have_one_name(any_house: House, same: str) -> None:
+    """The audit names the key, so a name stands for one key until that key is revoked."""
+    name = "Zo\u00eb" if same.startswith("Z") else "Ann"
+    first = any_house.keys.create("acme", name)
+    with pytest.raises(Conflict, match=first.key.id):
+        any_house.keys.create("acme", same)
+    any_house.keys.create("other", same)
+    any_house.keys.revoke(first.key.id, "acme")
+    any_house.keys.create("acme", same)
+
+
+def test_of_many_that_want_one_name_at_once_one_gets_it(any_house: House) -> None:
+    """The name is taken within the transaction that makes the key."""
+    refused: list[Conflict] = []
+
+    def make() -> None:
+        try:
+            any_house.keys.create("acme", "Ann")
+        except Conflict as error:
+            refused.append(error)
+
+    threads = [threading.Thread(target=make) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(refused) == 7
+    assert len(any_house.keys.list("acme")) == 1

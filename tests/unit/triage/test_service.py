@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import pytest
 from sqlalchemy import inspect
 
 from infra.schemas import openapi_of
@@ -171,3 +172,12 @@ def test_the_openapi_file_is_the_application_s() -> None:
     """`make schemas` has been run since the last change."""
     path = ROOT / "services" / "triage" / "openapi.json"
     assert path.read_text("utf-8") == openapi_of("triage")
+
+
+@pytest.mark.parametrize("odd", ["%00", "doc_%00", "%F0%9F%98%80", "a" * 65])
+def test_an_id_that_is_none_is_refused_before_any_database(house: House, odd: str) -> None:
+    """A NUL or any other odd character in an id is the caller's mistake on every database."""
+    for path in ("/findings", "/statements"):
+        answer = house.client.get(f"/v1/documents/{odd}{path}")
+        assert answer.status_code in (404, 422), answer.text
+        assert answer.headers["content-type"] == "application/problem+json"

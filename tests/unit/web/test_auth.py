@@ -1,5 +1,6 @@
 """Who may come in: keys, sessions, and what a foreign page can't do."""
 
+import traceback
 from collections.abc import Callable
 
 import httpx
@@ -12,6 +13,8 @@ from shared.web import auth
 from shared.web.app import create_app
 from shared.web.auth import COOKIE, CSRF_HEADER, Actor, CurrentActor, RemoteKeys, csrf_token
 
+GOOD = f"sp_{'0' * 16}_{'g' * 43}"
+ANOTHER = f"sp_{'0' * 16}_{'a' * 43}"
 ALICE = Actor(tenant="default", name="alice", key_id="k1")
 
 
@@ -107,7 +110,7 @@ class Ingest:
     def good(request: httpx.Request) -> httpx.Response:
         """The key is known."""
         assert request.url.path == "/v1/keys/self"
-        assert request.headers["authorization"] == "Bearer good"
+        assert request.headers["authorization"] == f"Bearer {GOOD}"
         return httpx.Response(200, json={"tenant": "default", "name": "alice", "id": "k1"})
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
@@ -138,9 +141,9 @@ def _remote(ingest: Ingest, seconds: float = 60.0) -> RemoteKeys:
 def test_a_checked_key_is_remembered(ingest: Ingest, clock: list[float]) -> None:
     """Within the time that is set, ingest is asked once."""
     keys = _remote(ingest)
-    assert keys.check("good") == ALICE
+    assert keys.check(GOOD) == ALICE
     clock[0] += 59
-    assert keys.check("good") == ALICE
+    assert keys.check(GOOD) == ALICE
     assert ingest.asked == 1
 
 
@@ -150,20 +153,20 @@ def test_a_revoked_key_dies_within_a_minute(
 ) -> None:
     """Whatever is set, an answer is not trusted for longer than a minute."""
     keys = _remote(ingest, seconds)
-    assert keys.check("good") == ALICE
+    assert keys.check(GOOD) == ALICE
     ingest.answer = lambda _request: httpx.Response(401)
     clock[0] += 61
-    assert keys.check("good") is None
-    assert keys.check("good") is None
+    assert keys.check(GOOD) is None
+    assert keys.check(GOOD) is None
 
 
 def test_a_bad_key_is_not_remembered(ingest: Ingest, clock: list[float]) -> None:
     """A key that is made a moment later works at once."""
     keys = _remote(ingest)
     ingest.answer = lambda _request: httpx.Response(401)
-    assert keys.check("good") is None
+    assert keys.check(GOOD) is None
     ingest.answer = ingest.good
-    assert keys.check("good") == ALICE
+    assert keys.check(GOOD) == ALICE
 
 
 @pytest.mark.parametrize("status", [500, 503, 302, 404])
@@ -173,21 +176,21 @@ def test_an_ingest_in_trouble_is_not_a_bad_key(
     """Trouble at ingest is 503, to be tried again, never a 401."""
     ingest.answer = lambda _request: httpx.Response(status)
     with pytest.raises(Unavailable, match="ingest answers"):
-        _remote(ingest).check("good")
+        _remote(ingest).check(GOOD)
 
 
 def test_an_ingest_that_is_away_is_unavailable(ingest: Ingest, clock: list[float]) -> None:
     """Known keys go on for their minute; unknown ones wait."""
     keys = _remote(ingest)
-    keys.check("good")
+    keys.check(GOOD)
 
     def refuse(request: httpx.Request) -> httpx.Response:
         raise httpx.ConnectError("refused", request=request)
 
     ingest.answer = refuse
-    assert keys.check("good") == ALICE
+    assert keys.check(GOOD) == ALICE
     with pytest.raises(Unavailable, match="does not answer"):
-        keys.check("another")
+        keys.check(ANOTHER)
 
 
 def test_remembered_keys_are_bounded(
@@ -200,12 +203,40 @@ def test_remembered_keys_are_bounded(
     )
     keys = _remote(ingest)
     for number in range(100):
-        keys.check(f"key {number}")
+        keys.check(f"sp_{number:016}_{'k' * 43}")
     assert len(keys._known) <= 10
 
 
 def test_secrets_are_not_kept_in_the_clear(ingest: Ingest, clock: list[float]) -> None:
     """What is remembered is a hash of the key."""
     keys = _remote(ingest)
-    keys.check("good")
-    assert "good" not in repr(keys._known)
+    keys.check(GOOD)
+    assert GOOD not in repr(keys._known)
+
+
+@pytest.mark.parametrize(
+    "odd", ["good", "schlüssel", "sp_\udcff", f"{GOOD}\n", f"{GOOD}\r\nx: y", f"{GOOD}ü", "", "\0"]
+)
+def test_what_is_no_key_is_not_asked_about(ingest: Ingest, clock: list[float], odd: str) -> None:
+    """Only the form of a key goes over the wire: anything else is nobody's, not an error."""
+    assert _remote(ingest).check(odd) is None
+    assert ingest.asked == 0
+
+
+def test_the_words_of_a_broken_transport_stay_inside(ingest: Ingest, clock: list[float]) -> None:
+    """A transport may quote what it was to send; neither the answer nor the log does."""
+
+    def break_off(request: httpx.Request) -> httpx.Response:
+        raise httpx.LocalProtocolError(f"illegal header {request.headers['authorization']}")
+
+    ingest.answer = break_off
+    with pytest.raises(Unavailable, match="LocalProtocolError") as caught:
+        _remote(ingest).check(GOOD)
+    assert GOOD not in "".join(traceback.format_exception(caught.value))
+
+
+def test_a_session_keeps_the_key_it_acts_for(ingest: Ingest, clock: list[float]) -> None:
+    """All sessions of a key have one identity, and each has its own id beside it."""
+    body = {"tenant": "default", "name": "alice", "id": "s1", "parent": "k1"}
+    ingest.answer = lambda _request: httpx.Response(200, json=body)
+    assert _remote(ingest).check(GOOD) == Actor("default", "alice", "k1", session_id="s1")
