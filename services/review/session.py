@@ -14,7 +14,7 @@ import httpx
 from fastapi import Request, Response
 
 from shared.errors import NotAllowed, NotSignedIn, Unavailable
-from shared.web.auth import COOKIE, Actor
+from shared.web.auth import COOKIE, KEY, Actor
 
 SESSIONS = "/v1/keys/sessions"
 _BAD_KEY = "this key is unknown, expired or revoked"
@@ -81,6 +81,8 @@ class RemoteSessions:
 
     def open_session(self, key: str) -> Session:
         """See `SessionKeys.open_session`. Raises Unavailable if ingest does not answer."""
+        if not KEY.fullmatch(key):
+            raise NotSignedIn(_BAD_KEY)
         answer = self._ask("POST", key)
         if answer.status_code in (401, 403):
             raise NotSignedIn(_BAD_KEY)
@@ -105,7 +107,8 @@ class RemoteSessions:
                 method, SESSIONS, headers={"authorization": f"Bearer {secret}"}
             )
         except httpx.HTTPError as error:
-            raise Unavailable(f"keys can't be checked: ingest does not answer ({error})") from error
+            what = type(error).__name__  # and not its text: that may quote what was sent
+            raise Unavailable(f"keys can't be checked: ingest does not answer ({what})") from None
 
 
 def same_origin(request: Request) -> None:

@@ -78,8 +78,18 @@ def test_a_silent_ingest_is_told_apart_from_a_bad_key() -> None:
 
     silent = httpx.Client(transport=httpx.MockTransport(refused), base_url="http://ingest.test")
     with pytest.raises(Unavailable, match="does not answer"):
-        RemoteSessions("", silent).open_session("sp_x")
+        RemoteSessions("", silent).open_session(f"sp_{'0' * 16}_{'x' * 43}")
     with pytest.raises(Unavailable, match="500"):
-        answer(500).open_session("sp_x")
+        answer(500).open_session(f"sp_{'0' * 16}_{'x' * 43}")
     with pytest.raises(NotSignedIn):
-        answer(401).open_session("sp_x")
+        answer(401).open_session(f"sp_{'0' * 16}_{'x' * 43}")
+
+
+@pytest.mark.parametrize("odd", ["schl\u00fcssel", "sp_\n", "sp_\r\nx: y", "\0"])
+def test_what_is_no_key_opens_no_session(signed: tuple[TestClient, str, str], odd: str) -> None:
+    """Whatever is typed where a key belongs is refused in words, in one process and in two."""
+    browser, key, _ = signed
+    for typed in (odd, key + odd):
+        answer = browser.post("/v1/session", json={"key": typed})
+        assert answer.status_code in (401, 422), answer.text
+        assert key not in answer.text
