@@ -18,6 +18,9 @@ from shared.events.types import (
     UnknownEvent,
     Verdict,
     decode,
+    open_envelope,
+    read_envelope,
+    shell,
 )
 
 __all__ = [
@@ -41,4 +44,7 @@ __all__ = [
     "UnknownEvent",
     "Verdict",
     "decode",
+    "open_envelope",
+    "read_envelope",
+    "shell",
 ]

@@ -47,7 +47,10 @@ class Event(BaseModel):
     """The CloudEvents type, with its version: `document.read.v1`."""
 
     id: str = Field(
-        default_factory=_event_id, description="unique; an event of the same id takes effect once"
+        default_factory=_event_id,
+        min_length=1,
+        max_length=64,
+        description="unique; an event of the same id takes effect once",
     )
     time: datetime = Field(default_factory=_now)
     tenant: str = Field("default", min_length=1, max_length=64)

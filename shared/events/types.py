@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, TypeVar, cast
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 
 from shared.errors import InvalidRequest
 from shared.events.envelope import BlobRef, Envelope, Event
 
 Kind = Literal["contract", "report", "other"]
 Stage = Literal["ingest", "extraction", "triage", "review", "escalation"]
+REASON_CHARACTERS = 2_000
 Verdict = Literal["accept", "reject", "correct", "undo"]
+
+
+E = TypeVar("E", bound=Event)
 
 
 class UnknownEvent(InvalidRequest):
@@ -60,8 +64,18 @@ class DocumentFailed(Event):
     type: ClassVar[str] = "document.failed.v1"
     stage: Stage
     code: str = Field(description="what an operator searches for")
-    reason: str = Field(description="a sentence for the person who uploaded it")
+    reason: str = Field(
+        max_length=REASON_CHARACTERS, description="a sentence for the person who uploaded it"
+    )
     attempt: int = Field(1, ge=1)
+
+    @field_validator("reason", mode="before")
+    @classmethod
+    def _shorten(cls, reason: object) -> object:
+        """A reason without end must not keep the failure from being announced."""
+        if isinstance(reason, str) and len(reason) > REASON_CHARACTERS:
+            return reason[: REASON_CHARACTERS - 1] + "…"
+        return reason
 
 
 class DocumentDeleted(Event):
@@ -144,15 +158,45 @@ TYPES: dict[str, type[Event]] = {
 }
 
 
+def read_envelope(value: bytes) -> Envelope:
+    """The envelope in a message, whatever its data are. Raises UnknownEvent if it is none."""
+    try:
+        return Envelope.read(value)
+    except ValidationError as error:
+        raise UnknownEvent(f"not an event we understand: {error.errors()[0]['msg']}") from None
+
+
 def decode(value: bytes) -> Event | None:
     """The event in a message, or None if its type is not one of ours (but of a newer service).
 
     Raises:
         UnknownEvent: the bytes are no CloudEvents envelope, or its data does not fit its type.
     """
+    envelope = read_envelope(value)
+    kind = TYPES.get(envelope.type)
+    return open_envelope(envelope, kind) if kind else None
+
+
+def shell(envelope: Envelope, kind: type[E]) -> E:
+    """An event of this kind with nothing but what its envelope says, to speak of where its data
+    don't fit. Raises UnknownEvent if the envelope names no document.
+    """
     try:
-        envelope = Envelope.read(value)
-        kind = TYPES.get(envelope.type)
-        return kind.model_validate(envelope.fields()) if kind else None
+        named = Event.model_validate({**envelope.fields(), "attempt": 1})
     except ValidationError as error:
         raise UnknownEvent(f"not an event we understand: {error.errors()[0]['msg']}") from None
+    attempt = envelope.data.get("attempt")
+    known = {"attempt": attempt} if isinstance(attempt, int) and attempt > 0 else {}
+    return cast(E, kind.model_construct(**{**vars(named), **known}))
+
+
+def open_envelope(envelope: Envelope, kind: type[E]) -> E:
+    """The event of this kind in an envelope. Raises UnknownEvent if the data do not fit."""
+    try:
+        return kind.model_validate(envelope.fields())
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise UnknownEvent(
+            f"not an event we understand: {envelope.type} with {where}: {first['msg']}"
+        ) from None

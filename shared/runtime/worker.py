@@ -4,7 +4,8 @@ An event is acknowledged only after its unit of work is committed. What waits fo
 away is tried again until it is back. Any other error that may pass is tried again after a delay
 that doubles; one that will not, or that came often enough (tries in which the process died have a
 limit of their own), becomes `document.failed.v1` and a dead letter: the document ends in a stated
-outcome, and an operator can replay the event once the cause is mended.
+outcome, and an operator can replay the event once the cause is mended. What was given up is not
+worked on again when the bus or the relay repeats it; a replay of its dead letter starts afresh.
 """
 
 from __future__ import annotations
@@ -16,18 +17,31 @@ from collections.abc import Mapping
 
 from shared import metrics
 from shared.bus import Bus, Consumer, Delivery
-from shared.errors import SuiteError, Unavailable
-from shared.events import DocumentFailed, Event, Stage, UnknownEvent, decode
+from shared.errors import InvalidRequest, SuiteError, Unavailable
+from shared.events import (
+    TYPES,
+    DocumentFailed,
+    Envelope,
+    Event,
+    Stage,
+    UnknownEvent,
+    open_envelope,
+    read_envelope,
+    shell,
+)
 from shared.logs import log_context
 from shared.runtime.service import Handler
 from shared.settings import CommonSettings
 from shared.storage import (
     AlreadyHandled,
+    GivenUp,
     Store,
     UnitOfWork,
     begin_try,
     count_failure,
     forget_tries,
+    note_buried,
+    note_given_up,
 )
 
 log = logging.getLogger(__name__)
@@ -54,6 +68,7 @@ class Worker:
         self.settings = settings
         self._consumer: Consumer | None = None
         self._lag_measured = 0.0
+        self._unreported: dict[str, _Ends] = {}
 
     def run(self, stop: threading.Event) -> None:
         """Work until `stop` is set; a bus or database that is away is waited for."""
@@ -72,10 +87,12 @@ class Worker:
                 self._drop_consumer()
                 stop.wait(pause)
                 pause = min(pause * 2, 10.0)
+        self._report()
         self._drop_consumer()
 
     def run_once(self, timeout: float = 0.0) -> bool:
         """Work on one event at the most. Returns whether there was one."""
+        self._report()
         if self._consumer is None:
             self._consumer = self.bus.consumer(self.name)
         self._measure_lag()
@@ -94,25 +111,48 @@ class Worker:
 
     def _work(self, consumer: Consumer, delivery: Delivery) -> None:
         try:
-            event = decode(delivery.message.value)
+            envelope = read_envelope(delivery.message.value)
+            kind = TYPES.get(envelope.type)
+            if kind is None or kind not in self.handlers:
+                consumer.ack(delivery)  # whatever is in it
+                return
+            event, handler = self._opened(envelope, kind)
         except UnknownEvent as error:
-            log.warning(
-                "not an event", extra={"key": delivery.message.key, "reason": error.message}
-            )
-            metrics.dead_letters_total.labels(self.name).inc()
-            consumer.dead(delivery, error.message)
-            return
-        handler = self.handlers.get(type(event)) if event else None
-        if event is None or handler is None:
-            consumer.ack(delivery)
+            self._bury_alone(consumer, delivery, error)
             return
         with log_context(document=event.document_id, tenant=event.tenant, trace=event.trace):
             self._try(consumer, delivery, event, handler)
 
+    def _opened(self, envelope: Envelope, kind: type[Event]) -> tuple[Event, Handler]:
+        """The event and its handler; where its data don't fit, one that says so."""
+        try:
+            return open_envelope(envelope, kind), self.handlers[kind]
+        except UnknownEvent as error:
+            unfit = error
+
+        def refuse(_event: Event, _uow: UnitOfWork) -> None:
+            raise unfit
+
+        return shell(envelope, kind), refuse
+
+    def _bury_alone(self, consumer: Consumer, delivery: Delivery, error: SuiteError) -> None:
+        """Give up what names no document that could end with it."""
+        extra = {"key": delivery.message.key, "reason": error.message}
+        log.warning("not an event", extra=extra)
+        metrics.dead_letters_total.labels(self.name).inc()
+        consumer.dead(delivery, error.message)
+
     def _try(self, consumer: Consumer, delivery: Delivery, event: Event, handler: Handler) -> None:
-        tries = begin_try(self.store, event)
+        try:
+            tries = begin_try(self.store, event)
+        except InvalidRequest as error:  # an id that no database takes
+            self._bury_alone(consumer, delivery, error)
+            return
         if tries is None:
             consumer.ack(delivery)
+            return
+        if isinstance(tries, GivenUp):
+            self._given_up_before(consumer, delivery, event, tries, handler)
             return
         if tries.crashes >= self.settings.crashes:
             reason = f"given up after {tries.crashes} tries in which the worker died"
@@ -131,50 +171,118 @@ class Worker:
         metrics.stage_seconds.labels(self.name, event.type).observe(seconds)
         log.info("handled", extra={"type": event.type, "seconds": round(seconds, 3)})
 
+    def _given_up_before(
+        self,
+        consumer: Consumer,
+        delivery: Delivery,
+        event: Event,
+        before: GivenUp,
+        handler: Handler,
+    ) -> None:
+        """Bury what has yet to be, pass over what was, and start afresh what was replayed.
+
+        A replay is a first attempt, and takes the dead letter off the list, maybe a moment after
+        it delivers the event; so what is listed still is looked at again before it is passed over.
+        """
+        listed = self._is_listed(event)
+        if listed and delivery.attempt == 1:
+            consumer.retry(delivery, self.settings.retry_delay, before.error)
+        elif listed:
+            consumer.ack(delivery)
+        elif before.buried or delivery.attempt == 1:
+            forget_tries(self.store, event)
+            self._try(consumer, delivery, event, handler)
+        else:
+            self._bury(consumer, delivery, event, before.error)
+
+    def _is_listed(self, event: Event) -> bool:
+        for letter in self.bus.dead_letters(self.name):
+            try:
+                if read_envelope(letter.message.value).id == event.id:
+                    return True
+            except UnknownEvent:
+                continue
+        return False
+
     def _failed(
         self, consumer: Consumer, delivery: Delivery, event: Event, failures: int, error: Exception
     ) -> None:
         """Try again, or give up. What only waits for something else is never given up."""
         known = error if isinstance(error, SuiteError) else None
-        reason = known.message if known else f"{type(error).__name__}: {error}"
+        reason = known.message if known else self._internal(event)
         waits = known is not None and known.retryable
+        ends = self._unreported.setdefault(event.id, _Ends())
+        if waits:
+            ends.waits += 1
+        else:
+            ends.failures += 1
         if not waits and (known is not None or failures >= self.settings.attempts):
-            log.error("given up", exc_info=error, extra={"type": event.type, "failures": failures})
+            extra = {"type": event.type, "event": event.id, "failures": failures}
+            log.error("given up", exc_info=error, extra=extra)
             self._give_up(consumer, delivery, event, known.code if known else "internal", reason)
             return
-        count_failure(self.store, event)
-        delay = self.settings.retry_delay * 2 ** min(failures - 1, 30)
+        self._report()
+        delay = self.settings.retry_delay * 2 ** min(delivery.attempt - 1, 30)
         delay = min(delay, self.settings.retry_delay_most)
-        extra = {"type": event.type, "failures": failures, "delay": delay, "reason": reason}
+        extra = {
+            "type": event.type,
+            "event": event.id,
+            "failures": failures,
+            "delay": delay,
+            "reason": reason,
+        }
         log.warning("failed, will be tried again", exc_info=None if known else error, extra=extra)
         consumer.retry(delivery, delay, reason)
+
+    def _internal(self, event: Event) -> str:
+        """What outsiders are told of a bug: its text may hold what is not theirs to see."""
+        return f"an internal error in {self.name}; the log has it under event {event.id}"
 
     def _give_up(
         self, consumer: Consumer, delivery: Delivery, event: Event, code: str, reason: str
     ) -> None:
-        """State the failure, then bury the event. A replay of the dead letter is tried afresh."""
-        metrics.dead_letters_total.labels(self.name).inc()
+        """State the failure, then bury the event. A failure to hear of a failure is not stated."""
         with UnitOfWork(self.store) as uow:
-            uow.publish(
-                DocumentFailed(
-                    tenant=event.tenant,
-                    document_id=event.document_id,
-                    trace=event.trace,
-                    cause=event.id,
-                    stage=self.name,
-                    code=code,
-                    reason=reason,
-                    attempt=getattr(event, "attempt", 1),
+            if not isinstance(event, DocumentFailed):
+                uow.publish(
+                    DocumentFailed(
+                        tenant=event.tenant,
+                        document_id=event.document_id,
+                        trace=event.trace,
+                        cause=event.id,
+                        stage=self.name,
+                        code=code,
+                        reason=reason,
+                        attempt=getattr(event, "attempt", 1),
+                    )
                 )
-            )
-            forget_tries(uow.session, event)
+            note_given_up(uow.session, event, reason)
+        self._unreported.pop(event.id, None)
+        self._bury(consumer, delivery, event, reason)
+
+    def _bury(self, consumer: Consumer, delivery: Delivery, event: Event, reason: str) -> None:
+        metrics.dead_letters_total.labels(self.name).inc()
         consumer.dead(delivery, reason)
+        note_buried(self.store, event)
+
+    def _report(self) -> None:
+        """Write down how tries ended; while the store is away they are kept in mind."""
+        for event_id, ends in list(self._unreported.items()):
+            try:
+                count_failure(self.store, event_id, ends.failures, ends.waits)
+            except Unavailable as error:
+                log.warning("failures are yet to be counted", extra={"reason": error.message})
+                return
+            del self._unreported[event_id]
 
     def _measure_lag(self) -> None:
         now = time.monotonic()
         if now - self._lag_measured > LAG_EVERY:
             self._lag_measured = now
-            metrics.bus_lag.labels(self.name).set(self.bus.lag(self.name))
+            try:
+                metrics.bus_lag.labels(self.name).set(self.bus.lag(self.name))
+            except Unavailable as error:
+                log.warning("the lag is not known now", extra={"reason": error.message})
 
     def _drop_consumer(self) -> None:
         consumer, self._consumer = self._consumer, None
@@ -183,3 +291,11 @@ class Worker:
                 consumer.close()
             except SuiteError as error:
                 log.warning("the consumer did not close cleanly", extra={"reason": error.message})
+
+
+class _Ends:
+    """Tries of one event that ended and are not counted in the inbox yet."""
+
+    def __init__(self) -> None:
+        self.failures = 0
+        self.waits = 0

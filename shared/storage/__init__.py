@@ -5,17 +5,23 @@ from shared.storage.engine import Store
 from shared.storage.relay import Relay
 from shared.storage.unit_of_work import (
     AlreadyHandled,
+    EventTooLarge,
+    GivenUp,
     Tries,
     UnitOfWork,
     begin_try,
     count_failure,
     forget_tries,
+    note_buried,
+    note_given_up,
 )
 
 __all__ = [
     "AlreadyHandled",
     "BlobStore",
+    "EventTooLarge",
     "FileBlobs",
+    "GivenUp",
     "MissingBlob",
     "Relay",
     "Store",
@@ -24,4 +30,6 @@ __all__ = [
     "begin_try",
     "count_failure",
     "forget_tries",
+    "note_buried",
+    "note_given_up",
 ]

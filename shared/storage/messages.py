@@ -15,7 +15,9 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
+    Text,
     TypeDecorator,
+    inspect,
 )
 from sqlalchemy.engine import Dialect
 
@@ -65,6 +67,10 @@ inbox = Table(
     Column("failures", Integer, nullable=False),
     Column("first_seen", Time, nullable=False),
     Column("handled", Time),
+    Column("given_up", Time),
+    Column("buried", Time),
+    Column("error", Text),
+    Index("inbox_handled", "handled"),
 )
 
 relay_lease = Table(
@@ -79,6 +85,23 @@ relay_lease = Table(
 def create_tables(operations: Any) -> None:
     """Called by the first revision of each service, with Alembic's `op`."""
     metadata.create_all(operations.get_bind())
+
+
+def upgrade_inbox(operations: Any) -> None:
+    """Called by the second revision: give the inbox of an older database what was added to it."""
+    there = {column["name"] for column in inspect(operations.get_bind()).get_columns("inbox")}
+    if "given_up" not in there:  # a new database has it from the start
+        operations.add_column("inbox", Column("given_up", Time))
+        operations.add_column("inbox", Column("buried", Time))
+        operations.add_column("inbox", Column("error", Text))
+        operations.create_index("inbox_handled", "inbox", ["handled"])
+
+
+def downgrade_inbox(operations: Any) -> None:
+    """The way back of `upgrade_inbox`."""
+    operations.drop_index("inbox_handled", "inbox")
+    for name in ("error", "buried", "given_up"):
+        operations.drop_column("inbox", name)
 
 
 def drop_tables(operations: Any) -> None:

@@ -7,13 +7,15 @@ from __future__ import annotations
 import logging
 import threading
 import uuid
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from shared import metrics
-from shared.bus import Bus, Message
+from shared.bus import Bus, Message, MessageTooLarge
 from shared.errors import Unavailable
 from shared.storage.engine import Store
 from shared.storage.messages import outbox, relay_lease
@@ -41,7 +43,13 @@ class Relay:
             return 0
         with self.store.read() as session:
             rows = session.execute(
-                select(outbox.c.number, outbox.c.key, outbox.c.value, outbox.c.created)
+                select(
+                    outbox.c.number,
+                    outbox.c.event_id,
+                    outbox.c.key,
+                    outbox.c.value,
+                    outbox.c.created,
+                )
                 .where(outbox.c.sent.is_(None))
                 .order_by(outbox.c.number)
                 .limit(BATCH)
@@ -49,13 +57,26 @@ class Relay:
         self._measure_age(rows[0].created if rows else None)
         if not rows:
             return 0
-        self.bus.publish(*(Message(key=row.key, value=bytes(row.value)) for row in rows))
+        self._publish(rows)
         with self.store.write() as session:
             numbers = [row.number for row in rows]
             session.execute(
                 update(outbox).where(outbox.c.number.in_(numbers)).values(sent=datetime.now(UTC))
             )
         return len(rows)
+
+    def _publish(self, rows: Sequence[Any]) -> None:
+        """Publish in order. What no bus takes is set aside, so that it holds up nobody."""
+        messages = [Message(key=row.key, value=bytes(row.value)) for row in rows]
+        try:
+            self.bus.publish(*messages)
+        except MessageTooLarge:
+            for row, message in zip(rows, messages, strict=True):
+                try:
+                    self.bus.publish(message)
+                except MessageTooLarge as error:
+                    extra = {"event": row.event_id, "key": row.key, "reason": error.message}
+                    log.error("an event is set aside unsent", extra=extra)  # noqa: TRY400
 
     def run(self, stop: threading.Event) -> None:
         """Work until `stop` is set; a bus or database that is away is waited for."""

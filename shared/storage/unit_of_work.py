@@ -15,10 +15,20 @@ from typing import Self
 from sqlalchemy import delete, insert, select, update
 from sqlalchemy.orm import Session
 
+from shared.errors import SuiteError
 from shared.events import Event
 from shared.logs import current_trace
 from shared.storage.engine import Store
 from shared.storage.messages import inbox, outbox
+
+EVENT_BYTES = 256_000
+"""The largest event: a bus takes more, but what is larger belongs into a blob."""
+
+
+class EventTooLarge(SuiteError):
+    """The event is larger than an event may be: no further try can announce it."""
+
+    code = "event_too_large"
 
 
 class AlreadyHandled(Exception):
@@ -89,12 +99,7 @@ class UnitOfWork:
         now = datetime.now(UTC)
         if self._events:
             rows = [
-                {
-                    "event_id": e.id,
-                    "key": e.key,
-                    "value": e.to_json(self.store.service),
-                    "created": now,
-                }
+                {"event_id": e.id, "key": e.key, "value": self._bytes_of(e), "created": now}
                 for e in self._events
             ]
             self.session.execute(insert(outbox), rows)
@@ -107,6 +112,16 @@ class UnitOfWork:
             if marked.rowcount != 1:  # type: ignore[attr-defined]
                 raise AlreadyHandled(self.cause.id)
 
+    def _bytes_of(self, event: Event) -> bytes:
+        value = event.to_json(self.store.service)
+        if len(value) > EVENT_BYTES:
+            raise EventTooLarge(
+                f"{event.type} of document {event.document_id} has {len(value)} bytes, and an event"
+                f" may have {EVENT_BYTES}: put what is large into a blob",
+                document=event.document_id,
+            )
+        return value
+
 
 @dataclass(frozen=True)
 class Tries:
@@ -118,17 +133,25 @@ class Tries:
     """Tries that never ended: the process died, or was thought dead."""
 
 
-def begin_try(store: Store, event: Event) -> Tries | None:
+@dataclass(frozen=True)
+class GivenUp:
+    """An event that was given up, and comes again."""
+
+    buried: bool
+    """Whether it became a dead letter."""
+    error: str
+
+
+def begin_try(store: Store, event: Event) -> Tries | GivenUp | None:
     """Count one more start at an event, before the work begins, so that a crash is counted too.
 
     Returns:
-        How the tries before this one ended; None if the event has taken effect already.
+        How the tries before this one ended; what became of an event that was given up, at which
+        nothing is started; None if the event has taken effect already.
     """
     with store.write() as session:
         row = session.execute(
-            select(inbox.c.starts, inbox.c.failures, inbox.c.handled)
-            .where(inbox.c.event_id == event.id)
-            .with_for_update()
+            select(inbox).where(inbox.c.event_id == event.id).with_for_update()
         ).one_or_none()
         if row is None:
             first = {"event_id": event.id, "starts": 1, "failures": 0}
@@ -136,20 +159,50 @@ def begin_try(store: Store, event: Event) -> Tries | None:
             return Tries(failures=0, crashes=0)
         if row.handled is not None:
             return None
+        if row.given_up is not None:
+            return GivenUp(buried=row.buried is not None, error=row.error or "")
         session.execute(
             update(inbox).where(inbox.c.event_id == event.id).values(starts=row.starts + 1)
         )
         return Tries(failures=row.failures, crashes=row.starts - row.failures)
 
 
-def count_failure(store: Store, event: Event) -> None:
-    """Note that a try ended in an error."""
+def count_failure(store: Store, event_id: str, failures: int = 1, waits: int = 0) -> None:
+    """Note how tries ended: in an error, or (`waits`) at something that was away.
+
+    What only waited is as if it had not been tried.
+    """
     with store.write() as session:
         session.execute(
-            update(inbox).where(inbox.c.event_id == event.id).values(failures=inbox.c.failures + 1)
+            update(inbox)
+            .where(inbox.c.event_id == event_id)
+            .values(failures=inbox.c.failures + failures, starts=inbox.c.starts - waits)
         )
 
 
-def forget_tries(session: Session, event: Event) -> None:
-    """Let an event that was given up be tried as often as a new one, should it be replayed."""
-    session.execute(delete(inbox).where(inbox.c.event_id == event.id, inbox.c.handled.is_(None)))
+def note_given_up(session: Session, event: Event, error: str) -> None:
+    """Keep in mind that a begun event was given up, so that it is not worked on when it comes
+    again."""
+    session.execute(
+        update(inbox)
+        .where(inbox.c.event_id == event.id, inbox.c.handled.is_(None))
+        .values(given_up=datetime.now(UTC), buried=None, error=error)
+    )
+
+
+def note_buried(store: Store, event: Event) -> None:
+    """Keep in mind that an event which was given up became a dead letter."""
+    with store.write() as session:
+        session.execute(
+            update(inbox)
+            .where(inbox.c.event_id == event.id, inbox.c.given_up.is_not(None))
+            .values(buried=datetime.now(UTC))
+        )
+
+
+def forget_tries(store: Store, event: Event) -> None:
+    """Let an event that was given up be tried as often as a new one: it is replayed."""
+    with store.write() as session:
+        session.execute(
+            delete(inbox).where(inbox.c.event_id == event.id, inbox.c.handled.is_(None))
+        )

@@ -5,7 +5,17 @@ from pathlib import Path
 
 import pytest
 
-from shared.events import TYPES, DocumentRead, Event, UnknownEvent, decode
+from shared.events import (
+    TYPES,
+    DocumentFailed,
+    DocumentRead,
+    Event,
+    UnknownEvent,
+    decode,
+    open_envelope,
+    read_envelope,
+    shell,
+)
 from tests.contract.events.samples import DOCUMENT, SAMPLES
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -107,3 +117,26 @@ def test_the_key_keeps_tenants_and_documents_apart() -> None:
     sample = BY_TYPE["document.read.v1"]
     assert sample.key == f"default/{DOCUMENT}"
     assert sample.model_copy(update={"tenant": "other"}).key == f"other/{DOCUMENT}"
+
+
+def test_a_long_reason_is_shortened() -> None:
+    """A reason of any length can be announced, and its end shows that there was more."""
+    fields = BY_TYPE["document.failed.v1"].model_dump()
+    for length, expected in [(2000, "x" * 2000), (2001, "x" * 1999 + "…")]:
+        long = DocumentFailed(**fields | {"reason": "x" * length})
+        assert long.reason == expected
+        assert decode(long.to_json("tests")) == long
+
+
+def test_the_shell_of_a_damaged_event_names_its_document() -> None:
+    """Whatever its data, who reads the envelope knows which document is to end, and which try."""
+    message = json.loads(_golden("document.read.v1"))
+    message["data"] = {"attempt": 4, "text": 7}
+    envelope = read_envelope(json.dumps(message).encode())
+    event = shell(envelope, DocumentRead)
+    sample = BY_TYPE["document.read.v1"]
+    assert (event.id, event.key, event.attempt) == (sample.id, sample.key, 4)
+    with pytest.raises(UnknownEvent, match=r"document\.read\.v1 with name"):
+        open_envelope(envelope, DocumentRead)
+    with pytest.raises(UnknownEvent):
+        shell(envelope.model_copy(update={"subject": ""}), DocumentRead)

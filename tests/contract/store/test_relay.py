@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from sqlalchemy import Table, func, insert, select, update
 
-from shared.bus import Message
+from shared.bus import MAX_BYTES, Message
 from shared.bus.memory import MemoryBus
 from shared.errors import Unavailable
 from shared.events import ClausesExtracted, DocumentDeleted, decode
@@ -141,6 +141,21 @@ def test_a_bus_that_is_away_keeps_events_in_the_outbox(store: Store) -> None:
     stop.set()
     thread.join(10)
     assert sorted(_received(bus)) == sorted(ids)
+
+
+def test_an_event_that_no_bus_takes_blocks_nobody(
+    store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is set aside with its id in the log; what is before and behind it is sent once."""
+    bus, ids = Bus(), _publish(store, *"abc")
+    with store.write() as session:
+        large = update(outbox).where(outbox.c.event_id == ids[1])
+        session.execute(large.values(value=b"x" * (MAX_BYTES + 1)))
+    work = Relay(store, bus)
+    assert (work.run_once(), work.waiting()) == (3, 0)
+    assert _received(bus) == [ids[0], ids[2]]
+    (line,) = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert line.__dict__["event"] == ids[1]
 
 
 def test_a_bug_in_the_bus_does_not_end_the_relay(store: Store) -> None:

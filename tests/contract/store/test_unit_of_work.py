@@ -4,22 +4,28 @@ import threading
 from typing import Any
 
 import pytest
-from sqlalchemy import Table, func, insert, select
+from sqlalchemy import Table, func, insert, select, text
 from sqlalchemy.exc import IntegrityError
 
 from shared.events import ClausesExtracted, DocumentRead, Event, decode
 from shared.logs import log_context
 from shared.storage import (
     AlreadyHandled,
+    EventTooLarge,
+    GivenUp,
     Store,
     Tries,
     UnitOfWork,
     begin_try,
     count_failure,
     forget_tries,
+    note_buried,
+    note_given_up,
 )
 from shared.storage.messages import inbox, outbox
+from shared.storage.unit_of_work import EVENT_BYTES
 from tests.contract.events.samples import SAMPLES
+from tests.support import ROOT
 
 CAUSE = next(sample for sample in SAMPLES if isinstance(sample, DocumentRead))
 RESULT = next(sample for sample in SAMPLES if isinstance(sample, ClausesExtracted)).model_copy(
@@ -127,7 +133,7 @@ def test_starts_without_an_end_are_crashes(store: Store) -> None:
 def test_failures_and_crashes_are_counted_apart(store: Store) -> None:
     """A try that ended in an error is no crash."""
     begin_try(store, CAUSE)
-    count_failure(store, CAUSE)
+    count_failure(store, CAUSE.id)
     assert begin_try(store, CAUSE) == Tries(failures=1, crashes=0)
     assert begin_try(store, CAUSE) == Tries(failures=1, crashes=1)
 
@@ -136,14 +142,75 @@ def test_forgotten_tries_are_counted_anew(store: Store) -> None:
     """An event that is replayed has all its tries again; a handled one stays handled."""
     begin_try(store, CAUSE)
     begin_try(store, CAUSE)
-    with store.write() as session:
-        forget_tries(session, CAUSE)
+    forget_tries(store, CAUSE)
     assert begin_try(store, CAUSE) == Tries(0, 0)
     with UnitOfWork(store, CAUSE):
         pass
-    with store.write() as session:
-        forget_tries(session, CAUSE)
+    forget_tries(store, CAUSE)
     assert begin_try(store, CAUSE) is None
+
+
+def test_what_only_waited_was_never_tried(store: Store) -> None:
+    """A try that met something away is neither a failure nor a crash."""
+    begin_try(store, CAUSE)
+    begin_try(store, CAUSE)
+    count_failure(store, CAUSE.id, failures=1, waits=1)
+    assert begin_try(store, CAUSE) == Tries(failures=1, crashes=0)
+
+
+def test_what_was_given_up_is_not_started_again(store: Store) -> None:
+    """Until it is forgotten, the inbox says that it was given up, why, and whether it is buried."""
+    begin_try(store, CAUSE)
+    with store.write() as session:
+        note_given_up(session, CAUSE, "damaged")
+    assert begin_try(store, CAUSE) == GivenUp(buried=False, error="damaged")
+    note_buried(store, CAUSE)
+    assert begin_try(store, CAUSE) == GivenUp(buried=True, error="damaged")
+    forget_tries(store, CAUSE)
+    assert begin_try(store, CAUSE) == Tries(0, 0)
+
+
+def test_what_was_handled_can_not_be_given_up(store: Store) -> None:
+    """An effect that is there is not taken back by who comes late."""
+    begin_try(store, CAUSE)
+    with UnitOfWork(store, CAUSE):
+        pass
+    with store.write() as session:
+        note_given_up(session, CAUSE, "late")
+    assert begin_try(store, CAUSE) is None
+
+
+@pytest.mark.parametrize("service", ["ingest", "extraction", "triage", "review", "escalation"])
+def test_an_older_inbox_is_brought_up_to_date(url: str, service: str) -> None:
+    """A database of the first revision keeps its rows and gets the new columns; and back."""
+    store = Store(url, service, ROOT / "services" / service / "migrations")
+    store.migrate("0001")
+    with store.engine.begin() as connection:
+        connection.execute(text("DROP INDEX inbox_handled"))
+        for column in ("given_up", "buried", "error"):
+            connection.execute(text(f"ALTER TABLE inbox DROP COLUMN {column}"))
+        columns = "event_id, starts, failures, first_seen"
+        row = f"'{CAUSE.id}', 2, 1, '2026-01-01 00:00:00'"
+        connection.execute(text(f"INSERT INTO inbox ({columns}) VALUES ({row})"))
+    store.migrate()
+    assert begin_try(store, CAUSE) == Tries(failures=1, crashes=1)
+    with store.write() as session:
+        note_given_up(session, CAUSE, "damaged")
+    assert begin_try(store, CAUSE) == GivenUp(buried=False, error="damaged")
+    store.migrate("0001")
+    store.migrate("base")
+    store.migrate()
+    store.close()
+
+
+def test_an_event_that_is_too_large_is_refused(store: Store, note: Table) -> None:
+    """What would block every event behind it is never kept, nor the rows it tells of."""
+    large = RESULT.model_copy(update={"name": "x" * EVENT_BYTES})
+    with pytest.raises(EventTooLarge, match="256") as caught, UnitOfWork(store) as uow:  # noqa: PT012
+        uow.session.execute(insert(note).values(text="lost"))
+        uow.publish(large)
+    assert not caught.value.retryable
+    assert (_count(store, note), _count(store, outbox)) == (0, 0)
 
 
 def test_a_request_gives_its_trace_to_its_events(store: Store) -> None:

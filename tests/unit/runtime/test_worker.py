@@ -1,19 +1,21 @@
 """What the worker makes of success, failure, crash and poison; each on two buses."""
 
+import json
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
-from sqlalchemy import Column, Integer, MetaData, String, Table, insert, select
+from sqlalchemy import Column, Integer, MetaData, String, Table, insert, select, update
 
 from shared.bus import Bus, Message
 from shared.errors import Unavailable, UnreadableDocument
 from shared.events import DocumentDeleted, DocumentFailed, DocumentRekinded, Event, decode
 from shared.runtime import Worker
 from shared.storage import Store, UnitOfWork, begin_try
-from shared.storage.messages import outbox
+from shared.storage.messages import inbox, outbox
 
 NOTE = Table("note", MetaData(), Column("id", Integer, primary_key=True), Column("text", String))
 
@@ -133,8 +135,10 @@ def test_a_bug_that_stays_is_given_up(store: Store, bus: Bus, make_worker: Any) 
     _work_for(worker, lambda: len(bus.dead_letters()) == 2)
     assert handler.calls == 6
     letter = next(x for x in bus.dead_letters() if x.message.key == event.key)
-    assert (letter.group, letter.error, letter.attempts) == ("extraction", "ValueError: a bug", 3)
+    reason = f"an internal error in extraction; the log has it under event {event.id}"
+    assert (letter.group, letter.error, letter.attempts) == ("extraction", reason, 3)
     failed = next(x for x in _announced(store) if x.document_id == "a")
+    assert failed.reason == reason
     assert (failed.stage, failed.code, failed.cause) == ("extraction", "internal", event.id)
     assert failed.trace == event.trace
     assert bus.lag("extraction") == 0
@@ -246,7 +250,7 @@ class Falls:
 def test_a_crash_between_giving_up_and_burying_ends_the_same(
     store: Store, bus: Bus, make_worker: Any
 ) -> None:
-    """The failure is announced first, so the document has its outcome whatever is killed next."""
+    """The failure is announced first, and once; who comes next only buries the event."""
     handler = Fails(99, UnreadableDocument("damaged"))
     _send(bus, DocumentDeleted(document_id="a"))
     dying = make_worker({DocumentDeleted: handler})
@@ -256,9 +260,196 @@ def test_a_crash_between_giving_up_and_burying_ends_the_same(
     assert [x.code for x in _announced(store)] == ["unreadable_document"]
     dying._drop_consumer()
     make_worker({DocumentDeleted: handler}).run_until_idle()
-    assert {x.code for x in _announced(store)} == {"unreadable_document"}
-    assert len(bus.dead_letters()) == 1
+    assert handler.calls == 1
+    assert [x.code for x in _announced(store)] == ["unreadable_document"]
+    assert [letter.error for letter in bus.dead_letters()] == ["damaged"]
     assert bus.lag("extraction") == 0
+
+
+def test_what_was_given_up_is_not_worked_on_when_it_comes_again(
+    store: Store, bus: Bus, make_worker: Any
+) -> None:
+    """A relay that died before its mark sends twice; the second is passed over."""
+    handler = Fails(99, UnreadableDocument("damaged"))
+    event = DocumentDeleted(document_id="a")
+    worker = make_worker({DocumentDeleted: handler})
+    for _ in range(3):
+        _send(bus, event)
+        _work_for(worker, lambda: bus.lag("extraction") == 0)
+    assert handler.calls == 1
+    assert len(_announced(store)) == len(bus.dead_letters()) == 1
+
+
+def test_a_replay_that_is_delivered_before_its_letter_goes_starts_afresh(
+    store: Store, bus: Bus, make_worker: Any
+) -> None:
+    """A bus may deliver a replay a moment before the letter is off its list; it is not lost."""
+    handler = Fails(1, UnreadableDocument("damaged"))
+    event = DocumentDeleted(document_id="a")
+    _send(bus, event)
+    worker = make_worker({DocumentDeleted: handler})
+    _work_for(worker, lambda: len(bus.dead_letters()) == 1)
+    _send(bus, event)
+    worker.run_once()
+    bus.drop(bus.dead_letters()[0].id)
+    _work_for(worker, lambda: _notes(store) == ["a"])
+    assert (handler.calls, bus.lag("extraction")) == (2, 0)
+
+
+def test_a_replay_after_a_crash_behind_the_burial_starts_afresh(
+    store: Store, bus: Bus, make_worker: Any
+) -> None:
+    """The mark of the burial may be missing: the replayed letter is worked on all the same."""
+    handler = Fails(1, UnreadableDocument("damaged"))
+    _send(bus, DocumentDeleted(document_id="a"))
+    worker = make_worker({DocumentDeleted: handler})
+    worker.run_until_idle()
+    with store.write() as session:
+        session.execute(update(inbox).values(buried=None))
+    bus.replay(bus.dead_letters()[0].id)
+    _work_for(worker, lambda: _notes(store) == ["a"])
+
+
+def _damaged(event: Event, **data: object) -> Message:
+    """The message of an event whose data do not fit its type."""
+    message = json.loads(event.to_json("ingest"))
+    message["data"] = data
+    return Message(event.key, json.dumps(message).encode())
+
+
+REKINDED = DocumentRekinded(
+    tenant="default",
+    document_id="a",
+    kind="report",
+    previous="contract",
+    trace="00-" + "1" * 32 + "-" + "2" * 16 + "-01",
+)
+
+
+def test_data_that_do_not_fit_end_the_document(store: Store, bus: Bus, make_worker: Any) -> None:
+    """Its envelope names the document, so the failure is announced beside the dead letter."""
+    handler = Fails(0, ValueError())
+    bus.publish(_damaged(REKINDED, kind="novel", previous="contract", attempt=3))
+    make_worker({DocumentRekinded: handler}).run_until_idle()
+    (failed,) = _announced(store)
+    assert (failed.tenant, failed.document_id, failed.trace) == ("default", "a", REKINDED.trace)
+    assert (failed.code, failed.cause) == ("unknown_event", REKINDED.id)
+    assert "kind" in failed.reason
+    assert "novel" not in failed.reason
+    assert len(bus.dead_letters("extraction")) == 1
+    assert handler.calls == 0
+
+
+def test_data_of_a_type_that_is_not_handled_are_not_looked_at(
+    store: Store, bus: Bus, make_worker: Any
+) -> None:
+    """What a newer release sends to others is no concern of this service."""
+    bus.publish(_damaged(REKINDED, kind="novel"))
+    make_worker({DocumentDeleted: _keep}).run_until_idle()
+    assert (bus.lag("extraction"), bus.dead_letters(), _announced(store)) == (0, [], [])
+
+
+def test_an_envelope_without_a_document_is_buried_alone(
+    store: Store, bus: Bus, make_worker: Any
+) -> None:
+    """An id that no event can have ends nothing, and holds up nobody."""
+    message = json.loads(DocumentDeleted(document_id="a").to_json("ingest")) | {"subject": "a" * 65}
+    bus.publish(Message("default/a", json.dumps(message).encode()))
+    _send(bus, DocumentDeleted(document_id="a"))
+    make_worker({DocumentDeleted: _keep}).run_until_idle()
+    assert (_notes(store), _announced(store), len(bus.dead_letters())) == (["a"], [], 1)
+
+
+@pytest.mark.parametrize("error", [ValueError("a bug"), UnreadableDocument("damaged")])
+def test_failing_at_a_failure_announces_no_failure(
+    store: Store, bus: Bus, make_worker: Any, error: Exception
+) -> None:
+    """Otherwise each failure would beget the next, without end."""
+
+    def fail(event: DocumentFailed, uow: UnitOfWork) -> None:
+        raise error
+
+    told = DocumentFailed(document_id="a", stage="triage", code="odd", reason="why")
+    _send(bus, told)
+    worker = make_worker({DocumentFailed: fail})
+    _work_for(worker, lambda: len(bus.dead_letters()) == 1)
+    bus.publish(_damaged(told, code=7))
+    _work_for(worker, lambda: bus.lag("extraction") == 0)
+    assert _announced(store) == []
+
+
+def test_a_reason_without_end_is_announced_shortened(
+    store: Store, bus: Bus, make_worker: Any
+) -> None:
+    """A failure that can't be announced would leave its document without an outcome."""
+    handler = Fails(99, UnreadableDocument("x" * 3_000_000))
+    _send(bus, DocumentDeleted(document_id="a"))
+    make_worker({DocumentDeleted: handler}).run_until_idle()
+    (failed,) = _announced(store)
+    assert failed.reason == "x" * 1999 + "…"
+
+
+def test_an_event_that_is_too_large_fails_its_document(
+    store: Store, bus: Bus, make_worker: Any
+) -> None:
+    """A handler that announces more than an event may hold is given up at once."""
+
+    def shout(event: DocumentDeleted, uow: UnitOfWork) -> None:
+        with uow:
+            uow.publish(DocumentDeleted(document_id="a", actor="x" * 256_000))
+
+    _send(bus, DocumentDeleted(document_id="a"))
+    make_worker({DocumentDeleted: shout}).run_until_idle()
+    assert [x.code for x in _announced(store)] == ["event_too_large"]
+
+
+def test_a_store_that_is_away_after_the_work_is_no_crash(
+    store: Store, bus: Bus, settings: Any
+) -> None:
+    """Failures are kept in mind until they can be counted, so that outages cost no document."""
+    handler = Fails(6, Unavailable("the frontier is away"))
+    away = Away(store, "write", 0)
+
+    def work(event: DocumentDeleted, uow: UnitOfWork) -> None:
+        try:
+            handler(event, UnitOfWork(store, event))
+        except Unavailable:
+            away.left = 2
+            raise
+
+    worker = Worker("extraction", away, bus, {DocumentDeleted: work}, settings)  # type: ignore[arg-type]
+    _send(bus, DocumentDeleted(document_id="a"))
+    end = time.monotonic() + 10
+    while _notes(store) != ["a"]:
+        assert time.monotonic() < end, "worked in vain"
+        with suppress(Unavailable):
+            worker.run_once(0.01)
+    assert handler.calls == 7
+    assert (bus.dead_letters(), _announced(store)) == ([], [])
+
+
+def test_waits_use_up_no_tries(store: Store, bus: Bus, make_worker: Any) -> None:
+    """After an outage a bug still has all the tries that it would have had."""
+    outage, bug = Fails(8, Unavailable("away")), Fails(2, ValueError("a bug"))
+
+    def work(event: DocumentDeleted, uow: UnitOfWork) -> None:
+        if outage.left:
+            outage(event, uow)
+        bug(event, uow)
+
+    _send(bus, DocumentDeleted(document_id="a"))
+    _work_for(make_worker({DocumentDeleted: work}), lambda: _notes(store) == ["a"])
+    assert (bus.dead_letters(), _announced(store)) == ([], [])
+
+
+def test_a_lag_that_is_not_known_costs_no_consumer(store: Store, bus: Bus, settings: Any) -> None:
+    """What is measured for people must not keep work from being done."""
+    away = Away(bus, "lag", 99)
+    worker = Worker("extraction", store, away, {DocumentDeleted: _keep}, settings)
+    _send(bus, DocumentDeleted(document_id="a"))
+    assert worker.run_until_idle() == 1
+    assert away.left == 98
+    assert _notes(store) == ["a"]
 
 
 class Away:
