@@ -9,7 +9,7 @@ from typing import BinaryIO, cast
 
 from services.triage.domain import Report, ReportFinding, finding_id
 from services.triage.judgement import triage_filing
-from services.triage.statements import BadFiling, Filing, read_filings
+from services.triage.statements import MAX_SENTENCE, BadFiling, Filing, quoted, read_filings
 from services.triage.store import Reports
 from shared import metrics
 from shared.errors import UnreadableDocument, UnsupportedType
@@ -47,7 +47,7 @@ class Outcome:
         self.read += 1
         self.flagged |= verdict.flagged
         self.risk = max(self.risk, verdict.risk)
-        self.warnings += [f"{filing.id}: {warning}" for warning in filing.warnings]
+        self.warnings += [f"{quoted(filing.id)}: {warning}" for warning in filing.warnings]
         self.findings += [
             ReportFinding(
                 finding_id(tenant, document_id, f"{self.read} {filing.id}", f), filing.id, f
@@ -88,7 +88,9 @@ def triage_report(event: DocumentRead, uow: UnitOfWork, blobs: BlobStore) -> Non
         _keep_failure(event, uow, "unreadable_report", error.message)
         return
     if not outcome.read:
-        _keep_failure(event, uow, "unreadable_report", "; ".join(outcome.said()))
+        _keep_failure(
+            event, uow, "unreadable_report", quoted("; ".join(outcome.said()), MAX_SENTENCE)
+        )
         return
     _keep_findings(event, uow, blobs, outcome, statements)
 

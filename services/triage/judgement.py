@@ -18,7 +18,7 @@ from services.triage.diagnosis import CAUSES, Diagnosis, diagnose, lawful_readin
 from services.triage.domain import Finding, Severity, Verdict
 from services.triage.plausibility import Suspicion
 from services.triage.relations import ZERO, Cell, Equation, Sheet, sheets
-from services.triage.statements import Filing
+from services.triage.statements import MAX_SENTENCE, Filing, quoted
 
 FLAGGED = 0.5
 """Risk from which a filing is flagged."""
@@ -188,7 +188,7 @@ def _of_diagnosis(pages: Sequence[Sheet], d: Diagnosis, many: bool) -> Finding:
         label=row.label,
         reported=sheet.value(d.cell.row, d.cell.column),
         expected=d.expected,
-        message=" ".join(said),
+        message=quoted(" ".join(said), MAX_SENTENCE),
     )
 
 
@@ -248,7 +248,7 @@ def _of_swap(pages: Sequence[Sheet], swap: Swap) -> Finding:
         label=row.label,
         reported=here,
         expected=there,
-        message=message,
+        message=quoted(message, MAX_SENTENCE),
     )
 
 
@@ -267,7 +267,7 @@ def _of_suspicion(pages: Sequence[Sheet], s: Suspicion) -> Finding:
         label=label,
         reported=s.reported,
         expected=s.expected,
-        message=f"{label!r}: {s.reason}" if label else s.reason,
+        message=quoted(f"{label!r}: {s.reason}" if label else s.reason, MAX_SENTENCE),
     )
 
 

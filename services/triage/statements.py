@@ -28,6 +28,11 @@ MAX_LINE = 32_000_000
 """Bytes of one line of JSONL: more is not one filing."""
 MAX_CELLS = 2_000_000
 
+MAX_QUOTED = 100
+"""Characters of a document's own text that a warning or a reason quotes."""
+MAX_SENTENCE = 2_000
+"""Characters of a reason, a warning or a finding's message."""
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 _NO_AMOUNT = " -\u2013\u2014$\t"
 """What a cell without an amount is filled with."""
 
@@ -150,7 +155,7 @@ def read_filings(
 def report_type(media_type: str, name: str = "") -> str | None:
     """Which of the three readable types a document is, or None.
 
-    A JSONL file with one bad line is sniffed as plain text, so the name has a say there.
+    Data that is torn from its beginning is sniffed as plain text, so the name has a say there.
     """
     media_type = media_type.partition(";")[0].strip().lower()
     if media_type in ("text/plain", "application/octet-stream", ""):
@@ -233,23 +238,26 @@ def _filing(record: Any, where: str, stem: str, number: int, alone: bool) -> Fil
     fallback = stem if alone else f"{stem}:{number}"
     if not isinstance(record, dict):
         return BadFiling(fallback, where, "a filing is a JSON object, this is something else")
-    filing_id = _text(record.get("id")) or fallback
-    statements = record.get("statements")
-    if not isinstance(statements, list) or not statements:
-        return BadFiling(filing_id, where, "there are no `statements` in it")
+    filing_id = fallback
     warnings: list[str] = []
     try:
-        read = tuple(_statement(item, warnings) for item in statements)
+        filing_id = _text(record.get("id")) or fallback
+        return Filing(
+            id=filing_id,
+            company=_text(record.get("company")),
+            form=_text(record.get("form")),
+            period=_text(record.get("period")),
+            statements=_statements(record.get("statements"), warnings),
+            warnings=tuple(warnings),
+        )
     except ValueError as error:
         return BadFiling(filing_id, where, str(error))
-    return Filing(
-        id=filing_id,
-        company=_text(record.get("company")),
-        form=_text(record.get("form")),
-        period=_text(record.get("period")),
-        statements=read,
-        warnings=tuple(warnings),
-    )
+
+
+def _statements(items: Any, warnings: list[str]) -> tuple[Statement, ...]:
+    if not isinstance(items, list) or not items:
+        raise ValueError("there are no `statements` in it")
+    return tuple(_statement(item, warnings) for item in items)
 
 
 def _statement(item: Any, warnings: list[str]) -> Statement:
@@ -258,12 +266,17 @@ def _statement(item: Any, warnings: list[str]) -> Statement:
     name = _text(item.get("statement")) or ""
     columns, rows = item.get("columns"), item.get("rows")
     if not isinstance(columns, list) or not columns or not isinstance(rows, list):
-        raise ValueError(f"the statement {name!r} lacks `columns` or `rows`")
+        raise ValueError(f"the statement {quoted(name)!r} lacks `columns` or `rows`")
     if len(columns) * len(rows) > MAX_CELLS:
-        raise ValueError(f"the statement {name!r} has more than {MAX_CELLS:,} cells")
+        raise ValueError(f"the statement {quoted(name)!r} has more than {MAX_CELLS:,} cells")
     if name not in KINDS:
-        warnings.append(f"{name or 'a statement without a name'}: not a kind that is checked")
-    read = tuple(_row(row, len(columns), f"{name} row {i}", warnings) for i, row in enumerate(rows))
+        warnings.append(
+            f"{quoted(name) or 'a statement without a name'}: not a kind that is checked"
+        )
+    shown = quoted(name)
+    read = tuple(
+        _row(row, len(columns), f"{shown} row {i}", warnings) for i, row in enumerate(rows)
+    )
     return Statement(name, tuple(_column(column) for column in columns), read)
 
 
@@ -317,10 +330,22 @@ def _exponent(number: Decimal) -> int:
 
 
 def _text(value: Any) -> str | None:
-    """A label or an id as text; numbers are accepted, anything else is not."""
+    """A label or an id as text; numbers are accepted, anything else is not.
+
+    Raises ValueError for a text that neither UTF-8 nor a database can hold.
+    """
     if isinstance(value, bool) or not isinstance(value, str | int):
         return None
-    return str(value)
+    text = str(value)
+    if odd := _UNSTORABLE.search(text):
+        what = "a NUL" if odd[0] == "\0" else "half a surrogate pair"
+        raise ValueError(f"there is {what} in a text, at character {odd.start() + 1}")
+    return text
+
+
+def quoted(text: str, most: int = MAX_QUOTED) -> str:
+    """The beginning of a text from a document, for a sentence that names it."""
+    return text if len(text) <= most else text[: most - 1] + "\u2026"
 
 
 def _plain(value: Decimal | None) -> int | float | None:
@@ -369,6 +394,8 @@ def _read_csv(stream: BinaryIO, stem: str) -> Iterator[Filing | BadFiling]:
         raise UnreadableDocument(f"the CSV is not UTF-8 at byte {error.start + 1}") from None
     if not text.strip():
         raise EmptyDocument("the document has no bytes")
+    if (nul := text.find("\0")) >= 0:
+        raise UnreadableDocument(f"not a text: there is a NUL at character {nul + 1}")
     statements: list[Statement] = []
     warnings: list[str] = []
     company = None
@@ -428,14 +455,14 @@ def _table(title: str, dates: list[str], body: list[list[str]], warnings: list[s
     scale = next((factor for pattern, factor in _SCALES if pattern.search(notes)), Decimal(1))
     kind = next((kind for kind, pattern in _TITLES if pattern.search(title)), None)
     if kind is None:
-        warnings.append(f"{title!r}: not a kind of statement that is known by its title")
+        warnings.append(f"{quoted(title)!r}: not a kind of statement that is known by its title")
     quarters = 0 if kind == "balance_sheet" else _duration(notes)
     columns = tuple(Column(end=parse_date(date), quarters=quarters) for date in dates)
     if len({(c.end, c.quarters) for c in columns}) < len(columns):
         columns = tuple(replace(column, quarters=None) for column in columns)
     rows, per_share = [], False
     for number, record in enumerate(body):
-        row = _csv_row(record, len(columns), f"{kind or title} row {number}", warnings)
+        row = _csv_row(record, len(columns), f"{kind or quoted(title)} row {number}", warnings)
         per_share = bool(_PER_SHARE.search(row.label)) if row.heading else per_share
         rows.append(row if _written_out(row, scale, per_share) else _times(row, scale))
     return Statement(kind or "", columns, tuple(rows))

@@ -42,7 +42,8 @@ _RESERVED = re.compile(r"^(con|prn|aux|nul|com\d|lpt\d)(\..*)?$", re.IGNORECASE)
 def sniff(data: bytes, name: str = "") -> str:
     """The media type by content; raises EmptyDocument, UnsupportedType or UnreadableDocument.
 
-    The name only breaks the tie between text and CSV, which no content can settle.
+    The name only settles what no content can: text or CSV, and lines of JSON or text where some
+    line is no JSON. Such lines stay lines of JSON, so that a bad one costs only itself.
     """
     if not data.strip():
         raise EmptyDocument(
@@ -60,13 +61,20 @@ def sniff(data: bytes, name: str = "") -> str:
 
 def _text_type(text: str, name: str) -> str:
     body = text.lstrip("\ufeff \t\r\n")
-    if body[:1] in ("{", "["):
-        if _is_json(body):
-            return JSON
-        lines = [line for line in body.splitlines() if line.strip()]
-        if len(lines) > 1 and all(_is_json(line) for line in lines):
-            return NDJSON
+    if body[:1] in ("{", "[") and _is_json(body):
+        return JSON
+    if name.lower().endswith((".jsonl", ".ndjson")) or _is_json_lines(body):
+        return NDJSON
     return CSV if _is_csv(text, name) else TEXT
+
+
+def _is_json_lines(body: str) -> bool:
+    """The first line is a JSON object: whatever comes after it, this is meant to be JSON lines."""
+    first, newline, _ = body.partition("\n")
+    if newline and first.startswith("{") and _is_json(first):
+        return True
+    lines = [line for line in body.splitlines() if line.strip()]
+    return body.startswith("[") and len(lines) > 1 and all(_is_json(line) for line in lines)
 
 
 def _is_json(text: str) -> bool:

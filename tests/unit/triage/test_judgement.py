@@ -301,3 +301,13 @@ def millions_of(amount: int) -> int:
 
 def _pages() -> list[Any]:
     return sorted((ROOT / "services" / "triage" / "checks").glob("*.md"))
+
+
+def test_a_message_has_an_end() -> None:
+    """A label of a megabyte makes no message of a megabyte; the label itself stays whole."""
+    filing = bent("balance_sheet", "Total current assets", 1, 4509)
+    for line in filing["statements"][0]["rows"]:
+        line["label"] += " of " + "x" * 100_000
+    said = verdict(filing)
+    assert said.findings
+    assert all(len(finding.message) <= 2_000 for finding in said.findings)

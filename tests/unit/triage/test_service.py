@@ -79,6 +79,26 @@ def test_a_document_without_one_readable_filing_fails(house: House) -> None:
     assert "unreadable_report" in answer.json()["detail"]
 
 
+def test_a_text_that_nothing_can_hold_costs_its_filing_alone(house: House) -> None:
+    """A label with half a surrogate pair is a warning; the other filings are judged and stored."""
+    odd = json.dumps(record()).replace("Inventories", "\\ud800").encode()
+    nul = json.dumps(record()).replace("Inventories", "\\u0000").encode()
+    house.say(house.read("doc_1", odd, wrong(), nul))
+    body = house.client.get(FINDINGS.format("doc_1")).json()
+    assert (len(body["items"]), body["filings"]) == (1, 1)
+    assert [w[:6] for w in body["warnings"]] == ["line 1", "line 3"]
+    assert not house.service.bus.dead_letters()
+
+
+def test_a_reason_is_short_enough_to_be_read(house: House) -> None:
+    """However many lines can't be read, and whatever is in them, the reason has an end."""
+    filing = {"statements": [{"statement": "x" * 100_000}]}
+    house.say(house.read("doc_1", *[filing] * 100))
+    (failed,) = house.heard(DocumentFailed)
+    assert len(failed.reason) <= 2_000
+    assert failed.reason.startswith("line 1: the statement 'xxx")
+
+
 def test_a_pdf_is_an_honest_failure(house: House) -> None:
     """What this version does not read is said in words, not tried."""
     house.say(house.read("doc_1", b"%PDF-1.7", media_type="application/pdf", name="a.pdf"))

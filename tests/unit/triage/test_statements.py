@@ -73,6 +73,48 @@ def test_a_bad_line_is_named_and_the_others_go_on() -> None:
     assert all(b.reason for b in bad)
 
 
+@pytest.mark.parametrize("odd", ["\\u0000", "\\ud800", "\\udfff x"])
+@pytest.mark.parametrize("place", ["id", "company", "statement", "label"])
+def test_a_text_that_nothing_can_hold_costs_its_filing_alone(odd: str, place: str) -> None:
+    """Half a surrogate pair or a NUL, which JSON can name, makes a bad filing with its place."""
+    filing = record()
+    if place == "statement":
+        filing["statements"][0]["statement"] = "@"
+    elif place == "label":
+        filing["statements"][0]["rows"][1]["label"] = "@"
+    else:
+        filing[place] = "@"
+    good, bad = json.dumps(record()), json.dumps(filing).replace('"@"', f'"Cash{odd}"')
+    first, second, third = filings(f"{good}\n{bad}\n{good}".encode(), NDJSON, "f.jsonl")
+    assert isinstance(first, Filing)
+    assert isinstance(third, Filing)
+    assert isinstance(second, BadFiling)
+    assert second.message.startswith("line 2: ")
+    assert "at character 5" in second.message
+    assert second.message.isprintable()
+    second.id.encode()
+
+
+def test_what_is_quoted_of_a_document_is_bounded() -> None:
+    """A name of a megabyte is one of a hundred characters in warnings and reasons."""
+    odd, broken = record(), record()
+    odd["statements"][0]["statement"] = "x" * 1_000_000
+    odd["statements"][0]["rows"][1]["values"] = ["n/a", "n/a"]
+    broken["statements"][0] = {"statement": "x" * 1_000_000}
+    one, two = filings(json.dumps([odd, broken]).encode(), JSON)
+    assert isinstance(one, Filing)
+    assert len(one.warnings) == 3
+    assert all(len(warning) < 200 for warning in one.warnings)
+    assert isinstance(two, BadFiling)
+    assert len(two.message) < 200
+
+
+def test_a_csv_with_a_nul_is_refused() -> None:
+    """A NUL is no text, in a CSV either."""
+    with pytest.raises(UnreadableDocument, match="NUL at character 3"):
+        filings(b"ab\0,2023\nCash,1\n", CSV)
+
+
 def test_lines_are_read_one_at_a_time() -> None:
     """The first filing is there before the second line is touched."""
 
@@ -164,7 +206,7 @@ def test_an_empty_document_says_so(media_type: str) -> None:
 
 
 def test_the_name_settles_plain_text() -> None:
-    """A JSONL file with a broken line is sniffed as text, and is read as JSONL all the same."""
+    """Torn data is sniffed as text, and is read as what its name says all the same."""
     assert report_type("text/plain", "a.jsonl") == NDJSON
     assert report_type("text/plain; charset=utf-8", "a.CSV") == CSV
     assert report_type("application/json", "a.txt") == JSON
