@@ -212,7 +212,14 @@ class Item:
 
     @property
     def signature(self) -> tuple[object, ...]:
-        """What makes two results the same in the eyes of a person, whoever found them."""
+        """What makes two results the same in the eyes of a person, whoever found them.
+
+        A finding has no place in the text: its id stands for its filing, statement and cell, and
+        is the same whenever the same report is read. A clause found by another model may have
+        another id, and is the same by its span.
+        """
+        if self.kind == "finding":
+            return (self.kind, self.category, self.result_id, self.text)
         return (self.kind, self.category, self.start, self.end, self.text)
 
     def lease(self, now: datetime) -> Lease | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -138,17 +139,16 @@ def _replace_items(uow: UnitOfWork, document: Document, new: Sequence[Item]) -> 
     """Queue what is new; what a person has decided is not asked again."""
     tenant, document_id = document.tenant, document.id
     store.withdraw_open(uow.session, tenant, document_id)  # first: it waits for open decisions
-    decided = {
-        item.signature: item for item in store.decided_items(uow.session, tenant, document_id)
-    }
+    decided: dict[tuple[object, ...], list[Item]] = defaultdict(list)
+    for item in store.decided_items(uow.session, tenant, document_id):
+        decided[item.signature].append(item)
     waiting = []
     for item in new:
-        same = decided.get(item.signature)
-        if same is None:
-            waiting.append(item)
-        else:
-            found_again = replace(same, attempt=item.attempt, result_id=item.result_id)
+        if same := decided[item.signature]:  # each decision answers for one result
+            found_again = replace(same.pop(0), attempt=item.attempt, result_id=item.result_id)
             store.save_item(uow.session, replace(found_again, boxes=item.boxes, page=item.page))
+        else:
+            waiting.append(item)
     store.add_items(uow.session, waiting)
     store.save_document(uow.session, document)
 

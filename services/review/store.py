@@ -221,13 +221,15 @@ def withdraw_open(session: Session, tenant: str, document_id: str, kind: str | N
 
 
 def decided_items(session: Session, tenant: str, document_id: str) -> list[Item]:
-    """The decided items of a document."""
+    """The decided items of a document, the oldest first."""
     rows = session.execute(
-        select(items).where(
+        select(items)
+        .where(
             items.c.tenant == tenant,
             items.c.document_id == document_id,
             items.c.verdict.is_not(None),
         )
+        .order_by(items.c.created, items.c.id)
     )
     return [_item(row) for row in rows]
 

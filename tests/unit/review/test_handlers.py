@@ -79,6 +79,44 @@ def test_a_second_extraction_replaces_what_is_undecided(house: House) -> None:
     assert kept["category"] == "Governing Law"
 
 
+def a_finding(number: int, filing: str) -> dict[str, Any]:
+    """A sum that is wrong by the same numbers in whichever filing."""
+    return {
+        "id": f"fd_{number:032x}",
+        "filing": filing,
+        "check": "balance",
+        "confidence": number / 10,
+        "statement": "balance_sheet",
+        "row": 4,
+        "column": 0,
+        "message": "60 + 40 = 100, not 120",
+    }
+
+
+def test_a_verdict_stays_with_the_finding_of_its_own_filing(house: House) -> None:
+    """Findings of two filings with equal numbers read alike, and are each asked on their own."""
+    found = [a_finding(1, "A"), a_finding(2, "B")]
+    for attempt in (1, 2):
+        house.read("doc_2", "{}", kind="report", media_type="application/x-ndjson", attempt=attempt)
+        house.find("doc_2", found, attempt=attempt)
+        if attempt == 1:
+            decide(house, waiting(house)[0], "reject")
+    (open_,) = waiting(house)
+    assert (open_["result_id"], open_["finding"]["filing"]) == (found[1]["id"], "B")
+    (rejected,) = waiting(house, state="decided")
+    assert (rejected["result_id"], rejected["finding"]["filing"]) == (found[0]["id"], "A")
+
+
+def test_one_verdict_answers_for_one_result_alone(house: House) -> None:
+    """Of two results that are alike in everything one stays decided, and the other is asked."""
+    for attempt in (1, 2):
+        house.read("doc_1", TEXT, attempt=attempt)
+        house.extract("doc_1", [LAW, {**LAW, "id": f"cl_{9:032x}"}], attempt=attempt)
+        if attempt == 1:
+            decide(house, waiting(house)[0], "reject")
+    assert (len(waiting(house)), len(waiting(house, state="decided"))) == (1, 1)
+
+
 def test_a_late_extraction_of_an_older_reading_does_nothing(house: House) -> None:
     """Events that come late find that the document has moved on."""
     house.read("doc_1", TEXT, attempt=2)
