@@ -49,6 +49,7 @@ def write_base(model: Path, artefacts: Path, training: Path) -> Path:
         "licence": "Apache-2.0",
         "source_sha256": sha256(model / "model.safetensors"),
         "graph_sha256": digest,
+        "tokenizer_sha256": sha256(folder / "tokenizer.json"),
         "quantisation": f"INT4, asymmetric, blocks of {BLOCK} along the input, least squared error",
         "accuracy_level": ACCURACY,
         "command": "python -m models.base FOLDER_OF_THE_MODEL --artefacts models/artefacts",

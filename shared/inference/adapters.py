@@ -25,6 +25,7 @@ FORMAT = 1
 """The version of the manifest that this code reads."""
 
 ADAPTER_FILE, MANIFEST_FILE, GRAPH_FILE = "adapter.onnx_adapter", "manifest.json", "base.onnx"
+TOKENISER_FILE, PROVENANCE_FILE = "tokenizer.json", "provenance.json"
 VERSION = re.compile(r"\d+\.\d+\.\d+")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,8 @@ from numpy.typing import NDArray
 from shared.inference.adapters import (
     GRAPH_FILE,
     MANIFEST_FILE,
+    PROVENANCE_FILE,
+    TOKENISER_FILE,
     Manifest,
     adapter_names,
     base_folder,
@@ -56,7 +59,7 @@ class Base:
         """Load the base in a folder named `base-<first 12 hex digits of its sha256>`.
 
         Raises:
-            BaseError: the graph is missing or damaged.
+            BaseError: the graph or the tokeniser is missing or damaged.
         """
         graph = folder / GRAPH_FILE
         if not graph.is_file():
@@ -64,7 +67,19 @@ class Base:
         digest = sha256(graph)
         if folder.name != f"base-{digest[:12]}":
             raise BaseError(f"{graph} is damaged (sha256 {digest}); restore it from the release")
-        return cls(digest, Session(graph, threads), Tokeniser(folder / "tokenizer.json"))
+        tokeniser = folder / TOKENISER_FILE
+        if not tokeniser.is_file() or sha256(tokeniser) != _tokeniser_sha256(folder):
+            raise BaseError(f"{tokeniser} is missing or damaged; restore it from the release")
+        return cls(digest, Session(graph, threads), Tokeniser(tokeniser))
+
+
+def _tokeniser_sha256(folder: Path) -> str:
+    """Return what the base's provenance says of its tokeniser."""
+    path = folder / PROVENANCE_FILE
+    try:
+        return str(json.loads(path.read_text(encoding="utf-8"))["tokenizer_sha256"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise BaseError(f"{path} can't be read ({error}); restore it from the release") from error
 
 
 class Specialist:

@@ -17,6 +17,12 @@ CLS, SEP = 101, 102
 PIECE = 200_000
 """Characters that are tokenised at once."""
 
+PLAIN = str.maketrans("\u2018\u2019\u201b\u201c\u201d\u201f\u2010\u2011\u2013", "'''\"\"\"---")
+"""Typographic quotes and hyphens as the plain ones, one for one, so that offsets hold.
+
+The contracts that specialists learn from have no typographic ones at all (CUAD, 408 contracts);
+real PDFs are full of them, and for the vocabulary they are other words."""
+
 
 @dataclass(frozen=True)
 class Tokens:
@@ -57,7 +63,9 @@ class Tokeniser:
             end = len(text)
             if end - start > PIECE:
                 end = text.rfind("\n", start, start + PIECE) + 1 or start + PIECE
-            encoding = self._tokenizer.encode(text[start:end], add_special_tokens=False)
+            encoding = self._tokenizer.encode(
+                text[start:end].translate(PLAIN), add_special_tokens=False
+            )
             ids.append(np.array(encoding.ids, np.int64))
             offsets.append(np.array(encoding.offsets, np.int64).reshape(-1, 2) + start)
             start = end

@@ -126,6 +126,29 @@ def test_a_damaged_base_is_refused(copied: Path, artefacts: Path) -> None:
         Specialists(damaged.parent)
 
 
+def test_a_damaged_tokeniser_is_refused(copied: Path, artefacts: Path) -> None:
+    """Other word pieces would give other tokens, so the base is not loaded with them."""
+    folder = next(artefacts.glob("base-*"))
+    damaged = copied.parents[2] / "damaged" / folder.name
+    damaged.parent.mkdir(exist_ok=True)
+    shutil.copytree(folder, damaged)
+    words = (damaged / "tokenizer.json").read_text("utf-8")
+    (damaged / "tokenizer.json").write_text(words.replace('"agreement"', '"agreemend"'), "utf-8")
+    with pytest.raises(BaseError, match=r"tokenizer\.json is missing or damaged.*restore it"):
+        Specialists(damaged.parent)
+
+
+def test_typographic_quotes_are_read_as_plain_ones(specialists: Specialists) -> None:
+    """A PDF's quotes and hyphens give the same tokens, places and scores as plain ones."""
+    plain = "The \"Supplier's\" rights - and Buyer's - are governed by the laws of Utah."
+    curly = "The \u201cSupplier\u2019s\u201d rights \u2013 and Buyer\u2019s \u2013"
+    curly += " are governed by the laws of Utah."
+    assert len(curly) == len(plain)
+    first, second = (specialists.get(NAME).token_probabilities(t) for t in (plain, curly))
+    assert np.array_equal(first.offsets, second.offsets)
+    assert np.array_equal(first.probabilities, second.probabilities)
+
+
 def test_no_base_says_where_it_was_looked_for(tmp_path: Path) -> None:
     """The message names the folder and the setting."""
     with pytest.raises(BaseError, match="SMALLPRINT_ARTEFACTS") as error:
