@@ -117,7 +117,7 @@ def test_reload_verifies_again(specialists: Specialists) -> None:
 def test_a_damaged_base_is_refused(copied: Path, artefacts: Path) -> None:
     """One byte more in the graph, and the base is not loaded."""
     folder = next(artefacts.glob("base-*"))
-    damaged = copied.parents[2] / "damaged" / folder.name
+    damaged = copied.parents[1] / "damaged" / folder.name
     damaged.parent.mkdir(exist_ok=True)
     shutil.copytree(folder, damaged)
     with (damaged / "base.onnx").open("ab") as graph:
@@ -129,7 +129,7 @@ def test_a_damaged_base_is_refused(copied: Path, artefacts: Path) -> None:
 def test_a_damaged_tokeniser_is_refused(copied: Path, artefacts: Path) -> None:
     """Other word pieces would give other tokens, so the base is not loaded with them."""
     folder = next(artefacts.glob("base-*"))
-    damaged = copied.parents[2] / "damaged" / folder.name
+    damaged = copied.parents[1] / "damaged" / folder.name
     damaged.parent.mkdir(exist_ok=True)
     shutil.copytree(folder, damaged)
     words = (damaged / "tokenizer.json").read_text("utf-8")
