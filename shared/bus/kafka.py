@@ -35,7 +35,7 @@ from typing import Any
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.consumer.subscription_state import ConsumerRebalanceListener
 from kafka.coordinator.assignors.abstract import AbstractPartitionAssignor, RebalanceProtocol
-from kafka.errors import KafkaError, RetriableError
+from kafka.errors import KafkaError, KafkaTimeoutError, RetriableError
 from kafka.protocol.consumer.metadata import (
     ConsumerProtocolAssignment,
     ConsumerProtocolSubscription,
@@ -79,6 +79,7 @@ _REBALANCE_MS = 120_000
 """How long the group waits for a member that gives signs of life but does not rejoin."""
 _SHORT_SECONDS = 1.0
 """Up to this delay, what comes behind a retried message waits in memory."""
+_TOPICS_MS = 3000
 _ASK_AGAIN_SECONDS = 0.2
 _LATEST, _EARLIEST = -1, -2
 """In place of a time, when asking for offsets."""
@@ -293,11 +294,7 @@ class KafkaBus:
             dead_topic(self.options.topic): copies
             | {"num_partitions": 1, "configs": {"cleanup.policy": "compact"}},
         }
-        existing = set(self._admin.list_topics())
-        missing = {name: topic for name, topic in wanted.items() if name not in existing}
-        if missing:
-            self._admin.create_topics(missing, raise_errors=False)  # others may do so just now
-            self._admin.wait_for_topics(list(missing), int(self.options.timeout * 1000))
+        self._make_missing(wanted)
         counts = {
             topic["name"]: len(topic["partitions"])
             for topic in self._admin.describe_topics(list(wanted))
@@ -309,6 +306,22 @@ class KafkaBus:
                 f"have equally many partitions: they have {main} and {retry}."
             )
         return counts[self.options.topic]
+
+    def _make_missing(self, wanted: Mapping[str, Any]) -> None:
+        """Ask for the topics until they are there: a broker just started has no room for them."""
+        end = time.monotonic() + self.options.timeout
+        existing = set(self._admin.list_topics())
+        missing = {name: topic for name, topic in wanted.items() if name not in existing}
+        while missing:
+            # An error may mean that others make the same topics just now.
+            answer = self._admin.create_topics(missing, raise_errors=False)
+            try:
+                self._admin.wait_for_topics(list(missing), _TOPICS_MS)
+                return
+            except KafkaTimeoutError as error:
+                if time.monotonic() > end:
+                    said = {one["name"]: one["error_message"] for one in answer["topics"]}
+                    raise KafkaTimeoutError(f"topics can't be made: {said}") from error
 
     def _letter(self, dead_letter_id: str) -> Letter:
         letters = self._read_letters()
