@@ -61,7 +61,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
 def browser() -> Iterator[Any]:
     """The system's Chromium, with a profile of its own that is thrown away."""
     require(CHROMIUM.exists(), "a browser: install chromium")
-    sync_api = pytest.importorskip("playwright.sync_api")
+    sync_api = library("playwright.sync_api", "make setup-dev")
     with sync_api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
         yield browser
@@ -219,15 +219,19 @@ def select_words(page: Any, words: str) -> str:
     return str(boxes["text"])
 
 
-def test_offsets_survive_letters_beyond_the_first_plane(ada: Watched, stage: Stage) -> None:
+@pytest.mark.parametrize("mark", ["", "\ufeff"], ids=["plain", "with a byte order mark"])
+def test_offsets_survive_letters_beyond_the_first_plane(
+    ada: Watched, stage: Stage, mark: str
+) -> None:
     """Browsers count UTF-16 units and the suite counts code points; a corrected span fits both."""
-    words = "🖋🖋 Signed in Ulm 🖋. The fee is five per cent of all sales. The end."
+    words = f"{mark}🖋🖋 Signed in Ulm 🖋. The fee is five per cent of all sales. The end."
     document = stage.upload("fee.txt", words.encode())
     stage.extract(document, [("Price Restrictions", "fee is five", 0.99)])
     page = ada.sign_in()
     page.goto(f"{stage.address}/review?document={document}")
     heading(page, "Price Restrictions")
     page.locator(".prose-text mark", has_text="fee is five").wait_for()
+    assert page.locator(".prose-text mark").text_content() == "fee is five"
     page.keyboard.press("c")
     page.get_by_role("button", name="Begin a word earlier").click()
     page.locator(".quote.new", has_text="The fee is five").wait_for()
@@ -237,6 +241,14 @@ def test_offsets_survive_letters_beyond_the_first_plane(ada: Watched, stage: Sta
     page.get_by_text("Nothing waits for you here").wait_for()
     right = decisions(stage)[0]["correction"]
     assert (right["start"], right["text"]) == (words.index("The fee"), "The fee is five per")
+    page.keyboard.press("u")
+    heading(page, "Price Restrictions")
+    page.keyboard.press("c")
+    assert select_words(page, "Signed in Ulm 🖋") == "Signed in Ulm 🖋"
+    page.get_by_role("button", name="Save the correction").click()
+    page.get_by_text("Nothing waits for you here").wait_for()
+    right = decisions(stage)[0]["correction"]
+    assert (right["start"], right["text"]) == (words.index("Signed"), "Signed in Ulm 🖋")
 
 
 def test_what_is_in_a_document_is_only_ever_text(ada: Watched, stage: Stage) -> None:

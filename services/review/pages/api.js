@@ -45,7 +45,12 @@ export async function request(method, path, { body, keepalive = false, text = fa
   }
   if (!answer.ok) throw new Problem(answer.status, await read(answer));
   if (answer.status === 204) return null;
-  return text ? answer.text() : answer.json();
+  return text ? verbatim(answer) : answer.json();
+}
+
+// `answer.text()` drops a byte order mark, which offsets into the text count.
+async function verbatim(answer) {
+  return new TextDecoder("utf-8", { ignoreBOM: true }).decode(await answer.arrayBuffer());
 }
 
 async function send(method, path, body, keepalive, signal) {
