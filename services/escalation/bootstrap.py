@@ -31,7 +31,7 @@ def build(settings: Settings | None = None, *, keys: Keys | None = None) -> Serv
         settings=settings,
         port=settings.escalation_port,
         store=store,
-        blobs=FileBlobs(settings.blobs),
+        blobs=FileBlobs(settings.blobs, "escalation"),
         bus=open_bus(settings.bus, lease=settings.bus_lease),
         app=app,
         handlers={

@@ -35,7 +35,7 @@ def build(
     store = Store(
         settings.database("extraction", settings.extraction_database_url), "extraction", MIGRATIONS
     )
-    blobs = FileBlobs(settings.blobs)
+    blobs = FileBlobs(settings.blobs, "extraction")
     models = specialists or cache(partial(Specialists, settings.artefacts_folder, settings.threads))
     adapter = settings.extraction_adapter
     app = create_app(
@@ -55,7 +55,10 @@ def build(
         handlers={
             DocumentIngested: handlers.expect_document,
             DocumentRead: partial(
-                handlers.extract_clauses, blobs=blobs, specialist=lambda: models().get(adapter)
+                handlers.extract_clauses,
+                blobs=blobs,
+                specialist=lambda: models().get(adapter),
+                most_characters=settings.extraction_max_characters,
             ),
             DocumentFailed: handlers.note_failure,
             DocumentRekinded: handlers.withdraw_clauses,

@@ -34,7 +34,7 @@ def build(
     """Review: the analysts' queue, their decisions, and the pages to make them on."""
     settings = settings or load(Settings)
     store = Store(settings.database("review", settings.review_database_url), "review", MIGRATIONS)
-    blobs = FileBlobs(settings.blobs)
+    blobs = FileBlobs(settings.blobs, "review")
     sessions = sessions or _sessions(settings, keys)
     desk, reader = Desk(store, blobs, settings.review_lease), Reader(store, blobs)
     secure = settings.public_url.startswith("https:")

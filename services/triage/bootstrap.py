@@ -26,7 +26,7 @@ def build(settings: Settings | None = None, *, keys: Keys | None = None) -> Serv
     """Triage: finds what does not add up in financial reports."""
     settings = settings or load(Settings)
     store = Store(settings.database("triage", settings.triage_database_url), "triage", MIGRATIONS)
-    blobs = FileBlobs(settings.blobs)
+    blobs = FileBlobs(settings.blobs, "triage")
     app = create_app(
         "triage",
         [api.routes(store, blobs)],

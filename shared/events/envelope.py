@@ -10,7 +10,13 @@ import uuid
 from datetime import UTC, datetime
 from typing import Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+)
 
 DocumentId = str
 
@@ -24,6 +30,19 @@ class BlobRef(BaseModel):
         pattern=r"^[0-9a-f]{64}$", description="hash of the bytes, and their name in the blob store"
     )
     size: int = Field(ge=0, description="bytes")
+    owner: str = Field(
+        "",
+        pattern=r"^([a-z]{3,32})?$",
+        description="the service that wrote them, and alone may delete them; empty: ingest",
+    )
+
+    @model_serializer(mode="wrap")
+    def _write(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without an owner a reference is written as it always was."""
+        written: dict[str, Any] = write(self)
+        if not self.owner:
+            del written["owner"]
+        return written
 
 
 def _event_id() -> str:

@@ -1,5 +1,8 @@
 """Blobs by hash: bytes that are written once, whole or not at all, and shared between the services
 of a tenant.
+
+Every service reads all blobs of a tenant, and writes and deletes its own alone: `BlobRef.owner`
+says whose they are, so that none removes bytes which another has too.
 """
 
 from __future__ import annotations
@@ -9,16 +12,19 @@ import hashlib
 import os
 import re
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import IO, BinaryIO, Protocol
 
-from shared.errors import SuiteError
+from shared.errors import SuiteError, Unavailable
 from shared.events import BlobRef
 
 CHUNK = 1 << 20
+MARKER = ".smallprint-blobs"
+"""A file that is in the folder from its first use on: without it, a disk is not mounted."""
 _TENANT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 
@@ -29,7 +35,7 @@ class MissingBlob(SuiteError):
 
 
 class BlobStore(Protocol):
-    """What services ask of a blob store."""
+    """What services ask of a blob store. All raise Unavailable while its disk is away or full."""
 
     def put(self, tenant: str, data: bytes) -> BlobRef:
         """Keep bytes durably; the same bytes again are the same blob."""
@@ -44,47 +50,59 @@ class BlobStore(Protocol):
         """The bytes as a stream, unchecked. Raises MissingBlob."""
 
     def delete(self, tenant: str, ref: BlobRef) -> None:
-        """Forget the bytes; nothing happens if they are gone already."""
+        """Forget bytes of one's own; nothing happens if they are gone already."""
 
 
 class FileBlobs:
-    """A folder: `<tenant>/<first two of the hash>/<hash>`."""
+    """A folder: `<tenant>/<owner>/<first two of the hash>/<hash>`, without the owner for ingest.
 
-    def __init__(self, root: Path) -> None:
+    Args:
+        root: the folder that all services share.
+        owner: the service whose blobs are written and deleted here; empty for ingest.
+    """
+
+    def __init__(self, root: Path, owner: str = "") -> None:
         self.root = root
+        self.owner = owner
+        self._used = False
+        self._durable: set[Path] = set()
+        self._guard = threading.Lock()
 
     def put(self, tenant: str, data: bytes) -> BlobRef:
         """See `BlobStore.put`."""
-        ref = BlobRef(sha256=hashlib.sha256(data).hexdigest(), size=len(data))
-        self._write(self._path(tenant, ref), iter((data,)))
+        sha256 = hashlib.sha256(data).hexdigest()
+        ref = BlobRef(sha256=sha256, size=len(data), owner=self.owner)
+        path = self._path(tenant, ref)
+        with _available(f"blob {sha256} of tenant {tenant}"):
+            self._begin()
+            if not path.exists():
+                with self._incoming(tenant) as file:
+                    file.write(data)
+                    self._finish(file, path)
         return ref
 
     def put_stream(self, tenant: str, stream: BinaryIO) -> BlobRef:
-        """See `BlobStore.put_stream`."""
-        folder = self._tenant(tenant) / "incoming"
-        folder.mkdir(parents=True, exist_ok=True)
+        """See `BlobStore.put_stream`. An error of the stream itself is raised as it is."""
+        self._tenant(tenant)
+        what = f"a new blob of tenant {tenant}"
         digest, size = hashlib.sha256(), 0
-        with tempfile.NamedTemporaryFile(dir=folder, delete=False) as file:
-            try:
-                while chunk := stream.read(CHUNK):
-                    digest.update(chunk)
-                    size += len(chunk)
+        with contextlib.ExitStack() as stack:
+            with _available(what):
+                self._begin()
+                file = stack.enter_context(self._incoming(tenant))
+            while chunk := stream.read(CHUNK):
+                digest.update(chunk)
+                size += len(chunk)
+                with _available(what):
                     file.write(chunk)
-                file.flush()
-                os.fsync(file.fileno())
-                ref = BlobRef(sha256=digest.hexdigest(), size=size)
-                path = self._path(tenant, ref)
-                path.parent.mkdir(parents=True, exist_ok=True)
-                Path(file.name).replace(path)
-                _sync(path.parent)
-            except BaseException:
-                Path(file.name).unlink(missing_ok=True)
-                raise
+            ref = BlobRef(sha256=digest.hexdigest(), size=size, owner=self.owner)
+            with _available(what):
+                self._finish(file, self._path(tenant, ref))
         return ref
 
     def get(self, tenant: str, ref: BlobRef) -> bytes:
         """See `BlobStore.get`."""
-        with self.open(tenant, ref) as file:
+        with self.open(tenant, ref) as file, _available(f"blob {ref.sha256} of tenant {tenant}"):
             data = file.read()
         if hashlib.sha256(data).hexdigest() != ref.sha256:
             raise MissingBlob(
@@ -94,14 +112,28 @@ class FileBlobs:
 
     def open(self, tenant: str, ref: BlobRef) -> BinaryIO:
         """See `BlobStore.open`."""
-        try:
-            return self._path(tenant, ref).open("rb")
-        except FileNotFoundError:
-            raise MissingBlob(f"blob {ref.sha256} of tenant {tenant} is missing") from None
+        with _available(f"blob {ref.sha256} of tenant {tenant}"):
+            try:
+                return self._path(tenant, ref).open("rb")
+            except FileNotFoundError:
+                self._require_root(f"blob {ref.sha256} of tenant {tenant}")
+                raise MissingBlob(
+                    f"blob {ref.sha256} of tenant {tenant} is missing: restore it from a backup"
+                ) from None
 
     def delete(self, tenant: str, ref: BlobRef) -> None:
-        """See `BlobStore.delete`."""
-        self._path(tenant, ref).unlink(missing_ok=True)
+        """See `BlobStore.delete`. Raises ValueError for what belongs to another service."""
+        path = self._path(tenant, ref)
+        if ref.owner != self.owner:
+            raise ValueError(
+                f"blob {ref.sha256} of tenant {tenant} belongs to {ref.owner or 'ingest'}, and"
+                f" {self.owner or 'ingest'} can't delete it"
+            )
+        with _available(f"blob {ref.sha256} of tenant {tenant}"):
+            try:
+                path.unlink()
+            except FileNotFoundError:
+                self._require_root(f"blob {ref.sha256} of tenant {tenant}")
 
     def sweep(self, older: timedelta) -> int:
         """Remove what killed processes left half written, if it is older. Returns how many."""
@@ -120,31 +152,92 @@ class FileBlobs:
         return self.root / tenant
 
     def _path(self, tenant: str, ref: BlobRef) -> Path:
-        return self._tenant(tenant) / ref.sha256[:2] / ref.sha256
+        return self._tenant(tenant) / ref.owner / ref.sha256[:2] / ref.sha256
 
-    def _write(self, path: Path, chunks: Iterator[bytes]) -> None:
-        if path.exists():
+    def _begin(self) -> None:
+        """Mark the folder at its first use; refuse one that has lost its mark since."""
+        marker = self.root / MARKER
+        if marker.exists():
+            self._used = True
             return
-        path.parent.mkdir(parents=True, exist_ok=True)
-        folder = path.parent.parent / "incoming"
-        folder.mkdir(exist_ok=True)
+        if self._used:
+            raise _unmounted(self.root, "what is to be kept")
+        self._make(self.root)
+        marker.touch()
+        _sync(self.root)
+        self._used = True
+
+    def _require_root(self, what: str) -> None:
+        """Called where bytes are missing: raise Unavailable if that is because all are."""
+        if (self.root / MARKER).exists():
+            self._used = True
+        elif self._used or not self.root.is_dir() or not any(self.root.iterdir()):
+            raise _unmounted(self.root, what)
+
+    @contextlib.contextmanager
+    def _incoming(self, tenant: str) -> Iterator[IO[bytes]]:
+        """A file to write to, which is gone at the end unless it got its name."""
+        folder = self._tenant(tenant) / "incoming"
+        self._make(folder)
         with tempfile.NamedTemporaryFile(dir=folder, delete=False) as file:
             try:
-                for chunk in chunks:
-                    file.write(chunk)
-                file.flush()
-                os.fsync(file.fileno())
-                Path(file.name).replace(path)
-                _sync(path.parent)
+                yield file
             except BaseException:
-                Path(file.name).unlink(missing_ok=True)
+                with contextlib.suppress(OSError):  # what is buffered still meets the same disk
+                    file.close()
+                with contextlib.suppress(OSError):
+                    Path(file.name).unlink(missing_ok=True)
                 raise
+
+    def _finish(self, file: IO[bytes], path: Path) -> None:
+        """Give a file its name, durably."""
+        file.flush()
+        os.fsync(file.fileno())
+        self._make(path.parent)
+        Path(file.name).replace(path)
+        _sync(path.parent)
+
+    def _make(self, folder: Path) -> None:
+        """Make a folder, and its way from the root, so that a power cut can't take it back.
+
+        Another process may have made it and not be there yet, so each is synced once by each.
+        """
+        with self._guard:
+            if folder in self._durable and folder.is_dir():
+                return
+            folder.mkdir(parents=True, exist_ok=True)
+            for made in (folder, *folder.parents):
+                if made in self._durable and made != folder:
+                    break
+                _sync(made.parent)
+                self._durable.add(made)
+                if made == self.root:
+                    break
 
 
 def _sync(folder: Path) -> None:
-    """Make a rename durable."""
+    """Make what a folder lists durable."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def _unmounted(root: Path, what: str) -> Unavailable:
+    return Unavailable(
+        f"the blob folder {root} is not the one that was used before (its file {MARKER} is not"
+        f" there), so {what} can't be found: mount the disk it lies on"
+    )
+
+
+@contextlib.contextmanager
+def _available(what: str) -> Iterator[None]:
+    """A disk that is full, failing or away is `Unavailable`, which the worker tries again."""
+    try:
+        yield
+    except OSError as error:
+        raise Unavailable(
+            f"the blob store can't reach {what}: {error.strerror or error}: see to the disk (space,"
+            " health, rights, open files); it is tried again"
+        ) from error

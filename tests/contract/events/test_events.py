@@ -7,6 +7,7 @@ import pytest
 
 from shared.events import (
     TYPES,
+    BlobRef,
     DocumentFailed,
     DocumentRead,
     Event,
@@ -140,3 +141,11 @@ def test_the_shell_of_a_damaged_event_names_its_document() -> None:
         open_envelope(envelope, DocumentRead)
     with pytest.raises(UnknownEvent):
         shell(envelope.model_copy(update={"subject": ""}), DocumentRead)
+
+
+def test_a_reference_without_an_owner_is_written_as_ever() -> None:
+    """Older readers see what they know; an owner is kept on the way."""
+    plain = BlobRef(sha256="0" * 64, size=1)
+    owned = BlobRef(sha256="0" * 64, size=1, owner="triage")
+    assert plain.model_dump() == {"sha256": "0" * 64, "size": 1}
+    assert BlobRef(**owned.model_dump()) == owned != plain

@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 import pytest
+from pydantic import ValidationError
 
+from shared.errors import Unavailable
 from shared.events import BlobRef
 from shared.storage import FileBlobs, MissingBlob
-from shared.storage.blobs import CHUNK
+from shared.storage.blobs import CHUNK, MARKER
 from tests.support import ROOT
 
 
@@ -38,7 +40,8 @@ def blobs(tmp_path: Path) -> FileBlobs:
 
 
 def _files(blobs: FileBlobs) -> list[Path]:
-    return [path for path in blobs.root.rglob("*") if path.is_file()]
+    found = (path for path in blobs.root.rglob("*") if path.is_file())
+    return [path for path in found if path.name != MARKER]
 
 
 @pytest.mark.parametrize("data", [b"", b"a", b"x" * (CHUNK + 1)], ids=["empty", "one", "chunks"])
@@ -100,20 +103,139 @@ def test_a_stream_that_breaks_leaves_nothing(blobs: FileBlobs, good: int) -> Non
 def test_a_disk_that_fails_leaves_nothing(
     blobs: FileBlobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """If the bytes can't be made durable there is no blob."""
+    """If the bytes can't be made durable there is no blob, and the work is tried again."""
 
     def full(_handle: int) -> None:
         raise OSError(28, "No space left on device")
 
+    blobs.put("default", b"the first")
+    kept = _files(blobs)
     monkeypatch.setattr(os, "fsync", full)
     puts: list[Callable[[], BlobRef]] = [
         lambda: blobs.put("default", b"x"),
         lambda: blobs.put_stream("default", io.BytesIO(b"x")),
     ]
     for put in puts:
-        with pytest.raises(OSError, match="No space"):
+        with pytest.raises(Unavailable, match=r"of tenant default: No space .* it is tried again"):
             put()
-    assert _files(blobs) == []
+    assert _files(blobs) == kept
+
+
+def test_a_disk_that_is_full_leaves_nothing(tmp_path: Path) -> None:
+    """The system's own refusal in the middle of a write is Unavailable, however it is put."""
+    program = (
+        "import io, resource, signal, sys; from pathlib import Path\n"
+        "from shared.errors import Unavailable\n"
+        "from shared.storage import FileBlobs\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))\n"
+        "blobs, data = FileBlobs(Path(sys.argv[1])), b'x' * 100_001\n"
+        "for put in (lambda: blobs.put('default', data),\n"
+        "            lambda: blobs.put_stream('default', io.BytesIO(data))):\n"
+        "    try: put()\n"
+        "    except Unavailable as error: print(error.message)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path / "blobs")],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.count("File too large: see to the disk") == 2, done.stderr
+    assert _files(FileBlobs(tmp_path / "blobs")) == []
+
+
+def test_a_disk_that_can_not_be_read_is_unavailable(
+    blobs: FileBlobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An error of the disk loses no document: the worker tries again."""
+    ref = blobs.put("default", b"x")
+
+    def fail(*_args: object) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(Path, "open", fail)
+    monkeypatch.setattr(Path, "unlink", fail)
+    for touch in (blobs.get, blobs.open, blobs.delete):
+        with pytest.raises(Unavailable, match=f"{ref.sha256} of tenant default: Input/output"):
+            touch("default", ref)
+
+
+def test_new_folders_are_made_durable_up_to_the_root(
+    blobs: FileBlobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A power cut can take back no folder on the way to a blob: each one's parent is synced."""
+    synced: list[Path] = []
+    sync = os.fsync
+
+    def note(handle: int) -> None:
+        synced.append(Path(f"/proc/self/fd/{handle}").readlink())
+        sync(handle)
+
+    monkeypatch.setattr(os, "fsync", note)
+    ref = FileBlobs(blobs.root, "extraction").put("default", b"x")
+    tenant = blobs.root / "default"
+    way = [blobs.root.parent, blobs.root, tenant, tenant / "extraction"]
+    assert {*way, tenant / "extraction" / ref.sha256[:2]} <= set(synced)
+    assert synced[-1] == tenant / "extraction" / ref.sha256[:2]
+
+
+def test_a_folder_that_is_not_mounted_loses_nothing(blobs: FileBlobs) -> None:
+    """Without the mark of its first use the folder is away, and its blobs are not missing."""
+    ref = blobs.put("default", b"x")
+    away = blobs.root.rename(blobs.root.parent / "away")
+    later = FileBlobs(blobs.root)
+    for empty in (False, True):
+        if empty:
+            blobs.root.mkdir()  # the place where the disk is mounted
+        for store in (blobs, later):
+            with pytest.raises(Unavailable, match="mount the disk"):
+                store.get("default", ref)
+        with pytest.raises(Unavailable, match="mount the disk"):
+            blobs.put("default", b"y")
+    assert list(blobs.root.iterdir()) == []
+    blobs.root.rmdir()
+    away.rename(blobs.root)
+    assert blobs.get("default", ref) == later.get("default", ref) == b"x"
+    (blobs.root / "default" / ref.sha256[:2] / ref.sha256).unlink()
+    with pytest.raises(MissingBlob):
+        later.get("default", ref)
+
+
+def test_a_folder_of_an_earlier_release_is_taken_over(blobs: FileBlobs) -> None:
+    """Blobs without the mark are read, and a missing one is missing; the next write sets it."""
+    ref = blobs.put("default", b"x")
+    (blobs.root / MARKER).unlink()
+    later = FileBlobs(blobs.root)
+    assert later.get("default", ref) == b"x"
+    with pytest.raises(MissingBlob):
+        later.get("default", BlobRef(sha256="0" * 64, size=1))
+    later.put("default", b"y")
+    assert (blobs.root / MARKER).exists()
+
+
+def test_a_service_deletes_its_own_bytes_alone(blobs: FileBlobs) -> None:
+    """The same bytes of two services are two blobs; each reads both, and removes its own."""
+    extraction, triage = FileBlobs(blobs.root, "extraction"), FileBlobs(blobs.root, "triage")
+    mine, theirs = extraction.put("default", b"[]"), triage.put_stream("default", io.BytesIO(b"[]"))
+    assert (mine.owner, theirs.owner, mine.sha256) == ("extraction", "triage", theirs.sha256)
+    for owned, other in ((extraction, theirs), (triage, mine), (blobs, mine)):
+        with pytest.raises(ValueError, match=f"belongs to {other.owner}"):
+            owned.delete("default", other)
+    with pytest.raises(ValueError, match="belongs to ingest"):
+        extraction.delete("default", blobs.put("default", b"[]"))
+    extraction.delete("default", mine)
+    assert triage.get("default", theirs) == extraction.get("default", theirs) == b"[]"
+    with pytest.raises(MissingBlob):
+        triage.get("default", mine)
+
+
+@pytest.mark.parametrize("owner", ["..", "a/b", "ab", "Extraction", "x" * 33])
+def test_an_owner_can_not_leave_the_tenant(owner: str) -> None:
+    """What is no plain name of a service is no reference."""
+    with pytest.raises(ValidationError, match="owner"):
+        BlobRef(sha256="0" * 64, size=1, owner=owner)
 
 
 def test_a_process_killed_while_writing_leaves_no_half_blob(blobs: FileBlobs) -> None:
