@@ -96,9 +96,13 @@ def export(
 
 
 def trained_state(run: Path) -> dict[str, Floats]:
-    """Read the adapter of a run: the finished one, or the last checkpoint."""
+    """Read the adapter of a run: the finished one, one that peft saved, or the last checkpoint."""
     if (run / "adapter.safetensors").exists():
         return load_file(run / "adapter.safetensors")
+    if (run / "adapter_config.json").exists():
+        from models.peft_format import from_peft
+
+        return from_peft(run)
     import torch
 
     state = torch.load(run / "checkpoint.pt", weights_only=True)["model"]

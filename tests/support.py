@@ -1,8 +1,10 @@
 """What tests of every kind share: skipping honestly, finding the data, and free ports."""
 
+import importlib
 import os
 import socket
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,6 +23,16 @@ def require(condition: object, what_is_missing: str) -> None:
     if in_ci():
         pytest.fail(f"CI must have this: {what_is_missing}", pytrace=False)
     pytest.skip(what_is_missing)
+
+
+def library(name: str, made_by: str = "make setup-train") -> Any:
+    """An optional module; without it the whole test file is skipped on a laptop, failed in CI."""
+    try:
+        return importlib.import_module(name)
+    except ImportError:
+        if in_ci():
+            pytest.fail(f"CI must have this: {name} ({made_by})", pytrace=False)
+        pytest.skip(f"{name} is not installed here ({made_by})", allow_module_level=True)
 
 
 def data_folder(part: str) -> Path:

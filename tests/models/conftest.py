@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.support import library
+
 WIDTH, INNER, LAYERS = 192, 384, 2
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 SPECIAL = ["[PAD]", *(f"[unused{i}]" for i in range(99)), "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
@@ -49,7 +51,7 @@ seed = 1
 @pytest.fixture(scope="session")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a random BERT of two layers and a tokeniser of single letters."""
-    safetensors = pytest.importorskip("safetensors.numpy", reason="needs make setup-train")
+    safetensors = library("safetensors.numpy")
     folder = tmp_path_factory.mktemp("model")
     draw = np.random.default_rng(0)
 
@@ -136,7 +138,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def base(model: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """The small base: (artefacts folder with its graph, folder of the training weights)."""
-    pytest.importorskip("onnx", reason="needs make setup-train")
+    library("onnx")
     from models.base import write_base
 
     folder = tmp_path_factory.mktemp("base")

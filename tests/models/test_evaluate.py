@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import numpy as np
 import pytest
-
-pytest.importorskip("onnxruntime", reason="the served path needs onnxruntime")
-
-import itertools
 
 from models.evaluate import (
     Candidate,
@@ -83,8 +80,7 @@ def test_committed_predictions_carry_no_text() -> None:
     """The raw predictions are numbers: a label, two offsets and a score for each candidate."""
     root = Path(__file__).resolve().parents[2]
     paths = sorted((root / "models").glob("*/predictions-*.jsonl.gz"))
-    if not paths:
-        pytest.skip("no predictions are committed yet")
+    assert paths
     for path in paths:
         predictions = read_predictions(path)
         assert len(predictions) > 50

@@ -7,9 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-pytest.importorskip("safetensors", reason="needs make setup-train")
-pytest.importorskip("torch", reason="needs make setup-train")
-pytest.importorskip("onnx", reason="needs make setup-train")
+from tests.support import library
+
+library("safetensors")
+library("torch")
+library("onnx")
 
 import torch
 
@@ -45,7 +47,7 @@ def test_a_block_of_zeros_stays_zero() -> None:
 
 def test_the_graph_answers_like_transformers(model: Path, base: tuple[Path, Path]) -> None:
     """Hidden states of the bare INT4 graph equal BertModel's with the de-quantised weights."""
-    transformers = pytest.importorskip("transformers", reason="needs make setup-train")
+    transformers = library("transformers")
     from shared.inference.adapters import base_folder
     from shared.inference.session import Session
 

@@ -14,8 +14,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-pytest.importorskip("torch", reason="needs make setup-train")
-pytest.importorskip("onnx", reason="needs make setup-train")
+from tests.support import library
+
+library("torch")
+library("onnx")
 
 import torch
 from safetensors.torch import load_file
@@ -134,7 +136,7 @@ def test_two_adapters_on_one_base_do_not_mix(run: Path, artefacts: Path) -> None
 
 def test_lora_is_that_of_peft() -> None:
     """The same matrices in a `peft` layer give the same output."""
-    peft = pytest.importorskip("peft", reason="needs make setup-train")
+    peft = library("peft")
     generator = torch.Generator().manual_seed(0)
     weight, bias = torch.randn(6, 8, generator=generator), torch.randn(6, generator=generator)
     ours = LoraLinear(weight, bias, rank=2)

@@ -1,0 +1,35 @@
+"""The committed predictions, scored again on the real contracts by the legal metric."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from models.evaluate import counts_of, judge, read_contracts, read_predictions
+from models.metric import Curve
+from tests.support import ROOT, data_folder
+
+SPECIALIST = ROOT / "models" / "contract-clauses"
+TARGET = 0.58
+"""The AUPR that the first specialist has to reach on a fold it never saw."""
+
+
+def test_the_card_says_what_the_predictions_score() -> None:
+    """AUPR from the raw predictions is that of scores.json, and above the target."""
+    data = data_folder("legal")
+    labels = json.loads((SPECIALIST / "labels.json").read_text("utf-8"))
+    predictions = read_predictions(SPECIALIST / "predictions-fold0.jsonl.gz")
+    records = list(read_contracts(data / "cuad_train.jsonl.gz", fold=0))
+    assert {record["id"] for record in records} == set(predictions)
+    counts, answers = [], 0
+    for record in records:
+        counted, number = counts_of(judge(record, predictions[record["id"]], labels), labels, {})
+        counts.append(counted.sum(0))
+        answers += int(number.sum())
+    aupr = Curve.of(np.stack(counts).sum(0), answers).aupr
+    claimed = json.loads((SPECIALIST / "scores.json").read_text("utf-8"))
+    assert aupr == pytest.approx(claimed["pooled_without_calibration"]["aupr"], abs=1e-9)
+    assert answers == claimed["answers"]
+    assert aupr > TARGET
