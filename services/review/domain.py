@@ -3,7 +3,7 @@
 An item waits, is claimed for a while, and is decided. A claim is a lease: it ends by itself when
 nobody renews it. Undoing is a decision too, so that the audit only grows.
 
-    waiting --claim--> claimed --decide--> decided --undo--> claimed (by whoever undid it)
+    waiting --claim--> claimed --decide--> decided --undo--> claimed (by the one who decided)
        ^                  |
        +--release, lease--+
 """
@@ -19,7 +19,7 @@ from typing import Any, Literal, Self, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from services.review.categories import CATEGORIES
-from shared.errors import Conflict, InvalidRequest, SuiteError
+from shared.errors import Conflict, InvalidRequest, NotAllowed, SuiteError
 from shared.events import BlobRef, Stage, Verdict
 
 ItemKind = Literal["clause", "finding"]
@@ -54,6 +54,12 @@ class NotDecided(Conflict):
     """There is no decision to undo."""
 
     code = "not_decided"
+
+
+class NotYours(NotAllowed):
+    """Another person made this decision."""
+
+    code = "not_yours"
 
 
 class Superseded(Conflict):
@@ -270,16 +276,19 @@ class Item:
         )
 
     def undo(self, actor: str, now: datetime, seconds: float) -> Self:
-        """Back to the queue, claimed by whoever undid it. Raises NotDecided."""
+        """Back to the queue, claimed by the one who decided. Raises NotDecided or NotYours."""
         if self.verdict is None:
             raise NotDecided("this item is not decided: there is nothing to undo")
+        if self.decided_by != actor:
+            raise NotYours(f"{self.decided_by} decided this item, so nobody else can undo that")
         undecided = replace(self, verdict=None, decision_id=None, decided_by=None, decided=None)
         return undecided.claim(actor, now, seconds)
 
     def _must_be_open(self) -> None:
         if self.verdict is not None:
             raise AlreadyDecided(
-                f"{self.decided_by} has decided this item ({self.verdict}): undo that to change it"
+                f"{self.decided_by} has decided this item ({self.verdict}), "
+                f"and only {self.decided_by} can undo that"
             )
 
     def _must_be_held(self, actor: str, now: datetime) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.review_stage import CONTRACT, SCRIPT, STATEMENT, Stage, pdf_of, until
-from tests.support import ROOT, require
+from tests.support import ROOT, library, require
 
 CHROMIUM = Path("/usr/bin/chromium")
 FLAGS = [
@@ -326,6 +326,55 @@ def test_no_connection_loses_no_decision(browser: Any, stage: Stage) -> None:
     page.keyboard.press("u")
     heading(page, "Rofr/Rofo/Rofn")
     ada.close(allowed=("ERR_INTERNET_DISCONNECTED",))
+
+
+def undo(stage: Stage, item: str) -> None:
+    """Take Ada's decision back, and give the item back too."""
+    answer = stage.http.post("/v1/decisions", json={"item": item, "verdict": "undo"})
+    assert answer.status_code == 201, answer.text
+    stage.http.post(f"/v1/items/{item}/release")
+
+
+def test_signing_out_leaves_nothing_for_the_next_person_to_undo(ada: Watched, stage: Stage) -> None:
+    """What one decided in a tab is not undone, nor seen, by whoever signs in there next."""
+    page = ada.sign_in("ada")
+    page.keyboard.press("Enter")
+    heading(page, "Rofr/Rofo/Rofn")
+    page.keyboard.press("a")
+    heading(page, "Change Of Control")
+    page.get_by_role("button", name="Sign out").click()
+    page.get_by_label("Key").wait_for()
+    assert page.evaluate("sessionStorage.length") == 0
+    ada.sign_in("ben")
+    page.keyboard.press("Enter")
+    page.locator(".panel h1").wait_for()
+    page.keyboard.press("u")
+    page.get_by_text("There is nothing to undo in this tab").wait_for()
+    made = decisions(stage)[0]
+    assert (made["verdict"], made["actor"]) == ("accept", "ada")
+    undo(stage, made["item_id"])
+
+
+def test_another_person_at_the_renewed_sign_in_starts_afresh(browser: Any, stage: Stage) -> None:
+    """A decision that met the end of Ada's session is not sent in Ben's name."""
+    watched = Watched(browser, stage)
+    page = watched.sign_in("ada")
+    page.goto(f"{stage.address}/review")
+    heading(page, "Rofr/Rofo/Rofn")
+    page.keyboard.press("r")
+    heading(page, "Change Of Control")
+    rejected = decisions(stage)[0]
+    watched.context.clear_cookies()
+    page.keyboard.press("a")
+    page.get_by_role("dialog").get_by_label("Key").fill(stage.keys["ben"])
+    page.get_by_role("dialog").get_by_role("button", name="Sign in").click()
+    page.get_by_role("heading", name="Queue").wait_for()
+    page.locator("#who", has_text="ben").wait_for()
+    assert decisions(stage)[0] == rejected
+    kept = page.evaluate("Object.keys(sessionStorage).filter((key) => !key.endsWith('.who'))")
+    assert kept == []
+    watched.close(allowed=("401",))
+    undo(stage, rejected["item_id"])
 
 
 def test_an_ended_session_is_renewed_over_the_work(browser: Any, stage: Stage) -> None:

@@ -1,6 +1,8 @@
 // Talks to the services on this origin. The session is a cookie that scripts can't read; what
 // changes something also sends the token that came with it.
 
+import { belongsTo, forget } from "/pages/tab.js";
+
 const state = { csrf: null, actor: null, whenSignedOut: null, waiting: null };
 
 /** An answer that says no: what happened, and what to do. */
@@ -33,9 +35,15 @@ export function onSignedOut(handler) {
 
 /** Wait for the one sign-in that all requests share. */
 export async function signInAgain() {
+  const before = state.actor;
   state.waiting ??= state.whenSignedOut().finally(() => { state.waiting = null; });
   await state.waiting;
+  if (!before || samePerson(before, state.actor)) return;
+  setTimeout(() => location.assign("/")); // what is on the screen was begun by another person
+  throw new Problem(401, { title: "Another person has signed in", detail: `What ${before.name} was doing here was not sent.` });
 }
+
+const samePerson = (one, other) => one.tenant === other?.tenant && one.name === other?.name;
 
 export async function request(method, path, { body, keepalive = false, text = false, signal } = {}) {
   const answer = await send(method, path, body, keepalive, signal);
@@ -102,6 +110,7 @@ export async function signIn(key) {
 }
 
 export async function signOut() {
+  forget();
   await request("DELETE", "/v1/session");
   keep({ actor: null, csrf: null });
 }
@@ -109,6 +118,7 @@ export async function signOut() {
 function keep(session) {
   state.actor = session.actor;
   state.csrf = session.csrf;
+  if (session.actor) belongsTo(`${session.actor.tenant}/${session.actor.name}`);
   return session.actor;
 }
 

@@ -1,6 +1,7 @@
 // Sending a decision so that it is stored once, whatever the network does in between.
 
 import { Offline, post, Problem } from "/pages/api.js";
+import { recall, remember } from "/pages/tab.js";
 
 const AGAIN = 2_000;
 let unsent = 0;
@@ -42,18 +43,18 @@ async function persist(wish, reclaimed = false) {
   }
 }
 
-const DONE = "smallprint.done";
+const DONE = "done";
 
 /** What was decided in this tab, the newest last, for undo. */
 export const history = {
-  all: () => JSON.parse(sessionStorage.getItem(DONE) ?? "[]"),
+  all: () => recall(DONE),
   push(entry) {
-    sessionStorage.setItem(DONE, JSON.stringify([...this.all(), entry].slice(-100)));
+    remember(DONE, [...this.all(), entry].slice(-100));
   },
   pop() {
     const entries = this.all();
     const last = entries.pop() ?? null;
-    sessionStorage.setItem(DONE, JSON.stringify(entries));
+    remember(DONE, entries);
     return last;
   },
 };

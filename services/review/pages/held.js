@@ -3,15 +3,16 @@
 
 import { csrf, get, post, Problem } from "/pages/api.js";
 import * as known from "/pages/documents-known.js";
+import { recall, remember } from "/pages/tab.js";
 
 const IDLE = 15 * 60_000; // without a touch for so long, leases run out by themselves
-const SKIPPED = "smallprint.skipped";
+const SKIPPED = "skipped";
 
 export class Held {
   constructor(filters) {
     this.filters = filters;
     this.items = [];
-    this.skipped = new Set(JSON.parse(sessionStorage.getItem(SKIPPED) ?? "[]"));
+    this.skipped = new Set(recall(SKIPPED));
     this.touched = Date.now();
     this.fetching = null;
     this.closed = false;
@@ -72,13 +73,13 @@ export class Held {
     const item = this.current;
     this.drop(item.id);
     this.skipped.add(item.id);
-    sessionStorage.setItem(SKIPPED, JSON.stringify([...this.skipped].slice(-400)));
+    remember(SKIPPED, [...this.skipped].slice(-400));
     await post(`/v1/items/${item.id}/release`, { number: item.lease.number });
   }
 
   forgetSkipped() {
     this.skipped.clear();
-    sessionStorage.removeItem(SKIPPED);
+    remember(SKIPPED, []);
   }
 
   /** An undone item comes back in front; with three in hand the last one goes back. */

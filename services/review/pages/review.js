@@ -221,7 +221,7 @@ class Workspace {
         const answer = await decide({ item: last.item, verdict: "undo" });
         this.held.putFirst(answer.item);
       } catch (error) {
-        if (error instanceof Problem && (error.status === 404 || error.status === 409)) done.pop();
+        if (error instanceof Problem && (error.code === "not_yours" || error.status === 404 || error.status === 409)) done.pop();
         throw error;
       }
       done.pop();

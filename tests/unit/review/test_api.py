@@ -133,6 +133,20 @@ def test_undo_is_a_decision_and_gives_the_item_back(queue: House) -> None:
     assert (nothing.status_code, nothing.json()["title"]) == (409, "not decided")
 
 
+def test_nobody_undoes_what_another_decided(queue: House) -> None:
+    """A verdict is its maker's: another is told whose it is, and nothing changes."""
+    ada, ben = queue.client(), queue.client("key-ben")
+    item = claim(ada)
+    ada.post(DECISIONS, json={"item": item["id"], "verdict": "accept"})
+    undo = {"item": item["id"], "verdict": "undo"}
+    answer = ben.post(DECISIONS, json=undo)
+    assert (answer.status_code, answer.json()["title"]) == (403, "not yours")
+    assert "ada decided this item" in answer.json()["detail"]
+    assert ben.get(f"/v1/items/{item['id']}").json()["verdict"] == "accept"
+    assert [e.verdict for e in queue.announced()] == ["accept"]
+    assert ada.post(DECISIONS, json=undo).status_code == 201
+
+
 def test_what_an_older_reading_decided_can_not_be_undone(queue: House) -> None:
     """Its offsets mean nothing in the new text, and the message says where to look instead."""
     ada = queue.client()

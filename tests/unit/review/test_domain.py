@@ -15,6 +15,7 @@ from services.review.domain import (
     Correction,
     Document,
     Item,
+    NotYours,
     PageSize,
     corrected,
     items_of_clauses,
@@ -115,9 +116,9 @@ class ItemMachine(RuleBasedStateMachine):
 
     @rule(actor=ACTORS)
     def undo(self, actor: str) -> None:
-        """A decision is undone once, and the item is then in the hands of whoever undid it."""
-        if self.decided_by is None:
-            with pytest.raises(Conflict):
+        """A decision is undone once, by whoever made it, and the item is in the same hands."""
+        if self.decided_by != actor:
+            with pytest.raises(Conflict if self.decided_by is None else NotYours):
                 self.item.undo(actor, self.now, LEASE)
             return
         self.item = self.item.undo(actor, self.now, LEASE)

@@ -1,0 +1,23 @@
+// What this tab remembers of one person's work. It goes when that person signs out, or another signs
+// in: nobody undoes or skips in another's name.
+
+const OWN = "smallprint.";
+const WHO = `${OWN}who`;
+
+export function recall(name) {
+  return JSON.parse(sessionStorage.getItem(OWN + name) ?? "[]");
+}
+
+export function remember(name, list) {
+  sessionStorage.setItem(OWN + name, JSON.stringify(list));
+}
+
+export function forget() {
+  for (const key of Object.keys(sessionStorage)) if (key.startsWith(OWN)) sessionStorage.removeItem(key);
+}
+
+/** Whoever is signed in now; what another person left here is forgotten. */
+export function belongsTo(person) {
+  if (sessionStorage.getItem(WHO) !== person) forget();
+  sessionStorage.setItem(WHO, person);
+}
