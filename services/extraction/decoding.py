@@ -2,8 +2,7 @@
 
 Clause categories are decided by sentence: the score of a sentence is the mean probability of its
 tokens, and neighbours that are nearly as sure join. The short categories (a name, a date) are
-runs of tokens instead. Measured on CUAD, deciding by sentence is worth more than twice the
-training time (see models/contract-clauses/CARD.md).
+runs of tokens instead. How the parameters were chosen is in models/contract-clauses/config.toml.
 """
 
 from __future__ import annotations
