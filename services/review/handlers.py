@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import TypeVar
 
 from services.review import store
 from services.review.domain import (
@@ -23,15 +25,24 @@ from shared.events import (
     DocumentDeleted,
     DocumentRead,
     DocumentRekinded,
+    Event,
     FindingsFound,
 )
-from shared.storage import BlobStore, UnitOfWork
+from shared.storage import BlobStore, MissingBlob, UnitOfWork
+from shared.storage.deletion import is_deleted
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 
 def remember_document(event: DocumentRead, uow: UnitOfWork, blobs: BlobStore) -> None:
     """Keep a document's name and its pages; what an older reading left undecided is withdrawn."""
     known = _known(event.tenant, event.document_id, uow)
     if known and (known.deleted or known.attempt > event.attempt):
+        return
+    pages = _unless_deleted(event, blobs, lambda: _pages(event, blobs))
+    if pages is None:
         return
     document = Document(
         tenant=event.tenant,
@@ -40,7 +51,7 @@ def remember_document(event: DocumentRead, uow: UnitOfWork, blobs: BlobStore) ->
         kind=event.kind,
         media_type=event.media_type,
         page_count=event.pages,
-        pages=_pages(event, blobs),
+        pages=pages,
         text=event.text,
         layout=event.layout,
         attempt=event.attempt,
@@ -56,12 +67,19 @@ def queue_clauses(event: ClausesExtracted, uow: UnitOfWork, blobs: BlobStore, co
     document = _current(event, uow)
     if document is None:
         return
-    clauses = read_clauses(blobs.get(event.tenant, event.clauses), event.document_id)
+    found = _unless_deleted(
+        event,
+        blobs,
+        lambda: (blobs.get(event.tenant, event.clauses), document_text(document, blobs)),
+    )
+    if found is None:
+        return
+    data, text = found
     new = items_of_clauses(
         document,
-        clauses,
+        read_clauses(data, event.document_id),
         attempt=event.attempt,
-        text=document_text(document, blobs),
+        text=text,
         context=context,
         now=datetime.now(UTC),
     )
@@ -74,7 +92,10 @@ def queue_findings(event: FindingsFound, uow: UnitOfWork, blobs: BlobStore) -> N
     document = _current(event, uow)
     if document is None:
         return
-    findings = read_findings(blobs.get(event.tenant, event.findings), event.document_id)
+    data = _unless_deleted(event, blobs, lambda: blobs.get(event.tenant, event.findings))
+    if data is None:
+        return
+    findings = read_findings(data, event.document_id)
     new = items_of_findings(document, findings, attempt=event.attempt, now=datetime.now(UTC))
     with uow:
         _replace_items(uow, document, new)
@@ -133,6 +154,19 @@ def _current(event: ClausesExtracted | FindingsFound, uow: UnitOfWork) -> Docume
     if known.deleted or known.attempt > event.attempt:
         return None
     return replace(known, attempt=event.attempt)
+
+
+def _unless_deleted(event: Event, blobs: BlobStore, read: Callable[[], T]) -> T | None:
+    """What `read` answers; None if its blobs are gone with their document, of which review is yet
+    to hear. Raises MissingBlob if they are gone without.
+    """
+    try:
+        return read()
+    except MissingBlob:
+        if not is_deleted(blobs, event.tenant, event.document_id):
+            raise
+        log.info("deleted before it was queued")
+        return None
 
 
 def _replace_items(uow: UnitOfWork, document: Document, new: Sequence[Item]) -> None:

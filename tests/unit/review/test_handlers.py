@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
+from shared.events import ClausesExtracted, DocumentRead, Event, FindingsFound
+from shared.storage import FileBlobs
+from shared.storage.deletion import mark_deleted
 from tests.unit.review.house import House, clause
 
 TEXT = (
@@ -149,6 +154,47 @@ def test_a_deleted_document_is_forgotten_and_stays_so(house: House) -> None:
         "",
         "",
     )
+
+
+@pytest.mark.parametrize("what", ["reading", "clauses", "findings"])
+@pytest.mark.parametrize("marked", [True, False], ids=["deleted", "lost"])
+def test_blobs_that_are_gone_with_their_document_are_no_failure(
+    house: House, what: str, marked: bool
+) -> None:
+    """Another service may hear of a deletion first; bytes that are lost without one are told of."""
+    gone = house.blobs.put("default", b"what was found in it")
+    if what == "reading":
+        event: Event = DocumentRead(
+            document_id="doc_1",
+            name="a.pdf",
+            media_type="text/plain",
+            kind="contract",
+            original=gone,
+            text=gone,
+            layout=gone,
+            pages=1,
+        )
+    elif what == "clauses":
+        event = ClausesExtracted(
+            document_id="doc_1",
+            name="a.pdf",
+            clauses=gone,
+            count=1,
+            adapter="contract-clauses",
+            adapter_version="1",
+        )
+    else:
+        event = FindingsFound(
+            document_id="doc_1", name="a.json", findings=gone, count=1, flagged=True, risk=0.5
+        )
+    house.blobs.delete("default", gone)
+    if marked:
+        mark_deleted(FileBlobs(house.service.settings.blobs, "extraction"), "default", "doc_1")
+    house.hear(event)
+    assert len(house.service.bus.dead_letters("review")) == (0 if marked else 1)
+    assert waiting(house, state="all") == []
+    house.delete("doc_1")
+    assert house.client().get("/v1/items/pages", params={"document": "doc_1"}).status_code == 404
 
 
 def test_another_kind_withdraws_the_results_of_the_old_one(house: House) -> None:
