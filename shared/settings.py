@@ -55,6 +55,13 @@ class CommonSettings(BaseSettings):
     relay_interval: float = Field(
         0.2, gt=0, description="seconds between two looks into the outbox"
     )
+    outbox_days: float = Field(7, gt=0, description="days for which sent events are kept")
+    inbox_days: float = Field(
+        30, gt=0, description="days for which it is remembered which events were handled"
+    )
+    workers: int = Field(
+        1, ge=1, le=64, description="events that one process of a service works on at once"
+    )
     artefacts: Path | None = Field(
         None, description="folder of base and adapters; empty: the ones that came along"
     )

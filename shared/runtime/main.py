@@ -77,26 +77,34 @@ def start_background(
     *,
     worker: bool = True,
     relay: bool = True,
-    workers: int = 1,
+    workers: int | None = None,
     relay_owner: str | None = None,
     relay_interval: float | None = None,
 ) -> list[threading.Thread]:
     """Start the threads of one service. They end soon after `stop` is set.
 
+    `workers` is how many work at once, where that is another number than the setting's.
     `relay_owner` names the holder of the relay's lease; a fixed name where only one process can
     be at work lets it go on at once after a crash. `relay_interval` is in seconds, where another
     than the setting's is wanted.
     """
     targets: list[tuple[str, Callable[[threading.Event], None]]] = []
     if worker and service.handlers:
-        for number in range(workers):
+        for number in range(workers or service.settings.workers):
             loop = Worker(
                 service.name, service.store, service.bus, service.handlers, service.settings
             )
             targets.append((f"{service.name}-worker-{number}", loop.run))
     if relay:
         interval = relay_interval or service.settings.relay_interval
-        sender = Relay(service.store, service.bus, interval, owner=relay_owner)
+        sender = Relay(
+            service.store,
+            service.bus,
+            interval,
+            owner=relay_owner,
+            outbox_days=service.settings.outbox_days,
+            inbox_days=service.settings.inbox_days,
+        )
         targets.append((f"{service.name}-relay", sender.run))
     threads = [
         threading.Thread(target=run, args=(stop,), name=name, daemon=True) for name, run in targets

@@ -12,10 +12,16 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DataError,
+    DBAPIError,
+    NoSuchModuleError,
+    OperationalError,
+)
 from sqlalchemy.orm import Session
 
-from shared.errors import SettingsError, Unavailable
+from shared.errors import InvalidRequest, SettingsError, Unavailable
 from shared.storage.migrate import migrate
 
 _READ = "sqlite_read"
@@ -74,12 +80,18 @@ def _open(url: str, service: str) -> Engine:
     try:
         parsed = make_url(url)
         if parsed.get_backend_name() != "sqlite":
-            return create_engine(parsed, pool_pre_ping=True, pool_size=5, max_overflow=10)
+            return create_engine(
+                parsed, pool_pre_ping=True, pool_size=5, max_overflow=10, hide_parameters=True
+            )
     except (ArgumentError, NoSuchModuleError, ImportError) as error:
         raise SettingsError(f"the database URL of {service} can't be used: {error}") from None
     if parsed.database and parsed.database != ":memory:":
         Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
-    engine = create_engine(parsed, connect_args={"timeout": WAIT, "check_same_thread": False})
+    engine = create_engine(
+        parsed,
+        connect_args={"timeout": WAIT, "check_same_thread": False},
+        hide_parameters=True,  # errors are logged, and rows are nobody's business there
+    )
     event.listen(engine, "connect", _configure_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
@@ -116,9 +128,16 @@ def _begin_sqlite(connection: Connection) -> None:
 
 @contextmanager
 def _translated(service: str) -> Iterator[None]:
-    """A database that does not answer is `Unavailable`, which the worker tries again."""
+    """A database that does not answer is `Unavailable`, which the worker tries again; a value that
+    it can't keep is `InvalidRequest`, which no further try mends.
+    """
     try:
         yield
+    except DataError as error:
+        raise InvalidRequest(
+            "a value can't be kept: it has a character that no text may have (such as NUL), or is"
+            " too long or too large"
+        ) from error
     except OperationalError as error:
         raise Unavailable(f"the database of {service} does not answer: {error.orig}") from error
     except DBAPIError as error:

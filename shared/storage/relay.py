@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 import uuid
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -18,29 +19,44 @@ from shared import metrics
 from shared.bus import Bus, Message, MessageTooLarge
 from shared.errors import Unavailable
 from shared.storage.engine import Store
-from shared.storage.messages import outbox, relay_lease
+from shared.storage.messages import inbox, outbox, relay_lease
 
 log = logging.getLogger(__name__)
 
 BATCH = 200
 LEASE = timedelta(seconds=10)
+PRUNE_BATCH = 500
+"""Rows that are removed at once, so that nobody waits long for the database."""
+PRUNE_EVERY = 3600.0
+"""Seconds between two looks for rows that are old enough to go."""
 
 
 class Relay:
     """One of possibly several relays of a service; a lease lets one work at a time, in order."""
 
     def __init__(
-        self, store: Store, bus: Bus, interval: float = 0.2, owner: str | None = None
+        self,
+        store: Store,
+        bus: Bus,
+        interval: float = 0.2,
+        owner: str | None = None,
+        *,
+        outbox_days: float = 7,
+        inbox_days: float = 30,
     ) -> None:
         self.store = store
         self.bus = bus
         self.interval = interval
         self.owner = owner or uuid.uuid4().hex
+        self.outbox_kept = timedelta(days=outbox_days)
+        self.inbox_kept = timedelta(days=inbox_days)
+        self._prune_at = 0.0
 
     def run_once(self) -> int:
         """Send what waits. Returns how many were sent; 0 also if another relay holds the lease."""
         if not self._hold_lease():
             return 0
+        self._prune()
         with self.store.read() as session:
             rows = session.execute(
                 select(
@@ -105,6 +121,25 @@ class Relay:
                 ).scalar_one()
             )
 
+    def _prune(self) -> None:
+        """Now and then, remove events that were sent long ago, and what is known of those that
+        were handled long ago: by then no bus delivers them a second time.
+        """
+        if time.monotonic() < self._prune_at:
+            return
+        now = datetime.now(UTC)
+        old_outbox = select(outbox.c.number).where(outbox.c.sent < now - self.outbox_kept)
+        old_inbox = select(inbox.c.event_id).where(inbox.c.handled < now - self.inbox_kept)
+        with self.store.read() as session:
+            sent = session.execute(old_outbox.limit(PRUNE_BATCH)).scalars().all()
+            handled = session.execute(old_inbox.limit(PRUNE_BATCH)).scalars().all()
+        if sent or handled:
+            with self.store.write() as session:
+                session.execute(delete(outbox).where(outbox.c.number.in_(sent)))
+                session.execute(delete(inbox).where(inbox.c.event_id.in_(handled)))
+        if max(len(sent), len(handled)) < PRUNE_BATCH:
+            self._prune_at = time.monotonic() + PRUNE_EVERY
+
     def _give_lease_back(self) -> None:
         try:
             with self.store.write() as session:
@@ -122,9 +157,11 @@ class Relay:
             row = session.execute(
                 select(relay_lease).where(relay_lease.c.name == "relay")
             ).one_or_none()
-        if row and row.owner == self.owner and row.until - now > LEASE / 2:
+        # Further ahead than a lease can be, the clock was set back: it counts as run out.
+        left = row.until - now if row and row.until - now <= LEASE else timedelta(0)
+        if row and row.owner == self.owner and left > LEASE / 2:
             return True
-        if row and row.owner != self.owner and row.until > now:
+        if row and row.owner != self.owner and left > timedelta(0):
             return False
         try:
             with self.store.write() as session:

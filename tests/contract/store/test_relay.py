@@ -3,9 +3,10 @@
 import threading
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import Table, func, insert, select, update
+from sqlalchemy import Table, delete, func, insert, select, update
 
 from shared.bus import MAX_BYTES, Message
 from shared.bus.memory import MemoryBus
@@ -14,7 +15,7 @@ from shared.events import ClausesExtracted, DocumentDeleted, decode
 from shared.runtime import Worker
 from shared.settings import CommonSettings
 from shared.storage import Relay, Store, UnitOfWork, relay
-from shared.storage.messages import outbox, relay_lease
+from shared.storage.messages import inbox, outbox, relay_lease
 
 
 class Crash(BaseException):
@@ -207,6 +208,67 @@ def test_a_relay_that_vanished_is_replaced(store: Store) -> None:
         until = session.execute(select(passed)).scalar_one() - 2 * relay.LEASE
         session.execute(update(relay_lease).values(until=until))
     assert (second.run_once(), first.run_once()) == (1, 0)
+
+
+def test_a_lease_from_the_future_has_run_out(store: Store) -> None:
+    """After the clock was set back by a day nobody waits a day for a relay that is no more."""
+    bus = Bus()
+    first, second = Relay(store, bus), Relay(store, bus)
+    _publish(store, "a")
+    assert first.run_once() == 1
+    _publish(store, "b")
+    with store.write() as session:
+        until = session.execute(select(relay_lease.c.until)).scalar_one() + timedelta(days=1)
+        session.execute(update(relay_lease).values(until=until))
+    assert (second.run_once(), first.run_once()) == (1, 0)
+
+
+def test_what_was_sent_long_ago_is_removed(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sent events go after their days, in small batches; unsent ones stay however old they are."""
+    monkeypatch.setattr(relay, "PRUNE_BATCH", 2)
+    bus, ids = Bus(), _publish(store, *"abcdefg")
+    Relay(store, bus).run_once()
+    unsent = _publish(store, "h")
+    old = datetime.now(UTC) - timedelta(days=8)
+    with store.write() as session:
+        session.execute(update(outbox).values(created=old))
+        session.execute(update(outbox).where(outbox.c.event_id.in_(ids[:5])).values(sent=old))
+        session.execute(delete(relay_lease))
+    bus.before = _raise(Unavailable("the bus is away"))
+    work = Relay(store, bus, outbox_days=7)
+    left = []
+    for _ in range(4):
+        with pytest.raises(Unavailable):
+            work.run_once()
+        with store.read() as session:
+            left.append(session.execute(select(func.count()).select_from(outbox)).scalar_one())
+    assert left == [6, 4, 3, 3]
+    with store.read() as session:
+        kept = session.execute(select(outbox.c.event_id).order_by(outbox.c.number)).scalars().all()
+    assert list(kept) == [*ids[5:], *unsent]
+
+
+def test_what_was_handled_long_ago_is_forgotten(store: Store) -> None:
+    """Of the inbox only handled rows go; what is begun or was given up is remembered."""
+    now = datetime.now(UTC)
+    old = now - timedelta(days=31)
+    rows: list[dict[str, object]] = [
+        {"event_id": "old", "handled": old, "given_up": None},
+        {"event_id": "new", "handled": now, "given_up": None},
+        {"event_id": "begun", "handled": None, "given_up": None},
+        {"event_id": "given up", "handled": None, "given_up": old},
+    ]
+    with store.write() as session:
+        for row in rows:
+            session.execute(
+                insert(inbox).values(**row, starts=1, failures=0, first_seen=old)
+            )
+    Relay(store, Bus(), inbox_days=30).run_once()
+    with store.read() as session:
+        left = session.execute(select(inbox.c.event_id)).scalars()
+        assert set(left) == {"new", "begun", "given up"}
 
 
 def test_a_relay_that_stops_gives_its_lease_back(store: Store) -> None:

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import Table, func, insert, inspect, select, update
-from sqlalchemy.exc import StatementError
+from sqlalchemy.exc import IntegrityError, StatementError
 
-from shared.errors import SettingsError, Unavailable
+from shared.errors import InvalidRequest, SettingsError, Unavailable
 from shared.storage import Store
 from shared.storage.migrate import current
 from tests.support import ROOT, free_port
@@ -103,6 +103,29 @@ def test_a_time_without_a_zone_is_refused(store: Store, note: Table) -> None:
     """A naive moment is a mistake that must not reach the database."""
     with pytest.raises(StatementError, match="without a zone"), store.write() as session:
         session.execute(insert(note).values(text="when?", made=datetime(2026, 3, 1)))  # noqa: DTZ001
+
+
+def test_a_value_that_can_not_be_kept_is_refused_for_good(store: Store, note: Table) -> None:
+    """PostgreSQL takes no NUL and no text beyond its length: a lasting error in plain words."""
+    if store.engine.dialect.name == "sqlite":
+        with store.write() as session:
+            session.execute(insert(note).values(text="a\0b"))
+        assert _texts(store, note) == ["a\0b"]
+        return
+    for value in ("a\0secret", "secret" * 40):
+        with pytest.raises(InvalidRequest, match="can't be kept") as caught, store.write() as session:
+            session.execute(insert(note).values(text=value))
+        assert not caught.value.retryable
+        assert "secret" not in caught.value.message
+    assert _texts(store, note) == []
+
+
+def test_errors_do_not_show_what_is_in_the_rows(store: Store, note: Table) -> None:
+    """An error is logged, and logs are no place for what people wrote."""
+    with pytest.raises(IntegrityError) as caught, store.write() as session:  # noqa: PT012
+        session.execute(insert(note).values(id=1, text="a"))
+        session.execute(insert(note).values(id=1, text="a secret"))
+    assert "a secret" not in str(caught.value)
 
 
 def test_writers_wait_for_each_other(store: Store, note: Table) -> None:
