@@ -10,6 +10,7 @@ from typing import Any, Literal
 from services.extraction.pipeline import Clause
 from shared.documents import Reading
 from shared.documents.reading import Box
+from shared.errors import DocumentTooLarge
 from shared.events import BlobRef, Kind
 
 State = Literal["waiting", "extracted", "failed", "withdrawn", "deleted"]
@@ -60,6 +61,15 @@ class Extraction:
         if self.state == "deleted" or attempt < self.attempt:
             return False
         return not (self.state == "withdrawn" and attempt == self.attempt)
+
+
+def refuse_too_long(text: str, most: int) -> None:
+    """Raise DocumentTooLarge for a text that would take a specialist hours."""
+    if len(text) > most:
+        raise DocumentTooLarge(
+            f"the text has {len(text):,} characters: clauses are found in at most {most:,} "
+            "(setting SMALLPRINT_EXTRACTION_MAX_CHARACTERS)"
+        )
 
 
 @dataclass(frozen=True)

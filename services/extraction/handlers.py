@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable
 from dataclasses import replace
 
-from services.extraction.domain import Extraction, with_evidence
+from services.extraction.domain import Extraction, FoundClause, refuse_too_long, with_evidence
 from services.extraction.pipeline import find_clauses
 from services.extraction.store import Extractions
 from shared import metrics
 from shared.documents import Reading
+from shared.errors import DocumentTooLarge
 from shared.events import (
+    BlobRef,
     ClausesExtracted,
     DocumentDeleted,
     DocumentFailed,
@@ -19,8 +22,14 @@ from shared.events import (
     DocumentRead,
     DocumentRekinded,
 )
-from shared.inference import Specialist
-from shared.storage import BlobStore, UnitOfWork
+from shared.inference import Manifest, Specialist
+from shared.storage import BlobStore, MissingBlob, UnitOfWork
+from shared.storage.deletion import is_deleted, mark_deleted, ref_of
+
+log = logging.getLogger(__name__)
+
+OWNER = "extraction"
+"""Whose the blobs are that are made here."""
 
 
 def expect_document(event: DocumentIngested, uow: UnitOfWork) -> None:
@@ -41,49 +50,30 @@ def extract_clauses(
     uow: UnitOfWork,
     blobs: BlobStore,
     specialist: Callable[[], Specialist],
+    most_characters: int,
 ) -> None:
     """Find every clause of one contract, keep it with its evidence, and announce it."""
     if event.kind != "contract" or not _counts(event, uow):
         return
-    text = blobs.get(event.tenant, event.text).decode()
-    reading = Reading.from_bytes(blobs.get(event.tenant, event.layout), text)
+    try:
+        reading = _reading(event, blobs)
+        refuse_too_long(reading.text, most_characters)
+    except MissingBlob:
+        if not is_deleted(blobs, event.tenant, event.document_id):
+            raise
+        log.info("deleted before its clauses were found")
+        return
+    except DocumentTooLarge as error:
+        _keep_failure(event, uow, error)
+        return
     expert = specialist()
-    clauses = find_clauses(text, expert, skip=reading.furniture)
+    clauses = find_clauses(reading.text, expert, skip=reading.furniture)
     found = with_evidence(clauses, reading, event.tenant, event.document_id)
-    listed = json.dumps([clause.to_json() for clause in found], ensure_ascii=False)
-    ref = blobs.put(event.tenant, listed.encode())
-    with uow:
-        extractions = Extractions(uow.session, event.tenant)
-        known = extractions.get(event.document_id)
-        if known and not known.awaits(event.attempt):
-            return  # deleted or begun anew while we read
-        extractions.save(
-            Extraction(
-                tenant=event.tenant,
-                document_id=event.document_id,
-                kind=event.kind,
-                attempt=event.attempt,
-                state="extracted",
-                adapter=expert.manifest.name,
-                adapter_version=expert.manifest.version,
-                blobs=tuple({*(known.blobs if known else ()), ref}),
-            )
-        )
-        extractions.replace_clauses(event.document_id, found)
-        uow.publish(
-            ClausesExtracted(
-                tenant=event.tenant,
-                document_id=event.document_id,
-                actor=event.actor,
-                name=event.name,
-                clauses=ref,
-                count=len(found),
-                adapter=expert.manifest.name,
-                adapter_version=expert.manifest.version,
-                attempt=event.attempt,
-            )
-        )
-    metrics.clauses_total.labels("review").inc(len(found))
+    listed = json.dumps([clause.to_json() for clause in found], ensure_ascii=False).encode()
+    if not _note_blob(event, uow, ref_of(listed, OWNER)):
+        return
+    ref = blobs.put(event.tenant, listed)
+    _keep_clauses(event, uow, blobs, expert.manifest, found, ref)
 
 
 def note_failure(event: DocumentFailed, uow: UnitOfWork) -> None:
@@ -114,12 +104,106 @@ def forget_document(event: DocumentDeleted, uow: UnitOfWork, blobs: BlobStore) -
         known = extractions.get(event.document_id)
         extractions.replace_clauses(event.document_id, [])
         extractions.save(Extraction(event.tenant, event.document_id, "other", 1, state="deleted"))
-    for ref in known.blobs if known else ():
-        if ref.size > len("[]"):  # the empty list is everybody's
-            blobs.delete(event.tenant, ref)
+        mark_deleted(blobs, event.tenant, event.document_id)
+        for ref in known.blobs if known else ():  # before the commit: a crash does it again
+            _remove(blobs, event.tenant, ref)
 
 
 def _counts(event: DocumentRead, uow: UnitOfWork) -> bool:
     with uow.store.read() as session:
         known = Extractions(session, event.tenant).get(event.document_id)
         return known is None or known.awaits(event.attempt)
+
+
+def _reading(event: DocumentRead, blobs: BlobStore) -> Reading:
+    text = blobs.get(event.tenant, event.text).decode()
+    return Reading.from_bytes(blobs.get(event.tenant, event.layout), text)
+
+
+def _note_blob(event: DocumentRead, uow: UnitOfWork, ref: BlobRef) -> bool:
+    """Remember a blob before it is written, so that a deletion finds it whatever happens between.
+
+    Returns whether the work still counts.
+    """
+    with uow.store.write() as session:
+        extractions = Extractions(session, event.tenant)
+        known = extractions.get(event.document_id)
+        if known is None:
+            known = Extraction(event.tenant, event.document_id, event.kind, event.attempt)
+        if not known.awaits(event.attempt):
+            return False  # deleted or begun anew while we read
+        extractions.save(replace(known, blobs=tuple({*known.blobs, ref})))
+        return True
+
+
+def _keep_clauses(
+    event: DocumentRead,
+    uow: UnitOfWork,
+    blobs: BlobStore,
+    by: Manifest,
+    found: list[FoundClause],
+    ref: BlobRef,
+) -> None:
+    with uow:
+        extractions = Extractions(uow.session, event.tenant)
+        known = extractions.get(event.document_id)
+        if known and not known.awaits(event.attempt):
+            if known.state == "deleted":
+                _remove(blobs, event.tenant, ref)
+            return
+        extractions.save(
+            Extraction(
+                tenant=event.tenant,
+                document_id=event.document_id,
+                kind=event.kind,
+                attempt=event.attempt,
+                state="extracted",
+                adapter=by.name,
+                adapter_version=by.version,
+                blobs=tuple({*(known.blobs if known else ()), ref}),
+            )
+        )
+        extractions.replace_clauses(event.document_id, found)
+        uow.publish(
+            ClausesExtracted(
+                tenant=event.tenant,
+                document_id=event.document_id,
+                actor=event.actor,
+                name=event.name,
+                clauses=ref,
+                count=len(found),
+                adapter=by.name,
+                adapter_version=by.version,
+                attempt=event.attempt,
+            )
+        )
+    metrics.clauses_total.labels("review").inc(len(found))
+
+
+def _keep_failure(event: DocumentRead, uow: UnitOfWork, error: DocumentTooLarge) -> None:
+    """An expected end, not a dead letter: the document says it, and everybody hears it."""
+    with uow:
+        extractions = Extractions(uow.session, event.tenant)
+        known = extractions.get(event.document_id)
+        if known and not known.awaits(event.attempt):
+            return
+        known = known or Extraction(event.tenant, event.document_id, event.kind, event.attempt)
+        extractions.replace_clauses(event.document_id, [])
+        failed = replace(known, kind=event.kind, attempt=event.attempt)
+        extractions.save(failed.failed(error.code, error.message))
+        uow.publish(
+            DocumentFailed(
+                tenant=event.tenant,
+                document_id=event.document_id,
+                actor=event.actor,
+                stage="extraction",
+                code=error.code,
+                reason=error.message,
+                attempt=event.attempt,
+            )
+        )
+
+
+def _remove(blobs: BlobStore, tenant: str, ref: BlobRef) -> None:
+    if ref.size > len("[]"):  # the empty list is everybody's
+        blobs.delete(tenant, ref)

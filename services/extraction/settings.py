@@ -17,3 +17,6 @@ class Settings(CommonSettings):
     extraction_adapter: str = Field(
         "contract-clauses", description="name of the specialist that finds clauses"
     )
+    extraction_max_characters: int = Field(
+        5_000_000, ge=1, description="characters that the text of one contract may have"
+    )

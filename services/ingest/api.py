@@ -33,7 +33,7 @@ from services.ingest.store import Documents
 from services.ingest.uploads import BODY, UploadForm, uploads
 from shared.errors import Conflict, NotFound, NotSignedIn, SuiteError
 from shared.events import Kind
-from shared.storage import BlobStore, Store
+from shared.storage import BlobStore, MissingBlob, Store
 from shared.web.app import PROBLEM
 from shared.web.auth import COOKIE, Actor, CurrentActor, bearer
 from shared.web.ids import ID
@@ -169,7 +169,12 @@ def _contents(parts: Parts) -> APIRouter:
         document = _find(parts.store, actor, document_id)
         if document.text is None:
             raise Conflict(_why_no_text(document), document=document_id)
-        body = parts.blobs.get(actor.tenant, document.text)
+        try:
+            body = parts.blobs.get(actor.tenant, document.text)
+        except MissingBlob:
+            if document.progress.pages is not None:
+                raise
+            raise Conflict(_why_no_text(document), document=document_id) from None
         return Response(body, media_type="text/plain; charset=utf-8")
 
     @router.get(

@@ -155,7 +155,8 @@ class Document:
     """One document of one tenant.
 
     `original` are the bytes as uploaded; `readable` the same, or, where a password was given, what
-    was decrypted with it. The password itself is kept nowhere.
+    was decrypted with it. The password itself is kept nowhere. `text` and `layout` are noted before
+    they are written, so that a deletion finds them; they are there once the pages are known.
     """
 
     id: str

@@ -27,7 +27,8 @@ from shared.events import (
     DocumentRead,
     FindingsFound,
 )
-from shared.storage import BlobStore, Store, UnitOfWork
+from shared.storage import BlobStore, MissingBlob, Store, UnitOfWork
+from shared.storage.deletion import mark_deleted, ref_of
 
 log = logging.getLogger(__name__)
 
@@ -38,15 +39,22 @@ def read_document(
     """Read one document, keep its text and layout, and announce it; or say why it can't be read."""
     if not _awaits_reading(uow.store, event):
         return
-    data = blobs.get(event.tenant, event.original)
+    try:
+        data = blobs.get(event.tenant, event.original)
+    except MissingBlob:
+        if _awaits_reading(uow.store, event):
+            raise
+        return  # deleted a moment ago
     try:
         reading = reader.read(data, name=event.name)
     except UnreadableDocument as error:
         _keep_failure(event, uow, blobs, error)
         return
-    text = blobs.put(event.tenant, reading.text.encode())
-    layout = blobs.put(event.tenant, reading.to_bytes())
-    _keep_reading(event, uow, blobs, reading, text, layout)
+    text, layout = reading.text.encode(), reading.to_bytes()
+    if not _note_blobs(event, uow, blobs, ref_of(text), ref_of(layout)):
+        return
+    kept = (blobs.put(event.tenant, text), blobs.put(event.tenant, layout))
+    _keep_reading(event, uow, blobs, reading, *kept)
 
 
 def note_progress(event: Fact, uow: UnitOfWork) -> None:
@@ -72,6 +80,7 @@ def forget_document(
         refs = documents.tombstone(event.document_id)
         if refs is None:
             return
+        mark_deleted(blobs, event.tenant, event.document_id)
         removed = remove_unused(uow.session, blobs, event.tenant, refs)
         images.forget(event.tenant, removed)
         documents.purged(event.document_id)
@@ -93,6 +102,24 @@ def _unread(document: Document | None, event: DocumentIngested) -> bool:
     progress = document.progress
     current = progress.attempt == event.attempt and progress.pages is None
     return current and progress.outcome != "rejected"
+
+
+def _note_blobs(
+    event: DocumentIngested, uow: UnitOfWork, blobs: BlobStore, text: BlobRef, layout: BlobRef
+) -> bool:
+    """Remember text and layout before they are written, so that a deletion finds them whatever
+    happens in between. Returns whether this attempt still has to be read.
+    """
+    with uow.store.write() as session:
+        lock_blobs(session, event.tenant)
+        documents = Documents(session, event.tenant)
+        before = documents.get(event.document_id, for_update=True)
+        if before is None or not _unread(before, event):
+            return False
+        after = replace(before, text=text, layout=layout)
+        documents.save(after)
+        remove_unused(session, blobs, event.tenant, before.blobs - after.blobs)
+        return True
 
 
 def _keep_reading(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import logging
 import tempfile
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import BinaryIO, cast
 
@@ -22,7 +24,13 @@ from shared.events import (
     DocumentRekinded,
     FindingsFound,
 )
-from shared.storage import BlobStore, UnitOfWork
+from shared.storage import BlobStore, MissingBlob, UnitOfWork
+from shared.storage.deletion import is_deleted, mark_deleted, ref_of, ref_of_stream
+
+log = logging.getLogger(__name__)
+
+OWNER = "triage"
+"""Whose the blobs are that are made here."""
 
 SPOOLED = 8_000_000
 """Bytes of statements that are kept in memory; more go to a temporary file."""
@@ -79,20 +87,26 @@ def triage_report(event: DocumentRead, uow: UnitOfWork, blobs: BlobStore) -> Non
     """Check every filing of one report, keep the findings with what was read, and announce them."""
     if event.kind != "report" or not _counts(event, uow):
         return
-    try:
-        outcome, statements = _triage(event, blobs)
-    except UnsupportedType as error:
-        _keep_failure(event, uow, "unsupported_report", error.message)
-        return
-    except UnreadableDocument as error:
-        _keep_failure(event, uow, "unreadable_report", error.message)
-        return
-    if not outcome.read:
-        _keep_failure(
-            event, uow, "unreadable_report", quoted("; ".join(outcome.said()), MAX_SENTENCE)
-        )
-        return
-    _keep_findings(event, uow, blobs, outcome, statements)
+    with tempfile.SpooledTemporaryFile(SPOOLED) as spool:
+        statements = cast(BinaryIO, spool)
+        try:
+            outcome = _triage(event, blobs, statements)
+        except MissingBlob:
+            if not is_deleted(blobs, event.tenant, event.document_id):
+                raise
+            log.info("deleted before it was checked")
+            return
+        except UnsupportedType as error:
+            _keep_failure(event, uow, "unsupported_report", error.message)
+            return
+        except UnreadableDocument as error:
+            _keep_failure(event, uow, "unreadable_report", error.message)
+            return
+        if outcome.read:
+            _keep_findings(event, uow, blobs, outcome, statements)
+            return
+    reason = quoted("; ".join(outcome.said()), MAX_SENTENCE)
+    _keep_failure(event, uow, "unreadable_report", reason)
 
 
 def note_failure(event: DocumentFailed, uow: UnitOfWork) -> None:
@@ -123,10 +137,9 @@ def forget_document(event: DocumentDeleted, uow: UnitOfWork, blobs: BlobStore) -
         known = reports.get(event.document_id)
         reports.replace_findings(event.document_id, [])
         reports.save(Report(event.tenant, event.document_id, "other", 1, state="deleted"))
-        used = reports.blobs_in_use()
-    for ref in known.blobs if known else ():
-        if ref.sha256 not in used and ref.size > len("[]"):  # the empty list is everybody's
-            blobs.delete(event.tenant, ref)
+        mark_deleted(blobs, event.tenant, event.document_id)
+        # Before the commit: a crash does it again.
+        _remove_unused(reports, blobs, event.tenant, known.blobs if known else ())
 
 
 def _counts(event: DocumentRead, uow: UnitOfWork) -> bool:
@@ -135,13 +148,10 @@ def _counts(event: DocumentRead, uow: UnitOfWork) -> bool:
         return known is None or known.awaits(event.attempt)
 
 
-def _triage(event: DocumentRead, blobs: BlobStore) -> tuple[Outcome, BlobRef]:
-    """Read filing by filing, so that a large file does not fill the memory."""
+def _triage(event: DocumentRead, blobs: BlobStore, read: BinaryIO) -> Outcome:
+    """Read filing by filing into `read`, so that a large file does not fill the memory."""
     outcome = Outcome()
-    with (
-        blobs.open(event.tenant, event.original) as source,
-        tempfile.SpooledTemporaryFile(SPOOLED) as read,
-    ):
+    with blobs.open(event.tenant, event.original) as source:
         for filing in read_filings(source, event.media_type, event.name):
             if isinstance(filing, BadFiling):
                 outcome.unread += 1
@@ -149,20 +159,50 @@ def _triage(event: DocumentRead, blobs: BlobStore) -> tuple[Outcome, BlobRef]:
                 continue
             read.write(json.dumps(filing.to_json(), ensure_ascii=False).encode() + b"\n")
             outcome.add(event.tenant, event.document_id, filing)
-        read.seek(0)
-        return outcome, blobs.put_stream(event.tenant, cast(BinaryIO, read))
+    read.seek(0)
+    return outcome
+
+
+def _note_blobs(event: DocumentRead, uow: UnitOfWork, *refs: BlobRef) -> bool:
+    """Remember blobs before they are written, so that a deletion finds them whatever happens.
+
+    Returns whether the work still counts.
+    """
+    with uow.store.write() as session:
+        reports = Reports(session, event.tenant)
+        known = reports.get(event.document_id)
+        if known is None:
+            known = Report(event.tenant, event.document_id, event.kind, event.attempt)
+        if not known.awaits(event.attempt):
+            return False  # deleted or begun anew while we worked
+        reports.save(replace(known, blobs=tuple({*known.blobs, *refs})))
+        return True
+
+
+def _remove_unused(
+    reports: Reports, blobs: BlobStore, tenant: str, refs: Iterable[BlobRef]
+) -> None:
+    used = reports.blobs_in_use()
+    for ref in refs:
+        if ref.sha256 not in used and ref.size > len("[]"):  # the empty list is everybody's
+            blobs.delete(tenant, ref)
 
 
 def _keep_findings(
-    event: DocumentRead, uow: UnitOfWork, blobs: BlobStore, outcome: Outcome, statements: BlobRef
+    event: DocumentRead, uow: UnitOfWork, blobs: BlobStore, outcome: Outcome, read: BinaryIO
 ) -> None:
     listed = json.dumps([found.to_json() for found in outcome.findings], ensure_ascii=False)
+    if not _note_blobs(event, uow, ref_of(listed.encode(), OWNER), ref_of_stream(read, OWNER)):
+        return
     ref = blobs.put(event.tenant, listed.encode())
+    statements = blobs.put_stream(event.tenant, read)
     with uow:
         reports = Reports(uow.session, event.tenant)
         known = reports.get(event.document_id)
         if known and not known.awaits(event.attempt):
-            return  # deleted or begun anew while we worked
+            if known.state == "deleted":
+                _remove_unused(reports, blobs, event.tenant, {ref, statements})
+            return
         reports.save(
             Report(
                 tenant=event.tenant,

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from sqlalchemy import inspect
 
 from infra.schemas import openapi_of
 from services.extraction.domain import CATEGORIES, Extraction, presence
+from services.extraction.handlers import extract_clauses, forget_document
 from shared.bus import Message
 from shared.events import (
     ClausesExtracted,
@@ -16,6 +18,9 @@ from shared.events import (
     DocumentFailed,
     DocumentRekinded,
 )
+from shared.storage import FileBlobs, begin_try
+from shared.storage.deletion import is_deleted, mark_deleted
+from tests.killed import Killed, KilledAfterCommit, KilledAfterPut, blobs_below
 from tests.support import ROOT
 from tests.unit.extraction_service.house import FOOTER, PAGES, TEXT, House
 
@@ -248,3 +253,70 @@ def test_an_id_that_is_none_is_refused_before_any_database(house: House, odd: st
         answer = house.client.get(f"/v1/documents/{odd}{path}")
         assert answer.status_code in (404, 422), answer.text
         assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_a_text_beyond_the_limit_ends_in_words(tmp_path: Path) -> None:
+    """Nothing is tokenised: the document fails with the limit and its setting."""
+    house = House(tmp_path, extraction_max_characters=len(TEXT) - 1)
+    house.say(house.ingested("doc_1"), house.read("doc_1"))
+    (failed,) = house.heard(DocumentFailed)
+    assert (failed.stage, failed.code) == ("extraction", "document_too_large")
+    assert "SMALLPRINT_EXTRACTION_MAX_CHARACTERS" in failed.reason
+    assert house.specialists.specialist.calls == 0
+    assert not house.service.bus.dead_letters()
+    answer = house.client.get(PATH.format("doc_1"))
+    assert answer.status_code == 409
+    assert "document_too_large" in answer.json()["detail"]
+    house.close()
+
+
+@pytest.mark.parametrize("gone", ["text", "layout"])
+def test_a_document_deleted_while_it_waited_is_passed_over(house: House, gone: str) -> None:
+    """The blobs are gone before the news of the deletion come: no failure, no dead letter."""
+    read = house.read("doc_1")
+    house.service.blobs.delete("default", getattr(read, gone))
+    mark_deleted(FileBlobs(house.service.settings.blobs), "default", "doc_1")
+    house.say(read, DocumentDeleted(document_id="doc_1"))
+    assert house.heard(DocumentFailed) == []
+    assert not house.service.bus.dead_letters()
+
+
+def test_a_blob_that_is_lost_is_a_failure(house: House) -> None:
+    """Without a deletion a missing text is a fault that somebody has to mend."""
+    read = house.read("doc_1")
+    house.service.blobs.delete("default", read.text)
+    house.say(read)
+    (failed,) = house.heard(DocumentFailed)
+    assert failed.code == "missing_blob"
+    assert len(house.service.bus.dead_letters("extraction")) == 1
+
+
+def test_a_deletion_that_is_cut_off_leaves_no_clause(house: House) -> None:
+    """Killed right after the commit, nothing is left to be removed."""
+    read = house.read("doc_1")
+    house.say(read)
+    (event,) = house.heard(ClausesExtracted)
+    deleted = DocumentDeleted(document_id="doc_1")
+    begin_try(house.service.store, deleted)
+    uow = KilledAfterCommit(house.service.store, deleted)
+    with pytest.raises(Killed):
+        forget_document(deleted, uow, house.service.blobs)
+    assert event.clauses.sha256 not in blobs_below(house.service.settings.blobs)
+    assert is_deleted(house.service.blobs, "default", "doc_1")
+
+
+def test_clauses_that_were_written_but_never_announced_go_with_the_document(house: House) -> None:
+    """Killed between blob and commit, then deleted: no clause stays."""
+    read = house.read("doc_1")
+    before = blobs_below(house.service.settings.blobs)
+    with pytest.raises(Killed):
+        extract_clauses(
+            read,
+            KilledAfterPut(house.service.store, read),
+            house.service.blobs,
+            lambda: house.specialists.specialist,
+            1000,
+        )
+    assert len(blobs_below(house.service.settings.blobs)) == len(before) + 1
+    house.say(DocumentDeleted(document_id="doc_1"))
+    assert blobs_below(house.service.settings.blobs) == before

@@ -30,6 +30,7 @@ from shared.runtime import Worker
 from shared.settings import load
 from shared.storage import Relay, UnitOfWork
 from shared.web.auth import Actor
+from tests.killed import MARK
 
 SOME_BLOB = BlobRef(sha256="0" * 64, size=2)
 SENTENCE = "This Agreement is made between Alpha Inc. and Beta Ltd."
@@ -128,9 +129,13 @@ class House:
         return heard
 
     def blobs(self, tenant: str = "default") -> set[str]:
-        """The names of all files that are kept for a tenant."""
+        """The names of all files that are kept for a tenant, but for the marks of deletions."""
         folder = self.service.settings.blobs / tenant
-        return {path.name for path in folder.rglob("*") if path.is_file()}
+        return {
+            path.name
+            for path in folder.rglob("*")
+            if path.is_file() and not path.read_bytes().startswith(MARK)
+        }
 
     def close(self) -> None:
         """Give everything back."""

@@ -8,8 +8,12 @@ import pytest
 from sqlalchemy import inspect
 
 from infra.schemas import openapi_of
+from services.triage.handlers import forget_document, triage_report
 from services.triage.statements import UNSUPPORTED
 from shared.events import DocumentDeleted, DocumentFailed, DocumentRekinded, FindingsFound
+from shared.storage import FileBlobs, begin_try
+from shared.storage.deletion import is_deleted, mark_deleted
+from tests.killed import Killed, KilledAfterCommit, KilledAfterPut, blobs_below
 from tests.support import ROOT
 from tests.unit.triage.filings import bent, read, record
 from tests.unit.triage.house import House
@@ -201,3 +205,47 @@ def test_an_id_that_is_none_is_refused_before_any_database(house: House, odd: st
         answer = house.client.get(f"/v1/documents/{odd}{path}")
         assert answer.status_code in (404, 422), answer.text
         assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_a_document_deleted_while_it_waited_is_passed_over(house: House) -> None:
+    """The bytes are gone before the news of the deletion come: no failure, no dead letter."""
+    event = house.read("doc_1", wrong())
+    house.service.blobs.delete("default", event.original)
+    mark_deleted(FileBlobs(house.service.settings.blobs), "default", "doc_1")
+    house.say(event, DocumentDeleted(document_id="doc_1"))
+    assert house.heard(DocumentFailed) == []
+    assert not house.service.bus.dead_letters()
+
+
+def test_a_blob_that_is_lost_is_a_failure(house: House) -> None:
+    """Without a deletion missing bytes are a fault that somebody has to mend."""
+    event = house.read("doc_1", wrong())
+    house.service.blobs.delete("default", event.original)
+    house.say(event)
+    (failed,) = house.heard(DocumentFailed)
+    assert failed.code == "missing_blob"
+
+
+def test_a_deletion_that_is_cut_off_leaves_no_finding(house: House) -> None:
+    """Killed right after the commit, nothing is left to be removed."""
+    event = house.read("doc_1", wrong())
+    before = blobs_below(house.service.settings.blobs)
+    house.say(event)
+    deleted = DocumentDeleted(document_id="doc_1")
+    begin_try(house.service.store, deleted)
+    uow = KilledAfterCommit(house.service.store, deleted)
+    with pytest.raises(Killed):
+        forget_document(deleted, uow, house.service.blobs)
+    assert blobs_below(house.service.settings.blobs) == before
+    assert is_deleted(house.service.blobs, "default", "doc_1")
+
+
+def test_findings_that_were_written_but_never_announced_go_with_the_document(house: House) -> None:
+    """Killed between blobs and commit, then deleted: neither findings nor statements stay."""
+    event = house.read("doc_1", wrong())
+    before = blobs_below(house.service.settings.blobs)
+    with pytest.raises(Killed):
+        triage_report(event, KilledAfterPut(house.service.store, event), house.service.blobs)
+    assert len(blobs_below(house.service.settings.blobs)) == len(before) + 2
+    house.say(DocumentDeleted(document_id="doc_1"))
+    assert blobs_below(house.service.settings.blobs) == before
