@@ -1,13 +1,15 @@
 """The event bus: one small interface, and three buses behind it.
 
     memory:                     tests within one process
-    sqlite:///path/to/file      the embedded edition; several processes on one file
+    sqlite:///path/to/file      the embedded edition; several processes on one file (?days=7)
     kafka://host:port[,…]       one topic `documents`, `documents.retry`, `documents.dead` beside it
 
 What every bus promises, and `tests/contract/bus` checks on each:
 
 * A published message is durable once `publish` returns.
-* Every group receives every message at least once; a new group starts at the beginning.
+* Every group receives every message at least once; a new group starts at the beginning, or at
+  what remains where old messages are removed: on SQLite (`?days=7`) those that all groups of that
+  time had finished with, on Kafka by the retention of the topic.
 * The messages of one key are worked on one at a time and in the order of publishing, whatever
   is retried in between. Different keys do not wait for each other.
 * What a consumer held when it died is delivered again.
@@ -122,7 +124,7 @@ class Bus(Protocol):
         """
 
     def consumer(self, group: str) -> Consumer:
-        """Join a group as a new member."""
+        """Join a group as a new member; a new group starts with the oldest message there is."""
 
     def dead_letters(self, group: str | None = None) -> list[DeadLetter]:
         """What has been given up and neither replayed nor dropped, oldest first."""
@@ -166,7 +168,8 @@ def open_bus(url: str, *, lease: float = 30.0) -> Bus:
     if parts.scheme == "sqlite":
         from shared.bus.sqlite import SqliteBus
 
-        return SqliteBus(_file_of(url, parts.netloc, parts.path), lease=lease)
+        days = _days_of(url, options)
+        return SqliteBus(_file_of(url, parts.netloc, parts.path), lease=lease, days=days)
     if parts.scheme == "kafka":
         if find_spec("kafka") is None:
             raise SettingsError(
@@ -180,6 +183,17 @@ def open_bus(url: str, *, lease: float = 30.0) -> Bus:
         f"The bus URL {url!r} names no bus we know: it starts with memory:, sqlite:///path or "
         "kafka://host:port."
     )
+
+
+def _days_of(url: str, options: Mapping[str, str]) -> float:
+    """How long messages are kept on SQLite after all groups have finished with them."""
+    try:
+        days = float(options.get("days", 7))
+    except ValueError:
+        days = 0.0
+    if not days > 0 or set(options) - {"days"}:
+        raise SettingsError(f"The options of the bus URL {url!r} are wrong: ?days=NUMBER, above 0.")
+    return days
 
 
 def _file_of(url: str, host: str, path: str) -> str:

@@ -8,6 +8,10 @@ after a crash it runs out, or is taken at once if the process is seen to be gone
 The file is in WAL mode. Publishing, replaying and dropping use synchronous=FULL: what was
 published survives a power cut. Consumers use synchronous=NORMAL: a power cut may forget their
 latest acknowledgements, which then repeat deliveries and lose none; kill -9 forgets nothing.
+
+A message is removed some days after every group that there is has finished with it, unless a dead
+letter refers to it; while there is no group, none is. So a group that is new starts at what
+remains, as on a topic with a limited retention.
 """
 
 from __future__ import annotations
@@ -33,14 +37,23 @@ _VERSION = 1
 _POLL_SECONDS = 0.05
 _LOOK_FOR_DEAD_SECONDS = 1.0
 _BUSY_SECONDS = 30.0
+_PRUNE_BATCH = 500
+"""Messages that are removed at once, so that nobody waits long for the file."""
+_PRUNE_EVERY = 3600.0
+"""Seconds between two looks for messages that are old enough to go."""
 
 
 class SqliteBus:
-    """A bus on the file at `path`, which is made if it is missing; `lease` in seconds."""
+    """A bus on the file at `path`, which is made if it is missing.
 
-    def __init__(self, path: str | Path, *, lease: float = 30.0) -> None:
+    `lease` in seconds; `days` is how long a message is kept that all groups have finished with.
+    """
+
+    def __init__(self, path: str | Path, *, lease: float = 30.0, days: float = 7.0) -> None:
         self.path = Path(path)
         self.lease = lease
+        self.days = days
+        self._prune_at = 0.0
         self.published = threading.Condition()
         self._guard = threading.Lock()
         self._stop = threading.Event()
@@ -55,6 +68,8 @@ class SqliteBus:
             for message in messages:
                 number = _insert(connection, message)
                 _add_pending(connection, groups, [(message.key, number)])
+            if groups and time.monotonic() >= self._prune_at:
+                self._prune(connection)
         with self.published:
             self.published.notify_all()
 
@@ -124,6 +139,13 @@ class SqliteBus:
         connection.execute(f"PRAGMA synchronous = {synchronous}")
         return connection
 
+    def _prune(self, connection: sqlite3.Connection) -> None:
+        """Now and then, remove some messages that nobody needs any more."""
+        before = time.time() - self.days * 86_400
+        removed = connection.execute(_REMOVE_OLD, (before, _PRUNE_BATCH)).rowcount
+        if removed < _PRUNE_BATCH:
+            self._prune_at = time.monotonic() + _PRUNE_EVERY
+
     def _create(self) -> sqlite3.Connection:
         with _unavailable(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -166,6 +188,11 @@ class SqliteBus:
                     "UPDATE lane SET ready_at = ? WHERE holder = ?",
                     (time.time() + self.lease, consumer.name),
                 )
+        # A lease that ends later than any can was taken before the clock was set back: its holder
+        # renews it, or is gone and has a lease's time from now.
+        end = time.time() + self.lease
+        later = "UPDATE lane SET ready_at = ?1 WHERE holder IS NOT NULL AND ready_at > ?1 + 1"
+        connection.execute(later, (end,))
 
 
 class SqliteConsumer:
@@ -312,6 +339,16 @@ class SqliteConsumer:
                 with _transaction(self._connection):
                     _release(self._connection, holder)
 
+
+_REMOVE_OLD = """
+    DELETE FROM message WHERE number IN (
+        SELECT number FROM message
+        WHERE time < ?
+        AND NOT EXISTS (SELECT 1 FROM pending WHERE pending.number = message.number
+                        AND pending.key = message.key
+                        AND pending.consumer_group IN (SELECT name FROM consumer_group))
+        AND number NOT IN (SELECT number FROM dead)
+        ORDER BY number LIMIT ?)"""
 
 _NEXT = """
     SELECT key, number FROM lane WHERE consumer_group = ? AND ready_at <= ?
