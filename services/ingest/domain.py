@@ -37,6 +37,9 @@ OUTCOMES: tuple[Outcome, ...] = ("complete", "partial", "failed", "rejected")
 REASONS_SHOWN = 20
 """Failed pages named one by one among the reasons; the ledger has them all."""
 
+UNREADABLE_PARTS = "unreadable_filings"
+"""Code of a failure that costs a report some of its filings, and not its result."""
+
 _SPECIALIST: dict[Kind, Stage] = {"contract": "extraction", "report": "triage"}
 _KIND_OF_TYPE: dict[str, Kind] = {
     "application/pdf": "contract",
@@ -87,7 +90,7 @@ class Progress:
         if specialist is None:
             return "rejected"
         if specialist in self.results:
-            return "partial" if self.failed_pages else "complete"
+            return "partial" if self.failed_pages or self._parts() else "complete"
         return "failed" if self._decisive() else None
 
     @property
@@ -110,16 +113,22 @@ class Progress:
         lines = [f"page {page.number}: {page.code}: {page.reason}" for page in shown]
         if more := len(self.failed_pages) - len(shown):
             lines.append(f"{more} more pages failed")
+        lines += [f"{f.code}: {f.reason}" for f in sorted(self._parts())]
         return (*lines, *(f"{f.stage}: {f.code}: {f.reason}" for f in sorted(self._aside())))
+
+    def _parts(self) -> frozenset[Failure]:
+        """Parts of a report that its specialist could not read, while it read the others."""
+        known = (_SPECIALIST.get(self.kind), UNREADABLE_PARTS)
+        return frozenset(f for f in self.failures if (f.stage, f.code) == known)
 
     def _decisive(self) -> frozenset[Failure]:
         """Failures of those whose work the outcome stands on: ingest and the kind's specialist."""
         needed = ("ingest", _SPECIALIST.get(self.kind))
-        return frozenset(f for f in self.failures if f.stage in needed)
+        return frozenset(f for f in self.failures if f.stage in needed) - self._parts()
 
     def _aside(self) -> frozenset[Failure]:
         """Failures after the result (review, escalation): worth knowing, but no other outcome."""
-        return self.failures - self._decisive()
+        return self.failures - self._decisive() - self._parts()
 
 
 def advance(progress: Progress, fact: Fact) -> Progress:
@@ -139,10 +148,22 @@ def advance(progress: Progress, fact: Fact) -> Progress:
         case ClausesExtracted():
             return replace(progress, results=progress.results | {"extraction"})
         case FindingsFound():
-            return replace(progress, results=progress.results | {"triage"})
+            return replace(
+                progress,
+                results=progress.results | {"triage"},
+                failures=progress.failures | _unreadable(fact.unreadable),
+            )
         case DocumentFailed():
             failure = Failure(fact.stage, fact.code, fact.reason)
             return replace(progress, failures=progress.failures | {failure})
+
+
+def _unreadable(parts: int) -> frozenset[Failure]:
+    if not parts:
+        return frozenset()
+    count = f"{parts:,} filing{'' if parts == 1 else 's'} of the report"
+    reason = f"{count} could not be read: the warnings beside its findings say why"
+    return frozenset({Failure("triage", UNREADABLE_PARTS, reason)})
 
 
 def begin_again(progress: Progress, kind: Kind | None = None) -> Progress:

@@ -229,6 +229,7 @@ def _keep_findings(
                 count=len(outcome.findings),
                 flagged=outcome.flagged,
                 risk=outcome.risk,
+                unreadable=outcome.unread,
                 attempt=event.attempt,
             )
         )

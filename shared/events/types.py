@@ -105,6 +105,7 @@ class FindingsFound(Event):
     count: int = Field(ge=0)
     flagged: bool
     risk: float = Field(ge=0, le=1)
+    unreadable: int = Field(0, ge=0, description="filings of the report that could not be read")
     attempt: int = Field(1, ge=1)
 
 

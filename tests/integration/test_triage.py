@@ -83,7 +83,8 @@ def test_a_file_with_a_torn_line_ends_with_the_other_filings(road: Road) -> None
     """One line is a warning, the rest has been checked."""
     lines = [json.dumps(record()), '{"torn', json.dumps({**record(), "id": "f2"})]
     state = road.send("filings.jsonl", "\n".join(lines).encode())
-    assert state["outcome"] == "complete", state
+    assert state["outcome"] == "partial", state
+    assert state["reasons"][0].startswith("unreadable_filings: 1 filing")
     body = road.findings(state["id"])
     assert body["filings"] == 2
     assert body["warnings"][0].startswith("line 2")

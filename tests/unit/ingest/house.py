@@ -156,7 +156,7 @@ def extracted(document_id: str, attempt: int = 1, tenant: str = "default") -> Cl
     )
 
 
-def found(document_id: str, attempt: int = 1) -> FindingsFound:
+def found(document_id: str, attempt: int = 1, unreadable: int = 0) -> FindingsFound:
     """What triage says when it is done."""
     return FindingsFound(
         document_id=document_id,
@@ -165,6 +165,7 @@ def found(document_id: str, attempt: int = 1) -> FindingsFound:
         count=0,
         flagged=False,
         risk=0.1,
+        unreadable=unreadable,
         attempt=attempt,
     )
 

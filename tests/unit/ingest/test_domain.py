@@ -44,7 +44,7 @@ facts: st.SearchStrategy[Fact] = st.one_of(
     attempts.map(lambda n: PagesRead(n, 2, (BAD_PAGE,) if n == 2 else ())),
     attempts.map(lambda n: announced(DOC, n)),
     attempts.map(lambda n: extracted(DOC, n)),
-    attempts.map(lambda n: found(DOC, n)),
+    attempts.map(lambda n: found(DOC, n, unreadable=n - 1)),
     st.builds(lambda stage, n: gave_up(DOC, stage, n), stages, attempts),
 )
 kinds: st.SearchStrategy[Kind] = st.sampled_from(["contract", "report", "other"])
@@ -216,3 +216,16 @@ def test_when_a_document_ended() -> None:
 def test_the_type_suggests_the_kind(media_type: str, kind: Kind) -> None:
     """Text is most likely a contract, data a report."""
     assert kind_of_type(media_type) == kind
+
+
+def test_filings_that_could_not_be_read_make_a_report_partial() -> None:
+    """The findings of the others stand, and the reason says how many are missing."""
+    read = after(Progress("report"), PagesRead(1, 1), announced(DOC))
+    end = advance(read, found(DOC, unreadable=2))
+    assert (end.state, end.outcome) == ("ended", "partial")
+    (reason,) = end.reasons
+    assert reason.startswith("unreadable_filings: 2 filings of the report could not be read")
+    assert advance(read, found(DOC)).outcome == "complete"
+    again = after(begin_again(end), found(DOC, 2))
+    assert (again.outcome, again.reasons) == ("complete", ())
+    assert after(Progress("contract"), found(DOC, unreadable=2)).outcome is None

@@ -399,3 +399,13 @@ def test_other_services_can_see_that_a_document_is_deleted(house: House) -> None
     house.client.delete(f"/v1/documents/{document}")
     house.work()
     assert is_deleted(house.service.blobs, "default", document)
+
+
+def test_a_report_with_unreadable_filings_ends_partial(any_house: House) -> None:
+    """What triage could not read is kept as the document's reason."""
+    document = any_house.accepted(b'{"id": 1}\ntorn\n', "f.jsonl")
+    any_house.work()
+    any_house.say(found(document, unreadable=1))
+    state = any_house.state(document)
+    assert (state["kind"], state["outcome"]) == ("report", "partial")
+    assert state["reasons"][0].startswith("unreadable_filings: 1 filing of the report")

@@ -91,6 +91,8 @@ def test_a_text_that_nothing_can_hold_costs_its_filing_alone(house: House) -> No
     body = house.client.get(FINDINGS.format("doc_1")).json()
     assert (len(body["items"]), body["filings"]) == (1, 1)
     assert [w[:6] for w in body["warnings"]] == ["line 1", "line 3"]
+    (event,) = house.heard(FindingsFound)
+    assert (event.count, event.unreadable) == (1, 2)
     assert not house.service.bus.dead_letters()
 
 
