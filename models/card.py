@@ -57,7 +57,8 @@ flattered.
 
 The legal metric (`models/metric.py`), pooled over all contracts and categories, computed from the
 raw predictions in `predictions-fold{fold}.jsonl.gz`, which the served path made. Intervals: 95%,
-resampling company families.
+resampling company families. The baseline is TF-IDF of each sentence with one logistic regression
+a category, trained on the same contracts (`models/baseline.py`).
 
 {pooled}
 
@@ -121,6 +122,8 @@ python -m models.train models/contract-clauses --base var/base --data FOLDER --f
 mkdir -p var/dev && cp -r models/artefacts/base-* var/dev
 python -m models.export models/contract-clauses --run var/fold0 --version 0.1.0 --artefacts var/dev
 python -m models.evaluate models/contract-clauses --data FOLDER --artefacts var/dev --fold 0
+python -m models.baseline models/contract-clauses --data FOLDER --fold 0
+python -m models.compare models/contract-clauses --run var/fold0 --model FOLDER_OF_THE_MODEL --base var/base --data FOLDER --artefacts var/dev
 python -m models.train models/contract-clauses --base var/base --data FOLDER --fold none --out var/full
 python -m models.export models/contract-clauses --run var/full --version {version}
 python -m models.card models/contract-clauses
@@ -145,7 +148,7 @@ def pooled_table(scores: dict[str, Any], baseline: dict[str, Any] | None) -> str
     """The pooled figures with intervals, beside the baseline."""
     header = ["", "specialist", "95% interval"]
     if baseline:
-        header.append("bag of words")
+        header.append("baseline")
     rows = []
     for key, name in NAMES.items():
         low, high = scores["intervals"][key]
@@ -189,7 +192,7 @@ def comparison_text(comparison: dict[str, Any] | None) -> str:
     intro = (
         f"The same adapter on three forms of the base, over {comparison['contracts']} contracts of "
         f"the fold ({comparison['answers']} answers), without calibration. The adapter was "
-        "trained on the de-quantised numbers, so they suit it better than the original ones.\n\n"
+        "trained on the de-quantised numbers, not on the original ones.\n\n"
     )
     header = ["", "AUPR", "largest difference of a probability", "mean difference"]
     return intro + table(header, rows)

@@ -1,0 +1,66 @@
+"""The card says what the evaluation found, and quotes hardly anything."""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+
+import pytest
+
+from models.card import card
+from shared.inference.adapters import ADAPTER_FILE, MANIFEST_FILE, newest_version, read_manifest
+from tests.support import ROOT
+
+FOLDER = ROOT / "models" / "contract-clauses"
+PARTS = ("scores", "comparison", "baseline", "training")
+
+
+@pytest.fixture(scope="module")
+def found() -> dict[str, dict[str, object] | None]:
+    """What the evaluation left behind."""
+    return {
+        part: json.loads((FOLDER / f"{part}.json").read_text(encoding="utf-8"))
+        if (FOLDER / f"{part}.json").exists()
+        else None
+        for part in PARTS
+    }
+
+
+def test_the_card_is_the_one_that_the_figures_make(
+    found: dict[str, dict[str, object] | None],
+) -> None:
+    """The committed card is not stale: written again, it comes out the same."""
+    shipped = newest_version(ROOT / "models" / "artefacts", FOLDER.name)
+    config = tomllib.loads((FOLDER / "config.toml").read_text(encoding="utf-8"))
+    size = (shipped / ADAPTER_FILE).stat().st_size
+    text = card(config, read_manifest(shipped / MANIFEST_FILE), size, found)
+    assert text == (FOLDER / "CARD.md").read_text(encoding="utf-8"), "run python -m models.card"
+
+
+def test_the_card_states_what_a_reader_must_know() -> None:
+    """Attribution, licence, the limits of advice, every category, and the command are there."""
+    text = (FOLDER / "CARD.md").read_text(encoding="utf-8")
+    labels = json.loads((FOLDER / "labels.json").read_text(encoding="utf-8"))
+    for needed in ("The Atticus Project", "CC BY 4.0", "gives no legal advice", "models.train"):
+        assert needed in text
+    assert all(f"| {label} |" in text for label in labels)
+
+
+def test_quotations_are_a_few_words_with_their_source() -> None:
+    """Every quotation has at most six words and the id of its contract."""
+    text = (FOLDER / "CARD.md").read_text(encoding="utf-8")
+    quotations = re.findall(r'^\* .*?: "(.*) …" \(.*`(cuad-[0-9a-f]{12})`\)$', text, re.MULTILINE)
+    assert len(quotations) >= 6
+    assert all(len(words.split()) <= 6 for words, _ in quotations)
+
+
+def test_the_manifest_carries_what_was_learned_on_the_fold(
+    found: dict[str, dict[str, object] | None],
+) -> None:
+    """Calibration and threshold of the shipped adapter are those of the committed scores."""
+    shipped = newest_version(ROOT / "models" / "artefacts", FOLDER.name)
+    manifest = read_manifest(shipped / MANIFEST_FILE)
+    assert found["scores"]
+    assert manifest.calibration == found["scores"]["calibration"]
+    assert manifest.thresholds == found["scores"]["thresholds"]
