@@ -50,7 +50,7 @@ extra find counts as wrong here. The official 102 test contracts were neither tr
 
 The figures below are those of a model that had not seen fold {fold} ({contracts} contracts of
 {families} company families; no family is in two folds). {shipped}
-Decoding was chosen among a handful of settings on the same fold, so read the figures as slightly
+Decoding was chosen among about thirty settings on the same fold, so read the figures as slightly
 flattered.
 
 ## Scores
