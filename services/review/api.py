@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from services.review import exports, store
 from services.review.categories import CATEGORIES
 from services.review.desk import Desk
-from services.review.domain import Box, ItemKind, State, Wish
+from services.review.domain import Box, Id, ItemKind, Name, State, Wish
 from services.review.session import SessionKeys, clear_cookie, same_origin, set_cookie
 from services.review.views import Reader
 from shared.errors import NotSignedIn
@@ -21,7 +21,7 @@ from shared.web.auth import COOKIE, CurrentActor, bearer, csrf_token
 from shared.web.openapi import problems
 
 Limit = Annotated[int, Query(ge=1, le=500, description="items at the most")]
-Cursor = Annotated[str | None, Query(description="`next` of the page before")]
+Cursor = Annotated[str | None, Query(max_length=400, description="`next` of the page before")]
 
 
 class _Answer(BaseModel):
@@ -125,11 +125,11 @@ class ClaimIn(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    item: str | None = Field(None, max_length=64)
+    item: Id | None = None
     kind: ItemKind | None = None
-    document: str | None = Field(None, max_length=64)
-    category: str | None = Field(None, max_length=200)
-    skip: list[str] = Field(default_factory=list, max_length=500, description="not these ids")
+    document: Id | None = None
+    category: Name | None = None
+    skip: list[Id] = Field(default_factory=list, max_length=500, description="not these ids")
 
 
 class ReleaseIn(BaseModel):
@@ -144,7 +144,7 @@ class DecisionOut(_Answer):
     """One line of the audit."""
 
     id: str
-    item_id: str
+    item_id: Id
     document_id: str
     document_name: str
     kind: ItemKind
@@ -202,8 +202,8 @@ class SessionOut(BaseModel):
 
 def filters(
     kind: ItemKind | None = None,
-    document: str | None = None,
-    category: str | None = None,
+    document: Id | None = None,
+    category: Name | None = None,
     state: Literal["open", "waiting", "claimed", "decided", "all"] = "open",
 ) -> store.Filters:
     """FastAPI dependency: which items are meant."""
@@ -212,8 +212,8 @@ def filters(
 
 def export_filters(
     kind: ItemKind | None = None,
-    document: str | None = None,
-    category: str | None = None,
+    document: Id | None = None,
+    category: Name | None = None,
     state: Literal["open", "waiting", "claimed", "decided", "all"] = "decided",
 ) -> store.Filters:
     """FastAPI dependency: which items are exported; the decided ones by default."""
@@ -248,11 +248,11 @@ def queue(desk: Desk, reader: Reader) -> APIRouter:
         return [CategoryOut(name=name, asks=asks) for name, asks in CATEGORIES.items()]
 
     @router.get("/pages", summary="The pages of a document with sizes", responses=problems(404))
-    def list_pages(actor: CurrentActor, document: str) -> PagesOut:
+    def list_pages(actor: CurrentActor, document: Id) -> PagesOut:
         return PagesOut.model_validate(reader.document(actor, document))
 
     @router.get("/{item_id}", summary="One item", responses=problems(404))
-    def get_item(actor: CurrentActor, item_id: str) -> ItemOut:
+    def get_item(actor: CurrentActor, item_id: Id) -> ItemOut:
         return ItemOut.model_validate(reader.item(actor, item_id))
 
     @router.get(
@@ -260,7 +260,7 @@ def queue(desk: Desk, reader: Reader) -> APIRouter:
         summary="Where a span of the item's document stands",
         responses=problems(404),
     )
-    def boxes_of(actor: CurrentActor, item_id: str, start: int, end: int) -> list[Box]:
+    def boxes_of(actor: CurrentActor, item_id: Id, start: int, end: int) -> list[Box]:
         return reader.boxes(actor, item_id, start, end)
 
     @router.post(
@@ -279,11 +279,11 @@ def queue(desk: Desk, reader: Reader) -> APIRouter:
         return ItemOut.model_validate(reader.view(item)) if item else Response(status_code=204)
 
     @router.post("/{item_id}/keep", summary="Hold it for longer", responses=problems(404, 409))
-    def keep(actor: CurrentActor, item_id: str) -> ItemOut:
+    def keep(actor: CurrentActor, item_id: Id) -> ItemOut:
         return ItemOut.model_validate(reader.view(desk.keep(actor, item_id)))
 
     @router.post("/{item_id}/release", summary="Give it back", responses=problems(404))
-    def release(actor: CurrentActor, item_id: str, claim: ReleaseIn | None = None) -> ItemOut:
+    def release(actor: CurrentActor, item_id: Id, claim: ReleaseIn | None = None) -> ItemOut:
         item = desk.release(actor, item_id, claim.number if claim else None)
         return ItemOut.model_validate(reader.view(item))
 
@@ -311,9 +311,9 @@ def decisions(desk: Desk, reader: Reader) -> APIRouter:
     @router.get("/decisions", summary="The audit, the newest first", responses=problems())
     def list_decisions(
         actor: CurrentActor,
-        document: str | None = None,
-        item: str | None = None,
-        by: Annotated[str | None, Query(description="name of an actor")] = None,
+        document: Id | None = None,
+        item: Id | None = None,
+        by: Annotated[Name | None, Query(description="name of an actor")] = None,
         limit: Limit = 50,
         cursor: Cursor = None,
     ) -> DecisionPage:

@@ -13,6 +13,9 @@ from shared.events import ReviewDecided
 from shared.storage import BlobStore, Store, UnitOfWork
 from shared.web.auth import Actor
 
+ANNOUNCED_CHARACTERS = 4_000
+"""The longest corrected text that the event of a decision carries."""
+
 Clock = Callable[[], datetime]
 
 
@@ -76,7 +79,8 @@ class Desk:
             answers what was stored then.
 
         Raises:
-            NotFound, LeaseLost, AlreadyDecided, NotDecided, Superseded, Conflict, InvalidRequest.
+            NotFound, LeaseLost, AlreadyDecided, NotDecided, NotYours, Superseded, Conflict,
+            InvalidRequest.
         """
         text = self._text_for(actor.tenant, wish)
         with UnitOfWork(self.database) as uow:
@@ -94,14 +98,14 @@ class Desk:
         self, actor: Actor, wish: Wish, item: Item, document: Document, text: str | None
     ) -> tuple[Decision, Item]:
         now, decision_id, right = self.clock(), wish.id or new_id("de"), None
+        if wish.verdict == "correct":
+            right = corrected(item, wish.correction, text)
+            right["page"] = document.page_at(right["start"] or 0) or item.page
         if wish.verdict == "undo":
             _must_be_current(item, document)
             changed = item.undo(actor.name, now, self.lease)
         else:
             changed = item.decide(actor.name, now, wish.verdict, decision_id)
-        if wish.verdict == "correct":
-            right = corrected(item, wish.correction, text)
-            right["page"] = document.page_at(right["start"] or 0) or item.page
         decision = Decision.of(
             item,
             document,
@@ -156,6 +160,10 @@ def _must_be_current(item: Item, document: Document) -> None:
 
 
 def _announcement(decision: Decision) -> ReviewDecided:
+    """What the others hear. A long text is left out: its offsets say where it stands."""
+    right = dict(decision.correction) if decision.correction else None
+    if right and len(right["text"]) > ANNOUNCED_CHARACTERS:
+        right["text"] = None
     return ReviewDecided(
         tenant=decision.tenant,
         document_id=decision.document_id,
@@ -166,5 +174,5 @@ def _announcement(decision: Decision) -> ReviewDecided:
         result_id=decision.result_id,
         decision_id=decision.id,
         verdict=decision.verdict,
-        correction=dict(decision.correction) if decision.correction else None,
+        correction=right,
     )

@@ -14,9 +14,18 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
 
 from services.review.categories import CATEGORIES
 from shared.errors import Conflict, InvalidRequest, NotAllowed, SuiteError
@@ -24,6 +33,23 @@ from shared.events import BlobRef, Stage, Verdict
 
 ItemKind = Literal["clause", "finding"]
 State = Literal["waiting", "claimed", "decided"]
+
+CORRECTED_CHARACTERS = 100_000
+"""The longest text that a clause can be corrected to."""
+
+
+def storable(text: str) -> str:
+    """A text that every database can hold. Raises ValueError for one with a NUL in it."""
+    if "\0" in text:
+        raise ValueError("there is a NUL character in it, which can't be stored")
+    return text
+
+
+Storable = AfterValidator(storable)
+Id = Annotated[str, StringConstraints(max_length=64), Storable]
+Name = Annotated[str, StringConstraints(max_length=200), Storable]
+Note = Annotated[str, StringConstraints(max_length=4_000), Storable]
+Words = Annotated[str, StringConstraints(min_length=1, max_length=CORRECTED_CHARACTERS), Storable]
 
 
 class BadResults(SuiteError):
@@ -304,10 +330,10 @@ class Correction(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    category: str | None = Field(None, min_length=1, max_length=200)
+    category: Name | None = None
     start: int | None = Field(None, ge=0, description="offset in code points")
     end: int | None = Field(None, ge=1, description="offset in code points, exclusive")
-    text: str | None = Field(None, min_length=1, description="exactly the text between the two")
+    text: Words | None = Field(None, description="exactly the text between the two")
 
     @property
     def moves(self) -> bool:
@@ -320,15 +346,21 @@ class Wish(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    item: str = Field(min_length=1, max_length=64)
+    item: Id
     verdict: Verdict
     correction: Correction | None = Field(None, description="with `correct`: what is right")
-    note: str = Field("", max_length=4_000, description="why; kept in the audit")
+    note: Note = Field("", description="why; kept in the audit")
     id: str | None = Field(
         None,
         pattern=r"^de_[0-9a-f]{32}$",
         description="chosen by the client, so that a repeated request decides once",
     )
+
+    @model_validator(mode="after")
+    def _corrects(self) -> Self:
+        if self.correction is not None and self.verdict != "correct":
+            raise ValueError(f"a correction goes with the verdict correct, not {self.verdict}")
+        return self
 
 
 def corrected(item: Item, wanted: Correction | None, text: str | None) -> dict[str, Any]:
@@ -340,10 +372,15 @@ def corrected(item: Item, wanted: Correction | None, text: str | None) -> dict[s
         text: the document's text; None if it is not at hand, then the span can't change.
 
     Raises:
-        InvalidRequest: nothing was changed, the category is unknown, or the span is not the text.
+        InvalidRequest: nothing was changed, the category is unknown, the span is not the text or
+            too long, or the item is a finding.
     """
     if item.kind != "clause":
-        raise InvalidRequest("a finding is accepted or rejected; say in the note what is right")
+        raise InvalidRequest(
+            "a finding can't be corrected: accept it if the report is wrong there, reject it if it "
+            "is a false alarm, and say in the note what is right",
+            document=item.document_id,
+        )
     if wanted is None:
         raise InvalidRequest("a correction says what is right: `correction` with category or span")
     category = wanted.category or item.category
@@ -368,6 +405,11 @@ def _span(item: Item, wanted: Correction, text: str | None) -> dict[str, Any]:
     if not 0 <= start < end <= len(text):
         raise InvalidRequest(
             f"no span {start}:{end} in a text of {len(text)} characters", document=item.document_id
+        )
+    if end - start > CORRECTED_CHARACTERS:
+        raise InvalidRequest(
+            f"a corrected clause has at most {CORRECTED_CHARACTERS} characters, not {end - start}",
+            document=item.document_id,
         )
     if wanted.text is not None and wanted.text != text[start:end]:
         raise InvalidRequest(
@@ -494,7 +536,7 @@ def items_of_findings(
             category=finding.check,
             confidence=finding.confidence,
             created=now,
-            text=finding.message,
+            text=finding.message.replace("\0", "\ufffd"),  # a JSON report may have one in a label
             page=finding.page,
             boxes=finding.boxes,
             finding=finding.model_dump(mode="json", exclude={"id", "confidence", "boxes", "page"}),

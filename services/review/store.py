@@ -456,8 +456,17 @@ def _encode(*place: float | str) -> str:
 def _decode(cursor: str, *types: type) -> list[Any]:
     try:
         place = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-        if len(place) == len(types):
-            return [kind(value) for kind, value in zip(types, place, strict=True)]
-    except (binascii.Error, ValueError, TypeError):
+        if isinstance(place, list) and len(place) == len(types):
+            values = [kind(value) for kind, value in zip(types, place, strict=True)]
+            if all(map(_placeable, values)):
+                return values
+    except (binascii.Error, ValueError, TypeError, OverflowError):
         pass
     raise InvalidRequest("the cursor is not one of ours: begin without it")
+
+
+def _placeable(value: Any) -> bool:
+    """Whether every database can compare with it."""
+    if isinstance(value, str):
+        return "\0" not in value and value.isprintable()
+    return bool(abs(value) < 2**63)

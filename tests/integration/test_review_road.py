@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import threading
 import time
 from collections.abc import Iterator
@@ -17,6 +19,7 @@ from services.review.store import Filters
 from shared.bus import Message
 from shared.errors import Conflict
 from shared.events import ClausesExtracted
+from shared.web.app import PROBLEM
 from shared.web.auth import Actor
 from tests.postgres import Postgres, server
 from tests.unit.review.house import House, clause
@@ -139,6 +142,70 @@ def test_a_lease_that_runs_out_gives_the_item_to_another(house: House) -> None:
     assert taken.id == item.id
     with pytest.raises(LeaseLost, match="ben works on this item now"):
         desk.decide(ADA, Wish(item=item.id, verdict="accept"))
+
+
+NUL = "with\0in"
+PLACE = base64.urlsafe_b64encode(json.dumps([0.5, NUL]).encode()).decode()
+FAR = base64.urlsafe_b64encode(b"[99999999999999999999]").decode()
+ENDLESS = base64.urlsafe_b64encode(b"[1e999]").decode()
+
+
+def test_text_that_no_database_holds_is_refused_at_the_door(house: House) -> None:
+    """A NUL or too much, wherever a request has text, is the request's fault and says so."""
+    fill(house, 1)
+    client = house.client()
+    item = client.post("/v1/items/claim", json={}).json()["id"]
+    wish = {"item": item, "verdict": "reject"}
+    right = {"item": item, "verdict": "correct"}
+    bodies: list[tuple[str, dict[str, object]]] = [
+        ("/v1/decisions", {**wish, "note": NUL}),
+        ("/v1/decisions", {**wish, "note": "n" * 4_001}),
+        ("/v1/decisions", {**wish, "item": NUL}),
+        ("/v1/decisions", {**right, "correction": {"category": NUL}}),
+        ("/v1/decisions", {**right, "correction": {"category": "c" * 201}}),
+        ("/v1/decisions", {**right, "correction": {"start": 0, "end": 2, "text": NUL}}),
+        ("/v1/decisions", {**right, "correction": {"start": 0, "end": 2, "text": "t" * 100_001}}),
+        ("/v1/items/claim", {"item": NUL}),
+        ("/v1/items/claim", {"document": NUL}),
+        ("/v1/items/claim", {"category": NUL}),
+        ("/v1/items/claim", {"skip": [NUL]}),
+        ("/v1/items/claim", {"skip": ["s" * 65]}),
+    ]
+    for path, body in bodies:
+        answer = client.post(path, json=body)
+        assert (answer.status_code, answer.headers["content-type"]) == (422, PROBLEM), body
+    lone = '{"item": "%s", "verdict": "reject", "note": "\\ud800"}' % item  # noqa: UP031
+    headers = {"content-type": "application/json"}
+    assert client.post("/v1/decisions", content=lone, headers=headers).status_code == 422
+    queries: list[tuple[str, dict[str, str]]] = [
+        ("/v1/items", {"document": NUL}),
+        ("/v1/items", {"category": NUL}),
+        ("/v1/items", {"cursor": PLACE}),
+        ("/v1/items/pages", {"document": NUL}),
+        ("/v1/items/it_%00", {}),
+        ("/v1/items/it_%00/boxes", {"start": "0", "end": "1"}),
+        ("/v1/decisions", {"by": NUL}),
+        ("/v1/decisions", {"document": NUL}),
+        ("/v1/decisions", {"item": NUL}),
+        ("/v1/decisions", {"cursor": FAR}),
+        ("/v1/decisions", {"cursor": ENDLESS}),
+        ("/v1/decisions", {"cursor": "W" * 401}),
+        ("/v1/exports", {"document": NUL}),
+    ]
+    for path, params in queries:
+        answer = client.get(path, params=params)
+        assert (answer.status_code, answer.headers["content-type"]) == (422, PROBLEM), path
+    for step in ("keep", "release"):
+        assert client.post(f"/v1/items/it_%00/{step}").status_code == 422
+    assert client.get("/v1/decisions").json()["items"] == []
+
+
+def test_a_report_with_a_nul_in_a_label_is_queued(house: House) -> None:
+    """JSON can say what no database column holds; the finding waits all the same."""
+    finding = {"id": "fd_1", "check": "balance", "confidence": 0.5, "message": f"{NUL} is off"}
+    house.find("doc_2", [{**finding, "label": NUL}])
+    (item,) = house.client().get("/v1/items").json()["items"]
+    assert item["text"] == "with\ufffdin is off"
 
 
 def test_an_event_that_comes_twice_queues_once(house: House) -> None:

@@ -184,6 +184,53 @@ def test_a_correction_is_checked_and_completed(queue: House) -> None:
     assert event.correction == decision["correction"]
 
 
+@pytest.mark.parametrize(("characters", "told"), [(4_000, True), (4_001, False), (90_000, False)])
+def test_a_long_corrected_text_is_kept_and_its_event_is_small(
+    house: House, characters: int, told: bool
+) -> None:
+    """The row has every word, and the event the offsets at least: no bus takes it otherwise."""
+    text = "🖋" * 100_000
+    house.read("doc_1", text)
+    house.extract("doc_1", [clause(text, "🖋" * 3, "Parties", 0.5)])
+    ada = house.client()
+    item = claim(ada)
+    right = {"category": "Governing Law", "start": 0, "end": characters}
+    wish = {"item": item["id"], "verdict": "correct", "correction": right}
+    answer = ada.post(DECISIONS, json=wish)
+    assert answer.status_code == 201, answer.text
+    assert answer.json()["decision"]["correction"]["text"] == text[:characters]
+    (event,) = house.announced()
+    expected = text[:characters] if told else None
+    assert event.correction == {**right, "text": expected, "page": 1}
+    assert len(event.to_json("tests")) < 64_000
+
+
+def test_a_finding_can_not_be_corrected_and_the_answer_says_what_can_be_done(house: House) -> None:
+    """Whether it is held or not, and whatever the correction, one reads how to decide instead."""
+    house.read("doc_2", "{}", kind="report", media_type="application/json")
+    house.find("doc_2", [{"id": "fd_1", "check": "balance", "confidence": 0.7}])
+    ada = house.client()
+    (item,) = ada.get("/v1/items").json()["items"]
+    wish = {"item": item["id"], "verdict": "correct"}
+    for correction in (None, {"category": "Parties"}, {"start": 0, "end": 1}):
+        answer = ada.post(DECISIONS, json={**wish, "correction": correction})
+        assert answer.status_code == 422
+        assert "a finding can't be corrected: accept it if" in answer.json()["detail"]
+    claim(ada, item=item["id"])
+    assert ada.post(DECISIONS, json=wish).status_code == 422
+    assert ada.get(f"/v1/items/{item['id']}").json()["state"] == "claimed"
+
+
+def test_a_correction_goes_with_the_verdict_correct_alone(queue: House) -> None:
+    """A correction that would go unheard is refused, and nothing is decided."""
+    ada = queue.client()
+    item = claim(ada)
+    wish = {"item": item["id"], "verdict": "accept", "correction": {"category": "Parties"}}
+    answer = ada.post(DECISIONS, json=wish)
+    assert (answer.status_code, "verdict correct" in answer.json()["detail"]) == (422, True)
+    assert ada.get(DECISIONS).json()["items"] == []
+
+
 def test_the_lease_runs_out_and_can_be_kept(queue: House) -> None:
     """A heartbeat holds an item; without one it returns to the queue by itself."""
     now = datetime(2025, 1, 31, 9, tzinfo=UTC)

@@ -186,9 +186,18 @@ def test_a_span_can_not_be_corrected_without_the_text() -> None:
         corrected(an_item(), Correction(start=1, end=2), None)
 
 
+def test_a_corrected_clause_has_an_end() -> None:
+    """A span of more than a hundred thousand characters is no clause, and is refused."""
+    text = "a" * 100_002
+    item = an_item(start=0, end=5, text="aaaaa")
+    assert len(corrected(item, Correction(start=0, end=100_000), text)["text"]) == 100_000
+    with pytest.raises(InvalidRequest, match="at most 100000 characters, not 100001"):
+        corrected(item, Correction(start=0, end=100_001), text)
+
+
 def test_a_finding_is_not_corrected_but_noted() -> None:
     """Findings are accepted or rejected."""
-    with pytest.raises(InvalidRequest, match="note"):
+    with pytest.raises(InvalidRequest, match=r"accept it .* reject it .* note"):
         corrected(an_item(kind="finding"), Correction(category="Parties"), TEXT)
 
 
