@@ -10,6 +10,7 @@ nobody renews it. Undoing is a decision too, so that the audit only grows.
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -33,6 +34,10 @@ from shared.events import BlobRef, Stage, Verdict
 
 ItemKind = Literal["clause", "finding"]
 State = Literal["waiting", "claimed", "decided"]
+
+_HEAD = re.compile(r"\S{1,80}\s")
+_TAIL = re.compile(r"\s\S{1,80}\Z")
+"""A word that was cut, with the space beside it; in a script without spaces nothing is a word."""
 
 CORRECTED_CHARACTERS = 100_000
 """The longest text that a clause can be corrected to."""
@@ -495,7 +500,9 @@ def items_of_clauses(
     context: int,
     now: datetime,
 ) -> list[Item]:
-    """One item for each clause, with `context` characters of the document on both sides."""
+    """One item for each clause, with up to `context` characters of the document on both sides,
+    in whole words.
+    """
     return [
         Item(
             id=new_id("it"),
@@ -513,11 +520,28 @@ def items_of_clauses(
             end=clause.end,
             page=clause.page or document.page_at(clause.start),
             boxes=clause.boxes,
-            before=text[max(0, clause.start - context) : clause.start] if text else "",
-            after=text[clause.end : clause.end + context] if text else "",
+            before=_before(text, clause.start, context) if text else "",
+            after=_after(text, clause.end, context) if text else "",
         )
         for clause in clauses
     ]
+
+
+def _before(text: str, end: int, most: int) -> str:
+    """The words that stand before `end`."""
+    part = text[max(0, end - most) : end]
+    if end > most and not text[end - most - 1].isspace():
+        cut = _HEAD.match(part)
+        part = part[cut.end() :] if cut else part
+    return part
+
+
+def _after(text: str, start: int, most: int) -> str:
+    """The words that stand from `start` on."""
+    part = text[start : start + most]
+    if len(text) > start + most and not text[start + most].isspace():
+        part = _TAIL.sub("", part)
+    return part
 
 
 def items_of_findings(

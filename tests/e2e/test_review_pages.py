@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -155,8 +156,14 @@ def decisions(stage: Stage) -> list[dict[str, Any]]:
 def test_an_analyst_accepts_corrects_and_undoes(ada: Watched, stage: Stage) -> None:
     """Keys and mouse do what they say, and each decision is stored at once."""
     page = ada.sign_in()
+    page.get_by_text("Least certain first").wait_for()
     page.get_by_role("button", name="Start reviewing").click()
     heading(page, "Rofr/Rofo/Rofn")
+    shown = page.locator(".quote").text_content()
+    assert CONTRACT[0][2].partition("During")[2] in shown, "the page's lines end in the sentence"
+    ends = re.fullmatch(r"… (\S+)\s.*\s(\S+) …", shown, re.DOTALL)
+    assert ends, shown
+    assert {*ends.groups()} <= set(" ".join(CONTRACT[0]).split()), "the context cuts a word"
     page.locator(".sheet .mark").first.wait_for()
     page.keyboard.press("a")
     heading(page, "Change Of Control")

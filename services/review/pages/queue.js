@@ -5,6 +5,7 @@ import { certainty, empty, excerpt, fill, h, kbd, moment, select, title, typing,
 
 const STATES = [["open", "Open"], ["waiting", "Waiting"], ["claimed", "Being reviewed"], ["decided", "Decided"]];
 const REFRESH = 15_000;
+const ORDER = "Least certain first: what the machine is likeliest to have wrong.";
 
 export async function show({ params, go, path = "/", kind = null }) {
   const queue = new Queue({ params, go, path, kind });
@@ -75,7 +76,7 @@ class Queue {
       h("div.row.apart.head", {}, h("h1", {}, findings ? "Findings" : "Queue"), this.head,
         h("button.primary.large", { type: "button", onclick: () => this.start(), disabled: this.tally.waiting === 0 }, "Start reviewing", kbd("↵"))),
       h("form.filters", { "aria-label": "Filters", onsubmit: (event) => event.preventDefault() }, this.selects(), this.changed),
-      this.items.length ? this.table(findings) : this.nothing(findings));
+      this.items.length ? [h("p.muted.small", {}, ORDER), this.table(findings)] : this.nothing(findings));
   }
 
   selects() {

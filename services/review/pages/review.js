@@ -144,8 +144,8 @@ class Workspace {
 
   clauseBody(item) {
     const asks = categories.find((one) => one.name === item.category)?.asks;
-    const before = item.before.length > NEAR ? `… ${item.before.slice(-NEAR).replace(/^\S*\s+/, "")}` : item.before;
-    const after = item.after.length > NEAR ? `${item.after.slice(0, NEAR).replace(/\s+\S*$/, "")} …` : item.after;
+    const before = item.before.length > NEAR ? `… ${item.before.slice(-NEAR).replace(/^\S{0,80}\s+/, "")}` : item.before;
+    const after = item.after.length > NEAR ? `${item.after.slice(0, NEAR).replace(/\s+\S{0,80}$/, "")} …` : item.after;
     return [asks && h("p.asks", {}, asks),
       h("blockquote.quote", {}, h("span.context", {}, flowing(before)), h("mark", {}, flowing(item.text)), h("span.context", {}, flowing(after)))];
   }

@@ -201,16 +201,51 @@ def test_a_finding_is_not_corrected_but_noted() -> None:
         corrected(an_item(kind="finding"), Correction(category="Parties"), TEXT)
 
 
+def around(text: str, quote: str, context: int) -> Item:
+    """The item of a clause that is `quote`."""
+    document = Document("default", "doc_1", "a.pdf", "contract", pages=(PageSize(7, 0, 90, 1, 1),))
+    start = text.index(quote)
+    found = Clause(
+        id="cl_1",
+        category="Parties",
+        text=quote,
+        start=start,
+        end=start + len(quote),
+        confidence=0.1,
+    )
+    (item,) = items_of_clauses(document, [found], attempt=1, text=text, context=context, now=START)
+    return item
+
+
 def test_a_clause_keeps_what_stands_around_it() -> None:
     """An item carries the document's text before and after, cut at the document's ends."""
-    document = Document("default", "doc_1", "a.pdf", "contract", pages=(PageSize(7, 0, 90, 1, 1),))
-    start = TEXT.index("governed")
-    found = Clause(
-        id="cl_1", category="Parties", text="governed", start=start, end=start + 8, confidence=0.1
-    )
-    (item,) = items_of_clauses(document, [found], attempt=1, text=TEXT, context=30, now=START)
-    assert item.before + item.text + item.after == TEXT[: start + 8 + 30]
+    item = around(TEXT, "governed", 30)
+    assert item.before + item.text + item.after == TEXT[: TEXT.index(" renews")]
     assert item.page == 7
+
+
+@pytest.mark.parametrize(
+    ("context", "before", "after"),
+    [
+        (100, "This Agreement 🖋 is ", " by the laws of Bavaria. It renews each year."),
+        (19, "Agreement 🖋 is ", " by the laws of"),
+        (17, "Agreement 🖋 is ", " by the laws of"),
+        (15, "Agreement 🖋 is ", " by the laws of"),
+        (14, "🖋 is ", " by the laws"),
+        (1, " ", " "),
+        (0, "", ""),
+    ],
+)
+def test_what_stands_around_a_clause_is_whole_words(context: int, before: str, after: str) -> None:
+    """No context begins or ends within a word, however many characters were asked for."""
+    item = around(TEXT, "governed", context)
+    assert (item.before, item.after) == (before, after)
+
+
+def test_a_text_without_spaces_has_context_too() -> None:
+    """Where nothing parts the words, the context is cut by its length alone."""
+    item = around("条" * 200 + "法" + "款" * 200, "法", 120)
+    assert (item.before, item.after) == ("条" * 120, "款" * 120)
 
 
 @pytest.mark.parametrize(
