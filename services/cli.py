@@ -168,7 +168,7 @@ def triage(paths: Sequence[str], as_json: bool) -> int:
 
 
 @cli.command()
-@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("folder", type=click.Path(exists=True, file_okay=False))
 @click.option(
     "--out",
     type=click.Path(file_okay=False, path_type=Path),
@@ -181,13 +181,14 @@ def triage(paths: Sequence[str], as_json: bool) -> int:
 @click.option("--adapter", default=ADAPTER, show_default=True, help="The specialist that reads.")
 @password_option
 def batch(
-    folder: Path, out: Path | None, resume: bool, as_json: bool, adapter: str, password: str | None
+    folder: str, out: Path | None, resume: bool, as_json: bool, adapter: str, password: str | None
 ) -> int:
     """Work on every document below FOLDER: one JSON result a file, and a summary.
 
     Contracts (PDF, text) are read for clauses, reports (JSON, JSON lines, CSV) for what does not
-    add up. A batch that was cut off goes on where it stopped; what failed is tried again, and is
-    listed in the summary.
+    add up. A file of JSON lines has one result as well, with a line in it for each filing. A batch
+    that was cut off goes on where it stopped; what failed is tried again, and is listed in the
+    summary.
 
     \b
     Examples:
@@ -196,11 +197,12 @@ def batch(
     """
     from shared.cli.files import Results, files_below
 
-    folder = folder.resolve()
-    results = Results(out.resolve() if out else folder.with_name(f"{folder.name}-results"), folder)
-    sources = [str(path) for path in files_below(folder, results.folder)]
+    where = Path(folder).resolve()
+    results = Results(out or where.with_name(f"{where.name}-results"), Path(folder))
+    sources = list(files_below(folder, results.folder))
     if not sources:
         raise SuiteError(f"there is no file in {folder}")
+    results.require_writable()
     lines = Lines(as_json=as_json, table=lambda _line: ())
     with Finder(adapter, every=False) as finder:
         reports = Reports()
@@ -258,6 +260,7 @@ class Finder:
         self.adapter = adapter
         self.every = every
         self._reader = open_reader()
+        self._most_characters = most_characters()
         self._specialist: Specialist | None = None
 
     def __enter__(self) -> Self:
@@ -290,10 +293,12 @@ class Finder:
 
     def result(self, path: str, data: bytes, password: str | None) -> Mapping[str, Any]:
         """What is in one document. Raises UnreadableDocument, or CannotStart without a model."""
+        from services.extraction.domain import refuse_too_long
         from shared.cli.files import sha256
 
         began = time.monotonic()
         reading = self._reader.read(data, name=Path(path).name, password=password)
+        refuse_too_long(reading.text, self._most_characters)
         read = time.monotonic()
         model = self._model()
         loaded = time.monotonic()
@@ -305,7 +310,10 @@ class Finder:
                 "sha256": sha256(data),
                 "media_type": reading.media_type,
                 "pages": reading.page_count,
-                "failed_pages": [asdict(page) for page in reading.failed],
+                "failed_pages": [
+                    {"page": page.number, "code": page.code, "reason": page.reason}
+                    for page in reading.failed
+                ],
             },
             "clauses": clauses,
             "model": model,
@@ -359,13 +367,32 @@ def open_reader() -> Reader:
     return Reader(load(Settings).limits)
 
 
+def most_characters() -> int:
+    """Characters that the text of one contract may have, as extraction has it."""
+    from services.extraction.settings import Settings
+    from shared.settings import load
+
+    return load(Settings).extraction_max_characters
+
+
+def most_bytes() -> int:
+    """Bytes that one document may have, as ingest has it."""
+    from services.ingest.settings import Settings
+    from shared.settings import load
+
+    return load(Settings).ingest_max_bytes
+
+
 class Reports:
     """Reads filings and judges them."""
 
     maker = f"triage {VERSION}"
 
+    def __init__(self) -> None:
+        self.most_bytes = most_bytes()
+
     def file(self, path: str) -> Iterator[Mapping[str, Any]]:
-        """One line a filing; a file is read as it streams, for JSON lines may be long."""
+        """One line a filing. JSON lines are read as they stream, for such files may be long."""
         from services.triage.judgement import triage_filing
         from services.triage.statements import BadFiling
 
@@ -400,14 +427,18 @@ class Reports:
         return report_type(sniff(data, path), path) is not None
 
     def _filings(self, path: str) -> Iterator[Any]:
-        from services.triage.statements import read_filings, report_type
-        from shared.cli.files import open_file
-        from shared.documents import Limits, sniff
+        from services.triage.statements import NDJSON, read_filings, report_type
+        from shared.cli.files import open_file, read_stream
+        from shared.documents import sniff
 
+        name = Path(path).name
         with open_file(path) as stream:
-            media_type = report_type("", path) or sniff(stream.read(Limits().max_bytes), path)
-            stream.seek(0)
-            yield from read_filings(stream, media_type, Path(path).name)
+            named = report_type("", path)
+            if named == NDJSON:
+                yield from read_filings(stream, NDJSON, name)
+                return
+            data = read_stream(stream, path, self.most_bytes)
+        yield from read_filings(data, named or sniff(data, path), name)
 
 
 def _timings(**seconds: float) -> dict[str, float]:
@@ -447,10 +478,11 @@ def up(port: int, data: Path | None, as_json: bool) -> int:
         _warn_without_model(settings.artefacts_folder)
         services = build_services(data)
         migrate_all(services)
-        first = services[0].app.state.keys.first_key()
-        key = first.secret if first else None
 
         def started(real_port: int) -> None:
+            # Only now: a first key that was made before nobody could listen would be lost.
+            first = services[0].app.state.keys.first_key()
+            key = first.secret if first else None
             host = "127.0.0.1" if settings.host in ("0.0.0.0", "::", "") else settings.host  # noqa: S104
             _announce(f"http://{host}:{real_port}", key, as_json=as_json)
 
@@ -519,12 +551,12 @@ def _announce(url: str, key: str | None, *, as_json: bool) -> None:
 
 @cli.group()
 def keys() -> None:
-    """Make, list and revoke the keys of a data folder.
+    """Make, list and revoke the keys of a data folder, which standard error names.
 
     \b
     Examples:
       smallprint keys new alice
-      smallprint keys list
+      smallprint keys list --data ~/smallprint-data
       smallprint keys revoke 0123456789abcdef
     """
 
@@ -536,7 +568,7 @@ def keys() -> None:
 @as_json
 def keys_new(name: str, tenant: str, data: Path | None, as_json: bool) -> None:
     """Make a key for NAME, the actor of what is done with it; it can't be shown again."""
-    with key_ring(data) as ring:
+    with key_ring(data, create=True) as ring:
         new = ring.create(tenant, name)
     if as_json:
         shown = {"id": new.key.id, "name": new.key.name, "tenant": new.key.tenant}
@@ -582,16 +614,26 @@ def keys_revoke(key_id: str, data: Path | None) -> None:
 
 
 @contextmanager
-def key_ring(data: Path | None) -> Iterator[KeyRing]:
-    """The keys of a data folder; works beside a running `smallprint up`."""
+def key_ring(data: Path | None, *, create: bool = False) -> Iterator[KeyRing]:
+    """The keys of a data folder; works beside a running `smallprint up`.
+
+    Raises SuiteError for a folder that has none, unless they are to be made there.
+    """
     from services.ingest.keys import KeyRing
     from services.ingest.settings import Settings
     from services.ingest.store import MIGRATIONS
+    from shared.cli.files import require_database
     from shared.settings import load
     from shared.storage import Store
 
     settings = load(Settings, **_given(data=data))
     url = settings.database("ingest", settings.ingest_database_url)
+    if settings.ingest_database_url:
+        where = "the database that SMALLPRINT_INGEST_DATABASE_URL names"
+    else:
+        where = str(settings.data)
+        require_database(settings.data / "ingest.db", create=create)
+    click.echo(f"keys of {plain(where)}", err=True)
     store = Store(url, "ingest", MIGRATIONS)
     try:
         store.migrate()
@@ -629,7 +671,7 @@ def doctor(data: Path | None, port: int, as_json: bool) -> int:
         checks.python(),
         checks.packages(),
         *checks.optional_packages(),
-        *_check_models(settings.artefacts_folder),
+        *_check_models(settings.artefacts_folder, settings.threads),
         checks.data_folder(settings.data),
         checks.disk(settings.data),
         checks.port(port),
@@ -643,14 +685,16 @@ def doctor(data: Path | None, port: int, as_json: bool) -> int:
     return 0 if content else 1
 
 
-def _check_models(artefacts: Path) -> Iterator[Check]:
+def _check_models(artefacts: Path, threads: int) -> Iterator[Check]:
     """Base and adapters against their hashes, then ten lines of a contract through all of it."""
-    from shared.cli.checks import Check
+    from shared.cli.checks import Check, from_source, install_again
     from shared.inference import Specialists
 
     mend = "restore models/artefacts from the release, or set SMALLPRINT_ARTEFACTS"
+    if not from_source():
+        mend = f"{install_again()}, or set SMALLPRINT_ARTEFACTS"
     try:
-        specialists = Specialists(artefacts)
+        specialists = Specialists(artefacts, threads)
         for name in specialists.names():
             manifest = specialists.get(name).manifest
             found = f"{name} {manifest.version}, {len(manifest.labels)} labels, hashes agree"

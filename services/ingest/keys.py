@@ -26,6 +26,7 @@ from services.ingest.store import KeyRows, lock
 from shared.errors import Conflict, InvalidRequest, NotAllowed, NotFound, NotSignedIn, Unavailable
 from shared.storage import Store
 from shared.web.auth import KEY, Actor
+from shared.web.ids import ID
 
 TENANT = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}"
 NAME = r"[^\x00-\x1f\x7f\ud800-\udfff]{1,100}"
@@ -105,6 +106,8 @@ class KeyRing:
 
     def list(self, tenant: str | None = None) -> list[Key]:
         """The keys of a tenant (None: of all, for the operator), oldest first, no sessions."""
+        if tenant is not None:
+            _require_tenant(tenant)
         with self.store.read() as session:
             return KeyRows(session).list(tenant)
 
@@ -114,6 +117,8 @@ class KeyRing:
         Raises NotFound if there is no such key, NotAllowed for a session.
         """
         _refuse_session(by)
+        if not re.fullmatch(ID, key_id):
+            raise NotFound(f"there is no key {key_id!r}")
         with self.store.write() as session:
             if not KeyRows(session).revoke(key_id, tenant, now_utc()):
                 raise NotFound(f"there is no key {key_id}")
@@ -169,6 +174,13 @@ def _refuse_taken_name(rows: KeyRows, new: Key) -> None:
             )
 
 
+def _require_tenant(tenant: str) -> None:
+    if not re.fullmatch(TENANT, tenant):
+        raise InvalidRequest(
+            f"{tenant!r} can't be a tenant: letters, digits, `_`, `.` and `-`, at most 64"
+        )
+
+
 def _mint(
     tenant: str,
     name: str,
@@ -178,10 +190,7 @@ def _mint(
     parent: str | None = None,
     expires: datetime | None = None,
 ) -> NewKey:
-    if not re.fullmatch(TENANT, tenant):
-        raise InvalidRequest(
-            f"{tenant!r} can't be a tenant: letters, digits, `_`, `.` and `-`, at most 64"
-        )
+    _require_tenant(tenant)
     name = unicodedata.normalize("NFC", name).strip()
     if not re.fullmatch(NAME, name):
         raise InvalidRequest(

@@ -46,6 +46,7 @@ class Batch:
             digest, maker = sha256(data), self.work.maker(path, data)
             line = self.results.done(source, digest, maker) if self.resume else None
             if line is not None:
+                line = {**line, "source": path}
                 self.kept += 1
             else:
                 line = dict(self.work.result(path, data))

@@ -19,6 +19,7 @@ from typing import Literal
 
 from shared.version import VERSION
 
+ROOT = Path(__file__).resolve().parent.parent.parent
 LEAST_PYTHON = (3, 11)
 LEAST_FREE = 2_000_000_000
 """Bytes of disk below which a batch of documents would soon run out."""
@@ -50,11 +51,23 @@ class Check:
     mend: str = ""
 
 
+def from_source(root: Path = ROOT) -> bool:
+    """Whether this runs from a checkout, whose Makefile installs; a laptop has a field bundle."""
+    return (root / "Makefile").is_file()
+
+
+def install_again(target: str = "setup", root: Path = ROOT) -> str:
+    """What installs the packages anew, here."""
+    if from_source(root):
+        return f"run `make {target}` in {root}"
+    return f"unpack the field bundle again, and there run `./install.sh {sys.prefix}`"
+
+
 def python() -> Check:
     """The interpreter is new enough."""
     found = f"{platform.python_implementation()} {platform.python_version()} on {sys.platform}"
     if sys.version_info < LEAST_PYTHON:
-        return Check("python", "wrong", found, "install Python 3.11 or later, then `make setup`")
+        return Check("python", "wrong", found, f"install Python 3.11 or later; {install_again()}")
     return Check("python", "good", found)
 
 
@@ -63,7 +76,7 @@ def packages(name: str = "smallprint") -> Check:
     try:
         needed = metadata.requires(name) or []
     except metadata.PackageNotFoundError:
-        return Check("packages", "wrong", f"{name} itself is not installed", "run `make setup`")
+        return Check("packages", "wrong", f"{name} itself is not installed", install_again())
     missing, found = [], 0
     for line in needed:
         if "extra ==" in line:
@@ -75,7 +88,7 @@ def packages(name: str = "smallprint") -> Check:
         except metadata.PackageNotFoundError:
             missing.append(package)
     if missing:
-        return Check("packages", "wrong", f"missing: {', '.join(missing)}", "run `make setup`")
+        return Check("packages", "wrong", f"missing: {', '.join(missing)}", install_again())
     return Check("packages", "good", f"{name} {VERSION} and {found} packages")
 
 
@@ -85,7 +98,7 @@ def optional_packages() -> Iterator[Check]:
         try:
             yield Check(package, "good", f"{metadata.version(package)}: {purpose}")
         except metadata.PackageNotFoundError:
-            mend = "`make setup-kafka`, if you want it"
+            mend = f"{install_again('setup-kafka')}, if you want it" if from_source() else ""
             yield Check(package, "note", f"not installed; only needed for {purpose}", mend)
 
 

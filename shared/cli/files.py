@@ -42,22 +42,35 @@ def open_file(path: str) -> Iterator[BinaryIO]:
 def read_file(path: str, most: int) -> bytes:
     """The bytes of a file. Raises NotFound, UnreadableFile, or DocumentTooLarge above `most`."""
     with open_file(path) as file:
-        data = file.read(most + 1)
+        return read_stream(file, path, most)
+
+
+def read_stream(file: BinaryIO, path: str, most: int) -> bytes:
+    """The rest of an open file. Raises DocumentTooLarge above `most` bytes."""
+    data = file.read(most + 1)
     if len(data) > most:
-        raise DocumentTooLarge(f"the file has more than {most:,} bytes", document=path)
+        raise DocumentTooLarge(
+            f"the file has more than {most:,} bytes (setting SMALLPRINT_INGEST_MAX_BYTES)",
+            document=path,
+        )
     return data
 
 
-def files_below(folder: Path, without: Path) -> Iterator[Path]:
-    """The files below a folder in a lasting order, without hidden ones and the folder `without`."""
+def files_below(folder: str, without: Path) -> Iterator[str]:
+    """The files below a folder in a lasting order, without hidden ones and the folder `without`.
+
+    Each is named as the folder is, with what lies below it joined.
+    """
+    without = without.resolve()
     for root, folders, names in os.walk(folder):
-        here = Path(root)
         folders[:] = sorted(
-            name for name in folders if not name.startswith(".") and (here / name) != without
+            name
+            for name in folders
+            if not name.startswith(".") and Path(root, name).resolve() != without
         )
         for name in sorted(names):
-            if not name.startswith(".") and (here / name).is_file():
-                yield here / name
+            if not name.startswith(".") and Path(root, name).is_file():
+                yield os.path.join(root, name)  # noqa: PTH118 - as the caller wrote it
 
 
 def write_whole(path: Path, data: bytes) -> None:
@@ -75,6 +88,26 @@ def write_whole(path: Path, data: bytes) -> None:
         raise
 
 
+def require_database(path: Path, *, create: bool) -> None:
+    """Raise SuiteError unless there is an SQLite database, or a folder for a new one."""
+    folder = path.parent
+    mend = "choose another with --data or SMALLPRINT_DATA"
+    try:
+        if create:
+            folder.mkdir(parents=True, exist_ok=True)
+        with path.open("rb") as file:
+            head = file.read(16)
+    except FileNotFoundError:
+        if create:
+            return
+        raise SuiteError(f"the data folder {folder} has no keys: {mend}") from None
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise SuiteError(f"the data folder {folder} can't be used ({reason}): {mend}") from None
+    if head and not head.startswith(b"SQLite format 3"):
+        raise SuiteError(f"{path} is no database of keys: {mend}")
+
+
 class Results:
     """The folder of a batch's results: `<name of the input>.json` each, and `summary.json`.
 
@@ -88,6 +121,17 @@ class Results:
     def __init__(self, folder: Path, inputs: Path) -> None:
         self.folder = folder
         self.inputs = inputs
+
+    def require_writable(self) -> None:
+        """Make the folder and try it, before there is anything to lose. Raises SuiteError."""
+        try:
+            write_whole(self.folder / ".probe", b"")
+            (self.folder / ".probe").unlink()
+        except OSError as error:
+            raise SuiteError(
+                f"the folder of the results can't be used: {self.folder} "
+                f"({error.strerror or error}): choose another with --out"
+            ) from None
 
     def path(self, source: Path) -> Path:
         """Where the result of an input lies."""
@@ -108,8 +152,7 @@ class Results:
     def keep(self, source: Path, result: Mapping[str, Any], sha256: str, maker: str) -> None:
         """Write the result of one input."""
         marked = {**result, "batch": {"sha256": sha256, "maker": maker}}
-        text = json.dumps(marked, ensure_ascii=False, allow_nan=False, indent=1)
-        write_whole(self.path(source), (text + "\n").encode("utf-8", "backslashreplace"))
+        write_whole(self.path(source), _laid_out(marked).encode("utf-8", "backslashreplace"))
 
     def forget(self, source: Path) -> None:
         """Take away the result of an input, if there is one."""
@@ -121,6 +164,21 @@ class Results:
         text = json.dumps(summary, ensure_ascii=False, indent=1) + "\n"
         write_whole(path, text.encode("utf-8", "backslashreplace"))
         return path
+
+
+def _laid_out(result: Mapping[str, Any]) -> str:
+    """A JSON object with a line a clause or filing."""
+
+    def lines(value: Any) -> str:
+        if isinstance(value, list) and value:
+            return "[\n  " + ",\n  ".join(map(one_line, value)) + "\n ]"
+        return one_line(value)
+
+    def one_line(value: Any) -> str:
+        return json.dumps(value, ensure_ascii=False, allow_nan=False)
+
+    parts = [f" {one_line(name)}: {lines(value)}" for name, value in result.items()]
+    return "{\n" + ",\n".join(parts) + "\n}\n"
 
 
 def sha256(data: bytes) -> str:

@@ -2,6 +2,7 @@
 
 import json
 import socket
+import sys
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -101,3 +102,12 @@ def test_checks_are_shown_with_how_to_mend() -> None:
     assert rows[1].startswith("MEND")
     assert "-> free some" in rows[2]
     assert not checks.content(found)
+
+
+def test_what_to_do_fits_the_installation(tmp_path: Path) -> None:
+    """A checkout has a Makefile; a laptop has the bundle that it was installed from."""
+    (tmp_path / "Makefile").touch()
+    assert checks.install_again("setup", tmp_path) == f"run `make setup` in {tmp_path}"
+    elsewhere = checks.install_again("setup", tmp_path / "site-packages")
+    assert "make" not in elsewhere
+    assert f"./install.sh {sys.prefix}" in elsewhere

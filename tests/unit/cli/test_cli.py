@@ -4,6 +4,7 @@ import ast
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,8 +14,10 @@ from typing import Any
 import pytest
 
 from services import cli
+from shared.errors import SuiteError
 from tests.samples import filing
 from tests.support import ROOT
+from tests.unit.ingest.house import pdf
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -296,3 +299,161 @@ def test_standard_output_need_not_be_utf_8(tmp_path: Path) -> None:
     done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True)
     assert done.returncode == 0, done.stderr
     assert os.fsencode(json.loads(done.stdout)["source"]) == path
+
+
+def test_a_report_has_the_limit_of_every_document(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """JSON and CSV are read as a whole and bounded; JSON lines are bounded line by line."""
+    monkeypatch.setenv("SMALLPRINT_INGEST_MAX_BYTES", "9000")
+    body = json.dumps(filing("a"))
+    (tmp_path / "a.json").write_text(body + " " * 9000)
+    (tmp_path / "a.csv").write_text("x" * 9001)
+    (tmp_path / "noname").write_text(body + " " * 9000)
+    (tmp_path / "a.jsonl").write_text(f"{body}\n" * 9)
+    names = [tmp_path / name for name in ("a.json", "a.csv", "noname", "a.jsonl")]
+    code, out, _ = run("triage", *names, "--json")
+    assert code == 1
+    *bad, first = _lines(out)[:4]
+    assert [line["error"]["type"] for line in bad] == ["document_too_large"] * 3
+    assert "SMALLPRINT_INGEST_MAX_BYTES" in bad[0]["error"]["detail"]
+    assert first["id"] == "a"
+
+
+def test_a_contract_has_the_limit_of_extraction(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A text beyond the limit is refused before a model is even loaded."""
+    monkeypatch.setenv("SMALLPRINT_EXTRACTION_MAX_CHARACTERS", "10")
+    monkeypatch.setenv("SMALLPRINT_ARTEFACTS", str(tmp_path))
+    (tmp_path / "a.txt").write_text("This Agreement is too long.")
+    code, out, _ = run("extract", tmp_path / "a.txt", "--json")
+    (line,) = _lines(out)
+    assert (code, line["error"]["type"]) == (2, "document_too_large")
+
+
+def test_failed_pages_are_named_as_in_rest(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A page that could not be read has `page`, `code` and `reason` on every road."""
+    monkeypatch.setattr(cli.Finder, "_model", lambda _self: {})
+    monkeypatch.setattr(cli.Finder, "_clauses", lambda _self, _reading: [])
+    path = tmp_path / "a.pdf"
+    path.write_bytes(pdf("One page with words.", ""))
+    code, out, _ = run("extract", path, "--json")
+    assert code == 0
+    (line,) = _lines(out)
+    (page,) = line["document"]["failed_pages"]
+    assert set(page) == {"page", "code", "reason"}
+    assert (page["page"], page["code"]) == (2, "no_text_layer")
+
+
+def test_a_batch_names_its_sources_as_they_were_given(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Results, failures and the second run have the folder as it was written."""
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.jsonl").write_text(f"{json.dumps(filing('a'))}\n" * 2)
+    (tmp_path / "in" / "b.json").write_text("{}")
+    monkeypatch.chdir(tmp_path)
+    _, out, _ = run("batch", "in", "--json")
+    assert [line["source"] for line in _lines(out)] == ["in/a.jsonl", "in/b.json"]
+    assert [filing["id"] for filing in _lines(out)[0]["filings"]] == ["a", "a"]
+    monkeypatch.chdir(tmp_path / "in")
+    _, out, _ = run("batch", ".", "--json")
+    assert [line["source"] for line in _lines(out)] == ["./a.jsonl", "./b.json"]
+    summary = json.loads((tmp_path / "in-results" / "summary.json").read_text())
+    assert (summary["of_these_before"], summary["failed"][0]["source"]) == (1, "./b.json")
+
+
+def test_a_folder_of_results_that_can_not_be_used_is_a_sentence(run: Run, tmp_path: Path) -> None:
+    """It is tried before any work is done, and nothing is printed about documents."""
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.json").write_text(json.dumps(filing("a")))
+    (tmp_path / "file").touch()
+    code, out, err = run("batch", tmp_path / "in", "--out", tmp_path / "in" / "a.json" / "x")
+    assert (code, out) == (2, "")
+    assert err.startswith("smallprint: the folder of the results can't be used")
+    assert len(err.splitlines()) == 1
+
+
+def test_keys_say_whose_they_are(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Standard error names the data folder, and a wrong one is not filled with a new database."""
+    _, out, err = run("keys", "new", "alice", "--data", tmp_path / "a")
+    assert f"keys of {tmp_path / 'a'}\n" in err
+    assert out.startswith("sp_")
+    for arguments in (("list",), ("revoke", "0" * 16)):
+        code, out, err = run("keys", *arguments, "--data", tmp_path / "b")
+        assert (code, out) == (2, "")
+        assert f"the data folder {tmp_path / 'b'} has no keys" in err
+        assert "--data" in err
+    assert not (tmp_path / "b").exists()
+    monkeypatch.setenv("SMALLPRINT_INGEST_DATABASE_URL", f"sqlite:///{tmp_path}/secret.db")
+    _, _, err = run("keys", "list")
+    assert "keys of the database that SMALLPRINT_INGEST_DATABASE_URL names" in err
+    assert "secret" not in err
+
+
+def test_keys_need_a_folder_that_can_be_used(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A data folder that is a file, or holds something else, is one sentence."""
+    (tmp_path / "file").touch()
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "ingest.db").write_text("something else altogether")
+    for folder in (tmp_path / "file", tmp_path / "file" / "x", tmp_path / "other", "x" * 300):
+        monkeypatch.setenv("SMALLPRINT_DATA", str(folder))
+        for arguments in (("list",), ("new", "alice"), ("revoke", "0" * 16)):
+            code, out, err = run("keys", *arguments)
+            assert (code, out) == (2, ""), err
+            assert err.startswith("smallprint: "), err
+            assert "SMALLPRINT_DATA" in err
+            assert len(err.splitlines()) == 1
+
+
+def test_a_key_needs_a_name_of_its_own(run: Run, tmp_path: Path) -> None:
+    """No name, one that is no text, and one that is taken are told apart in words."""
+    data = ("--data", tmp_path)
+    assert run("keys", "new", *data)[0] == 2
+    assert run("keys", "new", "alice", *data)[0] == 0
+    code, out, err = run("keys", "new", "alice", *data)
+    assert (code, out) == (2, "")
+    assert "choose another name, or revoke that key first" in err
+    for arguments in (
+        ("new", "\udcff"),
+        ("new", "bob", "--tenant", "\udcff"),
+        ("revoke", "\udcff"),
+        ("list", "--tenant", "\udcff"),
+    ):
+        code, out, err = run("keys", *arguments, *data)
+        assert (code, out) == (2, ""), err
+        assert "smallprint: " in err
+
+
+def test_a_port_that_is_taken_costs_no_first_key(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first key is made once somebody listens, for it is shown only this once."""
+    monkeypatch.setenv("SMALLPRINT_ARTEFACTS", str(tmp_path))
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        code, out, err = run("up", "--port", port, "--data", tmp_path / "data", "--json")
+    assert (code, out) == (2, "")
+    assert f"can't listen on 127.0.0.1:{port}" in err
+    assert run("keys", "list", "--data", tmp_path / "data")[1] == ""
+
+
+def test_doctor_uses_the_threads_that_are_set(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The probe runs as the work will: with as many threads as SMALLPRINT_THREADS says."""
+    seen: list[int] = []
+
+    def specialists(_artefacts: Path, threads: int) -> None:
+        seen.append(threads)
+        raise SuiteError("no model is needed to see this")
+
+    monkeypatch.setattr("shared.inference.Specialists", specialists)
+    monkeypatch.setenv("SMALLPRINT_THREADS", "7")
+    run("doctor", "--data", tmp_path)
+    assert seen == [7]

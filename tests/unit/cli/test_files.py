@@ -60,8 +60,42 @@ def test_files_below_a_folder_come_in_a_lasting_order(tmp_path: Path) -> None:
         path.parent.mkdir(exist_ok=True)
         path.touch()
     os.mkfifo(tmp_path / "pipe")
-    found = [str(path.relative_to(tmp_path)) for path in files_below(tmp_path, tmp_path / "out")]
-    assert found == ["a.pdf", "b/1.pdf", "b/2.pdf"]
+    found = list(files_below(str(tmp_path), tmp_path / "out"))
+    assert found == [f"{tmp_path}/{name}" for name in ("a.pdf", "b/1.pdf", "b/2.pdf")]
+
+
+@pytest.mark.parametrize("given", [".", "./", "../here", "b/.."])
+def test_files_are_named_as_their_folder_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: str
+) -> None:
+    """What the caller wrote stays, and the results are known by another name as well."""
+    here = tmp_path / "here"
+    for name in ("a.pdf", "b/1.pdf", "out/a.pdf.json"):
+        (here / name).parent.mkdir(parents=True, exist_ok=True)
+        (here / name).touch()
+    monkeypatch.chdir(here)
+    found = list(files_below(given, Path("../here/out")))
+    assert found == [os.path.join(given, name) for name in ("a.pdf", "b/1.pdf")]  # noqa: PTH118
+
+
+def test_a_result_has_a_line_for_each_part(tmp_path: Path) -> None:
+    """A result is JSON in which every clause or filing stands on a line of its own."""
+    results = Results(tmp_path / "out", tmp_path)
+    result = {"source": "ä", "filings": [{"id": 1, "findings": []}, {"id": 2}], "none": []}
+    results.keep(tmp_path / "f.jsonl", result, "0", "v1")
+    text = results.path(tmp_path / "f.jsonl").read_text("utf-8")
+    assert json.loads(text) == {**result, "batch": {"sha256": "0", "maker": "v1"}}
+    assert text.splitlines()[3:5] == ['  {"id": 1, "findings": []},', '  {"id": 2}']
+
+
+def test_results_are_tried_out_before_the_work(tmp_path: Path) -> None:
+    """A folder that can't be used is said so while there is nothing to lose."""
+    (tmp_path / "file").touch()
+    with pytest.raises(SuiteError, match="--out"):
+        Results(tmp_path / "file", tmp_path).require_writable()
+    good = Results(tmp_path / "deep" / "good", tmp_path)
+    good.require_writable()
+    assert list(good.folder.iterdir()) == []
 
 
 def test_a_file_is_written_whole_or_not_at_all(
@@ -104,8 +138,8 @@ def _run(folder: Path, worker: Worker, *, resume: bool = True) -> Batch:
     results = Results(folder / "out", folder)
     work = Work(1000, lambda _path, _data: worker.maker, worker.result)
     batch = Batch(work, results, resume)
-    for path in files_below(folder, results.folder):
-        for _line in batch.file(str(path)):
+    for path in files_below(str(folder), results.folder):
+        for _line in batch.file(path):
             pass
     return batch
 
