@@ -175,26 +175,17 @@ class _Child:
     """One child process and the socket to it."""
 
     def __init__(self, limits: Limits) -> None:
-        ours, theirs = socket.socketpair()
-        with theirs:
-            command = [
-                sys.executable,
-                "-c",
-                _START,
-                str(_ROOT),
-                str(theirs.fileno()),
-                str(os.getpid()),
-                str(limits.memory_bytes),
-            ]
-            self._process = subprocess.Popen(
-                command,
-                pass_fds=(theirs.fileno(),),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                env=os.environ | dict.fromkeys(_SINGLE_THREADED, "1"),
-                start_new_session=True,
-            )
+        """Start it. Raises Unavailable where the system has no room for one more process."""
+        try:
+            ours, theirs = socket.socketpair()
+        except OSError as error:
+            raise _not_started(error.strerror or str(error)) from error
+        try:
+            with theirs:
+                self._process = _start(limits, theirs.fileno())
+        except OSError as error:
+            ours.close()
+            raise _not_started(error.strerror or str(error)) from error
         self._socket = ours
         self._limits = limits
         self._served = 0
@@ -228,8 +219,11 @@ class _Child:
         if not self._started:
             try:
                 _receive(self._socket, time.monotonic() + _START_SECONDS)
+            except TimeoutError as error:
+                self.end()
+                raise _not_started(f"not ready after {_START_SECONDS:g} seconds") from error
             except (OSError, EOFError, ValueError) as error:
-                raise self._died(None) from error
+                raise _not_started(self._exit()) from error
             self._started = True
 
     def _answer(
@@ -263,12 +257,21 @@ class _Child:
         self._process.wait()
         self._socket.close()
 
-    def _how_it_ended(self) -> str:
+    def _exit(self) -> str:
+        """How it ended, in two words; it is ended if it did not."""
+        status = self._wait()
+        return f"signal {-status}" if status < 0 else f"status {status}"
+
+    def _wait(self) -> int:
         try:
             status = self._process.wait(_GRACE)
         except subprocess.TimeoutExpired:
             status = -signal.SIGKILL
         self.end()
+        return status
+
+    def _how_it_ended(self) -> str:
+        status = self._wait()
         megabytes = self._limits.memory_bytes // 1_000_000
         if status == -signal.SIGXCPU:
             return f"took more than {self._limits.seconds:g} seconds of computing"
@@ -276,6 +279,34 @@ class _Child:
         return (
             f"ended the reader ({how}): it is damaged, or needs more than {megabytes} MB of memory"
         )
+
+
+def _start(limits: Limits, descriptor: int) -> subprocess.Popen[bytes]:
+    command = [
+        sys.executable,
+        "-c",
+        _START,
+        str(_ROOT),
+        str(descriptor),
+        str(os.getpid()),
+        str(limits.memory_bytes),
+    ]
+    return subprocess.Popen(
+        command,
+        pass_fds=(descriptor,),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env=os.environ | dict.fromkeys(_SINGLE_THREADED, "1"),
+        start_new_session=True,
+    )
+
+
+def _not_started(why: str) -> Unavailable:
+    return Unavailable(
+        f"the process that reads documents did not start ({why}): see to the memory and the load of"
+        " this machine; the document is tried again"
+    )
 
 
 # ---------------------------------------------------------------- both sides: one frame a message

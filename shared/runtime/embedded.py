@@ -5,11 +5,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 
 from starlette.types import ASGIApp
 
-from shared.errors import Unavailable
 from shared.runtime.main import join, serve_http, start_background
+from shared.runtime.pulse import check_threads
 from shared.runtime.service import Service
 from shared.web.app import health_app
 from shared.web.origin import Origin
@@ -53,14 +54,8 @@ def _wake_relays(services: Sequence[Service]) -> None:
 
 def origin(services: Sequence[Service], threads: Sequence[threading.Thread] = ()) -> ASGIApp:
     """One application for all services; its probes ask every service."""
-
-    def threads_live() -> None:
-        dead = [thread.name for thread in threads if not thread.is_alive()]
-        if dead:
-            raise Unavailable(f"{', '.join(dead)} ended: start smallprint again")
-
     checks = [check for service in services for check in service.app.state.checks]
-    front = health_app("smallprint", [*checks, threads_live])
+    front = health_app("smallprint", [*checks, partial(check_threads, threads)])
     return Origin({service.name: service.app for service in services}, front)
 
 

@@ -13,6 +13,7 @@ import socket
 import sys
 import threading
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from types import FrameType
 
 import uvicorn
@@ -20,10 +21,11 @@ from fastapi import FastAPI
 
 from shared.errors import SettingsError, SuiteError
 from shared.logs import configure_logs
+from shared.runtime.pulse import IDLE_SECONDS, Loop, Pulse, check_threads
 from shared.runtime.service import Service
 from shared.runtime.worker import Worker
 from shared.storage import Relay
-from shared.web.app import health_app
+from shared.web.app import Check, health_app
 
 log = logging.getLogger(__name__)
 
@@ -60,9 +62,11 @@ def _serve(service: Service, role: str) -> None:
     )
     try:
         if role in ("api", "all"):
+            service.app.state.checks += (partial(check_threads, threads),)
             serve_http(service.app, service.settings.host, service.port, stop)
         elif service.settings.health_port:
-            probe = health_app(f"{service.name}-{role}", [service.store.ready])
+            checks: list[Check] = [service.store.ready, partial(check_threads, threads)]
+            probe = health_app(f"{service.name}-{role}", checks)
             serve_http(probe, service.settings.host, service.settings.health_port, stop)
         else:
             _wait_for_signal(stop)
@@ -88,13 +92,13 @@ def start_background(
     be at work lets it go on at once after a crash. `relay_interval` is in seconds, where another
     than the setting's is wanted.
     """
-    targets: list[tuple[str, Callable[[threading.Event], None]]] = []
+    threads: list[threading.Thread] = []
     if worker and service.handlers:
         for number in range(workers or service.settings.workers):
             loop = Worker(
                 service.name, service.store, service.bus, service.handlers, service.settings
             )
-            targets.append((f"{service.name}-worker-{number}", loop.run))
+            threads.append(Loop(f"{service.name}-worker-{number}", loop.run, stop, loop.pulse))
     if relay:
         interval = relay_interval or service.settings.relay_interval
         sender = Relay(
@@ -105,10 +109,8 @@ def start_background(
             outbox_days=service.settings.outbox_days,
             inbox_days=service.settings.inbox_days,
         )
-        targets.append((f"{service.name}-relay", sender.run))
-    threads = [
-        threading.Thread(target=run, args=(stop,), name=name, daemon=True) for name, run in targets
-    ]
+        pulse = Pulse(IDLE_SECONDS + interval)
+        threads.append(Loop(f"{service.name}-relay", partial(sender.run, beat=pulse.beat), stop, pulse))
     for thread in threads:
         thread.start()
     return threads

@@ -30,6 +30,7 @@ from shared.events import (
     shell,
 )
 from shared.logs import log_context
+from shared.runtime.pulse import Pulse
 from shared.runtime.service import Handler
 from shared.settings import CommonSettings
 from shared.storage import (
@@ -66,6 +67,7 @@ class Worker:
         self.bus = bus
         self.handlers = handlers
         self.settings = settings
+        self.pulse = Pulse()
         self._consumer: Consumer | None = None
         self._lag_measured = 0.0
         self._unreported: dict[str, _Ends] = {}
@@ -92,6 +94,7 @@ class Worker:
 
     def run_once(self, timeout: float = 0.0) -> bool:
         """Work on one event at the most. Returns whether there was one."""
+        self.pulse.beat()
         self._report()
         if self._consumer is None:
             self._consumer = self.bus.consumer(self.name)
@@ -99,7 +102,11 @@ class Worker:
         delivery = self._consumer.receive(timeout)
         if delivery is None:
             return False
-        self._work(self._consumer, delivery)
+        self.pulse.begin()
+        try:
+            self._work(self._consumer, delivery)
+        finally:
+            self.pulse.end()
         return True
 
     def run_until_idle(self) -> int:

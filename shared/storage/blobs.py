@@ -66,7 +66,7 @@ class FileBlobs:
         self.owner = owner
         self._used = False
         self._durable: set[Path] = set()
-        self._guard = threading.Lock()
+        self._guard = threading.RLock()
 
     def put(self, tenant: str, data: bytes) -> BlobRef:
         """See `BlobStore.put`."""
@@ -157,22 +157,22 @@ class FileBlobs:
     def _begin(self) -> None:
         """Mark the folder at its first use; refuse one that has lost its mark since."""
         marker = self.root / MARKER
-        if marker.exists():
+        with self._guard:
+            if not marker.exists():
+                if self._used:
+                    raise _unmounted(self.root, "what is to be kept")
+                self._make(self.root)
+                marker.touch()
+                _sync(self.root)
             self._used = True
-            return
-        if self._used:
-            raise _unmounted(self.root, "what is to be kept")
-        self._make(self.root)
-        marker.touch()
-        _sync(self.root)
-        self._used = True
 
     def _require_root(self, what: str) -> None:
         """Called where bytes are missing: raise Unavailable if that is because all are."""
-        if (self.root / MARKER).exists():
-            self._used = True
-        elif self._used or not self.root.is_dir() or not any(self.root.iterdir()):
-            raise _unmounted(self.root, what)
+        with self._guard:
+            if (self.root / MARKER).exists():
+                self._used = True
+            elif self._used or not self.root.is_dir() or not any(self.root.iterdir()):
+                raise _unmounted(self.root, what)
 
     @contextlib.contextmanager
     def _incoming(self, tenant: str) -> Iterator[IO[bytes]]:

@@ -8,7 +8,7 @@ import logging
 import threading
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -94,10 +94,14 @@ class Relay:
                     extra = {"event": row.event_id, "key": row.key, "reason": error.message}
                     log.error("an event is set aside unsent", extra=extra)  # noqa: TRY400
 
-    def run(self, stop: threading.Event) -> None:
-        """Work until `stop` is set; a bus or database that is away is waited for."""
+    def run(self, stop: threading.Event, beat: Callable[[], None] = lambda: None) -> None:
+        """Work until `stop` is set; a bus or database that is away is waited for.
+
+        `beat` is called each time the loop comes round.
+        """
         pause = self.interval
         while not stop.is_set():
+            beat()
             self.store.outbox_filled.clear()
             try:
                 sent = self.run_once()

@@ -4,6 +4,7 @@ headers.
 
 from __future__ import annotations
 
+import contextlib
 import http
 import logging
 import re
@@ -39,6 +40,9 @@ SAFE_HEADERS = {
     "cross-origin-resource-policy": "same-origin",
     "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
 }
+MAX_BODY = 1 << 20
+"""Bytes of a request's body, but for uploads."""
+UPLOADS = {("POST", "/v1/documents")}
 Check = Callable[[], None]
 
 
@@ -63,11 +67,12 @@ def create_app(
     app.state.checks = tuple(checks)
     for key, value in state.items():
         setattr(app.state, key, value)
-    for router in (_probes(name, checks), *routers):
+    for router in (_probes(name), *routers):
         app.include_router(router)
     app.add_exception_handler(SuiteError, _suite_error)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http_error)
+    app.add_middleware(Bounded)
     app.add_middleware(Edge, name=name)
     app.openapi = partial(describe, app)  # type: ignore[method-assign]
     return app
@@ -78,7 +83,7 @@ def health_app(name: str, checks: Sequence[Check]) -> FastAPI:
     return create_app(name, [], checks, None)
 
 
-def _probes(name: str, checks: Sequence[Check]) -> APIRouter:
+def _probes(name: str) -> APIRouter:
     router = APIRouter(tags=["operation"])
 
     @router.get("/livez", summary="Is the process alive?")
@@ -86,8 +91,8 @@ def _probes(name: str, checks: Sequence[Check]) -> APIRouter:
         return {"status": "ok"}
 
     @router.get("/readyz", summary="Can it work?", responses={503: {"description": "not now"}})
-    def readyz() -> dict[str, str]:
-        for check in checks:
+    def readyz(request: Request) -> dict[str, str]:
+        for check in request.app.state.checks:
             check()
         return {"status": "ok"}
 
@@ -146,6 +151,58 @@ def _http_error(_request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     code = http.HTTPStatus(error.status_code).phrase.lower().replace(" ", "_")
     return problem(error.status_code, code, str(error.detail), headers=dict(error.headers or {}))
+
+
+class Bounded:
+    """Refuses request bodies of more than MAX_BODY bytes, which would be read before the key is
+    checked. Uploads have a guard of their own, for they are long and are not read at once.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """By the length that is announced, and by what really comes."""
+        if scope["type"] != "http" or (scope["method"], scope["path"]) in UPLOADS:
+            await self.app(scope, receive, send)
+            return
+        announced = dict(scope["headers"]).get(b"content-length", b"0")
+        if not announced.isdigit() or int(announced[:20]) > MAX_BODY:
+            await _body_too_large()(scope, receive, send)
+            return
+        await self._count(scope, receive, send)
+
+    async def _count(self, scope: Scope, receive: Receive, send: Send) -> None:
+        seen, started = 0, False
+
+        async def receive_bounded() -> Message:
+            nonlocal seen
+            message = await receive()
+            seen += len(message.get("body", b""))
+            if seen > MAX_BODY:
+                raise _BodyTooLarge
+            return message
+
+        async def send_unless_too_large(message: Message) -> None:
+            nonlocal started
+            if seen > MAX_BODY and not started:
+                return  # whatever the application made of the error
+            started = True
+            await send(message)
+
+        with contextlib.suppress(_BodyTooLarge):
+            await self.app(scope, receive_bounded, send_unless_too_large)
+        if seen > MAX_BODY and not started:
+            await _body_too_large()(scope, receive, send)
+
+
+class _BodyTooLarge(Exception):
+    """More came than was announced."""
+
+
+def _body_too_large() -> JSONResponse:
+    detail = f"the body of this request may have {MAX_BODY} bytes"
+    return problem(413, "request_too_large", detail, headers={"connection": "close"})
 
 
 class Edge:

@@ -5,6 +5,8 @@ import io
 import os
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -201,6 +203,34 @@ def test_a_folder_that_is_not_mounted_loses_nothing(blobs: FileBlobs) -> None:
     (blobs.root / "default" / ref.sha256[:2] / ref.sha256).unlink()
     with pytest.raises(MissingBlob):
         later.get("default", ref)
+
+
+def test_many_may_use_it_first(blobs: FileBlobs, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Threads that write at once to a new folder do not take each other's mark for a lost one."""
+    exists = Path.exists
+
+    def look_slowly(path: Path) -> bool:
+        there = exists(path)
+        time.sleep(0.05)
+        return there
+
+    monkeypatch.setattr(Path, "exists", look_slowly)
+    errors: list[Exception] = []
+
+    def put(number: int) -> None:
+        try:
+            blobs.put("default", str(number).encode())
+        except Exception as error:  # noqa: BLE001 - shown by the assertion below
+            errors.append(error)
+
+    threads = [threading.Thread(target=put, args=(n,)) for n in range(8)]
+    for thread in threads:
+        thread.start()
+        time.sleep(0.02)
+    for thread in threads:
+        thread.join()
+    assert errors == []
+    assert len(_files(blobs)) == 8
 
 
 def test_a_folder_of_an_earlier_release_is_taken_over(blobs: FileBlobs) -> None:

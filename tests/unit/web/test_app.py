@@ -1,19 +1,20 @@
 """The application that every service starts from."""
 
+import asyncio
 import logging
 import re
 from collections.abc import Callable, Iterator
 from typing import Annotated, Any
 
 import pytest
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import PlainTextResponse, StreamingResponse
 from fastapi.testclient import TestClient
 
 from shared.errors import DocumentTooLarge, NotFound, SettingsError, SuiteError, Unavailable
 from shared.logs import current_trace
 from shared.version import VERSION
-from shared.web.app import PROBLEM, create_app, health_app
+from shared.web.app import MAX_BODY, PROBLEM, create_app, health_app
 
 TRACE = "00-" + "a" * 32 + "-" + "b" * 16 + "-01"
 
@@ -36,6 +37,14 @@ def _routes(fail: Callable[[], Any]) -> APIRouter:
     @router.get("/v1/own", response_class=PlainTextResponse)
     def own() -> PlainTextResponse:
         return PlainTextResponse("x", headers={"content-security-policy": "default-src 'self'"})
+
+    @router.post("/v1/echo")
+    def echo(words: list[str]) -> int:
+        return sum(map(len, words))
+
+    @router.post("/v1/documents")
+    async def upload(request: Request) -> int:
+        return len(await request.body())
 
     @router.get("/v1/half")
     def half() -> StreamingResponse:
@@ -111,6 +120,72 @@ def test_what_the_framework_refuses_is_a_problem_too(path: str, method: str, sta
 def test_a_wrong_parameter_is_named() -> None:
     """The detail says which parameter is wrong and why."""
     assert "query.n" in _client().get("/v1/number?n=x").json()["detail"]
+
+
+WORDS = b'["' + b"x" * (MAX_BODY - 4) + b'"]'
+
+
+def _pieces(body: bytes) -> Iterator[bytes]:
+    """Without a length in the head: httpx sends it in chunks."""
+    for start in range(0, len(body), 100_000):
+        yield body[start : start + 100_000]
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_a_body_is_bounded(chunked: bool) -> None:
+    """The largest is read; a byte more is refused by its length, or when it has come."""
+    client, head = _client(), {"content-type": "application/json"}
+    for body, status in [(WORDS, 200), (WORDS + b" ", 413), (WORDS * 5, 413)]:
+        content = _pieces(body) if chunked else body
+        answer = client.post("/v1/echo", content=content, headers=head)
+        assert answer.status_code == status
+    assert answer.headers["content-type"] == PROBLEM
+    assert answer.json()["type"] == "urn:smallprint:problem:request_too_large"
+    assert "1048576 bytes" in answer.json()["detail"]
+    assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+def test_a_body_that_is_announced_too_large_is_not_read() -> None:
+    """The answer comes before the first byte, so nothing is spent on it; nor on a false length."""
+    app = create_app("ingest", [_routes(lambda: None)], [], None)
+    for length in (str(MAX_BODY + 1).encode(), b"9" * 5000, b"-1", b"many"):
+        sent: list[Any] = []
+
+        async def receive() -> Any:
+            raise AssertionError("the body was read")
+
+        async def send(message: Any) -> None:
+            sent.append(message)  # noqa: B023 - called within this turn of the loop
+
+        scope = {
+            "type": "http",
+            "method": "POST",
+            "path": "/v1/echo",
+            "raw_path": b"/v1/echo",
+            "query_string": b"",
+            "headers": [(b"content-length", length), (b"content-type", b"application/json")],
+        }
+        asyncio.run(app(scope, receive, send))
+        assert sent[0]["status"] == 413
+
+
+def test_uploads_are_not_bounded_here() -> None:
+    """They have a guard of their own; another method at their path has not."""
+    client, body = _client(), b"x" * (2 * MAX_BODY)
+    assert client.post("/v1/documents", content=body).json() == len(body)
+    assert client.put("/v1/documents", content=body).status_code == 413
+
+
+def test_a_check_that_is_added_later_counts() -> None:
+    """A process that starts threads beside its routes is ready only while these are."""
+
+    def ended() -> None:
+        raise Unavailable("the relay ended")
+
+    app = create_app("ingest", [], [], None)
+    assert TestClient(app).get("/readyz").status_code == 200
+    app.state.checks += (ended,)
+    assert TestClient(app).get("/readyz").status_code == 503
 
 
 def test_a_stream_that_breaks_is_seen_as_broken() -> None:

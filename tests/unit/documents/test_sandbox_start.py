@@ -1,0 +1,63 @@
+"""A child that does not start says nothing about the document."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+from typing import Any
+
+import pytest
+
+from shared.documents import Limits, sandbox
+from shared.documents.sandbox import Reader
+from shared.errors import Unavailable
+
+
+def _asks(reader: Reader) -> list[Any]:
+    return [
+        lambda: reader.read(b"text", name="a.txt"),
+        lambda: reader.render(b"text", 1, name="a.txt"),
+        lambda: reader.decrypt(b"text", name="a.txt"),
+    ]
+
+
+@pytest.mark.parametrize("where", ["process", "socket"])
+def test_a_system_without_room_is_unavailable(monkeypatch: pytest.MonkeyPatch, where: str) -> None:
+    """Short of memory or files, the document waits instead of being called unreadable."""
+
+    def fail(*_args: object, **_options: object) -> None:
+        raise OSError(12, "Cannot allocate memory")
+
+    target: Any = subprocess if where == "process" else socket
+    with Reader() as reader:
+        with monkeypatch.context() as patch:
+            patch.setattr(target, "Popen" if where == "process" else "socketpair", fail)
+            for ask in _asks(reader):
+                with pytest.raises(Unavailable, match="did not start .Cannot allocate memory."):
+                    ask()
+        assert reader.read(b"text", name="a.txt").text.strip() == "text"
+
+
+def test_a_child_that_ends_at_its_start_is_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever ends it before it is ready, the next document gets a new one."""
+    with Reader() as reader:
+        with monkeypatch.context() as patch:
+            patch.setattr(sandbox, "_START", "raise SystemExit(7)")
+            for ask in _asks(reader):
+                with pytest.raises(Unavailable, match=r"did not start \(status 7\)"):
+                    ask()
+        assert reader.read(b"text", name="a.txt").text.strip() == "text"
+
+
+def test_a_child_that_is_slow_to_start_is_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine that is too busy is no fault of the document, and the child is not left behind."""
+    with Reader(Limits()) as reader:
+        with monkeypatch.context() as patch:
+            patch.setattr(sandbox, "_START", "import time; time.sleep(60)")
+            patch.setattr(sandbox, "_START_SECONDS", 0.3)
+            with pytest.raises(Unavailable, match="not ready after 0.3 seconds"):
+                reader.read(b"text", name="a.txt")
+            child = reader._child
+            assert child is not None
+            assert child._process.returncode == -9
+        assert reader.read(b"text", name="a.txt").text.strip() == "text"

@@ -1,0 +1,137 @@
+"""What a process of a service says of its threads, and how many it starts."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from shared.bus import Bus
+from shared.errors import Unavailable
+from shared.events import DocumentDeleted
+from shared.runtime import Service, main
+from shared.runtime.embedded import at_work
+from shared.runtime.main import join, start_background
+from shared.runtime.pulse import Loop, Pulse, check_threads
+from shared.settings import CommonSettings
+from shared.storage import FileBlobs, Store, UnitOfWork
+from shared.web.app import create_app
+
+
+@pytest.fixture
+def service(store: Store, bus: Bus, tmp_path: Path) -> Service:
+    """A service that does nothing with deletions."""
+
+    def pass_over(event: DocumentDeleted, uow: UnitOfWork) -> None:
+        with uow:
+            pass
+
+    return Service(
+        name="extraction",
+        settings=CommonSettings(workers=3),
+        port=0,
+        store=store,
+        blobs=FileBlobs(tmp_path / "blobs"),
+        bus=bus,
+        app=create_app("extraction", [], [store.ready], None),
+        handlers={DocumentDeleted: pass_over},
+    )
+
+
+@pytest.fixture
+def stop() -> Iterator[threading.Event]:
+    """The signal to stop, given at the end at the latest."""
+    stop = threading.Event()
+    yield stop
+    stop.set()
+
+
+def _names(threads: list[threading.Thread]) -> list[str]:
+    return [thread.name for thread in threads]
+
+
+def test_as_many_workers_are_started_as_are_set(service: Service, stop: threading.Event) -> None:
+    """The setting counts, unless the caller asks for another number."""
+    threads = start_background(service, stop)
+    few = start_background(service, stop, relay=False, workers=1)
+    workers = [f"extraction-worker-{number}" for number in range(3)]
+    assert _names(threads) == [*workers, "extraction-relay"]
+    assert _names(few) == workers[:1]
+    check_threads([*threads, *few])
+    stop.set()
+    service.store.outbox_filled.set()
+    join([*threads, *few])
+    assert not any(thread.is_alive() for thread in [*threads, *few])
+
+
+def test_the_embedded_edition_starts_as_many(service: Service) -> None:
+    """One process of all services takes the same setting."""
+    with at_work([service]):
+        names = [thread.name for thread in threading.enumerate()]
+    assert sum(name.startswith("extraction-worker-") for name in names) == 3
+
+
+def _probe(service: Service, role: str, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The application that a process of this role serves."""
+    served: list[Any] = []
+    monkeypatch.setattr(main, "serve_http", lambda app, *_: served.append(app))
+    settings = service.settings.model_copy(update={"health_port": 1})
+    main._serve(replace(service, settings=settings), role)
+    return served[0]
+
+
+@pytest.mark.parametrize("role", ["worker", "relay", "all"])
+def test_a_process_whose_threads_ended_is_not_ready(
+    service: Service, role: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A probe that asks the database alone would keep a dead process for ever."""
+    answer = TestClient(_probe(service, role, monkeypatch)).get("/readyz")
+    assert answer.status_code == 503
+    assert f"extraction-{role.replace('all', 'worker')}" in answer.json()["detail"]
+    assert "ended" in answer.json()["detail"]
+
+
+def _thread(pulse: Pulse, stop: threading.Event) -> Loop:
+    wait: Callable[[threading.Event], None] = lambda stop: (stop.wait(), None)[1]  # noqa: E731
+    thread = Loop("extraction-worker-0", wait, stop, pulse)
+    thread.start()
+    return thread
+
+
+def test_a_loop_that_stands_still_is_not_ready(stop: threading.Event) -> None:
+    """Between two events a loop comes round often; one that does not is stuck."""
+    pulse = Pulse(idle=0.2)
+    thread = _thread(pulse, stop)
+    check_threads([thread])
+    time.sleep(0.3)
+    with pytest.raises(Unavailable, match="extraction-worker-0 has stood still"):
+        check_threads([thread])
+    pulse.beat()
+    check_threads([thread])
+
+
+def test_long_work_is_no_standstill(stop: threading.Event) -> None:
+    """One event may take as long as it takes."""
+    pulse = Pulse(idle=0.2)
+    thread = _thread(pulse, stop)
+    pulse.begin()
+    time.sleep(0.3)
+    check_threads([thread])
+    assert pulse.working_since is not None
+    pulse.end()
+    check_threads([thread])
+
+
+def test_worker_and_relay_beat(service: Service, stop: threading.Event) -> None:
+    """Both loops say that they come round, also when there is nothing to do."""
+    threads = start_background(service, stop, workers=1, relay_interval=0.05)
+    pulses = [thread.pulse for thread in threads if isinstance(thread, Loop)]
+    assert len(pulses) == 2
+    time.sleep(1.5)
+    assert [pulse.still < 1.2 for pulse in pulses] == [True, True]
+    stop.set()
+    join(threads)
