@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from services.review import store
 from services.review.domain import Decision, Document, Item, Superseded, Wish, corrected, new_id
-from services.review.handlers import document_text
+from services.review.handlers import document_text, unless_deleted
 from shared.errors import Conflict
 from shared.events import ReviewDecided
 from shared.storage import BlobStore, Store, UnitOfWork
@@ -125,7 +125,11 @@ class Desk:
         with self.database.read() as session:
             item = store.get_item(session, tenant, wish.item)
             document = store.find_document(session, tenant, item.document_id)
-        return document_text(document, self.blobs) if document else None
+        if document is None:
+            return None
+        return unless_deleted(
+            tenant, document.id, self.blobs, lambda: document_text(document, self.blobs)
+        )
 
     def _change(self, actor: Actor, item_id: str, step: Callable[[Item, datetime], Item]) -> Item:
         with self.database.write() as session:

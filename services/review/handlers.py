@@ -25,7 +25,6 @@ from shared.events import (
     DocumentDeleted,
     DocumentRead,
     DocumentRekinded,
-    Event,
     FindingsFound,
 )
 from shared.storage import BlobStore, MissingBlob, UnitOfWork
@@ -41,7 +40,7 @@ def remember_document(event: DocumentRead, uow: UnitOfWork, blobs: BlobStore) ->
     known = _known(event.tenant, event.document_id, uow)
     if known and (known.deleted or known.attempt > event.attempt):
         return
-    pages = _unless_deleted(event, blobs, lambda: _pages(event, blobs))
+    pages = unless_deleted(event.tenant, event.document_id, blobs, lambda: _pages(event, blobs))
     if pages is None:
         return
     document = Document(
@@ -67,8 +66,9 @@ def queue_clauses(event: ClausesExtracted, uow: UnitOfWork, blobs: BlobStore, co
     document = _current(event, uow)
     if document is None:
         return
-    found = _unless_deleted(
-        event,
+    found = unless_deleted(
+        event.tenant,
+        event.document_id,
         blobs,
         lambda: (blobs.get(event.tenant, event.clauses), document_text(document, blobs)),
     )
@@ -92,7 +92,9 @@ def queue_findings(event: FindingsFound, uow: UnitOfWork, blobs: BlobStore) -> N
     document = _current(event, uow)
     if document is None:
         return
-    data = _unless_deleted(event, blobs, lambda: blobs.get(event.tenant, event.findings))
+    data = unless_deleted(
+        event.tenant, event.document_id, blobs, lambda: blobs.get(event.tenant, event.findings)
+    )
     if data is None:
         return
     findings = read_findings(data, event.document_id)
@@ -140,6 +142,21 @@ def document_reading(document: Document, blobs: BlobStore) -> Reading | None:
     return Reading.from_bytes(blobs.get(document.tenant, document.layout), text)
 
 
+def unless_deleted(
+    tenant: str, document_id: str, blobs: BlobStore, read: Callable[[], T]
+) -> T | None:
+    """What `read` answers; None if its blobs are gone with their document, of which review is yet
+    to hear. Raises MissingBlob if they are gone without.
+    """
+    try:
+        return read()
+    except MissingBlob:
+        if not is_deleted(blobs, tenant, document_id):
+            raise
+        log.info("deleted, as its blobs tell")
+        return None
+
+
 def _known(tenant: str, document_id: str, uow: UnitOfWork) -> Document | None:
     with uow.store.read() as session:
         return store.find_document(session, tenant, document_id)
@@ -154,19 +171,6 @@ def _current(event: ClausesExtracted | FindingsFound, uow: UnitOfWork) -> Docume
     if known.deleted or known.attempt > event.attempt:
         return None
     return replace(known, attempt=event.attempt)
-
-
-def _unless_deleted(event: Event, blobs: BlobStore, read: Callable[[], T]) -> T | None:
-    """What `read` answers; None if its blobs are gone with their document, of which review is yet
-    to hear. Raises MissingBlob if they are gone without.
-    """
-    try:
-        return read()
-    except MissingBlob:
-        if not is_deleted(blobs, event.tenant, event.document_id):
-            raise
-        log.info("deleted before it was queued")
-        return None
 
 
 def _replace_items(uow: UnitOfWork, document: Document, new: Sequence[Item]) -> None:

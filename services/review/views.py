@@ -13,7 +13,7 @@ from services.review import store
 from services.review.desk import Clock, utc_now
 from services.review.domain import Box, Document, Item
 from services.review.exports import Result
-from services.review.handlers import document_reading
+from services.review.handlers import document_reading, unless_deleted
 from shared.documents.reading import Reading
 from shared.errors import InvalidRequest, NotFound
 from shared.storage import BlobStore, Store
@@ -137,7 +137,12 @@ class Reader:
             if key in self._readings:
                 self._readings.move_to_end(key)
                 return self._readings[key]
-        reading = document_reading(document, self.blobs)
+        reading = unless_deleted(
+            document.tenant,
+            document.id,
+            self.blobs,
+            lambda: document_reading(document, self.blobs),
+        )
         if reading is not None:
             with self._lock:
                 self._readings[key] = reading

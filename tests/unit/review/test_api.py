@@ -10,7 +10,11 @@ from fastapi.testclient import TestClient
 
 from services.review.desk import Desk
 from services.review.domain import Wish, new_id
+from services.review.store import find_document
 from shared.errors import Conflict
+from shared.events import BlobRef
+from shared.storage import FileBlobs
+from shared.storage.deletion import mark_deleted
 from shared.web.auth import COOKIE, Actor, csrf_token
 from tests.unit.review.house import House, clause
 
@@ -229,6 +233,31 @@ def test_a_correction_goes_with_the_verdict_correct_alone(queue: House) -> None:
     answer = ada.post(DECISIONS, json=wish)
     assert (answer.status_code, "verdict correct" in answer.json()["detail"]) == (422, True)
     assert ada.get(DECISIONS).json()["items"] == []
+
+
+def test_a_document_that_is_being_deleted_has_no_text_at_hand(queue: House) -> None:
+    """Its blobs go before review hears of it: a request then is told so, and is no failure."""
+    ada = queue.client()
+    item = claim(ada)
+    blobs = FileBlobs(queue.service.settings.blobs)
+    queue.blobs.delete("default", text_of(queue))
+    span = {"start": 0, "end": 4}
+    wish = {"item": item["id"], "verdict": "correct", "correction": span}
+    lost = [ada.post(DECISIONS, json=wish), ada.get(f"/v1/items/{item['id']}/boxes", params=span)]
+    assert [answer.status_code for answer in lost] == [500, 500]
+    mark_deleted(blobs, "default", "doc_1")
+    gone = [ada.post(DECISIONS, json=wish), ada.get(f"/v1/items/{item['id']}/boxes", params=span)]
+    assert [answer.status_code for answer in gone] == [422, 422]
+    assert "not at hand" in gone[0].json()["detail"]
+
+
+def text_of(house: House) -> BlobRef:
+    """The blob with the text of the one document."""
+    with house.service.store.read() as session:
+        document = find_document(session, "default", "doc_1")
+    assert document is not None
+    assert document.text is not None
+    return document.text
 
 
 def test_the_lease_runs_out_and_can_be_kept(queue: House) -> None:
