@@ -2,6 +2,7 @@
 
 from shared.events.envelope import BlobRef, DocumentId, Envelope, Event
 from shared.events.types import (
+    REASON_CHARACTERS,
     TYPES,
     ClausesExtracted,
     DocumentDeleted,
@@ -24,6 +25,7 @@ from shared.events.types import (
 )
 
 __all__ = [
+    "REASON_CHARACTERS",
     "TYPES",
     "BlobRef",
     "ClausesExtracted",

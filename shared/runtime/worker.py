@@ -14,11 +14,13 @@ import logging
 import threading
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from shared import metrics
 from shared.bus import Bus, Consumer, Delivery
 from shared.errors import InvalidRequest, SuiteError, Unavailable
 from shared.events import (
+    REASON_CHARACTERS,
     TYPES,
     DocumentFailed,
     Envelope,
@@ -216,7 +218,7 @@ class Worker:
     ) -> None:
         """Try again, or give up. What only waits for something else is never given up."""
         known = error if isinstance(error, SuiteError) else None
-        reason = known.message if known else self._internal(event)
+        reason = _plain(known.message) if known else self._internal(event)
         waits = known is not None and known.retryable
         ends = self._unreported.setdefault(event.id, _Ends())
         if waits:
@@ -300,9 +302,15 @@ class Worker:
                 log.warning("the consumer did not close cleanly", extra={"reason": error.message})
 
 
+@dataclass
 class _Ends:
     """Tries of one event that ended and are not counted in the inbox yet."""
 
-    def __init__(self) -> None:
-        self.failures = 0
-        self.waits = 0
+    failures: int = 0
+    waits: int = 0
+
+
+def _plain(reason: str) -> str:
+    """A reason that every database and bus can keep; it may quote a document."""
+    kept = reason.encode("utf-8", "replace").decode().replace("\0", "?")
+    return kept if len(kept) <= REASON_CHARACTERS else kept[: REASON_CHARACTERS - 1] + "…"

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import Table, func, insert, select, text
 from sqlalchemy.exc import IntegrityError
 
-from shared.events import ClausesExtracted, DocumentRead, Event, decode
+from shared.events import REASON_CHARACTERS, ClausesExtracted, DocumentRead, Event, decode
 from shared.logs import log_context
 from shared.storage import (
     AlreadyHandled,
@@ -168,6 +168,14 @@ def test_what_was_given_up_is_not_started_again(store: Store) -> None:
     assert begin_try(store, CAUSE) == GivenUp(buried=True, error="damaged")
     forget_tries(store, CAUSE)
     assert begin_try(store, CAUSE) == Tries(0, 0)
+
+
+def test_any_reason_that_was_announced_is_kept(store: Store) -> None:
+    """The inbox keeps the longest reason, on every database."""
+    begin_try(store, CAUSE)
+    with store.write() as session:
+        note_given_up(session, CAUSE, "ü" * REASON_CHARACTERS)
+    assert begin_try(store, CAUSE) == GivenUp(buried=False, error="ü" * REASON_CHARACTERS)
 
 
 def test_what_was_handled_can_not_be_given_up(store: Store) -> None:

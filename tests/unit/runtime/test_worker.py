@@ -389,6 +389,17 @@ def test_a_reason_without_end_is_announced_shortened(
     assert failed.reason == "x" * 1999 + "…"
 
 
+def test_a_reason_that_no_database_keeps_is_announced_without_its_odd_characters(
+    store: Store, bus: Bus, make_worker: Any
+) -> None:
+    """NUL and half characters, quoted from a document, must not keep it from ending."""
+    handler = Fails(99, UnreadableDocument("the name a\0b\ud800c is odd"))
+    _send(bus, DocumentDeleted(document_id="a"))
+    make_worker({DocumentDeleted: handler}).run_until_idle()
+    assert [x.reason for x in _announced(store)] == ["the name a?b?c is odd"]
+    assert [letter.error for letter in bus.dead_letters()] == ["the name a?b?c is odd"]
+
+
 def test_an_event_that_is_too_large_fails_its_document(
     store: Store, bus: Bus, make_worker: Any
 ) -> None:
