@@ -25,6 +25,7 @@ from shared.runtime.main import join, start_background
 from shared.settings import load
 from shared.storage import UnitOfWork
 from shared.storage.blobs import MARKER
+from shared.storage.deletion import deletion_mark
 from tests.support import ROOT, data_folder
 from tests.unit.ingest.house import SENTENCE, encrypted, extracted, pdf
 
@@ -129,14 +130,15 @@ def test_the_text_has_a_box_for_its_words(running: Service, client: TestClient) 
 def test_a_deletion_reaches_every_file(
     running: Service, client: TestClient, tmp_path: Path
 ) -> None:
-    """After a deletion no file below the blobs holds anything of the document."""
+    """After a deletion no file below the blobs holds anything of the document but its id."""
     document = upload(client, pdf("A marker that is nowhere else: Xyzzy."))
     wait(client, document, "processing")
     client.get(f"/v1/documents/{document}/pages/1.png")
     assert client.delete(f"/v1/documents/{document}").status_code == 204
     until = time.monotonic() + PATIENCE
     files = (tmp_path / "blobs").rglob
-    while left := [path for path in files("*") if path.is_file() and path.name != MARKER]:
+    kept = {MARKER, deletion_mark("default", document).sha256}
+    while left := [path for path in files("*") if path.is_file() and path.name not in kept]:
         assert time.monotonic() < until, left
         time.sleep(0.1)
 

@@ -106,7 +106,8 @@ def test_requests_are_listed_newest_first_and_go_on_at_the_cursor(
     seen = [item["document_id"] for item in (*first["items"], *second["items"])]
     assert seen == ["doc_3", "doc_2", "doc_1"]
     assert second["next"] is None
-    assert client.get("/v1/escalations", params={"cursor": "es_x"}).status_code == 422
+    for odd in ("es_x", "es_\0", "\U0001f600"):
+        assert client.get("/v1/escalations", params={"cursor": odd}).status_code == 422
 
 
 def test_a_deleted_document_s_requests_go(service: Service, client: TestClient) -> None:

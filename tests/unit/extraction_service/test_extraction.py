@@ -320,3 +320,12 @@ def test_clauses_that_were_written_but_never_announced_go_with_the_document(hous
     assert len(blobs_below(house.service.settings.blobs)) == len(before) + 1
     house.say(DocumentDeleted(document_id="doc_1"))
     assert blobs_below(house.service.settings.blobs) == before
+
+
+@pytest.mark.parametrize("odd", ["%00", "Governing%0ALaw"])
+def test_a_category_that_is_none_is_refused(house: House, odd: str) -> None:
+    """A NUL in a filter is the caller's mistake as well."""
+    house.say(house.read("doc_1"))
+    answer = house.client.get(f"/v1/documents/doc_1/clauses?category={odd}")
+    assert answer.status_code == 422
+    assert answer.headers["content-type"] == "application/problem+json"
