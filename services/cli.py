@@ -481,10 +481,16 @@ def up(port: int, data: Path | None, as_json: bool) -> int:
 
         def started(real_port: int) -> None:
             # Only now: a first key that was made before nobody could listen would be lost.
-            first = services[0].app.state.keys.first_key()
+            keys = services[0].app.state.keys
+            first = keys.first_key()
             key = first.secret if first else None
             host = "127.0.0.1" if settings.host in ("0.0.0.0", "::", "") else settings.host  # noqa: S104
-            _announce(f"http://{host}:{real_port}", key, as_json=as_json)
+            try:
+                _announce(f"http://{host}:{real_port}", key, as_json=as_json)
+            except BaseException:
+                if first:
+                    keys.unmake(first.key.id)  # nobody has seen it: the next start makes another
+                raise
 
         serve(services, settings.host, port, started)
     return 0

@@ -104,6 +104,11 @@ class KeyRing:
             rows.add(new.key)
         return new
 
+    def unmake(self, key_id: str) -> None:
+        """Take back a key whose secret nobody has seen, as if it had never been made."""
+        with self.store.write() as session:
+            KeyRows(session).remove(key_id)
+
     def list(self, tenant: str | None = None) -> list[Key]:
         """The keys of a tenant (None: of all, for the operator), oldest first, no sessions."""
         if tenant is not None:

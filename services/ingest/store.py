@@ -295,6 +295,10 @@ class KeyRows:
         """Keep a new one."""
         self.session.execute(insert(keys).values(asdict(key)))
 
+    def remove(self, key_id: str) -> None:
+        """Forget a key altogether."""
+        self.session.execute(delete(keys).where(keys.c.id == key_id))
+
     def empty(self) -> bool:
         """Whether there never was a key."""
         return not self.session.execute(select(exists().where(keys.c.kind == "key"))).scalar_one()

@@ -51,6 +51,8 @@ def test_a_folder_that_can_not_be_written_is_wrong(tmp_path: Path) -> None:
     """The data folder is tried out, not only looked at, and nothing is left in it."""
     (tmp_path / "file").touch()
     assert checks.data_folder(tmp_path / "file" / "data").state == "wrong"
+    assert checks.data_folder(tmp_path / ("x" * 300)).state == "wrong"
+    assert "free at" in checks.disk(tmp_path / ("x" * 300)).found
     checks.data_folder(tmp_path / "good")
     assert list((tmp_path / "good").iterdir()) == []
 

@@ -457,3 +457,23 @@ def test_doctor_uses_the_threads_that_are_set(
     monkeypatch.setenv("SMALLPRINT_THREADS", "7")
     run("doctor", "--data", tmp_path)
     assert seen == [7]
+
+
+def test_a_first_key_that_nobody_could_read_is_made_again(run: Run, tmp_path: Path) -> None:
+    """If standard output is closed before the key is printed, the next start has a first key."""
+    command = [sys.executable, "-m", "services.cli", "up", "--json", "--port", "0"]
+    others = {k: v for k, v in os.environ.items() if not k.startswith("SMALLPRINT_")}
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(
+        [*command, "--data", str(tmp_path / "data")],
+        cwd=ROOT,
+        env={**others, "SMALLPRINT_ARTEFACTS": str(tmp_path)},
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=120,
+    )
+    os.close(writer)
+    assert done.returncode == cli.CLOSED, done.stderr
+    assert run("keys", "list", "--data", tmp_path / "data")[1] == ""
