@@ -1,9 +1,15 @@
 """What the README promises exists: commands, targets, settings, files."""
 
+import io
+import json
 import re
 import subprocess
 
+import pytest
+
 from infra.settings import FILE, classes, rendered
+from services.triage.judgement import triage_filing
+from services.triage.statements import Filing, read_filings
 from shared.settings import PREFIX
 from tests.support import ROOT
 
@@ -24,7 +30,8 @@ def test_the_page_of_all_settings_is_fresh() -> None:
 def test_settings_in_the_readme_exist() -> None:
     """No name in the table is misspelt or gone."""
     known = {PREFIX + field.upper() for c in classes().values() for field in c.model_fields}
-    named = set(re.findall(rf"\b{PREFIX}[A-Z_]+\b", README)) - {f"{PREFIX}TEST_DATA"}
+    named = set(re.findall(rf"\b{PREFIX}[A-Z_]+\b", README))
+    named -= {f"{PREFIX}TEST_DATA", f"{PREFIX}PASSWORD"}  # of the tests, of the command line
     assert len(named) >= 8
     assert not named - known
 
@@ -60,3 +67,29 @@ def test_files_that_the_readme_links_exist() -> None:
     links = re.findall(r"\]\(([^)#:]+)\)", README)
     assert len(links) >= 4
     assert not [link for link in links if not (ROOT / link).exists()]
+
+
+@pytest.mark.parametrize(
+    ("fence", "media_type"), [("json", "application/json"), ("csv", "text/csv")]
+)
+def test_the_reports_in_the_readme_can_be_uploaded(fence: str, media_type: str) -> None:
+    """Both examples are read without a warning, and have the one finding that is told of them."""
+    (example,) = re.findall(rf"```{fence}\n(.*?)```", README, re.DOTALL)
+    (filing,) = read_filings(io.BytesIO(example.encode()), media_type, f"filing.{fence}")
+    assert isinstance(filing, Filing)
+    assert not filing.warnings
+    (finding,) = triage_filing(filing).findings
+    assert finding.check == "balance_equation"
+    assert "two neighbouring digits are exchanged" in finding.message
+
+
+def test_addresses_in_the_readme_are_served() -> None:
+    """Every path below /v1 that the README names is in some service's description."""
+    served = {
+        re.sub("{.*?}", "ID", path)
+        for file in ROOT.glob("services/*/openapi.json")
+        for path in json.loads(file.read_text("utf-8"))["paths"]
+    }
+    named = set(re.findall(r"/v1/[a-zA-Z/]+", README))
+    assert len(named) >= 5
+    assert not named - served
