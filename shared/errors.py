@@ -1,19 +1,19 @@
 """The error tree of the suite: each error answers the API, the worker and the operator.
 
-    SuiteError
-    ├── SettingsError            a setting is missing or wrong (at start)
-    ├── InvalidRequest           the request itself is at fault
-    │   ├── NotSignedIn          no key, or one that is unknown or revoked
-    │   ├── NotAllowed           a known key that may not do this
-    │   ├── NotFound             nothing of that id in this tenant
-    │   └── Conflict             the thing is not in a state that allows this
-    ├── UnreadableDocument       bytes that are no document we can open
-    │   ├── EmptyDocument
-    │   ├── UnsupportedType
-    │   ├── EncryptedDocument    a password is needed, or the one given is wrong
-    │   ├── DocumentTooLarge     more bytes or pages than the limit
-    │   └── NoTextLayer          nothing but images
-    └── Unavailable              something we depend on does not answer: try again
+SuiteError
+├── SettingsError            a setting is missing or wrong (at start)
+├── InvalidRequest           the request itself is at fault
+│   ├── NotSignedIn          no key, or one that is unknown or revoked
+│   ├── NotAllowed           a known key that may not do this
+│   ├── NotFound             nothing of that id in this tenant
+│   └── Conflict             the thing is not in a state that allows this
+├── UnreadableDocument       bytes that are no document we can open
+│   ├── EmptyDocument
+│   ├── UnsupportedType
+│   ├── EncryptedDocument    a password is needed, or the one given is wrong
+│   ├── DocumentTooLarge     more bytes or pages than the limit
+│   └── NoTextLayer          nothing but images
+└── Unavailable              something we depend on does not answer: try again
 """
 
 from __future__ import annotations

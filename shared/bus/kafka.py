@@ -42,9 +42,10 @@ from kafka.protocol.consumer.metadata import (
 )
 from kafka.structs import MemberState, OffsetAndMetadata
 
-from shared.bus import DeadLetter, Delivery, Message
+from shared.bus import DeadLetter, Delivery, Message, refuse_large
 from shared.bus.lanes import Entry, Lane, Offsets, Partition, Ready, unfinished
 from shared.bus.records import (
+    ForeignRecord,
     Letter,
     Record,
     dead_record,
@@ -138,6 +139,7 @@ class KafkaBus:
             self.partitions = self._make_topics()
 
     def publish(self, *messages: Message) -> None:
+        refuse_large(messages)
         with self.unavailable():
             self.send(
                 [
@@ -380,11 +382,15 @@ class _Letters:
             self._reader.close(timeout_ms=1000)
 
     def _note(self, record: Any) -> None:
-        id_ = record.key.decode()
-        if record.value is None:
-            self._listed.pop(id_, None)
-        else:
-            self._listed[id_] = letter_of(record)
+        try:
+            if record.value is not None:
+                letter = letter_of(record)
+                self._listed[letter.letter.id] = letter
+            elif record.key is not None:
+                self._listed.pop(record.key.decode(errors="replace"), None)
+        except ForeignRecord as error:
+            place = f"partition {record.partition}, offset {record.offset}"
+            log.error("passed over a dead letter that is not ours (%s): %s", place, error)  # noqa: TRY400
 
 
 class KafkaMember:
@@ -637,15 +643,27 @@ class _Keeper(threading.Thread):
                 if partition is None:
                     continue  # just assigned: it is read again from where we take it up
                 for record in records:
-                    if part.topic == self._options.topic:
-                        lane = partition.add_main(record.offset, message_of(record), now)
-                    else:
-                        lane = self._take_in_retry(partition, record, now)
+                    lane = self._take_in_one(partition, part, record, now)
                     if lane is not None:
                         self.ready.add(lane)
                         if lane.entries[0].retry is not None:
                             self.parked.add(lane)
             self.changed.notify_all()
+
+    def _take_in_one(
+        self, partition: Partition, part: TopicPartition, record: Any, now: float
+    ) -> Lane | None:
+        """Take in one record; one that no bus of ours wrote is told of and passed over."""
+        main = part.topic == self._options.topic
+        try:
+            if main:
+                return partition.add_main(record.offset, message_of(record), now)
+            return self._take_in_retry(partition, record, now)
+        except ForeignRecord as error:
+            place = f"{part.topic}, partition {part.partition}, offset {record.offset}"
+            log.error("passed over a record that is not ours (%s): %s", place, error)  # noqa: TRY400
+            (partition.pass_over_main if main else partition.pass_over)(record.offset)
+            return None
 
     def _take_in_retry(self, partition: Partition, record: Any, now: float) -> Lane | None:
         group, entry, not_before = entry_of(record)

@@ -206,6 +206,12 @@ class Partition:
         if self.retry.see(offset):
             self.retry.finish(offset)
 
+    def pass_over_main(self, offset: int) -> None:
+        """A record of `documents` that is no message."""
+        self.dirty = True
+        if self.main.see(offset):
+            self.main.finish(offset)
+
     def move(self, lane: Lane, entry: Entry, offset: int) -> None:
         """There is a record of the message at `offset` of `documents.retry`: the latest counts."""
         self.dirty = True

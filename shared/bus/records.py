@@ -44,8 +44,8 @@ class Record:
 class ConsumedRecord(Protocol):
     """What the client gives us."""
 
-    key: bytes
-    value: bytes
+    key: bytes | None
+    value: bytes | None
     headers: list[tuple[str, bytes | None]]
 
 
@@ -75,10 +75,17 @@ def retry_record(
 
 
 def entry_of(record: ConsumedRecord) -> tuple[str, Entry, float]:
-    """The group a retry is for, its message, and not before when (seconds since 1970)."""
-    ours = _headers_of(record, ours=True)
-    entry = Entry(int(ours["origin"]), message_of(record), int(ours["attempts"]))
-    return ours["group"], entry, float(ours["not-before"])
+    """The group a retry is for, its message, and not before when (seconds since 1970).
+
+    Raises ForeignRecord.
+    """
+    message = message_of(record)
+    try:
+        ours = _headers_of(record, ours=True)
+        entry = Entry(int(ours["origin"]), message, int(ours["attempts"]))
+        return ours["group"], entry, float(ours["not-before"])
+    except (KeyError, ValueError) as error:
+        raise ForeignRecord(f"a header of ours is missing or wrong ({error})") from None
 
 
 def dead_record(topic: str, group: str, partition: int, entry: Entry, error: str) -> Record:
@@ -102,21 +109,40 @@ def tombstone(topic: str, dead_letter_id: str) -> Record:
 
 
 def letter_of(record: ConsumedRecord) -> Letter:
-    """The dead letter that a record is."""
-    ours = _headers_of(record, ours=True)
-    letter = DeadLetter(
-        id=record.key.decode(),
-        group=ours["group"],
-        message=replace(message_of(record), key=ours["key"]),
-        error=ours["error"],
-        attempts=int(ours["attempts"]),
-        time=datetime.fromisoformat(ours["time"]),
-    )
-    return Letter(letter, int(ours["partition"]), int(ours["origin"]))
+    """The dead letter that a record is. Raises ForeignRecord."""
+    message = message_of(record)
+    try:
+        ours = _headers_of(record, ours=True)
+        letter = DeadLetter(
+            id=message.key,
+            group=ours["group"],
+            message=replace(message, key=ours["key"]),
+            error=ours["error"],
+            attempts=int(ours["attempts"]),
+            time=datetime.fromisoformat(ours["time"]),
+        )
+        return Letter(letter, int(ours["partition"]), int(ours["origin"]))
+    except (KeyError, ValueError) as error:
+        raise ForeignRecord(f"a header of ours is missing or wrong ({error})") from None
+
+
+class ForeignRecord(Exception):
+    """A record that no bus of ours wrote: without key or value, or without our headers."""
 
 
 def message_of(record: ConsumedRecord) -> Message:
-    """The message in a record of any of the topics."""
+    """The message in a record of any of the topics. Raises ForeignRecord."""
+    if record.key is None or record.value is None:
+        raise ForeignRecord("it has no key or no value")
+    try:
+        return _message_of(record)
+    except UnicodeDecodeError as error:
+        raise ForeignRecord(f"its key or a header is no UTF-8 ({error})") from None
+
+
+def _message_of(record: ConsumedRecord) -> Message:
+    assert record.key is not None
+    assert record.value is not None
     return Message(record.key.decode(), record.value, _headers_of(record, ours=False))
 
 

@@ -110,7 +110,9 @@ def start_background(
             inbox_days=service.settings.inbox_days,
         )
         pulse = Pulse(IDLE_SECONDS + interval)
-        threads.append(Loop(f"{service.name}-relay", partial(sender.run, beat=pulse.beat), stop, pulse))
+        threads.append(
+            Loop(f"{service.name}-relay", partial(sender.run, beat=pulse.beat), stop, pulse)
+        )
     for thread in threads:
         thread.start()
     return threads

@@ -11,7 +11,9 @@ from contextlib import contextmanager
 import pytest
 
 from infra.kafka.broker import Broker
-from shared.bus import Bus, Message, open_bus
+from shared.bus import MAX_BYTES, Bus, Message, MessageTooLarge, open_bus
+from shared.bus.kafka import KafkaBus
+from shared.bus.records import Record, dead_topic, retry_topic
 from shared.errors import SettingsError, Unavailable
 from tests.contract.bus.worlds import eventually, message, receive, text, texts
 from tests.support import free_port
@@ -41,6 +43,31 @@ def test_in_one_partition_nobody_waits_for_a_stranger(broker: Broker) -> None:
 
         assert sorted(int(value) for value in texts(consumer, 900)) == list(range(900))
         eventually(lambda: bus.lag("g") == 700, "only the stuck key is left")
+
+
+def test_a_record_that_is_not_ours_stops_nobody(broker: Broker) -> None:
+    """Tombstones and records without our headers are passed over in all three topics."""
+    with bus_on(broker, partitions=1) as bus:
+        assert isinstance(bus, KafkaBus)
+        topic = bus.options.topic
+        bus.publish(message("a", 1))
+        for place in (topic, retry_topic(topic), dead_topic(topic)):
+            bus.send([Record(place, "foreign", b"?")])
+        bus.send([Record(topic, "foreign", None)])
+        bus.publish(message("a", 2))
+        consumer = bus.consumer("g")
+        assert sorted(texts(consumer, 3)) == ["1", "2", "?"]
+        assert bus.dead_letters() == []
+        eventually(lambda: bus.lag("g") == 0, "all of it is done with")
+
+
+def test_what_is_too_large_is_refused_before_the_broker_is_asked(broker: Broker) -> None:
+    """A lasting error, and nothing of the batch is published."""
+    with bus_on(broker) as bus:
+        with pytest.raises(MessageTooLarge):
+            bus.publish(message("a", 1), Message("big", b"x" * (MAX_BYTES + 1)))
+        bus.publish(Message("largest", b"x" * MAX_BYTES))
+        assert receive(bus.consumer("g")).message.key == "largest"
 
 
 def test_what_moved_behind_a_long_delay_keeps_its_order_over_a_restart(broker: Broker) -> None:

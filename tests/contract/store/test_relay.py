@@ -223,9 +223,7 @@ def test_a_lease_from_the_future_has_run_out(store: Store) -> None:
     assert (second.run_once(), first.run_once()) == (1, 0)
 
 
-def test_what_was_sent_long_ago_is_removed(
-    store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_was_sent_long_ago_is_removed(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """Sent events go after their days, in small batches; unsent ones stay however old they are."""
     monkeypatch.setattr(relay, "PRUNE_BATCH", 2)
     bus, ids = Bus(), _publish(store, *"abcdefg")
@@ -262,9 +260,7 @@ def test_what_was_handled_long_ago_is_forgotten(store: Store) -> None:
     ]
     with store.write() as session:
         for row in rows:
-            session.execute(
-                insert(inbox).values(**row, starts=1, failures=0, first_seen=old)
-            )
+            session.execute(insert(inbox).values(**row, starts=1, failures=0, first_seen=old))
     Relay(store, Bus(), inbox_days=30).run_once()
     with store.read() as session:
         left = session.execute(select(inbox.c.event_id)).scalars()

@@ -113,7 +113,10 @@ def test_a_value_that_can_not_be_kept_is_refused_for_good(store: Store, note: Ta
         assert _texts(store, note) == ["a\0b"]
         return
     for value in ("a\0secret", "secret" * 40):
-        with pytest.raises(InvalidRequest, match="can't be kept") as caught, store.write() as session:
+        with (
+            pytest.raises(InvalidRequest, match="can't be kept") as caught,
+            store.write() as session,
+        ):
             session.execute(insert(note).values(text=value))
         assert not caught.value.retryable
         assert "secret" not in caught.value.message

@@ -127,9 +127,9 @@ def test_a_clock_that_is_set_back_keeps_no_dead_lease(tmp_path: Path) -> None:
     gone = bus.consumer("g")
     assert gone.receive(5) is not None
     _execute(path, "UPDATE lane SET ready_at = ready_at + ?, holder = 'elsewhere|1|x|y'", DAY)
-    found: list[Any] = []
-    _wait_until(lambda: found.append(consumer.receive(0.1)) or found[-1] is not None)
-    assert found[-1].attempt == 2
+    found = consumer.receive(10)
+    assert found is not None
+    assert found.attempt == 2
     bus.close()
 
 
@@ -142,9 +142,7 @@ def test_a_clock_that_is_set_back_robs_nobody_who_lives(tmp_path: Path) -> None:
     delivery = worker.receive(5)
     assert delivery is not None
     _execute(path, "UPDATE lane SET ready_at = ready_at + ?", DAY)
-    _wait_until(
-        lambda: _execute(path, "SELECT ready_at FROM lane")[0][0] < time.time() + DAY / 2
-    )
+    _wait_until(lambda: _execute(path, "SELECT ready_at FROM lane")[0][0] < time.time() + DAY / 2)
     assert other.receive(1.0) is None
     worker.ack(delivery)
     assert bus.lag("g") == 0

@@ -33,7 +33,7 @@ def test_a_system_without_room_is_unavailable(monkeypatch: pytest.MonkeyPatch, w
         with monkeypatch.context() as patch:
             patch.setattr(target, "Popen" if where == "process" else "socketpair", fail)
             for ask in _asks(reader):
-                with pytest.raises(Unavailable, match="did not start .Cannot allocate memory."):
+                with pytest.raises(Unavailable, match=r"did not start .Cannot allocate memory."):
                     ask()
         assert reader.read(b"text", name="a.txt").text.strip() == "text"
 
@@ -55,7 +55,7 @@ def test_a_child_that_is_slow_to_start_is_unavailable(monkeypatch: pytest.Monkey
         with monkeypatch.context() as patch:
             patch.setattr(sandbox, "_START", "import time; time.sleep(60)")
             patch.setattr(sandbox, "_START_SECONDS", 0.3)
-            with pytest.raises(Unavailable, match="not ready after 0.3 seconds"):
+            with pytest.raises(Unavailable, match=r"not ready after 0\.3 seconds"):
                 reader.read(b"text", name="a.txt")
             child = reader._child
             assert child is not None
