@@ -16,6 +16,9 @@ JSON = "application/json"
 NDJSON = "application/x-ndjson"
 CSV = "text/csv"
 
+READ = "PDF, UTF-8 text, JSON, JSON lines and CSV are read; DOCX and images are not read yet"
+"""What an error about a wrong type says in the end."""
+
 _OTHERS = (
     (b"PK\x03\x04", "a ZIP archive or an Office document (DOCX, XLSX)"),
     (b"\xd0\xcf\x11\xe0", "an old Office document (DOC, XLS, MSG)"),
@@ -53,9 +56,9 @@ def sniff(data: bytes, name: str = "") -> str:
         return PDF
     for magic, what in _OTHERS:
         if data.startswith(magic):
-            raise UnsupportedType(f"this is {what}: only PDF and UTF-8 text are read")
+            raise UnsupportedType(f"this is {what}: {READ}")
     if _HTML.match(data):
-        raise UnsupportedType("this is HTML: only PDF and UTF-8 text are read")
+        raise UnsupportedType(f"this is HTML: {READ}")
     return _text_type(decode(data), name)
 
 
