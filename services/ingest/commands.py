@@ -137,7 +137,7 @@ class Intake:
             try:
                 decrypted = self.reader.decrypt(data, password=upload.password)
             except EncryptedDocument:
-                raise EncryptedDocument("the password does not open this document") from None
+                raise  # the password is wrong: the uploader can try another at once
             except UnreadableDocument:
                 return None  # damaged: reading may still find some pages, and says what is wrong
             return None if decrypted == data else decrypted

@@ -19,7 +19,8 @@ import pypdf
 from pypdf import PdfReader, PdfWriter
 
 from shared.documents.glyphs import SKEWED, Glyphs
-from shared.errors import DocumentTooLarge, EncryptedDocument, UnreadableDocument
+from shared.documents.passwords import no_password, wrong_password
+from shared.errors import DocumentTooLarge, UnreadableDocument
 
 logging.getLogger("pypdf").setLevel(logging.CRITICAL)  # what matters is raised or in the ledger
 
@@ -55,8 +56,8 @@ class PdfDocument:
         if self._reader.decrypt(password or "") or (password and self._reader.decrypt("")):
             return
         if password:
-            raise EncryptedDocument("the document is encrypted, and the password given is wrong")
-        raise EncryptedDocument("the document is encrypted: give its password")
+            raise wrong_password()
+        raise no_password()
 
     @property
     def page_count(self) -> int:

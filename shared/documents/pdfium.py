@@ -22,8 +22,9 @@ import pypdfium2.raw as c
 from PIL import Image
 
 from shared.documents.glyphs import SKEWED, Codes, Glyphs, Turns
+from shared.documents.passwords import no_password, wrong_password
 from shared.documents.reading import Floats
-from shared.errors import EncryptedDocument, NotFound, UnreadableDocument
+from shared.errors import NotFound, UnreadableDocument
 
 _LOCK = threading.RLock()
 _MAX_PIXELS = 40_000_000
@@ -61,7 +62,7 @@ class PdfiumDocument:
         with _LOCK:
             self._document = c.FPDF_LoadMemDocument64(data, len(data), secret)
             if not self._document:
-                raise _opening_error(c.FPDF_GetLastError())
+                raise _opening_error(c.FPDF_GetLastError(), password)
             self.page_count: int = c.FPDF_GetPageCount(self._document)
 
     def __enter__(self) -> Self:
@@ -238,7 +239,7 @@ def _png(pixels: npt.NDArray[np.uint8]) -> bytes:
     return out.getvalue()
 
 
-def _opening_error(code: int) -> UnreadableDocument:
+def _opening_error(code: int, password: str | None) -> UnreadableDocument:
     if code == c.FPDF_ERR_PASSWORD:
-        return EncryptedDocument("the document is encrypted: the password is missing or wrong")
+        return wrong_password() if password else no_password()
     return UnreadableDocument("PDFium can't open the document: it is damaged or no PDF")

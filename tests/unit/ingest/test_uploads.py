@@ -14,6 +14,7 @@ import pytest
 from services.ingest.commands import Intake, Upload
 from services.ingest.domain import Document
 from services.ingest.store import Documents
+from shared.documents.passwords import HOW
 from shared.errors import Unavailable
 from shared.events import DocumentIngested
 from tests.unit.ingest.house import (
@@ -136,7 +137,8 @@ def test_a_wrong_password_is_refused_at_the_door(house: House) -> None:
     answer = house.upload(encrypted(pdf(), "open"), password="shut")
     assert answer.status_code == 422
     assert answer.json()["type"] == "urn:smallprint:problem:encrypted_document"
-    assert "password" in answer.json()["detail"]
+    assert "wrong" in answer.json()["detail"]
+    assert HOW in answer.json()["detail"]
     assert house.blobs() == set()
 
 
@@ -148,7 +150,7 @@ def test_an_encrypted_pdf_without_password_ends_with_that_reason(any_house: Hous
     state = any_house.state(document)
     assert (state["state"], state["outcome"]) == ("ended", "failed")
     assert "encrypted_document" in state["reasons"][0]
-    assert "password" in state["reasons"][0]
+    assert HOW in state["reasons"][0]
     assert any_house.upload(secret, password="open").json()["id"] == document
     any_house.work()
     any_house.say(extracted(document, attempt=2))
