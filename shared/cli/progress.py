@@ -1,28 +1,46 @@
-"""Progress on standard error, where that is a terminal; silence elsewhere."""
+"""Progress on standard error: one changing line on a terminal, a line now and then elsewhere."""
 
 from __future__ import annotations
 
 import shutil
 import sys
 import time
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self, TextIO
 
 from shared.cli.lines import plain
 
 _INTERVAL = 0.1
+_QUIET_SECONDS, _QUIET_FILES = 10.0, 10
+"""Without a terminal, a line comes after this long or this many files, whichever is first."""
 
 
 class Progress:
-    """One line that is written over and over: how many of how many, and the file in hand."""
+    """How many of how many, and the file in hand.
 
-    def __init__(self, total: int, stream: TextIO | None = None) -> None:
+    On a terminal it is one line, written over and over. Elsewhere, as in a log, there is a new
+    line each 10 seconds or 10 files, and none for a few files that are done sooner.
+
+    Args:
+        total: how many files there are.
+        stream: where it is shown; standard error if none is given.
+        clock: in seconds.
+    """
+
+    def __init__(
+        self,
+        total: int,
+        stream: TextIO | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.total = total
+        self._clock = clock
         self.done = 0
         self._stream = stream or sys.stderr
         self._shows = self._stream.isatty()
-        self._began = time.monotonic()
-        self._written = 0.0
+        self._began = self._written = clock()
+        self._logged = 0
 
     def __enter__(self) -> Self:
         return self
@@ -37,13 +55,14 @@ class Progress:
 
     def at(self, name: str) -> None:
         """Say which file is in hand."""
-        now = time.monotonic()
-        if self._shows and (now - self._written > _INTERVAL or not self.done):
-            self._written = now
-            width = shutil.get_terminal_size().columns - 1
-            line = f"{self.done + 1}/{self.total}{self._left(now)}  {plain(name)}"
-            self._stream.write(f"\r\x1b[K{line[:width]}")
-            self._stream.flush()
+        now = self._clock()
+        if self._shows:
+            if now - self._written > _INTERVAL or not self.done:
+                width = shutil.get_terminal_size().columns - 1
+                self._write(f"\r\x1b[K{self._line(name, now)[:width]}", now)
+        elif now - self._written >= _QUIET_SECONDS or self.done - self._logged >= _QUIET_FILES:
+            self._logged = self.done
+            self._write(f"smallprint: {self._line(name, now)}\n", now)
 
     def step(self) -> None:
         """One more file is done."""
@@ -54,6 +73,14 @@ class Progress:
         if self._shows:
             self._stream.write("\r\x1b[K")
             self._stream.flush()
+
+    def _line(self, name: str, now: float) -> str:
+        return f"{self.done + 1}/{self.total}{self._left(now)}  {plain(name)}"
+
+    def _write(self, text: str, now: float) -> None:
+        self._written = now
+        self._stream.write(text)
+        self._stream.flush()
 
     def _left(self, now: float) -> str:
         if self.done < 3:

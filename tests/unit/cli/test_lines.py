@@ -119,15 +119,30 @@ class Terminal(io.StringIO):
         return True
 
 
-def test_progress_shows_on_a_terminal_alone() -> None:
-    """On a screen there is a line with the file in hand, taken away at the end; else nothing."""
-    for stream, shown in ((Terminal(), True), (io.StringIO(), False)):
-        with Progress(3, stream) as progress:
-            progress.at("lease\x1b.pdf")
+def test_progress_on_a_terminal_is_one_line() -> None:
+    """On a screen there is a line with the file in hand, taken away at the end."""
+    stream = Terminal()
+    with Progress(3, stream) as progress:
+        progress.at("lease\x1b.pdf")
+        progress.step()
+    assert "1/3  lease\ufffd.pdf" in stream.getvalue()
+    assert stream.getvalue().endswith("\r\x1b[K")
+
+
+@pytest.mark.parametrize(
+    ("files", "seconds", "rows"), [(3, 1.0, 0), (25, 0.1, 2), (25, 6.0, 12), (4, 30.0, 3)]
+)
+def test_progress_in_a_log_is_a_line_now_and_then(files: int, seconds: float, rows: int) -> None:
+    """Elsewhere a new line comes each ten files or ten seconds, whichever is first."""
+    stream, now = io.StringIO(), 0.0
+    with Progress(files, stream, clock=lambda: now) as progress:
+        for number in range(files):
+            progress.at(f"lease\x1b{number}.pdf")
+            now += seconds
             progress.step()
-        written = stream.getvalue()
-        assert ("1/3  lease\ufffd.pdf" in written) == shown
-        assert written.endswith("\r\x1b[K") == shown
+    written = stream.getvalue().splitlines()
+    assert len(written) == rows
+    assert all(row.startswith("smallprint: ") and "\x1b" not in row for row in written)
 
 
 def test_a_table_of_clauses_is_for_reading() -> None:
