@@ -29,7 +29,7 @@ from shared.cli.lines import (
     to_json,
     write,
 )
-from shared.errors import SuiteError
+from shared.errors import SuiteError, UnsupportedType
 from shared.version import VERSION
 
 if TYPE_CHECKING:
@@ -208,10 +208,10 @@ def batch(
         reports = Reports()
         work = Work(
             finder.most_bytes,
-            lambda path, data: (reports if reports.reads(path, data) else finder).maker,
+            lambda path, data: (reports if is_report(path, data) else finder).maker,
             lambda path, data: (
                 reports.result(path)
-                if reports.reads(path, data)
+                if is_report(path, data)
                 else finder.result(path, data, password)
             ),
         )
@@ -286,10 +286,15 @@ class Finder:
         return f"{model['adapter']} {model['version']} on {model['base'][:12]}"
 
     def file(self, path: str, password: str | None) -> Iterator[Mapping[str, Any]]:
-        """The one line about a file."""
+        """The one line about a file. Raises UnsupportedType for a report."""
         from shared.cli.files import read_file
 
-        yield self.result(path, read_file(path, self.most_bytes), password)
+        data = read_file(path, self.most_bytes)
+        if is_report(path, data):
+            raise UnsupportedType(
+                "this is a report (JSON, JSON lines, CSV): use `smallprint triage`", document=path
+            )
+        yield self.result(path, data, password)
 
     def result(self, path: str, data: bytes, password: str | None) -> Mapping[str, Any]:
         """What is in one document. Raises UnreadableDocument, or CannotStart without a model."""
@@ -383,6 +388,14 @@ def most_bytes() -> int:
     return load(Settings).ingest_max_bytes
 
 
+def is_report(path: str, data: bytes) -> bool:
+    """Whether a file is a report by its type. Raises UnreadableDocument for what is neither."""
+    from services.triage.statements import report_type
+    from shared.documents import sniff
+
+    return report_type(sniff(data, path), path) is not None
+
+
 class Reports:
     """Reads filings and judges them."""
 
@@ -418,13 +431,6 @@ class Reports:
             reasons = "; ".join(filing["error"]["detail"] for filing in filings)
             raise UnreadableDocument(reasons or "there is no filing in it", document=path)
         return {"source": path, "filings": filings}
-
-    def reads(self, path: str, data: bytes) -> bool:
-        """Whether a file is a report by its type."""
-        from services.triage.statements import report_type
-        from shared.documents import sniff
-
-        return report_type(sniff(data, path), path) is not None
 
     def _filings(self, path: str) -> Iterator[Any]:
         from services.triage.statements import NDJSON, read_filings, report_type
@@ -686,7 +692,7 @@ def doctor(data: Path | None, port: int, as_json: bool) -> int:
     if as_json:
         write(to_json({"content": content, "checks": [asdict(check) for check in found]}))
     else:
-        rows = [*checks.shown(found), "content" if content else "some things have to be mended"]
+        rows = [*checks.shown(found), checks.ending(found)]
         write("".join(f"{row}\n" for row in rows).encode())
     return 0 if content else 1
 

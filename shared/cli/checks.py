@@ -161,6 +161,12 @@ def content(checks: Sequence[Check]) -> bool:
     return all(check.state != "wrong" for check in checks)
 
 
+def ending(checks: Sequence[Check]) -> str:
+    """The last line for a person."""
+    wrong = [check.name for check in checks if check.state == "wrong"]
+    return f"To be mended: {', '.join(wrong)}." if wrong else "All is well."
+
+
 def shown(checks: Sequence[Check]) -> Iterator[str]:
     """The checks as lines for a person."""
     marks = {"good": "ok  ", "note": "note", "wrong": "MEND"}

@@ -113,3 +113,11 @@ def test_what_to_do_fits_the_installation(tmp_path: Path) -> None:
     elsewhere = checks.install_again("setup", tmp_path / "site-packages")
     assert "make" not in elsewhere
     assert f"./install.sh {sys.prefix}" in elsewhere
+
+
+def test_the_last_line_says_what_is_to_be_mended() -> None:
+    """Notes need nobody; what is wrong is named again below the list."""
+    note = Check("psycopg", "note", "not installed")
+    assert checks.ending([note, Check("python", "good", "3.11")]) == "All is well."
+    wrong = [Check("disk", "wrong", "full"), note, Check("models", "wrong", "none")]
+    assert checks.ending(wrong) == "To be mended: disk, models."

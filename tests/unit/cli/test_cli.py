@@ -251,6 +251,8 @@ def test_doctor_names_what_is_wrong(
     assert "SMALLPRINT_ARTEFACTS" in wrong["models"]["mend"]
     code, out, _ = run("doctor", "--data", tmp_path / "data")
     assert "MEND  models" in out
+    assert "models" in out.splitlines()[-1]
+    assert out.splitlines()[-1].startswith("To be mended: ")
 
 
 def test_a_reader_that_leaves_ends_the_command_quietly(tmp_path: Path) -> None:
@@ -477,3 +479,39 @@ def test_a_first_key_that_nobody_could_read_is_made_again(run: Run, tmp_path: Pa
     os.close(writer)
     assert done.returncode == cli.CLOSED, done.stderr
     assert run("keys", "list", "--data", tmp_path / "data")[1] == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("a.json", json.dumps(filing("a"))),
+        ("a.jsonl", f"{json.dumps(filing('a'))}\n" * 2),
+        ("a.csv", "Balance Sheet,2023-12-31\nTotal assets,1\n"),
+    ],
+)
+def test_extract_refuses_a_report_as_triage_refuses_a_contract(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, data: str
+) -> None:
+    """Each says that it is the other's, before a model is loaded."""
+    monkeypatch.setenv("SMALLPRINT_ARTEFACTS", str(tmp_path))
+    (tmp_path / name).write_text(data)
+    code, out, _ = run("extract", tmp_path / name, "--json")
+    (line,) = _lines(out)
+    assert (code, line["error"]["type"]) == (2, "unsupported_type")
+    assert "smallprint triage" in line["error"]["detail"]
+    (tmp_path / "a.pdf").write_bytes(pdf("A contract."))
+    code, out, _ = run("triage", tmp_path / "a.pdf", "--json")
+    assert (code, _lines(out)[0]["error"]["type"]) == (2, "unsupported_type")
+
+
+def test_a_long_batch_says_where_it_is_without_a_terminal(run: Run, tmp_path: Path) -> None:
+    """A line each ten files on standard error; standard output has the results alone."""
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for number in range(25):
+        (folder / f"{number:02d}.json").write_text(json.dumps(filing(f"f{number}")))
+    code, out, err = run("batch", folder, "--json")
+    assert (code, len(_lines(out))) == (0, 25)
+    rows = err.splitlines()
+    assert len(rows) >= 2
+    assert all(row.startswith("smallprint: ") and "/25" in row for row in rows)
