@@ -9,7 +9,7 @@ import logging
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,6 +30,7 @@ from shared.cli.lines import (
     write,
 )
 from shared.errors import SuiteError, UnsupportedType
+from shared.private import private_files
 from shared.version import VERSION
 
 if TYPE_CHECKING:
@@ -81,7 +82,8 @@ def cli() -> None:
 def main() -> int:
     """Run the command. Returns the exit code: 0 all worked, 1 some failed, 2 none did."""
     try:
-        result = cli.main(prog_name="smallprint", standalone_mode=False)
+        with private_files():
+            result = cli.main(prog_name="smallprint", standalone_mode=False)
     except click.ClickException as error:
         error.show()
         return NONE_WORKED
@@ -498,8 +500,13 @@ def up(port: int, data: Path | None, as_json: bool) -> int:
                     keys.unmake(first.key.id)  # nobody has seen it: the next start makes another
                 raise
 
-        serve(services, settings.host, port, started)
+        serve(services, settings.host, port, started, _say_finishing)
     return 0
+
+
+def _say_finishing() -> None:
+    with suppress(OSError):  # nobody need be there to read it
+        click.echo("smallprint: finishing the document in hand …", err=True)
 
 
 def _warn_without_model(artefacts: Path) -> None:

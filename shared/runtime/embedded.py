@@ -10,7 +10,7 @@ from functools import partial
 from starlette.types import ASGIApp
 
 from shared.runtime.main import join, serve_http, start_background
-from shared.runtime.pulse import check_threads
+from shared.runtime.pulse import Loop, check_threads
 from shared.runtime.service import Service
 from shared.web.app import health_app
 from shared.web.origin import Origin
@@ -28,15 +28,25 @@ def migrate_all(services: Sequence[Service]) -> None:
         service.store.migrate()
 
 
+def _nothing() -> None:
+    return None
+
+
 @contextmanager
-def at_work(services: Sequence[Service]) -> Iterator[tuple[ASGIApp, threading.Event]]:
-    """Work in the background for the time of the block; yields the origin and the stop signal."""
+def at_work(
+    services: Sequence[Service], finishing: Callable[[], None] = _nothing
+) -> Iterator[tuple[ASGIApp, threading.Event]]:
+    """Work in the background for the time of the block; yields the origin and the stop signal.
+
+    `finishing` is called at the end if work in hand has to be waited for.
+    """
     stop = threading.Event()
     threads: list[threading.Thread] = []
     with ExitStack() as stack:
         for service in reversed(services):
             stack.callback(service.close)
         stack.callback(join, threads)
+        stack.callback(lambda: finishing() if _working(threads) else None)
         stack.callback(_wake_relays, services)
         stack.callback(stop.set)
         for service in services:
@@ -52,6 +62,11 @@ def _wake_relays(services: Sequence[Service]) -> None:
         service.store.outbox_filled.set()
 
 
+def _working(threads: Sequence[threading.Thread]) -> bool:
+    """Whether one of them is at an event, which it finishes before it stops."""
+    return any(isinstance(t, Loop) and t.pulse.working_since is not None for t in threads)
+
+
 def origin(services: Sequence[Service], threads: Sequence[threading.Thread] = ()) -> ASGIApp:
     """One application for all services; its probes ask every service."""
     checks = [check for service in services for check in service.app.state.checks]
@@ -60,8 +75,14 @@ def origin(services: Sequence[Service], threads: Sequence[threading.Thread] = ()
 
 
 def serve(
-    services: Sequence[Service], host: str, port: int, started: Callable[[int], None]
+    services: Sequence[Service],
+    host: str,
+    port: int,
+    started: Callable[[int], None],
+    finishing: Callable[[], None] = _nothing,
 ) -> None:
-    """Serve and work until SIGINT or SIGTERM; `started` is told the port once it accepts."""
-    with at_work(services) as (application, stop):
+    """Serve and work until SIGINT or SIGTERM; `started` is told the port once it accepts, and
+    `finishing` is called if work in hand has to be waited for.
+    """
+    with at_work(services, finishing) as (application, stop):
         serve_http(application, host, port, stop, started)

@@ -21,6 +21,7 @@ from fastapi import FastAPI
 
 from shared.errors import SettingsError, SuiteError
 from shared.logs import configure_logs
+from shared.private import private_files
 from shared.runtime.pulse import IDLE_SECONDS, Loop, Pulse, check_threads
 from shared.runtime.service import Service
 from shared.runtime.worker import Worker
@@ -37,6 +38,11 @@ def main(build: Callable[[], Service], argv: Sequence[str] | None = None) -> int
     parser = argparse.ArgumentParser(description=build.__doc__)
     parser.add_argument("role", choices=ROLES, help="what this process does")
     role = parser.parse_args(argv).role
+    with private_files():
+        return _run(build, role)
+
+
+def _run(build: Callable[[], Service], role: str) -> int:
     try:
         service = build()
     except SuiteError as error:

@@ -515,3 +515,20 @@ def test_a_long_batch_says_where_it_is_without_a_terminal(run: Run, tmp_path: Pa
     rows = err.splitlines()
     assert len(rows) >= 2
     assert all(row.startswith("smallprint: ") and "/25" in row for row in rows)
+
+
+def test_nobody_else_can_read_what_a_command_writes(run: Run, tmp_path: Path) -> None:
+    """Keys and their database, results of a batch and the folders of both are the owner's alone."""
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.json").write_text(json.dumps(filing("a")))
+    before = os.umask(0o022)
+    try:
+        assert run("batch", tmp_path / "in")[0] == 0
+        assert run("keys", "new", "alice", "--data", tmp_path / "data")[0] == 0
+    finally:
+        os.umask(before)
+    folders = [tmp_path / "in-results", tmp_path / "data"]
+    files = [path for folder in folders for path in folder.rglob("*")]
+    assert {path.name for path in files} >= {"a.json.json", "summary.json", "ingest.db"}
+    for path in (*folders, *files):
+        assert path.stat().st_mode & 0o077 == 0, path

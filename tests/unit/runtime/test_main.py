@@ -1,5 +1,6 @@
 """What a process of a service says of its threads, and how many it starts."""
 
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -73,6 +74,49 @@ def test_the_embedded_edition_starts_as_many(service: Service) -> None:
     with at_work([service]):
         names = [thread.name for thread in threading.enumerate()]
     assert sum(name.startswith("extraction-worker-") for name in names) == 3
+
+
+@pytest.mark.parametrize("busy", [True, False])
+def test_the_end_says_that_work_in_hand_is_finished(service: Service, busy: bool) -> None:
+    """Whoever stops it is told what it waits for, and only if it does."""
+    begun, done, said = threading.Event(), threading.Event(), []
+
+    def slow(event: DocumentDeleted, uow: UnitOfWork) -> None:
+        begun.set()
+        assert done.wait(20)
+        with uow:
+            pass
+
+    def finishing() -> None:
+        said.append(done.is_set())
+        done.set()
+
+    service = replace(service, handlers={DocumentDeleted: slow})
+    with at_work([service], finishing):
+        if busy:
+            with UnitOfWork(service.store) as uow:
+                uow.publish(DocumentDeleted(tenant="default", document_id="doc_1", actor="x"))
+            assert begun.wait(20)
+    assert said == ([False] if busy else [])
+
+
+def test_files_of_a_process_are_its_owners_alone(service: Service, tmp_path: Path) -> None:
+    """Databases, documents and folders are made so that others on the machine can't read them."""
+    made = tmp_path / "made"
+
+    def build() -> Service:
+        made.mkdir()
+        (made / "a.db").touch()
+        return service
+
+    before = os.umask(0o022)
+    try:
+        assert main.main(build, ["migrate"]) == 0
+        after = os.umask(0o022)
+    finally:
+        os.umask(before)
+    assert [made.stat().st_mode & 0o777, (made / "a.db").stat().st_mode & 0o777] == [0o700, 0o600]
+    assert after == 0o022
 
 
 def _probe(service: Service, role: str, monkeypatch: pytest.MonkeyPatch) -> Any:
