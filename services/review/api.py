@@ -62,6 +62,9 @@ class ItemOut(_Answer):
     decision_id: str | None
     decided_by: str | None
     decided: datetime | None
+    correction: dict[str, Any] | None = Field(
+        description="category, text, start, end and page as corrected, where the verdict is so"
+    )
 
 
 class ItemPage(_Answer):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import fields
 from datetime import datetime
 from threading import Lock
@@ -11,7 +11,7 @@ from typing import Any
 
 from services.review import store
 from services.review.desk import Clock, utc_now
-from services.review.domain import Box, Document, Item
+from services.review.domain import Box, Decision, Document, Item
 from services.review.exports import Result
 from services.review.handlers import document_reading, unless_deleted
 from shared.documents.reading import Reading
@@ -48,9 +48,7 @@ class Reader:
             found, following = store.list_items(
                 session, actor.tenant, filters, now, limit=limit, cursor=cursor
             )
-            names = store.names_of(session, actor.tenant, (item.document_id for item in found))
-        views = [_view(item, names.get(item.document_id, ""), now) for item in found]
-        return {"items": views, "next": following}
+        return {"items": self._views(actor.tenant, found, now), "next": following}
 
     def item(self, actor: Actor, item_id: str) -> dict[str, Any]:
         """One item. Raises NotFound."""
@@ -59,9 +57,7 @@ class Reader:
 
     def view(self, item: Item) -> dict[str, Any]:
         """An item as the API shows it."""
-        with self.database.read() as session:
-            names = store.names_of(session, item.tenant, [item.document_id])
-        return _view(item, names.get(item.document_id, ""), self.clock())
+        return self._views(item.tenant, [item], self.clock())[0]
 
     def counts(self, actor: Actor, since: datetime | None, kind: str | None = None) -> store.Counts:
         """How much waits; decided since that moment, or since midnight UTC."""
@@ -130,6 +126,17 @@ class Reader:
             if cursor is None:
                 return
 
+    def _views(self, tenant: str, found: Sequence[Item], now: datetime) -> list[dict[str, Any]]:
+        """Items with their documents' names, and how they were corrected."""
+        corrected = [item.decision_id for item in found if item.verdict == "correct"]
+        with self.database.read() as session:
+            names = store.names_of(session, tenant, (item.document_id for item in found))
+            made = store.decisions_of(session, tenant, corrected)
+        return [
+            _view(item, names.get(item.document_id, ""), made.get(item.decision_id or ""), now)
+            for item in found
+        ]
+
     def _reading(self, document: Document) -> Reading | None:
         """The layout of a document; the last few are kept."""
         key = (document.tenant, document.id, document.attempt)
@@ -151,7 +158,13 @@ class Reader:
         return reading
 
 
-def _view(item: Item, name: str, now: datetime) -> dict[str, Any]:
+def _view(item: Item, name: str, decision: Decision | None, now: datetime) -> dict[str, Any]:
     values = {field.name: getattr(item, field.name) for field in fields(item)}
     lease = None if item.verdict else item.lease(now)
-    return {**values, "document": name, "state": item.state(now), "lease": lease}
+    return {
+        **values,
+        "document": name,
+        "state": item.state(now),
+        "lease": lease,
+        "correction": decision.correction if decision else None,
+    }

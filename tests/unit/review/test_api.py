@@ -95,6 +95,23 @@ def test_a_decision_is_stored_and_announced_once(queue: House) -> None:
     assert event.stage == "extraction"
 
 
+def test_an_item_tells_how_it_was_corrected(queue: House) -> None:
+    """The list of a document's items has each verdict, and what a correction changed."""
+    ada = queue.client()
+    accepted, corrected = claim(ada), claim(ada)
+    ada.post(DECISIONS, json={"item": accepted["id"], "verdict": "accept"})
+    wish = {"verdict": "correct", "correction": {"category": "Exclusivity"}}
+    ada.post(DECISIONS, json={"item": corrected["id"], **wish})
+    params = {"document": corrected["document_id"], "state": "all"}
+    items = {item["id"]: item for item in ada.get("/v1/items", params=params).json()["items"]}
+    assert items[accepted["id"]]["correction"] is None
+    right = items[corrected["id"]]["correction"]
+    assert (right["category"], right["text"]) == ("Exclusivity", corrected["text"])
+    assert ada.get(f"/v1/items/{corrected['id']}").json()["correction"] == right
+    ada.post(DECISIONS, json={"item": corrected["id"], "verdict": "undo"})
+    assert ada.get(f"/v1/items/{corrected['id']}").json()["correction"] is None
+
+
 def test_deciding_without_holding_the_item_is_a_conflict(queue: House) -> None:
     """Neither an unclaimed item, nor another's, nor a decided one can be decided."""
     ada, ben = queue.client(), queue.client("key-ben")
