@@ -191,8 +191,14 @@ def test_an_analyst_accepts_corrects_and_undoes(ada: Watched, stage: Stage) -> N
     until(lambda: not any(item["lease"] for item in stage.open_items()), "the items given back")
 
 
-def select_words(page: Any, words: str) -> str:
-    """Select words in the document's text with the mouse, from their first letter to their last."""
+def select_words(page: Any, words: str, *, whole: str = "") -> str:
+    """Select words in the document's text with the mouse, from their first letter to their last.
+
+    Args:
+        page: where a correction has begun.
+        words: what is selected.
+        whole: what the correction then says, if that is more.
+    """
     page.locator(".prose-text").wait_for()
     boxes = page.evaluate(
         """(words) => {
@@ -222,7 +228,7 @@ def select_words(page: Any, words: str) -> str:
     page.mouse.move(last["right"] - 12, (last["top"] + last["bottom"]) / 2)
     page.mouse.move(last["right"], (last["top"] + last["bottom"]) / 2)
     page.mouse.up()
-    page.locator(".quote.new", has_text=boxes["text"].split()[0]).wait_for()
+    page.locator(".quote.new", has_text=whole or boxes["text"].split()[0]).wait_for()
     return str(boxes["text"])
 
 
@@ -256,6 +262,164 @@ def test_offsets_survive_letters_beyond_the_first_plane(
     page.get_by_text("Nothing waits for you here").wait_for()
     right = decisions(stage)[0]["correction"]
     assert (right["start"], right["text"]) == (words.index("Signed"), "Signed in Ulm 🖋")
+
+
+FEE = "The Distributor shall pay a non-refundable fee of 400,000 dollars. It is due in May."
+FEES = (
+    ("Price Restrictions", "a non-refundable fee", 0.991),
+    ("Minimum Commitment", "400,000 dollars", 0.992),
+    ("Expiration Date", "due in May", 0.993),
+)
+RIGHT = {
+    "category": "Exclusivity",
+    "text": "in May",
+    "start": FEE.index("in May"),
+    "end": FEE.index("in May") + len("in May"),
+}
+
+
+def decide(stage: Stage, document: str, category: str, verdict: str, **more: Any) -> str:
+    """Have Ada decide about one clause, and answer the id of its item."""
+    params = {"document": document, "category": category}
+    (item,) = stage.http.get("/v1/items", params=params).json()["items"]
+    stage.http.post("/v1/items/claim", json={"item": item["id"]})
+    wish = {"item": item["id"], "verdict": verdict, **more}
+    answer = stage.http.post("/v1/decisions", json=wish)
+    assert answer.status_code == 201, answer.text
+    return str(item["id"])
+
+
+def decided_fees(stage: Stage, name: str) -> tuple[str, list[str]]:
+    """A document with three clauses: one rejected, one open, one corrected."""
+    document = stage.upload(name, f"{FEE} {name}".encode())
+    stage.extract(document, FEES)
+    return document, [
+        decide(stage, document, "Price Restrictions", "reject"),
+        decide(stage, document, "Expiration Date", "correct", correction=RIGHT),
+    ]
+
+
+def test_the_document_shows_what_was_decided(ada: Watched, stage: Stage) -> None:
+    """A rejected clause is struck through, a corrected one has its new words and category."""
+    document, _ = decided_fees(stage, "fees decided.txt")
+    page = ada.sign_in()
+    page.goto(f"{stage.address}/documents/{document}")
+    page.get_by_text("3 found, 2 decided").wait_for()
+    rejected = page.get_by_role("button", name="a non-refundable fee")
+    assert rejected.locator("del").inner_text() == "a non-refundable fee"
+    assert rejected.locator(".pill").inner_text() == "rejected · ada"
+    corrected = page.get_by_role("button", name="due in May")
+    assert corrected.locator("del").inner_text() == "due in May"
+    assert corrected.locator("ins").all_inner_texts() == ["in May", "Exclusivity"]
+    assert corrected.locator(".pill").inner_text() == "corrected · ada"
+    assert page.get_by_role("button", name="400,000").locator(".pill, del").count() == 0
+    picture(page, "document-decided")
+
+
+def test_an_old_decision_is_undone_by_whoever_made_it(browser: Any, stage: Stage) -> None:
+    """The item and its row in the audit have an Undo for Ada, and none for Ben."""
+    _, (rejected, corrected) = decided_fees(stage, "fees undone.txt")
+    ben = Watched(browser, stage)
+    page = ben.sign_in("ben")
+    page.goto(f"{stage.address}/review?item={rejected}")
+    page.get_by_text("Only ada can undo that").wait_for()
+    assert page.get_by_role("button", name="Undo").count() == 0
+    page.goto(f"{stage.address}/decisions?by=ada")
+    page.get_by_role("heading", name="Decisions").wait_for()
+    assert page.get_by_role("button", name="Undo").count() == 0
+    ben.close()
+    ada = Watched(browser, stage)
+    page = ada.sign_in("ada")
+    page.goto(f"{stage.address}/review?item={rejected}")
+    page.get_by_role("button", name="Undo").wait_for()
+    page.locator(".quote del", has_text="a non-refundable fee").wait_for()
+    picture(page, "decided")
+    page.keyboard.press("u")
+    page.get_by_role("button", name="Accept").wait_for()
+    assert (decisions(stage)[0]["verdict"], decisions(stage)[0]["item_id"]) == ("undo", rejected)
+    page.goto(f"{stage.address}/decisions")
+    rows = page.get_by_role("row", name="fees undone.txt").filter(has_text="due in May")
+    rows.get_by_role("button", name="Undo").click()
+    page.get_by_role("link", name="Review it again").wait_for()
+    assert (decisions(stage)[0]["verdict"], decisions(stage)[0]["item_id"]) == ("undo", corrected)
+    lease = f"/v1/items/{corrected}"
+    until(lambda: stage.http.get(lease).json()["state"] == "waiting", "the item given back")
+    assert rows.get_by_role("button", name="Undo").count() == 0, "an undone decision has no Undo"
+    picture(page, "decisions-undone")
+    ada.close()
+
+
+def test_enter_saves_a_correction_of_whole_words(ada: Watched, stage: Stage) -> None:
+    """Half a word selected is the whole word; Enter saves, and what does nothing is disabled."""
+    document = stage.upload("fees corrected.txt", f"{FEE} By hand.".encode())
+    stage.extract(document, FEES[2:])
+    page = ada.sign_in()
+    page.goto(f"{stage.address}/review?document={document}")
+    heading(page, "Expiration Date")
+    page.keyboard.press("c")
+    for name in ("Accept", "Reject", "Skip", "Undo"):
+        assert page.get_by_role("button", name=name).is_disabled(), name
+    select_words(page, "fundable fee of 400,0", whole="non-refundable fee of 400,000")
+    picture(page, "correct-selected")
+    page.keyboard.press("Enter")
+    page.get_by_text("Nothing waits for you here").wait_for()
+    made = decisions(stage)[0]
+    assert (made["verdict"], made["correction"]["text"]) == (
+        "correct",
+        "non-refundable fee of 400,000",
+    )
+
+
+def test_a_failed_document_offers_only_what_is_possible(ada: Watched, stage: Stage) -> None:
+    """The page says that the work failed and why, and doesn't ask to review nothing."""
+    page = ada.sign_in()
+    page.goto(f"{stage.address}/documents")
+    page.get_by_role("link", name=BROKEN).click()
+    page.get_by_text("The work on it failed, so nothing was found").wait_for()
+    page.locator(".panel .reasons", has_text="can't be read").wait_for()
+    page.get_by_role("link", name="Download the original").wait_for()
+    assert page.get_by_role("link", name="Review this document").count() == 0
+    assert page.get_by_text("yet").count() == 0
+    picture(page, "document-failed")
+
+
+def test_pages_speak_of_one_thing_in_one_word(ada: Watched, stage: Stage) -> None:
+    """Verdicts are accepted, rejected, corrected; checks and columns have names, not codes."""
+    page = ada.sign_in()
+    assert "Sum of rows" in page.get_by_label("Category").inner_text()
+    page.locator("a.open", has_text="Sum of rows").wait_for()
+    assert page.get_by_text("sum_of_rows").count() == 0
+    page.goto(f"{stage.address}/?state=decided")
+    page.locator("td.state", has_text="accepted · ben").first.wait_for()
+    assert page.locator("td.state", has_text=re.compile("(accept|reject|correct) ")).count() == 0
+    page.goto(f"{stage.address}/findings")
+    page.get_by_role("cell", name="Total current assets, first column").wait_for()
+    page.locator("a.open").first.click()
+    page.get_by_role("button", name="Accept").wait_for()
+    page.get_by_role("button", name="Reject").wait_for()
+
+
+def test_the_review_page_counts_what_is_in_other_tabs(browser: Any, stage: Stage) -> None:
+    """Items that one's own other tab holds are said to be under review, not lost."""
+    ada = Watched(browser, stage)
+    page = ada.sign_in()
+    held = [item["id"] for item in stage.open_items()[-2:]]
+    for item in held:
+        stage.http.post("/v1/items/claim", json={"item": item})
+    page.goto(f"{stage.address}/review?category=Nothing")
+    page.get_by_text("in another tab of yours").wait_for()
+    page.get_by_text("2 being reviewed").wait_for()
+    page.goto(f"{stage.address}/review")
+    page.locator(".tally", has_text="being reviewed").wait_for()
+    ada.close()
+
+
+def picture(page: Any, name: str) -> None:
+    """A picture for people to look at."""
+    folder = ROOT / "var" / "screenshots"
+    folder.mkdir(parents=True, exist_ok=True)
+    page.wait_for_timeout(250)
+    page.screenshot(path=folder / f"{name}.png")
 
 
 def test_what_is_in_a_document_is_only_ever_text(ada: Watched, stage: Stage) -> None:

@@ -51,10 +51,7 @@ export const history = {
   push(entry) {
     remember(DONE, [...this.all(), entry].slice(-100));
   },
-  pop() {
-    const entries = this.all();
-    const last = entries.pop() ?? null;
-    remember(DONE, entries);
-    return last;
+  drop(item) {
+    remember(DONE, this.all().filter((entry) => entry.item !== item));
   },
 };

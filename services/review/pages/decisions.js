@@ -1,18 +1,25 @@
 // The audit: who decided what, and when. It only grows.
 
-import { actor, get, query } from "/pages/api.js";
-import { empty, excerpt, h, moment, select, title } from "/pages/dom.js";
-
-const VERDICTS = { accept: "accepted", reject: "rejected", correct: "corrected", undo: "undone" };
+import { actor, get, post, query } from "/pages/api.js";
+import { decide, history } from "/pages/deciding.js";
+import { empty, excerpt, h, moment, say, select, title } from "/pages/dom.js";
+import { changes, decidedCategory, VERDICTS } from "/pages/verdicts.js";
 
 export async function show({ params, go }) {
   const by = params.get("by") ?? "";
   const read = (cursor) => get(query("/v1/decisions", { by, limit: 100, cursor }));
   let page = await read(null);
-  const rows = h("tbody", {}, page.items.map(row));
+  const seen = new Set(); // items that have a newer row above: only the last decision can be undone
+  const rows = h("tbody");
+  const add = (items) => rows.append(...items.map((one) => {
+    const stands = !seen.has(one.item_id);
+    seen.add(one.item_id);
+    return row(one, stands && undoable(one) && undoButton(one, rows));
+  }));
+  add(page.items);
   const more = h("button", { type: "button", hidden: page.next === null, onclick: async () => {
     page = await read(page.next);
-    rows.append(...page.items.map(row));
+    add(page.items);
     more.hidden = page.next === null;
   } }, "Show more");
   const file = (format) => h("a.button", { href: `/v1/exports?format=${format}`, download: true }, format.toUpperCase());
@@ -20,7 +27,7 @@ export async function show({ params, go }) {
     h("div.row.tight", { role: "group", "aria-label": "Export all decided items" }, h("span.muted", {}, "Export what is decided"), file("jsonl"), file("csv"), file("xlsx")));
   const filters = h("form.filters", { onsubmit: (event) => event.preventDefault() },
     select("Made by", by, [["", "Everybody"], [actor().name, "Me"]], (value) => go(query("/decisions", { by: value }))));
-  const heads = ["When", "Who", "What", "Category", "Text", "Document"];
+  const heads = ["When", "Who", "What", "Category", "Text", "Document", ""];
   const list = page.items.length
     ? [h("table.list.audit", {}, h("thead", {}, h("tr", {}, heads.map((text) => h("th", { scope: "col" }, text)))), rows), h("div.row.centre.below", {}, more)]
     : empty("Nothing has been decided yet", "Every decision is listed here, with who made it and when; undoing one is listed too.", h("a.button.primary", { href: "/review" }, "Start reviewing"));
@@ -28,14 +35,37 @@ export async function show({ params, go }) {
   return { title: "Decisions", element: h("div.page", {}, head, filters, list, page.items.length > 0 && hint) };
 }
 
-function row(one) {
-  const right = one.correction;
-  const renamed = right && right.category !== one.category;
-  const reworded = right && right.text !== one.text;
+const undoable = (one) => one.verdict !== "undo" && one.actor === actor().name && one.document_name;
+
+/** Takes a decision back: the item waits again, and the undoing is one more row. */
+function undoButton(one, rows) {
+  const button = h("button.quiet", { type: "button", "aria-label": `Undo: ${VERDICTS[one.verdict]}, ${title(one.category)}`, onclick: undo }, "Undo");
+  async function undo() {
+    button.disabled = true;
+    try {
+      const { decision, item } = await decide({ item: one.item_id, verdict: "undo" });
+      history.drop(one.item_id);
+      const again = h("a", { href: query("/review", { item: item.id }) }, "Review it again");
+      button.replaceWith(again);
+      again.focus();
+      rows.prepend(row(decision));
+      say("Undone: it waits in the queue again.");
+      await post(`/v1/items/${item.id}/release`, { number: item.lease.number });
+    } catch (error) {
+      button.disabled = false;
+      button.after(h("p.wrong", { role: "alert" }, error.message));
+    }
+  }
+  return button;
+}
+
+function row(one, action = null) {
+  const { text: reworded } = changes(one);
   return h("tr", {},
     h("td.time", {}, moment(one.time)), h("td", {}, one.actor), h("td", {}, h("span.pill", { class: one.verdict }, VERDICTS[one.verdict])),
-    h("td.what", {}, renamed ? [h("del", {}, one.category), " ", h("ins", {}, right.category)] : one.kind === "finding" ? title(one.category) : one.category),
-    h("td.words", {}, reworded ? [h("del", {}, excerpt(one.text, 140)), " ", h("ins", {}, excerpt(right.text, 140))] : h("span.clip", {}, excerpt(one.text, 220)),
+    h("td.what", {}, decidedCategory(one, title(one.category))),
+    h("td.words", {}, reworded !== null ? [h("del", {}, excerpt(one.text, 140)), " ", h("ins", {}, excerpt(reworded, 140))] : h("span.clip", {}, excerpt(one.text, 220)),
       one.note && h("p.said", {}, `“${excerpt(one.note, 300)}”`)),
-    h("td.document", {}, one.document_name ? h("a.plain", { href: `/documents/${one.document_id}` }, excerpt(one.document_name, 44)) : h("span.muted", {}, "deleted")));
+    h("td.document", {}, one.document_name ? h("a.plain", { href: `/documents/${one.document_id}` }, excerpt(one.document_name, 44)) : h("span.muted", {}, "deleted")),
+    h("td.action", {}, action));
 }

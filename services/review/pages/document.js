@@ -4,6 +4,7 @@ import { get, query } from "/pages/api.js";
 import * as known from "/pages/documents-known.js";
 import { pill, sentence } from "/pages/documents.js";
 import { certainty, count, excerpt, fill, h, moment, number, title, words } from "/pages/dom.js";
+import { changes, decidedText, verdictPill } from "/pages/verdicts.js";
 import { Viewer } from "/pages/viewer.js";
 
 const AGAIN = 2_000;
@@ -22,6 +23,8 @@ class DocumentView {
     this.head = h("div.panel-top");
     this.body = h("div.panel-body", { tabindex: "0", role: "region", "aria-label": "What was found" });
     this.foot = h("div.panel-foot");
+    this.looks = 0;
+    this.items = new Map(); // by the id of the result that each is about
     this.element = h("div.workspace", {}, this.viewer.element, h("section.panel", { "aria-label": "The document" }, this.head, this.body, this.foot));
     document.addEventListener("keydown", this.key);
   }
@@ -52,7 +55,7 @@ class DocumentView {
       this.opened = true;
       await this.viewer.open({ id: this.id });
     } else if (!this.opened) {
-      this.viewer.present(h("p.empty", {}, "Nothing of it can be shown yet."));
+      this.viewer.present(h("p.empty", {}, this.document.state === "ended" ? "Nothing of it can be shown: it could not be read." : "Nothing of it can be shown yet: it is being read."));
     }
   }
 
@@ -63,15 +66,28 @@ class DocumentView {
       h("h1.category.name", {}, name),
       h("p.muted", {}, `${pages === null || pages === undefined ? "" : `${count(pages, "page")} · `}${moment(created)}`),
       reasons.length > 0 && h("ul.reasons", {}, reasons.map((reason) => h("li", {}, sentence(reason)))));
+    this.offer();
+  }
+
+  /** Only what is possible: to review what is open, to export what was found, or the file itself. */
+  offer() {
+    const items = [...this.items.values()];
+    const open = items.some((item) => item.state !== "decided");
     const file = (format) => h("a.button", { href: query("/v1/exports", { format, document: this.id, state: "all" }), download: true }, format.toUpperCase());
     fill(this.foot, h("div.take-away", {},
-      h("a.button.primary.large", { href: query("/review", { document: this.id }) }, "Review this document"),
-      h("div.row.apart", { role: "group", "aria-label": "Export" }, h("span.muted", {}, "Export as"), h("div.row.tight", {}, file("jsonl"), file("csv"), file("xlsx")))));
+      open && h("a.button.primary.large", { href: query("/review", { document: this.id }) }, "Review this document"),
+      items.length > 0 && h("div.row.apart", { role: "group", "aria-label": "Export" }, h("span.muted", {}, "Export as"), h("div.row.tight", {}, file("jsonl"), file("csv"), file("xlsx"))),
+      !items.length && h("a.button", { href: `${this.path}/original`, download: true }, "Download the original")));
+  }
+
+  get gaveUp() {
+    return this.document.outcome === "failed" || this.document.outcome === "rejected";
   }
 
   async results() {
-    if (this.document.outcome === "failed" || this.document.outcome === "rejected") {
-      fill(this.body, h("p.muted", {}, "Nothing was found, because it could not be worked on. The reasons are above."));
+    if (this.gaveUp) {
+      fill(this.body, h("p.muted", {}, this.document.outcome === "failed" ? "The work on it failed, so nothing was found in it and nothing waits for review. The reason is above."
+        : "It was rejected without being worked on, so nothing waits for review. The reason is above."));
       return;
     }
     if (this.document.kind === "report") await this.findings();
@@ -79,10 +95,10 @@ class DocumentView {
   }
 
   async clauses() {
-    const found = await everything(`${this.path}/clauses`);
+    const found = await this.found("clauses");
     const groups = Map.groupBy ? Map.groupBy(found, (one) => one.category) : grouped(found);
     const names = [...groups.keys()].sort((a, b) => a.localeCompare(b));
-    fill(this.body, found.length ? [h("p.muted", {}, `${count(found.length, "clause")} in ${count(names.length, "category", "categories")}`),
+    fill(this.body, found.length ? [this.summary(found.length),
       names.map((name) => h("section.group", {}, h("h2", {}, name), groups.get(name).map((one) => this.clause(one))))]
       : h("p.muted", {}, "No clauses of the known categories were found in it."));
   }
@@ -94,24 +110,57 @@ class DocumentView {
       button.setAttribute("aria-current", "true");
       this.viewer.open({ id: this.id, boxes, span: { start: one.start, end: one.end }, page: one.page, mode: this.viewer.mode });
     };
+    const item = this.decided(one);
+    const renamed = item && changes(item).category;
     const button = h("button.result", { type: "button", onclick: open },
-      h("span.clip", {}, excerpt(one.text, 220)), h("span.row.apart", {}, certainty(one.confidence), h("span.muted", {}, one.page ? `page ${one.page}` : "")));
+      h("span.clip", {}, item ? decidedText(item, 220) : excerpt(one.text, 220)),
+      renamed && h("span", {}, "Now: ", h("ins", {}, renamed)),
+      h("span.row.apart", {}, certainty(one.confidence), item && verdictPill(item), h("span.muted", {}, one.page ? `page ${one.page}` : "")));
     return button;
   }
 
   async findings() {
-    const found = await everything(`${this.path}/findings`);
-    fill(this.body, found.length ? found.map((one) => h("section.group", {}, h("h2", {}, title(one.check)), h("p", {}, one.message),
-      h("p.row.apart", {}, certainty(one.confidence), h("span.muted", {}, `${words(one.statement)} · reported ${number(one.reported)}, expected ${number(one.expected)}`))))
+    const found = await this.found("findings");
+    fill(this.body, found.length ? [this.summary(found.length), found.map((one) => this.finding(one))]
       : h("p.muted", {}, "Nothing in it contradicts itself, as far as was checked."));
+  }
+
+  finding(one) {
+    const item = this.decided(one);
+    return h("section.group", {}, h("div.row.apart", {}, h("h2", {}, title(one.check)), item && verdictPill(item)),
+      h("p", {}, item?.verdict === "reject" ? h("del", {}, one.message) : one.message),
+      h("p.row.apart", {}, certainty(one.confidence), h("span.muted", {}, `${words(one.statement)} · reported ${number(one.reported)}, expected ${number(one.expected)}`)));
+  }
+
+  /** Everything that was found, and what people decided about it. */
+  async found(what) {
+    const [found, items] = await Promise.all([everything(`${this.path}/${what}`), everything("/v1/items", { document: this.id, state: "all", limit: 500 })]);
+    this.items = new Map(items.map((item) => [item.result_id, item]));
+    this.offer();
+    if (items.length < found.length && this.looks < 10) { // review is yet to hear of some
+      this.looks += 1;
+      this.timer = setTimeout(() => this.results().catch(() => {}), AGAIN);
+    }
+    return found;
+  }
+
+  /** The item of a result, if somebody has decided it. */
+  decided(result) {
+    const item = this.items.get(result.id);
+    return item?.state === "decided" ? item : null;
+  }
+
+  summary(found) {
+    const decided = [...this.items.values()].filter((item) => item.state === "decided").length;
+    return h("p.muted", {}, `${found} found, ${decided} decided`);
   }
 }
 
-async function everything(path) {
+async function everything(path, params = {}) {
   const items = [];
   let cursor = null;
   do {
-    const page = await get(query(path, { cursor }));
+    const page = await get(query(path, { ...params, cursor }));
     items.push(...page.items);
     cursor = page.next ?? null;
   } while (cursor && items.length < 5000);

@@ -1,7 +1,9 @@
 // The queue: what waits, how unsure the machine is, and where to begin.
 
 import { actor, counts, get, query } from "/pages/api.js";
-import { certainty, empty, excerpt, fill, h, kbd, moment, select, title, typing, words } from "/pages/dom.js";
+import { certainty, empty, excerpt, fill, h, kbd, select, title, typing, words } from "/pages/dom.js";
+import { nth } from "/pages/statement.js";
+import { verdictPill } from "/pages/verdicts.js";
 
 const STATES = [["open", "Open"], ["waiting", "Waiting"], ["claimed", "Being reviewed"], ["decided", "Decided"]];
 const REFRESH = 15_000;
@@ -85,7 +87,7 @@ class Queue {
     return [
       !this.only && select("Kind", kind, [["", "Clauses and findings"], ["clause", "Clauses"], ["finding", "Findings"]], (v) => this.filter({ kind: v })),
       select("Document", id, groups("All documents", this.tally.documents), (v) => this.filter({ document: v })),
-      select(this.only ? "Check" : "Category", category, groups(this.only ? "All checks" : "All categories", this.tally.categories, this.only ? title : undefined), (v) => this.filter({ category: v })),
+      select(this.only ? "Check" : "Category", category, groups(this.only ? "All checks" : "All categories", this.tally.categories, title), (v) => this.filter({ category: v })),
       select("State", state, STATES, (v) => this.filter({ state: v })),
     ];
   }
@@ -135,8 +137,8 @@ function row(item) {
 function findingRow(item) {
   const finding = item.finding ?? {};
   const figure = (value) => h("td.figure", {}, value === null || value === undefined ? "–" : new Intl.NumberFormat().format(value));
-  const line = finding.label ?? (finding.row === null || finding.row === undefined ? "–" : `row ${finding.row + 1}`);
-  const column = finding.column === null || finding.column === undefined ? "" : `, column ${finding.column + 1}`;
+  const line = finding.label ?? (finding.row === null || finding.row === undefined ? "–" : `${nth(finding.row)} row`);
+  const column = finding.column === null || finding.column === undefined ? "" : `, ${nth(finding.column)} column`;
   return h("tr", { "data-item": item.id },
     h("td.sure", {}, certainty(item.confidence)), documentCell(item), h("td", {}, title(finding.statement) || "–"),
     h("td", {}, `${line}${column}`), figure(finding.reported), figure(finding.expected),
@@ -146,7 +148,7 @@ function findingRow(item) {
 const documentCell = (item) => h("td.document", {}, h("a.plain", { href: `/documents/${item.document_id}`, title: item.document }, excerpt(item.document || item.document_id, 60)));
 
 function stateCell(item) {
-  if (item.state === "decided") return h("td.state", {}, h("span.pill", { class: item.verdict, title: moment(item.decided) }, `${item.verdict} · ${item.decided_by}`));
+  if (item.state === "decided") return h("td.state", {}, verdictPill(item));
   if (item.state === "claimed") return h("td.state", {}, h("span.pill.claimed", {}, item.lease.holder === actor()?.name ? "in your hands" : `with ${item.lease.holder}`));
   return h("td.state", {}, "");
 }

@@ -4,19 +4,16 @@ import { counts, get, Problem, query } from "/pages/api.js";
 import { Combobox } from "/pages/combobox.js";
 import { decide, history as done } from "/pages/deciding.js";
 import * as known from "/pages/documents-known.js";
-import { byId, certainty, count, empty, excerpt, failure, fill, flowing, h, kbd, say, title, typing, words } from "/pages/dom.js";
+import { byId, certainty, count, empty, excerpt, failure, fill, flowing, h, kbd, moment, say, title, typing, words } from "/pages/dom.js";
 import { boxesOf, Held } from "/pages/held.js";
-import { arithmetic, period, statementOf, statementTable } from "/pages/statement.js";
+import { arithmetic, nth, period, statementOf, statementTable } from "/pages/statement.js";
+import { decidedCategory, decidedText, isMine, verdictPill, VERDICTS } from "/pages/verdicts.js";
 import { Viewer } from "/pages/viewer.js";
 
 const NEAR = 320; // characters of context shown on each side
-const PAST = {
-  clause: { accept: "Accepted", reject: "Rejected", correct: "Corrected" },
-  finding: { accept: "Confirmed", reject: "Dismissed" },
-};
 const KEYS = [
-  ["A", "Accept a clause as it stands, confirm a finding"], ["R", "Reject a clause, dismiss a finding"],
-  ["C", "Correct: another category, other words"], ["S", "Skip: not now, the next one"],
+  ["A", "Accept: the clause is right, the report is wrong there"], ["R", "Reject: not this clause, a false alarm"],
+  ["C", "Correct: another category, other words"], ["↵", "Save the correction"], ["S", "Skip: not now, the next one"],
   ["U", "Undo the last decision"], ["N", "Write a note to go with the decision"],
   ["T", "Change between page, text and statement"], ["← →", "Page before, next page"],
   ["+ − 0", "Larger, smaller, fit"], ["H", "Back to the highlight"], ["Esc", "Leave a correction or a note"],
@@ -60,7 +57,12 @@ class Workspace {
   async begin() {
     this.tally = await counts();
     try {
-      if (this.wanted) await this.held.take(this.wanted);
+      const wanted = this.wanted && await get(`/v1/items/${encodeURIComponent(this.wanted)}`);
+      if (wanted?.state === "decided") {
+        await this.showDecided(wanted);
+        return;
+      }
+      if (wanted) await this.held.take(this.wanted);
       await this.present();
     } catch (error) {
       if (error instanceof Problem && (error.status === 409 || error.status === 404)) this.refused(error);
@@ -74,10 +76,34 @@ class Workspace {
       h("a.button", { href: "/" }, "Back to the queue")));
   }
 
+  /** What was decided about an item; whoever decided it can undo that here. */
+  async showDecided(item) {
+    this.decided = item;
+    const finding = item.kind === "finding";
+    const mine = isMine(item);
+    this.status = h("p.status", { role: "status" });
+    fill(this.panel,
+      h("div.panel-top", {},
+        h("div.row.apart", {}, h("span.kind", {}, finding ? "Finding" : "Clause"), verdictPill(item)),
+        h("h1.category", {}, decidedCategory(item, nameOf(item))),
+        h("a.where", { href: `/documents/${item.document_id}` }, item.document || item.document_id)),
+      h("div.panel-body", { tabindex: "0", role: "region", "aria-label": "What was decided" },
+        h("p.asks", {}, `${mine ? "You" : item.decided_by} ${VERDICTS[item.verdict]} it, ${moment(item.decided)}.${mine ? "" : ` Only ${item.decided_by} can undo that.`}`),
+        h("blockquote.quote", {}, decidedText(item, 2000)), finding && arithmetic(item.finding ?? {})),
+      h("div.panel-foot", {}, this.status, h("div.row", {},
+        mine && h("button.primary", { type: "button", onclick: () => this.undo(), "aria-keyshortcuts": "U" }, "Undo", kbd("U")),
+        h("button", { type: "button", onclick: () => this.go("/review") }, "Take the next one"), h("a.button", { href: "/" }, "Back to the queue"))));
+    say(`${nameOf(item)}: ${VERDICTS[item.verdict]}.`);
+    const right = item.correction ?? item;
+    const span = right.start === null ? null : { start: right.start, end: right.end };
+    await this.openDocument({ ...item, boxes: span && span.start !== item.start ? await boxesOf(item, span) : item.boxes, ...span, page: right.page ?? item.page });
+  }
+
   /** Show the item on the table, or that nothing waits. */
   async present() {
     const item = await this.held.next();
     this.correcting = null;
+    this.decided = null;
     this.viewer.selecting = false;
     if (!item) {
       this.nothing();
@@ -92,7 +118,7 @@ class Workspace {
   async openDocument(item) {
     const span = item.start === null ? null : { start: item.start, end: item.end };
     const statement = item.kind === "finding" && item.finding?.statement ? await this.statement(item) : null;
-    if (this.held.current?.id !== item.id) return;
+    if ((this.decided ?? this.held.current)?.id !== item.id) return;
     await this.viewer.open({ id: item.document_id, boxes: item.boxes, span, page: item.page, statement: statement && statementTable(statement, item.finding) });
     const column = statement?.columns?.[item.finding.column];
     if (column && this.columnFact) this.columnFact.textContent = period(column);
@@ -113,7 +139,7 @@ class Workspace {
     const skipped = this.held.skipped.size > 0;
     const filtered = Object.keys(this.filters).length > 0;
     fill(this.element, empty("Nothing waits for you here",
-      skipped ? "What is left was skipped in this tab, or is with colleagues." : "What is left is with colleagues, or everything is decided.",
+      `${skipped ? "What is left was skipped in this tab, or" : "What is left"} is being reviewed by colleagues or in another tab of yours${skipped ? "." : ", or everything is decided."} ${this.tally.claimed} being reviewed.`,
       skipped && h("button.primary", { type: "button", onclick: again }, "Take up the skipped ones"),
       filtered && h("button", { type: "button", onclick: () => this.go("/review") }, "Take from the whole queue"),
       done.all().length > 0 && h("button", { type: "button", onclick: () => this.undo() }, "Undo the last decision", kbd("U")),
@@ -153,12 +179,12 @@ class Workspace {
   findingBody(item) {
     const finding = item.finding ?? {};
     this.columnFact = null;
-    const place = [["Filing", finding.filing], ["Statement", title(finding.statement)], ["Line", finding.label ?? (finding.row === null ? null : `row ${finding.row + 1}`)],
-      ["Column", finding.column === null || finding.column === undefined ? null : `column ${finding.column + 1}`], ["Severity", finding.severity]];
-    return [h("p.message", {}, item.text), arithmetic(finding),
+    const place = [["Filing", finding.filing], ["Statement", title(finding.statement)], ["Line", finding.label ?? (finding.row === null ? null : `${nth(finding.row)} row`)],
+      ["Period", finding.column === null || finding.column === undefined ? null : `${nth(finding.column)} column`], ["Severity", finding.severity]];
+    return [h("p.asks", {}, "Accept it if the report is wrong here; reject a false alarm."), h("p.message", {}, item.text), arithmetic(finding),
       h("dl.facts", {}, place.filter(([, value]) => value).map(([name, value]) => {
       const fact = h("dd", {}, value);
-      if (name === "Column") this.columnFact = fact;
+      if (name === "Period") this.columnFact = fact;
       return h("div", {}, h("dt", {}, name), fact);
     }))];
   }
@@ -169,15 +195,15 @@ class Workspace {
     const bar = h("span.progress", { "aria-hidden": "true" }, h("span.progress-fill"));
     bar.firstChild.style.inlineSize = `${all + open ? (100 * all) / (all + open) : 0}%`;
     this.tallyBox = h("span.tally", { title: `${count(all, "decision")} by everybody today, ${open} open` }, bar,
-      h("span.figure", {}, `${mine} today`), h("span.muted", {}, `${waiting} wait`));
+      h("span.figure", {}, `${mine} today`), h("span.muted", {}, `${waiting} waiting`), h("span.muted", {}, `${claimed} being reviewed`));
     return this.tallyBox;
   }
 
   buttons(finding) {
     const act = (kind, key, text, onclick, title) => h(`button.${kind}`, { type: "button", onclick, title, "aria-keyshortcuts": key }, text, kbd(key));
     this.main = h("div.decide", {},
-      act("good", "A", finding ? "Confirm" : "Accept", () => this.decide("accept"), finding ? "The report is wrong here" : "It is right as it stands"),
-      act("bad", "R", finding ? "Dismiss" : "Reject", () => this.decide("reject"), finding ? "A false alarm" : "It is not there, or not this"),
+      act("good", "A", "Accept", () => this.decide("accept"), finding ? "The report is wrong here" : "It is right as it stands"),
+      act("bad", "R", "Reject", () => this.decide("reject"), finding ? "A false alarm" : "It is not there, or not this"),
       !finding && act("plain", "C", "Correct", () => this.correct(), "Another category, other words"));
     return [this.main, h("div.row.apart.minor", {},
       h("div.row", {}, act("quiet", "S", "Skip", () => this.skip()), act("quiet", "U", "Undo", () => this.undo()), act("quiet", "N", "Note", () => this.writeNote())),
@@ -196,7 +222,7 @@ class Workspace {
       this.tally.decided_since += 1;
       this.tally.waiting = Math.max(0, this.tally.waiting - 1);
       await this.present();
-      this.tell(`${PAST[item.kind][verdict]}: ${nameOf(item)}.`);
+      this.tell(`${title(VERDICTS[verdict])}: ${nameOf(item)}.`);
       counts().then((fresh) => { this.tally = fresh; this.tallyBox.replaceWith(this.progress()); }, () => {});
     });
   }
@@ -211,9 +237,13 @@ class Workspace {
   }
 
   async undo() {
-    const last = done.all().at(-1);
+    if (this.decided && !isMine(this.decided)) {
+      this.tell(`${this.decided.decided_by} decided this, so nobody else can undo it.`, true);
+      return;
+    }
+    const last = this.decided ? { item: this.decided.id, category: nameOf(this.decided) } : done.all().at(-1);
     if (!last) {
-      this.tell("There is nothing to undo in this tab. The page Decisions has everything.");
+      this.tell("There is nothing to undo in this tab. The page Decisions has all of yours, each with an Undo.");
       return;
     }
     await this.#alone(async () => {
@@ -221,10 +251,10 @@ class Workspace {
         const answer = await decide({ item: last.item, verdict: "undo" });
         this.held.putFirst(answer.item);
       } catch (error) {
-        if (error instanceof Problem && (error.code === "not_yours" || error.status === 404 || error.status === 409)) done.pop();
+        if (error instanceof Problem && (error.code === "not_yours" || error.status === 404 || error.status === 409)) done.drop(last.item);
         throw error;
       }
-      done.pop();
+      done.drop(last.item);
       this.tally.mine_since = Math.max(0, this.tally.mine_since - 1);
       this.tally.decided_since = Math.max(0, this.tally.decided_since - 1);
       await this.present();
@@ -279,8 +309,8 @@ class Workspace {
     const combobox = new Combobox("Category", withOwn(item.category), (name) => { this.correcting.category = name; this.drawCorrection(); this.save.focus(); });
     combobox.set(item.category);
     this.preview = h("blockquote.quote.new");
-    this.save = h("button.primary", { type: "button", onclick: () => this.saveCorrection(), title: "Save (Ctrl Enter)" }, "Save the correction", kbd("↵"));
-    const nudge = (edge, step, label, sign) => h("button.quiet", { type: "button", "aria-label": label, title: label, onclick: () => this.nudge(edge, step) }, sign);
+    this.save = h("button.primary", { type: "button", onclick: () => this.saveCorrection(), title: "Save (Enter)", "aria-keyshortcuts": "Enter" }, "Save the correction", kbd("↵"));
+    const nudge = (edge, step, label, sign) => h("button.quiet", { type: "button", "aria-label": label, title: label, onclick: (event) => this.nudge(edge, step, event.detail > 0) }, sign);
     fill(this.form, h("h2", {}, "What is right?"), combobox.element,
       h("div.row.apart", {}, h("span.label", {}, "Words"), h("span.muted", {}, "select them in the text")),
       this.preview,
@@ -289,7 +319,7 @@ class Workspace {
         h("span.row.tight", {}, "End", nudge("end", -1, "End a word earlier", "‹"), nudge("end", 1, "End a word later", "›"))),
       h("div.row", {}, this.save, h("button", { type: "button", onclick: () => this.stopCorrecting() }, "Cancel", kbd("Esc"))));
     this.form.hidden = false;
-    this.main.inert = true;
+    this.idle(true);
     this.panel.classList.add("correcting");
     this.viewer.selecting = true;
     this.viewer.setMode("text").catch((error) => this.tell(error.message, true));
@@ -305,10 +335,12 @@ class Workspace {
     this.save.disabled = category === item.category && span.start === item.start && span.end === item.end;
   }
 
-  async nudge(edge, step) {
+  async nudge(edge, step, clicked) {
     if (!this.correcting) return;
     const text = await known.text(this.correcting.item.document_id);
-    this.moveSpan(text.moved(this.correcting.span, edge, step));
+    if (!this.correcting) return;
+    await this.moveSpan(text.moved(this.correcting.span, edge, step));
+    if (clicked && this.correcting) this.save.focus({ preventScroll: true }); // so that Enter saves
   }
 
   async moveSpan(span) {
@@ -326,10 +358,18 @@ class Workspace {
 
   async saveCorrection() {
     const { item, category, span, text } = this.correcting;
-    if (this.save.disabled) return;
+    if (this.save.disabled) {
+      this.tell("Nothing is changed yet: choose another category, or select other words.", true);
+      return;
+    }
     const right = { category };
     if (span.start !== item.start || span.end !== item.end) Object.assign(right, { ...span, text });
     await this.decide("correct", right);
+  }
+
+  /** What does nothing while one corrects is disabled. */
+  idle(yes) {
+    for (const button of this.panel.querySelectorAll(".decide button, .minor [aria-keyshortcuts=S], .minor [aria-keyshortcuts=U]")) button.disabled = yes;
   }
 
   stopCorrecting() {
@@ -337,7 +377,7 @@ class Workspace {
     this.correcting = null;
     this.viewer.selecting = false;
     this.form.hidden = true;
-    this.main.inert = false;
+    this.idle(false);
     this.panel.classList.remove("correcting");
     this.openDocument(item);
     this.main.firstChild.focus();
@@ -348,31 +388,40 @@ class Workspace {
   key = (event) => {
     if (event.defaultPrevented || byId("dialog")?.open) return;
     if (event.key === "Escape") this.escape(event);
-    else if (event.key === "Enter" && this.correcting && (event.ctrlKey || event.metaKey)) this.saveCorrection();
+    else if (event.key === "Enter" && this.correcting && this.saves(event)) {
+      event.preventDefault();
+      this.saveCorrection();
+    }
     else if (!event.ctrlKey && !event.metaKey && !event.altKey && !typing(event)) this.plainKey(event);
   };
 
+  /** Enter saves, except where it means something else: on a button, a link, or in a note. */
+  saves(event) {
+    if (event.ctrlKey || event.metaKey) return true;
+    return !event.repeat && !event.altKey && !event.isComposing && !event.target.closest?.("button, a, textarea, select, input:not([role=combobox])");
+  }
+
   escape() {
-    if (this.correcting) this.stopCorrecting();
-    else if (document.activeElement === this.note) {
+    if (document.activeElement === this.note) {
       if (!this.note.value.trim()) this.noteBox.hidden = true;
-      this.main.firstChild.focus();
-    }
+      (this.correcting ? this.form.querySelector("input") : this.main.firstChild).focus();
+    } else if (this.correcting) this.stopCorrecting();
   }
 
   plainKey(event) {
     const item = this.held.current;
     const anywhere = { u: () => this.undo(), "?": help };
+    const whileCorrecting = { n: () => this.writeNote(), "?": help };
     const viewing = {
       t: () => this.viewer.toggle(), "+": () => this.viewer.stepZoom(1), "=": () => this.viewer.stepZoom(1), "-": () => this.viewer.stepZoom(-1),
       0: () => this.viewer.fit(), ArrowLeft: () => this.viewer.step(-1), ArrowRight: () => this.viewer.step(1),
-      h: () => item && this.openDocument(item),
+      h: () => (item ? this.openDocument(item) : this.showDecided(this.decided)),
     };
     const deciding = {
       a: () => this.decide("accept"), r: () => this.decide("reject"), c: () => this.correct(), s: () => this.skip(), n: () => this.writeNote(),
     };
     const name = event.key.length === 1 ? event.key.toLowerCase() : event.key;
-    const act = (this.correcting ? null : anywhere[name] ?? (item && deciding[name])) ?? (item && viewing[name]);
+    const act = (this.correcting ? whileCorrecting[name] : anywhere[name] ?? (item && deciding[name])) ?? ((item ?? this.decided) && viewing[name]);
     if (!act || event.repeat && name in deciding) return;
     event.preventDefault();
     act();

@@ -43,6 +43,13 @@ export function period(column) {
   return column?.quarters ? `${date} (${column.quarters * 3} months)` : date;
 }
 
+const FIRST = ["first", "second", "third", "fourth", "fifth", "sixth"];
+const ENDINGS = { one: "st", two: "nd", few: "rd", other: "th" };
+const ordinals = new Intl.PluralRules("en", { type: "ordinal" });
+
+/** In words, for a column or row that is counted from 0. */
+export const nth = (index) => FIRST[index] ?? `${index + 1}${ENDINGS[ordinals.select(index + 1)]}`;
+
 /** Reported beside expected, and what lies between. */
 export function arithmetic(finding) {
   const { reported, expected } = finding;

@@ -1,5 +1,9 @@
 // Offsets count Unicode code points; JavaScript counts UTF-16 units. They part at the first emoji.
 
+const LONGEST = 80; // letters that a word is completed by
+const WORD = /^(?![\p{sc=Han}\p{sc=Hiragana}\p{sc=Katakana}\p{sc=Thai}\p{sc=Lao}\p{sc=Khmer}\p{sc=Myanmar}])[\p{L}\p{M}\p{N}_]/u; // in a script without spaces nothing is a word
+const JOINT = /^[-'’.,]/; // within a word or a number, as in non-renewal, party’s and 400,000
+
 export class Text {
   constructor(string) {
     this.string = string;
@@ -47,6 +51,21 @@ export class Text {
     if (!core) return null;
     const from = this.points(this.units(start) + left);
     return { start: from, end: from + [...core].length };
+  }
+
+  /** The span with the words whole that it begins or ends within. */
+  whole(span) {
+    let { start, end } = span;
+    const from = Math.max(0, start - LONGEST);
+    const letters = [...this.slice(from, Math.min(this.length, end + LONGEST))];
+    const within = (at) => { // whether a word goes on from the letter before `at` to the one at it
+      const inner = (index) => WORD.test(letters[index] ?? "")
+        || JOINT.test(letters[index] ?? "") && WORD.test(letters[index - 1] ?? "") && WORD.test(letters[index + 1] ?? "");
+      return inner(at - from - 1) && inner(at - from);
+    };
+    while (start > from && within(start)) start -= 1;
+    while (end < from + letters.length && within(end)) end += 1;
+    return { start, end };
   }
 
   /** One word more or less at one end of a span. */

@@ -283,6 +283,6 @@ export class Viewer {
     ahead.setEnd(chosen.startContainer, chosen.startOffset);
     const from = this.text.units(this.range.from) + ahead.toString().length;
     const span = this.text.trimmed(this.text.points(from), this.text.points(from + chosen.toString().length));
-    if (span) this.onselect(span);
+    if (span) this.onselect(this.text.whole(span));
   }
 }
