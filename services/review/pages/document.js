@@ -98,7 +98,7 @@ class DocumentView {
     const found = await this.found("clauses");
     const groups = Map.groupBy ? Map.groupBy(found, (one) => one.category) : grouped(found);
     const names = [...groups.keys()].sort((a, b) => a.localeCompare(b));
-    fill(this.body, found.length ? [this.summary(found.length),
+    fill(this.body, found.length ? [this.summary(found),
       names.map((name) => h("section.group", {}, h("h2", {}, name), groups.get(name).map((one) => this.clause(one))))]
       : h("p.muted", {}, "No clauses of the known categories were found in it."));
   }
@@ -121,7 +121,7 @@ class DocumentView {
 
   async findings() {
     const found = await this.found("findings");
-    fill(this.body, found.length ? [this.summary(found.length), found.map((one) => this.finding(one))]
+    fill(this.body, found.length ? [this.summary(found), found.map((one) => this.finding(one))]
       : h("p.muted", {}, "Nothing in it contradicts itself, as far as was checked."));
   }
 
@@ -151,8 +151,7 @@ class DocumentView {
   }
 
   summary(found) {
-    const decided = [...this.items.values()].filter((item) => item.state === "decided").length;
-    return h("p.muted", {}, `${found} found, ${decided} decided`);
+    return h("p.muted", {}, `${found.length} found, ${found.filter((one) => this.decided(one)).length} decided`);
   }
 }
 

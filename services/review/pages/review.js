@@ -64,6 +64,7 @@ class Workspace {
       }
       if (wanted) await this.held.take(this.wanted);
       await this.present();
+      this.recount();
     } catch (error) {
       if (error instanceof Problem && (error.status === 409 || error.status === 404)) this.refused(error);
       else throw error;
@@ -223,8 +224,15 @@ class Workspace {
       this.tally.waiting = Math.max(0, this.tally.waiting - 1);
       await this.present();
       this.tell(`${title(VERDICTS[verdict])}: ${nameOf(item)}.`);
-      counts().then((fresh) => { this.tally = fresh; this.tallyBox.replaceWith(this.progress()); }, () => {});
+      this.recount();
     });
+  }
+
+  recount() {
+    counts().then((fresh) => {
+      this.tally = fresh;
+      this.tallyBox?.replaceWith(this.progress());
+    }, () => {});
   }
 
   async skip() {
