@@ -140,7 +140,7 @@ class Workspace {
     const skipped = this.held.skipped.size > 0;
     const filtered = Object.keys(this.filters).length > 0;
     fill(this.element, empty("Nothing waits for you here",
-      `${skipped ? "What is left was skipped in this tab, or" : "What is left"} is being reviewed by colleagues or in another tab of yours${skipped ? "." : ", or everything is decided."} ${this.tally.claimed} being reviewed.`,
+      `${skipped ? "What is left was skipped in this tab, or" : "What is left"} is being reviewed by colleagues or in another tab of yours${skipped ? "." : ", or everything is decided."}${this.tally.claimed ? ` ${this.tally.claimed} being reviewed.` : ""}`,
       skipped && h("button.primary", { type: "button", onclick: again }, "Take up the skipped ones"),
       filtered && h("button", { type: "button", onclick: () => this.go("/review") }, "Take from the whole queue"),
       done.all().length > 0 && h("button", { type: "button", onclick: () => this.undo() }, "Undo the last decision", kbd("U")),
