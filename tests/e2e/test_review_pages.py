@@ -314,6 +314,8 @@ def test_the_document_shows_what_was_decided(ada: Watched, stage: Stage) -> None
     assert corrected.locator(".pill").inner_text() == "corrected · ada"
     assert page.get_by_role("button", name="400,000").locator(".pill, del").count() == 0
     picture(page, "document-decided")
+    page.get_by_role("link", name="See or undo the decision").first.click()
+    page.get_by_role("button", name="Undo").wait_for()
 
 
 def test_an_old_decision_is_undone_by_whoever_made_it(browser: Any, stage: Stage) -> None:

@@ -4,7 +4,7 @@ import { get, query } from "/pages/api.js";
 import * as known from "/pages/documents-known.js";
 import { pill, sentence } from "/pages/documents.js";
 import { certainty, count, excerpt, fill, h, moment, number, title, words } from "/pages/dom.js";
-import { changes, decidedText, verdictPill } from "/pages/verdicts.js";
+import { changes, decidedText, isMine, verdictPill } from "/pages/verdicts.js";
 import { Viewer } from "/pages/viewer.js";
 
 const AGAIN = 2_000;
@@ -116,7 +116,7 @@ class DocumentView {
       h("span.clip", {}, item ? decidedText(item, 220) : excerpt(one.text, 220)),
       renamed && h("span", {}, "Now: ", h("ins", {}, renamed)),
       h("span.row.apart", {}, certainty(one.confidence), item && verdictPill(item), h("span.muted", {}, one.page ? `page ${one.page}` : "")));
-    return button;
+    return [button, item && decisionLink(item)];
   }
 
   async findings() {
@@ -129,7 +129,8 @@ class DocumentView {
     const item = this.decided(one);
     return h("section.group", {}, h("div.row.apart", {}, h("h2", {}, title(one.check)), item && verdictPill(item)),
       h("p", {}, item?.verdict === "reject" ? h("del", {}, one.message) : one.message),
-      h("p.row.apart", {}, certainty(one.confidence), h("span.muted", {}, `${words(one.statement)} · reported ${number(one.reported)}, expected ${number(one.expected)}`)));
+      h("p.row.apart", {}, certainty(one.confidence), h("span.muted", {}, `${words(one.statement)} · reported ${number(one.reported)}, expected ${number(one.expected)}`)),
+      item && decisionLink(item));
   }
 
   /** Everything that was found, and what people decided about it. */
@@ -154,6 +155,8 @@ class DocumentView {
     return h("p.muted", {}, `${found.length} found, ${found.filter((one) => this.decided(one)).length} decided`);
   }
 }
+
+const decisionLink = (item) => h("a.small.see", { href: query("/review", { item: item.id }) }, isMine(item) ? "See or undo the decision" : "See the decision");
 
 async function everything(path, params = {}) {
   const items = [];
