@@ -2,11 +2,15 @@
 
 import ipaddress
 import os
+import signal
 import socket
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+
+# A shell that starts us in the background has us, and all that we start, ignore Ctrl-C.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 KEPT = {"SMALLPRINT_TEST_DATA", "SMALLPRINT_TEST_ARTEFACTS"}
 

@@ -99,6 +99,7 @@ def _screen(pages: Sequence[Sheet], equations: Sequence[Equation]) -> Iterator[E
                 or equation.check in TRUSTED_ALONE
                 or (
                     equation.support >= 1
+                    and not equation.may_be_chance
                     and 2 * broken <= len(peers)
                     and not lawful_reading(pages, equation, peers)
                 )

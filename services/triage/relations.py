@@ -59,11 +59,18 @@ class Equation:
     """`plain`, or `signs` where the signs had to be searched for."""
     digits: float = 0.0
     """Decimal digits in which the relation agrees where it holds."""
+    exact: bool = True
+    """Whether it holds to the last digit in one of the other columns, not just within rounding."""
 
     @property
     def holds(self) -> bool:
         """Whether it adds up within rounding."""
         return abs(self.residual) <= self.tolerance
+
+    @property
+    def may_be_chance(self) -> bool:
+        """Whether it is off by little and holds nowhere exactly: lines that are alike by chance."""
+        return not self.exact and abs(self.residual) <= NEAR * self.tolerance
 
 
 @dataclass
@@ -182,6 +189,10 @@ class Sum:
     def terms(self) -> tuple[tuple[int, int], ...]:
         """Row and coefficient, the total first."""
         return ((self.total, 1), *((row, -sign) for row, sign in self.parts))
+
+
+NEAR = 5
+"""Times the tolerance within which a break needs a column in which the relation holds exactly."""
 
 
 def tolerance(unit: Decimal, parts: int) -> Decimal:
@@ -363,8 +374,10 @@ def equations_of(sheet: Sheet, found: Sum, check: str) -> list[Equation]:
             (Cell(sheet.index, row, column), coefficient) for row, coefficient in found.terms
         )
         here = abs(residual) <= limit
+        exact = any(not r for other, r in found.residuals.items() if other != column)
+        support = holding - here
         result.append(
-            Equation(check, terms, residual, limit, holding - here, found.pattern, found.digits)
+            Equation(check, terms, residual, limit, support, found.pattern, found.digits, exact)
         )
     return result
 
