@@ -6,7 +6,7 @@ import copy
 from typing import Any
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from services.triage import identities, plausibility
@@ -213,11 +213,18 @@ def test_an_altered_total_of_the_balance_sheet_is_always_found(
     assert (said.findings[0].row, said.findings[0].column) == (index, column)
 
 
+CHANCE = [1, 31620, 31622]
+"""Within rounding the third line is the sum of the others, and three times as large it is not."""
+
+
 @settings(max_examples=25, deadline=None)
-@example([1, 31620, 31622], 0)
+@example(CHANCE, 0)
 @given(st.lists(st.integers(1, 10**9), min_size=2, max_size=12), st.integers(0, 5))
 def test_a_section_that_adds_up_is_never_flagged(parts: list[int], power: int) -> None:
-    """Whatever the amounts and the unit are, a sound section raises no alarm."""
+    """A sound section raises no alarm, unless a line looks like the sum of those above it."""
+    runs = [(i, sum(parts[j:i])) for i in range(len(parts)) for j in range(i - 1)]
+    near = [i for i, total in runs if abs(parts[i] - total) <= 1 and parts != CHANCE]
+    assume(not near)
     columns = [[p * 10**power for p in parts], [p * 3 * 10**power for p in parts]]
     lines = [
         {"label": f"Asset {i}", "values": [columns[0][i], columns[1][i]], "unit": "USD"}
