@@ -100,7 +100,7 @@ def test_death_at_work_names_the_document() -> None:
         child = _child_of(reader)
         os.kill(child, signal.SIGSTOP)
         os.kill(child, signal.SIGSEGV)
-        waker = threading.Timer(0.3, _send, (child, signal.SIGCONT))
+        waker = threading.Timer(3.0, _send, (child, signal.SIGCONT))
         waker.start()
         with pytest.raises(UnreadableDocument, match="signal 11") as caught:
             reader.read(samples.plain(), name="lease.pdf")
