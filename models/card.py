@@ -3,7 +3,8 @@
     python -m models.card models/contract-clauses --artefacts models/artefacts
 
 Reads `config.toml`, `scores.json`, `comparison.json`, `baseline.json` and `training.json` of the
-specialist, and its newest shipped manifest; writes `CARD.md`. No figure is typed by hand.
+specialist, and its newest shipped manifest; writes `CARD.md`. No figure of ours is typed
+by hand; those published by others name their source.
 """
 
 from __future__ import annotations
@@ -63,7 +64,8 @@ a category, trained on the same contracts (`models/baseline.py`).
 {pooled}
 
 Published figures of others, on the official test contracts (so not the same contracts as above):
-the best frontier model reaches precision 0.711 at recall 0.603 and no recall beyond 0.636;
+Claude Opus 4.8 reaches precision 0.711 at recall 0.603 and no recall beyond 0.636
+(from the results of the public repository ashish24142/nightwing, by the same metric);
 DeBERTa-xlarge fine-tuned on CUAD has an AUPR of 0.478.
 
 ### By category
