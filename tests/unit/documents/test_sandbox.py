@@ -13,11 +13,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from shared.documents import Limits, read
+from shared.documents import Limits, read, sandbox
 from shared.documents.sandbox import Reader
 from shared.errors import EncryptedDocument, NotFound, Unavailable, UnreadableDocument
 from tests.support import ROOT
@@ -94,30 +95,44 @@ def test_a_killed_child_costs_only_its_document(reader: Reader) -> None:
     assert reader.read(samples.plain()).page_count == 1
 
 
-def test_death_at_work_names_the_document() -> None:
+@pytest.fixture
+def die_at_work(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, signal.Signals], None]:
+    """Have a child end by a signal once it was asked to read, and before it can answer."""
+
+    def arrange(child: int, number: signal.Signals) -> None:
+        os.kill(child, signal.SIGSTOP)
+        sent = sandbox._send
+
+        def send_and_end(*arguments: Any) -> None:
+            sent(*arguments)
+            _send(child, number)
+            _send(child, signal.SIGCONT)
+
+        monkeypatch.setattr(sandbox, "_send", send_and_end)
+
+    return arrange
+
+
+def test_death_at_work_names_the_document(
+    die_at_work: Callable[[int, signal.Signals], None],
+) -> None:
     """A child that crashes over a document is UnreadableDocument, and the next one goes on."""
     with Reader(Limits(memory_bytes=MEMORY, seconds=300)) as reader:
-        child = _child_of(reader)
-        os.kill(child, signal.SIGSTOP)
-        os.kill(child, signal.SIGSEGV)
-        waker = threading.Timer(3.0, _send, (child, signal.SIGCONT))
-        waker.start()
+        die_at_work(_child_of(reader), signal.SIGSEGV)
         with pytest.raises(UnreadableDocument, match="signal 11") as caught:
             reader.read(samples.plain(), name="lease.pdf")
-        waker.join()
         assert caught.value.document == "lease.pdf"
         assert reader.read(samples.plain()).page_count == 1
 
 
-def test_a_child_killed_at_work_is_not_the_documents_fault() -> None:
+def test_a_child_killed_at_work_is_not_the_documents_fault(
+    die_at_work: Callable[[int, signal.Signals], None],
+) -> None:
     """A child that somebody kills is replaced once, and the document is read after all."""
     with Reader(Limits(memory_bytes=MEMORY, seconds=300)) as reader:
         child = _child_of(reader)
-        os.kill(child, signal.SIGSTOP)
-        killer = threading.Timer(0.3, _send, (child, signal.SIGKILL))
-        killer.start()
+        die_at_work(child, signal.SIGKILL)
         assert reader.read(samples.plain()).page_count == 1
-        killer.join()
         assert reader.child_id != child
 
 
