@@ -15,12 +15,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, suppress
+from contextlib import closing
 from pathlib import Path
 
 import httpx
 
 from infra.kafka.broker import BrokerError, fetch_jars
+from infra.ports import free_ports
 from infra.processes import Program, Supervisor
 
 SERVICES = ("ingest", "extraction", "triage", "review", "escalation")
@@ -60,7 +61,7 @@ class Suite:
         self.port = port
         self.url = f"http://127.0.0.1:{port}"
         names = ["kafka", *SERVICES, *(f"{s}-{r}" for s in SERVICES for r in ("worker", "relay"))]
-        self.ports = dict(zip(names, _free_ports(port + 1, len(names)), strict=True))
+        self.ports = dict(zip(names, free_ports(port + 1, len(names)), strict=True))
         self.env = self._environment()
 
     def run(self) -> None:
@@ -189,18 +190,6 @@ def _listens(port: int) -> bool:
     with closing(socket.socket()) as probe:
         probe.settimeout(1)
         return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
-def _free_ports(first: int, count: int) -> list[int]:
-    """The next ports from `first` on that are free: below those that connections take at random."""
-    found: list[int] = []
-    while len(found) < count:
-        with closing(socket.socket()) as probe, suppress(OSError):
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(("127.0.0.1", first))
-            found.append(first)
-        first += 1
-    return found
 
 
 if __name__ == "__main__":

@@ -11,7 +11,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from tests.support import ROOT, artefacts, free_port
+from infra.ports import free_port
+from tests.support import ROOT, artefacts
 
 
 class Embedded:

@@ -2,7 +2,6 @@
 
 import importlib
 import os
-import socket
 from pathlib import Path
 from typing import Any
 
@@ -50,11 +49,3 @@ def artefacts() -> Path:
     folder = Path(setting).expanduser().resolve() if setting else ROOT / "models" / "artefacts"
     require(any(folder.glob("base-*/base.onnx")), f"the shipped specialist: no base in {folder}")
     return folder
-
-
-def free_port() -> int:
-    """A TCP port of the loopback interface that nobody listens on at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -24,6 +24,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from infra.ports import free_port
+
 HERE = Path(__file__).resolve().parent
 KAFKA = HERE.parents[1] / "var" / "kafka"
 LIBS = KAFKA / "libs"
@@ -187,7 +189,7 @@ class Broker:
     def _configure(self) -> None:
         (self.data / "log4j2.properties").write_text(_LOGGING)
         properties = _PROPERTIES.format(
-            node=_NODE, port=self.port, controller_port=_free_port(), logs=self.data / "log"
+            node=_NODE, port=self.port, controller_port=free_port(), logs=self.data / "log"
         )
         self._properties.write_text(properties + (_DURABLE if self.durable else ""))
         if (self.data / "log" / "meta.properties").exists():
@@ -236,7 +238,7 @@ class Broker:
 @contextmanager
 def running_broker(data: Path, port: int | None = None) -> Iterator[Broker]:
     """A broker for as long as the block runs, by default on a free port."""
-    broker = Broker(data, port or _free_port())
+    broker = Broker(data, port or free_port())
     broker.start()
     try:
         yield broker
@@ -282,13 +284,6 @@ def _is_java(pid: int) -> bool:
         ).stdout.strip()
         return "kafka.Kafka" in name and not name.startswith("Z")
     return False
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def _last_line(text: str) -> str:

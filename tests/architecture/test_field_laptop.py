@@ -9,8 +9,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from infra.ports import free_port
 from tests.architecture.source import SERVICES
-from tests.support import ROOT, free_port
+from tests.support import ROOT
 
 OPTIONAL = ("kafka", "psycopg", "torch", "transformers", "peft", "onnx", "sklearn", "safetensors")
 BLOCK = f"""

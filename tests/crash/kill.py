@@ -33,9 +33,10 @@ from typing import Any, Protocol
 
 import httpx
 
+from infra.ports import free_port
 from tests.embedded import Embedded
 from tests.samples import contract, report
-from tests.support import ROOT, artefacts, free_port
+from tests.support import ROOT, artefacts
 
 READY_SECONDS = 240.0
 END_SECONDS = 600.0

@@ -23,6 +23,7 @@ from reportlab.lib.units import inch
 from reportlab.platypus import PageBreak, Paragraph, SimpleDocTemplate
 from sqlalchemy import text
 
+from infra.ports import free_port
 from services.ingest.bootstrap import build as build_ingest
 from services.ingest.settings import Settings as IngestSettings
 from services.review.bootstrap import build as build_review
@@ -34,7 +35,6 @@ from shared.events import ClausesExtracted, DocumentFailed, Event, FindingsFound
 from shared.runtime.main import join, start_background
 from shared.web.app import create_app
 from shared.web.origin import Origin
-from tests.support import free_port
 
 SCRIPT = "<script>document.title='taken'</script>"
 CONTRACT: tuple[tuple[str, ...], ...] = (

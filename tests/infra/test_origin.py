@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response, Strea
 from starlette.routing import Route
 
 from infra.origin import OriginSettings, add_up, create_app
-from tests.support import free_port
+from infra.ports import free_port
 
 SERVICES = ("ingest", "extraction", "triage", "review", "escalation")
 FIRST_EVENT_CAME = threading.Event()

@@ -12,7 +12,8 @@ import httpx
 import pytest
 
 from infra.kafka.broker import missing
-from tests.support import ROOT, free_port, require
+from infra.ports import free_port
+from tests.support import ROOT, require
 
 SECONDS = 600.0
 """Far more than a quiet machine needs."""

@@ -4,7 +4,8 @@ import socket
 
 import pytest
 
-from tests.support import free_port, require
+from infra.ports import free_port
+from tests.support import require
 
 
 def test_a_connection_that_would_leave_the_machine_is_refused() -> None:

@@ -11,13 +11,13 @@ import pytest
 import smallprint
 import uvicorn
 
+from infra.ports import free_port
 from services.ingest.bootstrap import build
 from services.ingest.settings import Settings
 from shared.runtime import Service
 from shared.runtime.main import join, start_background
 from shared.settings import load
 from shared.storage import UnitOfWork
-from tests.support import free_port
 from tests.unit.ingest.house import SENTENCE, encrypted, extracted, pdf
 
 

@@ -14,9 +14,10 @@ import httpx
 import openpyxl
 import pytest
 
+from infra.ports import free_port
 from tests.embedded import Embedded
 from tests.samples import contract, report
-from tests.support import ROOT, free_port
+from tests.support import ROOT
 
 SECONDS = 120.0
 

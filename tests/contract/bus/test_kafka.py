@@ -11,12 +11,12 @@ from contextlib import contextmanager
 import pytest
 
 from infra.kafka.broker import Broker
+from infra.ports import free_port
 from shared.bus import MAX_BYTES, Bus, Message, MessageTooLarge, open_bus
 from shared.bus.kafka import KafkaBus
 from shared.bus.records import Record, dead_topic, retry_topic
 from shared.errors import SettingsError, Unavailable
 from tests.contract.bus.worlds import eventually, message, receive, text, texts
-from tests.support import free_port
 
 pytestmark = pytest.mark.kafka
 

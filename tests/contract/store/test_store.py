@@ -10,10 +10,11 @@ import pytest
 from sqlalchemy import Table, func, insert, inspect, select, update
 from sqlalchemy.exc import IntegrityError, StatementError
 
+from infra.ports import free_port
 from shared.errors import InvalidRequest, SettingsError, Unavailable
 from shared.storage import Store
 from shared.storage.migrate import current
-from tests.support import ROOT, free_port
+from tests.support import ROOT
 
 FOLDER = Path(__file__).parent
 

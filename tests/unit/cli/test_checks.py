@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from infra.ports import free_port
 from shared.cli import checks
 from shared.cli.checks import Check
-from tests.support import free_port
 
 
 def test_this_machine_is_good_enough_to_run_its_tests(tmp_path: Path) -> None:
