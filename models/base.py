@@ -1,10 +1,13 @@
 """Make the base: quantise an encoder, and write the one graph that is shipped.
 
     python -m models.base FOLDER_OF_THE_MODEL --artefacts models/artefacts --training var/base
+    python -m models.base --int8 models/artefacts/base-ca2dcf61453e
 
 The folder of the model holds `model.safetensors` and `tokenizer.json`. Two things are written: the
-artefact `base-<hash>/` with the INT4 graph, the tokeniser and where it came from; and, for
-training, the same numbers in fp32 (`dequantised.safetensors`) with the tokeniser.
+artefact `base-<hash>/` with the INT4 graph, the INT8 graph without weights, the tokeniser and where
+it came from; and, for training, the same numbers in fp32 (`dequantised.safetensors`) with the
+tokeniser. The second form writes the INT8 graph anew for a base there is; its hash, and so its
+adapters, stay as they are.
 """
 
 from __future__ import annotations
@@ -17,8 +20,10 @@ from pathlib import Path
 from safetensors.numpy import save_file
 
 from models.graph import ACCURACY, build
+from models.integer_graph import build_integer, sizes_of
 from models.quantise import BLOCK, dequantised_weights, encoder_weights, quantised_weights
-from shared.inference.adapters import GRAPH_FILE, sha256
+from shared.inference.adapters import GRAPH_FILE, INTEGER_FILE, PROVENANCE_FILE, sha256
+from shared.inference.weights import read_weights
 
 LICENCE = """The encoder in this folder is all-MiniLM-L6-v2, quantised to INT4.
 Copyright the sentence-transformers authors; MiniLM: copyright Microsoft Corporation.
@@ -54,18 +59,36 @@ def write_base(model: Path, artefacts: Path, training: Path) -> Path:
         "accuracy_level": ACCURACY,
         "command": "python -m models.base FOLDER_OF_THE_MODEL --artefacts models/artefacts",
     }
-    (folder / "provenance.json").write_text(json.dumps(provenance, indent=2) + "\n", "utf-8")
+    (folder / PROVENANCE_FILE).write_text(json.dumps(provenance, indent=2) + "\n", "utf-8")
+    write_integer(folder)
     save_file(dequantised_weights(quantised), training / "dequantised.safetensors")
     return folder
+
+
+def write_integer(folder: Path) -> Path:
+    """Write the INT8 graph beside the base in a folder, and note its hash in the provenance."""
+    sizes = sizes_of(read_weights(folder / GRAPH_FILE))
+    path = folder / INTEGER_FILE
+    path.write_bytes(build_integer(sizes).SerializeToString(deterministic=True))
+    provenance = json.loads((folder / PROVENANCE_FILE).read_text(encoding="utf-8"))
+    provenance["int8_sha256"] = sha256(path)
+    (folder / PROVENANCE_FILE).write_text(json.dumps(provenance, indent=2) + "\n", "utf-8")
+    return path
 
 
 def main() -> None:
     """Read the command line and make the base."""
     parser = argparse.ArgumentParser(description="Quantise an encoder and write the base.")
-    parser.add_argument("model", type=Path, help="folder with model.safetensors and tokenizer.json")
+    parser.add_argument("model", type=Path, nargs="?", help="folder with model.safetensors and tokenizer.json")
     parser.add_argument("--artefacts", type=Path, default=Path("models/artefacts"))
     parser.add_argument("--training", type=Path, default=Path("var/base"))
+    parser.add_argument("--int8", type=Path, help="a base whose INT8 graph is to be written anew")
     arguments = parser.parse_args()
+    if arguments.int8:
+        print(write_integer(arguments.int8))
+        return
+    if not arguments.model:
+        parser.error("give the folder of the model, or --int8 with the folder of a base")
     print(write_base(arguments.model, arguments.artefacts, arguments.training))
 
 

@@ -358,7 +358,9 @@ class Finder:
         if self._specialist is None:
             settings = load(CommonSettings)
             try:
-                specialists = Specialists(settings.artefacts_folder, settings.threads)
+                specialists = Specialists(
+                    settings.artefacts_folder, settings.threads, settings.arithmetic
+                )
                 self._specialist = specialists.get(self.adapter)
             except SuiteError as error:
                 raise CannotStart(error.message) from error
@@ -690,7 +692,7 @@ def doctor(data: Path | None, port: int, as_json: bool) -> int:
         checks.python(),
         checks.packages(),
         *checks.optional_packages(),
-        *_check_models(settings.artefacts_folder, settings.threads),
+        *_check_models(settings),
         checks.data_folder(settings.data),
         checks.disk(settings.data),
         checks.port(port),
@@ -704,7 +706,7 @@ def doctor(data: Path | None, port: int, as_json: bool) -> int:
     return 0 if content else 1
 
 
-def _check_models(artefacts: Path, threads: int) -> Iterator[Check]:
+def _check_models(settings: CommonSettings) -> Iterator[Check]:
     """Base and adapters against their hashes, then ten lines of a contract through all of it."""
     from shared.cli.checks import Check, from_source, install_again
     from shared.inference import Specialists
@@ -713,7 +715,9 @@ def _check_models(artefacts: Path, threads: int) -> Iterator[Check]:
     if not from_source():
         mend = f"{install_again()}, or set SMALLPRINT_ARTEFACTS"
     try:
-        specialists = Specialists(artefacts, threads)
+        specialists = Specialists(
+            settings.artefacts_folder, settings.threads, settings.arithmetic
+        )
         for name in specialists.names():
             manifest = specialists.get(name).manifest
             found = f"{name} {manifest.version}, {len(manifest.labels)} labels, hashes agree"

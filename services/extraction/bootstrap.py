@@ -36,7 +36,9 @@ def build(
         settings.database("extraction", settings.extraction_database_url), "extraction", MIGRATIONS
     )
     blobs = FileBlobs(settings.blobs, "extraction")
-    models = specialists or cache(partial(Specialists, settings.artefacts_folder, settings.threads))
+    models = specialists or cache(
+        partial(Specialists, settings.artefacts_folder, settings.threads, settings.arithmetic)
+    )
     adapter = settings.extraction_adapter
     app = create_app(
         "extraction",

@@ -4,7 +4,7 @@ onnxruntime accepts a wrong version, an incomplete adapter or a foreign one with
 everything is checked here against the `manifest.json` beside the adapter:
 
     artefacts/
-      base-<first 12 hex digits of the graph's sha256>/   base.onnx, tokenizer.json, …
+      base-<first 12 hex digits of the graph's sha256>/   base.onnx, int8.onnx, tokenizer.json, …
       <name>/<version>/                                   adapter.onnx_adapter, manifest.json
 """
 
@@ -18,13 +18,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from shared.inference.engines import GRAPH_FILE as GRAPH_FILE
+from shared.inference.engines import INTEGER_FILE as INTEGER_FILE
 from shared.inference.errors import AdapterError, BaseError
 from shared.inference.session import Adapter
 
 FORMAT = 1
 """The version of the manifest that this code reads."""
 
-ADAPTER_FILE, MANIFEST_FILE, GRAPH_FILE = "adapter.onnx_adapter", "manifest.json", "base.onnx"
+ADAPTER_FILE, MANIFEST_FILE = "adapter.onnx_adapter", "manifest.json"
 TOKENISER_FILE, PROVENANCE_FILE = "tokenizer.json", "provenance.json"
 VERSION = re.compile(r"\d+\.\d+\.\d+")
 

@@ -1,9 +1,12 @@
-"""The one door to onnxruntime: a session of the base, and adapters that it can run with."""
+"""The one door to onnxruntime: sessions of the base in either arithmetic, and adapters."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
+from concurrent.futures import Executor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,13 +20,23 @@ os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 import onnxruntime
 
 Floats = NDArray[np.float32]
+Array = NDArray[Any]
 
 onnxruntime.disable_telemetry_events()  # and what builds on Windows have instead
 onnxruntime.set_default_logger_severity(3)  # errors only: warnings are about unused optimisations
 
 
+def _options(threads: int) -> onnxruntime.SessionOptions:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return options
+
+
 class Session:
-    """The base graph in memory. Safe to run from several threads at once."""
+    """The INT4 base in memory. Safe to run from several threads at once."""
 
     def __init__(self, graph: Path, threads: int) -> None:
         """Load the graph, to be run with at most `threads` threads for one call.
@@ -31,14 +44,9 @@ class Session:
         Raises:
             BaseError: the file is not a graph that onnxruntime can load.
         """
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
             self._session = onnxruntime.InferenceSession(
-                str(graph), options, providers=["CPUExecutionProvider"]
+                str(graph), _options(threads), providers=["CPUExecutionProvider"]
             )
         except Exception as error:
             raise BaseError(
@@ -63,6 +71,56 @@ class Session:
         return results
 
 
+class IntegerSession:
+    """A graph without weights, the weights beside it. Safe to run from several threads at once."""
+
+    def __init__(
+        self,
+        graph: Path,
+        weights: Mapping[str, Array],
+        inputs: Mapping[str, Floats],
+        pool: Executor,
+    ) -> None:
+        """Load the graph with these weights.
+
+        Args:
+            graph: takes `ids` of one window [1, length].
+            weights: by name, for every constant that the graph leaves open.
+            inputs: what is given in every run beside the ids.
+            pool: works on several windows at once, each with one thread: faster than one window
+                with several threads, and no result can depend on how many there are.
+
+        Raises:
+            BaseError: graph and weights don't fit each other.
+        """
+        options = _options(threads=1)
+        self._weights = dict(weights)  # onnxruntime reads them where they are
+        values = [onnxruntime.OrtValue.ortvalue_from_numpy(v) for v in self._weights.values()]
+        try:
+            options.add_external_initializers(list(self._weights), values)
+            self._session = onnxruntime.InferenceSession(
+                str(graph), options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:
+            raise BaseError(
+                f"{graph} can't be loaded as the base model ({error}); restore it from the release"
+            ) from error
+        self._inputs = dict(inputs)
+        self._pool = pool
+
+    def run(self, outputs: list[str], ids: NDArray[np.int64]) -> list[Floats]:
+        """Run windows of token ids [windows, length]; return the named outputs."""
+
+        def one(window: NDArray[np.int64]) -> list[Floats]:
+            results: list[Floats] = self._session.run(
+                outputs, {"ids": window[None], **self._inputs}
+            )
+            return results
+
+        windows = list(self._pool.map(one, ids))
+        return [np.concatenate(values) for values in zip(*windows, strict=True)]
+
+
 class Adapter:
     """One adapter file in memory."""
 
@@ -80,10 +138,15 @@ class Adapter:
             raise AdapterError(
                 f"{path} can't be loaded as an adapter ({error}); export it again"
             ) from error
+        self._parameters = parameters
         self.shapes: dict[str, tuple[int, ...]] = {
             name: tuple(value.shape()) for name, value in parameters.items()
         }
         """Names and shapes of the parameters in the file."""
+
+    def parameters(self) -> dict[str, Floats]:
+        """Return the parameters in the file."""
+        return {name: value.numpy() for name, value in self._parameters.items()}
 
 
 def write_adapter(path: Path, parameters: dict[str, Floats], version: int) -> None:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from shared.inference.adapters import (
     GRAPH_FILE,
+    INTEGER_FILE,
     MANIFEST_FILE,
     PROVENANCE_FILE,
     TOKENISER_FILE,
@@ -23,8 +24,8 @@ from shared.inference.adapters import (
     newest_version,
     sha256,
 )
+from shared.inference.engines import ENGINES, Arithmetic, Engine, Run
 from shared.inference.errors import BaseError
-from shared.inference.session import Adapter, Session
 from shared.inference.tokeniser import CLS, SEP, Tokeniser, Tokens
 from shared.inference.windows import WindowAverage, window_starts
 
@@ -51,11 +52,11 @@ class Base:
     """The base model in memory, shared by all specialists and threads."""
 
     sha256: str
-    session: Session
+    engine: Engine
     tokeniser: Tokeniser
 
     @classmethod
-    def load(cls, folder: Path, threads: int = 2) -> Base:
+    def load(cls, folder: Path, threads: int = 2, arithmetic: Arithmetic = "int8") -> Base:
         """Load the base in a folder named `base-<first 12 hex digits of its sha256>`.
 
         Raises:
@@ -68,27 +69,36 @@ class Base:
         if folder.name != f"base-{digest[:12]}":
             raise BaseError(f"{graph} is damaged (sha256 {digest}); restore it from the release")
         tokeniser = folder / TOKENISER_FILE
-        if not tokeniser.is_file() or sha256(tokeniser) != _tokeniser_sha256(folder):
+        provenance = _provenance(folder)
+        if not tokeniser.is_file() or sha256(tokeniser) != provenance.get("tokenizer_sha256"):
             raise BaseError(f"{tokeniser} is missing or damaged; restore it from the release")
-        return cls(digest, Session(graph, threads), Tokeniser(tokeniser))
+        integer = folder / INTEGER_FILE
+        if arithmetic == "int8" and (
+            not integer.is_file() or sha256(integer) != provenance.get("int8_sha256")
+        ):
+            raise BaseError(
+                f"{integer} is missing or damaged; restore it from the release, write it with "
+                f"`python -m models.base --int8 {folder}`, or set SMALLPRINT_ARITHMETIC to int4"
+            )
+        return cls(digest, ENGINES[arithmetic](folder, threads), Tokeniser(tokeniser))
 
 
-def _tokeniser_sha256(folder: Path) -> str:
-    """Return what the base's provenance says of its tokeniser."""
+def _provenance(folder: Path) -> dict[str, object]:
+    """Return what the base says of its other files."""
     path = folder / PROVENANCE_FILE
     try:
-        return str(json.loads(path.read_text(encoding="utf-8"))["tokenizer_sha256"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as error:
         raise BaseError(f"{path} can't be read ({error}); restore it from the release") from error
 
 
 class Specialist:
     """One adapter on the base. Immutable; safe to use from several threads at once."""
 
-    def __init__(self, base: Base, manifest: Manifest, adapter: Adapter) -> None:
+    def __init__(self, manifest: Manifest, tokeniser: Tokeniser, run: Run) -> None:
         self.manifest = manifest
-        self._base = base
-        self._adapter = adapter
+        self._tokeniser = tokeniser
+        self._run = run
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -110,16 +120,14 @@ class Specialist:
             progress: is told how many windows are done.
             with_hidden: also return the base's last hidden states.
         """
-        tokens = _without(self._base.tokeniser(text), skip)
+        tokens = _without(self._tokeniser(text), skip)
         content = self.manifest.window_length - 2
         starts = window_starts(len(tokens.ids), content, self.manifest.window_stride)
         outputs = ["logits", "hidden"] if with_hidden else ["logits"]
         averages: list[WindowAverage] = []
         for first in range(0, len(starts), BATCH):
             batch = starts[first : first + BATCH]
-            results = self._base.session.run(
-                outputs, _windows(tokens, batch, content), self._adapter
-            )
+            results = self._run(outputs, _windows(tokens, batch, content))
             results[0] = _sigmoid(results[0])
             averages = averages or [WindowAverage(len(tokens.ids), r.shape[2]) for r in results]
             for average, result in zip(averages, results, strict=True):
@@ -140,14 +148,16 @@ class Specialists:
     a newer version lies beside it: a retrained specialist needs no restart.
     """
 
-    def __init__(self, artefacts: Path, threads: int = 2) -> None:
-        """Load the base.
+    def __init__(
+        self, artefacts: Path, threads: int = 2, arithmetic: Arithmetic = "int8"
+    ) -> None:
+        """Load the base, to run in INT8, or slower and smaller in INT4.
 
         Raises:
             BaseError: there is no base, more than one, or a damaged one.
         """
         self.artefacts = artefacts
-        self.base = Base.load(base_folder(artefacts), threads)
+        self.base = Base.load(base_folder(artefacts), threads, arithmetic)
         self._lock = threading.Lock()
         self._loaded: dict[str, tuple[object, Specialist]] = {}
 
@@ -166,8 +176,9 @@ class Specialists:
         mark = (folder, stat.st_mtime_ns, stat.st_size)
         with self._lock:
             if name not in self._loaded or self._loaded[name][0] != mark:
-                manifest, adapter = load_adapter(folder, self.base.sha256, self.base.session.doors)
-                self._loaded[name] = (mark, Specialist(self.base, manifest, adapter))
+                manifest, adapter = load_adapter(folder, self.base.sha256, self.base.engine.doors)
+                run = self.base.engine.specialise(adapter)
+                self._loaded[name] = (mark, Specialist(manifest, self.base.tokeniser, run))
             return self._loaded[name][1]
 
     def reload(self) -> None:

@@ -1,0 +1,99 @@
+"""From INT4 on disk to INT8 in memory: widen the weights, add an adapter, quantise the sum.
+
+The result has one scale for each row of a matrix (an output of the layer) and codes from -64 to
+64. Seven bits, because processors without VNNI add pairs of products u8 * s8 in 16 bits: with
+255 * 64 * 2 = 32,640 nothing overflows, and every processor finds the same integers.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+import numpy as np
+
+from shared.inference.weights import Array, Floats
+
+LARGEST = 64
+"""The largest INT8 code of a weight."""
+
+FIXED = re.compile(
+    r"words\.codes|words\.zero_points|positions\.all"
+    r"|(embeddings\.norm|layers\.\d+\.(first|second))\.(weight|bias)"
+)
+"""What the INT8 graph takes as it is on disk."""
+
+STACKED = ("query", "key", "value")
+"""What is one matrix `qkv` on disk."""
+
+
+def unpacked(nibbles: Array) -> Array:
+    """Return 4-bit codes [..., 2 n] from bytes [..., n], the first in the low half."""
+    halves = np.stack([nibbles & 15, nibbles >> 4], axis=-1)
+    return halves.reshape(*nibbles.shape[:-1], -1)
+
+
+def widened(stored: Mapping[str, Array], name: str) -> Floats:
+    """Return a matrix [rows, columns] from its 4-bit codes, scales and zero points."""
+    codes = unpacked(stored[f"{name}.codes"]).astype(np.float32)  # [rows, blocks, block]
+    rows, blocks, _ = codes.shape
+    codes -= unpacked(stored[f"{name}.zero_points"]).reshape(rows, blocks, 1)
+    codes *= stored[f"{name}.scales.half"].reshape(rows, blocks, 1).astype(np.float32)
+    return codes.reshape(rows, -1)
+
+
+def narrowed(matrix: Floats) -> tuple[Array, Floats]:
+    """Quantise a matrix [rows, columns]: codes [columns, rows] in INT8, and scales [rows]."""
+    scales = np.maximum(np.abs(matrix).max(1), np.float32(1e-12)) / np.float32(LARGEST)
+    codes = np.rint(matrix / scales[:, None]).astype(np.int8)
+    return np.ascontiguousarray(codes.T), scales
+
+
+def fixed_weights(stored: Mapping[str, Array]) -> dict[str, Array]:
+    """Return what no adapter changes: embeddings, and layer norms."""
+    kept = {
+        name: value.copy()  # where the processor likes it: at a multiple of its size
+        for name, value in stored.items()
+        if FIXED.fullmatch(name)
+    }
+    return {**kept, "words.scales": stored["words.scales.half"].astype(np.float32)}
+
+
+def merged_weights(
+    stored: Mapping[str, Array], parameters: Mapping[str, Floats]
+) -> dict[str, Array]:
+    """Return the linear maps in INT8 with an adapter added: W + (A B) transposed.
+
+    Args:
+        stored: the weights of `base.onnx`.
+        parameters: of an adapter, by name; one that is missing adds nothing.
+
+    Only one matrix at a time is in memory at full width.
+    """
+    result: dict[str, Array] = {}
+    for name in [n.removesuffix(".codes") for n in stored if n.startswith("layers.") and n.endswith(".codes")]:
+        layer, part = name.rsplit(".", 1)
+        parts = STACKED if part == "qkv" else (part,)
+        matrices = np.split(widened(stored, name), len(parts))
+        biases = np.split(stored[f"{name}.bias"], len(parts))
+        for one, matrix, bias in zip(parts, matrices, biases, strict=True):
+            path = f"{layer}.{one}"
+            if f"{path}.A" in parameters:
+                matrix += (parameters[f"{path}.A"] @ parameters[f"{path}.B"]).T
+            result[f"{path}.codes"], result[f"{path}.scales"] = narrowed(matrix)
+            result[f"{path}.bias"] = np.array(bias)
+    return result
+
+
+def doors(stored: Mapping[str, Array]) -> dict[str, tuple[int | str, ...]]:
+    """Return what an adapter fills, with shapes; what is empty in the base is a name.
+
+    In the file these are weights with an axis of size zero: the rank, or the labels of the head.
+    """
+    return {
+        name: tuple(
+            size or ("labels" if name.startswith("head.") else "rank") for size in value.shape
+        )
+        for name, value in stored.items()
+        if 0 in value.shape
+    }
