@@ -79,7 +79,9 @@ def write_integer(folder: Path) -> Path:
 def main() -> None:
     """Read the command line and make the base."""
     parser = argparse.ArgumentParser(description="Quantise an encoder and write the base.")
-    parser.add_argument("model", type=Path, nargs="?", help="folder with model.safetensors and tokenizer.json")
+    parser.add_argument(
+        "model", type=Path, nargs="?", help="folder with model.safetensors and tokenizer.json"
+    )
     parser.add_argument("--artefacts", type=Path, default=Path("models/artefacts"))
     parser.add_argument("--training", type=Path, default=Path("var/base"))
     parser.add_argument("--int8", type=Path, help="a base whose INT8 graph is to be written anew")

@@ -84,11 +84,13 @@ class IntegerBuilder(GraphBuilder):
         largest = self.node("ReduceMax", [size, "last"], f"{name}.largest", keepdims=0)
         row = self.node("Squeeze", [largest, "zero"], f"{name}.row")
         step = self.node(
-            "Mul", [row, self.constant(f"{name}.step", np.float32(1 / steps))], f"{name}.steps"
+            "Mul",
+            [row, self.constant(f"{name}.step", np.array(1 / steps, np.float32))],
+            f"{name}.steps",
         )
-        floor = self.constant(f"{name}.least", np.float32(least))
+        floor = self.constant(f"{name}.least", np.array(least, np.float32))
         scales = self.node("Max", [step, floor], f"{name}.scales")
-        point = self.constant(f"{name}.zero", np.uint8(zero))
+        point = self.constant(f"{name}.zero", np.array(zero, np.uint8))
         points = self.node("Expand", [point, "length"], f"{name}.zeros")
         codes = self.node("QuantizeLinear", [x, scales, points], f"{name}.codes", axis=1)
         return codes, self.node("Unsqueeze", [scales, "one"], f"{name}.column"), point
@@ -172,16 +174,19 @@ def build_integer(sizes: Sizes) -> onnx.ModelProto:
     graph.constant("zero", np.array([0]))
     graph.constant("one", np.array([1]))
     graph.constant("last", np.array([-1]))
-    graph.constant("unit", np.float32(1))
+    graph.constant("unit", np.array(1, np.float32))
     graph.node("Shape", ["ids"], "length", start=1, end=2)
     x = embeddings(graph, sizes)
     for number in range(sizes.layers):
         x = layer(graph, x, number, sizes)
     hidden = graph.node("Identity", [x], "hidden")
+    scores = graph.node("MatMul", [hidden, "head.weight"], "scores")
+    graph.node("Add", [scores, "head.bias"], "logits")
     width = sizes.width
-    graph.node("Add", [graph.node("MatMul", [hidden, "head.weight"], "scores"), "head.bias"], "logits")
 
-    def value(name: str, shape: list[int | str], kind: int = TensorProto.FLOAT) -> onnx.ValueInfoProto:
+    def value(
+        name: str, shape: list[int | str], kind: int = TensorProto.FLOAT
+    ) -> onnx.ValueInfoProto:
         return helper.make_tensor_value_info(name, kind, shape)
 
     return helper.make_model(

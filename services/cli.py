@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from shared.documents.sandbox import Reader
     from shared.inference import Specialist, Specialists
     from shared.runtime import Service
+    from shared.settings import CommonSettings
 
 ADAPTER = "contract-clauses"
 PORT = 8400
@@ -715,9 +716,7 @@ def _check_models(settings: CommonSettings) -> Iterator[Check]:
     if not from_source():
         mend = f"{install_again()}, or set SMALLPRINT_ARTEFACTS"
     try:
-        specialists = Specialists(
-            settings.artefacts_folder, settings.threads, settings.arithmetic
-        )
+        specialists = Specialists(settings.artefacts_folder, settings.threads, settings.arithmetic)
         for name in specialists.names():
             manifest = specialists.get(name).manifest
             found = f"{name} {manifest.version}, {len(manifest.labels)} labels, hashes agree"

@@ -23,6 +23,9 @@ FIXED = re.compile(
 )
 """What the INT8 graph takes as it is on disk."""
 
+LINEAR = re.compile(r"(layers\.\d+\.\w+)\.codes")
+"""The codes of a linear map."""
+
 STACKED = ("query", "key", "value")
 """What is one matrix `qkv` on disk."""
 
@@ -71,7 +74,7 @@ def merged_weights(
     Only one matrix at a time is in memory at full width.
     """
     result: dict[str, Array] = {}
-    for name in [n.removesuffix(".codes") for n in stored if n.startswith("layers.") and n.endswith(".codes")]:
+    for name in (linear[1] for linear in map(LINEAR.fullmatch, stored) if linear):
         layer, part = name.rsplit(".", 1)
         parts = STACKED if part == "qkv" else (part,)
         matrices = np.split(widened(stored, name), len(parts))

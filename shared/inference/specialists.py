@@ -148,9 +148,7 @@ class Specialists:
     a newer version lies beside it: a retrained specialist needs no restart.
     """
 
-    def __init__(
-        self, artefacts: Path, threads: int = 2, arithmetic: Arithmetic = "int8"
-    ) -> None:
+    def __init__(self, artefacts: Path, threads: int = 2, arithmetic: Arithmetic = "int8") -> None:
         """Load the base, to run in INT8, or slower and smaller in INT4.
 
         Raises:
