@@ -1,0 +1,74 @@
+"""The INT8 graph of a small base: written beside it, and near to the INT4 graph."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.support import library
+
+library("safetensors")
+library("onnx")
+
+from models.integer_graph import build_integer, sizes_of
+from shared.inference.adapters import base_folder, sha256
+from shared.inference.engines import Int4, Int8
+from shared.inference.session import Adapter, write_adapter
+from shared.inference.weights import read_weights
+
+pytestmark = pytest.mark.training
+
+
+def adapter_for(folder: Path, path: Path) -> Adapter:
+    """An adapter of rank 2 and three labels, drawn at random, for the base in a folder."""
+    draw = np.random.default_rng(3)
+    sizes = {"rank": 2, "labels": 3}
+    parameters = {
+        name: draw.normal(0, 0.1, [sizes.get(str(n), n) for n in shape]).astype(np.float32)
+        for name, shape in Int8(folder, threads=1).doors.items()
+    }
+    write_adapter(path, parameters, version=1)
+    return Adapter(path)
+
+
+def test_int8_answers_like_int4_with_the_adapter_apart(
+    base: tuple[Path, Path], tmp_path: Path
+) -> None:
+    """Logits and hidden states of a random encoder with an adapter, to a few hundredths."""
+    folder = base_folder(base[0])
+    adapter = adapter_for(folder, tmp_path / "adapter")
+    ids = np.random.default_rng(4).integers(5, 120, (3, 40))
+    outputs = ["logits", "hidden"]
+    expected = Int4(folder, threads=1).specialise(adapter)(outputs, ids)
+    found = Int8(folder, threads=2).specialise(adapter)(outputs, ids)
+    for one, other in zip(expected, found, strict=True):
+        assert one.shape == other.shape
+        assert np.abs(one - other).mean() < 0.03 * np.abs(one).std()
+
+
+def test_weights_are_read_as_onnx_reads_them(base: tuple[Path, Path]) -> None:
+    """Every weight that is not 4-bit, bit for bit."""
+    onnx = library("onnx")
+    path = base_folder(base[0]) / "base.onnx"
+    stored = read_weights(path)
+    tensors = onnx.load(path).graph.initializer
+    assert stored.keys() == {tensor.name for tensor in tensors}
+    for tensor in tensors:
+        if tensor.data_type != onnx.TensorProto.UINT4:
+            expected = onnx.numpy_helper.to_array(tensor)
+            assert np.array_equal(stored[tensor.name], expected)
+            assert stored[tensor.name].dtype == expected.dtype
+
+
+def test_the_graph_is_small_and_its_hash_is_noted(base: tuple[Path, Path]) -> None:
+    """It has no weights in it, is the same when built again, and follows the base's sizes."""
+    folder = base_folder(base[0])
+    path = folder / "int8.onnx"
+    sizes = sizes_of(read_weights(folder / "base.onnx"))
+    assert (sizes.layers, sizes.width, sizes.inner) == (2, 192, 384)
+    assert path.stat().st_size < 30_000
+    assert path.read_bytes() == build_integer(sizes).SerializeToString(deterministic=True)
+    assert json.loads((folder / "provenance.json").read_text())["int8_sha256"] == sha256(path)
