@@ -47,6 +47,9 @@ test-train: setup-train ## The tests of the training side, on small models.
 bench: setup-dev ## Measure: seconds a document, tokens a second, memory.
 	@$(BIN)/python -m infra.bench
 
+bench-legal: setup-train ## Measure: the specialist in INT4, INT8 and fp32 beside each other.
+	@$(TRAIN)/bin/python -m infra.bench.legal
+
 ##@ Develop
 setup-dev: ## The same .venv with what tests and `make check` need.
 	@infra/setup.sh $(VENV) run kafka dev
@@ -71,5 +74,5 @@ clean: ## Remove environments, caches and build output; documents in var/data st
 	rm -rf $(VENV) $(VENV).lock $(TRAIN) $(TRAIN).lock build dist *.egg-info \
 		.mypy_cache .ruff_cache .pytest_cache .hypothesis
 
-.PHONY: help setup run run-kafka field-bundle check test test-train bench setup-dev setup-kafka \
+.PHONY: help setup run run-kafka field-bundle check test test-train bench bench-legal setup-dev setup-kafka \
 	setup-train format schemas requirements clean

@@ -29,6 +29,16 @@ from shared.inference.weights import Array
 GELU_LEAST = 0.1700  # GELU is nowhere below minus this
 GELU_ZERO = 32  # the code of zero after GELU: 32 codes for the little below zero, 223 above
 
+PARTS = {
+    "query": "attention.self.query",
+    "key": "attention.self.key",
+    "value": "attention.self.value",
+    "attention_out": "attention.output.dense",
+    "inner": "intermediate.dense",
+    "outer": "output.dense",
+}
+"""The linear maps of a layer: names here, and in `transformers`."""
+
 
 @dataclass(frozen=True)
 class Sizes:

@@ -1,8 +1,9 @@
 """From INT4 on disk to INT8 in memory: widen the weights, add an adapter, quantise the sum.
 
-The result has one scale for each row of a matrix (an output of the layer) and codes from -64 to
-64. Seven bits, because processors without VNNI add pairs of products u8 * s8 in 16 bits: with
-255 * 64 * 2 = 32,640 nothing overflows, and every processor finds the same integers.
+The result has one scale for each row of a matrix (an output of the layer) and codes from -127 to
+127. Processors without VNNI add pairs of products u8 * s8 in 16 bits, which such codes overflow;
+the session asks onnxruntime to multiply u8 * u8 there instead, so that every processor finds the
+same integers.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import numpy as np
 
 from shared.inference.weights import Array, Floats
 
-LARGEST = 64
+LARGEST = 127
 """The largest INT8 code of a weight."""
 
 FIXED = re.compile(

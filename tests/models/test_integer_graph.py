@@ -27,7 +27,9 @@ def adapter_for(folder: Path, path: Path) -> Adapter:
     draw = np.random.default_rng(3)
     sizes = {"rank": 2, "labels": 3}
     parameters = {
-        name: draw.normal(0, 0.1, [sizes.get(str(n), n) for n in shape]).astype(np.float32)
+        name: draw.normal(0, 0.1, [n if isinstance(n, int) else sizes[n] for n in shape]).astype(
+            np.float32
+        )
         for name, shape in Int8(folder, threads=1).doors.items()
     }
     write_adapter(path, parameters, version=1)

@@ -131,14 +131,13 @@ def test_nibbles_come_apart_in_order() -> None:
     assert unpacked(np.array([[0x21, 0x43]], np.uint8)).tolist() == [[1, 2, 3, 4]]
 
 
-def test_narrowed_weights_never_overflow_16_bits() -> None:
-    """Two products of 255 with the largest code fit, and rounding loses half a step at most."""
+def test_narrowed_weights_lose_half_a_step_at_most() -> None:
+    """Each row uses the whole range of codes; a row of zeros stays zero."""
     matrix = np.random.default_rng(0).normal(0, 1, (32, 64)).astype(np.float32)
     matrix[3] = 0
     codes, scales = narrowed(matrix)
     assert codes.shape == (64, 32)
     assert int(np.abs(codes).max()) == LARGEST
-    assert 2 * 255 * LARGEST <= np.iinfo(np.int16).max
     restored = codes.T * scales[:, None]
     assert (np.abs(restored - matrix) <= 0.501 * scales[:, None]).all()
     assert not restored[3].any()

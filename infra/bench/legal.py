@@ -1,0 +1,290 @@
+"""The arithmetics of the legal specialist beside each other: `make bench-legal`.
+
+    python -m infra.bench.legal [--artefacts FOLDER] [--rounds 3] [--tokens 8000] [--json]
+
+One run, in processes of their own taken in turns, on the same text and the same windows:
+
+* fp32: the same base with the same adapter in it, exported by torch as it stands and run by
+  onnxruntime with its own optimisations, eight windows at a time;
+* INT4: the weights in memory as on disk (SMALLPRINT_ARITHMETIC=int4);
+* INT8: widened once at load (the default);
+* bare: nothing but the INT8 multiplications of the encoder, which is as fast as INT8 can be here.
+
+Printed are bytes on disk, resident memory before and after, seconds to load, tokens a second from
+text to token probabilities and from text to clauses, and how each compares with fp32. Needs the
+training environment (torch, onnx, transformers), because fp32 is exported anew.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from services.extraction.pipeline import clauses_of
+from shared.inference import Specialist, Specialists
+from shared.inference.adapters import (
+    GRAPH_FILE,
+    INTEGER_FILE,
+    TOKENISER_FILE,
+    base_folder,
+    load_adapter,
+    newest_version,
+    sha256,
+)
+from shared.inference.engines import Int8
+from shared.inference.session import IntegerSession, Session
+from shared.inference.tokeniser import Tokeniser
+from shared.inference.weights import read_weights
+from shared.settings import CommonSettings, load
+
+NAME = "contract-clauses"
+LENGTH = 256
+ENGINES = ("fp32", "int4", "int8")
+SENTENCES = (
+    "This Agreement shall be governed by the laws of the State of New York.",
+    "Neither party may assign this Agreement without the prior written consent of the other.",
+    "The term of this Agreement is five (5) years from the Effective Date.",
+    "Supplier shall keep complete books and records, which Buyer may audit once a year.",
+    "All notices shall be in writing and sent to the address on the first page.",
+)
+
+
+def made_text(tokens: int) -> str:
+    """Numbered paragraphs of about so many tokens, in an order that doesn't repeat."""
+    draw = np.random.default_rng(0)
+    lines = [f"{n}. {' '.join(draw.permutation(SENTENCES))}" for n in range(1, tokens // 80 + 2)]
+    return "\n\n".join(lines)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(prog="python -m infra.bench.legal", description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    settings = load(CommonSettings)
+    parser.add_argument("--artefacts", type=Path, default=settings.artefacts_folder)
+    parser.add_argument("--threads", type=int, default=settings.threads)
+    parser.add_argument("--rounds", type=int, default=3, help="of each; medians are printed")
+    parser.add_argument("--tokens", type=int, default=8000, help="of the text that is read")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("--one", choices=[*ENGINES, "bare"], help=argparse.SUPPRESS)
+    parser.add_argument("--scratch", type=Path, help=argparse.SUPPRESS)
+    options = parser.parse_args(arguments)
+    if options.one:
+        print(json.dumps(measured(options)))
+        return 0
+    with tempfile.TemporaryDirectory() as scratch:
+        options.scratch = Path(scratch)
+        from models.plain import export_plain
+
+        export_plain(options.artefacts, NAME, options.scratch / "fp32.onnx")
+        export_bare(options.artefacts, options.scratch / "bare.onnx")
+        figures = compared(options)
+    print(json.dumps(figures) if options.json else table(figures))
+    return 0
+
+
+# --- measuring ----------------------------------------------------------------------------------
+
+
+def compared(options: argparse.Namespace) -> dict[str, Any]:
+    """Run everything in turns, each time in a new process, and take medians."""
+    runs: dict[str, list[dict[str, float]]] = {name: [] for name in (*ENGINES, "bare")}
+    for _ in range(options.rounds):
+        for name, results in runs.items():
+            command = [sys.executable, "-m", "infra.bench.legal", "--one", name]
+            for option in ("artefacts", "threads", "tokens", "scratch"):
+                command += [f"--{option}", str(getattr(options, option))]
+            done = subprocess.run(command, check=True, stdout=subprocess.PIPE)
+            results.append(json.loads(done.stdout))
+    figures = {
+        name: {key: statistics.median(run[key] for run in results) for key in results[0]}
+        for name, results in runs.items()
+    }
+    folder = base_folder(options.artefacts)
+    disk = (folder / GRAPH_FILE).stat().st_size
+    sizes = {
+        "fp32": (options.scratch / "fp32.onnx").stat().st_size,
+        "int4": disk,
+        "int8": disk + (folder / INTEGER_FILE).stat().st_size,
+    }
+    for name, size in sizes.items():
+        figures[name] |= {
+            "bytes": size,
+            "times_fp32": figures[name]["tokens_a_second"] / figures["fp32"]["tokens_a_second"],
+            "clauses_times_fp32": figures[name]["clauses_tokens_a_second"]
+            / figures["fp32"]["clauses_tokens_a_second"],
+        }
+    figures["int8"]["share_of_bare"] = (
+        figures["int8"]["window_tokens_a_second"] / figures["bare"]["window_tokens_a_second"]
+    )
+    machine = {"processor": _processor(), "threads": options.threads, "rounds": options.rounds}
+    return {"base": folder.name, "machine": machine, **figures}
+
+
+def measured(options: argparse.Namespace) -> dict[str, float]:
+    """The figures of one of them, in this process."""
+    if options.one == "bare":
+        return bare(options)
+    text = made_text(options.tokens)
+    before, began = _resident(), time.perf_counter()
+    specialist = specialist_of(options)
+    seconds = time.perf_counter() - began
+    specialist.token_probabilities(text[:3000])
+    began = time.perf_counter()
+    scores = specialist.token_probabilities(text)
+    encoded = time.perf_counter() - began
+    clauses_of(text, scores, specialist)
+    decoded = time.perf_counter() - began
+    tokens = len(scores.offsets)
+    content, stride = LENGTH - 2, specialist.manifest.window_stride
+    windows = 1 + -(-max(0, tokens - content) // stride)
+    return {
+        "load_seconds": seconds,
+        "megabytes_before": before,
+        "megabytes": _resident(),
+        "tokens_a_second": tokens / encoded,
+        "clauses_tokens_a_second": tokens / decoded,
+        "window_tokens_a_second": windows * LENGTH / encoded,
+    }
+
+
+def specialist_of(options: argparse.Namespace) -> Specialist:
+    """The specialist in one arithmetic."""
+    if options.one != "fp32":
+        return Specialists(options.artefacts, options.threads, options.one).get(NAME)
+    folder = base_folder(options.artefacts)
+    engine = Int8(folder, threads=1)
+    adapter = newest_version(options.artefacts, NAME)
+    manifest, _ = load_adapter(adapter, sha256(folder / GRAPH_FILE), engine.doors)
+    del engine
+    session = Session(options.scratch / "fp32.onnx", options.threads)
+    return Specialist(manifest, Tokeniser(folder / TOKENISER_FILE), session.run)
+
+
+def bare(options: argparse.Namespace) -> dict[str, float]:
+    """How fast the INT8 multiplications alone are: tokens of windows, and 10^9 operations."""
+    stored = read_weights(base_folder(options.artefacts) / GRAPH_FILE)
+    weights = sum(int(np.prod(m)) for m in _linear_shapes(stored))
+    with ThreadPoolExecutor(options.threads) as pool:
+        session = IntegerSession(options.scratch / "bare.onnx", {}, {}, pool)
+        ids = np.random.default_rng(0).integers(0, 255, (32, LENGTH))
+        session.run(["rows"], ids[:2])
+        began = time.perf_counter()
+        session.run(["rows"], ids)
+        seconds = time.perf_counter() - began
+    return {
+        "window_tokens_a_second": ids.size / seconds,
+        "giga_operations_a_second": 2 * weights * ids.size / seconds / 1e9,
+    }
+
+
+def _resident() -> float:
+    """Resident memory of this process in MB."""
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    return pages * 4096 / 1e6
+
+
+def _processor() -> str:
+    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    name = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), "")
+    has = [f for f in ("avx512_vnni", "avx_vnni", "amx_int8") if any(f in line for line in lines)]
+    return f"{name or platform.processor()} ({', '.join(has) or 'no VNNI'})"
+
+
+# --- what is measured ---------------------------------------------------------------------------
+
+
+def _linear_shapes(stored: dict[str, Any]) -> list[tuple[int, int]]:
+    """[columns, rows] of every linear map of the encoder."""
+    codes = (n for n in stored if n.startswith("layers.") and n.endswith(".codes"))
+    return [(stored[n].shape[1] * stored[n].shape[2] * 2, stored[n].shape[0]) for n in codes]
+
+
+def export_bare(artefacts: Path, path: Path) -> None:
+    """Write a graph of nothing but the encoder's INT8 multiplications, for one window."""
+    from onnx import TensorProto, helper
+
+    from models.graph import CONTRIB, OPSET, GraphBuilder
+
+    stored = read_weights(base_folder(artefacts) / GRAPH_FILE)
+    graph, draw = GraphBuilder(), np.random.default_rng(0)
+    codes = graph.node("Cast", ["ids"], "codes", to=TensorProto.UINT8)
+    column = graph.node("Unsqueeze", [codes, graph.constant("two", np.array([2]))], "column")
+    widths = {columns for columns, _ in _linear_shapes(stored)}
+    inputs = {
+        width: graph.node(
+            "Expand",
+            [column, graph.constant(f"to.{width}", np.array([1, LENGTH, width]))],
+            f"x{width}",
+        )
+        for width in widths
+    }
+    zero = graph.constant("first", np.array(0))
+    rows = []
+    for n, shape in enumerate(_linear_shapes(stored)):
+        weight = graph.constant(f"w{n}", draw.integers(-64, 65, shape).astype(np.int8))
+        product = graph.node("MatMulInteger", [inputs[shape[0]], weight], f"y{n}")
+        rows.append(graph.node("Gather", [product, zero], f"row{n}", axis=1))
+    graph.node("Concat", rows, "rows", axis=-1)
+    model = helper.make_model(
+        helper.make_graph(
+            graph.nodes,
+            "bare",
+            [helper.make_tensor_value_info("ids", TensorProto.INT64, [1, LENGTH])],
+            [helper.make_tensor_value_info("rows", TensorProto.INT32, None)],
+            graph.initialisers,
+        ),
+        opset_imports=[helper.make_opsetid("", OPSET), helper.make_opsetid(CONTRIB, 1)],
+        ir_version=10,
+    )
+    path.write_bytes(model.SerializeToString())
+
+
+# --- showing ------------------------------------------------------------------------------------
+
+COLUMNS: tuple[tuple[str, str, Callable[[float], str]], ...] = (
+    ("MB on disk", "bytes", lambda v: f"{v / 1e6:.1f}"),
+    ("MB resident", "megabytes", lambda v: f"{v:.0f}"),
+    ("load s", "load_seconds", lambda v: f"{v:.2f}"),
+    ("tokens/s", "tokens_a_second", lambda v: f"{v:,.0f}"),
+    ("x fp32", "times_fp32", lambda v: f"{v:.2f}"),
+    ("to clauses", "clauses_tokens_a_second", lambda v: f"{v:,.0f}"),
+    ("x fp32", "clauses_times_fp32", lambda v: f"{v:.2f}"),
+)
+LABELS = {"fp32": "fp32, plain export", "int4": "INT4 in memory", "int8": "INT8 (default)"}
+
+
+def table(figures: dict[str, Any]) -> str:
+    """The figures as text."""
+    machine = figures["machine"]
+    lines = [
+        f"{figures['base']}, {machine['processor']}, {machine['threads']} threads, "
+        f"medians of {machine['rounds']}",
+        f"{'':20}" + "".join(f"{title:>13}" for title, _, _ in COLUMNS),
+    ]
+    for name, label in LABELS.items():
+        cells = "".join(f"{show(figures[name][key]):>13}" for _, key, show in COLUMNS)
+        lines.append(f"{label:20}{cells}")
+    bare, share = figures["bare"], figures["int8"]["share_of_bare"]
+    lines.append(
+        f"INT8 multiplications alone: {bare['giga_operations_a_second']:,.0f} GOP/s, "
+        f"{bare['window_tokens_a_second']:,.0f} tokens of windows a second; "
+        f"INT8 reaches {share:.0%}"
+    )
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
