@@ -22,6 +22,18 @@ from shared.inference.integer import unpacked, widened
 from shared.inference.weights import Array, read_weights
 
 
+class PlainTagger(torch.nn.Module):
+    """BertModel and a linear head: ids [windows, length] to logits [windows, length, labels]."""
+
+    def __init__(self, bert: Any, head: Any) -> None:
+        super().__init__()
+        self.bert, self.head = bert, head
+
+    def forward(self, ids: Any) -> Any:
+        """See the class."""
+        return self.head(self.bert(input_ids=ids).last_hidden_state)
+
+
 def export_plain(artefacts: Path, name: str, path: Path) -> None:
     """Export base and adapter in fp32 as torch does it: BertModel with a linear head."""
     folder = base_folder(artefacts)
@@ -51,14 +63,10 @@ def export_plain(artefacts: Path, name: str, path: Path) -> None:
     head.weight.data = torch.from_numpy(parameters["head.weight"].T.copy())
     head.bias.data = torch.from_numpy(parameters["head.bias"].copy())
 
-    class Tagger(torch.nn.Module):
-        def forward(self, ids: Any) -> Any:
-            return head(bert(input_ids=ids).last_hidden_state)
-
     example = torch.randint(1000, 2000, (2, 256))
     with torch.no_grad():
         torch.onnx.export(
-            Tagger().eval(),
+            PlainTagger(bert, head).eval(),
             (example,),
             str(path),
             dynamo=False,

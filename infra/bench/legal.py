@@ -47,7 +47,6 @@ from shared.inference.engines import Int8
 from shared.inference.session import IntegerSession, Session
 from shared.inference.tokeniser import Tokeniser
 from shared.inference.weights import read_weights
-from shared.settings import CommonSettings, load
 
 NAME = "contract-clauses"
 LENGTH = 256
@@ -72,9 +71,8 @@ def main(arguments: list[str] | None = None) -> int:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="python -m infra.bench.legal", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    settings = load(CommonSettings)
-    parser.add_argument("--artefacts", type=Path, default=settings.artefacts_folder)
-    parser.add_argument("--threads", type=int, default=settings.threads)
+    parser.add_argument("--artefacts", type=Path, default=Path("models/artefacts"))
+    parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=3, help="of each; medians are printed")
     parser.add_argument("--tokens", type=int, default=8000, help="of the text that is read")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
