@@ -1,4 +1,4 @@
-"""Specialists at run time: one INT4 base in memory, and small adapters that are swapped per call.
+"""Specialists at run time: one base, INT4 on disk and INT8 in memory, and small adapters on it.
 
 specialists = Specialists(artefacts_folder, threads=2)
 scores = specialists.get("contract-clauses").token_probabilities(text)

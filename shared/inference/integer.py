@@ -1,9 +1,9 @@
 """From INT4 on disk to INT8 in memory: widen the weights, add an adapter, quantise the sum.
 
 The result has one scale for each row of a matrix (an output of the layer) and codes from -127 to
-127. Processors without VNNI add pairs of products u8 * s8 in 16 bits, which such codes overflow;
-the session asks onnxruntime to multiply u8 * u8 there instead, so that every processor finds the
-same integers.
+127. Processors without VNNI add pairs of products u8 * s8 in 16 bits, which such codes overflow:
+`shared.inference.session.overflows` notices, and then u8 * u8 is multiplied instead, so that every
+processor finds the same integers.
 """
 
 from __future__ import annotations

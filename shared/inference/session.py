@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from concurrent.futures import Executor
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,28 @@ Array = NDArray[Any]
 
 onnxruntime.disable_telemetry_events()  # and what builds on Windows have instead
 onnxruntime.set_default_logger_severity(3)  # errors only: warnings are about unused optimisations
+
+
+PRODUCT = bytes.fromhex(
+    "080a3a5c0a180a01610a0162120179220d4d61744d756c496e74656765721201675a130a0161120e0a0c0802"
+    "12080a0208010a0208085a130a0162120e0a0c080312080a0208080a02080162130a0179120e0a0c08061208"
+    "0a0208010a02080142040a001015"
+)
+"""An ONNX graph of one operator: y [1, 1] = MatMulInteger(a u8 [1, 8], b s8 [8, 1])."""
+
+
+@cache
+def overflows() -> bool:
+    """Whether products of u8 and s8 overflow on this processor, found out by multiplying.
+
+    Processors without VNNI add pairs of them in 16 bits: 255 * 127 * 2 doesn't fit.
+    """
+    session = onnxruntime.InferenceSession(
+        PRODUCT, _options(threads=1), providers=["CPUExecutionProvider"]
+    )
+    a, b = np.full((1, 8), 255, np.uint8), np.full((8, 1), 127, np.int8)
+    (product,) = session.run(None, {"a": a, "b": b})
+    return int(product[0, 0]) != 8 * 255 * 127
 
 
 def _options(threads: int) -> onnxruntime.SessionOptions:
@@ -94,8 +117,8 @@ class IntegerSession:
             BaseError: graph and weights don't fit each other.
         """
         options = _options(threads=1)
-        # without VNNI u8 * s8 overflows: slower u8 * u8 there, and the same sums everywhere
-        options.add_session_config_entry("session.x64quantprecision", "1")
+        if overflows():  # slower u8 * u8 then, and the same sums everywhere
+            options.add_session_config_entry("session.x64quantprecision", "1")
         self._weights = dict(weights)  # onnxruntime reads them where they are
         values = [onnxruntime.OrtValue.ortvalue_from_numpy(v) for v in self._weights.values()]
         try:

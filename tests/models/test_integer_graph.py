@@ -16,7 +16,7 @@ library("onnx")
 from models.integer_graph import build_integer, sizes_of
 from shared.inference.adapters import base_folder, sha256
 from shared.inference.engines import Int4, Int8
-from shared.inference.session import Adapter, write_adapter
+from shared.inference.session import PRODUCT, Adapter, write_adapter
 from shared.inference.weights import read_weights
 
 pytestmark = pytest.mark.training
@@ -74,3 +74,19 @@ def test_the_graph_is_small_and_its_hash_is_noted(base: tuple[Path, Path]) -> No
     assert path.stat().st_size < 30_000
     assert path.read_bytes() == build_integer(sizes).SerializeToString(deterministic=True)
     assert json.loads((folder / "provenance.json").read_text())["int8_sha256"] == sha256(path)
+
+
+def test_the_product_that_finds_overflow_is_what_it_says() -> None:
+    """The bytes in the code are the graph that onnx builds."""
+    helper = library("onnx").helper
+    values = [
+        helper.make_tensor_value_info(name, kind, shape)
+        for name, kind, shape in (("a", 2, [1, 8]), ("b", 3, [8, 1]), ("y", 6, [1, 1]))
+    ]
+    node = helper.make_node("MatMulInteger", ["a", "b"], ["y"])
+    model = helper.make_model(
+        helper.make_graph([node], "g", values[:2], values[2:]),
+        opset_imports=[helper.make_opsetid("", 21)],
+        ir_version=10,
+    )
+    assert model.SerializeToString(deterministic=True) == PRODUCT

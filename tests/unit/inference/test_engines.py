@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from shared.inference import AdapterError, BaseError, Specialists, specialists
+from shared.inference import AdapterError, BaseError, Specialists, session, specialists
 from shared.inference.adapters import load_adapter, sha256
 from shared.inference.engines import Int8
 from shared.inference.integer import LARGEST, merged_weights, narrowed, unpacked, widened
@@ -155,3 +155,13 @@ def test_an_adapter_is_added_before_quantising(artefacts: Path) -> None:
         codes, scales = merged[f"layers.1.{part}.codes"], merged[f"layers.1.{part}.scales"]
         error = np.abs(codes.T * scales[:, None] - expected)
         assert (error <= 0.501 * scales[:, None]).all()
+
+
+@pytest.mark.parametrize("overflow", [True, False])
+def test_processors_that_overflow_get_the_same_answer(
+    artefacts: Path, monkeypatch: pytest.MonkeyPatch, overflow: bool
+) -> None:
+    """The way round the overflow finds the same integers, to the last bits of the fp32 parts."""
+    expected = probabilities(artefacts)
+    monkeypatch.setattr(session, "overflows", lambda: overflow)
+    assert np.allclose(probabilities(artefacts), expected, atol=1e-6)
