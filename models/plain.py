@@ -1,4 +1,4 @@
-"""Export the base in fp32 as anybody would: what the served arithmetics are measured against."""
+"""What the served arithmetics are measured against: the base in fp32, and bare multiplications."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 import torch
 import transformers
+from onnx import TensorProto, helper
 
+from models.graph import CONTRIB, OPSET, GraphBuilder
 from models.integer_graph import PARTS
 from shared.inference.adapters import (
     GRAPH_FILE,
@@ -110,3 +112,45 @@ def plain_weights(stored: dict[str, Array], parameters: dict[str, Array]) -> dic
             state[f"encoder.layer.{layer}.{PARTS[one]}.weight"] = matrix + (a @ b).T
             state[f"encoder.layer.{layer}.{PARTS[one]}.bias"] = bias.copy()
     return state
+
+
+def linear_shapes(stored: dict[str, Array]) -> list[tuple[int, int]]:
+    """[columns, rows] of every linear map of the encoder."""
+    codes = (n for n in stored if n.startswith("layers.") and n.endswith(".codes"))
+    return [(stored[n].shape[1] * stored[n].shape[2] * 2, stored[n].shape[0]) for n in codes]
+
+
+def export_bare(artefacts: Path, length: int, path: Path) -> None:
+    """Write a graph of the INT8 multiplications of the encoder alone, for one window of a length."""
+    stored = read_weights(base_folder(artefacts) / GRAPH_FILE)
+    graph, draw = GraphBuilder(), np.random.default_rng(0)
+    codes = graph.node("Cast", ["ids"], "codes", to=TensorProto.UINT8)
+    column = graph.node("Unsqueeze", [codes, graph.constant("two", np.array([2]))], "column")
+    widths = {columns for columns, _ in linear_shapes(stored)}
+    inputs = {
+        width: graph.node(
+            "Expand",
+            [column, graph.constant(f"to.{width}", np.array([1, length, width]))],
+            f"x{width}",
+        )
+        for width in widths
+    }
+    zero = graph.constant("first", np.array(0))
+    rows = []
+    for n, shape in enumerate(linear_shapes(stored)):
+        weight = graph.constant(f"w{n}", draw.integers(-64, 65, shape).astype(np.int8))
+        product = graph.node("MatMulInteger", [inputs[shape[0]], weight], f"y{n}")
+        rows.append(graph.node("Gather", [product, zero], f"row{n}", axis=1))
+    graph.node("Concat", rows, "rows", axis=-1)
+    model = helper.make_model(
+        helper.make_graph(
+            graph.nodes,
+            "bare",
+            [helper.make_tensor_value_info("ids", TensorProto.INT64, [1, length])],
+            [helper.make_tensor_value_info("rows", TensorProto.INT32, None)],
+            graph.initialisers,
+        ),
+        opset_imports=[helper.make_opsetid("", OPSET), helper.make_opsetid(CONTRIB, 1)],
+        ir_version=10,
+    )
+    path.write_bytes(model.SerializeToString())

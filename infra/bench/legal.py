@@ -46,7 +46,7 @@ from shared.inference.adapters import (
 from shared.inference.engines import Int8
 from shared.inference.session import IntegerSession, Session
 from shared.inference.tokeniser import Tokeniser
-from shared.inference.weights import read_weights
+from shared.inference.weights import Array, read_weights
 
 NAME = "contract-clauses"
 LENGTH = 256
@@ -84,10 +84,10 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
     with tempfile.TemporaryDirectory() as scratch:
         options.scratch = Path(scratch)
-        from models.plain import export_plain
+        from models.plain import export_bare, export_plain
 
         export_plain(options.artefacts, NAME, options.scratch / "fp32.onnx")
-        export_bare(options.artefacts, options.scratch / "bare.onnx")
+        export_bare(options.artefacts, LENGTH, options.scratch / "bare.onnx")
         figures = compared(options)
     print(json.dumps(figures) if options.json else table(figures))
     return 0
@@ -174,7 +174,7 @@ def specialist_of(options: argparse.Namespace) -> Specialist:
 def bare(options: argparse.Namespace) -> dict[str, float]:
     """How fast the INT8 multiplications alone are: tokens of windows, and 10^9 operations."""
     stored = read_weights(base_folder(options.artefacts) / GRAPH_FILE)
-    weights = sum(int(np.prod(m)) for m in _linear_shapes(stored))
+    weights = _count(stored)
     with ThreadPoolExecutor(options.threads) as pool:
         session = IntegerSession(options.scratch / "bare.onnx", {}, {}, pool)
         ids = np.random.default_rng(0).integers(0, 255, (32, LENGTH))
@@ -188,6 +188,12 @@ def bare(options: argparse.Namespace) -> dict[str, float]:
     }
 
 
+def _count(stored: dict[str, Array]) -> int:
+    """How many weights the linear maps of the encoder have."""
+    codes = (n for n in stored if n.startswith("layers.") and n.endswith(".codes"))
+    return sum(2 * stored[name].size for name in codes)
+
+
 def _resident() -> float:
     """Resident memory of this process in MB."""
     pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
@@ -199,55 +205,6 @@ def _processor() -> str:
     name = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), "")
     has = [f for f in ("avx512_vnni", "avx_vnni", "amx_int8") if any(f in line for line in lines)]
     return f"{name or platform.processor()} ({', '.join(has) or 'no VNNI'})"
-
-
-# --- what is measured ---------------------------------------------------------------------------
-
-
-def _linear_shapes(stored: dict[str, Any]) -> list[tuple[int, int]]:
-    """[columns, rows] of every linear map of the encoder."""
-    codes = (n for n in stored if n.startswith("layers.") and n.endswith(".codes"))
-    return [(stored[n].shape[1] * stored[n].shape[2] * 2, stored[n].shape[0]) for n in codes]
-
-
-def export_bare(artefacts: Path, path: Path) -> None:
-    """Write a graph of nothing but the encoder's INT8 multiplications, for one window."""
-    from onnx import TensorProto, helper
-
-    from models.graph import CONTRIB, OPSET, GraphBuilder
-
-    stored = read_weights(base_folder(artefacts) / GRAPH_FILE)
-    graph, draw = GraphBuilder(), np.random.default_rng(0)
-    codes = graph.node("Cast", ["ids"], "codes", to=TensorProto.UINT8)
-    column = graph.node("Unsqueeze", [codes, graph.constant("two", np.array([2]))], "column")
-    widths = {columns for columns, _ in _linear_shapes(stored)}
-    inputs = {
-        width: graph.node(
-            "Expand",
-            [column, graph.constant(f"to.{width}", np.array([1, LENGTH, width]))],
-            f"x{width}",
-        )
-        for width in widths
-    }
-    zero = graph.constant("first", np.array(0))
-    rows = []
-    for n, shape in enumerate(_linear_shapes(stored)):
-        weight = graph.constant(f"w{n}", draw.integers(-64, 65, shape).astype(np.int8))
-        product = graph.node("MatMulInteger", [inputs[shape[0]], weight], f"y{n}")
-        rows.append(graph.node("Gather", [product, zero], f"row{n}", axis=1))
-    graph.node("Concat", rows, "rows", axis=-1)
-    model = helper.make_model(
-        helper.make_graph(
-            graph.nodes,
-            "bare",
-            [helper.make_tensor_value_info("ids", TensorProto.INT64, [1, LENGTH])],
-            [helper.make_tensor_value_info("rows", TensorProto.INT32, None)],
-            graph.initialisers,
-        ),
-        opset_imports=[helper.make_opsetid("", OPSET), helper.make_opsetid(CONTRIB, 1)],
-        ir_version=10,
-    )
-    path.write_bytes(model.SerializeToString())
 
 
 # --- showing ------------------------------------------------------------------------------------

@@ -48,7 +48,7 @@ def test_int8_answers_like_int4_with_the_adapter_apart(
     found = Int8(folder, threads=2).specialise(adapter)(outputs, ids)
     for one, other in zip(expected, found, strict=True):
         assert one.shape == other.shape
-        assert np.abs(one - other).mean() < 0.03 * np.abs(one).std()
+        assert np.abs(one - other).mean() < 0.05 * one.std()
 
 
 def test_weights_are_read_as_onnx_reads_them(base: tuple[Path, Path]) -> None:

@@ -101,7 +101,7 @@ def test_the_exported_adapter_answers_like_torch(
     run: Path, base: tuple[Path, Path], artefacts: Path
 ) -> None:
     """Served probabilities equal torch's, window by window, to a thousandth."""
-    specialist = Specialists(artefacts, threads=1).get("small")
+    specialist = Specialists(artefacts, threads=1, arithmetic="int4").get("small")
     text = " ".join([FILLER, LAW, *[FILLER] * 6])
     served = specialist.token_probabilities(text)
 
