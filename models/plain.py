@@ -121,7 +121,7 @@ def linear_shapes(stored: dict[str, Array]) -> list[tuple[int, int]]:
 
 
 def export_bare(artefacts: Path, length: int, path: Path) -> None:
-    """Write a graph of the INT8 multiplications of the encoder alone, for one window of a length."""
+    """Write a graph of the encoder's INT8 multiplications alone, for one window of a length."""
     stored = read_weights(base_folder(artefacts) / GRAPH_FILE)
     graph, draw = GraphBuilder(), np.random.default_rng(0)
     codes = graph.node("Cast", ["ids"], "codes", to=TensorProto.UINT8)
