@@ -6,7 +6,7 @@
 Pure functions of a clause's category, text and place: the same clause always has the same values.
 """
 
-from services.extraction.values.clause import CATEGORIES, find_values, main_value
+from services.extraction.values.clause import CATEGORIES, find_values, main_value, value_json
 from services.extraction.values.document import DocumentValue, Located, document_values
 from services.extraction.values.value import Kind, Status, Value
 
@@ -20,4 +20,5 @@ __all__ = [
     "document_values",
     "find_values",
     "main_value",
+    "value_json",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from services.extraction.values.amounts import find_amounts
 from services.extraction.values.dates import Spot, find_dates
@@ -182,6 +183,14 @@ def find_values(category: str, text: str, offset: int = 0) -> list[Value]:
         return []
     plain = Plain(text, offset)
     return _FINDERS[category](plain) or [Value(CATEGORIES[category], "not_stated")]
+
+
+def value_json(category: str, text: str, offset: int = 0) -> dict[str, Any] | None:
+    """The value of a clause as REST, events and the command line have it: what it is about, and
+    the `others` that it states besides. None for a category without values.
+    """
+    values = [value.to_json() for value in find_values(category, text, offset)]
+    return {**values[0], "others": values[1:]} if values else None
 
 
 def main_value(category: str, text: str, offset: int = 0) -> Value | None:
