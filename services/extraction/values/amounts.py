@@ -40,7 +40,7 @@ def _either(column: int) -> str:
 
 
 _SIGNED = re.compile(
-    rf"(?<![A-Za-z])(?:{_either(0)}) ?(?:(?P<number>{DIGITS}){_SCALE}|(?P<gap>{GAP}))",
+    rf"(?<![A-Za-z])(?:{_either(0)}) ?(?:(?P<number>{DIGITS}|\.\d+){_SCALE}|(?P<gap>{GAP}))",
     re.IGNORECASE,
 )
 _NAMED = re.compile(
@@ -105,7 +105,7 @@ def _value(plain: Plain, match: re.Match[str], currency: str) -> tuple[Value, in
 
 
 def _exact(number: str) -> Decimal:
-    if number[0].isdecimal():
+    if number[0] in ".0123456789":
         return Decimal(number.replace(",", ""))
     return Decimal(int(read_number(number) or 0))
 

@@ -142,6 +142,7 @@ def test_law_has_one_name(text: str, names: list[str]) -> None:
         ("not more than Five Million Dollars ($5,000,000)", [("5000000", "USD")]),
         ("US$1.5 million or €200.50", [("1500000", "USD"), ("200.50", "EUR")]),
         ("C$ 10,000 and RMB 300,000", [("10000", "CAD"), ("300000", "CNY")]),
+        ("$ .17 a ticket", [("0.17", "USD")]),
         ("two hundred thousand pounds sterling", [("200000", "GBP")]),
         ("the fees paid in 12 months", [(None, None)]),
     ],
