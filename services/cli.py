@@ -331,6 +331,7 @@ class Finder:
 
     def _clauses(self, reading: Reading) -> list[dict[str, Any]]:
         from services.extraction.pipeline import find_clauses
+        from services.extraction.values import value_json
 
         found = find_clauses(
             reading.text, self._get_specialist(), reading.furniture, all_candidates=self.every
@@ -343,6 +344,7 @@ class Finder:
                 "end": clause.end,
                 "page": reading.page_at(clause.start),
                 "confidence": clause.confidence,
+                "value": value_json(clause.category, clause.text, clause.start),
             }
             for clause in found
         ]

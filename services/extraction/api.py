@@ -1,4 +1,6 @@
-"""The routes of extraction: the clauses of a document, and which categories it has."""
+"""The routes of extraction: the clauses of a document, its values, and which categories
+it has.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from services.extraction.domain import Extraction, presence
 from services.extraction.store import Extractions
+from services.extraction.values import Kind, Status, document_values
 from shared.errors import Conflict, NotFound
 from shared.storage import Store
 from shared.web.auth import CurrentActor
@@ -32,6 +35,52 @@ class BoxOut(_Answer):
     y1: float
 
 
+class FoundValueOut(_Answer):
+    """A normalised value and the words it came from."""
+
+    kind: Kind
+    status: Status = Field(
+        description="`redacted`: taken out or left blank; `value` is then what is left, or null"
+    )
+    value: str | None = Field(
+        description="date and duration: ISO 8601, as full as stated (`2005-03`, `P90D`); "
+        "`perpetual`; amount: a decimal number; party: its name, null where only a role stands"
+    )
+    currency: str | None = Field(description="of an amount: ISO 4217; a bare `$` is read as USD")
+    role: str | None = Field(description="of a party: its defined term")
+    repeats: bool | None = Field(description="of a renewal: for one term after the other")
+    text: str | None = Field(description="exactly the document's text from `start` to `end`")
+    start: int | None = Field(description="offset in code points; null for what is not stated")
+    end: int | None = Field(description="offset in code points, exclusive")
+
+
+class ValueOut(FoundValueOut):
+    """The value that a clause is about."""
+
+    others: list[FoundValueOut] = Field(description="what the clause states besides")
+
+
+class DocumentValueOut(FoundValueOut):
+    """A value of a contract."""
+
+    category: str
+    clause_id: str | None = Field(description="null where the contract has no such clause")
+    computed: str | None = Field(
+        description="a date that no clause states: the end of a term that is stated as a duration, "
+        "or the agreement date where the effective date refers to it"
+    )
+    computed_from: str | None = Field(description="the clause that it was counted from")
+
+
+class ValuesOut(BaseModel):
+    """One line a value, and one for each category without any, in a fixed order of categories; of
+    several values of a category the likeliest first.
+    """
+
+    items: list[DocumentValueOut]
+    next: str | None = None
+
+
 class ClauseOut(_Answer):
     """A clause with its evidence."""
 
@@ -43,6 +92,7 @@ class ClauseOut(_Answer):
     page: int
     confidence: float = Field(gt=0, lt=1)
     boxes: list[BoxOut] = Field(description="one for each piece of a line")
+    value: ValueOut | None = Field(None, description="null for a category that has no values")
 
 
 class ClausesOut(BaseModel):
@@ -96,6 +146,14 @@ def routes(store: Store) -> APIRouter:
             require_result(extractions.get(document_id), document_id)
             lines = presence(extractions.scores(document_id))
         return PresencesOut(items=[PresenceOut.model_validate(line) for line in lines])
+
+    @router.get("/values", responses=answers, summary="The dates, terms, sums, law and parties")
+    def values(document_id: DocumentPath, actor: CurrentActor) -> ValuesOut:
+        with store.read() as session:
+            extractions = Extractions(session, actor.tenant)
+            require_result(extractions.get(document_id), document_id)
+            lines = document_values(extractions.valued(document_id))
+        return ValuesOut(items=[DocumentValueOut.model_validate(v.to_json()) for v in lines])
 
     return router
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from services.extraction.pipeline import Clause
+from services.extraction.values import value_json
 from shared.documents import Reading
 from shared.documents.reading import Box
 from shared.errors import DocumentTooLarge
@@ -85,8 +86,17 @@ class FoundClause:
     confidence: float
     boxes: tuple[Box, ...] = field(default=())
 
+    @property
+    def value(self) -> dict[str, Any] | None:
+        """Its normalised value, which follows from its words alone and is kept nowhere."""
+        return value_json(self.category, self.text, self.start)
+
     def to_json(self) -> dict[str, Any]:
         """The clause as REST and events have it."""
+        return {**self.to_row(), "value": self.value}
+
+    def to_row(self) -> dict[str, Any]:
+        """What is kept of the clause."""
         return {
             "id": self.id,
             "category": self.category,

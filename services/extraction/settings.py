@@ -10,7 +10,7 @@ from shared.settings import CommonSettings, Port
 class Settings(CommonSettings):
     """Settings of extraction, beside the common ones."""
 
-    extraction_port: Port = Field(8402, description="port of clauses and presence")
+    extraction_port: Port = Field(8402, description="port of clauses, presence and values")
     extraction_database_url: str = Field(
         "", description="SQLAlchemy URL; empty: extraction.db below the data folder"
     )

@@ -26,6 +26,8 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session
 
 from services.extraction.domain import Extraction, FoundClause
+from services.extraction.values import CATEGORIES as VALUED
+from services.extraction.values import Located
 from shared.documents.reading import Box
 from shared.errors import InvalidRequest
 from shared.events import BlobRef
@@ -134,7 +136,7 @@ class Extractions:
                 "tenant": self.tenant,
                 "document_id": document_id,
                 "position": position,
-                **clause.to_json(),
+                **clause.to_row(),
             }
             for position, clause in enumerate(found)
         ]
@@ -167,6 +169,19 @@ class Extractions:
         rows = self.session.execute(query).all()
         more = str(rows[limit - 1].position) if len(rows) > limit else None
         return [_clause(row) for row in rows[:limit]], more
+
+    def valued(self, document_id: str) -> list[Located]:
+        """The clauses of the categories that have values, in the order of the text."""
+        rows = self.session.execute(
+            select(clauses)
+            .where(
+                clauses.c.tenant == self.tenant,
+                clauses.c.document_id == document_id,
+                clauses.c.category.in_(VALUED),
+            )
+            .order_by(clauses.c.position)
+        )
+        return [Located(r.id, r.category, r.confidence, r.start, r.text) for r in rows]
 
     def scores(self, document_id: str) -> list[tuple[str, float]]:
         """Category and confidence of every clause of a document."""

@@ -24,24 +24,29 @@ from .errors import (
 from .results import (
     Box,
     Clause,
+    ClauseValue,
     Decision,
     Document,
+    DocumentValue,
     FailedPage,
     Finding,
     Findings,
     Item,
     Key,
     Presence,
+    Value,
 )
 
 __all__ = [
     "ApiError",
     "Box",
     "Clause",
+    "ClauseValue",
     "Client",
     "Conflict",
     "Decision",
     "Document",
+    "DocumentValue",
     "FailedPage",
     "Finding",
     "Findings",
@@ -54,5 +59,6 @@ __all__ = [
     "Refused",
     "SmallprintError",
     "Unavailable",
+    "Value",
     "WaitedTooLong",
 ]

@@ -18,6 +18,7 @@ from .results import (
     Clause,
     Decision,
     Document,
+    DocumentValue,
     Finding,
     Findings,
     Item,
@@ -176,6 +177,11 @@ class Client:
     def presence(self, document_id: str) -> list[Presence]:
         """For every category, whether the contract has such a clause."""
         return [Presence.of(item) for item in self._pages(f"/v1/documents/{document_id}/presence")]
+
+    def values(self, document_id: str) -> list[DocumentValue]:
+        """The dates, terms, sums, law and parties of a contract: at least one line a category."""
+        path = f"/v1/documents/{document_id}/values"
+        return [DocumentValue.of(item) for item in self._pages(path)]
 
     def findings(self, document_id: str) -> Findings:
         """What does not add up in a report, the surest first."""

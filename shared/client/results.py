@@ -19,6 +19,7 @@ Verdict = Literal["accept", "reject", "correct", "undo"]
 class _Result:
     _times: ClassVar[tuple[str, ...]] = ()
     _lists: ClassVar[dict[str, type[_Result]]] = {}
+    _parts: ClassVar[dict[str, type[_Result]]] = {}
 
     @classmethod
     def of(cls, body: dict[str, Any]) -> Self:
@@ -32,6 +33,8 @@ class _Result:
             return datetime.fromisoformat(value)
         if name in cls._lists:
             return tuple(cls._lists[name].of(part) for part in value)
+        if name in cls._parts and value is not None:
+            return cls._parts[name].of(value)
         return tuple(value) if isinstance(value, list) else value
 
 
@@ -83,10 +86,48 @@ class Box(_Result):
 
 
 @dataclass(frozen=True)
+class Value(_Result):
+    """A normalised value and its words: dates and durations ISO 8601, currencies ISO 4217.
+
+    `status` is `stated`, `redacted` or `not_stated`; what is not stated has no words.
+    """
+
+    kind: str
+    status: str
+    value: str | None
+    text: str | None
+    start: int | None
+    end: int | None
+    currency: str | None = None
+    role: str | None = None
+    repeats: bool | None = None
+
+
+@dataclass(frozen=True)
+class ClauseValue(Value):
+    """The value that a clause is about, and the others that it states."""
+
+    _lists: ClassVar[dict[str, type[_Result]]] = {"others": Value}
+
+    others: tuple[Value, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class DocumentValue(Value):
+    """A value of a contract; `computed` is a date that follows from two clauses."""
+
+    category: str
+    clause_id: str | None = None
+    computed: str | None = None
+    computed_from: str | None = None
+
+
+@dataclass(frozen=True)
 class Clause(_Result):
     """A clause with its evidence: `text` is exactly the document's text from `start` to `end`."""
 
     _lists: ClassVar[dict[str, type[_Result]]] = {"boxes": Box}
+    _parts: ClassVar[dict[str, type[_Result]]] = {"value": ClauseValue}
 
     id: str
     category: str
@@ -96,6 +137,7 @@ class Clause(_Result):
     page: int
     confidence: float
     boxes: tuple[Box, ...] = ()
+    value: ClauseValue | None = None
 
 
 @dataclass(frozen=True)

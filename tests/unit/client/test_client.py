@@ -12,7 +12,13 @@ import httpx
 import pytest
 import smallprint
 
-from services.extraction.api import ClauseOut, PresenceOut
+from services.extraction.api import (
+    ClauseOut,
+    DocumentValueOut,
+    FoundValueOut,
+    PresenceOut,
+    ValueOut,
+)
 from services.ingest.schemas import DocumentView, KeyView
 from services.review.api import DecisionOut, ItemOut
 from services.triage.api import FindingOut
@@ -110,6 +116,9 @@ def test_a_document_is_typed() -> None:
         (results.Item, ItemOut),
         (results.Decision, DecisionOut),
         (results.Clause, ClauseOut),
+        (results.Value, FoundValueOut),
+        (results.ClauseValue, ValueOut),
+        (results.DocumentValue, DocumentValueOut),
         (results.Presence, PresenceOut),
         (results.Finding, FindingOut),
     ],
@@ -248,6 +257,36 @@ def test_lists_are_fetched_as_they_are_asked_for() -> None:
     assert len(network.requests) == 1
     assert len(list(documents)) == 2
     assert dict(network.requests[1].url.params) == {"state": "ended", "cursor": "abc"}
+
+
+def test_values_of_clauses_and_contracts() -> None:
+    """A clause has its value with the others it states; a contract a line for each."""
+    words = {"kind": "jurisdiction", "status": "stated", "text": "Utah", "start": 3, "end": 7}
+    value = {**words, "value": "Utah", "currency": None, "role": None, "repeats": None}
+    clause = {
+        "id": "cl_1",
+        "category": "Governing Law",
+        "text": "of Utah",
+        "start": 0,
+        "end": 7,
+        "page": 1,
+        "confidence": 0.9,
+        "boxes": [],
+        "value": {**value, "others": [value]},
+    }
+    line = {**value, "category": "Governing Law", "clause_id": "cl_1", "computed": None}
+    network = Network(
+        httpx.Response(200, json={"items": [clause, {**clause, "value": None}], "next": None}),
+        httpx.Response(200, json={"items": [line], "next": None}),
+    )
+    client = network.client()
+    first, second = client.clauses("doc_1")
+    assert first.value is not None
+    assert (first.value.value, first.value.others[0].text) == ("Utah", "Utah")
+    assert second.value is None
+    (law,) = client.values("doc_1")
+    assert (law.category, law.value, law.clause_id) == ("Governing Law", "Utah", "cl_1")
+    assert network.requests[-1].url.path == "/v1/documents/doc_1/values"
 
 
 def test_clauses_and_findings() -> None:

@@ -11,6 +11,7 @@ from sqlalchemy import inspect
 from infra.schemas import openapi_of
 from services.extraction.domain import CATEGORIES, Extraction, presence
 from services.extraction.handlers import extract_clauses, forget_document
+from services.extraction.values import CATEGORIES as VALUED
 from shared.bus import Message
 from shared.events import (
     ClausesExtracted,
@@ -198,6 +199,37 @@ def test_presence_answers_for_every_category(house: House) -> None:
     assert all(line["confidence"] is None for line in items if not line["present"])
 
 
+def test_a_clause_has_its_value(house: House) -> None:
+    """The law is named, with its words; a category without values has none."""
+    house.say(house.read("doc_1"))
+    law, audit = house.client.get(PATH.format("doc_1")).json()["items"]
+    value = law["value"]
+    assert (value["kind"], value["status"], value["value"]) == ("jurisdiction", "stated", "Utah")
+    assert value["text"] == TEXT[value["start"] : value["end"]] == "Utah"
+    assert value["others"] == []
+    assert audit["value"] is None
+
+
+def test_values_answer_for_every_category_that_has_them(house: House) -> None:
+    """Each has a line, stated, redacted or not, and what is stated leads to its clause."""
+    house.say(house.read("doc_1"))
+    answer = house.client.get("/v1/documents/doc_1/values")
+    assert answer.status_code == 200, answer.text
+    lines = {line["category"]: line for line in answer.json()["items"]}
+    assert list(lines) == list(VALUED)
+    clauses = house.client.get(PATH.format("doc_1")).json()["items"]
+    assert (lines["Governing Law"]["value"], lines["Governing Law"]["clause_id"]) == (
+        "Utah",
+        clauses[0]["id"],
+    )
+    insurance = lines["Insurance"]
+    assert (insurance["status"], insurance["text"], insurance["clause_id"]) == (
+        "not_stated",
+        None,
+        None,
+    )
+
+
 def test_presence_takes_the_surest_clause() -> None:
     """Of several clauses of a category the best confidence counts."""
     lines = {p.category: p for p in presence([("Insurance", 0.6), ("Insurance", 0.9)])}
@@ -249,7 +281,7 @@ def test_the_openapi_file_is_the_application_s() -> None:
 @pytest.mark.parametrize("odd", ["%00", "doc_%00", "%F0%9F%98%80", "a" * 65])
 def test_an_id_that_is_none_is_refused_before_any_database(house: House, odd: str) -> None:
     """A NUL or any other odd character in an id is the caller's mistake on every database."""
-    for path in ("/clauses", "/presence", "/clauses?category=%00"):
+    for path in ("/clauses", "/presence", "/values", "/clauses?category=%00"):
         answer = house.client.get(f"/v1/documents/{odd}{path}")
         assert answer.status_code in (404, 422), answer.text
         assert answer.headers["content-type"] == "application/problem+json"

@@ -1,0 +1,285 @@
+"""Which value a clause is about: every candidate is found, and its neighbours tell them apart."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from services.extraction.values.amounts import find_amounts
+from services.extraction.values.dates import Spot, find_dates
+from services.extraction.values.durations import find_durations
+from services.extraction.values.law import find_jurisdictions
+from services.extraction.values.parties import find_parties
+from services.extraction.values.titles import find_title
+from services.extraction.values.value import Kind, Plain, Value
+
+CATEGORIES: Mapping[str, Kind] = {
+    "Document Name": "title",
+    "Parties": "party",
+    "Agreement Date": "date",
+    "Effective Date": "date",
+    "Expiration Date": "date",
+    "Renewal Term": "duration",
+    "Notice Period To Terminate Renewal": "duration",
+    "Governing Law": "jurisdiction",
+    "Warranty Duration": "duration",
+    "Revenue/Profit Sharing": "amount",
+    "Minimum Commitment": "amount",
+    "Cap On Liability": "amount",
+    "Liquidated Damages": "amount",
+    "Insurance": "amount",
+}
+"""The categories that have a value, and of what kind it is where nothing is stated.
+
+An Expiration Date may also be a `duration` or `perpetual`, a Renewal Term `perpetual`.
+"""
+
+
+@dataclass(frozen=True)
+class _Cue:
+    """Words so many characters before or after a candidate, or else in it, for or against it."""
+
+    pattern: re.Pattern[str]
+    weight: float
+    before: int = 0
+    after: int = 0
+
+    def of(self, text: str, spot: Spot) -> float:
+        """The weight, if the words are there."""
+        if self.before:
+            near = text[max(0, spot.start - self.before) : spot.start]
+        elif self.after:
+            near = text[spot.end : spot.end + self.after]
+        else:
+            near = text[spot.start : spot.end]
+        return self.weight if self.pattern.search(near) else 0.0
+
+
+def _before(pattern: str, weight: float, reach: int = 45) -> _Cue:
+    return _Cue(re.compile(pattern, re.IGNORECASE), weight, before=reach)
+
+
+def _after(pattern: str, weight: float, reach: int = 45) -> _Cue:
+    return _Cue(re.compile(pattern, re.IGNORECASE), weight, after=reach)
+
+
+def _within(pattern: str, weight: float) -> _Cue:
+    return _Cue(re.compile(pattern, re.IGNORECASE), weight)
+
+
+_EFFECTIVE = (
+    _before(r"\b(?:effective|commenc\w+|begin\w*|start\w*|from|as of|launch)\b", 1.0),
+    _before(
+        r"\b(?:until|ending|ends?|expir\w+|terminat\w+|through|prior to|before)\W+(?:\w+ ){0,3}$",
+        -1.5,
+    ),
+    _after(r"^\W{0,4}(?:\w+ ){0,2}\(?(?:the )?\W{0,2}effective date", 1.5),
+)
+_ENDS = (
+    _before(
+        r"\b(?:until|ending|ends?|expir\w+|terminat\w+|through|thru|to|and)\W+(?:[\w():]+ ){0,5}$",
+        1.5,
+    ),
+    _before(
+        r"\b(?:commenc\w+|begin\w*|effective|start\w*|from|dated|as of|made)\W+(?:(?!until"
+        r"|through|end|expir|terminat)\w+ ){0,3}$",
+        -1.5,
+    ),
+    _after(r"^\W{0,4}\(?(?:the )?\W{0,2}(?:effective|commencement|start) date", -1.5),
+)
+_LASTS = (
+    _before(
+        r"\b(?:initial|period of|term of|continue for|term (?:shall|will) be|term is"
+        r"|remain in|lasts?"
+        r"|duration)\b",
+        1.0,
+        60,
+    ),
+    _after(
+        r"^\W{0,4}(?:from|after|following|commencing|beginning|thereafter|of the effective)", 0.7
+    ),
+    _before(r"\b(?:renew\w*|successive|additional|extend\w*|extension|further)\b", -1.2, 60),
+    _after(r"^[^.;]{0,30}\b(?:notice|prior|before|renew\w*|extension)", -1.0, 40),
+    _before(
+        r"\b(?:at least|not less than|no less than|upon|within|by giving)\W+(?:\w+ ){0,2}$", -0.8
+    ),
+    _after(r"^[^.;]{0,12}\bwritten notice", -1.5, 40),
+)
+_RENEWS = (
+    _before(
+        r"\b(?:successive|additional|consecutive|further|renew\w*|exten\w+|each|subsequent)\b",
+        1.2,
+        60,
+    ),
+    _after(
+        r"^\W{0,4}(?!initial)(?:\w+ )?(?:periods?|terms?|renewal|extensions?|increments?)\b", 0.8
+    ),
+    _after(r"^\W{0,4}(?:\w+ )?(?:notice|prior|before|in advance|written)\b", -2.0, 40),
+    _within(r"annual|yearly|monthly|quarterly|[ -]to[ -]", 1.0),
+    _before(
+        r"\b(?:at least|(?:not|no) (?:less|later|fewer|more) than|upon|within|by giving"
+        r"|prior)\W+(?:\w+ ){0,3}$",
+        -1.5,
+    ),
+    _before(r"\b(?:initial term|initial period)\b", -0.7, 40),
+    _before(r"\bnotice\b", -0.5, 30),
+)
+_WARNS = (
+    _after(r"^\W{0,4}(?:\w+ ){0,3}(?:prior|notice|before|advance|written)\b", 1.5, 40),
+    _before(
+        r"\b(?:at least|(?:not|no) (?:less|later|fewer|more) than|upon|by giving|minimum of"
+        r"|within|notice of|with)\W+(?:\w+ ){0,3}$",
+        1.0,
+    ),
+    _before(r"\bnoti(?:ce|fy|fies|fication)\b", 0.5, 80),
+    _before(
+        r"\b(?:successive|additional|consecutive|renew\w*|exten\w+|initial|period of"
+        r"|term of)\W+(?:\w+ ){0,3}$",
+        -1.2,
+    ),
+    _after(r"^\W{0,4}(?:\w+ )?(?:periods?|terms?|renewal|extensions?)\b", -1.2),
+)
+_WARRANTS = (
+    _before(r"\b(?:warrant\w*|period of|for)\b", 1.0, 60),
+    _after(r"^\W{0,4}(?:from|after|following|commencing|warranty)", 0.8),
+    _before(r"\b(?:within|notice|notify\w*|pay\w*)\b", -1.2, 30),
+    _after(r"^\W{0,4}(?:\w+ ){0,2}(?:notice|prior|of (?:its )?(?:receipt|notice))", -1.5),
+)
+_ENDLESS = re.compile(
+    r"\bperpetual(?:ly)?\b|\bin perpetuity\b|\bindefinite(?:ly)?\b|\bevergreen\b"
+    r"|\bunlimited (?:period|term|duration)\b|\bend when (?:it is )?terminated\b"
+    r"|\bwithout (?:a )?(?:fixed |definite )?(?:term|limit)"
+    r"|\b(?:until|unless and until),? (?:(?:it|this agreement|the same|such time as it) )?"
+    r"(?:(?:is|are|shall be|has been) )?(?:(?:earlier|sooner|otherwise|duly|validly) )?"
+    r"(?:terminated|cancell?ed|terminates)\b"
+    r"|\buntil (?:(?:the |its |such )?(?:expir(?:ation|y) or )?(?:\w+ )?terminat(?:ion|es)\b"
+    r"|(?:either|any|one) (?:\w+ ){0,2}"
+    r"(?:terminates|gives|elects))",
+    re.IGNORECASE,
+)
+_REPEATS = re.compile(
+    r"\b(?:successive\w*|consecutive|each|every|subsequent|additional (?:\S+ ){0,5}(?:periods"
+    r"|terms)"
+    r"|periods|terms|from year to year|year[ -]to[ -]year|month[ -]to[ -]month|annually|thereafter"
+    r"|automatic\w*)\b",
+    re.IGNORECASE,
+)
+
+
+def find_values(category: str, text: str, offset: int = 0) -> list[Value]:
+    """The values of a clause, the one it is about first; none for a category without values.
+
+    Args:
+        category: of the clause, verbatim.
+        text: of the clause.
+        offset: where it begins in the document.
+
+    Returns:
+        At least one, that may be `not_stated`, for each category of CATEGORIES.
+    """
+    if category not in CATEGORIES:
+        return []
+    plain = Plain(text, offset)
+    return _FINDERS[category](plain) or [Value(CATEGORIES[category], "not_stated")]
+
+
+def value_json(category: str, text: str, offset: int = 0) -> dict[str, Any] | None:
+    """The value of a clause as REST, events and the command line have it: what it is about, and
+    the `others` that it states besides. None for a category without values.
+    """
+    values = [value.to_json() for value in find_values(category, text, offset)]
+    return {**values[0], "others": values[1:]} if values else None
+
+
+def main_value(category: str, text: str, offset: int = 0) -> Value | None:
+    """The value that a clause is about, or None for a category without values."""
+    return next(iter(find_values(category, text, offset)), None)
+
+
+def _ranked(plain: Plain, spots: Sequence[Spot], cues: Sequence[_Cue]) -> list[Spot]:
+    """The candidates, the likeliest first; among equals what is stated, then what comes first."""
+
+    def rank(spot: Spot) -> tuple[float, bool, int]:
+        score = sum(cue.of(plain.text, spot) for cue in cues)
+        return -score, spot.status != "stated", spot.start
+
+    return sorted(spots, key=rank)
+
+
+def _values(plain: Plain, kind: Kind, spots: Sequence[Spot]) -> list[Value]:
+    return [plain.value(kind, s.status, s.value, s.start, s.end) for s in spots]
+
+
+def _agreed(plain: Plain) -> list[Value]:
+    return _values(plain, "date", find_dates(plain))[:1] or _any_gap(plain)
+
+
+def _begins(plain: Plain) -> list[Value]:
+    dates = _ranked(plain, find_dates(plain), _EFFECTIVE)
+    good = [d for d in dates if sum(cue.of(plain.text, d) for cue in _EFFECTIVE) >= 0]
+    return _values(plain, "date", good)[:1] or (_any_gap(plain) if len(plain.text) < 120 else [])
+
+
+def _ends(plain: Plain) -> list[Value]:
+    """A date, or else how long it lasts, or that it has no end."""
+    dates = _ranked(plain, find_dates(plain), _ENDS)
+    spans = _ranked(plain, find_durations(plain), _LASTS)
+    good = [d for d in dates if sum(cue.of(plain.text, d) for cue in _ENDS) > 0]
+    lasting = [d for d in spans if sum(cue.of(plain.text, d) for cue in _LASTS) >= 0]
+    endless = _endless(plain)
+    return (
+        _values(plain, "date", good)
+        or (endless if not any(s.status == "stated" for s in lasting) else [])
+        or _values(plain, "duration", lasting)
+        or _values(plain, "date", [d for d in dates if len(dates) == 1 and len(plain.text) < 60])
+    )[:1]
+
+
+def _endless(plain: Plain) -> list[Value]:
+    found = _ENDLESS.search(plain.text)
+    return [plain.value("perpetual", "stated", "perpetual", *found.span())] if found else []
+
+
+def _renews(plain: Plain) -> list[Value]:
+    spans = _ranked(plain, find_durations(plain), _RENEWS)
+    good = [s for s in spans if sum(cue.of(plain.text, s) for cue in _RENEWS) > 0]
+    if not good:
+        return _endless(plain)
+    best = good[0]
+    around = plain.text[max(0, best.start - 90) : best.end + 40]
+    repeats = _REPEATS.search(around) is not None
+    return [plain.value("duration", best.status, best.value, best.start, best.end, repeats=repeats)]
+
+
+def _warns(plain: Plain) -> list[Value]:
+    spans = _ranked(plain, find_durations(plain), _WARNS)
+    return _values(plain, "duration", spans)[:1]
+
+
+def _warrants(plain: Plain) -> list[Value]:
+    return _values(plain, "duration", _ranked(plain, find_durations(plain), _WARRANTS))[:3]
+
+
+def _any_gap(plain: Plain) -> list[Value]:
+    hidden = [s for s in find_durations(plain) if s.status == "redacted"]
+    return _values(plain, "date", hidden)[:1]
+
+
+_FINDERS: Mapping[str, Callable[[Plain], list[Value]]] = {
+    "Document Name": find_title,
+    "Parties": find_parties,
+    "Agreement Date": _agreed,
+    "Effective Date": _begins,
+    "Expiration Date": _ends,
+    "Renewal Term": _renews,
+    "Notice Period To Terminate Renewal": _warns,
+    "Governing Law": find_jurisdictions,
+    "Warranty Duration": _warrants,
+    "Revenue/Profit Sharing": find_amounts,
+    "Minimum Commitment": find_amounts,
+    "Cap On Liability": find_amounts,
+    "Liquidated Damages": find_amounts,
+    "Insurance": find_amounts,
+}

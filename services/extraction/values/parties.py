@@ -1,0 +1,227 @@
+"""Parties and the terms that they are defined as, from clauses that hold either or both."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import replace
+
+from services.extraction.values.value import Plain, Value, gaps
+
+_ROLES = """adviser|advisor|artist|athlete|celebrity|entities|entity|partnership|talent|advertiser|
+affiliate|agency|agent|bank|bondholder|borrower|buyer|carrier|client|company|consultant|
+contractor|corporation|customer|dealer|developer|distributor|employee|employer|endorser|
+executive|franchisee|franchisor|fund|grantee|grantor|guarantor|holder|host|insured|insurer|
+investor|issuer|landlord|lender|lessee|lessor|licensee|licensor|manager|manufacturer|marketer|
+member|operator|owner|partner|principal|producer|professional|promoter|provider|publisher|
+purchaser|receiver|recipient|remarketer|representative|reseller|sales agent|seller|servicer|
+shareholder|shipper|sponsor|stockholder|subcontractor|sub-contractor|sublicensee|subscriber|
+supplier|tenant|transporter|trustee|user|vendor|you|we"""
+_ROLE = re.compile(
+    rf"(?:the )?(?:[\w&/-]+ ){{0,2}}(?:{_ROLES.replace(chr(10), '')})"
+    r"|(?:the )?(?:first "
+    rf"|second )?part(?:y|ies) (?:of the )?"
+    r"(?:[A-Z]|first part|second part|one|two|[1-9])|the [\w-]+(?: [\w-]+)?",
+    re.IGNORECASE,
+)
+_COLLECTIVE = re.compile(
+    r"(?:each|both|either|the|and|or|a|any|jointly|together|collectively|individually|hereinafter|"
+    r"referred|to|as|herein|is|are|may|be|sometimes|shall|of|them|foregoing|party|parties|"
+    r"[\W_])+",
+    re.IGNORECASE,
+)
+_QUOTED = re.compile(r'"(?P<term>[^"]{1,80})"?|\(the (?P<bare>[A-Z][\w -]{1,40})\)')
+_COLLECTION = re.compile(r"\b(?:collectively|together|each|individually|jointly)\b", re.IGNORECASE)
+_LEAD = re.compile(
+    r"(?:(?:by )?(?:and )?(?:between|among(?:st)?)|by|and|or|of|with|to|on the one hand|"
+    r"on the other hand|the undersigned)\b[ ]*|\(?(?:i{1,3}|iv|v|\d{1,2}|[a-e])\)[ ]*"
+    r"|[-,;:.() \"'][ ]*",
+    re.IGNORECASE,
+)
+_SUFFIX = (
+    r"(?:inc|incorporated|llc|l\.l\.c|ltd|limited|corp|corporation|co|company|l\.?p|llp|plc"
+    r"|gmbh|ag|"
+    r"s\.?a|n\.?v|b\.?v|ab|pty|oy|a/s|s\.?r\.?l|s\.?p\.?a|trust|bank|fund|association|foundation|"
+    r"university|partners|partnership|group|holdings?|sarl|kg|kk|bhd)\b\.?"
+)
+_IS_FIRM = re.compile(rf"\b{_SUFFIX}$", re.IGNORECASE)
+_DESCRIPTION = re.compile(
+    r",? (?:an?|the) (?:[\w.-]+ ){0,5}(?:corporation|company|partnership|individual|bank|trust|"
+    r"association|organi[sz]ation|entity|citizen|resident|division|subsidiary|body)\b"
+    r"|,? (?:an?|the) (?:state|company|corporation|limited)\b"
+    r"|,? (?:with|having|located|whose|organi[sz]ed|incorporated (?:in|under)|registered|residing|"
+    r"formed|existing|acting|duly|on behalf|as (?:the )?|in its|its|hereinafter|herein|"
+    r"individually|doing|at \d|of \d|hereby|established)\b"
+    rf"| ?\((?![A-Z][\w. ]{{1,25}}\) (?:[\w.]+,? ){{0,3}}{_SUFFIX})| ?[;\"\[]",
+    re.IGNORECASE,
+)
+_SENTENCE = re.compile(
+    r"\b(?:referred to|shall|may (?:each )?be|means|together|collectively|individually|jointly|"
+    r"each|both|formerly|if you|in such|in this|respective|affiliates|business|part(?:y|ies))\b",
+    re.IGNORECASE,
+)
+_NEAR = 400
+"""Characters between a name and the term that it is defined as, at most."""
+
+
+def find_parties(plain: Plain) -> list[Value]:
+    """The parties of a clause: names with their defined terms, or either alone.
+
+    A clause about all of them together (`each a "Party"`) has none.
+    """
+    text = plain.text
+    found: list[Value] = []
+    at = 0
+    for quoted in _QUOTED.finditer(text):
+        term = (quoted["term"] or quoted["bare"]).strip(" ,.;:()")
+        span = quoted.span("term" if quoted["term"] else "bare")
+        before = text[at : quoted.start()]
+        if _collective(term) or _COLLECTION.search(before[-60:]):
+            if name := _name(plain, at, quoted.start()):
+                found.append(name)
+        elif name := _name(plain, at, quoted.start()):
+            found.append(replace(name, role=_role(term)))
+        elif term:
+            found.append(plain.value("party", "stated", None, *span, role=_role(term)))
+        at = quoted.end()
+    if (not found and not _COLLECTION.search(text)) or at == 0:
+        found += _bare(plain, at)
+    return found or _hidden(plain)
+
+
+def _bare(plain: Plain, at: int) -> list[Value]:
+    """A clause without quotes: a name, or a term that some contract defines elsewhere."""
+    text = plain.text[at:]
+    words = text.strip(" ,.;:()'\"[]")
+    if not words or _COLLECTIVE.fullmatch(words):
+        return []
+    firm = _IS_FIRM.search(words) and " " in words and not words.lower().startswith("the ")
+    if _ROLE.fullmatch(words) and not firm:
+        start = at + text.index(words)
+        return [plain.value("party", "stated", None, start, start + len(words), role=_role(words))]
+    name = _name(plain, at, len(plain.text))
+    return [name] if name else []
+
+
+def _name(plain: Plain, start: int, end: int) -> Value | None:
+    text = plain.text
+    while lead := _LEAD.match(text, start, end):
+        start = lead.end()
+    if cut := _DESCRIPTION.search(text, start, end):
+        end = cut.start()
+    raw = text[start:end].rstrip(" ,;:'-)")
+    end = start + len(raw)
+    if not re.search(r"[^\W\d_]{2}|\d[^\W\d_]", raw) or _COLLECTIVE.fullmatch(raw):
+        return None
+    if raw[0].islower() and not _IS_FIRM.search(raw) and " " in raw and not raw.islower():
+        return None
+    if re.fullmatch(r"[xX]{4,}", raw) or (_SENTENCE.search(raw) and not _IS_FIRM.search(raw)):
+        return None
+    return plain.value("party", "stated", raw, start, end)
+
+
+def _hidden(plain: Plain) -> list[Value]:
+    return [plain.value("party", "redacted", None, *gap) for gap in list(gaps(plain))[:1]]
+
+
+def _role(term: str) -> str:
+    """A defined term without its article."""
+    return re.sub(r"^the ", "", " ".join(term.split()).strip(" ,.;:()\"'"), flags=re.IGNORECASE)
+
+
+def _collective(term: str) -> bool:
+    return (
+        re.fullmatch(r"(?:a |the )?part(?:y|ies)|(?:the )?[\w ]+ parties", term.strip(), re.I)
+        is not None
+    )
+
+
+# --- a whole document ---------------------------------------------------------------------------
+
+
+def key(name: str) -> str:
+    """Letters and digits of a name: the same for `ACME, Inc.` and `Acme Inc`."""
+    return re.sub(r"[\W_]+", "", name.lower())
+
+
+def paired(values: Iterable[Value]) -> list[Value]:
+    """Each party of a document once, with the term that it is defined as.
+
+    A term belongs to the name that it lies in, else to the one that it shortens, else to the one
+    that it follows closely. What is left without a name stands for itself, after the names.
+    """
+    ordered = sorted((v for v in values if v.status == "stated"), key=_place)
+    parties: dict[str, Value] = {}
+    terms: list[tuple[Value, Value | None]] = []
+    last: Value | None = None
+    for value in ordered:
+        if value.value is None or _is_term(value, last, terms, parties, ordered):
+            terms.append((value, last))
+            continue
+        last = value
+        known = parties.setdefault(key(value.value), value)
+        if value.role and not known.role:
+            parties[key(value.value)] = replace(known, role=value.role)
+    free: dict[str, Value] = {}
+    for value, before in terms:
+        term = value.role or _role(value.value or "")
+        if owner := _owner(term, value, before, parties):
+            parties[owner] = replace(parties[owner], role=parties[owner].role or term)
+        elif value.value is None:
+            free.setdefault(key(term), value)
+    had = {key(party.role or "") for party in parties.values()}
+    return [*parties.values(), *(value for term, value in free.items() if term not in had)]
+
+
+def _owner(term: str, value: Value, before: Value | None, parties: dict[str, Value]) -> str | None:
+    """Whose term it is, by its words and by what stands before it."""
+    for party, known in parties.items():
+        if (known.start or 0) <= (value.start or 0) < (known.end or 0):
+            return party
+    last = key(before.value or "") if before and _near(before, value) else None
+    short = [party for party, known in parties.items() if _shortens(term, known.value or "")]
+    if short and last not in short:
+        return next((party for party in short if not parties[party].role), short[0])
+    return last if last and not parties[last].role else None
+
+
+def _is_term(
+    value: Value,
+    last: Value | None,
+    terms: list[tuple[Value, Value | None]],
+    parties: dict[str, Value],
+    others: list[Value],
+) -> bool:
+    """Whether a bare name is but the short form that another party goes by."""
+    name = value.value or ""
+    if value.role or _IS_FIRM.search(name) or key(name) in parties:
+        return False
+    if any(v.value and _IS_FIRM.search(v.value) and _shortens(name, v.value) for v in others):
+        return True
+    if last is None or not _near(last, value) or parties[key(last.value or "")].role:
+        return False
+    if any(before is last for _term, before in terms):
+        return False
+    words, before = name.split(), (last.value or "").split()
+    return len(words) == 1 or (len(words) == 2 and words[0].lower() == before[0].lower())
+
+
+def _near(last: Value, value: Value) -> bool:
+    return 0 <= (value.start or 0) - (last.end or 0) <= _NEAR
+
+
+def _place(value: Value) -> tuple[int, int]:
+    return value.start or 0, value.end or 0
+
+
+def _shortens(term: str, name: str) -> bool:
+    short, long = key(term), key(name)
+    if not short or not long or short == long:
+        return False
+    if _ROLE.fullmatch(term):
+        return False
+    if long.startswith(short) and len(short) > 2:
+        return True
+    words = [w for w in re.findall(r"\w+", name) if not re.fullmatch(_SUFFIX, w, re.IGNORECASE)]
+    initials = "".join(w[0] for w in words if w.lower() not in ("of", "the", "and", "for"))
+    return short == initials.lower() or (short in long and len(short) > 3)

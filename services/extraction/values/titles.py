@@ -1,0 +1,30 @@
+"""The name of a document, in one line and without what clings to it."""
+
+from __future__ import annotations
+
+import re
+
+from services.extraction.values.value import Plain, Value, gaps
+
+_CLINGS = " \"'.,;:()[]*_-#\t"
+_LEAD = re.compile(r"(?:this|the|that|certain)\b[ \"']*", re.IGNORECASE)
+_TAIL = re.compile(
+    r" ?(?:\((?:(?:the|this|hereinafter|collectively)\b|[\"\'])[^)]{0,80}\)?)$", re.IGNORECASE
+)
+
+
+def find_title(plain: Plain) -> list[Value]:
+    """The title that a clause is, as it is written there but for spaces."""
+    text = plain.text
+    end = len(text.rstrip(_CLINGS))
+    start = len(text) - len(text.lstrip(_CLINGS))
+    while lead := _LEAD.match(text, start, end):
+        start = lead.end()
+    if tail := _TAIL.search(text, start, end):
+        end = tail.start()
+    if text.count("(", start, end) > text.count(")", start, end) and text[end : end + 1] == ")":
+        end += 1
+    name = text[start:end].strip()
+    if not any(c.isalpha() for c in name):
+        return [plain.value("title", "redacted", None, *gap) for gap in list(gaps(plain))[:1]]
+    return [plain.value("title", "stated", name, start, end)]

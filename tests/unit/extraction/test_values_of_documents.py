@@ -1,0 +1,98 @@
+"""From the clauses of a contract to its values: one line each, and what follows from two."""
+
+from __future__ import annotations
+
+from services.extraction.values import CATEGORIES, DocumentValue, Located, document_values
+
+
+def contract(*clauses: tuple[str, str]) -> dict[str, list[DocumentValue]]:
+    """The values of clauses that follow one another."""
+    located, at = [], 0
+    for number, (category, text) in enumerate(clauses):
+        located.append(Located(f"cl_{number}", category, 0.9, at, text))
+        at += len(text) + 2
+    lines: dict[str, list[DocumentValue]] = {category: [] for category in CATEGORIES}
+    for line in document_values(located):
+        lines[line.category].append(line)
+    return lines
+
+
+def test_every_category_has_a_line() -> None:
+    """Without clauses nothing is stated, and each says so."""
+    lines = contract()
+    assert all(len(own) == 1 for own in lines.values())
+    assert {own[0].value.status for own in lines.values()} == {"not_stated"}
+    assert all(own[0].clause_id is None for own in lines.values())
+
+
+def test_the_end_of_a_term_is_computed_and_says_from_what() -> None:
+    """The duration stays what is stated; the date is named as computed."""
+    lines = contract(
+        ("Effective Date", "effective as of February 29, 2012"),
+        ("Expiration Date", "for an initial term of one (1) year from the Effective Date"),
+    )
+    (end,) = lines["Expiration Date"]
+    assert (end.value.kind, end.value.value) == ("duration", "P1Y")
+    assert (end.computed, end.computed_from) == ("2013-02-28", "cl_0")
+
+
+def test_an_effective_date_may_refer_to_the_agreement_date() -> None:
+    """It is not stated there, but follows, and a term is counted from it."""
+    lines = contract(
+        ("Agreement Date", "May 1, 2010"),
+        ("Effective Date", "effective as of the date first above written"),
+        ("Expiration Date", "for a period of 90 days"),
+    )
+    (begin,) = lines["Effective Date"]
+    assert (begin.value.status, begin.computed, begin.computed_from) == (
+        "not_stated",
+        "2010-05-01",
+        "cl_0",
+    )
+    assert lines["Expiration Date"][0].computed == "2010-07-30"
+
+
+def test_a_term_from_an_event_has_no_computed_end() -> None:
+    """What is counted from a launch whose day nobody knows stays a duration."""
+    lines = contract(
+        ("Effective Date", "May 1, 2010"),
+        ("Expiration Date", "for two (2) years from the Launch Date"),
+    )
+    (end,) = lines["Expiration Date"]
+    assert (end.value.value, end.computed) == ("P2Y", None)
+
+
+def test_what_is_stated_goes_before_what_is_redacted() -> None:
+    """One stated value answers the question, wherever it stands."""
+    lines = contract(("Agreement Date", "[***]"), ("Agreement Date", "May 1, 2010"))
+    first = lines["Agreement Date"][0]
+    assert (first.value.value, first.clause_id) == ("2010-05-01", "cl_1")
+    assert [line.value.status for line in lines["Agreement Date"]] == ["stated", "redacted"]
+
+
+def test_the_same_value_twice_is_one_line() -> None:
+    """Repeating a law does not make it two."""
+    lines = contract(
+        ("Governing Law", "the laws of Utah"), ("Governing Law", "the laws of the State of UTAH")
+    )
+    assert [line.value.value for line in lines["Governing Law"]] == ["Utah"]
+
+
+def test_names_and_terms_of_different_clauses_are_paired() -> None:
+    """Acme is the Seller, Bolt Ltd. goes by Bolt, and a second mention adds nobody."""
+    lines = contract(
+        ("Parties", "ACME, INC."),
+        ("Parties", "Seller"),
+        ("Parties", "Bolt Ltd."),
+        ("Parties", "Bolt"),
+        ("Parties", 'each a "Party"'),
+        ("Parties", "Acme Inc"),
+    )
+    parties = [(line.value.value, line.value.role, line.clause_id) for line in lines["Parties"]]
+    assert parties == [("ACME, INC.", "Seller", "cl_0"), ("Bolt Ltd.", "Bolt", "cl_2")]
+
+
+def test_a_term_without_a_name_stands_for_itself() -> None:
+    """A contract form has a Franchisee before it has a name."""
+    (party,) = contract(("Parties", "Franchisee"))["Parties"]
+    assert (party.value.value, party.value.role) == (None, "Franchisee")
