@@ -56,7 +56,7 @@ class Base:
     tokeniser: Tokeniser
 
     @classmethod
-    def load(cls, folder: Path, threads: int = 2, arithmetic: Arithmetic = "int8") -> Base:
+    def load(cls, folder: Path, threads: int = 2, arithmetic: Arithmetic = "int4") -> Base:
         """Load the base in a folder named `base-<first 12 hex digits of its sha256>`.
 
         Raises:
@@ -148,7 +148,7 @@ class Specialists:
     a newer version lies beside it: a retrained specialist needs no restart.
     """
 
-    def __init__(self, artefacts: Path, threads: int = 2, arithmetic: Arithmetic = "int8") -> None:
+    def __init__(self, artefacts: Path, threads: int = 2, arithmetic: Arithmetic = "int4") -> None:
         """Load the base, to run in INT8, or slower and smaller in INT4.
 
         Raises:

@@ -26,7 +26,7 @@ TEXT = (
 
 def probabilities(artefacts: Path, **chosen: object) -> np.ndarray:
     """What the specialist says of every token of the text."""
-    specialist = Specialists(artefacts, **chosen).get(NAME)  # type: ignore[arg-type]
+    specialist = Specialists(artefacts, **({"arithmetic": "int8"} | chosen)).get(NAME)  # type: ignore[arg-type]
     return specialist.token_probabilities(TEXT).probabilities
 
 
@@ -70,7 +70,7 @@ def test_no_bit_moves_with_threads_or_batch(
 def test_two_adapters_have_weights_of_their_own(copied: Path) -> None:
     """An adapter that is loaded after another one leaves the first as it was."""
     another(copied, "reversed")
-    both = Specialists(copied.parents[1], threads=2)
+    both = Specialists(copied.parents[1], threads=2, arithmetic="int8")
     first = both.get(NAME)
     before = first.token_probabilities(TEXT).probabilities
     second = both.get("reversed").token_probabilities(TEXT).probabilities
@@ -90,14 +90,14 @@ def test_a_damaged_int8_graph_is_refused(artefacts: Path, tmp_path: Path) -> Non
     with (base_copy(artefacts, tmp_path) / "int8.onnx").open("ab") as graph:
         graph.write(b"\0")
     with pytest.raises(BaseError, match=r"int8\.onnx is missing or damaged"):
-        Specialists(tmp_path)
+        Specialists(tmp_path, arithmetic="int8")
 
 
 def test_without_the_int8_graph_int4_still_works(artefacts: Path, tmp_path: Path) -> None:
     """A base from before there was INT8 says what to do, and can be served in INT4."""
     (base_copy(artefacts, tmp_path) / "int8.onnx").unlink()
     with pytest.raises(BaseError, match=r"models\.base --int8 .*SMALLPRINT_ARITHMETIC"):
-        Specialists(tmp_path)
+        Specialists(tmp_path, arithmetic="int8")
     Specialists(tmp_path, arithmetic="int4").get(NAME)
 
 
