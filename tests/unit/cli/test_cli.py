@@ -451,7 +451,7 @@ def test_doctor_uses_the_threads_that_are_set(
     """The probe runs as the work will: with as many threads as SMALLPRINT_THREADS says."""
     seen: list[int] = []
 
-    def specialists(_artefacts: Path, threads: int) -> None:
+    def specialists(_artefacts: Path, threads: int, _arithmetic: str) -> None:
         seen.append(threads)
         raise SuiteError("no model is needed to see this")
 
