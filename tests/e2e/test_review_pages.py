@@ -188,7 +188,7 @@ def test_an_analyst_accepts_corrects_and_undoes(ada: Watched, stage: Stage) -> N
     heading(page, "Rofr/Rofo/Rofn")
     page.get_by_role("link", name="Queue").click()
     page.get_by_role("heading", name="Queue").wait_for()
-    until(lambda: not any(item["lease"] for item in stage.open_items()), "the items given back")
+    until(lambda: not any(item["lease"] for item in stage.open_items()), "the items given back", seconds=400)
 
 
 def select_words(page: Any, words: str, *, whole: str = "") -> str:
@@ -469,13 +469,16 @@ def test_two_analysts_never_see_the_same_item(browser: Any, stage: Stage) -> Non
     heading(second, "Anti-Assignment")
     ada.close_tab()
     ben.close_tab()
-    until(lambda: not any(item["lease"] for item in stage.open_items()), "the items given back")
+    until(lambda: not any(item["lease"] for item in stage.open_items()), "the items given back", seconds=400)
     ada.close()
     ben.close(allowed=("409",))
 
 
 def test_a_reload_keeps_the_item_and_a_closed_tab_gives_it_back(browser: Any, stage: Stage) -> None:
-    """What one worked on is there after a reload, and waits for others once the tab is closed."""
+    """What one worked on is there after a reload, and waits for others once the tab is closed.
+
+    A claim that was on its way when the tab closed may hold an item until its lease (300 s) ends.
+    """
     ada = Watched(browser, stage)
     page = ada.sign_in()
     page.keyboard.press("Enter")
@@ -489,7 +492,7 @@ def test_a_reload_keeps_the_item_and_a_closed_tab_gives_it_back(browser: Any, st
     )
     assert stage.http.get("/v1/items/counts").json()["claimed"] >= 1
     ada.close_tab()
-    until(lambda: not any(item["lease"] for item in stage.open_items()), "the items given back")
+    until(lambda: not any(item["lease"] for item in stage.open_items()), "the items given back", seconds=400)
     ada.close()
 
 
