@@ -134,6 +134,14 @@ def _nobody_holds_anything(stage: Stage) -> Iterator[None]:
             stage.http.post(f"/v1/items/{item['id']}/release", headers=headers)
 
 
+def until_given_back(stage: Stage) -> None:
+    """Wait until nobody holds an item.
+
+    A claim that was on its way when a tab closed may hold one until its lease of 300 s ends.
+    """
+    until(lambda: not any(i["lease"] for i in stage.open_items()), "items given back", 400)
+
+
 def heading(page: Any, text: str) -> Any:
     """The category at the top of the panel."""
     place = page.locator(".panel h1", has_text=text)
@@ -188,7 +196,7 @@ def test_an_analyst_accepts_corrects_and_undoes(ada: Watched, stage: Stage) -> N
     heading(page, "Rofr/Rofo/Rofn")
     page.get_by_role("link", name="Queue").click()
     page.get_by_role("heading", name="Queue").wait_for()
-    until(lambda: not any(item["lease"] for item in stage.open_items()), "the items given back", seconds=400)
+    until_given_back(stage)
 
 
 def select_words(page: Any, words: str, *, whole: str = "") -> str:
@@ -469,16 +477,13 @@ def test_two_analysts_never_see_the_same_item(browser: Any, stage: Stage) -> Non
     heading(second, "Anti-Assignment")
     ada.close_tab()
     ben.close_tab()
-    until(lambda: not any(item["lease"] for item in stage.open_items()), "the items given back", seconds=400)
+    until_given_back(stage)
     ada.close()
     ben.close(allowed=("409",))
 
 
 def test_a_reload_keeps_the_item_and_a_closed_tab_gives_it_back(browser: Any, stage: Stage) -> None:
-    """What one worked on is there after a reload, and waits for others once the tab is closed.
-
-    A claim that was on its way when the tab closed may hold an item until its lease (300 s) ends.
-    """
+    """What one worked on is there after a reload, and waits for others once the tab is closed."""
     ada = Watched(browser, stage)
     page = ada.sign_in()
     page.keyboard.press("Enter")
@@ -492,7 +497,7 @@ def test_a_reload_keeps_the_item_and_a_closed_tab_gives_it_back(browser: Any, st
     )
     assert stage.http.get("/v1/items/counts").json()["claimed"] >= 1
     ada.close_tab()
-    until(lambda: not any(item["lease"] for item in stage.open_items()), "the items given back", seconds=400)
+    until_given_back(stage)
     ada.close()
 
 
