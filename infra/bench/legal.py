@@ -218,7 +218,7 @@ COLUMNS: tuple[tuple[str, str, Callable[[float], str]], ...] = (
     ("to clauses", "clauses_tokens_a_second", lambda v: f"{v:,.0f}"),
     ("x fp32", "clauses_times_fp32", lambda v: f"{v:.2f}"),
 )
-LABELS = {"fp32": "fp32, plain export", "int4": "INT4 in memory", "int8": "INT8 (default)"}
+LABELS = {"fp32": "fp32, plain export", "int4": "INT4 in memory (default)", "int8": "INT8"}
 
 
 def table(figures: dict[str, Any]) -> str:

@@ -64,7 +64,7 @@ class DocumentValueOut(FoundValueOut):
     """A value of a contract."""
 
     category: str
-    clause_id: str | None = Field(description="null where the contract has no such clause")
+    clause_id: str | None = Field(description="null where no such clause was found")
     computed: str | None = Field(
         description="a date that no clause states: the end of a term that is stated as a duration, "
         "or the agreement date where the effective date refers to it"
