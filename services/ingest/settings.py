@@ -28,7 +28,12 @@ class Settings(CommonSettings):
         _LIMITS.max_pages, ge=1, description="pages that one document may have"
     )
     ingest_max_text: int = Field(
-        _LIMITS.max_text, ge=1, description="characters that one document may have"
+        _LIMITS.max_text, ge=1, description="characters that one document with pages may have"
+    )
+    ingest_max_plain_text: int = Field(
+        _LIMITS.max_plain_text,
+        ge=1,
+        description="characters that one document without pages (text, CSV, workbook) may have",
     )
     ingest_read_seconds: float = Field(
         _LIMITS.seconds, gt=0, description="seconds that reading one document may take"
@@ -58,6 +63,7 @@ class Settings(CommonSettings):
             max_bytes=self.ingest_max_bytes,
             max_pages=self.ingest_max_pages,
             max_text=self.ingest_max_text,
+            max_plain_text=self.ingest_max_plain_text,
             seconds=self.ingest_read_seconds,
             memory_bytes=self.ingest_read_memory,
         )

@@ -297,9 +297,9 @@ def _assembled(
 
 
 def _within(reading: Reading, limits: Limits) -> Reading:
-    if len(reading.text) > limits.max_text:
+    most = limits.max_text if reading.has_boxes else limits.max_plain_text
+    if len(reading.text) > most:
         raise DocumentTooLarge(
-            f"the document has {len(reading.text):,} characters: "
-            f"at most {limits.max_text:,} are read"
+            f"the document has {len(reading.text):,} characters: at most {most:,} are read"
         )
     return reading

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -12,6 +13,15 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from shared.documents.cells import (
+    Cell,
+    Cells,
+    cell_of,
+    check_cells,
+    no_cells,
+    pack_cells,
+    unpack_cells,
+)
 from shared.errors import UnreadableDocument
 
 Floats = npt.NDArray[np.float32]
@@ -19,7 +29,12 @@ Floats = npt.NDArray[np.float32]
 GRID = 32
 """Coordinates are kept to a 1/32 of a point, which a float32 holds exactly."""
 
-_MAGIC = b"SPLB\x01"
+_MAGIC = b"SPLB\x02"
+_OLDER = b"SPLB\x01"
+"""The first form of a layout blob: without cells and without names of pages."""
+
+_PLAIN_NAME = re.compile(r"[^\W\d]\w*")
+_LIKE_AN_ADDRESS = re.compile(r"[A-Za-z]{1,3}\d+|[Rr]\d*([Cc]\d*)?|[Cc]\d*")
 
 
 class Box(NamedTuple):
@@ -34,7 +49,10 @@ class Box(NamedTuple):
 
 @dataclass(frozen=True)
 class Page:
-    """One page that was read: `text[start:end]` of its reading. Sizes in points, as displayed."""
+    """One page that was read: `text[start:end]` of its reading. Sizes in points, as displayed.
+
+    A sheet is a page too: without a size, and with the name that it has in its workbook.
+    """
 
     number: int
     start: int
@@ -43,6 +61,7 @@ class Page:
     height: float
     rotation: int = 0
     method: str = "text"
+    name: str = ""
 
 
 @dataclass(frozen=True)
@@ -61,6 +80,9 @@ class Limits:
     max_bytes: int = 50_000_000
     max_pages: int = 2_000
     max_text: int = 20_000_000
+    """Characters of a document with boxes, which take sixteen bytes each."""
+    max_plain_text: int = 50_000_000
+    """Characters of a document without boxes."""
     seconds: float = 120.0
     memory_bytes: int = 1_500_000_000
 
@@ -73,6 +95,8 @@ class Reading:
     displayed; NaN where a character was not on the page (line breaks, some spaces).
     `furniture` are the running headers, footers and page numbers, as offsets into the text; with
     them cut out, a sentence that a page break interrupts reads on.
+    `cells` are the fields of sheets and tables that have text, in the order of the text, as
+    records of `CELL`; `cell_at` and `cells_of` give them as `Cell`.
     """
 
     text: str
@@ -84,12 +108,19 @@ class Reading:
     warnings: tuple[str, ...] = ()
     media_type: str = "text/plain"
     metadata: dict[str, str] = field(default_factory=dict)
+    cells: Cells = field(default_factory=no_cells)
 
     def __post_init__(self) -> None:
         if self.boxes.shape != (len(self.text), 4):
             raise ValueError(f"{self.boxes.shape} boxes for {len(self.text)} characters")
         if len(self.pages) + len(self.failed) != self.page_count:
             raise ValueError(f"{self.page_count} pages, but the ledger has another number")
+        check_cells(self.cells, len(self.text))
+
+    @property
+    def has_boxes(self) -> bool:
+        """Whether any character stands on a page."""
+        return not np.isnan(self.boxes[:, 0]).all()
 
     def page_at(self, offset: int) -> int:
         """The number of the page that holds the character at `offset` (0 … len(text))."""
@@ -97,6 +128,30 @@ class Reading:
             raise IndexError(f"offset {offset} in a text of {len(self.text)} characters")
         starts = [page.start for page in self.pages]
         return self.pages[max(0, int(np.searchsorted(starts, offset, "right")) - 1)].number
+
+    def cell_at(self, offset: int) -> Cell | None:
+        """The cell that the character at `offset` belongs to; None between cells."""
+        self.page_at(offset)
+        found = int(np.searchsorted(self.cells["start"], offset, "right")) - 1
+        if found < 0 or offset >= int(self.cells["end"][found]):
+            return None
+        return cell_of(self.cells[found])
+
+    def cells_of(self, start: int, end: int) -> list[Cell]:
+        """The cells that have some of `text[start:end]`, in its order."""
+        if not 0 <= start <= end <= len(self.text):
+            raise IndexError(f"{start}:{end} in a text of {len(self.text)} characters")
+        first = int(np.searchsorted(self.cells["end"], start, "right"))
+        last = int(np.searchsorted(self.cells["start"], end, "left"))
+        return [cell_of(record) for record in self.cells[first:last]]
+
+    def name_of(self, cell: Cell) -> str:
+        """How a person finds a cell: `Sheet1!B7`, and without a sheet's name `B7`."""
+        name = next((page.name for page in self.pages if page.number == cell.page), "")
+        if not _PLAIN_NAME.fullmatch(name) or _LIKE_AN_ADDRESS.fullmatch(name):
+            name = "'" + name.replace("'", "''") + "'" if name else ""
+        table = f"table {cell.table} " if cell.table > 1 else ""
+        return f"{name}!{table}{cell.address}" if name else f"{table}{cell.address}"
 
     def boxes_of(self, start: int, end: int) -> list[Box]:
         """The rectangles that cover `text[start:end]`: one for each piece of a line."""
@@ -129,7 +184,7 @@ class Reading:
         head = {
             "text": [len(self.text), _digest(self.text)],
             "pages": [
-                [p.number, p.start, p.end, p.width, p.height, p.rotation, p.method]
+                [p.number, p.start, p.end, p.width, p.height, p.rotation, p.method, p.name]
                 for p in self.pages
             ],
             "failed": [[f.number, f.code, f.reason] for f in self.failed],
@@ -139,9 +194,12 @@ class Reading:
             "media_type": self.media_type,
             "metadata": self.metadata,
             "deflate": compress,
+            "cells": len(self.cells),
         }
+        boxes = _pack(self.boxes)
+        head["boxes"] = len(boxes)
         header = json.dumps(head).encode()
-        body = _pack(self.boxes)
+        body = boxes + pack_cells(self.cells)
         if compress:
             body = zlib.compress(body, 1)
         return _MAGIC + len(header).to_bytes(4, "little") + header + body
@@ -153,21 +211,28 @@ class Reading:
             head, body = _unpack_head(layout)
             _check_text(head, text)
             body = zlib.decompress(body) if head["deflate"] else body
+            boxes = head.get("boxes", len(body))
             return cls(
                 text=text,
                 pages=tuple(Page(*page) for page in head["pages"]),
-                boxes=_unpack(body, len(text)),
+                boxes=_unpack(body[:boxes], len(text)),
                 page_count=head["page_count"],
                 failed=tuple(FailedPage(*page) for page in head["failed"]),
                 furniture=tuple((start, end) for start, end in head["furniture"]),
                 warnings=tuple(head["warnings"]),
                 media_type=head["media_type"],
                 metadata=head["metadata"],
+                cells=unpack_cells(body[boxes:], head.get("cells", 0)),
             )
         except (ValueError, KeyError, TypeError, zlib.error) as error:
             raise UnreadableDocument(
                 f"the layout of this document can't be used: {error}"
             ) from error
+
+
+def no_boxes(length: int) -> Floats:
+    """Boxes of a text that stands on no page: NaN for each character, in no memory."""
+    return np.broadcast_to(np.float32(np.nan), (length, 4))
 
 
 def to_grid(boxes: Floats) -> Floats:
@@ -193,8 +258,13 @@ def _digest(text: str) -> str:
 
 
 def _pack(boxes: Floats) -> bytes:
-    """Column by column as differences of grid steps; a NaN row is marked in a leading bitmap."""
+    """Column by column as differences of grid steps; a NaN row is marked in a leading bitmap.
+
+    Nothing at all for a text of which no character has a box.
+    """
     missing = np.isnan(boxes[:, 0])
+    if missing.all():
+        return b""
     steps = np.round(boxes[~missing].astype(np.float64) * GRID).astype(np.int32)
     differences = np.diff(steps, axis=0, prepend=np.zeros((1, 4), np.int32))
     planes = np.ascontiguousarray(differences.T).view(np.uint8).reshape(4, -1, 4)
@@ -204,6 +274,8 @@ def _pack(boxes: Floats) -> bytes:
 
 
 def _unpack(body: bytes, length: int) -> Floats:
+    if not body:
+        return no_boxes(length)
     bitmap = (length + 7) // 8
     missing = np.unpackbits(np.frombuffer(body, np.uint8, bitmap), count=length).astype(bool)
     planes = np.frombuffer(body, np.uint8, offset=bitmap).reshape(4, 4, -1).transpose(0, 2, 1)
@@ -214,7 +286,7 @@ def _unpack(body: bytes, length: int) -> Floats:
 
 
 def _unpack_head(layout: bytes) -> tuple[dict[str, Any], bytes]:
-    if not layout.startswith(_MAGIC):
+    if not layout.startswith((_MAGIC, _OLDER)):
         raise ValueError("it is no layout blob")
     start = len(_MAGIC) + 4
     end = start + int.from_bytes(layout[len(_MAGIC) : start], "little")

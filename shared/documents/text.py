@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import numpy as np
-
-from shared.documents.reading import Page, Reading
+from shared.documents.reading import Page, Reading, no_boxes
 from shared.errors import UnreadableDocument
 
 
@@ -30,7 +28,7 @@ def read_text(data: bytes, media_type: str) -> Reading:
     return Reading(
         text=text,
         pages=(Page(1, 0, len(text), 0.0, 0.0, 0, "text"),),
-        boxes=np.full((len(text), 4), np.nan, np.float32),
+        boxes=no_boxes(len(text)),
         page_count=1,
         media_type=media_type,
     )

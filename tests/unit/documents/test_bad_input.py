@@ -85,7 +85,8 @@ def test_limits_are_kept() -> None:
     with pytest.raises(DocumentTooLarge, match="more than 50 characters"):
         read(data, limits=Limits(max_text=50))
     with pytest.raises(DocumentTooLarge, match="at most 3 are read"):
-        read(b"text", limits=Limits(max_text=3))
+        read(b"text", limits=Limits(max_plain_text=3))
+    assert read(b"text", limits=Limits(max_text=3)).text == "text"
 
 
 def test_a_page_count_that_is_a_lie_is_no_trouble() -> None:
