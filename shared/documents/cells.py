@@ -66,8 +66,8 @@ class Cell(NamedTuple):
 def cell_of(record: Any) -> Cell:
     """One record of the array."""
     value = float(record["value"])
-    places = (int(record[name]) for name in Cell._fields[:-1])
-    return Cell(*places, None if np.isnan(value) else value)
+    places = [int(record[name]) for name in Cell._fields[:-1]]
+    return Cell._make([*places, None if np.isnan(value) else value])
 
 
 def no_cells(length: int = 0) -> Cells:
