@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from services.review import exports, store
 from services.review.categories import CATEGORIES
 from services.review.desk import Desk
-from services.review.domain import Box, Id, ItemKind, Name, State, Wish
+from services.review.domain import Box, Id, ItemKind, Name, State, Tab, Wish
 from services.review.session import SessionKeys, clear_cookie, same_origin, set_cookie
 from services.review.views import Reader
 from shared.errors import NotSignedIn
@@ -133,6 +133,7 @@ class ClaimIn(BaseModel):
     document: Id | None = None
     category: Name | None = None
     skip: list[Id] = Field(default_factory=list, max_length=500, description="not these ids")
+    tab: Tab | None = Field(None, description="which tab claims; it gives back all that it holds")
 
 
 class ReleaseIn(BaseModel):
@@ -141,6 +142,20 @@ class ReleaseIn(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     number: int | None = Field(None, description="`lease.number`; left out: whichever is yours")
+
+
+class LeaveIn(BaseModel):
+    """Which tab leaves the queue."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    tab: Tab
+
+
+class LeftOut(BaseModel):
+    """What a tab that left gave back."""
+
+    released: int = Field(description="items that went back to the queue")
 
 
 class DecisionOut(_Answer):
@@ -275,11 +290,15 @@ def queue(desk: Desk, reader: Reader) -> APIRouter:
     def claim(actor: CurrentActor, wanted: ClaimIn) -> ItemOut | Response:
         chosen = store.Filters(wanted.kind, wanted.document, wanted.category)
         item = (
-            desk.claim(actor, wanted.item)
+            desk.claim(actor, wanted.item, wanted.tab)
             if wanted.item
-            else desk.claim_next(actor, chosen, wanted.skip)
+            else desk.claim_next(actor, chosen, wanted.skip, wanted.tab)
         )
         return ItemOut.model_validate(reader.view(item)) if item else Response(status_code=204)
+
+    @router.post("/release", summary="Leave: give back all that a tab holds", responses=problems())
+    def leave(actor: CurrentActor, left: LeaveIn) -> LeftOut:
+        return LeftOut(released=desk.leave(actor, left.tab))
 
     @router.post("/{item_id}/keep", summary="Hold it for longer", responses=problems(404, 409))
     def keep(actor: CurrentActor, item_id: Id) -> ItemOut:

@@ -1,4 +1,7 @@
-"""What an analyst does at the queue: claim, keep, release, decide, undo. One transaction each."""
+"""What an analyst does at the queue: claim, keep, release, leave, decide, undo.
+
+One transaction each.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,17 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 from services.review import store
-from services.review.domain import Decision, Document, Item, Superseded, Wish, corrected, new_id
+from services.review.domain import (
+    Decision,
+    Document,
+    Item,
+    Superseded,
+    Tab,
+    TabLeft,
+    Wish,
+    corrected,
+    new_id,
+)
 from services.review.handlers import document_text, unless_deleted
 from shared.errors import Conflict
 from shared.events import ReviewDecided
@@ -43,22 +56,27 @@ class Desk:
         self.clock = clock
 
     def claim_next(
-        self, actor: Actor, filters: store.Filters, skip: Sequence[str] = ()
+        self,
+        actor: Actor,
+        filters: store.Filters,
+        skip: Sequence[str] = (),
+        tab: Tab | None = None,
     ) -> Item | None:
-        """Hold the least certain item that nobody holds; None if nothing waits."""
+        """Hold the least certain item that nobody holds; None if nothing waits. Raises TabLeft."""
         with self.database.write() as session:
             now = self.clock()
+            _must_stay(store.enter_tab(session, actor.tenant, actor.name, tab, now))
             item = store.next_waiting(session, actor.tenant, filters, skip, now)
             if item is None:
                 return None
-            claimed = item.claim(actor.name, now, self.lease)
+            claimed = item.claim(actor.name, now, self.lease, tab)
             store.save_item(session, claimed)
             return claimed
 
-    def claim(self, actor: Actor, item_id: str) -> Item:
-        """Hold this very item. Raises NotFound, ItemTaken or AlreadyDecided."""
+    def claim(self, actor: Actor, item_id: str, tab: Tab | None = None) -> Item:
+        """Hold this very item. Raises NotFound, ItemTaken, AlreadyDecided or TabLeft."""
         return self._change(
-            actor, item_id, lambda item, now: item.claim(actor.name, now, self.lease)
+            actor, item_id, lambda item, now: item.claim(actor.name, now, self.lease, tab), tab
         )
 
     def keep(self, actor: Actor, item_id: str) -> Item:
@@ -71,8 +89,19 @@ class Desk:
         """Give an item back to the queue. Raises NotFound."""
         return self._change(actor, item_id, lambda item, now: item.release(actor.name, now, number))
 
+    def leave(self, actor: Actor, tab: Tab) -> int:
+        """Give back all that a tab holds, and refuse what it still claims in this generation.
+
+        Returns:
+            How many items went back.
+        """
+        with self.database.write() as session:
+            return store.leave_tab(session, actor.tenant, actor.name, tab, self.clock())
+
     def decide(self, actor: Actor, wish: Wish) -> tuple[Decision, Item, bool]:
         """Decide an item, or undo its decision: stored and announced together.
+
+        What is undone is claimed, and goes back at once if its tab has left.
 
         Returns:
             The decision, the item after it, and whether it is new: the same id a second time
@@ -84,11 +113,15 @@ class Desk:
         """
         text = self._text_for(actor.tenant, wish)
         with UnitOfWork(self.database) as uow:
+            now = self.clock()
+            stays = store.enter_tab(uow.session, actor.tenant, actor.name, wish.tab, now)
             item = store.get_item(uow.session, actor.tenant, wish.item, lock=True)
             if wish.id and (earlier := store.find_decision(uow.session, actor.tenant, wish.id)):
                 return _repeated(earlier, actor, wish), item, False
             document = store.find_document(uow.session, actor.tenant, item.document_id)
             decision, changed = self._decided(actor, wish, item, _known(document, item), text)
+            if not stays:
+                changed = changed.release(actor.name, decision.time)
             store.add_decision(uow.session, decision)
             store.save_item(uow.session, changed)
             uow.publish(_announcement(decision))
@@ -103,7 +136,7 @@ class Desk:
             right["page"] = document.page_at(right["start"] or 0) or item.page
         if wish.verdict == "undo":
             _must_be_current(item, document)
-            changed = item.undo(actor.name, now, self.lease)
+            changed = item.undo(actor.name, now, self.lease, wish.tab)
         else:
             changed = item.decide(actor.name, now, wish.verdict, decision_id)
         decision = Decision.of(
@@ -131,12 +164,24 @@ class Desk:
             tenant, document.id, self.blobs, lambda: document_text(document, self.blobs)
         )
 
-    def _change(self, actor: Actor, item_id: str, step: Callable[[Item, datetime], Item]) -> Item:
+    def _change(
+        self,
+        actor: Actor,
+        item_id: str,
+        step: Callable[[Item, datetime], Item],
+        tab: Tab | None = None,
+    ) -> Item:
         with self.database.write() as session:
+            _must_stay(store.enter_tab(session, actor.tenant, actor.name, tab, self.clock()))
             item = store.get_item(session, actor.tenant, item_id, lock=True)
             changed = step(item, self.clock())
             store.save_item(session, changed)
             return changed
+
+
+def _must_stay(stays: bool) -> None:
+    if not stays:
+        raise TabLeft("this tab has left the queue: reload its page to go on")
 
 
 def _repeated(earlier: Decision, actor: Actor, wish: Wish) -> Decision:

@@ -3,6 +3,10 @@
 An item waits, is claimed for a while, and is decided. A claim is a lease: it ends by itself when
 nobody renews it. Undoing is a decision too, so that the audit only grows.
 
+A browser's tab claims under its id and a generation, which grows with each of its stays at the
+queue. Leaving closes the generation: what it holds goes back, and a claim of it that comes late
+is refused.
+
     waiting --claim--> claimed --decide--> decided --undo--> claimed (by the one who decided)
        ^                  |
        +--release, lease--+
@@ -73,6 +77,12 @@ class LeaseLost(Conflict):
     """The item is not claimed by you, or no longer."""
 
     code = "lease_lost"
+
+
+class TabLeft(Conflict):
+    """This stay of the tab at the queue has ended."""
+
+    code = "tab_left"
 
 
 class AlreadyDecided(Conflict):
@@ -208,6 +218,20 @@ class Document:
         return found
 
 
+class Tab(BaseModel):
+    """One stay of a browser's tab at the queue. A later one closes all before it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: str = Field(
+        pattern=r"^tab_[0-9a-f]{32}$",
+        description="random; the same after a reload, another in a copy of the tab",
+    )
+    generation: int = Field(
+        ge=1, le=2**31 - 1, description="counts the stays of this tab: its page loads at the least"
+    )
+
+
 @dataclass(frozen=True)
 class Lease:
     """Who holds an item, and until when. `number` counts the claims of the item."""
@@ -242,6 +266,8 @@ class Item:
     claims: int = 0
     holder: str | None = None
     lease_until: datetime | None = None
+    tab: str | None = None
+    generation: int | None = None
     decision_id: str | None = None
     verdict: Verdict | None = None
     decided_by: str | None = None
@@ -271,14 +297,17 @@ class Item:
             return "decided"
         return "claimed" if self.lease(now) else "waiting"
 
-    def claim(self, actor: str, now: datetime, seconds: float) -> Self:
-        """Hold the item for a while. Raises AlreadyDecided or ItemTaken."""
+    def claim(self, actor: str, now: datetime, seconds: float, tab: Tab | None = None) -> Self:
+        """Hold the item for a while, in a tab. Raises AlreadyDecided or ItemTaken."""
         self._must_be_open()
         lease = self.lease(now)
         if lease and lease.holder != actor:
             raise ItemTaken(f"{lease.holder} works on this item: take another one")
         until = now + timedelta(seconds=seconds)
-        return replace(self, holder=actor, lease_until=until, claims=self.claims + 1)
+        held = replace(self, holder=actor, lease_until=until, claims=self.claims + 1)
+        return replace(
+            held, tab=tab.id if tab else None, generation=tab.generation if tab else None
+        )
 
     def keep(self, actor: str, now: datetime, seconds: float) -> Self:
         """Hold it for longer. Raises AlreadyDecided or LeaseLost."""
@@ -290,30 +319,31 @@ class Item:
         """Give it back. Nothing happens if it isn't held by this actor, or by another claim."""
         lease = self.lease(now)
         mine = lease is not None and lease.holder == actor and number in (None, lease.number)
-        return replace(self, holder=None, lease_until=None) if mine else self
+        return self._freed() if mine else self
 
     def decide(self, actor: str, now: datetime, verdict: Verdict, decision_id: str) -> Self:
         """Accept, reject or correct. Raises AlreadyDecided or LeaseLost."""
         self._must_be_open()
         self._must_be_held(actor, now)
         return replace(
-            self,
-            holder=None,
-            lease_until=None,
+            self._freed(),
             verdict=verdict,
             decision_id=decision_id,
             decided_by=actor,
             decided=now,
         )
 
-    def undo(self, actor: str, now: datetime, seconds: float) -> Self:
+    def undo(self, actor: str, now: datetime, seconds: float, tab: Tab | None = None) -> Self:
         """Back to the queue, claimed by the one who decided. Raises NotDecided or NotYours."""
         if self.verdict is None:
             raise NotDecided("this item is not decided: there is nothing to undo")
         if self.decided_by != actor:
             raise NotYours(f"{self.decided_by} decided this item, so nobody else can undo that")
         undecided = replace(self, verdict=None, decision_id=None, decided_by=None, decided=None)
-        return undecided.claim(actor, now, seconds)
+        return undecided.claim(actor, now, seconds, tab)
+
+    def _freed(self) -> Self:
+        return replace(self, holder=None, lease_until=None, tab=None, generation=None)
 
     def _must_be_open(self) -> None:
         if self.verdict is not None:
@@ -360,11 +390,14 @@ class Wish(BaseModel):
         pattern=r"^de_[0-9a-f]{32}$",
         description="chosen by the client, so that a repeated request decides once",
     )
+    tab: Tab | None = Field(None, description="with `undo`: which tab claims the item again")
 
     @model_validator(mode="after")
-    def _corrects(self) -> Self:
+    def _fits_the_verdict(self) -> Self:
         if self.correction is not None and self.verdict != "correct":
             raise ValueError(f"a correction goes with the verdict correct, not {self.verdict}")
+        if self.tab is not None and self.verdict != "undo":
+            raise ValueError(f"a tab goes with the verdict undo, not {self.verdict}")
         return self
 
 

@@ -7,7 +7,7 @@ import binascii
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
@@ -35,14 +35,20 @@ from sqlalchemy import (
     tuple_,
     update,
 )
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
-from services.review.domain import Box, Decision, Document, Item, PageSize
+from services.review.domain import Box, Decision, Document, Item, PageSize, Tab
 from shared.errors import InvalidRequest, NotFound
 from shared.events import BlobRef
 from shared.storage.messages import Number, Time
 
 MIGRATIONS = Path(__file__).parent / "migrations"
+
+TAB_KEPT = timedelta(hours=1)
+"""How long a tab is remembered after it was last heard of: no claim is on its way for longer."""
+FORGOTTEN_AT_ONCE = 100
+"""Tabs that one request forgets at the most."""
 
 metadata = MetaData()
 
@@ -86,12 +92,26 @@ items = Table(
     Column("claims", Integer, nullable=False),
     Column("holder", String(200)),
     Column("lease_until", Time),
+    Column("tab", String(64)),
+    Column("generation", Integer),
     Column("decision_id", String(64)),
     Column("verdict", String(16)),
     Column("decided_by", String(200)),
     Column("decided", Time),
     Index("items_queue", "tenant", "verdict", "confidence", "id"),
     Index("items_document", "tenant", "document_id"),
+    Index("items_tab", "tenant", "tab"),
+)
+
+tabs = Table(
+    "tabs",
+    metadata,
+    Column("tenant", String(64), primary_key=True),
+    Column("actor", String(200), primary_key=True),
+    Column("id", String(64), primary_key=True),
+    Column("closed", Integer, nullable=False),
+    Column("seen", Time, nullable=False),
+    Index("tabs_seen", "tenant", "seen"),
 )
 
 decisions = Table(
@@ -339,6 +359,77 @@ def names_of(session: Session, tenant: str, document_ids: Iterable[str]) -> dict
         documents.c.tenant == tenant, documents.c.id.in_(set(document_ids))
     )
     return {row.id: row.name for row in session.execute(query)}
+
+
+# Tabs
+
+
+def enter_tab(session: Session, tenant: str, actor: str, tab: Tab | None, now: datetime) -> bool:
+    """Whether this generation of a tab may claim; what the ones before it hold goes back.
+
+    A client without tabs always may.
+
+    The tab is locked until the transaction ends, so that its claims and its leaving come one after
+    the other. Enter it before an item is locked.
+    """
+    if tab is None:
+        return True
+    closed = _lock_tab(session, tenant, actor, tab.id, now)
+    if closed < tab.generation - 1:  # the request that should have closed it was lost, or is late
+        _close_tab(session, tenant, actor, tab.id, tab.generation - 1)
+    return closed < tab.generation
+
+
+def leave_tab(session: Session, tenant: str, actor: str, tab: Tab, now: datetime) -> int:
+    """Close this generation of a tab and all before it; what they hold goes back.
+
+    Returns:
+        How many items went back.
+    """
+    closed = _lock_tab(session, tenant, actor, tab.id, now)
+    if closed >= tab.generation:
+        return 0
+    return _close_tab(session, tenant, actor, tab.id, tab.generation)
+
+
+def _lock_tab(session: Session, tenant: str, actor: str, tab_id: str, now: datetime) -> int:
+    """The highest closed generation, 0 if none is known; the row is there and locked afterwards."""
+    _forget_tabs(session, tenant, now - TAB_KEPT)
+    dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
+    new = dialect.insert(tabs).values(tenant=tenant, actor=actor, id=tab_id, closed=0, seen=now)
+    known = new.on_conflict_do_update(
+        index_elements=list(tabs.primary_key), set_={"seen": new.excluded.seen}
+    )
+    return int(session.execute(known.returning(tabs.c.closed)).scalar_one())
+
+
+def _close_tab(session: Session, tenant: str, actor: str, tab_id: str, generation: int) -> int:
+    this = {"tenant": tenant, "actor": actor, "id": tab_id}
+    session.execute(update(tabs).filter_by(**this).values(closed=generation))
+    freed = session.execute(
+        update(items)
+        .where(
+            items.c.tenant == tenant,
+            items.c.tab == tab_id,
+            items.c.generation <= generation,
+            items.c.holder == actor,
+        )
+        .values(holder=None, lease_until=None, tab=None, generation=None)
+    )
+    return int(freed.rowcount)  # type: ignore[attr-defined]
+
+
+def _forget_tabs(session: Session, tenant: str, before: datetime) -> None:
+    """Forget tabs that were last heard of before a moment; one that is locked goes another time."""
+    key = (tabs.c.actor, tabs.c.id)
+    old = (
+        select(*key)
+        .where(tabs.c.tenant == tenant, tabs.c.seen < before)
+        .limit(FORGOTTEN_AT_ONCE)
+        .with_for_update(skip_locked=True)
+    )
+    if gone := [tuple(row) for row in session.execute(old)]:
+        session.execute(delete(tabs).where(tabs.c.tenant == tenant, tuple_(*key).in_(gone)))
 
 
 # Decisions

@@ -6,6 +6,7 @@ read from extraction and triage.
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import threading
@@ -22,6 +23,8 @@ from reportlab.lib.styles import ParagraphStyle
 from reportlab.lib.units import inch
 from reportlab.platypus import PageBreak, Paragraph, SimpleDocTemplate
 from sqlalchemy import text
+from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Message as Part
 
 from infra.ports import free_port
 from services.ingest.bootstrap import build as build_ingest
@@ -172,6 +175,59 @@ def until(condition: Callable[[], Any], what: str, seconds: float = 60.0) -> Any
     raise AssertionError(f"waited in vain for {what}")
 
 
+class Road:
+    """The way of claims to review and back, on which a test can hold them up."""
+
+    CLAIM = "/v1/items/claim"
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+        self.there = threading.Event()
+        self.back = threading.Event()
+        self.open()
+        self.waiting = 0
+        """Claims that are on the way there."""
+        self.tabs: list[dict[str, Any]] = []
+        """In whose name each claim was made."""
+        self.answers: list[int] = []
+        """The status of every claim that review has answered."""
+
+    def open(self) -> None:
+        """Let everything through, also what was held up."""
+        self.there.set()
+        self.back.set()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pure ASGI. A claim arrives whole, even if the browser has gone in the meantime."""
+        if scope["type"] != "http" or scope["path"] != self.CLAIM:
+            await self.app(scope, receive, send)
+            return
+        parts = [await receive()]
+        while parts[-1].get("more_body"):
+            parts.append(await receive())
+
+        async def replay() -> Part:
+            return parts.pop(0) if parts else await receive()
+
+        async def answer(part: Part) -> None:
+            if part["type"] == "http.response.start":
+                self.answers.append(part["status"])
+                await _opened(self.back)
+            await send(part)
+
+        body = json.loads(b"".join(part["body"] for part in parts))
+        self.tabs.append(body.get("tab") or {})
+        self.waiting += 1
+        await _opened(self.there)
+        self.waiting -= 1
+        await self.app(scope, replay, answer)
+
+
+async def _opened(gate: threading.Event) -> None:
+    while not gate.is_set():
+        await asyncio.sleep(0.01)
+
+
 class Stage:
     """Everything behind one address. Close it to stop."""
 
@@ -190,12 +246,13 @@ class Stage:
             for service in (self.ingest, self.review)
             for thread in start_background(service, self.stop)
         ]
+        self.road = Road(self.review.app)
         results = create_app("results", [self._results()], [], keys)
         front = create_app("front", [], [], None)
         origin = Origin(
             {
                 "ingest": self.ingest.app,
-                "review": self.review.app,
+                "review": self.road,
                 "extraction": results,
                 "triage": results,
             },

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -127,6 +128,7 @@ def ada(browser: Any, stage: Stage) -> Iterator[Watched]:
 def _nobody_holds_anything(stage: Stage) -> Iterator[None]:
     """What a test left in somebody's hands goes back, and what failed stops nobody else."""
     yield
+    stage.road.open()
     for item in stage.open_items():
         if item["lease"]:
             key = stage.keys[item["lease"]["holder"]]
@@ -135,11 +137,13 @@ def _nobody_holds_anything(stage: Stage) -> Iterator[None]:
 
 
 def until_given_back(stage: Stage) -> None:
-    """Wait until nobody holds an item.
+    """Wait until nobody holds an item, far less long than the lease of 300 s."""
+    until(lambda: not held(stage), "items given back", 30)
 
-    A claim that was on its way when a tab closed may hold one until its lease of 300 s ends.
-    """
-    until(lambda: not any(i["lease"] for i in stage.open_items()), "items given back", 400)
+
+def held(stage: Stage) -> set[str]:
+    """The items that somebody holds."""
+    return {item["id"] for item in stage.open_items() if item["lease"]}
 
 
 def heading(page: Any, text: str) -> Any:
@@ -499,6 +503,165 @@ def test_a_reload_keeps_the_item_and_a_closed_tab_gives_it_back(browser: Any, st
     ada.close_tab()
     until_given_back(stage)
     ada.close()
+
+
+def begin(watched: Watched, stage: Stage) -> Any:
+    """Sign in as Ada, begin to review, and wait until the next item is claimed as well."""
+    page = watched.sign_in()
+    page.keyboard.press("Enter")
+    heading(page, "Rofr/Rofo/Rofn")
+    until(lambda: len(held(stage)) == 2, "the item ahead")
+    return page
+
+
+def skip_with_the_road_shut(page: Any, way: threading.Event) -> None:
+    """Skip the item: the next one is on the table, and a claim for one more is on its way."""
+    way.clear()
+    page.keyboard.press("s")
+    heading(page, "Change Of Control")
+
+
+def test_a_claim_that_arrives_after_its_tab_was_closed_holds_nothing(
+    browser: Any, stage: Stage
+) -> None:
+    """The tab's leaving overtakes it: all goes back at once, and the claim is refused."""
+    ada = Watched(browser, stage)
+    page = begin(ada, stage)
+    skip_with_the_road_shut(page, stage.road.there)
+    until(lambda: stage.road.waiting == 1, "the claim on its way")
+    ada.close_tab()
+    until_given_back(stage)
+    answered = len(stage.road.answers)
+    stage.road.open()
+    until(lambda: stage.road.answers[answered:] == [409], "the refusal")
+    assert held(stage) == set()
+    ada.close()
+
+
+def test_a_claim_whose_answer_never_arrived_is_given_back(browser: Any, stage: Stage) -> None:
+    """The tab is closed before it hears what it holds: that goes back with the rest."""
+    ada = Watched(browser, stage)
+    page = begin(ada, stage)
+    skip_with_the_road_shut(page, stage.road.back)
+    until(lambda: len(held(stage)) == 2, "the claim granted")
+    ada.close_tab()
+    until_given_back(stage)
+    ada.close()
+
+
+def test_a_claim_under_way_when_one_signs_out_holds_nothing(ada: Watched, stage: Stage) -> None:
+    """What was granted and not heard of goes back before the session ends."""
+    page = begin(ada, stage)
+    skip_with_the_road_shut(page, stage.road.back)
+    until(lambda: len(held(stage)) == 2, "the claim granted")
+    page.get_by_role("button", name="Sign out").click()
+    page.get_by_label("Key").wait_for()
+    assert held(stage) == set()
+
+
+def test_a_tab_is_the_same_after_a_reload_and_its_copy_is_another(
+    ada: Watched, stage: Stage
+) -> None:
+    """A copy begins with the session storage of its original, and closing it takes nothing away."""
+    named = stage.road.tabs
+    named.clear()
+    page = begin(ada, stage)
+    page.reload()
+    heading(page, "Rofr/Rofo/Rofn")
+    until(lambda: len({one["generation"] for one in named}) == 2, "a claim after the reload")
+    (mine,) = {one["id"] for one in named}
+    until(lambda: len(held(stage)) == 2, "the item ahead")
+    before = held(stage)
+    with page.expect_popup() as opened:
+        page.evaluate("window.open('/review')")
+    copy = opened.value
+    assert copy.evaluate("sessionStorage.getItem('smallprint.who')"), "nothing was copied"
+    heading(copy, "Anti-Assignment")
+    until(lambda: len(held(stage)) == 4, "the items of the copy")
+    assert len({one["id"] for one in named}) == 2
+    with copy.expect_event("close"):
+        copy.close(run_before_unload=True)
+    until(lambda: held(stage) == before, "the copy's items given back")
+    page.keyboard.press("s")
+    heading(page, "Change Of Control")
+    until(lambda: len(held(stage)) == 2, "the item ahead")
+    assert named[-1]["id"] == mine
+
+
+def test_of_two_copies_of_a_tab_that_was_elsewhere_one_is_the_tab(
+    ada: Watched, stage: Stage
+) -> None:
+    """Even a copy that was made while the tab showed something else shares nothing."""
+    named = stage.road.tabs
+    named.clear()
+    page = begin(ada, stage)
+    elsewhere = f"{stage.address}/v1/session"
+    page.goto(elsewhere)
+    with page.expect_popup() as opened:
+        page.evaluate("(path) => window.open(path)", elsewhere)
+    copy = opened.value
+    copy.wait_for_load_state()
+    parked = "sessionStorage.getItem('smallprint.tab')"
+    assert page.evaluate(parked) == copy.evaluate(parked) != None  # noqa: E711
+    copy.goto(f"{stage.address}/review")
+    heading(copy, "Rofr/Rofo/Rofn")
+    page.goto(f"{stage.address}/review")
+    heading(page, "Anti-Assignment")
+    assert len({one["id"] for one in named}) == 2
+    copy.close()
+
+
+def take_for_left(stage: Stage, tab: dict[str, Any]) -> str:
+    """Leave in the name of a tab of Ada's that stays, for long; answer its id."""
+    left = {"tab": {**tab, "generation": 1_000}}
+    assert stage.http.post("/v1/items/release", json=left).json()["released"] > 0
+    return str(tab["id"])
+
+
+def test_a_tab_that_is_taken_to_have_left_goes_on_under_another_id(
+    browser: Any, stage: Stage
+) -> None:
+    """Nobody who works is stopped by what another tab of the same id did."""
+    ada = Watched(browser, stage)
+    named = stage.road.tabs
+    named.clear()
+    page = begin(ada, stage)
+    first = take_for_left(stage, named[-1])
+    page.keyboard.press("s")
+    heading(page, "Change Of Control")
+    until(lambda: held(stage), "a claim")
+    assert named[-1]["id"] != first
+    page.keyboard.press("r")
+    heading(page, "Anti-Assignment")
+    assert decisions(stage)[0]["verdict"] == "reject"
+    second = take_for_left(stage, named[-1])
+    page.keyboard.press("u")
+    heading(page, "Change Of Control")
+    until(lambda: decisions(stage)[0]["item_id"] in held(stage), "the undone item held again")
+    assert named[-1]["id"] not in (first, second)
+    ada.close(allowed=("409",))
+    until_given_back(stage)
+
+
+def test_a_page_that_comes_back_from_the_browsers_cache_is_the_same_tab(
+    ada: Watched, stage: Stage
+) -> None:
+    """It was left when it was hidden, and what it claims afterwards is a new stay's."""
+    named = stage.road.tabs
+    named.clear()
+    page = begin(ada, stage)
+    page.get_by_role("link", name="Queue").click()
+    page.get_by_role("heading", name="Queue").wait_for()
+    until_given_back(stage)
+    for event in ("pagehide", "pageshow"):
+        page.evaluate(
+            "(name) => dispatchEvent(new PageTransitionEvent(name, { persisted: true }))", event
+        )
+    page.keyboard.press("Enter")
+    heading(page, "Rofr/Rofo/Rofn")
+    until(lambda: len(held(stage)) == 2, "the item ahead")
+    assert len({one["id"] for one in named}) == 1
+    assert named[-1]["generation"] > named[0]["generation"]
 
 
 def test_no_connection_loses_no_decision(browser: Any, stage: Stage) -> None:

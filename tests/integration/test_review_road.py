@@ -6,14 +6,12 @@ import base64
 import json
 import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from services.review.desk import Desk
 from services.review.domain import AlreadyDecided, Item, LeaseLost, Wish, new_id
 from services.review.store import Filters
 from shared.bus import Message
@@ -21,48 +19,16 @@ from shared.errors import Conflict
 from shared.events import ClausesExtracted
 from shared.web.app import PROBLEM
 from shared.web.auth import Actor
-from tests.postgres import Postgres, server
 from tests.unit.review.house import House, clause
 
 ROUNDS = 200
 ADA, BEN = Actor("default", "ada", "k1"), Actor("default", "ben", "k2")
 
 
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[Postgres]:
-    """A PostgreSQL for the tests here."""
-    with server() as running:
-        yield running
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def house(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[House]:
-    """Review on SQLite, and the same test again with its rows in PostgreSQL."""
-    on_server = request.param == "postgresql"
-    url = request.getfixturevalue("postgres").database() if on_server else ""
-    house = House(tmp_path, database=url)
-    yield house
-    house.close()
-
-
-def fill(house: House, count: int, document: str = "doc_1") -> None:
-    """Queue so many clauses of one document."""
-    text = " ".join(f"word{n:04d}" for n in range(count))
-    house.read(document, text)
-    house.extract(
-        document, [clause(text, f"word{n:04d}", "Parties", n / 1000, n) for n in range(count)]
-    )
-
-
-def desk_of(house: House, lease: float = 300.0) -> Desk:
-    """The desk of the running service's database."""
-    return Desk(house.service.store, house.blobs, lease)
-
-
 def test_two_analysts_racing_for_one_item_never_both_get_it(house: House) -> None:
     """In 200 races for the same item exactly one wins, and the other is told who has it."""
-    fill(house, ROUNDS)
-    desk = desk_of(house)
+    house.fill(ROUNDS)
+    desk = house.desk()
     items = [item["id"] for item in house.client().get("/v1/items?limit=500").json()["items"]]
     assert len(items) == ROUNDS
     gate = threading.Barrier(2)
@@ -88,8 +54,8 @@ def test_two_analysts_racing_for_one_item_never_both_get_it(house: House) -> Non
 
 def test_two_analysts_asking_for_the_next_get_different_items(house: House) -> None:
     """In 100 simultaneous requests for the next item nobody is given what the other holds."""
-    fill(house, ROUNDS)
-    desk = desk_of(house)
+    house.fill(ROUNDS)
+    desk = house.desk()
     gate = threading.Barrier(2)
 
     def work(actor: Actor) -> list[Item | None]:
@@ -107,8 +73,8 @@ def test_two_analysts_asking_for_the_next_get_different_items(house: House) -> N
 
 def test_two_decisions_about_one_item_are_one(house: House) -> None:
     """The same analyst in two windows decides once; the audit and the bus hear of one decision."""
-    fill(house, 20)
-    desk = desk_of(house)
+    house.fill(20)
+    desk = house.desk()
     gate = threading.Barrier(2)
 
     def decide(item: str) -> bool:
@@ -130,8 +96,8 @@ def test_two_decisions_about_one_item_are_one(house: House) -> None:
 
 def test_a_lease_that_runs_out_gives_the_item_to_another(house: House) -> None:
     """An analyst who vanishes holds an item for the lease and not longer."""
-    fill(house, 1)
-    desk = desk_of(house, lease=5.0)
+    house.fill(1)
+    desk = house.desk(lease=5.0)
     item = desk.claim_next(ADA, Filters())
     assert item is not None
     assert item.lease_until is not None
@@ -152,7 +118,7 @@ ENDLESS = base64.urlsafe_b64encode(b"[1e999]").decode()
 
 def test_text_that_no_database_holds_is_refused_at_the_door(house: House) -> None:
     """A NUL or too much, wherever a request has text, is the request's fault and says so."""
-    fill(house, 1)
+    house.fill(1)
     client = house.client()
     item = client.post("/v1/items/claim", json={}).json()["id"]
     wish = {"item": item, "verdict": "reject"}
@@ -224,8 +190,8 @@ def test_an_event_that_comes_twice_queues_once(house: House) -> None:
 
 def test_a_decision_survives_a_bus_that_is_away(house: House, tmp_path: Path) -> None:
     """The decision is stored with its event; the relay sends it once the bus is back."""
-    fill(house, 1)
-    desk = desk_of(house)
+    house.fill(1)
+    desk = house.desk()
     item = desk.claim_next(ADA, Filters())
     assert item is not None
     publish, house.service.bus.publish = house.service.bus.publish, _away  # type: ignore[method-assign]

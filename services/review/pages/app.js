@@ -3,6 +3,7 @@
 import { onSignedOut, signOut, whoAmI } from "/pages/api.js";
 import { byId, failure, fill, h, say } from "/pages/dom.js";
 import * as signin from "/pages/signin.js";
+import { left } from "/pages/stay.js";
 
 const VIEWS = [
   [/^\/$/, () => import("/pages/queue.js")],
@@ -101,6 +102,7 @@ function welcome(actor) {
   const leave = async () => {
     shown?.leave?.();
     shown = null;
+    await left();
     await signOut().catch(() => {});
     location.assign("/");
   };

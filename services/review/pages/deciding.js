@@ -1,7 +1,8 @@
 // Sending a decision so that it is stored once, whatever the network does in between.
 
 import { Offline, post, Problem } from "/pages/api.js";
-import { recall, remember } from "/pages/tab.js";
+import { claim } from "/pages/stay.js";
+import { newId, recall, remember } from "/pages/tab.js";
 
 const AGAIN = 2_000;
 let unsent = 0;
@@ -10,15 +11,9 @@ window.addEventListener("beforeunload", (event) => {
   if (unsent) event.preventDefault();
 });
 
-/** An id of our own, so that a repeated request decides once. */
-export function newId() {
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
-  return `de_${Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("")}`;
-}
-
 /** Decide; waits for the connection if there is none, and takes a lease again that ran out. */
 export async function decide(wish) {
-  const sent = { id: newId(), ...wish };
+  const sent = { id: newId("de"), ...wish }; // an id of our own, so that a repeated request decides once
   unsent += 1;
   try {
     return await persist(sent);
@@ -36,7 +31,7 @@ async function persist(wish, reclaimed = false) {
       return persist(wish, reclaimed);
     }
     if (error instanceof Problem && error.code === "lease_lost" && !reclaimed) {
-      await post("/v1/items/claim", { item: wish.item });
+      await claim({ item: wish.item });
       return persist(wish, true);
     }
     throw error;

@@ -1,8 +1,9 @@
 // The audit: who decided what, and when. It only grows.
 
-import { actor, get, post, query } from "/pages/api.js";
+import { actor, get, query } from "/pages/api.js";
 import { decide, history } from "/pages/deciding.js";
 import { empty, excerpt, h, moment, say, select, title } from "/pages/dom.js";
+import { enter, leave } from "/pages/stay.js";
 import { changes, decidedCategory, VERDICTS } from "/pages/verdicts.js";
 
 export async function show({ params, go }) {
@@ -42,18 +43,20 @@ function undoButton(one, rows) {
   const button = h("button.quiet", { type: "button", "aria-label": `Undo: ${VERDICTS[one.verdict]}, ${title(one.category)}`, onclick: undo }, "Undo");
   async function undo() {
     button.disabled = true;
+    const stay = enter();
     try {
-      const { decision, item } = await decide({ item: one.item_id, verdict: "undo" });
+      const { decision, item } = await decide({ item: one.item_id, verdict: "undo", tab: stay });
       history.drop(one.item_id);
       const again = h("a", { href: query("/review", { item: item.id }) }, "Review it again");
       button.replaceWith(again);
       again.focus();
       rows.prepend(row(decision));
       say("Undone: it waits in the queue again.");
-      await post(`/v1/items/${item.id}/release`, { number: item.lease.number });
     } catch (error) {
       button.disabled = false;
       button.after(h("p.wrong", { role: "alert" }, error.message));
+    } finally {
+      leave(stay);
     }
   }
   return button;

@@ -1,8 +1,9 @@
 // The items that this tab holds: the one on the table, and the next one, claimed and loaded ahead.
 // A heartbeat keeps them while somebody works here; leaving gives them back at once.
 
-import { csrf, get, post, Problem } from "/pages/api.js";
+import { get, post, Problem } from "/pages/api.js";
 import * as known from "/pages/documents-known.js";
+import { claim, enter, leave } from "/pages/stay.js";
 import { recall, remember } from "/pages/tab.js";
 
 const IDLE = 15 * 60_000; // without a touch for so long, leases run out by themselves
@@ -12,6 +13,7 @@ export class Held {
   constructor(filters) {
     this.filters = filters;
     this.items = [];
+    this.stay = enter();
     this.skipped = new Set(recall(SKIPPED));
     this.touched = Date.now();
     this.fetching = null;
@@ -27,7 +29,7 @@ export class Held {
 
   /** Claim this very item and put it on the table. */
   async take(id) {
-    const item = await post("/v1/items/claim", { item: id });
+    const item = await claim({ item: id }, this.stay);
     this.items = [item, ...this.items.filter((other) => other.id !== item.id)];
     this.skipped.delete(id);
     load(item);
@@ -53,12 +55,8 @@ export class Held {
 
   async #claim() {
     const skip = [...this.skipped, ...this.items.map((item) => item.id)].slice(-500);
-    const item = await post("/v1/items/claim", { ...this.filters, skip });
-    if (!item) return;
-    if (this.closed) {
-      giveBack(item);
-      return;
-    }
+    const item = await claim({ ...this.filters, skip }, this.stay);
+    if (!item || this.closed) return;
     this.items.push(item);
     load(item);
   }
@@ -74,7 +72,7 @@ export class Held {
     this.drop(item.id);
     this.skipped.add(item.id);
     remember(SKIPPED, [...this.skipped].slice(-400));
-    await post(`/v1/items/${item.id}/release`, { number: item.lease.number });
+    await giveBack(item);
   }
 
   forgetSkipped() {
@@ -83,10 +81,14 @@ export class Held {
   }
 
   /** An undone item comes back in front; with three in hand the last one goes back. */
-  putFirst(item) {
+  async putFirst(item) {
+    if (!item.lease) { // its tab was taken to have left
+      await this.take(item.id);
+      return;
+    }
     this.items = [item, ...this.items.filter((other) => other.id !== item.id)];
     load(item);
-    while (this.items.length > 2) giveBack(this.items.pop());
+    while (this.items.length > 2) giveBack(this.items.pop()).catch(() => {});
   }
 
   async #beat() {
@@ -106,28 +108,16 @@ export class Held {
     }
   }
 
-  /** Give everything back; also while the page is going away. */
-  release() {
-    this.items.splice(0).forEach(giveBack);
-  }
-
   close() {
     this.closed = true;
     clearTimeout(this.timer);
     for (const name of ["pointerdown", "keydown", "wheel"]) window.removeEventListener(name, this.touch);
-    this.release();
+    this.items = [];
+    leave(this.stay);
   }
 }
 
-function giveBack(item) {
-  fetch(`/v1/items/${item.id}/release`, {
-    method: "POST",
-    keepalive: true,
-    credentials: "same-origin",
-    headers: { "content-type": "application/json", "x-csrf-token": csrf() ?? "" },
-    body: JSON.stringify({ number: item.lease.number }),
-  }).catch(() => {});
-}
+const giveBack = (item) => post(`/v1/items/${item.id}/release`, { number: item.lease.number });
 
 /** Fetch what the item will need when it is shown. */
 function load(item) {

@@ -39,16 +39,13 @@ class Workspace {
     this.busy = false;
     this.panel = h("section.panel", { "aria-label": "The item" });
     this.element = h("div.workspace", {}, this.viewer.element, this.panel);
-    this.hide = () => this.held.release();
     this.back = (event) => { if (event.persisted) location.reload(); };
     document.addEventListener("keydown", this.key);
-    window.addEventListener("pagehide", this.hide);
     window.addEventListener("pageshow", this.back);
   }
 
   leave() {
     document.removeEventListener("keydown", this.key);
-    window.removeEventListener("pagehide", this.hide);
     window.removeEventListener("pageshow", this.back);
     this.held.close();
     this.viewer.close();
@@ -256,8 +253,8 @@ class Workspace {
     }
     await this.#alone(async () => {
       try {
-        const answer = await decide({ item: last.item, verdict: "undo" });
-        this.held.putFirst(answer.item);
+        const answer = await decide({ item: last.item, verdict: "undo", tab: this.held.stay });
+        await this.held.putFirst(answer.item);
       } catch (error) {
         if (error instanceof Problem && (error.code === "not_yours" || error.status === 404 || error.status === 409)) done.drop(last.item);
         throw error;

@@ -16,6 +16,12 @@ export function forget() {
   for (const key of Object.keys(sessionStorage)) if (key.startsWith(OWN)) sessionStorage.removeItem(key);
 }
 
+/** A fresh id such as `de_` and 32 hexadecimal digits. */
+export function newId(prefix) {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  return `${prefix}_${Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("")}`;
+}
+
 /** Whoever is signed in now; what another person left here is forgotten. */
 export function belongsTo(person) {
   if (sessionStorage.getItem(WHO) !== person) forget();

@@ -14,6 +14,7 @@ import numpy as np
 from fastapi.testclient import TestClient
 
 from services.review.bootstrap import build
+from services.review.desk import Clock, Desk, utc_now
 from services.review.session import Session
 from services.review.settings import Settings
 from shared.bus import Message
@@ -219,6 +220,19 @@ class House:
     def rekind(self, document: str, kind: Kind, previous: Kind) -> None:
         """A person said that it is of another kind."""
         self.hear(DocumentRekinded(document_id=document, kind=kind, previous=previous))
+
+    def fill(self, count: int, document: str = "doc_1") -> None:
+        """Queue so many clauses of one document."""
+        words = [f"word{number:04d}" for number in range(count)]
+        text = " ".join(words)
+        self.read(document, text)
+        self.extract(
+            document, [clause(text, w, "Parties", n / 1000, n) for n, w in enumerate(words)]
+        )
+
+    def desk(self, lease: float = 300.0, clock: Clock = utc_now) -> Desk:
+        """A desk on the running service's database."""
+        return Desk(self.service.store, self.blobs, lease, clock)
 
     def announced(self) -> list[ReviewDecided]:
         """What review has told the others since the last call."""

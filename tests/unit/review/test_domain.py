@@ -17,6 +17,7 @@ from services.review.domain import (
     Item,
     NotYours,
     PageSize,
+    Tab,
     corrected,
     items_of_clauses,
     new_id,
@@ -29,6 +30,7 @@ from shared.events import Verdict
 START = datetime(2025, 1, 31, 9, tzinfo=UTC)
 LEASE = 300.0
 ACTORS = st.sampled_from(["ada", "ben", "cem"])
+TABS = st.sampled_from([None, *(Tab(id=f"tab_{n:032x}", generation=n) for n in (1, 2))])
 TEXT = "This Agreement 🖋 is governed by the laws of Bavaria. It renews each year."
 
 
@@ -62,6 +64,7 @@ class ItemMachine(RuleBasedStateMachine):
         self.item, self.now = an_item(), START
         self.holder: str | None = None
         self.until = START
+        self.tab: Tab | None = None
         self.decided_by: str | None = None
         self.decisions = 0
 
@@ -74,16 +77,17 @@ class ItemMachine(RuleBasedStateMachine):
         """Leases run out by themselves."""
         self.now += timedelta(seconds=seconds)
 
-    @rule(actor=ACTORS)
-    def claim(self, actor: str) -> None:
+    @rule(actor=ACTORS, tab=TABS)
+    def claim(self, actor: str, tab: Tab | None) -> None:
         """Only an open item that nobody else holds can be claimed."""
         allowed = self.decided_by is None and self.held_by() in (None, actor)
         if not allowed:
             with pytest.raises(Conflict):
-                self.item.claim(actor, self.now, LEASE)
+                self.item.claim(actor, self.now, LEASE, tab)
             return
-        self.item = self.item.claim(actor, self.now, LEASE)
-        self.holder, self.until = actor, self.now + timedelta(seconds=LEASE)
+        self.item = self.item.claim(actor, self.now, LEASE, tab)
+        self.holder, self.tab = actor, tab
+        self.until = self.now + timedelta(seconds=LEASE)
 
     @rule(actor=ACTORS)
     def keep(self, actor: str) -> None:
@@ -101,7 +105,7 @@ class ItemMachine(RuleBasedStateMachine):
         number = self.item.claims - 1 if stale else self.item.claims
         self.item = self.item.release(actor, self.now, number)
         if self.held_by() == actor and not stale:
-            self.holder = None
+            self.holder = self.tab = None
 
     @rule(actor=ACTORS, verdict=st.sampled_from(["accept", "reject", "correct"]))
     def decide(self, actor: str, verdict: Verdict) -> None:
@@ -111,23 +115,25 @@ class ItemMachine(RuleBasedStateMachine):
                 self.item.decide(actor, self.now, verdict, new_id("de"))
             return
         self.item = self.item.decide(actor, self.now, verdict, new_id("de"))
-        self.decided_by, self.holder = actor, None
+        self.decided_by, self.holder, self.tab = actor, None, None
         self.decisions += 1
 
-    @rule(actor=ACTORS)
-    def undo(self, actor: str) -> None:
+    @rule(actor=ACTORS, tab=TABS)
+    def undo(self, actor: str, tab: Tab | None) -> None:
         """A decision is undone once, by whoever made it, and the item is in the same hands."""
         if self.decided_by != actor:
             with pytest.raises(Conflict if self.decided_by is None else NotYours):
-                self.item.undo(actor, self.now, LEASE)
+                self.item.undo(actor, self.now, LEASE, tab)
             return
-        self.item = self.item.undo(actor, self.now, LEASE)
-        self.decided_by, self.holder = None, actor
+        self.item = self.item.undo(actor, self.now, LEASE, tab)
+        self.decided_by, self.holder, self.tab = None, actor, tab
         self.until = self.now + timedelta(seconds=LEASE)
 
     @invariant()
     def agrees_with_the_model(self) -> None:
-        """State and holder are what the plain model says, and a decided item is held by nobody."""
+        """State, holder and tab are what the plain model says; a decided item is held by nobody."""
+        expected = (self.tab.id, self.tab.generation) if self.tab else (None, None)
+        assert (self.item.tab, self.item.generation) == expected
         if self.decided_by is not None:
             assert self.item.state(self.now) == "decided"
             assert self.item.lease(self.now) is None
