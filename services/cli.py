@@ -295,7 +295,8 @@ class Finder:
         data = read_file(path, self.most_bytes)
         if is_report(path, data):
             raise UnsupportedType(
-                "this is a report (JSON, JSON lines, CSV): use `smallprint triage`", document=path
+                "this is a report (JSON, JSON lines, CSV, XLSX): use `smallprint triage`",
+                document=path,
             )
         yield self.result(path, data, password)
 
@@ -397,10 +398,12 @@ def most_bytes() -> int:
 
 def is_report(path: str, data: bytes) -> bool:
     """Whether a file is a report by its type. Raises UnreadableDocument for what is neither."""
+    from services.ingest.domain import kind_of_type
     from services.triage.statements import report_type
     from shared.documents import sniff
 
-    return report_type(sniff(data, path), path) is not None
+    media_type = sniff(data, path)
+    return report_type(media_type, path) is not None or kind_of_type(media_type) == "report"
 
 
 class Reports:

@@ -47,6 +47,7 @@ _KIND_OF_TYPE: dict[str, Kind] = {
     "application/json": "report",
     "application/x-ndjson": "report",
     "text/csv": "report",
+    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": "report",
 }
 
 

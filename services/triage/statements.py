@@ -37,6 +37,10 @@ _NO_AMOUNT = " -\u2013\u2014$\t"
 """What a cell without an amount is filled with."""
 
 UNSUPPORTED = "reports are read from JSON, JSONL and CSV in this version"
+_SHEETS = {
+    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": "an Excel workbook (XLSX)",
+}
+"""Types whose text and cells are read, but of which no statement is made yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,8 +152,18 @@ def read_filings(
     kind = report_type(media_type, name)
     readers = {JSON: _read_json, NDJSON: _read_lines, CSV: _read_csv}
     if kind is None:
-        raise UnsupportedType(f"this is {media_type}: {UNSUPPORTED}")
+        raise UnsupportedType(unsupported(media_type))
     return readers[kind](stream, _stem(name))
+
+
+def unsupported(media_type: str) -> str:
+    """Why nothing is checked in a document of that type, and what its owner can do."""
+    if what := _SHEETS.get(media_type):
+        return (
+            f"this is {what}: its text and cells are read, but the statements in it can't be "
+            f"checked yet; {UNSUPPORTED}"
+        )
+    return f"this is {media_type}: {UNSUPPORTED}"
 
 
 def report_type(media_type: str, name: str = "") -> str | None:

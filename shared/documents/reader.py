@@ -14,9 +14,11 @@ from shared.documents.assembly import assemble
 from shared.documents.furniture import furniture
 from shared.documents.glyphs import Glyphs
 from shared.documents.layout import Line, page_lines, plain_lines
+from shared.documents.package import XLSX
 from shared.documents.reading import FailedPage, Limits, Page, Reading
 from shared.documents.sniffing import PDF, sniff
 from shared.documents.text import read_text
+from shared.documents.xlsx import read_workbook
 from shared.errors import (
     DocumentTooLarge,
     EmptyDocument,
@@ -64,6 +66,8 @@ def read(
         media_type = sniff(data, name)
         if media_type == PDF:
             reading = _read_pdf(data, password, limits, skip, progress, engines)
+        elif media_type == XLSX:
+            reading = read_workbook(data, limits, skip, progress)
         else:
             reading = read_text(data, media_type)
         return _within(reading, limits)

@@ -7,6 +7,7 @@ import json
 import re
 import unicodedata
 
+from shared.documents.package import package_type
 from shared.documents.text import decode
 from shared.errors import EmptyDocument, UnsupportedType
 
@@ -16,11 +17,14 @@ JSON = "application/json"
 NDJSON = "application/x-ndjson"
 CSV = "text/csv"
 
-READ = "PDF, UTF-8 text, JSON, JSON lines and CSV are read; DOCX and images are not read yet"
+READ = (
+    "PDF, UTF-8 text, JSON, JSON lines, CSV and Excel workbooks (XLSX) are read; "
+    "DOCX and images are not read yet"
+)
 """What an error about a wrong type says in the end."""
 
 _OTHERS = (
-    (b"PK\x03\x04", "a ZIP archive or an Office document (DOCX, XLSX)"),
+    (b"PK\x03\x04", "a ZIP archive or an Office document (DOCX)"),
     (b"\xd0\xcf\x11\xe0", "an old Office document (DOC, XLS, MSG)"),
     (b"{\\rtf", "rich text (RTF)"),
     (b"\x89PNG", "a PNG image"),
@@ -54,6 +58,8 @@ def sniff(data: bytes, name: str = "") -> str:
         )
     if b"%PDF-" in data[:1024]:
         return PDF
+    if data.startswith(b"PK\x03\x04") and (office := package_type(data)):
+        return office
     for magic, what in _OTHERS:
         if data.startswith(magic):
             raise UnsupportedType(f"this is {what}: {READ}")

@@ -14,7 +14,7 @@ DOORS = {
     "kafka": ["shared/bus/kafka.py"],
     "onnx": ["models/*"],
     "onnxruntime": ["shared/inference/session.py"],
-    "openpyxl": ["services/review/exports.py"],
+    "openpyxl": ["services/review/exports.py", "infra/bench/sheets.py"],
     "peft": ["models/*"],
     "prometheus_client": ["shared/metrics.py"],
     "psycopg": ["shared/storage/*"],

@@ -18,6 +18,7 @@ from shared.runtime import Service, Worker
 from shared.settings import load
 from shared.storage import Relay
 from tests.support import data_folder
+from tests.unit.documents.samples import FOLDER
 from tests.unit.ingest.house import InProcessReader
 from tests.unit.triage.filings import bent, record
 
@@ -95,6 +96,18 @@ def test_a_text_report_ends_failed_with_the_reason(road: Road) -> None:
     state = road.send("report.txt", b"Total assets are what they are.")
     assert (state["state"], state["outcome"]) == ("ended", "failed")
     assert "reports are read from JSON, JSONL and CSV in this version" in state["reasons"][0]
+
+
+def test_a_workbook_is_read_and_says_what_is_not_checked_yet(road: Road) -> None:
+    """As a report it ends failed with what can be done; its text and its name of type are there."""
+    data = (FOLDER / "sheets" / "balance.xlsx").read_bytes()
+    state = road.send("balance.xlsx", data)
+    assert (state["state"], state["outcome"], state["pages"]) == ("ended", "failed", 4)
+    assert state["reasons"][0].startswith("unsupported_report: this is an Excel workbook (XLSX)")
+    assert "the statements in it can't be checked yet" in state["reasons"][0]
+    assert state["kind"] == "report"
+    text = road.ingest.get(f"/v1/documents/{state['id']}/text").text
+    assert "Overdraft\t(101)\t(90)\n" in text
 
 
 def test_a_real_csv_statement_is_triaged(road: Road) -> None:

@@ -1,0 +1,146 @@
+"""Documents that are a ZIP archive of parts (DOCX, ODT, XLSX): their parts, unpacked within bounds.
+
+What the archive says about itself is not believed: parts are unpacked piece by piece, and what
+all of them come to is limited, whatever their headers claim.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import struct
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from shared.errors import DocumentTooLarge, EncryptedDocument, UnreadableDocument
+
+XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+
+MOST_UNPACKED = 200_000_000
+"""Bytes that the parts of one document may come to: a contract of 1,000 pages has a tenth."""
+
+_CHUNK = 1 << 18
+_TYPES = {"xl/workbook.xml": XLSX}
+_FIRST_PARTS = (b"[Content_", b"_rels/", b"docProps/", b"xl/", b"word/")
+_NAMES_LOOKED_AT = 5_000
+_END = struct.Struct("<4s4H2LH")
+_END_64 = struct.Struct("<4sQ2H2L4Q")
+_ENTRY = struct.Struct("<4s6H3L5H2L")
+_LONGEST_COMMENT = 65_535
+
+
+class Package:
+    """The parts of one archive; names are matched as Office does, without regard to case.
+
+    `most` bytes are unpacked of it altogether. Raises UnreadableDocument for an archive that is
+    damaged or cut off.
+    """
+
+    def __init__(self, data: bytes, most: int = MOST_UNPACKED) -> None:
+        with _clear_errors("open the document"):
+            self._archive = zipfile.ZipFile(io.BytesIO(data))
+            self._parts = {_key(name): name for name in self._archive.namelist()}
+        self._most = self._left = most
+
+    def __contains__(self, name: str) -> bool:
+        return _key(name) in self._parts
+
+    def names(self) -> list[str]:
+        """Every part, in the order of the archive."""
+        return list(self._parts.values())
+
+    def chunks(self, name: str) -> Iterator[bytes]:
+        """A part in pieces, its checksum checked at its end.
+
+        Raises UnreadableDocument if it is missing or damaged, DocumentTooLarge if all parts
+        together come to more than is allowed.
+        """
+        if name not in self:
+            raise UnreadableDocument(f"the document is damaged: its part {name} is missing")
+        with _clear_errors(f"read the part {name}"):
+            part = self._archive.open(self._parts[_key(name)])
+        with part:
+            while True:
+                with _clear_errors(f"read the part {name}"):
+                    chunk = part.read(_CHUNK)
+                if not chunk:
+                    return
+                self._left -= len(chunk)
+                if self._left < 0:
+                    raise DocumentTooLarge(
+                        f"the document unpacks to more than {self._most:,} bytes"
+                    )
+                yield chunk
+
+    def read(self, name: str) -> bytes:
+        """A part as a whole; raises like `chunks`."""
+        return b"".join(self.chunks(name))
+
+
+def package_type(data: bytes) -> str | None:
+    """The media type of an office document by its parts; None for any other archive.
+
+    Raises UnreadableDocument for one that broke off: its end, where the names are, is missing.
+    """
+    try:
+        return next((_TYPES[name] for name in map(_key, names_in(data)) if name in _TYPES), None)
+    except UnreadableDocument:
+        if data[30:60].startswith(_FIRST_PARTS):
+            raise
+        return None
+
+
+def names_in(data: bytes) -> Iterator[str]:
+    """The names in an archive's directory, the first few thousand, without unpacking anything.
+
+    Takes no memory to speak of, whatever the archive claims. Raises UnreadableDocument where there
+    is no directory, as in an upload that broke off.
+    """
+    position, count = _directory(data)
+    for _ in range(min(count, _NAMES_LOOKED_AT)):
+        if data[position : position + 4] != b"PK\1\2" or position + _ENTRY.size > len(data):
+            return
+        lengths = _ENTRY.unpack_from(data, position)[10:13]
+        start = position + _ENTRY.size
+        yield data[start : start + lengths[0]].decode("utf-8", "replace")
+        position = start + sum(lengths)
+
+
+def _directory(data: bytes) -> tuple[int, int]:
+    """Where the directory begins, and how many entries it is said to have."""
+    end = data.rfind(b"PK\5\6", max(0, len(data) - _END.size - _LONGEST_COMMENT))
+    if end < 0 or end + _END.size > len(data):
+        raise UnreadableDocument(
+            "the document is damaged or cut off: it is a ZIP archive without its end"
+        )
+    _, _, _, _, count, size, _, _ = _END.unpack_from(data, end)
+    start = end - size
+    if 0xFFFF in (count, size >> 16):
+        wide = data.rfind(b"PK\6\6", 0, end)
+        if wide >= 0 and wide + _END_64.size <= end:
+            count, size = _END_64.unpack_from(data, wide)[7:9]
+            start = wide - size
+    return max(0, start), count
+
+
+def _key(name: str) -> str:
+    return re.sub(r"[/\\]+", "/", name).lstrip("/").lower()
+
+
+@contextmanager
+def _clear_errors(doing: str) -> Iterator[None]:
+    """Whatever a broken archive makes zipfile raise, as one clear error of the suite."""
+    try:
+        yield
+    except (UnreadableDocument, MemoryError):
+        raise
+    except Exception as error:  # a broken archive makes zipfile raise anything
+        what = str(error) or type(error).__name__
+        if "encrypted" in what:
+            raise EncryptedDocument(
+                "the document is a ZIP archive with a password: save it without one"
+            ) from error
+        raise UnreadableDocument(
+            f"can't {doing}: the document is damaged or cut off ({what})"
+        ) from error
