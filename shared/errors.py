@@ -11,7 +11,8 @@ SuiteError
 │   ├── EmptyDocument
 │   ├── UnsupportedType
 │   ├── EncryptedDocument    a password is needed, or the one given is wrong
-│   ├── DocumentTooLarge     more bytes or pages than the limit
+│   ├── DocumentTooLarge     more bytes, pages or parts than the limit
+│   ├── NestedTooDeep        mails and archives in one another beyond the limit
 │   └── NoTextLayer          nothing but images
 └── Unavailable              something we depend on does not answer: try again
 """
@@ -111,6 +112,12 @@ class DocumentTooLarge(UnreadableDocument):
 
     code = "document_too_large"
     http_status = 413
+
+
+class NestedTooDeep(UnreadableDocument):
+    """Mails and archives lie too deep in one another."""
+
+    code = "nested_too_deep"
 
 
 class NoTextLayer(UnreadableDocument):

@@ -1,20 +1,27 @@
 """Documents: bytes in, text with a box for every character and a page ledger out."""
 
 from shared.documents.cells import Cell
-from shared.documents.reader import decrypt, read, render
+from shared.documents.parts import Part, RefusedPart
+from shared.documents.reader import decrypt, read, render, unpack
 from shared.documents.reading import Box, FailedPage, Limits, Page, Reading
 from shared.documents.sniffing import safe_name, sniff
+from shared.documents.unpacking import CONTAINERS, Contents
 
 __all__ = [
+    "CONTAINERS",
     "Box",
     "Cell",
+    "Contents",
     "FailedPage",
     "Limits",
     "Page",
+    "Part",
     "Reading",
+    "RefusedPart",
     "decrypt",
     "read",
     "render",
     "safe_name",
     "sniff",
+    "unpack",
 ]

@@ -18,6 +18,7 @@ from shared.documents.package import XLSX
 from shared.documents.reading import FailedPage, Limits, Page, Reading
 from shared.documents.sniffing import PDF, sniff
 from shared.documents.text import read_text
+from shared.documents.unpacking import CONTAINERS, Contents, opened, read_container
 from shared.documents.xlsx import read_workbook
 from shared.errors import (
     DocumentTooLarge,
@@ -68,9 +69,25 @@ def read(
             reading = _read_pdf(data, password, limits, skip, progress, engines)
         elif media_type == XLSX:
             reading = read_workbook(data, limits, skip, progress)
+        elif media_type in CONTAINERS:
+            reading = read_container(data, media_type, limits)
         else:
             reading = read_text(data, media_type)
         return _within(reading, limits)
+    except SuiteError as error:
+        error.document = error.document or name or None
+        raise
+
+
+def unpack(
+    data: bytes, *, name: str = "", limits: Limits | None = None, depth: int = 0
+) -> Contents:
+    """What lies in a mail or archive, which lies in `depth` others itself.
+
+    Raises the UnreadableDocument that fits, naming the document.
+    """
+    try:
+        return opened(data, sniff(data, name), limits or Limits(), depth)
     except SuiteError as error:
         error.document = error.document or name or None
         raise

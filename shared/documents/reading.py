@@ -85,6 +85,12 @@ class Limits:
     """Characters of a document without boxes."""
     seconds: float = 120.0
     memory_bytes: int = 1_500_000_000
+    max_parts: int = 1_000
+    """Documents that lie in one mail or archive, however deep."""
+    max_unpacked: int = 500_000_000
+    """Bytes of all of them together."""
+    max_depth: int = 10
+    """How deep mails and archives may lie in one another."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -19,17 +19,19 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from shared.documents.reader import decrypt, load_engines, read, render
+from shared.documents.parts import Part, RefusedPart
+from shared.documents.reader import decrypt, load_engines, read, render, unpack
 from shared.documents.reading import Limits, Reading
 from shared.errors import SuiteError, Unavailable, UnreadableDocument
 
 _MAX_DEATHS = 4
 _MAX_REPLY = 1 << 31
+_UNPACKED_AT_ONCE = 16_000_000  # bytes of parts in one reply, one part more at the most
 _DOCUMENTS_A_CHILD = 500
 _GRACE = 2.0
 _START_SECONDS = 120.0
@@ -62,25 +64,49 @@ class Reader:
 
     def read(self, data: bytes, *, name: str = "", password: str | None = None) -> Reading:
         """Like `documents.read`, in the child; its death is UnreadableDocument or a failed page."""
-        skip: list[int] = []
-        killed = False
-        budget = _Budget(self.limits.seconds)
+        request = {"do": "read", "name": name, "password": password}
+        work = _Work("reading this document", _Budget(self.limits.seconds))
+        head, body = self._persist(request, data, work)
+        text = body[: head["text_bytes"]].decode()
+        return Reading.from_bytes(body[head["text_bytes"] :], text)
+
+    def unpack(
+        self, data: bytes, *, name: str = "", depth: int = 0
+    ) -> Iterator[Part | RefusedPart]:
+        """What lies in a mail or archive that lies in `depth` others itself, in order.
+
+        Unpacked in the child, some megabytes at a time; its death over a part refuses that part.
+        Raises UnreadableDocument, at the latest where its time is up.
+        """
+        work = _Work("unpacking this document", _Budget(self.limits.seconds))
+        done, unpacked, total = 0, 0, None
+        while total is None or done < total:
+            request = {"do": "unpack", "name": name, "depth": depth}
+            request |= {"first": done, "unpacked": unpacked}
+            head, body = self._persist(request, data, work)
+            start = 0
+            for part in head["parts"]:
+                size = part.pop("size")
+                yield _part(part, body[start : start + size])
+                start += size
+            done, unpacked, total = done + len(head["parts"]), unpacked + start, head["total"]
+
+    def _persist(
+        self, request: dict[str, Any], data: bytes, work: _Work
+    ) -> tuple[dict[str, Any], bytes]:
+        """Ask until there is an answer, each time without the page or part that ended the child."""
         while True:
-            request = {"do": "read", "name": name, "password": password, "skip": skip}
             try:
-                head, body = self._ask(request, data, budget)
+                return self._ask(request | {"skip": work.skip}, data, work.budget)
             except _Died as death:
-                if death.killed and not killed:  # by somebody else: not the document's fault
-                    killed = True
+                if death.killed and not work.killed:  # by somebody else: not the document's fault
+                    work.killed = True
                     continue
-                if death.page is None or death.late or len(skip) == _MAX_DEATHS:
+                if death.page is None or death.late or len(work.skip) == _MAX_DEATHS:
                     raise UnreadableDocument(
-                        f"reading this document {death.how}", document=name or None
+                        f"{work.what} {death.how}", document=request["name"] or None
                     ) from death
-                skip.append(death.page)
-                continue
-            text = body[: head["text_bytes"]].decode()
-            return Reading.from_bytes(body[head["text_bytes"] :], text)
+                work.skip.append(death.page)
 
     def render(
         self,
@@ -156,6 +182,16 @@ class _Budget:
             yield start + max(0.1, self.seconds)
         finally:
             self.seconds -= time.monotonic() - start
+
+
+@dataclass
+class _Work:
+    """What is done with one document, over all tries: pages or parts in `skip` ended the child."""
+
+    what: str
+    budget: _Budget
+    skip: list[int] = field(default_factory=list)
+    killed: bool = False
 
 
 class _Died(Exception):
@@ -352,6 +388,10 @@ def _left(deadline: float | None) -> float | None:
     return left
 
 
+def _part(head: dict[str, Any], data: bytes) -> Part | RefusedPart:
+    return RefusedPart(**head) if "code" in head else Part(**head, data=data)
+
+
 def _raised(error: dict[str, Any]) -> SuiteError:
     kinds = {kind.code: kind for kind in _all_kinds(UnreadableDocument)}
     kinds |= {kind.code: kind for kind in _all_kinds(SuiteError) if kind.code not in kinds}
@@ -419,6 +459,8 @@ def _error(code: str, message: str, document: str | None) -> dict[str, Any]:
 def _act(
     channel: socket.socket, request: dict[str, Any], data: bytes, limits: Limits
 ) -> tuple[dict[str, Any], bytes]:
+    if request["do"] == "unpack":
+        return _unpack(channel, request, data, limits)
     password = request["password"]
     if request["do"] == "render":
         return {}, render(data, request["number"], scale=request["scale"], password=password)
@@ -434,6 +476,29 @@ def _act(
     )
     text = reading.text.encode()
     return {"text_bytes": len(text)}, text + reading.to_bytes(compress=False)
+
+
+def _unpack(
+    channel: socket.socket, request: dict[str, Any], data: bytes, limits: Limits
+) -> tuple[dict[str, Any], bytes]:
+    """As many parts as one reply takes, and how many there are altogether."""
+    contents = unpack(data, name=request["name"], limits=limits, depth=request["depth"])
+    found: list[dict[str, Any]] = []
+    body = bytearray()
+    for part in contents.parts(
+        request["first"],
+        skip=request["skip"],
+        unpacked=request["unpacked"],
+        progress=lambda index: _send(channel, {"page": index}),
+    ):
+        if isinstance(part, Part):
+            found.append({"name": part.name, "media_type": part.media_type, "size": len(part.data)})
+            body += part.data
+        else:
+            found.append({"name": part.name, "code": part.code, "reason": part.reason, "size": 0})
+        if len(body) >= _UNPACKED_AT_ONCE:
+            break
+    return {"parts": found, "total": len(contents.names)}, bytes(body)
 
 
 def _confine(memory_bytes: int) -> None:

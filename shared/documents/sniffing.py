@@ -16,9 +16,10 @@ TEXT = "text/plain"
 JSON = "application/json"
 NDJSON = "application/x-ndjson"
 CSV = "text/csv"
+MAIL = "message/rfc822"
 
 READ = (
-    "PDF, UTF-8 text, JSON, JSON lines, CSV and Excel workbooks (XLSX) are read; "
+    "PDF, UTF-8 text, JSON, JSON lines, CSV, Excel workbooks (XLSX) and mails are read; "
     "DOCX and images are not read yet"
 )
 """What an error about a wrong type says in the end."""
@@ -43,6 +44,13 @@ _OTHERS = (
     (b"MZ\x90", "a program"),
 )
 _HTML = re.compile(rb"\s*(<!doctype\s+html|<html[\s>])", re.IGNORECASE)
+_HEADER = re.compile(rb"([!-9;-~]+)[ \t]*:|[ \t]|>?From ")
+_ONLY_IN_MAILS = frozenset(
+    {b"message-id", b"mime-version", b"received", b"return-path", b"delivered-to", b"x-mailer"}
+)
+_IN_LETTERS_TOO = frozenset({b"from", b"to", b"subject", b"date", b"sender"})
+_NEXT_MAIL = re.compile(rb"\n\r?\nFrom \S+ +(Mon|Tue|Wed|Thu|Fri|Sat|Sun) ")
+_HEADERS_END = 262_144
 _RESERVED = re.compile(r"^(con|prn|aux|nul|com\d|lpt\d)(\..*)?$", re.IGNORECASE)
 
 
@@ -56,6 +64,8 @@ def sniff(data: bytes, name: str = "") -> str:
         raise EmptyDocument(
             "the document has no bytes" if not data else "the document is nothing but white space"
         )
+    if is_mail(data, name):
+        return MAIL
     if b"%PDF-" in data[:1024]:
         return PDF
     if data.startswith(b"PK\x03\x04") and (office := package_type(data)):
@@ -66,6 +76,30 @@ def sniff(data: bytes, name: str = "") -> str:
     if _HTML.match(data):
         raise UnsupportedType(f"this is HTML: {READ}")
     return _text_type(decode(data), name)
+
+
+def is_mail(data: bytes, name: str = "") -> bool:
+    """Whether it begins with the headers of a mail, some of which no letter has.
+
+    A name that ends with `.eml` settles it for a mail that was saved with few of them. Raises
+    UnsupportedType for a mailbox of several.
+    """
+    found: set[bytes] = set()
+    for line in data[:_HEADERS_END].split(b"\n"):
+        header = _HEADER.match(line)
+        if header is None:
+            if line.strip():
+                return False
+            break
+        found.add((header[1] or b"").lower())
+    own = found & _IN_LETTERS_TOO
+    if not (own and found & _ONLY_IN_MAILS) and not (
+        len(own) > 1 and name.lower().endswith(".eml")
+    ):
+        return False
+    if data.startswith(b"From ") and _NEXT_MAIL.search(data):
+        raise UnsupportedType(f"this is a mailbox of several mails: save them one by one; {READ}")
+    return True
 
 
 def _text_type(text: str, name: str) -> str:

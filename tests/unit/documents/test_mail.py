@@ -1,0 +1,468 @@
+"""Mails: their text, what lies in them, and the many ways in which mails are wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from shared.documents import Limits, Part, RefusedPart, read, sniff, unpack
+from shared.documents.mail import unflowed
+from shared.documents.sandbox import Reader
+from shared.errors import DocumentTooLarge, NestedTooDeep, SuiteError, UnsupportedType
+from tests.unit.documents import samples
+from tests.unit.documents.mails import (
+    HEAD,
+    attached,
+    deep,
+    mail,
+    multipart,
+    nested,
+    part,
+    text,
+    whole,
+)
+
+PDF = samples.plain()
+SHOWN = (
+    "From: Ann <ann@example.com>\nTo: Bob <bob@example.com>\n"
+    "Date: Mon, 3 Mar 2025 10:00:00 +0100\nSubject: The lease\n"
+)
+
+
+def parts(data: bytes, **limits: int) -> list[Part | RefusedPart]:
+    """Everything that lies in a mail."""
+    return list(unpack(data, name="a.eml", limits=Limits(**limits)).parts())
+
+
+def accepted(data: bytes) -> list[Part]:
+    """The parts of a mail, none of which is refused."""
+    found = parts(data)
+    assert all(isinstance(one, Part) for one in found), found
+    return [one for one in found if isinstance(one, Part)]
+
+
+def body(data: bytes) -> str:
+    """A mail's text below its headers."""
+    reading = read(data)
+    assert reading.text.startswith(SHOWN)
+    assert (reading.page_count, reading.pages[0].end) == (1, len(reading.text))
+    return reading.text.removeprefix(SHOWN).removeprefix("\n")
+
+
+def test_a_mail_is_known_by_its_headers() -> None:
+    """It needs a header that letters don't have; or the suffix, if it was saved with few."""
+    assert sniff(mail("x")) == "message/rfc822"
+    assert sniff(mail("x").replace(b"\n", b"\r\n"), "a.txt") == "message/rfc822"
+    assert sniff(b"From ann Mon Mar  3 10:00:00 2025\n" + mail("x")) == "message/rfc822"
+    letter = b"From: Ann\nTo: Bob\nDate: today\nSubject: the lease\n\nThis Agreement\n"
+    assert sniff(letter, "memo.txt") == "text/plain"
+    assert sniff(letter, "memo.EML") == "message/rfc822"
+    assert sniff(b"Received: the goods\n\nThis Agreement\n") == "text/plain"
+    assert sniff(b"From: Ann\nThis Agreement\nMessage-ID: x\n\n") == "text/plain"
+    assert sniff(b"From: Ann\nnot a header\n", "a.eml") == "text/plain"
+    assert sniff(mail(PDF)) == "message/rfc822"
+    assert sniff(b"Content-Type: application/pdf\nMIME-Version: 1.0\n\n" + PDF) == (
+        "application/pdf"
+    )
+
+
+def test_a_mailbox_is_not_one_mail() -> None:
+    """Several mails in one file are refused with what to do."""
+    one = b"From ann@example.com Mon Mar  3 10:00:00 2025\n" + mail("x\n") + b"\n"
+    with pytest.raises(UnsupportedType, match="one by one"):
+        sniff(one + one)
+    assert sniff(one) == "message/rfc822"
+
+
+def test_the_text_of_a_mail_are_its_headers_and_its_words() -> None:
+    """Who, to whom, when, about what, a blank line, and the text; no other header."""
+    data = mail("Dear Bob,\r\n\r\nsee below.\r\n\r\n", "X-Spam: no", "Cc: Cy\n <cy@example.com>")
+    reading = read(data, name="a.eml")
+    assert reading.text == SHOWN.replace("Date", "Cc: Cy <cy@example.com>\nDate") + (
+        "\nDear Bob,\n\nsee below.\n"
+    )
+    assert reading.media_type == "message/rfc822"
+    assert reading.warnings == ()
+    assert read(mail("")).text == SHOWN
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ("=?utf-8?q?=C3=9Cbergabe?=", "Übergabe"),
+        ("=?iso-8859-1?Q?a=E9?= =?utf-8?B?w6k=?= plain", "aéé plain"),
+        ("=?utf-8?B?4oKs?=\n =?utf-8?B?IHg=?=", "€ x"),
+        ("=?nonsense?B?w6k=?=", "é"),
+        ("=?utf-8?Q?broken", "=?utf-8?Q?broken"),
+        ("Übergabe", "Übergabe"),
+        (b"\xdcbergabe".decode("ascii", "surrogateescape"), "Übergabe"),
+        ("=?utf-8?q?a=00b=0D=0Ac?=", "ab c"),
+    ],
+)
+def test_headers_are_words_again(value: str, shown: str) -> None:
+    """Encoded words, bare bytes of any kind, and what is wrong with them."""
+    data = mail("x", head=HEAD.replace("The lease", value))
+    assert f"Subject: {shown}\n" in read(data).text
+
+
+@pytest.mark.parametrize(
+    ("charset", "data", "shown"),
+    [
+        ("utf-8", "Größe €".encode(), "Größe €"),
+        ("iso-8859-1", "Größe".encode("latin-1"), "Größe"),
+        ("iso-8859-1", b"\x93quoted\x94 \x80", "“quoted” €"),
+        ("koi8-r", "Договор".encode("koi8-r"), "Договор"),
+        ("shift_jis", "契約書".encode("cp932"), "契約書"),
+        ("gb2312", "合同".encode("gbk"), "合同"),
+        ("us-ascii", "Größe".encode(), "Größe"),
+    ],
+)
+def test_a_text_in_any_character_set(charset: str, data: bytes, shown: str) -> None:
+    """As it says, in the larger sets that mail programs really use."""
+    data = mail(data, f"Content-Type: text/plain; charset={charset}")
+    assert body(data) == f"{shown}\n"
+    assert read(data).warnings == ()
+
+
+@pytest.mark.parametrize("charset", ["utf-8", "nonsense", "us-ascii"])
+def test_a_wrong_character_set_is_said(charset: str) -> None:
+    """What does not fit is read as Windows' Latin, and a warning says so."""
+    data = mail("Größe".encode("latin-1"), f'Content-Type: text/plain; charset="{charset}"')
+    assert body(data) == "Größe\n"
+    [warning] = read(data).warnings
+    assert charset in warning
+
+
+def test_transfer_encodings_are_undone() -> None:
+    """Quoted-printable, base64 and uuencode, also where they are damaged."""
+    for coding, coded in (
+        ("quoted-printable", "Gr=C3=B6=\n=C3=9Fe"),
+        ("base64", "R3LDtsOfZQ=="),
+        ("base64", "R3LDtsOf\nZQ"),
+        ("8bit", "Größe"),
+        ("x-uuencode", "begin 644 x\n'1W+#ML.?90``\n`\nend\n"),
+    ):
+        data = mail(
+            coded,
+            "Content-Type: text/plain; charset=utf-8",
+            f"Content-Transfer-Encoding: {coding}",
+        )
+        assert body(data).startswith("Größe"), coding
+
+
+def test_flowed_text_has_its_paragraphs_again() -> None:
+    """RFC 3676: soft line ends, quotes, stuffed spaces, signatures, deleted spaces."""
+    flowed = "A line that \ngoes on.\nNext.\n> quoted \n> on\n>> deeper \n> back\n From here\n"
+    assert unflowed(flowed + "-- \nAnn\n") == (
+        "A line that goes on.\nNext.\n> quoted on\n>> deeper \n> back\nFrom here\n-- \nAnn\n"
+    )
+    assert unflowed("長い \n行\n", delete_spaces=True) == "長い行\n"
+    data = mail("one \ntwo\n", "Content-Type: text/plain; format=flowed; charset=utf-8")
+    assert body(data) == "one two\n"
+    assert body(mail("one \ntwo\n", "Content-Type: text/plain")) == "one \ntwo\n"
+
+
+def test_of_several_forms_the_plain_one_is_read() -> None:
+    """Plain text before HTML, wherever it stands; a calendar is no document of its own."""
+    html = part("<p>Rich</p>", "Content-Type: text/html")
+    calendar = part("BEGIN:VCALENDAR", "Content-Type: text/calendar")
+    for forms in ([text("Plain.\n"), html, calendar], [html, text("Plain.\n")]):
+        data = whole(forms, "alternative")
+        assert (body(data), parts(data), read(data).warnings) == ("Plain.\n", [], ())
+
+
+def test_html_alone_is_not_read_yet() -> None:
+    """Until it is, the mail says so."""
+    for data in (
+        mail("<p>Rich</p>", "Content-Type: text/html"),
+        whole([text(" \n"), part("<p>Rich</p>", "Content-Type: text/html")], "alternative"),
+    ):
+        assert body(data) == ""
+        [warning] = read(data).warnings
+        assert "HTML" in warning
+
+
+def test_texts_that_follow_each_other_are_one() -> None:
+    """A list's footer below the text belongs to it."""
+    assert body(whole([text("Hello.\n"), text("-- \nthe list\n")])) == "Hello.\n\n-- \nthe list\n"
+
+
+def test_attachments_are_documents_by_content() -> None:
+    """Name, exact bytes, and the type that the bytes have, whatever the mail says of them."""
+    data = whole([text(), attached(PDF), attached(b"a,b,c\n1,2,3\n4,5,6\n", "t.bin", "x/y")])
+    assert accepted(data) == [
+        Part("lease.pdf", "application/pdf", PDF),
+        Part("t.bin", "text/csv", b"a,b,c\n1,2,3\n4,5,6\n"),
+    ]
+    assert body(data) == "See what is attached.\n"
+
+
+def test_a_mail_that_is_nothing_but_an_attachment() -> None:
+    """What a scanner sends: headers and a file."""
+    data = HEAD.encode() + attached(PDF)
+    assert (body(data), [one.name for one in accepted(data)]) == ("", ["lease.pdf"])
+
+
+def test_what_is_refused_has_a_reason() -> None:
+    """Empty, of a type that is not read, sealed, too large: each by itself."""
+    sealed = part("AAAA", "Content-Type: application/pkcs7-mime; name=smime.p7m")
+    image = attached(b"\x89PNG\r\n\x1a\n", "p.png", "image/png")
+    found = parts(
+        whole([attached(b"", "e.pdf"), image, sealed, attached(PDF), text()]), max_bytes=len(PDF)
+    )
+    assert [(one.name, getattr(one, "code", "")) for one in found] == [
+        ("e.pdf", "empty_document"),
+        ("p.png", "unsupported_type"),
+        ("smime.p7m", "encrypted_document"),
+        ("lease.pdf", ""),
+    ]
+    [large] = parts(whole([attached(PDF)]), max_bytes=len(PDF) - 1)
+    assert isinstance(large, RefusedPart)
+    assert large.code == "document_too_large"
+
+
+def test_an_encrypted_mail_is_one_refused_part() -> None:
+    """PGP: the version and the sealed block are one thing, and what to do is said."""
+    sealed = [part("Version: 1", "Content-Type: application/pgp-encrypted"), text("-----BEGIN")]
+    data = whole(sealed, "encrypted")
+    [one] = parts(data)
+    assert isinstance(one, RefusedPart)
+    assert one.code == "encrypted_document"
+    assert "upload" in one.reason
+    assert body(data) == ""
+
+
+@pytest.mark.parametrize(
+    ("headers", "name"),
+    [
+        (["Content-Disposition: attachment; filename*=utf-8''Vertr%C3%A4ge.pdf"], "Verträge.pdf"),
+        (
+            [
+                "Content-Disposition: attachment;\n filename*0*=utf-8''Vertr%C3%A4;"
+                "\n filename*1=ge.pdf"
+            ],
+            "Verträge.pdf",
+        ),
+        (
+            ['Content-Disposition: attachment; filename="=?utf-8?q?Vertr=C3=A4ge.pdf?="'],
+            "Verträge.pdf",
+        ),
+        (['Content-Disposition: attachment; filename="Verträge.pdf"'], "Verträge.pdf"),
+        (
+            [
+                b'Content-Disposition: attachment; filename="Vertr\xe4ge.pdf"'.decode(
+                    "ascii", "surrogateescape"
+                )
+            ],
+            "Verträge.pdf",
+        ),
+        (['Content-Type: application/pdf; name="a b.pdf"'], "a b.pdf"),
+        (["Content-Disposition: attachment; filename=../../etc/passwd"], "passwd"),
+        (['Content-Disposition: attachment; filename="C:\\\\x\\\\a.pdf"'], "a.pdf"),
+        (['Content-Disposition: attachment; filename="a\u202efdp.exe"'], "afdp.exe"),
+        ([f"Content-Disposition: attachment; filename={'n' * 10_000}.pdf"], "n" * 196 + ".pdf"),
+        (["Content-Disposition: attachment; filename*=nonsense''%C3%A4.pdf"], "ä.pdf"),
+        (["Content-Disposition: attachment"], "part 1.bin"),
+        (["Content-Type: application/pdf"], "part 1.pdf"),
+    ],
+)
+def test_names_are_labels(headers: Sequence[str], name: str) -> None:
+    """However a name is written, it comes out readable, short, and leads nowhere."""
+    lines = "\n".join(headers).encode("utf-8", "surrogateescape")
+    kind = b"" if b"Content-Type" in lines else b"\nContent-Type: application/octet-stream"
+    [one] = accepted(whole([lines + kind + b"\n\n" + PDF]))
+    assert one.name == name
+
+
+def test_the_same_name_twice_is_two_parts() -> None:
+    """Names are labels alone: nothing takes the place of anything."""
+    data = whole([attached(b"one\n", "a.txt"), attached(b"two\n", "a.txt")])
+    assert [(one.name, one.data) for one in accepted(data)] == [
+        ("a.txt", b"one\n"),
+        ("a.txt", b"two\n"),
+    ]
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"])
+def test_a_mail_in_a_mail_comes_out_as_it_was_sent(end: bytes) -> None:
+    """Byte for byte, so that it is the same document as the mail itself; named by its subject."""
+    inner = whole([text("Größe \nFrom me\n"), attached(PDF)], boundary="in").replace(b"\n", end)
+    outer = whole([text(), nested(b"")]).replace(b"\n", end)
+    outer = outer.replace(b"message/rfc822" + end + end, b"message/rfc822" + end + end + inner)
+    assert accepted(outer) == [Part("The lease.eml", "message/rfc822", inner)]
+
+
+def test_a_mail_in_base64_is_read_all_the_same() -> None:
+    """It may not be, but some programs do."""
+    inner = mail("Deep.\n", "Content-Type: text/plain")
+    data = attached(inner, "fw.eml", "message/rfc822")
+    assert accepted(whole([text(), data])) == [Part("fw.eml", "message/rfc822", inner)]
+
+
+def test_a_digest_is_its_mails() -> None:
+    """Parts of a digest are mails without saying so."""
+    digest = multipart([b"\n" + mail("One.\n"), b"\n" + mail("Two.\n")], "digest")
+    assert [one.media_type for one in accepted(HEAD.encode() + digest)] == ["message/rfc822"] * 2
+
+
+def test_attachments_within_other_forms_are_not_lost() -> None:
+    """Apple's mail hides them beside the HTML that is not read."""
+    rich = multipart([part("<p>x", "Content-Type: text/html"), attached(PDF)], boundary="inner")
+    data = whole([text("Plain.\n"), rich], "alternative")
+    assert ([one.name for one in accepted(data)], body(data)) == (["lease.pdf"], "Plain.\n")
+
+
+def test_small_pictures_of_the_text_are_no_documents() -> None:
+    """A logo is left out and named; a large picture, as of a scanned page, is not."""
+    html = part('<img src="cid:l"><img src="cid:s">', "Content-Type: text/html")
+    head = ["Content-Type: image/png", "Content-Disposition: inline; filename={}.png"]
+    logo = part(b"\x89PNG", *[h.format("logo") for h in head], "Content-ID: <l>")
+    scan = part(b"\x89PNG" + b"x" * 60_000, *[h.format("scan") for h in head], "Content-ID: <s>")
+    data = whole([multipart([html, logo, scan], "related", "inner"), attached(PDF)])
+    assert [one.name for one in parts(data)] == ["scan.png", "lease.pdf"]
+    assert any("logo.png" in warning for warning in read(data).warnings)
+
+
+def test_signatures_are_no_documents() -> None:
+    """A signed mail is its text."""
+    signature = part("AAAA", "Content-Type: application/pkcs7-signature; name=smime.p7s")
+    data = whole([text("Signed.\n"), signature], "signed")
+    assert (body(data), parts(data)) == ("Signed.\n", [])
+
+
+def test_a_report_of_delivery_is_text() -> None:
+    """What a server says of a mail that did not arrive is read; the mail is a part."""
+    status = part(
+        "Reporting-MTA: dns; x\n\nAction: failed\n", "Content-Type: message/delivery-status"
+    )
+    data = whole([text("It failed.\n"), status, nested(mail("Lost.\n"))], "report")
+    assert "Action: failed" in body(data)
+    assert [one.media_type for one in accepted(data)] == ["message/rfc822"]
+
+
+def test_mails_a_hundred_deep_are_refused_in_a_line() -> None:
+    """At the top, where a person looks, and with the setting; less deep is opened."""
+    [one] = parts(deep(100))
+    assert isinstance(one, RefusedPart)
+    assert one.code == "nested_too_deep"
+    assert "100 deep" in one.reason
+    assert "SMALLPRINT_INGEST_MAX_DEPTH" in one.reason
+    [one] = parts(deep(9))
+    assert isinstance(one, Part)
+    assert one.data == deep(8)
+    [one] = unpack(deep(1), depth=9).parts()
+    assert isinstance(one, RefusedPart)
+
+
+@pytest.mark.parametrize("data", [deep(5_000), b""])
+def test_mails_without_end_are_refused(data: bytes) -> None:
+    """Thousands in one another, or parts in parts, end neither the process nor its patience."""
+    if not data:
+        data = HEAD.encode()
+        for number in range(3_000):
+            data += b"Content-Type: multipart/mixed; boundary=b%d\n\n--b%d\n" % (number, number)
+    with pytest.raises(NestedTooDeep):
+        unpack(data, name="a.eml")
+
+
+def test_parts_are_counted_and_weighed() -> None:
+    """More parts than the limit refuse the mail; bytes beyond the sum refuse what is beyond."""
+    data = whole([attached(b"x" * 100, f"{n}.txt") for n in range(5)])
+    with pytest.raises(DocumentTooLarge, match="5 attachments: at most 4"):
+        parts(data, max_parts=4)
+    codes = [getattr(one, "code", "") for one in parts(data, max_unpacked=350)]
+    assert codes == ["", "", "", "document_too_large", "document_too_large"]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        HEAD.encode() + b"Content-Type: multipart/mixed\n\nNo boundary.\n",
+        HEAD.encode() + b"Content-Type: multipart/mixed; boundary=x\n\nNever begun.\n",
+        HEAD.encode() + b"Content-Type: nonsense\n\nNever begun.\n",
+        HEAD.encode() + b"Content-Type: multipart/mixed; boundary=x\n\n--x\n\nNever ended.\n",
+    ],
+)
+def test_a_broken_mail_keeps_its_words(data: bytes) -> None:
+    """Whatever is wrong with its structure, its text is read."""
+    assert body(data).rstrip().endswith(("boundary.", "begun.", "ended."))
+
+
+def test_a_mail_cut_off_anywhere_is_read() -> None:
+    """Wherever a download broke off, the rest is a mail or a text, and its parts have names."""
+    data = whole([text(), attached(PDF), nested(whole([text(), attached(PDF)], boundary="in"))])
+    for length in range(len(HEAD), len(data), 37):
+        reading = read(data[:length], name="cut.eml")
+        assert len(reading.boxes) == len(reading.text)
+        assert all(one.name for one in parts(data[:length]))
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 10_000), st.binary(max_size=12)), min_size=1, max_size=12))
+def test_a_damaged_mail_is_read_or_refused(changes: list[tuple[int, bytes]]) -> None:
+    """Bytes overwritten anywhere never lead to another error than ours, nor to unstorable text."""
+    data = bytearray(
+        whole(
+            [
+                text(),
+                attached(b"a text", "ü.txt"),
+                nested(whole([text(), attached(PDF)], boundary="in")),
+            ]
+        )
+    )
+    for place, new in changes:
+        at = place % len(data)
+        data[at : at + len(new)] = new
+    try:
+        reading = read(bytes(data), name="a.eml")
+        if reading.media_type == "message/rfc822":
+            reading.text.encode()
+            for one in parts(bytes(data)):
+                one.name.encode()
+    except SuiteError:
+        return  # refused with a reason
+
+
+def test_the_child_unpacks_as_this_process_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same parts come through the wall, in several replies where they are many."""
+    monkeypatch.setattr("shared.documents.sandbox._UNPACKED_AT_ONCE", 1)
+    data = whole(
+        [text(), attached(PDF), attached(b"", "e"), attached(b"x\n", "x.txt"), nested(PDF)]
+    )
+    with Reader() as reader:
+        assert list(reader.unpack(data, name="a.eml")) == parts(data)
+        assert list(reader.unpack(mail("Nothing attached."))) == []
+        with pytest.raises(DocumentTooLarge) as caught:
+            list(Reader(Limits(max_parts=1)).unpack(data, name="many.eml"))
+    assert caught.value.document == "many.eml"
+
+
+_CRASHING = """
+import os, signal, sys
+sys.path.insert(0, sys.argv[1])
+from shared.documents import unpacking
+from shared.documents.sandbox import serve
+whole = unpacking.Contents._part
+def part(self, index, name, left):
+    if name == "crash.txt":
+        os.kill(os.getpid(), signal.SIGSEGV)
+    return whole(self, index, name, left)
+unpacking.Contents._part = part
+serve(int(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4]))
+"""
+
+
+def test_a_part_that_ends_the_child_costs_only_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A crash over one part refuses it by name, and the others come out."""
+    monkeypatch.setattr("shared.documents.sandbox._START", _CRASHING)
+    names = ["a.txt", "crash.txt", "b.txt"]
+    with Reader() as reader:
+        found = list(reader.unpack(whole([attached(b"x\n", name) for name in names])))
+    assert [(one.name, getattr(one, "code", "")) for one in found] == [
+        ("a.txt", ""),
+        ("crash.txt", "crashed"),
+        ("b.txt", ""),
+    ]
