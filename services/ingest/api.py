@@ -6,7 +6,7 @@ import logging
 import re
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, BinaryIO
 from urllib.parse import quote
@@ -97,12 +97,20 @@ def _documents(parts: Parts) -> APIRouter:
         state: State | None = None,
         kind: Kind | None = None,
         outcome: Outcome | None = None,
+        parent: Annotated[
+            str | None, Query(pattern=ID, description="what lies in this mail or archive")
+        ] = None,
     ) -> DocumentPage:
         with parts.store.read() as session:
             items, more = Documents(session, actor.tenant).page(
-                limit=limit, cursor=cursor, state=state, kind=kind, outcome=outcome
+                limit=limit,
+                cursor=cursor,
+                state=state,
+                kind=kind,
+                outcome=outcome,
+                parent=parent,
             )
-        return DocumentPage(items=[DocumentView.of(item) for item in items], next=more)
+        return DocumentPage(items=_views(parts.store, actor, items), next=more)
 
     @router.get("/{id}", summary="Where a document stands", responses=problems(404))
     def document(
@@ -112,7 +120,7 @@ def _documents(parts: Parts) -> APIRouter:
             float, Query(ge=0, le=LONGEST_WAIT, description="seconds to wait for its end")
         ] = 0.0,
     ) -> DocumentView:
-        return DocumentView.of(_wait_for_end(parts, actor, document_id, wait))
+        return _view(parts.store, actor, _wait_for_end(parts, actor, document_id, wait))
 
     @router.get(
         "/{id}/events",
@@ -138,7 +146,7 @@ def _documents(parts: Parts) -> APIRouter:
         responses=problems(404, 409),
     )
     def again(actor: CurrentActor, document_id: Id) -> DocumentView:
-        return DocumentView.of(reprocess(parts.store, actor, document_id))
+        return _view(parts.store, actor, reprocess(parts.store, actor, document_id))
 
     return router
 
@@ -244,7 +252,7 @@ def _keys(parts: Parts) -> APIRouter:
 def _answer_one(intake: Intake, actor: Actor, upload: Upload) -> Response:
     accepted = intake.accept(actor, upload)
     return JSONResponse(
-        DocumentView.of(accepted.document).model_dump(mode="json"),
+        _view(intake.store, actor, accepted.document).model_dump(mode="json"),
         status_code=202 if accepted.new else 200,
         headers={"location": f"/v1/documents/{accepted.document.id}"},
     )
@@ -261,7 +269,7 @@ def _answer_several(intake: Intake, actor: Actor, files: list[Upload]) -> Respon
             items.append(_refused(upload, error))
             statuses.append(error.http_status)
         else:
-            items.append(DocumentView.of(accepted.document))
+            items.append(_view(intake.store, actor, accepted.document))
             statuses.append(202 if accepted.new else 200)
     body: dict[str, Any] = UploadView(items=items).model_dump(mode="json")
     good = [status for status in statuses if status < 300]
@@ -291,6 +299,17 @@ def _find(store: Store, actor: Actor, document_id: str) -> Document:
         return found(Documents(session, actor.tenant).get(document_id), document_id)
 
 
+def _view(store: Store, actor: Actor, document: Document) -> DocumentView:
+    return _views(store, actor, [document])[0]
+
+
+def _views(store: Store, actor: Actor, items: Sequence[Document]) -> list[DocumentView]:
+    """Documents with what they lie in and what lies in them."""
+    with store.read() as session:
+        families = Documents(session, actor.tenant).families([item.id for item in items])
+    return [DocumentView.of(item, families[item.id]) for item in items]
+
+
 def _alive(store: Store, actor: Actor, document_id: str) -> bool:
     with store.read() as session:
         return Documents(session, actor.tenant).get(document_id) is not None
@@ -317,7 +336,7 @@ def state_events(parts: Parts, actor: Actor, document: Document) -> Iterator[str
     The stream also ends after a while, and at once with too many waiting: a browser comes again by
     itself, after the milliseconds that `retry` says.
     """
-    yield "retry: 3000\n" + _event(document)
+    yield "retry: 3000\n" + _event(parts.store, actor, document)
     if _over(document) or not parts.waiters.acquire(blocking=False):
         return
     try:
@@ -326,7 +345,7 @@ def state_events(parts: Parts, actor: Actor, document: Document) -> Iterator[str
             time.sleep(POLL)
             newer = _find(parts.store, actor, document.id)
             if newer.updated != document.updated:
-                yield _event(newer)
+                yield _event(parts.store, actor, newer)
             document = newer
     except NotFound:
         yield "event: deleted\ndata: {}\n\n"
@@ -338,13 +357,14 @@ def _over(document: Document) -> bool:
     return document.progress.state == "ended"
 
 
-def _event(document: Document) -> str:
-    return f"event: state\ndata: {DocumentView.of(document).model_dump_json()}\n\n"
+def _event(store: Store, actor: Actor, document: Document) -> str:
+    return f"event: state\ndata: {_view(store, actor, document).model_dump_json()}\n\n"
 
 
 def _why_no_text(document: Document) -> str:
     if document.progress.state == "ended":
-        return f"the document has no text: {'; '.join(document.progress.reasons)}"
+        why = "; ".join(document.progress.reasons) or "see its `parts`, which are documents"
+        return f"the document has no text: {why}"
     return "the document is not read yet: ask for it with `?wait=20` until it is"
 
 

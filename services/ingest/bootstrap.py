@@ -56,7 +56,9 @@ def build(
         waiters=threading.Semaphore(settings.ingest_waiters),
     )
     handlers: dict[type[Event], Handler] = dict.fromkeys(PROJECTED, note_progress)
-    handlers[DocumentIngested] = partial(read_document, blobs=blobs, reader=reader or reading)
+    handlers[DocumentIngested] = partial(
+        read_document, blobs=blobs, reader=reader or reading, limits=settings.limits
+    )
     handlers[DocumentDeleted] = partial(forget_document, blobs=blobs, images=images)
 
     def close_parts() -> None:

@@ -9,9 +9,9 @@ from typing import BinaryIO
 from services.ingest.domain import (
     Document,
     DocumentReader,
-    Progress,
     begin_again,
-    kind_of_type,
+    first_progress,
+    has_only_parts,
     may_begin_again,
     new_document_id,
     now_utc,
@@ -122,7 +122,7 @@ class Intake:
         """By content. The beginning is enough for a PDF; a text is looked at as a whole."""
         upload.stream.seek(0)
         head = upload.stream.read(_HEAD)
-        if b"%PDF-" in head:
+        if head.startswith(b"%PDF-"):
             return sniff(head, name)
         with self._memory:
             return sniff(head + upload.stream.read(), name)
@@ -145,25 +145,46 @@ class Intake:
     def _keep(self, draft: Document, kind: Kind | None) -> Accepted:
         with UnitOfWork(self.store) as uow:
             lock_blobs(uow.session, draft.tenant)
-            documents = Documents(uow.session, draft.tenant)
-            known = documents.of_bytes(draft.original.sha256)
-            if known is None:
-                document = draft
-            elif may_begin_again(known.progress, kind):
-                document = _another_attempt(known, draft, kind)
-            else:
-                remove_unused(uow.session, self.blobs, draft.tenant, {draft.readable})
-                return Accepted(known, new=False)
-            require_blobs(self.blobs, draft.tenant, {document.original, document.readable})
-            if known is None:
-                documents.add(document)
-            else:
-                documents.save(document)
-                old = known.blobs - document.blobs
-                remove_unused(uow.session, self.blobs, draft.tenant, old)
-            uow.publish(ingested(document))
-        count_end(document)
-        return Accepted(document, new=True)
+            accepted = admit(uow, self.blobs, draft, kind)
+        if accepted.new:
+            count_end(accepted.document)
+        return accepted
+
+
+def admit(
+    uow: UnitOfWork, blobs: BlobStore, draft: Document, kind: Kind | None, parent: str | None = None
+) -> Accepted:
+    """Take a document in within a transaction that holds `lock_blobs`, and announce the work.
+
+    The same bytes again are the same document; after a failure they are a new attempt at it.
+
+    Args:
+        kind: what the uploader says that it is.
+        parent: the mail or archive that it came in.
+
+    Raises:
+        BlobVanished: its bytes were removed a moment ago, with another document.
+    """
+    documents = Documents(uow.session, draft.tenant)
+    known = documents.of_bytes(draft.original.sha256)
+    if known is None:
+        document = draft
+    elif may_begin_again(known.progress, kind):
+        document = _another_attempt(known, draft, kind)
+    else:
+        if draft.uploaded and not known.uploaded:
+            known = _by_itself(known)
+            documents.save(known)
+        remove_unused(uow.session, blobs, draft.tenant, {draft.readable})
+        return Accepted(known, new=False)
+    require_blobs(blobs, draft.tenant, {document.original, document.readable})
+    if known is None:
+        documents.add(document)
+    else:
+        documents.save(document)
+        remove_unused(uow.session, blobs, draft.tenant, known.blobs - document.blobs)
+    uow.publish(ingested(document, parent=parent))
+    return Accepted(document, new=True)
 
 
 def reprocess(store: Store, actor: Actor, document_id: str) -> Document:
@@ -189,12 +210,17 @@ def reprocess(store: Store, actor: Actor, document_id: str) -> Document:
 
 
 def delete(store: Store, actor: Actor, document_id: str) -> None:
-    """Leave a tombstone, and tell every service to forget the document. Raises NotFound."""
+    """Leave a tombstone, and tell every service to forget the document. Raises NotFound.
+
+    What lies in it goes too, unless it was uploaded by itself or lies in something that stays.
+    """
     with UnitOfWork(store) as uow:
+        lock_blobs(uow.session, actor.tenant)  # nobody links a part to it, or to another, meanwhile
         documents = Documents(uow.session, actor.tenant)
         found(documents.get(document_id, for_update=True), document_id)
-        documents.delete(document_id, actor.name)
-        uow.publish(DocumentDeleted(tenant=actor.tenant, document_id=document_id, actor=actor.name))
+        for one in documents.goes_with(document_id):
+            documents.delete(one, actor.name)
+            uow.publish(DocumentDeleted(tenant=actor.tenant, document_id=one, actor=actor.name))
 
 
 def found(document: Document | None, document_id: str) -> Document:
@@ -204,7 +230,9 @@ def found(document: Document | None, document_id: str) -> Document:
     return document
 
 
-def ingested(document: Document, actor: str | None = None) -> DocumentIngested:
+def ingested(
+    document: Document, actor: str | None = None, parent: str | None = None
+) -> DocumentIngested:
     """The event that begins an attempt."""
     return DocumentIngested(
         tenant=document.tenant,
@@ -212,9 +240,10 @@ def ingested(document: Document, actor: str | None = None) -> DocumentIngested:
         actor=actor or document.actor,
         name=document.name,
         media_type=document.media_type,
-        kind=document.progress.kind,
+        kind=document.said_kind,
         original=document.readable,
         attempt=document.progress.attempt,
+        parent=parent,
     )
 
 
@@ -246,7 +275,7 @@ def _draft(
         readable=readable,
         actor=actor.name,
         kind_source="uploader" if upload.kind else "type",
-        progress=Progress(kind=upload.kind or kind_of_type(media_type)),
+        progress=first_progress(media_type, upload.kind),
         created=now,
         updated=now,
     )
@@ -265,4 +294,13 @@ def _another_attempt(known: Document, draft: Document, kind: Kind | None) -> Doc
         layout=None,
         warnings=(),
     )
-    return again.after(begin_again(known.progress, kind), draft.updated)
+    if draft.uploaded:
+        again = _by_itself(again)
+    progress = begin_again(known.progress, kind)
+    only_parts = has_only_parts(again.media_type, progress.kind, again.kind_source)
+    return again.after(replace(progress, only_parts=only_parts), draft.updated)
+
+
+def _by_itself(document: Document) -> Document:
+    """Somebody sent it by itself, whatever it came in before."""
+    return replace(document, uploaded=True, depth=0, root=None)

@@ -5,6 +5,8 @@ are only ever added, so the order in which they arrive, and how often, makes no 
 
     received ── pages read ──> read ── announced ──> processing ── result or failure ──> ended
 
+An archive has no text for anybody to work on: it ends once its parts are documents of their own.
+
 A result outweighs any failure, so a success that comes late supersedes one. A fact of an older
 attempt says nothing about this one.
 """
@@ -12,11 +14,12 @@ attempt says nothing about this one.
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Literal, Protocol
 
-from shared.documents import FailedPage, Reading
+from shared.documents import FailedPage, Part, Reading, RefusedPart
 from shared.events import (
     BlobRef,
     ClausesExtracted,
@@ -35,7 +38,7 @@ STATES: tuple[State, ...] = ("received", "read", "processing", "ended")
 OUTCOMES: tuple[Outcome, ...] = ("complete", "partial", "failed", "rejected")
 
 REASONS_SHOWN = 20
-"""Failed pages named one by one among the reasons; the ledger has them all."""
+"""Failed pages, and refused parts, named one by one among the reasons; the ledger has them all."""
 
 UNREADABLE_PARTS = "unreadable_filings"
 """Code of a failure that costs a report some of its filings, and not its result."""
@@ -48,7 +51,11 @@ _KIND_OF_TYPE: dict[str, Kind] = {
     "application/x-ndjson": "report",
     "text/csv": "report",
     "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": "report",
+    "message/rfc822": "contract",
 }
+_MAILS = frozenset({"message/rfc822"})
+ARCHIVES = frozenset[str]()
+"""Types of documents without a text of their own."""
 
 
 @dataclass(frozen=True, order=True)
@@ -69,7 +76,16 @@ class PagesRead:
     failed: tuple[FailedPage, ...] = ()
 
 
-Fact = PagesRead | DocumentRead | ClausesExtracted | FindingsFound | DocumentFailed
+@dataclass(frozen=True)
+class PartsFound:
+    """The fact that what lies in a mail or archive are documents now, but for what was refused."""
+
+    attempt: int
+    accepted: int
+    refused: tuple[RefusedPart, ...] = ()
+
+
+Fact = PagesRead | PartsFound | DocumentRead | ClausesExtracted | FindingsFound | DocumentFailed
 
 
 @dataclass(frozen=True)
@@ -83,16 +99,31 @@ class Progress:
     announced: bool = False
     results: frozenset[Stage] = frozenset()
     failures: frozenset[Failure] = frozenset()
+    parts: int | None = None
+    refused: tuple[RefusedPart, ...] = ()
+    only_parts: bool = False
+    """Whether nobody is to work on its own text, so that it ends with its parts."""
 
     @property
     def outcome(self) -> Outcome | None:
         """How it ended, or None while it has not."""
+        if self.only_parts:
+            return self._outcome_of_parts()
         specialist = _SPECIALIST.get(self.kind)
         if specialist is None:
             return "rejected"
         if specialist in self.results:
-            return "partial" if self.failed_pages or self._parts() else "complete"
+            incomplete = self.failed_pages or self.refused or self._unread_filings()
+            return "partial" if incomplete else "complete"
         return "failed" if self._decisive() else None
+
+    def _outcome_of_parts(self) -> Outcome | None:
+        """Of an archive: whether everything in it became a document, or some, or nothing."""
+        if self.parts is None:
+            return "failed" if self._decisive() else None
+        if not self.parts:
+            return "failed"
+        return "partial" if self.refused else "complete"
 
     @property
     def state(self) -> State:
@@ -105,19 +136,30 @@ class Progress:
 
     @property
     def reasons(self) -> tuple[str, ...]:
-        """Why it did not end `complete`: `code: sentence`, pages by number."""
+        """Why it did not end `complete`: `code: sentence`, pages by number, parts by name."""
         if self.outcome == "rejected":
             return (f"not_our_kind: a document of kind {self.kind!r} is kept, but not worked on",)
         if self.outcome == "failed":
-            return tuple(f"{f.code}: {f.reason}" for f in sorted(self._decisive()))
+            decisive = (f"{f.code}: {f.reason}" for f in sorted(self._decisive()))
+            return (*decisive, *self._lost_parts())
         shown = self.failed_pages[:REASONS_SHOWN]
         lines = [f"page {page.number}: {page.code}: {page.reason}" for page in shown]
         if more := len(self.failed_pages) - len(shown):
             lines.append(f"{more} more pages failed")
-        lines += [f"{f.code}: {f.reason}" for f in sorted(self._parts())]
+        lines += self._lost_parts()
+        lines += [f"{f.code}: {f.reason}" for f in sorted(self._unread_filings())]
         return (*lines, *(f"{f.stage}: {f.code}: {f.reason}" for f in sorted(self._aside())))
 
-    def _parts(self) -> frozenset[Failure]:
+    def _lost_parts(self) -> Iterator[str]:
+        """What lies in it and became no document."""
+        if self.only_parts and self.parts == 0 and not self.refused:
+            yield "no_parts: nothing lies in it that could be worked on"
+        for part in self.refused[:REASONS_SHOWN]:
+            yield f"part {part.name}: {part.code}: {part.reason}"
+        if len(self.refused) > REASONS_SHOWN:
+            yield f"{len(self.refused) - REASONS_SHOWN} more parts were refused"
+
+    def _unread_filings(self) -> frozenset[Failure]:
         """Parts of a report that its specialist could not read, while it read the others."""
         known = (_SPECIALIST.get(self.kind), UNREADABLE_PARTS)
         return frozenset(f for f in self.failures if (f.stage, f.code) == known)
@@ -125,11 +167,11 @@ class Progress:
     def _decisive(self) -> frozenset[Failure]:
         """Failures of those whose work the outcome stands on: ingest and the kind's specialist."""
         needed = ("ingest", _SPECIALIST.get(self.kind))
-        return frozenset(f for f in self.failures if f.stage in needed) - self._parts()
+        return frozenset(f for f in self.failures if f.stage in needed) - self._unread_filings()
 
     def _aside(self) -> frozenset[Failure]:
         """Failures after the result (review, escalation): worth knowing, but no other outcome."""
-        return self.failures - self._decisive() - self._parts()
+        return self.failures - self._decisive() - self._unread_filings()
 
 
 def advance(progress: Progress, fact: Fact) -> Progress:
@@ -140,10 +182,12 @@ def advance(progress: Progress, fact: Fact) -> Progress:
     if fact.attempt < progress.attempt:
         return progress
     if fact.attempt > progress.attempt:
-        progress = Progress(kind=progress.kind, attempt=fact.attempt)
+        progress = replace(begin_again(progress), attempt=fact.attempt)
     match fact:
         case PagesRead():
             return replace(progress, pages=fact.pages, failed_pages=fact.failed)
+        case PartsFound():
+            return replace(progress, parts=fact.accepted, refused=fact.refused)
         case DocumentRead():
             return replace(progress, announced=True)
         case ClausesExtracted():
@@ -169,7 +213,26 @@ def _unreadable(parts: int) -> frozenset[Failure]:
 
 def begin_again(progress: Progress, kind: Kind | None = None) -> Progress:
     """A new attempt at the same document, of which nothing is known yet."""
-    return Progress(kind=kind or progress.kind, attempt=progress.attempt + 1)
+    attempt = progress.attempt + 1
+    return Progress(kind or progress.kind, attempt, only_parts=progress.only_parts)
+
+
+def first_progress(media_type: str, kind: Kind | None) -> Progress:
+    """Of a document that was just accepted; `kind` is what the uploader says that it is."""
+    source: KindSource = "uploader" if kind else "type"
+    kind = kind or kind_of_type(media_type)
+    return Progress(kind, only_parts=has_only_parts(media_type, kind, source))
+
+
+def has_only_parts(media_type: str, kind: Kind, source: KindSource) -> bool:
+    """Whether a document ends with its parts, for nobody is to work on its own text.
+
+    So it is with an archive, and with a mail that was sent for the reports attached to it. What
+    the uploader calls `other` is rejected, whatever lies in it.
+    """
+    if media_type in ARCHIVES:
+        return not (kind == "other" and source == "uploader")
+    return media_type in _MAILS and kind == "report"
 
 
 @dataclass(frozen=True)
@@ -178,7 +241,11 @@ class Document:
 
     `original` are the bytes as uploaded; `readable` the same, or, where a password was given, what
     was decrypted with it. The password itself is kept nowhere. `text` and `layout` are noted before
-    they are written, so that a deletion finds them; they are there once the pages are known.
+    they are written, so that a deletion finds them; they are there once the pages are known. So are
+    the bytes of its parts, in `noted`, until they are documents of their own.
+
+    `uploaded` says whether somebody sent it by itself; else it came in a mail or archive, `depth`
+    of them around it, the outermost of which is `root`.
     """
 
     id: str
@@ -196,6 +263,15 @@ class Document:
     layout: BlobRef | None = None
     warnings: tuple[str, ...] = ()
     ended: datetime | None = None
+    noted: tuple[BlobRef, ...] = ()
+    uploaded: bool = True
+    depth: int = 0
+    root: str | None = None
+
+    @property
+    def said_kind(self) -> Kind:
+        """Its kind to the specialists: none of them works on what ends with its parts."""
+        return "other" if self.progress.only_parts else self.progress.kind
 
     def after(self, progress: Progress, now: datetime) -> Document:
         """The document with newer progress."""
@@ -208,8 +284,27 @@ class Document:
     @property
     def blobs(self) -> frozenset[BlobRef]:
         """Everything that is stored of it."""
-        refs = (self.original, self.readable, self.text, self.layout)
+        refs = (self.original, self.readable, self.text, self.layout, *self.noted)
         return frozenset(ref for ref in refs if ref is not None)
+
+
+@dataclass(frozen=True)
+class Relative:
+    """A living document that another one lies in, or that lies in it; `name` is its label there."""
+
+    id: str | None
+    name: str
+
+
+@dataclass(frozen=True)
+class Family:
+    """What a document lies in, the first that it came in at the front, and what lies in it.
+
+    A part that was deleted has no id.
+    """
+
+    parents: tuple[Relative, ...] = ()
+    parts: tuple[Relative, ...] = ()
 
 
 def may_begin_again(known: Progress, kind: Kind | None) -> bool:
@@ -266,6 +361,11 @@ class DocumentReader(Protocol):
         self, data: bytes, number: int, *, scale: float = 2.0, password: str | None = None
     ) -> bytes:
         """Page `number` (from 1) as PNG; raises NotFound beyond the last one."""
+
+    def unpack(
+        self, data: bytes, *, name: str = "", depth: int = 0
+    ) -> Iterator[Part | RefusedPart]:
+        """What lies in a mail or archive, which lies in `depth` others itself, in order."""
 
     def decrypt(self, data: bytes, *, password: str | None = None) -> bytes:
         """The same PDF without encryption; as it is if there was none."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from services.ingest.commands import count_end
 from services.ingest.domain import (
@@ -11,12 +12,14 @@ from services.ingest.domain import (
     DocumentReader,
     Fact,
     PagesRead,
+    PartsFound,
     advance,
     now_utc,
 )
 from services.ingest.pages import PageImages
 from services.ingest.store import Documents, lock_blobs, remove_unused, require_blobs
-from shared.documents import Reading
+from services.ingest.unpacking import StoredPart, StoredParts, admit_parts, store_parts
+from shared.documents import CONTAINERS, Limits, Reading
 from shared.errors import UnreadableDocument
 from shared.events import (
     BlobRef,
@@ -34,10 +37,18 @@ log = logging.getLogger(__name__)
 
 
 def read_document(
-    event: DocumentIngested, uow: UnitOfWork, blobs: BlobStore, reader: DocumentReader
+    event: DocumentIngested,
+    uow: UnitOfWork,
+    blobs: BlobStore,
+    reader: DocumentReader,
+    limits: Limits,
 ) -> None:
-    """Read one document, keep its text and layout, and announce it; or say why it can't be read."""
-    if not _awaits_reading(uow.store, event):
+    """Read one document, keep its text and layout, and announce it; or say why it can't be read.
+
+    What lies in a mail or archive is accepted with it, as documents of their own.
+    """
+    document = _awaits_reading(uow.store, event)
+    if document is None:
         return
     try:
         data = blobs.get(event.tenant, event.original)
@@ -47,19 +58,25 @@ def read_document(
         return  # deleted a moment ago
     try:
         reading = reader.read(data, name=event.name)
+        parts = _stored_parts(event, uow, document, data, reader, blobs)
     except UnreadableDocument as error:
         _keep_failure(event, uow, blobs, error)
         return
+    if not reading.page_count:
+        _keep_reading(event, uow, blobs, _Read(reading, parts), limits)
+        return
     text, layout = reading.text.encode(), reading.to_bytes()
     if not _note_blobs(event, uow, blobs, ref_of(text), ref_of(layout)):
+        with uow.store.write() as session:
+            remove_unused(session, blobs, event.tenant, _bytes_of(parts))
         return
     kept = (blobs.put(event.tenant, text), blobs.put(event.tenant, layout))
-    _keep_reading(event, uow, blobs, reading, *kept)
+    _keep_reading(event, uow, blobs, _Read(reading, parts, *kept), limits)
 
 
 def note_progress(event: Fact, uow: UnitOfWork) -> None:
     """Project what a service says about a document onto its state. Late news changes nothing."""
-    if isinstance(event, PagesRead):
+    if isinstance(event, PagesRead | PartsFound):
         raise TypeError("this is a fact of ingest's own, not an event")
     with uow:
         documents = Documents(uow.session, event.tenant)
@@ -90,9 +107,49 @@ PROJECTED = (DocumentRead, ClausesExtracted, FindingsFound, DocumentFailed)
 """Events that `note_progress` is for."""
 
 
-def _awaits_reading(store: Store, event: DocumentIngested) -> bool:
+@dataclass(frozen=True)
+class _Read:
+    """What reading one document gave, and where it is stored; an archive has no text."""
+
+    reading: Reading
+    parts: StoredParts | None
+    text: BlobRef | None = None
+    layout: BlobRef | None = None
+
+    @property
+    def blobs(self) -> set[BlobRef]:
+        """Text and layout."""
+        return {ref for ref in (self.text, self.layout) if ref is not None}
+
+
+def _stored_parts(
+    event: DocumentIngested,
+    uow: UnitOfWork,
+    document: Document,
+    data: bytes,
+    reader: DocumentReader,
+    blobs: BlobStore,
+) -> StoredParts | None:
+    """The parts of a mail or archive, some of them if the work does not count any more."""
+    if event.media_type not in CONTAINERS:
+        return None  # nothing can lie in it
+
+    def note(refs: Sequence[BlobRef]) -> bool:
+        with uow.store.write() as session:
+            documents = Documents(session, event.tenant)
+            before = documents.get(event.document_id, for_update=True)
+            if before is None or not _unread(before, event):
+                return False
+            documents.save(replace(before, noted=tuple(dict.fromkeys((*before.noted, *refs)))))
+            return True
+
+    return store_parts(document, data, reader, blobs, note)
+
+
+def _awaits_reading(store: Store, event: DocumentIngested) -> Document | None:
     with store.read() as session:
-        return _unread(Documents(session, event.tenant).get(event.document_id), event)
+        document = Documents(session, event.tenant).get(event.document_id)
+        return document if _unread(document, event) else None
 
 
 def _unread(document: Document | None, event: DocumentIngested) -> bool:
@@ -123,44 +180,52 @@ def _note_blobs(
 
 
 def _keep_reading(
-    event: DocumentIngested,
-    uow: UnitOfWork,
-    blobs: BlobStore,
-    reading: Reading,
-    text: BlobRef,
-    layout: BlobRef,
+    event: DocumentIngested, uow: UnitOfWork, blobs: BlobStore, read: _Read, limits: Limits
 ) -> None:
+    reading = read.reading
+    admitted = None
     with uow:
         lock_blobs(uow.session, event.tenant)
         documents = Documents(uow.session, event.tenant)
         before = documents.get(event.document_id, for_update=True)
         if before is None or not _unread(before, event):  # deleted or begun anew while we read
-            remove_unused(uow.session, blobs, event.tenant, {text, layout})
+            remove_unused(uow.session, blobs, event.tenant, read.blobs | _bytes_of(read.parts))
             return
-        require_blobs(blobs, event.tenant, {text, layout})
-        fact = PagesRead(event.attempt, reading.page_count, reading.failed)
+        require_blobs(blobs, event.tenant, read.blobs)
+        after = _advanced(before, PagesRead(event.attempt, reading.page_count, reading.failed))
+        if read.parts is not None:
+            admitted = admit_parts(uow, blobs, before, read.parts, limits)
+            after = _advanced(after, admitted.fact)
         after = replace(
-            _advanced(before, fact), text=text, layout=layout, warnings=reading.warnings
+            after, text=read.text, layout=read.layout, warnings=reading.warnings, noted=()
         )
         documents.save(after)
         remove_unused(uow.session, blobs, event.tenant, before.blobs - after.blobs)
-        uow.publish(
-            DocumentRead(
-                tenant=event.tenant,
-                document_id=event.document_id,
-                actor=event.actor,
-                name=before.name,
-                media_type=before.media_type,
-                kind=before.progress.kind,
-                original=event.original,
-                text=text,
-                layout=layout,
-                pages=reading.page_count,
-                failed_pages=tuple(page.number for page in reading.failed),
-                attempt=event.attempt,
+        if read.text and read.layout:
+            uow.publish(
+                DocumentRead(
+                    tenant=event.tenant,
+                    document_id=event.document_id,
+                    actor=event.actor,
+                    name=before.name,
+                    media_type=before.media_type,
+                    kind=before.said_kind,
+                    original=event.original,
+                    text=read.text,
+                    layout=read.layout,
+                    pages=reading.page_count,
+                    failed_pages=tuple(page.number for page in reading.failed),
+                    attempt=event.attempt,
+                )
             )
-        )
     count_end(after, before)
+    for accepted in admitted.accepted if admitted else ():
+        if accepted.new:
+            count_end(accepted.document)
+
+
+def _bytes_of(parts: StoredParts | None) -> set[BlobRef]:
+    return {part.blob for part in parts or () if isinstance(part, StoredPart)}
 
 
 def _keep_failure(
@@ -182,7 +247,7 @@ def _keep_failure(
         before = documents.get(event.document_id, for_update=True)
         if before is None or not _unread(before, event):
             return
-        after = replace(_advanced(before, failure), text=None, layout=None)
+        after = replace(_advanced(before, failure), text=None, layout=None, noted=())
         documents.save(after)
         remove_unused(uow.session, blobs, event.tenant, before.blobs - after.blobs)
         uow.publish(failure)

@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from services.ingest.domain import Document, Key, KindSource, Outcome, State
+from services.ingest.domain import Document, Family, Key, KindSource, Outcome, State
 from services.ingest.keys import NewKey
 from shared.events import Kind
 from shared.web.openapi import Problem
@@ -19,6 +19,22 @@ class FailedPageView(BaseModel):
     page: int = Field(ge=1)
     code: str = Field(description="what to search for")
     reason: str
+
+
+class ParentView(BaseModel):
+    """A mail or archive that a document lies in."""
+
+    id: str
+    name: str = Field(description="its file name")
+
+
+class PartView(BaseModel):
+    """Something that lies in a mail or archive: a document of its own, or why it is none."""
+
+    name: str = Field(description="its label in there, with its folders")
+    id: str | None = Field(description="of the document; null if it was refused, or is deleted")
+    code: str | None = Field(description="what to search for, where there is no document")
+    reason: str | None
 
 
 class DocumentView(BaseModel):
@@ -37,6 +53,13 @@ class DocumentView(BaseModel):
     pages: int | None = Field(description="pages in the document; null until it is read")
     failed_pages: list[FailedPageView]
     warnings: list[str]
+    parent: str | None = Field(
+        description="the mail or archive that it first came in; null if it came by itself alone"
+    )
+    parents: list[ParentView] = Field(description="every mail and archive that it lies in")
+    parts: list[PartView] = Field(
+        description="what lies in it, those that were refused at the end; empty until it is read"
+    )
     attempt: int = Field(ge=1, description="counts new attempts at the same document")
     actor: str = Field(description="who uploaded it")
     created: datetime
@@ -44,9 +67,10 @@ class DocumentView(BaseModel):
     ended: datetime | None
 
     @classmethod
-    def of(cls, document: Document) -> DocumentView:
+    def of(cls, document: Document, family: Family) -> DocumentView:
         """What is shown of a document."""
         progress = document.progress
+        parents = [ParentView(id=one.id, name=one.name) for one in family.parents if one.id]
         return cls(
             id=document.id,
             name=document.name,
@@ -64,12 +88,32 @@ class DocumentView(BaseModel):
                 for p in progress.failed_pages
             ],
             warnings=list(document.warnings),
+            parent=parents[0].id if parents else None,
+            parents=parents,
+            parts=_parts(document, family),
             attempt=progress.attempt,
             actor=document.actor,
             created=document.created,
             updated=document.updated,
             ended=document.ended,
         )
+
+
+def _parts(document: Document, family: Family) -> list[PartView]:
+    accepted = [
+        PartView(
+            name=part.name,
+            id=part.id,
+            code=None if part.id else "deleted",
+            reason=None if part.id else "it was deleted",
+        )
+        for part in family.parts
+    ]
+    refused = [
+        PartView(name=part.name, id=None, code=part.code, reason=part.reason)
+        for part in document.progress.refused
+    ]
+    return accepted + refused
 
 
 class DocumentPage(BaseModel):

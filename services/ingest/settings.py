@@ -43,6 +43,20 @@ class Settings(CommonSettings):
         ge=200_000_000,
         description="bytes of memory that the process which reads a document may have",
     )
+    ingest_max_parts: int = Field(
+        _LIMITS.max_parts,
+        ge=1,
+        description="documents that one mail or archive may bring, however deep they lie in it",
+    )
+    ingest_max_unpacked: int = Field(
+        _LIMITS.max_unpacked, ge=1, description="bytes that they may have together"
+    )
+    ingest_max_depth: int = Field(
+        _LIMITS.max_depth,
+        ge=1,
+        le=50,
+        description="mails and archives that may lie in one another",
+    )
     ingest_renders: int = Field(
         2, ge=1, le=32, description="pages that are drawn, or passwords tried, at the same time"
     )
@@ -66,4 +80,7 @@ class Settings(CommonSettings):
             max_plain_text=self.ingest_max_plain_text,
             seconds=self.ingest_read_seconds,
             memory_bytes=self.ingest_read_memory,
+            max_parts=self.ingest_max_parts,
+            max_unpacked=self.ingest_max_unpacked,
+            max_depth=self.ingest_max_depth,
         )

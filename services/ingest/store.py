@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -28,6 +28,7 @@ from sqlalchemy import (
     and_,
     delete,
     exists,
+    func,
     insert,
     or_,
     select,
@@ -40,13 +41,16 @@ from sqlalchemy.orm import Session
 from services.ingest.domain import (
     Document,
     Failure,
+    Family,
     Key,
     Outcome,
     Progress,
+    Relative,
     State,
+    has_only_parts,
     now_utc,
 )
-from shared.documents import FailedPage
+from shared.documents import FailedPage, RefusedPart
 from shared.errors import InvalidRequest, Unavailable
 from shared.events import BlobRef, Kind
 from shared.storage import BlobStore, MissingBlob
@@ -88,6 +92,12 @@ documents = Table(
             Column(f"{name}_size", BigInteger),
         )
     ),
+    Column("parts", Integer),
+    Column("refused_parts", JSON, nullable=False),
+    Column("noted", JSON, nullable=False),
+    Column("uploaded", Boolean, nullable=False),
+    Column("depth", Integer, nullable=False),
+    Column("root", String(64)),
     Column("created", Time, nullable=False),
     Column("updated", Time, nullable=False),
     Column("ended", Time),
@@ -107,6 +117,20 @@ Index(
 for _name in ("readable", "text", "layout"):
     Index(f"documents_{_name}", documents.c.tenant, documents.c[f"{_name}_sha256"])
 Index("documents_newest", documents.c.tenant, documents.c.created, documents.c.id)
+Index("documents_root", documents.c.tenant, documents.c.root)
+
+links = Table(
+    "links",
+    metadata,
+    Column("tenant", String(64), primary_key=True),
+    Column("parent", String(64), primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("child", String(64), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("created", Time, nullable=False),
+    Index("links_child", "tenant", "child"),
+)
+"""Which document lies in which, under what name. A link outlives its child, not its parent."""
 
 keys = Table(
     "keys",
@@ -170,9 +194,15 @@ class Documents:
         state: State | None = None,
         kind: Kind | None = None,
         outcome: Outcome | None = None,
+        parent: str | None = None,
     ) -> tuple[list[Document], str | None]:
         """Documents, newest first, and the cursor that the list goes on from."""
         query = select(documents).where(self._mine)
+        if parent is not None:
+            children = select(links.c.child).where(
+                links.c.tenant == self.tenant, links.c.parent == parent
+            )
+            query = query.where(documents.c.id.in_(children))
         for column, value in (("state", state), ("kind", kind), ("outcome", outcome)):
             if value is not None:
                 query = query.where(documents.c[column] == value)
@@ -189,8 +219,80 @@ class Documents:
         more = _encode_cursor(found[limit - 1]) if len(found) > limit else None
         return found[:limit], more
 
+    def link(self, parent: str, children: Iterable[Relative]) -> None:
+        """Note what lies in a mail or archive, in order. What lay in it before stays linked."""
+        new = [(one.id, one.name) for one in children]
+        mine = and_(links.c.tenant == self.tenant, links.c.parent == parent)
+        query = select(links.c.child, links.c.name).where(mine).order_by(links.c.position)
+        before = self.session.execute(query).all()
+        stay = self._uploaded({child for child, _ in before}).keys() - {child for child, _ in new}
+        new += [(child, name) for child, name in before if child in stay]
+        self.session.execute(delete(links).where(mine))
+        common = {"tenant": self.tenant, "parent": parent, "created": now_utc()}
+        rows = [
+            {**common, "position": position, "child": child, "name": name}
+            for position, (child, name) in enumerate(new)
+        ]
+        if rows:
+            self.session.execute(insert(links), rows)
+
+    def families(self, ids: Sequence[str]) -> dict[str, Family]:
+        """What each of these lies in, the first that it came in first; and what lies in each."""
+        parents: dict[str, list[Relative]] = {one: [] for one in ids}
+        parts: dict[str, list[Relative]] = {one: [] for one in ids}
+        for some in _few(ids):
+            up = (
+                select(links.c.child, documents.c.id, documents.c.name)
+                .join(documents, and_(documents.c.id == links.c.parent, self._mine))
+                .where(links.c.tenant == self.tenant, links.c.child.in_(some))
+                .order_by(links.c.created, links.c.parent, links.c.position)
+            )
+            for child, parent, name in self.session.execute(up):
+                if all(one.id != parent for one in parents[child]):
+                    parents[child].append(Relative(parent, name))
+            down = (
+                select(links.c.parent, documents.c.id, links.c.name)
+                .outerjoin(documents, and_(documents.c.id == links.c.child, self._mine))
+                .where(links.c.tenant == self.tenant, links.c.parent.in_(some))
+                .order_by(links.c.parent, links.c.position)
+            )
+            for parent, child, name in self.session.execute(down):
+                parts[parent].append(Relative(child, name))
+        return {one: Family(tuple(parents[one]), tuple(parts[one])) for one in ids}
+
+    def lies_in(self, document_id: str) -> set[str]:
+        """The document itself, and everything that it lies in, however deep."""
+        found, new = {document_id}, {document_id}
+        while new:
+            new = {parent for parent, _ in self._pairs(links.c.child, new)} - found
+            found |= new
+        return found
+
+    def goes_with(self, document_id: str) -> list[str]:
+        """A document and the parts that are deleted with it, however deep: those that nobody
+        uploaded by themselves, and that lie in nothing which stays.
+        """
+        going, new = {document_id: None}, [document_id]
+        while new:
+            inside = {child for _, child in self._pairs(links.c.parent, new)} - going.keys()
+            around = self._pairs(links.c.child, inside)
+            uploaded = self._uploaded(inside | {parent for parent, _ in around})
+            held = {child for parent, child in around if parent in uploaded.keys() - going.keys()}
+            new = sorted(one for one in inside - held if uploaded.get(one) is False)
+            going |= dict.fromkeys(new)
+        return list(going)
+
+    def weight(self, root: str) -> tuple[int, int]:
+        """How many documents came in one upload, and their bytes."""
+        query = select(func.count(), func.coalesce(func.sum(documents.c.original_size), 0))
+        number, size = self.session.execute(query.where(self._mine, documents.c.root == root)).one()
+        return int(number), int(size)
+
     def delete(self, document_id: str, actor: str) -> None:
-        """Leave a tombstone: who, when, and what is still to be removed. The name goes at once."""
+        """Leave a tombstone: who, when, and what is still to be removed. Names go at once."""
+        self.session.execute(
+            delete(links).where(links.c.tenant == self.tenant, links.c.parent == document_id)
+        )
         self.session.execute(
             update(documents)
             .where(self._mine, documents.c.id == document_id)
@@ -199,6 +301,7 @@ class Documents:
                 warnings=[],
                 failures=[],
                 failed_pages=[],
+                refused_parts=[],
                 deleted=now_utc(),
                 deleted_by=actor,
             )
@@ -218,7 +321,10 @@ class Documents:
             .mappings()
             .one_or_none()
         )
-        return None if row is None else frozenset(r for n in BLOBS if (r := _blob(row, n)))
+        if row is None:
+            return None
+        named = (ref for name in BLOBS if (ref := _blob(row, name)))
+        return frozenset((*named, *(BlobRef(**noted) for noted in row["noted"])))
 
     def purged(self, document_id: str) -> None:
         """Note that nothing of a deleted document is left; its tombstone names no blobs then."""
@@ -230,12 +336,30 @@ class Documents:
                 documents.c.id == document_id,
                 documents.c.deleted.is_not(None),
             )
-            .values(purged=now_utc(), **gone)
+            .values(purged=now_utc(), noted=[], **gone)
         )
 
     def unused(self, refs: Iterable[BlobRef]) -> list[BlobRef]:
         """Those blobs that no living document of the tenant names."""
         return [ref for ref in refs if not self._named(ref)]
+
+    def _pairs(self, column: Column[str], ids: Iterable[str]) -> set[tuple[str, str]]:
+        """Parent and child of the links that have one of these in a column."""
+        found: set[tuple[str, str]] = set()
+        for some in _few(ids):
+            query = select(links.c.parent, links.c.child)
+            mine = query.where(links.c.tenant == self.tenant, column.in_(some))
+            found |= {(parent, child) for parent, child in self.session.execute(mine)}
+        return found
+
+    def _uploaded(self, ids: Iterable[str]) -> dict[str, bool]:
+        """Whether they were uploaded by themselves, of those that live."""
+        found: dict[str, bool] = {}
+        for some in _few(ids):
+            query = select(documents.c.id, documents.c.uploaded)
+            rows = self.session.execute(query.where(self._mine, documents.c.id.in_(some)))
+            found |= {one: bool(uploaded) for one, uploaded in rows}
+        return found
 
     def _named(self, ref: BlobRef) -> bool:
         anywhere = or_(*(documents.c[f"{name}_sha256"] == ref.sha256 for name in BLOBS))
@@ -245,6 +369,13 @@ class Documents:
     def _one(self, query: Any) -> Document | None:
         row = self.session.execute(query).mappings().one_or_none()
         return None if row is None else _from_row(row)
+
+
+def _few(ids: Iterable[str]) -> Iterator[list[str]]:
+    """So many at a time as every database takes in one query."""
+    every = list(ids)
+    for start in range(0, len(every), 500):
+        yield every[start : start + 500]
 
 
 def lock_blobs(session: Session, tenant: str) -> None:
@@ -354,6 +485,12 @@ def _to_row(document: Document) -> dict[str, Any]:
         "results": sorted(progress.results),
         "failures": [asdict(failure) for failure in sorted(progress.failures)],
         "warnings": list(document.warnings),
+        "parts": progress.parts,
+        "refused_parts": [asdict(part) for part in progress.refused],
+        "noted": [ref.model_dump() for ref in document.noted],
+        "uploaded": document.uploaded,
+        "depth": document.depth,
+        "root": document.root,
         "created": document.created,
         "updated": document.updated,
         "ended": document.ended,
@@ -389,11 +526,18 @@ def _from_row(row: RowMapping) -> Document:
             announced=row["announced"],
             results=frozenset(row["results"]),
             failures=frozenset(Failure(**failure) for failure in row["failures"]),
+            parts=row["parts"],
+            refused=tuple(RefusedPart(**part) for part in row["refused_parts"]),
+            only_parts=has_only_parts(row["media_type"], row["kind"], row["kind_source"]),
         ),
         warnings=tuple(row["warnings"]),
         created=row["created"],
         updated=row["updated"],
         ended=row["ended"],
+        noted=tuple(BlobRef(**noted) for noted in row["noted"]),
+        uploaded=row["uploaded"],
+        depth=row["depth"],
+        root=row["root"],
     )
 
 

@@ -33,6 +33,8 @@ from .results import (
     Findings,
     Item,
     Key,
+    Parent,
+    Part,
     Presence,
     Value,
 )
@@ -55,6 +57,8 @@ __all__ = [
     "NotAllowed",
     "NotFound",
     "NotSignedIn",
+    "Parent",
+    "Part",
     "Presence",
     "Refused",
     "SmallprintError",

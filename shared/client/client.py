@@ -142,9 +142,14 @@ class Client:
         state: State | None = None,
         kind: Kind | None = None,
         outcome: Outcome | None = None,
+        parent: str | None = None,
     ) -> Iterator[Document]:
-        """All documents of the tenant, newest first, fetched as they are asked for."""
-        pages = self._pages("/v1/documents", state=state, kind=kind, outcome=outcome)
+        """All documents of the tenant, newest first, fetched as they are asked for.
+
+        `parent` is the id of a mail or archive: then only what lies in it.
+        """
+        filters = {"state": state, "kind": kind, "outcome": outcome, "parent": parent}
+        pages = self._pages("/v1/documents", **filters)
         return (Document.of(item) for item in pages)
 
     def text(self, document_id: str) -> str:
@@ -164,7 +169,7 @@ class Client:
         return Document.of(self._once("POST", f"/v1/documents/{document_id}/reprocess").json())
 
     def delete(self, document_id: str) -> None:
-        """Delete a document everywhere."""
+        """Delete a document everywhere, and what lies in it and nowhere else."""
         self._delete(f"/v1/documents/{document_id}")
 
     # ------------------------------------------------------------------ results

@@ -48,11 +48,36 @@ class FailedPage(_Result):
 
 
 @dataclass(frozen=True)
+class Parent(_Result):
+    """A mail or archive that a document lies in."""
+
+    id: str
+    name: str
+
+
+@dataclass(frozen=True)
+class Part(_Result):
+    """What lies in a mail or archive: a document by its `id`, or the reason why there is none."""
+
+    name: str
+    id: str | None = None
+    code: str | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
 class Document(_Result):
-    """One document and where it stands; `outcome` is None until `state` is `ended`."""
+    """One document and where it stands; `outcome` is None until `state` is `ended`.
+
+    `parent` is the mail or archive that it first came in, `parents` are all of them.
+    """
 
     _times = ("created", "updated", "ended")
-    _lists: ClassVar[dict[str, type[_Result]]] = {"failed_pages": FailedPage}
+    _lists: ClassVar[dict[str, type[_Result]]] = {
+        "failed_pages": FailedPage,
+        "parents": Parent,
+        "parts": Part,
+    }
 
     id: str
     name: str
@@ -72,6 +97,9 @@ class Document(_Result):
     reasons: tuple[str, ...] = ()
     failed_pages: tuple[FailedPage, ...] = ()
     warnings: tuple[str, ...] = ()
+    parent: str | None = None
+    parents: tuple[Parent, ...] = ()
+    parts: tuple[Part, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,7 @@ class DocumentIngested(Event):
     kind: Kind
     original: BlobRef
     attempt: int = Field(1, ge=1, description="counts reprocessing of the same document")
+    parent: str | None = Field(None, description="the mail or archive that it came in, if any")
 
 
 class DocumentRead(Event):

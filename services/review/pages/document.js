@@ -8,6 +8,9 @@ import { changes, decidedText, isMine, verdictPill } from "/pages/verdicts.js";
 import { Viewer } from "/pages/viewer.js";
 
 const AGAIN = 2_000;
+const MAILS = ["message/rfc822", "application/vnd.ms-outlook"];
+const ARCHIVES = ["application/zip"];
+const FEW = 8; // parts that are shown without being asked for
 
 export async function show({ id }) {
   const view = new DocumentView(id);
@@ -60,11 +63,13 @@ class DocumentView {
   }
 
   draw() {
-    const { name, kind, pages, reasons = [], created } = this.document;
+    const { name, kind, pages, reasons = [], created, parents = [], parts = [] } = this.document;
     fill(this.head,
       h("div.row.apart", {}, h("span.kind", {}, kind ?? "document"), pill(this.document)),
       h("h1.category.name", {}, name),
       h("p.muted", {}, `${pages === null || pages === undefined ? "" : `${count(pages, "page")} · `}${moment(created)}`),
+      parents.length > 0 && h("p.family", {}, "It came in ", parents.map((one, at) => [at ? ", " : "", h("a", { href: `/documents/${one.id}` }, one.name)])),
+      parts.length > 0 && h("details.family", { open: parts.length <= FEW }, h("summary", {}, `It holds ${count(parts.length, "part")}`), h("ul.parts", {}, parts.map(partLine))),
       reasons.length > 0 && h("ul.reasons", {}, reasons.map((reason) => h("li", {}, sentence(reason)))));
     this.offer();
   }
@@ -84,13 +89,20 @@ class DocumentView {
     return this.document.outcome === "failed" || this.document.outcome === "rejected";
   }
 
+  /** An archive, or a mail that was sent for the reports attached to it. */
+  get hasOnlyParts() {
+    const { kind, media_type: type } = this.document;
+    return kind === "other" || ARCHIVES.includes(type) || (kind === "report" && MAILS.includes(type));
+  }
+
   async results() {
     if (this.gaveUp) {
       fill(this.body, h("p.muted", {}, this.document.outcome === "failed" ? "The work on it failed, so nothing was found in it and nothing waits for review. The reason is above."
         : "It was rejected without being worked on, so nothing waits for review. The reason is above."));
       return;
     }
-    if (this.document.kind === "report") await this.findings();
+    if (this.hasOnlyParts) fill(this.body, h("p.muted", {}, "Nobody looks for anything in it itself. What lies in it is listed above, each a document of its own."));
+    else if (this.document.kind === "report") await this.findings();
     else await this.clauses();
   }
 
@@ -155,6 +167,8 @@ class DocumentView {
     return h("p.muted", {}, `${found.length} found, ${found.filter((one) => this.decided(one)).length} decided`);
   }
 }
+
+const partLine = (part) => h("li", {}, part.id ? h("a", { href: `/documents/${part.id}` }, part.name) : [part.name, h("span.muted", {}, part.code === "deleted" ? " (deleted)" : " (refused)")]);
 
 const decisionLink = (item) => h("a.small.see", { href: query("/review", { item: item.id }) }, isMine(item) ? "See or undo the decision" : "See the decision");
 

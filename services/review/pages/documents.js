@@ -36,7 +36,7 @@ class Documents {
     this.password = h("input", { type: "password", autocomplete: "off", placeholder: "only if a PDF needs one" });
     this.progress = h("ul.uploads", { "aria-live": "polite" });
     const zone = h("section.drop", { "aria-label": "Upload" }, this.picker,
-      h("div.drop-main", {}, h("label.button.primary", { for: "files" }, "Choose files"), h("span.muted", {}, "or drop them here: PDF or text for contracts, JSON or CSV for reports")),
+      h("div.drop-main", {}, h("label.button.primary", { for: "files" }, "Choose files"), h("span.muted", {}, "or drop them here: PDF or text for contracts, JSON or CSV for reports, or mails with them")),
       h("div.drop-options", {},
         select("Kind", "", [["", "By file type"], ["contract", "Contract"], ["report", "Financial report"]], (value) => { this.kind = value; }),
         h("label.field", {}, h("span", {}, "Password"), this.password)), this.progress);
@@ -148,15 +148,24 @@ class Documents {
 
 function row(item) {
   const failed = (item.failed_pages ?? []).length;
-  return h("tr", { "data-state": `${item.state}/${item.outcome}/${item.kind}/${item.pages}` },
-    h("td.document", {}, h("a", { href: `/documents/${item.id}` }, item.name), (item.reasons ?? []).length > 0 && h("ul.reasons", {}, item.reasons.slice(0, 3).map((reason) => h("li", {}, sentence(reason))))),
+  const near = family(item);
+  return h("tr", { "data-state": `${item.state}/${item.outcome}/${item.kind}/${item.pages}/${near?.textContent}` },
+    h("td.document", {}, h("a", { href: `/documents/${item.id}` }, item.name), near, (item.reasons ?? []).length > 0 && h("ul.reasons", {}, item.reasons.slice(0, 3).map((reason) => h("li", {}, sentence(reason))))),
     h("td", {}, item.kind ?? "–"), h("td.figure", {}, item.pages ?? "–", failed > 0 && h("span.muted", {}, ` (${count(failed, "failed", "failed")})`)),
     h("td", {}, pill(item)), h("td.time", {}, moment(item.created)));
 }
 
+/** What a document came in, and how much came in it; nothing for most. */
+function family({ parents = [], parts = [] }) {
+  const around = parents.slice(0, 2).map((one, at) => [at ? ", " : "in ", h("a", { href: `/documents/${one.id}` }, one.name)]);
+  if (parents.length > 2) around.push(` and ${count(parents.length - 2, "other")}`);
+  const within = parts.length > 0 && `${around.length ? " · " : ""}holds ${count(parts.length, "part")}`;
+  return around.length || within ? h("p.family", {}, around, within) : null;
+}
+
 /** `code: sentence` is for operators and people; people read the sentence. */
 export const sentence = (reason) => {
-  const text = String(reason).replace(/^(page \d+: )?[a-z]+(_[a-z]+)*: /, "$1");
+  const text = String(reason).replace(/^((?:page \d+|part [^:]+): )?[a-z]+(_[a-z]+)*: /, "$1");
   return text[0] ? text[0].toUpperCase() + text.slice(1) : text;
 };
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,7 +17,7 @@ from services.ingest.domain import DocumentReader
 from services.ingest.keys import KeyRing
 from services.ingest.settings import Settings
 from shared import documents
-from shared.documents import Reading
+from shared.documents import Limits, Part, Reading, RefusedPart
 from shared.events import (
     BlobRef,
     ClausesExtracted,
@@ -39,6 +40,8 @@ SENTENCE = "This Agreement is made between Alpha Inc. and Beta Ltd."
 class InProcessReader:
     """The reader without its child process: quick, and the real engines all the same."""
 
+    limits = Limits()
+
     def read(self, data: bytes, *, name: str = "", password: str | None = None) -> Reading:
         """See DocumentReader."""
         return documents.read(data, name=name, password=password)
@@ -48,6 +51,12 @@ class InProcessReader:
     ) -> bytes:
         """See DocumentReader."""
         return documents.render(data, number, scale=scale, password=password)
+
+    def unpack(
+        self, data: bytes, *, name: str = "", depth: int = 0
+    ) -> Iterator[Part | RefusedPart]:
+        """See DocumentReader."""
+        return documents.unpack(data, name=name, limits=self.limits, depth=depth).parts()
 
     def decrypt(self, data: bytes, *, password: str | None = None) -> bytes:
         """See DocumentReader."""

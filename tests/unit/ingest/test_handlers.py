@@ -12,7 +12,7 @@ from services.ingest.handlers import note_progress, read_document
 from services.ingest.store import Documents
 from shared import metrics
 from shared.bus import Message
-from shared.documents import Reading
+from shared.documents import Limits, Reading
 from shared.errors import UnreadableDocument
 from shared.events import DocumentFailed, DocumentIngested, DocumentRead
 from shared.storage import UnitOfWork
@@ -29,6 +29,7 @@ from tests.unit.ingest.house import (
     pdf,
 )
 
+LIMITS = Limits()
 TEXT = "Das Übereinkommen gilt für 1 € …\r\nSecond line\n".encode()
 
 
@@ -343,7 +344,7 @@ def test_a_rejected_document_is_not_read(house: House) -> None:
     document = house.accepted(TEXT, "poem.txt", kind="other")
     [event] = house.said(DocumentIngested)
     assert isinstance(event, DocumentIngested)
-    read_document(event, UnitOfWork(house.service.store), house.service.blobs, Refusing())
+    read_document(event, UnitOfWork(house.service.store), house.service.blobs, Refusing(), LIMITS)
     assert house.state(document)["pages"] is None
 
 
@@ -362,7 +363,7 @@ def test_a_reader_that_was_killed_leaves_nothing_behind_a_deletion(any_house: Ho
     assert isinstance(event, DocumentIngested)
     store, blobs = any_house.service.store, any_house.service.blobs
     with pytest.raises(Killed):
-        read_document(event, KilledAfterPut(store, event), blobs, InProcessReader())
+        read_document(event, KilledAfterPut(store, event), blobs, InProcessReader(), LIMITS)
     assert len(any_house.blobs()) == 3
     any_house.client.delete(f"/v1/documents/{document}")
     any_house.work()
@@ -380,6 +381,7 @@ def test_a_text_that_is_noted_but_not_written_is_not_read_yet(house: House) -> N
             KilledAfterPut(house.service.store, event),
             house.service.blobs,
             InProcessReader(),
+            LIMITS,
         )
     with house.service.store.read() as session:
         kept = Documents(session, "default").get(document)
