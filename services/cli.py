@@ -5,7 +5,6 @@ Commands import what they need when they run, so that `--help` answers at once.
 
 from __future__ import annotations
 
-import logging
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,7 +13,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
 import click
 
@@ -24,7 +23,7 @@ from shared.cli.lines import (
     Lines,
     OutputClosed,
     discard_output,
-    error_of,
+    error_line,
     plain,
     to_json,
     write,
@@ -36,6 +35,7 @@ from shared.version import VERSION
 if TYPE_CHECKING:
     from services.ingest.keys import KeyRing
     from shared.cli.checks import Check
+    from shared.cli.parts import WithParts
     from shared.documents import Reading
     from shared.documents.sandbox import Reader
     from shared.inference import Specialist, Specialists
@@ -46,8 +46,6 @@ ADAPTER = "contract-clauses"
 PORT = 8400
 INTERRUPTED, CLOSED = 130, 141
 """Exit codes of a process that Ctrl-C ended, and of one whose reader has gone."""
-
-log = logging.getLogger(__name__)
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON lines, one a file.")
 data_option = click.option(
@@ -111,7 +109,7 @@ def main() -> int:
 def extract(
     paths: Sequence[str], as_json: bool, adapter: str, every: bool, password: str | None
 ) -> int:
-    """Find the clauses of contracts (PDF, UTF-8 text).
+    """Find the clauses of contracts (PDF, UTF-8 text), also of those attached to mails.
 
     \b
     Examples:
@@ -131,30 +129,85 @@ def extract(
 
 @cli.command()
 @click.argument("path")
+@as_json
 @password_option
-def text(path: str, password: str | None) -> int:
+def text(path: str, as_json: bool, password: str | None) -> int:
     """Print the text of a document exactly as offsets count it (UTF-8, nothing added).
 
+    With --json it is one line with `text`; a mail has the texts of what is attached in `parts`.
+
     \b
-    Example:
+    Examples:
       smallprint text lease.pdf > lease.txt
+      smallprint text lease.eml --json | jq -r '.parts[].text'
     """
     from shared.cli.files import read_file
 
     with open_reader() as reader:
         data = read_file(path, reader.limits.max_bytes)
+        if as_json:
+            lines = Lines(as_json=True, table=lambda _line: ())
+            each_file([path], lines, lambda _: iter([_text_line(reader, path, data, password)]))
+            return lines.exit_code
         reading = reader.read(data, name=Path(path).name, password=password)
+        held = _names_in(reader, reading, data, path)
     for failed in reading.failed:
         click.echo(f"smallprint: page {failed.number}: {plain(failed.reason)}", err=True)
+    if not reading.page_count:
+        raise SuiteError(f"an archive has no text of its own, --json prints what it holds: {held}")
+    if held:
+        click.echo(f"smallprint: not printed, but with --json: {plain(held)}", err=True)
     write(reading.text.encode("utf-8", "surrogatepass"))
     return 0
+
+
+def _text_line(reader: Reader, path: str, data: bytes, password: str | None) -> Mapping[str, Any]:
+    def own(source: str, data: bytes) -> Mapping[str, Any]:
+        reading = reader.read(data, name=Path(source).name, password=password)
+        line = {"source": source, "document": _document(reading, data), "text": reading.text}
+        return {**line, "warnings": list(reading.warnings)}
+
+    return with_parts(reader).line(path, data, own)
+
+
+def _names_in(reader: Reader, reading: Reading, data: bytes, path: str) -> str:
+    """What lies in a document, at most some of it; empty for most."""
+    from shared.documents import CONTAINERS
+
+    if reading.media_type not in CONTAINERS:
+        return ""
+    names = [part.name for part in reader.unpack(data, name=Path(path).name)]
+    return ", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")
+
+
+def with_parts(reader: Reader) -> WithParts:
+    """Does with what lies in mails and archives what is done with files."""
+    from shared.cli.parts import WithParts
+
+    return WithParts(
+        lambda data, name, depth: reader.unpack(data, name=name, depth=depth), reader.limits
+    )
+
+
+def _document(reading: Reading, data: bytes) -> dict[str, Any]:
+    from shared.cli.files import sha256
+
+    return {
+        "sha256": sha256(data),
+        "media_type": reading.media_type,
+        "pages": reading.page_count,
+        "failed_pages": [
+            {"page": page.number, "code": page.code, "reason": page.reason}
+            for page in reading.failed
+        ],
+    }
 
 
 @cli.command()
 @paths_argument
 @as_json
 def triage(paths: Sequence[str], as_json: bool) -> int:
-    """Find what does not add up in financial reports (JSON, JSON lines, CSV).
+    """Find what does not add up in financial reports (JSON, JSON lines, CSV), also in mails.
 
     \b
     Examples:
@@ -164,7 +217,8 @@ def triage(paths: Sequence[str], as_json: bool) -> int:
     from shared.cli import tables
 
     lines = Lines(as_json=as_json, table=tables.findings)
-    each_file(paths, lines, Reports().file)
+    with Reports() as reports:
+        each_file(paths, lines, reports.file)
     if not as_json and lines.worked:
         click.echo(tables.DISCLAIMER, err=True)
     return lines.exit_code
@@ -189,7 +243,8 @@ def batch(
     """Work on every document below FOLDER: one JSON result a file, and a summary.
 
     Contracts (PDF, text) are read for clauses, reports (JSON, JSON lines, CSV) for what does not
-    add up. A file of JSON lines has one result as well, with a line in it for each filing. A batch
+    add up; a mail has one result, with what is attached in `parts`. A file of JSON lines has one
+    result as well, with a line in it for each filing. A maildir is a folder of mails. A batch
     that was cut off goes on where it stopped; what failed is tried again, and is listed in the
     summary.
 
@@ -208,15 +263,22 @@ def batch(
     results.require_writable()
     lines = Lines(as_json=as_json, table=lambda _line: ())
     with Finder(adapter, every=False) as finder:
-        reports = Reports()
+        reports = Reports(finder.reader)
+
+        def result(source: str, data: bytes) -> Mapping[str, Any]:
+            if is_report(source, data):
+                return reports.result(source, data)
+            return finder.result(source, data, password)
+
+        def maker(source: str, data: bytes) -> str:
+            if holds_others(source, data):
+                return f"{finder.maker}, {reports.maker}"
+            return (reports if is_report(source, data) else finder).maker
+
         work = Work(
             finder.most_bytes,
-            lambda path, data: (reports if is_report(path, data) else finder).maker,
-            lambda path, data: (
-                reports.result(path)
-                if is_report(path, data)
-                else finder.result(path, data, password)
-            ),
+            maker,
+            lambda path, data: finder.parts.line(path, data, result),
         )
         done = Batch(work, results, resume)
         each_file(sources, lines, done.file)
@@ -250,10 +312,8 @@ def _with_errors(
         yield from work(path)
     except (OutputClosed, CannotStart):
         raise  # not this file's fault: every other would fail as well
-    except Exception as error:  # one bad file must not cost the others
-        if not isinstance(error, SuiteError):
-            log.warning("%s: a bug on our side", plain(path), exc_info=error)
-        yield {"source": path, "error": error_of(error)}
+    except Exception as error:  # noqa: BLE001 - one bad file must not cost the others
+        yield error_line(path, error)
 
 
 class Finder:
@@ -262,7 +322,8 @@ class Finder:
     def __init__(self, adapter: str, *, every: bool) -> None:
         self.adapter = adapter
         self.every = every
-        self._reader = open_reader()
+        self.reader = open_reader()
+        self.parts = with_parts(self.reader)
         self._most_characters = most_characters()
         self._specialist: Specialist | None = None
 
@@ -275,12 +336,12 @@ class Finder:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._reader.close()
+        self.reader.close()
 
     @property
     def most_bytes(self) -> int:
         """Bytes that one document may have."""
-        return self._reader.limits.max_bytes
+        return self.reader.limits.max_bytes
 
     @property
     def maker(self) -> str:
@@ -292,38 +353,33 @@ class Finder:
         """The one line about a file. Raises UnsupportedType for a report."""
         from shared.cli.files import read_file
 
-        data = read_file(path, self.most_bytes)
-        if is_report(path, data):
-            raise UnsupportedType(
-                "this is a report (JSON, JSON lines, CSV, XLSX): use `smallprint triage`",
-                document=path,
-            )
-        yield self.result(path, data, password)
+        def contract(source: str, data: bytes) -> Mapping[str, Any]:
+            if is_report(source, data):
+                raise UnsupportedType(
+                    "this is a report (JSON, JSON lines, CSV, XLSX): use `smallprint triage`",
+                    document=source,
+                )
+            return self.result(source, data, password)
+
+        yield self.parts.line(path, read_file(path, self.most_bytes), contract)
 
     def result(self, path: str, data: bytes, password: str | None) -> Mapping[str, Any]:
-        """What is in one document. Raises UnreadableDocument, or CannotStart without a model."""
+        """What is in one document itself. Raises UnreadableDocument, or CannotStart without a
+        model.
+        """
         from services.extraction.domain import refuse_too_long
-        from shared.cli.files import sha256
 
         began = time.monotonic()
-        reading = self._reader.read(data, name=Path(path).name, password=password)
+        reading = self.reader.read(data, name=Path(path).name, password=password)
         refuse_too_long(reading.text, self._most_characters)
         read = time.monotonic()
         model = self._model()
         loaded = time.monotonic()
-        clauses = self._clauses(reading)
+        clauses = self._clauses(reading) if reading.page_count else []
         found = time.monotonic()
         return {
             "source": path,
-            "document": {
-                "sha256": sha256(data),
-                "media_type": reading.media_type,
-                "pages": reading.page_count,
-                "failed_pages": [
-                    {"page": page.number, "code": page.code, "reason": page.reason}
-                    for page in reading.failed
-                ],
-            },
+            "document": _document(reading, data),
             "clauses": clauses,
             "model": model,
             "warnings": list(reading.warnings),
@@ -388,14 +444,6 @@ def most_characters() -> int:
     return load(Settings).extraction_max_characters
 
 
-def most_bytes() -> int:
-    """Bytes that one document may have, as ingest has it."""
-    from services.ingest.settings import Settings
-    from shared.settings import load
-
-    return load(Settings).ingest_max_bytes
-
-
 def is_report(path: str, data: bytes) -> bool:
     """Whether a file is a report by its type. Raises UnreadableDocument for what is neither."""
     from services.ingest.domain import kind_of_type
@@ -406,55 +454,96 @@ def is_report(path: str, data: bytes) -> bool:
     return report_type(media_type, path) is not None or kind_of_type(media_type) == "report"
 
 
+def holds_others(path: str, data: bytes) -> bool:
+    """Whether a file is a mail or archive. Raises UnreadableDocument for what can't be read."""
+    from shared.documents import CONTAINERS, sniff
+
+    return sniff(data, path) in CONTAINERS
+
+
 class Reports:
-    """Reads filings and judges them."""
+    """Reads filings and judges them.
+
+    Args:
+        reader: opens mails and archives; one of its own if none is given.
+    """
 
     maker = f"triage {VERSION}"
 
-    def __init__(self) -> None:
-        self.most_bytes = most_bytes()
+    def __init__(self, reader: Reader | None = None) -> None:
+        self._own = None if reader else open_reader()
+        self._reader = reader or self._own or open_reader()
+        self.most_bytes = self._reader.limits.max_bytes
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._own:
+            self._own.close()
 
     def file(self, path: str) -> Iterator[Mapping[str, Any]]:
-        """One line a filing. JSON lines are read as they stream, for such files may be long."""
+        """One line a filing; a mail or archive is one line with `parts`.
+
+        JSON lines are read as they stream, for such files may be long.
+        """
+        from services.triage.statements import NDJSON, report_type
+        from shared.cli.files import open_file, read_stream
+        from shared.documents import CONTAINERS, sniff
+
+        with open_file(path) as stream:
+            if report_type("", path) == NDJSON:
+                yield from self._lines(path, stream, NDJSON)
+                return
+            data = read_stream(stream, path, self.most_bytes)
+        media_type = report_type("", path) or sniff(data, path)
+        if media_type in CONTAINERS:
+            yield with_parts(self._reader).line(path, data, self.result)
+        else:
+            yield from self._lines(path, data, media_type)
+
+    def result(self, source: str, data: bytes) -> Mapping[str, Any]:
+        """All filings of one document as one result; a mail's or archive's own is nothing.
+
+        Raises UnreadableDocument if there is none.
+        """
+        from services.triage.statements import report_type
+        from shared.documents import CONTAINERS, sniff
+        from shared.errors import UnreadableDocument
+
+        media_type = report_type("", source) or sniff(data, source)
+        if media_type in CONTAINERS:
+            return {"source": source}
+        lines = self._lines(source, data, media_type)
+        filings = [{k: v for k, v in line.items() if k != "source"} for line in lines]
+        if all("error" in filing for filing in filings):
+            reasons = "; ".join(filing["error"]["detail"] for filing in filings)
+            raise UnreadableDocument(reasons or "there is no filing in it", document=source)
+        return {"source": source, "filings": filings}
+
+    def _lines(
+        self, source: str, data: bytes | BinaryIO, media_type: str
+    ) -> Iterator[Mapping[str, Any]]:
         from services.triage.judgement import triage_filing
-        from services.triage.statements import BadFiling
+        from services.triage.statements import BadFiling, read_filings
 
         began = time.monotonic()
-        for filing in self._filings(path):
+        for filing in read_filings(data, media_type, Path(source).name):
             read = time.monotonic()
             if isinstance(filing, BadFiling):
                 error = {"type": "unreadable_document", "detail": filing.message}
-                yield {"source": path, "id": filing.id, "error": error}
+                yield {"source": source, "id": filing.id, "error": error}
             else:
                 verdict = triage_filing(filing)
                 now = time.monotonic()
                 timings = _timings(read=read - began, find=now - read)
-                yield {"source": path, **verdict.to_json(), "timings": timings}
+                yield {"source": source, **verdict.to_json(), "timings": timings}
             began = time.monotonic()
-
-    def result(self, path: str) -> Mapping[str, Any]:
-        """All filings of one file as one result. Raises UnreadableDocument if there is none."""
-        from shared.errors import UnreadableDocument
-
-        filings = [{k: v for k, v in line.items() if k != "source"} for line in self.file(path)]
-        if all("error" in filing for filing in filings):
-            reasons = "; ".join(filing["error"]["detail"] for filing in filings)
-            raise UnreadableDocument(reasons or "there is no filing in it", document=path)
-        return {"source": path, "filings": filings}
-
-    def _filings(self, path: str) -> Iterator[Any]:
-        from services.triage.statements import NDJSON, read_filings, report_type
-        from shared.cli.files import open_file, read_stream
-        from shared.documents import sniff
-
-        name = Path(path).name
-        with open_file(path) as stream:
-            named = report_type("", path)
-            if named == NDJSON:
-                yield from read_filings(stream, NDJSON, name)
-                return
-            data = read_stream(stream, path, self.most_bytes)
-        yield from read_filings(data, named or sniff(data, path), name)
 
 
 def _timings(**seconds: float) -> dict[str, float]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from shared.cli.files import Results, read_file, sha256
-from shared.cli.lines import error_of, plain
+from shared.cli.lines import error_line, plain
 from shared.errors import SuiteError
 
 
@@ -56,7 +56,7 @@ class Batch:
         except Exception as error:
             if getattr(error, "ends_all", False):
                 raise
-            failure = {"source": path, "error": error_of(error)}
+            failure = error_line(path, error)
             self.results.forget(source)
             self.failures.append(failure)
             yield failure

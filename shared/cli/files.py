@@ -59,18 +59,31 @@ def read_stream(file: BinaryIO, path: str, most: int) -> bytes:
 def files_below(folder: str, without: Path) -> Iterator[str]:
     """The files below a folder in a lasting order, without hidden ones and the folder `without`.
 
-    Each is named as the folder is, with what lies below it joined.
+    Each is named as the folder is, with what lies below it joined. Of a maildir the mails are
+    taken, those of the folders in it as well; not what is being delivered, nor a server's files.
     """
     without = without.resolve()
     for root, folders, names in os.walk(folder):
+        is_mails = _is_maildir(Path(root))
         folders[:] = sorted(
             name
             for name in folders
-            if not name.startswith(".") and Path(root, name).resolve() != without
+            if _is_entered(Path(root, name), is_mails) and Path(root, name).resolve() != without
         )
-        for name in sorted(names):
+        for name in sorted(() if is_mails else names):
             if not name.startswith(".") and Path(root, name).is_file():
                 yield os.path.join(root, name)  # noqa: PTH118 - as the caller wrote it
+
+
+def _is_maildir(folder: Path) -> bool:
+    """Whether mails are delivered here: a file each in `new`, then `cur`, written in `tmp`."""
+    return all((folder / name).is_dir() for name in ("cur", "new", "tmp"))
+
+
+def _is_entered(folder: Path, below_maildir: bool) -> bool:
+    if below_maildir:
+        return folder.name in ("cur", "new") or _is_maildir(folder)
+    return not folder.name.startswith(".")
 
 
 def write_whole(path: Path, data: bytes) -> None:

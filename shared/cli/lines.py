@@ -8,6 +8,7 @@ its control characters, so that no document steers the terminal.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping
@@ -15,6 +16,8 @@ from contextlib import suppress
 from typing import Any
 
 from shared.errors import SuiteError
+
+log = logging.getLogger(__name__)
 
 ALL, SOME_FAILED, NONE_WORKED = 0, 1, 2
 """Exit codes: a file of which only a part could be read counts as worked."""
@@ -59,6 +62,17 @@ def error_of(error: BaseException) -> dict[str, str]:
     if isinstance(error, SuiteError):
         return {"type": error.code, "detail": error.message}
     return {"type": "internal", "detail": f"{type(error).__name__}: {error}"}
+
+
+def error_line(source: str, error: Exception) -> dict[str, Any]:
+    """The line about a source that failed, with its `parts` if the error has any.
+
+    What is no error of ours is a bug, and goes to the log.
+    """
+    if not isinstance(error, SuiteError):
+        log.warning("%s: a bug on our side", plain(source), exc_info=error)
+    parts = getattr(error, "parts", None)
+    return {"source": source, "error": error_of(error), **({"parts": parts} if parts else {})}
 
 
 class Lines:

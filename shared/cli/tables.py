@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from shared.cli.lines import plain
@@ -12,7 +12,19 @@ DISCLAIMER = "smallprint points at passages and figures; it gives no legal or au
 
 
 def clauses(line: Mapping[str, Any]) -> Iterator[str]:
-    """A document's clauses: category, page, confidence, and the beginning of the text."""
+    """A document's clauses: category, page, confidence, and the beginning of the text.
+
+    What lies in a mail or archive follows it.
+    """
+    if line.get("parts") and not line["document"]["pages"]:
+        yield f"{plain(line['source'])}  ({_count(len(line['parts']), 'part')})"
+        yield ""
+    else:
+        yield from _own_clauses(line)
+    yield from _of_parts(line, clauses)
+
+
+def _own_clauses(line: Mapping[str, Any]) -> Iterator[str]:
     document, model = line["document"], line["model"]
     pages = _count(document["pages"], "page")
     failed = document["failed_pages"]
@@ -32,7 +44,22 @@ def clauses(line: Mapping[str, Any]) -> Iterator[str]:
 
 
 def findings(line: Mapping[str, Any]) -> Iterator[str]:
-    """A filing's findings: check, place, confidence, and what is wrong."""
+    """A filing's findings: check, place, confidence, and what is wrong.
+
+    Of a mail or archive, and of a file of several filings in one, those of each.
+    """
+    if "parts" in line:
+        yield f"{plain(line['source'])}  ({_count(len(line['parts']), 'part')})"
+        yield ""
+        yield from _of_parts(line, findings)
+        return
+    if "filings" in line:
+        for filing in line["filings"]:
+            yield from findings({**filing, "source": line["source"]})
+        return
+    if "error" in line:
+        yield f"! {plain(line['source'])}: {plain(line['error']['detail'])}"
+        return
     name = plain(line["source"])
     own = f"  {plain(str(line['id']))}" if line.get("id") else ""
     verdict = "flagged" if line["flagged"] else "nothing to flag"
@@ -43,6 +70,16 @@ def findings(line: Mapping[str, Any]) -> Iterator[str]:
     ]
     yield from _aligned(rows)
     yield ""
+
+
+def _of_parts(
+    line: Mapping[str, Any], table: Callable[[Mapping[str, Any]], Iterator[str]]
+) -> Iterator[str]:
+    for part in line.get("parts", ()):
+        if "error" in part:
+            yield f"! {plain(part['source'])}: {plain(part['error']['detail'])}"
+        else:
+            yield from table(part)
 
 
 def _aligned(rows: Sequence[tuple[str, str, str, str]]) -> Iterator[str]:

@@ -1,0 +1,175 @@
+"""Mails and archives on the command line: one line each, with a line in it for each part."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from services import cli
+from shared.cli.files import files_below
+from tests.samples import filing
+from tests.unit.documents.mails import attached, deep, mail, nested, text, whole
+from tests.unit.ingest.house import SENTENCE, pdf
+
+Run = Callable[..., tuple[int, list[dict[str, Any]], str]]
+LEASE = pdf(SENTENCE)
+REPORT = json.dumps(filing("a")).encode()
+IMAGE = attached(b"\x89PNG\r\n\x1a\n", "scan.png", "image/png")
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsysbinary: pytest.CaptureFixture[bytes]) -> Run:
+    """Runs the command in this process, with a specialist that finds nothing."""
+    monkeypatch.setattr(cli.Finder, "_model", lambda _self: MODEL)
+    monkeypatch.setattr(cli.Finder, "_clauses", lambda _self, _reading: [])
+
+    def go(*arguments: object) -> tuple[int, list[dict[str, Any]], str]:
+        monkeypatch.setattr(sys, "argv", ["smallprint", *map(str, arguments)])
+        code = cli.main()
+        out, err = capsysbinary.readouterr()
+        if "--json" not in arguments:
+            return code, [{"out": out.decode()}], err.decode()
+        return code, [json.loads(line) for line in out.decode().splitlines()], err.decode()
+
+    return go
+
+
+MODEL = {"adapter": "contract-clauses", "version": "1", "base": "0" * 64}
+
+
+def kept(tmp_path: Path, data: bytes, name: str = "m.eml") -> Path:
+    """A file with these bytes."""
+    path = tmp_path / name
+    path.write_bytes(data)
+    return path
+
+
+def test_extract_prints_one_line_a_mail_with_its_parts(run: Run, tmp_path: Path) -> None:
+    """Each part is like a file's line; what is refused, or another command's, says so in place."""
+    inner = whole([text(), attached(LEASE)], boundary="inner")
+    data = whole([text(), attached(LEASE), IMAGE, attached(REPORT, "r.json"), nested(inner)])
+    path = kept(tmp_path, data)
+    code, [line], _ = run("extract", path, "--json")
+    assert code == 0
+    assert (line["source"], line["document"]["media_type"]) == (str(path), "message/rfc822")
+    assert (line["document"]["pages"], line["clauses"]) == (1, [])
+    lease, scan, report, mail_within = line["parts"]
+    assert lease["source"] == f"{path}/lease.pdf"
+    assert set(lease) == set(line) - {"parts"}
+    assert lease["document"]["media_type"] == "application/pdf"
+    assert (scan["source"], scan["error"]["type"]) == (f"{path}/scan.png", "unsupported_type")
+    assert "smallprint triage" in report["error"]["detail"]
+    [deepest] = mail_within["parts"]
+    assert deepest["source"] == f"{path}/The lease.eml/lease.pdf"
+    assert deepest["document"] == lease["document"]
+
+
+def test_text_prints_what_a_mail_says_and_names_its_parts(run: Run, tmp_path: Path) -> None:
+    """Standard output has the mail's own text alone; with --json there are all texts."""
+    path = kept(tmp_path, whole([text(), attached(LEASE), IMAGE]))
+    code, [shown], err = run("text", path)
+    out = shown["out"]
+    assert code == 0
+    assert out.startswith("From: Ann <ann@example.com>\n")
+    assert out.endswith("\nSee what is attached.\n")
+    assert "lease.pdf, scan.png" in err
+    code, [line], err = run("text", path, "--json")
+    assert (code, err) == (0, "")
+    assert line["text"] == out
+    lease, scan = line["parts"]
+    assert lease["text"].strip() == SENTENCE
+    assert scan["error"]["type"] == "unsupported_type"
+
+
+def test_text_as_json_is_for_every_file(run: Run, tmp_path: Path) -> None:
+    """A file without parts has none, and one that fails is an error line with exit code 2."""
+    code, [line], _ = run("text", kept(tmp_path, b"Plain.\r\n", "a.txt"), "--json")
+    assert (code, line["text"], "parts" in line) == (0, "Plain.\r\n", False)
+    code, [line], _ = run("text", kept(tmp_path, b"", "e.txt"), "--json")
+    assert (code, line["error"]["type"]) == (2, "empty_document")
+
+
+def test_triage_judges_what_is_attached(run: Run, tmp_path: Path) -> None:
+    """A mail of filings is one line with a part each; one without any has not worked."""
+    lines = b"".join(json.dumps(filing(name)).encode() + b"\n" for name in "bc")
+    data = whole([text(), attached(REPORT, "a.json"), attached(lines, "b.jsonl")])
+    path = kept(tmp_path, data)
+    code, [line], _ = run("triage", path, "--json")
+    assert code == 0
+    assert [[f["id"] for f in part["filings"]] for part in line["parts"]] == [["a"], ["b", "c"]]
+    code, [line], _ = run("triage", kept(tmp_path, whole([text(), attached(LEASE)])), "--json")
+    assert (code, line["error"]["type"]) == (2, "no_part_worked")
+    assert line["parts"][0]["error"]["type"] == "unsupported_type"
+    _, [shown], _ = run("triage", kept(tmp_path, data))
+    assert "m.eml  (2 parts)" in shown["out"]
+    assert shown["out"].count("flagged") == 3
+
+
+def test_a_person_sees_a_table_for_each_part(run: Run, tmp_path: Path) -> None:
+    """The mail first, then what is attached, with what was refused in its place."""
+    path = kept(tmp_path, whole([text(), IMAGE, attached(LEASE)]))
+    code, [shown], _ = run("extract", path)
+    assert code == 0
+    places = [shown["out"].index(f"{path}{end}") for end in ("  (", "/scan.png: ", "/lease.pdf")]
+    assert places == sorted(places)
+
+
+def test_mails_a_hundred_deep_are_one_refused_part(run: Run, tmp_path: Path) -> None:
+    """The mail's own text is printed, and the line about the rest names the setting."""
+    code, [line], _ = run("extract", kept(tmp_path, deep(100)), "--json")
+    assert code == 0
+    [part] = line["parts"]
+    assert part["error"]["type"] == "nested_too_deep"
+    assert "SMALLPRINT_INGEST_MAX_DEPTH" in part["error"]["detail"]
+
+
+def test_a_file_brings_so_much_and_no_more(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Counted over all depths together."""
+    monkeypatch.setenv("SMALLPRINT_INGEST_MAX_PARTS", "3")
+    inner = whole([attached(b"%d\n" % n, f"{n}.txt") for n in range(3)], boundary="inner")
+    path = kept(tmp_path, whole([text(), nested(inner), attached(LEASE)]))
+    _, [line], _ = run("text", path, "--json")
+    inside, lease = line["parts"]
+    assert ["error" in part for part in inside["parts"]] == [False, False, True]
+    assert lease["error"]["type"] == "document_too_large"
+
+
+def test_a_batch_works_on_mails(run: Run, tmp_path: Path) -> None:
+    """Contracts and reports of one mail each go their way, in one result; a second run has it."""
+    folder = tmp_path / "in"
+    folder.mkdir()
+    kept(folder, whole([text(), attached(LEASE), attached(REPORT, "r.json")]), "m.eml")
+    for before in (0, 1):
+        code, [line], _ = run("batch", folder, "--json")
+        assert code == 0
+        lease, report = line["parts"]
+        assert lease["document"]["pages"] == 1
+        assert report["filings"][0]["flagged"] is True
+        results = tmp_path / "in-results"
+        assert json.loads((results / "summary.json").read_text())["of_these_before"] == before
+        assert json.loads((results / "m.eml.json").read_text())["parts"] == line["parts"]
+
+
+def test_a_maildir_is_a_folder_of_mails(run: Run, tmp_path: Path) -> None:
+    """`cur` and `new`, also of the folders in it; not `tmp`, nor what a server keeps there."""
+    box = tmp_path / "box"
+    for folder in ("cur", "new", "tmp", ".Sent/cur", ".Sent/new", ".Sent/tmp", ".hidden", "other"):
+        (box / folder).mkdir(parents=True)
+        kept(box / folder, mail(f"In {folder}.\n"), f"1.{len(folder)}.host:2,S")
+    kept(box, b"index", "dovecot.index")
+    wanted = [box / ".Sent" / "cur", box / ".Sent" / "new", box / "cur", box / "new"]
+    found = [Path(path).parent for path in files_below(str(box), tmp_path / "x")]
+    assert sorted(found) == sorted(wanted)
+    code, lines, _ = run("batch", box, "--json")
+    assert code == 0
+    assert {line["document"]["media_type"] for line in lines} == {"message/rfc822"}
+    assert len(list((tmp_path / "box-results").rglob("*.json"))) == 5
+    (box / "tmp").rename(box / "temporary")
+    assert str(box / "dovecot.index") in files_below(str(box), tmp_path / "x")
