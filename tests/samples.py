@@ -1,6 +1,8 @@
 """Small documents of our own making that tests of the whole road send through it."""
 
 import json
+from collections.abc import Mapping
+from email.message import EmailMessage
 from typing import Any
 
 CONTRACT = """SERVICES AGREEMENT No. {number}
@@ -56,3 +58,16 @@ def filing(name: str = "acme-2023", *, broken: bool = True, offset: int = 0) -> 
 def report(name: str = "acme-2023", *, broken: bool = True, offset: int = 0) -> bytes:
     """A filing as the bytes of a JSON document."""
     return json.dumps(filing(name, broken=broken, offset=offset)).encode()
+
+
+def mail(subject: str, attached: Mapping[str, bytes], said: str = "See what is attached.") -> bytes:
+    """A mail with these files attached, by their names, as Python's own library writes it."""
+    message = EmailMessage()
+    message["Message-ID"] = f"<{subject.replace(' ', '-')}@example.com>"
+    message["From"] = "Ann <ann@example.com>"
+    message["To"] = "Bob <bob@example.com>"
+    message["Subject"] = subject
+    message.set_content(f"Dear Bob,\n\n{said}\n\nAnn\n")
+    for name, data in attached.items():
+        message.add_attachment(data, "application", "octet-stream", filename=name)
+    return message.as_bytes()

@@ -35,7 +35,7 @@ import httpx
 
 from infra.ports import free_port
 from tests.embedded import Embedded
-from tests.samples import contract, report
+from tests.samples import contract, mail, report
 from tests.support import ROOT, artefacts
 
 READY_SECONDS = 240.0
@@ -159,15 +159,31 @@ class Document:
     outcome: str = ""
     results: int = 0
     wrong: list[str] = field(default_factory=list)
+    parts: tuple[Document, ...] = ()
+    """What is attached to a mail; each is to become a document of its own."""
 
 
 def documents(number: int) -> Iterator[Document]:
-    """Contracts as text and reports with a broken sum, in turn; no two of the same bytes."""
+    """Contracts as text, reports with a broken sum, and mails with one of each attached, in turn;
+    no two of the same bytes.
+    """
     for n in range(number):
         if n % 3 == 2:
-            yield Document(f"report-{n:02d}.json", report(f"filing-{n}", offset=n), "report")
+            yield _report(n)
+        elif n % 3 == 1:
+            attached = (_contract(1000 + n), _report(1000 + n))
+            data = mail(f"Mail {n}", {one.name: one.data for one in attached})
+            yield Document(f"mail-{n:02d}.eml", data, "", parts=attached)
         else:
-            yield Document(f"contract-{n:02d}.txt", contract(n), "contract")
+            yield _contract(n)
+
+
+def _contract(n: int) -> Document:
+    return Document(f"contract-{n:02d}.txt", contract(n), "contract")
+
+
+def _report(n: int) -> Document:
+    return Document(f"report-{n:02d}.json", report(f"filing-{n}", offset=n), "report")
 
 
 # The client's side
@@ -184,9 +200,8 @@ class Client:
     def upload(self, document: Document, until: float) -> None:
         """Send it until it is accepted."""
         files = {"file": (document.name, document.data)}
-        answer = self._ask(
-            "POST", "/v1/documents", until, files=files, data={"kind": document.kind}
-        )
+        fields = {"kind": document.kind} if document.kind else {}
+        answer = self._ask("POST", "/v1/documents", until, files=files, data=fields)
         if answer.status_code not in (200, 202):
             raise SystemExit(f"{document.name} was refused: {answer.text}")
         document.id = answer.json()["id"]
@@ -245,6 +260,9 @@ def check(client: Client, document: Document, until: float) -> None:
     if state["outcome"] != "complete":
         document.wrong.append(f"{state['outcome']}: {'; '.join(state['reasons'])}")
         return
+    check_parts(client, document, state, until)
+    if document.parts:  # its own few words need hold no clause
+        return
     what = "clauses" if document.kind == "contract" else "findings"
     results = client.all(f"/v1/documents/{document.id}/{what}", until)
     items = client.all(f"/v1/items?document={document.id}&state=all&limit=500", until)
@@ -264,6 +282,21 @@ def check(client: Client, document: Document, until: float) -> None:
         document.wrong.append(f"{len(extra)} items without a result")
 
 
+def check_parts(client: Client, mail: Document, state: dict[str, Any], until: float) -> None:
+    """Ask for everything that is attached to a mail, and note what is wrong."""
+    ids = {part["name"]: part["id"] for part in state["parts"]}
+    within = [item["id"] for item in client.all(f"/v1/documents?parent={mail.id}", until)]
+    if list(ids) != [part.name for part in mail.parts] or len(state["parts"]) != len(ids):
+        mail.wrong.append(f"has other parts: {state['parts']}")
+    elif sorted(within) != sorted(ids.values()):
+        mail.wrong.append(f"part lost or twice: {within}")
+    else:
+        for part in mail.parts:
+            part.id = ids[part.name]
+            check(client, part, until)
+            mail.wrong += [f"{part.name}: {wrong}" for wrong in part.wrong]
+
+
 # The run
 
 
@@ -279,7 +312,12 @@ class Report:
     @property
     def good(self) -> bool:
         """Whether everything that was accepted has ended, once."""
-        return self.listed == len(self.documents) and not any(d.wrong for d in self.documents)
+        return self.listed == self.expected and not any(d.wrong for d in self.documents)
+
+    @property
+    def expected(self) -> int:
+        """Documents that there are to be: those that were sent, and those in the mails."""
+        return sum(1 + len(document.parts) for document in self.documents)
 
     def table(self) -> Iterator[str]:
         """One row a document, then what was killed, and the closing line."""
@@ -294,7 +332,8 @@ class Report:
         verdict = "GOOD" if self.good else "BAD"
         yield (
             f"{verdict}: {len(self.kills)} kills, {len(self.documents)} accepted, "
-            f"{self.listed} listed, {outcomes}, {twice} twice, {self.seconds:.0f} s"
+            f"{self.listed} of {self.expected} listed, {outcomes}, {twice} twice, "
+            f"{self.seconds:.0f} s"
         )
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.review_stage import CONTRACT, SCRIPT, STATEMENT, Stage, pdf_of, until
+from tests.samples import mail
 from tests.support import ROOT, library, require
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -405,6 +406,29 @@ def test_a_failed_document_offers_only_what_is_possible(browser: Any, stage: Sta
     assert page.get_by_role("link", name="Review this document").count() == 0
     picture(page, "document-unreadable")
     ada.close(allowed=("404",))  # review knows no pages of what was never read
+
+
+def test_a_mail_and_its_parts_lead_to_each_other(ada: Watched, stage: Stage) -> None:
+    """The list and the page of each show the other; what was refused says so and why."""
+    attached = {"Side letter.txt": b"A side letter.", "scan.png": b"\x89PNG\r\n\x1a\n"}
+    data = mail("The side letter", attached)
+    files = {"file": ("Side letter.eml", data)}
+    document = stage.http.post("/v1/documents", files=files, data={"kind": "report"}).json()["id"]
+    path = f"/v1/documents/{document}"
+    until(lambda: stage.http.get(path).json()["state"] == "ended", "the end of the mail")
+    page = ada.sign_in()
+    page.goto(f"{stage.address}/documents")
+    row = page.get_by_role("row", name="Side letter.eml").filter(has_text="holds 2 parts")
+    row.get_by_text("Part scan.png: this is a PNG image").wait_for()
+    part = page.get_by_role("row", name="Side letter.txt").filter(has_text="in Side letter.eml")
+    part.get_by_role("link", name="Side letter.txt").click()
+    page.get_by_text("It came in").get_by_role("link", name="Side letter.eml").click()
+    page.get_by_text("It holds 2 parts").wait_for()
+    page.get_by_text("scan.png (refused)").wait_for()
+    page.get_by_text("Nobody looks for anything in it itself").wait_for()
+    picture(page, "document-mail")
+    page.get_by_role("link", name="Side letter.txt").click()
+    page.get_by_role("heading", name="Side letter.txt").wait_for()
 
 
 def test_pages_speak_of_one_thing_in_one_word(ada: Watched, stage: Stage) -> None:

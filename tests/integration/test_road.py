@@ -16,7 +16,7 @@ import pytest
 
 from infra.ports import free_port
 from tests.embedded import Embedded
-from tests.samples import contract, report
+from tests.samples import contract, mail, report
 from tests.support import ROOT
 
 SECONDS = 120.0
@@ -139,6 +139,29 @@ def test_a_sound_report_is_complete_without_findings(suite: Suite) -> None:
     document = suite.upload("sound.json", report("sound", broken=False), "report")
     assert suite.ended(document)["outcome"] == "complete"
     assert suite.get(f"/v1/documents/{document}/findings").json()["items"] == []
+
+
+def test_a_mail_with_two_attachments_is_three_documents(suite: Suite) -> None:
+    """The mail, the contract and the report in it: each ends complete, with its own results."""
+    attached = {"lease.txt": contract(21), "acme.json": report("acme-21")}
+    document = suite.upload("lease.eml", mail("The lease", attached))
+    ended = suite.ended(document)
+    assert (ended["outcome"], ended["reasons"]) == ("complete", [])
+    parts = {part["name"]: part["id"] for part in ended["parts"]}
+    assert list(parts) == list(attached)
+    listed = suite.get("/v1/documents", params={"parent": document}).json()["items"]
+    assert {item["id"] for item in listed} == set(parts.values())
+    for name, part in parts.items():
+        state = suite.ended(part)
+        assert (state["outcome"], state["name"], state["parent"]) == ("complete", name, document)
+        assert suite.get(f"/v1/documents/{part}/original").content == attached[name]
+    assert suite.get(f"/v1/documents/{parts['lease.txt']}/clauses").json()["items"]
+    assert suite.get(f"/v1/documents/{parts['acme.json']}/findings").json()["items"]
+    text = suite.get(f"/v1/documents/{document}/text").text
+    assert text.startswith("From: Ann <ann@example.com>\nTo: Bob <bob@example.com>\n")
+    assert suite.delete(f"/v1/documents/{document}").status_code == 204
+    for one in (document, *parts.values()):
+        assert suite.get(f"/v1/documents/{one}").status_code == 404
 
 
 def test_the_same_bytes_are_the_same_document(suite: Suite) -> None:
