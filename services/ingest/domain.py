@@ -19,7 +19,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Literal, Protocol
 
-from shared.documents import FailedPage, Part, Reading, RefusedPart
+from shared.documents import ARCHIVES, CONTAINERS, FailedPage, Part, Reading, RefusedPart
 from shared.events import (
     BlobRef,
     ClausesExtracted,
@@ -53,9 +53,7 @@ _KIND_OF_TYPE: dict[str, Kind] = {
     "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": "report",
     "message/rfc822": "contract",
 }
-_MAILS = frozenset({"message/rfc822"})
-ARCHIVES = frozenset[str]()
-"""Types of documents without a text of their own."""
+_MAILS = CONTAINERS - ARCHIVES
 
 
 @dataclass(frozen=True, order=True)

@@ -5,9 +5,10 @@ from shared.documents.parts import Part, RefusedPart
 from shared.documents.reader import decrypt, read, render, unpack
 from shared.documents.reading import Box, FailedPage, Limits, Page, Reading
 from shared.documents.sniffing import safe_name, sniff
-from shared.documents.unpacking import CONTAINERS, Contents
+from shared.documents.unpacking import ARCHIVES, CONTAINERS, Contents
 
 __all__ = [
+    "ARCHIVES",
     "CONTAINERS",
     "Box",
     "Cell",

@@ -7,7 +7,7 @@ import json
 import re
 import unicodedata
 
-from shared.documents.package import package_type
+from shared.documents.package import names_in, package_type
 from shared.documents.text import decode
 from shared.errors import EmptyDocument, UnsupportedType
 
@@ -17,15 +17,15 @@ JSON = "application/json"
 NDJSON = "application/x-ndjson"
 CSV = "text/csv"
 MAIL = "message/rfc822"
+ZIP = "application/zip"
 
 READ = (
-    "PDF, UTF-8 text, JSON, JSON lines, CSV, Excel workbooks (XLSX) and mails are read; "
-    "DOCX and images are not read yet"
+    "PDF, UTF-8 text, JSON, JSON lines, CSV, Excel workbooks (XLSX), mails and ZIP archives are "
+    "read; DOCX and images are not read yet"
 )
 """What an error about a wrong type says in the end."""
 
 _OTHERS = (
-    (b"PK\x03\x04", "a ZIP archive or an Office document (DOCX)"),
     (b"\xd0\xcf\x11\xe0", "an old Office document (DOC, XLS, MSG)"),
     (b"{\\rtf", "rich text (RTF)"),
     (b"\x89PNG", "a PNG image"),
@@ -42,6 +42,13 @@ _OTHERS = (
     (b"\xfd7zXZ", "an xz archive"),
     (b"\x7fELF", "a program"),
     (b"MZ\x90", "a program"),
+)
+_ZIPPED = (b"PK\x03\x04", b"PK\x05\x06")
+_OTHERS_IN_ZIP = (
+    (re.compile(r"\[Content_Types\]\.xml"), "an Office document (DOCX, XLSX, PPTX)"),
+    (re.compile(r"mimetype"), "an OpenDocument file or an e-book (ODT, ODS, EPUB)"),
+    (re.compile(r"META-INF/MANIFEST\.MF|AndroidManifest\.xml"), "a program (JAR, APK)"),
+    (re.compile(r"Index/Document\.iwa"), "a document of Pages, Numbers or Keynote"),
 )
 _HTML = re.compile(rb"\s*(<!doctype\s+html|<html[\s>])", re.IGNORECASE)
 _HEADER = re.compile(rb"([!-9;-~]+)[ \t]*:|[ \t]|>?From ")
@@ -64,18 +71,29 @@ def sniff(data: bytes, name: str = "") -> str:
         raise EmptyDocument(
             "the document has no bytes" if not data else "the document is nothing but white space"
         )
+    if data.startswith(_ZIPPED):
+        return _zip_type(data)
     if is_mail(data, name):
         return MAIL
     if b"%PDF-" in data[:1024]:
         return PDF
-    if data.startswith(b"PK\x03\x04") and (office := package_type(data)):
-        return office
     for magic, what in _OTHERS:
         if data.startswith(magic):
             raise UnsupportedType(f"this is {what}: {READ}")
     if _HTML.match(data):
         raise UnsupportedType(f"this is HTML: {READ}")
     return _text_type(decode(data), name)
+
+
+def _zip_type(data: bytes) -> str:
+    """An archive of documents, unless it is one itself by the names of its members."""
+    if office := package_type(data):
+        return office
+    for name in names_in(data):
+        for pattern, what in _OTHERS_IN_ZIP:
+            if pattern.fullmatch(name):
+                raise UnsupportedType(f"this is {what}: {READ}")
+    return ZIP
 
 
 def is_mail(data: bytes, name: str = "") -> bool:

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 
+from shared.documents.archive import Archive
 from shared.documents.mail import Mail
 from shared.documents.parts import Container, Part, RefusedPart
 from shared.documents.reading import Limits, Page, Reading, no_boxes
-from shared.documents.sniffing import MAIL, sniff
+from shared.documents.sniffing import MAIL, ZIP, sniff
 from shared.errors import DocumentTooLarge, NestedTooDeep, UnreadableDocument, UnsupportedType
 
-CONTAINERS = frozenset({MAIL})
+ARCHIVES = frozenset({ZIP})
+"""Types of documents without a text of their own, which others lie in."""
+CONTAINERS = ARCHIVES | {MAIL}
 """Types of documents that others lie in."""
 
 
@@ -76,10 +79,11 @@ class Contents:
 def opened(data: bytes, media_type: str, limits: Limits, depth: int = 0) -> Contents:
     """Open a mail or archive, which lies in `depth` others. Raises UnreadableDocument."""
     if media_type == MAIL:
-        container = Mail(data, limits.max_depth - depth - 1, limits.max_parts)
-    else:
-        raise UnsupportedType(f"nothing lies in a document of the type {media_type}")
-    return Contents(container, limits, depth)
+        mail = Mail(data, limits.max_depth - depth - 1, limits.max_parts)
+        return Contents(mail, limits, depth)
+    if media_type == ZIP:
+        return Contents(Archive(data, limits.max_parts), limits, depth)
+    raise UnsupportedType(f"nothing lies in a document of the type {media_type}")
 
 
 def read_container(data: bytes, media_type: str, limits: Limits) -> Reading:

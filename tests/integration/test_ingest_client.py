@@ -88,7 +88,7 @@ def test_refusals_are_clear(client: smallprint.Client) -> None:
     """What is refused at the door raises with the reason."""
     for data, code in (
         (b"", "empty_document"),
-        (b"PK\x03\x04 and more", "unsupported_type"),
+        (b"\x89PNG and more", "unsupported_type"),
         (b"x" * 2_000_001, "document_too_large"),
     ):
         with pytest.raises(smallprint.Refused) as caught:

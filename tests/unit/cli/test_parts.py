@@ -12,7 +12,10 @@ import pytest
 
 from services import cli
 from shared.cli.files import files_below
+from shared.documents import Part
+from shared.documents.sandbox import Reader
 from tests.samples import filing
+from tests.unit.documents.archives import archive, layers, sharing
 from tests.unit.documents.mails import attached, deep, mail, nested, text, whole
 from tests.unit.ingest.house import SENTENCE, pdf
 
@@ -139,6 +142,62 @@ def test_a_file_brings_so_much_and_no_more(
     inside, lease = line["parts"]
     assert ["error" in part for part in inside["parts"]] == [False, False, True]
     assert lease["error"]["type"] == "document_too_large"
+
+
+def test_an_archive_is_one_line_with_its_files(run: Run, tmp_path: Path) -> None:
+    """It has no page and no clause of its own; what is in it is like a file's line."""
+    path = kept(tmp_path, archive({"x/a.pdf": LEASE, "m.eml": mail("Hello.\n")}), "a.zip")
+    code, [line], _ = run("extract", path, "--json")
+    assert code == 0
+    assert (line["document"]["pages"], line["clauses"]) == (0, [])
+    assert [part["source"] for part in line["parts"]] == [f"{path}/x/a.pdf", f"{path}/m.eml"]
+    assert line["parts"][0]["document"]["pages"] == 1
+    _, [shown], _ = run("extract", path)
+    assert f"{path}  (2 parts)" in shown["out"]
+    code, _, err = run("text", path)
+    assert code == 2
+    assert "--json prints what it holds: x/a.pdf, m.eml" in err
+    code, [line], _ = run("text", path, "--json")
+    assert (code, line["text"], line["parts"][0]["text"].strip()) == (0, "", SENTENCE)
+
+
+def test_an_archive_of_which_nothing_works_has_failed(run: Run, tmp_path: Path) -> None:
+    """It is an error line all the same with its parts; what is damaged has none."""
+    code, [line], _ = run("extract", kept(tmp_path, archive({"e": b""}), "e.zip"), "--json")
+    assert (code, line["error"]["type"]) == (2, "no_part_worked")
+    assert line["parts"][0]["error"]["type"] == "empty_document"
+    assert "e.zip/e: it has no bytes" in line["error"]["detail"]
+    code, [line], _ = run("extract", kept(tmp_path, sharing(), "b.zip"), "--json")
+    assert (code, line["error"]["type"], "parts" in line) == (2, "unreadable_document", False)
+
+
+def test_archives_in_archives_come_to_an_end(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As 42.zip is made: so many are unpacked, the others say why not."""
+    monkeypatch.setenv("SMALLPRINT_INGEST_MAX_PARTS", "40")
+    _, [line], _ = run("text", kept(tmp_path, layers(3, 16, b"text "), "42.zip"), "--json")
+
+    def count(one: dict[str, Any]) -> tuple[int, int]:
+        inside = [count(part) for part in one.get("parts", [])]
+        good = "error" not in one
+        return good + sum(n for n, _ in inside), (not good) + sum(n for _, n in inside)
+
+    worked, refused = count(line)
+    assert worked <= 41
+    assert refused > 16
+
+
+def test_an_archive_that_holds_itself_is_refused_inside(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The circle is named at its first turn."""
+    data = archive({"a.txt": b"x"})
+    itself = Part("itself.zip", "application/zip", data)
+    monkeypatch.setattr(Reader, "unpack", lambda *_arguments, **_options: iter([itself]))
+    code, [line], _ = run("text", kept(tmp_path, data, "q.zip"), "--json")
+    assert code == 2
+    assert line["parts"][0]["error"]["type"] == "contains_itself"
 
 
 def test_a_batch_works_on_mails(run: Run, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from shared.documents import read, safe_name, sniff
 from shared.errors import EmptyDocument, UnreadableDocument, UnsupportedType
+from tests.unit.documents.archives import archive
 from tests.unit.documents.samples import plain
 
 
@@ -42,7 +43,7 @@ def test_the_type_is_known_by_content(data: bytes, name: str, expected: str) -> 
 @pytest.mark.parametrize(
     ("data", "says"),
     [
-        (b"PK\x03\x04rest", "Office"),
+        (archive({"[Content_Types].xml": b"x", "ppt/presentation.xml": b"x"}), "Office"),
         (b"\x89PNG\r\n", "PNG"),
         (b"\xff\xd8\xff\xe0", "JPEG"),
         (b"{\\rtf1 hello}", "RTF"),

@@ -16,6 +16,7 @@ from shared.documents import Limits, Part, RefusedPart
 from shared.events import BlobRef, DocumentDeleted, DocumentIngested, DocumentRead
 from shared.storage import BlobStore, UnitOfWork
 from tests.killed import Killed, KilledAfterCommit, KilledAfterPut
+from tests.unit.documents.archives import archive, layers, sharing
 from tests.unit.documents.mails import attached, mail, nested, text, whole
 from tests.unit.ingest.house import (
     SENTENCE,
@@ -172,6 +173,119 @@ def test_tenants_share_nothing(any_house: House) -> None:
     assert listed(any_house, parent=theirs) == set()
     assert len(acme.get("/v1/documents", params={"parent": theirs}).json()["items"]) == 2
     assert any_house.client.get("/v1/documents", params={"parent": "../x"}).status_code == 422
+
+
+# Archives
+
+
+def test_an_archive_ends_with_its_files(any_house: House) -> None:
+    """Complete once all are documents; no text, no page, nobody works on it."""
+    data = archive({"leases/a.pdf": LEASE, "reports/r.json": REPORT})
+    document = any_house.accepted(data, "all.zip")
+    assert any_house.state(document)["kind"] == "other"
+    any_house.work()
+    state = any_house.state(document)
+    assert (state["state"], state["outcome"], state["reasons"]) == ("ended", "complete", [])
+    assert (state["media_type"], state["pages"]) == ("application/zip", 0)
+    parts = parts_of(any_house, document)
+    assert list(parts) == ["leases/a.pdf", "reports/r.json"]
+    lease, report = (any_house.state(str(one)) for one in parts.values())
+    assert (lease["name"], lease["kind"], lease["state"]) == ("a.pdf", "contract", "processing")
+    assert (report["name"], report["kind"], report["state"]) == ("r.json", "report", "processing")
+    read = {event.document_id for event in any_house.said(DocumentRead)}
+    assert read == set(parts.values())
+    answer = any_house.client.get(f"/v1/documents/{document}/text")
+    assert answer.status_code == 409
+    assert "parts" in answer.json()["detail"]
+
+
+def test_an_archive_is_partial_or_failed_by_what_was_refused(any_house: House) -> None:
+    """It names every file that became no document; failed if none did."""
+    some = any_house.accepted(archive({"a.pdf": LEASE, "e.txt": b""}), "some.zip")
+    none = any_house.accepted(archive({"p.png": b"\x89PNG\r\n", "e.txt": b""}), "none.zip")
+    bomb = any_house.accepted(sharing(), "bomb.zip")
+    any_house.work()
+    state = any_house.state(some)
+    assert (state["outcome"], state["reasons"]) == (
+        "partial",
+        ["part e.txt: empty_document: it has no bytes"],
+    )
+    state = any_house.state(none)
+    assert state["outcome"] == "failed"
+    assert [reason.split(": ")[:2] for reason in state["reasons"]] == [
+        ["part p.png", "unsupported_type"],
+        ["part e.txt", "empty_document"],
+    ]
+    state = any_house.state(bomb)
+    assert state["outcome"] == "failed"
+    assert "share their bytes" in state["reasons"][0]
+    assert any_house.service.bus.dead_letters() == []
+
+
+def test_what_is_said_of_an_archive_is_said_of_its_files(house: House) -> None:
+    """The word goes down through mails and archives; `other` leaves all of it alone."""
+    data = archive({"m.eml": whole([text(), attached(b'{"id": "2", "statements": []}', "r.json")])})
+    document = house.accepted(data, "all.zip", kind="report")
+    left = house.accepted(archive({"a.pdf": LEASE}), "left.zip", kind="other")
+    house.work()
+    [mail] = listed(house, parent=document)
+    [report] = listed(house, parent=mail)
+    assert (house.state(report)["kind"], house.state(mail)["outcome"]) == ("report", "complete")
+    assert (house.state(left)["outcome"], house.state(left)["parts"]) == ("rejected", [])
+    assert house.upload(archive({"a.pdf": LEASE}), kind="contract").json()["state"] == "received"
+    house.work()
+    assert house.state(left)["outcome"] == "complete"
+
+
+def test_layers_of_archives_bring_so_much_and_no_more(tmp_path: Path) -> None:
+    """As 42.zip is made: sixteen in each of sixteen, and so on; what is refused says why."""
+    house = House(tmp_path, ingest_max_parts=40)
+    document = house.accepted(layers(3, 16, b"text "), "42.zip")
+    house.work()
+    every = listed(house)
+    assert len(every) == 41
+    assert all(house.state(one)["state"] == "ended" for one in listed(house, kind="other"))
+    refused = [
+        part["code"] for one in every for part in house.state(one)["parts"] if part["id"] is None
+    ]
+    assert set(refused) == {"document_too_large"}
+    house.client.delete(f"/v1/documents/{document}")
+    house.work()
+    assert (listed(house), house.blobs()) == (set(), set())
+    house.close()
+
+
+class Quine(InProcessReader):
+    """A reader of archives that hold one another, as can be made: each of these is in the other."""
+
+    def __init__(self, one: bytes, two: bytes) -> None:
+        self.pair = (one, two)
+
+    def unpack(
+        self, data: bytes, *, name: str = "", depth: int = 0
+    ) -> Iterator[Part | RefusedPart]:
+        """See DocumentReader."""
+        one, two = self.pair
+        yield Part("itself.zip", "application/zip", data)
+        yield Part("other.zip", "application/zip", two if data == one else one)
+
+
+def test_archives_that_hold_themselves_end(tmp_path: Path) -> None:
+    """At once or over another one: each is one document, and the circle is refused by name."""
+    one, two = archive({"a.txt": b"one"}), archive({"a.txt": b"two"})
+    house = House(tmp_path, Quine(one, two))
+    document = house.accepted(one, "one.zip")
+    house.work()
+    assert len(listed(house)) == 2
+    itself, other = house.state(document)["parts"][::-1]
+    assert (itself["code"], other["code"]) == ("contains_itself", None)
+    assert house.state(document)["outcome"] == "partial"
+    inner = house.state(other["id"])
+    assert inner["outcome"] == "failed"
+    assert [part["code"] for part in inner["parts"]] == ["contains_itself"] * 2
+    house.client.delete(f"/v1/documents/{document}")
+    assert listed(house) == set()
+    house.close()
 
 
 # Killed, late, twice
@@ -453,8 +567,9 @@ def test_a_thousand_parts_are_a_thousand_documents(house: House) -> None:
     seen: set[str] = set()
     cursor = None
     while True:
-        filters = {"parent": document, "limit": 200, **({"cursor": cursor} if cursor else {})}
-        page = house.client.get("/v1/documents", params=filters).json()
+        filters: dict[str, Any] = {"parent": document, "limit": 200, "cursor": cursor or None}
+        known = {name: value for name, value in filters.items() if value is not None}
+        page = house.client.get("/v1/documents", params=known).json()
         seen |= {item["id"] for item in page["items"]}
         cursor = page["next"]
         if cursor is None:
