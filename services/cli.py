@@ -109,7 +109,7 @@ def main() -> int:
 def extract(
     paths: Sequence[str], as_json: bool, adapter: str, every: bool, password: str | None
 ) -> int:
-    """Find the clauses of contracts (PDF, UTF-8 text), also of those attached to mails.
+    """Find the clauses of contracts (PDF, UTF-8 text), also of those in mails and archives.
 
     \b
     Examples:
@@ -134,7 +134,7 @@ def extract(
 def text(path: str, as_json: bool, password: str | None) -> int:
     """Print the text of a document exactly as offsets count it (UTF-8, nothing added).
 
-    With --json it is one line with `text`; a mail has the texts of what is attached in `parts`.
+    With --json it is one line with `text`; what lies in a mail or archive is in its `parts`.
 
     \b
     Examples:
@@ -207,7 +207,7 @@ def _document(reading: Reading, data: bytes) -> dict[str, Any]:
 @paths_argument
 @as_json
 def triage(paths: Sequence[str], as_json: bool) -> int:
-    """Find what does not add up in financial reports (JSON, JSON lines, CSV), also in mails.
+    """Find what does not add up in reports (JSON, JSON lines, CSV), also in mails and archives.
 
     \b
     Examples:
@@ -243,10 +243,10 @@ def batch(
     """Work on every document below FOLDER: one JSON result a file, and a summary.
 
     Contracts (PDF, text) are read for clauses, reports (JSON, JSON lines, CSV) for what does not
-    add up; a mail has one result, with what is attached in `parts`. A file of JSON lines has one
-    result as well, with a line in it for each filing. A maildir is a folder of mails. A batch
-    that was cut off goes on where it stopped; what failed is tried again, and is listed in the
-    summary.
+    add up; a mail or archive has one result, with what lies in it in `parts`. A file of JSON lines
+    has one result as well, with a line in it for each filing. A maildir is a folder of mails. A
+    batch that was cut off goes on where it stopped; what failed is tried again, and is listed in
+    the summary.
 
     \b
     Examples:
