@@ -52,6 +52,7 @@ _KIND_OF_TYPE: dict[str, Kind] = {
     "text/csv": "report",
     "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": "report",
     "message/rfc822": "contract",
+    "application/vnd.ms-outlook": "contract",
 }
 _MAILS = CONTAINERS - ARCHIVES
 

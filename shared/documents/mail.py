@@ -95,6 +95,7 @@ class Mail:
         self._line_end = "\r\n" if b"\r\n" in data[:10_000] else "\n"
         self._deepest = deepest
         self._attached: list[_Attached] = []
+        self._shown_in_place: set[str] = set()
         try:
             message = BytesParser(policy=email.policy.compat32).parsebytes(data)
             pieces = self._pieces(message)
@@ -102,7 +103,7 @@ class Mail:
             raise NestedTooDeep(
                 "the mail has parts in parts without end: save what you need of it by itself"
             ) from None
-        self._leave_decoration(pieces)
+        self._leave_decoration()
         if len(self._attached) > most_parts:
             raise DocumentTooLarge(
                 f"the mail has {len(self._attached):,} attachments: at most {most_parts:,} are "
@@ -133,7 +134,7 @@ class Mail:
 
     def _mail_within(self, message: _Message) -> bytes:
         """A mail in this mail, as it was sent."""
-        depth = _depth(message)
+        depth = depth_of(message)
         if depth > self._deepest:
             raise NestedTooDeep(
                 f"mails lie {depth:,} deep in one another here: at most {self._deepest:,} deep are "
@@ -164,7 +165,10 @@ class Mail:
             return [piece for one in _children(part) for piece in self._pieces(one)]
         is_text = kind in _READ_AS_TEXT or kind.startswith("multipart/")  # one without its parts
         if is_text and kind not in _SEALED and not _is_file(part):
-            return [Piece(self._own_text(part), html=kind == "text/html")]
+            text = self._own_text(part)
+            if kind == "text/html":
+                self._shown_in_place.update(_SHOWN_IN_PLACE.findall(text))
+            return [Piece(text, html=kind == "text/html")]
         is_other_form = is_alternative and kind.startswith("text/")  # of the same text: a calendar
         if kind not in _SIGNATURES and not is_other_form:
             self._attached.append(_Attached(self._name(part), part))
@@ -192,12 +196,11 @@ class Mail:
             return safe_name(f"{safe_name(subject, default=default)[:150]}.eml")
         return default + (mimetypes.guess_extension(kind) or "")
 
-    def _leave_decoration(self, pieces: list[Piece]) -> None:
+    def _leave_decoration(self) -> None:
         """Take logos and the like from the parts: small pictures that the HTML shows in place."""
-        shown = {
-            cid for piece in pieces if piece.html for cid in _SHOWN_IN_PLACE.findall(piece.text)
-        }
-        decoration = [one for one in self._attached if _is_decoration(one.message, shown)]
+        decoration = [
+            one for one in self._attached if _is_decoration(one.message, self._shown_in_place)
+        ]
         if decoration:
             self._attached = [one for one in self._attached if one not in decoration]
             names = ", ".join(one.name for one in decoration[:5])
@@ -275,7 +278,7 @@ def _children(part: _Message) -> list[_Message]:
     return payload if isinstance(payload, list) else []
 
 
-def _depth(part: _Message) -> int:
+def depth_of(part: _Message) -> int:
     """How deep mails lie in one another here: 1 for a mail without another in it."""
     deepest, waiting = 0, [(part, 0)]
     while waiting:

@@ -17,16 +17,17 @@ JSON = "application/json"
 NDJSON = "application/x-ndjson"
 CSV = "text/csv"
 MAIL = "message/rfc822"
+OUTLOOK = "application/vnd.ms-outlook"
 ZIP = "application/zip"
 
 READ = (
-    "PDF, UTF-8 text, JSON, JSON lines, CSV, Excel workbooks (XLSX), mails and ZIP archives are "
-    "read; DOCX and images are not read yet"
+    "PDF, UTF-8 text, JSON, JSON lines, CSV, Excel workbooks (XLSX), mails (EML, MSG) and ZIP "
+    "archives are read; DOCX and images are not read yet"
 )
 """What an error about a wrong type says in the end."""
 
 _OTHERS = (
-    (b"\xd0\xcf\x11\xe0", "an old Office document (DOC, XLS, MSG)"),
+    (b"\xd0\xcf\x11\xe0", "an old Office document (DOC, XLS)"),
     (b"{\\rtf", "rich text (RTF)"),
     (b"\x89PNG", "a PNG image"),
     (b"\xff\xd8\xff", "a JPEG image"),
@@ -37,12 +38,15 @@ _OTHERS = (
     (b"%!PS", "PostScript"),
     (b"\x1f\x8b", "a gzip archive"),
     (b"BZh", "a bzip2 archive"),
+    (b"PK\x07\x08", "a piece of a ZIP archive in several pieces"),
     (b"7z\xbc\xaf", "a 7z archive"),
     (b"Rar!", "a RAR archive"),
     (b"\xfd7zXZ", "an xz archive"),
     (b"\x7fELF", "a program"),
     (b"MZ\x90", "a program"),
 )
+_COMPOUND = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+_OF_OUTLOOK = "__properties_version1.0".encode("utf-16-le")
 _ZIPPED = (b"PK\x03\x04", b"PK\x05\x06")
 _OTHERS_IN_ZIP = (
     (re.compile(r"\[Content_Types\]\.xml"), "an Office document (DOCX, XLSX, PPTX)"),
@@ -73,6 +77,8 @@ def sniff(data: bytes, name: str = "") -> str:
         )
     if data.startswith(_ZIPPED):
         return _zip_type(data)
+    if data.startswith(_COMPOUND) and _OF_OUTLOOK in data:
+        return OUTLOOK
     if is_mail(data, name):
         return MAIL
     if b"%PDF-" in data[:1024]:

@@ -9,12 +9,12 @@ from shared.documents.archive import Archive
 from shared.documents.mail import Mail
 from shared.documents.parts import Container, Part, RefusedPart
 from shared.documents.reading import Limits, Page, Reading, no_boxes
-from shared.documents.sniffing import MAIL, ZIP, sniff
+from shared.documents.sniffing import MAIL, OUTLOOK, ZIP, sniff
 from shared.errors import DocumentTooLarge, NestedTooDeep, UnreadableDocument, UnsupportedType
 
 ARCHIVES = frozenset({ZIP})
 """Types of documents without a text of their own, which others lie in."""
-CONTAINERS = ARCHIVES | {MAIL}
+CONTAINERS = ARCHIVES | {MAIL, OUTLOOK}
 """Types of documents that others lie in."""
 
 
@@ -78,9 +78,11 @@ class Contents:
 
 def opened(data: bytes, media_type: str, limits: Limits, depth: int = 0) -> Contents:
     """Open a mail or archive, which lies in `depth` others. Raises UnreadableDocument."""
+    deepest = limits.max_depth - depth - 1
     if media_type == MAIL:
-        mail = Mail(data, limits.max_depth - depth - 1, limits.max_parts)
-        return Contents(mail, limits, depth)
+        return Contents(Mail(data, deepest, limits.max_parts), limits, depth)
+    if media_type == OUTLOOK:
+        return Contents(_outlook_mail(data, deepest, limits.max_parts), limits, depth)
     if media_type == ZIP:
         return Contents(Archive(data, limits.max_parts), limits, depth)
     raise UnsupportedType(f"nothing lies in a document of the type {media_type}")
@@ -99,3 +101,9 @@ def read_container(data: bytes, media_type: str, limits: Limits) -> Reading:
         warnings=tuple(container.warnings),
         media_type=media_type,
     )
+
+
+def _outlook_mail(data: bytes, deepest: int, most_parts: int) -> Container:
+    from shared.documents.outlook import OutlookMail  # loaded with the first of them
+
+    return OutlookMail(data, deepest, most_parts)

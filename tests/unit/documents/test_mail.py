@@ -321,9 +321,11 @@ def test_small_pictures_of_the_text_are_no_documents() -> None:
     head = ["Content-Type: image/png", "Content-Disposition: inline; filename={}.png"]
     logo = part(b"\x89PNG", *[h.format("logo") for h in head], "Content-ID: <l>")
     scan = part(b"\x89PNG" + b"x" * 60_000, *[h.format("scan") for h in head], "Content-ID: <s>")
-    data = whole([multipart([html, logo, scan], "related", "inner"), attached(PDF)])
-    assert [one.name for one in parts(data)] == ["scan.png", "lease.pdf"]
-    assert any("logo.png" in warning for warning in read(data).warnings)
+    rich = multipart([html, logo, scan], "related", "inner")
+    for first in (rich, multipart([text(), rich], "alternative", "forms")):
+        data = whole([first, attached(PDF)])
+        assert [one.name for one in parts(data)] == ["scan.png", "lease.pdf"]
+        assert any("logo.png" in warning for warning in read(data).warnings)
 
 
 def test_signatures_are_no_documents() -> None:
