@@ -18,6 +18,7 @@ from shared.runtime import Service
 from shared.runtime.main import join, start_background
 from shared.settings import load
 from shared.storage import UnitOfWork
+from tests.samples import mail
 from tests.unit.ingest.house import SENTENCE, encrypted, extracted, pdf
 
 
@@ -81,6 +82,20 @@ def test_from_upload_to_deletion(
     client.delete(document.id)
     with pytest.raises(smallprint.NotFound):
         client.document(document.id)
+    assert list(client.documents()) == []
+
+
+def test_a_mail_and_its_parts_by_the_client(client: smallprint.Client) -> None:
+    """What lies in a mail is in its `parts`, and is listed by its `parent`."""
+    data = mail("The lease", {"lease.pdf": pdf(SENTENCE), "scan.png": b"\x89PNG\r\n"})
+    document = client.wait(client.upload(data, name="lease.eml", kind="report").id, timeout=120)
+    lease, scan = document.parts
+    assert (document.outcome, lease.name, lease.code) == ("partial", "lease.pdf", None)
+    assert (scan.name, scan.id, scan.code) == ("scan.png", None, "unsupported_type")
+    [part] = client.documents(parent=document.id)
+    assert (part.id, part.parent, part.kind) == (lease.id, document.id, "report")
+    assert part.parents == (smallprint.Parent(document.id, "lease.eml"),)
+    client.delete(document.id)
     assert list(client.documents()) == []
 
 
