@@ -170,7 +170,8 @@ def test_a_password_for_what_is_not_encrypted_does_no_harm(house: House) -> None
     [
         (b"", "empty.pdf", 422, "empty_document"),
         (b" \n\t ", "blank.txt", 422, "empty_document"),
-        (b"PK\x03\x04" + b"\0" * 50, "lies.pdf", 415, "unsupported_type"),
+        (b"PK\x03\x04" + b"\0" * 50, "lies.pdf", 422, "unreadable_document"),
+        (b"GIF89a" + b"\0" * 50, "lies.pdf", 415, "unsupported_type"),
         (b"<!DOCTYPE html><html></html>", "page.txt", 415, "unsupported_type"),
         (b"caf\xe9 latin-1 " * 200, "latin.txt", 422, "unreadable_document"),
         (b"a\0b", "binary.txt", 422, "unreadable_document"),
@@ -248,7 +249,7 @@ def test_several_files_are_answered_one_by_one(any_house: House) -> None:
     """One bad file does not cost the others; each item says what became of it, in order."""
     files = [
         ("file", ("a.txt", TEXT)),
-        ("file", ("zip.pdf", b"PK\x03\x04...")),
+        ("file", ("gif.pdf", b"GIF89a...")),
         ("file", ("b.json", REPORT)),
         ("file", ("again.txt", TEXT)),
     ]
@@ -257,14 +258,14 @@ def test_several_files_are_answered_one_by_one(any_house: House) -> None:
     first, refused, report, again = answer.json()["items"]
     assert first["id"] == again["id"]
     assert report["kind"] == "report"
-    assert refused["name"] == "zip.pdf"
+    assert refused["name"] == "gif.pdf"
     assert refused["error"]["status"] == 415
     assert any_house.client.post("/v1/documents", files=files[:1] * 2).status_code == 200
 
 
 def test_several_files_of_which_none_is_good(house: House) -> None:
     """When nothing was accepted the whole answer is a problem, with every reason."""
-    files = [("file", ("a.zip", b"PK\x03\x04...")), ("file", ("b.zip", b"PK\x03\x04!!!"))]
+    files = [("file", ("a.gif", b"GIF89a...")), ("file", ("b.gif", b"GIF89a!!!"))]
     answer = house.client.post("/v1/documents", files=files)
     assert answer.status_code == 415
     assert answer.headers["content-type"] == "application/problem+json"
