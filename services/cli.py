@@ -144,6 +144,8 @@ def text(path: str, password: str | None) -> int:
     with open_reader() as reader:
         data = read_file(path, reader.limits.max_bytes)
         reading = reader.read(data, name=Path(path).name, password=password)
+    for warning in reading.warnings:
+        click.echo(f"smallprint: {plain(warning)}", err=True)
     for failed in reading.failed:
         click.echo(f"smallprint: page {failed.number}: {plain(failed.reason)}", err=True)
     write(reading.text.encode("utf-8", "surrogatepass"))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from shared.documents.assembly import assemble
+from shared.documents.delimited import CSV, read_table
 from shared.documents.furniture import furniture
 from shared.documents.glyphs import Glyphs
 from shared.documents.layout import Line, page_lines, plain_lines
@@ -68,6 +69,8 @@ def read(
             reading = _read_pdf(data, password, limits, skip, progress, engines)
         elif media_type == XLSX:
             reading = read_workbook(data, limits, skip, progress)
+        elif media_type == CSV:
+            reading = read_table(data)
         else:
             reading = read_text(data, media_type)
         return _within(reading, limits)

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import re
 import unicodedata
 
+from shared.documents.delimited import CSV, delimiter_of, is_named, is_table
 from shared.documents.package import package_type
 from shared.documents.text import decode
-from shared.errors import EmptyDocument, UnsupportedType
+from shared.errors import EmptyDocument, UnreadableDocument, UnsupportedType
 
 PDF = "application/pdf"
 TEXT = "text/plain"
 JSON = "application/json"
 NDJSON = "application/x-ndjson"
-CSV = "text/csv"
 
 READ = (
     "PDF, UTF-8 text, JSON, JSON lines, CSV and Excel workbooks (XLSX) are read; "
@@ -65,7 +64,13 @@ def sniff(data: bytes, name: str = "") -> str:
             raise UnsupportedType(f"this is {what}: {READ}")
     if _HTML.match(data):
         raise UnsupportedType(f"this is HTML: {READ}")
-    return _text_type(decode(data), name)
+    try:
+        text = decode(data)
+    except UnreadableDocument:
+        if is_table(data, name):
+            return CSV
+        raise
+    return _text_type(text, name)
 
 
 def _text_type(text: str, name: str) -> str:
@@ -74,7 +79,7 @@ def _text_type(text: str, name: str) -> str:
         return JSON
     if name.lower().endswith((".jsonl", ".ndjson")) or _is_json_lines(body):
         return NDJSON
-    return CSV if _is_csv(text, name) else TEXT
+    return CSV if delimiter_of(text, named=is_named(name)) else TEXT
 
 
 def _is_json_lines(body: str) -> bool:
@@ -91,22 +96,6 @@ def _is_json(text: str) -> bool:
         return isinstance(json.loads(text), dict | list)
     except (ValueError, RecursionError):
         return False
-
-
-def _is_csv(text: str, name: str) -> bool:
-    """Every row has the same number of fields: two or more if the name says CSV, else three."""
-    named = name.lower().endswith((".csv", ".tsv"))
-    rows = text[:20_000].splitlines()[:50]
-    if len(text) > 20_000:
-        rows = rows[:-1]
-    for delimiter in ",;\t":
-        try:
-            widths = {len(row) for row in csv.reader(rows, delimiter=delimiter) if row}
-        except csv.Error:
-            continue
-        if len(widths) == 1 and widths.pop() >= (2 if named else 3) and len(rows) >= 2:
-            return named or len(rows) >= 3
-    return False
 
 
 def safe_name(name: str, *, default: str = "document") -> str:
