@@ -9,11 +9,9 @@ from typing import Any
 import numpy as np
 
 from services.extraction.decoding import Candidate, Decoding, decode
-from shared.inference import Specialist, TokenScores
+from services.extraction.ranking import LEAST, Ranking, look
+from shared.inference import AdapterError, Specialist, TokenScores
 from shared.inference.specialists import Progress, Span
-
-LEAST = 0.001
-"""Candidates at or below this confidence are never shown."""
 
 
 @dataclass(frozen=True)
@@ -56,12 +54,53 @@ def find_clauses(
 def clauses_of(
     text: str, scores: TokenScores, specialist: Specialist, skip: Sequence[Span] = ()
 ) -> list[Clause]:
-    """Decode and calibrate token scores: every candidate, whatever its confidence."""
+    """Decode, rank and calibrate token scores: every candidate, whatever its confidence."""
     manifest = specialist.manifest
-    candidates = decode(text, scores, manifest.labels, Decoding.of(manifest.decoding), skip)
+    propose = ranked if specialist.forests else decoded
     return [
-        _clause(text, candidate, manifest.labels, manifest.calibration) for candidate in candidates
+        _clause(text, candidate, manifest.labels, manifest.calibration)
+        for candidate in propose(text, scores, specialist, skip)
     ]
+
+
+def decoded(
+    text: str, scores: TokenScores, specialist: Specialist, skip: Sequence[Span] = ()
+) -> list[Candidate]:
+    """Return the candidates of a specialist without a ranking of its own."""
+    manifest = specialist.manifest
+    return decode(text, scores, manifest.labels, Decoding.of(manifest.decoding), skip)
+
+
+def ranked(
+    text: str, scores: TokenScores, specialist: Specialist, skip: Sequence[Span] = ()
+) -> list[Candidate]:
+    """Return the candidates of a specialist with a ranking, ordered by place.
+
+    Raises:
+        AdapterError: the ranking was learned on other columns than these.
+    """
+    if not len(scores.offsets):
+        return []
+    manifest = specialist.manifest
+    settings = Decoding.of(manifest.decoding)
+    seen = look(text, scores, manifest.labels, settings, skip)
+    if seen.columns != manifest.columns:
+        raise AdapterError(
+            f"{manifest.name} {manifest.version} ranks by other columns than this release has; "
+            "install the release that it came with, or run `python -m models.ranking` again"
+        )
+    forests = specialist.forests
+    ranking = Ranking(forests["first"], forests["second"], settings.beaten)
+    found = zip(
+        seen.found.label.tolist(),
+        seen.spans.tolist(),
+        ranking.scores(seen.found, seen.rows).tolist(),
+        strict=True,
+    )
+    candidates = [
+        Candidate(label, start, end, score) for label, (start, end), score in found if score > LEAST
+    ]
+    return sorted(candidates, key=lambda c: (c.start, c.end, c.label))
 
 
 def _clause(

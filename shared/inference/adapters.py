@@ -49,6 +49,8 @@ class Manifest:
     decoding: Mapping[str, Any] = field(default_factory=dict)
     calibration: Mapping[str, Any] = field(default_factory=dict)
     thresholds: Mapping[str, float] = field(default_factory=dict)
+    forests: Mapping[str, str] = field(default_factory=dict)  # name to sha256 of <name>.onnx
+    columns: tuple[str, ...] = ()  # what the forests are told
 
 
 def read_manifest(path: Path) -> Manifest:
@@ -72,6 +74,7 @@ def read_manifest(path: Path) -> Manifest:
     try:
         values["parameters"] = {name: tuple(shape) for name, shape in values["parameters"].items()}
         values["labels"] = tuple(values["labels"])
+        values["columns"] = tuple(values.get("columns", ()))
         return Manifest(**values)
     except (KeyError, TypeError, AttributeError) as error:
         raise AdapterError(f"{path} is incomplete ({error}); export the adapter again") from error
@@ -166,6 +169,10 @@ def load_adapter(
     if sha256(path) != manifest.adapter_sha256:
         raise AdapterError(f"{path} differs from what its manifest says; export it again")
     _check_shapes(manifest, doors)
+    for name, digest in manifest.forests.items():
+        forest = folder / f"{name}.onnx"
+        if not forest.is_file() or sha256(forest) != digest:
+            raise AdapterError(f"{forest} is missing or damaged; restore it from the release")
     adapter = Adapter(path)
     if adapter.shapes != dict(manifest.parameters):
         wrong = sorted(set(adapter.shapes.items()) ^ set(manifest.parameters.items()))

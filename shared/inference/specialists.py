@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +26,7 @@ from shared.inference.adapters import (
 )
 from shared.inference.engines import ENGINES, Arithmetic, Engine, Run
 from shared.inference.errors import BaseError
+from shared.inference.session import Forest
 from shared.inference.tokeniser import CLS, SEP, Tokeniser, Tokens
 from shared.inference.windows import WindowAverage, window_starts
 
@@ -95,8 +96,16 @@ def _provenance(folder: Path) -> dict[str, object]:
 class Specialist:
     """One adapter on the base. Immutable; safe to use from several threads at once."""
 
-    def __init__(self, manifest: Manifest, tokeniser: Tokeniser, run: Run) -> None:
+    def __init__(
+        self,
+        manifest: Manifest,
+        tokeniser: Tokeniser,
+        run: Run,
+        forests: Mapping[str, Forest] | None = None,
+    ) -> None:
         self.manifest = manifest
+        self.forests: Mapping[str, Forest] = forests or {}
+        """Decision trees that came with the adapter, by name."""
         self._tokeniser = tokeniser
         self._run = run
 
@@ -176,7 +185,9 @@ class Specialists:
             if name not in self._loaded or self._loaded[name][0] != mark:
                 manifest, adapter = load_adapter(folder, self.base.sha256, self.base.engine.doors)
                 run = self.base.engine.specialise(adapter)
-                self._loaded[name] = (mark, Specialist(manifest, self.base.tokeniser, run))
+                forests = {key: Forest(folder / f"{key}.onnx") for key in manifest.forests}
+                specialist = Specialist(manifest, self.base.tokeniser, run, forests)
+                self._loaded[name] = (mark, specialist)
             return self._loaded[name][1]
 
     def reload(self) -> None:
