@@ -8,13 +8,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import lightgbm
 import numpy as np
 import onnx
+from lightgbm import Booster as Booster
+from lightgbm import Dataset
+from lightgbm import train as boost
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
-Booster = lightgbm.Booster
 Floats = NDArray[np.float32]
 
 OPSET, OPSET_TREES, IR_VERSION = 17, 3, 8
@@ -24,6 +25,7 @@ def fit(
     rows: Floats,
     target: NDArray[Any],
     weights: NDArray[Any],
+    trees: int,
     settings: Mapping[str, Any],
     seed: int,
 ) -> Booster:
@@ -33,7 +35,8 @@ def fit(
         rows: of any numbers; no column is treated as a category, so that the graph needs none.
         target: what to predict.
         weights: of the rows [N].
-        settings: `trees`, `leaves`, `learning_rate`, `least_rows` in a leaf, `share_of_columns`
+        trees: how many.
+        settings: `leaves`, `learning_rate`, `least_rows` in a leaf, `share_of_columns`
             and `share_of_rows` for each tree, `ridge`, `bins`.
         seed: of the draws.
     """
@@ -52,8 +55,8 @@ def fit(
         "deterministic": True,
         "force_row_wise": True,
     }
-    data = lightgbm.Dataset(rows, target, weight=weights, params=parameters)
-    return lightgbm.train(parameters, data, settings["trees"])
+    data = Dataset(rows, target, weight=weights, params=parameters)
+    return boost(parameters, data, trees)
 
 
 def predict(boosters: Sequence[Booster], rows: Floats) -> Floats:

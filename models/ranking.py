@@ -11,12 +11,11 @@ all of them, as they are served. What each file is, is said in services/extracti
 from __future__ import annotations
 
 import argparse
-import gzip
 import json
 import sys
 import time
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,13 +24,15 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
+from models.evaluate import answers_of
 from models.forest import Booster, Floats, fit, graph, predict
 from models.metric import matching
+from models.predict import Candidate, kept_scores, read_contracts, write_predictions
 from services.extraction.candidates import Candidates
 from services.extraction.decoding import Decoding
 from services.extraction.ranking import LEAST, RIVAL_COLUMNS, Contest, Ranking, contest, look
-from shared.inference import TokenScores
 
+FOLDS = 5
 Flags = NDArray[np.bool_]
 Forests = list[Booster]
 
@@ -79,33 +80,20 @@ def read_examples(
     """Return the names of the columns, and every contract that has token scores."""
     examples: list[Example] = []
     columns: tuple[str, ...] = ()
-    with gzip.open(data / "cuad_train.jsonl.gz", "rt", encoding="utf-8") as lines:
-        for line in lines:
-            record = json.loads(line)
-            path = scores / f"{record['id']}.npz"
-            if path.exists():
-                with np.load(path) as kept:
-                    tokens = TokenScores(kept["offsets"], kept["probabilities"])
-                seen = look(record["text"], tokens, labels, settings)
-                columns = seen.columns
-                texts = [record["text"][a:b] for a, b in seen.spans.tolist()]
-                names = [labels[label] for label in seen.found.label.tolist()]
-                matched = matching(names, texts, answers_of(record))
-                highest = seen.rows[:, columns.index("highest")]
-                name, fold = record["id"], record["fold"]
-                examples.append(
-                    Example(name, fold, seen.found, seen.spans, seen.rows, highest, matched)
-                )
-                say(f"{len(examples)} contracts, {len(texts)} candidates in the last")
+    for record in read_contracts(data, range(FOLDS)):
+        path = scores / f"{record['id']}.npz"
+        if not path.exists():
+            continue
+        seen = look(record["text"], kept_scores(path), labels, settings)
+        columns = seen.columns
+        texts = [record["text"][a:b] for a, b in seen.spans.tolist()]
+        names = [labels[label] for label in seen.found.label.tolist()]
+        matched = matching(names, texts, answers_of(record))
+        highest = seen.rows[:, columns.index("highest")]
+        name, fold = record["id"], record["fold"]
+        examples.append(Example(name, fold, seen.found, seen.spans, seen.rows, highest, matched))
+        say(f"{len(examples)} contracts, {len(texts)} candidates in the last")
     return columns, examples
-
-
-def answers_of(record: Mapping[str, Any]) -> dict[str, list[str]]:
-    """Return the answers of a contract by category."""
-    answers: dict[str, list[str]] = {}
-    for note in record["annotations"]:
-        answers.setdefault(note["category"], []).append(note["text"])
-    return answers
 
 
 # --- learning -----------------------------------------------------------------------------------
@@ -117,16 +105,12 @@ def learn(examples: Sequence[Example], settings: Mapping[str, Any]) -> Learned:
     The second learns from contests that are judged by first forests which had not seen the
     contract: as many as there are `groups` of folds.
     """
-    groups = [
-        [e for e in examples if e.fold % settings["groups"] == g] for g in range(settings["groups"])
-    ]
-    contests: dict[str, tuple[Floats, Contest]] = {}
-    for group in filter(None, groups):
-        others = [e for e in examples if e not in group]
-        forest = first_forest(others, settings, seeds=1)
-        for example in group:
-            scores = predict(forest, example.rows)
-            contests[example.id] = scores, contest(example.found, scores)
+    contests: dict[str, Contest] = {}
+    for group in range(settings["groups"]):
+        seen = [e for e in examples if e.fold % settings["groups"] != group]
+        unseen = [e for e in examples if e.fold % settings["groups"] == group]
+        forest = first_forest(seen, settings, seeds=1) if unseen else []
+        contests |= {e.id: contest(e.found, predict(forest, e.rows)) for e in unseen}
     second = second_forest(examples, contests, settings)
     return Learned(first_forest(examples, settings, settings["seeds"]), second)
 
@@ -142,27 +126,28 @@ def first_forest(examples: Sequence[Example], settings: Mapping[str, Any], seeds
         rows.append(example.rows[kept])
         target.append(right[kept])
         weights.append(np.where(hopeful, 1, 1 / settings["share_of_hopeless"])[kept])
-    return _fits(rows, target, weights, settings | {"trees": settings["trees"]}, seeds)
+    lesson = np.concatenate(rows), np.concatenate(target), np.concatenate(weights)
+    return [fit(*lesson, settings["trees"], settings, settings["seed"] + i) for i in range(seeds)]
 
 
 def second_forest(
     examples: Sequence[Example],
-    contests: Mapping[str, tuple[Floats, Contest]],
+    contests: Mapping[str, Contest],
     settings: Mapping[str, Any],
 ) -> Forests:
     """Learn how likely a loser matches an answer that no better candidate matches."""
-    rows, target, weights = [], [], []
+    rows, target = [], []
     for example in examples:
-        _, result = contests[example.id]
+        result = contests[example.id]
         goals = new_answers(example, result)
         kept = ~np.isnan(goals)
-        losers = result.losers[kept]
-        rows.append(np.concatenate([example.rows[losers], result.rows[kept]], axis=1))
+        of_losers = example.rows[result.losers[kept]]
+        rows.append(np.concatenate([of_losers, result.rows[kept]], axis=1))
         target.append(goals[kept])
-        weights.append(np.ones(len(losers)))
-    return _fits(
-        rows, target, weights, settings | {"trees": settings["trees_of_losers"]}, settings["seeds"]
-    )
+    lesson = np.concatenate(rows), np.concatenate(target)
+    weights, trees = np.ones(len(lesson[0])), settings["trees_of_losers"]
+    seeds = range(settings["seed"], settings["seed"] + settings["seeds"])
+    return [fit(*lesson, weights, trees, settings, seed) for seed in seeds]
 
 
 def new_answers(example: Example, result: Contest) -> NDArray[np.float64]:
@@ -179,36 +164,17 @@ def new_answers(example: Example, result: Contest) -> NDArray[np.float64]:
     return np.array([goals[place] for place in result.losers.tolist()])
 
 
-def _fits(
-    rows: Sequence[Floats],
-    target: Sequence[NDArray[Any]],
-    weights: Sequence[NDArray[Any]],
-    settings: Mapping[str, Any],
-    seeds: int,
-) -> Forests:
-    together = np.concatenate(rows), np.concatenate(target), np.concatenate(weights)
-    return [fit(*together, settings, settings["seed"] + i) for i in range(seeds)]
-
-
 # --- the raw predictions ------------------------------------------------------------------------
 
 
-def write_predictions(path: Path, examples: Iterable[Example], ranking: Ranking) -> None:
-    """Write offsets and scores of every candidate: one JSON line a contract, gzipped, no text."""
-    partial = path.with_suffix(".partial")
-    with partial.open("wb") as raw, gzip.GzipFile("", "wb", 9, raw, mtime=0) as out:
-        for example in examples:
-            scores = ranking.scores(example.found, example.rows)
-            spans = [
-                [label, start, end, float(f"{score:.4g}")]
-                for label, (start, end), score in zip(
-                    example.found.label.tolist(), example.spans.tolist(), scores, strict=True
-                )
-                if score > LEAST
-            ]
-            line = {"id": example.id, "spans": spans}
-            out.write((json.dumps(line, separators=(",", ":")) + "\n").encode())
-    partial.replace(path)
+def predictions(
+    examples: Iterable[Example], ranking: Ranking
+) -> Iterator[tuple[str, list[Candidate]]]:
+    """Yield the id and the candidates of every contract, ranked."""
+    for example in examples:
+        scores = ranking.scores(example.found, example.rows)
+        spans = zip(example.found.label.tolist(), example.spans.tolist(), scores, strict=True)
+        yield example.id, [Candidate(c, a, b, float(s)) for c, (a, b), s in spans if s > LEAST]
 
 
 def main() -> None:
@@ -221,14 +187,16 @@ def main() -> None:
     arguments = parser.parse_args()
     config = tomllib.loads((arguments.specialist / "config.toml").read_text(encoding="utf-8"))
     labels = json.loads((arguments.specialist / "labels.json").read_text(encoding="utf-8"))
+    data = arguments.data / config["data"]["training"]
     settings, decoding = config["ranking"], Decoding.of(config["decoding"])
-    columns, examples = read_examples(arguments.data, arguments.scores, labels, decoding)
+    columns, examples = read_examples(data, arguments.scores, labels, decoding)
     for fold in sorted({example.fold for example in examples}):
         say(f"learning without fold {fold}")
         learned = learn([e for e in examples if e.fold != fold], settings)
         ranking = learned.ranking(decoding.beaten)
         path = arguments.specialist / f"predictions-fold{fold}.jsonl.gz"
-        write_predictions(path, [e for e in examples if e.fold == fold], ranking)
+        unseen = [e for e in examples if e.fold == fold]
+        write_predictions(path, predictions(unseen, ranking))
     say("learning on all folds")
     learned = learn(examples, settings)
     arguments.out.mkdir(parents=True, exist_ok=True)
