@@ -50,6 +50,7 @@ class Seen:
     spans: Integers  # [N, 2], code points
     columns: tuple[str, ...]
     rows: Floats  # [N, columns]
+    tokens: int  # of the contract
 
 
 def look(
@@ -75,7 +76,7 @@ def look(
     found = propose(text, scores.offsets, scores.probabilities, cuts, entities)
     columns, rows = describe(Passage(text, scores.offsets, scores.probabilities, cuts), found)
     spans = np.column_stack([scores.offsets[found.first, 0], scores.offsets[found.end - 1, 1]])
-    return Seen(found, spans, columns, rows)
+    return Seen(found, spans, columns, rows, len(scores.offsets))
 
 
 @dataclass(frozen=True)
