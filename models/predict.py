@@ -28,6 +28,10 @@ from shared.inference import Specialist, Specialists, TokenScores
 from shared.inference.engines import Arithmetic
 
 
+VIEWS = ("offsets", "probabilities", "openings", "closings")
+"""What is kept of token scores."""
+
+
 @dataclass(frozen=True)
 class Candidate:
     """One raw prediction: what was proposed, with its uncalibrated score."""
@@ -50,14 +54,15 @@ def keep_scores(path: Path, scores: TokenScores) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial")
     with partial.open("wb") as out:
-        np.savez(out, offsets=scores.offsets, probabilities=scores.probabilities)
+        views = {name: getattr(scores, name) for name in VIEWS}
+        np.savez(out, **{name: value for name, value in views.items() if value is not None})
     partial.replace(path)
 
 
 def kept_scores(path: Path) -> TokenScores:
     """Read token scores."""
     with np.load(path) as kept:
-        return TokenScores(kept["offsets"], kept["probabilities"])
+        return TokenScores(**{name: kept[name] for name in VIEWS if name in kept})
 
 
 def predict(records: Sequence[dict[str, Any]], specialist: Specialist, folder: Path) -> None:

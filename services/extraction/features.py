@@ -29,6 +29,7 @@ MARKS = ("number", "capital", "line", "stop")  # kinds of token that are counted
 SURE, LIKELY, POSSIBLE = 0.5, 0.2, 0.1
 NEAR, CONTEXT = 8, 30  # tokens beside a stretch
 EDGE = 3  # tokens at its ends
+EDGES = (1, 3)  # tokens on either side of an end
 BEFORE = 12  # tokens before it whose words are counted
 RANKS = (0, 1, 3, 7)  # of the label's sentences, whose means are told
 
@@ -41,6 +42,8 @@ class Passage:
     offsets: Integers  # [T, 2], code points
     probabilities: Floats  # [T, labels]
     cuts: Integers  # [sentences + 1], first tokens, and T
+    openings: Floats | None = None  # [T, labels]
+    closings: Floats | None = None  # [T, labels]
 
     @cached_property
     def sums(self) -> Doubles:
@@ -172,6 +175,28 @@ def _around(passage: Passage, found: Candidates) -> Columns:
     }
 
 
+def _edges(passage: Passage, found: Candidates) -> Columns:
+    """How likely a passage opens and closes where the stretch does, and elsewhere in it."""
+    columns: dict[str, NDArray[np.generic]] = {}
+    for name, values, edge in (
+        ("opening", passage.openings, found.first),
+        ("closing", passage.closings, found.end - 1),
+    ):
+        if values is None:
+            continue
+        sums = _sums(values)
+
+        def total(a: Integers, b: Integers, sums: Doubles = sums) -> Doubles:
+            a, b = np.clip(a, 0, len(sums) - 1), np.clip(b, 0, len(sums) - 1)
+            both: Doubles = sums[b, found.label] - sums[a, found.label]
+            return both
+
+        columns |= {f"{name}_here": values[edge, found.label]}
+        columns |= {f"{name}_within_{n}": total(edge - n, edge + n + 1) for n in EDGES}
+        columns |= {f"{name}_inside": total(found.first, found.end)}
+    return columns
+
+
 def _sentences(passage: Passage, found: Candidates) -> Columns:
     """How likely the sentences inside and beside the stretch are."""
     lowest, highest = _extremes(passage.means, found.label, found.from_sentence, found.to_sentence)
@@ -300,6 +325,7 @@ def _labels(passage: Passage, found: Candidates) -> Columns:
 GROUPS = (
     _inside,
     _around,
+    _edges,
     _sentences,
     _rivals,
     _form,

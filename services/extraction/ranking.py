@@ -74,7 +74,10 @@ def look(
         labels.index(name): kinds for name, kinds in settings.entities.items() if name in labels
     }
     found = propose(text, scores.offsets, scores.probabilities, cuts, entities)
-    columns, rows = describe(Passage(text, scores.offsets, scores.probabilities, cuts), found)
+    passage = Passage(
+        text, scores.offsets, scores.probabilities, cuts, scores.openings, scores.closings
+    )
+    columns, rows = describe(passage, found)
     spans = np.column_stack([scores.offsets[found.first, 0], scores.offsets[found.end - 1, 1]])
     return Seen(found, spans, columns, rows, len(scores.offsets))
 

@@ -51,6 +51,7 @@ class Manifest:
     thresholds: Mapping[str, float] = field(default_factory=dict)
     forests: Mapping[str, str] = field(default_factory=dict)  # name to sha256 of <name>.onnx
     columns: tuple[str, ...] = ()  # what the forests are told
+    views: tuple[str, ...] = ("inside",)  # what the head says of each label, in this order
 
 
 def read_manifest(path: Path) -> Manifest:
@@ -74,7 +75,9 @@ def read_manifest(path: Path) -> Manifest:
     try:
         values["parameters"] = {name: tuple(shape) for name, shape in values["parameters"].items()}
         values["labels"] = tuple(values["labels"])
-        values["columns"] = tuple(values.get("columns", ()))
+        for name in ("columns", "views"):
+            if name in values:
+                values[name] = tuple(values[name])
         return Manifest(**values)
     except (KeyError, TypeError, AttributeError) as error:
         raise AdapterError(f"{path} is incomplete ({error}); export the adapter again") from error
@@ -188,7 +191,7 @@ def _check_shapes(manifest: Manifest, doors: Mapping[str, tuple[int | str, ...]]
         raise AdapterError(f"{name} is incomplete: no {min(missing)}; export it again")
     if unknown:
         raise AdapterError(f"{name} has {min(unknown)}, which the base doesn't; export it again")
-    sizes = {"rank": manifest.rank, "labels": len(manifest.labels)}
+    sizes = {"rank": manifest.rank, "labels": len(manifest.labels) * len(manifest.views)}
     for door, shape in doors.items():
         expected = tuple(size if isinstance(size, int) else sizes[size] for size in shape)
         if manifest.parameters[door] != expected:

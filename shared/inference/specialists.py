@@ -44,8 +44,10 @@ class TokenScores:
     """What a specialist thinks of each token of a text."""
 
     offsets: NDArray[np.int64]  # [T, 2], code points, half open
-    probabilities: Floats  # [T, labels]
+    probabilities: Floats  # [T, labels]: is the token inside a passage of the label?
     hidden: Floats | None = None  # [T, width], if it was asked for
+    openings: Floats | None = None  # [T, labels]: is it the first of one? If the adapter says so
+    closings: Floats | None = None  # [T, labels]: is it the last?
 
 
 @dataclass(frozen=True)
@@ -146,8 +148,15 @@ class Specialist:
                 progress(first + len(batch), len(starts))
         if not averages:
             return TokenScores(tokens.offsets, np.zeros((0, len(self.labels)), np.float32))
-        means = [average.mean() for average in averages]
-        return TokenScores(tokens.offsets, *means)
+        said, *hidden = [average.mean() for average in averages]
+        views = dict(zip(self.manifest.views, np.split(said, len(self.manifest.views), 1), strict=True))
+        return TokenScores(
+            tokens.offsets,
+            np.ascontiguousarray(views["inside"]),
+            hidden[0] if hidden else None,
+            views.get("opening"),
+            views.get("closing"),
+        )
 
 
 class Specialists:

@@ -15,7 +15,7 @@ def seen(labels: list[int]) -> Seen:
     found = Candidates(
         np.array(labels, np.int64), zero, zero + 1, zero, zero + 1, np.zeros((n, SOURCES), bool)
     )
-    rows = np.arange(1, n + 1, dtype=np.float32)[:, None] / 10
+    rows = (np.arange(1, n + 1)[:, None] / 10).astype(np.float32)
     return Seen(found, np.zeros((n, 2), np.int64), ("highest",), rows, 100)
 
 
