@@ -25,6 +25,7 @@ from shared.inference.adapters import (
     FORMAT,
     GRAPH_FILE,
     MANIFEST_FILE,
+    VIEWS,
     base_folder,
     sha256,
 )
@@ -82,6 +83,7 @@ def export(
         "rank": config["adapter"]["rank"],
         "parameters": {key: list(value.shape) for key, value in sorted(parameters.items())},
         "labels": labels,
+        "views": list(VIEWS[: len(state["head.bias"]) // len(labels)]),
         "window_length": config["windows"]["length"],
         "window_stride": config["windows"]["stride"],
         "licence": LICENCE,

@@ -27,7 +27,6 @@ from services.extraction.decoding import Decoding, decode
 from shared.inference import Specialist, Specialists, TokenScores
 from shared.inference.engines import Arithmetic
 
-
 VIEWS = ("offsets", "probabilities", "openings", "closings")
 """What is kept of token scores."""
 

@@ -28,6 +28,8 @@ FORMAT = 1
 
 ADAPTER_FILE, MANIFEST_FILE = "adapter.onnx_adapter", "manifest.json"
 TOKENISER_FILE, PROVENANCE_FILE = "tokenizer.json", "provenance.json"
+VIEWS = ("inside", "opening", "closing")
+"""What a head may say of each label at a token: inside a passage, its first token, its last."""
 VERSION = re.compile(r"\d+\.\d+\.\d+")
 
 
@@ -51,7 +53,7 @@ class Manifest:
     thresholds: Mapping[str, float] = field(default_factory=dict)
     forests: Mapping[str, str] = field(default_factory=dict)  # name to sha256 of <name>.onnx
     columns: tuple[str, ...] = ()  # what the forests are told
-    views: tuple[str, ...] = ("inside",)  # what the head says of each label, in this order
+    views: tuple[str, ...] = VIEWS[:1]  # what the head says of each label, in this order
 
 
 def read_manifest(path: Path) -> Manifest:

@@ -149,7 +149,8 @@ class Specialist:
         if not averages:
             return TokenScores(tokens.offsets, np.zeros((0, len(self.labels)), np.float32))
         said, *hidden = [average.mean() for average in averages]
-        views = dict(zip(self.manifest.views, np.split(said, len(self.manifest.views), 1), strict=True))
+        names = self.manifest.views
+        views = dict(zip(names, np.split(said, len(names), axis=1), strict=True))
         return TokenScores(
             tokens.offsets,
             np.ascontiguousarray(views["inside"]),

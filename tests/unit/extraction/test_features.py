@@ -87,6 +87,23 @@ def test_a_column(table: dict[str, np.ndarray], name: str, expected: list[float]
     assert table[name] == pytest.approx(expected, abs=1e-6)
 
 
+def test_edges_are_told_where_the_specialist_knows_them() -> None:
+    """How likely a passage opens and closes at the ends of a stretch, near them, and inside."""
+    openings, closings = np.zeros_like(P), np.zeros_like(P)
+    openings[:, 0] = [0.1, 0.2, 0.0, 0.0, 0.4, 0.0, 0.0, 0.0]
+    closings[:, 0] = [0.0, 0.0, 0.5, 0.1, 0.0, 0.0, 0.0, 0.3]
+    passage = Passage(TEXT, OFFSETS, P, CUTS, openings, closings)
+    columns, rows = describe(passage, candidates((0, 1, 3), (0, 0, 8)))
+    table = dict(zip(columns, rows.T, strict=True))
+    assert table["opening_here"] == pytest.approx([0.2, 0.1])
+    assert table["opening_within_1"] == pytest.approx([0.3, 0.3])
+    assert table["opening_within_3"] == pytest.approx([0.7, 0.3])
+    assert table["opening_inside"] == pytest.approx([0.2, 0.7])
+    assert table["closing_here"] == pytest.approx([0.5, 0.3])
+    assert table["closing_within_1"] == pytest.approx([0.6, 0.3])
+    assert table["closing_inside"] == pytest.approx([0.5, 0.9])
+
+
 def test_no_two_groups_give_one_name(table: dict[str, np.ndarray]) -> None:
     """A name that is given twice would silently lose a column."""
     passage, found = Passage(TEXT, OFFSETS, P, CUTS), candidates((0, 1, 3))
