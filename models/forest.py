@@ -52,6 +52,7 @@ def fit(
         "max_bin": settings["bins"],
         "seed": seed,
         "verbosity": -1,
+        "num_threads": settings["threads"],
         "deterministic": True,
         "force_row_wise": True,
     }

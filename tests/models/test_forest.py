@@ -21,6 +21,7 @@ from shared.inference.session import Forest
 
 pytestmark = pytest.mark.training
 SETTINGS = {
+    "threads": 1,
     "leaves": 8,
     "learning_rate": 0.2,
     "least_rows": 5,

@@ -16,6 +16,7 @@ from services.extraction.ranking import contest
 
 pytestmark = pytest.mark.training
 SETTINGS = {
+    "threads": 1,
     "groups": 2,
     "seeds": 1,
     "seed": 5,
