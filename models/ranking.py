@@ -28,9 +28,19 @@ from models.evaluate import answers_of
 from models.forest import Booster, Floats, fit, graph, predict
 from models.metric import matching
 from models.predict import Candidate, kept_scores, read_contracts, write_predictions
-from services.extraction.candidates import Candidates
+from models.presence import Evidence, figures, out_of_fold
+from models.presence import learn as learn_presence
 from services.extraction.decoding import Decoding
-from services.extraction.ranking import LEAST, RIVAL_COLUMNS, Contest, Ranking, contest, look
+from services.extraction.presence import presence_columns, presence_rows
+from services.extraction.ranking import (
+    LEAST,
+    RIVAL_COLUMNS,
+    Contest,
+    Ranking,
+    Seen,
+    contest,
+    look,
+)
 
 FOLDS = 5
 Flags = NDArray[np.bool_]
@@ -39,20 +49,23 @@ Forests = list[Booster]
 
 @dataclass(frozen=True)
 class Example:
-    """One contract: its candidates, what is known of each, and which answers each matches."""
+    """One contract: its candidates, which answers each matches, and which labels it has."""
 
     id: str
     fold: int
-    found: Candidates
-    spans: NDArray[np.int64]  # [N, 2], code points
-    rows: Floats  # [N, columns]
-    highest: Floats  # [N], the most likely token of each
+    seen: Seen
     matched: list[frozenset[int]]  # [N]
+    present: Flags  # [labels]
 
     @property
     def right(self) -> Flags:
         """Whether each candidate matches an answer [N]."""
         return np.array([bool(answers) for answers in self.matched], bool)
+
+    @property
+    def highest(self) -> Floats:
+        """The most likely token of each candidate [N]."""
+        return self.seen.rows[:, self.seen.columns.index("highest")]
 
 
 @dataclass(frozen=True)
@@ -76,24 +89,22 @@ class Learned:
 
 def read_examples(
     data: Path, scores: Path, labels: Sequence[str], settings: Decoding
-) -> tuple[tuple[str, ...], list[Example]]:
-    """Return the names of the columns, and every contract that has token scores."""
+) -> list[Example]:
+    """Return every contract that has token scores."""
     examples: list[Example] = []
-    columns: tuple[str, ...] = ()
     for record in read_contracts(data, range(FOLDS)):
         path = scores / f"{record['id']}.npz"
         if not path.exists():
             continue
         seen = look(record["text"], kept_scores(path), labels, settings)
-        columns = seen.columns
         texts = [record["text"][a:b] for a, b in seen.spans.tolist()]
         names = [labels[label] for label in seen.found.label.tolist()]
-        matched = matching(names, texts, answers_of(record))
-        highest = seen.rows[:, columns.index("highest")]
-        name, fold = record["id"], record["fold"]
-        examples.append(Example(name, fold, seen.found, seen.spans, seen.rows, highest, matched))
+        answers = answers_of(record)
+        matched = matching(names, texts, answers)
+        present = np.array([name in answers for name in labels], bool)
+        examples.append(Example(record["id"], record["fold"], seen, matched, present))
         say(f"{len(examples)} contracts, {len(texts)} candidates in the last")
-    return columns, examples
+    return examples
 
 
 # --- learning -----------------------------------------------------------------------------------
@@ -110,7 +121,7 @@ def learn(examples: Sequence[Example], settings: Mapping[str, Any]) -> Learned:
         seen = [e for e in examples if e.fold % settings["groups"] != group]
         unseen = [e for e in examples if e.fold % settings["groups"] == group]
         forest = first_forest(seen, settings, seeds=1) if unseen else []
-        contests |= {e.id: contest(e.found, predict(forest, e.rows)) for e in unseen}
+        contests |= {e.id: contest(e.seen.found, predict(forest, e.seen.rows)) for e in unseen}
     second = second_forest(examples, contests, settings)
     return Learned(first_forest(examples, settings, settings["seeds"]), second)
 
@@ -123,7 +134,7 @@ def first_forest(examples: Sequence[Example], settings: Mapping[str, Any], seeds
         right = example.right
         hopeful = right | (example.highest > settings["hopeless"])
         kept = hopeful | (draw.random(len(right)) < settings["share_of_hopeless"])
-        rows.append(example.rows[kept])
+        rows.append(example.seen.rows[kept])
         target.append(right[kept])
         weights.append(np.where(hopeful, 1, 1 / settings["share_of_hopeless"])[kept])
     lesson = np.concatenate(rows), np.concatenate(target), np.concatenate(weights)
@@ -141,7 +152,7 @@ def second_forest(
         result = contests[example.id]
         goals = new_answers(example, result)
         kept = ~np.isnan(goals)
-        of_losers = example.rows[result.losers[kept]]
+        of_losers = example.seen.rows[result.losers[kept]]
         rows.append(np.concatenate([of_losers, result.rows[kept]], axis=1))
         target.append(goals[kept])
     lesson = np.concatenate(rows), np.concatenate(target)
@@ -156,7 +167,7 @@ def new_answers(example: Example, result: Contest) -> NDArray[np.float64]:
     goals = {}
     for place in result.order.tolist():
         answers = example.matched[place]
-        seen = known.setdefault(int(example.found.label[place]), set())
+        seen = known.setdefault(int(example.seen.found.label[place]), set())
         if result.winners[place]:
             seen |= answers
         else:
@@ -168,44 +179,69 @@ def new_answers(example: Example, result: Contest) -> NDArray[np.float64]:
 
 
 def predictions(
-    examples: Iterable[Example], ranking: Ranking
+    examples: Iterable[Example], ranked: Mapping[str, Floats]
 ) -> Iterator[tuple[str, list[Candidate]]]:
-    """Yield the id and the candidates of every contract, ranked."""
+    """Yield the id and the candidates of every contract, with the scores of its ranking."""
     for example in examples:
-        scores = ranking.scores(example.found, example.rows)
-        spans = zip(example.found.label.tolist(), example.spans.tolist(), scores, strict=True)
-        yield example.id, [Candidate(c, a, b, float(s)) for c, (a, b), s in spans if s > LEAST]
+        seen = example.seen
+        found = seen.found.label.tolist(), seen.spans.tolist(), ranked[example.id].tolist()
+        yield (
+            example.id,
+            [Candidate(c, a, b, s) for c, (a, b), s in zip(*found, strict=True) if s > LEAST],
+        )
+
+
+def evidence_of(example: Example, scores: Floats) -> Evidence:
+    """Return what its ranking says of every label in a contract."""
+    labels = len(example.present)
+    return Evidence(example.fold, presence_rows(example.seen, scores, labels), example.present)
+
+
+def save(
+    folder: Path, learned: Learned, presence: Forests, columns: Sequence[str], labels: int
+) -> None:
+    """Write the forests as they are served, and the names of the ranking's columns."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, forest, width in (
+        ("first", learned.first, len(columns)),
+        ("second", learned.second, len(columns) + len(RIVAL_COLUMNS)),
+        ("presence", presence, len(presence_columns(labels))),
+    ):
+        onnx.save(graph(forest, width), folder / f"{name}.onnx")
+    (folder / "columns.json").write_text(json.dumps(columns) + "\n", encoding="utf-8")
 
 
 def main() -> None:
-    """Read the command line, learn, and write predictions and forests."""
+    """Read the command line, learn, and write predictions, figures of presence and forests."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("specialist", type=Path, help="folder with config.toml and labels.json")
     parser.add_argument("--data", type=Path, required=True, help="folder of the training data")
     parser.add_argument("--scores", type=Path, required=True, help="folder of token scores")
     parser.add_argument("--out", type=Path, required=True, help="folder of the forests")
     arguments = parser.parse_args()
-    config = tomllib.loads((arguments.specialist / "config.toml").read_text(encoding="utf-8"))
-    labels = json.loads((arguments.specialist / "labels.json").read_text(encoding="utf-8"))
+    folder = arguments.specialist
+    config = tomllib.loads((folder / "config.toml").read_text(encoding="utf-8"))
+    labels = json.loads((folder / "labels.json").read_text(encoding="utf-8"))
     data = arguments.data / config["data"]["training"]
     settings, decoding = config["ranking"], Decoding.of(config["decoding"])
-    columns, examples = read_examples(data, arguments.scores, labels, decoding)
+    examples = read_examples(data, arguments.scores, labels, decoding)
+    ranked: dict[str, Floats] = {}
     for fold in sorted({example.fold for example in examples}):
         say(f"learning without fold {fold}")
-        learned = learn([e for e in examples if e.fold != fold], settings)
-        ranking = learned.ranking(decoding.beaten)
-        path = arguments.specialist / f"predictions-fold{fold}.jsonl.gz"
+        ranking = learn([e for e in examples if e.fold != fold], settings).ranking(decoding.beaten)
         unseen = [e for e in examples if e.fold == fold]
-        write_predictions(path, predictions(unseen, ranking))
-    say("learning on all folds")
+        ranked |= {e.id: ranking.scores(e.seen.found, e.seen.rows) for e in unseen}
+        path = folder / f"predictions-fold{fold}.jsonl.gz"
+        write_predictions(path, predictions(unseen, ranked))
+    say("learning presence")
+    evidence = [evidence_of(example, ranked[example.id]) for example in examples]
+    chances = out_of_fold(evidence, settings | config["presence"])
+    result = figures(chances, np.stack([e.present for e in evidence]), labels)
+    (folder / "presence.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    presence = learn_presence(evidence, settings | config["presence"])
+    say("learning the ranking on all folds")
     learned = learn(examples, settings)
-    arguments.out.mkdir(parents=True, exist_ok=True)
-    for name, forest, width in (
-        ("first", learned.first, len(columns)),
-        ("second", learned.second, len(columns) + len(RIVAL_COLUMNS)),
-    ):
-        onnx.save(graph(forest, width), arguments.out / f"{name}.onnx")
-    (arguments.out / "columns.json").write_text(json.dumps(columns) + "\n", encoding="utf-8")
+    save(arguments.out, learned, presence, examples[0].seen.columns, len(labels))
 
 
 def say(message: str) -> None:

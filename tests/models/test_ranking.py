@@ -12,7 +12,7 @@ library("onnx")
 
 from models.ranking import Example, learn, new_answers, predictions
 from services.extraction.candidates import SOURCES, Candidates
-from services.extraction.ranking import contest
+from services.extraction.ranking import Seen, contest
 
 pytestmark = pytest.mark.training
 SETTINGS = {
@@ -50,15 +50,15 @@ def example(number: int) -> Example:
     found = Candidates(zero, first, end, zero, zero, np.zeros((2 * pairs, SOURCES), bool))
     rows = np.column_stack([hint, end - first]).astype(np.float32)
     matched = [frozenset({i // 2} if yes else ()) for i, yes in enumerate(right)]
-    spans = np.column_stack([first, end])
-    return Example(f"c{number}", number % 5, found, spans, rows, hint, matched)
+    seen = Seen(found, np.column_stack([first, end]), ("highest", "length"), rows, 400)
+    return Example(f"c{number}", number % 5, seen, matched, np.array([right.any()]))
 
 
 def test_what_is_learned_ranks_unseen_contracts() -> None:
     """The right stretches of contracts that were not learned from come before the wrong ones."""
     ranking = learn([example(i) for i in range(40)], SETTINGS).ranking(0.7)
     unseen = example(99)
-    scores = ranking.scores(unseen.found, unseen.rows)
+    scores = ranking.scores(unseen.seen.found, unseen.seen.rows)
     right = unseen.right
     assert np.median(scores[right]) > 0.7 > 0.1 > np.median(scores[~right])
 
@@ -69,7 +69,9 @@ def test_a_loser_is_right_only_if_its_answer_is_new() -> None:
     zero = np.zeros(4, np.int64)
     found = Candidates(zero, first, end, zero, zero, np.zeros((4, SOURCES), bool))
     matched = [frozenset({0}), frozenset({0}), frozenset(), frozenset({0, 1})]
-    made = Example("c", 0, found, np.column_stack([first, end]), zero, zero, matched)  # type: ignore[arg-type]
+    rows = np.zeros((4, 1), np.float32)
+    seen = Seen(found, np.column_stack([first, end]), ("highest",), rows, 14)
+    made = Example("c", 0, seen, matched, np.array([True]))
     result = contest(found, np.array([0.9, 0.8, 0.7, 0.6], np.float32))
     assert result.winners.tolist() == [True, False, False, False]
     goals = new_answers(made, result)
@@ -81,6 +83,7 @@ def test_predictions_are_offsets_and_scores() -> None:
     """What is written holds no text, and nothing hopeless."""
     contracts = [example(i) for i in range(10)]
     ranking = learn(contracts, SETTINGS).ranking(0.7)
-    written = dict(predictions(contracts, ranking))
+    scores = {e.id: ranking.scores(e.seen.found, e.seen.rows) for e in contracts}
+    written = dict(predictions(contracts, scores))
     assert set(written) == {f"c{i}" for i in range(10)}
     assert all(0.001 < c.score < 1 for found in written.values() for c in found)
