@@ -1,7 +1,7 @@
 """Predict the contracts that an adapter has not seen: token scores, as they are served.
 
     python -m models.predict models/contract-clauses --data FOLDER --fold 0 \\
-        --artefacts var/folds/0 --scores var/scores
+        --artefacts FOLDER --scores var/scores/0
 
 Writes one file of token scores a contract (offsets and probabilities, no text) to `--scores`; one
 that is there already is kept, so the same command goes on after a stop. A specialist without a
@@ -50,7 +50,6 @@ def read_contracts(path: Path, folds: Iterable[int]) -> Iterator[dict[str, Any]]
 
 def keep_scores(path: Path, scores: TokenScores) -> None:
     """Write token scores so that a stop leaves a whole file or none."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial")
     with partial.open("wb") as out:
         views = {name: getattr(scores, name) for name in VIEWS}
@@ -65,7 +64,16 @@ def kept_scores(path: Path) -> TokenScores:
 
 
 def predict(records: Sequence[dict[str, Any]], specialist: Specialist, folder: Path) -> None:
-    """Run the served path over every contract that has no token scores in the folder yet."""
+    """Run the served path over every contract that has no token scores in the folder yet.
+
+    Scores of another adapter are thrown away first.
+    """
+    mark, maker = folder / "adapter.txt", specialist.manifest.adapter_sha256
+    if not mark.exists() or mark.read_text(encoding="utf-8") != maker:
+        for path in folder.glob("*.npz"):
+            path.unlink()
+        folder.mkdir(parents=True, exist_ok=True)
+        mark.write_text(maker, encoding="utf-8")
     for number, record in enumerate(records, 1):
         path = folder / f"{record['id']}.npz"
         if not path.exists():

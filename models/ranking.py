@@ -2,10 +2,10 @@
 
     python -m models.ranking models/contract-clauses --data FOLDER --scores FOLDER --out FOLDER
 
-`--scores` holds the token scores of every contract, each predicted by the adapter that was trained
-without the contract's fold (models.predict). Written are the raw predictions of each fold, by
-forests that were learned on the other folds alone, and to `--out` the forests that were learned on
-all of them, as they are served. What each file is, is said in services/extraction/ranking.py.
+`--scores` holds the token scores of every contract in folders by fold, each predicted by the
+adapter that was trained without that fold (models.predict). Written are the raw predictions of
+each fold, by forests that were learned on the other folds alone, and to `--out` the forests that
+were learned on all of them, as they are served (services/extraction/ranking.py says how).
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ def read_examples(
     """Return every contract that has token scores."""
     examples: list[Example] = []
     for record in read_contracts(data, range(FOLDS)):
-        path = scores / f"{record['id']}.npz"
+        path = scores / str(record["fold"]) / f"{record['id']}.npz"
         if not path.exists():
             continue
         seen = look(record["text"], kept_scores(path), labels, settings)
