@@ -111,7 +111,7 @@ def main() -> int:
 def extract(
     paths: Sequence[str], as_json: bool, adapter: str, every: bool, password: str | None
 ) -> int:
-    """Find the clauses of contracts (PDF, UTF-8 text).
+    """Find the clauses of contracts (PDF, DOCX, UTF-8 text).
 
     \b
     Examples:
@@ -190,7 +190,7 @@ def batch(
 ) -> int:
     """Work on every document below FOLDER: one JSON result a file, and a summary.
 
-    Contracts (PDF, text) are read for clauses, reports (JSON, JSON lines, CSV) for what does not
+    Contracts (PDF, DOCX, text) are read for clauses, reports (JSON, JSON lines, CSV) for what does not
     add up. A file of JSON lines has one result as well, with a line in it for each filing. A batch
     that was cut off goes on where it stopped; what failed is tried again, and is listed in the
     summary.

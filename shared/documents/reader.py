@@ -15,7 +15,7 @@ from shared.documents.delimited import CSV, read_table
 from shared.documents.furniture import furniture
 from shared.documents.glyphs import Glyphs
 from shared.documents.layout import Line, page_lines, plain_lines
-from shared.documents.package import XLSX
+from shared.documents.package import DOCX, XLSX
 from shared.documents.reading import FailedPage, Limits, Page, Reading
 from shared.documents.sniffing import PDF, sniff
 from shared.documents.text import read_text
@@ -71,6 +71,8 @@ def read(
             reading = read_workbook(data, limits, skip, progress)
         elif media_type == CSV:
             reading = read_table(data)
+        elif media_type in _FLOWING:
+            reading = _FLOWING[media_type](data, limits)
         else:
             reading = read_text(data, media_type)
         return _within(reading, limits)
@@ -95,6 +97,16 @@ def decrypt(data: bytes, *, password: str | None = None) -> bytes:
 
     document = PdfDocument(data, password)
     return document.rewritten() if document.encrypted else data
+
+
+def _read_docx(data: bytes, limits: Limits) -> Reading:
+    from shared.documents.docx import read_docx
+
+    return read_docx(data, limits)
+
+
+_FLOWING: dict[str, Callable[[bytes, Limits], Reading]] = {DOCX: _read_docx}
+"""Readers of the types without fixed pages, each loaded with its first document."""
 
 
 def load_engines() -> None:

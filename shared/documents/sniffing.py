@@ -9,7 +9,12 @@ import unicodedata
 from shared.documents.delimited import CSV, delimiter_of, is_named, is_table
 from shared.documents.package import package_type
 from shared.documents.text import decode
-from shared.errors import EmptyDocument, UnreadableDocument, UnsupportedType
+from shared.errors import (
+    EmptyDocument,
+    EncryptedDocument,
+    UnreadableDocument,
+    UnsupportedType,
+)
 
 PDF = "application/pdf"
 TEXT = "text/plain"
@@ -17,14 +22,15 @@ JSON = "application/json"
 NDJSON = "application/x-ndjson"
 
 READ = (
-    "PDF, UTF-8 text, JSON, JSON lines, CSV and Excel workbooks (XLSX) are read; "
-    "DOCX and images are not read yet"
+    "PDF, DOCX, UTF-8 text, JSON, JSON lines, CSV and Excel workbooks (XLSX) are read; "
+    "images are not read yet"
 )
 """What an error about a wrong type says in the end."""
 
+_ZIP = b"PK\x03\x04"
+_OLE = b"\xd0\xcf\x11\xe0"
 _OTHERS = (
-    (b"PK\x03\x04", "a ZIP archive or an Office document (DOCX)"),
-    (b"\xd0\xcf\x11\xe0", "an old Office document (DOC, XLS, MSG)"),
+    (_ZIP, "a ZIP archive or an Office document other than DOCX and XLSX"),
     (b"{\\rtf", "rich text (RTF)"),
     (b"\x89PNG", "a PNG image"),
     (b"\xff\xd8\xff", "a JPEG image"),
@@ -57,8 +63,10 @@ def sniff(data: bytes, name: str = "") -> str:
         )
     if b"%PDF-" in data[:1024]:
         return PDF
-    if data.startswith(b"PK\x03\x04") and (office := package_type(data)):
+    if data.startswith(_ZIP) and (office := package_type(data)):
         return office
+    if data.startswith(_OLE):
+        return _ole_type(data)
     for magic, what in _OTHERS:
         if data.startswith(magic):
             raise UnsupportedType(f"this is {what}: {READ}")
@@ -71,6 +79,21 @@ def sniff(data: bytes, name: str = "") -> str:
             return CSV
         raise
     return _text_type(text, name)
+
+
+def _ole_type(data: bytes) -> str:
+    """A document in the container of old Office programs, by the names of its streams."""
+    if "EncryptedPackage".encode("utf-16-le") in data:
+        raise EncryptedDocument(
+            "the document is an encrypted Office file: open it with its password and save it "
+            "without one"
+        )
+    if "WordDocument".encode("utf-16-le") in data:
+        raise UnsupportedType(
+            "this is a document of Word 97 to 2003 (DOC): open it in a word processor and save it "
+            "as DOCX"
+        )
+    raise UnsupportedType(f"this is an old Office document (XLS, PPT, MSG): {READ}")
 
 
 def _text_type(text: str, name: str) -> str:
