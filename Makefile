@@ -50,6 +50,9 @@ bench: setup-dev ## Measure: seconds a document, tokens a second, memory.
 bench-legal: setup-train ## Measure: the specialist in INT4, INT8 and fp32 beside each other.
 	@$(TRAIN)/bin/python -m infra.bench.legal
 
+specialists: setup-train ## Make the specialist of contracts from the data: hours (LEGAL=FOLDER VERSION=1.2.3).
+	@$(TRAIN)/bin/python -m models.specialists --data "$(LEGAL)" --version "$(VERSION)"
+
 ##@ Develop
 setup-dev: ## The same .venv with what tests and `make check` need.
 	@infra/setup.sh $(VENV) run kafka dev
@@ -74,5 +77,5 @@ clean: ## Remove environments, caches and build output; documents in var/data st
 	rm -rf $(VENV) $(VENV).lock $(TRAIN) $(TRAIN).lock build dist *.egg-info \
 		.mypy_cache .ruff_cache .pytest_cache .hypothesis
 
-.PHONY: help setup run run-kafka field-bundle check test test-train bench bench-legal setup-dev setup-kafka \
+.PHONY: help setup run run-kafka field-bundle check test test-train bench bench-legal specialists setup-dev setup-kafka \
 	setup-train format schemas requirements clean

@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import SGDClassifier
 
-from models.evaluate import Candidate, Judged, judge, score
+from models.evaluate import Judged, judge, score
+from models.predict import Candidate
 from services.extraction.decoding import Span, sentences
 
 NEGATIVES = 0.15  # share of the sentences without any label that is trained on

@@ -49,15 +49,15 @@ Hendrycks, Burns, Chen, Ball, 2021, arXiv 2103.06268): the official training par
 from SEC filings with 41 categories marked by lawyers. The labels are not exhaustive, so a right
 extra find counts as wrong here. The official 102 test contracts were neither trained nor tuned on.
 
-The figures below are those of a model that had not seen fold {fold} ({contracts} contracts of
+The figures below are those of {models} ({contracts} contracts of
 {families} company families; no family is in two folds). {shipped}
-Decoding was chosen among about thirty settings on the same fold, so read the figures as slightly
+Decoding was chosen among about thirty settings on fold 0, so read the figures as slightly
 flattered.
 
 ## Scores
 
 The legal metric (`models/metric.py`), pooled over all contracts and categories, computed from the
-raw predictions in `predictions-fold{fold}.jsonl.gz`, which the served path made. Intervals: 95%,
+raw predictions in {files}, which the served path made. Intervals: 95%,
 resampling company families. The baseline is TF-IDF of each sentence with one logistic regression
 a category, trained on the same contracts (`models/baseline.py`).
 
@@ -77,7 +77,7 @@ Categories with fewer than twenty answers say very little.
 ## Calibration
 
 A confidence is meant as the chance that the passage matches what the annotators marked. One
-strictly rising map for all categories (isotonic regression on the fold's candidates) keeps the
+strictly rising map for all categories (isotonic regression on these candidates) keeps the
 ranking. Expected calibration error of candidates from 0.05 up, ten bins: {ece_before:.3f} before,
 {ece_after:.3f} after (fitted on other families than it is measured on). By default clauses above
 {threshold:g} are shown, the threshold of the best F1.
@@ -112,24 +112,20 @@ model, trained on {trained} contracts; calibration and thresholds were learned o
 
 RETRAINED = """The shipped adapter is
 trained on {trained} contracts with the same recipe, and carries the calibration and thresholds
-learned on that fold: what is said here is exact for the fold's model and assumed for the shipped
+learned there: what is said here is exact for the models of the folds and assumed for the shipped
 one."""
 
 WHAT = """Finds in a contract, in one pass, the passages of 41 categories that lawyers look for:
 parties and dates, term and renewal, assignment, exclusivity, licences, liability and more."""
 
 COMMANDS = """```
-python -m models.base FOLDER_OF_THE_MODEL --artefacts models/artefacts --training var/base
-python -m models.train models/contract-clauses --base var/base --data FOLDER --fold 0 --out var/fold0
-mkdir -p var/dev && cp -r models/artefacts/base-* var/dev
-python -m models.export models/contract-clauses --run var/fold0 --version 0.1.0 --artefacts var/dev
-python -m models.evaluate models/contract-clauses --data FOLDER --artefacts var/dev --fold 0
-python -m models.baseline models/contract-clauses --data FOLDER --fold 0
-python -m models.compare models/contract-clauses --run var/fold0 --model FOLDER_OF_THE_MODEL --base var/base --data FOLDER --artefacts var/dev
-python -m models.train models/contract-clauses --base var/base --data FOLDER --fold none --out var/full
-python -m models.export models/contract-clauses --run var/full --version {version}
-python -m models.card models/contract-clauses
-```"""  # noqa: E501 - commands stay on one line
+make specialists LEGAL=FOLDER VERSION={version}
+python -m models.evaluate models/contract-clauses --data FOLDER
+```
+
+The first goes from the data to the shipped files and this card, in hours; every step and its
+settings are in `models/specialists.py` and `config.toml`. The second scores the raw predictions
+again, in minutes."""
 
 NAMES = {
     "aupr": "AUPR",
@@ -200,6 +196,13 @@ def comparison_text(comparison: dict[str, Any] | None) -> str:
     return intro + table(header, rows)
 
 
+def models_of(folds: list[int]) -> str:
+    """Say which models the figures are of."""
+    if len(folds) == 1:
+        return f"a model that had not seen fold {folds[0]}"
+    return f"{len(folds)} models, each of which had not seen the fold it is scored on"
+
+
 def examples(found: list[dict[str, Any]]) -> str:
     """A list of examples, each with a few words and its source."""
     return "\n".join(
@@ -229,7 +232,8 @@ def card(
         labels=len(manifest.labels),
         length=config["windows"]["length"],
         licence=manifest.licence,
-        fold=scores["fold"],
+        models=models_of(scores["folds"]),
+        files=", ".join(f"`predictions-fold{fold}.jsonl.gz`" for fold in scores["folds"]),
         contracts=scores["contracts"],
         families=scores["families"],
         shipped=shipped.format(trained=training["contracts"]),

@@ -1,21 +1,18 @@
-"""Score a specialist on the fold it has not seen, and learn its calibration and thresholds there.
+"""Score a specialist on contracts it has not seen, and learn its calibration and thresholds there.
 
-    python -m models.evaluate models/contract-clauses --data FOLDER --artefacts FOLDER --fold 0
     python -m models.evaluate models/contract-clauses --data FOLDER
 
-The first form predicts with the served path (ONNX graph, `shared.inference`, decoding) and writes
-`predictions-fold0.jsonl.gz`: offsets and scores, no contract text. Both forms then score these raw
-predictions against the data and write `scores.json`, from which `models.export` takes calibration
-and thresholds, and `models.card` makes the card.
+Scores the raw predictions in `predictions-fold*.jsonl.gz`, each made by a model that had not seen
+the fold, against the data, and writes `scores.json`, from which `models.export` takes calibration
+and thresholds, and `models.card` makes the card. Anyone can run it on the committed predictions.
 """
 
 from __future__ import annotations
 
 import argparse
-import gzip
 import json
-import sys
-from collections.abc import Iterator, Sequence
+import tomllib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,9 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.metric import THRESHOLDS, Counts, Curve, count_contract, matches
-from services.extraction.decoding import Decoding, decode
+from models.predict import Candidate, read_contracts, read_predictions
 from services.extraction.pipeline import calibrated
-from shared.inference import Specialist, Specialists, TokenScores
 
 Floats = NDArray[np.float64]
 
@@ -39,16 +35,6 @@ STRICT = 1e-3  # share of the plain score mixed in, so that the calibration rise
 
 
 @dataclass(frozen=True)
-class Candidate:
-    """One raw prediction: what decoding proposed, with its uncalibrated score."""
-
-    label: int
-    start: int
-    end: int
-    score: float
-
-
-@dataclass(frozen=True)
 class Judged:
     """One contract with its answers and candidates, and which candidates match an answer."""
 
@@ -57,67 +43,6 @@ class Judged:
     answers: dict[str, list[str]]
     candidates: list[Candidate]
     right: NDArray[np.bool_]
-
-
-# --- predictions --------------------------------------------------------------------------------
-
-
-def read_contracts(path: Path, fold: int) -> Iterator[dict[str, Any]]:
-    """Read the contracts of one fold."""
-    with gzip.open(path, "rt", encoding="utf-8") as lines:
-        for line in lines:
-            record = json.loads(line)
-            if record["fold"] == fold:
-                yield record
-
-
-def token_scores(record: dict[str, Any], specialist: Specialist, cache: Path | None) -> TokenScores:
-    """Run the served path up to the token scores, or take them from an earlier run."""
-    path = cache / f"{record['id']}.npz" if cache else None
-    if path and path.exists():
-        with np.load(path) as kept:
-            return TokenScores(kept["offsets"], kept["probabilities"])
-    scores = specialist.token_probabilities(record["text"])
-    if path:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        np.savez(path, offsets=scores.offsets, probabilities=scores.probabilities)
-    return scores
-
-
-def candidates_of(text: str, scores: TokenScores, specialist: Specialist) -> list[Candidate]:
-    """Decode token scores to the uncalibrated candidates, as in serving."""
-    settings = Decoding.of(specialist.manifest.decoding)
-    found = decode(text, scores, specialist.labels, settings)
-    return [Candidate(c.label, c.start, c.end, c.score) for c in found]
-
-
-def write_predictions(
-    path: Path,
-    contracts: Iterator[dict[str, Any]],
-    specialist: Specialist,
-    cache: Path | None = None,
-) -> None:
-    """Write the candidates of every contract: one JSON line each, gzipped without a time stamp."""
-    partial = path.with_suffix(".partial")
-    with partial.open("wb") as raw, gzip.GzipFile("", "wb", 9, raw, mtime=0) as out:
-        for number, record in enumerate(contracts, 1):
-            spans = [
-                [c.label, c.start, c.end, float(f"{c.score:.4g}")]
-                for c in candidates_of(
-                    record["text"], token_scores(record, specialist, cache), specialist
-                )
-            ]
-            line = {"id": record["id"], "spans": spans}
-            out.write((json.dumps(line, separators=(",", ":")) + "\n").encode())
-            print(f"{number} contracts predicted", file=sys.stderr, flush=True)
-    partial.replace(path)
-
-
-def read_predictions(path: Path) -> dict[str, list[Candidate]]:
-    """Read the raw predictions of every contract."""
-    with gzip.open(path, "rt", encoding="utf-8") as lines:
-        records = [json.loads(line) for line in lines]
-    return {record["id"]: [Candidate(*span) for span in record["spans"]] for record in records}
 
 
 # --- judging ------------------------------------------------------------------------------------
@@ -348,30 +273,30 @@ def first_of_each(examples: list[dict[str, Any]], most: int = 6) -> list[dict[st
     return list(by_category.values())[:most]
 
 
+def predicted_folds(folder: Path) -> list[int]:
+    """Return the folds that have raw predictions in the folder of a specialist."""
+    names = [path.name for path in folder.glob("predictions-fold*.jsonl.gz")]
+    return sorted(int(name.removeprefix("predictions-fold").split(".")[0]) for name in names)
+
+
 def main() -> None:
-    """Read the command line, predict if asked to, and score."""
-    parser = argparse.ArgumentParser(description="Score a specialist on the fold it has not seen.")
-    parser.add_argument("specialist", type=Path, help="folder with labels.json")
+    """Read the command line and score."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("specialist", type=Path, help="folder with labels.json and predictions")
     parser.add_argument("--data", type=Path, required=True, help="folder of the training data")
-    parser.add_argument("--fold", type=int, default=0)
-    parser.add_argument("--artefacts", type=Path, help="predict anew with the adapter in there")
-    parser.add_argument("--cache", type=Path, help="keep token scores here, to decode again")
-    parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()
-    labels = json.loads((arguments.specialist / "labels.json").read_text(encoding="utf-8"))
-    data = arguments.data / "cuad_train.jsonl.gz"
-    path = arguments.specialist / f"predictions-fold{arguments.fold}.jsonl.gz"
-    if arguments.artefacts:
-        specialists = Specialists(arguments.artefacts, arguments.threads)
-        specialist = specialists.get(arguments.specialist.name)
-        contracts_of_fold = read_contracts(data, arguments.fold)
-        write_predictions(path, contracts_of_fold, specialist, arguments.cache)
-    predictions = read_predictions(path)
-    records = list(read_contracts(data, arguments.fold))
+    folder = arguments.specialist
+    labels = json.loads((folder / "labels.json").read_text(encoding="utf-8"))
+    config = tomllib.loads((folder / "config.toml").read_text(encoding="utf-8"))
+    folds = predicted_folds(folder)
+    predictions: dict[str, list[Candidate]] = {}
+    for fold in folds:
+        predictions |= read_predictions(folder / f"predictions-fold{fold}.jsonl.gz")
+    records = list(read_contracts(arguments.data / config["data"]["training"], folds))
     contracts = [judge(record, predictions[record["id"]], labels) for record in records]
-    scores = score(contracts, labels) | {"fold": arguments.fold}
+    scores = score(contracts, labels) | {"folds": folds}
     scores["failures"] = failures(records, contracts, labels)
-    target = arguments.specialist / "scores.json"
+    target = folder / "scores.json"
     target.write_text(json.dumps(scores, indent=1) + "\n", encoding="utf-8")
     for key, value in scores["pooled"].items():
         low, high = scores["intervals"][key]

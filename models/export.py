@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from shared.inference.adapters import (
     FORMAT,
     GRAPH_FILE,
     MANIFEST_FILE,
+    VIEWS,
     base_folder,
     sha256,
 )
@@ -67,8 +69,20 @@ def export(
     learned: dict[str, Any],
     version: str,
     artefacts: Path,
+    forests: Path | None = None,
 ) -> Path:
-    """Write one version of an adapter and return its folder; the manifest comes last."""
+    """Write one version of an adapter and return its folder; the manifest comes last.
+
+    Args:
+        name: of the specialist.
+        state: its parameters, by their names in models.encoder.
+        labels: in the order of the head.
+        config: of the specialist.
+        learned: calibration and thresholds, where there are any.
+        version: three numbers.
+        artefacts: holds the base.
+        forests: folder of the trees that models.ranking wrote, if the specialist has some.
+    """
     parameters = graph_parameters(state)
     folder = artefacts / name / version
     folder.mkdir(parents=True, exist_ok=True)
@@ -82,6 +96,7 @@ def export(
         "rank": config["adapter"]["rank"],
         "parameters": {key: list(value.shape) for key, value in sorted(parameters.items())},
         "labels": labels,
+        "views": list(VIEWS[: len(state["head.bias"]) // len(labels)]),
         "window_length": config["windows"]["length"],
         "window_stride": config["windows"]["stride"],
         "licence": LICENCE,
@@ -89,6 +104,12 @@ def export(
         "calibration": learned.get("calibration", {}),
         "thresholds": learned.get("thresholds", {}),
     }
+    if forests:
+        paths = sorted(forests.glob("*.onnx"))
+        for path in paths:
+            shutil.copyfile(path, folder / path.name)
+        manifest["forests"] = {path.stem: sha256(path) for path in paths}
+        manifest["columns"] = json.loads((forests / "columns.json").read_text(encoding="utf-8"))
     partial = folder / f"{MANIFEST_FILE}.partial"
     partial.write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
     partial.replace(folder / MANIFEST_FILE)
@@ -116,14 +137,16 @@ def main() -> None:
     parser.add_argument("--run", type=Path, required=True, help="folder written by models.train")
     parser.add_argument("--version", required=True)
     parser.add_argument("--artefacts", type=Path, default=Path("models/artefacts"))
+    parser.add_argument("--forests", type=Path, help="folder written by models.ranking")
     arguments = parser.parse_args()
     config = tomllib.loads((arguments.specialist / "config.toml").read_text(encoding="utf-8"))
     labels = json.loads((arguments.specialist / "labels.json").read_text(encoding="utf-8"))
     scores = arguments.specialist / "scores.json"
     learned = json.loads(scores.read_text(encoding="utf-8")) if scores.exists() else {}
     state = trained_state(arguments.run)
-    name = arguments.specialist.name
-    print(export(name, state, labels, config, learned, arguments.version, arguments.artefacts))
+    name, version = arguments.specialist.name, arguments.version
+    target, forests = arguments.artefacts, arguments.forests
+    print(export(name, state, labels, config, learned, version, target, forests))
     run = arguments.run / "run.json"
     if run.exists() and arguments.artefacts == parser.get_default("artefacts"):
         facts = json.loads(run.read_text(encoding="utf-8"))

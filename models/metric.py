@@ -38,6 +38,31 @@ def matches(category: str, prediction: str, answer: str) -> bool:
     return len(ours & theirs) >= OVERLAP * len(ours | theirs)
 
 
+def matching(
+    categories: Sequence[str], predictions: Sequence[str], answers: Mapping[str, Sequence[str]]
+) -> list[frozenset[int]]:
+    """Return which answers of its category each prediction matches: their places in the list.
+
+    Args:
+        categories: of the predictions [N].
+        predictions: their texts [N].
+        answers: of one contract, by category.
+    """
+    sets = {name: [words(text) for text in texts] for name, texts in answers.items()}
+    found = []
+    for category, text in zip(categories, predictions, strict=True):
+        ours = words(text) if category in sets else frozenset()
+        found.append(
+            frozenset(
+                i
+                for i, theirs in enumerate(sets.get(category, ()))
+                if len(ours & theirs) >= OVERLAP * len(ours | theirs)
+                or (category == CONTAINED and answers[category][i] in text)
+            )
+        )
+    return found
+
+
 def count(
     category: str, predictions: Iterable[tuple[str, float]], answers: Sequence[str]
 ) -> Counts:

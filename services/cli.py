@@ -109,7 +109,7 @@ def main() -> int:
 def extract(
     paths: Sequence[str], as_json: bool, adapter: str, every: bool, password: str | None
 ) -> int:
-    """Find the clauses of contracts (PDF, UTF-8 text), also of those in mails and archives.
+    """Find the clauses of contracts (PDF, DOCX, text), also of those in mails and archives.
 
     \b
     Examples:
@@ -151,6 +151,8 @@ def text(path: str, as_json: bool, password: str | None) -> int:
             return lines.exit_code
         reading = reader.read(data, name=Path(path).name, password=password)
         held = _names_in(reader, reading, data, path)
+    for warning in reading.warnings:
+        click.echo(f"smallprint: {plain(warning)}", err=True)
     for failed in reading.failed:
         click.echo(f"smallprint: page {failed.number}: {plain(failed.reason)}", err=True)
     if not reading.page_count:
@@ -242,11 +244,11 @@ def batch(
 ) -> int:
     """Work on every document below FOLDER: one JSON result a file, and a summary.
 
-    Contracts (PDF, text) are read for clauses, reports (JSON, JSON lines, CSV) for what does not
-    add up; a mail or archive has one result, with what lies in it in `parts`. A file of JSON lines
-    has one result as well, with a line in it for each filing. A maildir is a folder of mails. A
-    batch that was cut off goes on where it stopped; what failed is tried again, and is listed in
-    the summary.
+    Contracts (PDF, DOCX, text) are read for clauses, reports (JSON, JSON lines, CSV) for what does
+    not add up; a mail or archive has one result, with what lies in it in `parts`. A file of JSON
+    lines has one result as well, with a line in it for each filing. A maildir is a folder of
+    mails. A batch that was cut off goes on where it stopped; what failed is tried again, and is
+    listed in the summary.
 
     \b
     Examples:

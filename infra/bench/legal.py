@@ -32,7 +32,7 @@ from typing import Any
 
 import numpy as np
 
-from services.extraction.pipeline import clauses_of
+from services.extraction.pipeline import search_scores
 from shared.inference import Specialist, Specialists
 from shared.inference.adapters import (
     GRAPH_FILE,
@@ -143,7 +143,7 @@ def measured(options: argparse.Namespace) -> dict[str, float]:
     began = time.perf_counter()
     scores = specialist.token_probabilities(text)
     encoded = time.perf_counter() - began
-    clauses_of(text, scores, specialist)
+    search_scores(text, scores, specialist)
     decoded = time.perf_counter() - began
     tokens = len(scores.offsets)
     content, stride = LENGTH - 2, specialist.manifest.window_stride

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from services.extraction.patterns import Kind
 from shared.inference.specialists import TokenScores
 
 Floats = NDArray[np.float32]
@@ -23,25 +24,40 @@ Integers = NDArray[np.int64]
 Span = tuple[int, int]
 
 
+ENTITIES: Mapping[str, tuple[Kind, ...]] = {
+    "Document Name": (Kind.LINE, Kind.CAPITALISED, Kind.QUOTED),
+    "Parties": (Kind.COMPANY, Kind.CAPITALISED, Kind.QUOTED, Kind.BRACKETED),
+    "Agreement Date": (Kind.DATE,),
+    "Effective Date": (Kind.DATE,),
+}
+"""Labels that are a name or a date rather than sentences, and what such a thing looks like."""
+
+
 @dataclass(frozen=True)
 class Decoding:
     """The parameters of decoding; an adapter's manifest may set each of them."""
 
-    entities: tuple[str, ...] = ("Document Name", "Parties", "Agreement Date", "Effective Date")
+    entities: Mapping[str, tuple[Kind, ...]] = field(default_factory=lambda: dict(ENTITIES))
     merge: float = 0.7  # a neighbour joins when it reaches this share of the best sentence
     trim: float = 0.1  # tokens at the ends go when below this share of the best token
     run: float = 0.02  # a run of an entity begins above this probability …
     cut: float = 0.3  # … and keeps the tokens above this share of its best
     loser: float = 0.4  # a sentence that joined others is kept alone at this share of its score
+    beaten: float = (
+        0.7  # what overlaps a better candidate of a ranking keeps this share of its score
+    )
     floor: float = 0.001  # candidates below this mean probability are not proposed
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> Decoding:
         """Take the parameters from a manifest."""
-        known = {field.name for field in fields(cls)}
+        known = {one.name for one in fields(cls)}
         chosen = {name: value for name, value in values.items() if name in known}
         if "entities" in chosen:
-            chosen["entities"] = tuple(chosen["entities"])
+            chosen["entities"] = {
+                label: tuple(Kind[kind.upper()] for kind in kinds)
+                for label, kinds in chosen["entities"].items()
+            }
         return cls(**chosen)
 
 
@@ -174,7 +190,7 @@ def decode(
     """Return the candidates of every label, ordered by place."""
     if not len(scores.offsets):
         return []
-    cuts = _token_cuts(sentences(text, skip), scores.offsets)
+    cuts = token_cuts(sentences(text, skip), scores.offsets)
     candidates: list[Candidate] = []
     for label, name in enumerate(labels):
         probabilities = scores.probabilities[:, label]
@@ -188,7 +204,7 @@ def decode(
     return sorted(candidates, key=lambda c: (c.start, c.end, c.label))
 
 
-def _token_cuts(spans: Sequence[Span], offsets: Integers) -> Integers:
+def token_cuts(spans: Sequence[Span], offsets: Integers) -> Integers:
     """Return the first token of every sentence that has one, and the number of tokens at last."""
     starts = np.array([start for start, _ in spans], np.int64)
     sentence = np.searchsorted(starts, offsets[:, 0], side="right")

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from services.extraction.candidates import Floats
 from services.extraction.decoding import Candidate, Decoding, decode
-from shared.inference import Specialist, TokenScores
+from services.extraction.presence import presence_rows
+from services.extraction.ranking import LEAST, Ranking, look
+from shared.inference import AdapterError, Specialist, TokenScores
 from shared.inference.specialists import Progress, Span
-
-LEAST = 0.001
-"""Candidates at or below this confidence are never shown."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,23 @@ class Clause:
     confidence: float  # inside (0, 1): how often such a passage is right
 
 
+@dataclass(frozen=True)
+class Presence:
+    """Whether a contract has a category at all."""
+
+    category: str
+    probability: float  # that it is there
+    nearest: Clause | None  # the surest candidate, however unsure
+
+
+@dataclass(frozen=True)
+class Search:
+    """What one pass over a contract found, and what it did not."""
+
+    clauses: list[Clause]  # in the order of the text
+    presence: list[Presence]  # one for each label, in their order
+
+
 def find_clauses(
     text: str,
     specialist: Specialist,
@@ -34,7 +51,18 @@ def find_clauses(
     all_candidates: bool = False,
     progress: Progress | None = None,
 ) -> list[Clause]:
-    """Find the clauses of a contract in one pass over its text.
+    """Find the clauses of a contract: see `search`."""
+    return search(text, specialist, skip, all_candidates, progress).clauses
+
+
+def search(
+    text: str,
+    specialist: Specialist,
+    skip: Sequence[Span] = (),
+    all_candidates: bool = False,
+    progress: Progress | None = None,
+) -> Search:
+    """Find the clauses of a contract, and what it has none of, in one pass over its text.
 
     Args:
         text: of the whole document; the clauses' offsets refer to it.
@@ -45,23 +73,82 @@ def find_clauses(
         progress: is told (windows done, windows in all).
 
     Returns:
-        The clauses in the order of the text.
+        The clauses in the order of the text, and one line for each label.
+
+    Raises:
+        AdapterError: the adapter's ranking was learned on other columns than this release has.
     """
     scores = specialist.token_probabilities(text, skip, progress)
     least = LEAST if all_candidates else specialist.manifest.thresholds.get("best_f1", 0.5)
-    clauses = clauses_of(text, scores, specialist, skip)
-    return [clause for clause in clauses if clause.confidence > least]
+    return search_scores(text, scores, specialist, skip, least)
 
 
-def clauses_of(
-    text: str, scores: TokenScores, specialist: Specialist, skip: Sequence[Span] = ()
-) -> list[Clause]:
-    """Decode and calibrate token scores: every candidate, whatever its confidence."""
+def search_scores(
+    text: str,
+    scores: TokenScores,
+    specialist: Specialist,
+    skip: Sequence[Span] = (),
+    least: float = 0.0,
+) -> Search:
+    """Decode, rank and calibrate token scores; keep the clauses above the confidence `least`."""
     manifest = specialist.manifest
-    candidates = decode(text, scores, manifest.labels, Decoding.of(manifest.decoding), skip)
-    return [
-        _clause(text, candidate, manifest.labels, manifest.calibration) for candidate in candidates
+    if specialist.forests:
+        candidates, chances = ranked(text, scores, specialist, skip)
+    else:
+        settings = Decoding.of(manifest.decoding)
+        candidates, chances = decode(text, scores, manifest.labels, settings, skip), None
+    clauses = [_clause(text, c, manifest.labels, manifest.calibration) for c in candidates]
+    return Search(
+        [clause for clause in clauses if clause.confidence > least],
+        _presence(manifest.labels, clauses, chances),
+    )
+
+
+def _presence(
+    labels: Sequence[str], clauses: Sequence[Clause], chances: Floats | None
+) -> list[Presence]:
+    """Say of each label how likely it is there; without a forest its best clause says it."""
+    nearest: dict[str, Clause] = {}
+    for clause in clauses:
+        best = nearest.get(clause.category)
+        if best is None or clause.confidence > best.confidence:
+            nearest[clause.category] = clause
+    lines = []
+    for i, label in enumerate(labels):
+        best = nearest.get(label)
+        known = best.confidence if best else 0.0
+        lines.append(Presence(label, float(chances[i]) if chances is not None else known, best))
+    return lines
+
+
+def ranked(
+    text: str, scores: TokenScores, specialist: Specialist, skip: Sequence[Span] = ()
+) -> tuple[list[Candidate], Floats | None]:
+    """Return the ranked candidates ordered by place, and each label's chance to be there [labels].
+
+    Raises:
+        AdapterError: the ranking was learned on other columns than these.
+    """
+    if not len(scores.offsets):
+        return [], None
+    manifest, forests = specialist.manifest, specialist.forests
+    settings = Decoding.of(manifest.decoding)
+    seen = look(text, scores, manifest.labels, settings, skip)
+    if seen.columns != manifest.columns:
+        raise AdapterError(
+            f"{manifest.name} {manifest.version} ranks by other columns than this release has; "
+            "install the release that it came with, or run `python -m models.ranking` again"
+        )
+    ranking = Ranking(forests["first"], forests["second"], settings.beaten)
+    values = ranking.scores(seen.found, seen.rows)
+    found = zip(seen.found.label.tolist(), seen.spans.tolist(), values.tolist(), strict=True)
+    candidates = [
+        Candidate(label, start, end, score) for label, (start, end), score in found if score > LEAST
     ]
+    chances = None
+    if "presence" in forests:
+        chances = forests["presence"](presence_rows(seen, values, len(manifest.labels)))
+    return sorted(candidates, key=lambda c: (c.start, c.end, c.label)), chances
 
 
 def _clause(

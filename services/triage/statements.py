@@ -8,7 +8,6 @@ Columns of training files (`concept`, `custom`, `negated`, `dims`, `checks`, `na
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 import re
@@ -18,6 +17,7 @@ from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any, BinaryIO, NoReturn
 
+from shared.documents.delimited import decode_table, delimiter_of, records
 from shared.errors import EmptyDocument, UnreadableDocument, UnsupportedType
 
 JSON, NDJSON, CSV = "application/json", "application/x-ndjson", "text/csv"
@@ -402,18 +402,14 @@ _DURATION = re.compile(
 
 def _read_csv(stream: BinaryIO, stem: str) -> Iterator[Filing | BadFiling]:
     """One filing a file; a row whose further cells are all dates begins a statement."""
-    try:
-        text = stream.read().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise UnreadableDocument(f"the CSV is not UTF-8 at byte {error.start + 1}") from None
-    if not text.strip():
+    decoded = decode_table(stream.read())
+    text = decoded.text
+    if not text.strip("\ufeff \t\r\n"):
         raise EmptyDocument("the document has no bytes")
-    if (nul := text.find("\0")) >= 0:
-        raise UnreadableDocument(f"not a text: there is a NUL at character {nul + 1}")
     statements: list[Statement] = []
-    warnings: list[str] = []
+    warnings = [decoded.warning] if decoded.warning else []
     company = None
-    for head, body in _tables(_records(text)):
+    for head, body in _tables(list(records(text, delimiter_of(text, named=True) or ","))):
         title = head[0].strip()
         company = company or _company(title)
         statements.append(_table(title, head[1:], body, warnings))
@@ -422,15 +418,6 @@ def _read_csv(stream: BinaryIO, stem: str) -> Iterator[Filing | BadFiling]:
             "no statement in this CSV: the first row has a title and then the date of each column"
         )
     yield Filing(stem, company, None, _latest(statements), tuple(statements), tuple(warnings))
-
-
-def _records(text: str) -> list[list[str]]:
-    first = text.lstrip().partition("\n")[0]
-    delimiter = max(",;\t", key=first.count)
-    try:
-        return list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))
-    except csv.Error as error:
-        raise UnreadableDocument(f"not CSV: {error}") from None
 
 
 def _tables(records: Sequence[list[str]]) -> Iterator[tuple[list[str], list[list[str]]]]:

@@ -15,13 +15,15 @@ from contextlib import contextmanager
 
 from shared.errors import DocumentTooLarge, EncryptedDocument, UnreadableDocument
 
+DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
 MOST_UNPACKED = 200_000_000
 """Bytes that the parts of one document may come to: a contract of 1,000 pages has a tenth."""
 
 _CHUNK = 1 << 18
-_TYPES = {"xl/workbook.xml": XLSX}
+_TYPES = ((re.compile(r"xl/workbook\.xml"), XLSX), (re.compile(r"word/document\d*\.xml"), DOCX))
+"""The part that a type has and no other; Word numbers it in some files."""
 _FIRST_PARTS = (b"[Content_", b"_rels/", b"docProps/", b"xl/", b"word/")
 _NAMES_LOOKED_AT = 5_000
 _END = struct.Struct("<4s4H2LH")
@@ -84,7 +86,8 @@ def package_type(data: bytes) -> str | None:
     Raises UnreadableDocument for one that broke off: its end, where the names are, is missing.
     """
     try:
-        return next((_TYPES[name] for name in map(_key, names_in(data)) if name in _TYPES), None)
+        names = map(_key, names_in(data))
+        return next((kind for name in names for part, kind in _TYPES if part.fullmatch(name)), None)
     except UnreadableDocument:
         if data[30:60].startswith(_FIRST_PARTS):
             raise

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from shared.documents.assembly import assemble
+from shared.documents.delimited import CSV, read_table
 from shared.documents.furniture import furniture
 from shared.documents.glyphs import Glyphs
 from shared.documents.layout import Line, page_lines, plain_lines
-from shared.documents.package import XLSX
+from shared.documents.package import DOCX, XLSX
 from shared.documents.reading import FailedPage, Limits, Page, Reading
 from shared.documents.sniffing import PDF, sniff
 from shared.documents.text import read_text
@@ -69,6 +70,10 @@ def read(
             reading = _read_pdf(data, password, limits, skip, progress, engines)
         elif media_type == XLSX:
             reading = read_workbook(data, limits, skip, progress)
+        elif media_type == CSV:
+            reading = read_table(data)
+        elif media_type in _FLOWING:
+            reading = _FLOWING[media_type](data, limits)
         elif media_type in CONTAINERS:
             reading = read_container(data, media_type, limits)
         else:
@@ -109,6 +114,16 @@ def decrypt(data: bytes, *, password: str | None = None) -> bytes:
 
     document = PdfDocument(data, password)
     return document.rewritten() if document.encrypted else data
+
+
+def _read_docx(data: bytes, limits: Limits) -> Reading:
+    from shared.documents.docx import read_docx
+
+    return read_docx(data, limits)
+
+
+_FLOWING: dict[str, Callable[[bytes, Limits], Reading]] = {DOCX: _read_docx}
+"""Readers of the types without fixed pages, each loaded with its first document."""
 
 
 def load_engines() -> None:

@@ -2,32 +2,37 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import re
 import unicodedata
 
+from shared.documents.delimited import CSV, delimiter_of, is_named, is_table
 from shared.documents.package import names_in, package_type
 from shared.documents.text import decode
-from shared.errors import EmptyDocument, UnsupportedType
+from shared.errors import (
+    EmptyDocument,
+    EncryptedDocument,
+    UnreadableDocument,
+    UnsupportedType,
+)
 
 PDF = "application/pdf"
 TEXT = "text/plain"
 JSON = "application/json"
 NDJSON = "application/x-ndjson"
-CSV = "text/csv"
 MAIL = "message/rfc822"
 OUTLOOK = "application/vnd.ms-outlook"
 ZIP = "application/zip"
 
 READ = (
-    "PDF, UTF-8 text, JSON, JSON lines, CSV, Excel workbooks (XLSX), mails (EML, MSG) and ZIP "
-    "archives are read; DOCX and images are not read yet"
+    "PDF, DOCX, UTF-8 text, JSON, JSON lines, CSV, Excel workbooks (XLSX), mails (EML, MSG) and "
+    "ZIP archives are read; images are not read yet"
 )
 """What an error about a wrong type says in the end."""
 
+_ZIP = (b"PK\x03\x04", b"PK\x05\x06")
+_OLE = b"\xd0\xcf\x11\xe0"
 _OTHERS = (
-    (b"\xd0\xcf\x11\xe0", "an old Office document (DOC, XLS)"),
     (b"{\\rtf", "rich text (RTF)"),
     (b"\x89PNG", "a PNG image"),
     (b"\xff\xd8\xff", "a JPEG image"),
@@ -45,11 +50,9 @@ _OTHERS = (
     (b"\x7fELF", "a program"),
     (b"MZ\x90", "a program"),
 )
-_COMPOUND = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _OF_OUTLOOK = "__properties_version1.0".encode("utf-16-le")
-_ZIPPED = (b"PK\x03\x04", b"PK\x05\x06")
 _OTHERS_IN_ZIP = (
-    (re.compile(r"\[Content_Types\]\.xml"), "an Office document (DOCX, XLSX, PPTX)"),
+    (re.compile(r"\[Content_Types\]\.xml"), "an Office document other than DOCX and XLSX"),
     (re.compile(r"mimetype"), "an OpenDocument file or an e-book (ODT, ODS, EPUB)"),
     (re.compile(r"META-INF/MANIFEST\.MF|AndroidManifest\.xml"), "a program (JAR, APK)"),
     (re.compile(r"Index/Document\.iwa"), "a document of Pages, Numbers or Keynote"),
@@ -75,10 +78,10 @@ def sniff(data: bytes, name: str = "") -> str:
         raise EmptyDocument(
             "the document has no bytes" if not data else "the document is nothing but white space"
         )
-    if data.startswith(_ZIPPED):
+    if data.startswith(_ZIP):
         return _zip_type(data)
-    if data.startswith(_COMPOUND) and _OF_OUTLOOK in data:
-        return OUTLOOK
+    if data.startswith(_OLE):
+        return _ole_type(data)
     if is_mail(data, name):
         return MAIL
     if b"%PDF-" in data[:1024]:
@@ -88,7 +91,30 @@ def sniff(data: bytes, name: str = "") -> str:
             raise UnsupportedType(f"this is {what}: {READ}")
     if _HTML.match(data):
         raise UnsupportedType(f"this is HTML: {READ}")
-    return _text_type(decode(data), name)
+    try:
+        text = decode(data)
+    except UnreadableDocument:
+        if is_table(data, name):
+            return CSV
+        raise
+    return _text_type(text, name)
+
+
+def _ole_type(data: bytes) -> str:
+    """A document in the container of old Office programs, by the names of its streams."""
+    if _OF_OUTLOOK in data:
+        return OUTLOOK
+    if "EncryptedPackage".encode("utf-16-le") in data:
+        raise EncryptedDocument(
+            "the document is an encrypted Office file: open it with its password and save it "
+            "without one"
+        )
+    if "WordDocument".encode("utf-16-le") in data:
+        raise UnsupportedType(
+            "this is a document of Word 97 to 2003 (DOC): open it in a word processor and save it "
+            "as DOCX"
+        )
+    raise UnsupportedType(f"this is an old Office document (XLS, PPT): {READ}")
 
 
 def _zip_type(data: bytes) -> str:
@@ -132,7 +158,7 @@ def _text_type(text: str, name: str) -> str:
         return JSON
     if name.lower().endswith((".jsonl", ".ndjson")) or _is_json_lines(body):
         return NDJSON
-    return CSV if _is_csv(text, name) else TEXT
+    return CSV if delimiter_of(text, named=is_named(name)) else TEXT
 
 
 def _is_json_lines(body: str) -> bool:
@@ -149,22 +175,6 @@ def _is_json(text: str) -> bool:
         return isinstance(json.loads(text), dict | list)
     except (ValueError, RecursionError):
         return False
-
-
-def _is_csv(text: str, name: str) -> bool:
-    """Every row has the same number of fields: two or more if the name says CSV, else three."""
-    named = name.lower().endswith((".csv", ".tsv"))
-    rows = text[:20_000].splitlines()[:50]
-    if len(text) > 20_000:
-        rows = rows[:-1]
-    for delimiter in ",;\t":
-        try:
-            widths = {len(row) for row in csv.reader(rows, delimiter=delimiter) if row}
-        except csv.Error:
-            continue
-        if len(widths) == 1 and widths.pop() >= (2 if named else 3) and len(rows) >= 2:
-            return named or len(rows) >= 3
-    return False
 
 
 def safe_name(name: str, *, default: str = "document") -> str:

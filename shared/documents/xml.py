@@ -10,7 +10,7 @@ infra/decisions).
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from typing import cast
 from xml.etree import ElementTree
@@ -54,27 +54,41 @@ def _local(tag: str) -> str:
 
 def _ended(chunks: Iterable[bytes], names: frozenset[str] | None) -> Iterator[Element]:
     """Elements as they end: those of these names, each let go after; without names all."""
-    parser: ElementTree.XMLPullParser[Element] = ElementTree.XMLPullParser(("start", "end"))
-    prolog = _Prolog()
     above: list[Element] = []
+    for event, element in events(chunks):
+        if event == "start":
+            above.append(element)
+            continue
+        above.pop()
+        if names is None:
+            yield element
+        elif _local(element.tag) in names:
+            yield element
+            if above:
+                above[-1].remove(element)
+
+
+def events(chunks: Iterable[bytes], deepest: int = DEEPEST) -> Iterator[tuple[str, Element]]:
+    """Each element when it begins (`start`, without what is in it) and when it is whole (`end`).
+
+    Raises UnreadableDocument with the place, after the events that came before the damage.
+    """
+    parser: ElementTree.XMLPullParser[Element] = ElementTree.XMLPullParser(("start", "end"))
+    prolog, depth = _Prolog(), 0
     with _clear_errors():
         for chunk in chunks:
             prolog.check(chunk)
             parser.feed(chunk)
             for event, element in cast(Iterator[tuple[str, Element]], parser.read_events()):
-                if event == "start":
-                    above.append(element)
-                    if len(above) > DEEPEST:
-                        raise UnreadableDocument(f"its XML is more than {DEEPEST} levels deep")
-                    continue
-                above.pop()
-                if names is None:
-                    yield element
-                elif _local(element.tag) in names:
-                    yield element
-                    if above:
-                        above[-1].remove(element)
+                depth += 1 if event == "start" else -1
+                if depth > deepest:
+                    raise UnreadableDocument(f"its XML is more than {deepest} levels deep")
+                yield event, element
         parser.close()
+
+
+class _FirstElement(Exception):
+    """The prolog is over: whatever comes now is not looked at here."""
 
 
 class _Prolog:
@@ -89,12 +103,12 @@ class _Prolog:
     def check(self, chunk: bytes) -> None:
         """The next piece. Raises UnreadableDocument for a document type declaration."""
         if not self._over:
-            self._parser.Parse(chunk)
+            with suppress(_FirstElement):
+                self._parser.Parse(chunk)
 
     def _end(self, *_: object) -> None:
         self._over = True
-        self._parser.StartDoctypeDeclHandler = None
-        self._parser.StartElementHandler = None
+        raise _FirstElement
 
     def _refuse(self, *_: object) -> None:
         raise UnreadableDocument(

@@ -28,6 +28,8 @@ FORMAT = 1
 
 ADAPTER_FILE, MANIFEST_FILE = "adapter.onnx_adapter", "manifest.json"
 TOKENISER_FILE, PROVENANCE_FILE = "tokenizer.json", "provenance.json"
+VIEWS = ("inside", "opening", "closing")
+"""What a head may say of each label at a token: inside a passage, its first token, its last."""
 VERSION = re.compile(r"\d+\.\d+\.\d+")
 
 
@@ -49,6 +51,9 @@ class Manifest:
     decoding: Mapping[str, Any] = field(default_factory=dict)
     calibration: Mapping[str, Any] = field(default_factory=dict)
     thresholds: Mapping[str, float] = field(default_factory=dict)
+    forests: Mapping[str, str] = field(default_factory=dict)  # name to sha256 of <name>.onnx
+    columns: tuple[str, ...] = ()  # what the forests are told
+    views: tuple[str, ...] = VIEWS[:1]  # what the head says of each label, in this order
 
 
 def read_manifest(path: Path) -> Manifest:
@@ -72,6 +77,9 @@ def read_manifest(path: Path) -> Manifest:
     try:
         values["parameters"] = {name: tuple(shape) for name, shape in values["parameters"].items()}
         values["labels"] = tuple(values["labels"])
+        for name in ("columns", "views"):
+            if name in values:
+                values[name] = tuple(values[name])
         return Manifest(**values)
     except (KeyError, TypeError, AttributeError) as error:
         raise AdapterError(f"{path} is incomplete ({error}); export the adapter again") from error
@@ -166,6 +174,10 @@ def load_adapter(
     if sha256(path) != manifest.adapter_sha256:
         raise AdapterError(f"{path} differs from what its manifest says; export it again")
     _check_shapes(manifest, doors)
+    for name, digest in manifest.forests.items():
+        forest = folder / f"{name}.onnx"
+        if not forest.is_file() or sha256(forest) != digest:
+            raise AdapterError(f"{forest} is missing or damaged; restore it from the release")
     adapter = Adapter(path)
     if adapter.shapes != dict(manifest.parameters):
         wrong = sorted(set(adapter.shapes.items()) ^ set(manifest.parameters.items()))
@@ -181,7 +193,7 @@ def _check_shapes(manifest: Manifest, doors: Mapping[str, tuple[int | str, ...]]
         raise AdapterError(f"{name} is incomplete: no {min(missing)}; export it again")
     if unknown:
         raise AdapterError(f"{name} has {min(unknown)}, which the base doesn't; export it again")
-    sizes = {"rank": manifest.rank, "labels": len(manifest.labels)}
+    sizes = {"rank": manifest.rank, "labels": len(manifest.labels) * len(manifest.views)}
     for door, shape in doors.items():
         expected = tuple(size if isinstance(size, int) else sizes[size] for size in shape)
         if manifest.parameters[door] != expected:

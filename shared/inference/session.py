@@ -146,6 +146,34 @@ class IntegerSession:
         return [np.concatenate(values) for values in zip(*windows, strict=True)]
 
 
+class Forest:
+    """Decision trees in memory. Safe to run from several threads at once."""
+
+    def __init__(self, graph: Path) -> None:
+        """Load a graph that takes `rows` [N, columns] and gives one number a row [N].
+
+        Raises:
+            AdapterError: the file is not such a graph.
+        """
+        try:
+            self._session = onnxruntime.InferenceSession(
+                str(graph), _options(threads=1), providers=["CPUExecutionProvider"]
+            )
+            (rows,), (self._output,) = self._session.get_inputs(), self._session.get_outputs()
+        except Exception as error:
+            raise AdapterError(
+                f"{graph} can't be loaded as a ranking ({error}); export the adapter again"
+            ) from error
+        self.columns = int(rows.shape[1])
+        self._input = rows.name
+
+    def __call__(self, rows: Floats) -> Floats:
+        """Return the number of each row [N] of [N, columns]."""
+        (numbers,) = self._session.run([self._output.name], {self._input: rows})
+        result: Floats = numbers
+        return result
+
+
 class Adapter:
     """One adapter file in memory."""
 

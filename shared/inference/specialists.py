@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +26,7 @@ from shared.inference.adapters import (
 )
 from shared.inference.engines import ENGINES, Arithmetic, Engine, Run
 from shared.inference.errors import BaseError
+from shared.inference.session import Forest
 from shared.inference.tokeniser import CLS, SEP, Tokeniser, Tokens
 from shared.inference.windows import WindowAverage, window_starts
 
@@ -43,8 +44,10 @@ class TokenScores:
     """What a specialist thinks of each token of a text."""
 
     offsets: NDArray[np.int64]  # [T, 2], code points, half open
-    probabilities: Floats  # [T, labels]
+    probabilities: Floats  # [T, labels]: is the token inside a passage of the label?
     hidden: Floats | None = None  # [T, width], if it was asked for
+    openings: Floats | None = None  # [T, labels]: is it the first of one? If the adapter says so
+    closings: Floats | None = None  # [T, labels]: is it the last?
 
 
 @dataclass(frozen=True)
@@ -95,8 +98,16 @@ def _provenance(folder: Path) -> dict[str, object]:
 class Specialist:
     """One adapter on the base. Immutable; safe to use from several threads at once."""
 
-    def __init__(self, manifest: Manifest, tokeniser: Tokeniser, run: Run) -> None:
+    def __init__(
+        self,
+        manifest: Manifest,
+        tokeniser: Tokeniser,
+        run: Run,
+        forests: Mapping[str, Forest] | None = None,
+    ) -> None:
         self.manifest = manifest
+        self.forests: Mapping[str, Forest] = forests or {}
+        """Decision trees that came with the adapter, by name."""
         self._tokeniser = tokeniser
         self._run = run
 
@@ -137,8 +148,16 @@ class Specialist:
                 progress(first + len(batch), len(starts))
         if not averages:
             return TokenScores(tokens.offsets, np.zeros((0, len(self.labels)), np.float32))
-        means = [average.mean() for average in averages]
-        return TokenScores(tokens.offsets, *means)
+        said, *hidden = [average.mean() for average in averages]
+        names = self.manifest.views
+        views = dict(zip(names, np.split(said, len(names), axis=1), strict=True))
+        return TokenScores(
+            tokens.offsets,
+            np.ascontiguousarray(views["inside"]),
+            hidden[0] if hidden else None,
+            views.get("opening"),
+            views.get("closing"),
+        )
 
 
 class Specialists:
@@ -176,7 +195,9 @@ class Specialists:
             if name not in self._loaded or self._loaded[name][0] != mark:
                 manifest, adapter = load_adapter(folder, self.base.sha256, self.base.engine.doors)
                 run = self.base.engine.specialise(adapter)
-                self._loaded[name] = (mark, Specialist(manifest, self.base.tokeniser, run))
+                forests = {key: Forest(folder / f"{key}.onnx") for key in manifest.forests}
+                specialist = Specialist(manifest, self.base.tokeniser, run, forests)
+                self._loaded[name] = (mark, specialist)
             return self._loaded[name][1]
 
     def reload(self) -> None:

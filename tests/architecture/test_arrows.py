@@ -12,6 +12,7 @@ SIDEWAYS = "services/cli.py"
 DOORS = {
     "alembic": ["shared/storage/*", "services/*/store.py", "services/*/migrations/*"],
     "kafka": ["shared/bus/kafka.py"],
+    "lightgbm": ["models/forest.py"],
     "olefile": ["shared/documents/outlook.py"],
     "onnx": ["models/*"],
     "onnxruntime": ["shared/inference/session.py"],

@@ -14,6 +14,7 @@ import pytest
 from tests.e2e.review_stage import CONTRACT, SCRIPT, STATEMENT, Stage, pdf_of, until
 from tests.samples import mail
 from tests.support import ROOT, library, require
+from tests.unit.documents.word import docx, p
 
 CHROMIUM = Path("/usr/bin/chromium")
 FLAGS = [
@@ -275,6 +276,25 @@ def test_offsets_survive_letters_beyond_the_first_plane(
     page.get_by_text("Nothing waits for you here").wait_for()
     right = decisions(stage)[0]["correction"]
     assert (right["start"], right["text"]) == (words.index("Signed"), "Signed in Ulm 🖋")
+
+
+def test_a_word_file_is_shown_as_text_page_by_page(ada: Watched, stage: Stage) -> None:
+    """It has no pictures: the page with the clause is there at once, the others a step away."""
+    long = "Filler that makes the first page longer than what is shown at once. " * 300
+    law = "This Agreement is governed by the laws of Norway."
+    body = p("Opening words. " + long) + p(law, "<w:pageBreakBefore/>")
+    document = stage.upload("lease.docx", docx(body))
+    stage.extract(document, [("Governing Law", "the laws of Norway", 0.99)])
+    page = ada.sign_in()
+    page.goto(f"{stage.address}/review?document={document}")
+    heading(page, "Governing Law")
+    page.locator(".prose-text mark", has_text="the laws of Norway").wait_for()
+    assert page.locator(".prose-text").text_content() == law
+    page.get_by_text("of 2").wait_for()
+    page.get_by_role("button", name="Page before (left arrow)").click()
+    page.locator(".prose-text", has_text="Opening words.").wait_for()
+    page.get_by_role("button", name="Next page (right arrow)").click()
+    page.locator(".prose-text mark", has_text="the laws of Norway").wait_for()
 
 
 FEE = "The Distributor shall pay a non-refundable fee of 400,000 dollars. It is due in May."

@@ -30,6 +30,10 @@ from tests.support import ROOT, data_folder
 from tests.unit.ingest.house import SENTENCE, encrypted, extracted, pdf
 
 PATIENCE = 300.0
+OFFICE = sorted(
+    path.with_suffix("")
+    for path in (ROOT / "tests" / "data" / "documents" / "office").glob("agreement.*.txt")
+)
 
 
 @pytest.fixture
@@ -105,6 +109,22 @@ def test_documents_go_the_whole_road(running: Service, client: TestClient) -> No
     assert page.content.startswith(b"\x89PNG")
     assert client.get(f"/v1/documents/{good}/pages/3.png").status_code == 404
     assert running.bus.dead_letters() == []
+
+
+@pytest.mark.parametrize("path", OFFICE, ids=lambda path: path.name)
+def test_an_office_document_goes_the_whole_road(
+    running: Service, client: TestClient, path: Path
+) -> None:
+    """Its text is what is expected of it, it is a contract by its type, and it ends complete."""
+    document = upload(client, path.read_bytes(), path.name)
+    wait(client, document, "processing")
+    say_extracted(running, document)
+    state = wait(client, document, "ended")
+    assert state["outcome"] == "complete"
+    assert state["kind"] == "contract"
+    text = client.get(f"/v1/documents/{document}/text").content
+    assert text == path.with_name(f"{path.name}.txt").read_bytes()
+    assert client.get(f"/v1/documents/{document}/pages/1.png").status_code == 404
 
 
 def test_the_text_has_a_box_for_its_words(running: Service, client: TestClient) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
+from services import cli
 from services.ingest import bootstrap as ingest
 from services.ingest.settings import Settings as IngestSettings
 from services.triage import bootstrap as triage
@@ -108,6 +110,36 @@ def test_a_workbook_is_read_and_says_what_is_not_checked_yet(road: Road) -> None
     assert state["kind"] == "report"
     text = road.ingest.get(f"/v1/documents/{state['id']}/text").text
     assert "Overdraft\t(101)\t(90)\n" in text
+
+
+@pytest.mark.parametrize("name", ["notes-1252.csv", "notes-utf16.tsv"])
+def test_what_spreadsheets_save_as_csv_is_read_as_on_the_command_line(
+    road: Road, name: str, capsysbinary: pytest.CaptureFixture[bytes], monkeypatch: Any
+) -> None:
+    """REST gives the text that `smallprint text` prints, and how it was decoded is a warning."""
+    path = FOLDER / "sheets" / name
+    state = road.send(name, path.read_bytes())
+    assert (state["state"], state["outcome"]) == ("ended", "failed")
+    assert "no statement in this CSV" in state["reasons"][0]
+    assert any("Windows-1252" in warning for warning in state["warnings"]) == ("1252" in name)
+    monkeypatch.setattr(sys, "argv", ["smallprint", "text", str(path)])
+    assert cli.main() == 0
+    text = road.ingest.get(f"/v1/documents/{state['id']}/text").content
+    assert text == capsysbinary.readouterr().out
+    assert "Übertrag; 5 €" in text.decode()
+
+
+def test_a_statement_with_semicolons_in_windows_1252_is_triaged(road: Road) -> None:
+    """What a European spreadsheet saves is checked like any other CSV, and the encoding is said."""
+    lines = ["Café – Balance Sheet (in thousands);2023-12-31;2022-12-31"]
+    lines += ["Total assets;1210;1100", "Total liabilities;700;650"]
+    lines += ["Total stockholders' equity;501;450"]
+    lines += ["Total liabilities and stockholders' equity;1201;1100"]
+    state = road.send("café.csv", "\r\n".join(lines).encode("cp1252"))
+    assert state["outcome"] == "complete", state
+    body = road.findings(state["id"])
+    assert body["flagged"]
+    assert any("Windows-1252" in warning for warning in body["warnings"])
 
 
 def test_a_real_csv_statement_is_triaged(road: Road) -> None:

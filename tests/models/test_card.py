@@ -42,7 +42,7 @@ def test_the_card_states_what_a_reader_must_know() -> None:
     """Attribution, licence, the limits of advice, every category, and the command are there."""
     text = (FOLDER / "CARD.md").read_text(encoding="utf-8")
     labels = json.loads((FOLDER / "labels.json").read_text(encoding="utf-8"))
-    for needed in ("The Atticus Project", "CC BY 4.0", "gives no legal advice", "models.train"):
+    for needed in ("The Atticus Project", "CC BY 4.0", "gives no legal advice", "make specialists"):
         assert needed in text
     assert all(f"| {label} |" in text for label in labels)
 

@@ -8,14 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.evaluate import (
-    Candidate,
-    Judged,
-    calibration_error,
-    fit_calibration,
-    read_predictions,
-    score,
-)
+from models.evaluate import Judged, calibration_error, fit_calibration, score
+from models.predict import Candidate, read_predictions
 from services.extraction.pipeline import calibrated
 
 

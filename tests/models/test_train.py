@@ -25,7 +25,7 @@ from safetensors.torch import load_file
 from models.encoder import LoraLinear, Tagger
 from models.export import export, trained_state
 from models.metric import matches
-from models.train import learning_rate, train
+from models.train import Contract, Window, learning_rate, tensors_of, train
 from services.extraction.pipeline import find_clauses
 from shared.inference import Specialists
 from shared.inference.windows import window_starts
@@ -88,6 +88,16 @@ def test_a_killed_training_goes_on_to_the_same_weights(
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
 
 
+def test_targets_say_inside_first_and_last() -> None:
+    """A passage that a window cuts has no end there; another's only token is both ends."""
+    contract = Contract(np.arange(20), [(0, 3, 8), (1, 5, 6)])
+    _, targets = tensors_of([Window(contract, 4)], content=5, labels=2)
+    inside, opening, closing = targets[:, 0].numpy()
+    assert inside.T.tolist() == [[1, 1, 1, 1, 0], [0, 1, 0, 0, 0]]
+    assert opening.T.tolist() == [[0, 0, 0, 0, 0], [0, 1, 0, 0, 0]]
+    assert closing.T.tolist() == [[0, 0, 0, 1, 0], [0, 1, 0, 0, 0]]
+
+
 def test_training_learns_the_two_sentences(artefacts: Path, data: Path) -> None:
     """The served specialist finds the law in a contract that it was shown."""
     specialist = Specialists(artefacts, threads=1).get("small")
@@ -105,11 +115,11 @@ def test_the_exported_adapter_answers_like_torch(
     text = " ".join([FILLER, LAW, *[FILLER] * 6])
     served = specialist.token_probabilities(text)
 
-    tagger = Tagger(load_file(base[1] / "dequantised.safetensors"), rank=4, labels=2)
+    tagger = Tagger(load_file(base[1] / "dequantised.safetensors"), rank=4, labels=6)
     tagger.load_state_dict(load_file(run / "adapter.safetensors"))
     ids = Specialists(artefacts, threads=1).base.tokeniser(text).ids
     content = PARSED["windows"]["length"] - 2
-    total, weight = np.zeros((len(ids), 2)), np.zeros((len(ids), 1))
+    total, weight = np.zeros((len(ids), 6)), np.zeros((len(ids), 1))
     triangle = np.minimum(np.arange(1, content + 1), np.arange(content, 0, -1))[:, None]
     for start in window_starts(len(ids), content, PARSED["windows"]["stride"]):
         window = torch.tensor([[101, *ids[start : start + content], 102]])
@@ -117,7 +127,12 @@ def test_the_exported_adapter_answers_like_torch(
             probabilities = tagger(window).sigmoid()[0, 1:-1].numpy()
         total[start : start + content] += triangle * probabilities
         weight[start : start + content] += triangle
-    assert np.abs(served.probabilities - total / weight).max() < 1e-3
+    inside, opening, closing = np.split(total / weight, 3, axis=1)
+    assert served.openings is not None
+    assert served.closings is not None
+    assert np.abs(served.probabilities - inside).max() < 1e-3
+    assert np.abs(served.openings - opening).max() < 1e-3
+    assert np.abs(served.closings - closing).max() < 1e-3
     assert served.probabilities.max() > 0.3  # there is something to agree on
 
 

@@ -223,6 +223,9 @@ export class Viewer {
     }
     if (turn !== this.turn || this.mode !== "text") return;
     this.text = text;
+    if (!this.pictured && this.details.pages.length && !this.details.pages.some((p) => p.number === this.page)) {
+      this.#tell("This page could not be read; the document's other pages could.");
+    }
     this.range ??= this.#rangeAround(text);
     const { from, to } = this.range;
     const span = this.span && { start: Math.max(from, this.span.start), end: Math.min(to, this.span.end) };
@@ -243,12 +246,14 @@ export class Viewer {
   }
 
   #rangeAround(text) {
-    const page = this.details.pages.find((p) => p.number === this.page);
-    if (page && page.end - page.start < 4 * AROUND && this.details.page_count > 1) {
-      const span = this.span && this.span.start < page.end && this.span.end > page.start ? this.span : page;
+    const page = this.details.page_count > 1 ? this.details.pages.find((p) => p.number === this.page) : null;
+    const here = this.span && (!page || (this.span.start < page.end && this.span.end > page.start));
+    if (page && page.end - page.start < 4 * AROUND) {
+      const span = here ? this.span : page;
       return { from: Math.min(page.start, span.start), to: Math.max(page.end, span.end) };
     }
-    const centre = this.span ?? { start: 0, end: 0 };
+    const start = page ? page.start : 0;
+    const centre = here ? this.span : { start, end: start };
     return { from: Math.max(0, centre.start - AROUND), to: Math.min(text.length, centre.end + AROUND) };
   }
 

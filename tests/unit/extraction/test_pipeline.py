@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
-from services.extraction.pipeline import Clause, calibrated, find_clauses
+from services.extraction.pipeline import Clause, calibrated, find_clauses, search
 from shared.inference import Specialist, Specialists
 from tests import support
 
@@ -49,6 +49,24 @@ def test_a_clause_is_the_documents_own_text(clauses: list[Clause]) -> None:
     """Text equals the slice at its offsets, and clauses follow the document."""
     assert all(clause.text == TEXT[clause.start : clause.end] for clause in clauses)
     assert [clause.start for clause in clauses] == sorted(clause.start for clause in clauses)
+
+
+def test_every_label_is_answered_with_its_nearest_passage(specialist: Specialist) -> None:
+    """What is there is likely; what is not is unlikely, with the passage that comes nearest."""
+    lines = {line.category: line for line in search(TEXT, specialist).presence}
+    assert tuple(lines) == specialist.labels
+    law, insurance = lines["Governing Law"], lines["Insurance"]
+    assert law.probability > 0.5 > insurance.probability
+    assert law.nearest
+    assert "New York" in law.nearest.text
+    assert insurance.nearest is None or insurance.nearest.confidence < 0.5
+
+
+def test_an_empty_text_has_nothing(specialist: Specialist) -> None:
+    """No tokens, no clauses, and every label is absent."""
+    nothing = search("", specialist)
+    assert nothing.clauses == []
+    assert {line.probability for line in nothing.presence} == {0.0}
 
 
 def test_all_candidates_hold_the_default_ones(

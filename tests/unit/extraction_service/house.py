@@ -50,6 +50,7 @@ class KeywordSpecialist(Specialist):
             licence="none",
             thresholds={"best_f1": 0.5},
         )
+        self.forests = {}
         self.calls = 0
 
     def token_probabilities(

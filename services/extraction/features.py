@@ -1,0 +1,337 @@
+"""What is known of each candidate: a row of numbers for the ranking.
+
+Everything comes from one pass of the specialist (its token probabilities) and from the text; no
+encoder is asked again. The columns have names, and a ranking that was trained on other columns is
+refused.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.extraction.candidates import SOURCES, Candidates, Floats, Integers
+
+Doubles = NDArray[np.float64]
+
+WORDS = (  # whose share of a stretch says what kind of clause it is
+    *("shall", "will", "may", "not", "any", "if", "upon", "between", "as", "means", "including"),
+    *("except", "provided", "notwithstanding", "without", "prior", "written", "only", "sole"),
+    *("exclusive", "days", "years", "$", "%", "\u201c", '"'),
+)
+STOPS = frozenset(".,;:")
+MARKS = ("number", "capital", "line", "stop")  # kinds of token that are counted beside the words
+SURE, LIKELY, POSSIBLE = 0.5, 0.2, 0.1
+NEAR, CONTEXT = 8, 30  # tokens beside a stretch
+EDGE = 3  # tokens at its ends
+EDGES = (1, 3)  # tokens on either side of an end
+BEFORE = 12  # tokens before it whose words are counted
+RANKS = (0, 1, 3, 7)  # of the label's sentences, whose means are told
+
+
+@dataclass(frozen=True)
+class Passage:
+    """A contract as the ranking sees it, with sums over all of its tokens."""
+
+    text: str
+    offsets: Integers  # [T, 2], code points
+    probabilities: Floats  # [T, labels]
+    cuts: Integers  # [sentences + 1], first tokens, and T
+    openings: Floats | None = None  # [T, labels]
+    closings: Floats | None = None  # [T, labels]
+
+    @cached_property
+    def sums(self) -> Doubles:
+        """Sums of the probabilities of the tokens before each place [T + 1, labels]."""
+        return _sums(self.probabilities)
+
+    @cached_property
+    def logit_sums(self) -> Doubles:
+        """Sums of their logits [T + 1, labels]."""
+        return _sums(logit(self.probabilities))
+
+    @cached_property
+    def means(self) -> Doubles:
+        """Mean probability of each sentence [sentences, labels]."""
+        return np.diff(self.sums[self.cuts], axis=0) / np.diff(self.cuts)[:, None]
+
+    @cached_property
+    def highest(self) -> Floats:
+        """The highest probability of each label in the contract [labels]."""
+        values: Floats = self.probabilities.max(0)
+        return values
+
+    @cached_property
+    def words(self) -> Doubles:
+        """Counts of certain words and marks in the tokens before each place [T + 1, kinds]."""
+        tokens = [self.text[a:b].lower() for a, b in self.offsets.tolist()]
+        first = [self.text[a] for a in self.offsets[:, 0].tolist()]
+        flags = np.zeros((len(tokens), len(MARKS) + len(WORDS)))
+        flags[:, 0] = [letter.isdigit() for letter in first]
+        flags[:, 1] = [letter.isupper() for letter in first]
+        ends = [0, *self.offsets[:-1, 1].tolist()]
+        flags[:, 2] = [
+            "\n" in self.text[a:b] for a, b in zip(ends, self.offsets[:, 0].tolist(), strict=True)
+        ]
+        flags[:, 3] = [piece in STOPS for piece in tokens]
+        column = {word: len(MARKS) + i for i, word in enumerate(WORDS)}
+        for row, token in enumerate(tokens):
+            if token in column:
+                flags[row, column[token]] = 1
+        return _sums(flags)
+
+
+def _sums(values: NDArray[np.floating]) -> Doubles:
+    total = np.zeros((len(values) + 1, values.shape[1]))
+    np.cumsum(values, axis=0, out=total[1:])
+    return total
+
+
+def logit(probability: NDArray[np.floating]) -> Doubles:
+    """Return log(p / (1 - p)), with p kept off 0 and 1."""
+    p = np.clip(probability.astype(np.float64), 1e-5, 1 - 1e-5)
+    return np.log(p / (1 - p))
+
+
+Columns = Mapping[str, NDArray[np.generic]]
+
+
+def describe(passage: Passage, found: Candidates) -> tuple[tuple[str, ...], Floats]:
+    """Return the names of the columns, and a row for each candidate [N, columns]."""
+    columns: dict[str, NDArray[np.generic]] = {"label": found.label}
+    for group in GROUPS:
+        columns |= group(passage, found)
+    rows = np.empty((len(found), len(columns)), np.float32)
+    for i, values in enumerate(columns.values()):
+        rows[:, i] = values
+    return tuple(columns), rows
+
+
+def _inside(passage: Passage, found: Candidates) -> Columns:
+    """How likely the tokens of the stretch are."""
+    mean = _mean(passage, found, found.first, found.end)
+    lowest, highest = _extremes(passage.probabilities, found.label, found.first, found.end)
+    return {
+        "mean": mean,
+        "mean_logit": logit(mean),
+        "logit_mean": _mean(passage, found, found.first, found.end, logits=True),
+        "highest": highest,
+        "lowest": lowest,
+        "sure": _share(passage, found, SURE),
+        "possible": _share(passage, found, POSSIBLE),
+    }
+
+
+def _mean(
+    passage: Passage, found: Candidates, first: Integers, end: Integers, logits: bool = False
+) -> Doubles:
+    """Mean over the tokens [first, end) as far as there are any, else 0 [N]."""
+    sums = passage.logit_sums if logits else passage.sums
+    count = len(sums) - 1
+    a, b = np.clip(first, 0, count), np.clip(end, 0, count)
+    mean: Doubles = (sums[b, found.label] - sums[a, found.label]) / np.maximum(b - a, 1)
+    return mean
+
+
+def _share(passage: Passage, found: Candidates, least: float) -> Doubles:
+    above = np.zeros((len(passage.probabilities) + 1, passage.probabilities.shape[1]), np.int32)
+    np.cumsum(passage.probabilities > least, axis=0, out=above[1:])
+    inside = above[found.end, found.label] - above[found.first, found.label]
+    share: Doubles = inside / (found.end - found.first)
+    return share
+
+
+def _extremes(
+    values: NDArray[np.floating], label: Integers, first: Integers, end: Integers
+) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
+    """Lowest and highest value of one label's column in rows [first, end), each not empty."""
+    rows = len(values)
+    flat = np.append(values.T.reshape(-1), 0)
+    places = np.column_stack([label * rows + first, label * rows + end]).reshape(-1)
+    return np.minimum.reduceat(flat, places)[::2], np.maximum.reduceat(flat, places)[::2]
+
+
+def _around(passage: Passage, found: Candidates) -> Columns:
+    """How likely the tokens beside the stretch are, and those at its ends."""
+    first, end = found.first, found.end
+
+    def mean(a: Integers, b: Integers) -> Doubles:
+        return _mean(passage, found, a, b)
+
+    return {
+        "just_before": mean(first - 1, first),
+        "near_before": mean(first - NEAR, first),
+        "before": mean(first - CONTEXT, first),
+        "just_after": mean(end, end + 1),
+        "near_after": mean(end, end + NEAR),
+        "after": mean(end, end + CONTEXT),
+        "first_tokens": mean(first, np.minimum(first + EDGE, end)),
+        "last_tokens": mean(np.maximum(end - EDGE, first), end),
+    }
+
+
+def _edges(passage: Passage, found: Candidates) -> Columns:
+    """How likely a passage opens and closes where the stretch does, and elsewhere in it."""
+    columns: dict[str, NDArray[np.generic]] = {}
+    for name, values, edge in (
+        ("opening", passage.openings, found.first),
+        ("closing", passage.closings, found.end - 1),
+    ):
+        if values is None:
+            continue
+        sums = _sums(values)
+
+        def total(a: Integers, b: Integers, sums: Doubles = sums) -> Doubles:
+            a, b = np.clip(a, 0, len(sums) - 1), np.clip(b, 0, len(sums) - 1)
+            both: Doubles = sums[b, found.label] - sums[a, found.label]
+            return both
+
+        columns |= {f"{name}_here": values[edge, found.label]}
+        columns |= {f"{name}_within_{n}": total(edge - n, edge + n + 1) for n in EDGES}
+        columns |= {f"{name}_inside": total(found.first, found.end)}
+    return columns
+
+
+def _sentences(passage: Passage, found: Candidates) -> Columns:
+    """How likely the sentences inside and beside the stretch are."""
+    lowest, highest = _extremes(passage.means, found.label, found.from_sentence, found.to_sentence)
+
+    def beside(sentence: Integers) -> Doubles:
+        inside = (sentence >= 0) & (sentence < len(passage.means))
+        kept = np.clip(sentence, 0, len(passage.means) - 1)
+        return np.where(inside, passage.means[kept, found.label], 0)
+
+    return {
+        "lowest_sentence": lowest,
+        "highest_sentence": highest,
+        "sentence_before": beside(found.from_sentence - 1),
+        "sentence_before_that": beside(found.from_sentence - 2),
+        "sentence_after": beside(found.to_sentence),
+        "sentence_after_that": beside(found.to_sentence + 1),
+    }
+
+
+def _rivals(passage: Passage, found: Candidates) -> Columns:
+    """How the stretch compares with the rest of the contract."""
+    label, means = found.label, passage.means
+    total = passage.sums[-1]
+    mean = _mean(passage, found, found.first, found.end)
+    best = np.zeros(means.shape[1])
+    np.maximum.at(best, label, mean)
+    ordered = np.sort(means, axis=0)
+    _, highest = _extremes(means, label, found.from_sentence, found.to_sentence)
+    better = np.empty(len(found), np.int64)
+    for c in np.unique(label):
+        mine = label == c
+        better[mine] = len(means) - np.searchsorted(ordered[:, c], highest[mine], side="right")
+    at_rank = {
+        f"rank_{rank}": (ordered[-1 - rank] if rank < len(ordered) else 0 * total)[label]
+        for rank in RANKS
+    }
+    return {
+        "share_of_all": (mean * (found.end - found.first)) / np.maximum(total, 1e-6)[label],
+        "share_of_best": mean / np.maximum(best, 1e-9)[label],
+        "best": best[label],
+        "highest_anywhere": passage.highest[label],
+        "total": total[label],
+        "better_sentences": better,
+        "possible_sentences": (means > POSSIBLE).sum(0)[label],
+        "likely_sentences": (means > LIKELY).sum(0)[label],
+        "sure_sentences": (means > SURE).sum(0)[label],
+        **at_rank,
+    }
+
+
+def _form(_: Passage, found: Candidates) -> Columns:
+    """How long the stretch is, and how it came to be proposed."""
+    return {
+        "log_tokens": np.log(found.end - found.first),
+        "sentences": found.to_sentence - found.from_sentence,
+        **{f"source_{i}": found.sources[:, i] for i in range(SOURCES)},
+    }
+
+
+def _place(passage: Passage, found: Candidates) -> Columns:
+    """Where in the contract the stretch lies."""
+    tokens = len(passage.offsets)
+    cut = np.zeros(tokens + 1, bool)
+    cut[passage.cuts] = True
+    start = passage.offsets[found.first, 0]
+    return {
+        "place": start / len(passage.text),
+        "start": start,
+        "tokens_before": found.first,
+        "tokens_after": tokens - found.end,
+        "log_all_tokens": np.full(len(found), np.log(tokens)),
+        "opens_sentence": cut[found.first],
+        "closes_sentence": cut[found.end],
+    }
+
+
+def _typography(passage: Passage, found: Candidates) -> Columns:
+    """Which characters it begins and ends with, and how often the same text is proposed."""
+    text = passage.text
+    starts = passage.offsets[found.first, 0].tolist()
+    ends = passage.offsets[found.end - 1, 1].tolist()
+    opening = [text[start] for start in starts]
+    closing = [text[end - 1] for end in ends]
+    following = [text[end : end + 1] for end in ends]
+    same = [text[start:end].lower() for start, end in zip(starts, ends, strict=True)]
+    often = Counter(same)
+    return {
+        "opens_with_capital": np.array([letter.isupper() for letter in opening], bool),
+        "opens_with_number": np.array(
+            [letter.isdigit() or letter == "(" for letter in opening], bool
+        ),
+        "closes_with_stop": np.array([letter in ".;:" for letter in closing], bool),
+        "before_stop": np.array([letter in (".", ";", ":") for letter in following], bool),
+        "before_comma": np.array([letter == "," for letter in following], bool),
+        "repeated": np.array([often[piece] for piece in same], np.int64),
+    }
+
+
+def _vocabulary(passage: Passage, found: Candidates) -> Columns:
+    """Which words the stretch has, and the words before it."""
+    counts = passage.words
+    inside = (counts[found.end] - counts[found.first]) / (found.end - found.first)[:, None]
+    ahead = counts[found.first] - counts[np.maximum(found.first - BEFORE, 0)]
+    names = (*MARKS, *WORDS)
+    return {f"word_{name}": inside[:, i] for i, name in enumerate(names)} | {
+        f"ahead_{name}": ahead[:, i] for i, name in enumerate(names)
+    }
+
+
+def _labels(passage: Passage, found: Candidates) -> Columns:
+    """How likely the other labels are, in the stretch and in the contract."""
+    rows = np.arange(len(found))
+    tokens = (found.end - found.first)[:, None]
+    all_means = (passage.sums[found.end] - passage.sums[found.first]) / tokens
+    others = all_means.copy()
+    others[rows, found.label] = 0
+    labels = range(all_means.shape[1])
+    return {
+        "best_other": others.max(1, initial=0),
+        "which_other": others.argmax(1) if len(labels) else rows,
+        **{f"mean_{c}": all_means[:, c] for c in labels},
+        **{f"highest_{c}": np.full(len(found), passage.highest[c]) for c in labels},
+    }
+
+
+GROUPS = (
+    _inside,
+    _around,
+    _edges,
+    _sentences,
+    _rivals,
+    _form,
+    _place,
+    _typography,
+    _vocabulary,
+    _labels,
+)
+"""Each gives some of the columns; no two give one name."""

@@ -1,0 +1,119 @@
+"""What the ranking is told about candidates, on cases worked out by hand."""
+
+import numpy as np
+import pytest
+
+from services.extraction.candidates import SOURCES, Candidates
+from services.extraction.features import GROUPS, Passage, describe
+
+TEXT = "Aa 22 cc. Dd ee ff."
+OFFSETS = np.array([[0, 2], [3, 5], [6, 8], [8, 9], [10, 12], [13, 15], [16, 18], [18, 19]])
+CUTS = np.array([0, 4, 8])
+P = np.zeros((8, 2), np.float32)
+P[:, 0] = [0.1, 0.8, 0.6, 0.1, 0.0, 0.3, 0.0, 0.0]
+P[:, 1] = [0.0, 0.0, 0.2, 0.0, 0.9, 0.9, 0.9, 0.9]
+
+
+def candidates(*spans: tuple[int, int, int]) -> Candidates:
+    """Return candidates of these labels, first and end tokens."""
+    label, first, end = np.array(spans).T
+    return Candidates(
+        label,
+        first,
+        end,
+        np.searchsorted(CUTS, first, side="right") - 1,
+        np.searchsorted(CUTS, end - 1, side="right"),
+        np.zeros((len(spans), SOURCES), bool),
+    )
+
+
+@pytest.fixture(scope="module")
+def table() -> dict[str, np.ndarray]:
+    """Describe tokens 1 and 2 for label 0, the second sentence for 1, all for 0."""
+    columns, rows = describe(
+        Passage(TEXT, OFFSETS, P, CUTS), candidates((0, 1, 3), (1, 4, 8), (0, 0, 8))
+    )
+    assert rows.shape == (3, len(columns))
+    assert rows.dtype == np.float32
+    assert np.isfinite(rows).all()
+    assert len(set(columns)) == len(columns)
+    return dict(zip(columns, rows.T, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("label", [0, 1, 0]),
+        ("mean", [0.7, 0.9, 1.9 / 8]),
+        ("mean_logit", [np.log(0.7 / 0.3), np.log(9), np.log(1.9 / 6.1)]),
+        ("highest", [0.8, 0.9, 0.8]),
+        ("lowest", [0.6, 0.9, 0.0]),
+        ("sure", [1, 1, 0.25]),
+        ("just_before", [0.1, 0, 0]),
+        ("just_after", [0.1, 0, 0]),
+        ("near_after", [0.4 / 5, 0, 0]),
+        ("first_tokens", [0.7, 0.9, 0.5]),
+        ("lowest_sentence", [0.4, 0.9, 0.075]),
+        ("highest_sentence", [0.4, 0.9, 0.4]),
+        ("sentence_before", [0, 0.05, 0]),
+        ("sentence_after", [0.075, 0, 0]),
+        ("share_of_all", [1.4 / 1.9, 3.6 / 3.8, 1]),
+        ("share_of_best", [1, 1, 1.9 / 8 / 0.7]),
+        ("better_sentences", [0, 0, 0]),
+        ("possible_sentences", [1, 1, 1]),
+        ("rank_0", [0.4, 0.9, 0.4]),
+        ("rank_1", [0.075, 0.05, 0.075]),
+        ("rank_3", [0, 0, 0]),
+        ("log_tokens", np.log([2, 4, 8])),
+        ("sentences", [1, 1, 2]),
+        ("place", [3 / 19, 10 / 19, 0]),
+        ("tokens_after", [5, 0, 0]),
+        ("opens_sentence", [0, 1, 1]),
+        ("closes_sentence", [0, 1, 1]),
+        ("opens_with_capital", [0, 1, 1]),
+        ("opens_with_number", [1, 0, 0]),
+        ("closes_with_stop", [0, 1, 1]),
+        ("before_stop", [1, 0, 0]),
+        ("word_number", [0.5, 0, 1 / 8]),
+        ("ahead_capital", [1, 1, 0]),
+        ("best_other", [0.1, 0.075, 3.8 / 8]),
+        ("which_other", [1, 0, 1]),
+        ("mean_1", [0.1, 0.9, 3.8 / 8]),
+        ("highest_0", [0.8, 0.8, 0.8]),
+    ],
+)
+def test_a_column(table: dict[str, np.ndarray], name: str, expected: list[float]) -> None:
+    """Each number is what its name says."""
+    assert table[name] == pytest.approx(expected, abs=1e-6)
+
+
+def test_edges_are_told_where_the_specialist_knows_them() -> None:
+    """How likely a passage opens and closes at the ends of a stretch, near them, and inside."""
+    openings, closings = np.zeros_like(P), np.zeros_like(P)
+    openings[:, 0] = [0.1, 0.2, 0.0, 0.0, 0.4, 0.0, 0.0, 0.0]
+    closings[:, 0] = [0.0, 0.0, 0.5, 0.1, 0.0, 0.0, 0.0, 0.3]
+    passage = Passage(TEXT, OFFSETS, P, CUTS, openings, closings)
+    columns, rows = describe(passage, candidates((0, 1, 3), (0, 0, 8)))
+    table = dict(zip(columns, rows.T, strict=True))
+    assert table["opening_here"] == pytest.approx([0.2, 0.1])
+    assert table["opening_within_1"] == pytest.approx([0.3, 0.3])
+    assert table["opening_within_3"] == pytest.approx([0.7, 0.3])
+    assert table["opening_inside"] == pytest.approx([0.2, 0.7])
+    assert table["closing_here"] == pytest.approx([0.5, 0.3])
+    assert table["closing_within_1"] == pytest.approx([0.6, 0.3])
+    assert table["closing_inside"] == pytest.approx([0.5, 0.9])
+
+
+def test_no_two_groups_give_one_name(table: dict[str, np.ndarray]) -> None:
+    """A name that is given twice would silently lose a column."""
+    passage, found = Passage(TEXT, OFFSETS, P, CUTS), candidates((0, 1, 3))
+    assert 1 + sum(len(group(passage, found)) for group in GROUPS) == len(table)
+
+
+def test_a_contract_without_candidates_has_the_same_columns(table: dict[str, np.ndarray]) -> None:
+    """The names don't depend on what was found."""
+    none = candidates((0, 1, 3))
+    none = Candidates(*(getattr(none, name)[:0] for name in none.__dataclass_fields__))
+    columns, rows = describe(Passage(TEXT, OFFSETS, P, CUTS), none)
+    assert columns == tuple(table)
+    assert rows.shape == (0, len(columns))
