@@ -70,7 +70,7 @@ class Archive:
             self._zip = zipfile.ZipFile(io.BytesIO(data))
         except (*_DAMAGED, NotImplementedError) as error:
             raise UnreadableDocument(f"the archive is damaged: {error}") from None
-        members = [member for member in self._zip.infolist() if not member.is_dir()]
+        members = [one for one in self._zip.infolist() if not one.filename.endswith("/")]
         _refuse_overlaps(data, members, self._zip.start_dir)
         names = dict(zip(members, _names(members), strict=True))
         self._members = [one for one in members if not _is_of_the_system(names[one])]

@@ -119,6 +119,7 @@ def test_other_documents_that_are_archives_are_none() -> None:
         ("a\nb\x1b[31m.txt", "ab[31m.txt"),
         ("...", "part 1"),
         ("   ", "part 1"),
+        ("", "part 1"),
         ("n" * 10_000 + ".pdf", "n" * 196 + ".pdf"),
         ("d/" * 5_000 + "x.txt", "d/" * 49 + "x.txt"),
     ],

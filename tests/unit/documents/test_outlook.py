@@ -8,7 +8,13 @@ from hypothesis import strategies as st
 
 from shared.documents import Limits, Part, RefusedPart, read, sniff, unpack
 from shared.documents.sandbox import Reader
-from shared.errors import DocumentTooLarge, NestedTooDeep, SuiteError, UnsupportedType
+from shared.errors import (
+    DocumentTooLarge,
+    NestedTooDeep,
+    SuiteError,
+    UnreadableDocument,
+    UnsupportedType,
+)
 from tests.unit.documents import samples
 from tests.unit.documents.mails import HEAD, attached, text, whole
 from tests.unit.documents.outlook_files import Attached, Outlook, compound
@@ -198,7 +204,15 @@ def test_parts_are_counted_and_weighed() -> None:
 def test_other_compound_files_are_none() -> None:
     """Old Office documents are of the same make."""
     with pytest.raises(UnsupportedType, match="old Office document"):
-        sniff(compound({"WordDocument": b"x" * 5_000}))
+        sniff(compound({"Workbook": b"x" * 5_000}))
+
+
+def test_a_sector_of_an_impossible_size_is_refused() -> None:
+    """What fuzzing found first: the library fails in a way of its own."""
+    data = bytearray(Outlook().file())
+    data[32] = 63
+    with pytest.raises(UnreadableDocument, match="damaged"):
+        read(bytes(data), name="a.msg")
 
 
 def test_a_file_cut_off_anywhere_is_read_or_refused() -> None:
