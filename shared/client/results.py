@@ -142,12 +142,14 @@ class Clause(_Result):
 
 @dataclass(frozen=True)
 class Presence(_Result):
-    """Whether a contract has a clause of one category."""
+    """Whether a contract has a category at all, and the passage that comes nearest to one."""
 
     category: str
     present: bool
+    probability: float
     confidence: float | None
     clauses: int
+    nearest: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)
