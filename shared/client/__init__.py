@@ -26,6 +26,8 @@ from .results import (
     Clause,
     ClauseValue,
     Decision,
+    Delivery,
+    DeliveryAttempt,
     Document,
     DocumentValue,
     FailedPage,
@@ -35,6 +37,7 @@ from .results import (
     Key,
     Presence,
     Value,
+    Webhook,
 )
 
 __all__ = [
@@ -45,6 +48,8 @@ __all__ = [
     "Client",
     "Conflict",
     "Decision",
+    "Delivery",
+    "DeliveryAttempt",
     "Document",
     "DocumentValue",
     "FailedPage",
@@ -61,4 +66,5 @@ __all__ = [
     "Unavailable",
     "Value",
     "WaitedTooLong",
+    "Webhook",
 ]
