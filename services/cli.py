@@ -377,25 +377,26 @@ class Finder:
         read = time.monotonic()
         model = self._model()
         loaded = time.monotonic()
-        clauses = self._clauses(reading) if reading.page_count else []
+        clauses, presence = self._clauses(reading) if reading.page_count else ([], [])
         found = time.monotonic()
         return {
             "source": path,
             "document": _document(reading, data),
             "clauses": clauses,
+            "presence": presence,
             "model": model,
             "warnings": list(reading.warnings),
             "timings": _timings(read=read - began, find=found - loaded),
         }
 
-    def _clauses(self, reading: Reading) -> list[dict[str, Any]]:
-        from services.extraction.pipeline import find_clauses
+    def _clauses(self, reading: Reading) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+        from services.extraction.pipeline import search
         from services.extraction.values import value_json
 
-        found = find_clauses(
+        found = search(
             reading.text, self._get_specialist(), reading.furniture, all_candidates=self.every
         )
-        return [
+        clauses = [
             {
                 "category": clause.category,
                 "text": clause.text,
@@ -405,8 +406,12 @@ class Finder:
                 "confidence": clause.confidence,
                 "value": value_json(clause.category, clause.text, clause.start),
             }
-            for clause in found
+            for clause in found.clauses
         ]
+        presence = [
+            {"category": line.category, "probability": line.probability} for line in found.presence
+        ]
+        return clauses, presence
 
     def _model(self) -> dict[str, str]:
         manifest = self._get_specialist().manifest

@@ -102,19 +102,42 @@ class ClausesOut(BaseModel):
     next: str | None = Field(description="goes on with `?cursor=`; null at the end")
 
 
+class NearestOut(_Answer):
+    """The passage that comes nearest to a clause of the category, however unsure."""
+
+    text: str = Field(description="its beginning, exactly as in the document")
+    start: int = Field(description="offset in code points")
+    end: int = Field(description="offset in code points, exclusive")
+    page: int
+    confidence: float
+
+
 class PresenceOut(_Answer):
-    """Whether the contract has a clause of one category."""
+    """Whether the contract has a category at all."""
 
     category: str
-    present: bool
+    present: bool = Field(description="more likely than not")
+    probability: float = Field(description="that the contract has such a clause", ge=0, le=1)
     confidence: float | None = Field(description="of the surest clause; null where there is none")
-    clauses: int
+    clauses: int = Field(description="how many are listed at `/clauses`")
+    nearest: NearestOut | None = Field(description="null where nothing in the text comes near")
+
+
+class SearchedOut(_Answer):
+    """Where was looked. What is on a page that failed was not."""
+
+    characters: int
+    pages: int
+    failed_pages: list[int]
 
 
 class PresencesOut(BaseModel):
-    """Every category, in a fixed order."""
+    """Every category, in a fixed order, and what was searched."""
 
     items: list[PresenceOut]
+    searched: SearchedOut | None = Field(
+        description="null for a document that an earlier version extracted"
+    )
     next: str | None = None
 
 
@@ -143,9 +166,12 @@ def routes(store: Store) -> APIRouter:
     def categories(document_id: DocumentPath, actor: CurrentActor) -> PresencesOut:
         with store.read() as session:
             extractions = Extractions(session, actor.tenant)
-            require_result(extractions.get(document_id), document_id)
-            lines = presence(extractions.scores(document_id))
-        return PresencesOut(items=[PresenceOut.model_validate(line) for line in lines])
+            known = require_result(extractions.get(document_id), document_id)
+            lines = presence(extractions.scores(document_id), known.searched)
+        return PresencesOut(
+            items=[PresenceOut.model_validate(line) for line in lines],
+            searched=SearchedOut.model_validate(known.searched) if known.searched else None,
+        )
 
     @router.get("/values", responses=answers, summary="The dates, terms, sums, law and parties")
     def values(document_id: DocumentPath, actor: CurrentActor) -> ValuesOut:
@@ -158,12 +184,12 @@ def routes(store: Store) -> APIRouter:
     return router
 
 
-def require_result(known: Extraction | None, document_id: str) -> None:
+def require_result(known: Extraction | None, document_id: str) -> Extraction:
     """Raise NotFound for what is not known, Conflict for what has no clauses yet or never will."""
     if known is None or known.state == "deleted":
         raise NotFound(f"there is no document {document_id}", document=document_id)
     if known.state == "extracted":
-        return
+        return known
     if known.state == "failed":
         why = f"its state is failed ({known.code}: {known.reason})"
     elif known.kind != "contract":

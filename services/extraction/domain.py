@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
-from services.extraction.pipeline import Clause
+from services.extraction.pipeline import Clause, Search
 from services.extraction.values import value_json
 from shared.documents import Reading
 from shared.documents.reading import Box
@@ -34,6 +34,53 @@ CATEGORIES = (
 
 
 @dataclass(frozen=True)
+class Nearest:
+    """The passage that comes nearest to a clause of a category, however unsure."""
+
+    text: str
+    start: int
+    end: int
+    page: int
+    confidence: float
+
+
+@dataclass(frozen=True)
+class Looked:
+    """What a search says of one category."""
+
+    category: str
+    probability: float
+    nearest: Nearest | None
+
+
+@dataclass(frozen=True)
+class Searched:
+    """Where was looked: the evidence for what is absent."""
+
+    characters: int
+    pages: int
+    failed_pages: tuple[int, ...]
+    categories: tuple[Looked, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """What is kept of it."""
+        return asdict(self)
+
+    @classmethod
+    def of_json(cls, kept: Mapping[str, Any]) -> Searched:
+        """Read what was kept."""
+        categories = tuple(
+            Looked(
+                line["category"],
+                line["probability"],
+                Nearest(**line["nearest"]) if line["nearest"] else None,
+            )
+            for line in kept["categories"]
+        )
+        return cls(kept["characters"], kept["pages"], tuple(kept["failed_pages"]), categories)
+
+
+@dataclass(frozen=True)
 class Extraction:
     """Where the work on one document of one tenant stands. A deleted one is remembered by its id
     alone.
@@ -50,6 +97,8 @@ class Extraction:
     adapter_version: str | None = None
     blobs: tuple[BlobRef, ...] = ()
     """Every list of clauses that was announced for it, to be removed with the document."""
+    searched: Searched | None = None
+    """What was searched and what came of it; none for what was extracted before this was kept."""
 
     def failed(self, code: str, reason: str) -> Extraction:
         """The document was given up, by us or by somebody before us."""
@@ -109,14 +158,20 @@ class FoundClause:
         }
 
 
+LONGEST = 500
+"""Characters that are kept of a passage that only comes near."""
+
+
 @dataclass(frozen=True)
 class Presence:
-    """Whether a contract has a clause of one category, and the best confidence of such."""
+    """Whether a contract has a category: how likely, by which clauses, and what comes nearest."""
 
     category: str
-    present: bool
-    confidence: float | None
+    present: bool  # more likely than not
+    probability: float
+    confidence: float | None  # of the surest clause
     clauses: int
+    nearest: Nearest | None
 
 
 def with_evidence(
@@ -147,12 +202,31 @@ def clause_id(tenant: str, document_id: str, clause: Clause) -> str:
     return "cl_" + hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
 
 
-def presence(found: Sequence[tuple[str, float]]) -> list[Presence]:
-    """One line for every category, from (category, confidence) of the clauses found."""
+def searched(found: Search, reading: Reading) -> Searched:
+    """Say what was searched, and for every category what came of it."""
+    lines = []
+    for line in found.presence:
+        nearest = None
+        if clause := line.nearest:
+            end = min(clause.end, clause.start + LONGEST)
+            text, page = reading.text[clause.start : end], reading.page_at(clause.start)
+            nearest = Nearest(text, clause.start, end, page, clause.confidence)
+        lines.append(Looked(line.category, line.probability, nearest))
+    failed = tuple(page.number for page in reading.failed)
+    return Searched(len(reading.text), reading.page_count, failed, tuple(lines))
+
+
+def presence(found: Sequence[tuple[str, float]], looked: Searched | None = None) -> list[Presence]:
+    """One line for every category, from (category, confidence) of the clauses and the search."""
     by_category: dict[str, list[float]] = {category: [] for category in CATEGORIES}
     for category, confidence in found:
         by_category.setdefault(category, []).append(confidence)
-    return [
-        Presence(category, bool(scores), max(scores, default=None), len(scores))
-        for category, scores in by_category.items()
-    ]
+    known = {line.category: line for line in looked.categories} if looked else {}
+    lines = []
+    for category, scores in by_category.items():
+        best, line = max(scores, default=None), known.get(category)
+        chance = line.probability if line else best or 0.0
+        present = chance > 0.5 if line else bool(scores)
+        nearest = line.nearest if line else None
+        lines.append(Presence(category, present, chance, best, len(scores), nearest))
+    return lines

@@ -7,8 +7,15 @@ import logging
 from collections.abc import Callable
 from dataclasses import replace
 
-from services.extraction.domain import Extraction, FoundClause, refuse_too_long, with_evidence
-from services.extraction.pipeline import find_clauses
+from services.extraction.domain import (
+    Extraction,
+    FoundClause,
+    Searched,
+    refuse_too_long,
+    searched,
+    with_evidence,
+)
+from services.extraction.pipeline import search
 from services.extraction.store import Extractions
 from shared import metrics
 from shared.documents import Reading
@@ -67,13 +74,14 @@ def extract_clauses(
         _keep_failure(event, uow, error)
         return
     expert = specialist()
-    clauses = find_clauses(reading.text, expert, skip=reading.furniture)
-    found = with_evidence(clauses, reading, event.tenant, event.document_id)
+    result = search(reading.text, expert, skip=reading.furniture)
+    found = with_evidence(result.clauses, reading, event.tenant, event.document_id)
     listed = json.dumps([clause.to_json() for clause in found], ensure_ascii=False).encode()
     if not _note_blob(event, uow, ref_of(listed, OWNER)):
         return
     ref = blobs.put(event.tenant, listed)
-    _keep_clauses(event, uow, blobs, expert.manifest, found, ref)
+    looked = searched(result, reading)
+    _keep_clauses(event, uow, blobs, expert.manifest, found, looked, ref)
 
 
 def note_failure(event: DocumentFailed, uow: UnitOfWork) -> None:
@@ -94,7 +102,7 @@ def withdraw_clauses(event: DocumentRekinded, uow: UnitOfWork) -> None:
         known = extractions.get(event.document_id)
         if known and known.state != "deleted":
             extractions.replace_clauses(event.document_id, [])
-            extractions.save(replace(known, kind=event.kind, state="withdrawn"))
+            extractions.save(replace(known, kind=event.kind, state="withdrawn", searched=None))
 
 
 def forget_document(event: DocumentDeleted, uow: UnitOfWork, blobs: BlobStore) -> None:
@@ -142,6 +150,7 @@ def _keep_clauses(
     blobs: BlobStore,
     by: Manifest,
     found: list[FoundClause],
+    looked: Searched,
     ref: BlobRef,
 ) -> None:
     with uow:
@@ -161,6 +170,7 @@ def _keep_clauses(
                 adapter=by.name,
                 adapter_version=by.version,
                 blobs=tuple({*(known.blobs if known else ()), ref}),
+                searched=looked,
             )
         )
         extractions.replace_clauses(event.document_id, found)
@@ -189,7 +199,7 @@ def _keep_failure(event: DocumentRead, uow: UnitOfWork, error: DocumentTooLarge)
             return
         known = known or Extraction(event.tenant, event.document_id, event.kind, event.attempt)
         extractions.replace_clauses(event.document_id, [])
-        failed = replace(known, kind=event.kind, attempt=event.attempt)
+        failed = replace(known, kind=event.kind, attempt=event.attempt, searched=None)
         extractions.save(failed.failed(error.code, error.message))
         uow.publish(
             DocumentFailed(

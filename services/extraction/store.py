@@ -25,7 +25,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Session
 
-from services.extraction.domain import Extraction, FoundClause
+from services.extraction.domain import Extraction, FoundClause, Searched
 from services.extraction.values import CATEGORIES as VALUED
 from services.extraction.values import Located
 from shared.documents.reading import Box
@@ -50,6 +50,7 @@ extractions = Table(
     Column("adapter", String(64)),
     Column("adapter_version", String(64)),
     Column("blobs", JSON, nullable=False),
+    Column("searched", JSON(none_as_null=True)),
     Column("updated", Time, nullable=False),
 )
 
@@ -96,6 +97,7 @@ class Extractions:
             adapter=row.adapter,
             adapter_version=row.adapter_version,
             blobs=tuple(BlobRef(**ref) for ref in row.blobs),
+            searched=Searched.of_json(row.searched) if row.searched else None,
         )
 
     def save(self, extraction: Extraction) -> None:
@@ -110,6 +112,7 @@ class Extractions:
             "adapter": extraction.adapter,
             "adapter_version": extraction.adapter_version,
             "blobs": [ref.model_dump() for ref in extraction.blobs],
+            "searched": extraction.searched.to_json() if extraction.searched else None,
             "updated": datetime.now(UTC),
         }
         changed = self.session.execute(

@@ -9,14 +9,29 @@ from functools import partial
 from services.ingest.api import Parts, routes
 from services.ingest.commands import Intake
 from services.ingest.domain import DocumentReader
-from services.ingest.handlers import PROJECTED, forget_document, note_progress, read_document
+from services.ingest.handlers import (
+    PROJECTED,
+    forget_document,
+    note_decision,
+    note_progress,
+    read_document,
+)
 from services.ingest.keys import KeyRing
 from services.ingest.pages import PageImages
 from services.ingest.settings import Settings
 from services.ingest.store import MIGRATIONS
+from services.ingest.webhooks.addresses import Policy, read_networks, read_ports
+from services.ingest.webhooks.api import describe_messages
+from services.ingest.webhooks.api import routes as webhook_routes
+from services.ingest.webhooks.commands import Desk
+from services.ingest.webhooks.domain import Plan, read_delays
+from services.ingest.webhooks.post import Poster, trust
+from services.ingest.webhooks.sender import Sender
+from services.ingest.webhooks.store import Queue
 from shared.bus import Bus, open_bus
 from shared.documents.sandbox import Reader
-from shared.events import DocumentDeleted, DocumentIngested, Event
+from shared.errors import SettingsError
+from shared.events import DocumentDeleted, DocumentIngested, Event, ReviewDecided
 from shared.runtime import Handler, Service
 from shared.settings import load
 from shared.storage import FileBlobs, Store
@@ -24,6 +39,10 @@ from shared.web.app import create_app
 
 STALE = timedelta(hours=1)
 """Age at which a half-written blob belongs to a process that is no more."""
+LEASE = 6.0
+"""A webhook is held for so many times what one attempt may take: the system's resolver has a time
+of its own for names, which comes on top.
+"""
 
 
 def build(
@@ -60,6 +79,12 @@ def build(
         read_document, blobs=blobs, reader=reader or reading, limits=settings.limits
     )
     handlers[DocumentDeleted] = partial(forget_document, blobs=blobs, images=images)
+    handlers[ReviewDecided] = note_decision
+    policy = _policy(settings)
+    desk = Desk(store, policy, settings.ingest_webhook_most)
+    app_routes = [*routes(parts), *webhook_routes(desk)]
+    app = create_app("ingest", app_routes, [store.ready], keys, settings=settings)
+    describe_messages(app)
 
     def close_parts() -> None:
         reading.close()
@@ -72,7 +97,50 @@ def build(
         store=store,
         blobs=blobs,
         bus=bus or open_bus(settings.bus, lease=settings.bus_lease),
-        app=create_app("ingest", routes(parts), [store.ready], keys, settings=settings),
+        app=app,
         handlers=handlers,
+        jobs=(partial(_sender, settings, store, _poster(settings, policy)),),
         close_parts=close_parts,
+    )
+
+
+def _policy(settings: Settings) -> Policy:
+    return Policy(
+        networks=read_networks(settings.ingest_webhook_networks),
+        plain_http=settings.ingest_webhook_http,
+        ports=read_ports(settings.ingest_webhook_ports),
+    )
+
+
+def _poster(settings: Settings, policy: Policy) -> Poster:
+    try:
+        tls = trust(settings.ingest_webhook_certificates)
+    except OSError as error:
+        raise SettingsError(
+            f"SMALLPRINT_INGEST_WEBHOOK_CERTIFICATES can't be used as a PEM file: {error}"
+        ) from None
+    return Poster(
+        policy,
+        seconds=settings.ingest_webhook_seconds,
+        connect_seconds=settings.ingest_webhook_connect_seconds,
+        tls=tls,
+        proxy=settings.ingest_webhook_proxy,
+    )
+
+
+def _sender(settings: Settings, store: Store, poster: Poster, owner: str | None) -> Sender:
+    plan = Plan(
+        delays=read_delays(settings.ingest_webhook_retries),
+        rest=settings.ingest_webhook_rest,
+        disable_after=timedelta(days=settings.ingest_webhook_disable_days),
+    )
+    return Sender(
+        Queue(store, timedelta(seconds=LEASE * settings.ingest_webhook_seconds)),
+        poster,
+        plan,
+        threads=settings.ingest_webhook_threads,
+        interval=settings.ingest_webhook_interval,
+        origin=settings.public_url.rstrip("/"),
+        kept=timedelta(days=settings.ingest_webhook_log_days),
+        owner=owner,
     )

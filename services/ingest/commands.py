@@ -14,6 +14,7 @@ from services.ingest.domain import (
     has_only_parts,
     may_begin_again,
     new_document_id,
+    new_end,
     now_utc,
 )
 from services.ingest.store import (
@@ -24,6 +25,8 @@ from services.ingest.store import (
     remove_unused,
     require_blobs,
 )
+from services.ingest.webhooks.messages import document_ended
+from services.ingest.webhooks.store import publish
 from shared import metrics
 from shared.documents import Limits, safe_name, sniff
 from shared.errors import (
@@ -184,6 +187,7 @@ def admit(
         documents.save(document)
         remove_unused(uow.session, blobs, draft.tenant, known.blobs - document.blobs)
     uow.publish(ingested(document, parent=parent))
+    publish(uow.session, document_ended(document))
     return Accepted(document, new=True)
 
 
@@ -249,11 +253,8 @@ def ingested(
 
 def count_end(after: Document, before: Document | None = None) -> None:
     """Count an end, once; a success that supersedes a failure is another end."""
-    outcome = after.progress.outcome
-    if outcome is None:
-        return
-    same_attempt = before is not None and before.progress.attempt == after.progress.attempt
-    if not (same_attempt and before and before.progress.outcome == outcome):
+    outcome = new_end(after, before)
+    if outcome is not None:
         metrics.documents_total.labels(outcome, after.progress.kind).inc()
 
 

@@ -307,6 +307,18 @@ class Family:
     parts: tuple[Relative, ...] = ()
 
 
+def new_end(after: Document, before: Document | None = None) -> Outcome | None:
+    """The outcome of a document that has just ended, else None.
+
+    A success that supersedes a failure is another end; so is that of another attempt.
+    """
+    if before is not None:
+        old, new = before.progress, after.progress
+        if (old.attempt, old.kind, old.outcome) == (new.attempt, new.kind, new.outcome):
+            return None
+    return after.progress.outcome
+
+
 def may_begin_again(known: Progress, kind: Kind | None) -> bool:
     """Whether the same bytes, uploaded again, are a new attempt.
 

@@ -19,6 +19,13 @@ from services.ingest.domain import (
 from services.ingest.pages import PageImages
 from services.ingest.store import Documents, lock_blobs, remove_unused, require_blobs
 from services.ingest.unpacking import StoredPart, StoredParts, admit_parts, store_parts
+from services.ingest.webhooks.messages import (
+    document_deleted,
+    document_ended,
+    result_found,
+    review_decided,
+)
+from services.ingest.webhooks.store import forget_words, publish
 from shared.documents import CONTAINERS, Limits, Reading
 from shared.errors import UnreadableDocument
 from shared.events import (
@@ -29,6 +36,7 @@ from shared.events import (
     DocumentIngested,
     DocumentRead,
     FindingsFound,
+    ReviewDecided,
 )
 from shared.storage import BlobStore, MissingBlob, Store, UnitOfWork
 from shared.storage.deletion import mark_deleted, ref_of
@@ -85,7 +93,17 @@ def note_progress(event: Fact, uow: UnitOfWork) -> None:
             return
         after = _advanced(before, event)
         documents.save(after)
+        if event.attempt == after.progress.attempt:
+            publish(uow.session, [*result_found(event), *document_ended(after, before)])
     count_end(after, before)
+
+
+def note_decision(event: ReviewDecided, uow: UnitOfWork) -> None:
+    """Tell webhooks of a decision, unless its document is deleted."""
+    with uow:
+        document = Documents(uow.session, event.tenant).get(event.document_id, for_update=True)
+        if document is not None:
+            publish(uow.session, [review_decided(event)])
 
 
 def forget_document(
@@ -101,6 +119,8 @@ def forget_document(
         removed = remove_unused(uow.session, blobs, event.tenant, refs)
         images.forget(event.tenant, removed)
         documents.purged(event.document_id)
+        forget_words(uow.session, event.tenant, event.document_id)
+        publish(uow.session, [document_deleted(event)])
 
 
 PROJECTED = (DocumentRead, ClausesExtracted, FindingsFound, DocumentFailed)
@@ -218,6 +238,7 @@ def _keep_reading(
                     attempt=event.attempt,
                 )
             )
+        publish(uow.session, document_ended(after, before))
     count_end(after, before)
     for accepted in admitted.accepted if admitted else ():
         if accepted.new:
@@ -251,6 +272,7 @@ def _keep_failure(
         documents.save(after)
         remove_unused(uow.session, blobs, event.tenant, before.blobs - after.blobs)
         uow.publish(failure)
+        publish(uow.session, document_ended(after, before))
     count_end(after, before)
 
 

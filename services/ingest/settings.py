@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
 
+from pydantic import AfterValidator, Field
+
+from services.ingest.webhooks.addresses import read_networks, read_ports
+from services.ingest.webhooks.domain import read_delays
 from shared.documents import Limits
 from shared.settings import CommonSettings, Port
 
 _LIMITS = Limits()
+
+
+def _readable(read: Callable[[str], object]) -> AfterValidator:
+    """Refuses, at start, what will not be understood later."""
+
+    def check(text: str) -> str:
+        read(text)
+        return text
+
+    return AfterValidator(check)
 
 
 class Settings(CommonSettings):
@@ -68,6 +84,55 @@ class Settings(CommonSettings):
     )
     ingest_session: float = Field(
         43_200.0, gt=0, le=604_800, description="seconds until a browser's session ends"
+    )
+    ingest_webhook_networks: Annotated[str, _readable(read_networks)] = Field(
+        "",
+        description="networks that webhooks may lie in although they are not public, "
+        "comma-separated: `10.1.0.0/16,fd00::/8`",
+    )
+    ingest_webhook_http: bool = Field(
+        False, description="whether webhooks may be called by http beside https"
+    )
+    ingest_webhook_ports: Annotated[str, _readable(read_ports)] = Field(
+        "80,443,1024-65535", description="ports that webhooks may have, comma-separated"
+    )
+    ingest_webhook_proxy: str = Field(
+        "",
+        description="`http://host:port` that all webhooks are called through; it has to refuse "
+        "what is not public, for it alone resolves names then; empty: none",
+    )
+    ingest_webhook_certificates: Path | None = Field(
+        None, description="PEM file of authorities that receivers' certificates may come from too"
+    )
+    ingest_webhook_most: int = Field(100, ge=1, description="webhooks that a tenant may have")
+    ingest_webhook_threads: int = Field(
+        16, ge=1, le=256, description="webhooks that one process serves at the same time"
+    )
+    ingest_webhook_connect_seconds: float = Field(
+        5.0, gt=0, description="seconds until a receiver has to accept a connection"
+    )
+    ingest_webhook_seconds: float = Field(
+        20.0, gt=0, le=300, description="seconds until a receiver has to answer"
+    )
+    ingest_webhook_retries: Annotated[str, _readable(read_delays)] = Field(
+        "5,300,1800,7200,18000,36000,50400,72000,86400",
+        description="seconds after each failed try of a message, comma-separated; then it has "
+        "failed",
+    )
+    ingest_webhook_rest: float = Field(
+        1.0,
+        ge=0,
+        description="seconds for which nothing is sent to a webhook after a failure; doubles with "
+        "each further one, up to five minutes",
+    )
+    ingest_webhook_disable_days: float = Field(
+        5.0, gt=0, description="days of nothing but failures after which a webhook is disabled"
+    )
+    ingest_webhook_log_days: float = Field(
+        30.0, gt=0, description="days for which deliveries are kept"
+    )
+    ingest_webhook_interval: float = Field(
+        1.0, gt=0, description="seconds between two looks at what is to be sent"
     )
 
     @property

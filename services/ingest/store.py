@@ -7,7 +7,7 @@ import hashlib
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -207,7 +207,7 @@ class Documents:
             if value is not None:
                 query = query.where(documents.c[column] == value)
         if cursor is not None:
-            created, document_id = _decode_cursor(cursor)
+            created, document_id = decode_cursor(cursor)
             query = query.where(
                 or_(
                     documents.c.created < created,
@@ -216,7 +216,9 @@ class Documents:
             )
         query = query.order_by(documents.c.created.desc(), documents.c.id.desc()).limit(limit + 1)
         found = [_from_row(row) for row in self.session.execute(query).mappings()]
-        more = _encode_cursor(found[limit - 1]) if len(found) > limit else None
+        more = None
+        if len(found) > limit:
+            more = encode_cursor(found[limit - 1].created, found[limit - 1].id)
         return found[:limit], more
 
     def link(self, parent: str, children: Iterable[Relative]) -> None:
@@ -546,18 +548,20 @@ def _blob(row: RowMapping, name: str) -> BlobRef | None:
     return None if sha256 is None else BlobRef(sha256=sha256, size=row[f"{name}_size"])
 
 
-def _encode_cursor(document: Document) -> str:
-    mark = f"{document.created.isoformat()}|{document.id}"
+def encode_cursor(created: datetime, last: str) -> str:
+    """Where a list that is ordered by moment and id goes on after its last one."""
+    mark = f"{created.isoformat()}|{last}"
     return base64.urlsafe_b64encode(mark.encode()).decode().rstrip("=")
 
 
-def _decode_cursor(cursor: str) -> tuple[datetime, str]:
+def decode_cursor(cursor: str) -> tuple[datetime, str]:
+    """Moment and id of the last one that was shown. Raises InvalidRequest."""
     try:
         padded = cursor + "=" * (-len(cursor) % 4)
-        created, _, document_id = base64.urlsafe_b64decode(padded).decode().partition("|")
+        created, _, last = base64.urlsafe_b64decode(padded).decode().partition("|")
         moment = datetime.fromisoformat(created)
-    except ValueError:
-        moment, document_id = None, ""
-    if moment is None or moment.tzinfo is None or not re.fullmatch(ID, document_id):
-        raise InvalidRequest("the cursor is not one of ours: begin the list again without it")
-    return moment, document_id
+        if moment.tzinfo is not None and re.fullmatch(ID, last):
+            return moment.astimezone(UTC), last
+    except (ValueError, OverflowError):
+        pass
+    raise InvalidRequest("the cursor is not one of ours: begin the list again without it")

@@ -26,6 +26,8 @@ from .results import (
     Clause,
     ClauseValue,
     Decision,
+    Delivery,
+    DeliveryAttempt,
     Document,
     DocumentValue,
     FailedPage,
@@ -37,6 +39,7 @@ from .results import (
     Part,
     Presence,
     Value,
+    Webhook,
 )
 
 __all__ = [
@@ -47,6 +50,8 @@ __all__ = [
     "Client",
     "Conflict",
     "Decision",
+    "Delivery",
+    "DeliveryAttempt",
     "Document",
     "DocumentValue",
     "FailedPage",
@@ -65,4 +70,5 @@ __all__ = [
     "Unavailable",
     "Value",
     "WaitedTooLong",
+    "Webhook",
 ]

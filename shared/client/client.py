@@ -5,8 +5,9 @@ from __future__ import annotations
 import random
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Self
@@ -17,6 +18,7 @@ from .errors import NotFound, Unavailable, WaitedTooLong, error_of
 from .results import (
     Clause,
     Decision,
+    Delivery,
     Document,
     DocumentValue,
     Finding,
@@ -28,6 +30,7 @@ from .results import (
     Presence,
     State,
     Verdict,
+    Webhook,
 )
 
 LONG_POLL = 20.0
@@ -269,6 +272,65 @@ class Client:
     def revoke_key(self, key_id: str) -> None:
         """End a key and its sessions."""
         self._delete(f"/v1/keys/{key_id}")
+
+    # ------------------------------------------------------------------ webhooks
+
+    def webhooks(self) -> Iterator[Webhook]:
+        """The webhooks of the tenant, newest first, without secrets."""
+        return (Webhook.of(item) for item in self._pages("/v1/webhooks"))
+
+    def webhook(self, webhook_id: str) -> Webhook:
+        """One webhook, and how sending to it goes."""
+        return Webhook.of(self._get(f"/v1/webhooks/{webhook_id}").json())
+
+    def create_webhook(
+        self, url: str, types: Sequence[str] = (), *, description: str = ""
+    ) -> Webhook:
+        """Register a webhook for these types of events (none: all).
+
+        Its `secret` verifies what it is sent, and can't be shown again.
+        """
+        wish = {"url": url, "types": list(types), "description": description}
+        return Webhook.of(self._once("POST", "/v1/webhooks", json=wish).json())
+
+    def change_webhook(self, webhook_id: str, **changes: Any) -> Webhook:
+        """Change `url`, `types`, `description` or `enabled`."""
+        path = f"/v1/webhooks/{webhook_id}"
+        return Webhook.of(self._tried(lambda: self._http.patch(path, json=changes)).json())
+
+    def rotate_webhook_secret(self, webhook_id: str, *, overlap: int = 86_400) -> Webhook:
+        """Make a new `secret`; the old one signs as well for `overlap` seconds."""
+        path = f"/v1/webhooks/{webhook_id}/rotate"
+        return Webhook.of(self._once("POST", path, json={"overlap": overlap}).json())
+
+    def delete_webhook(self, webhook_id: str) -> None:
+        """Delete a webhook with its log."""
+        self._delete(f"/v1/webhooks/{webhook_id}")
+
+    def test_webhook(self, webhook_id: str) -> Delivery:
+        """Send a test event, once; ask for the delivery again to see how it went."""
+        return Delivery.of(self._once("POST", f"/v1/webhooks/{webhook_id}/test").json())
+
+    def deliveries(self, webhook_id: str, **filters: str) -> Iterator[Delivery]:
+        """The log of a webhook, newest first; filters as REST has them: state, type, document."""
+        path = f"/v1/webhooks/{webhook_id}/deliveries"
+        return (Delivery.of(item) for item in self._pages(path, **filters))
+
+    def delivery(self, webhook_id: str, delivery_id: str) -> Delivery:
+        """One delivery with its attempts."""
+        path = f"/v1/webhooks/{webhook_id}/deliveries/{delivery_id}"
+        return Delivery.of(self._get(path).json())
+
+    def redeliver(self, webhook_id: str, delivery_id: str) -> Delivery:
+        """Send one delivery again, whatever became of it."""
+        path = f"/v1/webhooks/{webhook_id}/deliveries/{delivery_id}/redeliver"
+        return Delivery.of(self._once("POST", path).json())
+
+    def redeliver_failed(self, webhook_id: str, since: datetime) -> int:
+        """Send all again that failed since a moment (with a zone). Returns how many that are."""
+        path = f"/v1/webhooks/{webhook_id}/redeliver"
+        answer = self._once("POST", path, json={"since": since.isoformat()})
+        return int(answer.json()["count"])
 
     # ------------------------------------------------------------------ requests
 

@@ -170,12 +170,14 @@ class Clause(_Result):
 
 @dataclass(frozen=True)
 class Presence(_Result):
-    """Whether a contract has a clause of one category."""
+    """Whether a contract has a category at all, and the passage that comes nearest to one."""
 
     category: str
     present: bool
+    probability: float
     confidence: float | None
     clauses: int
+    nearest: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -266,3 +268,65 @@ class Key(_Result):
     revoked: datetime | None = None
     last_used: datetime | None = None
     secret: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
+class Webhook(_Result):
+    """An address that is told what happens; `secret` only where it was just made."""
+
+    _times = (
+        "failing_since",
+        "last_failed",
+        "last_delivered",
+        "old_secret_until",
+        "created",
+        "updated",
+    )
+
+    id: str
+    url: str
+    types: tuple[str, ...]
+    description: str
+    enabled: bool
+    created: datetime
+    created_by: str
+    updated: datetime
+    disabled_reason: str | None = None
+    failures: int = 0
+    failing_since: datetime | None = None
+    last_failed: datetime | None = None
+    last_delivered: datetime | None = None
+    old_secret_until: datetime | None = None
+    secret: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
+class DeliveryAttempt(_Result):
+    """One request to a receiver, in seconds; `error` is None if the message was taken."""
+
+    _times = ("time",)
+
+    time: datetime
+    seconds: float
+    status: int | None
+    error: str | None
+    excerpt: str | None
+
+
+@dataclass(frozen=True)
+class Delivery(_Result):
+    """One event to one webhook: `state` is `pending`, `delivered` or `failed`."""
+
+    _times = ("next_try", "created", "delivered")
+    _lists: ClassVar[dict[str, type[_Result]]] = {"attempts": DeliveryAttempt}
+
+    id: str
+    message_id: str
+    type: str
+    document_id: str | None
+    state: str
+    created: datetime
+    reason: str | None = None
+    next_try: datetime | None = None
+    delivered: datetime | None = None
+    attempts: tuple[DeliveryAttempt, ...] = ()

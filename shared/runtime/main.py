@@ -94,9 +94,9 @@ def start_background(
     """Start the threads of one service. They end soon after `stop` is set.
 
     `workers` is how many work at once, where that is another number than the setting's.
-    `relay_owner` names the holder of the relay's lease; a fixed name where only one process can
-    be at work lets it go on at once after a crash. `relay_interval` is in seconds, where another
-    than the setting's is wanted.
+    `relay_owner` names the holder of the leases of relay and jobs; a fixed name where only one
+    process can be at work lets it go on at once after a crash. `relay_interval` is in seconds,
+    where another than the setting's is wanted.
     """
     threads: list[threading.Thread] = []
     if worker and service.handlers:
@@ -105,6 +105,9 @@ def start_background(
                 service.name, service.store, service.bus, service.handlers, service.settings
             )
             threads.append(Loop(f"{service.name}-worker-{number}", loop.run, stop, loop.pulse))
+    if worker:
+        jobs = [make(relay_owner) for make in service.jobs]
+        threads += [Loop(f"{service.name}-{job.name}", job.run, stop, job.pulse) for job in jobs]
     if relay:
         interval = relay_interval or service.settings.relay_interval
         sender = Relay(

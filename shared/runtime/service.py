@@ -2,19 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from fastapi import FastAPI
 
 from shared.bus import Bus
 from shared.events import Event, Stage
+from shared.runtime.pulse import Pulse
 from shared.settings import CommonSettings
 from shared.storage import BlobStore, Store, UnitOfWork
 
 Handler = Callable[[Any, UnitOfWork], None]
 """Reacts to one event: slow work first, then the unit of work; one left alone passes it over."""
+
+
+class Job(Protocol):
+    """What a service does beside its events: a loop in a thread of its worker process."""
+
+    name: str
+    pulse: Pulse
+
+    def run(self, stop: threading.Event) -> None:
+        """Work until `stop` is set, and end soon after it."""
+
+
+JobMaker = Callable[[str | None], Job]
+"""Makes a job for one start. It is told the name under which this process holds leases where no
+other process can be at work, and None everywhere else."""
 
 
 def _nothing() -> None:
@@ -33,6 +50,8 @@ class Service:
     bus: Bus
     app: FastAPI
     handlers: Mapping[type[Event], Handler] = field(default_factory=dict)
+    jobs: Sequence[JobMaker] = ()
+    """Loops that run beside the worker."""
     close_parts: Callable[[], None] = _nothing
     """Gives back what only this service has (child processes, models)."""
 

@@ -73,6 +73,9 @@ def describe(app: FastAPI) -> dict[str, Any]:
                     "description": _SAID[422],
                     "content": _PROBLEM_CONTENT,
                 }
+    for operations in document.get("webhooks", {}).values():
+        for operation in operations.values():
+            operation["responses"].pop("422", None)  # a receiver of ours answers as it likes
     return document
 
 

@@ -2,16 +2,22 @@
 
 import io
 import json
+import os
 import re
 import subprocess
+import sys
+from pathlib import Path
 
+import httpx
 import pytest
 
+from infra.ports import free_port
 from infra.settings import FILE, classes, rendered
 from services.triage.judgement import triage_filing
 from services.triage.statements import Filing, read_filings
 from shared.settings import PREFIX
 from tests.support import ROOT
+from tests.unit.webhooks.hooks import Hooks
 
 README = (ROOT / "README.md").read_text("utf-8")
 MAKEFILE = (ROOT / "Makefile").read_text("utf-8")
@@ -93,3 +99,38 @@ def test_addresses_in_the_readme_are_served() -> None:
     named = set(re.findall(r"/v1/[a-zA-Z/]+", README))
     assert len(named) >= 5
     assert not named - served
+
+
+def test_the_receiver_in_the_readme_verifies_what_it_is_sent(tmp_path: Path) -> None:
+    """As printed, it takes a real message and refuses a forged one."""
+    (example,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    port = free_port()
+    url = f"http://127.0.0.1:{port}/"
+    hooks = Hooks(tmp_path)
+    made = hooks.register(url)
+    env = {**os.environ, "WEBHOOK_SECRET": made["secret"], "PORT": str(port)}
+    receiver = subprocess.Popen(
+        [sys.executable, "-c", example], env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    try:
+        document = hooks.accepted(b"A poem.", "poem.txt", kind="other")
+        while hooks.states(made["id"]) != ["delivered"]:  # it may not listen yet
+            assert receiver.poll() is None
+            hooks.let_time_pass()
+            hooks.send()
+        (delivery,) = hooks.log(made["id"])
+        assert receiver.stdout is not None
+        line = receiver.stdout.readline().decode()
+        assert line.startswith(f"{delivery['message_id']} document.ended ")
+        assert document in line
+        headers = {
+            "webhook-id": "msg_1",
+            "webhook-timestamp": "1",
+            "webhook-signature": "v1,bm90IG91cnM=",
+        }
+        answer = httpx.post(url, content=b"{}", headers=headers, trust_env=False)
+        assert answer.status_code == 401
+    finally:
+        receiver.kill()
+        receiver.communicate()
+        hooks.close()

@@ -20,6 +20,7 @@ from services.extraction.api import (
     ValueOut,
 )
 from services.ingest.schemas import DocumentView, KeyView
+from services.ingest.webhooks.schemas import AttemptView, DeliveryView, WebhookView
 from services.review.api import DecisionOut, ItemOut
 from services.triage.api import FindingOut
 from shared.client import results
@@ -113,6 +114,9 @@ def test_a_document_is_typed() -> None:
     [
         (results.Document, DocumentView),
         (results.Key, KeyView),
+        (results.Webhook, WebhookView),
+        (results.Delivery, DeliveryView),
+        (results.DeliveryAttempt, AttemptView),
         (results.Item, ItemOut),
         (results.Decision, DecisionOut),
         (results.Clause, ClauseOut),

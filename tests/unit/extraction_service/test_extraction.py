@@ -9,8 +9,10 @@ import pytest
 from sqlalchemy import inspect
 
 from infra.schemas import openapi_of
-from services.extraction.domain import CATEGORIES, Extraction, presence
+from services.extraction.domain import CATEGORIES, Extraction, presence, searched
 from services.extraction.handlers import extract_clauses, forget_document
+from services.extraction.pipeline import Clause, Search
+from services.extraction.pipeline import Presence as FoundPresence
 from services.extraction.values import CATEGORIES as VALUED
 from shared.bus import Message
 from shared.events import (
@@ -23,7 +25,7 @@ from shared.storage import FileBlobs, begin_try
 from shared.storage.deletion import is_deleted, mark_deleted
 from tests.killed import Killed, KilledAfterCommit, KilledAfterPut, blobs_below
 from tests.support import ROOT
-from tests.unit.extraction_service.house import FOOTER, PAGES, TEXT, House
+from tests.unit.extraction_service.house import FOOTER, PAGES, TEXT, House, reading
 
 PATH = "/v1/documents/{}/clauses"
 
@@ -199,6 +201,32 @@ def test_presence_answers_for_every_category(house: House) -> None:
     assert all(line["confidence"] is None for line in items if not line["present"])
 
 
+def test_presence_says_what_was_searched_and_what_comes_nearest(house: House) -> None:
+    """What is there is likely and has its words, what is absent unlikely; pages are named."""
+    house.say(house.read("doc_1"))
+    answer = house.client.get("/v1/documents/doc_1/presence").json()
+    assert answer["searched"] == {"characters": len(TEXT), "pages": 2, "failed_pages": []}
+    lines = {line["category"]: line for line in answer["items"]}
+    law = lines["Governing Law"]
+    assert law["probability"] > 0.5
+    nearest = law["nearest"]
+    assert nearest["text"] == TEXT[nearest["start"] : nearest["end"]]
+    assert "Utah" in nearest["text"]
+    assert lines["Insurance"]["probability"] < 0.5
+    assert not lines["Insurance"]["present"]
+    assert lines["Insurance"]["clauses"] == 0
+
+
+def test_a_long_passage_is_kept_in_part() -> None:
+    """What only comes near is kept up to a length, with the offsets of what is kept."""
+    text = "law " * 400
+    clause = Clause("Governing Law", text, 0, len(text), 0.2)
+    found = Search([], [FoundPresence("Governing Law", 0.1, clause)])
+    (line,) = searched(found, reading(text)).categories
+    assert line.nearest
+    assert (line.nearest.text, line.nearest.end) == (text[:500], 500)
+
+
 def test_a_clause_has_its_value(house: House) -> None:
     """The law is named, with its words; a category without values has none."""
     house.say(house.read("doc_1"))
@@ -234,6 +262,7 @@ def test_presence_takes_the_surest_clause() -> None:
     """Of several clauses of a category the best confidence counts."""
     lines = {p.category: p for p in presence([("Insurance", 0.6), ("Insurance", 0.9)])}
     assert (lines["Insurance"].confidence, lines["Insurance"].clauses) == (0.9, 2)
+    assert (lines["Insurance"].present, lines["Insurance"].probability) == (True, 0.9)
     assert not lines["Parties"].present
 
 

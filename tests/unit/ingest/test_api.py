@@ -72,6 +72,7 @@ def test_a_list_is_filtered(any_house: House) -> None:
     "query",
     [
         *("cursor=nonsense", "cursor=MjAyNi0wMS0wMXxkb2M", "cursor=%C3%A4"),
+        "cursor=MDAwMS0wMS0wMVQwMDowMDowMCsyMzowMHxkb2M",  # before the beginning of time in UTC
         *("limit=0", "limit=201", "state=lost", "kind=poem", "outcome=fine"),
     ],
 )

@@ -621,7 +621,7 @@ def test_documents_of_before_were_uploaded_by_themselves(any_house: House) -> No
     """The migration keeps them, and a mail that is uploaded later does not take them along."""
     store = any_house.service.store
     lease = any_house.accepted(LEASE)
-    store.migrate("0002")
+    store.migrate("0003")
     store.migrate()
     document = any_house.accepted(MAIL, "m.eml")
     any_house.work()

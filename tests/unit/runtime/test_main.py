@@ -76,6 +76,45 @@ def test_the_embedded_edition_starts_as_many(service: Service) -> None:
     assert sum(name.startswith("extraction-worker-") for name in names) == 3
 
 
+class Bell:
+    """A job that rings until it is told to stop."""
+
+    name = "bell"
+
+    def __init__(self, owner: str | None) -> None:
+        self.owner = owner
+        self.pulse = Pulse()
+        self.rung = threading.Event()
+
+    def run(self, stop: threading.Event) -> None:
+        """Ring."""
+        self.rung.set()
+        stop.wait()
+
+
+def test_jobs_run_beside_the_worker(service: Service, stop: threading.Event) -> None:
+    """Each start makes its own, with the worker alone; only one process by itself is named."""
+    made: list[Bell] = []
+
+    def make(owner: str | None) -> Bell:
+        made.append(Bell(owner))
+        return made[-1]
+
+    service = replace(service, jobs=(make,))
+    threads = start_background(service, stop, workers=1)
+    start_background(service, stop, worker=False)
+    assert _names(threads) == ["extraction-worker-0", "extraction-bell", "extraction-relay"]
+    assert len(made) == 1
+    assert made[0].rung.wait(10)
+    with at_work([service]):
+        assert made[1].rung.wait(10)
+    assert [bell.owner for bell in made] == [None, "embedded"]
+    stop.set()
+    service.store.outbox_filled.set()
+    join(threads)
+    assert not any(thread.is_alive() for thread in threads)
+
+
 @pytest.mark.parametrize("busy", [True, False])
 def test_the_end_says_that_work_in_hand_is_finished(service: Service, busy: bool) -> None:
     """Whoever stops it is told what it waits for, and only if it does."""

@@ -1,0 +1,204 @@
+"""The loop that sends what is due: several webhooks at once, each by one thread at a time.
+
+A turn serves one webhook: it is leased, a few of its messages are sent one after another, and each
+attempt is written down before the next begins. Whoever is killed in between leaves a lease that
+runs out, and a message that is sent once more under the same id. After its turn a webhook goes to
+the end of the queue, and after a failure it rests, so one that is slow or dead takes a small share
+of the threads and no other webhook's place.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+import uuid
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from services.ingest.domain import now_utc
+from services.ingest.webhooks.domain import Answer, Attempt, Delivery, Message, Plan, Webhook
+from services.ingest.webhooks.messages import body_of
+from services.ingest.webhooks.post import Poster
+from services.ingest.webhooks.signatures import signed_headers
+from services.ingest.webhooks.store import Queue, Turn
+from shared import metrics
+from shared.errors import Unavailable
+from shared.runtime.pulse import Pulse
+from shared.version import VERSION
+
+log = logging.getLogger(__name__)
+
+TURN = 10
+"""Messages that a webhook is sent in one turn."""
+TURN_SECONDS = 10.0
+"""After which a turn ends with the message in hand."""
+PRUNE_EVERY = 3600.0
+STOP_SECONDS = 5.0
+"""For which messages in hand are waited for at the end; later ones are sent again some day."""
+
+
+class Sender:
+    """Sends messages until it is told to stop. Several processes may have one each.
+
+    Args:
+        threads: webhooks served at the same time.
+        interval: seconds between two looks at what is due.
+        origin: in front of the links in messages; empty: links are paths.
+        kept: for how long the log is kept.
+        owner: of the leases; a fixed name where no other process can be at work.
+    """
+
+    def __init__(
+        self,
+        queue: Queue,
+        poster: Poster,
+        plan: Plan,
+        *,
+        threads: int = 16,
+        interval: float = 1.0,
+        origin: str = "",
+        kept: timedelta = timedelta(days=30),
+        owner: str | None = None,
+    ) -> None:
+        self.name = "webhooks"
+        self.pulse = Pulse()
+        self.queue = queue
+        self.poster = poster
+        self.plan = plan
+        self.interval = interval
+        self.origin = origin
+        self.kept = kept
+        self.owner = owner or uuid.uuid4().hex
+        self._threads = threads
+        self._free = threading.BoundedSemaphore(threads)
+        self._wake = threading.Event()
+        self._prune_at = 0.0
+
+    def run(self, stop: threading.Event) -> None:
+        """Serve what is due until `stop` is set; a database that is away is waited for."""
+        pause, begun = self.interval, False
+        while not stop.is_set():
+            self.pulse.beat()
+            self._wake.clear()
+            try:
+                if not begun:
+                    self.queue.release_all(self.owner)
+                    begun = True
+                self._start_turns(stop)
+                self._prune()
+                pause = self.interval
+            except Unavailable as error:
+                log.warning("webhooks wait", extra={"reason": error.message})
+                pause = min(pause * 2, 10.0)
+            except Exception:
+                log.exception("sending to webhooks failed; it goes on")
+                pause = min(pause * 2, 10.0)
+            self._wake.wait(pause)
+        self._finish()
+
+    def serve_one(self, stop: threading.Event | None = None) -> bool:
+        """Serve one webhook in this thread. Returns whether there was one with something due."""
+        turn = self.queue.claim(self.owner, now_utc(), TURN)
+        if turn is None:
+            return False
+        self._serve(turn, stop or threading.Event())
+        return True
+
+    def _start_turns(self, stop: threading.Event) -> None:
+        """Serve as many webhooks as there are threads for, each in one of its own."""
+        while not stop.is_set() and self._free.acquire(blocking=False):
+            turn = None
+            try:
+                turn = self.queue.claim(self.owner, now_utc(), TURN)
+                if turn is None:
+                    return
+                name = f"webhook-{turn.webhook.id}"
+                thread = threading.Thread(
+                    target=self._serve_and_free, args=(turn, stop), name=name, daemon=True
+                )
+                thread.start()
+            finally:
+                if turn is None:
+                    self._free.release()
+
+    def _serve_and_free(self, turn: Turn, stop: threading.Event) -> None:
+        try:
+            self._serve(turn, stop)
+        except Unavailable as error:
+            extra = {"webhook": turn.webhook.id, "reason": error.message}
+            log.warning("an attempt could not be written down; it is made again", extra=extra)
+        except Exception:
+            log.exception("serving a webhook failed", extra={"webhook": turn.webhook.id})
+        finally:
+            self._free.release()
+            self._wake.set()
+
+    def _serve(self, turn: Turn, stop: threading.Event) -> None:
+        """Send what is due, as long as the receiver takes it and the turn lasts."""
+        until = time.monotonic() + TURN_SECONDS
+        for delivery, message in turn.due:
+            goes_on = self._send(turn, delivery, message)
+            if not goes_on or stop.is_set() or time.monotonic() > until:
+                break
+        self.queue.release(turn)
+
+    def _send(self, turn: Turn, delivery: Delivery, message: Message) -> bool:
+        """One attempt, and its entry in the log. Returns whether the next may follow."""
+        webhook, began = turn.webhook, now_utc()
+        body = body_of(message, self.origin)
+        headers = {
+            **signed_headers(message.id, began, body, webhook.secrets(began)),
+            "content-type": "application/json",
+            "user-agent": f"smallprint/{VERSION}",
+        }
+        answer = self.poster.post(webhook.url, headers, body)
+        _say(webhook, delivery, answer)
+        metrics.stage_seconds.labels("ingest", self.name).observe(answer.seconds)
+        now = now_utc()
+        due = None
+        if not answer.delivered:
+            due = self.plan.next_try(delivery.type, delivery.tries + 1, answer, now)
+        attempt = Attempt(began, answer.seconds, answer.status, answer.error, answer.excerpt)
+        return self.queue.note(
+            turn, delivery, attempt, due, lambda before: self._after(before, answer, now)
+        )
+
+    def _after(self, before: Webhook, answer: Answer, now: datetime) -> Webhook:
+        """The webhook after one more attempt, disabled if it is time."""
+        after = replace(before, health=self.plan.health_after(before.health, answer, now))
+        why = self.plan.why_disabled(after.health, answer, now)
+        if why is None or not before.enabled:
+            return after
+        log.warning("a webhook is disabled", extra={"webhook": before.id, "reason": why})
+        return after.disabled(why, now)
+
+    def _prune(self) -> None:
+        """Now and then, remove a bit of what is old."""
+        if time.monotonic() < self._prune_at:
+            return
+        if not self.queue.prune(now_utc() - self.kept):
+            self._prune_at = time.monotonic() + PRUNE_EVERY
+
+    def _finish(self) -> None:
+        """Wait a little for the messages in hand; their threads end with the process."""
+        until = time.monotonic() + STOP_SECONDS
+        for _ in range(self._threads):
+            if not self._free.acquire(timeout=max(0.0, until - time.monotonic())):
+                log.info("messages in hand will be sent again")
+                return
+
+
+def _say(webhook: Webhook, delivery: Delivery, answer: Answer) -> None:
+    extra = {
+        "webhook": webhook.id,
+        "tenant": webhook.tenant,
+        "message_id": delivery.message_id,
+        "type": delivery.type,
+        "status": answer.status,
+        "seconds": round(answer.seconds, 3),
+    }
+    if answer.error:
+        log.info("a webhook did not take a message", extra={**extra, "reason": answer.error})
+    else:
+        log.info("a webhook took a message", extra=extra)
