@@ -49,6 +49,7 @@ _KIND_OF_TYPE: dict[str, Kind] = {
     "application/x-ndjson": "report",
     "text/csv": "report",
     "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": "report",
+    "application/xbrl-instance+xml": "report",
 }
 
 

@@ -19,6 +19,7 @@ from shared.documents.package import DOCX, XLSX
 from shared.documents.reading import FailedPage, Limits, Page, Reading
 from shared.documents.sniffing import PDF, sniff
 from shared.documents.text import read_text
+from shared.documents.xbrl import XBRL, read_instance
 from shared.documents.xlsx import read_workbook
 from shared.errors import (
     DocumentTooLarge,
@@ -71,6 +72,8 @@ def read(
             reading = read_workbook(data, limits, skip, progress)
         elif media_type == CSV:
             reading = read_table(data)
+        elif media_type == XBRL:
+            reading = read_instance(data, limits)
         elif media_type in _FLOWING:
             reading = _FLOWING[media_type](data, limits)
         else:

@@ -9,6 +9,7 @@ import unicodedata
 from shared.documents.delimited import CSV, delimiter_of, is_named, is_table
 from shared.documents.package import package_type
 from shared.documents.text import decode
+from shared.documents.xbrl import XBRL, is_inline, is_instance
 from shared.errors import (
     EmptyDocument,
     EncryptedDocument,
@@ -22,8 +23,8 @@ JSON = "application/json"
 NDJSON = "application/x-ndjson"
 
 READ = (
-    "PDF, DOCX, UTF-8 text, JSON, JSON lines, CSV and Excel workbooks (XLSX) are read; "
-    "images are not read yet"
+    "PDF, DOCX, UTF-8 text, JSON, JSON lines, CSV, Excel workbooks (XLSX) and XBRL instances are "
+    "read; images are not read yet"
 )
 """What an error about a wrong type says in the end."""
 
@@ -70,7 +71,9 @@ def sniff(data: bytes, name: str = "") -> str:
     for magic, what in _OTHERS:
         if data.startswith(magic):
             raise UnsupportedType(f"this is {what}: {READ}")
-    if _HTML.match(data):
+    if is_instance(data):
+        return XBRL
+    if _HTML.match(data) or is_inline(data):
         raise UnsupportedType(f"this is HTML: {READ}")
     try:
         text = decode(data)

@@ -21,6 +21,7 @@ from shared.settings import load
 from shared.storage import Relay
 from tests.support import data_folder
 from tests.unit.documents.samples import FOLDER
+from tests.unit.documents.test_xbrl import INSTANCE
 from tests.unit.ingest.house import InProcessReader
 from tests.unit.triage.filings import bent, record
 
@@ -110,6 +111,24 @@ def test_a_workbook_is_read_and_says_what_is_not_checked_yet(road: Road) -> None
     assert state["kind"] == "report"
     text = road.ingest.get(f"/v1/documents/{state['id']}/text").text
     assert "Overdraft\t(101)\t(90)\n" in text
+
+
+def test_an_instance_of_xbrl_is_read_and_says_what_is_not_checked_yet(road: Road) -> None:
+    """Its facts are its text, a line each; that no statement is made of them yet is the reason."""
+    state = road.send("filing.xml", INSTANCE, kind="report")
+    assert (state["state"], state["outcome"], state["pages"]) == ("ended", "failed", 1)
+    assert state["reasons"][0].startswith("unsupported_report: this is an XBRL instance")
+    text = road.ingest.get(f"/v1/documents/{state['id']}/text").text
+    assert "Assets current\t(1,234,000)\tUSD\t2023-12-31\t" in text
+
+
+def test_what_is_no_document_by_itself_is_refused_at_the_door(road: Road) -> None:
+    """Labels of a taxonomy and a workbook that broke off: 415 and 422, with the reason."""
+    linkbase = b'<x:linkbase xmlns:x="http://www.xbrl.org/2003/linkbase"/>'
+    workbook = (FOLDER / "sheets" / "balance.xlsx").read_bytes()[:-500]
+    for data, status, says in ((linkbase, 415, "taxonomy"), (workbook, 422, "cut off")):
+        answer: Any = road.ingest.post("/v1/documents", files={"file": ("a.xml", data)})
+        assert (answer.status_code, says in answer.json()["detail"]) == (status, True), answer.text
 
 
 @pytest.mark.parametrize("name", ["notes-1252.csv", "notes-utf16.tsv"])
