@@ -297,7 +297,7 @@ class Finder:
         data = read_file(path, self.most_bytes)
         if is_report(path, data):
             raise UnsupportedType(
-                "this is a report (JSON, JSON lines, CSV, XLSX, XBRL): use `smallprint triage`",
+                "this is a report (JSON, CSV, a workbook, XBRL): use `smallprint triage`",
                 document=path,
             )
         yield self.result(path, data, password)

@@ -49,6 +49,8 @@ _KIND_OF_TYPE: dict[str, Kind] = {
     "application/x-ndjson": "report",
     "text/csv": "report",
     "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": "report",
+    "application/vnd.ms-excel": "report",
+    "application/vnd.oasis.opendocument.spreadsheet": "report",
     "application/xbrl-instance+xml": "report",
 }
 

@@ -39,6 +39,8 @@ _NO_AMOUNT = " -\u2013\u2014$\t"
 UNSUPPORTED = "reports are read from JSON, JSONL and CSV in this version"
 _READ_ONLY = {
     "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": "an Excel workbook (XLSX)",
+    "application/vnd.ms-excel": "an old Excel workbook (XLS)",
+    "application/vnd.oasis.opendocument.spreadsheet": "a workbook (ODS)",
     "application/xbrl-instance+xml": "an XBRL instance",
 }
 """Types whose text and cells are read, but of which no statement is made yet."""

@@ -15,7 +15,7 @@ from shared.documents.delimited import CSV, read_table
 from shared.documents.furniture import furniture
 from shared.documents.glyphs import Glyphs
 from shared.documents.layout import Line, page_lines, plain_lines
-from shared.documents.package import DOCX, XLSX
+from shared.documents.package import DOCX, ODS, XLS, XLSX
 from shared.documents.reading import FailedPage, Limits, Page, Reading
 from shared.documents.sniffing import PDF, sniff
 from shared.documents.text import read_text
@@ -70,6 +70,10 @@ def read(
             reading = _read_pdf(data, password, limits, skip, progress, engines)
         elif media_type == XLSX:
             reading = read_workbook(data, limits, skip, progress)
+        elif media_type in (XLS, ODS):
+            from shared.documents.calamine import read_values  # loaded with the first of them
+
+            reading = read_values(data, media_type, limits, skip, progress)
         elif media_type == CSV:
             reading = read_table(data)
         elif media_type == XBRL:

@@ -7,7 +7,7 @@ import re
 import unicodedata
 
 from shared.documents.delimited import CSV, delimiter_of, is_named, is_table
-from shared.documents.package import package_type
+from shared.documents.package import XLS, package_type
 from shared.documents.text import decode
 from shared.documents.xbrl import XBRL, is_inline, is_instance
 from shared.errors import (
@@ -23,8 +23,8 @@ JSON = "application/json"
 NDJSON = "application/x-ndjson"
 
 READ = (
-    "PDF, DOCX, UTF-8 text, JSON, JSON lines, CSV, Excel workbooks (XLSX) and XBRL instances are "
-    "read; images are not read yet"
+    "PDF, DOCX, UTF-8 text, JSON, JSON lines, CSV, workbooks (XLSX, XLS, ODS) and XBRL "
+    "instances are read; images are not read yet"
 )
 """What an error about a wrong type says in the end."""
 
@@ -96,7 +96,9 @@ def _ole_type(data: bytes) -> str:
             "this is a document of Word 97 to 2003 (DOC): open it in a word processor and save it "
             "as DOCX"
         )
-    raise UnsupportedType(f"this is an old Office document (XLS, PPT, MSG): {READ}")
+    if any(f"{name}\0".encode("utf-16-le") in data for name in ("Workbook", "Book")):
+        return XLS
+    raise UnsupportedType(f"this is an old Office document (PPT, MSG): {READ}")
 
 
 def _text_type(text: str, name: str) -> str:

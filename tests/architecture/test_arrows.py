@@ -22,6 +22,7 @@ DOORS = {
     "psycopg": ["shared/storage/*"],
     "pypdf": ["shared/documents/pdf.py"],
     "pypdfium2": ["shared/documents/pdfium.py"],
+    "python_calamine": ["shared/documents/calamine.py", "infra/bench/sheets.py"],
     "safetensors": ["models/*"],
     "sklearn": ["models/*"],
     "sqlalchemy": ["shared/storage/*", "services/*/store.py", "services/*/migrations/*"],
