@@ -207,7 +207,8 @@ def _clear_errors(name: str) -> Iterator[None]:
             f"the {name} workbook has a password: save it without one and upload it again"
         ) from error
     except python_calamine.CalamineError as error:
-        raise UnreadableDocument(f"the {name} workbook is damaged or cut off ({error})") from error
+        why = "" if "detect" in str(error) else f" ({error})"  # it tries all its formats in turn
+        raise UnreadableDocument(f"the {name} workbook is damaged or cut off{why}") from error
     except (ValueError, OverflowError) as error:
         raise UnreadableDocument(
             f"the {name} workbook has an impossible value ({error})"

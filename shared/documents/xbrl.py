@@ -9,6 +9,7 @@ taxonomies (measured in infra/decisions).
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -108,6 +109,52 @@ class Facts:
     facts: tuple[Fact, ...]
     warnings: tuple[str, ...] = ()
     inline: bool = False
+
+    def to_bytes(self) -> bytes:
+        """As JSON, each context once."""
+        contexts = list(dict.fromkeys(fact.context for fact in self.facts))
+        places = {context: place for place, context in enumerate(contexts)}
+        rows = [
+            (
+                *(f.name, places[f.context], f.unit, f.decimals, f.value),
+                *(None if f.number is None else str(f.number), f.shown, f.element),
+            )
+            for f in self.facts
+        ]
+        listed = [(c.entity, c.start, c.end, c.dimensions) for c in contexts]
+        whole = {
+            "contexts": listed,
+            "facts": rows,
+            "warnings": self.warnings,
+            "inline": self.inline,
+        }
+        return json.dumps(whole).encode()
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Facts:
+        """The facts again."""
+        whole = json.loads(data)
+        contexts = [
+            Context(entity, start, end, tuple((axis, member) for axis, member in dimensions))
+            for entity, start, end, dimensions in whole["contexts"]
+        ]
+        facts = (
+            Fact(
+                name=name,
+                context=contexts[place],
+                unit=unit,
+                decimals=decimals,
+                value=value,
+                number=None if number is None else Decimal(number),
+                shown=shown,
+                element=element,
+                order=order,
+            )
+            for order, (name, place, unit, decimals, value, number, shown, element) in enumerate(
+                whole["facts"], 1
+            )
+        )
+        return cls(tuple(facts), tuple(whole["warnings"]), whole["inline"])
 
 
 def is_instance(data: bytes) -> bool:

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.documents import Limits, Reading, read, sniff
+from shared.documents.sandbox import Reader
 from shared.documents.transformations import UnknownForm, number_of, text_of
 from shared.documents.xbrl import XBRL, Context, Fact, facts_of, printed
 from shared.errors import DocumentTooLarge, EmptyDocument, UnreadableDocument, UnsupportedType
@@ -230,6 +231,17 @@ def test_the_type_is_known_by_the_first_element() -> None:
     with pytest.raises(UnsupportedType, match="this is HTML"):
         sniff(inline("<p/>"), "filing.xml")
     assert sniff(b"<xbrl>of nobody</xbrl>") == "text/plain"
+
+
+def test_facts_are_listed_in_the_child_process_too() -> None:
+    """The same facts on both sides of the wall, and the same errors."""
+    page = inline('<ix:nonFraction name="a:X" contextRef="m" unitRef="usd">0.50</ix:nonFraction>')
+    with Reader(Limits(seconds=300)) as reader:
+        for data in (INSTANCE, page):
+            assert reader.facts(data) == facts_of(data)
+        with pytest.raises(UnreadableDocument, match="cut off") as caught:
+            reader.facts(INSTANCE[:-9], name="cut.xml")
+        assert caught.value.document == "cut.xml"
 
 
 def test_an_instance_without_facts_is_empty() -> None:
