@@ -111,7 +111,7 @@ def main() -> int:
 def extract(
     paths: Sequence[str], as_json: bool, adapter: str, every: bool, password: str | None
 ) -> int:
-    """Find the clauses of contracts (PDF, DOCX, UTF-8 text).
+    """Find the clauses of contracts (PDF, DOCX, HTML, UTF-8 text).
 
     \b
     Examples:

@@ -44,6 +44,7 @@ _SPECIALIST: dict[Kind, Stage] = {"contract": "extraction", "report": "triage"}
 _KIND_OF_TYPE: dict[str, Kind] = {
     "application/pdf": "contract",
     "application/vnd.openxmlformats-officedocument.wordprocessingml.document": "contract",
+    "text/html": "contract",
     "text/plain": "contract",
     "application/json": "report",
     "application/x-ndjson": "report",

@@ -17,7 +17,7 @@ from shared.documents.glyphs import Glyphs
 from shared.documents.layout import Line, page_lines, plain_lines
 from shared.documents.package import DOCX, ODS, XLS, XLSX
 from shared.documents.reading import FailedPage, Limits, Page, Reading
-from shared.documents.sniffing import PDF, sniff
+from shared.documents.sniffing import HTML, PDF, sniff
 from shared.documents.text import read_text
 from shared.documents.xbrl import XBRL, read_instance
 from shared.documents.xlsx import read_workbook
@@ -112,7 +112,13 @@ def _read_docx(data: bytes, limits: Limits) -> Reading:
     return read_docx(data, limits)
 
 
-_FLOWING: dict[str, Callable[[bytes, Limits], Reading]] = {DOCX: _read_docx}
+def _read_html(data: bytes, limits: Limits) -> Reading:
+    from shared.documents.html import read_html
+
+    return read_html(data, limits)
+
+
+_FLOWING: dict[str, Callable[[bytes, Limits], Reading]] = {DOCX: _read_docx, HTML: _read_html}
 """Readers of the types without fixed pages, each loaded with its first document."""
 
 

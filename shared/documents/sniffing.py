@@ -21,9 +21,10 @@ PDF = "application/pdf"
 TEXT = "text/plain"
 JSON = "application/json"
 NDJSON = "application/x-ndjson"
+HTML = "text/html"
 
 READ = (
-    "PDF, DOCX, UTF-8 text, JSON, JSON lines, CSV, workbooks (XLSX, XLS, ODS) and XBRL "
+    "PDF, DOCX, HTML, UTF-8 text, JSON, JSON lines, CSV, workbooks (XLSX, XLS, ODS) and XBRL "
     "instances are read; images are not read yet"
 )
 """What an error about a wrong type says in the end."""
@@ -48,7 +49,11 @@ _OTHERS = (
     (b"\x7fELF", "a program"),
     (b"MZ\x90", "a program"),
 )
-_HTML = re.compile(rb"\s*(<!doctype\s+html|<html[\s>])", re.IGNORECASE)
+_BEFORE_HTML = re.compile(rb"\s+|\xef\xbb\xbf|<\?xml[^>]{0,500}>", re.IGNORECASE)
+_HTML = re.compile(rb"<(!doctype\s+html|html|head|body|title)[\s>]", re.IGNORECASE)
+_HTML_PART = re.compile(rb"</?[a-z][a-z0-9]*[\s/>]", re.IGNORECASE)
+_FILED = re.compile(rb"<(?:SEC-)?DOCUMENT>", re.IGNORECASE)
+_PROLOG = 65_536  # bytes in which an HTML document begins
 _RESERVED = re.compile(r"^(con|prn|aux|nul|com\d|lpt\d)(\..*)?$", re.IGNORECASE)
 
 
@@ -73,8 +78,8 @@ def sniff(data: bytes, name: str = "") -> str:
             raise UnsupportedType(f"this is {what}: {READ}")
     if is_instance(data):
         return XBRL
-    if _HTML.match(data) or is_inline(data):
-        raise UnsupportedType(f"this is HTML: {READ}")
+    if _is_html(data, name) or is_inline(data):
+        return HTML
     try:
         text = decode(data)
     except UnreadableDocument:
@@ -82,6 +87,30 @@ def sniff(data: bytes, name: str = "") -> str:
             return CSV
         raise
     return _text_type(text, name)
+
+
+def _is_html(data: bytes, name: str) -> bool:
+    """Whether its first element is one that begins an HTML document; comments may come before it.
+
+    As the Securities and Exchange Commission files it, another header comes first. A name that ends
+    with `.htm` or `.html` settles it for a part of a document.
+    """
+    head = data[:_PROLOG]
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
+        head = head.decode("utf-16", "ignore").encode("utf-8", "ignore")
+    position = 0
+    if _FILED.match(head.lstrip()):
+        position = head.upper().find(b"<TEXT>") + len(b"<TEXT>")
+    while position < len(head):
+        if head.startswith(b"<!--", position):
+            end = head.find(b"-->", position)
+            position = end + 3 if end >= 0 else len(head)
+        elif skipped := _BEFORE_HTML.match(head, position):
+            position = skipped.end()
+        else:
+            break
+    named = name.lower().endswith((".htm", ".html", ".xhtml"))
+    return bool(_HTML.match(head, position) or (named and _HTML_PART.match(head, position)))
 
 
 def _ole_type(data: bytes) -> str:

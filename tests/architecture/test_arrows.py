@@ -14,6 +14,7 @@ DOORS = {
     "httpcore": ["services/ingest/webhooks/post.py"],
     "kafka": ["shared/bus/kafka.py"],
     "lightgbm": ["models/forest.py"],
+    "lxml": ["shared/documents/html.py"],
     "onnx": ["models/*"],
     "onnxruntime": ["shared/inference/session.py"],
     "openpyxl": ["services/review/exports.py", "infra/bench/sheets.py"],
