@@ -190,9 +190,9 @@ def batch(
 ) -> int:
     """Work on every document below FOLDER: one JSON result a file, and a summary.
 
-    Contracts (PDF, DOCX, text) are read for clauses, reports (JSON, JSON lines, CSV) for what does
-    not add up. A file of JSON lines has one result as well, with a line in it for each filing. A
-    batch that was cut off goes on where it stopped; what failed is tried again, and is listed in
+    Contracts (PDF, DOCX, HTML, text) are read for clauses, reports (JSON, JSON lines, CSV) for what
+    does not add up. A file of JSON lines has one result as well, with a line in it for each filing.
+    A batch that was cut off goes on where it stopped; what failed is tried again, and is listed in
     the summary.
 
     \b
