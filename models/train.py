@@ -18,7 +18,6 @@ import json
 import sys
 import time
 import tomllib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,7 +32,9 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from models.encoder import Tagger
 from shared.inference.adapters import VIEWS
 from shared.inference.tokeniser import CLS, SEP, Tokeniser
-from shared.inference.windows import window_starts
+
+EASY = 0.03
+"""Added to what the model took for a passage, so that every empty window is shown at times."""
 
 # --- the data: windows over contracts, with spans as token ranges -----------------------------
 
@@ -44,6 +45,7 @@ class Contract:
 
     ids: NDArray[np.int64]
     spans: list[tuple[int, int, int]]
+    place: int = 0  # of its first token, when all contracts stand in a row
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,8 @@ class Window:
 def read_contracts(path: Path, tokenise: Tokeniser, labels: list[str], fold: str) -> list[Contract]:
     """Read and tokenise the contracts that are not in the left-out fold."""
     number = {label: i for i, label in enumerate(labels)}
-    contracts = []
+    contracts: list[Contract] = []
+    place = 0
     with gzip.open(path, "rt", encoding="utf-8") as lines:
         for line in lines:
             record = json.loads(line)
@@ -76,33 +79,84 @@ def read_contracts(path: Path, tokenise: Tokeniser, labels: list[str], fold: str
                 last = int(np.searchsorted(starts, note["end"], side="left"))
                 if first < last:
                     spans.append((number[note["category"]], first, last))
-            contracts.append(Contract(tokens.ids, spans))
+            contracts.append(Contract(tokens.ids, spans, place))
+            place += len(tokens.ids)
     return contracts
 
 
-def epoch_of(
-    windows: list[Window], content: int, share: float, seed: int
-) -> Iterator[list[Window]]:
-    """Yield epoch after epoch: every labelled window and a fresh share of the empty ones."""
-    empty = [window for window in windows if window.is_empty(content)]
-    labelled = [window for window in windows if not window.is_empty(content)]
-    for epoch in range(10**6):
-        draw = np.random.default_rng((seed, epoch))
-        some = draw.choice(len(empty), size=round(share * len(empty)), replace=False)
-        chosen = labelled + [empty[i] for i in some]
-        yield [chosen[i] for i in draw.permutation(len(chosen))]
+class Course:
+    """Which windows are shown, in which order: another epoch each time.
 
+    Every epoch cuts the contracts at other places, so that a token is seen in other surroundings.
+    It shows every window with a label, and a share of the empty ones: rather those in which the
+    model, when it last saw them, took something for a passage.
+    """
 
-def batches_of(
-    windows: list[Window], content: int, share: float, size: int, seed: int
-) -> Iterator[list[Window]]:
-    """Yield full batches without end; what is left of an epoch opens the next batch."""
-    waiting: list[Window] = []
-    for epoch in epoch_of(windows, content, share, seed):
-        waiting += epoch
-        while len(waiting) >= size:
-            yield waiting[:size]
-            waiting = waiting[size:]
+    def __init__(self, contracts: list[Contract], content: int, share: float, seed: int) -> None:
+        self._contracts = [c for c in contracts if len(c.ids) >= content]
+        self._content, self._share, self._seed = content, share, seed
+        self.alarm = torch.ones(sum(len(c.ids) for c in contracts), dtype=torch.float16)
+        """The highest probability of any label at each token when it was last seen; 1 before."""
+        self._begin(0)
+
+    def __len__(self) -> int:
+        """Windows of this epoch."""
+        return len(self._windows)
+
+    def batch(self, size: int) -> list[Window]:
+        """Return the next windows; what is left of an epoch and fills no batch is passed over."""
+        if self._place + size > len(self._windows):
+            self._begin(self._epoch + 1)
+        self._place += size
+        return self._windows[self._place - size : self._place]
+
+    def note(self, batch: list[Window], logits: Tensor) -> None:
+        """Remember what the model took for a passage: logits [windows, content, labels]."""
+        highest = logits.detach().amax(-1).sigmoid().half()
+        for window, alarm in zip(batch, highest, strict=True):
+            place = window.contract.place + window.start
+            self.alarm[place : place + self._content] = alarm
+
+    def state(self) -> dict[str, Any]:
+        """Return what `restore` needs."""
+        return {
+            "epoch": self._epoch,
+            "place": self._place,
+            "begun": self._begun,
+            "alarm": self.alarm,
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on exactly where another course stood."""
+        self.alarm = state["begun"]
+        self._begin(state["epoch"])
+        self._place, self.alarm = state["place"], state["alarm"]
+
+    def _begin(self, epoch: int) -> None:
+        self._epoch, self._place, self._begun = epoch, 0, self.alarm.clone()
+        draw = np.random.default_rng((self._seed, epoch))
+        windows = [
+            Window(contract, start)
+            for contract in self._contracts
+            for start in self._starts(len(contract.ids), int(draw.integers(self._content)))
+        ]
+        empty = [window for window in windows if window.is_empty(self._content)]
+        chosen = [window for window in windows if not window.is_empty(self._content)]
+        if empty:
+            hardness = np.array([self._hardness(window) for window in empty])
+            count = round(self._share * len(empty))
+            some = draw.choice(len(empty), count, replace=False, p=hardness / hardness.sum())
+            chosen += [empty[i] for i in some]
+        self._windows = [chosen[i] for i in draw.permutation(len(chosen))]
+
+    def _starts(self, tokens: int, offset: int) -> list[int]:
+        """Cut without overlap from an offset on; the head and the end are always shown."""
+        last = tokens - self._content
+        return sorted({0, *range(offset, last, self._content), last})
+
+    def _hardness(self, window: Window) -> float:
+        place = window.contract.place + window.start
+        return float(self.alarm[place : place + self._content].max()) + EASY
 
 
 def tensors_of(batch: list[Window], content: int, labels: int) -> tuple[Tensor, Tensor]:
@@ -149,15 +203,14 @@ def learning_rate(step: int, steps: int, warmup: float, peak: float) -> float:
     return peak * min((step + 1) / rise, (steps - step) / max(1, steps - rise))
 
 
-def base_rates(windows: list[Window], labels: int) -> Tensor:
+def base_rates(contracts: list[Contract], labels: int) -> Tensor:
     """Return the share of the tokens that each view and label has [views * labels], never zero."""
     tokens, spans = torch.zeros(labels), torch.zeros(labels)
-    contracts = {id(window.contract): window.contract for window in windows}
-    for contract in contracts.values():
+    for contract in contracts:
         for label, first, last in contract.spans:
             tokens[label] += last - first
             spans[label] += 1
-    total = sum(len(contract.ids) for contract in contracts.values())
+    total = sum(len(contract.ids) for contract in contracts)
     return ((torch.cat([tokens, spans, spans]) + 1) / (total + 1)).clamp(max=0.5)
 
 
@@ -197,16 +250,9 @@ def train(config: dict[str, Any], base: Path, data: Path, fold: str, out: Path) 
 
     tokenise = Tokeniser(base / "tokenizer.json")
     contracts = read_contracts(data / config["data"]["training"], tokenise, labels, fold)
-    windows = [
-        Window(contract, start)
-        for contract in contracts
-        for start in window_starts(len(contract.ids), content, cutting["stride"])
-        if len(contract.ids) >= content
-    ]
-    empty = sum(window.is_empty(content) for window in windows)
-    in_epoch = len(windows) - empty + round(cutting["empty"] * empty)
-    steps = max(1, round(settings["epochs"] * in_epoch / settings["batch"]))
-    say(f"{len(contracts)} contracts, {len(windows)} windows, {empty} of them empty; {steps} steps")
+    course = Course(contracts, content, cutting["empty"], settings["seed"])
+    steps = max(1, round(settings["epochs"] * len(course) / settings["batch"]))
+    say(f"{len(contracts)} contracts, {len(course)} windows an epoch; {steps} steps")
 
     checkpoint = out / "checkpoint.pt"
     state = torch.load(checkpoint, weights_only=True) if checkpoint.exists() else None
@@ -217,7 +263,7 @@ def train(config: dict[str, Any], base: Path, data: Path, fold: str, out: Path) 
         name: value.to(dtype) for name, value in load_file(base / "dequantised.safetensors").items()
     }
     model = Tagger(weights, config["adapter"]["rank"], len(VIEWS) * len(labels))
-    rates = base_rates(windows, len(labels))
+    rates = base_rates(contracts, len(labels))
     with torch.no_grad():
         model.head.weight.mul_(0.1)
         model.head.bias.copy_(torch.log(rates / (1 - rates)))
@@ -227,17 +273,19 @@ def train(config: dict[str, Any], base: Path, data: Path, fold: str, out: Path) 
         model.load_state_dict(state["model"])
         optimizer.load_state_dict(state["optimizer"])
         torch.set_rng_state(state["rng"])
+        course.restore(state["course"])
         first = state["step"]
         say(f"going on from step {first}")
 
-    batches = batches_of(windows, content, cutting["empty"], settings["batch"], settings["seed"])
     begin = saved = told = time.monotonic()
+    spent = state["seconds"] if state else 0.0
     running = 0.0
-    for step, batch in zip(range(steps), batches, strict=False):
-        if step < first:
-            continue
+    for step in range(first, steps):
+        batch = course.batch(settings["batch"])
         ids, targets = tensors_of(batch, content, len(labels))
-        loss = loss_of(model(ids)[:, 1:-1], targets, settings)
+        logits = model(ids)[:, 1:-1]
+        course.note(batch, logits[..., : len(labels)])
+        loss = loss_of(logits, targets, settings)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), settings["clip"])
         for group in optimizer.param_groups:
@@ -257,7 +305,7 @@ def train(config: dict[str, Any], base: Path, data: Path, fold: str, out: Path) 
             )
             told = now
         if now - saved > settings["checkpoint_every"]:
-            keep(checkpoint, model, optimizer, step + 1, dtype)
+            keep(checkpoint, model, optimizer, course, step + 1, dtype, spent + now - begin)
             saved = now
 
     save_file(model.state_dict(), out / "adapter.safetensors")
@@ -267,17 +315,23 @@ def train(config: dict[str, Any], base: Path, data: Path, fold: str, out: Path) 
         "fold": fold,
         "steps": steps,
         "contracts": len(contracts),
-        "windows": len(windows),
+        "windows": len(course),
         "number_type": str(dtype).removeprefix("torch."),
         "config": config,
         "torch": torch.__version__,
-        "seconds": round(time.monotonic() - begin),
+        "seconds": round(spent + time.monotonic() - begin),
     }
     (out / "run.json").write_text(json.dumps(run, indent=2) + "\n", encoding="utf-8")
 
 
 def keep(
-    path: Path, model: Tagger, optimizer: torch.optim.Optimizer, step: int, dtype: torch.dtype
+    path: Path,
+    model: Tagger,
+    optimizer: torch.optim.Optimizer,
+    course: Course,
+    step: int,
+    dtype: torch.dtype,
+    seconds: float,
 ) -> None:
     """Write a checkpoint so that a kill at any moment leaves the old or the new one whole."""
     partial = path.with_suffix(".partial")
@@ -285,8 +339,10 @@ def keep(
         {
             "model": model.state_dict(),
             "optimizer": optimizer.state_dict(),
+            "course": course.state(),
             "rng": torch.get_rng_state(),
             "step": step,
+            "seconds": seconds,
             "number_type": str(dtype).removeprefix("torch."),
         },
         partial,

@@ -47,11 +47,15 @@ _SPECIALIST: dict[Kind, Stage] = {"contract": "extraction", "report": "triage"}
 _KIND_OF_TYPE: dict[str, Kind] = {
     "application/pdf": "contract",
     "application/vnd.openxmlformats-officedocument.wordprocessingml.document": "contract",
+    "text/html": "contract",
     "text/plain": "contract",
     "application/json": "report",
     "application/x-ndjson": "report",
     "text/csv": "report",
     "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": "report",
+    "application/vnd.ms-excel": "report",
+    "application/vnd.oasis.opendocument.spreadsheet": "report",
+    "application/xbrl-instance+xml": "report",
     "message/rfc822": "contract",
     "application/vnd.ms-outlook": "contract",
 }

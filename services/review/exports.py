@@ -1,9 +1,12 @@
 """Results with what was decided about them, as JSONL, CSV or XLSX. The only door to openpyxl.
 
 A cell that a spreadsheet would take for a formula (it begins with `=`, `+`, `-`, `@`, a tab or a
-line break) gets an apostrophe in front, and the column `defused` names the cells that did, so that
-nothing in a document runs on the reader's machine and no change goes unsaid. JSONL has the text
-as it is. Source: OWASP, "CSV Injection".
+line break, if need be behind characters that nobody sees) gets an apostrophe in front. So does what
+would begin a cell within the text where a spreadsheet splits it by another rule than ours: behind a
+semicolon, a tab or a line break, for a European Excel takes semicolons and then our quotation marks
+protect nothing. The column `defused` names the cells that were changed, so that nothing in a
+document runs on the reader's machine and no change goes unsaid. JSONL has the text as it is.
+Source: OWASP, "CSV Injection".
 """
 
 from __future__ import annotations
@@ -43,10 +46,16 @@ _ABOUT = (
     "category, text, page, start and end are what holds: as found, or as corrected.",
     "found_… is what the machine found. start and end count characters, from 0, end exclusive.",
     "A cell that begins with = + - @ or a tab has an apostrophe (') in front, so that it can't run "
-    "as a formula; the column defused names such cells. JSONL has the text unchanged.",
+    "as a formula, and so has such a sign behind a semicolon or a line break; the column defused "
+    "names such cells. JSONL has the text unchanged.",
     NO_ADVICE,
 )
-_FORMULA = re.compile(r"[=+\-@\t\r\n＝＋－＠]")  # noqa: RUF001 (full-width forms count too)
+_UNSEEN = r"[\s\x00-\x1f\xa0\xad\u200b-\u200f\u2060\ufeff]*"
+_FORMULA = re.compile(rf"{_UNSEEN}[=+\-@＝＋－＠]|[\t\r\n]")  # noqa: RUF001 (full-width forms too)
+_WITHIN = re.compile(
+    rf"([;\t\r\n]{_UNSEEN})(?=[=@＝＠]|[+\-＋－][^\s+\-＋－])"  # noqa: RUF001
+)
+"""Where a formula could begin within a text; a dash and a space begin an item of a list."""
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\udfff]")
 _CELL = 32_767
 _CUT = " … (cut: a cell holds no more)"
@@ -100,7 +109,8 @@ class Result:
 
 
 def defuse(text: str) -> str:
-    """Text that no spreadsheet takes for a formula."""
+    """Text that no spreadsheet takes for a formula, however it splits the file into cells."""
+    text = _WITHIN.sub(r"\1'", text)
     return "'" + text if _FORMULA.match(text) else text
 
 

@@ -37,8 +37,11 @@ _NO_AMOUNT = " -\u2013\u2014$\t"
 """What a cell without an amount is filled with."""
 
 UNSUPPORTED = "reports are read from JSON, JSONL and CSV in this version"
-_SHEETS = {
+_READ_ONLY = {
     "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": "an Excel workbook (XLSX)",
+    "application/vnd.ms-excel": "an old Excel workbook (XLS)",
+    "application/vnd.oasis.opendocument.spreadsheet": "a workbook (ODS)",
+    "application/xbrl-instance+xml": "an XBRL instance",
 }
 """Types whose text and cells are read, but of which no statement is made yet."""
 
@@ -158,7 +161,7 @@ def read_filings(
 
 def unsupported(media_type: str) -> str:
     """Why nothing is checked in a document of that type, and what its owner can do."""
-    if what := _SHEETS.get(media_type):
+    if what := _READ_ONLY.get(media_type):
         return (
             f"this is {what}: its text and cells are read, but the statements in it can't be "
             f"checked yet; {UNSUPPORTED}"

@@ -24,6 +24,7 @@ import numpy as np
 
 from shared.documents.cells import MAX_COLUMNS, MAX_ROWS, Cells, no_cells
 from shared.documents.reading import FailedPage, Limits, Page, Reading, no_boxes
+from shared.documents.running import running_lines
 from shared.errors import DocumentTooLarge, EmptyDocument, UnreadableDocument
 
 HARD = "\f"
@@ -33,7 +34,9 @@ _GAP = "\n\n"
 _MARKS = re.compile(f"[{HARD}{SOFT}]")
 _NOT_MARKS = re.compile(f"[^{HARD}{SOFT}]+")
 _OPENS_A_FIGURE = re.compile(r"\(?[$€£¥]?\(?")
+_FIGURE_BEGINS = re.compile(r"[\d(.—–-]")  # noqa: RUF001 - a dash for nothing
 _CLOSES_A_FIGURE = re.compile(r"\)?%?\)?")
+_FIGURE_ENDS = re.compile(r"[\d).—–-]\Z")  # noqa: RUF001 - a dash for nothing
 _MOST_TABLES = 65_535  # on one page; cells of more are kept as text alone
 
 _SPACES = (
@@ -194,11 +197,15 @@ class Flow:
         method: str,
         metadata: dict[str, str] | None = None,
         damage: str | None = None,
+        *,
+        running: bool = False,
     ) -> Reading:
         """All of it as a reading without boxes.
 
         `damage` says why nothing can be read after what was added: then the last page is a failed
-        one. Raises EmptyDocument, or UnreadableDocument for a damaged document without any text.
+        one. `running` looks for page numbers and the like at the ends of pages, where the document
+        does not tell them from its text. Raises EmptyDocument, or UnreadableDocument for a damaged
+        document without any text.
         """
         if not self.visible:
             if damage:
@@ -216,7 +223,7 @@ class Flow:
             boxes=no_boxes(len(text)),
             page_count=len(pages) + len(failed),
             failed=failed,
-            furniture=draft.plain_furniture,
+            furniture=tuple(running_lines(text, pages)) if running else draft.plain_furniture,
             warnings=tuple(self.warnings),
             media_type=media_type,
             metadata=metadata or {},
@@ -255,9 +262,10 @@ def _row(cells: Sequence[TableCell], table: int) -> Piece:
 
 
 def _as_cell(cell: TableCell, table: int) -> Piece:
-    """The contents with a span around them, unless they have cells of an inner table."""
+    """The contents with a span around them, unless they have cells of an inner table, or a blank
+    line: then the cell is no more than a frame."""
     piece = cell.content
-    if piece.spans or not piece.visible:
+    if piece.spans or not piece.visible or "\n\n" in piece.text:
         return piece
     if cell.column > MAX_COLUMNS or cell.row > MAX_ROWS:
         return piece
@@ -271,7 +279,9 @@ def _as_cell(cell: TableCell, table: int) -> Piece:
 def _between_cells(before: Piece, after: Piece) -> str:
     if before.lines:
         return "\n"
-    if _OPENS_A_FIGURE.fullmatch(before.text) or _CLOSES_A_FIGURE.fullmatch(after.text):
+    if _OPENS_A_FIGURE.fullmatch(before.text) and _FIGURE_BEGINS.match(after.text):
+        return ""
+    if _CLOSES_A_FIGURE.fullmatch(after.text) and _FIGURE_ENDS.search(before.text[-1:]):
         return ""
     return "\t"
 

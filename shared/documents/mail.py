@@ -21,12 +21,14 @@ from email.message import Message
 from email.parser import BytesParser
 from typing import Any, TypeAlias
 
+from shared.documents.reading import Limits
 from shared.documents.sniffing import safe_name
 from shared.errors import (
     DocumentTooLarge,
     EmptyDocument,
     EncryptedDocument,
     NestedTooDeep,
+    NoTextLayer,
     UnreadableDocument,
 )
 
@@ -58,7 +60,6 @@ _CHARSETS = {
 }
 _SHOWN_IN_PLACE = re.compile(r"cid:([^\s\"'>)]+)", re.IGNORECASE)
 _QUOTED = re.compile(r">*")
-_HTML_NOT_READ = "the mail's text is HTML, which is not read yet: its headers are all its text"
 
 _Message: TypeAlias = "Message[str, Any]"
 
@@ -82,18 +83,20 @@ class Mail:
 
     Args:
         data: the file.
-        deepest: how deep mails may lie in one another within this one.
-        most_parts: how many parts it may have.
+        limits: how many parts it may have, how deep mails may lie in one another, how long its
+            text may be.
+        depth: how many mails and archives it lies in itself.
 
     Raises:
         NestedTooDeep: its parts lie in one another without end.
         DocumentTooLarge: it has more parts than that.
     """
 
-    def __init__(self, data: bytes, deepest: int, most_parts: int) -> None:
+    def __init__(self, data: bytes, limits: Limits, depth: int = 0) -> None:
         self.warnings: list[str] = []
+        self._limits = limits
         self._line_end = "\r\n" if b"\r\n" in data[:10_000] else "\n"
-        self._deepest = deepest
+        self._deepest = limits.max_depth - depth - 1
         self._attached: list[_Attached] = []
         self._shown_in_place: set[str] = set()
         try:
@@ -104,10 +107,10 @@ class Mail:
                 "the mail has parts in parts without end: save what you need of it by itself"
             ) from None
         self._leave_decoration()
-        if len(self._attached) > most_parts:
+        if len(self._attached) > limits.max_parts:
             raise DocumentTooLarge(
-                f"the mail has {len(self._attached):,} attachments: at most {most_parts:,} are "
-                "taken (setting SMALLPRINT_INGEST_MAX_PARTS)"
+                f"the mail has {len(self._attached):,} attachments: at most {limits.max_parts:,} "
+                "are taken (setting SMALLPRINT_INGEST_MAX_PARTS)"
             )
         self.names = [attached.name for attached in self._attached]
         self.text: str | None = head({name: _values(message, name) for name in SHOWN}) + self._body(
@@ -147,11 +150,20 @@ class Mail:
         return _of_base64(inner) if coding == "base64" else inner
 
     def _body(self, pieces: list[Piece]) -> str:
-        if any(piece.html and piece.text.strip() for piece in pieces):
-            self.warnings.append(_HTML_NOT_READ)
-        texts = [piece.text.strip("\n") for piece in pieces if not piece.html]
-        body = "\n\n".join(text for text in texts if text.strip())
+        texts = [self._of_html(one.text) if one.html else one.text for one in pieces]
+        body = "\n\n".join(text.strip("\n") for text in texts if text.strip())
         return f"\n{body}\n" if body else ""
+
+    def _of_html(self, html: str) -> str:
+        """What a mail program shows of it; nothing where it shows pictures alone."""
+        from shared.documents.html import read_html  # loaded with the first of them
+
+        try:
+            reading = read_html(codecs.BOM_UTF8 + html.encode(), self._limits)
+        except (EmptyDocument, NoTextLayer):
+            return ""
+        self.warnings += reading.warnings
+        return reading.text
 
     def _pieces(self, part: _Message, *, is_alternative: bool = False) -> list[Piece]:
         """The texts that are shown one after the other; what is attached is noted on the way."""

@@ -28,6 +28,7 @@ from typing import Any, TypeAlias
 import olefile
 
 from shared.documents.mail import SHOWN, Mail, decoded, depth_of, to_text
+from shared.documents.reading import Limits
 from shared.documents.sniffing import safe_name
 from shared.errors import NestedTooDeep, UnreadableDocument, UnsupportedType
 
@@ -64,15 +65,15 @@ class OutlookMail:
 
     Args:
         data: the file.
-        deepest: how deep mails may lie in one another within this one.
-        most_parts: how many parts it may have.
+        limits: as of `Mail`.
+        depth: how many mails and archives it lies in itself.
 
     Raises:
         UnreadableDocument: it is damaged, or no mail.
         DocumentTooLarge: it has more parts than that.
     """
 
-    def __init__(self, data: bytes, deepest: int, most_parts: int) -> None:
+    def __init__(self, data: bytes, limits: Limits, depth: int = 0) -> None:
         self._missing: list[tuple[str, str]] = []
         try:
             item = _Item(olefile.OleFileIO(io.BytesIO(data)), (), _OF_MESSAGE)
@@ -86,7 +87,7 @@ class OutlookMail:
             raise
         except Exception as error:  # noqa: BLE001 - a broken compound file makes olefile raise anything
             raise UnreadableDocument(f"the mail is damaged: {error}") from None
-        self._mail = Mail(whole, deepest, most_parts)
+        self._mail = Mail(whole, limits, depth)
         self.text = self._mail.text
         self.names = self._mail.names + [name for name, _ in self._missing]
         self.warnings = list(self._mail.warnings)

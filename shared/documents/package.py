@@ -13,16 +13,26 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from shared.errors import DocumentTooLarge, EncryptedDocument, UnreadableDocument
+from shared.errors import (
+    DocumentTooLarge,
+    EncryptedDocument,
+    UnreadableDocument,
+    UnsupportedType,
+)
 
 DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+XLS = "application/vnd.ms-excel"
+ODS = "application/vnd.oasis.opendocument.spreadsheet"
 
 MOST_UNPACKED = 200_000_000
 """Bytes that the parts of one document may come to: a contract of 1,000 pages has a tenth."""
 
 _CHUNK = 1 << 18
-_TYPES = ((re.compile(r"xl/workbook\.xml"), XLSX), (re.compile(r"word/document\d*\.xml"), DOCX))
+_TYPES = (
+    (re.compile(r"xl/workbook\.xml"), XLSX),
+    (re.compile(r"word/document\d*\.xml"), DOCX),
+)
 """The part that a type has and no other; Word numbers it in some files."""
 _FIRST_PARTS = (b"[Content_", b"_rels/", b"docProps/", b"xl/", b"word/")
 _NAMES_LOOKED_AT = 5_000
@@ -83,8 +93,16 @@ class Package:
 def package_type(data: bytes) -> str | None:
     """The media type of an office document by its parts; None for any other archive.
 
-    Raises UnreadableDocument for one that broke off: its end, where the names are, is missing.
+    One of OpenDocument says itself what it is, in its first part. Raises UnreadableDocument for one
+    that broke off: its end, where the names are, is missing.
     """
+    if b"xl/workbook.bin" in data[-_LONGEST_COMMENT:] and "xl/workbook.bin" in names_in(data):
+        raise UnsupportedType(
+            "this is a binary Excel workbook (XLSB): open it in a spreadsheet program and "
+            "save it as XLSX"
+        )
+    if data[30 : 38 + len(ODS)] == b"mimetype" + ODS.encode():
+        return ODS
     try:
         names = map(_key, names_in(data))
         return next((kind for name in names for part, kind in _TYPES if part.fullmatch(name)), None)

@@ -15,11 +15,12 @@ from shared.documents.delimited import CSV, read_table
 from shared.documents.furniture import furniture
 from shared.documents.glyphs import Glyphs
 from shared.documents.layout import Line, page_lines, plain_lines
-from shared.documents.package import DOCX, XLSX
+from shared.documents.package import DOCX, ODS, XLS, XLSX
 from shared.documents.reading import FailedPage, Limits, Page, Reading
-from shared.documents.sniffing import PDF, sniff
+from shared.documents.sniffing import HTML, PDF, sniff
 from shared.documents.text import read_text
 from shared.documents.unpacking import CONTAINERS, Contents, opened, read_container
+from shared.documents.xbrl import XBRL, read_instance
 from shared.documents.xlsx import read_workbook
 from shared.errors import (
     DocumentTooLarge,
@@ -70,8 +71,14 @@ def read(
             reading = _read_pdf(data, password, limits, skip, progress, engines)
         elif media_type == XLSX:
             reading = read_workbook(data, limits, skip, progress)
+        elif media_type in (XLS, ODS):
+            from shared.documents.calamine import read_values  # loaded with the first of them
+
+            reading = read_values(data, media_type, limits, skip, progress)
         elif media_type == CSV:
             reading = read_table(data)
+        elif media_type == XBRL:
+            reading = read_instance(data, limits)
         elif media_type in _FLOWING:
             reading = _FLOWING[media_type](data, limits)
         elif media_type in CONTAINERS:
@@ -122,7 +129,13 @@ def _read_docx(data: bytes, limits: Limits) -> Reading:
     return read_docx(data, limits)
 
 
-_FLOWING: dict[str, Callable[[bytes, Limits], Reading]] = {DOCX: _read_docx}
+def _read_html(data: bytes, limits: Limits) -> Reading:
+    from shared.documents.html import read_html
+
+    return read_html(data, limits)
+
+
+_FLOWING: dict[str, Callable[[bytes, Limits], Reading]] = {DOCX: _read_docx, HTML: _read_html}
 """Readers of the types without fixed pages, each loaded with its first document."""
 
 

@@ -27,6 +27,7 @@ from typing import Any, Self
 from shared.documents.parts import Part, RefusedPart
 from shared.documents.reader import decrypt, load_engines, read, render, unpack
 from shared.documents.reading import Limits, Reading
+from shared.documents.xbrl import Facts, facts_of
 from shared.errors import SuiteError, Unavailable, UnreadableDocument
 
 _MAX_DEATHS = 4
@@ -126,6 +127,13 @@ class Reader:
         request = {"do": "decrypt", "password": password}
         return self._simple(request, data, name, "decrypting this document")
 
+    def facts(self, data: bytes, *, name: str = "") -> Facts:
+        """Like `xbrl.facts_of`, in the child: the facts of an instance or of inline XBRL."""
+        request = {"do": "facts", "password": None}
+        return Facts.from_bytes(
+            self._simple(request, data, name, "reading the facts of this document")
+        )
+
     @property
     def child_id(self) -> int | None:
         """The process id of the child, None before the first document."""
@@ -144,6 +152,9 @@ class Reader:
             return self._ask(request | {"name": name}, data, budget)[1]
         except _Died as death:
             raise UnreadableDocument(f"{doing} {death.how}", document=name or None) from death
+        except SuiteError as error:
+            error.document = error.document or name or None
+            raise
 
     def _ask(
         self, request: dict[str, Any], data: bytes, budget: _Budget
@@ -466,6 +477,8 @@ def _act(
         return {}, render(data, request["number"], scale=request["scale"], password=password)
     if request["do"] == "decrypt":
         return {}, decrypt(data, password=password)
+    if request["do"] == "facts":
+        return {}, facts_of(data).to_bytes()
     reading = read(
         data,
         name=request["name"],

@@ -7,8 +7,9 @@ import re
 import unicodedata
 
 from shared.documents.delimited import CSV, delimiter_of, is_named, is_table
-from shared.documents.package import names_in, package_type
+from shared.documents.package import XLS, names_in, package_type
 from shared.documents.text import decode
+from shared.documents.xbrl import XBRL, is_inline, is_instance
 from shared.errors import (
     EmptyDocument,
     EncryptedDocument,
@@ -20,13 +21,14 @@ PDF = "application/pdf"
 TEXT = "text/plain"
 JSON = "application/json"
 NDJSON = "application/x-ndjson"
+HTML = "text/html"
 MAIL = "message/rfc822"
 OUTLOOK = "application/vnd.ms-outlook"
 ZIP = "application/zip"
 
 READ = (
-    "PDF, DOCX, UTF-8 text, JSON, JSON lines, CSV, Excel workbooks (XLSX), mails (EML, MSG) and "
-    "ZIP archives are read; images are not read yet"
+    "PDF, DOCX, HTML, UTF-8 text, JSON, JSON lines, CSV, workbooks (XLSX, XLS, ODS), XBRL "
+    "instances, mails (EML, MSG) and ZIP archives are read; images are not read yet"
 )
 """What an error about a wrong type says in the end."""
 
@@ -53,11 +55,10 @@ _OTHERS = (
 _OF_OUTLOOK = "__properties_version1.0".encode("utf-16-le")
 _OTHERS_IN_ZIP = (
     (re.compile(r"\[Content_Types\]\.xml"), "an Office document other than DOCX and XLSX"),
-    (re.compile(r"mimetype"), "an OpenDocument file or an e-book (ODT, ODS, EPUB)"),
+    (re.compile(r"mimetype"), "an OpenDocument file other than ODS, or an e-book (EPUB)"),
     (re.compile(r"META-INF/MANIFEST\.MF|AndroidManifest\.xml"), "a program (JAR, APK)"),
     (re.compile(r"Index/Document\.iwa"), "a document of Pages, Numbers or Keynote"),
 )
-_HTML = re.compile(rb"\s*(<!doctype\s+html|<html[\s>])", re.IGNORECASE)
 _HEADER = re.compile(rb"([!-9;-~]+)[ \t]*:|[ \t]|>?From ")
 _ONLY_IN_MAILS = frozenset(
     {b"message-id", b"mime-version", b"received", b"return-path", b"delivered-to", b"x-mailer"}
@@ -65,6 +66,11 @@ _ONLY_IN_MAILS = frozenset(
 _IN_LETTERS_TOO = frozenset({b"from", b"to", b"subject", b"date", b"sender"})
 _NEXT_MAIL = re.compile(rb"\n\r?\nFrom \S+ +(Mon|Tue|Wed|Thu|Fri|Sat|Sun) ")
 _HEADERS_END = 262_144
+_BEFORE_HTML = re.compile(rb"\s+|\xef\xbb\xbf|<\?xml[^>]{0,500}>", re.IGNORECASE)
+_HTML = re.compile(rb"<(!doctype\s+html|html|head|body|title)[\s>]", re.IGNORECASE)
+_HTML_PART = re.compile(rb"</?[a-z][a-z0-9]*[\s/>]", re.IGNORECASE)
+_FILED = re.compile(rb"<(?:SEC-)?DOCUMENT>", re.IGNORECASE)
+_PROLOG = 65_536  # bytes in which an HTML document begins
 _RESERVED = re.compile(r"^(con|prn|aux|nul|com\d|lpt\d)(\..*)?$", re.IGNORECASE)
 
 
@@ -89,8 +95,10 @@ def sniff(data: bytes, name: str = "") -> str:
     for magic, what in _OTHERS:
         if data.startswith(magic):
             raise UnsupportedType(f"this is {what}: {READ}")
-    if _HTML.match(data):
-        raise UnsupportedType(f"this is HTML: {READ}")
+    if is_instance(data):
+        return XBRL
+    if _is_html(data, name) or is_inline(data):
+        return HTML
     try:
         text = decode(data)
     except UnreadableDocument:
@@ -98,6 +106,30 @@ def sniff(data: bytes, name: str = "") -> str:
             return CSV
         raise
     return _text_type(text, name)
+
+
+def _is_html(data: bytes, name: str) -> bool:
+    """Whether its first element is one that begins an HTML document; comments may come before it.
+
+    As the Securities and Exchange Commission files it, another header comes first. A name that ends
+    with `.htm` or `.html` settles it for a part of a document.
+    """
+    head = data[:_PROLOG]
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
+        head = head.decode("utf-16", "ignore").encode("utf-8", "ignore")
+    position = 0
+    if _FILED.match(head.lstrip()):
+        position = head.upper().find(b"<TEXT>") + len(b"<TEXT>")
+    while position < len(head):
+        if head.startswith(b"<!--", position):
+            end = head.find(b"-->", position)
+            position = end + 3 if end >= 0 else len(head)
+        elif skipped := _BEFORE_HTML.match(head, position):
+            position = skipped.end()
+        else:
+            break
+    named = name.lower().endswith((".htm", ".html", ".xhtml"))
+    return bool(_HTML.match(head, position) or (named and _HTML_PART.match(head, position)))
 
 
 def _ole_type(data: bytes) -> str:
@@ -114,7 +146,9 @@ def _ole_type(data: bytes) -> str:
             "this is a document of Word 97 to 2003 (DOC): open it in a word processor and save it "
             "as DOCX"
         )
-    raise UnsupportedType(f"this is an old Office document (XLS, PPT): {READ}")
+    if any(f"{name}\0".encode("utf-16-le") in data for name in ("Workbook", "Book")):
+        return XLS
+    raise UnsupportedType(f"this is an old Office document (PPT): {READ}")
 
 
 def _zip_type(data: bytes) -> str:

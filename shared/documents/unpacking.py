@@ -78,11 +78,10 @@ class Contents:
 
 def opened(data: bytes, media_type: str, limits: Limits, depth: int = 0) -> Contents:
     """Open a mail or archive, which lies in `depth` others. Raises UnreadableDocument."""
-    deepest = limits.max_depth - depth - 1
     if media_type == MAIL:
-        return Contents(Mail(data, deepest, limits.max_parts), limits, depth)
+        return Contents(Mail(data, limits, depth), limits, depth)
     if media_type == OUTLOOK:
-        return Contents(_outlook_mail(data, deepest, limits.max_parts), limits, depth)
+        return Contents(_outlook_mail(data, limits, depth), limits, depth)
     if media_type == ZIP:
         return Contents(Archive(data, limits.max_parts), limits, depth)
     raise UnsupportedType(f"nothing lies in a document of the type {media_type}")
@@ -103,7 +102,7 @@ def read_container(data: bytes, media_type: str, limits: Limits) -> Reading:
     )
 
 
-def _outlook_mail(data: bytes, deepest: int, most_parts: int) -> Container:
+def _outlook_mail(data: bytes, limits: Limits, depth: int) -> Container:
     from shared.documents.outlook import OutlookMail  # loaded with the first of them
 
-    return OutlookMail(data, deepest, most_parts)
+    return OutlookMail(data, limits, depth)

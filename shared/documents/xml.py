@@ -23,11 +23,17 @@ Element = ElementTree.Element
 DEEPEST = 256
 """Elements in one another; what a workbook or an XBRL instance needs is a tenth of it."""
 
+_LONGEST_PROLOG = 1 << 20
+_STEP = 1 << 14
 
-def parse(chunks: Iterable[bytes]) -> Element:
-    """The root of a whole document; raises UnreadableDocument with the place of the damage."""
+
+def parse(chunks: Iterable[bytes], prefixes: dict[str, str] | None = None) -> Element:
+    """The root of a whole document; raises UnreadableDocument with the place of the damage.
+
+    `prefixes` gets the first prefix that the document declares for each namespace.
+    """
     root: Element | None = None
-    for element in _ended(chunks, None):
+    for element in _ended(chunks, None, prefixes):
         root = element  # the last to end is the one that holds all others
     if root is None:
         raise UnreadableDocument("its XML is damaged or cut off: it has no element")
@@ -52,10 +58,12 @@ def _local(tag: str) -> str:
     return tag.rpartition("}")[2]
 
 
-def _ended(chunks: Iterable[bytes], names: frozenset[str] | None) -> Iterator[Element]:
+def _ended(
+    chunks: Iterable[bytes], names: frozenset[str] | None, prefixes: dict[str, str] | None = None
+) -> Iterator[Element]:
     """Elements as they end: those of these names, each let go after; without names all."""
     above: list[Element] = []
-    for event, element in events(chunks):
+    for event, element in events(chunks, prefixes=prefixes):
         if event == "start":
             above.append(element)
             continue
@@ -68,23 +76,64 @@ def _ended(chunks: Iterable[bytes], names: frozenset[str] | None) -> Iterator[El
                 above[-1].remove(element)
 
 
-def events(chunks: Iterable[bytes], deepest: int = DEEPEST) -> Iterator[tuple[str, Element]]:
+def events(
+    chunks: Iterable[bytes], deepest: int = DEEPEST, prefixes: dict[str, str] | None = None
+) -> Iterator[tuple[str, Element]]:
     """Each element when it begins (`start`, without what is in it) and when it is whole (`end`).
+
+    `prefixes` gets the first prefix that the document declares for each namespace.
 
     Raises UnreadableDocument with the place, after the events that came before the damage.
     """
-    parser: ElementTree.XMLPullParser[Element] = ElementTree.XMLPullParser(("start", "end"))
+    parser: ElementTree.XMLPullParser[Element] = ElementTree.XMLPullParser(
+        ("start", "end") if prefixes is None else ("start", "end", "start-ns")
+    )
     prolog, depth = _Prolog(), 0
     with _clear_errors():
         for chunk in chunks:
             prolog.check(chunk)
             parser.feed(chunk)
             for event, element in cast(Iterator[tuple[str, Element]], parser.read_events()):
+                if event == "start-ns":
+                    _note_prefix(element, prefixes)
+                    continue
                 depth += 1 if event == "start" else -1
                 if depth > deepest:
                     raise UnreadableDocument(f"its XML is more than {deepest} levels deep")
                 yield event, element
         parser.close()
+
+
+def _note_prefix(declared: object, prefixes: dict[str, str] | None) -> None:
+    prefix, space = cast(tuple[str, str], declared)
+    if prefixes is not None:
+        prefixes.setdefault(space, prefix)
+
+
+def root_of(data: bytes) -> tuple[str, str, tuple[str, ...]] | None:
+    """Namespace and name of the first element, and the namespaces that it declares.
+
+    None for what does not begin like XML; looks at the first megabyte at the most.
+    """
+    found: list[tuple[str, str]] = []
+    declared: list[str] = []
+    parser = expat.ParserCreate(namespace_separator=" ")
+
+    def start(name: str, _: object) -> None:
+        space, _, own = name.rpartition(" ")
+        found.append((space, own))
+        parser.StartElementHandler = parser.StartNamespaceDeclHandler = None
+
+    parser.StartElementHandler = start
+    parser.StartNamespaceDeclHandler = lambda _, space: declared.append(space)
+    for at in range(0, min(len(data), _LONGEST_PROLOG), _STEP):
+        try:
+            parser.Parse(data[at : at + _STEP])
+        except (expat.ExpatError, LookupError, ValueError):
+            break
+        if found:
+            break
+    return (*found[0], tuple(declared)) if found else None
 
 
 class _FirstElement(Exception):

@@ -20,7 +20,9 @@ from shared.runtime import Service, Worker
 from shared.settings import load
 from shared.storage import Relay
 from tests.support import data_folder
+from tests.unit.documents.books import zipped
 from tests.unit.documents.samples import FOLDER
+from tests.unit.documents.test_xbrl import INSTANCE
 from tests.unit.ingest.house import InProcessReader
 from tests.unit.triage.filings import bent, record
 
@@ -100,16 +102,45 @@ def test_a_text_report_ends_failed_with_the_reason(road: Road) -> None:
     assert "reports are read from JSON, JSONL and CSV in this version" in state["reasons"][0]
 
 
-def test_a_workbook_is_read_and_says_what_is_not_checked_yet(road: Road) -> None:
+@pytest.mark.parametrize(
+    ("name", "called", "overdraft"),
+    [
+        ("balance.xlsx", "an Excel workbook (XLSX)", "Overdraft\t(101)\t(90)\n"),
+        ("balance.xls", "an old Excel workbook (XLS)", "Overdraft\t-100.75\t-90\n"),
+        ("balance.ods", "a workbook (ODS)", "Overdraft\t-100.75\t-90\n"),
+    ],
+)
+def test_a_workbook_is_read_and_says_what_is_not_checked_yet(
+    road: Road, name: str, called: str, overdraft: str
+) -> None:
     """As a report it ends failed with what can be done; its text and its name of type are there."""
-    data = (FOLDER / "sheets" / "balance.xlsx").read_bytes()
-    state = road.send("balance.xlsx", data)
+    state = road.send(name, (FOLDER / "sheets" / name).read_bytes())
     assert (state["state"], state["outcome"], state["pages"]) == ("ended", "failed", 4)
-    assert state["reasons"][0].startswith("unsupported_report: this is an Excel workbook (XLSX)")
+    assert state["reasons"][0].startswith(f"unsupported_report: this is {called}: its text")
     assert "the statements in it can't be checked yet" in state["reasons"][0]
     assert state["kind"] == "report"
     text = road.ingest.get(f"/v1/documents/{state['id']}/text").text
-    assert "Overdraft\t(101)\t(90)\n" in text
+    assert overdraft in text
+
+
+def test_an_instance_of_xbrl_is_read_and_says_what_is_not_checked_yet(road: Road) -> None:
+    """Its facts are its text, a line each; that no statement is made of them yet is the reason."""
+    state = road.send("filing.xml", INSTANCE, kind="report")
+    assert (state["state"], state["outcome"], state["pages"]) == ("ended", "failed", 1)
+    assert state["reasons"][0].startswith("unsupported_report: this is an XBRL instance")
+    text = road.ingest.get(f"/v1/documents/{state['id']}/text").text
+    assert "Assets current\t(1,234,000)\tUSD\t2023-12-31\t" in text
+
+
+def test_what_is_no_document_by_itself_is_refused_at_the_door(road: Road) -> None:
+    """Labels of a taxonomy, a workbook that broke off, a binary one: each with its reason."""
+    linkbase = b'<x:linkbase xmlns:x="http://www.xbrl.org/2003/linkbase"/>'
+    workbook = (FOLDER / "sheets" / "balance.xlsx").read_bytes()[:-500]
+    binary = zipped({"[Content_Types].xml": "<Types/>", "xl/workbook.bin": "x"})
+    refused = ((linkbase, 415, "taxonomy"), (workbook, 422, "cut off"), (binary, 415, "XLSB"))
+    for data, status, says in refused:
+        answer: Any = road.ingest.post("/v1/documents", files={"file": ("a.xml", data)})
+        assert (answer.status_code, says in answer.json()["detail"]) == (status, True), answer.text
 
 
 @pytest.mark.parametrize("name", ["notes-1252.csv", "notes-utf16.tsv"])

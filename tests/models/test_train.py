@@ -25,7 +25,7 @@ from safetensors.torch import load_file
 from models.encoder import LoraLinear, Tagger
 from models.export import export, trained_state
 from models.metric import matches
-from models.train import Contract, Window, learning_rate, tensors_of, train
+from models.train import Contract, Course, Window, learning_rate, tensors_of, train
 from services.extraction.pipeline import find_clauses
 from shared.inference import Specialists
 from shared.inference.windows import window_starts
@@ -86,6 +86,69 @@ def test_a_killed_training_goes_on_to_the_same_weights(
     whole, resumed = (load_file(folder / "adapter.safetensors") for folder in (run, out))
     assert whole.keys() == resumed.keys()
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+
+
+def course(alarmed: int | None = None, seed: int = 3) -> Course:
+    """Return a course over two contracts of 100 tokens, ten to a window, half of the empty ones.
+
+    The first has one passage, the second none; the model may take one token for a passage.
+    """
+    ids = np.arange(100)
+    made = Course([Contract(ids, [(0, 42, 44)]), Contract(ids, [], 100)], 10, 0.5, seed)
+    if alarmed is not None:
+        made.alarm[:] = 0
+        made.alarm[alarmed] = 1
+        made.restore({"epoch": 1, "place": 0, "begun": made.alarm.clone(), "alarm": made.alarm})
+    return made
+
+
+def starts(windows: list[Window]) -> list[tuple[int, int]]:
+    """Return where windows lie among all tokens, in order."""
+    return sorted((w.contract.place + w.start, w.contract.place) for w in windows)
+
+
+def test_an_epoch_shows_every_passage_and_cuts_anew() -> None:
+    """No epoch leaves a labelled window out, and the next one cuts elsewhere."""
+    made = course()
+    first = made.batch(len(made))
+    second = made.batch(len(made))
+    assert any(not w.is_empty(10) for w in first)
+    assert starts(first) != starts(second)
+    for windows in (first, second):
+        covered = {t for w in windows if not w.is_empty(10) for t in range(w.start, w.start + 10)}
+        assert {42, 43} <= covered
+
+
+def test_empty_windows_are_rather_the_alarming_ones() -> None:
+    """Where the model took something for a passage, an empty window is shown again."""
+    shown = {150: 0, 120: 0}
+    for seed in range(20):
+        made = course(alarmed=150, seed=seed)
+        windows = starts(made.batch(len(made)))
+        for token in shown:
+            shown[token] += any(start <= token < start + 10 for start, _ in windows)
+    assert shown[150] == 20
+    assert 3 < shown[120] < 17, "of the others about half"
+
+
+def test_what_the_model_took_for_a_passage_is_remembered() -> None:
+    """Noted by token, whatever the window."""
+    made = course()
+    batch = made.batch(1)
+    logits = torch.full((1, 10, 2), -20.0)
+    logits[0, 3, 1] = 20.0
+    made.note(batch, logits)
+    place = batch[0].contract.place + batch[0].start
+    assert made.alarm[place : place + 10].tolist() == [0, 0, 0, 1, 0, 0, 0, 0, 0, 0]
+
+
+def test_a_course_goes_on_where_it_stood() -> None:
+    """Restored in the middle of an epoch, it shows the same windows as one that never stopped."""
+    one, two = course(), course()
+    for _ in range(5):
+        one.note(batch := one.batch(4), torch.zeros(len(batch), 10, 2))
+    two.restore({k: v.clone() if hasattr(v, "clone") else v for k, v in one.state().items()})
+    assert [starts(one.batch(4)) for _ in range(8)] == [starts(two.batch(4)) for _ in range(8)]
 
 
 def test_targets_say_inside_first_and_last() -> None:

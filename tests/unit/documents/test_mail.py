@@ -174,15 +174,18 @@ def test_of_several_forms_the_plain_one_is_read() -> None:
         assert (body(data), parts(data), read(data).warnings) == ("Plain.\n", [], ())
 
 
-def test_html_alone_is_not_read_yet() -> None:
-    """Until it is, the mail says so."""
+def test_html_is_read_where_there_is_nothing_else() -> None:
+    """As text, in its character set; pictures alone are nothing, and nothing is run or fetched."""
+    html = "<p>Größe</p><script>run()</script><p>See <b>below</b>.<img src='http://x/y.png'></p>"
+    latin = html.encode("latin-1")
     for data in (
-        mail("<p>Rich</p>", "Content-Type: text/html"),
-        whole([text(" \n"), part("<p>Rich</p>", "Content-Type: text/html")], "alternative"),
+        mail(latin, "Content-Type: text/html; charset=iso-8859-1"),
+        whole([text(" \n"), part(html, "Content-Type: text/html; charset=utf-8")], "alternative"),
     ):
-        assert body(data) == ""
-        [warning] = read(data).warnings
-        assert "HTML" in warning
+        assert body(data) == "Größe\n\nSee below.\n"
+    assert body(mail("<img src='cid:x'>", "Content-Type: text/html")) == ""
+    both = whole([part("<p>One</p>", "Content-Type: text/html"), text("-- \nthe list\n")])
+    assert body(both) == "One\n\n-- \nthe list\n"
 
 
 def test_texts_that_follow_each_other_are_one() -> None:

@@ -154,16 +154,17 @@ def test_messages_a_hundred_deep_are_refused_in_a_line() -> None:
         parts(deep(400))
 
 
-def test_html_and_rich_text_alone_are_not_read_yet() -> None:
-    """Until they are, the mail says so; with a plain text beside them nobody misses them."""
+def test_html_is_read_where_there_is_nothing_else() -> None:
+    """In the code page of the message; of the two the plain text is read."""
     html = b"<p>Gr\xf6\xdfe</p>"
-    for mail, says in (
-        (Outlook(body="", html=html), "HTML"),
-        (Outlook(body="", binaries={0x1009: b"LZFu"}), "RTF"),
-    ):
-        [warning] = read(mail.file()).warnings
-        assert says in warning
-    assert read(Outlook(html=html).file()).warnings == ()
+    assert read(Outlook(body="", html=html).file()).text == f"{SHOWN}Größe\n"
+    assert read(Outlook(html=html).file()).text == f"{SHOWN}See what is attached.\n"
+
+
+def test_rich_text_alone_is_not_read() -> None:
+    """Where Outlook keeps nothing but its own form of it, the mail says so."""
+    [warning] = read(Outlook(body="", binaries={0x1009: b"LZFu"}).file()).warnings
+    assert "RTF" in warning
 
 
 def test_small_pictures_of_the_text_are_no_documents() -> None:
@@ -204,7 +205,7 @@ def test_parts_are_counted_and_weighed() -> None:
 def test_other_compound_files_are_none() -> None:
     """Old Office documents are of the same make."""
     with pytest.raises(UnsupportedType, match="old Office document"):
-        sniff(compound({"Workbook": b"x" * 5_000}))
+        sniff(compound({"PowerPoint Document": b"x" * 5_000}))
 
 
 def test_a_sector_of_an_impossible_size_is_refused() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import math
@@ -15,7 +16,7 @@ from openpyxl import Workbook, load_workbook
 
 from shared.documents import Limits, Reading, read, sniff
 from shared.documents.number_formats import number_format
-from shared.documents.package import XLSX, Package
+from shared.documents.package import ODS, XLS, XLSX, Package
 from shared.documents.sandbox import Reader
 from shared.errors import (
     DocumentTooLarge,
@@ -264,6 +265,57 @@ def test_every_value_that_openpyxl_writes_is_read(rows: list[list[Any]]) -> None
             assert math.isclose(float(shown), value, rel_tol=1e-14)
         else:
             assert shown.split() == str(value).split()
+
+
+@pytest.mark.parametrize(("name", "media_type"), [("balance.xls", XLS), ("balance.ods", ODS)])
+def test_other_workbooks_are_read_by_their_values(name: str, media_type: str) -> None:
+    """The same cells at the same places as in XLSX; what their format can't tell is a warning."""
+    reading, newer = read(sample(name), name="any.txt"), read(sample("balance.xlsx"))
+    assert reading.media_type == media_type
+    assert [page.name for page in reading.pages] == [page.name for page in newer.pages]
+    found, wanted = named(reading), named(newer)
+    if name.endswith(".ods"):  # merged cells can't be told, durations and booleans are values
+        found = {{"Balance!A1": "Balance!A1:C1"}.get(key, key): text for key, text in found.items()}
+        wanted |= {"Balance!B9": "1", "'Bob''s notes'!A8": "1", "'Bob''s notes'!C6": "PT30H15M00S"}
+    shown = {key: text for key, text in wanted.items() if text != "#DIV/0!"}
+    assert set(found) == set(shown)
+    for texts in (found, shown):  # one of them has lost its tab, which is LibreOffice's doing
+        assert texts.pop("'Bob''s notes'!B3").startswith("A note with a line break")
+    numbers = {"Balance!B3", "Balance!B4", "Balance!C4", "Balance!B5", "Balance!C5", "Balance!B7"}
+    numbers |= {"Balance!C7", "Balance!B8"}
+    assert {key: found[key] for key in set(found) - numbers} == {
+        key: shown[key] for key in set(shown) - numbers
+    }
+    assert (found["Balance!B5"], found["Balance!B8"][:6]) == ("-100.75", "0.1111")
+    assert "numbers are shown without their formats" in reading.warnings[0]
+    assert reading.warnings[1] == "the sheet Workings is hidden: it was read as well"
+
+
+@pytest.mark.parametrize("name", ["balance.xls", "balance.ods"])
+def test_other_workbooks_cut_off_or_damaged_are_read_or_refused(name: str) -> None:
+    """Wherever they break off and whatever byte is wrong: a reading or a clear error."""
+    whole = sample(name)
+    pieces = [whole[:length] for length in range(600, len(whole), 512)]
+    pieces += [
+        whole[:place] + bytes([whole[place] ^ 0xFF]) + whole[place + 1 :]
+        for place in range(512, len(whole), 97)
+    ]
+    with Reader(Limits(memory_bytes=MEMORY, seconds=300)) as reader:  # calamine may abort
+        for piece in pieces:
+            with contextlib.suppress(UnreadableDocument):
+                found = reader.read(piece, name=name)
+                assert found.page_count == len(found.pages) + len(found.failed)
+    with pytest.raises(DocumentTooLarge, match="4 sheets: at most 3"):
+        read(whole, limits=Limits(max_pages=3))
+    with pytest.raises(DocumentTooLarge, match="more than 50 characters"):
+        read(whole, limits=Limits(max_plain_text=50))
+
+
+def test_a_binary_workbook_says_what_to_do() -> None:
+    """XLSB is named, not taken for some archive."""
+    whole = zipped({"[Content_Types].xml": "<Types/>", "xl/workbook.bin": b"\x83\x01\x00"})
+    with pytest.raises(UnsupportedType, match=r"XLSB.*save it as XLSX"):
+        read(whole, name="a.xlsx")
 
 
 # ---------------------------------------------------------------- what goes wrong

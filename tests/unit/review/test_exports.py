@@ -62,13 +62,42 @@ def test_no_cell_runs_as_a_formula(text: str) -> None:
     """CSV and XLSX put an apostrophe in front, and name the columns where they did."""
     result = a_result(text, name=text, note=text)
     (line,) = rows_of_csv(exported("csv", result))
-    assert line["text"] == "'" + text
+    assert line["text"] == defuse(text)
+    assert line["text"].startswith("'")
     assert line["defused"] == "document text found_text note"
     (row,) = rows_of_xlsx(exported("xlsx", result))
     assert row["document"].data_type == "s"
     assert row["document"].value.startswith("'")
     assert row["defused"].value == "document text found_text note"
     assert json.loads(exported("jsonl", result))["text"] == text
+
+
+@pytest.mark.parametrize(
+    ("text", "harmless"),
+    [
+        (" =1+1", "' =1+1"),
+        ("\u200b\ufeff=1+1", "'\u200b\ufeff=1+1"),
+        ("\x00@SUM(A1)", "'\x00@SUM(A1)"),
+        ("rent;=1+1", "rent;'=1+1"),
+        ("rent; =cmd|' /C calc'!A0", "rent; '=cmd|' /C calc'!A0"),
+        ("the rent\n=1+1\r\n@SUM(A1)\t-2+3", "the rent\n'=1+1\r\n'@SUM(A1)\t'-2+3"),
+        ("a list:\n- one\n- two; - three", "a list:\n- one\n- two; - three"),
+        ("a < b; b >= c, 5-3; 4", "a < b; b >= c, 5-3; 4"),
+    ],
+)
+def test_no_formula_begins_within_a_text(text: str, harmless: str) -> None:
+    """Behind what nobody sees, and where another delimiter or a line break would begin a cell."""
+    assert defuse(text) == harmless
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.text(alphabet="=+-@;\t\n \u200bab1", max_size=12), st.sampled_from(";\t\n"))
+def test_no_cell_runs_however_the_file_is_split(text: str, delimiter: str) -> None:
+    """No piece between any delimiters begins like a formula with something behind its sign."""
+    for piece in defuse(text).split(delimiter):
+        seen = piece.lstrip(" \t\n\u200b")
+        assert not seen.startswith(("=", "@"))
+        assert not (seen[:1] in tuple("+-") and seen[1:2] in tuple("1ab@="))
 
 
 @settings(max_examples=50, deadline=None)

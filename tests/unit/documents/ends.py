@@ -1,0 +1,31 @@
+"""How reading a document ends, for tests of hostile and damaged ones."""
+
+from __future__ import annotations
+
+from shared.documents import Limits, read
+from shared.errors import UnreadableDocument
+
+
+def outcome(data: bytes, name: str, limits: Limits | None = None) -> str:
+    """How it ends: "read", "partial" or "refused"; anything else says what is wrong with it."""
+    try:
+        reading = read(data, name=name, limits=limits)
+    except UnreadableDocument as error:
+        said = error.message and error.document == name
+        return "refused" if said else f"an error that does not say enough: {error!r}"
+    if reading.page_count != len(reading.pages) + len(reading.failed):
+        return "a ledger that does not add up"
+    place = 0
+    for page in reading.pages:
+        if not place <= page.start <= page.end or reading.text[place : page.start].strip("\n"):
+            return f"text that stands on no page before page {page.number}"
+        place = page.end
+    if reading.text[place:].strip("\n"):
+        return "text that stands on no page in the end"
+    try:
+        reading.text.encode()
+    except UnicodeEncodeError as error:
+        return f"a text that is none: {error}"
+    if "\0" in reading.text or "\f" in reading.text or "\v" in reading.text:
+        return "a text with marks that belong to nobody"
+    return "partial" if reading.failed else "read"
