@@ -295,10 +295,9 @@ class Finder:
         from shared.cli.files import read_file
 
         data = read_file(path, self.most_bytes)
-        if is_report(path, data):
+        if can_be_checked(path, data):
             raise UnsupportedType(
-                "this is a report (JSON, CSV, a workbook, XBRL): use `smallprint triage`",
-                document=path,
+                "this is a report (JSON, JSON lines, CSV): use `smallprint triage`", document=path
             )
         yield self.result(path, data, password)
 
@@ -404,13 +403,22 @@ def most_bytes() -> int:
 
 
 def is_report(path: str, data: bytes) -> bool:
-    """Whether a file is a report by its type. Raises UnreadableDocument for what is neither."""
+    """Whether a file is a report by its type, as uploads without a kind are.
+
+    Raises UnreadableDocument for what is neither.
+    """
     from services.ingest.domain import kind_of_type
+    from shared.documents import sniff
+
+    return can_be_checked(path, data) or kind_of_type(sniff(data, path)) == "report"
+
+
+def can_be_checked(path: str, data: bytes) -> bool:
+    """Whether triage makes statements of a file of that type. Raises UnreadableDocument."""
     from services.triage.statements import report_type
     from shared.documents import sniff
 
-    media_type = sniff(data, path)
-    return report_type(media_type, path) is not None or kind_of_type(media_type) == "report"
+    return report_type(sniff(data, path), path) is not None
 
 
 class Reports:
