@@ -356,9 +356,9 @@ class Finder:
         from shared.cli.files import read_file
 
         def contract(source: str, data: bytes) -> Mapping[str, Any]:
-            if is_report(source, data):
+            if can_be_checked(source, data):
                 raise UnsupportedType(
-                    "this is a report (JSON, CSV, a workbook, XBRL): use `smallprint triage`",
+                    "this is a report (JSON, JSON lines, CSV): use `smallprint triage`",
                     document=source,
                 )
             return self.result(source, data, password)
@@ -452,13 +452,22 @@ def most_characters() -> int:
 
 
 def is_report(path: str, data: bytes) -> bool:
-    """Whether a file is a report by its type. Raises UnreadableDocument for what is neither."""
+    """Whether a file is a report by its type, as uploads without a kind are.
+
+    Raises UnreadableDocument for what is neither.
+    """
     from services.ingest.domain import kind_of_type
+    from shared.documents import sniff
+
+    return can_be_checked(path, data) or kind_of_type(sniff(data, path)) == "report"
+
+
+def can_be_checked(path: str, data: bytes) -> bool:
+    """Whether triage makes statements of a file of that type. Raises UnreadableDocument."""
     from services.triage.statements import report_type
     from shared.documents import sniff
 
-    media_type = sniff(data, path)
-    return report_type(media_type, path) is not None or kind_of_type(media_type) == "report"
+    return report_type(sniff(data, path), path) is not None
 
 
 def holds_others(path: str, data: bytes) -> bool:

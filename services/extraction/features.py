@@ -8,7 +8,7 @@ refused.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -31,7 +31,25 @@ NEAR, CONTEXT = 8, 30  # tokens beside a stretch
 EDGE = 3  # tokens at its ends
 EDGES = (1, 3)  # tokens on either side of an end
 BEFORE = 12  # tokens before it whose words are counted
+HALF = 0.5
+DECODED = (
+    "decoded_overlap",  # of the one that overlaps it most, shared by all characters of either
+    "decoded_same",  # its score, if it is this very stretch
+    "decoded_score",
+    "decoded_half",  # the best score of those that share half
+    "decoded_better",  # how many have a higher score
+)
 RANKS = (0, 1, 3, 7)  # of the label's sentences, whose means are told
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """What plain decoding proposes."""
+
+    label: int
+    start: int  # code points
+    end: int
+    score: float
 
 
 @dataclass(frozen=True)
@@ -44,6 +62,7 @@ class Passage:
     cuts: Integers  # [sentences + 1], first tokens, and T
     openings: Floats | None = None  # [T, labels]
     closings: Floats | None = None  # [T, labels]
+    decoded: Sequence[Decoded] = ()
 
     @cached_property
     def sums(self) -> Doubles:
@@ -216,6 +235,35 @@ def _sentences(passage: Passage, found: Candidates) -> Columns:
     }
 
 
+def _decoded(passage: Passage, found: Candidates) -> Columns:
+    """What plain decoding, which joins neighbouring sentences, makes of the same place."""
+    table = np.zeros((len(found), len(DECODED)))
+    start, end = passage.offsets[found.first, 0], passage.offsets[found.end - 1, 1]
+    for label in np.unique(found.label):
+        said = [d for d in passage.decoded if d.label == label]
+        if not said:
+            continue
+        mine = np.flatnonzero(found.label == label)
+        a, b, scores = (np.array([getattr(d, n) for d in said]) for n in ("start", "end", "score"))
+        s, e = start[mine, None], end[mine, None]
+        both = np.maximum(np.minimum(b, e) - np.maximum(a, s), 0)
+        overlap = both / (np.maximum(b, e) - np.minimum(a, s))
+        best = np.lexsort((np.broadcast_to(scores, overlap.shape), overlap), axis=1)[:, -1]
+        at = np.arange(len(mine)), best
+        touched = overlap[at] > 0
+        score = np.where(touched, scores[best], 0)
+        ordered = np.sort(scores)
+        columns = [
+            overlap[at],
+            np.where(overlap[at] >= 1, score, 0),
+            score,
+            np.where(overlap > HALF, scores, 0).max(1),
+            len(said) - np.searchsorted(ordered, score, side="right"),
+        ]
+        table[mine] = np.column_stack(columns)
+    return dict(zip(DECODED, table.T, strict=True))
+
+
 def _rivals(passage: Passage, found: Candidates) -> Columns:
     """How the stretch compares with the rest of the contract."""
     label, means = found.label, passage.means
@@ -327,6 +375,7 @@ GROUPS = (
     _around,
     _edges,
     _sentences,
+    _decoded,
     _rivals,
     _form,
     _place,

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.extraction.candidates import Candidates, Floats, Integers, propose
-from services.extraction.decoding import Decoding, Span, sentences, token_cuts
-from services.extraction.features import Passage, describe
+from services.extraction.decoding import Decoding, Span, decode, sentences, token_cuts
+from services.extraction.features import Decoded, Passage, describe
 from shared.inference import TokenScores
 
 Doubles = NDArray[np.float64]
@@ -25,6 +25,9 @@ Forest = Callable[[Floats], Floats]
 
 LEAST = 0.001
 """Candidates at or below this score are never proposed, and contest nothing."""
+
+WEAK = 0.003
+"""What plain decoding gives a lower score is not told to the ranking."""
 
 RIVAL_COLUMNS = (
     "score",
@@ -74,9 +77,13 @@ def look(
         labels.index(name): kinds for name, kinds in settings.entities.items() if name in labels
     }
     found = propose(text, scores.offsets, scores.probabilities, cuts, entities)
-    passage = Passage(
-        text, scores.offsets, scores.probabilities, cuts, scores.openings, scores.closings
-    )
+    decoded = [
+        Decoded(c.label, c.start, c.end, c.score)
+        for c in decode(text, scores, labels, settings, skip)
+        if c.score > WEAK
+    ]
+    views = scores.openings, scores.closings
+    passage = Passage(text, scores.offsets, scores.probabilities, cuts, *views, decoded)
     columns, rows = describe(passage, found)
     spans = np.column_stack([scores.offsets[found.first, 0], scores.offsets[found.end - 1, 1]])
     return Seen(found, spans, columns, rows, len(scores.offsets))

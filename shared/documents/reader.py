@@ -140,7 +140,8 @@ _FLOWING: dict[str, Callable[[bytes, Limits], Reading]] = {DOCX: _read_docx, HTM
 
 
 def load_engines() -> None:
-    """Load both engines now; without it the first PDF does."""
+    """Load both engines, and what opens mails of Outlook, now; else the first document does."""
+    import shared.documents.outlook
     import shared.documents.pdf
     import shared.documents.pdfium  # noqa: F401
 

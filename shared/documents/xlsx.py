@@ -326,12 +326,12 @@ class _Reader:
             if name == "mergeCell":
                 _note_merged(element, merged)
                 continue
+            lines += 1
+            self._check(lines)
             row = _whole(element.get("r"), row + 1)
             fields = list(self._fields(element, row, hidden, seen))
             if not fields:
                 continue
-            lines += 1
-            self._check(lines)
             if last:
                 self._draft.add("\n" if row == last + 1 else "\n\n")
             seen.hidden_rows += _true(element.get("hidden"))

@@ -56,7 +56,7 @@ def _webhooks(desk: Desk) -> APIRouter:
             items, more = Webhooks(session, actor.tenant).page(limit=limit, cursor=cursor)
         return WebhookPage(items=[WebhookView.of(item) for item in items], next=more)
 
-    @router.post("", status_code=201, summary="Register a webhook", responses=problems(409))
+    @router.post("", status_code=201, summary="Register a webhook", responses=problems(400, 409))
     def register(
         actor: CurrentActor, wanted: NewWebhookRequest, response: Response
     ) -> SecretWebhookView:
@@ -68,7 +68,7 @@ def _webhooks(desk: Desk) -> APIRouter:
     def webhook(actor: CurrentActor, webhook_id: Id) -> WebhookView:
         return WebhookView.of(desk.webhook(actor, webhook_id))
 
-    @router.patch("/{id}", summary="Change, enable or disable it", responses=problems(404))
+    @router.patch("/{id}", summary="Change, enable or disable it", responses=problems(400, 404))
     def change(actor: CurrentActor, webhook_id: Id, wanted: WebhookChanges) -> WebhookView:
         types = None if wanted.types is None else tuple(wanted.types)
         changes = Changes(wanted.url, types, wanted.description, wanted.enabled)
@@ -80,7 +80,7 @@ def _webhooks(desk: Desk) -> APIRouter:
     def remove(actor: CurrentActor, webhook_id: Id) -> None:
         desk.remove(actor, webhook_id)
 
-    @router.post("/{id}/rotate", summary="Replace its secret", responses=problems(404))
+    @router.post("/{id}/rotate", summary="Replace its secret", responses=problems(400, 404))
     def rotate(
         actor: CurrentActor, webhook_id: Id, wanted: RotateRequest | None = None
     ) -> SecretWebhookView:
@@ -104,7 +104,7 @@ def _deliveries(desk: Desk) -> APIRouter:
         actor: CurrentActor,
         webhook_id: Id,
         limit: Annotated[int, Query(ge=1, le=100)] = 50,
-        cursor: Cursor = None,
+        cursor: Annotated[str | None, Query(pattern=r"^[0-9]{1,18}$")] = None,
         state: DeliveryState | None = None,
         event_type: Annotated[
             EventType | Literal["webhook.test"] | None, Query(alias="type")
@@ -139,7 +139,7 @@ def _deliveries(desk: Desk) -> APIRouter:
         "/redeliver",
         status_code=202,
         summary="Send all again that failed since a moment",
-        responses=problems(404, 409),
+        responses=problems(400, 404, 409),
     )
     def redeliver_failed(
         actor: CurrentActor, webhook_id: Id, wanted: RedeliverRequest

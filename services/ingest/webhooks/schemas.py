@@ -5,20 +5,20 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Annotated
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, field_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StrictBool, field_validator
 
 from services.ingest.webhooks.addresses import LONGEST_URL
 from services.ingest.webhooks.domain import Delivery, DeliveryState, EventType, Webhook
 
 _TEXT = r"^[^\x00-\x1f\x7f]*$"
-_URL = r"^[\x21-\x7e]+$"
+_URL = r"^[Hh][Tt][Tt][Pp][Ss]?://[\x21-\x7e]+$"
 
 Url = Annotated[
     str,
     Field(
         min_length=1,
         max_length=LONGEST_URL,
-        pattern=_URL,
+        json_schema_extra={"pattern": _URL},  # checked elsewhere, with a sentence for what is wrong
         description="https, no user name, no fragment, a public address",
     ),
 ]
@@ -47,7 +47,7 @@ class WebhookChanges(BaseModel):
     url: Url | None = None
     types: Types | None = None
     description: Description | None = None
-    enabled: bool | None = None
+    enabled: StrictBool | None = None
 
 
 class RotateRequest(BaseModel):
@@ -59,6 +59,7 @@ class RotateRequest(BaseModel):
         86_400,
         ge=0,
         le=604_800,
+        strict=True,  # `false` is no number of seconds
         description="seconds for which the old secret signs as well; 0: it is not used any more",
     )
 
@@ -69,6 +70,14 @@ class RedeliverRequest(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     since: AwareDatetime = Field(description="of events at this moment and later; with a zone")
+
+    @field_validator("since", mode="before")
+    @classmethod
+    def _only_text(cls, moment: object) -> object:
+        """A number would be taken for seconds since 1970."""
+        if not isinstance(moment, str):
+            raise ValueError("a moment is text, such as 2026-01-02T00:00:00Z")  # noqa: TRY004
+        return moment
 
     @field_validator("since")
     @classmethod

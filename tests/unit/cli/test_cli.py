@@ -17,6 +17,7 @@ from services import cli
 from shared.errors import SuiteError
 from tests.samples import filing
 from tests.support import ROOT
+from tests.unit.documents.books import book, row, sheet, text
 from tests.unit.ingest.house import pdf
 
 Run = Callable[..., tuple[int, str, str]]
@@ -502,6 +503,23 @@ def test_extract_refuses_a_report_as_triage_refuses_a_contract(
     (tmp_path / "a.pdf").write_bytes(pdf("A contract."))
     code, out, _ = run("triage", tmp_path / "a.pdf", "--json")
     assert (code, _lines(out)[0]["error"]["type"]) == (2, "unsupported_type")
+
+
+def test_a_workbook_is_what_its_owner_says(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`extract` reads it for clauses; a batch takes it for a report, not checked yet."""
+    monkeypatch.setenv("SMALLPRINT_EXTRACTION_MAX_CHARACTERS", "10")
+    monkeypatch.setenv("SMALLPRINT_ARTEFACTS", str(tmp_path))
+    folder = tmp_path / "in"
+    folder.mkdir()
+    (folder / "a.xlsx").write_bytes(book(sheet(row(1, text("A1", "This Agreement is too long.")))))
+    code, out, _ = run("extract", folder / "a.xlsx", "--json")
+    assert (code, _lines(out)[0]["error"]["type"]) == (2, "document_too_large")
+    code, out, _ = run("batch", folder, "--json")
+    error = _lines(out)[0]["error"]
+    assert (code, error["type"]) == (2, "unsupported_type")
+    assert "statements in it can't be checked yet" in error["detail"]
 
 
 def test_a_long_batch_says_where_it_is_without_a_terminal(run: Run, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.documents import Limits, Part, RefusedPart, read, sniff, unpack
+from shared.documents.outlook import OutlookMail
 from shared.documents.sandbox import Reader
 from shared.errors import (
     DocumentTooLarge,
@@ -38,6 +39,7 @@ def test_a_mail_of_outlook_is_its_headers_and_its_words() -> None:
     reading = read(data, name="a.msg")
     assert reading.text == f"{SHOWN}Dear Bob,\n\nsee below.\n"
     assert (reading.media_type, reading.warnings) == ("application/vnd.ms-outlook", ())
+    assert OutlookMail(data, Limits()).text == reading.text
 
 
 def test_headers_of_its_way_come_first() -> None:

@@ -452,6 +452,16 @@ def test_limits_are_kept() -> None:
         read(long, limits=Limits(seconds=0))
 
 
+def test_rows_without_end_cost_their_sheet_alone() -> None:
+    """A million empty rows in a few kilobytes stop when the time is up; the next sheet is read."""
+    endless = sheet("<row/>" * 1_000_000)
+    whole = book(endless, sheet(row(1, text("A1", "read"))))
+    assert len(whole) < 20_000
+    reading = read(whole, limits=Limits(seconds=0.5))
+    assert reading.text == "read"
+    assert [(f.number, f.code) for f in reading.failed] == [(1, "timeout")]
+
+
 def test_a_package_unpacks_to_so_much_and_no_more() -> None:
     """A few kilobytes that unpack to many megabytes are stopped on the way."""
     package = Package(book("<x>" + " " * 5_000_000 + "</x>"), most=1_000_000)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from services.extraction.candidates import SOURCES, Candidates
-from services.extraction.features import GROUPS, Passage, describe
+from services.extraction.features import GROUPS, Decoded, Passage, describe
 
 TEXT = "Aa 22 cc. Dd ee ff."
 OFFSETS = np.array([[0, 2], [3, 5], [6, 8], [8, 9], [10, 12], [13, 15], [16, 18], [18, 19]])
@@ -102,6 +102,20 @@ def test_edges_are_told_where_the_specialist_knows_them() -> None:
     assert table["closing_here"] == pytest.approx([0.5, 0.3])
     assert table["closing_within_1"] == pytest.approx([0.6, 0.3])
     assert table["closing_inside"] == pytest.approx([0.5, 0.9])
+
+
+def test_what_plain_decoding_says_is_told() -> None:
+    """The stretch itself, one that shares half of it, one that it hardly touches, and none."""
+    said = [Decoded(0, 3, 8, 0.6), Decoded(0, 10, 19, 0.2), Decoded(1, 0, 2, 0.9)]
+    passage = Passage(TEXT, OFFSETS, P, CUTS, decoded=said)
+    found = candidates((0, 1, 3), (0, 1, 4), (0, 0, 8), (1, 4, 8))
+    columns, rows = describe(passage, found)
+    table = dict(zip(columns, rows.T, strict=True))
+    assert table["decoded_overlap"] == pytest.approx([1, 5 / 6, 9 / 19, 0])
+    assert table["decoded_same"] == pytest.approx([0.6, 0, 0, 0])
+    assert table["decoded_score"] == pytest.approx([0.6, 0.6, 0.2, 0])
+    assert table["decoded_half"] == pytest.approx([0.6, 0.6, 0, 0])
+    assert table["decoded_better"] == pytest.approx([0, 0, 1, 1])
 
 
 def test_no_two_groups_give_one_name(table: dict[str, np.ndarray]) -> None:
