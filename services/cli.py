@@ -109,7 +109,7 @@ def main() -> int:
 def extract(
     paths: Sequence[str], as_json: bool, adapter: str, every: bool, password: str | None
 ) -> int:
-    """Find the clauses of contracts (PDF, DOCX, HTML, text), also in mails and archives.
+    """Find the clauses of contracts (PDF, DOCX, ODT, RTF, HTML, text), also in mails and archives.
 
     \b
     Examples:
@@ -244,11 +244,11 @@ def batch(
 ) -> int:
     """Work on every document below FOLDER: one JSON result a file, and a summary.
 
-    Contracts (PDF, DOCX, HTML, text) are read for clauses, reports (JSON, JSON lines, CSV) for what
-    does not add up; a mail or archive has one result, with what lies in it in `parts`. A file of
-    JSON lines has one result as well, with a line in it for each filing. A maildir is a folder of
-    mails. A batch that was cut off goes on where it stopped; what failed is tried again, and is
-    listed in the summary.
+    Contracts (PDF, DOCX, ODT, RTF, HTML, text) are read for clauses, reports (JSON, JSON lines,
+    CSV) for what does not add up; a mail or archive has one result, with what lies in it in
+    `parts`. A file of JSON lines has one result as well, with a line in it for each filing. A
+    maildir is a folder of mails. A batch that was cut off goes on where it stopped; what failed is
+    tried again, and is listed in the summary.
 
     \b
     Examples:

@@ -47,7 +47,10 @@ _SPECIALIST: dict[Kind, Stage] = {"contract": "extraction", "report": "triage"}
 _KIND_OF_TYPE: dict[str, Kind] = {
     "application/pdf": "contract",
     "application/vnd.openxmlformats-officedocument.wordprocessingml.document": "contract",
+    "application/vnd.oasis.opendocument.text": "contract",
+    "application/rtf": "contract",
     "text/html": "contract",
+    "text/markdown": "contract",
     "text/plain": "contract",
     "application/json": "report",
     "application/x-ndjson": "report",

@@ -25,11 +25,12 @@ import re
 from collections.abc import Iterator
 
 from shared.documents.docx_lists import Numbering, Styles, on, value
-from shared.documents.docx_story import Notes, Story, Tally
+from shared.documents.docx_story import Notes, Story
 from shared.documents.flow import HARD, Flow, Piece, joined, plain, without_marks
 from shared.documents.markup import blocks, tree
 from shared.documents.package import DOCX, MOST_UNPACKED, Package
 from shared.documents.reading import Limits, Reading
+from shared.documents.tally import Tally
 from shared.documents.xml import Element
 from shared.errors import DocumentTooLarge, NoTextLayer, UnreadableDocument
 
@@ -44,7 +45,6 @@ _METADATA = {
     },
     "extended-properties": {"ep:Application": "creator"},
 }
-_NOT_READ = ("chart", "diagram", "embedded object", "embedded document")
 _BEGINS_A_PAGE = ("nextPage", "oddPage", "evenPage")
 
 
@@ -168,23 +168,10 @@ class _Document:
                 yield Piece(text)
 
     def _warn(self) -> None:
-        found = self._tally.found
-        changes = [
-            _counted(found[kind], kind) for kind in ("insertion", "deletion", "move") if found[kind]
-        ]
-        if changes:
-            self._flow.warn(
-                f"it has tracked changes ({', '.join(changes)}): read as if all were accepted"
-            )
         comments = self._optional("comments", "comments")
-        count = sum(1 for _ in comments.iter("w:comment")) if comments is not None else 0
-        if count:
-            self._flow.warn(f"{_counted(count, 'comment')} in it: not part of the text")
-        if hidden := found["hidden character"]:
-            self._flow.warn(f"hidden text in it ({_counted(hidden, 'character')}): left out")
-        for kind in _NOT_READ:
-            if found[kind]:
-                self._flow.warn(f"{_counted(found[kind], kind)} in it: not read")
+        if comments is not None:
+            self._tally.found["comment"] += sum(1 for _ in comments.iter("w:comment"))
+        self._tally.warn(self._flow)
 
     def _metadata(self) -> dict[str, str]:
         metadata: dict[str, str] = {}
@@ -195,10 +182,6 @@ class _Document:
                 if text:
                     metadata[name] = text[:500]
         return metadata
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 class _Parts:

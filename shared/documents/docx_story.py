@@ -19,6 +19,7 @@ from shared.documents.flow import (
     Piece,
     TableCell,
     joined,
+    labelled,
     plain,
     trimmed,
     without_marks,
@@ -26,9 +27,9 @@ from shared.documents.flow import (
 from shared.documents.markup import below
 from shared.documents.numerals import numeral
 from shared.documents.symbols import from_symbols, is_symbol_font, symbol
+from shared.documents.tally import Tally
 from shared.documents.xml import Element
 
-_LEADING = re.compile(f"[{HARD}{SOFT}\\s]*")
 _BLOCKS = frozenset(["w:p", "w:tbl", "w:sectPr", "w:altChunk"])
 _GONE = frozenset(["w:del", "w:moveFrom"])
 _SILENT = frozenset(
@@ -57,20 +58,6 @@ _WORD = re.compile(r'"([^"]*)"|(\S+)')
 
 Notes = dict[str, dict[str, Element]]
 """The notes of a document by kind and id, `footnote` and `endnote`."""
-
-
-@dataclass
-class Tally:
-    """What was met in a document that its text does not show, by what it is."""
-
-    found: Counter[str] = field(default_factory=Counter)
-    last_change: tuple[str, str] | None = None
-
-    def change(self, kind: str, author: str) -> None:
-        """A tracked change; one that goes on where the last ended is the same."""
-        if self.last_change != (kind, author):
-            self.found[kind] += 1
-        self.last_change = (kind, author)
 
 
 @dataclass
@@ -203,14 +190,7 @@ class Story:
         yield from self._after_block()
 
     def _labelled(self, label: str, text: str) -> Piece:
-        """A paragraph as a piece: its number behind the page marks that it begins with."""
-        if self._tables:
-            text = text.replace("\t", " ")  # a tab is the end of a cell
-        if label:
-            lead = _LEADING.match(text)
-            start = lead.end() if lead else 0
-            text = f"{text[:start]}{label}{text[start:]}"
-        return trimmed(text)
+        return labelled(label, text.replace("\t", " ") if self._tables else text)
 
     def _after_block(self) -> Iterator[Piece]:
         """Text boxes that hang on the block, and the footnotes that it refers to."""

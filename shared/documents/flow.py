@@ -109,6 +109,12 @@ def trimmed(text: str) -> Piece:
     return Piece(f"{_NOT_MARKS.sub('', lead)}{core}{_NOT_MARKS.sub('', tail)}")
 
 
+def labelled(label: str, text: str) -> Piece:
+    """A paragraph with a number before it, behind the page marks that it begins with."""
+    start = len(text) - len(text.lstrip())
+    return trimmed(f"{text[:start]}{label}{text[start:]}")
+
+
 def without_marks(piece: Piece, marks: str = HARD + SOFT) -> Piece:
     """The piece without its page marks, or without those of one kind."""
     places = [match.start() for match in re.finditer(f"[{marks}]", piece.text)]

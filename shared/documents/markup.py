@@ -52,6 +52,8 @@ _PREFIXES = {
     _OASIS + "manifest:1.0": "manifest",
     _OASIS + "xsl-fo-compatible:1.0": "fo",
     _OASIS + "svg-compatible:1.0": "svg",
+    _OASIS + "form:1.0": "form",
+    "urn:org:documentfoundation:names:experimental:office:xmlns:loext:1.0": "loext",
     "http://www.w3.org/XML/1998/namespace": "xml",
 }
 

@@ -24,6 +24,7 @@ DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 XLS = "application/vnd.ms-excel"
 ODS = "application/vnd.oasis.opendocument.spreadsheet"
+ODT = "application/vnd.oasis.opendocument.text"
 
 MOST_UNPACKED = 200_000_000
 """Bytes that the parts of one document may come to: a contract of 1,000 pages has a tenth."""
@@ -36,6 +37,7 @@ _TYPES = (
 """The part that a type has and no other; Word numbers it in some files."""
 _FIRST_PARTS = (b"[Content_", b"_rels/", b"docProps/", b"xl/", b"word/")
 _NAMES_LOOKED_AT = 5_000
+_MOST_DIRECTORY = 1_000_000  # bytes of a directory that is read before it is known what it is of
 _END = struct.Struct("<4s4H2LH")
 _END_64 = struct.Struct("<4sQ2H2L4Q")
 _ENTRY = struct.Struct("<4s6H3L5H2L")
@@ -103,13 +105,27 @@ def package_type(data: bytes) -> str | None:
         )
     if data[30 : 38 + len(ODS)] == b"mimetype" + ODS.encode():
         return ODS
+    if data[30 : 38 + len(ODT)] == b"mimetype" + ODT.encode():
+        return ODT
     try:
-        names = map(_key, names_in(data))
-        return next((kind for name in names for part, kind in _TYPES if part.fullmatch(name)), None)
+        names = list(map(_key, names_in(data)))
     except UnreadableDocument:
         if data[30:60].startswith(_FIRST_PARTS):
             raise
         return None
+    kinds = (kind for name in names for part, kind in _TYPES if part.fullmatch(name))
+    return next(kinds, _said_type(data) if {"mimetype", "content.xml"} <= set(names) else None)
+
+
+def _said_type(data: bytes) -> str | None:
+    """What an OpenDocument says it is that somebody has packed anew, so that it is not in sight."""
+    if len(data) - _directory(data)[0] > _MOST_DIRECTORY:
+        return None
+    try:
+        said = Package(data, _CHUNK).read("mimetype")
+    except UnreadableDocument:
+        return None
+    return next((kind for kind in (ODS, ODT) if said.startswith(kind.encode())), None)
 
 
 def names_in(data: bytes) -> Iterator[str]:

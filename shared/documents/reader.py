@@ -15,9 +15,9 @@ from shared.documents.delimited import CSV, read_table
 from shared.documents.furniture import furniture
 from shared.documents.glyphs import Glyphs
 from shared.documents.layout import Line, page_lines, plain_lines
-from shared.documents.package import DOCX, ODS, XLS, XLSX
+from shared.documents.package import DOCX, ODS, ODT, XLS, XLSX
 from shared.documents.reading import FailedPage, Limits, Page, Reading
-from shared.documents.sniffing import HTML, PDF, sniff
+from shared.documents.sniffing import HTML, PDF, RTF, sniff
 from shared.documents.text import read_text
 from shared.documents.unpacking import CONTAINERS, Contents, opened, read_container
 from shared.documents.xbrl import XBRL, read_instance
@@ -135,7 +135,24 @@ def _read_html(data: bytes, limits: Limits) -> Reading:
     return read_html(data, limits)
 
 
-_FLOWING: dict[str, Callable[[bytes, Limits], Reading]] = {DOCX: _read_docx, HTML: _read_html}
+def _read_rtf(data: bytes, limits: Limits) -> Reading:
+    from shared.documents.rtf import read_rtf
+
+    return read_rtf(data, limits)
+
+
+def _read_odt(data: bytes, limits: Limits) -> Reading:
+    from shared.documents.odt import read_odt
+
+    return read_odt(data, limits)
+
+
+_FLOWING: dict[str, Callable[[bytes, Limits], Reading]] = {
+    DOCX: _read_docx,
+    HTML: _read_html,
+    ODT: _read_odt,
+    RTF: _read_rtf,
+}
 """Readers of the types without fixed pages, each loaded with its first document."""
 
 

@@ -25,17 +25,18 @@ HTML = "text/html"
 MAIL = "message/rfc822"
 OUTLOOK = "application/vnd.ms-outlook"
 ZIP = "application/zip"
+RTF = "application/rtf"
+MARKDOWN = "text/markdown"
 
 READ = (
-    "PDF, DOCX, HTML, UTF-8 text, JSON, JSON lines, CSV, workbooks (XLSX, XLS, ODS), XBRL "
-    "instances, mails (EML, MSG) and ZIP archives are read; images are not read yet"
+    "PDF, DOCX, ODT, RTF, HTML, UTF-8 text, Markdown, JSON, JSON lines, CSV, workbooks (XLSX, XLS, "
+    "ODS), XBRL instances, mails (EML, MSG) and ZIP archives are read; images are not read yet"
 )
 """What an error about a wrong type says in the end."""
 
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06")
 _OLE = b"\xd0\xcf\x11\xe0"
 _OTHERS = (
-    (b"{\\rtf", "rich text (RTF)"),
     (b"\x89PNG", "a PNG image"),
     (b"\xff\xd8\xff", "a JPEG image"),
     (b"GIF8", "a GIF image"),
@@ -77,8 +78,8 @@ _RESERVED = re.compile(r"^(con|prn|aux|nul|com\d|lpt\d)(\..*)?$", re.IGNORECASE)
 def sniff(data: bytes, name: str = "") -> str:
     """The media type by content; raises EmptyDocument, UnsupportedType or UnreadableDocument.
 
-    The name only settles what no content can: text or CSV, and lines of JSON or text where some
-    line is no JSON. Such lines stay lines of JSON, so that a bad one costs only itself.
+    The name only settles what no content can: text, Markdown or CSV, and lines of JSON or text
+    where some line is no JSON. Such lines stay lines of JSON, so that a bad one costs only itself.
     """
     if not data.strip():
         raise EmptyDocument(
@@ -86,6 +87,8 @@ def sniff(data: bytes, name: str = "") -> str:
         )
     if data.startswith(_ZIP):
         return _zip_type(data)
+    if data[:100].lstrip().startswith(b"{\\rtf"):
+        return RTF
     if data.startswith(_OLE):
         return _ole_type(data)
     if is_mail(data, name):
@@ -192,6 +195,8 @@ def _text_type(text: str, name: str) -> str:
         return JSON
     if name.lower().endswith((".jsonl", ".ndjson")) or _is_json_lines(body):
         return NDJSON
+    if name.lower().endswith((".md", ".markdown", ".mdown", ".mkd")):
+        return MARKDOWN
     return CSV if delimiter_of(text, named=is_named(name)) else TEXT
 
 

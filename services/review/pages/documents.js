@@ -36,7 +36,7 @@ class Documents {
     this.password = h("input", { type: "password", autocomplete: "off", placeholder: "only if a PDF needs one" });
     this.progress = h("ul.uploads", { "aria-live": "polite" });
     const zone = h("section.drop", { "aria-label": "Upload" }, this.picker,
-      h("div.drop-main", {}, h("label.button.primary", { for: "files" }, "Choose files"), h("span.muted", {}, "or drop them here: PDF, Word (DOCX), HTML or text for contracts, JSON or CSV for reports, mails and ZIP archives with them")),
+      h("div.drop-main", {}, h("label.button.primary", { for: "files" }, "Choose files"), h("span.muted", {}, "or drop them here: PDF, Word (DOCX), ODT, RTF, HTML or text for contracts, JSON or CSV for reports, mails and ZIP archives with them")),
       h("div.drop-options", {},
         select("Kind", "", [["", "By file type"], ["contract", "Contract"], ["report", "Financial report"]], (value) => { this.kind = value; }),
         h("label.field", {}, h("span", {}, "Password"), this.password)), this.progress);

@@ -33,6 +33,9 @@ from tests.unit.documents.samples import plain
         (b"label;2023\nCash;12\n", "a.csv", "text/csv"),
         (b"Dear Sir, or Madam\nHello, there\n", "", "text/plain"),
         ("\ufeffDas Übereinkommen".encode(), "", "text/plain"),
+        (b"# Lease\n\n1. *Term*", "lease.MD", "text/markdown"),
+        (b"# Lease\n\n1. *Term*", "lease.txt", "text/plain"),
+        (b'{"id": 1}', "filing.md", "application/json"),
     ],
 )
 def test_the_type_is_known_by_content(data: bytes, name: str, expected: str) -> None:
@@ -46,7 +49,6 @@ def test_the_type_is_known_by_content(data: bytes, name: str, expected: str) -> 
         (archive({"[Content_Types].xml": b"x", "ppt/presentation.xml": b"x"}), "Office"),
         (b"\x89PNG\r\n", "PNG"),
         (b"\xff\xd8\xff\xe0", "JPEG"),
-        (b"{\\rtf1 hello}", "RTF"),
         (b"\xd0\xcf\x11\xe0\xa1\xb1", "Office"),
         (b"\x7fELF\x02", "program"),
     ],
@@ -56,7 +58,14 @@ def test_other_types_are_named(data: bytes, says: str) -> None:
     with pytest.raises(UnsupportedType, match=says) as caught:
         read(data, name="contract.pdf")
     assert caught.value.document == "contract.pdf"
-    for name in ("PDF, DOCX, HTML", "UTF-8 text", "JSON lines", "CSV", "images are not read yet"):
+    for name in (
+        "PDF, DOCX, ODT, RTF, HTML",
+        "Markdown",
+        "UTF-8 text",
+        "JSON lines",
+        "CSV",
+        "images are not read yet",
+    ):
         assert name in caught.value.message
 
 

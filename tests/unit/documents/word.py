@@ -119,7 +119,8 @@ def archive(files: Mapping[str, bytes]) -> bytes:
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as written:
         for name, data in files.items():
-            written.writestr(name, data)
+            stored = name == "mimetype"  # which has to be in sight
+            written.writestr(name, data, zipfile.ZIP_STORED if stored else None)
     return out.getvalue()
 
 
