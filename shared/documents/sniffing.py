@@ -56,7 +56,7 @@ _OTHERS = (
 _OF_OUTLOOK = "__properties_version1.0".encode("utf-16-le")
 _OTHERS_IN_ZIP = (
     (re.compile(r"\[Content_Types\]\.xml"), "an Office document other than DOCX and XLSX"),
-    (re.compile(r"mimetype"), "an OpenDocument file other than ODS, or an e-book (EPUB)"),
+    (re.compile(r"mimetype"), "an OpenDocument file other than ODT and ODS, or an e-book (EPUB)"),
     (re.compile(r"META-INF/MANIFEST\.MF|AndroidManifest\.xml"), "a program (JAR, APK)"),
     (re.compile(r"Index/Document\.iwa"), "a document of Pages, Numbers or Keynote"),
 )
