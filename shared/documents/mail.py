@@ -286,8 +286,8 @@ def _plainest(choices: list[list[Piece]]) -> list[Piece]:
 
 
 def _children(part: _Message) -> list[_Message]:
-    payload: Any = part.get_payload()
-    return payload if isinstance(payload, list) else []
+    payload: Any = part.get_payload() if part.is_multipart() else []
+    return list(payload)
 
 
 def depth_of(part: _Message) -> int:

@@ -127,13 +127,14 @@ def test_a_text_in_any_character_set(charset: str, data: bytes, shown: str) -> N
     assert read(data).warnings == ()
 
 
-@pytest.mark.parametrize("charset", ["utf-8", "nonsense", "us-ascii"])
+@pytest.mark.parametrize("charset", ["utf-8", "nonsense", "us-ascii", "a\0b"])
 def test_a_wrong_character_set_is_said(charset: str) -> None:
     """What does not fit is read as Windows' Latin, and a warning says so."""
     data = mail("Größe".encode("latin-1"), f'Content-Type: text/plain; charset="{charset}"')
     assert body(data) == "Größe\n"
     [warning] = read(data).warnings
     assert charset in warning
+    assert parts(data) == []
 
 
 def test_transfer_encodings_are_undone() -> None:
