@@ -4,7 +4,8 @@
 
 A step is done when it ran to its end with the same command, the same part of the config and the
 same steps before it; its stamp in `--work` says so. A training that was cut off goes on from its
-checkpoint. The whole takes hours on two cores; every step says how far it is.
+checkpoint. The trainings run side by side, one on each processor: together they get more done than
+in turn with all processors each. The whole takes hours on two cores; every step says how far it is.
 """
 
 from __future__ import annotations
@@ -12,14 +13,17 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import os
 import shutil
 import subprocess
 import sys
 import time
 import tomllib
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.util import find_spec
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +39,7 @@ class Step:
     command: Sequence[str]  # arguments of the interpreter
     reads: tuple[str, ...] = ()  # sections of the config
     after: tuple[str, ...] = ()  # steps whose results it reads
+    threads: int = 0  # that it takes of the processors; 0: all
 
     def stamp(self, config: Mapping[str, Any], stamps: Mapping[str, str]) -> str:
         """Return a hash of everything that the step's result depends on, but for the code."""
@@ -61,25 +66,28 @@ def steps(specialist: Path, data: Path, model: Path, work: Path, version: str) -
         work: folder of what lies between data and result.
         version: of the result.
     """
-    base, scores, forests, full = (work / name for name in ("base", "scores", "forests", "full"))
+    base, scores, forests = (work / name for name in ("base", "scores", "forests"))
     given, shipped = ("--data", data), Path("models/artefacts")
-    train = (specialist, *given, "--base", base)
-    trained_by = ("data", "windows", "adapter", "training")
+    outs = {f"{k}": work / f"fold{k}" for k in FOLDS} | {"none": work / "full"}
+    train = ("train", specialist, *given, "--base", base, "--threads", "1")
+    trained = {fold: f"train without fold {fold}" for fold in outs} | {"none": "train on all"}
+    reads = ("data", "windows", "adapter", "training")
     made = [Step("base", module("base", model, "--artefacts", shipped, "--training", base))]
+    made += [
+        Step(trained[fold], module(*train, "--fold", fold, "--out", out), reads, ("base",), 1)
+        for fold, out in outs.items()
+    ]
     for k in map(str, FOLDS):
-        out, artefacts, seen = work / f"fold{k}", work / f"artefacts{k}", scores / k
-        trained, exported = f"train without fold {k}", f"export without fold {k}"
-        export = module("export", specialist, "--run", out, "--version", UNSEEN)
+        artefacts, seen = work / f"artefacts{k}", scores / k
+        exported = f"export without fold {k}"
+        export = module("export", specialist, "--run", outs[k], "--version", UNSEEN)
         predict = module("predict", specialist, *given, "--fold", k, "--scores", seen)
         made += [
-            Step(
-                trained, module("train", *train, "--fold", k, "--out", out), trained_by, ("base",)
-            ),
-            Step(exported, [*export, "--artefacts", str(artefacts)], ("decoding",), (trained,)),
+            Step(exported, [*export, "--artefacts", str(artefacts)], ("decoding",), (trained[k],)),
             Step(f"predict fold {k}", [*predict, "--artefacts", str(artefacts)], (), (exported,)),
         ]
     compare = module("compare", specialist, *given, "--base", base, "--model", model)
-    export = module("export", specialist, "--run", full, "--version", version)
+    export = module("export", specialist, "--run", outs["none"], "--version", version)
     return [
         *made,
         Step(
@@ -92,49 +100,67 @@ def steps(specialist: Path, data: Path, model: Path, work: Path, version: str) -
         Step("baseline", module("baseline", specialist, *given)),
         Step(
             "compare",
-            [*compare, "--run", str(work / "fold0"), "--artefacts", str(work / "artefacts0")],
+            [*compare, "--run", str(outs["0"]), "--artefacts", str(work / "artefacts0")],
             (),
             ("export without fold 0",),
-        ),
-        Step(
-            "train on all",
-            module("train", *train, "--fold", "none", "--out", full),
-            trained_by,
-            ("base",),
         ),
         Step(
             "export",
             [*export, "--forests", str(forests)],
             ("decoding",),
-            ("train on all", "rank", "evaluate"),
+            (trained["none"], "rank", "evaluate"),
         ),
         Step("card", module("card", specialist), (), ("export", "baseline", "compare")),
     ]
 
 
 def run(made: Sequence[Step], config: Mapping[str, Any], work: Path) -> None:
-    """Run the steps that are not done.
+    """Run the steps that are not done: those that take few threads side by side.
 
     Raises:
         SystemExit: a step failed; its own message is above.
     """
     stamps: dict[str, str] = {}
-    folder = work / "stamps"
-    folder.mkdir(parents=True, exist_ok=True)
-    for number, step in enumerate(made, 1):
-        stamp = stamps[step.name] = step.stamp(config, stamps)
-        mark = folder / step.name.replace(" ", "-")
-        title = f"[{number}/{len(made)}] {step.name}"
-        if mark.exists() and mark.read_text(encoding="utf-8") == stamp:
-            say(f"{title}: done before")
+    for step in made:
+        stamps[step.name] = step.stamp(config, stamps)
+    processors = os.cpu_count() or 1
+    numbered = [(step, f"[{i}/{len(made)}] {step.name}") for i, step in enumerate(made, 1)]
+    for threads, together in groupby(numbered, lambda one: one[0].threads):
+        if not threads:
+            for step, title in together:
+                run_one(step, title, stamps[step.name], work)
             continue
-        say(f"{title}: python {' '.join(step.command)}")
-        begin = time.monotonic()
-        done = subprocess.run([sys.executable, *step.command], check=False)
-        if done.returncode:
-            raise SystemExit(f"{title} failed ({done.returncode}); mend it and run the same again")
-        mark.write_text(stamp, encoding="utf-8")
-        say(f"{title}: {(time.monotonic() - begin) / 60:.1f} minutes")
+        with ThreadPoolExecutor(max(1, processors // threads)) as pool:
+            todo = [
+                pool.submit(run_one, step, title, stamps[step.name], work)
+                for step, title in together
+            ]
+            try:
+                for one in todo:
+                    one.result()
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
+
+
+def run_one(step: Step, title: str, stamp: str, work: Path) -> None:
+    """Run a step unless its stamp says that it is done.
+
+    Raises:
+        SystemExit: it failed; its own message is above.
+    """
+    mark = work / "stamps" / step.name.replace(" ", "-")
+    mark.parent.mkdir(parents=True, exist_ok=True)
+    if mark.exists() and mark.read_text(encoding="utf-8") == stamp:
+        say(f"{title}: done before")
+        return
+    say(f"{title}: python {' '.join(step.command)}")
+    begin = time.monotonic()
+    done = subprocess.run([sys.executable, *step.command], check=False)
+    if done.returncode:
+        raise SystemExit(f"{title} failed ({done.returncode}); mend it and run the same again")
+    mark.write_text(stamp, encoding="utf-8")
+    say(f"{title}: {(time.monotonic() - begin) / 60:.1f} minutes")
 
 
 def prepare(work: Path, artefacts: Path) -> None:

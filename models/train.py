@@ -252,7 +252,8 @@ def train(config: dict[str, Any], base: Path, data: Path, fold: str, out: Path) 
     contracts = read_contracts(data / config["data"]["training"], tokenise, labels, fold)
     course = Course(contracts, content, cutting["empty"], settings["seed"])
     steps = max(1, round(settings["epochs"] * len(course) / settings["batch"]))
-    say(f"{len(contracts)} contracts, {len(course)} windows an epoch; {steps} steps")
+    name = out.name
+    say(f"{name}: {len(contracts)} contracts, {len(course)} windows an epoch; {steps} steps")
 
     checkpoint = out / "checkpoint.pt"
     state = torch.load(checkpoint, weights_only=True) if checkpoint.exists() else None
@@ -275,7 +276,7 @@ def train(config: dict[str, Any], base: Path, data: Path, fold: str, out: Path) 
         torch.set_rng_state(state["rng"])
         course.restore(state["course"])
         first = state["step"]
-        say(f"going on from step {first}")
+        say(f"{name}: going on from step {first}")
 
     begin = saved = told = time.monotonic()
     spent = state["seconds"] if state else 0.0
@@ -300,7 +301,7 @@ def train(config: dict[str, Any], base: Path, data: Path, fold: str, out: Path) 
             tokens = rate * settings["batch"] * cutting["length"]
             left = (steps - step - 1) / rate / 60
             say(
-                f"step {step + 1}/{steps} loss {running:.4f} "
+                f"{name}: step {step + 1}/{steps} loss {running:.4f} "
                 f"{tokens:.0f} tokens/s {left:.1f} min left"
             )
             told = now

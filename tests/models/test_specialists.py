@@ -53,6 +53,47 @@ def test_a_failed_step_stops_and_is_tried_again(made: list[Step], tmp_path: Path
     assert (tmp_path / "log").read_text() == "tle"
 
 
+MEET = """
+import pathlib, sys, time
+own, other = map(pathlib.Path, sys.argv[1:])
+own.touch()
+end = time.monotonic() + 120
+while not other.exists():
+    if time.monotonic() > end: sys.exit("nobody came")
+    time.sleep(0.05)
+"""
+
+
+def test_steps_of_one_thread_run_side_by_side(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each waits for the other: in turn neither would end. What follows waits for both."""
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    one, two, log = tmp_path / "one", tmp_path / "two", tmp_path / "log"
+    after = f"import os; assert os.path.exists({str(one)!r}) and os.path.exists({str(two)!r})"
+    made = [
+        Step("one", ["-c", MEET, str(one), str(two)], threads=1),
+        Step("two", ["-c", MEET, str(two), str(one)], threads=1),
+        Step("after", ["-c", f"{after}; open({str(log)!r}, 'a').write('a')"], (), ("one", "two")),
+    ]
+    run(made, CONFIG, tmp_path)
+    run(made, CONFIG, tmp_path)
+    assert log.read_text() == "a"
+
+
+def test_one_that_fails_beside_another_is_tried_again_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other one is done by then."""
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    log = tmp_path / "log"
+    good = Step("good", write(log, "g"), threads=1)
+    with pytest.raises(SystemExit, match=r"\[2/2\] bad failed \(3\)"):
+        run([good, Step("bad", ["-c", "raise SystemExit(3)"], threads=1)], CONFIG, tmp_path)
+    run([good, Step("bad", write(log, "b"), threads=1)], CONFIG, tmp_path)
+    assert log.read_text() == "gb"
+
+
 def test_every_step_comes_after_those_it_stands_on(tmp_path: Path) -> None:
     """The steps are in an order in which they can run, and none is named twice."""
     made = steps(Path("models/contract-clauses"), tmp_path, tmp_path, tmp_path, "1.0.0")
@@ -60,6 +101,9 @@ def test_every_step_comes_after_those_it_stands_on(tmp_path: Path) -> None:
     assert len(names) == len(set(names))
     for i, step in enumerate(made):
         assert set(step.after) <= set(names[:i])
+        beside = itertools.takewhile(lambda other: other.threads, reversed(made[:i]))
+        if step.threads:
+            assert not {other.name for other in beside} & set(step.after)
 
 
 def test_every_program_of_a_step_exists_and_is_given_what_it_knows(tmp_path: Path) -> None:
