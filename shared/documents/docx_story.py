@@ -26,7 +26,7 @@ from shared.documents.flow import (
 )
 from shared.documents.markup import below
 from shared.documents.numerals import numeral
-from shared.documents.symbols import from_symbols, is_symbol_font, symbol
+from shared.documents.symbols import in_font, symbol
 from shared.documents.tally import Tally
 from shared.documents.xml import Element
 
@@ -286,10 +286,8 @@ class Story:
     def _text(self, element: Element) -> None:
         text = element.text or ""
         if element.get("xml:space") != "preserve":
-            text = text.strip()
-        if is_symbol_font(self._font):
-            text = "".join(symbol(ord(c), self._font) if ord(c) != 32 else c for c in text)
-        self._put(from_symbols(plain(re.sub(r"[\t\n\r]", " ", text))))
+            text = text.strip(" \t\r\n")
+        self._put(in_font(plain(re.sub(r"[\t\n\r]", " ", text)), self._font))
 
     def _symbol(self, element: Element) -> None:
         code = element.get("w:char", "")

@@ -28,6 +28,7 @@ from shared.documents.flow import HARD, Flow, Piece, TableCell, joined, plain, t
 from shared.documents.numerals import numeral
 from shared.documents.reading import Limits, Reading
 from shared.documents.sniffing import HTML
+from shared.documents.symbols import in_font
 from shared.errors import EmptyDocument, NoTextLayer
 
 _CHUNK = 1 << 20
@@ -74,6 +75,8 @@ _SHOWING = re.compile(r"(?:^|[;\s{])(?:display|visibility)\s*:", re.I)
 _INLINE = re.compile(r"(?:^|[;\s])display\s*:\s*inline(?!-)", re.I)
 _BLOCK = re.compile(r"(?:^|[;\s])display\s*:\s*(?:block|flex|grid|list-item|table)\b", re.I)
 _APART = re.compile(r"(?:^|[;\s])display\s*:\s*inline-(?:block|flex|grid|table)\b", re.I)
+_FONT = re.compile(r"font-family\s*:([^;]*)|font\s*:([^;]*)", re.I)
+_OF_SYMBOLS = re.compile(r"wingdings 2|wingdings|symbol(?![ \w])", re.I)
 _BEFORE = re.compile(r"(?:page-)?break-before\s*:\s*(?:always|page|left|right)", re.I)
 _AFTER = re.compile(r"(?:page-)?break-after\s*:\s*(?:always|page|left|right)", re.I)
 _NO_MARKER = re.compile(r"list-style(?:-type)?\s*:[^;]*\bnone\b", re.I)
@@ -155,6 +158,7 @@ class _Style(NamedTuple):
     page_before: bool
     page_after: bool
     keeps_space: bool
+    font: str | None  # that of symbols, or nothing for any other
     marker: str | None  # of a list: its type, "none", or None
 
 
@@ -163,15 +167,23 @@ def _style(text: str) -> _Style:
     inline, block = _INLINE.search(text), _BLOCK.search(text)
     named = _STYLE_TYPE.search(text)
     hides = _HIDING.search(text)
+    named_font = _FONT.search(text)
     return _Style(
         hidden=True if hides else False if _SHOWING.search(text) else None,
         block=False if inline else True if block else None,
         apart=bool(_APART.search(text)),
         page_before=bool(_BEFORE.search(text)),
         page_after=bool(_AFTER.search(text)),
+        font=_font(named_font[1] or named_font[2] or "") if named_font else None,
         keeps_space=bool(_KEEPS_SPACE.search(text)),
         marker="none" if _NO_MARKER.search(text) else _STYLED[named[1].lower()] if named else None,
     )
+
+
+def _font(names: str) -> str:
+    """The symbol font among the fonts that are named; nothing if there is none."""
+    found = _OF_SYMBOLS.search(names)
+    return found[0].lower() if found else ""
 
 
 @dataclass
@@ -220,6 +232,7 @@ class _Target:
         self._hidden = 0  # elements open since the one that hides
         self._kept_space = 0
         self._raised = False
+        self._font = ""  # of symbols
         self._hearing: list[str] | None = None  # of a title or a style sheet
         self._hiding: set[tuple[str, str, str]] = set()
         self._starts: dict[str, Callable[[Mapping[str, str], _Style], Callable[[], None]]] = {
@@ -270,6 +283,9 @@ class _Target:
         end = begin(attributes, style) if begin else self._flush if block else None
         if style.apart:
             end = self._then_space(end)
+        font = _font(attributes["face"][:100]) if "face" in attributes else style.font
+        if font is not None and font != self._font:
+            end = self._in_font(font, end)
         if style.keeps_space:
             end = self._with_space_kept(end)
         self._ends.append(self._then_new_page(end) if style.page_after else end)
@@ -295,6 +311,8 @@ class _Target:
             self._raised = False
             text = self._apart(text)
         text = plain(text.translate(_FEEDS))
+        if self._font:
+            text = in_font(text, self._font)
         if self._kept_space:
             text = text.replace(" ", _SPACE).replace("\n", _BREAK)
         self._out.append(text)
@@ -329,6 +347,16 @@ class _Target:
             if end:
                 end()
             self._out.append(" ")
+
+        return both
+
+    def _in_font(self, font: str, end: Callable[[], None] | None) -> Callable[[], None]:
+        outer, self._font = self._font, font
+
+        def both() -> None:
+            self._font = outer
+            if end:
+                end()
 
         return both
 

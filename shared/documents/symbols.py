@@ -62,6 +62,20 @@ def symbol(code: int, font: str = "") -> str:
     return _FONTS.get(font.strip().lower(), _ANY).get(code & 0xFF, "\ufffd")
 
 
+def in_font(text: str, font: str) -> str:
+    """What a text looks like in a font: letters of a symbol font are its glyphs."""
+    if not is_symbol_font(font):
+        return from_symbols(text, font)
+    return "".join(_glyph(character, font) for character in text)
+
+
+def _glyph(character: str, font: str) -> str:
+    if character.isspace() or "\uf020" <= character <= "\uf0ff":
+        return from_symbols(character, font)
+    byte = character.encode("cp1252", "ignore")  # as old programs typed it
+    return symbol(byte[0], font) if byte else character
+
+
 def from_symbols(text: str, font: str = "") -> str:
     """The text with characters of Unicode's private area as what their glyphs look like."""
     return _PRIVATE.sub(lambda match: symbol(ord(match[0]), font), text)

@@ -413,6 +413,7 @@ def test_odd_characters_are_plain() -> None:
         "<w:t>\u202ej</w:t></w:r>"
     )
     assert text_of(p(run)) == "a b c-de f  g \th\ni\n\u202ej"
+    assert text_of(p("<w:r><w:t>Term.\u00a0</w:t></w:r>" + r("Two"))) == "Term. Two"
 
 
 def test_content_controls_and_wrappers_are_transparent() -> None:

@@ -149,6 +149,16 @@ def test_a_raised_figure_is_told_from_the_one_before_it() -> None:
     )
 
 
+def test_letters_of_a_symbol_font_are_its_glyphs() -> None:
+    """Filings tick their boxes with letters that look like boxes in Wingdings."""
+    body = (
+        '<font face="Wingdings">o</font> no <FONT FACE=Wingdings>&#254;</FONT> yes'
+        "<span style=\"font-family:'Wingdings 2';color:red\">R</span>"
+        '<span style="font:10pt Symbol">b<b>&#183;</b><font face="Arial">o</font></span>'
+    )
+    assert text_of(body) == "□ no ☑ yes☑β•o"
+
+
 def test_boxes_and_fields_are_shown() -> None:
     """Ticks as ticks, and what stands in a field."""
     body = "<input type=checkbox checked> yes <input type=checkbox> no <input value='Acme Ltd.'>"
