@@ -20,6 +20,10 @@ from tests.support import ROOT
 from tests.unit.documents.books import book, row, sheet, text
 from tests.unit.ingest.house import pdf
 
+OFFICE = sorted(
+    path.with_suffix("")
+    for path in (ROOT / "tests" / "data" / "documents" / "office").glob("agreement.*.txt")
+)
 Run = Callable[..., tuple[int, str, str]]
 
 
@@ -158,6 +162,15 @@ def test_text_prints_a_text_file_as_it_is(run: Run, tmp_path: Path, content: str
     path.write_bytes(content.encode())
     code, out, err = run("text", path)
     assert (code, out, err) == (0, content, "")
+
+
+@pytest.mark.parametrize("path", OFFICE, ids=lambda path: path.name)
+def test_text_prints_what_a_word_processor_or_browser_shows(run: Run, path: Path) -> None:
+    """The text that offsets count, character by character; that it had changes is said beside."""
+    code, out, err = run("text", path)
+    assert code == 0
+    assert ("tracked changes (1 insertion" in err) == (path.suffix in (".docx", ".odt", ".rtf"))
+    assert out.encode() == path.with_name(f"{path.name}.txt").read_bytes()
 
 
 def test_text_of_nothing_is_one_sentence(run: Run, tmp_path: Path) -> None:
