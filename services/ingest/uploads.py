@@ -35,9 +35,9 @@ BODY: dict[str, Any] = {
                             "items": {"type": "string", "format": "binary"},
                             "minItems": 1,
                             "description": (
-                                "one or more documents, each with its file name; their types are "
-                                "known by content: contracts as PDF, DOCX, ODT, RTF, HTML, Markdown "
-                                "or UTF-8 text, reports as JSON, JSON lines or CSV, workbooks (XLSX, "
+                                "one or more documents, each with its file name; types are known "
+                                "by content: contracts as PDF, DOCX, ODT, RTF, HTML, Markdown or "
+                                "UTF-8 text, reports as JSON, JSON lines or CSV, workbooks (XLSX, "
                                 "XLS, ODS), XBRL instances, mails (EML, MSG) and ZIP archives"
                             ),
                         },

@@ -236,6 +236,8 @@ class _Document:
         self._add_footers()
         if not self._flow.visible and not damage and self._tally.found["picture"]:
             raise NoTextLayer("the document has no text: it is made of pictures, not read yet")
+        macros = any(re.match(r"/?(Basic|Scripts)/", name) for name in self._package.names())
+        self._tally.found["macros"] += macros
         self._tally.warn(self._flow)
         return self._flow.reading(ODT, "odt", self._metadata(), damage)
 

@@ -633,8 +633,9 @@ class _Machine:
             return
         self._close_tables(depth)
         table = tables[-1]
-        if not (self._state.change in _NOT_SHOWN and not any(_visible(c) for c in table.cells)):
-            table.rows.append(_Row(table.cells, list(self._edges), list(self._merges)))
+        deleted = self._state.change in _NOT_SHOWN and not any(map(_visible, table.cells))
+        if table.cells and not deleted:
+            table.rows.append(_Row(table.cells, self._edges, self._merges))
         table.cells = []
 
     def _close_tables(self, depth: int) -> None:
@@ -645,7 +646,7 @@ class _Machine:
             if table.cell:
                 table.cells.append(table.cell)
             if table.cells:
-                table.rows.append(_Row(table.cells, list(self._edges), list(self._merges)))
+                table.rows.append(_Row(table.cells, self._edges, self._merges))
             piece = self._flow.table(_placed(table.rows))
             if tables:
                 tables[-1].cell.append(piece)
@@ -664,7 +665,8 @@ def _visible(pieces: list[Piece]) -> bool:
 
 def _placed(rows: list[_Row]) -> list[list[TableCell]]:
     """Rows of cells with their columns: those between all the edges that the table has."""
-    edges = sorted({edge for row in rows for edge in row.edges})
+    known_edges = {id(row.edges): row.edges for row in rows}  # most rows share them
+    edges = sorted({edge for found in known_edges.values() for edge in found})
     placed: list[list[_Cell]] = []
     above: dict[int, _Cell] = {}
     for number, row in enumerate(rows, 1):

@@ -35,6 +35,8 @@ class Tally:
             flow.warn(f"{counted(comments, 'comment')} in it: not part of the text")
         if hidden := self.found["hidden character"]:
             flow.warn(f"hidden text in it ({counted(hidden, 'character')}): left out")
+        if self.found["macros"]:
+            flow.warn("macros in it: not run")
         for kind in NOT_READ:
             if self.found[kind]:
                 flow.warn(f"{counted(self.found[kind], kind)} in it: not read")

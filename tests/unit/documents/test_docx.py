@@ -11,6 +11,7 @@ from shared.errors import DocumentTooLarge, EmptyDocument, NoTextLayer
 from tests.unit.documents.word import (
     FOLDER,
     cell,
+    changed,
     docx,
     field,
     level,
@@ -451,6 +452,12 @@ def test_what_is_not_read_is_named() -> None:
         "1 embedded object in it: not read",
         "1 embedded document in it: not read",
     )
+
+
+def test_macros_are_named() -> None:
+    """They are never run, and whoever gets the document should know."""
+    data = changed(docx(p("text")), "word/vbaProject.bin", b"anything")
+    assert read(data).warnings == ("macros in it: not run",)
 
 
 def test_a_document_without_text() -> None:

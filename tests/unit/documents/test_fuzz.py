@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.unit.documents import fuzz
+from tests.unit.documents.ends import outcome
 
 
 @pytest.mark.parametrize("kind", fuzz.FORMATS)
@@ -18,4 +19,4 @@ def test_the_samples_are_sound() -> None:
     for kind in fuzz.FORMATS:
         assert fuzz.samples(kind)
         for data in fuzz.samples(kind):
-            assert fuzz.outcome(data, f"sound.{kind}") == "read"
+            assert outcome(data, f"sound.{kind}") == "read"
