@@ -14,7 +14,7 @@ DOORS = {
     "httpcore": ["services/ingest/webhooks/post.py"],
     "kafka": ["shared/bus/kafka.py"],
     "lightgbm": ["models/forest.py"],
-    "lxml": ["shared/documents/html.py"],
+    "lxml": ["shared/documents/html.py", "infra/bench/html.py"],
     "olefile": ["shared/documents/outlook.py"],
     "onnx": ["models/*"],
     "onnxruntime": ["shared/inference/session.py"],
