@@ -77,7 +77,7 @@ class _Document:
         self._section_start = 0
         self._first_section = True
         self._footers: list[Piece] = []
-        self._headers_read: set[str] = set()
+        self._running_read: set[str] = set()
         self._running: set[str] = set()  # texts of headers and footers that stand already
 
     def reading(self) -> Reading:
@@ -159,9 +159,9 @@ class _Document:
             name = self._parts.by_id(reference.get("r:id", ""))
             if name is None or reference.get("w:type", "default") not in shown:
                 continue
-            if name in self._headers_read:
+            if name in self._running_read:
                 continue
-            self._headers_read.add(name)
+            self._running_read.add(name)
             root = self._part(name, f"a {kind} can't be read")
             if root is None:
                 continue

@@ -28,7 +28,7 @@ from shared.documents.flow import HARD, Flow, Piece, TableCell, joined, plain, t
 from shared.documents.numerals import numeral
 from shared.documents.reading import Limits, Reading
 from shared.documents.sniffing import HTML
-from shared.documents.symbols import in_font
+from shared.documents.symbols import in_font, is_symbol_font
 from shared.errors import EmptyDocument, NoTextLayer
 
 _CHUNK = 1 << 20
@@ -75,8 +75,10 @@ _SHOWING = re.compile(r"(?:^|[;\s{])(?:display|visibility)\s*:", re.I)
 _INLINE = re.compile(r"(?:^|[;\s])display\s*:\s*inline(?!-)", re.I)
 _BLOCK = re.compile(r"(?:^|[;\s])display\s*:\s*(?:block|flex|grid|list-item|table)\b", re.I)
 _APART = re.compile(r"(?:^|[;\s])display\s*:\s*inline-(?:block|flex|grid|table)\b", re.I)
-_FONT = re.compile(r"font-family\s*:([^;]*)|font\s*:([^;]*)", re.I)
-_OF_SYMBOLS = re.compile(r"wingdings 2|wingdings|symbol(?![ \w])", re.I)
+_FONT = re.compile(r"(?:^|[;\s{])font(?:-family)?\s*:([^;]*)", re.I)
+_SIZE = re.compile(
+    r"^.*\d[\w.%]*(?:\s*/\s*\S+)?\s+"
+)  # what stands before the name, as in 10pt Symbol
 _BEFORE = re.compile(r"(?:page-)?break-before\s*:\s*(?:always|page|left|right)", re.I)
 _AFTER = re.compile(r"(?:page-)?break-after\s*:\s*(?:always|page|left|right)", re.I)
 _NO_MARKER = re.compile(r"list-style(?:-type)?\s*:[^;]*\bnone\b", re.I)
@@ -174,16 +176,16 @@ def _style(text: str) -> _Style:
         apart=bool(_APART.search(text)),
         page_before=bool(_BEFORE.search(text)),
         page_after=bool(_AFTER.search(text)),
-        font=_font(named_font[1] or named_font[2] or "") if named_font else None,
+        font=_font(named_font[1]) if named_font else None,
         keeps_space=bool(_KEEPS_SPACE.search(text)),
         marker="none" if _NO_MARKER.search(text) else _STYLED[named[1].lower()] if named else None,
     )
 
 
 def _font(names: str) -> str:
-    """The symbol font among the fonts that are named; nothing if there is none."""
-    found = _OF_SYMBOLS.search(names)
-    return found[0].lower() if found else ""
+    """The first of the fonts that are named, if it is one of symbols; nothing for any other."""
+    first = _SIZE.sub("", names.split(",")[0].strip()).strip("\"' ").lower()
+    return first if is_symbol_font(first) else ""
 
 
 @dataclass

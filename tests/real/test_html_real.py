@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -24,8 +24,17 @@ def filings() -> list[Path]:
     return sorted((data_folder("finance") / "raw" / "html").glob("*.htm*"))
 
 
+@pytest.fixture
+def letters_stay(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Symbol fonts are read as any other: styles remembered from before and after count nothing."""
+    html._style.cache_clear()
+    monkeypatch.setattr(html, "_font", lambda _: "")
+    yield
+    html._style.cache_clear()
+
+
 @pytest.fixture(scope="module")
-def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[object]:
+def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[bytes], str]]:
     """What Chromium shows of a document, as its `innerText`; nothing is loaded."""
     require(CHROMIUM.exists(), "Chromium, to see what a browser shows")
     playwright = library("playwright.sync_api", made_by="make setup-dev")
@@ -59,19 +68,15 @@ def test_every_filing_reads() -> None:
 
 
 @pytest.mark.parametrize("number", range(0, 52, 4))
-def test_a_filing_reads_as_a_browser_shows_it(
-    number: int, shown: object, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.usefixtures("letters_stay")
+def test_a_filing_reads_as_a_browser_shows_it(number: int, shown: Callable[[bytes], str]) -> None:
     """Letter for letter and in the same order, white space apart.
 
     A browser's `innerText` has the letters of symbol fonts, where we have what they look like.
     """
-    monkeypatch.setattr(html, "_font", lambda _: "")
-    html._style.cache_clear()
     path = filings()[number]
     data = gzip.decompress(path.read_bytes())
     begin = re.match(rb"\s*<DOCUMENT>.*?<TEXT>", data, re.DOTALL)
-    assert callable(shown)
     theirs = shown(data[begin.end() :] if begin else data)
     ours = NOTES.sub(r"\1", read(data, name=path.name).text)
     assert _UNSEEN.sub("", ours) == NOTES.sub(r"\1", _UNSEEN.sub("", theirs)), path.name

@@ -159,6 +159,20 @@ def test_letters_of_a_symbol_font_are_its_glyphs() -> None:
     assert text_of(body) == "□ no ☑ yes☑β•o"
 
 
+@pytest.mark.parametrize(
+    "style",
+    [
+        'face="Arial, Symbol"',
+        "face='Segoe UI Symbol'",
+        'style="font-family: Wingdings 3"',
+        'style="font: bold 10pt/1.2 Arial, Wingdings"',
+    ],
+)
+def test_letters_of_other_fonts_stay(style: str) -> None:
+    """What a browser falls back to counts for nothing, and not all that has such a name."""
+    assert text_of(f"<font {style}>to b</font>") == "to b"
+
+
 def test_boxes_and_fields_are_shown() -> None:
     """Ticks as ticks, and what stands in a field."""
     body = "<input type=checkbox checked> yes <input type=checkbox> no <input value='Acme Ltd.'>"
