@@ -50,8 +50,8 @@ bench: setup-dev ## Measure: seconds a document, tokens a second, memory.
 bench-legal: setup-train ## Measure: the specialist in INT4, INT8 and fp32 beside each other.
 	@$(TRAIN)/bin/python -m infra.bench.legal
 
-specialists: setup-train ## Make the specialist of contracts from the data: hours (LEGAL=FOLDER VERSION=1.2.3).
-	@$(TRAIN)/bin/python -m models.specialists --data "$(LEGAL)" --version "$(VERSION)"
+specialists: setup-train ## Make the specialists of contracts from the data: hours (LEGAL=FOLDER ONLY=name).
+	@$(TRAIN)/bin/python -m models.specialists --data "$(LEGAL)" $(if $(ONLY),--only "$(ONLY)")
 
 ##@ Develop
 setup-dev: ## The same .venv with what tests and `make check` need.

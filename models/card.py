@@ -2,9 +2,9 @@
 
     python -m models.card models/contract-clauses --artefacts models/artefacts
 
-Reads `config.toml`, `scores.json`, `comparison.json`, `baseline.json` and `training.json` of the
-specialist, and its newest shipped manifest; writes `CARD.md`. No figure of ours is typed
-by hand; those published by others name their source.
+Reads `CARD.in.md` (what a person wrote), the `config.toml` and the figures of the specialist
+(PARTS), and its newest shipped manifest; writes `CARD.md`. No figure of ours is typed by hand;
+those published by others name their source.
 """
 
 from __future__ import annotations
@@ -23,89 +23,11 @@ from shared.inference.adapters import (
     read_manifest,
 )
 
-CARD = """# contract-clauses
+PARTS = ("scores", "comparison", "baseline", "training", "presence", "values")
+"""The files of figures, each written by the program of that name (scores by models.evaluate,
+training by models.export, comparison by models.compare)."""
 
-{what}
-
-| | |
-| --- | --- |
-| version | {version} |
-| base | all-MiniLM-L6-v2 (Apache-2.0) in INT4, sha256 `{base}` |
-| adapter | LoRA rank {rank} on every linear layer, and one head; {size:.1f} MB |
-| labels | {labels} categories of CUAD |
-| decides | a probability for every token and category, in windows of {length} tokens |
-| licence of the adapter | {licence} |
-
-## For whom, and what it is not
-
-For people who review commercial contracts under United States practice and want to be taken to
-the passages that matter. It proposes; a person decides. **It gives no legal advice**, and that it
-finds nothing does not mean that there is nothing.
-
-## Data
-
-CUAD v1, the Contract Understanding Atticus Dataset of The Atticus Project, Inc. (CC BY 4.0;
-Hendrycks, Burns, Chen, Ball, 2021, arXiv 2103.06268): the official training part, 408 contracts
-from SEC filings with 41 categories marked by lawyers. The labels are not exhaustive, so a right
-extra find counts as wrong here. The official 102 test contracts were neither trained nor tuned on.
-
-The figures below are those of {models} ({contracts} contracts of
-{families} company families; no family is in two folds). {shipped}
-Decoding was chosen among about thirty settings on fold 0, so read the figures as slightly
-flattered.
-
-## Scores
-
-The legal metric (`models/metric.py`), pooled over all contracts and categories, computed from the
-raw predictions in {files}, which the served path made. Intervals: 95%,
-resampling company families. The baseline is TF-IDF of each sentence with one logistic regression
-a category, trained on the same contracts (`models/baseline.py`).
-
-{pooled}
-
-Published figures of others, on the official test contracts (so not the same contracts as above):
-Claude Opus 4.8 reaches precision 0.711 at recall 0.603 and no recall beyond 0.636
-(from the results of the public repository ashish24142/nightwing, by the same metric);
-DeBERTa-xlarge fine-tuned on CUAD has an AUPR of 0.478.
-
-### By category
-
-{categories}
-
-Categories with fewer than twenty answers say very little.
-
-## Calibration
-
-A confidence is meant as the chance that the passage matches what the annotators marked. One
-strictly rising map for all categories (isotonic regression on these candidates) keeps the
-ranking. Expected calibration error of candidates from 0.05 up, ten bins: {ece_before:.3f} before,
-{ece_after:.3f} after (fitted on other families than it is measured on). By default clauses above
-{threshold:g} are shown, the threshold of the best F1.
-
-## INT4 against full precision
-
-{comparison}
-
-## Known failures
-
-Wrong, yet sure:
-
-{wrong}
-
-Missed:
-
-{missed}
-
-Beyond these: passages that a page break cuts in two are one clause here and two in the data;
-categories that concern a whole section (licences, liability) are often found in part; scanned,
-non-English and non-contract documents are out of scope.
-
-## How to make it again
-
-{commands}
-
-Trained in {minutes} minutes on two processor cores ({number_type}, {steps} steps).{remark}
-"""
+UNMEASURED = "Not measured for this version."
 
 SAME = """The shipped adapter is this very
 model, trained on {trained} contracts; calibration and thresholds were learned on that fold."""
@@ -114,18 +36,6 @@ RETRAINED = """The shipped adapter is
 trained on {trained} contracts with the same recipe, and carries the calibration and thresholds
 learned there: what is said here is exact for the models of the folds and assumed for the shipped
 one."""
-
-WHAT = """Finds in a contract, in one pass, the passages of 41 categories that lawyers look for:
-parties and dates, term and renewal, assignment, exclusivity, licences, liability and more."""
-
-COMMANDS = """```
-make specialists LEGAL=FOLDER VERSION={version}
-python -m models.evaluate models/contract-clauses --data FOLDER
-```
-
-The first goes from the data to the shipped files and this card, in hours; every step and its
-settings are in `models/specialists.py` and `config.toml`. The second scores the raw predictions
-again, in minutes."""
 
 NAMES = {
     "aupr": "AUPR",
@@ -182,7 +92,7 @@ def category_table(scores: dict[str, Any]) -> str:
 def comparison_text(comparison: dict[str, Any] | None) -> str:
     """What the served graph differs by from torch, and what that changes."""
     if not comparison:
-        return "Not measured for this version."
+        return UNMEASURED
     rows = [["served INT4 graph", f"{comparison['aupr']['served']:.4f}", "", ""]]
     for form, largest in comparison["largest_difference"].items():
         mean = comparison["mean_difference"][form]
@@ -194,6 +104,41 @@ def comparison_text(comparison: dict[str, Any] | None) -> str:
     )
     header = ["", "AUPR", "largest difference of a probability", "mean difference"]
     return intro + table(header, rows)
+
+
+def presence_table(presence: dict[str, Any] | None) -> str:
+    """One row a category: in how many contracts it is, and how often that was seen."""
+    if not presence:
+        return UNMEASURED
+    header = ["category", "there", "said", "area under ROC", "precision", "recall"]
+    rows = [
+        [name, str(figures["present"]), str(figures["said"])]
+        + [
+            f"{figures[key]:.2f}" if key in figures else "none"
+            for key in ("auc", "precision", "recall")
+        ]
+        for name, figures in [("all", presence["pooled"]), *presence["labels"].items()]
+    ]
+    intro = (
+        f"{presence['contracts']} contracts; expected calibration error "
+        f"{presence['calibration_error']:.3f}, ten bins.\n\n"
+    )
+    return intro + table(header, rows)
+
+
+def values_table(values: dict[str, Any] | None) -> str:
+    """One row a category and group of contracts: how often the value is exactly right."""
+    if not values:
+        return UNMEASURED
+    header = ["contracts", "category", "answered", "exact", "full dates", "exact"]
+    rows = []
+    for group, figures in values.items():
+        for category, counts in figures["categories"].items():
+            if "exact" in counts:
+                row = [group, category, str(counts["answered"]), f"{counts['exact']:.3f}"]
+                dates = counts.get("iso"), counts.get("iso_exact")
+                rows.append(row + ([f"{dates[0]}", f"{dates[1]:.3f}"] if dates[0] else ["", ""]))
+    return table(header, rows)
 
 
 def models_of(folds: list[int]) -> str:
@@ -212,19 +157,27 @@ def examples(found: list[dict[str, Any]]) -> str:
 
 
 def card(
+    template: str,
     config: dict[str, Any],
     manifest: Manifest,
     size: int,
     found: dict[str, dict[str, Any] | None],
 ) -> str:
-    """Return the text of the card."""
+    """Return the text of the card.
+
+    Args:
+        template: what a person wrote, with the names of figures in braces.
+        config: of the specialist.
+        manifest: of the shipped adapter.
+        size: of the shipped adapter, in bytes.
+        found: the figures by PARTS.
+    """
     scores, training = found["scores"], found["training"]
     if not scores or not training:
         raise SystemExit("scores.json and training.json are needed: run evaluate and export first")
     remark = training.get("remark", "")
     shipped = RETRAINED if training["fold"] == "none" else SAME
-    return CARD.format(
-        what=WHAT,
+    return template.format(
         version=manifest.version,
         base=manifest.base_sha256,
         rank=manifest.rank,
@@ -242,10 +195,11 @@ def card(
         ece_before=scores["calibration_error"]["before"],
         ece_after=scores["calibration_error"]["after"],
         threshold=scores["thresholds"]["best_f1"],
+        presence=presence_table(found["presence"]),
+        values=values_table(found["values"]),
         comparison=comparison_text(found["comparison"]),
         wrong=examples(scores["failures"]["surest_wrong"]),
         missed=examples(scores["failures"]["longest_missed"]),
-        commands=COMMANDS.format(version=manifest.version),
         minutes=round(training["seconds"] / 60),
         number_type=training["number_type"],
         steps=training["steps"],
@@ -263,11 +217,12 @@ def main() -> None:
     shipped = newest_version(arguments.artefacts, folder.name)
     config = tomllib.loads((folder / "config.toml").read_text(encoding="utf-8"))
     found = {}
-    for name in ("scores", "comparison", "baseline", "training"):
+    for name in PARTS:
         path = folder / f"{name}.json"
         found[name] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+    template = (folder / "CARD.in.md").read_text(encoding="utf-8")
     manifest = read_manifest(shipped / MANIFEST_FILE)
-    text = card(config, manifest, (shipped / ADAPTER_FILE).stat().st_size, found)
+    text = card(template, config, manifest, (shipped / ADAPTER_FILE).stat().st_size, found)
     (folder / "CARD.md").write_text(text, encoding="utf-8")
 
 

@@ -21,11 +21,12 @@ import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file
 
+from models.corpus import read_records
 from models.encoder import Tagger
 from models.evaluate import counts_of, judge
 from models.export import trained_state
 from models.metric import Curve
-from models.predict import Candidate, read_contracts
+from models.predict import Candidate
 from models.quantise import encoder_weights
 from services.extraction.decoding import Decoding, decode
 from shared.inference import Specialists, TokenScores
@@ -110,7 +111,7 @@ def main() -> None:
     arguments = parser.parse_args()
     config = tomllib.loads((arguments.specialist / "config.toml").read_text(encoding="utf-8"))
     fold = int(json.loads((arguments.run / "run.json").read_text(encoding="utf-8"))["fold"])
-    records = list(read_contracts(arguments.data / config["data"]["training"], [fold]))
+    records = list(read_records(arguments.data, config["data"], [fold]))
     records = records[:: max(1, len(records) // arguments.contracts)][: arguments.contracts]
     state, rank = trained_state(arguments.run), config["adapter"]["rank"]
     original = {

@@ -20,8 +20,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from models.corpus import read_labels, read_records
 from models.metric import THRESHOLDS, Counts, Curve, count_contract, matches
-from models.predict import Candidate, read_contracts, read_predictions
+from models.predict import Candidate, read_predictions
 from services.extraction.pipeline import calibrated
 
 Floats = NDArray[np.float64]
@@ -50,7 +51,8 @@ class Judged:
 
 def judge(record: dict[str, Any], candidates: list[Candidate], labels: Sequence[str]) -> Judged:
     """Put one contract's candidates beside its answers."""
-    text, answers = record["text"], answers_of(record)
+    text = record["text"]
+    answers = {name: texts for name, texts in answers_of(record).items() if name in labels}
     right = [
         any(
             matches(labels[c.label], text[c.start : c.end], answer)
@@ -65,7 +67,8 @@ def answers_of(record: dict[str, Any]) -> dict[str, list[str]]:
     """Return the texts of a contract's annotations by category."""
     answers: dict[str, list[str]] = {}
     for note in record["annotations"]:
-        answers.setdefault(note["category"], []).append(note["text"])
+        text = record["text"][note["start"] : note["end"]]
+        answers.setdefault(note["category"], []).append(text)
     return answers
 
 
@@ -286,13 +289,13 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder of the training data")
     arguments = parser.parse_args()
     folder = arguments.specialist
-    labels = json.loads((folder / "labels.json").read_text(encoding="utf-8"))
     config = tomllib.loads((folder / "config.toml").read_text(encoding="utf-8"))
+    labels = read_labels(folder, config["data"])
     folds = predicted_folds(folder)
     predictions: dict[str, list[Candidate]] = {}
     for fold in folds:
         predictions |= read_predictions(folder / f"predictions-fold{fold}.jsonl.gz")
-    records = list(read_contracts(arguments.data / config["data"]["training"], folds))
+    records = list(read_records(arguments.data, config["data"], folds))
     contracts = [judge(record, predictions[record["id"]], labels) for record in records]
     scores = score(contracts, labels) | {"folds": folds}
     scores["failures"] = failures(records, contracts, labels)

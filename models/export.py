@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load_file
 
+from models.corpus import read_labels
 from shared.inference.adapters import (
     ADAPTER_FILE,
     FORMAT,
@@ -33,11 +34,6 @@ from shared.inference.adapters import (
 from shared.inference.session import write_adapter
 
 Floats = NDArray[np.float32]
-
-LICENCE = (
-    "CC BY 4.0: learned from CUAD v1 (Contract Understanding Atticus Dataset), "
-    "The Atticus Project, Inc."
-)
 
 
 def graph_parameters(state: dict[str, Floats]) -> dict[str, Floats]:
@@ -99,7 +95,7 @@ def export(
         "views": list(VIEWS[: len(state["head.bias"]) // len(labels)]),
         "window_length": config["windows"]["length"],
         "window_stride": config["windows"]["stride"],
-        "licence": LICENCE,
+        "licence": config["data"]["licence"],
         "decoding": config.get("decoding", {}),
         "calibration": learned.get("calibration", {}),
         "thresholds": learned.get("thresholds", {}),
@@ -140,7 +136,7 @@ def main() -> None:
     parser.add_argument("--forests", type=Path, help="folder written by models.ranking")
     arguments = parser.parse_args()
     config = tomllib.loads((arguments.specialist / "config.toml").read_text(encoding="utf-8"))
-    labels = json.loads((arguments.specialist / "labels.json").read_text(encoding="utf-8"))
+    labels = read_labels(arguments.specialist, config["data"])
     scores = arguments.specialist / "scores.json"
     learned = json.loads(scores.read_text(encoding="utf-8")) if scores.exists() else {}
     state = trained_state(arguments.run)

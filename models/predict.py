@@ -23,6 +23,7 @@ from typing import Any, get_args
 
 import numpy as np
 
+from models.corpus import read_records
 from services.extraction.decoding import Decoding, decode
 from shared.inference import Specialist, Specialists, TokenScores
 from shared.inference.engines import Arithmetic
@@ -39,13 +40,6 @@ class Candidate:
     start: int
     end: int
     score: float
-
-
-def read_contracts(path: Path, folds: Iterable[int]) -> Iterator[dict[str, Any]]:
-    """Read the contracts of some folds."""
-    wanted = set(folds)
-    with gzip.open(path, "rt", encoding="utf-8") as lines:
-        yield from (record for line in lines if (record := json.loads(line))["fold"] in wanted)
 
 
 def keep_scores(path: Path, scores: TokenScores) -> None:
@@ -124,7 +118,7 @@ def main() -> None:
     config = tomllib.loads((folder / "config.toml").read_text(encoding="utf-8"))
     specialists = Specialists(arguments.artefacts, arguments.threads, arguments.arithmetic)
     specialist = specialists.get(folder.name)
-    records = list(read_contracts(arguments.data / config["data"]["training"], [arguments.fold]))
+    records = list(read_records(arguments.data, config["data"], [arguments.fold]))
     predict(records, specialist, arguments.scores)
     if "ranking" not in config:
         settings = Decoding.of(config["decoding"])

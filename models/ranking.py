@@ -24,10 +24,11 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
+from models.corpus import read_labels, read_records
 from models.evaluate import answers_of
 from models.forest import Booster, Floats, fit, graph, predict
 from models.metric import matching
-from models.predict import Candidate, kept_scores, read_contracts, write_predictions
+from models.predict import Candidate, kept_scores, write_predictions
 from models.presence import Evidence, figures, out_of_fold
 from models.presence import learn as learn_presence
 from services.extraction.decoding import Decoding
@@ -42,7 +43,6 @@ from services.extraction.ranking import (
     look,
 )
 
-FOLDS = 5
 Flags = NDArray[np.bool_]
 Forests = list[Booster]
 
@@ -88,11 +88,11 @@ class Learned:
 
 
 def read_examples(
-    data: Path, scores: Path, labels: Sequence[str], settings: Decoding
+    records: Iterable[dict[str, Any]], scores: Path, labels: Sequence[str], settings: Decoding
 ) -> list[Example]:
     """Return every contract that has token scores."""
     examples: list[Example] = []
-    for record in read_contracts(data, range(FOLDS)):
+    for record in records:
         path = scores / str(record["fold"]) / f"{record['id']}.npz"
         if not path.exists():
             continue
@@ -221,10 +221,10 @@ def main() -> None:
     arguments = parser.parse_args()
     folder = arguments.specialist
     config = tomllib.loads((folder / "config.toml").read_text(encoding="utf-8"))
-    labels = json.loads((folder / "labels.json").read_text(encoding="utf-8"))
-    data = arguments.data / config["data"]["training"]
+    labels = read_labels(folder, config["data"])
+    records = read_records(arguments.data, config["data"])
     settings, decoding = config["ranking"], Decoding.of(config["decoding"])
-    examples = read_examples(data, arguments.scores, labels, decoding)
+    examples = read_examples(records, arguments.scores, labels, decoding)
     ranked: dict[str, Floats] = {}
     for fold in sorted({example.fold for example in examples}):
         say(f"learning without fold {fold}")

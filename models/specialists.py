@@ -1,6 +1,6 @@
-"""From the data folder to the shipped specialist: every step in order, each skipped once done.
+"""From the data folder to the shipped specialists: every step in order, each skipped once done.
 
-    make specialists LEGAL=FOLDER
+    make specialists LEGAL=FOLDER [ONLY=unfair-terms]
 
 A step is done when it ran to its end with the same command, the same part of the config and the
 same steps before it; its stamp in `--work` says so. A training that was cut off goes on from its
@@ -27,7 +27,11 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-FOLDS = range(5)
+from models.corpus import FOLDS
+
+SPECIALISTS = ("contract-clauses", "unfair-terms", "nda-review")
+"""In an order in which each begins with what comes before it, where its config says so."""
+
 UNSEEN = "0.0.1"  # the version of an adapter that is only there to predict its fold
 
 
@@ -56,61 +60,69 @@ def module(name: str, *arguments: str | Path) -> list[str]:
     return ["-m", f"models.{name}", *map(str, arguments)]
 
 
-def steps(specialist: Path, data: Path, model: Path, work: Path, version: str) -> list[Step]:
-    """Return the steps that make the specialist of contracts.
+def steps(
+    specialist: Path, config: Mapping[str, Any], data: Path, model: Path, work: Path
+) -> list[Step]:
+    """Return the steps that make one specialist.
 
     Args:
-        specialist: folder with its config.
+        specialist: folder of its config.
+        config: says its version, whether it has a ranking, and what its adapter begins with.
         data: folder of the legal data.
         model: folder of the original encoder.
         work: folder of what lies between data and result.
-        version: of the result.
     """
-    base, scores, forests = (work / name for name in ("base", "scores", "forests"))
-    given, shipped = ("--data", data), Path("models/artefacts")
-    outs = {f"{k}": work / f"fold{k}" for k in FOLDS} | {"none": work / "full"}
-    train = ("train", specialist, *given, "--base", base, "--threads", "1")
-    trained = {fold: f"train without fold {fold}" for fold in outs} | {"none": "train on all"}
-    reads = ("data", "windows", "adapter", "training")
-    made = [Step("base", module("base", model, "--artefacts", shipped, "--training", base))]
-    made += [
-        Step(trained[fold], module(*train, "--fold", fold, "--out", out), reads, ("base",), 1)
-        for fold, out in outs.items()
+    name = specialist.name
+    base, own = work / "base", work / name
+    given, shipped = (specialist, "--data", data), Path("models/artefacts")
+    made = [
+        Step("base", module("base", model, "--artefacts", shipped, "--training", base)),
+        Step(f"{name}: labels", module("corpus", *given), ("data",)),
     ]
+
+    outs = {f"{k}": own / f"fold{k}" for k in FOLDS} | {"none": own / "full"}
+    train: tuple[str | Path, ...] = (*given, "--base", base, "--threads", "1")
+    after = [step.name for step in made]
+    if start := config["adapter"].get("start"):
+        train = (*train, "--start", work / start / "full")
+        after.append(f"{start}: train on all")
+    trained = {fold: f"{name}: train without fold {fold}" for fold in outs}
+    trained["none"] = f"{name}: train on all"
+    reads = ("data", "windows", "adapter", "training")
+    for fold, out in outs.items():
+        arguments = module("train", *train, "--fold", fold, "--out", out)
+        made.append(Step(trained[fold], arguments, reads, tuple(after), threads=1))
+
+    predicted = []
     for k in map(str, FOLDS):
-        artefacts, seen = work / f"artefacts{k}", scores / k
-        exported = f"export without fold {k}"
+        artefacts, seen = own / f"artefacts{k}", own / "scores" / k
+        exported = f"{name}: export without fold {k}"
         export = module("export", specialist, "--run", outs[k], "--version", UNSEEN)
-        predict = module("predict", specialist, *given, "--fold", k, "--scores", seen)
+        predict = module("predict", *given, "--fold", k, "--scores", seen)
+        predicted.append(f"{name}: predict fold {k}")
         made += [
             Step(exported, [*export, "--artefacts", str(artefacts)], ("decoding",), (trained[k],)),
-            Step(f"predict fold {k}", [*predict, "--artefacts", str(artefacts)], (), (exported,)),
+            Step(predicted[-1], [*predict, "--artefacts", str(artefacts)], (), (exported,)),
         ]
-    compare = module("compare", specialist, *given, "--base", base, "--model", model)
-    export = module("export", specialist, "--run", outs["none"], "--version", version)
+
+    export = module("export", specialist, "--run", outs["none"], "--version", config["version"])
+    scored = predicted
+    if "ranking" in config:
+        forests = own / "forests"
+        rank = module("ranking", *given, "--scores", own / "scores", "--out", forests)
+        scored = [f"{name}: rank"]
+        made.append(Step(scored[0], rank, ("decoding", "ranking", "presence"), tuple(predicted)))
+        export += ["--forests", str(forests)]
+    unseen = ("--run", outs["0"], "--artefacts", own / "artefacts0")
+    compare = module("compare", *given, "--base", base, "--model", model, *unseen)
+    measured = [f"{name}: {what}" for what in ("evaluate", "baseline", "compare", "export")]
     return [
         *made,
-        Step(
-            "rank",
-            module("ranking", specialist, *given, "--scores", scores, "--out", forests),
-            ("decoding", "ranking", "presence"),
-            tuple(f"predict fold {k}" for k in FOLDS),
-        ),
-        Step("evaluate", module("evaluate", specialist, *given), (), ("rank",)),
-        Step("baseline", module("baseline", specialist, *given)),
-        Step(
-            "compare",
-            [*compare, "--run", str(outs["0"]), "--artefacts", str(work / "artefacts0")],
-            (),
-            ("export without fold 0",),
-        ),
-        Step(
-            "export",
-            [*export, "--forests", str(forests)],
-            ("decoding",),
-            (trained["none"], "rank", "evaluate"),
-        ),
-        Step("card", module("card", specialist), (), ("export", "baseline", "compare")),
+        Step(measured[0], module("evaluate", *given), ("decoding",), tuple(scored)),
+        Step(measured[1], module("baseline", *given), ("data",)),
+        Step(measured[2], compare, (), (f"{name}: export without fold 0",)),
+        Step(measured[3], export, ("decoding",), (trained["none"], measured[0])),
+        Step(f"{name}: card", module("card", specialist), (), tuple(measured)),
     ]
 
 
@@ -118,10 +130,15 @@ def run(made: Sequence[Step], config: Mapping[str, Any], work: Path) -> None:
     """Run the steps that are not done: those that take few threads side by side.
 
     Raises:
-        SystemExit: a step failed; its own message is above.
+        SystemExit: a step failed (its own message is above), or one of another specialist, on
+            which a step stands, is not done.
     """
     stamps: dict[str, str] = {}
     for step in made:
+        for name in set(step.after).difference(stamps):  # a step of another specialist
+            if not (mark := mark_of(work, name)).exists():
+                raise SystemExit(f"{step.name} begins with what {name!r} makes: make that first")
+            stamps[name] = mark.read_text(encoding="utf-8")
         stamps[step.name] = step.stamp(config, stamps)
     processors = os.cpu_count() or 1
     numbered = [(step, f"[{i}/{len(made)}] {step.name}") for i, step in enumerate(made, 1)]
@@ -143,13 +160,18 @@ def run(made: Sequence[Step], config: Mapping[str, Any], work: Path) -> None:
                 raise
 
 
+def mark_of(work: Path, name: str) -> Path:
+    """Return the file that holds the stamp of a step that is done."""
+    return work / "stamps" / name.replace(": ", "-").replace(" ", "-")
+
+
 def run_one(step: Step, title: str, stamp: str, work: Path) -> None:
     """Run a step unless its stamp says that it is done.
 
     Raises:
         SystemExit: it failed; its own message is above.
     """
-    mark = work / "stamps" / step.name.replace(" ", "-")
+    mark = mark_of(work, step.name)
     mark.parent.mkdir(parents=True, exist_ok=True)
     if mark.exists() and mark.read_text(encoding="utf-8") == stamp:
         say(f"{title}: done before")
@@ -164,7 +186,7 @@ def run_one(step: Step, title: str, stamp: str, work: Path) -> None:
 
 
 def prepare(work: Path, artefacts: Path) -> None:
-    """Link the base into the folders of the fold's adapters."""
+    """Copy the base into the folders of the folds' adapters."""
     for fold in FOLDS:
         target = work / f"artefacts{fold}"
         target.mkdir(parents=True, exist_ok=True)
@@ -194,20 +216,22 @@ def main() -> None:
     """Read the command line and run what is not done."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--data", type=Path, required=True, help="folder of the legal data")
-    parser.add_argument("--version", required=True, help="of the specialist that is shipped")
     parser.add_argument("--work", type=Path, default=Path("var/specialists"))
+    parser.add_argument("--only", choices=SPECIALISTS, help="make this one")
     parser.add_argument("--list", action="store_true", help="print the steps and do nothing")
     arguments = parser.parse_args()
-    specialist, work = Path("models/contract-clauses"), arguments.work
-    config = tomllib.loads((specialist / "config.toml").read_text(encoding="utf-8"))
-    made = steps(specialist, arguments.data, model_folder(), work, arguments.version)
-    if arguments.list:
-        for step in made:
-            print(f"{step.name}: python {' '.join(step.command)}")
-        return
-    run(made[:1], config, work)
-    prepare(work, Path("models/artefacts"))
-    run(made, config, work)
+    work, artefacts = arguments.work, Path("models/artefacts")
+    for name in [arguments.only] if arguments.only else SPECIALISTS:
+        specialist = Path("models") / name
+        config = tomllib.loads((specialist / "config.toml").read_text(encoding="utf-8"))
+        made = steps(specialist, config, arguments.data, model_folder(), work)
+        if arguments.list:
+            for step in made:
+                print(f"{step.name}: python {' '.join(step.command)}")
+            continue
+        run(made[:1], config, work)
+        prepare(work / name, artefacts)
+        run(made, config, work)
 
 
 if __name__ == "__main__":

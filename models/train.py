@@ -13,11 +13,11 @@ weights.
 from __future__ import annotations
 
 import argparse
-import gzip
 import json
 import sys
 import time
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
+from models.corpus import FOLDS, read_labels, read_records
 from models.encoder import Tagger
 from shared.inference.adapters import VIEWS
 from shared.inference.tokeniser import CLS, SEP, Tokeniser
@@ -61,26 +62,24 @@ class Window:
         return not any(first < end and last > self.start for _, first, last in self.contract.spans)
 
 
-def read_contracts(path: Path, tokenise: Tokeniser, labels: list[str], fold: str) -> list[Contract]:
+def read_contracts(
+    data: Path, settings: Mapping[str, Any], tokenise: Tokeniser, labels: list[str], fold: str
+) -> list[Contract]:
     """Read and tokenise the contracts that are not in the left-out fold."""
     number = {label: i for i, label in enumerate(labels)}
     contracts: list[Contract] = []
     place = 0
-    with gzip.open(path, "rt", encoding="utf-8") as lines:
-        for line in lines:
-            record = json.loads(line)
-            if str(record["fold"]) == fold:
-                continue
-            tokens = tokenise(record["text"])
-            starts, ends = tokens.offsets.T
-            spans = []
-            for note in record["annotations"]:
-                first = int(np.searchsorted(ends, note["start"], side="right"))
-                last = int(np.searchsorted(starts, note["end"], side="left"))
-                if first < last:
-                    spans.append((number[note["category"]], first, last))
-            contracts.append(Contract(tokens.ids, spans, place))
-            place += len(tokens.ids)
+    for record in read_records(data, settings, [k for k in FOLDS if str(k) != fold]):
+        tokens = tokenise(record["text"])
+        starts, ends = tokens.offsets.T
+        spans = []
+        for note in record["annotations"]:
+            first = int(np.searchsorted(ends, note["start"], side="right"))
+            last = int(np.searchsorted(starts, note["end"], side="left"))
+            if first < last and note["category"] in number:
+                spans.append((number[note["category"]], first, last))
+        contracts.append(Contract(tokens.ids, spans, place))
+        place += len(tokens.ids)
     return contracts
 
 
@@ -239,17 +238,29 @@ def loss_of(logits: Tensor, targets: Tensor, settings: dict[str, Any]) -> Tensor
 # --- the training -----------------------------------------------------------------------------
 
 
-def train(config: dict[str, Any], base: Path, data: Path, fold: str, out: Path) -> None:
-    """Train and write `adapter.safetensors` and `run.json` to the folder `out`."""
+def train(
+    config: dict[str, Any],
+    labels: list[str],
+    base: Path,
+    data: Path,
+    fold: str,
+    out: Path,
+    start: Path | None = None,
+) -> None:
+    """Train and write `adapter.safetensors` and `run.json` to the folder `out`.
+
+    With `start`, the folder of another run, its adapter is where this one begins, but for the head.
+
+    Raises:
+        SystemExit: a checkpoint in `out` is of another recipe.
+    """
     settings, cutting = config["training"], config["windows"]
-    labels = [
-        item["category"] for item in json.loads((data / config["data"]["categories"]).read_text())
-    ]
+    recipe = {name: config[name] for name in ("data", "windows", "adapter", "training")}
     content = cutting["length"] - 2
     out.mkdir(parents=True, exist_ok=True)
 
     tokenise = Tokeniser(base / "tokenizer.json")
-    contracts = read_contracts(data / config["data"]["training"], tokenise, labels, fold)
+    contracts = read_contracts(data, config["data"], tokenise, labels, fold)
     course = Course(contracts, content, cutting["empty"], settings["seed"])
     steps = max(1, round(settings["epochs"] * len(course) / settings["batch"]))
     name = out.name
@@ -257,6 +268,10 @@ def train(config: dict[str, Any], base: Path, data: Path, fold: str, out: Path) 
 
     checkpoint = out / "checkpoint.pt"
     state = torch.load(checkpoint, weights_only=True) if checkpoint.exists() else None
+    if state and state["recipe"] != recipe:
+        raise SystemExit(
+            f"{checkpoint} is of another recipe; remove it, or train into another folder"
+        )
     chosen = state["number_type"] if state else settings["number_type"]
     dtype = faster_number_type() if chosen == "auto" else getattr(torch, chosen)
     torch.manual_seed(settings["seed"])
@@ -265,6 +280,11 @@ def train(config: dict[str, Any], base: Path, data: Path, fold: str, out: Path) 
     }
     model = Tagger(weights, config["adapter"]["rank"], len(VIEWS) * len(labels))
     rates = base_rates(contracts, len(labels))
+    if start:
+        begun = load_file(start / "adapter.safetensors")
+        model.load_state_dict(
+            begun | {"head.weight": model.head.weight, "head.bias": model.head.bias}
+        )
     with torch.no_grad():
         model.head.weight.mul_(0.1)
         model.head.bias.copy_(torch.log(rates / (1 - rates)))
@@ -306,7 +326,7 @@ def train(config: dict[str, Any], base: Path, data: Path, fold: str, out: Path) 
             )
             told = now
         if now - saved > settings["checkpoint_every"]:
-            keep(checkpoint, model, optimizer, course, step + 1, dtype, spent + now - begin)
+            keep(checkpoint, model, optimizer, course, step + 1, dtype, recipe, spent + now - begin)
             saved = now
 
     save_file(model.state_dict(), out / "adapter.safetensors")
@@ -332,6 +352,7 @@ def keep(
     course: Course,
     step: int,
     dtype: torch.dtype,
+    recipe: Mapping[str, Any],
     seconds: float,
 ) -> None:
     """Write a checkpoint so that a kill at any moment leaves the old or the new one whole."""
@@ -344,6 +365,7 @@ def keep(
             "rng": torch.get_rng_state(),
             "step": step,
             "seconds": seconds,
+            "recipe": dict(recipe),
             "number_type": str(dtype).removeprefix("torch."),
         },
         partial,
@@ -367,10 +389,13 @@ def main() -> None:
     parser.add_argument("--fold", default="none", help="fold to leave out, or none")
     parser.add_argument("--out", type=Path, required=True, help="folder of the result")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--start", type=Path, help="folder of a run whose adapter to begin with")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     config = tomllib.loads((arguments.specialist / "config.toml").read_text(encoding="utf-8"))
-    train(config, arguments.base, arguments.data, arguments.fold, arguments.out)
+    labels = read_labels(arguments.specialist, config["data"])
+    given = arguments.base, arguments.data, arguments.fold, arguments.out, arguments.start
+    train(config, labels, *given)
 
 
 if __name__ == "__main__":

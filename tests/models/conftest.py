@@ -25,7 +25,7 @@ FILLER = "Then the other part says little of note."
 CONFIG = """
 [data]
 training = "contracts.jsonl.gz"
-categories = "categories.json"
+licence = "ours"
 
 [windows]
 length = 34
@@ -133,7 +133,6 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
         records.append(record | {"annotations": notes})
     with gzip.open(folder / "contracts.jsonl.gz", "wt", encoding="utf-8") as out:
         out.writelines(json.dumps(record) + "\n" for record in records)
-    (folder / "categories.json").write_text(json.dumps([{"category": "Law"}, {"category": "Pay"}]))
     return folder
 
 

@@ -8,12 +8,11 @@ import tomllib
 
 import pytest
 
-from models.card import card
+from models.card import PARTS, card
 from shared.inference.adapters import ADAPTER_FILE, MANIFEST_FILE, newest_version, read_manifest
 from tests.support import ROOT
 
 FOLDER = ROOT / "models" / "contract-clauses"
-PARTS = ("scores", "comparison", "baseline", "training")
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +33,8 @@ def test_the_card_is_the_one_that_the_figures_make(
     shipped = newest_version(ROOT / "models" / "artefacts", FOLDER.name)
     config = tomllib.loads((FOLDER / "config.toml").read_text(encoding="utf-8"))
     size = (shipped / ADAPTER_FILE).stat().st_size
-    text = card(config, read_manifest(shipped / MANIFEST_FILE), size, found)
+    template = (FOLDER / "CARD.in.md").read_text(encoding="utf-8")
+    text = card(template, config, read_manifest(shipped / MANIFEST_FILE), size, found)
     assert text == (FOLDER / "CARD.md").read_text(encoding="utf-8"), "run python -m models.card"
 
 

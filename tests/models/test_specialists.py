@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import itertools
+import tomllib
 from pathlib import Path
 
 import pytest
 
-from models.specialists import Step, run, steps
+from models.specialists import SPECIALISTS, Step, run, steps
 
 CONFIG = {"training": {"epochs": 1}, "decoding": {"merge": 0.7}}
 
@@ -94,21 +95,48 @@ def test_one_that_fails_beside_another_is_tried_again_alone(
     assert log.read_text() == "gb"
 
 
+def test_what_stands_on_another_specialist_waits_for_it(made: list[Step], tmp_path: Path) -> None:
+    """Without the other's step it says what to make first; with it, it runs, and again if new."""
+    log = tmp_path / "log"
+    other = [Step("other: train", write(log, "o"), ("training",))]
+    own = [Step("own: train", write(log, "w"), (), ("other: train",))]
+    with pytest.raises(SystemExit, match="begins with what 'other: train' makes: make that first"):
+        run(own, CONFIG, tmp_path)
+    run(other, CONFIG, tmp_path)
+    run(own, CONFIG, tmp_path)
+    run(own, CONFIG, tmp_path)
+    run(other, CONFIG | {"training": {"epochs": 2}}, tmp_path)
+    run(own, CONFIG, tmp_path)
+    assert log.read_text() == "owow"
+
+
+def all_steps(folder: Path) -> list[list[Step]]:
+    """The steps of every specialist."""
+    made = []
+    for name in SPECIALISTS:
+        specialist = Path("models") / name
+        config = tomllib.loads((specialist / "config.toml").read_text(encoding="utf-8"))
+        made.append(steps(specialist, config, folder, folder, folder))
+    return made
+
+
 def test_every_step_comes_after_those_it_stands_on(tmp_path: Path) -> None:
     """The steps are in an order in which they can run, and none is named twice."""
-    made = steps(Path("models/contract-clauses"), tmp_path, tmp_path, tmp_path, "1.0.0")
-    names = [step.name for step in made]
-    assert len(names) == len(set(names))
-    for i, step in enumerate(made):
-        assert set(step.after) <= set(names[:i])
-        beside = itertools.takewhile(lambda other: other.threads, reversed(made[:i]))
-        if step.threads:
-            assert not {other.name for other in beside} & set(step.after)
+    before: set[str] = set()
+    for made in all_steps(tmp_path):
+        names = [step.name for step in made]
+        assert len(names) == len(set(names))
+        for i, step in enumerate(made):
+            assert set(step.after) <= set(names[:i]) | before
+            beside = itertools.takewhile(lambda other: other.threads, reversed(made[:i]))
+            if step.threads:
+                assert not {other.name for other in beside} & set(step.after)
+        before |= set(names)
 
 
 def test_every_program_of_a_step_exists_and_is_given_what_it_knows(tmp_path: Path) -> None:
     """Each step runs a module of ours with options that are in its text."""
-    for step in steps(Path("models/contract-clauses"), tmp_path, tmp_path, tmp_path, "1.0.0"):
+    for step in itertools.chain.from_iterable(all_steps(tmp_path)):
         module = Path(step.command[1].replace(".", "/") + ".py")
         text = module.read_text(encoding="utf-8")
         options = [part for part in step.command[2:] if part.startswith("--")]

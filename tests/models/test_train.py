@@ -42,7 +42,7 @@ def run(base: tuple[Path, Path], data: Path, tmp_path_factory: pytest.TempPathFa
     """The folder of a training that nobody interrupted, on both contracts."""
     torch.set_num_threads(1)
     folder = tmp_path_factory.mktemp("run")
-    train(PARSED, base[1], data, "none", folder)
+    train(PARSED, ["Law", "Pay"], base[1], data, "none", folder)
     return folder
 
 
@@ -64,6 +64,7 @@ def test_a_killed_training_goes_on_to_the_same_weights(
 ) -> None:
     """Killed twice without warning, the third start ends with exactly the uninterrupted weights."""
     (tmp_path / "config.toml").write_text(CONFIG, encoding="utf-8")
+    (tmp_path / "labels.json").write_text('["Law", "Pay"]', encoding="utf-8")
     out = tmp_path / "out"
     line = command(base, data, tmp_path, out)
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
@@ -236,8 +237,33 @@ def test_lora_is_that_of_peft() -> None:
 def test_the_left_out_fold_is_not_read(base: tuple[Path, Path], data: Path, tmp_path: Path) -> None:
     """Leaving out a fold trains on one contract of the two."""
     short = PARSED | {"training": PARSED["training"] | {"epochs": 0.5}}
-    train(short, base[1], data, "0", tmp_path)
+    train(short, ["Law", "Pay"], base[1], data, "0", tmp_path)
     assert json.loads((tmp_path / "run.json").read_text(encoding="utf-8"))["contracts"] == 1
+
+
+def test_a_checkpoint_of_another_recipe_is_refused(
+    base: tuple[Path, Path], data: Path, tmp_path: Path
+) -> None:
+    """A changed setting doesn't go on from weights that were trained with the old one."""
+    short = PARSED | {"training": PARSED["training"] | {"epochs": 0.5}}
+    train(short, ["Law", "Pay"], base[1], data, "0", tmp_path)
+    with pytest.raises(SystemExit, match=r"checkpoint\.pt is of another recipe; remove it"):
+        train(PARSED, ["Law", "Pay"], base[1], data, "0", tmp_path)
+
+
+def test_a_training_begins_with_another_adapter(
+    run: Path, base: tuple[Path, Path], data: Path, tmp_path: Path
+) -> None:
+    """Hardly trained, the adapter is still the other one's, and the head isn't."""
+    still = PARSED | {"training": PARSED["training"] | {"epochs": 0.5, "learning_rate": 1e-9}}
+    train(still, ["One"], base[1], data, "none", tmp_path, start=run)
+    theirs, ours = trained_state(run), trained_state(tmp_path)
+    assert theirs.keys() == ours.keys()
+    for name, value in theirs.items():
+        if name.startswith("head."):
+            assert ours[name].shape != value.shape
+        else:
+            assert np.allclose(ours[name], value, atol=1e-6)
 
 
 def test_the_learning_rate_rises_and_falls_to_zero() -> None:
