@@ -14,11 +14,16 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, text
 
+from shared.errors import SettingsError
+
 _LOCK = 0x736D616C  # any number that only our migrations take
 
 
 def migrate(engine: Engine, folder: Path, revision: str = "head") -> None:
-    """Move the schema up or down to `revision`, holding a lock against other processes."""
+    """Move the schema up or down to `revision`, holding a lock against other processes.
+
+    Raises SettingsError for a database that a newer program has moved on.
+    """
     config = Config()
     config.set_main_option("script_location", str(folder).replace("%", "%%"))
     script = ScriptDirectory.from_config(config)
@@ -27,6 +32,7 @@ def migrate(engine: Engine, folder: Path, revision: str = "head") -> None:
         if connection.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
         heads = MigrationContext.configure(connection).get_current_heads()
+        _refuse_newer(engine, script, heads)
         down = revision == "base" or (
             revision != "head"
             and revision in {r.revision for h in heads for r in script.iterate_revisions(h, "base")}
@@ -39,6 +45,17 @@ def migrate(engine: Engine, folder: Path, revision: str = "head") -> None:
         with EnvironmentContext(config, script, fn=steps) as environment:
             environment.configure(connection=connection, render_as_batch=True)
             environment.run_migrations()
+
+
+def _refuse_newer(engine: Engine, script: ScriptDirectory, heads: tuple[str, ...]) -> None:
+    known = {one.revision for one in script.walk_revisions()}
+    if unknown := [head for head in heads if head not in known]:
+        raise SettingsError(
+            f"The database {engine.url.render_as_string(hide_password=True)} is newer than this "
+            f"program: it is at revision {unknown[0]}, of which this program knows nothing (its "
+            f"own last one is {script.get_current_head()}). Nothing was changed. Start the newer "
+            "program again, or restore the backup that was made before the upgrade."
+        )
 
 
 def current(engine: Engine) -> str | None:

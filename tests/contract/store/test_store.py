@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Table, func, insert, inspect, select, update
+from sqlalchemy import Table, func, insert, inspect, select, text, update
+from sqlalchemy.engine import make_url
 from sqlalchemy.exc import IntegrityError, StatementError
 
 from infra.ports import free_port
@@ -61,6 +62,20 @@ def test_a_migration_that_fails_leaves_nothing_behind(url: str) -> None:
     mended.migrate()
     assert current(mended.engine) == "0002"
     mended.close()
+
+
+def test_a_database_of_a_newer_program_is_refused(url: str, store: Store, note: Table) -> None:
+    """One error that names the database and what to do; no table is touched."""
+    with store.write() as session:
+        session.execute(insert(note).values(text="kept"))
+        session.execute(text("UPDATE alembic_version SET version_num = '0009'"))
+    with pytest.raises(SettingsError, match=r"0009.* last one is 0002.*newer program") as caught:
+        store.migrate()
+    database = make_url(url)
+    assert str(database.database) in caught.value.message
+    assert not database.password or database.password not in caught.value.message
+    assert _texts(store, note) == ["kept"]
+    assert current(store.engine) == "0009"
 
 
 def test_processes_that_start_at_once_migrate_once(url: str) -> None:

@@ -5,9 +5,11 @@ import json
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -391,6 +393,21 @@ def test_a_folder_of_results_that_can_not_be_used_is_a_sentence(run: Run, tmp_pa
     assert (code, out) == (2, "")
     assert err.startswith("smallprint: the folder of the results can't be used")
     assert len(err.splitlines()) == 1
+
+
+def test_a_folder_of_a_newer_program_is_one_sentence(run: Run, tmp_path: Path) -> None:
+    """Which database, and what to do; no traceback."""
+    data = ("--data", tmp_path / "data")
+    run("keys", "new", "alice", *data)
+    with closing(sqlite3.connect(tmp_path / "data" / "ingest.db")) as database:
+        database.execute("UPDATE alembic_version SET version_num = '9999'")
+        database.commit()
+    code, out, err = run("keys", "list", *data)
+    assert (code, out) == (2, "")
+    said = err.splitlines()[-1]
+    assert f"{tmp_path}/data/ingest.db is newer than this program" in said
+    assert "restore the backup" in said
+    assert "Traceback" not in err
 
 
 def test_keys_say_whose_they_are(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
