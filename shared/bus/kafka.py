@@ -36,6 +36,7 @@ from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.consumer.subscription_state import ConsumerRebalanceListener
 from kafka.coordinator.assignors.abstract import AbstractPartitionAssignor, RebalanceProtocol
 from kafka.errors import KafkaError, KafkaTimeoutError, RetriableError
+from kafka.net.compat import KafkaNetClient
 from kafka.protocol.consumer.metadata import (
     ConsumerProtocolAssignment,
     ConsumerProtocolSubscription,
@@ -135,8 +136,12 @@ class KafkaBus:
         self._letters: _Letters | None = None
         self._closed = False
         with self.unavailable():
-            self._admin = KafkaAdminClient(**self.client())
-            self.partitions = self._make_topics()
+            self._admin = _opened(KafkaAdminClient, **self.client())
+            try:
+                self.partitions = self._make_topics()
+            except BaseException:
+                self._admin.close()
+                raise
 
     def publish(self, *messages: Message) -> None:
         refuse_large(messages)
@@ -200,7 +205,7 @@ class KafkaBus:
             consumer.stop()
         for consumer in consumers:
             consumer.close()
-        with self._guard, suppress(KafkaError):
+        with self._guard:
             self._discard_producer(timeout=_CLOSE_SECONDS)
         with self._asking, suppress(KafkaError):
             if self._letters:
@@ -270,7 +275,8 @@ class KafkaBus:
 
     def _make_producer(self) -> Any:
         timeout = int(self.options.timeout * 1000)
-        return KafkaProducer(
+        return _opened(
+            KafkaProducer,
             **self.client(),
             acks="all",
             enable_idempotence=True,
@@ -281,9 +287,19 @@ class KafkaBus:
         )
 
     def _discard_producer(self, timeout: float) -> None:
+        """End the producer within so many seconds; what it can't send by then it gives up.
+
+        `close` of kafka-python 3.0 raises before it ends the sending thread if something is left
+        to be sent: the thread would go on, and send it later.
+        """
         producer, self._producer = self._producer, None
-        if producer is not None:
+        if producer is None:
+            return
+        try:
             producer.close(timeout=timeout)
+        except KafkaError as error:
+            log.info("a producer is ended with messages left to send: %s", error)
+            producer._sender.force_close()
 
     def _make_topics(self) -> int:
         """Make the topics that are missing; how many partitions `documents` has."""
@@ -344,6 +360,26 @@ class KafkaBus:
             raise
 
 
+def _opened(kind: Callable[..., Any], **settings: Any) -> Any:
+    """A client of the library that leaves no thread behind if it can't reach its broker.
+
+    The constructors of kafka-python 3.0 start a thread and then ask the broker; if that fails,
+    they raise, and nobody can end the thread any more.
+    """
+    made: list[KafkaNetClient] = []
+
+    def remembered(**configs: Any) -> KafkaNetClient:
+        made.append(KafkaNetClient(**configs))
+        return made[-1]
+
+    try:
+        return kind(kafka_client=remembered, **settings)
+    except BaseException:
+        for client in made:
+            client.close()
+        raise
+
+
 class _Letters:
     """A reader of `documents.dead` that remembers what is still listed."""
 
@@ -353,8 +389,12 @@ class _Letters:
     def __init__(self, bus: KafkaBus) -> None:
         self._timeout = int(bus.options.timeout * 1000)
         self._part = TopicPartition(dead_topic(bus.options.topic), 0)
-        self._reader = KafkaConsumer(
-            **bus.client(), group_id=None, enable_auto_commit=False, metrics_enabled=False
+        self._reader = _opened(
+            KafkaConsumer,
+            **bus.client(),
+            group_id=None,
+            enable_auto_commit=False,
+            metrics_enabled=False,
         )
         self._reader.assign([self._part])
         self._listed: dict[str, Letter] = {}
@@ -578,7 +618,8 @@ class _Keeper(threading.Thread):
     def _serve(self) -> None:
         """One membership, from joining to leaving."""
         session = int(self._bus.lease * 1000)
-        consumer = KafkaConsumer(
+        consumer = _opened(
+            KafkaConsumer,
             **self._bus.client(),
             group_id=self.group,
             enable_auto_commit=False,

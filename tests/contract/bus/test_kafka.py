@@ -107,8 +107,10 @@ def test_topics_must_have_equally_many_partitions(broker: Broker) -> None:
         bus.publish(message("a", 1))
 
     _add_partitions(broker, topic, 6)
+    before = set(threading.enumerate())
     with pytest.raises(SettingsError, match="6 and 3"), bus_on(broker, topic=topic):
         pass
+    assert set(threading.enumerate()) <= before, "the client that asked is closed"
 
 
 def _add_partitions(broker: Broker, topic: str, count: int) -> None:
@@ -134,6 +136,29 @@ def test_a_busy_partition_is_handed_over_only_when_its_work_is_done(broker: Brok
         busy.close()
 
         assert texts(newcomer, 1) == ["a2"]
+
+
+def test_a_producer_that_is_given_up_sends_nothing_more(
+    tmp_path_factory: pytest.TempPathFactory, broker: Broker
+) -> None:
+    """Its thread ends with it, also while it still has a message for a broker that is gone."""
+    mortal = Broker(tmp_path_factory.mktemp("gone"), free_port())
+    mortal.start()
+    before = set(threading.enumerate())
+    try:
+        with bus_on(mortal, timeout=20) as bus:
+            assert isinstance(bus, KafkaBus)
+            bus.publish(message("a", 1))
+            started = set(threading.enumerate()) - before
+            senders = [one for one in started if type(one).__name__ == "Sender"]
+            assert len(senders) == 1
+            mortal.kill()
+            bus.start_sending(Record(bus.options.topic, "a", b"unsent"))
+            bus._discard_producer(timeout=0)
+            eventually(lambda: not senders[0].is_alive(), "the producer's thread has ended")
+        eventually(lambda: set(threading.enumerate()) <= before, "no thread of the bus is left")
+    finally:
+        mortal.kill()
 
 
 @pytest.mark.slow

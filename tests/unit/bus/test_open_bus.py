@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -74,7 +75,9 @@ except Exception as error:
 
 
 def test_a_broker_that_is_not_there_is_unavailable() -> None:
-    """Opening gives up after its timeout, with the address in the message."""
+    """Opening gives up after its timeout, with the address in the message, and leaves no thread."""
     needs_kafka_python("kafka:")
+    before = set(threading.enumerate())
     with pytest.raises(Unavailable, match=r"127\.0\.0\.1:1 "):
         open_bus("kafka://127.0.0.1:1?timeout=1")
+    assert set(threading.enumerate()) <= before
