@@ -23,7 +23,7 @@ from shared.inference.adapters import (
     read_manifest,
 )
 
-PARTS = ("scores", "comparison", "baseline", "training", "presence", "values")
+PARTS = ("scores", "comparison", "baseline", "training", "presence", "values", "doubts")
 """The files of figures, each written by the program of that name (scores by models.evaluate,
 training by models.export, comparison by models.compare)."""
 
@@ -141,6 +141,14 @@ def values_table(values: dict[str, Any] | None) -> str:
     return table(header, rows)
 
 
+def doubts_table(doubts: dict[str, Any] | None) -> str:
+    """One row a kind of text: how many of them are warned of."""
+    if not doubts:
+        return UNMEASURED
+    rows = [[name, str(n["contracts"]), str(n["warned"])] for name, n in doubts.items()]
+    return table(["letters", "contracts", "warned of"], rows)
+
+
 def models_of(folds: list[int]) -> str:
     """Say which models the figures are of."""
     if len(folds) == 1:
@@ -197,6 +205,7 @@ def card(
         threshold=scores["thresholds"]["best_f1"],
         presence=presence_table(found["presence"]),
         values=values_table(found["values"]),
+        doubts=doubts_table(found["doubts"]),
         comparison=comparison_text(found["comparison"]),
         wrong=examples(scores["failures"]["surest_wrong"]),
         missed=examples(scores["failures"]["longest_missed"]),

@@ -116,6 +116,9 @@ def steps(
     unseen = ("--run", outs["0"], "--artefacts", own / "artefacts0")
     compare = module("compare", *given, "--base", base, "--model", model, *unseen)
     measured = [f"{name}: {what}" for what in ("evaluate", "baseline", "compare", "export")]
+    for more in config.get("measures", ()):
+        measured.append(f"{name}: {more}")
+        made.append(Step(measured[-1], module(more, *given), ("data",)))
     return [
         *made,
         Step(measured[0], module("evaluate", *given), ("decoding",), tuple(scored)),

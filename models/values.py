@@ -30,15 +30,16 @@ amounts) have counts: in how many contracts with a clause something is stated, o
 from __future__ import annotations
 
 import argparse
-import gzip
 import json
 import re
 import sys
+import tomllib
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from models.corpus import read_records
 from services.extraction.values import CATEGORIES, DocumentValue, Located, document_values
 from services.extraction.values.dates import find_dates
 from services.extraction.values.durations import find_durations
@@ -51,12 +52,6 @@ DATES = ("Agreement Date", "Effective Date", "Expiration Date")
 DURATIONS = ("Renewal Term", "Notice Period To Terminate Renewal")
 ANSWERED = ("Document Name", "Parties", *DATES, *DURATIONS, "Governing Law")
 _NAMED = re.compile(r'\s*(?P<name>[^;"“”(]*[^;"“”(\s])\s*\(?\s*(?:["“](?P<role>[^"“”]+)["”])?')
-
-
-def read_contracts(path: Path, folds: Sequence[int]) -> Iterator[dict[str, Any]]:
-    """Read the contracts of some folds."""
-    with gzip.open(path, "rt", encoding="utf-8") as lines:
-        yield from (r for line in lines if (r := json.loads(line))["fold"] in folds)
 
 
 def values_of(record: dict[str, Any]) -> dict[str, list[DocumentValue]]:
@@ -232,18 +227,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the program."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("specialist", type=Path, help="folder of the specialist, for values.json")
-    parser.add_argument("--data", type=Path, required=True, help="folder with legal/")
+    parser.add_argument("--data", type=Path, required=True, help="folder of the legal data")
     parser.add_argument("--fold", type=int, choices=range(5), help="print this fold alone")
     options = parser.parse_args(arguments)
-    path = options.data / "legal" / "cuad_train.jsonl.gz"
+    config = tomllib.loads((options.specialist / "config.toml").read_text(encoding="utf-8"))
+
+    def records(folds: Sequence[int]) -> list[dict[str, Any]]:
+        return list(read_records(options.data, config["data"], folds))
+
     if options.fold is not None:
-        print(table(score(list(read_contracts(path, (options.fold,))))))
+        print(table(score(records((options.fold,)))))
         return 0
     figures: dict[str, dict[str, Any]] = {}
     for name, folds in (("folds 1-4, developed on", DEVELOPED), ("fold 0, kept apart", APART)):
-        records = list(read_contracts(path, folds))
-        figures[name] = {"contracts": len(records), "categories": score(records)}
-        print(f"{name}: {len(records)} contracts\n{table(figures[name]['categories'])}\n")
+        found = records(folds)
+        figures[name] = {"contracts": len(found), "categories": score(found)}
+        print(f"{name}: {len(found)} contracts\n{table(figures[name]['categories'])}\n")
     out = options.specialist / "values.json"
     out.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
     print(f"wrote {out}", file=sys.stderr)

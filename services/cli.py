@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -318,6 +318,15 @@ def _with_errors(
         yield error_line(path, error)
 
 
+@dataclass(frozen=True)
+class Answer:
+    """What is said of one contract."""
+
+    clauses: Sequence[Mapping[str, Any]] = ()
+    presence: Sequence[Mapping[str, Any]] = ()
+    warnings: Sequence[str] = ()
+
+
 class Finder:
     """Reads contracts and finds their clauses. The model is loaded with the first document."""
 
@@ -377,19 +386,19 @@ class Finder:
         read = time.monotonic()
         model = self._model()
         loaded = time.monotonic()
-        clauses, presence = self._clauses(reading) if reading.page_count else ([], [])
+        answer = self._clauses(reading) if reading.page_count else Answer()
         found = time.monotonic()
         return {
             "source": path,
             "document": _document(reading, data),
-            "clauses": clauses,
-            "presence": presence,
+            "clauses": answer.clauses,
+            "presence": answer.presence,
             "model": model,
-            "warnings": list(reading.warnings),
+            "warnings": [*reading.warnings, *answer.warnings],
             "timings": _timings(read=read - began, find=found - loaded),
         }
 
-    def _clauses(self, reading: Reading) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    def _clauses(self, reading: Reading) -> Answer:
         from services.extraction.pipeline import search
         from services.extraction.values import value_json
 
@@ -411,7 +420,7 @@ class Finder:
         presence = [
             {"category": line.category, "probability": line.probability} for line in found.presence
         ]
-        return clauses, presence
+        return Answer(clauses, presence, found.warnings)
 
     def _model(self) -> dict[str, str]:
         manifest = self._get_specialist().manifest

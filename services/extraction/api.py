@@ -129,6 +129,7 @@ class SearchedOut(_Answer):
     characters: int
     pages: int
     failed_pages: list[int]
+    warnings: list[str] = Field(description="why not to rely on the search")
 
 
 class PresencesOut(BaseModel):

@@ -61,6 +61,7 @@ class Searched:
     pages: int
     failed_pages: tuple[int, ...]
     categories: tuple[Looked, ...]
+    warnings: tuple[str, ...] = ()  # why not to rely on it
 
     def to_json(self) -> dict[str, Any]:
         """What is kept of it."""
@@ -77,7 +78,8 @@ class Searched:
             )
             for line in kept["categories"]
         )
-        return cls(kept["characters"], kept["pages"], tuple(kept["failed_pages"]), categories)
+        failed, warnings = tuple(kept["failed_pages"]), tuple(kept.get("warnings", ()))
+        return cls(kept["characters"], kept["pages"], failed, categories, warnings)
 
 
 @dataclass(frozen=True)
@@ -213,7 +215,7 @@ def searched(found: Search, reading: Reading) -> Searched:
             nearest = Nearest(text, clause.start, end, page, clause.confidence)
         lines.append(Looked(line.category, line.probability, nearest))
     failed = tuple(page.number for page in reading.failed)
-    return Searched(len(reading.text), reading.page_count, failed, tuple(lines))
+    return Searched(len(reading.text), reading.page_count, failed, tuple(lines), found.warnings)
 
 
 def presence(found: Sequence[tuple[str, float]], looked: Searched | None = None) -> list[Presence]:

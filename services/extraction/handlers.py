@@ -184,6 +184,7 @@ def _keep_clauses(
                 count=len(found),
                 adapter=by.name,
                 adapter_version=by.version,
+                warnings=looked.warnings,
                 attempt=event.attempt,
             )
         )

@@ -10,6 +10,7 @@ import numpy as np
 
 from services.extraction.candidates import Floats
 from services.extraction.decoding import Candidate, Decoding, decode
+from services.extraction.doubts import doubts
 from services.extraction.presence import presence_rows
 from services.extraction.ranking import LEAST, Ranking, look
 from shared.inference import AdapterError, Specialist, TokenScores
@@ -42,6 +43,7 @@ class Search:
 
     clauses: list[Clause]  # in the order of the text
     presence: list[Presence]  # one for each label, in their order
+    warnings: tuple[str, ...] = ()  # why not to rely on it
 
 
 def find_clauses(
@@ -73,7 +75,8 @@ def search(
         progress: is told (windows done, windows in all).
 
     Returns:
-        The clauses in the order of the text, and one line for each label.
+        The clauses in the order of the text, one line for each label, and a warning where the
+        text is none that the specialist can read.
 
     Raises:
         AdapterError: the adapter's ranking was learned on other columns than this release has.
@@ -101,6 +104,7 @@ def search_scores(
     return Search(
         [clause for clause in clauses if clause.confidence > least],
         _presence(manifest.labels, clauses, chances),
+        doubts(text, scores.offsets),
     )
 
 

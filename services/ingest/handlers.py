@@ -92,6 +92,9 @@ def note_progress(event: Fact, uow: UnitOfWork) -> None:
         if before is None:
             return
         after = _advanced(before, event)
+        if isinstance(event, ClausesExtracted) and event.attempt == after.progress.attempt:
+            warnings = dict.fromkeys((*before.warnings, *event.warnings))
+            after = replace(after, warnings=tuple(warnings))
         documents.save(after)
         if event.attempt == after.progress.attempt:
             publish(uow.session, [*result_found(event), *document_ended(after, before)])

@@ -94,6 +94,7 @@ class ClausesExtracted(Event):
     count: int = Field(ge=0)
     adapter: str
     adapter_version: str
+    warnings: tuple[str, ...] = Field((), description="why not to rely on the search")
     attempt: int = Field(1, ge=1)
 
 

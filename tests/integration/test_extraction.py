@@ -131,6 +131,26 @@ def test_the_shipped_specialist_goes_the_same_road(tmp_path: Path) -> None:
     assert "Governing Law" in {clause["category"] for clause in clauses}
 
 
+def test_a_text_in_another_language_is_warned_of(tmp_path: Path) -> None:
+    """It ends complete, and both the document and what was searched say not to rely on it."""
+    artefacts = CommonSettings().artefacts_folder
+    require(
+        any(artefacts.glob("base-*")) and any(artefacts.glob("contract-clauses/*/manifest.json")),
+        f"the shipped specialist: nothing in {artefacts}",
+    )
+    road = Road(tmp_path, None)
+    german = "Dieser Vertrag unterliegt dem Recht der Bundesrepublik Deutschland. " * 20
+    try:
+        document = road.send("vertrag.txt", german.encode())
+        warnings = road.ingest.get(f"/v1/documents/{document}").json()["warnings"]
+        looked = road.extraction.get(f"/v1/documents/{document}/presence").json()["searched"]
+    finally:
+        road.close()
+    (warning,) = warnings
+    assert "in another language than English" in warning
+    assert looked["warnings"] == warnings
+
+
 def test_a_contract_waits_for_an_adapter_that_is_being_mended(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

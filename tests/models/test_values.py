@@ -37,7 +37,8 @@ def contract(fold: int = 1) -> dict[str, Any]:
             notes.append({"category": category, "start": at, "text": text})
             at += len(text) + 1
     iso = {"Agreement Date": "2010-05-01", "Expiration Date": "2011-05-01"}
-    return {"fold": fold, "annotations": notes, "answers": ANSWERS, "answers_iso": iso}
+    said = {"id": f"contract {fold}", "annotations": notes, "answers": ANSWERS, "answers_iso": iso}
+    return said | {"fold": fold}
 
 
 @pytest.mark.parametrize(
@@ -84,8 +85,8 @@ def test_the_fold_kept_apart_is_scored_apart(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The program writes both, and prints one fold alone without writing."""
-    (tmp_path / "legal").mkdir()
-    with gzip.open(tmp_path / "legal" / "cuad_train.jsonl.gz", "wt", encoding="utf-8") as out:
+    (tmp_path / "config.toml").write_text('[data]\ntraining = "contracts.jsonl.gz"\n')
+    with gzip.open(tmp_path / "contracts.jsonl.gz", "wt", encoding="utf-8") as out:
         for fold in (0, 1, 1):
             out.write(json.dumps(contract(fold)) + "\n")
     assert main([str(tmp_path), "--data", str(tmp_path), "--fold", "1"]) == 0

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import tomllib
 
 import numpy as np
 import pytest
 
+from models.corpus import read_records
 from models.evaluate import counts_of, judge, predicted_folds
 from models.metric import Curve
-from models.predict import Candidate, read_contracts, read_predictions
+from models.predict import Candidate, read_predictions
 from tests.support import ROOT, data_folder
 
 SPECIALIST = ROOT / "models" / "contract-clauses"
@@ -27,7 +29,8 @@ def test_the_card_says_what_the_predictions_score() -> None:
     predictions: dict[str, list[Candidate]] = {}
     for fold in folds:
         predictions |= read_predictions(SPECIALIST / f"predictions-fold{fold}.jsonl.gz")
-    records = list(read_contracts(data / "cuad_train.jsonl.gz", folds))
+    config = tomllib.loads((SPECIALIST / "config.toml").read_text("utf-8"))
+    records = list(read_records(data, config["data"], folds))
     assert {record["id"] for record in records} == set(predictions)
     counts, answers = [], 0
     for record in records:

@@ -355,7 +355,7 @@ def test_failed_pages_are_named_as_in_rest(
 ) -> None:
     """A page that could not be read has `page`, `code` and `reason` on every road."""
     monkeypatch.setattr(cli.Finder, "_model", lambda _self: {})
-    monkeypatch.setattr(cli.Finder, "_clauses", lambda _self, _reading: ([], []))
+    monkeypatch.setattr(cli.Finder, "_clauses", lambda _self, _reading: cli.Answer())
     path = tmp_path / "a.pdf"
     path.write_bytes(pdf("One page with words.", ""))
     code, out, _ = run("extract", path, "--json")

@@ -29,7 +29,7 @@ IMAGE = attached(b"\x89PNG\r\n\x1a\n", "scan.png", "image/png")
 def run(monkeypatch: pytest.MonkeyPatch, capsysbinary: pytest.CaptureFixture[bytes]) -> Run:
     """Runs the command in this process, with a specialist that finds nothing."""
     monkeypatch.setattr(cli.Finder, "_model", lambda _self: MODEL)
-    monkeypatch.setattr(cli.Finder, "_clauses", lambda _self, _reading: ([], []))
+    monkeypatch.setattr(cli.Finder, "_clauses", lambda _self, _reading: cli.Answer())
 
     def go(*arguments: object) -> tuple[int, list[dict[str, Any]], str]:
         monkeypatch.setattr(sys, "argv", ["smallprint", *map(str, arguments)])

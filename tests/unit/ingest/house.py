@@ -151,7 +151,9 @@ class House:
         self.service.close()
 
 
-def extracted(document_id: str, attempt: int = 1, tenant: str = "default") -> ClausesExtracted:
+def extracted(
+    document_id: str, attempt: int = 1, tenant: str = "default", warnings: tuple[str, ...] = ()
+) -> ClausesExtracted:
     """What extraction says when it is done."""
     return ClausesExtracted(
         tenant=tenant,
@@ -161,6 +163,7 @@ def extracted(document_id: str, attempt: int = 1, tenant: str = "default") -> Cl
         count=0,
         adapter="contract-clauses",
         adapter_version="1",
+        warnings=warnings,
         attempt=attempt,
     )
 

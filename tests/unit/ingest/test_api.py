@@ -68,6 +68,16 @@ def test_a_list_is_filtered(any_house: House) -> None:
     assert ids(state="received", kind="contract") == []
 
 
+def test_what_extraction_warns_of_is_the_documents_warning(any_house: House) -> None:
+    """Once, however often it is said."""
+    document = any_house.accepted(text(1), "a.txt")
+    any_house.work()
+    any_house.say(extracted(document, warnings=("not English", "odd")))
+    any_house.say(extracted(document, warnings=("odd",)))
+    shown = any_house.client.get(f"/v1/documents/{document}").json()["warnings"]
+    assert shown == ["not English", "odd"]
+
+
 @pytest.mark.parametrize(
     "query",
     [

@@ -1,0 +1,58 @@
+"""Where the specialist has nothing to say, and says so: text that it cannot read.
+
+The measure is the vocabulary's own: how many word pieces a word falls into. English prose takes
+little more than one; other languages, damaged characters and bad OCR take more the less of them the
+vocabulary knows. `python -m models.doubts` measures both sides of the thresholds.
+"""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+from numpy.typing import NDArray
+
+STRETCH = 250  # tokens that are judged together, about a page
+PIECES = 1.5  # for each word: a stretch with more is not read as English
+SHARE = 0.25  # of the stretches; a document with less is not warned of
+FEWEST = 50  # tokens of words in a stretch that can be judged: not rules, dots and blanks
+_WORD = re.compile(r"\w+")
+
+
+def pieces_per_word(text: str, offsets: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return how many tokens there are for each word, stretch by stretch.
+
+    Args:
+        text: that was read.
+        offsets: of its tokens [T, 2], in order.
+
+    Returns:
+        One figure for each stretch of STRETCH tokens that has enough words [S].
+    """
+    words = np.array([match.start() for match in _WORD.finditer(text)], np.int64)
+    starts = offsets[:, 0]
+    spelled = np.array([text[start].isalnum() for start in starts.tolist()], bool)
+    word = np.searchsorted(words, starts, side="right")
+    figures = []
+    for first in range(0, len(starts), STRETCH):
+        some = word[first : first + STRETCH][spelled[first : first + STRETCH]]
+        if len(some) >= FEWEST:
+            figures.append(len(some) / len(np.unique(some)))
+    return np.array(figures)
+
+
+def unread_share(text: str, offsets: NDArray[np.int64]) -> float:
+    """Return the share of a text's stretches that don't read as English, 0 without any."""
+    figures = pieces_per_word(text, offsets)
+    return float((figures > PIECES).mean()) if len(figures) else 0.0
+
+
+def doubts(text: str, offsets: NDArray[np.int64]) -> tuple[str, ...]:
+    """Return what to warn of: one sentence for each reason not to rely on the result."""
+    share = unread_share(text, offsets)
+    if share < SHARE:
+        return ()
+    return (
+        f"about {share:.0%} of the text is in another language than English or has damaged "
+        "characters; clauses there are missed, so let a person read it",
+    )
