@@ -1,6 +1,6 @@
 """The arithmetics of the legal specialist beside each other: `make bench-legal`.
 
-    python -m infra.bench.legal [--artefacts FOLDER] [--rounds 3] [--tokens 8000] [--json]
+    python -m infra.bench.legal [--rounds 3] [--tokens 10000] [--price 0.10] [--json]
 
 One run, in processes of their own taken in turns, on the same text and the same windows:
 
@@ -10,9 +10,11 @@ One run, in processes of their own taken in turns, on the same text and the same
 * INT8: widened once at load (the default);
 * bare: nothing but the INT8 multiplications of the encoder, which is as fast as INT8 can be here.
 
-Printed are bytes on disk, resident memory before and after, seconds to load, tokens a second from
-text to token probabilities and from text to clauses, and how each compares with fp32. Needs the
-training environment (torch, onnx, transformers), because fp32 is exported anew.
+Printed are bytes on disk, resident memory, seconds to load, tokens a second from text to token
+probabilities and from text to clauses, seconds from the bytes of a PDF of so many tokens to its
+clauses (the reading in its child process, as when serving), how each compares with fp32, and what
+a million tokens cost on a machine of the given price. Needs the training environment (torch, onnx,
+transformers), because fp32 is exported anew.
 """
 
 from __future__ import annotations
@@ -32,7 +34,9 @@ from typing import Any
 
 import numpy as np
 
-from services.extraction.pipeline import search_scores
+from infra.bench.pages import pdf_of
+from services.extraction.pipeline import search, search_scores
+from shared.documents.sandbox import Reader
 from shared.inference import Specialist, Specialists
 from shared.inference.adapters import (
     GRAPH_FILE,
@@ -74,7 +78,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--artefacts", type=Path, default=Path("models/artefacts"))
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=3, help="of each; medians are printed")
-    parser.add_argument("--tokens", type=int, default=8000, help="of the text that is read")
+    parser.add_argument("--tokens", type=int, default=10_000, help="of the text that is read")
+    parser.add_argument(
+        "--price", type=float, default=0.10, help="of such a machine, in US$ an hour"
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--one", choices=[*ENGINES, "bare"], help=argparse.SUPPRESS)
     parser.add_argument("--scratch", type=Path, help=argparse.SUPPRESS)
@@ -123,11 +130,23 @@ def compared(options: argparse.Namespace) -> dict[str, Any]:
             "times_fp32": figures[name]["tokens_a_second"] / figures["fp32"]["tokens_a_second"],
             "clauses_times_fp32": figures[name]["clauses_tokens_a_second"]
             / figures["fp32"]["clauses_tokens_a_second"],
+            "document_times_fp32": figures["fp32"]["document_seconds"]
+            / figures[name]["document_seconds"],
+            "dollars_a_million": options.price
+            / 3600
+            / figures[name]["clauses_tokens_a_second"]
+            * 1e6,
         }
     figures["int8"]["share_of_bare"] = (
         figures["int8"]["window_tokens_a_second"] / figures["bare"]["window_tokens_a_second"]
     )
-    machine = {"processor": _processor(), "threads": options.threads, "rounds": options.rounds}
+    machine = {
+        "processor": _processor(),
+        "threads": options.threads,
+        "rounds": options.rounds,
+        "price": options.price,
+        "tokens": figures["int8"].pop("tokens"),
+    }
     return {"base": folder.name, "machine": machine, **figures}
 
 
@@ -145,13 +164,22 @@ def measured(options: argparse.Namespace) -> dict[str, float]:
     encoded = time.perf_counter() - began
     search_scores(text, scores, specialist)
     decoded = time.perf_counter() - began
-    tokens = len(scores.offsets)
+    resident, tokens = _resident(), len(scores.offsets)
+    with Reader() as reader:
+        data = pdf_of(text)
+        reader.read(pdf_of(text[:1000]))
+        began = time.perf_counter()
+        reading = reader.read(data)
+        search(reading.text, specialist, reading.furniture)
+        whole = time.perf_counter() - began
     content, stride = LENGTH - 2, specialist.manifest.window_stride
     windows = 1 + -(-max(0, tokens - content) // stride)
     return {
         "load_seconds": seconds,
         "megabytes_before": before,
-        "megabytes": _resident(),
+        "megabytes": resident,
+        "tokens": tokens,
+        "document_seconds": whole,
         "tokens_a_second": tokens / encoded,
         "clauses_tokens_a_second": tokens / decoded,
         "window_tokens_a_second": windows * LENGTH / encoded,
@@ -217,8 +245,16 @@ COLUMNS: tuple[tuple[str, str, Callable[[float], str]], ...] = (
     ("x fp32", "times_fp32", lambda v: f"{v:.2f}"),
     ("to clauses", "clauses_tokens_a_second", lambda v: f"{v:,.0f}"),
     ("x fp32", "clauses_times_fp32", lambda v: f"{v:.2f}"),
+    ("PDF s", "document_seconds", lambda v: f"{v:.2f}"),
+    ("x fp32", "document_times_fp32", lambda v: f"{v:.2f}"),
+    ("US$/million", "dollars_a_million", lambda v: f"{v:.5f}"),
 )
-LABELS = {"fp32": "fp32, plain export", "int4": "INT4 in memory (default)", "int8": "INT8"}
+OTHERS = (
+    "A specialist writes no output tokens: its price is for input alone. Prices of others, as "
+    "published: frontier models US$ 0.10 to 10 a million input tokens and 0.50 to 50 a million "
+    "output tokens; a 7 B model in INT4 on a GPU of one's own 0.02 to 0.10 a million."
+)
+LABELS = {"fp32": "fp32, plain export", "int4": "INT4 in memory", "int8": "INT8"}
 
 
 def table(figures: dict[str, Any]) -> str:
@@ -226,7 +262,8 @@ def table(figures: dict[str, Any]) -> str:
     machine = figures["machine"]
     lines = [
         f"{figures['base']}, {machine['processor']}, {machine['threads']} threads, "
-        f"medians of {machine['rounds']}",
+        f"medians of {machine['rounds']}; {machine['tokens']:,} tokens; "
+        f"US$ {machine['price']:.2f} an hour",
         f"{'':20}" + "".join(f"{title:>13}" for title, _, _ in COLUMNS),
     ]
     for name, label in LABELS.items():
@@ -238,6 +275,7 @@ def table(figures: dict[str, Any]) -> str:
         f"{bare['window_tokens_a_second']:,.0f} tokens of windows a second; "
         f"INT8 reaches {share:.0%}"
     )
+    lines.append(OTHERS)
     return "\n".join(lines)
 
 

@@ -22,7 +22,7 @@ DOORS = {
     "peft": ["models/*"],
     "prometheus_client": ["shared/metrics.py"],
     "psycopg": ["shared/storage/*"],
-    "pypdf": ["shared/documents/pdf.py"],
+    "pypdf": ["shared/documents/pdf.py", "infra/bench/pages.py"],
     "pypdfium2": ["shared/documents/pdfium.py"],
     "python_calamine": ["shared/documents/calamine.py", "infra/bench/sheets.py"],
     "safetensors": ["models/*"],
