@@ -14,4 +14,5 @@ def test_a_made_pdf_reads_as_its_text() -> None:
     assert reading.text.split() == text.split()
     assert reading.page_count == len(reading.pages) > 2
     assert not reading.failed
-    assert read(pdf_of("one\n" * LINES)).page_count == 1
+    assert read(pdf_of("one\n" * (LINES - 1))).page_count == 1
+    assert read(pdf_of("one\n" * LINES)).page_count == 2
