@@ -6,6 +6,7 @@ TRAIN := var/venv-train
 PORT ?= 8400
 DATA ?= var/data
 PYTEST ?= -q
+EXAMPLES ?= 200
 TRAINING = $(shell grep -rl 'pytest.mark.training' tests --include 'test_*.py')
 .DEFAULT_GOAL := help
 .SHELLFLAGS := -euo pipefail -c
@@ -41,6 +42,9 @@ check: setup-dev ## Format, lint, types, import arrows. Seconds (FILES="a b" loo
 test: setup-dev ## Every test that needs no training libraries (PYTEST="-k bus" to choose).
 	@$(BIN)/pytest $(patsubst %,--ignore=%,$(TRAINING)) $(PYTEST)
 
+fuzz-http: setup-dev ## Ask every route for what OpenAPI says, longer than `make test` does (EXAMPLES=200).
+	@SMALLPRINT_TEST_EXAMPLES=$(EXAMPLES) $(BIN)/pytest --timeout 7200 tests/e2e/test_openapi.py $(PYTEST)
+
 test-train: setup-train ## The tests of the training side, on small models.
 	@$(TRAIN)/bin/python -m pytest $(TRAINING) $(PYTEST)
 
@@ -49,7 +53,6 @@ bench: setup-dev ## Measure: seconds a document, tokens a second, memory.
 
 bench-legal: setup-train ## Measure: the specialist in INT4, INT8 and fp32 beside each other.
 	@$(TRAIN)/bin/python -m infra.bench.legal
-	@$(TRAIN)/bin/python -m infra.bench.adapters
 
 specialists: setup-train ## Make the specialists of contracts from the data: hours (LEGAL=FOLDER ONLY=name).
 	@$(TRAIN)/bin/python -m models.specialists --data "$(LEGAL)" $(if $(ONLY),--only "$(ONLY)")
@@ -71,6 +74,9 @@ format: setup-dev ## Put all code into the one format.
 schemas: setup-dev ## Write OpenAPI beside each service and AsyncAPI beside the events.
 	@$(BIN)/python -m infra.schemas
 
+released: setup-dev ## Keep what OpenAPI says now as released: what breaks its clients fails from then on.
+	@$(BIN)/python -m infra.compatibility --release
+
 requirements: ## Pin anew: compile requirements/*.in into hashed *.txt (needs uv).
 	@infra/requirements.sh
 
@@ -78,5 +84,5 @@ clean: ## Remove environments, caches and build output; documents in var/data st
 	rm -rf $(VENV) $(VENV).lock $(TRAIN) $(TRAIN).lock build dist *.egg-info \
 		.mypy_cache .ruff_cache .pytest_cache .hypothesis
 
-.PHONY: help setup run run-kafka field-bundle check test test-train bench bench-legal specialists setup-dev setup-kafka \
+.PHONY: help setup run run-kafka field-bundle check test fuzz-http released test-train bench bench-legal specialists setup-dev setup-kafka \
 	setup-train format schemas requirements clean

@@ -654,9 +654,11 @@ def build_services(data: Path | None = None) -> list[Service]:
     from services.review.settings import Settings as ReviewSettings
     from services.triage import bootstrap as triage
     from services.triage.settings import Settings as TriageSettings
-    from shared.settings import load
+    from shared.settings import CommonSettings, load
 
     given = _given(data=data)
+    if "rate_requests" not in load(CommonSettings, **given).model_fields_set:
+        given["rate_requests"] = 0  # whoever asks here is the machine's own user
     first = ingest.build(load(IngestSettings, **given))
     keys = first.app.state.keys
     return [

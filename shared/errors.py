@@ -6,7 +6,8 @@ SuiteError
 │   ├── NotSignedIn          no key, or one that is unknown or revoked
 │   ├── NotAllowed           a known key that may not do this
 │   ├── NotFound             nothing of that id in this tenant
-│   └── Conflict             the thing is not in a state that allows this
+│   ├── Conflict             the thing is not in a state that allows this
+│   └── TooManyRequests      more at a time than a key may ask
 ├── UnreadableDocument       bytes that are no document we can open
 │   ├── EmptyDocument
 │   ├── UnsupportedType
@@ -20,6 +21,7 @@ SuiteError
 from __future__ import annotations
 
 import inspect
+from collections.abc import Mapping
 from typing import ClassVar
 
 
@@ -32,6 +34,8 @@ class SuiteError(Exception):
     """What the API answers."""
     retryable: ClassVar[bool] = False
     """Whether the worker tries again."""
+    headers: Mapping[str, str] = {}
+    """What the API answers besides, by name."""
 
     def __init__(self, message: str = "", *, document: str | None = None) -> None:
         """Without a message the docstring of the class speaks."""
@@ -79,6 +83,20 @@ class Conflict(InvalidRequest):
 
     code = "conflict"
     http_status = 409
+
+
+class TooManyRequests(InvalidRequest):
+    """This key asks for more at a time than it may."""
+
+    code = "too_many_requests"
+    http_status = 429
+
+    def __init__(
+        self, message: str = "", *, retry_after: int = 1, headers: Mapping[str, str] | None = None
+    ) -> None:
+        """`retry_after` is in seconds; `headers` say what the limit is."""
+        super().__init__(message)
+        self.headers = {"retry-after": str(retry_after), **(headers or {})}
 
 
 class UnreadableDocument(SuiteError):

@@ -69,6 +69,12 @@ class CommonSettings(BaseSettings):
     arithmetic: Literal["int8", "int4"] = Field(
         "int4", description="of inference: int8 is more than twice as fast, from the same weights"
     )
+    rate_requests: int = Field(
+        600,
+        ge=0,
+        description="requests a minute that one key may make of one process of a service; 0, and "
+        "by default in the embedded edition: as many as it likes",
+    )
     health_port: int = Field(
         0, ge=0, le=65535, description="where worker and relay processes answer probes; 0: nowhere"
     )

@@ -12,7 +12,7 @@ import pytest
 # A shell that starts us in the background has us, and all that we start, ignore Ctrl-C.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-KEPT = {"SMALLPRINT_TEST_DATA", "SMALLPRINT_TEST_ARTEFACTS"}
+KEPT = {"SMALLPRINT_TEST_DATA", "SMALLPRINT_TEST_ARTEFACTS", "SMALLPRINT_TEST_EXAMPLES"}
 
 
 class NetworkTouchedError(RuntimeError):

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import logging
 import re
-import threading
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any, BinaryIO
 from urllib.parse import quote
 
-from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi import APIRouter, Header, Path, Query, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
+from pydantic.json_schema import SkipJsonSchema
 
 from services.ingest.commands import Intake, Upload, delete, found, reprocess
 from services.ingest.domain import Document, Outcome, State
@@ -31,20 +30,46 @@ from services.ingest.schemas import (
 )
 from services.ingest.store import Documents
 from services.ingest.uploads import BODY, UploadForm, uploads
-from shared.errors import Conflict, NotFound, NotSignedIn, SuiteError
+from services.ingest.views import view, views
+from services.ingest.watching import LONGEST_WAIT, Watch
+from shared.errors import Conflict, NotSignedIn, SuiteError
 from shared.events import Kind
 from shared.storage import BlobStore, MissingBlob, Store
 from shared.web.app import PROBLEM
-from shared.web.auth import COOKIE, Actor, CurrentActor, bearer
+from shared.web.auth import COOKIE, Actor, CurrentActor, KnownActor, bearer
 from shared.web.ids import ID
 from shared.web.openapi import Problem, problems
 
 log = logging.getLogger(__name__)
 
 CHUNK = 1 << 20
-POLL = 0.2
-LONGEST_WAIT = 20.0
-LONGEST_STREAM = 60.0
+
+EVENT_STREAM = "text/event-stream"
+MOST = 2**63 - 1
+LastEvent = Annotated[
+    int | SkipJsonSchema[None],
+    Header(ge=0, le=MOST, description="`id` of the last event; what came later is sent"),
+]
+EVENTS: dict[str, Any] = {
+    "description": "events as they come; each is shown here as an object of its fields",
+    "content": {
+        EVENT_STREAM: {
+            "schema": {
+                "type": "object",
+                "properties": {
+                    "event": {"type": "string", "enum": ["state", "deleted"]},
+                    "id": {"type": "string", "pattern": "^[0-9]+$"},
+                    "data": {
+                        "type": "string",
+                        "description": "the document as JSON; of a deleted one its id alone",
+                        "contentMediaType": "application/json",
+                    },
+                    "retry": {"type": "integer", "description": "milliseconds"},
+                },
+            }
+        }
+    },
+}
 
 Id = Annotated[str, Path(alias="id", pattern=ID)]
 
@@ -58,7 +83,7 @@ class Parts:
     intake: Intake
     images: PageImages
     keys: KeyRing
-    waiters: threading.Semaphore
+    watch: Watch
 
 
 def routes(parts: Parts) -> list[APIRouter]:
@@ -110,7 +135,24 @@ def _documents(parts: Parts) -> APIRouter:
                 outcome=outcome,
                 parent=parent,
             )
-        return DocumentPage(items=_views(parts.store, actor, items), next=more)
+        return DocumentPage(items=views(parts.store, actor.tenant, items), next=more)
+
+    @router.get(
+        "/events",
+        summary="Every change of a document of the tenant, as server-sent events",
+        response_class=StreamingResponse,
+        responses={200: EVENTS, **problems()},
+    )
+    def all_events(
+        actor: CurrentActor,
+        after: Annotated[
+            int | SkipJsonSchema[None],
+            Query(ge=0, le=MOST, description="`id` of an event; 0: all; left out: from now on"),
+        ] = None,
+        last_event_id: LastEvent = None,
+    ) -> Response:
+        stream = parts.watch.tenant(actor, after if last_event_id is None else last_event_id)
+        return StreamingResponse(stream, media_type=EVENT_STREAM)
 
     @router.get("/{id}", summary="Where a document stands", responses=problems(404))
     def document(
@@ -120,18 +162,18 @@ def _documents(parts: Parts) -> APIRouter:
             float, Query(ge=0, le=LONGEST_WAIT, description="seconds to wait for its end")
         ] = 0.0,
     ) -> DocumentView:
-        return _view(parts.store, actor, _wait_for_end(parts, actor, document_id, wait))
+        document = parts.watch.end(actor, document_id, wait)
+        return view(parts.store, actor.tenant, document)
 
     @router.get(
         "/{id}/events",
         summary="Where a document stands, as server-sent events until its end",
         response_class=StreamingResponse,
-        responses={200: _bytes("text/event-stream", "events `state`"), **problems(404)},
+        responses={200: EVENTS, **problems(404)},
     )
-    def events(actor: CurrentActor, document_id: Id) -> Response:
-        first = _find(parts.store, actor, document_id)
-        stream = state_events(parts, actor, first)
-        return StreamingResponse(stream, media_type="text/event-stream")
+    def events(actor: CurrentActor, document_id: Id, last_event_id: LastEvent = None) -> Response:
+        stream = parts.watch.document(actor, document_id, last_event_id)
+        return StreamingResponse(stream, media_type=EVENT_STREAM)
 
     @router.delete(
         "/{id}", status_code=204, summary="Delete a document everywhere", responses=problems(404)
@@ -146,7 +188,7 @@ def _documents(parts: Parts) -> APIRouter:
         responses=problems(404, 409),
     )
     def again(actor: CurrentActor, document_id: Id) -> DocumentView:
-        return _view(parts.store, actor, reprocess(parts.store, actor, document_id))
+        return view(parts.store, actor.tenant, reprocess(parts.store, actor, document_id))
 
     return router
 
@@ -209,7 +251,7 @@ def _keys(parts: Parts) -> APIRouter:
     keys = parts.keys
 
     @router.get("/self", summary="Whose key is this?", responses=problems())
-    def own(request: Request, _actor: CurrentActor) -> KeyView:
+    def own(request: Request, _actor: KnownActor) -> KeyView:
         key = keys.find(bearer(request) or request.cookies.get(COOKIE, ""))
         if key is None:
             raise NotSignedIn("this key is unknown, expired or revoked")
@@ -252,7 +294,7 @@ def _keys(parts: Parts) -> APIRouter:
 def _answer_one(intake: Intake, actor: Actor, upload: Upload) -> Response:
     accepted = intake.accept(actor, upload)
     return JSONResponse(
-        _view(intake.store, actor, accepted.document).model_dump(mode="json"),
+        view(intake.store, actor.tenant, accepted.document).model_dump(mode="json"),
         status_code=202 if accepted.new else 200,
         headers={"location": f"/v1/documents/{accepted.document.id}"},
     )
@@ -269,7 +311,7 @@ def _answer_several(intake: Intake, actor: Actor, files: list[Upload]) -> Respon
             items.append(_refused(upload, error))
             statuses.append(error.http_status)
         else:
-            items.append(_view(intake.store, actor, accepted.document))
+            items.append(view(intake.store, actor.tenant, accepted.document))
             statuses.append(202 if accepted.new else 200)
     body: dict[str, Any] = UploadView(items=items).model_dump(mode="json")
     good = [status for status in statuses if status < 300]
@@ -299,66 +341,9 @@ def _find(store: Store, actor: Actor, document_id: str) -> Document:
         return found(Documents(session, actor.tenant).get(document_id), document_id)
 
 
-def _view(store: Store, actor: Actor, document: Document) -> DocumentView:
-    return _views(store, actor, [document])[0]
-
-
-def _views(store: Store, actor: Actor, items: Sequence[Document]) -> list[DocumentView]:
-    """Documents with what they lie in and what lies in them."""
-    with store.read() as session:
-        families = Documents(session, actor.tenant).families([item.id for item in items])
-    return [DocumentView.of(item, families[item.id]) for item in items]
-
-
 def _alive(store: Store, actor: Actor, document_id: str) -> bool:
     with store.read() as session:
         return Documents(session, actor.tenant).get(document_id) is not None
-
-
-def _wait_for_end(parts: Parts, actor: Actor, document_id: str, seconds: float) -> Document:
-    """Look until it has ended or the time is up. With too many waiting, answer at once."""
-    document = _find(parts.store, actor, document_id)
-    if not seconds or not parts.waiters.acquire(blocking=False):
-        return document
-    try:
-        until = time.monotonic() + seconds
-        while not _over(document) and time.monotonic() < until:
-            time.sleep(POLL)
-            document = _find(parts.store, actor, document_id)
-    finally:
-        parts.waiters.release()
-    return document
-
-
-def state_events(parts: Parts, actor: Actor, document: Document) -> Iterator[str]:
-    """One event now, one for every change, until the document has ended or is deleted.
-
-    The stream also ends after a while, and at once with too many waiting: a browser comes again by
-    itself, after the milliseconds that `retry` says.
-    """
-    yield "retry: 3000\n" + _event(parts.store, actor, document)
-    if _over(document) or not parts.waiters.acquire(blocking=False):
-        return
-    try:
-        until = time.monotonic() + LONGEST_STREAM
-        while not _over(document) and time.monotonic() < until:
-            time.sleep(POLL)
-            newer = _find(parts.store, actor, document.id)
-            if newer.updated != document.updated:
-                yield _event(parts.store, actor, newer)
-            document = newer
-    except NotFound:
-        yield "event: deleted\ndata: {}\n\n"
-    finally:
-        parts.waiters.release()
-
-
-def _over(document: Document) -> bool:
-    return document.progress.state == "ended"
-
-
-def _event(store: Store, actor: Actor, document: Document) -> str:
-    return f"event: state\ndata: {_view(store, actor, document).model_dump_json()}\n\n"
 
 
 def _why_no_text(document: Document) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from datetime import timedelta
 from functools import partial
 
@@ -20,6 +19,7 @@ from services.ingest.keys import KeyRing
 from services.ingest.pages import PageImages
 from services.ingest.settings import Settings
 from services.ingest.store import MIGRATIONS
+from services.ingest.watching import Watch
 from services.ingest.webhooks.addresses import Policy, read_networks, read_ports
 from services.ingest.webhooks.api import describe_messages
 from services.ingest.webhooks.api import routes as webhook_routes
@@ -36,6 +36,7 @@ from shared.runtime import Handler, Service
 from shared.settings import load
 from shared.storage import FileBlobs, Store
 from shared.web.app import create_app
+from shared.web.limits import RateLimit
 
 STALE = timedelta(hours=1)
 """Age at which a half-written blob belongs to a process that is no more."""
@@ -66,13 +67,14 @@ def build(
         settings.ingest_page_cache,
     )
     keys = KeyRing(store, settings.ingest_session)
+    watch = Watch(store, waiting=settings.ingest_waiters, streams=settings.ingest_streams)
     parts = Parts(
         store=store,
         blobs=blobs,
         intake=Intake(store, blobs, reader or showing, settings.limits, settings.ingest_renders),
         images=images,
         keys=keys,
-        waiters=threading.Semaphore(settings.ingest_waiters),
+        watch=watch,
     )
     handlers: dict[type[Event], Handler] = dict.fromkeys(PROJECTED, note_progress)
     handlers[DocumentIngested] = partial(
@@ -83,10 +85,14 @@ def build(
     policy = _policy(settings)
     desk = Desk(store, policy, settings.ingest_webhook_most)
     app_routes = [*routes(parts), *webhook_routes(desk)]
-    app = create_app("ingest", app_routes, [store.ready], keys, settings=settings)
+    limit = RateLimit(settings.rate_requests)
+    app = create_app(
+        "ingest", app_routes, [store.ready], keys, limit, settings=settings, watch=watch
+    )
     describe_messages(app)
 
     def close_parts() -> None:
+        watch.close()
         reading.close()
         showing.close()
 

@@ -82,6 +82,9 @@ class Settings(CommonSettings):
     ingest_waiters: int = Field(
         16, ge=0, le=32, description="requests that may wait for a document at the same time"
     )
+    ingest_streams: int = Field(
+        8, ge=1, description="streams of events that one key may have open at one process"
+    )
     ingest_session: float = Field(
         43_200.0, gt=0, le=604_800, description="seconds until a browser's session ends"
     )

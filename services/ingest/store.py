@@ -104,6 +104,7 @@ documents = Table(
     Column("deleted", Time),
     Column("deleted_by", String(100)),
     Column("purged", Time),
+    Column("change", BigInteger),
 )
 _alive = documents.c.deleted.is_(None)
 Index(
@@ -118,6 +119,15 @@ for _name in ("readable", "text", "layout"):
     Index(f"documents_{_name}", documents.c.tenant, documents.c[f"{_name}_sha256"])
 Index("documents_newest", documents.c.tenant, documents.c.created, documents.c.id)
 Index("documents_root", documents.c.tenant, documents.c.root)
+Index("documents_changes", documents.c.tenant, documents.c.change)
+_unnumbered = documents.c.change.is_(None)
+Index(
+    "documents_unnumbered",
+    documents.c.tenant,
+    documents.c.updated,
+    sqlite_where=_unnumbered,
+    postgresql_where=_unnumbered,
+)
 
 links = Table(
     "links",
@@ -131,6 +141,14 @@ links = Table(
     Index("links_child", "tenant", "child"),
 )
 """Which document lies in which, under what name. A link outlives its child, not its parent."""
+
+numbers = Table(
+    "numbers",
+    metadata,
+    Column("tenant", String(64), primary_key=True),
+    Column("last", BigInteger, nullable=False),
+)
+"""The highest number that a change of a tenant's documents was given, see Changes."""
 
 keys = Table(
     "keys",
@@ -306,6 +324,7 @@ class Documents:
                 refused_parts=[],
                 deleted=now_utc(),
                 deleted_by=actor,
+                change=None,
             )
         )
 
@@ -371,6 +390,78 @@ class Documents:
     def _one(self, query: Any) -> Document | None:
         row = self.session.execute(query).mappings().one_or_none()
         return None if row is None else _from_row(row)
+
+
+class Changes:
+    """The order in which the documents of a tenant changed, within one transaction.
+
+    Whatever changes a document takes its number away. Whoever listens has those numbered that have
+    none: one after the other under a lock, and only what is committed. So a number is never given
+    below one that somebody has seen already, whichever transaction took long, and no transaction
+    that changes a document waits for another one because of it.
+    """
+
+    _AT_ONCE = 500
+
+    def __init__(self, session: Session, tenant: str) -> None:
+        self.session = session
+        self._mine = documents.c.tenant == tenant
+        self._tenant = tenant
+
+    def waiting(self) -> bool:
+        """Whether something has changed that has no number yet."""
+        return bool(
+            self.session.execute(select(exists().where(self._mine, _unnumbered))).scalar_one()
+        )
+
+    def number(self) -> int:
+        """Number some of those that wait, in the order of their time. Returns how many."""
+        lock(self.session, f"changes of {self._tenant}")
+        query = (
+            select(documents.c.id)
+            .where(self._mine, _unnumbered)
+            .order_by(func.coalesce(documents.c.deleted, documents.c.updated), documents.c.id)
+            .limit(self._AT_ONCE)
+            .with_for_update(skip_locked=True)
+        )
+        ids = self.session.execute(query).scalars().all()
+        last = self.last()
+        for number, one in enumerate(ids, last + 1):
+            mine = documents.c.id == one
+            self.session.execute(update(documents).where(mine).values(change=number))
+        self._keep(last + len(ids))
+        return len(ids)
+
+    def last(self) -> int:
+        """The highest number that was given; 0 where there is none."""
+        query = select(numbers.c.last).where(numbers.c.tenant == self._tenant)
+        return int(self.session.execute(query).scalar_one_or_none() or 0)
+
+    def _keep(self, last: int) -> None:
+        mine = numbers.c.tenant == self._tenant
+        if not self.session.execute(update(numbers).where(mine).values(last=last)).rowcount:  # type: ignore[attr-defined]
+            self.session.execute(insert(numbers).values(tenant=self._tenant, last=last))
+
+    def over(self, document_id: str, seen: int) -> bool:
+        """Whether a document has ended or is deleted, by a change that is no later than `seen`."""
+        ended = or_(documents.c.state == "ended", ~_alive)
+        mine = and_(self._mine, documents.c.id == document_id, documents.c.change <= seen)
+        return bool(self.session.execute(select(exists().where(mine, ended))).scalar_one())
+
+    def after(
+        self, number: int, document_id: str | None = None
+    ) -> list[tuple[int, str, Document | None]]:
+        """Number, id and document of what changed later, the first of it; None for a deleted one.
+
+        A document is there once, as it is now, however often it changed.
+        """
+        query = select(documents).where(self._mine, documents.c.change > number)
+        if document_id is not None:
+            query = query.where(documents.c.id == document_id)
+        rows = self.session.execute(query.order_by(documents.c.change).limit(100)).mappings()
+        return [
+            (row["change"], row["id"], None if row["deleted"] else _from_row(row)) for row in rows
+        ]
 
 
 def _few(ids: Iterable[str]) -> Iterator[list[str]]:
@@ -496,6 +587,7 @@ def _to_row(document: Document) -> dict[str, Any]:
         "created": document.created,
         "updated": document.updated,
         "ended": document.ended,
+        "change": None,  # see Changes
     }
     for name in BLOBS:
         ref: BlobRef | None = getattr(document, name)

@@ -19,6 +19,7 @@ from shared.errors import NotSignedIn
 from shared.events import Stage, Verdict
 from shared.web.auth import COOKIE, CurrentActor, bearer, csrf_token
 from shared.web.openapi import problems
+from shared.web.values import Moment, Whole
 
 Limit = Annotated[int, Query(ge=1, le=500, description="items at the most")]
 Cursor = Annotated[str | None, Query(max_length=400, description="`next` of the page before")]
@@ -141,7 +142,7 @@ class ReleaseIn(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    number: int | None = Field(None, description="`lease.number`; left out: whichever is yours")
+    number: Whole | None = Field(None, description="`lease.number`; left out: whichever is yours")
 
 
 class LeaveIn(BaseModel):
@@ -255,7 +256,7 @@ def queue(desk: Desk, reader: Reader) -> APIRouter:
     def count_items(
         actor: CurrentActor,
         since: Annotated[
-            datetime | None, Query(description="RFC 3339; left out: midnight UTC")
+            Moment | None, Query(description="RFC 3339; left out: midnight UTC")
         ] = None,
         kind: ItemKind | None = None,
     ) -> CountsOut:
@@ -384,6 +385,7 @@ def sessions(keys: SessionKeys, *, secure: bool) -> APIRouter:
         "",
         summary="Sign in with a key",
         dependencies=[Depends(same_origin)],
+        openapi_extra={"security": []},
         responses=problems(503),
     )
     def sign_in(request: Request, given: SignIn, response: Response) -> SessionOut:
@@ -398,7 +400,12 @@ def sessions(keys: SessionKeys, *, secure: bool) -> APIRouter:
             expires=session.expires,
         )
 
-    @router.get("", summary="Who is signed in, if anybody", responses=problems(503))
+    @router.get(
+        "",
+        summary="Who is signed in, if anybody",
+        responses=problems(503),
+        openapi_extra={"security": [{}, {"key": []}, {"session": []}]},
+    )
     def who(request: Request) -> SessionOut:
         secret = bearer(request) or request.cookies.get(COOKIE)
         actor = request.app.state.keys.check(secret) if secret else None

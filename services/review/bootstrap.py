@@ -23,6 +23,7 @@ from shared.settings import load
 from shared.storage import FileBlobs, Store
 from shared.web.app import create_app
 from shared.web.auth import Keys, RemoteKeys
+from shared.web.limits import RateLimit
 
 
 def build(
@@ -48,6 +49,7 @@ def build(
         ],
         [store.ready],
         keys or RemoteKeys(settings.ingest_url, settings.key_cache),
+        RateLimit(settings.rate_requests),
     )
     return Service(
         name="review",

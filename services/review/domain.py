@@ -35,6 +35,7 @@ from pydantic import (
 from services.review.categories import CATEGORIES
 from shared.errors import Conflict, InvalidRequest, NotAllowed, SuiteError
 from shared.events import BlobRef, Stage, Verdict
+from shared.web.values import Whole
 
 ItemKind = Literal["clause", "finding"]
 State = Literal["waiting", "claimed", "decided"]
@@ -227,7 +228,7 @@ class Tab(BaseModel):
         pattern=r"^tab_[0-9a-f]{32}$",
         description="random; the same after a reload, another in a copy of the tab",
     )
-    generation: int = Field(
+    generation: Whole = Field(
         ge=1, le=2**31 - 1, description="counts the stays of this tab: its page loads at the least"
     )
 
@@ -366,8 +367,8 @@ class Correction(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     category: Name | None = None
-    start: int | None = Field(None, ge=0, description="offset in code points")
-    end: int | None = Field(None, ge=1, description="offset in code points, exclusive")
+    start: Whole | None = Field(None, ge=0, description="offset in code points")
+    end: Whole | None = Field(None, ge=1, description="offset in code points, exclusive")
     text: Words | None = Field(None, description="exactly the text between the two")
 
     @property

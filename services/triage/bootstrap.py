@@ -20,6 +20,7 @@ from shared.settings import load
 from shared.storage import FileBlobs, Store
 from shared.web.app import create_app
 from shared.web.auth import Keys, RemoteKeys
+from shared.web.limits import RateLimit
 
 
 def build(settings: Settings | None = None, *, keys: Keys | None = None) -> Service:
@@ -32,6 +33,7 @@ def build(settings: Settings | None = None, *, keys: Keys | None = None) -> Serv
         [api.routes(store, blobs)],
         [store.ready],
         keys or RemoteKeys(settings.ingest_url, settings.key_cache),
+        RateLimit(settings.rate_requests),
     )
     return Service(
         name="triage",

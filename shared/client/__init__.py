@@ -23,6 +23,7 @@ from .errors import (
 )
 from .results import (
     Box,
+    Change,
     Clause,
     ClauseValue,
     Decision,
@@ -45,6 +46,7 @@ from .results import (
 __all__ = [
     "ApiError",
     "Box",
+    "Change",
     "Clause",
     "ClauseValue",
     "Client",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import secrets
 import time
@@ -16,6 +17,7 @@ import httpx
 
 from .errors import NotFound, Unavailable, WaitedTooLong, error_of
 from .results import (
+    Change,
     Clause,
     Decision,
     Delivery,
@@ -35,6 +37,8 @@ from .results import (
 
 LONG_POLL = 20.0
 _AGAIN = frozenset({429, 502, 503, 504})
+_AGAIN_AFTER = 1.0
+"""Seconds until a stream that has ended is asked for again: a crowded service ends it at once."""
 _FIRST_DELAY = 0.25
 _LONGEST_DELAY = 30.0
 
@@ -154,6 +158,48 @@ class Client:
         filters = {"state": state, "kind": kind, "outcome": outcome, "parent": parent}
         pages = self._pages("/v1/documents", **filters)
         return (Document.of(item) for item in pages)
+
+    def changes(self, after: int | None = None) -> Iterator[Change]:
+        """Every change of a document of the tenant as it happens, without end.
+
+        The connection is made anew whenever it ends, and nothing is missed. Keep the `number` of
+        the last change to go on from there another time.
+
+        Args:
+            after: `number` of a change; 0: every document that there is, too; None: from now on.
+
+        Raises:
+            Unavailable: nobody has answered, after all tries.
+        """
+        failures = 0
+        while True:
+            try:
+                for number, change in self._changes(after):
+                    after, failures = number, 0
+                    if change is not None:
+                        yield change
+                self.sleep(_AGAIN_AFTER)
+            except (httpx.TransportError, Unavailable) as error:
+                if failures >= self.retries:
+                    raise error if isinstance(error, Unavailable) else _no_answer(error) from error
+                self.sleep(_pause(failures))
+                failures += 1
+
+    def _changes(self, after: int | None) -> Iterator[tuple[int, Change | None]]:
+        """One connection: the number to go on from, at first without a change."""
+        params = {} if after is None else {"after": after}
+        with self._http.stream("GET", "/v1/documents/events", params=params) as answer:
+            if answer.status_code >= 300:
+                answer.read()
+                raise error_of(answer)
+            fields: dict[str, str] = {}
+            for line in answer.iter_lines():
+                name, _, value = line.partition(": ")
+                if line:
+                    fields[name] = value
+                elif "id" in fields:
+                    yield int(fields["id"]), _change(fields)
+                    fields = {}
 
     def text(self, document_id: str) -> str:
         """The text that every offset counts in. Raises Conflict while there is none."""
@@ -389,6 +435,14 @@ def _good(answer: httpx.Response) -> httpx.Response:
     if answer.status_code >= 300:
         raise error_of(answer)
     return answer
+
+
+def _change(fields: dict[str, str]) -> Change | None:
+    if "data" not in fields:
+        return None
+    body = json.loads(fields["data"])
+    gone = fields["event"] == "deleted"
+    return Change(int(fields["id"]), body["id"], None if gone else Document.of(body))
 
 
 def _no_answer(error: httpx.TransportError) -> Unavailable:

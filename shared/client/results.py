@@ -103,6 +103,18 @@ class Document(_Result):
 
 
 @dataclass(frozen=True)
+class Change:
+    """A document that has changed, as it is now; `document` is None if it was deleted.
+
+    `number` is where to go on after it.
+    """
+
+    number: int
+    document_id: str
+    document: Document | None
+
+
+@dataclass(frozen=True)
 class Box(_Result):
     """A rectangle on a page, in PDF points, origin top left."""
 

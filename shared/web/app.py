@@ -19,13 +19,15 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
+from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shared import metrics
 from shared.errors import SuiteError
 from shared.logs import current_trace, log_context
 from shared.version import VERSION
-from shared.web.auth import Keys
+from shared.web.auth import QUOTA, Keys
+from shared.web.limits import Quota, RateLimit
 from shared.web.openapi import describe
 
 log = logging.getLogger(__name__)
@@ -51,6 +53,7 @@ def create_app(
     routers: Sequence[APIRouter],
     checks: Sequence[Check],
     keys: Keys | None,
+    limit: RateLimit | None = None,
     **state: Any,
 ) -> FastAPI:
     """One service's application.
@@ -60,11 +63,13 @@ def create_app(
         routers: its routes.
         checks: each raises SuiteError while the service is not ready.
         keys: who may come in; None for an application without such routes.
+        limit: how often; None for as often as they like.
         state: what routes find in `request.app.state`.
     """
     app = FastAPI(title=f"smallprint {name}", version=VERSION, docs_url=None, redoc_url=None)
     app.state.keys = keys
     app.state.checks = tuple(checks)
+    app.state.limit = limit or RateLimit(0)
     for key, value in state.items():
         setattr(app.state, key, value)
     for router in (_probes(name), *routers):
@@ -132,6 +137,7 @@ def problem(
 def _suite_error(_request: Request, error: Exception) -> Response:
     assert isinstance(error, SuiteError)
     headers = {"retry-after": "5"} if error.retryable else {}
+    headers |= error.headers
     if error.http_status == 401:
         headers["www-authenticate"] = "Bearer"
     if error.http_status >= 500:
@@ -147,10 +153,23 @@ def _invalid(_request: Request, error: Exception) -> Response:
     return problem(422, "invalid_request", "; ".join(parts))
 
 
-def _http_error(_request: Request, error: Exception) -> Response:
+def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     code = http.HTTPStatus(error.status_code).phrase.lower().replace(" ", "_")
-    return problem(error.status_code, code, str(error.detail), headers=dict(error.headers or {}))
+    headers = dict(error.headers or {})
+    if error.status_code == 405:
+        headers["Allow"] = ", ".join(_methods(request))
+    return problem(error.status_code, code, str(error.detail), headers=headers)
+
+
+def _methods(request: Request) -> list[str]:
+    """All that a path takes. Starlette itself names those of the first route of the path."""
+    fitting: dict[str, set[str]] = {}
+    for route in request.app.routes:
+        if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE:
+            fitting.setdefault(route.path, set()).update(route.methods or ())
+    plainest = min(fitting, key=lambda path: path.count("{"), default="")
+    return sorted(fitting.get(plainest, ()))
 
 
 class Bounded:
@@ -220,6 +239,7 @@ class Edge:
         given = dict(scope["headers"]).get(b"traceparent", b"").decode("latin-1")
         trace = given if _TRACEPARENT.fullmatch(given) else _new_trace()
         began, status = time.monotonic(), 0
+        scope["state"] = {**scope.get("state", {})}
 
         async def send_safely(message: Message) -> None:
             nonlocal status
@@ -229,6 +249,9 @@ class Edge:
                 for key, value in SAFE_HEADERS.items():
                     headers.setdefault(key, value)
                 headers.setdefault("cache-control", "no-store")
+                quota = scope["state"].get(QUOTA)
+                for key, value in quota.headers().items() if isinstance(quota, Quota) else ():
+                    headers.setdefault(key, value)
             await send(message)
 
         with log_context(trace=trace):

@@ -24,6 +24,8 @@ from shared.errors import NotAllowed, NotSignedIn, Unavailable
 COOKIE = "smallprint_session"
 CSRF_HEADER = "x-csrf-token"
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+QUOTA = "quota"
+"""Where a request remembers what is left of its key's requests, in `request.state`."""
 REMEMBERED = 10_000
 
 KEY = re.compile(r"sp_([0-9a-f]{16})_([A-Za-z0-9]{43})")
@@ -111,7 +113,7 @@ def csrf_token(session: str) -> str:
     return hmac.new(session.encode(), b"smallprint csrf", hashlib.sha256).hexdigest()
 
 
-def require_actor(request: Request) -> Actor:
+def known_actor(request: Request) -> Actor:
     """FastAPI dependency: who asks. Raises NotSignedIn, or NotAllowed without a CSRF token."""
     secret = bearer(request)
     if secret is None:
@@ -129,4 +131,13 @@ def require_actor(request: Request) -> Actor:
     return actor
 
 
+def require_actor(request: Request, actor: Annotated[Actor, Depends(known_actor)]) -> Actor:
+    """FastAPI dependency: who asks, and may still do so. Raises TooManyRequests beside those."""
+    quota = request.app.state.limit.take(actor.key_id)
+    setattr(request.state, QUOTA, quota)
+    return actor
+
+
+KnownActor = Annotated[Actor, Depends(known_actor)]
+"""Who asks, without counting: for what our own services ask in somebody's name."""
 CurrentActor = Annotated[Actor, Depends(require_actor)]

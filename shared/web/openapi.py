@@ -17,15 +17,20 @@ from shared.web.auth import COOKIE
 _PROBLEM_CONTENT = {
     "application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}
 }
+_RETRY_AFTER = {
+    "Retry-After": {"description": "seconds", "schema": {"type": "integer", "minimum": 0}}
+}
 _SAID = {
     400: "The request can't be understood",
     401: "No key, or one that is unknown, expired or revoked",
     403: "This key may not do that, or the CSRF token is missing",
     404: "There is nothing of that name in this tenant",
     409: "It is not in a state that allows this",
+    412: "By another version of the protocol",
     413: "More than the limit allows",
     415: "A type that is not read",
     422: "The request, or the document in it, is at fault",
+    429: "The key has asked too often: `Retry-After` says in how many seconds it may again",
     503: "Something does not answer now: try again",
 }
 
@@ -44,10 +49,16 @@ class Problem(BaseModel):
 
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """For `responses=` of a route: the problems it may answer with, beside 401, 403 and 422."""
+    """For `responses=` of a route: the problems it may answer with, beside 401, 403, 422 and
+    429.
+    """
     return {
-        status: {"description": _SAID[status], "content": _PROBLEM_CONTENT}
-        for status in sorted({401, 403, 422, *statuses})
+        status: {
+            "description": _SAID[status],
+            "content": _PROBLEM_CONTENT,
+            **({"headers": _RETRY_AFTER} if status in (429, 503) else {}),
+        }
+        for status in sorted({401, 403, 422, 429, *statuses})
     }
 
 
@@ -65,6 +76,8 @@ def describe(app: FastAPI) -> dict[str, Any]:
     }
     for path, operations in document["paths"].items():
         for operation in operations.values():
+            if "application/json" in operation.get("requestBody", {}).get("content", {}):
+                operation["responses"].setdefault("400", problems(400)[400])  # no JSON at all
             if path.startswith("/v1/"):
                 operation.setdefault("security", [{"key": []}, {"session": []}])
             answer = operation["responses"].get("422")

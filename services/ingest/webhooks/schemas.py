@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StrictBool, field_validator
+from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
 from services.ingest.webhooks.addresses import LONGEST_URL
 from services.ingest.webhooks.domain import Delivery, DeliveryState, EventType, Webhook
+from shared.web.values import Moment, Whole
 
 _TEXT = r"^[^\x00-\x1f\x7f]*$"
 _URL = r"^[Hh][Tt][Tt][Pp][Ss]?://[\x21-\x7e]+$"
@@ -55,11 +56,10 @@ class RotateRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    overlap: int = Field(
+    overlap: Whole = Field(
         86_400,
         ge=0,
         le=604_800,
-        strict=True,  # `false` is no number of seconds
         description="seconds for which the old secret signs as well; 0: it is not used any more",
     )
 
@@ -69,24 +69,7 @@ class RedeliverRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    since: AwareDatetime = Field(description="of events at this moment and later; with a zone")
-
-    @field_validator("since", mode="before")
-    @classmethod
-    def _only_text(cls, moment: object) -> object:
-        """A number would be taken for seconds since 1970."""
-        if not isinstance(moment, str):
-            raise ValueError("a moment is text, such as 2026-01-02T00:00:00Z")  # noqa: TRY004
-        return moment
-
-    @field_validator("since")
-    @classmethod
-    def _as_utc(cls, moment: datetime) -> datetime:
-        """Moments at either end of time have none in UTC."""
-        try:
-            return moment.astimezone(UTC)
-        except OverflowError:
-            raise ValueError("the moment is out of range") from None
+    since: Moment = Field(description="of events at this moment and later; with a zone")
 
 
 class WebhookView(BaseModel):

@@ -350,3 +350,43 @@ def test_a_new_key_is_shown_but_not_printed() -> None:
     key = Network(ok(body, 201)).client().create_key("Ann")
     assert key.secret == "sp_1_x"
     assert "sp_1_x" not in repr(key)
+
+
+def stream(*blocks: str) -> httpx.Response:
+    """Server-sent events, as the service writes them."""
+    return httpx.Response(
+        200, content="".join(blocks).encode(), headers={"content-type": "text/event-stream"}
+    )
+
+
+def test_changes_go_on_where_the_connection_ended() -> None:
+    """Each connection asks for what came after the last one; a broken one is made again."""
+    state = f"event: state\nid: 8\ndata: {json.dumps(DOCUMENT)}\n\n"
+    deleted = 'event: deleted\nid: 9\ndata: {"id": "doc_2"}\n\n'
+    network = Network(
+        stream("retry: 3000\nid: 7\n\n", ": still here\n\n", state),
+        httpx.ReadError("lost"),
+        bad(503),
+        stream("retry: 3000\nid: 8\n\n", deleted),
+    )
+    changes = network.client().changes()
+    first, second = next(changes), next(changes)
+    assert first == smallprint.Change(8, "doc_1", smallprint.Document.of(DOCUMENT))
+    assert second == smallprint.Change(9, "doc_2", None)
+    assert [request.url.params.get("after") for request in network.requests] == [
+        None,
+        "8",
+        "8",
+        "8",
+    ]
+    assert network.pauses[0] == 1
+    assert len(network.pauses) == 3
+
+
+def test_changes_end_where_nobody_answers_or_the_key_is_bad() -> None:
+    """After all tries an error says so; a refusal is not tried again."""
+    network = Network(*[httpx.ConnectError("no")] * 3)
+    with pytest.raises(smallprint.Unavailable):
+        next(network.client(retries=2).changes(0))
+    with pytest.raises(smallprint.NotSignedIn):
+        next(Network(bad(401)).client().changes())

@@ -278,7 +278,9 @@ def test_events_of_a_document_that_is_deleted(house: House) -> None:
     timer.start()
     answer = house.client.get(f"/v1/documents/{document}/events")
     timer.join()
-    assert answer.text.endswith("event: deleted\ndata: {}\n\n")
+    kind, number, data = answer.text.rstrip().splitlines()[-3:]
+    assert (kind, data) == ("event: deleted", f'data: {{"id": "{document}"}}')
+    assert number.startswith("id: ")
 
 
 def test_listeners_are_bounded(tmp_path: Path) -> None:
@@ -286,7 +288,7 @@ def test_listeners_are_bounded(tmp_path: Path) -> None:
     house = House(tmp_path, ingest_waiters=0)
     document = house.accepted(pdf())
     answer = house.client.get(f"/v1/documents/{document}/events")
-    assert answer.text.startswith("retry: 3000\nevent: state\n")
+    assert answer.text.startswith("retry: 3000\nid: 0\n\nevent: state\nid: 1\n")
     assert answer.text.count("event:") == 1
     house.close()
 
