@@ -103,6 +103,54 @@ def main() -> int:
 @cli.command()
 @paths_argument
 @as_json
+@click.option(
+    "--url", default=f"http://127.0.0.1:{PORT}", show_default=True, help="Where a suite runs."
+)
+@click.option(
+    "--key",
+    envvar="SMALLPRINT_KEY",
+    required=True,
+    help="A key of it; better given as SMALLPRINT_KEY.",
+)
+@click.option("--kind", type=click.Choice(["contract", "report", "other"]), help="What they are.")
+@password_option
+def upload(
+    paths: Sequence[str], as_json: bool, url: str, key: str, kind: Any, password: str | None
+) -> int:
+    """Upload documents to a running suite; a large one goes on where its connection broke off.
+
+    With --json one line a file: `source`, `id`, `state` and so on, as the suite answers.
+
+    \b
+    Examples:
+      SMALLPRINT_KEY=sp_... smallprint upload lease.pdf
+      smallprint upload *.pdf --url https://papers.example --json
+    """
+    from smallprint import ApiError, Client
+
+    from shared.cli import tables
+
+    lines = Lines(as_json=as_json, table=tables.uploaded)
+    with Client(url, key) as client:
+
+        def send(path: str) -> Iterator[Mapping[str, Any]]:
+            try:
+                document = client.upload(path, kind=kind, password=password)
+            except ApiError as error:
+                yield {"source": path, "error": {"type": error.code, "detail": error.detail}}
+            except OSError as error:
+                detail = f"the file can't be read: {error.strerror or error}"
+                yield {"source": path, "error": {"type": "unreadable_file", "detail": detail}}
+            else:
+                yield {"source": path, "id": document.id, "state": document.state}
+
+        each_file(paths, lines, send)
+    return lines.exit_code
+
+
+@cli.command()
+@paths_argument
+@as_json
 @click.option("--adapter", default=ADAPTER, show_default=True, help="The specialist that reads.")
 @click.option("--all", "every", is_flag=True, help="Every candidate above 0.001, not the likely.")
 @password_option

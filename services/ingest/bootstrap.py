@@ -17,6 +17,9 @@ from services.ingest.handlers import (
 )
 from services.ingest.keys import KeyRing
 from services.ingest.pages import PageImages
+from services.ingest.resumable.api import routes as upload_routes
+from services.ingest.resumable.commands import Resumables, Sweeper
+from services.ingest.resumable.files import PartialFiles
 from services.ingest.settings import Settings
 from services.ingest.store import MIGRATIONS
 from services.ingest.watching import Watch
@@ -84,10 +87,24 @@ def build(
     handlers[ReviewDecided] = note_decision
     policy = _policy(settings)
     desk = Desk(store, policy, settings.ingest_webhook_most)
-    app_routes = [*routes(parts), *webhook_routes(desk)]
+    resumables = Resumables(
+        store,
+        PartialFiles(settings.blobs),
+        parts.intake,
+        hours=settings.ingest_upload_hours,
+        most_bytes=settings.ingest_max_partial,
+    )
+    app_routes = [*routes(parts), upload_routes(resumables), *webhook_routes(desk)]
     limit = RateLimit(settings.rate_requests)
     app = create_app(
-        "ingest", app_routes, [store.ready], keys, limit, settings=settings, watch=watch
+        "ingest",
+        app_routes,
+        [store.ready],
+        keys,
+        limit,
+        settings=settings,
+        watch=watch,
+        resumables=resumables,
     )
     describe_messages(app)
 
@@ -105,7 +122,10 @@ def build(
         bus=bus or open_bus(settings.bus, lease=settings.bus_lease),
         app=app,
         handlers=handlers,
-        jobs=(partial(_sender, settings, store, _poster(settings, policy)),),
+        jobs=(
+            partial(_sender, settings, store, _poster(settings, policy)),
+            lambda _owner: Sweeper(resumables),
+        ),
         close_parts=close_parts,
     )
 

@@ -39,6 +39,16 @@ class Settings(CommonSettings):
     ingest_max_upload: int = Field(
         500_000_000, ge=1, description="bytes that one upload of several files may have together"
     )
+    ingest_max_partial: int = Field(
+        5_000_000_000,
+        ge=1,
+        description="bytes that all unfinished resumable uploads of a tenant may be going to have",
+    )
+    ingest_upload_hours: float = Field(
+        24.0,
+        gt=0,
+        description="hours after which a resumable upload that nobody goes on is removed",
+    )
     ingest_max_files: int = Field(100, ge=1, le=1000, description="files in one upload")
     ingest_max_pages: int = Field(
         _LIMITS.max_pages, ge=1, description="pages that one document may have"

@@ -76,17 +76,14 @@ class Watch:
         Raises NotFound; TooManyRequests if the key has as many streams already as it may.
         """
         self._find(actor, document_id)
-        return _begun(self._stream(actor, seen or 0, document_id))
+        return _begun(self._stream(actor, min(seen or 0, self._last(actor)), document_id))
 
     def tenant(self, actor: Actor, seen: int | None) -> Iterator[str]:
         """Every change of a document of the tenant after change `seen`; None: from now on.
 
         Raises TooManyRequests if the key has as many streams already as it may.
         """
-        self._number(actor)
-        with self.store.read() as session:
-            last = Changes(session, actor.tenant).last()
-        # Higher than the last is a number from before a backup was restored.
+        last = self._last(actor)
         return _begun(self._stream(actor, last if seen is None else min(seen, last)))
 
     def _stream(self, actor: Actor, seen: int, document_id: str | None = None) -> Iterator[str]:
@@ -128,6 +125,12 @@ class Watch:
         """Whether a document has ended or is deleted, and the listener knows that."""
         with self.store.read() as session:
             return Changes(session, actor.tenant).over(document_id, seen)
+
+    def _last(self, actor: Actor) -> int:
+        """The last number; a listener's higher one is from before a backup was restored."""
+        self._number(actor)
+        with self.store.read() as session:
+            return Changes(session, actor.tenant).last()
 
     def _number(self, actor: Actor) -> None:
         """Have everything numbered that changed before now."""

@@ -43,6 +43,11 @@ def _own_clauses(line: Mapping[str, Any]) -> Iterator[str]:
     yield ""
 
 
+def uploaded(line: Mapping[str, Any]) -> Iterator[str]:
+    """A document that was uploaded: where to find it."""
+    yield f"{plain(line['source'])}  {line['id']}  ({line['state']})"
+
+
 def findings(line: Mapping[str, Any]) -> Iterator[str]:
     """A filing's findings: check, place, confidence, and what is wrong.
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import random
 import secrets
@@ -9,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from datetime import datetime
+from io import SEEK_END, BytesIO
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Self
@@ -36,6 +39,9 @@ from .results import (
 )
 
 LONG_POLL = 20.0
+PIECE = 8 << 20
+"""Bytes of one request of a large upload; whatever is larger is sent in pieces."""
+_TUS = {"tus-resumable": "1.0.0"}
 _AGAIN = frozenset({429, 502, 503, 504})
 _AGAIN_AFTER = 1.0
 """Seconds until a stream that has ended is asked for again: a crowded service ends it at once."""
@@ -101,6 +107,9 @@ class Client:
     ) -> Document:
         """Upload one document: a path, or its bytes. The same bytes again are the same document.
 
+        A large one is sent in pieces, and goes on where it was when the connection breaks; not so
+        one with a password, which would have to be kept until the end.
+
         Raises Refused with the reason if it is empty, too large, of a type that is not read, or if
         the password does not open it.
         """
@@ -113,6 +122,11 @@ class Client:
                 else stack.enter_context(Path(source).open("rb"))
             )
 
+            stream = BytesIO(content) if isinstance(content, bytes) else content
+            length = stream.seek(0, SEEK_END)
+            if length > PIECE and not password:
+                return self._upload_in_pieces(stream, length, label, kind)
+
             def send() -> httpx.Response:
                 if not isinstance(content, bytes):
                     content.seek(0)
@@ -120,6 +134,52 @@ class Client:
                 return self._http.post("/v1/documents", files=files, data=fields)
 
             return Document.of(self._tried(send).json())
+
+    def _upload_in_pieces(
+        self, content: BinaryIO, length: int, name: str, kind: Kind | None
+    ) -> Document:
+        """By the tus protocol. What is begun and never finished is removed by the service."""
+        address = self._begin(length, name, kind)
+        offset, failures, document = 0, 0, None
+        while document is None:
+            content.seek(offset)
+            answer = self._piece(address, content.read(PIECE), offset)
+            failures = 0 if answer is not None else failures + 1
+            if answer is None:  # nobody knows what came
+                if failures > self.retries:
+                    raise Unavailable(503, "no_answer", f"the upload stays at byte {offset:,}")
+                self.sleep(_pause(failures - 1))
+                answer = self._tried(lambda: self._http.head(address, headers=_TUS))
+            before, offset = offset, int(answer.headers["upload-offset"])
+            failures = 0 if offset > before else failures
+            document = answer.headers.get("smallprint-document")
+        return self.document(document)
+
+    def _begin(self, length: int, name: str, kind: Kind | None) -> str:
+        values = {"filename": name, **({"kind": kind} if kind else {})}
+        coded = (f"{key} {_base64(value.encode())}" for key, value in values.items())
+        headers = {**_TUS, "upload-length": str(length), "upload-metadata": ",".join(coded)}
+        answer = self._tried(lambda: self._http.post("/v1/uploads", headers=headers))
+        return str(answer.headers["location"])
+
+    def _piece(self, address: str, piece: bytes, offset: int) -> httpx.Response | None:
+        """Send some bytes. None if they may have come or not, and the offset has to be asked for.
+
+        Raises the error that ends the upload.
+        """
+        digest = _base64(hashlib.sha256(piece).digest())
+        headers = {
+            **_TUS,
+            "content-type": "application/offset+octet-stream",
+            "upload-offset": str(offset),
+            "upload-checksum": f"sha256 {digest}",
+        }
+        try:
+            answer = self._http.patch(address, content=piece, headers=headers)
+        except httpx.TransportError:
+            return None
+        unsure = answer.status_code in _AGAIN | {400, 409, 460}
+        return None if unsure else _good(answer)
 
     def document(self, document_id: str) -> Document:
         """Where a document stands."""
@@ -429,6 +489,10 @@ class Client:
                 return _good(answer)
             self.sleep(_pause(attempt, answer.headers.get("retry-after", "")))
         raise AssertionError("the last try returns or raises")
+
+
+def _base64(data: bytes) -> str:
+    return base64.b64encode(data).decode()
 
 
 def _good(answer: httpx.Response) -> httpx.Response:

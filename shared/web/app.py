@@ -44,7 +44,8 @@ SAFE_HEADERS = {
 }
 MAX_BODY = 1 << 20
 """Bytes of a request's body, but for uploads."""
-UPLOADS = {("POST", "/v1/documents")}
+UPLOADS = re.compile(r"POST /v1/documents|PATCH /v1/uploads/[^/]+")
+"""Requests that bound their bodies themselves."""
 Check = Callable[[], None]
 
 
@@ -182,7 +183,7 @@ class Bounded:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """By the length that is announced, and by what really comes."""
-        if scope["type"] != "http" or (scope["method"], scope["path"]) in UPLOADS:
+        if scope["type"] != "http" or UPLOADS.fullmatch(f"{scope['method']} {scope['path']}"):
             await self.app(scope, receive, send)
             return
         announced = dict(scope["headers"]).get(b"content-length", b"0")

@@ -27,6 +27,7 @@ library("schemathesis", made_by="make setup-dev")
 
 EXAMPLES = int(os.environ.get("SMALLPRINT_TEST_EXAMPLES", "5"))
 PATIENCE = 300.0
+HOOKS = Path(__file__).with_name("serializers.py")
 NOWHERE = "http://127.0.0.1:9"
 LEAST = {"ingest": 500, "review": 400, "extraction": 80, "triage": 60, "escalation": 60}
 """Requests that make a run: with fewer, something went wrong before they were made."""
@@ -74,6 +75,8 @@ def suite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
         key = made(client, "/v1/keys", {"name": "soon gone"})
         files = {"file": ("b.txt", b"Another agreement.")}
         deleted = client.post("/v1/documents", files=files).raise_for_status().json()["id"]
+        tus = {"tus-resumable": "1.0.0", "upload-length": "1000000"}
+        begun = [client.post("/v1/uploads", headers=tus).raise_for_status() for _ in range(2)]
         item = client.get("/v1/items").raise_for_status().json()["items"][0]
     yield {
         "URL": line["url"],
@@ -82,6 +85,8 @@ def suite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
         "REPORT": report,
         "WEBHOOK": webhook,
         "DELETED_DOCUMENT": deleted,
+        "UPLOAD": begun[0].headers["location"].rpartition("/")[2],
+        "DELETED_UPLOAD": begun[1].headers["location"].rpartition("/")[2],
         "DELETED_WEBHOOK": other,
         "DELETED_KEY": key,
         "ITEM": item["id"],
@@ -123,7 +128,7 @@ def test_every_answer_is_what_openapi_says(
     done = subprocess.run(
         command,
         cwd=tmp_path,
-        env={**os.environ, **suite},
+        env={**os.environ, **suite, "SCHEMATHESIS_HOOKS": str(HOOKS)},
         capture_output=True,
         text=True,
         check=False,

@@ -390,3 +390,61 @@ def test_changes_end_where_nobody_answers_or_the_key_is_bad() -> None:
         next(network.client(retries=2).changes(0))
     with pytest.raises(smallprint.NotSignedIn):
         next(Network(bad(401)).client().changes())
+
+
+def tus(status: int, offset: int, **headers: str) -> httpx.Response:
+    """An answer of an upload in pieces."""
+    more = {name.replace("_", "-"): value for name, value in headers.items()}
+    return httpx.Response(status, headers={"upload-offset": str(offset), **more})
+
+
+@pytest.mark.parametrize("as_path", [True, False])
+def test_a_large_upload_goes_on_where_it_broke_off(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, as_path: bool
+) -> None:
+    """In pieces with checksums; after a break from the byte that the service names, not anew."""
+    monkeypatch.setattr("smallprint.client.PIECE", 4)
+    data = b"0123456789"
+    path = tmp_path / "large é.pdf"
+    path.write_bytes(data)
+    network = Network(
+        httpx.Response(201, headers={"location": "/v1/uploads/up_1"}),
+        tus(204, 4),
+        httpx.WriteError("broken off"),
+        tus(200, 6),
+        bad(460),
+        tus(200, 6),
+        tus(204, 10, smallprint_document="doc_1"),
+        ok(DOCUMENT),
+    )
+    document = network.client().upload(path if as_path else data, name="large é.pdf", kind="report")
+    assert document.id == "doc_1"
+    assert [request.method for request in network.requests] == [
+        *("POST", "PATCH", "PATCH", "HEAD", "PATCH", "HEAD", "PATCH", "GET"),
+    ]
+    assert [body for body in network.bodies if body] == [b"0123", b"4567", b"6789", b"6789"]
+    first = network.requests[0].headers
+    assert first["upload-length"] == "10"
+    assert first["upload-metadata"] == "filename bGFyZ2Ugw6kucGRm,kind cmVwb3J0"
+    assert network.requests[-2].headers["upload-checksum"].startswith("sha256 ")
+
+
+def test_a_large_upload_that_is_refused_or_never_gets_on_ends(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A refusal is not tried again; tries that bring no byte further are counted."""
+    monkeypatch.setattr("smallprint.client.PIECE", 4)
+    start = httpx.Response(201, headers={"location": "/v1/uploads/up_1"})
+    with pytest.raises(smallprint.Refused):
+        Network(start, tus(204, 4), bad(415)).client().upload(b"01234567")
+    stuck: list[Answer] = [httpx.WriteError("no"), tus(200, 0)] * 3
+    with pytest.raises(smallprint.Unavailable, match="stays at byte 0"):
+        Network(start, *stuck).client(retries=2).upload(b"01234567")
+
+
+def test_a_large_upload_with_a_password_is_one_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A password would have to be kept until the last piece came."""
+    monkeypatch.setattr("smallprint.client.PIECE", 4)
+    network = Network(ok(DOCUMENT, 202))
+    network.client().upload(b"0123456789", name="a.pdf", password="secret")
+    assert [request.url.path for request in network.requests] == ["/v1/documents"]

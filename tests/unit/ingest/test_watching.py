@@ -102,6 +102,10 @@ def test_a_number_of_a_lost_past_is_no_deafness(any_house: House) -> None:
     stream = watch.tenant(actor(), 10_000)
     new = any_house.accepted(text(2), "b.txt")
     assert [data["id"] for _, _, data in events(stream)] == [new]
+    alone = watch.document(actor(), new, 10_000)
+    any_house.work()
+    any_house.say(extracted(new))
+    assert events(alone)[-1][2]["outcome"] == "complete"
 
 
 def test_a_late_commit_is_not_lost(any_house: House) -> None:

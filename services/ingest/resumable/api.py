@@ -1,0 +1,232 @@
+"""The routes of uploads that go on where they broke off: tus 1.0 at `/v1/uploads`.
+
+The bytes of a request are read as they come, and what has come counts even if the rest never does.
+So reading them is a coroutine, as with the other uploads; the writing is done in threads.
+"""
+
+from __future__ import annotations
+
+from email.utils import format_datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Header, Path, Request, Response
+from pydantic import BaseModel, Field
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect
+
+from services.ingest.resumable.commands import Chunk, Resumables, Standing
+from services.ingest.resumable.domain import (
+    ALGORITHMS,
+    EXTENSIONS,
+    OFFSET_STREAM,
+    VERSION,
+    UnsupportedVersion,
+    read_checksum,
+    read_metadata,
+)
+from shared.errors import InvalidRequest, SuiteError
+from shared.web.auth import CurrentActor
+from shared.web.ids import ID
+from shared.web.openapi import problems
+
+MOST = 2**53
+CHECKSUM = r"^(sha1 [A-Za-z0-9+/]{27}=|sha256 [A-Za-z0-9+/]{43}=)$"
+Id = Annotated[str, Path(alias="id", pattern=ID)]
+_VERSION: dict[str, Any] = {
+    "parameters": [
+        {
+            "name": "Tus-Resumable",
+            "in": "header",
+            "required": True,
+            "description": "the protocol's version",
+            "schema": {"type": "string", "const": VERSION},
+        }
+    ]
+}
+"""In OpenAPI; without it the answer is 412, as tus has it, and not 422."""
+_TEXT: dict[str, Any] = {"schema": {"type": "string"}}
+_NUMBER: dict[str, Any] = {"schema": {"type": "integer", "minimum": 0}}
+_HEADERS: dict[str, Any] = {
+    "Tus-Resumable": _TEXT,
+    "Upload-Offset": {"description": "bytes that have come", **_NUMBER},
+    "Upload-Expires": {"description": "until when it may rest", **_TEXT},
+    "Smallprint-Document": {"description": "id of the document that it became", **_TEXT},
+}
+
+
+class UploadStateView(BaseModel):
+    """An upload in several requests, and how far it is."""
+
+    id: str
+    length: int = Field(description="bytes that it is to have")
+    offset: int = Field(description="bytes that have come")
+    expires: str = Field(description="RFC 3339; until when it may rest, or is remembered")
+    document: str | None = Field(description="id of the document that it became; null until then")
+
+
+def routes(resumables: Resumables) -> APIRouter:
+    """What tus asks for, and the state as JSON for whoever has no client of it."""
+    router = APIRouter(prefix="/v1/uploads", tags=["uploads"])
+
+    async def received(
+        request: Request,
+        actor: CurrentActor,
+        upload_id: Id,
+        upload_offset: Annotated[int, Header(ge=0, le=MOST)],
+        upload_checksum: Annotated[
+            str | None, Header(pattern=CHECKSUM, description="algorithm, and digest in Base64")
+        ] = None,
+    ) -> Standing:
+        _require_version(request)
+        media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if media_type != OFFSET_STREAM:
+            raise WrongType(f"the bytes are sent as {OFFSET_STREAM}")
+        holding = resumables.chunk(actor, upload_id, upload_offset, read_checksum(upload_checksum))
+        chunk = await run_in_threadpool(holding.__enter__)
+        try:
+            await _receive(request, chunk)
+            return await run_in_threadpool(resumables.received, actor, chunk)
+        finally:
+            await run_in_threadpool(holding.__exit__, None, None, None)
+
+    @router.options(
+        "",
+        status_code=204,
+        summary="What is understood, and how much is taken",
+        responses=problems(),
+        response_class=Response,
+    )
+    def options(_actor: CurrentActor) -> Response:
+        return _answer(
+            204,
+            {
+                "Tus-Version": VERSION,
+                "Tus-Extension": EXTENSIONS,
+                "Tus-Max-Size": str(resumables.intake.limits.max_bytes),
+                "Tus-Checksum-Algorithm": ",".join(ALGORITHMS),
+            },
+        )
+
+    @router.post(
+        "",
+        status_code=201,
+        summary="Begin an upload in several requests",
+        response_class=Response,
+        responses={
+            201: {
+                "description": "begun",
+                "headers": {**_HEADERS, "Location": {"description": "its address", **_TEXT}},
+            },
+            **problems(412, 413),
+        },
+        openapi_extra=_VERSION,
+    )
+    def begin(
+        request: Request,
+        actor: CurrentActor,
+        upload_length: Annotated[int, Header(ge=1, le=MOST, description="bytes")],
+        upload_metadata: Annotated[
+            str | None,
+            Header(max_length=8000, description="`filename` and `kind`, values in Base64"),
+        ] = None,
+    ) -> Response:
+        _require_version(request)
+        name, kind = read_metadata(upload_metadata)
+        upload = resumables.begin(actor, upload_length, name, kind)
+        location = {"Location": f"/v1/uploads/{upload.id}"}
+        return _answer(201, {**location, **_standing(Standing(upload, 0))})
+
+    @router.head(
+        "/{id}",
+        summary="How far it is",
+        response_class=Response,
+        responses={200: {"description": "how far", "headers": _HEADERS}, **problems(404, 409)},
+    )
+    def look(actor: CurrentActor, upload_id: Id) -> Response:
+        standing = resumables.look(actor, upload_id)
+        length = {"Upload-Length": str(standing.upload.length)}
+        return _answer(200, {**length, **_standing(standing)})
+
+    @router.get("/{id}", summary="How far it is, as JSON", responses=problems(404, 409))
+    def state(actor: CurrentActor, upload_id: Id) -> UploadStateView:
+        standing = resumables.look(actor, upload_id)
+        return UploadStateView(
+            id=upload_id,
+            length=standing.upload.length,
+            offset=standing.offset,
+            expires=standing.upload.expires.isoformat(),
+            document=_document(standing),
+        )
+
+    @router.patch(
+        "/{id}",
+        status_code=204,
+        summary="Send some more of its bytes",
+        response_class=Response,
+        responses={
+            204: {"description": "they are kept", "headers": _HEADERS},
+            460: {**problems(409)[409], "description": "The checksum is another"},
+            **problems(404, 409, 412, 413, 415, 503),
+        },
+        openapi_extra={
+            **_VERSION,
+            "requestBody": {
+                "required": True,
+                "content": {OFFSET_STREAM: {"schema": {"type": "string", "format": "binary"}}},
+            },
+        },
+    )
+    def receive(standing: Standing = Depends(received)) -> Response:
+        return _answer(204, _standing(standing))
+
+    @router.delete("/{id}", status_code=204, summary="Throw it away", responses=problems(404, 409))
+    def cancel(actor: CurrentActor, upload_id: Id) -> None:
+        resumables.cancel(actor, upload_id)
+
+    return router
+
+
+class WrongType(InvalidRequest):
+    """The body is of another media type than this route takes."""
+
+    code = "wrong_type"
+    http_status = 415
+
+
+async def _receive(request: Request, chunk: Chunk) -> None:
+    """Write what comes. What came before a break stays, unless it can't be verified any more."""
+    try:
+        async for data in request.stream():
+            if data:
+                await run_in_threadpool(chunk.write, data)
+        chunk.verify()
+    except ClientDisconnect:
+        if chunk.checked:
+            await run_in_threadpool(chunk.discard)
+        raise InvalidRequest("the request broke off before its end") from None
+    except SuiteError:
+        await run_in_threadpool(chunk.discard)
+        raise
+
+
+def _require_version(request: Request) -> None:
+    if request.headers.get("tus-resumable") != VERSION:
+        raise UnsupportedVersion(f"say the protocol's version: `Tus-Resumable: {VERSION}`")
+
+
+def _standing(standing: Standing) -> dict[str, str]:
+    headers = {
+        "Upload-Offset": str(standing.offset),
+        "Upload-Expires": format_datetime(standing.upload.expires, usegmt=True),
+    }
+    if document := _document(standing):
+        headers["Smallprint-Document"] = document
+    return headers
+
+
+def _document(standing: Standing) -> str | None:
+    return standing.document.id if standing.document else standing.upload.document
+
+
+def _answer(status: int, headers: dict[str, str]) -> Response:
+    return Response(status_code=status, headers={"Tus-Resumable": VERSION, **headers})
