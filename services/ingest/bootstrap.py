@@ -20,6 +20,8 @@ from services.ingest.pages import PageImages
 from services.ingest.resumable.api import routes as upload_routes
 from services.ingest.resumable.commands import Resumables, Sweeper
 from services.ingest.resumable.files import PartialFiles
+from services.ingest.retention.api import routes as retention_routes
+from services.ingest.retention.commands import Keeper
 from services.ingest.settings import Settings
 from services.ingest.store import MIGRATIONS
 from services.ingest.watching import Watch
@@ -94,7 +96,12 @@ def build(
         hours=settings.ingest_upload_hours,
         most_bytes=settings.ingest_max_partial,
     )
-    app_routes = [*routes(parts), upload_routes(resumables), *webhook_routes(desk)]
+    app_routes = [
+        *routes(parts),
+        upload_routes(resumables),
+        retention_routes(store),
+        *webhook_routes(desk),
+    ]
     limit = RateLimit(settings.rate_requests)
     app = create_app(
         "ingest",
@@ -125,6 +132,7 @@ def build(
         jobs=(
             partial(_sender, settings, store, _poster(settings, policy)),
             lambda _owner: Sweeper(resumables),
+            lambda _owner: Keeper(store, settings.ingest_retention_interval),
         ),
         close_parts=close_parts,
     )

@@ -49,6 +49,11 @@ class Settings(CommonSettings):
         gt=0,
         description="hours after which a resumable upload that nobody goes on is removed",
     )
+    ingest_retention_interval: float = Field(
+        600.0,
+        gt=0,
+        description="seconds between two looks for documents that were kept long enough",
+    )
     ingest_max_files: int = Field(100, ge=1, le=1000, description="files in one upload")
     ingest_max_pages: int = Field(
         _LIMITS.max_pages, ge=1, description="pages that one document may have"

@@ -120,6 +120,7 @@ for _name in ("readable", "text", "layout"):
 Index("documents_newest", documents.c.tenant, documents.c.created, documents.c.id)
 Index("documents_root", documents.c.tenant, documents.c.root)
 Index("documents_changes", documents.c.tenant, documents.c.change)
+Index("documents_deleted", documents.c.tenant, documents.c.deleted)
 _unnumbered = documents.c.change.is_(None)
 Index(
     "documents_unnumbered",

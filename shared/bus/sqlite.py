@@ -137,6 +137,7 @@ class SqliteBus:
         )
         _use_wal(connection)
         connection.execute(f"PRAGMA synchronous = {synchronous}")
+        connection.execute("PRAGMA secure_delete = ON")  # what is removed is overwritten
         return connection
 
     def _prune(self, connection: sqlite3.Connection) -> None:

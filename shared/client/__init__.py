@@ -39,6 +39,7 @@ from .results import (
     Parent,
     Part,
     Presence,
+    Tombstone,
     Value,
     Webhook,
 )
@@ -69,6 +70,7 @@ __all__ = [
     "Presence",
     "Refused",
     "SmallprintError",
+    "Tombstone",
     "Unavailable",
     "Value",
     "WaitedTooLong",

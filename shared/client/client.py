@@ -8,7 +8,7 @@ import json
 import random
 import secrets
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import datetime
 from io import SEEK_END, BytesIO
@@ -34,6 +34,7 @@ from .results import (
     Outcome,
     Presence,
     State,
+    Tombstone,
     Verdict,
     Webhook,
 )
@@ -280,6 +281,23 @@ class Client:
     def delete(self, document_id: str) -> None:
         """Delete a document everywhere, and what lies in it and nowhere else."""
         self._delete(f"/v1/documents/{document_id}")
+
+    def deletions(self) -> Iterator[Tombstone]:
+        """What was deleted, by whom and when, the latest first."""
+        return (Tombstone.of(item) for item in self._pages("/v1/deletions"))
+
+    def deletion(self, document_id: str) -> Tombstone:
+        """Who deleted a document, and when. Raises NotFound if nobody did."""
+        return Tombstone.of(self._get(f"/v1/deletions/{document_id}").json())
+
+    def retention(self) -> dict[Kind | None, int]:
+        """Days after its upload that a document is kept, by kind; None: every other kind."""
+        return {rule["kind"]: rule["days"] for rule in self._pages("/v1/retention")}
+
+    def set_retention(self, days: Mapping[Kind | None, int]) -> None:
+        """Keep documents for so many days, by kind, instead of what was said before."""
+        items = [{"kind": kind, "days": number} for kind, number in days.items()]
+        self._tried(lambda: self._http.put("/v1/retention", json={"items": items}))
 
     # ------------------------------------------------------------------ results
 

@@ -103,6 +103,18 @@ class Document(_Result):
 
 
 @dataclass(frozen=True)
+class Tombstone(_Result):
+    """What is left of a deleted document; `removed` is when nothing else was."""
+
+    _times = ("deleted", "removed")
+
+    id: str
+    deleted: datetime
+    deleted_by: str
+    removed: datetime | None = None
+
+
+@dataclass(frozen=True)
 class Change:
     """A document that has changed, as it is now; `document` is None if it was deleted.
 

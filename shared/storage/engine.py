@@ -103,7 +103,8 @@ def _configure_sqlite(connection: Any, _record: object) -> None:
     )
     cursor = connection.cursor()
     _use_wal(cursor)
-    for pragma in ("synchronous=FULL", "foreign_keys=ON", f"busy_timeout={WAIT * 1000:.0f}"):
+    pragmas = ("synchronous=FULL", "foreign_keys=ON", f"busy_timeout={WAIT * 1000:.0f}")
+    for pragma in (*pragmas, "secure_delete=ON"):  # what is deleted is overwritten
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
 

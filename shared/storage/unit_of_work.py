@@ -16,7 +16,7 @@ from sqlalchemy import delete, insert, select, update
 from sqlalchemy.orm import Session
 
 from shared.errors import SuiteError
-from shared.events import Event
+from shared.events import DocumentDeleted, Event
 from shared.logs import current_trace
 from shared.storage.engine import Store
 from shared.storage.messages import inbox, outbox
@@ -97,6 +97,10 @@ class UnitOfWork:
     def _seal(self) -> None:
         """Write outbox and inbox; the last thing before the commit."""
         now = datetime.now(UTC)
+        if isinstance(self.cause, DocumentDeleted):
+            # What was said of it quotes names, reasons and corrections; what is not sent yet would
+            # be passed over by whoever heard it.
+            self.session.execute(delete(outbox).where(outbox.c.key == self.cause.key))
         if self._events:
             rows = [
                 {"event_id": e.id, "key": e.key, "value": self._bytes_of(e), "created": now}

@@ -7,7 +7,14 @@ import pytest
 from sqlalchemy import Table, func, insert, select, text
 from sqlalchemy.exc import IntegrityError
 
-from shared.events import REASON_CHARACTERS, ClausesExtracted, DocumentRead, Event, decode
+from shared.events import (
+    REASON_CHARACTERS,
+    ClausesExtracted,
+    DocumentDeleted,
+    DocumentRead,
+    Event,
+    decode,
+)
 from shared.logs import log_context
 from shared.storage import (
     AlreadyHandled,
@@ -61,6 +68,22 @@ def test_rows_events_and_the_cause_are_kept_together(store: Store, note: Table) 
     assert _handled(store) is not None
     (event,) = _events(store)
     assert event == RESULT.model_copy(update={"cause": CAUSE.id, "trace": CAUSE.trace})
+
+
+def test_a_deletion_empties_the_outbox_of_what_was_said_of_the_document(store: Store) -> None:
+    """Sent or not, earlier words about it go, those about others stay, and so does what the
+    handler of the deletion says itself.
+    """
+    other = RESULT.model_copy(update={"id": "another", "document_id": "doc_another"})
+    with UnitOfWork(store) as uow:
+        uow.publish(RESULT)
+        uow.publish(other)
+    deletion = DocumentDeleted(tenant=RESULT.tenant, document_id=RESULT.document_id)
+    last = RESULT.model_copy(update={"id": "last"})
+    begin_try(store, deletion)
+    with UnitOfWork(store, deletion) as uow:
+        uow.publish(last)
+    assert [event.id for event in _events(store) if event] == ["another", "last"]
 
 
 def test_an_error_leaves_none_of_them(store: Store, note: Table) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from services.extraction.api import (
     PresenceOut,
     ValueOut,
 )
+from services.ingest.retention.api import TombstoneView
 from services.ingest.schemas import DocumentView, KeyView
 from services.ingest.webhooks.schemas import AttemptView, DeliveryView, WebhookView
 from services.review.api import DecisionOut, ItemOut
@@ -125,6 +127,7 @@ def test_a_document_is_typed() -> None:
         (results.DocumentValue, DocumentValueOut),
         (results.Presence, PresenceOut),
         (results.Finding, FindingOut),
+        (results.Tombstone, TombstoneView),
     ],
 )
 def test_the_client_knows_only_fields_that_exist(ours: Any, theirs: Any) -> None:
@@ -448,3 +451,27 @@ def test_a_large_upload_with_a_password_is_one_request(monkeypatch: pytest.Monke
     network = Network(ok(DOCUMENT, 202))
     network.client().upload(b"0123456789", name="a.pdf", password="secret")
     assert [request.url.path for request in network.requests] == ["/v1/documents"]
+
+
+def test_rules_and_tombstones() -> None:
+    """Days by kind go there and back; a tombstone has aware times."""
+    stone: dict[str, Any] = {"id": "doc_1", "deleted_by": "ann", "removed": None}
+    stone |= {"deleted": "2026-01-02T03:04:05Z"}
+    rules = [{"kind": None, "days": 7}, {"kind": "report", "days": 90}]
+    network = Network(
+        ok({"items": [stone], "next": None}),
+        ok({**stone, "removed": "2026-01-02T03:04:06Z"}),
+        ok({"items": rules, "next": None}),
+        bad(503),
+        ok({"items": rules, "next": None}),
+    )
+    client = network.client()
+    [listed] = client.deletions()
+    assert (listed.deleted_by, listed.removed) == ("ann", None)
+    removed = client.deletion("doc_1").removed
+    assert removed is not None
+    assert removed - listed.deleted == timedelta(seconds=1)
+    assert client.retention() == {None: 7, "report": 90}
+    client.set_retention({None: 7, "report": 90})
+    assert json.loads(network.bodies[-1]) == {"items": rules}
+    assert [request.method for request in network.requests[-2:]] == ["PUT", "PUT"]
