@@ -1,146 +1,20 @@
-"""The legal metric: CUAD's, as published with the data set.
+"""The legal metric, where the programs of the training side look for it.
 
-Source: Hendrycks, Burns, Chen, Ball, "CUAD: An Expert-Annotated NLP Dataset for Legal Contract
-Review", 2021, and its `evaluate.py`.
+It lives beside what serves, because `smallprint teach` says how good a specialist is without the
+training side.
 """
 
-from __future__ import annotations
-
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-
-import numpy as np
-from numpy.typing import NDArray
-
-Counts = NDArray[np.int64]
-Floats = NDArray[np.float64]
-
-THRESHOLDS: Floats = np.array([i / 100 for i in range(99, 0, -1)] + [0.001, 0.0])
-"""A prediction counts when its confidence is strictly above the threshold."""
-
-OVERLAP = 0.5
-CONTAINED = "Parties"
-"""In this category a prediction that contains the answer matches as well."""
-
-DROPPED = str.maketrans({".": "", ",": "", ";": "", ":": "", "/": " "})
-
-
-def words(text: str) -> frozenset[str]:
-    """Return the set of words that two texts are compared by."""
-    return frozenset(text.translate(DROPPED).lower().split(" "))
-
-
-def matches(category: str, prediction: str, answer: str) -> bool:
-    """Whether a predicted text is close enough to an answer."""
-    if category == CONTAINED and answer in prediction:
-        return True
-    ours, theirs = words(prediction), words(answer)
-    return len(ours & theirs) >= OVERLAP * len(ours | theirs)
-
-
-def matching(
-    categories: Sequence[str], predictions: Sequence[str], answers: Mapping[str, Sequence[str]]
-) -> list[frozenset[int]]:
-    """Return which answers of its category each prediction matches: their places in the list.
-
-    Args:
-        categories: of the predictions [N].
-        predictions: their texts [N].
-        answers: of one contract, by category.
-    """
-    sets = {name: [words(text) for text in texts] for name, texts in answers.items()}
-    found = []
-    for category, text in zip(categories, predictions, strict=True):
-        ours = words(text) if category in sets else frozenset()
-        found.append(
-            frozenset(
-                i
-                for i, theirs in enumerate(sets.get(category, ()))
-                if len(ours & theirs) >= OVERLAP * len(ours | theirs)
-                or (category == CONTAINED and answers[category][i] in text)
-            )
-        )
-    return found
-
-
-def count(
-    category: str, predictions: Iterable[tuple[str, float]], answers: Sequence[str]
-) -> Counts:
-    """Count one contract and category: [thresholds, (found answers, false predictions)].
-
-    The same text predicted twice counts once, with the later confidence.
-    """
-    confidence = dict(predictions)
-    answered = np.zeros(len(answers))  # the highest confidence that matches each answer
-    false = []
-    for text, score in confidence.items():
-        hits = [i for i, answer in enumerate(answers) if matches(category, text, answer)]
-        answered[hits] = np.maximum(answered[hits], score)
-        if not hits:
-            false.append(score)
-    found = (answered[None, :] > THRESHOLDS[:, None]).sum(1)
-    wrong = (np.array(false)[None, :] > THRESHOLDS[:, None]).sum(1)
-    return np.stack([found, wrong], axis=1).astype(np.int64)
-
-
-@dataclass(frozen=True)
-class Curve:
-    """Precision and recall at every threshold, and what is read off them."""
-
-    precision: Floats  # [thresholds]; 1 where nothing is predicted
-    recall: Floats  # [thresholds]
-
-    @classmethod
-    def of(cls, counts: Counts, answers: int) -> Curve:
-        """Make the curve from pooled counts [thresholds, 2] and the number of answers."""
-        found, wrong = counts[:, 0].astype(float), counts[:, 1].astype(float)
-        predicted = found + wrong
-        precision = np.where(predicted > 0, found / np.maximum(predicted, 1), 1.0)
-        return cls(precision, found / max(answers, 1))
-
-    @property
-    def raised(self) -> Floats:
-        """Precision made monotone: at each recall the best that any higher recall has."""
-        return np.maximum.accumulate(self.precision[::-1])[::-1]
-
-    @property
-    def aupr(self) -> float:
-        """The area under the raised curve, from (recall 0, precision 1), by trapezoids."""
-        recall = np.concatenate([[0.0], self.recall])
-        precision = np.concatenate([[1.0], self.raised])
-        return float(np.sum(np.diff(recall) * (precision[1:] + precision[:-1]) / 2))
-
-    def precision_at(self, recall: float) -> float:
-        """The raised precision at the first recall that is at least this; 0 if it never is."""
-        reached = np.flatnonzero(self.recall >= recall)
-        return float(self.raised[reached[0]]) if len(reached) else 0.0
-
-    @property
-    def f1(self) -> Floats:
-        """F1 at every threshold, of the precision as it is."""
-        both = self.precision + self.recall
-        return np.where(both > 0, 2 * self.precision * self.recall / np.maximum(both, 1e-12), 0.0)
-
-    @property
-    def best_f1(self) -> float:
-        """The highest F1."""
-        return float(self.f1.max())
-
-    @property
-    def best_threshold(self) -> float:
-        """The threshold with the highest F1."""
-        return float(THRESHOLDS[int(self.f1.argmax())])
-
-
-Predictions = Mapping[str, Sequence[tuple[str, float]]]
-"""Category to (text, confidence) of one contract."""
-Answers = Mapping[str, Sequence[str]]
-"""Category to answers of one contract."""
-
-
-def count_contract(
-    categories: Sequence[str], predictions: Predictions, answers: Answers
-) -> tuple[Counts, Counts]:
-    """Count one contract: [categories, thresholds, 2], and the number of answers [categories]."""
-    counts = [count(name, predictions.get(name, ()), answers.get(name, ())) for name in categories]
-    return np.stack(counts), np.array([len(answers.get(name, ())) for name in categories])
+from services.extraction.metric import CONTAINED as CONTAINED
+from services.extraction.metric import DROPPED as DROPPED
+from services.extraction.metric import OVERLAP as OVERLAP
+from services.extraction.metric import THRESHOLDS as THRESHOLDS
+from services.extraction.metric import Answers as Answers
+from services.extraction.metric import Counts as Counts
+from services.extraction.metric import Curve as Curve
+from services.extraction.metric import Floats as Floats
+from services.extraction.metric import Predictions as Predictions
+from services.extraction.metric import count as count
+from services.extraction.metric import count_contract as count_contract
+from services.extraction.metric import matches as matches
+from services.extraction.metric import matching as matching
+from services.extraction.metric import words as words

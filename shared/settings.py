@@ -65,6 +65,11 @@ class CommonSettings(BaseSettings):
     artefacts: Path | None = Field(
         None, description="folder of base and adapters; empty: the ones that came along"
     )
+    adapters: Path | None = Field(
+        None,
+        description="folder of the adapters that `smallprint teach` made; empty: `adapters` below "
+        "the data folder",
+    )
     threads: int = Field(2, ge=1, le=64, description="processor threads that one inference may use")
     arithmetic: Literal["int8", "int4"] = Field(
         "int4", description="of inference: int8 is more than twice as fast, from the same weights"
@@ -91,6 +96,11 @@ class CommonSettings(BaseSettings):
     def artefacts_folder(self) -> Path:
         """Where the base and the adapters lie; beside the installed `models` package by default."""
         return self.artefacts or Path(__file__).resolve().parent.parent / "models" / "artefacts"
+
+    @property
+    def adapters_folder(self) -> Path:
+        """Where the adapters lie that were taught here."""
+        return self.adapters or self.data / "adapters"
 
     @property
     def bus(self) -> str:

@@ -38,7 +38,13 @@ def build(
     )
     blobs = FileBlobs(settings.blobs, "extraction")
     models = specialists or cache(
-        partial(Specialists, settings.artefacts_folder, settings.threads, settings.arithmetic)
+        partial(
+            Specialists,
+            settings.artefacts_folder,
+            settings.threads,
+            settings.arithmetic,
+            settings.adapters_folder,
+        )
     )
     adapter = settings.extraction_adapter
     app = create_app(

@@ -186,11 +186,22 @@ def decode(
     labels: Sequence[str],
     settings: Decoding,
     skip: Sequence[Span] = (),
+    cuts: Integers | None = None,
 ) -> list[Candidate]:
-    """Return the candidates of every label, ordered by place."""
+    """Return the candidates of every label, ordered by place.
+
+    Args:
+        text: of the whole document.
+        scores: of its tokens.
+        labels: in the order of the scores.
+        settings: how to decode.
+        skip: spans of furniture.
+        cuts: the `token_cuts` of the sentences, where the caller knows them already.
+    """
     if not len(scores.offsets):
         return []
-    cuts = token_cuts(sentences(text, skip), scores.offsets)
+    if cuts is None:
+        cuts = token_cuts(sentences(text, skip), scores.offsets)
     candidates: list[Candidate] = []
     for label, name in enumerate(labels):
         probabilities = scores.probabilities[:, label]

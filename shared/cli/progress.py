@@ -82,8 +82,41 @@ class Progress:
         self._stream.write(text)
         self._stream.flush()
 
+    def reached(self, done: int) -> None:
+        """So many are done."""
+        self.done = done
+
     def _left(self, now: float) -> str:
         if self.done < 3:
             return ""
         seconds = (now - self._began) / self.done * (self.total - self.done)
         return f"  about {seconds / 60:.0f} min left" if seconds > 90 else f"  {seconds:.0f} s left"
+
+
+class Stages:
+    """The progress of one long work in stages, each with a count of its own."""
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._stream = stream
+        self._stage = ""
+        self._progress = Progress(0, stream)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._progress.clear()
+
+    def at(self, stage: str, done: int, total: int) -> None:
+        """Say what is being done, and how much of it is done."""
+        if stage != self._stage:
+            self._progress.clear()
+            self._stage, self._progress = stage, Progress(total, self._stream)
+        self._progress.reached(done)
+        if done < total:
+            self._progress.at(stage)

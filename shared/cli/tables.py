@@ -77,6 +77,57 @@ def findings(line: Mapping[str, Any]) -> Iterator[str]:
     yield ""
 
 
+def taught(line: Mapping[str, Any]) -> Iterator[str]:
+    """What was learned from examples: how good it is, whether more would help, what it missed."""
+    examples = line["examples"]
+    name = plain(line["name"])
+    yield f"{name} {line['version']} on {line['on']}, kept in {plain(line['folder'])}"
+    yield (
+        f"  {examples['count']} examples of {_count(examples['documents'], 'document')}, "
+        f"{examples['empty']} without such a clause, {_count(examples['spans'], 'passage')}"
+    )
+    yield ""
+    yield f"On examples left out ({line['folds']} folds), with 95% intervals:"
+    for key, what in (
+        ("f1", "F1 at the threshold"),
+        ("precision", "  precision"),
+        ("recall", "  recall"),
+        ("best_f1", "best F1 of any threshold"),
+        ("aupr", "area under precision and recall"),
+    ):
+        one = line[key]
+        yield f"  {what:<32} {one['value']:.2f}  [{one['low']:.2f}, {one['high']:.2f}]"
+    yield f"  {'confidence off by (ECE)':<32} {line['calibration_error']:.2f}"
+    yield f"Shown from a confidence above {line['threshold']:g}."
+    yield ""
+    for point in line["learning_curve"]:
+        yield (
+            f"  learned from {point['examples']:>3}: area {point['aupr']:.2f}, "
+            f"best F1 {point['best_f1']:.2f}"
+        )
+    yield line["more_examples"]["reason"]
+    if not examples["empty"]:
+        yield (
+            "No example is without such a clause: in documents that have none, expect more false "
+            'alarms than this. Add some with "spans": [].'
+        )
+    for key, what in (("misses", "Missed by most"), ("false_alarms", "Surest false alarms")):
+        if line[key]:
+            yield f"{what}, by line of {plain(line['source'])}:"
+        for one in line[key]:
+            words = plain(one["words"])
+            yield f"  line {one['line']}, {one['start']}-{one['end']}: {words} …"
+    yield ""
+    yield f"Use it: smallprint extract PATH --adapter {name}"
+
+
+def taught_line(line: Mapping[str, Any]) -> Iterator[str]:
+    """One specialist that was taught here."""
+    figures = f"  F1 {line['f1']:.2f}, area {line['aupr']:.2f}" if "f1" in line else ""
+    count = line.get("examples", 0)
+    yield f"{plain(line['name'])}  {line['version']}  {count} examples{figures}"
+
+
 def _of_parts(
     line: Mapping[str, Any], table: Callable[[Mapping[str, Any]], Iterator[str]]
 ) -> Iterator[str]:

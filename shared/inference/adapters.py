@@ -6,6 +6,9 @@ everything is checked here against the `manifest.json` beside the adapter:
     artefacts/
       base-<first 12 hex digits of the graph's sha256>/   base.onnx, int8.onnx, tokenizer.json, …
       <name>/<version>/                                   adapter.onnx_adapter, manifest.json
+
+Those that were taught on this machine (`smallprint teach`) lie in a folder of their own, the same
+way.
 """
 
 from __future__ import annotations
@@ -13,8 +16,8 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +57,7 @@ class Manifest:
     forests: Mapping[str, str] = field(default_factory=dict)  # name to sha256 of <name>.onnx
     columns: tuple[str, ...] = ()  # what the forests are told
     views: tuple[str, ...] = VIEWS[:1]  # what the head says of each label, in this order
+    taught: Mapping[str, Any] = field(default_factory=dict)  # on what, by how many examples
 
 
 def read_manifest(path: Path) -> Manifest:
@@ -83,6 +87,13 @@ def read_manifest(path: Path) -> Manifest:
         return Manifest(**values)
     except (KeyError, TypeError, AttributeError) as error:
         raise AdapterError(f"{path} is incomplete ({error}); export the adapter again") from error
+
+
+def write_manifest(path: Path, manifest: Manifest) -> None:
+    """Write a manifest so that a stop leaves a whole one or none."""
+    partial = path.with_name(f"{path.name}.partial")
+    partial.write_text(json.dumps(asdict(manifest), indent=1) + "\n", encoding="utf-8")
+    partial.replace(path)
 
 
 def sha256(path: Path) -> str:
@@ -135,9 +146,30 @@ def newest_version(artefacts: Path, name: str) -> Path:
     return versions[max(versions)]
 
 
-def adapter_names(artefacts: Path) -> list[str]:
-    """Return the names of all adapters among the artefacts."""
-    return sorted({path.parent.parent.name for path in artefacts.glob(f"*/*/{MANIFEST_FILE}")})
+def adapter_names(*folders: Path) -> list[str]:
+    """Return the names of all adapters in some folders."""
+    found = (path for folder in folders for path in folder.glob(f"*/*/{MANIFEST_FILE}"))
+    return sorted({path.parent.parent.name for path in found})
+
+
+def find_adapter(folders: Sequence[Path], name: str) -> Path:
+    """Return the folder of the newest version of an adapter that lies in one of some folders.
+
+    Raises:
+        AdapterError: none has one of that name, more than one has, or two hold the same version.
+    """
+    having = [folder for folder in folders if name in adapter_names(folder)]
+    if len(having) > 1:
+        places = " and ".join(str(folder / name) for folder in having)
+        raise AdapterError(
+            f"two adapters claim the name {name!r}: {places}; remove the one that was taught here "
+            f"with `smallprint teach --remove {name}`, and teach it under another name"
+        )
+    if having:
+        return newest_version(having[0], name)
+    known = ", ".join(adapter_names(*folders)) or "none"
+    places = " or ".join(map(str, folders))
+    raise AdapterError(f"there is no adapter named {name!r} in {places}; there is: {known}")
 
 
 def load_adapter(

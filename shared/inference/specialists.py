@@ -20,8 +20,8 @@ from shared.inference.adapters import (
     Manifest,
     adapter_names,
     base_folder,
+    find_adapter,
     load_adapter,
-    newest_version,
     sha256,
 )
 from shared.inference.engines import ENGINES, Arithmetic, Engine, Run
@@ -161,26 +161,39 @@ class Specialist:
 
 
 class Specialists:
-    """All specialists of an artefacts folder, on one base. Safe from several threads.
+    """All specialists of some folders, on one base. Safe from several threads.
 
     An adapter is loaded when first asked for, and again when its manifest on disk has changed or
     a newer version lies beside it: a retrained specialist needs no restart.
     """
 
-    def __init__(self, artefacts: Path, threads: int = 2, arithmetic: Arithmetic = "int4") -> None:
+    def __init__(
+        self,
+        artefacts: Path,
+        threads: int = 2,
+        arithmetic: Arithmetic = "int4",
+        taught: Path | None = None,
+    ) -> None:
         """Load the base, to run in INT8, or slower and smaller in INT4.
+
+        Args:
+            artefacts: what came along, base and adapters.
+            threads: of the processor, for one inference.
+            arithmetic: of inference.
+            taught: folder of the adapters that were taught here; it need not be there yet.
 
         Raises:
             BaseError: there is no base, more than one, or a damaged one.
         """
         self.artefacts = artefacts
+        self.folders = (artefacts, taught) if taught else (artefacts,)
         self.base = Base.load(base_folder(artefacts), threads, arithmetic)
         self._lock = threading.Lock()
         self._loaded: dict[str, tuple[object, Specialist]] = {}
 
     def names(self) -> list[str]:
         """Return the names of the adapters there are."""
-        return adapter_names(self.artefacts)
+        return adapter_names(*self.folders)
 
     def get(self, name: str) -> Specialist:
         """Return the newest version of a specialist.
@@ -188,7 +201,7 @@ class Specialists:
         Raises:
             AdapterError: there is none of that name, or it is damaged or made for another base.
         """
-        folder = newest_version(self.artefacts, name)
+        folder = find_adapter(self.folders, name)
         stat = (folder / MANIFEST_FILE).stat()
         mark = (folder, stat.st_mtime_ns, stat.st_size)
         with self._lock:

@@ -48,7 +48,10 @@ def _lines(out: str) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize(
     "command",
-    ["", "extract", "text", "triage", "batch", "up", "doctor", "keys", "keys new", "keys list"],
+    [
+        *("", "extract", "text", "triage", "batch", "teach"),
+        *("up", "doctor", "keys", "keys new", "keys list"),
+    ],
 )
 def test_help_says_what_a_command_does(run: Run, command: str) -> None:
     """Every command explains itself in a sentence and exits with 0."""
@@ -58,7 +61,9 @@ def test_help_says_what_a_command_does(run: Run, command: str) -> None:
     assert len(out.splitlines()[2].strip()) > 20
 
 
-@pytest.mark.parametrize("command", ["", "extract", "text", "triage", "batch", "up", "keys"])
+@pytest.mark.parametrize(
+    "command", ["", "extract", "text", "triage", "batch", "teach", "up", "keys"]
+)
 def test_help_shows_examples(run: Run, command: str) -> None:
     """Help has a line that can be copied."""
     _, out, _ = run(*command.split(), "--help")
@@ -482,7 +487,7 @@ def test_doctor_uses_the_threads_that_are_set(
     """The probe runs as the work will: with as many threads as SMALLPRINT_THREADS says."""
     seen: list[int] = []
 
-    def specialists(_artefacts: Path, threads: int, _arithmetic: str) -> None:
+    def specialists(_artefacts: Path, threads: int, _arithmetic: str, _taught: Path) -> None:
         seen.append(threads)
         raise SuiteError("no model is needed to see this")
 
