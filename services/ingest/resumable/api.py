@@ -54,6 +54,10 @@ _HEADERS: dict[str, Any] = {
 }
 
 
+_LOOKED = problems(404, 409, 413, 415, 503)
+"""A look may finish an upload, and then say why it becomes no document."""
+
+
 class UploadStateView(BaseModel):
     """An upload in several requests, and how far it is."""
 
@@ -117,7 +121,7 @@ def routes(resumables: Resumables) -> APIRouter:
                 "description": "begun",
                 "headers": {**_HEADERS, "Location": {"description": "its address", **_TEXT}},
             },
-            **problems(412, 413),
+            **problems(412, 413, 503),
         },
         openapi_extra=_VERSION,
     )
@@ -140,14 +144,14 @@ def routes(resumables: Resumables) -> APIRouter:
         "/{id}",
         summary="How far it is",
         response_class=Response,
-        responses={200: {"description": "how far", "headers": _HEADERS}, **problems(404, 409)},
+        responses={200: {"description": "how far", "headers": _HEADERS}, **_LOOKED},
     )
     def look(actor: CurrentActor, upload_id: Id) -> Response:
         standing = resumables.look(actor, upload_id)
         length = {"Upload-Length": str(standing.upload.length)}
         return _answer(200, {**length, **_standing(standing)})
 
-    @router.get("/{id}", summary="How far it is, as JSON", responses=problems(404, 409))
+    @router.get("/{id}", summary="How far it is, as JSON", responses=_LOOKED)
     def state(actor: CurrentActor, upload_id: Id) -> UploadStateView:
         standing = resumables.look(actor, upload_id)
         return UploadStateView(
