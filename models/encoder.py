@@ -74,6 +74,26 @@ class LoraLinear(nn.Module):
         )
 
 
+class Dropout:
+    """Zeroes a share of the values and scales the others up: dropout (Srivastava et al., 2014).
+
+    Drawing a mask costs a processor as much as a layer, so one long mask is drawn, and every call
+    takes a stretch of it that begins at a random place.
+    """
+
+    SPARE = 1 << 20  # places where a stretch may begin
+
+    def __init__(self, share: float, values: int, dtype: torch.dtype) -> None:
+        """Draw the mask, for calls with up to so many values."""
+        kept = torch.rand(values + self.SPARE) >= share
+        self._mask = kept.to(dtype) / (1 - share)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Drop values of x, of any shape."""
+        start = int(torch.randint(self.SPARE, ()))
+        return x * self._mask[start : start + x.numel()].view_as(x)
+
+
 def attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     """Attend within each window: q, k, v and result are [windows, heads, length, width of a head].
 
@@ -114,16 +134,18 @@ class Layer(nn.Module):
                 buffer = "first_" if name.startswith("attention") else "second_"
                 self.register_buffer(buffer + kind, weights[f"{name}.{kind}"], persistent=False)
 
-    def forward(self, x: Tensor, windows: int) -> Tensor:
-        """Map x [windows * length, width] to the same shape."""
+    def forward(self, x: Tensor, windows: int, drop: Dropout | None = None) -> Tensor:
+        """Map x [windows * length, width] to the same shape; `drop` acts where BERT's own does."""
         width, heads = self.shape.width, self.shape.heads
         q, k, v = (
             part.reshape(windows, -1, heads, width // heads).transpose(1, 2).contiguous()
             for part in self.qkv(x).split(width, dim=1)
         )
         attended = attention(q, k, v).transpose(1, 2).reshape(-1, width)
-        x = self._norm(x + self.attention_out(attended), "first_")
-        return self._norm(x + self.outer(F.gelu(self.inner(x))), "second_")
+        y = self.attention_out(attended)
+        x = self._norm(x + (drop(y) if drop else y), "first_")
+        y = self.outer(F.gelu(self.inner(x)))
+        return self._norm(x + (drop(y) if drop else y), "second_")
 
     def _norm(self, x: Tensor, name: str) -> Tensor:
         weight, bias = getattr(self, name + "weight"), getattr(self, name + "bias")
@@ -155,18 +177,20 @@ class Tagger(nn.Module):
         )
         self.head = nn.Linear(self.shape.width, labels)
 
-    def hidden(self, ids: Tensor) -> Tensor:
+    def hidden(self, ids: Tensor, drop: Dropout | None = None) -> Tensor:
         """Map token ids [windows, length] to the last hidden states [windows * length, width]."""
         windows, length = ids.shape
         x = F.embedding(ids, self.word_embeddings)
         x = x + (self.position_embeddings[:length] + self.token_type_embeddings[0])
         x = F.layer_norm(x, (self.shape.width,), self.norm_weight, self.norm_bias, NORM_EPSILON)
         x = x.view(windows * length, -1)
+        if drop:
+            x = drop(x)
         for layer in self.layers:
-            x = layer(x, windows)
+            x = layer(x, windows, drop)
         return x
 
-    def forward(self, ids: Tensor) -> Tensor:
+    def forward(self, ids: Tensor, drop: Dropout | None = None) -> Tensor:
         """Map token ids [windows, length] to logits [windows, length, labels] in fp32."""
-        logits: Tensor = self.head(self.hidden(ids).float())
+        logits: Tensor = self.head(self.hidden(ids, drop).float())
         return logits.view(*ids.shape, -1)

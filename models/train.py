@@ -30,7 +30,7 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from models.corpus import FOLDS, read_labels, read_records
-from models.encoder import Tagger
+from models.encoder import Dropout, Tagger
 from shared.inference.adapters import VIEWS
 from shared.inference.tokeniser import CLS, SEP, Tokeniser
 
@@ -289,6 +289,10 @@ def train(
         model.head.weight.mul_(0.1)
         model.head.bias.copy_(torch.log(rates / (1 - rates)))
     optimizer = torch.optim.AdamW(model.parameters(), weight_decay=0.01, fused=True)
+    drop = None
+    if settings["dropout"]:
+        tokens = settings["batch"] * cutting["length"]
+        drop = Dropout(settings["dropout"], tokens * model.shape.width, dtype)
     first = 0
     if state:
         model.load_state_dict(state["model"])
@@ -304,7 +308,7 @@ def train(
     for step in range(first, steps):
         batch = course.batch(settings["batch"])
         ids, targets = tensors_of(batch, content, len(labels))
-        logits = model(ids)[:, 1:-1]
+        logits = model(ids, drop)[:, 1:-1]
         course.note(batch, logits[..., : len(labels)])
         loss = loss_of(logits, targets, settings)
         loss.backward()

@@ -40,6 +40,7 @@ epochs = 12.0
 batch = 2
 learning_rate = 4.0e-3
 warmup = 0.1
+dropout = 0.1
 positive_weight = 3.0
 edges = 1.0
 edge_positive_weight = 10.0

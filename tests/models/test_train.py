@@ -22,7 +22,7 @@ library("onnx")
 import torch
 from safetensors.torch import load_file
 
-from models.encoder import LoraLinear, Tagger
+from models.encoder import Dropout, LoraLinear, Tagger
 from models.export import export, trained_state
 from models.metric import matches
 from models.train import Contract, Course, Window, learning_rate, tensors_of, train
@@ -264,6 +264,32 @@ def test_a_training_begins_with_another_adapter(
             assert ours[name].shape != value.shape
         else:
             assert np.allclose(ours[name], value, atol=1e-6)
+
+
+def test_dropout_zeroes_its_share_and_keeps_the_mean() -> None:
+    """Another stretch of the mask each time, and the same ones after the same seed."""
+    torch.manual_seed(3)
+    drop = Dropout(0.25, 40_000, torch.float32)
+    ones = torch.ones(100, 400)
+    first, second = drop(ones), drop(ones)
+    for dropped in (first, second):
+        assert sorted(dropped.unique().tolist()) == pytest.approx([0.0, 4 / 3])
+        assert float((dropped == 0).float().mean()) == pytest.approx(0.25, abs=0.02)
+        assert float(dropped.mean()) == pytest.approx(1.0, abs=0.03)
+    assert not torch.equal(first, second)
+    torch.manual_seed(3)
+    assert torch.equal(Dropout(0.25, 40_000, torch.float32)(ones), first)
+
+
+def test_dropout_is_for_training_alone(base: tuple[Path, Path]) -> None:
+    """Without it the encoder answers the same each time, with it another each time."""
+    weights = load_file(base[1] / "dequantised.safetensors")
+    tagger = Tagger(weights, 4, 2)
+    ids = torch.randint(0, len(weights["embeddings.word_embeddings.weight"]), (2, 16))
+    drop = Dropout(0.1, ids.numel() * tagger.shape.width, torch.float32)
+    with torch.no_grad():
+        assert torch.equal(tagger(ids), tagger(ids))
+        assert not torch.equal(tagger(ids, drop), tagger(ids, drop))
 
 
 def test_the_learning_rate_rises_and_falls_to_zero() -> None:
