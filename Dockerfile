@@ -20,6 +20,9 @@ FROM build AS build-suite
 RUN pip install --no-cache-dir --require-hashes -r /src/requirements/kafka.txt
 
 FROM base AS runtime
+RUN apt-get update -qq \
+    && apt-get install -y -qq --no-install-recommends tesseract-ocr \
+    && rm -rf /var/lib/apt/lists/*
 RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin smallprint \
     && install -d -o smallprint -g smallprint /data
 COPY infra/__init__.py infra/origin.py infra/probe.py /app/infra/

@@ -185,7 +185,7 @@ def upload(
 def extract(
     paths: Sequence[str], as_json: bool, adapter: str, every: bool, password: str | None
 ) -> int:
-    """Find the clauses of contracts (PDF, DOCX, ODT, RTF, HTML, text), also in mails and archives.
+    """Find the clauses of contracts (PDF, DOCX, ODT, RTF, HTML, text, scans), also in archives.
 
     \b
     Examples:
@@ -277,6 +277,10 @@ def _document(reading: Reading, data: bytes) -> dict[str, Any]:
         "failed_pages": [
             {"page": page.number, "code": page.code, "reason": page.reason}
             for page in reading.failed
+        ],
+        "read": [
+            {"page": page.number, "method": page.method, "confidence": page.confidence}
+            for page in reading.pages
         ],
     }
 
@@ -987,6 +991,7 @@ def doctor(data: Path | None, port: int, as_json: bool) -> int:
         checks.python(),
         checks.packages(),
         *checks.optional_packages(),
+        checks.recognition(),
         *_check_models(settings),
         checks.data_folder(settings.data),
         checks.disk(settings.data),

@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -64,6 +65,12 @@ def _no_network() -> Iterator[None]:
     patch.setattr(socket, "getaddrinfo", guarded_resolve)
     yield
     patch.undo()
+
+
+@pytest.fixture
+def no_engine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A machine without the program that recognises text, here and in processes started by us."""
+    monkeypatch.setenv("PATH", str(tmp_path))
 
 
 @pytest.fixture(autouse=True)

@@ -24,6 +24,7 @@ from services.ingest.schemas import (
     KeyView,
     NewKeyRequest,
     NewKeyView,
+    PageLedger,
     RefusedView,
     SessionView,
     UploadView,
@@ -32,6 +33,7 @@ from services.ingest.store import Documents
 from services.ingest.uploads import BODY, UploadForm, uploads
 from services.ingest.views import view, views
 from services.ingest.watching import LONGEST_WAIT, Watch
+from shared.documents import Reading
 from shared.errors import Conflict, NotSignedIn, SuiteError
 from shared.events import Kind
 from shared.storage import BlobStore, MissingBlob, Store
@@ -228,8 +230,22 @@ def _contents(parts: Parts) -> APIRouter:
         return Response(body, media_type="text/plain; charset=utf-8")
 
     @router.get(
+        "/pages",
+        summary="How each page was read, and how sure that is; failed pages are in the document",
+        responses=problems(404, 409),
+    )
+    def ledger(actor: CurrentActor, document_id: Id) -> PageLedger:
+        document = _find(parts.store, actor, document_id)
+        if document.text is None or document.layout is None or document.progress.pages is None:
+            raise Conflict(_why_no_text(document), document=document_id)
+        text = parts.blobs.get(actor.tenant, document.text).decode()
+        return PageLedger.of(
+            Reading.from_bytes(parts.blobs.get(actor.tenant, document.layout), text)
+        )
+
+    @router.get(
         "/pages/{number}.png",
-        summary="The picture of one page of a PDF",
+        summary="The picture of one page of a PDF, or of a picture",
         response_class=Response,
         responses={200: _bytes("image/png", "two pixels a point"), **problems(404, 413)},
     )

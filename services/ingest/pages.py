@@ -19,7 +19,7 @@ from shared.events import BlobRef
 from shared.storage import BlobStore
 
 _TRIM_EVERY = 50
-_PDF = "application/pdf"
+_SHOWN = ("application/pdf", "image/jpeg", "image/png", "image/tiff")
 
 
 class PageImages:
@@ -52,8 +52,10 @@ class PageImages:
         `alive` is asked after the image is kept: an image of a document that was deleted while it
         was drawn does not stay.
         """
-        if document.media_type != _PDF:
-            raise NotFound("only a PDF has page images: read its text", document=document.id)
+        if document.media_type not in _SHOWN:
+            raise NotFound(
+                "only a PDF and a picture have page images: read its text", document=document.id
+            )
         if number < 1 or number > (document.progress.pages or number):
             raise NotFound(f"there is no page {number}", document=document.id)
         path = self._folder(document.tenant, document.readable) / f"{number}.png"

@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 
 from services.ingest.domain import Document, Family, Key, KindSource, Outcome, State
 from services.ingest.keys import NewKey
+from shared.documents import Reading
 from shared.events import Kind
 from shared.web.openapi import Problem
 
@@ -114,6 +115,50 @@ def _parts(document: Document, family: Family) -> list[PartView]:
         for part in document.progress.refused
     ]
     return accepted + refused
+
+
+class PageView(BaseModel):
+    """One page that was read: where it stands in the text, and how it was read."""
+
+    page: int = Field(ge=1)
+    name: str = Field(description="of a sheet; empty for others")
+    start: int = Field(description="offset of its first character")
+    end: int
+    width: float = Field(description="points, as displayed; 0 for pages without a size")
+    height: float
+    method: str = Field(
+        description="what read it: `pypdfium2` or `pypdf` the text of a PDF, `tesseract` a picture "
+        "of the page; for other types the type's own reader"
+    )
+    confidence: float | None = Field(
+        description="0 to 1, how sure a text is that was recognised in a picture; null for text "
+        "that the file holds itself"
+    )
+
+
+class PageLedger(BaseModel):
+    """Every page that was read, in order."""
+
+    items: list[PageView]
+    next: None = Field(description="always null: it is one list")
+
+    @classmethod
+    def of(cls, reading: Reading) -> PageLedger:
+        """The pages of a reading."""
+        items = [
+            PageView(
+                page=page.number,
+                name=page.name,
+                start=page.start,
+                end=page.end,
+                width=page.width,
+                height=page.height,
+                method=page.method,
+                confidence=page.confidence,
+            )
+            for page in reading.pages
+        ]
+        return cls(items=items, next=None)
 
 
 class DocumentPage(BaseModel):

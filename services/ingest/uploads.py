@@ -37,8 +37,9 @@ BODY: dict[str, Any] = {
                             "description": (
                                 "one or more documents, each with its file name; types are known "
                                 "by content: contracts as PDF, DOCX, ODT, RTF, HTML, Markdown or "
-                                "UTF-8 text, reports as JSON, JSON lines or CSV, workbooks (XLSX, "
-                                "XLS, ODS), XBRL instances, mails (EML, MSG) and ZIP archives"
+                                "UTF-8 text, scans as PDF, PNG, JPEG or TIFF, reports as JSON, "
+                                "JSON lines or CSV, workbooks (XLSX, XLS, ODS), XBRL instances, "
+                                "mails (EML, MSG) and ZIP archives"
                             ),
                         },
                         "kind": {

@@ -18,6 +18,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Literal
 
+from shared.documents.ocr import NEEDS, engine
 from shared.version import VERSION
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -101,6 +102,15 @@ def optional_packages() -> Iterator[Check]:
         except metadata.PackageNotFoundError:
             mend = f"{install_again('setup-kafka')}, if you want it" if from_source() else ""
             yield Check(package, "note", f"not installed; only needed for {purpose}", mend)
+
+
+def recognition() -> Check:
+    """The program that reads pages which are pictures."""
+    program = engine()
+    if program is None:
+        found = "tesseract is not installed; only needed for scans and photos of pages"
+        return Check("recognition", "note", found, NEEDS)
+    return Check("recognition", "good", f"{program}: scans and photos of pages")
 
 
 def data_folder(folder: Path) -> Check:

@@ -32,6 +32,7 @@ from .results import (
     Key,
     Kind,
     Outcome,
+    Page,
     Presence,
     State,
     Tombstone,
@@ -271,8 +272,12 @@ class Client:
         return self._get(f"/v1/documents/{document_id}/original").content
 
     def page_image(self, document_id: str, number: int) -> bytes:
-        """Page `number` (from 1) of a PDF as PNG."""
+        """Page `number` (from 1) of a PDF or picture as PNG."""
         return self._get(f"/v1/documents/{document_id}/pages/{number}.png").content
+
+    def pages(self, document_id: str) -> list[Page]:
+        """How each page was read, and how sure that is. Raises Conflict while there is no text."""
+        return [Page.of(item) for item in self._pages(f"/v1/documents/{document_id}/pages")]
 
     def reprocess(self, document_id: str) -> Document:
         """Work on a document again from its bytes. Raises Conflict while it is being worked on."""

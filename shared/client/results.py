@@ -127,6 +127,23 @@ class Change:
 
 
 @dataclass(frozen=True)
+class Page(_Result):
+    """One page that was read: `text[start:end]`, how, and if it was recognised, how surely.
+
+    `confidence` is from 0 to 1, None for text that the file holds itself.
+    """
+
+    page: int
+    start: int
+    end: int
+    width: float
+    height: float
+    method: str
+    confidence: float | None = None
+    name: str = ""
+
+
+@dataclass(frozen=True)
 class Box(_Result):
     """A rectangle on a page, in PDF points, origin top left."""
 

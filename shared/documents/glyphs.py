@@ -35,6 +35,8 @@ class Glyphs:
     height: float
     rotation: int = 0
     has_images: bool = False
+    picture: float = 0.0
+    """The share of the page that its largest picture covers, looked up if there is little text."""
 
     @property
     def on_the_page(self) -> float:

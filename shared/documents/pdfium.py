@@ -29,6 +29,8 @@ from shared.errors import NotFound, UnreadableDocument
 _LOCK = threading.RLock()
 _MAX_PIXELS = 40_000_000
 _MANY_PATHS = 100
+LITTLE_TEXT = 400
+"""Characters below which a page's pictures are looked at: it may be a scan with a stamp on it."""
 _FORM_DEPTH = 4
 _Pointer = ctypes.c_void_p
 
@@ -102,6 +104,7 @@ class PdfiumDocument:
                 height=frame.height,
                 rotation=frame.rotation,
                 has_images=not len(codes) and _shows_something(page),
+                picture=frame.covered(_pictures(page)) if len(codes) < LITTLE_TEXT else 0.0,
             )
 
     def png(self, number: int, scale: float) -> bytes:
@@ -112,6 +115,26 @@ class PdfiumDocument:
             width = max(1, round(frame.width * scale))
             height = max(1, round(frame.height * scale))
             return _png(_picture(page, width, height))
+
+    def rotation(self, number: int) -> int:
+        """By how many degrees clockwise page `number` says that it is to be turned."""
+        with _LOCK, self._page(number) as page:
+            return 90 * (int(c.FPDFPage_GetRotation(page)) % 4)
+
+    def gray(self, number: int, dpi: float) -> npt.NDArray[np.uint8]:
+        """Page `number` as displayed, uint8 [height, width], drawn at `dpi` dots an inch.
+
+        Raises UnreadableDocument for a page that is too great for that.
+        """
+        with _LOCK, self._page(number) as page:
+            frame = _Frame(page)
+            width, height = round(frame.width * dpi / 72), round(frame.height * dpi / 72)
+            if width * height > _MAX_PIXELS or not width or not height:
+                raise UnreadableDocument(
+                    f"the page measures {frame.width / 72:.0f} x {frame.height / 72:.0f} inches: "
+                    "it is not drawn to be recognised"
+                )
+            return np.asarray(Image.fromarray(_picture(page, width, height)).convert("L"))
 
     @contextmanager
     def _page(self, number: int) -> Iterator[Any]:
@@ -151,6 +174,15 @@ class _Frame:
             (y0, wide - x1, y1, wide - x0),
         )[self.quarter]
         return np.stack(turned, axis=1).astype(np.float32)
+
+    def covered(self, pictures: list[tuple[float, float, float, float]]) -> float:
+        """The share of the page that the largest of these rectangles covers."""
+        page = (self.right - self.left) * (self.top - self.bottom)
+        sides = [
+            (min(x1, self.right) - max(x0, self.left), min(y1, self.top) - max(y0, self.bottom))
+            for x0, y0, x1, y1 in pictures
+        ]
+        return max((max(0.0, wide) * max(0.0, high) / page for wide, high in sides), default=0.0)
 
     def turns(self, angles: Floats) -> Turns:
         """Quarter turns clockwise as displayed, from the angle of writing in the page's own."""
@@ -194,6 +226,20 @@ def _shows_something(page: Any) -> bool:
     """Whether a page without characters shows a picture, or letters drawn as outlines."""
     count = c.FPDFPage_CountObjects(page)
     return _drawn(count, partial(c.FPDFPage_GetObject, page), _FORM_DEPTH) >= _MANY_PATHS
+
+
+def _pictures(page: Any) -> list[tuple[float, float, float, float]]:
+    """Left, bottom, right and top of the pictures on the page, but for those within forms."""
+    found = []
+    for index in range(min(_MANY_PATHS, c.FPDFPage_CountObjects(page))):
+        item = c.FPDFPage_GetObject(page, index)
+        sides = [ctypes.c_float() for _ in range(4)]
+        if c.FPDFPageObj_GetType(item) == c.FPDF_PAGEOBJ_IMAGE and c.FPDFPageObj_GetBounds(
+            item, *sides
+        ):
+            x0, y0, x1, y1 = (side.value for side in sides)
+            found.append((x0, y0, x1, y1))
+    return found
 
 
 def _drawn(count: int, get: Callable[[int], Any], depth: int) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,9 +15,11 @@ from shared.documents.delimited import CSV, read_table
 from shared.documents.furniture import furniture
 from shared.documents.glyphs import Glyphs
 from shared.documents.layout import Line, page_lines, plain_lines
+from shared.documents.ocr import DPI, METHOD, NEEDS, engine
 from shared.documents.package import DOCX, ODS, ODT, XLS, XLSX
 from shared.documents.reading import FailedPage, Limits, Page, Reading
-from shared.documents.sniffing import HTML, PDF, RTF, sniff
+from shared.documents.scans import NO_TEXT_LAYER, SURE, Scanned, Scans
+from shared.documents.sniffing import HTML, PDF, PICTURES, RTF, sniff
 from shared.documents.text import read_text
 from shared.documents.unpacking import CONTAINERS, Contents, opened, read_container
 from shared.documents.xbrl import XBRL, read_instance
@@ -41,7 +43,8 @@ if TYPE_CHECKING:  # the engines are loaded with the first PDF: half a second, a
 
 _UNSOUND = 0.2  # share of characters without a meaning from which the other engine is asked
 _PLACED = 0.9  # share of characters on the page below which pypdf's places are not trusted
-_NO_TEXT_LAYER = "no_text_layer"
+_MOSTLY = 0.5  # share of a page with little text from which on a picture is the page
+_MORE = 1.5  # how much more must be recognised on such a page than it says itself
 
 
 def read(
@@ -52,13 +55,15 @@ def read(
     limits: Limits | None = None,
     skip: Collection[int] = (),
     progress: Callable[[int], None] | None = None,
+    recognising: Callable[[int], None] | None = None,
     engines: Sequence[str] = ENGINES,
 ) -> Reading:
     """Read one document in this process; `sandbox.Reader` does the same within firm limits.
 
     Pages in `skip` (from 1) are not touched and become failed pages; `progress` is called with the
-    number of each page before it is read; `engines` are asked for a page's text in their order.
-    Raises the UnreadableDocument that fits, naming the document.
+    number of each page before it is read, `recognising` before its text is recognised in a picture;
+    `engines` are asked for a page's text in their order. Raises the UnreadableDocument that fits,
+    naming the document.
     """
     limits = limits or Limits()
     try:
@@ -68,7 +73,11 @@ def read(
             )
         media_type = sniff(data, name)
         if media_type == PDF:
-            reading = _read_pdf(data, password, limits, skip, progress, engines)
+            course = _Course(limits, skip, progress, Scans(limits, recognising))
+            reading = _read_pdf(data, password, course, engines)
+        elif media_type in PICTURES:
+            course = _Course(limits, skip, progress, Scans(limits, recognising))
+            reading = _read_pictures(data, media_type, course)
         elif media_type == XLSX:
             reading = read_workbook(data, limits, skip, progress)
         elif media_type in (XLS, ODS):
@@ -106,9 +115,15 @@ def unpack(
 
 
 def render(data: bytes, number: int, *, scale: float = 2.0, password: str | None = None) -> bytes:
-    """Page `number` (from 1) of a PDF as PNG, `scale` pixels a point."""
-    if sniff(data) != PDF:
-        raise UnsupportedType("only a PDF has pages to show")
+    """Page `number` (from 1) of a PDF or picture as PNG, `scale` pixels a point."""
+    media_type = sniff(data)
+    if media_type in PICTURES:
+        from shared.documents.images import Pictures
+
+        with Pictures(data) as pictures:
+            return pictures.png(number, scale)
+    if media_type != PDF:
+        raise UnsupportedType("only a PDF and a picture have pages to show")
     with _opened(data, password, []) as document:
         if document.pdfium is None:
             raise UnreadableDocument("the pages of this document can't be drawn")
@@ -157,7 +172,8 @@ _FLOWING: dict[str, Callable[[bytes, Limits], Reading]] = {
 
 
 def load_engines() -> None:
-    """Load both engines, and what opens mails of Outlook, now; else the first document does."""
+    """Load what opens PDFs, pictures and mails of Outlook now; else the first document does."""
+    import shared.documents.images
     import shared.documents.outlook
     import shared.documents.pdf
     import shared.documents.pdfium  # noqa: F401
@@ -220,51 +236,119 @@ def _in_pdfium(
 
 @dataclass(frozen=True)
 class _PageLines:
+    """The lines of a page; `scan` if they were recognised in a picture of it."""
+
     number: int
     lines: list[Line]
     glyphs: Glyphs
     method: str
+    scan: Scanned | None = None
+
+
+@dataclass
+class _Course:
+    """Going through the pages of one document, within its limits."""
+
+    limits: Limits
+    skip: Collection[int]
+    progress: Callable[[int], None] | None
+    scans: Scans
+    read: list[_PageLines] = field(default_factory=list)
+    failed: list[FailedPage] = field(default_factory=list)
+
+    def go(self, page_count: int, page: Callable[[int], _PageLines | FailedPage]) -> None:
+        """Read every page, or note why it can't be read. Raises DocumentTooLarge, NoTextLayer."""
+        if page_count > self.limits.max_pages:
+            raise DocumentTooLarge(
+                f"the document has {page_count:,} pages: at most {self.limits.max_pages:,} are read"
+            )
+        deadline = time.monotonic() + 0.8 * self.limits.seconds
+        length = 0
+        for number in range(1, page_count + 1):
+            found = self._one(number, deadline, page)
+            if isinstance(found, FailedPage):
+                self.failed.append(found)
+                continue
+            self.read.append(found)
+            if found.scan:
+                self.scans.take(number, found.scan)
+            length += sum(len(line.codes) for line in found.lines)
+            if length > self.limits.max_text:
+                most = self.limits.max_text
+                raise DocumentTooLarge(f"the document has more than {most:,} characters")
+        _refuse_without_text(self.read, self.failed)
+
+    def _one(
+        self, number: int, deadline: float, page: Callable[[int], _PageLines | FailedPage]
+    ) -> _PageLines | FailedPage:
+        if number in self.skip:
+            return FailedPage(number, "crashed", "reading this page ended the reader")
+        if time.monotonic() > deadline + self.scans.spent:
+            return FailedPage(number, "timeout", "the time for this document was up")
+        if self.progress:
+            self.progress(number)
+        return page(number)
 
 
 def _read_pdf(
-    data: bytes,
-    password: str | None,
-    limits: Limits,
-    skip: Collection[int],
-    progress: Callable[[int], None] | None,
-    engines: Sequence[str],
+    data: bytes, password: str | None, course: _Course, engines: Sequence[str]
 ) -> Reading:
-    deadline = time.monotonic() + 0.8 * limits.seconds
     warnings: list[str] = []
     with _opened(data, password, warnings) as document:
-        if document.page_count > limits.max_pages:
-            raise DocumentTooLarge(
-                f"the document has {document.page_count:,} pages: "
-                f"at most {limits.max_pages:,} are read"
-            )
         metadata = document.pypdf.metadata() if document.pypdf else {}
-        read_pages: list[_PageLines] = []
-        failed: list[FailedPage] = []
-        length = 0
-        for number in range(1, document.page_count + 1):
-            if number in skip:
-                failed.append(FailedPage(number, "crashed", "reading this page ended the reader"))
-                continue
-            if time.monotonic() > deadline:
-                failed.append(FailedPage(number, "timeout", "the time for this document was up"))
-                continue
-            if progress:
-                progress(number)
-            page = _page(document, number, engines)
-            if isinstance(page, FailedPage):
-                failed.append(page)
-                continue
-            read_pages.append(page)
-            length += sum(len(line.codes) for line in page.lines)
-            if length > limits.max_text:
-                raise DocumentTooLarge(f"the document has more than {limits.max_text:,} characters")
-    _refuse_without_text(read_pages, failed)
-    return _assembled(read_pages, failed, warnings, metadata)
+
+        def page(number: int) -> _PageLines | FailedPage:
+            found = _page(document, number, engines)
+            return _recognised(document, found, course.scans) if _is_scan(found) else found
+
+        course.go(document.page_count, page)
+    return _assembled(course, PDF, warnings, metadata)
+
+
+def _read_pictures(data: bytes, media_type: str, course: _Course) -> Reading:
+    from shared.documents.images import Pictures  # loaded with the first of them
+
+    with Pictures(data) as pictures:
+
+        def page(number: int) -> _PageLines | FailedPage:
+            found = course.scans.read(number, lambda: pictures.gray(number))
+            return found if isinstance(found, FailedPage) else _scanned(number, found)
+
+        course.go(pictures.page_count, page)
+    return _assembled(course, media_type, [], {})
+
+
+def _is_scan(page: _PageLines | FailedPage) -> bool:
+    """Whether the page's own text is not all of it, or none: a picture, or unknown characters."""
+    if isinstance(page, FailedPage):
+        return page.code == NO_TEXT_LAYER
+    return page.glyphs.picture >= _MOSTLY or 0 < _soundness(page) < 1 - _UNSOUND
+
+
+def _recognised(
+    document: _Opened, page: _PageLines | FailedPage, scans: Scans
+) -> _PageLines | FailedPage:
+    """The page as recognised; its own text stays if that is sound and almost as long, or surer."""
+    pdfium = document.pdfium
+    if pdfium is None:
+        return page
+    number = page.number
+    found = scans.read(number, lambda: (pdfium.gray(number, DPI), DPI), pdfium.rotation(number))
+    if isinstance(page, FailedPage):
+        return found if isinstance(found, FailedPage) else _scanned(number, found)
+    if isinstance(found, FailedPage) or found.page.confidence < SURE:
+        return page
+    if _soundness(page) >= 1 - _UNSOUND and _length(found.lines) < _MORE * _length(page.lines):
+        return page
+    return _scanned(number, found)
+
+
+def _scanned(number: int, found: Scanned) -> _PageLines:
+    return _PageLines(number, found.lines, found.page.glyphs, METHOD, found)
+
+
+def _length(lines: list[Line]) -> int:
+    return sum(len(line.codes) for line in lines)
 
 
 def _page(document: _Opened, number: int, engines: Sequence[str]) -> _PageLines | FailedPage:
@@ -288,7 +372,7 @@ def _page(document: _Opened, number: int, engines: Sequence[str]) -> _PageLines 
         return FailedPage(number, "unreadable_page", "; ".join(reasons) or "the page is missing")
     best = max(found, key=lambda page: (_soundness(page), page is found[0]))
     if not best.lines and images:
-        return FailedPage(number, _NO_TEXT_LAYER, "the page is an image without a text layer")
+        return FailedPage(number, NO_TEXT_LAYER, "the page is an image without a text layer")
     return best
 
 
@@ -318,21 +402,20 @@ def _soundness(page: _PageLines) -> float:
 def _refuse_without_text(pages: list[_PageLines], failed: list[FailedPage]) -> None:
     if any(page.lines for page in pages):
         return
-    if any(page.code == _NO_TEXT_LAYER for page in failed):
-        raise NoTextLayer(
-            "the document has no text layer: its pages are images, which are not read yet"
-        )
+    if any(page.code == NO_TEXT_LAYER for page in failed):
+        mend = NEEDS if engine() is None else "they can't be drawn"
+        raise NoTextLayer(f"the document has no text layer, its pages are images: {mend}")
     if failed:
         raise UnreadableDocument(f"no page can be read; the first says: {failed[0].reason}")
+    if any(page.scan for page in pages):
+        raise NoTextLayer("the document has no text: none was recognised in its pictures")
     raise NoTextLayer("the document has no text layer: its pages are empty")
 
 
 def _assembled(
-    pages: list[_PageLines],
-    failed: list[FailedPage],
-    warnings: list[str],
-    metadata: dict[str, str],
+    course: _Course, media_type: str, warnings: list[str], metadata: dict[str, str]
 ) -> Reading:
+    pages, failed = course.read, course.failed
     lines = [page.lines for page in pages]
     whole = assemble(lines, furniture(lines, [page.glyphs.height for page in pages]))
     ledger = tuple(
@@ -340,10 +423,11 @@ def _assembled(
             number=page.number,
             start=start,
             end=end,
-            width=page.glyphs.width,
-            height=page.glyphs.height,
+            width=page.scan.page.width if page.scan else page.glyphs.width,
+            height=page.scan.page.height if page.scan else page.glyphs.height,
             rotation=page.glyphs.rotation,
             method=page.method,
+            confidence=page.scan.page.confidence if page.scan else None,
         )
         for page, (start, end) in zip(pages, whole.pages, strict=True)
     )
@@ -357,8 +441,8 @@ def _assembled(
         page_count=len(pages) + len(failed),
         failed=tuple(failed),
         furniture=tuple(whole.furniture),
-        warnings=tuple(warnings),
-        media_type=PDF,
+        warnings=(*warnings, *course.scans.warnings()),
+        media_type=media_type,
         metadata=metadata,
     )
 

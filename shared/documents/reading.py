@@ -52,6 +52,8 @@ class Page:
     """One page that was read: `text[start:end]` of its reading. Sizes in points, as displayed.
 
     A sheet is a page too: without a size, and with the name that it has in its workbook.
+    `method` says how it was read, and `confidence` (0 to 1) how sure a program was that recognised
+    its text in a picture; text that a file holds itself has none.
     """
 
     number: int
@@ -62,6 +64,7 @@ class Page:
     rotation: int = 0
     method: str = "text"
     name: str = ""
+    confidence: float | None = None
 
 
 @dataclass(frozen=True)
@@ -84,6 +87,11 @@ class Limits:
     max_plain_text: int = 50_000_000
     """Characters of a document without boxes."""
     seconds: float = 120.0
+    """For the document, apart from recognising text in pictures."""
+    page_seconds: float = 120.0
+    """For recognising one page, or turning it upright."""
+    scan_seconds: float = 3_600.0
+    """For recognising all pages of a document together."""
     memory_bytes: int = 1_500_000_000
     max_parts: int = 1_000
     """Documents that lie in one mail or archive, however deep."""
@@ -190,7 +198,10 @@ class Reading:
         head = {
             "text": [len(self.text), _digest(self.text)],
             "pages": [
-                [p.number, p.start, p.end, p.width, p.height, p.rotation, p.method, p.name]
+                [
+                    *(p.number, p.start, p.end, p.width, p.height, p.rotation),
+                    *(p.method, p.name, p.confidence),
+                ]
                 for p in self.pages
             ],
             "failed": [[f.number, f.code, f.reason] for f in self.failed],

@@ -255,7 +255,7 @@ class _Child:
         self._wait_for_its_start()
         with budget.spent() as deadline:
             limits = vars(self._limits) | {"seconds": deadline - time.monotonic()}
-            head, body = self._answer(request | {"limits": limits}, data, deadline)
+            head, body = self._answer(request | {"limits": limits}, data, budget, deadline)
         if "error" in head:
             if head.get("leaves"):
                 self.end()
@@ -274,17 +274,23 @@ class _Child:
             self._started = True
 
     def _answer(
-        self, request: dict[str, Any], data: bytes, deadline: float
+        self, request: dict[str, Any], data: bytes, budget: _Budget, deadline: float
     ) -> tuple[dict[str, Any], bytes]:
         """The first frame that is no mere progress."""
         page: int | None = None
+        began, until = time.monotonic(), deadline
         try:
             _send(self._socket, request, data, deadline)
             while True:
-                head, body = _receive(self._socket, deadline)
+                head, body = _receive(self._socket, until)
+                if until != deadline:  # recognising a page has time of its own
+                    budget.seconds += time.monotonic() - began
+                    deadline += time.monotonic() - began
                 if "page" not in head:
                     return head, body
-                page = head["page"]
+                page, began, until = head["page"], time.monotonic(), deadline
+                if head.get("recognising"):
+                    until = max(deadline, began) + self._limits.page_seconds + _GRACE
         except TimeoutError as error:
             self.end()
             how = f"took longer than {self._limits.seconds:g} seconds"
@@ -297,10 +303,12 @@ class _Child:
         return _Died(how, page, killed=self._process.returncode == -signal.SIGKILL)
 
     def end(self) -> None:
-        """Kill it and take it from the process table."""
+        """Kill it with what it has started, and take it from the process table."""
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
-        self._process.kill()
+        if self._process.poll() is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)  # it leads a session of its own
         self._process.wait()
         self._socket.close()
 
@@ -486,9 +494,16 @@ def _act(
         limits=limits,
         skip=request["skip"],
         progress=lambda number: _send(channel, {"page": number}),
+        recognising=lambda number: _recognise(channel, number, limits),
     )
     text = reading.text.encode()
     return {"text_bytes": len(text)}, text + reading.to_bytes(compress=False)
+
+
+def _recognise(channel: socket.socket, number: int, limits: Limits) -> None:
+    """Ask for the time that recognising a page has of its own, and for that of this process."""
+    _allow_seconds(limits.seconds)
+    _send(channel, {"page": number, "recognising": True})
 
 
 def _unpack(
@@ -540,4 +555,4 @@ def _end_with(parent: int) -> None:
     """
     while os.getppid() == parent:
         time.sleep(0.5)
-    os._exit(1)
+    os.killpg(0, signal.SIGKILL)  # and what this process has started, which is its own session

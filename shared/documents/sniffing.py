@@ -27,21 +27,31 @@ OUTLOOK = "application/vnd.ms-outlook"
 ZIP = "application/zip"
 RTF = "application/rtf"
 MARKDOWN = "text/markdown"
+PNG = "image/png"
+JPEG = "image/jpeg"
+TIFF = "image/tiff"
+PICTURES = frozenset({PNG, JPEG, TIFF})
+"""Types of documents whose pages are pictures: their text is recognised."""
 
 READ = (
     "PDF, DOCX, ODT, RTF, HTML, UTF-8 text, Markdown, JSON, JSON lines, CSV, workbooks (XLSX, XLS, "
-    "ODS), XBRL instances, mails (EML, MSG) and ZIP archives are read; images are not read yet"
+    "ODS), XBRL instances, pictures (PNG, JPEG, TIFF), mails (EML, MSG) and ZIP archives are read"
 )
 """What an error about a wrong type says in the end."""
 
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06")
 _OLE = b"\xd0\xcf\x11\xe0"
+_PICTURES = (
+    (b"\x89PNG", PNG),
+    (b"\xff\xd8\xff", JPEG),
+    (b"II*\0", TIFF),
+    (b"MM\0*", TIFF),
+    (b"II+\0", TIFF),
+    (b"MM\0+", TIFF),
+)
+_HEIF = re.compile(rb".{4}ftyp(heic|heix|heim|heis|mif1|msf1|avif)", re.DOTALL)
 _OTHERS = (
-    (b"\x89PNG", "a PNG image"),
-    (b"\xff\xd8\xff", "a JPEG image"),
     (b"GIF8", "a GIF image"),
-    (b"II*\0", "a TIFF image"),
-    (b"MM\0*", "a TIFF image"),
     (b"RIFF", "a RIFF file (WebP, WAV)"),
     (b"%!PS", "PostScript"),
     (b"\x1f\x8b", "a gzip archive"),
@@ -95,6 +105,11 @@ def sniff(data: bytes, name: str = "") -> str:
         return MAIL
     if b"%PDF-" in data[:1024]:
         return PDF
+    for magic, media_type in _PICTURES:
+        if data.startswith(magic):
+            return media_type
+    if _HEIF.match(data):
+        raise UnsupportedType("this is a HEIF or AVIF picture: save it as JPEG or PNG")
     for magic, what in _OTHERS:
         if data.startswith(magic):
             raise UnsupportedType(f"this is {what}: {READ}")

@@ -77,6 +77,8 @@ def test_from_upload_to_deletion(
     assert SENTENCE in client.text(document.id)
     assert client.original(document.id) == path.read_bytes()
     assert client.page_image(document.id, 1).startswith(b"\x89PNG")
+    (page,) = client.pages(document.id)
+    assert (page.page, page.method, page.confidence) == (1, "pypdfium2", None)
     assert [d.id for d in client.documents(outcome="complete")] == [document.id]
     assert client.reprocess(document.id).attempt == 2
     client.delete(document.id)
@@ -87,11 +89,11 @@ def test_from_upload_to_deletion(
 
 def test_a_mail_and_its_parts_by_the_client(client: smallprint.Client) -> None:
     """What lies in a mail is in its `parts`, and is listed by its `parent`."""
-    data = mail("The lease", {"lease.pdf": pdf(SENTENCE), "scan.png": b"\x89PNG\r\n"})
+    data = mail("The lease", {"lease.pdf": pdf(SENTENCE), "scan.gif": b"GIF89a"})
     document = client.wait(client.upload(data, name="lease.eml", kind="report").id, timeout=120)
     lease, scan = document.parts
     assert (document.outcome, lease.name, lease.code) == ("partial", "lease.pdf", None)
-    assert (scan.name, scan.id, scan.code) == ("scan.png", None, "unsupported_type")
+    assert (scan.name, scan.id, scan.code) == ("scan.gif", None, "unsupported_type")
     [part] = client.documents(parent=document.id)
     assert (part.id, part.parent, part.kind) == (lease.id, document.id, "report")
     assert part.parents == (smallprint.Parent(document.id, "lease.eml"),)
@@ -103,7 +105,7 @@ def test_refusals_are_clear(client: smallprint.Client) -> None:
     """What is refused at the door raises with the reason."""
     for data, code in (
         (b"", "empty_document"),
-        (b"\x89PNG and more", "unsupported_type"),
+        (b"GIF89a and more", "unsupported_type"),
         (b"x" * 2_000_001, "document_too_large"),
     ):
         with pytest.raises(smallprint.Refused) as caught:

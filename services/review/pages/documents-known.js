@@ -65,4 +65,4 @@ export function image(id, number) {
   });
 }
 
-export const hasPictures = (known) => known.media_type === "application/pdf";
+export const hasPictures = (known) => /^(application\/pdf|image\/.*)$/.test(known.media_type);

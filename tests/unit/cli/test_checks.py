@@ -47,6 +47,15 @@ def test_optional_parts_are_only_noted(monkeypatch: pytest.MonkeyPatch) -> None:
     assert checks.content([check])
 
 
+@pytest.mark.usefixtures("no_engine")
+def test_text_recognition_is_only_noted() -> None:
+    """A machine that gets no scans is fit without it; it is said what to install."""
+    check = checks.recognition()
+    assert check.state == "note"
+    assert "apt-get install tesseract-ocr" in check.mend
+    assert checks.content([check])
+
+
 def test_a_folder_that_can_not_be_written_is_wrong(tmp_path: Path) -> None:
     """The data folder is tried out, not only looked at, and nothing is left in it."""
     (tmp_path / "file").touch()

@@ -20,6 +20,7 @@ from shared.errors import SuiteError
 from tests.samples import filing
 from tests.support import ROOT
 from tests.unit.documents.books import book, row, sheet, text
+from tests.unit.documents.scanned import WORDS, need_engine, pdf_of, picture
 from tests.unit.ingest.house import pdf
 
 OFFICE = sorted(
@@ -355,6 +356,21 @@ def test_a_contract_has_the_limit_of_extraction(
     assert (code, line["error"]["type"]) == (2, "document_too_large")
 
 
+def test_each_page_says_how_it_was_read(run: Run, tmp_path: Path) -> None:
+    """And how sure that is, where it was recognised in a picture."""
+    need_engine()
+    path = tmp_path / "a.pdf"
+    path.write_bytes(pdf_of(picture()))
+    code, out, _ = run("text", path, "--json")
+    assert code == 0
+    (line,) = _lines(out)
+    (page,) = line["document"]["read"]
+    assert (page["page"], page["method"]) == (1, "tesseract")
+    assert 0.8 < page["confidence"] <= 1
+    assert line["text"] == "\n".join(WORDS)
+
+
+@pytest.mark.usefixtures("no_engine")
 def test_failed_pages_are_named_as_in_rest(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -22,7 +22,7 @@ from tests.unit.ingest.house import SENTENCE, pdf
 Run = Callable[..., tuple[int, list[dict[str, Any]], str]]
 LEASE = pdf(SENTENCE)
 REPORT = json.dumps(filing("a")).encode()
-IMAGE = attached(b"\x89PNG\r\n\x1a\n", "scan.png", "image/png")
+IMAGE = attached(b"GIF89a\r\n", "scan.gif", "image/gif")
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ def test_extract_prints_one_line_a_mail_with_its_parts(run: Run, tmp_path: Path)
     assert lease["source"] == f"{path}/lease.pdf"
     assert set(lease) == set(line) - {"parts"}
     assert lease["document"]["media_type"] == "application/pdf"
-    assert (scan["source"], scan["error"]["type"]) == (f"{path}/scan.png", "unsupported_type")
+    assert (scan["source"], scan["error"]["type"]) == (f"{path}/scan.gif", "unsupported_type")
     assert "smallprint triage" in report["error"]["detail"]
     [deepest] = mail_within["parts"]
     assert deepest["source"] == f"{path}/The lease.eml/lease.pdf"
@@ -80,7 +80,7 @@ def test_text_prints_what_a_mail_says_and_names_its_parts(run: Run, tmp_path: Pa
     assert code == 0
     assert out.startswith("From: Ann <ann@example.com>\n")
     assert out.endswith("\nSee what is attached.\n")
-    assert "lease.pdf, scan.png" in err
+    assert "lease.pdf, scan.gif" in err
     code, [line], err = run("text", path, "--json")
     assert (code, err) == (0, "")
     assert line["text"] == out
@@ -118,7 +118,7 @@ def test_a_person_sees_a_table_for_each_part(run: Run, tmp_path: Path) -> None:
     path = kept(tmp_path, whole([text(), IMAGE, attached(LEASE)]))
     code, [shown], _ = run("extract", path)
     assert code == 0
-    places = [shown["out"].index(f"{path}{end}") for end in ("  (", "/scan.png: ", "/lease.pdf")]
+    places = [shown["out"].index(f"{path}{end}") for end in ("  (", "/scan.gif: ", "/lease.pdf")]
     assert places == sorted(places)
 
 

@@ -96,17 +96,20 @@ def test_a_page_count_that_is_a_lie_is_no_trouble() -> None:
     assert [page.number for page in reading.pages] == [1, 2]
 
 
+@pytest.mark.usefixtures("no_engine")
 def test_images_have_no_text_layer() -> None:
-    """A scanned document says that it has no text layer."""
-    with pytest.raises(NoTextLayer, match="no text layer") as caught:
+    """A scanned document says that it has no text layer, and what to install."""
+    with pytest.raises(NoTextLayer, match=r"no text layer.* apt-get install tesseract") as caught:
         read(sample("image_only"), name="scan.pdf")
     assert caught.value.document == "scan.pdf"
 
 
+@pytest.mark.usefixtures("no_engine")
 def test_a_scanned_page_fails_alone() -> None:
     """Among pages of text a scanned one is in the ledger with its reason, an empty one is read."""
     reading = read(sample("some_images"))
     assert [(page.number, page.code) for page in reading.failed] == [(2, "no_text_layer")]
+    assert "install tesseract" in reading.failed[0].reason
     assert [page.number for page in reading.pages] == [1, 3, 4]
 
 
@@ -178,6 +181,7 @@ def test_a_page_to_be_skipped_is_in_the_ledger() -> None:
     assert "page 2" not in reading.text
 
 
+@pytest.mark.usefixtures("no_engine")
 @pytest.mark.parametrize("engine", ["pypdfium2", "pypdf"])
 def test_an_empty_page_is_read_by_either_engine(engine: str) -> None:
     """Nothing on a page is nothing to fail on."""

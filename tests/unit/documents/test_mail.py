@@ -213,13 +213,13 @@ def test_a_mail_that_is_nothing_but_an_attachment() -> None:
 def test_what_is_refused_has_a_reason() -> None:
     """Empty, of a type that is not read, sealed, too large: each by itself."""
     sealed = part("AAAA", "Content-Type: application/pkcs7-mime; name=smime.p7m")
-    image = attached(b"\x89PNG\r\n\x1a\n", "p.png", "image/png")
+    image = attached(b"GIF89a\r\n", "p.gif", "image/gif")
     found = parts(
         whole([attached(b"", "e.pdf"), image, sealed, attached(PDF), text()]), max_bytes=len(PDF)
     )
     assert [(one.name, getattr(one, "code", "")) for one in found] == [
         ("e.pdf", "empty_document"),
-        ("p.png", "unsupported_type"),
+        ("p.gif", "unsupported_type"),
         ("smime.p7m", "encrypted_document"),
         ("lease.pdf", ""),
     ]

@@ -109,7 +109,7 @@ def test_what_is_not_in_the_mail_is_refused_by_name() -> None:
             link,
             Attached("Sheet", method=6),
             Attached("e.txt", b""),
-            Attached("p.png", b"\x89PNG\r\n"),
+            Attached("p.gif", b"GIF89a"),
             Attached("lease.pdf", PDF),
         ]
     ).file()
@@ -120,7 +120,7 @@ def test_what_is_not_in_the_mail_is_refused_by_name() -> None:
     assert "\\\\server\\plans\\plan.pdf" in found["plan.pdf"][1]
     assert "object of another program" in found["Sheet"][1]
     assert found["e.txt"][0] == "empty_document"
-    assert found["p.png"][0] == "unsupported_type"
+    assert found["p.gif"][0] == "unsupported_type"
     assert found["lease.pdf"] == ("", "")
 
 

@@ -18,6 +18,7 @@ from tests.unit.documents.samples import GOLDEN, path_of, plain, sample
 SCALE = 2.0
 
 
+@pytest.mark.usefixtures("no_engine")
 @pytest.mark.parametrize("name", GOLDEN)
 def test_a_sample_reads_as_expected(name: str) -> None:
     """Text, ledger and furniture of each sample are what lies beside it."""

@@ -47,8 +47,8 @@ def test_the_type_is_known_by_content(data: bytes, name: str, expected: str) -> 
     ("data", "says"),
     [
         (archive({"[Content_Types].xml": b"x", "ppt/presentation.xml": b"x"}), "Office"),
-        (b"\x89PNG\r\n", "PNG"),
-        (b"\xff\xd8\xff\xe0", "JPEG"),
+        (b"GIF89a", "GIF"),
+        (b"\0\0\0\x18ftypheic\0\0\0\0", "HEIF.*save it as JPEG"),
         (b"\xd0\xcf\x11\xe0\xa1\xb1", "Office"),
         (b"\x7fELF\x02", "program"),
     ],
@@ -64,7 +64,7 @@ def test_other_types_are_named(data: bytes, says: str) -> None:
         "UTF-8 text",
         "JSON lines",
         "CSV",
-        "images are not read yet",
+        "pictures (PNG, JPEG, TIFF)",
     ):
         assert name in caught.value.message
 

@@ -19,6 +19,7 @@ from services.ingest.pages import PageImages
 from services.ingest.store import Documents
 from shared.web.auth import COOKIE, RemoteKeys, csrf_token
 from tests.support import ROOT
+from tests.unit.documents.scanned import WORDS, need_engine, picture, saved
 from tests.unit.ingest.house import House, InProcessReader, extracted, pdf
 
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -119,6 +120,35 @@ def test_the_text_is_plain_utf8_exactly(house: House) -> None:
     answer = house.client.get(f"/v1/documents/{document}/text")
     assert answer.content == data
     assert answer.headers["content-type"] == "text/plain; charset=utf-8"
+
+
+def test_each_page_says_how_it_was_read_and_how_sure(house: House) -> None:
+    """Its place in the text, its size, the reader, and a confidence where one has guessed."""
+    document = house.accepted(pdf("one", "two"))
+    early = house.client.get(f"/v1/documents/{document}/pages")
+    assert early.status_code == 409
+    house.work()
+    answer = house.client.get(f"/v1/documents/{document}/pages").json()
+    words = house.client.get(f"/v1/documents/{document}/text").text
+    assert [words[page["start"] : page["end"]] for page in answer["items"]] == ["one", "two"]
+    assert answer["next"] is None
+    first = answer["items"][0]
+    assert (first["page"], first["method"], first["confidence"]) == (1, "pypdfium2", None)
+    assert first["width"] > 100
+    assert house.client.get("/v1/documents/doc_none/pages").status_code in (404, 422)
+
+
+def test_a_scan_is_read_and_shown(house: House) -> None:
+    """A photo of a page has a text, a ledger with a confidence, and a picture."""
+    need_engine()
+    document = house.accepted(saved(picture(), "PNG", dpi=(150, 150)), "page.png")
+    house.work()
+    assert house.client.get(f"/v1/documents/{document}/text").text == "\n".join(WORDS)
+    (page,) = house.client.get(f"/v1/documents/{document}/pages").json()["items"]
+    assert page["method"] == "tesseract"
+    assert 0.8 < page["confidence"] <= 1
+    shown = house.client.get(f"/v1/documents/{document}/pages/1.png")
+    assert shown.content.startswith(PNG)
 
 
 def test_a_page_is_drawn_once_and_kept(house: House, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -95,6 +95,7 @@ def test_a_report_waits_for_triage(house: House) -> None:
     assert house.state(document)["outcome"] == "complete"
 
 
+@pytest.mark.usefixtures("no_engine")
 def test_failed_pages_are_in_the_ledger(any_house: House) -> None:
     """Pages in are pages read and pages failed with a reason; the document ends as partial."""
     document = any_house.accepted(pdf(SENTENCE, "", SENTENCE))
@@ -110,6 +111,7 @@ def test_failed_pages_are_in_the_ledger(any_house: House) -> None:
     assert event.failed_pages == (2,)
 
 
+@pytest.mark.usefixtures("no_engine")
 @pytest.mark.parametrize("data", [pdf(""), b"%PDF-1.7\nnothing of the kind", pdf()[:300]])
 def test_what_can_not_be_read_fails_with_a_reason(any_house: House, data: bytes) -> None:
     """An unreadable document is an expected end that everybody hears, not a dead letter."""

@@ -91,6 +91,7 @@ def test_a_report_is_told_of(hooks: Hooks, receiver: Receiver) -> None:
     assert "2 filings" in ended["data"]["reasons"][0]
 
 
+@pytest.mark.usefixtures("no_engine")
 def test_every_kind_of_end_is_told(hooks: Hooks, receiver: Receiver) -> None:
     """Rejected at the upload, failed by ingest, failed elsewhere, partial with its pages."""
     hooks.register(receiver.url(), "document.ended")

@@ -1,0 +1,160 @@
+"""Pictures of pages (PNG, JPEG, TIFF): opened within bounds, upright as their camera noted.
+
+A picture says how large a picture of it would be before anything is unpacked: one beyond the bound
+is refused then. Only a TIFF has several pages.
+"""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from shared.errors import DocumentTooLarge, NotFound, UnreadableDocument
+
+MAX_PIXELS = 120_000_000
+"""Of one page: A4 at 1,000 dots an inch, in color some 500 MB while it is opened."""
+MOST_DPI = 300.0
+"""Finer pictures are made coarser before they are recognised: it takes time and gives nothing."""
+
+_FORMATS = ("PNG", "JPEG", "TIFF")
+_USUAL_INCHES = 11.0  # the longer side of a page, where a picture does not say its own
+_LEAST_INCHES, _MOST_INCHES = 2.0, 50.0
+_WORKING_PIXELS = 40_000_000
+
+
+class Pictures:
+    """A document of pictures. Raises UnreadableDocument, or DocumentTooLarge for its first page."""
+
+    def __init__(self, data: bytes) -> None:
+        with _clear_errors("open the picture"):
+            self._image = Image.open(io.BytesIO(data), formats=_FORMATS)
+            _check_size(self._image)
+            several = self._image.format == "TIFF"
+            self.page_count: int = getattr(self._image, "n_frames", 1) if several else 1
+
+    def close(self) -> None:
+        """Give the memory back."""
+        self._image.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def gray(self, number: int) -> tuple[npt.NDArray[np.uint8], float]:
+        """Page `number` (from 1) upright, uint8 [height, width], and its dots an inch.
+
+        Raises UnreadableDocument for a page that is damaged, DocumentTooLarge for a huge one.
+        """
+        with _clear_errors(f"open page {number}"):
+            image, dpi = self._page(number)
+            image = _gray(image)
+            scale = min(
+                1.0, MOST_DPI / dpi, (_WORKING_PIXELS / (image.width * image.height)) ** 0.5
+            )
+            if scale < 1:
+                width, height = (max(1, round(side * scale)) for side in image.size)
+                image = image.resize((width, height), Image.Resampling.BOX)
+            return np.asarray(image), dpi * scale
+
+    def png(self, number: int, scale: float) -> bytes:
+        """Page `number` as PNG, `scale` pixels a point, but not more than the picture has."""
+        with _clear_errors(f"open page {number}"):
+            image, dpi = self._page(number)
+            image = image.convert("L" if _is_gray(image) else "RGB")
+            size = tuple(max(1, round(side * 72 / dpi * scale)) for side in image.size)
+            image.thumbnail(size)  # type: ignore[arg-type]
+            out = io.BytesIO()
+            image.save(out, "PNG", compress_level=3)
+            return out.getvalue()
+
+    def _page(self, number: int) -> tuple[Image.Image, float]:
+        """The page upright, on white where it is transparent, and its dots an inch."""
+        if not 1 <= number <= self.page_count:
+            raise NotFound(f"there is no page {number}: the document has {self.page_count}")
+        self._image.seek(number - 1)
+        _check_size(self._image)
+        dpi, squeeze = _dpi(self._image), _squeeze(self._image)
+        image = ImageOps.exif_transpose(self._image)
+        if squeeze != 1:
+            image = image.resize((image.width, max(1, round(image.height * squeeze))))
+        if image.has_transparency_data:
+            image = image.convert("RGBA")
+            white = Image.new("RGBA", image.size, "white")
+            image = Image.alpha_composite(white, image).convert("RGB")
+        return image, dpi
+
+
+def _check_size(image: Image.Image) -> None:
+    if image.width * image.height > MAX_PIXELS:
+        raise DocumentTooLarge(
+            f"the picture measures {image.width:,} x {image.height:,} pixels: at most "
+            f"{MAX_PIXELS // 1_000_000} million are opened"
+        )
+
+
+def _squeeze(image: Image.Image) -> float:
+    """How much higher than wide its dots are: a telefax has twice as many across as down."""
+    try:
+        across, down = (float(side) for side in image.info.get("dpi", (1, 1)))
+        ratio = across / down
+    except (TypeError, ValueError, ZeroDivisionError):
+        return 1.0
+    return ratio if 0.25 <= ratio <= 4 and not 0.9 < ratio < 1.1 else 1.0
+
+
+def _dpi(image: Image.Image) -> float:
+    """What the picture says of itself, if that makes a page of it; else as if it were a letter."""
+    longer = max(image.size)
+    said = image.info.get("dpi", (0, 0))[0]
+    try:
+        said = float(said)
+    except (TypeError, ValueError, ZeroDivisionError):
+        said = 0.0
+    if said > 0 and _LEAST_INCHES <= longer / said <= _MOST_INCHES and said != 72:
+        nearest = round(said)  # a PNG counts dots a meter
+        return nearest if abs(nearest - said) < 0.05 else said
+    return longer / _USUAL_INCHES
+
+
+def _gray(image: Image.Image) -> Image.Image:
+    if image.mode.startswith(("I", "F")):  # 16 bits and more: stretched over what there is
+        values = np.asarray(image).astype(np.float32)
+        low, high = float(values.min()), float(values.max())
+        return Image.fromarray(((values - low) * (255 / max(1.0, high - low))).astype(np.uint8))
+    return image.convert("L")
+
+
+def _is_gray(image: Image.Image) -> bool:
+    return image.mode in ("1", "L") or image.mode.startswith(("I", "F"))
+
+
+@contextmanager
+def _clear_errors(doing: str) -> Iterator[None]:
+    """Whatever Pillow raises on a damaged or hostile file, as one clear error of the suite."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what it warns of is checked here, or raised
+            yield
+    except (UnreadableDocument, NotFound, MemoryError):
+        raise
+    except Image.DecompressionBombError as error:
+        raise DocumentTooLarge(
+            f"the picture has more than {MAX_PIXELS // 1_000_000} million pixels, which is the most"
+            f" that is opened ({error})"
+        ) from error
+    except UnidentifiedImageError as error:
+        raise UnreadableDocument(
+            f"can't {doing}: it is damaged, or of a kind of its own"
+        ) from error
+    except Exception as error:  # a broken file makes Pillow raise anything
+        what = str(error) or type(error).__name__
+        raise UnreadableDocument(f"can't {doing}: it is damaged or cut off ({what})") from error
