@@ -67,7 +67,19 @@ class Settings(CommonSettings):
         description="characters that one document without pages (text, CSV, workbook) may have",
     )
     ingest_read_seconds: float = Field(
-        _LIMITS.seconds, gt=0, description="seconds that reading one document may take"
+        _LIMITS.seconds,
+        gt=0,
+        description="seconds that reading one document may take, apart from text in pictures",
+    )
+    ingest_page_seconds: float = Field(
+        _LIMITS.page_seconds,
+        gt=0,
+        description="seconds that recognising the text of one page in a picture may take",
+    )
+    ingest_scan_seconds: float = Field(
+        _LIMITS.scan_seconds,
+        ge=0,
+        description="seconds that recognising all pages of one document may take together",
     )
     ingest_read_memory: int = Field(
         _LIMITS.memory_bytes,
@@ -162,6 +174,8 @@ class Settings(CommonSettings):
             max_text=self.ingest_max_text,
             max_plain_text=self.ingest_max_plain_text,
             seconds=self.ingest_read_seconds,
+            page_seconds=self.ingest_page_seconds,
+            scan_seconds=self.ingest_scan_seconds,
             memory_bytes=self.ingest_read_memory,
             max_parts=self.ingest_max_parts,
             max_unpacked=self.ingest_max_unpacked,

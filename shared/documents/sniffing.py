@@ -109,7 +109,7 @@ def sniff(data: bytes, name: str = "") -> str:
         if data.startswith(magic):
             return media_type
     if _HEIF.match(data):
-        raise UnsupportedType("this is a HEIF or AVIF picture: save it as JPEG or PNG")
+        raise UnsupportedType(f"this is a HEIF or AVIF picture: save it as JPEG; {READ}")
     for magic, what in _OTHERS:
         if data.startswith(magic):
             raise UnsupportedType(f"this is {what}: {READ}")
