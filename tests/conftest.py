@@ -68,9 +68,19 @@ def _no_network() -> Iterator[None]:
 
 
 @pytest.fixture
-def no_engine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def no_engine(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
     """A machine without the program that recognises text, here and in processes started by us."""
-    monkeypatch.setenv("PATH", str(tmp_path))
+    folders = []
+    for folder in os.get_exec_path():
+        if Path(folder, "tesseract").exists():
+            others = tmp_path_factory.mktemp("bin")
+            for program in Path(folder).iterdir():
+                if program.name != "tesseract":
+                    (others / program.name).symlink_to(program)
+            folders.append(str(others))
+        else:
+            folders.append(folder)
+    monkeypatch.setenv("PATH", os.pathsep.join(folders))
 
 
 @pytest.fixture(autouse=True)
