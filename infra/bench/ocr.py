@@ -10,7 +10,7 @@ as many words matches by the legal metric (Jaccard index of the words at least 0
 time a page. Engines get the picture as it is, or as `shared/documents/ocr.py` prepares it. RapidOCR
 (`rapidocr-onnxruntime`) is measured where it is installed. With --lines, each
 measurement is kept there as a line of JSON, and a run that was cut off goes on behind it. Decision:
-infra/decisions/0016-text-recognition.md.
+infra/decisions/0017-text-recognition.md.
 """
 
 from __future__ import annotations
