@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from fastapi import APIRouter, Header, Path, Query, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
+from pydantic import Field
 from pydantic.json_schema import SkipJsonSchema
 
 from services.ingest.commands import Intake, Upload, delete, found, reprocess
@@ -48,9 +49,10 @@ CHUNK = 1 << 20
 
 EVENT_STREAM = "text/event-stream"
 MOST = 2**63 - 1
+EventNumber = Annotated[int, Field(ge=0, le=MOST)]
 LastEvent = Annotated[
-    int | SkipJsonSchema[None],
-    Header(ge=0, le=MOST, description="`id` of the last event; what came later is sent"),
+    EventNumber | SkipJsonSchema[None],
+    Header(description="`id` of the last event; what came later is sent"),
 ]
 EVENTS: dict[str, Any] = {
     "description": "events as they come; each is shown here as an object of its fields",
@@ -148,8 +150,8 @@ def _documents(parts: Parts) -> APIRouter:
     def all_events(
         actor: CurrentActor,
         after: Annotated[
-            int | SkipJsonSchema[None],
-            Query(ge=0, le=MOST, description="`id` of an event; 0: all; left out: from now on"),
+            EventNumber | SkipJsonSchema[None],
+            Query(description="`id` of an event; 0: all; left out: from now on"),
         ] = None,
         last_event_id: LastEvent = None,
     ) -> Response:

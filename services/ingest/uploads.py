@@ -44,7 +44,7 @@ BODY: dict[str, Any] = {
                         },
                         "kind": {
                             "type": "string",
-                            "enum": list(get_args(Kind)),
+                            "enum": [*get_args(Kind), ""],
                             "description": "what they are; by default their type decides",
                         },
                         "password": {

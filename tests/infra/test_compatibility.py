@@ -292,6 +292,25 @@ def test_a_release_knows_what_is_gone(tmp_path: Path) -> None:
     assert broken(released, services) == ["a: the service is gone"]
 
 
+@pytest.mark.parametrize("service", SERVICES)
+def test_bounds_are_written_in_the_words_of_json_schema(service: str) -> None:
+    """Pydantic's own words for them (`ge`, `le`) would bind nobody who reads the document."""
+    document = json.loads((ROOT / "services" / service / "openapi.json").read_text("utf-8"))
+    bounds: list[str] = []
+
+    def look(value: Any) -> None:
+        if isinstance(value, dict):
+            if "type" in value:
+                bounds.extend(value)
+            value = list(value.values())
+        for inner in value if isinstance(value, list) else ():
+            look(inner)
+
+    look(document)
+    assert "maximum" in bounds or "maxLength" in bounds
+    assert not {"ge", "le", "gt", "lt", "min_length", "max_length"} & set(bounds)
+
+
 def test_no_client_of_the_last_release_breaks() -> None:
     """What every service answers now still serves whoever was written for the last release."""
     assert sorted(path.stem for path in RELEASED.glob("*.json")) == list(SERVICES)
