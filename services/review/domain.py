@@ -35,7 +35,7 @@ from pydantic import (
 from services.review.categories import CATEGORIES
 from shared.errors import Conflict, InvalidRequest, NotAllowed, SuiteError
 from shared.events import BlobRef, Stage, Verdict
-from shared.web.values import Whole
+from shared.web.values import Natural, Positive, Whole
 
 ItemKind = Literal["clause", "finding"]
 State = Literal["waiting", "claimed", "decided"]
@@ -367,8 +367,8 @@ class Correction(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     category: Name | None = None
-    start: Whole | None = Field(None, ge=0, description="offset in code points")
-    end: Whole | None = Field(None, ge=1, description="offset in code points, exclusive")
+    start: Natural | None = Field(None, description="offset in code points")
+    end: Positive | None = Field(None, description="offset in code points, exclusive")
     text: Words | None = Field(None, description="exactly the text between the two")
 
     @property

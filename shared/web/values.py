@@ -10,7 +10,7 @@ import re
 from datetime import UTC, datetime
 from typing import Annotated
 
-from pydantic import AfterValidator, AwareDatetime, BeforeValidator
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field
 
 _RFC3339 = re.compile(
     r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(\.\d{1,9})?([Zz]|[+-]\d{2}:\d{2})", re.ASCII
@@ -44,3 +44,9 @@ Moment = Annotated[AwareDatetime, BeforeValidator(_written_out), AfterValidator(
 
 Whole = Annotated[int, BeforeValidator(_a_number)]
 """A whole number in a JSON body: `3` and `3.0`, which JSON does not tell apart, but not `"3"`."""
+
+Natural = Annotated[int, Field(ge=0), BeforeValidator(_a_number)]
+"""The same from 0 on. A bound that stands behind the check would not be in OpenAPI as one."""
+
+Positive = Annotated[int, Field(ge=1), BeforeValidator(_a_number)]
+"""The same from 1 on."""
