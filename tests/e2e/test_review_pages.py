@@ -430,7 +430,7 @@ def test_a_failed_document_offers_only_what_is_possible(browser: Any, stage: Sta
 
 def test_a_mail_and_its_parts_lead_to_each_other(ada: Watched, stage: Stage) -> None:
     """The list and the page of each show the other; what was refused says so and why."""
-    attached = {"Side letter.txt": b"A side letter.", "scan.png": b"\x89PNG\r\n\x1a\n"}
+    attached = {"Side letter.txt": b"A side letter.", "scan.gif": b"GIF89a" + bytes(30)}
     data = mail("The side letter", attached)
     files = {"file": ("Side letter.eml", data)}
     document = stage.http.post("/v1/documents", files=files, data={"kind": "report"}).json()["id"]
@@ -439,12 +439,12 @@ def test_a_mail_and_its_parts_lead_to_each_other(ada: Watched, stage: Stage) -> 
     page = ada.sign_in()
     page.goto(f"{stage.address}/documents")
     row = page.get_by_role("row", name="Side letter.eml").filter(has_text="holds 2 parts")
-    row.get_by_text("Part scan.png: this is a PNG image").wait_for()
+    row.get_by_text("Part scan.gif: this is a GIF image").wait_for()
     part = page.get_by_role("row", name="Side letter.txt").filter(has_text="in Side letter.eml")
     part.get_by_role("link", name="Side letter.txt").click()
     page.get_by_text("It came in").get_by_role("link", name="Side letter.eml").click()
     page.get_by_text("It holds 2 parts").wait_for()
-    page.get_by_text("scan.png (refused)").wait_for()
+    page.get_by_text("scan.gif (refused)").wait_for()
     page.get_by_text("Nobody looks for anything in it itself").wait_for()
     picture(page, "document-mail")
     page.get_by_role("link", name="Side letter.txt").click()

@@ -73,6 +73,7 @@ SAMPLES: tuple[Event, ...] = (
         count=17,
         adapter="contract-clauses",
         adapter_version="1.0.0",
+        warnings=("most of it is not in English",),
     ),
     FindingsFound(
         **_common(7), name="report.json", findings=blob("5"), count=2, flagged=True, risk=0.75

@@ -210,11 +210,12 @@ def test_when_a_document_ended() -> None:
         ("application/json", "report"),
         ("application/x-ndjson", "report"),
         ("text/csv", "report"),
-        ("image/png", "other"),
+        ("image/png", "contract"),
+        ("application/zip", "other"),
     ],
 )
 def test_the_type_suggests_the_kind(media_type: str, kind: Kind) -> None:
-    """Text is most likely a contract, data a report."""
+    """Text and pictures of it are most likely a contract, data a report, the rest neither."""
     assert kind_of_type(media_type) == kind
 
 
