@@ -22,11 +22,11 @@ pytestmark = pytest.mark.kafka
 
 
 @contextmanager
-def bus_on(broker: Broker, **options: object) -> Iterator[Bus]:
-    """A bus with topics of its own."""
+def bus_on(broker: Broker, lease: float = 6.0, **options: object) -> Iterator[Bus]:
+    """A bus with topics of its own; a delivery is certainly ours for two thirds of the lease."""
     settings = {"topic": f"t{uuid.uuid4().hex[:8]}", "partitions": 4, "timeout": 60, **options}
     query = "&".join(f"{name}={value}" for name, value in settings.items())
-    bus = open_bus(f"kafka://{broker.address}?{query}", lease=6.0)
+    bus = open_bus(f"kafka://{broker.address}?{query}", lease=lease)
     try:
         yield bus
     finally:
@@ -170,7 +170,7 @@ def test_the_bus_survives_the_death_of_its_broker(
     mortal = Broker(tmp_path_factory.mktemp("mortal"), free_port())
     mortal.start()
     try:
-        with bus_on(mortal, timeout=10) as bus:
+        with bus_on(mortal, timeout=10, lease=120) as bus:
             consumer = bus.consumer("g")
             bus.publish(*[message("a", n) for n in range(3)])
             held = receive(consumer)
