@@ -1,0 +1,256 @@
+"""Measure how well statements are read, against those of the very same filings.
+
+    python -m infra.evaluate_statements [FOLDER] [--format NAME] [--misses N] [--only TEXT]
+
+FOLDER holds finance/ (default: the setting SMALLPRINT_TEST_DATA). The truth is statements.jsonl,
+for the raw files that `raw_manifest.jsonl` ties to statements of the very same filing. Lines are
+paired in order by their labels alone, columns by their end and duration, so that values have no say
+in what is held against what. A cell is right if its value is the same, exactly; zero and nothing are
+the same, for data sets write a dash as either. A cell of a line or column that was not read is wrong.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+import os
+import re
+import sys
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
+from difflib import SequenceMatcher
+from pathlib import Path
+from typing import Any
+
+from infra.evaluate_triage import share
+from services.triage.reading.reader import ReadStatement, read_statements
+from shared.documents import read
+from shared.errors import SettingsError, SuiteError
+
+LIKE = 0.8
+"""Labels this alike, of 1, are the same line: pages break and abbreviate them."""
+
+
+@dataclass
+class Score:
+    """What was counted of one format."""
+
+    documents: int = 0
+    statements: int = 0
+    found: int = 0
+    cells: int = 0
+    right: int = 0
+    lines: int = 0
+    paired: int = 0
+    columns: int = 0
+    dated: int = 0
+    extra: int = 0
+    read_cells: int = 0
+    why: Counter[str] = field(default_factory=Counter)
+    seconds: list[float] = field(default_factory=list)
+    misses: list[str] = field(default_factory=list)
+
+
+def main(arguments: list[str]) -> int:
+    """Print the figures. Returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m infra.evaluate_statements")
+    parser.add_argument("folder", nargs="?", default=os.environ.get("SMALLPRINT_TEST_DATA", ""))
+    parser.add_argument("--format", default="")
+    parser.add_argument("--only", default="")
+    parser.add_argument("--misses", type=int, default=0)
+    asked = parser.parse_args(arguments)
+    folder = Path(asked.folder) / "finance"
+    if not asked.folder or not folder.is_dir():
+        raise SettingsError("name the folder that holds finance/, or set SMALLPRINT_TEST_DATA")
+    scores: dict[str, Score] = defaultdict(Score)
+    for path, form, truths in documents(folder):
+        if asked.format in ("", form) and asked.only in path.name:
+            measure(path, truths, scores[form])
+    print(table(scores))
+    for form, score in sorted(scores.items()):
+        for line in score.misses[: asked.misses]:
+            print(f"{form}: {line}")
+    return 0
+
+
+def documents(folder: Path) -> Iterator[tuple[Path, str, list[dict[str, Any]]]]:
+    """The raw files with statements of the very same filing, their format, and those."""
+    known: dict[str, dict[str, Any]] = {}
+    with (folder / "statements.jsonl").open("rb") as lines:
+        for line in lines:
+            record = json.loads(line, parse_float=Decimal)
+            known[record["id"]] = record
+    with (folder / "raw_manifest.jsonl").open("rb") as lines:
+        for line in lines:
+            entry = json.loads(line)
+            truths = [known[key] for key in entry["same_filing_statement_ids"] if key in known]
+            if truths:
+                path = folder / entry["file"]
+                yield path, path.parent.name, truths
+
+
+def measure(path: Path, truths: list[dict[str, Any]], score: Score) -> None:
+    """Read one document and count."""
+    began = time.process_time()
+    score.documents += 1
+    try:
+        statements = {s.kind: s for s in statements_of(path)}
+    except SuiteError as error:
+        score.misses.append(f"{path.name}: {error.message}")
+        statements = {}
+    score.seconds.append(time.process_time() - began)
+    for truth in truths:
+        score.statements += 1
+        statement = statements.get(truth["statement"])
+        score.found += statement is not None
+        compare(path.name, truth, statement, score)
+
+
+def statements_of(path: Path) -> list[ReadStatement]:
+    """The statements that are read from a file; a gzip is opened first."""
+    data, name = path.read_bytes(), path.name
+    if name.endswith(".gz"):
+        data, name = gzip.decompress(data), name[:-3]
+    return read_statements(read(data, name=name))
+
+
+def compare(name: str, truth: dict[str, Any], found: ReadStatement | None, score: Score) -> None:
+    """Hold one statement against what was read of it."""
+    where = f"{name} {truth['statement']}"
+    rows = [row for row in truth["rows"] if any(value is not None for value in row["values"])]
+    score.lines += len(rows)
+    score.columns += len(truth["columns"])
+    wanted = sum(value is not None for row in rows for value in row["values"])
+    score.cells += wanted
+    if found is None:
+        score.why["statement not found"] += wanted
+        score.misses.append(f"{where}: not found")
+        return
+    columns = _pair_columns(truth["columns"], found)
+    score.dated += sum(column is not None for column in columns)
+    if None in columns:
+        score.misses.append(f"{where}: columns {truth['columns']} read as {found.columns}")
+    pairs = _pair_rows([row["label"] for row in rows], _labels(found))
+    score.paired += sum(place is not None for place in pairs)
+    read_rows = [row for row in found.rows if not row.row.heading]
+    score.read_cells += sum(place is not None for row in read_rows for place in row.places)
+    for row, place in zip(rows, pairs, strict=True):
+        for value, column in zip(row["values"], columns, strict=True):
+            if value is None:
+                continue
+            if place is None or column is None:
+                score.why["line not found" if place is None else "column not found"] += 1
+                if place is None:
+                    score.misses.append(f"{where}: no line {row['label']!r}")
+                continue
+            read_value = read_rows[place].row.values[column]
+            if (read_value or 0) == Decimal(value):
+                score.right += 1
+            else:
+                score.why["value differs"] += 1
+                score.misses.append(f"{where}: {(row['label'] or '')[:60]!r} {value} read as {read_value}")
+
+
+def _labels(found: ReadStatement) -> list[str]:
+    return [row.row.label for row in found.rows if not row.row.heading]
+
+
+def _pair_columns(columns: list[dict[str, Any]], found: ReadStatement) -> list[int | None]:
+    """For each column of the truth the first that has its end and duration."""
+    kind_is_moment = found.kind == "balance_sheet"
+    pairs: list[int | None] = []
+    for column in columns:
+        quarters = 0 if kind_is_moment else _quarters(column)
+        fits = [
+            place
+            for place, read_column in enumerate(found.columns)
+            if read_column.end == column["end"]
+            and (quarters is None or read_column.quarters in (quarters, None))
+            and place not in pairs
+        ]
+        pairs.append(fits[0] if fits else None)
+    return pairs
+
+
+def _quarters(column: dict[str, Any]) -> int | None:
+    if column.get("quarters") is not None:
+        return int(column["quarters"])
+    if not column.get("start"):
+        return None
+    start, end = (_day(column[key]) for key in ("start", "end"))
+    return round((end - start).days / 91.3)
+
+
+def _day(text: str) -> date:
+    return date(int(text[:4]), int(text[4:6]), int(text[6:8]))
+
+
+def _pair_rows(truth: list[str | None], found: list[str]) -> list[int | None]:
+    """The longest chain of lines with like labels, in order (dynamic programming)."""
+    left, right = [_plain(label) for label in truth], [_plain(label) for label in found]
+    best = [[0.0] * (len(right) + 1) for _ in range(len(left) + 1)]
+    like = [[_like(a, b) for b in right] for a in left]
+    for i in range(len(left) - 1, -1, -1):
+        for j in range(len(right) - 1, -1, -1):
+            both = like[i][j] + best[i + 1][j + 1] if like[i][j] else 0.0
+            best[i][j] = max(best[i + 1][j], best[i][j + 1], both)
+    pairs: list[int | None] = [None] * len(left)
+    i = j = 0
+    while i < len(left) and j < len(right):
+        if like[i][j] and best[i][j] == like[i][j] + best[i + 1][j + 1]:
+            pairs[i] = j
+            i, j = i + 1, j + 1
+        elif best[i][j] == best[i + 1][j]:
+            i += 1
+        else:
+            j += 1
+    return pairs
+
+
+def _plain(label: str | None) -> str:
+    return " ".join(re.sub(r"[^a-z0-9]+", " ", (label or "").lower()).split())
+
+
+def _like(first: str, second: str) -> float:
+    if first == second:
+        return 1.0
+    if not first or not second:
+        return 0.0
+    matcher = SequenceMatcher(None, first, second, autojunk=False)
+    if matcher.real_quick_ratio() < LIKE or matcher.quick_ratio() < LIKE:
+        return 0.0
+    ratio = matcher.ratio()
+    return ratio if ratio >= LIKE else 0.0
+
+
+def table(scores: dict[str, Score]) -> str:
+    """The figures by format."""
+    lines = [
+        "| format | documents | statements found | columns | lines | cells right | cells read |",
+        "| --- | ---: | ---: | ---: | ---: | --- | ---: |",
+    ]
+    for form, s in sorted(scores.items()):
+        lines.append(
+            f"| {form} | {s.documents} | {s.found}/{s.statements} | {s.dated}/{s.columns} | "
+            f"{s.paired}/{s.lines} | {share(s.right, s.cells)} | {s.read_cells} |"
+        )
+    for form, s in sorted(scores.items()):
+        reasons = ", ".join(f"{why} {count}" for why, count in s.why.most_common())
+        lines.append(
+            f"\n{form}: wrong cells by reason: {reasons or 'none'}; "
+            f"processor time {sum(s.seconds):.1f} s, at most {max(s.seconds):.2f} s a document"
+        )
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except SettingsError as error:
+        print(error.message, file=sys.stderr)
+        sys.exit(2)

@@ -1,0 +1,184 @@
+"""Which of a table's rows are its head, which intervals its columns, and what their periods are."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from services.triage.reading.figures import Figure, figure_of, mended
+from services.triage.reading.periods import (
+    dates_in,
+    last_day_in,
+    mention,
+    quarters_in,
+    years_in,
+)
+from services.triage.reading.table import Table, TableCell
+from services.triage.statements import Column
+
+_ASIDE = re.compile(r"change|%|percent|\bvariance|increase|^\s*\(?notes?\)?\s*$", re.I)
+_RESTATED = re.compile(r"restated|as adjusted|as revised|recast", re.I)
+_TALLEST_HEAD = 12
+"""Rows; what is further down is no head of a table."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A row of a table taken apart: its words from the left, then its figures."""
+
+    words: tuple[TableCell, ...]
+    figures: tuple[Figure, ...]
+
+    @property
+    def cells(self) -> tuple[TableCell, ...]:
+        """All of them."""
+        return (*self.words, *(figure.cell for figure in self.figures))
+
+
+@dataclass
+class Band:
+    """A column of figures: the interval that they take, and the words above it."""
+
+    left: float
+    right: float
+    figures: int = 0
+    head: list[str] = field(default_factory=list)
+
+    @property
+    def title(self) -> str:
+        """The words above it in one line."""
+        return " ".join(self.head)
+
+    def overlap(self, cell: TableCell) -> float:
+        """How much of it a cell takes."""
+        return cell.overlap(self.left, self.right)
+
+
+@dataclass
+class Layout:
+    """A table with its head and columns told apart."""
+
+    head: list[Line]
+    body: list[Line]
+    bands: list[Band]
+    stub: str = ""
+    """The words of the head above the labels."""
+
+
+def layout(table: Table) -> Layout | None:
+    """The columns of a table of figures; None for a table that is none."""
+    lines = [line_of(row) for row in table.rows]
+    first = _first_of_body(lines)
+    if first is None:
+        return None
+    head, body = lines[:first], lines[first:]
+    bands = _bands(body)
+    if not bands:
+        return None
+    found = Layout(head, body, bands)
+    edge = bands[0].left
+    stub = []
+    for line in head:
+        above = []
+        for cell in line.cells:
+            (above if _over(cell, bands) or cell.left >= edge else stub).append(
+                cell if _over(cell, bands) or cell.left >= edge else cell.text
+            )
+        _hang([cell for cell in above if isinstance(cell, TableCell)], bands)
+    found.stub = " ".join(text for text in stub if isinstance(text, str))
+    found.bands = [b for b in bands if not _ASIDE.search(b.title)] or bands
+    return found
+
+
+def line_of(row: Sequence[TableCell]) -> Line:
+    """A row taken apart; figures among the words of the label stay words."""
+    cells = mended(row)
+    figures = [figure_of(cell) for cell in cells]
+    words = [cell for cell, figure in zip(cells, figures, strict=True) if figure is None]
+    return Line(tuple(words), tuple(figure for figure in figures if figure is not None))
+
+
+def _first_of_body(lines: Sequence[Line]) -> int | None:
+    """The first row with a label and an amount; years and days are no amounts in a head."""
+    dated = False
+    for number, line in enumerate(lines):
+        amounts = [figure for figure in line.figures if not figure.percent]
+        if not amounts:
+            continue
+        if number < _TALLEST_HEAD and all(figure.like_a_date for figure in amounts):
+            if not dated or not line.words:
+                dated = True
+                continue
+        if line.words and line.words[0].left <= line.figures[0].cell.left:
+            return number
+    return None
+
+
+def _bands(body: Iterable[Line]) -> list[Band]:
+    """Intervals of figures that overlap are one column; a column has more than one figure."""
+    spans = sorted(
+        ((f.cell.left, f.cell.right) for line in body for f in line.figures if not f.percent),
+    )
+    bands: list[Band] = []
+    for left, right in spans:
+        if bands and left < bands[-1].right:
+            bands[-1].right = max(bands[-1].right, right)
+        else:
+            bands.append(Band(left, right))
+        bands[-1].figures += 1
+    most = max((band.figures for band in bands), default=0)
+    return [band for band in bands if band.figures > max(1, most / 6)]
+
+
+def _over(cell: TableCell, bands: Sequence[Band]) -> bool:
+    return any(band.overlap(cell) > 0 for band in bands)
+
+
+def _hang(cells: Sequence[TableCell], bands: Sequence[Band]) -> None:
+    """Give the words of one row of the head to the columns that they stand over."""
+    if not cells:
+        return
+    if len(bands) % len(cells) == 0:
+        share = len(bands) // len(cells)
+        for place, band in enumerate(bands):
+            band.head.append(cells[place // share].text)
+        return
+    for band in bands:
+        over = [cell for cell in cells if band.overlap(cell) > 0]
+        if over:
+            band.head += [cell.text for cell in over]
+    for cell in cells:
+        if not _over(cell, bands):
+            middle = (cell.left + cell.right) / 2
+            near = min(bands, key=lambda band: abs((band.left + band.right) / 2 - middle))
+            near.head.append(cell.text)
+
+
+def periods(found: Layout, above: str, kind: str) -> tuple[Column, ...]:
+    """The period of each column, from its own head, the head above the labels, the text above."""
+    around = f"{above}\n{found.stub}"
+    listed = dates_in(around)
+    years = list(dict.fromkeys(years_in(around)))
+    day = last_day_in(found.stub) or last_day_in(above)
+    said = quarters_in(found.stub) or quarters_in(above)
+    columns = []
+    for place, band in enumerate(found.bands):
+        own = mention(band.title)
+        end = own.dates[-1] if own.dates else None
+        if end is None and own.year:
+            end = own.year + (own.day or day or "1231")
+        if end is None and len(found.bands) == len(listed):
+            end = listed[place]
+        if end is None and own.day and len(years) == len(found.bands):
+            end = years[place] + own.day
+        if end is None and len(found.bands) == 1 and listed:
+            end = listed[-1]
+        quarters = 0 if kind == "balance_sheet" else own.quarters or said
+        columns.append(Column(end=end, quarters=quarters))
+    return tuple(columns)
+
+
+def restated(found: Layout) -> tuple[bool, ...]:
+    """Which columns say that they were restated."""
+    return tuple(bool(_RESTATED.search(band.title)) for band in found.bands)

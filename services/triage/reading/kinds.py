@@ -1,0 +1,74 @@
+"""Which tables of a document are its statements."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from services.triage.reading.columns import Layout
+
+_TITLES = {
+    "balance_sheet": re.compile(
+        r"balance\s+sheets?|statements?\s+of\s+(consolidated\s+)?(financial\s+(position|condition)|condition)", re.I
+    ),
+    "income": re.compile(
+        r"(statements?\s+of\s+(consolidated\s+)?(net\s+)?(operations|income|earnings|loss|comprehensive\s+(income|loss))"
+        r"|income\s+statements?|(consolidated\s+)?results\s+of\s+operations|profit\s+and\s+loss)", re.I
+    ),
+    "cash_flow": re.compile(r"cash\s*flows?", re.I),
+}
+_ANCHORS = {
+    "balance_sheet": (
+        r"total\s+assets", r"total\s+liabilities", r"(stockholders|shareholders|shareowners|members)\W*s?\W*\s*(equity|deficit)|total\s+equity|total\s+deficit",
+        r"accounts\s+payable|deposits", r"retained\s+earnings|accumulated\s+deficit|reinvested",
+    ),
+    "income": (
+        r"\bnet\s+(income|earnings|loss|\(loss|sales|revenue)|profit\s+for", r"revenues?|sales|interest\s+income|premiums",
+        r"income\s+tax|taxes", r"per\s+(common\s+)?share|\bbasic\b|dilut", r"expenses?|costs?",
+    ),
+    "cash_flow": (
+        r"operating\s+activities|operations", r"investing\s+activities", r"financing\s+activities",
+        r"depreciation|amortization", r"(end|beginning)\s+of\s+(the\s+)?(period|year|quarter)|net\s+(increase|decrease|change)",
+    ),
+}  # fmt: skip
+_NEEDED = {
+    "balance_sheet": (r"total\s+(liabilities|assets)|liabilities\s+and",),
+    "income": (r"\bnet\s+\(?(income|earnings|loss)|profit|earnings|loss",),
+    "cash_flow": (r"investing|investment", r"financing"),
+}
+_NOT_IT = re.compile(
+    r"parenthetical|consolidating|parent\s+company|pro\s+forma|selected|quarterly|supplement"
+    r"|segment|condensed\s+financial\s+information|reconciliation|discontinued\s+operations?$",
+    re.I,
+)
+_FEWEST = {"balance_sheet": 8, "income": 6, "cash_flow": 8}
+"""Lines; less is an extract."""
+
+
+def score(kind: str, found: Layout, title: str) -> float:
+    """How much a table looks like that statement; 0 if it can't be it."""
+    labels = [line.words[0].text.lower() for line in found.body if line.words]
+    text = "\n".join(labels)
+    if len(labels) < _FEWEST[kind] or not all(re.search(p, text) for p in _NEEDED[kind]):
+        return 0.0
+    points = sum(bool(re.search(pattern, text)) for pattern in _ANCHORS[kind])
+    if points < 3:
+        return 0.0
+    near = last_lines(title, 8)
+    named = bool(_TITLES[kind].search(near))
+    wrong = bool(_NOT_IT.search(last_lines(title, 4)))
+    others = kind != "cash_flow" and bool(re.search(r"investing\s+activities", text))
+    others |= kind == "income" and bool(re.search(r"total\s+assets", text))
+    return max(0.0, points + 3.0 * named - 3.0 * wrong - 4.0 * others + min(len(labels), 40) / 20)
+
+
+def last_lines(text: str, count: int) -> str:
+    """The last lines of a text that are not empty."""
+    lines = [line for line in text.splitlines() if line.strip()]
+    return "\n".join(lines[-count:])
+
+
+def kinds_of(names: Sequence[str]) -> str | None:
+    """The statement that a title names, if it names just one."""
+    found = {kind for kind, pattern in _TITLES.items() if any(map(pattern.search, names))}
+    return found.pop() if len(found) == 1 else None

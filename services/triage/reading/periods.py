@@ -1,0 +1,100 @@
+"""Dates and durations in the words above a column."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from services.triage.statements import parse_date
+
+MONTHS = (
+    "january", "february", "march", "april", "may", "june", "july", "august", "september",
+    "october", "november", "december",
+)  # fmt: skip
+_MONTH = r"(jan|feb|mar|apr|may|jun|jul|aug|sept?|oct|nov|dec)[a-z]*\.?"
+_FULL = re.compile(rf"\b{_MONTH}\s*(\d{{1,2}})(?:st|nd|rd|th)?\s*,?\s*((?:19|20)\d\d)\b", re.I)
+_FULL_BEFORE = re.compile(rf"\b(\d{{1,2}})\s+{_MONTH}\s*,?\s*((?:19|20)\d\d)\b", re.I)
+_DAY = re.compile(rf"\b{_MONTH}\s*(\d{{1,2}})\b(?!\s*,?\s*\d{{4}})", re.I)
+_NUMBERS = re.compile(r"\b(\d{4}-\d\d-\d\d|(?:19|20)\d{6}|\d{1,2}/\d{1,2}/\d{4})\b")
+_YEAR = re.compile(r"\b(?:19|20)\d\d\b")
+_COUNTS = {
+    "three": 3, "six": 6, "nine": 9, "twelve": 12, "thirteen": 13, "twenty-six": 26,
+    "thirty-nine": 39, "fifty-two": 52, "fifty-three": 53, "twelve-": 12, "forty": 40,
+    "twenty-four": 24, "thirty-six": 36, "sixteen": 16, "fourteen": 14,
+}  # fmt: skip
+_SPAN = re.compile(
+    r"\b(\d{1,2}|" + "|".join(sorted(_COUNTS, key=len, reverse=True)) + r")[\s-]+(month|week)s?\b",
+    re.I,
+)
+_QUARTER = re.compile(r"\b(?:(?:fiscal|first|second|third|fourth)\s+)?quarters?\b", re.I)
+_ANNUAL = re.compile(r"\b(?:fiscal\s+)?years?\b|\bannual\b", re.I)
+
+
+@dataclass(frozen=True, slots=True)
+class Mention:
+    """What a text says of a period: the day as MMDD, the year, a whole date, the quarters."""
+
+    day: str | None = None
+    year: str | None = None
+    dates: tuple[str, ...] = ()
+    quarters: int | None = None
+
+
+def mention(text: str) -> Mention:
+    """What a header says; of several years the first."""
+    dates = dates_in(text)
+    day = _DAY.search(text)
+    year = _YEAR.search(text)
+    return Mention(
+        day=_month_day(day[1], day[2]) if day else None,
+        year=year[0] if year else None,
+        dates=dates,
+        quarters=quarters_in(text),
+    )
+
+
+def dates_in(text: str) -> tuple[str, ...]:
+    """All whole dates in a text, as YYYYMMDD, in its order."""
+    found: list[tuple[int, str]] = []
+    for match in _FULL.finditer(text):
+        if day := _month_day(match[1], match[2]):
+            found.append((match.start(), match[3] + day))
+    for match in _FULL_BEFORE.finditer(text):
+        if day := _month_day(match[2], match[1]):
+            found.append((match.start(), match[3] + day))
+    for match in _NUMBERS.finditer(text):
+        if whole := parse_date(match[0]):
+            found.append((match.start(), whole))
+    return tuple(date for _, date in sorted(found))
+
+
+def years_in(text: str) -> tuple[str, ...]:
+    """All years in a text, in its order."""
+    return tuple(_YEAR.findall(text))
+
+
+def last_day_in(text: str) -> str | None:
+    """The last month and day that a text names, with or without a year, as MMDD."""
+    found = [(m.start(), _month_day(m[1], m[2])) for m in (*_DAY.finditer(text), *_FULL.finditer(text))]
+    return max(found)[1] if found else None
+
+
+def quarters_in(text: str) -> int | None:
+    """The duration that a text names last, in quarters."""
+    found = [(m.start(), _quarters(m[1], m[2])) for m in _SPAN.finditer(text)]
+    if found:
+        return max(found)[1]
+    if _QUARTER.search(text):
+        return 1
+    return 4 if _ANNUAL.search(text) else None
+
+
+def _quarters(count: str, unit: str) -> int:
+    number = _COUNTS.get(count.lower()) or int(count) if count.isdigit() else _COUNTS[count.lower()]
+    months = number if unit.lower() == "month" else number * 12 / 52
+    return max(1, round(months / 3))
+
+
+def _month_day(month: str, day: str) -> str | None:
+    number = next(i for i, name in enumerate(MONTHS, 1) if name.startswith(month[:3].lower()))
+    return f"{number:02d}{int(day):02d}" if 1 <= int(day) <= 31 else None

@@ -1,0 +1,74 @@
+"""In what unit a page is printed, and which of its lines are written out in full."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from decimal import Decimal
+
+_WORDS = {"thousand": Decimal(1000), "million": Decimal(10) ** 6, "billion": Decimal(10) ** 9}
+_SCALE = re.compile(
+    r"\b(?:in|of|stated\s+in|expressed\s+in|amounts?|dollars?|[A-Z]{3})?\s*[(\[]?\s*"
+    r"(?:US\s*|U\.S\.\s*)?[$€£¥]?\s*(?:dollars?\s+)?\b(thousand|million|billion)s\b",
+    re.I,
+)
+_ZEROS = re.compile(r"[$€£]\s*(000)['\u2019]?s?\b|\b000['\u2019]?s\b|\(\s*000\s*\)", re.I)
+_PROSE = re.compile(r"\d[\d.,]*\s*(thousand|million|billion)", re.I)
+_PER_SHARE = re.compile(
+    r"\bper\b.{0,60}\b(share|unit|ads|common)\b|\beps\b|\bdividends?\s+(declared\s+)?per\b", re.I
+)
+_COUNTS_SHARES = re.compile(
+    r"weighted|shares\s+outstanding|number\s+of\s+shares|shares\s+used|average\b.*\bshares", re.I
+)
+_PAR = re.compile(r"(par|stated)\s+value[^,;]*?per\s+share|\$?\s*\d*\.?\d+\s+(per\s+share|par)", re.I)
+MOST_MONEY, MOST_SHARES = Decimal(10) ** 14, Decimal(5) * 10**10
+"""Whole units; what would be more was printed in full."""
+_BASIC = re.compile(r"\bbasic\b|\bdilut|assuming\s+dilution", re.I)
+_SHARES_APART = re.compile(
+    r"except\s+(for\s+)?(number\s+of\s+)?(share\b|shares\b|per\s+share\s+(data\s+)?and\s+share)", re.I
+)
+_SHARES_ALSO = re.compile(
+    r"shares?\s+(data\s+|amounts\s+)?(are\s+)?in\s+(thousand|million)s|(thousand|million)s\s+of\s+shares",
+    re.I,
+)
+
+
+def scale_in(text: str) -> Decimal | None:
+    """The factor that a text names as that of all figures; the first of several."""
+    text = _PROSE.sub(" ", text)
+    if found := _SCALE.search(text):
+        return _WORDS[found[1].lower()]
+    return Decimal(1000) if _ZEROS.search(text) else None
+
+
+def factor(
+    label: str, path: Sequence[str], values: Sequence[Decimal], scale: Decimal, notes: str
+) -> Decimal:
+    """By what the figures of a line are multiplied.
+
+    Amounts per share are written out; shares too where the page excepts them, or where they would
+    be more than any company has.
+    """
+    label, heading = _PAR.sub(" ", label), path[-1] if path else ""
+    present = [abs(value) for value in values if value]
+    if scale == 1 or not present:
+        return Decimal(1)
+    if max(present) * scale > MOST_MONEY:
+        return Decimal(1)
+    if _of_shares(label, heading):
+        if max(present) * scale > MOST_SHARES:
+            return Decimal(1)
+        if _SHARES_APART.search(notes) and not _SHARES_ALSO.search(notes):
+            return Decimal(1) if max(present) >= 100_000 else scale
+    each = _PER_SHARE.search(label) or _BASIC.search(label) or _PER_SHARE.search(heading)
+    small = min(present) >= Decimal("0.001") and max(present) < 10_000
+    return Decimal(1) if each and small and _fraction(present) else scale
+
+
+def _fraction(values: Sequence[Decimal]) -> bool:
+    return any(value % 1 for value in values)
+
+
+def _of_shares(label: str, heading: str) -> bool:
+    """Whether a line counts shares, and is not money that has to do with them."""
+    return bool(_BASIC.search(label) or _COUNTS_SHARES.search(f"{heading} {label}"))
