@@ -135,10 +135,9 @@ def compare(name: str, truth: dict[str, Any], found: ReadStatement | None, score
     score.dated += sum(column is not None for column in columns)
     if None in columns:
         score.misses.append(f"{where}: columns {truth['columns']} read as {found.columns}")
-    pairs = _pair_rows([row["label"] for row in rows], _labels(found))
+    pairs = _pair_rows([row["label"] for row in rows], found)
     score.paired += sum(place is not None for place in pairs)
-    read_rows = [row for row in found.rows if not row.row.heading]
-    score.read_cells += sum(place is not None for row in read_rows for place in row.places)
+    score.read_cells += sum(place is not None for row in found.rows for place in row.places)
     for row, place in zip(rows, pairs, strict=True):
         for value, column in zip(row["values"], columns, strict=True):
             if value is None:
@@ -148,16 +147,17 @@ def compare(name: str, truth: dict[str, Any], found: ReadStatement | None, score
                 if place is None:
                     score.misses.append(f"{where}: no line {row['label']!r}")
                 continue
-            read_value = read_rows[place].row.values[column]
-            if (read_value or 0) == Decimal(value):
+            read_value = found.rows[place].row.values[column]
+            if _same(read_value or Decimal(0), Decimal(value)):
                 score.right += 1
             else:
                 score.why["value differs"] += 1
                 score.misses.append(f"{where}: {(row['label'] or '')[:60]!r} {value} read as {read_value}")
 
 
-def _labels(found: ReadStatement) -> list[str]:
-    return [row.row.label for row in found.rows if not row.row.heading]
+def _same(first: Decimal, second: Decimal) -> bool:
+    """Equal, but for what a binary number could not hold when the data set was written."""
+    return first == second or abs(first - second) <= abs(second) * Decimal("1e-14")
 
 
 def _pair_columns(columns: list[dict[str, Any]], found: ReadStatement) -> list[int | None]:
@@ -190,11 +190,17 @@ def _day(text: str) -> date:
     return date(int(text[:4]), int(text[4:6]), int(text[6:8]))
 
 
-def _pair_rows(truth: list[str | None], found: list[str]) -> list[int | None]:
-    """The longest chain of lines with like labels, in order (dynamic programming)."""
-    left, right = [_plain(label) for label in truth], [_plain(label) for label in found]
+def _pair_rows(truth: list[str | None], found: ReadStatement) -> list[int | None]:
+    """The longest chain of lines with like labels, in order (dynamic programming).
+
+    A line without any figure is a heading to a page and zeros to a data set, so it may be paired,
+    but rather not.
+    """
+    left = [_plain(label) for label in truth]
+    right = [_plain(row.row.label) for row in found.rows]
+    less = [0.05 * row.row.heading for row in found.rows]
     best = [[0.0] * (len(right) + 1) for _ in range(len(left) + 1)]
-    like = [[_like(a, b) for b in right] for a in left]
+    like = [[_like(a, b) - c if _like(a, b) else 0.0 for b, c in zip(right, less, strict=True)] for a in left]
     for i in range(len(left) - 1, -1, -1):
         for j in range(len(right) - 1, -1, -1):
             both = like[i][j] + best[i + 1][j + 1] if like[i][j] else 0.0

@@ -78,15 +78,18 @@ def layout(table: Table) -> Layout | None:
         return None
     found = Layout(head, body, bands)
     edge = bands[0].left
-    stub = []
+    pitch = bands[1].left - edge if len(bands) > 1 else edge / 3
+    stub: list[str] = []
     for line in head:
-        above = []
+        above: list[TableCell] = []
         for cell in line.cells:
-            (above if _over(cell, bands) or cell.left >= edge else stub).append(
-                cell if _over(cell, bands) or cell.left >= edge else cell.text
-            )
-        _hang([cell for cell in above if isinstance(cell, TableCell)], bands)
-    found.stub = " ".join(text for text in stub if isinstance(text, str))
+            far = edge - pitch / 2 if _over(cell, bands) else edge
+            if cell.left >= far:
+                above.append(cell)
+            else:
+                stub.append(cell.text)
+        _hang(sorted(above, key=lambda cell: cell.left), bands)
+    found.stub = "\n".join(stub)
     found.bands = [b for b in bands if not _ASIDE.search(b.title)] or bands
     return found
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from services.triage.reading.boxes import tables_of_pages
 from services.triage.reading.columns import Layout, layout, periods, restated
 from services.triage.reading.grids import tables_of_cells
 from services.triage.reading.kinds import last_lines, score
@@ -55,7 +56,11 @@ class ReadStatement:
 
 def tables_of(reading: Reading) -> list[Table]:
     """The tables of a document, by what its reading has."""
-    return list(tables_of_cells(reading))
+    if len(reading.cells):
+        return list(tables_of_cells(reading))
+    if reading.has_boxes:
+        return list(tables_of_pages(reading))
+    return []
 
 
 def read_statements(reading: Reading) -> list[ReadStatement]:

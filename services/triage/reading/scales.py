@@ -20,7 +20,10 @@ _PER_SHARE = re.compile(
 _COUNTS_SHARES = re.compile(
     r"weighted|shares\s+outstanding|number\s+of\s+shares|shares\s+used|average\b.*\bshares", re.I
 )
-_PAR = re.compile(r"(par|stated)\s+value[^,;]*?per\s+share|\$?\s*\d*\.?\d+\s+(per\s+share|par)", re.I)
+_PAR = re.compile(
+    r"(par|stated)\s+value[^,;]*?per\s+share|\$?\s*\d*\.?\d+\s+(per\s+share|par(\s+value)?(\s+per\s+share)?)",
+    re.I,
+)
 MOST_MONEY, MOST_SHARES = Decimal(10) ** 14, Decimal(5) * 10**10
 """Whole units; what would be more was printed in full."""
 _BASIC = re.compile(r"\bbasic\b|\bdilut|assuming\s+dilution", re.I)
@@ -51,24 +54,24 @@ def factor(
     """
     label, heading = _PAR.sub(" ", label), path[-1] if path else ""
     present = [abs(value) for value in values if value]
-    if scale == 1 or not present:
+    if not present:
         return Decimal(1)
-    if max(present) * scale > MOST_MONEY:
+    own = label if _PER_SHARE.search(label) or _COUNTS_SHARES.search(label) else heading
+    counts = bool(_COUNTS_SHARES.search(own))
+    if counts or _BASIC.search(label):
+        scale = scale_in(label) or scale_in(heading) or scale
+    if max(present) * scale > (MOST_SHARES if counts or _BASIC.search(label) else MOST_MONEY):
         return Decimal(1)
-    if _of_shares(label, heading):
-        if max(present) * scale > MOST_SHARES:
-            return Decimal(1)
-        if _SHARES_APART.search(notes) and not _SHARES_ALSO.search(notes):
-            return Decimal(1) if max(present) >= 100_000 else scale
-    each = _PER_SHARE.search(label) or _BASIC.search(label) or _PER_SHARE.search(heading)
-    small = min(present) >= Decimal("0.001") and max(present) < 10_000
-    return Decimal(1) if each and small and _fraction(present) else scale
+    if counts:
+        apart = _SHARES_APART.search(notes) and not _SHARES_ALSO.search(notes)
+        return Decimal(1) if apart and max(present) >= 100_000 else scale
+    if min(present) < Decimal("0.01"):
+        return scale
+    if _PER_SHARE.search(own):
+        return Decimal(1) if max(present) < 10_000 and _fraction(present) else scale
+    basic = _BASIC.search(label) or _BASIC.search(heading)
+    return Decimal(1) if basic and max(present) < 1_000 and _fraction(present) else scale
 
 
 def _fraction(values: Sequence[Decimal]) -> bool:
     return any(value % 1 for value in values)
-
-
-def _of_shares(label: str, heading: str) -> bool:
-    """Whether a line counts shares, and is not money that has to do with them."""
-    return bool(_BASIC.search(label) or _COUNTS_SHARES.search(f"{heading} {label}"))
