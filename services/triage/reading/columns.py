@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from services.triage.reading.figures import Figure, figure_of, mended
 from services.triage.reading.periods import (
@@ -179,6 +179,8 @@ def periods(found: Layout, above: str, kind: str) -> tuple[Column, ...]:
             end = listed[-1]
         quarters = 0 if kind == "balance_sheet" else own.quarters or said
         columns.append(Column(end=end, quarters=quarters))
+    if len(set(columns)) < len(columns):
+        columns = [replace(column, quarters=None) for column in columns]
     return tuple(columns)
 
 

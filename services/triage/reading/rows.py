@@ -10,7 +10,7 @@ from decimal import Decimal
 from services.triage.reading.columns import Band, Layout, Line
 from services.triage.reading.figures import Figure
 from services.triage.reading.scales import factor
-from services.triage.reading.table import Place
+from services.triage.reading.table import Place, TableCell
 from services.triage.statements import Row
 
 _NOTES = re.compile(r"\s*((?<=\s)\(\w\)|(?<=\s)\(\d{1,2}\)|\[\w{1,3}\]|[*†‡§]+)+$")
@@ -56,15 +56,33 @@ _BASIC_UNDER = re.compile(r"share", re.I)
 
 
 def _whole_lines(found: Layout) -> Iterator[tuple[str, Sequence[Figure]]]:
+    """Labels with their figures; a label that a page breaks over lines is put together."""
+    held: tuple[str, Sequence[Figure]] | None = None
     for line in found.body:
-        label = " ".join(cell.text.strip() for cell in _label_cells(line, found.bands))
-        label = _LEADERS.sub("", label).strip()
+        cells = _label_cells(line, found.bands)
+        label = _LEADERS.sub("", " ".join(cell.text.strip() for cell in cells)).strip()
         if _RULE.fullmatch(label) and not line.figures:
             continue
-        yield label, line.figures
+        if held and _runs_on(held, label, line, cells):
+            held = (f"{held[0]} {label}", held[1] or line.figures)
+            continue
+        if held:
+            yield held
+        held = (label, line.figures)
+    if held:
+        yield held
 
 
-def _label_cells(line: Line, bands: Sequence[Band]) -> list:  # type: ignore[type-arg]
+def _runs_on(
+    held: tuple[str, Sequence[Figure]], label: str, line: Line, cells: Sequence[TableCell]
+) -> bool:
+    """Whether a line goes on with the label above; the cells of a grid are whole already."""
+    if not cells or cells[0].place.cell or held[0].endswith(":") or (held[1] and line.figures):
+        return False
+    return label[:1].islower() or (label[:1] == "(" and not held[1] and len(held[0]) > 40)
+
+
+def _label_cells(line: Line, bands: Sequence[Band]) -> list[TableCell]:
     edge = bands[0].left
     return [cell for cell in line.words if cell.left < edge]
 

@@ -57,13 +57,15 @@ def factor(
     if not present:
         return Decimal(1)
     own = label if _PER_SHARE.search(label) or _COUNTS_SHARES.search(label) else heading
+    stated = None
     counts = bool(_COUNTS_SHARES.search(own))
     if counts or _BASIC.search(label):
-        scale = scale_in(label) or scale_in(heading) or scale
+        stated = scale_in(label) or scale_in(heading)
+        scale = stated or scale
     if max(present) * scale > (MOST_SHARES if counts or _BASIC.search(label) else MOST_MONEY):
         return Decimal(1)
     if counts:
-        apart = _SHARES_APART.search(notes) and not _SHARES_ALSO.search(notes)
+        apart = not stated and _SHARES_APART.search(notes) and not _SHARES_ALSO.search(notes)
         return Decimal(1) if apart and max(present) >= 100_000 else scale
     if min(present) < Decimal("0.01"):
         return scale
