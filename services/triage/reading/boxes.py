@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
@@ -12,6 +13,8 @@ from shared.documents.reading import Box, Page, Reading
 
 GAP = 0.75
 """Heights of a line; a wider gap in it separates two cells."""
+LEVEL = 0.4
+"""Heights of a line; pieces whose middles differ by less stand in one row."""
 _FEWEST = 5
 """Lines with figures; a page with less has no statement."""
 _FIGURES = re.compile(r"(\d,\d{3}|\d\.\d|[—–-]|\b\d{1,3})\s*\)?\s*%?\s*$")  # noqa: RUF001
@@ -22,11 +25,36 @@ def tables_of_pages(reading: Reading) -> Iterator[Table]:
     """Every page that has lines of figures, as one table each."""
     tail = ""
     for page in reading.pages:
-        cells = tuple(_cells(reading, page))
+        cells = tuple(_in_rows(list(_cells(reading, page))))
         figures = {cell.row for cell in cells if _FIGURES.search(cell.text)}
         if len(figures) >= _FEWEST:
             yield Table(cells, before=_above(cells, tail), page=page.number)
         tail = reading.text[max(page.start, page.end - 300) : page.end]
+
+
+def _in_rows(cells: list[TableCell]) -> Iterator[TableCell]:
+    """Cells that stand at one height, and not over one another, are one row."""
+    rows: list[list[TableCell]] = []
+    for cell in sorted(cells, key=_middle):
+        row = rows[-1] if rows else []
+        if row and _level(row[0], cell) and all(c.overlap(cell.left, cell.right) < 1 for c in row):
+            row.append(cell)
+        else:
+            rows.append([cell])
+    for number, row in enumerate(rows, 1):
+        for cell in sorted(row, key=lambda c: c.left):
+            yield replace(cell, row=number)
+
+
+def _middle(cell: TableCell) -> float:
+    assert cell.place.box, "a cell of a page has a box"
+    return (cell.place.box.y0 + cell.place.box.y1) / 2
+
+
+def _level(first: TableCell, second: TableCell) -> bool:
+    assert first.place.box, "a cell of a page has a box"
+    height = first.place.box.y1 - first.place.box.y0
+    return abs(_middle(first) - _middle(second)) < LEVEL * height
 
 
 def _cells(reading: Reading, page: Page) -> Iterator[TableCell]:

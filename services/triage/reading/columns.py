@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
+from statistics import median
+from types import MappingProxyType
 
 from services.triage.reading.figures import Figure, figure_of, mended
 from services.triage.reading.periods import (
@@ -19,6 +22,8 @@ from services.triage.statements import Column
 
 _ASIDE = re.compile(r"change|%|percent|\bvariance|increase|^\s*\(?notes?\)?\s*$", re.I)
 _RESTATED = re.compile(r"restated|as adjusted|as revised|recast", re.I)
+_WIDEST = 4
+"""Usual widths; what is wider bridges columns and says nothing of where they are."""
 _TALLEST_HEAD = 12
 """Rows; what is further down is no head of a table."""
 
@@ -121,8 +126,11 @@ def _first_of_body(lines: Sequence[Line]) -> int | None:
 def _bands(body: Iterable[Line]) -> list[Band]:
     """Intervals of figures that overlap are one column; a column has more than one figure."""
     spans = sorted(
-        ((f.cell.left, f.cell.right) for line in body for f in line.figures if not f.percent),
+        (f.cell.left, f.cell.right) for line in body for f in line.figures if not f.percent
     )
+    if spans:
+        usual = median(right - left for left, right in spans)
+        spans = [span for span in spans if span[1] - span[0] <= _WIDEST * usual]
     bands: list[Band] = []
     for left, right in spans:
         if bands and left < bands[-1].right:
@@ -131,7 +139,19 @@ def _bands(body: Iterable[Line]) -> list[Band]:
             bands.append(Band(left, right))
         bands[-1].figures += 1
     most = max((band.figures for band in bands), default=0)
-    return [band for band in bands if band.figures > max(1, most / 6)]
+    bands = [band for band in bands if band.figures > max(1, most / 6)]
+    _widen(bands)
+    return bands
+
+
+def _widen(bands: Sequence[Band]) -> None:
+    """Give each column the room on its left, where its currency and a part of its head stand."""
+    gaps = [second.left - first.right for first, second in pairwise(bands)]
+    for band, gap in zip(bands[1:], gaps, strict=True):
+        band.left -= gap / 2
+    if bands:
+        first = bands[0]
+        first.left -= median(gaps) / 2 if gaps else (first.right - first.left) / 2
 
 
 def _over(cell: TableCell, bands: Sequence[Band]) -> bool:
@@ -158,8 +178,14 @@ def _hang(cells: Sequence[TableCell], bands: Sequence[Band]) -> None:
             near.head.append(cell.text)
 
 
-def periods(found: Layout, above: str, kind: str) -> tuple[Column, ...]:
-    """The period of each column, from its own head, the head above the labels, the text above."""
+def periods(
+    found: Layout, above: str, kind: str, ends: Mapping[str, str] = MappingProxyType({})
+) -> tuple[Column, ...]:
+    """The period of each column, from its own head, the head above the labels, the text above.
+
+    `ends` has the day (MMDD) on which a year ends, by the document's other statements: some heads
+    say no more than the year.
+    """
     around = f"{above}\n{found.stub}"
     listed = dates_in(around)
     years = list(dict.fromkeys(years_in(around)))
@@ -169,8 +195,10 @@ def periods(found: Layout, above: str, kind: str) -> tuple[Column, ...]:
     for place, band in enumerate(found.bands):
         own = mention(band.title)
         end = own.dates[-1] if own.dates else None
+        if end is None and own.year and own.day is None:
+            end = _listed_for(own.year, listed, found.bands)
         if end is None and own.year:
-            end = own.year + (own.day or day or "1231")
+            end = own.year + (own.day or day or ends.get(own.year) or ends.get("") or "1231")
         if end is None and len(found.bands) == len(listed):
             end = listed[place]
         if end is None and own.day and len(years) == len(found.bands):
@@ -182,6 +210,13 @@ def periods(found: Layout, above: str, kind: str) -> tuple[Column, ...]:
     if len(set(columns)) < len(columns):
         columns = [replace(column, quarters=None) for column in columns]
     return tuple(columns)
+
+
+def _listed_for(year: str, listed: Sequence[str], bands: Sequence[Band]) -> str | None:
+    """The day of that year, where a list above has just one day for the year of each column."""
+    years = {mention(band.title).year for band in bands}
+    days = {each: {date for date in listed if date.startswith(each or "?")} for each in years}
+    return days[year].pop() if all(len(found) == 1 for found in days.values()) else None
 
 
 def restated(found: Layout) -> tuple[bool, ...]:

@@ -71,8 +71,8 @@ def _both(first: TableCell, second: TableCell) -> TableCell:
     start, end = first.place.start, max(first.place.end, second.place.end)
     return TableCell(
         row=first.row,
-        left=first.left,
-        right=second.right,
+        left=main.left,
+        right=second.right if main is first else main.right,
         text=f"{first.text.strip()}{second.text.strip()}",
         place=replace(main.place, start=start, end=end),
     )

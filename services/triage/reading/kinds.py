@@ -37,7 +37,7 @@ _NEEDED = {
     "cash_flow": (r"investing|investment", r"financing"),
 }
 _NOT_IT = re.compile(
-    r"parenthetical|consolidating|parent\s+company|pro\s+forma|selected|quarterly|supplement"
+    r"parenthetical|consolidating|parent\s+company|pro\s+forma|selected|quarterly|supplement(?!ary\s+data)"
     r"|segment|condensed\s+financial\s+information|reconciliation|discontinued\s+operations?$",
     re.I,
 )
@@ -45,9 +45,15 @@ _FEWEST = {"balance_sheet": 8, "income": 6, "cash_flow": 8}
 """Lines; less is an extract."""
 
 
-def score(kind: str, found: Layout, title: str) -> float:
-    """How much a table looks like that statement; 0 if it can't be it."""
-    labels = [line.words[0].text.lower() for line in found.body if line.words]
+def labels_of(found: Layout) -> list[str]:
+    """The first words of each line."""
+    lines = [line for line in found.body if line.words]
+    last = max((n for n, line in enumerate(lines) if line.figures), default=-1)
+    return [line.words[0].text.lower() for line in lines[: last + 1]]
+
+
+def score(kind: str, labels: Sequence[str], title: str) -> float:
+    """How much a table with these labels looks like that statement; 0 if it can't be it."""
     text = "\n".join(labels)
     if len(labels) < _FEWEST[kind] or not all(re.search(p, text) for p in _NEEDED[kind]):
         return 0.0

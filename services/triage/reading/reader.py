@@ -2,22 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import product, zip_longest
 from typing import Any
 
 from services.triage.reading.boxes import tables_of_pages
 from services.triage.reading.columns import Layout, layout, periods, restated
 from services.triage.reading.grids import tables_of_cells
-from services.triage.reading.kinds import last_lines, score
+from services.triage.reading.kinds import labels_of, last_lines, score
+from services.triage.reading.periods import years_in
 from services.triage.reading.rows import ReadRow, rows_of
 from services.triage.reading.scales import scale_in
 from services.triage.reading.table import Table
 from services.triage.statements import Column, Statement
 from shared.documents.reading import Reading
 
+_CANDIDATES = 8
+"""Tables of a kind that are weighed against one another."""
+_SEAM = 3.0
+"""Points that a statement of two tables costs."""
+_NEAR, _FAR, _FARTHEST = 6, 0.4, 15
+"""Tables in between that cost nothing, points that each of the others costs, most that count."""
 KINDS = ("balance_sheet", "income", "cash_flow")
+
+
+@dataclass(frozen=True)
+class Part:
+    """A table with its columns; a statement is one, or several that go on with one another."""
+
+    table: Table
+    layout: Layout
+
+    def goes_on_in(self, following: Part) -> bool:
+        """Whether the next table has the same columns: as many, under the same years."""
+        mine, others = self.layout.bands, following.layout.bands
+        return len(mine) == len(others) and all(
+            years_in(a.title) == years_in(b.title) for a, b in zip(mine, others, strict=True)
+        )
 
 
 @dataclass(frozen=True)
@@ -65,15 +88,62 @@ def tables_of(reading: Reading) -> list[Table]:
 
 def read_statements(reading: Reading) -> list[ReadStatement]:
     """The statements of one document, at most one of a kind, in the order of the document."""
-    laid = [(table, found) for table in tables_of(reading) if (found := layout(table))]
-    chosen: list[tuple[int, str]] = []
-    for kind in KINDS:
-        points = [score(kind, found, _title(table)) for table, found in laid]
-        if points and max(points) > 0:
-            chosen.append((points.index(max(points)), kind))
-    return [
-        _read(laid, place, kind) for place, kind in sorted(chosen)
-    ]
+    parts = [Part(table, found) for table in tables_of(reading) if (found := layout(table))]
+    numbered = list(_candidates(parts))
+    candidates = [candidate for _, candidate in numbered]
+    chosen = choose(
+        {kind: [_score(kind, parts) for parts in candidates] for kind in KINDS},
+        [number for number, _ in numbered],
+    )
+    read: dict[int, ReadStatement] = {}
+    ends: dict[str, str] = {}
+    for place, kind in sorted(chosen, key=lambda choice: KINDS.index(choice[1])):
+        read[place] = _read(candidates[place], kind, ends)
+        if kind == "balance_sheet":
+            days = [column.end for column in read[place].columns if column.end]
+            ends = {day[:4]: day[4:] for day in reversed(days)}
+            ends |= {"": days[0][4:]} if days else {}
+    return [read[place] for place in sorted(read)]
+
+
+def _candidates(parts: Sequence[Part]) -> Iterator[tuple[int, tuple[Part, ...]]]:
+    """Each table, and each with the next where that goes on with the same columns."""
+    for number, (part, following) in enumerate(zip_longest(parts, parts[1:])):
+        yield number, (part,)
+        if following and part.goes_on_in(following):
+            yield number, (part, following)
+
+
+def _score(kind: str, parts: Sequence[Part]) -> float:
+    labels = [label for part in parts for label in labels_of(part.layout)]
+    points = score(kind, labels, _title(parts[0].table))
+    return points - _SEAM * (len(parts) - 1) if points else 0.0
+
+
+def choose(
+    points: Mapping[str, Sequence[float]], numbers: Sequence[int]
+) -> list[tuple[int, str]]:
+    """For each kind the table to read: those that look like it, and stand close together.
+
+    A report shows a company's figures in many places; its statements follow one another. So the
+    set is taken that has most points, less what its distance costs.
+    """
+    lists: list[list[tuple[int, str]]] = []
+    for kind, scores in points.items():
+        best = sorted(range(len(scores)), key=lambda place: (-scores[place], place))
+        places = [place for place in best[:_CANDIDATES] if scores[place] > 0]
+        lists.append([*((place, kind) for place in places), (-1, kind)])
+
+    def worth(chosen: Sequence[tuple[int, str]]) -> float:
+        real = [(place, kind) for place, kind in chosen if place >= 0]
+        tables = [numbers[place] for place, _ in real]
+        if not real or len(set(tables)) < len(tables):
+            return 0.0
+        span = min(max(0, max(tables) - min(tables) - _NEAR), _FARTHEST)
+        return sum(points[kind][place] for place, kind in real) - _FAR * span
+
+    found = max(product(*lists), key=worth)
+    return [(place, kind) for place, kind in found if place >= 0]
 
 
 def _title(table: Table) -> str:
@@ -81,17 +151,17 @@ def _title(table: Table) -> str:
     return "\n".join(text for text in (table.name, table.before, first) if text)
 
 
-def _read(laid: Sequence[tuple[Table, Layout]], place: int, kind: str) -> ReadStatement:
-    table, found = laid[place]
+def _read(parts: Sequence[Part], kind: str, ends: Mapping[str, str]) -> ReadStatement:
+    table, found = parts[0].table, parts[0].layout
     above = last_lines(table.before, 8)
     heads = "\n".join([found.stub, *(band.title for band in found.bands), above])
     scale = scale_in(found.stub) or scale_in(heads) or _scale_below(found) or Decimal(1)
     return ReadStatement(
         kind=kind,
-        title=_name(table, found),
+        title=_name(table),
         scale=scale,
-        columns=periods(found, above, kind),
-        rows=tuple(rows_of(found, scale, heads)),
+        columns=periods(found, above, kind, ends),
+        rows=tuple(row for part in parts for row in rows_of(part.layout, scale, heads)),
         restated=restated(found),
     )
 
@@ -104,6 +174,6 @@ def _scale_below(found: Layout) -> Decimal | None:
     return None
 
 
-def _name(table: Table, found: Layout) -> str:
+def _name(table: Table) -> str:
     lines = last_lines(table.before, 6).splitlines()
     return table.name or next((line for line in reversed(lines) if "tatement" in line or "heet" in line), "")
