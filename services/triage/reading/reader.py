@@ -12,6 +12,7 @@ from services.triage.reading.boxes import tables_of_pages
 from services.triage.reading.columns import Layout, layout, periods, restated
 from services.triage.reading.grids import tables_of_cells
 from services.triage.reading.kinds import labels_of, last_lines, score
+from services.triage.reading.lines import tables_of_lines
 from services.triage.reading.periods import years_in
 from services.triage.reading.rows import ReadRow, rows_of
 from services.triage.reading.scales import scale_in
@@ -83,7 +84,7 @@ def tables_of(reading: Reading) -> list[Table]:
         return list(tables_of_cells(reading))
     if reading.has_boxes:
         return list(tables_of_pages(reading))
-    return []
+    return list(tables_of_lines(reading))
 
 
 def read_statements(reading: Reading) -> list[ReadStatement]:

@@ -1,0 +1,101 @@
+"""Tables of plain text, as older filings and mails have them: columns are kept by spaces."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from services.triage.reading.table import Place, Table, TableCell
+from shared.documents.reading import Reading
+
+_CHUNK = re.compile(r"\S+(?: \S+)*")
+_LEADERS = re.compile(r"(?:\s?\.){3,}|_{3,}|(?<=\S)\s*-{4,}|={3,}")
+_FIGURE = re.compile(r"^[$€£(]*\s*\(?\d[\d,]*(\.\d+)?\s*\)?%?$|^[-\u2013\u2014]{1,3}$")
+_STARTS_OVER = re.compile(
+    r"^\W*<(PAGE|TABLE)>|\f|^[^\d]{0,60}(statements?\s+of\s+\w|balance\s+sheets?|income\s+statements?"
+    r"|cash\s+flows?\s+statements?|^\s*cash\s+flows?\s*$)[^\d]{0,60}$",
+    re.I,
+)
+_ENDS = re.compile(r"</TABLE>|<PAGE>|\f", re.I)
+_TAG = re.compile(r"</?[A-Z]+[^>]*>|\|")
+_TAB = 8
+_FEWEST = 4
+"""Lines with figures; less is no table."""
+_LONGEST_GAP = 14
+"""Lines without figures; after more of them another table begins."""
+_ABOVE = 12
+
+_Line = tuple[int, str]
+
+
+def tables_of_lines(reading: Reading) -> Iterator[Table]:
+    """Runs of lines that have figures in columns, with the lines above them."""
+    for page in reading.pages:
+        lines = list(_lines(reading.text, page.start, page.end))
+        for first, last in _runs(lines):
+            above = [line for _, line in lines[max(0, first - _ABOVE) : first]]
+            cells = tuple(
+                cell
+                for row, (start, line) in enumerate(lines[first:last], 1)
+                for cell in _cells(page.number, row, start, line)
+            )
+            yield Table(cells, before="\n".join(above), page=page.number)
+
+
+def _lines(text: str, start: int, end: int) -> Iterator[_Line]:
+    for line in text[start:end].split("\n"):
+        yield start, _TAG.sub(lambda tag: " " * len(tag[0]), line) if _keeps(line) else line
+        start += len(line) + 1
+
+
+def _keeps(line: str) -> bool:
+    """Whether tags in a line are only marks between figures."""
+    return not _ENDS.search(line) and not _STARTS_OVER.search(line)
+
+
+def _runs(lines: Sequence[_Line]) -> Iterator[tuple[int, int]]:
+    first, last, figures = None, 0, 0
+    for number, (_, line) in enumerate(lines):
+        over = first is not None and (
+            number - last > _LONGEST_GAP or (figures and _STARTS_OVER.search(line))
+        )
+        if over or _ENDS.search(line):
+            if first is not None and figures >= _FEWEST:
+                yield first, last + 1
+            first, figures = None, 0
+        if _figures(line):
+            first = _head_of(lines, number) if first is None else first
+            last, figures = number, figures + 1
+    if first is not None and figures >= _FEWEST:
+        yield first, last + 1
+
+
+def _head_of(lines: Sequence[_Line], number: int) -> int:
+    """Up to four lines above that stand to the right, or name a period, are the table's head."""
+    first = number
+    for place in range(number - 1, max(-1, number - 7), -1):
+        line = lines[place][1]
+        if _ENDS.search(line):
+            break
+        if re.search(r"\b(19|20)\d\d\b|ended|months|\(?in\s+\w+ions|^\s{30}", line, re.I):
+            first = place
+    return first
+
+
+def _figures(line: str) -> bool:
+    chunks = [chunk[0] for chunk in _CHUNK.finditer(_blank(line))]
+    return len(chunks) > 1 and any(_FIGURE.match(chunk) for chunk in chunks[1:])
+
+
+def _blank(line: str) -> str:
+    """The line with its leaders and rules as spaces, of the same length."""
+    return _LEADERS.sub(lambda found: " " * len(found[0]), line.rstrip())
+
+
+def _cells(page: int, row: int, start: int, line: str) -> Iterator[TableCell]:
+    shown = _blank(line)
+    for chunk in _CHUNK.finditer(shown):
+        left = len(shown[: chunk.start()].expandtabs(_TAB))
+        right = len(shown[: chunk.end()].expandtabs(_TAB))
+        place = Place(page, start + chunk.start(), start + chunk.end())
+        yield TableCell(row, left, right, chunk[0], place)
