@@ -205,11 +205,20 @@ def periods(
             end = years[place] + own.day
         if end is None and len(found.bands) == 1 and listed:
             end = listed[-1]
+        if end is None and years:
+            end = _relative(band.title, years[0], day or ends.get("") or "1231", found.bands)
         quarters = 0 if kind == "balance_sheet" else own.quarters or said
         columns.append(Column(end=end, quarters=quarters))
     if len(set(columns)) < len(columns):
         columns = [replace(column, quarters=None) for column in columns]
     return tuple(columns)
+
+
+def _relative(title: str, year: str, day: str, bands: Sequence[Band]) -> str | None:
+    """The end of a column that is called current or prior, or that is the only one."""
+    if re.search(r"\b(prior|previous)\b", title, re.I):
+        return f"{int(year) - 1}{day}"
+    return year + day if len(bands) == 1 or re.search(r"\bcurrent\b", title, re.I) else None
 
 
 def _listed_for(year: str, listed: Sequence[str], bands: Sequence[Band]) -> str | None:

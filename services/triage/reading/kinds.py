@@ -19,7 +19,7 @@ _TITLES = {
 }
 _ANCHORS = {
     "balance_sheet": (
-        r"total\s+assets", r"total\s+liabilities", r"(stockholders|shareholders|shareowners|members)\W*s?\W*\s*(equity|deficit)|total\s+equity|total\s+deficit",
+        r"total\s+(current\s+)?assets", r"total\s+(current\s+)?liabilities", r"(stockholders|shareholders|shareowners|members)\W*s?\W*\s*(equity|deficit)|total\s+equity|total\s+deficit",
         r"accounts\s+payable|deposits", r"retained\s+earnings|accumulated\s+deficit|reinvested",
     ),
     "income": (
@@ -27,7 +27,7 @@ _ANCHORS = {
         r"income\s+tax|taxes", r"per\s+(common\s+)?share|\bbasic\b|dilut", r"expenses?|costs?",
     ),
     "cash_flow": (
-        r"operating\s+activities|operations", r"investing\s+activities", r"financing\s+activities",
+        r"operating\s+activities|operations", r"investing", r"financing",
         r"depreciation|amortization", r"(end|beginning)\s+of\s+(the\s+)?(period|year|quarter)|net\s+(increase|decrease|change)",
     ),
 }  # fmt: skip

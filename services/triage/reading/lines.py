@@ -9,7 +9,7 @@ from services.triage.reading.table import Place, Table, TableCell
 from shared.documents.reading import Reading
 
 _CHUNK = re.compile(r"\S+(?: \S+)*")
-_LEADERS = re.compile(r"(?:\s?\.){3,}|_{3,}|(?<=\S)\s*-{4,}|={3,}")
+_LEADERS = re.compile(r"(?:\s?\.){3,}|_{3,}|(?:-\s)?-{4,}|(?:=\s)?={3,}")
 _FIGURE = re.compile(r"^[$€£(]*\s*\(?\d[\d,]*(\.\d+)?\s*\)?%?$|^[-\u2013\u2014]{1,3}$")
 _STARTS_OVER = re.compile(
     r"^\W*<(PAGE|TABLE)>|\f|^[^\d]{0,60}(statements?\s+of\s+\w|balance\s+sheets?|income\s+statements?"

@@ -16,7 +16,7 @@ _FULL = re.compile(rf"\b{_MONTH}\s*(\d{{1,2}})(?:st|nd|rd|th)?\s*,?\s*((?:19|20)
 _FULL_BEFORE = re.compile(rf"\b(\d{{1,2}})\s+{_MONTH}\s*,?\s*((?:19|20)\d\d)\b", re.I)
 _DAY = re.compile(rf"\b{_MONTH}\s*(\d{{1,2}})\b(?!\s*,?\s*\d{{4}})", re.I)
 _NUMBERS = re.compile(r"\b(\d{4}-\d\d-\d\d|(?:19|20)\d{6}|\d{1,2}/\d{1,2}/\d{4})\b")
-_YEAR = re.compile(r"\b(?:19|20)\d\d\b")
+_YEAR = re.compile(r"(?<![\d,.])(?:19|20)\d\d(?![\d,])")
 _COUNTS = {
     "three": 3, "six": 6, "nine": 9, "twelve": 12, "thirteen": 13, "twenty-six": 26,
     "thirty-nine": 39, "fifty-two": 52, "fifty-three": 53, "twelve-": 12, "forty": 40,

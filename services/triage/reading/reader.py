@@ -20,6 +20,8 @@ from services.triage.reading.table import Table
 from services.triage.statements import Column, Statement
 from shared.documents.reading import Reading
 
+_HEAD = 500
+"""Characters at the beginning of a plain text that hold for all of its statements."""
 _CANDIDATES = 8
 """Tables of a kind that are weighed against one another."""
 _SEAM = 3.0
@@ -97,9 +99,10 @@ def read_statements(reading: Reading) -> list[ReadStatement]:
         [number for number, _ in numbered],
     )
     read: dict[int, ReadStatement] = {}
+    head = "" if len(reading.cells) or reading.has_boxes else reading.text[:_HEAD]
     ends: dict[str, str] = {}
     for place, kind in sorted(chosen, key=lambda choice: KINDS.index(choice[1])):
-        read[place] = _read(candidates[place], kind, ends)
+        read[place] = _read(candidates[place], kind, ends, head)
         if kind == "balance_sheet":
             days = [column.end for column in read[place].columns if column.end]
             ends = {day[:4]: day[4:] for day in reversed(days)}
@@ -152,9 +155,13 @@ def _title(table: Table) -> str:
     return "\n".join(text for text in (table.name, table.before, first) if text)
 
 
-def _read(parts: Sequence[Part], kind: str, ends: Mapping[str, str]) -> ReadStatement:
+def _read(
+    parts: Sequence[Part], kind: str, ends: Mapping[str, str], head: str
+) -> ReadStatement:
     table, found = parts[0].table, parts[0].layout
     above = last_lines(table.before, 8)
+    if not years_in("\n".join([above, found.stub, *(band.title for band in found.bands)])):
+        above = f"{head}\n{above}"
     heads = "\n".join([found.stub, *(band.title for band in found.bands), above])
     scale = scale_in(found.stub) or scale_in(heads) or _scale_below(found) or Decimal(1)
     return ReadStatement(

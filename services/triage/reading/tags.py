@@ -1,0 +1,99 @@
+"""The tags of inline XBRL, laid beside the cells of a statement: exact values, periods, elements.
+
+A page of inline XBRL shows each figure and says what it is. The reader of tables doesn't look at
+the tags; they are laid beside what it read, in the order of both, so that each can check the other.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from difflib import SequenceMatcher
+
+from services.triage.reading.reader import ReadStatement
+from services.triage.reading.rows import ReadRow
+from services.triage.statements import Column
+from shared.documents.xbrl import Fact
+
+_FEWEST = 0.5
+"""Of the figures of a statement; with fewer that have a tag, tags are left alone."""
+
+
+@dataclass(frozen=True)
+class Tagged:
+    """A statement with its tags, and the cells where page and tag differ."""
+
+    statement: ReadStatement
+    tagged: int
+    differing: tuple[tuple[int, int], ...] = ()
+
+
+def with_tags(statement: ReadStatement, facts: Sequence[Fact]) -> Tagged:
+    """The statement with the elements and units of its tags, and its columns as the tags have them.
+
+    The values stay those of the page, with its signs. Where a tag's amount differs by more than its
+    sign, the cell is listed: either was misread, or the filer's page and tags disagree.
+    """
+    cells = [
+        (row, column)
+        for row, line in enumerate(statement.rows)
+        for column, place in enumerate(line.places)
+        if place is not None and line.row.values[column]
+    ]
+    numeric = [fact for fact in facts if fact.number]
+    shown = [_digits(_value(statement, cell)) for cell in cells]
+    tags = [_digits(fact.number) for fact in numeric]
+    pairs: dict[tuple[int, int], Fact] = {}
+    for block in SequenceMatcher(None, shown, tags, autojunk=False).get_matching_blocks():
+        for step in range(block.size):
+            pairs[cells[block.a + step]] = numeric[block.b + step]
+    if len(pairs) < _FEWEST * max(1, len(cells)):
+        return Tagged(statement, 0)
+    differing = tuple(
+        cell for cell, fact in pairs.items() if abs(_value(statement, cell)) != abs(fact.number or 0)
+    )
+    rows = tuple(_row(number, row, pairs) for number, row in enumerate(statement.rows))
+    columns = tuple(
+        _column(number, column, pairs) for number, column in enumerate(statement.columns)
+    )
+    return Tagged(replace(statement, rows=rows, columns=columns), len(pairs), differing)
+
+
+def _value(statement: ReadStatement, cell: tuple[int, int]) -> Decimal:
+    return statement.rows[cell[0]].row.values[cell[1]] or Decimal(0)
+
+
+def _digits(value: Decimal | None) -> str:
+    """The digits of an amount without its sign and its zeros, so that scales have no say."""
+    return f"{abs(value or 0):f}".replace(".", "").strip("0")
+
+
+def _row(number: int, row: ReadRow, pairs: dict[tuple[int, int], Fact]) -> ReadRow:
+    found = {column: fact for (line, column), fact in pairs.items() if line == number}
+    if not found:
+        return row
+    places = tuple(
+        replace(place, element=found[column].element) if place and column in found else place
+        for column, place in enumerate(row.places)
+    )
+    unit = Counter(fact.unit for fact in found.values()).most_common(1)[0][0]
+    return replace(row, places=places, row=replace(row.row, unit=unit))
+
+
+def _column(number: int, column: Column, pairs: dict[tuple[int, int], Fact]) -> Column:
+    """The period that most tags of a column have."""
+    periods = Counter(
+        (fact.context.start, fact.context.end)
+        for (_, place), fact in pairs.items()
+        if place == number and fact.context.end
+    )
+    for (start, end), count in periods.most_common(1):
+        if count > periods.total() / 2 and end:
+            return replace(
+                column,
+                end=end.replace("-", ""),
+                start=start.replace("-", "") if start else None,
+            )
+    return column
