@@ -36,6 +36,11 @@ LIKE = 0.8
 """Labels this alike, of 1, are the same line: pages break and abbreviate them."""
 
 
+OTHER_FILINGS = "pdf (other filings)"
+"""PDFs that are held against other filings of their company, for want of their own: only cells whose
+line and period are in both count, and a later filing may lawfully have restated them."""
+
+
 @dataclass
 class Score:
     """What was counted of one format."""
@@ -69,8 +74,8 @@ def main(arguments: list[str]) -> int:
         raise SettingsError("name the folder that holds finance/, or set SMALLPRINT_TEST_DATA")
     scores: dict[str, Score] = defaultdict(Score)
     for path, form, truths in documents(folder):
-        if asked.format in ("", form) and asked.only in path.name:
-            measure(path, truths, scores[form])
+        if asked.format in ("", form.split()[0]) and asked.only in path.name:
+            measure(path, truths, scores[form], whole=form != OTHER_FILINGS)
     print(table(scores))
     for form, score in sorted(scores.items()):
         for line in score.misses[: asked.misses]:
@@ -88,14 +93,17 @@ def documents(folder: Path) -> Iterator[tuple[Path, str, list[dict[str, Any]]]]:
     with (folder / "raw_manifest.jsonl").open("rb") as lines:
         for line in lines:
             entry = json.loads(line)
-            truths = [known[key] for key in entry["same_filing_statement_ids"] if key in known]
-            if truths:
-                path = folder / entry["file"]
-                yield path, path.parent.name, truths
+            path = folder / entry["file"]
+            same = [known[key] for key in entry["same_filing_statement_ids"] if key in known]
+            others = [known[key] for key in entry["overlapping_statement_ids"] if key in known]
+            if same:
+                yield path, path.parent.name, same
+            elif others and path.parent.name == "pdf":
+                yield path, OTHER_FILINGS, others
 
 
-def measure(path: Path, truths: list[dict[str, Any]], score: Score) -> None:
-    """Read one document and count."""
+def measure(path: Path, truths: list[dict[str, Any]], score: Score, *, whole: bool = True) -> None:
+    """Read one document and count; without `whole` only what both have."""
     began = time.process_time()
     score.documents += 1
     try:
@@ -108,7 +116,7 @@ def measure(path: Path, truths: list[dict[str, Any]], score: Score) -> None:
         score.statements += 1
         statement = statements.get(truth["statement"])
         score.found += statement is not None
-        compare(path.name, truth, statement, score)
+        compare(path.name, truth, statement, score, whole=whole)
 
 
 def statements_of(path: Path) -> list[ReadStatement]:
@@ -119,21 +127,30 @@ def statements_of(path: Path) -> list[ReadStatement]:
     return read_statements(read(data, name=name))
 
 
-def compare(name: str, truth: dict[str, Any], found: ReadStatement | None, score: Score) -> None:
+def compare(
+    name: str,
+    truth: dict[str, Any],
+    found: ReadStatement | None,
+    score: Score,
+    *,
+    whole: bool = True,
+) -> None:
     """Hold one statement against what was read of it."""
     where = f"{name} {truth['statement']}"
     rows = [row for row in truth["rows"] if any(value is not None for value in row["values"])]
     score.lines += len(rows)
     score.columns += len(truth["columns"])
     wanted = sum(value is not None for row in rows for value in row["values"])
-    score.cells += wanted
+    score.cells += wanted if whole else 0
+    if found is None and not whole:
+        return
     if found is None:
         score.why["statement not found"] += wanted
         score.misses.append(f"{where}: not found")
         return
     columns = _pair_columns(truth["columns"], found)
     score.dated += sum(column is not None for column in columns)
-    if None in columns:
+    if None in columns and whole:
         score.misses.append(f"{where}: columns {truth['columns']} read as {found.columns}")
     pairs = _pair_rows([row["label"] for row in rows], found)
     score.paired += sum(place is not None for place in pairs)
@@ -143,10 +160,13 @@ def compare(name: str, truth: dict[str, Any], found: ReadStatement | None, score
             if value is None:
                 continue
             if place is None or column is None:
+                if not whole:
+                    continue
                 score.why["line not found" if place is None else "column not found"] += 1
                 if place is None:
                     score.misses.append(f"{where}: no line {row['label']!r}")
                 continue
+            score.cells += not whole
             read_value = found.rows[place].row.values[column]
             if _same(read_value or Decimal(0), Decimal(value)):
                 score.right += 1

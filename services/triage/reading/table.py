@@ -16,22 +16,24 @@ from shared.documents.reading import Box
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where one value stands: always its offsets into the text, and what the format adds.
+    """Where one value stands: its offsets into the text, and what the format adds.
 
-    `cell` is how a person finds it in a workbook or on a page of HTML (`Income!B7`), `box` the
+    Offsets are -1 for a fact of an instance, whose text is a list of our own making. `cell` is how a person finds it in a workbook or on a page of HTML (`Income!B7`), `box` the
     rectangle on the page of a PDF, `element` the id of its element in (inline) XBRL.
     """
 
     page: int
-    start: int
-    end: int
+    start: int = -1
+    end: int = -1
     cell: str = ""
     box: Box | None = None
     element: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """The place as `smallprint statements` prints it."""
-        parts: dict[str, Any] = {"page": self.page, "start": self.start, "end": self.end}
+        parts: dict[str, Any] = {"page": self.page}
+        if self.end >= 0:
+            parts |= {"start": self.start, "end": self.end}
         if self.cell:
             parts["cell"] = self.cell
         if self.element:
