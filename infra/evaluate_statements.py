@@ -94,8 +94,8 @@ def documents(folder: Path) -> Iterator[tuple[Path, str, list[dict[str, Any]]]]:
         for line in lines:
             entry = json.loads(line)
             path = folder / entry["file"]
-            same = [known[key] for key in entry["same_filing_statement_ids"] if key in known]
-            others = [known[key] for key in entry["overlapping_statement_ids"] if key in known]
+            same = [known[key] for key in entry.get("same_filing_statement_ids", ()) if key in known]
+            others = [known[key] for key in entry.get("overlapping_statement_ids", ()) if key in known]
             if same:
                 yield path, path.parent.name, same
             elif others and path.parent.name == "pdf":
