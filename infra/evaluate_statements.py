@@ -4,9 +4,11 @@
 
 FOLDER holds finance/ (default: the setting SMALLPRINT_TEST_DATA). The truth is statements.jsonl,
 for the raw files that `raw_manifest.jsonl` ties to statements of the very same filing. Lines are
-paired in order by their labels alone, columns by their end and duration, so that values have no say
-in what is held against what. A cell is right if its value is the same, exactly; zero and nothing are
-the same, for data sets write a dash as either. A cell of a line or column that was not read is wrong.
+paired in order by their labels alone, columns by their end and duration (a duration that the
+document doesn't say fits any), so that values have no say in what is held against what. A cell is
+right if its value is the same, exactly; zero and nothing are the same, for data sets write a dash
+as either. A cell of a line or column that was not read is wrong. A few files were looked at while
+the reader was written: the figures are those of development.
 """
 
 from __future__ import annotations
@@ -37,8 +39,8 @@ LIKE = 0.8
 
 
 OTHER_FILINGS = "pdf (other filings)"
-"""PDFs that are held against other filings of their company, for want of their own: only cells whose
-line and period are in both count, and a later filing may lawfully have restated them."""
+"""PDFs that are held against other filings of their company, for want of their own: only cells
+whose line and period are in both count, and a later filing may lawfully have restated them."""
 
 
 @dataclass
@@ -94,8 +96,12 @@ def documents(folder: Path) -> Iterator[tuple[Path, str, list[dict[str, Any]]]]:
         for line in lines:
             entry = json.loads(line)
             path = folder / entry["file"]
-            same = [known[key] for key in entry.get("same_filing_statement_ids", ()) if key in known]
-            others = [known[key] for key in entry.get("overlapping_statement_ids", ()) if key in known]
+            same = [
+                known[key] for key in entry.get("same_filing_statement_ids", ()) if key in known
+            ]
+            others = [
+                known[key] for key in entry.get("overlapping_statement_ids", ()) if key in known
+            ]
             if same:
                 yield path, path.parent.name, same
             elif others and path.parent.name == "pdf":
@@ -172,7 +178,9 @@ def compare(
                 score.right += 1
             else:
                 score.why["value differs"] += 1
-                score.misses.append(f"{where}: {(row['label'] or '')[:60]!r} {value} read as {read_value}")
+                score.misses.append(
+                    f"{where}: {(row['label'] or '')[:60]!r} {value} read as {read_value}"
+                )
 
 
 def _same(first: Decimal, second: Decimal) -> bool:
@@ -220,7 +228,10 @@ def _pair_rows(truth: list[str | None], found: ReadStatement) -> list[int | None
     right = [_plain(row.row.label) for row in found.rows]
     less = [0.05 * row.row.heading for row in found.rows]
     best = [[0.0] * (len(right) + 1) for _ in range(len(left) + 1)]
-    like = [[_like(a, b) - c if _like(a, b) else 0.0 for b, c in zip(right, less, strict=True)] for a in left]
+    like = [
+        [_like(a, b) - c if _like(a, b) else 0.0 for b, c in zip(right, less, strict=True)]
+        for a in left
+    ]
     for i in range(len(left) - 1, -1, -1):
         for j in range(len(right) - 1, -1, -1):
             both = like[i][j] + best[i + 1][j + 1] if like[i][j] else 0.0

@@ -114,10 +114,10 @@ def _first_of_body(lines: Sequence[Line]) -> int | None:
         amounts = [figure for figure in line.figures if not figure.percent]
         if not amounts:
             continue
-        if number < _TALLEST_HEAD and all(figure.like_a_date for figure in amounts):
-            if not dated or not line.words:
-                dated = True
-                continue
+        dates = number < _TALLEST_HEAD and all(figure.like_a_date for figure in amounts)
+        if dates and not (dated and line.words):
+            dated = True
+            continue
         if line.words and line.words[0].left <= line.figures[0].cell.left:
             return number
     return None

@@ -26,7 +26,9 @@ _XLINK = "{http://www.w3.org/1999/xlink}"
 _KINDS = {
     "balance_sheet": re.compile(r"balancesheet|financialposition|financialcondition", re.I),
     "cash_flow": re.compile(r"cashflow", re.I),
-    "equity": re.compile(r"(equity|deficit|capital|investment)s?$|equity.*statement|changesin", re.I),
+    "equity": re.compile(
+        r"(equity|deficit|capital|investment)s?$|equity.*statement|changesin", re.I
+    ),
     "income": re.compile(
         r"statements?(of)?(consolidated)?\w{0,30}(operations?|income|earnings|loss)|incomestatement",
         re.I,
@@ -67,9 +69,7 @@ class _Link:
         for root in [name for name in self.children if name not in self.below]:
             yield from self._walk(root, "", 0, ())
 
-    def _walk(
-        self, concept: str, role: str, depth: int, path: tuple[str, ...]
-    ) -> Iterator[Line]:
+    def _walk(self, concept: str, role: str, depth: int, path: tuple[str, ...]) -> Iterator[Line]:
         yield Line(concept, role, depth, path)
         if concept in path:
             return
@@ -181,9 +181,7 @@ def _statement(
     labels: Mapping[tuple[str, str], str],
 ) -> ReadStatement:
     periods = _columns(kind, lines, facts)
-    rows = tuple(
-        row for line in lines if (row := _row(line, periods, facts, labels)) is not None
-    )
+    rows = tuple(row for line in lines if (row := _row(line, periods, facts, labels)) is not None)
     return ReadStatement(
         kind=kind,
         title=role.rpartition("/")[2],
@@ -246,9 +244,7 @@ def _row(
     return ReadRow(Row(label, values, unit), places, path)
 
 
-def _fact(
-    line: Line, period: Period, facts: Mapping[tuple[str, Period], Fact]
-) -> Fact | None:
+def _fact(line: Line, period: Period, facts: Mapping[tuple[str, Period], Fact]) -> Fact | None:
     """The fact of a period; of a moment at its beginning or end, where the line says which."""
     start, end = period
     if found := facts.get((line.concept, period)):

@@ -9,36 +9,51 @@ from services.triage.reading.columns import Layout
 
 _TITLES = {
     "balance_sheet": re.compile(
-        r"balance\s+sheets?|statements?\s+of\s+(consolidated\s+)?(financial\s+(position|condition)|condition)", re.I
+        r"balance\s+sheets?"
+        r"|statements?\s+of\s+(consolidated\s+)?(financial\s+(position|condition)|condition)",
+        re.I,
     ),
     "income": re.compile(
-        r"(statements?\s+of\s+(consolidated\s+)?(net\s+)?(operations|income|earnings|loss|comprehensive\s+(income|loss))"
-        r"|income\s+statements?|(consolidated\s+)?results\s+of\s+operations|profit\s+and\s+loss)", re.I
+        r"statements?\s+of\s+(consolidated\s+)?(net\s+)?(operations|income|earnings|loss)"
+        r"|statements?\s+of\s+(consolidated\s+)?comprehensive\s+(income|loss)"
+        r"|income\s+statements?|results\s+of\s+operations|profit\s+and\s+loss",
+        re.I,
     ),
     "cash_flow": re.compile(r"cash\s*flows?", re.I),
 }
 _ANCHORS = {
     "balance_sheet": (
-        r"total\s+(current\s+)?assets", r"total\s+(current\s+)?liabilities", r"(stockholders|shareholders|shareowners|members)\W*s?\W*\s*(equity|deficit)|total\s+equity|total\s+deficit",
-        r"accounts\s+payable|deposits", r"retained\s+earnings|accumulated\s+deficit|reinvested",
+        r"total\s+(current\s+)?assets",
+        r"total\s+(current\s+)?liabilities",
+        r"(stockholders|shareholders|shareowners|members)\W*s?\W*\s*(equity|deficit)"
+        r"|total\s+(equity|deficit)",
+        r"accounts\s+payable|deposits",
+        r"retained\s+earnings|accumulated\s+deficit|reinvested",
     ),
     "income": (
-        r"\bnet\s+(income|earnings|loss|\(loss|sales|revenue)|profit\s+for", r"revenues?|sales|interest\s+income|premiums",
-        r"income\s+tax|taxes", r"per\s+(common\s+)?share|\bbasic\b|dilut", r"expenses?|costs?",
+        r"\bnet\s+(income|earnings|loss|\(loss|sales|revenue)|profit\s+for",
+        r"revenues?|sales|interest\s+income|premiums",
+        r"income\s+tax|taxes",
+        r"per\s+(common\s+)?share|\bbasic\b|dilut",
+        r"expenses?|costs?",
     ),
     "cash_flow": (
-        r"operating\s+activities|operations", r"investing", r"financing",
-        r"depreciation|amortization", r"(end|beginning)\s+of\s+(the\s+)?(period|year|quarter)|net\s+(increase|decrease|change)",
+        r"operating\s+activities|operations",
+        r"investing",
+        r"financing",
+        r"depreciation|amortization",
+        r"(end|beginning)\s+of\s+(the\s+)?(period|year|quarter)"
+        r"|net\s+(increase|decrease|change)",
     ),
-}  # fmt: skip
+}
 _NEEDED = {
     "balance_sheet": (r"total\s+(liabilities|assets)|liabilities\s+and",),
     "income": (r"\bnet\s+\(?(income|earnings|loss)|profit|earnings|loss",),
     "cash_flow": (r"investing|investment", r"financing"),
 }
 _NOT_IT = re.compile(
-    r"parenthetical|consolidating|parent\s+company|pro\s+forma|selected|quarterly|supplement(?!ary\s+data)"
-    r"|segment|condensed\s+financial\s+information|reconciliation|discontinued\s+operations?$",
+    r"parenthetical|consolidating|parent\s+company|pro\s+forma|selected|quarterly"
+    r"|supplement(?!ary\s+data)|segment|condensed\s+financial\s+information|reconciliation|discontinued\s+operations?$",
     re.I,
 )
 _FEWEST = {"balance_sheet": 8, "income": 6, "cash_flow": 8}
@@ -72,9 +87,3 @@ def last_lines(text: str, count: int) -> str:
     """The last lines of a text that are not empty."""
     lines = [line for line in text.splitlines() if line.strip()]
     return "\n".join(lines[-count:])
-
-
-def kinds_of(names: Sequence[str]) -> str | None:
-    """The statement that a title names, if it names just one."""
-    found = {kind for kind, pattern in _TITLES.items() if any(map(pattern.search, names))}
-    return found.pop() if len(found) == 1 else None

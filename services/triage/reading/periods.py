@@ -55,17 +55,14 @@ def mention(text: str) -> Mention:
 
 def dates_in(text: str) -> tuple[str, ...]:
     """All whole dates in a text, as YYYYMMDD, in its order."""
-    found: list[tuple[int, str]] = []
-    for match in _FULL.finditer(text):
-        if day := _month_day(match[1], match[2]):
-            found.append((match.start(), match[3] + day))
-    for match in _FULL_BEFORE.finditer(text):
-        if day := _month_day(match[2], match[1]):
-            found.append((match.start(), match[3] + day))
-    for match in _NUMBERS.finditer(text):
-        if whole := parse_date(match[0]):
-            found.append((match.start(), whole))
-    return tuple(date for _, date in sorted(found))
+    days = [
+        *((m.start(), m[3], _month_day(m[1], m[2])) for m in _FULL.finditer(text)),
+        *((m.start(), m[3], _month_day(m[2], m[1])) for m in _FULL_BEFORE.finditer(text)),
+    ]
+    found = [(start, year + day) for start, year, day in days if day]
+    whole = ((m.start(), parse_date(m[0])) for m in _NUMBERS.finditer(text))
+    found += [(start, day) for start, day in whole if day]
+    return tuple(day for _, day in sorted(found))
 
 
 def years_in(text: str) -> tuple[str, ...]:
@@ -75,8 +72,8 @@ def years_in(text: str) -> tuple[str, ...]:
 
 def last_day_in(text: str) -> str | None:
     """The last month and day that a text names, with or without a year, as MMDD."""
-    found = [(m.start(), _month_day(m[1], m[2])) for m in (*_DAY.finditer(text), *_FULL.finditer(text))]
-    return max(found)[1] if found else None
+    matches = sorted((*_DAY.finditer(text), *_FULL.finditer(text)), key=lambda m: m.start())
+    return _month_day(matches[-1][1], matches[-1][2]) if matches else None
 
 
 def quarters_in(text: str) -> int | None:

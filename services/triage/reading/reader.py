@@ -1,7 +1,8 @@
-"""From a document to its statements: find the tables, choose those that are statements, read them."""
+"""From a document to its statements: its tables, those that are statements, what they say."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -20,6 +21,7 @@ from services.triage.reading.table import Table
 from services.triage.statements import Column, Statement
 from shared.documents.reading import Reading
 
+_TITLE = re.compile(r"statement|sheet", re.I)
 _HEAD = 500
 """Characters at the beginning of a plain text that hold for all of its statements."""
 _CANDIDATES = 8
@@ -124,9 +126,7 @@ def _score(kind: str, parts: Sequence[Part]) -> float:
     return points - _SEAM * (len(parts) - 1) if points else 0.0
 
 
-def choose(
-    points: Mapping[str, Sequence[float]], numbers: Sequence[int]
-) -> list[tuple[int, str]]:
+def choose(points: Mapping[str, Sequence[float]], numbers: Sequence[int]) -> list[tuple[int, str]]:
     """For each kind the table to read: those that look like it, and stand close together.
 
     A report shows a company's figures in many places; its statements follow one another. So the
@@ -155,9 +155,7 @@ def _title(table: Table) -> str:
     return "\n".join(text for text in (table.name, table.before, first) if text)
 
 
-def _read(
-    parts: Sequence[Part], kind: str, ends: Mapping[str, str], head: str
-) -> ReadStatement:
+def _read(parts: Sequence[Part], kind: str, ends: Mapping[str, str], head: str) -> ReadStatement:
     table, found = parts[0].table, parts[0].layout
     above = last_lines(table.before, 8)
     if not years_in("\n".join([above, found.stub, *(band.title for band in found.bands)])):
@@ -184,4 +182,6 @@ def _scale_below(found: Layout) -> Decimal | None:
 
 def _name(table: Table) -> str:
     lines = last_lines(table.before, 6).splitlines()
-    return table.name or next((line for line in reversed(lines) if "tatement" in line or "heet" in line), "")
+    return table.name or next(
+        (line for line in reversed(lines) if "tatement" in line or "heet" in line), ""
+    )

@@ -28,7 +28,8 @@ MOST_MONEY, MOST_SHARES = Decimal(10) ** 14, Decimal(5) * 10**10
 """Whole units; what would be more was printed in full."""
 _BASIC = re.compile(r"\bbasic\b|\bdilut|assuming\s+dilution", re.I)
 _SHARES_APART = re.compile(
-    r"except\s+(for\s+)?(number\s+of\s+)?(share\b|shares\b|per\s+share\s+(data\s+)?and\s+share)", re.I
+    r"except\s+(for\s+)?(number\s+of\s+)?(share\b|shares\b|per\s+share\s+(data\s+)?and\s+share)",
+    re.I,
 )
 _SHARES_ALSO = re.compile(
     r"shares?\s+(data\s+|amounts\s+)?(are\s+)?in\s+(thousand|million)s|(thousand|million)s\s+of\s+shares",

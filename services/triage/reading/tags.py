@@ -52,7 +52,9 @@ def with_tags(statement: ReadStatement, facts: Sequence[Fact]) -> Tagged:
     if len(pairs) < _FEWEST * max(1, len(cells)):
         return Tagged(statement, 0)
     differing = tuple(
-        cell for cell, fact in pairs.items() if abs(_value(statement, cell)) != abs(fact.number or 0)
+        cell
+        for cell, fact in pairs.items()
+        if abs(_value(statement, cell)) != abs(fact.number or 0)
     )
     rows = tuple(_row(number, row, pairs) for number, row in enumerate(statement.rows))
     columns = tuple(
