@@ -17,6 +17,7 @@ from services.triage.reading.periods import (
     quarters_in,
     years_in,
 )
+from services.triage.reading.scales import scale_in
 from services.triage.reading.table import Table, TableCell
 from services.triage.statements import Column
 
@@ -77,10 +78,12 @@ def layout(table: Table) -> Layout | None:
     first = _first_of_body(lines)
     if first is None:
         return None
-    head, body = lines[:first], lines[first:]
-    bands = _bands(body)
+    bands = _bands(lines[first:])
     if not bands:
         return None
+    while first and _is_heading(lines[first - 1], bands):
+        first -= 1
+    head, body = lines[:first], lines[first:]
     found = Layout(head, body, bands)
     edge = bands[0].left
     pitch = bands[1].left - edge if len(bands) > 1 else edge / 3
@@ -121,6 +124,14 @@ def _first_of_body(lines: Sequence[Line]) -> int | None:
         if line.words and line.words[0].left <= line.figures[0].cell.left:
             return number
     return None
+
+
+def _is_heading(line: Line, bands: Sequence[Band]) -> bool:
+    """Whether a row right above the first figures is a heading of lines, not one of columns."""
+    if line.figures or len(line.words) != 1 or line.words[0].right > bands[0].left:
+        return False
+    said = mention(line.words[0].text)
+    return not (said.year or said.day or said.quarters or scale_in(line.words[0].text))
 
 
 def _bands(body: Iterable[Line]) -> list[Band]:
