@@ -538,7 +538,7 @@ def parse_number(cell: str) -> Decimal | None:
     else.
     """
     text = cell.replace("\u00a0", " ").replace("\u2212", "-").strip()
-    if not re.fullmatch(r"\(\s*\$?\s*[\d.,]+\s*\)", text):
+    if not re.fullmatch(r"[$€£¥]?\s*\(\s*[$€£¥]?\s*[\d.,]+\s*\)", text):
         text = _NOTES.sub("", text)
     text = re.sub(r"[$€£¥\s]|^USD|%$", "", text)
     negative = text.startswith(("(", "-")) or text.endswith("-")

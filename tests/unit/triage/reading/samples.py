@@ -12,7 +12,9 @@ from tests.unit.documents.books import book, number, row, sheet, text
 Cell = str
 Table = Sequence[Sequence[Cell]]
 
-HEAD = "EXAMPLE CORP\nCONSOLIDATED STATEMENTS OF OPERATIONS\n(In millions, except per share amounts)"
+HEAD = (
+    "EXAMPLE CORP\nCONSOLIDATED STATEMENTS OF OPERATIONS\n(In millions, except per share amounts)"
+)
 INCOME: Table = (
     ("Revenue:", "", ""),
     ("Products", "$ 1,200", "$ 1,000"),

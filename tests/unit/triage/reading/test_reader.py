@@ -81,7 +81,7 @@ def test_every_cell_says_where_it_stands(name: str) -> None:
     """The offsets of a place cover the digits of its value in the text."""
     reading, (statement,) = of(MAKERS[name](), name)
 
-    places = [row.places for row in statement.rows if row.row.label == "Total revenue"][0]
+    places = next(row.places for row in statement.rows if row.row.label == "Total revenue")
     shown = [reading.text[place.start : place.end] for place in places if place]
 
     assert [digits.replace(",", "") for digits in shown] == ["1500", "1250"]
@@ -95,8 +95,11 @@ def test_a_place_is_named_as_its_format_names_it() -> None:
     total = next(row for row in sheet if row.row.label == "Total revenue").places[1]
     box = next(row for row in page if row.row.label == "Total revenue").places[1]
 
-    assert total and total.cell == "'S1'!C6"
-    assert box and box.box and box.box.x1 == pytest.approx(550, abs=1.5)
+    assert total
+    assert total.cell == "'S1'!C6"
+    assert box
+    assert box.box
+    assert box.box.x1 == pytest.approx(550, abs=1.5)
 
 
 def test_a_footnote_mark_is_no_part_of_the_label() -> None:

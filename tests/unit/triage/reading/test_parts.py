@@ -1,0 +1,135 @@
+"""Periods, units and figures: the words that a page has for them."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+
+from services.triage.reading.figures import figure_of, mended
+from services.triage.reading.periods import dates_in, mention, quarters_in
+from services.triage.reading.scales import factor, scale_in
+from services.triage.reading.table import Place, TableCell
+
+
+def cell(text: str, left: float = 0, right: float = 1) -> TableCell:
+    """A cell of a first row."""
+    return TableCell(1, left, right, text, Place(1, 0, len(text)))
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "marks"),
+    [
+        ("1,234", "1234", ""),
+        ("$ (1,234.5)", "-1234.5", ""),
+        ("\u2212 12", "-12", ""),
+        ("—", "0", ""),
+        ("$—", "0", ""),
+        ("1,234 (a)", "1234", "(a)"),
+        ("77*", "77", "*"),
+    ],
+)
+def test_a_figure_is_what_the_page_shows(text: str, value: str, marks: str) -> None:
+    """Signs in all their forms, dashes for nothing, marks apart."""
+    figure = figure_of(cell(text))
+
+    assert figure
+    assert figure.value == Decimal(value)
+    assert figure.marks == marks
+
+
+@pytest.mark.parametrize("text", ["Total", "Note 5", "", "$", "June 30, 2023", "1.2.3"])
+def test_words_are_no_figures(text: str) -> None:
+    """Neither are dates, nor a currency alone."""
+    assert figure_of(cell(text)) is None
+
+
+def test_a_share_is_no_amount() -> None:
+    """It is known as a percentage, so that its column can be left out."""
+    figure = figure_of(cell("12.5%"))
+
+    assert figure
+    assert figure.percent
+
+
+def test_a_figure_that_is_torn_apart_is_mended() -> None:
+    """The place is that of the digits, from the first character to the last."""
+    row = [cell("Loss"), cell("$", 4, 5), cell("(12", 5, 6), cell(")", 6, 7), cell("7", 9, 10)]
+
+    whole = mended(row)
+
+    assert [c.text for c in whole] == ["Loss", "$(12)", "7"]
+    assert figure_of(whole[1]).value == -12  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("text", "quarters"),
+    [
+        ("Three Months Ended June 30,", 1),
+        ("26 weeks ended", 2),
+        ("Thirty-Nine Weeks Ended", 3),
+        ("For the fiscal year ended", 4),
+        ("53 Weeks Ended", 4),
+        ("First quarter", 1),
+        ("As of June 30", None),
+    ],
+)
+def test_a_duration_is_counted_in_quarters(text: str, quarters: int | None) -> None:
+    """Months and weeks in words and figures."""
+    assert quarters_in(text) == quarters
+
+
+def test_dates_are_found_in_their_order() -> None:
+    """With the month before or after the day, and in figures."""
+    said = "at 31 December 2023, June 3, 2022 and 20210105"
+
+    assert dates_in(said) == ("20231231", "20220603", "20210105")
+
+
+def test_a_day_and_its_year_may_stand_apart() -> None:
+    """The head of a column has them in two rows."""
+    found = mention("July 1, 2023")
+    apart = mention("July 1, of the year 2023")
+
+    assert found.dates == ("20230701",)
+    assert (apart.day, apart.year, apart.dates) == ("0701", "2023", ())
+
+
+@pytest.mark.parametrize(
+    ("text", "scale"),
+    [
+        ("(In millions, except per share amounts)", 10**6),
+        ("(Dollars in thousands)", 1000),
+        ("(MILLIONS)", 10**6),
+        ("In Billions of US Dollars", 10**9),
+        ("($000)", 1000),
+        ("amounts in dollars", None),
+        ("we paid 3 million for 2 thousand chairs", None),
+    ],
+)
+def test_the_unit_of_a_page(text: str, scale: int | None) -> None:
+    """Amounts in a sentence are no unit."""
+    assert scale_in(text) == scale
+
+
+@pytest.mark.parametrize(
+    ("label", "heading", "values", "notes", "times"),
+    [
+        ("Revenue", "", ["1200"], "", 10**6),
+        ("Basic", "Earnings per share:", ["2.20"], "", 1),
+        ("Basic", "Weighted average shares outstanding:", ["200.5"], "", 10**6),
+        ("Basic", "", ["-0.12"], "", 1),
+        ("Basic (in thousands)", "Average shares outstanding:", ["1513018"], "", 1000),
+        ("Average shares", "", ["200123456"], "in millions, except share data", 1),
+        ("Common stock, $0.01 par value per share", "", ["7"], "", 10**6),
+        ("Effect of tax, per cent", "", ["0.5"], "", 10**6),
+    ],
+)
+def test_a_line_is_written_out_or_not(
+    label: str, heading: str, values: list[str], notes: str, times: int
+) -> None:
+    """Amounts per share are in full, shares in the unit that they are said to be in."""
+    path = [heading] if heading else []
+    found = factor(label, path, [Decimal(v) for v in values], Decimal(10) ** 6, notes)
+
+    assert found == times
