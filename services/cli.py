@@ -34,6 +34,7 @@ from shared.version import VERSION
 
 if TYPE_CHECKING:
     from services.ingest.keys import KeyRing
+    from services.triage.reading.report import Linkbases
     from shared.cli.checks import Check
     from shared.cli.parts import WithParts
     from shared.documents import Reading
@@ -368,6 +369,70 @@ def batch(
     if not as_json:
         write("".join(f"{row}\n" for row in done.shown()).encode("utf-8", "replace"))
     return int(lines.exit_code)
+
+
+@cli.command()
+@paths_argument
+@as_json
+@password_option
+def statements(paths: Sequence[str], as_json: bool, password: str | None) -> int:
+    """Print the statements that were read of reports, with the place of every value.
+
+    Balance sheet, income statement and cash flow statement of HTML, inline XBRL, PDF, workbooks
+    and plain text; of an XBRL instance if its linkbases (…_pre.xml, …_lab.xml) lie beside it. What
+    --json prints can be given to `smallprint triage` again.
+
+    \b
+    Examples:
+      smallprint statements annual-report.pdf
+      smallprint statements 10-k.html --json > filing.jsonl
+    """
+    from shared.cli import tables
+
+    lines = Lines(as_json=as_json, table=tables.statements)
+    with open_reader() as reader:
+        each_file(paths, lines, lambda path: _statement_lines(reader, path, password))
+    return lines.exit_code
+
+
+def _statement_lines(
+    reader: Reader, path: str, password: str | None
+) -> Iterator[Mapping[str, Any]]:
+    """One line a filing. Raises UnreadableDocument for a document without statements."""
+    from services.triage.reading.report import read_report
+    from services.triage.statements import BadFiling, read_filings, report_type
+    from shared.cli.files import read_file
+    from shared.documents import sniff
+
+    data, name = read_file(path, reader.limits.max_bytes), Path(path).name
+    if kind := report_type("", path) or report_type(sniff(data, path), path):
+        for filing in read_filings(data, kind, name):
+            if isinstance(filing, BadFiling):
+                error = {"type": "unreadable_document", "detail": filing.message}
+                yield {"source": path, "id": filing.id, "error": error}
+            else:
+                yield {"source": path, **filing.to_json()}
+        return
+    reading = reader.read(data, name=name, password=password)
+    report = read_report(reading, data, name, _linkbases(path, reader.limits.max_bytes))
+    yield {"source": path, **report.to_json()}
+
+
+def _linkbases(path: str, most: int) -> Linkbases | None:
+    """The presentation and labels that lie beside an instance, by the names that filers use."""
+    from services.triage.reading.report import Linkbases
+    from shared.cli.files import read_file
+
+    stem = Path(path).with_suffix("")
+    stems = [stem, stem.with_name(stem.name.removesuffix("_htm"))]
+    found = {
+        part: next((p for s in stems if (p := s.with_name(f"{s.name}_{part}.xml")).is_file()), None)
+        for part in ("pre", "lab")
+    }
+    if Path(path).suffix.lower() not in (".xml", ".xbrl") or not found["pre"]:
+        return None
+    labels = read_file(str(found["lab"]), most) if found["lab"] else None
+    return Linkbases(read_file(str(found["pre"]), most), labels)
 
 
 def each_file(

@@ -77,6 +77,52 @@ def findings(line: Mapping[str, Any]) -> Iterator[str]:
     yield ""
 
 
+def statements(line: Mapping[str, Any]) -> Iterator[str]:
+    """A filing's statements as they were read: a head for the periods, then line by line."""
+    if "error" in line:
+        yield f"! {plain(line['source'])}: {plain(line['error']['detail'])}"
+        return
+    about = ", ".join(plain(str(line[key])) for key in ("company", "form", "period") if line[key])
+    yield f"{plain(line['source'])}  ({about or _count(len(line['statements']), 'statement')})"
+    for warning in line["warnings"]:
+        yield f"  ! {plain(warning)}"
+    for statement in line["statements"]:
+        yield ""
+        yield from _statement(statement)
+    yield ""
+
+
+def _statement(statement: Mapping[str, Any]) -> Iterator[str]:
+    title = plain(str(statement.get("title") or ""))
+    yield f"  {statement['statement']}  {title}".rstrip()
+    heads = [_period(column) for column in statement["columns"]]
+    figures = [
+        ["" if value is None else f"{value:,}" for value in row["values"]]
+        for row in statement["rows"]
+    ]
+    widths = [max(len(cell) for cell in column) for column in zip(heads, *figures, strict=True)]
+    room = max(20, shutil.get_terminal_size().columns - sum(widths) - 2 * len(widths) - 6)
+    for label, cells in [("", heads), *_labelled(statement["rows"], figures)]:
+        shown = label if len(label) <= room else label[: room - 1] + "…"
+        aligned = "  ".join(c.rjust(w) for c, w in zip(cells, widths, strict=True))
+        yield f"    {shown:<{room}}  {aligned}".rstrip()
+
+
+def _labelled(
+    rows: Sequence[Mapping[str, Any]], figures: Sequence[Sequence[str]]
+) -> Iterator[tuple[str, Sequence[str]]]:
+    for row, cells in zip(rows, figures, strict=True):
+        yield plain(row["label"]), cells
+
+
+def _period(column: Mapping[str, Any]) -> str:
+    """`2023-06-30 (4 quarters)`, or the one day of a moment."""
+    end = str(column.get("end") or "?")
+    day = f"{end[:4]}-{end[4:6]}-{end[6:]}" if len(end) == 8 else end
+    quarters = column.get("quarters")
+    return f"{day} ({_count(quarters, 'quarter')})" if quarters else day
+
+
 def taught(line: Mapping[str, Any]) -> Iterator[str]:
     """What was learned from examples: how good it is, whether more would help, what it missed."""
     examples = line["examples"]

@@ -7,7 +7,7 @@ the tags; they are laid beside what it read, in the order of both, so that each 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from difflib import SequenceMatcher
@@ -43,12 +43,13 @@ def with_tags(statement: ReadStatement, facts: Sequence[Fact]) -> Tagged:
         if place is not None and line.row.values[column]
     ]
     numeric = [fact for fact in facts if fact.number]
-    shown = [_digits(_value(statement, cell)) for cell in cells]
-    tags = [_digits(fact.number) for fact in numeric]
-    pairs: dict[tuple[int, int], Fact] = {}
-    for block in SequenceMatcher(None, shown, tags, autojunk=False).get_matching_blocks():
-        for step in range(block.size):
-            pairs[cells[block.a + step]] = numeric[block.b + step]
+    pairs = {
+        cells[here]: numeric[there]
+        for here, there in _aligned(
+            [_amount(_value(statement, cell)) for cell in cells],
+            [_amount(fact.number) for fact in numeric],
+        )
+    }
     if len(pairs) < _FEWEST * max(1, len(cells)):
         return Tagged(statement, 0)
     differing = tuple(
@@ -67,9 +68,17 @@ def _value(statement: ReadStatement, cell: tuple[int, int]) -> Decimal:
     return statement.rows[cell[0]].row.values[cell[1]] or Decimal(0)
 
 
-def _digits(value: Decimal | None) -> str:
-    """The digits of an amount without its sign and its zeros, so that scales have no say."""
-    return f"{abs(value or 0):f}".replace(".", "").strip("0")
+def _amount(value: Decimal | None) -> str:
+    """An amount without its sign, for that is the page's own."""
+    return f"{abs(value or Decimal(0)).normalize():f}"
+
+
+def _aligned(shown: Sequence[str], tags: Sequence[str]) -> Iterator[tuple[int, int]]:
+    """Which figure has which tag: those that agree, and between them those that are as many."""
+    matcher = SequenceMatcher(None, shown, tags, autojunk=False)
+    for _, first, last, start, end in matcher.get_opcodes():
+        if last - first == end - start:
+            yield from zip(range(first, last), range(start, end), strict=True)
 
 
 def _row(number: int, row: ReadRow, pairs: dict[tuple[int, int], Fact]) -> ReadRow:

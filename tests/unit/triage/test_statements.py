@@ -219,6 +219,7 @@ def test_the_name_settles_plain_text() -> None:
         ("1,234", "1234"), ("(1,234)", "-1234"), ("$ (12.5)", "-12.5"), ("\u22123", "-3"),
         ("12-", "-12"), ("7 (1)", "7"), ("4.8e-07", "4.8e-07"), ("38%", "38"), ("-", None),
         ("n/a", None), ("12,34", None), ("", None), ("1.2.3", None), ("--5", "-5"),
+        ("$(12)", "-12"), ("$ (12)", "-12"), ("$ 12 (1)", "12"),
     ],
 )  # fmt: skip
 def test_amounts_are_read_as_pages_print_them(cell: str, amount: str | None) -> None:

@@ -118,7 +118,7 @@ def test_a_role_names_its_statement(role: str, kind: str | None) -> None:
     assert kind_of_role(role) == kind
 
 
-def tagged_page(dividends: str = "330") -> bytes:
+def tagged_page() -> bytes:
     """The cash flow statement of the samples with a tag around each figure."""
     page = samples.html(samples.CASH, "STATEMENTS OF CASH FLOWS\n(In millions)").decode()
     start = page.index("<tr><td>Net income")
@@ -128,11 +128,10 @@ def tagged_page(dividends: str = "330") -> bytes:
         if digits.replace(",", "").isdigit():
             context = ("a", "b")[count % 2]
             count += 1
-            shown = dividends if digits == "330" else digits
             sign = "(" if cell.startswith("(") else ""
             cell = (
                 f'{sign}<ix:nonFraction name="x:y" contextRef="{context}" unitRef="u" scale="6" '
-                f'id="f{count}">{shown}</ix:nonFraction></td>' + cell.partition("</td>")[2]
+                f'id="f{count}">{digits}</ix:nonFraction></td>' + cell.partition("</td>")[2]
             )
         pieces.append(cell)
     body = pieces[0] + "<td>".join(pieces[1:])
@@ -171,6 +170,19 @@ def test_tags_give_elements_units_and_whole_periods() -> None:
     assert rows["Dividends paid"].row.values == (-330 * MILLION, -290 * MILLION)
     assert found.statement.columns[0] == Column("20230630", 4, "20220701")
     assert found.differing == ()
+
+
+def test_a_figure_that_its_tag_contradicts_is_listed() -> None:
+    """The value stays that of the page; an analyst sees that the tag has another."""
+    data = tagged_page().replace(b">540</ix", b">450</ix", 1)
+    (statement,) = read_statements(read(data, name="a.html"))
+
+    found = with_tags(statement, facts_of(tagged_page()).facts)
+
+    (cell,) = found.differing
+    row = found.statement.rows[cell[0]].row
+    assert (row.label, cell[1]) == ("Net cash from operating activities", 0)
+    assert row.values[0] == 450 * MILLION
 
 
 def test_a_page_without_tags_keeps_what_was_read() -> None:

@@ -1,0 +1,94 @@
+"""The command `smallprint statements`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from click.testing import CliRunner
+
+from services.cli import cli
+from tests.unit.triage.reading import samples
+from tests.unit.triage.reading.test_instances import LABELS, PRESENTATION
+
+
+def run(*arguments: object) -> tuple[int, str]:
+    """The exit code and standard output of the command."""
+    result = CliRunner().invoke(cli, ["statements", *map(str, arguments)], standalone_mode=False)
+    return int(result.return_value or 0), result.stdout
+
+
+def test_a_page_is_printed_in_the_form_that_triage_takes(tmp_path: Path) -> None:
+    """One line, with the place of every value."""
+    page = tmp_path / "acme.html"
+    page.write_bytes(samples.html())
+
+    code, out = run(page, "--json")
+
+    (line,) = (json.loads(each) for each in out.splitlines())
+    (statement,) = line["statements"]
+    total = next(row for row in statement["rows"] if row["label"] == "Total revenue")
+    assert code == 0
+    assert (line["id"], line["period"]) == ("acme", "20230630")
+    assert statement["columns"] == [
+        {"end": "20230630", "quarters": 4},
+        {"end": "20220630", "quarters": 4},
+    ]
+    assert total["values"] == [1_500_000_000, 1_250_000_000]
+    assert [place["cell"] for place in total["places"]] == ["C6", "F6"]
+    assert line["warnings"] == ["no balance sheet was found", "no cash flow was found"]
+
+
+def test_a_person_sees_a_table(tmp_path: Path) -> None:
+    """Periods above, values with their thousands apart."""
+    page = tmp_path / "acme.txt"
+    page.write_bytes(samples.plain())
+
+    code, out = run(page)
+
+    assert code == 0
+    assert "2023-06-30 (4 quarters)" in out
+    assert "1,500,000,000" in out
+
+
+def test_a_letter_is_an_error_that_says_what_is_missing(tmp_path: Path) -> None:
+    """The other file is printed all the same."""
+    letter, page = tmp_path / "letter.txt", tmp_path / "acme.pdf"
+    letter.write_text("Dear holder,\n\nwe have moved.\n")
+    page.write_bytes(samples.pdf())
+
+    code, out = run(letter, page, "--json")
+
+    first, second = (json.loads(each) for each in out.splitlines())
+    assert code == 1
+    assert first["source"] == str(letter)
+    assert "no balance sheet, income statement or cash flow" in first["error"]["detail"]
+    assert second["statements"]
+
+
+def test_an_instance_asks_for_its_presentation(tmp_path: Path) -> None:
+    """With the linkbases beside it, it is laid out by them."""
+    instance = tmp_path / "acme-2023.xml"
+    instance.write_text(
+        '<xbrl xmlns="http://www.xbrl.org/2003/instance" xmlns:us-gaap="http://us-gaap/2022">'
+        '<context id="a"><entity><identifier scheme="x">1</identifier></entity><period>'
+        "<startDate>2022-07-01</startDate><endDate>2023-06-30</endDate></period></context>"
+        '<unit id="u"><measure>iso4217:USD</measure></unit>'
+        '<us-gaap:ProfitLoss contextRef="a" unitRef="u">440</us-gaap:ProfitLoss>'
+        '<us-gaap:PaymentsOfDividends contextRef="a" unitRef="u">330</us-gaap:PaymentsOfDividends>'
+        "</xbrl>"
+    )
+
+    alone, said = run(instance, "--json")
+    (tmp_path / "acme-2023_pre.xml").write_bytes(PRESENTATION)
+    (tmp_path / "acme-2023_lab.xml").write_bytes(LABELS)
+    beside, out = run(instance, "--json")
+
+    rows = json.loads(out)["statements"][0]["rows"]
+    assert alone == 2
+    assert "_pre.xml" in json.loads(said)["error"]["detail"]
+    assert beside == 0
+    assert [(row["label"], row["values"]) for row in rows[1:]] == [
+        ("Profit loss", [440]),
+        ("Dividends", [-330]),
+    ]
