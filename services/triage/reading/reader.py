@@ -73,6 +73,8 @@ class ReadStatement:
         for row, read in zip(whole["rows"], self.rows, strict=True):
             if read.path:
                 row["path"] = list(read.path)
+            if read.indent:
+                row["indent"] = read.indent
             if read.marks:
                 row["notes"] = list(read.marks)
             if any(read.places):

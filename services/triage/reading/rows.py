@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -17,6 +17,11 @@ _NOTES = re.compile(r"\s*((?<=\s)\(\w\)|(?<=\s)\(\d{1,2}\)|\[\w{1,3}\]|[*†‡�
 _LEADERS = re.compile(r"(\s*\.){3,}\s*\.?$|\s*_{3,}$")
 _RULE = re.compile(r"[-=_\s.]*")
 _TOTAL = re.compile(r"^\s*(total|net\s+cash)\b", re.I)
+_OF_SHARES = re.compile(r"share", re.I)
+_FULL_LINE = 40
+"""Characters of a label that may be cut by the end of its line."""
+_STEP = 2.0
+"""Characters or points; less is no indent."""
 _MOST_HEADING = 160
 """Characters; a longer line without figures is text."""
 
@@ -29,57 +34,113 @@ class ReadRow:
     places: tuple[Place | None, ...]
     path: tuple[str, ...] = ()
     marks: tuple[str, ...] = ()
+    indent: int = 0
+    """Steps from the left edge, where the format has it: a page's, or a plain text's."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Whole:
+    """A line with its whole label, and where that begins."""
+
+    label: str
+    figures: Sequence[Figure]
+    left: float | None
 
 
 def rows_of(found: Layout, scale: Decimal, notes: str) -> list[ReadRow]:
     """All lines of the body; a label that runs over two lines is one."""
     rows: list[ReadRow] = []
-    path: list[str] = []
-    for label, figures in _whole_lines(found):
-        label, marks = _without_marks(label)
-        values, places, more = _in_columns(figures, found.bands)
+    path = _Path()
+    lines = list(_whole_lines(found))
+    steps = _steps(line.left for line in lines if line.left is not None)
+    for line in lines:
+        label, marks = _without_marks(line.label)
+        indent = steps.get(line.left, 0) if line.left is not None else 0
+        values, places, more = _in_columns(line.figures, found.bands)
         if not any(places):
             if label and len(label) <= _MOST_HEADING:
                 empty: tuple[Decimal | None, ...] = (None,) * len(values)
-                rows.append(ReadRow(Row(label, empty, heading=True), places, tuple(path)))
-                path = [label.rstrip(" :")]
+                above = path.above_heading(indent)
+                rows.append(ReadRow(Row(label, empty, heading=True), places, above, marks, indent))
+                path.open(label.rstrip(" :"), indent)
             continue
-        times = factor(label, path, [v for v in values if v is not None], scale, notes)
+        above = path.above(indent)
+        times = factor(label, above, [v for v in values if v is not None], scale, notes)
         scaled = tuple(None if value is None else value * times for value in values)
-        rows.append(ReadRow(Row(label, scaled), places, tuple(path), (*marks, *more)))
-        if _TOTAL.search(label) and path and not _BASIC_UNDER.search(path[-1]):
-            path = []
+        rows.append(ReadRow(Row(label, scaled), places, above, (*marks, *more), indent))
+        if _TOTAL.search(label):
+            path.close()
     return rows
 
 
-_BASIC_UNDER = re.compile(r"share", re.I)
+class _Path:
+    """The headings that are open above a line, the outermost first."""
+
+    def __init__(self) -> None:
+        self._open: list[tuple[str, int]] = []
+
+    def above(self, indent: int) -> tuple[str, ...]:
+        """Those of a line: all but such as stand further to the right than it."""
+        while self._open and self._open[-1][1] > indent:
+            self._open.pop()
+        return tuple(label for label, _ in self._open)
+
+    def above_heading(self, indent: int) -> tuple[str, ...]:
+        """Those of a heading: only such as stand further to the left."""
+        while self._open and self._open[-1][1] >= indent:
+            self._open.pop()
+        return tuple(label for label, _ in self._open)
+
+    def open(self, label: str, indent: int) -> None:
+        """A heading begins."""
+        self._open.append((label, indent))
+
+    def close(self) -> None:
+        """A total ends the innermost; amounts per share have none."""
+        if self._open and not _OF_SHARES.search(self._open[-1][0]):
+            self._open.pop()
 
 
-def _whole_lines(found: Layout) -> Iterator[tuple[str, Sequence[Figure]]]:
+def _steps(lefts: Iterable[float]) -> dict[float, int]:
+    """For each left edge how many others, further to the left, labels of the table begin at."""
+    steps: dict[float, int] = {}
+    last, step = None, 0
+    for left in sorted(set(lefts)):
+        if last is not None and left - last >= _STEP:
+            step += 1
+        steps[left] = step
+        last = left if last is None or left - last >= _STEP else last
+    return steps
+
+
+def _whole_lines(found: Layout) -> Iterator[_Whole]:
     """Labels with their figures; a label that a page breaks over lines is put together."""
-    held: tuple[str, Sequence[Figure]] | None = None
+    held: _Whole | None = None
     for line in found.body:
         cells = _label_cells(line, found.bands)
         label = _LEADERS.sub("", " ".join(cell.text.strip() for cell in cells)).strip()
         if _RULE.fullmatch(label) and not line.figures:
             continue
         if held and _runs_on(held, label, line, cells):
-            held = (f"{held[0]} {label}", held[1] or line.figures)
+            held = _Whole(f"{held.label} {label}", held.figures or line.figures, held.left)
             continue
         if held:
             yield held
-        held = (label, line.figures)
+        left = cells[0].left if cells and not cells[0].place.cell else None
+        held = _Whole(label, line.figures, left)
     if held:
         yield held
 
 
-def _runs_on(
-    held: tuple[str, Sequence[Figure]], label: str, line: Line, cells: Sequence[TableCell]
-) -> bool:
+def _runs_on(held: _Whole, label: str, line: Line, cells: Sequence[TableCell]) -> bool:
     """Whether a line goes on with the label above; the cells of a grid are whole already."""
-    if not cells or cells[0].place.cell or held[0].endswith(":") or (held[1] and line.figures):
+    if not cells or cells[0].place.cell or held.label.endswith(":"):
         return False
-    return label[:1].islower() or (label[:1] == "(" and not held[1] and len(held[0]) > 40)
+    if held.figures and line.figures:
+        return False
+    return label[:1].islower() or (
+        label[:1] == "(" and not held.figures and len(held.label) > _FULL_LINE
+    )
 
 
 def _label_cells(line: Line, bands: Sequence[Band]) -> list[TableCell]:

@@ -119,6 +119,32 @@ def test_a_label_that_a_page_breaks_is_one_line() -> None:
     assert values(statement, label) == [550 * MILLION, 450 * MILLION]
 
 
+def test_indents_are_the_path_of_a_line() -> None:
+    """Headings stand in one another as far as they are set to the right; a total closes its own."""
+    page = b"""BALANCE SHEETS
+                                   June 30, 2023    June 30, 2022
+Assets:
+  Current assets:
+    Cash                                      40               30
+    Accounts receivable                       60               70
+    Total current assets                     100              100
+  Property                                   500              400
+  Total assets                               600              500
+Liabilities:
+  Accounts payable                           150              120
+  Total liabilities                          150              120
+Retained earnings                            450              380
+"""
+
+    rows = {row.row.label: row for row in only(page, "a.txt").rows}
+
+    assert rows["Cash"].path == ("Assets", "Current assets")
+    assert rows["Property"].path == ("Assets",)
+    assert rows["Accounts payable"].path == ("Liabilities",)
+    assert rows["Retained earnings"].path == ()
+    assert [rows[label].indent for label in ("Assets:", "Property", "Cash")] == [0, 1, 2]
+
+
 def test_three_statements_of_one_text_are_told_apart() -> None:
     """Each by its lines and title, in the order of the document."""
     income = samples.plain()
