@@ -25,6 +25,8 @@ _ASIDE = re.compile(r"change|%|percent|\bvariance|increase|^\s*\(?notes?\)?\s*$"
 _RESTATED = re.compile(r"restated|as adjusted|as revised|recast", re.I)
 _WIDEST = 4
 """Usual widths; what is wider bridges columns and says nothing of where they are."""
+_BESIDE = 0.7
+"""Columns; words further from a column are those of something else."""
 _TALLEST_HEAD = 12
 """Rows; what is further down is no head of a table."""
 
@@ -182,11 +184,17 @@ def _hang(cells: Sequence[TableCell], bands: Sequence[Band]) -> None:
         over = [cell for cell in cells if band.overlap(cell) > 0]
         if over:
             band.head += [cell.text for cell in over]
+    pitch = bands[1].left - bands[0].left if len(bands) > 1 else float("inf")
     for cell in cells:
         if not _over(cell, bands):
-            middle = (cell.left + cell.right) / 2
-            near = min(bands, key=lambda band: abs((band.left + band.right) / 2 - middle))
-            near.head.append(cell.text)
+            near = min(bands, key=lambda band: _apart(band, cell))
+            if _apart(near, cell) < _BESIDE * pitch:
+                near.head.append(cell.text)
+
+
+def _apart(band: Band, cell: TableCell) -> float:
+    """How far their middles are from one another."""
+    return abs(band.left + band.right - cell.left - cell.right) / 2
 
 
 def periods(

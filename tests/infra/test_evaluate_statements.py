@@ -1,0 +1,95 @@
+"""The scorer of reading statements counts what it says."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+from infra.evaluate_statements import Score, compare, table
+from services.triage.reading.reader import ReadStatement, read_statements
+from shared.documents import read
+from tests.unit.triage.reading import samples
+
+MILLION = 10**6
+COLUMNS = [{"start": "20220701", "end": "20230630"}, {"start": "20210701", "end": "20220630"}]
+TRUTH: dict[str, Any] = {
+    "statement": "income",
+    "columns": COLUMNS,
+    "rows": [
+        {"label": "Revenue:", "values": [None, None]},
+        {"label": "Products", "values": [1200 * MILLION, 1000 * MILLION]},
+        {"label": "Other expense, net", "values": [-50 * MILLION, 0]},
+        {"label": "Net income", "values": [440 * MILLION, None]},
+    ],
+}
+
+
+def found() -> ReadStatement:
+    """What is read of the sample."""
+    (statement,) = read_statements(read(samples.html(), name="a.html"))
+    return statement
+
+
+def scored(truth: dict[str, Any], statement: ReadStatement | None, *, whole: bool = True) -> Score:
+    """The score of one statement."""
+    score = Score()
+    compare("a.html", truth, statement, score, whole=whole)
+    return score
+
+
+def test_what_is_read_as_it_stands_is_right() -> None:
+    """A dash is nothing, headings and empty cells are no cells."""
+    score = scored(TRUTH, found())
+
+    assert (score.right, score.cells, score.misses) == (5, 5, [])
+
+
+def test_another_value_is_wrong_and_listed() -> None:
+    """A sign is enough."""
+    truth = copy.deepcopy(TRUTH)
+    truth["rows"][2]["values"][0] = 50 * MILLION
+
+    score = scored(truth, found())
+
+    assert (score.right, score.why) == (4, {"value differs": 1})
+    assert "'Other expense, net' 50000000 read as -50000000" in score.misses[0]
+
+
+def test_a_line_that_has_the_value_under_another_label_is_not_it() -> None:
+    """Values have no say in what is held against what."""
+    truth = copy.deepcopy(TRUTH)
+    truth["rows"][1]["label"] = "Interest on bonds"
+
+    assert scored(truth, found()).why == {"line not found": 2}
+
+
+def test_a_column_of_another_duration_is_not_it() -> None:
+    """Three months are no year, though they end on the same day."""
+    truth = copy.deepcopy(TRUTH)
+    truth["columns"][0]["start"] = "20230401"
+
+    assert scored(truth, found()).why == {"column not found": 3}
+
+
+def test_a_statement_that_was_not_found_costs_all_its_cells() -> None:
+    """It is not left out of the share."""
+    score = scored(TRUTH, None)
+
+    assert (score.right, score.cells) == (0, 5)
+    assert "0/5" in table({"html": score_with_time(score)})
+
+
+def score_with_time(score: Score) -> Score:
+    """A score as a measured one has it."""
+    score.seconds.append(0.1)
+    return score
+
+
+def test_against_another_filing_only_common_cells_count() -> None:
+    """A line that only one of them has says nothing."""
+    truth = copy.deepcopy(TRUTH)
+    truth["rows"][1]["label"] = "Interest on bonds"
+
+    score = scored(truth, found(), whole=False)
+
+    assert (score.right, score.cells) == (3, 3)

@@ -1,0 +1,109 @@
+"""Tables that are odd: merged, wide, empty, torn, of percentages, without a period."""
+
+from __future__ import annotations
+
+import pytest
+
+from services.triage.reading.reader import read_statements
+from services.triage.reading.report import read_report
+from services.triage.statements import Column
+from shared.documents import read
+from shared.errors import UnreadableDocument
+from tests.unit.triage.reading import samples
+from tests.unit.triage.reading.test_reader import MILLION, only, values
+
+
+def page(*rows: str, above: str = "STATEMENTS OF OPERATIONS (In millions)") -> bytes:
+    """A page with one table; cells are set apart by bars."""
+    body = "".join(
+        "<tr>" + "".join(f"<td>{cell.strip()}</td>" for cell in row.split("|")) + "</tr>"
+        for row in rows
+    )
+    return f"<html><body><p>{above}</p><table>{body}</table></body></html>".encode()
+
+
+LINES = [f"{label} | {first} | {second} | 4%" for label, first, second in samples.INCOME[1:9]]
+
+
+def test_a_column_of_changes_is_left_out() -> None:
+    """It is no period."""
+    statement = only(page("Year ended June 30, | 2023 | 2022 | Change", *LINES), "a.html")
+
+    assert statement.columns == (Column("20230630", 4), Column("20220630", 4))
+    assert values(statement, "Products") == [1200 * MILLION, 1000 * MILLION]
+
+
+def test_columns_that_nobody_dates_have_no_period() -> None:
+    """Nothing is guessed, and the report says so."""
+    data = page("In millions | This | That | Change", *LINES)
+    reading = read(data, name="a.html")
+
+    report = read_report(reading, data, "a.html")
+
+    assert report.statements[0].columns == (Column(), Column())
+    assert "income column 1: the page doesn't say for when it is" in report.warnings
+
+
+def test_durations_and_years_in_two_rows_of_a_head() -> None:
+    """Each duration holds for two years."""
+    head = (
+        "<tr><td></td><td colspan=2>Three months ended</td><td colspan=2>Six months ended</td></tr>"
+        "<tr><td></td><td colspan=2>June 30,</td><td colspan=2>June 30,</td></tr>"
+    )
+    rows = [f"{label} | 1 | 2 | 3 | 4" for label, first, _ in samples.INCOME[1:9] if first]
+    data = page(" | 2023 | 2022 | 2023 | 2022", *rows).replace(
+        b"<table>", b"<table>" + head.encode()
+    )
+
+    assert only(data, "a.html").columns == (
+        Column("20230630", 1),
+        Column("20220630", 1),
+        Column("20230630", 2),
+        Column("20220630", 2),
+    )
+
+
+def test_forty_columns_are_forty_columns() -> None:
+    """One for each year."""
+    years = " | ".join(str(year) for year in range(2023, 1983, -1))
+    rows = [
+        f"{label} | " + " | ".join(f"{n},000" for n in range(1, 41))
+        for label, first, _ in samples.INCOME[1:9]
+        if first
+    ]
+
+    statement = only(page(f"Year ended June 30, | {years}", *rows), "a.html")
+
+    assert len(statement.columns) == 40
+    assert statement.columns[-1] == Column("19840630", 4)
+    assert values(statement, "Net income")[-1] == 40_000 * MILLION
+
+
+@pytest.mark.parametrize("rows", [[], ["a"], ["1 | 2 | 3"], ["a | 1"], ["2023 | 2022"], [" | | "]])
+def test_small_tables_are_nothing(rows: list[str]) -> None:
+    """None of them ends the reader."""
+    data = page("words so that there is a text", *rows)
+
+    assert read_statements(read(data, name="a.html")) == []
+
+
+def test_a_document_without_statements_says_so() -> None:
+    """The reason is a sentence, and says what is known."""
+    data = b"A prospectus of 1,000 words."
+
+    with pytest.raises(UnreadableDocument, match="English lines and titles"):
+        read_report(read(data, name="a.txt"), data, "a.txt")
+
+
+def test_damaged_tags_cost_no_statement() -> None:
+    """The page is read without them, and that is said."""
+    data = samples.html().replace(
+        b"<html>",
+        b'<html xmlns="http://www.w3.org/1999/xhtml"'
+        b' xmlns:ix="http://www.xbrl.org/2013/inlineXBRL"><br>',
+    )
+
+    report = read_report(read(data, name="a.html"), data, "a.html")
+
+    assert report.statements
+    assert any("inline XBRL" in warning for warning in report.warnings)
