@@ -22,6 +22,7 @@ def tables_of_cells(reading: Reading) -> Iterator[Table]:
         found = list(group)
         before = reading.text[max(end, found[0].start - ABOVE) : found[0].start]
         end = found[-1].end
+        where = reading.name_of(found[0]).removesuffix(found[0].address)
         yield Table(
             cells=tuple(
                 TableCell(
@@ -29,7 +30,7 @@ def tables_of_cells(reading: Reading) -> Iterator[Table]:
                     left=cell.column,
                     right=cell.column + cell.columns,
                     text=reading.text[cell.start : cell.end],
-                    place=Place(page, cell.start, cell.end, cell=reading.name_of(cell)),
+                    place=Place(page, cell.start, cell.end, cell=where + cell.address),
                 )
                 for cell in found
             ),

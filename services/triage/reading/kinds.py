@@ -83,6 +83,11 @@ def score(kind: str, labels: Sequence[str], title: str) -> float:
     return max(0.0, points + 3.0 * named - 3.0 * wrong - 4.0 * others + min(len(labels), 40) / 20)
 
 
+def names(kind: str, line: str) -> bool:
+    """Whether a line is a title of that statement."""
+    return bool(_TITLES[kind].search(line))
+
+
 def last_lines(text: str, count: int) -> str:
     """The last lines of a text that are not empty."""
     lines = [line for line in text.splitlines() if line.strip()]

@@ -10,7 +10,7 @@ from shared.documents.reading import Reading
 
 _CHUNK = re.compile(r"\S+(?: \S+)*")
 _LEADERS = re.compile(r"(?:\s?\.){3,}|_{3,}|(?:-\s)?-{4,}|(?:=\s)?={3,}")
-_FIGURE = re.compile(r"^[$€£(]*\s*\(?\d[\d,]*(\.\d+)?\s*\)?%?$|^[-\u2013\u2014]{1,3}$")
+_FIGURE = re.compile(r"^[$€£(]*\s*\(?(\d[\d,]*)?(\.\d+)?(?<=\d)\s*\)?%?$|^[-\u2013\u2014]{1,3}$")
 _STARTS_OVER = re.compile(
     r"^\W*<(PAGE|TABLE)>|\f|^[^\d]{0,60}(statements?\s+of\s+\w|balance\s+sheets?|income\s+statements?"
     r"|cash\s+flows?\s+statements?|^\s*cash\s+flows?\s*$)[^\d]{0,60}$",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -12,7 +11,7 @@ from typing import Any
 from services.triage.reading.boxes import tables_of_pages
 from services.triage.reading.columns import Layout, layout, periods, restated
 from services.triage.reading.grids import tables_of_cells
-from services.triage.reading.kinds import labels_of, last_lines, score
+from services.triage.reading.kinds import labels_of, last_lines, names, score
 from services.triage.reading.lines import tables_of_lines
 from services.triage.reading.periods import years_in
 from services.triage.reading.rows import ReadRow, rows_of
@@ -21,7 +20,8 @@ from services.triage.reading.table import Table
 from services.triage.statements import Column, Statement
 from shared.documents.reading import Reading
 
-_TITLE = re.compile(r"statement|sheet", re.I)
+_LONGEST_TITLE = 150
+"""Characters; more is a sentence."""
 _HEAD = 500
 """Characters at the beginning of a plain text that hold for all of its statements."""
 _CANDIDATES = 8
@@ -166,7 +166,7 @@ def _read(parts: Sequence[Part], kind: str, ends: Mapping[str, str], head: str) 
     scale = scale_in(found.stub) or scale_in(heads) or _scale_below(found) or Decimal(1)
     return ReadStatement(
         kind=kind,
-        title=_name(table),
+        title=_name(kind, table, found),
         scale=scale,
         columns=periods(found, above, kind, ends),
         rows=tuple(row for part in parts for row in rows_of(part.layout, scale, heads)),
@@ -182,8 +182,8 @@ def _scale_below(found: Layout) -> Decimal | None:
     return None
 
 
-def _name(table: Table) -> str:
-    lines = last_lines(table.before, 6).splitlines()
-    return table.name or next(
-        (line for line in reversed(lines) if "tatement" in line or "heet" in line), ""
-    )
+def _name(kind: str, table: Table, found: Layout) -> str:
+    """The line above that names the statement, or the name of its sheet."""
+    lines = [*last_lines(table.before, 8).splitlines(), *found.stub.splitlines()]
+    titles = [" ".join(line.split()) for line in lines if names(kind, line)]
+    return next((title for title in reversed(titles) if len(title) < _LONGEST_TITLE), table.name)

@@ -70,19 +70,28 @@ def rows_of(found: Layout, scale: Decimal, notes: str) -> list[ReadRow]:
         rows.append(ReadRow(Row(label, scaled), places, above, (*marks, *more), indent))
         if _TOTAL.search(label):
             path.close()
-    return rows
+    last = max((number for number, row in enumerate(rows) if not row.row.heading), default=-1)
+    return rows[: last + 1]
 
 
 class _Path:
-    """The headings that are open above a line, the outermost first."""
+    """The headings that are open above a line, the outermost first.
+
+    Amounts per share stand under theirs wherever they are set: a page sets their total back.
+    """
 
     def __init__(self) -> None:
         self._open: list[tuple[str, int]] = []
+        self._last = 0
 
     def above(self, indent: int) -> tuple[str, ...]:
-        """Those of a line: all but such as stand further to the right than it."""
-        while self._open and self._open[-1][1] > indent:
+        """Those of a line: all but such as it is set back from, or set back to after others."""
+        back = indent < self._last
+        while self._open and not _OF_SHARES.search(self._open[-1][0]):
+            if self._open[-1][1] < indent or (self._open[-1][1] == indent and not back):
+                break
             self._open.pop()
+        self._last = indent
         return tuple(label for label, _ in self._open)
 
     def above_heading(self, indent: int) -> tuple[str, ...]:
@@ -94,6 +103,7 @@ class _Path:
     def open(self, label: str, indent: int) -> None:
         """A heading begins."""
         self._open.append((label, indent))
+        self._last = indent
 
     def close(self) -> None:
         """A total ends the innermost; amounts per share have none."""

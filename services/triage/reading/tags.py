@@ -17,6 +17,8 @@ from services.triage.reading.rows import ReadRow
 from services.triage.statements import Column
 from shared.documents.xbrl import Fact
 
+_MOST = 50_000_000
+"""Pairs of a figure and a tag that are compared at the worst; a filing has a hundredth of it."""
 _FEWEST = 0.5
 """Of the figures of a statement; with fewer that have a tag, tags are left alone."""
 
@@ -43,6 +45,8 @@ def with_tags(statement: ReadStatement, facts: Sequence[Fact]) -> Tagged:
         if place is not None and line.row.values[column]
     ]
     numeric = [fact for fact in facts if fact.number]
+    if len(cells) * len(numeric) > _MOST:
+        return Tagged(statement, 0)
     pairs = {
         cells[here]: numeric[there]
         for here, there in _aligned(

@@ -145,6 +145,40 @@ Retained earnings                            450              380
     assert [rows[label].indent for label in ("Assets:", "Property", "Cash")] == [0, 1, 2]
 
 
+def test_a_line_that_is_set_back_is_under_no_heading_any_more() -> None:
+    """Amounts per share are under theirs all the same."""
+    page = b"""STATEMENTS OF INCOME (In millions)
+                                   Year ended June 30,
+                                           2023             2022
+Revenues                                  1,200            1,000
+Costs and expenses:
+  Cost of sales                             700              600
+  Selling expenses                          100              100
+Provision for income taxes                   40               30
+Net income                                  360              270
+Earnings per share:
+  Continuing operations                    1.70             1.30
+Net income                                 1.80             1.35
+Dividends                                   .20              .15
+The notes are a part of this statement.
+"""
+
+    rows = only(page, "a.txt").rows
+
+    assert [row.path for row in rows if row.row.label == "Provision for income taxes"] == [()]
+    assert [row.path for row in rows if row.row.label == "Net income"] == [
+        (),
+        ("Earnings per share",),
+    ]
+    assert rows[-1].row.label == "Dividends"
+
+
+def test_a_statement_has_its_title() -> None:
+    """Without the sentence below or the unit."""
+    assert only(samples.html(), "a.html").title == "CONSOLIDATED STATEMENTS OF OPERATIONS"
+    assert only(samples.pdf(), "a.pdf").title == "CONSOLIDATED STATEMENTS OF OPERATIONS"
+
+
 def test_three_statements_of_one_text_are_told_apart() -> None:
     """Each by its lines and title, in the order of the document."""
     income = samples.plain()
