@@ -56,6 +56,7 @@ class Score:
     paired: int = 0
     columns: int = 0
     dated: int = 0
+    unstated: int = 0
     extra: int = 0
     read_cells: int = 0
     why: Counter[str] = field(default_factory=Counter)
@@ -156,6 +157,9 @@ def compare(
         return
     columns = _pair_columns(truth["columns"], found)
     score.dated += sum(column is not None for column in columns)
+    score.unstated += sum(
+        column is not None and found.columns[column].quarters is None for column in columns
+    )
     if None in columns and whole:
         score.misses.append(f"{where}: columns {truth['columns']} read as {found.columns}")
     pairs = _pair_rows([row["label"] for row in rows], found)
@@ -268,12 +272,14 @@ def _like(first: str, second: str) -> float:
 def table(scores: dict[str, Score]) -> str:
     """The figures by format."""
     lines = [
-        "| format | documents | statements found | columns | lines | cells right | cells read |",
-        "| --- | ---: | ---: | ---: | ---: | --- | ---: |",
+        "| format | documents | statements | columns | duration unstated | lines | cells right "
+        "| cells read |",
+        "| --- | ---: | ---: | ---: | ---: | ---: | --- | ---: |",
     ]
     for form, s in sorted(scores.items()):
         lines.append(
             f"| {form} | {s.documents} | {s.found}/{s.statements} | {s.dated}/{s.columns} | "
+            f"{s.unstated} | "
             f"{s.paired}/{s.lines} | {share(s.right, s.cells)} | {s.read_cells} |"
         )
     for form, s in sorted(scores.items()):
