@@ -30,11 +30,10 @@ from shared.errors import (
     DocumentTooLarge,
     EmptyDocument,
     TooManyRequests,
-    Unavailable,
     UnreadableDocument,
 )
 from shared.events import Kind
-from shared.runtime.pulse import Pulse
+from shared.runtime.rounds import Rounds
 from shared.storage import Store
 from shared.web.auth import Actor
 
@@ -272,23 +271,16 @@ class Resumables:
             Uploads(session, upload.tenant).remove(upload.id)
 
 
-class Sweeper:
+class Sweeper(Rounds):
     """The loop that removes what nobody finishes. Several processes may have one each."""
 
     name = "uploads"
 
     def __init__(self, resumables: Resumables, interval: float = 60.0) -> None:
+        super().__init__(interval)
         self.resumables = resumables
-        self.interval = interval
-        self.pulse = Pulse(interval * 2)
 
-    def run(self, stop: threading.Event) -> None:
-        """Work until `stop` is set."""
-        while not stop.is_set():
+    def work(self, stop: threading.Event) -> None:
+        """Remove all that is over its time."""
+        while self.resumables.sweep() and not stop.is_set():
             self.pulse.beat()
-            try:
-                while self.resumables.sweep() and not stop.is_set():
-                    self.pulse.beat()
-            except Unavailable as error:
-                log.warning("uploads can't be swept now", extra={"reason": error.message})
-            stop.wait(self.interval)

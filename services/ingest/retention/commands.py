@@ -9,8 +9,8 @@ from services.ingest.commands import delete
 from services.ingest.domain import now_utc
 from services.ingest.retention.store import Retention, tenants
 from services.ingest.store import Documents
-from shared.errors import NotFound, SuiteError
-from shared.runtime.pulse import Pulse
+from shared.errors import NotFound
+from shared.runtime.rounds import Rounds
 from shared.storage import Store
 from shared.web.auth import Actor
 
@@ -20,7 +20,7 @@ ACTOR = "retention"
 """Who deleted it, in its tombstone; a key may have the same name, but no rule acts for a key."""
 
 
-class Keeper:
+class Keeper(Rounds):
     """Deletes documents whose time is over, by the rules of their tenants.
 
     What lies in a mail or archive goes with it, so the mail stays until the time of all that would
@@ -30,21 +30,12 @@ class Keeper:
     name = "retention"
 
     def __init__(self, store: Store, interval: float = 600.0) -> None:
+        super().__init__(interval)
         self.store = store
-        self.interval = interval
-        self.pulse = Pulse(interval * 2)
 
-    def run(self, stop: threading.Event) -> None:
-        """Work until `stop` is set."""
-        while not stop.is_set():
-            self.pulse.beat()
-            try:
-                self.round(stop)
-            except SuiteError as error:
-                log.warning("retention waits", extra={"reason": error.message})
-            except Exception:
-                log.exception("retention failed; it goes on")
-            stop.wait(self.interval)
+    def work(self, stop: threading.Event) -> None:
+        """See Rounds."""
+        self.round(stop)
 
     def round(self, stop: threading.Event | None = None) -> int:
         """Once through all tenants. Returns how many were deleted, without their parts."""
