@@ -151,12 +151,12 @@ def run(made: Sequence[Step], config: Mapping[str, Any], work: Path) -> None:
                 run_one(step, title, stamps[step.name], work)
             continue
         with ThreadPoolExecutor(max(1, processors // threads)) as pool:
-            todo = [
+            runs = [
                 pool.submit(run_one, step, title, stamps[step.name], work)
                 for step, title in together
             ]
             try:
-                for one in todo:
+                for one in runs:
                     one.result()
             except BaseException:
                 pool.shutdown(cancel_futures=True)

@@ -108,11 +108,10 @@ def test_a_number_of_a_lost_past_is_no_deafness(any_house: House) -> None:
     assert events(alone)[-1][2]["outcome"] == "complete"
 
 
+@pytest.mark.parametrize("any_house", ["postgresql"], indirect=True)  # SQLite has one writer
 def test_a_late_commit_is_not_lost(any_house: House) -> None:
     """A change whose transaction ends after later ones have been told is told all the same."""
     store: Store = any_house.service.store
-    if store.engine.dialect.name == "sqlite":
-        pytest.skip("SQLite has one writer at a time")
     slow = any_house.accepted(text(1), "a.txt")
     watch = watch_of(any_house)
     seen = events(watch.tenant(actor(), 0))[-1][1]
