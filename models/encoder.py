@@ -77,8 +77,8 @@ class LoraLinear(nn.Module):
 class Dropout:
     """Zeroes a share of the values and scales the others up: dropout (Srivastava et al., 2014).
 
-    Drawing a mask costs a processor as much as a layer, so one long mask is drawn, and every call
-    takes a stretch of it that begins at a random place.
+    Drawing random numbers is slow on a processor, so one long mask is drawn, and every call takes a
+    stretch of it that begins at a random place.
     """
 
     SPARE = 1 << 20  # places where a stretch may begin

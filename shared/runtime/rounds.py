@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from abc import ABC, abstractmethod
 
 from shared.errors import SuiteError
 from shared.runtime.pulse import Pulse
@@ -11,7 +12,7 @@ from shared.runtime.pulse import Pulse
 log = logging.getLogger(__name__)
 
 
-class Rounds:
+class Rounds(ABC):
     """A `Job` that does its work again and again; a subclass says what in `work`."""
 
     name: str
@@ -21,9 +22,9 @@ class Rounds:
         self.interval = interval
         self.pulse = Pulse(interval * 2)
 
+    @abstractmethod
     def work(self, stop: threading.Event) -> None:
         """One round; a long one beats the pulse and ends soon after `stop` is set."""
-        raise NotImplementedError
 
     def run(self, stop: threading.Event) -> None:
         """Work until `stop` is set. A round that fails is logged, and the next one comes."""
