@@ -22,7 +22,7 @@ library("onnx")
 import torch
 from safetensors.torch import load_file
 
-from models.encoder import Dropout, LoraLinear, Tagger
+from models.encoder import Dropout, LoraLinear, Tagger, attention
 from models.export import export, trained_state
 from models.metric import matches
 from models.train import Contract, Course, Window, learning_rate, tensors_of, train
@@ -298,3 +298,35 @@ def test_the_learning_rate_rises_and_falls_to_zero() -> None:
     assert max(rates) == rates[9] == 1.0
     assert rates[0] == pytest.approx(0.1)
     assert rates[-1] < 0.02
+
+
+@pytest.mark.parametrize("parts", [1, 3])
+def test_the_derivative_of_an_adapted_map_is_that_of_its_definition(parts: int) -> None:
+    """W x + b + B (A x): value and derivatives, each in numbers of 64 bits."""
+    torch.manual_seed(5)
+    layer = LoraLinear(torch.randn(6, 4), torch.randn(6), 2, parts).double()
+    torch.nn.init.normal_(layer.b)
+    x = torch.randn(5, 4, dtype=torch.float64, requires_grad=True)
+    low = (x @ layer.a.flatten(0, 1).t()).unflatten(1, (parts, 2))
+    added = torch.einsum("npr,por->npo", low, layer.b).flatten(1)
+    expected = x @ layer.weight.t() + layer.bias + added
+    torch.testing.assert_close(layer(x), expected)
+    weights = torch.randn_like(expected)
+    inputs = (x, layer.a, layer.b)
+    ours = torch.autograd.grad((layer(x) * weights).sum(), inputs)
+    for mine, theirs in zip(
+        ours, torch.autograd.grad((expected * weights).sum(), inputs), strict=True
+    ):
+        torch.testing.assert_close(mine, theirs)
+
+
+def test_the_derivative_of_attention_is_that_of_its_definition() -> None:
+    """Two windows of three tokens, two heads of four: value and derivative against torch's own."""
+    torch.manual_seed(6)
+    qkv = torch.randn(6, 24, dtype=torch.float64, requires_grad=True)
+    q, k, v = (
+        part.reshape(2, 3, 2, 4).transpose(1, 2) for part in qkv.split(8, dim=1)
+    )  # each [windows, heads, length, width of a head]
+    plain = torch.nn.functional.scaled_dot_product_attention(q, k, v)
+    torch.testing.assert_close(attention(qkv, 2, 2), plain.transpose(1, 2).reshape(6, 8))
+    assert torch.autograd.gradcheck(lambda x: attention(x, 2, 2), (qkv,))
