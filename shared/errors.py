@@ -7,6 +7,7 @@ SuiteError
 │   ├── NotAllowed           a known key that may not do this
 │   ├── NotFound             nothing of that id in this tenant
 │   ├── Conflict             the thing is not in a state that allows this
+│   ├── PreconditionFailed   the thing is not any more as the caller knows it
 │   └── TooManyRequests      more at a time than a key may ask
 ├── UnreadableDocument       bytes that are no document we can open
 │   ├── EmptyDocument
@@ -83,6 +84,18 @@ class Conflict(InvalidRequest):
 
     code = "conflict"
     http_status = 409
+
+
+class PreconditionFailed(InvalidRequest):
+    """It has changed since it was read."""
+
+    code = "precondition_failed"
+    http_status = 412
+
+    def __init__(self, message: str = "", *, etag: str, document: str | None = None) -> None:
+        """`etag` is what it has now."""
+        super().__init__(message, document=document)
+        self.headers = {"etag": etag}
 
 
 class TooManyRequests(InvalidRequest):

@@ -32,14 +32,22 @@ from services.ingest.schemas import (
 )
 from services.ingest.store import Documents
 from services.ingest.uploads import BODY, UploadForm, uploads
-from services.ingest.views import view, views
+from services.ingest.views import unchanged, view, views
 from services.ingest.watching import LONGEST_WAIT, Watch
 from shared.documents import Reading
 from shared.errors import Conflict, NotSignedIn, SuiteError
-from shared.events import Kind
+from shared.events import BlobRef, Kind
 from shared.storage import BlobStore, MissingBlob, Store
 from shared.web.app import PROBLEM
 from shared.web.auth import COOKIE, Actor, CurrentActor, KnownActor, bearer
+from shared.web.conditional import (
+    ETAG,
+    NOT_MODIFIED,
+    IfMatch,
+    IfNoneMatch,
+    is_known,
+    not_modified,
+)
 from shared.web.ids import ID
 from shared.web.openapi import Problem, problems
 
@@ -158,16 +166,24 @@ def _documents(parts: Parts) -> APIRouter:
         stream = parts.watch.tenant(actor, after if last_event_id is None else last_event_id)
         return StreamingResponse(stream, media_type=EVENT_STREAM)
 
-    @router.get("/{id}", summary="Where a document stands", responses=problems(404))
+    @router.get(
+        "/{id}",
+        summary="Where a document stands",
+        response_model=DocumentView,
+        responses={200: {"headers": ETAG}, **NOT_MODIFIED, **problems(404)},
+    )
     def document(
         actor: CurrentActor,
         document_id: Id,
         wait: Annotated[
             float, Query(ge=0, le=LONGEST_WAIT, description="seconds to wait for its end")
         ] = 0.0,
-    ) -> DocumentView:
-        document = parts.watch.end(actor, document_id, wait)
-        return view(parts.store, actor.tenant, document)
+        if_none_match: IfNoneMatch = None,
+    ) -> Response:
+        shown = view(parts.store, actor.tenant, parts.watch.end(actor, document_id, wait))
+        if is_known(shown.etag, if_none_match):
+            return not_modified(shown.etag)
+        return JSONResponse(shown.model_dump(mode="json"), headers={"etag": shown.etag})
 
     @router.get(
         "/{id}/events",
@@ -180,19 +196,23 @@ def _documents(parts: Parts) -> APIRouter:
         return StreamingResponse(stream, media_type=EVENT_STREAM)
 
     @router.delete(
-        "/{id}", status_code=204, summary="Delete a document everywhere", responses=problems(404)
+        "/{id}",
+        status_code=204,
+        summary="Delete a document everywhere",
+        responses=problems(404, 412),
     )
-    def remove(actor: CurrentActor, document_id: Id) -> None:
-        delete(parts.store, actor, document_id)
+    def remove(actor: CurrentActor, document_id: Id, if_match: IfMatch = None) -> None:
+        delete(parts.store, actor, document_id, unchanged(if_match))
 
     @router.post(
         "/{id}/reprocess",
         status_code=202,
         summary="Work on a document again from its bytes",
-        responses=problems(404, 409),
+        responses=problems(404, 409, 412),
     )
-    def again(actor: CurrentActor, document_id: Id) -> DocumentView:
-        return view(parts.store, actor.tenant, reprocess(parts.store, actor, document_id))
+    def again(actor: CurrentActor, document_id: Id, if_match: IfMatch = None) -> DocumentView:
+        document = reprocess(parts.store, actor, document_id, unchanged(if_match))
+        return view(parts.store, actor.tenant, document)
 
     return router
 
@@ -204,22 +224,37 @@ def _contents(parts: Parts) -> APIRouter:
         "/original",
         summary="The bytes as uploaded",
         response_class=StreamingResponse,
-        responses={200: _bytes("*/*", "as an attachment"), **problems(404)},
+        responses={
+            200: {**_bytes("*/*", "as an attachment"), "headers": ETAG},
+            **NOT_MODIFIED,
+            **problems(404),
+        },
     )
-    def original(actor: CurrentActor, document_id: Id) -> Response:
+    def original(
+        actor: CurrentActor, document_id: Id, if_none_match: IfNoneMatch = None
+    ) -> Response:
         document = _find(parts.store, actor, document_id)
+        etag = _etag(document.original)
+        if is_known(etag, if_none_match):
+            return not_modified(etag)
         stream = parts.blobs.open(actor.tenant, document.original)
         return StreamingResponse(
-            _chunks(stream), media_type=document.media_type, headers=_attachment(document)
+            _chunks(stream),
+            media_type=document.media_type,
+            headers={"etag": etag, **_attachment(document)},
         )
 
     @router.get(
         "/text",
         summary="The text, exactly as the offsets of every result count it",
         response_class=Response,
-        responses={200: _bytes("text/plain", "UTF-8"), **problems(404, 409)},
+        responses={
+            200: {**_bytes("text/plain", "UTF-8"), "headers": ETAG},
+            **NOT_MODIFIED,
+            **problems(404, 409),
+        },
     )
-    def text(actor: CurrentActor, document_id: Id) -> Response:
+    def text(actor: CurrentActor, document_id: Id, if_none_match: IfNoneMatch = None) -> Response:
         document = _find(parts.store, actor, document_id)
         if document.text is None:
             raise Conflict(_why_no_text(document), document=document_id)
@@ -229,7 +264,10 @@ def _contents(parts: Parts) -> APIRouter:
             if document.progress.pages is not None:
                 raise
             raise Conflict(_why_no_text(document), document=document_id) from None
-        return Response(body, media_type="text/plain; charset=utf-8")
+        etag = _etag(document.text)
+        if is_known(etag, if_none_match):
+            return not_modified(etag)
+        return Response(body, media_type="text/plain; charset=utf-8", headers={"etag": etag})
 
     @router.get(
         "/pages",
@@ -375,6 +413,11 @@ def _chunks(stream: BinaryIO) -> Iterator[bytes]:
     with stream:
         while chunk := stream.read(CHUNK):
             yield chunk
+
+
+def _etag(blob: BlobRef) -> str:
+    """Of bytes that are named by their hash."""
+    return f'"{blob.sha256}"'
 
 
 def _attachment(document: Document) -> dict[str, str]:

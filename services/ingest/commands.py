@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import BinaryIO
 
@@ -46,6 +47,15 @@ from shared.web.auth import Actor
 PDF = "application/pdf"
 _HEAD = 1024
 _TRIES = 5
+
+Condition = Callable[[Documents, Document], None]
+"""What has to hold of a document before it is changed, looked at in the transaction that does it;
+raises otherwise.
+"""
+
+
+def always(_documents: Documents, _document: Document) -> None:
+    """No condition."""
 
 
 @dataclass(frozen=True)
@@ -191,11 +201,16 @@ def admit(
     return Accepted(document, new=True)
 
 
-def reprocess(store: Store, actor: Actor, document_id: str) -> Document:
-    """Begin a new attempt at a document that has ended. Raises NotFound or Conflict."""
+def reprocess(
+    store: Store, actor: Actor, document_id: str, condition: Condition = always
+) -> Document:
+    """Begin a new attempt at a document that has ended. Raises NotFound or Conflict, or what the
+    condition raises.
+    """
     with UnitOfWork(store) as uow:
         documents = Documents(uow.session, actor.tenant)
         document = found(documents.get(document_id, for_update=True), document_id)
+        condition(documents, document)
         progress = document.progress
         if progress.state != "ended":
             raise Conflict(
@@ -213,15 +228,17 @@ def reprocess(store: Store, actor: Actor, document_id: str) -> Document:
     return document
 
 
-def delete(store: Store, actor: Actor, document_id: str) -> None:
-    """Leave a tombstone, and tell every service to forget the document. Raises NotFound.
+def delete(store: Store, actor: Actor, document_id: str, condition: Condition = always) -> None:
+    """Leave a tombstone, and tell every service to forget the document. Raises NotFound, or what
+    the condition raises.
 
     What lies in it goes too, unless it was uploaded by itself or lies in something that stays.
     """
     with UnitOfWork(store) as uow:
         lock_blobs(uow.session, actor.tenant)  # nobody links a part to it, or to another, meanwhile
         documents = Documents(uow.session, actor.tenant)
-        found(documents.get(document_id, for_update=True), document_id)
+        document = found(documents.get(document_id, for_update=True), document_id)
+        condition(documents, document)
         for one in documents.goes_with(document_id):
             documents.delete(one, actor.name)
             uow.publish(DocumentDeleted(tenant=actor.tenant, document_id=one, actor=actor.name))

@@ -11,6 +11,7 @@ from services.ingest.domain import Document, Family, Key, KindSource, Outcome, S
 from services.ingest.keys import NewKey
 from shared.documents import Reading
 from shared.events import Kind
+from shared.web.conditional import etag_of
 from shared.web.openapi import Problem
 
 
@@ -42,6 +43,7 @@ class DocumentView(BaseModel):
     """One document and where it stands."""
 
     id: str
+    etag: str = Field(description="names all of this as it is now, for `If-Match`; in quotes")
     name: str = Field(description="the file name, as a label")
     sha256: str = Field(description="hash of the bytes as uploaded")
     size: int = Field(description="bytes")
@@ -72,8 +74,9 @@ class DocumentView(BaseModel):
         """What is shown of a document."""
         progress = document.progress
         parents = [ParentView(id=one.id, name=one.name) for one in family.parents if one.id]
-        return cls(
+        shown = cls(
             id=document.id,
+            etag="",
             name=document.name,
             sha256=document.original.sha256,
             size=document.original.size,
@@ -98,6 +101,7 @@ class DocumentView(BaseModel):
             updated=document.updated,
             ended=document.ended,
         )
+        return shown.model_copy(update={"etag": etag_of(shown.model_dump_json().encode())})
 
 
 def _parts(document: Document, family: Family) -> list[PartView]:

@@ -18,6 +18,7 @@ from .errors import (
     NotSignedIn,
     Refused,
     SmallprintError,
+    Stale,
     Unavailable,
     WaitedTooLong,
 )
@@ -72,6 +73,7 @@ __all__ = [
     "Presence",
     "Refused",
     "SmallprintError",
+    "Stale",
     "Tombstone",
     "Unavailable",
     "Value",

@@ -279,13 +279,20 @@ class Client:
         """How each page was read, and how sure that is. Raises Conflict while there is no text."""
         return [Page.of(item) for item in self._pages(f"/v1/documents/{document_id}/pages")]
 
-    def reprocess(self, document_id: str) -> Document:
-        """Work on a document again from its bytes. Raises Conflict while it is being worked on."""
-        return Document.of(self._once("POST", f"/v1/documents/{document_id}/reprocess").json())
+    def reprocess(self, document_id: str, *, if_match: str | None = None) -> Document:
+        """Work on a document again from its bytes. Raises Conflict while it is being worked on.
 
-    def delete(self, document_id: str) -> None:
-        """Delete a document everywhere, and what lies in it and nowhere else."""
-        self._delete(f"/v1/documents/{document_id}")
+        `if_match` is the `etag` of what is known of it: raises Stale if it has changed since.
+        """
+        path = f"/v1/documents/{document_id}/reprocess"
+        return Document.of(self._once("POST", path, headers=_if_match(if_match)).json())
+
+    def delete(self, document_id: str, *, if_match: str | None = None) -> None:
+        """Delete a document everywhere, and what lies in it and nowhere else.
+
+        `if_match` is the `etag` of what is known of it: raises Stale if it has changed since.
+        """
+        self._delete(f"/v1/documents/{document_id}", _if_match(if_match))
 
     def deletions(self) -> Iterator[Tombstone]:
         """What was deleted, by whom and when, the latest first."""
@@ -475,14 +482,14 @@ class Client:
                 return
             params["cursor"] = page["next"]
 
-    def _delete(self, path: str) -> None:
+    def _delete(self, path: str, headers: Mapping[str, str] | None = None) -> None:
         """Gone is gone: a further try that finds nothing has done what was asked."""
         tries = 0
 
         def send() -> httpx.Response:
             nonlocal tries
             tries += 1
-            return self._http.delete(path)
+            return self._http.delete(path, headers=headers)
 
         try:
             self._tried(send)
@@ -512,6 +519,10 @@ class Client:
                 return _good(answer)
             self.sleep(_pause(attempt, answer.headers.get("retry-after", "")))
         raise AssertionError("the last try returns or raises")
+
+
+def _if_match(etag: str | None) -> dict[str, str]:
+    return {} if etag is None else {"if-match": etag}
 
 
 def _base64(data: bytes) -> str:

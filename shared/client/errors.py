@@ -6,6 +6,7 @@ SmallprintError
 │   ├── NotAllowed    403
 │   ├── NotFound      404: nothing of that id in this tenant
 │   ├── Conflict      409: not in a state that allows this, yet or any more
+│   ├── Stale         412: it has changed since it was read
 │   ├── Refused       400, 413, 415, 422: the request or the document is at fault
 │   └── Unavailable   429, 5xx, or no answer at all, after all tries
 └── WaitedTooLong     the document has not ended in time
@@ -61,6 +62,10 @@ class Conflict(ApiError):
     """It is not in a state that allows this, yet or any more."""
 
 
+class Stale(ApiError):
+    """It has changed since it was read: read it again, and decide anew."""
+
+
 class Refused(ApiError):
     """The request, or the document in it, is at fault; the same again gets the same answer."""
 
@@ -79,6 +84,7 @@ _BY_STATUS: dict[int, type[ApiError]] = {
     403: NotAllowed,
     404: NotFound,
     409: Conflict,
+    412: Stale,
     413: Refused,
     415: Refused,
     422: Refused,

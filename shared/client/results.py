@@ -69,7 +69,8 @@ class Part(_Result):
 class Document(_Result):
     """One document and where it stands; `outcome` is None until `state` is `ended`.
 
-    `parent` is the mail or archive that it first came in, `parents` are all of them.
+    `parent` is the mail or archive that it first came in, `parents` are all of them. `etag` names
+    all of this as it is now: what is sent with it changes nothing once the document has changed.
     """
 
     _times = ("created", "updated", "ended")
@@ -100,6 +101,7 @@ class Document(_Result):
     parent: str | None = None
     parents: tuple[Parent, ...] = ()
     parts: tuple[Part, ...] = ()
+    etag: str = ""
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ _SAID = {
     403: "This key may not do that, or the CSRF token is missing",
     404: "There is nothing of that name in this tenant",
     409: "It is not in a state that allows this",
-    412: "By another version of the protocol",
+    412: "It has changed since it was read (`If-Match`), or the protocol has another version",
     413: "More than the limit allows",
     415: "A type that is not read",
     422: "The request, or the document in it, is at fault",

@@ -145,6 +145,7 @@ def test_the_client_knows_only_fields_that_exist(ours: Any, theirs: Any) -> None
         (403, smallprint.NotAllowed),
         (404, smallprint.NotFound),
         (409, smallprint.Conflict),
+        (412, smallprint.Stale),
         (413, smallprint.Refused),
         (415, smallprint.Refused),
         (422, smallprint.Refused),
@@ -343,6 +344,19 @@ def test_a_deletion_whose_answer_was_lost_has_happened() -> None:
     network.client().delete("doc_1")
     with pytest.raises(smallprint.NotFound):
         Network(bad(404)).client().delete("doc_1")
+
+
+def test_a_change_can_be_of_what_is_known_alone() -> None:
+    """`if_match` goes along as the header has it; without it there is no condition."""
+    known = {**DOCUMENT, "etag": '"abc"'}
+    network = Network(ok(known), ok(known, 202), httpx.Response(204), httpx.Response(204))
+    client = network.client()
+    document = client.document("doc_1")
+    client.reprocess(document.id, if_match=document.etag)
+    client.delete(document.id, if_match=document.etag)
+    client.delete(document.id)
+    sent = [request.headers.get("if-match") for request in network.requests]
+    assert sent == [None, '"abc"', '"abc"', None]
 
 
 def test_a_new_key_is_shown_but_not_printed() -> None:
