@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Any, BinaryIO
 from urllib.parse import quote
 
@@ -14,8 +14,13 @@ from fastapi.responses import JSONResponse, StreamingResponse
 from pydantic import Field
 from pydantic.json_schema import SkipJsonSchema
 
-from services.ingest.commands import Intake, Upload, delete, found, reprocess
+from services.ingest.answers import answer_upload, said, told
+from services.ingest.commands import Intake, delete, found, reprocess
 from services.ingest.domain import Document, Outcome, State
+from services.ingest.idempotency.api import ONCE, IdempotencyKey, answered
+from services.ingest.idempotency.commands import Once
+from services.ingest.idempotency.domain import Answer
+from services.ingest.idempotency.store import Claim
 from services.ingest.keys import KeyRing
 from services.ingest.pages import PageImages
 from services.ingest.schemas import (
@@ -26,7 +31,6 @@ from services.ingest.schemas import (
     NewKeyRequest,
     NewKeyView,
     PageLedger,
-    RefusedView,
     SessionView,
     UploadView,
 )
@@ -35,10 +39,9 @@ from services.ingest.uploads import BODY, UploadForm, uploads
 from services.ingest.views import unchanged, view, views
 from services.ingest.watching import LONGEST_WAIT, Watch
 from shared.documents import Reading
-from shared.errors import Conflict, NotSignedIn, SuiteError
+from shared.errors import Conflict, NotSignedIn
 from shared.events import BlobRef, Kind
 from shared.storage import BlobStore, MissingBlob, Store
-from shared.web.app import PROBLEM
 from shared.web.auth import COOKIE, Actor, CurrentActor, KnownActor, bearer
 from shared.web.conditional import (
     ETAG,
@@ -49,9 +52,7 @@ from shared.web.conditional import (
     not_modified,
 )
 from shared.web.ids import ID
-from shared.web.openapi import Problem, problems
-
-log = logging.getLogger(__name__)
+from shared.web.openapi import problems
 
 CHUNK = 1 << 20
 
@@ -96,6 +97,7 @@ class Parts:
     images: PageImages
     keys: KeyRing
     watch: Watch
+    once: Once
 
 
 def routes(parts: Parts) -> list[APIRouter]:
@@ -111,14 +113,23 @@ def _uploads(parts: Parts) -> APIRouter:
         status_code=202,
         response_model=DocumentView | UploadView,
         summary="Upload one or more documents",
-        responses={200: {"model": DocumentView | UploadView}, **problems(400, 413, 415, 503)},
+        responses={
+            200: {"model": DocumentView | UploadView},
+            **problems(400, 413, 415, 503),
+            **ONCE,
+        },
         openapi_extra=BODY,
     )
-    def upload(actor: CurrentActor, form: UploadForm) -> Response:
+    def upload(actor: CurrentActor, form: UploadForm, key: IdempotencyKey = None) -> Response:
         files = uploads(form)
-        if len(files) == 1:
-            return _answer_one(parts.intake, actor, files[0])
-        return _answer_several(parts.intake, actor, files)
+        answer = parts.once.run(
+            actor,
+            key,
+            "POST /v1/documents",
+            partial(said, files),
+            lambda _claim: answer_upload(parts.intake, actor, files),
+        )
+        return answered(answer)
 
     return router
 
@@ -208,11 +219,21 @@ def _documents(parts: Parts) -> APIRouter:
         "/{id}/reprocess",
         status_code=202,
         summary="Work on a document again from its bytes",
-        responses=problems(404, 409, 412),
+        response_model=DocumentView,
+        responses={**problems(404, 412), **ONCE},
     )
-    def again(actor: CurrentActor, document_id: Id, if_match: IfMatch = None) -> DocumentView:
-        document = reprocess(parts.store, actor, document_id, unchanged(if_match))
-        return view(parts.store, actor.tenant, document)
+    def again(
+        actor: CurrentActor,
+        document_id: Id,
+        if_match: IfMatch = None,
+        key: IdempotencyKey = None,
+    ) -> Response:
+        def work(_claim: Claim) -> Answer:
+            document = reprocess(parts.store, actor, document_id, unchanged(if_match))
+            return told(view(parts.store, actor.tenant, document), 202)
+
+        operation = f"POST /v1/documents/{document_id}/reprocess"
+        return answered(parts.once.run(actor, key, operation, lambda _key: None, work))
 
     return router
 
@@ -345,51 +366,6 @@ def _keys(parts: Parts) -> APIRouter:
         keys.revoke(key_id, actor.tenant, by=actor)
 
     return router
-
-
-def _answer_one(intake: Intake, actor: Actor, upload: Upload) -> Response:
-    accepted = intake.accept(actor, upload)
-    return JSONResponse(
-        view(intake.store, actor.tenant, accepted.document).model_dump(mode="json"),
-        status_code=202 if accepted.new else 200,
-        headers={"location": f"/v1/documents/{accepted.document.id}"},
-    )
-
-
-def _answer_several(intake: Intake, actor: Actor, files: list[Upload]) -> Response:
-    """202 if any is new, 200 if all that were accepted are known, else the problem they share."""
-    items: list[DocumentView | RefusedView] = []
-    statuses = []
-    for upload in files:
-        try:
-            accepted = intake.accept(actor, upload)
-        except SuiteError as error:
-            items.append(_refused(upload, error))
-            statuses.append(error.http_status)
-        else:
-            items.append(view(intake.store, actor.tenant, accepted.document))
-            statuses.append(202 if accepted.new else 200)
-    body: dict[str, Any] = UploadView(items=items).model_dump(mode="json")
-    good = [status for status in statuses if status < 300]
-    if good:
-        return JSONResponse(body, status_code=max(good))
-    status = statuses[0] if len(set(statuses)) == 1 else 422
-    problem = _problem(status, "upload_refused", "none of the files was accepted: see `items`")
-    return JSONResponse(
-        {**problem.model_dump(exclude_none=True), **body}, status_code=status, media_type=PROBLEM
-    )
-
-
-def _refused(upload: Upload, error: SuiteError) -> RefusedView:
-    if error.http_status >= 500:
-        log.error("one file of an upload failed", extra={"reason": error.message})
-    problem = _problem(error.http_status, error.code, error.message)
-    return RefusedView(name=error.document or upload.name, error=problem)
-
-
-def _problem(status: int, code: str, detail: str) -> Problem:
-    kind = f"urn:smallprint:problem:{code}"
-    return Problem(type=kind, title=code.replace("_", " "), status=status, detail=detail)
 
 
 def _find(store: Store, actor: Actor, document_id: str) -> Document:

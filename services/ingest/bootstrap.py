@@ -15,6 +15,8 @@ from services.ingest.handlers import (
     note_progress,
     read_document,
 )
+from services.ingest.idempotency.commands import Once
+from services.ingest.idempotency.commands import Sweeper as KeySweeper
 from services.ingest.keys import KeyRing
 from services.ingest.pages import PageImages
 from services.ingest.resumable.api import routes as upload_routes
@@ -73,6 +75,7 @@ def build(
     )
     keys = KeyRing(store, settings.ingest_session)
     watch = Watch(store, waiting=settings.ingest_waiters, streams=settings.ingest_streams)
+    once = Once(store, settings.ingest_idempotency_hours)
     parts = Parts(
         store=store,
         blobs=blobs,
@@ -80,6 +83,7 @@ def build(
         images=images,
         keys=keys,
         watch=watch,
+        once=once,
     )
     handlers: dict[type[Event], Handler] = dict.fromkeys(PROJECTED, note_progress)
     handlers[DocumentIngested] = partial(
@@ -98,9 +102,9 @@ def build(
     )
     app_routes = [
         *routes(parts),
-        upload_routes(resumables),
+        upload_routes(resumables, once),
         retention_routes(store),
-        *webhook_routes(desk),
+        *webhook_routes(desk, once),
     ]
     limit = RateLimit(settings.rate_requests)
     app = create_app(
@@ -132,6 +136,7 @@ def build(
         jobs=(
             partial(_sender, settings, store, _poster(settings, policy)),
             lambda _owner: Sweeper(resumables),
+            lambda _owner: KeySweeper(once),
             lambda _owner: Keeper(store, settings.ingest_retention_interval),
         ),
         close_parts=close_parts,

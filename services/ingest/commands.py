@@ -18,6 +18,7 @@ from services.ingest.domain import (
     new_end,
     now_utc,
 )
+from services.ingest.idempotency.store import forget_answers
 from services.ingest.store import (
     BlobVanished,
     Documents,
@@ -241,6 +242,7 @@ def delete(store: Store, actor: Actor, document_id: str, condition: Condition = 
         condition(documents, document)
         for one in documents.goes_with(document_id):
             documents.delete(one, actor.name)
+            forget_answers(uow.session, actor.tenant, one)
             uow.publish(DocumentDeleted(tenant=actor.tenant, document_id=one, actor=actor.name))
 
 

@@ -49,6 +49,12 @@ class Settings(CommonSettings):
         gt=0,
         description="hours after which a resumable upload that nobody goes on is removed",
     )
+    ingest_idempotency_hours: float = Field(
+        24.0,
+        gt=0,
+        le=8_760,
+        description="hours for which the answer to a request with an `Idempotency-Key` is kept",
+    )
     ingest_retention_interval: float = Field(
         600.0,
         gt=0,

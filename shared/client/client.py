@@ -59,8 +59,8 @@ class Client:
         key: an API key, `sp_…`.
         timeout: seconds to wait for one answer; at least the 20 of a long poll.
         retries: further tries after a request that can safely be repeated got no answer, or 429,
-            502, 503 or 504. An upload can: the same bytes are one document. So can a decision,
-            which carries an id of its own.
+            502, 503 or 504. An upload can, and so can whatever makes something: each carries an
+            `Idempotency-Key`, so that what was done is not done again.
         transport: another httpx transport, for tests.
     """
 
@@ -106,8 +106,12 @@ class Client:
         name: str | None = None,
         kind: Kind | None = None,
         password: str | None = None,
+        idempotency_key: str | None = None,
     ) -> Document:
         """Upload one document: a path, or its bytes. The same bytes again are the same document.
+
+        `idempotency_key` is made up if none is given. One of your own, kept beside the file, makes
+        an upload safe to repeat after your own program has died.
 
         A large one is sent in pieces, and goes on where it was when the connection breaks; not so
         one with a password, which would have to be kept until the end.
@@ -116,6 +120,7 @@ class Client:
         the password does not open it.
         """
         fields = {k: v for k, v in {"kind": kind, "password": password}.items() if v}
+        once = _once_key(idempotency_key)
         label = name or ("document" if isinstance(source, bytes) else Path(source).name)
         with ExitStack() as stack:
             content: bytes | BinaryIO = (
@@ -127,21 +132,26 @@ class Client:
             stream = BytesIO(content) if isinstance(content, bytes) else content
             length = stream.seek(0, SEEK_END)
             if length > PIECE and not password:
-                return self._upload_in_pieces(stream, length, label, kind)
+                return self._upload_in_pieces(stream, length, label, kind, once)
 
             def send() -> httpx.Response:
                 if not isinstance(content, bytes):
                     content.seek(0)
                 files = {"file": (label, content)}
-                return self._http.post("/v1/documents", files=files, data=fields)
+                return self._http.post("/v1/documents", files=files, data=fields, headers=once)
 
             return Document.of(self._tried(send).json())
 
     def _upload_in_pieces(
-        self, content: BinaryIO, length: int, name: str, kind: Kind | None
+        self,
+        content: BinaryIO,
+        length: int,
+        name: str,
+        kind: Kind | None,
+        once: Mapping[str, str],
     ) -> Document:
         """By the tus protocol. What is begun and never finished is removed by the service."""
-        address = self._begin(length, name, kind)
+        address = self._begin(length, name, kind, once)
         offset, failures, document = 0, 0, None
         while document is None:
             content.seek(offset)
@@ -157,10 +167,11 @@ class Client:
             document = answer.headers.get("smallprint-document")
         return self.document(document)
 
-    def _begin(self, length: int, name: str, kind: Kind | None) -> str:
+    def _begin(self, length: int, name: str, kind: Kind | None, once: Mapping[str, str]) -> str:
         values = {"filename": name, **({"kind": kind} if kind else {})}
         coded = (f"{key} {_base64(value.encode())}" for key, value in values.items())
-        headers = {**_TUS, "upload-length": str(length), "upload-metadata": ",".join(coded)}
+        metadata = ",".join(coded)
+        headers = {**_TUS, **once, "upload-length": str(length), "upload-metadata": metadata}
         answer = self._tried(lambda: self._http.post("/v1/uploads", headers=headers))
         return str(answer.headers["location"])
 
@@ -285,7 +296,7 @@ class Client:
         `if_match` is the `etag` of what is known of it: raises Stale if it has changed since.
         """
         path = f"/v1/documents/{document_id}/reprocess"
-        return Document.of(self._once("POST", path, headers=_if_match(if_match)).json())
+        return Document.of(self._post_once(path, headers=_if_match(if_match)).json())
 
     def delete(self, document_id: str, *, if_match: str | None = None) -> None:
         """Delete a document everywhere, and what lies in it and nowhere else.
@@ -427,7 +438,7 @@ class Client:
         Its `secret` verifies what it is sent, and can't be shown again.
         """
         wish = {"url": url, "types": list(types), "description": description}
-        return Webhook.of(self._once("POST", "/v1/webhooks", json=wish).json())
+        return Webhook.of(self._post_once("/v1/webhooks", json=wish).json())
 
     def change_webhook(self, webhook_id: str, **changes: Any) -> Webhook:
         """Change `url`, `types`, `description` or `enabled`."""
@@ -437,7 +448,7 @@ class Client:
     def rotate_webhook_secret(self, webhook_id: str, *, overlap: int = 86_400) -> Webhook:
         """Make a new `secret`; the old one signs as well for `overlap` seconds."""
         path = f"/v1/webhooks/{webhook_id}/rotate"
-        return Webhook.of(self._once("POST", path, json={"overlap": overlap}).json())
+        return Webhook.of(self._post_once(path, json={"overlap": overlap}).json())
 
     def delete_webhook(self, webhook_id: str) -> None:
         """Delete a webhook with its log."""
@@ -497,6 +508,13 @@ class Client:
             if tries == 1:
                 raise
 
+    def _post_once(
+        self, path: str, *, headers: Mapping[str, str] | None = None, **options: Any
+    ) -> httpx.Response:
+        """A request that may be repeated, for the service knows it again and does nothing twice."""
+        sent = {**_once_key(), **(headers or {})}
+        return self._tried(lambda: self._http.post(path, headers=sent, **options))
+
     def _once(self, method: str, path: str, **options: Any) -> httpx.Response:
         """A request that is not repeated: nobody knows whether it took effect."""
         try:
@@ -515,10 +533,21 @@ class Client:
                     raise _no_answer(error) from error
                 self.sleep(_pause(attempt))
                 continue
-            if answer.status_code not in _AGAIN or last:
+            if not _may_pass(answer) or last:
                 return _good(answer)
             self.sleep(_pause(attempt, answer.headers.get("retry-after", "")))
         raise AssertionError("the last try returns or raises")
+
+
+def _may_pass(answer: httpx.Response) -> bool:
+    """Whether the same request may get another answer soon; 409 while its first try is at work."""
+    at_work = answer.status_code == 409 and "retry-after" in answer.headers
+    return at_work or answer.status_code in _AGAIN
+
+
+def _once_key(key: str | None = None) -> dict[str, str]:
+    """The header by which a request is known again; quoted, as the draft has it."""
+    return {"idempotency-key": f'"{key or secrets.token_hex(16)}"'}
 
 
 def _if_match(etag: str | None) -> dict[str, str]:

@@ -17,7 +17,7 @@ from shared.web.auth import COOKIE
 _PROBLEM_CONTENT = {
     "application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}
 }
-_RETRY_AFTER = {
+RETRY_AFTER = {
     "Retry-After": {"description": "seconds", "schema": {"type": "integer", "minimum": 0}}
 }
 _SAID = {
@@ -56,7 +56,7 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
         status: {
             "description": _SAID[status],
             "content": _PROBLEM_CONTENT,
-            **({"headers": _RETRY_AFTER} if status in (429, 503) else {}),
+            **({"headers": RETRY_AFTER} if status in (429, 503) else {}),
         }
         for status in sorted({401, 403, 422, 429, *statuses})
     }

@@ -67,7 +67,11 @@ def test_nothing_of_a_deleted_document_is_found(tmp_path: Path) -> None:
     with httpx.Client(base_url=line["url"], headers=headers, timeout=60) as client:
         client.post("/v1/webhooks", json={"url": "https://hooks.example.com/"}).raise_for_status()
         files = {"file": (f"{NAME}.pdf", contract())}
-        document = client.post("/v1/documents", files=files).raise_for_status().json()["id"]
+        once = {"idempotency-key": f"{WORDS}-{NAME}"}
+        first = client.post("/v1/documents", files=files, headers=once).raise_for_status().json()
+        again = client.post("/v1/documents", files=files, headers=once).raise_for_status().json()
+        assert again == first
+        document = first["id"]
         at = f"/v1/documents/{document}"
         until("its end", lambda: client.get(f"{at}?wait=20").json()["state"] == "ended")
         items = {"document": document, "state": "open"}

@@ -14,6 +14,10 @@ from pydantic import BaseModel, Field
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 
+from services.ingest.idempotency.api import ONCE, IdempotencyKey, answered
+from services.ingest.idempotency.commands import Once
+from services.ingest.idempotency.domain import Answer
+from services.ingest.idempotency.store import Claim
 from services.ingest.resumable.commands import Chunk, Resumables, Standing
 from services.ingest.resumable.domain import (
     ALGORITHMS,
@@ -44,6 +48,7 @@ _VERSION: dict[str, Any] = {
     ]
 }
 """In OpenAPI; without it the answer is 412, as tus has it, and not 422."""
+_TUS = {"Tus-Resumable": VERSION}
 _TEXT: dict[str, Any] = {"schema": {"type": "string"}}
 _NUMBER: dict[str, Any] = {"schema": {"type": "integer", "minimum": 0}}
 _HEADERS: dict[str, Any] = {
@@ -68,7 +73,7 @@ class UploadStateView(BaseModel):
     document: str | None = Field(description="id of the document that it became; null until then")
 
 
-def routes(resumables: Resumables) -> APIRouter:
+def routes(resumables: Resumables, once: Once) -> APIRouter:
     """What tus asks for, and the state as JSON for whoever has no client of it."""
     router = APIRouter(prefix="/v1/uploads", tags=["uploads"])
 
@@ -122,6 +127,7 @@ def routes(resumables: Resumables) -> APIRouter:
                 "headers": {**_HEADERS, "Location": {"description": "its address", **_TEXT}},
             },
             **problems(412, 413, 503),
+            **ONCE,
         },
         openapi_extra=_VERSION,
     )
@@ -133,12 +139,19 @@ def routes(resumables: Resumables) -> APIRouter:
             str | None,
             Header(max_length=8000, description="`filename` and `kind`, values in Base64"),
         ] = None,
+        key: IdempotencyKey = None,
     ) -> Response:
         _require_version(request)
         name, kind = read_metadata(upload_metadata)
-        upload = resumables.begin(actor, upload_length, name, kind)
-        location = {"Location": f"/v1/uploads/{upload.id}"}
-        return _answer(201, {**location, **_standing(Standing(upload, 0))})
+
+        def work(_claim: Claim) -> Answer:
+            upload = resumables.begin(actor, upload_length, name, kind)
+            location = {"Location": f"/v1/uploads/{upload.id}"}
+            headers = {**_TUS, **location, **_standing(Standing(upload, 0))}
+            return Answer(201, headers=headers, about=frozenset({upload.id}))
+
+        said = [upload_length, name, kind]
+        return answered(once.run(actor, key, "POST /v1/uploads", lambda _key: said, work))
 
     @router.head(
         "/{id}",
@@ -233,4 +246,4 @@ def _document(standing: Standing) -> str | None:
 
 
 def _answer(status: int, headers: dict[str, str]) -> Response:
-    return Response(status_code=status, headers={"Tus-Resumable": VERSION, **headers})
+    return Response(status_code=status, headers={**_TUS, **headers})

@@ -22,6 +22,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Session
 
+from services.ingest.idempotency.store import forget_answers
 from services.ingest.resumable.domain import PartialUpload
 from services.ingest.store import lock, metadata
 from shared.storage.messages import Time
@@ -83,8 +84,9 @@ class Uploads:
         self.session.execute(update(uploads).where(self._is(upload_id)).values(expires=expires))
 
     def remove(self, upload_id: str) -> None:
-        """Forget it."""
+        """Forget it, and that it was begun."""
         self.session.execute(delete(uploads).where(self._is(upload_id)))
+        forget_answers(self.session, self.tenant, upload_id)
 
     def _is(self, upload_id: str) -> ColumnElement[bool]:
         return and_(uploads.c.tenant == self.tenant, uploads.c.id == upload_id)

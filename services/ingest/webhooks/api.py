@@ -9,8 +9,12 @@ from typing import Annotated, Any, Literal, get_args
 from fastapi import APIRouter, FastAPI, Header, Path, Query, Response
 from pydantic import BaseModel
 
-from services.ingest.webhooks.commands import Changes, Desk
-from services.ingest.webhooks.domain import DeliveryState, EventType
+from services.ingest.idempotency.api import ONCE, IdempotencyKey, answered
+from services.ingest.idempotency.commands import Once
+from services.ingest.idempotency.domain import Answer
+from services.ingest.idempotency.store import Claim, Note
+from services.ingest.webhooks.commands import Changes, Desk, refuse_session
+from services.ingest.webhooks.domain import DeliveryState, EventType, Webhook
 from services.ingest.webhooks.messages import MESSAGES
 from services.ingest.webhooks.schemas import (
     DeliveryPage,
@@ -38,12 +42,12 @@ _TAKEN: dict[int | str, dict[str, Any]] = {
 }
 
 
-def routes(desk: Desk) -> list[APIRouter]:
+def routes(desk: Desk, once: Once) -> list[APIRouter]:
     """All routes of webhooks."""
-    return [_webhooks(desk), _deliveries(desk)]
+    return [_webhooks(desk, once), _deliveries(desk)]
 
 
-def _webhooks(desk: Desk) -> APIRouter:
+def _webhooks(desk: Desk, once: Once) -> APIRouter:
     router = APIRouter(prefix="/v1/webhooks", tags=["webhooks"])
 
     @router.get("", summary="Webhooks of the tenant, newest first", responses=problems())
@@ -56,13 +60,27 @@ def _webhooks(desk: Desk) -> APIRouter:
             items, more = Webhooks(session, actor.tenant).page(limit=limit, cursor=cursor)
         return WebhookPage(items=[WebhookView.of(item) for item in items], next=more)
 
-    @router.post("", status_code=201, summary="Register a webhook", responses=problems(400, 409))
+    @router.post(
+        "",
+        status_code=201,
+        summary="Register a webhook",
+        response_model=SecretWebhookView,
+        responses={**problems(400), **ONCE},
+    )
     def register(
-        actor: CurrentActor, wanted: NewWebhookRequest, response: Response
-    ) -> SecretWebhookView:
-        made = desk.register(actor, wanted.url, tuple(wanted.types), wanted.description)
-        response.headers["location"] = f"/v1/webhooks/{made.id}"
-        return SecretWebhookView.made(made)
+        actor: CurrentActor, wanted: NewWebhookRequest, key: IdempotencyKey = None
+    ) -> Response:
+        def work(claim: Claim) -> Answer:
+            types = tuple(wanted.types)
+            return _shown_once(
+                claim,
+                201,
+                lambda note: desk.register(actor, wanted.url, types, wanted.description, note),
+            )
+
+        refuse_session(actor)
+        said = [actor.key_id, wanted.model_dump(mode="json")]
+        return answered(once.run(actor, key, "POST /v1/webhooks", lambda _key: said, work))
 
     @router.get("/{id}", summary="One webhook", responses=problems(404))
     def webhook(actor: CurrentActor, webhook_id: Id) -> WebhookView:
@@ -80,12 +98,28 @@ def _webhooks(desk: Desk) -> APIRouter:
     def remove(actor: CurrentActor, webhook_id: Id) -> None:
         desk.remove(actor, webhook_id)
 
-    @router.post("/{id}/rotate", summary="Replace its secret", responses=problems(400, 404))
+    @router.post(
+        "/{id}/rotate",
+        summary="Replace its secret",
+        response_model=SecretWebhookView,
+        responses={**problems(400, 404), **ONCE},
+    )
     def rotate(
-        actor: CurrentActor, webhook_id: Id, wanted: RotateRequest | None = None
-    ) -> SecretWebhookView:
+        actor: CurrentActor,
+        webhook_id: Id,
+        wanted: RotateRequest | None = None,
+        key: IdempotencyKey = None,
+    ) -> Response:
         overlap = (wanted or RotateRequest()).overlap
-        return SecretWebhookView.made(desk.rotate(actor, webhook_id, overlap))
+
+        def work(claim: Claim) -> Answer:
+            return _shown_once(
+                claim, 200, lambda note: desk.rotate(actor, webhook_id, overlap, note)
+            )
+
+        refuse_session(actor)
+        operation = f"POST /v1/webhooks/{webhook_id}/rotate"
+        return answered(once.run(actor, key, operation, lambda _key: [actor.key_id, overlap], work))
 
     @router.post(
         "/{id}/test", status_code=202, summary="Send a test event", responses=problems(404, 409)
@@ -94,6 +128,17 @@ def _webhooks(desk: Desk) -> APIRouter:
         return DeliveryView.of(desk.test(actor, webhook_id))
 
     return router
+
+
+def _shown_once(claim: Claim, status: int, make: Callable[[Note[Webhook]], Webhook]) -> Answer:
+    """A webhook with its secret, kept with the webhook: no crash parts the one from the other."""
+
+    def answer(made: Webhook) -> Answer:
+        location = {"location": f"/v1/webhooks/{made.id}"} if status == 201 else {}
+        body = SecretWebhookView.made(made).model_dump(mode="json")
+        return Answer(status, body, location, about=frozenset({made.id}))
+
+    return answer(make(lambda session, made: claim.keep(session, answer(made))))
 
 
 def _deliveries(desk: Desk) -> APIRouter:

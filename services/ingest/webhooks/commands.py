@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from services.ingest.domain import now_utc
+from services.ingest.idempotency.store import Note, forget_answers, unnoted
 from services.ingest.store import lock
 from services.ingest.webhooks.addresses import Policy
 from services.ingest.webhooks.domain import (
@@ -52,12 +53,17 @@ class Desk:
         self.most = most
 
     def register(
-        self, actor: Actor, url: str, types: tuple[EventType, ...], description: str
+        self,
+        actor: Actor,
+        url: str,
+        types: tuple[EventType, ...],
+        description: str,
+        note: Note[Webhook] = unnoted,
     ) -> Webhook:
         """Make a webhook, with its secret. Raises AddressNotAllowed, or Conflict if there are too
         many.
         """
-        _refuse_session(actor)
+        refuse_session(actor)
         now = now_utc()
         webhook = Webhook(
             id=new_webhook_id(),
@@ -79,6 +85,7 @@ class Desk:
                     "(setting SMALLPRINT_INGEST_WEBHOOK_MOST): delete one first"
                 )
             known.add(webhook)
+            note(session, webhook)
         _say("registered", webhook, actor)
         return webhook
 
@@ -90,7 +97,9 @@ class Desk:
             "changed", actor, webhook_id, lambda before, now: _apply(before, changes, actor, now)
         )
 
-    def rotate(self, actor: Actor, webhook_id: str, overlap: float) -> Webhook:
+    def rotate(
+        self, actor: Actor, webhook_id: str, overlap: float, note: Note[Webhook] = unnoted
+    ) -> Webhook:
         """Give it a new secret; the one before it signs as well for `overlap` seconds."""
 
         def rotated(before: Webhook, now: datetime) -> Webhook:
@@ -103,20 +112,21 @@ class Desk:
                 updated=now,
             )
 
-        return self._changed("got a new secret", actor, webhook_id, rotated)
+        return self._changed("got a new secret", actor, webhook_id, rotated, note)
 
     def remove(self, actor: Actor, webhook_id: str) -> None:
         """Delete it with its log; what waits is not sent any more. Raises NotFound."""
-        _refuse_session(actor)
+        refuse_session(actor)
         with self.store.write() as session:
             known = Webhooks(session, actor.tenant)
             webhook = _found(known.get(webhook_id, for_update=True), webhook_id)
             known.remove(webhook_id, now_utc())
+            forget_answers(session, actor.tenant, webhook_id)
         _say("deleted", webhook, actor)
 
     def test(self, actor: Actor, webhook_id: str) -> Delivery:
         """Send it a message that means nothing; tried once. Raises Conflict if it is disabled."""
-        _refuse_session(actor)
+        refuse_session(actor)
         with self.store.write() as session:
             webhook = _enabled(Webhooks(session, actor.tenant), webhook_id)
             message = webhook_test(webhook, actor.name, now_utc())
@@ -126,7 +136,7 @@ class Desk:
 
     def redeliver(self, actor: Actor, webhook_id: str, delivery: str) -> Delivery:
         """Send one delivery again, whatever became of it. Raises Conflict if it is disabled."""
-        _refuse_session(actor)
+        refuse_session(actor)
         with self.store.write() as session:
             _enabled(Webhooks(session, actor.tenant), webhook_id)
             deliveries = Deliveries(session, actor.tenant, webhook_id)
@@ -136,7 +146,7 @@ class Desk:
 
     def redeliver_failed(self, actor: Actor, webhook_id: str, since: datetime) -> int:
         """Send all again that failed since a moment. Returns how many that are."""
-        _refuse_session(actor)
+        refuse_session(actor)
         with self.store.write() as session:
             _enabled(Webhooks(session, actor.tenant), webhook_id)
             deliveries = Deliveries(session, actor.tenant, webhook_id)
@@ -159,13 +169,15 @@ class Desk:
         actor: Actor,
         webhook_id: str,
         change: Callable[[Webhook, datetime], Webhook],
+        note: Note[Webhook] = unnoted,
     ) -> Webhook:
-        _refuse_session(actor)
+        refuse_session(actor)
         with self.store.write() as session:
             known = Webhooks(session, actor.tenant)
             before = _found(known.get(webhook_id, for_update=True), webhook_id)
             after = change(before, now_utc())
             known.save(after)
+            note(session, after)
         _say(what, after, actor)
         return after
 
@@ -208,7 +220,8 @@ def _delivery(deliveries: Deliveries, identifier: str) -> Delivery:
     return delivery
 
 
-def _refuse_session(actor: Actor) -> None:
+def refuse_session(actor: Actor) -> None:
+    """Raise NotAllowed for a session: what it made would outlive it."""
     if actor.session_id:
         raise NotAllowed("a session can't make or change webhooks: use a key itself")
 

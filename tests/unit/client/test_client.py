@@ -223,11 +223,60 @@ def test_an_upload_is_repeated_whole(tmp_path: Path) -> None:
     document = network.client().upload(path, kind="contract", password="open")
     assert document.id == "doc_1"
     assert len(network.bodies) == 3
+    [key] = {request.headers["idempotency-key"] for request in network.requests}
+    assert len(key) >= 34
     for body in network.bodies:
         assert body.count(b"%PDF-1.7 and so on") == 1
         assert b'filename="Vertrag.pdf"' in body
         assert b"contract" in body
         assert b"open" in body
+
+
+def test_every_upload_has_a_key_of_its_own() -> None:
+    """Two calls are two requests, but for whoever says that they are one."""
+    network = Network(*(ok(DOCUMENT, 202) for _ in range(4)))
+    client = network.client()
+    client.upload(b"data")
+    client.upload(b"data")
+    client.upload(b"data", idempotency_key="mine-1")
+    client.upload(b"data", idempotency_key="mine-1")
+    first, second, third, fourth = (r.headers["idempotency-key"] for r in network.requests)
+    assert first != second
+    assert third == fourth == '"mine-1"'
+
+
+def test_while_the_first_try_is_at_work_the_next_one_waits() -> None:
+    """409 with Retry-After is asked again; without it, it is a conflict."""
+    busy = bad(409, "idempotency_in_flight", **{"retry-after": "1"})
+    network = Network(httpx.ReadTimeout("slow"), busy, ok(DOCUMENT, 202))
+    assert network.client().upload(b"data").id == "doc_1"
+    assert network.pauses[1] == 1
+    with pytest.raises(smallprint.Conflict, match="idempotency_key_reused"):
+        Network(bad(409, "idempotency_key_reused")).client().upload(b"data")
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda client: client.create_webhook("https://example.com/"),
+        lambda client: client.rotate_webhook_secret("wh_1"),
+        lambda client: client.reprocess("doc_1"),
+    ],
+)
+def test_what_makes_something_is_repeated_under_one_key(make: Callable[[Any], Any]) -> None:
+    """An answer that was lost is asked for again, and nothing is made twice."""
+    webhook: dict[str, Any] = {
+        "id": "wh_1",
+        "url": "https://example.com/",
+        "types": [],
+        "description": "",
+    }
+    webhook |= {"created_by": "ann", "enabled": True, "secret": "whsec_x"}
+    both = {**DOCUMENT, **webhook}
+    network = Network(httpx.ReadError("lost"), ok(both, 201))
+    make(network.client())
+    first, second = (request.headers["idempotency-key"] for request in network.requests)
+    assert first == second
 
 
 def test_bytes_are_uploaded_under_a_name() -> None:
