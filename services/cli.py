@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -101,6 +101,7 @@ def cli() -> None:
       smallprint extract lease.pdf
       smallprint extract *.pdf --json > clauses.jsonl
       smallprint batch ~/contracts
+      smallprint watch ~/inbox
       smallprint teach data-retention examples.jsonl
       smallprint triage filings.jsonl --json
       smallprint up
@@ -345,6 +346,21 @@ def batch(
         raise SuiteError(f"there is no file in {folder}")
     results.require_writable()
     lines = Lines(as_json=as_json, table=lambda _line: ())
+    with documents_of_all_kinds(adapter, password) as work:
+        done = Batch(work, results, resume)
+        each_file(sources, lines, done.file)
+        each_file(done.elsewhere, lines, done.rest)
+    results.summarise(done.summary())
+    if not as_json:
+        write("".join(f"{row}\n" for row in done.shown()).encode("utf-8", "replace"))
+    return int(lines.exit_code)
+
+
+@contextmanager
+def documents_of_all_kinds(adapter: str, password: str | None) -> Iterator[Work]:
+    """Reads contracts for clauses and reports for what does not add up, also within mails and
+    archives.
+    """
     with Finder(adapter, every=False) as finder:
         reports = Reports(finder.reader)
 
@@ -358,17 +374,81 @@ def batch(
                 return f"{finder.maker}, {reports.maker}"
             return (reports if is_report(source, data) else finder).maker
 
-        work = Work(
-            finder.most_bytes,
-            maker,
-            lambda path, data: finder.parts.line(path, data, result),
+        yield Work(
+            finder.most_bytes, maker, lambda path, data: finder.parts.line(path, data, result)
         )
-        done = Batch(work, results, resume)
-        each_file(sources, lines, done.file)
-    results.summarise(done.summary())
-    if not as_json:
-        write("".join(f"{row}\n" for row in done.shown()).encode("utf-8", "replace"))
-    return int(lines.exit_code)
+
+
+@cli.command()
+@click.argument("folder", type=click.Path(exists=True, file_okay=False))
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder of the receipts (FOLDER/results).",
+)
+@click.option(
+    "--settle",
+    type=click.FloatRange(0, 3600),
+    default=2.0,
+    show_default=True,
+    help="Seconds for which a file must not change before it is taken.",
+)
+@click.option(
+    "--poll",
+    type=click.FloatRange(0.1, 86_400),
+    default=10.0,
+    show_default=True,
+    help="Seconds between two looks where no change is noticed, as on network folders.",
+)
+@as_json
+@adapter_option
+@password_option
+def watch(
+    folder: str,
+    out: Path | None,
+    settle: float,
+    poll: float,
+    as_json: bool,
+    adapter: str,
+    password: str | None,
+) -> int:
+    """Work on every document that comes into FOLDER, as `batch` does, until Ctrl-C.
+
+    A file is taken once it is whole: not changed for some seconds, and not open for writing as far
+    as this machine knows. What worked is moved to FOLDER/done, what did not to FOLDER/failed, each
+    with a receipt in FOLDER/results that has the result, or why there is none. Names are kept; a
+    second lease.pdf becomes lease-2.pdf. Move a failed file back, and it is tried again.
+
+    Several watchers share a folder if they have the same folder of receipts. One that is killed
+    goes on where it was. Hidden files, and those of unfinished downloads (.part, .crdownload,
+    .tmp), are left alone. The mails of a maildir go to its folders done and failed.
+
+    \b
+    Examples:
+      smallprint watch ~/inbox
+      smallprint watch /mnt/scans --poll 30 --out ~/scans-results --json
+    """
+    from shared.cli import tables
+    from shared.cli.files import Results
+    from shared.cli.notices import Notices
+    from shared.cli.watching import Stop, Watcher
+
+    def tell(text: str) -> None:
+        click.echo(f"smallprint: {plain(text)}", err=True)
+
+    results = Results(out or Path(folder, "results"), Path(folder))
+    results.require_writable()
+    lines = Lines(as_json=as_json, table=tables.watched)
+    with documents_of_all_kinds(adapter, password) as work:
+        watcher = Watcher(Path(folder), work, results, settle=settle, tell=tell)
+        with Notices(Path(folder), *watcher.own, tell=tell) as notices:
+            stop = Stop(lambda: tell("finishing the document in hand …"))
+            tell(f"waits for documents in {folder} (Ctrl-C stops it)")
+            while not stop():
+                each_file(watcher.whole(), lines, lambda path: () if stop() else watcher.file(path))
+                notices.wait(watcher.next_look(poll), stop)
+    tell(f"{watcher.done} worked, {watcher.failed} failed")
+    return 0
 
 
 @cli.command()
@@ -438,7 +518,7 @@ def _linkbases(path: str, most: int) -> Linkbases | None:
 def each_file(
     paths: Sequence[str],
     lines: Lines,
-    work: Callable[[str], Iterator[Mapping[str, Any]]],
+    work: Callable[[str], Iterable[Mapping[str, Any]]],
 ) -> None:
     """Print what `work` makes of each file, in order; a file that fails does not stop the next."""
     from shared.cli.progress import Progress
@@ -453,7 +533,7 @@ def each_file(
 
 
 def _with_errors(
-    path: str, work: Callable[[str], Iterator[Mapping[str, Any]]]
+    path: str, work: Callable[[str], Iterable[Mapping[str, Any]]]
 ) -> Iterator[Mapping[str, Any]]:
     try:
         yield from work(path)

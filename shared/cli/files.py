@@ -6,8 +6,8 @@ import hashlib
 import json
 import os
 import secrets
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -56,34 +56,48 @@ def read_stream(file: BinaryIO, path: str, most: int) -> bytes:
     return data
 
 
-def files_below(folder: str, without: Path) -> Iterator[str]:
-    """The files below a folder in a lasting order, without hidden ones and the folder `without`.
+def files_below(folder: str, *without: Path, but_mails_in: Collection[str] = ()) -> Iterator[str]:
+    """The files below a folder in a lasting order, without hidden ones and the folders `without`.
 
     Each is named as the folder is, with what lies below it joined. Of a maildir the mails are
-    taken, those of the folders in it as well; not what is being delivered, nor a server's files.
+    taken, those of the folders in it as well; not what is being delivered, nor a server's files,
+    nor the folders of a maildir that `but_mails_in` names.
     """
-    without = without.resolve()
+    left = {path.resolve() for path in without}
     for root, folders, names in os.walk(folder):
-        is_mails = _is_maildir(Path(root))
+        is_mails = is_maildir(Path(root))
         folders[:] = sorted(
             name
             for name in folders
-            if _is_entered(Path(root, name), is_mails) and Path(root, name).resolve() != without
+            if _is_entered(Path(root, name), is_mails)
+            and not (is_mails and name in but_mails_in)
+            and Path(root, name).resolve() not in left
         )
         for name in sorted(() if is_mails else names):
             if not name.startswith(".") and Path(root, name).is_file():
                 yield os.path.join(root, name)  # noqa: PTH118 - as the caller wrote it
 
 
-def _is_maildir(folder: Path) -> bool:
+def is_maildir(folder: Path) -> bool:
     """Whether mails are delivered here: a file each in `new`, then `cur`, written in `tmp`."""
     return all((folder / name).is_dir() for name in ("cur", "new", "tmp"))
 
 
 def _is_entered(folder: Path, below_maildir: bool) -> bool:
     if below_maildir:
-        return folder.name in ("cur", "new") or _is_maildir(folder)
+        return folder.name in ("cur", "new") or is_maildir(folder)
     return not folder.name.startswith(".")
+
+
+def maildir_of(path: Path) -> Path | None:
+    """The maildir that a mail lies in, or None for any other file."""
+    folder = path.parent
+    return folder.parent if folder.name in ("cur", "new") and is_maildir(folder.parent) else None
+
+
+def mail_name(path: Path) -> str:
+    """The name of a mail that lasts: what follows the colon are flags, which readers change."""
+    return path.name.partition(":2,")[0]
 
 
 def write_whole(path: Path, data: bytes) -> None:
@@ -99,6 +113,17 @@ def write_whole(path: Path, data: bytes) -> None:
     except BaseException:
         part.unlink(missing_ok=True)
         raise
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Have names that changed in a folder survive a power cut, where the file system can."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        with suppress(OSError):
+            os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def require_database(path: Path, *, create: bool) -> None:
@@ -124,9 +149,12 @@ def require_database(path: Path, *, create: bool) -> None:
 class Results:
     """The folder of a batch's results: `<name of the input>.json` each, and `summary.json`.
 
-    A result counts as done if it is of the same bytes and made by the same `maker` (model and
-    options); so a batch that was cut off goes on where it stopped, and a changed file or model is
-    worked on again. Failures are tried again.
+    A receipt is the result of one file, or why it has none. One counts as done if it is of the same
+    bytes and made by the same `maker` (model and options); so a batch that was cut off goes on
+    where it stopped, and a changed file or model is worked on again. Failures are tried again.
+
+    A mail of a maildir is known by the part of its name that lasts, in whichever folder of it the
+    mail lies by now.
     """
 
     SUMMARY = "summary.json"
@@ -138,38 +166,63 @@ class Results:
     def require_writable(self) -> None:
         """Make the folder and try it, before there is anything to lose. Raises SuiteError."""
         try:
-            write_whole(self.folder / ".probe", b"")
-            (self.folder / ".probe").unlink()
+            self.moment()
         except OSError as error:
             raise SuiteError(
                 f"the folder of the results can't be used: {self.folder} "
                 f"({error.strerror or error}): choose another with --out"
             ) from None
 
+    def moment(self) -> int:
+        """Now, in nanoseconds, by the clock that files in the folder get their times from."""
+        probe = self.folder / f".probe-{secrets.token_hex(8)}"
+        write_whole(probe, b"")
+        try:
+            return probe.stat().st_mtime_ns
+        finally:
+            probe.unlink()
+
+    def name(self, source: Path) -> str:
+        """What an input is known by: its place below the folder of the inputs."""
+        maildir = maildir_of(source)
+        kept = source if maildir is None else maildir / mail_name(source)
+        return str(kept.relative_to(self.inputs))
+
     def path(self, source: Path) -> Path:
-        """Where the result of an input lies."""
-        relative = source.relative_to(self.inputs)
-        path = self.folder / relative.with_name(relative.name + ".json")
+        """Where the receipt of an input lies."""
+        path = self.folder / f"{self.name(source)}.json"
         summary = self.folder / self.SUMMARY
         return path.with_suffix(".result.json") if path == summary else path
 
-    def done(self, source: Path, sha256: str, maker: str) -> dict[str, Any] | None:
-        """The finished result of these bytes by this maker, or None."""
+    def receipt(self, source: Path) -> dict[str, Any] | None:
+        """The receipt of an input, whatever bytes it is of; None if there is none."""
         try:
             found = json.loads(self.path(source).read_bytes())
         except (OSError, ValueError):
             return None
-        fits = isinstance(found, dict) and found.get("batch") == {"sha256": sha256, "maker": maker}
-        return found if fits and "error" not in found else None
+        return found if isinstance(found, dict) and isinstance(found.get("batch"), dict) else None
 
-    def keep(self, source: Path, result: Mapping[str, Any], sha256: str, maker: str) -> None:
-        """Write the result of one input."""
-        marked = {**result, "batch": {"sha256": sha256, "maker": maker}}
+    def done(self, source: Path, sha256: str, maker: str) -> dict[str, Any] | None:
+        """The finished result of these bytes by this maker, or None."""
+        found = self.receipt(source)
+        return found if found and "error" not in found and is_of(found, sha256, maker) else None
+
+    def written_since(
+        self, source: Path, sha256: str, maker: str, moment: int
+    ) -> dict[str, Any] | None:
+        """The receipt of these bytes by this maker, a failure too, if it came after `moment`."""
+        found = self.receipt(source)
+        with suppress(OSError):
+            late = self.path(source).stat().st_mtime_ns > moment
+            return found if found and late and is_of(found, sha256, maker) else None
+        return None
+
+    def keep(
+        self, source: Path, line: Mapping[str, Any], sha256: str | None, maker: str | None
+    ) -> None:
+        """Write the receipt of one input; without hash or maker if these can't be known."""
+        marked = {**line, "batch": {"sha256": sha256, "maker": maker}}
         write_whole(self.path(source), _laid_out(marked).encode("utf-8", "backslashreplace"))
-
-    def forget(self, source: Path) -> None:
-        """Take away the result of an input, if there is one."""
-        self.path(source).unlink(missing_ok=True)
 
     def summarise(self, summary: Mapping[str, Any]) -> Path:
         """Write the summary; returns where."""
@@ -177,6 +230,11 @@ class Results:
         text = json.dumps(summary, ensure_ascii=False, indent=1) + "\n"
         write_whole(path, text.encode("utf-8", "backslashreplace"))
         return path
+
+
+def is_of(receipt: Mapping[str, Any], sha256: str | None, maker: str | None) -> bool:
+    """Whether a receipt is of these bytes by this maker."""
+    return bool(receipt["batch"] == {"sha256": sha256, "maker": maker})
 
 
 def _laid_out(result: Mapping[str, Any]) -> str:

@@ -48,6 +48,17 @@ def uploaded(line: Mapping[str, Any]) -> Iterator[str]:
     yield f"{plain(line['source'])}  {line['id']}  ({line['state']})"
 
 
+def watched(line: Mapping[str, Any]) -> Iterator[str]:
+    """A document that came into a watched folder: where it lies now, and what was found."""
+    if "clauses" in line and line["document"]["pages"]:
+        found = _count(len(line["clauses"]), "clause")
+    elif "filings" in line:
+        found = _count(sum(len(one.get("findings", ())) for one in line["filings"]), "finding")
+    else:
+        found = _count(len(line.get("parts", ())), "part")
+    yield f"{plain(line['source'])}  {found}, moved to {plain(line['moved_to'])}"
+
+
 def findings(line: Mapping[str, Any]) -> Iterator[str]:
     """A filing's findings: check, place, confidence, and what is wrong.
 

@@ -31,6 +31,7 @@ DOORS = {
     "tokenizers": ["shared/inference/tokeniser.py"],
     "torch": ["models/*"],
     "transformers": ["models/*"],
+    "watchdog": ["shared/cli/notices.py"],
 }
 TOOLS_OF_TRAINING = ("onnxruntime.quantization", "onnxruntime.tools")
 """Offline tools that come in a library's wheel; models/ may use them, they serve nothing."""

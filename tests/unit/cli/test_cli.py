@@ -50,7 +50,7 @@ def _lines(out: str) -> list[dict[str, Any]]:
 @pytest.mark.parametrize(
     "command",
     [
-        *("", "extract", "text", "triage", "statements", "batch", "teach"),
+        *("", "extract", "text", "triage", "statements", "batch", "watch", "teach"),
         *("up", "doctor", "keys", "keys new", "keys list"),
     ],
 )
@@ -63,7 +63,8 @@ def test_help_says_what_a_command_does(run: Run, command: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "command", ["", "extract", "text", "triage", "statements", "batch", "teach", "up", "keys"]
+    "command",
+    ["", "extract", "text", "triage", "statements", "batch", "watch", "teach", "up", "keys"],
 )
 def test_help_shows_examples(run: Run, command: str) -> None:
     """Help has a line that can be copied."""

@@ -1,5 +1,6 @@
 """Files of a command, a batch that goes on, and one process at a time on a folder."""
 
+import fcntl
 import json
 import os
 import subprocess
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 
 from shared.cli.batch import Batch, CannotStart, Work
+from shared.cli.claims import Claims
 from shared.cli.files import Results, UnreadableFile, files_below, open_file, read_file, write_whole
 from shared.cli.lock import FolderInUse, FolderLock
 from shared.errors import DocumentTooLarge, EmptyDocument, NotFound, SuiteError
@@ -153,10 +155,12 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_each_file_has_its_result_and_failures_are_set_aside(folder: Path) -> None:
-    """One JSON result a file that worked; the others are in the summary with their reasons."""
+    """One receipt a file: its result, or the reason, which is in the summary as well."""
     batch = _run(folder, Worker())
     assert json.loads((folder / "out/a.txt.json").read_text())["text"] == "one"
-    assert not (folder / "out/b.txt.json").exists()
+    failed = json.loads((folder / "out/b.txt.json").read_text())
+    assert failed["error"] == {"type": "empty_document", "detail": "nothing in it"}
+    assert failed["source"] == str(folder / "b.txt")
     summary = batch.summary()
     assert (summary["files"], summary["worked"]) == (3, 1)
     assert [f["error"]["type"] for f in summary["failed"]] == ["empty_document", "internal"]
@@ -195,7 +199,9 @@ def test_a_file_that_turns_bad_loses_its_old_result(folder: Path) -> None:
     _run(folder, Worker())
     (folder / "a.txt").write_bytes(b"bad")
     _run(folder, Worker())
-    assert not (folder / "out/a.txt.json").exists()
+    receipt = json.loads((folder / "out/a.txt.json").read_text())
+    assert receipt["error"]["type"] == "empty_document"
+    assert "text" not in receipt
 
 
 @pytest.mark.parametrize("damage", [b"", b"{", b"[]", b'{"batch": {}}'])
@@ -206,6 +212,74 @@ def test_a_damaged_result_is_made_again(folder: Path, damage: bytes) -> None:
     again = Worker()
     _run(folder, again)
     assert "a.txt" in again.worked
+
+
+def test_batches_on_one_folder_share_the_work(folder: Path) -> None:
+    """What another one has in hand is left for later, and whatever it made of it is taken over."""
+    results = Results(folder / "out", folder)
+    first, second = Worker(), Worker()
+    ours, others = (
+        Batch(Work(1000, lambda _path, _data: "v1", worker.result), results)
+        for worker in (first, second)
+    )
+    paths = list(files_below(str(folder), results.folder))
+    with Claims(results.folder).claim(results.name(Path(paths[0]))) as claimed:
+        assert claimed
+        lines = [line for path in paths for line in ours.file(path)]
+    assert ours.elsewhere == paths[:1]
+    assert [line["source"] for line in lines] == paths[1:]
+    assert [line["source"] for path in paths for line in others.file(path)] == paths
+    assert second.worked == ["a.txt"]
+    assert [line["text"] for path in ours.elsewhere for line in ours.rest(path)] == ["one"]
+    assert first.worked == ["b.txt", "c.txt"]
+    for batch in (ours, others):
+        assert (batch.summary()["worked"], len(batch.failures)) == (1, 2)
+    assert not (folder / "out" / ".claims").exists()
+
+
+def test_a_mail_that_is_opened_meanwhile_is_not_done_again(tmp_path: Path) -> None:
+    """Opening moves a mail from `new` to `cur` and gives it flags; its receipt stays its own."""
+    for name in ("new", "cur", "tmp"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "new" / "1.M2.host").write_bytes(b"mail")
+    _run(tmp_path, Worker())
+    (tmp_path / "new" / "1.M2.host").rename(tmp_path / "cur" / "1.M2.host:2,RS")
+    again = Worker()
+    batch = _run(tmp_path, again)
+    assert (batch.kept, again.worked) == (1, [])
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["1.M2.host.json"]
+
+
+def test_a_claim_is_one_process_s_until_it_dies(tmp_path: Path) -> None:
+    """The system lets go of what a killed process had; whoever waits gets it then."""
+    program = (
+        "import sys, time; from pathlib import Path\n"
+        "from shared.cli.claims import Claims\n"
+        "with Claims(Path(sys.argv[1])).claim('a') as ours:\n"
+        "    print(ours, flush=True); time.sleep(600)"
+    )
+    command = [sys.executable, "-c", program, str(tmp_path)]
+    claims = Claims(tmp_path)
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "True\n"
+        with claims.claim("a") as ours, claims.claim("b") as other:
+            assert (ours, other) == (False, True)
+        holder.kill()
+    with claims.claim("a", wait=True) as ours:
+        assert ours
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_without_locks_is_said_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before any work, with what to choose instead."""
+
+    def none(_handle: int, _operation: int) -> None:
+        raise OSError(37, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", none)
+    with pytest.raises(SuiteError, match=r"No locks available.*--out"):
+        _run(tmp_path, Worker())
 
 
 def test_without_a_model_the_batch_ends_at_once(tmp_path: Path) -> None:

@@ -219,9 +219,10 @@ def test_a_batch_works_on_mails(run: Run, tmp_path: Path) -> None:
 def test_a_maildir_is_a_folder_of_mails(run: Run, tmp_path: Path) -> None:
     """`cur` and `new`, also of the folders in it; not `tmp`, nor what a server keeps there."""
     box = tmp_path / "box"
-    for folder in ("cur", "new", "tmp", ".Sent/cur", ".Sent/new", ".Sent/tmp", ".hidden", "other"):
+    folders = ("cur", "new", "tmp", ".Sent/cur", ".Sent/new", ".Sent/tmp", ".hidden", "other")
+    for number, folder in enumerate(folders):
         (box / folder).mkdir(parents=True)
-        kept(box / folder, mail(f"In {folder}.\n"), f"1.{len(folder)}.host:2,S")
+        kept(box / folder, mail(f"In {folder}.\n"), f"1.{number}.host:2,S")
     kept(box, b"index", "dovecot.index")
     wanted = [box / ".Sent" / "cur", box / ".Sent" / "new", box / "cur", box / "new"]
     found = [Path(path).parent for path in files_below(str(box), tmp_path / "x")]
