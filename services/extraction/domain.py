@@ -12,7 +12,7 @@ from services.extraction.values import value_json
 from shared.documents import Reading
 from shared.documents.reading import Box
 from shared.errors import DocumentTooLarge
-from shared.events import BlobRef, Kind
+from shared.events import CANCELLED, BlobRef, Kind
 
 State = Literal["waiting", "extracted", "failed", "withdrawn", "deleted"]
 
@@ -107,12 +107,13 @@ class Extraction:
         return replace(self, state="failed", code=code, reason=reason)
 
     def awaits(self, attempt: int) -> bool:
-        """Whether news of an attempt still counts: not after a deletion, a withdrawal or a newer
-        attempt.
+        """Whether news of an attempt still counts: not after a deletion, a withdrawal, a
+        cancellation or a newer attempt.
         """
         if self.state == "deleted" or attempt < self.attempt:
             return False
-        return not (self.state == "withdrawn" and attempt == self.attempt)
+        cancelled = self.state == "failed" and self.code == CANCELLED
+        return attempt > self.attempt or not (cancelled or self.state == "withdrawn")
 
 
 def refuse_too_long(text: str, most: int) -> None:

@@ -31,7 +31,7 @@ from shared.events import (
 )
 from shared.inference import Manifest, Specialist
 from shared.storage import BlobStore, MissingBlob, UnitOfWork
-from shared.storage.deletion import is_deleted, mark_deleted, ref_of
+from shared.storage.deletion import is_cancelled, is_deleted, mark_deleted, ref_of
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +60,7 @@ def extract_clauses(
     most_characters: int,
 ) -> None:
     """Find every clause of one contract, keep it with its evidence, and announce it."""
-    if event.kind != "contract" or not _counts(event, uow):
+    if event.kind != "contract" or not _counts(event, uow, blobs):
         return
     try:
         reading = _reading(event, blobs)
@@ -85,13 +85,17 @@ def extract_clauses(
 
 
 def note_failure(event: DocumentFailed, uow: UnitOfWork) -> None:
-    """Remember why a document has no clauses, if it was given up before or while we worked."""
+    """Remember why a document has no clauses, if it was given up before or while we worked. If
+    somebody stopped the work, what was found does not count either.
+    """
     if event.stage not in ("ingest", "extraction"):
         return
     with uow:
         extractions = Extractions(uow.session, event.tenant)
         known = extractions.get(event.document_id)
-        if known and known.state == "waiting" and known.attempt == event.attempt:
+        if event.cancels:
+            _stop(extractions, event, known)
+        elif known and known.state == "waiting" and known.attempt == event.attempt:
             extractions.save(known.failed(event.code, event.reason))
 
 
@@ -117,10 +121,21 @@ def forget_document(event: DocumentDeleted, uow: UnitOfWork, blobs: BlobStore) -
             _remove(blobs, event.tenant, ref)
 
 
-def _counts(event: DocumentRead, uow: UnitOfWork) -> bool:
+def _stop(extractions: Extractions, event: DocumentFailed, known: Extraction | None) -> None:
+    known = known or Extraction(event.tenant, event.document_id, "other", event.attempt)
+    if known.state == "deleted" or known.attempt > event.attempt:
+        return
+    extractions.replace_clauses(event.document_id, [])
+    stopped = replace(known, attempt=event.attempt, searched=None)
+    extractions.save(stopped.failed(event.code, event.reason))
+
+
+def _counts(event: DocumentRead, uow: UnitOfWork, blobs: BlobStore) -> bool:
     with uow.store.read() as session:
         known = Extractions(session, event.tenant).get(event.document_id)
-        return known is None or known.awaits(event.attempt)
+    if known is not None and not known.awaits(event.attempt):
+        return False
+    return not is_cancelled(blobs, event.tenant, event.document_id, event.attempt)
 
 
 def _reading(event: DocumentRead, blobs: BlobStore) -> Reading:

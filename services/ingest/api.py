@@ -15,7 +15,7 @@ from pydantic import Field
 from pydantic.json_schema import SkipJsonSchema
 
 from services.ingest.answers import answer_upload, said, told
-from services.ingest.commands import Intake, delete, found, reprocess
+from services.ingest.commands import Intake, cancel, delete, found, reprocess
 from services.ingest.domain import Document, Outcome, State
 from services.ingest.idempotency.api import ONCE, IdempotencyKey, answered
 from services.ingest.idempotency.commands import Once
@@ -214,6 +214,15 @@ def _documents(parts: Parts) -> APIRouter:
     )
     def remove(actor: CurrentActor, document_id: Id, if_match: IfMatch = None) -> None:
         delete(parts.store, actor, document_id, unchanged(if_match))
+
+    @router.post(
+        "/{id}/cancel",
+        summary="Stop the work on a document that has not ended, and on what came in it",
+        responses=problems(404, 409, 412),
+    )
+    def stop(actor: CurrentActor, document_id: Id, if_match: IfMatch = None) -> DocumentView:
+        stopped = cancel(parts.store, parts.blobs, actor, document_id, unchanged(if_match))
+        return view(parts.store, actor.tenant, stopped)
 
     @router.post(
         "/{id}/reprocess",

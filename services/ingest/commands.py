@@ -1,4 +1,6 @@
-"""What people ask ingest to do with documents: take one in, work on it again, delete it."""
+"""What people ask ingest to do with documents: take one in, stop the work on it, begin it again,
+delete it.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +19,7 @@ from services.ingest.domain import (
     new_document_id,
     new_end,
     now_utc,
+    said_of_cancelled,
 )
 from services.ingest.idempotency.store import forget_answers
 from services.ingest.store import (
@@ -41,8 +44,16 @@ from shared.errors import (
     Unavailable,
     UnreadableDocument,
 )
-from shared.events import BlobRef, DocumentDeleted, DocumentIngested, Kind
+from shared.events import (
+    CANCELLED,
+    BlobRef,
+    DocumentDeleted,
+    DocumentFailed,
+    DocumentIngested,
+    Kind,
+)
 from shared.storage import BlobStore, Store, UnitOfWork
+from shared.storage.deletion import cancellation_mark, mark_cancelled
 from shared.web.auth import Actor
 
 PDF = "application/pdf"
@@ -229,6 +240,46 @@ def reprocess(
     return document
 
 
+def cancel(
+    store: Store,
+    blobs: BlobStore,
+    actor: Actor,
+    document_id: str,
+    condition: Condition = always,
+) -> Document:
+    """Stop the work on a document that has not ended, and on what came in it: they end as failed,
+    and whatever is heard of them afterwards changes nothing. Again is as good as once.
+
+    Raises NotFound; Conflict if all of it has ended; or what the condition raises.
+    """
+    stopped: list[tuple[Document, Document]] = []
+    with UnitOfWork(store) as uow:
+        lock_blobs(uow.session, actor.tenant)
+        documents = Documents(uow.session, actor.tenant)
+        document = found(documents.get(document_id, for_update=True), document_id)
+        condition(documents, document)
+        for one in documents.goes_with(document_id):
+            before = documents.get(one, for_update=True)
+            if before is None or before.progress.outcome is not None:
+                continue
+            after = _cancelled(before, actor)
+            documents.save(after)
+            remove_unused(uow.session, blobs, actor.tenant, before.blobs - after.blobs)
+            uow.publish(_cancellation(after, actor))
+            publish(uow.session, document_ended(after, before))
+            stopped.append((after, before))
+        if not stopped and document.progress.cancelled is None:
+            raise Conflict(
+                f"the document has ended ({document.progress.outcome}): there is nothing to stop",
+                document=document_id,
+            )
+        document = found(documents.get(document_id), document_id)
+    for after, before in stopped:
+        count_end(after, before)
+        mark_cancelled(blobs, actor.tenant, after.id, after.progress.attempt)
+    return document
+
+
 def delete(store: Store, actor: Actor, document_id: str, condition: Condition = always) -> None:
     """Leave a tombstone, and tell every service to forget the document. Raises NotFound, or what
     the condition raises.
@@ -275,6 +326,27 @@ def count_end(after: Document, before: Document | None = None) -> None:
     outcome = new_end(after, before)
     if outcome is not None:
         metrics.documents_total.labels(outcome, after.progress.kind).inc()
+
+
+def _cancelled(document: Document, actor: Actor) -> Document:
+    """The document without work; what is read stays, what is half read goes."""
+    progress = replace(document.progress, cancelled=actor.name)
+    mark = cancellation_mark(document.tenant, document.id, progress.attempt)
+    after = replace(document.after(progress, now_utc()), noted=(mark,))
+    return after if progress.pages is not None else replace(after, text=None, layout=None)
+
+
+def _cancellation(document: Document, actor: Actor) -> DocumentFailed:
+    """The event by which everybody hears of it."""
+    return DocumentFailed(
+        tenant=document.tenant,
+        document_id=document.id,
+        actor=actor.name,
+        stage="ingest",
+        code=CANCELLED,
+        reason=said_of_cancelled(actor.name),
+        attempt=document.progress.attempt,
+    )
 
 
 def _draft(

@@ -9,6 +9,9 @@ An archive has no text for anybody to work on: it ends once its parts are docume
 
 A result outweighs any failure, so a success that comes late supersedes one. A fact of an older
 attempt says nothing about this one.
+
+Only a cancellation is no fact like the others: it ends an attempt that has not ended, and whatever
+is heard of that attempt afterwards changes nothing.
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ from typing import Literal, Protocol
 
 from shared.documents import ARCHIVES, CONTAINERS, FailedPage, Part, Reading, RefusedPart
 from shared.events import (
+    CANCELLED,
     BlobRef,
     ClausesExtracted,
     DocumentFailed,
@@ -113,10 +117,14 @@ class Progress:
     refused: tuple[RefusedPart, ...] = ()
     only_parts: bool = False
     """Whether nobody is to work on its own text, so that it ends with its parts."""
+    cancelled: str | None = None
+    """Who stopped the work on it, if somebody did."""
 
     @property
     def outcome(self) -> Outcome | None:
         """How it ended, or None while it has not."""
+        if self.cancelled is not None:
+            return "failed"
         if self.only_parts:
             return self._outcome_of_parts()
         specialist = _SPECIALIST.get(self.kind)
@@ -126,6 +134,10 @@ class Progress:
             incomplete = self.failed_pages or self.refused or self._unread_filings()
             return "partial" if incomplete else "complete"
         return "failed" if self._decisive() else None
+
+    def is_cancelled(self, attempt: int) -> bool:
+        """Whether an attempt is over because somebody stopped it."""
+        return self.cancelled is not None and attempt == self.attempt
 
     def _outcome_of_parts(self) -> Outcome | None:
         """Of an archive: whether everything in it became a document, or some, or nothing."""
@@ -147,6 +159,8 @@ class Progress:
     @property
     def reasons(self) -> tuple[str, ...]:
         """Why it did not end `complete`: `code: sentence`, pages by number, parts by name."""
+        if self.cancelled is not None:
+            return (f"{CANCELLED}: {said_of_cancelled(self.cancelled)}",)
         if self.outcome == "rejected":
             return (f"not_our_kind: a document of kind {self.kind!r} is kept, but not worked on",)
         if self.outcome == "failed":
@@ -189,7 +203,7 @@ def advance(progress: Progress, fact: Fact) -> Progress:
 
     Any order and any repetition of the same facts leads to the same progress.
     """
-    if fact.attempt < progress.attempt:
+    if fact.attempt < progress.attempt or progress.is_cancelled(fact.attempt):
         return progress
     if fact.attempt > progress.attempt:
         progress = replace(begin_again(progress), attempt=fact.attempt)
@@ -219,6 +233,11 @@ def _unreadable(parts: int) -> frozenset[Failure]:
     count = f"{parts:,} filing{'' if parts == 1 else 's'} of the report"
     reason = f"{count} could not be read: the warnings beside its findings say why"
     return frozenset({Failure("triage", UNREADABLE_PARTS, reason)})
+
+
+def said_of_cancelled(actor: str) -> str:
+    """The reason of a cancelled document."""
+    return f"{actor} stopped the work on it: reprocess it, or upload it again, to begin anew"
 
 
 def begin_again(progress: Progress, kind: Kind | None = None) -> Progress:

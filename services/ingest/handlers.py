@@ -89,7 +89,7 @@ def note_progress(event: Fact, uow: UnitOfWork) -> None:
     with uow:
         documents = Documents(uow.session, event.tenant)
         before = documents.get(event.document_id, for_update=True)
-        if before is None:
+        if before is None or before.progress.is_cancelled(event.attempt):
             return
         after = _advanced(before, event)
         if isinstance(event, ClausesExtracted) and event.attempt == after.progress.attempt:
@@ -176,12 +176,14 @@ def _awaits_reading(store: Store, event: DocumentIngested) -> Document | None:
 
 
 def _unread(document: Document | None, event: DocumentIngested) -> bool:
-    """Whether this very attempt still has to be read: not deleted, begun anew, read or rejected."""
+    """Whether this very attempt still has to be read: not deleted, begun anew, read, cancelled or
+    rejected.
+    """
     if document is None:
         return False
     progress = document.progress
     current = progress.attempt == event.attempt and progress.pages is None
-    return current and progress.outcome != "rejected"
+    return current and progress.cancelled is None and progress.outcome != "rejected"
 
 
 def _note_blobs(
@@ -211,7 +213,9 @@ def _keep_reading(
         lock_blobs(uow.session, event.tenant)
         documents = Documents(uow.session, event.tenant)
         before = documents.get(event.document_id, for_update=True)
-        if before is None or not _unread(before, event):  # deleted or begun anew while we read
+        if before is None or not _unread(
+            before, event
+        ):  # deleted, cancelled or begun anew meanwhile
             remove_unused(uow.session, blobs, event.tenant, read.blobs | _bytes_of(read.parts))
             return
         require_blobs(blobs, event.tenant, read.blobs)
@@ -267,6 +271,7 @@ def _keep_failure(
     )
     log.info("can't be read", extra={"code": error.code, "reason": error.message})
     with uow:
+        lock_blobs(uow.session, event.tenant)
         documents = Documents(uow.session, event.tenant)
         before = documents.get(event.document_id, for_update=True)
         if before is None or not _unread(before, event):

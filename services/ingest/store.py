@@ -83,6 +83,7 @@ documents = Table(
     Column("announced", Boolean, nullable=False),
     Column("results", JSON, nullable=False),
     Column("failures", JSON, nullable=False),
+    Column("cancelled", String(100)),
     Column("warnings", JSON, nullable=False),
     *(
         column
@@ -578,6 +579,7 @@ def _to_row(document: Document) -> dict[str, Any]:
         "announced": progress.announced,
         "results": sorted(progress.results),
         "failures": [asdict(failure) for failure in sorted(progress.failures)],
+        "cancelled": progress.cancelled,
         "warnings": list(document.warnings),
         "parts": progress.parts,
         "refused_parts": [asdict(part) for part in progress.refused],
@@ -624,6 +626,7 @@ def _from_row(row: RowMapping) -> Document:
             parts=row["parts"],
             refused=tuple(RefusedPart(**part) for part in row["refused_parts"]),
             only_parts=has_only_parts(row["media_type"], row["kind"], row["kind_source"]),
+            cancelled=row["cancelled"],
         ),
         warnings=tuple(row["warnings"]),
         created=row["created"],

@@ -14,6 +14,7 @@ from shared.bus import open_bus
 from shared.events import (
     ClausesExtracted,
     DocumentDeleted,
+    DocumentFailed,
     DocumentRead,
     DocumentRekinded,
     FindingsFound,
@@ -66,6 +67,7 @@ def build(
             ),
             FindingsFound: partial(handlers.queue_findings, blobs=blobs),
             DocumentRekinded: handlers.withdraw_items,
+            DocumentFailed: handlers.withdraw_cancelled,
             DocumentDeleted: handlers.forget_document,
         },
     )

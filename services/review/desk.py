@@ -200,10 +200,17 @@ def _known(document: Document | None, item: Item) -> Document:
 
 
 def _must_be_current(item: Item, document: Document) -> None:
-    """An older reading's item can't come back to the queue: its offsets mean nothing now."""
+    """An older reading's item can't come back to the queue: its offsets mean nothing now. Nor can
+    one of a document that nobody works on any more.
+    """
     if document.attempt > item.attempt:
         raise Superseded(
             "the document was read anew since this decision: what is new waits in the queue",
+            document=item.document_id,
+        )
+    if not document.counts(item.attempt):
+        raise Superseded(
+            "the work on the document was stopped since this decision: it stays as it is",
             document=item.document_id,
         )
 

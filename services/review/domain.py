@@ -196,7 +196,9 @@ class PageSize:
 
 @dataclass(frozen=True)
 class Document:
-    """What review remembers of a document; `deleted` marks one that is to stay forgotten."""
+    """What review remembers of a document; `deleted` marks one that is to stay forgotten,
+    `cancelled` one whose last attempt was stopped.
+    """
 
     tenant: str
     id: str
@@ -209,6 +211,13 @@ class Document:
     layout: BlobRef | None = None
     attempt: int = 1
     deleted: bool = False
+    cancelled: bool = False
+
+    def counts(self, attempt: int) -> bool:
+        """Whether news of an attempt counts: not after a deletion, its cancellation or a newer."""
+        if self.deleted or attempt < self.attempt:
+            return False
+        return attempt > self.attempt or not self.cancelled
 
     def page_at(self, offset: int) -> int | None:
         """The number of the page that holds the character at `offset`; None if that is unknown."""

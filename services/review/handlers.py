@@ -23,6 +23,7 @@ from shared.documents.reading import Reading
 from shared.events import (
     ClausesExtracted,
     DocumentDeleted,
+    DocumentFailed,
     DocumentRead,
     DocumentRekinded,
     FindingsFound,
@@ -38,7 +39,7 @@ T = TypeVar("T")
 def remember_document(event: DocumentRead, uow: UnitOfWork, blobs: BlobStore) -> None:
     """Keep a document's name and its pages; what an older reading left undecided is withdrawn."""
     known = _known(event.tenant, event.document_id, uow)
-    if known and (known.deleted or known.attempt > event.attempt):
+    if known and not known.counts(event.attempt):
         return
     pages = unless_deleted(event.tenant, event.document_id, blobs, lambda: _pages(event, blobs))
     if pages is None:
@@ -113,6 +114,17 @@ def withdraw_items(event: DocumentRekinded, uow: UnitOfWork) -> None:
         store.save_document(uow.session, replace(known, kind=event.kind))
 
 
+def withdraw_cancelled(event: DocumentFailed, uow: UnitOfWork) -> None:
+    """Somebody stopped the work: what was found leaves the queue, what still comes stays out."""
+    known = _known(event.tenant, event.document_id, uow)
+    if not event.cancels or (known and not known.counts(event.attempt)):
+        return
+    known = known or Document(event.tenant, event.document_id, name="", kind="other")
+    with uow:
+        store.withdraw_open(uow.session, event.tenant, event.document_id)
+        store.save_document(uow.session, replace(known, attempt=event.attempt, cancelled=True))
+
+
 def forget_document(event: DocumentDeleted, uow: UnitOfWork) -> None:
     """Forget a document's words; who decided what about it, and when, stays in the audit."""
     gone = Document(event.tenant, event.document_id, name="", kind="other", deleted=True)
@@ -163,14 +175,14 @@ def _known(tenant: str, document_id: str, uow: UnitOfWork) -> Document | None:
 
 
 def _current(event: ClausesExtracted | FindingsFound, uow: UnitOfWork) -> Document | None:
-    """The document that results belong to; None if it is deleted, or read anew since."""
+    """The document that results belong to; None if it is deleted, cancelled, or read anew since."""
     known = _known(event.tenant, event.document_id, uow)
     if known is None:
         kind = "contract" if isinstance(event, ClausesExtracted) else "report"
         return Document(event.tenant, event.document_id, event.name, kind, attempt=event.attempt)
-    if known.deleted or known.attempt > event.attempt:
+    if not known.counts(event.attempt):
         return None
-    return replace(known, attempt=event.attempt)
+    return replace(known, attempt=event.attempt, cancelled=False)
 
 
 def _replace_items(uow: UnitOfWork, document: Document, new: Sequence[Item]) -> None:

@@ -66,6 +66,7 @@ documents = Table(
     Column("layout", JSON(none_as_null=True)),
     Column("attempt", Integer, nullable=False),
     Column("deleted", Boolean, nullable=False),
+    Column("cancelled", Boolean, nullable=False),
 )
 
 items = Table(
@@ -199,6 +200,7 @@ def save_document(session: Session, document: Document) -> None:
         "layout": document.layout.model_dump() if document.layout else None,
         "attempt": document.attempt,
         "deleted": document.deleted,
+        "cancelled": document.cancelled,
     }
     this = and_(documents.c.tenant == document.tenant, documents.c.id == document.id)
     if session.execute(select(documents.c.id).where(this).with_for_update()).first():

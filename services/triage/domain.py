@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, Literal
 
-from shared.events import BlobRef, Kind
+from shared.events import CANCELLED, BlobRef, Kind
 
 State = Literal["waiting", "triaged", "failed", "withdrawn", "deleted"]
 Severity = Literal["low", "medium", "high"]
@@ -116,10 +116,13 @@ class Report:
         return replace(self, state="failed", code=code, reason=reason)
 
     def awaits(self, attempt: int) -> bool:
-        """Whether news of an attempt counts: not after a deletion, a withdrawal, a newer one."""
+        """Whether news of an attempt still counts: not after a deletion, a withdrawal, a
+        cancellation or a newer attempt.
+        """
         if self.state == "deleted" or attempt < self.attempt:
             return False
-        return not (self.state == "withdrawn" and attempt == self.attempt)
+        cancelled = self.state == "failed" and self.code == CANCELLED
+        return attempt > self.attempt or not (cancelled or self.state == "withdrawn")
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from shared.events import (
     FindingsFound,
 )
 from shared.storage import BlobStore, MissingBlob, UnitOfWork
-from shared.storage.deletion import is_deleted, mark_deleted, ref_of, ref_of_stream
+from shared.storage.deletion import is_cancelled, is_deleted, mark_deleted, ref_of, ref_of_stream
 
 log = logging.getLogger(__name__)
 
@@ -85,7 +85,7 @@ def expect_document(event: DocumentIngested, uow: UnitOfWork) -> None:
 
 def triage_report(event: DocumentRead, uow: UnitOfWork, blobs: BlobStore) -> None:
     """Check every filing of one report, keep the findings with what was read, and announce them."""
-    if event.kind != "report" or not _counts(event, uow):
+    if event.kind != "report" or not _counts(event, uow, blobs):
         return
     with tempfile.SpooledTemporaryFile(SPOOLED) as spool:
         statements = cast(BinaryIO, spool)
@@ -110,13 +110,17 @@ def triage_report(event: DocumentRead, uow: UnitOfWork, blobs: BlobStore) -> Non
 
 
 def note_failure(event: DocumentFailed, uow: UnitOfWork) -> None:
-    """Remember why a document has no findings, if it was given up before or while we worked."""
+    """Remember why a document has no findings, if it was given up before or while we worked. If
+    somebody stopped the work, what was found does not count either.
+    """
     if event.stage not in ("ingest", "triage"):
         return
     with uow:
         reports = Reports(uow.session, event.tenant)
         known = reports.get(event.document_id)
-        if known and known.state == "waiting" and known.attempt == event.attempt:
+        if event.cancels:
+            _stop(reports, event, known)
+        elif known and known.state == "waiting" and known.attempt == event.attempt:
             reports.save(known.failed(event.code, event.reason))
 
 
@@ -142,10 +146,21 @@ def forget_document(event: DocumentDeleted, uow: UnitOfWork, blobs: BlobStore) -
         _remove_unused(reports, blobs, event.tenant, known.blobs if known else ())
 
 
-def _counts(event: DocumentRead, uow: UnitOfWork) -> bool:
+def _stop(reports: Reports, event: DocumentFailed, known: Report | None) -> None:
+    known = known or Report(event.tenant, event.document_id, "other", event.attempt)
+    if known.state == "deleted" or known.attempt > event.attempt:
+        return
+    reports.replace_findings(event.document_id, [])
+    stopped = replace(known, attempt=event.attempt)
+    reports.save(stopped.failed(event.code, event.reason))
+
+
+def _counts(event: DocumentRead, uow: UnitOfWork, blobs: BlobStore) -> bool:
     with uow.store.read() as session:
         known = Reports(session, event.tenant).get(event.document_id)
-        return known is None or known.awaits(event.attempt)
+    if known is not None and not known.awaits(event.attempt):
+        return False
+    return not is_cancelled(blobs, event.tenant, event.document_id, event.attempt)
 
 
 def _triage(event: DocumentRead, blobs: BlobStore, read: BinaryIO) -> Outcome:

@@ -290,6 +290,16 @@ class Client:
         """How each page was read, and how sure that is. Raises Conflict while there is no text."""
         return [Page.of(item) for item in self._pages(f"/v1/documents/{document_id}/pages")]
 
+    def cancel(self, document_id: str, *, if_match: str | None = None) -> Document:
+        """Stop the work on a document that has not ended, and on what came in it: both fail.
+
+        `if_match` is the `etag` of what is known of it: raises Stale if it has changed since.
+        Raises Conflict if it has ended.
+        """
+        path = f"/v1/documents/{document_id}/cancel"
+        headers = _if_match(if_match)
+        return Document.of(self._tried(lambda: self._http.post(path, headers=headers)).json())
+
     def reprocess(self, document_id: str, *, if_match: str | None = None) -> Document:
         """Work on a document again from its bytes. Raises Conflict while it is being worked on.
 

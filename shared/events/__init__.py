@@ -2,6 +2,7 @@
 
 from shared.events.envelope import BlobRef, DocumentId, Envelope, Event
 from shared.events.types import (
+    CANCELLED,
     REASON_CHARACTERS,
     TYPES,
     ClausesExtracted,
@@ -25,6 +26,7 @@ from shared.events.types import (
 )
 
 __all__ = [
+    "CANCELLED",
     "REASON_CHARACTERS",
     "TYPES",
     "BlobRef",

@@ -12,6 +12,8 @@ from shared.events.envelope import BlobRef, Envelope, Event
 Kind = Literal["contract", "report", "other"]
 Stage = Literal["ingest", "extraction", "triage", "review", "escalation"]
 REASON_CHARACTERS = 2_000
+CANCELLED = "cancelled"
+"""Code of a failure that somebody wanted: its attempt is over, and what comes of it is void."""
 Verdict = Literal["accept", "reject", "correct", "undo"]
 
 
@@ -64,11 +66,19 @@ class DocumentFailed(Event):
 
     type: ClassVar[str] = "document.failed.v1"
     stage: Stage
-    code: str = Field(description="what an operator searches for")
+    code: str = Field(
+        description="what an operator searches for; after `cancelled` from ingest, whatever comes"
+        " of the same attempt is void"
+    )
     reason: str = Field(
         max_length=REASON_CHARACTERS, description="a sentence for the person who uploaded it"
     )
     attempt: int = Field(1, ge=1)
+
+    @property
+    def cancels(self) -> bool:
+        """Whether somebody stopped the work: what was found in this attempt does not count."""
+        return (self.stage, self.code) == ("ingest", CANCELLED)
 
     @field_validator("reason", mode="before")
     @classmethod

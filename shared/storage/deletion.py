@@ -1,8 +1,12 @@
-"""What the blob store itself tells about a document: that it is deleted, and what a blob will be.
+"""What the blob store itself tells about a document: that it is deleted, or an attempt at it
+cancelled; and what a blob will be.
 
 Services meet in the blob store alone. Whoever removes blobs of a deleted document first leaves a
 mark there, so that another service, which hears of the deletion only after the events before it,
 knows why a blob is missing: the late event does nothing then, instead of failing the document.
+
+A cancellation is marked for the same reason: whoever has a long queue before it hears of it only
+after the work that it was to spare.
 
 A mark is a blob of a few bytes with the document's id in it. Its hash, which is its name, follows
 from its content, so whoever knows the id finds it.
@@ -35,6 +39,21 @@ def deletion_mark(tenant: str, document_id: str, owner: str = "") -> BlobRef:
     return ref_of(_mark(tenant, document_id), owner)
 
 
+def mark_cancelled(blobs: BlobStore, tenant: str, document_id: str, attempt: int) -> None:
+    """Leave the mark of a cancellation that is committed; again is as good as once."""
+    blobs.put(tenant, _cancelled(tenant, document_id, attempt))
+
+
+def is_cancelled(blobs: BlobStore, tenant: str, document_id: str, attempt: int) -> bool:
+    """Whether ingest left the mark. An attempt without it may be cancelled all the same."""
+    return _has(blobs, tenant, cancellation_mark(tenant, document_id, attempt))
+
+
+def cancellation_mark(tenant: str, document_id: str, attempt: int) -> BlobRef:
+    """Where the mark lies; it says nothing of other attempts."""
+    return ref_of(_cancelled(tenant, document_id, attempt))
+
+
 def ref_of(data: bytes, owner: str = "") -> BlobRef:
     """Where bytes of a service will lie, to be noted before they are put: then a crash in between
     leaves nothing that nobody knows of.
@@ -58,6 +77,10 @@ def _has(blobs: BlobStore, tenant: str, ref: BlobRef) -> bool:
     except MissingBlob:
         return False
     return True
+
+
+def _cancelled(tenant: str, document_id: str, attempt: int) -> bytes:
+    return f"smallprint: attempt {attempt} at {tenant}/{document_id} is cancelled\n".encode()
 
 
 def _mark(tenant: str, document_id: str) -> bytes:

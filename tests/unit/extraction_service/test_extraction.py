@@ -16,13 +16,14 @@ from services.extraction.pipeline import Presence as FoundPresence
 from services.extraction.values import CATEGORIES as VALUED
 from shared.bus import Message
 from shared.events import (
+    CANCELLED,
     ClausesExtracted,
     DocumentDeleted,
     DocumentFailed,
     DocumentRekinded,
 )
 from shared.storage import FileBlobs, begin_try
-from shared.storage.deletion import is_deleted, mark_deleted
+from shared.storage.deletion import is_deleted, mark_cancelled, mark_deleted
 from tests.killed import Killed, KilledAfterCommit, KilledAfterPut, blobs_below
 from tests.support import ROOT
 from tests.unit.extraction_service.house import FOOTER, PAGES, TEXT, House, reading
@@ -155,6 +156,46 @@ def test_clauses_are_withdrawn_when_the_kind_changes_and_come_back(house: House)
         house.read("doc_1", attempt=2),
     )
     assert len(house.client.get(PATH.format("doc_1")).json()["items"]) == 2
+
+
+@pytest.mark.parametrize("found", [True, False], ids=["found", "waiting"])
+def test_what_was_cancelled_has_no_clauses_until_a_new_attempt(house: House, found: bool) -> None:
+    """Whether they were there already or would come late; the answer says why."""
+    house.say(house.ingested("doc_1"), *([house.read("doc_1")] if found else []))
+    house.say(cancelled("doc_1"))
+    house.say(house.read("doc_1"))
+    answer = house.client.get(PATH.format("doc_1"))
+    assert answer.status_code == 409
+    assert "cancelled: ann stopped" in answer.json()["detail"]
+    assert len(house.heard(ClausesExtracted)) == int(found)
+    house.say(house.ingested("doc_1", attempt=2), house.read("doc_1", attempt=2))
+    house.say(cancelled("doc_1"))
+    assert len(house.client.get(PATH.format("doc_1")).json()["items"]) == 2
+
+
+def test_whoever_has_a_long_queue_sees_the_mark_of_a_cancellation(house: House) -> None:
+    """The work is spared although the news of the cancellation stand behind it."""
+    mark_cancelled(FileBlobs(house.service.settings.blobs), "default", "doc_1", 1)
+    house.say(house.ingested("doc_1"), house.read("doc_1"), cancelled("doc_1"))
+    assert house.specialists.specialist.calls == 0
+    assert house.heard(ClausesExtracted) == []
+    house.say(house.ingested("doc_1", attempt=2), house.read("doc_1", attempt=2))
+    assert len(house.client.get(PATH.format("doc_1")).json()["items"]) == 2
+
+
+def test_a_cancellation_that_comes_first_of_all(house: House) -> None:
+    """What is tried again later finds it there."""
+    house.say(cancelled("doc_1"), house.ingested("doc_1"), house.read("doc_1"))
+    assert house.specialists.specialist.calls == 0
+    house.say(DocumentDeleted(document_id="doc_1"), cancelled("doc_1"))
+    assert house.client.get(PATH.format("doc_1")).status_code == 404
+
+
+def cancelled(document: str) -> DocumentFailed:
+    """What ingest says when somebody stops the work on a first attempt."""
+    return DocumentFailed(
+        document_id=document, stage="ingest", code=CANCELLED, reason="ann stopped the work on it"
+    )
 
 
 def test_an_older_attempt_changes_nothing(house: House) -> None:

@@ -21,8 +21,10 @@ from shared.bus import Message
 from shared.documents.reading import Page, Reading
 from shared.errors import NotSignedIn
 from shared.events import (
+    CANCELLED,
     ClausesExtracted,
     DocumentDeleted,
+    DocumentFailed,
     DocumentRead,
     DocumentRekinded,
     Event,
@@ -216,6 +218,18 @@ class House:
     def delete(self, document: str) -> None:
         """It was deleted."""
         self.hear(DocumentDeleted(document_id=document))
+
+    def cancel(self, document: str, attempt: int = 1) -> None:
+        """Somebody stopped the work on it."""
+        self.hear(
+            DocumentFailed(
+                document_id=document,
+                stage="ingest",
+                code=CANCELLED,
+                reason="ann stopped the work on it",
+                attempt=attempt,
+            )
+        )
 
     def rekind(self, document: str, kind: Kind, previous: Kind) -> None:
         """A person said that it is of another kind."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from shared.events import ClausesExtracted, DocumentRead, Event, FindingsFound
+from shared.events import ClausesExtracted, DocumentFailed, DocumentRead, Event, FindingsFound
 from shared.storage import FileBlobs
 from shared.storage.deletion import mark_deleted
 from tests.unit.review.house import House, clause
@@ -154,6 +154,46 @@ def test_a_deleted_document_is_forgotten_and_stays_so(house: House) -> None:
         "",
         "",
     )
+
+
+def test_a_cancelled_document_leaves_the_queue_until_it_is_read_anew(house: House) -> None:
+    """What waits is withdrawn, what comes late stays out, and a decision can't be taken back; it is
+    kept, and answers for the same clause in the next attempt.
+    """
+    house.read("doc_1", TEXT)
+    house.extract("doc_1", [LAW, TERM])
+    decide(house, waiting(house)[0], "reject")
+    (decided,) = house.client().get("/v1/decisions").json()["items"]
+    house.cancel("doc_1")
+    house.extract("doc_1", [LAW, TERM, ASSIGN])
+    house.read("doc_1", TEXT)
+    assert waiting(house) == []
+    undone = house.client().post(
+        "/v1/decisions", json={"item": decided["item_id"], "verdict": "undo"}
+    )
+    assert undone.status_code == 409
+    assert "stopped" in undone.json()["detail"]
+    house.read("doc_1", TEXT, attempt=2)
+    house.extract("doc_1", [LAW, TERM], attempt=2)
+    house.cancel("doc_1", attempt=1)
+    assert len(waiting(house)) == 1
+    assert len(waiting(house, state="all")) == 2
+
+
+def test_a_cancellation_that_comes_before_everything_else(house: House) -> None:
+    """Results of an attempt that was never heard of, and is over, wait for nobody; other failures
+    withdraw nothing.
+    """
+    house.cancel("doc_1")
+    house.extract("doc_1", [LAW])
+    house.read("doc_1", TEXT)
+    assert waiting(house) == []
+    house.read("doc_2", TEXT)
+    house.extract("doc_2", [LAW])
+    house.hear(
+        DocumentFailed(document_id="doc_2", stage="ingest", code="internal", reason="it broke")
+    )
+    assert len(waiting(house)) == 1
 
 
 @pytest.mark.parametrize("what", ["reading", "clauses", "findings"])

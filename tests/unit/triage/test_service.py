@@ -10,9 +10,15 @@ from sqlalchemy import inspect
 from infra.schemas import openapi_of
 from services.triage.handlers import forget_document, triage_report
 from services.triage.statements import UNSUPPORTED
-from shared.events import DocumentDeleted, DocumentFailed, DocumentRekinded, FindingsFound
+from shared.events import (
+    CANCELLED,
+    DocumentDeleted,
+    DocumentFailed,
+    DocumentRekinded,
+    FindingsFound,
+)
 from shared.storage import FileBlobs, begin_try
-from shared.storage.deletion import is_deleted, mark_deleted
+from shared.storage.deletion import is_deleted, mark_cancelled, mark_deleted
 from tests.killed import Killed, KilledAfterCommit, KilledAfterPut, blobs_below
 from tests.support import ROOT
 from tests.unit.triage.filings import bent, read, record
@@ -217,6 +223,28 @@ def test_a_document_deleted_while_it_waited_is_passed_over(house: House) -> None
     house.say(event, DocumentDeleted(document_id="doc_1"))
     assert house.heard(DocumentFailed) == []
     assert not house.service.bus.dead_letters()
+
+
+@pytest.mark.parametrize("when", ["found", "waiting", "marked"])
+def test_what_was_cancelled_has_no_findings_until_a_new_attempt(house: House, when: str) -> None:
+    """Whether they were there, would come late, or the mark spared the work; with the reason."""
+    stopped = DocumentFailed(
+        document_id="doc_1", stage="ingest", code=CANCELLED, reason="ann stopped the work on it"
+    )
+    first = house.read("doc_1", wrong())
+    house.say(house.ingested("doc_1"))
+    if when == "marked":
+        mark_cancelled(FileBlobs(house.service.settings.blobs), "default", "doc_1", 1)
+    if when != "waiting":
+        house.say(first)
+    house.say(stopped, house.read("doc_1", wrong()))
+    answer = house.client.get(FINDINGS.format("doc_1"))
+    assert answer.status_code == 409
+    assert "cancelled: ann stopped" in answer.json()["detail"]
+    assert len(house.heard(FindingsFound)) == int(when == "found")
+    house.say(house.ingested("doc_1", attempt=2), house.read("doc_1", wrong(), attempt=2))
+    house.say(stopped.model_copy(update={"id": "said again"}))
+    assert len(house.client.get(FINDINGS.format("doc_1")).json()["items"]) == 1
 
 
 def test_a_blob_that_is_lost_is_a_failure(house: House) -> None:
