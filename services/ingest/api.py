@@ -19,7 +19,7 @@ from services.ingest.commands import Intake, cancel, delete, found, reprocess
 from services.ingest.domain import Document, Outcome, State
 from services.ingest.idempotency.api import ONCE, IdempotencyKey, answered
 from services.ingest.idempotency.commands import Once
-from services.ingest.idempotency.domain import Answer
+from services.ingest.idempotency.domain import Answer, slowly
 from services.ingest.idempotency.store import Claim
 from services.ingest.keys import KeyRing
 from services.ingest.pages import PageImages
@@ -31,6 +31,7 @@ from services.ingest.schemas import (
     NewKeyRequest,
     NewKeyView,
     PageLedger,
+    ReprocessRequest,
     SessionView,
     UploadView,
 )
@@ -229,20 +230,25 @@ def _documents(parts: Parts) -> APIRouter:
         status_code=202,
         summary="Work on a document again from its bytes",
         response_model=DocumentView,
-        responses={**problems(404, 412), **ONCE},
+        responses={**problems(400, 404, 412), **ONCE},
     )
     def again(
         actor: CurrentActor,
         document_id: Id,
+        wanted: ReprocessRequest | None = None,
         if_match: IfMatch = None,
         key: IdempotencyKey = None,
     ) -> Response:
+        password = wanted.password.get_secret_value() if wanted and wanted.password else None
+
         def work(_claim: Claim) -> Answer:
-            document = reprocess(parts.store, actor, document_id, unchanged(if_match))
+            condition = unchanged(if_match)
+            document = reprocess(parts.intake, actor, document_id, condition, password)
             return told(view(parts.store, actor.tenant, document), 202)
 
         operation = f"POST /v1/documents/{document_id}/reprocess"
-        return answered(parts.once.run(actor, key, operation, lambda _key: None, work))
+        said_again = partial(slowly, password=password)
+        return answered(parts.once.run(actor, key, operation, said_again, work))
 
     return router
 

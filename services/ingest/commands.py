@@ -53,7 +53,7 @@ from shared.events import (
     Kind,
 )
 from shared.storage import BlobStore, Store, UnitOfWork
-from shared.storage.deletion import cancellation_mark, mark_cancelled
+from shared.storage.deletion import cancellation_mark, mark_cancelled, ref_of
 from shared.web.auth import Actor
 
 PDF = "application/pdf"
@@ -133,6 +133,19 @@ class Intake:
             except (DuplicateDocument, BlobVanished):
                 continue  # another upload or a deletion of the same bytes came between
         raise Unavailable("the same document is uploaded and deleted too often", document=name)
+
+    def opened(self, document: Document, password: str) -> bytes | None:
+        """The bytes of a kept document, opened with a password that comes later; None if there is
+        nothing to open. Raises EncryptedDocument if the password is wrong.
+        """
+        with self.blobs.open(document.tenant, document.original) as stream:
+            size = document.original.size
+            upload = Upload(stream, size, document.name, password=password)
+            try:
+                return self._decrypted(upload, document.media_type)
+            except EncryptedDocument as error:
+                error.document = document.id
+                raise
 
     def _check_size(self, upload: Upload) -> None:
         if not upload.size:
@@ -214,29 +227,69 @@ def admit(
 
 
 def reprocess(
-    store: Store, actor: Actor, document_id: str, condition: Condition = always
+    intake: Intake,
+    actor: Actor,
+    document_id: str,
+    condition: Condition = always,
+    password: str | None = None,
 ) -> Document:
-    """Begin a new attempt at a document that has ended. Raises NotFound or Conflict, or what the
-    condition raises.
+    """Begin a new attempt at a document that has ended.
+
+    Args:
+        password: opens an encrypted PDF, and is kept nowhere.
+
+    Raises:
+        NotFound, Conflict: there is none, or it has not ended, or is not worked on.
+        EncryptedDocument: the password is wrong; nothing is begun.
+        Exception: whatever the condition raises.
     """
-    with UnitOfWork(store) as uow:
+    readable = _opened(intake, actor, document_id, condition, password) if password else None
+    with UnitOfWork(intake.store) as uow:
+        lock_blobs(uow.session, actor.tenant)
         documents = Documents(uow.session, actor.tenant)
-        document = found(documents.get(document_id, for_update=True), document_id)
-        condition(documents, document)
-        progress = document.progress
-        if progress.state != "ended":
-            raise Conflict(
-                f"the document is still being worked on (state {progress.state}): wait for its end",
-                document=document_id,
-            )
-        if progress.outcome == "rejected":
-            raise Conflict(
-                "the document is of a kind that is not worked on: upload it again and say its kind",
-                document=document_id,
-            )
-        document = document.after(begin_again(progress), now_utc())
+        before = _to_begin_again(documents, document_id, condition)
+        document = before.after(begin_again(before.progress), now_utc())
+        if readable is not None:
+            require_blobs(intake.blobs, actor.tenant, {readable})
+            noted = tuple(ref for ref in document.noted if ref != readable)
+            document = replace(document, readable=readable, noted=noted)
         documents.save(document)
+        remove_unused(uow.session, intake.blobs, actor.tenant, before.blobs - document.blobs)
         uow.publish(ingested(document, actor.name))
+    return document
+
+
+def _opened(
+    intake: Intake, actor: Actor, document_id: str, condition: Condition, password: str
+) -> BlobRef | None:
+    """Where the bytes lie that the password has opened; None if there was nothing to open."""
+    with intake.store.read() as session:
+        known = _to_begin_again(Documents(session, actor.tenant), document_id, condition)
+    decrypted = intake.opened(known, password)
+    if decrypted is None:
+        return None
+    with intake.store.write() as session:  # noted first, so that a deletion finds it
+        documents = Documents(session, actor.tenant)
+        known = _to_begin_again(documents, document_id, condition)
+        documents.save(replace(known, noted=(*known.noted, ref_of(decrypted))))
+    return intake.blobs.put(actor.tenant, decrypted)
+
+
+def _to_begin_again(documents: Documents, document_id: str, condition: Condition) -> Document:
+    document = found(documents.get(document_id, for_update=True), document_id)
+    condition(documents, document)
+    progress = document.progress
+    if progress.state != "ended":
+        raise Conflict(
+            f"the document is still being worked on (state {progress.state}): wait for its end, or"
+            " cancel it",
+            document=document_id,
+        )
+    if progress.outcome == "rejected":
+        raise Conflict(
+            "the document is of a kind that is not worked on: upload it again and say its kind",
+            document=document_id,
+        )
     return document
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from services.ingest.domain import Document, Family, Key, KindSource, Outcome, State
 from services.ingest.keys import NewKey
@@ -13,6 +13,16 @@ from shared.documents import Reading
 from shared.events import Kind
 from shared.web.conditional import etag_of
 from shared.web.openapi import Problem
+
+
+class ReprocessRequest(BaseModel):
+    """What is to be different in another attempt."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    password: SecretStr | None = Field(
+        None, max_length=1000, description="opens an encrypted PDF; it is kept nowhere"
+    )
 
 
 class FailedPageView(BaseModel):

@@ -300,13 +300,18 @@ class Client:
         headers = _if_match(if_match)
         return Document.of(self._tried(lambda: self._http.post(path, headers=headers)).json())
 
-    def reprocess(self, document_id: str, *, if_match: str | None = None) -> Document:
+    def reprocess(
+        self, document_id: str, *, password: str | None = None, if_match: str | None = None
+    ) -> Document:
         """Work on a document again from its bytes. Raises Conflict while it is being worked on.
 
-        `if_match` is the `etag` of what is known of it: raises Stale if it has changed since.
+        `password` opens an encrypted PDF; raises Refused if it is wrong. `if_match` is the `etag`
+        of what is known of it: raises Stale if it has changed since.
         """
         path = f"/v1/documents/{document_id}/reprocess"
-        return Document.of(self._post_once(path, headers=_if_match(if_match)).json())
+        wish = {} if password is None else {"json": {"password": password}}
+        answer = self._post_once(path, headers=_if_match(if_match), **wish)
+        return Document.of(answer.json())
 
     def delete(self, document_id: str, *, if_match: str | None = None) -> None:
         """Delete a document everywhere, and what lies in it and nowhere else.

@@ -289,7 +289,7 @@ def test_a_document_begun_anew_while_it_is_read_is_read_anew(tmp_path: Path) -> 
 
     def fail_and_begin_again() -> None:
         note_progress(gave_up(document, "ingest"), UnitOfWork(house.service.store))
-        reprocess(house.service.store, actor(), document)
+        reprocess(house.service.app.state.resumables.intake, actor(), document)
 
     reader.happens = fail_and_begin_again
     house.work()
