@@ -82,6 +82,15 @@ data_option = click.option(
     help="Data folder (SMALLPRINT_DATA, or var/data).",
 )
 paths_argument = click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+url_option = click.option(
+    "--url", default=f"http://127.0.0.1:{PORT}", show_default=True, help="Where a suite runs."
+)
+key_option = click.option(
+    "--key",
+    envvar="SMALLPRINT_KEY",
+    required=True,
+    help="A key of it; better given as SMALLPRINT_KEY.",
+)
 password_option = click.option(
     "--password",
     envvar="SMALLPRINT_PASSWORD",
@@ -133,15 +142,8 @@ def main() -> int:
 @cli.command()
 @paths_argument
 @as_json
-@click.option(
-    "--url", default=f"http://127.0.0.1:{PORT}", show_default=True, help="Where a suite runs."
-)
-@click.option(
-    "--key",
-    envvar="SMALLPRINT_KEY",
-    required=True,
-    help="A key of it; better given as SMALLPRINT_KEY.",
-)
+@url_option
+@key_option
 @click.option("--kind", type=click.Choice(["contract", "report", "other"]), help="What they are.")
 @password_option
 def upload(
@@ -176,6 +178,75 @@ def upload(
 
         each_file(paths, lines, send)
     return lines.exit_code
+
+
+@cli.command()
+@click.argument("words", nargs=-1, required=True, metavar="WORDS...")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON lines, one a place.")
+@url_option
+@key_option
+@click.option(
+    "--in",
+    "within",
+    type=click.Choice(["text", "clauses"]),
+    default="text",
+    show_default=True,
+    help="Where to look.",
+)
+@click.option("--category", help="Clauses of this category, verbatim.")
+@click.option("--kind", type=click.Choice(["contract", "report", "other"]), help="Of documents.")
+@click.option("--document", help="Id of the only document to look in.")
+@click.option(
+    "--most",
+    type=click.IntRange(min=1),
+    default=20,
+    show_default=True,
+    help="Print no more places than these.",
+)
+def search(
+    words: Sequence[str],
+    as_json: bool,
+    url: str,
+    key: str,
+    within: Any,
+    category: str | None,
+    kind: Any,
+    document: str | None,
+    most: int,
+) -> int:
+    """Search the documents of a running suite: pages, or clauses, that have all of the words.
+
+    Words in quotes stand side by side; a star stands for any ending. With --json one line a place:
+    `document_id`, `page`, `text`, `highlights` and so on, as the suite answers.
+
+    \b
+    Examples:
+      smallprint search indemnification delaware
+      smallprint search '"change of control"' --in clauses
+      smallprint search 'terminat*' --category "Governing Law" --json
+    """
+    from itertools import islice
+
+    from smallprint import ApiError, Client
+
+    from shared.cli import tables
+
+    filters = {"within": within, "category": category, "kind": kind, "document": document}
+    try:
+        with Client(url, key) as client:
+            found = list(islice(client.search(" ".join(words), **filters), most + 1))
+    except ApiError as error:
+        raise SuiteError(f"the suite at {url} answers {error.status}: {error.detail}") from None
+    for hit in found[:most]:
+        if as_json:
+            write(to_json(asdict(hit)))
+        else:
+            write("".join(f"{row}\n" for row in tables.hit(hit)).encode("utf-8", "replace"))
+    if not found:
+        click.echo("nothing was found", err=True)
+    elif len(found) > most:
+        click.echo(f"there is more: --most {10 * most}, or fewer with other words", err=True)
+    return 0
 
 
 @cli.command()

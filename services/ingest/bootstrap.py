@@ -11,6 +11,7 @@ from services.ingest.domain import DocumentReader
 from services.ingest.handlers import (
     PROJECTED,
     forget_document,
+    note_clauses,
     note_decision,
     note_progress,
     read_document,
@@ -24,6 +25,9 @@ from services.ingest.resumable.commands import Resumables, Sweeper
 from services.ingest.resumable.files import PartialFiles
 from services.ingest.retention.api import routes as retention_routes
 from services.ingest.retention.commands import Keeper
+from services.ingest.search.api import routes as search_routes
+from services.ingest.search.backlog import Backlog
+from services.ingest.search.finding import Finder
 from services.ingest.settings import Settings
 from services.ingest.store import MIGRATIONS
 from services.ingest.watching import Watch
@@ -38,7 +42,13 @@ from services.ingest.webhooks.store import Queue
 from shared.bus import Bus, open_bus
 from shared.documents.sandbox import Reader
 from shared.errors import SettingsError
-from shared.events import DocumentDeleted, DocumentIngested, Event, ReviewDecided
+from shared.events import (
+    ClausesExtracted,
+    DocumentDeleted,
+    DocumentIngested,
+    Event,
+    ReviewDecided,
+)
 from shared.runtime import Handler, Service
 from shared.settings import load
 from shared.storage import FileBlobs, Store
@@ -89,6 +99,7 @@ def build(
     handlers[DocumentIngested] = partial(
         read_document, blobs=blobs, reader=reader or reading, limits=settings.limits
     )
+    handlers[ClausesExtracted] = partial(note_clauses, blobs=blobs)
     handlers[DocumentDeleted] = partial(forget_document, blobs=blobs, images=images)
     handlers[ReviewDecided] = note_decision
     policy = _policy(settings)
@@ -104,6 +115,7 @@ def build(
         *routes(parts),
         upload_routes(resumables, once),
         retention_routes(store),
+        search_routes(Finder(store, blobs)),
         *webhook_routes(desk, once),
     ]
     limit = RateLimit(settings.rate_requests)
@@ -138,6 +150,7 @@ def build(
             lambda _owner: Sweeper(resumables),
             lambda _owner: KeySweeper(once),
             lambda _owner: Keeper(store, settings.ingest_retention_interval),
+            lambda _owner: Backlog(store, blobs),
         ),
         close_parts=close_parts,
     )

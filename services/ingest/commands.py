@@ -22,6 +22,7 @@ from services.ingest.domain import (
     said_of_cancelled,
 )
 from services.ingest.idempotency.store import forget_answers
+from services.ingest.search.store import Passages
 from services.ingest.store import (
     BlobVanished,
     Documents,
@@ -220,6 +221,7 @@ def admit(
         documents.add(document)
     else:
         documents.save(document)
+        Passages(uow.session, draft.tenant).forget(document.id)
         remove_unused(uow.session, blobs, draft.tenant, known.blobs - document.blobs)
     uow.publish(ingested(document, parent=parent))
     publish(uow.session, document_ended(document))
@@ -317,6 +319,8 @@ def cancel(
                 continue
             after = _cancelled(before, actor)
             documents.save(after)
+            if after.text is None:
+                Passages(uow.session, actor.tenant).forget(one)
             remove_unused(uow.session, blobs, actor.tenant, before.blobs - after.blobs)
             uow.publish(_cancellation(after, actor))
             publish(uow.session, document_ended(after, before))

@@ -17,6 +17,13 @@ from services.ingest.domain import (
     now_utc,
 )
 from services.ingest.pages import PageImages
+from services.ingest.search.passages import (
+    Passage,
+    passages,
+    passages_of_clauses,
+    read_clauses,
+)
+from services.ingest.search.store import Passages
 from services.ingest.store import Documents, lock_blobs, remove_unused, require_blobs
 from services.ingest.unpacking import StoredPart, StoredParts, admit_parts, store_parts
 from services.ingest.webhooks.messages import (
@@ -39,7 +46,7 @@ from shared.events import (
     ReviewDecided,
 )
 from shared.storage import BlobStore, MissingBlob, Store, UnitOfWork
-from shared.storage.deletion import mark_deleted, ref_of
+from shared.storage.deletion import is_deleted, mark_deleted, ref_of
 
 log = logging.getLogger(__name__)
 
@@ -73,17 +80,27 @@ def read_document(
     if not reading.page_count:
         _keep_reading(event, uow, blobs, _Read(reading, parts), limits)
         return
+    found = passages(reading)
     text, layout = reading.text.encode(), reading.to_bytes()
     if not _note_blobs(event, uow, blobs, ref_of(text), ref_of(layout)):
         with uow.store.write() as session:
             remove_unused(session, blobs, event.tenant, _bytes_of(parts))
         return
     kept = (blobs.put(event.tenant, text), blobs.put(event.tenant, layout))
-    _keep_reading(event, uow, blobs, _Read(reading, parts, *kept), limits)
+    _keep_reading(event, uow, blobs, _Read(reading, parts, *kept, found), limits)
 
 
 def note_progress(event: Fact, uow: UnitOfWork) -> None:
     """Project what a service says about a document onto its state. Late news changes nothing."""
+    _note(event, uow, None)
+
+
+def note_clauses(event: ClausesExtracted, uow: UnitOfWork, blobs: BlobStore) -> None:
+    """The same for clauses, and have them found from then on."""
+    _note(event, uow, _clauses(event, uow, blobs))
+
+
+def _note(event: Fact, uow: UnitOfWork, clauses: Sequence[Passage] | None) -> None:
     if isinstance(event, PagesRead | PartsFound):
         raise TypeError("this is a fact of ingest's own, not an event")
     with uow:
@@ -97,6 +114,9 @@ def note_progress(event: Fact, uow: UnitOfWork) -> None:
             after = replace(after, warnings=tuple(warnings))
         documents.save(after)
         if event.attempt == after.progress.attempt:
+            if clauses is not None:
+                index = Passages(uow.session, event.tenant)
+                index.keep_clauses(event.document_id, event.attempt, clauses)
             publish(uow.session, [*result_found(event), *document_ended(after, before)])
     count_end(after, before)
 
@@ -112,7 +132,9 @@ def note_decision(event: ReviewDecided, uow: UnitOfWork) -> None:
 def forget_document(
     event: DocumentDeleted, uow: UnitOfWork, blobs: BlobStore, images: PageImages
 ) -> None:
-    """Remove bytes, text, layout and page images of a deleted document that no other one uses."""
+    """Remove bytes, text, layout and page images of a deleted document that no other one uses,
+    and all that is found of it.
+    """
     with uow:
         documents = Documents(uow.session, event.tenant)
         refs = documents.tombstone(event.document_id)
@@ -121,13 +143,38 @@ def forget_document(
         mark_deleted(blobs, event.tenant, event.document_id)
         removed = remove_unused(uow.session, blobs, event.tenant, refs)
         images.forget(event.tenant, removed)
+        Passages(uow.session, event.tenant).forget(event.document_id)
         documents.purged(event.document_id)
         forget_words(uow.session, event.tenant, event.document_id)
         publish(uow.session, [document_deleted(event)])
 
 
-PROJECTED = (DocumentRead, ClausesExtracted, FindingsFound, DocumentFailed)
+PROJECTED = (DocumentRead, FindingsFound, DocumentFailed)
 """Events that `note_progress` is for."""
+
+
+def _clauses(event: ClausesExtracted, uow: UnitOfWork, blobs: BlobStore) -> list[Passage] | None:
+    """None if they are nobody's: of an older attempt or a cancelled one, or of a document that is
+    deleted.
+    """
+    with uow.store.read() as session:
+        document = Documents(session, event.tenant).get(event.document_id)
+        furniture = Passages(session, event.tenant).furniture(event.document_id)
+    if document is None or document.text is None or document.progress.attempt != event.attempt:
+        return None
+    if document.progress.is_cancelled(event.attempt):
+        return None
+    if not event.count:
+        return []
+    try:
+        listed = blobs.get(event.tenant, event.clauses)
+        text = blobs.get(event.tenant, document.text).decode()
+    except MissingBlob:
+        if not is_deleted(blobs, event.tenant, event.document_id):
+            raise
+        return None
+    found = read_clauses(listed, event.document_id)
+    return passages_of_clauses(found, text, furniture)
 
 
 @dataclass(frozen=True)
@@ -138,6 +185,7 @@ class _Read:
     parts: StoredParts | None
     text: BlobRef | None = None
     layout: BlobRef | None = None
+    passages: Sequence[Passage] = ()
 
     @property
     def blobs(self) -> set[BlobRef]:
@@ -200,6 +248,8 @@ def _note_blobs(
             return False
         after = replace(before, text=text, layout=layout)
         documents.save(after)
+        if before.text != text:
+            Passages(session, event.tenant).forget(event.document_id)
         remove_unused(session, blobs, event.tenant, before.blobs - after.blobs)
         return True
 
@@ -227,6 +277,7 @@ def _keep_reading(
             after, text=read.text, layout=read.layout, warnings=reading.warnings, noted=()
         )
         documents.save(after)
+        Passages(uow.session, event.tenant).keep_text(event.document_id, read.passages)
         remove_unused(uow.session, blobs, event.tenant, before.blobs - after.blobs)
         if read.text and read.layout:
             uow.publish(
@@ -278,6 +329,7 @@ def _keep_failure(
             return
         after = replace(_advanced(before, failure), text=None, layout=None, noted=())
         documents.save(after)
+        Passages(uow.session, event.tenant).forget(event.document_id)
         remove_unused(uow.session, blobs, event.tenant, before.blobs - after.blobs)
         uow.publish(failure)
         publish(uow.session, document_ended(after, before))

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from shared.cli.lines import plain
+
+if TYPE_CHECKING:
+    from shared.client import Hit
 
 DISCLAIMER = "smallprint points at passages and figures; it gives no legal or audit advice."
 
@@ -57,6 +61,16 @@ def watched(line: Mapping[str, Any]) -> Iterator[str]:
     else:
         found = _count(len(line.get("parts", ())), "part")
     yield f"{plain(line['source'])}  {found}, moved to {plain(line['moved_to'])}"
+
+
+def hit(found: Hit) -> Iterator[str]:
+    """A place that a search found: where it is, and the words, in bold on a terminal."""
+    clause = f"  {plain(found.clause.category)}" if found.clause else ""
+    yield f"{plain(found.document)}  p. {found.page}{clause}  ({found.document_id})"
+    bold = ("\x1b[1m", "\x1b[0m") if sys.stdout.isatty() else ("", "")
+    words = ((_kept_apart(text), marked) for text, marked in found.pieces)
+    yield "  " + "".join(f"{bold[0]}{text}{bold[1]}" if marked else text for text, marked in words)
+    yield ""
 
 
 def findings(line: Mapping[str, Any]) -> Iterator[str]:
@@ -193,6 +207,13 @@ def _of_parts(
             yield f"! {plain(part['source'])}: {plain(part['error']['detail'])}"
         else:
             yield from table(part)
+
+
+def _kept_apart(text: str) -> str:
+    """`plain` of a piece of a text, with the spaces at its ends."""
+    before = " " if text[:1].isspace() else ""
+    after = " " if text.strip() and text[-1:].isspace() else ""
+    return before + plain(text) + after
 
 
 def _aligned(rows: Sequence[tuple[str, str, str, str]]) -> Iterator[str]:

@@ -14,7 +14,7 @@ from datetime import datetime
 from io import SEEK_END, BytesIO
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, Self
+from typing import Any, BinaryIO, Literal, Self
 
 import httpx
 
@@ -28,6 +28,7 @@ from .results import (
     DocumentValue,
     Finding,
     Findings,
+    Hit,
     Item,
     Key,
     Kind,
@@ -365,6 +366,24 @@ class Client:
             risk=head["risk"],
             items=tuple(Finding.of(item) for item in items),
         )
+
+    def search(
+        self,
+        query: str,
+        *,
+        within: Literal["text", "clauses"] = "text",
+        category: str | None = None,
+        kind: Kind | None = None,
+        document: str | None = None,
+    ) -> Iterator[Hit]:
+        """Places where all words of a query stand together on one page, or in one clause, fetched
+        as they are asked for: those of the document that was read last first.
+
+        `"words in quotes"` stand side by side, `word*` begins so. A `category` means clauses.
+        """
+        params = {"q": query, "in": within, "category": category, "kind": kind}
+        pages = self._pages("/v1/search", **params, document=document)
+        return (Hit.of(item) for item in pages)
 
     def statements(self, document_id: str) -> list[dict[str, Any]]:
         """What was read of a report: its filings, in the form that can be uploaded again."""

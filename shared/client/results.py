@@ -212,6 +212,56 @@ class Clause(_Result):
 
 
 @dataclass(frozen=True)
+class Mark(_Result):
+    """Words that were looked for, from `start` to `end` of the document's text."""
+
+    start: int
+    end: int
+
+
+@dataclass(frozen=True)
+class HitClause(_Result):
+    """The clause that a hit is in."""
+
+    id: str
+    category: str
+    start: int
+    end: int
+    confidence: float
+
+
+@dataclass(frozen=True)
+class Hit(_Result):
+    """A place where all that was looked for stands together. `text` is exactly the document's from
+    `start` to `end`, and so count the `highlights`; `clause` is None in the text.
+    """
+
+    _lists: ClassVar[dict[str, type[_Result]]] = {"highlights": Mark}
+    _parts: ClassVar[dict[str, type[_Result]]] = {"clause": HitClause}
+
+    document_id: str
+    document: str
+    kind: Kind
+    page: int
+    start: int
+    end: int
+    text: str
+    highlights: tuple[Mark, ...] = ()
+    clause: HitClause | None = None
+
+    @property
+    def pieces(self) -> tuple[tuple[str, bool], ...]:
+        """The text in pieces, each with whether it was looked for."""
+        pieces, at = [], self.start
+        for mark in self.highlights:
+            pieces.append((self.text[at - self.start : mark.start - self.start], False))
+            pieces.append((self.text[mark.start - self.start : mark.end - self.start], True))
+            at = mark.end
+        pieces.append((self.text[at - self.start :], False))
+        return tuple((text, marked) for text, marked in pieces if text)
+
+
+@dataclass(frozen=True)
 class Presence(_Result):
     """Whether a contract has a category at all, and the passage that comes nearest to one."""
 

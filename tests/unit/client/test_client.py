@@ -22,6 +22,7 @@ from services.extraction.api import (
 )
 from services.ingest.retention.api import TombstoneView
 from services.ingest.schemas import DocumentView, KeyView
+from services.ingest.search.api import HitClauseView, HitView, MarkView
 from services.ingest.webhooks.schemas import AttemptView, DeliveryView, WebhookView
 from services.review.api import DecisionOut, ItemOut
 from services.triage.api import FindingOut
@@ -128,6 +129,9 @@ def test_a_document_is_typed() -> None:
         (results.Presence, PresenceOut),
         (results.Finding, FindingOut),
         (results.Tombstone, TombstoneView),
+        (results.Hit, HitView),
+        (results.HitClause, HitClauseView),
+        (results.Mark, MarkView),
     ],
 )
 def test_the_client_knows_only_fields_that_exist(ours: Any, theirs: Any) -> None:
@@ -314,6 +318,37 @@ def test_lists_are_fetched_as_they_are_asked_for() -> None:
     assert len(network.requests) == 1
     assert len(list(documents)) == 2
     assert dict(network.requests[1].url.params) == {"state": "ended", "cursor": "abc"}
+
+
+def test_hits_are_fetched_as_they_are_asked_for() -> None:
+    """The query and its filters go along to every page; a hit shows what was looked for."""
+    hit = {
+        "document_id": "doc_1",
+        "document": "a.pdf",
+        "kind": "contract",
+        "page": 2,
+        "start": 100,
+        "end": 117,
+        "text": "the 😀 law of Delaware"[:17],
+        "highlights": [{"start": 104, "end": 105}, {"start": 106, "end": 109}],
+        "clause": None,
+    }
+    clause = {"id": "cl_1", "category": "Governing Law", "start": 9, "end": 30, "confidence": 0.5}
+    network = Network(
+        ok({"items": [hit], "next": "7", "parts": ["law"], "unindexed": 0}),
+        ok({"items": [{**hit, "clause": clause}], "next": None, "parts": ["law"], "unindexed": 0}),
+    )
+    found = network.client().search('"😀 law"', kind="contract", category="Governing Law")
+    first = next(found)
+    assert (first.page, first.clause) == (2, None)
+    assert first.pieces == (
+        ("the ", False), ("😀", True), (" ", False), ("law", True), (" of Dela", False)
+    )  # fmt: skip
+    [second] = found
+    assert second.clause == smallprint.HitClause("cl_1", "Governing Law", 9, 30, 0.5)
+    asked = [dict(request.url.params) for request in network.requests]
+    common = {"q": '"😀 law"', "in": "text", "category": "Governing Law", "kind": "contract"}
+    assert asked == [common, {**common, "cursor": "7"}]
 
 
 def test_values_of_clauses_and_contracts() -> None:

@@ -25,6 +25,12 @@ class Servers:
             self._postgres = self._stack.enter_context(server())
         return self._postgres.database()
 
+    @property
+    def folder(self) -> Path:
+        """Where its files lie, once it is started."""
+        assert self._postgres is not None
+        return self._postgres.folder
+
 
 @pytest.fixture(scope="session")
 def servers() -> Iterator[Servers]:
