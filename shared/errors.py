@@ -144,6 +144,14 @@ class DocumentTooLarge(UnreadableDocument):
     code = "document_too_large"
     http_status = 413
 
+    def __init__(
+        self, message: str = "", *, document: str | None = None, most: int | None = None
+    ) -> None:
+        """`most` is the limit in bytes, where it is one of an upload."""
+        super().__init__(message, document=document)
+        if most is not None:
+            self.headers = {"upload-limit": f"max-size={most}"}
+
 
 class NestedTooDeep(UnreadableDocument):
     """Mails and archives lie too deep in one another."""

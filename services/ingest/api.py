@@ -24,6 +24,7 @@ from services.ingest.idempotency.store import Claim
 from services.ingest.keys import KeyRing
 from services.ingest.pages import PageImages
 from services.ingest.schemas import (
+    NAME,
     DocumentPage,
     DocumentView,
     KeyPage,
@@ -35,8 +36,8 @@ from services.ingest.schemas import (
     SessionView,
     UploadView,
 )
-from services.ingest.store import Documents
-from services.ingest.uploads import BODY, UploadForm, uploads
+from services.ingest.store import Documents, Filters
+from services.ingest.uploads import BODY, UploadForm, said_limits, uploads
 from services.ingest.views import unchanged, view, views
 from services.ingest.watching import LONGEST_WAIT, Watch
 from shared.documents import Reading
@@ -54,6 +55,7 @@ from shared.web.conditional import (
 )
 from shared.web.ids import ID
 from shared.web.openapi import problems
+from shared.web.values import Moment
 
 CHUNK = 1 << 20
 
@@ -82,6 +84,15 @@ EVENTS: dict[str, Any] = {
                 },
             }
         }
+    },
+}
+
+_UPLOADED: dict[str, Any] = {
+    "Location": {"description": "of a single document", "schema": {"type": "string"}},
+    "Upload-Limit": {
+        "description": "`max-size` bytes of one upload, `max-document-size` bytes of a document,"
+        " `max-documents` in an upload",
+        "schema": {"type": "string"},
     },
 }
 
@@ -115,13 +126,16 @@ def _uploads(parts: Parts) -> APIRouter:
         response_model=DocumentView | UploadView,
         summary="Upload one or more documents",
         responses={
-            200: {"model": DocumentView | UploadView},
+            200: {"model": DocumentView | UploadView, "headers": _UPLOADED},
+            202: {"headers": _UPLOADED},
             **problems(400, 413, 415, 503),
             **ONCE,
         },
         openapi_extra=BODY,
     )
-    def upload(actor: CurrentActor, form: UploadForm, key: IdempotencyKey = None) -> Response:
+    def upload(
+        request: Request, actor: CurrentActor, form: UploadForm, key: IdempotencyKey = None
+    ) -> Response:
         files = uploads(form)
         answer = parts.once.run(
             actor,
@@ -130,7 +144,7 @@ def _uploads(parts: Parts) -> APIRouter:
             partial(said, files),
             lambda _claim: answer_upload(parts.intake, actor, files),
         )
-        return answered(answer)
+        return answered(answer, said_limits(request.app.state.settings))
 
     return router
 
@@ -149,16 +163,30 @@ def _documents(parts: Parts) -> APIRouter:
         parent: Annotated[
             str | None, Query(pattern=ID, description="what lies in this mail or archive")
         ] = None,
+        sha256: Annotated[
+            str | None, Query(pattern="^[0-9a-f]{64}$", description="of the bytes as uploaded")
+        ] = None,
+        uploader: Annotated[
+            str | None, Query(alias="actor", pattern=NAME, description="who uploaded it")
+        ] = None,
+        since: Annotated[
+            Moment | None, Query(description="uploaded at this moment or later; with a zone")
+        ] = None,
+        before: Annotated[Moment | None, Query(description="uploaded earlier; with a zone")] = None,
     ) -> DocumentPage:
+        filters = Filters(
+            state=state,
+            kind=kind,
+            outcome=outcome,
+            parent=parent,
+            sha256=sha256,
+            actor=uploader,
+            since=since,
+            before=before,
+        )
         with parts.store.read() as session:
-            items, more = Documents(session, actor.tenant).page(
-                limit=limit,
-                cursor=cursor,
-                state=state,
-                kind=kind,
-                outcome=outcome,
-                parent=parent,
-            )
+            mine = Documents(session, actor.tenant)
+            items, more = mine.page(filters, limit=limit, cursor=cursor)
         return DocumentPage(items=views(parts.store, actor.tenant, items), next=more)
 
     @router.get(

@@ -154,7 +154,8 @@ class Intake:
         if upload.size > self.limits.max_bytes:
             raise DocumentTooLarge(
                 f"the document has {upload.size:,} bytes: the limit is {self.limits.max_bytes:,} "
-                "(setting SMALLPRINT_INGEST_MAX_BYTES)"
+                "(setting SMALLPRINT_INGEST_MAX_BYTES)",
+                most=self.limits.max_bytes,
             )
 
     def _type_of(self, upload: Upload, name: str) -> str:

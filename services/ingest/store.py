@@ -6,7 +6,7 @@ import base64
 import hashlib
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    ColumnElement,
     ForeignKey,
     Index,
     Integer,
@@ -177,6 +178,40 @@ def lock(session: Session, name: str) -> None:
         session.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": number})
 
 
+@dataclass(frozen=True)
+class Filters:
+    """What is asked of documents in a list; None: anything. All of it has to hold.
+
+    `parent` is the mail or archive that they lie in, `actor` who uploaded them; they were uploaded
+    at the moment `since` or later, and earlier than `before`.
+    """
+
+    state: State | None = None
+    kind: Kind | None = None
+    outcome: Outcome | None = None
+    parent: str | None = None
+    sha256: str | None = None
+    actor: str | None = None
+    since: datetime | None = None
+    before: datetime | None = None
+
+    def conditions(self) -> list[ColumnElement[bool]]:
+        """What a row has to be like, but for what lies in what."""
+        same = {
+            documents.c.state: self.state,
+            documents.c.kind: self.kind,
+            documents.c.outcome: self.outcome,
+            documents.c.original_sha256: self.sha256,
+            documents.c.actor: self.actor,
+        }
+        found = [column == value for column, value in same.items() if value is not None]
+        if self.since is not None:
+            found.append(documents.c.created >= self.since)
+        if self.before is not None:
+            found.append(documents.c.created < self.before)
+        return found
+
+
 class Documents:
     """The documents of one tenant that are not deleted, within one transaction."""
 
@@ -207,25 +242,15 @@ class Documents:
         )
 
     def page(
-        self,
-        *,
-        limit: int,
-        cursor: str | None = None,
-        state: State | None = None,
-        kind: Kind | None = None,
-        outcome: Outcome | None = None,
-        parent: str | None = None,
+        self, filters: Filters, *, limit: int, cursor: str | None = None
     ) -> tuple[list[Document], str | None]:
         """Documents, newest first, and the cursor that the list goes on from."""
-        query = select(documents).where(self._mine)
-        if parent is not None:
+        query = select(documents).where(self._mine, *filters.conditions())
+        if filters.parent is not None:
             children = select(links.c.child).where(
-                links.c.tenant == self.tenant, links.c.parent == parent
+                links.c.tenant == self.tenant, links.c.parent == filters.parent
             )
             query = query.where(documents.c.id.in_(children))
-        for column, value in (("state", state), ("kind", kind), ("outcome", outcome)):
-            if value is not None:
-                query = query.where(documents.c[column] == value)
         if cursor is not None:
             created, document_id = decode_cursor(cursor)
             query = query.where(

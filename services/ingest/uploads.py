@@ -15,6 +15,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive
 
 from services.ingest.commands import Upload
+from services.ingest.settings import Settings
 from shared.errors import DocumentTooLarge, InvalidRequest
 from shared.events import Kind
 from shared.web.auth import CurrentActor
@@ -80,6 +81,18 @@ async def upload_form(request: Request, _actor: CurrentActor) -> AsyncIterator[F
         await form.close()
 
 
+def said_limits(settings: Settings) -> dict[str, str]:
+    """What one upload may have, in the header of the draft on resumable uploads: bytes together,
+    and beside that bytes of a document and how many there may be.
+    """
+    limits = {
+        "max-size": settings.ingest_max_upload,
+        "max-document-size": settings.ingest_max_bytes,
+        "max-documents": settings.ingest_max_files,
+    }
+    return {"upload-limit": ", ".join(f"{name}={most}" for name, most in limits.items())}
+
+
 UploadForm = Annotated[FormData, Depends(upload_form)]
 
 
@@ -125,5 +138,6 @@ def _bounded(receive: Receive, most: int) -> Receive:
 def _too_large(most: int) -> DocumentTooLarge:
     return DocumentTooLarge(
         f"the upload has more than {most:,} bytes, the limit for all its files together "
-        "(setting SMALLPRINT_INGEST_MAX_UPLOAD): send fewer files at a time"
+        "(setting SMALLPRINT_INGEST_MAX_UPLOAD): send fewer files at a time",
+        most=most,
     )

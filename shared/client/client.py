@@ -224,13 +224,31 @@ class Client:
         kind: Kind | None = None,
         outcome: Outcome | None = None,
         parent: str | None = None,
+        sha256: str | None = None,
+        actor: str | None = None,
+        since: datetime | None = None,
+        before: datetime | None = None,
     ) -> Iterator[Document]:
-        """All documents of the tenant, newest first, fetched as they are asked for.
+        """The documents of the tenant, newest first, fetched as they are asked for.
 
-        `parent` is the id of a mail or archive: then only what lies in it.
+        Args:
+            parent: id of a mail or archive: only what lies in it.
+            sha256: of the bytes as uploaded: the one document, if it is there.
+            actor: name of the key that uploaded them.
+            since: only what was uploaded then or later; with a zone.
+            before: only what was uploaded earlier; with a zone.
         """
-        filters = {"state": state, "kind": kind, "outcome": outcome, "parent": parent}
-        pages = self._pages("/v1/documents", **filters)
+        pages = self._pages(
+            "/v1/documents",
+            state=state,
+            kind=kind,
+            outcome=outcome,
+            parent=parent,
+            sha256=sha256,
+            actor=actor,
+            since=since and since.isoformat(),
+            before=before and before.isoformat(),
+        )
         return (Document.of(item) for item in pages)
 
     def changes(self, after: int | None = None) -> Iterator[Change]:

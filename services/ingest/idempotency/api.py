@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from fastapi import Header, Response
@@ -42,9 +43,9 @@ ONCE: dict[int | str, dict[str, Any]] = {
 """For `responses=` of a route that takes the header."""
 
 
-def answered(answer: Answer) -> Response:
-    """The answer, as it is sent."""
-    headers = dict(answer.headers)
+def answered(answer: Answer, more: Mapping[str, str] | None = None) -> Response:
+    """The answer, as it is sent; with more headers, which are of now and not of the first time."""
+    headers = {**answer.headers, **(more or {})}
     if answer.body is None:
         return Response(status_code=answer.status, headers=headers)
     return JSONResponse(

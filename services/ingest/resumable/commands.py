@@ -135,6 +135,7 @@ class Resumables:
                 f"the document has {length:,} bytes: the limit is {most:,} "
                 "(setting SMALLPRINT_INGEST_MAX_BYTES)",
                 document=name,
+                most=most,
             )
         now = now_utc()
         upload = PartialUpload(

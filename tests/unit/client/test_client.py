@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -349,6 +349,18 @@ def test_hits_are_fetched_as_they_are_asked_for() -> None:
     asked = [dict(request.url.params) for request in network.requests]
     common = {"q": '"😀 law"', "in": "text", "category": "Governing Law", "kind": "contract"}
     assert asked == [common, {**common, "cursor": "7"}]
+
+
+def test_a_list_is_asked_for_by_what_is_known() -> None:
+    """Moments go with their zone; what is not asked for is not sent."""
+    network = Network(ok({"items": [], "next": None}))
+    moment = datetime(2026, 1, 2, tzinfo=UTC)
+    assert list(network.client().documents(sha256="0" * 64, actor="ann", since=moment)) == []
+    assert dict(network.requests[0].url.params) == {
+        "sha256": "0" * 64,
+        "actor": "ann",
+        "since": "2026-01-02T00:00:00+00:00",
+    }
 
 
 def test_values_of_clauses_and_contracts() -> None:

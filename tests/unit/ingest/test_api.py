@@ -69,6 +69,29 @@ def test_a_list_is_filtered(any_house: House) -> None:
     assert ids(state="received", kind="contract") == []
 
 
+def test_a_list_by_bytes_uploader_and_time(any_house: House) -> None:
+    """Is this very document there, who sent what, and what came between two moments."""
+    mine = [any_house.accepted(text(n), f"{n}.txt") for n in (1, 2)]
+    other = any_house.client_of("default", "Ännchen")
+    theirs = any_house.upload(text(3), "3.txt", client=other).json()
+
+    def ids(**params: str) -> list[str]:
+        answer = any_house.client.get("/v1/documents", params=params)
+        assert answer.status_code == 200, answer.text
+        return [item["id"] for item in answer.json()["items"]]
+
+    assert ids(sha256=any_house.state(mine[0])["sha256"]) == [mine[0]]
+    assert ids(sha256="0" * 64) == []
+    assert ids(actor="Ännchen") == [theirs["id"]]
+    assert ids(actor="tester") == mine[::-1]
+    middle = any_house.state(mine[1])["created"]
+    assert ids(since=middle) == [theirs["id"], mine[1]]
+    assert ids(before=middle) == [mine[0]]
+    assert ids(since=middle, before=theirs["created"], actor="tester") == [mine[1]]
+    first = any_house.client.get("/v1/documents", params={"actor": "tester", "limit": 1}).json()
+    assert ids(actor="tester", cursor=first["next"]) == [mine[0]]
+
+
 def test_what_extraction_warns_of_is_the_documents_warning(any_house: House) -> None:
     """Once, however often it is said."""
     document = any_house.accepted(text(1), "a.txt")
@@ -85,6 +108,7 @@ def test_what_extraction_warns_of_is_the_documents_warning(any_house: House) -> 
         *("cursor=nonsense", "cursor=MjAyNi0wMS0wMXxkb2M", "cursor=%C3%A4"),
         "cursor=MDAwMS0wMS0wMVQwMDowMDowMCsyMzowMHxkb2M",  # before the beginning of time in UTC
         *("limit=0", "limit=201", "state=lost", "kind=poem", "outcome=fine"),
+        *("sha256=ABC", "actor=", "since=2026-01-02", "before=1767312000"),
     ],
 )
 def test_a_list_that_can_not_be(house: House, query: str) -> None:

@@ -190,11 +190,27 @@ def test_what_is_refused_at_the_door(
     assert problem["type"] == f"urn:smallprint:problem:{code}"
     assert problem["document"] == name
     if status == 413:
+        assert answer.headers["upload-limit"] == "max-size=5000"
         assert "5,000" in problem["detail"]
         assert "SMALLPRINT_INGEST_MAX_BYTES" in problem["detail"]
     assert house.blobs() == set()
     house.work()
     assert house.client.get("/v1/documents").json() == {"items": [], "next": None}
+    house.close()
+
+
+def test_every_upload_is_told_the_limits(tmp_path: Path) -> None:
+    """What one upload may have, its documents, and how many: in the answer, also to a replay."""
+    house = House(tmp_path, ingest_max_bytes=5000, ingest_max_upload=20_000, ingest_max_files=3)
+    for _ in range(2):
+        answer = house.client.post(
+            "/v1/documents",
+            files={"file": ("a.txt", TEXT)},
+            headers={"idempotency-key": "k"},
+        )
+        assert answer.status_code == 202
+        said = "max-size=20000, max-document-size=5000, max-documents=3"
+        assert answer.headers["upload-limit"] == said
     house.close()
 
 
@@ -214,6 +230,7 @@ def test_an_upload_beyond_all_bounds_is_refused_before_it_is_read(tmp_path: Path
     for more in ({}, {"content-length": "1000000"}):
         answer = house.client.post("/v1/documents", content=endless(), headers={**headers, **more})
         assert answer.status_code == 413
+        assert answer.headers["upload-limit"] == "max-size=20000"
         assert "20,000" in answer.json()["detail"]
     house.close()
 
