@@ -24,6 +24,7 @@ VIEWS = (
     "/documents",
     "/documents/{document}",
     "/decisions",
+    "/search",
     "/sign-in",
 )
 POLICY = "; ".join(

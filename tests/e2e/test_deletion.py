@@ -38,14 +38,22 @@ def contract() -> bytes:
 
 
 def where(folder: Path, marker: str) -> list[str]:
-    """Every file below a folder that has a marker in its name or, in any encoding, in it."""
-    forms = [marker.encode(encoding) for encoding in ENCODINGS]
+    """Every file below a folder that has a marker in its name or in it: in any encoding, and in
+    any case, for the index has words in lower case.
+    """
+    forms = [marker.lower().encode(encoding) for encoding in ENCODINGS]
     return sorted(
         str(path.relative_to(folder))
         for path in folder.rglob("*")
         if path.is_file()
-        and (marker in path.name or any(form in path.read_bytes() for form in forms))
+        and (marker in path.name or any(form in path.read_bytes().lower() for form in forms))
     )
+
+
+def hits(client: httpx.Client, q: str, within: str = "text") -> list[str]:
+    """Names of the documents that a search finds, one for each place."""
+    answer = client.get("/v1/search", params={"q": q, "in": within}).raise_for_status()
+    return [hit["document"] for hit in answer.json()["items"]]
 
 
 def until(what: str, check: Any) -> Any:
@@ -58,14 +66,16 @@ def until(what: str, check: Any) -> Any:
 
 
 def test_nothing_of_a_deleted_document_is_found(tmp_path: Path) -> None:
-    """Text, results, page images, decisions, webhooks' messages: all of it was there, and is gone
-    once the suite has stopped; a tombstone says who and when.
+    """Text, results, index, page images, decisions, webhooks' messages: all of it was there, and is
+    gone once the suite has stopped, while another document stays; a tombstone says who and when.
     """
     embedded = Embedded(tmp_path, SMALLPRINT_INGEST_WEBHOOK_PROXY="http://127.0.0.1:9")
     line = embedded.start()
     headers = {"authorization": f"Bearer {line['key']}"}
     with httpx.Client(base_url=line["url"], headers=headers, timeout=60) as client:
         client.post("/v1/webhooks", json={"url": "https://hooks.example.com/"}).raise_for_status()
+        stays = {"file": ("stays.txt", b"The courts of another place have jurisdiction.")}
+        client.post("/v1/documents", files=stays, data={"kind": "report"}).raise_for_status()
         files = {"file": (f"{NAME}.pdf", contract())}
         once = {"idempotency-key": f"{WORDS}-{NAME}"}
         first = client.post("/v1/documents", files=files, headers=once).raise_for_status().json()
@@ -85,12 +95,15 @@ def test_nothing_of_a_deleted_document_is_found(tmp_path: Path) -> None:
         data = tmp_path / "data"
         sha256 = client.get(at).json()["sha256"]
         full = where(data, WORDS)
-        for store in ("extraction.db", "review.db", "blobs"):
+        assert hits(client, WORDS) == hits(client, f"{WORDS} jurisdiction") == [f"{NAME}.pdf"]
+        assert set(hits(client, WORDS, "clauses")) == {f"{NAME}.pdf"}
+        for store in ("ingest.db", "extraction.db", "review.db", "blobs"):
             assert any(path.startswith(store) for path in full), (store, full)
         assert where(data, sha256)
         assert (data / "blobs" / "default" / "pages" / sha256 / "1.png").is_file()
 
         client.delete(at).raise_for_status()
+        assert hits(client, WORDS) == hits(client, WORDS, "clauses") == []
         stone = until(
             "its removal",
             lambda: (s := client.get(f"/v1/deletions/{document}").json())["removed"] and s,
@@ -105,6 +118,7 @@ def test_nothing_of_a_deleted_document_is_found(tmp_path: Path) -> None:
             "that extraction forgets it",
             lambda: client.get(f"{at}/clauses").status_code == 404,
         )
+        assert hits(client, "jurisdiction") == ["stays.txt"], "the index goes on beside it"
         [kept] = client.get("/v1/decisions", params={"document": document}).json()["items"]
         assert (kept["verdict"], kept["text"], kept["note"]) == ("accept", "", "")
     embedded.end()

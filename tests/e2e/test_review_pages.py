@@ -509,6 +509,44 @@ def test_what_is_in_a_document_is_only_ever_text(ada: Watched, stage: Stage) -> 
     assert page.locator("img[src=x], main script, main b").count() == 0
 
 
+def test_words_are_searched_by_keyboard(ada: Watched, stage: Stage) -> None:
+    """The slash asks, the arrows go through the hits, Enter opens the place with its words lit.
+    What a document contains stays text, and the address alone finds the same again.
+    """
+    page = ada.sign_in()
+    page.keyboard.press("/")
+    page.get_by_role("searchbox").wait_for()
+    page.wait_for_function("document.activeElement.type === 'search'")
+    page.keyboard.type('"laws of the state" york')
+    page.keyboard.press("Enter")
+    page.locator(".hit").nth(2).wait_for()
+    marks = page.locator(".hit").first.locator("mark").all_text_contents()
+    assert marks == ["laws of the State", "York"]
+    page.keyboard.press("/")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowUp")
+    first = page.locator(".hit").first
+    assert first.evaluate("one => one === document.activeElement")
+    page.keyboard.press("Enter")
+    page.locator(".prose-text mark").wait_for()
+    assert page.locator(".prose-text mark").text_content() == "laws of the State"
+    page.go_back()
+    page.locator(".hit").nth(2).wait_for()
+    assert page.get_by_role("searchbox").input_value() == '"laws of the state" york'
+
+    page.get_by_role("searchbox").fill("taken title")
+    page.keyboard.press("Enter")
+    page.locator(".hit", has_text=EVIL).locator("mark", has_text="title").wait_for()
+    page.locator(".hit-text", has_text=SCRIPT).first.wait_for()
+    page.get_by_label("Where").select_option("clauses")
+    page.locator(".hit", has_text="Parties").wait_for()
+    page.get_by_label("Category").select_option("Insurance")
+    page.get_by_role("heading", name="Nothing was found").wait_for()
+    page.get_by_text("Looked for “taken” and “title”.").wait_for()
+    assert page.title() == "Search: taken title · smallprint"
+
+
 def test_two_analysts_never_see_the_same_item(browser: Any, stage: Stage) -> None:
     """Each one's workspace begins with another item, and a taken one says who has it."""
     ada, ben = Watched(browser, stage), Watched(browser, stage)
@@ -899,6 +937,15 @@ def test_every_page_is_drawn_without_a_sideways_scroll(
     page.goto(f"{stage.address}/decisions")
     page.get_by_role("heading", name="Decisions").wait_for()
     shot("decisions")
+    page.goto(f"{stage.address}/search?q=party+agreement")
+    page.locator(".hit").first.wait_for()
+    shot("search")
+    page.goto(f"{stage.address}/search?q=agreement&in=clauses")
+    page.locator(".hit").first.wait_for()
+    shot("search-clauses")
+    page.goto(f"{stage.address}/search")
+    page.get_by_role("searchbox").wait_for()
+    shot("search-empty")
     page.goto(f"{stage.address}/review?category=Nothing")
     page.get_by_text("Nothing waits for you here").wait_for()
     shot("nothing")

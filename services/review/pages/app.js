@@ -1,7 +1,7 @@
 // Begins: who is signed in, which view the address means, and what holds for all of them.
 
 import { onSignedOut, signOut, whoAmI } from "/pages/api.js";
-import { byId, failure, fill, h, say } from "/pages/dom.js";
+import { byId, failure, fill, h, say, typing } from "/pages/dom.js";
 import * as signin from "/pages/signin.js";
 import { left } from "/pages/stay.js";
 
@@ -12,8 +12,9 @@ const VIEWS = [
   [/^\/documents$/, () => import("/pages/documents.js")],
   [/^\/documents\/(?<id>[^/]+)$/, () => import("/pages/document.js")],
   [/^\/decisions$/, () => import("/pages/decisions.js")],
+  [/^\/search$/, () => import("/pages/search.js")],
 ];
-const LINKS = [["/", "Queue"], ["/documents", "Documents"], ["/findings", "Findings"], ["/decisions", "Decisions"]];
+const LINKS = [["/", "Queue"], ["/documents", "Documents"], ["/findings", "Findings"], ["/decisions", "Decisions"], ["/search", "Search"]];
 
 let shown = null; // the view on the screen
 let turn = 0; // counts navigations, so that a slow view never replaces a later one
@@ -74,6 +75,15 @@ document.addEventListener("click", (event) => {
   go(pathname + search);
 });
 window.addEventListener("popstate", show);
+
+// The slash searches from everywhere but a review, which nobody wants to leave by mistake.
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "/" || event.ctrlKey || event.metaKey || event.altKey || typing(event)) return;
+  if (byId("nav").hidden || location.pathname === "/review" || document.querySelector("dialog[open]")) return;
+  event.preventDefault();
+  if (shown?.focus) shown.focus();
+  else go("/search");
+});
 
 // The banner: one place that says that the connection is gone, or back.
 let reachable = true;

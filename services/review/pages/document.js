@@ -12,15 +12,22 @@ const MAILS = ["message/rfc822", "application/vnd.ms-outlook"];
 const ARCHIVES = ["application/zip"];
 const FEW = 8; // parts that are shown without being asked for
 
-export async function show({ id }) {
-  const view = new DocumentView(id);
+export async function show({ id, params }) {
+  const view = new DocumentView(id, placeIn(params));
   await view.load();
   return { title: view.document.name, element: view.element, leave: () => view.leave(), wide: true };
 }
 
+/** The place that the address names, as a search does; null for none. */
+function placeIn(params) {
+  const [page, start, end] = ["page", "start", "end"].map((name) => Number(params.get(name) ?? NaN));
+  return page >= 1 && start >= 0 && start < end ? { page, span: { start, end }, mode: "text" } : null;
+}
+
 class DocumentView {
-  constructor(id) {
+  constructor(id, place) {
     this.id = id;
+    this.place = place;
     this.path = `/v1/documents/${encodeURIComponent(id)}`;
     this.viewer = new Viewer();
     this.head = h("div.panel-top");
@@ -56,7 +63,7 @@ class DocumentView {
     const details = await known.info(this.id);
     if (!this.opened && details.page_count) {
       this.opened = true;
-      await this.viewer.open({ id: this.id });
+      await this.viewer.open({ id: this.id, ...this.place });
     } else if (!this.opened) {
       this.viewer.present(h("p.empty", {}, this.document.state === "ended" ? "Nothing of it can be shown: it could not be read." : "Nothing of it can be shown yet: it is being read."));
     }

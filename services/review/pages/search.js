@@ -1,0 +1,120 @@
+// Search: the places in all documents where some words stand, each with its page.
+
+import { get, query } from "/pages/api.js";
+import { certainty, count, empty, fill, h, kbd, say, select } from "/pages/dom.js";
+import { Text } from "/pages/text.js";
+
+const FILTERS = ["in", "kind", "category"];
+const KINDS = [["", "All kinds"], ["contract", "Contracts"], ["report", "Reports"], ["other", "Others"]];
+const HOW = "All words have to stand on one page. “Words in quotes” stand side by side, and termin* finds every ending.";
+
+export async function show({ params, go }) {
+  const view = new Search(params, go);
+  await view.load();
+  return { title: view.words ? `Search: ${view.words}` : "Search", element: view.element, leave: () => view.leave(), focus: () => view.focus() };
+}
+
+class Search {
+  constructor(params, go) {
+    this.go = go;
+    this.words = (params.get("q") ?? "").trim();
+    this.filters = Object.fromEntries(FILTERS.map((name) => [name, params.get(name) ?? ""]));
+    this.element = h("div.page");
+    document.addEventListener("keydown", this.key);
+  }
+
+  leave() {
+    document.removeEventListener("keydown", this.key);
+  }
+
+  /** The arrows go from the box through the hits, and back. */
+  key = (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const places = [this.box, ...this.element.querySelectorAll("a.hit")];
+    const at = places.indexOf(document.activeElement);
+    if (event.key === "Escape" && at > 0) this.focus();
+    if (at < 0 || !["ArrowDown", "ArrowUp"].includes(event.key)) return;
+    const next = places[at + (event.key === "ArrowDown" ? 1 : -1)];
+    if (!next) return;
+    event.preventDefault();
+    next.focus();
+  };
+
+  focus() {
+    this.box.focus();
+    this.box.select();
+  }
+
+  async load() {
+    const inClauses = this.filters.in === "clauses" || this.filters.category !== "";
+    const [page, categories] = await Promise.all([this.words ? this.read() : null, inClauses ? get("/v1/items/categories") : []]);
+    this.draw(page, inClauses, categories);
+    if (!page) setTimeout(() => this.box.focus()); // once it is on the screen
+  }
+
+  read(cursor = null) {
+    return get(query("/v1/search", { q: this.words, ...this.filters, cursor }));
+  }
+
+  draw(page, inClauses, categories) {
+    this.box = h("input", { type: "search", value: this.words, maxlength: 400, autocomplete: "off", spellcheck: "false", enterkeyhint: "search", "aria-describedby": "how" });
+    const ask = (event) => { event.preventDefault(); this.ask({}); };
+    const where = (value) => this.ask({ in: value, category: "" });
+    fill(this.element, h("h1", {}, "Search"),
+      h("form.seek", { role: "search", onsubmit: ask },
+        h("label.field", {}, h("span", {}, "Words in all documents ", kbd("/")), this.box),
+        h("button.primary", { type: "submit" }, "Search"),
+        h("p.muted.small", { id: "how" }, HOW)),
+      h("div.filters", { role: "group", "aria-label": "Filters" },
+        select("Where", inClauses ? "clauses" : "", [["", "Pages"], ["clauses", "Clauses"]], where),
+        inClauses && select("Category", this.filters.category, [["", "All categories"], ...categories.map(({ name }) => [name, name])], (category) => this.ask({ category })),
+        select("Kind", this.filters.kind, KINDS, (kind) => this.ask({ kind }))),
+      page && this.found(page));
+  }
+
+  ask(change) {
+    this.go(query("/search", { q: this.box.value.trim(), ...this.filters, ...change }));
+  }
+
+  found(page) {
+    const missing = page.unindexed > 0 && h("p.notice", { role: "status" }, `${count(page.unindexed, "document")} can't be found yet: the index is being made after an upgrade.`);
+    if (!page.items.length) {
+      const asked = page.parts.length ? `Looked for ${page.parts.map((part) => `“${part}”`).join(" and ")}.` : "There is no word in it.";
+      return [missing, empty("Nothing was found", `${asked} Fewer words, or the beginning of one with a star (termin*), find more.`)];
+    }
+    const list = h("ol.hits", {}, page.items.map(hit));
+    const more = h("button", { type: "button", hidden: page.next === null, onclick: async () => {
+      const next = await this.read(page.next);
+      page.next = next.next;
+      const rows = next.items.map(hit);
+      list.append(...rows);
+      more.hidden = page.next === null;
+      rows[0]?.firstChild.focus();
+    } }, "Show more");
+    say(`${count(page.items.length, "place")}${page.next === null ? "" : ", and more"}`);
+    return [missing, list, h("div.row.centre.below", {}, more)];
+  }
+}
+
+/** A place: the whole card leads to it. */
+function hit(found) {
+  const { document_id: id, document: name, page, start, end, clause, kind } = found;
+  const [first] = found.highlights;
+  const place = clause ?? { start: first?.start ?? start, end: first?.end ?? end };
+  return h("li", {}, h("a.hit", { href: query(`/documents/${encodeURIComponent(id)}`, { page, start: place.start, end: place.end }) },
+    h("span.row.apart", {}, h("span.hit-name", {}, name), h("span.row.tight.muted.small", {}, clause && certainty(clause.confidence), h("span", {}, clause ? clause.category : kind), h("span", {}, `page ${page}`))),
+    h("span.quote.hit-text", {}, marked(found))));
+}
+
+/** The words with what was looked for in <mark>; line ends of the page are only spaces here. */
+function marked({ text: string, start, end, highlights }) {
+  const text = new Text(string);
+  const piece = (from, to) => text.slice(from - start, to - start).replace(/\s+/g, " ");
+  const pieces = [];
+  let at = start;
+  for (const mark of highlights) {
+    pieces.push(piece(at, mark.start), h("mark", {}, piece(mark.start, mark.end)));
+    at = mark.end;
+  }
+  return [...pieces, piece(at, end)];
+}
