@@ -34,7 +34,9 @@ from shared.version import VERSION
 
 if TYPE_CHECKING:
     from services.ingest.keys import KeyRing
+    from services.triage.reading.document import Reported
     from services.triage.reading.report import Linkbases
+    from services.triage.statements import BadFiling
     from shared.cli.checks import Check
     from shared.cli.parts import WithParts
     from shared.documents import Reading
@@ -361,19 +363,23 @@ def _document(reading: Reading, data: bytes) -> dict[str, Any]:
 @cli.command()
 @paths_argument
 @as_json
-def triage(paths: Sequence[str], as_json: bool) -> int:
-    """Find what does not add up in reports (JSON, JSON lines, CSV), also in mails and archives.
+@password_option
+def triage(paths: Sequence[str], as_json: bool, password: str | None) -> int:
+    """Find what does not add up in reports, also in those that lie in mails and archives.
+
+    Reports are PDF, HTML with or without inline XBRL, workbooks, text, XBRL instances, JSON, JSON
+    lines and CSV. `smallprint statements` prints what is read of them.
 
     \b
     Examples:
-      smallprint triage filing.json
+      smallprint triage annual-report.pdf 10-k.html
       smallprint triage filings.jsonl balance_sheet.csv --json
     """
     from shared.cli import tables
 
     lines = Lines(as_json=as_json, table=tables.findings)
     with Reports() as reports:
-        each_file(paths, lines, reports.file)
+        each_file(paths, lines, lambda path: reports.file(path, password))
     if not as_json and lines.worked:
         click.echo(tables.DISCLAIMER, err=True)
     return lines.exit_code
@@ -531,7 +537,7 @@ def statements(paths: Sequence[str], as_json: bool, password: str | None) -> int
 
     Balance sheet, income statement and cash flow statement of HTML, inline XBRL, PDF, workbooks
     and plain text; of an XBRL instance if its linkbases (…_pre.xml, …_lab.xml) lie beside it. What
-    --json prints can be given to `smallprint triage` again.
+    --json prints can be given to `smallprint triage` again, which reads the same files itself.
 
     \b
     Examples:
@@ -550,23 +556,39 @@ def _statement_lines(
     reader: Reader, path: str, password: str | None
 ) -> Iterator[Mapping[str, Any]]:
     """One line a filing. Raises UnreadableDocument for a document without statements."""
-    from services.triage.reading.report import read_report
-    from services.triage.statements import BadFiling, read_filings, report_type
+    from services.triage.statements import BadFiling
     from shared.cli.files import read_file
+
+    for found in reported(reader, path, read_file(path, reader.limits.max_bytes), password):
+        if isinstance(found, BadFiling):
+            yield _bad_filing(path, found)
+        else:
+            yield {"source": path, **found.form}
+
+
+def reported(
+    reader: Reader, source: str, data: bytes | BinaryIO, password: str | None = None
+) -> Iterator[Reported | BadFiling]:
+    """The filings of one file. Raises UnreadableDocument if there is nothing to check in it."""
+    from services.triage.reading.document import read_document
+    from services.triage.statements import report_type
     from shared.documents import sniff
 
-    data, name = read_file(path, reader.limits.max_bytes), Path(path).name
-    if kind := report_type("", path) or report_type(sniff(data, path), path):
-        for filing in read_filings(data, kind, name):
-            if isinstance(filing, BadFiling):
-                error = {"type": "unreadable_document", "detail": filing.message}
-                yield {"source": path, "id": filing.id, "error": error}
-            else:
-                yield {"source": path, **filing.to_json()}
-        return
-    reading = reader.read(data, name=name, password=password)
-    report = read_report(reading, data, name, _linkbases(path, reader.limits.max_bytes))
-    yield {"source": path, **report.to_json()}
+    name = Path(source).name
+    whole = data if isinstance(data, bytes) else b""
+    yield from read_document(
+        data,
+        report_type("", source) or sniff(whole, source),
+        name,
+        reading=lambda: reader.read(whole, name=name, password=password),
+        facts=reader.facts,
+        beside=_linkbases(source, reader.limits.max_bytes),
+    )
+
+
+def _bad_filing(source: str, filing: BadFiling) -> Mapping[str, Any]:
+    error = {"type": "unreadable_document", "detail": filing.message}
+    return {"source": source, "id": filing.id, "error": error}
 
 
 def _linkbases(path: str, most: int) -> Linkbases | None:
@@ -811,7 +833,7 @@ class Reports:
         if self._own:
             self._own.close()
 
-    def file(self, path: str) -> Iterator[Mapping[str, Any]]:
+    def file(self, path: str, password: str | None = None) -> Iterator[Mapping[str, Any]]:
         """One line a filing; a mail or archive is one line with `parts`.
 
         JSON lines are read as they stream, for such files may be long.
@@ -822,14 +844,13 @@ class Reports:
 
         with open_file(path) as stream:
             if report_type("", path) == NDJSON:
-                yield from self._lines(path, stream, NDJSON)
+                yield from self._lines(path, stream)
                 return
             data = read_stream(stream, path, self.most_bytes)
-        media_type = report_type("", path) or sniff(data, path)
-        if media_type in CONTAINERS:
+        if not report_type("", path) and sniff(data, path) in CONTAINERS:
             yield with_parts(self._reader).line(path, data, self.result)
         else:
-            yield from self._lines(path, data, media_type)
+            yield from self._lines(path, data, password)
 
     def result(self, source: str, data: bytes) -> Mapping[str, Any]:
         """All filings of one document as one result; a mail's or archive's own is nothing.
@@ -840,10 +861,9 @@ class Reports:
         from shared.documents import CONTAINERS, sniff
         from shared.errors import UnreadableDocument
 
-        media_type = report_type("", source) or sniff(data, source)
-        if media_type in CONTAINERS:
+        if not report_type("", source) and sniff(data, source) in CONTAINERS:
             return {"source": source}
-        lines = self._lines(source, data, media_type)
+        lines = self._lines(source, data)
         filings = [{k: v for k, v in line.items() if k != "source"} for line in lines]
         if all("error" in filing for filing in filings):
             reasons = "; ".join(filing["error"]["detail"] for filing in filings)
@@ -851,19 +871,18 @@ class Reports:
         return {"source": source, "filings": filings}
 
     def _lines(
-        self, source: str, data: bytes | BinaryIO, media_type: str
+        self, source: str, data: bytes | BinaryIO, password: str | None = None
     ) -> Iterator[Mapping[str, Any]]:
         from services.triage.judgement import triage_filing
-        from services.triage.statements import BadFiling, read_filings
+        from services.triage.statements import BadFiling
 
         began = time.monotonic()
-        for filing in read_filings(data, media_type, Path(source).name):
+        for found in reported(self._reader, source, data, password):
             read = time.monotonic()
-            if isinstance(filing, BadFiling):
-                error = {"type": "unreadable_document", "detail": filing.message}
-                yield {"source": source, "id": filing.id, "error": error}
+            if isinstance(found, BadFiling):
+                yield _bad_filing(source, found)
             else:
-                verdict = triage_filing(filing)
+                verdict = triage_filing(found.filing)
                 now = time.monotonic()
                 timings = _timings(read=read - began, find=now - read)
                 yield {"source": source, **verdict.to_json(), "timings": timings}

@@ -137,8 +137,35 @@ class Clause(BaseModel):
     boxes: tuple[Box, ...] = ()
 
 
+class Place(BaseModel):
+    """Where a value stands: offsets into the text, a cell of a sheet, an element, a box."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
+
+    page: int
+    start: int | None = Field(None, ge=0)
+    end: int | None = Field(None, ge=0)
+    cell: str | None = None
+    element: str | None = None
+    box: tuple[float, float, float, float] | None = None
+
+
+class NamedCell(BaseModel):
+    """A cell that a finding names, with its place if its document has any."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    statement: str
+    row: int
+    column: int
+    label: str
+    place: Place | None = None
+
+
 class Finding(BaseModel):
-    """A finding as triage announces it. `row` and `column` count from 0."""
+    """A finding as triage announces it. `row` and `column` count from 0; the first of `cells` is
+    the one that it is about.
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -155,8 +182,15 @@ class Finding(BaseModel):
     reported: float | None = None
     expected: float | None = None
     message: str = ""
+    cells: tuple[NamedCell, ...] = ()
     page: int | None = None
     boxes: tuple[Box, ...] = ()
+
+    @property
+    def span(self) -> tuple[int | None, int | None]:
+        """Where the text has the cell that it is about; nowhere in the data of a program."""
+        place = self.cells[0].place if self.cells else None
+        return (place.start, place.end) if place else (None, None)
 
 
 R = TypeVar("R", Clause, Finding)
@@ -287,8 +321,8 @@ class Item:
     def signature(self) -> tuple[object, ...]:
         """What makes two results the same in the eyes of a person, whoever found them.
 
-        A finding has no place in the text: its id stands for its filing, statement and cell, and
-        is the same whenever the same report is read. A clause found by another model may have
+        The id of a finding stands for its filing, statement and cell, and is the same whenever the
+        same report is read. A clause found by another model may have
         another id, and is the same by its span.
         """
         if self.kind == "finding":
@@ -604,6 +638,8 @@ def items_of_findings(
             confidence=finding.confidence,
             created=now,
             text=finding.message.replace("\0", "\ufffd"),  # a JSON report may have one in a label
+            start=finding.span[0],
+            end=finding.span[1],
             page=finding.page,
             boxes=finding.boxes,
             finding=finding.model_dump(mode="json", exclude={"id", "confidence", "boxes", "page"}),

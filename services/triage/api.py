@@ -19,6 +19,39 @@ from shared.web.ids import DocumentPath
 from shared.web.openapi import problems
 
 
+class PlaceOut(BaseModel):
+    """Where a value stands in its document; what the format doesn't have is left out."""
+
+    page: int = Field(description="page or sheet, from 1")
+    start: int | None = Field(None, description="offset in code points into the document's text")
+    end: int | None = Field(None, description="offset in code points, exclusive")
+    cell: str | None = Field(None, description="in a sheet or table: `Income!B7`")
+    element: str | None = Field(None, description="id of its element in (inline) XBRL")
+    box: tuple[float, float, float, float] | None = Field(
+        None, description="x0, y0, x1, y1 on the page: PDF points, origin top left as displayed"
+    )
+
+
+class BoxOut(BaseModel):
+    """A rectangle on a page: PDF points, origin top left of the page as displayed."""
+
+    page: int
+    x0: float
+    y0: float
+    x1: float
+    y1: float
+
+
+class CellOut(BaseModel):
+    """A cell that a finding names."""
+
+    statement: str
+    row: int = Field(description="0-based")
+    column: int = Field(description="0-based")
+    label: str
+    place: PlaceOut | None = Field(description="null in JSON, which no page shows")
+
+
 class FindingOut(BaseModel):
     """One thing that does not add up. This is no audit: a person has to look."""
 
@@ -35,6 +68,12 @@ class FindingOut(BaseModel):
     reported: int | float | None = Field(description="whole units")
     expected: int | float | None = Field(description="whole units")
     message: str = Field(description="the arithmetic, written out")
+    cells: list[CellOut] = Field(
+        description="every cell that takes part, also of other statements; first the one that the "
+        "finding is about"
+    )
+    page: int | None = Field(description="where it is seen; null in JSON")
+    boxes: list[BoxOut] = Field(description="of its cells, where the document has pages with boxes")
 
 
 class FindingsOut(BaseModel):
@@ -45,15 +84,18 @@ class FindingsOut(BaseModel):
     flagged: bool
     risk: float = Field(ge=0, le=1, description="of the riskiest filing")
     filings: int = Field(description="filings that were read")
-    warnings: list[str] = Field(description="lines and values that could not be read")
+    warnings: list[str] = Field(
+        description="pages, tables, lines and values that could not be read, and why"
+    )
 
 
 class ColumnOut(BaseModel):
     """A moment or a duration."""
 
     end: str | None = Field(None, description="YYYYMMDD")
-    quarters: int | None = None
-    start: str | None = None
+    quarters: int | None = Field(None, description="0 for a moment")
+    start: str | None = Field(None, description="YYYYMMDD")
+    restated: int | None = Field(None, description="1 if its head says so")
 
 
 class RowOut(BaseModel):
@@ -62,13 +104,19 @@ class RowOut(BaseModel):
     label: str
     values: list[int | float | None]
     unit: str | None = None
-    heading: int | None = None
+    heading: int | None = Field(None, description="1 for a line without values")
+    path: list[str] | None = Field(None, description="the headings above it, the outermost first")
+    indent: int | None = Field(None, description="steps from the left edge")
+    notes: list[str] | None = Field(None, description="its footnote marks")
+    places: list[PlaceOut | None] | None = Field(None, description="one for each value")
 
 
 class StatementOut(BaseModel):
     """One statement as it was read."""
 
-    statement: str
+    statement: str = Field(description="`balance_sheet`, `income`, `cash_flow` or `equity`")
+    title: str | None = Field(None, description="as the page has it")
+    presented_in: int | None = Field(None, description="1,000 where the page says `in thousands`")
     columns: list[ColumnOut]
     rows: list[RowOut]
 
@@ -98,7 +146,12 @@ def routes(store: Store, blobs: BlobStore) -> APIRouter:
     router = APIRouter(prefix="/v1/documents/{document_id}", tags=["findings"])
     answers = problems(404, 409)
 
-    @router.get("/findings", responses=answers, summary="What does not add up in a report")
+    @router.get(
+        "/findings",
+        responses=answers,
+        response_model_exclude_unset=True,
+        summary="What does not add up in a report",
+    )
     def findings(
         document_id: DocumentPath,
         actor: CurrentActor,
@@ -118,7 +171,12 @@ def routes(store: Store, blobs: BlobStore) -> APIRouter:
             warnings=list(report.warnings),
         )
 
-    @router.get("/statements", responses=answers, summary="What was read of a report")
+    @router.get(
+        "/statements",
+        responses=answers,
+        response_model_exclude_unset=True,
+        summary="What was read of a report",
+    )
     def statements(
         document_id: DocumentPath,
         actor: CurrentActor,

@@ -8,6 +8,7 @@ from services.triage import api, handlers
 from services.triage.settings import Settings
 from services.triage.store import MIGRATIONS
 from shared.bus import open_bus
+from shared.documents.sandbox import Reader
 from shared.events import (
     DocumentDeleted,
     DocumentFailed,
@@ -28,6 +29,7 @@ def build(settings: Settings | None = None, *, keys: Keys | None = None) -> Serv
     settings = settings or load(Settings)
     store = Store(settings.database("triage", settings.triage_database_url), "triage", MIGRATIONS)
     blobs = FileBlobs(settings.blobs, "triage")
+    reader = Reader()
     app = create_app(
         "triage",
         [api.routes(store, blobs)],
@@ -45,9 +47,15 @@ def build(settings: Settings | None = None, *, keys: Keys | None = None) -> Serv
         app=app,
         handlers={
             DocumentIngested: handlers.expect_document,
-            DocumentRead: partial(handlers.triage_report, blobs=blobs),
+            DocumentRead: partial(
+                handlers.triage_report,
+                blobs=blobs,
+                facts=reader.facts,
+                most_characters=settings.triage_max_characters,
+            ),
             DocumentFailed: handlers.note_failure,
             DocumentRekinded: handlers.withdraw_findings,
             DocumentDeleted: partial(handlers.forget_document, blobs=blobs),
         },
+        close_parts=reader.close,
     )

@@ -3,14 +3,44 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
+from services.triage.places import Place
+from shared.documents.reading import Box
 from shared.events import CANCELLED, BlobRef, Kind
 
 State = Literal["waiting", "triaged", "failed", "withdrawn", "deleted"]
 Severity = Literal["low", "medium", "high"]
+
+
+@dataclass(frozen=True, slots=True)
+class NamedCell:
+    """A cell that a finding names: indices into the filing's own arrays, and where it stands."""
+
+    statement: str
+    row: int
+    column: int
+    label: str
+    place: Place | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The cell as the command line, REST and events have it."""
+        return {
+            "statement": self.statement,
+            "row": self.row,
+            "column": self.column,
+            "label": self.label,
+            "place": self.place and self.place.to_json(),
+        }
+
+    @classmethod
+    def of_json(cls, parts: Mapping[str, Any]) -> Self:
+        """The cell again."""
+        place = parts["place"]
+        return cls(**{**parts, "place": Place.of_json(place) if place else None})
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +49,8 @@ class Finding:
     arrays.
 
     `row` and `column` are None where a whole statement is meant; for a missing line `row` is where
-    it belongs.
+    it belongs. `cells` are all that take part, also those of other statements: first the one that
+    it is about. `page` is where it is shown, None for data that no page shows.
     """
 
     check: str
@@ -33,6 +64,14 @@ class Finding:
     reported: Decimal | None
     expected: Decimal | None
     message: str
+    cells: tuple[NamedCell, ...] = ()
+    page: int | None = None
+
+    @property
+    def boxes(self) -> tuple[Box, ...]:
+        """Where its cells stand on pages; none where the document has no pages with places."""
+        found = (cell.place.box for cell in self.cells if cell.place and cell.place.box)
+        return tuple(dict.fromkeys(found))
 
     def to_json(self) -> dict[str, Any]:
         """The finding as the command line, REST and events have it."""
@@ -48,7 +87,21 @@ class Finding:
             "reported": number(self.reported),
             "expected": number(self.expected),
             "message": self.message,
+            "cells": [cell.to_json() for cell in self.cells],
+            "page": self.page,
+            "boxes": [box_json(box) for box in self.boxes],
         }
+
+    @classmethod
+    def of_json(cls, parts: Mapping[str, Any]) -> Self:
+        """The finding again, also one that was kept before findings had places."""
+        amounts = {
+            key: None if parts[key] is None else Decimal(parts[key])
+            for key in ("reported", "expected")
+        }
+        cells = tuple(NamedCell.of_json(cell) for cell in parts.get("cells", ()))
+        kept = {key: value for key, value in parts.items() if key != "boxes"}
+        return cls(**{**kept, **amounts, "rows": tuple(parts["rows"]), "cells": cells})
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +130,13 @@ def number(value: Decimal | None) -> int | float | None:
     if value is None:
         return None
     return int(value) if value == value.to_integral_value() else float(value)
+
+
+def box_json(box: Box) -> dict[str, Any]:
+    """A rectangle as evidence has it everywhere: PDF points, origin top left."""
+    return {"page": box.page} | {
+        side: round(float(getattr(box, side)), 2) for side in ("x0", "y0", "x1", "y1")
+    }
 
 
 def finding_id(tenant: str, document_id: str, filing: str, finding: Finding) -> str:

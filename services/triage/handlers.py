@@ -11,10 +11,13 @@ from typing import BinaryIO, cast
 
 from services.triage.domain import Report, ReportFinding, finding_id
 from services.triage.judgement import triage_filing
-from services.triage.statements import MAX_SENTENCE, BadFiling, Filing, quoted, read_filings
+from services.triage.reading.document import read_document
+from services.triage.reading.report import FactsReader
+from services.triage.statements import MAX_SENTENCE, BadFiling, Filing, quoted
 from services.triage.store import Reports
 from shared import metrics
-from shared.errors import UnreadableDocument, UnsupportedType
+from shared.documents.reading import Reading
+from shared.errors import DocumentTooLarge, UnreadableDocument
 from shared.events import (
     BlobRef,
     DocumentDeleted,
@@ -83,21 +86,27 @@ def expect_document(event: DocumentIngested, uow: UnitOfWork) -> None:
         )
 
 
-def triage_report(event: DocumentRead, uow: UnitOfWork, blobs: BlobStore) -> None:
+def triage_report(
+    event: DocumentRead,
+    uow: UnitOfWork,
+    blobs: BlobStore,
+    facts: FactsReader,
+    most_characters: int,
+) -> None:
     """Check every filing of one report, keep the findings with what was read, and announce them."""
     if event.kind != "report" or not _counts(event, uow, blobs):
         return
     with tempfile.SpooledTemporaryFile(SPOOLED) as spool:
         statements = cast(BinaryIO, spool)
         try:
-            outcome = _triage(event, blobs, statements)
+            outcome = _triage(event, blobs, facts, most_characters, statements)
         except MissingBlob:
             if not is_deleted(blobs, event.tenant, event.document_id):
                 raise
             log.info("deleted before it was checked")
             return
-        except UnsupportedType as error:
-            _keep_failure(event, uow, "unsupported_report", error.message)
+        except DocumentTooLarge as error:
+            _keep_failure(event, uow, error.code, error.message)
             return
         except UnreadableDocument as error:
             _keep_failure(event, uow, "unreadable_report", error.message)
@@ -163,19 +172,39 @@ def _counts(event: DocumentRead, uow: UnitOfWork, blobs: BlobStore) -> bool:
     return not is_cancelled(blobs, event.tenant, event.document_id, event.attempt)
 
 
-def _triage(event: DocumentRead, blobs: BlobStore, read: BinaryIO) -> Outcome:
+def _triage(
+    event: DocumentRead, blobs: BlobStore, facts: FactsReader, most: int, read: BinaryIO
+) -> Outcome:
     """Read filing by filing into `read`, so that a large file does not fill the memory."""
     outcome = Outcome()
     with blobs.open(event.tenant, event.original) as source:
-        for filing in read_filings(source, event.media_type, event.name):
-            if isinstance(filing, BadFiling):
+        found = read_document(
+            source,
+            event.media_type,
+            event.name,
+            reading=lambda: _reading(event, blobs, most),
+            facts=facts,
+        )
+        for one in found:
+            if isinstance(one, BadFiling):
                 outcome.unread += 1
-                outcome.warnings.append(filing.message)
+                outcome.warnings.append(one.message)
                 continue
-            read.write(json.dumps(filing.to_json(), ensure_ascii=False).encode() + b"\n")
-            outcome.add(event.tenant, event.document_id, filing)
+            read.write(json.dumps(one.form, ensure_ascii=False).encode() + b"\n")
+            outcome.add(event.tenant, event.document_id, one.filing)
     read.seek(0)
     return outcome
+
+
+def _reading(event: DocumentRead, blobs: BlobStore, most: int) -> Reading:
+    """The document as ingest read it. Raises DocumentTooLarge for a text that would take hours."""
+    text = blobs.get(event.tenant, event.text).decode()
+    if len(text) > most:
+        raise DocumentTooLarge(
+            f"the text has {len(text):,} characters: statements are looked for in at most {most:,} "
+            "(setting SMALLPRINT_TRIAGE_MAX_CHARACTERS)"
+        )
+    return Reading.from_bytes(blobs.get(event.tenant, event.layout), text)
 
 
 def _note_blobs(event: DocumentRead, uow: UnitOfWork, *refs: BlobRef) -> bool:

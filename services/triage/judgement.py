@@ -12,10 +12,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import combinations
+from typing import TypedDict
 
 from services.triage import identities, plausibility
 from services.triage.diagnosis import CAUSES, Diagnosis, diagnose, lawful_reading
-from services.triage.domain import Finding, Severity, Verdict
+from services.triage.domain import Finding, NamedCell, Severity, Verdict
 from services.triage.plausibility import Suspicion
 from services.triage.relations import ZERO, Cell, Equation, Sheet, sheets
 from services.triage.statements import MAX_SENTENCE, Filing, quoted
@@ -190,6 +191,7 @@ def _of_diagnosis(pages: Sequence[Sheet], d: Diagnosis, many: bool) -> Finding:
         reported=sheet.value(d.cell.row, d.cell.column),
         expected=d.expected,
         message=quoted(" ".join(said), MAX_SENTENCE),
+        **_shown(pages, sheet, [d.cell, *_cells_in(d.mends)]),
     )
 
 
@@ -232,6 +234,7 @@ def _of_swap(pages: Sequence[Sheet], swap: Swap) -> Finding:
     sheet, (first, second) = pages[index], swap.columns
     row = sheet.rows[swap.line]
     here, there = row.values[first], row.values[second]
+    swapped = [Cell(index, swap.line, column) for column in swap.columns]
     message = (
         f"{_arithmetic(pages, swap.equations[0])} {_arithmetic(pages, swap.equations[1])} "
         f"The differences are "
@@ -250,6 +253,7 @@ def _of_swap(pages: Sequence[Sheet], swap: Swap) -> Finding:
         reported=here,
         expected=there,
         message=quoted(message, MAX_SENTENCE),
+        **_shown(pages, sheet, [*swapped, *_cells_in(swap.equations)]),
     )
 
 
@@ -257,6 +261,10 @@ def _of_suspicion(pages: Sequence[Sheet], s: Suspicion) -> Finding:
     sheet = pages[s.statement]
     missing = s.check == "missing_line"
     label = None if s.row is None or missing else sheet.rows[s.row].label
+    lines = s.rows if s.row is None or missing else (s.row, *s.rows)
+    columns = range(sheet.width) if s.column is None else (s.column,)
+    lines = lines[::-1] if missing else lines  # the total that lacks a part comes first
+    cells = [Cell(s.statement, line, column) for line in lines for column in columns]
     return Finding(
         check=s.check,
         severity="high" if s.check == "statement_scale" else _severity(pages, s.size),
@@ -269,7 +277,33 @@ def _of_suspicion(pages: Sequence[Sheet], s: Suspicion) -> Finding:
         reported=s.reported,
         expected=s.expected,
         message=quoted(f"{label!r}: {s.reason}" if label else s.reason, MAX_SENTENCE),
+        **_shown(pages, sheet, cells),
     )
+
+
+class _Shown(TypedDict):
+    """The part of a finding that says where it is seen."""
+
+    cells: tuple[NamedCell, ...]
+    page: int | None
+
+
+def _shown(pages: Sequence[Sheet], sheet: Sheet, cells: Iterable[Cell]) -> _Shown:
+    """Each cell once with its place; without any the page on which the statement begins."""
+    named = tuple(_named(pages[cell.statement], cell) for cell in dict.fromkeys(cells))
+    places = [cell.place for cell in named]
+    places += [place for row in sheet.rows for place in row.places]
+    return {"cells": named, "page": next((place.page for place in places if place), None)}
+
+
+def _named(sheet: Sheet, cell: Cell) -> NamedCell:
+    row = sheet.rows[cell.row]
+    name = sheet.statement.statement
+    return NamedCell(name, cell.row, cell.column, row.label, row.place(cell.column))
+
+
+def _cells_in(equations: Iterable[Equation]) -> list[Cell]:
+    return [cell for equation in equations for cell, _ in equation.terms]
 
 
 def _rows_in(statement: int, equations: Iterable[Equation]) -> tuple[int, ...]:

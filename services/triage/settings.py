@@ -14,3 +14,6 @@ class Settings(CommonSettings):
     triage_database_url: str = Field(
         "", description="SQLAlchemy URL; empty: triage.db below the data folder"
     )
+    triage_max_characters: int = Field(
+        20_000_000, ge=1, description="characters that the text of one report may have"
+    )

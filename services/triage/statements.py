@@ -17,7 +17,9 @@ from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any, BinaryIO, NoReturn
 
-from shared.documents.delimited import decode_table, delimiter_of, records
+from services.triage.places import Place
+from shared.documents.cells import letters
+from shared.documents.delimited import Field, decode_table, delimiter_of, rows, value_of
 from shared.errors import EmptyDocument, UnreadableDocument, UnsupportedType
 
 JSON, NDJSON, CSV = "application/json", "application/x-ndjson", "text/csv"
@@ -36,15 +38,6 @@ _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 _NO_AMOUNT = " -\u2013\u2014$\t"
 """What a cell without an amount is filled with."""
 
-UNSUPPORTED = "reports are read from JSON, JSONL and CSV in this version"
-_READ_ONLY = {
-    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": "an Excel workbook (XLSX)",
-    "application/vnd.ms-excel": "an old Excel workbook (XLS)",
-    "application/vnd.oasis.opendocument.spreadsheet": "a workbook (ODS)",
-    "application/xbrl-instance+xml": "an XBRL instance",
-}
-"""Types whose text and cells are read, but of which no statement is made yet."""
-
 
 @dataclass(frozen=True, slots=True)
 class Column:
@@ -62,12 +55,16 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line: its label and one value a column, in whole units; a heading has none."""
+    """One line: its label and one value a column, in whole units; a heading has none.
+
+    `places` are those of the values, in a document that has any: data of a program has none.
+    """
 
     label: str
     values: tuple[Decimal | None, ...]
     unit: str | None = None
     heading: bool = False
+    places: tuple[Place | None, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The row in structured form."""
@@ -76,7 +73,13 @@ class Row:
             row["unit"] = self.unit
         if self.heading:
             row["heading"] = 1
+        if any(self.places):
+            row["places"] = [place and place.to_json() for place in self.places]
         return row
+
+    def place(self, column: int) -> Place | None:
+        """Where the value of a column stands, if its document says so."""
+        return self.places[column] if column < len(self.places) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,18 +158,8 @@ def read_filings(
     kind = report_type(media_type, name)
     readers = {JSON: _read_json, NDJSON: _read_lines, CSV: _read_csv}
     if kind is None:
-        raise UnsupportedType(unsupported(media_type))
+        raise UnsupportedType(f"this is {media_type}, not JSON, JSON lines or CSV")
     return readers[kind](stream, _stem(name))
-
-
-def unsupported(media_type: str) -> str:
-    """Why nothing is checked in a document of that type, and what its owner can do."""
-    if what := _READ_ONLY.get(media_type):
-        return (
-            f"this is {what}: its text and cells are read, but the statements in it can't be "
-            f"checked yet; {UNSUPPORTED}"
-        )
-    return f"this is {media_type}: {UNSUPPORTED}"
 
 
 def report_type(media_type: str, name: str = "") -> str | None:
@@ -403,6 +396,21 @@ _DURATION = re.compile(
 )
 
 
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """A row of a CSV: its cells, and the fields that they stand in."""
+
+    cells: list[str]
+    fields: list[Field]
+
+    def place(self, column: int) -> Place | None:
+        """Where an amount stands: one for each column after the label, if it has text."""
+        found = self.fields[column + 1] if column + 1 < len(self.fields) else None
+        if found is None or found.start == found.end:
+            return None
+        return Place(1, found.start, found.end, cell=f"{letters(found.column)}{found.row}")
+
+
 def _read_csv(stream: BinaryIO, stem: str) -> Iterator[Filing | BadFiling]:
     """One filing a file; a row whose further cells are all dates begins a statement."""
     decoded = decode_table(stream.read())
@@ -412,7 +420,9 @@ def _read_csv(stream: BinaryIO, stem: str) -> Iterator[Filing | BadFiling]:
     statements: list[Statement] = []
     warnings = [decoded.warning] if decoded.warning else []
     company = None
-    for head, body in _tables(list(records(text, delimiter_of(text, named=True) or ","))):
+    found = rows(text, delimiter_of(text, named=True) or ",")
+    lines = [_Line([value_of(text, field) for field in line], line) for line in found]
+    for head, body in _tables(lines):
         title = head[0].strip()
         company = company or _company(title)
         statements.append(_table(title, head[1:], body, warnings))
@@ -423,18 +433,18 @@ def _read_csv(stream: BinaryIO, stem: str) -> Iterator[Filing | BadFiling]:
     yield Filing(stem, company, None, _latest(statements), tuple(statements), tuple(warnings))
 
 
-def _tables(records: Sequence[list[str]]) -> Iterator[tuple[list[str], list[list[str]]]]:
+def _tables(lines: Sequence[_Line]) -> Iterator[tuple[list[str], list[_Line]]]:
     head: list[str] | None = None
-    body: list[list[str]] = []
+    body: list[_Line] = []
     blank = True
-    for record in records:
-        empty = not any(cell.strip() for cell in record)
-        if not empty and _is_head(record, apart=blank):
+    for line in lines:
+        empty = not any(cell.strip() for cell in line.cells)
+        if not empty and _is_head(line.cells, apart=blank):
             if head:
                 yield head, body
-            head, body = record, []
+            head, body = line.cells, []
         elif head and not empty:
-            body.append(record)
+            body.append(line)
         blank = empty
     if head:
         yield head, body
@@ -452,10 +462,10 @@ def _is_head(record: list[str], *, apart: bool) -> bool:
     return apart or not all(_YEAR.fullmatch(cell) for cell in cells)
 
 
-def _table(title: str, dates: list[str], body: list[list[str]], warnings: list[str]) -> Statement:
+def _table(title: str, dates: list[str], body: list[_Line], warnings: list[str]) -> Statement:
     while dates and not dates[-1].strip():
         dates = dates[:-1]
-    notes = " ".join([title, *(record[0] for record in body[:3] if not any(record[1:]))])
+    notes = " ".join([title, *(line.cells[0] for line in body[:3] if not any(line.cells[1:]))])
     scale = next((factor for pattern, factor in _SCALES if pattern.search(notes)), Decimal(1))
     kind = next((kind for kind, pattern in _TITLES if pattern.search(title)), None)
     if kind is None:
@@ -464,12 +474,12 @@ def _table(title: str, dates: list[str], body: list[list[str]], warnings: list[s
     columns = tuple(Column(end=parse_date(date), quarters=quarters) for date in dates)
     if len({(c.end, c.quarters) for c in columns}) < len(columns):
         columns = tuple(replace(column, quarters=None) for column in columns)
-    rows, per_share = [], False
-    for number, record in enumerate(body):
-        row = _csv_row(record, len(columns), f"{kind or quoted(title)} row {number}", warnings)
+    read, per_share = [], False
+    for number, line in enumerate(body):
+        row = _csv_row(line, len(columns), f"{kind or quoted(title)} row {number}", warnings)
         per_share = bool(_PER_SHARE.search(row.label)) if row.heading else per_share
-        rows.append(row if _written_out(row, scale, per_share) else _times(row, scale))
-    return Statement(kind or "", columns, tuple(rows))
+        read.append(row if _written_out(row, scale, per_share) else _times(row, scale))
+    return Statement(kind or "", columns, tuple(read))
 
 
 def _times(row: Row, factor: Decimal) -> Row:
@@ -498,7 +508,8 @@ def _duration(notes: str) -> int | None:
     return _MONTHS[found[1].lower()] if found[1] else {"year": 4, "quarter": 1}[found[2].lower()]
 
 
-def _csv_row(record: list[str], width: int, where: str, warnings: list[str]) -> Row:
+def _csv_row(line: _Line, width: int, where: str, warnings: list[str]) -> Row:
+    record = line.cells
     label = record[0].strip()
     cells = [*record[1 : width + 1], *[""] * (width + 1 - len(record))]
     if any(cell.strip() for cell in record[width + 1 :]):
@@ -509,7 +520,8 @@ def _csv_row(record: list[str], width: int, where: str, warnings: list[str]) -> 
         if value is None and cell.strip(_NO_AMOUNT):
             warnings.append(f"{where} column {column}: {cell.strip()[:40]!r} is not an amount")
         values.append(value)
-    return Row(label, tuple(values), heading=not any(cell.strip() for cell in cells))
+    places = tuple(line.place(column) for column in range(width))
+    return Row(label, tuple(values), None, not any(cell.strip() for cell in cells), places)
 
 
 def _company(title: str) -> str | None:

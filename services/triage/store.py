@@ -183,10 +183,5 @@ def position_of(cursor: str) -> int:
 
 def _finding(row: Any) -> ReportFinding:
     body = json.loads(row.body, parse_float=Decimal)
-    reported, expected = body.pop("reported"), body.pop("expected")
-    finding = Finding(
-        **{**body, "rows": tuple(body["rows"]), "confidence": row.confidence},
-        reported=None if reported is None else Decimal(reported),
-        expected=None if expected is None else Decimal(expected),
-    )
+    finding = Finding.of_json({**body, "confidence": row.confidence})
     return ReportFinding(row.id, row.filing, finding)

@@ -26,6 +26,7 @@ from .results import (
     Delivery,
     Document,
     DocumentValue,
+    Filing,
     Finding,
     Findings,
     Hit,
@@ -383,6 +384,7 @@ class Client:
             flagged=head["flagged"],
             risk=head["risk"],
             items=tuple(Finding.of(item) for item in items),
+            warnings=tuple(head.get("warnings", ())),
         )
 
     def search(
@@ -403,9 +405,10 @@ class Client:
         pages = self._pages("/v1/search", **params, document=document)
         return (Hit.of(item) for item in pages)
 
-    def statements(self, document_id: str) -> list[dict[str, Any]]:
-        """What was read of a report: its filings, in the form that can be uploaded again."""
-        return list(self._pages(f"/v1/documents/{document_id}/statements"))
+    def statements(self, document_id: str) -> list[Filing]:
+        """What was read of a report: its filings, with the place of every value."""
+        path = f"/v1/documents/{document_id}/statements"
+        return [Filing.of(item) for item in self._pages(path)]
 
     # ------------------------------------------------------------------ review
 

@@ -274,8 +274,42 @@ class Presence(_Result):
 
 
 @dataclass(frozen=True)
+class Place(_Result):
+    """Where a value stands in its document; None is what its format doesn't have.
+
+    `start` and `end` are offsets into the text, `cell` is one of a sheet or table (`Income!B7`),
+    `element` an id in (inline) XBRL, `box` is x0, y0, x1, y1 on the page.
+    """
+
+    page: int
+    start: int | None = None
+    end: int | None = None
+    cell: str | None = None
+    element: str | None = None
+    box: tuple[float, float, float, float] | None = None
+
+
+@dataclass(frozen=True)
+class FoundCell(_Result):
+    """A cell that a finding names; `place` is None in JSON, which no page shows."""
+
+    _parts: ClassVar[dict[str, type[_Result]]] = {"place": Place}
+
+    statement: str
+    row: int
+    column: int
+    label: str
+    place: Place | None = None
+
+
+@dataclass(frozen=True)
 class Finding(_Result):
-    """Something in a report that does not add up; rows and columns are 0-based."""
+    """Something in a report that does not add up; rows and columns are 0-based.
+
+    `cells` are all that take part, first the one that it is about; `boxes` are theirs.
+    """
+
+    _lists: ClassVar[dict[str, type[_Result]]] = {"cells": FoundCell, "boxes": Box}
 
     id: str
     check: str
@@ -290,15 +324,79 @@ class Finding(_Result):
     label: str | None = None
     reported: float | None = None
     expected: float | None = None
+    cells: tuple[FoundCell, ...] = ()
+    page: int | None = None
+    boxes: tuple[Box, ...] = ()
 
 
 @dataclass(frozen=True)
 class Findings:
-    """The findings of one report, and what they amount to."""
+    """The findings of one report, what they amount to, and what could not be read of it."""
 
     flagged: bool
     risk: float
     items: tuple[Finding, ...]
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class StatementColumn(_Result):
+    """A moment (`quarters` 0) or a duration; dates are YYYYMMDD. `restated` if its head says so."""
+
+    end: str | None = None
+    quarters: int | None = None
+    start: str | None = None
+    restated: int | None = None
+
+
+@dataclass(frozen=True)
+class StatementRow(_Result):
+    """A line with one value a column, in whole units with the sign that the page shows.
+
+    `path` are the headings above it, `notes` its footnote marks, `places` those of its values.
+    """
+
+    label: str
+    values: tuple[float | None, ...]
+    unit: str | None = None
+    heading: int | None = None
+    path: tuple[str, ...] = ()
+    indent: int | None = None
+    notes: tuple[str, ...] = ()
+    places: tuple[Place | None, ...] = ()
+
+    @classmethod
+    def _read(cls, name: str, value: Any) -> Any:
+        if name == "places":
+            return tuple(place and Place.of(place) for place in value or ())
+        return super()._read(name, value)
+
+
+@dataclass(frozen=True)
+class Statement(_Result):
+    """One statement as it was read; `presented_in` is 1,000 where the page says in thousands."""
+
+    _lists: ClassVar[dict[str, type[_Result]]] = {"columns": StatementColumn, "rows": StatementRow}
+
+    statement: str
+    columns: tuple[StatementColumn, ...]
+    rows: tuple[StatementRow, ...]
+    title: str | None = None
+    presented_in: int | None = None
+
+
+@dataclass(frozen=True)
+class Filing(_Result):
+    """One filing of a report as it was read."""
+
+    _lists: ClassVar[dict[str, type[_Result]]] = {"statements": Statement}
+
+    id: str
+    company: str | None
+    form: str | None
+    period: str | None
+    statements: tuple[Statement, ...]
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -166,19 +166,30 @@ def _pattern(delimiter: str) -> re.Pattern[str]:
     return re.compile(rf"(?:{quoted}|([^{ends}]*+))({re.escape(delimiter)}|\r\n|\r|\n|\Z)")
 
 
-def records(text: str, delimiter: str) -> Iterator[list[str]]:
-    """The rows as lists of their fields' values; an empty line is an empty row."""
-    row: list[str] = []
+def rows(text: str, delimiter: str) -> Iterator[list[Field]]:
+    """The fields row by row; an empty line is an empty row."""
+    row: list[Field] = []
     number, nothing = 1, True
     for found in fields(text, delimiter):
         if found.row != number:
             yield [] if nothing else row
             row, number = [], found.row
-        value = text[found.start : found.end]
-        row.append(value.replace('""', '"') if found.quoted else value)
-        nothing = not value and found.column == 1 and not found.quoted
+        row.append(found)
+        nothing = found.start == found.end and found.column == 1 and not found.quoted
     if not nothing:
         yield row
+
+
+def value_of(text: str, found: Field) -> str:
+    """What a field says: within quotation marks two of them are one."""
+    value = text[found.start : found.end]
+    return value.replace('""', '"') if found.quoted else value
+
+
+def records(text: str, delimiter: str) -> Iterator[list[str]]:
+    """The rows as lists of their fields' values; an empty line is an empty row."""
+    for row in rows(text, delimiter):
+        yield [value_of(text, found) for found in row]
 
 
 @dataclass

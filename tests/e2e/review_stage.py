@@ -142,6 +142,9 @@ FINDING = {
 }
 
 
+FILING: dict[str, Any] = {"id": "q4", "statements": [STATEMENT]}
+
+
 def pdf_of(pages: Sequence[Sequence[str]]) -> bytes:
     """A PDF with one paragraph a string; the first of all is its title."""
     body = ParagraphStyle("body", fontName="Times-Roman", fontSize=11.5, leading=16, spaceAfter=11)
@@ -260,7 +263,9 @@ class Stage:
         )
         self.address = f"http://127.0.0.1:{self._serve(origin)}"
         self.http = httpx.Client(
-            base_url=self.address, headers={"authorization": f"Bearer {self.keys['ada']}"}
+            base_url=self.address,
+            headers={"authorization": f"Bearer {self.keys['ada']}"},
+            timeout=60,  # seconds: machines that run tests are busy
         )
 
     def _serve(self, origin: Origin) -> int:
@@ -327,7 +332,12 @@ class Stage:
             len(clauses),
         )
 
-    def find(self, document: str, findings: Sequence[dict[str, Any]] = (FINDING,)) -> None:
+    def find(
+        self,
+        document: str,
+        findings: Sequence[dict[str, Any]] = (FINDING,),
+        filing: dict[str, Any] = FILING,
+    ) -> None:
         """Announce findings, and have their statement at hand."""
         named = [
             {"id": f"fd_{document[-8:]}{number}", **finding}
@@ -335,7 +345,7 @@ class Stage:
         ]
         self.results[document] = {
             "findings": named,
-            "statements": [{"id": "q4", "statements": [STATEMENT]}],
+            "statements": [filing],
         }
         self._announce(
             FindingsFound(

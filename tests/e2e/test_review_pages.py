@@ -11,10 +11,14 @@ from typing import Any
 
 import pytest
 
+from services.triage.judgement import triage_filing
+from services.triage.reading.document import Reported, read_document
+from shared import documents
 from tests.e2e.review_stage import CONTRACT, SCRIPT, STATEMENT, Stage, pdf_of, until
 from tests.samples import mail
 from tests.support import ROOT, library, require
 from tests.unit.documents.word import docx, p
+from tests.unit.triage.reading import samples
 
 CHROMIUM = Path("/usr/bin/chromium")
 FLAGS = [
@@ -330,6 +334,45 @@ def decided_fees(stage: Stage, name: str) -> tuple[str, list[str]]:
         decide(stage, document, "Price Restrictions", "reject"),
         decide(stage, document, "Expiration Date", "correct", correction=RIGHT),
     ]
+
+
+def test_a_finding_is_shown_on_the_page_where_it_stands(ada: Watched, stage: Stage) -> None:
+    """The cell that it is about is lit up, the parts of its sum are fainter."""
+    data = samples.pdf(samples.bent())
+    reading = documents.read(data, name="annual.pdf")
+    (found,) = read_document(data, reading.media_type, "annual.pdf", reading=lambda: reading)
+    assert isinstance(found, Reported)
+    findings = [f.to_json() for f in triage_filing(found.filing).findings[:1]]
+    report = stage.upload("annual.pdf", data, "report")
+    try:
+        stage.find(report, findings, found.form)
+        items = stage.open_items()
+        item = next(one["id"] for one in items if one["document_id"] == report)
+        page = ada.sign_in()
+        page.goto(f"{stage.address}/review?item={item}")
+        page.get_by_text("Place").wait_for()
+        assert page.locator("dl.facts", has_text="Place").inner_text().endswith("page 1")
+        lit = page.locator(".statement .lit")
+        assert (lit.inner_text(), lit.get_attribute("title")) == ("1,590,000,000", "page 1")
+        page.keyboard.press("t")
+        page.locator(".mark").first.wait_for()
+        assert (page.locator(".mark").count(), page.locator(".mark.part").count()) == (3, 2)
+        sheet = page.locator(".desk .sheet").bounding_box()
+        mark = page.locator(".mark:not(.part)").bounding_box()
+        x0, y0, *_ = findings[0]["cells"][0]["place"]["box"]
+        assert abs((mark["x"] - sheet["x"]) / sheet["width"] - x0 / 612) < 0.01
+        assert abs((mark["y"] - sheet["y"]) / sheet["height"] - y0 / 792) < 0.01
+        picture(page, "finding-on-page")
+        page.keyboard.press("t")
+        assert page.locator("mark").inner_text() == "1,590"
+        page.goto(f"{stage.address}/documents/{report}")
+        page.get_by_role("button", name="Show it: page 1").click()
+        page.locator(".mark.part").first.wait_for()
+    finally:
+        stage.http.delete(f"/v1/documents/{report}")
+        until(
+            lambda: all(one["document_id"] != report for one in stage.open_items()), "the deletion"
+        )
 
 
 def test_the_document_shows_what_was_decided(ada: Watched, stage: Stage) -> None:

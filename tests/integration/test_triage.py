@@ -25,6 +25,7 @@ from tests.unit.documents.samples import FOLDER
 from tests.unit.documents.test_xbrl import INSTANCE
 from tests.unit.ingest.house import InProcessReader
 from tests.unit.triage.filings import bent, record
+from tests.unit.triage.reading import samples
 
 
 class Road:
@@ -95,39 +96,46 @@ def test_a_file_with_a_torn_line_ends_with_the_other_filings(road: Road) -> None
     assert body["warnings"][0].startswith("line 2")
 
 
-def test_a_text_report_ends_failed_with_the_reason(road: Road) -> None:
-    """What this version does not read is said to the person who uploaded it."""
+def test_a_text_without_statements_ends_failed_with_the_reason(road: Road) -> None:
+    """What was looked for is said to the person who uploaded it."""
     state = road.send("report.txt", b"Total assets are what they are.")
     assert (state["state"], state["outcome"]) == ("ended", "failed")
-    assert "reports are read from JSON, JSONL and CSV in this version" in state["reasons"][0]
+    assert state["reasons"][0].startswith("unreadable_report: no balance sheet, income statement")
 
 
-@pytest.mark.parametrize(
-    ("name", "called", "overdraft"),
-    [
-        ("balance.xlsx", "an Excel workbook (XLSX)", "Overdraft\t(101)\t(90)\n"),
-        ("balance.xls", "an old Excel workbook (XLS)", "Overdraft\t-100.75\t-90\n"),
-        ("balance.ods", "a workbook (ODS)", "Overdraft\t-100.75\t-90\n"),
-    ],
-)
-def test_a_workbook_is_read_and_says_what_is_not_checked_yet(
-    road: Road, name: str, called: str, overdraft: str
-) -> None:
-    """As a report it ends failed with what can be done; its text and its name of type are there."""
-    state = road.send(name, (FOLDER / "sheets" / name).read_bytes())
-    assert (state["state"], state["outcome"], state["pages"]) == ("ended", "failed", 4)
-    assert state["reasons"][0].startswith(f"unsupported_report: this is {called}: its text")
-    assert "the statements in it can't be checked yet" in state["reasons"][0]
-    assert state["kind"] == "report"
+@pytest.mark.parametrize("name", ["a.html", "a.xhtml", "a.pdf", "a.xlsx", "a.txt"])
+def test_a_report_of_any_type_goes_the_whole_road(road: Road, name: str) -> None:
+    """Uploaded, read by ingest, checked by triage: the wrong total stands where the text has it."""
+    makers = {
+        "a.html": samples.html,
+        "a.xhtml": samples.inline,
+        "a.pdf": samples.pdf,
+        "a.xlsx": samples.workbook,
+        "a.txt": samples.plain,
+    }
+    state = road.send(name, makers[name](samples.bent()))
+    assert state["outcome"] == "complete", state
+    finding = road.findings(state["id"])["items"][0]
     text = road.ingest.get(f"/v1/documents/{state['id']}/text").text
-    assert overdraft in text
+    place = finding["cells"][0]["place"]
+    assert text[place["start"] : place["end"]].replace(",", "") == "1590"
 
 
-def test_an_instance_of_xbrl_is_read_and_says_what_is_not_checked_yet(road: Road) -> None:
-    """Its facts are its text, a line each; that no statement is made of them yet is the reason."""
+@pytest.mark.parametrize("name", ["balance.xlsx", "balance.xls", "balance.ods"])
+def test_a_workbook_without_a_statement_ends_with_the_reason(road: Road, name: str) -> None:
+    """Its text is there all the same."""
+    state = road.send(name, (FOLDER / "sheets" / name).read_bytes())
+    assert (state["kind"], state["outcome"], state["pages"]) == ("report", "failed", 4)
+    assert state["reasons"][0].startswith("unreadable_report: no balance sheet")
+    text = road.ingest.get(f"/v1/documents/{state['id']}/text").text
+    assert "Overdraft\t" in text
+
+
+def test_an_instance_without_statements_says_so(road: Road) -> None:
+    """Its facts are its text, a line each."""
     state = road.send("filing.xml", INSTANCE, kind="report")
     assert (state["state"], state["outcome"], state["pages"]) == ("ended", "failed", 1)
-    assert state["reasons"][0].startswith("unsupported_report: this is an XBRL instance")
+    assert state["reasons"][0].startswith("unreadable_report: ")
     text = road.ingest.get(f"/v1/documents/{state['id']}/text").text
     assert "Assets current\t(1,234,000)\tUSD\t2023-12-31\t" in text
 

@@ -4,6 +4,7 @@ import { get, query } from "/pages/api.js";
 import * as known from "/pages/documents-known.js";
 import { pill, sentence } from "/pages/documents.js";
 import { certainty, count, excerpt, fill, h, moment, number, title, words } from "/pages/dom.js";
+import { boxesOfFinding, placeOf } from "/pages/statement.js";
 import { changes, decidedText, isMine, verdictPill } from "/pages/verdicts.js";
 import { Viewer } from "/pages/viewer.js";
 
@@ -140,8 +141,11 @@ class DocumentView {
 
   async findings() {
     const found = await this.found("findings");
+    const { warnings } = await get(query(`${this.path}/findings`, { limit: 1 }));
     fill(this.body, found.length ? [this.summary(found), found.map((one) => this.finding(one))]
-      : h("p.muted", {}, "Nothing in it contradicts itself, as far as was checked."));
+      : h("p.muted", {}, "Nothing in it contradicts itself, as far as was checked."),
+    warnings?.length > 0 && h("details.group", {}, h("summary", {}, `Not everything in it could be read (${count(warnings.length, "note")})`),
+      h("ul.notes", {}, warnings.map((one) => h("li", {}, one)))));
   }
 
   finding(one) {
@@ -149,7 +153,16 @@ class DocumentView {
     return h("section.group", {}, h("div.row.apart", {}, h("h2", {}, title(one.check)), item && verdictPill(item)),
       h("p", {}, item?.verdict === "reject" ? h("del", {}, one.message) : one.message),
       h("p.row.apart", {}, certainty(one.confidence), h("span.muted", {}, `${words(one.statement)} · reported ${number(one.reported)}, expected ${number(one.expected)}`)),
+      one.page && this.shows(one),
       item && decisionLink(item));
+  }
+
+  /** A button that shows where a finding is seen. */
+  shows(one) {
+    const place = one.cells?.[0]?.place;
+    const span = place?.end ? { start: place.start, end: place.end } : null;
+    const open = () => this.viewer.open({ id: this.id, boxes: boxesOfFinding(one.boxes, one), span, page: one.page, mode: this.viewer.mode });
+    return h("button.quiet.see", { type: "button", onclick: open }, `Show it: ${placeOf(place) || `page ${one.page}`}`);
   }
 
   /** Everything that was found, and what people decided about it. */

@@ -6,7 +6,7 @@ import { decide, history as done } from "/pages/deciding.js";
 import * as known from "/pages/documents-known.js";
 import { byId, certainty, count, empty, excerpt, failure, fill, flowing, h, kbd, moment, say, title, typing, words } from "/pages/dom.js";
 import { boxesOf, Held } from "/pages/held.js";
-import { arithmetic, nth, period, statementOf, statementTable } from "/pages/statement.js";
+import { arithmetic, boxesOfFinding, nth, period, placeOf, statementOf, statementTable } from "/pages/statement.js";
 import { decidedCategory, decidedText, isMine, verdictPill, VERDICTS } from "/pages/verdicts.js";
 import { Viewer } from "/pages/viewer.js";
 
@@ -117,7 +117,8 @@ class Workspace {
     const span = item.start === null ? null : { start: item.start, end: item.end };
     const statement = item.kind === "finding" && item.finding?.statement ? await this.statement(item) : null;
     if ((this.decided ?? this.held.current)?.id !== item.id) return;
-    await this.viewer.open({ id: item.document_id, boxes: item.boxes, span, page: item.page, statement: statement && statementTable(statement, item.finding) });
+    const boxes = item.finding ? boxesOfFinding(item.boxes, item.finding) : item.boxes;
+    await this.viewer.open({ id: item.document_id, boxes, span, page: item.page, statement: statement && statementTable(statement, item.finding) });
     const column = statement?.columns?.[item.finding.column];
     if (column && this.columnFact) this.columnFact.textContent = period(column);
   }
@@ -178,7 +179,8 @@ class Workspace {
     const finding = item.finding ?? {};
     this.columnFact = null;
     const place = [["Filing", finding.filing], ["Statement", title(finding.statement)], ["Line", finding.label ?? (finding.row === null ? null : `${nth(finding.row)} row`)],
-      ["Period", finding.column === null || finding.column === undefined ? null : `${nth(finding.column)} column`], ["Severity", finding.severity]];
+      ["Period", finding.column === null || finding.column === undefined ? null : `${nth(finding.column)} column`], ["Severity", finding.severity],
+      ["Place", placeOf(finding.cells?.[0]?.place) || (item.page ? `page ${item.page}` : null)]];
     return [h("p.asks", {}, "Accept it if the report is wrong here; reject a false alarm."), h("p.message", {}, item.text), arithmetic(finding),
       h("dl.facts", {}, place.filter(([, value]) => value).map(([name, value]) => {
       const fact = h("dd", {}, value);

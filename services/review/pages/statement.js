@@ -18,12 +18,26 @@ export async function statementOf(document, finding) {
   return null;
 }
 
+/** Where a value stands, for a person who looks for it: `page 57`, `Income!B7`; empty if nowhere. */
+export function placeOf(place) {
+  if (!place) return "";
+  const paged = place.box || !place.cell;
+  const cell = place.cell && (/^[A-Z]{1,3}\d/.test(place.cell) ? `cell ${place.cell}` : place.cell);
+  return [cell, paged && `page ${place.page}`, place.element && `element ${place.element}`].filter(Boolean).join(", ");
+}
+
+/** The boxes of a finding's cells: the one that it is about, and those that take part. */
+export function boxesOfFinding(boxes, finding) {
+  const box = finding.cells?.[0]?.place?.box;
+  return (boxes ?? []).map((one) => ({ ...one, part: !(box && one.x0 === box[0] && one.y0 === box[1]) }));
+}
+
 /** The statement as a table. */
 export function statementTable(statement, finding) {
   const columns = statement.columns ?? [];
   const cell = (value, row, column) => {
     const lit = row === finding.row && (finding.column === null || column === finding.column);
-    return h(lit ? "td.figure.lit" : "td.figure", {}, typeof value === "number" ? number(value) : value ?? "");
+    return h(lit ? "td.figure.lit" : "td.figure", { title: placeOf(statement.rows[row].places?.[column]) || null }, typeof value === "number" ? number(value) : value ?? "");
   };
   const line = (row, index) => {
     const selector = index === finding.row ? "tr.lit-row" : (finding.rows ?? []).includes(index) ? "tr.part-row" : "tr";

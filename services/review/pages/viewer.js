@@ -54,7 +54,7 @@ export class Viewer {
       this.notice, this.desk);
   }
 
-  /** Show a document: `boxes` are highlighted on its pages, `span` in its text. */
+  /** Show a document: `boxes` are highlighted on its pages, fainter those with `part`, `span` in its text. */
   async open({ id, boxes = [], span = null, page = null, mode = null, statement = null }) {
     const turn = ++this.turn;
     const details = await known.info(id);
@@ -189,7 +189,7 @@ export class Viewer {
     const size = this.details.pages.find((p) => p.number === this.page);
     const here = size ? this.boxes.filter((box) => box.page === this.page) : [];
     fill(this.layer, here.map((box) => {
-      const mark = h("div.mark");
+      const mark = h(box.part ? "div.mark.part" : "div.mark");
       mark.style.left = `${(box.x0 / size.width) * 100}%`;
       mark.style.top = `${(box.y0 / size.height) * 100}%`;
       mark.style.width = `${((box.x1 - box.x0) / size.width) * 100}%`;
@@ -200,7 +200,7 @@ export class Viewer {
 
   #scrollToBox() {
     const size = this.details.pages.find((p) => p.number === this.page);
-    const first = this.boxes.find((box) => box.page === this.page);
+    const first = this.boxes.find((box) => box.page === this.page && !box.part) ?? this.boxes.find((box) => box.page === this.page);
     if (!size || !first) {
       this.desk.scrollTop = 0;
       return;

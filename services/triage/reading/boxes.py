@@ -8,7 +8,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from services.triage.reading.table import Place, Table, TableCell
+from services.triage.places import Place
+from services.triage.reading.table import Table, TableCell
 from shared.documents.reading import Box, Page, Reading
 
 GAP = 0.75

@@ -72,6 +72,8 @@ class Layout:
     bands: list[Band]
     stub: str = ""
     """The words of the head above the labels."""
+    asides: list[Band] = field(default_factory=list)
+    """Columns of changes, percentages and notes, which are no periods."""
 
 
 def layout(table: Table) -> Layout | None:
@@ -100,7 +102,9 @@ def layout(table: Table) -> Layout | None:
                 stub.append(cell.text)
         _hang(sorted(above, key=lambda cell: cell.left), bands)
     found.stub = "\n".join(stub)
-    found.bands = [b for b in bands if not _ASIDE.search(b.title)] or bands
+    dated = [b for b in bands if not _ASIDE.search(b.title)]
+    if dated:
+        found.bands, found.asides = dated, [b for b in bands if _ASIDE.search(b.title)]
     return found
 
 

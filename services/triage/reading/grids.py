@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import groupby
 
-from services.triage.reading.table import Place, Table, TableCell
+from services.triage.places import Place
+from services.triage.reading.table import Table, TableCell
 from shared.documents.cells import cell_of
 from shared.documents.reading import Reading
 

@@ -15,9 +15,9 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from decimal import Decimal
 
+from services.triage.places import Place
 from services.triage.reading.reader import ReadStatement
 from services.triage.reading.rows import ReadRow
-from services.triage.reading.table import Place
 from services.triage.statements import Column, Row
 from shared.documents.xbrl import Fact
 from shared.documents.xml import Element, local, parse
@@ -149,18 +149,24 @@ def read_instance(
     Only facts without dimensions are read. Raises UnreadableDocument for a damaged linkbase.
     """
     named = labels_of(labels) if labels else {}
-    whole: dict[tuple[str, Period], Fact] = {}
-    for fact in facts:
-        if fact.number is not None and not fact.context.dimensions:
-            whole.setdefault((fact.name, (fact.context.start, fact.context.end)), fact)
+    whole = whole_facts(facts)
     taken: dict[str, ReadStatement] = {}
     for role, lines in presentation_of(presentation).items():
         kind = kind_of_role(role)
         if kind and kind != "equity" and kind not in taken:
-            statement = _statement(kind, role, lines, whole, named)
+            statement = statement_of(kind, role, lines, whole, named)
             if statement.rows and statement.columns:
                 taken[kind] = statement
     return list(taken.values())
+
+
+def whole_facts(facts: Sequence[Fact]) -> dict[tuple[str, Period], Fact]:
+    """The numbers of the whole company, each by its concept and period."""
+    whole: dict[tuple[str, Period], Fact] = {}
+    for fact in facts:
+        if fact.number is not None and not fact.context.dimensions:
+            whole.setdefault((fact.name, (fact.context.start, fact.context.end)), fact)
+    return whole
 
 
 def kind_of_role(role: str) -> str | None:
@@ -173,13 +179,14 @@ def kind_of_role(role: str) -> str | None:
     return None if kind == "income" and _COMPREHENSIVE.search(name) and not both else kind
 
 
-def _statement(
+def statement_of(
     kind: str,
     role: str,
     lines: Sequence[Line],
     facts: Mapping[tuple[str, Period], Fact],
     labels: Mapping[tuple[str, str], str],
 ) -> ReadStatement:
+    """The lines that have facts, under the periods for which most of them have."""
     periods = _columns(kind, lines, facts)
     rows = tuple(row for line in lines if (row := _row(line, periods, facts, labels)) is not None)
     return ReadStatement(
@@ -219,9 +226,9 @@ def _row(
     """A line with its facts; an abstract one is a heading, one without facts is left out."""
     found = [_fact(line, period, facts) for period in periods]
     label = labels.get((line.concept, line.role or _STANDARD))
-    label = label or labels.get((line.concept, _STANDARD)) or _in_words(line.concept)
+    label = label or labels.get((line.concept, _STANDARD)) or in_words(line.concept)
     path = tuple(
-        labels.get((name, _STANDARD)) or _in_words(name)
+        labels.get((name, _STANDARD)) or in_words(name)
         for name in line.path
         if not re.search(r"(Table|LineItems)$", name)
     )
@@ -231,7 +238,7 @@ def _row(
         ):
             return None
         empty: tuple[Decimal | None, ...] = (None,) * len(periods)
-        return ReadRow(Row(label, empty, heading=True), (None,) * len(periods), path)
+        return ReadRow(Row(label, empty, heading=True), path)
     sign = -1 if "negated" in line.role.lower() else 1
     values = tuple(
         None if fact is None or fact.number is None else sign * fact.number for fact in found
@@ -241,7 +248,7 @@ def _row(
         for fact in found
     )
     unit = next((fact.unit for fact in found if fact), None)
-    return ReadRow(Row(label, values, unit), places, path)
+    return ReadRow(Row(label, values, unit, places=places), path)
 
 
 def _fact(line: Line, period: Period, facts: Mapping[tuple[str, Period], Fact]) -> Fact | None:
@@ -261,7 +268,8 @@ def _day_before(day: str) -> str | None:
         return None
 
 
-def _in_words(concept: str) -> str:
+def in_words(concept: str) -> str:
+    """The name of a concept in words: `Accounts payable current`."""
     name = re.sub(r"Abstract$", "", concept.rpartition(":")[2])
     words = _WORDS.findall(name)
     rest = [word if word.isupper() and len(word) > 1 else word.lower() for word in words[1:]]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from services.triage.reading.table import Place, Table, TableCell
+from services.triage.places import Place
+from services.triage.reading.table import Table, TableCell
 from shared.documents.reading import Reading
 
 _CHUNK = re.compile(r"\S+(?: \S+)*")

@@ -24,6 +24,10 @@ _LONGEST_TITLE = 150
 """Characters; more is a sentence."""
 _HEAD = 500
 """Characters at the beginning of a plain text that hold for all of its statements."""
+_TITLE_LINES = 4
+"""Lines right above a table, one of which has to be its title."""
+_FEWEST_ROWS = 4
+"""Rows; less is the end of another table."""
 _CANDIDATES = 8
 """Tables of a kind that are weighed against one another."""
 _SEAM = 3.0
@@ -58,6 +62,8 @@ class ReadStatement:
     columns: tuple[Column, ...]
     rows: tuple[ReadRow, ...]
     restated: tuple[bool, ...] = ()
+    asides: tuple[str, ...] = ()
+    """Heads of the columns that are no periods, which are left out."""
 
     @property
     def statement(self) -> Statement:
@@ -65,7 +71,7 @@ class ReadStatement:
         return Statement(self.kind, self.columns, tuple(row.row for row in self.rows))
 
     def to_json(self) -> dict[str, Any]:
-        """The statement in structured form, each row with its places."""
+        """The statement in structured form, with what its page says besides."""
         whole = self.statement.to_json()
         for column, again in zip(whole["columns"], self.restated, strict=False):
             if again:
@@ -77,11 +83,19 @@ class ReadStatement:
                 row["indent"] = read.indent
             if read.marks:
                 row["notes"] = list(read.marks)
-            if any(read.places):
-                row["places"] = [place and place.to_json() for place in read.places]
         whole["title"] = self.title
         whole["presented_in"] = int(self.scale)
         return whole
+
+
+@dataclass(frozen=True)
+class Unread:
+    """A table under the title of a statement that could not be read as one, and why."""
+
+    kind: str
+    page: int
+    title: str
+    reason: str
 
 
 def tables_of(reading: Reading) -> list[Table]:
@@ -95,7 +109,13 @@ def tables_of(reading: Reading) -> list[Table]:
 
 def read_statements(reading: Reading) -> list[ReadStatement]:
     """The statements of one document, at most one of a kind, in the order of the document."""
-    parts = [Part(table, found) for table in tables_of(reading) if (found := layout(table))]
+    return find_statements(reading)[0]
+
+
+def find_statements(reading: Reading) -> tuple[list[ReadStatement], list[Unread]]:
+    """The statements, and for each kind without one the tables that bear its title."""
+    layouts = [(table, layout(table)) for table in tables_of(reading)]
+    parts = [Part(table, found) for table, found in layouts if found]
     numbered = list(_candidates(parts))
     candidates = [candidate for _, candidate in numbered]
     chosen = choose(
@@ -111,7 +131,25 @@ def read_statements(reading: Reading) -> list[ReadStatement]:
             days = [column.end for column in read[place].columns if column.end]
             ends = {day[:4]: day[4:] for day in reversed(days)}
             ends |= {"": days[0][4:]} if days else {}
-    return [read[place] for place in sorted(read)]
+    found_kinds = {kind for _, kind in chosen}
+    unread = [
+        missed
+        for kind in KINDS
+        if kind not in found_kinds
+        for table, found in layouts
+        if (missed := _unread(kind, table, found))
+    ]
+    return [read[place] for place in sorted(read)], unread
+
+
+def _unread(kind: str, table: Table, found: Layout | None) -> Unread | None:
+    """Why a table with the title of a statement is none that could be read."""
+    lines = last_lines(_title(table), _TITLE_LINES).splitlines()
+    titles = [line for line in lines if len(line) < _LONGEST_TITLE and names(kind, line)]
+    if not titles or len(table.rows) < _FEWEST_ROWS:
+        return None
+    reason = "too few of its lines are known" if found else "its figures stand in no columns"
+    return Unread(kind, table.page, " ".join(titles[-1].split()), reason)
 
 
 def _candidates(parts: Sequence[Part]) -> Iterator[tuple[int, tuple[Part, ...]]]:
@@ -171,6 +209,7 @@ def _read(parts: Sequence[Part], kind: str, ends: Mapping[str, str], head: str) 
         columns=periods(found, above, kind, ends),
         rows=tuple(row for part in parts for row in rows_of(part.layout, scale, heads)),
         restated=restated(found),
+        asides=tuple(band.title for band in found.asides),
     )
 
 

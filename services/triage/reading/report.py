@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from services.triage.reading.instances import read_instance
-from services.triage.reading.reader import KINDS, ReadStatement, read_statements
+from services.triage.reading.reader import KINDS, ReadStatement, Unread, find_statements
 from services.triage.reading.tags import with_tags
 from services.triage.statements import Filing, quoted
 from shared.documents.reading import Reading
 from shared.documents.sniffing import HTML
-from shared.documents.xbrl import XBRL, Fact, facts_of, is_inline
+from shared.documents.xbrl import XBRL, Fact, Facts, facts_of, is_inline
 from shared.errors import UnreadableDocument
+
+FactsReader = Callable[[bytes], Facts]
+"""Reads the facts of an instance or of inline XBRL: `facts_of`, or the same in a child process."""
 
 _FORM = re.compile(r"\bform\s+(10-?[KQ](?:/A)?|20-F|40-F|8-K|6-K|S-[14])\b", re.I)
 _ABOUT = {
@@ -25,6 +28,8 @@ _ABOUT = {
 }
 _COVER = 5_000
 """Characters in which a filing says which form it is."""
+_MOST_NAMED = 5
+"""Tables and pages that a warning names one by one."""
 _NAMES = {"balance_sheet": "balance sheet", "income": "income statement", "cash_flow": "cash flow"}
 
 
@@ -61,7 +66,12 @@ class Linkbases:
 
 
 def read_report(
-    reading: Reading, data: bytes, name: str, beside: Linkbases | None = None
+    reading: Reading,
+    data: bytes,
+    name: str,
+    *,
+    beside: Linkbases | None = None,
+    facts: FactsReader = facts_of,
 ) -> ReadReport:
     """The statements of one document that was read.
 
@@ -70,25 +80,24 @@ def read_report(
         data: the document itself, for its tags if it has any.
         name: the file's name, which is the report's id.
         beside: of an XBRL instance.
+        facts: reads its tags.
 
     Raises:
         UnreadableDocument: there is no statement in it, or an instance lacks its presentation.
     """
-    warnings = list(reading.warnings)
-    facts = _facts(reading, data, warnings)
+    warnings = [*reading.warnings, *_failed(reading)]
+    unread: list[Unread] = []
+    tags = _tags(reading, data, warnings, facts)
     if reading.media_type == XBRL:
-        statements = _of_instance(facts, beside)
+        statements = _of_instance(tags, beside)
     else:
-        statements = list(read_statements(reading))
-        if facts:
-            statements = [_with_tags(statement, facts, warnings) for statement in statements]
+        statements, unread = find_statements(reading)
+        if tags:
+            statements = [_with_tags(statement, tags, warnings) for statement in statements]
     if not statements:
-        raise UnreadableDocument(
-            "no balance sheet, income statement or cash flow statement was found in it: "
-            "they are known by their English lines and titles"
-        )
-    warnings += _missing(statements)
-    about = {key: _first(facts, concept) or "" for concept, key in _ABOUT.items()}
+        raise UnreadableDocument(_nothing(reading, unread))
+    warnings += [*_missing(statements, unread), *_left_out(statements)]
+    about = {key: _first(tags, concept) or "" for concept, key in _ABOUT.items()}
     form = _FORM.search(reading.text[:_COVER])
     ends = [column.end for read in statements for column in read.columns if column.end]
     return ReadReport(
@@ -101,14 +110,14 @@ def read_report(
     )
 
 
-def _facts(reading: Reading, data: bytes, warnings: list[str]) -> Sequence[Fact]:
+def _tags(reading: Reading, data: bytes, warnings: list[str], facts: FactsReader) -> Sequence[Fact]:
     """The facts of an instance, or the tags of a page; a page with damaged tags is read without."""
     if reading.media_type == XBRL:
-        return facts_of(data).facts
+        return facts(data).facts
     if reading.media_type != HTML or not is_inline(data):
         return ()
     try:
-        return facts_of(data).facts
+        return facts(data).facts
     except UnreadableDocument as error:
         warnings.append(f"its tags (inline XBRL) are left out: {error.message}")
         return ()
@@ -136,16 +145,57 @@ def _with_tags(
     return found.statement
 
 
-def _missing(statements: Sequence[ReadStatement]) -> Iterator[str]:
-    """What was not found, and columns whose period nobody states."""
+def _failed(reading: Reading) -> list[str]:
+    """Pages that could not be read: what stands on them is not checked."""
+    return [
+        f"page {page.number} could not be read, so what it states is missing here: {page.reason}"
+        for page in reading.failed
+    ]
+
+
+def _nothing(reading: Reading, unread: Sequence[Unread]) -> str:
+    """Why there is no statement in a document."""
+    why = [
+        "no balance sheet, income statement or cash flow statement was found in it: "
+        "they are known by their English lines and titles"
+    ]
+    return "; ".join([*why, *map(_unread, unread[:_MOST_NAMED]), *_failed(reading)[:_MOST_NAMED]])
+
+
+def _unread(table: Unread) -> str:
+    title = quoted(table.title, 60)
+    return f"the table {title!r} on page {table.page} was not read: {table.reason}"
+
+
+def _missing(statements: Sequence[ReadStatement], unread: Sequence[Unread]) -> Iterator[str]:
+    """What was not found, tables that bear its title, and columns whose period nobody states."""
     kinds = {statement.kind for statement in statements}
     for kind in KINDS:
         if kind not in kinds:
             yield f"no {_NAMES[kind]} was found"
+            tables = [table for table in unread if table.kind == kind]
+            yield from map(_unread, tables[:_MOST_NAMED])
+            if len(tables) > _MOST_NAMED:
+                yield f"{len(tables) - _MOST_NAMED} more tables of that title were not read"
     for statement in statements:
         for number, column in enumerate(statement.columns):
             if column.end is None:
                 yield f"{statement.kind} column {number}: the page doesn't say for when it is"
+
+
+def _left_out(statements: Sequence[ReadStatement]) -> Iterator[str]:
+    """Figures and columns of a statement that have no place in it."""
+    for statement in statements:
+        lost = [(row.row.label, figure) for row in statement.rows for figure in row.left_out]
+        if lost:
+            label, figure = lost[0]
+            more = f", and {len(lost) - 1} more" if len(lost) > 1 else ""
+            yield (
+                f"{statement.kind}: {quoted(figure, 30)!r} in the line {quoted(label, 60)!r}{more} "
+                "stands in none of its columns and is left out"
+            )
+        for head in statement.asides:
+            yield f"{statement.kind}: the column {quoted(head, 60)!r} is left out: it is no period"
 
 
 def _first(facts: Sequence[Fact], name: str) -> str | None:

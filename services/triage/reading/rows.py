@@ -7,10 +7,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
+from services.triage.places import Place
 from services.triage.reading.columns import Band, Layout, Line
 from services.triage.reading.figures import Figure
 from services.triage.reading.scales import factor
-from services.triage.reading.table import Place, TableCell
+from services.triage.reading.table import TableCell
 from services.triage.statements import Row
 
 _NOTES = re.compile(r"\s*((?<=\s)\(\w\)|(?<=\s)\(\d{1,2}\)|\[\w{1,3}\]|[*†‡§]+)+$")
@@ -28,14 +29,20 @@ _MOST_HEADING = 160
 
 @dataclass(frozen=True, slots=True)
 class ReadRow:
-    """A row with what only its document knows: its places and footnote marks."""
+    """A row with what only its document knows: the headings above it, footnote marks, indent."""
 
     row: Row
-    places: tuple[Place | None, ...]
     path: tuple[str, ...] = ()
     marks: tuple[str, ...] = ()
     indent: int = 0
     """Steps from the left edge, where the format has it: a page's, or a plain text's."""
+    left_out: tuple[str, ...] = ()
+    """Figures that stand in none of the columns, or in one that has a figure."""
+
+    @property
+    def places(self) -> tuple[Place | None, ...]:
+        """Where its values stand."""
+        return self.row.places
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,18 +63,20 @@ def rows_of(found: Layout, scale: Decimal, notes: str) -> list[ReadRow]:
     for line in lines:
         label, marks = _without_marks(line.label)
         indent = steps.get(line.left, 0) if line.left is not None else 0
-        values, places, more = _in_columns(line.figures, found.bands)
+        values, places, more, left_out = _in_columns(line.figures, found)
         if not any(places):
             if label and len(label) <= _MOST_HEADING:
                 empty: tuple[Decimal | None, ...] = (None,) * len(values)
                 above = path.above_heading(indent)
-                rows.append(ReadRow(Row(label, empty, heading=True), places, above, marks, indent))
+                row = Row(label, empty, heading=True)
+                rows.append(ReadRow(row, above, marks, indent, left_out))
                 path.open(label.rstrip(" :"), indent)
             continue
         above = path.above(indent)
         times = factor(label, above, [v for v in values if v is not None], scale, notes)
         scaled = tuple(None if value is None else value * times for value in values)
-        rows.append(ReadRow(Row(label, scaled), places, above, (*marks, *more), indent))
+        read = Row(label, scaled, places=places)
+        rows.append(ReadRow(read, above, (*marks, *more), indent, left_out))
         if _TOTAL.search(label):
             path.close()
     last = max((number for number, row in enumerate(rows) if not row.row.heading), default=-1)
@@ -166,17 +175,25 @@ def _without_marks(label: str) -> tuple[str, tuple[str, ...]]:
     return label[: found.start()].rstrip(), (found[0].strip(),)
 
 
-def _in_columns(
-    figures: Sequence[Figure], bands: Sequence[Band]
-) -> tuple[tuple[Decimal | None, ...], tuple[Place | None, ...], tuple[str, ...]]:
-    """The figures by column; what stands in none of them is no figure of the statement."""
+_InColumns = tuple[
+    tuple[Decimal | None, ...], tuple[Place | None, ...], tuple[str, ...], tuple[str, ...]
+]
+
+
+def _in_columns(figures: Sequence[Figure], found: Layout) -> _InColumns:
+    """The values by column, their places, their footnote marks, and the figures of no column."""
+    bands = found.bands
     values: list[Decimal | None] = [None] * len(bands)
     places: list[Place | None] = [None] * len(bands)
     marks: list[str] = []
+    left_out: list[str] = []
     for figure in figures:
         over = max(range(len(bands)), key=lambda i: bands[i].overlap(figure.cell))
-        if bands[over].overlap(figure.cell) <= 0 or places[over] is not None or figure.percent:
+        if figure.percent or any(band.overlap(figure.cell) > 0 for band in found.asides):
+            continue
+        if bands[over].overlap(figure.cell) <= 0 or places[over] is not None:
+            left_out.append(figure.cell.text.strip())
             continue
         values[over], places[over] = figure.value, figure.cell.place
         marks += [figure.marks] if figure.marks else []
-    return tuple(values), tuple(places), tuple(marks)
+    return tuple(values), tuple(places), tuple(marks), tuple(left_out)

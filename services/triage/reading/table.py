@@ -1,4 +1,4 @@
-"""The one table model that every format gives, and where a cell of it stands in its document.
+"""The one table model that every format gives.
 
 A table is a drawing: each cell has its row and a horizontal interval, in units of its own. These
 are columns for sheets and HTML, characters for plain text and points for pages with boxes; all that
@@ -9,39 +9,8 @@ and one that is centred over two columns of a page are the same thing.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
-from shared.documents.reading import Box
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where one value stands: its offsets into the text, and what the format adds.
-
-    Offsets are -1 for a fact of an instance, whose text is a list of our own making. `cell` is how
-    a person finds it in a workbook or on a page of HTML (`Income!B7`), `box` the rectangle on the
-    page of a PDF, `element` the id of its element in (inline) XBRL.
-    """
-
-    page: int
-    start: int = -1
-    end: int = -1
-    cell: str = ""
-    box: Box | None = None
-    element: str = ""
-
-    def to_json(self) -> dict[str, Any]:
-        """The place as `smallprint statements` prints it."""
-        parts: dict[str, Any] = {"page": self.page}
-        if self.end >= 0:
-            parts |= {"start": self.start, "end": self.end}
-        if self.cell:
-            parts["cell"] = self.cell
-        if self.element:
-            parts["element"] = self.element
-        if self.box:
-            parts["box"] = [round(value, 2) for value in self.box[1:]]
-        return parts
+from services.triage.places import Place
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,7 +94,7 @@ def _row(number: int, row: ReadRow, pairs: dict[tuple[int, int], Fact]) -> ReadR
         for column, place in enumerate(row.places)
     )
     unit = Counter(fact.unit for fact in found.values()).most_common(1)[0][0]
-    return replace(row, places=places, row=replace(row.row, unit=unit))
+    return replace(row, row=replace(row.row, unit=unit, places=places))
 
 
 def _column(number: int, column: Column, pairs: dict[tuple[int, int], Fact]) -> Column:

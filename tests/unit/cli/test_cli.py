@@ -22,6 +22,7 @@ from tests.support import ROOT
 from tests.unit.documents.books import book, row, sheet, text
 from tests.unit.documents.scanned import WORDS, need_engine, pdf_of, picture
 from tests.unit.ingest.house import pdf
+from tests.unit.triage.reading import samples
 
 OFFICE = sorted(
     path.with_suffix("")
@@ -542,10 +543,10 @@ def test_a_first_key_that_nobody_could_read_is_made_again(run: Run, tmp_path: Pa
         ("a.csv", "Balance Sheet,2023-12-31\nTotal assets,1\n"),
     ],
 )
-def test_extract_refuses_a_report_as_triage_refuses_a_contract(
+def test_extract_refuses_data_and_triage_says_that_a_contract_has_no_statements(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, data: str
 ) -> None:
-    """Each says that it is the other's, before a model is loaded."""
+    """Before a model is loaded."""
     monkeypatch.setenv("SMALLPRINT_ARTEFACTS", str(tmp_path))
     (tmp_path / name).write_text(data)
     code, out, _ = run("extract", tmp_path / name, "--json")
@@ -554,13 +555,33 @@ def test_extract_refuses_a_report_as_triage_refuses_a_contract(
     assert "smallprint triage" in line["error"]["detail"]
     (tmp_path / "a.pdf").write_bytes(pdf("A contract."))
     code, out, _ = run("triage", tmp_path / "a.pdf", "--json")
-    assert (code, _lines(out)[0]["error"]["type"]) == (2, "unsupported_type")
+    error = _lines(out)[0]["error"]
+    assert (code, error["type"]) == (2, "unreadable_document")
+    assert error["detail"].startswith("no balance sheet, income statement or cash flow statement")
+
+
+def test_triage_reads_pages_and_names_the_place_of_each_cell(run: Run, tmp_path: Path) -> None:
+    """A PDF and a workbook beside JSON: one line each, as over HTTP."""
+    (tmp_path / "a.pdf").write_bytes(samples.pdf(samples.bent()))
+    (tmp_path / "b.xlsx").write_bytes(samples.workbook(samples.bent()))
+    (tmp_path / "c.json").write_text(json.dumps(filing("c")))
+
+    code, out, _ = run("triage", *(tmp_path / n for n in ("a.pdf", "b.xlsx", "c.json")), "--json")
+
+    lines = _lines(out)
+    assert code == 0
+    first = [line["findings"][0]["cells"][0] for line in lines]
+    assert [line["id"] for line in lines] == ["a", "b", "c"]
+    assert [cell["label"] for cell in first[:2]] == ["Total revenue"] * 2
+    assert len(first[0]["place"]["box"]) == 4
+    assert first[1]["place"]["cell"] == "'S1'!B6"
+    assert first[2]["place"] is None
 
 
 def test_a_workbook_is_what_its_owner_says(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """`extract` reads it for clauses; a batch takes it for a report, not checked yet."""
+    """`extract` reads it for clauses; a batch takes it for a report."""
     monkeypatch.setenv("SMALLPRINT_EXTRACTION_MAX_CHARACTERS", "10")
     monkeypatch.setenv("SMALLPRINT_ARTEFACTS", str(tmp_path))
     folder = tmp_path / "in"
@@ -570,8 +591,8 @@ def test_a_workbook_is_what_its_owner_says(
     assert (code, _lines(out)[0]["error"]["type"]) == (2, "document_too_large")
     code, out, _ = run("batch", folder, "--json")
     error = _lines(out)[0]["error"]
-    assert (code, error["type"]) == (2, "unsupported_type")
-    assert "statements in it can't be checked yet" in error["detail"]
+    assert (code, error["type"]) == (2, "unreadable_document")
+    assert error["detail"].startswith("no balance sheet")
 
 
 def test_a_long_batch_says_where_it_is_without_a_terminal(run: Run, tmp_path: Path) -> None:

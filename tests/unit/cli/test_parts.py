@@ -107,7 +107,7 @@ def test_triage_judges_what_is_attached(run: Run, tmp_path: Path) -> None:
     assert [[f["id"] for f in part["filings"]] for part in line["parts"]] == [["a"], ["b", "c"]]
     code, [line], _ = run("triage", kept(tmp_path, whole([text(), attached(LEASE)])), "--json")
     assert (code, line["error"]["type"]) == (2, "no_part_worked")
-    assert line["parts"][0]["error"]["type"] == "unsupported_type"
+    assert line["parts"][0]["error"]["type"] == "unreadable_document"
     _, [shown], _ = run("triage", kept(tmp_path, data))
     assert "m.eml  (2 parts)" in shown["out"]
     assert shown["out"].count("flagged") == 3

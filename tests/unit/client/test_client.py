@@ -25,7 +25,15 @@ from services.ingest.schemas import DocumentView, KeyView
 from services.ingest.search.api import HitClauseView, HitView, MarkView
 from services.ingest.webhooks.schemas import AttemptView, DeliveryView, WebhookView
 from services.review.api import DecisionOut, ItemOut
-from services.triage.api import FindingOut
+from services.triage.api import (
+    CellOut,
+    ColumnOut,
+    FilingOut,
+    FindingOut,
+    PlaceOut,
+    RowOut,
+    StatementOut,
+)
 from shared.client import results
 from shared.web.app import problem
 
@@ -128,6 +136,12 @@ def test_a_document_is_typed() -> None:
         (results.DocumentValue, DocumentValueOut),
         (results.Presence, PresenceOut),
         (results.Finding, FindingOut),
+        (results.FoundCell, CellOut),
+        (results.Place, PlaceOut),
+        (results.Filing, FilingOut),
+        (results.Statement, StatementOut),
+        (results.StatementColumn, ColumnOut),
+        (results.StatementRow, RowOut),
         (results.Tombstone, TombstoneView),
         (results.Hit, HitView),
         (results.HitClause, HitClauseView),
@@ -403,13 +417,42 @@ def test_clauses_and_findings() -> None:
     assert found[0].boxes == (smallprint.Box(1, 1, 2, 3, 4),)
     finding = {"id": "fd_1", "check": "sum", "severity": "high", "confidence": 1.0}
     finding |= {"statement": "income", "message": "1 + 1 = 3", "row": 2}
-    head = {"flagged": True, "risk": 0.9, "filings": 1, "warnings": []}
+    place = {"page": 3, "start": 7, "end": 9, "box": [1.0, 2.0, 3.0, 4.0]}
+    cell = {"statement": "income", "row": 2, "column": 0, "label": "Sum", "place": place}
+    finding |= {"cells": [cell, {**cell, "place": None}], "page": 3}
+    head = {"flagged": True, "risk": 0.9, "filings": 1, "warnings": ["page 4 is missing"]}
     network = Network(
         ok({"items": [finding], "next": "1", **head}), ok({"items": [finding], "next": None})
     )
     findings = network.client().findings("doc_1")
     assert (findings.flagged, findings.risk, len(findings.items)) == (True, 0.9, 2)
     assert findings.items[0].row == 2
+    assert findings.warnings == ("page 4 is missing",)
+    assert findings.items[0].cells[0].place == smallprint.Place(3, 7, 9, box=(1.0, 2.0, 3.0, 4.0))
+    assert findings.items[0].cells[1].place is None
+
+
+def test_statements_are_typed() -> None:
+    """Filings page by page, each value with its place or None."""
+    row = {"label": "Cash", "values": [1, None], "places": [{"page": 1, "cell": "B7"}, None]}
+    statement = {"statement": "balance_sheet", "columns": [{"end": "20231231"}, {}], "rows": [row]}
+    filing: dict[str, Any] = {
+        "id": "a",
+        "company": None,
+        "form": "10-K",
+        "period": None,
+        "warnings": [],
+    }
+    filing |= {"statements": [statement]}
+    network = Network(ok({"items": [filing], "next": "0"}), ok({"items": [filing], "next": None}))
+
+    filings = network.client().statements("doc_1")
+
+    assert [one.form for one in filings] == ["10-K"] * 2
+    (read,) = filings[0].statements
+    assert read.columns[0].end == "20231231"
+    assert read.rows[0].values == (1, None)
+    assert read.rows[0].places == (smallprint.Place(1, cell="B7"), None)
 
 
 def test_a_decision_is_tried_again_under_the_same_id() -> None:

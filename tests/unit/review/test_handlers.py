@@ -9,7 +9,7 @@ import pytest
 from shared.events import ClausesExtracted, DocumentFailed, DocumentRead, Event, FindingsFound
 from shared.storage import FileBlobs
 from shared.storage.deletion import mark_deleted
-from tests.unit.review.house import House, clause
+from tests.unit.review.house import House, clause, reading_of
 
 TEXT = (
     "AGENCY AGREEMENT\nbetween Alpha GmbH and Beta Inc.\nThis Agreement is governed by the laws "
@@ -69,6 +69,34 @@ def test_every_finding_becomes_one_item(house: House) -> None:
     assert item["text"] == "60 + 40 = 100, not 120"
     assert item["finding"]["expected"] == 100.0
     assert item["document"] == "q3.json"
+
+
+def test_a_finding_is_shown_where_its_cell_stands(house: House) -> None:
+    """Its span is that of the cell that it is about, its boxes those of all; all of it is kept."""
+    text = "Cash 40\nDebtors 60\nTotal 120"
+    reading = reading_of(text)
+    cells = [
+        {"statement": "balance_sheet", "row": row, "column": 0, "label": label, "place": place}
+        for row, label, place in (
+            (2, "Total", {"page": 1, "start": 25, "end": 28, "box": [1.0, 2.0, 3.0, 4.0]}),
+            (0, "Cash", {"page": 1, "start": 5, "end": 7, "cell": "B1", "element": "f1"}),
+            (1, "Debtors", None),
+        )
+    ]
+    boxes = [box._asdict() for box in reading.boxes_of(25, 28)]
+    house.read("doc_2", text, name="q3.pdf", kind="report")
+    house.find("doc_2", [{**a_finding(1, "A"), "cells": cells, "page": 1, "boxes": boxes}])
+
+    (item,) = waiting(house)
+
+    assert text[item["start"] : item["end"]] == "120"
+    assert (item["page"], item["boxes"]) == (1, boxes)
+    kept = item["finding"]["cells"]
+    assert kept[0]["place"]["box"] == [1.0, 2.0, 3.0, 4.0]
+    assert (kept[1]["place"]["cell"], kept[1]["place"]["element"]) == ("B1", "f1")
+    assert kept[2]["place"] is None
+    house.delete("doc_2")
+    assert waiting(house, state="all") == []
 
 
 def test_a_second_extraction_replaces_what_is_undecided(house: House) -> None:

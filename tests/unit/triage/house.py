@@ -10,6 +10,8 @@ from fastapi.testclient import TestClient
 
 from services.triage.bootstrap import build
 from services.triage.settings import Settings
+from shared import documents
+from shared.documents import Reading
 from shared.events import DocumentIngested, DocumentRead, Event, Kind, decode
 from shared.runtime import Worker
 from shared.settings import load
@@ -28,10 +30,9 @@ class AnyKey:
 class House:
     """Triage with everything real; its clients; its bus by hand."""
 
-    def __init__(self, folder: Path) -> None:
-        self.service = build(
-            load(Settings, data=folder, bus_url=f"sqlite:///{folder / 'bus.db'}"), keys=AnyKey()
-        )
+    def __init__(self, folder: Path, **settings: Any) -> None:
+        chosen = {"data": folder, "bus_url": f"sqlite:///{folder / 'bus.db'}", **settings}
+        self.service = build(load(Settings, **chosen), keys=AnyKey())
         self.service.store.migrate()
         self.relay = Relay(self.service.store, self.service.bus)
         self.worker = Worker(
@@ -105,6 +106,22 @@ class House:
             "pages": 1,
         }
         return DocumentRead(**{**values, **more})
+
+    def page(
+        self, document: str, data: bytes, name: str, *, reading: Reading | None = None, **more: Any
+    ) -> DocumentRead:
+        """What ingest says of a document that it has read (or, by hand, how it was read)."""
+        found = reading or documents.read(data, name=name)
+        blobs = self.service.blobs
+        return self.read(
+            document,
+            data,
+            media_type=found.media_type,
+            name=name,
+            text=blobs.put("default", found.text.encode()),
+            layout=blobs.put("default", found.to_bytes()),
+            **more,
+        )
 
     def close(self) -> None:
         """Give everything back."""

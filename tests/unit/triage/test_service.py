@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
-from sqlalchemy import inspect
+from sqlalchemy import inspect, select
 
 from infra.schemas import openapi_of
-from services.triage.handlers import forget_document, triage_report
-from services.triage.statements import UNSUPPORTED
+from services.triage.domain import Finding
+from services.triage.handlers import forget_document
+from services.triage.store import findings, reports
+from shared import documents
+from shared.documents import FailedPage
 from shared.events import (
     CANCELLED,
     DocumentDeleted,
     DocumentFailed,
+    DocumentRead,
     DocumentRekinded,
     FindingsFound,
 )
@@ -21,8 +27,9 @@ from shared.storage import FileBlobs, begin_try
 from shared.storage.deletion import is_deleted, mark_cancelled, mark_deleted
 from tests.killed import Killed, KilledAfterCommit, KilledAfterPut, blobs_below
 from tests.support import ROOT
-from tests.unit.triage.filings import bent, read, record
+from tests.unit.triage.filings import bent, read, record, verdict
 from tests.unit.triage.house import House
+from tests.unit.triage.reading import samples
 
 FINDINGS, STATEMENTS = "/v1/documents/{}/findings", "/v1/documents/{}/statements"
 
@@ -111,13 +118,170 @@ def test_a_reason_is_short_enough_to_be_read(house: House) -> None:
     assert failed.reason.startswith("line 1: the statement 'xxx")
 
 
-def test_a_pdf_is_an_honest_failure(house: House) -> None:
-    """What this version does not read is said in words, not tried."""
-    house.say(house.read("doc_1", b"%PDF-1.7", media_type="application/pdf", name="a.pdf"))
+PAGES = {
+    "a.html": (samples.html, {"cell": "C6"}),
+    "a.xhtml": (samples.inline, {"cell": "C6", "element": "f3-0"}),
+    "a.xlsx": (samples.workbook, {"cell": "'S1'!B6"}),
+    "a.pdf": (samples.pdf, {"box": [427.47, 139.5, 450.0, 150.03]}),
+    "a.txt": (samples.plain, {}),
+}
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_is_read_and_its_finding_has_the_place_of_each_cell(house: House, name: str) -> None:
+    """The total that is wrong comes first, then its parts; what is there is what is printed."""
+    make, place = PAGES[name]
+    event = house.page("doc_1", make(samples.bent()), name)
+    house.say(event)
+
+    body = house.client.get(FINDINGS.format("doc_1")).json()
+    finding = next(item for item in body["items"] if item["check"] == "income_sums")
+    (found,) = house.heard(FindingsFound)
+    announced = json.loads(house.service.blobs.get("default", found.findings))
+
+    assert (finding["reported"], finding["expected"]) == (1_590_000_000, 1_500_000_000)
+    labels = [cell["label"] for cell in finding["cells"]]
+    assert labels == ["Total revenue", "Products", "Services"]
+    text = house.service.blobs.get("default", event.text).decode()
+    printed = [
+        text[cell["place"]["start"] : cell["place"]["end"]].replace(",", "").strip("$ ")
+        for cell in finding["cells"]
+    ]
+    assert printed == ["1590", "1200", "300"]
+    first = finding["cells"][0]["place"]
+    assert {key: first[key] for key in first if key not in ("page", "start", "end")} == place
+    assert finding["page"] == first["page"] == 1
+    assert [[box["x0"], box["y0"]] for box in finding["boxes"][:1]] == (
+        [place["box"][:2]] if "box" in place else []
+    )
+    assert len(finding["boxes"]) == (3 if "box" in place else 0)
+    assert finding in announced
+
+
+def test_what_was_read_of_a_page_is_answered_with_the_place_of_every_value(house: House) -> None:
+    """Title, unit, headings and footnote marks too; what could not be found is a warning."""
+    house.say(house.page("doc_1", samples.html(), "acme.html"))
+
+    (filing,) = house.client.get(STATEMENTS.format("doc_1")).json()["items"]
+
+    (statement,) = filing["statements"]
+    rows = {row["label"]: row for row in statement["rows"]}
+    assert statement["title"] == "CONSOLIDATED STATEMENTS OF OPERATIONS"
+    assert statement["presented_in"] == 1_000_000
+    assert statement["columns"][0] == {"end": "20230630", "quarters": 4}
+    assert rows["Products"]["path"] == ["Revenue"]
+    assert rows["Provision for income taxes"]["notes"] == ["(1)"]
+    assert [place["cell"] for place in rows["Net income"]["places"]] == ["C11", "F11"]
+    assert filing["warnings"] == ["no balance sheet was found", "no cash flow was found"]
+    said = house.client.get(FINDINGS.format("doc_1")).json()["warnings"]
+    assert said == [f"acme: {warning}" for warning in filing["warnings"]]
+
+
+def test_a_spreadsheet_s_own_layout_of_a_csv_is_read_as_a_page(house: House) -> None:
+    """Titles above and the unit in a line of its own: that is not the documented form."""
+    lines = [*samples.HEAD.splitlines(), ',"June 30, 2023","June 30, 2022"']
+    lines += [f'{label},"{first}","{second}"' for label, first, second in samples.bent()]
+    house.say(house.page("doc_1", "\n".join(lines).encode(), "acme.csv"))
+
+    (finding, *_) = house.client.get(FINDINGS.format("doc_1")).json()["items"]
+
+    assert finding["reported"] == 1_590_000_000
+    assert finding["cells"][0]["place"]["cell"] == "B8"
+
+
+def test_a_csv_in_the_documented_form_has_places_too(house: House) -> None:
+    """Offsets and the cell, also behind quotation marks."""
+    data = (
+        b"Income statement,2023-12-31,2022-12-31\n"
+        b'Products,"1,200",1000\nServices,300,250\nTotal revenue,"1,590",1250\n'
+    )
+    house.say(house.page("doc_1", data, "acme.csv"))
+
+    (filing,) = house.client.get(STATEMENTS.format("doc_1")).json()["items"]
+
+    place = filing["statements"][0]["rows"][2]["places"][0]
+    assert (place["cell"], data[place["start"] : place["end"]]) == ("B4", b"1,590")
+
+
+def test_a_page_without_statements_fails_and_names_what_was_not_read(house: House) -> None:
+    """A page that could not be read and a table with the title of a statement are in the reason."""
+    table = samples.html(
+        [("Alpha", "1", "2"), ("Beta", "3", "4"), ("Gamma", "5", "6")], "BALANCE SHEETS"
+    )
+    read = documents.read(table, name="a.html")
+    lost = FailedPage(2, "no_text", "it is a picture without text")
+    reading = replace(read, page_count=2, failed=(lost,))
+    house.say(house.page("doc_1", table, "a.html", reading=reading))
+
     (failed,) = house.heard(DocumentFailed)
-    assert failed.code == "unsupported_report"
-    assert UNSUPPORTED in failed.reason
+
+    assert (failed.stage, failed.code) == ("triage", "unreadable_report")
+    assert "no balance sheet, income statement or cash flow statement was found" in failed.reason
+    assert "'BALANCE SHEETS' on page 1 was not read: too few of its lines" in failed.reason
+    assert "page 2 could not be read" in failed.reason
     assert not house.service.bus.dead_letters()
+
+
+def test_a_report_that_is_too_long_is_refused_by_name_of_the_setting(tmp_path: Path) -> None:
+    """Nobody waits for hours without a word."""
+    house = House(tmp_path, triage_max_characters=100)
+    house.say(house.page("doc_1", samples.plain(), "a.txt"), house.read("doc_2", record()))
+
+    (failed,) = house.heard(DocumentFailed)
+    house.close()
+
+    assert (failed.document_id, failed.code) == ("doc_1", "document_too_large")
+    assert "SMALLPRINT_TRIAGE_MAX_CHARACTERS" in failed.reason
+
+
+def test_damaged_tags_cost_the_tags_alone(house: House) -> None:
+    """The page is read without them, and that is said."""
+    page = samples.inline(samples.bent()).replace(b"</body>", b"<p></body>")
+    house.say(house.page("doc_1", page, "a.xhtml"))
+
+    body = house.client.get(FINDINGS.format("doc_1")).json()
+
+    assert body["items"][0]["cells"][0]["place"].get("element") is None
+    assert any("its tags (inline XBRL) are left out" in warning for warning in body["warnings"])
+
+
+def test_a_deleted_page_leaves_no_word_of_it(house: House) -> None:
+    """Labels and places lie in findings, statements and their blobs: all of them go."""
+    event = house.page("doc_1", samples.pdf(samples.bent()), "a.pdf")
+    before = blobs_below(house.service.settings.blobs)
+    house.say(event)
+    assert len(blobs_below(house.service.settings.blobs)) > len(before)
+    house.say(DocumentDeleted(document_id="doc_1"))
+    assert blobs_below(house.service.settings.blobs) == before
+    with house.service.store.read() as session:
+        assert not session.execute(select(findings)).all()
+        (report,) = session.execute(select(reports)).all()
+    assert (report.state, report.warnings, report.statements) == ("deleted", [], None)
+
+
+def test_a_finding_of_an_older_version_has_no_cells() -> None:
+    """What was kept before findings had places is answered all the same."""
+    (finding,) = verdict(bent("balance_sheet", "Total current assets", 1, 4509)).findings
+    older = {
+        key: value
+        for key, value in finding.to_json().items()
+        if key not in ("cells", "page", "boxes")
+    }
+
+    again = Finding.of_json(older)
+
+    assert (again.cells, again.page, again.boxes) == ((), None, ())
+    assert again.reported == finding.reported
+    assert Finding.of_json(finding.to_json()) == finding
+
+
+def test_a_finding_names_the_cells_of_other_statements(house: House) -> None:
+    """Cash of the cash flow statement is held against that of the balance sheet."""
+    house.say(house.read("doc_1", bent("balance_sheet", "Cash and cash equivalents", 0, 1243)))
+    (finding, *_) = house.client.get(FINDINGS.format("doc_1")).json()["items"]
+    assert {cell["statement"] for cell in finding["cells"]} == {"balance_sheet", "cash_flow"}
+    assert finding["cells"][0]["label"] == "Cash and cash equivalents"
+    assert {cell["place"] for cell in finding["cells"]} == {None}
 
 
 def test_a_contract_is_left_to_extraction(house: House) -> None:
@@ -275,7 +439,7 @@ def test_findings_that_were_written_but_never_announced_go_with_the_document(hou
     event = house.read("doc_1", wrong())
     before = blobs_below(house.service.settings.blobs)
     with pytest.raises(Killed):
-        triage_report(event, KilledAfterPut(house.service.store, event), house.service.blobs)
+        house.service.handlers[DocumentRead](event, KilledAfterPut(house.service.store, event))
     assert len(blobs_below(house.service.settings.blobs)) == len(before) + 2
     house.say(DocumentDeleted(document_id="doc_1"))
     assert blobs_below(house.service.settings.blobs) == before

@@ -194,7 +194,7 @@ def test_a_csv_without_dates_is_refused() -> None:
 @pytest.mark.parametrize("media_type", ["application/pdf", "text/plain", "image/png"])
 def test_what_is_not_read_says_what_is(media_type: str) -> None:
     """The sentence names the three types of this version."""
-    with pytest.raises(UnsupportedType, match="JSON, JSONL and CSV in this version"):
+    with pytest.raises(UnsupportedType, match="not JSON, JSON lines or CSV"):
         read_filings(b"%PDF-1.7", media_type, "report.pdf")
 
 

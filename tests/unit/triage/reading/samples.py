@@ -56,6 +56,14 @@ CASH: Table = (
 )
 
 
+def bent(rows: Table = INCOME) -> Table:
+    """Total revenue with one digit that differs: 1,200 and 300 make 1,500."""
+    return [
+        (label, "1,590", figures[1]) if label == "Total revenue" else (label, *figures)
+        for label, *figures in rows
+    ]
+
+
 def html(rows: Table = INCOME, head: str = HEAD) -> bytes:
     """A page as filers write it: currency signs and closing parentheses in cells of their own."""
     lines = "".join(f"<p>{line}</p>" for line in head.splitlines())
@@ -72,6 +80,50 @@ def _apart(figure: Cell) -> str:
     digits = figure.removeprefix("$ ")
     closing = ")" if digits.endswith(")") else ""
     return f"<td>{currency}</td><td>{digits.removesuffix(')')}</td><td>{closing}</td>"
+
+
+_SPACES = {
+    "": "http://www.w3.org/1999/xhtml",
+    ":ix": "http://www.xbrl.org/2013/inlineXBRL",
+    ":xbrli": "http://www.xbrl.org/2003/instance",
+    ":iso4217": "http://www.xbrl.org/2003/iso4217",
+    ":us-gaap": "http://fasb.org/us-gaap/2023",
+}
+
+
+def inline(rows: Table = INCOME, head: str = HEAD) -> bytes:
+    """The same page as inline XBRL: every amount is tagged, in millions, its id is `f` and line and
+    column from 0.
+    """
+    contexts = "".join(
+        f'<xbrli:context id="c{place}"><xbrli:entity><xbrli:identifier scheme="x">1'
+        f"</xbrli:identifier></xbrli:entity><xbrli:period><xbrli:startDate>{year - 1}-07-01"
+        f"</xbrli:startDate><xbrli:endDate>{year}-06-30</xbrli:endDate></xbrli:period>"
+        "</xbrli:context>"
+        for place, year in enumerate((2023, 2022))
+    )
+    unit = '<xbrli:unit id="u"><xbrli:measure>iso4217:USD</xbrli:measure></xbrli:unit>'
+    spaces = " ".join(f'xmlns{prefix}="{space}"' for prefix, space in _SPACES.items())
+    top = f"<html {spaces}><body><ix:header><ix:hidden/><ix:resources>{contexts}{unit}"
+    tagged = [
+        (label, *(_tagged(figure, line, column) for column, figure in enumerate(figures)))
+        for line, (label, *figures) in enumerate(rows)
+    ]
+    page = html(tagged, head).decode()
+    return page.replace("<html><body>", f"{top}</ix:resources></ix:header>").encode()
+
+
+def _tagged(figure: Cell, line: int, column: int) -> Cell:
+    """The digits of a figure within its tag; what stands around them is not part of it."""
+    digits = figure.strip("$ ()")
+    if not digits.strip("—"):
+        return figure
+    sign = ' sign="-"' if "(" in figure else ""
+    return figure.replace(
+        digits,
+        f'<ix:nonFraction name="us-gaap:Line{line}" contextRef="c{column}" unitRef="u" scale="6" '
+        f'decimals="-6" id="f{line}-{column}"{sign}>{digits.replace(",", "")}</ix:nonFraction>',
+    )
 
 
 def workbook(rows: Table = INCOME) -> bytes:

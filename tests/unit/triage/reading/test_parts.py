@@ -6,10 +6,11 @@ from decimal import Decimal
 
 import pytest
 
+from services.triage.places import Place
 from services.triage.reading.figures import figure_of, mended
 from services.triage.reading.periods import dates_in, mention, quarters_in
 from services.triage.reading.scales import factor, scale_in
-from services.triage.reading.table import Place, TableCell
+from services.triage.reading.table import TableCell
 
 
 def cell(text: str, left: float = 0, right: float = 1) -> TableCell:

@@ -1,0 +1,52 @@
+"""Where a value stands in its document, as a person finds it there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+from shared.documents.reading import Box
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where one value stands: its offsets into the text, and what the format adds.
+
+    Offsets are -1 for a fact of an instance, whose text is a list of our own making. `cell` is how
+    a person finds it in a workbook or on a page of HTML (`Income!B7`), `box` the rectangle on the
+    page of a PDF, `element` the id of its element in (inline) XBRL.
+    """
+
+    page: int
+    start: int = -1
+    end: int = -1
+    cell: str = ""
+    box: Box | None = None
+    element: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """The place as `smallprint statements` prints it and REST answers it."""
+        parts: dict[str, Any] = {"page": self.page}
+        if self.end >= 0:
+            parts |= {"start": self.start, "end": self.end}
+        if self.cell:
+            parts["cell"] = self.cell
+        if self.element:
+            parts["element"] = self.element
+        if self.box:
+            parts["box"] = [round(value, 2) for value in self.box[1:]]
+        return parts
+
+    @classmethod
+    def of_json(cls, parts: Mapping[str, Any]) -> Self:
+        """The place again."""
+        page, box = int(parts["page"]), parts.get("box")
+        return cls(
+            page=page,
+            start=parts.get("start", -1),
+            end=parts.get("end", -1),
+            cell=parts.get("cell", ""),
+            box=Box(page, *map(float, box)) if box else None,
+            element=parts.get("element", ""),
+        )

@@ -1,0 +1,105 @@
+"""What one document reports, whatever its type: the one way into triage for files and uploads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+from services.triage.reading.report import FactsReader, Linkbases, read_report
+from services.triage.statements import (
+    CSV,
+    JSON,
+    KINDS,
+    NDJSON,
+    BadFiling,
+    Filing,
+    read_filings,
+    report_type,
+)
+from shared.documents.reading import Reading
+from shared.documents.sniffing import HTML
+from shared.documents.xbrl import XBRL, facts_of
+from shared.errors import EmptyDocument, UnreadableDocument
+
+_WITH_TAGS = (HTML, XBRL)
+
+
+@dataclass(frozen=True)
+class Reported:
+    """A filing in the form that is checked, and as it is shown: with all that its page says."""
+
+    filing: Filing
+    form: dict[str, Any]
+
+
+def read_document(
+    source: bytes | BinaryIO,
+    media_type: str,
+    name: str,
+    *,
+    reading: Callable[[], Reading],
+    facts: FactsReader = facts_of,
+    beside: Linkbases | None = None,
+) -> Iterator[Reported | BadFiling]:
+    """The filings of one document, one after the other.
+
+    JSON, JSON lines and CSV with dates over its columns are read as the data that they are; any
+    other document, and a CSV as spreadsheets lay it out, by its reading, and is one filing.
+
+    Args:
+        source: the document, or an open binary stream of it.
+        media_type: of the document.
+        name: the file's name: settles plain text, and is the id of a filing that has none.
+        reading: gives the document's reading, if that is needed.
+        facts: reads the tags of inline XBRL and instances.
+        beside: what is filed beside an XBRL instance.
+
+    Raises:
+        UnreadableDocument: there is nothing in it that can be checked.
+    """
+    kind = report_type(media_type, name)
+    if kind in (JSON, NDJSON):
+        yield from _as_data(source, kind, name)
+        return
+    why: UnreadableDocument | None = None
+    found: list[Reported | BadFiling] = []
+    if kind == CSV:
+        try:
+            found = list(_as_data(source, CSV, name))
+        except EmptyDocument:
+            raise
+        except UnreadableDocument as error:
+            why = error
+        if any(isinstance(one, Reported) and _is_known(one.filing) for one in found):
+            yield from found
+            return
+    try:
+        yield _as_page(source, name, reading(), facts, beside)
+    except UnreadableDocument as error:
+        if not found:
+            raise (why or error) from None
+        yield from found
+
+
+def _as_data(source: bytes | BinaryIO, kind: str, name: str) -> Iterator[Reported | BadFiling]:
+    for filing in read_filings(source, kind, name):
+        yield filing if isinstance(filing, BadFiling) else Reported(filing, filing.to_json())
+
+
+def _is_known(filing: Filing) -> bool:
+    return any(statement.statement in KINDS for statement in filing.statements)
+
+
+def _as_page(
+    source: bytes | BinaryIO,
+    name: str,
+    reading: Reading,
+    facts: FactsReader,
+    beside: Linkbases | None,
+) -> Reported:
+    data = b""
+    if reading.media_type in _WITH_TAGS:
+        data = source if isinstance(source, bytes) else source.read()
+    report = read_report(reading, data, name, beside=beside, facts=facts)
+    return Reported(report.filing, report.to_json())
