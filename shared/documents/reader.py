@@ -20,6 +20,7 @@ from shared.documents.package import DOCX, ODS, ODT, XLS, XLSX
 from shared.documents.reading import FailedPage, Limits, Page, Reading
 from shared.documents.scans import NO_TEXT_LAYER, SURE, Scanned, Scans
 from shared.documents.sniffing import HTML, PDF, PICTURES, RTF, sniff
+from shared.documents.soundness import UNSOUND, soundness
 from shared.documents.text import read_text
 from shared.documents.unpacking import CONTAINERS, Contents, opened, read_container
 from shared.documents.xbrl import XBRL, read_instance
@@ -41,7 +42,6 @@ if TYPE_CHECKING:  # the engines are loaded with the first PDF: half a second, a
     from shared.documents.pdf import PdfDocument
     from shared.documents.pdfium import PdfiumDocument
 
-_UNSOUND = 0.2  # share of characters without a meaning from which the other engine is asked
 _PLACED = 0.9  # share of characters on the page below which pypdf's places are not trusted
 _MOSTLY = 0.5  # share of a page with little text from which on a picture is the page
 _MORE = 1.5  # how much more must be recognised on such a page than it says itself
@@ -322,7 +322,7 @@ def _is_scan(page: _PageLines | FailedPage) -> bool:
     """Whether the page's own text is not all of it, or none: a picture, or unknown characters."""
     if isinstance(page, FailedPage):
         return page.code == NO_TEXT_LAYER
-    return page.glyphs.picture >= _MOSTLY or 0 < _soundness(page) < 1 - _UNSOUND
+    return page.glyphs.picture >= _MOSTLY or 0 < _soundness(page) < 1 - UNSOUND
 
 
 def _recognised(
@@ -338,7 +338,9 @@ def _recognised(
         return found if isinstance(found, FailedPage) else _scanned(number, found)
     if isinstance(found, FailedPage) or found.page.confidence < SURE:
         return page
-    if _soundness(page) >= 1 - _UNSOUND and _length(found.lines) < _MORE * _length(page.lines):
+    if _soundness(_scanned(number, found)) < _soundness(page):
+        return page
+    if _soundness(page) >= 1 - UNSOUND and _length(found.lines) < _MORE * _length(page.lines):
         return page
     return _scanned(number, found)
 
@@ -387,16 +389,12 @@ def _doubtful(page: _PageLines, images: bool) -> bool:
     """Whether the other engine may find more: nothing at all but a picture, or unsound text."""
     if not page.lines:
         return images
-    return _soundness(page) < 1 - _UNSOUND
+    return _soundness(page) < 1 - UNSOUND
 
 
 def _soundness(page: _PageLines) -> float:
-    """The share of characters that mean something, 0 for none."""
-    if not page.lines:
-        return 0.0
-    codes = np.concatenate([line.codes for line in page.lines])
-    private = (codes >= 0xE000) & (codes < 0xF900)
-    return 1.0 - float(((codes == 0xFFFD) | private).mean())
+    """How far the page's characters mean something, 0 for none."""
+    return soundness(np.concatenate([line.codes for line in page.lines])) if page.lines else 0.0
 
 
 def _refuse_without_text(pages: list[_PageLines], failed: list[FailedPage]) -> None:
@@ -431,9 +429,11 @@ def _assembled(
         )
         for page, (start, end) in zip(pages, whole.pages, strict=True)
     )
-    unsound = [page.number for page in pages if 0 < _soundness(page) < 1 - _UNSOUND]
+    unsound = [page.number for page in pages if 0 < _soundness(page) < 1 - UNSOUND]
     if unsound:
-        warnings.append(f"the text of page {', '.join(map(str, unsound))} has unknown characters")
+        warnings.append(
+            f"the text of page {', '.join(map(str, unsound))} has unknown or scrambled characters"
+        )
     return Reading(
         text=whole.text,
         pages=ledger,

@@ -95,6 +95,23 @@ def odd_characters() -> bytes:
     return pdf.build()
 
 
+def scrambled(*lines: str) -> bytes:
+    """A page whose font says of every letter that it is another one: `7KLV` for This."""
+    pdf = Pdf()
+    pdf.page("".join(show(line, 72, 700 - 24 * n) for n, line in enumerate(lines)))
+    table = pdf.stream(
+        b"/CIDInit /ProcSet findresource begin 12 dict begin begincmap\n"
+        b"1 begincodespacerange <00> <FF> endcodespacerange\n"
+        b"2 beginbfrange\n<41> <5A> <0024>\n<61> <7A> <0044>\nendbfrange\n"
+        b"endcmap end end"
+    )
+    pdf.objects[2] = (
+        b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica /Encoding /WinAnsiEncoding"
+        b" /ToUnicode %d 0 R >>" % table
+    )
+    return pdf.build()
+
+
 def drawn_in_a_form() -> bytes:
     """Two lines far off the page, brought onto it by the matrix of the form that holds them."""
     pdf = Pdf()

@@ -1,0 +1,84 @@
+"""Whether the text of a page can be what stands on it, or fonts and encodings spoiled it.
+
+A font that does not say which letters its glyphs are leaves codes without a meaning, or other
+letters than those shown: `7KLV $JUHHPHQW` is "This Agreement" in a font whose glyphs are counted
+from the space. UTF-8 that was read as Windows-1252 shows as `â€œ`. Such text can be searched for
+nothing, although the page looks as it should; its picture can be recognised.
+
+`python -m models.kinds.pages` measures this beside what it stands against.
+"""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import numpy.typing as npt
+
+from shared.documents.glyphs import Codes
+
+UNSOUND = 0.2
+"""Share of characters without a meaning from which on a page's text is not believed."""
+FEWEST = 150
+"""Letters that a page needs for its letters to be judged."""
+LEAST_VOWELS = 0.25
+"""Share of the vowels among Latin letters: 0.33 to 0.5 in the languages of Europe."""
+MOST_MUTE = 0.35
+"""Share of the words of four letters or more without any vowel."""
+MOST_BROKEN = 0.02
+"""Share of the words with signs that UTF-8 read as Windows-1252 leaves."""
+
+_WORD = re.compile(r"[A-Za-z]{4,}")
+_BROKEN = re.compile(
+    r"[ÂÃ][\x80-\xbf\u0152-\u2122]|â[\x80-\xbf\u0152-\u20ac][\x80-\xbf\u0152-\u2122]"
+)
+_VOWELS = np.zeros(128, bool)
+_VOWELS[[ord(letter) for letter in "aeiouyAEIOUY"]] = True
+_LETTERS = np.zeros(128, bool)
+_LETTERS[[code for code in range(128) if chr(code).isalpha()]] = True
+
+
+def soundness(codes: Codes) -> float:
+    """Return the share of characters that mean something, 0 for none.
+
+    Args:
+        codes: Unicode code points [n]. Half of it where the letters are no language's, or an
+            encoding was mistaken for another one.
+    """
+    if not len(codes):
+        return 0.0
+    share = 1.0 - float(_meaningless(codes).mean())
+    return share / 2 if _is_scrambled(codes) or _is_misread(codes) else share
+
+
+def _meaningless(codes: Codes) -> npt.NDArray[np.bool_]:
+    """Private codes, the mark of an unknown character, and controls."""
+    private = (codes >= 0xE000) & (codes < 0xF900)
+    control = ((codes < 32) & (codes != 9) & (codes != 10) & (codes != 13)) | (
+        (codes >= 0x7F) & (codes < 0xA0)
+    )
+    meaningless: npt.NDArray[np.bool_] = (codes == 0xFFFD) | private | control
+    return meaningless
+
+
+def _is_scrambled(codes: Codes) -> bool:
+    """Whether the Latin letters stand for others: too few vowels, or words without any."""
+    plain = codes[codes < 128].astype(np.int64)
+    letters = plain[_LETTERS[plain]]
+    if len(letters) < FEWEST:
+        return False
+    if float(_VOWELS[letters].mean()) < LEAST_VOWELS:
+        return True
+    words = _WORD.findall(_text(codes))
+    mute = sum(not any(letter in "aeiouyAEIOUY" for letter in word) for word in words)
+    return len(words) * 4 >= FEWEST and mute > MOST_MUTE * len(words)
+
+
+def _is_misread(codes: Codes) -> bool:
+    """Whether UTF-8 was read as Windows-1252."""
+    text = _text(codes)
+    return len(_BROKEN.findall(text)) > MOST_BROKEN * max(len(text.split()), 1)
+
+
+def _text(codes: Codes) -> str:
+    return codes.astype("<u4").tobytes().decode("utf-32-le", "replace")
