@@ -58,6 +58,16 @@ bench-legal: setup-train ## Measure: the specialist in INT4, INT8 and fp32 besid
 specialists: setup-train ## Make the specialists of contracts from the data: hours (LEGAL=FOLDER ONLY=name).
 	@$(TRAIN)/bin/python -m models.specialists --data "$(LEGAL)" $(if $(ONLY),--only "$(ONLY)")
 
+document-kind: setup-train ## Make the specialist that tells contracts from reports from the data (SOURCES=FOLDER).
+	@$(TRAIN)/bin/python -m models.kinds.reading --data "$(SOURCES)"
+	@$(TRAIN)/bin/python -m models.kinds.others
+	@$(TRAIN)/bin/python -m models.kinds --data "$(SOURCES)" --out models/artefacts
+	@$(TRAIN)/bin/python -m models.kinds.states --data "$(SOURCES)"
+	@$(TRAIN)/bin/python -m models.kinds --data "$(SOURCES)" --only-head
+	@$(TRAIN)/bin/python -m models.kinds.scores
+	@$(TRAIN)/bin/python -m models.kinds.pages
+	@$(TRAIN)/bin/python -m models.kinds.card
+
 ##@ Develop
 setup-dev: ## The same .venv with what tests and `make check` need.
 	@infra/setup.sh $(VENV) run kafka dev
@@ -85,5 +95,5 @@ clean: ## Remove environments, caches and build output; documents in var/data st
 	rm -rf $(VENV) $(VENV).lock $(TRAIN) $(TRAIN).lock build dist *.egg-info \
 		.mypy_cache .ruff_cache .pytest_cache .hypothesis
 
-.PHONY: help setup run run-kafka field-bundle check test fuzz-http released test-train bench bench-legal specialists setup-dev setup-kafka \
+.PHONY: help setup run run-kafka field-bundle check test fuzz-http released test-train bench bench-legal specialists document-kind setup-dev setup-kafka \
 	setup-train format schemas requirements clean
