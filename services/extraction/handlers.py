@@ -11,6 +11,7 @@ from services.extraction.domain import (
     Extraction,
     FoundClause,
     Searched,
+    State,
     refuse_too_long,
     searched,
     with_evidence,
@@ -60,7 +61,10 @@ def extract_clauses(
     most_characters: int,
 ) -> None:
     """Find every clause of one contract, keep it with its evidence, and announce it."""
-    if event.kind != "contract" or not _counts(event, uow, blobs):
+    if event.kind != "contract":
+        _note_kind(event, uow, blobs)
+        return
+    if not _counts(event, uow, blobs):
         return
     try:
         reading = _reading(event, blobs)
@@ -104,9 +108,24 @@ def withdraw_clauses(event: DocumentRekinded, uow: UnitOfWork) -> None:
     with uow:
         extractions = Extractions(uow.session, event.tenant)
         known = extractions.get(event.document_id)
-        if known and known.state != "deleted":
-            extractions.replace_clauses(event.document_id, [])
-            extractions.save(replace(known, kind=event.kind, state="withdrawn", searched=None))
+        if known is None or known.state == "deleted" or event.kind == event.previous:
+            return
+        attempt = event.attempt or known.attempt
+        if event.attempt and known.attempt >= event.attempt:
+            return  # what begins with it has begun already
+        state: State = "waiting" if event.attempt and event.kind == "contract" else "withdrawn"
+        extractions.replace_clauses(event.document_id, [])
+        extractions.save(
+            replace(
+                known,
+                kind=event.kind,
+                attempt=attempt,
+                state=state,
+                code=None,
+                reason=None,
+                searched=None,
+            )
+        )
 
 
 def forget_document(event: DocumentDeleted, uow: UnitOfWork, blobs: BlobStore) -> None:
@@ -128,6 +147,17 @@ def _stop(extractions: Extractions, event: DocumentFailed, known: Extraction | N
     extractions.replace_clauses(event.document_id, [])
     stopped = replace(known, attempt=event.attempt, searched=None)
     extractions.save(stopped.failed(event.code, event.reason))
+
+
+def _note_kind(event: DocumentRead, uow: UnitOfWork, blobs: BlobStore) -> None:
+    """Remember that its text shows a document to be none of ours, which its type did not tell."""
+    if not _counts(event, uow, blobs):
+        return
+    with uow:
+        extractions = Extractions(uow.session, event.tenant)
+        known = extractions.get(event.document_id)
+        if known and known.awaits(event.attempt) and known.kind != event.kind:
+            extractions.save(replace(known, kind=event.kind, attempt=event.attempt))
 
 
 def _counts(event: DocumentRead, uow: UnitOfWork, blobs: BlobStore) -> bool:

@@ -15,7 +15,7 @@ from pydantic import Field
 from pydantic.json_schema import SkipJsonSchema
 
 from services.ingest.answers import answer_upload, said, told
-from services.ingest.commands import Intake, cancel, delete, found, reprocess
+from services.ingest.commands import Intake, cancel, delete, found, reprocess, say_kind
 from services.ingest.domain import Document, Outcome, State
 from services.ingest.idempotency.api import ONCE, IdempotencyKey, answered
 from services.ingest.idempotency.commands import Once
@@ -29,6 +29,7 @@ from services.ingest.schemas import (
     DocumentView,
     KeyPage,
     KeyView,
+    KindRequest,
     NewKeyRequest,
     NewKeyView,
     PageLedger,
@@ -243,6 +244,17 @@ def _documents(parts: Parts) -> APIRouter:
     )
     def remove(actor: CurrentActor, document_id: Id, if_match: IfMatch = None) -> None:
         delete(parts.store, actor, document_id, unchanged(if_match))
+
+    @router.put(
+        "/{id}/kind",
+        summary="Say of what kind a document is; under another one it is worked on anew",
+        responses=problems(404, 409, 412),
+    )
+    def kind_of(
+        actor: CurrentActor, document_id: Id, wanted: KindRequest, if_match: IfMatch = None
+    ) -> DocumentView:
+        document = say_kind(parts.store, actor, document_id, wanted.kind, unchanged(if_match))
+        return view(parts.store, actor.tenant, document)
 
     @router.post(
         "/{id}/cancel",

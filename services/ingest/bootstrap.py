@@ -18,6 +18,7 @@ from services.ingest.handlers import (
 )
 from services.ingest.idempotency.commands import Once
 from services.ingest.idempotency.commands import Sweeper as KeySweeper
+from services.ingest.judging import Judge
 from services.ingest.keys import KeyRing
 from services.ingest.pages import PageImages
 from services.ingest.resumable.api import routes as upload_routes
@@ -97,7 +98,11 @@ def build(
     )
     handlers: dict[type[Event], Handler] = dict.fromkeys(PROJECTED, note_progress)
     handlers[DocumentIngested] = partial(
-        read_document, blobs=blobs, reader=reader or reading, limits=settings.limits
+        read_document,
+        blobs=blobs,
+        reader=reader or reading,
+        limits=settings.limits,
+        judge=Judge.load(settings.artefacts_folder),
     )
     handlers[ClausesExtracted] = partial(note_clauses, blobs=blobs)
     handlers[DocumentDeleted] = partial(forget_document, blobs=blobs, images=images)

@@ -1,5 +1,5 @@
-"""What people ask ingest to do with documents: take one in, stop the work on it, begin it again,
-delete it.
+"""What people ask ingest to do with documents: take one in, say what it is, stop the work on it,
+begin it again, delete it.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from typing import BinaryIO
 from services.ingest.domain import (
     Document,
     DocumentReader,
+    Guess,
+    KindSource,
     begin_again,
     first_progress,
     has_only_parts,
@@ -34,7 +36,7 @@ from services.ingest.store import (
 from services.ingest.webhooks.messages import document_ended
 from services.ingest.webhooks.store import publish
 from shared import metrics
-from shared.documents import Limits, safe_name, sniff
+from shared.documents import ARCHIVES, Limits, safe_name, sniff
 from shared.errors import (
     Conflict,
     DocumentTooLarge,
@@ -51,6 +53,8 @@ from shared.events import (
     DocumentDeleted,
     DocumentFailed,
     DocumentIngested,
+    DocumentRead,
+    DocumentRekinded,
     Kind,
 )
 from shared.storage import BlobStore, Store, UnitOfWork
@@ -211,6 +215,8 @@ def admit(
         document = draft
     elif may_begin_again(known.progress, kind):
         document = _another_attempt(known, draft, kind)
+    elif kind is not None and known.kind_source == "type" and known.media_type not in ARCHIVES:
+        return _told(uow, blobs, known, draft, kind)
     else:
         if draft.uploaded and not known.uploaded:
             known = _by_itself(known)
@@ -227,6 +233,78 @@ def admit(
     uow.publish(ingested(document, parent=parent))
     publish(uow.session, document_ended(document))
     return Accepted(document, new=True)
+
+
+def _told(
+    uow: UnitOfWork, blobs: BlobStore, known: Document, draft: Document, kind: Kind
+) -> Accepted:
+    """A known document of which nobody had said what it is, as the uploader says now."""
+    if draft.uploaded and not known.uploaded:
+        known = _by_itself(known)
+    remove_unused(uow.session, blobs, draft.tenant, {draft.readable})
+    told = rekind(uow, known, kind, draft.actor)
+    return Accepted(told, new=told.progress.attempt > known.progress.attempt)
+
+
+def say_kind(
+    store: Store, actor: Actor, document_id: str, kind: Kind, condition: Condition = always
+) -> Document:
+    """Say of what kind a document is; under another one it is worked on anew. Raises NotFound, or
+    Conflict for an archive, or what the condition raises.
+    """
+    with UnitOfWork(store) as uow:
+        documents = Documents(uow.session, actor.tenant)
+        before = found(documents.get(document_id, for_update=True), document_id)
+        condition(documents, before)
+        if before.media_type in ARCHIVES:
+            raise Conflict(
+                "an archive is of no kind itself: say it of the documents that lie in it",
+                document=document_id,
+            )
+        after = rekind(uow, before, kind, actor.name)
+    count_end(after, before)
+    return after
+
+
+def rekind(
+    uow: UnitOfWork,
+    before: Document,
+    kind: Kind,
+    actor: str | None,
+    *,
+    source: KindSource = "uploader",
+    guess: Guess | None = None,
+) -> Document:
+    """Keep what a document is by somebody's word, within a transaction that holds it. Under another
+    kind what was found is void, and it is worked on anew from what was read.
+
+    Args:
+        actor: who says so.
+        source: `type` if a word is taken back.
+        guess: what ingest took it for, as it is to be kept; by default without an answer to it.
+    """
+    guess = guess or (replace(before.guess, item=None) if before.guess else None)
+    after = replace(before, kind_source=source, guess=guess)
+    if (after, kind) == (before, before.progress.kind):
+        return before
+    if kind != before.progress.kind:
+        after = after.of_kind(kind, now_utc())
+    after = replace(after, updated=now_utc())
+    Documents(uow.session, after.tenant).save(after)
+    uow.publish(
+        DocumentRekinded(
+            tenant=after.tenant,
+            document_id=after.id,
+            actor=actor,
+            kind=after.said_kind,
+            previous=before.said_kind,
+            attempt=after.progress.attempt,
+        )
+    )
+    if after.progress.attempt > before.progress.attempt:
+        uow.publish(document_read(after, actor) if after.is_read else ingested(after, actor))
+        publish(uow.session, document_ended(after, before))
+    return after
 
 
 def reprocess(
@@ -290,7 +368,8 @@ def _to_begin_again(documents: Documents, document_id: str, condition: Condition
         )
     if progress.outcome == "rejected":
         raise Conflict(
-            "the document is of a kind that is not worked on: upload it again and say its kind",
+            "the document is of a kind that is not worked on: say its kind if it is another "
+            "(PUT /v1/documents/{id}/kind)",
             document=document_id,
         )
     return document
@@ -376,6 +455,29 @@ def ingested(
         original=document.readable,
         attempt=document.progress.attempt,
         parent=parent,
+    )
+
+
+def document_read(document: Document, actor: str | None = None) -> DocumentRead:
+    """The event that a document which was read is ready for the specialist of its kind."""
+    progress = document.progress
+    assert document.text is not None
+    assert document.layout is not None
+    return DocumentRead(
+        tenant=document.tenant,
+        document_id=document.id,
+        actor=actor or document.actor,
+        name=document.name,
+        media_type=document.media_type,
+        kind=document.said_kind,
+        original=document.readable,
+        text=document.text,
+        layout=document.layout,
+        pages=progress.pages or 0,
+        failed_pages=tuple(page.number for page in progress.failed_pages),
+        attempt=progress.attempt,
+        kind_confidence=document.kind_confidence,
+        kind_unsure=document.asks_kind,
     )
 
 

@@ -119,6 +119,8 @@ class Progress:
     """Whether nobody is to work on its own text, so that it ends with its parts."""
     cancelled: str | None = None
     """Who stopped the work on it, if somebody did."""
+    doubts: tuple[str, ...] = ()
+    """Why not to rely on the result, as its specialist says."""
 
     @property
     def outcome(self) -> Outcome | None:
@@ -162,7 +164,10 @@ class Progress:
         if self.cancelled is not None:
             return (f"{CANCELLED}: {said_of_cancelled(self.cancelled)}",)
         if self.outcome == "rejected":
-            return (f"not_our_kind: a document of kind {self.kind!r} is kept, but not worked on",)
+            return (
+                f"not_our_kind: a document of kind {self.kind!r} is kept, but not worked on: "
+                "say its kind if it is another",
+            )
         if self.outcome == "failed":
             decisive = (f"{f.code}: {f.reason}" for f in sorted(self._decisive()))
             return (*decisive, *self._lost_parts())
@@ -215,7 +220,9 @@ def advance(progress: Progress, fact: Fact) -> Progress:
         case DocumentRead():
             return replace(progress, announced=True)
         case ClausesExtracted():
-            return replace(progress, results=progress.results | {"extraction"})
+            results: frozenset[Stage] = progress.results | {"extraction"}
+            doubts = tuple(dict.fromkeys((*progress.doubts, *fact.warnings)))
+            return replace(progress, results=results, doubts=doubts)
         case FindingsFound():
             return replace(
                 progress,
@@ -244,6 +251,20 @@ def begin_again(progress: Progress, kind: Kind | None = None) -> Progress:
     """A new attempt at the same document, of which nothing is known yet."""
     attempt = progress.attempt + 1
     return Progress(kind or progress.kind, attempt, only_parts=progress.only_parts)
+
+
+@dataclass(frozen=True)
+class Guess:
+    """What ingest's specialist takes a document for, of which nobody said the kind.
+
+    `kind` is what it is worked on as, `confidence` how likely that is; who is `unsure` asks a
+    person. `item` is the item of the review queue by which a person answered.
+    """
+
+    kind: Kind
+    confidence: float
+    unsure: bool
+    item: str | None = None
 
 
 def first_progress(media_type: str, kind: Kind | None) -> Progress:
@@ -293,6 +314,7 @@ class Document:
     warnings: tuple[str, ...] = ()
     ended: datetime | None = None
     noted: tuple[BlobRef, ...] = ()
+    guess: Guess | None = None
     uploaded: bool = True
     depth: int = 0
     root: str | None = None
@@ -301,6 +323,46 @@ class Document:
     def said_kind(self) -> Kind:
         """Its kind to the specialists: none of them works on what ends with its parts."""
         return "other" if self.progress.only_parts else self.progress.kind
+
+    def guessed(self, guess: Guess | None) -> Document:
+        """The document as its text shows it, before its result; somebody's word outweighs that."""
+        if guess is None or self.kind_source != "type":
+            return self
+        return replace(self, guess=guess, progress=replace(self.progress, kind=guess.kind))
+
+    @property
+    def is_read(self) -> bool:
+        """Whether its text is stored, so that it can be worked on anew without being read again."""
+        stored = self.text is not None and self.layout is not None
+        return stored and self.progress.pages is not None
+
+    @property
+    def kind_confidence(self) -> float | None:
+        """How sure ingest is of the kind, where nobody said it and the text was judged."""
+        return self.guess.confidence if self.guess and self.kind_source == "type" else None
+
+    @property
+    def asks_kind(self) -> bool:
+        """Whether a person is still to say of what kind it is."""
+        return self.kind_source == "type" and self.guess is not None and self.guess.unsure
+
+    def of_kind(self, kind: Kind, now: datetime) -> Document:
+        """The document at the beginning of a new attempt, as somebody says that it is.
+
+        What was read of it stays, and so do its parts.
+        """
+        old, source = self.progress, self.kind_source
+        progress = begin_again(old, kind)
+        progress = replace(progress, only_parts=has_only_parts(self.media_type, kind, source))
+        if self.is_read:
+            progress = replace(
+                progress,
+                pages=old.pages,
+                failed_pages=old.failed_pages,
+                parts=old.parts,
+                refused=old.refused,
+            )
+        return self.after(progress, now)
 
     def after(self, progress: Progress, now: datetime) -> Document:
         """The document with newer progress."""

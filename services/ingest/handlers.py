@@ -5,17 +5,20 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import cast, get_args
 
-from services.ingest.commands import count_end
+from services.ingest.commands import count_end, document_read, rekind
 from services.ingest.domain import (
     Document,
     DocumentReader,
     Fact,
+    Guess,
     PagesRead,
     PartsFound,
     advance,
     now_utc,
 )
+from services.ingest.judging import BY_TYPE, Judge
 from services.ingest.pages import PageImages
 from services.ingest.search.passages import (
     Passage,
@@ -43,6 +46,7 @@ from shared.events import (
     DocumentIngested,
     DocumentRead,
     FindingsFound,
+    Kind,
     ReviewDecided,
 )
 from shared.storage import BlobStore, MissingBlob, Store, UnitOfWork
@@ -57,8 +61,11 @@ def read_document(
     blobs: BlobStore,
     reader: DocumentReader,
     limits: Limits,
+    judge: Judge = BY_TYPE,
 ) -> None:
     """Read one document, keep its text and layout, and announce it; or say why it can't be read.
+
+    Where nobody said what it is, its text decides.
 
     What lies in a mail or archive is accepted with it, as documents of their own.
     """
@@ -81,13 +88,14 @@ def read_document(
         _keep_reading(event, uow, blobs, _Read(reading, parts), limits)
         return
     found = passages(reading)
+    guess = judge(reading.text, document.media_type) if document.kind_source == "type" else None
     text, layout = reading.text.encode(), reading.to_bytes()
     if not _note_blobs(event, uow, blobs, ref_of(text), ref_of(layout)):
         with uow.store.write() as session:
             remove_unused(session, blobs, event.tenant, _bytes_of(parts))
         return
     kept = (blobs.put(event.tenant, text), blobs.put(event.tenant, layout))
-    _keep_reading(event, uow, blobs, _Read(reading, parts, *kept, found), limits)
+    _keep_reading(event, uow, blobs, _Read(reading, parts, *kept, found, guess), limits)
 
 
 def note_progress(event: Fact, uow: UnitOfWork) -> None:
@@ -109,9 +117,6 @@ def _note(event: Fact, uow: UnitOfWork, clauses: Sequence[Passage] | None) -> No
         if before is None or before.progress.is_cancelled(event.attempt):
             return
         after = _advanced(before, event)
-        if isinstance(event, ClausesExtracted) and event.attempt == after.progress.attempt:
-            warnings = dict.fromkeys((*before.warnings, *event.warnings))
-            after = replace(after, warnings=tuple(warnings))
         documents.save(after)
         if event.attempt == after.progress.attempt:
             if clauses is not None:
@@ -122,11 +127,37 @@ def _note(event: Fact, uow: UnitOfWork, clauses: Sequence[Passage] | None) -> No
 
 
 def note_decision(event: ReviewDecided, uow: UnitOfWork) -> None:
-    """Tell webhooks of a decision, unless its document is deleted."""
+    """Tell webhooks of a decision, unless its document is deleted; one about the kind counts."""
     with uow:
         document = Documents(uow.session, event.tenant).get(event.document_id, for_update=True)
-        if document is not None:
-            publish(uow.session, [review_decided(event)])
+        if document is None:
+            return
+        publish(uow.session, [review_decided(event)])
+        after = _answered(event, uow, document) if event.stage == "ingest" else None
+    if after is not None:
+        count_end(after, document)
+
+
+def _answered(event: ReviewDecided, uow: UnitOfWork, document: Document) -> Document | None:
+    """The document after a person's answer of what kind it is, or after that is taken back.
+
+    None if it says nothing any more: somebody has said the kind since, or it was read anew.
+    """
+    guess = document.guess
+    if guess is None:
+        return None
+    if event.verdict == "undo":
+        if guess.item != event.item_id:
+            return None
+        asked = replace(guess, item=None)
+        return rekind(uow, document, guess.kind, event.actor, source="type", guess=asked)
+    if not document.asks_kind:
+        return None
+    kind = (event.correction or {}).get("category", guess.kind)
+    if kind not in get_args(Kind):
+        return None
+    answered = replace(guess, item=event.item_id)
+    return rekind(uow, document, cast(Kind, kind), event.actor, guess=answered)
 
 
 def forget_document(
@@ -186,6 +217,7 @@ class _Read:
     text: BlobRef | None = None
     layout: BlobRef | None = None
     passages: Sequence[Passage] = ()
+    guess: Guess | None = None
 
     @property
     def blobs(self) -> set[BlobRef]:
@@ -269,7 +301,8 @@ def _keep_reading(
             remove_unused(uow.session, blobs, event.tenant, read.blobs | _bytes_of(read.parts))
             return
         require_blobs(blobs, event.tenant, read.blobs)
-        after = _advanced(before, PagesRead(event.attempt, reading.page_count, reading.failed))
+        pages = PagesRead(event.attempt, reading.page_count, reading.failed)
+        after = _advanced(before.guessed(read.guess), pages)
         if read.parts is not None:
             admitted = admit_parts(uow, blobs, before, read.parts, limits)
             after = _advanced(after, admitted.fact)
@@ -280,22 +313,7 @@ def _keep_reading(
         Passages(uow.session, event.tenant).keep_text(event.document_id, read.passages)
         remove_unused(uow.session, blobs, event.tenant, before.blobs - after.blobs)
         if read.text and read.layout:
-            uow.publish(
-                DocumentRead(
-                    tenant=event.tenant,
-                    document_id=event.document_id,
-                    actor=event.actor,
-                    name=before.name,
-                    media_type=before.media_type,
-                    kind=before.said_kind,
-                    original=event.original,
-                    text=read.text,
-                    layout=read.layout,
-                    pages=reading.page_count,
-                    failed_pages=tuple(page.number for page in reading.failed),
-                    attempt=event.attempt,
-                )
-            )
+            uow.publish(document_read(after, event.actor))
         publish(uow.session, document_ended(after, before))
     count_end(after, before)
     for accepted in admitted.accepted if admitted else ():

@@ -59,7 +59,14 @@ class DocumentView(BaseModel):
     size: int = Field(description="bytes")
     media_type: str = Field(description="by content")
     kind: Kind
-    kind_source: KindSource = Field(description="who said the kind: the uploader, or the type")
+    kind_source: KindSource = Field(
+        description="who said the kind: somebody (`uploader`), or nobody: then its type and text"
+    )
+    kind_confidence: float | None = Field(
+        description="how sure ingest is of the kind by the text, 0 to 1; null where somebody said "
+        "it, or the type alone tells"
+    )
+    kind_unsure: bool = Field(description="whether a person is asked for the kind")
     state: State
     outcome: Outcome | None = Field(description="null until the state is `ended`")
     reasons: list[str] = Field(description="`code: sentence`, why it is not simply complete")
@@ -93,6 +100,8 @@ class DocumentView(BaseModel):
             media_type=document.media_type,
             kind=progress.kind,
             kind_source=document.kind_source,
+            kind_confidence=document.kind_confidence,
+            kind_unsure=document.asks_kind,
             state=progress.state,
             outcome=progress.outcome,
             reasons=list(progress.reasons),
@@ -101,7 +110,7 @@ class DocumentView(BaseModel):
                 FailedPageView(page=p.number, code=p.code, reason=p.reason)
                 for p in progress.failed_pages
             ],
-            warnings=list(document.warnings),
+            warnings=list(dict.fromkeys((*document.warnings, *progress.doubts))),
             parent=parents[0].id if parents else None,
             parents=parents,
             parts=_parts(document, family),
@@ -180,6 +189,12 @@ class DocumentPage(BaseModel):
 
     items: list[DocumentView]
     next: str | None = Field(description="goes on with `?cursor=`; null at the end")
+
+
+class KindRequest(BaseModel):
+    """What somebody says that a document is."""
+
+    kind: Kind
 
 
 class RefusedView(BaseModel):

@@ -43,6 +43,7 @@ from services.ingest.domain import (
     Document,
     Failure,
     Family,
+    Guess,
     Key,
     Outcome,
     Progress,
@@ -86,6 +87,8 @@ documents = Table(
     Column("failures", JSON, nullable=False),
     Column("cancelled", String(100)),
     Column("warnings", JSON, nullable=False),
+    Column("doubts", JSON, nullable=False),
+    Column("guess", JSON(none_as_null=True)),
     *(
         column
         for name in BLOBS
@@ -346,6 +349,7 @@ class Documents:
             .values(
                 name="",
                 warnings=[],
+                doubts=[],
                 failures=[],
                 failed_pages=[],
                 refused_parts=[],
@@ -606,6 +610,8 @@ def _to_row(document: Document) -> dict[str, Any]:
         "failures": [asdict(failure) for failure in sorted(progress.failures)],
         "cancelled": progress.cancelled,
         "warnings": list(document.warnings),
+        "doubts": list(progress.doubts),
+        "guess": asdict(document.guess) if document.guess else None,
         "parts": progress.parts,
         "refused_parts": [asdict(part) for part in progress.refused],
         "noted": [ref.model_dump() for ref in document.noted],
@@ -652,8 +658,10 @@ def _from_row(row: RowMapping) -> Document:
             refused=tuple(RefusedPart(**part) for part in row["refused_parts"]),
             only_parts=has_only_parts(row["media_type"], row["kind"], row["kind_source"]),
             cancelled=row["cancelled"],
+            doubts=tuple(row["doubts"]),
         ),
         warnings=tuple(row["warnings"]),
+        guess=Guess(**row["guess"]) if row["guess"] else None,
         created=row["created"],
         updated=row["updated"],
         ended=row["ended"],

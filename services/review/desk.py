@@ -21,7 +21,7 @@ from services.review.domain import (
     new_id,
 )
 from services.review.handlers import document_text, unless_deleted
-from shared.errors import Conflict
+from shared.errors import Conflict, InvalidRequest
 from shared.events import ReviewDecided
 from shared.storage import BlobStore, Store, UnitOfWork
 from shared.web.auth import Actor
@@ -131,11 +131,17 @@ class Desk:
         self, actor: Actor, wish: Wish, item: Item, document: Document, text: str | None
     ) -> tuple[Decision, Item]:
         now, decision_id, right = self.clock(), wish.id or new_id("de"), None
+        if wish.verdict == "reject" and item.asks_kind:
+            raise InvalidRequest(
+                "say of what kind the document is instead: correct the item",
+                document=item.document_id,
+            )
         if wish.verdict == "correct":
             right = corrected(item, wish.correction, text)
             right["page"] = document.page_at(right["start"] or 0) or item.page
         if wish.verdict == "undo":
-            _must_be_current(item, document)
+            if not item.asks_kind:
+                _must_be_current(item, document)
             changed = item.undo(actor.name, now, self.lease, wish.tab)
         else:
             changed = item.decide(actor.name, now, wish.verdict, decision_id)

@@ -19,7 +19,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar, get_args
 
 from pydantic import (
     AfterValidator,
@@ -34,7 +34,7 @@ from pydantic import (
 
 from services.review.categories import CATEGORIES
 from shared.errors import Conflict, InvalidRequest, NotAllowed, SuiteError
-from shared.events import BlobRef, Stage, Verdict
+from shared.events import BlobRef, Kind, Stage, Verdict
 from shared.web.values import Natural, Positive, Whole
 
 ItemKind = Literal["clause", "finding"]
@@ -43,6 +43,9 @@ State = Literal["waiting", "claimed", "decided"]
 _HEAD = re.compile(r"\S{1,80}\s")
 _TAIL = re.compile(r"\s\S{1,80}\Z")
 """A word that was cut, with the space beside it; in a script without spaces nothing is a word."""
+
+KIND_CHECK = "document_kind"
+"""The category of the item that asks of what kind a document is."""
 
 CORRECTED_CHARACTERS = 100_000
 """The longest text that a clause can be corrected to."""
@@ -316,6 +319,13 @@ class Item:
     verdict: Verdict | None = None
     decided_by: str | None = None
     decided: datetime | None = None
+    withdrawn: bool = False
+    """Whether it is decided, but of a kind that its document is not of any more."""
+
+    @property
+    def asks_kind(self) -> bool:
+        """Whether it asks of what kind its document is."""
+        return self.stage == "ingest"
 
     @property
     def signature(self) -> tuple[object, ...]:
@@ -457,6 +467,8 @@ def corrected(item: Item, wanted: Correction | None, text: str | None) -> dict[s
         InvalidRequest: nothing was changed, the category is unknown, the span is not the text or
             too long, or the item is a finding.
     """
+    if item.asks_kind:
+        return {**_kind(item, wanted), "start": None, "end": None, "text": item.text}
     if item.kind != "clause":
         raise InvalidRequest(
             "a finding can't be corrected: accept it if the report is wrong there, reject it if it "
@@ -474,6 +486,18 @@ def corrected(item: Item, wanted: Correction | None, text: str | None) -> dict[s
     if (right["category"], right["start"], right["end"]) == (item.category, item.start, item.end):
         raise InvalidRequest("the correction changes nothing: accept the item instead")
     return right
+
+
+def _kind(item: Item, wanted: Correction | None) -> dict[str, Any]:
+    kind = wanted.category if wanted and not wanted.moves else None
+    if kind not in get_args(Kind):
+        raise InvalidRequest(
+            f"say of what kind it is: `correction` with `category`, {', '.join(get_args(Kind))}",
+            document=item.document_id,
+        )
+    if kind == (item.finding or {}).get("kind"):
+        raise InvalidRequest("the correction changes nothing: accept the item instead")
+    return {"category": kind}
 
 
 def _span(item: Item, wanted: Correction, text: str | None) -> dict[str, Any]:
@@ -619,6 +643,24 @@ def _after(text: str, start: int, most: int) -> str:
     if len(text) > start + most and not text[start + most].isspace():
         part = _TAIL.sub("", part)
     return part
+
+
+def item_of_kind(document: Document, confidence: float, *, now: datetime) -> Item:
+    """The item that asks of what kind a document is, which ingest is unsure of."""
+    return Item(
+        id=new_id("it"),
+        tenant=document.tenant,
+        document_id=document.id,
+        attempt=document.attempt,
+        kind="finding",
+        stage="ingest",
+        result_id=document.id,
+        category=KIND_CHECK,
+        confidence=confidence,
+        created=now,
+        text=f"It is worked on as a {document.kind}, but its text leaves that unsure. What is it?",
+        finding={"check": KIND_CHECK, "kind": document.kind},
+    )
 
 
 def items_of_findings(

@@ -14,6 +14,7 @@ from services.review.domain import (
     Document,
     Item,
     PageSize,
+    item_of_kind,
     items_of_clauses,
     items_of_findings,
     read_clauses,
@@ -37,7 +38,10 @@ T = TypeVar("T")
 
 
 def remember_document(event: DocumentRead, uow: UnitOfWork, blobs: BlobStore) -> None:
-    """Keep a document's name and its pages; what an older reading left undecided is withdrawn."""
+    """Keep a document's name and its pages; what an older reading left undecided is withdrawn.
+
+    Where ingest is unsure of its kind, a person is asked.
+    """
     known = _known(event.tenant, event.document_id, uow)
     if known and not known.counts(event.attempt):
         return
@@ -60,6 +64,21 @@ def remember_document(event: DocumentRead, uow: UnitOfWork, blobs: BlobStore) ->
         if known and known.attempt < event.attempt:
             store.withdraw_open(uow.session, event.tenant, event.document_id)
         store.save_document(uow.session, document)
+        _ask_kind(uow, document, event.kind_confidence if event.kind_unsure else None)
+
+
+def _ask_kind(uow: UnitOfWork, document: Document, confidence: float | None) -> None:
+    """Have the question of a document's kind in the queue, once, or not if it is settled (None)."""
+    tenant, document_id = document.tenant, document.id
+    asked = store.kind_items(uow.session, tenant, document_id)
+    if confidence is None:
+        store.withdraw_open(uow.session, tenant, document_id, asking=True)
+        return
+    new = item_of_kind(document, confidence, now=datetime.now(UTC))
+    if any(item.signature == new.signature for item in asked):
+        return
+    store.withdraw_open(uow.session, tenant, document_id, asking=True)
+    store.add_items(uow.session, [new])
 
 
 def queue_clauses(event: ClausesExtracted, uow: UnitOfWork, blobs: BlobStore, context: int) -> None:
@@ -105,13 +124,22 @@ def queue_findings(event: FindingsFound, uow: UnitOfWork, blobs: BlobStore) -> N
 
 
 def withdraw_items(event: DocumentRekinded, uow: UnitOfWork) -> None:
-    """Results of the old kind no longer count: what is undecided leaves the queue."""
+    """Somebody said the kind: nobody is asked any more. Results of another one no longer count:
+    what is undecided leaves the queue, and what is decided stays in the audit alone.
+    """
     known = _known(event.tenant, event.document_id, uow)
     if known is None or known.deleted:
         return
-    with uow:
-        store.withdraw_open(uow.session, event.tenant, event.document_id)
-        store.save_document(uow.session, replace(known, kind=event.kind))
+    attempt = event.attempt or known.attempt
+    if event.kind == event.previous:
+        with uow:
+            store.withdraw_open(uow.session, event.tenant, event.document_id, asking=True)
+    elif event.attempt is None or event.attempt > known.attempt:
+        with uow:
+            store.withdraw_open(uow.session, event.tenant, event.document_id)
+            store.withdraw_decided(uow.session, event.tenant, event.document_id)
+            renewed = replace(known, kind=event.kind, attempt=attempt, cancelled=False)
+            store.save_document(uow.session, renewed)
 
 
 def withdraw_cancelled(event: DocumentFailed, uow: UnitOfWork) -> None:
@@ -122,6 +150,7 @@ def withdraw_cancelled(event: DocumentFailed, uow: UnitOfWork) -> None:
     known = known or Document(event.tenant, event.document_id, name="", kind="other")
     with uow:
         store.withdraw_open(uow.session, event.tenant, event.document_id)
+        store.withdraw_open(uow.session, event.tenant, event.document_id, asking=True)
         store.save_document(uow.session, replace(known, attempt=event.attempt, cancelled=True))
 
 
@@ -196,7 +225,10 @@ def _replace_items(uow: UnitOfWork, document: Document, new: Sequence[Item]) -> 
     for item in new:
         if same := decided[item.signature]:  # each decision answers for one result
             found_again = replace(same.pop(0), attempt=item.attempt, result_id=item.result_id)
-            store.save_item(uow.session, replace(found_again, boxes=item.boxes, page=item.page))
+            store.save_item(
+                uow.session,
+                replace(found_again, boxes=item.boxes, page=item.page, withdrawn=False),
+            )
         else:
             waiting.append(item)
     store.add_items(uow.session, waiting)

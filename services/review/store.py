@@ -99,6 +99,7 @@ items = Table(
     Column("verdict", String(16)),
     Column("decided_by", String(200)),
     Column("decided", Time),
+    Column("withdrawn", Boolean, nullable=False),
     Index("items_queue", "tenant", "verdict", "confidence", "id"),
     Index("items_document", "tenant", "document_id"),
     Index("items_tab", "tenant", "tab"),
@@ -230,16 +231,31 @@ def add_items(session: Session, new: Iterable[Item]) -> None:
         session.execute(insert(items), rows)
 
 
-def withdraw_open(session: Session, tenant: str, document_id: str, kind: str | None = None) -> None:
-    """Take the undecided items of a document out of the queue."""
-    where = [
-        items.c.tenant == tenant,
-        items.c.document_id == document_id,
-        items.c.verdict.is_(None),
-    ]
-    if kind:
-        where.append(items.c.kind == kind)
-    session.execute(delete(items).where(*where))
+def withdraw_open(session: Session, tenant: str, document_id: str, *, asking: bool = False) -> None:
+    """Take the undecided results of a document out of the queue; or, if `asking`, the question of
+    what kind it is.
+    """
+    open_ = _of(tenant, document_id, asking=asking)
+    session.execute(delete(items).where(open_, items.c.verdict.is_(None)))
+
+
+def withdraw_decided(session: Session, tenant: str, document_id: str) -> None:
+    """Show the decided results of a document no more, unless they are found again."""
+    results = _of(tenant, document_id, asking=False)
+    session.execute(update(items).where(results).values(withdrawn=True))
+
+
+def kind_items(session: Session, tenant: str, document_id: str) -> list[Item]:
+    """The items that ask, or asked, of what kind a document is."""
+    asking = _of(tenant, document_id, asking=True)
+    return [_item(row) for row in session.execute(select(items).where(asking))]
+
+
+def _of(tenant: str, document_id: str, *, asking: bool) -> ColumnElement[bool]:
+    """Items of a document: its results, or the question of what kind it is."""
+    asks = items.c.stage == "ingest"
+    mine = and_(items.c.tenant == tenant, items.c.document_id == document_id)
+    return and_(mine, asks if asking else ~asks)
 
 
 def decided_items(session: Session, tenant: str, document_id: str) -> list[Item]:
@@ -318,7 +334,9 @@ def count_items(
     kind: str | None = None,
 ) -> Counts:
     """What waits and what was done, for the head of the queue; of one kind, or of all."""
-    ours = [items.c.tenant == tenant, *([items.c.kind == kind] if kind else [])]
+    ours = [items.c.tenant == tenant, items.c.withdrawn.is_(False)]
+    if kind:
+        ours.append(items.c.kind == kind)
     held = and_(items.c.verdict.is_(None), items.c.lease_until > now)
     waiting = and_(
         items.c.verdict.is_(None), or_(items.c.lease_until.is_(None), items.c.lease_until <= now)
@@ -501,7 +519,8 @@ def _matching(tenant: str, filters: Filters, now: datetime) -> list[ColumnElemen
         "decided": [items.c.verdict.is_not(None)],
         "all": [],
     }
-    wanted = [items.c.tenant == tenant, *by_state[filters.state]]
+    shown = items.c.withdrawn.is_(False)
+    wanted = [items.c.tenant == tenant, shown, *by_state[filters.state]]
     if filters.kind:
         wanted.append(items.c.kind == filters.kind)
     if filters.document:

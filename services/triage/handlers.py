@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import BinaryIO, cast
 
-from services.triage.domain import Report, ReportFinding, finding_id
+from services.triage.domain import Report, ReportFinding, State, finding_id
 from services.triage.judgement import triage_filing
 from services.triage.reading.document import read_document
 from services.triage.reading.report import FactsReader
@@ -94,7 +94,10 @@ def triage_report(
     most_characters: int,
 ) -> None:
     """Check every filing of one report, keep the findings with what was read, and announce them."""
-    if event.kind != "report" or not _counts(event, uow, blobs):
+    if event.kind != "report":
+        _note_kind(event, uow, blobs)
+        return
+    if not _counts(event, uow, blobs):
         return
     with tempfile.SpooledTemporaryFile(SPOOLED) as spool:
         statements = cast(BinaryIO, spool)
@@ -138,9 +141,15 @@ def withdraw_findings(event: DocumentRekinded, uow: UnitOfWork) -> None:
     with uow:
         reports = Reports(uow.session, event.tenant)
         known = reports.get(event.document_id)
-        if known and known.state != "deleted":
-            reports.replace_findings(event.document_id, [])
-            reports.save(replace(known, kind=event.kind, state="withdrawn"))
+        if known is None or known.state == "deleted" or event.kind == event.previous:
+            return
+        attempt = event.attempt or known.attempt
+        if event.attempt and known.attempt >= event.attempt:
+            return  # what begins with it has begun already
+        state: State = "waiting" if event.attempt and event.kind == "report" else "withdrawn"
+        reports.replace_findings(event.document_id, [])
+        new = replace(known, kind=event.kind, attempt=attempt, state=state)
+        reports.save(replace(new, code=None, reason=None))
 
 
 def forget_document(event: DocumentDeleted, uow: UnitOfWork, blobs: BlobStore) -> None:
@@ -162,6 +171,17 @@ def _stop(reports: Reports, event: DocumentFailed, known: Report | None) -> None
     reports.replace_findings(event.document_id, [])
     stopped = replace(known, attempt=event.attempt)
     reports.save(stopped.failed(event.code, event.reason))
+
+
+def _note_kind(event: DocumentRead, uow: UnitOfWork, blobs: BlobStore) -> None:
+    """Remember that its text shows a document to be none of ours, which its type did not tell."""
+    if not _counts(event, uow, blobs):
+        return
+    with uow:
+        reports = Reports(uow.session, event.tenant)
+        known = reports.get(event.document_id)
+        if known and known.awaits(event.attempt) and known.kind != event.kind:
+            reports.save(replace(known, kind=event.kind, attempt=event.attempt))
 
 
 def _counts(event: DocumentRead, uow: UnitOfWork, blobs: BlobStore) -> bool:

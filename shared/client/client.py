@@ -320,6 +320,16 @@ class Client:
         headers = _if_match(if_match)
         return Document.of(self._tried(lambda: self._http.post(path, headers=headers)).json())
 
+    def say_kind(self, document_id: str, kind: Kind, *, if_match: str | None = None) -> Document:
+        """Say of what kind a document is; under another one it is worked on anew.
+
+        `if_match` is the `etag` of what is known of it: raises Stale if it has changed since.
+        Raises Conflict for an archive.
+        """
+        path, headers = f"/v1/documents/{document_id}/kind", _if_match(if_match)
+        answer = self._tried(lambda: self._http.put(path, json={"kind": kind}, headers=headers))
+        return Document.of(answer.json())
+
     def reprocess(
         self, document_id: str, *, password: str | None = None, if_match: str | None = None
     ) -> Document:

@@ -69,7 +69,9 @@ class Part(_Result):
 class Document(_Result):
     """One document and where it stands; `outcome` is None until `state` is `ended`.
 
-    `parent` is the mail or archive that it first came in, `parents` are all of them. `etag` names
+    `kind_confidence` is how sure the service is of the kind, None where somebody said it or the
+    type tells; `kind_unsure` says that a person is asked. `parent` is the mail or archive that it
+    first came in, `parents` are all of them. `etag` names
     all of this as it is now: what is sent with it changes nothing once the document has changed.
     """
 
@@ -102,6 +104,8 @@ class Document(_Result):
     parents: tuple[Parent, ...] = ()
     parts: tuple[Part, ...] = ()
     etag: str = ""
+    kind_confidence: float | None = None
+    kind_unsure: bool = False
 
 
 @dataclass(frozen=True)

@@ -51,14 +51,21 @@ class DocumentRead(Event):
     pages: int = Field(ge=0, description="pages in the document, failed ones included")
     failed_pages: tuple[int, ...] = ()
     attempt: int = Field(1, ge=1)
+    kind_confidence: float | None = Field(
+        None, ge=0, le=1, description="how sure ingest is of the kind, where nobody said it"
+    )
+    kind_unsure: bool = Field(False, description="whether a person is to say the kind")
 
 
 class DocumentRekinded(Event):
-    """A person said that the document is of another kind; results of the old kind are void."""
+    """Somebody said of what kind the document is. Results of another kind before are void."""
 
     type: ClassVar[str] = "document.rekinded.v1"
     kind: Kind
     previous: Kind
+    attempt: int | None = Field(
+        None, ge=1, description="begins with this; older ones are void. Null: the one at hand is"
+    )
 
 
 class DocumentFailed(Event):

@@ -120,6 +120,33 @@ def test_a_contract_goes_the_whole_road(suite: Suite) -> None:
     assert sheet.max_row >= 2
 
 
+def test_a_wrong_kind_is_changed_everywhere_and_back(suite: Suite) -> None:
+    """Its text made it a contract; as a report it has no clauses, and later the same ones again."""
+    document = suite.upload("services-12.txt", contract(12))
+    before = suite.ended(document)
+    assert (before["kind"], before["kind_source"], before["outcome"]) == (
+        "contract",
+        "type",
+        "complete",
+    )
+    path = f"/v1/documents/{document}"
+    clauses = suite.get(f"{path}/clauses").json()["items"]
+    suite.items(document, len(clauses))
+
+    assert suite.put(f"{path}/kind", json={"kind": "report"}).json()["attempt"] == 2
+    assert suite.ended(document)["outcome"] == "failed"  # it is no table of figures
+    _until(lambda: suite.get(f"{path}/clauses").status_code, lambda status: status == 409)
+    _until(
+        lambda: suite.get(f"/v1/items?document={document}&state=all").json()["items"],
+        lambda items: not items,
+    )
+
+    suite.put(f"{path}/kind", json={"kind": "contract"}).raise_for_status()
+    assert suite.ended(document)["outcome"] == "complete"
+    assert suite.get(f"{path}/clauses").json()["items"] == clauses
+    assert len(suite.items(document, len(clauses))) == len(clauses)
+
+
 def test_a_report_goes_the_whole_road(suite: Suite) -> None:
     """A filing with a broken sum ends complete, with a finding that a person can reject."""
     document = suite.upload("acme.json", report("acme-1"), "report")

@@ -94,6 +94,8 @@ function reached(yes) {
 export const get = (path, options) => request("GET", path, options);
 export const post = (path, body, options) => request("POST", path, { body: body ?? {}, ...options });
 
+export const put = (path, body) => request("PUT", path, { body });
+
 export function query(path, params) {
   const wanted = Object.entries(params).filter(([, value]) => value !== null && value !== undefined && value !== "");
   return wanted.length ? `${path}?${new URLSearchParams(wanted)}` : path;

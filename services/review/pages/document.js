@@ -1,9 +1,9 @@
 // One document: what was found in it, where, and what it can be taken away as.
 
-import { get, query } from "/pages/api.js";
+import { get, put, query } from "/pages/api.js";
 import * as known from "/pages/documents-known.js";
-import { pill, sentence } from "/pages/documents.js";
-import { certainty, count, excerpt, fill, h, moment, number, title, words } from "/pages/dom.js";
+import { KINDS, pill, sentence } from "/pages/documents.js";
+import { certainty, count, excerpt, fill, h, moment, number, say, select, title, words } from "/pages/dom.js";
 import { boxesOfFinding, placeOf } from "/pages/statement.js";
 import { changes, decidedText, isMine, verdictPill } from "/pages/verdicts.js";
 import { Viewer } from "/pages/viewer.js";
@@ -76,10 +76,32 @@ class DocumentView {
       h("div.row.apart", {}, h("span.kind", {}, kind ?? "document"), pill(this.document)),
       h("h1.category.name", {}, name),
       h("p.muted", {}, `${pages === null || pages === undefined ? "" : `${count(pages, "page")} · `}${moment(created)}`),
+      this.kindChoice(),
       parents.length > 0 && h("p.family", {}, "It came in ", parents.map((one, at) => [at ? ", " : "", h("a", { href: `/documents/${one.id}` }, one.name)])),
       parts.length > 0 && h("details.family", { open: parts.length <= FEW }, h("summary", {}, `It holds ${count(parts.length, "part")}`), h("ul.parts", {}, parts.map(partLine))),
       reasons.length > 0 && h("ul.reasons", {}, reasons.map((reason) => h("li", {}, sentence(reason)))));
     this.offer();
+  }
+
+  /** What it is, to be said anew: under another kind it is worked on again. */
+  kindChoice() {
+    const { kind, kind_unsure: unsure, media_type: type } = this.document;
+    if (ARCHIVES.includes(type)) return null;
+    return h("div.row", {}, select("It is a", kind, KINDS, (value) => this.sayKind(value)),
+      unsure && h("button.quiet", { type: "button", onclick: () => this.sayKind(kind) }, `Not sure: yes, ${KINDS.find(([name]) => name === kind)[1].toLowerCase()}`));
+  }
+
+  async sayKind(kind) {
+    clearTimeout(this.timer);
+    try {
+      await put(`${this.path}/kind`, { kind });
+      say("Its kind is said.");
+    } catch (error) {
+      say(error.message);
+    }
+    this.items = new Map();
+    this.looks = 0;
+    await this.load();
   }
 
   /** Only what is possible: to review what is open, to export what was found, or the file itself. */

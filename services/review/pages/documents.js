@@ -5,6 +5,7 @@ import { count, empty, fill, h, moment, say, select } from "/pages/dom.js";
 
 const SOON = 2_000;
 const LATER = 20_000;
+export const KINDS = [["contract", "Contract"], ["report", "Financial report"], ["other", "Something else"]];
 const STATES = { received: "being read", read: "read", processing: "being worked on", ended: "ended" };
 
 export async function show({ go }) {
@@ -38,7 +39,7 @@ class Documents {
     const zone = h("section.drop", { "aria-label": "Upload" }, this.picker,
       h("div.drop-main", {}, h("label.button.primary", { for: "files" }, "Choose files"), h("span.muted", {}, "or drop them here: PDF, Word (DOCX), ODT, RTF, HTML or text for contracts, JSON or CSV for reports, mails and ZIP archives with them")),
       h("div.drop-options", {},
-        select("Kind", "", [["", "By file type"], ["contract", "Contract"], ["report", "Financial report"]], (value) => { this.kind = value; }),
+        select("Kind", "", [["", "By its text"], ...KINDS], (value) => { this.kind = value; }),
         h("label.field", {}, h("span", {}, "Password"), this.password)), this.progress);
     const over = (event) => { event.preventDefault(); zone.classList.add("over"); };
     zone.addEventListener("dragover", over);
@@ -149,9 +150,9 @@ class Documents {
 function row(item) {
   const failed = (item.failed_pages ?? []).length;
   const near = family(item);
-  return h("tr", { "data-state": `${item.state}/${item.outcome}/${item.kind}/${item.pages}/${near?.textContent}` },
+  return h("tr", { "data-state": `${item.state}/${item.outcome}/${item.kind}/${item.kind_unsure}/${item.pages}/${near?.textContent}` },
     h("td.document", {}, h("a", { href: `/documents/${item.id}` }, item.name), near, (item.reasons ?? []).length > 0 && h("ul.reasons", {}, item.reasons.slice(0, 3).map((reason) => h("li", {}, sentence(reason))))),
-    h("td", {}, item.kind ?? "–"), h("td.figure", {}, item.pages ?? "–", failed > 0 && h("span.muted", {}, ` (${count(failed, "failed", "failed")})`)),
+    h("td", {}, item.kind ?? "–", item.kind_unsure && h("span.muted", { title: "A person is asked what it is" }, " ?")), h("td.figure", {}, item.pages ?? "–", failed > 0 && h("span.muted", {}, ` (${count(failed, "failed", "failed")})`)),
     h("td", {}, pill(item)), h("td.time", {}, moment(item.created)));
 }
 

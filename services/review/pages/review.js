@@ -10,10 +10,12 @@ import { arithmetic, boxesOfFinding, nth, period, placeOf, statementOf, statemen
 import { decidedCategory, decidedText, isMine, verdictPill, VERDICTS } from "/pages/verdicts.js";
 import { Viewer } from "/pages/viewer.js";
 
+const KIND_KEYS = { c: "contract", r: "report", o: "other" };
 const NEAR = 320; // characters of context shown on each side
 const KEYS = [
   ["A", "Accept: the clause is right, the report is wrong there"], ["R", "Reject: not this clause, a false alarm"],
-  ["C", "Correct: another category, other words"], ["↵", "Save the correction"], ["S", "Skip: not now, the next one"],
+  ["C", "Correct: another category, other words"],
+  ["C R O", "Where it asks what a document is: a contract, a report, or something else"], ["↵", "Save the correction"], ["S", "Skip: not now, the next one"],
   ["U", "Undo the last decision"], ["N", "Write a note to go with the decision"],
   ["T", "Change between page, text and statement"], ["← →", "Page before, next page"],
   ["+ − 0", "Larger, smaller, fit"], ["H", "Back to the highlight"], ["Esc", "Leave a correction or a note"],
@@ -82,12 +84,12 @@ class Workspace {
     this.status = h("p.status", { role: "status" });
     fill(this.panel,
       h("div.panel-top", {},
-        h("div.row.apart", {}, h("span.kind", {}, finding ? "Finding" : "Clause"), verdictPill(item)),
+        h("div.row.apart", {}, h("span.kind", {}, kindOf(item)), verdictPill(item)),
         h("h1.category", {}, decidedCategory(item, nameOf(item))),
         h("a.where", { href: `/documents/${item.document_id}` }, item.document || item.document_id)),
       h("div.panel-body", { tabindex: "0", role: "region", "aria-label": "What was decided" },
         h("p.asks", {}, `${mine ? "You" : item.decided_by} ${VERDICTS[item.verdict]} it, ${moment(item.decided)}.${mine ? "" : ` Only ${item.decided_by} can undo that.`}`),
-        h("blockquote.quote", {}, decidedText(item, 2000)), finding && arithmetic(item.finding ?? {})),
+        h("blockquote.quote", {}, decidedText(item, 2000)), finding && !asksKind(item) && arithmetic(item.finding ?? {})),
       h("div.panel-foot", {}, this.status, h("div.row", {},
         mine && h("button.primary", { type: "button", onclick: () => this.undo(), "aria-keyshortcuts": "U" }, "Undo", kbd("U")),
         h("button", { type: "button", onclick: () => this.go("/review") }, "Take the next one"), h("a.button", { href: "/" }, "Back to the queue"))));
@@ -153,16 +155,16 @@ class Workspace {
     this.noteBox = h("div.note", { hidden: true }, this.note);
     this.status = h("p.status", { role: "status" });
     this.form = h("div.correction", { hidden: true });
-    const body = finding ? this.findingBody(item) : this.clauseBody(item);
+    const body = asksKind(item) ? this.kindBody(item) : finding ? this.findingBody(item) : this.clauseBody(item);
     this.body = h("div.panel-body", { tabindex: "0", "aria-label": "What was found", role: "region" }, body, this.form);
     fill(this.panel,
       h("div.panel-top", {},
-        h("div.row.apart", {}, h("span.kind", {}, finding ? "Finding" : "Clause"), this.progress()),
-        h("h1.category", {}, finding ? title(item.category) : item.category),
+        h("div.row.apart", {}, h("span.kind", {}, kindOf(item)), this.progress()),
+        h("h1.category", {}, nameOf(item)),
         h("div.row.apart.place", {}, certainty(item.confidence),
           h("a.where", { href: `/documents/${item.document_id}`, title: item.document || item.document_id }, item.document || item.document_id))),
       this.body,
-      h("div.panel-foot", {}, this.status, this.noteBox, this.buttons(finding)));
+      h("div.panel-foot", {}, this.status, this.noteBox, this.buttons(item)));
     if (pressed) this.panel.querySelector(`[aria-keyshortcuts="${CSS.escape(pressed)}"]`)?.focus();
     say(`${nameOf(item)}, ${Math.round(item.confidence * 100)} percent sure. ${excerpt(item.text, 300)}`);
   }
@@ -189,6 +191,16 @@ class Workspace {
     }))];
   }
 
+  /** What is asked where the machine does not know what a document is. */
+  kindBody(item) {
+    return [h("p.asks", {}, "Clauses are looked for in contracts, sums are checked in reports; anything else is kept, and not worked on."), h("p.message", {}, item.text)];
+  }
+
+  /** Say what the document is: as it was taken, or otherwise. */
+  sayKind(kind) {
+    return kind === this.held.current.finding.kind ? this.decide("accept") : this.decide("correct", { category: kind });
+  }
+
   progress() {
     const { mine_since: mine, decided_since: all, waiting, claimed } = this.tally;
     const open = waiting + claimed;
@@ -199,9 +211,11 @@ class Workspace {
     return this.tallyBox;
   }
 
-  buttons(finding) {
+  buttons(item) {
+    const finding = item.kind === "finding";
     const act = (kind, key, text, onclick, title) => h(`button.${kind}`, { type: "button", onclick, title, "aria-keyshortcuts": key }, text, kbd(key));
-    this.main = h("div.decide", {},
+    const kinds = Object.entries(KIND_KEYS).map(([key, kind]) => act(kind === item.finding?.kind ? "good" : "plain", key.toUpperCase(), title(kind), () => this.sayKind(kind), `The document is ${kind === "other" ? "something else" : `a ${kind}`}`));
+    this.main = asksKind(item) ? h("div.decide", {}, kinds) : h("div.decide", {},
       act("good", "A", "Accept", () => this.decide("accept"), finding ? "The report is wrong here" : "It is right as it stands"),
       act("bad", "R", "Reject", () => this.decide("reject"), finding ? "A false alarm" : "It is not there, or not this"),
       !finding && act("plain", "C", "Correct", () => this.correct(), "Another category, other words"));
@@ -427,6 +441,7 @@ class Workspace {
     const deciding = {
       a: () => this.decide("accept"), r: () => this.decide("reject"), c: () => this.correct(), s: () => this.skip(), n: () => this.writeNote(),
     };
+    if (item && asksKind(item)) for (const [key, kind] of Object.entries(KIND_KEYS)) deciding[key] = () => this.sayKind(kind);
     const name = event.key.length === 1 ? event.key.toLowerCase() : event.key;
     const act = (this.correcting ? whileCorrecting[name] : anywhere[name] ?? (item && deciding[name])) ?? ((item ?? this.decided) && viewing[name]);
     if (!act || event.repeat && name in deciding) return;
@@ -434,6 +449,11 @@ class Workspace {
     act();
   }
 }
+
+/** Whether it asks what its document is. */
+const asksKind = (item) => item.stage === "ingest";
+
+const kindOf = (item) => (asksKind(item) ? "Question" : title(item.kind));
 
 const nameOf = (item) => (item.kind === "finding" ? title(item.category) : item.category);
 

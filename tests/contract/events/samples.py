@@ -57,8 +57,10 @@ SAMPLES: tuple[Event, ...] = (
         layout=blob("3"),
         pages=12,
         failed_pages=(4, 7),
+        kind_confidence=0.625,
+        kind_unsure=True,
     ),
-    DocumentRekinded(**_common(3), kind="report", previous="contract"),
+    DocumentRekinded(**_common(3), kind="report", previous="contract", attempt=2),
     DocumentFailed(
         **_common(4),
         stage="extraction",

@@ -498,6 +498,21 @@ def test_a_change_can_be_of_what_is_known_alone() -> None:
     assert sent == [None, '"abc"', '"abc"', None]
 
 
+def test_a_kind_is_said_and_tried_again() -> None:
+    """Saying it twice is saying it once, so that a lost answer is no harm."""
+    network = Network(bad(503), ok({**DOCUMENT, "kind": "report", "kind_source": "uploader"}))
+    document = network.client().say_kind("doc_1", "report", if_match='"abc"')
+    assert (document.kind, document.kind_unsure, document.kind_confidence) == (
+        "report",
+        False,
+        None,
+    )
+    for request in network.requests:
+        assert (request.method, request.url.path) == ("PUT", "/v1/documents/doc_1/kind")
+        assert json.loads(request.content) == {"kind": "report"}
+        assert request.headers["if-match"] == '"abc"'
+
+
 def test_a_new_key_is_shown_but_not_printed() -> None:
     """The secret is there for the caller, and not in a log by accident."""
     body: dict[str, Any] = {"id": "1", "name": "Ann", "tenant": "default", "kind": "key"}

@@ -21,6 +21,7 @@ from shared.events import (
     DocumentDeleted,
     DocumentFailed,
     DocumentRekinded,
+    Kind,
 )
 from shared.storage import FileBlobs, begin_try
 from shared.storage.deletion import is_deleted, mark_cancelled, mark_deleted
@@ -196,6 +197,38 @@ def cancelled(document: str) -> DocumentFailed:
     return DocumentFailed(
         document_id=document, stage="ingest", code=CANCELLED, reason="ann stopped the work on it"
     )
+
+
+def test_a_new_kind_begins_with_its_attempt(house: House) -> None:
+    """What was found is void at once; news of the old kind, late or again, bring nothing back."""
+
+    def rekinded(kind: Kind, previous: Kind, attempt: int) -> DocumentRekinded:
+        return DocumentRekinded(document_id="doc_1", kind=kind, previous=previous, attempt=attempt)
+
+    house.say(house.ingested("doc_1"), house.read("doc_1"))
+    house.say(rekinded("report", "contract", 2), house.read("doc_1"))
+    assert "of kind report" in house.client.get(PATH.format("doc_1")).json()["detail"]
+    house.say(rekinded("contract", "report", 3))
+    assert "ask again soon" in house.client.get(PATH.format("doc_1")).json()["detail"]
+    house.say(house.read("doc_1", attempt=3))
+    house.say(rekinded("report", "contract", 2), rekinded("contract", "report", 3))
+    assert len(house.client.get(PATH.format("doc_1")).json()["items"]) == 2
+
+
+def test_a_kind_that_is_only_confirmed_takes_nothing_away(house: House) -> None:
+    """Somebody says what it was taken for already."""
+    house.say(house.ingested("doc_1"), house.read("doc_1"))
+    house.say(
+        DocumentRekinded(document_id="doc_1", kind="contract", previous="contract", attempt=1)
+    )
+    assert len(house.client.get(PATH.format("doc_1")).json()["items"]) == 2
+
+
+def test_what_its_text_shows_to_be_a_report_is_not_waited_for(house: House) -> None:
+    """Its type made it a contract; who asks for its clauses is told what it is."""
+    read = house.read("doc_1")
+    house.say(house.ingested("doc_1"), read.model_copy(update={"kind": "report"}))
+    assert "of kind report" in house.client.get(PATH.format("doc_1")).json()["detail"]
 
 
 def test_an_older_attempt_changes_nothing(house: House) -> None:

@@ -153,8 +153,9 @@ class House:
         media_type: str = "application/pdf",
         attempt: int = 1,
         tenant: str = "default",
+        unsure: float | None = None,
     ) -> None:
-        """The document was read."""
+        """The document was read; `unsure`: how sure ingest is of a kind that a person is to say."""
         reading = reading_of(text)
         self.hear(
             DocumentRead(
@@ -168,6 +169,8 @@ class House:
                 layout=self.blobs.put(tenant, reading.to_bytes()),
                 pages=reading.page_count,
                 attempt=attempt,
+                kind_confidence=unsure,
+                kind_unsure=unsure is not None,
             )
         )
 
@@ -231,9 +234,10 @@ class House:
             )
         )
 
-    def rekind(self, document: str, kind: Kind, previous: Kind) -> None:
-        """A person said that it is of another kind."""
-        self.hear(DocumentRekinded(document_id=document, kind=kind, previous=previous))
+    def rekind(self, document: str, kind: Kind, previous: Kind, attempt: int | None = None) -> None:
+        """A person said of what kind it is."""
+        said = DocumentRekinded(document_id=document, kind=kind, previous=previous, attempt=attempt)
+        self.hear(said)
 
     def fill(self, count: int, document: str = "doc_1") -> None:
         """Queue so many clauses of one document."""

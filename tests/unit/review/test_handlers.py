@@ -6,7 +6,14 @@ from typing import Any
 
 import pytest
 
-from shared.events import ClausesExtracted, DocumentFailed, DocumentRead, Event, FindingsFound
+from shared.events import (
+    ClausesExtracted,
+    DocumentFailed,
+    DocumentRead,
+    Event,
+    FindingsFound,
+    Kind,
+)
 from shared.storage import FileBlobs
 from shared.storage.deletion import mark_deleted
 from tests.unit.review.house import House, clause, reading_of
@@ -271,6 +278,91 @@ def test_another_kind_withdraws_the_results_of_the_old_one(house: House) -> None
     house.extract("doc_1", [LAW, TERM])
     house.rekind("doc_1", "report", "contract")
     assert waiting(house) == []
+
+
+def answer(house: House, item: str, verdict: str, **wish: Any) -> int:
+    """Claim an item and decide it, as Ada; returns the status."""
+    client = house.client()
+    if verdict != "undo":
+        client.post("/v1/items/claim", json={"item": item}).raise_for_status()
+    wish |= {"item": item, "verdict": verdict}
+    return int(client.post("/v1/decisions", json=wish).status_code)
+
+
+def test_decided_results_of_another_kind_are_shown_again_only_with_it(house: House) -> None:
+    """They leave lists, counts and exports, stay in the audit, and come back decided."""
+    house.read("doc_1", TEXT)
+    house.extract("doc_1", [LAW, TERM])
+    item = waiting(house)[0]["id"]
+    decide(house, waiting(house)[0])
+    house.rekind("doc_1", "report", "contract", attempt=2)
+    house.read("doc_1", TEXT, kind="report", attempt=2)
+    assert waiting(house, state="all") == []
+    assert house.client().get("/v1/items/counts").json()["decided"] == 0
+    assert house.client().get("/v1/exports", params={"state": "all"}).text == ""
+    assert len(house.client().get("/v1/decisions").json()["items"]) == 1
+    house.rekind("doc_1", "contract", "report", attempt=3)
+    house.read("doc_1", TEXT, attempt=3)
+    house.extract("doc_1", [LAW, TERM], attempt=3)
+    assert [one["id"] for one in waiting(house, state="decided")] == [item]
+    assert len(waiting(house)) == 1
+
+
+def test_results_that_come_after_another_kind_was_said_are_passed_over(house: House) -> None:
+    """Extraction was at work on a contract that is none by now."""
+    house.read("doc_1", TEXT)
+    house.rekind("doc_1", "report", "contract", attempt=2)
+    house.extract("doc_1", [LAW, TERM])
+    assert waiting(house) == []
+
+
+def test_an_unsure_kind_is_asked_once(house: House) -> None:
+    """The question waits beside what is found, however often the document is read."""
+    house.read("doc_1", TEXT, unsure=0.6)
+    house.extract("doc_1", [LAW])
+    house.read("doc_1", TEXT, unsure=0.6)
+    (asked,) = waiting(house, category="document_kind")
+    assert (asked["kind"], asked["stage"], asked["confidence"]) == ("finding", "ingest", 0.6)
+    assert asked["finding"] == {"check": "document_kind", "kind": "contract"}
+    assert len(waiting(house)) == 2
+    house.read("doc_1", TEXT, attempt=2, unsure=0.6)
+    assert [one["id"] for one in waiting(house, category="document_kind")] == [asked["id"]]
+
+
+@pytest.mark.parametrize("said", ["contract", "report"])
+def test_nobody_is_asked_for_a_kind_that_somebody_said(house: House, said: Kind) -> None:
+    """By REST, or with another upload: as it was taken, or as something else."""
+    house.read("doc_1", TEXT, unsure=0.6)
+    attempt = 1 if said == "contract" else 2
+    house.rekind("doc_1", said, "contract", attempt=attempt)
+    if attempt == 2:
+        house.read("doc_1", TEXT, kind=said, attempt=2)
+    assert waiting(house) == []
+
+
+def test_the_answer_to_a_kind_is_announced_and_can_be_undone(house: House) -> None:
+    """A correction names the kind; the question comes back after an undo, although it was read
+    anew since.
+    """
+    house.read("doc_1", TEXT, unsure=0.6)
+    (asked,) = waiting(house)
+    item = asked["id"]
+    assert answer(house, item, "reject") == 422
+    for wrong in ("contract", "poem"):
+        right = {"category": wrong}
+        assert answer(house, item, "correct", correction=right) == 422
+    assert answer(house, item, "correct", correction={"category": "report"}) == 201
+    (event,) = house.announced()
+    assert (event.stage, event.item_id, event.verdict) == ("ingest", item, "correct")
+    assert event.correction is not None
+    assert event.correction["category"] == "report"
+    house.rekind("doc_1", "report", "contract", attempt=2)
+    house.read("doc_1", TEXT, kind="report", attempt=2)
+    assert [one["id"] for one in waiting(house, state="decided")] == [item]
+    assert answer(house, item, "undo") == 201
+    house.rekind("doc_1", "contract", "report", attempt=3)
+    house.read("doc_1", TEXT, attempt=3, unsure=0.6)
+    assert [one["id"] for one in waiting(house)] == [item]
 
 
 def test_results_that_can_not_be_understood_are_dead_letters(house: House) -> None:

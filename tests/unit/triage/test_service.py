@@ -22,6 +22,7 @@ from shared.events import (
     DocumentRead,
     DocumentRekinded,
     FindingsFound,
+    Kind,
 )
 from shared.storage import FileBlobs, begin_try
 from shared.storage.deletion import is_deleted, mark_cancelled, mark_deleted
@@ -330,6 +331,20 @@ def test_findings_are_withdrawn_when_the_kind_changes(house: House) -> None:
     assert house.client.get(FINDINGS.format("doc_1")).status_code == 409
     house.say(house.ingested("doc_1", attempt=2), house.read("doc_1", wrong(), attempt=2))
     assert house.client.get(FINDINGS.format("doc_1")).status_code == 200
+
+
+def test_a_new_kind_begins_with_its_attempt(house: House) -> None:
+    """What was found is void at once; news of the old kind, late or again, bring nothing back."""
+
+    def rekinded(kind: Kind, previous: Kind, attempt: int) -> DocumentRekinded:
+        return DocumentRekinded(document_id="doc_1", kind=kind, previous=previous, attempt=attempt)
+
+    house.say(house.ingested("doc_1"), house.read("doc_1", wrong()))
+    house.say(rekinded("contract", "report", 2), house.read("doc_1", wrong()))
+    assert "of kind contract" in house.client.get(FINDINGS.format("doc_1")).json()["detail"]
+    house.say(rekinded("report", "contract", 3), house.read("doc_1", wrong(), attempt=3))
+    house.say(rekinded("contract", "report", 2), rekinded("report", "contract", 3))
+    assert house.client.get(FINDINGS.format("doc_1")).json()["items"]
 
 
 def test_tenants_do_not_see_each_other(house: House) -> None:
