@@ -29,14 +29,23 @@ from difflib import SequenceMatcher
 from pathlib import Path
 from typing import Any
 
+from infra import us_gaap
 from infra.evaluate_triage import share
+from services.triage.reading.concepts import Table, read_alone
+from services.triage.reading.instances import in_words
 from services.triage.reading.reader import ReadStatement, read_statements
 from shared.documents import read
+from shared.documents.xbrl import facts_of
 from shared.errors import SettingsError, SuiteError
 
 LIKE = 0.8
 """Labels this alike, of 1, are the same line: pages break and abbreviate them."""
 
+
+TAGS_ALONE = "tags (of HTML, alone)"
+"""The tags of inline XBRL as if they were an instance without linkbases, laid out by a table that
+was made without the filing's company. Lines are paired by the names of their concepts."""
+FOLDS = 5
 
 OTHER_FILINGS = "pdf (other filings)"
 """PDFs that are held against other filings of their company, for want of their own: only cells
@@ -76,9 +85,15 @@ def main(arguments: list[str]) -> int:
     if not asked.folder or not folder.is_dir():
         raise SettingsError("name the folder that holds finance/, or set SMALLPRINT_TEST_DATA")
     scores: dict[str, Score] = defaultdict(Score)
+    tables = tables_without(folder) if asked.format in ("", "tags") else []
     for path, form, truths in documents(folder):
-        if asked.format in ("", form.split()[0]) and asked.only in path.name:
+        if asked.only not in path.name:
+            continue
+        if asked.format in ("", form.split()[0]):
             measure(path, truths, scores[form], whole=form != OTHER_FILINGS)
+        if form == "html" and tables:
+            usual = tables[truths[0]["cik"] % FOLDS]
+            measure(path, named(truths), scores[TAGS_ALONE], usual=usual)
     print(table(scores))
     for form, score in sorted(scores.items()):
         for line in score.misses[: asked.misses]:
@@ -109,12 +124,45 @@ def documents(folder: Path) -> Iterator[tuple[Path, str, list[dict[str, Any]]]]:
                 yield path, OTHER_FILINGS, others
 
 
-def measure(path: Path, truths: list[dict[str, Any]], score: Score, *, whole: bool = True) -> None:
-    """Read one document and count; without `whole` only what both have."""
+def tables_without(folder: Path) -> list[Table]:
+    """For each fold of companies the table of common concepts that was made of all others."""
+    with (folder / "statements.jsonl").open("rb") as lines:
+        records = [json.loads(line) for line in lines]
+    return [
+        us_gaap.table([record for record in records if record["cik"] % FOLDS != fold])
+        for fold in range(FOLDS)
+    ]
+
+
+def named(truths: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The same statements with their concepts in words for labels; lines without one stay out."""
+    return [
+        {
+            **truth,
+            "rows": [
+                {**row, "label": in_words(row["concept"])}
+                for row in truth["rows"]
+                if row.get("concept") and not row.get("dims")
+            ],
+        }
+        for truth in truths
+    ]
+
+
+def measure(
+    path: Path,
+    truths: list[dict[str, Any]],
+    score: Score,
+    *,
+    whole: bool = True,
+    usual: Table | None = None,
+) -> None:
+    """Read one document and count; without `whole` only what both have, with `usual` its tags."""
     began = time.process_time()
     score.documents += 1
     try:
-        statements = {s.kind: s for s in statements_of(path)}
+        read = read_alone(facts_of(opened(path)[0]).facts, usual) if usual else statements_of(path)
+        statements = {s.kind: s for s in read}
     except SuiteError as error:
         score.misses.append(f"{path.name}: {error.message}")
         statements = {}
@@ -127,11 +175,16 @@ def measure(path: Path, truths: list[dict[str, Any]], score: Score, *, whole: bo
 
 
 def statements_of(path: Path) -> list[ReadStatement]:
-    """The statements that are read from a file; a gzip is opened first."""
-    data, name = path.read_bytes(), path.name
-    if name.endswith(".gz"):
-        data, name = gzip.decompress(data), name[:-3]
+    """The statements that are read from a file."""
+    data, name = opened(path)
     return read_statements(read(data, name=name))
+
+
+def opened(path: Path) -> tuple[bytes, str]:
+    """A file and its name; a gzip is opened."""
+    if path.name.endswith(".gz"):
+        return gzip.decompress(path.read_bytes()), path.name[:-3]
+    return path.read_bytes(), path.name
 
 
 def compare(

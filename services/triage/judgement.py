@@ -67,7 +67,12 @@ def triage_filing(filing: Filing) -> Verdict:
     """Check one filing on its own. The same filing always gives the same verdict."""
     pages = sheets(filing)
     equations = [e for check in identities.REGISTRY.values() for e in check(pages)]
-    suspicions = [s for suspect in plausibility.REGISTRY.values() for s in suspect(pages)]
+    suspicions = [
+        s
+        for name, suspect in plausibility.REGISTRY.items()
+        if filing.whole or name != "missing_line"
+        for s in suspect(pages)
+    ]
     swaps, rest = _take_swaps(pages, equations)
     believed = list(_screen(pages, rest))
     found = [_of_swap(pages, swap) for swap in swaps]

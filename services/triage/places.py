@@ -13,7 +13,7 @@ from shared.documents.reading import Box
 class Place:
     """Where one value stands: its offsets into the text, and what the format adds.
 
-    Offsets are -1 for a fact of an instance, whose text is a list of our own making. `cell` is how
+    Offsets are -1 where the text is not at hand. `cell` is how
     a person finds it in a workbook or on a page of HTML (`Income!B7`), `box` the rectangle on the
     page of a PDF, `element` the id of its element in (inline) XBRL.
     """

@@ -101,7 +101,7 @@ class Statement:
 
 @dataclass(frozen=True, slots=True)
 class Filing:
-    """What one company reported at one time."""
+    """What one company reported at one time; not `whole` if lines are known to be left out."""
 
     id: str
     company: str | None
@@ -109,6 +109,7 @@ class Filing:
     period: str | None
     statements: tuple[Statement, ...]
     warnings: tuple[str, ...] = ()
+    whole: bool = True
 
     def to_json(self) -> dict[str, Any]:
         """The filing in structured form, so that it can be read again."""

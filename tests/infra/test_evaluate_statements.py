@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-from infra.evaluate_statements import Score, compare, table
+from infra.evaluate_statements import Score, compare, named, table
 from services.triage.reading.reader import ReadStatement, read_statements
 from shared.documents import read
 from tests.unit.triage.reading import samples
@@ -93,3 +93,20 @@ def test_against_another_filing_only_common_cells_count() -> None:
     score = scored(truth, found(), whole=False)
 
     assert (score.right, score.cells) == (3, 3)
+
+
+def test_tags_alone_are_paired_by_the_names_of_their_concepts() -> None:
+    """A line without a concept, or of a segment, is none that a tag could fill."""
+    truth = {
+        **TRUTH,
+        "rows": [
+            {"label": "Total sales", "concept": "NetIncomeLoss", "values": [440 * MILLION, None]},
+            {"label": "Products", "concept": None, "values": [1, 1]},
+            {"label": "Europe", "concept": "Revenues", "dims": "Europe", "values": [1, 1]},
+        ],
+    }
+
+    (renamed,) = named([truth])
+
+    assert [row["label"] for row in renamed["rows"]] == ["Net income loss"]
+    assert next(row["label"] for row in truth["rows"]) == "Total sales"

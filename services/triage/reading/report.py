@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from services.triage.reading.instances import read_instance
+from services.triage.places import Place
+from services.triage.reading.concepts import read_alone
+from services.triage.reading.instances import read_instance, whole_facts
 from services.triage.reading.reader import KINDS, ReadStatement, Unread, find_statements
 from services.triage.reading.tags import with_tags
 from services.triage.statements import Filing, quoted
+from shared.documents.cells import cell_of
 from shared.documents.reading import Reading
 from shared.documents.sniffing import HTML
 from shared.documents.xbrl import XBRL, Fact, Facts, facts_of, is_inline
@@ -28,6 +31,8 @@ _ABOUT = {
 }
 _COVER = 5_000
 """Characters in which a filing says which form it is."""
+_OF_VALUES = 2
+"""The column of an instance's text that has the values."""
 _MOST_NAMED = 5
 """Tables and pages that a warning names one by one."""
 _NAMES = {"balance_sheet": "balance sheet", "income": "income statement", "cash_flow": "cash flow"}
@@ -43,12 +48,22 @@ class ReadReport:
     period: str | None
     statements: tuple[ReadStatement, ...]
     warnings: tuple[str, ...]
+    whole: bool = True
+    """Not for an instance that comes alone: rare lines and a company's own are left out of it."""
 
     @property
     def filing(self) -> Filing:
         """The report in the form that is checked."""
         statements = tuple(read.statement for read in self.statements)
-        return Filing(self.id, self.company, self.form, self.period, statements, self.warnings)
+        return Filing(
+            id=self.id,
+            company=self.company,
+            form=self.form,
+            period=self.period,
+            statements=statements,
+            warnings=self.warnings,
+            whole=self.whole,
+        )
 
     def to_json(self) -> dict[str, Any]:
         """The report in structured form, each row with its places."""
@@ -83,13 +98,15 @@ def read_report(
         facts: reads its tags.
 
     Raises:
-        UnreadableDocument: there is no statement in it, or an instance lacks its presentation.
+        UnreadableDocument: there is no statement in it.
     """
     warnings = [*reading.warnings, *_failed(reading)]
     unread: list[Unread] = []
     tags = _tags(reading, data, warnings, facts)
     if reading.media_type == XBRL:
-        statements = _of_instance(tags, beside)
+        statements = [
+            _in_text(statement, reading) for statement in _of_instance(tags, beside, warnings)
+        ]
     else:
         statements, unread = find_statements(reading)
         if tags:
@@ -107,6 +124,7 @@ def read_report(
         period=about["period"].replace("-", "") or max(ends, default=None),
         statements=tuple(statements),
         warnings=tuple(warnings),
+        whole=reading.media_type != XBRL or beside is not None,
     )
 
 
@@ -123,13 +141,47 @@ def _tags(reading: Reading, data: bytes, warnings: list[str], facts: FactsReader
         return ()
 
 
-def _of_instance(facts: Sequence[Fact], beside: Linkbases | None) -> list[ReadStatement]:
-    if beside is None:
+def _of_instance(
+    facts: Sequence[Fact], beside: Linkbases | None, warnings: list[str]
+) -> list[ReadStatement]:
+    """The statements as the linkbases beside an instance lay them out, else as most filers do."""
+    if beside is not None:
+        return read_instance(facts, beside.presentation, beside.labels)
+    found = read_alone(facts)
+    if not found:
         raise UnreadableDocument(
-            "an XBRL instance is a list of facts without order: put its presentation linkbase "
-            "(the file whose name ends in _pre.xml) beside it, or read the filing's HTML"
+            "an XBRL instance is a list of facts without order, and this one has too few of the "
+            "common us-gaap concepts to be laid out by them: put its presentation linkbase (the "
+            "file whose name ends in _pre.xml) beside it, or read the filing's HTML"
         )
-    return read_instance(facts, beside.presentation, beside.labels)
+    shown = {place.cell for one in found for row in one.rows for place in row.places if place}
+    others = len(whole_facts(facts)) - len(shown)
+    warnings.append(
+        "an XBRL instance says neither the order nor the printed sign of its lines: they are laid "
+        f"out as most filers do; {others:,} of its numbers stand in none of them"
+    )
+    return found
+
+
+def _in_text(statement: ReadStatement, reading: Reading) -> ReadStatement:
+    """The statement with the offsets of its facts in the list that is an instance's text."""
+    spans = {
+        cell.address: (cell.start, cell.end)
+        for cell in map(cell_of, reading.cells)
+        if cell.column == _OF_VALUES
+    }
+
+    def found(place: Place | None) -> Place | None:
+        if place is None or place.cell not in spans:
+            return place
+        start, end = spans[place.cell]
+        return replace(place, start=start, end=end)
+
+    rows = (
+        replace(row, row=replace(row.row, places=tuple(map(found, row.places))))
+        for row in statement.rows
+    )
+    return replace(statement, rows=tuple(rows))
 
 
 def _with_tags(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -109,6 +110,14 @@ def test_two_columns_that_changed_places_in_one_line_are_one_finding() -> None:
     finding = only(filing)
     assert (finding.check, finding.row, finding.column) == ("swapped_columns", index, 0)
     assert finding.expected == millions(2719)
+
+
+def test_no_line_is_missed_where_lines_are_known_to_be_left_out() -> None:
+    """An XBRL instance that comes alone has no rare lines, and is not flagged for that."""
+    filing = copy.deepcopy(record())
+    part, index = find_row(filing, "balance_sheet", "Goodwill")
+    del part["rows"][index]
+    assert not triage_filing(replace(read(filing), whole=False)).findings
 
 
 def test_a_missing_line_is_found_where_it_belongs() -> None:
