@@ -15,6 +15,7 @@ from shared.events import (
     DocumentIngested,
     DocumentRead,
     DocumentRekinded,
+    Event,
 )
 from shared.inference import Specialists
 from shared.runtime import Service
@@ -74,4 +75,9 @@ def build(
             DocumentRekinded: handlers.withdraw_clauses,
             DocumentDeleted: partial(handlers.forget_document, blobs=blobs),
         },
+        large=lambda event: _is_large(event, settings.extraction_large_text),
     )
+
+
+def _is_large(event: Event, size: int) -> bool:
+    return isinstance(event, DocumentRead) and event.kind == "contract" and event.text.size >= size

@@ -20,3 +20,9 @@ class Settings(CommonSettings):
     extraction_max_characters: int = Field(
         5_000_000, ge=1, description="characters that the text of one contract may have"
     )
+    extraction_large_text: int = Field(
+        200_000,
+        ge=1,
+        description="bytes of text from which on a contract is searched beside the others, which "
+        "do not wait for it",
+    )

@@ -52,7 +52,7 @@ from shared.events import (
 )
 from shared.runtime import Handler, Service
 from shared.settings import load
-from shared.storage import FileBlobs, Store
+from shared.storage import FileBlobs, Store, UnitOfWork
 from shared.web.app import create_app
 from shared.web.limits import RateLimit
 
@@ -75,8 +75,9 @@ def build(
     store = Store(settings.database("ingest", settings.ingest_database_url), "ingest", MIGRATIONS)
     blobs = FileBlobs(settings.blobs)
     blobs.sweep(STALE)
-    # Two children: nobody who looks at a page waits for a long document to be read.
-    reading, showing = Reader(settings.limits), Reader(settings.limits)
+    # Three children: nobody who looks at a page waits for a document to be read, and no document
+    # for a large one.
+    reading, large_reading, showing = (Reader(settings.limits) for _ in range(3))
     images = PageImages(
         settings.blobs,
         blobs,
@@ -97,13 +98,17 @@ def build(
         once=once,
     )
     handlers: dict[type[Event], Handler] = dict.fromkeys(PROJECTED, note_progress)
-    handlers[DocumentIngested] = partial(
-        read_document,
-        blobs=blobs,
-        reader=reader or reading,
-        limits=settings.limits,
-        judge=Judge.load(settings.artefacts_folder),
-    )
+    judge = Judge.load(settings.artefacts_folder)
+
+    def is_large(event: Event) -> bool:
+        size = event.original.size if isinstance(event, DocumentIngested) else 0
+        return size >= settings.ingest_large_bytes
+
+    def read(event: DocumentIngested, uow: UnitOfWork) -> None:
+        chosen = reader or (large_reading if is_large(event) else reading)
+        read_document(event, uow, blobs, chosen, settings.limits, judge)
+
+    handlers[DocumentIngested] = read
     handlers[ClausesExtracted] = partial(note_clauses, blobs=blobs)
     handlers[DocumentDeleted] = partial(forget_document, blobs=blobs, images=images)
     handlers[ReviewDecided] = note_decision
@@ -139,6 +144,7 @@ def build(
     def close_parts() -> None:
         watch.close()
         reading.close()
+        large_reading.close()
         showing.close()
 
     return Service(
@@ -150,6 +156,7 @@ def build(
         bus=bus or open_bus(settings.bus, lease=settings.bus_lease),
         app=app,
         handlers=handlers,
+        large=is_large,
         jobs=(
             partial(_sender, settings, store, _poster(settings, policy)),
             lambda _owner: Sweeper(resumables),

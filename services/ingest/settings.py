@@ -92,6 +92,12 @@ class Settings(CommonSettings):
         ge=200_000_000,
         description="bytes of memory that the process which reads a document may have",
     )
+    ingest_large_bytes: int = Field(
+        500_000,
+        ge=1,
+        description="bytes from which on a document is read beside the others, which do not wait "
+        "for it",
+    )
     ingest_max_parts: int = Field(
         _LIMITS.max_parts,
         ge=1,

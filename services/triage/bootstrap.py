@@ -15,10 +15,11 @@ from shared.events import (
     DocumentIngested,
     DocumentRead,
     DocumentRekinded,
+    Event,
 )
 from shared.runtime import Service
 from shared.settings import load
-from shared.storage import FileBlobs, Store
+from shared.storage import FileBlobs, Store, UnitOfWork
 from shared.web.app import create_app
 from shared.web.auth import Keys, RemoteKeys
 from shared.web.limits import RateLimit
@@ -29,7 +30,8 @@ def build(settings: Settings | None = None, *, keys: Keys | None = None) -> Serv
     settings = settings or load(Settings)
     store = Store(settings.database("triage", settings.triage_database_url), "triage", MIGRATIONS)
     blobs = FileBlobs(settings.blobs, "triage")
-    reader = Reader()
+    # Two children, for each reads one document at a time: none waits for a large one.
+    reader, large_reader = Reader(), Reader()
     app = create_app(
         "triage",
         [api.routes(store, blobs)],
@@ -37,6 +39,20 @@ def build(settings: Settings | None = None, *, keys: Keys | None = None) -> Serv
         keys or RemoteKeys(settings.ingest_url, settings.key_cache),
         RateLimit(settings.rate_requests),
     )
+
+    def is_large(event: Event) -> bool:
+        if not isinstance(event, DocumentRead) or event.kind != "report":
+            return False
+        return event.original.size >= settings.triage_large_bytes
+
+    def check(event: DocumentRead, uow: UnitOfWork) -> None:
+        chosen = large_reader if is_large(event) else reader
+        handlers.triage_report(event, uow, blobs, chosen.facts, settings.triage_max_characters)
+
+    def close_parts() -> None:
+        reader.close()
+        large_reader.close()
+
     return Service(
         name="triage",
         settings=settings,
@@ -47,15 +63,11 @@ def build(settings: Settings | None = None, *, keys: Keys | None = None) -> Serv
         app=app,
         handlers={
             DocumentIngested: handlers.expect_document,
-            DocumentRead: partial(
-                handlers.triage_report,
-                blobs=blobs,
-                facts=reader.facts,
-                most_characters=settings.triage_max_characters,
-            ),
+            DocumentRead: check,
             DocumentFailed: handlers.note_failure,
             DocumentRekinded: handlers.withdraw_findings,
             DocumentDeleted: partial(handlers.forget_document, blobs=blobs),
         },
-        close_parts=reader.close,
+        close_parts=close_parts,
+        large=is_large,
     )

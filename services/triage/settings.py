@@ -17,3 +17,9 @@ class Settings(CommonSettings):
     triage_max_characters: int = Field(
         20_000_000, ge=1, description="characters that the text of one report may have"
     )
+    triage_large_bytes: int = Field(
+        1_000_000,
+        ge=1,
+        description="bytes from which on a report is checked beside the others, which do not wait "
+        "for it",
+    )

@@ -86,7 +86,7 @@ class DeadLetter:
 
 
 class Consumer(Protocol):
-    """One member of one group, used by one thread.
+    """One member of one group. One thread receives; any may say what became of a delivery.
 
     It may hold several deliveries at once; they are of different keys. While the thread that
     receives is alive, what it holds is kept for it in the background, however long the work

@@ -64,7 +64,7 @@ def _wake_relays(services: Sequence[Service]) -> None:
 
 def _working(threads: Sequence[threading.Thread]) -> bool:
     """Whether one of them is at an event, which it finishes before it stops."""
-    return any(isinstance(t, Loop) and t.pulse.working_since is not None for t in threads)
+    return any(isinstance(t, Loop) and t.pulse.busy for t in threads)
 
 
 def origin(services: Sequence[Service], threads: Sequence[threading.Thread] = ()) -> ASGIApp:

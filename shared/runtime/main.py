@@ -102,7 +102,12 @@ def start_background(
     if worker and service.handlers:
         for number in range(workers or service.settings.workers):
             loop = Worker(
-                service.name, service.store, service.bus, service.handlers, service.settings
+                service.name,
+                service.store,
+                service.bus,
+                service.handlers,
+                service.settings,
+                service.large,
             )
             threads.append(Loop(f"{service.name}-worker-{number}", loop.run, stop, loop.pulse))
     if worker:

@@ -23,6 +23,8 @@ class Pulse:
         self.idle = idle
         self.working_since: float | None = None
         """By the monotonic clock; None between two events."""
+        self.aside = False
+        """Whether there is work in hand beside the loop."""
         self._beat = time.monotonic()
 
     def beat(self) -> None:
@@ -37,6 +39,11 @@ class Pulse:
         """It ended, one way or the other."""
         self.working_since = None
         self.beat()
+
+    @property
+    def busy(self) -> bool:
+        """Whether there is work in hand, here or beside."""
+        return self.working_since is not None or self.aside
 
     @property
     def still(self) -> float:

@@ -38,6 +38,11 @@ def _nothing() -> None:
     return None
 
 
+def never(_event: Event) -> bool:
+    """No event is large."""
+    return False
+
+
 @dataclass(frozen=True)
 class Service:
     """One service with real parts. Building it opens no port and starts no thread."""
@@ -50,6 +55,8 @@ class Service:
     bus: Bus
     app: FastAPI
     handlers: Mapping[type[Event], Handler] = field(default_factory=dict)
+    large: Callable[[Event], bool] = never
+    """Which events take long: they are worked on beside the others."""
     jobs: Sequence[JobMaker] = ()
     """Loops that run beside the worker."""
     close_parts: Callable[[], None] = _nothing

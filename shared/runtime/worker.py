@@ -6,6 +6,10 @@ that doubles; one that will not, or that came often enough (tries in which the p
 limit of their own), becomes `document.failed.v1` and a dead letter: the document ends in a stated
 outcome, and an operator can replay the event once the cause is mended. What was given up is not
 worked on again when the bus or the relay repeats it; a replay of its dead letter starts afresh.
+
+A large event is worked on beside the others, one at a time, so that a document of a thousand pages
+holds up nobody's small ones. It stays in the hands of the same consumer: the order of its key, its
+tries and its end are those of any other. One that finds the place taken comes again a little later.
 """
 
 from __future__ import annotations
@@ -13,8 +17,9 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from shared import metrics
 from shared.bus import Bus, Consumer, Delivery
@@ -32,8 +37,9 @@ from shared.events import (
     shell,
 )
 from shared.logs import log_context
+from shared.runtime.aside import Aside
 from shared.runtime.pulse import Pulse
-from shared.runtime.service import Handler
+from shared.runtime.service import Handler, never
 from shared.settings import CommonSettings
 from shared.storage import (
     AlreadyHandled,
@@ -51,10 +57,16 @@ log = logging.getLogger(__name__)
 
 IDLE_POLL = 0.5
 LAG_EVERY = 5.0
+TURN = 5.0
+"""Seconds after which a large event that found the place taken asks again."""
 
 
 class Worker:
-    """One consumer of one service. Run several, in threads or processes, for more throughput."""
+    """One consumer of one service. Run several, in threads or processes, for more throughput.
+
+    Args:
+        large: which events are worked on beside the others while it runs.
+    """
 
     def __init__(
         self,
@@ -63,19 +75,24 @@ class Worker:
         bus: Bus,
         handlers: Mapping[type[Event], Handler],
         settings: CommonSettings,
+        large: Callable[[Event], bool] = never,
     ) -> None:
         self.name = name
         self.store = store
         self.bus = bus
         self.handlers = handlers
         self.settings = settings
+        self.large = large
         self.pulse = Pulse()
+        self._aside: Aside | None = None
         self._consumer: Consumer | None = None
         self._lag_measured = 0.0
         self._unreported: dict[str, _Ends] = {}
+        self._counting = threading.Lock()
 
     def run(self, stop: threading.Event) -> None:
         """Work until `stop` is set; a bus or database that is away is waited for."""
+        self._aside = Aside(self.pulse)
         pause = 0.5
         while not stop.is_set():
             try:
@@ -91,12 +108,15 @@ class Worker:
                 self._drop_consumer()
                 stop.wait(pause)
                 pause = min(pause * 2, 10.0)
+        self._aside.join()
         self._report()
         self._drop_consumer()
 
     def run_once(self, timeout: float = 0.0) -> bool:
-        """Work on one event at the most. Returns whether there was one."""
+        """Work on one event at the most, or begin it beside. Returns whether there was one."""
         self.pulse.beat()
+        if self._aside is not None:
+            self._aside.check()
         self._report()
         if self._consumer is None:
             self._consumer = self.bus.consumer(self.name)
@@ -129,6 +149,15 @@ class Worker:
         except UnknownEvent as error:
             self._bury_alone(consumer, delivery, error)
             return
+        fits = handler is self.handlers[kind]
+        if self._aside is None or not fits or not self.large(event):
+            self._begin(consumer, delivery, event, handler)
+        elif not self._aside.begin(partial(self._begin, consumer, delivery, event, handler)):
+            consumer.retry(delivery, TURN, "another large document is worked on")
+
+    def _begin(
+        self, consumer: Consumer, delivery: Delivery, event: Event, handler: Handler
+    ) -> None:
         with log_context(document=event.document_id, tenant=event.tenant, trace=event.trace):
             self._try(consumer, delivery, event, handler)
 
@@ -220,11 +249,12 @@ class Worker:
         known = error if isinstance(error, SuiteError) else None
         reason = _plain(known.message) if known else self._internal(event)
         waits = known is not None and known.retryable
-        ends = self._unreported.setdefault(event.id, _Ends())
-        if waits:
-            ends.waits += 1
-        else:
-            ends.failures += 1
+        with self._counting:
+            ends = self._unreported.setdefault(event.id, _Ends())
+            if waits:
+                ends.waits += 1
+            else:
+                ends.failures += 1
         if not waits and (known is not None or failures >= self.settings.attempts):
             extra = {"type": event.type, "event": event.id, "failures": failures}
             log.error("given up", exc_info=error, extra=extra)
@@ -266,7 +296,8 @@ class Worker:
                     )
                 )
             note_given_up(uow.session, event, reason)
-        self._unreported.pop(event.id, None)
+        with self._counting:
+            self._unreported.pop(event.id, None)
         self._bury(consumer, delivery, event, reason)
 
     def _bury(self, consumer: Consumer, delivery: Delivery, event: Event, reason: str) -> None:
@@ -276,13 +307,14 @@ class Worker:
 
     def _report(self) -> None:
         """Write down how tries ended; while the store is away they are kept in mind."""
-        for event_id, ends in list(self._unreported.items()):
-            try:
-                count_failure(self.store, event_id, ends.failures, ends.waits)
-            except Unavailable as error:
-                log.warning("failures are yet to be counted", extra={"reason": error.message})
-                return
-            del self._unreported[event_id]
+        with self._counting:
+            for event_id, ends in list(self._unreported.items()):
+                try:
+                    count_failure(self.store, event_id, ends.failures, ends.waits)
+                except Unavailable as error:
+                    log.warning("failures are yet to be counted", extra={"reason": error.message})
+                    return
+                del self._unreported[event_id]
 
     def _measure_lag(self) -> None:
         now = time.monotonic()

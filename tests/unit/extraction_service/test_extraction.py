@@ -465,3 +465,15 @@ def test_a_category_that_is_none_is_refused(house: House, odd: str) -> None:
     answer = house.client.get(f"/v1/documents/doc_1/clauses?category={odd}")
     assert answer.status_code == 422
     assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_contracts_of_much_text_are_searched_beside_the_others(house: House) -> None:
+    """By the bytes of the text; what extraction does not work on holds nobody up."""
+    most = house.service.settings.extraction_large_text  # type: ignore[attr-defined]
+    event = house.read("doc_1")
+    large = event.text.model_copy(update={"size": most})
+    is_large = house.service.large
+    assert not is_large(event)
+    assert is_large(event.model_copy(update={"text": large}))
+    assert not is_large(event.model_copy(update={"text": large, "kind": "report"}))
+    assert not is_large(DocumentDeleted(document_id="doc_1"))

@@ -458,3 +458,15 @@ def test_findings_that_were_written_but_never_announced_go_with_the_document(hou
     assert len(blobs_below(house.service.settings.blobs)) == len(before) + 2
     house.say(DocumentDeleted(document_id="doc_1"))
     assert blobs_below(house.service.settings.blobs) == before
+
+
+def test_reports_of_many_bytes_are_checked_beside_the_others(house: House) -> None:
+    """By the bytes of the report itself; what triage does not work on holds nobody up."""
+    most = house.service.settings.triage_large_bytes  # type: ignore[attr-defined]
+    event = house.read("doc_1", record())
+    large = event.original.model_copy(update={"size": most})
+    is_large = house.service.large
+    assert not is_large(event)
+    assert is_large(event.model_copy(update={"original": large}))
+    assert not is_large(event.model_copy(update={"original": large, "kind": "contract"}))
+    assert not is_large(DocumentDeleted(document_id="doc_1"))

@@ -1,0 +1,50 @@
+"""Work that takes long, done beside the rest in a thread of its own, one piece at a time."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from shared.runtime.pulse import Pulse
+
+
+class Aside:
+    """One place beside a loop, used by the thread of that loop.
+
+    Args:
+        pulse: told while the place is taken.
+    """
+
+    def __init__(self, pulse: Pulse) -> None:
+        self._pulse = pulse
+        self._thread: threading.Thread | None = None
+        self._error: Exception | None = None
+
+    def begin(self, work: Callable[[], None]) -> bool:
+        """Do this beside, unless something is in hand there; returns whether it began."""
+        if self._thread is not None and self._thread.is_alive():
+            return False
+        name = f"{threading.current_thread().name}-aside"
+        self._pulse.aside = True
+        self._thread = threading.Thread(target=self._do, args=(work,), name=name, daemon=True)
+        self._thread.start()
+        return True
+
+    def check(self) -> None:
+        """Raise what the work in hand ended with, once, if it was an error."""
+        error, self._error = self._error, None
+        if error is not None:
+            raise error
+
+    def join(self) -> None:
+        """Wait for what is in hand."""
+        if self._thread is not None:
+            self._thread.join()
+
+    def _do(self, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except Exception as error:  # noqa: BLE001 - `check` raises it where it is understood
+            self._error = error
+        finally:
+            self._pulse.aside = False

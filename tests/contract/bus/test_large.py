@@ -1,0 +1,155 @@
+"""Large documents are worked on beside the others, on every bus: none waits, none is lost."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from shared.bus import Bus, Message
+from shared.errors import UnreadableDocument
+from shared.events import BlobRef, DocumentDeleted, DocumentIngested, Event
+from shared.runtime import Handler, Worker
+from shared.runtime import worker as runtime
+from shared.settings import CommonSettings
+from shared.storage import Store, UnitOfWork
+from tests.contract.bus.worlds import eventually
+
+MIGRATIONS = Path(__file__).parents[1] / "store" / "migrations"
+LARGE = 1000
+
+
+def document(tenant: str, name: str, size: int = 1) -> DocumentIngested:
+    """One that came in."""
+    blob = BlobRef(sha256="0" * 64, size=size)
+    return DocumentIngested(
+        tenant=tenant,
+        document_id=name,
+        name=name,
+        media_type="application/pdf",
+        kind="contract",
+        original=blob,
+    )
+
+
+def is_large(event: Event) -> bool:
+    """By the bytes of the document."""
+    return isinstance(event, DocumentIngested) and event.original.size >= LARGE
+
+
+class Readers:
+    """Works on documents; a large one is in hand until the test lets go of it."""
+
+    def __init__(self, store: Store, bus: Bus) -> None:
+        self.bus = bus
+        self.let_go = threading.Event()
+        self.in_hand: set[str] = set()
+        self.at_once = 0
+        self.finished: list[str] = []
+        self.fails = False
+        handlers: dict[type[Event], Handler] = {
+            DocumentIngested: self._read,
+            DocumentDeleted: self._forget,
+        }
+        settings = CommonSettings(retry_delay=0.01, retry_delay_most=0.02)
+        self.worker = Worker("ingest", store, bus, handlers, settings, is_large)
+
+    def _read(self, event: DocumentIngested, uow: UnitOfWork) -> None:
+        if is_large(event):
+            self.in_hand.add(event.document_id)
+            self.at_once = max(self.at_once, len(self.in_hand))
+            assert self.let_go.wait(120)
+            self.in_hand.remove(event.document_id)
+            if self.fails:
+                raise UnreadableDocument("it is torn")
+        with uow:
+            self.finished.append(event.document_id)
+
+    def _forget(self, event: DocumentDeleted, uow: UnitOfWork) -> None:
+        with uow:
+            self.finished.append(f"{event.document_id} deleted")
+
+    def send(self, *events: Event) -> None:
+        """Publish."""
+        self.bus.publish(*(Message(event.key, event.to_json("ingest")) for event in events))
+
+    @contextmanager
+    def at_work(self) -> Iterator[Callable[[], None]]:
+        """The worker in its thread; yields what asks it to stop."""
+        stop = threading.Event()
+        thread = threading.Thread(target=self.worker.run, args=(stop,), daemon=True)
+        thread.start()
+        try:
+            yield stop.set
+        finally:
+            self.let_go.set()
+            stop.set()
+            thread.join(120)
+            assert not thread.is_alive()
+
+
+@pytest.fixture
+def readers(tmp_path: Path, bus: Bus, monkeypatch: pytest.MonkeyPatch) -> Iterator[Readers]:
+    """One worker of ingest."""
+    monkeypatch.setattr(runtime, "TURN", 0.05)
+    monkeypatch.setattr(runtime, "IDLE_POLL", 0.05)
+    store = Store(f"sqlite:///{tmp_path / 'store.db'}", "ingest", MIGRATIONS)
+    store.migrate()
+    yield Readers(store, bus)
+    store.close()
+
+
+def test_small_documents_do_not_wait_for_a_large_one(readers: Readers) -> None:
+    """They end while it is in hand; what comes behind it with its own key waits, as ever."""
+    scan = document("acme", "scan", LARGE)
+    readers.send(scan, document("acme", "letter"))
+    with readers.at_work():
+        eventually(lambda: readers.in_hand == {"scan"}, "the large one is begun")
+        gone = DocumentDeleted(tenant="acme", document_id="scan")
+        readers.send(gone, *(document("other", f"lease {n}") for n in range(5)))
+        small = {"letter", *(f"lease {n}" for n in range(5))}
+        eventually(lambda: set(readers.finished) == small, "the small ones end")
+        assert readers.in_hand == {"scan"}
+        assert readers.worker.pulse.busy
+        readers.let_go.set()
+        eventually(lambda: readers.bus.lag("ingest") == 0, "nothing is left")
+    assert readers.finished[6:] == ["scan", "scan deleted"]
+    assert not readers.worker.pulse.busy
+
+
+def test_large_documents_take_turns(readers: Readers) -> None:
+    """One at a time, each once, and the small ones between them all the same."""
+    readers.send(*(document("acme", f"scan {n}", LARGE) for n in range(3)))
+    with readers.at_work():
+        eventually(lambda: len(readers.in_hand) == 1, "one of them is begun")
+        readers.send(document("other", "lease"))
+        eventually(lambda: readers.finished == ["lease"], "the small one ends")
+        readers.let_go.set()
+        eventually(lambda: readers.bus.lag("ingest") == 0, "nothing is left")
+    assert sorted(readers.finished[1:]) == ["scan 0", "scan 1", "scan 2"]
+    assert readers.at_once == 1
+
+
+def test_what_is_in_hand_is_finished_before_the_end(readers: Readers) -> None:
+    """A calm stop waits for it, and nobody gets it again."""
+    readers.send(document("acme", "scan", LARGE))
+    with readers.at_work() as stop:
+        eventually(lambda: readers.in_hand == {"scan"}, "it is begun")
+        stop()
+    assert readers.finished == ["scan"]
+    assert readers.bus.lag("ingest") == 0
+
+
+def test_a_large_document_that_can_not_be_read_ends_as_any_other(readers: Readers) -> None:
+    """Tried as often, then a dead letter of the same group."""
+    readers.fails = True
+    readers.let_go.set()
+    readers.send(document("acme", "scan", LARGE), document("other", "lease"))
+    with readers.at_work():
+        eventually(lambda: bool(readers.bus.dead_letters("ingest")), "it is given up")
+    (letter,) = readers.bus.dead_letters("ingest")
+    assert (letter.message.key, letter.error) == ("acme/scan", "it is torn")
+    assert readers.finished == ["lease"]
