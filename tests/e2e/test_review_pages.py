@@ -351,7 +351,7 @@ def test_a_finding_is_shown_on_the_page_where_it_stands(ada: Watched, stage: Sta
         page = ada.sign_in()
         page.goto(f"{stage.address}/review?item={item}")
         page.get_by_text("Place").wait_for()
-        assert page.locator("dl.facts", has_text="Place").inner_text().endswith("page 1")
+        assert page.locator("dl.facts div", has_text="Place").inner_text().endswith("page 1")
         lit = page.locator(".statement .lit")
         assert (lit.inner_text(), lit.get_attribute("title")) == ("1,590,000,000", "page 1")
         page.keyboard.press("t")
@@ -362,6 +362,7 @@ def test_a_finding_is_shown_on_the_page_where_it_stands(ada: Watched, stage: Sta
         x0, y0, *_ = findings[0]["cells"][0]["place"]["box"]
         assert abs((mark["x"] - sheet["x"]) / sheet["width"] - x0 / 612) < 0.01
         assert abs((mark["y"] - sheet["y"]) / sheet["height"] - y0 / 792) < 0.01
+        page.locator(".desk .sheet img").evaluate("(image) => image.decode()")
         picture(page, "finding-on-page")
         page.keyboard.press("t")
         assert page.locator("mark").inner_text() == "1,590"

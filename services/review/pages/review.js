@@ -181,8 +181,8 @@ class Workspace {
     const finding = item.finding ?? {};
     this.columnFact = null;
     const place = [["Filing", finding.filing], ["Statement", title(finding.statement)], ["Line", finding.label ?? (finding.row === null ? null : `${nth(finding.row)} row`)],
-      ["Period", finding.column === null || finding.column === undefined ? null : `${nth(finding.column)} column`], ["Severity", finding.severity],
-      ["Place", placeOf(finding.cells?.[0]?.place) || (item.page ? `page ${item.page}` : null)]];
+      ["Place", placeOf(finding.cells?.[0]?.place) || (item.page ? `page ${item.page}` : null)],
+      ["Period", finding.column === null || finding.column === undefined ? null : `${nth(finding.column)} column`], ["Severity", finding.severity]];
     return [h("p.asks", {}, "Accept it if the report is wrong here; reject a false alarm."), h("p.message", {}, item.text), arithmetic(finding),
       h("dl.facts", {}, place.filter(([, value]) => value).map(([name, value]) => {
       const fact = h("dd", {}, value);
