@@ -90,19 +90,25 @@ def category_table(scores: dict[str, Any]) -> str:
 
 
 def comparison_text(comparison: dict[str, Any] | None) -> str:
-    """What the served graph differs by from torch, and what that changes."""
+    """How the forms of the base differ, and what that changes."""
     if not comparison:
         return UNMEASURED
-    rows = [["served INT4 graph", f"{comparison['aupr']['served']:.4f}", "", ""]]
-    for form, largest in comparison["largest_difference"].items():
-        mean = comparison["mean_difference"][form]
-        rows.append([form, f"{comparison['aupr'][form]:.4f}", f"{largest:.2g}", f"{mean:.2g}"])
+    rows = [
+        [
+            form,
+            f"{figures['aupr']:.4f}",
+            f"{figures['best_f1']:.4f}",
+            f"{figures['largest_difference']:.2g}",
+            f"{figures['mean_difference']:.2g}",
+        ]
+        for form, figures in comparison["forms"].items()
+    ]
     intro = (
-        f"The same adapter on three forms of the base, over {comparison['contracts']} contracts of "
-        f"the fold ({comparison['answers']} answers), without calibration. The adapter was "
-        "trained on the de-quantised numbers, not on the original ones.\n\n"
+        f"The same adapter on four forms of the base, over {comparison['contracts']} contracts of "
+        f"the fold ({comparison['answers']} answers), by plain decoding without the ranking. The "
+        "adapter was trained on the INT4 numbers, not on the original ones.\n\n"
     )
-    header = ["", "AUPR", "largest difference of a probability", "mean difference"]
+    header = ["", "AUPR", "best F1", "largest difference of a probability", "mean difference"]
     return intro + table(header, rows)
 
 

@@ -1,11 +1,12 @@
-"""Measure what INT4 costs: the served graph against torch in fp32, with the same adapter.
+"""Measure what small numbers cost: what is served against torch in fp32, with the same adapter.
 
     python -m models.compare models/contract-clauses --run var/fold0 --model FOLDER_OF_THE_MODEL \\
         --base var/base --data FOLDER --artefacts FOLDER --contracts 20
 
-Three forms of the base run over the same contracts of the left-out fold: the served INT4 graph;
-torch with the de-quantised weights (the graph must equal it); torch with the original fp32
-weights under the same adapter (what quantisation changed). Writes `comparison.json`.
+Four forms of the base run over the same contracts of the left-out fold: INT8 arithmetic, which is
+served; the INT4 graph; torch with the de-quantised weights (the INT4 graph must equal it); torch
+with the original fp32 weights under the same adapter (what quantisation changed). Writes
+`comparison.json`.
 """
 
 from __future__ import annotations
@@ -13,8 +14,9 @@ from __future__ import annotations
 import argparse
 import json
 import tomllib
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import torch
@@ -29,15 +31,16 @@ from models.metric import Curve
 from models.predict import Candidate
 from models.quantise import encoder_weights
 from services.extraction.decoding import Decoding, decode
-from shared.inference import Specialists, TokenScores
-from shared.inference.tokeniser import CLS, SEP, Tokens
+from shared.inference import Manifest, Specialist, Specialists, TokenScores
+from shared.inference.engines import Arithmetic
+from shared.inference.tokeniser import CLS, SEP, Tokeniser, Tokens
 from shared.inference.windows import WindowAverage, window_starts
 
 Floats = NDArray[np.float32]
 
 
 def torch_probabilities(tagger: Tagger, tokens: Tokens, length: int, stride: int) -> Floats:
-    """Return what torch thinks of every token [T, labels], windowed as when serving."""
+    """Return what torch thinks of every token [T, outputs], windowed as when serving."""
     content = length - 2
     average = WindowAverage(len(tokens.ids), tagger.head.out_features)
     for start in window_starts(len(tokens.ids), content, stride):
@@ -55,52 +58,73 @@ def tagger_of(weights: dict[str, torch.Tensor], state: dict[str, Floats], rank: 
     return tagger
 
 
+Form = Callable[[str], Floats]
+"""Takes a text; returns the probabilities of its tokens [T, labels]."""
+
+
+def served_form(specialist: Specialist) -> Form:
+    """Return the specialist as it is served."""
+    return lambda text: specialist.token_probabilities(text).probabilities
+
+
+def torch_form(manifest: Manifest, tokenise: Tokeniser, tagger: Tagger) -> Form:
+    """Return the same adapter in torch, windowed as when serving."""
+    length, stride = manifest.window_length, manifest.window_stride
+    inside = slice(len(manifest.labels))  # without where passages open and close
+    return lambda text: torch_probabilities(tagger, tokenise(text), length, stride)[:, inside]
+
+
 def compare(
-    records: list[dict[str, Any]],
-    specialists: Specialists,
-    name: str,
-    taggers: dict[str, Tagger],
+    records: Sequence[dict[str, Any]],
+    manifest: Manifest,
+    tokenise: Tokeniser,
+    forms: Mapping[str, Form],
 ) -> dict[str, Any]:
-    """Run every form of the base over the contracts; return differences and areas."""
-    specialist = specialists.get(name)
-    manifest = specialist.manifest
+    """Run every form of the base over the contracts; return scores, and differences to the first.
+
+    Args:
+        records: contracts that the adapter has not seen.
+        manifest: of the adapter: says how tokens become clauses.
+        tokenise: cuts a text into tokens.
+        forms: by name; the first is the one that is served.
+    """
     labels, settings = manifest.labels, Decoding.of(manifest.decoding)
-    counts = {form: [] for form in ("served", *taggers)}  # type: dict[str, list[Any]]
-    largest, total, values = dict.fromkeys(taggers, 0.0), dict.fromkeys(taggers, 0.0), 0
+    counts = {form: [] for form in forms}  # type: dict[str, list[Any]]
+    gaps = {form: [] for form in forms}  # type: dict[str, list[tuple[float, float]]]
     answers = 0
     for record in records:
         text = record["text"]
-        tokens = specialists.base.tokeniser(text)
-        served = specialist.token_probabilities(text).probabilities
-        forms = {"served": served}
-        for form, tagger in taggers.items():
-            forms[form] = torch_probabilities(
-                tagger, tokens, manifest.window_length, manifest.window_stride
-            )
-            gap = np.abs(forms[form] - served)
-            largest[form] = max(largest[form], float(gap.max()))
-            total[form] += float(gap.sum())
-        values += served.size
-        for form, probabilities in forms.items():
-            found = decode(text, TokenScores(tokens.offsets, probabilities), labels, settings)
+        offsets = tokenise(text).offsets
+        first: Floats | None = None
+        for name, form in forms.items():
+            probabilities = form(text)
+            first = probabilities if first is None else first
+            gap = np.abs(probabilities - first)
+            gaps[name].append((float(gap.max()), float(gap.mean())))
+            found = decode(text, TokenScores(offsets, probabilities), labels, settings)
             candidates = [Candidate(c.label, c.start, c.end, c.score) for c in found]
             counted, number = counts_of(judge(record, candidates, labels), labels, {})
-            counts[form].append(counted.sum(0))
+            counts[name].append(counted.sum(0))
         answers += int(number.sum())
+    curves = {name: Curve.of(np.stack(rows).sum(0), answers) for name, rows in counts.items()}
     return {
         "contracts": len(records),
         "answers": answers,
-        "aupr": {
-            form: Curve.of(np.stack(rows).sum(0), answers).aupr for form, rows in counts.items()
+        "forms": {
+            name: {
+                "aupr": curve.aupr,
+                "best_f1": curve.best_f1,
+                "largest_difference": max(largest for largest, _ in gaps[name]),
+                "mean_difference": float(np.mean([mean for _, mean in gaps[name]])),
+            }
+            for name, curve in curves.items()
         },
-        "largest_difference": largest,
-        "mean_difference": {form: value / values for form, value in total.items()},
     }
 
 
 def main() -> None:
     """Read the command line and compare."""
-    parser = argparse.ArgumentParser(description="Measure what INT4 costs.")
+    parser = argparse.ArgumentParser(description="Measure what small numbers cost.")
     parser.add_argument("specialist", type=Path, help="folder with config.toml")
     parser.add_argument("--run", type=Path, required=True, help="folder written by models.train")
     parser.add_argument("--model", type=Path, required=True, help="folder of the original model")
@@ -117,14 +141,19 @@ def main() -> None:
     original = {
         name: torch.from_numpy(value) for name, value in encoder_weights(arguments.model).items()
     }
-    taggers = {
-        "torch, de-quantised": tagger_of(
-            load_file(arguments.base / "dequantised.safetensors"), state, rank
-        ),
-        "torch, original fp32": tagger_of(original, state, rank),
+    dequantised = load_file(arguments.base / "dequantised.safetensors")
+    name = arguments.specialist.name
+    int8, int4 = (
+        Specialists(arguments.artefacts, arithmetic=each) for each in get_args(Arithmetic)
+    )
+    given = int8.get(name).manifest, int8.base.tokeniser
+    forms = {
+        "INT8 arithmetic, as served": served_form(int8.get(name)),
+        "INT4 in memory": served_form(int4.get(name)),
+        "fp32, the same INT4 numbers": torch_form(*given, tagger_of(dequantised, state, rank)),
+        "fp32, the original numbers": torch_form(*given, tagger_of(original, state, rank)),
     }
-    specialists = Specialists(arguments.artefacts)
-    result = compare(records, specialists, arguments.specialist.name, taggers)
+    result = compare(records, *given, forms)
     target = arguments.specialist / "comparison.json"
     target.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     print(json.dumps(result, indent=1))

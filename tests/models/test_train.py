@@ -22,6 +22,8 @@ library("onnx")
 import torch
 from safetensors.torch import load_file
 
+from models.compare import compare, served_form, tagger_of, torch_form
+from models.corpus import read_records
 from models.encoder import Dropout, LoraLinear, Tagger, attention
 from models.export import export, trained_state
 from models.metric import matches
@@ -330,3 +332,29 @@ def test_the_derivative_of_attention_is_that_of_its_definition() -> None:
     plain = torch.nn.functional.scaled_dot_product_attention(q, k, v)
     torch.testing.assert_close(attention(qkv, 2, 2), plain.transpose(1, 2).reshape(6, 8))
     assert torch.autograd.gradcheck(lambda x: attention(x, 2, 2), (qkv,))
+
+
+def test_the_forms_of_the_base_are_compared_on_the_same_contracts(
+    run: Path, artefacts: Path, base: tuple[Path, Path], data: Path
+) -> None:
+    """INT4 equals torch with the same numbers; another head finds another share of the answers."""
+    specialists = Specialists(artefacts, threads=1, arithmetic="int4")
+    served = specialists.get("small")
+    given = served.manifest, specialists.base.tokeniser
+    state = trained_state(run)
+    silent = state | {"head.bias": state["head.bias"] - 100}
+    weights = load_file(base[1] / "dequantised.safetensors")
+    forms = {
+        name: torch_form(*given, tagger_of(weights, adapter, PARSED["adapter"]["rank"]))
+        for name, adapter in (("torch", state), ("silent", silent))
+    }
+    records = list(read_records(data, PARSED["data"]))
+    result = compare(records, *given, {"served": served_form(served), **forms})
+    found = result["forms"]
+    assert result["contracts"] == len(records)
+    assert found["served"]["largest_difference"] == 0
+    assert 0 < found["torch"]["largest_difference"] < 1e-4
+    assert found["torch"]["aupr"] == pytest.approx(found["served"]["aupr"])
+    assert found["served"]["best_f1"] > 0.5
+    assert found["silent"]["best_f1"] == 0
+    assert found["silent"]["largest_difference"] > 0.5
