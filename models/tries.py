@@ -5,6 +5,7 @@
 Each file holds raw predictions as `models.predict` and `models.ranking` write them; those of one
 fold may be compared with those of all, for only contracts that every file has are scored. The
 difference to the first file is resampled in pairs: both are scored on the same drawn families.
+`--alike 0.5` leaves out contracts half of which a contract of another fold repeats.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from models.alike import likeness
 from models.corpus import read_labels, read_records
 from models.evaluate import RESAMPLES, SEED, counts_of, intervals, judge, summary
 from models.metric import Counts, Curve
@@ -66,6 +68,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("specialist", type=Path, help="folder with config.toml and labels.json")
     parser.add_argument("--data", type=Path, required=True, help="folder of the corpora")
+    parser.add_argument(
+        "--alike", type=float, default=1.0, help="leave out what shares more with another fold"
+    )
     parser.add_argument("files", type=Path, nargs="+", help="raw predictions")
     arguments = parser.parse_args()
     config = tomllib.loads((arguments.specialist / "config.toml").read_text(encoding="utf-8"))
@@ -74,7 +79,9 @@ def main() -> None:
         path.name.removesuffix(".jsonl.gz"): read_predictions(path) for path in arguments.files
     }
     common = set.intersection(*map(set, tries.values()))
-    records = [r for r in read_records(arguments.data, config["data"]) if r["id"] in common]
+    everything = list(read_records(arguments.data, config["data"]))
+    shares = likeness(everything) if arguments.alike < 1 else dict.fromkeys(common, 0.0)
+    records = [r for r in everything if r["id"] in common and shares[r["id"]] <= arguments.alike]
     families = [record["family"] for record in records]
     results = {name: counted(records, predictions, labels) for name, predictions in tries.items()}
     first, answers = next(iter(results.values()))
