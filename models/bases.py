@@ -14,7 +14,7 @@ from __future__ import annotations
 import argparse
 import time
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -109,8 +109,13 @@ def train(
     return step
 
 
+Model = Callable[[Tensor], Tensor]
+"""Takes windows of token ids [windows, length], whose first and last it sets itself; returns
+logits [windows, length - 2, outputs], of what lies inside passages first."""
+
+
 def predictions(
-    model: Candidacy,
+    model: Model,
     records: list[dict[str, Any]],
     tokenise: Tokeniser,
     labels: list[str],

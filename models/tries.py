@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import argparse
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +63,36 @@ def difference(
     return gain(np.arange(len(answers))), float(low), float(high)
 
 
+def table(
+    records: Sequence[dict[str, Any]],
+    tries: Mapping[str, dict[str, list[Candidate]]],
+    labels: Sequence[str],
+) -> Iterator[str]:
+    """Yield the lines of a report in Markdown: how many contracts, and a row for each try.
+
+    Args:
+        records: contracts that are scored.
+        tries: predictions by the name of the try; of each contract at least.
+        labels: that the predictions number.
+    """
+    families = [record["family"] for record in records]
+    results = {name: counted(records, predictions, labels) for name, predictions in tries.items()}
+    first, answers = next(iter(results.values()))
+    number = int(answers.sum())
+    yield f"{len(records)} contracts, {number} answers\n"
+    figures = list(summary(Curve.of(first.sum(0), number)))
+    header = ["", *figures, "AUPR against the first"]
+    yield "| " + " | ".join(header) + " |"
+    yield "| " + " | ".join(["---"] * len(header)) + " |"
+    for name, (counts, _) in results.items():
+        values = summary(Curve.of(counts.sum(0), number))
+        bounds = intervals(counts, answers, families)
+        cells = [f"{values[k]:.3f} [{bounds[k][0]:.3f}, {bounds[k][1]:.3f}]" for k in figures]
+        gain, low, high = difference(first, counts, answers, families)
+        cells.append(f"{gain:+.3f} [{low:+.3f}, {high:+.3f}]")
+        yield "| " + " | ".join([name, *cells]) + " |"
+
+
 def main() -> None:
     """Read the command line, score and print a table in Markdown."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
@@ -82,21 +112,7 @@ def main() -> None:
     everything = list(read_records(arguments.data, config["data"]))
     shares = likeness(everything) if arguments.alike < 1 else dict.fromkeys(common, 0.0)
     records = [r for r in everything if r["id"] in common and shares[r["id"]] <= arguments.alike]
-    families = [record["family"] for record in records]
-    results = {name: counted(records, predictions, labels) for name, predictions in tries.items()}
-    first, answers = next(iter(results.values()))
-    print(f"{len(records)} contracts, {int(answers.sum())} answers\n")
-    figures = list(summary(Curve.of(first.sum(0), int(answers.sum()))))
-    header = ["", *figures, "AUPR against the first"]
-    print("| " + " | ".join(header) + " |")
-    print("| " + " | ".join(["---"] * len(header)) + " |")
-    for name, (counts, _) in results.items():
-        values = summary(Curve.of(counts.sum(0), int(answers.sum())))
-        bounds = intervals(counts, answers, families)
-        cells = [f"{values[k]:.3f} [{bounds[k][0]:.3f}, {bounds[k][1]:.3f}]" for k in figures]
-        gain, low, high = difference(first, counts, answers, families)
-        cells.append(f"{gain:+.3f} [{low:+.3f}, {high:+.3f}]")
-        print("| " + " | ".join([name, *cells]) + " |", flush=True)
+    print("\n".join(table(records, tries, labels)))
 
 
 if __name__ == "__main__":
