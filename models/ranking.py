@@ -117,10 +117,12 @@ def learn(examples: Sequence[Example], settings: Mapping[str, Any]) -> Learned:
     contract: as many as there are `groups` of folds.
     """
     contests: dict[str, Contest] = {}
+    folds = sorted({e.fold for e in examples})
     for group in range(settings["groups"]):
-        seen = [e for e in examples if e.fold % settings["groups"] != group]
-        unseen = [e for e in examples if e.fold % settings["groups"] == group]
-        forest = first_forest(seen, settings, seeds=1) if unseen else []
+        judged = folds[group :: settings["groups"]]
+        seen = [e for e in examples if e.fold not in judged]
+        unseen = [e for e in examples if e.fold in judged]
+        forest = first_forest(seen, settings, seeds=1)
         contests |= {e.id: contest(e.seen.found, predict(forest, e.seen.rows)) for e in unseen}
     second = second_forest(examples, contests, settings)
     return Learned(first_forest(examples, settings, settings["seeds"]), second)
