@@ -27,6 +27,7 @@ from models.corpus import read_records
 from models.encoder import Dropout, LoraLinear, Tagger, attention
 from models.export import export, trained_state
 from models.metric import matches
+from models.strides import tried
 from models.train import Contract, Course, Window, learning_rate, tensors_of, train
 from services.extraction.pipeline import find_clauses
 from shared.inference import Specialists
@@ -358,3 +359,20 @@ def test_the_forms_of_the_base_are_compared_on_the_same_contracts(
     assert found["served"]["best_f1"] > 0.5
     assert found["silent"]["best_f1"] == 0
     assert found["silent"]["largest_difference"] > 0.5
+
+
+def test_strides_are_tried_on_the_served_path(artefacts: Path, data: Path) -> None:
+    """Where windows do not overlap, each token is read about once; more is read with less."""
+    specialist = Specialists(artefacts, threads=1).get("small")
+    before = specialist.manifest
+    records = list(read_records(data, PARSED["data"]))
+    found = tried(specialist, records, [8, 32])
+    assert specialist.manifest is before
+    often, once = (float(name.split()[2]) for name in found)
+    assert once < 1.1
+    assert 3.5 < often < 4.2
+    assert [name.split(",")[0] for name in found] == ["stride 8", "stride 32"]
+    for predictions in found.values():
+        assert {"Law", "Pay"} <= {specialist.labels[c.label] for c in predictions["c0"]}
+    first, second = found.values()
+    assert first != second
