@@ -151,8 +151,8 @@ def doubts_table(doubts: dict[str, Any] | None) -> str:
     """One row a kind of text: how many of them are warned of."""
     if not doubts:
         return UNMEASURED
-    rows = [[name, str(n["contracts"]), str(n["warned"])] for name, n in doubts.items()]
-    return table(["letters", "contracts", "warned of"], rows)
+    rows = [[name, str(n["documents"]), str(n["warned"])] for name, n in doubts.items()]
+    return table(["text", "documents", "warned of"], rows)
 
 
 def models_of(folds: list[int]) -> str:

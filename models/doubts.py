@@ -3,8 +3,9 @@
     python -m models.doubts models/contract-clauses --data FOLDER [--files FILE…]
 
 Read are the contracts of the corpus as they are, the same with a share of their letters replaced
-at random (as damaged text and bad OCR have it), and the text files given, in whatever language they
-are. Writes `doubts.json` without the files given, which are printed.
+at random (as damaged text and bad OCR have it); by the shipped specialist itself, the documents of
+other corpora that the config names, which are of kinds it has not seen; and the text files given,
+in whatever language they are. Writes `doubts.json` without the files given, which are printed.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ import numpy as np
 
 from models.corpus import read_records
 from services.extraction.doubts import SHARE, unread_share
+from services.extraction.pipeline import search
+from shared.inference import Specialists
 from shared.inference.adapters import TOKENISER_FILE, base_folder
 from shared.inference.tokeniser import Tokeniser
 
@@ -48,25 +51,32 @@ def main() -> None:
     config = tomllib.loads((folder / "config.toml").read_text(encoding="utf-8"))
     tokenise = Tokeniser(base_folder(arguments.artefacts) / TOKENISER_FILE)
 
-    def warned(text: str) -> bool:
+    def unread(text: str) -> bool:
         return unread_share(text, tokenise(text).offsets) >= SHARE
 
+    specialist = Specialists(arguments.artefacts).get(folder.name)
     texts = [record["text"] for record in read_records(arguments.data, config["data"])]
     draw = np.random.default_rng(SEED)
     groups = {"as they are": texts}
     for share in DAMAGE:
         groups[f"{share:.0%} of the letters replaced"] = [damaged(t, share, draw) for t in texts]
     counts = {
-        name: {"contracts": len(group), "warned": sum(map(warned, group))}
+        name: {"documents": len(group), "warned": sum(map(unread, group))}
         for name, group in groups.items()
     }
+    for other in config.get("doubts", {}).get("others", ()):
+        known = tomllib.loads((folder.parent / other / "config.toml").read_text(encoding="utf-8"))
+        documents = [r["text"] for r in read_records(arguments.data, known["data"])]
+        counts[f"documents of {other}"] = {
+            "documents": len(documents),
+            "warned": sum(bool(search(text, specialist).warnings) for text in documents),
+        }
     (folder / "doubts.json").write_text(json.dumps(counts, indent=1) + "\n", encoding="utf-8")
     for name, count in counts.items():
-        print(f"{name}: {count['warned']} of {count['contracts']} warned of")
+        print(f"{name}: {count['warned']} of {count['documents']} warned of")
     for path in arguments.files:
         text = path.read_text(encoding="utf-8")
-        share = unread_share(text, tokenise(text).offsets)
-        print(f"{path}: {share:.2f}{', warned of' if share >= SHARE else ''}")
+        print(f"{path}: {'; '.join(search(text, specialist).warnings) or 'no warning'}")
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file
 
 from models.corpus import read_labels
+from services.extraction.pipeline import FAMILIAR
 from shared.inference.adapters import (
     ADAPTER_FILE,
     FORMAT,
@@ -139,6 +140,10 @@ def main() -> None:
     labels = read_labels(arguments.specialist, config["data"])
     scores = arguments.specialist / "scores.json"
     learned = json.loads(scores.read_text(encoding="utf-8")) if scores.exists() else {}
+    presence = arguments.specialist / "presence.json"
+    if arguments.forests and presence.exists():
+        familiar = json.loads(presence.read_text(encoding="utf-8"))[FAMILIAR]
+        learned["thresholds"] = learned.get("thresholds", {}) | {FAMILIAR: familiar}
     state = trained_state(arguments.run)
     name, version = arguments.specialist.name, arguments.version
     target, forests = arguments.artefacts, arguments.forests

@@ -19,6 +19,7 @@ from models.forest import Booster, Floats, fit, predict
 Flags = NDArray[np.bool_]
 THRESHOLD = 0.5
 BINS = 10
+UNLIKE = 0.01  # share of the contracts that are warned of as unlike the others
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,8 @@ def out_of_fold(contracts: Sequence[Evidence], settings: Mapping[str, Any]) -> F
 def figures(probabilities: Floats, present: Flags, labels: Sequence[str]) -> dict[str, Any]:
     """Return area under the ROC curve, precision and recall, pooled and by label.
 
+    `familiar` is how many labels are expected in all contracts but the UNLIKE ones that have least.
+
     Args:
         probabilities: [contracts, labels].
         present: the truth [contracts, labels].
@@ -61,6 +64,7 @@ def figures(probabilities: Floats, present: Flags, labels: Sequence[str]) -> dic
         "contracts": len(present),
         "pooled": one_figure(probabilities.reshape(-1), present.reshape(-1)),
         "calibration_error": calibration_error(probabilities.reshape(-1), present.reshape(-1)),
+        "familiar": float(np.quantile(probabilities.sum(1), UNLIKE)),
         "labels": {
             name: one_figure(probabilities[:, i], present[:, i]) for i, name in enumerate(labels)
         },

@@ -116,16 +116,23 @@ def steps(
     unseen = ("--run", outs["0"], "--artefacts", own / "artefacts0")
     compare = module("compare", *given, "--base", base, "--model", model, *unseen)
     measured = [f"{name}: {what}" for what in ("evaluate", "baseline", "compare", "export")]
-    for more in config.get("measures", ()):
-        measured.append(f"{name}: {more}")
-        made.append(Step(measured[-1], module(more, *given), ("data",)))
+    more = [
+        Step(f"{name}: {what}", module(what, *given), ("data",), (measured[3],))
+        for what in config.get("measures", ())
+    ]
     return [
         *made,
         Step(measured[0], module("evaluate", *given), ("decoding",), tuple(scored)),
         Step(measured[1], module("baseline", *given), ("data",)),
         Step(measured[2], compare, (), (f"{name}: export without fold 0",)),
         Step(measured[3], export, ("decoding",), (trained["none"], measured[0])),
-        Step(f"{name}: card", module("card", specialist), (), tuple(measured)),
+        *more,
+        Step(
+            f"{name}: card",
+            module("card", specialist),
+            (),
+            (*measured, *(step.name for step in more)),
+        ),
     ]
 
 

@@ -1,8 +1,9 @@
-"""Where the specialist has nothing to say, and says so: text that it cannot read.
+"""Where the specialist has nothing to say, and says so: text it cannot read, or does not know.
 
 The measure is the vocabulary's own: how many word pieces a word falls into. English prose takes
 little more than one; other languages, damaged characters and bad OCR take more the less of them the
-vocabulary knows. `python -m models.doubts` measures both sides of the thresholds.
+vocabulary knows. A document that is no contract, or one of a kind never seen, shows in how few
+categories are likely to be there. `python -m models.doubts` measures both sides of the thresholds.
 """
 
 from __future__ import annotations
@@ -55,4 +56,20 @@ def doubts(text: str, offsets: NDArray[np.int64]) -> tuple[str, ...]:
     return (
         f"about {share:.0%} of the text is in another language than English or has damaged "
         "characters; clauses there are missed, so let a person read it",
+    )
+
+
+def unfamiliar(kinds: float, least: float) -> tuple[str, ...]:
+    """Return what to warn of where a contract has hardly anything that contracts have.
+
+    Args:
+        kinds: how many categories of clauses are expected to be there: the sum of their chances.
+        least: what 99 of 100 contracts reach; 0 where that isn't known.
+    """
+    if kinds >= least:
+        return ()
+    return (
+        f"about {kinds:.1f} kinds of clauses are expected in it, and 99 of 100 contracts have at "
+        f"least {least:.1f}: it may be no contract, or of a kind that the specialist doesn't know, "
+        "so let a person look at it",
     )

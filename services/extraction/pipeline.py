@@ -10,11 +10,14 @@ import numpy as np
 
 from services.extraction.candidates import Floats
 from services.extraction.decoding import Candidate, Decoding, decode
-from services.extraction.doubts import doubts
+from services.extraction.doubts import doubts, unfamiliar
 from services.extraction.presence import presence_rows
 from services.extraction.ranking import LEAST, Ranking, look
 from shared.inference import AdapterError, Specialist, TokenScores
 from shared.inference.specialists import Progress, Span
+
+FAMILIAR = "familiar"
+"""The threshold of the manifest that says how many kinds of clauses 99 of 100 contracts have."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +79,7 @@ def search(
 
     Returns:
         The clauses in the order of the text, one line for each label, and a warning where the
-        text is none that the specialist can read.
+        text is none that the specialist can read, or unlike the contracts it knows.
 
     Raises:
         AdapterError: the adapter's ranking was learned on other columns than this release has.
@@ -101,10 +104,13 @@ def search_scores(
         settings = Decoding.of(manifest.decoding)
         candidates, chances = decode(text, scores, manifest.labels, settings, skip), None
     clauses = [_clause(text, c, manifest.labels, manifest.calibration) for c in candidates]
+    warnings = doubts(text, scores.offsets)
+    if chances is not None and not warnings:
+        warnings = unfamiliar(float(chances.sum()), manifest.thresholds.get(FAMILIAR, 0.0))
     return Search(
         [clause for clause in clauses if clause.confidence > least],
         _presence(manifest.labels, clauses, chances),
-        doubts(text, scores.offsets),
+        warnings,
     )
 
 

@@ -48,6 +48,13 @@ def test_figures_worked_out_by_hand() -> None:
     assert "auc" not in figures(chances, np.ones((6, 1), bool), ["A"])["pooled"]
 
 
+def test_what_almost_all_contracts_have_is_familiar() -> None:
+    """Of a hundred and one contracts, expected to have 0, 0.01, 0.02 … labels, one has less."""
+    chances = np.stack([np.linspace(0, 1, 101)] * 2, axis=1) / 2
+    result = figures(chances.astype(np.float32), np.ones((101, 2), bool), ["A", "B"])
+    assert result["familiar"] == pytest.approx(0.01)
+
+
 def test_calibration_error_worked_out_by_hand() -> None:
     """Half of the answers are off by 0.1, half by 0.3."""
     chances = np.array([0.1, 0.1, 0.7, 0.7], np.float32)

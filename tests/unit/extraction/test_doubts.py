@@ -5,7 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from services.extraction.doubts import FEWEST, STRETCH, doubts, pieces_per_word, unread_share
+from services.extraction.doubts import (
+    FEWEST,
+    STRETCH,
+    doubts,
+    pieces_per_word,
+    unfamiliar,
+    unread_share,
+)
 from shared.inference.adapters import TOKENISER_FILE, base_folder
 from shared.inference.tokeniser import Tokeniser
 from tests import support
@@ -72,3 +79,11 @@ def test_pieces_are_counted_by_the_word() -> None:
     assert len(offsets) < STRETCH
     assert pieces_per_word(text, offsets).tolist() == [2.0]
     assert pieces_per_word(text, offsets[: FEWEST - 1]).tolist() == []
+
+
+def test_what_has_hardly_anything_that_contracts_have_is_warned_of() -> None:
+    """Below the threshold of the adapter, if it has one; the sentence names both figures."""
+    assert unfamiliar(0.4, 0.0) == unfamiliar(2.5, 2.5) == ()
+    (warning,) = unfamiliar(0.44, 2.5)
+    assert "about 0.4 kinds of clauses" in warning
+    assert "at least 2.5" in warning
