@@ -54,7 +54,7 @@ def fit(
         "verbosity": -1,
         "num_threads": settings["threads"],
         "deterministic": True,
-        "force_row_wise": True,
+        "force_col_wise": True,  # trees that ask for a share of the columns read only those
     }
     data = Dataset(rows, target, weight=weights, params=parameters)
     return boost(parameters, data, trees)
