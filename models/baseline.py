@@ -2,8 +2,9 @@
 
     python -m models.baseline models/contract-clauses --data FOLDER
 
-Trained five times, each time scored on the fold left out, with the same sentences, metric and
-calibration as the specialist; writes `baseline.json`. It says what a bag of words already knows.
+Trained once for each fold that has raw predictions of the specialist, or for each there is, without
+it, and scored on it with the same sentences, metric and calibration as the specialist; writes
+`baseline.json`. It says what a bag of words already knows.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import SGDClassifier
 
 from models.corpus import FOLDS, read_labels, read_records
-from models.evaluate import Judged, judge, score
+from models.evaluate import Judged, judge, predicted_folds, score
 from models.predict import Candidate
 from services.extraction.decoding import Span, sentences
 
@@ -86,8 +87,8 @@ def predict(
 
 
 def main() -> None:
-    """Read the command line, train and score the baseline, a fold at a time."""
-    parser = argparse.ArgumentParser(description="Score a bag of words on every fold.")
+    """Read the command line, train and score the baseline, on the folds that have predictions."""
+    parser = argparse.ArgumentParser(description="Score a bag of words, fold by fold.")
     parser.add_argument("specialist", type=Path, help="folder with labels.json")
     parser.add_argument("--data", type=Path, required=True)
     arguments = parser.parse_args()
@@ -95,14 +96,15 @@ def main() -> None:
     labels = read_labels(arguments.specialist, config["data"])
     records = list(read_records(arguments.data, config["data"]))
     judged: list[Judged] = []
-    for fold in FOLDS:
+    folds = predicted_folds(arguments.specialist) or list(FOLDS)
+    for number, fold in enumerate(folds, 1):
         model = train([record for record in records if record["fold"] != fold], labels)
         judged += [
             judge(record, predict(record, *model), labels)
             for record in records
             if record["fold"] == fold
         ]
-        print(f"fold {fold} of {len(FOLDS)} done", file=sys.stderr, flush=True)
+        print(f"{number} of {len(folds)} folds done", file=sys.stderr, flush=True)
     scores = score(judged, labels)
     result = {key: scores[key] for key in ("pooled", "intervals", "contracts")}
     (arguments.specialist / "baseline.json").write_text(json.dumps(result, indent=1) + "\n")

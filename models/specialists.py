@@ -123,7 +123,7 @@ def steps(
     return [
         *made,
         Step(measured[0], module("evaluate", *given), ("decoding",), tuple(scored)),
-        Step(measured[1], module("baseline", *given), ("data",)),
+        Step(measured[1], module("baseline", *given), ("data",), tuple(scored)),
         Step(measured[2], compare, (), (f"{name}: export without fold 0",)),
         Step(measured[3], export, ("decoding",), (trained["none"], measured[0])),
         *more,
