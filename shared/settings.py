@@ -72,7 +72,9 @@ class CommonSettings(BaseSettings):
     )
     threads: int = Field(2, ge=1, le=64, description="processor threads that one inference may use")
     arithmetic: Literal["int8", "int4"] = Field(
-        "int4", description="of inference: int8 is more than twice as fast, from the same weights"
+        "int8",
+        description="of inference; int4 is less than half as fast, and keeps its weights in memory "
+        "once for all adapters",
     )
     rate_requests: int = Field(
         600,

@@ -59,7 +59,7 @@ class Base:
     tokeniser: Tokeniser
 
     @classmethod
-    def load(cls, folder: Path, threads: int = 2, arithmetic: Arithmetic = "int4") -> Base:
+    def load(cls, folder: Path, threads: int = 2, arithmetic: Arithmetic = "int8") -> Base:
         """Load the base in a folder named `base-<first 12 hex digits of its sha256>`.
 
         Raises:
@@ -171,10 +171,10 @@ class Specialists:
         self,
         artefacts: Path,
         threads: int = 2,
-        arithmetic: Arithmetic = "int4",
+        arithmetic: Arithmetic = "int8",
         taught: Path | None = None,
     ) -> None:
-        """Load the base, to run in INT8, or slower and smaller in INT4.
+        """Load the base, to run in INT8, or slower in INT4.
 
         Args:
             artefacts: what came along, base and adapters.

@@ -59,7 +59,7 @@ def teach(
     adapters: Path,
     *,
     threads: int = 2,
-    arithmetic: Arithmetic = "int4",
+    arithmetic: Arithmetic = "int8",
     replace: bool = False,
     parent: str = PARENT,
     tell: Tell = lambda _what, _done, _total: None,
