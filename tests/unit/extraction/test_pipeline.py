@@ -110,3 +110,13 @@ def test_a_manifest_keeps_the_ranking(specialist: Specialist) -> None:
         calibrated(s, specialist.manifest.calibration) for s in np.linspace(0.001, 0.999, 999)
     ]
     assert all(a < b for a, b in itertools.pairwise(values))
+
+
+def test_what_is_no_contract_is_warned_of(specialist: Specialist) -> None:
+    """A recipe has hardly any kind of clause that contracts have; of no text nothing is said."""
+    recipe = (
+        "Whisk the eggs with sugar until pale, fold in the flour and bake for half an hour. " * 20
+    )
+    (warning,) = search(recipe, specialist).warnings
+    assert "it may be no contract" in warning
+    assert search("", specialist).warnings == ()

@@ -38,7 +38,8 @@ def another(copied: Path, name: str) -> None:
     _, adapter = load_adapter(copied, values["base_sha256"], Int8(base, threads=1).doors)
     parameters = {name: value.copy() for name, value in adapter.parameters().items()}
     for part in ("head.weight", "head.bias"):
-        parameters[part] = parameters[part][..., ::-1]
+        views = np.split(parameters[part], len(values["views"]), axis=-1)
+        parameters[part] = np.concatenate([view[..., ::-1] for view in views], axis=-1)
     write_adapter(folder / "adapter.onnx_adapter", parameters, version=1)
     values |= {"name": name, "adapter_sha256": sha256(folder / "adapter.onnx_adapter")}
     (folder / "manifest.json").write_text(json.dumps(values), "utf-8")
