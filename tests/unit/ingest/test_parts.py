@@ -599,10 +599,9 @@ def test_one_upload_brings_so_much_and_no_more(tmp_path: Path) -> None:
 
 def test_what_is_uploaded_by_itself_has_its_own_depth(tmp_path: Path) -> None:
     """A mail that lay too deep is opened once somebody sends it alone and asks again."""
-    house = House(tmp_path, ingest_max_depth=2)
     reader = InProcessReader()
     reader.limits = Limits(max_depth=2)
-    house.service.handlers[DocumentIngested].keywords["reader"] = reader  # type: ignore[attr-defined]
+    house = House(tmp_path, reader, ingest_max_depth=2)
     deepest = whole([text(), attached(LEASE)], boundary="c")
     middle = whole([text(), nested(deepest)], boundary="b")
     house.accepted(whole([text(), attached(REPORT), attached(middle, "b.txt")]), "a.eml")
