@@ -16,6 +16,9 @@ from services.extraction.ranking import LEAST, Ranking, look
 from shared.inference import AdapterError, Specialist, TokenScores
 from shared.inference.specialists import Progress, Span
 
+STOPS = " \t\r\n.,;:"
+"""What ends the sentence before, and is no beginning of a clause."""
+
 FAMILIAR = "familiar"
 """The threshold of the manifest that says how many kinds of clauses 99 of 100 contracts have."""
 
@@ -103,7 +106,7 @@ def search_scores(
     else:
         settings = Decoding.of(manifest.decoding)
         candidates, chances = decode(text, scores, manifest.labels, settings, skip), None
-    clauses = [_clause(text, c, manifest.labels, manifest.calibration) for c in candidates]
+    clauses = [clause_of(text, c, manifest.labels, manifest.calibration) for c in candidates]
     warnings = doubts(text, scores.offsets)
     if chances is not None and not warnings:
         warnings = unfamiliar(float(chances.sum()), manifest.thresholds.get(FAMILIAR, 0.0))
@@ -161,10 +164,12 @@ def ranked(
     return sorted(candidates, key=lambda c: (c.start, c.end, c.label)), chances
 
 
-def _clause(
+def clause_of(
     text: str, candidate: Candidate, labels: Sequence[str], calibration: Mapping[str, Any]
 ) -> Clause:
+    """Return a candidate as a clause, without the stop of the sentence before it."""
     start, end = candidate.start, candidate.end
+    start = end - (len(text[start:end].lstrip(STOPS)) or end - start)
     confidence = calibrated(candidate.score, calibration)
     return Clause(labels[candidate.label], text[start:end], start, end, confidence)
 

@@ -7,7 +7,8 @@ import itertools
 import numpy as np
 import pytest
 
-from services.extraction.pipeline import Clause, calibrated, find_clauses, search
+from services.extraction.decoding import Candidate
+from services.extraction.pipeline import Clause, calibrated, clause_of, find_clauses, search
 from shared.inference import Specialist, Specialists
 from tests import support
 
@@ -120,3 +121,14 @@ def test_what_is_no_contract_is_warned_of(specialist: Specialist) -> None:
     (warning,) = search(recipe, specialist).warnings
     assert "it may be no contract" in warning
     assert search("", specialist).warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("start", "words"), [(3, "We pay."), (4, "We pay."), (5, "We pay."), (6, "e pay.")]
+)
+def test_a_clause_does_not_begin_with_the_stop_before_it(start: int, words: str) -> None:
+    """Full stop and space go; a candidate of nothing else stays as it is."""
+    text = "Yes. We pay."
+    found = clause_of(text, Candidate(0, start, len(text), 0.5), ["Pay"], {})
+    assert (found.text, found.start, found.end) == (words, text.index(words), len(text))
+    assert clause_of(text, Candidate(0, 3, 5, 0.5), ["Pay"], {}).text == ". "
