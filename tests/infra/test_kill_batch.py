@@ -20,7 +20,9 @@ def killed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Place, Report]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SMALLPRINT_ARTEFACTS", str(artefacts()))
         place = Place.below(tmp_path_factory.mktemp("killed"))
-        documents = [(".json", report(f"f{n}")) for n in range(14)] + [(".txt", contract(1))]
+        # Texts that take their time: a batch that ends before it is killed shows nothing.
+        long = b"\n\n".join(contract(n) for n in range(15))
+        documents = [(".txt", long)] * 14 + [(".json", report("f"))]
         return place, run(place, documents, files=40, kills=3, seed=1, tell=lambda _line: None)
 
 

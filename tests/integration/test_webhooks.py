@@ -274,6 +274,9 @@ def test_the_embedded_edition_tells_the_whole_story(tmp_path: Path) -> None:
                 item = client.claim(document=paper.id)
                 assert item is not None
                 client.decide(item.id, "accept")
+                wait_until(  # of a document that is deleted by then, no decision is told
+                    lambda: any(d.type == "review.decided" for d in client.deliveries(hook.id))
+                )
                 client.delete(paper.id)
                 wanted = {
                     *("clauses.extracted", "findings.found", "document.ended"),
