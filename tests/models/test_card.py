@@ -9,6 +9,7 @@ import tomllib
 import pytest
 
 from models.card import PARTS, card
+from services.extraction.pipeline import FAMILIAR
 from shared.inference.adapters import ADAPTER_FILE, MANIFEST_FILE, newest_version, read_manifest
 from tests.support import ROOT
 
@@ -58,9 +59,12 @@ def test_quotations_are_a_few_words_with_their_source() -> None:
 def test_the_manifest_carries_what_was_learned_on_the_fold(
     found: dict[str, dict[str, object] | None],
 ) -> None:
-    """Calibration and threshold of the shipped adapter are those of the committed scores."""
+    """Calibration and thresholds of the shipped adapter are those of the committed figures."""
     shipped = newest_version(ROOT / "models" / "artefacts", FOLDER.name)
     manifest = read_manifest(shipped / MANIFEST_FILE)
     assert found["scores"]
     assert manifest.calibration == found["scores"]["calibration"]
-    assert manifest.thresholds == found["scores"]["thresholds"]
+    assert found["presence"]
+    learned = found["scores"]["thresholds"]
+    assert isinstance(learned, dict)
+    assert manifest.thresholds == learned | {FAMILIAR: found["presence"]["familiar"]}
