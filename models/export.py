@@ -116,7 +116,8 @@ def export(
 def trained_state(run: Path) -> dict[str, Floats]:
     """Read the adapter of a run: the finished one, one that peft saved, or the last checkpoint."""
     if (run / "adapter.safetensors").exists():
-        return load_file(run / "adapter.safetensors")
+        kept = load_file(run / "adapter.safetensors")  # those in the repository in 16 bits
+        return {name: value.astype(np.float32) for name, value in kept.items()}
     if (run / "adapter_config.json").exists():
         from models.peft_format import from_peft
 

@@ -68,3 +68,20 @@ def test_the_manifest_carries_what_was_learned_on_the_fold(
     learned = found["scores"]["thresholds"]
     assert isinstance(learned, dict)
     assert manifest.thresholds == learned | {FAMILIAR: found["presence"]["familiar"]}
+
+
+def test_the_adapters_of_the_scored_folds_are_kept(
+    found: dict[str, dict[str, object] | None],
+) -> None:
+    """Each fold that is scored has the adapter that had not seen it, of this very recipe."""
+    config = tomllib.loads((FOLDER / "config.toml").read_text(encoding="utf-8"))
+    assert found["scores"]
+    runs = {
+        path.parent: json.loads(path.read_text(encoding="utf-8"))
+        for path in (FOLDER / "runs").glob("*/run.json")
+    }
+    assert sorted(int(run["fold"]) for run in runs.values()) == found["scores"]["folds"]
+    for folder, run in runs.items():
+        assert (folder / "adapter.safetensors").is_file()
+        for section in ("windows", "adapter", "training"):
+            assert run["config"][section] == config[section]
