@@ -7,6 +7,9 @@ from collections.abc import Callable
 
 from shared.runtime.pulse import Pulse
 
+BEAT = 1.0
+"""Seconds between two signs of life of a loop that waits."""
+
 
 class Aside:
     """One place beside a loop, used by the thread of that loop.
@@ -21,9 +24,13 @@ class Aside:
         self._error: Exception | None = None
 
     def begin(self, work: Callable[[], None]) -> bool:
-        """Do this beside, unless something is in hand there; returns whether it began."""
+        """Do this beside, unless something is in hand there; returns whether it began.
+
+        Raises what the work before this one ended with, if nobody has heard of it yet.
+        """
         if self._thread is not None and self._thread.is_alive():
             return False
+        self.check()
         name = f"{threading.current_thread().name}-aside"
         self._pulse.aside = True
         self._thread = threading.Thread(target=self._do, args=(work,), name=name, daemon=True)
@@ -37,9 +44,10 @@ class Aside:
             raise error
 
     def join(self) -> None:
-        """Wait for what is in hand."""
-        if self._thread is not None:
-            self._thread.join()
+        """Wait for what is in hand; the loop counts as turning meanwhile."""
+        while self._thread is not None and self._thread.is_alive():
+            self._thread.join(BEAT)
+            self._pulse.beat()
 
     def _do(self, work: Callable[[], None]) -> None:
         try:

@@ -109,6 +109,10 @@ class Worker:
                 stop.wait(pause)
                 pause = min(pause * 2, 10.0)
         self._aside.join()
+        try:
+            self._aside.check()
+        except Exception:
+            log.exception("the worker failed in what it had in hand at its end; it comes again")
         self._report()
         self._drop_consumer()
 
@@ -326,6 +330,9 @@ class Worker:
                 log.warning("the lag is not known now", extra={"reason": error.message})
 
     def _drop_consumer(self) -> None:
+        """Give back what it holds, once nothing of it is in hand: else two would have it."""
+        if self._aside is not None:
+            self._aside.join()
         consumer, self._consumer = self._consumer, None
         if consumer is not None:
             try:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from shared.bus import Bus, Message
-from shared.errors import UnreadableDocument
+from shared.errors import Unavailable, UnreadableDocument
 from shared.events import BlobRef, DocumentDeleted, DocumentIngested, Event
 from shared.runtime import Handler, Worker
 from shared.runtime import worker as runtime
@@ -47,6 +47,7 @@ class Readers:
         self.bus = bus
         self.let_go = threading.Event()
         self.in_hand: set[str] = set()
+        self.begun: list[str] = []
         self.at_once = 0
         self.finished: list[str] = []
         self.fails = False
@@ -58,6 +59,7 @@ class Readers:
         self.worker = Worker("ingest", store, bus, handlers, settings, is_large)
 
     def _read(self, event: DocumentIngested, uow: UnitOfWork) -> None:
+        self.begun.append(event.document_id)
         if is_large(event):
             self.in_hand.add(event.document_id)
             self.at_once = max(self.at_once, len(self.in_hand))
@@ -153,3 +155,27 @@ def test_a_large_document_that_can_not_be_read_ends_as_any_other(readers: Reader
     (letter,) = readers.bus.dead_letters("ingest")
     assert (letter.message.key, letter.error) == ("acme/scan", "it is torn")
     assert readers.finished == ["lease"]
+
+
+@pytest.mark.parametrize("error", [Unavailable("the bus is away"), RuntimeError("a bug")])
+def test_a_loop_that_fails_keeps_what_is_in_hand_beside(
+    readers: Readers, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    """Its consumer is left only once the large one has ended, so nobody begins it again."""
+    failed = threading.Event()
+
+    def fail() -> None:
+        if not failed.is_set():
+            failed.set()
+            raise error
+
+    readers.send(document("acme", "scan", LARGE))
+    with readers.at_work():
+        eventually(lambda: readers.in_hand == {"scan"}, "the large one is begun")
+        monkeypatch.setattr(readers.worker, "_measure_lag", fail)
+        readers.send(document("other", "lease"))
+        assert failed.wait(120)
+        readers.let_go.set()
+        eventually(lambda: readers.bus.lag("ingest") == 0, "nothing is left")
+    assert sorted(readers.begun) == ["lease", "scan"]
+    assert sorted(readers.finished) == ["lease", "scan"]

@@ -45,3 +45,21 @@ def test_an_error_is_raised_where_it_is_understood() -> None:
     aside.check()
     assert aside.begin(lambda: None)
     aside.join()
+
+
+def test_an_error_is_not_charged_to_the_next_work() -> None:
+    """What comes next is begun only after the loop has heard of what went before."""
+
+    def work() -> None:
+        raise Unavailable("the database is away")
+
+    done: list[int] = []
+    aside = Aside(Pulse())
+    assert aside.begin(work)
+    aside.join()
+    with pytest.raises(Unavailable, match="away"):
+        aside.begin(lambda: done.append(1))
+    assert done == []
+    assert aside.begin(lambda: done.append(2))
+    aside.join()
+    assert done == [2]
