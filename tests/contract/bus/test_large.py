@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from shared.bus import Bus, Message
+from shared.bus import Bus, Consumer, Message
 from shared.errors import Unavailable, UnreadableDocument
 from shared.events import BlobRef, DocumentDeleted, DocumentIngested, Event
 from shared.runtime import Handler, Worker
@@ -162,20 +163,34 @@ def test_a_loop_that_fails_keeps_what_is_in_hand_beside(
     readers: Readers, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     """Its consumer is left only once the large one has ended, so nobody begins it again."""
-    failed = threading.Event()
+    failed, left = threading.Event(), []
+    make = readers.bus.consumer
 
     def fail() -> None:
         if not failed.is_set():
             failed.set()
             raise error
 
+    def watched(group: str) -> Consumer:
+        consumer = make(group)
+        close = consumer.close
+
+        def note() -> None:
+            left.append(set(readers.in_hand))
+            close()
+
+        monkeypatch.setattr(consumer, "close", note)
+        return consumer
+
+    monkeypatch.setattr(readers.bus, "consumer", watched)
     readers.send(document("acme", "scan", LARGE))
     with readers.at_work():
         eventually(lambda: readers.in_hand == {"scan"}, "the large one is begun")
         monkeypatch.setattr(readers.worker, "_measure_lag", fail)
         readers.send(document("other", "lease"))
         assert failed.wait(120)
+        time.sleep(0.2)  # in which it would be left
         readers.let_go.set()
         eventually(lambda: readers.bus.lag("ingest") == 0, "nothing is left")
-    assert sorted(readers.begun) == ["lease", "scan"]
-    assert sorted(readers.finished) == ["lease", "scan"]
+    assert sorted(readers.begun) == sorted(readers.finished) == ["lease", "scan"]
+    assert left == [set(), set()], "after the failure, and at the end"
