@@ -193,4 +193,5 @@ def test_a_loop_that_fails_keeps_what_is_in_hand_beside(
         readers.let_go.set()
         eventually(lambda: readers.bus.lag("ingest") == 0, "nothing is left")
     assert sorted(readers.begun) == sorted(readers.finished) == ["lease", "scan"]
-    assert left == [set(), set()], "after the failure, and at the end"
+    assert left, "after the failure at least"
+    assert not any(left)
