@@ -16,6 +16,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 
 from services.triage.places import Place
+from services.triage.reading.periods import quarters_between
 from services.triage.reading.reader import ReadStatement
 from services.triage.reading.rows import ReadRow
 from services.triage.statements import Column, Row
@@ -214,7 +215,7 @@ def _columns(
 
 def _column(period: Period) -> Column:
     start, end = (day.replace("-", "") if day else None for day in period)
-    return Column(end=end, quarters=None if start else 0, start=start)
+    return Column(end=end, quarters=quarters_between(start, end) if end else None, start=start)
 
 
 def _row(

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import date
 
 from services.triage.statements import parse_date
+
+QUARTER, LEEWAY = 365.25 / 4, 10.0
+"""Days of a quarter, and by how many a duration may differ: years of 52 or 53 weeks do."""
 
 MONTHS = (
     "january", "february", "march", "april", "may", "june", "july", "august", "september",
@@ -84,6 +88,21 @@ def quarters_in(text: str) -> int | None:
     if _QUARTER.search(text):
         return 1
     return 4 if _ANNUAL.search(text) else None
+
+
+def quarters_between(start: str | None, end: str) -> int | None:
+    """The duration from one day to another (YYYYMMDD) in quarters.
+
+    0 for a moment, which has no start; None where it is no whole number of quarters, or no dates.
+    """
+    if start is None:
+        return 0
+    try:
+        days = (date.fromisoformat(end) - date.fromisoformat(start)).days + 1
+    except ValueError:
+        return None
+    quarters = round(days / QUARTER)
+    return quarters if quarters and abs(days - quarters * QUARTER) <= LEEWAY else None
 
 
 def _quarters(count: str, unit: str) -> int:

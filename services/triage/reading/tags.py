@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from difflib import SequenceMatcher
 
+from services.triage.reading.periods import quarters_between
 from services.triage.reading.reader import ReadStatement
 from services.triage.reading.rows import ReadRow
 from services.triage.statements import Column
@@ -106,9 +107,8 @@ def _column(number: int, column: Column, pairs: dict[tuple[int, int], Fact]) -> 
     )
     for (start, end), count in periods.most_common(1):
         if count > periods.total() / 2 and end:
-            return replace(
-                column,
-                end=end.replace("-", ""),
-                start=start.replace("-", "") if start else None,
-            )
+            first, last = start.replace("-", "") if start else None, end.replace("-", "")
+            said = column.quarters
+            quarters = quarters_between(first, last) if said is None else said
+            return replace(column, end=last, quarters=quarters, start=first)
     return column

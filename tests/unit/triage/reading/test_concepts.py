@@ -54,8 +54,8 @@ def test_facts_stand_in_the_usual_order_with_the_sign_that_pages_show() -> None:
     assert shown["Payments of dividends"] == -330
     assert shown["Payments to acquire property plant and equipment"] == -200
     assert statement.columns == (
-        Column("20230630", None, "20220701"),
-        Column("20220630", None, "20210701"),
+        Column("20230630", 4, "20220701"),
+        Column("20220630", 4, "20210701"),
     )
 
 

@@ -71,8 +71,8 @@ def test_an_instance_is_laid_out_as_its_presentation_says() -> None:
 
     assert statement.kind == "cash_flow"
     assert statement.columns == (
-        Column("20230630", None, "20220701"),
-        Column("20220630", None, "20210701"),
+        Column("20230630", 4, "20220701"),
+        Column("20220630", 4, "20210701"),
     )
     assert [(row.row.label, [*map(str, row.row.values)]) for row in statement.rows[1:]] == [
         ("Profit loss", ["440", "360"]),

@@ -8,7 +8,7 @@ import pytest
 
 from services.triage.places import Place
 from services.triage.reading.figures import figure_of, mended
-from services.triage.reading.periods import dates_in, mention, quarters_in
+from services.triage.reading.periods import dates_in, mention, quarters_between, quarters_in
 from services.triage.reading.scales import factor, scale_in
 from services.triage.reading.table import TableCell
 
@@ -134,3 +134,23 @@ def test_a_line_is_written_out_or_not(
     found = factor(label, path, [Decimal(v) for v in values], Decimal(10) ** 6, notes)
 
     assert found == times
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "quarters"),
+    [
+        ("20230101", "20230630", 2),
+        ("20230401", "20230630", 1),
+        ("20220102", "20221231", 4),  # 52 weeks
+        ("20220103", "20230107", 4),  # 53 weeks
+        ("20230101", "20230214", None),  # a month and a half
+        ("20230630", "20230630", None),  # a day
+        ("20230230", "20230630", None),  # no date
+        (None, "20230630", 0),
+    ],
+)
+def test_two_days_are_so_many_quarters_apart(
+    start: str | None, end: str, quarters: int | None
+) -> None:
+    """From the days of its tags; what is no whole number of quarters is none."""
+    assert quarters_between(start, end) == quarters
