@@ -210,7 +210,9 @@ def require_result(known: Report | None, document_id: str) -> Report:
     if known.state == "failed":
         why = f"its state is failed ({known.code}: {known.reason})"
     elif known.kind != "report":
-        why = f"it is of kind {known.kind}, and findings are made in reports only"
+        why = f"it is of kind {known.kind}, and only reports are triaged"
     else:
         why = "its state is waiting: it has not been worked on yet, ask again soon"
-    raise Conflict(f"document {document_id} has no findings: {why}", document=document_id)
+    raise Conflict(
+        f"document {document_id} has no statements and findings: {why}", document=document_id
+    )
