@@ -6,7 +6,8 @@ The files are real ones: those below FOLDER (default: the setting SMALLPRINT_TES
 that are read and of so many bytes at the most, repeated with small changes, so that no two are the
 same. One in twenty is hostile instead. Each kill is SIGKILL, spread evenly over the work; at the
 end one run is left alone. Prints a table and one closing line; exit code 0 if every file has one
-receipt, no result was written twice, and the summary names each failure with its reason.
+receipt, no result was written twice, the summary names each failure with its reason, and it was
+killed as often as asked: a folder that is done too soon shows nothing, so give it more files.
 """
 
 from __future__ import annotations
@@ -189,8 +190,10 @@ class Report:
 
     files: int
     hostile: int
+    asked: int
+    """How often it was to be killed."""
     kills: list[int]
-    """Receipts that there were at each kill."""
+    """Receipts that there were at each kill; fewer than asked if a run ended by itself before."""
     receipts: int
     worked: int
     missing: list[str]
@@ -204,8 +207,8 @@ class Report:
 
     @property
     def good(self) -> bool:
-        """Whether nothing was lost and nothing was done twice."""
-        wrong = self.missing or self.twice or self.unnamed
+        """Whether it was killed as often as asked, nothing was lost and nothing was done twice."""
+        wrong = self.missing or self.twice or self.unnamed or len(self.kills) != self.asked
         return self.receipts == self.files and not wrong and self.exit_code in (0, 1)
 
     def table(self) -> Iterator[str]:
@@ -225,8 +228,9 @@ class Report:
             yield f"{len(names):>6}  {what}{': ' if names else ''}{', '.join(names[:5])}"
         verdict = "GOOD" if self.good else "BAD"
         yield (
-            f"{verdict}: {len(self.kills)} kills, {self.files} files, {self.receipts} receipts, "
-            f"{len(self.twice)} twice, {sum(self.errors.values())} failed, {self.seconds:.0f} s"
+            f"{verdict}: {len(self.kills)} of {self.asked} kills, {self.files} files, "
+            f"{self.receipts} receipts, {len(self.twice)} twice, "
+            f"{sum(self.errors.values())} failed, {self.seconds:.0f} s"
         )
 
 
@@ -250,26 +254,27 @@ def run(
             _wait(process, place, turn * files // (kills + 1))
             time.sleep(chance.uniform(0.0, 0.3))
             if process.poll() is not None:
-                break  # all is done before it could be killed
+                break  # it ended by itself, which the report says
             process.send_signal(signal.SIGKILL)
         killed.append(place.count())
         tell(f"killed {turn} of {kills} times, {killed[-1]} of {files} receipts")
         now = place.written()
-        twice |= _again(written, now)
+        twice |= written_again(written, now)
         written |= now
     with _batch(place) as process:
         exit_code = process.wait()
     now = place.written()
-    return _counted(
+    return counted(
         place,
         Report(
             files=files,
             hostile=enemies,
+            asked=kills,
             kills=killed,
             receipts=place.count(),
             worked=len(now),
             missing=[],
-            twice=sorted(twice | _again(written, now)),
+            twice=sorted(twice | written_again(written, now)),
             errors=Counter(),
             unnamed=[],
             exit_code=exit_code,
@@ -278,7 +283,7 @@ def run(
     )
 
 
-def _counted(place: Place, report: Report) -> Report:
+def counted(place: Place, report: Report) -> Report:
     """Hold files, receipts and summary against each other."""
     results = Results(place.results, place.inputs)
     summary = json.loads((place.results / Results.SUMMARY).read_bytes())
@@ -298,7 +303,7 @@ def _counted(place: Place, report: Report) -> Report:
     return report
 
 
-def _again(before: dict[str, tuple[int, int]], now: dict[str, tuple[int, int]]) -> set[str]:
+def written_again(before: dict[str, tuple[int, int]], now: dict[str, tuple[int, int]]) -> set[str]:
     return {name for name, state in before.items() if now.get(name) != state}
 
 

@@ -1,12 +1,25 @@
 """A folder whose batch is killed has one receipt a file in the end; a count that finds faults."""
 
 import json
+import shutil
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from infra.kill_batch import HOSTILE_EVERY, TYPES, Place, Report, changed, fill, real, run
+from infra.kill_batch import (
+    HOSTILE_EVERY,
+    TYPES,
+    Place,
+    Report,
+    changed,
+    counted,
+    fill,
+    real,
+    run,
+    written_again,
+)
 from shared.errors import SettingsError
 from tests.samples import contract, report
 from tests.support import ROOT, artefacts
@@ -35,7 +48,7 @@ def test_every_file_has_one_receipt(killed: tuple[Place, Report]) -> None:
     assert len(found.kills) == 3
     assert found.kills == sorted(found.kills)
     assert found.kills[0] >= 10
-    assert "GOOD: 3 kills, 40 files, 40 receipts, 0 twice, 2 failed" in list(found.table())[-1]
+    assert "GOOD: 3 of 3 kills, 40 files, 40 receipts, 0 twice, 2 failed" in list(found.table())[-1]
     summary = json.loads((place.results / "summary.json").read_text("utf-8"))
     assert all("hostile" in one["source"] for one in summary["failed"])
 
@@ -51,9 +64,31 @@ def test_the_counting_finds_what_is_lost_twice_or_not_named(
         replace(found, twice=["a"]),
         replace(found, unnamed=["a"]),
         replace(found, exit_code=-9),
+        replace(found, kills=found.kills[:2]),
     ):
         assert not wrong.good
         assert "BAD" in list(wrong.table())[-1]
+
+
+def test_what_is_lost_twice_or_not_named_is_seen_in_the_folder(
+    killed: tuple[Place, Report], tmp_path: Path
+) -> None:
+    """A receipt that goes, one that is written again, and a failure that the summary forgets."""
+    place, found = killed
+    copy = Place(place.inputs, Path(shutil.copytree(place.results, tmp_path / "out")))
+    before = copy.written()
+    assert written_again(before, copy.written()) == set()
+    gone, again = (Path(name) for name in sorted(before)[:2])
+    again.write_bytes(again.read_bytes())
+    assert written_again(before, copy.written()) == {str(again)}
+    gone.unlink()
+    summary = json.loads((copy.results / "summary.json").read_text("utf-8"))
+    forgotten = summary["failed"].pop()["source"]
+    (copy.results / "summary.json").write_text(json.dumps(summary), "utf-8")
+    fresh = replace(found, missing=[], errors=Counter(), unnamed=[])
+    seen = counted(copy, fresh)
+    assert [Path(name).name for name in seen.missing] == [gone.name.removesuffix(".json")]
+    assert seen.unnamed == [forgotten]
 
 
 def test_a_copy_is_the_same_document_in_other_bytes(tmp_path: Path) -> None:
