@@ -73,8 +73,8 @@ class CommonSettings(BaseSettings):
     threads: int = Field(2, ge=1, le=64, description="processor threads that one inference may use")
     arithmetic: Literal["int8", "int4"] = Field(
         "int8",
-        description="of inference; int4 is less than half as fast, and keeps its weights in memory "
-        "once for all adapters",
+        description="of inference; int4 is slower, and keeps its weights in memory once for all "
+        "adapters",
     )
     rate_requests: int = Field(
         600,
