@@ -281,10 +281,19 @@ def _documents(parts: Parts) -> APIRouter:
     ) -> Response:
         password = wanted.password.get_secret_value() if wanted and wanted.password else None
 
-        def work(_claim: Claim) -> Answer:
-            condition = unchanged(if_match)
-            document = reprocess(parts.intake, actor, document_id, condition, password)
+        def begun(document: Document) -> Answer:
             return told(view(parts.store, actor.tenant, document), 202)
+
+        def work(claim: Claim) -> Answer:
+            document = reprocess(
+                parts.intake,
+                actor,
+                document_id,
+                unchanged(if_match),
+                password,
+                lambda session, made: claim.keep(session, begun(made)),
+            )
+            return begun(document)
 
         operation = f"POST /v1/documents/{document_id}/reprocess"
         said_again = partial(slowly, password=password)

@@ -23,7 +23,7 @@ from services.ingest.domain import (
     now_utc,
     said_of_cancelled,
 )
-from services.ingest.idempotency.store import forget_answers
+from services.ingest.idempotency.store import Note, forget_answers, unnoted
 from services.ingest.search.store import Passages
 from services.ingest.store import (
     BlobVanished,
@@ -313,11 +313,13 @@ def reprocess(
     document_id: str,
     condition: Condition = always,
     password: str | None = None,
+    note: Note[Document] = unnoted,
 ) -> Document:
     """Begin a new attempt at a document that has ended.
 
     Args:
         password: opens an encrypted PDF, and is kept nowhere.
+        note: is told of the new attempt in the transaction that begins it.
 
     Raises:
         NotFound, Conflict: there is none, or it has not ended, or is not worked on.
@@ -337,6 +339,7 @@ def reprocess(
         documents.save(document)
         remove_unused(uow.session, intake.blobs, actor.tenant, before.blobs - document.blobs)
         uow.publish(ingested(document, actor.name))
+        note(uow.session, document)
     return document
 
 

@@ -24,6 +24,7 @@ from services.ingest.resumable.domain import (
     EXTENSIONS,
     OFFSET_STREAM,
     VERSION,
+    PartialUpload,
     UnsupportedVersion,
     read_checksum,
     read_metadata,
@@ -144,11 +145,20 @@ def routes(resumables: Resumables, once: Once) -> APIRouter:
         _require_version(request)
         name, kind = read_metadata(upload_metadata)
 
-        def work(_claim: Claim) -> Answer:
-            upload = resumables.begin(actor, upload_length, name, kind)
+        def begun(upload: PartialUpload) -> Answer:
             location = {"Location": f"/v1/uploads/{upload.id}"}
             headers = {**_TUS, **location, **_standing(Standing(upload, 0))}
             return Answer(201, headers=headers, about=frozenset({upload.id}))
+
+        def work(claim: Claim) -> Answer:
+            upload = resumables.begin(
+                actor,
+                upload_length,
+                name,
+                kind,
+                lambda session, made: claim.keep(session, begun(made)),
+            )
+            return begun(upload)
 
         said = [upload_length, name, kind]
         return answered(once.run(actor, key, "POST /v1/uploads", lambda _key: said, work))

@@ -14,6 +14,7 @@ from io import FileIO
 
 from services.ingest.commands import Intake, Upload
 from services.ingest.domain import Document, now_utc
+from services.ingest.idempotency.store import Note, unnoted
 from services.ingest.resumable.domain import (
     Checksum,
     ChunkTooLong,
@@ -121,8 +122,15 @@ class Resumables:
         self.rest = timedelta(hours=hours)
         self.most_bytes = most_bytes
 
-    def begin(self, actor: Actor, length: int, name: str, kind: Kind | None) -> PartialUpload:
-        """A new upload of so many bytes.
+    def begin(
+        self,
+        actor: Actor,
+        length: int,
+        name: str,
+        kind: Kind | None,
+        note: Note[PartialUpload] = unnoted,
+    ) -> PartialUpload:
+        """A new upload of so many bytes; `note` is told of it in the transaction that makes it.
 
         Raises EmptyDocument, DocumentTooLarge; TooManyRequests if too much is open already.
         """
@@ -159,6 +167,7 @@ class Resumables:
                     retry_after=60,
                 )
             uploads.add(upload)
+            note(session, upload)
         self.files.create(upload)
         return upload
 

@@ -14,6 +14,7 @@ from services.ingest.answers import answer_upload
 from services.ingest.idempotency import store as idempotency
 from services.ingest.idempotency.commands import Once
 from services.ingest.idempotency.domain import fingerprint, slowly
+from services.ingest.resumable.store import Uploads
 from services.ingest.store import Documents
 from services.ingest.webhooks.store import Webhooks
 from shared.errors import Unavailable
@@ -267,6 +268,11 @@ def test_nothing_tells_what_a_request_said(house: House) -> None:
     assert slowly("k", None) is None
 
 
+def crash(*_: object) -> None:
+    """Instead of keeping an answer."""
+    raise Unavailable("no more")
+
+
 def test_a_webhook_is_registered_once(any_house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its secret is told again to whoever did not hear it; a crash makes it and its answer, or
     neither.
@@ -274,9 +280,6 @@ def test_a_webhook_is_registered_once(any_house: House, monkeypatch: pytest.Monk
 
     def post(path: str = "/v1/webhooks", key: str = "k", **wish: Any) -> Any:
         return any_house.client.post(path, json=wish, headers={"idempotency-key": key})
-
-    def crash(*_: object) -> None:
-        raise Unavailable("no more")
 
     with monkeypatch.context() as patch:
         patch.setattr(idempotency.KeyClaim, "keep", crash)
@@ -302,7 +305,7 @@ def test_a_webhook_is_registered_once(any_house: House, monkeypatch: pytest.Monk
     assert code(post(**HOOK)) == "idempotency_key_spent"
 
 
-def test_an_attempt_is_begun_once(any_house: House) -> None:
+def test_an_attempt_is_begun_once(any_house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     """A second answer to the same wish to reprocess is no third attempt."""
     document = any_house.accepted(TEXT, "a.txt")
     path = f"/v1/documents/{document}/reprocess"
@@ -313,6 +316,10 @@ def test_an_attempt_is_begun_once(any_house: House) -> None:
     any_house.work()
     assert again("early").status_code == 409, "it has not ended"
     any_house.say(extracted(document))
+    with monkeypatch.context() as patch:
+        patch.setattr(idempotency.KeyClaim, "keep", crash)
+        assert again("k").status_code == 503
+    assert any_house.state(document)["attempt"] == 1, "the attempt and its answer, or neither"
     first = again("k")
     any_house.work()
     any_house.say(extracted(document, attempt=2))
@@ -321,13 +328,20 @@ def test_an_attempt_is_begun_once(any_house: House) -> None:
     assert again("early").json()["attempt"] == 3, "nothing was done with it before"
 
 
-def test_an_upload_in_pieces_is_begun_once(any_house: House) -> None:
+def test_an_upload_in_pieces_is_begun_once(
+    any_house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The same place comes again, until the upload is thrown away."""
     tus = {"tus-resumable": "1.0.0", "upload-length": "1000", "idempotency-key": "k"}
 
     def begin(**more: str) -> Any:
         return any_house.client.post("/v1/uploads", headers={**tus, **more})
 
+    with monkeypatch.context() as patch:
+        patch.setattr(idempotency.KeyClaim, "keep", crash)
+        assert begin().status_code == 503
+    with any_house.service.store.read() as session:
+        assert Uploads(session, "default").open() == (0, 0), "upload and answer, or neither"
     first, again = begin(), begin()
     assert (first.status_code, again.status_code) == (201, 201)
     assert again.headers["location"] == first.headers["location"]
