@@ -304,6 +304,7 @@ def counted(place: Place, report: Report) -> Report:
 
 
 def written_again(before: dict[str, tuple[int, int]], now: dict[str, tuple[int, int]]) -> set[str]:
+    """The receipts of before that are not the same files any more."""
     return {name for name, state in before.items() if now.get(name) != state}
 
 

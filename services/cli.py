@@ -238,6 +238,10 @@ def search(
         with Client(url, key) as client:
             found = list(islice(client.search(" ".join(words), **filters), most + 1))
     except ApiError as error:
+        if error.code == "no_answer":
+            raise SuiteError(
+                f"no suite answers at {url}: start it there, or name its address with --url"
+            ) from None
         raise SuiteError(f"the suite at {url} answers {error.status}: {error.detail}") from None
     for hit in found[:most]:
         if as_json:

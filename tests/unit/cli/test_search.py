@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from functools import partial
 from typing import Any
 
@@ -111,3 +112,14 @@ def test_a_refusal_is_said(suite: Suite) -> None:
     done = run("a" * 401)
     assert isinstance(done.exception, SuiteError)
     assert "answers 422: q is too long" in done.exception.message
+
+
+def test_where_nothing_listens_it_is_said_so() -> None:
+    """With what to do; it is no answer of a suite."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{free.getsockname()[1]}"
+    done = CliRunner().invoke(cli, ["search", "lease", "--url", url, "--key", "k"])
+    assert isinstance(done.exception, SuiteError)
+    assert done.exception.message.startswith(f"no suite answers at {url}")
+    assert "--url" in done.exception.message
