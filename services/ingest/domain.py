@@ -221,17 +221,21 @@ def advance(progress: Progress, fact: Fact) -> Progress:
             return replace(progress, announced=True)
         case ClausesExtracted():
             results: frozenset[Stage] = progress.results | {"extraction"}
-            doubts = tuple(dict.fromkeys((*progress.doubts, *fact.warnings)))
-            return replace(progress, results=results, doubts=doubts)
+            return replace(progress, results=results, doubts=_doubts(progress, fact))
         case FindingsFound():
             return replace(
                 progress,
                 results=progress.results | {"triage"},
+                doubts=_doubts(progress, fact),
                 failures=progress.failures | _unreadable(fact.unreadable),
             )
         case DocumentFailed():
             failure = Failure(fact.stage, fact.code, fact.reason)
             return replace(progress, failures=progress.failures | {failure})
+
+
+def _doubts(progress: Progress, fact: ClausesExtracted | FindingsFound) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((*progress.doubts, *fact.warnings)))
 
 
 def _unreadable(parts: int) -> frozenset[Failure]:

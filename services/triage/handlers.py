@@ -294,6 +294,7 @@ def _keep_findings(
                 flagged=outcome.flagged,
                 risk=outcome.risk,
                 unreadable=outcome.unread,
+                warnings=outcome.said(),
                 attempt=event.attempt,
             )
         )

@@ -125,6 +125,7 @@ class FindingsFound(Event):
     flagged: bool
     risk: float = Field(ge=0, le=1)
     unreadable: int = Field(0, ge=0, description="filings of the report that could not be read")
+    warnings: tuple[str, ...] = Field((), description="what was not read, and so not checked")
     attempt: int = Field(1, ge=1)
 
 

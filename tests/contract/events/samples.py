@@ -78,7 +78,13 @@ SAMPLES: tuple[Event, ...] = (
         warnings=("most of it is not in English",),
     ),
     FindingsFound(
-        **_common(7), name="report.json", findings=blob("5"), count=2, flagged=True, risk=0.75
+        **_common(7),
+        name="report.json",
+        findings=blob("5"),
+        count=2,
+        flagged=True,
+        risk=0.75,
+        warnings=("no cash flow was found",),
     ),
     EscalationRequested(
         **_common(8), stage="extraction", result_id="cl_" + "8" * 32, question=blob("6")

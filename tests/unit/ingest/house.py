@@ -168,7 +168,9 @@ def extracted(
     )
 
 
-def found(document_id: str, attempt: int = 1, unreadable: int = 0) -> FindingsFound:
+def found(
+    document_id: str, attempt: int = 1, unreadable: int = 0, warnings: tuple[str, ...] = ()
+) -> FindingsFound:
     """What triage says when it is done."""
     return FindingsFound(
         document_id=document_id,
@@ -178,6 +180,7 @@ def found(document_id: str, attempt: int = 1, unreadable: int = 0) -> FindingsFo
         flagged=False,
         risk=0.1,
         unreadable=unreadable,
+        warnings=warnings,
         attempt=attempt,
     )
 

@@ -20,7 +20,7 @@ from services.ingest.store import Documents
 from shared.web.auth import COOKIE, RemoteKeys, csrf_token
 from tests.support import ROOT
 from tests.unit.documents.scanned import WORDS, need_engine, picture, saved
-from tests.unit.ingest.house import House, InProcessReader, extracted, pdf
+from tests.unit.ingest.house import House, InProcessReader, extracted, found, pdf
 
 PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -100,6 +100,15 @@ def test_what_extraction_warns_of_is_the_documents_warning(any_house: House) -> 
     any_house.say(extracted(document, warnings=("odd",)))
     shown = any_house.client.get(f"/v1/documents/{document}").json()["warnings"]
     assert shown == ["not English", "odd"]
+
+
+def test_what_triage_did_not_read_is_the_documents_warning(any_house: House) -> None:
+    """So that an end without findings is not taken for a report that was checked in all."""
+    document = any_house.accepted(b'{"statements": []}', "a.json")
+    any_house.work()
+    any_house.say(found(document, warnings=("no cash flow was found",)))
+    shown = any_house.client.get(f"/v1/documents/{document}").json()
+    assert (shown["outcome"], shown["warnings"]) == ("complete", ["no cash flow was found"])
 
 
 @pytest.mark.parametrize(

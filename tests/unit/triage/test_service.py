@@ -176,6 +176,8 @@ def test_what_was_read_of_a_page_is_answered_with_the_place_of_every_value(house
     assert filing["warnings"] == ["no balance sheet was found", "no cash flow was found"]
     said = house.client.get(FINDINGS.format("doc_1")).json()["warnings"]
     assert said == [f"acme: {warning}" for warning in filing["warnings"]]
+    [event] = house.heard(FindingsFound)
+    assert list(event.warnings) == said
 
 
 def test_a_spreadsheet_s_own_layout_of_a_csv_is_read_as_a_page(house: House) -> None:
