@@ -1,20 +1,18 @@
 """Sends one message: an HTTP POST that can be made to do nothing else.
 
-The only file that knows httpcore, which is what httpx stands on: it follows no redirects, reads no
-proxies from the environment and decompresses nothing. The address is resolved, judged and connected
+Over httpcore, which is what httpx stands on: it follows no redirects, reads no proxies from the
+environment and decompresses nothing. The address is resolved, judged and connected
 to in one step, so there is no moment at which a name could change its meaning; the name itself goes
 into `Host` and into the TLS handshake, whose certificate is verified against it.
 """
 
 from __future__ import annotations
 
-import re
 import socket
 import ssl
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -22,10 +20,10 @@ from urllib.parse import unquote, urlsplit
 import httpcore
 import httpx
 
-from services.ingest.domain import now_utc
 from services.ingest.webhooks.addresses import AddressNotAllowed, Policy, Target
 from services.ingest.webhooks.domain import Answer
 from shared.errors import SettingsError
+from shared.http import Deadline, TimedNetwork, retry_after
 
 EXCERPT = 1_000
 """Bytes of an answer that are read and kept."""
@@ -81,7 +79,7 @@ class Poster:
             status=status,
             error=_refusal(status),
             excerpt=_plain(start.decode("utf-8", "replace")),
-            retry_after=_retry_after(answered.get(b"retry-after", b"")),
+            retry_after=retry_after(answered.get(b"retry-after", b"")),
         )
 
     def _send(
@@ -118,7 +116,7 @@ class Poster:
             return httpcore.ConnectionPool(self._tls, network_backend=guarded)
         url, login = self._proxy
         return httpcore.HTTPProxy(
-            url, proxy_auth=login, ssl_context=self._tls, network_backend=_Timed(deadline)
+            url, proxy_auth=login, ssl_context=self._tls, network_backend=TimedNetwork(deadline)
         )
 
 
@@ -133,46 +131,7 @@ def trust(certificates: Path | None = None) -> ssl.SSLContext:
     return context
 
 
-class Deadline:
-    """The moment by which an attempt is over, however the receiver spends the time."""
-
-    def __init__(self, seconds: float) -> None:
-        self._until = time.monotonic() + seconds
-
-    def shorten(self, seconds: float) -> None:
-        """Let no more than so much time pass from now on."""
-        self._until = min(self._until, time.monotonic() + seconds)
-
-    def left(self, most: float | None) -> float:
-        """Seconds that the next step may take, at the most `most`. Raises ReadTimeout if none."""
-        left = self._until - time.monotonic()
-        if left <= 0:
-            raise httpcore.ReadTimeout("the time is up")
-        return left if most is None else min(most, left)
-
-
-class _Timed(httpcore.NetworkBackend):
-    """The plain network, with a deadline over all of its steps."""
-
-    def __init__(self, deadline: Deadline) -> None:
-        self._deadline = deadline
-        self._plain = httpcore.SyncBackend()
-
-    def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[Any] | None = None,
-    ) -> httpcore.NetworkStream:
-        stream = self._plain.connect_tcp(
-            host, port, self._deadline.left(timeout), local_address, socket_options
-        )
-        return _TimedStream(stream, self._deadline)
-
-
-class _Guarded(_Timed):
+class _Guarded(TimedNetwork):
     """The same, to addresses that the policy allows alone."""
 
     def __init__(self, deadline: Deadline, policy: Policy, resolve: Resolve) -> None:
@@ -215,35 +174,6 @@ class _Guarded(_Timed):
                 yield address
         if not tried and refusal:
             raise refusal
-
-
-class _TimedStream(httpcore.NetworkStream):
-    """A connection none of whose steps goes beyond the deadline."""
-
-    def __init__(self, stream: httpcore.NetworkStream, deadline: Deadline) -> None:
-        self._stream = stream
-        self._deadline = deadline
-
-    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        return self._stream.read(max_bytes, self._deadline.left(timeout))
-
-    def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        self._stream.write(buffer, self._deadline.left(timeout))
-
-    def close(self) -> None:
-        self._stream.close()
-
-    def start_tls(
-        self,
-        ssl_context: ssl.SSLContext,
-        server_hostname: str | None = None,
-        timeout: float | None = None,
-    ) -> httpcore.NetworkStream:
-        stream = self._stream.start_tls(ssl_context, server_hostname, self._deadline.left(timeout))
-        return _TimedStream(stream, self._deadline)
-
-    def get_extra_info(self, info: str) -> Any:
-        return self._stream.get_extra_info(info)
 
 
 _FAILURES = (
@@ -318,20 +248,6 @@ def _forgiving() -> Iterator[None]:
         yield
     except _FAILURES:
         return
-
-
-def _retry_after(value: bytes) -> float | None:
-    """Seconds, from a number or a date (RFC 9110, 10.2.3); None for anything else."""
-    text = value.decode("latin-1").strip()
-    if re.fullmatch(r"\d{1,9}", text):
-        return float(text)
-    try:
-        moment = parsedate_to_datetime(text)
-    except (ValueError, IndexError):
-        return None
-    if moment.tzinfo is None:
-        return None
-    return max(0.0, (moment - now_utc()).total_seconds())
 
 
 def _plain(text: str) -> str:

@@ -1,0 +1,269 @@
+"""The policy: who may be asked, what may leave the house, and for how much. One TOML file.
+
+    [providers.claude]
+    protocol = "anthropic"            # or openai, gemini; own: OpenAI's at an address of yours
+    model = "claude-sonnet-4-6"
+    key_env = "ANTHROPIC_API_KEY"     # or key_file = "/run/secrets/claude"
+
+    [tenants.default]
+    providers = ["claude"]            # in the order in which they are asked
+    leaves = ["contract"]             # kinds of documents of which words may leave the house
+    day_usd = "5"
+    month_usd = "50"
+    mask = ["parties", "amounts", "persons"]
+
+What is not allowed here is not done: a tenant that the file does not name sends nothing out.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, get_args
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from services.escalation.providers.base import Refused
+from services.escalation.providers.post import Post
+from services.escalation.providers.provider import (
+    DIALECTS,
+    Price,
+    ProtocolName,
+    Provider,
+)
+from shared.errors import SettingsError
+from shared.events import Kind
+
+PRICES = Path(__file__).with_name("prices.toml")
+Hidden = Literal["parties", "amounts", "persons"]
+Usd = Annotated[Decimal, Field(ge=0, le=1_000_000, decimal_places=6)]
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
+LOCAL = ("127.0.0.1", "localhost", "::1")
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class _Price(_Part):
+    input: Usd
+    output: Usd
+    as_of: date
+
+    def price(self) -> Price:
+        return Price(self.input, self.output, self.as_of.isoformat())
+
+
+class _Provider(_Part):
+    protocol: ProtocolName
+    model: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/@-]{0,127}$")]
+    url: str = ""
+    key_env: str = ""
+    key_file: Path | None = None
+    price: _Price | None = None
+    seconds: Annotated[float, Field(gt=0, le=600)] = 60.0
+    most_tokens: Annotated[int, Field(ge=100, le=100_000)] = 2_000
+    structured: Literal["schema", "json", "none"] = "schema"
+    inside: bool = False
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if bool(self.key_env) and bool(self.key_file):
+            raise ValueError("key_env or key_file, not both")
+        if not (self.key_env or self.key_file or self.protocol == "own"):
+            raise ValueError("it needs a key: key_env names a variable, key_file a file")
+        if self.protocol == "own" and not self.url:
+            raise ValueError("url is missing: where is it?")
+        if self.inside and self.protocol != "own":
+            raise ValueError('only a provider with protocol = "own" is inside the house')
+        if self.url:
+            self._check_url(urlsplit(self.url))
+        return self
+
+    def _check_url(self, parts: Any) -> None:
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError("url is not of the form https://host[:port][/path]")
+        if parts.username or parts.password or parts.query or parts.fragment:
+            raise ValueError("url has a user, a password or a query: a key goes into key_env")
+        if parts.scheme == "http" and not (self.inside or parts.hostname in LOCAL):
+            raise ValueError("url is http, by which words and key travel for all to read")
+
+
+class _Tenant(_Part):
+    providers: tuple[Name, ...] = ()
+    leaves: tuple[Kind, ...] = ()
+    day_usd: Usd = Decimal(0)
+    month_usd: Usd = Decimal(0)
+    mask: tuple[Hidden, ...] = ()
+
+
+class _File(_Part):
+    providers: dict[Name, _Provider] = Field(default_factory=dict)
+    tenants: dict[str, _Tenant] = Field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class TenantPolicy:
+    """What one tenant allows."""
+
+    providers: tuple[Provider, ...] = ()
+    leaves: frozenset[Kind] = frozenset()
+    day_micro_usd: int = 0
+    month_micro_usd: int = 0
+    mask: frozenset[Hidden] = frozenset()
+
+    def may_see(self, kind: Kind) -> list[Provider]:
+        """The providers that may see words of such a document, in their order."""
+        return [p for p in self.providers if p.inside or kind in self.leaves]
+
+    @property
+    def summary(self) -> str:
+        """In words, for people."""
+        if not self.providers:
+            return "Nothing leaves the house. Whatever a specialist is unsure of goes to a person."
+        names = ", ".join(p.name for p in self.providers)
+        kinds = " and ".join(k for k in get_args(Kind) if k in self.leaves)
+        leaves = f"Words of documents of the kind {kinds} may leave" if kinds else "Nothing leaves"
+        masked = f", {', '.join(sorted(self.mask))} masked" if kinds and self.mask else ""
+        return (
+            f"{leaves} the house{masked}. Asked, in this order: {names}; for at most US$ "
+            f"{_usd(self.day_micro_usd)} a day and {_usd(self.month_micro_usd)} a month. A person "
+            "looks at every answer."
+        )
+
+
+CLOSED = TenantPolicy()
+
+
+@dataclass(frozen=True)
+class Policies:
+    """What each tenant allows; without a file, nothing."""
+
+    tenants: Mapping[str, TenantPolicy] = field(default_factory=dict)
+
+    def of(self, tenant: str) -> TenantPolicy:
+        """The policy of a tenant."""
+        return self.tenants.get(tenant, CLOSED)
+
+
+def read_policies(path: Path | None, post: Post | None = None) -> Policies:
+    """The policies in a file; without one the door is closed.
+
+    Raises SettingsError: the file can't be read, names something that is not there, a key is
+    missing, or the price of a model is not known.
+    """
+    if path is None:
+        return Policies()
+    try:
+        text = tomllib.loads(path.read_text("utf-8"))
+        file = _File.model_validate(text)
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise SettingsError(f"the policy {path} can't be read: {error}") from None
+    except ValidationError as error:
+        wrong = "; ".join(
+            f"{'.'.join(map(str, one['loc']))}: {one['msg'].removeprefix('Value error, ')}"
+            for one in error.errors(include_input=False, include_url=False)
+        )
+        raise SettingsError(f"the policy {path}: {wrong}") from None
+    sender = post or Post()
+    providers = {name: _provider(name, spec, path, sender) for name, spec in file.providers.items()}
+    return Policies(
+        {name: _tenant(name, tenant, providers, path) for name, tenant in file.tenants.items()}
+    )
+
+
+def known_prices() -> dict[str, dict[str, Price]]:
+    """The prices that came along, by protocol and model."""
+    listed = tomllib.loads(PRICES.read_text("utf-8"))
+    return {
+        protocol: {model: _Price.model_validate(price).price() for model, price in models.items()}
+        for protocol, models in listed.items()
+    }
+
+
+def _provider(name: str, spec: _Provider, path: Path, post: Post) -> Provider:
+    price = spec.price.price() if spec.price else None
+    if price is None and not spec.url:
+        price = known_prices().get(spec.protocol, {}).get(spec.model)
+    if price is None:
+        raise SettingsError(
+            f"the policy {path}: the price of {spec.model} at {name} is not known: state it, as in "
+            'price = { input = "3", output = "15", as_of = 2026-01-31 } (US$ for a million tokens)'
+        )
+    key = _key(name, spec)
+    try:
+        key()
+    except Refused as error:
+        raise SettingsError(f"the policy {path}: {error.message}") from None
+    return Provider(
+        name=name,
+        protocol=spec.protocol,
+        model=spec.model,
+        origin=spec.url or DIALECTS[spec.protocol].origin,
+        price=price,
+        key=key,
+        seconds=spec.seconds,
+        most=spec.most_tokens,
+        structured=spec.structured,
+        inside=spec.inside,
+        post=post,
+    )
+
+
+def _key(name: str, spec: _Provider) -> Callable[[], str]:
+    """What gives the key. It is read at each call and kept nowhere."""
+    if spec.key_file:
+        return partial(_read_key, name, spec.key_file)
+    if spec.key_env:
+        return partial(_look_up_key, name, spec.key_env)
+    return str
+
+
+def _look_up_key(name: str, variable: str) -> str:
+    return _usable(os.environ.get(variable, ""), f"the variable {variable}", name)
+
+
+def _read_key(name: str, path: Path) -> str:
+    try:
+        text = path.read_text("ascii", "replace")
+    except OSError as error:
+        raise Refused(f"the key of {name} can't be read: {path}: {error.strerror}") from None
+    return _usable(text, f"the file {path}", name)
+
+
+def _usable(text: str, where: str, name: str) -> str:
+    key = text.strip()
+    if not key:
+        raise Refused(f"the key of {name} is missing: {where} is empty")
+    if not (key.isascii() and key.isprintable() and " " not in key):
+        raise Refused(f"the key of {name} can't be one: {where} has characters that no key has")
+    return key
+
+
+def _tenant(
+    tenant: str, spec: _Tenant, providers: Mapping[str, Provider], path: Path
+) -> TenantPolicy:
+    if unknown := [name for name in spec.providers if name not in providers]:
+        raise SettingsError(
+            f"the policy {path}: tenants.{tenant} asks {', '.join(unknown)}, which the file does "
+            "not have below providers"
+        )
+    chosen: Sequence[Provider] = [providers[name] for name in spec.providers]
+    return TenantPolicy(
+        providers=tuple(chosen),
+        leaves=frozenset(spec.leaves),
+        day_micro_usd=int(spec.day_usd * 1_000_000),
+        month_micro_usd=int(spec.month_usd * 1_000_000),
+        mask=frozenset(spec.mask),
+    )
+
+
+def _usd(micro: int) -> str:
+    return f"{Decimal(micro) / 1_000_000:,.2f}"

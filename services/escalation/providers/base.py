@@ -1,0 +1,138 @@
+"""What is asked of a frontier model, what it answers, and how it fails: plain data.
+
+ProviderError
+├── NotReached   no request arrived: nothing is billed
+├── Refused      the provider refused the request: nothing is billed
+│   └── TooBusy  for now (429, 503, 529)
+└── Lost         a request may have been worked on, and what it cost is not known
+    └── Unusable the answer is not of the protocol
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol
+
+from shared.errors import SuiteError
+
+
+@dataclass(frozen=True)
+class Usage:
+    """Tokens, as a provider counts them."""
+
+    input: int
+    output: int
+    """With those that the model thought in."""
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """One question to a model."""
+
+    system: str
+    """The same for many questions, so that a provider's cache of prompts serves it."""
+    turns: tuple[str, ...]
+    """What we said and what was answered, by turns, beginning and ending with us."""
+    schema: Mapping[str, Any]
+    """JSON schema of the answer."""
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What came back."""
+
+    text: str
+    usage: Usage | None
+    """None if the provider does not say."""
+    model: str
+    refused: bool = False
+    """Whether the model declined."""
+    cut: bool = False
+    """Whether the answer was cut off at the limit of tokens."""
+
+
+class ProviderError(SuiteError):
+    """A provider gave no answer."""
+
+    code = "provider"
+    http_status = 503
+    may_be_billed: ClassVar[bool] = False
+    """Whether it may have cost something all the same."""
+
+    def __init__(self, message: str = "", *, wait: float | None = None) -> None:
+        """`wait` is in seconds, where the provider says when to come again."""
+        super().__init__(message)
+        self.wait = wait
+
+
+class NotReached(ProviderError):
+    """The provider can't be reached."""
+
+    code = "provider_not_reached"
+
+
+class Refused(ProviderError):
+    """The provider refused the request."""
+
+    code = "provider_refused"
+
+
+class TooBusy(Refused):
+    """The provider has too much to do now."""
+
+    code = "provider_busy"
+
+
+class Lost(ProviderError):
+    """The connection ended before there was an answer."""
+
+    code = "provider_lost"
+    may_be_billed = True
+
+
+class Unusable(Lost):
+    """The provider's answer is not of its protocol."""
+
+    code = "provider_unusable"
+
+
+class Dialect(Protocol):
+    """How a kind of provider is spoken to."""
+
+    origin: str
+    """Where it is, unless another address is stated; empty: it has to be stated."""
+
+    def path(self, model: str) -> str:
+        """Of the request, below the origin."""
+
+    def headers(self, key: str) -> Mapping[str, str]:
+        """What shows who asks; `key` is empty where none is needed."""
+
+    def body(self, prompt: Prompt, model: str, most: int, structured: str) -> Mapping[str, Any]:
+        """The request. `most` is tokens of the answer; `structured` how the schema is enforced:
+        `schema`, `json` or `none`.
+        """
+
+    def read(self, answer: Any) -> Reply:
+        """The reply in an answer. Raises LookupError, TypeError or ValueError for another form."""
+
+
+def count(value: object) -> int:
+    """A number of tokens. Raises TypeError or ValueError for anything else."""
+    if value is None:
+        return 0
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError("not a number of tokens")
+    if not 0 <= value < 1 << 53:
+        raise ValueError("no number of tokens")
+    return value
+
+
+def words(value: object) -> str:
+    """A text that may be missing. Raises TypeError for anything else."""
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise TypeError("not a text")
+    return value

@@ -1,0 +1,61 @@
+"""`generateContent` of Google's Gemini API.
+
+Source: the reference of the Gemini API, "models.generateContent" and "Structured output".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from services.escalation.providers.base import Prompt, Reply, Usage, count, words
+
+_ENDED = ("STOP", "MAX_TOKENS", "FINISH_REASON_UNSPECIFIED", None)
+
+
+class Gemini:
+    """See `Dialect`. The key travels in a header, for addresses end in logs."""
+
+    origin = "https://generativelanguage.googleapis.com"
+
+    def path(self, model: str) -> str:
+        return f"/v1beta/models/{model}:generateContent"
+
+    def headers(self, key: str) -> Mapping[str, str]:
+        return {"x-goog-api-key": key} if key else {}
+
+    def body(self, prompt: Prompt, model: str, most: int, structured: str) -> Mapping[str, Any]:  # noqa: ARG002 (the path has it)
+        roles = ("user", "model")
+        config: dict[str, Any] = {"maxOutputTokens": most}
+        if structured != "none":
+            config["responseMimeType"] = "application/json"
+        if structured == "schema":
+            config["responseJsonSchema"] = prompt.schema
+        return {
+            "systemInstruction": {"parts": [{"text": prompt.system}]},
+            "contents": [
+                {"role": roles[i % 2], "parts": [{"text": turn}]}
+                for i, turn in enumerate(prompt.turns)
+            ],
+            "generationConfig": config,
+        }
+
+    def read(self, answer: Any) -> Reply:
+        meta = answer.get("usageMetadata")
+        usage = None
+        if meta:
+            output = count(meta.get("candidatesTokenCount")) + count(meta.get("thoughtsTokenCount"))
+            usage = Usage(count(meta.get("promptTokenCount")), output)
+        model = words(answer.get("modelVersion"))
+        if (answer.get("promptFeedback") or {}).get("blockReason"):
+            return Reply("", usage, model, refused=True)
+        candidate = answer["candidates"][0]
+        end = candidate.get("finishReason")
+        parts = (candidate.get("content") or {}).get("parts") or ()
+        return Reply(
+            text="".join(words(part.get("text")) for part in parts if not part.get("thought")),
+            usage=usage,
+            model=model,
+            refused=end not in _ENDED,
+            cut=end == "MAX_TOKENS",
+        )

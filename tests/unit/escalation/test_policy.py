@@ -1,0 +1,137 @@
+"""The policy's file: what it does not allow is not done, and a mistake in it stops the start."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from services.escalation.policy import CLOSED, Policies, known_prices, read_policies
+from services.escalation.providers import Usage
+from services.escalation.providers.provider import DIALECTS
+from shared.errors import SettingsError
+
+KEY = "sk-3c1f0a77-never-to-be-seen"
+WHOLE = """
+[providers.claude]
+protocol = "anthropic"
+model = "claude-sonnet-4-6"
+key_env = "TEST_FRONTIER_KEY"
+
+[providers.house]
+protocol = "own"
+model = "qwen"
+url = "http://models.internal:8000"
+inside = true
+price = { input = "0", output = "0", as_of = 2026-01-31 }
+
+[tenants.default]
+providers = ["claude", "house"]
+leaves = ["contract"]
+day_usd = "0.5"
+month_usd = 12
+mask = ["parties"]
+
+[tenants.careful]
+providers = ["claude", "house"]
+"""
+
+
+@pytest.fixture
+def key(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The key of the provider is there."""
+    monkeypatch.setenv("TEST_FRONTIER_KEY", KEY)
+
+
+def read(folder: Path, text: str) -> Policies:
+    """The policies of a text."""
+    path = folder / "policy.toml"
+    path.write_text(text)
+    return read_policies(path)
+
+
+def test_without_a_file_nothing_leaves() -> None:
+    """The door is closed."""
+    policy = read_policies(None).of("default")
+    assert policy == CLOSED
+    assert policy.may_see("contract") == []
+    assert policy.summary.startswith("Nothing leaves the house")
+
+
+@pytest.mark.usefixtures("key")
+def test_a_tenant_says_who_may_see_what(tmp_path: Path) -> None:
+    """Kinds that may not leave are seen by what is inside alone; an unnamed tenant asks nobody."""
+    policies = read(tmp_path, WHOLE)
+    policy = policies.of("default")
+    assert [p.name for p in policy.may_see("contract")] == ["claude", "house"]
+    assert [p.name for p in policy.may_see("report")] == ["house"]
+    assert [p.name for p in policies.of("careful").may_see("contract")] == ["house"]
+    assert policies.of("rivals").may_see("contract") == []
+    assert (policy.day_micro_usd, policy.month_micro_usd) == (500_000, 12_000_000)
+    assert policies.of("careful").day_micro_usd == 0
+    assert "claude, house; for at most US$ 0.50 a day and 12.00 a month" in policy.summary
+    assert policies.of("careful").summary.startswith("Nothing leaves the house. Asked")
+
+
+@pytest.mark.usefixtures("key")
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("claude-sonnet-4-6", "claude-unheard-of", "the price of claude-unheard-of"),
+        ('price = { input = "0", output = "0", as_of = 2026-01-31 }', "", "the price of qwen"),
+        ("inside = true", "", "url is http"),
+        ("models.internal:8000", "me:secret@models.internal", "url has a user"),
+        ("models.internal:8000", "", "url is not of the form"),
+        ('url = "http://models.internal:8000"', "", "url is missing"),
+        ('key_env = "TEST_FRONTIER_KEY"', "", "needs a key"),
+        ("TEST_FRONTIER_KEY", "TEST_NO_SUCH_KEY", "the variable TEST_NO_SUCH_KEY is empty"),
+        ('key_env = "TEST_FRONTIER_KEY"', 'key_file = "/no/such"', "No such file"),
+        ('["claude", "house"]', '["claude", "house", "other"]', "other, which the file does not"),
+        ('leaves = ["contract"]', 'leaves = ["contracts"]', "tenants.default.leaves.0"),
+        ('leaves = ["contract"]', 'leaf = ["contract"]', "tenants.default.leaf: Extra"),
+        ('day_usd = "0.5"', 'day_usd = "-1"', "tenants.default.day_usd"),
+        ('protocol = "anthropic"', 'protocol = "anthropic"\ninside = true', "inside the house"),
+        ("[tenants.default]", "[tenants.default", "can't be read"),
+    ],
+)
+def test_what_is_wrong_is_named(tmp_path: Path, old: str, new: str, said: str) -> None:
+    """A mistake stops the start with its place, and shows no value that may be a secret."""
+    assert old in WHOLE
+    with pytest.raises(SettingsError) as error:
+        read(tmp_path, WHOLE.replace(old, new))
+    assert said in error.value.message
+    assert KEY not in error.value.message
+    assert "secret" not in error.value.message
+
+
+def test_a_key_is_read_from_its_file_at_each_call(tmp_path: Path) -> None:
+    """A changed key counts at once; one with a line break in it is none."""
+    secret = tmp_path / "secret"
+    secret.write_text(f"{KEY}\n")
+    text = WHOLE.replace('key_env = "TEST_FRONTIER_KEY"', f'key_file = "{secret}"')
+    claude = read(tmp_path, text).of("default").providers[0]
+    assert claude.key() == KEY
+    secret.write_text("another")
+    assert claude.key() == "another"
+    secret.write_text("two\nlines")
+    with pytest.raises(SettingsError, match="characters that no key has"):
+        read(tmp_path, text)
+
+
+def test_known_prices_are_dated_and_of_protocols_that_are_spoken() -> None:
+    """Each has a day, and output never costs less than input."""
+    prices = known_prices()
+    assert set(prices) <= set(DIALECTS)
+    found = [price for models in prices.values() for price in models.values()]
+    assert len(found) >= 8
+    for price in found:
+        assert len(price.as_of) == 10
+        assert 0 < price.of(Usage(1_000_000, 0)) <= price.of(Usage(0, 1_000_000))
+
+
+@pytest.mark.usefixtures("key")
+def test_a_known_price_is_not_assumed_at_another_address(tmp_path: Path) -> None:
+    """Whoever resells a model has prices of his own."""
+    line = 'model = "claude-sonnet-4-6"'
+    with pytest.raises(SettingsError, match="the price of claude-sonnet-4-6 at claude"):
+        read(tmp_path, WHOLE.replace(line, f'{line}\nurl = "https://reseller.example"'))
