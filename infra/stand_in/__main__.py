@@ -1,0 +1,69 @@
+"""Serve a stand-in frontier, which is no model, until Ctrl-C.
+
+    python -m infra.stand_in LABELS [--port 8499] [--errors 0.1] [--fault hang=0.01]… [--seed 1]
+
+LABELS are JSON lines, packed or not: `{"category", "text"}` each, or contracts with `annotations`.
+Prints the entry that the policy's file needs. `/bill` says what would have been billed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from infra.stand_in import Labels, StandIn
+from infra.stand_in.server import FAULTS, Fault
+
+ENTRY = """\
+# STAND-IN FRONTIER: no model answers here, only labels with mistakes. For tests and demonstrations.
+[providers.stand-in]
+protocol = "own"
+model = "stand-in"
+url = "{url}"
+price = {{ input = "3", output = "15", as_of = 2026-01-31 }}
+"""
+
+
+def share(text: str) -> tuple[Fault, float]:
+    """`FAULT=SHARE`. Raises ArgumentTypeError."""
+    name, _, number = text.partition("=")
+    found = [fault for fault in FAULTS if fault == name]
+    try:
+        part = float(number)
+    except ValueError:
+        part = -1.0
+    if not found or not 0 <= part <= 1:
+        raise argparse.ArgumentTypeError(f"FAULT=SHARE, with one of {', '.join(FAULTS)}")
+    return found[0], part
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The program. Returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m infra.stand_in", description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("labels", type=Path)
+    parser.add_argument("--port", type=int, default=8499)
+    parser.add_argument("--errors", type=float, default=0.1)
+    parser.add_argument("--fault", type=share, action="append", default=[])
+    parser.add_argument("--seed", type=int, default=1)
+    asked = parser.parse_args(arguments)
+    labels = Labels.of_file(asked.labels)
+    stand_in = StandIn(
+        labels,
+        errors=asked.errors,
+        faults=dict(asked.fault),
+        seed=asked.seed,
+        port=asked.port,
+    )
+    sys.stdout.write(ENTRY.format(url=stand_in.url))
+    sys.stdout.flush()
+    with suppress(KeyboardInterrupt):
+        stand_in.serve()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

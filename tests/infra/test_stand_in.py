@@ -1,0 +1,166 @@
+"""The stand-in speaks the protocols, misbehaves as told, and is taken for no provider."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from infra.ports import free_port
+from infra.stand_in import Labels, StandIn
+from infra.stand_in.server import OVERBILLED, Fault
+from services.escalation.providers import (
+    Lost,
+    Prompt,
+    Provider,
+    ProviderError,
+    Refused,
+    TooBusy,
+    Usage,
+)
+from services.escalation.providers.post import Post
+from services.escalation.providers.provider import DIALECTS, Price
+from tests.architecture.source import imports
+from tests.support import ROOT
+
+LAW = "This Agreement is governed by the laws of Delaware."
+OTHER = "The laws of Texas govern."
+LABELS = Labels([("Governing Law", LAW), ("Governing Law", OTHER), ("Parties", "Acme Inc.")])
+QUESTION = {"category": "Governing Law", "passage": f"1. Term. It ends. 2. Law. {LAW} 3. Other."}
+PROMPT = Prompt("instructions", (json.dumps(QUESTION),), {})
+POST = Post()
+
+
+def asked(stand_in: StandIn, protocol: Any = "own", **options: Any) -> Provider:
+    """A provider that is the stand-in."""
+    options = {"name": "stand-in", "model": "stand-in", "seconds": 5.0, "post": POST, **options}
+    price = Price(Decimal(3), Decimal(15), "2026-01-31")
+    return Provider(protocol=protocol, origin=stand_in.url, price=price, key=str, **options)
+
+
+def said(stand_in: StandIn, protocol: str = "own") -> dict[str, Any]:
+    """What is answered."""
+    return dict(json.loads(asked(stand_in, protocol).ask(PROMPT).text))
+
+
+@pytest.fixture
+def good() -> Iterator[StandIn]:
+    """One that makes no mistakes."""
+    with StandIn(LABELS) as stand_in:
+        yield stand_in
+
+
+@pytest.mark.parametrize("protocol", sorted(DIALECTS))
+def test_every_protocol_is_answered_by_the_labels(good: StandIn, protocol: str) -> None:
+    """The quote is the label's, and the bill is what the reply says."""
+    reply = asked(good, protocol).ask(PROMPT)
+    answer = json.loads(reply.text)
+    assert (answer["verdict"], answer["quotes"]) == ("present", [LAW])
+    assert reply.model == "stand-in"
+    (bill,) = good.bills
+    assert reply.usage == Usage(bill.input, bill.output)
+    assert bill.input == -(-len(PROMPT.turns[0]) // 4)
+
+
+def test_it_is_wrong_as_often_as_it_is_told() -> None:
+    """Errors in good faith, by the seed."""
+    with StandIn(LABELS, errors=0.3, seed=5) as stand_in:
+        verdicts = [said(stand_in)["verdict"] for _ in range(100)]
+    assert 15 <= verdicts.count("absent") <= 45
+
+
+@pytest.mark.parametrize("fault", ["invent", "alter", "foreign"])
+def test_wrong_quotes_stand_nowhere_in_the_passage(fault: Fault) -> None:
+    """Invented, altered, or of another document."""
+    with StandIn(LABELS, faults={fault: 1.0}) as stand_in:
+        (quote,) = said(stand_in)["quotes"]
+    assert quote not in QUESTION["passage"]
+    assert quote == OTHER if fault == "foreign" else quote != OTHER
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind", "billed"),
+    [
+        *(("busy", TooBusy, 0), ("overloaded", TooBusy, 0), ("fail", Lost, 0)),
+        *(("drop", Lost, 1), ("hang", Lost, 1)),
+    ],
+)
+def test_it_fails_as_it_is_told(fault: Fault, kind: type[ProviderError], billed: int) -> None:
+    """What drops and hangs is billed all the same."""
+    with StandIn(LABELS, faults={fault: 1.0}) as stand_in:
+        with pytest.raises(kind) as error:
+            asked(stand_in, seconds=1.0).ask(PROMPT)
+        assert len(stand_in.bills) == billed
+        if kind is TooBusy:
+            assert error.value.wait == 1
+
+
+def test_answers_may_be_broken_declined_cut_overbilled_unbilled_or_repeated() -> None:
+    """Each fault is what its name says."""
+    wanted: list[Fault] = ["break_json", "decline", "cut", "overbill", "no_bill", "none", "repeat"]
+    turns = iter(wanted)
+    with StandIn(LABELS, choose=lambda _said: next(turns)) as stand_in:
+        one = asked(stand_in, most=200)
+        replies = {fault: one.ask(PROMPT) for fault in wanted}
+    with pytest.raises(ValueError):
+        json.loads(replies["break_json"].text)
+    assert replies["decline"].refused
+    assert replies["cut"].cut
+    assert replies["overbill"].usage
+    assert replies["overbill"].usage.output == 200 * OVERBILLED
+    assert replies["no_bill"].usage is None
+    assert replies["repeat"].text == replies["none"].text
+
+
+def test_it_is_taken_for_no_provider(good: StandIn) -> None:
+    """Under any other name its answers do not count, and a failure of its is marked as well."""
+    with pytest.raises(Refused, match="stand-in"):
+        asked(good, name="acme").ask(PROMPT)
+    assert "x-smallprint-stand-in" in httpx.post(f"{good.url}/v1/odd", json={}).headers
+
+
+def test_nothing_that_serves_or_learns_knows_it() -> None:
+    """It is nobody's default and nobody's teacher."""
+    knowing = [i for i in imports() if i.within("infra.stand_in")]
+    assert knowing
+    wrong = [i for i in knowing if not i.file.startswith("infra/")]
+    assert not wrong, wrong
+    prices = (ROOT / "services" / "escalation" / "prices.toml").read_text("utf-8")
+    assert "stand-in" not in prices
+
+
+def test_it_is_started_as_a_program(tmp_path: Path) -> None:
+    """It says that it is none, reads packed contracts, and ends at Ctrl-C."""
+    path = tmp_path / "labels.jsonl.gz"
+    labels = [{"category": "Governing Law", "text": LAW}]
+    path.write_bytes(gzip.compress(json.dumps({"text": "…", "annotations": labels}).encode()))
+    port = free_port()
+    command = [sys.executable, "-m", "infra.stand_in", str(path), "--port", str(port)]
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    with subprocess.Popen(
+        [*command, "--errors", "0"], cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout
+        lines = [process.stdout.readline() for _ in range(6)]
+        assert lines[0].startswith("# STAND-IN FRONTIER")
+        assert f'url = "http://127.0.0.1:{port}"\n' in lines
+        body = {"model": "m", "max_tokens": 9, "messages": [_user(QUESTION)]}
+        answer = httpx.post(f"http://127.0.0.1:{port}/v1/chat/completions", json=body).json()
+        assert LAW in answer["choices"][0]["message"]["content"]
+        assert httpx.get(f"http://127.0.0.1:{port}/bill").json()["calls"] == 1
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 0
+
+
+def _user(question: object) -> dict[str, str]:
+    return {"role": "user", "content": json.dumps(question)}
