@@ -7,7 +7,6 @@ from decimal import Decimal
 from pathlib import Path
 
 from sqlalchemy import (
-    BigInteger,
     Column,
     ColumnElement,
     Index,
@@ -25,8 +24,9 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session
 
 from services.escalation.domain import Escalation, Spend
+from services.escalation.ledger.store import ledger
 from shared.errors import InvalidRequest
-from shared.storage.messages import Number, Time
+from shared.storage.messages import Time
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 MICRO = Decimal(1_000_000)
@@ -46,22 +46,6 @@ escalations = Table(
     Column("requested", Time, nullable=False),
     Index("escalations_newest", "tenant", "requested", "id"),
 )
-
-ledger = Table(
-    "ledger",
-    metadata,
-    Column("number", Number, primary_key=True, autoincrement=True),
-    Column("tenant", String(64), nullable=False),
-    Column("escalation_id", String(80), nullable=False),
-    Column("provider", String(64), nullable=False),
-    Column("model", String(128), nullable=False),
-    Column("tokens_in", BigInteger, nullable=False),
-    Column("tokens_out", BigInteger, nullable=False),
-    Column("micro_usd", BigInteger, nullable=False),
-    Column("time", Time, nullable=False),
-    Index("ledger_provider", "tenant", "provider"),
-)
-"""Every call to a provider, in millionths of a dollar. There is no other record of money."""
 
 
 class Escalations:

@@ -14,8 +14,8 @@ from sqlalchemy import insert, inspect
 from infra.schemas import openapi_of
 from services.escalation.bootstrap import build
 from services.escalation.domain import NO_PROVIDER
+from services.escalation.ledger.store import ledger
 from services.escalation.settings import Settings
-from services.escalation.store import ledger
 from shared.events import (
     BlobRef,
     DocumentDeleted,

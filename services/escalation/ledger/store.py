@@ -1,0 +1,326 @@
+"""Tables and queries of the ledger; transactions are the caller's. Every query of a tenant's names
+it; providers are everybody's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Index,
+    MetaData,
+    String,
+    Table,
+    Text,
+    delete,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from services.escalation.ledger.domain import Call, Caps, State, Stop
+from shared.storage.messages import Number, Time
+
+metadata = MetaData()
+
+ledger = Table(
+    "ledger",
+    metadata,
+    Column("number", Number, primary_key=True, autoincrement=True),
+    Column("call_id", String(64), unique=True),
+    Column("tenant", String(64), nullable=False),
+    Column("escalation_id", String(80), nullable=False),
+    Column("document_id", String(64), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("provider", String(64), nullable=False),
+    Column("model", String(128), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("tokens_in", BigInteger, nullable=False),
+    Column("tokens_out", BigInteger, nullable=False),
+    Column("micro_usd", BigInteger, nullable=False),
+    Column("reserved_micro_usd", BigInteger, nullable=False),
+    Column("price_as_of", String(10), nullable=False),
+    Column("content", String(64), nullable=False),
+    Column("day", String(10), nullable=False),
+    Column("time", Time, nullable=False),
+    Column("until", Time),
+    Index("ledger_provider", "tenant", "provider"),
+    Index("ledger_open", "state", "until"),
+    Index("ledger_content", "tenant", "content", "state"),
+    Index("ledger_escalation", "tenant", "escalation_id"),
+    Index("ledger_day", "tenant", "day"),
+)
+"""Every call. `micro_usd` is what it counts with: the worst case, until more is known."""
+
+spending = Table(
+    "spending",
+    metadata,
+    Column("tenant", String(64), primary_key=True),
+    Column("period", String(10), primary_key=True),
+    Column("micro_usd", BigInteger, nullable=False),
+)
+"""The sums of the ledger by day (2026-01-31) and month (2026-01), which caps are held against."""
+
+stopped = Table(
+    "stopped",
+    metadata,
+    Column("provider", String(64), primary_key=True),
+    Column("since", Time, nullable=False),
+    Column("call_id", String(64), nullable=False),
+    Column("reason", Text, nullable=False),
+)
+
+exchanges = Table(
+    "exchanges",
+    metadata,
+    Column("call_id", String(64), primary_key=True),
+    Column("tenant", String(64), nullable=False),
+    Column("content", String(64), nullable=False),
+    Column("escalation_id", String(80), nullable=False),
+    Column("document_id", String(64), nullable=False),
+    Column("provider", String(64), nullable=False),
+    Column("reply", JSON, nullable=False),
+    Column("good", Boolean, nullable=False),
+    Index("exchanges_content", "tenant", "content"),
+    Index("exchanges_document", "tenant", "document_id"),
+)
+"""What was answered, in words, until its document is deleted."""
+
+
+def take(session: Session, tenant: str, day: str, amount: int, caps: Caps) -> str | None:
+    """Add to the sums of a day and its month, unless one would exceed its cap.
+
+    Both rows are locked until the transaction ends, the month before the day, always.
+
+    Returns:
+        The period whose cap does not allow it, after which the transaction is to be undone; None if
+        it is done.
+    """
+    for period, cap in ((day[:7], caps.month), (day, caps.day)):
+        _ensure(session, tenant, period)
+        added = session.execute(
+            update(spending)
+            .where(
+                spending.c.tenant == tenant,
+                spending.c.period == period,
+                spending.c.micro_usd + amount <= cap,
+            )
+            .values(micro_usd=spending.c.micro_usd + amount)
+        )
+        if added.rowcount != 1:  # type: ignore[attr-defined]
+            return period
+    return None
+
+
+def correct(session: Session, tenant: str, day: str, difference: int) -> None:
+    """Change the sums of a day and its month by what is known better now, whatever the cap."""
+    if difference:
+        for period in (day[:7], day):
+            session.execute(
+                update(spending)
+                .where(spending.c.tenant == tenant, spending.c.period == period)
+                .values(micro_usd=spending.c.micro_usd + difference)
+            )
+
+
+def _ensure(session: Session, tenant: str, period: str) -> None:
+    dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
+    row = dialect.insert(spending).values(tenant=tenant, period=period, micro_usd=0)
+    session.execute(row.on_conflict_do_nothing())
+
+
+def add(session: Session, call: Call) -> None:
+    """Write down a reservation."""
+    session.execute(
+        insert(ledger).values(
+            call_id=call.id,
+            tenant=call.tenant,
+            escalation_id=call.escalation_id,
+            document_id=call.document_id,
+            kind=call.kind,
+            provider=call.provider,
+            model=call.model,
+            state="reserved",
+            tokens_in=0,
+            tokens_out=0,
+            micro_usd=call.worst,
+            reserved_micro_usd=call.worst,
+            price_as_of=call.price_as_of,
+            content=call.content,
+            day=call.day,
+            time=call.time,
+            until=call.until,
+        )
+    )
+
+
+def locked(session: Session, call_id: str, *, sums: bool = False) -> Any:
+    """The row of a call, which nobody else changes until the transaction ends; None if unknown.
+
+    Args:
+        sums: lock those that it counts in as well, first, as everybody does.
+    """
+    query = select(ledger).where(ledger.c.call_id == call_id)
+    if sums and (row := session.execute(query).one_or_none()):
+        for period in (row.day[:7], row.day):
+            this = {"tenant": row.tenant, "period": period}
+            session.execute(select(spending).filter_by(**this).with_for_update())
+    locking = query.with_for_update().execution_options(populate_existing=True)
+    return session.execute(locking).one_or_none()
+
+
+def change(
+    session: Session, call_id: str, state: State, micro_usd: int, tokens: tuple[int, int]
+) -> None:
+    """Write down what became of a call."""
+    session.execute(
+        update(ledger)
+        .where(ledger.c.call_id == call_id)
+        .values(state=state, micro_usd=micro_usd, tokens_in=tokens[0], tokens_out=tokens[1])
+    )
+
+
+def calls_of(session: Session, tenant: str, escalation_id: str) -> int:
+    """How many calls were made for an escalation that may have cost something."""
+    return int(
+        session.execute(
+            select(func.count()).where(
+                ledger.c.tenant == tenant,
+                ledger.c.escalation_id == escalation_id,
+                ledger.c.state != "released",
+            )
+        ).scalar_one()
+    )
+
+
+def open_calls(session: Session, tenant: str, content: str) -> Sequence[Any]:
+    """The calls in hand with the same content."""
+    return session.execute(
+        select(ledger.c.call_id, ledger.c.escalation_id, ledger.c.until).where(
+            ledger.c.tenant == tenant,
+            ledger.c.content == content,
+            ledger.c.state == "reserved",
+        )
+    ).all()
+
+
+def overdue(session: Session, now: datetime, limit: int) -> list[str]:
+    """The reservations whose time is over, of all tenants."""
+    query = (
+        select(ledger.c.call_id)
+        .where(ledger.c.state == "reserved", ledger.c.until < now)
+        .order_by(ledger.c.until)
+        .limit(limit)
+    )
+    return list(session.execute(query).scalars())
+
+
+def stop(session: Session, provider: str, since: datetime, call_id: str, reason: str) -> bool:
+    """Stop a provider; returns whether it was not stopped already."""
+    dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
+    row = dialect.insert(stopped).values(
+        provider=provider, since=since, call_id=call_id, reason=reason
+    )
+    return bool(session.execute(row.on_conflict_do_nothing()).rowcount)  # type: ignore[attr-defined]
+
+
+def stops(session: Session) -> list[Stop]:
+    """The providers that are stopped."""
+    rows = session.execute(select(stopped).order_by(stopped.c.provider))
+    return [Stop(row.provider, row.since, row.reason) for row in rows]
+
+
+def resume(session: Session, provider: str) -> bool:
+    """Let a provider go on; returns whether it was stopped."""
+    gone = session.execute(delete(stopped).where(stopped.c.provider == provider))
+    return bool(gone.rowcount)  # type: ignore[attr-defined]
+
+
+def remember(session: Session, row: Any, reply: dict[str, Any]) -> None:
+    """Keep what was answered to a call, by its row in the ledger."""
+    session.execute(
+        insert(exchanges).values(
+            call_id=row.call_id,
+            tenant=row.tenant,
+            content=row.content,
+            escalation_id=row.escalation_id,
+            document_id=row.document_id,
+            provider=row.provider,
+            reply=reply,
+            good=False,
+        )
+    )
+
+
+def recall(session: Session, tenant: str, content: str, escalation_id: str) -> Any:
+    """An answer to the same content: a good one, or any that this escalation had; or None."""
+    return session.execute(
+        select(exchanges)
+        .where(
+            exchanges.c.tenant == tenant,
+            exchanges.c.content == content,
+            or_(exchanges.c.good, exchanges.c.escalation_id == escalation_id),
+        )
+        .order_by(exchanges.c.good.desc(), exchanges.c.call_id)
+        .limit(1)
+    ).one_or_none()
+
+
+def praise(session: Session, tenant: str, call_id: str) -> None:
+    """An answer proved to be good: others who ask the same may have it."""
+    session.execute(
+        update(exchanges)
+        .where(exchanges.c.tenant == tenant, exchanges.c.call_id == call_id)
+        .values(good=True)
+    )
+
+
+def forget(session: Session, tenant: str, document_id: str) -> None:
+    """Remove the words that were answered about a document; what they cost stays."""
+    session.execute(
+        delete(exchanges).where(
+            exchanges.c.tenant == tenant, exchanges.c.document_id == document_id
+        )
+    )
+
+
+def sums(session: Session, tenant: str, day: str) -> tuple[int, int]:
+    """What counts as spent on a day, and in its month."""
+    rows = session.execute(
+        select(spending.c.period, spending.c.micro_usd).where(
+            spending.c.tenant == tenant, spending.c.period.in_((day, day[:7]))
+        )
+    )
+    found = {row.period: int(row.micro_usd) for row in rows}
+    return found.get(day, 0), found.get(day[:7], 0)
+
+
+def disagreements(session: Session) -> list[str]:
+    """Where the sums are not those of the ledger: none, unless somebody else wrote there."""
+    month = func.substr(ledger.c.day, 1, 7)
+    counted: dict[tuple[str, str], int] = {}
+    for period in (ledger.c.day, month):
+        rows = session.execute(
+            select(ledger.c.tenant, period, func.sum(ledger.c.micro_usd))
+            .where(ledger.c.day != "")
+            .group_by(ledger.c.tenant, period)
+        )
+        counted.update({(tenant, name): int(total) for tenant, name, total in rows})
+    kept = {
+        (row.tenant, row.period): int(row.micro_usd) for row in session.execute(select(spending))
+    }
+    return [
+        f"{'/'.join(key)}: {kept.get(key, 0)}, but {counted.get(key, 0)} in the ledger"
+        for key in sorted({*counted, *kept})
+        if counted.get(key, 0) != kept.get(key, 0)
+    ]
