@@ -15,6 +15,7 @@ from services.escalation.providers.base import (
     ProviderError,
     Refused,
     Reply,
+    TooBusy,
     Unusable,
     Usage,
 )
@@ -22,6 +23,7 @@ from services.escalation.providers.breaker import Breaker
 from services.escalation.providers.gemini import Gemini
 from services.escalation.providers.openai import OpenAI, OwnOpenAI
 from services.escalation.providers.post import Post
+from shared.errors import SuiteError
 
 ProtocolName = Literal["anthropic", "gemini", "openai", "own"]
 DIALECTS: Mapping[ProtocolName, Dialect] = {
@@ -124,10 +126,18 @@ class NobodyAnswers(ProviderError):
     code = "nobody_answers"
 
 
-def in_order(providers: Iterable[Provider], ask: Callable[[Provider], T]) -> T:
+def in_order(
+    providers: Iterable[Provider],
+    ask: Callable[[Provider], T],
+    passing: tuple[type[SuiteError], ...] = (),
+) -> T:
     """What the first provider that answers says; one that rests is passed over.
 
-    Raises NobodyAnswers, with all reasons and the shortest wait in seconds.
+    Args:
+        passing: further errors after which the next one is asked; waiting does not mend them.
+
+    Raises:
+        NobodyAnswers: with all reasons; `wait` is None where waiting does not help.
     """
     reasons, waits = [], []
     for provider in providers:
@@ -137,9 +147,12 @@ def in_order(providers: Iterable[Provider], ask: Callable[[Provider], T]) -> T:
             continue
         try:
             return ask(provider)
+        except passing as error:
+            reasons.append(error.message)
         except ProviderError as error:
             reasons.append(error.message)
-            waits.append(provider.breaker.wait())
+            if isinstance(error, TooBusy) or not isinstance(error, Refused):
+                waits.append(provider.breaker.wait())
     raise NobodyAnswers(
-        "; ".join(reasons) or "there is no provider to ask", wait=min(waits, default=0.0)
+        "; ".join(reasons) or "there is no provider to ask", wait=min(waits, default=None)
     )

@@ -1,0 +1,240 @@
+"""The door: what may be asked is asked within the budget, and what comes back is verified.
+
+Nothing of it waits: what can't be asked now is tried again by the worker until the patience with a
+request is over, and goes to a person then.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from services.escalation.injections import speaks_to_machines
+from services.escalation.ledger import (
+    BudgetSpent,
+    Call,
+    Caps,
+    Ledger,
+    ProviderStopped,
+    TooManyCalls,
+)
+from services.escalation.masking import Masked, mask
+from services.escalation.policy import Policies, TenantPolicy
+from services.escalation.prompting import Understood, Unverified, first_prompt, repair, understand
+from services.escalation.providers import Prompt, Provider, ProviderError, Reply, Usage
+from services.escalation.providers.provider import NobodyAnswers, in_order
+from services.escalation.quotes import Passage
+from shared.errors import Unavailable
+from shared.events.questions import Proposal, Question, Quote
+
+NO_PROVIDER = "no provider is configured: nothing leaves the house"
+LARGEST_WINDOW = 20_000
+"""Characters of a window: what is larger is a document and no question."""
+SLACK = timedelta(seconds=30)
+"""For which a reservation outlives its call, so that slow databases do not end it too early."""
+
+
+class NotYet(Unavailable):
+    """No provider answers just now."""
+
+    code = "frontier_busy"
+
+
+@dataclass(frozen=True)
+class Asker:
+    """On whose behalf something is asked."""
+
+    tenant: str
+    document_id: str
+    escalation_id: str
+    since: datetime
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a question: a proposal, or the reason why a person is asked."""
+
+    proposal: Proposal | None
+    reason: str = ""
+    call_id: str | None = None
+    """The call that brought the proposal; it may be an earlier one."""
+
+
+@dataclass(frozen=True)
+class _Heard:
+    call_id: str
+    provider: Provider
+    reply: Reply
+
+
+class Door:
+    """The only way to a frontier model.
+
+    Args:
+        patience: how long after a request it is tried again, where providers do not answer.
+        clock: the time.
+    """
+
+    def __init__(
+        self,
+        policies: Policies,
+        ledger: Ledger,
+        patience: timedelta,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self.policies = policies
+        self.ledger = ledger
+        self.patience = patience
+        self.clock = clock
+
+    def ask(self, asker: Asker, question: Question, text: str) -> Outcome:
+        """Ask about a window of a document's text.
+
+        Raises:
+            NotYet: no provider answers, and there is time to try it again.
+            AskedNow: another request asks the same just now.
+        """
+        policy = self.policies.of(asker.tenant)
+        providers = policy.may_see(question.kind)
+        if refusal := _refusal(policy, providers, question, text):
+            return Outcome(None, refusal)
+        window = text[question.start : question.end]
+        if words := speaks_to_machines(window):
+            return Outcome(None, f"the passage speaks to machines, so none was asked: {words}")
+        passage = mask(window, policy.mask, question.names)
+        asking = _Asking(self, asker, question, policy, providers, passage)
+        try:
+            return asking.outcome()
+        except NobodyAnswers as error:
+            if error.wait is None or self.clock() > asker.since + self.patience:
+                return Outcome(None, error.message)
+            raise NotYet(error.message) from None
+        except TooManyCalls as error:
+            return Outcome(None, error.message)
+
+
+def _refusal(
+    policy: TenantPolicy, providers: Sequence[Provider], question: Question, text: str
+) -> str | None:
+    """Why nobody is asked, before anything of the window is looked at."""
+    if not policy.providers:
+        return NO_PROVIDER
+    if not providers:
+        return f"words of documents of the kind {question.kind} may not leave the house"
+    if not question.start < question.end <= len(text):
+        return "the question names a window that the document does not have"
+    if question.end - question.start > LARGEST_WINDOW:
+        return f"the window has more than {LARGEST_WINDOW:,} characters"
+    return None
+
+
+@dataclass(frozen=True)
+class _Asking:
+    """One question on its way."""
+
+    door: Door
+    asker: Asker
+    question: Question
+    policy: TenantPolicy
+    providers: Sequence[Provider]
+    passage: Masked
+
+    def outcome(self) -> Outcome:
+        """Ask, have one unusable answer repaired, and give up after that."""
+        prompt = first_prompt(self.question, self.passage)
+        heard = self._hear(prompt)
+        if heard.reply.refused:
+            return Outcome(None, f"{heard.provider.name} declined to answer")
+        try:
+            return self._propose(heard)
+        except Unverified as error:
+            heard = self._hear(repair(prompt, heard.reply.text, str(error)))
+        if heard.reply.refused:
+            return Outcome(None, f"{heard.provider.name} declined to answer")
+        try:
+            return self._propose(heard)
+        except Unverified as error:
+            return Outcome(
+                None, f"{heard.provider.name} gave no usable answer, also when asked again: {error}"
+            )
+
+    def _propose(self, heard: _Heard) -> Outcome:
+        offset = self.question.start
+        near = [
+            self.passage.target(c.start - offset, c.end - offset) for c in self.question.candidates
+        ]
+        found = understand(heard.reply, Passage(self.passage.text), near)
+        if found.verdict == "unsure":
+            return Outcome(None, f"{heard.provider.name} is unsure as well", heard.call_id)
+        return Outcome(self._proposal(found, heard), "", heard.call_id)
+
+    def _proposal(self, found: Understood, heard: _Heard) -> Proposal:
+        window_start = self.question.start
+        quotes = []
+        for start, end in found.spans:
+            low, high = self.passage.source(start, end)
+            words = self.passage.original[low:high]
+            quotes.append(Quote(text=words, start=window_start + low, end=window_start + high))
+        return Proposal(
+            verdict="present" if found.verdict == "present" else "absent",
+            category=self.question.category,
+            quotes=tuple(quotes),
+            why=self.passage.unmasked(found.why),
+            provider=heard.provider.name,
+            model=heard.provider.model,
+            stand_in=heard.provider.stand_in,
+        )
+
+    def _hear(self, prompt: Prompt) -> _Heard:
+        """An answer that is remembered, or a new one."""
+        for provider in self.providers:
+            content = _content(provider, prompt)
+            known = self.door.ledger.recall(self.asker.tenant, content, self.asker.escalation_id)
+            if known:
+                call_id, kept = known
+                return _Heard(call_id, provider, _read(kept))
+        passing = (BudgetSpent, ProviderStopped)
+        return in_order(self.providers, lambda provider: self._call(provider, prompt), passing)
+
+    def _call(self, provider: Provider, prompt: Prompt) -> _Heard:
+        """Reserve, call, settle."""
+        ledger, now = self.door.ledger, self.door.clock()
+        call = Call(
+            tenant=self.asker.tenant,
+            escalation_id=self.asker.escalation_id,
+            document_id=self.asker.document_id,
+            kind=self.question.kind,
+            provider=provider.name,
+            model=provider.model,
+            content=_content(provider, prompt),
+            worst=provider.price.of(provider.worst_case(prompt)),
+            price_as_of=provider.price.as_of,
+            until=now + timedelta(seconds=provider.seconds) + SLACK,
+            time=now,
+        )
+        ledger.reserve(call, Caps(self.policy.day_micro_usd, self.policy.month_micro_usd))
+        try:
+            reply = provider.ask(prompt)
+        except ProviderError as error:
+            (ledger.assume if error.may_be_billed else ledger.release)(call.id)
+            raise
+        if reply.usage is None:
+            ledger.assume(call.id, asdict(reply))
+        else:
+            ledger.settle(call.id, reply.usage, provider.price.of(reply.usage), asdict(reply))
+        return _Heard(call.id, provider, reply)
+
+
+def _content(provider: Provider, prompt: Prompt) -> str:
+    """Hash of what is asked of whom."""
+    asked = [provider.name, provider.model, prompt.system, *prompt.turns]
+    return hashlib.sha256(json.dumps(asked, ensure_ascii=False).encode()).hexdigest()
+
+
+def _read(kept: dict[str, Any]) -> Reply:
+    usage = kept["usage"]
+    return Reply(**{**kept, "usage": Usage(**usage) if usage else None})

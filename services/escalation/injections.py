@@ -1,0 +1,84 @@
+"""Words in a document that speak to a machine instead of to its parties.
+
+Such a passage is not sent to a model: a person reads it. This is a first fence and no proof, for
+words can be found that it does not know; what stands behind it is that a model's answer can do
+nothing but point at words of the document, which a person then looks at.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+_MACHINE = (
+    r"(?:ai|assistant|chat ?bot|chatgpt|gpt(?:-?\d\S*)?|claude|gemini|copilot|llms?|bot"
+    r"|(?:large )?language models?|(?:ai|language|automated|machine) (?:model|system|agent|review"
+    r"er|assistant|tool)s?)"
+)
+_RULES = (
+    r"(?:instruct\w*|prompts?|rules?|directions?|directives?|guidelines?|commands?|messages?"
+    r"|tasks?|training)"
+)
+_PATTERNS = [
+    re.compile(pattern)
+    for pattern in (
+        rf"\b(?:ignor\w*|disregard\w*|forget\w*|overrid\w*|bypass\w*|skip|drop|cancel)\b.{{0,40}}"
+        rf"\b(?:previous|prior|preceding|above|earlier|former|your|all|any|these|system|original)\b"
+        rf".{{0,30}}\b{_RULES}\b",
+        rf"\b(?:new|updated|real|actual|hidden|special) (?:\w+ )?{_RULES}\b.{{0,20}}(?::|for you)",
+        rf"\byou (?:are|act|must act|will act|should act)\b(?: now)?(?: as)?(?: an?| the)? "
+        rf".{{0,25}}\b{_MACHINE}\b",
+        rf"\b(?:act|behave|respond|pretend|roleplay|speak) (?:now )?(?:as|like|to be) "
+        rf"(?:if you (?:are|were) )?(?:an? |the )?.{{0,20}}\b{_MACHINE}\b",
+        rf"\b(?:note|notice|message|attention|memo|instruct\w*|request|hello|hi|hey|dear|warning)"
+        rf"\b.{{0,12}}\b(?:to |for )?(?:the |any |all )?{_MACHINE}\b",
+        rf"\bif (?:you are|this is|read by|processed by|you'?re)(?: being read by)? "
+        rf"(?:an?|any|the) .{{0,20}}\b{_MACHINE}\b",
+        rf"\b(?:as|being) an? {_MACHINE}\b",
+        r"<\|[a-z_]{2,30}\|>|\[/?inst\]|<</?sys>>|<start_of_turn>|<end_of_turn>",
+        r"#{2,} ?(?:system|instructions?|assistant|user|human|response|task)\b",
+        r"(?:^|\n|\. )\s*(?:system|assistant|human|developer)\s*(?:prompt|message)?\s*:",
+        r"</?(?:system|assistant|instructions?|prompt|passage|user|tool_call|function)\b[^>]{0,40}>",
+        r"\b(?:system|developer|user|hidden) (?:prompt|message)s?\b",
+        r"[\"']?\bverdict[\"']? ?[:=]|[\"']quotes[\"'] ?:|[\"']role[\"'] ?: ?[\"']",
+        r"\b(?:prompt injection|jailbreak|dan mode|developer mode|do anything now)\b",
+        r"\b(?:respond|answer|reply|output|print|return|say|write|conclude)\b.{0,25}"
+        r"\b(?:only|exactly|always|nothing but|just|simply|with the (?:json|word|verdict)|in json"
+        r"|json)\b.{0,20}(?:[\"'{:\u201c\u2018]|\babsent\b|\bpresent\b|\bunsure\b|\byes\b|\bno\b)",
+        r"\b(?:always|only|just|simply) (?:answer|respond|reply|say|output|conclude|return)\b",
+        r"\b(?:mark|report|classify|label|treat|declare|flag)\b.{0,40}\bas (?:[\"'])?"
+        r"(?:absent|present|not present|not found|unsure|safe|compliant|irrelevant)\b(?! \w)",
+        r"\b(?:do not|don'?t|never) (?:extract|flag|report|mention|escalate|quote|cite|detect"
+        r"|reveal|summari[sz]e)\b.{0,30}\b(?:this|the|any|following|above|below)\b.{0,20}"
+        r"\b(?:clauses?|passages?|text|section|paragraph|provisions?|words|prompt)\b",
+        r"\b(?:reveal|print|show|repeat|disclose|send|leak|tell)\b.{0,30}\b(?:your|the|all)\b.{0,20}"
+        r"\b(?:prompt|instructions?|api key|keys?|system|secrets?|configuration)\b",
+        r"\b(?:call|invoke|use|run|execute)\b.{0,15}\bthe\b.{0,20}\b(?:tool|function|plugin|browser"
+        r"|code interpreter|shell)\b",
+        r"\bignoriere\w*\b.{0,40}\b(?:anweisung\w*|vorherig\w*|obig\w*)\b",
+        r"\bignore[zr]?\b.{0,30}\b(?:instructions?|consignes?) (?:pr[eé]c[eé]dentes?|ci-dessus)",
+        r"\bignora\w*\b.{0,40}\b(?:instrucciones|istruzioni|anteriores|precedenti)\b",
+        r"忽略.{0,12}(?:指令|指示|提示)|無視.{0,12}(?:指示|命令)|игнорируй\w*.{0,30}инструкц",
+    )
+]
+_UNSEEN = re.compile(
+    "[\u00ad\u034f\u115f\u1160\u17b4\u17b5\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]"
+)
+_TAGS = re.compile("[\U000e0000-\U000e007f]|[\u202a-\u202e\u2066-\u2069]{2}")
+_LOOKALIKES = [str.maketrans("0134@$", f"o{one}eaas") for one in "il"]
+_SPACED = re.compile(r"\b(?:\w[ .\-_*]){5,}\w\b")
+
+
+def speaks_to_machines(text: str) -> str | None:
+    """The first words that speak to a machine, for a person to see; None if there are none."""
+    if found := _TAGS.search(text):
+        return f"characters that nobody sees, such as U+{ord(found[0][0]):04X}"
+    clear = _UNSEEN.sub("", unicodedata.normalize("NFKC", text)).casefold()
+    clear = re.sub(r"[^\S\n]+", " ", clear)
+    flat = clear.replace("\n", " ")
+    closed = _SPACED.sub(lambda spaced: re.sub(r"[ .\-_*]", "", spaced[0]), flat)
+    for form in (clear, flat, closed, *(flat.translate(table) for table in _LOOKALIKES)):
+        for pattern in _PATTERNS:
+            if found := pattern.search(form):
+                return found[0].strip()[:80]
+    return None

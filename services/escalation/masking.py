@@ -1,0 +1,203 @@
+"""Parties, persons and amounts of money behind placeholders, so that they do not leave the house.
+
+By rules: names that the question knows, companies by their legal form and the short name that they
+are given, persons by their title or their place in a signature, sums by their currency. A name that
+fits no rule stays. Quotes are looked for in the masked text and carried back to the document's own
+offsets, so nothing is undone by guessing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Set
+from dataclasses import dataclass
+
+from services.escalation.policy import Hidden
+
+Span = tuple[int, int]
+LABELS: dict[Hidden, str] = {"parties": "PARTY", "persons": "PERSON", "amounts": "AMOUNT"}
+
+_CAPITAL = r"(?:[A-Z0-9](?:[\w&'\u2019-]|\.(?=\w))*|[A-Z]\.)"
+_FORM = (
+    r"(?:Incorporated|Inc|Corporation|Corp|Company|Co|Limited|Ltd|LLC|L\.L\.C|LLP|L\.L\.P|LP|L\.P|PLC"
+    r"|plc|GmbH|AG|SE|S\.A|SA|S\.p\.A|SpA|S\.r\.l|SARL|N\.V|NV|B\.V|BV|Pty|Pte|Oy|AB|A/S|KG|KK)"
+)
+_COMPANY = re.compile(
+    rf"\b(?:{_CAPITAL},?\s(?:(?:of|and|the|&)\s)?){{1,6}}{_FORM}\b\.?"
+    r"|\b(?:[A-Z0-9](?:[A-Z0-9&'-]|\.(?=\w))*,?\s){1,6}"
+    r"(?:INC|CORP|CORPORATION|LTD|LIMITED|COMPANY|LLC|LLP)\b\.?"
+)
+_SHORT = re.compile(
+    r"[^\"\u201c\u201d()]{0,160}?\(\s*(?:the |hereinafter |collectively |or )*"
+    r"[\"\u201c]([^\"\u201c\u201d]{2,40})[\"\u201d]"
+)
+_ROLES = re.compile(
+    r"(?:the )?(?:company|corporation|licen[sc]or|licen[sc]ee|buyer|seller|supplier|customer|client"
+    r"|vendor|purchaser|party|parties|agent|distributor|franchisor|franchisee|consultant|contractor"
+    r"|provider|sponsor|manufacturer|lessor|lessee|landlord|tenant|owner|agreement|effective date"
+    r"|affiliates?|services?|products?|territory|term|members?|partners?|recipient|employer"
+    r"|employee|borrower|lender|bank|trustee|guarantor|investors?|shareholders?|reseller|publisher)s?",
+    re.IGNORECASE,
+)
+_NAME = r"(?:[A-Z][\w'\u2019-]+|[A-Z]\.)(?: (?:[A-Z][\w'\u2019-]+|[A-Z]\.|de|van|von|der)){0,3}"
+_PERSON = re.compile(
+    rf"\b(?:Mr|Mrs|Ms|Miss|Dr|Prof|Sir|Messrs)\.? (?P<titled>{_NAME})"
+    rf"|(?:/s/|\b(?:By|Name|Attn|Attention|Signed|Signature)\s*:)[ \t_]*(?:/s/)?[ \t_]*"
+    rf"(?P<signed>{_NAME})"
+    r"|(?P<mail>\b[\w.+-]+@[\w-]+(?:\.[\w-]+)+)"
+)
+_NUMBER = r"\d[\d,.]*\d|\d"
+_SCALE = r"(?:\s?(?:hundred|thousand|million|billion|m|mm|bn|k)\b)?"
+_CURRENCY = (
+    r"(?:dollars?|euros?|pounds?(?:\s+sterling)?|francs?|yen|yuan|renminbi|rupees?|cents?|USD|EUR"
+    r"|GBP|CHF|JPY|CNY|RMB|CAD|AUD|INR)"
+)
+_SPELLED = (
+    r"(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|thirteen|fourteen|fifteen"
+    r"|sixteen|seventeen|eighteen|nineteen|twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety"
+    r"|hundred|thousand|million|billion)"
+)
+_AMOUNT = re.compile(
+    rf"(?:\b(?:US|U\.S\.|C|A|CAD|AUD|USD|EUR|GBP|CHF|RMB)\s?)?[$\u20ac\u00a3\u00a5]"
+    rf"\s?(?:{_NUMBER}){_SCALE}"
+    rf"|\b(?:USD|EUR|GBP|CHF|JPY|CNY|RMB|CAD|AUD|INR)\s?(?:{_NUMBER}){_SCALE}"
+    rf"|\b(?:{_NUMBER}){_SCALE}\s+{_CURRENCY}\b"
+    rf"|\b{_SPELLED}(?:[\s-]+(?:and\s+)?{_SPELLED})*(?:\s+and\s+\d\d/100)?\s+{_CURRENCY}\b",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """A part of the masked text: `length` characters that stand for `source` of the original."""
+
+    start: int
+    length: int
+    source: Span
+    hidden: bool
+
+
+@dataclass(frozen=True)
+class Masked:
+    """A text with placeholders, and the way back."""
+
+    original: str
+    text: str
+    pieces: tuple[_Piece, ...]
+    originals: dict[str, str]
+    """What each placeholder stands for."""
+
+    def source(self, start: int, end: int) -> Span:
+        """Where the original has what the masked text has there; a placeholder is whole."""
+        inside = [p for p in self.pieces if p.start < end and p.start + p.length > start]
+        first, last = inside[0], inside[-1]
+        begin = first.source[0] if first.hidden else first.source[0] + max(0, start - first.start)
+        behind = last.start + last.length - end
+        finish = last.source[1] if last.hidden else last.source[1] - max(0, behind)
+        return begin, finish
+
+    def target(self, start: int, end: int) -> Span:
+        """Where the masked text has what stands there in the original; placeholders are whole."""
+        first, last = len(self.text), 0
+        for piece in self.pieces:
+            low, high = piece.source
+            if low < end and high > start:
+                finish = piece.start + piece.length
+                before = 0 if piece.hidden else max(0, start - low)
+                behind = 0 if piece.hidden else max(0, high - end)
+                first, last = min(first, piece.start + before), max(last, finish - behind)
+        return first, last
+
+    def shown(self, start: int, end: int) -> str:
+        """What of the masked text stands for a part of the original."""
+        first, last = self.target(start, end)
+        return self.text[first:last]
+
+    def unmasked(self, words: str) -> str:
+        """Words of the model with what the placeholders stand for."""
+        for placeholder, original in self.originals.items():
+            words = words.replace(placeholder, original)
+        return words
+
+
+def mask(text: str, kinds: Set[Hidden], names: Iterable[str] = ()) -> Masked:
+    """Hide what is of these kinds; the same words have the same placeholder."""
+    spans = _disjoint(_spans(text, kinds, names))
+    numbers: dict[tuple[str, str], str] = {}
+    pieces: list[_Piece] = []
+    originals: dict[str, str] = {}
+    out: list[str] = []
+    at = done = 0
+
+    def put(words: str, source: Span, hidden: bool) -> None:
+        nonlocal at
+        if words:
+            pieces.append(_Piece(at, len(words), source, hidden))
+            out.append(words)
+            at += len(words)
+
+    for start, end, kind in spans:
+        put(text[done:start], (done, start), hidden=False)
+        words = " ".join(text[start:end].split())
+        key = (kind, words.casefold())
+        if key not in numbers:
+            label = _free_label(LABELS[kind], text)
+            count = sum(other == kind for other, _ in numbers) + 1
+            numbers[key] = f"[{label}-{count}]"
+            originals[numbers[key]] = words
+        put(numbers[key], (start, end), hidden=True)
+        done = end
+    put(text[done:], (done, len(text)), hidden=False)
+    return Masked(text, "".join(out), tuple(pieces), originals)
+
+
+def _free_label(label: str, text: str) -> str:
+    """A label of which the text has no placeholder itself."""
+    while f"[{label}-" in text:
+        label += "X"
+    return label
+
+
+def _spans(
+    text: str, kinds: Set[Hidden], names: Iterable[str]
+) -> Iterator[tuple[int, int, Hidden]]:
+    if "amounts" in kinds:
+        yield from ((*found.span(), "amounts") for found in _AMOUNT.finditer(text))
+    if "parties" in kinds:
+        yield from ((start, end, "parties") for start, end in _parties(text, names))
+    if "persons" in kinds:
+        for found in _PERSON.finditer(text):
+            group = found.lastgroup or "mail"
+            yield (*found.span(group), "persons")
+            if group != "mail":
+                yield from ((s, e, "persons") for s, e in _places(text, found[group]))
+
+
+def _parties(text: str, names: Iterable[str]) -> Iterator[Span]:
+    known = {name for name in names if len(name.strip()) > 1}
+    for found in _COMPANY.finditer(text):
+        yield found.span()
+        known.add(found[0])
+        short = _SHORT.match(text, found.end())
+        if short and not _ROLES.fullmatch(short[1].strip()):
+            known.add(short[1])
+    for name in known:
+        yield from _places(text, name)
+
+
+def _places(text: str, name: str) -> Iterator[Span]:
+    """Where a name stands, in whole words, in any case and with any white space."""
+    words = r"\s+".join(map(re.escape, name.split()))
+    for found in re.finditer(rf"(?<!\w){words}(?!\w)", text, re.IGNORECASE):
+        yield found.span()
+
+
+def _disjoint(spans: Iterable[tuple[int, int, Hidden]]) -> list[tuple[int, int, Hidden]]:
+    """In the order of the text; where two overlap, the one that begins first or is longer."""
+    kept: list[tuple[int, int, Hidden]] = []
+    for span in sorted(spans, key=lambda s: (s[0], -s[1])):
+        if not kept or span[0] >= kept[-1][1]:
+            kept.append(span)
+        elif span[1] > kept[-1][1]:  # one begins within another: both are hidden, as one
+            kept[-1] = (kept[-1][0], span[1], kept[-1][2])
+    return kept

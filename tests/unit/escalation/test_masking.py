@@ -1,0 +1,92 @@
+"""What is hidden does not leave, and comes back at its own place."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from services.escalation.masking import mask
+from services.escalation.policy import Hidden
+from services.escalation.quotes import Passage
+
+TEXT = """THIS AGREEMENT is made between Acme Rockets, Inc. (the "Acme") and WILE E COYOTE LLC
+("Licensee"). Licensee shall pay Acme US$ 1,250,000.00 and five hundred thousand dollars, or 3.5
+million euros, whichever ACME
+ROCKETS, INC. prefers; attn: Mr. Paul van Dyke, paul.dyke@acme.example. Dyke signs.
+By: /s/ Jane Q. Public
+Title: President, Zebra Holdings"""
+ALL: frozenset[Hidden] = frozenset({"parties", "persons", "amounts"})
+
+
+def test_names_and_sums_are_hidden() -> None:
+    """Companies with their short names, persons, sums; the same name is the same placeholder."""
+    masked = mask(TEXT, ALL, ["Zebra Holdings"])
+    for gone in ("Acme", "ACME", "COYOTE", "1,250,000", "hundred thousand", "3.5", "Paul", "Dyke,",
+                 "paul.dyke", "Jane", "Zebra"):  # fmt: skip
+        assert gone not in masked.text, gone
+    assert '[PARTY-1] (the "[PARTY-2]")' in masked.text
+    assert "Licensee shall pay [PARTY-2] [AMOUNT-1] and [AMOUNT-2], or [AMOUNT-3]," in masked.text
+    assert "whichever [PARTY-1] prefers" in masked.text
+    assert "Title: President, [PARTY-4]" in masked.text
+    assert (
+        masked.unmasked("[PARTY-1] pays [AMOUNT-1]") == "Acme Rockets, Inc. pays US$ 1,250,000.00"
+    )
+
+
+@pytest.mark.parametrize("kind", sorted(ALL))
+def test_only_what_is_asked_for_is_hidden(kind: str) -> None:
+    """Each kind by itself; none leaves the text as it is."""
+    text = mask(TEXT, frozenset({kind})).text  # type: ignore[arg-type]
+    shown = {"parties": "COYOTE", "persons": "Jane", "amounts": "1,250,000"}
+    assert {name for name, words in shown.items() if words not in text} == {kind}
+    assert mask(TEXT, frozenset()).text == TEXT
+
+
+def test_a_quote_of_the_masked_text_has_its_place_in_the_original() -> None:
+    """Whole placeholders, and parts of what stands between them."""
+    masked = mask(TEXT, ALL)
+    (span,) = Passage(masked.text).find("shall pay [PARTY-2] [AMOUNT-1] and")
+    start, end = masked.source(*span)
+    assert TEXT[start:end] == "shall pay Acme US$ 1,250,000.00 and"
+    assert masked.target(start, end) == span
+    assert masked.shown(start, end) == "shall pay [PARTY-2] [AMOUNT-1] and"
+    (span,) = Passage(masked.text).find("[PARTY-1] prefers")
+    assert TEXT[slice(*masked.source(*span))] == "ACME\nROCKETS, INC. prefers"
+    assert Passage(masked.text).find("[PARTY-9]") == []
+
+
+def test_a_placeholder_that_the_text_has_itself_is_not_used() -> None:
+    """Nothing in the document is taken for something hidden."""
+    masked = mask("[AMOUNT-1] is due, and $5 more.", ALL)
+    assert masked.text == "[AMOUNT-1] is due, and [AMOUNTX-1] more."
+    assert masked.unmasked("[AMOUNT-1] and [AMOUNTX-1]") == "[AMOUNT-1] and $5"
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            ["Acme Inc.", "$5", "pays", "to", "Mr. Bean", "EUR 7 million", "the", "Zed", "\n", ", "]
+        ),
+        max_size=30,
+    ),
+    st.data(),
+)
+@settings(max_examples=60, deadline=None)
+def test_there_and_back_is_the_same_place(parts: list[str], data: st.DataObject) -> None:
+    """Pieces cover both texts without gap; every span of the masked text comes back to itself."""
+    text = " ".join(parts)
+    masked = mask(text, ALL, ["Zed"])
+    assert "".join(text[slice(*piece.source)] for piece in masked.pieces) == text
+    assert sum(piece.length for piece in masked.pieces) == len(masked.text)
+    assert "Acme" not in masked.text
+    assert "$5" not in masked.text
+    assert "Zed" not in masked.text
+    if masked.text:
+        start = data.draw(st.integers(0, len(masked.text) - 1))
+        end = data.draw(st.integers(start + 1, len(masked.text)))
+        low, high = masked.source(start, end)
+        first, last = masked.target(low, high)
+        assert 0 <= low < high <= len(text)
+        assert first <= start
+        assert end <= last
