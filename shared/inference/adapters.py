@@ -23,7 +23,7 @@ from typing import Any
 
 from shared.inference.engines import GRAPH_FILE as GRAPH_FILE
 from shared.inference.engines import INTEGER_FILE as INTEGER_FILE
-from shared.inference.errors import AdapterError, BaseError
+from shared.inference.errors import AdapterError, BaseError, MissingAdapter
 from shared.inference.session import Adapter
 
 FORMAT = 1
@@ -156,7 +156,8 @@ def find_adapter(folders: Sequence[Path], name: str) -> Path:
     """Return the folder of the newest version of an adapter that lies in one of some folders.
 
     Raises:
-        AdapterError: none has one of that name, more than one has, or two hold the same version.
+        MissingAdapter: none has one of that name.
+        AdapterError: more than one has, or two hold the same version.
     """
     having = [folder for folder in folders if name in adapter_names(folder)]
     if len(having) > 1:
@@ -169,7 +170,7 @@ def find_adapter(folders: Sequence[Path], name: str) -> Path:
         return newest_version(having[0], name)
     known = ", ".join(adapter_names(*folders)) or "none"
     places = " or ".join(map(str, folders))
-    raise AdapterError(f"there is no adapter named {name!r} in {places}; there is: {known}")
+    raise MissingAdapter(f"there is no adapter named {name!r} in {places}; there is: {known}")
 
 
 def load_adapter(
