@@ -21,6 +21,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from shared.artefacts import MANIFEST_FILE as MANIFEST_FILE
+from shared.artefacts import adapter_names as adapter_names
 from shared.inference.engines import GRAPH_FILE as GRAPH_FILE
 from shared.inference.engines import INTEGER_FILE as INTEGER_FILE
 from shared.inference.errors import AdapterError, BaseError, MissingAdapter
@@ -29,7 +31,7 @@ from shared.inference.session import Adapter
 FORMAT = 1
 """The version of the manifest that this code reads."""
 
-ADAPTER_FILE, MANIFEST_FILE = "adapter.onnx_adapter", "manifest.json"
+ADAPTER_FILE = "adapter.onnx_adapter"
 TOKENISER_FILE, PROVENANCE_FILE = "tokenizer.json", "provenance.json"
 VIEWS = ("inside", "opening", "closing")
 """What a head may say of each label at a token: inside a passage, its first token, its last."""
@@ -144,12 +146,6 @@ def newest_version(artefacts: Path, name: str) -> Path:
             )
         versions[number] = folder
     return versions[max(versions)]
-
-
-def adapter_names(*folders: Path) -> list[str]:
-    """Return the names of all adapters in some folders."""
-    found = (path for folder in folders for path in folder.glob(f"*/*/{MANIFEST_FILE}"))
-    return sorted({path.parent.parent.name for path in found})
 
 
 def find_adapter(folders: Sequence[Path], name: str) -> Path:
