@@ -33,6 +33,8 @@ from shared.private import private_files
 from shared.version import VERSION
 
 if TYPE_CHECKING:
+    from smallprint import ApiError
+
     from services.ingest.keys import KeyRing
     from services.triage.reading.document import Reported
     from services.triage.reading.report import Linkbases
@@ -58,14 +60,14 @@ class AdapterOption(click.Option):
 
     def get_help_record(self, context: click.Context) -> tuple[str, str] | None:
         """See click.Option."""
-        from shared.artefacts import adapter_names
         from shared.settings import CommonSettings, load
 
         record = super().get_help_record(context)
         with suppress(SuiteError):  # a wrong setting is no reason not to help
             settings = load(CommonSettings)
-            found = adapter_names(settings.artefacts_folder, settings.adapters_folder)
-            names = ", ".join(map(plain, found))
+            folders = (settings.artefacts_folder, settings.adapters_folder)
+            found = (path for folder in folders for path in folder.glob("*/*/manifest.json"))
+            names = ", ".join(sorted({plain(path.parent.parent.name) for path in found}))
             if record and names:
                 return record[0], f"{record[1]} There is: {names}."
         return record
@@ -73,12 +75,10 @@ class AdapterOption(click.Option):
 
 adapter_option = click.option(
     "--adapter",
-    "adapters",
-    multiple=True,
-    default=(ADAPTER,),
+    default=ADAPTER,
     cls=AdapterOption,
     show_default=True,
-    help="The specialist that reads; several, if it is repeated.",
+    help="The specialist that reads.",
 )
 data_option = click.option(
     "--data",
@@ -149,21 +149,9 @@ def main() -> int:
 @url_option
 @key_option
 @click.option("--kind", type=click.Choice(["contract", "report", "other"]), help="What they are.")
-@click.option(
-    "--adapter",
-    "adapters",
-    multiple=True,
-    help="A specialist of the suite that is to read them if they are contracts; may be repeated.",
-)
 @password_option
 def upload(
-    paths: Sequence[str],
-    as_json: bool,
-    url: str,
-    key: str,
-    kind: Any,
-    adapters: Sequence[str],
-    password: str | None,
+    paths: Sequence[str], as_json: bool, url: str, key: str, kind: Any, password: str | None
 ) -> int:
     """Upload documents to a running suite; a large one goes on where its connection broke off.
 
@@ -173,7 +161,6 @@ def upload(
     Examples:
       SMALLPRINT_KEY=sp_... smallprint upload lease.pdf
       smallprint upload *.pdf --url https://papers.example --json
-      smallprint upload terms.html --adapter contract-clauses --adapter unfair-terms
     """
     from smallprint import ApiError, Client
 
@@ -184,7 +171,7 @@ def upload(
 
         def send(path: str) -> Iterator[Mapping[str, Any]]:
             try:
-                document = client.upload(path, kind=kind, password=password, adapters=adapters)
+                document = client.upload(path, kind=kind, password=password)
             except ApiError as error:
                 yield {"source": path, "error": {"type": error.code, "detail": error.detail}}
             except OSError as error:
@@ -253,11 +240,7 @@ def search(
         with Client(url, key) as client:
             found = list(islice(client.search(" ".join(words), **filters), most + 1))
     except ApiError as error:
-        if error.code == "no_answer":
-            raise SuiteError(
-                f"no suite answers at {url}: start it there, or name its address with --url"
-            ) from None
-        raise SuiteError(f"the suite at {url} answers {error.status}: {error.detail}") from None
+        raise no_suite(error, url) from None
     for hit in found[:most]:
         if as_json:
             write(to_json(asdict(hit)))
@@ -271,17 +254,96 @@ def search(
 
 
 @cli.command()
+@click.option(
+    "--by",
+    type=click.Choice(["provider", "model", "day", "kind", "document"]),
+    default="day",
+    show_default=True,
+    help="What is added up.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON line.")
+@url_option
+@click.option("--key", envvar="SMALLPRINT_KEY", help="A key of it; better as SMALLPRINT_KEY.")
+@click.option(
+    "--resume",
+    metavar="PROVIDER",
+    help="Let a stopped provider go on, in the data folder, once you have looked at its own bill.",
+)
+@data_option
+def costs(
+    by: Any, as_json: bool, url: str, key: str | None, resume: str | None, data: Path | None
+) -> int:
+    """What asking frontier models cost, from the ledger of a running suite.
+
+    Calls count with their worst case until the provider has told its bill; what may have been
+    billed, but was never told, counts so for good.
+
+    \b
+    Examples:
+      smallprint costs
+      smallprint costs --by document --json
+      smallprint costs --resume claude
+    """
+    from smallprint import ApiError, Client
+
+    from shared.cli import tables
+
+    if resume:
+        _resume(resume, data)
+        return 0
+    if not key:
+        raise SuiteError("a key is needed: give --key, or set SMALLPRINT_KEY")
+    try:
+        with Client(url, key) as client:
+            found = client.costs(by)
+    except ApiError as error:
+        raise no_suite(error, url) from None
+    if as_json:
+        stopped = [{**asdict(stop), "since": _moment(stop.since)} for stop in found.stopped]
+        write(to_json({**asdict(found), "stopped": stopped}))
+    else:
+        write("".join(f"{row}\n" for row in tables.costs(found)).encode("utf-8", "replace"))
+    return 0
+
+
+def _resume(provider: str, data: Path | None) -> None:
+    """Take a provider off the list of the stopped ones. Raises SuiteError if it is not there."""
+    from services.escalation.bootstrap import open_store
+    from services.escalation.ledger import Ledger
+    from services.escalation.settings import Settings
+    from shared.cli.files import require_database
+    from shared.settings import load
+
+    settings = load(Settings, **_given(data=data))
+    if not settings.escalation_database_url:
+        require_database(settings.data / "escalation.db", create=False)
+    store = open_store(settings)
+    try:
+        store.migrate()
+        if not Ledger(store).resume(provider):
+            raise SuiteError(f"{plain(provider)} is not stopped: smallprint costs lists who is")
+    finally:
+        store.close()
+    click.echo(f"{plain(provider)} may be asked again", err=True)
+
+
+def no_suite(error: ApiError, url: str) -> SuiteError:
+    """What a refused request to a suite is told as."""
+    if error.code == "no_answer":
+        return SuiteError(
+            f"no suite answers at {url}: start it there, or name its address with --url"
+        )
+    return SuiteError(f"the suite at {url} answers {error.status}: {error.detail}")
+
+
+@cli.command()
 @paths_argument
 @as_json
 @adapter_option
 @click.option("--all", "every", is_flag=True, help="Every candidate above 0.001, not the likely.")
 @password_option
 def extract(
-    paths: Sequence[str],
-    as_json: bool,
-    adapters: Sequence[str],
-    every: bool,
-    password: str | None,
+    paths: Sequence[str], as_json: bool, adapter: str, every: bool, password: str | None
 ) -> int:
     """Find the clauses of contracts (PDF, DOCX, ODT, RTF, HTML, text, scans), also in archives.
 
@@ -294,7 +356,7 @@ def extract(
     from shared.cli import tables
 
     lines = Lines(as_json=as_json, table=tables.clauses)
-    with Finder(adapters, every=every) as finder:
+    with Finder(adapter, every=every) as finder:
         each_file(paths, lines, lambda path: finder.file(path, password))
     if not as_json and lines.worked:
         click.echo(tables.DISCLAIMER, err=True)
@@ -422,12 +484,7 @@ def triage(paths: Sequence[str], as_json: bool, password: str | None) -> int:
 @adapter_option
 @password_option
 def batch(
-    folder: str,
-    out: Path | None,
-    resume: bool,
-    as_json: bool,
-    adapters: Sequence[str],
-    password: str | None,
+    folder: str, out: Path | None, resume: bool, as_json: bool, adapter: str, password: str | None
 ) -> int:
     """Work on every document below FOLDER: one JSON result a file, and a summary.
 
@@ -441,7 +498,6 @@ def batch(
     Examples:
       smallprint batch ~/contracts
       smallprint batch ~/contracts --out ~/results --anew
-      smallprint batch ~/contracts --adapter contract-clauses --adapter unfair-terms
     """
     from shared.cli.files import Results, files_below
 
@@ -452,7 +508,7 @@ def batch(
         raise SuiteError(f"there is no file in {folder}")
     results.require_writable()
     lines = Lines(as_json=as_json, table=lambda _line: ())
-    with documents_of_all_kinds(adapters, password) as work:
+    with documents_of_all_kinds(adapter, password) as work:
         done = Batch(work, results, resume)
         each_file(sources, lines, done.file)
         each_file(done.elsewhere, lines, done.rest)
@@ -463,11 +519,11 @@ def batch(
 
 
 @contextmanager
-def documents_of_all_kinds(adapters: Sequence[str], password: str | None) -> Iterator[Work]:
+def documents_of_all_kinds(adapter: str, password: str | None) -> Iterator[Work]:
     """Reads contracts for clauses and reports for what does not add up, also within mails and
     archives.
     """
-    with Finder(adapters, every=False) as finder:
+    with Finder(adapter, every=False) as finder:
         reports = Reports(finder.reader)
 
         def result(source: str, data: bytes) -> Mapping[str, Any]:
@@ -515,7 +571,7 @@ def watch(
     settle: float,
     poll: float,
     as_json: bool,
-    adapters: Sequence[str],
+    adapter: str,
     password: str | None,
 ) -> int:
     """Work on every document that comes into FOLDER, as `batch` does, until Ctrl-C.
@@ -545,7 +601,7 @@ def watch(
     results = Results(out or Path(folder, "results"), Path(folder))
     results.require_writable()
     lines = Lines(as_json=as_json, table=tables.watched)
-    with documents_of_all_kinds(adapters, password) as work:
+    with documents_of_all_kinds(adapter, password) as work:
         watcher = Watcher(Path(folder), work, results, settle=settle, tell=tell)
         with Notices(Path(folder), *watcher.own, tell=tell) as notices:
             stop = Stop(lambda: tell("finishing the document in hand …"))
@@ -675,17 +731,15 @@ class Answer:
 
 
 class Finder:
-    """Reads contracts and finds their clauses by one specialist or several, on one base. The model
-    is loaded with the first document.
-    """
+    """Reads contracts and finds their clauses. The model is loaded with the first document."""
 
-    def __init__(self, adapters: Sequence[str], *, every: bool) -> None:
-        self.adapters = tuple(dict.fromkeys(adapters))
+    def __init__(self, adapter: str, *, every: bool) -> None:
+        self.adapter = adapter
         self.every = every
         self.reader = open_reader()
         self.parts = with_parts(self.reader)
         self._most_characters = most_characters()
-        self._specialists: list[Specialist] = []
+        self._specialist: Specialist | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -705,10 +759,9 @@ class Finder:
 
     @property
     def maker(self) -> str:
-        """The specialists, their versions and their base."""
-        models = self._models()
-        names = " and ".join(f"{model['adapter']} {model['version']}" for model in models)
-        return f"{names} on {models[0]['base'][:12]}"
+        """The specialist, its version and its base."""
+        model = self._model()
+        return f"{model['adapter']} {model['version']} on {model['base'][:12]}"
 
     def file(self, path: str, password: str | None) -> Iterator[Mapping[str, Any]]:
         """The one line about a file. Raises UnsupportedType for a report."""
@@ -734,7 +787,7 @@ class Finder:
         reading = self.reader.read(data, name=Path(path).name, password=password)
         refuse_too_long(reading.text, self._most_characters)
         read = time.monotonic()
-        models = self._models()
+        model = self._model()
         loaded = time.monotonic()
         answer = self._clauses(reading) if reading.page_count else Answer()
         found = time.monotonic()
@@ -743,8 +796,7 @@ class Finder:
             "document": _document(reading, data),
             "clauses": answer.clauses,
             "presence": answer.presence,
-            "model": models[0],
-            "models": models,
+            "model": model,
             "warnings": [*reading.warnings, *answer.warnings],
             "timings": _timings(read=read - began, find=found - loaded),
         }
@@ -753,46 +805,36 @@ class Finder:
         from services.extraction.pipeline import search
         from services.extraction.values import value_json
 
-        clauses: list[dict[str, Any]] = []
-        presence = []
-        warnings: dict[str, None] = {}
-        for specialist in self._get_specialists():
-            name = {"adapter": specialist.manifest.name}
-            found = search(reading.text, specialist, reading.furniture, all_candidates=self.every)
-            clauses += (
-                {
-                    "category": clause.category,
-                    "text": clause.text,
-                    "start": clause.start,
-                    "end": clause.end,
-                    "page": reading.page_at(clause.start),
-                    "confidence": clause.confidence,
-                    "value": value_json(clause.category, clause.text, clause.start),
-                    **name,
-                }
-                for clause in found.clauses
-            )
-            presence += [
-                {"category": line.category, "probability": line.probability, **name}
-                for line in found.presence
-            ]
-            warnings |= dict.fromkeys(found.warnings)
-        clauses.sort(key=lambda clause: (clause["start"], clause["end"]))
-        return Answer(clauses, presence, tuple(warnings))
-
-    def _models(self) -> list[dict[str, str]]:
-        """What reads, in the order it was named."""
-        manifests = [specialist.manifest for specialist in self._get_specialists()]
-        return [
-            {"base": one.base_sha256, "adapter": one.name, "version": one.version}
-            for one in manifests
+        found = search(
+            reading.text, self._get_specialist(), reading.furniture, all_candidates=self.every
+        )
+        clauses = [
+            {
+                "category": clause.category,
+                "text": clause.text,
+                "start": clause.start,
+                "end": clause.end,
+                "page": reading.page_at(clause.start),
+                "confidence": clause.confidence,
+                "value": value_json(clause.category, clause.text, clause.start),
+            }
+            for clause in found.clauses
         ]
+        presence = [
+            {"category": line.category, "probability": line.probability} for line in found.presence
+        ]
+        return Answer(clauses, presence, found.warnings)
 
-    def _get_specialists(self) -> list[Specialist]:
+    def _model(self) -> dict[str, str]:
+        manifest = self._get_specialist().manifest
+        version = {"adapter": manifest.name, "version": manifest.version}
+        return {"base": manifest.base_sha256, **version}
+
+    def _get_specialist(self) -> Specialist:
         from shared.inference import Specialists
         from shared.settings import CommonSettings, load
 
-        if not self._specialists:
+        if self._specialist is None:
             settings = load(CommonSettings)
             try:
                 specialists = Specialists(
@@ -801,10 +843,10 @@ class Finder:
                     settings.arithmetic,
                     settings.adapters_folder,
                 )
-                self._specialists = [specialists.get(name) for name in self.adapters]
+                self._specialist = specialists.get(self.adapter)
             except SuiteError as error:
                 raise CannotStart(error.message) from error
-        return self._specialists
+        return self._specialist
 
 
 def open_reader() -> Reader:

@@ -1,1 +1,1 @@
-"""Escalation: the only door to a frontier model. No provider is configured: the door is shut."""
+"""Escalation: the only door to a frontier model. Without a policy it is shut."""

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 
-from services.escalation.domain import IN_FORCE, State
-from services.escalation.store import Escalations
+from services.escalation.asking import Door
+from services.escalation.ledger.store import stops, sums
+from services.escalation.store import By, Escalations
 from shared.events import Stage
 from shared.storage import Store
-from shared.web.auth import CurrentActor, require_actor
+from shared.web.auth import CurrentActor
 from shared.web.openapi import problems
+
+Cursor = Annotated[str | None, Query(max_length=80, pattern=r"^[A-Za-z0-9_-]+$")]
+Limit = Annotated[int, Query(ge=1, le=1000)]
 
 
 class _Answer(BaseModel):
@@ -27,7 +31,7 @@ class EscalationOut(_Answer):
     document_id: str
     stage: Stage
     result_id: str
-    state: State
+    state: Literal["unanswered"]
     reason: str = Field(description="why there is no answer")
     requested: datetime
 
@@ -39,12 +43,77 @@ class EscalationsOut(BaseModel):
     next: str | None = Field(description="goes on with `?cursor=`; null at the end")
 
 
+class QuoteOut(_Answer):
+    """Words of the document; offsets in code points, `end` exclusive."""
+
+    text: str
+    start: int
+    end: int
+
+
+class ProposalOut(_Answer):
+    """What a frontier model answered; its quotes are the document's own words. A person decides."""
+
+    id: str
+    document_id: str
+    stage: Stage
+    result_id: str
+    requested: datetime
+    category: str
+    verdict: Literal["present", "absent"]
+    quotes: list[QuoteOut]
+    why: str = Field(description="the model's own words, which nobody verified")
+    provider: str
+    model: str
+    stand_in: bool = Field(description="a program for tests answered, no model")
+    usd: float = Field(description="0 where an earlier answer served")
+
+
+class ProposalsOut(BaseModel):
+    """A page of proposals, newest first."""
+
+    items: list[ProposalOut]
+    next: str | None = Field(description="goes on with `?cursor=`; null at the end")
+
+
 class SpendOut(_Answer):
     """What one provider was paid."""
 
     provider: str
     calls: int
     usd: float
+    uncertain_usd: float = Field(description="of it the worst case of calls that may be billed")
+    reserved_usd: float = Field(description="of it the worst case of calls in hand")
+    tokens_in: int
+    tokens_out: int
+
+
+class GroupOut(_Answer):
+    """The same by another key."""
+
+    key: str
+    calls: int
+    usd: float
+    uncertain_usd: float
+    reserved_usd: float
+    tokens_in: int
+    tokens_out: int
+
+
+class BudgetOut(BaseModel):
+    """What counts as spent in a period, and the most that may."""
+
+    period: str = Field(description="a day, 2026-01-31, or a month, 2026-01, in UTC")
+    usd: float
+    most_usd: float
+
+
+class StopOut(_Answer):
+    """A provider that billed more than was reserved; an operator lets it go on."""
+
+    provider: str
+    since: datetime
+    reason: str
 
 
 class CostsOut(BaseModel):
@@ -53,6 +122,9 @@ class CostsOut(BaseModel):
     calls: int
     usd: float
     items: list[SpendOut]
+    groups: list[GroupOut] = Field(description="by the key that was asked for; days newest first")
+    budgets: list[BudgetOut] = Field(description="of this day and this month")
+    stopped: list[StopOut]
     next: str | None = None
 
 
@@ -62,41 +134,89 @@ class PolicyOut(_Answer):
     name: str
     leaves_the_house: bool
     providers: list[str]
-    budget_usd: float
+    budget_usd: float = Field(description="a month")
     summary: str
+    day_usd: float
+    leaves: list[str] = Field(description="kinds of documents of which words may leave")
+    mask: list[str] = Field(description="what is hidden in them")
 
 
-def routes(store: Store) -> APIRouter:
+def routes(store: Store, door: Door) -> APIRouter:
     """What escalation answers."""
     router = APIRouter(prefix="/v1", tags=["escalation"])
 
-    @router.get("/escalations", responses=problems(), summary="What was asked of the frontier")
+    @router.get("/escalations", responses=problems(), summary="What was asked and has no answer")
     def escalations(
-        actor: CurrentActor,
-        cursor: Annotated[str | None, Query(max_length=80, pattern=r"^[A-Za-z0-9_-]+$")] = None,
-        limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+        actor: CurrentActor, cursor: Cursor = None, limit: Limit = 100
     ) -> EscalationsOut:
         with store.read() as session:
-            found, more = Escalations(session, actor.tenant).newest(cursor=cursor, limit=limit)
-        return EscalationsOut(items=[EscalationOut.model_validate(e) for e in found], next=more)
+            found, more = Escalations(session, actor.tenant).newest(
+                answered=False, cursor=cursor, limit=limit
+            )
+        items = [EscalationOut(**{**vars(one), "state": "unanswered"}) for one in found]
+        return EscalationsOut(items=items, next=more)
+
+    @router.get(
+        "/escalations/proposals", responses=problems(), summary="What frontier models proposed"
+    )
+    def proposals(actor: CurrentActor, cursor: Cursor = None, limit: Limit = 100) -> ProposalsOut:
+        with store.read() as session:
+            kept = Escalations(session, actor.tenant)
+            found, more = kept.newest(answered=True, cursor=cursor, limit=limit)
+            prices = kept.prices_of([one.id for one in found])
+        items = [
+            ProposalOut(
+                **{
+                    **(one.proposal.model_dump() if one.proposal else {}),
+                    **{name: value for name, value in vars(one).items() if name != "proposal"},
+                    "usd": float(prices.get(one.id, 0)),
+                }
+            )
+            for one in found
+        ]
+        return ProposalsOut(items=items, next=more)
 
     @router.get("/costs", responses=problems(), summary="What was spent")
-    def costs(actor: CurrentActor) -> CostsOut:
+    def costs(
+        actor: CurrentActor,
+        by: Annotated[By, Query(description="key of `groups`")] = "day",
+    ) -> CostsOut:
+        policy = door.policies.of(actor.tenant)
+        day = door.clock().strftime("%Y-%m-%d")
         with store.read() as session:
-            spent = Escalations(session, actor.tenant).spent()
+            kept = Escalations(session, actor.tenant)
+            spent, groups = kept.spent(), kept.spent(by)
+            today, month = sums(session, actor.tenant, day)
+            stopped = stops(session)
+        budgets = [
+            (day, today, policy.day_micro_usd),
+            (day[:7], month, policy.month_micro_usd),
+        ]
         return CostsOut(
             calls=sum(s.calls for s in spent),
             usd=float(sum(s.usd for s in spent)),
             items=[SpendOut.model_validate(s) for s in spent],
+            groups=[GroupOut.model_validate(s) for s in groups],
+            budgets=[
+                BudgetOut(period=period, usd=used / 1e6, most_usd=most / 1e6)
+                for period, used, most in budgets
+            ],
+            stopped=[StopOut.model_validate(s) for s in stopped],
         )
 
-    @router.get(
-        "/policy",
-        responses=problems(),
-        summary="What may be asked",
-        dependencies=[Depends(require_actor)],
-    )
-    def policy() -> PolicyOut:
-        return PolicyOut.model_validate(IN_FORCE)
+    @router.get("/policy", responses=problems(), summary="What may be asked")
+    def policy(actor: CurrentActor) -> PolicyOut:
+        own = door.policies.of(actor.tenant)
+        out = any(not provider.inside for provider in own.providers) and bool(own.leaves)
+        return PolicyOut(
+            name="open" if own.providers else "closed",
+            leaves_the_house=out,
+            providers=[provider.name for provider in own.providers],
+            budget_usd=own.month_micro_usd / 1e6,
+            summary=own.summary,
+            day_usd=own.day_micro_usd / 1e6,
+            leaves=sorted(own.leaves),
+            mask=sorted(own.mask),
+        )
 
     return router

@@ -91,6 +91,10 @@ class Door:
         self.patience = patience
         self.clock = clock
 
+    def closed(self, tenant: str) -> str | None:
+        """Why a tenant can ask nothing at all; None if it may ask."""
+        return None if self.policies.of(tenant).providers else NO_PROVIDER
+
     def ask(self, asker: Asker, question: Question, text: str) -> Outcome:
         """Ask about a window of a document's text.
 

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+from functools import partial
+
 from services.escalation import api, handlers
+from services.escalation.asking import Door
+from services.escalation.ledger import Ledger
+from services.escalation.ledger.ledger import utc_now
+from services.escalation.policy import read_policies
+from services.escalation.recovering import Recovery
 from services.escalation.settings import Settings
 from services.escalation.store import MIGRATIONS
 from shared.bus import open_bus
@@ -18,12 +26,14 @@ from shared.web.limits import RateLimit
 def build(settings: Settings | None = None, *, keys: Keys | None = None) -> Service:
     """Escalation: the only door to a frontier model, and the ledger of what it costs."""
     settings = settings or load(Settings)
-    store = Store(
-        settings.database("escalation", settings.escalation_database_url), "escalation", MIGRATIONS
-    )
+    policies = read_policies(settings.escalation_policy)
+    store = open_store(settings)
+    ledger = Ledger(store)
+    door = Door(policies, ledger, timedelta(seconds=settings.escalation_patience), utc_now)
+    blobs = FileBlobs(settings.blobs, "escalation")
     app = create_app(
         "escalation",
-        [api.routes(store)],
+        [api.routes(store, door)],
         [store.ready],
         keys or RemoteKeys(settings.ingest_url, settings.key_cache),
         RateLimit(settings.rate_requests),
@@ -33,11 +43,18 @@ def build(settings: Settings | None = None, *, keys: Keys | None = None) -> Serv
         settings=settings,
         port=settings.escalation_port,
         store=store,
-        blobs=FileBlobs(settings.blobs, "escalation"),
+        blobs=blobs,
         bus=open_bus(settings.bus, lease=settings.bus_lease),
         app=app,
         handlers={
-            EscalationRequested: handlers.decline_request,
-            DocumentDeleted: handlers.forget_document,
+            EscalationRequested: partial(handlers.answer_request, blobs=blobs, door=door),
+            DocumentDeleted: partial(handlers.forget_document, blobs=blobs),
         },
+        jobs=(lambda _owner: Recovery(ledger, settings.escalation_recovery),),
     )
+
+
+def open_store(settings: Settings) -> Store:
+    """The database of escalation, as settings have it."""
+    url = settings.database("escalation", settings.escalation_database_url)
+    return Store(url, "escalation", MIGRATIONS)

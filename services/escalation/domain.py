@@ -1,21 +1,22 @@
-"""Requests to the frontier, the policy in force, and what was spent: plain data."""
+"""Requests to the frontier and what was spent: plain data."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
-from typing import Literal
+from typing import Any, Literal
 
-from shared.events import EscalationRequested, Stage
+from shared.events import BlobRef, EscalationRequested, Stage
+from shared.events.questions import Proposal
 
-State = Literal["unanswered"]
-NO_PROVIDER = "no provider is configured: nothing leaves the house"
+State = Literal["waiting", "answered", "unanswered"]
+BEING_ASKED = "it is being asked"
 
 
 @dataclass(frozen=True)
 class Escalation:
-    """A result that a specialist was unsure of, and why nobody outside was asked."""
+    """A result that a specialist was unsure of, and what came of asking somebody outside."""
 
     id: str
     tenant: str
@@ -23,8 +24,14 @@ class Escalation:
     stage: Stage
     result_id: str
     requested: datetime
-    state: State = "unanswered"
-    reason: str = NO_PROVIDER
+    attempt: int = 1
+    category: str = ""
+    state: State = "waiting"
+    reason: str = BEING_ASKED
+    call_id: str | None = None
+    proposal: Proposal | None = None
+    answer: BlobRef | None = None
+    """The blob with the proposal, to be removed with the document."""
 
     @classmethod
     def of(cls, event: EscalationRequested) -> Escalation:
@@ -36,33 +43,47 @@ class Escalation:
             stage=event.stage,
             result_id=event.result_id,
             requested=event.time,
+            attempt=event.attempt,
         )
 
+    def answered(self, proposal: Proposal, call_id: str | None) -> Escalation:
+        """A model proposed something, which a person looks at."""
+        return replace(
+            self,
+            state="answered",
+            reason="",
+            category=proposal.category,
+            proposal=proposal,
+            call_id=call_id,
+        )
 
-@dataclass(frozen=True)
-class Policy:
-    """What may be sent out, to whom, and for how much."""
-
-    name: str
-    leaves_the_house: bool
-    providers: tuple[str, ...]
-    budget_usd: Decimal
-    summary: str
-
-
-IN_FORCE = Policy(
-    name="closed",
-    leaves_the_house=False,
-    providers=(),
-    budget_usd=Decimal(0),
-    summary="Nothing leaves the house. Whatever a specialist is unsure of goes to a person.",
-)
+    def unanswered(self, reason: str) -> Escalation:
+        """Nobody outside knows; a person is asked."""
+        return replace(self, state="unanswered", reason=reason, proposal=None)
 
 
 @dataclass(frozen=True)
 class Spend:
-    """What one provider was paid by one tenant, from the ledger."""
+    """What calls were paid, by one tenant, from the ledger. Money is in US$."""
 
-    provider: str
+    key: str
+    """Provider, model, day, kind or document."""
     calls: int
     usd: Decimal
+    """With what is uncertain and what is reserved."""
+    uncertain_usd: Decimal
+    """Of it the worst case of calls that may have been billed."""
+    reserved_usd: Decimal
+    """Of it the worst case of calls in hand."""
+    tokens_in: int
+    tokens_out: int
+
+    @property
+    def provider(self) -> str:
+        """The key of sums by provider."""
+        return self.key
+
+
+def to_json(proposal: Proposal) -> dict[str, Any]:
+    """A proposal as it is kept."""
+    return proposal.model_dump(mode="json")

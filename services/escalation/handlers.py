@@ -2,17 +2,103 @@
 
 from __future__ import annotations
 
-from services.escalation.domain import Escalation
+import json
+import logging
+
+from pydantic import ValidationError
+
+from services.escalation.asking import Asker, Door, Outcome
+from services.escalation.domain import Escalation, to_json
 from services.escalation.store import Escalations
-from shared.events import DocumentDeleted, EscalationAnswered, EscalationRequested
-from shared.storage import UnitOfWork
+from shared.events import BlobRef, DocumentDeleted, EscalationAnswered, EscalationRequested
+from shared.events.questions import Question
+from shared.storage import BlobStore, MissingBlob, UnitOfWork
+from shared.storage.deletion import is_cancelled, is_deleted, mark_deleted, ref_of
+
+log = logging.getLogger(__name__)
+
+OWNER = "escalation"
+"""Whose the blobs are that are made here."""
 
 
-def decline_request(event: EscalationRequested, uow: UnitOfWork) -> None:
-    """Keep the request, and answer at once that there is nobody to ask, so that nobody waits."""
+def answer_request(
+    event: EscalationRequested, uow: UnitOfWork, blobs: BlobStore, door: Door
+) -> None:
+    """Ask the frontier as far as policy and budget allow, and tell what it proposes; nobody waits
+    for what can't be answered.
+    """
+    closed = door.closed(event.tenant)
+    if closed is None and _is_void(event, blobs):
+        return
+    escalation = Escalation.of(event)
+    with uow.store.write() as session:
+        Escalations(session, event.tenant).begin(escalation)
+    try:
+        outcome = Outcome(None, closed) if closed else _outcome(event, escalation, blobs, door)
+    except MissingBlob:
+        if not is_deleted(blobs, event.tenant, event.document_id):
+            raise
+        log.info("deleted before anything was asked")
+        return
+    if outcome.proposal is None:
+        _keep(event, uow, blobs, escalation.unanswered(outcome.reason), None)
+        return
+    proposal = outcome.proposal.model_copy(update={"escalation": escalation.id})
+    answered = escalation.answered(proposal, outcome.call_id)
+    data = json.dumps(to_json(proposal), ensure_ascii=False).encode()
+    ref = ref_of(data, OWNER)
+    with uow.store.write() as session:  # noted before it is written, so that a deletion finds it
+        if not Escalations(session, event.tenant).note_answer(escalation.id, ref):
+            return
+    blobs.put(event.tenant, data)
+    _keep(event, uow, blobs, answered, ref)
+
+
+def forget_document(event: DocumentDeleted, uow: UnitOfWork, blobs: BlobStore) -> None:
+    """Remove what was asked and answered about a deleted document; the ledger has no words and
+    stays.
+    """
     with uow:
-        escalation = Escalation.of(event)
-        Escalations(uow.session, event.tenant).add(escalation)
+        gone = Escalations(uow.session, event.tenant).forget(event.document_id)
+        if gone:
+            mark_deleted(blobs, event.tenant, event.document_id)
+        for ref in gone:  # before the commit: a crash does it again
+            blobs.delete(event.tenant, ref)
+
+
+def _is_void(event: EscalationRequested, blobs: BlobStore) -> bool:
+    """Whether nobody wants to know any more."""
+    where = (blobs, event.tenant, event.document_id)
+    return is_deleted(*where) or is_cancelled(*where, event.attempt)
+
+
+def _outcome(
+    event: EscalationRequested, escalation: Escalation, blobs: BlobStore, door: Door
+) -> Outcome:
+    try:
+        question = Question.model_validate_json(blobs.get(event.tenant, event.question))
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        return Outcome(None, f"the question can't be read: {where}: {first['msg']}")
+    text = blobs.get(event.tenant, question.text).decode()
+    asker = Asker(event.tenant, event.document_id, escalation.id, event.time)
+    return door.ask(asker, question, text)
+
+
+def _keep(
+    event: EscalationRequested,
+    uow: UnitOfWork,
+    blobs: BlobStore,
+    escalation: Escalation,
+    ref: BlobRef | None,
+) -> None:
+    with uow:
+        escalations = Escalations(uow.session, event.tenant)
+        if not escalations.finish(escalation):
+            if ref is not None:
+                blobs.delete(event.tenant, ref)
+            return  # deleted while it was asked
         uow.publish(
             EscalationAnswered(
                 tenant=event.tenant,
@@ -20,13 +106,9 @@ def decline_request(event: EscalationRequested, uow: UnitOfWork) -> None:
                 actor=event.actor,
                 stage=event.stage,
                 result_id=event.result_id,
-                answer=None,
-                reason=escalation.reason,
+                answer=ref,
+                reason=escalation.reason or None,
+                question=event.question,
+                attempt=event.attempt,
             )
         )
-
-
-def forget_document(event: DocumentDeleted, uow: UnitOfWork) -> None:
-    """Remove what was asked about a deleted document; the ledger holds no words and stays."""
-    with uow:
-        Escalations(uow.session, event.tenant).forget(event.document_id)

@@ -2,15 +2,33 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from pydantic import Field
 
 from shared.settings import CommonSettings, Port
 
 
 class Settings(CommonSettings):
-    """Settings of escalation, beside the common ones. There is no provider to configure yet."""
+    """Settings of escalation, beside the common ones."""
 
     escalation_port: Port = Field(8405, description="port of escalations, costs and policy")
     escalation_database_url: str = Field(
         "", description="SQLAlchemy URL; empty: escalation.db below the data folder"
+    )
+    escalation_policy: Path | None = Field(
+        None,
+        description="TOML file that says which frontier models may be asked what, and for how much;"
+        " empty: nothing leaves the house",
+    )
+    escalation_patience: float = Field(
+        600.0,
+        ge=0,
+        description="seconds for which a question is tried again where no provider answers, before "
+        "a person is asked",
+    )
+    escalation_recovery: float = Field(
+        30.0,
+        gt=0,
+        description="seconds between two looks for calls whose process died: they count as spent",
     )

@@ -2,34 +2,42 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from decimal import Decimal
 from pathlib import Path
+from typing import Any, Literal
 
 from sqlalchemy import (
+    JSON,
     Column,
     ColumnElement,
     Index,
+    Integer,
     MetaData,
+    Row,
     String,
     Table,
     Text,
     and_,
+    case,
     delete,
     func,
-    insert,
     or_,
     select,
+    update,
 )
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
-from services.escalation.domain import Escalation, Spend
-from services.escalation.ledger.store import ledger
+from services.escalation.domain import Escalation, Spend, State, to_json
+from services.escalation.ledger.store import forget, ledger, praise
 from shared.errors import InvalidRequest
+from shared.events import BlobRef
+from shared.events.questions import Proposal
 from shared.storage.messages import Time
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 MICRO = Decimal(1_000_000)
+By = Literal["provider", "model", "day", "kind", "document"]
 
 metadata = MetaData()
 
@@ -44,7 +52,13 @@ escalations = Table(
     Column("state", String(16), nullable=False),
     Column("reason", Text, nullable=False),
     Column("requested", Time, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("category", String(200), nullable=False),
+    Column("call_id", String(64)),
+    Column("proposal", JSON(none_as_null=True)),
+    Column("answer", JSON(none_as_null=True)),
     Index("escalations_newest", "tenant", "requested", "id"),
+    Index("escalations_document", "tenant", "document_id"),
 )
 
 
@@ -55,48 +69,106 @@ class Escalations:
         self.session = session
         self.tenant = tenant
 
-    def add(self, escalation: Escalation) -> None:
-        """Keep a request."""
-        self.session.execute(insert(escalations).values(asdict(escalation)))
+    def begin(self, escalation: Escalation) -> None:
+        """Keep a request, unless it is kept already."""
+        postgres = self.session.get_bind().dialect.name == "postgresql"
+        row = (postgresql if postgres else sqlite).insert(escalations).values(_values(escalation))
+        self.session.execute(row.on_conflict_do_nothing())
+
+    def note_answer(self, escalation_id: str, ref: BlobRef) -> bool:
+        """Remember where an answer will lie; returns whether the request is still there."""
+        return self._update(escalation_id, answer=ref.model_dump())
+
+    def finish(self, escalation: Escalation) -> bool:
+        """Keep what came of a request; returns whether it is still there. The answer of a call
+        that brought a proposal serves whoever asks the same.
+        """
+        values = _values(escalation)
+        kept = {name: values[name] for name in ("state", "reason", "category", "call_id")}
+        found = self._update(escalation.id, **kept, proposal=values["proposal"])
+        if found and escalation.proposal and escalation.call_id:
+            praise(self.session, self.tenant, escalation.call_id)
+        return found
 
     def newest(
-        self, *, cursor: str | None = None, limit: int = 100
+        self, *, answered: bool, cursor: str | None = None, limit: int = 100
     ) -> tuple[list[Escalation], str | None]:
-        """Requests, newest first, and the cursor that the list goes on from.
+        """Requests with or without an answer, newest first, and the cursor that the list goes on
+        from.
 
         Raises:
             InvalidRequest: the cursor is not one of ours.
         """
-        query = select(escalations).where(escalations.c.tenant == self.tenant)
+        state = escalations.c.state == "answered"
+        query = select(escalations).where(
+            escalations.c.tenant == self.tenant, state if answered else ~state
+        )
         if cursor is not None:
             query = query.where(self._behind(cursor))
         rows = self.session.execute(
             query.order_by(escalations.c.requested.desc(), escalations.c.id.desc()).limit(limit + 1)
         ).all()
-        found = [Escalation(**row._mapping) for row in rows[:limit]]
+        found = [_escalation(row) for row in rows[:limit]]
         return found, found[-1].id if len(rows) > limit else None
 
-    def forget(self, document_id: str) -> None:
-        """Remove every request about a document."""
-        self.session.execute(
-            delete(escalations).where(
-                escalations.c.tenant == self.tenant, escalations.c.document_id == document_id
-            )
-        )
+    def forget(self, document_id: str) -> list[BlobRef]:
+        """Remove every request about a document and every answer; returns the blobs of these."""
+        mine = and_(escalations.c.tenant == self.tenant, escalations.c.document_id == document_id)
+        rows = self.session.execute(select(escalations.c.answer).where(mine)).all()
+        self.session.execute(delete(escalations).where(mine))
+        forget(self.session, self.tenant, document_id)
+        return [BlobRef(**row.answer) for row in rows if row.answer]
 
-    def spent(self) -> list[Spend]:
-        """What each provider was paid, from the ledger."""
+    def spent(self, by: By = "provider") -> list[Spend]:
+        """What calls count with, from the ledger: the newest day first, else by name."""
+        key = ledger.c.document_id if by == "document" else ledger.c[by]
+        open_money = {
+            state: func.sum(case((ledger.c.state == state, ledger.c.micro_usd), else_=0))
+            for state in ("assumed", "reserved")
+        }
         rows = self.session.execute(
             select(
-                ledger.c.provider,
+                key.label("key"),
                 func.count().label("calls"),
                 func.sum(ledger.c.micro_usd).label("micro_usd"),
+                open_money["assumed"].label("assumed"),
+                open_money["reserved"].label("reserved"),
+                func.sum(ledger.c.tokens_in).label("tokens_in"),
+                func.sum(ledger.c.tokens_out).label("tokens_out"),
             )
-            .where(ledger.c.tenant == self.tenant)
-            .group_by(ledger.c.provider)
-            .order_by(ledger.c.provider)
+            .where(ledger.c.tenant == self.tenant, ledger.c.state != "released")
+            .group_by(key)
+            .order_by(key.desc() if by == "day" else key)
         )
-        return [Spend(row.provider, row.calls, Decimal(row.micro_usd) / MICRO) for row in rows]
+        return [
+            Spend(
+                key=row.key,
+                calls=row.calls,
+                usd=Decimal(row.micro_usd) / MICRO,
+                uncertain_usd=Decimal(row.assumed) / MICRO,
+                reserved_usd=Decimal(row.reserved) / MICRO,
+                tokens_in=int(row.tokens_in),
+                tokens_out=int(row.tokens_out),
+            )
+            for row in rows
+        ]
+
+    def prices_of(self, ids: list[str]) -> dict[str, Decimal]:
+        """What each request cost, in US$."""
+        rows = self.session.execute(
+            select(ledger.c.escalation_id, func.sum(ledger.c.micro_usd).label("micro_usd"))
+            .where(ledger.c.tenant == self.tenant, ledger.c.escalation_id.in_(ids))
+            .group_by(ledger.c.escalation_id)
+        )
+        return {row.escalation_id: Decimal(row.micro_usd) / MICRO for row in rows}
+
+    def _update(self, escalation_id: str, **values: Any) -> bool:
+        changed = self.session.execute(
+            update(escalations)
+            .where(escalations.c.tenant == self.tenant, escalations.c.id == escalation_id)
+            .values(**values)
+        )
+        return bool(changed.rowcount)  # type: ignore[attr-defined]
 
     def _behind(self, cursor: str) -> ColumnElement[bool]:
         last = self.session.execute(
@@ -110,3 +182,20 @@ class Escalations:
             escalations.c.requested < last,
             and_(escalations.c.requested == last, escalations.c.id < cursor),
         )
+
+
+def _values(escalation: Escalation) -> dict[str, Any]:
+    values = dict(vars(escalation))
+    values["proposal"] = to_json(escalation.proposal) if escalation.proposal else None
+    values["answer"] = escalation.answer.model_dump() if escalation.answer else None
+    return values
+
+
+def _escalation(row: Row[Any]) -> Escalation:
+    values = dict(row._mapping)
+    state: State = values["state"]
+    if values["proposal"]:
+        values["proposal"] = Proposal(**values["proposal"])
+    if values["answer"]:
+        values["answer"] = BlobRef(**values["answer"])
+    return Escalation(**{**values, "state": state})

@@ -47,6 +47,7 @@ def build(
             settings.adapters_folder,
         )
     )
+    adapter = settings.extraction_adapter
     app = create_app(
         "extraction",
         [api.routes(store)],
@@ -67,8 +68,7 @@ def build(
             DocumentRead: partial(
                 handlers.extract_clauses,
                 blobs=blobs,
-                specialist=lambda name: models().get(name),
-                adapter=settings.extraction_adapter,
+                specialist=lambda: models().get(adapter),
                 most_characters=settings.extraction_max_characters,
             ),
             DocumentFailed: handlers.note_failure,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from shared.cli.lines import plain
 
 if TYPE_CHECKING:
-    from shared.client import Hit
+    from shared.client import Costs, Hit
 
 DISCLAIMER = "smallprint points at passages and figures; it gives no legal or audit advice."
 
@@ -29,7 +29,7 @@ def clauses(line: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _own_clauses(line: Mapping[str, Any]) -> Iterator[str]:
-    document = line["document"]
+    document, model = line["document"], line["model"]
     pages = _count(document["pages"], "page")
     failed = document["failed_pages"]
     lost = f", {len(failed)} of them unreadable" if failed else ""
@@ -43,8 +43,7 @@ def _own_clauses(line: Mapping[str, Any]) -> Iterator[str]:
     ]
     yield from _aligned(rows)
     found = _count(len(rows), "clause")
-    by = " and ".join(f"{model['adapter']} {model['version']}" for model in line["models"])
-    yield f"  {found} by {by}"
+    yield f"  {found} by {model['adapter']} {model['version']}"
     yield ""
 
 
@@ -72,6 +71,30 @@ def hit(found: Hit) -> Iterator[str]:
     words = ((_kept_apart(text), marked) for text, marked in found.pieces)
     yield "  " + "".join(f"{bold[0]}{text}{bold[1]}" if marked else text for text, marked in words)
     yield ""
+
+
+def costs(found: Costs) -> Iterator[str]:
+    """What frontier models cost: sums, budgets, and who is stopped."""
+    yield f"{_count(found.calls, 'call')}, US$ {found.usd:,.6f}"
+    heads = ("", "calls", "US$", "of it uncertain", "reserved", "tokens in", "out")
+    rows = [
+        (
+            plain(one.key),
+            f"{one.calls:,}",
+            *(f"{usd:,.6f}" for usd in (one.usd, one.uncertain_usd, one.reserved_usd)),
+            f"{one.tokens_in:,}",
+            f"{one.tokens_out:,}",
+        )
+        for one in found.groups
+    ]
+    widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
+    for first, *figures in [heads, *rows] if rows else []:
+        aligned = (cell.rjust(width) for cell, width in zip(figures, widths[1:], strict=True))
+        yield "  ".join([f"  {first:<{widths[0]}}", *aligned])
+    for budget in found.budgets:
+        yield f"{budget.period}: US$ {budget.usd:,.6f} of at most {budget.most_usd:,.2f}"
+    for stop in found.stopped:
+        yield f"! {plain(stop.provider)} is stopped: {plain(stop.reason)}"
 
 
 def findings(line: Mapping[str, Any]) -> Iterator[str]:

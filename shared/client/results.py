@@ -71,9 +71,8 @@ class Document(_Result):
 
     `kind_confidence` is how sure the service is of the kind, None where somebody said it or the
     type tells; `kind_unsure` says that a person is asked. `parent` is the mail or archive that it
-    first came in, `parents` are all of them. `adapters` are the specialists that were asked for,
-    none: the one that is set up. `etag` names all of this as it is now: what is sent with it
-    changes nothing once the document has changed.
+    first came in, `parents` are all of them. `etag` names
+    all of this as it is now: what is sent with it changes nothing once the document has changed.
     """
 
     _times = ("created", "updated", "ended")
@@ -107,7 +106,6 @@ class Document(_Result):
     etag: str = ""
     kind_confidence: float | None = None
     kind_unsure: bool = False
-    adapters: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -215,7 +213,6 @@ class Clause(_Result):
     confidence: float
     boxes: tuple[Box, ...] = ()
     value: ClauseValue | None = None
-    adapter: str = ""
 
 
 @dataclass(frozen=True)
@@ -278,7 +275,6 @@ class Presence(_Result):
     confidence: float | None
     clauses: int
     nearest: dict[str, Any] | None = None
-    adapter: str = ""
 
 
 @dataclass(frozen=True)
@@ -428,6 +424,7 @@ class Item(_Result):
     page: int | None = None
     boxes: tuple[Box, ...] = ()
     finding: dict[str, Any] | None = None
+    proposal: dict[str, Any] | None = None
     verdict: Verdict | None = None
     decision_id: str | None = None
     decided_by: str | None = None
@@ -529,3 +526,105 @@ class Delivery(_Result):
     next_try: datetime | None = None
     delivered: datetime | None = None
     attempts: tuple[DeliveryAttempt, ...] = ()
+
+
+@dataclass(frozen=True)
+class Escalation(_Result):
+    """A result that a specialist was unsure of, and why nobody outside answered."""
+
+    _times = ("requested",)
+
+    id: str
+    document_id: str
+    stage: str
+    result_id: str
+    state: str
+    reason: str
+    requested: datetime
+
+
+@dataclass(frozen=True)
+class Quote(_Result):
+    """Words of a document, from `start` to `end` of its text."""
+
+    text: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True)
+class Proposal(_Result):
+    """What a frontier model answered: its quotes are the document's own words, `why` is the
+    model's. A person decides.
+    """
+
+    _times = ("requested",)
+    _lists: ClassVar[dict[str, type[_Result]]] = {"quotes": Quote}
+
+    id: str
+    document_id: str
+    stage: str
+    result_id: str
+    requested: datetime
+    category: str
+    verdict: str
+    quotes: tuple[Quote, ...]
+    why: str
+    provider: str
+    model: str
+    stand_in: bool
+    usd: float
+
+
+@dataclass(frozen=True)
+class Spend(_Result):
+    """What calls with one key (a day, a provider, …) cost in US$: `usd` counts with the worst case
+    of what is uncertain and of what is in hand.
+    """
+
+    key: str
+    calls: int
+    usd: float
+    uncertain_usd: float
+    reserved_usd: float
+    tokens_in: int
+    tokens_out: int
+
+
+@dataclass(frozen=True)
+class Budget(_Result):
+    """What counts as spent in a day or month in UTC, and the most that may."""
+
+    period: str
+    usd: float
+    most_usd: float
+
+
+@dataclass(frozen=True)
+class StoppedProvider(_Result):
+    """A provider that billed more than was reserved, and is not asked until an operator allows
+    it.
+    """
+
+    _times = ("since",)
+
+    provider: str
+    since: datetime
+    reason: str
+
+
+@dataclass(frozen=True)
+class Costs(_Result):
+    """What the tenant's questions to frontier models cost."""
+
+    _lists: ClassVar[dict[str, type[_Result]]] = {
+        "groups": Spend,
+        "budgets": Budget,
+        "stopped": StoppedProvider,
+    }
+
+    calls: int
+    usd: float
+    groups: tuple[Spend, ...]
+    budgets: tuple[Budget, ...]
+    stopped: tuple[StoppedProvider, ...]

@@ -59,3 +59,6 @@ class Proposal(_Part):
     provider: str
     model: str
     stand_in: bool = Field(False, description="a program for tests answered, no model")
+    escalation: str = Field(
+        "", description="id of the request: no two have the same bytes, so each goes by itself"
+    )

@@ -20,7 +20,7 @@ from typing import BinaryIO
 from shared.events import BlobRef
 from shared.storage.blobs import CHUNK, BlobStore, MissingBlob
 
-OWNERS = ("", "extraction", "triage")
+OWNERS = ("", "extraction", "triage", "escalation")
 """Who removes blobs of a deleted document: ingest, whose name is empty here, and these."""
 
 

@@ -18,7 +18,6 @@ from services.ingest.idempotency.store import Note, unnoted
 from services.ingest.resumable.domain import (
     Checksum,
     ChunkTooLong,
-    Metadata,
     PartialUpload,
     UploadBusy,
     UploadGone,
@@ -34,6 +33,7 @@ from shared.errors import (
     TooManyRequests,
     UnreadableDocument,
 )
+from shared.events import Kind
 from shared.runtime.rounds import Rounds
 from shared.storage import Store
 from shared.web.auth import Actor
@@ -126,16 +126,15 @@ class Resumables:
         self,
         actor: Actor,
         length: int,
-        said: Metadata,
+        name: str,
+        kind: Kind | None,
         note: Note[PartialUpload] = unnoted,
     ) -> PartialUpload:
         """A new upload of so many bytes; `note` is told of it in the transaction that makes it.
 
-        Raises EmptyDocument, DocumentTooLarge, UnknownAdapter; TooManyRequests if too much is open
-        already.
+        Raises EmptyDocument, DocumentTooLarge; TooManyRequests if too much is open already.
         """
-        name = safe_name(said.name)
-        self.intake.require(said.adapters)
+        name = safe_name(name)
         if not length:
             raise EmptyDocument("the document has no bytes", document=name)
         most = self.intake.limits.max_bytes
@@ -152,8 +151,7 @@ class Resumables:
             tenant=actor.tenant,
             actor=actor.name,
             name=name,
-            kind=said.kind,
-            adapters=said.adapters,
+            kind=kind,
             length=length,
             created=now,
             expires=now + self.rest,
@@ -252,7 +250,7 @@ class Resumables:
         try:
             accepted = self.intake.accept(
                 actor,
-                Upload(file, upload.length, upload.name, upload.kind, adapters=upload.adapters),
+                Upload(file, upload.length, upload.name, upload.kind),
             )
         except UnreadableDocument:
             self._forget(upload)

@@ -15,7 +15,6 @@ from pydantic import BaseModel, Field
 from services.ingest.domain import Document, Outcome, new_end
 from services.ingest.webhooks.domain import TEST, Message, Webhook, message_id
 from shared.events import (
-    AdapterVersion,
     ClausesExtracted,
     DocumentDeleted,
     FindingsFound,
@@ -89,9 +88,8 @@ class ClausesExtractedData(BaseModel):
     document_id: str
     attempt: int = Field(ge=1)
     count: int = Field(ge=0)
-    adapter: str = Field(description="the specialist that read it; of several the first")
+    adapter: str
     adapter_version: str
-    adapters: list[AdapterVersion] = Field(description="every specialist that read it")
     links: ClausesLinks
 
 
@@ -274,7 +272,6 @@ def _clauses(event: ClausesExtracted) -> ClausesExtractedData:
         count=event.count,
         adapter=event.adapter,
         adapter_version=event.adapter_version,
-        adapters=list(event.read_by),
         links=ClausesLinks(document=document, clauses=f"{document}/clauses"),
     )
 

@@ -4,7 +4,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 from shared.events import (
-    AdapterVersion,
     BlobRef,
     ClausesExtracted,
     DocumentDeleted,
@@ -47,7 +46,6 @@ SAMPLES: tuple[Event, ...] = (
         kind="contract",
         original=blob("1"),
         attempt=2,
-        adapters=("contract-clauses", "unfair-terms"),
     ),
     DocumentRead(
         **_common(2),
@@ -61,7 +59,6 @@ SAMPLES: tuple[Event, ...] = (
         failed_pages=(4, 7),
         kind_confidence=0.625,
         kind_unsure=True,
-        adapters=("contract-clauses", "unfair-terms"),
     ),
     DocumentRekinded(**_common(3), kind="report", previous="contract", attempt=2),
     DocumentFailed(
@@ -78,10 +75,6 @@ SAMPLES: tuple[Event, ...] = (
         count=17,
         adapter="contract-clauses",
         adapter_version="1.0.0",
-        adapters=(
-            AdapterVersion(name="contract-clauses", version="1.0.0"),
-            AdapterVersion(name="unfair-terms", version="2.1.0"),
-        ),
         warnings=("most of it is not in English",),
     ),
     FindingsFound(
@@ -94,10 +87,19 @@ SAMPLES: tuple[Event, ...] = (
         warnings=("no cash flow was found",),
     ),
     EscalationRequested(
-        **_common(8), stage="extraction", result_id="cl_" + "8" * 32, question=blob("6")
+        **_common(8),
+        stage="extraction",
+        result_id="cl_" + "8" * 32,
+        question=blob("6"),
+        attempt=2,
     ),
     EscalationAnswered(
-        **_common(9), stage="extraction", result_id="cl_" + "8" * 32, answer=blob("7")
+        **_common(9),
+        stage="extraction",
+        result_id="cl_" + "8" * 32,
+        answer=blob("7"),
+        question=blob("6"),
+        attempt=2,
     ),
     ReviewDecided(
         **_common(10),

@@ -12,8 +12,8 @@ from fastapi.testclient import TestClient
 from sqlalchemy import insert, inspect
 
 from infra.schemas import openapi_of
+from services.escalation.asking import NO_PROVIDER
 from services.escalation.bootstrap import build
-from services.escalation.domain import NO_PROVIDER
 from services.escalation.ledger.store import ledger
 from services.escalation.settings import Settings
 from shared.events import (
@@ -119,21 +119,51 @@ def test_a_deleted_document_s_requests_go(service: Service, client: TestClient) 
 
 def test_costs_are_computed_from_the_ledger(service: Service, client: TestClient) -> None:
     """Nothing was spent; what another tenant might have spent is not ours."""
-    assert client.get("/v1/costs").json() == {"calls": 0, "usd": 0, "items": [], "next": None}
+    body = client.get("/v1/costs").json()
+    assert (body["calls"], body["usd"], body["items"], body["groups"]) == (0, 0, [], [])
+    assert [budget["most_usd"] for budget in body["budgets"]] == [0, 0]
     entry = {
         "escalation_id": "es_1",
+        "document_id": "doc_1",
+        "kind": "contract",
         "provider": "example",
         "model": "m",
         "tokens_in": 10,
         "tokens_out": 2,
+        "reserved_micro_usd": 9_000,
+        "price_as_of": "2026-01-31",
+        "content": "",
+        "day": "2026-01-31",
         "time": datetime.now(UTC),
     }
     with service.store.write() as session:
-        for tenant, price in (("default", 1250), ("default", 250), ("acme", 999)):
-            session.execute(insert(ledger).values(**entry, tenant=tenant, micro_usd=price))
+        for number, (tenant, price, state) in enumerate(
+            [
+                ("default", 1250, "settled"),
+                ("default", 250, "assumed"),
+                ("default", 100, "reserved"),
+                ("default", 0, "released"),
+                ("acme", 999, "settled"),
+            ]
+        ):
+            row = {**entry, "tenant": tenant, "micro_usd": price, "state": state}
+            session.execute(insert(ledger).values(**row, call_id=f"ca_{number}"))
     body = client.get("/v1/costs").json()
-    assert (body["calls"], body["usd"]) == (2, 0.0015)
-    assert body["items"] == [{"provider": "example", "calls": 2, "usd": 0.0015}]
+    spend = {
+        "calls": 3,
+        "usd": 0.0016,
+        "uncertain_usd": 0.00025,
+        "reserved_usd": 0.0001,
+        "tokens_in": 30,
+        "tokens_out": 6,
+    }
+    assert (body["calls"], body["usd"]) == (3, 0.0016)
+    assert body["items"] == [{"provider": "example", **spend}]
+    assert body["groups"] == [{"key": "2026-01-31", **spend}]
+    for by, key in (("model", "m"), ("kind", "contract"), ("document", "doc_1")):
+        groups = client.get("/v1/costs", params={"by": by}).json()["groups"]
+        assert groups == [{"key": key, **spend}]
+    assert client.get("/v1/costs", params={"by": "actor"}).status_code == 422
 
 
 def test_the_policy_is_that_nothing_leaves(client: TestClient) -> None:
@@ -143,7 +173,9 @@ def test_the_policy_is_that_nothing_leaves(client: TestClient) -> None:
     assert body["summary"].startswith("Nothing leaves the house")
 
 
-@pytest.mark.parametrize("path", ["/v1/escalations", "/v1/costs", "/v1/policy"])
+@pytest.mark.parametrize(
+    "path", ["/v1/escalations", "/v1/escalations/proposals", "/v1/costs", "/v1/policy"]
+)
 def test_without_a_key_nothing_is_told(service: Service, path: str) -> None:
     """Every route asks for a key."""
     assert TestClient(service.app).get(path).status_code == 401

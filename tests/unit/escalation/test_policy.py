@@ -10,6 +10,7 @@ from services.escalation.policy import CLOSED, Policies, known_prices, read_poli
 from services.escalation.providers import Usage
 from services.escalation.providers.provider import DIALECTS
 from shared.errors import SettingsError
+from tests.support import ROOT
 
 KEY = "sk-3c1f0a77-never-to-be-seen"
 WHOLE = """
@@ -135,3 +136,14 @@ def test_a_known_price_is_not_assumed_at_another_address(tmp_path: Path) -> None
     line = 'model = "claude-sonnet-4-6"'
     with pytest.raises(SettingsError, match="the price of claude-sonnet-4-6 at claude"):
         read(tmp_path, WHOLE.replace(line, f'{line}\nurl = "https://reseller.example"'))
+
+
+def test_the_file_that_the_readme_shows_is_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever copies it has an open door."""
+    monkeypatch.setenv("ANTHROPIC_API_KEY", KEY)
+    text = (ROOT / "README.md").read_text("utf-8").partition("```toml\n")[2].partition("```")[0]
+    policy = read(tmp_path, text).of("default")
+    assert [p.name for p in policy.may_see("contract")] == ["claude"]
+    assert (policy.day_micro_usd, len(policy.mask)) == (5_000_000, 3)
