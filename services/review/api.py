@@ -57,6 +57,11 @@ class ItemOut(_Answer):
     before: str = Field(description="the document's text just before")
     after: str = Field(description="the document's text just after")
     finding: dict[str, Any] | None
+    proposal: dict[str, Any] | None = Field(
+        None,
+        description="what a frontier model says of it: verdict, quotes, why, provider, model,"
+        " stand_in; or the reason why there is no answer",
+    )
     created: datetime
     lease: LeaseOut | None
     verdict: Verdict | None

@@ -17,6 +17,7 @@ from shared.events import (
     DocumentFailed,
     DocumentRead,
     DocumentRekinded,
+    EscalationAnswered,
     FindingsFound,
 )
 from shared.runtime import Service
@@ -66,6 +67,9 @@ def build(
                 handlers.queue_clauses, blobs=blobs, context=settings.review_context
             ),
             FindingsFound: partial(handlers.queue_findings, blobs=blobs),
+            EscalationAnswered: partial(
+                handlers.queue_proposal, blobs=blobs, context=settings.review_context
+            ),
             DocumentRekinded: handlers.withdraw_items,
             DocumentFailed: handlers.withdraw_cancelled,
             DocumentDeleted: handlers.forget_document,

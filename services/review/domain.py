@@ -35,6 +35,7 @@ from pydantic import (
 from services.review.categories import CATEGORIES
 from shared.errors import Conflict, InvalidRequest, NotAllowed, SuiteError
 from shared.events import BlobRef, Kind, Stage, Verdict
+from shared.events.questions import Proposal, Question
 from shared.web.values import Natural, Positive, Whole
 
 ItemKind = Literal["clause", "finding"]
@@ -310,6 +311,8 @@ class Item:
     before: str = ""
     after: str = ""
     finding: Mapping[str, Any] | None = None
+    proposal: Mapping[str, Any] | None = None
+    """What a frontier model says of it, or why none does: see `proposal_shown`."""
     claims: int = 0
     holder: str | None = None
     lease_until: datetime | None = None
@@ -661,6 +664,48 @@ def item_of_kind(document: Document, confidence: float, *, now: datetime) -> Ite
         text=f"It is worked on as a {document.kind}, but its text leaves that unsure. What is it?",
         finding={"check": KIND_CHECK, "kind": document.kind},
     )
+
+
+def item_of_question(
+    document: Document,
+    question: Question,
+    proposal: Proposal | None,
+    *,
+    result_id: str,
+    stage: Stage,
+    text: str,
+    context: int,
+    now: datetime,
+) -> Item:
+    """The item for a result that a frontier model was asked about and that waits for nobody yet:
+    the words that were proposed, or those that the specialist had in mind, or the window.
+    """
+    best = max(question.candidates, key=lambda one: one.confidence, default=None)
+    start, end = question.start, question.end
+    if proposal and proposal.quotes:
+        start, end = proposal.quotes[0].start, proposal.quotes[0].end
+    elif best:
+        start, end = best.start, best.end
+    clause = Clause(
+        id=result_id,
+        category=question.category,
+        text=text[start:end],
+        start=start,
+        end=end,
+        confidence=best.confidence if best else 0.0,
+    )
+    (item,) = items_of_clauses(
+        document, [clause], attempt=document.attempt, text=text, context=context, now=now
+    )
+    return replace(item, stage=stage)
+
+
+def proposal_shown(proposal: Proposal | None, reason: str | None) -> dict[str, Any]:
+    """What is shown beside an item: an answer, or why there is none."""
+    if proposal is None:
+        return {"verdict": None, "reason": reason or "no answer came"}
+    shown = proposal.model_dump(mode="json", exclude={"category", "escalation"})
+    return {**shown, "reason": None}
 
 
 def items_of_findings(

@@ -9,14 +9,18 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TypeVar
 
+from pydantic import ValidationError
+
 from services.review import store
 from services.review.domain import (
     Document,
     Item,
     PageSize,
     item_of_kind,
+    item_of_question,
     items_of_clauses,
     items_of_findings,
+    proposal_shown,
     read_clauses,
     read_findings,
 )
@@ -27,8 +31,10 @@ from shared.events import (
     DocumentFailed,
     DocumentRead,
     DocumentRekinded,
+    EscalationAnswered,
     FindingsFound,
 )
+from shared.events.questions import Proposal, Question
 from shared.storage import BlobStore, MissingBlob, UnitOfWork
 from shared.storage.deletion import is_deleted
 
@@ -121,6 +127,56 @@ def queue_findings(event: FindingsFound, uow: UnitOfWork, blobs: BlobStore) -> N
     new = items_of_findings(document, findings, attempt=event.attempt, now=datetime.now(UTC))
     with uow:
         _replace_items(uow, document, new)
+
+
+def queue_proposal(
+    event: EscalationAnswered, uow: UnitOfWork, blobs: BlobStore, context: int
+) -> None:
+    """Put what a frontier model proposed, or why none did, beside the item of the result; a result
+    that waits for nobody is queued with it. A person decides in any case.
+    """
+    known = _known(event.tenant, event.document_id, uow)
+    if known is None or not known.counts(event.attempt) or known.attempt != event.attempt:
+        return
+    found = unless_deleted(
+        event.tenant, event.document_id, blobs, lambda: _answer(event, known, blobs)
+    )
+    if found is None:
+        return
+    question, proposal, text = found
+    shown = proposal_shown(proposal, event.reason)
+    with uow:
+        where = (uow.session, event.tenant, event.document_id)
+        if store.propose(*where, event.result_id, shown) or question is None or text is None:
+            return
+        item = item_of_question(
+            known,
+            question,
+            proposal,
+            result_id=event.result_id,
+            stage=event.stage,
+            text=text,
+            context=context,
+            now=datetime.now(UTC),
+        )
+        store.add_items(uow.session, [replace(item, proposal=shown)])
+
+
+def _answer(
+    event: EscalationAnswered, document: Document, blobs: BlobStore
+) -> tuple[Question | None, Proposal | None, str | None]:
+    """What was asked, what was answered, and the text that both count in, where there are any."""
+    question = proposal = None
+    try:
+        if event.question:
+            asked = blobs.get(event.tenant, event.question)
+            question = Question.model_validate_json(asked)
+        if event.answer:
+            proposal = Proposal.model_validate_json(blobs.get(event.tenant, event.answer))
+    except ValidationError as error:
+        where = ".".join(map(str, error.errors()[0]["loc"]))
+        log.warning("an answer of the frontier can't be read", extra={"field": where})
+    return question, proposal, document_text(document, blobs)
 
 
 def withdraw_items(event: DocumentRekinded, uow: UnitOfWork) -> None:

@@ -90,6 +90,7 @@ items = Table(
     Column("before", Text, nullable=False),
     Column("after", Text, nullable=False),
     Column("finding", JSON(none_as_null=True)),
+    Column("proposal", JSON(none_as_null=True)),
     Column("claims", Integer, nullable=False),
     Column("holder", String(200)),
     Column("lease_until", Time),
@@ -256,6 +257,24 @@ def _of(tenant: str, document_id: str, *, asking: bool) -> ColumnElement[bool]:
     asks = items.c.stage == "ingest"
     mine = and_(items.c.tenant == tenant, items.c.document_id == document_id)
     return and_(mine, asks if asking else ~asks)
+
+
+def propose(
+    session: Session, tenant: str, document_id: str, result_id: str, proposal: dict[str, Any]
+) -> bool:
+    """Put what a model says beside the item of a result, decided or not; whoever holds it keeps
+    it. Returns whether there is such an item.
+    """
+    found = session.execute(
+        update(items)
+        .where(
+            items.c.tenant == tenant,
+            items.c.document_id == document_id,
+            items.c.result_id == result_id,
+        )
+        .values(proposal=proposal)
+    )
+    return bool(found.rowcount)  # type: ignore[attr-defined]
 
 
 def decided_items(session: Session, tenant: str, document_id: str) -> list[Item]:

@@ -34,7 +34,14 @@ from services.review.settings import Settings as ReviewSettings
 from services.review.store import find_document
 from shared.bus import Message
 from shared.documents.reading import Reading
-from shared.events import ClausesExtracted, DocumentFailed, Event, FindingsFound
+from shared.events import (
+    ClausesExtracted,
+    DocumentFailed,
+    EscalationAnswered,
+    Event,
+    FindingsFound,
+)
+from shared.events.questions import Proposal, Quote
 from shared.runtime.main import join, start_background
 from shared.web.app import create_app
 from shared.web.origin import Origin
@@ -358,6 +365,28 @@ class Stage:
             ),
             len(named),
         )
+
+    def propose(self, item: dict[str, Any], quote: Quote, why: str) -> None:
+        """A model of somebody else proposes words for an item."""
+        proposal = Proposal(
+            verdict="present",
+            category=item["category"],
+            quotes=(quote,),
+            why=why,
+            provider="claude",
+            model="m-1",
+        )
+        kept = self.review.blobs.put("default", proposal.model_dump_json().encode())
+        self._publish(
+            EscalationAnswered(
+                document_id=item["document_id"],
+                stage="extraction",
+                result_id=item["result_id"],
+                answer=kept,
+            )
+        )
+        path = f"/v1/items/{item['id']}"
+        until(lambda: self.http.get(path).json()["proposal"], "the proposal")
 
     def decide_some(self, document: str) -> None:
         """Have Ben decide about four clauses of a document, and one of them anew."""

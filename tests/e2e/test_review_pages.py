@@ -14,6 +14,7 @@ import pytest
 from services.triage.judgement import triage_filing
 from services.triage.reading.document import Reported, read_document
 from shared import documents
+from shared.events.questions import Quote
 from tests.e2e.review_stage import CONTRACT, SCRIPT, STATEMENT, Stage, pdf_of, until
 from tests.samples import mail
 from tests.support import ROOT, library, require
@@ -551,6 +552,26 @@ def test_what_is_in_a_document_is_only_ever_text(ada: Watched, stage: Stage) -> 
     page.get_by_role("heading", name=BROKEN).wait_for()
     assert page.title() == f"{BROKEN} · smallprint"
     assert page.locator("img[src=x], main script, main b").count() == 0
+
+
+def test_a_model_s_proposal_is_shown_as_one(ada: Watched, stage: Stage) -> None:
+    """Who proposes, the document's words, and the model's own apart, which are only ever text."""
+    words = "1. Law. The laws of Ulm govern. The end."
+    document = stage.upload("law.txt", words.encode())
+    stage.extract(document, [("Governing Law", "laws of Ulm", 0.99)])
+    (item,) = (one for one in stage.open_items() if one["document_id"] == document)
+    quote = "The laws of Ulm govern."
+    start = words.index(quote)
+    stage.propose(item, Quote(text=quote, start=start, end=start + len(quote)), EVIL)
+    page = ada.sign_in()
+    page.goto(f"{stage.address}/review?document={document}")
+    heading(page, "Governing Law")
+    shown = page.get_by_role("complementary", name="Proposal of a model")
+    shown.get_by_text("claude (m-1) proposes these words:").wait_for()
+    assert shown.locator(".quote").text_content() == quote
+    shown.get_by_text("which nobody verified").wait_for()
+    assert EVIL in (shown.text_content() or "")
+    assert page.locator("main script, main b").count() == 0
 
 
 def test_words_are_searched_by_keyboard(ada: Watched, stage: Stage) -> None:

@@ -155,7 +155,7 @@ class Workspace {
     this.noteBox = h("div.note", { hidden: true }, this.note);
     this.status = h("p.status", { role: "status" });
     this.form = h("div.correction", { hidden: true });
-    const body = asksKind(item) ? this.kindBody(item) : finding ? this.findingBody(item) : this.clauseBody(item);
+    const body = asksKind(item) ? this.kindBody(item) : finding ? this.findingBody(item) : [...this.clauseBody(item), proposalOf(item.proposal)];
     this.body = h("div.panel-body", { tabindex: "0", "aria-label": "What was found", role: "region" }, body, this.form);
     fill(this.panel,
       h("div.panel-top", {},
@@ -454,6 +454,16 @@ class Workspace {
 const asksKind = (item) => item.stage === "ingest";
 
 const kindOf = (item) => (asksKind(item) ? "Question" : title(item.kind));
+
+/** What a frontier model says of an item; its quotes are the document's own words, the reason is the model's. */
+function proposalOf(proposal) {
+  if (!proposal?.verdict) return proposal && h("p.proposal.muted", {}, `No model of others answered: ${proposal.reason}.`);
+  const who = proposal.stand_in ? `A stand-in for tests (${proposal.provider}), no model,` : `${proposal.provider} (${proposal.model})`;
+  return h("aside.proposal", { "aria-label": "Proposal of a model" },
+    h("p", {}, proposal.verdict === "present" ? `${who} proposes these words:` : `${who} finds no such clause here.`),
+    proposal.quotes.map((quote) => h("blockquote.quote", {}, flowing(quote.text))),
+    proposal.why && h("p.muted", {}, `In its own words, which nobody verified: ${proposal.why}`));
+}
 
 const nameOf = (item) => (item.kind === "finding" ? title(item.category) : item.category);
 
