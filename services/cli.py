@@ -60,14 +60,14 @@ class AdapterOption(click.Option):
 
     def get_help_record(self, context: click.Context) -> tuple[str, str] | None:
         """See click.Option."""
+        from shared.artefacts import adapter_names
         from shared.settings import CommonSettings, load
 
         record = super().get_help_record(context)
         with suppress(SuiteError):  # a wrong setting is no reason not to help
             settings = load(CommonSettings)
-            folders = (settings.artefacts_folder, settings.adapters_folder)
-            found = (path for folder in folders for path in folder.glob("*/*/manifest.json"))
-            names = ", ".join(sorted({plain(path.parent.parent.name) for path in found}))
+            found = adapter_names(settings.artefacts_folder, settings.adapters_folder)
+            names = ", ".join(map(plain, found))
             if record and names:
                 return record[0], f"{record[1]} There is: {names}."
         return record
@@ -75,10 +75,12 @@ class AdapterOption(click.Option):
 
 adapter_option = click.option(
     "--adapter",
-    default=ADAPTER,
+    "adapters",
+    multiple=True,
+    default=(ADAPTER,),
     cls=AdapterOption,
     show_default=True,
-    help="The specialist that reads.",
+    help="The specialist that reads; several, if it is repeated.",
 )
 data_option = click.option(
     "--data",
@@ -149,9 +151,21 @@ def main() -> int:
 @url_option
 @key_option
 @click.option("--kind", type=click.Choice(["contract", "report", "other"]), help="What they are.")
+@click.option(
+    "--adapter",
+    "adapters",
+    multiple=True,
+    help="A specialist of the suite that is to read them if they are contracts; may be repeated.",
+)
 @password_option
 def upload(
-    paths: Sequence[str], as_json: bool, url: str, key: str, kind: Any, password: str | None
+    paths: Sequence[str],
+    as_json: bool,
+    url: str,
+    key: str,
+    kind: Any,
+    adapters: Sequence[str],
+    password: str | None,
 ) -> int:
     """Upload documents to a running suite; a large one goes on where its connection broke off.
 
@@ -161,6 +175,7 @@ def upload(
     Examples:
       SMALLPRINT_KEY=sp_... smallprint upload lease.pdf
       smallprint upload *.pdf --url https://papers.example --json
+      smallprint upload terms.html --adapter contract-clauses --adapter unfair-terms
     """
     from smallprint import ApiError, Client
 
@@ -171,7 +186,7 @@ def upload(
 
         def send(path: str) -> Iterator[Mapping[str, Any]]:
             try:
-                document = client.upload(path, kind=kind, password=password)
+                document = client.upload(path, kind=kind, password=password, adapters=adapters)
             except ApiError as error:
                 yield {"source": path, "error": {"type": error.code, "detail": error.detail}}
             except OSError as error:
@@ -343,7 +358,11 @@ def no_suite(error: ApiError, url: str) -> SuiteError:
 @click.option("--all", "every", is_flag=True, help="Every candidate above 0.001, not the likely.")
 @password_option
 def extract(
-    paths: Sequence[str], as_json: bool, adapter: str, every: bool, password: str | None
+    paths: Sequence[str],
+    as_json: bool,
+    adapters: Sequence[str],
+    every: bool,
+    password: str | None,
 ) -> int:
     """Find the clauses of contracts (PDF, DOCX, ODT, RTF, HTML, text, scans), also in archives.
 
@@ -356,7 +375,7 @@ def extract(
     from shared.cli import tables
 
     lines = Lines(as_json=as_json, table=tables.clauses)
-    with Finder(adapter, every=every) as finder:
+    with Finder(adapters, every=every) as finder:
         each_file(paths, lines, lambda path: finder.file(path, password))
     if not as_json and lines.worked:
         click.echo(tables.DISCLAIMER, err=True)
@@ -484,7 +503,12 @@ def triage(paths: Sequence[str], as_json: bool, password: str | None) -> int:
 @adapter_option
 @password_option
 def batch(
-    folder: str, out: Path | None, resume: bool, as_json: bool, adapter: str, password: str | None
+    folder: str,
+    out: Path | None,
+    resume: bool,
+    as_json: bool,
+    adapters: Sequence[str],
+    password: str | None,
 ) -> int:
     """Work on every document below FOLDER: one JSON result a file, and a summary.
 
@@ -498,6 +522,7 @@ def batch(
     Examples:
       smallprint batch ~/contracts
       smallprint batch ~/contracts --out ~/results --anew
+      smallprint batch ~/contracts --adapter contract-clauses --adapter unfair-terms
     """
     from shared.cli.files import Results, files_below
 
@@ -508,7 +533,7 @@ def batch(
         raise SuiteError(f"there is no file in {folder}")
     results.require_writable()
     lines = Lines(as_json=as_json, table=lambda _line: ())
-    with documents_of_all_kinds(adapter, password) as work:
+    with documents_of_all_kinds(adapters, password) as work:
         done = Batch(work, results, resume)
         each_file(sources, lines, done.file)
         each_file(done.elsewhere, lines, done.rest)
@@ -519,11 +544,11 @@ def batch(
 
 
 @contextmanager
-def documents_of_all_kinds(adapter: str, password: str | None) -> Iterator[Work]:
+def documents_of_all_kinds(adapters: Sequence[str], password: str | None) -> Iterator[Work]:
     """Reads contracts for clauses and reports for what does not add up, also within mails and
     archives.
     """
-    with Finder(adapter, every=False) as finder:
+    with Finder(adapters, every=False) as finder:
         reports = Reports(finder.reader)
 
         def result(source: str, data: bytes) -> Mapping[str, Any]:
@@ -571,7 +596,7 @@ def watch(
     settle: float,
     poll: float,
     as_json: bool,
-    adapter: str,
+    adapters: Sequence[str],
     password: str | None,
 ) -> int:
     """Work on every document that comes into FOLDER, as `batch` does, until Ctrl-C.
@@ -601,7 +626,7 @@ def watch(
     results = Results(out or Path(folder, "results"), Path(folder))
     results.require_writable()
     lines = Lines(as_json=as_json, table=tables.watched)
-    with documents_of_all_kinds(adapter, password) as work:
+    with documents_of_all_kinds(adapters, password) as work:
         watcher = Watcher(Path(folder), work, results, settle=settle, tell=tell)
         with Notices(Path(folder), *watcher.own, tell=tell) as notices:
             stop = Stop(lambda: tell("finishing the document in hand …"))
@@ -731,15 +756,17 @@ class Answer:
 
 
 class Finder:
-    """Reads contracts and finds their clauses. The model is loaded with the first document."""
+    """Reads contracts and finds their clauses by one specialist or several, on one base. The model
+    is loaded with the first document.
+    """
 
-    def __init__(self, adapter: str, *, every: bool) -> None:
-        self.adapter = adapter
+    def __init__(self, adapters: Sequence[str], *, every: bool) -> None:
+        self.adapters = tuple(dict.fromkeys(adapters))
         self.every = every
         self.reader = open_reader()
         self.parts = with_parts(self.reader)
         self._most_characters = most_characters()
-        self._specialist: Specialist | None = None
+        self._specialists: list[Specialist] = []
 
     def __enter__(self) -> Self:
         return self
@@ -759,9 +786,10 @@ class Finder:
 
     @property
     def maker(self) -> str:
-        """The specialist, its version and its base."""
-        model = self._model()
-        return f"{model['adapter']} {model['version']} on {model['base'][:12]}"
+        """The specialists, their versions and their base."""
+        models = self._models()
+        names = " and ".join(f"{model['adapter']} {model['version']}" for model in models)
+        return f"{names} on {models[0]['base'][:12]}"
 
     def file(self, path: str, password: str | None) -> Iterator[Mapping[str, Any]]:
         """The one line about a file. Raises UnsupportedType for a report."""
@@ -787,7 +815,7 @@ class Finder:
         reading = self.reader.read(data, name=Path(path).name, password=password)
         refuse_too_long(reading.text, self._most_characters)
         read = time.monotonic()
-        model = self._model()
+        models = self._models()
         loaded = time.monotonic()
         answer = self._clauses(reading) if reading.page_count else Answer()
         found = time.monotonic()
@@ -796,7 +824,8 @@ class Finder:
             "document": _document(reading, data),
             "clauses": answer.clauses,
             "presence": answer.presence,
-            "model": model,
+            "model": models[0],
+            "models": models,
             "warnings": [*reading.warnings, *answer.warnings],
             "timings": _timings(read=read - began, find=found - loaded),
         }
@@ -805,36 +834,46 @@ class Finder:
         from services.extraction.pipeline import search
         from services.extraction.values import value_json
 
-        found = search(
-            reading.text, self._get_specialist(), reading.furniture, all_candidates=self.every
-        )
-        clauses = [
-            {
-                "category": clause.category,
-                "text": clause.text,
-                "start": clause.start,
-                "end": clause.end,
-                "page": reading.page_at(clause.start),
-                "confidence": clause.confidence,
-                "value": value_json(clause.category, clause.text, clause.start),
-            }
-            for clause in found.clauses
-        ]
-        presence = [
-            {"category": line.category, "probability": line.probability} for line in found.presence
-        ]
-        return Answer(clauses, presence, found.warnings)
+        clauses: list[dict[str, Any]] = []
+        presence = []
+        warnings: dict[str, None] = {}
+        for specialist in self._get_specialists():
+            name = {"adapter": specialist.manifest.name}
+            found = search(reading.text, specialist, reading.furniture, all_candidates=self.every)
+            clauses += (
+                {
+                    "category": clause.category,
+                    "text": clause.text,
+                    "start": clause.start,
+                    "end": clause.end,
+                    "page": reading.page_at(clause.start),
+                    "confidence": clause.confidence,
+                    "value": value_json(clause.category, clause.text, clause.start),
+                    **name,
+                }
+                for clause in found.clauses
+            )
+            presence += [
+                {"category": line.category, "probability": line.probability, **name}
+                for line in found.presence
+            ]
+            warnings |= dict.fromkeys(found.warnings)
+        clauses.sort(key=lambda clause: (clause["start"], clause["end"]))
+        return Answer(clauses, presence, tuple(warnings))
 
-    def _model(self) -> dict[str, str]:
-        manifest = self._get_specialist().manifest
-        version = {"adapter": manifest.name, "version": manifest.version}
-        return {"base": manifest.base_sha256, **version}
+    def _models(self) -> list[dict[str, str]]:
+        """What reads, in the order it was named."""
+        manifests = [specialist.manifest for specialist in self._get_specialists()]
+        return [
+            {"base": one.base_sha256, "adapter": one.name, "version": one.version}
+            for one in manifests
+        ]
 
-    def _get_specialist(self) -> Specialist:
+    def _get_specialists(self) -> list[Specialist]:
         from shared.inference import Specialists
         from shared.settings import CommonSettings, load
 
-        if self._specialist is None:
+        if not self._specialists:
             settings = load(CommonSettings)
             try:
                 specialists = Specialists(
@@ -843,10 +882,10 @@ class Finder:
                     settings.arithmetic,
                     settings.adapters_folder,
                 )
-                self._specialist = specialists.get(self.adapter)
+                self._specialists = [specialists.get(name) for name in self.adapters]
             except SuiteError as error:
                 raise CannotStart(error.message) from error
-        return self._specialist
+        return self._specialists
 
 
 def open_reader() -> Reader:

@@ -4,13 +4,15 @@ it has.
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Annotated
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 
-from services.extraction.domain import Extraction, presence
+from services.extraction.domain import Extraction, Pass, presence, searched_by_all
 from services.extraction.store import Extractions
+from services.extraction.values import CATEGORIES as VALUED
 from services.extraction.values import Kind, Status, document_values
 from shared.errors import Conflict, NotFound
 from shared.storage import Store
@@ -19,6 +21,14 @@ from shared.web.ids import DocumentPath
 from shared.web.openapi import problems
 
 CATEGORY = r"^[^\x00-\x1f]*$"
+Adapter = Annotated[
+    str | None,
+    Query(
+        max_length=64,
+        pattern=CATEGORY,
+        description="of this specialist alone; 409 if it has not read the document",
+    ),
+]
 
 
 class _Answer(BaseModel):
@@ -73,8 +83,8 @@ class DocumentValueOut(FoundValueOut):
 
 
 class ValuesOut(BaseModel):
-    """One line a value, and one for each category without any, in a fixed order of categories; of
-    several values of a category the likeliest first.
+    """One line a value, and one for each category without any that was looked for, in a fixed order
+    of categories; of several values of a category the likeliest first.
     """
 
     items: list[DocumentValueOut]
@@ -85,7 +95,11 @@ class ClauseOut(_Answer):
     """A clause with its evidence."""
 
     id: str
-    category: str = Field(description="one of the 41 categories of CUAD, verbatim")
+    adapter: str = Field(description="the specialist that found it")
+    category: str = Field(
+        description="a label of the specialist; of `contract-clauses` one of the 41 categories of "
+        "CUAD, verbatim"
+    )
     text: str = Field(description="exactly the document's text from `start` to `end`")
     start: int = Field(description="offset in code points")
     end: int = Field(description="offset in code points, exclusive")
@@ -115,6 +129,7 @@ class NearestOut(_Answer):
 class PresenceOut(_Answer):
     """Whether the contract has a category at all."""
 
+    adapter: str = Field(description="the specialist that looked")
     category: str
     present: bool = Field(description="more likely than not")
     probability: float = Field(description="that the contract has such a clause", ge=0, le=1)
@@ -133,7 +148,7 @@ class SearchedOut(_Answer):
 
 
 class PresencesOut(BaseModel):
-    """Every category, in a fixed order, and what was searched."""
+    """Every category of each specialist, in a fixed order, and what was searched."""
 
     items: list[PresenceOut]
     searched: SearchedOut | None = Field(
@@ -151,38 +166,71 @@ def routes(store: Store) -> APIRouter:
     def clauses(
         document_id: DocumentPath,
         actor: CurrentActor,
+        adapter: Adapter = None,
         category: Annotated[str | None, Query(max_length=64, pattern=CATEGORY)] = None,
         cursor: Annotated[str | None, Query(max_length=20)] = None,
         limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     ) -> ClausesOut:
         with store.read() as session:
             extractions = Extractions(session, actor.tenant)
-            require_result(extractions.get(document_id), document_id)
+            require_passes(extractions.get(document_id), document_id, adapter)
             found, more = extractions.clauses(
-                document_id, category=category, cursor=cursor, limit=limit
+                document_id, adapter=adapter, category=category, cursor=cursor, limit=limit
             )
         return ClausesOut(items=[ClauseOut.model_validate(c) for c in found], next=more)
 
     @router.get("/presence", responses=answers, summary="Which categories a contract has")
-    def categories(document_id: DocumentPath, actor: CurrentActor) -> PresencesOut:
+    def categories(
+        document_id: DocumentPath, actor: CurrentActor, adapter: Adapter = None
+    ) -> PresencesOut:
         with store.read() as session:
             extractions = Extractions(session, actor.tenant)
-            known = require_result(extractions.get(document_id), document_id)
-            lines = presence(extractions.scores(document_id), known.searched)
+            passes = require_passes(extractions.get(document_id), document_id, adapter)
+            items = [
+                PresenceOut(adapter=one.adapter, **asdict(line))
+                for one in passes
+                for line in presence(extractions.scores(document_id, one.adapter), one.searched)
+            ]
+        looked = searched_by_all(passes)
         return PresencesOut(
-            items=[PresenceOut.model_validate(line) for line in lines],
-            searched=SearchedOut.model_validate(known.searched) if known.searched else None,
+            items=items, searched=SearchedOut.model_validate(looked) if looked else None
         )
 
     @router.get("/values", responses=answers, summary="The dates, terms, sums, law and parties")
-    def values(document_id: DocumentPath, actor: CurrentActor) -> ValuesOut:
+    def values(
+        document_id: DocumentPath, actor: CurrentActor, adapter: Adapter = None
+    ) -> ValuesOut:
         with store.read() as session:
             extractions = Extractions(session, actor.tenant)
-            require_result(extractions.get(document_id), document_id)
-            lines = document_values(extractions.valued(document_id))
-        return ValuesOut(items=[DocumentValueOut.model_validate(v.to_json()) for v in lines])
+            passes = require_passes(extractions.get(document_id), document_id, adapter)
+            lines = document_values(extractions.valued(document_id, adapter))
+        looked = searched_by_all(passes)
+        known = {line.category for line in looked.categories} if looked else VALUED
+        return ValuesOut(
+            items=[
+                DocumentValueOut.model_validate(v.to_json()) for v in lines if v.category in known
+            ]
+        )
 
     return router
+
+
+def require_passes(
+    known: Extraction | None, document_id: str, adapter: str | None
+) -> tuple[Pass, ...]:
+    """The passes of one specialist, or of all that have read the document. Raises as
+    `require_result` does, and Conflict for a specialist that has not.
+    """
+    passes = require_result(known, document_id).passes
+    wanted = tuple(one for one in passes if adapter in (None, one.adapter))
+    if not wanted:
+        by = ", ".join(one.adapter for one in passes)
+        raise Conflict(
+            f"document {document_id} was not read by {adapter!r}, but by {by}: reprocess it with "
+            "the `adapters` that are to read it",
+            document=document_id,
+        )
+    return wanted
 
 
 def require_result(known: Extraction | None, document_id: str) -> Extraction:

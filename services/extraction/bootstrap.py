@@ -47,7 +47,6 @@ def build(
             settings.adapters_folder,
         )
     )
-    adapter = settings.extraction_adapter
     app = create_app(
         "extraction",
         [api.routes(store)],
@@ -68,7 +67,8 @@ def build(
             DocumentRead: partial(
                 handlers.extract_clauses,
                 blobs=blobs,
-                specialist=lambda: models().get(adapter),
+                specialist=lambda name: models().get(name),
+                adapter=settings.extraction_adapter,
                 most_characters=settings.extraction_max_characters,
             ),
             DocumentFailed: handlers.note_failure,

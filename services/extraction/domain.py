@@ -83,6 +83,26 @@ class Searched:
 
 
 @dataclass(frozen=True)
+class Pass:
+    """One specialist has read the document."""
+
+    adapter: str
+    version: str
+    searched: Searched | None
+    """What was searched and what came of it; none for what was extracted before this was kept."""
+
+    def to_json(self) -> dict[str, Any]:
+        """What is kept of it."""
+        return asdict(self)
+
+    @classmethod
+    def of_json(cls, kept: Mapping[str, Any]) -> Pass:
+        """Read what was kept."""
+        looked = Searched.of_json(kept["searched"]) if kept["searched"] else None
+        return cls(kept["adapter"], kept["version"], looked)
+
+
+@dataclass(frozen=True)
 class Extraction:
     """Where the work on one document of one tenant stands. A deleted one is remembered by its id
     alone.
@@ -95,12 +115,10 @@ class Extraction:
     state: State = "waiting"
     code: str | None = None
     reason: str | None = None
-    adapter: str | None = None
-    adapter_version: str | None = None
     blobs: tuple[BlobRef, ...] = ()
     """Every list of clauses that was announced for it, to be removed with the document."""
-    searched: Searched | None = None
-    """What was searched and what came of it; none for what was extracted before this was kept."""
+    passes: tuple[Pass, ...] = ()
+    """One for each specialist that has read it, in the order they were named."""
 
     def failed(self, code: str, reason: str) -> Extraction:
         """The document was given up, by us or by somebody before us."""
@@ -130,6 +148,7 @@ class FoundClause:
     """A clause with its evidence: exact text, offsets in code points, page, and boxes in points."""
 
     id: str
+    adapter: str
     category: str
     text: str
     start: int
@@ -151,6 +170,7 @@ class FoundClause:
         """What is kept of the clause."""
         return {
             "id": self.id,
+            "adapter": self.adapter,
             "category": self.category,
             "text": self.text,
             "start": self.start,
@@ -178,13 +198,13 @@ class Presence:
 
 
 def with_evidence(
-    clauses: Iterable[Clause], reading: Reading, tenant: str, document_id: str
+    clauses: Iterable[Clause], reading: Reading, tenant: str, document_id: str, adapter: str
 ) -> list[FoundClause]:
-    """Give each clause its id, page and boxes, in the order of the text."""
-    ordered = sorted(clauses, key=lambda c: (c.start, c.end, c.category))
+    """Give each clause of a specialist its id, page and boxes."""
     return [
         FoundClause(
-            id=clause_id(tenant, document_id, clause),
+            id=clause_id(tenant, document_id, adapter, clause),
+            adapter=adapter,
             category=clause.category,
             text=clause.text,
             start=clause.start,
@@ -193,15 +213,20 @@ def with_evidence(
             confidence=clause.confidence,
             boxes=tuple(reading.boxes_of(clause.start, clause.end)),
         )
-        for clause in ordered
+        for clause in clauses
     ]
 
 
-def clause_id(tenant: str, document_id: str, clause: Clause) -> str:
-    """The same clause of the same document always has the same id, so that work done twice is done
-    once.
+def in_order(clauses: Iterable[FoundClause]) -> list[FoundClause]:
+    """The clauses of several specialists in the order of the text."""
+    return sorted(clauses, key=lambda c: (c.start, c.end, c.category, c.adapter))
+
+
+def clause_id(tenant: str, document_id: str, adapter: str, clause: Clause) -> str:
+    """The same clause of the same document by the same specialist always has the same id, so that
+    work done twice is done once.
     """
-    parts = (tenant, document_id, clause.category, str(clause.start), str(clause.end))
+    parts = (tenant, document_id, adapter, clause.category, str(clause.start), str(clause.end))
     return "cl_" + hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
 
 
@@ -220,11 +245,13 @@ def searched(found: Search, reading: Reading) -> Searched:
 
 
 def presence(found: Sequence[tuple[str, float]], looked: Searched | None = None) -> list[Presence]:
-    """One line for every category, from (category, confidence) of the clauses and the search."""
-    by_category: dict[str, list[float]] = {category: [] for category in CATEGORIES}
+    """One line for every category of a specialist, from (category, confidence) of its clauses and
+    its search; what was extracted before searches were kept was looked for the 41.
+    """
+    known = {line.category: line for line in looked.categories} if looked else {}
+    by_category: dict[str, list[float]] = {category: [] for category in known or CATEGORIES}
     for category, confidence in found:
         by_category.setdefault(category, []).append(confidence)
-    known = {line.category: line for line in looked.categories} if looked else {}
     lines = []
     for category, scores in by_category.items():
         best, line = max(scores, default=None), known.get(category)
@@ -233,3 +260,13 @@ def presence(found: Sequence[tuple[str, float]], looked: Searched | None = None)
         nearest = line.nearest if line else None
         lines.append(Presence(category, present, chance, best, len(scores), nearest))
     return lines
+
+
+def searched_by_all(passes: Sequence[Pass]) -> Searched | None:
+    """Where was looked, by all of some specialists together; None if it was not kept of one."""
+    looked = [one.searched for one in passes if one.searched]
+    if not looked or len(looked) < len(passes):
+        return None
+    warnings = dict.fromkeys(warning for one in looked for warning in one.warnings)
+    categories = tuple(line for one in looked for line in one.categories)
+    return replace(looked[0], categories=categories, warnings=tuple(warnings))

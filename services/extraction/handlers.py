@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from services.extraction.domain import (
     Extraction,
     FoundClause,
-    Searched,
+    Pass,
     State,
+    in_order,
     refuse_too_long,
     searched,
+    searched_by_all,
     with_evidence,
 )
 from services.extraction.pipeline import search
 from services.extraction.store import Extractions
 from shared import metrics
 from shared.documents import Reading
-from shared.errors import DocumentTooLarge
+from shared.errors import DocumentTooLarge, SuiteError
 from shared.events import (
+    AdapterVersion,
     BlobRef,
     ClausesExtracted,
     DocumentDeleted,
@@ -30,7 +33,7 @@ from shared.events import (
     DocumentRead,
     DocumentRekinded,
 )
-from shared.inference import Manifest, Specialist
+from shared.inference import MissingAdapter, Specialist
 from shared.storage import BlobStore, MissingBlob, UnitOfWork
 from shared.storage.deletion import is_cancelled, is_deleted, mark_deleted, ref_of
 
@@ -57,10 +60,16 @@ def extract_clauses(
     event: DocumentRead,
     uow: UnitOfWork,
     blobs: BlobStore,
-    specialist: Callable[[], Specialist],
+    specialist: Callable[[str], Specialist],
+    adapter: str,
     most_characters: int,
 ) -> None:
-    """Find every clause of one contract, keep it with its evidence, and announce it."""
+    """Find every clause of one contract, keep it with its evidence, and announce it.
+
+    Args:
+        specialist: gives one by its name.
+        adapter: name of the specialist that reads what nobody named one for.
+    """
     if event.kind != "contract":
         _note_kind(event, uow, blobs)
         return
@@ -77,15 +86,27 @@ def extract_clauses(
     except DocumentTooLarge as error:
         _keep_failure(event, uow, error)
         return
-    expert = specialist()
-    result = search(reading.text, expert, skip=reading.furniture)
-    found = with_evidence(result.clauses, reading, event.tenant, event.document_id)
+    try:
+        experts = [specialist(name) for name in dict.fromkeys(event.adapters) or (adapter,)]
+    except MissingAdapter as error:
+        if not event.adapters:
+            raise  # our own is being exchanged
+        _keep_failure(event, uow, error)
+        return
+    everything: list[FoundClause] = []
+    passes = []
+    for expert in experts:
+        name, version = expert.manifest.name, expert.manifest.version
+        result = search(reading.text, expert, skip=reading.furniture)
+        passes.append(Pass(name, version, searched(result, reading)))
+        document = (event.tenant, event.document_id)
+        everything += with_evidence(result.clauses, reading, *document, name)
+    found = in_order(everything)
     listed = json.dumps([clause.to_json() for clause in found], ensure_ascii=False).encode()
     if not _note_blob(event, uow, ref_of(listed, OWNER)):
         return
     ref = blobs.put(event.tenant, listed)
-    looked = searched(result, reading)
-    _keep_clauses(event, uow, blobs, expert.manifest, found, looked, ref)
+    _keep_clauses(event, uow, blobs, passes, found, ref)
 
 
 def note_failure(event: DocumentFailed, uow: UnitOfWork) -> None:
@@ -123,7 +144,7 @@ def withdraw_clauses(event: DocumentRekinded, uow: UnitOfWork) -> None:
                 state=state,
                 code=None,
                 reason=None,
-                searched=None,
+                passes=(),
             )
         )
 
@@ -145,7 +166,7 @@ def _stop(extractions: Extractions, event: DocumentFailed, known: Extraction | N
     if known.state == "deleted" or known.attempt > event.attempt:
         return
     extractions.replace_clauses(event.document_id, [])
-    stopped = replace(known, attempt=event.attempt, searched=None)
+    stopped = replace(known, attempt=event.attempt, passes=())
     extractions.save(stopped.failed(event.code, event.reason))
 
 
@@ -193,9 +214,8 @@ def _keep_clauses(
     event: DocumentRead,
     uow: UnitOfWork,
     blobs: BlobStore,
-    by: Manifest,
+    passes: Sequence[Pass],
     found: list[FoundClause],
-    looked: Searched,
     ref: BlobRef,
 ) -> None:
     with uow:
@@ -212,13 +232,12 @@ def _keep_clauses(
                 kind=event.kind,
                 attempt=event.attempt,
                 state="extracted",
-                adapter=by.name,
-                adapter_version=by.version,
                 blobs=tuple({*(known.blobs if known else ()), ref}),
-                searched=looked,
+                passes=tuple(passes),
             )
         )
         extractions.replace_clauses(event.document_id, found)
+        together = searched_by_all(passes)
         uow.publish(
             ClausesExtracted(
                 tenant=event.tenant,
@@ -227,16 +246,17 @@ def _keep_clauses(
                 name=event.name,
                 clauses=ref,
                 count=len(found),
-                adapter=by.name,
-                adapter_version=by.version,
-                warnings=looked.warnings,
+                adapter=passes[0].adapter,
+                adapter_version=passes[0].version,
+                adapters=tuple(AdapterVersion(name=p.adapter, version=p.version) for p in passes),
+                warnings=together.warnings if together else (),
                 attempt=event.attempt,
             )
         )
     metrics.clauses_total.labels("review").inc(len(found))
 
 
-def _keep_failure(event: DocumentRead, uow: UnitOfWork, error: DocumentTooLarge) -> None:
+def _keep_failure(event: DocumentRead, uow: UnitOfWork, error: SuiteError) -> None:
     """An expected end, not a dead letter: the document says it, and everybody hears it."""
     with uow:
         extractions = Extractions(uow.session, event.tenant)
@@ -245,7 +265,7 @@ def _keep_failure(event: DocumentRead, uow: UnitOfWork, error: DocumentTooLarge)
             return
         known = known or Extraction(event.tenant, event.document_id, event.kind, event.attempt)
         extractions.replace_clauses(event.document_id, [])
-        failed = replace(known, kind=event.kind, attempt=event.attempt, searched=None)
+        failed = replace(known, kind=event.kind, attempt=event.attempt, passes=())
         extractions.save(failed.failed(error.code, error.message))
         uow.publish(
             DocumentFailed(

@@ -15,7 +15,8 @@ class Settings(CommonSettings):
         "", description="SQLAlchemy URL; empty: extraction.db below the data folder"
     )
     extraction_adapter: str = Field(
-        "contract-clauses", description="name of the specialist that finds clauses"
+        "contract-clauses",
+        description="name of the specialist that finds clauses where no upload names one",
     )
     extraction_max_characters: int = Field(
         5_000_000, ge=1, description="characters that the text of one contract may have"

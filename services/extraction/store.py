@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import (
     JSON,
     Column,
+    ColumnElement,
     Float,
     Integer,
     MetaData,
@@ -25,7 +26,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Session
 
-from services.extraction.domain import Extraction, FoundClause, Searched
+from services.extraction.domain import Extraction, FoundClause, Pass
 from services.extraction.values import CATEGORIES as VALUED
 from services.extraction.values import Located
 from shared.documents.reading import Box
@@ -47,10 +48,8 @@ extractions = Table(
     Column("state", String(16), nullable=False),
     Column("code", String(64)),
     Column("reason", Text),
-    Column("adapter", String(64)),
-    Column("adapter_version", String(64)),
     Column("blobs", JSON, nullable=False),
-    Column("searched", JSON(none_as_null=True)),
+    Column("passes", JSON, nullable=False),
     Column("updated", Time, nullable=False),
 )
 
@@ -61,6 +60,7 @@ clauses = Table(
     Column("document_id", String(64), primary_key=True),
     Column("position", Integer, primary_key=True),
     Column("id", String(64), nullable=False),
+    Column("adapter", String(64), nullable=False),
     Column("category", String(64), nullable=False),
     Column("text", Text, nullable=False),
     Column("start", Integer, nullable=False),
@@ -94,10 +94,8 @@ class Extractions:
             state=row.state,
             code=row.code,
             reason=row.reason,
-            adapter=row.adapter,
-            adapter_version=row.adapter_version,
             blobs=tuple(BlobRef(**ref) for ref in row.blobs),
-            searched=Searched.of_json(row.searched) if row.searched else None,
+            passes=tuple(Pass.of_json(kept) for kept in row.passes),
         )
 
     def save(self, extraction: Extraction) -> None:
@@ -109,10 +107,8 @@ class Extractions:
             "state": extraction.state,
             "code": extraction.code,
             "reason": extraction.reason,
-            "adapter": extraction.adapter,
-            "adapter_version": extraction.adapter_version,
             "blobs": [ref.model_dump() for ref in extraction.blobs],
-            "searched": extraction.searched.to_json() if extraction.searched else None,
+            "passes": [one.to_json() for one in extraction.passes],
             "updated": datetime.now(UTC),
         }
         changed = self.session.execute(
@@ -150,6 +146,7 @@ class Extractions:
         self,
         document_id: str,
         *,
+        adapter: str | None = None,
         category: str | None = None,
         cursor: str | None = None,
         limit: int = 100,
@@ -161,7 +158,7 @@ class Extractions:
         """
         query = (
             select(clauses)
-            .where(clauses.c.tenant == self.tenant, clauses.c.document_id == document_id)
+            .where(*self._of(document_id, adapter))
             .order_by(clauses.c.position)
             .limit(limit + 1)
         )
@@ -173,27 +170,26 @@ class Extractions:
         more = str(rows[limit - 1].position) if len(rows) > limit else None
         return [_clause(row) for row in rows[:limit]], more
 
-    def valued(self, document_id: str) -> list[Located]:
+    def valued(self, document_id: str, adapter: str | None = None) -> list[Located]:
         """The clauses of the categories that have values, in the order of the text."""
         rows = self.session.execute(
             select(clauses)
-            .where(
-                clauses.c.tenant == self.tenant,
-                clauses.c.document_id == document_id,
-                clauses.c.category.in_(VALUED),
-            )
+            .where(*self._of(document_id, adapter), clauses.c.category.in_(VALUED))
             .order_by(clauses.c.position)
         )
         return [Located(r.id, r.category, r.confidence, r.start, r.text) for r in rows]
 
-    def scores(self, document_id: str) -> list[tuple[str, float]]:
-        """Category and confidence of every clause of a document."""
+    def scores(self, document_id: str, adapter: str) -> list[tuple[str, float]]:
+        """Category and confidence of every clause that one specialist found in a document."""
         rows = self.session.execute(
-            select(clauses.c.category, clauses.c.confidence).where(
-                clauses.c.tenant == self.tenant, clauses.c.document_id == document_id
-            )
+            select(clauses.c.category, clauses.c.confidence).where(*self._of(document_id, adapter))
         )
         return [(row.category, row.confidence) for row in rows]
+
+    def _of(self, document_id: str, adapter: str | None) -> list[ColumnElement[bool]]:
+        """The clauses of a document, those of one specialist or all."""
+        found = [clauses.c.tenant == self.tenant, clauses.c.document_id == document_id]
+        return found if adapter is None else [*found, clauses.c.adapter == adapter]
 
 
 def _position(cursor: str) -> int:
@@ -205,6 +201,7 @@ def _position(cursor: str) -> int:
 def _clause(row: Any) -> FoundClause:
     return FoundClause(
         id=row.id,
+        adapter=row.adapter,
         category=row.category,
         text=row.text,
         start=row.start,

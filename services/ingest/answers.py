@@ -29,15 +29,17 @@ def said(files: list[Upload], key: str) -> object:
 
     Not its bytes as they came, which a client separates by chance.
     """
+    first = files[0]
     return {
         "files": [[file.name, ref_of_stream(file.stream).sha256] for file in files],
-        "kind": files[0].kind,
-        "password": slowly(key, files[0].password),
+        "kind": first.kind,
+        "password": slowly(key, first.password),
+        **({"adapters": first.adapters} if first.adapters else {}),
     }
 
 
 def answer_upload(intake: Intake, actor: Actor, files: list[Upload]) -> Answer:
-    """Accept all that is good. Raises the UnreadableDocument that a single file is refused with."""
+    """Accept all that is good. Raises what a single file is refused with."""
     if len(files) == 1:
         return _answer_one(intake, actor, files[0])
     return _answer_several(intake, actor, files)

@@ -16,7 +16,7 @@ from pydantic.json_schema import SkipJsonSchema
 
 from services.ingest.answers import answer_upload, said, told
 from services.ingest.commands import Intake, cancel, delete, found, reprocess, say_kind
-from services.ingest.domain import Document, Outcome, State
+from services.ingest.domain import Document, Outcome, State, named_adapters
 from services.ingest.idempotency.api import ONCE, IdempotencyKey, answered
 from services.ingest.idempotency.commands import Once
 from services.ingest.idempotency.domain import Answer, slowly
@@ -280,6 +280,7 @@ def _documents(parts: Parts) -> APIRouter:
         key: IdempotencyKey = None,
     ) -> Response:
         password = wanted.password.get_secret_value() if wanted and wanted.password else None
+        adapters = named_adapters(wanted.adapters if wanted else ())
 
         def begun(document: Document) -> Answer:
             return told(view(parts.store, actor.tenant, document), 202)
@@ -291,12 +292,16 @@ def _documents(parts: Parts) -> APIRouter:
                 document_id,
                 unchanged(if_match),
                 password,
+                adapters,
                 lambda session, made: claim.keep(session, begun(made)),
             )
             return begun(document)
 
+        def said_again(once: str) -> object:
+            said = slowly(once, password)
+            return {"password": said, "adapters": adapters} if adapters else said
+
         operation = f"POST /v1/documents/{document_id}/reprocess"
-        said_again = partial(slowly, password=password)
         return answered(parts.once.run(actor, key, operation, said_again, work))
 
     return router

@@ -40,6 +40,7 @@ from services.ingest.webhooks.domain import Plan, read_delays
 from services.ingest.webhooks.post import Poster, trust
 from services.ingest.webhooks.sender import Sender
 from services.ingest.webhooks.store import Queue
+from shared.artefacts import adapter_names
 from shared.bus import Bus, open_bus
 from shared.documents.sandbox import Reader
 from shared.errors import SettingsError
@@ -91,7 +92,14 @@ def build(
     parts = Parts(
         store=store,
         blobs=blobs,
-        intake=Intake(store, blobs, reader or showing, settings.limits, settings.ingest_renders),
+        intake=Intake(
+            store,
+            blobs,
+            reader or showing,
+            settings.limits,
+            settings.ingest_renders,
+            partial(adapter_names, settings.artefacts_folder, settings.adapters_folder),
+        ),
         images=images,
         keys=keys,
         watch=watch,

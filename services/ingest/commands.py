@@ -5,7 +5,7 @@ begin it again, delete it.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import BinaryIO
 
@@ -14,6 +14,7 @@ from services.ingest.domain import (
     DocumentReader,
     Guess,
     KindSource,
+    asks_others,
     begin_again,
     first_progress,
     has_only_parts,
@@ -21,6 +22,7 @@ from services.ingest.domain import (
     new_document_id,
     new_end,
     now_utc,
+    require_adapters,
     said_of_cancelled,
 )
 from services.ingest.idempotency.store import Note, forget_answers, unnoted
@@ -84,6 +86,7 @@ class Upload:
     name: str
     kind: Kind | None = None
     password: str | None = None
+    adapters: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -99,6 +102,7 @@ class Intake:
 
     Args:
         busy: how many uploads may hold a whole document in memory at the same time.
+        installed: the names of the specialists that may be asked for.
     """
 
     def __init__(
@@ -108,20 +112,24 @@ class Intake:
         reader: DocumentReader,
         limits: Limits,
         busy: int = 2,
+        installed: Callable[[], Collection[str]] = tuple,
     ) -> None:
         self.store = store
         self.blobs = blobs
         self.reader = reader
         self.limits = limits
+        self.installed = installed
         self._memory = threading.BoundedSemaphore(busy)
 
     def accept(self, actor: Actor, upload: Upload) -> Accepted:
-        """Accept one upload, or raise the UnreadableDocument that says why not.
+        """Accept one upload, or raise the UnreadableDocument or UnknownAdapter that says why not.
 
-        The same bytes again are the same document; after a failure they are a new attempt at it.
+        The same bytes again are the same document; after a failure, or for other adapters, they are
+        a new attempt at it.
         """
         name = safe_name(upload.name)
         try:
+            self.require(upload.adapters)
             self._check_size(upload)
             media_type = self._type_of(upload, name)
             decrypted = self._decrypted(upload, media_type)
@@ -138,6 +146,11 @@ class Intake:
             except (DuplicateDocument, BlobVanished):
                 continue  # another upload or a deletion of the same bytes came between
         raise Unavailable("the same document is uploaded and deleted too often", document=name)
+
+    def require(self, adapters: Sequence[str]) -> None:
+        """Raise UnknownAdapter unless each of these is installed."""
+        if adapters:
+            require_adapters(adapters, self.installed())
 
     def opened(self, document: Document, password: str) -> bytes | None:
         """The bytes of a kept document, opened with a password that comes later; None if there is
@@ -200,7 +213,8 @@ def admit(
 ) -> Accepted:
     """Take a document in within a transaction that holds `lock_blobs`, and announce the work.
 
-    The same bytes again are the same document; after a failure they are a new attempt at it.
+    The same bytes again are the same document; after a failure, or for other adapters, they are a
+    new attempt at it.
 
     Args:
         kind: what the uploader says that it is.
@@ -211,12 +225,15 @@ def admit(
     """
     documents = Documents(uow.session, draft.tenant)
     known = documents.of_bytes(draft.original.sha256)
+    told = kind if known and known.kind_source == "type" and not _is_archive(known) else None
     if known is None:
         document = draft
     elif may_begin_again(known.progress, kind):
         document = _another_attempt(known, draft, kind)
-    elif kind is not None and known.kind_source == "type" and known.media_type not in ARCHIVES:
-        return _told(uow, blobs, known, draft, kind)
+    elif told in (None, known.progress.kind) and asks_others(known, draft.adapters):
+        document = _another_attempt(known, draft, told)
+    elif told is not None:
+        return _told(uow, blobs, known, draft, told)
     else:
         if draft.uploaded and not known.uploaded:
             known = _by_itself(known)
@@ -241,6 +258,7 @@ def _told(
     """A known document of which nobody had said what it is, as the uploader says now."""
     if draft.uploaded and not known.uploaded:
         known = _by_itself(known)
+    known = replace(known, adapters=draft.adapters or known.adapters)
     remove_unused(uow.session, blobs, draft.tenant, {draft.readable})
     told = rekind(uow, known, kind, draft.actor)
     return Accepted(told, new=told.progress.attempt > known.progress.attempt)
@@ -313,25 +331,30 @@ def reprocess(
     document_id: str,
     condition: Condition = always,
     password: str | None = None,
+    adapters: tuple[str, ...] = (),
     note: Note[Document] = unnoted,
 ) -> Document:
     """Begin a new attempt at a document that has ended.
 
     Args:
         password: opens an encrypted PDF, and is kept nowhere.
+        adapters: what is to read it now; none: what was to read it before.
         note: is told of the new attempt in the transaction that begins it.
 
     Raises:
         NotFound, Conflict: there is none, or it has not ended, or is not worked on.
         EncryptedDocument: the password is wrong; nothing is begun.
+        UnknownAdapter: one of them is not installed.
         Exception: whatever the condition raises.
     """
+    intake.require(adapters)
     readable = _opened(intake, actor, document_id, condition, password) if password else None
     with UnitOfWork(intake.store) as uow:
         lock_blobs(uow.session, actor.tenant)
         documents = Documents(uow.session, actor.tenant)
         before = _to_begin_again(documents, document_id, condition)
         document = before.after(begin_again(before.progress), now_utc())
+        document = replace(document, adapters=adapters or before.adapters)
         if readable is not None:
             require_blobs(intake.blobs, actor.tenant, {readable})
             noted = tuple(ref for ref in document.noted if ref != readable)
@@ -457,6 +480,7 @@ def ingested(
         kind=document.said_kind,
         original=document.readable,
         attempt=document.progress.attempt,
+        adapters=document.adapters,
         parent=parent,
     )
 
@@ -481,6 +505,7 @@ def document_read(document: Document, actor: str | None = None) -> DocumentRead:
         attempt=progress.attempt,
         kind_confidence=document.kind_confidence,
         kind_unsure=document.asks_kind,
+        adapters=document.adapters,
     )
 
 
@@ -533,18 +558,26 @@ def _draft(
         progress=first_progress(media_type, upload.kind),
         created=now,
         updated=now,
+        adapters=upload.adapters,
     )
     return draft.after(draft.progress, now)
 
 
+def _is_archive(document: Document) -> bool:
+    return document.media_type in ARCHIVES
+
+
 def _another_attempt(known: Document, draft: Document, kind: Kind | None) -> Document:
-    """The known document with what came along now: a kind, or a password that opened it."""
+    """The known document with what came along now: a kind, adapters, or a password that opened
+    it.
+    """
     opened = draft.readable != draft.original
     again = replace(
         known,
         readable=draft.readable if opened else known.readable,
         kind_source=draft.kind_source if kind else known.kind_source,
         actor=draft.actor,
+        adapters=draft.adapters or known.adapters,
         text=None,
         layout=None,
         warnings=(),

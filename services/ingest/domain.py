@@ -17,12 +17,13 @@ is heard of that attempt afterwards changes nothing.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Literal, Protocol
 
 from shared.documents import ARCHIVES, CONTAINERS, FailedPage, Part, Reading, RefusedPart
+from shared.errors import InvalidRequest
 from shared.events import (
     CANCELLED,
     BlobRef,
@@ -33,6 +34,28 @@ from shared.events import (
     Kind,
     Stage,
 )
+
+
+class UnknownAdapter(InvalidRequest):
+    """A specialist was named that is not installed."""
+
+    code = "unknown_adapter"
+
+
+def named_adapters(names: Iterable[str]) -> tuple[str, ...]:
+    """Each name once, in the order given; an empty one names nothing."""
+    return tuple(dict.fromkeys(name for name in names if name))
+
+
+def require_adapters(adapters: Iterable[str], installed: Collection[str]) -> None:
+    """Raise UnknownAdapter, which names the installed ones, if one of these is not."""
+    for name in adapters:
+        if name not in installed:
+            raise UnknownAdapter(
+                f"there is no adapter named {name[:100]!r}: "
+                f"{', '.join(installed) or 'none'} can be named"
+            )
+
 
 State = Literal["received", "read", "processing", "ended"]
 Outcome = Literal["complete", "partial", "failed", "rejected"]
@@ -298,6 +321,9 @@ class Document:
     they are written, so that a deletion finds them; they are there once the pages are known. So are
     the bytes of its parts, in `noted`, until they are documents of their own.
 
+    `adapters` are the specialists that it is to be read by if it is a contract, none: the one that
+    is set up; what lies in it is read by the same.
+
     `uploaded` says whether somebody sent it by itself; else it came in a mail or archive, `depth`
     of them around it, the outermost of which is `root`.
     """
@@ -319,6 +345,7 @@ class Document:
     ended: datetime | None = None
     noted: tuple[BlobRef, ...] = ()
     guess: Guess | None = None
+    adapters: tuple[str, ...] = ()
     uploaded: bool = True
     depth: int = 0
     root: str | None = None
@@ -422,6 +449,12 @@ def may_begin_again(known: Progress, kind: Kind | None) -> bool:
     if known.outcome == "rejected":
         return kind is not None and kind != known.kind
     return known.outcome == "failed"
+
+
+def asks_others(known: Document, adapters: tuple[str, ...]) -> bool:
+    """Whether a document, or what lies in it, has to be read anew for these specialists."""
+    read = known.progress.kind == "contract" or known.media_type in CONTAINERS
+    return bool(adapters) and read and set(adapters) != set(known.adapters)
 
 
 def kind_of_type(media_type: str) -> Kind:

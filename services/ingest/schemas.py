@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
@@ -22,6 +22,11 @@ class ReprocessRequest(BaseModel):
 
     password: SecretStr | None = Field(
         None, max_length=1000, description="opens an encrypted PDF; it is kept nowhere"
+    )
+    adapters: list[Annotated[str, Field(max_length=64)]] = Field(
+        default=[],
+        max_length=20,
+        description="the specialists that are to read it now; none: those that were to before",
     )
 
 
@@ -67,6 +72,10 @@ class DocumentView(BaseModel):
         "it, or the type alone tells"
     )
     kind_unsure: bool = Field(description="whether a person is asked for the kind")
+    adapters: list[str] = Field(
+        description="the specialists that are to read it, and what lies in it, if it is a "
+        "contract; none: the one that is set up"
+    )
     state: State
     outcome: Outcome | None = Field(description="null until the state is `ended`")
     reasons: list[str] = Field(description="`code: sentence`, why it is not simply complete")
@@ -102,6 +111,7 @@ class DocumentView(BaseModel):
             kind_source=document.kind_source,
             kind_confidence=document.kind_confidence,
             kind_unsure=document.asks_kind,
+            adapters=list(document.adapters),
             state=progress.state,
             outcome=progress.outcome,
             reasons=list(progress.reasons),

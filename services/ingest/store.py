@@ -89,6 +89,7 @@ documents = Table(
     Column("warnings", JSON, nullable=False),
     Column("doubts", JSON, nullable=False),
     Column("guess", JSON(none_as_null=True)),
+    Column("adapters", JSON, nullable=False),
     *(
         column
         for name in BLOBS
@@ -612,6 +613,7 @@ def _to_row(document: Document) -> dict[str, Any]:
         "warnings": list(document.warnings),
         "doubts": list(progress.doubts),
         "guess": asdict(document.guess) if document.guess else None,
+        "adapters": list(document.adapters),
         "parts": progress.parts,
         "refused_parts": [asdict(part) for part in progress.refused],
         "noted": [ref.model_dump() for ref in document.noted],
@@ -662,6 +664,7 @@ def _from_row(row: RowMapping) -> Document:
         ),
         warnings=tuple(row["warnings"]),
         guess=Guess(**row["guess"]) if row["guess"] else None,
+        adapters=tuple(row["adapters"]),
         created=row["created"],
         updated=row["updated"],
         ended=row["ended"],

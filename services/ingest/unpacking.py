@@ -173,6 +173,7 @@ def _draft(container: Document, part: StoredPart) -> Document:
         progress=first_progress(part.media_type, kind),
         created=now,
         updated=now,
+        adapters=container.adapters,
         uploaded=False,
         depth=container.depth + 1,
         root=container.root or container.id,

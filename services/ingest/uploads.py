@@ -15,6 +15,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive
 
 from services.ingest.commands import Upload
+from services.ingest.domain import named_adapters
 from services.ingest.settings import Settings
 from shared.errors import DocumentTooLarge, InvalidRequest
 from shared.events import Kind
@@ -48,6 +49,16 @@ BODY: dict[str, Any] = {
                             "enum": [*get_args(Kind), ""],
                             "description": "what they are; by default their type decides",
                         },
+                        "adapter": {
+                            "type": "array",
+                            "items": {"type": "string", "maxLength": 64},
+                            "description": (
+                                "names of the specialists that are to read them if they are "
+                                "contracts, one a field; by default the one that is set up; one "
+                                "that is not installed is refused (422) with the names of those "
+                                "that are"
+                            ),
+                        },
                         "password": {
                             "type": "string",
                             "format": "password",
@@ -55,7 +66,9 @@ BODY: dict[str, Any] = {
                         },
                     },
                 },
-                "encoding": {"file": {"style": "form", "explode": True}},
+                "encoding": {
+                    name: {"style": "form", "explode": True} for name in ("file", "adapter")
+                },
             }
         },
     }
@@ -99,25 +112,33 @@ UploadForm = Annotated[FormData, Depends(upload_form)]
 def uploads(form: FormData) -> list[Upload]:
     """The files of a form. Raises InvalidRequest if there is none, or a part is not understood."""
     kind, password = _field(form, "kind"), _field(form, "password")
+    adapters = named_adapters(_words(form, "adapter"))
     if kind is not None and kind not in get_args(Kind):
         raise InvalidRequest(f"kind is one of {', '.join(get_args(Kind))}, not {kind!r}")
     parts = form.getlist("file")
     if not parts:
         raise InvalidRequest("send multipart/form-data with one or more parts named `file`")
-    return [_upload(part, kind, password) for part in parts]  # type: ignore[arg-type]
+    return [_upload(part, kind, password, adapters) for part in parts]  # type: ignore[arg-type]
 
 
-def _upload(part: UploadFile | str, kind: Kind | None, password: str | None) -> Upload:
+def _upload(
+    part: UploadFile | str, kind: Kind | None, password: str | None, adapters: tuple[str, ...]
+) -> Upload:
     if isinstance(part, str):
         raise InvalidRequest("a part named `file` has no file name: give it one")
-    return Upload(part.file, part.size or 0, part.filename or "", kind, password)
+    return Upload(part.file, part.size or 0, part.filename or "", kind, password, adapters)
 
 
 def _field(form: FormData, name: str) -> str | None:
-    value = form.get(name)
-    if isinstance(value, UploadFile):
+    words = _words(form, name)
+    return words[-1] or None if words else None
+
+
+def _words(form: FormData, name: str) -> list[str]:
+    values = form.getlist(name)
+    if any(isinstance(value, UploadFile) for value in values):
         raise InvalidRequest(f"{name} is a word, not a file")
-    return value or None
+    return [str(value) for value in values]
 
 
 def _bounded(receive: Receive, most: int) -> Receive:

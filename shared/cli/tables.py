@@ -29,7 +29,7 @@ def clauses(line: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _own_clauses(line: Mapping[str, Any]) -> Iterator[str]:
-    document, model = line["document"], line["model"]
+    document = line["document"]
     pages = _count(document["pages"], "page")
     failed = document["failed_pages"]
     lost = f", {len(failed)} of them unreadable" if failed else ""
@@ -43,7 +43,8 @@ def _own_clauses(line: Mapping[str, Any]) -> Iterator[str]:
     ]
     yield from _aligned(rows)
     found = _count(len(rows), "clause")
-    yield f"  {found} by {model['adapter']} {model['version']}"
+    by = " and ".join(f"{model['adapter']} {model['version']}" for model in line["models"])
+    yield f"  {found} by {by}"
     yield ""
 
 

@@ -111,9 +111,13 @@ class Client:
         name: str | None = None,
         kind: Kind | None = None,
         password: str | None = None,
+        adapters: Sequence[str] = (),
         idempotency_key: str | None = None,
     ) -> Document:
         """Upload one document: a path, or its bytes. The same bytes again are the same document.
+
+        `adapters` are the specialists that are to read it if it is a contract; by default the one
+        that is set up.
 
         `idempotency_key` is made up if none is given. One of your own, kept beside the file, makes
         an upload safe to repeat after your own program has died.
@@ -121,10 +125,11 @@ class Client:
         A large one is sent in pieces, and goes on where it was when the connection breaks; not so
         one with a password, which would have to be kept until the end.
 
-        Raises Refused with the reason if it is empty, too large, of a type that is not read, or if
-        the password does not open it.
+        Raises Refused with the reason if it is empty, too large, of a type that is not read, if the
+        password does not open it, or if there is no such adapter: then it names those there are.
         """
-        fields = {k: v for k, v in {"kind": kind, "password": password}.items() if v}
+        said = {"kind": kind, "password": password, "adapter": list(adapters)}
+        fields = {name: value for name, value in said.items() if value}
         once = _once_key(idempotency_key)
         label = name or ("document" if isinstance(source, bytes) else Path(source).name)
         with ExitStack() as stack:
@@ -137,7 +142,8 @@ class Client:
             stream = BytesIO(content) if isinstance(content, bytes) else content
             length = stream.seek(0, SEEK_END)
             if length > PIECE and not password:
-                return self._upload_in_pieces(stream, length, label, kind, once)
+                values = {"filename": label, "kind": kind or "", "adapter": ",".join(adapters)}
+                return self._upload_in_pieces(stream, length, values, once)
 
             def send() -> httpx.Response:
                 if not isinstance(content, bytes):
@@ -151,12 +157,11 @@ class Client:
         self,
         content: BinaryIO,
         length: int,
-        name: str,
-        kind: Kind | None,
+        values: Mapping[str, str],
         once: Mapping[str, str],
     ) -> Document:
         """By the tus protocol. What is begun and never finished is removed by the service."""
-        address = self._begin(length, name, kind, once)
+        address = self._begin(length, values, once)
         offset, failures, document = 0, 0, None
         while document is None:
             content.seek(offset)
@@ -172,9 +177,8 @@ class Client:
             document = answer.headers.get("smallprint-document")
         return self.document(document)
 
-    def _begin(self, length: int, name: str, kind: Kind | None, once: Mapping[str, str]) -> str:
-        values = {"filename": name, **({"kind": kind} if kind else {})}
-        coded = (f"{key} {_base64(value.encode())}" for key, value in values.items())
+    def _begin(self, length: int, values: Mapping[str, str], once: Mapping[str, str]) -> str:
+        coded = (f"{key} {_base64(value.encode())}" for key, value in values.items() if value)
         metadata = ",".join(coded)
         headers = {**_TUS, **once, "upload-length": str(length), "upload-metadata": metadata}
         answer = self._tried(lambda: self._http.post("/v1/uploads", headers=headers))
@@ -334,15 +338,24 @@ class Client:
         return Document.of(answer.json())
 
     def reprocess(
-        self, document_id: str, *, password: str | None = None, if_match: str | None = None
+        self,
+        document_id: str,
+        *,
+        password: str | None = None,
+        adapters: Sequence[str] = (),
+        if_match: str | None = None,
     ) -> Document:
         """Work on a document again from its bytes. Raises Conflict while it is being worked on.
 
-        `password` opens an encrypted PDF; raises Refused if it is wrong. `if_match` is the `etag`
+        `password` opens an encrypted PDF; raises Refused if it is wrong. `adapters` are the
+        specialists that are to read it now instead of those before. `if_match` is the `etag`
         of what is known of it: raises Stale if it has changed since.
         """
         path = f"/v1/documents/{document_id}/reprocess"
-        wish = {} if password is None else {"json": {"password": password}}
+        said: dict[str, Any] = {} if password is None else {"password": password}
+        if adapters:
+            said["adapters"] = list(adapters)
+        wish = {"json": said} if said else {}
         answer = self._post_once(path, headers=_if_match(if_match), **wish)
         return Document.of(answer.json())
 
@@ -372,19 +385,26 @@ class Client:
 
     # ------------------------------------------------------------------ results
 
-    def clauses(self, document_id: str, *, category: str | None = None) -> list[Clause]:
-        """The clauses of a contract, in the order of its text."""
+    def clauses(
+        self, document_id: str, *, category: str | None = None, adapter: str | None = None
+    ) -> list[Clause]:
+        """The clauses of a contract, in the order of its text; those of one adapter, or of all
+        that have read it. Raises Conflict for an adapter that has not.
+        """
         path = f"/v1/documents/{document_id}/clauses"
-        return [Clause.of(item) for item in self._pages(path, category=category)]
+        return [Clause.of(item) for item in self._pages(path, category=category, adapter=adapter)]
 
-    def presence(self, document_id: str) -> list[Presence]:
-        """For every category, whether the contract has such a clause."""
-        return [Presence.of(item) for item in self._pages(f"/v1/documents/{document_id}/presence")]
+    def presence(self, document_id: str, *, adapter: str | None = None) -> list[Presence]:
+        """For every category of an adapter, or of all, whether the contract has such a clause."""
+        path = f"/v1/documents/{document_id}/presence"
+        return [Presence.of(item) for item in self._pages(path, adapter=adapter)]
 
-    def values(self, document_id: str) -> list[DocumentValue]:
-        """The dates, terms, sums, law and parties of a contract: at least one line a category."""
+    def values(self, document_id: str, *, adapter: str | None = None) -> list[DocumentValue]:
+        """The dates, terms, sums, law and parties of a contract: at least one line a category
+        that was looked for.
+        """
         path = f"/v1/documents/{document_id}/values"
-        return [DocumentValue.of(item) for item in self._pages(path)]
+        return [DocumentValue.of(item) for item in self._pages(path, adapter=adapter)]
 
     def findings(self, document_id: str) -> Findings:
         """What does not add up in a report, the surest first."""

@@ -71,8 +71,9 @@ class Document(_Result):
 
     `kind_confidence` is how sure the service is of the kind, None where somebody said it or the
     type tells; `kind_unsure` says that a person is asked. `parent` is the mail or archive that it
-    first came in, `parents` are all of them. `etag` names
-    all of this as it is now: what is sent with it changes nothing once the document has changed.
+    first came in, `parents` are all of them. `adapters` are the specialists that were asked for,
+    none: the one that is set up. `etag` names all of this as it is now: what is sent with it
+    changes nothing once the document has changed.
     """
 
     _times = ("created", "updated", "ended")
@@ -106,6 +107,7 @@ class Document(_Result):
     etag: str = ""
     kind_confidence: float | None = None
     kind_unsure: bool = False
+    adapters: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -213,6 +215,7 @@ class Clause(_Result):
     confidence: float
     boxes: tuple[Box, ...] = ()
     value: ClauseValue | None = None
+    adapter: str = ""
 
 
 @dataclass(frozen=True)
@@ -275,6 +278,7 @@ class Presence(_Result):
     confidence: float | None
     clauses: int
     nearest: dict[str, Any] | None = None
+    adapter: str = ""
 
 
 @dataclass(frozen=True)

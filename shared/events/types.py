@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal, TypeVar, cast
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from shared.errors import InvalidRequest
 from shared.events.envelope import BlobRef, Envelope, Event
@@ -15,6 +15,9 @@ REASON_CHARACTERS = 2_000
 CANCELLED = "cancelled"
 """Code of a failure that somebody wanted: its attempt is over, and what comes of it is void."""
 Verdict = Literal["accept", "reject", "correct", "undo"]
+ADAPTERS = (
+    "names of the specialists that are to read it if it is a contract; none: the one that is set up"
+)
 
 
 E = TypeVar("E", bound=Event)
@@ -35,6 +38,7 @@ class DocumentIngested(Event):
     kind: Kind
     original: BlobRef
     attempt: int = Field(1, ge=1, description="counts reprocessing of the same document")
+    adapters: tuple[str, ...] = Field((), description=ADAPTERS)
     parent: str | None = Field(None, description="the mail or archive that it came in, if any")
 
 
@@ -55,6 +59,7 @@ class DocumentRead(Event):
         None, ge=0, le=1, description="how sure ingest is of the kind, where nobody said it"
     )
     kind_unsure: bool = Field(False, description="whether a person is to say the kind")
+    adapters: tuple[str, ...] = Field((), description=ADAPTERS)
 
 
 class DocumentRekinded(Event):
@@ -102,17 +107,36 @@ class DocumentDeleted(Event):
     type: ClassVar[str] = "document.deleted.v1"
 
 
+class AdapterVersion(BaseModel):
+    """A specialist that has read a document."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    name: str
+    version: str
+
+
 class ClausesExtracted(Event):
-    """The clauses of one contract are stored."""
+    """The clauses of one contract are stored, those of every specialist that was to read it."""
 
     type: ClassVar[str] = "clauses.extracted.v1"
     name: str
     clauses: BlobRef = Field(description="JSON list of clauses with evidence, as REST answers them")
-    count: int = Field(ge=0)
-    adapter: str
+    count: int = Field(ge=0, description="clauses of all specialists together")
+    adapter: str = Field(description="the specialist that read it; of several the first")
     adapter_version: str
+    adapters: tuple[AdapterVersion, ...] = Field(
+        (),
+        description="every specialist that read it, in the order they were named; empty in "
+        "events from before there could be several",
+    )
     warnings: tuple[str, ...] = Field((), description="why not to rely on the search")
     attempt: int = Field(1, ge=1)
+
+    @property
+    def read_by(self) -> tuple[AdapterVersion, ...]:
+        """Every specialist that read it, whenever the event was written."""
+        return self.adapters or (AdapterVersion(name=self.adapter, version=self.adapter_version),)
 
 
 class FindingsFound(Event):

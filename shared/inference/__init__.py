@@ -5,7 +5,7 @@ scores = specialists.get("contract-clauses").token_probabilities(text)
 """
 
 from shared.inference.adapters import Manifest, read_manifest
-from shared.inference.errors import AdapterError, BaseError
+from shared.inference.errors import AdapterError, BaseError, MissingAdapter
 from shared.inference.specialists import Base, Specialist, Specialists, TokenScores
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "Base",
     "BaseError",
     "Manifest",
+    "MissingAdapter",
     "Specialist",
     "Specialists",
     "TokenScores",

@@ -21,15 +21,17 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from shared.artefacts import MANIFEST_FILE as MANIFEST_FILE
+from shared.artefacts import adapter_names as adapter_names
 from shared.inference.engines import GRAPH_FILE as GRAPH_FILE
 from shared.inference.engines import INTEGER_FILE as INTEGER_FILE
-from shared.inference.errors import AdapterError, BaseError
+from shared.inference.errors import AdapterError, BaseError, MissingAdapter
 from shared.inference.session import Adapter
 
 FORMAT = 1
 """The version of the manifest that this code reads."""
 
-ADAPTER_FILE, MANIFEST_FILE = "adapter.onnx_adapter", "manifest.json"
+ADAPTER_FILE = "adapter.onnx_adapter"
 TOKENISER_FILE, PROVENANCE_FILE = "tokenizer.json", "provenance.json"
 VIEWS = ("inside", "opening", "closing")
 """What a head may say of each label at a token: inside a passage, its first token, its last."""
@@ -146,17 +148,12 @@ def newest_version(artefacts: Path, name: str) -> Path:
     return versions[max(versions)]
 
 
-def adapter_names(*folders: Path) -> list[str]:
-    """Return the names of all adapters in some folders."""
-    found = (path for folder in folders for path in folder.glob(f"*/*/{MANIFEST_FILE}"))
-    return sorted({path.parent.parent.name for path in found})
-
-
 def find_adapter(folders: Sequence[Path], name: str) -> Path:
     """Return the folder of the newest version of an adapter that lies in one of some folders.
 
     Raises:
-        AdapterError: none has one of that name, more than one has, or two hold the same version.
+        MissingAdapter: none has one of that name.
+        AdapterError: more than one has, or two hold the same version.
     """
     having = [folder for folder in folders if name in adapter_names(folder)]
     if len(having) > 1:
@@ -169,7 +166,7 @@ def find_adapter(folders: Sequence[Path], name: str) -> Path:
         return newest_version(having[0], name)
     known = ", ".join(adapter_names(*folders)) or "none"
     places = " or ".join(map(str, folders))
-    raise AdapterError(f"there is no adapter named {name!r} in {places}; there is: {known}")
+    raise MissingAdapter(f"there is no adapter named {name!r} in {places}; there is: {known}")
 
 
 def load_adapter(

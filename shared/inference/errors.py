@@ -23,3 +23,9 @@ class AdapterError(SuiteError):
     code = "adapter"
     http_status = 503
     retryable = True
+
+
+class MissingAdapter(AdapterError):
+    """No adapter of that name is installed."""
+
+    code = "missing_adapter"

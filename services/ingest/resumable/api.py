@@ -138,12 +138,16 @@ def routes(resumables: Resumables, once: Once) -> APIRouter:
         upload_length: Annotated[int, Header(ge=1, le=MOST, description="bytes")],
         upload_metadata: Annotated[
             str | None,
-            Header(max_length=8000, description="`filename` and `kind`, values in Base64"),
+            Header(
+                max_length=8000,
+                description="`filename`, `kind` and `adapter` (names of specialists, "
+                "comma-separated), values in Base64",
+            ),
         ] = None,
         key: IdempotencyKey = None,
     ) -> Response:
         _require_version(request)
-        name, kind = read_metadata(upload_metadata)
+        wanted = read_metadata(upload_metadata)
 
         def begun(upload: PartialUpload) -> Answer:
             location = {"Location": f"/v1/uploads/{upload.id}"}
@@ -154,13 +158,12 @@ def routes(resumables: Resumables, once: Once) -> APIRouter:
             upload = resumables.begin(
                 actor,
                 upload_length,
-                name,
-                kind,
+                wanted,
                 lambda session, made: claim.keep(session, begun(made)),
             )
             return begun(upload)
 
-        said = [upload_length, name, kind]
+        said = [upload_length, wanted.name, wanted.kind, *wanted.adapters]
         return answered(once.run(actor, key, "POST /v1/uploads", lambda _key: said, work))
 
     @router.head(

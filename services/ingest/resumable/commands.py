@@ -18,6 +18,7 @@ from services.ingest.idempotency.store import Note, unnoted
 from services.ingest.resumable.domain import (
     Checksum,
     ChunkTooLong,
+    Metadata,
     PartialUpload,
     UploadBusy,
     UploadGone,
@@ -33,7 +34,6 @@ from shared.errors import (
     TooManyRequests,
     UnreadableDocument,
 )
-from shared.events import Kind
 from shared.runtime.rounds import Rounds
 from shared.storage import Store
 from shared.web.auth import Actor
@@ -126,15 +126,16 @@ class Resumables:
         self,
         actor: Actor,
         length: int,
-        name: str,
-        kind: Kind | None,
+        said: Metadata,
         note: Note[PartialUpload] = unnoted,
     ) -> PartialUpload:
         """A new upload of so many bytes; `note` is told of it in the transaction that makes it.
 
-        Raises EmptyDocument, DocumentTooLarge; TooManyRequests if too much is open already.
+        Raises EmptyDocument, DocumentTooLarge, UnknownAdapter; TooManyRequests if too much is open
+        already.
         """
-        name = safe_name(name)
+        name = safe_name(said.name)
+        self.intake.require(said.adapters)
         if not length:
             raise EmptyDocument("the document has no bytes", document=name)
         most = self.intake.limits.max_bytes
@@ -151,7 +152,8 @@ class Resumables:
             tenant=actor.tenant,
             actor=actor.name,
             name=name,
-            kind=kind,
+            kind=said.kind,
+            adapters=said.adapters,
             length=length,
             created=now,
             expires=now + self.rest,
@@ -250,7 +252,7 @@ class Resumables:
         try:
             accepted = self.intake.accept(
                 actor,
-                Upload(file, upload.length, upload.name, upload.kind),
+                Upload(file, upload.length, upload.name, upload.kind, adapters=upload.adapters),
             )
         except UnreadableDocument:
             self._forget(upload)

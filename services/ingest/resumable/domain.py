@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, get_args
 
+from services.ingest.domain import named_adapters
 from shared.errors import Conflict, InvalidRequest, NotFound, SuiteError
 from shared.events import Kind
 
@@ -74,6 +75,7 @@ class PartialUpload:
     actor: str
     name: str
     kind: Kind | None
+    adapters: tuple[str, ...]
     length: int
     created: datetime
     expires: datetime
@@ -101,8 +103,17 @@ def new_upload_id() -> str:
     return f"up_{uuid.uuid4().hex}"
 
 
-def read_metadata(header: str | None) -> tuple[str, Kind | None]:
-    """File name and kind of `Upload-Metadata`: keys with values in Base64, comma-separated.
+@dataclass(frozen=True)
+class Metadata:
+    """What is said of an upload at its beginning."""
+
+    name: str = ""
+    kind: Kind | None = None
+    adapters: tuple[str, ...] = ()
+
+
+def read_metadata(header: str | None) -> Metadata:
+    """`Upload-Metadata`: keys with values in Base64, comma-separated.
 
     Raises InvalidRequest; keys that are not ours are passed over.
     """
@@ -120,7 +131,8 @@ def read_metadata(header: str | None) -> tuple[str, Kind | None]:
     kind = values.get("kind") or None
     if kind is not None and kind not in get_args(Kind):
         raise InvalidRequest(f"kind is one of {', '.join(get_args(Kind))}, not {kind!r}")
-    return name, kind  # type: ignore[return-value]
+    adapters = named_adapters(one.strip() for one in values.get("adapter", "").split(","))
+    return Metadata(name, kind, adapters)  # type: ignore[arg-type]
 
 
 def read_checksum(header: str | None) -> Checksum | None:

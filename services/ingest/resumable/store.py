@@ -6,10 +6,12 @@ from dataclasses import asdict
 from datetime import datetime
 
 from sqlalchemy import (
+    JSON,
     BigInteger,
     Column,
     ColumnElement,
     Index,
+    RowMapping,
     String,
     Table,
     Text,
@@ -35,6 +37,7 @@ uploads = Table(
     Column("actor", String(100), nullable=False),
     Column("name", Text, nullable=False),
     Column("kind", String(16)),
+    Column("adapters", JSON, nullable=False),
     Column("length", BigInteger, nullable=False),
     Column("created", Time, nullable=False),
     Column("expires", Time, nullable=False),
@@ -71,7 +74,7 @@ class Uploads:
         """One upload, or None if the tenant has none of that id."""
         query = select(uploads).where(self._is(upload_id))
         row = self.session.execute(query).mappings().one_or_none()
-        return None if row is None else PartialUpload(**row)
+        return None if row is None else _upload(row)
 
     def finish(self, upload_id: str, document: str) -> None:
         """Note what it became; its name is the document's business from then on."""
@@ -95,4 +98,8 @@ class Uploads:
 def expired(session: Session, now: datetime, most: int = 100) -> list[PartialUpload]:
     """Some uploads of any tenant whose time is over, the longest ago first."""
     query = select(uploads).where(uploads.c.expires < now).order_by(uploads.c.expires).limit(most)
-    return [PartialUpload(**row) for row in session.execute(query).mappings()]
+    return [_upload(row) for row in session.execute(query).mappings()]
+
+
+def _upload(row: RowMapping) -> PartialUpload:
+    return PartialUpload(**{**row, "adapters": tuple(row["adapters"])})

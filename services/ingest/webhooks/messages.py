@@ -15,6 +15,7 @@ from pydantic import BaseModel, Field
 from services.ingest.domain import Document, Outcome, new_end
 from services.ingest.webhooks.domain import TEST, Message, Webhook, message_id
 from shared.events import (
+    AdapterVersion,
     ClausesExtracted,
     DocumentDeleted,
     FindingsFound,
@@ -88,8 +89,9 @@ class ClausesExtractedData(BaseModel):
     document_id: str
     attempt: int = Field(ge=1)
     count: int = Field(ge=0)
-    adapter: str
+    adapter: str = Field(description="the specialist that read it; of several the first")
     adapter_version: str
+    adapters: list[AdapterVersion] = Field(description="every specialist that read it")
     links: ClausesLinks
 
 
@@ -272,6 +274,7 @@ def _clauses(event: ClausesExtracted) -> ClausesExtractedData:
         count=event.count,
         adapter=event.adapter,
         adapter_version=event.adapter_version,
+        adapters=list(event.read_by),
         links=ClausesLinks(document=document, clauses=f"{document}/clauses"),
     )
 

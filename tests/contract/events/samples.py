@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from shared.events import (
+    AdapterVersion,
     BlobRef,
     ClausesExtracted,
     DocumentDeleted,
@@ -46,6 +47,7 @@ SAMPLES: tuple[Event, ...] = (
         kind="contract",
         original=blob("1"),
         attempt=2,
+        adapters=("contract-clauses", "unfair-terms"),
     ),
     DocumentRead(
         **_common(2),
@@ -59,6 +61,7 @@ SAMPLES: tuple[Event, ...] = (
         failed_pages=(4, 7),
         kind_confidence=0.625,
         kind_unsure=True,
+        adapters=("contract-clauses", "unfair-terms"),
     ),
     DocumentRekinded(**_common(3), kind="report", previous="contract", attempt=2),
     DocumentFailed(
@@ -75,6 +78,10 @@ SAMPLES: tuple[Event, ...] = (
         count=17,
         adapter="contract-clauses",
         adapter_version="1.0.0",
+        adapters=(
+            AdapterVersion(name="contract-clauses", version="1.0.0"),
+            AdapterVersion(name="unfair-terms", version="2.1.0"),
+        ),
         warnings=("most of it is not in English",),
     ),
     FindingsFound(

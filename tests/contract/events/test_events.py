@@ -7,8 +7,11 @@ import pytest
 
 from shared.events import (
     TYPES,
+    AdapterVersion,
     BlobRef,
+    ClausesExtracted,
     DocumentFailed,
+    DocumentIngested,
     DocumentRead,
     Event,
     UnknownEvent,
@@ -86,6 +89,21 @@ def test_an_older_writer_is_understood() -> None:
     assert isinstance(event, DocumentRead)
     assert event.failed_pages == ()
     assert event.attempt == 1
+
+
+def test_the_wish_of_an_older_writer_is_the_adapter_that_is_set_up() -> None:
+    """Who wrote before there could be several named none, and one that had read."""
+    for kind in ("document.ingested.v1", "document.read.v1"):
+        message = json.loads(_golden(kind))
+        del message["data"]["adapters"]
+        event = decode(json.dumps(message).encode())
+        assert isinstance(event, DocumentIngested | DocumentRead)
+        assert event.adapters == ()
+    message = json.loads(_golden("clauses.extracted.v1"))
+    del message["data"]["adapters"]
+    event = decode(json.dumps(message).encode())
+    assert isinstance(event, ClausesExtracted)
+    assert event.read_by == (AdapterVersion(name="contract-clauses", version="1.0.0"),)
 
 
 def test_a_type_of_a_later_release_is_none() -> None:

@@ -21,6 +21,7 @@ from tests.samples import filing
 from tests.support import ROOT
 from tests.unit.documents.books import book, row, sheet, text
 from tests.unit.documents.scanned import WORDS, need_engine, pdf_of, picture
+from tests.unit.extraction_service.house import TERMS, KeywordSpecialists
 from tests.unit.ingest.house import pdf
 from tests.unit.triage.reading import samples
 
@@ -377,7 +378,7 @@ def test_failed_pages_are_named_as_in_rest(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A page that could not be read has `page`, `code` and `reason` on every road."""
-    monkeypatch.setattr(cli.Finder, "_model", lambda _self: {})
+    monkeypatch.setattr(cli.Finder, "_models", lambda _self: [{}])
     monkeypatch.setattr(cli.Finder, "_clauses", lambda _self, _reading: cli.Answer())
     path = tmp_path / "a.pdf"
     path.write_bytes(pdf("One page with words.", ""))
@@ -387,6 +388,36 @@ def test_failed_pages_are_named_as_in_rest(
     (page,) = line["document"]["failed_pages"]
     assert set(page) == {"page", "code", "reason"}
     assert (page["page"], page["code"]) == (2, "no_text_layer")
+
+
+def test_several_adapters_read_one_document(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each clause says whose it is, in the order of the text; a batch knows what read a file."""
+    monkeypatch.setattr("shared.inference.Specialists", lambda *_settings: KeywordSpecialists())
+    path = tmp_path / "in" / "a.txt"
+    path.parent.mkdir()
+    path.write_text("The Buyer may inspect the books.\nIt is governed by the laws of Utah.\n")
+    both = ("--adapter", "contract-clauses", "--adapter", TERMS)
+    code, out, _ = run("extract", path, "--json", *both)
+    assert code == 0
+    (line,) = _lines(out)
+    assert [(c["adapter"], c["category"]) for c in line["clauses"]] == [
+        ("contract-clauses", "Audit Rights"),
+        ("contract-clauses", "Governing Law"),
+        (TERMS, "Choice of law"),
+    ]
+    assert line["model"] == line["models"][0]
+    assert [model["adapter"] for model in line["models"]] == ["contract-clauses", TERMS]
+    assert {one["adapter"] for one in line["presence"]} == {"contract-clauses", TERMS}
+    assert f"by contract-clauses 0.0.1 and {TERMS} 0.0.1" in run("extract", path, *both)[1]
+    counts = []
+    for names in ((), (), both):
+        _, out, _ = run("batch", path.parent, "--json", *names)
+        counts.append(len(_lines(out)[0]["clauses"]))
+    assert counts == [2, 2, 3], "what fewer have read is read again"
+    code, _, error = run("extract", path, "--adapter", "nobody")
+    assert (code, "nobody" in error) == (2, True)
 
 
 def test_a_batch_names_its_sources_as_they_were_given(

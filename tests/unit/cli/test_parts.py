@@ -28,7 +28,7 @@ IMAGE = attached(b"GIF89a\r\n", "scan.gif", "image/gif")
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, capsysbinary: pytest.CaptureFixture[bytes]) -> Run:
     """Runs the command in this process, with a specialist that finds nothing."""
-    monkeypatch.setattr(cli.Finder, "_model", lambda _self: MODEL)
+    monkeypatch.setattr(cli.Finder, "_models", lambda _self: [MODEL])
     monkeypatch.setattr(cli.Finder, "_clauses", lambda _self, _reading: cli.Answer())
 
     def go(*arguments: object) -> tuple[int, list[dict[str, Any]], str]:

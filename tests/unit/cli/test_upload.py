@@ -40,6 +40,9 @@ DOCUMENT: dict[str, Any] = {
 def answer(request: httpx.Request) -> httpx.Response:
     """A suite that reads no pictures, and knows one key."""
     assert request.headers["authorization"] == "Bearer sp_key"
+    if b"nobody" in request.read():
+        refusal = problem(422, "unknown_adapter", "there is: contract-clauses, unfair-terms")
+        return httpx.Response(422, content=bytes(refusal.body), headers=dict(refusal.headers))
     if b"picture" in request.read():
         refusal = problem(415, "unsupported_type", "this is a picture")
         return httpx.Response(415, content=bytes(refusal.body), headers=dict(refusal.headers))
@@ -77,3 +80,14 @@ def test_for_a_person_it_is_a_line_too(tmp_path: Path) -> None:
     done = CliRunner().invoke(cli, ["upload", str(good)], standalone_mode=False)
     assert done.return_value == 0
     assert f"{good}  doc_1  (received)\n" in done.output
+
+
+def test_an_unknown_adapter_is_refused_with_the_names_of_those_there_are(tmp_path: Path) -> None:
+    """Every adapter that is named reaches the suite, and its refusal the person."""
+    good = tmp_path / "a.txt"
+    good.write_bytes(b"An agreement.")
+    names = ["--adapter", "unfair-terms", "--adapter", "nobody"]
+    done = CliRunner().invoke(cli, ["upload", "--json", str(good), *names], standalone_mode=False)
+    (line,) = map(json.loads, done.stdout.splitlines())
+    assert line["error"]["type"] == "unknown_adapter"
+    assert "contract-clauses, unfair-terms" in line["error"]["detail"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import json
 from collections.abc import Callable, Iterator
@@ -248,6 +249,33 @@ def test_an_upload_is_repeated_whole(tmp_path: Path) -> None:
         assert b'filename="Vertrag.pdf"' in body
         assert b"contract" in body
         assert b"open" in body
+
+
+def test_adapters_are_named_at_the_upload_and_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One field each, in the metadata of a large one, and in the wish for a new attempt; results
+    are asked for by one of them.
+    """
+    network = Network(
+        ok({**DOCUMENT, "adapters": ["a", "b"]}, 202),
+        ok(DOCUMENT, 202),
+        ok({"items": [], "next": None}),
+        httpx.Response(201, headers={"location": "/v1/uploads/up_1"}),
+        tus(204, 8, smallprint_document="doc_1"),
+        ok(DOCUMENT),
+    )
+    client = network.client()
+    assert client.upload(b"data", adapters=["a", "b"]).adapters == ("a", "b")
+    assert network.bodies[0].count(b'name="adapter"') == 2
+    client.reprocess("doc_1", adapters=["b"])
+    assert json.loads(network.bodies[1]) == {"adapters": ["b"]}
+    client.clauses("doc_1", adapter="b")
+    assert network.requests[2].url.params["adapter"] == "b"
+    monkeypatch.setattr("smallprint.client.PIECE", 4)
+    client.upload(b"01234567", name="a.pdf", adapters=["a", "b"])
+    said = dict(
+        pair.split(" ") for pair in network.requests[3].headers["upload-metadata"].split(",")
+    )
+    assert base64.b64decode(said["adapter"]) == b"a,b"
 
 
 def test_every_upload_has_a_key_of_its_own() -> None:

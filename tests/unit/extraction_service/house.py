@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,19 +11,21 @@ import numpy as np
 from fastapi.testclient import TestClient
 
 from services.extraction.bootstrap import build
+from services.extraction.domain import CATEGORIES
 from services.extraction.settings import Settings
 from shared.documents import Reading
 from shared.documents.reading import Page
 from shared.events import DocumentIngested, DocumentRead, Event, Kind, decode
-from shared.inference import Manifest, Specialist, Specialists, TokenScores
+from shared.inference import AdapterError, Manifest, Specialist, Specialists, TokenScores
 from shared.inference.specialists import Progress, Span
 from shared.runtime import Worker
 from shared.settings import load
 from shared.storage import Relay, UnitOfWork
 from shared.web.auth import Actor
 
-LABELS = ("Governing Law", "Audit Rights", "Insurance")
 WORDS = {"Governing Law": "governed", "Audit Rights": "inspect", "Insurance": "insurance"}
+TERMS = "unfair-terms"
+"""The name of the second specialist."""
 FOOTER = "Page 1 of 2 governed"
 PAGES = (
     "This Agreement is governed by the laws of Utah.\n" + FOOTER,
@@ -35,7 +37,13 @@ TEXT = "".join(PAGES)
 class KeywordSpecialist(Specialist):
     """A specialist without a base: every token of a sentence with its label's word is likely."""
 
-    def __init__(self, name: str = "contract-clauses") -> None:
+    def __init__(
+        self,
+        name: str = "contract-clauses",
+        labels: Sequence[str] = CATEGORIES,
+        words: Mapping[str, str] = WORDS,
+    ) -> None:
+        self.words = words
         self.manifest = Manifest(
             format=1,
             name=name,
@@ -44,7 +52,7 @@ class KeywordSpecialist(Specialist):
             adapter_sha256="0" * 64,
             rank=1,
             parameters={},
-            labels=LABELS,
+            labels=tuple(labels),
             window_length=256,
             window_stride=128,
             licence="none",
@@ -67,25 +75,29 @@ class KeywordSpecialist(Specialist):
             for m in re.finditer(r"\w+|[^\w\s]", text)
             if not any(start < m.end() and m.start() < end for start, end in skip)
         ]
-        scores = np.full((len(spans), len(LABELS)), 0.01, np.float32)
+        scores = np.full((len(spans), len(self.labels)), 0.01, np.float32)
         for row, (start, _end) in enumerate(spans):
             line = text[text.rfind("\n", 0, start) + 1 :].partition("\n")[0]
-            for column, label in enumerate(LABELS):
-                if WORDS[label] in line:
+            for column, label in enumerate(self.labels):
+                if label in self.words and self.words[label] in line:
                     scores[row, column] = 0.9
         return TokenScores(np.array(spans, np.int64).reshape(-1, 2), scores)
 
 
 class KeywordSpecialists(Specialists):
-    """Every adapter is the same specialist."""
+    """One that knows categories of contracts, and one that knows other labels."""
 
     def __init__(self) -> None:
         self.specialist = KeywordSpecialist()
+        labels = ("Choice of law", "Arbitration")
+        self.terms = KeywordSpecialist(TERMS, labels, {"Choice of law": "governed"})
 
     def get(self, name: str) -> Specialist:
         """See Specialists."""
-        assert name == self.specialist.manifest.name
-        return self.specialist
+        for one in (self.specialist, self.terms):
+            if one.manifest.name == name:
+                return one
+        raise AdapterError(f"there is no adapter named {name!r}")
 
 
 class AnyKey:

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from sqlalchemy import inspect
+from sqlalchemy import inspect, text
 
 from infra.schemas import openapi_of
 from services.extraction.domain import CATEGORIES, Extraction, presence, searched
@@ -27,7 +27,7 @@ from shared.storage import FileBlobs, begin_try
 from shared.storage.deletion import is_deleted, mark_cancelled, mark_deleted
 from tests.killed import Killed, KilledAfterCommit, KilledAfterPut, blobs_below
 from tests.support import ROOT
-from tests.unit.extraction_service.house import FOOTER, PAGES, TEXT, House, reading
+from tests.unit.extraction_service.house import FOOTER, PAGES, TERMS, TEXT, House, reading
 
 PATH = "/v1/documents/{}/clauses"
 
@@ -66,6 +66,59 @@ def test_what_is_announced_is_what_rest_answers(house: House) -> None:
     assert listed == house.client.get(PATH.format("doc_1")).json()["items"]
     assert (event.count, event.cause, event.actor) == (2, read.id, "ada")
     assert (event.adapter, event.adapter_version) == ("contract-clauses", "0.0.1")
+    assert [(one.name, one.version) for one in event.read_by] == [("contract-clauses", "0.0.1")]
+
+
+def test_every_adapter_that_was_named_reads_the_contract(house: House) -> None:
+    """One result with the clauses of all in the order of the text, each with who found it."""
+    house.say(house.read("doc_1", adapters=("contract-clauses", TERMS, TERMS)))
+    (event,) = house.heard(ClausesExtracted)
+    assert (event.adapter, event.count) == ("contract-clauses", 3)
+    assert [one.name for one in event.read_by] == ["contract-clauses", TERMS]
+    items = house.client.get(PATH.format("doc_1")).json()["items"]
+    assert [(c["adapter"], c["category"]) for c in items] == [
+        (TERMS, "Choice of law"),
+        ("contract-clauses", "Governing Law"),
+        ("contract-clauses", "Audit Rights"),
+    ]
+    assert len({c["id"] for c in items}) == 3
+    assert json.loads(house.service.blobs.get("default", event.clauses)) == items
+    for name in ("contract-clauses", TERMS):
+        chosen = house.client.get(PATH.format("doc_1"), params={"adapter": name}).json()["items"]
+        assert chosen == [c for c in items if c["adapter"] == name]
+
+
+def test_only_the_adapters_that_were_named_read_it(house: House) -> None:
+    """What nobody looked for is neither absent nor not stated, and whose clauses are asked for
+    must have read it.
+    """
+    house.say(house.read("doc_1", adapters=(TERMS,)))
+    assert (house.specialists.specialist.calls, house.specialists.terms.calls) == (0, 1)
+    lines = house.client.get("/v1/documents/doc_1/presence").json()["items"]
+    assert [(line["adapter"], line["category"], line["present"]) for line in lines] == [
+        (TERMS, "Choice of law", True),
+        (TERMS, "Arbitration", False),
+    ]
+    assert house.client.get("/v1/documents/doc_1/values").json()["items"] == []
+    for path in ("clauses", "presence", "values"):
+        answer = house.client.get(f"/v1/documents/doc_1/{path}?adapter=contract-clauses")
+        assert answer.status_code == 409
+        assert f"but by {TERMS}: reprocess it" in answer.json()["detail"]
+
+
+def test_another_attempt_may_have_other_adapters(house: House) -> None:
+    """What the first ones found is replaced, and only then."""
+    house.say(house.read("doc_1", adapters=(TERMS,)))
+    house.say(house.read("doc_1", attempt=2))
+    items = house.client.get(PATH.format("doc_1")).json()["items"]
+    assert {c["adapter"] for c in items} == {"contract-clauses"}
+
+
+def test_an_adapter_that_is_gone_is_a_stated_failure(house: House) -> None:
+    """No other one is read by in its place, and nothing is kept of half the work."""
+    house.say(house.read("doc_1", adapters=("contract-clauses", "gone")))
+    assert house.heard(ClausesExtracted) == []
+    assert house.specialists.specialist.calls == 0
 
 
 def test_an_event_delivered_twice_is_extracted_once(house: House) -> None:
@@ -376,6 +429,19 @@ def test_the_migration_goes_up_and_down(house: House) -> None:
     assert {"extractions", "clauses", "outbox"} <= set(inspect(store.engine).get_table_names())
 
 
+def test_what_was_extracted_before_there_were_several_stays(house: House) -> None:
+    """One pass of the specialist that was noted, with what it searched; and back again."""
+    house.say(house.read("doc_1"))
+    paths = ("/clauses", "/presence", "/values")
+    before = [house.client.get(f"/v1/documents/doc_1{path}").json() for path in paths]
+    house.service.store.migrate("0003")
+    with house.service.store.read() as session:
+        row = session.execute(text("SELECT adapter, adapter_version FROM extractions")).one()
+    assert tuple(row) == ("contract-clauses", "0.0.1")
+    house.service.store.migrate()
+    assert [house.client.get(f"/v1/documents/doc_1{path}").json() for path in paths] == before
+
+
 def test_the_openapi_file_is_the_application_s() -> None:
     """`make schemas` has been run since the last change."""
     path = ROOT / "services" / "extraction" / "openapi.json"
@@ -450,7 +516,8 @@ def test_clauses_that_were_written_but_never_announced_go_with_the_document(hous
             read,
             KilledAfterPut(house.service.store, read),
             house.service.blobs,
-            lambda: house.specialists.specialist,
+            house.specialists.get,
+            "contract-clauses",
             1000,
         )
     assert len(blobs_below(house.service.settings.blobs)) == len(before) + 1
