@@ -12,6 +12,9 @@ What every bus promises, and `tests/contract/bus` checks on each:
   time had finished with, on Kafka by the retention of the topic.
 * The messages of one key are worked on one at a time and in the order of publishing, whatever
   is retried in between. Different keys do not wait for each other.
+* Among the keys that have something to deliver, tenants take turns: a tenant with one document
+  does not wait for the ten thousand of another. On Kafka that holds for what a member has read of
+  its partitions, see kafka.py.
 * What a consumer held when it died is delivered again.
 * A dead letter keeps the message, its group, the error, the attempts and the time, and can be
   replayed to that group.

@@ -14,6 +14,9 @@ it with the same key moves there as well, so neither a long delay nor a poisoned
 the partition. Who takes a partition over reads its `documents.retry` to the end before it delivers
 anything, and orders the messages of a key by their offset in `documents`.
 
+**Tenants take turns** among what the member has read, up to some thousands of messages: a partition
+is a log, and nobody sees what lies behind that.
+
 **Handing over.** Members keep their partitions until their work on them is done (sharing.py). If a
 member dies, its partitions go to others after the session timeout; if it was only out of reach, it
 finds that it has lost them, and acknowledges nothing more.
@@ -73,8 +76,11 @@ partition for later, would make kafka-python 3.0 forget these if the partition i
 _ALL_RECORDS = 1_000_000
 _CLOSE_SECONDS = 5.0
 _RESTART_SECONDS = 1.0
-_WAITING_LIMIT = 500
-"""Messages taken in and not yet delivered, beyond which a member reads no more of `documents`."""
+_WAITING_LIMIT = 20_000
+"""Messages taken in and not yet delivered, beyond which a member reads no more of `documents`. So
+far it sees who waits behind whom."""
+_WAITING_BYTES = 32_000_000
+"""The same of their values."""
 _PARKED_LIMIT = 10_000
 """Messages waiting in `documents.retry`, beyond which a member starts nothing new."""
 _REBALANCE_MS = 120_000
@@ -882,8 +888,12 @@ class _Keeper(threading.Thread):
                 for lane in partition.lanes.values()
                 for entry in lane.entries
             ]
-            parked = sum(entry.retry is not None for entry in entries)
-            full = parked >= _PARKED_LIMIT or len(entries) - parked >= _WAITING_LIMIT
+            waiting = [len(entry.message.value) for entry in entries if entry.retry is None]
+            full = (
+                len(entries) - len(waiting) >= _PARKED_LIMIT
+                or len(waiting) >= _WAITING_LIMIT
+                or sum(waiting) >= _WAITING_BYTES
+            )
             caught_up = [self._main(n) for n, one in self.partitions.items() if one.caught_up]
         if full != self._paused:
             self._paused = full

@@ -14,6 +14,7 @@ from bisect import insort
 from dataclasses import dataclass, field
 
 from shared.bus import Message
+from shared.bus.turns import Turns, tenant_of
 
 
 class Offsets:
@@ -268,18 +269,26 @@ class Partition:
         lane.version += 1
 
 
+_Heap = list[tuple[float, int, int, Lane]]
+
+
 class Ready:
-    """The lanes that have something to deliver, by the time from when on they may."""
+    """The lanes that have something to deliver, by the time from when on they may; tenants take
+    turns.
+    """
 
     def __init__(self) -> None:
-        self._heap: list[tuple[float, int, int, Lane]] = []
+        self._heaps: dict[str, _Heap] = {}
+        """By tenant."""
+        self._turns = Turns()
         self._count = itertools.count()
 
     def add(self, lane: Lane) -> None:
         """Enter a lane after a change, unless somebody works on it."""
         if lane.entries and lane.held is None and lane.partition.delivering:
+            heap = self._heaps.setdefault(tenant_of(lane.key), [])
             first = lane.entries[0]
-            heapq.heappush(self._heap, (first.not_before, next(self._count), lane.version, lane))
+            heapq.heappush(heap, (first.not_before, next(self._count), lane.version, lane))
 
     def add_all(self, partition: Partition) -> None:
         """Enter every lane of a partition that may be delivered from now on."""
@@ -287,21 +296,31 @@ class Ready:
             self.add(lane)
 
     def take(self, now: float) -> Lane | None:
-        """A lane whose first message may be delivered, if there is one."""
+        """A lane whose first message may be delivered, if there is one: of the tenant among those
+        who have any that was served longest ago.
+        """
         self._forget_stale()
-        if self._heap and self._heap[0][0] <= now:
-            return heapq.heappop(self._heap)[3]
-        return None
+        waiting = [tenant for tenant, heap in self._heaps.items() if heap[0][0] <= now]
+        tenant = min(waiting, key=self._turns.of, default=None)
+        if tenant is None:
+            return None
+        self._turns.take(tenant)
+        return heapq.heappop(self._heaps[tenant])[3]
 
     def next_time(self) -> float | None:
         """When the next lane may be delivered."""
         self._forget_stale()
-        return self._heap[0][0] if self._heap else None
+        return min((heap[0][0] for heap in self._heaps.values()), default=None)
 
     def _forget_stale(self) -> None:
-        while self._heap:
-            _, _, version, lane = self._heap[0]
-            fresh = version == lane.version and lane.held is None and bool(lane.entries)
-            if fresh and lane.partition.delivering:
-                return
-            heapq.heappop(self._heap)
+        for heap in self._heaps.values():
+            while heap and not _is_fresh(heap[0]):
+                heapq.heappop(heap)
+        self._heaps = {tenant: heap for tenant, heap in self._heaps.items() if heap}
+
+
+def _is_fresh(entered: tuple[float, int, int, Lane]) -> bool:
+    """Whether a lane is as it was when it was entered, and may be delivered here."""
+    _, _, version, lane = entered
+    fresh = version == lane.version and lane.held is None and bool(lane.entries)
+    return fresh and lane.partition.delivering

@@ -7,10 +7,12 @@ import time
 import uuid
 import weakref
 from bisect import insort
+from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from shared.bus import DeadLetter, Delivery, Message, refuse_large
+from shared.bus.turns import Turns, tenant_of
 from shared.errors import NotFound, Unavailable
 
 
@@ -40,6 +42,10 @@ class _Lane:
         consumer = self.holder() if self.holder else None
         return consumer is None or not consumer.alive
 
+    @property
+    def tenant(self) -> str:
+        return tenant_of(self.entries[0].message.key)
+
     def ready_at(self) -> float:
         return self.entries[0].not_before
 
@@ -51,6 +57,7 @@ class MemoryBus:
         self._changed = threading.Condition()
         self._log: list[Message] = []
         self._groups: dict[str, dict[str, _Lane]] = {}
+        self._turns: dict[str, Turns] = defaultdict(Turns)
         self._dead: dict[str, tuple[DeadLetter, _Entry]] = {}
         self._closed = False
 
@@ -119,6 +126,7 @@ class MemoryBus:
                 now = time.monotonic()
                 lane = self._next_lane(consumer.group, now)
                 if lane is not None:
+                    self._turns[consumer.group].take(lane.tenant)
                     return _hold(lane, consumer)
                 if now >= end:
                     return None
@@ -128,7 +136,12 @@ class MemoryBus:
     def _next_lane(self, group: str, now: float) -> _Lane | None:
         lanes = (lane for lane in self._groups[group].values() if lane.free())
         ready = [lane for lane in lanes if lane.ready_at() <= now]
-        return min(ready, key=lambda lane: (lane.ready_at(), lane.entries[0]), default=None)
+        turns = self._turns[group]
+        return min(
+            ready,
+            key=lambda lane: (turns.of(lane.tenant), lane.ready_at(), lane.entries[0]),
+            default=None,
+        )
 
     def _finish(self, consumer: MemoryConsumer, delivery: Delivery) -> _Entry | None:
         """Take the delivery from the consumer: its entry, or None if it is no longer his."""

@@ -1,9 +1,10 @@
 """The bus of the embedded edition: one SQLite file, any number of threads and processes.
 
 Each group has a row per message that it has yet to acknowledge (`pending`) and a row per key that
-has any (`lane`), so receiving is one step in an index, however much waits. A delivery is a lease:
-a thread renews it while the consumer's own thread lives, so long work is never delivered twice;
-after a crash it runs out, or is taken at once if the process is seen to be gone on this machine.
+has any (`lane`), so receiving is a step in an index, however much waits. Tenants take turns
+(`turn`): next is a lane of the one that was served longest ago. A delivery is a lease: a thread
+renews it while the consumer's own thread lives, so long work is never delivered twice; after a
+crash it runs out, or is taken at once if the process is seen to be gone on this machine.
 
 The file is in WAL mode. Publishing, replaying and dropping use synchronous=FULL: what was
 published survives a power cut. Consumers use synchronous=NORMAL: a power cut may forget their
@@ -30,10 +31,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from shared.bus import DeadLetter, Delivery, Message, refuse_large
+from shared.bus.turns import tenant_of
 from shared.errors import NotFound, SettingsError, Unavailable
 
 _SCHEMA = Path(__file__).with_suffix(".sql")
-_VERSION = 1
+_VERSION = 2
 _POLL_SECONDS = 0.05
 _LOOK_FOR_DEAD_SECONDS = 1.0
 _BUSY_SECONDS = 30.0
@@ -156,6 +158,9 @@ class SqliteBus:
                 if version == 0:
                     for statement in _statements(_SCHEMA.read_text()):
                         connection.execute(statement)
+                elif version == 1:
+                    _add_turns(connection)
+                if version < _VERSION:
                     connection.execute(f"PRAGMA user_version = {_VERSION}")
         if version > _VERSION:
             connection.close()
@@ -284,7 +289,7 @@ class SqliteConsumer:
                 raise Unavailable("This consumer has been closed.")
             self._look_for_dead()
             now = time.time()
-            if self._connection.execute(_NEXT, (self.group, now)).fetchone() is None:
+            if self._connection.execute(_ANY, (self.group, now)).fetchone() is None:
                 return None
             with _transaction(self._connection):
                 lane = self._connection.execute(_NEXT, (self.group, now)).fetchone()
@@ -297,6 +302,7 @@ class SqliteConsumer:
             " WHERE (consumer_group, key, number) = (?, ?, ?)",
             (time.time() + self._bus.lease, self.name, *row),
         )
+        self._connection.execute(_TAKE_TURN, (self.group, tenant_of(key)))
         self._connection.execute(
             "UPDATE pending SET attempts = attempts + 1"
             " WHERE (consumer_group, key, number) = (?, ?, ?)",
@@ -351,9 +357,23 @@ _REMOVE_OLD = """
         AND number NOT IN (SELECT number FROM dead)
         ORDER BY number LIMIT ?)"""
 
+_ANY = "SELECT 1 FROM lane WHERE consumer_group = ? AND ready_at <= ? LIMIT 1"
+
 _NEXT = """
-    SELECT key, number FROM lane WHERE consumer_group = ? AND ready_at <= ?
+    SELECT key, number FROM lane INDEXED BY lane_of_tenant
+    WHERE consumer_group = ?1 AND ready_at <= ?2 AND tenant = (
+        SELECT tenant FROM turn INDEXED BY turn_served
+        WHERE consumer_group = ?1 AND EXISTS (
+            SELECT 1 FROM lane INDEXED BY lane_of_tenant
+            WHERE lane.consumer_group = ?1 AND lane.tenant = turn.tenant AND lane.ready_at <= ?2)
+        ORDER BY served LIMIT 1)
     ORDER BY ready_at, number LIMIT 1"""
+
+_TAKE_TURN = """
+    UPDATE turn SET served = 1 + (SELECT max(served) FROM turn WHERE consumer_group = ?1)
+    WHERE consumer_group = ?1 AND tenant = ?2"""
+
+_ADD_TURN = "INSERT INTO turn VALUES (?, ?, 0) ON CONFLICT DO NOTHING"
 
 
 def _insert(connection: sqlite3.Connection, message: Message) -> int:
@@ -374,19 +394,36 @@ def _add_pending(
     for group in groups:
         entries = [(group, key, number, now) for key, number in rows]
         connection.executemany("INSERT INTO pending VALUES (?, ?, ?, 0, ?, NULL)", entries)
+        lanes = [(*entry, tenant_of(entry[1])) for entry in entries]
         connection.executemany(
-            "INSERT INTO lane VALUES (?, ?, ?, ?, NULL) ON CONFLICT DO NOTHING", entries
+            "INSERT INTO lane VALUES (?, ?, ?, ?, NULL, ?) ON CONFLICT DO NOTHING", lanes
         )
+        tenants = {tenant_of(key) for key, _ in rows}
+        connection.executemany(_ADD_TURN, [(group, tenant) for tenant in sorted(tenants)])
 
 
 def _set_lane(connection: sqlite3.Connection, group: str, key: str) -> None:
     """Put the oldest pending message at the head of the lane, in nobody's hands."""
     connection.execute("DELETE FROM lane WHERE consumer_group = ? AND key = ?", (group, key))
     connection.execute(
-        "INSERT INTO lane SELECT consumer_group, key, number, not_before, NULL FROM pending"
+        "INSERT INTO lane SELECT consumer_group, key, number, not_before, NULL, ? FROM pending"
         " WHERE consumer_group = ? AND key = ? ORDER BY number LIMIT 1",
-        (group, key),
+        (tenant_of(key), group, key),
     )
+    connection.execute(_ADD_TURN, (group, tenant_of(key)))
+
+
+def _add_turns(connection: sqlite3.Connection) -> None:
+    """Bring a file of the first layout, in which tenants took no turns, to this one."""
+    connection.execute("ALTER TABLE lane ADD COLUMN tenant TEXT NOT NULL DEFAULT ''")
+    for statement in _statements(_SCHEMA.read_text()):  # what is there stays
+        connection.execute(statement)
+    lanes = connection.execute("SELECT consumer_group, key FROM lane").fetchall()
+    connection.executemany(
+        "UPDATE lane SET tenant = ? WHERE consumer_group = ? AND key = ?",
+        [(tenant_of(key), group, key) for group, key in lanes],
+    )
+    connection.executemany(_ADD_TURN, sorted({(group, tenant_of(key)) for group, key in lanes}))
 
 
 def _release(connection: sqlite3.Connection, holder: str) -> None:

@@ -31,10 +31,21 @@ CREATE TABLE IF NOT EXISTS lane (
     number         INTEGER NOT NULL,
     ready_at       REAL NOT NULL,
     holder         TEXT,
+    tenant         TEXT NOT NULL DEFAULT '',        -- of the key
     PRIMARY KEY (consumer_group, key)
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS lane_ready ON lane (consumer_group, ready_at, number);
+CREATE INDEX IF NOT EXISTS lane_of_tenant ON lane (consumer_group, tenant, ready_at, number);
 CREATE INDEX IF NOT EXISTS lane_holder ON lane (holder) WHERE holder IS NOT NULL;
+
+-- When a group last served each tenant: a number that grows with every delivery, 0 for never.
+CREATE TABLE IF NOT EXISTS turn (
+    consumer_group TEXT NOT NULL,
+    tenant         TEXT NOT NULL,
+    served         INTEGER NOT NULL,
+    PRIMARY KEY (consumer_group, tenant)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS turn_served ON turn (consumer_group, served);
 
 CREATE TABLE IF NOT EXISTS dead (
     id             TEXT PRIMARY KEY,

@@ -195,6 +195,23 @@ def test_lanes_are_ready_in_order_of_time_and_never_twice() -> None:
     assert ready.next_time() == 9.0
 
 
+def test_tenants_take_turns_with_their_lanes() -> None:
+    """However many lanes one has, the other is next; one whose time has not come is passed over."""
+    ready, partition = Ready(), partition_of()
+    sent = [("big/1", 0.0), ("big/2", 0.0), ("big/3", 0.0), ("small/1", 3.0), ("later/1", 9.0)]
+    for offset, (key, when) in enumerate(sent):
+        partition.add_main(offset, message(key), now=when)
+        ready.add(lane_of(partition, key))
+
+    taken = []
+    while lane := ready.take(now=5.0):
+        partition.hold(lane)
+        taken.append(lane.key)
+
+    assert taken == ["big/1", "small/1", "big/2", "big/3"]
+    assert ready.next_time() == 9.0
+
+
 def test_nothing_is_delivered_before_the_retries_are_read() -> None:
     """A partition just taken over waits until it has caught up."""
     ready, partition = Ready(), Partition(0, Offsets(0), Offsets(0))

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from shared.bus import Message
-from shared.bus.sqlite import _NEXT, SqliteBus, _is_gone, _place, _this_process
+from shared.bus.sqlite import _ANY, _NEXT, SqliteBus, _is_gone, _place, _this_process
 from shared.errors import SettingsError, Unavailable
 
 
@@ -85,9 +85,17 @@ def test_receiving_is_quick_however_much_waits_behind_one_key(tmp_path: Path) ->
     bus.publish(*[Message(f"k{n}", b"") for n in range(20)])
 
     with closing(bus.connect("NORMAL")) as connection:
-        plan = connection.execute("EXPLAIN QUERY PLAN " + _NEXT, ("g", 0)).fetchall()
-    assert [step for *_, step in plan] == [
-        "SEARCH lane USING COVERING INDEX lane_ready (consumer_group=? AND ready_at<?)"
+        plans = [
+            connection.execute("EXPLAIN QUERY PLAN " + query, ("g", 0)).fetchall()
+            for query in (_ANY, _NEXT)
+        ]
+    of_tenant = (
+        "SEARCH lane USING COVERING INDEX lane_of_tenant"
+        " (consumer_group=? AND tenant=? AND ready_at<?)"
+    )
+    assert [[step for *_, step in plan if "SUBQUERY" not in step] for plan in plans] == [
+        ["SEARCH lane USING COVERING INDEX lane_ready (consumer_group=? AND ready_at<?)"],
+        [of_tenant, "SEARCH turn USING COVERING INDEX turn_served (consumer_group=?)", of_tenant],
     ]
     start = time.monotonic()
     for _ in range(20):
