@@ -25,7 +25,6 @@ FAULTS: tuple[Fault, ...] = get_args(Fault)
 HEADER = "x-smallprint-stand-in"
 STATUS: Mapping[Fault, int] = {"busy": 429, "overloaded": 529, "fail": 500}
 OVERBILLED = 50
-"""How many times the allowed tokens an overbilled answer has."""
 CHARACTERS_PER_TOKEN = 4
 
 Choose = Callable[[Said], Fault]
@@ -39,6 +38,8 @@ class Bill:
     model: str
     input: int
     output: int
+    excess: int = 0
+    """Of `output`, what is beyond what was allowed."""
 
 
 class StandIn:
@@ -50,6 +51,8 @@ class StandIn:
         faults: the share of calls that each fault gets; the others get none.
         seed: of all that is left to chance.
         hang_seconds: how long a call that hangs is held.
+        think_seconds: how long any other call takes at the most.
+        overbilled: how many times the allowed tokens an overbilled answer has.
         choose: picks the fault of each call instead of chance.
         speak: says what is answered instead of the labels.
     """
@@ -63,6 +66,8 @@ class StandIn:
         seed: int = 1,
         port: int = 0,
         hang_seconds: float = 600.0,
+        think_seconds: float = 0.0,
+        overbilled: int = OVERBILLED,
         choose: Choose | None = None,
         speak: Speak | None = None,
     ) -> None:
@@ -70,6 +75,8 @@ class StandIn:
         self.errors = errors
         self.faults = dict(faults or {})
         self.hang_seconds = hang_seconds
+        self.think_seconds = think_seconds
+        self.overbilled = overbilled
         self.choose = choose or self._by_chance
         self.speak = speak or self._by_labels
         self.bills: list[Bill] = []
@@ -123,13 +130,20 @@ class StandIn:
             self._last = text
             return fault, text
 
+    def wait(self, fault: Fault) -> None:
+        """Take the time that an answer takes."""
+        with self._guard:
+            thinks = self._chance.random() * self.think_seconds
+        self.closing.wait(self.hang_seconds if fault == "hang" else thinks)
+
     def bill(self, said: Said, text: str, fault: Fault) -> Bill:
         """Write down what a call costs: as many tokens as a model would take, or far more."""
         tokens_in = -(-sum(map(len, said.turns)) // CHARACTERS_PER_TOKEN)
         tokens_out = min(said.most, -(-len(text) // CHARACTERS_PER_TOKEN))
         if fault == "overbill":
-            tokens_out = said.most * OVERBILLED
-        made = Bill(said.model, tokens_in, tokens_out)
+            tokens_out = said.most * self.overbilled
+        excess = max(0, tokens_out - said.most)
+        made = Bill(said.model, tokens_in, tokens_out, excess)
         with self._guard:
             self.bills.append(made)
         return made
@@ -194,8 +208,7 @@ def _handler(stand_in: StandIn) -> type[BaseHTTPRequestHandler]:
             bill = stand_in.bill(said, text, fault)
             if fault == "drop":
                 return
-            if fault == "hang":
-                stand_in.closing.wait(stand_in.hang_seconds)
+            stand_in.wait(fault)
             tokens = None if fault == "no_bill" else (bill.input, bill.output)
             end: Any = {"decline": "declined", "cut": "cut"}.get(fault, "stop")
             self._send(200, answer(said.protocol, text, end, tokens))

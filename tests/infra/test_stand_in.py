@@ -118,6 +118,8 @@ def test_answers_may_be_broken_declined_cut_overbilled_unbilled_or_repeated() ->
     assert replies["cut"].cut
     assert replies["overbill"].usage
     assert replies["overbill"].usage.output == 200 * OVERBILLED
+    over = [bill.excess for bill in stand_in.bills if bill.excess]
+    assert over == [200 * (OVERBILLED - 1)]
     assert replies["no_bill"].usage is None
     assert replies["repeat"].text == replies["none"].text
 

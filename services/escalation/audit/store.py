@@ -1,0 +1,60 @@
+"""Queries over all tenants, which no request of a tenant's may make."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+from sqlalchemy import case, func, select
+from sqlalchemy.orm import Session
+
+from services.escalation.ledger.store import ledger
+from services.escalation.store import escalations
+
+
+@dataclass(frozen=True)
+class Moment:
+    """What the ledger says at one moment. Money is in millionths of a US$."""
+
+    counted: int
+    """What counts as spent, without what was billed beyond its reservation."""
+    excess: int
+    """What was billed beyond reservations."""
+    calls: Counter[str]
+    """Calls by state."""
+    finished: int
+    """Escalations that nobody works on any more."""
+
+
+def moment(session: Session) -> Moment:
+    """Read the ledger and the state of the requests in one transaction."""
+    over = ledger.c.micro_usd - ledger.c.reserved_micro_usd
+    excess = func.coalesce(func.sum(case((over > 0, over), else_=0)), 0)
+    rows = session.execute(
+        select(
+            ledger.c.state,
+            func.count().label("calls"),
+            func.sum(ledger.c.micro_usd).label("micro_usd"),
+            excess.label("excess"),
+        ).group_by(ledger.c.state)
+    ).all()
+    beyond = sum(int(row.excess) for row in rows)
+    finished = session.execute(
+        select(func.count()).select_from(escalations).where(escalations.c.state != "waiting")
+    ).scalar_one()
+    return Moment(
+        counted=sum(int(row.micro_usd) for row in rows) - beyond,
+        excess=beyond,
+        calls=Counter({row.state: int(row.calls) for row in rows}),
+        finished=int(finished),
+    )
+
+
+def outcomes(session: Session) -> Counter[tuple[str, str]]:
+    """How many requests ended in which state, with which reason."""
+    rows = session.execute(
+        select(escalations.c.state, escalations.c.reason, func.count().label("number")).group_by(
+            escalations.c.state, escalations.c.reason
+        )
+    )
+    return Counter({(row.state, row.reason): int(row.number) for row in rows})
