@@ -9,7 +9,7 @@ from services.escalation import api, handlers
 from services.escalation.asking import Door
 from services.escalation.ledger import Ledger
 from services.escalation.ledger.ledger import utc_now
-from services.escalation.policy import read_policies
+from services.escalation.policy import Policies, read_policies
 from services.escalation.recovering import Recovery
 from services.escalation.settings import Settings
 from services.escalation.store import MIGRATIONS
@@ -50,8 +50,14 @@ def build(settings: Settings | None = None, *, keys: Keys | None = None) -> Serv
             EscalationRequested: partial(handlers.answer_request, blobs=blobs, door=door),
             DocumentDeleted: partial(handlers.forget_document, blobs=blobs),
         },
-        jobs=(lambda _owner: Recovery(ledger, settings.escalation_recovery),),
+        jobs=(lambda _owner: _recovery(policies, ledger, settings),),
     )
+
+
+def _recovery(policies: Policies, ledger: Ledger, settings: Settings) -> Recovery:
+    """Made where the workers are, which alone need the keys of providers. Raises SettingsError."""
+    policies.check_keys()
+    return Recovery(ledger, settings.escalation_recovery)
 
 
 def open_store(settings: Settings) -> Store:

@@ -152,12 +152,23 @@ class Policies:
         """The policy of a tenant."""
         return self.tenants.get(tenant, CLOSED)
 
+    def check_keys(self) -> None:
+        """Raise SettingsError unless the key of every provider that may be asked is there. Only who
+        asks needs them.
+        """
+        asked = {p.name: p for policy in self.tenants.values() for p in policy.providers}
+        for provider in asked.values():
+            try:
+                provider.key()
+            except Refused as error:
+                raise SettingsError(error.message) from None
+
 
 def read_policies(path: Path | None, post: Post | None = None) -> Policies:
     """The policies in a file; without one the door is closed.
 
-    Raises SettingsError: the file can't be read, names something that is not there, a key is
-    missing, or the price of a model is not known.
+    Raises SettingsError: the file can't be read, names something that is not there, or the price
+    of a model is not known.
     """
     if path is None:
         return Policies()
@@ -197,18 +208,13 @@ def _provider(name: str, spec: _Provider, path: Path, post: Post) -> Provider:
             f"the policy {path}: the price of {spec.model} at {name} is not known: state it, as in "
             'price = { input = "3", output = "15", as_of = 2026-01-31 } (US$ for a million tokens)'
         )
-    key = _key(name, spec)
-    try:
-        key()
-    except Refused as error:
-        raise SettingsError(f"the policy {path}: {error.message}") from None
     return Provider(
         name=name,
         protocol=spec.protocol,
         model=spec.model,
         origin=spec.url or DIALECTS[spec.protocol].origin,
         price=price,
-        key=key,
+        key=_key(name, spec),
         seconds=spec.seconds,
         most=spec.most_tokens,
         structured=spec.structured,

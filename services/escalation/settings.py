@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from shared.settings import CommonSettings, Port
 
@@ -16,7 +17,7 @@ class Settings(CommonSettings):
     escalation_database_url: str = Field(
         "", description="SQLAlchemy URL; empty: escalation.db below the data folder"
     )
-    escalation_policy: Path | None = Field(
+    escalation_policy: Annotated[Path | None, BeforeValidator(lambda path: path or None)] = Field(
         None,
         description="TOML file that says which frontier models may be asked what, and for how much;"
         " empty: nothing leaves the house",

@@ -6,10 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from services.escalation.bootstrap import build
 from services.escalation.policy import CLOSED, Policies, known_prices, read_policies
 from services.escalation.providers import Usage
 from services.escalation.providers.provider import DIALECTS
+from services.escalation.settings import Settings
 from shared.errors import SettingsError
+from shared.settings import load
 from tests.support import ROOT
 
 KEY = "sk-3c1f0a77-never-to-be-seen"
@@ -48,7 +51,9 @@ def read(folder: Path, text: str) -> Policies:
     """The policies of a text."""
     path = folder / "policy.toml"
     path.write_text(text)
-    return read_policies(path)
+    policies = read_policies(path)
+    policies.check_keys()
+    return policies
 
 
 def test_without_a_file_nothing_leaves() -> None:
@@ -117,6 +122,25 @@ def test_a_key_is_read_from_its_file_at_each_call(tmp_path: Path) -> None:
     secret.write_text("two\nlines")
     with pytest.raises(SettingsError, match="characters that no key has"):
         read(tmp_path, text)
+
+
+def test_only_who_asks_needs_the_keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The processes that answer and relay start without; one with workers names what is missing."""
+    path = tmp_path / "policy.toml"
+    path.write_text(WHOLE)
+    service = build(load(Settings, data=tmp_path, bus_url="memory:", escalation_policy=path))
+    (make,) = service.jobs
+    with pytest.raises(SettingsError, match="the variable TEST_FRONTIER_KEY is empty"):
+        make(None)
+    monkeypatch.setenv("TEST_FRONTIER_KEY", KEY)
+    assert make(None).name == "recovery"
+    service.close()
+
+
+def test_an_empty_setting_is_no_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a file for containers sets it that names none."""
+    monkeypatch.setenv("SMALLPRINT_ESCALATION_POLICY", "")
+    assert load(Settings).escalation_policy is None
 
 
 def test_known_prices_are_dated_and_of_protocols_that_are_spoken() -> None:
