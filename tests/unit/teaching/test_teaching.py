@@ -329,6 +329,6 @@ def test_services_can_be_set_to_what_was_taught(
     extract = service.handlers[DocumentRead]
     assert isinstance(extract, partial)
     words, text = unseen()
-    found = surest(text, extract.keywords["specialist"]())
+    found = surest(text, extract.keywords["specialist"](extract.keywords["adapter"]))
     assert found.category == NAME
     assert matches(NAME, found.text, words)
