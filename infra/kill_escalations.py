@@ -210,7 +210,7 @@ class Place:
             "SMALLPRINT_ESCALATION_POLICY": str(self.policy),
             "SMALLPRINT_ESCALATION_RECOVERY": "1",
             "SMALLPRINT_ESCALATION_PATIENCE": "120",
-            "SMALLPRINT_WORKERS": str(threads),
+            "SMALLPRINT_ESCALATION_WORKERS": str(threads),
             "SMALLPRINT_RETRY_DELAY": "0.2",
             "SMALLPRINT_RETRY_DELAY_MOST": "2",
             "SMALLPRINT_LOG_LEVEL": "ERROR",

@@ -50,6 +50,7 @@ def build(settings: Settings | None = None, *, keys: Keys | None = None) -> Serv
             EscalationRequested: partial(handlers.answer_request, blobs=blobs, door=door),
             DocumentDeleted: partial(handlers.forget_document, blobs=blobs),
         },
+        workers=settings.escalation_workers if policies.tenants else 1,
         jobs=(lambda _owner: _recovery(policies, ledger, settings),),
     )
 

@@ -22,6 +22,12 @@ class Settings(CommonSettings):
         description="TOML file that says which frontier models may be asked what, and for how much;"
         " empty: nothing leaves the house",
     )
+    escalation_workers: int = Field(
+        4,
+        ge=1,
+        le=64,
+        description="questions that one process of workers asks at once; 1 where the door is shut",
+    )
     escalation_patience: float = Field(
         600.0,
         ge=0,

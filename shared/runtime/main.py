@@ -93,14 +93,15 @@ def start_background(
 ) -> list[threading.Thread]:
     """Start the threads of one service. They end soon after `stop` is set.
 
-    `workers` is how many work at once, where that is another number than the setting's.
+    `workers` is how many work at once, where that is another number than the service's own or the
+    setting's.
     `relay_owner` names the holder of the leases of relay and jobs; a fixed name where only one
     process can be at work lets it go on at once after a crash. `relay_interval` is in seconds,
     where another than the setting's is wanted.
     """
     threads: list[threading.Thread] = []
     if worker and service.handlers:
-        for number in range(workers or service.settings.workers):
+        for number in range(workers or service.workers or service.settings.workers):
             loop = Worker(
                 service.name,
                 service.store,

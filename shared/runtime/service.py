@@ -57,6 +57,10 @@ class Service:
     handlers: Mapping[type[Event], Handler] = field(default_factory=dict)
     large: Callable[[Event], bool] = never
     """Which events take long: they are worked on beside the others."""
+    workers: int | None = None
+    """How many events a process works on at once, where that is another number than the setting's:
+    work that mostly waits for others takes more.
+    """
     jobs: Sequence[JobMaker] = ()
     """Loops that run beside the worker."""
     close_parts: Callable[[], None] = _nothing

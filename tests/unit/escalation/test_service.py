@@ -262,6 +262,14 @@ def test_two_documents_with_the_same_words_pay_once(house: House) -> None:
     assert house.originals.get("default", two.answer)
 
 
+def test_as_many_questions_are_asked_at_once_as_are_set(house: House, tmp_path: Path) -> None:
+    """Calls wait for others, not for the processor; where the door is shut one worker is enough."""
+    assert house.service.workers == 4
+    shut = build(load(Settings, data=tmp_path, bus_url="memory:"), keys=AnyKey())
+    assert shut.workers == 1
+    shut.close()
+
+
 def test_calls_of_dead_processes_are_recovered_by_a_job(house: House) -> None:
     """The service has the job, and a round of it leaves no reservation behind."""
     (make,) = house.service.jobs

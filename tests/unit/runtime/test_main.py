@@ -56,12 +56,14 @@ def _names(threads: list[threading.Thread]) -> list[str]:
 
 
 def test_as_many_workers_are_started_as_are_set(service: Service, stop: threading.Event) -> None:
-    """The setting counts, unless the caller asks for another number."""
+    """The setting counts, unless the service has a number of its own or the caller asks for one."""
     threads = start_background(service, stop)
     few = start_background(service, stop, relay=False, workers=1)
+    own = start_background(replace(service, workers=2), stop, relay=False)
     workers = [f"extraction-worker-{number}" for number in range(3)]
     assert _names(threads) == [*workers, "extraction-relay"]
     assert _names(few) == workers[:1]
+    assert _names(own) == workers[:2]
     check_threads([*threads, *few])
     stop.set()
     service.store.outbox_filled.set()
