@@ -14,6 +14,7 @@ What is shown and where:
 * Running headers and footers stand once, at the beginning and the end of their section, marked as
   furniture. Text boxes follow the paragraph that they hang on.
 * Deleted and hidden text and comments are left out, with a warning that says how much there was.
+* Pictures of pages are read by the engine for scans, and are pages behind those of the text.
 * A page is one as Word last laid it out, where it left marks of that; else it is what stands
   between the page breaks that the author set.
 """
@@ -22,14 +23,19 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
 
 from shared.documents.docx_lists import Numbering, Styles, on, value
 from shared.documents.docx_story import Notes, Story
 from shared.documents.flow import HARD, Flow, Piece, joined, plain, without_marks
+from shared.documents.inlaid import Picture, with_pictures
 from shared.documents.markup import blocks, tree
+from shared.documents.ocr import NEEDS, engine
 from shared.documents.package import DOCX, MOST_UNPACKED, Package
-from shared.documents.reading import Limits, Reading
+from shared.documents.reading import Limits, Reading, no_boxes
+from shared.documents.scans import Scans
 from shared.documents.tally import Tally
 from shared.documents.xml import Element
 from shared.errors import DocumentTooLarge, NoTextLayer, UnreadableDocument
@@ -48,14 +54,19 @@ _METADATA = {
 _BEGINS_A_PAGE = ("nextPage", "oddPage", "evenPage")
 
 
-def read_docx(data: bytes, limits: Limits) -> Reading:
-    """The text of a DOCX with its pages, cells and warnings, without boxes.
+def read_docx(
+    data: bytes, limits: Limits, scans: Scans | None = None, skip: Collection[int] = ()
+) -> Reading:
+    """The text of a DOCX with its pages, cells and warnings, without boxes; behind them a page for
+    each picture that `scans` recognise text in, but for those that `skip` numbers.
 
-    Raises UnreadableDocument for a file without a body, NoTextLayer for one of pictures alone. Of
-    one that is damaged within its body, what comes before is read and the rest is a failed page.
+    Raises UnreadableDocument for a file without a body, NoTextLayer for one of pictures without
+    text alone. Of one that is damaged within its body, what comes before is read and the rest is a
+    failed page.
     """
     try:
-        return _Document(Package(data, MOST_UNPACKED), limits).reading()
+        scans = scans or Scans(limits, None)
+        return _Document(Package(data, MOST_UNPACKED), limits).reading(scans, skip)
     except RecursionError as error:
         raise UnreadableDocument("the document is nested too deeply") from error
 
@@ -80,7 +91,7 @@ class _Document:
         self._running_read: set[str] = set()
         self._running: set[str] = set()  # texts of headers and footers that stand already
 
-    def reading(self) -> Reading:
+    def reading(self, scans: Scans, skip: Collection[int]) -> Reading:
         """The whole document. Raises NoTextLayer, or the UnreadableDocument that fits."""
         story = self._story(notes={kind: self._notes(kind) for kind in ("footnote", "endnote")})
         body = blocks(self._package.chunks(self._parts.main), {"w:body"})
@@ -99,10 +110,22 @@ class _Document:
         for piece in story.endnotes:
             self._flow.add(piece)
         self._add_footers()
-        if not self._flow.visible and not damage and self._tally.found["picture"]:
-            raise NoTextLayer("the document has no text: it is made of pictures, not read yet")
         self._warn()
-        return self._flow.reading(DOCX, "docx", self._metadata(), damage)
+        pictures = self._pictures(story.pictures)
+        if self._flow.visible or damage or not self._tally.found["picture"]:
+            own = self._flow.reading(DOCX, "docx", self._metadata(), damage)
+            return with_pictures(own, pictures, scans, self._flow.limits, skip)
+        own = Reading("", (), no_boxes(0), 0, warnings=tuple(self._flow.warnings), media_type=DOCX)
+        whole = with_pictures(own, pictures, scans, self._flow.limits, skip)
+        if not whole.pages:
+            why = "none was recognised in its pictures" if engine() else f"only pictures: {NEEDS}"
+            raise NoTextLayer(f"the document has no text: {why}")
+        return replace(whole, metadata=self._metadata())
+
+    def _pictures(self, ids: Sequence[str]) -> list[Picture]:
+        """The pictures of the body, each part once, in their order."""
+        names = dict.fromkeys(self._parts.by_id(one) for one in ids)
+        return [partial(self._package.read, name) for name in names if name is not None]
 
     def _story(self, notes: Notes | None = None) -> Story:
         numbering = self._lists if notes is not None else self._lists.anew()

@@ -115,6 +115,8 @@ class Story:
         notes: Notes | None = None,
     ) -> None:
         self.endnotes: list[Piece] = []
+        self.pictures: list[str] = []
+        """The relationships of the pictures that are shown, in their order."""
         self._styles = styles
         self._numbering = numbering
         self._flow = flow
@@ -151,8 +153,8 @@ class Story:
             "w:ins": lambda e: self._change(e, "insertion"),
             "w:moveTo": lambda e: self._change(e, "move"),
             "w:del": lambda e: self._tally.change("deletion", e.get("w:author", "")),
-            "pic:pic": lambda _: self._met("picture"),
-            "v:imagedata": lambda _: self._met("picture"),
+            "pic:pic": self._picture,
+            "v:imagedata": self._picture,
             "c:chart": lambda _: self._met("chart"),
             "dgm:relIds": lambda _: self._met("diagram"),
             "o:OLEObject": lambda _: self._met("embedded object"),
@@ -263,6 +265,12 @@ class Story:
 
     def _met(self, what: str) -> None:
         self._tally.found[what] += 1
+
+    def _picture(self, element: Element) -> None:
+        self._met("picture")
+        named = [blip.get("r:embed", "") for blip in element.iter("a:blip")]
+        if not self._hidden:
+            self.pictures += filter(None, [*named, element.get("r:id", "")])
 
     def _run(self, element: Element) -> None:
         properties = element.find("w:rPr")

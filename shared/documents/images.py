@@ -39,6 +39,11 @@ class Pictures:
             several = self._image.format == "TIFF"
             self.page_count: int = getattr(self._image, "n_frames", 1) if several else 1
 
+    @property
+    def shorter_side(self) -> int:
+        """Pixels of the first page, by what its head says."""
+        return min(self._image.size)
+
     def close(self) -> None:
         """Give the memory back."""
         self._image.close()

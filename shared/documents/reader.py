@@ -88,6 +88,10 @@ def read(
             reading = read_table(data)
         elif media_type == XBRL:
             reading = read_instance(data, limits)
+        elif media_type == DOCX:
+            from shared.documents.docx import read_docx  # loaded with the first of them
+
+            reading = read_docx(data, limits, Scans(limits, recognising), skip)
         elif media_type in _FLOWING:
             reading = _FLOWING[media_type](data, limits)
         elif media_type in CONTAINERS:
@@ -138,12 +142,6 @@ def decrypt(data: bytes, *, password: str | None = None) -> bytes:
     return document.rewritten() if document.encrypted else data
 
 
-def _read_docx(data: bytes, limits: Limits) -> Reading:
-    from shared.documents.docx import read_docx
-
-    return read_docx(data, limits)
-
-
 def _read_html(data: bytes, limits: Limits) -> Reading:
     from shared.documents.html import read_html
 
@@ -163,7 +161,6 @@ def _read_odt(data: bytes, limits: Limits) -> Reading:
 
 
 _FLOWING: dict[str, Callable[[bytes, Limits], Reading]] = {
-    DOCX: _read_docx,
     HTML: _read_html,
     ODT: _read_odt,
     RTF: _read_rtf,
