@@ -19,7 +19,7 @@ from shared.runtime import Worker
 from shared.settings import CommonSettings, load
 from shared.storage import Relay
 from tests.support import require
-from tests.unit.extraction_service.house import KeywordSpecialists
+from tests.unit.extraction_service.house import TERMS, KeywordSpecialists
 from tests.unit.ingest.house import InProcessReader, pdf
 
 CONTRACT = (
@@ -52,12 +52,18 @@ class Road:
             for s in self.services
         ]
 
-    def send(self, name: str, data: bytes) -> str:
+    def send(self, name: str, data: bytes, *adapters: str) -> str:
         """Upload one contract, let everybody work, and give its id once it has ended complete."""
         answer: Any = self.ingest.post(
-            "/v1/documents", files={"file": (name, data)}, data={"kind": "contract"}
+            "/v1/documents",
+            files={"file": (name, data)},
+            data={"kind": "contract", "adapter": adapters},
         )
         assert answer.status_code == 202, answer.text
+        return self.ended(answer)
+
+    def ended(self, answer: Any) -> str:
+        """The id of a document once it has ended complete."""
         state: Any = {}
         for _ in range(100):
             while sum(relay.run_once() + worker.run_until_idle() for relay, worker in self.loops):
@@ -114,6 +120,18 @@ def test_a_text_has_clauses_without_boxes(road: Road) -> None:
     clauses = road.check(road.send("a.txt", "\n".join(CONTRACT).encode()))
     assert [c["page"] for c in clauses] == [1, 1]
     assert all(not c["boxes"] for c in clauses)
+
+
+def test_what_an_uploader_names_reads_the_contract(road: Road, tmp_path: Path) -> None:
+    """From the form to the clauses, each with who found it; a new attempt names another."""
+    installed = tmp_path / "adapters" / TERMS / "0.0.1"
+    installed.mkdir(parents=True)
+    (installed / "manifest.json").touch()
+    clauses = road.check(document := road.send("a.txt", CONTRACT[0].encode(), TERMS))
+    assert [(c["adapter"], c["category"]) for c in clauses] == [(TERMS, "Choice of law")]
+    wish = {"adapters": [TERMS, "contract-clauses"]}
+    assert road.ended(road.ingest.post(f"/v1/documents/{document}/reprocess", json=wish))
+    assert {c["adapter"] for c in road.check(document)} == {TERMS, "contract-clauses"}
 
 
 def test_the_shipped_specialist_goes_the_same_road(tmp_path: Path) -> None:
