@@ -214,7 +214,7 @@ def _handler(stand_in: StandIn) -> type[BaseHTTPRequestHandler]:
             self._send(200, answer(said.protocol, text, end, tokens))
 
         def _send(self, status: int, content: object) -> None:
-            data = json.dumps(content, ensure_ascii=False).encode()
+            data = json.dumps(content).encode()
             self.send_response(status)
             self.send_header(HEADER, "no model, for tests and demonstrations alone")
             self.send_header("content-type", "application/json")

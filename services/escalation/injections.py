@@ -80,5 +80,5 @@ def speaks_to_machines(text: str) -> str | None:
     for form in (clear, flat, closed, *(flat.translate(table) for table in _LOOKALIKES)):
         for pattern in _PATTERNS:
             if found := pattern.search(form):
-                return found[0].strip()[:80]
+                return "".join(c if c.isprintable() else " " for c in found[0].strip()[:80])
     return None

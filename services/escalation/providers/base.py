@@ -130,9 +130,11 @@ def count(value: object) -> int:
 
 
 def words(value: object) -> str:
-    """A text that may be missing. Raises TypeError for anything else."""
+    """A text that may be missing, without what no database or encoding takes. Raises TypeError for
+    anything else.
+    """
     if value is None:
         return ""
     if not isinstance(value, str):
         raise TypeError("not a text")
-    return value
+    return value.encode("utf-8", "replace").decode().replace("\0", "\N{REPLACEMENT CHARACTER}")

@@ -129,6 +129,13 @@ def test_a_server_of_one_s_own_may_know_no_schemas_and_need_no_key(server: Recei
     assert DIALECTS["own"].headers("") == {}
 
 
+def test_a_reply_has_only_what_can_be_kept(server: Receiver) -> None:
+    """Half characters and NULs become marks, instead of errors in whoever stores or hashes them."""
+    message = {"content": 'a\ud800b\0c"\U0001f600'}
+    server.answer = answering({"choices": [{"message": message}], "usage": None})
+    assert provider(server.url("")).ask(PROMPT).text == 'a?b\ufffdc"\U0001f600'
+
+
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_a_model_that_declines_or_is_cut_off_is_told_apart(server: Receiver, protocol: str) -> None:
     """Neither is an answer, and each is told from the other."""
