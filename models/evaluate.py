@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.corpus import read_labels, read_records
-from models.metric import THRESHOLDS, Counts, Curve, count_contract, matches
+from models.metric import THRESHOLDS, Counts, Curve, count_contract, matches, matching
 from models.predict import Candidate, read_predictions
 from services.extraction.pipeline import calibrated
 
@@ -37,13 +37,29 @@ STRICT = 1e-3  # share of the plain score mixed in, so that the calibration rise
 
 @dataclass(frozen=True)
 class Judged:
-    """One contract with its answers and candidates, and which candidates match an answer."""
+    """One contract with its answers and candidates, and which candidates match which answer."""
 
     family: str
     text: str
     answers: dict[str, list[str]]
     candidates: list[Candidate]
-    right: NDArray[np.bool_]
+    matched: list[frozenset[int]]  # places of the answers in their category
+
+    @property
+    def right(self) -> NDArray[np.bool_]:
+        """Whether each candidate matches an answer."""
+        return np.array([bool(answers) for answers in self.matched], bool)
+
+    @property
+    def repeated(self) -> NDArray[np.bool_]:
+        """Whether each matches only answers that surer ones match: neither for nor against."""
+        known: dict[int, set[int]] = {}
+        flags = np.zeros(len(self.candidates), bool)
+        for i in sorted(range(len(flags)), key=lambda i: -self.candidates[i].score):
+            seen = known.setdefault(self.candidates[i].label, set())
+            flags[i] = bool(self.matched[i]) and self.matched[i] <= seen
+            seen |= self.matched[i]
+        return flags
 
 
 # --- judging ------------------------------------------------------------------------------------
@@ -53,14 +69,9 @@ def judge(record: dict[str, Any], candidates: list[Candidate], labels: Sequence[
     """Put one contract's candidates beside its answers."""
     text = record["text"]
     answers = {name: texts for name, texts in answers_of(record).items() if name in labels}
-    right = [
-        any(
-            matches(labels[c.label], text[c.start : c.end], answer)
-            for answer in answers.get(labels[c.label], ())
-        )
-        for c in candidates
-    ]
-    return Judged(record["family"], text, answers, candidates, np.array(right, bool))
+    names = [labels[c.label] for c in candidates]
+    matched = matching(names, [text[c.start : c.end] for c in candidates], answers)
+    return Judged(record["family"], text, answers, candidates, matched)
 
 
 def answers_of(record: dict[str, Any]) -> dict[str, list[str]]:
@@ -130,9 +141,13 @@ def calibration_error(confidence: Floats, right: NDArray[np.bool_], bins: int = 
 
 
 def pooled(contracts: Sequence[Judged]) -> tuple[Floats, NDArray[np.bool_]]:
-    """Return scores and rightness of all candidates of some contracts."""
-    scores = np.array([c.score for contract in contracts for c in contract.candidates])
-    return scores, np.concatenate([contract.right for contract in contracts])
+    """Return scores and rightness of the candidates of some contracts, but for repeated ones."""
+    counted = [~contract.repeated for contract in contracts]
+    scores = [np.array([c.score for c in contract.candidates]) for contract in contracts]
+    return (
+        np.concatenate([values[kept] for values, kept in zip(scores, counted, strict=True)]),
+        np.concatenate([c.right[kept] for c, kept in zip(contracts, counted, strict=True)]),
+    )
 
 
 def honest_calibration_error(contracts: Sequence[Judged]) -> tuple[float, float]:

@@ -35,6 +35,7 @@ from services.extraction.decoding import Decoding
 from services.extraction.presence import presence_columns, presence_rows
 from services.extraction.ranking import (
     LEAST,
+    PLACE_COLUMNS,
     RIVAL_COLUMNS,
     Contest,
     Ranking,
@@ -70,17 +71,19 @@ class Example:
 
 @dataclass(frozen=True)
 class Learned:
-    """The two forests, each several fits whose probabilities are averaged."""
+    """The three forests, each several fits whose probabilities are averaged."""
 
     first: Forests
-    second: Forests
+    of_winners: Forests
+    of_losers: Forests
 
-    def ranking(self, loser: float) -> Ranking:
-        """Return the ranking as it is served, with the trees of LightGBM itself."""
+    @property
+    def ranking(self) -> Ranking:
+        """The ranking as it is served, with the trees of LightGBM itself."""
         return Ranking(
             lambda rows: predict(self.first, rows),
-            lambda rows: predict(self.second, rows),
-            loser,
+            lambda rows: predict(self.of_winners, rows),
+            lambda rows: predict(self.of_losers, rows),
         )
 
 
@@ -110,71 +113,133 @@ def read_examples(
 # --- learning -----------------------------------------------------------------------------------
 
 
-def learn(examples: Sequence[Example], settings: Mapping[str, Any]) -> Learned:
-    """Learn both forests.
+class FirstForests:
+    """How likely a candidate matches an answer, learned on some folds: each fit made once."""
 
-    The second learns from contests that are judged by first forests which had not seen the
-    contract: as many as there are `groups` of folds.
-    """
-    contests: dict[str, Contest] = {}
-    folds = sorted({e.fold for e in examples})
-    for group in range(settings["groups"]):
-        judged = folds[group :: settings["groups"]]
-        seen = [e for e in examples if e.fold not in judged]
-        unseen = [e for e in examples if e.fold in judged]
-        forest = first_forest(seen, settings, seeds=1)
-        contests |= {e.id: contest(e.seen.found, predict(forest, e.seen.rows)) for e in unseen}
-    second = second_forest(examples, contests, settings)
-    return Learned(first_forest(examples, settings, settings["seeds"]), second)
+    def __init__(self, examples: Sequence[Example], settings: Mapping[str, Any]) -> None:
+        self._examples, self._settings = examples, settings
+        self._lessons: dict[frozenset[int], Forests] = {}
+
+    def of(self, folds: frozenset[int], fits: int) -> Forests:
+        """Return so many fits that learned from these folds."""
+        known = self._lessons.setdefault(folds, [])
+        if len(known) < fits:
+            say(f"learning from folds {sorted(folds)}: right or wrong?")
+            lesson = self._lesson(folds)
+            for seed in range(len(known), fits):
+                known.append(
+                    fit(
+                        *lesson,
+                        self._settings["trees"],
+                        self._settings,
+                        self._settings["seed"] + seed,
+                    )
+                )
+        return known[:fits]
+
+    def _lesson(self, folds: frozenset[int]) -> tuple[Floats, Flags, Floats]:
+        """Return rows, targets and weights; of the hopeless candidates a share is enough."""
+        share = self._settings["share_of_hopeless"]
+        draw = np.random.default_rng(self._settings["seed"])
+        rows, target, weights = [], [], []
+        for example in self._examples:
+            if example.fold not in folds:
+                continue
+            right = example.right
+            hopeful = right | (example.highest > self._settings["hopeless"])
+            kept = hopeful | (draw.random(len(right)) < share)
+            rows.append(example.seen.rows[kept])
+            target.append(right[kept])
+            weights.append(np.where(hopeful, 1, 1 / share)[kept])
+        return np.concatenate(rows), np.concatenate(target), np.concatenate(weights)
 
 
-def first_forest(examples: Sequence[Example], settings: Mapping[str, Any], seeds: int) -> Forests:
-    """Learn how likely a candidate matches an answer; of the hopeless ones a share is enough."""
-    draw = np.random.default_rng(settings["seed"])
-    rows, target, weights = [], [], []
-    for example in examples:
-        right = example.right
-        hopeful = right | (example.highest > settings["hopeless"])
-        kept = hopeful | (draw.random(len(right)) < settings["share_of_hopeless"])
-        rows.append(example.seen.rows[kept])
-        target.append(right[kept])
-        weights.append(np.where(hopeful, 1, 1 / settings["share_of_hopeless"])[kept])
-    lesson = np.concatenate(rows), np.concatenate(target), np.concatenate(weights)
-    return [fit(*lesson, settings["trees"], settings, settings["seed"] + i) for i in range(seeds)]
-
-
-def second_forest(
+def learn(
     examples: Sequence[Example],
-    contests: Mapping[str, Contest],
+    folds: Iterable[int],
     settings: Mapping[str, Any],
+    first: FirstForests,
+) -> Learned:
+    """Learn the forests from some folds.
+
+    Those of winners and losers learn from contests that are judged by first forests which had
+    learned from the other folds.
+    """
+    known = frozenset(folds)
+    contests: list[tuple[Example, Contest]] = []
+    for fold in sorted(known):
+        judge = first.of(known - {fold}, 1)
+        contests += [
+            (e, contest(e.seen, predict(judge, e.seen.rows))) for e in examples if e.fold == fold
+        ]
+    say(f"learning from folds {sorted(known)}: what adds something?")
+    goals = [new_answers(example, result) for example, result in contests]
+    of_winners = forest(
+        [
+            (e.seen.rows[r.winners], r.places, g)
+            for (e, r), (g, _) in zip(contests, goals, strict=True)
+        ],
+        settings["trees_of_winners"],
+        settings,
+    )
+    of_losers = forest(
+        [
+            (e.seen.rows[r.losers], r.rivals, g)
+            for (e, r), (_, g) in zip(contests, goals, strict=True)
+        ],
+        settings["trees_of_losers"],
+        settings,
+    )
+    return Learned(first.of(known, settings["seeds"]), of_winners, of_losers)
+
+
+def forest(
+    lessons: Iterable[tuple[Floats, Floats, Floats]], trees: int, settings: Mapping[str, Any]
 ) -> Forests:
-    """Learn how likely a loser matches an answer that no better candidate matches."""
+    """Learn from rows, more columns of them, and goals, of which those that are NaN are left out.
+
+    Args:
+        lessons: [K, columns], [K, more columns] and [K] of each contract.
+        trees: of each fit.
+        settings: say how they grow, and how many fits.
+    """
     rows, target = [], []
-    for example in examples:
-        result = contests[example.id]
-        goals = new_answers(example, result)
+    for seen, told, goals in lessons:
         kept = ~np.isnan(goals)
-        of_losers = example.seen.rows[result.losers[kept]]
-        rows.append(np.concatenate([of_losers, result.rows[kept]], axis=1))
+        rows.append(np.concatenate([seen[kept], told[kept]], axis=1))
         target.append(goals[kept])
     lesson = np.concatenate(rows), np.concatenate(target)
-    weights, trees = np.ones(len(lesson[0])), settings["trees_of_losers"]
+    weights = np.ones(len(lesson[0]))
     seeds = range(settings["seed"], settings["seed"] + settings["seeds"])
     return [fit(*lesson, weights, trees, settings, seed) for seed in seeds]
 
 
-def new_answers(example: Example, result: Contest) -> NDArray[np.float64]:
-    """Return for each loser 1 if it matches a new answer, 0 if none, NaN if only known ones [L]."""
+def new_answers(example: Example, result: Contest) -> tuple[Floats, Floats]:
+    """Return whether right winners are new [W], and whether losers are new or else wrong [L].
+
+    New is what matches an answer that nothing before it matches: winners come before losers, and
+    the surer before the less sure. NaN are winners that are wrong, and losers that match only
+    answers that are known.
+    """
     known: dict[int, set[int]] = {}
-    goals = {}
-    for place in result.order.tolist():
-        answers = example.matched[place]
+
+    def adds(place: int) -> bool:
         seen = known.setdefault(int(example.seen.found.label[place]), set())
-        if result.winners[place]:
-            seen |= answers
-        else:
-            goals[place] = 1.0 if answers - seen else np.nan if answers else 0.0
-    return np.array([goals[place] for place in result.losers.tolist()])
+        new = bool(example.matched[place] - seen)
+        seen |= example.matched[place]
+        return new
+
+    def goals(places: Iterable[int], wrong: float, repeated: float) -> Floats:
+        values = [
+            1.0 if adds(place) else repeated if example.matched[place] else wrong
+            for place in places
+        ]
+        return np.array(values, np.float32)
+
+    return (
+        goals(result.winners.tolist(), np.nan, 0.0),
+        goals(result.losers.tolist(), 0.0, np.nan),
+    )
 
 
 # --- the raw predictions ------------------------------------------------------------------------
@@ -206,7 +271,8 @@ def save(
     folder.mkdir(parents=True, exist_ok=True)
     for name, forest, width in (
         ("first", learned.first, len(columns)),
-        ("second", learned.second, len(columns) + len(RIVAL_COLUMNS)),
+        ("winners", learned.of_winners, len(columns) + len(PLACE_COLUMNS)),
+        ("losers", learned.of_losers, len(columns) + len(RIVAL_COLUMNS)),
         ("presence", presence, len(presence_columns(labels))),
     ):
         onnx.save(graph(forest, width), folder / f"{name}.onnx")
@@ -228,11 +294,12 @@ def main() -> None:
     settings, decoding = config["ranking"], Decoding.of(config["decoding"])
     examples = read_examples(records, arguments.scores, labels, decoding)
     ranked: dict[str, Floats] = {}
-    for fold in sorted({example.fold for example in examples}):
-        say(f"learning without fold {fold}")
-        ranking = learn([e for e in examples if e.fold != fold], settings).ranking(decoding.beaten)
+    folds = {example.fold for example in examples}
+    first = FirstForests(examples, settings)
+    for fold in sorted(folds):
+        ranking = learn(examples, folds - {fold}, settings, first).ranking
         unseen = [e for e in examples if e.fold == fold]
-        ranked |= {e.id: ranking.scores(e.seen.found, e.seen.rows) for e in unseen}
+        ranked |= {e.id: ranking.scores(e.seen) for e in unseen}
         path = folder / f"predictions-fold{fold}.jsonl.gz"
         write_predictions(path, predictions(unseen, ranked))
     say("learning presence")
@@ -241,8 +308,7 @@ def main() -> None:
     result = figures(chances, np.stack([e.present for e in evidence]), labels)
     (folder / "presence.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     presence = learn_presence(evidence, settings | config["presence"])
-    say("learning the ranking on all folds")
-    learned = learn(examples, settings)
+    learned = learn(examples, folds, settings, first)
     save(arguments.out, learned, presence, examples[0].seen.columns, len(labels))
 
 

@@ -43,9 +43,6 @@ class Decoding:
     run: float = 0.02  # a run of an entity begins above this probability …
     cut: float = 0.3  # … and keeps the tokens above this share of its best
     loser: float = 0.4  # a sentence that joined others is kept alone at this share of its score
-    beaten: float = (
-        0.7  # what overlaps a better candidate of a ranking keeps this share of its score
-    )
     floor: float = 0.001  # candidates below this mean probability are not proposed
 
     @classmethod

@@ -19,6 +19,9 @@ from shared.inference.specialists import Progress, Span
 STOPS = " \t\r\n.,;:"
 """What ends the sentence before, and is no beginning of a clause."""
 
+FORESTS = frozenset({"first", "winners", "losers"})
+"""That a ranking needs."""
+
 FAMILIAR = "familiar"
 """The threshold of the manifest that says how many kinds of clauses 99 of 100 contracts have."""
 
@@ -140,20 +143,20 @@ def ranked(
     """Return the ranked candidates ordered by place, and each label's chance to be there [labels].
 
     Raises:
-        AdapterError: the ranking was learned on other columns than these.
+        AdapterError: the ranking was learned for another release.
     """
     if not len(scores.offsets):
         return [], None
     manifest, forests = specialist.manifest, specialist.forests
     settings = Decoding.of(manifest.decoding)
     seen = look(text, scores, manifest.labels, settings, skip)
-    if seen.columns != manifest.columns:
+    if seen.columns != manifest.columns or not forests.keys() >= FORESTS:
         raise AdapterError(
-            f"{manifest.name} {manifest.version} ranks by other columns than this release has; "
+            f"{manifest.name} {manifest.version} ranks otherwise than this release does; "
             "install the release that it came with, or run `python -m models.ranking` again"
         )
-    ranking = Ranking(forests["first"], forests["second"], settings.beaten)
-    values = ranking.scores(seen.found, seen.rows)
+    ranking = Ranking(forests["first"], forests["winners"], forests["losers"])
+    values = ranking.scores(seen)
     found = zip(seen.found.label.tolist(), seen.spans.tolist(), values.tolist(), strict=True)
     candidates = [
         Candidate(label, start, end, score) for label, (start, end), score in found if score > LEAST

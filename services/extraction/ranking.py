@@ -1,9 +1,12 @@
 """Which candidates to believe: scores that compare across labels and contracts.
 
-Two forests of decision trees, learned from the specialist's predictions on contracts that it had
+Three forests of decision trees, learned from the specialist's predictions on contracts that it had
 not seen (models/ranking.py). The first says how likely a candidate matches an answer. Candidates of
 one label are then taken from the best downwards; one that overlaps a better one is a loser. The
-second forest says how likely a loser matches an answer that the better ones do not.
+second forest says of a winner, if it is right, whether no better one matches the same answer, the
+third how likely a loser matches an answer that the better ones do not. So a score is the chance
+that a candidate is right and adds something; what is right but known counts neither for nor
+against it, as in the metric.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ from numpy.typing import NDArray
 from services.extraction.candidates import Candidates, Floats, Integers, propose
 from services.extraction.decoding import Decoding, Span, decode, sentences, token_cuts
 from services.extraction.features import Decoded, Passage, describe
+from services.extraction.metric import words
 from shared.inference import TokenScores
 
 Doubles = NDArray[np.float64]
@@ -25,6 +29,9 @@ Forest = Callable[[Floats], Floats]
 
 LEAST = 0.001
 """Candidates at or below this score are never proposed, and contest nothing."""
+
+STOPS = " .,;:"
+"""Marks at the ends that make no difference between two passages."""
 
 WEAK = 0.003
 """What plain decoding gives a lower score is not told to the ranking."""
@@ -42,13 +49,32 @@ RIVAL_COLUMNS = (
     "start_in_rival",  # in lengths of the rivals
     "end_in_rival",
 )
-"""What the second forest is told beside the columns of the first."""
+"""What the forest of the losers is told beside the columns of the first."""
+
+PLACE_COLUMNS = (
+    "score",
+    "winners_before",  # of the same label, with a higher score
+    "sum_before",  # of their scores
+    "best_score",
+    "score_before",  # of the last winner before it
+    "share_of_best_score",
+    "distance",  # in tokens to the nearest of them
+    "likeness",  # of its words to those of the most like of them, by the metric's measure
+    "score_of_like",
+    "share_of_like",  # that it has of the words of the most like one
+    "share_of_own",  # of its words that the most like one has
+)
+"""What the forest of the winners is told beside the columns of the first."""
+
+FAR = 1_000_000  # tokens to the nearest winner, where there is none
+TOLD = 0.01  # candidates with a lower score are not compared by their words
 
 
 @dataclass(frozen=True)
 class Seen:
     """The candidates of one contract, and what is known of each."""
 
+    text: str
     found: Candidates
     spans: Integers  # [N, 2], code points
     columns: tuple[str, ...]
@@ -86,63 +112,78 @@ def look(
     passage = Passage(text, scores.offsets, scores.probabilities, cuts, *views, decoded)
     columns, rows = describe(passage, found)
     spans = np.column_stack([scores.offsets[found.first, 0], scores.offsets[found.end - 1, 1]])
-    return Seen(found, spans, columns, rows, len(scores.offsets))
+    return Seen(text, found, spans, columns, rows, len(scores.offsets))
 
 
 @dataclass(frozen=True)
 class Contest:
-    """Who won, and how the losers stand to those who beat them."""
+    """Who won, how the losers stand to those who beat them, and the winners to better ones."""
 
-    winners: NDArray[np.bool_]  # [N]
-    losers: Integers  # [L], their places among the candidates
-    order: Integers  # winners and losers as they were looked at, label by label
-    rows: Floats  # [L, RIVAL_COLUMNS]
+    winners: Integers  # [W], their places among the candidates, label by label, the best first
+    losers: Integers  # [L]
+    places: Floats  # [W, PLACE_COLUMNS]
+    rivals: Floats  # [L, RIVAL_COLUMNS]
 
 
-def contest(found: Candidates, scores: Floats) -> Contest:
-    """Let candidates of a label win from the best downwards; what overlaps a winner loses."""
-    winners = np.zeros(len(found), bool)
+def contest(seen: Seen, scores: Floats) -> Contest:
+    """Let candidates of a label win from the best downwards; what overlaps a winner loses.
+
+    Args:
+        seen: the candidates.
+        scores: of the first forest [N].
+    """
+    found = seen.found
+    winners: list[int] = []
     losers: list[int] = []
-    rows: list[tuple[float, ...]] = []
-    spans = list(zip(found.first.tolist(), found.end.tolist(), strict=True))
+    places: list[tuple[float, ...]] = []
+    rivals: list[tuple[float, ...]] = []
     order = np.lexsort((found.end, found.first, -scores, found.label))
     order = order[scores[order] > LEAST]
     label = -1
     for place in order.tolist():
         if found.label[place] != label:
-            label, table = int(found.label[place]), _Table(spans, scores)
-        row = table.add(place)
+            label, table = int(found.label[place]), _Table(seen, scores)
+        row = table.beaten(place)
         if row is None:
-            winners[place] = True
+            winners.append(place)
+            places.append(table.seat(place))
         else:
             losers.append(place)
-            rows.append(row)
-    table_of_rows = np.array(rows, np.float32).reshape(len(rows), len(RIVAL_COLUMNS))
-    return Contest(winners, np.array(losers, np.int64), order, table_of_rows)
+            rivals.append(row)
+    return Contest(
+        np.array(winners, np.int64),
+        np.array(losers, np.int64),
+        np.array(places, np.float32).reshape(len(places), len(PLACE_COLUMNS)),
+        np.array(rivals, np.float32).reshape(len(rivals), len(RIVAL_COLUMNS)),
+    )
 
 
 class _Table:
     """The winners of one label so far."""
 
-    def __init__(self, spans: list[tuple[int, int]], scores: Floats) -> None:
-        self._spans, self._scores = spans, scores
+    def __init__(self, seen: Seen, scores: Floats) -> None:
+        self._seen, self._scores = seen, scores
         self._winners: list[int] = []
-        self._beaten: dict[int, int] = {}
+        self._spans: list[tuple[int, int]] = []  # of the winners, in tokens
+        self._words: list[frozenset[str]] = []  # of the winners
+        self._losers: dict[int, int] = {}  # how many each winner has beaten
 
-    def add(self, place: int) -> tuple[float, ...] | None:
-        """Seat a candidate that overlaps no winner; describe one that does (RIVAL_COLUMNS)."""
-        first, end = self._spans[place]
-        rivals = [w for w in self._winners if first < self._spans[w][1] and end > self._spans[w][0]]
+    def _span(self, place: int) -> tuple[int, int]:
+        return int(self._seen.found.first[place]), int(self._seen.found.end[place])
+
+    def beaten(self, place: int) -> tuple[float, ...] | None:
+        """Describe a candidate that overlaps winners (RIVAL_COLUMNS); None if it does not."""
+        first, end = self._span(place)
+        rivals = [i for i, (a, b) in enumerate(self._spans) if first < b and end > a]
         if not rivals:
-            self._winners.append(place)
             return None
         best = rivals[0]
-        beaten = self._beaten.get(best, 0)
-        self._beaten[best] = beaten + 1
+        before = self._losers.get(best, 0)
+        self._losers[best] = before + 1
         mine = end - first
-        theirs = sum(self._spans[w][1] - self._spans[w][0] for w in rivals)
-        both = sum(min(end, self._spans[w][1]) - max(first, self._spans[w][0]) for w in rivals)
-        score, rival = float(self._scores[place]), float(self._scores[best])
+        theirs = sum(self._spans[i][1] - self._spans[i][0] for i in rivals)
+        both = sum(min(end, self._spans[i][1]) - max(first, self._spans[i][0]) for i in rivals)
+        score, rival = float(self._scores[place]), float(self._scores[self._winners[best]])
         return (
             score,
             rival,
@@ -152,25 +193,91 @@ class _Table:
             both / theirs,
             float(np.log(mine / theirs)),
             len(rivals),
-            beaten,
+            before,
             (first - self._spans[best][0]) / theirs,
             (end - self._spans[best][1]) / theirs,
         )
 
+    def seat(self, place: int) -> tuple[float, ...]:
+        """Take a candidate that overlaps no winner as one, and describe it (PLACE_COLUMNS)."""
+        score = float(self._scores[place])
+        before = [float(self._scores[winner]) for winner in self._winners]
+        first, end = self._span(place)
+        start, stop = self._seen.spans[place].tolist()
+        own = words(self._seen.text[start:stop]) if score > TOLD else frozenset()
+        gaps = [max(first - b, a - end) for a, b in self._spans]
+        shares = [len(own & other) / len(own | other) for other in self._words] if own else []
+        likeness = max(shares, default=0.0)
+        like = shares.index(likeness) if likeness else 0
+        both = len(own & self._words[like]) if likeness else 0
+        row = (
+            score,
+            len(before),
+            sum(before),
+            before[0] if before else score,
+            before[-1] if before else 1.0,
+            score / before[0] if before else 1.0,
+            float(np.log1p(min(gaps, default=FAR))),
+            likeness,
+            before[like] if likeness else 0.0,
+            both / len(self._words[like]) if likeness else 0.0,
+            both / len(own) if likeness else 0.0,
+        )
+        self._winners.append(place)
+        self._spans.append((first, end))
+        self._words.append(own)
+        return row
+
 
 @dataclass(frozen=True)
 class Ranking:
-    """The two forests, and at what share of its score a loser is kept."""
+    """The three forests."""
 
     first: Forest
-    second: Forest
-    loser: float
+    of_winners: Forest
+    of_losers: Forest
 
-    def scores(self, found: Candidates, rows: Floats) -> Floats:
-        """Return the score of each candidate [N] from its columns [N, columns]."""
-        scores = self.first(rows)
-        result = contest(found, scores)
+    def scores(self, seen: Seen) -> Floats:
+        """Return the score of each candidate [N].
+
+        Of a label's candidates with the same words the surest alone keeps its score; the others
+        have 0.
+        """
+        right = self.first(seen.rows)
+        result = contest(seen, right)
+        scores = np.zeros(len(right), np.float32)
+        if len(result.winners):
+            told = np.concatenate([seen.rows[result.winners], result.places], axis=1)
+            scores[result.winners] = of_new(right[result.winners], self.of_winners(told))
         if len(result.losers):
-            again = np.concatenate([rows[result.losers], result.rows], axis=1)
-            scores[result.losers] = self.loser * self.second(again)
+            told = np.concatenate([seen.rows[result.losers], result.rivals], axis=1)
+            scores[result.losers] = self.of_losers(told)
+        scores[repeated(seen, scores)] = 0
         return scores
+
+
+def of_new(right: Floats, new: Floats) -> Floats:
+    """Return the chance to be right and new, among what is either that or wrong.
+
+    Args:
+        right: chances to be right.
+        new: chances of each to be new, if it is right.
+    """
+    added = right * new
+    share: Floats = added / np.maximum(added + 1 - right, 1e-9)
+    return share
+
+
+def repeated(seen: Seen, scores: Floats) -> Integers:
+    """Return the places of candidates whose words a surer one of their label has [R]."""
+    known: set[tuple[int, str]] = set()
+    places = []
+    order = np.argsort(-scores, kind="stable")
+    for place in order[scores[order] > LEAST].tolist():
+        start, end = seen.spans[place].tolist()
+        said = " ".join(seen.text[start:end].lower().split()).strip(STOPS)
+        key = int(seen.found.label[place]), said
+        if key in known:
+            places.append(place)
+        known.add(key)
+    return np.array(places, np.int64)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.evaluate import Judged, calibration_error, fit_calibration, score
+from models.evaluate import Judged, calibration_error, fit_calibration, pooled, score
 from models.predict import Candidate, read_predictions
 from services.extraction.pipeline import calibrated
 
@@ -49,8 +49,19 @@ def contract(family: str, *scores: float) -> Judged:
         candidates.append(Candidate(0, place, place + len(word), value))
         text += word + " "
         place = len(text)
-    right = np.array([i == 0 for i in range(len(scores))])
-    return Judged(family, text, {"Insurance": ["the policy"]}, candidates, right)
+    matched = [frozenset({0} if i == 0 else ()) for i in range(len(scores))]
+    return Judged(family, text, {"Insurance": ["the policy"]}, candidates, matched)
+
+
+def test_what_a_surer_candidate_found_is_left_out_of_the_calibration() -> None:
+    """A second find of one answer counts neither for nor against; another label's does."""
+    scores = [0.4, 0.9, 0.5, 0.3]
+    candidates = [Candidate(int(i == 3), 0, 3, score) for i, score in enumerate(scores)]
+    matched = [frozenset({0}), frozenset({0}), frozenset(), frozenset({0})]
+    judged = Judged("f", "one", {"A": ["one"], "B": ["one"]}, candidates, matched)
+    assert judged.repeated.tolist() == [True, False, False, False]
+    kept, right = pooled([judged])
+    assert (kept.tolist(), right.tolist()) == ([0.9, 0.5, 0.3], [True, False, True])
 
 
 def test_scores_are_pooled_with_intervals_around_them() -> None:

@@ -12,17 +12,17 @@ from tests.support import library
 library("lightgbm")
 library("onnx")
 
-from models.ranking import Example, learn, new_answers, predictions
+from models.ranking import Example, FirstForests, Learned, learn, new_answers, predictions
 from services.extraction.candidates import SOURCES, Candidates
 from services.extraction.ranking import Seen, contest
 
 pytestmark = pytest.mark.training
 SETTINGS = {
     "threads": 1,
-    "groups": 2,
     "seeds": 1,
     "seed": 5,
     "trees": 40,
+    "trees_of_winners": 20,
     "trees_of_losers": 40,
     "leaves": 8,
     "learning_rate": 0.2,
@@ -52,42 +52,65 @@ def example(number: int) -> Example:
     found = Candidates(zero, first, end, zero, zero, np.zeros((2 * pairs, SOURCES), bool))
     rows = np.column_stack([hint, end - first]).astype(np.float32)
     matched = [frozenset({i // 2} if yes else ()) for i, yes in enumerate(right)]
-    seen = Seen(found, np.column_stack([first, end]), ("highest", "length"), rows, 400)
+    text = " ".join(f"{i:03}" for i in range(400))
+    spans = np.column_stack([first * 4, end * 4 - 1])
+    seen = Seen(text, found, spans, ("highest", "length"), rows, 400)
     return Example(f"c{number}", number % 5, seen, matched, np.array([right.any()]))
+
+
+def learned(examples: Sequence[Example]) -> Learned:
+    """Learn from examples."""
+    folds = {example.fold for example in examples}
+    return learn(examples, folds, SETTINGS, FirstForests(examples, SETTINGS))
 
 
 @pytest.mark.parametrize("folds", [range(5), (0, 2)])
 def test_what_is_learned_ranks_unseen_contracts(folds: Sequence[int]) -> None:
     """The right stretches of contracts that were not learned from come before the wrong ones."""
-    seen = [example(i) for i in range(100) if i % 5 in folds][:40]
-    ranking = learn(seen, SETTINGS).ranking(0.7)
+    ranking = learned([example(i) for i in range(100) if i % 5 in folds][:40]).ranking
     unseen = example(99)
-    scores = ranking.scores(unseen.seen.found, unseen.seen.rows)
+    scores = ranking.scores(unseen.seen)
     right = unseen.right
     assert np.median(scores[right]) > 0.7 > 0.1 > np.median(scores[~right])
 
 
-def test_a_loser_is_right_only_if_its_answer_is_new() -> None:
-    """A second find of one answer teaches nothing, a false one counts against, a new one for."""
-    first, end = np.array([0, 2, 4, 6]), np.array([10, 8, 12, 14])
-    zero = np.zeros(4, np.int64)
-    found = Candidates(zero, first, end, zero, zero, np.zeros((4, SOURCES), bool))
-    matched = [frozenset({0}), frozenset({0}), frozenset(), frozenset({0, 1})]
-    rows = np.zeros((4, 1), np.float32)
-    seen = Seen(found, np.column_stack([first, end]), ("highest",), rows, 14)
+def test_a_fit_is_made_once_and_from_its_folds_alone() -> None:
+    """More fits go on from those there are; contracts of other folds change nothing."""
+    examples = [example(i) for i in range(20)]
+    first = FirstForests(examples, SETTINGS)
+    (one,) = first.of(frozenset({0, 1}), 1)
+    again, other = first.of(frozenset({0, 1}), 2)
+    assert again is one
+    assert other.model_to_string() != one.model_to_string()
+    alone = FirstForests([e for e in examples if e.fold in (0, 1)], SETTINGS)
+    (same,) = alone.of(frozenset({0, 1}), 1)
+    assert same.model_to_string() == one.model_to_string()
+
+
+def test_what_is_known_teaches_winners_and_is_passed_over_by_losers() -> None:
+    """Winners come first; a right one is new or not, a loser is new or wrong, or says nothing."""
+    first, end = np.array([0, 20, 40, 2, 4, 6, 5]), np.array([10, 30, 50, 8, 12, 14, 13])
+    zero = np.zeros(7, np.int64)
+    found = Candidates(zero, first, end, zero, zero, np.zeros((7, SOURCES), bool))
+    matched = [
+        *(frozenset({0}), frozenset({0}), frozenset()),
+        *(frozenset({0}), frozenset(), frozenset({0, 1}), frozenset({1})),
+    ]
+    rows, text = np.zeros((7, 1), np.float32), " ".join("abcdefghijklmnopqrstuvwxyz" * 2)
+    seen = Seen(text, found, np.column_stack([first * 2, end * 2 - 1]), ("highest",), rows, 52)
     made = Example("c", 0, seen, matched, np.array([True]))
-    result = contest(found, np.array([0.9, 0.8, 0.7, 0.6], np.float32))
-    assert result.winners.tolist() == [True, False, False, False]
-    goals = new_answers(made, result)
-    assert np.isnan(goals[0])
-    assert goals[1:].tolist() == [0.0, 1.0]
+    result = contest(seen, np.array([0.9, 0.8, 0.75, 0.7, 0.6, 0.5, 0.4], np.float32))
+    assert (result.winners.tolist(), result.losers.tolist()) == ([0, 1, 2], [3, 4, 5, 6])
+    of_winners, of_losers = new_answers(made, result)
+    assert of_winners.tolist() == pytest.approx([1, 0, np.nan], nan_ok=True)
+    assert of_losers.tolist() == pytest.approx([np.nan, 0, 1, np.nan], nan_ok=True)
 
 
 def test_predictions_are_offsets_and_scores() -> None:
     """What is written holds no text, and nothing hopeless."""
     contracts = [example(i) for i in range(10)]
-    ranking = learn(contracts, SETTINGS).ranking(0.7)
-    scores = {e.id: ranking.scores(e.seen.found, e.seen.rows) for e in contracts}
+    ranking = learned(contracts).ranking
+    scores = {e.id: ranking.scores(e.seen) for e in contracts}
     written = dict(predictions(contracts, scores))
     assert set(written) == {f"c{i}" for i in range(10)}
-    assert all(0.001 < c.score < 1 for found in written.values() for c in found)
+    assert all(0.001 < c.score <= 1 for found in written.values() for c in found)

@@ -16,7 +16,7 @@ def seen(labels: list[int]) -> Seen:
         np.array(labels, np.int64), zero, zero + 1, zero, zero + 1, np.zeros((n, SOURCES), bool)
     )
     rows = (np.arange(1, n + 1)[:, None] / 10).astype(np.float32)
-    return Seen(found, np.zeros((n, 2), np.int64), ("highest",), rows, 100)
+    return Seen("", found, np.zeros((n, 2), np.int64), ("highest",), rows, 100)
 
 
 def test_each_label_is_told_its_best_scores() -> None:

@@ -1,34 +1,48 @@
-"""Who wins among overlapping candidates, and what the losers keep."""
+"""Who wins among overlapping candidates, and what winners and losers are worth."""
 
 import numpy as np
 import pytest
 
 from services.extraction.candidates import SOURCES, Candidates
-from services.extraction.ranking import LEAST, RIVAL_COLUMNS, Ranking, contest
+from services.extraction.ranking import (
+    LEAST,
+    PLACE_COLUMNS,
+    RIVAL_COLUMNS,
+    Ranking,
+    Seen,
+    contest,
+    of_new,
+    repeated,
+)
+
+LETTERS = 2  # of a token and the space after it
+TEXT = "abcdefghijklmnopqrstuvwxyzabcdef".replace("", " ").strip() + " "
 
 
-def candidates(*spans: tuple[int, int, int]) -> Candidates:
-    """Return candidates of these labels, first and end tokens."""
+def candidates(*spans: tuple[int, int, int], text: str = TEXT) -> Seen:
+    """Return candidates of these labels, first and end tokens; each token is a letter."""
     label, first, end = np.array(spans).T
     zero = np.zeros(len(spans), np.int64)
-    return Candidates(label, first, end, zero, zero, np.zeros((len(spans), SOURCES), bool))
+    found = Candidates(label, first, end, zero, zero, np.zeros((len(spans), SOURCES), bool))
+    places = np.column_stack([first * LETTERS, end * LETTERS - 1])
+    return Seen(text, found, places, ("column",), np.zeros((len(spans), 1), np.float32), 32)
 
 
-FOUND = candidates((0, 0, 10), (0, 5, 15), (0, 20, 30), (0, 8, 22), (1, 0, 10), (0, 12, 14))
+SEEN = candidates((0, 0, 10), (0, 5, 15), (0, 20, 30), (0, 8, 22), (1, 0, 10), (0, 12, 14))
 SCORES = np.array([0.9, 0.5, 0.8, 0.4, 0.3, LEAST], np.float32)
 
 
 def test_the_best_win_and_what_overlaps_them_loses() -> None:
     """A label's winners never overlap; other labels don't matter, nor do hopeless candidates."""
-    result = contest(FOUND, SCORES)
-    assert result.winners.tolist() == [True, False, True, False, True, False]
+    result = contest(SEEN, SCORES)
+    assert result.winners.tolist() == [0, 2, 4]
     assert result.losers.tolist() == [1, 3]
-    assert result.order.tolist() == [0, 2, 1, 3, 4]
 
 
 def test_a_loser_is_described_by_those_who_beat_it() -> None:
-    """The numbers of the second forest, worked out by hand."""
-    one, two = (dict(zip(RIVAL_COLUMNS, row, strict=True)) for row in contest(FOUND, SCORES).rows)
+    """The numbers of the forest of losers, worked out by hand."""
+    rows = contest(SEEN, SCORES).rivals
+    one, two = (dict(zip(RIVAL_COLUMNS, row, strict=True)) for row in rows)
     assert one == pytest.approx(
         {
             "score": 0.5,
@@ -49,32 +63,79 @@ def test_a_loser_is_described_by_those_who_beat_it() -> None:
     assert two["overlap_of_own"] == pytest.approx(4 / 14)
 
 
+def test_a_winner_is_described_by_better_ones() -> None:
+    """The numbers of the forest of winners, worked out by hand: letters u to z and a to d."""
+    rows = contest(SEEN, SCORES).places
+    first, second, other = (dict(zip(PLACE_COLUMNS, row, strict=True)) for row in rows)
+    assert first["winners_before"] == other["winners_before"] == 0
+    assert first["score_before"] == first["share_of_best_score"] == 1
+    assert first["likeness"] == other["likeness"] == 0
+    assert second == pytest.approx(
+        {
+            "score": 0.8,
+            "winners_before": 1,
+            "sum_before": 0.9,
+            "best_score": 0.9,
+            "score_before": 0.9,
+            "share_of_best_score": 0.8 / 0.9,
+            "distance": np.log(11),
+            "likeness": 4 / 16,
+            "score_of_like": 0.9,
+            "share_of_like": 0.4,
+            "share_of_own": 0.4,
+        }
+    )
+
+
 def test_equal_scores_are_decided_by_place() -> None:
     """The result doesn't depend on the order in which equal scores are sorted."""
     twins = candidates((0, 3, 9), (0, 0, 5))
-    assert contest(twins, np.array([0.5, 0.5], np.float32)).winners.tolist() == [False, True]
+    result = contest(twins, np.array([0.5, 0.5], np.float32))
+    assert (result.winners.tolist(), result.losers.tolist()) == ([1], [0])
 
 
-def test_losers_get_a_share_of_their_second_score() -> None:
-    """Winners keep the first forest's score, losers a share of what the second says."""
+def test_a_score_is_the_chance_to_be_right_and_new() -> None:
+    """What is right but known counts neither for nor against a winner; a loser is asked alone."""
     asked = []
 
-    def second(rows: np.ndarray) -> np.ndarray:
+    def of_winners(rows: np.ndarray) -> np.ndarray:
+        asked.append(rows.shape)
+        return np.array([1.0, 0.5, 0.0], np.float32)
+
+    def of_losers(rows: np.ndarray) -> np.ndarray:
         asked.append(rows.shape)
         return np.array([0.6, 0.2], np.float32)
 
-    ranking = Ranking(lambda rows: SCORES.copy(), second, 0.5)
-    scores = ranking.scores(FOUND, np.zeros((6, 4), np.float32))
-    assert scores == pytest.approx([0.9, 0.3, 0.8, 0.1, 0.3, LEAST])
-    assert asked == [(2, 4 + len(RIVAL_COLUMNS))]
+    scores = Ranking(lambda rows: SCORES.copy(), of_winners, of_losers).scores(SEEN)
+    assert scores == pytest.approx([0.9, 0.6, 0.4 / 0.6, 0.2, 0, 0])
+    assert asked == [(3, 1 + len(PLACE_COLUMNS)), (2, 1 + len(RIVAL_COLUMNS))]
 
 
-def test_without_losers_the_second_forest_is_not_asked() -> None:
+def test_what_is_surely_right_is_judged_by_whether_it_is_new() -> None:
+    """Chances of one and of nothing divide by nothing."""
+    right, new = np.array([1, 1, 0], np.float32), np.array([0.3, 0, 0.5], np.float32)
+    assert of_new(right, new) == pytest.approx([1, 0, 0])
+
+
+def test_without_losers_their_forest_is_not_asked() -> None:
     """An empty question would be an error in some runtimes."""
 
-    def second(_: np.ndarray) -> np.ndarray:
+    def nobody(_: np.ndarray) -> np.ndarray:
         pytest.fail("asked about nobody")
 
-    ranking = Ranking(lambda rows: rows[:, 0], second, 0.5)
     alone = candidates((0, 0, 5), (1, 0, 5))
-    assert ranking.scores(alone, np.full((2, 1), 0.7, np.float32)) == pytest.approx([0.7, 0.7])
+    right, new = np.array([0.7, 0.7], np.float32), np.array([1, 1], np.float32)
+    ranking = Ranking(lambda rows: right, lambda rows: new, nobody)
+    assert ranking.scores(alone) == pytest.approx([0.7, 0.7])
+    nothing = Ranking(lambda rows: right * 0, nobody, nobody)
+    assert nothing.scores(alone).tolist() == [0, 0]
+
+
+def test_the_same_words_are_listed_once_for_each_label() -> None:
+    """The surest keeps its score; case, spaces and stops make no other words; labels do."""
+    text = "a B c d e A b\nf g ."
+    spans = ((0, 0, 2), (0, 5, 7), (0, 2, 4), (1, 0, 2), (0, 7, 9), (0, 7, 10))
+    seen = candidates(*spans, text=text)
+    scores = np.array([0.4, 0.6, 0.4, 0.3, 0.2, 0.2], np.float32)
+    assert repeated(seen, scores).tolist() == [0, 5]
+    assert repeated(seen, np.zeros(6, np.float32)).tolist() == []
