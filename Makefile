@@ -68,6 +68,10 @@ document-kind: setup-train ## Make the specialist that tells contracts from repo
 	@$(TRAIN)/bin/python -m models.kinds.pages
 	@$(TRAIN)/bin/python -m models.kinds.card
 
+triage-breaks: setup-train ## Make the specialist that tells errors in reports from presentation (SOURCES=FOLDER).
+	@$(TRAIN)/bin/python -m models.triage --data "$(SOURCES)" --out models/artefacts --ablations
+	@$(TRAIN)/bin/python -m models.triage.scores --data "$(SOURCES)"
+
 ##@ Develop
 setup-dev: ## The same .venv with what tests and `make check` need.
 	@infra/setup.sh $(VENV) run kafka dev

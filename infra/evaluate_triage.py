@@ -1,4 +1,4 @@
-"""Measure triage on the development filings and write its card.
+"""Measure the rules of triage on the development filings and write their card.
 
     python -m infra.evaluate_triage [FOLDER]
 
@@ -152,7 +152,7 @@ def card(development: Score, sound: Score) -> str:
     )
     return f"""# triage-identities
 
-Identities only, no learned specialist yet.
+The rules alone; what is learned on top of them has a card of its own (`models/triage-breaks`).
 
 **What it decides, and for whom.** Whether the balance sheet, income statement and cash flow
 statement of a financial report add up among themselves, cell by cell, for an analyst who then

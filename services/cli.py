@@ -941,8 +941,12 @@ class Reports:
     maker = f"triage {VERSION}"
 
     def __init__(self, reader: Reader | None = None) -> None:
+        from services.triage.risk import Judge
+        from shared.settings import CommonSettings, load
+
         self._own = None if reader else open_reader()
         self._reader = reader or self._own or open_reader()
+        self._judge = Judge.found(load(CommonSettings).artefacts_folder)
         self.most_bytes = self._reader.limits.max_bytes
 
     def __enter__(self) -> Self:
@@ -1006,7 +1010,7 @@ class Reports:
             if isinstance(found, BadFiling):
                 yield _bad_filing(source, found)
             else:
-                verdict = triage_filing(found.filing)
+                verdict = triage_filing(found.filing, self._judge)
                 now = time.monotonic()
                 timings = _timings(read=read - began, find=now - read)
                 yield {"source": source, **verdict.to_json(), "timings": timings}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from services.triage import api, handlers
+from services.triage.risk import Judge
 from services.triage.settings import Settings
 from services.triage.store import MIGRATIONS
 from shared.bus import open_bus
@@ -40,6 +41,8 @@ def build(settings: Settings | None = None, *, keys: Keys | None = None) -> Serv
         RateLimit(settings.rate_requests),
     )
 
+    judge = Judge.found(settings.artefacts_folder)
+
     def is_large(event: Event) -> bool:
         if not isinstance(event, DocumentRead) or event.kind != "report":
             return False
@@ -47,7 +50,8 @@ def build(settings: Settings | None = None, *, keys: Keys | None = None) -> Serv
 
     def check(event: DocumentRead, uow: UnitOfWork) -> None:
         chosen = large_reader if is_large(event) else reader
-        handlers.triage_report(event, uow, blobs, chosen.facts, settings.triage_max_characters)
+        most = settings.triage_max_characters
+        handlers.triage_report(event, uow, blobs, chosen.facts, most, judge)
 
     def close_parts() -> None:
         reader.close()

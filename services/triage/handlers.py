@@ -13,6 +13,7 @@ from services.triage.domain import Report, ReportFinding, State, finding_id
 from services.triage.judgement import triage_filing
 from services.triage.reading.document import read_document
 from services.triage.reading.report import FactsReader
+from services.triage.risk import Judge
 from services.triage.statements import MAX_SENTENCE, BadFiling, Filing, quoted
 from services.triage.store import Reports
 from shared import metrics
@@ -45,6 +46,7 @@ SHOWN_WARNINGS = 50
 class Outcome:
     """What came of the filings of one document."""
 
+    judge: Judge | None = None
     findings: list[ReportFinding] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     read: int = 0
@@ -54,7 +56,7 @@ class Outcome:
 
     def add(self, tenant: str, document_id: str, filing: Filing) -> None:
         """Check one more filing."""
-        verdict = triage_filing(filing)
+        verdict = triage_filing(filing, self.judge)
         self.read += 1
         self.flagged |= verdict.flagged
         self.risk = max(self.risk, verdict.risk)
@@ -92,6 +94,7 @@ def triage_report(
     blobs: BlobStore,
     facts: FactsReader,
     most_characters: int,
+    judge: Judge | None = None,
 ) -> None:
     """Check every filing of one report, keep the findings with what was read, and announce them."""
     if event.kind != "report":
@@ -102,7 +105,7 @@ def triage_report(
     with tempfile.SpooledTemporaryFile(SPOOLED) as spool:
         statements = cast(BinaryIO, spool)
         try:
-            outcome = _triage(event, blobs, facts, most_characters, statements)
+            outcome = _triage(event, blobs, facts, most_characters, statements, judge)
         except MissingBlob:
             if not is_deleted(blobs, event.tenant, event.document_id):
                 raise
@@ -193,10 +196,15 @@ def _counts(event: DocumentRead, uow: UnitOfWork, blobs: BlobStore) -> bool:
 
 
 def _triage(
-    event: DocumentRead, blobs: BlobStore, facts: FactsReader, most: int, read: BinaryIO
+    event: DocumentRead,
+    blobs: BlobStore,
+    facts: FactsReader,
+    most: int,
+    read: BinaryIO,
+    judge: Judge | None,
 ) -> Outcome:
     """Read filing by filing into `read`, so that a large file does not fill the memory."""
-    outcome = Outcome()
+    outcome = Outcome(judge)
     with blobs.open(event.tenant, event.original) as source:
         found = read_document(
             source,

@@ -215,7 +215,7 @@ def pairs_of_net_income(sheets: Sequence[Sheet]) -> list[list[Pair]]:
 def _period_pairs(flow: Sheet, line: int, income: Sheet, row: int) -> list[Pair]:
     pairs = []
     for c, column in enumerate(flow.statement.columns):
-        same = [i for i, other in enumerate(income.statement.columns) if _same(column, other)]
+        same = [i for i, other in enumerate(income.statement.columns) if same_period(column, other)]
         if len(same) == 1:
             pairs.append(
                 (flow, Cell(flow.index, line, c), income, Cell(income.index, row, same[0]))
@@ -261,7 +261,7 @@ def _near(one: date | None, other: date | None) -> bool:
     return one is not None and other is not None and abs((one - other).days) <= 10
 
 
-def _same(one: Column, other: Column) -> bool:
+def same_period(one: Column, other: Column) -> bool:
     """The same period: the same end, and a length that does not differ."""
     if one.end is None or one.end != other.end:
         return False

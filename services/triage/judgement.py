@@ -1,70 +1,50 @@
 """From broken relations and suspicions to a verdict: what to believe, how far, and how to say it.
 
-The confidences below are the shares of right alarms on the development data, rounded;
-`infra/evaluate_triage.py` measures them and `models/triage-identities/CARD.md` has the figures. No
-part of this is learned.
+What was learned decides (`risk.py`); where it is not there, the confidences by hand (`belief.py`).
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from decimal import Decimal
-from itertools import combinations
 from typing import TypedDict
 
 from services.triage import identities, plausibility
-from services.triage.diagnosis import CAUSES, Diagnosis, diagnose, lawful_reading
+from services.triage.belief import (
+    CONFIDENCE,
+    MANY,
+    Swap,
+    confidence_of,
+    leading,
+    refuted,
+    screened,
+    take_swaps,
+)
+from services.triage.breaks import doubts_of
+from services.triage.context import Context
+from services.triage.diagnosis import CAUSES, Diagnosis, diagnose
 from services.triage.domain import Finding, NamedCell, Severity, Verdict
+from services.triage.doubts import Doubt
 from services.triage.plausibility import Suspicion
 from services.triage.relations import ZERO, Cell, Equation, Sheet, sheets
+from services.triage.risk import Judge
 from services.triage.statements import MAX_SENTENCE, Filing, quoted
 
 FLAGGED = 0.5
-"""Risk from which a filing is flagged."""
+"""Risk from which a filing is flagged where rules decide."""
 MOST = 5
 """Findings that one filing gets at the most: what was seen first, by confidence."""
-MANY = 3
-"""Breaks in one column from which on no single slip explains them."""
-
-TRUSTED_ALONE = frozenset({"balance_equation", "net_income_agrees"})
-"""Relations that are believed even where no other column confirms them."""
-
-CONFIDENCE = {
-    "several relations": 0.97,
-    "sign": 0.9,
-    "scale": 0.93,
-    "transposed": 0.9,
-    "digit": 0.8,
-    "swapped": 0.8,
-    "swapped_columns": 0.95,
-    "missing_line": 0.85,
-    "statement_scale": 0.97,
-    "magnitude": 0.9,
-    "switched_sign": 0.7,
-    "unexplained balance sheet": 0.85,
-    "unexplained": 0.35,
-    "by label alone": 0.3,
-    "harms others": 0.3,
-    "rounding": 0.2,
-    "many breaks": 0.2,
-    "few digits": 0.4,
-}
-"""By what speaks for a finding."""
 
 
-@dataclass(frozen=True)
-class Swap:
-    """One line whose amounts in two columns change places to mend a relation in both."""
+def triage_filing(filing: Filing, judge: Judge | None = None) -> Verdict:
+    """Check one filing on its own. The same filing always gives the same verdict.
 
-    line: int
-    columns: tuple[int, int]
-    equations: tuple[Equation, ...]
-
-
-def triage_filing(filing: Filing) -> Verdict:
-    """Check one filing on its own. The same filing always gives the same verdict."""
+    Args:
+        filing: to check.
+        judge: what was learned; without it rules decide, with confidences by hand.
+    """
     pages = sheets(filing)
     equations = [e for check in identities.REGISTRY.values() for e in check(pages)]
     suspicions = [
@@ -73,82 +53,40 @@ def triage_filing(filing: Filing) -> Verdict:
         if filing.whole or name != "missing_line"
         for s in suspect(pages)
     ]
-    swaps, rest = _take_swaps(pages, equations)
-    believed = list(_screen(pages, rest))
+    if judge is not None:
+        return _judged(filing, judge, Context(pages, equations, suspicions, judge.experience))
+    swaps, rest = take_swaps(pages, equations)
+    believed = list(screened(pages, rest))
     found = [_of_swap(pages, swap) for swap in swaps]
     found += _of_diagnoses(pages, diagnose(pages, believed))
-    found += [_of_suspicion(pages, s) for s in suspicions if not _refuted(s, equations)]
+    found += [_of_suspicion(pages, s) for s in suspicions if not refuted(s, equations)]
     findings = tuple(_ordered(_once(found))[:MOST])
     risk = max((f.confidence for f in findings), default=0.0)
     return Verdict(filing.id, risk >= FLAGGED, risk, findings, filing.warnings)
 
 
-# Which breaks are worth a finding
+def _judged(filing: Filing, judge: Judge, context: Context) -> Verdict:
+    """The verdict of what was learned: the doubts that are likely enough, each cause once."""
+    every = [d for d in doubts_of(context) if filing.whole or d.kind not in ("gap", "missing")]
+    chances = judge.chances(every)
+    risk = max(chances, default=0.0)
+    likely = sorted(
+        ((chance, d) for chance, d in zip(chances, every, strict=True) if chance >= judge.shown),
+        key=lambda pair: -pair[0],
+    )
+    found = [
+        replace(_of_doubt(context.sheets, doubt), confidence=chance)
+        for chance, doubt in likely[: 3 * MOST]
+    ]
+    findings = tuple(_ordered(_once(found))[:MOST])
+    return Verdict(filing.id, risk >= judge.flagged, risk, findings, filing.warnings)
 
 
-def _relations(equations: Iterable[Equation]) -> dict[object, list[Equation]]:
-    """The equations of one relation over its columns."""
-    relations: dict[object, list[Equation]] = defaultdict(list)
-    for equation in equations:
-        lines = tuple((c.statement, c.row, factor) for c, factor in equation.terms)
-        relations[equation.check, lines].append(equation)
-    return relations
-
-
-def _screen(pages: Sequence[Sheet], equations: Sequence[Equation]) -> Iterator[Equation]:
-    """What holds, and what breaks although there is reason to expect it to hold."""
-    for peers in _relations(equations).values():
-        broken = sum(not e.holds for e in peers)
-        for equation in peers:
-            if (
-                equation.holds
-                or equation.check in TRUSTED_ALONE
-                or (
-                    equation.support >= 1
-                    and not equation.may_be_chance
-                    and 2 * broken <= len(peers)
-                    and not lawful_reading(pages, equation, peers)
-                )
-            ):
-                yield equation
-
-
-def _take_swaps(
-    pages: Sequence[Sheet], equations: Sequence[Equation]
-) -> tuple[list[Swap], list[Equation]]:
-    swaps: list[Swap] = []
-    explained: set[Equation] = set()
-    for peers in _relations(equations).values():
-        broken = [e for e in peers if not e.holds]
-        one_column = all(len({c.column for c, _ in e.terms}) == 1 for e in peers)
-        for a, b in combinations(broken, 2) if one_column and len(broken) == 2 else ():
-            line = _swapped_line(pages, a, b)
-            if line is not None:
-                columns = (a.terms[0][0].column, b.terms[0][0].column)
-                swaps.append(Swap(line, columns, (a, b)))
-                explained |= {a, b}
-    rest = [e for e in equations if e not in explained and e.pattern != "swapped"]
-    return swaps, rest
-
-
-def _swapped_line(pages: Sequence[Sheet], one: Equation, other: Equation) -> int | None:
-    if one.residual != -other.residual:
-        return None
-    first, second = one.terms[0][0].column, other.terms[0][0].column
-    sheet = pages[one.terms[0][0].statement]
-    for cell, factor in one.terms:
-        a, b = sheet.value(cell.row, first), sheet.value(cell.row, second)
-        if a is not None and b is not None and (a - b) * factor == one.residual:
-            return cell.row
-    return None
-
-
-def _refuted(suspicion: Suspicion, equations: Sequence[Equation]) -> bool:
-    """A suspicious amount that adds up with its neighbours is what the page says."""
-    if suspicion.row is None or suspicion.column is None:
-        return False
-    cell = Cell(suspicion.statement, suspicion.row, suspicion.column)
-    return any(e.holds and any(c == cell for c, _ in e.terms) for e in equations)
+def _of_doubt(pages: Sequence[Sheet], doubt: Doubt) -> Finding:
+    source = doubt.source
+    if isinstance(source, Diagnosis):
+        return _of_diagnosis(pages, source, False)
+    return _of_swap(pages, source) if isinstance(source, Swap) else _of_suspicion(pages, source)
 
 
 # Findings in words
@@ -165,7 +103,7 @@ def _of_diagnoses(pages: Sequence[Sheet], diagnoses: Sequence[Diagnosis]) -> lis
 
 def _of_diagnosis(pages: Sequence[Sheet], d: Diagnosis, many: bool) -> Finding:
     sheet = pages[d.cell.statement]
-    main = _main(d)
+    main = leading(d)
     row = sheet.rows[d.cell.row]
     said = [_arithmetic(pages, main)]
     if len(d.mends) > 1:
@@ -187,7 +125,7 @@ def _of_diagnosis(pages: Sequence[Sheet], d: Diagnosis, many: bool) -> Finding:
     return Finding(
         check=main.check,
         severity=_severity(pages, main.residual),
-        confidence=_confidence(pages, d, main, many),
+        confidence=confidence_of(pages, d, main, many),
         statement=sheet.statement.statement,
         column=d.cell.column,
         row=d.cell.row,
@@ -198,39 +136,6 @@ def _of_diagnosis(pages: Sequence[Sheet], d: Diagnosis, many: bool) -> Finding:
         message=quoted(" ".join(said), MAX_SENTENCE),
         **_shown(pages, sheet, [d.cell, *_cells_in(d.mends)]),
     )
-
-
-def _main(d: Diagnosis) -> Equation:
-    """The relation to show: one whose total is the cell, if any, else the best supported."""
-    return max(d.mends, key=lambda e: (e.terms[0][0] == d.cell, e.support, e.digits))
-
-
-def _confidence(pages: Sequence[Sheet], d: Diagnosis, main: Equation, many: bool) -> float:
-    units = abs(main.residual) / _grain(pages, main)
-    if many:
-        return CONFIDENCE["many breaks"]
-    if units <= (3 if len(main.terms) > 3 else 1) and len(main.terms) > 2:
-        return CONFIDENCE["rounding"]
-    if d.harms:
-        return CONFIDENCE["harms others"]
-    if len(d.mends) > 1:
-        return CONFIDENCE["several relations"]
-    if main.pattern == "label":
-        return CONFIDENCE["by label alone"]
-    if d.cause != "unexplained":
-        return CONFIDENCE[d.cause]
-    if main.check in TRUSTED_ALONE or main.check == "balance_sheet_sums":
-        return CONFIDENCE["unexplained balance sheet"]
-    return CONFIDENCE["unexplained"]
-
-
-def _grain(pages: Sequence[Sheet], equation: Equation) -> Decimal:
-    """The unit of presentation of a relation: the power of ten that divides its amounts."""
-    values = [v for c, _ in equation.terms if (v := pages[c.statement].value(c.row, c.column))]
-    grain = Decimal(1)
-    while grain < 10**9 and all(v % (grain * 10) == 0 for v in values):
-        grain *= 10
-    return grain
 
 
 def _of_swap(pages: Sequence[Sheet], swap: Swap) -> Finding:
@@ -273,7 +178,7 @@ def _of_suspicion(pages: Sequence[Sheet], s: Suspicion) -> Finding:
     return Finding(
         check=s.check,
         severity="high" if s.check == "statement_scale" else _severity(pages, s.size),
-        confidence=CONFIDENCE[s.check],
+        confidence=CONFIDENCE.get(s.check, 0.0),
         statement=sheet.statement.statement,
         column=s.column,
         row=s.row,

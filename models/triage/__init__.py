@@ -1,0 +1,1 @@
+"""The learned part of triage: errors are put into sound filings, and a forest learns them."""

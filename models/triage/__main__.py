@@ -1,0 +1,241 @@
+"""Learn which doubts of a filing are right, from errors put into sound filings.
+
+    python -m models.triage --data FOLDER [--out models/artefacts] [--config FILE]
+
+FOLDER holds finance/. Every filing is judged by a forest and an experience that were learned
+without its company's fold; those predictions choose the operating point and are written beside the
+config (`predictions.jsonl.gz`: risks and places, no text), of which `models.triage.scores` makes
+the figures. What ships is learned on all companies with the same recipe.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+import pickle
+import sys
+import time
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.forest import Booster, Floats, fit, graph, predict
+from models.triage.doubting import Example, described, examples, experiences, folded
+from models.triage.filings import FOLDS, development, fold_of, read, sound
+from services.triage.doubts import COLUMNS, KINDS
+from services.triage.experience import Experience
+from services.triage.relations import sheets
+from services.triage.risk import NAME, weighed, write
+
+FOLDER = Path(__file__).resolve().parent.parent / NAME
+WITHOUT: Mapping[str, tuple[str, ...]] = {
+    "what other companies do": (
+        "total_met", "total_holds", "total_breaks", "part_least", "part_mean", "parts_known",
+        "sign_against", "line_met", "line_below", "size_unusual", "change_usual",
+        "expected_line", "expected_size", "check_same_amount",
+    ),
+    "confidences by hand": ("by_rule", "screened"),
+}  # fmt: skip
+"""Columns that an ablation leaves out."""
+
+
+def lesson(some: Sequence[Example], weights: Mapping[str, float]) -> tuple[Any, Any, Any]:
+    """Rows [N, COLUMNS], target [N] and weights [N] of filings."""
+    rows = np.concatenate([e.rows for e in some])
+    right = np.concatenate([e.right for e in some])
+    by_row = [
+        np.full(len(e.right), weights["untouched"])
+        if e.truth is None
+        else np.where(e.right, 1.0, np.where(e.old, weights["old"], 0.0))
+        for e in some
+    ]
+    weight = np.concatenate(by_row)
+    kept = weight > 0
+    return rows[kept], right[kept], weight[kept]
+
+
+def learned(
+    some: Sequence[Example], config: Mapping[str, Any], seeds: int, without: Sequence[str] = ()
+) -> list[Booster]:
+    """Learn a forest, several fits to be averaged; the columns `without` tell it nothing."""
+    rows, right, weight = lesson(some, config["weights"])
+    rows[:, [COLUMNS.index(name) for name in without]] = 0
+    settings = config["forest"]
+    first = settings["seed"]
+    return [
+        fit(rows, right, weight, settings["trees"], settings, seed)
+        for seed in range(first, first + seeds)
+    ]
+
+
+def chances(
+    every: Sequence[Example],
+    unseen: Sequence[Example],
+    config: Mapping[str, Any],
+    seeds: int,
+    without: Sequence[str] = (),
+) -> list[Floats]:
+    """The chances of the doubts of each filing, by a forest that has not seen its fold.
+
+    Args:
+        every: what is learned from and judged.
+        unseen: what is judged alone.
+        config: of the specialist.
+        seeds: how many fits.
+        without: columns that tell nothing.
+    """
+    judged = [*every, *unseen]
+    found: list[Floats] = [np.zeros(0, np.float32)] * len(judged)
+    for fold in range(FOLDS):
+        forest = learned([e for e in every if e.fold != fold], config, seeds, without)
+        for i, example in enumerate(judged):
+            if example.fold == fold and len(example.rows):
+                rows = example.rows.copy()
+                rows[:, [COLUMNS.index(name) for name in without]] = 0
+                unbelieved = config["operation"]["unbelieved"]
+                found[i] = weighed(rows, predict(forest, rows), unbelieved)
+        say(f"fold {fold} is judged")
+    return found
+
+
+def risk_of(values: Floats) -> float:
+    """The risk of a filing: the chance of its likeliest doubt."""
+    return round(float(values.max()), 4) if len(values) else 0.0
+
+
+def threshold(risks: NDArray[Any], share: float) -> float:
+    """The least risk, to four places, that flags at most this share of sound filings."""
+    limit = np.sort(risks)[::-1][int(share * len(risks))]
+    return round(float(limit) + 0.0001, 4)
+
+
+def record_of(example: Example, values: Floats, more: Mapping[str, Floats]) -> dict[str, Any]:
+    """What is kept of a prediction."""
+    top = np.argsort(-values, kind="stable")[:3]
+    truth = example.truth or {}
+    kinds = [KINDS[int(example.rows[i, COLUMNS.index("kind")])] for i in top]
+    rule = example.rows[:, COLUMNS.index("by_rule")]
+    return {
+        "id": example.id,
+        "company": example.company,
+        "type": truth.get("type"),
+        "arith_checkable": truth.get("arith_checkable"),
+        "risk": risk_of(values),
+        "by_rule": round(float(rule.max(initial=0)), 4),
+        "kinds": kinds,
+        "right": [bool(example.right[i]) for i in top],
+        **{f"without {name}": risk_of(found) for name, found in more.items()},
+    }
+
+
+def make(data: Path, config: Mapping[str, Any]) -> tuple[list[Example], dict[int, Experience]]:
+    """Read the filings, put errors into copies, and describe the doubts of all."""
+    records = list(sound(data))
+    pages = [folded(sheets(read(record))) for record in records]
+    say(f"{len(records)} filings are read")
+    taught = experiences(records, pages, range(FOLDS))
+    say("what other companies do is learned")
+    errors = config["errors"]
+    every: list[Example] = []
+    for number, (record, of_filing) in enumerate(zip(records, pages, strict=True), 1):
+        experience = taught[fold_of(record["cik"])]
+        every += examples(record, of_filing, experience, errors["as_development"], errors["others"])
+        if number % 100 == 0:
+            say(f"{number} filings are described, {len(every)} with those spoiled")
+    return every, taught
+
+
+def apart_from(data: Path, taught: Mapping[int, Experience]) -> list[Example]:
+    """The development filings, described but not learned from."""
+    return [
+        described(record, folded(sheets(read(record))), taught[fold_of(record["cik"])], truth)
+        for record, truth in development(data)
+    ]
+
+
+def main() -> None:
+    """Read the command line, learn, and write predictions and the artefact."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--data", type=Path, required=True, help="folder that holds finance/")
+    parser.add_argument("--out", type=Path, help="folder of the artefacts")
+    parser.add_argument("--config", type=Path, default=FOLDER / "config.toml")
+    parser.add_argument(
+        "--work", type=Path, help="file to keep the described filings in, or to take them from"
+    )
+    parser.add_argument("--ablations", action="store_true", help="learn without some columns too")
+    arguments = parser.parse_args()
+    config = tomllib.loads(arguments.config.read_text(encoding="utf-8"))
+    if arguments.work and arguments.work.is_file():
+        every, taught = pickle.loads(arguments.work.read_bytes())
+    else:
+        every, taught = make(arguments.data / "finance", config)
+        if arguments.work:
+            arguments.work.write_bytes(pickle.dumps((every, taught)))
+    apart = apart_from(arguments.data / "finance", taught)
+    found = chances(every, apart, config, config["forest"]["seeds"])
+    risks = np.array([risk_of(v) for v, e in zip(found, every, strict=False) if e.truth is None])
+    if arguments.out:
+        save(every, taught[-1], config, risks, arguments.out)
+    path = arguments.config.parent / "predictions.jsonl.gz"
+    keep(path, every, apart, found, {}, config["version"])
+    if arguments.ablations:
+        seeds = config["forest"]["seeds"]
+        less = {name: chances(every, apart, config, seeds, some) for name, some in WITHOUT.items()}
+        keep(path, every, apart, found, less, config["version"])
+
+
+def keep(
+    path: Path,
+    every: Sequence[Example],
+    apart: Sequence[Example],
+    found: Sequence[Floats],
+    less: Mapping[str, Sequence[Floats]],
+    version: str,
+) -> None:
+    """Write what was predicted of each filing, also by the forests that were told less."""
+    with gzip.GzipFile(path, "wb", mtime=0) as file:
+        for i, example in enumerate([*every, *apart]):
+            more = {name: values[i] for name, values in less.items()}
+            line = record_of(example, found[i], more) | {
+                "fold": example.fold,
+                "set": "own" if i < len(every) else "development",
+                "version": version,
+            }
+            file.write(json.dumps(line).encode() + b"\n")
+    say(f"{path} is written")
+
+
+def save(
+    every: Sequence[Example],
+    experience: Experience,
+    config: Mapping[str, Any],
+    risks: NDArray[Any],
+    out: Path,
+) -> None:
+    """Learn on all companies, and write the artefact; `risks` are those of unseen sound filings."""
+    forest = learned(every, config, config["forest"]["seeds"])
+    write(
+        out / NAME / config["version"],
+        graph(forest, len(COLUMNS)).SerializeToString(),
+        experience,
+        config["version"],
+        flagged=threshold(risks, config["operation"]["false_alarms"]),
+        shown=threshold(risks, config["operation"]["shown"]),
+        unbelieved=config["operation"]["unbelieved"],
+        licence=config["data"]["licence"],
+    )
+    say("the artefact is written")
+
+
+def say(message: str) -> None:
+    """Tell the person at the terminal how it goes."""
+    print(time.strftime("%H:%M:%S"), message, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    main()

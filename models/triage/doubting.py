@@ -1,0 +1,136 @@
+"""The doubts of sound and spoiled filings as rows for a forest, each said to be right or wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.triage.filings import Record, fold_of, read
+from models.triage.injections import AS_DEVELOPMENT, OTHERS, Truth, all_sums, injected
+from services.triage import breaks, identities, plausibility
+from services.triage.context import Context
+from services.triage.doubts import COLUMNS, Doubt
+from services.triage.experience import Experience, learn
+from services.triage.relations import Sheet, sheets
+
+Floats = NDArray[np.float32]
+Place = tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class Example:
+    """One filing, sound or with one error."""
+
+    id: str
+    company: int
+    truth: Truth | None
+    rows: Floats = field(repr=False)  # [N, COLUMNS]
+    right: NDArray[np.bool_] = field(repr=False)  # [N], whether the doubt names the error
+    old: NDArray[np.bool_] = field(repr=False)  # [N], whether the sound filing raises it as well
+
+    @property
+    def fold(self) -> int:
+        """The fold of its company."""
+        return fold_of(self.company)
+
+
+def concepts(record: Record) -> list[list[str]]:
+    """The concept of every row, for learning alone."""
+    return [[row.get("concept") or "" for row in s["rows"]] for s in record["statements"]]
+
+
+def folded(pages: Sequence[Sheet]) -> list[Sheet]:
+    """Find the sums of statements, once for all folds."""
+    for sheet in pages:
+        if sheet.statement.statement in ("balance_sheet", "income", "cash_flow"):
+            _ = sheet.sums
+    return list(pages)
+
+
+def experiences(
+    records: Sequence[Record], pages: Sequence[Sequence[Sheet]], folds: Sequence[int]
+) -> dict[int, Experience]:
+    """What the companies outside of each fold taught; under -1 what all of them did."""
+    seen = [(r["cik"], p, concepts(r)) for r, p in zip(records, pages, strict=True)]
+    return {
+        fold: learn([item for item in seen if fold_of(item[0]) != fold]) for fold in (*folds, -1)
+    }
+
+
+def raised(pages: Sequence[Sheet], experience: Experience) -> list[Doubt]:
+    """The doubts of a filing, as it is served."""
+    equations = [e for check in identities.REGISTRY.values() for e in check(pages)]
+    suspicions = [s for suspect in plausibility.REGISTRY.values() for s in suspect(pages)]
+    return breaks.doubts_of(Context(pages, equations, suspicions, experience))
+
+
+def examples(
+    record: Record, pages: Sequence[Sheet], experience: Experience, many: int, others: int
+) -> Iterator[Example]:
+    """Yield a sound filing, and copies of it with an error each."""
+    sound = raised(pages, experience)
+    places = {_place(pages, doubt) for doubt in sound}
+    yield _example(record, pages, sound, None, places)
+    known = all_sums(record)
+    for weights, count, seed in ((AS_DEVELOPMENT, many, ""), (OTHERS, others, "other ")):
+        for spoiled, truth in injected(record, count, weights, seed + record["id"], known):
+            new = [
+                old if before == after else sheet
+                for old, sheet, before, after in zip(
+                    pages,
+                    sheets(read(spoiled)),
+                    record["statements"],
+                    spoiled["statements"],
+                    strict=True,
+                )
+            ]
+            yield _example(record, new, raised(new, experience), truth, places)
+
+
+def described(
+    record: Record, pages: Sequence[Sheet], experience: Experience, truth: Truth | None
+) -> Example:
+    """One filing as it is, whatever was done to it."""
+    return _example(record, pages, raised(pages, experience), truth, set())
+
+
+def _example(
+    record: Record,
+    pages: Sequence[Sheet],
+    found: Sequence[Doubt],
+    truth: Truth | None,
+    known: set[Place],
+) -> Example:
+    rows = np.array([doubt.vector() for doubt in found], np.float32).reshape(-1, len(COLUMNS))
+    right = np.array([truth is not None and names(pages, d, truth) for d in found], bool)
+    old = np.array([_place(pages, doubt) in known for doubt in found], bool)
+    return Example(record["id"], record["cik"], truth, rows, right, old)
+
+
+def _place(pages: Sequence[Sheet], doubt: Doubt) -> Place:
+    return doubt.kind, pages[doubt.statement].statement.statement, doubt.row, doubt.column
+
+
+def names(pages: Sequence[Sheet], doubt: Doubt, truth: Truth) -> bool:
+    """Whether a doubt names the error: its statement, its column, and its row or a sum with it."""
+    if pages[doubt.statement].statement.statement != truth["statement"]:
+        return False
+    if truth["row"] is None:
+        of_column = truth["type"] == "column_scale" and doubt.column == truth["column"]
+        return doubt.row is None or of_column
+    if doubt.row is None:
+        return False
+    if truth["type"] == "line_dropped":
+        inside = doubt.rows[0] <= truth["row"] <= doubt.rows[-1]
+        return doubt.kind in ("gap", "missing") and inside
+    columns = {truth["column"], *truth.get("columns", ())}
+    if truth["type"] == "column_swap":
+        columns = set(range(pages[doubt.statement].width))
+    rows = {truth["row"], *truth.get("rows", ())}
+    return (doubt.column is None or doubt.column in columns) and bool(
+        rows & {doubt.row, *doubt.rows}
+    )

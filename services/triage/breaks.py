@@ -1,0 +1,152 @@
+"""Doubts that relations and rules raise: cells, exchanged columns, suspicions by rule."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterator
+from decimal import Decimal
+from statistics import median
+
+from services.triage.belief import (
+    CONFIDENCE,
+    MANY,
+    Swap,
+    confidence_of,
+    grain_of,
+    leading,
+    screened,
+)
+from services.triage.context import Context, far_from, relation_of
+from services.triage.diagnosis import Diagnosis, diagnose, lawful_reading
+from services.triage.doubts import CAUSES, CHECKS, Doubt, suspected
+from services.triage.oddities import finer, gaps, proportions, signs, twice
+from services.triage.plausibility import Suspicion
+from services.triage.relations import Cell, Equation
+
+MOST_ROUNDED = 3
+"""Units that a sum may be off where a filing rounds."""
+
+
+def doubts_of(context: Context) -> list[Doubt]:
+    """Every doubt of a filing, the same for the same filing."""
+    return [
+        *(of_swap(context, swap) for swap in context.swaps),
+        *cells(context),
+        *(of_suspicion(context, suspicion) for suspicion in context.suspicions),
+        *gaps(context),
+        *proportions(context),
+        *signs(context),
+        *twice(context),
+        *finer(context),
+    ]
+
+
+def cells(context: Context) -> Iterator[Doubt]:
+    """Cells that relations want to be other amounts: first by those that rules believe."""
+    believed = list(screened(context.sheets, context.equations))
+    kept = set(map(id, believed))
+    others = [e for e in context.equations if e.holds or id(e) not in kept]
+    for known, equations in ((True, believed), (False, others)):
+        diagnoses = diagnose(context.sheets, equations)
+        breaks = Counter((d.cell.statement, d.cell.column) for d in diagnoses)
+        for d in diagnoses:
+            many = breaks[d.cell.statement, d.cell.column] >= MANY
+            yield _of_cell(context, d, known, many)
+
+
+def _of_cell(context: Context, d: Diagnosis, known: bool, many: bool) -> Doubt:
+    main = leading(d)
+    sheet = context.sheets[d.cell.statement]
+    rows = sorted({c.row for e in d.mends for c, _ in e.terms if c.statement == d.cell.statement})
+    numbers = context.shared("cell", sheet, d.cell.row, d.cell.column)
+    numbers |= context.of_relation(main) | _of_diagnosis(context, d, main)
+    numbers["screened"] = known
+    by_rule = main.check != "same_amount" and known
+    numbers["by_rule"] = confidence_of(context.sheets, d, main, many) if by_rule else 0.0
+    return Doubt("cell", d.cell.statement, d.cell.row, d.cell.column, tuple(rows),
+                 d.reported, d.expected, numbers, d)  # fmt: skip
+
+
+def of_swap(context: Context, swap: Swap) -> Doubt:
+    """The doubt about one line whose amounts changed places."""
+    main = max(swap.equations, key=lambda e: e.digits)
+    sheet, column = context.sheets[main.terms[0][0].statement], swap.columns[0]
+    rows = sorted({c.row for e in swap.equations for c, _ in e.terms})
+    numbers = context.shared("swap", sheet, swap.line, column) | context.of_relation(main)
+    numbers |= {
+        "by_rule": CONFIDENCE["swapped_columns"],
+        "support": main.support,
+        "digits": main.digits,
+        "terms": len(main.terms),
+        "factor": math.log10(1 + float(abs(main.residual) / sheet.unit)),
+    }
+    values = sheet.rows[swap.line].values
+    return Doubt("swap", sheet.index, swap.line, column, tuple(rows), values[column],
+                 values[swap.columns[1]], numbers, swap)  # fmt: skip
+
+
+def _of_diagnosis(context: Context, d: Diagnosis, main: Equation) -> dict[str, float]:
+    sheet = context.sheets[d.cell.statement]
+    unit = float(grain_of(context.sheets, main))
+    gap = abs(main.residual)
+    peers = context.peers[relation_of(main)]
+    broken = sum(not e.holds for e in peers)
+    others = [float(v) for c, v in enumerate(sheet.rows[d.cell.row].values)
+              if c != d.cell.column and v]  # fmt: skip
+    near = 0.0
+    if others:
+        middle = median(abs(v) for v in others)
+        near = far_from(float(d.reported), middle) - far_from(float(d.expected), middle)
+    values = [abs(v) for c, _ in main.terms
+              if (v := context.sheets[c.statement].value(c.row, c.column))]  # fmt: skip
+    units = int(gap / Decimal(int(unit))) if unit >= 1 else 0
+    found = {
+        "mends": len(d.mends),
+        "harms": d.harms,
+        "support": main.support,
+        "digits": main.digits,
+        "exact": main.exact,
+        "may_be_chance": main.may_be_chance,
+        "lawful": lawful_reading(context.sheets, main, peers),
+        "signs_searched": main.pattern == "signs",
+        "by_label": main.pattern == "label",
+        "swapped_pattern": main.pattern == "swapped",
+        "broken_share_of_peers": broken / len(peers),
+        "peers": len(peers),
+        "terms": len(main.terms),
+        "units_off": math.log10(units + 1),
+        "may_be_rounding": context.rounded if units <= MOST_ROUNDED else 0.0,
+        "relative": math.log10(float(gap) / (float(max(values, default=gap)) or 1) + 1e-9),
+        "divisible_by_9": units % 9 == 0,
+        "round_difference": str(units).rstrip("0") in {"1", "2", "3", "4", "5", "6", "7", "8",
+                                                       "9"},
+        "twice_a_value": gap / 2 in values,
+        "is_a_value": gap in context.values,
+        "flip_mends": gap / 2 in {abs(v) for v in values},
+        "holds_with_cell": sum(e.holds for e in context.of_cell[d.cell]),
+        "mended_total": any(e.terms[0][0] == d.cell for e in d.mends),
+        "mended_part": any(e.terms[0][0] != d.cell for e in d.mends),
+        "mends_support": max(e.support for e in d.mends),
+        "nearer_after": near,
+    }  # fmt: skip
+    found |= {f"check_{name}": any(e.check == name for e in d.mends) for name in CHECKS}
+    return found | {f"cause_{name}": d.cause == name for name in CAUSES}
+
+
+def of_suspicion(context: Context, suspicion: Suspicion) -> Doubt:
+    """The doubt that a suspicion by rule is."""
+    kinds = {"statement_scale": "scale", "magnitude": "magnitude", "switched_sign": "switched",
+             "missing_line": "missing"}  # fmt: skip
+    kind = kinds[suspicion.check]
+    sheet = context.sheets[suspicion.statement]
+    place = None if kind == "missing" else suspicion.row
+    numbers = context.shared(kind, sheet, place, suspicion.column)
+    numbers["by_rule"] = CONFIDENCE[suspicion.check]
+    if suspicion.row is not None and suspicion.column is not None:
+        cell = Cell(suspicion.statement, suspicion.row, suspicion.column)
+        numbers["holds"] = sum(e.holds for e in context.of_cell[cell])
+    if kind == "missing":
+        total = suspicion.rows[-1]
+        numbers |= context.of_sum(sheet, total, [(r, 1) for r in suspicion.rows[:-1]])
+    return suspected(kind, suspicion, numbers)

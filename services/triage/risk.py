@@ -1,0 +1,169 @@
+"""How likely each doubt is right: a forest, learned from errors put into sound filings.
+
+The filing's risk is that of its likeliest doubt (models/triage says how it is learned, and
+models/triage-breaks/CARD.md how well it does on companies that it has not seen).
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import logging
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.triage.doubts import COLUMNS, Doubt
+from services.triage.experience import Experience
+from shared.errors import SuiteError
+from shared.inference.session import Forest
+
+NAME = "triage-breaks"
+FORMAT = 1
+"""The version of the artefact that this code reads."""
+MANIFEST_FILE, FOREST_FILE, EXPERIENCE_FILE = "forest.json", "breaks.onnx", "experience.json.gz"
+
+BELIEVED = 0.5
+"""Confidence by hand from which on a rule believes a doubt."""
+
+Floats = NDArray[np.float32]
+Trees = Callable[[Floats], Floats]
+"""Takes rows [N, COLUMNS]; returns probabilities [N]."""
+
+log = logging.getLogger(__name__)
+
+
+class RiskError(SuiteError):
+    """The artefact of triage is missing, damaged or of another format."""
+
+    code = "triage_model"
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What the artefact is."""
+
+    format: int
+    name: str
+    version: str
+    sha256: Mapping[str, str]
+    columns: tuple[str, ...]
+    flagged: float
+    """Chance from which on a filing is flagged."""
+    shown: float
+    """Chance from which on a doubt is a finding."""
+    unbelieved: float
+    """What is kept of the chance of a doubt that no rule believes."""
+    licence: str
+
+
+@dataclass(frozen=True)
+class Judge:
+    """What was learned, in memory. Safe from several threads."""
+
+    experience: Experience
+    forest: Trees
+    flagged: float
+    shown: float
+    unbelieved: float = 1.0
+    version: str = ""
+
+    @classmethod
+    def load(cls, artefacts: Path) -> Judge:
+        """Load the newest version among the artefacts. Raises RiskError."""
+        folder = _newest(artefacts / NAME)
+        manifest = read_manifest(folder / MANIFEST_FILE)
+        for name, digest in manifest.sha256.items():
+            path = folder / name
+            if not path.is_file() or sha256(path) != digest:
+                raise RiskError(f"{path} is missing or damaged; restore it from the release")
+        if manifest.columns != COLUMNS:
+            raise RiskError(f"{folder} was learned from other columns: make it again")
+        known = json.loads(gzip.decompress((folder / EXPERIENCE_FILE).read_bytes()))
+        return cls(
+            Experience(**known),
+            Forest(folder / FOREST_FILE),
+            manifest.flagged,
+            manifest.shown,
+            manifest.unbelieved,
+            manifest.version,
+        )
+
+    @classmethod
+    def found(cls, artefacts: Path) -> Judge | None:
+        """Load it; without it rules decide alone, and the log says so."""
+        try:
+            return cls.load(artefacts)
+        except RiskError as error:
+            log.warning("triage goes by rules alone: %s", error.message)
+            return None
+
+    def chances(self, doubts: Sequence[Doubt]) -> list[float]:
+        """How likely each doubt is right, to four places, the same everywhere."""
+        if not doubts:
+            return []
+        rows = np.array([doubt.vector() for doubt in doubts], np.float32)
+        found = weighed(rows, self.forest(rows), self.unbelieved)
+        return [round(float(chance), 4) for chance in found]
+
+
+def weighed(rows: Floats, chances: Floats, unbelieved: float) -> Floats:
+    """Chances [N] of doubts [N, COLUMNS], those that no rule believes made a little less."""
+    believed = rows[:, COLUMNS.index("by_rule")] >= BELIEVED
+    return np.where(believed, chances, unbelieved * chances).astype(np.float32)
+
+
+def read_manifest(path: Path) -> Manifest:
+    """Read a manifest. Raises RiskError."""
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        if values["format"] != FORMAT:
+            raise RiskError(
+                f"{path} has format {values['format']!r}, this version reads {FORMAT}: "
+                "install the release that it came with"
+            )
+        return Manifest(**{**values, "columns": tuple(values["columns"])})
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise RiskError(f"{path} can't be read ({error}); restore it from the release") from error
+
+
+def write(
+    folder: Path, forest: bytes, experience: Experience, version: str, **more: Any
+) -> Manifest:
+    """Write an artefact into a folder, its manifest last."""
+    folder.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(experience.to_json(), sort_keys=True, separators=(",", ":"))
+    files = {FOREST_FILE: forest, EXPERIENCE_FILE: gzip.compress(text.encode(), mtime=0)}
+    for name, data in files.items():
+        (folder / name).write_bytes(data)
+    digests = {name: sha256(folder / name) for name in files}
+    manifest = Manifest(FORMAT, NAME, version, digests, COLUMNS, **more)
+    text = json.dumps(asdict(manifest), indent=1) + "\n"
+    (folder / MANIFEST_FILE).write_text(text, encoding="utf-8")
+    return manifest
+
+
+def sha256(path: Path) -> str:
+    """The SHA-256 of a file, in hex."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _newest(folder: Path) -> Path:
+    found = [path.parent for path in folder.glob(f"*/{MANIFEST_FILE}")]
+    versions = {
+        tuple(map(int, path.name.split("."))): path
+        for path in found
+        if re.fullmatch(r"\d+\.\d+\.\d+", path.name)
+    }
+    if not versions:
+        raise RiskError(
+            f"there is no model {NAME!r} in {folder.parent}: point SMALLPRINT_ARTEFACTS to the "
+            "folder that came with the release"
+        )
+    return versions[max(versions)]

@@ -1,0 +1,80 @@
+"""How the figures of the triage specialist are made of its predictions."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from models.triage.scores import card, corrected, figures, found_at, interval, limit, risk
+
+
+def prediction(number: int, wrong: str | None, value: float) -> dict[str, Any]:
+    """One line of the predictions."""
+    return {
+        "id": f"0000000001-10-{number:06}",
+        "company": number % 7,
+        "type": wrong,
+        "arith_checkable": True if wrong else None,
+        "risk": value,
+        "by_rule": value / 2,
+        "kinds": ["cell"],
+        "right": [bool(wrong)],
+        "without nothing": value,
+    }
+
+
+def some() -> list[dict[str, Any]]:
+    """A hundred sound filings with risks up to 0.99, and a hundred with errors."""
+    sound = [prediction(i, None, i / 100) for i in range(100)]
+    return sound + [prediction(i, "sign_flip", i / 100 + 0.005) for i in range(100)]
+
+
+def test_the_limit_lets_through_no_more_than_its_share() -> None:
+    """With a hundred sound filings, two may lie above the limit of two per cent."""
+    risks = np.array([p["risk"] for p in some() if p["type"] is None])
+    assert int((risks > limit(risks, 0.02)).sum()) == 2
+    assert int((np.ones(50) > limit(np.ones(50), 0.1)).sum()) == 0
+
+
+def test_found_is_counted_above_the_limit() -> None:
+    """Risks of 0.975 and more lie above the third highest of the sound ones, 0.97."""
+    found = found_at(some(), risk)
+    assert found["2%"] == pytest.approx(0.03)
+    assert found["10%"] == pytest.approx(0.11)
+
+
+def test_the_interval_holds_what_was_measured() -> None:
+    """Companies are drawn, so it is wide, and the same every time."""
+    low, high = interval(some(), risk, 0.1)
+    assert 0 <= low <= 0.11 <= high <= 1
+    assert (low, high) == interval(some(), risk, 0.1)
+
+
+def test_corrected_filings_are_counted_by_company(tmp_path: Path) -> None:
+    """Only errors that were put right count, once a filing, and only of filings that are there."""
+    folder = tmp_path / "finance"
+    folder.mkdir()
+    items = [
+        {"company": "A", "kind": kind, "first": {"accession": f"0000000001-10-{number:06}"}}
+        for kind, number in (
+            ("sign_flip", 99), ("sign_flip", 99), ("scale_1000x", 3), ("changed", 98),
+            ("sign_flip", 777),
+        )
+    ]  # fmt: skip
+    (folder / "revisions.jsonl").write_text("".join(json.dumps(i) + "\n" for i in items))
+    assert corrected(tmp_path, some(), 0.5) == {"A": [1, 2]}
+
+
+def test_the_card_has_the_figures(tmp_path: Path) -> None:
+    """Every figure comes from the predictions: other predictions, another card."""
+    folder = tmp_path / "finance"
+    folder.mkdir()
+    (folder / "revisions.jsonl").write_text("")
+    first = card(figures(tmp_path, some(), some()), "1.0.0")
+    assert "| learned | 2.0% | 3.0% | 6.0% | 11.0% |" in first
+    better = [p | {"risk": 0.999} if p["type"] else p for p in some()]
+    assert "| learned | 100.0% |" in card(figures(tmp_path, better, some()), "1.0.0")

@@ -1,0 +1,150 @@
+"""The training of the triage specialist, from sound filings to what is served."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support import library
+
+library("onnx")
+library("lightgbm")
+
+from models.triage import __main__ as training
+from models.triage.doubting import examples, folded
+from models.triage.filings import fold_of
+from services.triage.experience import Experience
+from services.triage.judgement import triage_filing
+from services.triage.relations import sheets
+from services.triage.risk import NAME, Judge
+from tests.unit.triage.filings import bent, read, record
+
+pytestmark = pytest.mark.training
+CONFIG = """
+version = "0.1.0"
+[data]
+licence = "ours"
+[errors]
+as_development = 6
+others = 2
+[weights]
+untouched = 3.0
+old = 0.3
+[forest]
+trees = 20
+leaves = 8
+learning_rate = 0.2
+least_rows = 3
+share_of_columns = 0.8
+share_of_rows = 0.9
+ridge = 1.0
+bins = 63
+seed = 1
+seeds = 2
+threads = 1
+[operation]
+false_alarms = 0.02
+shown = 0.05
+unbelieved = 0.9
+"""
+COMPANIES = 20
+
+
+def lines(company: int) -> list[dict[str, Any]]:
+    """The sound filing of a company as the data has it: a line a statement."""
+    times = 1 + company % 7
+    found = []
+    for statement in record()["statements"]:
+        rows = [
+            row
+            | {
+                "concept": row["label"].title().replace(" ", ""),
+                "values": [v and (v * times if v > 10_000 or v < 0 else v) for v in row["values"]],
+            }
+            for row in statement["rows"]
+        ]
+        found.append(
+            statement
+            | {
+                "id": f"f{company}-{statement['statement']}-1",
+                "cik": company,
+                "company": f"Company {company}",
+                "form": "10-K",
+                "period": "20231231",
+                "presented_in": 1_000_000,
+                "rows": rows,
+            }
+        )
+    return found
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which the training has run, on twenty companies."""
+    folder = tmp_path_factory.mktemp("training")
+    finance = folder / "data" / "finance"
+    finance.mkdir(parents=True)
+    sound = [json.dumps(line) for company in range(COMPANIES) for line in lines(company)]
+    (finance / "statements.jsonl").write_text("\n".join(sound) + "\n")
+    wrong = bent("income", "Operating income", 1, 1568)
+    truth = {"type": "digit_change", "statement": "income", "row": 4, "column": 1,
+             "arith_checkable": True}  # fmt: skip
+    apart = [
+        record() | {"cik": 0, "label": "untouched"},
+        wrong | {"cik": 1, "label": "injected", "truth": truth},
+    ]
+    (finance / "dev_injected.jsonl").write_text("".join(json.dumps(r) + "\n" for r in apart))
+    (folder / "config.toml").write_text(CONFIG)
+    arguments = ["training", "--data", str(folder / "data"), "--out", str(folder / "artefacts"),
+                 "--config", str(folder / "config.toml")]  # fmt: skip
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", arguments)
+        training.main()
+    return folder
+
+
+def test_what_is_served_tells_a_sound_filing_from_a_wrong_one(made: Path) -> None:
+    """The artefact is read by the suite, and has learned the difference."""
+    judge = Judge.load(made / "artefacts")
+    assert judge.version == "0.1.0"
+    sound = triage_filing(read(record()), judge)
+    wrong = triage_filing(read(bent("income", "Operating income", 1, 1568)), judge)
+    assert wrong.risk > sound.risk
+    assert wrong.flagged
+    assert (made / "artefacts" / NAME / "0.1.0").is_dir()
+
+
+def test_every_filing_is_predicted_once_and_development_filings_apart(made: Path) -> None:
+    """The predictions say what was done to each, and which set it is of."""
+    with gzip.open(made / "predictions.jsonl.gz", "rt") as file:
+        said = [json.loads(line) for line in file]
+    own = [p for p in said if p["set"] == "own"]
+    assert sum(p["type"] is None for p in own) == COMPANIES
+    assert len(own) > 5 * COMPANIES
+    assert all(p["fold"] == fold_of(p["company"]) for p in said)
+    assert [p["type"] for p in said if p["set"] == "development"] == [None, "digit_change"]
+    assert all(0 <= p["risk"] <= 1 for p in said)
+
+
+def test_what_else_an_error_brings_is_no_lesson(made: Path) -> None:
+    """Rows count as the config says: sound ones, right ones, those there before, no others."""
+    del made
+    filing: dict[str, Any] = record() | {"cik": 3}
+    for statement in filing["statements"]:
+        statement["presented_in"] = 1_000_000
+        for row in statement["rows"]:
+            row["concept"] = "X"
+    pages = folded(sheets(read(filing)))
+    experience = Experience()
+    some = list(examples(filing, pages, experience, 6, 0))
+    rows, right, weight = training.lesson(some, {"untouched": 3.0, "old": 0.3})
+    assert len(rows) == len(right) == len(weight)
+    assert set(weight.tolist()) <= {3.0, 1.0, 0.3}
+    assert weight[right].tolist() == [1.0] * int(right.sum())
+    left_out = sum(int((~e.right & ~e.old).sum()) for e in some if e.truth is not None)
+    assert len(rows) == sum(len(e.rows) for e in some) - left_out
