@@ -150,7 +150,7 @@ def test_a_table_of_clauses_is_for_reading() -> None:
     line = {
         "source": "lease.pdf",
         "document": {"pages": 12, "failed_pages": [{"page": 3}]},
-        "model": {"adapter": "contract-clauses", "version": "1.0.0"},
+        "models": [{"adapter": "contract-clauses", "version": "1.0.0"}],
         "timings": {"total": 2.34},
         "warnings": ["page 3 has no text"],
         "clauses": [
