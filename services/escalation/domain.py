@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Literal
 
-from shared.events import BlobRef, EscalationRequested, Stage
+from shared.events import REASON_CHARACTERS, BlobRef, EscalationRequested, Stage
 from shared.events.questions import Proposal
 
 State = Literal["waiting", "answered", "unanswered"]
 BEING_ASKED = "it is being asked"
+_UNKEPT = re.compile("[\0\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
@@ -58,8 +60,8 @@ class Escalation:
         )
 
     def unanswered(self, reason: str) -> Escalation:
-        """Nobody outside knows; a person is asked."""
-        return replace(self, state="unanswered", reason=reason, proposal=None)
+        """Nobody outside knows; a person is asked. Of the reason is kept what can be kept."""
+        return replace(self, state="unanswered", reason=_kept(reason), proposal=None)
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,13 @@ class Spend:
     def provider(self) -> str:
         """The key of sums by provider."""
         return self.key
+
+
+def _kept(reason: str) -> str:
+    """A reason that every database and event takes, whatever was put into it."""
+    if len(reason) > REASON_CHARACTERS:
+        reason = reason[: REASON_CHARACTERS - 1] + "…"
+    return _UNKEPT.sub("\N{REPLACEMENT CHARACTER}", reason)
 
 
 def to_json(proposal: Proposal) -> dict[str, Any]:

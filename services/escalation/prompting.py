@@ -100,9 +100,7 @@ def understand(reply: Reply, passage: Passage, near: Sequence[Span]) -> Understo
     try:
         answer = _Answer.model_validate_json(_bare(reply.text))
     except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False)[0]
-        where = ".".join(map(str, first["loc"]))
-        raise Unverified(f"it is not by the schema ({where or 'JSON'}: {first['msg']})") from None
+        raise Unverified(f"it is not by the schema ({_fault(error)})") from None
     if (answer.verdict == "present") != bool(answer.quotes):
         raise Unverified(f"the verdict is {answer.verdict}, with {len(answer.quotes)} quotes")
     spans, missing = [], []
@@ -116,6 +114,13 @@ def understand(reply: Reply, passage: Passage, near: Sequence[Span]) -> Understo
             f"the passage does not have these quotes, counted from 1: {', '.join(missing)}"
         )
     return Understood(answer.verdict, tuple(dict.fromkeys(spans)), answer.why)
+
+
+def _fault(error: ValidationError) -> str:
+    """The first fault of an answer, in our words alone: keys may be the model's own."""
+    first = error.errors(include_input=False, include_url=False, include_context=False)[0]
+    known = [str(part) for part in first["loc"][:1] if part in _Answer.model_fields]
+    return ": ".join([*known, first["type"]])
 
 
 def _nearest(places: Sequence[Span], near: Sequence[Span]) -> Span:

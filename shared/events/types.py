@@ -29,6 +29,13 @@ class UnknownEvent(InvalidRequest):
     code = "unknown_event"
 
 
+def _shortened(reason: object) -> object:
+    """A reason of at most REASON_CHARACTERS; what is no text stays as it is."""
+    if isinstance(reason, str) and len(reason) > REASON_CHARACTERS:
+        return reason[: REASON_CHARACTERS - 1] + "…"
+    return reason
+
+
 class DocumentIngested(Event):
     """The bytes of one document are stored and accepted; nobody has read them yet."""
 
@@ -96,9 +103,7 @@ class DocumentFailed(Event):
     @classmethod
     def _shorten(cls, reason: object) -> object:
         """A reason without end must not keep the failure from being announced."""
-        if isinstance(reason, str) and len(reason) > REASON_CHARACTERS:
-            return reason[: REASON_CHARACTERS - 1] + "…"
-        return reason
+        return _shortened(reason)
 
 
 class DocumentDeleted(Event):
@@ -173,9 +178,19 @@ class EscalationAnswered(Event):
         None,
         description="JSON: `shared.events.questions.Proposal`; null where no usable answer came",
     )
-    reason: str | None = Field(None, description="why there is no answer, where there is none")
+    reason: str | None = Field(
+        None,
+        max_length=REASON_CHARACTERS,
+        description="why there is no answer, where there is none",
+    )
     question: BlobRef | None = Field(None, description="what was asked")
     attempt: int = Field(1, ge=1)
+
+    @field_validator("reason", mode="before")
+    @classmethod
+    def _shorten(cls, reason: object) -> object:
+        """A reason without end must not keep the answer from being announced."""
+        return _shortened(reason)
 
 
 class ReviewDecided(Event):

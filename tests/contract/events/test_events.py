@@ -13,6 +13,7 @@ from shared.events import (
     DocumentFailed,
     DocumentIngested,
     DocumentRead,
+    EscalationAnswered,
     Event,
     UnknownEvent,
     decode,
@@ -138,11 +139,12 @@ def test_the_key_keeps_tenants_and_documents_apart() -> None:
     assert sample.model_copy(update={"tenant": "other"}).key == f"other/{DOCUMENT}"
 
 
-def test_a_long_reason_is_shortened() -> None:
+@pytest.mark.parametrize("kind", [DocumentFailed, EscalationAnswered])
+def test_a_long_reason_is_shortened(kind: type[DocumentFailed | EscalationAnswered]) -> None:
     """A reason of any length can be announced, and its end shows that there was more."""
-    fields = BY_TYPE["document.failed.v1"].model_dump()
+    fields = BY_TYPE[kind.type].model_dump()
     for length, expected in [(2000, "x" * 2000), (2001, "x" * 1999 + "…")]:
-        long = DocumentFailed(**fields | {"reason": "x" * length})
+        long = kind(**fields | {"reason": "x" * length})
         assert long.reason == expected
         assert decode(long.to_json("tests")) == long
 

@@ -15,6 +15,7 @@ from fastapi.testclient import TestClient
 
 from infra.stand_in import Fault, Labels, StandIn
 from services.escalation.bootstrap import build
+from services.escalation.domain import Escalation
 from services.escalation.ledger import Caps, Ledger
 from services.escalation.ledger.store import disagreements, exchanges, ledger
 from services.escalation.recovering import Recovery
@@ -170,6 +171,35 @@ def test_what_can_t_be_used_goes_to_a_person(house: House, fault: Fault) -> None
     (listed,) = house.get("/v1/escalations")["items"]
     assert (listed["state"], listed["reason"]) == ("unanswered", answered.reason)
     assert house.get("/v1/escalations/proposals")["items"] == []
+
+
+@pytest.mark.parametrize("key", ["a\0b", "k" * 300_000], ids=["unkept", "long"])
+def test_a_key_that_the_model_made_up_does_not_keep_the_item_from_a_person(
+    house: House, key: str
+) -> None:
+    """The reason names the fault, not the key."""
+    answer = json.dumps({"verdict": "absent", "quotes": [], "why": "", key: 1})
+    house.stand_in.speak = lambda _said, _fault: answer
+    (answered,) = house.say(house.request())
+    assert answered.answer is None
+    assert answered.reason
+    assert "it is not by the schema" in answered.reason
+    assert "extra_forbidden" in answered.reason
+    assert answered.reason.isprintable()
+    assert len(answered.reason) < 200
+
+
+@pytest.mark.parametrize(
+    ("reason", "kept"),
+    [
+        ("a\0b\ud800c\udfff", "a\ufffdb\ufffdc\ufffd"),
+        ("x" * 2_000, "x" * 2_000),
+        ("x" * 2_001, "x" * 1_999 + "…"),
+    ],
+)
+def test_a_reason_is_what_databases_and_events_take(house: House, reason: str, kept: str) -> None:
+    """No NUL, no half character, no end without measure."""
+    assert Escalation.of(house.request()).unanswered(reason).reason == kept
 
 
 def test_without_a_network_nobody_waits_for_ever(house: House) -> None:
