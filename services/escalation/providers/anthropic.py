@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from services.escalation.providers.base import Prompt, Reply, Usage, count, words
+from services.escalation.providers.base import Prompt, Reply, usage, words
 
 VERSION = "2023-06-01"
 
@@ -39,14 +39,16 @@ class Anthropic:
         return body
 
     def read(self, answer: Any) -> Reply:
-        usage, end = answer.get("usage"), answer.get("stop_reason")
-        read = ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
+        bill, end = answer.get("usage"), answer.get("stop_reason")
+        cached = ("cache_creation_input_tokens", "cache_read_input_tokens")
         return Reply(
             text="".join(
                 words(part["text"]) for part in answer["content"] if part["type"] == "text"
             ),
-            usage=Usage(sum(count(usage.get(name)) for name in read), count(usage["output_tokens"]))
-            if usage
+            usage=usage(
+                (bill.get("input_tokens"), bill.get("output_tokens")), map(bill.get, cached)
+            )
+            if bill
             else None,
             model=words(answer.get("model")),
             refused=end == "refusal",

@@ -10,7 +10,7 @@ ProviderError
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
@@ -118,8 +118,22 @@ class Dialect(Protocol):
         """The reply in an answer. Raises LookupError, TypeError or ValueError for another form."""
 
 
+def usage(
+    needed: tuple[object, object], more_in: Iterable[object] = (), more_out: Iterable[object] = ()
+) -> Usage | None:
+    """What a call cost, in and out; None unless the provider says both that are needed. Raises
+    TypeError or ValueError where one is no number of tokens.
+
+    Args:
+        more_in, more_out: what providers leave out where it is nothing: of caches, of thoughts.
+    """
+    read, written = map(count, needed)
+    read, written = read + sum(map(count, more_in)), written + sum(map(count, more_out))
+    return None if None in needed else Usage(read, written)
+
+
 def count(value: object) -> int:
-    """A number of tokens. Raises TypeError or ValueError for anything else."""
+    """A number of tokens; missing is 0. Raises TypeError or ValueError for anything else."""
     if value is None:
         return 0
     if isinstance(value, bool) or not isinstance(value, int):

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from services.escalation.providers.base import Prompt, Reply, Usage, count, words
+from services.escalation.providers.base import Prompt, Reply, usage, words
 
 _ENDED = ("STOP", "MAX_TOKENS", "FINISH_REASON_UNSPECIFIED", None)
 
@@ -41,20 +41,22 @@ class Gemini:
         }
 
     def read(self, answer: Any) -> Reply:
-        meta = answer.get("usageMetadata")
-        usage = None
-        if meta:
-            output = count(meta.get("candidatesTokenCount")) + count(meta.get("thoughtsTokenCount"))
-            usage = Usage(count(meta.get("promptTokenCount")), output)
+        meta = answer.get("usageMetadata") or {}
+        blocked = bool((answer.get("promptFeedback") or {}).get("blockReason"))
+        written = meta.get("candidatesTokenCount")
+        bill = usage(
+            (meta.get("promptTokenCount"), 0 if blocked and written is None else written),
+            more_out=[meta.get("thoughtsTokenCount")],
+        )
         model = words(answer.get("modelVersion"))
-        if (answer.get("promptFeedback") or {}).get("blockReason"):
-            return Reply("", usage, model, refused=True)
+        if blocked:
+            return Reply("", bill, model, refused=True)
         candidate = answer["candidates"][0]
         end = candidate.get("finishReason")
         parts = (candidate.get("content") or {}).get("parts") or ()
         return Reply(
             text="".join(words(part.get("text")) for part in parts if not part.get("thought")),
-            usage=usage,
+            usage=bill,
             model=model,
             refused=end not in _ENDED,
             cut=end == "MAX_TOKENS",

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from services.escalation.providers.base import Prompt, Reply, Usage, count, words
+from services.escalation.providers.base import Prompt, Reply, usage, words
 
 
 class OpenAI:
@@ -39,11 +39,11 @@ class OpenAI:
 
     def read(self, answer: Any) -> Reply:
         choice = answer["choices"][0]
-        message, end, usage = choice["message"], choice.get("finish_reason"), answer.get("usage")
+        message, end, bill = choice["message"], choice.get("finish_reason"), answer.get("usage")
         return Reply(
             text=words(message.get("content")),
-            usage=Usage(count(usage["prompt_tokens"]), count(usage["completion_tokens"]))
-            if usage
+            usage=usage((bill.get("prompt_tokens"), bill.get("completion_tokens")))
+            if bill
             else None,
             model=words(answer.get("model")),
             refused=bool(message.get("refusal")) or end == "content_filter",

@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from copy import deepcopy
 from decimal import Decimal
 from typing import Any
 
@@ -134,6 +135,43 @@ def test_a_reply_has_only_what_can_be_kept(server: Receiver) -> None:
     message = {"content": 'a\ud800b\0c"\U0001f600'}
     server.answer = answering({"choices": [{"message": message}], "usage": None})
     assert provider(server.url("")).ask(PROMPT).text == 'a?b\ufffdc"\U0001f600'
+
+
+@pytest.mark.parametrize("untold", ["null", "missing"])
+@pytest.mark.parametrize(
+    ("protocol", "part", "name"),
+    [
+        *(("openai", "usage", "prompt_tokens"), ("openai", "usage", "completion_tokens")),
+        *(("own", "usage", "prompt_tokens"), ("own", "usage", "completion_tokens")),
+        *(("anthropic", "usage", "input_tokens"), ("anthropic", "usage", "output_tokens")),
+        ("gemini", "usageMetadata", "promptTokenCount"),
+        ("gemini", "usageMetadata", "candidatesTokenCount"),
+    ],
+)
+def test_half_a_bill_is_none(
+    server: Receiver, protocol: str, part: str, name: str, untold: str
+) -> None:
+    """A count that nobody says is not nothing: the call counts with its worst case."""
+    answer = deepcopy(ANSWERS[protocol])
+    if untold == "null":
+        answer[part][name] = None
+    else:
+        del answer[part][name]
+    server.answer = answering(answer)
+    reply = provider(server.url(""), protocol).ask(PROMPT)
+    assert (reply.text, reply.usage) == ('{"found": true}', None)
+
+
+def test_what_is_nothing_may_be_left_out_of_a_bill(server: Receiver) -> None:
+    """Of caches and thoughts, and of the answer where the prompt was blocked."""
+    anthropic, gemini = deepcopy(ANSWERS["anthropic"]), deepcopy(ANSWERS["gemini"])
+    anthropic["usage"] = {"input_tokens": 9, "output_tokens": 1}
+    gemini["usageMetadata"] = {"promptTokenCount": 9, "candidatesTokenCount": 1}
+    for protocol, answer in (("anthropic", anthropic), ("gemini", gemini)):
+        server.answer = answering(answer)
+        assert provider(server.url(""), protocol).ask(PROMPT).usage == Usage(9, 1)
+    server.answer = answering(DECLINED["gemini"])
+    assert provider(server.url(""), "gemini").ask(PROMPT).usage == Usage(1, 0)
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
