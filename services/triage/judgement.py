@@ -15,6 +15,7 @@ from services.triage import identities, plausibility
 from services.triage.belief import (
     CONFIDENCE,
     MANY,
+    TRUSTED_ALONE,
     Swap,
     confidence_of,
     leading,
@@ -66,12 +67,19 @@ def triage_filing(filing: Filing, judge: Judge | None = None) -> Verdict:
 
 
 def _judged(filing: Filing, judge: Judge, context: Context) -> Verdict:
-    """The verdict of what was learned: the doubts that are likely enough, each cause once."""
+    """The verdict of what was learned: the doubts that are likely enough, each cause once.
+
+    A statement that does not balance is told however lawful that may be; it flags nothing alone.
+    """
     every = [d for d in doubts_of(context) if filing.whole or d.kind not in ("gap", "missing")]
     chances = judge.chances(every)
     risk = max(chances, default=0.0)
     likely = sorted(
-        ((chance, d) for chance, d in zip(chances, every, strict=True) if chance >= judge.shown),
+        (
+            (chance, d)
+            for chance, d in zip(chances, every, strict=True)
+            if chance >= judge.shown or _always_told(d)
+        ),
         key=lambda pair: -pair[0],
     )
     found = [
@@ -80,6 +88,15 @@ def _judged(filing: Filing, judge: Judge, context: Context) -> Verdict:
     ]
     findings = tuple(_ordered(_once(found))[:MOST])
     return Verdict(filing.id, risk >= judge.flagged, risk, findings, filing.warnings)
+
+
+def _always_told(doubt: Doubt) -> bool:
+    """Whether a relation is broken that every reader expects to hold, and the rules believe it."""
+    return (
+        isinstance(doubt.source, Diagnosis)
+        and doubt.numbers.get("by_rule", 0.0) > 0
+        and any(equation.check in TRUSTED_ALONE for equation in doubt.source.mends)
+    )
 
 
 def _of_doubt(pages: Sequence[Sheet], doubt: Doubt) -> Finding:

@@ -30,7 +30,7 @@ from services.triage.risk import (
     write,
 )
 from tests.support import ROOT
-from tests.unit.triage.filings import bent, find_row, millions, read, record, row
+from tests.unit.triage.filings import balance_sheet, bent, find_row, millions, read, record, row
 from tests.unit.triage.house import House
 
 CONCEPTS = {
@@ -360,6 +360,18 @@ def test_the_shipped_judge_finds_slips_where_they_are(
     first = verdict.findings[0]
     assert (first.statement, first.column) == (statement, column)
     assert index in (first.row, *first.rows)
+
+
+def test_a_sheet_that_does_not_balance_is_told_though_nothing_else_breaks(shipped: Judge) -> None:
+    """Every subtotal holds, but assets are five millions more: a finding, flagged or not."""
+    sheet = balance_sheet()
+    for at, more in ((1, 5), (4, 5), (7, 5)):
+        sheet["rows"][at]["values"][0] += more * 1_000_000
+    filing = read({"id": "f", "statements": [sheet]})
+    verdict = triage_filing(filing, shipped)
+    told = [f for f in verdict.findings if f.check == "balance_equation"]
+    assert [f.column for f in told] == [0]
+    assert told[0].confidence <= verdict.risk
 
 
 def test_the_shipped_judge_misses_a_line_that_no_rule_misses(shipped: Judge) -> None:
