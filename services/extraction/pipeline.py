@@ -12,7 +12,7 @@ from services.extraction.candidates import Floats
 from services.extraction.decoding import Candidate, Decoding, decode
 from services.extraction.doubts import doubts, unfamiliar
 from services.extraction.presence import presence_rows
-from services.extraction.ranking import LEAST, Ranking, look
+from services.extraction.ranking import LEAST, Ranking, elsewhere, look
 from shared.inference import AdapterError, Specialist, TokenScores
 from shared.inference.specialists import Progress, Span
 
@@ -157,9 +157,14 @@ def ranked(
         )
     ranking = Ranking(forests["first"], forests["winners"], forests["losers"])
     values = ranking.scores(seen)
-    found = zip(seen.found.label.tolist(), seen.spans.tolist(), values.tolist(), strict=True)
+    once = {i for i, name in enumerate(manifest.labels) if name in settings.entities}
+    again = elsewhere(seen, values, once)
     candidates = [
-        Candidate(label, start, end, score) for label, (start, end), score in found if score > LEAST
+        Candidate(label, start, end, again.get(place, score))
+        for place, (label, (start, end), score) in enumerate(
+            zip(seen.found.label.tolist(), seen.spans.tolist(), values.tolist(), strict=True)
+        )
+        if place in again or score > LEAST
     ]
     chances = None
     if "presence" in forests:

@@ -11,7 +11,7 @@ against it, as in the metric.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -241,7 +241,7 @@ class Ranking:
         """Return the score of each candidate [N].
 
         Of a label's candidates with the same words the surest alone keeps its score; the others
-        have 0.
+        have 0 (`elsewhere` finds them again).
         """
         right = self.first(seen.rows)
         result = contest(seen, right)
@@ -281,3 +281,27 @@ def repeated(seen: Seen, scores: Floats) -> Integers:
             places.append(place)
         known.add(key)
     return np.array(places, np.int64)
+
+
+def elsewhere(seen: Seen, scores: Floats, once: Collection[int]) -> dict[int, float]:
+    """Return the candidates that are word for word what is listed of their label, and its score.
+
+    The same provision in two exhibits is two passages, as sure as each other. The same text counts
+    once in the metric, whatever its number.
+
+    Args:
+        seen: the candidates.
+        scores: as ranked [N].
+        once: labels of names and dates, which are listed once however often they are said.
+    """
+    labels, spans = seen.found.label.tolist(), seen.spans.tolist()
+    listed = {
+        (labels[place], seen.text[slice(*spans[place])]): float(scores[place])
+        for place in np.flatnonzero(scores > LEAST).tolist()
+        if labels[place] not in once
+    }
+    return {
+        place: listed[said]
+        for place in np.flatnonzero(scores <= LEAST).tolist()
+        if (said := (labels[place], seen.text[slice(*spans[place])])) in listed
+    }

@@ -11,6 +11,7 @@ from services.extraction.ranking import (
     Ranking,
     Seen,
     contest,
+    elsewhere,
     of_new,
     repeated,
 )
@@ -139,3 +140,13 @@ def test_the_same_words_are_listed_once_for_each_label() -> None:
     scores = np.array([0.4, 0.6, 0.4, 0.3, 0.2, 0.2], np.float32)
     assert repeated(seen, scores).tolist() == [0, 5]
     assert repeated(seen, np.zeros(6, np.float32)).tolist() == []
+
+
+def test_a_passage_is_listed_in_every_place_where_it_stands() -> None:
+    """Word for word the same is as sure; names are listed once, other words are another passage."""
+    text = "a b c d a b c e a b C f"
+    spans = [(label, first, first + 3) for label in (0, 1) for first in (0, 4, 8)]
+    seen = candidates(*spans, (0, 1, 2), text=text)
+    scores = np.array([0.4, 0, 0, 0.4, 0, 0, 0], np.float32)
+    assert elsewhere(seen, scores, {1}) == {1: pytest.approx(0.4)}
+    assert elsewhere(seen, scores * 0, set()) == {}
