@@ -211,9 +211,12 @@ risk is the chance of its likeliest doubt.
 **Data.** {f["filings"]} untouched filings of {f["companies"]} companies (SEC, public domain), and
 copies with one error each, put there by `models/triage/injections.py` in the kinds and shares of
 `dev_injected.jsonl`, and some of other kinds. Five folds by company: every figure is of companies
-that neither the forest nor its experience of lines has seen; what shipped was learned on all of
-them with the same recipe. The threshold, and how much less counts what no rule believes, were
-chosen on these very predictions. Errors of one's own making flatter.
+that the forest has not learned from, described by experience of lines without them (the rows that
+it learned from were described by experience that left out their own fold alone). What shipped was
+learned on all of them with the same recipe. Filings that their company corrected later are among
+the untouched ones, and count as false alarms when they are flagged. The threshold, and how much
+less counts what no rule believes, were chosen on these very predictions. Errors of one's own making
+flatter.
 
 ## Found at a share of false alarms
 
@@ -225,7 +228,8 @@ The share of {f["injected"]} filings with an error that is flagged when so many 
 
 At 2% false alarms {found["2%"]:.1%} are found [{low:.1%}, {high:.1%}] (interval by drawing
 companies). The goal is 85%. The rows `without …` are forests that were told less. Of those flagged,
-a doubt in the top three names the place in {f["place_right"]:.1%}.
+a doubt in the top three names the line, or a relation that it takes part in, in
+{f["place_right"]:.1%}.
 
 | error | filings | at 2% | at 5% | rules, at 2% |
 | --- | --- | --- | --- | --- |
