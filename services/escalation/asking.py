@@ -34,6 +34,10 @@ from shared.events.questions import Proposal, Question, Quote
 NO_PROVIDER = "no provider is configured: nothing leaves the house"
 LARGEST_WINDOW = 20_000
 """Characters of a window: what is larger is a document and no question."""
+LONGEST_TOKEN = 8
+"""Characters for each token that an answer may have, on the average: a longer one is not sent back
+to be repaired, for it would cost many times the question.
+"""
 SLACK = timedelta(seconds=30)
 """For which a reservation outlives its call, so that slow databases do not end it too early."""
 
@@ -156,6 +160,12 @@ class _Asking:
         try:
             return self._propose(heard)
         except Unverified as error:
+            if len(heard.reply.text) > heard.provider.most * LONGEST_TOKEN:
+                return Outcome(
+                    None,
+                    f"{heard.provider.name} gave no usable answer, and one that is too long to be "
+                    f"repaired: {error}",
+                )
             heard = self._hear(repair(prompt, heard.reply.text, str(error)))
         if heard.reply.refused:
             return Outcome(None, f"{heard.provider.name} declined to answer")

@@ -42,6 +42,9 @@ SCHEMA: Mapping[str, Any] = {
     "additionalProperties": False,
 }
 
+LONGEST_WHY = 500
+"""Characters of what is said to be wrong with an answer."""
+
 
 class _Answer(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
@@ -81,8 +84,10 @@ def first_prompt(question: Question, passage: Masked) -> Prompt:
 
 
 def repair(prompt: Prompt, answer: str, why: str) -> Prompt:
-    """The question once more, with what was wrong with the answer."""
-    wish = f"That can't be used: {why}. Answer once more, by the same rules."
+    """The question once more, with what was wrong with the answer; of that, what is worth its
+    tokens.
+    """
+    wish = f"That can't be used: {why[:LONGEST_WHY]}. Answer once more, by the same rules."
     return Prompt(prompt.system, (*prompt.turns, answer or "(nothing)", wish), prompt.schema)
 
 

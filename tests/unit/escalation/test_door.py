@@ -20,7 +20,8 @@ from services.escalation.injections import speaks_to_machines
 from services.escalation.ledger import Ledger
 from services.escalation.ledger.store import praise
 from services.escalation.policy import read_policies
-from services.escalation.prompting import SYSTEM
+from services.escalation.prompting import LONGEST_WHY, SYSTEM, repair
+from services.escalation.providers import Prompt
 from services.escalation.store import MIGRATIONS
 from shared.events import BlobRef
 from shared.events.questions import Candidate, Question
@@ -312,11 +313,26 @@ def test_what_is_said_of_a_passage_can_be_kept() -> None:
 def test_strange_answers_are_no_answers(make: Make) -> None:
     """Half characters, NULs and depth break nothing, neither in the answer nor in its repair."""
     doorway = make()
-    doorway.spoken = ['"\ud800', "\0{", "[" * 50_000, '{"verdict": "\\ud800"}']
+    doorway.spoken = ['"\ud800', "\0{", "[" * 3_000, '{"verdict": "\\ud800"}']
     for number in range(2):
         outcome = doorway.ask(question(definition=f"strange {number}"))
         assert "no usable answer" in outcome.reason
     assert len(doorway.sent()) == 4
+
+
+def test_an_answer_without_measure_is_not_sent_back(make: Make) -> None:
+    """A repair costs about as much as the question, or there is none."""
+    doorway = make()
+    doorway.spoken = ["[" * 3_201]
+    outcome = doorway.ask()
+    assert "too long to be repaired" in outcome.reason
+    assert len(doorway.sent()) == 1
+    doorway.spoken = ["[" * 3_200] * 2
+    assert "also when asked again" in doorway.ask(question(category="Parties")).reason
+    assert len(doorway.sent()) == 3
+    wish = repair(Prompt("s", ("q",), {}), "{}", "w" * 100_000).turns[2]
+    assert "w" * LONGEST_WHY in wish
+    assert len(wish) < LONGEST_WHY + 100
 
 
 def test_the_document_can_t_leave_its_place_in_the_prompt(make: Make) -> None:
