@@ -27,7 +27,6 @@ from services.escalation.policy import Policies, TenantPolicy
 from services.escalation.prompting import Understood, Unverified, first_prompt, repair, understand
 from services.escalation.providers import Prompt, Provider, ProviderError, Reply, Usage
 from services.escalation.providers.provider import NobodyAnswers, in_order
-from services.escalation.quotes import Passage
 from shared.errors import Unavailable
 from shared.events.questions import Proposal, Question, Quote
 
@@ -181,7 +180,7 @@ class _Asking:
         near = [
             self.passage.target(c.start - offset, c.end - offset) for c in self.question.candidates
         ]
-        found = understand(heard.reply, Passage(self.passage.text), near)
+        found = understand(heard.reply, self.passage, near)
         if found.verdict == "unsure":
             return Outcome(None, f"{heard.provider.name} is unsure as well", heard.call_id)
         return Outcome(self._proposal(found, heard), "", heard.call_id)

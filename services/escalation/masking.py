@@ -87,8 +87,16 @@ class Masked:
     originals: dict[str, str]
     """What each placeholder stands for."""
 
+    def whole(self, start: int, end: int) -> bool:
+        """Whether no placeholder is cut at either end of a part of the masked text."""
+        return not any(
+            p.hidden and p.start < edge < p.start + p.length
+            for p in self.pieces
+            for edge in (start, end)
+        )
+
     def source(self, start: int, end: int) -> Span:
-        """Where the original has what the masked text has there; a placeholder is whole."""
+        """Where the original has what the masked text has there, which is `whole`."""
         inside = [p for p in self.pieces if p.start < end and p.start + p.length > start]
         first, last = inside[0], inside[-1]
         begin = first.source[0] if first.hidden else first.source[0] + max(0, start - first.start)

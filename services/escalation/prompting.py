@@ -91,8 +91,9 @@ def repair(prompt: Prompt, answer: str, why: str) -> Prompt:
     return Prompt(prompt.system, (*prompt.turns, answer or "(nothing)", wish), prompt.schema)
 
 
-def understand(reply: Reply, passage: Passage, near: Sequence[Span]) -> Understood:
-    """Read an answer, and find each of its quotes in the passage.
+def understand(reply: Reply, passage: Masked, near: Sequence[Span]) -> Understood:
+    """Read an answer, and find each of its quotes in the passage, with placeholders as a whole: a
+    part of one stands for no words.
 
     Args:
         near: spans of the candidates; of several places of a quote, the one that meets them.
@@ -108,9 +109,9 @@ def understand(reply: Reply, passage: Passage, near: Sequence[Span]) -> Understo
         raise Unverified(f"it is not by the schema ({_fault(error)})") from None
     if (answer.verdict == "present") != bool(answer.quotes):
         raise Unverified(f"the verdict is {answer.verdict}, with {len(answer.quotes)} quotes")
-    spans, missing = [], []
+    spans, missing, sent = [], [], Passage(passage.text)
     for number, quote in enumerate(answer.quotes, start=1):
-        if places := passage.find(quote):
+        if places := [place for place in sent.find(quote) if passage.whole(*place)]:
             spans.append(_nearest(places, near))
         else:
             missing.append(str(number))

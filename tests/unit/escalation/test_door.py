@@ -361,6 +361,27 @@ def test_names_and_sums_are_masked_on_the_way_out_alone(make: Make) -> None:
     assert not [words for words in ("Acme", "1,200", "Jane") if words in out]
 
 
+@pytest.mark.parametrize("part", ["PARTY", "1", "PARTY-1", "[PARTY-1", "Fees. [PARTY", "1] pays"])
+def test_a_part_of_a_placeholder_is_no_quote(make: Make, part: str) -> None:
+    """It would be widened to words that the model did not name."""
+    text = TEXT[TEXT.index("Term") :]
+    doorway = make(mask='"parties", "amounts"')
+    doorway.spoken = [json.dumps({"verdict": "present", "quotes": [part], "why": ""})] * 2
+    outcome = doorway.ask(question(text), text)
+    assert outcome.proposal is None
+    assert "the passage does not have these quotes, counted from 1: 1" in outcome.reason
+
+
+def test_words_beside_a_placeholder_that_it_has_too_are_found(make: Make) -> None:
+    """Only places within placeholders do not count."""
+    text = "Acme Widgets, Inc. may invite 1 PARTY more. $9 is due."
+    doorway = make(mask='"parties", "amounts"')
+    doorway.spoken = [json.dumps({"verdict": "present", "quotes": ["1", "PARTY"], "why": ""})]
+    proposal = doorway.ask(question(text), text).proposal
+    assert proposal
+    assert [(q.text, q.start) for q in proposal.quotes] == [("1", 30), ("PARTY", 32)]
+
+
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
