@@ -39,10 +39,9 @@ class Breaker:
             return max(0.0, self._until - self._clock())
 
     def succeeded(self) -> None:
-        """It answered."""
+        """It answered. A rest that another call began is over by time alone."""
         with self._guard:
             self._count = 0
-            self._until = 0.0
 
     def failed(self, wait: float | None = None) -> None:
         """It did not; `wait` is the rest in seconds that it asked for itself."""

@@ -6,7 +6,7 @@ import json
 import logging
 import random
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -19,9 +19,10 @@ from services.escalation.asking import Asker, Door, NotYet, Outcome
 from services.escalation.injections import speaks_to_machines
 from services.escalation.ledger import Ledger
 from services.escalation.ledger.store import praise
-from services.escalation.policy import read_policies
+from services.escalation.policy import Policies, read_policies
 from services.escalation.prompting import LONGEST_WHY, SYSTEM, repair
 from services.escalation.providers import Prompt
+from services.escalation.providers.breaker import Breaker
 from services.escalation.store import MIGRATIONS
 from shared.events import BlobRef
 from shared.events.questions import Candidate, Question
@@ -101,6 +102,18 @@ class Doorway:
             **asker,
         }
         return self.door.ask(Asker(**values), asked or question(text), text)
+
+    def let_rest(self) -> None:
+        """Every provider has rested from its failures."""
+        self.door.policies = Policies(
+            {
+                name: replace(
+                    policy,
+                    providers=tuple(replace(p, breaker=Breaker()) for p in policy.providers),
+                )
+                for name, policy in self.door.policies.tenants.items()
+            }
+        )
 
     def sent(self) -> list[Said]:
         """What left the house."""
@@ -443,7 +456,7 @@ def test_a_failing_provider_is_tried_for_a_while(make: Make, fault: Fault, state
     with pytest.raises(NotYet):
         doorway.ask(escalation_id="es_x")
     assert [s for s, _ in states(doorway.database).values()] == [state]
-    doorway.door.policies.of("default").providers[0].breaker.succeeded()
+    doorway.let_rest()
     doorway.wanted = [fault]
     doorway.clock.move(minutes=11)
     outcome = doorway.ask(escalation_id="es_x", since=NOON)
@@ -454,12 +467,11 @@ def test_a_failing_provider_is_tried_for_a_while(make: Make, fault: Fault, state
 def test_calls_that_hang_are_few_and_counted(make: Make) -> None:
     """After so many calls that may have cost something it is over, patience or not."""
     doorway = make()
-    breaker = doorway.door.policies.of("default").providers[0].breaker
     for _ in range(4):
         doorway.wanted = ["drop"]
         with pytest.raises(NotYet):
             doorway.ask(escalation_id="es_x")
-        breaker.succeeded()
+        doorway.let_rest()
     assert "asked 4 times without a usable answer" in doorway.ask(escalation_id="es_x").reason
     assert len(doorway.stand_in.bills) == 4
     counted = sum(money for _, money in states(doorway.database).values())
@@ -497,7 +509,7 @@ def test_the_key_is_written_nowhere(
         for fault in ("none", "overbill", "decline", "break_json", "busy", "fail", "drop"):
             doorway.wanted = [fault, fault]
             doorway.door.ledger.resume("stand-in")
-            doorway.door.policies.of("default").providers[0].breaker.succeeded()
+            doorway.let_rest()
             try:
                 outcomes.append(repr(doorway.ask(question(definition=fault))))
             except NotYet as error:

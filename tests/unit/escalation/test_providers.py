@@ -332,6 +332,19 @@ def test_a_breaker_rests_longer_each_time_and_forgets_at_a_success() -> None:
     assert breaker.wait() == 25
 
 
+def test_an_answer_does_not_cut_short_the_rest_that_another_call_was_told() -> None:
+    """Whoever says when to come again is left alone until then."""
+    now = [0.0]
+    breaker = Breaker(failures=2, rest=10, clock=lambda: now[0])
+    breaker.failed(wait=60)
+    breaker.succeeded()
+    assert breaker.wait() == 60
+    now[0] = 60
+    assert breaker.wait() == 0
+    breaker.failed()
+    assert breaker.wait() == 0  # the count began anew
+
+
 def test_the_first_that_answers_is_taken_and_one_that_rests_is_passed_over(
     server: Receiver,
 ) -> None:
