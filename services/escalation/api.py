@@ -109,7 +109,7 @@ class BudgetOut(BaseModel):
 
 
 class StopOut(_Answer):
-    """A provider that billed more than was reserved; an operator lets it go on."""
+    """A provider of the tenant's that billed more than was reserved; an operator lets it go on."""
 
     provider: str
     since: datetime
@@ -187,7 +187,7 @@ def routes(store: Store, door: Door) -> APIRouter:
             kept = Escalations(session, actor.tenant)
             spent, groups = kept.spent(), kept.spent(by)
             today, month = sums(session, actor.tenant, day)
-            stopped = stops(session)
+            stopped = [stop for stop in stops(session) if policy.names(stop.provider)]
         budgets = [
             (day, today, policy.day_micro_usd),
             (day[:7], month, policy.month_micro_usd),

@@ -123,6 +123,10 @@ class TenantPolicy:
         """The providers that may see words of such a document, in their order."""
         return [p for p in self.providers if p.inside or kind in self.leaves]
 
+    def names(self, provider: str) -> bool:
+        """Whether it is one that the tenant may ask."""
+        return any(p.name == provider for p in self.providers)
+
     @property
     def summary(self) -> str:
         """In words, for people."""

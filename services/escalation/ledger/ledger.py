@@ -83,13 +83,19 @@ class Ledger:
             store.change(session, call_id, "settled", micro_usd, (usage.input, usage.output))
             store.remember(session, row, reply)
             excess = micro_usd - row.reserved_micro_usd
-            new = excess > 0 and self._stop(session, row, micro_usd)
+            new = excess > 0 and self._stop(session, row)
         told = row.micro_usd if row.state == "assumed" else 0
         metrics.escalation_spend_usd_total.labels(row.provider).inc(max(0, micro_usd - told) / 1e6)
         if new:
             log.error(
                 "a provider billed more than was reserved, and is stopped",
-                extra={"provider": row.provider, "call": call_id, "excess_micro_usd": excess},
+                extra={
+                    "provider": row.provider,
+                    "tenant": row.tenant,
+                    "call": call_id,
+                    "billed_micro_usd": micro_usd,
+                    "reserved_micro_usd": row.reserved_micro_usd,
+                },
             )
 
     def release(self, call_id: str) -> None:
@@ -141,10 +147,11 @@ class Ledger:
         metrics.escalation_spend_usd_total.labels(row.provider).inc(row.micro_usd / 1e6)
         return row
 
-    def _stop(self, session: Any, row: Any, micro_usd: int) -> bool:
+    def _stop(self, session: Any, row: Any) -> bool:
+        """The reason is shown to every tenant, so it says nothing of the call, which is one's."""
         reason = (
-            f"call {row.call_id} was billed with US$ {micro_usd / 1e6:.6f}, where at most "
-            f"{row.reserved_micro_usd / 1e6:.6f} was possible. Look at the provider's own bill; "
-            f"then `smallprint costs --resume {row.provider}` lets it go on"
+            "it billed more for a call than was reserved. An operator looks at the log of "
+            "escalation and at the provider's own bill; then "
+            f"`smallprint costs --resume {row.provider}` lets it go on"
         )
         return store.stop(session, row.provider, self.clock(), row.call_id, reason)

@@ -131,12 +131,17 @@ def test_who_bills_more_than_was_reserved_is_stopped(
     book.reserve(one, CAPS)
     book.reserve(two, CAPS)
     book.settle(one.id, Usage(10, 9_000), 500, REPLY)
-    assert "billed more than was reserved" in caplog.text
+    (told,) = [vars(line) for line in caplog.records if "billed more" in line.message]
+    assert (told["call"], told["tenant"]) == (one.id, one.tenant)
+    assert (told["billed_micro_usd"], told["reserved_micro_usd"]) == (500, 100)
     (stop,) = book.stops()
-    assert (stop.provider, one.id in stop.reason) == ("acme", True)
+    assert stop.provider == "acme"
     assert spent(database) == (600, 600)
-    with pytest.raises(ProviderStopped, match=r"US\$ 0\.000500, where at most 0\.000100"):
+    with pytest.raises(ProviderStopped, match="acme is stopped: it billed more") as error:
         book.reserve(call(3, 1, tenant="rivals"), CAPS)
+    assert "--resume acme" in error.value.message
+    for own in (one.id, one.tenant, "500", "100"):  # is nobody else's business
+        assert own not in error.value.message + stop.reason
     book.reserve(call(4, 100, tenant="rivals", provider="other"), CAPS)
     book.settle(two.id, Usage(10, 9_000), 700, REPLY)  # in hand when the first came
     assert book.stops() == [stop]

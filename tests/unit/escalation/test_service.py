@@ -327,6 +327,12 @@ def test_a_stopped_provider_is_told(house: House) -> None:
     assert "smallprint costs --resume stand-in" in stop["reason"]
     (listed,) = house.get("/v1/escalations")["items"]
     assert "stand-in is stopped" in listed["reason"]
+    (bill,) = house.rows(ledger)
+    for tenant, told in (("strict", [stop]), ("another", [])):  # another's policy names nobody
+        client = TestClient(house.service.app, headers={"authorization": f"Bearer {tenant}"})
+        assert client.get("/v1/costs").json()["stopped"] == told
+    assert bill.call_id not in stop["reason"] + listed["reason"]
+    assert "US$" not in stop["reason"] + listed["reason"]
 
 
 def test_a_question_s_blob_is_of_this_form() -> None:
