@@ -11,6 +11,8 @@ against it, as in the metric.
 
 from __future__ import annotations
 
+from bisect import bisect_left, insort
+from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
@@ -159,31 +161,43 @@ def contest(seen: Seen, scores: Floats) -> Contest:
 
 
 class _Table:
-    """The winners of one label so far."""
+    """The winners of one label so far, the best first; no two overlap."""
 
     def __init__(self, seen: Seen, scores: Floats) -> None:
         self._seen, self._scores = seen, scores
-        self._winners: list[int] = []
-        self._spans: list[tuple[int, int]] = []  # of the winners, in tokens
-        self._words: list[frozenset[str]] = []  # of the winners
-        self._losers: dict[int, int] = {}  # how many each winner has beaten
+        self._spans: list[tuple[int, int]] = []  # in tokens
+        self._by_place: list[tuple[int, int]] = []  # first token and number of each, in the text
+        self._score: list[float] = []
+        self._sum = 0.0
+        self._words: list[frozenset[str]] = []
+        self._with: dict[str, list[int]] = {}  # numbers of those that have a word
+        self._losers: Counter[int] = Counter()  # that each has beaten
 
     def _span(self, place: int) -> tuple[int, int]:
         return int(self._seen.found.first[place]), int(self._seen.found.end[place])
 
+    def _rivals(self, first: int, end: int) -> list[int]:
+        """Return the winners that overlap [first, end), the best first."""
+        last = bisect_left(self._by_place, (end, -1))
+        rivals = []
+        while last and self._spans[self._by_place[last - 1][1]][1] > first:
+            last -= 1
+            rivals.append(self._by_place[last][1])
+        return sorted(rivals)
+
     def beaten(self, place: int) -> tuple[float, ...] | None:
         """Describe a candidate that overlaps winners (RIVAL_COLUMNS); None if it does not."""
         first, end = self._span(place)
-        rivals = [i for i, (a, b) in enumerate(self._spans) if first < b and end > a]
+        rivals = self._rivals(first, end)
         if not rivals:
             return None
         best = rivals[0]
-        before = self._losers.get(best, 0)
-        self._losers[best] = before + 1
+        before = self._losers[best]
+        self._losers[best] += 1
         mine = end - first
         theirs = sum(self._spans[i][1] - self._spans[i][0] for i in rivals)
         both = sum(min(end, self._spans[i][1]) - max(first, self._spans[i][0]) for i in rivals)
-        score, rival = float(self._scores[place]), float(self._scores[self._winners[best]])
+        score, rival = float(self._scores[place]), self._score[best]
         return (
             score,
             rival,
@@ -201,32 +215,50 @@ class _Table:
     def seat(self, place: int) -> tuple[float, ...]:
         """Take a candidate that overlaps no winner as one, and describe it (PLACE_COLUMNS)."""
         score = float(self._scores[place])
-        before = [float(self._scores[winner]) for winner in self._winners]
         first, end = self._span(place)
         start, stop = self._seen.spans[place].tolist()
         own = words(self._seen.text[start:stop]) if score > TOLD else frozenset()
-        gaps = [max(first - b, a - end) for a, b in self._spans]
-        shares = [len(own & other) / len(own | other) for other in self._words] if own else []
-        likeness = max(shares, default=0.0)
-        like = shares.index(likeness) if likeness else 0
-        both = len(own & self._words[like]) if likeness else 0
+        shared = Counter(number for word in own for number in self._with.get(word, ()))
+        likeness, like = max(
+            (
+                (both / (len(own) + len(self._words[number]) - both), -number)
+                for number, both in shared.items()
+            ),
+            default=(0.0, 0),
+        )
+        both, like = shared[-like], -like
         row = (
             score,
-            len(before),
-            sum(before),
-            before[0] if before else score,
-            before[-1] if before else 1.0,
-            score / before[0] if before else 1.0,
-            float(np.log1p(min(gaps, default=FAR))),
+            len(self._score),
+            self._sum,
+            self._score[0] if self._score else score,
+            self._score[-1] if self._score else 1.0,
+            score / self._score[0] if self._score else 1.0,
+            float(np.log1p(self._distance(first, end))),
             likeness,
-            before[like] if likeness else 0.0,
-            both / len(self._words[like]) if likeness else 0.0,
-            both / len(own) if likeness else 0.0,
+            self._score[like] if both else 0.0,
+            both / len(self._words[like]) if both else 0.0,
+            both / len(own) if both else 0.0,
         )
-        self._winners.append(place)
+        number = len(self._score)
+        insort(self._by_place, (first, number))
         self._spans.append((first, end))
+        self._score.append(score)
+        self._sum += score
         self._words.append(own)
+        for word in own:
+            self._with.setdefault(word, []).append(number)
         return row
+
+    def _distance(self, first: int, end: int) -> int:
+        """Return the tokens between [first, end) and the nearest winner."""
+        after = bisect_left(self._by_place, (end, -1))
+        gaps = [start - end for start, _ in self._by_place[after : after + 1]]
+        gaps += [
+            first - self._spans[number][1]
+            for _, number in self._by_place[max(after - 1, 0) : after]
+        ]
+        return min(gaps, default=FAR)
 
 
 @dataclass(frozen=True)

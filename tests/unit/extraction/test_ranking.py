@@ -2,9 +2,12 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from services.extraction.candidates import SOURCES, Candidates
 from services.extraction.ranking import (
+    FAR,
     LEAST,
     PLACE_COLUMNS,
     RIVAL_COLUMNS,
@@ -150,3 +153,33 @@ def test_a_passage_is_listed_in_every_place_where_it_stands() -> None:
     scores = np.array([0.4, 0, 0, 0.4, 0, 0, 0], np.float32)
     assert elsewhere(seen, scores, {1}) == {1: pytest.approx(0.4)}
     assert elsewhere(seen, scores * 0, set()) == {}
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 40), st.integers(1, 9), st.integers(10, 1000)),
+        unique_by=lambda one: one[2],
+    )
+)
+def test_who_overlaps_whom_is_found_wherever_they_stand(
+    drawn: list[tuple[int, int, int]],
+) -> None:
+    """Winners, rivals and distances are those that a look at every pair gives."""
+    spans = [(first, first + length) for first, length, _ in drawn] or [(0, 1)]
+    seen = candidates(*((0, *span) for span in spans), text=TEXT * 4)
+    scores = np.array([score / 1000 for _, _, score in drawn] or [1], np.float32)
+    result = contest(seen, scores)
+    place = {name: i for i, name in enumerate(PLACE_COLUMNS)}
+    winners: list[int] = []
+    for winner, row in zip(result.winners.tolist(), result.places, strict=True):
+        first, end = spans[winner]
+        gaps = [max(spans[i][0] - end, first - spans[i][1]) for i in winners]
+        assert all(gap >= 0 for gap in gaps)
+        assert row[place["distance"]] == pytest.approx(np.log1p(min(gaps, default=FAR)))
+        winners.append(winner)
+    for loser, row in zip(result.losers.tolist(), result.rivals, strict=True):
+        first, end = spans[loser]
+        sure = [i for i in winners if scores[i] >= scores[loser]]
+        rivals = [i for i in sure if first < spans[i][1] and end > spans[i][0]]
+        assert row[RIVAL_COLUMNS.index("rivals")] == len(rivals)
+        assert row[RIVAL_COLUMNS.index("rival_score")] == scores[rivals[0]]
