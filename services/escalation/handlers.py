@@ -29,6 +29,7 @@ def answer_request(
     """
     closed = door.closed(event.tenant)
     if closed is None and _is_void(event, blobs):
+        _forget_if_deleted(event, uow, blobs)
         return
     escalation = Escalation.of(event)
     with uow.store.write() as session:
@@ -36,7 +37,7 @@ def answer_request(
     try:
         outcome = Outcome(None, closed) if closed else _outcome(event, escalation, blobs, door)
     except MissingBlob:
-        if not is_deleted(blobs, event.tenant, event.document_id):
+        if not _forget_if_deleted(event, uow, blobs):
             raise
         log.info("deleted before anything was asked")
         return
@@ -48,7 +49,9 @@ def answer_request(
     data = json.dumps(to_json(proposal), ensure_ascii=False).encode()
     ref = ref_of(data, OWNER)
     with uow.store.write() as session:  # noted before it is written, so that a deletion finds it
-        if not Escalations(session, event.tenant).note_answer(escalation.id, ref):
+        escalations = Escalations(session, event.tenant)
+        if not escalations.note_answer(escalation.id, ref):
+            _forget(event, escalations, blobs)  # deleted while it was asked
             return
     blobs.put(event.tenant, data)
     _keep(event, uow, blobs, answered, ref)
@@ -59,11 +62,29 @@ def forget_document(event: DocumentDeleted, uow: UnitOfWork, blobs: BlobStore) -
     stays.
     """
     with uow:
-        gone = Escalations(uow.session, event.tenant).forget(event.document_id)
-        if gone:
-            mark_deleted(blobs, event.tenant, event.document_id)
-        for ref in gone:  # before the commit: a crash does it again
-            blobs.delete(event.tenant, ref)
+        _forget(event, Escalations(uow.session, event.tenant), blobs)
+
+
+def _forget(
+    event: DocumentDeleted | EscalationRequested, escalations: Escalations, blobs: BlobStore
+) -> None:
+    """What is answered while a document is deleted is kept after the deletion came by, so whoever
+    finds it deleted does this as well.
+    """
+    gone = escalations.forget(event.document_id)
+    if gone:
+        mark_deleted(blobs, event.tenant, event.document_id)
+    for ref in gone:  # before the commit: a crash does it again
+        blobs.delete(event.tenant, ref)
+
+
+def _forget_if_deleted(event: EscalationRequested, uow: UnitOfWork, blobs: BlobStore) -> bool:
+    """Whether the document is deleted; then nothing of it is left here."""
+    if not is_deleted(blobs, event.tenant, event.document_id):
+        return False
+    with uow:
+        _forget(event, Escalations(uow.session, event.tenant), blobs)
+    return True
 
 
 def _is_void(event: EscalationRequested, blobs: BlobStore) -> bool:
@@ -98,6 +119,7 @@ def _keep(
         if not escalations.finish(escalation):
             if ref is not None:
                 blobs.delete(event.tenant, ref)
+            _forget(event, escalations, blobs)
             return  # deleted while it was asked
         uow.publish(
             EscalationAnswered(

@@ -14,12 +14,15 @@ import pytest
 from fastapi.testclient import TestClient
 
 from infra.stand_in import Fault, Labels, StandIn
+from infra.stand_in.protocols import Said
+from services.escalation import handlers
 from services.escalation.bootstrap import build
 from services.escalation.domain import Escalation
 from services.escalation.ledger import Caps, Ledger
 from services.escalation.ledger.store import disagreements, exchanges, ledger
 from services.escalation.recovering import Recovery
 from services.escalation.settings import Settings
+from services.escalation.store import escalations
 from shared.events import (
     BlobRef,
     DocumentDeleted,
@@ -258,6 +261,53 @@ def test_a_deletion_leaves_no_words(house: House, tmp_path: Path) -> None:
         "doc_2"
     ]
     assert house.get("/v1/costs")["usd"] == before
+
+
+@pytest.mark.parametrize("fault", ["none", "decline"])
+def test_a_deletion_during_a_call_leaves_no_words_either(
+    house: House, tmp_path: Path, fault: Fault
+) -> None:
+    """The answer comes after the deletion was done, with a proposal or without."""
+    speak = house.stand_in.speak
+    gone = DocumentDeleted(document_id="doc_1")
+
+    def delete_and_speak(said: Said, fault: Fault) -> str:
+        house.handle(gone, UnitOfWork(house.service.store, gone))
+        return speak(said, fault)
+
+    house.stand_in.speak = delete_and_speak
+    house.faults = [fault]
+    assert house.say(house.request()) == []
+    assert [row.state for row in house.rows(ledger)] == ["settled"]
+    assert house.rows(exchanges) == house.rows(escalations) == []
+    assert blobs_below(tmp_path / "blobs" / "default" / "escalation") == set()
+
+
+@pytest.mark.parametrize("noticed", ["before", "at the missing blob"])
+def test_what_was_answered_about_what_is_deleted_goes_when_that_is_noticed(
+    house: House, monkeypatch: pytest.MonkeyPatch, noticed: str
+) -> None:
+    """A request that comes again after its document was deleted leaves no words of it."""
+    request = house.request()
+    with pytest.raises(Killed):
+        house.handle(request, KilledAfterPut(house.service.store, request))
+    assert len(house.rows(exchanges)) == 1
+    mark_deleted(house.originals, "default", "doc_1")
+    if noticed != "before":
+        monkeypatch.setattr(handlers, "_is_void", lambda *_: False)
+        house.asked.delete("default", request.question)
+    assert house.say(request) == []
+    assert house.rows(exchanges) == house.rows(escalations) == []
+
+
+def test_a_cancelled_attempt_is_no_deletion(house: House) -> None:
+    """What was answered may serve others."""
+    request = house.request()
+    with pytest.raises(Killed):
+        house.handle(request, KilledAfterPut(house.service.store, request))
+    mark_cancelled(house.originals, "default", "doc_1", 1)
+    assert house.say(request) == []
+    assert len(house.rows(exchanges)) == 1
 
 
 @pytest.mark.parametrize("death", [KilledAfterCommit, KilledAfterPut])
