@@ -344,17 +344,20 @@ def reprocess(
     Raises:
         NotFound, Conflict: there is none, or it has not ended, or is not worked on.
         EncryptedDocument: the password is wrong; nothing is begun.
-        UnknownAdapter: one of them is not installed.
+        UnknownAdapter: one of those that are to read it is not installed.
         Exception: whatever the condition raises.
     """
     intake.require(adapters)
-    readable = _opened(intake, actor, document_id, condition, password) if password else None
+    readable = None
+    if password:
+        readable = _opened(intake, actor, document_id, condition, password, adapters)
     with UnitOfWork(intake.store) as uow:
         lock_blobs(uow.session, actor.tenant)
         documents = Documents(uow.session, actor.tenant)
         before = _to_begin_again(documents, document_id, condition)
         document = before.after(begin_again(before.progress), now_utc())
         document = replace(document, adapters=adapters or before.adapters)
+        intake.require(document.adapters)
         if readable is not None:
             require_blobs(intake.blobs, actor.tenant, {readable})
             noted = tuple(ref for ref in document.noted if ref != readable)
@@ -367,11 +370,17 @@ def reprocess(
 
 
 def _opened(
-    intake: Intake, actor: Actor, document_id: str, condition: Condition, password: str
+    intake: Intake,
+    actor: Actor,
+    document_id: str,
+    condition: Condition,
+    password: str,
+    adapters: tuple[str, ...],
 ) -> BlobRef | None:
     """Where the bytes lie that the password has opened; None if there was nothing to open."""
     with intake.store.read() as session:
         known = _to_begin_again(Documents(session, actor.tenant), document_id, condition)
+    intake.require(adapters or known.adapters)
     decrypted = intake.opened(known, password)
     if decrypted is None:
         return None
@@ -577,7 +586,7 @@ def _another_attempt(known: Document, draft: Document, kind: Kind | None) -> Doc
         readable=draft.readable if opened else known.readable,
         kind_source=draft.kind_source if kind else known.kind_source,
         actor=draft.actor,
-        adapters=draft.adapters or known.adapters,
+        adapters=draft.adapters,
         text=None,
         layout=None,
         warnings=(),

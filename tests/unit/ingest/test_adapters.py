@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -180,6 +181,35 @@ def test_a_new_attempt_may_name_others(any_house: House) -> None:
     assert (again.status_code, again.json()["adapters"]) == (202, ["unfair-terms"])
     any_house.work()
     assert wishes(any_house, DocumentRead)[-1] == ("unfair-terms",)
+
+
+def test_a_new_attempt_is_not_begun_for_what_is_no_longer_installed(
+    house: House, tmp_path: Path
+) -> None:
+    """`reprocess` names what is installed, and begins nothing, until it is told of others."""
+    document = house.accepted(PROSE, "a.txt", adapter=TAUGHT)
+    house.work()
+    house.say(gave_up(document))
+    shutil.rmtree(tmp_path / "adapters" / TAUGHT)
+    path = f"/v1/documents/{document}/reprocess"
+    refused: Any = house.client.post(path)
+    assert (refused.status_code, refused.json()["title"]) == (422, "unknown adapter")
+    assert ", ".join(SHIPPED) in refused.json()["detail"]
+    assert house.state(document)["attempt"] == 1
+    again = house.client.post(path, json={"adapters": ["unfair-terms"]})
+    assert (again.status_code, again.json()["adapters"]) == (202, ["unfair-terms"])
+
+
+def test_after_a_failure_an_upload_without_adapters_names_none(house: House) -> None:
+    """What was named at first may be why it failed."""
+    document = house.accepted(PROSE, "a.txt", adapter=TAUGHT)
+    house.work()
+    house.say(gave_up(document))
+    again = house.upload(PROSE, "a.txt")
+    assert (again.status_code, again.json()["id"]) == (202, document)
+    assert (again.json()["attempt"], again.json()["adapters"]) == (2, [])
+    house.work()
+    assert wishes(house, DocumentRead)[-1] == ()
 
 
 def test_a_key_knows_a_request_by_its_adapters(house: House) -> None:
