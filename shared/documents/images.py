@@ -24,6 +24,8 @@ MOST_DPI = 300.0
 """Finer pictures are made coarser before they are recognised: it takes time and gives nothing."""
 
 _FORMATS = ("PNG", "JPEG", "TIFF")
+_UNREAD = ("BMP", "DIB", "GIF", "JPEG2000", "WMF")
+_NAMES = {"DIB": "BMP", "JPEG2000": "JPEG 2000", "WMF": "EMF or WMF"}
 _USUAL_INCHES = 11.0  # the longer side of a page, where a picture does not say its own
 _LEAST_INCHES, _MOST_INCHES = 2.0, 50.0
 _WORKING_PIXELS = 40_000_000
@@ -96,6 +98,19 @@ class Pictures:
             white = Image.new("RGBA", image.size, "white")
             image = Image.alpha_composite(white, image).convert("RGB")
         return image, dpi
+
+
+def unread_format(data: bytes) -> tuple[str, int] | None:
+    """Name and shorter side, in pixels by its head, of a picture in a known format that is not
+    read; None for any other bytes. Raises DocumentTooLarge for a huge one.
+    """
+    try:
+        with _clear_errors("open the picture"), Image.open(io.BytesIO(data), formats=_UNREAD) as it:
+            return _NAMES.get(str(it.format), str(it.format)), min(it.size)
+    except DocumentTooLarge:
+        raise
+    except UnreadableDocument:
+        return None
 
 
 def _check_size(image: Image.Image) -> None:

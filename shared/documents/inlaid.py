@@ -2,8 +2,9 @@
 
 A scanned page is pasted into a letter, or a whole contract comes as photos in a Word file. Each
 such picture becomes a page behind those of the text, in the order in which the pictures are shown,
-with the confidence of its recognition. Small ones (logos, signatures) and those with nothing to
-read in them (photos, drawings) are none.
+with the confidence of its recognition; each page of a TIFF is one. Small ones (logos, signatures)
+and those with nothing to read in them (photos, drawings) are none; one as large as a page of a
+format that is not read, or with words that are too unsure, is named in a warning.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ LEAST_SIDE = 500
 """Pixels of the shorter side, from which on a picture may be of a page: A4 at 60 dots an inch."""
 LEAST_CONFIDENCE = 0.5
 """Below it, what was recognised is rather the edges of things than letters."""
+UNSURE = f"not read, for its words are recognised with less than {LEAST_CONFIDENCE:.0%} confidence"
 GAP = "\n\n"
 
 Picture = Callable[[], bytes]
@@ -79,7 +81,7 @@ def _recognised(
     before: int, pictures: Sequence[Picture], scans: Scans, limits: Limits, skip: Collection[int]
 ) -> Iterator[Scanned | str]:
     """What is read in each picture of a page, or why it is not."""
-    from shared.documents.images import Pictures  # loaded with the first of them
+    from shared.documents.images import Pictures, unread_format  # loaded with the first of them
 
     taken = 0
     for number, picture in enumerate(pictures, before + 1):
@@ -87,23 +89,32 @@ def _recognised(
             yield "not read, for it ended the reader"
             continue
         try:
-            with Pictures(picture()) as opened:
+            data = picture()
+            unread = unread_format(data)
+            if unread is not None:
+                name, shorter_side = unread
+                if shorter_side >= LEAST_SIDE:
+                    yield f"not read, for {name} is no format that is read: save it as PNG"
+                continue
+            with Pictures(data) as opened:
                 if opened.shorter_side < LEAST_SIDE:
                     continue
                 if engine() is None:
                     yield f"not read ({NEEDS})"
                     continue
-                if before + taken >= limits.max_pages:
-                    yield f"not read, for {limits.max_pages:,} pages are the most"
-                    continue
-                found = scans.read(number, partial(opened.gray, 1))
+                for page in range(1, opened.page_count + 1):  # a TIFF may have several
+                    if before + taken >= limits.max_pages:
+                        yield f"not read, for {limits.max_pages:,} pages are the most"
+                        break
+                    found = scans.read(number, partial(opened.gray, page))
+                    if isinstance(found, FailedPage):
+                        yield f"not read ({found.reason})"
+                    elif found.lines and found.page.confidence >= LEAST_CONFIDENCE:
+                        taken += 1
+                        yield found
+                    elif found.lines:
+                        yield UNSURE
         except DocumentTooLarge as error:
             yield f"not read ({error.message})"
-            continue
         except UnreadableDocument:
-            continue  # of a format that no scanner writes, or damaged: no page of a document
-        if isinstance(found, FailedPage):
-            yield f"not read ({found.reason})"
-        elif found.lines and found.page.confidence >= LEAST_CONFIDENCE:
-            taken += 1
-            yield found
+            continue  # nothing that is known as a picture, or damaged: no page of a document

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import zlib
 from collections.abc import Mapping
 from contextlib import closing
@@ -9,7 +10,7 @@ from contextlib import closing
 import pytest
 from PIL import Image
 
-from shared.documents import Reading, read
+from shared.documents import Reading, inlaid, read
 from shared.documents.ocr import NEEDS
 from shared.documents.sandbox import Reader
 from shared.errors import NoTextLayer
@@ -115,3 +116,43 @@ def test_the_child_process_reads_them_too() -> None:
         found = reader.read(word(p("Dear Sir") + p(shown("a")), {"a": PNG}), name="a.docx")
     assert [page.method for page in found.pages] == ["docx", "tesseract"]
     assert "Delaware" in found.text
+
+
+def test_every_page_of_a_tiff_in_it_is_a_page() -> None:
+    """In their order, as if each were a picture of its own."""
+    need_engine()
+    more = [picture("Signed in the city of Boston")]
+    both = saved(picture(), "TIFF", save_all=True, append_images=more, dpi=(150, 150))
+    found = opened(word(p("Dear Sir") + p(shown("a")), {"a": both}))
+    _, first, second = (found.text[page.start : page.end] for page in found.pages)
+    assert "Delaware" in first
+    assert "Boston" in second
+    assert found.warnings == ("2 pictures in it read as pages 2 to 3, behind its text",)
+
+
+@pytest.mark.parametrize("form", ["GIF", "BMP", "EMF or WMF"])
+def test_a_page_in_a_format_that_is_not_read_is_named(form: str) -> None:
+    """What may be the contract itself is not lost without a word; a logo is."""
+    sizes = {"page": (900, 700), "logo": (300, 200)}
+    if form == "EMF or WMF":
+        pictures = {name: metafile(*size) for name, size in sizes.items()}
+    else:
+        pictures = {name: saved(picture().resize(size), form) for name, size in sizes.items()}
+    found = opened(word(p("Dear Sir") + p(shown("page") + shown("logo")), pictures))
+    why = f"not read, for {form} is no format that is read: save it as PNG"
+    assert (found.text, found.warnings) == ("Dear Sir", (f"1 picture in it {why}",))
+
+
+def metafile(width: int, height: int) -> bytes:
+    """The head of an EMF of so many dots, at 100 dots an inch."""
+    frame = (width * 2540 // 100, height * 2540 // 100)
+    head = struct.pack("<II8i4s", 1, 108, 0, 0, width, height, 0, 0, *frame, b" EMF")
+    return head.ljust(108, b"\0")
+
+
+def test_a_page_whose_words_are_too_unsure_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are not taken for text, and a person can look."""
+    need_engine()
+    monkeypatch.setattr(inlaid, "LEAST_CONFIDENCE", 1.01)
+    found = opened(word(p("Dear Sir") + p(shown("a")), {"a": PNG}))
+    assert (found.text, found.warnings) == ("Dear Sir", (f"1 picture in it {inlaid.UNSURE}",))
