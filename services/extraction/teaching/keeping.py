@@ -43,6 +43,7 @@ RESERVED = (
     "narrative-flags",
     "nda-review",
     "review-priority",
+    "triage-breaks",
     "triage-identities",
     "unfair-terms",
 )
