@@ -38,7 +38,7 @@ from typing import Any
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.consumer.subscription_state import ConsumerRebalanceListener
 from kafka.coordinator.assignors.abstract import AbstractPartitionAssignor, RebalanceProtocol
-from kafka.errors import KafkaError, KafkaTimeoutError, RetriableError
+from kafka.errors import KafkaConnectionError, KafkaError, KafkaTimeoutError, RetriableError
 from kafka.net.compat import KafkaNetClient
 from kafka.protocol.consumer.metadata import (
     ConsumerProtocolAssignment,
@@ -643,7 +643,7 @@ class _Keeper(threading.Thread):
             topics = [self._options.topic, retry_topic(self._options.topic)]
             consumer.subscribe(topics, listener=_Listener(self))
             while self._wanted():
-                self._step(consumer)
+                self._try_step(consumer)
             with suppress(KafkaError):
                 self._commit_now(consumer, list(self.partitions.values()))
         finally:
@@ -653,6 +653,16 @@ class _Keeper(threading.Thread):
             self._paused = False
             self._assignor.forget()
             consumer.close(timeout_ms=int(_CLOSE_SECONDS * 1000))
+
+    def _try_step(self, consumer: Any) -> None:
+        """Take a step. A broker that is out of reach ends no membership: it says itself, once it
+        is back, whether we still are a member."""
+        try:
+            self._step(consumer)
+        except KafkaConnectionError as error:
+            log.info("the broker is out of reach of group %s: %s", self.group, error)
+            with self.changed:
+                self.changed.wait_for(lambda: self.stopping, _RESTART_SECONDS)
 
     def _step(self, consumer: Any) -> None:
         polled = consumer.poll(timeout_ms=self._poll_ms(consumer), max_records=_ALL_RECORDS)

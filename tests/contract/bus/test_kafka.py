@@ -9,11 +9,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
+from kafka.errors import KafkaConnectionError
 
 from infra.kafka.broker import Broker
 from infra.ports import free_port
 from shared.bus import MAX_BYTES, Bus, Message, MessageTooLarge, open_bus
-from shared.bus.kafka import KafkaBus
+from shared.bus.kafka import KafkaBus, _Keeper
 from shared.bus.records import Record, dead_topic, retry_topic
 from shared.errors import SettingsError, Unavailable
 from tests.contract.bus.worlds import eventually, message, receive, text, texts
@@ -159,6 +160,30 @@ def test_a_producer_that_is_given_up_sends_nothing_more(
         eventually(lambda: set(threading.enumerate()) <= before, "no thread of the bus is left")
     finally:
         mortal.kill()
+
+
+def test_a_broker_out_of_reach_ends_no_membership(
+    broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A refused connection between two steps leaves what is in hand ours: it comes only once."""
+    refused, commit = threading.Event(), _Keeper._commit
+
+    def refuse_once(keeper: _Keeper, consumer: object) -> None:
+        if not refused.is_set():
+            refused.set()
+            raise KafkaConnectionError("refused")
+        commit(keeper, consumer)
+
+    with bus_on(broker) as bus:
+        consumer = bus.consumer("g")
+        bus.publish(*[message("a", n) for n in range(2)])
+        held = receive(consumer)
+        monkeypatch.setattr(_Keeper, "_commit", refuse_once)
+        assert refused.wait(20)
+        time.sleep(3)  # longer than a new membership takes to begin
+        consumer.ack(held)
+        assert texts(consumer, 1) == ["1"]
+        eventually(lambda: bus.lag("g") == 0, "all is acknowledged")
 
 
 @pytest.mark.slow
