@@ -36,6 +36,9 @@ from shared.inference.session import write_adapter
 
 Floats = NDArray[np.float32]
 
+TRAINED_FILE = "adapter.safetensors"
+"""What models.train leaves in the folder of a run."""
+
 
 def graph_parameters(state: dict[str, Floats]) -> dict[str, Floats]:
     """Rename and transpose the trained parameters to the doors of the base graph.
@@ -115,8 +118,8 @@ def export(
 
 def trained_state(run: Path) -> dict[str, Floats]:
     """Read the adapter of a run: the finished one, one that peft saved, or the last checkpoint."""
-    if (run / "adapter.safetensors").exists():
-        kept = load_file(run / "adapter.safetensors")  # those in the repository in 16 bits
+    if (run / TRAINED_FILE).exists():
+        kept = load_file(run / TRAINED_FILE)  # those in the repository in 16 bits
         return {name: value.astype(np.float32) for name, value in kept.items()}
     if (run / "adapter_config.json").exists():
         from models.peft_format import from_peft

@@ -6,7 +6,8 @@
 Writes one file of token scores a contract (offsets and probabilities, no text) to `--scores`; one
 that is there already is kept, so the same command goes on after a stop. A specialist without a
 ranking gets its raw predictions from them, `predictions-fold0.jsonl.gz`; one with a ranking gets
-them from `models.ranking`, once every fold is there.
+them from `models.ranking`, once every fold is there; `--plain FILE` writes what they would be
+without it.
 """
 
 from __future__ import annotations
@@ -111,6 +112,7 @@ def main() -> None:
     parser.add_argument("--fold", type=int, required=True, help="that the adapter has not seen")
     parser.add_argument("--artefacts", type=Path, required=True, help="base and adapter")
     parser.add_argument("--scores", type=Path, required=True, help="folder of token scores")
+    parser.add_argument("--plain", type=Path, help="file of predictions without the ranking")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--arithmetic", choices=get_args(Arithmetic), default="int8")
     arguments = parser.parse_args()
@@ -120,10 +122,12 @@ def main() -> None:
     specialist = specialists.get(folder.name)
     records = list(read_records(arguments.data, config["data"], [arguments.fold]))
     predict(records, specialist, arguments.scores)
-    if "ranking" not in config:
+    raw = folder / f"predictions-fold{arguments.fold}.jsonl.gz"
+    target = arguments.plain if "ranking" in config else arguments.plain or raw
+    if target:
         settings = Decoding.of(config["decoding"])
         found = decoded(records, arguments.scores, specialist.labels, settings)
-        write_predictions(folder / f"predictions-fold{arguments.fold}.jsonl.gz", found)
+        write_predictions(target, found)
 
 
 if __name__ == "__main__":

@@ -42,6 +42,7 @@ from services.extraction.ranking import (
     Seen,
     contest,
     look,
+    told,
 )
 
 Flags = NDArray[np.bool_]
@@ -204,9 +205,9 @@ def forest(
         settings: say how they grow, and how many fits.
     """
     rows, target = [], []
-    for seen, told, goals in lessons:
+    for seen, more, goals in lessons:
         kept = ~np.isnan(goals)
-        rows.append(np.concatenate([seen[kept], told[kept]], axis=1))
+        rows.append(np.concatenate([seen[kept], more[kept]], axis=1))
         target.append(goals[kept])
     lesson = np.concatenate(rows), np.concatenate(target)
     weights = np.ones(len(lesson[0]))
@@ -267,8 +268,10 @@ def evidence_of(example: Example, scores: Floats) -> Evidence:
 def save(
     folder: Path, learned: Learned, presence: Forests, columns: Sequence[str], labels: int
 ) -> None:
-    """Write the forests as they are served, and the names of the ranking's columns."""
+    """Write the forests as they are served, alone, and the names of the ranking's columns."""
     folder.mkdir(parents=True, exist_ok=True)
+    for old in folder.glob("*.onnx"):
+        old.unlink()
     for name, forest, width in (
         ("first", learned.first, len(columns)),
         ("winners", learned.of_winners, len(columns) + len(PLACE_COLUMNS)),
@@ -276,7 +279,7 @@ def save(
         ("presence", presence, len(presence_columns(labels))),
     ):
         onnx.save(graph(forest, width), folder / f"{name}.onnx")
-    (folder / "columns.json").write_text(json.dumps(columns) + "\n", encoding="utf-8")
+    (folder / "columns.json").write_text(json.dumps(told(columns)) + "\n", encoding="utf-8")
 
 
 def main() -> None:

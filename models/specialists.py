@@ -112,6 +112,8 @@ def steps(
         rank = module("ranking", *given, "--scores", own / "scores", "--out", forests)
         scored = [f"{name}: rank"]
         made.append(Step(scored[0], rank, ("decoding", "ranking", "presence"), tuple(predicted)))
+        kept = module("keep", specialist, *(outs[f"{k}"] for k in FOLDS))
+        made.append(Step(f"{name}: keep", kept, (), tuple(trained[f"{k}"] for k in FOLDS)))
         export += ["--forests", str(forests)]
     unseen = ("--run", outs["0"], "--artefacts", own / "artefacts0")
     compare = module("compare", *given, "--base", base, "--model", model, *unseen)

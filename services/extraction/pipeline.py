@@ -12,7 +12,7 @@ from services.extraction.candidates import Floats
 from services.extraction.decoding import Candidate, Decoding, decode
 from services.extraction.doubts import doubts, unfamiliar
 from services.extraction.presence import presence_rows
-from services.extraction.ranking import LEAST, Ranking, elsewhere, look
+from services.extraction.ranking import LEAST, Ranking, elsewhere, look, told
 from shared.inference import AdapterError, Specialist, TokenScores
 from shared.inference.specialists import Progress, Span
 
@@ -150,7 +150,7 @@ def ranked(
     manifest, forests = specialist.manifest, specialist.forests
     settings = Decoding.of(manifest.decoding)
     seen = look(text, scores, manifest.labels, settings, skip)
-    if seen.columns != manifest.columns or not forests.keys() >= FORESTS:
+    if told(seen.columns) != manifest.columns or not forests.keys() >= FORESTS:
         raise AdapterError(
             f"{manifest.name} {manifest.version} ranks otherwise than this release does; "
             "install the release that it came with, or run `python -m models.ranking` again"

@@ -68,6 +68,14 @@ PLACE_COLUMNS = (
 )
 """What the forest of the winners is told beside the columns of the first."""
 
+
+def told(columns: Sequence[str]) -> tuple[str, ...]:
+    """Return the names of all that the three forests are told, from those of the candidates."""
+    places = (f"place: {name}" for name in PLACE_COLUMNS)
+    rivals = (f"rival: {name}" for name in RIVAL_COLUMNS)
+    return (*columns, *places, *rivals)
+
+
 FAR = 1_000_000  # tokens to the nearest winner, where there is none
 TOLD = 0.01  # candidates with a lower score are not compared by their words
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,9 +14,19 @@ from tests.support import library
 library("lightgbm")
 library("onnx")
 
-from models.ranking import Example, FirstForests, Learned, learn, new_answers, predictions
+from models.presence import learn as learn_presence
+from models.ranking import (
+    Example,
+    FirstForests,
+    Learned,
+    evidence_of,
+    learn,
+    new_answers,
+    predictions,
+    save,
+)
 from services.extraction.candidates import SOURCES, Candidates
-from services.extraction.ranking import Seen, contest
+from services.extraction.ranking import PLACE_COLUMNS, RIVAL_COLUMNS, Seen, contest, told
 
 pytestmark = pytest.mark.training
 SETTINGS = {
@@ -114,3 +126,17 @@ def test_predictions_are_offsets_and_scores() -> None:
     written = dict(predictions(contracts, scores))
     assert set(written) == {f"c{i}" for i in range(10)}
     assert all(0.001 < c.score <= 1 for found in written.values() for c in found)
+
+
+def test_forests_of_another_ranking_are_not_left_among_the_new(tmp_path: Path) -> None:
+    """What is saved is these forests alone, with the names of all that they are told."""
+    contracts = [example(i) for i in range(10)]
+    evidence = [evidence_of(e, np.full(len(e.matched), 0.5, np.float32)) for e in contracts]
+    presence = learn_presence(evidence, SETTINGS)
+    (tmp_path / "second.onnx").write_bytes(b"old")
+    save(tmp_path, learned(contracts), presence, ("highest", "length"), 1)
+    names = {path.stem for path in tmp_path.glob("*.onnx")}
+    assert names == {"first", "winners", "losers", "presence"}
+    columns = json.loads((tmp_path / "columns.json").read_text(encoding="utf-8"))
+    assert columns == list(told(("highest", "length")))
+    assert len(set(columns)) == 2 + len(PLACE_COLUMNS) + len(RIVAL_COLUMNS)

@@ -1,0 +1,42 @@
+"""What is kept of a training: enough to make its scores again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.support import library
+
+library("safetensors")
+library("onnx")
+
+from safetensors.numpy import load_file, save_file
+
+from models.export import TRAINED_FILE, trained_state
+from models.keep import keep
+
+pytestmark = pytest.mark.training
+
+
+def test_a_kept_adapter_is_the_trained_one_in_16_bits(tmp_path: Path) -> None:
+    """Half the bytes, read back in 32 bits as close as 16 allow, with its facts beside it."""
+    run, target = tmp_path / "run", tmp_path / "runs" / "fold0"
+    run.mkdir()
+    weights = {"head.weight": np.random.default_rng(1).normal(size=(3, 5)).astype(np.float32)}
+    save_file(weights, run / TRAINED_FILE)
+    (run / "run.json").write_text('{"fold": 0}', encoding="utf-8")
+    keep(run, target)
+    assert load_file(target / TRAINED_FILE)["head.weight"].dtype == np.float16
+    read = trained_state(target)["head.weight"]
+    assert read.dtype == np.float32
+    assert read == pytest.approx(weights["head.weight"], rel=1e-3)
+    assert (target / "run.json").read_text(encoding="utf-8") == '{"fold": 0}'
+
+
+def test_a_training_that_was_cut_off_is_not_kept(tmp_path: Path) -> None:
+    """Only a finished one says what it is."""
+    with pytest.raises(SystemExit, match="no finished training"):
+        keep(tmp_path, tmp_path / "target")
+    assert not (tmp_path / "target").exists()
