@@ -936,6 +936,8 @@ class Reports:
 
     Args:
         reader: opens mails and archives; one of its own if none is given.
+
+    Raises RiskError for a damaged specialist; where there is none rules decide.
     """
 
     maker = f"triage {VERSION}"
@@ -944,9 +946,9 @@ class Reports:
         from services.triage.risk import Judge
         from shared.settings import CommonSettings, load
 
+        self._judge = Judge.found(load(CommonSettings).artefacts_folder)
         self._own = None if reader else open_reader()
         self._reader = reader or self._own or open_reader()
-        self._judge = Judge.found(load(CommonSettings).artefacts_folder)
         self.most_bytes = self._reader.limits.max_bytes
 
     def __enter__(self) -> Self:
@@ -1356,6 +1358,7 @@ def doctor(data: Path | None, port: int, as_json: bool) -> int:
         *checks.optional_packages(),
         checks.recognition(),
         *_check_models(settings),
+        _check_judge(settings.artefacts_folder),
         checks.data_folder(settings.data),
         checks.disk(settings.data),
         checks.port(port),
@@ -1371,13 +1374,11 @@ def doctor(data: Path | None, port: int, as_json: bool) -> int:
 
 def _check_models(settings: CommonSettings) -> Iterator[Check]:
     """Base and adapters against their hashes, then ten lines of a contract through all of it."""
-    from shared.cli.checks import Check, from_source, install_again
+    from shared.cli.checks import Check, restore_models
     from shared.inference import Specialists
     from shared.inference.adapters import adapter_names
 
-    mend = "restore models/artefacts from the release, or set SMALLPRINT_ARTEFACTS"
-    if not from_source():
-        mend = f"{install_again()}, or set SMALLPRINT_ARTEFACTS"
+    mend = restore_models()
     try:
         specialists = Specialists(
             settings.artefacts_folder,
@@ -1409,6 +1410,20 @@ def _check_adapter(specialists: Specialists, name: str) -> Check:
     count = len(manifest.labels)
     labels = f"{count} label{'' if count == 1 else 's'}"
     return Check("adapter", "good", f"{name} {manifest.version}, {labels}, hashes agree")
+
+
+def _check_judge(artefacts: Path) -> Check:
+    """What judges reports against its hashes; without it rules do."""
+    from services.triage.risk import NAME, Judge
+    from shared.cli.checks import Check, restore_models
+
+    try:
+        judge = Judge.found(artefacts)
+    except SuiteError as error:
+        return Check("triage", "wrong", error.message, restore_models())
+    if judge is None:
+        return Check("triage", "note", f"no {NAME}: rules alone judge reports", restore_models())
+    return Check("triage", "good", f"{NAME} {judge.version}, hashes agree")
 
 
 def _probe(specialists: Specialists) -> Check:

@@ -97,12 +97,15 @@ class Judge:
 
     @classmethod
     def found(cls, artefacts: Path) -> Judge | None:
-        """Load it; without it rules decide alone, and the log says so."""
-        try:
-            return cls.load(artefacts)
-        except RiskError as error:
-            log.warning("triage goes by rules alone: %s", error.message)
+        """Load it; where its folder isn't there rules decide alone, and the log says so.
+
+        Raises RiskError for one that is there and damaged.
+        """
+        folder = artefacts / NAME
+        if not folder.is_dir():
+            log.warning("triage goes by rules alone: there is no folder %s", folder)
             return None
+        return cls.load(artefacts)
 
     def chances(self, doubts: Sequence[Doubt]) -> list[float]:
         """How likely each doubt is right, to four places, the same everywhere."""

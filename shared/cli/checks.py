@@ -65,6 +65,12 @@ def install_again(target: str = "setup", root: Path = ROOT) -> str:
     return f"unpack the field bundle again, and there run `./install.sh {sys.prefix}`"
 
 
+def restore_models() -> str:
+    """What brings the models back, here."""
+    first = "restore models/artefacts from the release" if from_source() else install_again()
+    return f"{first}, or set SMALLPRINT_ARTEFACTS"
+
+
 def python() -> Check:
     """The interpreter is new enough."""
     found = f"{platform.python_implementation()} {platform.python_version()} on {sys.platform}"

@@ -3,6 +3,7 @@
 import ast
 import json
 import os
+import shutil
 import signal
 import socket
 import sqlite3
@@ -278,6 +279,46 @@ def test_doctor_names_what_is_wrong(
     assert "MEND  models" in out
     assert "models" in out.splitlines()[-1]
     assert out.splitlines()[-1].startswith("To be mended: ")
+
+
+def _without_forest(folder: Path) -> Path:
+    """A folder of artefacts in which what judges reports has lost a file."""
+    shutil.copytree(ROOT / "models" / "artefacts" / "triage-breaks", folder / "triage-breaks")
+    (forest,) = folder.glob("triage-breaks/*/breaks.onnx")
+    forest.unlink()
+    return forest
+
+
+def test_reports_are_not_judged_by_a_damaged_specialist(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The command ends with the file that is damaged and what to do, and prints no verdict."""
+    forest = _without_forest(tmp_path / "artefacts")
+    monkeypatch.setenv("SMALLPRINT_ARTEFACTS", str(tmp_path / "artefacts"))
+    (tmp_path / "f.json").write_text(json.dumps(filing("a")))
+    code, out, err = run("triage", tmp_path / "f.json", "--json")
+    assert (code, out) == (2, "")
+    assert f"{forest} is missing or damaged; restore it from the release" in err
+
+
+def test_doctor_looks_at_what_judges_reports(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Good as it is shipped, wrong if it is damaged, and good to know if it isn't there."""
+
+    def found() -> dict[str, str]:
+        (line,) = _lines(run("doctor", "--data", tmp_path / "data", "--json")[1])
+        (check,) = [check for check in line["checks"] if check["name"] == "triage"]
+        return check
+
+    assert found()["state"] == "good"
+    forest = _without_forest(tmp_path / "artefacts")
+    monkeypatch.setenv("SMALLPRINT_ARTEFACTS", str(tmp_path / "artefacts"))
+    assert found()["state"] == "wrong"
+    assert str(forest) in found()["found"]
+    monkeypatch.setenv("SMALLPRINT_ARTEFACTS", str(tmp_path / "nothing"))
+    assert found()["state"] == "note"
+    assert "rules alone" in found()["found"]
 
 
 def test_a_reader_that_leaves_ends_the_command_quietly(tmp_path: Path) -> None:

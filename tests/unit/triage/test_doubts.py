@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import gzip
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import pytest
 
 from services.cli import Reports
 from services.triage import identities, plausibility
+from services.triage.bootstrap import build
 from services.triage.breaks import doubts_of
 from services.triage.context import Context
 from services.triage.doubts import COLUMNS, KINDS, Doubt
@@ -29,6 +31,7 @@ from services.triage.risk import (
     RiskError,
     write,
 )
+from shared.runtime.main import main
 from tests.support import ROOT
 from tests.unit.triage.filings import balance_sheet, bent, find_row, millions, read, record, row
 from tests.unit.triage.house import House
@@ -324,6 +327,37 @@ def test_without_an_artefact_rules_decide(tmp_path: Path, caplog: pytest.LogCapt
     """A missing model is a warning, not an end."""
     assert Judge.found(tmp_path) is None
     assert "rules alone" in caplog.text
+
+
+def _damaged(folder: Path) -> Path:
+    place = _written(folder) / FOREST_FILE
+    place.write_bytes(place.read_bytes()[:-1])
+    return place
+
+
+def test_a_damaged_artefact_is_never_taken_for_none(tmp_path: Path) -> None:
+    """Neither the service nor the command line goes on with other verdicts than it should give."""
+    place = _damaged(tmp_path)
+    with pytest.raises(RiskError, match=re.escape(str(place))):
+        Judge.found(tmp_path)
+    with pytest.raises(RiskError, match=re.escape(str(place))):
+        House(tmp_path / "data", artefacts=tmp_path)
+    place.with_name(MANIFEST_FILE).unlink()
+    with pytest.raises(RiskError, match="there is no model"):
+        Judge.found(tmp_path)
+
+
+def test_the_service_says_why_it_does_not_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A damaged artefact ends the start with the file and what to do."""
+    place = _damaged(tmp_path)
+    monkeypatch.setenv("SMALLPRINT_ARTEFACTS", str(tmp_path))
+    monkeypatch.setenv("SMALLPRINT_DATA", str(tmp_path / "data"))
+    assert main(build, ["all"]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("triage_model: ")
+    assert f"{place} is missing or damaged; restore it from the release" in said
 
 
 # The shipped judge
