@@ -940,13 +940,12 @@ class Reports:
     Raises RiskError for a damaged specialist; where there is none rules decide.
     """
 
-    maker = f"triage {VERSION}"
-
     def __init__(self, reader: Reader | None = None) -> None:
-        from services.triage.risk import Judge
+        from services.triage.risk import Judge, model_of
         from shared.settings import CommonSettings, load
 
         self._judge = Judge.found(load(CommonSettings).artefacts_folder)
+        self._model = model_of(self._judge)
         self._own = None if reader else open_reader()
         self._reader = reader or self._own or open_reader()
         self.most_bytes = self._reader.limits.max_bytes
@@ -962,6 +961,11 @@ class Reports:
     ) -> None:
         if self._own:
             self._own.close()
+
+    @property
+    def maker(self) -> str:
+        """The release, what judges, and its version."""
+        return f"triage {VERSION} by {self._model.name} {self._model.version}"
 
     def file(self, path: str, password: str | None = None) -> Iterator[Mapping[str, Any]]:
         """One line a filing; a mail or archive is one line with `parts`.

@@ -76,6 +76,13 @@ class FindingOut(BaseModel):
     boxes: list[BoxOut] = Field(description="of its cells, where the document has pages with boxes")
 
 
+class ModelOut(BaseModel):
+    """What judged a report."""
+
+    name: str = Field(description="`triage-breaks`, or `rules` where that is not installed")
+    version: str
+
+
 class FindingsOut(BaseModel):
     """A page of a report's findings, the surest first."""
 
@@ -84,6 +91,9 @@ class FindingsOut(BaseModel):
     flagged: bool
     risk: float = Field(ge=0, le=1, description="of the riskiest filing")
     filings: int = Field(description="filings that were read")
+    model: ModelOut | None = Field(
+        None, description="what judged it; null if that was before it was kept"
+    )
     warnings: list[str] = Field(
         description="pages, tables, lines and values that could not be read, and why"
     )
@@ -168,6 +178,7 @@ def routes(store: Store, blobs: BlobStore) -> APIRouter:
             flagged=report.flagged,
             risk=report.risk,
             filings=report.filings,
+            model=ModelOut(**report.model.to_json()) if report.model else None,
             warnings=list(report.warnings),
         )
 

@@ -11,9 +11,26 @@ from typing import Any, Literal, Self
 from services.triage.places import Place
 from shared.documents.reading import Box
 from shared.events import CANCELLED, BlobRef, Kind
+from shared.version import VERSION
 
 State = Literal["waiting", "triaged", "failed", "withdrawn", "deleted"]
 Severity = Literal["low", "medium", "high"]
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """What judges filings, and its version."""
+
+    name: str
+    version: str
+
+    def to_json(self) -> dict[str, str]:
+        """As the command line and REST have it."""
+        return {"name": self.name, "version": self.version}
+
+
+RULES = Model("rules", VERSION)
+"""What judges where nothing was learned."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +130,7 @@ class Verdict:
     risk: float
     findings: tuple[Finding, ...]
     warnings: tuple[str, ...] = ()
+    model: Model = RULES
 
     def to_json(self) -> dict[str, Any]:
         """The verdict without where it came from."""
@@ -122,6 +140,7 @@ class Verdict:
             "risk": self.risk,
             "findings": [finding.to_json() for finding in self.findings],
             "warnings": list(self.warnings),
+            "model": self.model.to_json(),
         }
 
 
@@ -153,6 +172,7 @@ class Report:
     """Where the work on one document of one tenant stands. A deleted one is remembered by its id.
 
     `flagged` and `risk` are those of its riskiest filing. `warnings` name what could not be read.
+    `model` judged it; None if that was not kept yet.
     """
 
     tenant: str
@@ -166,6 +186,7 @@ class Report:
     risk: float = 0.0
     filings: int = 0
     warnings: tuple[str, ...] = ()
+    model: Model | None = None
     statements: BlobRef | None = None
     """JSON lines: what was read, a filing a line."""
     blobs: tuple[BlobRef, ...] = ()

@@ -13,7 +13,7 @@ from services.triage.domain import Report, ReportFinding, State, finding_id
 from services.triage.judgement import triage_filing
 from services.triage.reading.document import read_document
 from services.triage.reading.report import FactsReader
-from services.triage.risk import Judge
+from services.triage.risk import Judge, model_of
 from services.triage.statements import MAX_SENTENCE, BadFiling, Filing, quoted
 from services.triage.store import Reports
 from shared import metrics
@@ -286,6 +286,7 @@ def _keep_findings(
                 risk=outcome.risk,
                 filings=outcome.read,
                 warnings=outcome.said(),
+                model=model_of(outcome.judge),
                 statements=statements,
                 blobs=tuple({*(known.blobs if known else ()), ref, statements}),
             )

@@ -87,7 +87,8 @@ def _judged(filing: Filing, judge: Judge, context: Context) -> Verdict:
         for chance, doubt in likely[: 3 * MOST]
     ]
     findings = tuple(_ordered(_once(found))[:MOST])
-    return Verdict(filing.id, risk >= judge.flagged, risk, findings, filing.warnings)
+    flagged = risk >= judge.flagged
+    return Verdict(filing.id, flagged, risk, findings, filing.warnings, judge.model)
 
 
 def _always_told(doubt: Doubt) -> bool:

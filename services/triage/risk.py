@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from services.triage.domain import RULES, Model
 from services.triage.doubts import COLUMNS, Doubt
 from services.triage.experience import Experience
 from shared.errors import SuiteError
@@ -107,6 +108,11 @@ class Judge:
             return None
         return cls.load(artefacts)
 
+    @property
+    def model(self) -> Model:
+        """What it is."""
+        return Model(NAME, self.version)
+
     def chances(self, doubts: Sequence[Doubt]) -> list[float]:
         """How likely each doubt is right, to four places, the same everywhere."""
         if not doubts:
@@ -114,6 +120,11 @@ class Judge:
         rows = np.array([doubt.vector() for doubt in doubts], np.float32)
         found = weighed(rows, self.forest(rows), self.unbelieved)
         return [round(float(chance), 4) for chance in found]
+
+
+def model_of(judge: Judge | None) -> Model:
+    """What judges: it, or rules."""
+    return judge.model if judge else RULES
 
 
 def weighed(rows: Floats, chances: Floats, unbelieved: float) -> Floats:

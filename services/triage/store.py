@@ -26,7 +26,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Session
 
-from services.triage.domain import Finding, Report, ReportFinding
+from services.triage.domain import Finding, Model, Report, ReportFinding
 from shared.errors import InvalidRequest
 from shared.events import BlobRef
 from shared.storage.messages import Time
@@ -52,6 +52,7 @@ reports = Table(
     Column("statements", JSON(none_as_null=True)),
     Column("blobs", JSON, nullable=False),
     Column("updated", Time, nullable=False),
+    Column("model", JSON(none_as_null=True)),
 )
 
 findings = Table(
@@ -96,6 +97,7 @@ class Reports:
             risk=row.risk,
             filings=row.filings,
             warnings=tuple(row.warnings),
+            model=Model(**row.model) if row.model else None,
             statements=BlobRef(**row.statements) if row.statements else None,
             blobs=tuple(BlobRef(**ref) for ref in row.blobs),
         )
@@ -112,6 +114,7 @@ class Reports:
             "risk": report.risk,
             "filings": report.filings,
             "warnings": list(report.warnings),
+            "model": report.model.to_json() if report.model else None,
             "statements": report.statements.model_dump() if report.statements else None,
             "blobs": [ref.model_dump() for ref in report.blobs],
             "updated": datetime.now(UTC),

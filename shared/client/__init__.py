@@ -58,6 +58,7 @@ from .results import (
     StatementRow,
     StoppedProvider,
     Tombstone,
+    TriageModel,
     Value,
     Webhook,
 )
@@ -107,6 +108,7 @@ __all__ = [
     "StatementRow",
     "StoppedProvider",
     "Tombstone",
+    "TriageModel",
     "Unavailable",
     "Value",
     "WaitedTooLong",

@@ -41,6 +41,7 @@ from .results import (
     Proposal,
     State,
     Tombstone,
+    TriageModel,
     Verdict,
     Webhook,
 )
@@ -418,6 +419,7 @@ class Client:
             risk=head["risk"],
             items=tuple(Finding.of(item) for item in items),
             warnings=tuple(head.get("warnings", ())),
+            model=TriageModel.of(head["model"]) if head.get("model") else None,
         )
 
     def search(

@@ -338,13 +338,25 @@ class Finding(_Result):
 
 
 @dataclass(frozen=True)
+class TriageModel(_Result):
+    """What judged a report: `triage-breaks`, or `rules` where that is not installed."""
+
+    name: str
+    version: str
+
+
+@dataclass(frozen=True)
 class Findings:
-    """The findings of one report, what they amount to, and what could not be read of it."""
+    """The findings of one report, what they amount to, and what could not be read of it.
+
+    `model` is None for a report that was judged before it was kept.
+    """
 
     flagged: bool
     risk: float
     items: tuple[Finding, ...]
     warnings: tuple[str, ...] = ()
+    model: TriageModel | None = None
 
 
 @dataclass(frozen=True)

@@ -235,6 +235,36 @@ def test_a_batch_of_reports_goes_on_where_it_stopped(run: Run, tmp_path: Path) -
     assert json.loads((results / "summary.json").read_text())["of_these_before"] == 1
 
 
+def test_a_batch_judges_reports_again_if_another_judge_is_installed(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What rules or another version said is no receipt for the one that judges now."""
+    folder, artefacts = tmp_path / "reports", tmp_path / "artefacts"
+    folder.mkdir()
+    (folder / "a.json").write_text(json.dumps(filing("a")))
+    monkeypatch.setenv("SMALLPRINT_ARTEFACTS", str(artefacts))
+
+    def judged() -> tuple[str, int]:
+        code, out, _ = run("batch", folder, "--json")
+        (line,) = _lines(out)
+        assert code == 0
+        summary = json.loads((tmp_path / "reports-results" / "summary.json").read_text())
+        return line["filings"][0]["model"]["name"], summary["of_these_before"]
+
+    assert judged() == ("rules", 0)
+    assert judged() == ("rules", 1)
+    place = artefacts / "triage-breaks"
+    shutil.copytree(ROOT / "models" / "artefacts" / "triage-breaks", place)
+    assert judged() == ("triage-breaks", 0)
+    (version,) = place.iterdir()
+    manifest = version / "forest.json"
+    text = manifest.read_text().replace(f'"version": "{version.name}"', '"version": "9.0.0"')
+    manifest.write_text(text)
+    version.rename(place / "9.0.0")
+    assert judged() == ("triage-breaks", 0)
+    assert judged() == ("triage-breaks", 1)
+
+
 def test_an_empty_batch_is_said_to_be_empty(run: Run, tmp_path: Path) -> None:
     """A folder without files is a mistake, not a success."""
     code, _, err = run("batch", tmp_path)
@@ -306,10 +336,10 @@ def test_doctor_looks_at_what_judges_reports(
 ) -> None:
     """Good as it is shipped, wrong if it is damaged, and good to know if it isn't there."""
 
-    def found() -> dict[str, str]:
+    def found() -> dict[str, Any]:
         (line,) = _lines(run("doctor", "--data", tmp_path / "data", "--json")[1])
-        (check,) = [check for check in line["checks"] if check["name"] == "triage"]
-        return check
+        checks: list[dict[str, Any]] = line["checks"]
+        return next(check for check in checks if check["name"] == "triage")
 
     assert found()["state"] == "good"
     forest = _without_forest(tmp_path / "artefacts")

@@ -449,6 +449,7 @@ def test_clauses_and_findings() -> None:
     cell = {"statement": "income", "row": 2, "column": 0, "label": "Sum", "place": place}
     finding |= {"cells": [cell, {**cell, "place": None}], "page": 3}
     head = {"flagged": True, "risk": 0.9, "filings": 1, "warnings": ["page 4 is missing"]}
+    head |= {"model": {"name": "triage-breaks", "version": "1.0.0"}}
     network = Network(
         ok({"items": [finding], "next": "1", **head}), ok({"items": [finding], "next": None})
     )
@@ -456,6 +457,7 @@ def test_clauses_and_findings() -> None:
     assert (findings.flagged, findings.risk, len(findings.items)) == (True, 0.9, 2)
     assert findings.items[0].row == 2
     assert findings.warnings == ("page 4 is missing",)
+    assert findings.model == smallprint.TriageModel("triage-breaks", "1.0.0")
     assert findings.items[0].cells[0].place == smallprint.Place(3, 7, 9, box=(1.0, 2.0, 3.0, 4.0))
     assert findings.items[0].cells[1].place is None
 

@@ -32,6 +32,7 @@ from services.triage.risk import (
     write,
 )
 from shared.runtime.main import main
+from shared.version import VERSION
 from tests.support import ROOT
 from tests.unit.triage.filings import balance_sheet, bent, find_row, millions, read, record, row
 from tests.unit.triage.house import House
@@ -427,7 +428,22 @@ def test_the_command_line_and_the_service_ask_the_shipped_judge(
     assert expected != triage_filing(read(filing)).risk
     with Reports() as reports:
         (line,) = reports.result("a.json", json.dumps(filing).encode())["filings"]
-    assert line["risk"] == expected
+    model = {"name": NAME, "version": shipped.version}
+    assert (line["risk"], line["model"]) == (expected, model)
     house = House(tmp_path)
     house.say(house.read("doc_1", filing))
-    assert house.client.get("/v1/documents/doc_1/findings").json()["risk"] == expected
+    answer = house.client.get("/v1/documents/doc_1/findings").json()
+    assert (answer["risk"], answer["model"]) == (expected, model)
+
+
+def test_results_say_that_rules_judged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nothing is installed that was learned, command line and service name the rules."""
+    monkeypatch.setenv("SMALLPRINT_ARTEFACTS", str(tmp_path))
+    filing = bent("income", "Operating income", 1, 1568)
+    model = {"name": "rules", "version": VERSION}
+    with Reports() as reports:
+        (line,) = reports.result("a.json", json.dumps(filing).encode())["filings"]
+    assert line["model"] == model
+    house = House(tmp_path / "data")
+    house.say(house.read("doc_1", filing))
+    assert house.client.get("/v1/documents/doc_1/findings").json()["model"] == model

@@ -382,6 +382,17 @@ def test_the_migration_goes_up_and_down(house: House) -> None:
     assert {"reports", "findings", "outbox"} <= set(inspect(store.engine).get_table_names())
 
 
+def test_a_report_that_was_judged_before_its_judge_was_kept_stays(house: House) -> None:
+    """After an upgrade its findings are answered as before, and it is not said what judged it."""
+    house.say(house.read("doc_1", wrong()))
+    before = house.client.get(FINDINGS.format("doc_1")).json()
+    assert before["model"]["name"] == "triage-breaks"
+    house.service.store.migrate("0002")
+    house.service.store.migrate()
+    after = house.client.get(FINDINGS.format("doc_1")).json()
+    assert after == before | {"model": None}
+
+
 def test_the_openapi_file_is_the_application_s() -> None:
     """`make schemas` has been run since the last change."""
     path = ROOT / "services" / "triage" / "openapi.json"
