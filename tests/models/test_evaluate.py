@@ -88,6 +88,6 @@ def test_committed_predictions_carry_no_text() -> None:
     assert paths
     for path in paths:
         predictions = read_predictions(path)
-        assert len(predictions) > 50
         spans = [c for candidates in predictions.values() for c in candidates]
+        assert len(spans) > 1000
         assert all(0 <= c.start < c.end and 0 < c.score < 1 for c in spans)
