@@ -69,24 +69,16 @@ def triage_filing(filing: Filing, judge: Judge | None = None) -> Verdict:
 def _judged(filing: Filing, judge: Judge, context: Context) -> Verdict:
     """The verdict of what was learned: the doubts that are likely enough, each cause once.
 
-    A statement that does not balance is told however lawful that may be; it flags nothing alone.
+    A statement that does not balance is told however lawful that may be, and however much else
+    breaks: beside the likeliest finding. It flags nothing alone.
     """
     every = [d for d in doubts_of(context) if filing.whole or d.kind not in ("gap", "missing")]
     chances = judge.chances(every)
     risk = max(chances, default=0.0)
-    likely = sorted(
-        (
-            (chance, d)
-            for chance, d in zip(chances, every, strict=True)
-            if chance >= judge.shown or _always_told(d)
-        ),
-        key=lambda pair: -pair[0],
-    )
-    found = [
-        replace(_of_doubt(context.sheets, doubt), confidence=chance)
-        for chance, doubt in likely[: 3 * MOST]
-    ]
-    findings = tuple(_ordered(_once(found))[:MOST])
+    ranked = sorted(zip(chances, every, strict=True), key=lambda pair: -pair[0])
+    told = _said(context.sheets, [pair for pair in ranked if _always_told(pair[1])])
+    likely = _said(context.sheets, [pair for pair in ranked if pair[0] >= judge.shown])
+    findings = tuple(_ordered(_chosen(told, _once([*told, *likely]))))
     flagged = risk >= judge.flagged
     return Verdict(filing.id, flagged, risk, findings, filing.warnings, judge.model)
 
@@ -98,6 +90,20 @@ def _always_told(doubt: Doubt) -> bool:
         and doubt.numbers.get("by_rule", 0.0) > 0
         and any(equation.check in TRUSTED_ALONE for equation in doubt.source.mends)
     )
+
+
+def _said(pages: Sequence[Sheet], ranked: Sequence[tuple[float, Doubt]]) -> list[Finding]:
+    """The likeliest doubts as findings."""
+    return [
+        replace(_of_doubt(pages, doubt), confidence=chance) for chance, doubt in ranked[: 3 * MOST]
+    ]
+
+
+def _chosen(told: Sequence[Finding], kept: Sequence[Finding]) -> list[Finding]:
+    """Of all findings by confidence the surest, then what stands for one that is always told."""
+    causes = {cause for finding in told for cause in _causes(finding)}
+    others = sorted(kept[1:], key=lambda finding: not _causes(finding) & causes)
+    return [*kept[:1], *others][:MOST]
 
 
 def _of_doubt(pages: Sequence[Sheet], doubt: Doubt) -> Finding:
@@ -314,18 +320,23 @@ def _once(findings: Sequence[Finding]) -> list[Finding]:
     kept: list[Finding] = []
     seen: set[object] = set()
     for finding in _ordered(findings):
-        place = (finding.statement, finding.row, finding.column)
-        swap = (finding.statement, finding.row, "swap")
-        gap = (
-            (finding.statement, finding.column, abs(finding.reported - finding.expected))
-            if finding.reported is not None and finding.expected is not None
-            else place
-        )
-        keys = {place, gap} | ({swap} if finding.check == "swapped_columns" else set())
-        if not keys & seen:
+        causes = _causes(finding)
+        if not causes & seen:
             kept.append(finding)
-            seen |= keys
+            seen |= causes
     return kept
+
+
+def _causes(finding: Finding) -> set[object]:
+    """What a finding shares with another of the same cause: its cell, or its difference."""
+    place = (finding.statement, finding.row, finding.column)
+    swap = (finding.statement, finding.row, "swap")
+    gap = (
+        (finding.statement, finding.column, abs(finding.reported - finding.expected))
+        if finding.reported is not None and finding.expected is not None
+        else place
+    )
+    return {place, gap} | ({swap} if finding.check == "swapped_columns" else set())
 
 
 def _ordered(findings: Iterable[Finding]) -> list[Finding]:

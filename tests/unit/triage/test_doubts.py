@@ -258,6 +258,74 @@ def test_a_cause_is_reported_once_and_at_most_five() -> None:
     assert len(places) == len(set(places))
 
 
+def unbalanced(*more: int) -> dict[str, Any]:
+    """A balance sheet with so many millions more of assets in its columns; its subtotals hold."""
+    sheet = balance_sheet()
+    for line in (1, 4, 7):
+        for column, amount in enumerate(more):
+            sheet["rows"][line]["values"][column] += amount * 1_000_000
+    return sheet
+
+
+def beside_others(sheet: dict[str, Any]) -> dict[str, Any]:
+    """A filing with the balance sheet, and twelve broken totals on the income statement."""
+    lines = []
+    for i in range(12):
+        parts = [(1000 + 97 * i + 13 * c, 2000 + 53 * i + 29 * c) for c in range(3)]
+        total = [first + second for first, second in parts]
+        total[i % 3] += 30 + i
+        lines += [
+            row(f"Revenue of segment {i}", *(first for first, _ in parts)),
+            row(f"Other revenue of segment {i}", *(second for _, second in parts)),
+            row(f"Total revenue of segment {i}", *total),
+        ]
+    columns = [{"end": f"{year}1231", "quarters": 4} for year in (2023, 2022, 2021)]
+    income = {"statement": "income", "columns": columns, "rows": lines}
+    return {"id": "f", "statements": [sheet, income]}
+
+
+def sure_of_others() -> Judge:
+    """A judge who believes sums that break, amounts out of proportion less, the balance hardly."""
+
+    def forest(rows: Any) -> Any:
+        kind = rows[:, COLUMNS.index("kind")]
+        balance = rows[:, COLUMNS.index("check_balance_equation")] == 1
+        sums = np.where(balance, 0.05, 0.9)
+        others = np.where(kind == KINDS.index("proportion"), 0.7, 0.0)
+        return np.where(kind == KINDS.index("cell"), sums, others).astype(np.float32)
+
+    return Judge(Experience(), forest, 0.8, 0.2)
+
+
+@pytest.mark.parametrize("more", [(5,), (5, 7)])
+def test_a_sheet_that_does_not_balance_is_told_beside_many_other_breaks(
+    more: tuple[int, ...],
+) -> None:
+    """Twelve likelier findings leave it its place, and the likeliest is still the first."""
+    filing = read(beside_others(unbalanced(*more)))
+    verdict = triage_filing(filing, sure_of_others())
+    assert len(verdict.findings) == 5
+    told = [f for f in verdict.findings if f.check == "balance_equation"]
+    assert [f.column for f in told] == list(range(len(more)))
+    assert [f.confidence for f in told] == [pytest.approx(0.05)] * len(more)
+    assert verdict.findings[0].confidence == verdict.risk == pytest.approx(0.9)
+    assert verdict.findings[: 5 - len(told)] == tuple(
+        f for f in verdict.findings if f.statement == "income"
+    )
+    balanced = triage_filing(read(beside_others(unbalanced())), sure_of_others())
+    assert [f.statement for f in balanced.findings] == ["income"] * 5
+
+
+def test_what_is_always_told_is_told_once_a_cause() -> None:
+    """Total assets that break the balance and are out of proportion: one finding, by the surer."""
+    sheet = balance_sheet()
+    sheet["rows"][7]["values"][0] *= 1000
+    verdict = triage_filing(read(beside_others(sheet)), sure_of_others())
+    told = [f for f in verdict.findings if f.statement == "balance_sheet"]
+    assert [(f.row, f.column) for f in told] == [(7, 0)]
+    assert told[0].confidence == pytest.approx(0.7)
+
+
 def test_a_gap_is_no_finding_where_lines_are_known_to_be_left_out() -> None:
     """An extract that is not whole lacks lines lawfully."""
     filing = copy.deepcopy(record())
@@ -399,10 +467,7 @@ def test_the_shipped_judge_finds_slips_where_they_are(
 
 def test_a_sheet_that_does_not_balance_is_told_though_nothing_else_breaks(shipped: Judge) -> None:
     """Every subtotal holds, but assets are five millions more: a finding, flagged or not."""
-    sheet = balance_sheet()
-    for at, more in ((1, 5), (4, 5), (7, 5)):
-        sheet["rows"][at]["values"][0] += more * 1_000_000
-    filing = read({"id": "f", "statements": [sheet]})
+    filing = read({"id": "f", "statements": [unbalanced(5)]})
     verdict = triage_filing(filing, shipped)
     told = [f for f in verdict.findings if f.check == "balance_equation"]
     assert [f.column for f in told] == [0]
