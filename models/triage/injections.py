@@ -56,6 +56,26 @@ def kind(function: Injector) -> Injector:
     return function
 
 
+@dataclass(frozen=True)
+class Hit:
+    """An amount that an error is put in the place of."""
+
+    statement: Record
+    row: int
+    column: int
+
+    @property
+    def values(self) -> list[Any]:
+        """The amounts of its line."""
+        values: list[Any] = self.statement["rows"][self.row]["values"]
+        return values
+
+    @property
+    def value(self) -> Any:
+        """The amount itself."""
+        return self.values[self.column]
+
+
 @dataclass
 class Draw:
     """A filing to be spoiled, and the draws that say how."""
@@ -92,6 +112,12 @@ class Draw:
         """The sums of a statement before the error."""
         return self.sums[next(i for i, s in enumerate(self.filing["statements"]) if s is statement)]
 
+    def hit(self) -> Hit | None:
+        """An amount of money on one of the statements."""
+        statement = self.statement()
+        place = statement and self.cell(statement, self.money(statement))
+        return Hit(statement, *place) if statement and place else None
+
     def put(self, statement: Record, row: int, column: int, after: Any) -> Truth:
         """Write an amount into a cell."""
         line = statement["rows"][row]
@@ -107,6 +133,10 @@ class Draw:
             "after": after,
             "arith_checkable": checkable,
         }
+
+    def change(self, hit: Hit, after: Any) -> Truth:
+        """Write another amount in the place of one that was hit."""
+        return self.put(hit.statement, hit.row, hit.column, after)
 
     def money(self, statement: Record) -> list[int]:
         """The rows of money."""
@@ -230,43 +260,39 @@ def unit_of(statement: Record) -> int:
 @kind
 def row_scale(draw: Draw) -> Truth | None:
     """One amount is a thousand times too large or too small."""
-    statement = draw.statement()
-    place = statement and draw.cell(statement, draw.money(statement))
-    if not statement or not place:
+    hit = draw.hit()
+    if hit is None:
         return None
-    value = statement["rows"][place[0]]["values"][place[1]]
-    unit = unit_of(statement)
-    after = value * 1000
+    unit = unit_of(hit.statement)
+    after = hit.value * 1000
     if draw.random.random() < 0.4:
-        after = int(value / 1000 / unit) * unit
+        after = int(hit.value / 1000 / unit) * unit
         if not after:
             return None
-    return draw.put(statement, *place, after)
+    return draw.change(hit, after)
 
 
 @kind
 def sign_flip(draw: Draw) -> Truth | None:
     """One amount has the other sign."""
-    statement = draw.statement()
-    place = statement and draw.cell(statement, draw.money(statement))
-    if not statement or not place:
+    hit = draw.hit()
+    if hit is None:
         return None
-    return draw.put(statement, *place, -statement["rows"][place[0]]["values"][place[1]])
+    return draw.change(hit, -hit.value)
 
 
 def _digits(draw: Draw, change: Callable[[str], str | None]) -> Truth | None:
-    statement = draw.statement()
-    place = statement and draw.cell(statement, draw.money(statement))
-    if not statement or not place:
+    hit = draw.hit()
+    if hit is None:
         return None
-    value = statement["rows"][place[0]]["values"][place[1]]
-    unit = unit_of(statement) if value % unit_of(statement) == 0 else 1
+    value, unit = hit.value, unit_of(hit.statement)
+    unit = unit if value % unit == 0 else 1
     if value != int(value):
         return None
     digits = change(str(abs(int(value)) // unit))
     if digits is None:
         return None
-    return draw.put(statement, *place, (1 if value > 0 else -1) * int(digits) * unit)
+    return draw.change(hit, (1 if value > 0 else -1) * int(digits) * unit)
 
 
 @kind
@@ -302,12 +328,10 @@ def digit_transposition(draw: Draw) -> Truth | None:
 @kind
 def column_swap(draw: Draw) -> Truth | None:
     """The amounts of one line change places between two columns."""
-    statement = draw.statement()
-    place = statement and draw.cell(statement, draw.money(statement))
-    if not statement or not place:
+    hit = draw.hit()
+    if hit is None:
         return None
-    row, column = place
-    values = statement["rows"][row]["values"]
+    column, values = hit.column, hit.values
     others = [c for c, v in enumerate(values) if c != column and v and v != values[column]]
     if not others:
         return None
@@ -315,7 +339,7 @@ def column_swap(draw: Draw) -> Truth | None:
     if not values[first] or not values[second] or values[first] == values[second]:
         return None
     before = list(values)
-    truth = draw.put(statement, row, first, values[second])
+    truth = draw.put(hit.statement, hit.row, first, values[second])
     values[second] = before[first]
     return truth | {"columns": [first, second], "before": before, "after": list(values)}
 
@@ -418,6 +442,19 @@ def _scaled(statement: Record, rows: list[int], columns: list[int], factor: int)
                 values[column] = round(value / -factor, 2) if unit == 1 else value // -factor
 
 
+def _of_all(statement: Record, column: int) -> Truth:
+    """What was done where no line alone is wrong."""
+    return {
+        "statement": statement["statement"],
+        "column": column,
+        "row": None,
+        "label": None,
+        "before": None,
+        "after": None,
+        "arith_checkable": False,
+    }
+
+
 @kind
 def statement_scale(draw: Draw) -> Truth | None:
     """A whole statement is a thousand times too large or too small."""
@@ -432,15 +469,7 @@ def statement_scale(draw: Draw) -> Truth | None:
         if any(abs(v) >= 10_000 for v in statement["rows"][i]["values"] if v)
     ]
     _scaled(statement, rows, list(range(width)), factor)
-    return {
-        "statement": statement["statement"],
-        "column": 0,
-        "row": None,
-        "label": None,
-        "before": None,
-        "after": None,
-        "arith_checkable": False,
-    }
+    return _of_all(statement, 0)
 
 
 # Others that one meets
@@ -449,73 +478,63 @@ def statement_scale(draw: Draw) -> Truth | None:
 @kind
 def rows_exchanged(draw: Draw) -> Truth | None:
     """The amounts of two lines stand in each other's place, in one column."""
-    statement = draw.statement()
-    place = statement and draw.cell(statement, draw.money(statement))
-    if not statement or not place:
+    hit = draw.hit()
+    if hit is None:
         return None
-    row, column = place
-    money = draw.money(statement)
-    at = money.index(row)
+    money = draw.money(hit.statement)
+    at = money.index(hit.row)
     if at + 1 == len(money):
         return None
-    other = money[at + 1]
-    one, two = (statement["rows"][r]["values"] for r in (row, other))
-    if not two[column] or one[column] == two[column]:
+    below = Hit(hit.statement, money[at + 1], hit.column)
+    if not below.value or below.value == hit.value:
         return None
-    before, after = one[column], two[column]
-    two[column] = before
-    return draw.put(statement, row, column, after) | {"before": before, "rows": [row, other]}
+    after = below.value
+    below.values[below.column] = hit.value
+    return draw.change(hit, after) | {"rows": [hit.row, below.row]}
 
 
 @kind
 def stale_comparative(draw: Draw) -> Truth | None:
     """One column repeats the amount of another."""
-    statement = draw.statement()
-    place = statement and draw.cell(statement, draw.money(statement))
-    if not statement or not place:
+    hit = draw.hit()
+    if hit is None:
         return None
-    row, column = place
-    values = statement["rows"][row]["values"]
-    others = [v for c, v in enumerate(values) if c != column and v and v != values[column]]
-    return draw.put(statement, row, column, draw.random.choice(others)) if others else None
+    others = [v for c, v in enumerate(hit.values) if c != hit.column and v and v != hit.value]
+    return draw.change(hit, draw.random.choice(others)) if others else None
 
 
 @kind
 def rounding(draw: Draw) -> Truth | None:
     """One amount is rounded to a coarser unit than the others."""
-    statement = draw.statement()
-    place = statement and draw.cell(statement, draw.money(statement))
-    if not statement or not place:
+    hit = draw.hit()
+    if hit is None:
         return None
-    value, unit = statement["rows"][place[0]]["values"][place[1]], unit_of(statement) * 100
-    after = round(value / unit) * unit
-    return draw.put(statement, *place, after) if after and abs(after - value) > unit / 20 else None
+    unit = unit_of(hit.statement) * 100
+    after = round(hit.value / unit) * unit
+    return draw.change(hit, after) if after and abs(after - hit.value) > unit / 20 else None
 
 
 @kind
 def duplicate_row(draw: Draw) -> Truth | None:
     """A line stands there twice."""
-    statement = draw.statement()
-    place = statement and draw.cell(statement, draw.money(statement))
-    if not statement or not place:
+    hit = draw.hit()
+    if hit is None:
         return None
-    row, _ = place
-    truth = draw.put(statement, row, 0, statement["rows"][row]["values"][0])
-    statement["rows"].insert(row + 1, copy.deepcopy(statement["rows"][row]))
+    row, rows = hit.row, hit.statement["rows"]
+    truth = draw.put(hit.statement, row, 0, hit.values[0])
+    rows.insert(row + 1, copy.deepcopy(rows[row]))
     return truth | {"row": row + 1, "rows": [row, row + 1]}
 
 
 @kind
 def missing_column(draw: Draw) -> Truth | None:
-    """From a line on, the amounts of a row have slipped into the next column."""
-    statement = draw.statement()
-    place = statement and draw.cell(statement, draw.money(statement))
-    if not statement or not place or len(statement["columns"]) < 2:
+    """The amounts of one line have slipped into the next column; the first is empty."""
+    hit = draw.hit()
+    if hit is None or len(hit.statement["columns"]) < 2:
         return None
-    row, _ = place
-    before = list(statement["rows"][row]["values"])
-    truth = draw.put(statement, row, 0, None)
-    statement["rows"][row]["values"] = [None, *before[:-1]]
+    before = list(hit.values)
+    truth = draw.put(hit.statement, hit.row, 0, None)
+    hit.values[:] = [None, *before[:-1]]
     return truth | {"columns": list(range(len(before)))}
 
 
@@ -527,28 +546,18 @@ def column_scale(draw: Draw) -> Truth | None:
         return None
     column = draw.random.randrange(len(statement["columns"]))
     _scaled(statement, draw.money(statement), [column], draw.random.choice((1000, -1000)))
-    return {
-        "statement": statement["statement"],
-        "column": column,
-        "row": None,
-        "label": None,
-        "before": None,
-        "after": None,
-        "arith_checkable": False,
-    }
+    return _of_all(statement, column)
 
 
 @kind
 def sign_convention(draw: Draw) -> Truth | None:
     """A line has the other sign in every column."""
-    statement = draw.statement()
-    place = statement and draw.cell(statement, draw.money(statement))
-    if not statement or not place:
+    hit = draw.hit()
+    if hit is None:
         return None
-    row, column = place
-    values = statement["rows"][row]["values"]
-    truth = draw.put(statement, row, column, -values[column])
+    values = hit.values
+    truth = draw.change(hit, -hit.value)
     for other, value in enumerate(values):
-        if other != column and value:
+        if other != hit.column and value:
             values[other] = -value
     return truth | {"columns": list(range(len(values)))}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -38,6 +39,34 @@ def filing() -> dict[str, Any]:
 def spoiled(kind: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """The first seed for which the filing has a place for the error."""
     return next(found for i in range(99) if (found := inject(filing(), kind, str(i))))
+
+
+def each(kind: str) -> Iterator[tuple[dict[str, Any], dict[str, Any], dict[str, Any]]]:
+    """For many seeds the statement before and after, and the truth; no other statement changed."""
+    made = 0
+    for i in range(60):
+        found = inject(filing(), kind, str(i))
+        if not found:
+            continue
+        wrong, truth = found
+        pairs = list(zip(filing()["statements"], wrong["statements"], strict=True))
+        ((sound, part),) = [pair for pair in pairs if pair[0]["statement"] == truth["statement"]]
+        assert all(before == after for before, after in pairs if before is not sound)
+        yield sound, part, truth
+        made += 1
+    assert made >= 10
+
+
+def amounts(statement: dict[str, Any], row: int) -> list[int | None]:
+    """The amounts of a line."""
+    found: list[int | None] = statement["rows"][row]["values"]
+    return found
+
+
+def lines_changed(sound: dict[str, Any], part: dict[str, Any]) -> list[int]:
+    """The lines in which two statements of the same shape differ."""
+    rows = zip(sound["rows"], part["rows"], strict=True)
+    return [number for number, (before, after) in enumerate(rows) if before != after]
 
 
 def changed(one: dict[str, Any], other: dict[str, Any]) -> list[tuple[str, int, int]]:
@@ -80,6 +109,76 @@ def test_digits_change_places_with_their_neighbours() -> None:
     _, truth = spoiled("digit_transposition")
     assert (truth["after"] - truth["before"]) % 9_000_000 == 0
     assert sorted(str(truth["after"])) == sorted(str(truth["before"]))
+
+
+def test_two_columns_of_one_line_change_places() -> None:
+    """The amounts of the two columns that are named, and nothing else."""
+    for sound, part, truth in each("column_swap"):
+        assert lines_changed(sound, part) == [truth["row"]]
+        first, second = truth["columns"]
+        expected = list(amounts(sound, truth["row"]))
+        assert expected[first] != expected[second]
+        expected[first], expected[second] = expected[second], expected[first]
+        assert amounts(part, truth["row"]) == expected == truth["after"]
+
+
+def test_amounts_of_two_lines_change_places_in_one_column() -> None:
+    """Those of a line and the next line of money, in the column that is named."""
+    for sound, part, truth in each("rows_exchanged"):
+        first, second = truth["rows"]
+        assert lines_changed(sound, part) == [first, second]
+        assert all(row.get("heading") for row in sound["rows"][first + 1 : second])
+        for here, there in ((first, second), (second, first)):
+            expected = list(amounts(sound, here))
+            expected[truth["column"]] = amounts(sound, there)[truth["column"]]
+            assert amounts(part, here) == expected
+
+
+def test_a_line_stands_there_twice() -> None:
+    """One line more, the same as the one above it; without it nothing is changed."""
+    for sound, part, truth in each("duplicate_row"):
+        rows = list(part["rows"])
+        assert rows.pop(truth["row"]) == rows[truth["row"] - 1]
+        assert rows == sound["rows"]
+
+
+def test_the_amounts_of_a_line_slip_into_the_next_column() -> None:
+    """The first is empty, the last is lost, and no other line is changed."""
+    for sound, part, truth in each("missing_column"):
+        assert lines_changed(sound, part) == [truth["row"]]
+        before = amounts(sound, truth["row"])
+        assert amounts(part, truth["row"]) == [None, *before[:-1]]
+
+
+def test_a_line_has_the_other_sign_in_every_column() -> None:
+    """All its amounts, and no other line."""
+    for sound, part, truth in each("sign_convention"):
+        assert lines_changed(sound, part) == [truth["row"]]
+        expected = [value and -value for value in amounts(sound, truth["row"])]
+        assert amounts(part, truth["row"]) == expected
+
+
+@pytest.mark.parametrize("kind", ["column_scale", "statement_scale"])
+def test_all_money_of_a_column_or_a_statement_is_a_thousand_times_as_much_or_little(
+    kind: str,
+) -> None:
+    """Every amount of money there by one factor; amounts per share and other columns as before."""
+    factors = set()
+    for sound, part, truth in each(kind):
+        width = range(len(sound["columns"]))
+        scaled = [truth["column"]] if kind == "column_scale" else width
+        by = set()
+        for row, line in enumerate(sound["rows"]):
+            for column in width:
+                before, after = amounts(sound, row)[column], amounts(part, row)[column]
+                if before and column in scaled and "per share" not in line["label"]:
+                    assert after
+                    by.add(after / before)
+                else:
+                    assert before == after
+        assert len(by) == 1
+        factors |= by
+    assert factors == {1000, 0.001}
 
 
 def test_a_dropped_line_is_gone_and_was_part_of_a_sum() -> None:
