@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from models.forest import Booster, Floats, fit, graph, predict
 from models.triage.doubting import Example, described, examples, experiences, folded
 from models.triage.filings import FOLDS, development, fold_of, read, sound
+from models.triage.scores import threshold
 from services.triage.doubts import COLUMNS, KINDS
 from services.triage.experience import Experience
 from services.triage.relations import sheets
@@ -106,12 +107,6 @@ def chances(
 def risk_of(values: Floats) -> float:
     """The risk of a filing: the chance of its likeliest doubt."""
     return round(float(values.max()), 4) if len(values) else 0.0
-
-
-def threshold(risks: NDArray[Any], share: float) -> float:
-    """The least risk, to four places, that flags at most this share of sound filings."""
-    limit = np.sort(risks)[::-1][int(share * len(risks))]
-    return round(float(limit) + 0.0001, 4)
 
 
 def record_of(example: Example, values: Floats, more: Mapping[str, Floats]) -> dict[str, Any]:

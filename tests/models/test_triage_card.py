@@ -1,0 +1,80 @@
+"""What is shipped, the card, the figures and the predictions of triage-breaks are of one making."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from models.triage.scores import FOLDER, Prediction, card, figures, predictions, risk, threshold
+from services.triage.risk import MANIFEST_FILE, NAME, Manifest, read_manifest
+from tests.support import ROOT
+
+
+@pytest.fixture(scope="module")
+def every() -> list[Prediction]:
+    """The committed predictions."""
+    return predictions(FOLDER)
+
+
+@pytest.fixture(scope="module")
+def config() -> dict[str, Any]:
+    """The recipe."""
+    return tomllib.loads((FOLDER / "config.toml").read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def scores() -> dict[str, Any]:
+    """The committed figures."""
+    found: dict[str, Any] = json.loads((FOLDER / "scores.json").read_text(encoding="utf-8"))
+    return found
+
+
+@pytest.fixture(scope="module")
+def shipped() -> Manifest:
+    """Of the one artefact."""
+    (path,) = (ROOT / "models" / "artefacts" / NAME).glob(f"*/{MANIFEST_FILE}")
+    manifest = read_manifest(path)
+    assert manifest.version == path.parent.name
+    return manifest
+
+
+def test_the_card_is_the_one_that_the_figures_make(
+    scores: dict[str, Any], config: dict[str, Any]
+) -> None:
+    """The committed card is not stale: written again, it comes out the same."""
+    text = (FOLDER / "CARD.md").read_text(encoding="utf-8")
+    assert text == card(scores, config["version"]), "run python -m models.triage.scores"
+
+
+def test_the_figures_are_those_of_the_predictions(
+    every: list[Prediction], scores: dict[str, Any], tmp_path: Path
+) -> None:
+    """Counted again they are the same, but for what needs the data: errors corrected later."""
+    (tmp_path / "finance").mkdir()
+    (tmp_path / "finance" / "revisions.jsonl").touch()
+    own, development = ([p for p in every if p["set"] == part] for part in ("own", "development"))
+    assert len(own) + len(development) == len(every)
+    again = json.loads(json.dumps(figures(tmp_path, own, development)))
+    assert again.pop("corrected") == {}
+    assert again == {key: value for key, value in scores.items() if key != "corrected"}
+
+
+def test_what_is_shipped_flags_and_shows_as_the_recipe_says(
+    every: list[Prediction], scores: dict[str, Any], config: dict[str, Any], shipped: Manifest
+) -> None:
+    """Version, licence and thresholds are those of the config on the committed predictions."""
+    assert {p["version"] for p in every} == {shipped.version} == {config["version"]}
+    assert shipped.licence == config["data"]["licence"]
+    operation = config["operation"]
+    sound = np.array([risk(p) for p in every if p["set"] == "own" and p["type"] is None])
+    assert shipped.flagged == threshold(sound, operation["false_alarms"])
+    assert shipped.shown == threshold(sound, operation["shown"])
+    assert shipped.unbelieved == operation["unbelieved"]
+    # Served is flagged from `flagged` on, and counted is what lies above the threshold.
+    assert int((sound >= shipped.flagged).sum()) == int((sound > scores["threshold"]).sum())
+    assert int((sound >= shipped.flagged).sum()) <= operation["false_alarms"] * len(sound)
