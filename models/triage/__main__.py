@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import gzip
 import json
-import pickle
 import sys
 import time
 import tomllib
@@ -159,18 +158,10 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder that holds finance/")
     parser.add_argument("--out", type=Path, help="folder of the artefacts")
     parser.add_argument("--config", type=Path, default=FOLDER / "config.toml")
-    parser.add_argument(
-        "--work", type=Path, help="file to keep the described filings in, or to take them from"
-    )
     parser.add_argument("--ablations", action="store_true", help="learn without some columns too")
     arguments = parser.parse_args()
     config = tomllib.loads(arguments.config.read_text(encoding="utf-8"))
-    if arguments.work and arguments.work.is_file():
-        every, taught = pickle.loads(arguments.work.read_bytes())
-    else:
-        every, taught = make(arguments.data / "finance", config)
-        if arguments.work:
-            arguments.work.write_bytes(pickle.dumps((every, taught)))
+    every, taught = make(arguments.data / "finance", config)
     apart = apart_from(arguments.data / "finance", taught)
     found = chances(every, apart, config, config["forest"]["seeds"])
     risks = np.array([risk_of(v) for v, e in zip(found, every, strict=False) if e.truth is None])
