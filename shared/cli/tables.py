@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 from shared.cli.lines import plain
@@ -120,10 +121,14 @@ def findings(line: Mapping[str, Any]) -> Iterator[str]:
     verdict = "flagged" if line["flagged"] else "nothing to flag"
     yield f"{name}{own}  ({verdict}, risk {line['risk']:.2f})"
     rows = [
-        (f["check"], str(f["statement"] or ""), f"{f['confidence']:.2f}", plain(f["message"]))
+        (f["check"], str(f["statement"] or ""), f"{f['confidence']:.2f}", "")
         for f in line["findings"]
     ]
-    yield from _aligned(rows)
+    width = shutil.get_terminal_size((100, 24)).columns
+    for row, finding in zip(_aligned(rows), line["findings"], strict=True):
+        yield row.rstrip()
+        said = plain(finding["message"])
+        yield from wrap(said, width, initial_indent="    ", subsequent_indent="    ")
     yield ""
 
 

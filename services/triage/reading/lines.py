@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 
 from services.triage.places import Place
 from services.triage.reading.table import Table, TableCell
@@ -12,6 +14,8 @@ from shared.documents.reading import Reading
 _CHUNK = re.compile(r"\S+(?: \S+)*")
 _LEADERS = re.compile(r"(?:\s?\.){3,}|_{3,}|(?:-\s)?-{4,}|(?:=\s)?={3,}")
 _FIGURE = re.compile(r"^[$€£(]*\s*\(?(\d[\d,]*)?(\.\d+)?(?<=\d)\s*\)?%?$|^[-\u2013\u2014]{1,3}$")
+_LAST_FIGURE = re.compile(r"(?<=\S) ([$€£]? ?\(?\d[\d,]*(?:\.\d+)?\)?)$")
+_YEAR = re.compile(r"(?:19|20)\d\d")
 _STARTS_OVER = re.compile(
     r"^\W*<(PAGE|TABLE)>|\f|^[^\d]{0,60}(statements?\s+of\s+\w|balance\s+sheets?|income\s+statements?"
     r"|cash\s+flows?\s+statements?|^\s*cash\s+flows?\s*$)[^\d]{0,60}$",
@@ -35,10 +39,11 @@ def tables_of_lines(reading: Reading) -> Iterator[Table]:
         lines = list(_lines(reading.text, page.start, page.end))
         for first, last in _runs(lines):
             above = [line for _, line in lines[max(0, first - _ABOVE) : first]]
+            edges = _edges(line for _, line in lines[first:last])
             cells = tuple(
                 cell
                 for row, (start, line) in enumerate(lines[first:last], 1)
-                for cell in _cells(page.number, row, start, line)
+                for cell in _cells(page.number, row, start, line, edges)
             )
             yield Table(cells, before="\n".join(above), page=page.number)
 
@@ -93,10 +98,46 @@ def _blank(line: str) -> str:
     return _LEADERS.sub(lambda found: " " * len(found[0]), line.rstrip())
 
 
-def _cells(page: int, row: int, start: int, line: str) -> Iterator[TableCell]:
-    shown = _blank(line)
+def _edges(lines: Iterable[str]) -> set[int]:
+    """Where figures end in more than one line: the right edges of columns."""
+    ends = Counter(
+        _width(shown[: chunk.end()])
+        for shown in map(_blank, lines)
+        for chunk in list(_CHUNK.finditer(shown))[1:]
+        if _FIGURE.match(chunk[0])
+    )
+    return {end for end, times in ends.items() if times > 1}
+
+
+def _parts(shown: str, edges: AbstractSet[int]) -> Iterator[tuple[int, int]]:
+    """Where the words and figures of a line are.
+
+    A figure one space behind a long label is its own if it ends where a column does; a year is
+    rather part of the label.
+    """
     for chunk in _CHUNK.finditer(shown):
-        left = len(shown[: chunk.start()].expandtabs(_TAB))
-        right = len(shown[: chunk.end()].expandtabs(_TAB))
-        place = Place(page, start + chunk.start(), start + chunk.end())
-        yield TableCell(row, left, right, chunk[0], place)
+        start, end = chunk.span()
+        last = _LAST_FIGURE.search(chunk[0])
+        if (
+            last
+            and not _FIGURE.match(chunk[0])
+            and not _YEAR.fullmatch(last[1])
+            and any(_width(shown[:end]) + n in edges for n in (-1, 0, 1))
+        ):
+            yield start, start + last.start()
+            start += last.start(1)
+        yield start, end
+
+
+def _cells(
+    page: int, row: int, start: int, line: str, edges: AbstractSet[int]
+) -> Iterator[TableCell]:
+    shown = _blank(line)
+    for first, end in _parts(shown, edges):
+        place = Place(page, start + first, start + end)
+        yield TableCell(row, _width(shown[:first]), _width(shown[:end]), shown[first:end], place)
+
+
+def _width(text: str) -> int:
+    """Columns that a text takes on a page of equal letters."""
+    return len(text.expandtabs(_TAB))

@@ -168,14 +168,17 @@ def test_a_table_of_clauses_is_for_reading() -> None:
 
 
 def test_a_table_of_findings_is_for_reading() -> None:
-    """Whether it is flagged, and each finding with its sentence."""
+    """Whether it is flagged, and each finding with its whole sentence below, however long."""
     finding = {
         "check": "balance equation",
         "statement": "balance_sheet",
         "confidence": 0.9,
-        "message": "assets 10 are not liabilities and equity 9",
+        "message": "assets 10 are not liabilities and equity 9; " + "so " * 100 + "it ends.",
     }
     line = {"source": "f.json", "id": "acme", "flagged": True, "risk": 0.9, "findings": [finding]}
     rows = list(findings(line))
     assert rows[0] == "f.json  acme  (flagged, risk 0.90)"
-    assert "assets 10" in rows[1]
+    assert rows[1].split() == ["balance", "equation", "balance_sheet", "0.90"]
+    assert rows[2].startswith("    assets 10 are not")
+    assert max(map(len, rows)) <= 100
+    assert " ".join("".join(rows[2:]).split()).endswith("so it ends.")

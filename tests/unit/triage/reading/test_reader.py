@@ -193,6 +193,33 @@ def test_three_statements_of_one_text_are_told_apart() -> None:
     assert values(statements[2], "Dividends paid") == [-330 * MILLION, -290 * MILLION]
 
 
+def test_a_figure_right_behind_a_long_label_is_read() -> None:
+    """It ends where its column does; a year in a label, and a figure elsewhere, stay words."""
+    rows = (
+        ("Cash and cash equivalents", "120", "110"),
+        ("Accounts receivable", "80", "90"),
+        ("Total current assets", "200", "200"),
+        ("Property and equipment, net", "400", "300"),
+        ("Total assets", "600", "500"),
+        ("Accounts payable", "50", "60"),
+        ("Notes that fall due in 2023", "100", "60"),
+        ("Total liabilities", "150", "120"),
+        ("Retained earnings", "450", "380"),
+        ("Total shareholders' equity", "450", "380"),
+    )
+    lines = [f"{label:<42}{one:>8}{two:>12}" for label, one, two in rows]
+    label = "Total liabilities and shareholders' equity"
+    lines.append(f"{label} $ 1,600{'$ 500':>12}")
+    head = f"{'':<42}{'2023':>8}{'2022':>12}"
+    text = "\n".join(["CONSOLIDATED BALANCE SHEETS", "(In millions)", head, *lines])
+
+    (_, (statement,)) = of(text.encode(), "a.txt")
+
+    assert values(statement, label) == [1600 * MILLION, 500 * MILLION]
+    due = "Notes that fall due in 2023"
+    assert values(statement, due) == [100 * MILLION, 60 * MILLION]
+
+
 def test_a_balance_sheet_of_two_tables_is_one() -> None:
     """Liabilities stand in a table of their own, under the same years."""
     rows = list(samples.BALANCE)
