@@ -60,6 +60,15 @@ def test_make_alone_prints_every_target() -> None:
     assert len(re.findall(r"^\S*(?:Use|Check|Develop)\S*$", shown, re.MULTILINE)) == 3
 
 
+def test_make_run_keeps_its_data_where_the_setting_says() -> None:
+    """The variable that the README names first counts for `make run` as well."""
+    for told, where in (({}, "var/data"), ({"SMALLPRINT_DATA": "/elsewhere"}, "/elsewhere")):
+        env = {name: value for name, value in os.environ.items() if name != "SMALLPRINT_DATA"}
+        made = ["make", "--dry-run", "--no-print-directory", "run"]
+        said = subprocess.run(made, cwd=ROOT, env=env | told, capture_output=True, text=True)
+        assert said.stdout.splitlines()[-1].endswith(f"--data {where}"), said.stderr
+
+
 def test_commands_in_the_readme_exist() -> None:
     """Every `smallprint …` command that the README names is one."""
     from services.cli import cli

@@ -182,7 +182,8 @@ def _known(row: RowMapping, fingerprint: str, now: datetime) -> Answer | None:
         return Answer(row["status"], row["body"], row["headers"])
     if row["claimed_until"] is not None and row["claimed_until"] > now:
         raise StillAtWork(
-            "the first request with this Idempotency-Key is being worked on: ask again in a moment"
+            "the first request with this Idempotency-Key is being worked on: ask again in a moment;"
+            f" if it was cut off, that works after {CLAIMED.total_seconds() / 60:g} minutes"
         )
     return None
 
