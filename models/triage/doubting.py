@@ -11,10 +11,9 @@ from numpy.typing import NDArray
 
 from models.triage.filings import Record, fold_of, read
 from models.triage.injections import AS_DEVELOPMENT, OTHERS, Truth, all_sums, injected
-from services.triage import breaks, identities, plausibility
-from services.triage.context import Context
 from services.triage.doubts import COLUMNS, Doubt
 from services.triage.experience import Experience, learn
+from services.triage.raising import raised
 from services.triage.relations import Sheet, sheets
 
 Floats = NDArray[np.float32]
@@ -59,13 +58,6 @@ def experiences(
     return {
         fold: learn([item for item in seen if fold_of(item[0]) != fold]) for fold in (*folds, -1)
     }
-
-
-def raised(pages: Sequence[Sheet], experience: Experience) -> list[Doubt]:
-    """The doubts of a filing, as it is served."""
-    equations = [e for check in identities.REGISTRY.values() for e in check(pages)]
-    suspicions = [s for suspect in plausibility.REGISTRY.values() for s in suspect(pages)]
-    return breaks.doubts_of(Context(pages, equations, suspicions, experience))
 
 
 def examples(

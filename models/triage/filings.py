@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -55,11 +55,3 @@ def read(record: Record) -> Filing:
     if isinstance(filing, BadFiling):
         raise ValueError(filing.message)  # noqa: TRY004 - a damaged file, not a wrong type
     return filing
-
-
-def companies(records: Iterable[Record]) -> dict[int, list[Record]]:
-    """The filings by company."""
-    found: dict[int, list[Record]] = defaultdict(list)
-    for record in records:
-        found[record["cik"]].append(record)
-    return found

@@ -1,7 +1,7 @@
 """How far rules believe a broken relation: what is screened out, and the confidences by hand.
 
-The confidences below are the shares of right alarms on the development data, rounded;
-`infra/evaluate_triage.py` measures them. What is learned (`risk.py`) starts from them.
+The confidences below were set by hand, in the order in which such alarms seemed right on the
+development data. What is learned (`risk.py`) is told of them.
 """
 
 from __future__ import annotations

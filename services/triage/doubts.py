@@ -4,6 +4,11 @@ A doubt is one cause: a cell that relations want to be another amount, a line wh
 exchanged, a total that lacks a line, an amount out of proportion, a sign nobody else has, a line
 that stands there twice, a statement in another unit. Many lawful filings raise some; which to
 believe is learned (models/triage).
+
+equation -> diagnosis / suspicion -> doubt -> finding: an equation (`identities.py`) that breaks is
+explained by a diagnosis (`diagnosis.py`) or an exchange (`belief.py`); a suspicion
+(`plausibility.py`, `oddities.py`) is what is implausible without one. Each is a doubt
+(`raising.py`), and a doubt that is believed is told as a finding (`judgement.py`).
 """
 
 from __future__ import annotations

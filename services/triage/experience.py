@@ -6,7 +6,6 @@ its label is taken for. A label that nobody else uses has no name, and nothing i
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections import defaultdict
@@ -66,11 +65,6 @@ class Experience:
             "lines": _rounded(self.lines),
             "pairs": _rounded(self.pairs),
         }
-
-    @classmethod
-    def of_json(cls, parts: Mapping[str, Any]) -> Experience:
-        """As learned."""
-        return cls(**json.loads(json.dumps(parts)))
 
 
 def _rounded(table: Mapping[str, list[float]]) -> dict[str, list[float]]:

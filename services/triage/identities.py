@@ -44,6 +44,11 @@ def check(name: str) -> Callable[[Check], Check]:
     return enter
 
 
+def equations_in(sheets: Sequence[Sheet]) -> list[Equation]:
+    """Everything that should hold in a filing."""
+    return [equation for check in REGISTRY.values() for equation in check(sheets)]
+
+
 def _of(sheets: Sequence[Sheet], kind: str) -> Iterator[Sheet]:
     return (sheet for sheet in sheets if sheet.statement.statement == kind)
 

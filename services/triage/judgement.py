@@ -23,12 +23,11 @@ from services.triage.belief import (
     screened,
     take_swaps,
 )
-from services.triage.breaks import doubts_of
-from services.triage.context import Context
 from services.triage.diagnosis import CAUSES, Diagnosis, diagnose
 from services.triage.domain import Finding, NamedCell, Severity, Verdict
 from services.triage.doubts import Doubt
 from services.triage.plausibility import Suspicion
+from services.triage.raising import raised
 from services.triage.relations import ZERO, Cell, Equation, Sheet, sheets
 from services.triage.risk import Judge
 from services.triage.statements import MAX_SENTENCE, Filing, quoted
@@ -47,15 +46,10 @@ def triage_filing(filing: Filing, judge: Judge | None = None) -> Verdict:
         judge: what was learned; without it rules decide, with confidences by hand.
     """
     pages = sheets(filing)
-    equations = [e for check in identities.REGISTRY.values() for e in check(pages)]
-    suspicions = [
-        s
-        for name, suspect in plausibility.REGISTRY.items()
-        if filing.whole or name != "missing_line"
-        for s in suspect(pages)
-    ]
     if judge is not None:
-        return _judged(filing, judge, Context(pages, equations, suspicions, judge.experience))
+        return _judged(filing, judge, pages)
+    equations = identities.equations_in(pages)
+    suspicions = plausibility.suspicions_in(pages, filing.whole)
     swaps, rest = take_swaps(pages, equations)
     believed = list(screened(pages, rest))
     found = [_of_swap(pages, swap) for swap in swaps]
@@ -66,18 +60,18 @@ def triage_filing(filing: Filing, judge: Judge | None = None) -> Verdict:
     return Verdict(filing.id, risk >= FLAGGED, risk, findings, filing.warnings)
 
 
-def _judged(filing: Filing, judge: Judge, context: Context) -> Verdict:
+def _judged(filing: Filing, judge: Judge, pages: Sequence[Sheet]) -> Verdict:
     """The verdict of what was learned: the doubts that are likely enough, each cause once.
 
     A statement that does not balance is told however lawful that may be, and however much else
     breaks: beside the likeliest finding. It flags nothing alone.
     """
-    every = [d for d in doubts_of(context) if filing.whole or d.kind not in ("gap", "missing")]
+    every = raised(pages, judge.experience, filing.whole)
     chances = judge.chances(every)
     risk = max(chances, default=0.0)
     ranked = sorted(zip(chances, every, strict=True), key=lambda pair: -pair[0])
-    told = _said(context.sheets, [pair for pair in ranked if _always_told(pair[1])])
-    likely = _said(context.sheets, [pair for pair in ranked if pair[0] >= judge.shown])
+    told = _said(pages, [pair for pair in ranked if _always_told(pair[1])])
+    likely = _said(pages, [pair for pair in ranked if pair[0] >= judge.shown])
     findings = tuple(_ordered(_chosen(told, _once([*told, *likely]))))
     flagged = risk >= judge.flagged
     return Verdict(filing.id, flagged, risk, findings, filing.warnings, judge.model)

@@ -1,7 +1,7 @@
 """Checks that are no sums: factors of a thousand, signs that can't be, and a line that is missing.
 
 Each returns suspicions with the evidence they rest on; how far to believe them is settled in
-`judgement.py`.
+`belief.py` by hand, and in `risk.py` by what was learned.
 """
 
 from __future__ import annotations
@@ -46,6 +46,16 @@ def suspect(name: str) -> Callable[[Suspect], Suspect]:
         return function
 
     return enter
+
+
+def suspicions_in(sheets: Sequence[Sheet], whole: bool = True) -> list[Suspicion]:
+    """Everything implausible in a filing; one that is not whole lacks lines lawfully."""
+    return [
+        suspicion
+        for name, suspect in REGISTRY.items()
+        if whole or name != "missing_line"
+        for suspicion in suspect(sheets)
+    ]
 
 
 @suspect("statement_scale")

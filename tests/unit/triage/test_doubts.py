@@ -14,13 +14,11 @@ import numpy as np
 import pytest
 
 from services.cli import Reports
-from services.triage import identities, plausibility
 from services.triage.bootstrap import build
-from services.triage.breaks import doubts_of
-from services.triage.context import Context
 from services.triage.doubts import COLUMNS, KINDS, Doubt
 from services.triage.experience import Experience, bare, learn
 from services.triage.judgement import triage_filing
+from services.triage.raising import raised
 from services.triage.relations import sheets
 from services.triage.risk import (
     EXPERIENCE_FILE,
@@ -58,10 +56,7 @@ def taught(*filings: dict[str, Any]) -> Experience:
 
 def doubts(filing: dict[str, Any], experience: Experience | None = None) -> list[Doubt]:
     """Every doubt about a filing."""
-    pages = sheets(read(filing))
-    equations = [e for check in identities.REGISTRY.values() for e in check(pages)]
-    suspicions = [s for suspect in plausibility.REGISTRY.values() for s in suspect(pages)]
-    return doubts_of(Context(pages, equations, suspicions, experience or Experience()))
+    return raised(sheets(read(filing)), experience or Experience())
 
 
 def of_kind(kind: str, filing: dict[str, Any], experience: Experience | None = None) -> list[Doubt]:

@@ -1,13 +1,14 @@
-"""Doubts that relations and rules raise: cells, exchanged columns, suspicions by rule."""
+"""Raises the doubts about a filing: those of relations and rules here, others in `oddities.py`."""
 
 from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from statistics import median
 
+from services.triage import identities, plausibility
 from services.triage.belief import (
     CONFIDENCE,
     MANY,
@@ -20,16 +21,30 @@ from services.triage.belief import (
 from services.triage.context import Context, far_from, relation_of
 from services.triage.diagnosis import Diagnosis, diagnose, lawful_reading
 from services.triage.doubts import CAUSES, CHECKS, Doubt, suspected
+from services.triage.experience import Experience
 from services.triage.oddities import finer, gaps, proportions, signs, twice
 from services.triage.plausibility import Suspicion
-from services.triage.relations import Cell, Equation
+from services.triage.relations import Cell, Equation, Sheet
 
 MOST_ROUNDED = 3
 """Units that a sum may be off where a filing rounds."""
 
 
-def doubts_of(context: Context) -> list[Doubt]:
-    """Every doubt of a filing, the same for the same filing."""
+def raised(sheets: Sequence[Sheet], experience: Experience, whole: bool = True) -> list[Doubt]:
+    """Every doubt about a filing, the same for the same filing.
+
+    Args:
+        sheets: its statements.
+        experience: what other companies taught.
+        whole: false where lines are known to be left out: it lacks them lawfully.
+    """
+    equations = identities.equations_in(sheets)
+    suspicions = plausibility.suspicions_in(sheets, whole)
+    context = Context(sheets, equations, suspicions, experience)
+    return [doubt for doubt in _doubts_of(context) if whole or doubt.kind != "gap"]
+
+
+def _doubts_of(context: Context) -> list[Doubt]:
     return [
         *(of_swap(context, swap) for swap in context.swaps),
         *cells(context),
