@@ -22,7 +22,8 @@ from safetensors.numpy import save_file
 from models.graph import ACCURACY, build
 from models.integer_graph import build_integer, sizes_of
 from models.quantise import BLOCK, dequantised_weights, encoder_weights, quantised_weights
-from shared.inference.adapters import GRAPH_FILE, INTEGER_FILE, PROVENANCE_FILE, sha256
+from shared.artefacts import sha256
+from shared.inference.adapters import GRAPH_FILE, INTEGER_FILE, PROVENANCE_FILE
 from shared.inference.weights import read_weights
 
 LICENCE = """The encoder in this folder is all-MiniLM-L6-v2, quantised to INT4.

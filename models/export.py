@@ -23,6 +23,7 @@ from safetensors.numpy import load_file
 
 from models.corpus import read_labels
 from services.extraction.pipeline import FAMILIAR
+from shared.artefacts import sha256
 from shared.inference.adapters import (
     ADAPTER_FILE,
     FORMAT,
@@ -30,7 +31,6 @@ from shared.inference.adapters import (
     MANIFEST_FILE,
     VIEWS,
     base_folder,
-    sha256,
 )
 from shared.inference.session import write_adapter
 

@@ -12,12 +12,12 @@ from onnx import TensorProto, helper
 
 from models.graph import CONTRIB, OPSET, GraphBuilder
 from models.integer_graph import PARTS
+from shared.artefacts import sha256
 from shared.inference.adapters import (
     GRAPH_FILE,
     base_folder,
     load_adapter,
     newest_version,
-    sha256,
 )
 from shared.inference.engines import Int8
 from shared.inference.integer import unpacked, widened

@@ -1,14 +1,20 @@
-"""Which adapters are installed, by their folders alone: nothing of them is loaded.
+"""Which models are installed, by their folders alone: nothing of them is loaded.
 
     <folder>/<name>/<version>/manifest.json
 
-So a service that runs no model, and the help of a command, can name them.
+So a service that runs no model, and the help of a command, can name adapters. Models that are none
+have a manifest of another name.
 """
 
 from __future__ import annotations
 
+import hashlib
+import re
 from pathlib import Path
 
+from shared.errors import SuiteError
+
+VERSION = re.compile(r"\d+\.\d+\.\d+")
 MANIFEST_FILE = "manifest.json"
 
 
@@ -16,3 +22,40 @@ def adapter_names(*folders: Path) -> list[str]:
     """Return the names of all adapters in some folders, which need not be there."""
     found = (path for folder in folders for path in folder.glob(f"*/*/{MANIFEST_FILE}"))
     return sorted({path.parent.parent.name for path in found})
+
+
+class NoModel(SuiteError):
+    """There is no model of that name among the artefacts."""
+
+    code = "no_model"
+
+
+def newest(artefacts: Path, name: str, manifest: str) -> Path:
+    """Return the folder of the newest version of a model, by the names of the folders.
+
+    Args:
+        artefacts: where models lie.
+        name: of the model.
+        manifest: the file that every version has.
+
+    Raises:
+        NoModel: there is none.
+    """
+    found = [path.parent for path in (artefacts / name).glob(f"*/{manifest}")]
+    versions = {
+        tuple(map(int, folder.name.split("."))): folder
+        for folder in found
+        if VERSION.fullmatch(folder.name)
+    }
+    if not versions:
+        raise NoModel(
+            f"there is no model {name!r} in {artefacts}: point SMALLPRINT_ARTEFACTS to the folder "
+            "that came with the release"
+        )
+    return versions[max(versions)]
+
+
+def sha256(path: Path) -> str:
+    """Return the SHA-256 of a file, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -7,7 +7,6 @@ folder `<name>/<version>` as `linear.npz` with `linear.json` beside it.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections import Counter
@@ -21,6 +20,7 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
+from shared.artefacts import sha256
 from shared.errors import SuiteError
 
 FORMAT = 1
@@ -33,7 +33,7 @@ _WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)?|\d[\d.,]*|[$£€%]")  # noqa
 
 
 class LinearError(SuiteError):
-    """A linear model is missing, damaged or of another format."""
+    """A linear model is damaged or of another format."""
 
     code = "linear_model"
 
@@ -177,24 +177,3 @@ def write(
     known = LinearManifest(format=FORMAT, data_sha256=sha256(path), **manifest)
     text = json.dumps(asdict(known), indent=1) + "\n"
     (folder / MANIFEST_FILE).write_text(text, encoding="utf-8")
-
-
-def newest(artefacts: Path, name: str) -> Path:
-    """Return the folder of the newest version of a model. Raises LinearError if there is none."""
-    found = [path.parent for path in (artefacts / name).glob(f"*/{MANIFEST_FILE}")]
-    versions = {tuple(map(int, p.name.split("."))): p for p in found if _version(p.name)}
-    if not versions:
-        raise LinearError(
-            f"there is no model {name!r} in {artefacts}: point SMALLPRINT_ARTEFACTS to the folder "
-            "that came with the release"
-        )
-    return versions[max(versions)]
-
-
-def _version(name: str) -> bool:
-    return re.fullmatch(r"\d+\.\d+\.\d+", name) is not None
-
-
-def sha256(path: Path) -> str:
-    """Return the SHA-256 of a file, in hex."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()

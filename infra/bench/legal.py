@@ -36,6 +36,7 @@ import numpy as np
 
 from infra.bench.pages import pdf_of
 from services.extraction.pipeline import search, search_scores
+from shared.artefacts import sha256
 from shared.documents.sandbox import Reader
 from shared.inference import Specialist, Specialists
 from shared.inference.adapters import (
@@ -45,7 +46,6 @@ from shared.inference.adapters import (
     base_folder,
     load_adapter,
     newest_version,
-    sha256,
 )
 from shared.inference.engines import Int8
 from shared.inference.session import IntegerSession, Session

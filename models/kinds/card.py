@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from models.kinds.corpus import KINDS, MOST, SOME
-from shared.linear import DATA_FILE, MANIFEST_FILE, LinearManifest, newest, read_manifest
+from shared.artefacts import newest
+from shared.linear import DATA_FILE, MANIFEST_FILE, LinearManifest, read_manifest
 
 Rows = Sequence[Sequence[str]]
 
@@ -152,7 +153,7 @@ def main() -> None:
     parser.add_argument("--artefacts", type=Path, default=Path("models/artefacts"))
     arguments = parser.parse_args()
     folder = arguments.specialist
-    shipped = newest(arguments.artefacts, folder.name)
+    shipped = newest(arguments.artefacts, folder.name, MANIFEST_FILE)
     scores = json.loads((folder / "scores.json").read_text(encoding="utf-8"))
     config = tomllib.loads((folder / "config.toml").read_text(encoding="utf-8"))
     template = (folder / "CARD.in.md").read_text(encoding="utf-8")

@@ -6,8 +6,9 @@ import logging
 from pathlib import Path
 
 from services.ingest.domain import Guess, kind_of_type
+from shared.artefacts import NoModel, newest
 from shared.events import Kind
-from shared.linear import Linear, LinearError, newest
+from shared.linear import MANIFEST_FILE, Linear
 
 log = logging.getLogger(__name__)
 
@@ -51,8 +52,8 @@ class Judge:
         Raises LinearError for a damaged one.
         """
         try:
-            folder = newest(artefacts, NAME)
-        except LinearError as error:
+            folder = newest(artefacts, NAME, MANIFEST_FILE)
+        except NoModel as error:
             log.warning("kinds are told by type alone: %s", error.message)
             return cls(None)
         return cls(Linear.load(folder))

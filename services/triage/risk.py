@@ -7,10 +7,8 @@ models/triage-breaks/CARD.md how well it does on companies that it has not seen)
 from __future__ import annotations
 
 import gzip
-import hashlib
 import json
 import logging
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -22,6 +20,7 @@ from numpy.typing import NDArray
 from services.triage.domain import RULES, Model
 from services.triage.doubts import COLUMNS, Doubt
 from services.triage.experience import Experience
+from shared.artefacts import newest, sha256
 from shared.errors import SuiteError
 from shared.inference.session import Forest
 
@@ -41,7 +40,7 @@ log = logging.getLogger(__name__)
 
 
 class RiskError(SuiteError):
-    """The artefact of triage is missing, damaged or of another format."""
+    """The artefact of triage is damaged or of another format."""
 
     code = "triage_model"
 
@@ -77,8 +76,11 @@ class Judge:
 
     @classmethod
     def load(cls, artefacts: Path) -> Judge:
-        """Load the newest version among the artefacts. Raises RiskError."""
-        folder = _newest(artefacts / NAME)
+        """Load the newest version among the artefacts.
+
+        Raises NoModel if there is none, RiskError for a damaged one.
+        """
+        folder = newest(artefacts, NAME, MANIFEST_FILE)
         manifest = read_manifest(folder / MANIFEST_FILE)
         for name, digest in manifest.sha256.items():
             path = folder / name
@@ -100,7 +102,7 @@ class Judge:
     def found(cls, artefacts: Path) -> Judge | None:
         """Load it; where its folder isn't there rules decide alone, and the log says so.
 
-        Raises RiskError for one that is there and damaged.
+        Raises NoModel for a folder without a version, RiskError for a damaged one.
         """
         folder = artefacts / NAME
         if not folder.is_dir():
@@ -161,23 +163,3 @@ def write(
     text = json.dumps(asdict(manifest), indent=1) + "\n"
     (folder / MANIFEST_FILE).write_text(text, encoding="utf-8")
     return manifest
-
-
-def sha256(path: Path) -> str:
-    """The SHA-256 of a file, in hex."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def _newest(folder: Path) -> Path:
-    found = [path.parent for path in folder.glob(f"*/{MANIFEST_FILE}")]
-    versions = {
-        tuple(map(int, path.name.split("."))): path
-        for path in found
-        if re.fullmatch(r"\d+\.\d+\.\d+", path.name)
-    }
-    if not versions:
-        raise RiskError(
-            f"there is no model {NAME!r} in {folder.parent}: point SMALLPRINT_ARTEFACTS to the "
-            "folder that came with the release"
-        )
-    return versions[max(versions)]

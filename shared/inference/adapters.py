@@ -13,7 +13,6 @@ way.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -22,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from shared.artefacts import MANIFEST_FILE as MANIFEST_FILE
+from shared.artefacts import VERSION, sha256
 from shared.artefacts import adapter_names as adapter_names
 from shared.inference.engines import GRAPH_FILE as GRAPH_FILE
 from shared.inference.engines import INTEGER_FILE as INTEGER_FILE
@@ -35,7 +35,6 @@ ADAPTER_FILE = "adapter.onnx_adapter"
 TOKENISER_FILE, PROVENANCE_FILE = "tokenizer.json", "provenance.json"
 VIEWS = ("inside", "opening", "closing")
 """What a head may say of each label at a token: inside a passage, its first token, its last."""
-VERSION = re.compile(r"\d+\.\d+\.\d+")
 
 
 @dataclass(frozen=True)
@@ -96,12 +95,6 @@ def write_manifest(path: Path, manifest: Manifest) -> None:
     partial = path.with_name(f"{path.name}.partial")
     partial.write_text(json.dumps(asdict(manifest), indent=1) + "\n", encoding="utf-8")
     partial.replace(path)
-
-
-def sha256(path: Path) -> str:
-    """Return the SHA-256 of a file, in hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def base_folder(artefacts: Path) -> Path:

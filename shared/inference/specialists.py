@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from shared.artefacts import sha256
 from shared.inference.adapters import (
     GRAPH_FILE,
     INTEGER_FILE,
@@ -22,7 +23,6 @@ from shared.inference.adapters import (
     base_folder,
     find_adapter,
     load_adapter,
-    sha256,
 )
 from shared.inference.engines import ENGINES, Arithmetic, Engine, Run
 from shared.inference.errors import BaseError

@@ -14,7 +14,8 @@ library("safetensors")
 library("onnx")
 
 from models.integer_graph import build_integer, sizes_of
-from shared.inference.adapters import base_folder, sha256
+from shared.artefacts import sha256
+from shared.inference.adapters import base_folder
 from shared.inference.engines import Int4, Int8
 from shared.inference.session import PRODUCT, Adapter, write_adapter
 from shared.inference.weights import read_weights

@@ -13,12 +13,13 @@ from models.kinds.letters import papers, patterns
 from models.kinds.scores import asked, read, recall, said, sides, thresholds
 from models.kinds.scores import kinds_of as numbers_of
 from services.ingest.judging import Judge
-from shared.linear import DATA_FILE, MANIFEST_FILE, newest, read_manifest
+from shared.artefacts import newest
+from shared.linear import DATA_FILE, MANIFEST_FILE, read_manifest
 from tests.samples import contract
 from tests.support import ROOT
 
 FOLDER = ROOT / "models" / "document-kind"
-SHIPPED = newest(ROOT / "models" / "artefacts", "document-kind")
+SHIPPED = newest(ROOT / "models" / "artefacts", "document-kind", MANIFEST_FILE)
 REPORT = """Consolidated Balance Sheets (in millions, except par value)
 Total current assets 1,210 1,100   Property and equipment, net 700 650   Total assets 1,910 1,750
 Accounts payable 300 280   Long-term debt 400 410   Total liabilities 700 690

@@ -19,6 +19,7 @@ from typing import Any
 
 from services.extraction.teaching.learning import Head
 from services.extraction.teaching.validation import Choice
+from shared.artefacts import sha256
 from shared.errors import Conflict, InvalidRequest, NotFound, SuiteError
 from shared.inference.adapters import (
     ADAPTER_FILE,
@@ -29,7 +30,6 @@ from shared.inference.adapters import (
     adapter_names,
     newest_version,
     read_manifest,
-    sha256,
     write_manifest,
 )
 from shared.inference.session import Adapter, write_adapter

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from shared.artefacts import sha256
 from shared.inference import AdapterError, BaseError, Specialists, session, specialists
-from shared.inference.adapters import load_adapter, sha256
+from shared.inference.adapters import load_adapter
 from shared.inference.engines import Int8
 from shared.inference.integer import LARGEST, merged_weights, narrowed, unpacked, widened
 from shared.inference.session import write_adapter

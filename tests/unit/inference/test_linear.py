@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from shared import linear
-from shared.linear import Linear, LinearError, met_bits, newest, place_of, vector, words_of
+from shared.linear import Linear, LinearError, met_bits, place_of, vector, words_of
 
 PLACES = 64
 MANIFEST: dict[str, Any] = {
@@ -68,17 +68,6 @@ def test_a_model_says_what_it_learned(tmp_path: Path) -> None:
     assert model("x" * 50 + " pear").label == "apple"
     assert model("").label == "apple"
     assert model("").known == 0.0
-
-
-def test_the_newest_version_is_found(tmp_path: Path) -> None:
-    """By its numbers; what is no version is passed over."""
-    for version in ("1.9.0", "1.10.0"):
-        written(tmp_path, version)
-    (tmp_path / "fruit" / "draft").mkdir()
-    (tmp_path / "fruit" / "draft" / linear.MANIFEST_FILE).write_text("{}", "utf-8")
-    assert newest(tmp_path, "fruit").name == "1.10.0"
-    with pytest.raises(LinearError, match="no model 'nuts'"):
-        newest(tmp_path, "nuts")
 
 
 @pytest.mark.parametrize("damage", ["format", "gone", "cut", "json"])

@@ -31,6 +31,7 @@ from services.extraction.teaching import (
 from services.extraction.teaching.keeping import FORGOTTEN, PREFIX, RESERVED
 from services.extraction.teaching.learning import Head
 from services.extraction.teaching.states import read_states
+from shared.artefacts import sha256
 from shared.errors import Conflict, InvalidRequest, NotFound, SuiteError
 from shared.events import DocumentRead
 from shared.inference import AdapterError, Specialist, Specialists
@@ -40,7 +41,6 @@ from shared.inference.adapters import (
     adapter_names,
     newest_version,
     read_manifest,
-    sha256,
     write_manifest,
 )
 from shared.inference.engines import Arithmetic

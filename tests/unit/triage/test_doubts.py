@@ -29,6 +29,7 @@ from services.triage.risk import (
     RiskError,
     write,
 )
+from shared.artefacts import NoModel
 from shared.runtime.main import main
 from shared.version import VERSION
 from tests.support import ROOT
@@ -407,7 +408,7 @@ def test_a_damaged_artefact_is_never_taken_for_none(tmp_path: Path) -> None:
     with pytest.raises(RiskError, match=re.escape(str(place))):
         House(tmp_path / "data", artefacts=tmp_path)
     place.with_name(MANIFEST_FILE).unlink()
-    with pytest.raises(RiskError, match="there is no model"):
+    with pytest.raises(NoModel, match="there is no model"):
         Judge.found(tmp_path)
 
 
