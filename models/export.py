@@ -14,6 +14,7 @@ import argparse
 import json
 import shutil
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,9 @@ from shared.inference.adapters import (
     MANIFEST_FILE,
     VIEWS,
     base_folder,
+    load_adapter,
 )
+from shared.inference.engines import Int8
 from shared.inference.session import write_adapter
 
 Floats = NDArray[np.float32]
@@ -59,6 +62,24 @@ def graph_parameters(state: dict[str, Floats]) -> dict[str, Floats]:
         for one, block in zip(parts, value, strict=True):
             parameters[f"{layer}.{one}.{matrix.upper()}"] = np.ascontiguousarray(block.T)
     return parameters
+
+
+def trained_parameters(parameters: Mapping[str, Floats]) -> dict[str, Floats]:
+    """Undo `graph_parameters`: from the doors of the base graph to the names in training."""
+    state = {
+        "head.weight": np.ascontiguousarray(parameters["head.weight"].T),
+        "head.bias": parameters["head.bias"],
+    }
+    for name in parameters:
+        module, matrix = name.rsplit(".", 1)
+        layer, _, part = module.rpartition(".")
+        if part in ("head", "key", "value"):
+            continue
+        parts = ("query", "key", "value") if part == "query" else (part,)
+        blocks = [parameters[f"{layer}.{one}.{matrix}"].T for one in parts]
+        ours = "qkv" if part == "query" else part
+        state[f"{layer}.{ours}.{matrix.lower()}"] = np.stack(blocks)
+    return state
 
 
 def export(
@@ -117,10 +138,23 @@ def export(
 
 
 def trained_state(run: Path) -> dict[str, Floats]:
-    """Read the adapter of a run: the finished one, one that peft saved, or the last checkpoint."""
+    """Read the adapter in a folder.
+
+    Args:
+        run: folder of a run (its adapter, or else its last checkpoint), of an adapter that peft
+            saved, or of a shipped one (`<artefacts>/<name>/<version>`).
+
+    Raises:
+        AdapterError: the shipped one is damaged, or made for another base.
+    """
     if (run / TRAINED_FILE).exists():
         kept = load_file(run / TRAINED_FILE)  # those in the repository in 16 bits
         return {name: value.astype(np.float32) for name, value in kept.items()}
+    if (run / MANIFEST_FILE).exists():
+        base = base_folder(run.parent.parent)
+        doors = Int8(base, threads=1).doors
+        _, adapter = load_adapter(run, sha256(base / GRAPH_FILE), doors)
+        return trained_parameters(adapter.parameters())
     if (run / "adapter_config.json").exists():
         from models.peft_format import from_peft
 

@@ -28,9 +28,10 @@ from pathlib import Path
 from typing import Any
 
 from models.corpus import FOLDS
+from shared.inference.adapters import newest_version
 
 SPECIALISTS = ("contract-clauses", "unfair-terms", "nda-review")
-"""In an order in which each begins with what comes before it, where its config says so."""
+"""In an order in which each begins with what was shipped before it, where its config says so."""
 
 UNSEEN = "0.0.1"  # the version of an adapter that is only there to predict its fold
 
@@ -84,8 +85,7 @@ def steps(
     train: tuple[str | Path, ...] = (*given, "--base", base, "--threads", "1")
     after = [step.name for step in made]
     if start := config["adapter"].get("start"):
-        train = (*train, "--start", work / start / "full")
-        after.append(f"{start}: train on all")
+        train = (*train, "--start", newest_version(shipped, start))
     trained = {fold: f"{name}: train without fold {fold}" for fold in outs}
     trained["none"] = f"{name}: train on all"
     reads = ("data", "windows", "adapter", "training")
@@ -142,15 +142,10 @@ def run(made: Sequence[Step], config: Mapping[str, Any], work: Path) -> None:
     """Run the steps that are not done: those that take few threads side by side.
 
     Raises:
-        SystemExit: a step failed (its own message is above), or one of another specialist, on
-            which a step stands, is not done.
+        SystemExit: a step failed; its own message is above.
     """
     stamps: dict[str, str] = {}
     for step in made:
-        for name in set(step.after).difference(stamps):  # a step of another specialist
-            if not (mark := mark_of(work, name)).exists():
-                raise SystemExit(f"{step.name} begins with what {name!r} makes: make that first")
-            stamps[name] = mark.read_text(encoding="utf-8")
         stamps[step.name] = step.stamp(config, stamps)
     processors = os.cpu_count() or 1
     numbered = [(step, f"[{i}/{len(made)}] {step.name}") for i, step in enumerate(made, 1)]

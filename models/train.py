@@ -32,6 +32,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from models.corpus import FOLDS, read_labels, read_records
 from models.encoder import Dropout, Tagger
+from models.export import trained_state
 from shared.inference.adapters import VIEWS
 from shared.inference.tokeniser import CLS, SEP, Tokeniser
 
@@ -256,7 +257,8 @@ def train(
 ) -> None:
     """Train and write `adapter.safetensors` and `run.json` to the folder `out`.
 
-    With `start`, the folder of another run, its adapter is where this one begins, but for the head.
+    With `start`, the folder of another adapter as `models.export.trained_state` takes it, that is
+    where this one begins, but for the head.
 
     Raises:
         SystemExit: a checkpoint in `out` is of another recipe.
@@ -288,10 +290,9 @@ def train(
     model = Tagger(weights, config["adapter"]["rank"], len(VIEWS) * len(labels))
     rates = base_rates(contracts, len(labels))
     if start:
-        begun = load_file(start / "adapter.safetensors")
-        model.load_state_dict(
-            begun | {"head.weight": model.head.weight, "head.bias": model.head.bias}
-        )
+        begun = {name: torch.from_numpy(value) for name, value in trained_state(start).items()}
+        begun |= {"head.weight": model.head.weight, "head.bias": model.head.bias}
+        model.load_state_dict(begun)
     with torch.no_grad():
         model.head.weight.mul_(0.1)
         model.head.bias.copy_(torch.log(rates / (1 - rates)))
@@ -400,7 +401,7 @@ def main() -> None:
     parser.add_argument("--fold", default="none", help="fold to leave out, or none")
     parser.add_argument("--out", type=Path, required=True, help="folder of the result")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    parser.add_argument("--start", type=Path, help="folder of a run whose adapter to begin with")
+    parser.add_argument("--start", type=Path, help="folder of an adapter to begin with")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     config = tomllib.loads((arguments.specialist / "config.toml").read_text(encoding="utf-8"))

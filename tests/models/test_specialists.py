@@ -95,21 +95,6 @@ def test_one_that_fails_beside_another_is_tried_again_alone(
     assert log.read_text() == "gb"
 
 
-def test_what_stands_on_another_specialist_waits_for_it(made: list[Step], tmp_path: Path) -> None:
-    """Without the other's step it says what to make first; with it, it runs, and again if new."""
-    log = tmp_path / "log"
-    other = [Step("other: train", write(log, "o"), ("training",))]
-    own = [Step("own: train", write(log, "w"), (), ("other: train",))]
-    with pytest.raises(SystemExit, match="begins with what 'other: train' makes: make that first"):
-        run(own, CONFIG, tmp_path)
-    run(other, CONFIG, tmp_path)
-    run(own, CONFIG, tmp_path)
-    run(own, CONFIG, tmp_path)
-    run(other, CONFIG | {"training": {"epochs": 2}}, tmp_path)
-    run(own, CONFIG, tmp_path)
-    assert log.read_text() == "owow"
-
-
 def all_steps(folder: Path) -> list[list[Step]]:
     """The steps of every specialist."""
     made = []
@@ -122,16 +107,14 @@ def all_steps(folder: Path) -> list[list[Step]]:
 
 def test_every_step_comes_after_those_it_stands_on(tmp_path: Path) -> None:
     """The steps are in an order in which they can run, and none is named twice."""
-    before: set[str] = set()
     for made in all_steps(tmp_path):
         names = [step.name for step in made]
         assert len(names) == len(set(names))
         for i, step in enumerate(made):
-            assert set(step.after) <= set(names[:i]) | before
+            assert set(step.after) <= set(names[:i])
             beside = itertools.takewhile(lambda other: other.threads, reversed(made[:i]))
             if step.threads:
                 assert not {other.name for other in beside} & set(step.after)
-        before |= set(names)
 
 
 def test_every_program_of_a_step_exists_and_is_given_what_it_knows(tmp_path: Path) -> None:

@@ -269,6 +269,18 @@ def test_a_training_begins_with_another_adapter(
             assert np.allclose(ours[name], value, atol=1e-6)
 
 
+def test_a_shipped_adapter_is_read_back_as_it_was_trained(
+    run: Path, base: tuple[Path, Path]
+) -> None:
+    """Another training can begin with it, where the run it came from is gone."""
+    state = trained_state(run)
+    folder = export("whole", state, ["Law", "Pay"], PARSED, {}, "1.0.0", base[0])
+    shipped = trained_state(folder)
+    assert shipped.keys() == state.keys()
+    for name, value in state.items():
+        assert np.array_equal(shipped[name], value), name
+
+
 def test_dropout_zeroes_its_share_and_keeps_the_mean() -> None:
     """Another stretch of the mask each time, and the same ones after the same seed."""
     torch.manual_seed(3)
