@@ -6,27 +6,18 @@ request is over, and goes to a person then.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
+from services.escalation.hearing import Account, Heard, hear
 from services.escalation.injections import speaks_to_machines
-from services.escalation.ledger import (
-    BudgetSpent,
-    Call,
-    Caps,
-    Ledger,
-    ProviderStopped,
-    TooManyCalls,
-)
+from services.escalation.ledger import Caps, Ledger, TooManyCalls
 from services.escalation.masking import Masked, mask
 from services.escalation.policy import Policies, TenantPolicy
 from services.escalation.prompting import Understood, Unverified, first_prompt, repair, understand
-from services.escalation.providers import Prompt, Provider, ProviderError, Reply, Usage
-from services.escalation.providers.provider import NobodyAnswers, in_order
+from services.escalation.providers import Prompt, Provider
+from services.escalation.providers.provider import NobodyAnswers
 from shared.errors import Unavailable
 from shared.events.questions import Proposal, Question, Quote
 
@@ -37,8 +28,6 @@ LONGEST_TOKEN = 8
 """Characters for each token that an answer may have, on the average: a longer one is not sent back
 to be repaired, for it would cost many times the question.
 """
-SLACK = timedelta(seconds=30)
-"""For which a reservation outlives its call, so that slow databases do not end it too early."""
 
 
 class NotYet(Unavailable):
@@ -65,13 +54,6 @@ class Outcome:
     reason: str = ""
     call_id: str | None = None
     """The call that brought the proposal; it may be an earlier one."""
-
-
-@dataclass(frozen=True)
-class _Heard:
-    call_id: str
-    provider: Provider
-    reply: Reply
 
 
 class Door:
@@ -175,7 +157,7 @@ class _Asking:
                 None, f"{heard.provider.name} gave no usable answer, also when asked again: {error}"
             )
 
-    def _propose(self, heard: _Heard) -> Outcome:
+    def _propose(self, heard: Heard) -> Outcome:
         offset = self.question.start
         near = [
             self.passage.target(c.start - offset, c.end - offset) for c in self.question.candidates
@@ -185,7 +167,7 @@ class _Asking:
             return Outcome(None, f"{heard.provider.name} is unsure as well", heard.call_id)
         return Outcome(self._proposal(found, heard), "", heard.call_id)
 
-    def _proposal(self, found: Understood, heard: _Heard) -> Proposal:
+    def _proposal(self, found: Understood, heard: Heard) -> Proposal:
         window_start = self.question.start
         quotes = []
         for start, end in found.spans:
@@ -202,52 +184,14 @@ class _Asking:
             stand_in=heard.provider.stand_in,
         )
 
-    def _hear(self, prompt: Prompt) -> _Heard:
+    def _hear(self, prompt: Prompt) -> Heard:
         """An answer that is remembered, or a new one."""
-        for provider in self.providers:
-            content = _content(provider, prompt)
-            known = self.door.ledger.recall(self.asker.tenant, content, self.asker.escalation_id)
-            if known:
-                call_id, kept = known
-                return _Heard(call_id, provider, _read(kept))
-        passing = (BudgetSpent, ProviderStopped)
-        return in_order(self.providers, lambda provider: self._call(provider, prompt), passing)
-
-    def _call(self, provider: Provider, prompt: Prompt) -> _Heard:
-        """Reserve, call, settle."""
-        ledger, now = self.door.ledger, self.door.clock()
-        call = Call(
-            tenant=self.asker.tenant,
-            escalation_id=self.asker.escalation_id,
-            document_id=self.asker.document_id,
-            kind=self.question.kind,
-            provider=provider.name,
-            model=provider.model,
-            content=_content(provider, prompt),
-            worst=provider.price.of(provider.worst_case(prompt)),
-            price_as_of=provider.price.as_of,
-            until=now + timedelta(seconds=provider.seconds) + SLACK,
-            time=now,
+        asker, policy = self.asker, self.policy
+        account = Account(
+            asker.tenant,
+            asker.document_id,
+            asker.escalation_id,
+            self.question.kind,
+            Caps(policy.day_micro_usd, policy.month_micro_usd),
         )
-        ledger.reserve(call, Caps(self.policy.day_micro_usd, self.policy.month_micro_usd))
-        try:
-            reply = provider.ask(prompt)
-        except ProviderError as error:
-            (ledger.assume if error.may_be_billed else ledger.release)(call.id)
-            raise
-        if reply.usage is None:
-            ledger.assume(call.id, asdict(reply))
-        else:
-            ledger.settle(call.id, reply.usage, provider.price.of(reply.usage), asdict(reply))
-        return _Heard(call.id, provider, reply)
-
-
-def _content(provider: Provider, prompt: Prompt) -> str:
-    """Hash of what is asked of whom."""
-    asked = [provider.name, provider.model, prompt.system, *prompt.turns]
-    return hashlib.sha256(json.dumps(asked, ensure_ascii=False).encode()).hexdigest()
-
-
-def _read(kept: dict[str, Any]) -> Reply:
-    usage = kept["usage"]
-    return Reply(**{**kept, "usage": Usage(**usage) if usage else None})
+        return hear(self.door.ledger, account, self.providers, prompt, self.door.clock)

@@ -50,6 +50,8 @@ class Reply:
     """Whether the model declined."""
     cut: bool = False
     """Whether the answer was cut off at the limit of tokens."""
+    seconds: float = 0.0
+    """From the question to the answer, as it was seen here."""
 
 
 class ProviderError(SuiteError):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import ROUND_CEILING, Decimal
 from typing import Literal, TypeVar
 
@@ -92,13 +93,14 @@ class Provider:
 
     def ask(self, prompt: Prompt) -> Reply:
         """One call. Raises ProviderError, of the kinds that `base` has."""
+        began = time.monotonic()
         try:
             reply = self._ask(prompt)
         except ProviderError as error:
             self.breaker.failed(error.wait)
             raise
         self.breaker.succeeded()
-        return reply
+        return replace(reply, seconds=time.monotonic() - began)
 
     def _ask(self, prompt: Prompt) -> Reply:
         dialect = DIALECTS[self.protocol]

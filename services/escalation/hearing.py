@@ -1,0 +1,118 @@
+"""One question to one model, within its budget: reserve, call, settle; what was answered once is
+not asked again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from services.escalation.ledger import BudgetSpent, Call, Caps, Ledger, ProviderStopped
+from services.escalation.providers import Prompt, Provider, ProviderError, Reply, Usage
+from services.escalation.providers.provider import in_order
+from shared.events import Kind
+
+SLACK = timedelta(seconds=30)
+"""For which a reservation outlives its call, so that slow databases do not end it too early."""
+
+
+@dataclass(frozen=True)
+class Account:
+    """On whose money something is asked, and about what."""
+
+    tenant: str
+    document_id: str
+    escalation_id: str
+    kind: Kind
+    caps: Caps
+
+
+@dataclass(frozen=True)
+class Heard:
+    """An answer, new or remembered."""
+
+    call_id: str
+    provider: Provider
+    reply: Reply
+
+
+def hear(
+    ledger: Ledger,
+    account: Account,
+    providers: Sequence[Provider],
+    prompt: Prompt,
+    clock: Callable[[], datetime],
+    counts: datetime | None = None,
+) -> Heard:
+    """Ask the first provider that answers, unless an answer is remembered.
+
+    Args:
+        counts: the moment whose day and month a call counts for; by default when it is made.
+
+    Raises:
+        NobodyAnswers: none does, or their budget is gone, or they are stopped.
+        TooManyCalls: it was asked as often as it may be.
+        AskedNow: another request asks the same just now.
+    """
+    for provider in providers:
+        content = _content(provider, prompt)
+        known = ledger.recall(account.tenant, content, account.escalation_id)
+        if known:
+            call_id, kept = known
+            return Heard(call_id, provider, _read(kept))
+    passing = (BudgetSpent, ProviderStopped)
+    return in_order(
+        providers,
+        lambda provider: call(ledger, account, provider, prompt, clock(), counts),
+        passing,
+    )
+
+
+def call(
+    ledger: Ledger,
+    account: Account,
+    provider: Provider,
+    prompt: Prompt,
+    now: datetime,
+    counts: datetime | None = None,
+) -> Heard:
+    """Reserve, call, settle. Raises what `Ledger.reserve` and `Provider.ask` do."""
+    made = Call(
+        tenant=account.tenant,
+        escalation_id=account.escalation_id,
+        document_id=account.document_id,
+        kind=account.kind,
+        provider=provider.name,
+        model=provider.model,
+        content=_content(provider, prompt),
+        worst=provider.price.of(provider.worst_case(prompt)),
+        price_as_of=provider.price.as_of,
+        until=now + timedelta(seconds=provider.seconds) + SLACK,
+        time=counts or now,
+    )
+    ledger.reserve(made, account.caps)
+    try:
+        reply = provider.ask(prompt)
+    except ProviderError as error:
+        (ledger.assume if error.may_be_billed else ledger.release)(made.id)
+        raise
+    if reply.usage is None:
+        ledger.assume(made.id, asdict(reply))
+    else:
+        ledger.settle(made.id, reply.usage, provider.price.of(reply.usage), asdict(reply))
+    return Heard(made.id, provider, reply)
+
+
+def _content(provider: Provider, prompt: Prompt) -> str:
+    """Hash of what is asked of whom."""
+    asked = [provider.name, provider.model, prompt.system, *prompt.turns]
+    return hashlib.sha256(json.dumps(asked, ensure_ascii=False).encode()).hexdigest()
+
+
+def _read(kept: dict[str, Any]) -> Reply:
+    usage = kept["usage"]
+    return Reply(**{**kept, "usage": Usage(**usage) if usage else None})
