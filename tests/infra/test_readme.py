@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from itertools import takewhile
 from pathlib import Path
 
 import httpx
@@ -13,6 +14,7 @@ import pytest
 
 from infra.ports import free_port
 from infra.settings import FILE, classes, rendered
+from services.escalation.policy import read_policies
 from services.triage.judgement import triage_filing
 from services.triage.statements import Filing, read_filings
 from shared.settings import PREFIX
@@ -109,6 +111,42 @@ def test_addresses_in_the_readme_are_served() -> None:
     named = set(re.findall(r"/v1/[a-zA-Z/]+", README))
     assert len(named) >= 5
     assert not named - served
+
+
+def test_the_stand_in_of_the_readme_prints_an_entry_of_the_policy(tmp_path: Path) -> None:
+    """As printed, the commands start it, and the policy takes what they print."""
+    (commands,) = (b for b in re.findall(r"```sh\n(.*?)```", README, re.DOTALL) if "stand_in" in b)
+    assert ".venv/bin/python -m infra.stand_in" in commands
+    started = commands.replace(".venv/bin/python", f"exec {sys.executable}").rstrip() + " --port 0"
+    stand_in = subprocess.Popen(
+        ["bash", "-ec", started],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert stand_in.stdout is not None
+        entry = list(takewhile(str.strip, (stand_in.stdout.readline() for _ in range(6))))
+        tenant = ["[tenants.default]\n", 'providers = ["stand-in"]\n']
+        (tmp_path / "policy.toml").write_text("".join([*entry, *tenant]))
+        (provider,) = read_policies(tmp_path / "policy.toml").of("default").providers
+        assert provider.stand_in
+    finally:
+        stand_in.kill()
+        stand_in.communicate()
+
+
+def test_programs_in_the_readme_know_the_options_that_it_gives_them() -> None:
+    """Every program that is started with the interpreter of `make setup` says so in its help."""
+    started = re.findall(r"^\.venv/bin/python -m (\S+)(.*)$", README, re.MULTILINE)
+    assert len(started) >= 2
+    for module, given in started:
+        told = subprocess.run(
+            [sys.executable, "-m", module, "--help"], cwd=ROOT, capture_output=True, text=True
+        )
+        assert told.returncode == 0, told.stderr
+        assert not [one for one in re.findall(r"--[a-z-]+", given) if one not in told.stdout]
 
 
 def test_the_receiver_in_the_readme_verifies_what_it_is_sent(tmp_path: Path) -> None:
