@@ -150,6 +150,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, required=True, help="of processor time")
     parser.add_argument("--learning-rate", type=float, help="at its peak (default: the config's)")
     parser.add_argument("--fold", type=int, default=0, help="fold to leave out, and to predict")
+    parser.add_argument("--contracts", type=int, help="of that fold to predict (default: all)")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--out", type=Path, required=True, help="file of the predictions")
     arguments = parser.parse_args()
@@ -171,7 +172,7 @@ def main() -> None:
     peak = arguments.learning_rate or settings["learning_rate"]
     steps = train(model, course, len(labels), config, peak, round(60 * arguments.minutes))
     say(f"{steps} steps: {steps * settings['batch'] / len(course):.2f} epochs")
-    records = list(read_records(data, config["data"], [arguments.fold]))
+    records = list(read_records(data, config["data"], [arguments.fold]))[: arguments.contracts]
     write_predictions(arguments.out, predictions(model, records, tokenise, labels, config))
 
 

@@ -3,8 +3,9 @@
     python -m models.curve models/contract-clauses --data FOLDER --base var/base --work var/curve
 
 Trains on a share of the contracts, and for some epochs, always without fold 0; predicts that fold
-by plain decoding and prints a table. A point that was trained before is not trained again; what was
-cut off goes on from its checkpoint.
+by plain decoding and prints a table. The point with all contracts and all epochs is the adapter
+that the specialist keeps in `runs/fold0`. A point that was trained before is not trained again;
+what was cut off goes on from its checkpoint.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from shared.inference.tokeniser import CLS, SEP, Tokeniser
 
 FOLD = 0
 SHARES = (0.25, 0.5, 1.0)  # of the families to learn from, for as many epochs as the config says
-EPOCHS = (1.0, 2.0, 4.0)  # on all of them
+EPOCHS = (1.0, 2.0)  # fewer, on all of them
 
 
 def points(config: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -40,8 +41,13 @@ def points(config: dict[str, Any]) -> dict[str, dict[str, Any]]:
     for share, epochs in [(s, usual) for s in SHARES] + [(1.0, e) for e in EPOCHS]:
         changed = deepcopy(config)
         changed["data"]["share"], changed["training"]["epochs"] = share, epochs
-        made[f"{share:.0%} of the families, {epochs:g} epochs"] = changed
+        made[named(share, epochs)] = changed
     return made
+
+
+def named(share: float, epochs: float) -> str:
+    """Say what a point is."""
+    return f"{share:.0%} of the families, {epochs:g} epochs"
 
 
 def model_of(out: Path, base: Path, rank: int) -> Model:
@@ -73,13 +79,19 @@ def main() -> None:
     labels = read_labels(arguments.specialist, config["data"])
     tokenise = Tokeniser(arguments.base / "tokenizer.json")
     records = list(read_records(arguments.data, config["data"], [FOLD]))
+    kept = arguments.specialist / "runs" / f"fold{FOLD}"
     found = {}
     for name, changed in points(config).items():
         out = arguments.work / name.replace(" ", "-").replace("%", "").replace(",", "")
         path = out / "predictions.jsonl.gz"
         if not path.exists():
-            train(changed, labels, arguments.base, arguments.data, str(FOLD), out)
-            model = model_of(out, arguments.base, config["adapter"]["rank"])
+            run = out
+            if name == named(1.0, config["training"]["epochs"]) and kept.exists():
+                run = kept
+            else:
+                train(changed, labels, arguments.base, arguments.data, str(FOLD), out)
+            out.mkdir(parents=True, exist_ok=True)
+            model = model_of(run, arguments.base, config["adapter"]["rank"])
             say(f"{name}: predicting {len(records)} contracts")
             write_predictions(path, predictions(model, records, tokenise, labels, changed))
         found[name] = read_predictions(path)

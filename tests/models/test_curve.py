@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import shutil
 import sys
 import tomllib
 from pathlib import Path
@@ -16,6 +17,7 @@ from tests.support import library
 library("torch")
 
 from models import curve
+from models.keep import keep
 from models.train import read_contracts
 from shared.inference.tokeniser import Tokeniser
 
@@ -70,3 +72,13 @@ def test_the_curve_is_a_table_and_no_point_is_trained_twice(
     assert again.out == first.out
     assert "step" in first.err
     assert "step" not in again.err
+
+    work = tmp_path / "work"
+    whole = next(path for path in work.iterdir() if f"-{usual:g}-" in path.name)
+    kept = tmp_path / "runs" / "fold0"
+    keep(whole, kept)
+    shutil.rmtree(work)
+    curve.main()
+    assert capsys.readouterr().out == first.out, "the kept adapter is the longest point"
+    assert not (work / whole.name / "checkpoint.pt").exists()
+    assert not (work / whole.name / "adapter.safetensors").exists()
