@@ -2,8 +2,9 @@
 
     python -m models.card models/contract-clauses --artefacts models/artefacts
 
-Reads `CARD.in.md` (what a person wrote), the `config.toml` and the figures of the specialist
-(PARTS), and its newest shipped manifest; writes `CARD.md`. No figure of ours is typed by hand;
+Reads `CARD.in.md` (what a person wrote, and `worst.toml`, why its worst categories are found badly),
+the `config.toml` and the figures of the specialist (PARTS), and its newest shipped manifest; writes
+`CARD.md`. No figure of ours is typed by hand;
 those published by others name their source.
 """
 
@@ -28,6 +29,10 @@ PARTS = ("scores", "comparison", "baseline", "training", "presence", "values", "
 training by models.export, comparison by models.compare)."""
 
 UNMEASURED = "Not measured for this version."
+NOT_LOOKED_AT = "nobody has looked at its failures yet."
+
+WORST = 6
+"""Categories with the lowest area that are told apart."""
 
 SAME = """The shipped adapter is this very
 model, trained on {trained} contracts; calibration and thresholds were learned on that fold."""
@@ -87,6 +92,22 @@ def category_table(scores: dict[str, Any]) -> str:
             row += ["none"] * 4
         rows.append(row)
     return table(header, rows)
+
+
+def worst_text(scores: dict[str, Any], reasons: dict[str, str]) -> str:
+    """The categories with the lowest area, and what was seen there.
+
+    Args:
+        scores: as models.evaluate writes them.
+        reasons: by category, what a person saw who looked at its failures.
+    """
+    areas = {name: v["aupr"] for name, v in scores["labels"].items() if v["answers"]}
+    worst = sorted(areas, key=areas.__getitem__)[:WORST]
+    return "\n".join(
+        f"* **{name}** (AUPR {areas[name]:.2f}, {scores['labels'][name]['answers']} answers in "
+        f"{scores['labels'][name]['contracts']} contracts): {reasons.get(name, NOT_LOOKED_AT)}"
+        for name in worst
+    )
 
 
 def comparison_text(comparison: dict[str, Any] | None) -> str:
@@ -176,6 +197,7 @@ def card(
     manifest: Manifest,
     size: int,
     found: dict[str, dict[str, Any] | None],
+    reasons: dict[str, str],
 ) -> str:
     """Return the text of the card.
 
@@ -185,6 +207,7 @@ def card(
         manifest: of the shipped adapter.
         size: of the shipped adapter, in bytes.
         found: the figures by PARTS.
+        reasons: why a category is found badly, where somebody looked.
     """
     scores, training = found["scores"], found["training"]
     if not scores or not training:
@@ -206,6 +229,7 @@ def card(
         shipped=shipped.format(trained=training["contracts"]),
         pooled=pooled_table(scores, found["baseline"]),
         categories=category_table(scores),
+        worst=worst_text(scores, reasons),
         ece_before=scores["calibration_error"]["before"],
         ece_after=scores["calibration_error"]["after"],
         threshold=scores["thresholds"]["best_f1"],
@@ -220,6 +244,12 @@ def card(
         steps=training["steps"],
         remark=f" {remark}" if remark else "",
     )
+
+
+def reasons_of(folder: Path) -> dict[str, str]:
+    """Read why categories of a specialist are found badly."""
+    path = folder / "worst.toml"
+    return tomllib.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 
 
 def main() -> None:
@@ -237,7 +267,8 @@ def main() -> None:
         found[name] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
     template = (folder / "CARD.in.md").read_text(encoding="utf-8")
     manifest = read_manifest(shipped / MANIFEST_FILE)
-    text = card(template, config, manifest, (shipped / ADAPTER_FILE).stat().st_size, found)
+    size = (shipped / ADAPTER_FILE).stat().st_size
+    text = card(template, config, manifest, size, found, reasons_of(folder))
     (folder / "CARD.md").write_text(text, encoding="utf-8")
 
 

@@ -8,7 +8,7 @@ import tomllib
 
 import pytest
 
-from models.card import PARTS, card
+from models.card import PARTS, card, reasons_of, worst_text
 from services.extraction.pipeline import FAMILIAR
 from shared.inference.adapters import ADAPTER_FILE, MANIFEST_FILE, newest_version, read_manifest
 from tests.support import ROOT
@@ -35,8 +35,21 @@ def test_the_card_is_the_one_that_the_figures_make(
     config = tomllib.loads((FOLDER / "config.toml").read_text(encoding="utf-8"))
     size = (shipped / ADAPTER_FILE).stat().st_size
     template = (FOLDER / "CARD.in.md").read_text(encoding="utf-8")
-    text = card(template, config, read_manifest(shipped / MANIFEST_FILE), size, found)
+    text = card(
+        template, config, read_manifest(shipped / MANIFEST_FILE), size, found, reasons_of(FOLDER)
+    )
     assert text == (FOLDER / "CARD.md").read_text(encoding="utf-8"), "run python -m models.card"
+
+
+def test_the_worst_categories_come_first_and_say_if_nobody_looked() -> None:
+    """By area, the lowest first; one without answers is not among them."""
+    areas = {"a": 0.5, "b": 0.1, "c": 0.3, "d": 0.9, "e": 0.8, "f": 0.7, "g": 0.6}
+    labels = {name: {"aupr": area, "answers": 3, "contracts": 2} for name, area in areas.items()}
+    labels["none"] = {"aupr": 0.0, "answers": 0, "contracts": 0}
+    lines = worst_text({"labels": labels}, {"b": "hard"}).splitlines()
+    assert lines[0] == "* **b** (AUPR 0.10, 3 answers in 2 contracts): hard"
+    assert [line.split("**")[1] for line in lines] == ["b", "c", "a", "g", "f", "e"]
+    assert lines[1].endswith(": nobody has looked at its failures yet.")
 
 
 def test_the_card_states_what_a_reader_must_know() -> None:
