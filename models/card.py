@@ -2,10 +2,10 @@
 
     python -m models.card models/contract-clauses --artefacts models/artefacts
 
-Reads `CARD.in.md` (what a person wrote, and `worst.toml`, why its worst categories are found badly),
-the `config.toml` and the figures of the specialist (PARTS), and its newest shipped manifest; writes
-`CARD.md`. No figure of ours is typed by hand;
-those published by others name their source.
+Reads `CARD.in.md` (what a person wrote, and in `worst.toml` why its worst categories are found so
+badly), the `config.toml` and the figures of the specialist (PARTS), and its newest shipped
+manifest; writes `CARD.md`. No figure of ours is typed by hand; those published by others name their
+source.
 """
 
 from __future__ import annotations
