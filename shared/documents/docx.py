@@ -78,6 +78,8 @@ class _Document:
         self._package = package
         self._parts = _Parts(package)
         self._flow = Flow(limits)
+        for damage in self._parts.damage:
+            self._flow.warn(f"parts that belong to it may be missing ({damage})")
         self._tally = Tally()
         styles = self._optional("styles", "styles: list numbers and hidden text may be wrong")
         self._styles = Styles.of(styles) if styles is not None else Styles()
@@ -118,14 +120,23 @@ class _Document:
         own = Reading("", (), no_boxes(0), 0, warnings=tuple(self._flow.warnings), media_type=DOCX)
         whole = with_pictures(own, pictures, scans, self._flow.limits, skip)
         if not whole.pages:
-            why = "none was recognised in its pictures" if engine() else f"only pictures: {NEEDS}"
-            raise NoTextLayer(f"the document has no text: {why}")
+            unread = "; ".join(whole.warnings[len(own.warnings) :])
+            why = unread or "none was recognised in its pictures"
+            raise NoTextLayer(
+                f"the document has no text: {why if engine() else f'only pictures: {NEEDS}'}"
+            )
         return replace(whole, metadata=self._metadata())
 
     def _pictures(self, ids: Sequence[str]) -> list[Picture]:
-        """The pictures of the body, each part once, in their order."""
-        names = dict.fromkeys(self._parts.by_id(one) for one in ids)
-        return [partial(self._package.read, name) for name in names if name is not None]
+        """The pictures of the body, each part once, in their order, also those that are missing."""
+        parts = dict.fromkeys(self._parts.by_id(one) or one for one in ids)
+        return [partial(self._picture, part) for part in parts]
+
+    def _picture(self, part: str) -> bytes:
+        """Its bytes. Raises UnreadableDocument, for one that is only linked as well."""
+        if part not in self._package:
+            raise UnreadableDocument("it is not in the file: lost, or a link to somewhere else")
+        return self._package.read(part)
 
     def _story(self, notes: Notes | None = None) -> Story:
         numbering = self._lists if notes is not None else self._lists.anew()
@@ -217,12 +228,14 @@ class _Parts:
 
     def __init__(self, package: Package) -> None:
         self._package = package
-        self._kinds = {kind: part for _, kind, part in _related(package, "")}
+        self.damage: list[str] = []
+        """What is wrong with the lists of parts, in words."""
+        self._kinds = {kind: part for _, kind, part in self._related("")}
         self.main = self._kinds.get("officeDocument", "")
         if self.main not in package:
             named = (name for name in package.names() if _MAIN_PART.fullmatch(name))
             self.main = next(named, "word/document.xml")
-        related = list(_related(package, self.main))
+        related = list(self._related(self.main))
         self._ids = {name: part for name, _, part in related}
         self._kinds |= {kind: part for _, kind, part in related}
 
@@ -236,18 +249,21 @@ class _Parts:
         part = self._ids.get(name)
         return part if part is not None and part in self._package else None
 
-
-def _related(package: Package, part: str) -> Iterator[tuple[str, str, str]]:
-    """The id, kind and name of each part that one refers to; none if its list is damaged."""
-    folder, name = posixpath.split(part)
-    try:
-        root = tree(package.chunks(posixpath.join(folder, "_rels", f"{name}.rels")))
-    except DocumentTooLarge:
-        raise
-    except UnreadableDocument:
-        return
-    for element in root.iter("rel:Relationship"):
-        if element.get("TargetMode") != "External":
-            target = posixpath.join("/", folder, element.get("Target", ""))
-            kind = element.get("Type", "").rpartition("/")[2]
-            yield element.get("Id", ""), kind, posixpath.normpath(target)
+    def _related(self, part: str) -> Iterator[tuple[str, str, str]]:
+        """The id, kind and name of each part that one refers to; none if its list is damaged."""
+        folder, name = posixpath.split(part)
+        listed = posixpath.join(folder, "_rels", f"{name}.rels")
+        if listed not in self._package:
+            return
+        try:
+            root = tree(self._package.chunks(listed))
+        except DocumentTooLarge:
+            raise
+        except UnreadableDocument as error:
+            self.damage.append(error.message)
+            return
+        for element in root.iter("rel:Relationship"):
+            if element.get("TargetMode") != "External":
+                target = posixpath.join("/", folder, element.get("Target", ""))
+                kind = element.get("Type", "").rpartition("/")[2]
+                yield element.get("Id", ""), kind, posixpath.normpath(target)

@@ -268,9 +268,11 @@ class Story:
 
     def _picture(self, element: Element) -> None:
         self._met("picture")
-        named = [blip.get("r:embed", "") for blip in element.iter("a:blip")]
+        blips = element.iter("a:blip")
+        named = [blip.get("r:embed", "") or blip.get("r:link", "") for blip in blips]
         if not self._hidden:
-            self.pictures += filter(None, [*named, element.get("r:id", "")])
+            own = element.get("r:id", "") or element.get("r:href", "")
+            self.pictures += filter(None, [*named, own])
 
     def _run(self, element: Element) -> None:
         properties = element.find("w:rPr")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import warnings
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Self
@@ -24,8 +25,10 @@ MOST_DPI = 300.0
 """Finer pictures are made coarser before they are recognised: it takes time and gives nothing."""
 
 _FORMATS = ("PNG", "JPEG", "TIFF")
-_UNREAD = ("BMP", "DIB", "GIF", "JPEG2000", "WMF")
-_NAMES = {"DIB": "BMP", "JPEG2000": "JPEG 2000", "WMF": "EMF or WMF"}
+_UNREAD = ("AVIF", "BMP", "DIB", "GIF", "JPEG2000", "WEBP", "WMF")
+_NAMES = {"DIB": "BMP", "JPEG2000": "JPEG 2000", "WEBP": "WebP", "WMF": "EMF or WMF"}
+_GZIP = b"\x1f\x8b"
+_METAFILE_HEAD = 1 << 12  # bytes that have all that is said of its size
 _USUAL_INCHES = 11.0  # the longer side of a page, where a picture does not say its own
 _LEAST_INCHES, _MOST_INCHES = 2.0, 50.0
 _WORKING_PIXELS = 40_000_000
@@ -105,8 +108,11 @@ def unread_format(data: bytes) -> tuple[str, int] | None:
     read; None for any other bytes. Raises DocumentTooLarge for a huge one.
     """
     try:
-        with _clear_errors("open the picture"), Image.open(io.BytesIO(data), formats=_UNREAD) as it:
-            return _NAMES.get(str(it.format), str(it.format)), min(it.size)
+        with _clear_errors("open the picture"):
+            if data.startswith(_GZIP):  # a metafile as Word packs it
+                data = zlib.decompressobj(wbits=31).decompress(data, _METAFILE_HEAD)
+            with Image.open(io.BytesIO(data), formats=_UNREAD) as it:
+                return _NAMES.get(str(it.format), str(it.format)), min(it.size)
     except DocumentTooLarge:
         raise
     except UnreadableDocument:

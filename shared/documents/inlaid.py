@@ -3,13 +3,13 @@
 A scanned page is pasted into a letter, or a whole contract comes as photos in a Word file. Each
 such picture becomes a page behind those of the text, in the order in which the pictures are shown,
 with the confidence of its recognition; each page of a TIFF is one. Small ones (logos, signatures)
-and those with nothing to read in them (photos, drawings) are none; one as large as a page of a
-format that is not read, or with words that are too unsure, is named in a warning.
+and those with nothing to read in them (photos, drawings) are none. Whatever else was not read is
+named in a warning, with the reason and its number among the pictures as they are shown: one that is
+damaged or missing, as large as a page of a format that is not read, or with words too unsure.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
@@ -17,9 +17,9 @@ from functools import partial
 from shared.documents.assembly import assemble
 from shared.documents.ocr import METHOD, NEEDS, engine
 from shared.documents.reading import FailedPage, Limits, Page, Reading, no_boxes
-from shared.documents.scans import Scanned, Scans
+from shared.documents.scans import Scanned, Scans, listed
 from shared.documents.tally import counted
-from shared.errors import DocumentTooLarge, UnreadableDocument
+from shared.errors import UnreadableDocument
 
 LEAST_SIDE = 500
 """Pixels of the shorter side, from which on a picture may be of a page: A4 at 60 dots an inch."""
@@ -29,7 +29,7 @@ UNSURE = f"not read, for its words are recognised with less than {LEAST_CONFIDEN
 GAP = "\n\n"
 
 Picture = Callable[[], bytes]
-"""Gives the bytes of a picture. Raises UnreadableDocument for one that is damaged."""
+"""Gives the bytes of a picture. Raises UnreadableDocument for one that is damaged or missing."""
 
 
 def with_pictures(
@@ -44,11 +44,11 @@ def with_pictures(
     What was not read in them is among the warnings, for nobody knows whether it was text. Numbers
     in `skip` are those of pictures whose recognition ended the reader, counted behind the pages.
     """
-    text, pages, unread = [reading.text], list(reading.pages), list[str]()
+    text, pages, unread = [reading.text], list(reading.pages), dict[str, list[str]]()
     length = len(reading.text)
-    for found in _recognised(reading.page_count, pictures, scans, limits, skip):
+    for which, found in _recognised(reading.page_count, pictures, scans, limits, skip):
         if isinstance(found, str):
-            unread.append(found)
+            unread.setdefault(found, []).append(which)
             continue
         number = reading.page_count + len(pages) - len(reading.pages) + 1
         shown = assemble([found.lines], [set()]).text
@@ -63,10 +63,11 @@ def with_pictures(
     warnings = list(reading.warnings)
     if added:
         first = reading.page_count + 1
-        which = f"page {first}" if added == 1 else f"pages {first} to {first + added - 1}"
-        warnings.append(f"{counted(added, 'picture')} in it read as {which}, behind its text")
-    for why, times in Counter(unread).items():
-        warnings.append(f"{counted(times, 'picture')} in it {why}")
+        behind = f"page {first}" if added == 1 else f"pages {first} to {first + added - 1}"
+        warnings.append(f"{counted(added, 'picture')} in it read as {behind}, behind its text")
+    for why, numbers in unread.items():
+        named = "picture" if len(numbers) == 1 else "pictures"
+        warnings.append(f"{named} {listed(numbers)} in it {why}")
     return replace(
         reading,
         text="".join(text),
@@ -79,14 +80,15 @@ def with_pictures(
 
 def _recognised(
     before: int, pictures: Sequence[Picture], scans: Scans, limits: Limits, skip: Collection[int]
-) -> Iterator[Scanned | str]:
-    """What is read in each picture of a page, or why it is not."""
+) -> Iterator[tuple[str, Scanned | str]]:
+    """What is read in each picture of a page, or why it is not, with its number from 1."""
     from shared.documents.images import Pictures, unread_format  # loaded with the first of them
 
     taken = 0
-    for number, picture in enumerate(pictures, before + 1):
+    for count, picture in enumerate(pictures, 1):
+        number, which = before + count, str(count)
         if number in skip:
-            yield "not read, for it ended the reader"
+            yield which, "not read, for it ended the reader"
             continue
         try:
             data = picture()
@@ -94,27 +96,26 @@ def _recognised(
             if unread is not None:
                 name, shorter_side = unread
                 if shorter_side >= LEAST_SIDE:
-                    yield f"not read, for {name} is no format that is read: save it as PNG"
+                    yield which, f"not read, for {name} is no format that is read: save it as PNG"
                 continue
             with Pictures(data) as opened:
                 if opened.shorter_side < LEAST_SIDE:
                     continue
                 if engine() is None:
-                    yield f"not read ({NEEDS})"
+                    yield which, f"not read ({NEEDS})"
                     continue
                 for page in range(1, opened.page_count + 1):  # a TIFF may have several
+                    which = str(count) if opened.page_count == 1 else f"{count} (page {page})"
                     if before + taken >= limits.max_pages:
-                        yield f"not read, for {limits.max_pages:,} pages are the most"
+                        yield which, f"not read, for {limits.max_pages:,} pages are the most"
                         break
                     found = scans.read(number, partial(opened.gray, page))
                     if isinstance(found, FailedPage):
-                        yield f"not read ({found.reason})"
+                        yield which, f"not read ({found.reason})"
                     elif found.lines and found.page.confidence >= LEAST_CONFIDENCE:
                         taken += 1
-                        yield found
+                        yield which, found
                     elif found.lines:
-                        yield UNSURE
-        except DocumentTooLarge as error:
-            yield f"not read ({error.message})"
-        except UnreadableDocument:
-            continue  # nothing that is known as a picture, or damaged: no page of a document
+                        yield which, UNSURE
+        except UnreadableDocument as error:  # also one that is too large
+            yield which, f"not read ({error.message})"

@@ -81,14 +81,15 @@ class Scans:
         """What a person should know of the pages that were taken."""
         found = []
         if self._unsure:
-            pages = _listed(self._unsure)
+            pages = listed(self._unsure)
             found.append(f"recognised with little confidence, to be checked: page {pages}")
         if self._empty:
-            found.append(f"no text was recognised on page {_listed(self._empty)}")
+            found.append(f"no text was recognised on page {listed(self._empty)}")
         return found
 
 
-def _listed(pages: list[str]) -> str:
+def listed(pages: list[str]) -> str:
+    """The first of them by name, the others by their number."""
     more = len(pages) - _NAMED
     return ", ".join(pages[:_NAMED]) + (f" and {more:,} more" if more > 0 else "")
 

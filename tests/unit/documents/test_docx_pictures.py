@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import re
 import struct
 import zlib
 from collections.abc import Mapping
@@ -10,7 +12,7 @@ from contextlib import closing
 import pytest
 from PIL import Image
 
-from shared.documents import Reading, inlaid, read
+from shared.documents import Reading, inlaid, ocr, read
 from shared.documents.ocr import NEEDS
 from shared.documents.sandbox import Reader
 from shared.errors import NoTextLayer
@@ -21,6 +23,7 @@ PNG = saved(picture(), "PNG", dpi=(150, 150))
 OTHER = saved(picture("Signed in the city of Boston"), "PNG", dpi=(150, 150))
 LOGO = saved(picture().resize((300, 200)), "PNG")
 RELATIONSHIPS = "http://schemas.openxmlformats.org/package/2006/relationships"
+LINKED = '<w:r><w:drawing><pic:pic><a:blip r:link="far"/></pic:pic></w:drawing></w:r>'
 IMAGE = "http://schemas.openxmlformats.org/officeDocument/2006/relationships/image"
 
 
@@ -87,7 +90,7 @@ def test_without_the_engine_it_says_what_to_install() -> None:
     """The text is complete without them; a document of pictures alone is refused."""
     found = opened(word(p("Dear Sir") + p(shown("a") + shown("b")), {"a": PNG, "b": OTHER}))
     assert (found.text, found.failed) == ("Dear Sir", ())
-    assert found.warnings == (f"2 pictures in it not read ({NEEDS})",)
+    assert found.warnings == (f"pictures 1, 2 in it not read ({NEEDS})",)
     with pytest.raises(NoTextLayer, match=r"only pictures: .*tesseract"):
         opened(word(p(shown("a")), {"a": PNG}))
 
@@ -105,8 +108,50 @@ def test_a_picture_that_can_not_be_taken_costs_nothing_but_itself() -> None:
     assert [page.number for page in found.pages] == [1, 2]
     assert "Delaware" in found.text
     assert "Boston" not in found.text
-    assert any("120 million" in one for one in found.warnings)
-    assert any("it ended the reader" in one for one in found.warnings)
+    read_one, too_large, damaged, ended = found.warnings
+    assert read_one == "1 picture in it read as page 2, behind its text"
+    assert re.match(r"picture 1 in it not read \(.*120 million", too_large)
+    assert re.match(r"picture 2 in it not read \(can't open page 1: it is damaged", damaged)
+    assert ended == "picture 3 in it not read, for it ended the reader"
+
+
+def test_a_picture_that_is_damaged_or_missing_is_named_with_the_reason() -> None:
+    """Whatever is wrong with it: its head, its part in the archive, the part itself, its format."""
+    data = word(
+        p("Dear Sir") + p("".join(map(shown, "abcde")) + LINKED),
+        {"a": PNG[:20], "b": b"", "c": PNG, "d": b"no picture", "e": LOGO},
+    )
+    found = opened(changed(data, "word/media/c.png", None))
+    assert found.text == "Dear Sir"
+    cut, strange, lost = found.warnings
+    assert re.match(r"picture 1 in it not read \(can't open the picture: it is damaged", cut)
+    assert re.match(r"pictures 2, 4 in it not read \(can't open the picture: .* kind", strange)
+    assert re.match(r"pictures 3, 6 in it not read \(it is not in the file", lost)
+
+
+def test_a_document_of_nothing_but_damaged_pictures_says_what_is_wrong_with_them() -> None:
+    """None of them may have been without text."""
+    need_engine()
+    with pytest.raises(NoTextLayer, match=r"no text: picture 1 in it not read .*damaged"):
+        opened(word(p(shown("a")), {"a": PNG[:200]}))
+
+
+def test_a_damaged_list_of_its_pictures_is_a_warning() -> None:
+    """Without it nobody knows which part a picture is."""
+    data = word(p("Dear Sir") + p(shown("a")), {"a": PNG})
+    found = opened(changed(data, "word/_rels/document.xml.rels", b"<Relationships"))
+    assert found.text == "Dear Sir"
+    parts, lost = found.warnings
+    assert parts.startswith("parts that belong to it may be missing (")
+    assert lost.startswith("picture 1 in it not read (it is not in the file")
+
+
+def test_many_pictures_that_are_not_read_are_one_warning() -> None:
+    """With the numbers of the first ones."""
+    names = [f"n{number}" for number in range(30)]
+    found = opened(word(p("Dear Sir") + p("".join(map(shown, names))), dict.fromkeys(names, b"?")))
+    (warning,) = found.warnings
+    assert re.match(r"pictures 1, 2, .*, 20 and 10 more in it not read \(", warning)
 
 
 def test_the_child_process_reads_them_too() -> None:
@@ -130,7 +175,17 @@ def test_every_page_of_a_tiff_in_it_is_a_page() -> None:
     assert found.warnings == ("2 pictures in it read as pages 2 to 3, behind its text",)
 
 
-@pytest.mark.parametrize("form", ["GIF", "BMP", "EMF or WMF"])
+def test_a_page_of_a_tiff_that_is_not_read_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The others are read."""
+    need_engine()
+    confidences = iter([0.9, 0.1])
+    monkeypatch.setattr(ocr, "_confidence", lambda _words: next(confidences, 0.1))
+    both = saved(picture(), "TIFF", save_all=True, append_images=[picture()], dpi=(150, 150))
+    found = opened(word(p("Dear Sir") + p(shown("a")), {"a": both}))
+    assert f"picture 1 (page 2) in it {inlaid.UNSURE}" in found.warnings
+
+
+@pytest.mark.parametrize("form", ["GIF", "BMP", "WebP", "AVIF", "EMF or WMF"])
 def test_a_page_in_a_format_that_is_not_read_is_named(form: str) -> None:
     """What may be the contract itself is not lost without a word; a logo is."""
     sizes = {"page": (900, 700), "logo": (300, 200)}
@@ -140,7 +195,18 @@ def test_a_page_in_a_format_that_is_not_read_is_named(form: str) -> None:
         pictures = {name: saved(picture().resize(size), form) for name, size in sizes.items()}
     found = opened(word(p("Dear Sir") + p(shown("page") + shown("logo")), pictures))
     why = f"not read, for {form} is no format that is read: save it as PNG"
-    assert (found.text, found.warnings) == ("Dear Sir", (f"1 picture in it {why}",))
+    assert (found.text, found.warnings) == ("Dear Sir", (f"picture 1 in it {why}",))
+
+
+def test_a_packed_metafile_counts_by_its_own_size() -> None:
+    """Word packs those of formulas; a cut one may be a page."""
+    sizes = {"page": (900, 700), "formula": (300, 200)}
+    pictures = {name: gzip.compress(metafile(*size)) for name, size in sizes.items()}
+    pictures["cut"] = pictures["page"][:12]
+    found = opened(word(p("Dear Sir") + p("".join(map(shown, pictures))), pictures))
+    page, cut = found.warnings
+    assert page.startswith("picture 1 in it not read, for EMF or WMF is no format that is read")
+    assert cut.startswith("picture 3 in it not read (can't open the picture")
 
 
 def metafile(width: int, height: int) -> bytes:
@@ -155,4 +221,4 @@ def test_a_page_whose_words_are_too_unsure_is_named(monkeypatch: pytest.MonkeyPa
     need_engine()
     monkeypatch.setattr(inlaid, "LEAST_CONFIDENCE", 1.01)
     found = opened(word(p("Dear Sir") + p(shown("a")), {"a": PNG}))
-    assert (found.text, found.warnings) == ("Dear Sir", (f"1 picture in it {inlaid.UNSURE}",))
+    assert (found.text, found.warnings) == ("Dear Sir", (f"picture 1 in it {inlaid.UNSURE}",))
