@@ -144,6 +144,8 @@ class Progress:
     """Who stopped the work on it, if somebody did."""
     doubts: tuple[str, ...] = ()
     """Why not to rely on the result, as its specialist says."""
+    read_by: tuple[str, ...] = ()
+    """The specialists that have read it as a contract, whether or not somebody had named them."""
 
     @property
     def outcome(self) -> Outcome | None:
@@ -244,7 +246,12 @@ def advance(progress: Progress, fact: Fact) -> Progress:
             return replace(progress, announced=True)
         case ClausesExtracted():
             results: frozenset[Stage] = progress.results | {"extraction"}
-            return replace(progress, results=results, doubts=_doubts(progress, fact))
+            return replace(
+                progress,
+                results=results,
+                doubts=_doubts(progress, fact),
+                read_by=tuple(adapter.name for adapter in fact.read_by),
+            )
         case FindingsFound():
             return replace(
                 progress,
@@ -452,9 +459,14 @@ def may_begin_again(known: Progress, kind: Kind | None) -> bool:
 
 
 def asks_others(known: Document, adapters: tuple[str, ...]) -> bool:
-    """Whether a document, or what lies in it, has to be read anew for these specialists."""
+    """Whether a document, or what lies in it, has to be read anew for these specialists.
+
+    Where nobody had named any, those that have read it count, so that the one that is set up may be
+    named as well as not.
+    """
     read = known.progress.kind == "contract" or known.media_type in CONTAINERS
-    return bool(adapters) and read and set(adapters) != set(known.adapters)
+    readers = known.adapters or known.progress.read_by
+    return bool(adapters) and read and set(adapters) != set(readers)
 
 
 def kind_of_type(media_type: str) -> Kind:

@@ -90,6 +90,7 @@ documents = Table(
     Column("doubts", JSON, nullable=False),
     Column("guess", JSON(none_as_null=True)),
     Column("adapters", JSON, nullable=False),
+    Column("read_by", JSON, nullable=False),
     *(
         column
         for name in BLOBS
@@ -614,6 +615,7 @@ def _to_row(document: Document) -> dict[str, Any]:
         "doubts": list(progress.doubts),
         "guess": asdict(document.guess) if document.guess else None,
         "adapters": list(document.adapters),
+        "read_by": list(progress.read_by),
         "parts": progress.parts,
         "refused_parts": [asdict(part) for part in progress.refused],
         "noted": [ref.model_dump() for ref in document.noted],
@@ -661,6 +663,7 @@ def _from_row(row: RowMapping) -> Document:
             only_parts=has_only_parts(row["media_type"], row["kind"], row["kind_source"]),
             cancelled=row["cancelled"],
             doubts=tuple(row["doubts"]),
+            read_by=tuple(row["read_by"]),
         ),
         warnings=tuple(row["warnings"]),
         guess=Guess(**row["guess"]) if row["guess"] else None,

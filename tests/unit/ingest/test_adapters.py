@@ -154,6 +154,18 @@ def test_the_same_bytes_for_other_adapters_are_read_anew(any_house: House) -> No
     assert (answer.status_code, answer.json()["attempt"]) == (200, 2)
 
 
+def test_naming_who_has_read_it_by_default_is_nothing_new(any_house: House) -> None:
+    """The set up specialist may be named as well as not: no new attempt; another one is one."""
+    document = any_house.accepted(PROSE, "a.txt")
+    any_house.work()
+    any_house.say(extracted(document))
+    answer = any_house.upload(PROSE, "a.txt", adapter="contract-clauses")
+    assert (answer.status_code, answer.json()["attempt"]) == (200, 1)
+    assert any_house.state(document)["adapters"] == []
+    other = any_house.upload(PROSE, "a.txt", adapter="unfair-terms")
+    assert (other.status_code, other.json()["attempt"]) == (202, 2)
+
+
 def test_a_kind_and_adapters_may_be_said_together_of_what_is_known(house: House) -> None:
     """Whether or not the kind is another one, the named adapters read it."""
     for number, kind in enumerate(("contract", "report")):
