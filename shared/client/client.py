@@ -52,6 +52,8 @@ PIECE = 8 << 20
 _TUS = {"tus-resumable": "1.0.0"}
 _AGAIN = frozenset({429, 502, 503, 504})
 _AGAIN_AFTER = 1.0
+_LOOKS = 30
+"""How often it is asked what became of a first try: one that was cut off is let go of in 15 s."""
 """Seconds until a stream that has ended is asked for again: a crowded service ends it at once."""
 _FIRST_DELAY = 0.25
 _LONGEST_DELAY = 30.0
@@ -628,25 +630,27 @@ class Client:
 
     def _tried(self, send: Callable[[], httpx.Response]) -> httpx.Response:
         """A request that may be repeated, with growing pauses or the one that the service names."""
-        for attempt in range(self.retries + 1):
-            last = attempt == self.retries
+        failures = looks = 0
+        while True:
             try:
                 answer = send()
             except httpx.TransportError as error:
-                if last:
+                if failures == self.retries:
                     raise _no_answer(error) from error
-                self.sleep(_pause(attempt))
+                self.sleep(_pause(failures))
+                failures += 1
                 continue
-            if not _may_pass(answer) or last:
+            at_work = _is_at_work(answer) and looks < _LOOKS
+            if not at_work and (answer.status_code not in _AGAIN or failures == self.retries):
                 return _good(answer)
-            self.sleep(_pause(attempt, answer.headers.get("retry-after", "")))
-        raise AssertionError("the last try returns or raises")
+            self.sleep(_pause(failures, answer.headers.get("retry-after", "")))
+            looks += at_work
+            failures += not at_work
 
 
-def _may_pass(answer: httpx.Response) -> bool:
-    """Whether the same request may get another answer soon; 409 while its first try is at work."""
-    at_work = answer.status_code == 409 and "retry-after" in answer.headers
-    return at_work or answer.status_code in _AGAIN
+def _is_at_work(answer: httpx.Response) -> bool:
+    """Whether the first try of the same request is being worked on, or was cut off a moment ago."""
+    return answer.status_code == 409 and "retry-after" in answer.headers
 
 
 def _once_key(key: str | None = None) -> dict[str, str]:

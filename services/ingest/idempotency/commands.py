@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 
 from services.ingest.domain import now_utc
 from services.ingest.idempotency.domain import Answer, digest_of, fingerprint
-from services.ingest.idempotency.store import Claim, KeyClaim, claim, remove_expired
+from services.ingest.idempotency.store import CLAIMED, Claim, KeyClaim, claim, remove_expired
 from services.ingest.store import lock_blobs
 from shared.errors import SuiteError
 from shared.runtime.rounds import Rounds
@@ -17,6 +18,9 @@ from shared.storage import Store
 from shared.web.auth import Actor
 
 log = logging.getLogger(__name__)
+
+RENEWED = CLAIMED / 3
+"""How often the claim of a request that is worked on is renewed."""
 
 
 class Once:
@@ -60,7 +64,8 @@ class Once:
         if isinstance(begun, Answer):
             return begun
         try:
-            answer = work(begun)
+            with self._renewed(begun):
+                answer = work(begun)
             if answer.good and not begun.kept:
                 self._keep(begun, answer)
         finally:
@@ -72,6 +77,26 @@ class Once:
         """Remove some keys whose time is over. Returns how many."""
         with self.store.write() as session:
             return remove_expired(session, now_utc())
+
+    @contextmanager
+    def _renewed(self, begun: KeyClaim) -> Iterator[None]:
+        """Renew a claim now and then for the time of the block."""
+        ended = threading.Event()
+
+        def renew() -> None:
+            while not ended.wait(RENEWED.total_seconds()):
+                try:
+                    with self.store.write() as session:
+                        begun.renew(session, now_utc())
+                except SuiteError as error:  # at worst it is taken over, and its work undone
+                    log.warning("a claim is not renewed now", extra={"reason": error.message})
+
+        thread = threading.Thread(target=renew, name="idempotency-claim", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
 
     def _keep(self, begun: KeyClaim, answer: Answer) -> None:
         with self.store.write() as session:

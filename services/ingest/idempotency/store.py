@@ -1,8 +1,9 @@
 """The keys that are known, and what was answered. Every query names the tenant, but for the sweep.
 
-A row begins with a claim, which lasts for a while: whoever dies over the work leaves it to the next
-request of the same key. It ends with the answer. Without one (the request was refused, or something
-was away) it stays, so that the key is good for the same request alone.
+A row begins with a claim, which lasts for some seconds and is renewed while the work goes on:
+whoever dies over it leaves it to the next request of the same key. It ends with the answer. Without
+one (the request was refused, or something was away) it stays, so that the key is good for the same
+request alone.
 """
 
 from __future__ import annotations
@@ -35,8 +36,8 @@ from services.ingest.idempotency.domain import Answer, KeyReused, KeySpent, Stil
 from services.ingest.store import documents, lock, metadata
 from shared.storage.messages import Time
 
-CLAIMED = timedelta(minutes=2)
-"""For how long a request may be worked on before the next one of its key takes over."""
+CLAIMED = timedelta(seconds=15)
+"""For how long a claim lasts that nobody renews; then the next request of its key takes over."""
 
 keys = Table(
     "idempotency_keys",
@@ -114,6 +115,11 @@ class KeyClaim(Claim):
             session.execute(insert(subjects), rows)
         self.kept = True
 
+    def renew(self, session: Session, now: datetime) -> None:
+        """The work goes on. A claim that another one has taken over stays with that one."""
+        mine = and_(_is(self.tenant, self.digest), keys.c.claim == self.token)
+        session.execute(update(keys).where(mine).values(claimed_until=now + CLAIMED))
+
     def release(self, session: Session) -> None:
         """Nothing was done: the same request may be made again."""
         mine = and_(_is(self.tenant, self.digest), keys.c.claim == self.token)
@@ -183,7 +189,7 @@ def _known(row: RowMapping, fingerprint: str, now: datetime) -> Answer | None:
     if row["claimed_until"] is not None and row["claimed_until"] > now:
         raise StillAtWork(
             "the first request with this Idempotency-Key is being worked on: ask again in a moment;"
-            f" if it was cut off, that works after {CLAIMED.total_seconds() / 60:g} minutes"
+            f" if it was cut off, that works after {CLAIMED.total_seconds():g} seconds"
         )
     return None
 

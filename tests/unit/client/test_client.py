@@ -301,6 +301,15 @@ def test_while_the_first_try_is_at_work_the_next_one_waits() -> None:
         Network(bad(409, "idempotency_key_reused")).client().upload(b"data")
 
 
+def test_a_first_try_that_was_cut_off_is_waited_for() -> None:
+    """Its key is let go of only after some seconds, which is more than the tries after failures."""
+    busy = bad(409, "idempotency_in_flight", **{"retry-after": "1"})
+    network = Network(httpx.ReadError("lost"), *[busy] * 16, ok(DOCUMENT, 202))
+    assert network.client(retries=1).upload(b"data").id == "doc_1"
+    with pytest.raises(smallprint.Conflict, match="idempotency_in_flight"):
+        Network(*[busy] * 40).client().upload(b"data")
+
+
 @pytest.mark.parametrize(
     "make",
     [

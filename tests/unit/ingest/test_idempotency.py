@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from services.ingest.answers import answer_upload
+from services.ingest.idempotency import commands
 from services.ingest.idempotency import store as idempotency
 from services.ingest.idempotency.commands import Once
 from services.ingest.idempotency.domain import fingerprint, slowly
@@ -161,6 +162,25 @@ def test_while_the_first_is_at_work_the_next_one_is_sent_away(
     assert second.headers["retry-after"] == "1"
     assert code(other) == "idempotency_key_reused"
     assert send(any_house, "k").json() == first[0].json()
+
+
+def test_a_claim_lasts_as_long_as_the_work(
+    any_house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is renewed meanwhile, so that nobody takes over what somebody is at."""
+    there, go_on = held(monkeypatch)
+    monkeypatch.setattr(idempotency, "CLAIMED", timedelta(seconds=1))
+    monkeypatch.setattr(commands, "RENEWED", timedelta(seconds=0.1))
+    first: list[Any] = []
+    thread = threading.Thread(target=lambda: first.append(send(any_house, "k")))
+    thread.start()
+    assert there.wait(30)
+    time.sleep(1.5)
+    second = send(any_house, "k")
+    go_on.set()
+    thread.join()
+    assert (second.status_code, code(second)) == (409, "idempotency_in_flight")
+    assert first[0].status_code == 202
 
 
 def test_whoever_dies_over_it_leaves_it_to_the_next(
