@@ -58,7 +58,9 @@ from shared.web.app import create_app
 from shared.web.limits import RateLimit
 
 STALE = timedelta(hours=1)
-"""Age at which a half-written blob belongs to a process that is no more."""
+"""Age at which a half-written blob belongs to a process that is no more, where the file system has
+no locks to tell.
+"""
 LEASE = 6.0
 """A webhook is held for so many times what one attempt may take: the system's resolver has a time
 of its own for names, which comes on top.

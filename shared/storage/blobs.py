@@ -8,6 +8,7 @@ says whose they are, so that none removes bytes which another has too.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import hashlib
 import os
 import re
@@ -136,12 +137,17 @@ class FileBlobs:
                 self._require_root(f"blob {ref.sha256} of tenant {tenant}")
 
     def sweep(self, older: timedelta) -> int:
-        """Remove what killed processes left half written, if it is older. Returns how many."""
+        """Remove what killed processes left half written. Returns how many.
+
+        Whoever writes holds the file's lock, which ends with its process. Where the file system has
+        no locks, what is `older` is taken for left.
+        """
         before = time.time() - older.total_seconds()
         removed = 0
         for path in self.root.glob("*/incoming/*"):
-            with contextlib.suppress(FileNotFoundError):
-                if path.stat().st_mtime < before:
+            with contextlib.suppress(FileNotFoundError), path.open("rb") as file:
+                unheld = _lock(file, wait=False)
+                if path.stat().st_mtime < before if unheld is None else unheld:
                     path.unlink()
                     removed += 1
         return removed
@@ -179,7 +185,7 @@ class FileBlobs:
         """A file to write to, which is gone at the end unless it got its name."""
         folder = self._tenant(tenant) / "incoming"
         self._make(folder)
-        with tempfile.NamedTemporaryFile(dir=folder, delete=False) as file:
+        with _locked_file(folder) as file:
             try:
                 yield file
             except BaseException:
@@ -213,6 +219,27 @@ class FileBlobs:
                 self._durable.add(made)
                 if made == self.root:
                     break
+
+
+def _locked_file(folder: Path) -> IO[bytes]:
+    """A new file whose lock is ours; a sweep may have taken it away before it was."""
+    while True:
+        file = tempfile.NamedTemporaryFile(dir=folder, delete=False)  # noqa: SIM115
+        _lock(file, wait=True)
+        if Path(file.name).exists():
+            return file
+        file.close()
+
+
+def _lock(file: IO[bytes], *, wait: bool) -> bool | None:
+    """Whether the file's lock could be had; None where the file system has no locks."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return None
+    return True
 
 
 def _sync(folder: Path) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import errno
+import fcntl
 import json
 import os
 import threading
@@ -422,14 +424,36 @@ def test_other_services_can_ask_about_keys(house: House) -> None:
 
 
 def test_what_killed_processes_left_is_cleaned(tmp_path: Path) -> None:
-    """A half-written blob of an hour ago is removed at start; one of this moment is somebody's."""
+    """A half-written blob is removed at start, unless somebody writes it still, however long."""
     folder = tmp_path / "blobs" / "acme" / "incoming"
     folder.mkdir(parents=True)
-    for name, age in (("old", 4000), ("new", 10)):
+    for name in ("left", "written"):
         (folder / name).write_bytes(b"half")
-        os.utime(folder / name, (time.time() - age,) * 2)
-    House(tmp_path).close()
-    assert [path.name for path in folder.iterdir()] == ["new"]
+        os.utime(folder / name, (time.time() - 4000,) * 2)
+    with (folder / "written").open("ab") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        House(tmp_path).close()
+    assert [path.name for path in folder.iterdir()] == ["written"]
+
+
+@pytest.mark.parametrize(("age", "left"), [(4000, 0), (10, 1)])
+def test_where_there_are_no_locks_age_tells_what_was_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, age: float, left: int
+) -> None:
+    """A half-written blob of an hour ago is removed at start; one of this moment is somebody's."""
+
+    def refused(_file: object, _operation: int) -> None:
+        raise OSError(errno.ENOLCK, "no locks")
+
+    folder = tmp_path / "blobs" / "acme" / "incoming"
+    folder.mkdir(parents=True)
+    (folder / "half").write_bytes(b"half")
+    os.utime(folder / "half", (time.time() - age,) * 2)
+    monkeypatch.setattr("shared.storage.blobs.fcntl.flock", refused)
+    house = House(tmp_path)
+    assert len(list(folder.iterdir())) == left
+    monkeypatch.undo()
+    house.close()
 
 
 def test_the_schema_goes_up_and_down(any_house: House) -> None:
