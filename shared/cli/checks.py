@@ -11,7 +11,7 @@ import sqlite3
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
 from importlib import metadata
@@ -120,9 +120,13 @@ def recognition() -> Check:
 
 
 def data_folder(folder: Path) -> Check:
-    """The data folder can be written, and SQLite's write-ahead log works there."""
+    """The data folder can be written, and SQLite's write-ahead log works there.
+
+    One that is not there yet is made for the probe, and removed again.
+    """
     where = os.path.abspath(folder)  # noqa: PTH100 - resolve() fails for impossible names
     mend = "choose a folder of your own on a local disk: --data FOLDER or SMALLPRINT_DATA"
+    missing = [path for path in (folder, *folder.parents) if not os.path.lexists(path)]
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with (
@@ -134,6 +138,10 @@ def data_folder(folder: Path) -> Check:
             database.commit()
     except (OSError, sqlite3.Error) as error:
         return Check("data folder", "wrong", f"{where} can't be used: {error}", mend)
+    finally:
+        for path in missing:
+            with suppress(OSError):  # whatever somebody put into it meanwhile stays
+                path.rmdir()
     if mode != "wal":
         return Check("data folder", "wrong", f"{where}: SQLite's WAL mode does not work", mend)
     return Check("data folder", "good", where)

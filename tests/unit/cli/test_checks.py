@@ -62,8 +62,14 @@ def test_a_folder_that_can_not_be_written_is_wrong(tmp_path: Path) -> None:
     assert checks.data_folder(tmp_path / "file" / "data").state == "wrong"
     assert checks.data_folder(tmp_path / ("x" * 300)).state == "wrong"
     assert "free at" in checks.disk(tmp_path / ("x" * 300)).found
-    checks.data_folder(tmp_path / "good")
-    assert list((tmp_path / "good").iterdir()) == []
+    assert checks.data_folder(tmp_path).state == "good"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file"]
+
+
+def test_a_folder_that_is_not_there_yet_is_not_made(tmp_path: Path) -> None:
+    """Whoever only asks whether the machine is fit finds no folder where they asked."""
+    assert checks.data_folder(tmp_path / "var" / "data").state == "good"
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_full_disk_is_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
