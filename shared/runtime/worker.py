@@ -200,6 +200,9 @@ class Worker:
             reason = f"given up after {tries.crashes} tries in which the worker died"
             self._give_up(consumer, delivery, event, "worker_died", reason)
             return
+        if tries.crashes:
+            extra = {"type": event.type, "event": event.id, "before": tries.crashes}
+            log.warning("begun again after a try that never ended", extra=extra)
         began = time.monotonic()
         try:
             handler(event, UnitOfWork(self.store, event))

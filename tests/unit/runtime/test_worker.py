@@ -214,9 +214,11 @@ def test_a_crash_between_commit_and_ack_does_not_repeat_the_effect(
 
 
 def test_an_event_that_kills_its_workers_is_given_up(
-    store: Store, bus: Bus, make_worker: Any
+    store: Store, bus: Bus, make_worker: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Tries that end in a crash are counted, so that one document can't kill workers for ever."""
+    """Tries that end in a crash are counted, so that one document can't kill workers for ever; the
+    log says what is begun again.
+    """
 
     def crash(event: DocumentDeleted, uow: UnitOfWork) -> None:
         raise Crash
@@ -227,6 +229,8 @@ def test_an_event_that_kills_its_workers_is_given_up(
         with pytest.raises(Crash):
             dying.run_once()
         dying._drop_consumer()
+    begun_again = [record for record in caplog.records if "never ended" in record.message]
+    assert [record.before for record in begun_again] == [1]  # type: ignore[attr-defined]
     make_worker({DocumentDeleted: crash}).run_until_idle()
     (failed,) = _announced(store)
     assert failed.code == "worker_died"
