@@ -1,27 +1,38 @@
-"""Damage of all kinds to documents that are read as text, for as long as one likes.
+"""Damage of all kinds to documents of every format, for as long as one likes.
 
     python -m tests.unit.documents.fuzz docx html odt rtf --minutes 5
 
-tries each format for so many minutes (Hypothesis shrinks what fails and prints it), and is the only
-one that looks at the time that a document takes. Documents are
-cut, spliced and sprinkled with words of their own format; of archives, the parts within.
+tries each format for so many minutes, all of them where none is named (Hypothesis shrinks what
+fails and prints it), and is the only one that looks at the time that a document takes. Documents
+are cut, spliced and sprinkled with words of their own format; of archives, the parts within. Mails
+and archives are unpacked as well. No text is recognised in pictures, which would take all the time.
 """
 
 from __future__ import annotations
 
 import argparse
 import math
+import os
 import random
 import time
+import zipfile
 from collections.abc import Callable
 from functools import cache
 
 from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 
-from shared.documents import Limits
+from shared.documents import Limits, Part, unpack
 from shared.documents.package import Package
+from shared.errors import UnreadableDocument
+from tests.unit.documents import mails
+from tests.unit.documents.archives import archive
 from tests.unit.documents.ends import outcome
+from tests.unit.documents.fuzz_words import PARTS, WORDS
+from tests.unit.documents.outlook_files import Attached, Outlook
+from tests.unit.documents.samples import drawn_in_a_form, plain, sample
+from tests.unit.documents.scanned import picture, saved
+from tests.unit.documents.test_xbrl import INSTANCE, inline
 from tests.unit.documents.word import (
     FOLDER,
     changed,
@@ -37,134 +48,78 @@ from tests.unit.documents.word import (
 )
 
 LIMITS = Limits(max_plain_text=200_000, max_pages=100)
+SHEETS = FOLDER.parent / "sheets"
 SLOW = 20.0  # seconds of processor time for a document of a few kilobytes
 
-_XML = (
-    *(
-        b"<",
-        b">",
-        b"/>",
-        b"</",
-        b"<!--",
-        b"-->",
-        b"<![CDATA[",
-        b"]]>",
-        b"&#0;",
-        b"&#xFFFE;",
-        b"&amp;",
-    ),
-    *(b"<?x ?>", b"<!DOCTYPE x>", b'="', b"\0", b"\xff\xfe", b"\xed\xa0\x80", b"xmlns:w='x'", b" "),
-)
-_WORDS = {
-    "docx": (
-        *_XML,
-        *(b"<w:p>", b"</w:p>", b"<w:r>", b"</w:r>", b"<w:t>", b"</w:t>", b"<w:tbl>", b"</w:tbl>"),
-        *(b"<w:tr>", b"</w:tr>", b"<w:tc>", b"</w:tc>", b"<w:sdt>", b"<w:sdtContent>", b"<w:ins>"),
-        *(b"<w:del>", b"<w:vanish/>", b"<w:numPr>", b'<w:numId w:val="2"/>', b"<w:sectPr/>"),
-        *(b'<w:fldChar w:fldCharType="begin"/>', b'<w:fldChar w:fldCharType="end"/>', b"<w:tab/>"),
-        *(b'<w:fldChar w:fldCharType="separate"/>', b"<w:lastRenderedPageBreak/>", b"<w:br/>"),
-        *(b'<w:br w:type="page"/>', b"<w:txbxContent>", b'<w:footnoteReference w:id="1"/>'),
-        *(b'<w:vMerge w:val="restart"/>', b"<w:vMerge/>", b'w:val="-1"', b'w:val="99999999999"'),
-        *(b"mc:AlternateContent", b"mc:Choice", b"<w:pPr>", b"<w:rPr>", b'w:val="%9%1"'),
-    ),
-    "odt": (
-        *_XML,
-        *(b"<text:p>", b"</text:p>", b"<text:h>", b"<text:span>", b"<text:list>", b"</text:list>"),
-        *(b"<text:list-item>", b"<text:list-header>", b"<table:table>", b"<table:table-row>"),
-        *(b"<table:table-cell>", b"<table:covered-table-cell/>", b"<text:note>", b"<text:s/>"),
-        *(
-            b"<text:soft-page-break/>",
-            b"<text:tracked-changes>",
-            b"<draw:text-box>",
-            b"<text:tab/>",
-        ),
-        *(b'text:level="0"', b'text:style-name="Clauses"', b'text:outline-level="99"'),
-        *(b'text:display-levels="99"', b"<office:text>", b"<office:automatic-styles>"),
-    ),
-    "html": (
-        *_XML,
-        *(b"<p>", b"</p>", b"<div>", b"<table>", b"<tr>", b"<td>", b"</td>", b"</table>", b"<ul>"),
-        *(b"<ol start=9 reversed>", b"<li value=-3>", b"</li>", b"<pre>", b"</pre>", b"<sup>1"),
-        *(b"<script>", b"</script>", b"<style>.x{display:none}", b"</style>", b"<ix:header>"),
-        *(b"<td rowspan=999 colspan=999>", b'<p style="page-break-before:always">', b"<textarea>"),
-        *(b"<title>", b"<plaintext>", b"<svg>", b"<math>", b"<template>", b"<select>", b"<br>"),
-        *(b"<meta charset=utf-16>", b"<meta charset=shift_jis>", b"<base href=x>", b"<frameset>"),
-        *(b"&nbsp", b"&#x110000;", b"&#xD800;", b"<input value=", b'<font face="Wingdings">'),
-    ),
-    "rtf": (
-        *(
-            b"{",
-            b"}",
-            b"\\",
-            b"\\'",
-            b"\\'e",
-            b"\\*",
-            b"\\par ",
-            b"\\bin",
-            b"\\bin99 ",
-            b"\\u",
-            b"\\uc9 ",
-        ),
-        *(
-            b"\\u-10179 ",
-            b"\\u-8704 ",
-            b"\\cell ",
-            b"\\row ",
-            b"\\trowd ",
-            b"\\cellx100 ",
-            b"\\intbl ",
-        ),
-        *(b"\\itap3 ", b"\\nestcell ", b"\\nestrow ", b"{\\footnote ", b"{\\*\\footnote\\ftnalt "),
-        *(
-            b"\\chftn ",
-            b"{\\header ",
-            b"{\\footer ",
-            b"\\sect ",
-            b"\\sectd ",
-            b"\\page ",
-            b"\\pagebb ",
-        ),
-        *(
-            b"\\v ",
-            b"\\v0 ",
-            b"\\deleted ",
-            b"\\revised ",
-            b"{\\fonttbl",
-            b"{\\f1\\fcharset128 x;}",
-        ),
-        *(
-            b"\\f1 ",
-            b"\\plain ",
-            b"\\pard ",
-            b"{\\listtext ",
-            b"{\\*\\shpinst",
-            b"{\\shptxt ",
-            b"\0",
-        ),
-        *(
-            b"{\\field{\\*\\fldinst FORMCHECKBOX}",
-            b"\\ansicpg932 ",
-            b"\\deff1 ",
-            b"{\\upr",
-            b"\xff",
-        ),
-        *(b"{\\*\\ud ", b"{\\info{\\title ", b"\\clmrg", b"\\clvmrg", b"{\\pict ", b"\\-", b"\\~"),
-    ),
-}
-FORMATS = tuple(_WORDS)
-_PARTS = {
-    "docx": ("word/document.xml", "word/numbering.xml", "word/styles.xml", "word/footnotes.xml"),
-    "odt": ("content.xml", "styles.xml", "META-INF/manifest.xml"),
-}
+FORMATS = tuple(WORDS)
+_CONTAINERS = ("eml", "msg", "zip")
 
 
 @cache
 def samples(kind: str) -> tuple[bytes, ...]:
     """Sound documents of a format, to be damaged."""
-    found = [(FOLDER / f"agreement.{kind}").read_bytes()]
-    if kind == "docx":
-        found += [(FOLDER / "lists.docx").read_bytes(), _everything()]
-    return tuple(found)
+    return _SAMPLES[kind]() if kind in _SAMPLES else ((FOLDER / f"agreement.{kind}").read_bytes(),)
+
+
+def _docx() -> tuple[bytes, ...]:
+    names = ("agreement", "lists")
+    return (*((FOLDER / f"{name}.docx").read_bytes() for name in names), _everything())
+
+
+def _pdf() -> tuple[bytes, ...]:
+    names = ("headers_and_footers", "table", "ligatures", "rotated")
+    return (*map(sample, names), plain(3), drawn_in_a_form())
+
+
+def _mails() -> tuple[bytes, ...]:
+    inner = mails.whole([mails.text(), mails.attached(plain(), "ü.pdf")], boundary="in")
+    page = mails.part("<p>See <b>this</b>.", "Content-Type: text/html; charset=utf-8")
+    parts = [mails.text(), page, mails.attached(plain()), mails.nested(inner)]
+    return mails.whole(parts), mails.mail("Only text.\n"), mails.deep(3)
+
+
+def _outlook() -> tuple[bytes, ...]:
+    inner = Outlook("Inner", attached=[Attached("t.txt", b"text\n")])
+    attached = [Attached(data=plain()), Attached("m", message=inner)]
+    return (Outlook(attached=attached, html=b"<p>x").file(),)
+
+
+def _zip() -> tuple[bytes, ...]:
+    members = {"a/ü.txt": b"text\n" * 20, "b.pdf": plain(), "c.zip": archive({"d.txt": b"x\n"})}
+    return archive(members), archive(members, zipfile.ZIP_STORED)
+
+
+def _sheets(kind: str) -> Callable[[], tuple[bytes, ...]]:
+    return lambda: ((SHEETS / f"balance.{kind}").read_bytes(),)
+
+
+def _csv() -> tuple[bytes, ...]:
+    names = ("formats.csv", "notes-1252.csv", "notes-utf16.tsv")
+    return tuple((SHEETS / name).read_bytes() for name in names)
+
+
+def _xbrl() -> tuple[bytes, ...]:
+    fact = '<ix:nonFraction name="a:X" contextRef="m" unitRef="eps" scale="6">1.5</ix:nonFraction>'
+    return INSTANCE, inline(f"<p>We had {fact}.</p>")
+
+
+def _pictures(form: str) -> Callable[[], tuple[bytes, ...]]:
+    return lambda: (saved(picture(), form), saved(picture("A line.").convert("RGB"), form))
+
+
+_SAMPLES: dict[str, Callable[[], tuple[bytes, ...]]] = {
+    "docx": _docx,
+    "pdf": _pdf,
+    "eml": _mails,
+    "msg": _outlook,
+    "zip": _zip,
+    **{kind: _sheets(kind) for kind in ("xlsx", "xls", "ods")},
+    "csv": _csv,
+    "xml": _xbrl,
+    "png": _pictures("PNG"),
+    "jpg": _pictures("JPEG"),
+    "tif": _pictures("TIFF"),
+}
 
 
 def _everything() -> bytes:
@@ -195,11 +150,11 @@ def damaged(kind: str) -> st.SearchStrategy[bytes]:
 def _damage(kind: str, number: int) -> bytes:
     chance = random.Random(number)
     data = chance.choice(samples(kind))
-    if kind not in _PARTS or chance.random() < 0.1:
-        return _spliced(chance, data, _WORDS[kind])
-    name = chance.choice(_PARTS[kind])
+    if kind not in PARTS or chance.random() < 0.1:
+        return _spliced(chance, data, WORDS[kind])
+    name = chance.choice(PARTS[kind])
     part = _part(data, name)
-    return changed(data, name, _spliced(chance, part, _WORDS[kind])) if part else data
+    return changed(data, name, _spliced(chance, part, WORDS[kind])) if part else data
 
 
 def _part(data: bytes, name: str) -> bytes:
@@ -231,7 +186,19 @@ def check(kind: str, data: bytes, patience: float = math.inf) -> None:
     began = time.process_time()
     found = outcome(data, f"fuzz.{kind}", LIMITS)
     assert found in ("read", "partial", "refused"), found
+    if kind in _CONTAINERS:
+        _unpack(data, f"fuzz.{kind}")
     assert time.process_time() - began < patience
+
+
+def _unpack(data: bytes, name: str) -> None:
+    """What lies in it comes out within its bounds, or is refused with a reason."""
+    try:
+        found = list(unpack(data, name=name, limits=LIMITS).parts())
+    except UnreadableDocument:
+        return
+    assert len(found) <= LIMITS.max_parts
+    assert sum(len(part.data) for part in found if isinstance(part, Part)) <= LIMITS.max_unpacked
 
 
 def tries(kind: str, count: int, number: int, patience: float = math.inf) -> Callable[[], None]:
@@ -250,6 +217,7 @@ def tries(kind: str, count: int, number: int, patience: float = math.inf) -> Cal
 
 def main() -> None:
     """Try formats for some minutes each."""
+    os.environ["PATH"] = ""  # so that nothing that recognises text is found
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("formats", nargs="*", choices=FORMATS, default=list(FORMATS))
     parser.add_argument("--minutes", type=float, default=1.0)
