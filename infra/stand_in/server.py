@@ -158,19 +158,33 @@ class StandIn:
 
     def _by_labels(self, said: Said, fault: Fault) -> str:
         question = json.loads(said.turns[0])
+        if "categories" in question:
+            names = [one["category"] for one in question["categories"]]
+            asked = [{"category": name, "passage": question["passage"]} for name in names]
+            found: Mapping[str, Any] = {
+                "clauses": [
+                    {"category": one["category"], "quote": quote}
+                    for one in asked
+                    for quote in self._found(one, fault)["quotes"]
+                ]
+            }
+        else:
+            found = self._found(question, fault)
+        text = json.dumps(found, ensure_ascii=False)
+        return text[: len(text) // 2] if fault in ("break_json", "cut") else text
+
+    def _found(self, question: Mapping[str, Any], fault: Fault) -> Mapping[str, Any]:
+        """What is said about one category."""
         ways = {
             "invent": self.labels.invented,
             "alter": self.labels.altered,
             "foreign": self.labels.foreign,
         }
         if fault in ways:
-            found = ways[fault](question, self._chance)
-        elif self._chance.random() < self.errors:
-            found = self.labels.wrong(question, self._chance)
-        else:
-            found = self.labels.right(question)
-        text = json.dumps(found, ensure_ascii=False)
-        return text[: len(text) // 2] if fault in ("break_json", "cut") else text
+            return ways[fault](question, self._chance)
+        if self._chance.random() < self.errors:
+            return self.labels.wrong(question, self._chance)
+        return self.labels.right(question)
 
 
 class _Server(ThreadingHTTPServer):

@@ -46,30 +46,36 @@ def hear(
     providers: Sequence[Provider],
     prompt: Prompt,
     clock: Callable[[], datetime],
-    counts: datetime | None = None,
 ) -> Heard:
     """Ask the first provider that answers, unless an answer is remembered.
-
-    Args:
-        counts: the moment whose day and month a call counts for; by default when it is made.
 
     Raises:
         NobodyAnswers: none does, or their budget is gone, or they are stopped.
         TooManyCalls: it was asked as often as it may be.
         AskedNow: another request asks the same just now.
     """
+    known = recall(ledger, account, providers, prompt)
+    if known:
+        return known
+    passing = (BudgetSpent, ProviderStopped)
+    return in_order(
+        providers,
+        lambda provider: call(ledger, account, provider, prompt, clock()),
+        passing,
+    )
+
+
+def recall(
+    ledger: Ledger, account: Account, providers: Sequence[Provider], prompt: Prompt
+) -> Heard | None:
+    """The answer that one of the providers gave before; None if there is none."""
     for provider in providers:
         content = _content(provider, prompt)
         known = ledger.recall(account.tenant, content, account.escalation_id)
         if known:
             call_id, kept = known
             return Heard(call_id, provider, _read(kept))
-    passing = (BudgetSpent, ProviderStopped)
-    return in_order(
-        providers,
-        lambda provider: call(ledger, account, provider, prompt, clock(), counts),
-        passing,
-    )
+    return None
 
 
 def call(
@@ -80,7 +86,11 @@ def call(
     now: datetime,
     counts: datetime | None = None,
 ) -> Heard:
-    """Reserve, call, settle. Raises what `Ledger.reserve` and `Provider.ask` do."""
+    """Reserve, call, settle. Raises what `Ledger.reserve` and `Provider.ask` do.
+
+    Args:
+        counts: the moment whose day and month the call counts for; by default when it is made.
+    """
     made = Call(
         tenant=account.tenant,
         escalation_id=account.escalation_id,

@@ -20,7 +20,7 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
 from functools import partial
@@ -126,6 +126,21 @@ class TenantPolicy:
     def names(self, provider: str) -> bool:
         """Whether it is one that the tenant may ask."""
         return any(p.name == provider for p in self.providers)
+
+    def to_compare(self, name: str, most: int) -> Provider:
+        """The provider that is to read whole contracts, with answers of so many tokens.
+
+        Raises SettingsError: the tenant does not ask it, or keeps words of contracts in the house.
+        """
+        if not self.names(name):
+            known = ", ".join(p.name for p in self.providers) or "none at all"
+            raise SettingsError(f"the policy allows no provider {name}: there is {known}")
+        for provider in self.may_see("contract"):
+            if provider.name == name:
+                return replace(provider, most=most)
+        raise SettingsError(
+            'words of contracts may not leave the house: the policy needs "contract" in `leaves`'
+        )
 
     @property
     def summary(self) -> str:

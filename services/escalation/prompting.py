@@ -104,9 +104,9 @@ def understand(reply: Reply, passage: Masked, near: Sequence[Span]) -> Understoo
     if reply.cut:
         raise Unverified("the answer was cut off, it is too long")
     try:
-        answer = _Answer.model_validate_json(_bare(reply.text))
+        answer = _Answer.model_validate_json(bare(reply.text))
     except ValidationError as error:
-        raise Unverified(f"it is not by the schema ({_fault(error)})") from None
+        raise Unverified(f"it is not by the schema ({fault(error)})") from None
     if (answer.verdict == "present") != bool(answer.quotes):
         raise Unverified(f"the verdict is {answer.verdict}, with {len(answer.quotes)} quotes")
     spans, missing, sent = [], [], Passage(passage.text)
@@ -122,10 +122,10 @@ def understand(reply: Reply, passage: Masked, near: Sequence[Span]) -> Understoo
     return Understood(answer.verdict, tuple(dict.fromkeys(spans)), answer.why)
 
 
-def _fault(error: ValidationError) -> str:
+def fault(error: ValidationError, form: type[BaseModel] = _Answer) -> str:
     """The first fault of an answer, in our words alone: keys may be the model's own."""
     first = error.errors(include_input=False, include_url=False, include_context=False)[0]
-    known = [str(part) for part in first["loc"][:1] if part in _Answer.model_fields]
+    known = [str(part) for part in first["loc"][:1] if part in form.model_fields]
     return ": ".join([*known, first["type"]])
 
 
@@ -138,7 +138,7 @@ def _shared(one: Span, other: Span) -> int:
     return max(0, min(one[1], other[1]) - max(one[0], other[0]))
 
 
-def _bare(text: str) -> str:
+def bare(text: str) -> str:
     """An answer without the fence that models without schemas like to put around it."""
     text = text.strip()
     if text.startswith("```") and text.endswith("```"):

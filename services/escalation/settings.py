@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated
 
@@ -38,4 +39,18 @@ class Settings(CommonSettings):
         30.0,
         gt=0,
         description="seconds between two looks for calls whose process died: they count as spent",
+    )
+    escalation_machine_hour: Decimal = Field(
+        Decimal("0.10"),
+        ge=0,
+        le=1000,
+        description="US$ that an hour of the machine costs on which specialists read: what they "
+        "cost is counted by it. State your own",
+    )
+    escalation_training_hour: Decimal = Field(
+        Decimal("3.00"),
+        ge=0,
+        le=1000,
+        description="US$ that an hour of the machine cost on which specialists were trained, a GPU "
+        "for those that came along",
     )

@@ -1,0 +1,187 @@
+"""`smallprint compare`: a stand-in and a specialist on the same labelled documents."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from infra.stand_in import Labels, StandIn
+from services.cli import cli
+from services.extraction import pipeline
+from services.extraction.pipeline import Clause
+from shared.cli.labelled import chosen, read_definitions, read_labelled
+from shared.errors import InvalidRequest, SuiteError
+
+LAW = "This Agreement is governed by the laws of Delaware."
+POLICY = """
+[providers.stand-in]
+protocol = "own"
+model = "stand-in"
+url = "{url}"
+price = {{ input = "3", output = "15", as_of = 2026-01-31 }}
+
+[tenants.default]
+providers = ["stand-in"]
+leaves = ["contract"]
+"""
+
+
+def line(number: int, **more: Any) -> dict[str, Any]:
+    """A contract with one label."""
+    text = f"{number}. {LAW} {number}. Other."
+    start = text.index(LAW)
+    note = {"category": "Governing Law", "start": start, "end": start + len(LAW)}
+    return {"id": f"c{number}", "text": text, "annotations": [note], **more}
+
+
+@pytest.fixture
+def labelled(tmp_path: Path) -> Path:
+    """Four contracts, packed."""
+    path = tmp_path / "four.jsonl.gz"
+    path.write_bytes(gzip.compress(b"\n".join(json.dumps(line(n)).encode() for n in range(4))))
+    return path
+
+
+@pytest.fixture(autouse=True)
+def stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[StandIn]:
+    """A stand-in that the policy names, and a specialist that finds every second law."""
+
+    def find(text: str, *_: Any, **__: Any) -> list[Clause]:
+        start = text.index(LAW)
+        sure = 0.9 if int(text[0]) % 2 else 0.2
+        return [Clause("Governing Law", LAW, start, start + len(LAW), sure)]
+
+    manifest = SimpleNamespace(
+        name="contract-clauses", version="9.9.9", thresholds={"best_f1": 0.31}
+    )
+    specialist = SimpleNamespace(labels=("Governing Law", "Parties"), manifest=manifest)
+    monkeypatch.setattr("services.cli.load_specialists", lambda _names: [specialist])
+    monkeypatch.setattr(pipeline, "find_clauses", find)
+    with StandIn(Labels([("Governing Law", LAW)])) as server:
+        policy = tmp_path / "policy.toml"
+        policy.write_text(POLICY.format(url=server.url))
+        monkeypatch.setenv("SMALLPRINT_ESCALATION_POLICY", str(policy))
+        yield server
+
+
+def run(labelled: Path, *options: str, budget: str = "5") -> Result:
+    """The command."""
+    command = ["compare", "--provider", "stand-in", "--budget", budget, str(labelled), *options]
+    return CliRunner().invoke(cli, command, standalone_mode=False)
+
+
+def test_both_stand_beside_each_other(labelled: Path, stand_in: StandIn) -> None:
+    """Figures with intervals, seconds and cost of both, in one line of JSON; and again for free."""
+    first = json.loads(run(labelled, "--json").stdout)
+    assert first["documents"] == {
+        "given": 4,
+        "read": 4,
+        "left": 0,
+        "refused": [],
+        "learned": 0,
+    }
+    ours, theirs = first["specialist"], first["frontier"]
+    assert (ours["recall"]["value"], theirs["recall"]["value"]) == (0.5, 1.0)
+    assert (ours["precision"]["value"], theirs["precision"]["value"]) == (1.0, 1.0)
+    assert first["at_their_recall"]["value"] == 1.0
+    assert theirs["stand_in"] is True
+    bills = stand_in.billed()
+    assert (theirs["tokens_in"], theirs["tokens_out"]) == (bills["input"], bills["output"])
+    assert theirs["usd"] == pytest.approx((3 * bills["input"] + 15 * bills["output"]) / 1e6)
+    assert ours["usd"] == pytest.approx(ours["seconds"] * 0.10 / 3600)
+    again = json.loads(run(labelled, "--json").stdout)
+    assert stand_in.billed() == bills
+    assert again["frontier"] == theirs
+
+
+def test_the_table_says_what_it_is(labelled: Path) -> None:
+    """That no model answered, what was spent, and who is better, as far as that is known."""
+    said = run(labelled).stdout
+    assert "4 of 4 documents read, US$ 0." in said
+    assert "a stand-in answered, no model" in said
+    assert "recall" in said
+    assert "neither beats the other here" in said
+
+
+def test_a_spent_budget_is_said_with_what_was_read(labelled: Path) -> None:
+    """Nothing is asked that might pass it, and the exit code says that nothing came of it."""
+    result = run(labelled, "--json", budget="0.0001")
+    told = json.loads(result.stdout)
+    assert told["documents"]["left"] == 4
+    assert "the budget of US$" in told["stopped"]
+    assert told["spent_usd"] == 0
+    assert result.return_value == 2
+
+
+def test_an_estimate_asks_nobody(labelled: Path, stand_in: StandIn) -> None:
+    """It names calls, tokens and money."""
+    told = json.loads(run(labelled, "--estimate", "--json").stdout)
+    assert told["expected"]["calls"] == 4
+    assert told["expected"]["usd"] > 0
+    assert "about 4 calls" in run(labelled, "--estimate").stdout
+    assert stand_in.said == []
+
+
+def test_documents_to_learn_from_are_named(tmp_path: Path) -> None:
+    """Figures on what the specialist learned from would flatter it."""
+    path = tmp_path / "train.jsonl"
+    path.write_text(json.dumps(line(1, split="train")))
+    assert "1 of them are marked as training documents" in run(path).stdout
+
+
+def test_an_unknown_provider_or_category_is_refused(labelled: Path) -> None:
+    """The message names what there is."""
+    result = run(labelled, "--provider", "other")
+    assert isinstance(result.exception, SuiteError)
+    assert "there is stand-in" in result.exception.message
+    result = run(labelled, "--category", "Weather")
+    assert isinstance(result.exception, InvalidRequest)
+    assert "Governing Law, Parties" in result.exception.message
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("", "has no line"),
+        ("{", "line 1 is no JSON"),
+        ('{"text": 3}', "line 1 has no `text`"),
+        ('{"text": "a"}', "line 1 has no `annotations`"),
+        ('{"text": "a", "annotations": [{"category": "C"}]}', "annotation 0"),
+        ('{"text": "a", "annotations": [{"category": "C", "text": "b"}]}', "annotation 0"),
+        ('{"text": "a", "annotations": [{"category": "C", "start": 0, "end": 9}]}', "annotation 0"),
+        (
+            '{"text": "ab", "annotations": [{"category": "C", "start": 0, "end": 1, "text": "b"}]}',
+            "annotation 0",
+        ),
+    ],
+)
+def test_what_is_no_label_is_named_by_its_line(tmp_path: Path, content: str, said: str) -> None:
+    """Nobody is asked about a file that is only half right."""
+    path = tmp_path / "bad.jsonl"
+    path.write_text(content)
+    with pytest.raises(InvalidRequest, match=said):
+        read_labelled(str(path))
+
+
+def test_labels_are_read_by_offsets_or_words(tmp_path: Path) -> None:
+    """Families group; the same text counts once; definitions are one object of texts."""
+    path = tmp_path / "good.jsonl"
+    words = {"text": "a b", "annotations": [{"category": "C", "text": "b"}], "family": "f"}
+    path.write_text("\n\n".join(map(json.dumps, [words, words, line(2)])))
+    first, second = read_labelled(str(path))
+    assert (first.id, first.group, first.answers) == ("1", "f", {"C": ["b"]})
+    assert (second.id, second.group) == ("c2", "c2")
+    assert second.answers == {"Governing Law": [LAW]}
+    assert chosen(["a", "b"], ["b"]) == ["b"]
+    path.write_text('{"C": "What is it?"}')
+    assert read_definitions(str(path)) == {"C": "What is it?"}
+    path.write_text('{"C": 1}')
+    with pytest.raises(InvalidRequest, match="one JSON object"):
+        read_definitions(str(path))

@@ -1,0 +1,265 @@
+"""A frontier model reads labelled documents: within its budget, once, and only words that stand."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infra.stand_in import Fault, Labels, StandIn
+from infra.stand_in.protocols import Said
+from services.escalation.comparing import (
+    Answered,
+    Asked,
+    Ended,
+    FrontierReader,
+    Left,
+    Unread,
+    open_ledger,
+)
+from services.escalation.comparing.reader import windows
+from services.escalation.policy import Policies, read_policies
+from services.escalation.providers import Provider
+from services.escalation.providers.post import Post
+from services.escalation.providers.provider import DIALECTS, Price
+from shared.errors import SettingsError
+from tests.unit.escalation.injected import FORTY
+
+LAW = "This Agreement is governed by the laws of Delaware."
+TERM = "It lasts for two years."
+TEXTS = [f"{n}. Term. {TERM}\n{n}. Law. {LAW}\nAcme {n} pays US$ {n}00 a year." for n in range(6)]
+LABELS = Labels([("Governing Law", LAW), ("Renewal Term", TERM)])
+CATEGORIES = {"Governing Law": "Whose law?", "Renewal Term": "What follows?", "Insurance": "Any?"}
+POST = Post()
+Read = Callable[..., list[Answered | Unread]]
+
+
+class Table:
+    """A stand-in, and readers that share the ledger of one folder."""
+
+    def __init__(self, folder: Path, stand_in: StandIn, stack: ExitStack) -> None:
+        self.stand_in = stand_in
+        self.ledger = stack.enter_context(open_ledger(folder))
+        self.waited: list[float] = []
+
+    def reader(
+        self, budget: float = 10.0, protocol: Any = "own", most: int = 500, **asked: Any
+    ) -> FrontierReader:
+        """One that has so many dollars."""
+        provider = Provider(
+            name="stand-in",
+            protocol=protocol,
+            model="stand-in",
+            origin=self.stand_in.url,
+            price=Price(Decimal(3), Decimal(15), "2026-01-31"),
+            key=str,
+            seconds=5.0,
+            most=most,
+            post=POST,
+        )
+        asking = Asked(**{"categories": CATEGORIES, "patience": 5.0, **asked})
+        micro = int(budget * 1_000_000)
+        return FrontierReader(provider, self.ledger, micro, asking, sleep=self.waited.append)
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[Callable[..., Table]]:
+    """Makes tables, each with a stand-in of its own."""
+    with ExitStack() as stack:
+
+        def made(**options: Any) -> Table:
+            stand_in = stack.enter_context(StandIn(LABELS, **options))
+            folder = tmp_path / str(len(list(tmp_path.iterdir())))
+            return Table(folder, stand_in, stack)
+
+        yield made
+
+
+def faults(*first: Fault) -> Callable[[Said], Fault]:
+    """Those, one a call, and then none."""
+    left = list(first)
+    return lambda _said: left.pop(0) if left else "none"
+
+
+@pytest.mark.parametrize("protocol", sorted(DIALECTS))
+def test_every_protocol_reads_all_categories_in_one_question(
+    serve: Callable[..., Table], protocol: str
+) -> None:
+    """What was quoted has the document's own words and offsets, and its price is the bill's."""
+    table = serve()
+    reader = table.reader(protocol=protocol)
+    (answered,) = reader.read_all(TEXTS[:1])
+    assert isinstance(answered, Answered)
+    assert {(f.category, f.text) for f in answered.found} == {
+        ("Governing Law", LAW),
+        ("Renewal Term", TERM),
+    }
+    assert all(TEXTS[0][f.start : f.end] == f.text for f in answered.found)
+    assert answered.seconds > 0
+    (bill,) = table.stand_in.bills
+    cost = reader.cost(TEXTS[:1])
+    assert (cost.calls, cost.tokens_in, cost.tokens_out) == (1, bill.input, bill.output)
+    assert cost.micro_usd == 3 * bill.input + 15 * bill.output
+    assert reader.ended is None
+
+
+def test_the_budget_is_never_passed_and_the_rest_goes_on_another_time(
+    serve: Callable[..., Table],
+) -> None:
+    """Several workers stop before the worst case of a call would not fit; with more money nothing
+    is asked twice.
+    """
+    table = serve()
+    one = table.reader().provider
+    worst = one.price.of(one.worst_case(_prompt(table)))
+    budget = 1.1 * worst / 1e6
+    first = table.reader(budget)
+    came = list(first.read_all(TEXTS, workers=4))
+    read = [answer for answer in came if isinstance(answer, Answered)]
+    assert 0 < len(read) < len(TEXTS)
+    assert all(isinstance(answer, Answered | Left) for answer in came)
+    assert first.ended is not None
+    assert "the budget of US$" in first.ended
+    assert first.spent().micro_usd <= budget * 1e6
+    second = table.reader()
+    assert all(isinstance(answer, Answered) for answer in second.read_all(TEXTS, workers=4))
+    third = table.reader()
+    assert all(isinstance(answer, Answered) for answer in third.read_all(TEXTS, workers=4))
+    assert len(table.stand_in.bills) == len(TEXTS)
+    assert second.spent().calls == len(TEXTS)
+
+
+def _prompt(table: Table) -> Any:
+    from services.escalation.comparing.prompts import question
+    from services.escalation.masking import mask
+
+    return question(table.reader().asked.categories, mask(TEXTS[0], frozenset()))
+
+
+@pytest.mark.parametrize("fault", ["invent", "alter"])
+def test_words_that_do_not_stand_are_rejected(serve: Callable[..., Table], fault: Fault) -> None:
+    """Invented and altered quotes are counted, and are no clauses."""
+    reader = serve(choose=faults(fault)).reader()
+    answered = reader.read(TEXTS[0])
+    assert answered.found == []
+    assert answered.rejected == len(CATEGORIES)
+
+
+def test_a_category_that_was_not_asked_is_rejected(serve: Callable[..., Table]) -> None:
+    """A model can't add categories of its own."""
+    said = {"clauses": [{"category": "Weather", "quote": LAW}]}
+    reader = serve(speak=lambda _said, _fault: json.dumps(said)).reader()
+    answered = reader.read(TEXTS[0])
+    assert (answered.found, answered.rejected) == ([], 1)
+
+
+def test_a_broken_answer_is_repaired_once(serve: Callable[..., Table]) -> None:
+    """A second try counts; when it is broken too, the question has no usable answer."""
+    mended = serve(choose=faults("break_json")).reader().read(TEXTS[0])
+    assert (len(mended.found), mended.unusable) == (2, 0)
+    broken = serve(choose=faults("break_json", "break_json")).reader().read(TEXTS[0])
+    assert (broken.found, broken.unusable) == ([], 1)
+    declined = serve(choose=faults("decline")).reader().read(TEXTS[0])
+    assert (declined.found, declined.unusable) == ([], 1)
+
+
+def test_an_answer_that_is_too_long_is_asked_in_halves(serve: Callable[..., Table]) -> None:
+    """Each half of the categories gets an answer of its own."""
+    table = serve(choose=faults("cut"))
+    assert len(table.reader().read(TEXTS[0]).found) == 2
+    asked = [json.loads(said.turns[0])["categories"] for said in table.stand_in.said]
+    assert [len(names) for names in asked] == [3, 1, 2]
+
+
+def test_a_busy_provider_is_waited_for_and_a_dead_one_ends_it(
+    serve: Callable[..., Table],
+) -> None:
+    """As long as patience has it; the document is left for another time."""
+    table = serve(choose=faults("busy", "overloaded"))
+    assert len(table.reader().read(TEXTS[0]).found) == 2
+    assert len(table.waited) == 2
+    dead = serve(choose=lambda _said: "busy").reader(patience=0.0)
+    with pytest.raises(Ended, match="busy"):
+        dead.read(TEXTS[0])
+
+
+def test_who_bills_too_much_is_asked_no_more(serve: Callable[..., Table]) -> None:
+    """The first such bill ends the comparison; documents in hand are left."""
+    reader = serve(choose=faults("overbill")).reader()
+    answers = list(reader.read_all(TEXTS[:3]))
+    assert [type(answer) for answer in answers[1:]] == [Left, Left]
+    assert reader.ended is not None
+    assert "billed more" in reader.ended
+
+
+def test_a_document_that_speaks_to_machines_is_not_sent(serve: Callable[..., Table]) -> None:
+    """It is named, and the others are read."""
+    table = serve()
+    hostile = f"{TEXTS[0]}\n{FORTY[0]}"
+    answers = list(table.reader().read_all([hostile, TEXTS[1]]))
+    assert isinstance(answers[0], Unread)
+    assert not isinstance(answers[0], Left)
+    assert isinstance(answers[1], Answered)
+    assert len(table.stand_in.said) == 1
+
+
+def test_what_the_policy_hides_is_hidden(serve: Callable[..., Table]) -> None:
+    """Amounts leave as placeholders, and quotes with them come back as the document has them."""
+
+    def speak(said: Said, _fault: Fault) -> str:
+        passage = json.loads(said.turns[0])["passage"]
+        line = passage.splitlines()[-1]
+        return json.dumps({"clauses": [{"category": "Insurance", "quote": line}]})
+
+    table = serve(speak=speak)
+    answered = table.reader(hidden=frozenset({"amounts"})).read(TEXTS[3])
+    assert "300" not in table.stand_in.said[0].turns[0]
+    assert [f.text for f in answered.found] == ["Acme 3 pays US$ 300 a year."]
+
+
+@pytest.mark.parametrize("most", [40, 200, 10_000])
+def test_windows_have_the_whole_text_between_them(most: int) -> None:
+    """No character is lost or sent twice, and no window is too large."""
+    text = "\n\n".join(TEXTS) + "x" * 90
+    cut = list(windows(text, most))
+    assert "".join(text[start:end] for start, end in cut) == text
+    assert all(0 < end - start <= most for start, end in cut)
+
+
+def test_the_expected_cost_is_near_the_bill(serve: Callable[..., Table]) -> None:
+    """What the estimate says of tokens in, the stand-in counts without the instructions."""
+    table = serve()
+    reader = table.reader()
+    told = reader.expected(TEXTS, len(TEXTS) * len(LAW + TERM))
+    list(reader.read_all(TEXTS))
+    paid = reader.cost(TEXTS)
+    assert told.calls == paid.calls
+    assert 0.5 * paid.tokens_out < told.tokens_out < 2 * paid.tokens_out
+    assert told.micro_usd > 0
+
+
+def _policies(tmp_path: Path, leaves: Sequence[str]) -> Policies:
+    file = tmp_path / "policy.toml"
+    file.write_text(
+        '[providers.stand-in]\nprotocol = "own"\nmodel = "m"\nurl = "http://127.0.0.1:1"\n'
+        'price = { input = "3", output = "15", as_of = 2026-01-31 }\n'
+        f'[tenants.default]\nproviders = ["stand-in"]\nleaves = {json.dumps(leaves)}\n'
+    )
+    return read_policies(file)
+
+
+def test_only_a_provider_that_may_see_contracts_is_compared(tmp_path: Path) -> None:
+    """The door's policy counts for comparisons as well."""
+    open_door = _policies(tmp_path, ["contract"]).of("default")
+    assert open_door.to_compare("stand-in", 900).most == 900
+    with pytest.raises(SettingsError, match="no provider other: there is stand-in"):
+        open_door.to_compare("other", 900)
+    with pytest.raises(SettingsError, match="may not leave the house"):
+        _policies(tmp_path, []).of("default").to_compare("stand-in", 900)
+    with pytest.raises(SettingsError, match="none at all"):
+        Policies().of("default").to_compare("stand-in", 900)
