@@ -12,6 +12,7 @@
     month_usd = "50"
     mask = ["parties", "amounts", "persons"]
 
+What may be accepted without a person stands there as well (`shared/policy.py`).
 What is not allowed here is not done: a tenant that the file does not name sends nothing out.
 """
 
@@ -28,7 +29,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from services.escalation.providers.base import Refused
 from services.escalation.providers.post import Post
@@ -40,6 +41,7 @@ from services.escalation.providers.provider import (
 )
 from shared.errors import SettingsError
 from shared.events import Kind
+from shared.policy import RiskRules, read_policy
 
 PRICES = Path(__file__).with_name("prices.toml")
 Hidden = Literal["parties", "amounts", "persons"]
@@ -96,7 +98,9 @@ class _Provider(_Part):
             raise ValueError("url is http, by which words and key travel for all to read")
 
 
-class _Tenant(_Part):
+class _Tenant(RiskRules):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
     providers: tuple[Name, ...] = ()
     leaves: tuple[Kind, ...] = ()
     day_usd: Usd = Decimal(0)
@@ -191,17 +195,7 @@ def read_policies(path: Path | None, post: Post | None = None) -> Policies:
     """
     if path is None:
         return Policies()
-    try:
-        text = tomllib.loads(path.read_text("utf-8"))
-        file = _File.model_validate(text)
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise SettingsError(f"the policy {path} can't be read: {error}") from None
-    except ValidationError as error:
-        wrong = "; ".join(
-            f"{'.'.join(map(str, one['loc']))}: {one['msg'].removeprefix('Value error, ')}"
-            for one in error.errors(include_input=False, include_url=False)
-        )
-        raise SettingsError(f"the policy {path}: {wrong}") from None
+    file = read_policy(path, _File)
     sender = post or Post()
     providers = {name: _provider(name, spec, path, sender) for name, spec in file.providers.items()}
     return Policies(

@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from pathlib import Path
-from typing import Annotated
 
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
-from shared.settings import CommonSettings, Port
+from shared.policy import PolicySettings
+from shared.settings import Port
 
 
-class Settings(CommonSettings):
+class Settings(PolicySettings):
     """Settings of escalation, beside the common ones."""
 
     escalation_port: Port = Field(8405, description="port of escalations, costs and policy")
     escalation_database_url: str = Field(
         "", description="SQLAlchemy URL; empty: escalation.db below the data folder"
-    )
-    escalation_policy: Annotated[Path | None, BeforeValidator(lambda path: path or None)] = Field(
-        None,
-        description="TOML file that says which frontier models may be asked what, and for how much;"
-        " empty: nothing leaves the house",
     )
     escalation_workers: int = Field(
         4,

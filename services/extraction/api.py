@@ -15,6 +15,7 @@ from services.extraction.store import Extractions
 from services.extraction.values import CATEGORIES as VALUED
 from services.extraction.values import Kind, Status, document_values
 from shared.errors import Conflict, NotFound
+from shared.events import Route
 from shared.storage import Store
 from shared.web.auth import CurrentActor
 from shared.web.ids import DocumentPath
@@ -107,6 +108,11 @@ class ClauseOut(_Answer):
     confidence: float = Field(gt=0, lt=1)
     boxes: list[BoxOut] = Field(description="one for each piece of a line")
     value: ValueOut | None = Field(None, description="null for a category that has no values")
+    route: Route = Field(
+        "review",
+        description="`accept`: sure enough for the risk that the policy states, so that no person "
+        "is asked; `review`: a person looks at it",
+    )
 
 
 class ClausesOut(BaseModel):

@@ -12,7 +12,7 @@ from services.extraction.values import value_json
 from shared.documents import Reading
 from shared.documents.reading import Box
 from shared.errors import DocumentTooLarge
-from shared.events import CANCELLED, BlobRef, Kind
+from shared.events import CANCELLED, BlobRef, Kind, Route
 
 State = Literal["waiting", "extracted", "failed", "withdrawn", "deleted"]
 
@@ -156,6 +156,9 @@ class FoundClause:
     page: int
     confidence: float
     boxes: tuple[Box, ...] = field(default=())
+    route: Route = "review"
+    sampled: bool = False
+    """Whether it would have been accepted, and goes to a person as a check. Nobody is told."""
 
     @property
     def value(self) -> dict[str, Any] | None:
@@ -164,7 +167,9 @@ class FoundClause:
 
     def to_json(self) -> dict[str, Any]:
         """The clause as REST and events have it."""
-        return {**self.to_row(), "value": self.value}
+        shown = {**self.to_row(), "value": self.value}
+        del shown["sampled"]
+        return shown
 
     def to_row(self) -> dict[str, Any]:
         """What is kept of the clause."""
@@ -178,6 +183,8 @@ class FoundClause:
             "page": self.page,
             "confidence": self.confidence,
             "boxes": [box._asdict() for box in self.boxes],
+            "route": self.route,
+            "sampled": self.sampled,
         }
 
 

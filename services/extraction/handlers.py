@@ -246,6 +246,8 @@ def _keep_clauses(
                 name=event.name,
                 clauses=ref,
                 count=len(found),
+                accepted=sum(clause.route == "accept" for clause in found),
+                sampled=tuple(clause.id for clause in found if clause.sampled),
                 adapter=passes[0].adapter,
                 adapter_version=passes[0].version,
                 adapters=tuple(AdapterVersion(name=p.adapter, version=p.version) for p in passes),
@@ -253,7 +255,8 @@ def _keep_clauses(
                 attempt=event.attempt,
             )
         )
-    metrics.clauses_total.labels("review").inc(len(found))
+    for clause in found:
+        metrics.clauses_total.labels(clause.route).inc()
 
 
 def _keep_failure(event: DocumentRead, uow: UnitOfWork, error: SuiteError) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from shared.settings import CommonSettings, Port
+from shared.policy import PolicySettings
+from shared.settings import Port
 
 
-class Settings(CommonSettings):
+class Settings(PolicySettings):
     """Settings of extraction, beside the common ones."""
 
     extraction_port: Port = Field(8402, description="port of clauses, presence and values")

@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy import (
     JSON,
+    Boolean,
     Column,
     ColumnElement,
     Float,
@@ -68,6 +69,8 @@ clauses = Table(
     Column("page", Integer, nullable=False),
     Column("confidence", Float, nullable=False),
     Column("boxes", JSON, nullable=False),
+    Column("route", String(16), nullable=False),
+    Column("sampled", Boolean, nullable=False),
 )
 
 
@@ -209,4 +212,6 @@ def _clause(row: Any) -> FoundClause:
         page=row.page,
         confidence=row.confidence,
         boxes=tuple(Box(**box) for box in row.boxes),
+        route=row.route,
+        sampled=row.sampled,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import StreamingResponse
@@ -228,7 +228,7 @@ def filters(
     kind: ItemKind | None = None,
     document: Id | None = None,
     category: Name | None = None,
-    state: Literal["open", "waiting", "claimed", "decided", "all"] = "open",
+    state: store.Sought = "open",
 ) -> store.Filters:
     """FastAPI dependency: which items are meant."""
     return store.Filters(kind, document, category, state)
@@ -238,7 +238,7 @@ def export_filters(
     kind: ItemKind | None = None,
     document: Id | None = None,
     category: Name | None = None,
-    state: Literal["open", "waiting", "claimed", "decided", "all"] = "decided",
+    state: store.Sought = "decided",
 ) -> store.Filters:
     """FastAPI dependency: which items are exported; the decided ones by default."""
     return store.Filters(kind, document, category, state)

@@ -10,13 +10,15 @@ is refused.
     waiting --claim--> claimed --decide--> decided --undo--> claimed (by the one who decided)
        ^                  |
        +--release, lease--+
+
+What the machine accepted by itself lies beside the queue, `accepted` instead of `waiting`.
 """
 
 from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal, Self, TypeVar, get_args
@@ -34,12 +36,13 @@ from pydantic import (
 
 from services.review.categories import CATEGORIES
 from shared.errors import Conflict, InvalidRequest, NotAllowed, SuiteError
-from shared.events import BlobRef, Kind, Stage, Verdict
+from shared.events import BlobRef, Kind, Route, Stage, Verdict
 from shared.events.questions import Proposal, Question
 from shared.web.values import Natural, Positive, Whole
 
 ItemKind = Literal["clause", "finding"]
-State = Literal["waiting", "claimed", "decided"]
+State = Literal["waiting", "claimed", "decided", "accepted"]
+"""`accepted`: by the machine, as sure enough. A person may claim it as well, but none is asked."""
 
 _HEAD = re.compile(r"\S{1,80}\s")
 _TAIL = re.compile(r"\s\S{1,80}\Z")
@@ -139,6 +142,7 @@ class Clause(BaseModel):
     page: int | None = None
     confidence: float = Field(ge=0, le=1)
     boxes: tuple[Box, ...] = ()
+    route: Route = "review"
 
 
 class Place(BaseModel):
@@ -324,6 +328,9 @@ class Item:
     decided: datetime | None = None
     withdrawn: bool = False
     """Whether it is decided, but of a kind that its document is not of any more."""
+    route: Route = "review"
+    sampled: bool = False
+    """Whether it was sure enough to be accepted, and waits for a person as a check of that."""
 
     @property
     def asks_kind(self) -> bool:
@@ -352,7 +359,9 @@ class Item:
         """Where the item stands at this moment."""
         if self.verdict is not None:
             return "decided"
-        return "claimed" if self.lease(now) else "waiting"
+        if self.lease(now):
+            return "claimed"
+        return "accepted" if self.route == "accept" else "waiting"
 
     def claim(self, actor: str, now: datetime, seconds: float, tab: Tab | None = None) -> Self:
         """Hold the item for a while, in a tab. Raises AlreadyDecided or ItemTaken."""
@@ -603,9 +612,10 @@ def items_of_clauses(
     text: str | None,
     context: int,
     now: datetime,
+    sampled: Collection[str] = (),
 ) -> list[Item]:
     """One item for each clause, with up to `context` characters of the document on both sides,
-    in whole words.
+    in whole words. `sampled` are the ids of those that are there as a check.
     """
     return [
         Item(
@@ -626,6 +636,8 @@ def items_of_clauses(
             boxes=clause.boxes,
             before=_before(text, clause.start, context) if text else "",
             after=_after(text, clause.end, context) if text else "",
+            route=clause.route,
+            sampled=clause.id in sampled,
         )
         for clause in clauses
     ]

@@ -44,6 +44,7 @@ NO_ADVICE = "smallprint gives no legal or audit advice."
 _ABOUT = (
     "What a machine found in documents, and what a person decided about it.",
     "category, text, page, start and end are what holds: as found, or as corrected.",
+    "state accepted: by the machine, sure enough for the stated risk; no person looked.",
     "found_… is what the machine found. start and end count characters, from 0, end exclusive.",
     "A cell that begins with = + - @ or a tab has an apostrophe (') in front, so that it can't run "
     "as a formula, and so has such a sign behind a semicolon or a line break; the column defused "

@@ -108,6 +108,7 @@ def queue_clauses(event: ClausesExtracted, uow: UnitOfWork, blobs: BlobStore, co
         text=text,
         context=context,
         now=datetime.now(UTC),
+        sampled=frozenset(event.sampled),
     )
     with uow:
         _replace_items(uow, document, new)

@@ -101,6 +101,8 @@ items = Table(
     Column("decided_by", String(200)),
     Column("decided", Time),
     Column("withdrawn", Boolean, nullable=False),
+    Column("route", String(16), nullable=False),
+    Column("sampled", Boolean, nullable=False),
     Index("items_queue", "tenant", "verdict", "confidence", "id"),
     Index("items_document", "tenant", "document_id"),
     Index("items_tab", "tenant", "tab"),
@@ -146,14 +148,18 @@ decisions = Table(
 )
 
 
+Sought = Literal["open", "waiting", "claimed", "decided", "accepted", "all"]
+"""`open` is what waits for a person or is claimed; `accepted` is what the machine accepted."""
+
+
 @dataclass(frozen=True)
 class Filters:
-    """Which items are meant. `open` is what is not decided: waiting and claimed."""
+    """Which items are meant."""
 
     kind: Literal["clause", "finding"] | None = None
     document: str | None = None
     category: str | None = None
-    state: Literal["open", "waiting", "claimed", "decided", "all"] = "open"
+    state: Sought = "open"
 
 
 @dataclass(frozen=True)
@@ -357,9 +363,8 @@ def count_items(
     if kind:
         ours.append(items.c.kind == kind)
     held = and_(items.c.verdict.is_(None), items.c.lease_until > now)
-    waiting = and_(
-        items.c.verdict.is_(None), or_(items.c.lease_until.is_(None), items.c.lease_until <= now)
-    )
+    free = or_(items.c.lease_until.is_(None), items.c.lease_until <= now)
+    waiting = and_(items.c.verdict.is_(None), _ASKED, free)
     decided = items.c.verdict.is_not(None)
     today = and_(decided, items.c.decided >= since)
     tallies = [waiting, held, decided, today, and_(today, items.c.decided_by == actor)]
@@ -385,7 +390,7 @@ def _groups(
     query = (
         select(key, func.max(label), func.count())
         .select_from(items.outerjoin(documents, _OF_DOCUMENT))
-        .where(*ours, items.c.verdict.is_(None))
+        .where(*ours, items.c.verdict.is_(None), _ASKED)
         .group_by(key)
         .order_by(func.max(label))
     )
@@ -526,16 +531,18 @@ def decisions_of(session: Session, tenant: str, ids: Iterable[str | None]) -> di
 _TALLIES = ("waiting", "claimed", "decided", "decided_since", "mine_since")
 _DECISION_FIELDS = tuple(Decision.__dataclass_fields__)
 _ITEM_FIELDS = tuple(Item.__dataclass_fields__)
+_ASKED = items.c.route == "review"
 _OF_DOCUMENT = and_(documents.c.tenant == items.c.tenant, documents.c.id == items.c.document_id)
 
 
 def _matching(tenant: str, filters: Filters, now: datetime) -> list[ColumnElement[bool]]:
     free = or_(items.c.lease_until.is_(None), items.c.lease_until <= now)
     by_state: dict[str, list[ColumnElement[bool]]] = {
-        "open": [items.c.verdict.is_(None)],
-        "waiting": [items.c.verdict.is_(None), free],
+        "open": [items.c.verdict.is_(None), or_(_ASKED, ~free)],
+        "waiting": [items.c.verdict.is_(None), free, _ASKED],
         "claimed": [items.c.verdict.is_(None), items.c.lease_until > now],
         "decided": [items.c.verdict.is_not(None)],
+        "accepted": [items.c.verdict.is_(None), free, ~_ASKED],
         "all": [],
     }
     shown = items.c.withdrawn.is_(False)

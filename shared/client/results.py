@@ -216,6 +216,8 @@ class Clause(_Result):
     boxes: tuple[Box, ...] = ()
     value: ClauseValue | None = None
     adapter: str = ""
+    route: str = "review"
+    """`accept`: sure enough for the risk that the policy states; `review`: a person looks at it."""
 
 
 @dataclass(frozen=True)

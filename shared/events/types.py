@@ -15,6 +15,8 @@ REASON_CHARACTERS = 2_000
 CANCELLED = "cancelled"
 """Code of a failure that somebody wanted: its attempt is over, and what comes of it is void."""
 Verdict = Literal["accept", "reject", "correct", "undo"]
+Route = Literal["accept", "review"]
+"""What the machine does with a result: accept it, or ask a person."""
 ADAPTERS = (
     "names of the specialists that are to read it if it is a contract; none: the one that is set up"
 )
@@ -126,8 +128,17 @@ class ClausesExtracted(Event):
 
     type: ClassVar[str] = "clauses.extracted.v1"
     name: str
-    clauses: BlobRef = Field(description="JSON list of clauses with evidence, as REST answers them")
+    clauses: BlobRef = Field(
+        description="JSON list of clauses with evidence, as REST answers them; `route` says what "
+        "the machine does with each: `review`, also where it is missing, or `accept`"
+    )
     count: int = Field(ge=0, description="clauses of all specialists together")
+    accepted: int = Field(0, ge=0, description="of these, those that no person is asked about")
+    sampled: tuple[str, ...] = Field(
+        (),
+        description="ids of clauses that would have been accepted, and go to a person as a check, "
+        "who is not told",
+    )
     adapter: str = Field(description="the specialist that read it; of several the first")
     adapter_version: str
     adapters: tuple[AdapterVersion, ...] = Field(

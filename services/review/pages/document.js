@@ -5,7 +5,7 @@ import * as known from "/pages/documents-known.js";
 import { KINDS, pill, sentence } from "/pages/documents.js";
 import { certainty, count, excerpt, fill, h, moment, number, say, select, title, words } from "/pages/dom.js";
 import { boxesOfFinding, placeOf } from "/pages/statement.js";
-import { changes, decidedText, isMine, verdictPill } from "/pages/verdicts.js";
+import { changes, decidedText, isMine, machinePill, verdictPill } from "/pages/verdicts.js";
 import { Viewer } from "/pages/viewer.js";
 
 const AGAIN = 2_000;
@@ -107,7 +107,7 @@ class DocumentView {
   /** Only what is possible: to review what is open, to export what was found, or the file itself. */
   offer() {
     const items = [...this.items.values()];
-    const open = items.some((item) => item.state !== "decided");
+    const open = items.some((item) => item.state === "waiting" || item.state === "claimed");
     const file = (format) => h("a.button", { href: query("/v1/exports", { format, document: this.id, state: "all" }), download: true }, format.toUpperCase());
     fill(this.foot, h("div.take-away", {},
       open && h("a.button.primary.large", { href: query("/review", { document: this.id }) }, "Review this document"),
@@ -157,8 +157,8 @@ class DocumentView {
     const button = h("button.result", { type: "button", onclick: open },
       h("span.clip", {}, item ? decidedText(item, 220) : excerpt(one.text, 220)),
       renamed && h("span", {}, "Now: ", h("ins", {}, renamed)),
-      h("span.row.apart", {}, certainty(one.confidence), item && verdictPill(item), h("span.muted", {}, one.page ? `page ${one.page}` : "")));
-    return [button, item && decisionLink(item)];
+      h("span.row.apart", {}, certainty(one.confidence), this.pill(one), h("span.muted", {}, one.page ? `page ${one.page}` : "")));
+    return [button, item && decisionLink(item), this.isAccepted(one) && h("a.small.see", { href: query("/review", { item: this.items.get(one.id).id }) }, "Look at it yourself")];
   }
 
   async findings() {
@@ -205,8 +205,20 @@ class DocumentView {
     return item?.state === "decided" ? item : null;
   }
 
+  /** Whether the machine accepted it, and nobody looked. */
+  isAccepted(result) {
+    return this.items.get(result.id)?.state === "accepted";
+  }
+
+  pill(result) {
+    const item = this.decided(result);
+    if (item) return verdictPill(item);
+    return this.isAccepted(result) && machinePill();
+  }
+
   summary(found) {
-    return h("p.muted", {}, `${found.length} found, ${found.filter((one) => this.decided(one)).length} decided`);
+    const accepted = found.filter((one) => this.isAccepted(one)).length;
+    return h("p.muted", {}, `${found.length} found, ${found.filter((one) => this.decided(one)).length} decided${accepted ? `, ${accepted} accepted by the machine` : ""}`);
   }
 }
 

@@ -3,9 +3,9 @@
 import { actor, counts, get, query } from "/pages/api.js";
 import { certainty, empty, excerpt, fill, h, kbd, select, title, typing, words } from "/pages/dom.js";
 import { nth } from "/pages/statement.js";
-import { verdictPill } from "/pages/verdicts.js";
+import { machinePill, verdictPill } from "/pages/verdicts.js";
 
-const STATES = [["open", "Open"], ["waiting", "Waiting"], ["claimed", "Being reviewed"], ["decided", "Decided"]];
+const STATES = [["open", "Open"], ["waiting", "Waiting"], ["claimed", "Being reviewed"], ["decided", "Decided"], ["accepted", "Accepted by the machine"]];
 const REFRESH = 15_000;
 const ORDER = "Least certain first: what the machine is likeliest to have wrong.";
 
@@ -150,5 +150,5 @@ const documentCell = (item) => h("td.document", {}, h("a.plain", { href: `/docum
 function stateCell(item) {
   if (item.state === "decided") return h("td.state", {}, verdictPill(item));
   if (item.state === "claimed") return h("td.state", {}, h("span.pill.claimed", {}, item.lease.holder === actor()?.name ? "in your hands" : `with ${item.lease.holder}`));
-  return h("td.state", {}, "");
+  return h("td.state", {}, item.state === "accepted" ? machinePill() : "");
 }

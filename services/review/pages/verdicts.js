@@ -10,6 +10,9 @@ export function verdictPill(item) {
   return h("span.pill", { class: item.verdict, title: moment(item.decided) }, `${VERDICTS[item.verdict]} · ${item.decided_by}`);
 }
 
+/** What no person was asked about. */
+export const machinePill = () => h("span.pill.machine", { title: "Sure enough for the risk that the policy states: no person was asked" }, "accepted by the machine");
+
 /** Whether whoever is signed in decided it, and so may undo that. */
 export const isMine = (item) => item.state === "decided" && item.decided_by === actor()?.name;
 

@@ -169,3 +169,12 @@ def test_a_reference_without_an_owner_is_written_as_ever() -> None:
     owned = BlobRef(sha256="0" * 64, size=1, owner="triage")
     assert plain.model_dump() == {"sha256": "0" * 64, "size": 1}
     assert BlobRef(**owned.model_dump()) == owned != plain
+
+
+def test_a_message_from_before_anything_was_accepted_still_decodes() -> None:
+    """A person was asked about every clause of it."""
+    message = json.loads(_golden("clauses.extracted.v1"))
+    del message["data"]["accepted"], message["data"]["sampled"]
+    event = decode(json.dumps(message).encode())
+    assert isinstance(event, ClausesExtracted)
+    assert (event.accepted, event.sampled) == (0, ())

@@ -182,8 +182,9 @@ class House:
         name: str = "contract.pdf",
         attempt: int = 1,
         tenant: str = "default",
+        sampled: Sequence[str] = (),
     ) -> None:
-        """Its clauses were extracted."""
+        """Its clauses were extracted; `sampled` are the ids of those drawn as a check."""
         self.hear(
             ClausesExtracted(
                 tenant=tenant,
@@ -194,6 +195,7 @@ class House:
                 adapter="contract-clauses",
                 adapter_version="1",
                 attempt=attempt,
+                sampled=tuple(sampled),
             )
         )
 

@@ -1,0 +1,96 @@
+"""The policy file, as far as every service may read it: what a tenant lets the machine accept.
+
+    [tenants.default]
+    max_wrong = 0.05                   # of what no person looks at, at most this share may be wrong
+    level = 0.95                       # with this confidence
+    always_person = ["Uncapped Liability"]   # categories that a person looks at whatever the risk
+    sample_share = 0.05                # of what was accepted goes to a person unmarked, as a check
+
+The same file says whom escalation may ask (`services/escalation/policy.py`). Without `max_wrong`,
+and without a file, a person looks at everything.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from shared.errors import SettingsError
+from shared.settings import CommonSettings
+
+T = TypeVar("T", bound=BaseModel)
+
+
+class PolicySettings(CommonSettings):
+    """Where the policy lies."""
+
+    escalation_policy: Annotated[Path | None, BeforeValidator(lambda path: path or None)] = Field(
+        None,
+        description="TOML file of the policy: what may be accepted without a person, which "
+        "frontier models may be asked what, and for how much; empty: a person looks at all, and "
+        "nothing leaves the house",
+    )
+
+
+class RiskRules(BaseModel):
+    """What a tenant says about being wrong."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    max_wrong: Annotated[float, Field(gt=0, lt=1)] | None = None
+    level: Annotated[float, Field(ge=0.5, le=0.999)] = 0.95
+    always_person: tuple[Annotated[str, Field(min_length=1, max_length=200)], ...] = ()
+    sample_share: Annotated[float, Field(ge=0, le=1)] = 0.05
+
+
+EVERYTHING = RiskRules()
+"""A person looks at everything."""
+
+
+class _File(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+    tenants: dict[str, RiskRules] = Field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Risks:
+    """The rules of each tenant."""
+
+    tenants: Mapping[str, RiskRules] = field(default_factory=dict)
+
+    def of(self, tenant: str) -> RiskRules:
+        """The rules of a tenant."""
+        return self.tenants.get(tenant, EVERYTHING)
+
+    @property
+    def categories(self) -> frozenset[str]:
+        """All that somebody wants a person for."""
+        return frozenset(name for rules in self.tenants.values() for name in rules.always_person)
+
+
+def read_risks(path: Path | None) -> Risks:
+    """The rules in a policy file. Raises SettingsError: it can't be read, or a rule is wrong."""
+    return Risks(read_policy(path, _File).tenants) if path else Risks()
+
+
+def read_policy(path: Path, form: type[T]) -> T:
+    """A policy file in the form that is asked for.
+
+    Raises SettingsError: it can't be read, or something in it is wrong.
+    """
+    try:
+        return form.model_validate(tomllib.loads(path.read_text("utf-8")))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise SettingsError(f"the policy {path} can't be read: {error}") from None
+    except ValidationError as error:
+        wrong = "; ".join(
+            f"{'.'.join(map(str, one['loc']))}: {one['msg'].removeprefix('Value error, ')}"
+            for one in error.errors(include_input=False, include_url=False)
+        )
+        raise SettingsError(f"the policy {path}: {wrong}") from None

@@ -1,0 +1,86 @@
+"""What a tenant lets the machine accept stands in the one policy file; mistakes stop the start."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from services.escalation.policy import read_policies
+from shared.errors import SettingsError
+from shared.policy import EVERYTHING, read_risks
+
+WHOLE = """
+[providers.house]
+protocol = "own"
+model = "qwen"
+url = "http://models.internal:8000"
+inside = true
+price = { input = "0", output = "0", as_of = 2026-01-31 }
+
+[tenants.default]
+providers = ["house"]
+max_wrong = 0.05
+level = 0.9
+always_person = ["Uncapped Liability"]
+sample_share = 0.1
+
+[tenants.careful]
+day_usd = "1"
+"""
+
+
+def written(folder: Path, text: str) -> Path:
+    """A policy file of that text."""
+    path = folder / "policy.toml"
+    path.write_text(text, "utf-8")
+    return path
+
+
+def test_one_file_says_what_is_accepted_and_whom_to_ask(tmp_path: Path) -> None:
+    """Each service reads its own part of it, and both know the whole."""
+    path = written(tmp_path, WHOLE)
+    rules = read_risks(path).of("default")
+    assert (rules.max_wrong, rules.level, rules.sample_share) == (0.05, 0.9, 0.1)
+    assert rules.always_person == ("Uncapped Liability",)
+    assert [p.name for p in read_policies(path).of("default").providers] == ["house"]
+
+
+def test_who_states_no_risk_has_a_person_look_at_everything(tmp_path: Path) -> None:
+    """Without a file, as a tenant that it does not name, and as one that says nothing of risk."""
+    assert read_risks(None).of("default") == EVERYTHING
+    risks = read_risks(written(tmp_path, WHOLE))
+    assert risks.of("stranger") == EVERYTHING
+    assert risks.of("careful").max_wrong is None
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("max_wrong = 0", "max_wrong"),
+        ("max_wrong = 5", "max_wrong"),
+        ("level = 1.0", "level"),
+        ("sample_share = -0.1", "sample_share"),
+        ('always_person = [""]', "always_person"),
+    ],
+)
+def test_a_wrong_rule_stops_the_start_and_is_named(tmp_path: Path, line: str, told: str) -> None:
+    """In extraction as in escalation."""
+    path = written(tmp_path, f"[tenants.default]\n{line}\n")
+    for read in (read_risks, read_policies):
+        with pytest.raises(SettingsError, match=rf"policy\.toml: tenants\.default\.{told}"):
+            read(path)
+
+
+def test_a_rule_that_nobody_knows_is_refused(tmp_path: Path) -> None:
+    """A misspelt one would be one that is not kept."""
+    with pytest.raises(SettingsError, match="max_rong"):
+        read_policies(written(tmp_path, "[tenants.default]\nmax_rong = 0.05\n"))
+
+
+def test_a_file_that_is_none_is_said(tmp_path: Path) -> None:
+    """Missing, or not TOML."""
+    with pytest.raises(SettingsError, match="can't be read"):
+        read_risks(tmp_path / "missing.toml")
+    with pytest.raises(SettingsError, match="can't be read"):
+        read_risks(written(tmp_path, "[tenants"))
