@@ -12,14 +12,16 @@ import io
 import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import python_calamine
 from python_calamine import CalamineSheet, CalamineWorkbook, SheetTypeEnum, SheetVisibleEnum
 
 from shared.documents.cells import MAX_COLUMNS
 from shared.documents.drafting import Draft, Field, in_one_line
+from shared.documents.inlaid import not_read
 from shared.documents.number_formats import general
-from shared.documents.package import ODS, XLS
+from shared.documents.package import ODS, XLS, Package
 from shared.documents.reading import FailedPage, Limits, Page, Reading, no_boxes
 from shared.errors import (
     DocumentTooLarge,
@@ -63,7 +65,10 @@ def read_values(
             f"the workbook has {len(book.sheet_names):,} sheets: "
             f"at most {limits.max_pages:,} are read"
         )
-    return _Values(book, NAMES[media_type], limits).reading(media_type, skip, progress)
+    reading = _Values(book, NAMES[media_type], limits).reading(media_type, skip, progress)
+    if media_type != ODS:  # what pictures an XLS has nobody here can tell
+        return reading
+    return replace(reading, warnings=(*reading.warnings, *not_read(Package(data), "Pictures/")))
 
 
 class _Values:

@@ -30,15 +30,14 @@ from functools import partial
 from shared.documents.docx_lists import Numbering, Styles, on, value
 from shared.documents.docx_story import Notes, Story
 from shared.documents.flow import HARD, Flow, Piece, joined, plain, without_marks
-from shared.documents.inlaid import Picture, with_pictures
+from shared.documents.inlaid import Picture, of_pictures, with_pictures
 from shared.documents.markup import blocks, tree
-from shared.documents.ocr import NEEDS, engine
 from shared.documents.package import DOCX, MOST_UNPACKED, Package
-from shared.documents.reading import Limits, Reading, no_boxes
+from shared.documents.reading import Limits, Reading
 from shared.documents.scans import Scans
 from shared.documents.tally import Tally
 from shared.documents.xml import Element
-from shared.errors import DocumentTooLarge, NoTextLayer, UnreadableDocument
+from shared.errors import DocumentTooLarge, UnreadableDocument
 
 _MAIN_PART = re.compile(r"/?word/document\d*\.xml", re.IGNORECASE)
 
@@ -117,26 +116,14 @@ class _Document:
         if self._flow.visible or damage or not self._tally.found["picture"]:
             own = self._flow.reading(DOCX, "docx", self._metadata(), damage)
             return with_pictures(own, pictures, scans, self._flow.limits, skip)
-        own = Reading("", (), no_boxes(0), 0, warnings=tuple(self._flow.warnings), media_type=DOCX)
-        whole = with_pictures(own, pictures, scans, self._flow.limits, skip)
-        if not whole.pages:
-            unread = "; ".join(whole.warnings[len(own.warnings) :])
-            why = unread or "none was recognised in its pictures"
-            raise NoTextLayer(
-                f"the document has no text: {why if engine() else f'only pictures: {NEEDS}'}"
-            )
+        limits, warnings = self._flow.limits, self._flow.warnings
+        whole = of_pictures(warnings, DOCX, pictures, scans, limits, skip)
         return replace(whole, metadata=self._metadata())
 
     def _pictures(self, ids: Sequence[str]) -> list[Picture]:
         """The pictures of the body, each part once, in their order, also those that are missing."""
         parts = dict.fromkeys(self._parts.by_id(one) or one for one in ids)
-        return [partial(self._picture, part) for part in parts]
-
-    def _picture(self, part: str) -> bytes:
-        """Its bytes. Raises UnreadableDocument, for one that is only linked as well."""
-        if part not in self._package:
-            raise UnreadableDocument("it is not in the file: lost, or a link to somewhere else")
-        return self._package.read(part)
+        return [partial(self._package.picture, part) for part in parts]
 
     def _story(self, notes: Notes | None = None) -> Story:
         numbering = self._lists if notes is not None else self._lists.anew()

@@ -16,10 +16,11 @@ from functools import partial
 
 from shared.documents.assembly import assemble
 from shared.documents.ocr import METHOD, NEEDS, engine
+from shared.documents.package import Package
 from shared.documents.reading import FailedPage, Limits, Page, Reading, no_boxes
 from shared.documents.scans import Scanned, Scans, listed
 from shared.documents.tally import counted
-from shared.errors import UnreadableDocument
+from shared.errors import DocumentTooLarge, NoTextLayer, UnreadableDocument
 
 LEAST_SIDE = 500
 """Pixels of the shorter side, from which on a picture may be of a page: A4 at 60 dots an inch."""
@@ -76,6 +77,60 @@ def with_pictures(
         page_count=reading.page_count + added,
         warnings=(*warnings, *scans.warnings()),
     )
+
+
+def of_pictures(
+    warnings: Sequence[str],
+    media_type: str,
+    pictures: Sequence[Picture],
+    scans: Scans,
+    limits: Limits,
+    skip: Collection[int] = (),
+) -> Reading:
+    """The reading of a document that has pictures and no text of its own; `warnings` are its own.
+
+    Raises NoTextLayer if there is no text in them either, or nothing that recognises it.
+    """
+    own = Reading("", (), no_boxes(0), 0, warnings=tuple(warnings), media_type=media_type)
+    whole = with_pictures(own, pictures, scans, limits, skip)
+    if not whole.pages:
+        unread = "; ".join(whole.warnings[len(own.warnings) :])
+        why = unread or "none was recognised in its pictures"
+        raise NoTextLayer(
+            f"the document has no text: {why if engine() else f'only pictures: {NEEDS}'}"
+        )
+    return whole
+
+
+def not_read(package: Package, folder: str) -> list[str]:
+    """The warning about pictures below a folder of a document whose pictures are not read.
+
+    Those that are smaller than a page are passed over.
+    """
+    parts = [name for name in package.names() if name.startswith(folder)]
+    found = sum(_is_page(partial(package.picture, part)) for part in parts)
+    if not found:
+        return []
+    return [
+        f"{counted(found, 'picture')} in it as large as a page, not read: send as PNG or PDF what"
+        " is to be read"
+    ]
+
+
+def _is_page(picture: Picture) -> bool:
+    """Whether a picture is as large as a page, in a format that is read or not."""
+    from shared.documents.images import Pictures, unread_format  # loaded with the first of them
+
+    try:
+        data = picture()
+        if unread := unread_format(data):
+            return unread[1] >= LEAST_SIDE
+        with Pictures(data) as opened:
+            return opened.shorter_side >= LEAST_SIDE
+    except DocumentTooLarge:
+        return True
+    except UnreadableDocument:
+        return False  # a drawing, or damaged
 
 
 def _recognised(

@@ -55,6 +55,7 @@ _PREFIXES = {
     _OASIS + "form:1.0": "form",
     "urn:org:documentfoundation:names:experimental:office:xmlns:loext:1.0": "loext",
     "http://www.w3.org/XML/1998/namespace": "xml",
+    "http://www.w3.org/1999/xlink": "xlink",
 }
 
 

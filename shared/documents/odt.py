@@ -12,8 +12,9 @@ shown as in DOCX (`docx.py`). A soft page break is where a program last laid one
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import NamedTuple
 
 from shared.documents.flow import (
@@ -27,14 +28,16 @@ from shared.documents.flow import (
     plain,
     without_marks,
 )
+from shared.documents.inlaid import of_pictures, with_pictures
 from shared.documents.markup import below, blocks, tree
 from shared.documents.numerals import numeral
 from shared.documents.package import MOST_UNPACKED, ODT, Package
 from shared.documents.reading import Limits, Reading
+from shared.documents.scans import Scans
 from shared.documents.symbols import from_symbols
 from shared.documents.tally import Tally
 from shared.documents.xml import Element
-from shared.errors import DocumentTooLarge, EncryptedDocument, NoTextLayer, UnreadableDocument
+from shared.errors import DocumentTooLarge, EncryptedDocument, UnreadableDocument
 
 _PARENTS = frozenset(["office:automatic-styles", "office:text"])
 _METADATA = {
@@ -56,6 +59,7 @@ _SILENT = frozenset(
         *("text:hidden-text", "office:event-listeners", "draw:glue-point", "form:form"),
     ]
 )
+_OBJECTS = ("draw:object", "draw:object-ole")
 _FORMATS = {"1": "decimal", "a": "lowerLetter", "A": "upperLetter", "i": "lowerRoman"}
 _FORMATS["I"] = "upperRoman"
 _WHITE = re.compile("[ \t\n\r]+")
@@ -64,15 +68,19 @@ _MOST_REPEATED = 1_000  # times that a cell, a row or a space can stand for
 _LEVELS = 10
 
 
-def read_odt(data: bytes, limits: Limits) -> Reading:
-    """The text of an ODT with its pages, cells and warnings, without boxes.
+def read_odt(
+    data: bytes, limits: Limits, scans: Scans | None = None, skip: Collection[int] = ()
+) -> Reading:
+    """The text of an ODT with its pages, cells and warnings, without boxes; behind them a page for
+    each picture that `scans` recognise text in, but for those that `skip` numbers.
 
-    Raises EncryptedDocument for one with a password, NoTextLayer for one of pictures alone, or the
-    UnreadableDocument that fits. Of one that is damaged within its body, what comes before is read
-    and the rest is a failed page.
+    Raises EncryptedDocument for one with a password, NoTextLayer for one of pictures without text
+    alone, or the UnreadableDocument that fits. Of one that is damaged within its body, what comes
+    before is read and the rest is a failed page.
     """
     try:
-        return _Document(Package(data, MOST_UNPACKED), limits).reading()
+        scans = scans or Scans(limits, None)
+        return _Document(Package(data, MOST_UNPACKED), limits).reading(scans, skip)
     except RecursionError as error:
         raise UnreadableDocument("the document is nested too deeply") from error
 
@@ -219,7 +227,7 @@ class _Document:
             self._flow.warn(f"the document has no readable {lost} ({error.message})")
             return None
 
-    def reading(self) -> Reading:
+    def reading(self, scans: Scans, skip: Collection[int]) -> Reading:
         """The whole document. Raises NoTextLayer, or the UnreadableDocument that fits."""
         story = _Story(self._styles, self._flow, self._tally, is_body=True)
         damage = None
@@ -234,12 +242,17 @@ class _Document:
         for piece in story.endnotes:
             self._flow.add(piece)
         self._add_footers()
-        if not self._flow.visible and not damage and self._tally.found["picture"]:
-            raise NoTextLayer("the document has no text: it is made of pictures, not read yet")
         macros = any(re.match(r"/?(Basic|Scripts)/", name) for name in self._package.names())
         self._tally.found["macros"] += macros
         self._tally.warn(self._flow)
-        return self._flow.reading(ODT, "odt", self._metadata(), damage)
+        parts = dict.fromkeys(story.pictures)
+        pictures = [partial(self._package.picture, part) for part in parts]
+        limits, metadata = self._flow.limits, self._metadata()
+        if self._flow.visible or damage or not pictures:
+            own = self._flow.reading(ODT, "odt", metadata, damage)
+            return with_pictures(own, pictures, scans, limits, skip)
+        whole = of_pictures(self._flow.warnings, ODT, pictures, scans, limits, skip)
+        return replace(whole, metadata=metadata)
 
     def _body(self) -> Iterator[Element]:
         """The blocks of the body; styles and changes, which come before them, are taken in."""
@@ -310,6 +323,8 @@ class _Story:
     def __init__(self, styles: _Styles, flow: Flow, tally: Tally, *, is_body: bool = False) -> None:
         self.endnotes: list[Piece] = []
         self.master = ""  # a page style that begins with the next piece
+        self.pictures: list[str] = []
+        """The parts of the pictures that are shown, in their order."""
         self._styles = styles
         self._flow = flow
         self._tally = tally
@@ -422,9 +437,11 @@ class _Story:
             self._tally.found["comment"] += 1
         elif tag == "draw:text-box":
             self._box(element)
+        elif tag == "draw:frame":
+            self._frame(element)
         elif tag == "draw:image":
-            self._tally.found["picture"] += 1
-        elif tag in ("draw:object", "draw:object-ole"):
+            self._picture(element)
+        elif tag in _OBJECTS:
             self._tally.found["embedded object"] += 1
         elif tag in ("text:p", "text:h", "text:list", "table:table"):  # in a drawn shape
             self._boxes += self._apart([element])
@@ -438,6 +455,20 @@ class _Story:
                 self._text(element)
         elif tag not in _SILENT:
             self._text(element)
+
+    def _frame(self, frame: Element) -> None:
+        """What is in a frame: of several forms of one picture the first, of an object none."""
+        shown = any(child.tag in _OBJECTS for child in frame)
+        for child in frame:
+            if child.tag != "draw:image":
+                self._inline(child)
+            elif not shown:
+                self._picture(child)
+                shown = True
+
+    def _picture(self, image: Element) -> None:
+        if not self._hidden:
+            self.pictures.append(image.get("xlink:href", "").removeprefix("./"))
 
     def _keep(self, text: str) -> None:
         """Space that is meant."""
@@ -455,6 +486,7 @@ class _Story:
 
     def _apart(self, elements: Iterable[Element]) -> list[Piece]:
         story = _Story(self._styles, self._flow, self._tally)
+        story.pictures = self.pictures
         return [without_marks(piece) for piece in story.pieces(elements)]
 
     def _note(self, element: Element) -> None:

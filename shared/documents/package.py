@@ -91,6 +91,12 @@ class Package:
         """A part as a whole; raises like `chunks`."""
         return b"".join(self.chunks(name))
 
+    def picture(self, name: str) -> bytes:
+        """A part that is a picture. Raises UnreadableDocument, for one that is only linked too."""
+        if name not in self:
+            raise UnreadableDocument("it is not in the file: lost, or a link to somewhere else")
+        return self.read(name)
+
 
 def package_type(data: bytes) -> str | None:
     """The media type of an office document by its parts; None for any other archive.

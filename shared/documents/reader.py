@@ -92,6 +92,10 @@ def read(
             from shared.documents.docx import read_docx  # loaded with the first of them
 
             reading = read_docx(data, limits, Scans(limits, recognising), skip)
+        elif media_type == ODT:
+            from shared.documents.odt import read_odt
+
+            reading = read_odt(data, limits, Scans(limits, recognising), skip)
         elif media_type in _FLOWING:
             reading = _FLOWING[media_type](data, limits)
         elif media_type in CONTAINERS:
@@ -154,15 +158,8 @@ def _read_rtf(data: bytes, limits: Limits) -> Reading:
     return read_rtf(data, limits)
 
 
-def _read_odt(data: bytes, limits: Limits) -> Reading:
-    from shared.documents.odt import read_odt
-
-    return read_odt(data, limits)
-
-
 _FLOWING: dict[str, Callable[[bytes, Limits], Reading]] = {
     HTML: _read_html,
-    ODT: _read_odt,
     RTF: _read_rtf,
 }
 """Readers of the types without fixed pages, each loaded with its first document."""
@@ -326,10 +323,9 @@ def _recognised(
     document: _Opened, page: _PageLines | FailedPage, scans: Scans
 ) -> _PageLines | FailedPage:
     """The page as recognised; its own text stays if that is sound and almost as long, or surer."""
-    pdfium = document.pdfium
-    if pdfium is None:
+    pdfium, number = document.pdfium, page.number
+    if pdfium is None or number > pdfium.page_count:
         return page
-    number = page.number
     found = scans.read(number, lambda: (pdfium.gray(number, DPI), DPI), pdfium.rotation(number))
     if isinstance(page, FailedPage):
         return found if isinstance(found, FailedPage) else _scanned(number, found)
@@ -358,6 +354,8 @@ def _page(document: _Opened, number: int, engines: Sequence[str]) -> _PageLines 
     for method in engines:
         engine = document.pdfium if method == "pypdfium2" else document.pypdf
         if engine is None or (found and not _doubtful(found[0], images)):
+            continue
+        if number > engine.page_count:  # the engines disagree about a damaged document
             continue
         try:
             glyphs = engine.glyphs(number)

@@ -34,7 +34,7 @@ from shared.documents.numerals import numeral
 from shared.documents.reading import Limits, Reading
 from shared.documents.sniffing import RTF
 from shared.documents.symbols import from_symbols, is_symbol_font, symbol
-from shared.documents.tally import Tally
+from shared.documents.tally import Tally, counted
 from shared.errors import NoTextLayer
 
 _TOKEN = re.compile(
@@ -83,6 +83,7 @@ _CODE_PAGES = {
 }
 _NUMBERED_PAGES = frozenset((437, 850, 852, 866, 874, 932, 936, 949, 950, *range(1250, 1259)))
 _SYMBOL_CHARSET = 2
+_PICTURES = "not read in RTF: save it as DOCX or PDF"
 _SILENT = frozenset(
     [
         *("aftncn", "aftnsep", "aftnsepc", "annotation", "atnauthor", "atndate", "atnid", "atnref"),
@@ -235,8 +236,10 @@ class _Machine:
             self._flow.add(piece)
         self._add_footers()
         if not self._flow.visible and self._tally.found["picture"]:
-            raise NoTextLayer("the document has no text: it is made of pictures, not read yet")
+            raise NoTextLayer(f"the document has no text: it is made of pictures, {_PICTURES}")
         self._tally.warn(self._flow)
+        if pictures := self._tally.found["picture"]:
+            self._flow.warn(f"{counted(pictures, 'picture')} in it, {_PICTURES}")
         damage = f"it breaks off: {unclosed:,} groups are not closed" if unclosed else None
         info = {name: " ".join(plain(text).split())[:500] for name, text in self._info.items()}
         return self._flow.reading(RTF, "rtf", {k: v for k, v in info.items() if v}, damage)

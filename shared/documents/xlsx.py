@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 from shared.documents.cells import MAX_COLUMNS, MAX_ROWS, letters
 from shared.documents.drafting import Draft, Field, in_one_line
+from shared.documents.inlaid import not_read
 from shared.documents.number_formats import BUILT_IN, GENERAL, NumberFormat, number_format
 from shared.documents.package import XLSX, Package
 from shared.documents.reading import FailedPage, Limits, Page, Reading, no_boxes
@@ -271,6 +272,7 @@ class _Reader:
             page = self._page(number, sheet, warnings)
             (pages if isinstance(page, Page) else failed).append(page)  # type: ignore[arg-type]
         _refuse_nothing(self._draft.length, failed)
+        warnings += not_read(self._package, "xl/media/")
         return Reading(
             text=self._draft.text,
             pages=tuple(pages),

@@ -120,6 +120,18 @@ def test_a_broken_table_of_objects_is_repaired() -> None:
     assert "page 3." in reading.text
 
 
+def test_pages_that_one_engine_does_not_see_are_read_by_the_other() -> None:
+    """Of a damaged page tree PDFium says that it has none, and pypdf follows it all the same."""
+    reading = read(samples.plain(2).replace(b"\n2 0 obj", b"\n0 0 obj"))
+    assert reading.text.split("\n\n") == [
+        "The parties agree on page 1.",
+        "",
+        "The parties agree on page 2.",
+        "",
+    ]
+    assert [page.method for page in reading.pages] == ["pypdf", "pypdf"]
+
+
 def test_a_missing_page_is_in_the_ledger() -> None:
     """A page whose object is gone fails alone, with a reason."""
     data = samples.plain(3)

@@ -313,5 +313,5 @@ def test_limits_and_empty_documents() -> None:
         read(document(p("words " * 50)), limits=Limits(max_plain_text=99))
     with pytest.raises(EmptyDocument):
         read(document(p("")))
-    with pytest.raises(NoTextLayer, match="pictures"):
+    with pytest.raises(NoTextLayer, match="picture 1 in it not read"):
         read(document(p("<draw:frame><draw:image/></draw:frame>")))
