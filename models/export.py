@@ -24,7 +24,7 @@ from safetensors.numpy import load_file
 
 from models.corpus import read_labels
 from services.extraction.pipeline import FAMILIAR
-from shared.artefacts import sha256
+from shared.artefacts import TRAINING_FILE, sha256
 from shared.inference.adapters import (
     ADAPTER_FILE,
     FORMAT,
@@ -137,6 +137,17 @@ def export(
     return folder
 
 
+def note_training(specialist: Path, folder: Path) -> None:
+    """Write beside an adapter how long its training took, and those of the folds where the
+    repository keeps their runs: out of these came its ranking and its calibration.
+    """
+    runs = [specialist / "training.json", *sorted(specialist.glob("runs/fold*/run.json"))]
+    kept = [json.loads(run.read_text(encoding="utf-8")) for run in runs]
+    trainings = [{"fold": one["fold"], "seconds": one["seconds"]} for one in kept]
+    text = json.dumps({"trainings": trainings}, indent=1) + "\n"
+    (folder / TRAINING_FILE).write_text(text, encoding="utf-8")
+
+
 def trained_state(run: Path) -> dict[str, Floats]:
     """Read the adapter in a folder.
 
@@ -185,13 +196,15 @@ def main() -> None:
     state = trained_state(arguments.run)
     name, version = arguments.specialist.name, arguments.version
     target, forests = arguments.artefacts, arguments.forests
-    print(export(name, state, labels, config, learned, version, target, forests))
+    folder = export(name, state, labels, config, learned, version, target, forests)
+    print(folder)
     run = arguments.run / "run.json"
     if run.exists() and arguments.artefacts == parser.get_default("artefacts"):
         facts = json.loads(run.read_text(encoding="utf-8"))
         facts = {key: value for key, value in facts.items() if key not in ("labels", "config")}
         text = json.dumps(facts, indent=1) + "\n"
         (arguments.specialist / "training.json").write_text(text, encoding="utf-8")
+        note_training(arguments.specialist, folder)
 
 
 if __name__ == "__main__":

@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from shared.inference import Specialist, Specialists
     from shared.runtime import Service
     from shared.settings import CommonSettings
+    from shared.storage import Store
 
 ADAPTER = "contract-clauses"
 PORT = 8400
@@ -275,10 +276,16 @@ def search(
 @cli.command()
 @click.option(
     "--by",
-    type=click.Choice(["provider", "model", "day", "kind", "document"]),
+    type=click.Choice(["provider", "model", "day", "kind", "document", "adapter", "tenant"]),
     default="day",
     show_default=True,
     help="What is added up.",
+)
+@click.option(
+    "--model", help="Whose price says what it would have cost had a frontier model read it all."
+)
+@click.option(
+    "--all-tenants", is_flag=True, help="Of every tenant, from the data folder, without a key."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON line.")
 @url_option
@@ -290,17 +297,27 @@ def search(
 )
 @data_option
 def costs(
-    by: Any, as_json: bool, url: str, key: str | None, resume: str | None, data: Path | None
+    by: Any,
+    model: str | None,
+    all_tenants: bool,
+    as_json: bool,
+    url: str,
+    key: str | None,
+    resume: str | None,
+    data: Path | None,
 ) -> int:
-    """What asking frontier models cost, from the ledger of a running suite.
+    """What the work of a running suite cost, and what it would have cost at a frontier model.
 
-    Calls count with their worst case until the provider has told its bill; what may have been
-    billed, but was never told, counts so for good.
+    Calls to frontier models are those of the ledger: they count with their worst case until the
+    provider has told its bill; what may have been billed, but was never told, counts so for good.
+    Specialists cost the time that they took, at the price of the machine's hour.
 
     \b
     Examples:
       smallprint costs
       smallprint costs --by document --json
+      smallprint costs --by adapter --model claude-sonnet-5
+      smallprint costs --all-tenants --data var/data
       smallprint costs --resume claude
     """
     from smallprint import ApiError, Client
@@ -310,11 +327,14 @@ def costs(
     if resume:
         _resume(resume, data)
         return 0
+    if all_tenants:
+        _costs_of_tenants(data, as_json=as_json)
+        return 0
     if not key:
         raise SuiteError("a key is needed: give --key, or set SMALLPRINT_KEY")
     try:
         with Client(url, key) as client:
-            found = client.costs(by)
+            found = client.costs(by, model)
     except ApiError as error:
         raise no_suite(error, url) from None
     if as_json:
@@ -325,10 +345,47 @@ def costs(
     return 0
 
 
+def _costs_of_tenants(data: Path | None, *, as_json: bool) -> None:
+    """What each tenant cost, which only whoever has the database may know."""
+    from services.escalation.audit import tenants
+    from services.escalation.settings import Settings
+    from shared.cli import tables
+    from shared.settings import load
+
+    hour = float(load(Settings).escalation_machine_hour)
+    with escalation_store(data) as store, store.read() as session:
+        lines = [
+            {
+                "tenant": one.tenant,
+                "calls": one.calls,
+                "usd": one.micro_usd / 1e6,
+                "documents": one.work.documents,
+                "seconds": one.work.seconds,
+                "machine_usd": one.work.seconds * hour / 3600,
+            }
+            for one in tenants(session)
+        ]
+    if as_json:
+        write(to_json({"tenants": lines, "hour_usd": hour}))
+    else:
+        rows = tables.costs_of_tenants(lines, hour)
+        write("".join(f"{row}\n" for row in rows).encode("utf-8", "replace"))
+
+
 def _resume(provider: str, data: Path | None) -> None:
     """Take a provider off the list of the stopped ones. Raises SuiteError if it is not there."""
-    from services.escalation.bootstrap import open_store
     from services.escalation.ledger import Ledger
+
+    with escalation_store(data) as store:
+        if not Ledger(store).resume(provider):
+            raise SuiteError(f"{plain(provider)} is not stopped: smallprint costs lists who is")
+    click.echo(f"{plain(provider)} may be asked again", err=True)
+
+
+@contextmanager
+def escalation_store(data: Path | None) -> Iterator[Store]:
+    """The database of escalation, also beside a running suite. Raises SuiteError without one."""
+    from services.escalation.bootstrap import open_store
     from services.escalation.settings import Settings
     from shared.cli.files import require_database
     from shared.settings import load
@@ -339,11 +396,9 @@ def _resume(provider: str, data: Path | None) -> None:
     store = open_store(settings)
     try:
         store.migrate()
-        if not Ledger(store).resume(provider):
-            raise SuiteError(f"{plain(provider)} is not stopped: smallprint costs lists who is")
+        yield store
     finally:
         store.close()
-    click.echo(f"{plain(provider)} may be asked again", err=True)
 
 
 def no_suite(error: ApiError, url: str) -> SuiteError:

@@ -9,6 +9,7 @@ have a manifest of another name.
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from shared.errors import SuiteError
 
 VERSION = re.compile(r"\d+\.\d+\.\d+")
 MANIFEST_FILE = "manifest.json"
+TRAINING_FILE = "training.json"
+"""How long the trainings took of which a version came: what it has cost."""
 
 
 def adapter_names(*folders: Path) -> list[str]:
@@ -53,6 +56,17 @@ def newest(artefacts: Path, name: str, manifest: str) -> Path:
             "that came with the release"
         )
     return versions[max(versions)]
+
+
+def training_seconds(artefacts: Path, name: str, version: str) -> float | None:
+    """Return how long the trainings of a model took together, as they were measured; None where
+    nothing was kept of them.
+    """
+    try:
+        kept = json.loads((artefacts / name / version / TRAINING_FILE).read_text("utf-8"))
+        return float(sum(one["seconds"] for one in kept["trainings"]))
+    except (OSError, ValueError, LookupError, TypeError):
+        return None
 
 
 def sha256(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""The routes of escalation: what was asked, what it cost, and what may be asked."""
+"""The routes of escalation: what was asked, and what may be asked; what it cost is in `costs`."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.escalation.asking import Door
-from services.escalation.ledger.store import stops, sums
-from services.escalation.store import By, Escalations
+from services.escalation.store import Escalations
 from shared.events import Stage
 from shared.storage import Store
 from shared.web.auth import CurrentActor
@@ -76,58 +75,6 @@ class ProposalsOut(BaseModel):
     next: str | None = Field(description="goes on with `?cursor=`; null at the end")
 
 
-class SpendOut(_Answer):
-    """What one provider was paid."""
-
-    provider: str
-    calls: int
-    usd: float
-    uncertain_usd: float = Field(description="of it the worst case of calls that may be billed")
-    reserved_usd: float = Field(description="of it the worst case of calls in hand")
-    tokens_in: int
-    tokens_out: int
-
-
-class GroupOut(_Answer):
-    """The same by another key."""
-
-    key: str
-    calls: int
-    usd: float
-    uncertain_usd: float
-    reserved_usd: float
-    tokens_in: int
-    tokens_out: int
-
-
-class BudgetOut(BaseModel):
-    """What counts as spent in a period, and the most that may."""
-
-    period: str = Field(description="a day, 2026-01-31, or a month, 2026-01, in UTC")
-    usd: float
-    most_usd: float
-
-
-class StopOut(_Answer):
-    """A provider of the tenant's that billed more than was reserved; an operator lets it go on."""
-
-    provider: str
-    since: datetime
-    reason: str
-
-
-class CostsOut(BaseModel):
-    """What was spent, from the ledger of every call to a provider."""
-
-    calls: int
-    usd: float
-    items: list[SpendOut]
-    groups: list[GroupOut] = Field(description="by the key that was asked for; days newest first")
-    budgets: list[BudgetOut] = Field(description="of this day and this month")
-    stopped: list[StopOut]
-    next: str | None = None
-
-
 class PolicyOut(_Answer):
     """What may be sent out, to whom, and for how much."""
 
@@ -175,34 +122,6 @@ def routes(store: Store, door: Door) -> APIRouter:
             for one in found
         ]
         return ProposalsOut(items=items, next=more)
-
-    @router.get("/costs", responses=problems(), summary="What was spent")
-    def costs(
-        actor: CurrentActor,
-        by: Annotated[By, Query(description="key of `groups`")] = "day",
-    ) -> CostsOut:
-        policy = door.policies.of(actor.tenant)
-        day = door.clock().strftime("%Y-%m-%d")
-        with store.read() as session:
-            kept = Escalations(session, actor.tenant)
-            spent, groups = kept.spent(), kept.spent(by)
-            today, month = sums(session, actor.tenant, day)
-            stopped = [stop for stop in stops(session) if policy.names(stop.provider)]
-        budgets = [
-            (day, today, policy.day_micro_usd),
-            (day[:7], month, policy.month_micro_usd),
-        ]
-        return CostsOut(
-            calls=sum(s.calls for s in spent),
-            usd=float(sum(s.usd for s in spent)),
-            items=[SpendOut.model_validate(s) for s in spent],
-            groups=[GroupOut.model_validate(s) for s in groups],
-            budgets=[
-                BudgetOut(period=period, usd=used / 1e6, most_usd=most / 1e6)
-                for period, used, most in budgets
-            ],
-            stopped=[StopOut.model_validate(s) for s in stopped],
-        )
 
     @router.get("/policy", responses=problems(), summary="What may be asked")
     def policy(actor: CurrentActor) -> PolicyOut:

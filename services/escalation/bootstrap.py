@@ -7,14 +7,17 @@ from functools import partial
 
 from services.escalation import api, handlers
 from services.escalation.asking import Door
+from services.escalation.costs import api as costs
+from services.escalation.costs.api import Hours
 from services.escalation.ledger import Ledger
 from services.escalation.ledger.ledger import utc_now
 from services.escalation.policy import Policies, read_policies
 from services.escalation.recovering import Recovery
 from services.escalation.settings import Settings
 from services.escalation.store import MIGRATIONS
+from shared.artefacts import training_seconds
 from shared.bus import open_bus
-from shared.events import DocumentDeleted, EscalationRequested
+from shared.events import ClausesExtracted, DocumentDeleted, EscalationRequested
 from shared.runtime import Service
 from shared.settings import load
 from shared.storage import FileBlobs, Store
@@ -33,7 +36,18 @@ def build(settings: Settings | None = None, *, keys: Keys | None = None) -> Serv
     blobs = FileBlobs(settings.blobs, "escalation")
     app = create_app(
         "escalation",
-        [api.routes(store, door)],
+        [
+            api.routes(store, door),
+            costs.routes(
+                store,
+                door,
+                Hours(
+                    settings.escalation_machine_hour,
+                    settings.escalation_training_hour,
+                    partial(training_seconds, settings.artefacts_folder),
+                ),
+            ),
+        ],
         [store.ready],
         keys or RemoteKeys(settings.ingest_url, settings.key_cache),
         RateLimit(settings.rate_requests),
@@ -48,6 +62,7 @@ def build(settings: Settings | None = None, *, keys: Keys | None = None) -> Serv
         app=app,
         handlers={
             EscalationRequested: partial(handlers.answer_request, blobs=blobs, door=door),
+            ClausesExtracted: handlers.note_readings,
             DocumentDeleted: partial(handlers.forget_document, blobs=blobs),
         },
         workers=settings.escalation_workers if policies.tenants else 1,

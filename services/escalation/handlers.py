@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import json
 import logging
+from datetime import UTC
 
 from pydantic import ValidationError
 
 from services.escalation.asking import Asker, Door, Outcome
+from services.escalation.costs import Reading, Readings
 from services.escalation.domain import Escalation, to_json
 from services.escalation.store import Escalations
-from shared.events import BlobRef, DocumentDeleted, EscalationAnswered, EscalationRequested
+from shared.events import (
+    BlobRef,
+    ClausesExtracted,
+    DocumentDeleted,
+    EscalationAnswered,
+    EscalationRequested,
+)
 from shared.events.questions import Question
 from shared.storage import BlobStore, MissingBlob, UnitOfWork
 from shared.storage.deletion import is_cancelled, is_deleted, mark_deleted, ref_of
@@ -55,6 +63,30 @@ def answer_request(
             return
     blobs.put(event.tenant, data)
     _keep(event, uow, blobs, answered, ref)
+
+
+def note_readings(event: ClausesExtracted, uow: UnitOfWork) -> None:
+    """Remember what specialists read and how long it took: that is what they cost. It says nothing
+    of the document and stays when that is deleted, as the ledger does.
+    """
+    with uow:
+        readings = Readings(uow.session, event.tenant)
+        for one in event.read_by:
+            if one.seconds is not None and one.tokens is not None:
+                readings.note(
+                    Reading(
+                        tenant=event.tenant,
+                        document_id=event.document_id,
+                        attempt=event.attempt,
+                        adapter=one.name,
+                        version=one.version,
+                        kind="contract",
+                        day=event.time.astimezone(UTC).strftime("%Y-%m-%d"),
+                        seconds=one.seconds,
+                        tokens=one.tokens,
+                        quoted=one.quoted or 0,
+                    )
+                )
 
 
 def forget_document(event: DocumentDeleted, uow: UnitOfWork, blobs: BlobStore) -> None:

@@ -37,7 +37,8 @@ from shared.storage.messages import Time
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 MICRO = Decimal(1_000_000)
-By = Literal["provider", "model", "day", "kind", "document"]
+By = Literal["provider", "model", "day", "kind", "document", "adapter", "tenant"]
+"""What sums are by; where specialists are, providers stand beside them (`adapter`)."""
 
 metadata = MetaData()
 
@@ -121,7 +122,7 @@ class Escalations:
 
     def spent(self, by: By = "provider") -> list[Spend]:
         """What calls count with, from the ledger: the newest day first, else by name."""
-        key = ledger.c.document_id if by == "document" else ledger.c[by]
+        key = ledger.c[{"document": "document_id", "adapter": "provider"}.get(by, by)]
         open_money = {
             state: func.sum(case((ledger.c.state == state, ledger.c.micro_usd), else_=0))
             for state in ("assumed", "reserved")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -94,10 +95,21 @@ def extract_clauses(
         _keep_failure(event, uow, error)
         return
     everything: list[FoundClause] = []
-    passes = []
+    passes, readers = [], []
     for expert in experts:
         name, version = expert.manifest.name, expert.manifest.version
+        began = time.monotonic()
         result = search(reading.text, expert, skip=reading.furniture)
+        readers.append(
+            AdapterVersion(
+                name=name,
+                version=version,
+                seconds=time.monotonic() - began,
+                tokens=result.tokens,
+                quoted=result.quoted,
+            )
+        )
+        metrics.tokens_total.labels(name).inc(result.tokens)
         passes.append(Pass(name, version, searched(result, reading)))
         document = (event.tenant, event.document_id)
         everything += with_evidence(result.clauses, reading, *document, name)
@@ -106,7 +118,7 @@ def extract_clauses(
     if not _note_blob(event, uow, ref_of(listed, OWNER)):
         return
     ref = blobs.put(event.tenant, listed)
-    _keep_clauses(event, uow, blobs, passes, found, ref)
+    _keep_clauses(event, uow, blobs, passes, readers, found, ref)
 
 
 def note_failure(event: DocumentFailed, uow: UnitOfWork) -> None:
@@ -215,6 +227,7 @@ def _keep_clauses(
     uow: UnitOfWork,
     blobs: BlobStore,
     passes: Sequence[Pass],
+    readers: Sequence[AdapterVersion],
     found: list[FoundClause],
     ref: BlobRef,
 ) -> None:
@@ -250,7 +263,7 @@ def _keep_clauses(
                 sampled=tuple(clause.id for clause in found if clause.sampled),
                 adapter=passes[0].adapter,
                 adapter_version=passes[0].version,
-                adapters=tuple(AdapterVersion(name=p.adapter, version=p.version) for p in passes),
+                adapters=tuple(readers),
                 warnings=together.warnings if together else (),
                 attempt=event.attempt,
             )

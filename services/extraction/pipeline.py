@@ -53,6 +53,8 @@ class Search:
     clauses: list[Clause]  # in the order of the text
     presence: list[Presence]  # one for each label, in their order
     warnings: tuple[str, ...] = ()  # why not to rely on it
+    tokens: int = 0  # that were read
+    quoted: int = 0  # of the clauses, each by itself
 
 
 def find_clauses(
@@ -113,11 +115,22 @@ def search_scores(
     warnings = doubts(text, scores.offsets)
     if chances is not None and not warnings:
         warnings = unfamiliar(float(chances.sum()), manifest.thresholds.get(FAMILIAR, 0.0))
+    kept = [clause for clause in clauses if clause.confidence > least]
     return Search(
-        [clause for clause in clauses if clause.confidence > least],
+        kept,
         _presence(manifest.labels, clauses, chances),
         warnings,
+        tokens=len(scores.offsets),
+        quoted=_quoted(kept, scores),
     )
+
+
+def _quoted(clauses: Sequence[Clause], scores: TokenScores) -> int:
+    """How many tokens begin in the clauses."""
+    if not clauses or not len(scores.offsets):
+        return 0
+    edges = np.array([(clause.start, clause.end) for clause in clauses])
+    return int(np.diff(np.searchsorted(scores.offsets[:, 0], edges), axis=1).sum())
 
 
 def _presence(

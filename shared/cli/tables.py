@@ -76,12 +76,19 @@ def hit(found: Hit) -> Iterator[str]:
 
 
 def costs(found: Costs) -> Iterator[str]:
-    """What frontier models cost: sums, budgets, and who is stopped."""
-    yield f"{_count(found.calls, 'call')}, US$ {found.usd:,.6f}"
-    heads = ("", "calls", "US$", "of it uncertain", "reserved", "tokens in", "out")
+    """What frontier models and specialists cost: sums, budgets, and who is stopped."""
+    yield f"frontier models: {_count(found.calls, 'call')}, US$ {found.usd:,.6f}"
+    yield from _worked(found)
+    heads = (
+        *("", "documents", "machine US$", "had a frontier model read it", "calls", "US$"),
+        *("of it uncertain", "reserved", "tokens in", "out"),
+    )
     rows = [
         (
             plain(one.key),
+            f"{one.documents:,}",
+            f"{one.machine_usd:,.6f}",
+            f"{one.frontier_usd:,.6f}",
             f"{one.calls:,}",
             *(f"{usd:,.6f}" for usd in (one.usd, one.uncertain_usd, one.reserved_usd)),
             f"{one.tokens_in:,}",
@@ -89,14 +96,73 @@ def costs(found: Costs) -> Iterator[str]:
         )
         for one in found.groups
     ]
-    widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
-    for first, *figures in [heads, *rows] if rows else []:
-        aligned = (cell.rjust(width) for cell, width in zip(figures, widths[1:], strict=True))
-        yield "  ".join([f"  {first:<{widths[0]}}", *aligned])
+    yield from _figures(heads, rows)
     for budget in found.budgets:
         yield f"{budget.period}: US$ {budget.usd:,.6f} of at most {budget.most_usd:,.2f}"
     for stop in found.stopped:
         yield f"! {plain(stop.provider)} is stopped: {plain(stop.reason)}"
+    if quoted := found.quoted:
+        small, day = quoted.small_million, quoted.small_day
+        yield (
+            f"for comparison, figures of an article as quoted on {quoted.as_of}, not measured "
+            f"here: US$ {quoted.frontier_million:g} for a million tokens out against {small[0]:g} "
+            f"to {small[1]:g}; {quoted.tokens_a_day:,} tokens a day, US$ {quoted.frontier_day:g} "
+            f"against {day[0]:g} to {day[1]:g}"
+        )
+
+
+def _worked(found: Costs) -> Iterator[str]:
+    """What specialists did, what that would have cost elsewhere, and when training is paid."""
+    work, other = found.specialists, found.frontier
+    if work and work.tokens_per_second is not None and work.usd_per_million is not None:
+        yield (
+            f"specialists: {_count(work.documents, 'document')}, {work.tokens_read:,} tokens read "
+            f"and {work.tokens_quoted:,} quoted in {work.seconds:,.1f} s "
+            f"({work.tokens_per_second:,.0f} a second): US$ {work.usd:,.6f} at {work.hour_usd:g} "
+            f"an hour, {work.usd_per_million:,.6f} a million"
+        )
+    if other:
+        yield (
+            f"{plain(other.model)} would have cost at least US$ {other.usd:,.6f} for the same: "
+            f"{other.read_usd:,.6f} for tokens in, {other.quoted_usd:,.6f} out (US$ "
+            f"{other.input_usd:g} and {other.output_usd:g} a million, {other.as_of})"
+        )
+    for one in found.training:
+        name = f"training of {plain(one.adapter)} {one.version}"
+        if one.hours is None or one.usd is None:
+            yield f"{name}: its hours are not known"
+            continue
+        paid = f"{_count(one.after_documents, 'document')}" if one.after_documents else "none"
+        yield (
+            f"{name}: {one.hours:.2f} hours at US$ {one.hour_usd:g} are {one.usd:,.2f}, paid after "
+            f"{paid} ({one.documents:,} so far, US$ {one.saved_each_usd:,.6f} saved with each)"
+        )
+
+
+def costs_of_tenants(lines: Sequence[Mapping[str, Any]], hour: float) -> Iterator[str]:
+    """What each tenant cost."""
+    heads = ("", "calls", "US$", "documents", "seconds", "machine US$")
+    rows = [
+        (
+            plain(one["tenant"]),
+            f"{one['calls']:,}",
+            f"{one['usd']:,.6f}",
+            f"{one['documents']:,}",
+            f"{one['seconds']:,.1f}",
+            f"{one['machine_usd']:,.6f}",
+        )
+        for one in lines
+    ]
+    yield from _figures(heads, rows)
+    yield f"the machine at US$ {hour:g} an hour"
+
+
+def _figures(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Rows below their heads, figures to the right; nothing where there is no row."""
+    widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
+    for first, *figures in [heads, *rows] if rows else []:
+        aligned = (cell.rjust(width) for cell, width in zip(figures, widths[1:], strict=True))
+        yield "  ".join([f"  {first:<{widths[0]}}", *aligned])
 
 
 def findings(line: Mapping[str, Any]) -> Iterator[str]:

@@ -522,9 +522,15 @@ class Client:
         """What frontier models answered, newest first."""
         return (Proposal.of(item) for item in self._pages("/v1/escalations/proposals"))
 
-    def costs(self, by: Literal["provider", "model", "day", "kind", "document"] = "day") -> Costs:
-        """What asking frontier models cost, in groups by a key."""
-        return Costs.of(self._get("/v1/costs", by=by).json())
+    def costs(
+        self,
+        by: Literal["provider", "model", "day", "kind", "document", "adapter", "tenant"] = "day",
+        model: str | None = None,
+    ) -> Costs:
+        """What asking frontier models cost and what specialists did, in groups by a key; `model`
+        is the one whose price says what it would have cost otherwise.
+        """
+        return Costs.of(self._get("/v1/costs", by=by, **({"model": model} if model else {})).json())
 
     # ------------------------------------------------------------------ webhooks
 

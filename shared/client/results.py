@@ -597,7 +597,8 @@ class Proposal(_Result):
 @dataclass(frozen=True)
 class Spend(_Result):
     """What calls with one key (a day, a provider, …) cost in US$: `usd` counts with the worst case
-    of what is uncertain and of what is in hand.
+    of what is uncertain and of what is in hand. Beside it what specialists read, what the machine
+    cost for that (`machine_usd`), and what a frontier model would have cost (`frontier_usd`).
     """
 
     key: str
@@ -607,6 +608,12 @@ class Spend(_Result):
     reserved_usd: float
     tokens_in: int
     tokens_out: int
+    documents: int = 0
+    seconds: float = 0.0
+    tokens_read: int = 0
+    tokens_quoted: int = 0
+    machine_usd: float = 0.0
+    frontier_usd: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -632,13 +639,75 @@ class StoppedProvider(_Result):
 
 
 @dataclass(frozen=True)
+class SpecialistsCost(_Result):
+    """What specialists read, and what that cost at the price of the machine's hour."""
+
+    documents: int
+    seconds: float
+    tokens_read: int
+    tokens_quoted: int
+    hour_usd: float
+    usd: float
+    tokens_per_second: float | None
+    usd_per_million: float | None
+
+
+@dataclass(frozen=True)
+class FrontierCost(_Result):
+    """What the same would have cost at the least, had a frontier model read it."""
+
+    model: str
+    input_usd: float
+    output_usd: float
+    as_of: str
+    read_usd: float
+    quoted_usd: float
+    usd: float
+
+
+@dataclass(frozen=True)
+class TrainingCost(_Result):
+    """After how many documents the training of a specialist has paid for itself."""
+
+    adapter: str
+    version: str
+    documents: int
+    hours: float | None
+    hour_usd: float
+    usd: float | None
+    saved_each_usd: float
+    after_documents: int | None
+
+
+@dataclass(frozen=True)
+class QuotedCosts(_Result):
+    """Figures of an article, as they were quoted; nobody here measured them."""
+
+    as_of: str
+    frontier_million: float
+    small_million: tuple[float, float]
+    tokens_a_day: int
+    frontier_day: float
+    small_day: tuple[float, float]
+
+
+@dataclass(frozen=True)
 class Costs(_Result):
-    """What the tenant's questions to frontier models cost."""
+    """What the tenant's questions to frontier models cost, and what its specialists did.
+
+    What an older service does not say is None or empty.
+    """
 
     _lists: ClassVar[dict[str, type[_Result]]] = {
         "groups": Spend,
         "budgets": Budget,
         "stopped": StoppedProvider,
+        "training": TrainingCost,
+    }
+    _parts: ClassVar[dict[str, type[_Result]]] = {
+        "specialists": SpecialistsCost,
+        "frontier": FrontierCost,
+        "quoted": QuotedCosts,
     }
 
     calls: int
@@ -646,3 +715,7 @@ class Costs(_Result):
     groups: tuple[Spend, ...]
     budgets: tuple[Budget, ...]
     stopped: tuple[StoppedProvider, ...]
+    specialists: SpecialistsCost | None = None
+    frontier: FrontierCost | None = None
+    training: tuple[TrainingCost, ...] = ()
+    quoted: QuotedCosts | None = None

@@ -121,6 +121,11 @@ class AdapterVersion(BaseModel):
 
     name: str
     version: str
+    seconds: float | None = Field(
+        None, ge=0, description="that its reading took; none in events from before it was measured"
+    )
+    tokens: int | None = Field(None, ge=0, description="that it read, as it counts them")
+    quoted: int | None = Field(None, ge=0, description="tokens of the clauses that it found")
 
 
 class ClausesExtracted(Event):

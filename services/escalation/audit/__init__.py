@@ -1,5 +1,5 @@
 """The books of all tenants together, for whoever holds them against a provider's bills."""
 
-from services.escalation.audit.store import Moment, moment, outcomes
+from services.escalation.audit.store import Moment, Tenant, moment, outcomes, tenants
 
-__all__ = ["Moment", "moment", "outcomes"]
+__all__ = ["Moment", "Tenant", "moment", "outcomes", "tenants"]

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from sqlalchemy import case, func, select
 from sqlalchemy.orm import Session
 
+from services.escalation.costs import Work
+from services.escalation.costs.store import of_all_tenants
 from services.escalation.ledger.store import ledger
 from services.escalation.store import escalations
 
@@ -58,3 +60,32 @@ def outcomes(session: Session) -> Counter[tuple[str, str]]:
         )
     )
     return Counter({(row.state, row.reason): int(row.number) for row in rows})
+
+
+@dataclass(frozen=True)
+class Tenant:
+    """What one tenant cost: calls to providers in millionths of a US$, and work on this machine."""
+
+    tenant: str
+    calls: int
+    micro_usd: int
+    work: Work
+
+
+def tenants(session: Session) -> list[Tenant]:
+    """Every tenant that has called a provider or had something read, by name."""
+    rows = session.execute(
+        select(
+            ledger.c.tenant,
+            func.count().label("calls"),
+            func.sum(ledger.c.micro_usd).label("micro_usd"),
+        )
+        .where(ledger.c.state != "released")
+        .group_by(ledger.c.tenant)
+    )
+    paid = {row.tenant: (row.calls, int(row.micro_usd)) for row in rows}
+    worked = {work.key: work for work in of_all_tenants(session)}
+    return [
+        Tenant(name, *paid.get(name, (0, 0)), worked.get(name, Work(name)))
+        for name in sorted(paid.keys() | worked.keys())
+    ]

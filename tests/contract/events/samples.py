@@ -81,8 +81,12 @@ SAMPLES: tuple[Event, ...] = (
         adapter="contract-clauses",
         adapter_version="1.0.0",
         adapters=(
-            AdapterVersion(name="contract-clauses", version="1.0.0"),
-            AdapterVersion(name="unfair-terms", version="2.1.0"),
+            AdapterVersion(
+                name="contract-clauses", version="1.0.0", seconds=2.5, tokens=9000, quoted=700
+            ),
+            AdapterVersion(
+                name="unfair-terms", version="2.1.0", seconds=1.25, tokens=9000, quoted=0
+            ),
         ),
         warnings=("most of it is not in English",),
     ),

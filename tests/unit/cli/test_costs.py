@@ -12,6 +12,7 @@ import smallprint
 from click.testing import CliRunner, Result
 
 from services.cli import cli
+from services.escalation.costs import Reading, Readings
 from services.escalation.ledger import Caps, Ledger
 from services.escalation.providers import Usage
 from services.escalation.store import MIGRATIONS
@@ -26,6 +27,12 @@ SPEND = {
     "reserved_usd": 0.0,
     "tokens_in": 12_000,
     "tokens_out": 90,
+    "documents": 4,
+    "seconds": 8.0,
+    "tokens_read": 40_000,
+    "tokens_quoted": 3_000,
+    "machine_usd": 0.000222,
+    "frontier_usd": 0.275,
 }
 COSTS: dict[str, Any] = {
     "calls": 3,
@@ -39,6 +46,55 @@ COSTS: dict[str, Any] = {
     "stopped": [
         {"provider": "claude", "since": "2026-01-31T12:00:00Z", "reason": "it\x1b[31m billed"}
     ],
+    "specialists": {
+        "documents": 4,
+        "seconds": 8.0,
+        "tokens_read": 40_000,
+        "tokens_quoted": 3_000,
+        "hour_usd": 0.1,
+        "usd": 0.000222,
+        "tokens_per_second": 5_000.0,
+        "usd_per_million": 0.005556,
+    },
+    "frontier": {
+        "model": "claude-opus-5",
+        "input_usd": 5.0,
+        "output_usd": 25.0,
+        "as_of": "2026-07-31",
+        "read_usd": 0.2,
+        "quoted_usd": 0.075,
+        "usd": 0.275,
+    },
+    "training": [
+        {
+            "adapter": "contract-clauses",
+            "version": "1.2.0",
+            "documents": 4,
+            "hours": 4.2,
+            "hour_usd": 3.0,
+            "usd": 12.6,
+            "saved_each_usd": 0.07,
+            "after_documents": 181,
+        },
+        {
+            "adapter": "mine",
+            "version": "1.0.0",
+            "documents": 1,
+            "hours": None,
+            "hour_usd": 3.0,
+            "usd": None,
+            "saved_each_usd": 0.07,
+            "after_documents": None,
+        },
+    ],
+    "quoted": {
+        "as_of": "2026-11-26",
+        "frontier_million": 25.0,
+        "small_million": [0.02, 0.1],
+        "tokens_a_day": 10_000_000,
+        "frontier_day": 250.0,
+        "small_day": [1.0, 10.0],
+    },
     "next": None,
 }
 ASKED: list[str] = []
@@ -75,6 +131,12 @@ def test_costs_are_a_table_with_budgets_and_stops() -> None:
     assert "2026-01: US$ 1.500000 of at most 50.00" in shown
     assert "! claude is stopped: it" in shown
     assert "\x1b" not in shown
+    assert "4 documents, 40,000 tokens read and 3,000 quoted in 8.0 s (5,000 a second)" in shown
+    assert "0.005556 a million" in shown
+    assert "claude-opus-5 would have cost at least US$ 0.275000" in shown
+    assert "4.20 hours at US$ 3 are 12.60, paid after 181 documents (4 so far" in shown
+    assert "training of mine 1.0.0: its hours are not known" in shown
+    assert "as quoted on 2026-11-26, not measured here: US$ 25 for a million tokens out" in shown
     assert ASKED == ["day"]
 
 
@@ -84,6 +146,35 @@ def test_costs_are_one_line_of_json() -> None:
     assert line["groups"][0] == {"key": "2026-01-31", **SPEND}
     assert line["stopped"][0]["provider"] == "claude"
     assert ASKED == ["document"]
+
+
+def test_an_older_suite_has_no_work_to_tell(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it does not say is left out."""
+    for name in ("specialists", "frontier", "training", "quoted"):
+        monkeypatch.delitem(COSTS, name)
+    shown = run("--key", "sp_key").stdout
+    assert "3 calls, US$ 1.500000" in shown
+    assert "specialists" not in shown
+
+
+def test_whoever_has_the_database_sees_all_tenants(tmp_path: Path) -> None:
+    """By tenant, with their calls and their work, without a key: no suite is asked."""
+    store = Store(f"sqlite:///{tmp_path / 'escalation.db'}", "escalation", MIGRATIONS)
+    store.migrate()
+    book, one = Ledger(store), call(1)
+    book.reserve(one, Caps(100, 100))
+    book.settle(one.id, Usage(1, 1), 90, {})
+    with store.write() as session:
+        Readings(session, "other").note(
+            Reading("other", "doc_1", 1, "mine", "1.0.0", "contract", "2026-01-31", 36.0, 100, 9)
+        )
+    store.close()
+    told = run("--all-tenants", "--data", str(tmp_path), "--json").stdout
+    lines = {line["tenant"]: line for line in json.loads(told)["tenants"]}
+    assert (lines["default"]["calls"], lines["default"]["usd"]) == (1, 0.00009)
+    assert (lines["other"]["documents"], lines["other"]["machine_usd"]) == (1, 0.001)
+    assert "the machine at US$ 0.1 an hour" in run("--all-tenants", "--data", str(tmp_path)).stdout
+    assert ASKED == []
 
 
 def test_a_key_is_needed_and_said() -> None:

@@ -70,6 +70,18 @@ def test_an_empty_text_has_nothing(specialist: Specialist) -> None:
     assert {line.probability for line in nothing.presence} == {0.0}
 
 
+def test_what_was_read_is_counted(specialist: Specialist) -> None:
+    """Every token of the text, and those of the clauses by themselves."""
+    found = search(TEXT, specialist)
+    offsets = specialist.token_probabilities(TEXT).offsets.tolist()
+    assert found.tokens == len(offsets) > 0
+    assert found.quoted == sum(
+        clause.start <= start < clause.end for clause in found.clauses for start, _ in offsets
+    )
+    nothing = search("", specialist)
+    assert (nothing.tokens, nothing.quoted) == (0, 0)
+
+
 def test_all_candidates_hold_the_default_ones(
     specialist: Specialist, clauses: list[Clause]
 ) -> None:

@@ -75,6 +75,8 @@ def test_every_adapter_that_was_named_reads_the_contract(house: House) -> None:
     (event,) = house.heard(ClausesExtracted)
     assert (event.adapter, event.count) == ("contract-clauses", 3)
     assert [one.name for one in event.read_by] == ["contract-clauses", TERMS]
+    assert all(one.seconds is not None and one.seconds > 0 for one in event.read_by)
+    assert all((one.tokens or 0) > (one.quoted or 0) > 0 for one in event.read_by)
     items = house.client.get(PATH.format("doc_1")).json()["items"]
     assert [(c["adapter"], c["category"]) for c in items] == [
         (TERMS, "Choice of law"),

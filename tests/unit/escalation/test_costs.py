@@ -1,0 +1,197 @@
+"""What the work cost: measured by those who read, priced by the hour, beside the price list."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from services.escalation.bootstrap import build
+from services.escalation.costs import QUOTED, Rates, Work, payback
+from services.escalation.policy import TenantPolicy
+from services.escalation.providers.provider import Price
+from services.escalation.settings import Settings
+from shared.artefacts import newest, training_seconds
+from shared.events import AdapterVersion, BlobRef, ClausesExtracted
+from shared.runtime import Service, Worker
+from shared.settings import load
+from shared.storage import Relay, UnitOfWork
+from tests.support import ROOT
+from tests.unit.escalation.test_escalation import AnyKey
+
+CLAUSES = BlobRef(sha256="0" * 64, size=2)
+RATES = Rates(Decimal("0.36"), Decimal(3), "m", Price(Decimal(5), Decimal(25), "2026-01-31"))
+
+
+def extracted(number: int, tenant: str = "default", **changed: Any) -> ClausesExtracted:
+    """A contract that two specialists have read."""
+    values: dict[str, Any] = {
+        "tenant": tenant,
+        "document_id": f"doc_{number}",
+        "name": "lease.pdf",
+        "clauses": CLAUSES,
+        "count": 1,
+        "adapter": "contract-clauses",
+        "adapter_version": "1.0.0",
+        "adapters": (
+            AdapterVersion(
+                name="contract-clauses", version="1.0.0", seconds=10.0, tokens=50_000, quoted=4_000
+            ),
+            AdapterVersion(name="mine", version="1.0.0", seconds=2.0, tokens=50_000, quoted=0),
+        ),
+        "time": datetime(2026, 1, 30 + number % 2, 12, tzinfo=UTC),
+        **changed,
+    }
+    return ClausesExtracted(**values)
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> Iterator[Service]:
+    """Escalation with its door shut, beside one specialist whose training is known."""
+    folder = tmp_path / "artefacts" / "contract-clauses" / "1.0.0"
+    folder.mkdir(parents=True)
+    trainings = [{"fold": "none", "seconds": 3600}, {"fold": "0", "seconds": 7200}]
+    (folder / "training.json").write_text(json.dumps({"trainings": trainings}))
+    settings = load(
+        Settings,
+        data=tmp_path,
+        bus_url="memory:",
+        artefacts=tmp_path / "artefacts",
+        escalation_machine_hour=Decimal("0.36"),
+    )
+    service = build(settings, keys=AnyKey())
+    service.store.migrate()
+    yield service
+    service.close()
+
+
+def told(service: Service, tenant: str = "default", **query: str) -> Any:
+    """What `/v1/costs` answers."""
+    client = TestClient(service.app, headers={"authorization": f"Bearer {tenant}"})
+    return client.get("/v1/costs", params=query)
+
+
+def hear(service: Service, *events: ClausesExtracted) -> None:
+    """Events on the bus, handled until nothing waits."""
+    with UnitOfWork(service.store) as uow:
+        for event in events:
+            uow.publish(event)
+    parts = (service.store, service.bus)
+    worker, relay = Worker("escalation", *parts, service.handlers, service.settings), Relay(*parts)
+    while relay.run_once() + worker.run_until_idle():
+        pass
+
+
+def test_before_anything_is_read_nothing_is_claimed(service: Service) -> None:
+    """No figure is made up: there is no speed and no price for a million tokens yet."""
+    body = told(service).json()
+    assert body["specialists"]["tokens_per_second"] is None
+    assert body["specialists"]["usd_per_million"] is None
+    assert (body["groups"], body["training"], body["frontier"]["usd"]) == ([], [], 0)
+    assert body["quoted"]["frontier_million"] == QUOTED.frontier_million
+
+
+def test_what_was_read_is_measured_and_priced(service: Service) -> None:
+    """Seconds at the price of an hour, tokens at the price of the reference, each by itself; the
+    same news twice counts once, and other tenants see nothing of it.
+    """
+    hear(service, extracted(1), extracted(2), extracted(1), extracted(3, "other"))
+    body = told(service).json()
+    work = body["specialists"]
+    assert (work["documents"], work["seconds"], work["tokens_read"]) == (2, 24.0, 200_000)
+    assert work["usd"] == pytest.approx(24 * 0.36 / 3600)
+    assert work["tokens_per_second"] == pytest.approx(200_000 / 24)
+    assert work["usd_per_million"] == pytest.approx(24 * 0.36 / 3600 * 5)
+    other = body["frontier"]
+    assert (other["model"], other["input_usd"], other["output_usd"]) == ("claude-opus-5", 5, 25)
+    assert other["read_usd"] == pytest.approx(1.0)
+    assert other["quoted_usd"] == pytest.approx(0.2)
+    assert [group["key"] for group in body["groups"]] == ["2026-01-31", "2026-01-30"]
+    assert sum(group["frontier_usd"] for group in body["groups"]) == pytest.approx(1.2)
+    assert told(service, "other").json()["specialists"]["documents"] == 1
+
+
+@pytest.mark.parametrize(
+    ("by", "keys"),
+    [
+        ("document", ["doc_1", "doc_2"]),
+        ("kind", ["contract"]),
+        ("adapter", ["contract-clauses", "mine"]),
+        ("tenant", ["default"]),
+        ("provider", []),
+        ("model", []),
+    ],
+)
+def test_work_is_added_up_by_what_it_has(service: Service, by: str, keys: list[str]) -> None:
+    """No specialist has a provider."""
+    hear(service, extracted(1), extracted(2))
+    assert [group["key"] for group in told(service, by=by).json()["groups"]] == keys
+
+
+def test_another_model_has_its_own_price(service: Service) -> None:
+    """One that is not known is refused, with what there is."""
+    hear(service, extracted(1))
+    cheap = told(service, model="gemini-2.5-flash-lite").json()["frontier"]
+    assert cheap["usd"] == pytest.approx(0.1 * 0.10 + 0.004 * 0.40)
+    refused = told(service, model="nobody-1")
+    assert refused.status_code == 422
+    assert "claude-opus-5" in refused.json()["detail"]
+
+
+def test_training_is_paid_after_so_many_documents(service: Service) -> None:
+    """Its measured hours at their price, against what each document saves; of what somebody taught
+    no hours are known.
+    """
+    hear(service, extracted(1), extracted(2))
+    first, second = told(service).json()["training"]
+    saved = 0.05 * 5 + 0.004 * 25 - 10 * 0.36 / 3600
+    assert (first["adapter"], first["hours"], first["usd"]) == ("contract-clauses", 3.0, 9.0)
+    assert first["saved_each_usd"] == pytest.approx(saved)
+    assert first["after_documents"] == -(-9.0 // saved)
+    assert (second["adapter"], second["hours"], second["after_documents"]) == ("mine", None, None)
+
+
+def test_training_that_saves_nothing_is_never_paid() -> None:
+    """Where the machine costs more than the frontier model, no number of documents pays for it."""
+    slow = Work("slow", documents=1, seconds=36_000.0, tokens=10)
+    (line,) = payback([("slow", "1.0.0", slow)], {("slow", "1.0.0"): 1.0}, RATES)
+    assert line.saved_each < 0
+    assert line.after is None
+
+
+def test_news_from_before_it_was_measured_counts_nothing(service: Service) -> None:
+    """An older event names who read, and not how long."""
+    hear(service, extracted(1, adapters=(AdapterVersion(name="mine", version="1.0.0"),)))
+    assert told(service).json()["specialists"]["documents"] == 0
+
+
+def test_the_first_model_that_a_tenant_asks_is_the_measure() -> None:
+    """Else the reference; the price that the policy states goes first."""
+    assert Rates.of(Decimal(1), Decimal(1), TenantPolicy(), None).model == "claude-opus-5"
+    assert Rates.of(Decimal(1), Decimal(1), TenantPolicy(), "gpt-4.1").price.output == 8
+
+
+@pytest.mark.parametrize("name", ["contract-clauses", "unfair-terms"])
+def test_what_ships_says_how_long_its_trainings_took(name: str) -> None:
+    """The file beside the artefact has the seconds of the runs that the repository keeps."""
+    source = ROOT / "models" / name
+    runs = [source / "training.json", *source.glob("runs/fold*/run.json")]
+    seconds = sum(json.loads(run.read_text("utf-8"))["seconds"] for run in runs)
+    folder = newest(ROOT / "models/artefacts", name, "manifest.json")
+    assert training_seconds(ROOT / "models/artefacts", name, folder.name) == seconds > 0
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"trainings": [{}]}'])
+def test_hours_that_can_not_be_read_are_not_known(tmp_path: Path, content: str) -> None:
+    """A release without the file says nothing about the price of its training."""
+    folder = tmp_path / "a" / "1.0.0"
+    folder.mkdir(parents=True)
+    (folder / "training.json").write_text(content)
+    assert training_seconds(tmp_path, "a", "1.0.0") is None
+    assert training_seconds(tmp_path, "b", "1.0.0") is None
