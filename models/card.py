@@ -71,15 +71,15 @@ def pooled_table(scores: dict[str, Any], baseline: dict[str, Any] | None) -> str
 
 
 def category_table(scores: dict[str, Any]) -> str:
-    """One row a category: how much there was, and how well it went."""
+    """One row a category: how much there was, how well it is ranked, and what is shown of it."""
     header = [
         "category",
         "answers",
         "contracts",
         "AUPR",
         "95% interval",
-        "best F1",
-        "highest recall",
+        "right",
+        "found",
     ]
     rows = []
     for name, values in scores["labels"].items():
@@ -87,7 +87,7 @@ def category_table(scores: dict[str, Any]) -> str:
         if values["answers"]:
             low, high = values["aupr_interval"]
             row += [f"{values['aupr']:.2f}", f"{low:.2f} to {high:.2f}"]
-            row += [f"{values['best_f1']:.2f}", f"{values['highest_recall']:.2f}"]
+            row += [f"{values['shown'][key]:.2f}" for key in ("precision", "recall")]
         else:
             row += ["none"] * 4
         rows.append(row)
@@ -230,6 +230,8 @@ def card(
         pooled=pooled_table(scores, found["baseline"]),
         categories=category_table(scores),
         worst=worst_text(scores, reasons),
+        right=f"{100 * scores['shown']['precision']:.0f}",
+        found=f"{100 * scores['shown']['recall']:.0f}",
         ece_before=scores["calibration_error"]["before"],
         ece_after=scores["calibration_error"]["after"],
         threshold=scores["thresholds"]["best_f1"],

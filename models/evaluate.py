@@ -213,6 +213,7 @@ def score(contracts: Sequence[Judged], labels: Sequence[str]) -> dict[str, Any]:
     answers = np.stack([number for _, number in counted])  # [contracts, labels]
     families = [contract.family for contract in contracts]
     curve = Curve.of(counts.sum((0, 1)), int(answers.sum()))
+    shown = int(curve.f1.argmax())  # the place of the threshold above which clauses are shown
     plain = np.stack([counts_of(contract, labels, {})[0].sum(0) for contract in contracts])
     before, after = honest_calibration_error(contracts)
     return {
@@ -221,6 +222,7 @@ def score(contracts: Sequence[Judged], labels: Sequence[str]) -> dict[str, Any]:
         "answers": int(answers.sum()),
         "candidates": sum(len(contract.candidates) for contract in contracts),
         "pooled": summary(curve),
+        "shown": at_place(curve, shown),
         "intervals": intervals(counts.sum(1), answers.sum(1), families),
         "pooled_without_calibration": summary(Curve.of(plain.sum(0), int(answers.sum()))),
         "curve": [
@@ -228,7 +230,7 @@ def score(contracts: Sequence[Judged], labels: Sequence[str]) -> dict[str, Any]:
             for row in zip(THRESHOLDS, curve.precision, curve.recall, strict=True)
         ],
         "labels": {
-            name: label_scores(counts[:, i], answers[:, i], families)
+            name: label_scores(counts[:, i], answers[:, i], families, shown)
             for i, name in enumerate(labels)
         },
         "calibration": calibration,
@@ -237,13 +239,28 @@ def score(contracts: Sequence[Judged], labels: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def label_scores(counts: Counts, answers: Counts, families: Sequence[str]) -> dict[str, Any]:
-    """Score one label: its own curve, with the interval of its area."""
+def at_place(curve: Curve, place: int) -> dict[str, float]:
+    """Return precision and recall at the threshold in that place."""
+    return {"precision": float(curve.precision[place]), "recall": float(curve.recall[place])}
+
+
+def label_scores(
+    counts: Counts, answers: Counts, families: Sequence[str], shown: int
+) -> dict[str, Any]:
+    """Score one label: its own curve, the interval of its area, and what of it is shown.
+
+    Args:
+        counts: [contracts, thresholds, 2].
+        answers: [contracts].
+        families: of the contracts.
+        shown: place of the threshold above which clauses of any label are shown.
+    """
     curve = Curve.of(counts.sum(0), int(answers.sum()))
     values: dict[str, Any] = {"answers": int(answers.sum()), "contracts": int((answers > 0).sum())}
     if answers.sum():
         values |= summary(curve)
         values["aupr_interval"] = intervals(counts, answers, families)["aupr"]
+        values["shown"] = at_place(curve, shown)
     return values
 
 
