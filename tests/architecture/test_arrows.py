@@ -27,7 +27,7 @@ DOORS = {
     "prometheus_client": ["shared/metrics.py"],
     "psycopg": ["shared/storage/*"],
     "pypdf": ["shared/documents/pdf.py", "infra/bench/pages.py"],
-    "pypdfium2": ["shared/documents/pdfium.py"],
+    "pypdfium2": ["shared/documents/pdfium.py", "infra/bench/reading.py"],
     "python_calamine": ["shared/documents/calamine.py", "infra/bench/sheets.py"],
     "safetensors": ["models/*"],
     "sklearn": ["models/*"],

@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from infra.bench import formats, written
+from infra.bench.large import long_pdf, scan, table
 from infra.bench.legal import made_text
 from infra.bench.pages import LINES, pdf_of
-from shared.documents import read
+from infra.bench.reading import own_text, pdfium_text
+from infra.bench.same_clauses import same
+from shared.documents import Page, read
+from shared.documents.pdfium import PdfiumDocument
 
 
 def test_a_made_pdf_reads_as_its_text() -> None:
@@ -16,3 +26,61 @@ def test_a_made_pdf_reads_as_its_text() -> None:
     assert not reading.failed
     assert read(pdf_of("one\n" * (LINES - 1))).page_count == 1
     assert read(pdf_of("one\n" * LINES)).page_count == 2
+
+
+def test_what_each_engine_says_itself_is_the_page_s_text() -> None:
+    """So that its pages a second are those of reading, and not of finding nothing."""
+    data = pdf_of("one two\n" * LINES)
+    for engine in (own_text, pdfium_text):
+        reading = engine(data)
+        assert reading.page_count == 2
+        assert reading.text.split() == ["one", "two"] * LINES
+
+
+def test_large_documents_are_as_large_as_asked() -> None:
+    """About so many pages, bytes and lines."""
+    assert read(long_pdf(10)).page_count in (9, 10, 11)
+    data = scan(4, 2)
+    assert 3_000_000 < len(data) < 5_000_000
+    with PdfiumDocument(data) as document:
+        assert document.page_count == 2
+    assert read(table(10)).text.count("\n") == 11
+
+
+@pytest.mark.usefixtures("no_engine")
+def test_a_format_is_read_and_its_damaged_copies_end() -> None:
+    """Whole files are counted, and every damaged copy ends as read, partial or refused."""
+    row = formats.measure("application/pdf", [("a.pdf", pdf_of("one two\n" * LINES))])
+    assert (row.files, row.pages, row.ends, row.wrong) == (1, 2, {"read": 1}, [])
+    assert row.damaged.total() == 22
+    assert row.damaged["refused"] > 0
+    assert row.cells_of_table()[3] == "2"
+    assert formats.type_of(b"GIF89a", "a.gif") == "refused: this is a GIF image"
+
+
+def test_a_ledger_that_does_not_add_up_is_seen() -> None:
+    """A page that is missing, and text that stands on none."""
+    sound = read(pdf_of("one two"))
+    assert formats.complaint(sound) is None
+    elsewhere = replace(sound.pages[0], number=2)
+    assert "ledger" in str(formats.complaint(replace(sound, pages=(elsewhere,))))
+    short = Page(1, 0, 3, 0.0, 0.0)
+    assert formats.complaint(replace(sound, pages=(short,))) == "text that stands on no page"
+
+
+def test_what_is_written_by_others_is_named_where_they_are_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A laptop without them runs all the same."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    lines = list(written.all_of(tmp_path / "a.txt", tmp_path / "a.csv", tmp_path / "out"))
+    assert [line.partition(" ")[0] for line in lines] == ["soffice", "pdftoppm", "mpack", "zip"]
+
+
+def test_the_same_clause_is_known_in_other_letters() -> None:
+    """Broken lines, a few words more, words that were recognised a little wrong; not another."""
+    clause = ("Governing Law", "This Agreement is governed by the laws of Delaware.")
+    assert same(clause, ("Governing Law", "is governed by\nthe laws of Dela-ware"))
+    assert same(clause, ("Governing Law", "This Agreement is govemed by the laws of Delaware"))
+    assert not same(clause, ("Parties", clause[1]))
+    assert not same(clause, ("Governing Law", "Either party may terminate this Agreement."))
