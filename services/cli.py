@@ -1697,6 +1697,7 @@ def doctor(data: Path | None, port: int, as_json: bool) -> int:
         checks.recognition(),
         *_check_models(settings),
         _check_judge(settings.artefacts_folder),
+        _check_order(settings.artefacts_folder),
         checks.data_folder(settings.data),
         checks.disk(settings.data),
         checks.port(port),
@@ -1762,6 +1763,21 @@ def _check_judge(artefacts: Path) -> Check:
     if judge is None:
         return Check("triage", "note", f"no {NAME}: rules alone judge reports", restore_models())
     return Check("triage", "good", f"{NAME} {judge.version}, hashes agree")
+
+
+def _check_order(artefacts: Path) -> Check:
+    """What orders the review queue against its hash; without it confidence does."""
+    from services.review.priority import NAME, Priority
+    from shared.cli.checks import Check, restore_models
+
+    try:
+        priority = Priority.found(artefacts)
+    except SuiteError as error:
+        return Check("review", "wrong", error.message, restore_models())
+    if priority is None:
+        said = f"no {NAME}: confidence alone orders the queue"
+        return Check("review", "note", said, restore_models())
+    return Check("review", "good", f"{priority.title}, hash agrees")
 
 
 def _probe(specialists: Specialists) -> Check:

@@ -62,6 +62,17 @@ class ItemOut(_Answer):
         description="what a frontier model says of it: verdict, quotes, why, provider, model,"
         " stand_in; or the reason why there is no answer",
     )
+    urgency: float = Field(
+        description="what it is expected to cost if nobody looks: the chance that a person changes"
+        " it, times the weight of its category; the highest is first in the queue"
+    )
+    chance: float | None = Field(
+        description="how likely a person changes it, as was learned; null where nothing was"
+        " learned of such items, and it is what confidence leaves"
+    )
+    ordered_by: str = Field(
+        description="what tells the chance: name and version of a model, or `confidence`"
+    )
     created: datetime
     lease: LeaseOut | None
     verdict: Verdict | None
@@ -74,7 +85,7 @@ class ItemOut(_Answer):
 
 
 class ItemPage(_Answer):
-    """A page of the queue, least certain first."""
+    """A page of the queue, most urgent first."""
 
     items: list[ItemOut]
     next: str | None
@@ -130,7 +141,7 @@ class PagesOut(_Answer):
 
 
 class ClaimIn(BaseModel):
-    """Which item is wanted: this one, or the least certain that fits."""
+    """Which item is wanted: this one, or the most urgent that fits."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -248,7 +259,7 @@ def queue(desk: Desk, reader: Reader) -> APIRouter:
     """`/v1/items`: what waits, and who works on it."""
     router = APIRouter(prefix="/v1/items", tags=["queue"])
 
-    @router.get("", summary="The queue, least certain first", responses=problems())
+    @router.get("", summary="The queue, most urgent first", responses=problems())
     def list_items(
         actor: CurrentActor,
         chosen: store.Filters = Depends(filters),

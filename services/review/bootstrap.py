@@ -6,6 +6,7 @@ from functools import partial
 
 from services.review import api, handlers, static
 from services.review.desk import Desk
+from services.review.priority import Order, Priority
 from services.review.session import KeyRing, LocalSessions, RemoteSessions, SessionKeys
 from services.review.settings import Settings
 from services.review.store import MIGRATIONS
@@ -40,6 +41,9 @@ def build(
     blobs = FileBlobs(settings.blobs, "review")
     sessions = sessions or _sessions(settings, keys)
     desk, reader = Desk(store, blobs, settings.review_lease), Reader(store, blobs)
+    order = Order(
+        Priority.found(settings.artefacts_folder), by_time=settings.review_order == "time"
+    )
     secure = settings.public_url.startswith("https:")
     app = create_app(
         "review",
@@ -62,13 +66,13 @@ def build(
         bus=open_bus(settings.bus, lease=settings.bus_lease),
         app=app,
         handlers={
-            DocumentRead: partial(handlers.remember_document, blobs=blobs),
+            DocumentRead: partial(handlers.remember_document, blobs=blobs, order=order),
             ClausesExtracted: partial(
-                handlers.queue_clauses, blobs=blobs, context=settings.review_context
+                handlers.queue_clauses, blobs=blobs, context=settings.review_context, order=order
             ),
-            FindingsFound: partial(handlers.queue_findings, blobs=blobs),
+            FindingsFound: partial(handlers.queue_findings, blobs=blobs, order=order),
             EscalationAnswered: partial(
-                handlers.queue_proposal, blobs=blobs, context=settings.review_context
+                handlers.queue_proposal, blobs=blobs, context=settings.review_context, order=order
             ),
             DocumentRekinded: handlers.withdraw_items,
             DocumentFailed: handlers.withdraw_cancelled,

@@ -62,7 +62,7 @@ class Desk:
         skip: Sequence[str] = (),
         tab: Tab | None = None,
     ) -> Item | None:
-        """Hold the least certain item that nobody holds; None if nothing waits. Raises TabLeft."""
+        """Hold the most urgent item that nobody holds; None if nothing waits. Raises TabLeft."""
         with self.database.write() as session:
             now = self.clock()
             _must_stay(store.enter_tab(session, actor.tenant, actor.name, tab, now))

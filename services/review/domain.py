@@ -48,6 +48,9 @@ _HEAD = re.compile(r"\S{1,80}\s")
 _TAIL = re.compile(r"\s\S{1,80}\Z")
 """A word that was cut, with the space beside it; in a script without spaces nothing is a word."""
 
+CONFIDENCE = "confidence"
+"""What orders the queue where nothing was learned."""
+
 KIND_CHECK = "document_kind"
 """The category of the item that asks of what kind a document is."""
 
@@ -143,6 +146,8 @@ class Clause(BaseModel):
     confidence: float = Field(ge=0, le=1)
     boxes: tuple[Box, ...] = ()
     route: Route = "review"
+    adapter: str = Field("", description="the specialist that found it")
+    value: Mapping[str, Any] | None = Field(None, description="what its words say, normalised")
 
 
 class Place(BaseModel):
@@ -331,6 +336,18 @@ class Item:
     route: Route = "review"
     sampled: bool = False
     """Whether it was sure enough to be accepted, and waits for a person as a check of that."""
+    chance: float | None = None
+    """How likely a person changes it, as was learned; None where only its confidence tells."""
+    ordered_by: str = CONFIDENCE
+    """What tells that: name and version of a model, or `confidence`."""
+    weight: float = 1.0
+    """What a mistake in it costs, beside others; where time counts, by second of review."""
+
+    @property
+    def urgency(self) -> float:
+        """What it is expected to cost if nobody looks: the highest is first in the queue."""
+        chance = 1.0 - self.confidence if self.chance is None else self.chance
+        return chance * self.weight
 
     @property
     def asks_kind(self) -> bool:

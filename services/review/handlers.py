@@ -24,6 +24,7 @@ from services.review.domain import (
     read_clauses,
     read_findings,
 )
+from services.review.priority import Order
 from shared.documents.reading import Reading
 from shared.events import (
     ClausesExtracted,
@@ -43,7 +44,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
-def remember_document(event: DocumentRead, uow: UnitOfWork, blobs: BlobStore) -> None:
+def remember_document(event: DocumentRead, uow: UnitOfWork, blobs: BlobStore, order: Order) -> None:
     """Keep a document's name and its pages; what an older reading left undecided is withdrawn.
 
     Where ingest is unsure of its kind, a person is asked.
@@ -70,24 +71,27 @@ def remember_document(event: DocumentRead, uow: UnitOfWork, blobs: BlobStore) ->
         if known and known.attempt < event.attempt:
             store.withdraw_open(uow.session, event.tenant, event.document_id)
         store.save_document(uow.session, document)
-        _ask_kind(uow, document, event.kind_confidence if event.kind_unsure else None)
+        unsure = event.kind_confidence if event.kind_unsure else None
+        _ask_kind(uow, document, unsure, order)
 
 
-def _ask_kind(uow: UnitOfWork, document: Document, confidence: float | None) -> None:
+def _ask_kind(uow: UnitOfWork, document: Document, confidence: float | None, order: Order) -> None:
     """Have the question of a document's kind in the queue, once, or not if it is settled (None)."""
     tenant, document_id = document.tenant, document.id
     asked = store.kind_items(uow.session, tenant, document_id)
     if confidence is None:
         store.withdraw_open(uow.session, tenant, document_id, asking=True)
         return
-    new = item_of_kind(document, confidence, now=datetime.now(UTC))
+    new = order.placed(item_of_kind(document, confidence, now=datetime.now(UTC)))
     if any(item.signature == new.signature for item in asked):
         return
     store.withdraw_open(uow.session, tenant, document_id, asking=True)
     store.add_items(uow.session, [new])
 
 
-def queue_clauses(event: ClausesExtracted, uow: UnitOfWork, blobs: BlobStore, context: int) -> None:
+def queue_clauses(
+    event: ClausesExtracted, uow: UnitOfWork, blobs: BlobStore, context: int, order: Order
+) -> None:
     """Put every clause of one contract into the queue, in place of those of an older attempt."""
     document = _current(event, uow)
     if document is None:
@@ -101,20 +105,22 @@ def queue_clauses(event: ClausesExtracted, uow: UnitOfWork, blobs: BlobStore, co
     if found is None:
         return
     data, text = found
+    clauses = read_clauses(data, event.document_id)
     new = items_of_clauses(
         document,
-        read_clauses(data, event.document_id),
+        clauses,
         attempt=event.attempt,
         text=text,
         context=context,
         now=datetime.now(UTC),
         sampled=frozenset(event.sampled),
     )
+    placed = order.of_clauses(new, clauses, text)
     with uow:
-        _replace_items(uow, document, new)
+        _replace_items(uow, document, placed)
 
 
-def queue_findings(event: FindingsFound, uow: UnitOfWork, blobs: BlobStore) -> None:
+def queue_findings(event: FindingsFound, uow: UnitOfWork, blobs: BlobStore, order: Order) -> None:
     """Put every finding of one report into the queue, in place of those of an older attempt."""
     document = _current(event, uow)
     if document is None:
@@ -127,11 +133,11 @@ def queue_findings(event: FindingsFound, uow: UnitOfWork, blobs: BlobStore) -> N
     findings = read_findings(data, event.document_id)
     new = items_of_findings(document, findings, attempt=event.attempt, now=datetime.now(UTC))
     with uow:
-        _replace_items(uow, document, new)
+        _replace_items(uow, document, [order.placed(item) for item in new])
 
 
 def queue_proposal(
-    event: EscalationAnswered, uow: UnitOfWork, blobs: BlobStore, context: int
+    event: EscalationAnswered, uow: UnitOfWork, blobs: BlobStore, context: int, order: Order
 ) -> None:
     """Put what a frontier model proposed, or why none did, beside the item of the result; a result
     that waits for nobody is queued with it. A person decides in any case.
@@ -160,7 +166,7 @@ def queue_proposal(
             context=context,
             now=datetime.now(UTC),
         )
-        store.add_items(uow.session, [replace(item, proposal=shown)])
+        store.add_items(uow.session, [order.placed(replace(item, proposal=shown))])
 
 
 def _answer(

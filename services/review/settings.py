@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from shared.settings import CommonSettings, Port
@@ -25,4 +27,9 @@ class Settings(CommonSettings):
         ge=0,
         le=5_000,
         description="characters of the document kept on each side of a clause, to read it in place",
+    )
+    review_order: Literal["mistakes", "time"] = Field(
+        "mistakes",
+        description="`mistakes`: items come by what a mistake in them is expected to cost; `time`: "
+        "by that for each second of review, so that short ones come sooner",
     )

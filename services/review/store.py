@@ -103,7 +103,11 @@ items = Table(
     Column("withdrawn", Boolean, nullable=False),
     Column("route", String(16), nullable=False),
     Column("sampled", Boolean, nullable=False),
-    Index("items_queue", "tenant", "verdict", "confidence", "id"),
+    Column("chance", Float),
+    Column("ordered_by", String(64), nullable=False),
+    Column("weight", Float, nullable=False),
+    Column("urgency", Float, nullable=False),
+    Index("items_queue", "tenant", "verdict", "urgency", "id"),
     Index("items_document", "tenant", "document_id"),
     Index("items_tab", "tenant", "tab"),
 )
@@ -313,7 +317,7 @@ def get_item(session: Session, tenant: str, item_id: str, *, lock: bool = False)
 def next_waiting(
     session: Session, tenant: str, filters: Filters, skip: Sequence[str], now: datetime
 ) -> Item | None:
-    """The least certain item that nobody holds, locked; None if nothing waits."""
+    """The most urgent item that nobody holds, locked; None if nothing waits."""
     waiting = Filters(filters.kind, filters.document, filters.category, "waiting")
     query = _ordered(select(items).where(*_matching(tenant, waiting, now)))
     if skip:
@@ -339,15 +343,15 @@ def list_items(
     limit: int,
     cursor: str | None = None,
 ) -> tuple[list[Item], str | None]:
-    """A page of the queue, least certain first, and the cursor of the next one."""
+    """A page of the queue, most urgent first, and the cursor of the next one."""
     query = _ordered(select(items).where(*_matching(tenant, filters, now))).limit(limit + 1)
     if cursor:
-        confidence, item_id = _decode(cursor, float, str)
-        query = query.where(tuple_(items.c.confidence, items.c.id) > (confidence, item_id))
+        urgency, item_id = _decode(cursor, float, str)
+        query = query.where(tuple_(items.c.urgency, items.c.id) < (urgency, item_id))
     found = [_item(row) for row in session.execute(query)]
     more = len(found) > limit
     last = found[limit - 1] if more else None
-    return found[:limit], _encode(last.confidence, last.id) if last else None
+    return found[:limit], _encode(last.urgency, last.id) if last else None
 
 
 def count_items(
@@ -557,8 +561,8 @@ def _matching(tenant: str, filters: Filters, now: datetime) -> list[ColumnElemen
 
 
 def _ordered(query: Select[Any]) -> Select[Any]:
-    """Least certain first: what the reviewer is likeliest to change."""
-    return query.order_by(items.c.confidence, items.c.id)
+    """Most urgent first; in one direction throughout, so that an index has this order."""
+    return query.order_by(items.c.urgency.desc(), items.c.id.desc())
 
 
 def _document(row: Row[Any]) -> Document:
@@ -572,11 +576,12 @@ def _document(row: Row[Any]) -> Document:
 def _item(row: Row[Any]) -> Item:
     values = dict(row._mapping)
     values["boxes"] = tuple(Box.model_validate(box) for box in values["boxes"])
+    del values["urgency"]  # follows from the others
     return Item(**values)
 
 
 def _item_values(item: Item) -> dict[str, Any]:
-    values = {name: getattr(item, name) for name in _ITEM_FIELDS}
+    values = {name: getattr(item, name) for name in (*_ITEM_FIELDS, "urgency")}
     values["boxes"] = [box.model_dump() for box in item.boxes]
     return values
 

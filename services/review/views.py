@@ -162,6 +162,7 @@ def _view(item: Item, name: str, decision: Decision | None, now: datetime) -> di
     return {
         **values,
         "document": name,
+        "urgency": item.urgency,
         "state": item.state(now),
         "lease": lease,
         "correction": decision.correction if decision else None,

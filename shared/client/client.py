@@ -450,11 +450,11 @@ class Client:
     # ------------------------------------------------------------------ review
 
     def items(self, **filters: str) -> Iterator[Item]:
-        """The review queue, least certain first; filters as REST has them: kind, document, …"""
+        """The review queue, most urgent first; filters as REST has them: kind, document, …"""
         return (Item.of(item) for item in self._pages("/v1/items", **filters))
 
     def claim(self, item_id: str | None = None, **filters: str) -> Item | None:
-        """Hold an item for a while: this one, or the least certain that fits.
+        """Hold an item for a while: this one, or the most urgent that fits.
 
         Returns None if nothing waits. Raises Conflict if somebody else holds it.
         """

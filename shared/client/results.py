@@ -443,6 +443,11 @@ class Item(_Result):
     boxes: tuple[Box, ...] = ()
     finding: dict[str, Any] | None = None
     proposal: dict[str, Any] | None = None
+    urgency: float | None = None
+    """What it is expected to cost if nobody looks; the highest is first in the queue."""
+    chance: float | None = None
+    """How likely a person changes it, as was learned; None where only its confidence tells."""
+    ordered_by: str = "confidence"
     verdict: Verdict | None = None
     decision_id: str | None = None
     decided_by: str | None = None

@@ -37,6 +37,9 @@ DOORS = {
     "transformers": ["models/*"],
     "watchdog": ["shared/cli/notices.py"],
 }
+SERVED_BY = {"triage": "triage", "priority": "review"}
+"""The folders of models/ whose specialist is not served by extraction."""
+
 TOOLS_OF_TRAINING = ("onnxruntime.quantization", "onnxruntime.tools")
 """Offline tools that come in a library's wheel; models/ may use them, they serve nothing."""
 
@@ -74,7 +77,7 @@ def test_models_stand_on_shared_and_the_service_of_their_specialist() -> None:
     assert found
     wrong = []
     for i in found:
-        own = "triage" if i.file.startswith("models/triage/") else "extraction"
+        own = SERVED_BY.get(i.file.split("/")[1], "extraction")
         others = [f"services.{name}" for name in (*SERVICES, "cli") if name != own]
         if i.within("infra") or any(i.within(name) for name in others):
             wrong.append(i)

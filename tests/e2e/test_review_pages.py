@@ -175,7 +175,7 @@ def decisions(stage: Stage) -> list[dict[str, Any]]:
 def test_an_analyst_accepts_corrects_and_undoes(ada: Watched, stage: Stage) -> None:
     """Keys and mouse do what they say, and each decision is stored at once."""
     page = ada.sign_in()
-    page.get_by_text("Least certain first").wait_for()
+    page.get_by_text("First what a person is likeliest to change").wait_for()
     page.get_by_role("button", name="Start reviewing").click()
     heading(page, "Rofr/Rofo/Rofn")
     shown = page.locator(".quote").text_content()

@@ -7,7 +7,7 @@ import { machinePill, verdictPill } from "/pages/verdicts.js";
 
 const STATES = [["open", "Open"], ["waiting", "Waiting"], ["claimed", "Being reviewed"], ["decided", "Decided"], ["accepted", "Accepted by the machine"]];
 const REFRESH = 15_000;
-const ORDER = "Least certain first: what the machine is likeliest to have wrong.";
+const CONFIDENCE = "confidence";
 
 export async function show({ params, go, path = "/", kind = null }) {
   const queue = new Queue({ params, go, path, kind });
@@ -78,7 +78,7 @@ class Queue {
       h("div.row.apart.head", {}, h("h1", {}, findings ? "Findings" : "Queue"), this.head,
         h("button.primary.large", { type: "button", onclick: () => this.start(), disabled: this.tally.waiting === 0 }, "Start reviewing", kbd("↵"))),
       h("form.filters", { "aria-label": "Filters", onsubmit: (event) => event.preventDefault() }, this.selects(), this.changed),
-      this.items.length ? [h("p.muted.small", {}, ORDER), this.table(findings)] : this.nothing(findings));
+      this.items.length ? [h("p.muted.small", {}, order(this.items)), this.table(findings)] : this.nothing(findings));
   }
 
   selects() {
@@ -123,6 +123,15 @@ class Queue {
     return empty(findings ? "No findings wait" : "Nothing waits", "Upload a contract or a report; what the machine finds in it waits here for a decision.",
       h("a.button.primary", { href: "/documents" }, "Upload documents"), h("a.button", { href: "/decisions" }, "See what was decided"));
   }
+}
+
+/** By what the items come: confidence, or what was learned of reviewers' decisions. */
+function order(items) {
+  const by = [...new Set(items.map((item) => item.ordered_by))];
+  const learned = by.filter((name) => name !== CONFIDENCE);
+  if (!learned.length) return "Least certain first: what the machine is likeliest to have wrong.";
+  const rest = by.includes(CONFIDENCE) ? " What it does not know stands by how sure the machine is." : "";
+  return `First what a person is likeliest to change, as ${learned.join(" and ")} tells.${rest}`;
 }
 
 function row(item) {

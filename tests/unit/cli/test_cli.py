@@ -351,6 +351,29 @@ def test_doctor_looks_at_what_judges_reports(
     assert "rules alone" in found()["found"]
 
 
+def test_doctor_looks_at_what_orders_the_queue(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Good as it is shipped, wrong if it is damaged, and good to know if it isn't there."""
+
+    def found() -> dict[str, Any]:
+        (line,) = _lines(run("doctor", "--data", tmp_path / "data", "--json")[1])
+        checks: list[dict[str, Any]] = line["checks"]
+        return next(check for check in checks if check["name"] == "review")
+
+    assert found()["state"] == "good"
+    folder = tmp_path / "artefacts"
+    shutil.copytree(ROOT / "models" / "artefacts" / "review-priority", folder / "review-priority")
+    (forest,) = folder.glob("review-priority/*/priority.onnx")
+    forest.write_bytes(b"another")
+    monkeypatch.setenv("SMALLPRINT_ARTEFACTS", str(folder))
+    assert found()["state"] == "wrong"
+    assert str(forest) in found()["found"]
+    monkeypatch.setenv("SMALLPRINT_ARTEFACTS", str(tmp_path / "nothing"))
+    assert found()["state"] == "note"
+    assert "confidence alone" in found()["found"]
+
+
 def test_a_reader_that_leaves_ends_the_command_quietly(tmp_path: Path) -> None:
     """`smallprint … | head -1` prints no traceback."""
     path = tmp_path / "f.jsonl"

@@ -1,0 +1,1 @@
+"""How the specialist `review-priority` is made and measured."""
