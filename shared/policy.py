@@ -5,6 +5,7 @@
     level = 0.95                       # with this confidence
     always_person = ["Uncapped Liability"]   # categories that a person looks at whatever the risk
     sample_share = 0.05                # of what was accepted goes to a person unmarked, as a check
+    weights = { "Cap On Liability" = 5 }     # what a mistake costs beside others, which weigh 1
 
 The same file says whom escalation may ask (`services/escalation/policy.py`). Without `max_wrong`,
 and without a file, a person looks at everything.
@@ -46,6 +47,10 @@ class RiskRules(BaseModel):
     level: Annotated[float, Field(ge=0.5, le=0.999)] = 0.95
     always_person: tuple[Annotated[str, Field(min_length=1, max_length=200)], ...] = ()
     sample_share: Annotated[float, Field(ge=0, le=1)] = 0.05
+    weights: dict[
+        Annotated[str, Field(min_length=1, max_length=200)],
+        Annotated[float, Field(gt=0, le=1_000)],
+    ] = Field(default_factory=dict)
 
 
 EVERYTHING = RiskRules()

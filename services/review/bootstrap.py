@@ -21,6 +21,7 @@ from shared.events import (
     EscalationAnswered,
     FindingsFound,
 )
+from shared.policy import read_risks
 from shared.runtime import Service
 from shared.settings import load
 from shared.storage import FileBlobs, Store
@@ -41,8 +42,11 @@ def build(
     blobs = FileBlobs(settings.blobs, "review")
     sessions = sessions or _sessions(settings, keys)
     desk, reader = Desk(store, blobs, settings.review_lease), Reader(store, blobs)
+    risks = read_risks(settings.escalation_policy)
     order = Order(
-        Priority.found(settings.artefacts_folder), by_time=settings.review_order == "time"
+        Priority.found(settings.artefacts_folder),
+        weights=lambda tenant: risks.of(tenant).weights,
+        by_time=settings.review_order == "time",
     )
     secure = settings.public_url.startswith("https:")
     app = create_app(

@@ -6,10 +6,11 @@ from typing import Literal
 
 from pydantic import Field
 
-from shared.settings import CommonSettings, Port
+from shared.policy import PolicySettings
+from shared.settings import Port
 
 
-class Settings(CommonSettings):
+class Settings(PolicySettings):
     """Settings of review, beside the common ones."""
 
     review_port: Port = Field(8404, description="port of the queue and its pages")

@@ -46,6 +46,18 @@ def test_one_file_says_what_is_accepted_and_whom_to_ask(tmp_path: Path) -> None:
     assert [p.name for p in read_policies(path).of("default").providers] == ["house"]
 
 
+def test_a_tenant_says_what_a_mistake_costs(tmp_path: Path) -> None:
+    """By category; what is not named weighs 1 in the queue, and nothing weighs nothing."""
+    text = WHOLE.replace("sample_share = 0.1", 'weights = { "Cap On Liability" = 5 }')
+    path = written(tmp_path, text)
+    assert read_risks(path).of("default").weights == {"Cap On Liability": 5.0}
+    assert read_policies(path).of("default").names("house"), "escalation knows the line as well"
+    assert read_risks(path).of("careful").weights == {}
+    path = written(tmp_path, text.replace("= 5 }", "= 0 }"))
+    with pytest.raises(SettingsError, match=r"weights.*Cap On Liability"):
+        read_risks(path)
+
+
 def test_who_states_no_risk_has_a_person_look_at_everything(tmp_path: Path) -> None:
     """Without a file, as a tenant that it does not name, and as one that says nothing of risk."""
     assert read_risks(None).of("default") == EVERYTHING

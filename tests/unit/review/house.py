@@ -109,7 +109,13 @@ class House:
     """One review service, told about documents as if the others were there."""
 
     def __init__(
-        self, folder: Path, *, lease: float = 300.0, bus: str = "", database: str = ""
+        self,
+        folder: Path,
+        *,
+        lease: float = 300.0,
+        bus: str = "",
+        database: str = "",
+        policy: Path | None = None,
     ) -> None:
         self.keys = KnownKeys()
         settings = Settings(
@@ -117,6 +123,7 @@ class House:
             bus_url=bus,
             review_lease=lease,
             review_database_url=database,
+            escalation_policy=policy,
             attempts=2,
         )
         self.service = build(settings, keys=self.keys, sessions=self.keys)

@@ -241,6 +241,25 @@ def test_the_queue_comes_by_what_was_learned(house: House) -> None:
     assert first["id"] == items[0]["id"]
 
 
+def test_the_weights_of_the_policy_count_in_the_queue(tmp_path: Path) -> None:
+    """A surer item of a category that weighs more comes first; without a policy it comes last."""
+    policy = tmp_path / "policy.toml"
+    policy.write_text('[tenants.default.weights]\n"Audit Rights" = 5', "utf-8")
+    rights = clause(TEXT, "30 days", "Audit Rights", 0.7, 1)
+    party = clause(TEXT, "Alpha GmbH", "Parties", 0.4, 2)
+    for given, expected in (
+        (None, ["Parties", "Audit Rights"]),
+        (policy, ["Audit Rights", "Parties"]),
+    ):
+        house = House(tmp_path / f"house-{given is None}", policy=given)
+        house.read("doc_1", TEXT)
+        house.extract("doc_1", [rights, party])
+        items = house.client().get("/v1/items").json()["items"]
+        assert [item["category"] for item in items] == expected
+        house.close()
+    assert [item["urgency"] for item in items] == pytest.approx([5 * 0.3, 0.6])
+
+
 def test_the_queue_goes_on_page_by_page_where_urgencies_are_equal(house: House) -> None:
     """Nothing is shown twice or left out between pages."""
     words = [f"word{number}" for number in range(7)]
