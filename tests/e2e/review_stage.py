@@ -315,8 +315,12 @@ class Stage:
                     {"name": name, "id": document},
                 )
 
-    def extract(self, document: str, wanted: Sequence[tuple[str, str, float]] = CLAUSES) -> None:
-        """Announce clauses by (category, words, confidence), as they stand in its text."""
+    def extract(
+        self, document: str, wanted: Sequence[tuple[str, str, float]] = CLAUSES, adapter: str = ""
+    ) -> None:
+        """Announce clauses by (category, words, confidence), as they stand in its text; of a
+        specialist that nothing was learned of, unless one is named.
+        """
         with self.review.store.read() as session:
             known = find_document(session, "default", document)
         assert known is not None
@@ -325,7 +329,8 @@ class Stage:
         blobs = self.review.blobs
         words = blobs.get("default", known.text).decode()
         reading = Reading.from_bytes(blobs.get("default", known.layout), words)
-        clauses = [_clause(reading, document, number, *one) for number, one in enumerate(wanted, 1)]
+        found = (_clause(reading, document, number, *one) for number, one in enumerate(wanted, 1))
+        clauses = [clause | {"adapter": adapter} for clause in found]
         self.results[document] = {"clauses": clauses}
         self._announce(
             ClausesExtracted(

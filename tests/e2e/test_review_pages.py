@@ -175,7 +175,7 @@ def decisions(stage: Stage) -> list[dict[str, Any]]:
 def test_an_analyst_accepts_corrects_and_undoes(ada: Watched, stage: Stage) -> None:
     """Keys and mouse do what they say, and each decision is stored at once."""
     page = ada.sign_in()
-    page.get_by_text("First what a person is likeliest to change").wait_for()
+    page.get_by_text("Least certain first").wait_for()
     page.get_by_role("button", name="Start reviewing").click()
     heading(page, "Rofr/Rofo/Rofn")
     shown = page.locator(".quote").text_content()
@@ -1015,3 +1015,18 @@ def test_every_page_is_drawn_without_a_sideways_scroll(
     page.get_by_text("Nothing waits for you here").wait_for()
     shot("nothing")
     ada.close()
+
+
+def test_the_queue_says_by_what_it_is_ordered(ada: Watched, stage: Stage) -> None:
+    """Where it was learned what a person is likeliest to change, the list names what tells it."""
+    document = stage.upload("ordered.pdf", pdf_of([("It is governed by the laws of Ghent.",)]))
+    wanted = [("Governing Law", "laws of Ghent", 0.6)]
+    stage.extract(document, wanted, adapter="contract-clauses")
+    page = ada.sign_in()
+    page.goto(f"{stage.address}/?document={document}")
+    page.get_by_text("laws of Ghent").first.wait_for()
+    page.get_by_text(
+        re.compile(r"First what a person is likeliest to change, as review-priority")
+    ).wait_for()
+    page.goto(stage.address)
+    page.get_by_text("What it does not know stands by how sure the machine is.").wait_for()
