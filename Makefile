@@ -76,6 +76,9 @@ review-priority: setup-train ## Make the specialist that orders the review queue
 	@$(TRAIN)/bin/python -m models.priority --data "$(LEGAL)" --out models/artefacts
 	@$(TRAIN)/bin/python -m models.priority.scores
 
+triage-peers: setup-dev ## Learn what is usual among companies, for signals, and write their card (SOURCES=FOLDER).
+	@$(BIN)/python -m models.triage.peers --data "$(SOURCES)" --out models/artefacts
+
 ##@ Develop
 setup-dev: ## The same .venv with what tests and `make check` need.
 	@infra/setup.sh $(VENV) run kafka dev
@@ -103,5 +106,5 @@ clean: ## Remove environments, caches and build output; documents in var/data st
 	rm -rf $(VENV) $(VENV).lock $(TRAIN) $(TRAIN).lock build dist *.egg-info \
 		.mypy_cache .ruff_cache .pytest_cache .hypothesis
 
-.PHONY: help setup run run-kafka field-bundle check test fuzz-http released test-train bench bench-legal specialists document-kind triage-breaks review-priority setup-dev setup-kafka \
+.PHONY: help setup run run-kafka field-bundle check test fuzz-http released test-train bench bench-legal specialists document-kind triage-breaks triage-peers review-priority setup-dev setup-kafka \
 	setup-train format schemas requirements clean

@@ -274,6 +274,58 @@ def search(
 
 
 @cli.command()
+@click.option("--json", "as_json", is_flag=True, help="Print JSON lines, one a report.")
+@url_option
+@key_option
+@click.option("--flagged", is_flag=True, default=None, help="Only those that are flagged.")
+@click.option("--least", type=click.FloatRange(0, 1), help="Only from this risk on.")
+@click.option(
+    "--most",
+    type=click.IntRange(min=1),
+    default=20,
+    show_default=True,
+    help="Print no more reports than these.",
+)
+def reports(
+    as_json: bool, url: str, key: str, flagged: bool | None, least: float | None, most: int
+) -> int:
+    """List the reports of a running suite by risk, the riskiest first.
+
+    Risk says where to look first; it is no verdict. With --json one line a report: `document_id`,
+    `name`, `risk`, `flagged` and so on, as the suite answers.
+
+    \b
+    Examples:
+      smallprint reports
+      smallprint reports --flagged --json
+      smallprint reports --least 0.2 --most 100
+    """
+    from itertools import islice
+
+    from smallprint import ApiError, Client
+
+    from shared.cli import tables
+
+    try:
+        with Client(url, key) as client:
+            found = list(islice(client.reports(flagged=flagged, least=least), most + 1))
+    except ApiError as error:
+        raise no_suite(error, url) from None
+    if as_json:
+        for report in found[:most]:
+            write(to_json({**asdict(report), "updated": _moment(report.updated)}))
+    else:
+        rows = tables.reports(found[:most])
+        write("".join(f"{row}\n" for row in rows).encode("utf-8", "replace"))
+        click.echo(tables.DISCLAIMER, err=True)
+    if not found:
+        click.echo("no report fits", err=True)
+    elif len(found) > most:
+        click.echo(f"there are more: --most {10 * most}", err=True)
+    return 0
+
+
+@cli.command()
 @click.option(
     "--by",
     type=click.Choice(["provider", "model", "day", "kind", "document", "adapter", "tenant"]),
@@ -1271,14 +1323,17 @@ class Reports:
     Args:
         reader: opens mails and archives; one of its own if none is given.
 
-    Raises RiskError for a damaged specialist; where there is none rules decide.
+    Raises RiskError or PeersError for a damaged specialist; where there is none rules decide, and
+    there are no signals.
     """
 
     def __init__(self, reader: Reader | None = None) -> None:
         from services.triage.risk import Judge, model_of
+        from services.triage.signals.peers import Peers
         from shared.settings import CommonSettings, load
 
-        self._judge = Judge.found(load(CommonSettings).artefacts_folder)
+        artefacts = load(CommonSettings).artefacts_folder
+        self._judge, self._peers = Judge.found(artefacts), Peers.found(artefacts)
         self._model = model_of(self._judge)
         self._own = None if reader else open_reader()
         self._reader = reader or self._own or open_reader()
@@ -1298,8 +1353,9 @@ class Reports:
 
     @property
     def maker(self) -> str:
-        """The release, what judges, and its version."""
-        return f"triage {VERSION} by {self._model.name} {self._model.version}"
+        """The release, what judges, its version, and that of what is usual."""
+        usual = f", {self._peers.model.name} {self._peers.version}" if self._peers else ""
+        return f"triage {VERSION} by {self._model.name} {self._model.version}{usual}"
 
     def file(self, path: str, password: str | None = None) -> Iterator[Mapping[str, Any]]:
         """One line a filing; a mail or archive is one line with `parts`.
@@ -1342,6 +1398,7 @@ class Reports:
         self, source: str, data: bytes | BinaryIO, password: str | None = None
     ) -> Iterator[Mapping[str, Any]]:
         from services.triage.judgement import triage_filing
+        from services.triage.signals.signals import signals_of
         from services.triage.statements import BadFiling
 
         began = time.monotonic()
@@ -1351,9 +1408,12 @@ class Reports:
                 yield _bad_filing(source, found)
             else:
                 verdict = triage_filing(found.filing, self._judge)
+                unusual = signals_of(found.filing, self._peers) if self._peers else ()
                 now = time.monotonic()
                 timings = _timings(read=read - began, find=now - read)
-                yield {"source": source, **verdict.to_json(), "timings": timings}
+                signals = [signal.to_json() for signal in unusual]
+                yield {"source": source, **verdict.to_json(), "signals": signals,
+                       "timings": timings}  # fmt: skip
             began = time.monotonic()
 
 
@@ -1698,6 +1758,7 @@ def doctor(data: Path | None, port: int, as_json: bool) -> int:
         *_check_models(settings),
         _check_judge(settings.artefacts_folder),
         _check_order(settings.artefacts_folder),
+        _check_peers(settings.artefacts_folder),
         checks.data_folder(settings.data),
         checks.disk(settings.data),
         checks.port(port),
@@ -1778,6 +1839,20 @@ def _check_order(artefacts: Path) -> Check:
         said = f"no {NAME}: confidence alone orders the queue"
         return Check("review", "note", said, restore_models())
     return Check("review", "good", f"{priority.title}, hash agrees")
+
+
+def _check_peers(artefacts: Path) -> Check:
+    """What is usual among companies against its hash; without it there are no signals."""
+    from services.triage.signals.peers import NAME, Peers
+    from shared.cli.checks import Check, restore_models
+
+    try:
+        peers = Peers.found(artefacts)
+    except SuiteError as error:
+        return Check("signals", "wrong", error.message, restore_models())
+    if peers is None:
+        return Check("signals", "note", f"no {NAME}: reports get no signals", restore_models())
+    return Check("signals", "good", f"{NAME} {peers.version}, hash agrees")
 
 
 def _probe(specialists: Specialists) -> Check:

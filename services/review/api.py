@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import StreamingResponse
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from services.review import exports, store
 from services.review.categories import CATEGORIES
 from services.review.desk import Desk
-from services.review.domain import Box, Id, ItemKind, Name, State, Tab, Wish
+from services.review.domain import About, Box, Id, ItemKind, Name, State, Tab, Wish
 from services.review.session import SessionKeys, clear_cookie, same_origin, set_cookie
 from services.review.views import Reader
 from shared.errors import NotSignedIn
@@ -23,6 +23,13 @@ from shared.web.values import Moment, Whole
 
 Limit = Annotated[int, Query(ge=1, le=500, description="items at the most")]
 Cursor = Annotated[str | None, Query(max_length=400, description="`next` of the page before")]
+
+
+Kind = Annotated[
+    Literal["clause", "finding"],
+    BeforeValidator(lambda kind: "finding" if kind == "signal" else kind),
+]
+"""Of a result, in the two words that clients know."""
 
 
 class _Answer(BaseModel):
@@ -41,13 +48,18 @@ class ItemOut(_Answer):
     """One result that waits for a person, or did."""
 
     id: str
-    kind: ItemKind
+    kind: Kind
+    about: About = Field(
+        description="what a person is asked about; of `signal` and `question` `kind` is `finding`"
+    )
     state: State
     document_id: str
     document: str = Field(description="its name")
     stage: Stage
     result_id: str
-    category: str = Field(description="category of a clause, check of a finding")
+    category: str = Field(
+        description="category of a clause, check of a finding, name of a signal's ratio"
+    )
     text: str
     start: int | None = Field(description="offset in code points")
     end: int | None = Field(description="offset in code points, exclusive")
@@ -182,7 +194,7 @@ class DecisionOut(_Answer):
     item_id: Id
     document_id: str
     document_name: str
-    kind: ItemKind
+    kind: Kind
     stage: Stage
     result_id: str
     category: str

@@ -40,7 +40,8 @@ from shared.events import BlobRef, Kind, Route, Stage, Verdict
 from shared.events.questions import Proposal, Question
 from shared.web.values import Natural, Positive, Whole
 
-ItemKind = Literal["clause", "finding"]
+ItemKind = Literal["clause", "finding", "signal"]
+About = Literal["clause", "finding", "signal", "question"]
 State = Literal["waiting", "claimed", "decided", "accepted"]
 """`accepted`: by the machine, as sure enough. A person may claim it as well, but none is asked."""
 
@@ -206,20 +207,21 @@ class Finding(BaseModel):
         return (place.start, place.end) if place else (None, None)
 
 
-R = TypeVar("R", Clause, Finding)
+R = TypeVar("R", bound=BaseModel)
 
 
 def read_clauses(data: bytes, document: str) -> list[Clause]:
     """The clauses in a blob. Raises BadResults."""
-    return _read(TypeAdapter(list[Clause]), data, "clauses", document)
+    return read_results(TypeAdapter(list[Clause]), data, "clauses", document)
 
 
 def read_findings(data: bytes, document: str) -> list[Finding]:
     """The findings in a blob. Raises BadResults."""
-    return _read(TypeAdapter(list[Finding]), data, "findings", document)
+    return read_results(TypeAdapter(list[Finding]), data, "findings", document)
 
 
-def _read(form: TypeAdapter[list[R]], data: bytes, what: str, document: str) -> list[R]:
+def read_results(form: TypeAdapter[list[R]], data: bytes, what: str, document: str) -> list[R]:
+    """The results in a blob. Raises BadResults."""
     try:
         return form.validate_json(data)
     except ValidationError as error:
@@ -355,6 +357,11 @@ class Item:
         return self.stage == "ingest"
 
     @property
+    def about(self) -> About:
+        """What a person is asked about."""
+        return "question" if self.asks_kind else self.kind
+
+    @property
     def signature(self) -> tuple[object, ...]:
         """What makes two results the same in the eyes of a person, whoever found them.
 
@@ -362,7 +369,7 @@ class Item:
         same report is read. A clause found by another model may have
         another id, and is the same by its span.
         """
-        if self.kind == "finding":
+        if self.kind != "clause":
             return (self.kind, self.category, self.result_id, self.text)
         return (self.kind, self.category, self.start, self.end, self.text)
 
@@ -500,8 +507,11 @@ def corrected(item: Item, wanted: Correction | None, text: str | None) -> dict[s
         return {**_kind(item, wanted), "start": None, "end": None, "text": item.text}
     if item.kind != "clause":
         raise InvalidRequest(
-            "a finding can't be corrected: accept it if the report is wrong there, reject it if it "
-            "is a false alarm, and say in the note what is right",
+            "a signal can't be corrected: accept it if it needs looking into, reject it if it has "
+            "a good reason, and say that in the note"
+            if item.kind == "signal"
+            else "a finding can't be corrected: accept it if the report is wrong there, reject it "
+            "if it is a false alarm, and say in the note what is right",
             document=item.document_id,
         )
     if wanted is None:

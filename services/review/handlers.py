@@ -25,6 +25,7 @@ from services.review.domain import (
     read_findings,
 )
 from services.review.priority import Order
+from services.review.signals import items_of_signals, read_signals
 from shared.documents.reading import Reading
 from shared.events import (
     ClausesExtracted,
@@ -121,17 +122,26 @@ def queue_clauses(
 
 
 def queue_findings(event: FindingsFound, uow: UnitOfWork, blobs: BlobStore, order: Order) -> None:
-    """Put every finding of one report into the queue, in place of those of an older attempt."""
+    """Put every finding and every strong signal of one report into the queue, in place of those of
+    an older attempt.
+    """
     document = _current(event, uow)
     if document is None:
         return
-    data = unless_deleted(
-        event.tenant, event.document_id, blobs, lambda: blobs.get(event.tenant, event.findings)
+    refs = (event.findings, event.signals)
+    found = unless_deleted(
+        event.tenant,
+        event.document_id,
+        blobs,
+        lambda: [blobs.get(event.tenant, ref) if ref else b"[]" for ref in refs],
     )
-    if data is None:
+    if found is None:
         return
-    findings = read_findings(data, event.document_id)
-    new = items_of_findings(document, findings, attempt=event.attempt, now=datetime.now(UTC))
+    now = datetime.now(UTC)
+    findings = read_findings(found[0], event.document_id)
+    signals = read_signals(found[1], event.document_id)
+    new = items_of_findings(document, findings, attempt=event.attempt, now=now)
+    new += items_of_signals(document, signals, attempt=event.attempt, now=now)
     with uow:
         _replace_items(uow, document, [order.placed(item) for item in new])
 

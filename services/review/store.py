@@ -38,7 +38,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
-from services.review.domain import Box, Decision, Document, Item, PageSize, Tab
+from services.review.domain import Box, Decision, Document, Item, ItemKind, PageSize, Tab
 from shared.errors import InvalidRequest, NotFound
 from shared.events import BlobRef
 from shared.storage.messages import Number, Time
@@ -160,7 +160,7 @@ Sought = Literal["open", "waiting", "claimed", "decided", "accepted", "all"]
 class Filters:
     """Which items are meant."""
 
-    kind: Literal["clause", "finding"] | None = None
+    kind: ItemKind | None = None
     document: str | None = None
     category: str | None = None
     state: Sought = "open"

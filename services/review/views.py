@@ -163,6 +163,7 @@ def _view(item: Item, name: str, decision: Decision | None, now: datetime) -> di
         **values,
         "document": name,
         "urgency": item.urgency,
+        "about": item.about,
         "state": item.state(now),
         "lease": lease,
         "correction": decision.correction if decision else None,

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from functools import partial
 
-from services.triage import api, handlers
+from services.triage import api, handlers, reports
 from services.triage.risk import Judge
 from services.triage.settings import Settings
+from services.triage.signals import rest
+from services.triage.signals.peers import Peers
 from services.triage.store import MIGRATIONS
 from shared.bus import open_bus
 from shared.documents.sandbox import Reader
@@ -35,13 +37,13 @@ def build(settings: Settings | None = None, *, keys: Keys | None = None) -> Serv
     reader, large_reader = Reader(), Reader()
     app = create_app(
         "triage",
-        [api.routes(store, blobs)],
+        [api.routes(store, blobs), rest.routes(store, blobs), reports.routes(store)],
         [store.ready],
         keys or RemoteKeys(settings.ingest_url, settings.key_cache),
         RateLimit(settings.rate_requests),
     )
 
-    judge = Judge.found(settings.artefacts_folder)
+    judge, peers = Judge.found(settings.artefacts_folder), Peers.found(settings.artefacts_folder)
 
     def is_large(event: Event) -> bool:
         if not isinstance(event, DocumentRead) or event.kind != "report":
@@ -51,7 +53,7 @@ def build(settings: Settings | None = None, *, keys: Keys | None = None) -> Serv
     def check(event: DocumentRead, uow: UnitOfWork) -> None:
         chosen = large_reader if is_large(event) else reader
         most = settings.triage_max_characters
-        handlers.triage_report(event, uow, blobs, chosen.facts, most, judge)
+        handlers.triage_report(event, uow, blobs, chosen.facts, most, judge, peers)
 
     def close_parts() -> None:
         reader.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, Literal, Self
 
@@ -172,7 +173,8 @@ class Report:
     """Where the work on one document of one tenant stands. A deleted one is remembered by its id.
 
     `flagged` and `risk` are those of its riskiest filing. `warnings` name what could not be read.
-    `model` judged it; None if that was not kept yet.
+    `model` judged it; None if that was not kept yet. `name` is that of the file, empty where it was
+    not kept yet.
     """
 
     tenant: str
@@ -187,10 +189,17 @@ class Report:
     filings: int = 0
     warnings: tuple[str, ...] = ()
     model: Model | None = None
+    name: str = ""
+    found: int = 0
+    """How many findings it has."""
     statements: BlobRef | None = None
     """JSON lines: what was read, a filing a line."""
+    signals: BlobRef | None = None
+    """JSON lines: what is unusual, a signal a line; None if that was not looked for."""
     blobs: tuple[BlobRef, ...] = ()
     """Everything that was stored for it, to be removed with the document."""
+    updated: datetime | None = None
+    """When it was kept; None before."""
 
     def failed(self, code: str, reason: str) -> Report:
         """The document was given up, by us or by somebody before us."""

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import logging
-import tempfile
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
-from typing import BinaryIO, cast
+from dataclasses import replace
 
-from services.triage.domain import Report, ReportFinding, State, finding_id
-from services.triage.judgement import triage_filing
+from services.triage.domain import Report, State
 from services.triage.reading.document import read_document
 from services.triage.reading.report import FactsReader
+from services.triage.results import Outcome, Results, Spools, write_line
 from services.triage.risk import Judge, model_of
-from services.triage.statements import MAX_SENTENCE, BadFiling, Filing, quoted
+from services.triage.signals.peers import Peers
+from services.triage.statements import MAX_SENTENCE, BadFiling, quoted
 from services.triage.store import Reports
 from shared import metrics
 from shared.documents.reading import Reading
@@ -29,50 +27,9 @@ from shared.events import (
     FindingsFound,
 )
 from shared.storage import BlobStore, MissingBlob, UnitOfWork
-from shared.storage.deletion import is_cancelled, is_deleted, mark_deleted, ref_of, ref_of_stream
+from shared.storage.deletion import is_cancelled, is_deleted, mark_deleted
 
 log = logging.getLogger(__name__)
-
-OWNER = "triage"
-"""Whose the blobs are that are made here."""
-
-SPOOLED = 8_000_000
-"""Bytes of statements that are kept in memory; more go to a temporary file."""
-SHOWN_WARNINGS = 50
-"""Warnings of one document that are kept; the rest is counted."""
-
-
-@dataclass
-class Outcome:
-    """What came of the filings of one document."""
-
-    judge: Judge | None = None
-    findings: list[ReportFinding] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
-    read: int = 0
-    unread: int = 0
-    flagged: bool = False
-    risk: float = 0.0
-
-    def add(self, tenant: str, document_id: str, filing: Filing) -> None:
-        """Check one more filing."""
-        verdict = triage_filing(filing, self.judge)
-        self.read += 1
-        self.flagged |= verdict.flagged
-        self.risk = max(self.risk, verdict.risk)
-        self.warnings += [f"{quoted(filing.id)}: {warning}" for warning in filing.warnings]
-        self.findings += [
-            ReportFinding(
-                finding_id(tenant, document_id, f"{self.read} {filing.id}", f), filing.id, f
-            )
-            for f in verdict.findings
-        ]
-
-    def said(self) -> tuple[str, ...]:
-        """The warnings, at most so many as one can read."""
-        more = len(self.warnings) - SHOWN_WARNINGS
-        rest = (f"{more} more warnings",) if more > 0 else ()
-        return (*self.warnings[:SHOWN_WARNINGS], *rest)
 
 
 def expect_document(event: DocumentIngested, uow: UnitOfWork) -> None:
@@ -95,6 +52,7 @@ def triage_report(
     facts: FactsReader,
     most_characters: int,
     judge: Judge | None = None,
+    peers: Peers | None = None,
 ) -> None:
     """Check every filing of one report, keep the findings with what was read, and announce them."""
     if event.kind != "report":
@@ -102,10 +60,10 @@ def triage_report(
         return
     if not _counts(event, uow, blobs):
         return
-    with tempfile.SpooledTemporaryFile(SPOOLED) as spool:
-        statements = cast(BinaryIO, spool)
+    with Spools.opened() as spools:
+        outcome = Outcome(judge, peers)
         try:
-            outcome = _triage(event, blobs, facts, most_characters, statements, judge)
+            _triage(event, blobs, facts, most_characters, outcome, spools)
         except MissingBlob:
             if not is_deleted(blobs, event.tenant, event.document_id):
                 raise
@@ -118,7 +76,7 @@ def triage_report(
             _keep_failure(event, uow, "unreadable_report", error.message)
             return
         if outcome.read:
-            _keep_findings(event, uow, blobs, outcome, statements)
+            _keep_findings(event, uow, blobs, outcome, spools)
             return
     reason = quoted("; ".join(outcome.said()), MAX_SENTENCE)
     _keep_failure(event, uow, "unreadable_report", reason)
@@ -200,11 +158,12 @@ def _triage(
     blobs: BlobStore,
     facts: FactsReader,
     most: int,
-    read: BinaryIO,
-    judge: Judge | None,
-) -> Outcome:
-    """Read filing by filing into `read`, so that a large file does not fill the memory."""
-    outcome = Outcome(judge)
+    outcome: Outcome,
+    spools: Spools,
+) -> None:
+    """Read and judge filing by filing into files, so that a large report does not fill the
+    memory.
+    """
     with blobs.open(event.tenant, event.original) as source:
         found = read_document(
             source,
@@ -218,10 +177,12 @@ def _triage(
                 outcome.unread += 1
                 outcome.warnings.append(one.message)
                 continue
-            read.write(json.dumps(one.form, ensure_ascii=False).encode() + b"\n")
+            write_line(spools.statements, one.form)
             outcome.add(event.tenant, event.document_id, one.filing)
-    read.seek(0)
-    return outcome
+            for signal in outcome.signals(event.tenant, event.document_id, one.filing):
+                write_line(spools.signals, signal)
+    spools.statements.seek(0)
+    spools.signals.seek(0)
 
 
 def _reading(event: DocumentRead, blobs: BlobStore, most: int) -> Reading:
@@ -261,19 +222,19 @@ def _remove_unused(
 
 
 def _keep_findings(
-    event: DocumentRead, uow: UnitOfWork, blobs: BlobStore, outcome: Outcome, read: BinaryIO
+    event: DocumentRead, uow: UnitOfWork, blobs: BlobStore, outcome: Outcome, spools: Spools
 ) -> None:
-    listed = json.dumps([found.to_json() for found in outcome.findings], ensure_ascii=False)
-    if not _note_blobs(event, uow, ref_of(listed.encode(), OWNER), ref_of_stream(read, OWNER)):
+    results = Results.of(outcome, spools)
+    if not _note_blobs(event, uow, *results.refs):
         return
-    ref = blobs.put(event.tenant, listed.encode())
-    statements = blobs.put_stream(event.tenant, read)
+    results.put(blobs, event.tenant)
+    model = model_of(outcome.judge)
     with uow:
         reports = Reports(uow.session, event.tenant)
         known = reports.get(event.document_id)
         if known and not known.awaits(event.attempt):
             if known.state == "deleted":
-                _remove_unused(reports, blobs, event.tenant, {ref, statements})
+                _remove_unused(reports, blobs, event.tenant, results.refs)
             return
         reports.save(
             Report(
@@ -286,9 +247,12 @@ def _keep_findings(
                 risk=outcome.risk,
                 filings=outcome.read,
                 warnings=outcome.said(),
-                model=model_of(outcome.judge),
-                statements=statements,
-                blobs=tuple({*(known.blobs if known else ()), ref, statements}),
+                model=model,
+                name=event.name,
+                found=len(outcome.findings),
+                statements=results.statements,
+                signals=results.signals if outcome.peers else None,
+                blobs=tuple({*(known.blobs if known else ()), *results.refs}),
             )
         )
         reports.replace_findings(event.document_id, outcome.findings)
@@ -298,13 +262,15 @@ def _keep_findings(
                 document_id=event.document_id,
                 actor=event.actor,
                 name=event.name,
-                findings=ref,
+                findings=results.findings,
                 count=len(outcome.findings),
                 flagged=outcome.flagged,
                 risk=outcome.risk,
                 unreadable=outcome.unread,
                 warnings=outcome.said(),
                 attempt=event.attempt,
+                model=f"{model.name} {model.version}",
+                signals=results.strong,
             )
         )
     metrics.findings_total.labels("review").inc(len(outcome.findings))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -14,6 +16,7 @@ from sqlalchemy import (
     Boolean,
     Column,
     Float,
+    Index,
     Integer,
     MetaData,
     String,
@@ -22,6 +25,7 @@ from sqlalchemy import (
     delete,
     insert,
     select,
+    tuple_,
     update,
 )
 from sqlalchemy.orm import Session
@@ -30,6 +34,8 @@ from services.triage.domain import Finding, Model, Report, ReportFinding
 from shared.errors import InvalidRequest
 from shared.events import BlobRef
 from shared.storage.messages import Time
+
+_RISK = re.compile(r"[01](\.\d{1,20})?|\d(\.\d{1,20})?e-\d{1,3}")
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -53,6 +59,10 @@ reports = Table(
     Column("blobs", JSON, nullable=False),
     Column("updated", Time, nullable=False),
     Column("model", JSON(none_as_null=True)),
+    Column("name", Text, nullable=False),
+    Column("found", Integer, nullable=False),
+    Column("signals", JSON(none_as_null=True)),
+    Index("reports_risk", "tenant", "state", "risk", "document_id"),
 )
 
 findings = Table(
@@ -69,6 +79,17 @@ findings = Table(
 )
 
 
+@dataclass(frozen=True)
+class Wanted:
+    """Which reports a list has, and in which order."""
+
+    flagged: bool | None = None
+    least: float = 0.0
+    most: float = 1.0
+    falling: bool = True
+    """Whether the riskiest comes first."""
+
+
 class Reports:
     """What one tenant's documents have come to."""
 
@@ -83,24 +104,34 @@ class Reports:
                 reports.c.tenant == self.tenant, reports.c.document_id == document_id
             )
         ).one_or_none()
-        if row is None:
-            return None
-        return Report(
-            tenant=row.tenant,
-            document_id=row.document_id,
-            kind=row.kind,
-            attempt=row.attempt,
-            state=row.state,
-            code=row.code,
-            reason=row.reason,
-            flagged=row.flagged,
-            risk=row.risk,
-            filings=row.filings,
-            warnings=tuple(row.warnings),
-            model=Model(**row.model) if row.model else None,
-            statements=BlobRef(**row.statements) if row.statements else None,
-            blobs=tuple(BlobRef(**ref) for ref in row.blobs),
+        return None if row is None else _report(row)
+
+    def by_risk(
+        self, wanted: Wanted, *, cursor: str | None = None, limit: int = 100
+    ) -> tuple[list[Report], str | None]:
+        """Reports that were triaged, the riskiest first, and the cursor that the list goes on from.
+
+        Raises:
+            InvalidRequest: the cursor is not one of ours.
+        """
+        query = select(reports).where(
+            reports.c.tenant == self.tenant,
+            reports.c.state == "triaged",
+            reports.c.risk >= wanted.least,
+            reports.c.risk <= wanted.most,
         )
+        if wanted.flagged is not None:
+            query = query.where(reports.c.flagged.is_(wanted.flagged))
+        place = tuple_(reports.c.risk, reports.c.document_id)
+        if cursor is not None:
+            last = _place_of(cursor)
+            query = query.where(place < last if wanted.falling else place > last)
+        order = (reports.c.risk, reports.c.document_id)
+        query = query.order_by(*(key.desc() if wanted.falling else key for key in order))
+        rows = self.session.execute(query.limit(limit + 1)).all()
+        found = [_report(row) for row in rows[:limit]]
+        more = f"{found[-1].risk!r}~{found[-1].document_id}" if len(rows) > limit else None
+        return found, more
 
     def save(self, report: Report) -> None:
         """Insert or update."""
@@ -115,7 +146,10 @@ class Reports:
             "filings": report.filings,
             "warnings": list(report.warnings),
             "model": report.model.to_json() if report.model else None,
+            "name": report.name,
+            "found": report.found,
             "statements": report.statements.model_dump() if report.statements else None,
+            "signals": report.signals.model_dump() if report.signals else None,
             "blobs": [ref.model_dump() for ref in report.blobs],
             "updated": datetime.now(UTC),
         }
@@ -177,11 +211,47 @@ class Reports:
         return [_finding(row) for row in rows[:limit]], more
 
 
+def _place_of(cursor: str) -> tuple[float, str]:
+    """The risk and the document that a list goes on behind. Raises InvalidRequest."""
+    risk, _, document = cursor.partition("~")
+    if (
+        not _RISK.fullmatch(risk)
+        or not document
+        or not document.isascii()
+        or not document.isprintable()
+    ):
+        raise InvalidRequest("the cursor is not one that this list gave")
+    return float(risk), document
+
+
 def position_of(cursor: str) -> int:
     """The position that a list goes on behind. Raises InvalidRequest for what is no cursor."""
     if not (cursor.isascii() and cursor.isdigit() and len(cursor) < 10):
         raise InvalidRequest("the cursor is not one that this list gave")
     return int(cursor)
+
+
+def _report(row: Any) -> Report:
+    return Report(
+        tenant=row.tenant,
+        document_id=row.document_id,
+        kind=row.kind,
+        attempt=row.attempt,
+        state=row.state,
+        code=row.code,
+        reason=row.reason,
+        flagged=row.flagged,
+        risk=row.risk,
+        filings=row.filings,
+        warnings=tuple(row.warnings),
+        model=Model(**row.model) if row.model else None,
+        name=row.name,
+        found=row.found,
+        statements=BlobRef(**row.statements) if row.statements else None,
+        signals=BlobRef(**row.signals) if row.signals else None,
+        blobs=tuple(BlobRef(**ref) for ref in row.blobs),
+        updated=row.updated,
+    )
 
 
 def _finding(row: Any) -> ReportFinding:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from shared.cli.lines import plain
 
 if TYPE_CHECKING:
-    from shared.client import Costs, Hit
+    from shared.client import Costs, Hit, Report
 
 DISCLAIMER = "smallprint points at passages and figures; it gives no legal or audit advice."
 
@@ -195,7 +195,20 @@ def findings(line: Mapping[str, Any]) -> Iterator[str]:
         yield row.rstrip()
         said = plain(finding["message"])
         yield from wrap(said, width, initial_indent="    ", subsequent_indent="    ")
+    for signal in line.get("signals", ()):
+        if signal["level"] != "usual":
+            said = f"{signal['level']}: {plain(signal['message'])}"
+            yield from wrap(said, width, initial_indent="  ~ ", subsequent_indent="    ")
     yield ""
+
+
+def reports(found: Sequence[Report]) -> Iterator[str]:
+    """Reports by risk: risk, whether flagged, findings, name and id."""
+    for one in found:
+        verdict = "flagged" if one.flagged else ""
+        counted = _count(one.findings, "finding")
+        name = plain(one.name) or "(no name kept)"
+        yield f"{one.risk:.2f}  {verdict:<7}  {counted:>11}  {name}  ({one.document_id})"
 
 
 def statements(line: Mapping[str, Any]) -> Iterator[str]:

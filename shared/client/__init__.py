@@ -23,6 +23,7 @@ from .errors import (
     WaitedTooLong,
 )
 from .results import (
+    Beside,
     Box,
     Budget,
     Change,
@@ -34,6 +35,7 @@ from .results import (
     DeliveryAttempt,
     Document,
     DocumentValue,
+    Earlier,
     Escalation,
     FailedPage,
     Filing,
@@ -52,6 +54,9 @@ from .results import (
     Presence,
     Proposal,
     Quote,
+    Report,
+    Signal,
+    SignalInput,
     Spend,
     Statement,
     StatementColumn,
@@ -65,6 +70,7 @@ from .results import (
 
 __all__ = [
     "ApiError",
+    "Beside",
     "Box",
     "Budget",
     "Change",
@@ -78,6 +84,7 @@ __all__ = [
     "DeliveryAttempt",
     "Document",
     "DocumentValue",
+    "Earlier",
     "Escalation",
     "FailedPage",
     "Filing",
@@ -100,6 +107,9 @@ __all__ = [
     "Proposal",
     "Quote",
     "Refused",
+    "Report",
+    "Signal",
+    "SignalInput",
     "SmallprintError",
     "Spend",
     "Stale",

@@ -39,6 +39,8 @@ from .results import (
     Page,
     Presence,
     Proposal,
+    Report,
+    Signal,
     State,
     Tombstone,
     TriageModel,
@@ -423,6 +425,34 @@ class Client:
             warnings=tuple(head.get("warnings", ())),
             model=TriageModel.of(head["model"]) if head.get("model") else None,
         )
+
+    def signals(self, document_id: str) -> list[Signal]:
+        """What is unusual in a report though it adds up: filing by filing, the most unusual first.
+
+        Raises Conflict for one that was judged before signals were given.
+        """
+        path = f"/v1/documents/{document_id}/signals"
+        return [Signal.of(item) for item in self._pages(path)]
+
+    def reports(
+        self,
+        *,
+        flagged: bool | None = None,
+        least: float | None = None,
+        most: float | None = None,
+        order: Literal["-risk", "risk"] = "-risk",
+    ) -> Iterator[Report]:
+        """Reports by risk, the riskiest first, fetched as they are asked for.
+
+        Args:
+            flagged: only those, or only the others.
+            least: risk at the least.
+            most: risk at the most.
+            order: `risk` for the least risky first.
+        """
+        only = None if flagged is None else str(flagged).lower()
+        pages = self._pages("/v1/reports", flagged=only, least=least, most=most, order=order)
+        return (Report.of(item) for item in pages)
 
     def search(
         self,

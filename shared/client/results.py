@@ -362,6 +362,87 @@ class Findings:
 
 
 @dataclass(frozen=True)
+class SignalInput(FoundCell):
+    """A figure that a ratio is made of, with the cell that has it."""
+
+    figure: str = ""
+    value: float = 0.0
+
+
+@dataclass(frozen=True)
+class Earlier(_Result):
+    """A ratio in an earlier period of the same length; `end` is YYYYMMDD."""
+
+    end: str
+    value: float
+
+
+@dataclass(frozen=True)
+class Beside(_Result):
+    """What a number is held against: 19 of 20 companies lie from `low` to `high`."""
+
+    companies: int
+    low: float
+    median: float
+    high: float
+    distance: float
+
+
+@dataclass(frozen=True)
+class Signal(_Result):
+    """A ratio of a report's latest period, and how unusual it is; it adds up all the same.
+
+    `level` is `usual`, `unusual` or `strong`; `peers` hold its level against other companies,
+    `change` how far it moved within a year. `unit` is `share`, `times`, `days` or `score`.
+    """
+
+    _lists: ClassVar[dict[str, type[_Result]]] = {
+        "inputs": SignalInput,
+        "history": Earlier,
+        "boxes": Box,
+    }
+    _parts: ClassVar[dict[str, type[_Result]]] = {"peers": Beside, "change": Beside}
+
+    id: str
+    signal: str
+    title: str
+    level: str
+    distance: float
+    value: float
+    unit: str
+    end: str
+    quarters: int
+    message: str
+    formula: str
+    source: str
+    filing: str | None = None
+    inputs: tuple[SignalInput, ...] = ()
+    history: tuple[Earlier, ...] = ()
+    peers: Beside | None = None
+    change: Beside | None = None
+    page: int | None = None
+    boxes: tuple[Box, ...] = ()
+
+
+@dataclass(frozen=True)
+class Report(_Result):
+    """A report that was triaged, as the list by risk has it; `warnings` counts them."""
+
+    _times = ("updated",)
+    _parts: ClassVar[dict[str, type[_Result]]] = {"model": TriageModel}
+
+    document_id: str
+    name: str
+    risk: float
+    flagged: bool
+    filings: int
+    findings: int
+    warnings: int
+    updated: datetime
+    model: TriageModel | None = None
+
+
+@dataclass(frozen=True)
 class StatementColumn(_Result):
     """A moment (`quarters` 0) or a duration; dates are YYYYMMDD. `restated` if its head says so."""
 
@@ -423,7 +504,10 @@ class Filing(_Result):
 
 @dataclass(frozen=True)
 class Item(_Result):
-    """One result that waits for a person, or did."""
+    """One result that waits for a person, or did.
+
+    `about` is what the person is asked about: `clause`, `finding`, `signal` or `question`.
+    """
 
     _times = ("created", "decided")
     _lists: ClassVar[dict[str, type[_Result]]] = {"boxes": Box}
@@ -448,6 +532,7 @@ class Item(_Result):
     chance: float | None = None
     """How likely a person changes it, as was learned; None where only its confidence tells."""
     ordered_by: str = "confidence"
+    about: str | None = None
     verdict: Verdict | None = None
     decision_id: str | None = None
     decided_by: str | None = None

@@ -172,6 +172,14 @@ class FindingsFound(Event):
     unreadable: int = Field(0, ge=0, description="filings of the report that could not be read")
     warnings: tuple[str, ...] = Field((), description="what was not read, and so not checked")
     attempt: int = Field(1, ge=1)
+    model: str | None = Field(
+        None,
+        description="name and version of what judged it, such as `triage-breaks 1.0.0`; `rules` "
+        "and the version of the suite where no specialist is installed",
+    )
+    signals: BlobRef | None = Field(
+        None, description="JSON list of the strong signals, as REST answers them"
+    )
 
 
 class EscalationRequested(Event):

@@ -45,6 +45,7 @@ RESERVED = (
     "review-priority",
     "triage-breaks",
     "triage-identities",
+    "triage-peers",
     "unfair-terms",
 )
 """Names of specialists that come with the suite, now or later."""

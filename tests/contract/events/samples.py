@@ -98,6 +98,8 @@ SAMPLES: tuple[Event, ...] = (
         flagged=True,
         risk=0.75,
         warnings=("no cash flow was found",),
+        model="triage-breaks 1.0.0",
+        signals=blob("8"),
     ),
     EscalationRequested(
         **_common(8),

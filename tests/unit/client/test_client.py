@@ -471,6 +471,54 @@ def test_clauses_and_findings() -> None:
     assert findings.items[0].cells[1].place is None
 
 
+def test_signals_and_reports_are_typed() -> None:
+    """Page by page, with cells, peers and times."""
+    place = {"page": 3, "box": [1.0, 2.0, 3.0, 4.0]}
+    cell = {"statement": "income", "row": 2, "column": 0, "label": "Sales", "place": place}
+    beside = {"companies": 300, "low": -0.4, "median": 0.0, "high": 0.5, "distance": 9.5}
+    signal = {
+        "id": "sg_1",
+        "signal": "sales_growth",
+        "title": "Growth of sales",
+        "level": "strong",
+        "distance": 9.5,
+        "value": 12.5,
+        "unit": "share",
+        "end": "20231231",
+        "quarters": 4,
+        "message": "m",
+        "formula": "f",
+        "source": "s",
+        "peers": beside,
+        "change": None,
+        "inputs": [{"figure": "revenue", "value": 27, **cell}],
+        "history": [{"end": "20221231", "value": 0.1}],
+    }
+    network = Network(ok({"items": [signal], "next": "0"}), ok({"items": [signal], "next": None}))
+    first, _ = network.client().signals("doc_1")
+    assert first.inputs[0].place == smallprint.Place(3, box=(1.0, 2.0, 3.0, 4.0))
+    assert (first.inputs[0].figure, first.history[0].value) == ("revenue", 0.1)
+    assert (first.peers, first.change) == (smallprint.Beside(300, -0.4, 0.0, 0.5, 9.5), None)
+
+    report = {
+        "document_id": "doc_1",
+        "name": "a.pdf",
+        "risk": 0.9,
+        "flagged": True,
+        "filings": 1,
+        "findings": 2,
+        "warnings": 0,
+        "updated": "2026-03-01T12:00:00Z",
+        "model": {"name": "triage-breaks", "version": "1.0.0"},
+    }
+    network = Network(ok({"items": [report], "next": None}))
+    (one,) = network.client().reports(flagged=True, least=0.5)
+    assert one.updated.year == 2026
+    assert one.model == smallprint.TriageModel("triage-breaks", "1.0.0")
+    sent = dict(network.requests[0].url.params)
+    assert sent == {"flagged": "true", "least": "0.5", "order": "-risk"}
+
+
 def test_statements_are_typed() -> None:
     """Filings page by page, each value with its place or None."""
     row = {"label": "Cash", "values": [1, None], "places": [{"page": 1, "cell": "B7"}, None]}

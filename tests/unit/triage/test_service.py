@@ -464,12 +464,12 @@ def test_a_deletion_that_is_cut_off_leaves_no_finding(house: House) -> None:
 
 
 def test_findings_that_were_written_but_never_announced_go_with_the_document(house: House) -> None:
-    """Killed between blobs and commit, then deleted: neither findings nor statements stay."""
+    """Killed between blobs and commit, then deleted: nothing of it stays."""
     event = house.read("doc_1", wrong())
     before = blobs_below(house.service.settings.blobs)
     with pytest.raises(Killed):
         house.service.handlers[DocumentRead](event, KilledAfterPut(house.service.store, event))
-    assert len(blobs_below(house.service.settings.blobs)) == len(before) + 2
+    assert len(blobs_below(house.service.settings.blobs)) == len(before) + 3
     house.say(DocumentDeleted(document_id="doc_1"))
     assert blobs_below(house.service.settings.blobs) == before
 

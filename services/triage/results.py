@@ -1,0 +1,140 @@
+"""What came of the filings of one document, and the blobs that it is kept in."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, BinaryIO, Self, cast
+
+from services.triage.domain import ReportFinding, finding_id
+from services.triage.judgement import triage_filing
+from services.triage.risk import Judge
+from services.triage.signals.peers import Peers
+from services.triage.signals.signals import signal_id, signals_of
+from services.triage.statements import Filing, quoted
+from shared.events import BlobRef
+from shared.storage import BlobStore
+from shared.storage.deletion import ref_of, ref_of_stream
+
+OWNER = "triage"
+"""Whose the blobs are that are made here."""
+SPOOLED = 8_000_000
+"""Bytes of statements that are kept in memory; more go to a temporary file."""
+SHOWN_WARNINGS = 50
+"""Warnings of one document that are kept; the rest is counted."""
+
+
+@dataclass
+class Outcome:
+    """What came of the filings of one document."""
+
+    judge: Judge | None = None
+    peers: Peers | None = None
+    findings: list[ReportFinding] = field(default_factory=list)
+    strong: list[dict[str, Any]] = field(default_factory=list)
+    """Signals that a person is to look at, as REST answers them."""
+    warnings: list[str] = field(default_factory=list)
+    read: int = 0
+    unread: int = 0
+    flagged: bool = False
+    risk: float = 0.0
+
+    def add(self, tenant: str, document_id: str, filing: Filing) -> None:
+        """Check one more filing."""
+        verdict = triage_filing(filing, self.judge)
+        self.read += 1
+        self.flagged |= verdict.flagged
+        self.risk = max(self.risk, verdict.risk)
+        self.warnings += [f"{quoted(filing.id)}: {warning}" for warning in filing.warnings]
+        self.findings += [
+            ReportFinding(
+                finding_id(tenant, document_id, f"{self.read} {filing.id}", f), filing.id, f
+            )
+            for f in verdict.findings
+        ]
+
+    def signals(self, tenant: str, document_id: str, filing: Filing) -> Iterator[dict[str, Any]]:
+        """What is unusual in the filing that was checked last, as REST answers it."""
+        for signal in signals_of(filing, self.peers) if self.peers else ():
+            own = signal_id(tenant, document_id, f"{self.read} {filing.id}", signal)
+            found = {"id": own, "filing": filing.id, **signal.to_json()}
+            if signal.level == "strong":
+                self.strong.append(found)
+            yield found
+
+    def said(self) -> tuple[str, ...]:
+        """The warnings, at most so many as one can read."""
+        more = len(self.warnings) - SHOWN_WARNINGS
+        rest = (f"{more} more warnings",) if more > 0 else ()
+        return (*self.warnings[:SHOWN_WARNINGS], *rest)
+
+
+@dataclass(frozen=True)
+class Spools:
+    """JSON lines while a report is read: its statements, a filing a line, and its signals."""
+
+    statements: BinaryIO
+    signals: BinaryIO
+
+    @classmethod
+    @contextmanager
+    def opened(cls) -> Iterator[Spools]:
+        with (
+            tempfile.SpooledTemporaryFile(SPOOLED) as statements,
+            tempfile.SpooledTemporaryFile(SPOOLED) as signals,
+        ):
+            yield cls(cast(BinaryIO, statements), cast(BinaryIO, signals))
+
+
+def write_line(file: BinaryIO, form: Mapping[str, Any]) -> None:
+    """Write one line of JSON lines."""
+    file.write(json.dumps(form, ensure_ascii=False).encode() + b"\n")
+
+
+@dataclass(frozen=True)
+class Results:
+    """The blobs of one document: where they will lie, to be noted before they are put."""
+
+    spools: Spools
+    lists: tuple[bytes, ...]
+    findings: BlobRef
+    strong: BlobRef | None
+    """None where no signal is strong."""
+    statements: BlobRef
+    signals: BlobRef
+    """Of size 0, and then no blob, where there are none."""
+
+    @classmethod
+    def of(cls, outcome: Outcome, spools: Spools) -> Self:
+        """All of them; nothing is written yet."""
+        findings = _listed([found.to_json() for found in outcome.findings])
+        strong = _listed(outcome.strong) if outcome.strong else None
+        return cls(
+            spools=spools,
+            lists=(findings, strong) if strong else (findings,),
+            findings=ref_of(findings, OWNER),
+            strong=ref_of(strong, OWNER) if strong else None,
+            statements=ref_of_stream(spools.statements, OWNER),
+            signals=ref_of_stream(spools.signals, OWNER),
+        )
+
+    @property
+    def refs(self) -> set[BlobRef]:
+        """Of all that is kept."""
+        several = (self.findings, self.strong, self.statements, self.signals)
+        return {ref for ref in several if ref and ref.size}
+
+    def put(self, blobs: BlobStore, tenant: str) -> None:
+        """Write them."""
+        for one in self.lists:
+            blobs.put(tenant, one)
+        blobs.put_stream(tenant, self.spools.statements)
+        if self.signals.size:
+            blobs.put_stream(tenant, self.spools.signals)
+
+
+def _listed(items: list[dict[str, Any]]) -> bytes:
+    return json.dumps(items, ensure_ascii=False).encode()
