@@ -1,10 +1,11 @@
 """Reading in a child process that may crash, hang or eat memory without harm to its parent.
 
 One child serves many documents, one at a time; it is started with the first and again after its
-death. It lives under limits: address space, CPU time a document, no core file, no file writing; its
-parent adds a wall clock. What it sends back is JSON and raw numbers, never pickles. If the child
-dies while it reads a page, the document is read again without that page (a few times at most), so
-that one bad page never costs a document; a death elsewhere is UnreadableDocument.
+death. It lives under limits (`confinement.py`): address space, CPU time a document, open files, no
+core file, no file writing, no network; its parent adds a wall clock. What it sends back is JSON and
+raw numbers, never pickles. If the child dies while it reads a page, the document is read again
+without that page (a few times at most), so that one bad page never costs a document; a death
+elsewhere is UnreadableDocument.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from shared.documents.confinement import allow_seconds, confine
 from shared.documents.parts import Part, RefusedPart
 from shared.documents.reader import decrypt, load_engines, read, render, unpack
 from shared.documents.reading import Limits, Reading
@@ -437,7 +439,7 @@ def serve(descriptor: int, parent: int, memory_bytes: int) -> None:
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     load_engines()  # before memory is short
-    _confine(memory_bytes)
+    confine(memory_bytes)
     channel = socket.socket(fileno=descriptor)
     _send(channel, {"ready": True})
     while True:
@@ -453,7 +455,7 @@ def serve(descriptor: int, parent: int, memory_bytes: int) -> None:
 def _serve_one(channel: socket.socket, request: dict[str, Any], data: bytes) -> bool:
     """Answer one request; True if the child had better end after it."""
     limits = Limits(**request["limits"])
-    _allow_seconds(limits.seconds)
+    allow_seconds(limits.seconds)
     try:
         head, body = _act(channel, request, data, limits)
     except SuiteError as error:
@@ -502,7 +504,7 @@ def _act(
 
 def _recognise(channel: socket.socket, number: int, limits: Limits) -> None:
     """Ask for the time that recognising a page has of its own, and for that of this process."""
-    _allow_seconds(limits.seconds)
+    allow_seconds(limits.seconds)
     _send(channel, {"page": number, "recognising": True})
 
 
@@ -527,24 +529,6 @@ def _unpack(
         if len(body) >= _UNPACKED_AT_ONCE:
             break
     return {"parts": found, "total": len(contents.names)}, bytes(body)
-
-
-def _confine(memory_bytes: int) -> None:
-    """Bound what this process may take for the rest of its life."""
-    import resource
-
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
-
-
-def _allow_seconds(seconds: float) -> None:
-    """Set the CPU limit to what has been used so far and `seconds` more."""
-    import resource
-
-    used = sum(resource.getrusage(resource.RUSAGE_SELF)[:2])
-    hard = resource.getrlimit(resource.RLIMIT_CPU)[1]
-    resource.setrlimit(resource.RLIMIT_CPU, (int(used + seconds) + 2, hard))
 
 
 def _end_with(parent: int) -> None:

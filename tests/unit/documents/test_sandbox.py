@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -67,6 +68,37 @@ def test_it_reads_as_in_this_process(reader: Reader) -> None:
     with pytest.raises(EncryptedDocument) as caught:
         reader.read(sample("encrypted_aes_256"), name="secret.pdf")
     assert caught.value.document == "secret.pdf"
+
+
+def test_the_child_has_few_files_and_no_network(reader: Reader) -> None:
+    """As the kernel says of the very process that reads."""
+    process = Path("/proc", str(_child_of(reader)))
+    assert re.search(r"^Max open files +64 +64 ", (process / "limits").read_text(), re.MULTILINE)
+    assert re.search(r"^Seccomp:\s+2$", (process / "status").read_text(), re.MULTILINE)
+
+
+def test_no_socket_is_opened_by_it_nor_by_what_it_starts() -> None:
+    """Neither to a network nor to this machine; what is open works on, and so do pipes."""
+    script = """
+        import socket, subprocess, sys
+        from shared.documents.confinement import confine
+        ours, theirs = socket.socketpair()
+        confine(4_000_000_000)
+        for family in (socket.AF_INET, socket.AF_INET6, socket.AF_UNIX):
+            try:
+                socket.socket(family)
+            except PermissionError:
+                print("refused", flush=True)
+        ours.sendall(b"works")
+        print(theirs.recv(9).decode(), flush=True)
+        code = "import socket; socket.create_connection(('127.0.0.1', 9))"
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+        print(done.stderr.splitlines()[-1])
+        """
+    command = [sys.executable, "-c", textwrap.dedent(script)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    refused = "PermissionError: [Errno 1] Operation not permitted"
+    assert done.stdout.splitlines() == ["refused"] * 3 + ["works", refused]
 
 
 def test_it_draws_and_decrypts(reader: Reader) -> None:
