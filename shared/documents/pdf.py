@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import pypdf
 from pypdf import PdfReader, PdfWriter
+from pypdf.generic import IndirectObject
 
 from shared.documents.glyphs import SKEWED, Glyphs
 from shared.documents.passwords import no_password, wrong_password
@@ -24,6 +25,14 @@ from shared.errors import DocumentTooLarge, UnreadableDocument
 
 logging.getLogger("pypdf").setLevel(logging.CRITICAL)  # what matters is raised or in the ledger
 
+_PAGES_WITH_ACTIONS = 50
+_NOTES = 500  # links and fields of one page
+_ACTIONS = {
+    "/JavaScript": "JavaScript in it: not run",
+    "/Launch": "an action in it that starts a program or opens a file: not followed",
+    "/SubmitForm": "an action in it that sends what a form has: not followed",
+    "/GoToE": "an action in it that opens an embedded file: not followed",
+}
 _METADATA = ("title", "author", "subject", "keywords", "creator", "producer")
 
 
@@ -75,6 +84,29 @@ class PdfDocument:
                     found[name] = clean(str(value))[:500]
         return found
 
+    def actions(self) -> list[str]:
+        """What it would have a viewer do, as warnings; nothing of it is done here.
+
+        Looked at are what it does when it is opened, its scripts by name, and the actions of the
+        links and fields on its first pages.
+        """
+        found: set[str] = set()
+        pages = 0
+        with suppress(UnreadableDocument), _clear_errors("look at the actions"):
+            pages = min(self.page_count, _PAGES_WITH_ACTIONS)
+            root = self._reader.root_object
+            found |= _kinds([root.get("/OpenAction"), root.get("/AA")])
+            if "/JavaScript" in _entries(_entries(root).get("/Names")):
+                found.add("/JavaScript")
+        for page in range(pages):
+            with suppress(UnreadableDocument), _clear_errors(f"look at page {page + 1}"):
+                entries = _entries(self._reader.pages[page])
+                found |= _kinds([entries.get("/AA")])
+                notes = _resolved(entries.get("/Annots"))
+                for note in notes[:_NOTES] if isinstance(notes, list) else ():
+                    found |= _kinds([_entries(note).get(key) for key in ("/A", "/AA")])
+        return [_ACTIONS[kind] for kind in _ACTIONS if kind in found]
+
     def rewritten(self) -> bytes:
         """The same pages as a new, sound and unencrypted PDF; raises UnreadableDocument."""
         with _clear_errors("repair the document"):
@@ -102,6 +134,36 @@ class PdfDocument:
         """The text of page `number` in pypdf's own layout."""
         with _clear_errors(f"read page {number}"):
             return clean(self._reader.pages[number - 1].extract_text())
+
+
+def _resolved(value: Any) -> Any:
+    """What a reference refers to, and any other value itself."""
+    return value.get_object() if isinstance(value, IndirectObject) else value
+
+
+def _entries(value: Any) -> dict[str, Any]:
+    """The entries of a dictionary; none of anything else."""
+    value = _resolved(value)
+    return value if isinstance(value, dict) else {}
+
+
+def _kinds(actions: list[Any]) -> set[str]:
+    """The kinds of some actions, of those that come after each, and of those by their trigger."""
+    found: set[str] = set()
+    for _ in range(_NOTES):
+        if not actions:
+            break
+        value = _resolved(actions.pop())
+        if isinstance(value, list):
+            actions += value[:_NOTES]
+        elif isinstance(value, dict):
+            kind = _resolved(value.get("/S"))
+            if isinstance(kind, str):
+                found.add(kind)
+                actions.append(value.get("/Next"))
+            else:  # actions by what triggers them
+                actions += value.values()
+    return found
 
 
 @dataclass(frozen=True)

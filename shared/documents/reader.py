@@ -290,6 +290,7 @@ def _read_pdf(
     warnings: list[str] = []
     with _opened(data, password, warnings) as document:
         metadata = document.pypdf.metadata() if document.pypdf else {}
+        warnings += document.pypdf.actions() if document.pypdf else []
 
         def page(number: int) -> _PageLines | FailedPage:
             found = _page(document, number, engines)

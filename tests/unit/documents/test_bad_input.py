@@ -13,6 +13,7 @@ from shared.errors import (
     UnreadableDocument,
     UnsupportedType,
 )
+from tests.data.documents.make import Pdf, show
 from tests.unit.documents import samples
 from tests.unit.documents.samples import PASSWORD, sample
 
@@ -163,6 +164,44 @@ def test_rubbish_is_refused(data: bytes, error: type[Exception]) -> None:
     """Bytes that only look like a document are a clear error."""
     with pytest.raises(error):
         read(data, name="rubbish.pdf")
+
+
+def acting(*entries: bytes, page: str = "") -> bytes:
+    """A PDF with a line of text, and these entries in its catalog and on its page."""
+    pdf = Pdf()
+    pdf.page(show("A line.", 72, 700), entries=page)
+    pdf.objects[0] = pdf.objects[0].replace(b" >>", b" " + b" ".join(entries) + b" >>")
+    return pdf.build()
+
+
+SCRIPT = "<< /S /JavaScript /JS (app.alert(1)) >>"
+LAUNCH = "<< /S /Launch /F (calc.exe) >>"
+
+
+@pytest.mark.parametrize(
+    ("data", "warnings"),
+    [
+        (acting(f"/OpenAction {SCRIPT}".encode()), ["JavaScript in it: not run"]),
+        (acting(b"/Names << /JavaScript << /Names [] >> >>"), ["JavaScript in it: not run"]),
+        (
+            acting(page=f"/AA << /O << /S /GoTo /Next [{SCRIPT} {LAUNCH}] >> >>"),
+            [
+                "JavaScript in it: not run",
+                "an action in it that starts a program or opens a file: not followed",
+            ],
+        ),
+        (
+            acting(page=f"/Annots [<< /Subtype /Link /A {LAUNCH} >> null 7]"),
+            ["an action in it that starts a program or opens a file: not followed"],
+        ),
+        (acting(b"/OpenAction [6 0 R /Fit]", page="/Annots [<< /A << /S /URI >> >>]"), []),
+        (acting(b"/OpenAction 1 0 R", b"/AA << /WC 1 0 R >>", page="/Annots 1 0 R /AA 9"), []),
+    ],
+)
+def test_actions_are_named_and_never_done(data: bytes, warnings: list[str]) -> None:
+    """Scripts and programs that a viewer would start, wherever they hang; links are no matter."""
+    reading = read(data)
+    assert (reading.text, list(reading.warnings)) == ("A line.", warnings)
 
 
 def test_only_a_pdf_is_drawn() -> None:
