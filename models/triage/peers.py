@@ -37,8 +37,7 @@ LEAST_USERS = 2
 """Companies that must call a line so for the label to be known."""
 LICENCE = "public (US-PD): learned from financial statements filed with the SEC"
 PROVENANCE = (
-    "labels and ratios of statements.jsonl: SEC Financial Statement Data Sets 2009q3 to 2010q2 and "
-    "inline XBRL filings of 2018 to 2025"
+    "SEC Financial Statement Data Sets 2009q3 to 2010q2 and inline XBRL filings of 2018 to 2025"
 )
 CONCEPTS: Mapping[str, tuple[str, ...]] = {
     "revenue": (

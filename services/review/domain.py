@@ -196,6 +196,9 @@ class Finding(BaseModel):
     reported: float | None = None
     expected: float | None = None
     message: str = ""
+    title: str | None = None
+    lawful: str | None = None
+    settle: str | None = None
     cells: tuple[NamedCell, ...] = ()
     page: int | None = None
     boxes: tuple[Box, ...] = ()

@@ -74,6 +74,9 @@ class FindingOut(BaseModel):
     )
     page: int | None = Field(description="where it is seen; null in JSON")
     boxes: list[BoxOut] = Field(description="of its cells, where the document has pages with boxes")
+    title: str | None = Field(None, description="what should hold; null if the check is gone")
+    lawful: str | None = Field(None, description="why it may break in a sound report")
+    settle: str | None = Field(None, description="what would settle it")
 
 
 class ModelOut(BaseModel):

@@ -9,6 +9,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Literal, Self
 
+from services.triage.pages import page_of
 from services.triage.places import Place
 from shared.documents.reading import Box
 from shared.events import CANCELLED, BlobRef, Kind
@@ -108,7 +109,14 @@ class Finding:
             "cells": [cell.to_json() for cell in self.cells],
             "page": self.page,
             "boxes": [box_json(box) for box in self.boxes],
+            "settle": self.settle,
         }
+
+    @property
+    def settle(self) -> str | None:
+        """What would settle it, as the page of its check says."""
+        page = page_of(self.check)
+        return page.settle if page else None
 
     @classmethod
     def of_json(cls, parts: Mapping[str, Any]) -> Self:
@@ -118,7 +126,7 @@ class Finding:
             for key in ("reported", "expected")
         }
         cells = tuple(NamedCell.of_json(cell) for cell in parts.get("cells", ()))
-        kept = {key: value for key, value in parts.items() if key != "boxes"}
+        kept = {key: value for key, value in parts.items() if key not in ("boxes", "settle")}
         return cls(**{**kept, **amounts, "rows": tuple(parts["rows"]), "cells": cells})
 
 
@@ -224,5 +232,12 @@ class ReportFinding:
     finding: Finding
 
     def to_json(self) -> dict[str, Any]:
-        """The finding as REST and events have it."""
-        return {"id": self.id, "filing": self.filing, **self.finding.to_json()}
+        """The finding as REST and events have it, with what the page of its check says."""
+        page = page_of(self.finding.check)
+        return {
+            "id": self.id,
+            "filing": self.filing,
+            "title": page and page.title,
+            **self.finding.to_json(),
+            "lawful": page and page.lawful,
+        }

@@ -316,7 +316,8 @@ class FoundCell(_Result):
 class Finding(_Result):
     """Something in a report that does not add up; rows and columns are 0-based.
 
-    `cells` are all that take part, first the one that it is about; `boxes` are theirs.
+    `cells` are all that take part, first the one that it is about; `boxes` are theirs. `title` is
+    what should hold, `lawful` why it may break in a sound report, `settle` what would settle it.
     """
 
     _lists: ClassVar[dict[str, type[_Result]]] = {"cells": FoundCell, "boxes": Box}
@@ -337,6 +338,9 @@ class Finding(_Result):
     cells: tuple[FoundCell, ...] = ()
     page: int | None = None
     boxes: tuple[Box, ...] = ()
+    title: str | None = None
+    lawful: str | None = None
+    settle: str | None = None
 
 
 @dataclass(frozen=True)

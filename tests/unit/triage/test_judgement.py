@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import copy
 from dataclasses import replace
 from typing import Any
@@ -12,7 +13,9 @@ from hypothesis import strategies as st
 
 from services.triage import identities, plausibility
 from services.triage.belief import CONFIDENCE
+from services.triage.doubts import CHECKS
 from services.triage.judgement import FLAGGED, MOST, triage_filing
+from services.triage.pages import page_of
 from tests.support import ROOT
 from tests.unit.triage.filings import (
     bent,
@@ -277,15 +280,33 @@ def test_the_same_filing_gets_the_same_verdict() -> None:
 
 
 def test_every_check_has_a_page() -> None:
-    """What a check compares, why it breaks lawfully, and an example can be looked up."""
-    checks = {*identities.REGISTRY, *plausibility.REGISTRY}
-    checks |= {"cash_flow_change", "cash_roll_forward", "swapped_columns"}
-    checks |= {"finer_than_unit", "line_twice", "same_amount"}  # what only the learned judge says
+    """What a check compares, why it breaks lawfully, what would settle it, and an example."""
+    checks = _emitted()
+    assert {*identities.REGISTRY, *plausibility.REGISTRY} <= checks
+    assert {"cash_flow_change", "same_amount", "swapped_columns", "line_twice"} <= checks
     pages = {path.stem: path.read_text("utf-8") for path in _pages()}
     assert set(pages) == checks
     for name, text in pages.items():
-        for part in ("What it compares", "Why it may break lawfully", "Example"):
-            assert part in text, f"{name}: {part}"
+        for part in ("What it compares", "Why it may break lawfully", "What would settle it",
+                     "Example"):  # fmt: skip
+            assert f"## {part}\n" in text, f"{name}: {part}"
+        told = page_of(name)
+        assert told is not None
+        assert f"# {told.title}\n" in text
+        assert told.settle.endswith(".")
+    assert page_of("nonsense") is page_of("../store") is None
+
+
+def _emitted() -> set[str]:
+    """Every check that the source can name: of an equation, a suspicion, or a finding."""
+    makers = {"check", "Equation", "Suspicion", "Finding", "compare"}
+    found: set[Any] = set(CHECKS)
+    for path in (ROOT / "services" / "triage").glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) in makers:
+                names = [*node.args[:1], *(k.value for k in node.keywords if k.arg == "check")]
+                found |= {one.value for one in names if isinstance(one, ast.Constant)}
+    return {name for name in found if isinstance(name, str)}
 
 
 def test_confidences_are_probabilities_and_some_flag() -> None:
