@@ -16,6 +16,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+from models.risk_card import UNMEASURED, risk_text, table
 from shared.inference.adapters import (
     ADAPTER_FILE,
     MANIFEST_FILE,
@@ -24,11 +25,19 @@ from shared.inference.adapters import (
     read_manifest,
 )
 
-PARTS = ("scores", "comparison", "baseline", "training", "presence", "values", "doubts")
+PARTS = (
+    "scores",
+    "comparison",
+    "baseline",
+    "training",
+    "presence",
+    "values",
+    "doubts",
+    "guarantee",
+)
 """The files of figures, each written by the program of that name (scores by models.evaluate,
 training by models.export, comparison by models.compare)."""
 
-UNMEASURED = "Not measured for this version."
 NOT_LOOKED_AT = "nobody has looked at its failures yet."
 
 WORST = 6
@@ -49,12 +58,6 @@ NAMES = {
     "precision_at_recall_0.603": "precision at recall 0.603",
     "highest_recall": "highest recall",
 }
-
-
-def table(header: list[str], rows: list[list[str]]) -> str:
-    """Lay out a table in Markdown."""
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 def pooled_table(scores: dict[str, Any], baseline: dict[str, Any] | None) -> str:
@@ -237,6 +240,7 @@ def card(
         threshold=scores["thresholds"]["best_f1"],
         presence=presence_table(found["presence"]),
         values=values_table(found["values"]),
+        risk=risk_text(found["guarantee"]),
         doubts=doubts_table(found["doubts"]),
         comparison=comparison_text(found["comparison"]),
         wrong=examples(scores["failures"]["surest_wrong"]),

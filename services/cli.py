@@ -737,12 +737,19 @@ def _cost(cost: Cost) -> dict[str, Any]:
 @as_json
 @adapter_option
 @click.option("--all", "every", is_flag=True, help="Every candidate above 0.001, not the likely.")
+@click.option(
+    "--max-wrong",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    metavar="R",
+    help="Route clauses: of those accepted at most a share R is wrong, the others need a person.",
+)
 @password_option
 def extract(
     paths: Sequence[str],
     as_json: bool,
     adapters: Sequence[str],
     every: bool,
+    max_wrong: float | None,
     password: str | None,
 ) -> int:
     """Find the clauses of contracts (PDF, DOCX, ODT, RTF, HTML, text, scans), also in archives.
@@ -751,12 +758,13 @@ def extract(
     Examples:
       smallprint extract lease.pdf
       smallprint extract a.pdf b.txt --json
+      smallprint extract lease.pdf --max-wrong 0.05
       smallprint extract lease.pdf --all --json | jq '.clauses[] | select(.confidence > 0.9)'
     """
     from shared.cli import tables
 
     lines = Lines(as_json=as_json, table=tables.clauses)
-    with Finder(adapters, every=every) as finder:
+    with Finder(adapters, every=every, max_wrong=max_wrong) as finder:
         each_file(paths, lines, lambda path: finder.file(path, password))
     if not as_json and lines.worked:
         click.echo(tables.DISCLAIMER, err=True)
@@ -1134,6 +1142,7 @@ class Answer:
     clauses: Sequence[Mapping[str, Any]] = ()
     presence: Sequence[Mapping[str, Any]] = ()
     warnings: Sequence[str] = ()
+    risks: Sequence[Mapping[str, Any]] = ()
 
 
 class Finder:
@@ -1141,9 +1150,12 @@ class Finder:
     is loaded with the first document.
     """
 
-    def __init__(self, adapters: Sequence[str], *, every: bool) -> None:
+    def __init__(
+        self, adapters: Sequence[str], *, every: bool, max_wrong: float | None = None
+    ) -> None:
         self.adapters = tuple(dict.fromkeys(adapters))
         self.every = every
+        self.max_wrong = max_wrong
         self.reader = open_reader()
         self.parts = with_parts(self.reader)
         self._most_characters = most_characters()
@@ -1207,20 +1219,26 @@ class Finder:
             "presence": answer.presence,
             "model": models[0],
             "models": models,
+            **({} if self.max_wrong is None else {"risks": answer.risks}),
             "warnings": [*reading.warnings, *answer.warnings],
             "timings": _timings(read=read - began, find=found - loaded),
         }
 
     def _clauses(self, reading: Reading) -> Answer:
         from services.extraction.pipeline import search
+        from services.extraction.routing import routes, stated_risk
         from services.extraction.values import value_json
+        from shared.policy import RiskRules
 
         clauses: list[dict[str, Any]] = []
         presence = []
         warnings: dict[str, None] = {}
+        risks = []
+        rules = RiskRules(max_wrong=self.max_wrong)
         for specialist in self._get_specialists():
             name = {"adapter": specialist.manifest.name}
             found = search(reading.text, specialist, reading.furniture, all_candidates=self.every)
+            stated = stated_risk(specialist, found, rules)
             clauses += (
                 {
                     "category": clause.category,
@@ -1231,16 +1249,21 @@ class Finder:
                     "confidence": clause.confidence,
                     "value": value_json(clause.category, clause.text, clause.start),
                     **name,
+                    **({"route": route} if stated else {}),
                 }
-                for clause in found.clauses
+                for clause, route in zip(
+                    found.clauses, routes(found.clauses, reading, stated), strict=True
+                )
             )
+            if stated:
+                risks.append({**name, **stated.to_json()})
             presence += [
                 {"category": line.category, "probability": line.probability, **name}
                 for line in found.presence
             ]
             warnings |= dict.fromkeys(found.warnings)
         clauses.sort(key=lambda clause: (clause["start"], clause["end"]))
-        return Answer(clauses, presence, tuple(warnings))
+        return Answer(clauses, presence, tuple(warnings), risks)
 
     def _models(self) -> list[dict[str, str]]:
         """What reads, in the order it was named."""

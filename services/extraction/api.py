@@ -115,10 +115,26 @@ class ClauseOut(_Answer):
     )
 
 
+class RiskOut(_Answer):
+    """What was promised for the clauses of a specialist, or why nothing was."""
+
+    adapter: str
+    max_wrong: float = Field(description="of the accepted clauses at most this share is wrong")
+    level: float = Field(description="with this confidence")
+    thresholds: dict[str, float] = Field(
+        description="from which confidence on a clause is accepted, by category; none, where empty"
+    )
+    families: int = Field(description="company families not seen, from which that is known")
+    why_not: str = Field(description="why nothing is accepted; empty where something may be")
+
+
 class ClausesOut(BaseModel):
     """A page of a document's clauses, in the order of its text."""
 
     items: list[ClauseOut]
+    risks: list[RiskOut] = Field(
+        [], description="one for each specialist, where the policy states a risk"
+    )
     next: str | None = Field(description="goes on with `?cursor=`; null at the end")
 
 
@@ -179,11 +195,15 @@ def routes(store: Store) -> APIRouter:
     ) -> ClausesOut:
         with store.read() as session:
             extractions = Extractions(session, actor.tenant)
-            require_passes(extractions.get(document_id), document_id, adapter)
+            passes = require_passes(extractions.get(document_id), document_id, adapter)
             found, more = extractions.clauses(
                 document_id, adapter=adapter, category=category, cursor=cursor, limit=limit
             )
-        return ClausesOut(items=[ClauseOut.model_validate(c) for c in found], next=more)
+        return ClausesOut(
+            items=[ClauseOut.model_validate(c) for c in found],
+            risks=[RiskOut(adapter=p.adapter, **p.risk.to_json()) for p in passes if p.risk],
+            next=more,
+        )
 
     @router.get("/presence", responses=answers, summary="Which categories a contract has")
     def categories(

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import cache, partial
 
 from services.extraction import api, handlers
+from services.extraction.routing import refuse_unknown_categories
 from services.extraction.settings import Settings
 from services.extraction.store import MIGRATIONS
 from shared.bus import open_bus
@@ -18,6 +19,8 @@ from shared.events import (
     Event,
 )
 from shared.inference import Specialists
+from shared.inference.adapters import labels_in
+from shared.policy import read_risks
 from shared.runtime import Service
 from shared.settings import load
 from shared.storage import FileBlobs, Store
@@ -34,6 +37,10 @@ def build(
 ) -> Service:
     """Extraction: finds the clauses of contracts, with the evidence for each."""
     settings = settings or load(Settings)
+    risks = read_risks(settings.escalation_policy)
+    if risks.categories:
+        folders = settings.artefacts_folder, settings.adapters_folder
+        refuse_unknown_categories(risks.categories, labels_in(*folders))
     store = Store(
         settings.database("extraction", settings.extraction_database_url), "extraction", MIGRATIONS
     )
@@ -70,6 +77,7 @@ def build(
                 specialist=lambda name: models().get(name),
                 adapter=settings.extraction_adapter,
                 most_characters=settings.extraction_max_characters,
+                risks=risks,
             ),
             DocumentFailed: handlers.note_failure,
             DocumentRekinded: handlers.withdraw_clauses,

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 from services.extraction.pipeline import Clause, Search
+from services.extraction.routing import StatedRisk, is_sampled
 from services.extraction.values import value_json
 from shared.documents import Reading
 from shared.documents.reading import Box
@@ -90,6 +91,8 @@ class Pass:
     version: str
     searched: Searched | None
     """What was searched and what came of it; none for what was extracted before this was kept."""
+    risk: StatedRisk | None = None
+    """What was promised for its clauses; None where no risk was stated."""
 
     def to_json(self) -> dict[str, Any]:
         """What is kept of it."""
@@ -99,7 +102,9 @@ class Pass:
     def of_json(cls, kept: Mapping[str, Any]) -> Pass:
         """Read what was kept."""
         looked = Searched.of_json(kept["searched"]) if kept["searched"] else None
-        return cls(kept["adapter"], kept["version"], looked)
+        stated = kept.get("risk")
+        risk = StatedRisk.of_json(stated) if stated else None
+        return cls(kept["adapter"], kept["version"], looked, risk)
 
 
 @dataclass(frozen=True)
@@ -207,7 +212,7 @@ class Presence:
 def with_evidence(
     clauses: Iterable[Clause], reading: Reading, tenant: str, document_id: str, adapter: str
 ) -> list[FoundClause]:
-    """Give each clause of a specialist its id, page and boxes."""
+    """Give each clause of a specialist its id, page and boxes. A person looks at all of them."""
     return [
         FoundClause(
             id=clause_id(tenant, document_id, adapter, clause),
@@ -222,6 +227,15 @@ def with_evidence(
         )
         for clause in clauses
     ]
+
+
+def routed(
+    clauses: Sequence[FoundClause], routes: Sequence[Route], sample_share: float
+) -> Iterator[FoundClause]:
+    """Say what is done with each clause; a share of those that could be accepted is checked."""
+    for clause, route in zip(clauses, routes, strict=True):
+        sampled = route == "accept" and is_sampled(clause.id, sample_share)
+        yield replace(clause, route="review" if sampled else route, sampled=sampled)
 
 
 def in_order(clauses: Iterable[FoundClause]) -> list[FoundClause]:

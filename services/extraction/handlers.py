@@ -15,11 +15,13 @@ from services.extraction.domain import (
     State,
     in_order,
     refuse_too_long,
+    routed,
     searched,
     searched_by_all,
     with_evidence,
 )
 from services.extraction.pipeline import search
+from services.extraction.routing import routes, stated_risk
 from services.extraction.store import Extractions
 from shared import metrics
 from shared.documents import Reading
@@ -35,6 +37,7 @@ from shared.events import (
     DocumentRekinded,
 )
 from shared.inference import MissingAdapter, Specialist
+from shared.policy import Risks
 from shared.storage import BlobStore, MissingBlob, UnitOfWork
 from shared.storage.deletion import is_cancelled, is_deleted, mark_deleted, ref_of
 
@@ -64,12 +67,14 @@ def extract_clauses(
     specialist: Callable[[str], Specialist],
     adapter: str,
     most_characters: int,
+    risks: Risks,
 ) -> None:
     """Find every clause of one contract, keep it with its evidence, and announce it.
 
     Args:
         specialist: gives one by its name.
         adapter: name of the specialist that reads what nobody named one for.
+        risks: what each tenant lets the machine accept.
     """
     if event.kind != "contract":
         _note_kind(event, uow, blobs)
@@ -96,6 +101,7 @@ def extract_clauses(
         return
     everything: list[FoundClause] = []
     passes, readers = [], []
+    rules = risks.of(event.tenant)
     for expert in experts:
         name, version = expert.manifest.name, expert.manifest.version
         began = time.monotonic()
@@ -110,9 +116,12 @@ def extract_clauses(
             )
         )
         metrics.tokens_total.labels(name).inc(result.tokens)
-        passes.append(Pass(name, version, searched(result, reading)))
+        stated = stated_risk(expert, result, rules)
+        passes.append(Pass(name, version, searched(result, reading), stated))
         document = (event.tenant, event.document_id)
-        everything += with_evidence(result.clauses, reading, *document, name)
+        found_here = with_evidence(result.clauses, reading, *document, name)
+        ways = routes(result.clauses, reading, stated)
+        everything += routed(found_here, ways, rules.sample_share)
     found = in_order(everything)
     listed = json.dumps([clause.to_json() for clause in found], ensure_ascii=False).encode()
     if not _note_blob(event, uow, ref_of(listed, OWNER)):

@@ -39,14 +39,34 @@ def _own_clauses(line: Mapping[str, Any]) -> Iterator[str]:
     for warning in line["warnings"]:
         yield f"  ! {plain(warning)}"
     rows = [
-        (c["category"], f"p. {c['page']}", f"{c['confidence']:.2f}", plain(c["text"]))
+        (c["category"], f"p. {c['page']}", f"{c['confidence']:.2f}{_route(c)}", plain(c["text"]))
         for c in line["clauses"]
     ]
     yield from _aligned(rows)
     found = _count(len(rows), "clause")
     by = " and ".join(f"{model['adapter']} {model['version']}" for model in line["models"])
     yield f"  {found} by {by}"
+    for risk in line.get("risks", ()):
+        yield f"  {_risk(risk, line['clauses'])}"
     yield ""
+
+
+def _route(clause: Mapping[str, Any]) -> str:
+    return f" {clause['route']}" if "route" in clause else ""
+
+
+def _risk(risk: Mapping[str, Any], found: Sequence[Mapping[str, Any]]) -> str:
+    """What is accepted, and what that promises."""
+    name = risk["adapter"]
+    if risk["why_not"]:
+        return f"{name}: nothing is accepted, {plain(risk['why_not'])}"
+    mine = [clause for clause in found if clause["adapter"] == name]
+    accepted = sum(clause["route"] == "accept" for clause in mine)
+    return (
+        f"{name}: {accepted} of {len(mine)} accepted; of what is accepted at most "
+        f"{risk['max_wrong']:g} is wrong, with {risk['level']:.0%} confidence (from "
+        f"{risk['families']} company families)"
+    )
 
 
 def uploaded(line: Mapping[str, Any]) -> Iterator[str]:

@@ -5,7 +5,8 @@ everything is checked here against the `manifest.json` beside the adapter:
 
     artefacts/
       base-<first 12 hex digits of the graph's sha256>/   base.onnx, int8.onnx, tokenizer.json, …
-      <name>/<version>/                                   adapter.onnx_adapter, manifest.json
+      <name>/<version>/                                   adapter.onnx_adapter, manifest.json,
+                                                          perhaps guarantee.npz
 
 Those that were taught on this machine (`smallprint teach`) lie in a folder of their own, the same
 way.
@@ -32,6 +33,8 @@ FORMAT = 1
 """The version of the manifest that this code reads."""
 
 ADAPTER_FILE = "adapter.onnx_adapter"
+GUARANTEE_FILE = "guarantee.npz"
+"""The calibration set, from which thresholds for a stated risk are taken."""
 TOKENISER_FILE, PROVENANCE_FILE = "tokenizer.json", "provenance.json"
 VIEWS = ("inside", "opening", "closing")
 """What a head may say of each label at a token: inside a passage, its first token, its last."""
@@ -59,6 +62,7 @@ class Manifest:
     columns: tuple[str, ...] = ()  # what the forests are told
     views: tuple[str, ...] = VIEWS[:1]  # what the head says of each label, in this order
     taught: Mapping[str, Any] = field(default_factory=dict)  # on what, by how many examples
+    guarantee_sha256: str = ""  # of the calibration set, if it came with one
 
 
 def read_manifest(path: Path) -> Manifest:
@@ -113,6 +117,14 @@ def base_folder(artefacts: Path) -> Path:
         names = ", ".join(folder.name for folder in found)
         raise BaseError(f"more than one base model in {artefacts} ({names}); leave one of them")
     return found[0]
+
+
+def labels_in(*folders: Path) -> frozenset[str]:
+    """Return the labels of the adapters in some folders, which need not be there."""
+    newest = [newest_version(f, name) for f in folders for name in adapter_names(f)]
+    return frozenset(
+        label for folder in newest for label in read_manifest(folder / MANIFEST_FILE).labels
+    )
 
 
 def newest_version(artefacts: Path, name: str) -> Path:
@@ -200,6 +212,11 @@ def load_adapter(
         forest = folder / f"{name}.onnx"
         if not forest.is_file() or sha256(forest) != digest:
             raise AdapterError(f"{forest} is missing or damaged; restore it from the release")
+    known = folder / GUARANTEE_FILE
+    if manifest.guarantee_sha256 and (
+        not known.is_file() or sha256(known) != manifest.guarantee_sha256
+    ):
+        raise AdapterError(f"{known} is missing or damaged; restore it from the release")
     adapter = Adapter(path)
     if adapter.shapes != dict(manifest.parameters):
         wrong = sorted(set(adapter.shapes.items()) ^ set(manifest.parameters.items()))

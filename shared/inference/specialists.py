@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from shared.artefacts import sha256
 from shared.inference.adapters import (
     GRAPH_FILE,
+    GUARANTEE_FILE,
     INTEGER_FILE,
     MANIFEST_FILE,
     PROVENANCE_FILE,
@@ -98,14 +99,19 @@ def _provenance(folder: Path) -> dict[str, object]:
 class Specialist:
     """One adapter on the base. Immutable; safe to use from several threads at once."""
 
+    guarantee: bytes | None = None
+    """The calibration set that came with the adapter, verified; None if there was none."""
+
     def __init__(
         self,
         manifest: Manifest,
         tokeniser: Tokeniser,
         run: Run,
         forests: Mapping[str, Forest] | None = None,
+        guarantee: bytes | None = None,
     ) -> None:
         self.manifest = manifest
+        self.guarantee = guarantee
         self.forests: Mapping[str, Forest] = forests or {}
         """Decision trees that came with the adapter, by name."""
         self._tokeniser = tokeniser
@@ -209,7 +215,9 @@ class Specialists:
                 manifest, adapter = load_adapter(folder, self.base.sha256, self.base.engine.doors)
                 run = self.base.engine.specialise(adapter)
                 forests = {key: Forest(folder / f"{key}.onnx") for key in manifest.forests}
-                specialist = Specialist(manifest, self.base.tokeniser, run, forests)
+                known = folder / GUARANTEE_FILE
+                guarantee = known.read_bytes() if manifest.guarantee_sha256 else None
+                specialist = Specialist(manifest, self.base.tokeniser, run, forests, guarantee)
                 self._loaded[name] = (mark, specialist)
             return self._loaded[name][1]
 

@@ -23,6 +23,7 @@ from shared.events import (
     DocumentRekinded,
     Kind,
 )
+from shared.policy import Risks
 from shared.storage import FileBlobs, begin_try
 from shared.storage.deletion import is_deleted, mark_cancelled, mark_deleted
 from tests.killed import Killed, KilledAfterCommit, KilledAfterPut, blobs_below
@@ -148,7 +149,7 @@ def test_a_report_is_left_to_triage(house: House) -> None:
 def test_no_clauses_is_a_result(house: House) -> None:
     """A contract in which nothing is found has been extracted all the same."""
     house.say(house.read("doc_1", "Nothing of note."))
-    assert house.client.get(PATH.format("doc_1")).json() == {"items": [], "next": None}
+    assert house.client.get(PATH.format("doc_1")).json() == {"items": [], "risks": [], "next": None}
     (event,) = house.heard(ClausesExtracted)
     assert event.count == 0
 
@@ -521,6 +522,7 @@ def test_clauses_that_were_written_but_never_announced_go_with_the_document(hous
             house.specialists.get,
             "contract-clauses",
             1000,
+            Risks(),
         )
     assert len(blobs_below(house.service.settings.blobs)) == len(before) + 1
     house.say(DocumentDeleted(document_id="doc_1"))

@@ -1,0 +1,124 @@
+"""What the machine does with each clause of a document: accept it, or ask a person.
+
+Accepted is what is sure enough for the risk that was stated (`services/extraction/guarantee.py`),
+and only where calibration data speak for it: from a specialist that came with some, in a document
+without a warning, on pages whose text the file holds itself.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import lru_cache
+from typing import Any, Self
+
+from services.extraction.guarantee import Calibration, Promise, promise, read_calibration
+from services.extraction.pipeline import Clause, Search
+from shared.documents import Reading
+from shared.errors import SettingsError
+from shared.events import Route
+from shared.inference import Specialist
+from shared.policy import RiskRules
+
+TEXT = "text"
+"""How a page was read whose text the file holds itself."""
+
+
+@dataclass(frozen=True)
+class StatedRisk:
+    """What was promised for the clauses of one specialist in one document, or why nothing was."""
+
+    max_wrong: float  # of the accepted clauses, at most this share is wrong ...
+    level: float  # ... with this confidence
+    thresholds: Mapping[str, float] = field(default_factory=dict)
+    """From which confidence on a clause of each category is accepted; without one, none is."""
+    families: int = 0  # of contracts not seen, from which that is known
+    why_not: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """What is kept and shown of it."""
+        return asdict(self)
+
+    @classmethod
+    def of_json(cls, kept: Mapping[str, Any]) -> Self:
+        """Read what was kept."""
+        return cls(**kept)
+
+    def accepts(self, category: str, confidence: float) -> bool:
+        """Whether a clause is sure enough."""
+        return confidence >= self.thresholds.get(category, 1.0)
+
+
+def stated_risk(specialist: Specialist, found: Search, rules: RiskRules) -> StatedRisk | None:
+    """Return what can be promised for a document; None where no risk is stated."""
+    if rules.max_wrong is None:
+        return None
+    stated = rules.max_wrong, rules.level
+    if specialist.guarantee is None:
+        name = specialist.manifest.name
+        why = f"not guaranteed: {name} has no calibration data of its own, so a person looks at all"
+        return StatedRisk(*stated, why_not=why)
+    if found.warnings:
+        why = f"not guaranteed: there is no calibration data for such a text: {found.warnings[0]}"
+        return StatedRisk(*stated, why_not=why)
+    made, thresholds = _promised(specialist.guarantee, *stated, rules.always_person)
+    return StatedRisk(*stated, thresholds, made.families, made.why_not)
+
+
+@lru_cache(maxsize=64)
+def _promised(
+    data: bytes, max_wrong: float, level: float, always_person: tuple[str, ...]
+) -> tuple[Promise, Mapping[str, float]]:
+    known = _calibration(data)
+    made = promise(known, max_wrong, level, always_person)
+    belief = made.belief
+    if belief is None:
+        return made, {}
+    open_ = [name for name in known.labels if name not in always_person]
+    return made, {name: known.confidence_of(name, belief) for name in open_}
+
+
+@lru_cache(maxsize=8)
+def _calibration(data: bytes) -> Calibration:
+    return read_calibration(data)
+
+
+def routes(clauses: Sequence[Clause], reading: Reading, stated: StatedRisk | None) -> list[Route]:
+    """Return what is done with each clause of a specialist.
+
+    Args:
+        clauses: that it found.
+        reading: of the document, which says how each page was read.
+        stated: what was promised for it; None: a person looks at everything.
+    """
+    if stated is None:
+        return ["review"] * len(clauses)
+    recognised = [(page.start, page.end) for page in reading.pages if page.method != TEXT]
+    return [
+        "accept"
+        if stated.accepts(clause.category, clause.confidence)
+        and not any(start < clause.end and clause.start < end for start, end in recognised)
+        else "review"
+        for clause in clauses
+    ]
+
+
+def is_sampled(clause_id: str, share: float) -> bool:
+    """Whether a clause that could be accepted is one of the share that a person checks.
+
+    It hangs on the clause's id alone, so that work done twice draws the same.
+    """
+    digest = hashlib.sha256(f"sample\0{clause_id}".encode()).digest()
+    return int.from_bytes(digest[:8]) < share * 2**64
+
+
+def refuse_unknown_categories(wanted: frozenset[str], known: frozenset[str]) -> None:
+    """Raise SettingsError if the policy wants a person for a category that nobody looks for: a
+    misspelt one would be accepted by the machine.
+    """
+    if unknown := sorted(wanted - known):
+        raise SettingsError(
+            f"the policy: always_person names {', '.join(map(repr, unknown))}, a category that no "
+            "installed specialist has: it is spelt as in the results"
+        )

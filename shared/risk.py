@@ -1,0 +1,175 @@
+"""Tests and intervals for a share of wrong results, of any sample size, for groups of results.
+
+What is accepted comes in groups (companies) that are exchangeable, while results within a group
+hang together. A rule that accepts a_g results of a group, w_g of them wrong, keeps the risk R if
+E[w_g - R a_g] <= 0, so that in the long run at most a share R of what it accepts is wrong. That
+it does not is refuted by betting: capital 1 is multiplied by 1 + b (R a_g - w_g) for each group,
+where b is so small that it never falls below zero. If the rule does not keep the risk, the capital
+at the end is 1 at most in expectation, and by Markov's inequality reaches 1 / delta with
+probability delta at most.
+
+Sources: Waudby-Smith, Ramdas, "Estimating means of bounded random variables by betting", 2023
+(capital, mixtures of bets); Angelopoulos, Bates, Candes, Jordan, Lei, "Learn then Test", 2021
+(fixed-sequence testing of rules, the strictest first); Angelopoulos, Bates, Fisch, Lei, Schuster,
+"Conformal Risk Control", 2022 (missed answers); Clopper, Pearson, 1934 (the interval).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+WEIGHED = 100.0
+"""A group counts with at most so many accepted results, times the risk: five at a risk of 5%."""
+
+BETS = 0.98 * 0.5 ** np.arange(7.0)
+"""The bets that are mixed, as shares of the largest one; a larger one is the better the surer."""
+
+STAKES = np.append(0.5 ** np.arange(1.0, 7.0), 0.5**6)
+"""What is staked on each of them; together 1."""
+
+
+def largest(risk: float) -> float:
+    """Return how many accepted results a group counts with at most."""
+    return max(1.0, WEIGHED * risk)
+
+
+def gains(accepted: Floats, wrong: Floats, risk: float) -> Floats:
+    """Return R a - w of each group, a group of more results than `largest` scaled down to that.
+
+    Args:
+        accepted: results of each group that a rule accepts, by rule [..., groups].
+        wrong: how many of them are wrong.
+        risk: R.
+
+    Returns:
+        Values from -(1 - R) largest(R) to R largest(R) [..., groups].
+    """
+    scale = np.minimum(1.0, largest(risk) / np.maximum(accepted, 1.0))
+    result: Floats = (risk * accepted - wrong) * scale
+    return result
+
+
+def log_bets(gained: Floats, risk: float) -> Floats:
+    """Return by how much each group multiplies the capital under each bet, as logarithms.
+
+    Args:
+        gained: see `gains` [..., groups].
+        risk: R.
+
+    Returns:
+        Values by bet [bets, ..., groups].
+    """
+    most = (1.0 - risk) * largest(risk)
+    return np.stack([np.log1p(bet / most * gained) for bet in BETS])
+
+
+def log_capital(by_bet: Floats) -> Floats:
+    """Return the logarithm of the capital at the end, whatever the order of the groups.
+
+    Args:
+        by_bet: sums over all groups of `log_bets` [bets, ...].
+    """
+    stakes = np.log(STAKES).reshape(-1, *[1] * (by_bet.ndim - 1))
+    result: Floats = np.logaddexp.reduce(by_bet + stakes)
+    return result
+
+
+def kept_until(gained: Floats, risk: float, level: float) -> int:
+    """Return how many rules, from the first on, are shown to keep the risk.
+
+    Each is tested at the full level until one fails, and those behind it are not looked at; so the
+    chance that any of those that pass does not keep the risk is at most 1 - level.
+
+    Args:
+        gained: see `gains`, by rule, the strictest first [rules, groups].
+        risk: R.
+        level: of confidence.
+    """
+    capital = log_capital(log_bets(gained, risk).sum(-1))
+    return int(passing(capital, level))
+
+
+def passing(capital: Floats, level: float) -> NDArray[np.int64]:
+    """Return how many rules pass before the first that fails.
+
+    Args:
+        capital: logarithms, by rule in the last axis [..., rules].
+        level: of confidence.
+    """
+    failed = capital < -math.log1p(-level)
+    beyond = np.ones((*failed.shape[:-1], 1), bool)
+    result: NDArray[np.int64] = np.argmax(np.concatenate([failed, beyond], -1), -1)
+    return result
+
+
+def groups_needed(gained: Floats, risk: float, level: float) -> int | None:
+    """Return of how many groups like these the likeliest rule would be shown to keep the risk.
+
+    None if the capital of no rule grows, so that more of the same would not help.
+
+    Args:
+        gained: see `gains`, by rule [rules, groups].
+        risk: R.
+        level: of confidence.
+    """
+    growth = log_bets(gained, risk).mean(-1).reshape(len(BETS), -1).max(-1)
+    wanted = -math.log1p(-level) - np.log(STAKES)
+    needed = [math.ceil(w / g) for w, g in zip(wanted, growth, strict=True) if g > 0]
+    return min(needed, default=None)
+
+
+def missed_at_most(missed: Floats, answers: Floats) -> Floats:
+    """Return a bound on the expected share that is missed of a new group's answers, by rule.
+
+    By conformal risk control: with n groups the bound is (sum of their shares + 1) / (n + 1), for
+    rules of which each misses no less than those before it. Groups without answers miss none.
+
+    Args:
+        missed: answers of each group that a rule misses [rules, groups].
+        answers: of each group [groups].
+    """
+    shares = missed / np.maximum(answers, 1.0)
+    result: Floats = (shares.sum(-1) + 1.0) / (shares.shape[-1] + 1.0)
+    return result
+
+
+def interval(wrong: int, looked_at: int, level: float = 0.95) -> tuple[float, float]:
+    """Return the exact interval of a share, of which `wrong` of `looked_at` were seen.
+
+    The bounds of Clopper and Pearson, found by halving: (0, 1) where nothing was looked at.
+    """
+    tail = (1.0 - level) / 2.0
+    low = 0.0 if wrong == 0 else _share(lambda p: 1.0 - below(wrong, looked_at, p) < tail)
+    high = 1.0 if wrong == looked_at else _share(lambda p: below(wrong + 1, looked_at, p) > tail)
+    return low, high
+
+
+def below(count: int, drawn: int, share: float) -> float:
+    """Return the chance that fewer than `count` of `drawn` are wrong."""
+    log_odds = math.log(share), math.log1p(-share)
+    terms = (
+        math.exp(
+            math.lgamma(drawn + 1)
+            - math.lgamma(wrong + 1)
+            - math.lgamma(drawn - wrong + 1)
+            + wrong * log_odds[0]
+            + (drawn - wrong) * log_odds[1]
+        )
+        for wrong in range(count)
+    )
+    return min(1.0, math.fsum(terms))
+
+
+def _share(holds: Callable[[float], bool]) -> float:
+    """Return the share up to which something holds, which holds for small ones."""
+    low, high = 0.0, 1.0
+    for _ in range(50):
+        middle = (low + high) / 2.0
+        low, high = (middle, high) if holds(middle) else (low, middle)
+    return low

@@ -1,0 +1,162 @@
+"""From which confidence on clauses are accepted: counted by hand, and tried on drawn companies."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from services.extraction.guarantee import (
+    LOWEST,
+    Calibration,
+    least_shown,
+    promise,
+    read_calibration,
+    thresholds_of,
+)
+
+LABELS = ("Governing Law", "Uncapped Liability")
+
+
+def calibration(
+    family: list[int], label: list[int], belief: list[float], wrong: list[int], families: int = 0
+) -> Calibration:
+    """A set whose belief is the confidence."""
+    return Calibration(
+        LABELS,
+        families or max(family) + 1,
+        np.array([[0.0, 1.0], [0.0, 1.0]]),
+        np.array(family),
+        np.array(label),
+        np.array(belief),
+        np.array(wrong, float),
+        np.array(family),
+        np.array(belief),
+    )
+
+
+SMALL = calibration([0, 0, 1, 1, 2], [0, 1, 0, 0, 1], [0.9, 0.5, 0.8, 0.7, 0.9], [0, 1, 0, 1, 1])
+
+
+def test_clauses_are_counted_by_threshold_and_family() -> None:
+    """At 0.9 one of the first and one of the third; below what comes in addition."""
+    accepted, wrong = SMALL.counts(np.array([0.95, 0.9, 0.75, 0.5]))
+    assert accepted.tolist() == [[0, 0, 0], [1, 0, 1], [1, 1, 1], [2, 2, 1]]
+    assert wrong.tolist() == [[0, 0, 0], [0, 0, 1], [0, 0, 1], [1, 1, 1]]
+
+
+def test_a_category_that_is_never_accepted_does_not_count() -> None:
+    """What a person looks at anyway neither helps nor hurts the promise."""
+    accepted, wrong = SMALL.counts(np.array([0.9, 0.5]), ["Uncapped Liability"])
+    assert accepted.tolist() == [[1, 0, 0], [1, 2, 0]]
+    assert wrong.tolist() == [[0, 0, 0], [0, 1, 0]]
+
+
+def test_belief_and_confidence_are_each_others_inverse() -> None:
+    """By the line of the category; what is unknown is believed nothing."""
+    lines = np.array([[1.0, 1.0], [-2.0, 0.5]])
+    known = Calibration(**{**SMALL.__dict__, "lines": lines})
+    assert known.belief_of("Governing Law", 0.5) == pytest.approx(1 / (1 + math.exp(-1)))
+    for name in LABELS:
+        assert known.confidence_of(name, known.belief_of(name, 0.7)) == pytest.approx(0.7)
+    assert known.belief_of("Poetry", 0.99) == 0.0
+
+
+def test_a_set_is_read_as_it_was_written() -> None:
+    """Every array, to the last that serving needs."""
+    again = read_calibration(SMALL.to_bytes())
+    assert (again.labels, again.families) == (SMALL.labels, SMALL.families)
+    for name in ("family", "label", "wrong", "answer_family"):
+        assert getattr(again, name).tolist() == getattr(SMALL, name).tolist()
+    assert np.allclose(again.belief, SMALL.belief)
+    assert SMALL.to_bytes() == SMALL.to_bytes()
+
+
+def test_thresholds_hang_on_the_risk_alone() -> None:
+    """They fall, and begin where a clause is wrong with less than the risk."""
+    for risk in (0.01, 0.05, 0.2, 0.9):
+        thresholds = thresholds_of(risk)
+        assert thresholds[0] >= 1 - risk
+        assert (np.diff(thresholds) <= 0).all()
+        assert thresholds[-1] == LOWEST
+
+
+def drawn(families: int, wrong_share: float, seed: int) -> Calibration:
+    """Companies of five to fifteen clauses, the surer the righter; companies differ in luck.
+
+    A clause of belief b is wrong with chance (1 - b) times the luck of its company, 1 on average;
+    `wrong_share` scales all.
+    """
+    draw = np.random.default_rng(seed)
+    sizes = draw.integers(5, 16, families)
+    family = np.repeat(np.arange(families), sizes)
+    belief = 1 - 0.5 * draw.random(len(family)) ** 3
+    luck = draw.choice([0.5, 1.5], families)[family]
+    wrong = (draw.random(len(family)) < (1 - belief) * luck * wrong_share).astype(int)
+    label = draw.integers(0, 2, len(family))
+    return calibration(family.tolist(), label.tolist(), belief.tolist(), wrong.tolist(), families)
+
+
+def true_risk(threshold: float, wrong_share: float) -> float:
+    """The share of wrong clauses above a threshold of belief. It is above where the cube of what
+    was drawn is below 2 (1 - threshold); the mean of the cube is then a quarter of that.
+    """
+    return wrong_share * (1 - threshold) / 4
+
+
+def test_the_promise_is_broken_no_more_often_than_it_says() -> None:
+    """With a known truth, in 300 draws of 120 companies: at 90% confidence it may be exceeded in
+    10% of the draws, and is in clearly fewer; and it does accept.
+    """
+    risk, level, draws = 0.1, 0.9, 300
+    made = [promise(drawn(120, 1.0, seed), risk, level) for seed in range(draws)]
+    kept = [one.belief for one in made if one.belief is not None]
+    exceeded = sum(true_risk(threshold, 1.0) > risk for threshold in kept)
+    assert len(kept) > 0.9 * draws
+    assert exceeded <= 0.05 * draws
+    assert np.mean([true_risk(threshold, 1.0) for threshold in kept]) > 0.5 * risk
+
+
+def test_where_nothing_is_sure_enough_nothing_is_promised() -> None:
+    """Beliefs that say 0.96 and more, and are wrong eight times as often as they say."""
+    made = [promise(drawn(120, 8.0, seed), 0.05, 0.95) for seed in range(100)]
+    broken = sum(one.belief is not None and true_risk(one.belief, 8.0) > 0.05 for one in made)
+    assert broken <= 5
+
+
+def test_with_too_few_companies_it_says_how_many_more_would_do() -> None:
+    """All right, but of ten companies only; with as many more as it says, it can be promised."""
+    few = calibration([i for i in range(10) for _ in range(4)], [0] * 40, [0.99] * 40, [0] * 40)
+    made = promise(few, 0.05, 0.95)
+    assert made.belief is None
+    assert not made.accepts(0.999)
+    assert "not attainable with this data" in made.why_not
+    further = int(made.why_not.split("About ")[1].split()[0])
+    many = 10 + further
+    more = calibration(
+        [i for i in range(many) for _ in range(4)],
+        [0] * 4 * many,
+        [0.99] * 4 * many,
+        [0] * 4 * many,
+    )
+    assert promise(more, 0.05, 0.95).belief is not None
+
+
+def test_more_of_the_same_does_not_help_a_specialist_that_is_wrong_too_often() -> None:
+    """And where no clause is sure enough, that is said."""
+    bad = calibration(
+        [i for i in range(50) for _ in range(2)], [0] * 100, [0.99] * 100, [1, 0] * 50
+    )
+    assert "would hardly show" in promise(bad, 0.05, 0.95).why_not
+    unsure = calibration([0, 1], [0, 0], [0.5, 0.6], [0, 0])
+    assert "no clause was sure enough" in promise(unsure, 0.05, 0.95).why_not
+
+
+def test_what_must_be_shown_so_that_little_is_missed() -> None:
+    """Nineteen companies with an answer each, found at 0.05, 0.1 … 0.95: (missed + 1) / 20."""
+    values = [round(0.05 * i, 2) for i in range(1, 20)]
+    known = calibration(list(range(19)), [0] * 19, values, [0] * 19)
+    assert least_shown(known, 0.10, [0.5, 0.05, 0.01]) == 0.05  # one is missed: (1 + 1) / 20
+    assert least_shown(known, 0.05, [0.5, 0.05, 0.01]) == 0.01  # none is: 1 / 20
+    assert least_shown(known, 0.04, [0.5, 0.05, 0.01]) is None

@@ -1,0 +1,187 @@
+"""What is accepted without a person: only for a stated risk, and only where data speak for it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from services.extraction.guarantee import Calibration
+from services.extraction.pipeline import Clause, Search
+from services.extraction.routing import is_sampled, routes, stated_risk
+from shared.errors import SettingsError
+from shared.events import ClausesExtracted
+from shared.policy import RiskRules
+from tests.unit.extraction_service.house import PAGES, TEXT, House, KeywordSpecialist, reading
+
+LABELS = ("Governing Law", "Audit Rights")
+
+
+def calibration(families: int = 400) -> bytes:
+    """Four hundred companies with two sure clauses each, all of them right."""
+    count = 2 * families
+    return Calibration(
+        LABELS,
+        families,
+        np.array([[0.0, 1.0], [0.0, 1.0]]),
+        np.arange(count) // 2,
+        np.arange(count) % 2,
+        np.full(count, 0.97),
+        np.zeros(count),
+        np.arange(count) // 2,
+        np.full(count, 0.97),
+    ).to_bytes()
+
+
+def specialist(**changed: Any) -> KeywordSpecialist:
+    """One that came with a calibration set."""
+    one = KeywordSpecialist()
+    one.guarantee = calibration(**changed)
+    return one
+
+
+def clause(category: str, confidence: float, start: int = 0) -> Clause:
+    """A passage of the text."""
+    return Clause(category, TEXT[start : start + 9], start, start + 9, confidence)
+
+
+SURE, UNSURE = clause("Governing Law", 0.8), clause("Governing Law", 0.2)
+FOUND = Search([SURE, UNSURE], [])
+STATED = RiskRules(max_wrong=0.05)
+
+
+def test_what_is_sure_enough_is_accepted_and_the_rest_goes_to_a_person() -> None:
+    """All that were surer than the lowest threshold were right, so that is the one."""
+    stated = stated_risk(specialist(), FOUND, STATED)
+    assert stated is not None
+    assert stated.thresholds == pytest.approx(dict.fromkeys(LABELS, 0.3))
+    assert (stated.max_wrong, stated.level, stated.families) == (0.05, 0.95, 400)
+    assert routes(FOUND.clauses, reading(*PAGES), stated) == ["accept", "review"]
+
+
+def test_without_a_stated_risk_a_person_looks_at_everything() -> None:
+    """As it was before."""
+    stated = stated_risk(specialist(), FOUND, RiskRules())
+    assert stated is None
+    assert routes(FOUND.clauses, reading(*PAGES), stated) == ["review", "review"]
+
+
+def test_a_category_that_always_needs_a_person_has_one() -> None:
+    """And so has a category of which the calibration set knows nothing."""
+    rules = RiskRules(max_wrong=0.05, always_person=("Governing Law",))
+    stated = stated_risk(specialist(), FOUND, rules)
+    found = [SURE, clause("Audit Rights", 0.9), clause("Poetry", 0.99)]
+    assert routes(found, reading(*PAGES), stated) == ["review", "accept", "review"]
+
+
+@pytest.mark.parametrize("why", ["no calibration data", "a warning", "too few companies"])
+def test_where_no_data_speak_for_it_nothing_is_accepted_and_that_is_said(why: str) -> None:
+    """A taught specialist, a document in another language, a set that is too small."""
+    expert, found = specialist(families=5 if why.startswith("too") else 400), FOUND
+    if why.startswith("no"):
+        expert.guarantee = None
+    if why.startswith("a warning"):
+        found = replace(FOUND, warnings=("it is in another language",))
+    stated = stated_risk(expert, found, STATED)
+    assert stated is not None
+    assert stated.thresholds == {}
+    assert {"n": "not guaranteed", "a": "another language", "t": "not attainable"}[
+        why[0]
+    ] in stated.why_not
+    assert routes(found.clauses, reading(*PAGES), stated) == ["review", "review"]
+
+
+def test_a_clause_on_a_page_that_was_recognised_goes_to_a_person() -> None:
+    """Also one that only ends there."""
+    stated = stated_risk(specialist(), FOUND, STATED)
+    read = reading(*PAGES)
+    scanned = replace(read, pages=(read.pages[0], replace(read.pages[1], method="tesseract")))
+    border = read.pages[1].start
+    found = [clause("Governing Law", 0.9, at) for at in (0, border - 5, border + 5)]
+    assert routes(found, scanned, stated) == ["accept", "review", "review"]
+
+
+def test_the_sample_is_drawn_by_the_clause_and_as_large_as_was_said() -> None:
+    """The same clause is drawn every time; of many about the share."""
+    ids = [f"cl_{number:032x}" for number in range(4000)]
+    drawn = [name for name in ids if is_sampled(name, 0.05)]
+    assert drawn == [name for name in ids if is_sampled(name, 0.05)]
+    assert 140 <= len(drawn) <= 260
+    assert not any(is_sampled(name, 0.0) for name in ids)
+    assert all(is_sampled(name, 1.0) for name in ids)
+
+
+def policy(folder: Path, **rules: Any) -> Path:
+    """A policy file of one tenant."""
+    path = folder / "policy.toml"
+    lines = "\n".join(f"{name} = {json.dumps(value)}" for name, value in rules.items())
+    path.write_text(f"[tenants.default]\n{lines}\n", "utf-8")
+    return path
+
+
+@pytest.fixture
+def made() -> Iterator[list[House]]:
+    """Houses, to be closed."""
+    houses: list[House] = []
+    yield houses
+    for house in houses:
+        house.close()
+
+
+def extracted(folder: Path, made: list[House], **rules: Any) -> tuple[House, ClausesExtracted]:
+    """A document was read in a house with such a policy, by a specialist with calibration data."""
+    house = House(folder, escalation_policy=policy(folder, **rules))
+    made.append(house)
+    house.specialists.specialist.guarantee = calibration()
+    house.say(house.ingested("doc_1"), house.read("doc_1"))
+    (event,) = house.heard(ClausesExtracted)
+    return house, event
+
+
+def test_the_policy_of_the_tenant_decides_and_rest_says_why(
+    tmp_path: Path, made: list[House]
+) -> None:
+    """Routes and what was promised are kept, answered and announced."""
+    house, event = extracted(tmp_path, made, max_wrong=0.05, sample_share=0.0)
+    answer = house.client.get("/v1/documents/doc_1/clauses").json()
+    by_category = {item["category"]: item["route"] for item in answer["items"]}
+    assert by_category == {"Governing Law": "accept", "Audit Rights": "accept"}
+    (risk,) = answer["risks"]
+    assert (risk["adapter"], risk["max_wrong"], risk["why_not"]) == ("contract-clauses", 0.05, "")
+    assert (event.accepted, event.sampled) == (2, ())
+    announced = json.loads(house.service.blobs.get("default", event.clauses))
+    assert {one["route"] for one in announced} == {"accept"}
+
+
+def test_another_tenant_has_its_own_rules(tmp_path: Path, made: list[House]) -> None:
+    """One that the policy does not name has a person look at everything."""
+    house, _ = extracted(tmp_path, made, max_wrong=0.05, sample_share=0.0)
+    house.say(house.ingested("doc_2", tenant="rivals"), house.read("doc_2", tenant="rivals"))
+    answer = house.client_of("rivals").get("/v1/documents/doc_2/clauses").json()
+    assert {item["route"] for item in answer["items"]} == {"review"}
+    assert answer["risks"] == []
+
+
+def test_what_is_drawn_for_a_check_goes_to_a_person_unmarked(
+    tmp_path: Path, made: list[House]
+) -> None:
+    """REST says nothing of it; the event, which no reviewer sees, does."""
+    house, event = extracted(tmp_path, made, max_wrong=0.05, sample_share=1.0)
+    items = house.client.get("/v1/documents/doc_1/clauses").json()["items"]
+    assert {item["route"] for item in items} == {"review"}
+    assert not any("sampled" in item for item in items)
+    assert (event.accepted, set(event.sampled)) == (0, {item["id"] for item in items})
+
+
+def test_a_category_that_nobody_looks_for_stops_the_start(
+    tmp_path: Path, made: list[House]
+) -> None:
+    """A misspelt one would be accepted by the machine."""
+    with pytest.raises(SettingsError, match="'Uncaped Liability'"):
+        extracted(tmp_path, made, max_wrong=0.05, always_person=["Uncaped Liability"])
+    extracted(tmp_path, made, max_wrong=0.05, always_person=["Uncapped Liability"])

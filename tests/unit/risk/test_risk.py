@@ -1,0 +1,94 @@
+"""The bounds, worked out by hand."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from shared.risk import (
+    BETS,
+    STAKES,
+    below,
+    gains,
+    groups_needed,
+    interval,
+    kept_until,
+    largest,
+    log_bets,
+    log_capital,
+    missed_at_most,
+    passing,
+)
+
+
+def test_a_group_gains_its_risk_for_each_result_and_loses_one_for_each_wrong() -> None:
+    """At a risk of 5% a group counts with five results at most: ten, one wrong, count half."""
+    assert largest(0.05) == 5
+    found = gains(np.array([4.0, 10.0, 0.0]), np.array([1.0, 1.0, 0.0]), 0.05)
+    assert found.tolist() == pytest.approx([0.05 * 4 - 1, (0.05 * 10 - 1) / 2, 0.0])
+
+
+def test_no_group_can_take_all_of_the_capital() -> None:
+    """Whatever it accepts and gets wrong."""
+    for risk in (0.01, 0.05, 0.2, 0.5):
+        accepted = np.arange(0.0, 500.0)
+        worst = log_bets(gains(accepted, accepted, risk), risk)
+        assert np.isfinite(worst).all()
+
+
+def test_capital_is_that_of_all_bets_together() -> None:
+    """Two groups, 3 results each, none wrong, at a risk of 20%: by hand for every bet."""
+    gained = gains(np.array([3.0, 3.0]), np.zeros(2), 0.2)
+    most = 0.8 * 20
+    by_hand = sum(s * (1 + b / most * 0.6) ** 2 for b, s in zip(BETS, STAKES, strict=True))
+    assert log_capital(log_bets(gained, 0.2).sum(-1)) == pytest.approx(math.log(by_hand))
+    assert STAKES.sum() == pytest.approx(1.0)
+
+
+def test_capital_grows_by_nothing_where_the_risk_is_just_not_kept() -> None:
+    """In expectation over groups, one in five of which is wrong at a risk of a fifth."""
+    chances = {0.0: 0.8, 1.0: 0.2}
+    expected = sum(
+        share * np.exp(log_bets(gains(np.ones(1), np.full(1, wrong), 0.2), 0.2)[:, 0])
+        for wrong, share in chances.items()
+    )
+    assert expected == pytest.approx(np.ones(len(BETS)))
+
+
+def test_rules_behind_the_first_that_fails_are_not_looked_at() -> None:
+    """However good they would be."""
+    enough = -math.log(0.05)
+    capital = np.array([[9.0, 4.0, 2.9, 9.0], [0.0, 9.0, 9.0, 9.0], [enough, 5.0, 5.0, 5.0]])
+    assert passing(capital, 0.95).tolist() == [2, 0, 4]
+
+
+def test_groups_without_a_mistake_are_enough_once_the_capital_is() -> None:
+    """As many as are said to be needed, and not one fewer by more than the mixture costs."""
+    one = gains(np.array([[5.0]]), np.array([[0.0]]), 0.05)
+    needed = groups_needed(one, 0.05, 0.95)
+    assert needed is not None
+    assert kept_until(np.repeat(one, needed, axis=1), 0.05, 0.95) == 1
+    assert kept_until(np.repeat(one, needed // 2, axis=1), 0.05, 0.95) == 0
+    assert groups_needed(-one, 0.05, 0.95) is None
+
+
+def test_missed_answers_are_bounded_by_the_shares_of_groups_and_one_more() -> None:
+    """Two groups: one misses half of its answers, one none, a third has none to miss."""
+    bound = missed_at_most(np.array([[1.0, 0.0, 0.0]]), np.array([2.0, 3.0, 0.0]))
+    assert bound.tolist() == pytest.approx([(0.5 + 1) / 4])
+
+
+def test_the_interval_of_a_share_is_that_of_clopper_and_pearson() -> None:
+    """Known values: 0 of 10 up to 30.8%, 5 of 10 from 18.7% to 81.3%; nothing is known of none."""
+    assert interval(0, 10) == pytest.approx((0.0, 0.3085), abs=1e-4)
+    assert interval(5, 10) == pytest.approx((0.1871, 0.8129), abs=1e-4)
+    assert interval(10, 10) == pytest.approx((0.6915, 1.0), abs=1e-4)
+    assert interval(0, 0) == (0.0, 1.0)
+
+
+def test_the_chance_of_few_wrong_ones_is_that_of_the_binomial() -> None:
+    """Fewer than two of three, one half each: 1/8 + 3/8."""
+    assert below(2, 3, 0.5) == pytest.approx(0.5)
+    assert below(0, 3, 0.5) == 0.0
