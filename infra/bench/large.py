@@ -27,7 +27,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from infra.bench.pages import pdf_of
+from infra.bench.pages import LINES, pdf_of
 from shared.documents import Limits
 from shared.documents.sandbox import Reader
 
@@ -36,14 +36,14 @@ _CLAUSE = (
     "the other party, and any attempt to do so shall be void. This Agreement commences on the "
     "Effective Date and continues for five (5) years.\n\n"
 )
+_CLAUSE_LINES = 4  # on such a page, with the empty one behind it
 _A4 = 8.27, 11.69  # inches
 
 
 def long_pdf(pages: int) -> bytes:
     """A contract of about so many pages, with a text layer."""
-    whole = pdf_of("".join(_CLAUSE.format(n=n) for n in range(1, 41)))
-    per_page = 40 / max(1, whole.count(b"/Type /Page\n"))
-    return pdf_of("".join(_CLAUSE.format(n=n) for n in range(1, round(pages * per_page) + 1)))
+    count = pages * LINES // _CLAUSE_LINES
+    return pdf_of("".join(_CLAUSE.format(n=n) for n in range(1, count + 1)))
 
 
 def scan(megabytes: int, pages: int) -> bytes:

@@ -3,23 +3,28 @@
 import csv
 import io
 import json
+import os
+import re
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
 import openpyxl
 import pytest
 
+from infra.bench.pages import pdf_of
 from infra.ports import free_port
 from tests.embedded import Embedded
 from tests.samples import contract, mail, report
 from tests.support import ROOT
 
 SECONDS = 120.0
+README = (ROOT / "README.md").read_text("utf-8")
 
 
 class Suite(httpx.Client):
@@ -118,6 +123,35 @@ def test_a_contract_goes_the_whole_road(suite: Suite) -> None:
     sheet = openpyxl.load_workbook(io.BytesIO(exported["xlsx"])).active
     assert sheet is not None
     assert sheet.max_row >= 2
+
+
+def test_the_python_of_the_readme_runs_as_printed(suite: Suite, tmp_path: Path) -> None:
+    """Each clause and hit that it prints is one that the suite answers."""
+    (example,) = re.findall(
+        r"```python\n(import os\n\nimport smallprint\n.*?)```", README, re.DOTALL
+    )
+    example = example.replace("http://127.0.0.1:8400", str(suite.base_url).rstrip("/"))
+    (tmp_path / "lease.pdf").write_bytes(pdf_of(contract(7).decode()))
+    key = suite.headers["authorization"].removeprefix("Bearer ")
+    done = subprocess.run(
+        [sys.executable, "-c", example],
+        cwd=tmp_path,
+        env=os.environ | {"SMALLPRINT_KEY": key},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.stderr == ""
+    outcome, *lines = done.stdout.splitlines()
+    assert outcome == "complete"
+    (document,) = suite.get("/v1/documents?limit=1").json()["items"]
+    assert document["name"] == "lease.pdf"
+    clauses = suite.get(f"/v1/documents/{document['id']}/clauses").json()["items"]
+    assert clauses
+    for clause in clauses:
+        assert any(line.startswith(f"1 {clause['category']} ") for line in lines)
+    assert any(line.startswith("lease.pdf 1 ") for line in lines)
 
 
 def test_a_wrong_kind_is_changed_everywhere_and_back(suite: Suite) -> None:
