@@ -25,6 +25,7 @@ VIEWS = (
     "/documents/{document}",
     "/decisions",
     "/search",
+    "/costs",
     "/sign-in",
 )
 POLICY = "; ".join(

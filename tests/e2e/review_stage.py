@@ -27,6 +27,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.types import Message as Part
 
 from infra.ports import free_port
+from services.escalation.bootstrap import build as build_escalation
+from services.escalation.settings import Settings as EscalationSettings
 from services.ingest.bootstrap import build as build_ingest
 from services.ingest.settings import Settings as IngestSettings
 from services.review.bootstrap import build as build_review
@@ -35,6 +37,7 @@ from services.review.store import find_document
 from shared.bus import Message
 from shared.documents.reading import Reading
 from shared.events import (
+    AdapterVersion,
     ClausesExtracted,
     DocumentFailed,
     EscalationAnswered,
@@ -247,13 +250,15 @@ class Stage:
         keys = self.ingest.app.state.keys
         self.review = build_review(ReviewSettings(data=folder, review_lease=lease), keys=keys)
         self.review.store.migrate()
+        self.escalation = build_escalation(EscalationSettings(data=folder), keys=keys)
+        self.escalation.store.migrate()
         self.keys = {name: keys.create("default", name).secret for name in ("ada", "ben")}
         self.results: dict[str, dict[str, list[Any]]] = {}
         self.contract = ""
         self.stop = threading.Event()
         self.threads = [
             thread
-            for service in (self.ingest, self.review)
+            for service in (self.ingest, self.review, self.escalation)
             for thread in start_background(service, self.stop)
         ]
         self.road = Road(self.review.app)
@@ -265,6 +270,7 @@ class Stage:
                 "review": self.road,
                 "extraction": results,
                 "triage": results,
+                "escalation": self.escalation.app,
             },
             front,
         )
@@ -339,7 +345,16 @@ class Stage:
                 clauses=blobs.put("default", json.dumps(clauses).encode()),
                 count=len(clauses),
                 adapter="contract-clauses",
-                adapter_version="1",
+                adapter_version="1.2.0",
+                adapters=(
+                    AdapterVersion(
+                        name="contract-clauses",
+                        version="1.2.0",
+                        seconds=len(words) / 20_000,
+                        tokens=len(words) // 5,
+                        quoted=sum(len(clause["text"]) for clause in clauses) // 5,
+                    ),
+                ),
             ),
             len(clauses),
         )
@@ -433,6 +448,7 @@ class Stage:
         join(self.threads, 10)
         self.ingest.close()
         self.review.close()
+        self.escalation.close()
 
 
 def _clause(

@@ -13,8 +13,9 @@ const VIEWS = [
   [/^\/documents\/(?<id>[^/]+)$/, () => import("/pages/document.js")],
   [/^\/decisions$/, () => import("/pages/decisions.js")],
   [/^\/search$/, () => import("/pages/search.js")],
+  [/^\/costs$/, () => import("/pages/costs.js")],
 ];
-const LINKS = [["/", "Queue"], ["/documents", "Documents"], ["/findings", "Findings"], ["/decisions", "Decisions"], ["/search", "Search"]];
+const LINKS = [["/", "Queue"], ["/documents", "Documents"], ["/findings", "Findings"], ["/decisions", "Decisions"], ["/search", "Search"], ["/costs", "Costs"]];
 
 let shown = null; // the view on the screen
 let turn = 0; // counts navigations, so that a slow view never replaces a later one
@@ -61,6 +62,7 @@ function mark(pathname) {
     return h("a", { href, "aria-current": current && "page" }, text);
   });
   fill(byId("nav"), links);
+  byId("nav").querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" }); // on a narrow screen
 }
 
 // Links within these pages change the view; everything else is the browser's.

@@ -1,0 +1,89 @@
+// Draws charts as SVG in shares of their width, so that they fit any window; every chart has its
+// numbers beside it, and a table for whoever does not see it.
+
+import { byId, h } from "/pages/dom.js";
+
+/** s("rect.ours", {x: "0%"}): an element of SVG. */
+export function s(selector, props = {}, ...children) {
+  const [tag, ...classes] = selector.split(".");
+  const element = document.createElementNS(byId("drawing").namespaceURI, tag);
+  if (classes.length) element.setAttribute("class", classes.join(" "));
+  for (const [name, value] of Object.entries(props)) element.setAttribute(name, value);
+  element.append(...children);
+  return element;
+}
+
+const share = (part, whole) => (whole > 0 ? Math.min(100, (100 * part) / whole) : 0);
+const percent = (value) => `${value.toFixed(3)}%`;
+
+/** A figure with a heading, what it says in a sentence, a drawing, and its numbers as a table. */
+export function figure(title, said, drawing, heads, rows, whole = false) {
+  return h(whole ? "figure.chart.whole" : "figure.chart", {}, h("figcaption", {}, h("h2", {}, title), h("p.muted", {}, said)), drawing, numbers(title, heads, rows));
+}
+
+function numbers(title, heads, rows) {
+  const head = h("tr", {}, heads.map((text, at) => h(at ? "th.figure" : "th", { scope: "col" }, text)));
+  const body = rows.map((row) => h("tr", {}, row.map((cell, at) => (at ? h("td.figure", {}, cell) : h("th", { scope: "row" }, cell)))));
+  const scroll = h("div.scroll", { tabindex: "0", role: "region", "aria-label": `${title}: numbers` }, h("table.numbers-table", {}, h("thead", {}, head), h("tbody", {}, body)));
+  return h("details", {}, h("summary", {}, "Numbers"), scroll);
+}
+
+/** Rows of bars from the left on one scale: [label, [[class, value], …], words]. */
+export function bars(rows) {
+  const most = Math.max(...rows.map(([, parts]) => parts.reduce((sum, [, value]) => sum + value, 0)));
+  return h("div.bars", { "aria-hidden": "true" }, rows.map(([label, parts, words]) => {
+    let at = 0;
+    const drawn = parts.filter(([, value]) => value > 0).map(([kind, value]) => {
+      const width = share(value, most);
+      const rect = s(`rect.${kind}`, { x: percent(at), y: 0, width: percent(width), height: "100%" });
+      at += width;
+      return rect;
+    });
+    if (at > 0) drawn.unshift(s(`rect.${parts.find(([, value]) => value > 0)[0]}`, { x: 0, y: 0, width: 2, height: "100%" })); // what is little is seen all the same
+    return h("div.bar-row", {}, h("span.bar-label", {}, label), s("svg", { class: "bar-svg" }, ...drawn), h("span.figure", {}, words));
+  }));
+}
+
+/** Columns side by side, the earliest at the left: [label, [[class, value], …], words]; the largest is named. */
+export function columns(rows) {
+  const heights = rows.map(([, parts]) => parts.reduce((sum, [, value]) => sum + value, 0));
+  const most = Math.max(...heights);
+  const step = 100 / Math.max(rows.length, 7);
+  const drawn = rows.flatMap(([label, parts, words], at) => {
+    let above = 100;
+    return parts.filter(([, value]) => value > 0).map(([kind, value]) => {
+      const height = share(value, most);
+      above -= height;
+      return s(`rect.${kind}`, { x: percent(at * step + step * 0.12), y: percent(above), width: percent(step * 0.76), height: percent(height) }, s("title", {}, `${label}: ${words}`));
+    });
+  });
+  const largest = rows[heights.indexOf(most)];
+  return h("div.columns", { "aria-hidden": "true" },
+    h("p.figure.small.muted", {}, `most: ${largest[2]}, ${largest[0]}`),
+    s("svg", { class: "column-svg" }, ...drawn, s("line.axis", { x1: 0, x2: "100%", y1: "100%", y2: "100%" })),
+    h("div.row.apart.small.muted", {}, h("span", {}, rows[0][0]), rows.length > 1 && h("span", {}, rows.at(-1)[0])));
+}
+
+/** Points and ranges on a scale on which each step is ten times more: [label, class, low, high, words]. */
+export function powers(rows) {
+  const exponents = rows.flatMap(([, , low, high]) => [Math.floor(Math.log10(low)), Math.ceil(Math.log10(high))]);
+  const least = Math.min(...exponents);
+  const most = Math.max(...exponents, least + 1);
+  const place = (value) => percent(4 + (92 * (Math.log10(value) - least)) / (most - least));
+  const steps = Array.from({ length: most - least + 1 }, (_, at) => 10 ** (least + at));
+  const lines = () => steps.map((value) => s("line.grid", { x1: place(value), x2: place(value), y1: 0, y2: "100%" }));
+  const row = ([label, kind, low, high, words]) => h("div.bar-row", {}, h("span.bar-label", {}, label),
+    s("svg", { class: "power-svg" }, ...lines(),
+      s(`line.range.${kind}`, { x1: place(low), x2: place(high), y1: "50%", y2: "50%" }),
+      ...[low, high].map((value) => s(`circle.${kind}`, { cx: place(value), cy: "50%", r: 6 }))),
+    h("span.figure", {}, words));
+  const axis = s("svg", { class: "power-axis" }, ...steps.map((value) => s("text", { x: place(value), y: "70%", "text-anchor": "middle" }, plain(value))));
+  return h("div.bars", { "aria-hidden": "true" }, rows.map(row), h("div.bar-row.axis-row", {}, h("span.bar-label"), axis, h("span.figure")));
+}
+
+const plain = (value) => (value >= 1 ? String(Math.round(value)) : value.toFixed(Math.round(-Math.log10(value))));
+
+/** How far something has come: a bar of its own. */
+export function reached(kind, part, whole) {
+  return s("svg", { class: "bar-svg reached", "aria-hidden": "true" }, s("rect.rest", { x: 0, y: 0, width: "100%", height: "100%" }), s(`rect.${kind}`, { x: 0, y: 0, width: percent(share(part, whole)), height: "100%" }));
+}

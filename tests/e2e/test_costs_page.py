@@ -1,0 +1,161 @@
+"""The page of costs in a real browser: charts with their numbers, in both colours, by keyboard."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from services.escalation.costs import Reading, Readings
+from services.escalation.ledger import Caps, Ledger
+from services.escalation.providers import Usage
+from tests.contract.ledger.calls import NOON, call
+from tests.e2e.review_stage import CONTRACT, Stage, pdf_of, until
+from tests.e2e.test_review_pages import WIDEST, Watched, browser
+from tests.support import ROOT
+
+__all__ = ["browser"]
+DAYS = 12
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    """A contract that was read just now, others on twelve days before, and calls that were paid."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in os.environ:
+            if name.startswith("SMALLPRINT_"):
+                patch.delenv(name)
+        stage = Stage(tmp_path_factory.mktemp("data"))
+        stage.contract = stage.upload("Northwind – Halden, distribution.pdf", pdf_of(CONTRACT))
+        stage.extract(stage.contract)
+        until(lambda: worked(stage)["documents"], "the reading to be counted")
+        seed(stage)
+        yield stage
+        stage.close()
+
+
+def worked(stage: Stage) -> dict[str, Any]:
+    """What specialists are said to have done."""
+    found: dict[str, Any] = stage.http.get("/v1/costs").json()["specialists"]
+    return found
+
+
+def seed(stage: Stage) -> None:
+    """What another day's work would have left behind."""
+    store = stage.escalation.store
+    book = Ledger(store)
+    with store.write() as session:
+        for day in range(DAYS):
+            for number in range(1 + day % 4):
+                Readings(session, "default").note(
+                    Reading(
+                        tenant="default",
+                        document_id=f"doc_{day:02}{number:030}",
+                        attempt=1,
+                        adapter="unfair-terms" if number % 3 == 2 else "contract-clauses",
+                        version="1.0.0" if number % 3 == 2 else "1.2.0",
+                        kind="contract",
+                        day=f"{NOON + timedelta(days=day):%Y-%m-%d}",
+                        seconds=2.0 + number,
+                        tokens=12_000 + 900 * day,
+                        quoted=1_100,
+                    )
+                )
+    for number in range(3):
+        one = call(number, 80_000, document_id=stage.contract)
+        book.reserve(one, Caps(10**9, 10**9))
+        book.settle(one.id, Usage(4_000, 200), 60_000 + number, {})
+
+
+def figure(page: Any, name: str) -> Any:
+    """One chart, by its heading."""
+    return page.locator("figure").filter(has=page.get_by_role("heading", name=name, exact=True))
+
+
+def test_costs_are_read_at_a_glance_and_by_keyboard(browser: Any, stage: Stage) -> None:
+    """From the link in the head to the numbers of each chart, which are those that REST answers."""
+    ada = Watched(browser, stage)
+    page = ada.sign_in()
+    page.get_by_role("link", name="Costs").click()
+    page.get_by_role("heading", name="Costs", exact=True).wait_for()
+    told = stage.http.get("/v1/costs").json()
+    assert told["specialists"]["documents"] > DAYS
+    glance = page.locator(".numbers").inner_text()
+    assert f"{told['specialists']['documents']} documents" in glance
+    assert f"US$ {told['frontier']['usd']:.2f}" in glance
+    assert "for 3 calls" in glance
+    charts = ["What it cost, and would have cost", "By day", "When training has paid for itself"]
+    for name in [*charts, "A million tokens"]:
+        chart = figure(page, name)
+        assert chart.locator("svg").count() > 0, name
+        assert chart.locator("svg rect, svg circle").count() > 0, name
+    columns = figure(page, "By day").locator(".columns")
+    assert columns.locator("rect.ours").count() == len(told["groups"])
+    assert columns.locator("rect.theirs").count() == len(told["groups"])
+    assert columns.locator("rect.paid").count() == 1
+    summary = figure(page, "By day").locator("summary")
+    summary.focus()
+    page.keyboard.press("Enter")
+    rows = figure(page, "By day").get_by_role("row")
+    rows.nth(1).wait_for()
+    newest = told["groups"][0]
+    assert rows.nth(1).get_by_role("rowheader").inner_text() == newest["key"]
+    assert rows.count() == 1 + len(told["groups"])
+    page.keyboard.press("Tab")
+    focused = page.evaluate("document.activeElement.getAttribute('aria-label')")
+    assert focused == "By day: numbers"
+    training = figure(page, "When training has paid for itself").inner_text()
+    assert "contract-clauses 1.2.0" in training
+    assert "4.21 hours at US$ 3.00 are US$ 12.62" in training
+    assert "quoted on" in figure(page, "A million tokens").inner_text()
+    ada.close()
+
+
+def test_costs_by_document_lead_to_it(browser: Any, stage: Stage) -> None:
+    """A document is named as people know it; what is deleted is said to be."""
+    ada = Watched(browser, stage)
+    page = ada.sign_in()
+    page.goto(f"{stage.address}/costs")
+    page.get_by_label("Add up by").select_option("document")
+    chart = figure(page, "By document")
+    chart.locator("summary").click()
+    chart.get_by_text("(deleted)").first.wait_for()
+    assert page.url.endswith("/costs?by=document")
+    chart.get_by_role("link", name="Northwind").click()
+    page.get_by_role("heading", name="Northwind").wait_for()
+    ada.close(allowed=("404",))
+
+
+def test_nothing_has_cost_anything_in_a_new_tenant(browser: Any, stage: Stage) -> None:
+    """No chart of nothing: it says when there will be one."""
+    key = stage.ingest.app.state.keys.create("other", "eve").secret
+    ada = Watched(browser, stage)
+    stage.keys["eve"] = key
+    page = ada.sign_in("eve")
+    page.goto(f"{stage.address}/costs")
+    page.get_by_role("heading", name="Nothing has cost anything yet").wait_for()
+    assert page.locator("main svg").count() == 0
+    ada.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 390])
+def test_the_page_is_drawn_without_a_sideways_scroll(
+    browser: Any, stage: Stage, scheme: str, width: int
+) -> None:
+    """Pictures for people to look at, with the numbers open; none is wider than the window."""
+    folder = ROOT / "var" / "screenshots"
+    folder.mkdir(parents=True, exist_ok=True)
+    ada = Watched(browser, stage, color_scheme=scheme, viewport={"width": width, "height": 900})
+    page = ada.sign_in()
+    for name in ("day", "adapter"):
+        page.goto(f"{stage.address}/costs?by={name}")
+        page.locator("figure.chart").first.wait_for()
+        page.locator("summary").first.click()
+        page.screenshot(path=folder / f"costs-{name}-{width}-{scheme}.png", full_page=True)
+        wide = page.evaluate(WIDEST.replace(".desk", ".scroll")) - width
+        assert wide <= 0, f"{name} is {wide} pixels too wide"
+    ada.close()
