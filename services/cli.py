@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from services.escalation.comparing import Cost, FrontierReader
     from services.escalation.providers import Provider
     from services.extraction.metric import Predictions
+    from services.extraction.trying import Past, Tally
     from services.ingest.keys import KeyRing
     from services.triage.reading.document import Reported
     from services.triage.reading.report import Linkbases
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from shared.documents import Reading
     from shared.documents.sandbox import Reader
     from shared.inference import Specialist, Specialists
+    from shared.policy import RiskRules
     from shared.runtime import Service
     from shared.settings import CommonSettings
     from shared.storage import Store
@@ -1753,6 +1755,153 @@ def _moment(time: datetime | None) -> str | None:
 
 
 # The machine
+
+
+@cli.group()
+def policy() -> None:
+    """Policies: what may be accepted, and who may be asked.
+
+    \b
+    Examples:
+      smallprint policy try careful.toml
+      smallprint policy try careful.toml --tenant acme --json
+    """
+
+
+@policy.command("try")
+@click.argument("file", metavar="POLICY", type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--tenant", default="default", show_default=True, help="Whose documents are tried.")
+@data_option
+@as_json
+def policy_try(file: Path, tenant: str, data: Path | None, as_json: bool) -> int:
+    """Try the POLICY file on the documents of a data folder, beside the policy in force.
+
+    Each document counts as it was read: what would be accepted, and what people would be asked.
+    Expected errors are those among the accepted, by the specialist's calibration set; beside them
+    is how many of the accepted people have rejected or corrected. Nothing is changed, and a suite
+    may be running.
+    """
+    from services.escalation.policy import read_policies
+    from services.escalation.settings import Settings
+    from services.extraction.routing import refuse_unknown_categories
+    from shared.cli import policies
+    from shared.inference.adapters import labels_in
+    from shared.policy import read_risks
+    from shared.settings import load
+
+    settings = load(Settings, **_given(data=data))
+    read_policies(file)  # the whole of it: also what is said of providers
+    new, now = read_risks(file), read_risks(settings.escalation_policy)
+    known = labels_in(settings.artefacts_folder, settings.adapters_folder)
+    refuse_unknown_categories(new.categories, known)
+    lines = Lines(as_json=as_json, table=policies.shown)
+    line = _tried_policies(settings, tenant, now.of(tenant), new.of(tenant))
+    lines.result({"source": str(file), "tenant": tenant, **line})
+    return lines.exit_code
+
+
+def _tried_policies(
+    settings: CommonSettings, tenant: str, now: RiskRules, new: RiskRules
+) -> Mapping[str, Any]:
+    """What two policies do with the documents of a tenant."""
+    from services.extraction.settings import Settings as Extraction
+    from services.extraction.store import MIGRATIONS as OF_EXTRACTION
+    from services.extraction.trying import past, tried
+    from services.review.handlers import document_reading
+    from services.review.settings import Settings as Review
+    from services.review.store import MIGRATIONS as OF_REVIEW
+    from services.review.store import find_document, verdicts
+    from shared.settings import load
+    from shared.storage import FileBlobs, MissingBlob
+
+    given = _given(data=settings.data)
+    extraction_url = load(Extraction, **given).extraction_database_url
+    review_url = load(Review, **given).review_database_url
+    blobs = FileBlobs(settings.blobs, "review")
+    with (
+        _stored(settings, "extraction", extraction_url, OF_EXTRACTION) as extracted,
+        _stored(settings, "review", review_url, OF_REVIEW) as review,
+        review.read() as session,
+    ):
+        decided = verdicts(session, tenant)
+        counted = [0, 0, 0]
+
+        def reading_of(document_id: str) -> Reading | None:
+            document = find_document(session, tenant, document_id)
+            try:
+                return document_reading(document, blobs) if document else None
+            except MissingBlob:
+                return None
+
+        def documents() -> Iterator[Past]:
+            for one in past(extracted, tenant, reading_of):
+                mine = [clause.id for clause in one.clauses]
+                counted[0] += 1
+                counted[1] += len(mine)
+                counted[2] += sum(clause_id in decided for clause_id in mine)
+                yield one
+
+        tallies = tried(documents(), (now, new), _installed(settings), decided)
+    shown = [_tally(rules, tally) for rules, tally in zip((now, new), tallies, strict=True)]
+    counts = dict(zip(("documents", "clauses", "decided"), counted, strict=True))
+    return {**counts, "now": shown[0], "tried": shown[1]}
+
+
+def _tally(rules: RiskRules, tally: Tally) -> dict[str, Any]:
+    """What a policy does, with what it says."""
+    from services.review.priority import SECONDS, WORDS_A_MINUTE
+
+    seconds = tally.reviewed * SECONDS + tally.words_reviewed / WORDS_A_MINUTE * 60
+    return {
+        "max_wrong": rules.max_wrong,
+        "level": rules.level,
+        "accepted": tally.accepted,
+        "escalated": 0,
+        "reviewed": tally.reviewed,
+        "sampled": tally.sampled,
+        "review_hours": seconds / 3600,
+        "cost_usd": 0.0,
+        "expected_errors": tally.expected_errors,
+        "accepted_and_decided": tally.decided,
+        "changed": tally.changed,
+        "why_not": dict(tally.why_not),
+    }
+
+
+@contextmanager
+def _stored(settings: CommonSettings, service: str, url: str, migrations: Path) -> Iterator[Store]:
+    """The database of a service, to be read. Raises SettingsError if it is not there."""
+    from shared.errors import SettingsError
+    from shared.storage import Store
+
+    if not url and not (settings.data / f"{service}.db").is_file():
+        raise SettingsError(
+            f"no suite has worked in {settings.data}: there is no {service}.db; name its data "
+            "folder with --data"
+        )
+    store = Store(settings.database(service, url), service, migrations)
+    try:
+        store.must_be_current()
+        yield store
+    finally:
+        store.close()
+
+
+def _installed(settings: CommonSettings) -> Callable[[str], Specialist | None]:
+    """Gives the specialist of a name; None if it is not installed any more."""
+    from shared.inference import MissingAdapter, Specialists
+
+    specialists = Specialists(
+        settings.artefacts_folder, settings.threads, settings.arithmetic, settings.adapters_folder
+    )
+
+    def get(name: str) -> Specialist | None:
+        try:
+            return specialists.get(name)
+        except MissingAdapter:
+            return None
+
+    return get
 
 
 @cli.command()

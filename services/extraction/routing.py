@@ -70,7 +70,7 @@ def stated_risk(specialist: Specialist, found: Search, rules: RiskRules) -> Stat
 def _promised(
     data: bytes, max_wrong: float, level: float, always_person: tuple[str, ...]
 ) -> tuple[Promise, Mapping[str, float]]:
-    known = _calibration(data)
+    known = calibration(data)
     made = promise(known, max_wrong, level, always_person)
     belief = made.belief
     if belief is None:
@@ -80,7 +80,8 @@ def _promised(
 
 
 @lru_cache(maxsize=8)
-def _calibration(data: bytes) -> Calibration:
+def calibration(data: bytes) -> Calibration:
+    """Return a calibration set; the last few are kept."""
     return read_calibration(data)
 
 

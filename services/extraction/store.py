@@ -173,6 +173,21 @@ class Extractions:
         more = str(rows[limit - 1].position) if len(rows) > limit else None
         return [_clause(row) for row in rows[:limit]], more
 
+    def extracted(self) -> list[str]:
+        """The ids of all documents whose clauses are stored."""
+        table = extractions
+        rows = self.session.execute(
+            select(table.c.document_id)
+            .where(table.c.tenant == self.tenant, table.c.state == "extracted")
+            .order_by(table.c.document_id)
+        )
+        return [row.document_id for row in rows]
+
+    def all_clauses(self, document_id: str) -> list[FoundClause]:
+        """Every clause of a document, in the order of the text."""
+        query = select(clauses).where(*self._of(document_id, None)).order_by(clauses.c.position)
+        return [_clause(row) for row in self.session.execute(query)]
+
     def valued(self, document_id: str, adapter: str | None = None) -> list[Located]:
         """The clauses of the categories that have values, in the order of the text."""
         rows = self.session.execute(

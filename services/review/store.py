@@ -301,6 +301,13 @@ def decided_items(session: Session, tenant: str, document_id: str) -> list[Item]
     return [_item(row) for row in rows]
 
 
+def verdicts(session: Session, tenant: str) -> dict[str, str]:
+    """What people decided about results, by the id of the result."""
+    decided = items.c.tenant == tenant, items.c.verdict.is_not(None)
+    rows = session.execute(select(items.c.result_id, items.c.verdict).where(*decided))
+    return {row.result_id: row.verdict for row in rows}
+
+
 def get_item(session: Session, tenant: str, item_id: str, *, lock: bool = False) -> Item:
     """One item. Raises NotFound.
 

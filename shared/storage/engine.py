@@ -22,7 +22,7 @@ from sqlalchemy.exc import (
 from sqlalchemy.orm import Session
 
 from shared.errors import InvalidRequest, SettingsError, Unavailable
-from shared.storage.migrate import migrate
+from shared.storage.migrate import migrate, must_be_current
 
 _READ = "sqlite_read"
 WAIT = 30.0
@@ -65,6 +65,11 @@ class Store:
         engine = self.engine.execution_options(**{_READ: True})
         with _translated(self.service), Session(engine) as session, session.begin():
             yield session
+
+    def must_be_current(self) -> None:
+        """Raise SettingsError unless the tables are those of this program; nothing is changed."""
+        with _translated(self.service):
+            must_be_current(self.engine, self.migrations)
 
     def ready(self) -> None:
         """Raise Unavailable unless the database answers."""

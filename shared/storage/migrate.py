@@ -47,6 +47,21 @@ def migrate(engine: Engine, folder: Path, revision: str = "head") -> None:
             environment.run_migrations()
 
 
+def must_be_current(engine: Engine, folder: Path) -> None:
+    """Raise SettingsError unless a database is at the last revision."""
+    config = Config()
+    config.set_main_option("script_location", str(folder).replace("%", "%%"))
+    script = ScriptDirectory.from_config(config)
+    with engine.connect() as connection:
+        heads = MigrationContext.configure(connection).get_current_heads()
+    _refuse_newer(engine, script, heads)
+    if heads != (script.get_current_head(),):
+        raise SettingsError(
+            f"The database {engine.url.render_as_string(hide_password=True)} is of an older "
+            "version. Nothing was changed. Start the suite once: that brings it up to date."
+        )
+
+
 def _refuse_newer(engine: Engine, script: ScriptDirectory, heads: tuple[str, ...]) -> None:
     known = {one.revision for one in script.walk_revisions()}
     if unknown := [head for head in heads if head not in known]:

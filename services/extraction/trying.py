@@ -1,0 +1,151 @@
+"""What a policy would do with documents that were read before. Nothing is read anew or changed.
+
+Each document is taken as it was read: its clauses with their confidence, the warnings of the
+search, and how its pages were read. What is promised for it is asked again, by the same code that
+routes new documents. What a person decided about a clause since says whether it was right.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from services.extraction.domain import FoundClause, Pass, routed
+from services.extraction.pipeline import Clause, Search
+from services.extraction.routing import StatedRisk, calibration, routes, stated_risk
+from services.extraction.store import Extractions
+from shared.documents import Reading
+from shared.events import Route
+from shared.inference import Specialist
+from shared.policy import RiskRules
+from shared.storage import Store
+
+CHANGED = ("reject", "correct")
+"""Verdicts that say that a clause was not right."""
+
+Readings = Callable[[str], Reading | None]
+"""Gives the reading of a document by its id; None where it is gone."""
+Specialists = Callable[[str], Specialist | None]
+"""Gives what is installed under a name; None where nothing is."""
+
+
+@dataclass(frozen=True)
+class Past:
+    """One document as it was read, with the clauses of all specialists that read it."""
+
+    passes: Sequence[Pass]
+    clauses: Sequence[FoundClause]
+    reading: Reading | None
+
+
+@dataclass
+class Tally:
+    """What a policy does with all documents."""
+
+    clauses: int = 0
+    accepted: int = 0
+    sampled: int = 0
+    """Sure enough to be accepted, and sent to a person as a check of that."""
+    reviewed: int = 0
+    """All that a person is asked about, those that are checked among them."""
+    words_reviewed: int = 0
+    expected_errors: float = 0.0
+    """Among the accepted, by the calibration set of their specialist."""
+    decided: int = 0
+    """Accepted ones that a person has decided about."""
+    changed: int = 0
+    """Of these, rejected or corrected: what the machine would have accepted wrongly."""
+    why_not: Counter[str] = field(default_factory=Counter)
+    """Clauses that a person is asked about because nothing can be promised, by the reason."""
+
+    def add(self, clause: FoundClause, belief: float, verdict: str | None) -> None:
+        """Count a clause with its route, how likely it is right, and what a person decided."""
+        self.clauses += 1
+        if clause.route != "accept":
+            self.reviewed += 1
+            self.sampled += clause.sampled
+            self.words_reviewed += len(clause.text.split())
+            return
+        self.accepted += 1
+        self.expected_errors += 1.0 - belief
+        self.decided += verdict is not None
+        self.changed += verdict in CHANGED
+
+
+def past(store: Store, tenant: str, reading_of: Readings) -> Iterator[Past]:
+    """Yield every document of a tenant whose clauses are stored, as it was read."""
+    with store.read() as session:
+        found = Extractions(session, tenant)
+        for document in found.extracted():
+            if extraction := found.get(document):
+                passes, clauses = extraction.passes, found.all_clauses(document)
+                yield Past(passes, clauses, reading_of(document))
+
+
+def tried(
+    documents: Iterable[Past],
+    policies: Sequence[RiskRules],
+    specialist: Specialists,
+    verdicts: Mapping[str, str],
+) -> list[Tally]:
+    """Count what each of some policies would do with documents.
+
+    Args:
+        documents: as they were read; they are gone through once.
+        policies: rules of their tenant.
+        specialist: what is installed.
+        verdicts: of people about clauses, by the clause's id.
+    """
+    tallies = [Tally() for _ in policies]
+    for one in documents:
+        for passed in one.passes:
+            clauses = [clause for clause in one.clauses if clause.adapter == passed.adapter]
+            expert = specialist(passed.adapter)
+            for rules, tally in zip(policies, tallies, strict=True):
+                stated = promised(passed, expert, one.reading, rules)
+                if stated and stated.why_not and clauses:
+                    tally.why_not[stated.why_not] += len(clauses)
+                for clause in routed_again(clauses, one.reading, stated, rules):
+                    tally.add(clause, _belief(expert, clause), verdicts.get(clause.id))
+    return tallies
+
+
+def promised(
+    passed: Pass, expert: Specialist | None, reading: Reading | None, rules: RiskRules
+) -> StatedRisk | None:
+    """What can be promised for what a specialist found in a document of the past."""
+    if rules.max_wrong is None:
+        return None
+    why, name = "", f"{passed.adapter} {passed.version}"
+    if expert is None:
+        why = f"{name} read it, which is not installed any more"
+    elif expert.manifest.version != passed.version:
+        why = f"{name} read it, and {expert.manifest.version} is installed: have it read again"
+    elif reading is None:
+        why = "how its pages were read is not known any more"
+    if expert is None or why:
+        return StatedRisk(rules.max_wrong, rules.level, why_not=f"not guaranteed: {why}")
+    warnings = passed.searched.warnings if passed.searched else ()
+    return stated_risk(expert, Search([], [], warnings), rules)
+
+
+def routed_again(
+    clauses: Sequence[FoundClause],
+    reading: Reading | None,
+    stated: StatedRisk | None,
+    rules: RiskRules,
+) -> Iterator[FoundClause]:
+    """Clauses with the route that they would have."""
+    plain = [Clause(c.category, c.text, c.start, c.end, c.confidence) for c in clauses]
+    ways: Sequence[Route] = ["review"] * len(clauses)
+    if reading is not None:
+        ways = routes(plain, reading, stated)
+    return routed(clauses, ways, rules.sample_share)
+
+
+def _belief(expert: Specialist | None, clause: FoundClause) -> float:
+    """How likely a clause is right, as its specialist's calibration set says."""
+    if expert is None or expert.guarantee is None:
+        return 0.0
+    return calibration(expert.guarantee).belief_of(clause.category, clause.confidence)

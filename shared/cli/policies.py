@@ -1,0 +1,61 @@
+"""What a policy would do beside the one in force, as a table for a person."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from shared.cli.lines import plain
+
+WIDTH = 28
+NOBODY_ASKS = "No specialist asks a frontier model by itself yet, so nothing is escalated or spent."
+
+
+def shown(line: Mapping[str, Any]) -> Iterator[str]:
+    """The two policies side by side, row by row."""
+    now, tried = line["now"], line["tried"]
+    yield (
+        f"{line['documents']} documents of {plain(line['tenant'])} with {line['clauses']} clauses, "
+        f"{line['decided']} of them decided by people"
+    )
+    yield ""
+    yield _row("", "in force", "tried")
+    yield _row("stated risk", _risk(now), _risk(tried))
+    for key, title in (
+        ("accepted", "accepted by the machine"),
+        ("escalated", "escalated"),
+        ("reviewed", "reviewed by people"),
+        ("sampled", "  of these, as a check"),
+    ):
+        yield _row(title, *(str(one[key]) for one in (now, tried)))
+    yield _row("hours of review", *(f"{one['review_hours']:.1f}" for one in (now, tried)))
+    yield _row("cost at providers, US$", *(f"{one['cost_usd']:.2f}" for one in (now, tried)))
+    yield _row("expected errors", _errors(now), _errors(tried))
+    yield _row("changed by people", _found(now), _found(tried))
+    yield ""
+    yield NOBODY_ASKS
+    for title, one in (("in force", now), ("tried", tried)):
+        for reason, count in one["why_not"].items():
+            yield f"{title}: of {count} clauses {plain(reason)}"
+
+
+def _row(title: str, now: str, tried: str) -> str:
+    return f"{title:<{WIDTH}}{now:>24}{tried:>24}".rstrip()
+
+
+def _risk(one: Mapping[str, Any]) -> str:
+    if one["max_wrong"] is None:
+        return "none: a person looks"
+    return f"{one['max_wrong']:g} at {one['level']:.0%}"
+
+
+def _errors(one: Mapping[str, Any]) -> str:
+    """How many of the accepted are expected to be wrong."""
+    if not one["accepted"]:
+        return "0"
+    return f"{one['expected_errors']:.1f} ({one['expected_errors'] / one['accepted']:.1%})"
+
+
+def _found(one: Mapping[str, Any]) -> str:
+    """How many of the accepted people have rejected or corrected, of those they decided about."""
+    return f"{one['changed']} of {one['accepted_and_decided']}"

@@ -1,0 +1,191 @@
+"""`smallprint policy try`: a policy on the documents of a data folder, beside the one in force."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from services.cli import cli
+from services.extraction.domain import Extraction, FoundClause, Pass, Searched
+from services.extraction.store import MIGRATIONS as OF_EXTRACTION
+from services.extraction.store import Extractions
+from services.review.domain import Clause, Decision, Document, items_of_clauses
+from services.review.store import MIGRATIONS as OF_REVIEW
+from services.review.store import add_decision, add_items, save_document
+from shared.errors import SettingsError
+from shared.inference.adapters import MANIFEST_FILE, newest_version, read_manifest
+from shared.storage import FileBlobs, Store
+from tests.support import ROOT
+from tests.unit.review.house import reading_of
+
+TEXT = "This Agreement is governed by the laws of Utah. Records may be audited once a year."
+LAW = (TEXT.index("This"), TEXT.index(" Records"))
+AUDIT = (TEXT.index("Records"), len(TEXT))
+NOW = datetime(2026, 3, 1, tzinfo=UTC)
+ADAPTER = "contract-clauses"
+FORCED = '[tenants.default]\nalways_person = ["Audit Rights"]\n'
+CAREFUL = """
+[tenants.default]
+max_wrong = 0.2
+sample_share = 0.0
+always_person = ["Audit Rights"]
+"""
+
+
+def installed() -> str:
+    """The version of the adapter that ships."""
+    folder = newest_version(ROOT / "models" / "artefacts", ADAPTER)
+    return read_manifest(folder / MANIFEST_FILE).version
+
+
+def found(document: str, category: str, span: tuple[int, int], confidence: float) -> FoundClause:
+    """A clause as extraction keeps it."""
+    name = f"cl_{document}_{category.split()[0].lower()}"
+    return FoundClause(name, ADAPTER, category, TEXT[slice(*span)], *span, 1, confidence)
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """A data folder in which three contracts were read; people decided about one of them."""
+    folder = tmp_path / "data"
+    folder.mkdir()
+    extraction = Store(f"sqlite:///{folder / 'extraction.db'}", "extraction", OF_EXTRACTION)
+    review = Store(f"sqlite:///{folder / 'review.db'}", "review", OF_REVIEW)
+    for store in (extraction, review):
+        store.migrate()
+    blobs = FileBlobs(folder / "blobs", "ingest")
+    for number, tenant in ((1, "default"), (2, "default"), (3, "acme")):
+        document = f"doc_{number}"
+        clauses = [
+            found(document, "Governing Law", LAW, 0.98),
+            found(document, "Audit Rights", AUDIT, 0.98),
+        ]
+        known = Document(
+            tenant,
+            document,
+            f"{document}.txt",
+            "contract",
+            text=blobs.put(tenant, TEXT.encode()),
+            layout=blobs.put(tenant, reading_of(TEXT).to_bytes()),
+        )
+        searched = Searched(len(TEXT), 1, (), ())
+        with extraction.write() as session:
+            rows = Extractions(session, tenant)
+            passes = (Pass(ADAPTER, installed(), searched),)
+            rows.save(Extraction(tenant, document, "contract", 1, state="extracted", passes=passes))
+            rows.replace_clauses(document, clauses)
+        with review.write() as session:
+            save_document(session, known)
+            if number == 1:
+                decide(session, known, clauses[0])
+    for store in (extraction, review):
+        store.close()
+    return folder
+
+
+def decide(session: Any, document: Document, clause: FoundClause) -> None:
+    """Somebody rejects a clause."""
+    shown = Clause.model_validate(clause.to_json())
+    (item,) = items_of_clauses(document, [shown], attempt=1, text=TEXT, context=100, now=NOW)
+    claimed = item.claim("ada", NOW, 60)
+    decided = claimed.decide("ada", NOW, "reject", "de_" + "0" * 32)
+    add_items(session, [decided])
+    add_decision(session, Decision.of(decided, document, "reject", actor="ada", time=NOW))
+
+
+@pytest.fixture
+def run(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Run the command on that folder with a policy file of this text."""
+    forced = tmp_path / "forced.toml"
+    forced.write_text(FORCED, "utf-8")
+    monkeypatch.setenv("SMALLPRINT_ESCALATION_POLICY", str(forced))
+
+    def try_(text: str, *options: str, folder: Path = data) -> Any:
+        policy = tmp_path / "careful.toml"
+        policy.write_text(text, "utf-8")
+        arguments = ["policy", "try", str(policy), "--data", str(folder), *options]
+        return CliRunner().invoke(cli, arguments)
+
+    return try_
+
+
+def hashes(folder: Path) -> dict[str, str]:
+    """What the databases hold."""
+    return {
+        path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.glob("*.db")
+    }
+
+
+def test_a_policy_is_tried_beside_the_one_in_force(data: Path, run: Any) -> None:
+    """Laws are sure enough at 20%, audits are for people; one law was rejected by somebody."""
+    before = hashes(data)
+    result = run(CAREFUL, "--json")
+    assert result.exit_code == 0, result.output
+    line = json.loads(result.stdout)
+    assert (line["documents"], line["clauses"], line["decided"]) == (2, 4, 1)
+    now, new = line["now"], line["tried"]
+    assert (now["max_wrong"], now["accepted"], now["reviewed"]) == (None, 0, 4)
+    assert (new["max_wrong"], new["accepted"], new["reviewed"]) == (0.2, 2, 2)
+    assert (new["escalated"], new["cost_usd"]) == (0, 0)
+    assert 0 < new["expected_errors"] < 0.4
+    assert (new["accepted_and_decided"], new["changed"]) == (1, 1)
+    # Two audits of seven words: 10 s each, and 14 words at 238 a minute.
+    assert new["review_hours"] * 3600 == pytest.approx(20 + 14 / 238 * 60)
+    assert hashes(data) == before
+
+
+def test_the_table_has_both_policies_and_says_what_nobody_asks(run: Any) -> None:
+    """Row by row, for a person."""
+    result = run(CAREFUL)
+    assert result.exit_code == 0, result.output
+    rows = {line[:28].strip(): line[28:].split() for line in result.stdout.splitlines()}
+    assert rows["accepted by the machine"] == ["0", "2"]
+    assert rows["reviewed by people"] == ["4", "2"]
+    assert rows["stated risk"] == ["none:", "a", "person", "looks", "0.2", "at", "95%"]
+    assert rows["changed by people"] == ["0", "of", "0", "1", "of", "1"]
+    assert "No specialist asks a frontier model by itself yet" in result.stdout
+
+
+def test_another_tenant_has_documents_and_rules_of_its_own(run: Any) -> None:
+    """The file says nothing of it, so people look at everything, now and then."""
+    line = json.loads(run(CAREFUL, "--json", "--tenant", "acme").stdout)
+    assert (line["tenant"], line["documents"], line["clauses"]) == ("acme", 1, 2)
+    assert line["tried"]["accepted"] == 0
+    assert line["tried"]["max_wrong"] is None
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("[tenants.default]\nmax_wrong = 2", "max_wrong"),
+        ('[tenants.default]\nmax_wrong = 0.1\nalways_person = ["Audit Right"]', "Audit Right"),
+        ('[tenants.default]\nproviders = ["claude"]', "claude"),
+    ],
+)
+def test_a_policy_that_would_stop_the_start_is_refused(run: Any, text: str, told: str) -> None:
+    """Nothing is tried, and the message is the one that the start would give."""
+    result = run(text)
+    assert isinstance(result.exception, SettingsError)
+    assert told in result.exception.message
+
+
+def test_a_folder_without_a_suite_or_of_an_older_version_is_refused(
+    run: Any, tmp_path: Path
+) -> None:
+    """It says what to do, and makes no database."""
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    result = run(CAREFUL, folder=empty)
+    assert "no extraction.db" in result.exception.message
+    assert list(empty.iterdir()) == []
+    store = Store(f"sqlite:///{empty / 'extraction.db'}", "extraction", OF_EXTRACTION)
+    store.migrate("0001")
+    store.close()
+    result = run(CAREFUL, folder=empty)
+    assert "Start the suite once" in result.exception.message

@@ -1,0 +1,99 @@
+"""What a policy would do with documents that were read before: counted by hand."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from services.extraction.domain import FoundClause, Pass, Searched
+from services.extraction.trying import Past, tried
+from shared.inference import Specialist
+from shared.policy import RiskRules
+from tests.unit.extraction_service.house import KeywordSpecialist, reading
+from tests.unit.extraction_service.test_routes import specialist
+
+TEXT = "The law of Utah governs. Records may be audited. Nothing else is said here at all."
+STATED = RiskRules(max_wrong=0.05, sample_share=0.0)
+"""Of the calibration set all from 0.3 on are right, so 0.3 is the threshold."""
+
+
+def found(number: int, category: str, confidence: float, words: str) -> FoundClause:
+    """A clause that was stored."""
+    start = TEXT.index(words)
+    return FoundClause(
+        f"cl_{number}", "keywords", category, words, start, start + len(words), 1, confidence
+    )
+
+
+LAW = found(1, "Governing Law", 0.9, "The law of Utah governs.")
+DOUBTED = found(2, "Governing Law", 0.2, "Nothing else is said here at all.")
+AUDIT = found(3, "Audit Rights", 0.6, "Records may be audited.")
+
+
+def document(*clauses: FoundClause, warnings: tuple[str, ...] = (), method: str = "text") -> Past:
+    """A document that was read."""
+    read = reading(TEXT)
+    pages = tuple(replace(page, method=method) for page in read.pages)
+    name, version = expert().manifest.name, expert().manifest.version
+    mine = [replace(clause, adapter=name) for clause in clauses]
+    searched = Searched(len(TEXT), 1, (), (), warnings)
+    return Past([Pass(name, version, searched)], mine, replace(read, pages=pages))
+
+
+def expert(_name: str = "") -> KeywordSpecialist:
+    """What is installed."""
+    return specialist()
+
+
+def test_two_policies_are_counted_side_by_side() -> None:
+    """Without a risk people look at all; with one at what is less sure than the threshold."""
+    verdicts = {"cl_1": "accept", "cl_3": "correct", "cl_2": "reject"}
+    now, new = tried([document(LAW, DOUBTED, AUDIT)], [RiskRules(), STATED], expert, verdicts)
+    assert (now.clauses, now.accepted, now.reviewed, now.expected_errors) == (3, 0, 3, 0)
+    assert now.words_reviewed == 5 + 7 + 4
+    assert now.why_not == {}
+    assert (new.clauses, new.accepted, new.reviewed) == (3, 2, 1)
+    assert new.words_reviewed == 7
+    # Belief is confidence itself in this calibration set: 0.1 and 0.4 are left.
+    assert new.expected_errors == pytest.approx(0.5)
+    # People looked at both that it would have accepted, and corrected one.
+    assert (new.decided, new.changed) == (2, 1)
+
+
+def test_categories_for_a_person_and_the_share_that_is_checked_are_reviewed() -> None:
+    """What is checked counts among the reviewed, and never among the accepted."""
+    always = RiskRules(max_wrong=0.05, sample_share=0.0, always_person=("Audit Rights",))
+    checked = RiskRules(max_wrong=0.05, sample_share=1.0)
+    one, all_ = tried([document(LAW, AUDIT)], [always, checked], expert, {})
+    assert (one.accepted, one.reviewed, one.sampled) == (1, 1, 0)
+    assert (all_.accepted, all_.reviewed, all_.sampled) == (0, 2, 2)
+
+
+def test_what_can_not_be_promised_is_reviewed_and_says_why() -> None:
+    """Warned texts, recognised pages, what is not installed, of another version, or gone."""
+    warned = document(LAW, AUDIT, warnings=("it is in French",))
+    recognised = document(LAW, method="tesseract")
+    gone = replace(document(LAW), reading=None)
+    older = document(LAW)
+    older = replace(older, passes=[replace(older.passes[0], version="0.0.9")])
+    (tally,) = tried([warned, recognised, gone, older], [STATED], expert, {})
+    assert (tally.accepted, tally.reviewed) == (0, 5)
+    reasons = list(tally.why_not)
+    assert [tally.why_not[reason] for reason in reasons] == [2, 1, 1]
+    for reason, words in zip(reasons, ("French", "not known any more", "read again"), strict=True):
+        assert words in reason
+
+    def nothing(_name: str) -> Specialist | None:
+        return None
+
+    (tally,) = tried([document(LAW)], [STATED], nothing, {})
+    assert (tally.accepted, tally.reviewed) == (0, 1)
+    assert "not installed" in next(iter(tally.why_not))
+
+
+def test_routes_of_the_past_do_not_count() -> None:
+    """What was accepted, or checked, under another policy is routed anew."""
+    was = replace(DOUBTED, route="accept"), replace(LAW, sampled=True)
+    (tally,) = tried([document(*was)], [STATED], expert, {})
+    assert (tally.accepted, tally.reviewed, tally.sampled) == (1, 1, 0)
