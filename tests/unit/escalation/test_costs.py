@@ -177,7 +177,7 @@ def test_the_first_model_that_a_tenant_asks_is_the_measure() -> None:
     assert Rates.of(Decimal(1), Decimal(1), TenantPolicy(), "gpt-4.1").price.output == 8
 
 
-@pytest.mark.parametrize("name", ["contract-clauses", "unfair-terms"])
+@pytest.mark.parametrize("name", ["contract-clauses", "nda-review", "unfair-terms"])
 def test_what_ships_says_how_long_its_trainings_took(name: str) -> None:
     """The file beside the artefact has the seconds of the runs that the repository keeps."""
     source = ROOT / "models" / name
