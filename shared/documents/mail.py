@@ -14,7 +14,7 @@ import io
 import mimetypes
 import re
 from dataclasses import dataclass
-from email.errors import HeaderParseError
+from email.errors import CloseBoundaryNotFoundDefect, HeaderParseError, StartBoundaryNotFoundDefect
 from email.generator import BytesGenerator
 from email.header import decode_header
 from email.message import Message
@@ -58,6 +58,7 @@ _CHARSETS = {
     "shift_jis": "cp932",
     "x-sjis": "cp932",
 }
+_BROKEN_OFF = (CloseBoundaryNotFoundDefect, StartBoundaryNotFoundDefect)
 _SHOWN_IN_PLACE = re.compile(r"cid:([^\s\"'>)]+)", re.IGNORECASE)
 _QUOTED = re.compile(r">*")
 
@@ -107,6 +108,11 @@ class Mail:
                 "the mail has parts in parts without end: save what you need of it by itself"
             ) from None
         self._leave_decoration()
+        if _breaks_off(message):
+            self.warnings.append(
+                "the mail breaks off, or has lost the mark of its end: what is attached may be cut"
+                " or missing"
+            )
         if len(self._attached) > limits.max_parts:
             raise DocumentTooLarge(
                 f"the mail has {len(self._attached):,} attachments: at most {limits.max_parts:,} "
@@ -220,6 +226,18 @@ class Mail:
                 f"{len(decoration)} small pictures that the mail shows within its text are no "
                 f"documents: {names}"
             )
+
+
+def _breaks_off(message: _Message) -> bool:
+    """Whether the end of its parts is missing, or of the parts of one of them."""
+    left = [message]
+    while left:
+        part = left.pop()
+        if any(isinstance(defect, _BROKEN_OFF) for defect in part.defects):
+            return True
+        if part.is_multipart():
+            left += _children(part)
+    return False
 
 
 def head(headers: dict[str, list[str]]) -> str:

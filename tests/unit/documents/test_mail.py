@@ -406,6 +406,20 @@ def test_a_mail_cut_off_anywhere_is_read() -> None:
         assert all(one.name for one in parts(data[:length]))
 
 
+def test_a_mail_that_breaks_off_says_so() -> None:
+    """Its last attachment is cut, or gone, and nothing in what is left would tell."""
+    inner = whole([text(), attached(PDF)], boundary="in")
+    data = whole([text(), attached(PDF), nested(inner), attached(PDF, "last.pdf")])
+    assert read(data).warnings == ()
+    for at in (
+        data.index(b"last.pdf") + 60,
+        data.index(b"message/rfc822"),
+        data.rindex(b"--=_b--"),
+    ):
+        (warning,) = read(data[:at]).warnings
+        assert "breaks off" in warning
+
+
 @settings(max_examples=150, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 10_000), st.binary(max_size=12)), min_size=1, max_size=12))
 def test_a_damaged_mail_is_read_or_refused(changes: list[tuple[int, bytes]]) -> None:
