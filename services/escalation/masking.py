@@ -9,6 +9,8 @@ offsets, so nothing is undone by guessing.
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
+from collections import Counter
 from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass
 
@@ -17,16 +19,20 @@ from services.escalation.policy import Hidden
 Span = tuple[int, int]
 LABELS: dict[Hidden, str] = {"parties": "PARTY", "persons": "PERSON", "amounts": "AMOUNT"}
 
-_CAPITAL = r"(?:[A-Z0-9](?:[\w&'\u2019-]|\.(?=\w))*|[A-Z]\.)"
+_RUN = r"(?:[\w&'\u2019-]|\.(?=\w))"
+_CAPITAL = rf"(?:[A-Z0-9]{_RUN}*+|(?:[A-Z]\.)+)"
 _FORM = (
     r"(?:Incorporated|Inc|Corporation|Corp|Company|Co|Limited|Ltd|LLC|L\.L\.C|LLP|L\.L\.P|LP|L\.P|PLC"
-    r"|plc|GmbH|AG|SE|S\.A|SA|S\.p\.A|SpA|S\.r\.l|SARL|N\.V|NV|B\.V|BV|Pty|Pte|Oy|AB|A/S|KG|KK)"
+    r"|plc|GmbH|AG|SE|S\.A|SA|S\.p\.A|SpA|S\.r\.l|SARL|N\.V|NV|B\.V|BV|Pty|Pte|Oy|AB|A/S|KG|KK"
+    r"|INC|CORP|CORPORATION|LTD|LIMITED|COMPANY)"
 )
 _COMPANY = re.compile(
-    rf"\b(?:{_CAPITAL},?\s(?:(?:of|and|the|&)\s)?){{1,6}}{_FORM}\b\.?"
-    r"|\b(?:[A-Z0-9](?:[A-Z0-9&'-]|\.(?=\w))*,?\s){1,6}"
-    r"(?:INC|CORP|CORPORATION|LTD|LIMITED|COMPANY|LLC|LLP)\b\.?"
+    rf"(?P<hidden>\b(?:{_CAPITAL},?\s(?:(?:of|and|the|&)\s)?){{1,6}}{_FORM}\b\.?)"
+    rf"|\b[A-Z0-9](?:(?![A-Z]\.(?!\w)){_RUN})*+"
 )
+"""What has no `hidden` passes over a word from whose beginning on nothing was found: from within
+it nothing is either, and trying each of n characters with all that follow takes n² steps.
+"""
 _SHORT = re.compile(
     r"[^\"\u201c\u201d()]{0,160}?\(\s*(?:the |hereinafter |collectively |or )*"
     r"[\"\u201c]([^\"\u201c\u201d]{2,40})[\"\u201d]"
@@ -42,9 +48,9 @@ _ROLES = re.compile(
 _NAME = r"(?:[A-Z][\w'\u2019-]+|[A-Z]\.)(?: (?:[A-Z][\w'\u2019-]+|[A-Z]\.|de|van|von|der)){0,3}"
 _PERSON = re.compile(
     rf"\b(?:Mr|Mrs|Ms|Miss|Dr|Prof|Sir|Messrs)\.? (?P<titled>{_NAME})"
-    rf"|(?:/s/|\b(?:By|Name|Attn|Attention|Signed|Signature)\s*:)[ \t_]*(?:/s/)?[ \t_]*"
+    rf"|(?:/s/|\b(?:By|Name|Attn|Attention|Signed|Signature)\s*+:)[ \t_]*+(?:/s/[ \t_]*+)?"
     rf"(?P<signed>{_NAME})"
-    r"|(?P<mail>\b[\w.+-]+@[\w-]+(?:\.[\w-]+)+)"
+    r"|(?P<mail>(?<![\w.+-])[\w.+-]++@[\w-]++(?:\.[\w-]++)+)"
 )
 _NUMBER = r"\d[\d,.]*\d|\d"
 _SCALE = r"(?:\s?(?:hundred|thousand|million|billion|m|mm|bn|k)\b)?"
@@ -57,14 +63,17 @@ _SPELLED = (
     r"|sixteen|seventeen|eighteen|nineteen|twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety"
     r"|hundred|thousand|million|billion)"
 )
+_SPELLED_SUM = rf"\b{_SPELLED}\b(?:[\s-]++(?:and\s++)?{_SPELLED}\b)*+"
 _AMOUNT = re.compile(
-    rf"(?:\b(?:US|U\.S\.|C|A|CAD|AUD|USD|EUR|GBP|CHF|RMB)\s?)?[$\u20ac\u00a3\u00a5]"
+    rf"(?P<hidden>(?:\b(?:US|U\.S\.|C|A|CAD|AUD|USD|EUR|GBP|CHF|RMB)\s?)?[$\u20ac\u00a3\u00a5]"
     rf"\s?(?:{_NUMBER}){_SCALE}"
     rf"|\b(?:USD|EUR|GBP|CHF|JPY|CNY|RMB|CAD|AUD|INR)\s?(?:{_NUMBER}){_SCALE}"
-    rf"|\b(?:{_NUMBER}){_SCALE}\s+{_CURRENCY}\b"
-    rf"|\b{_SPELLED}(?:[\s-]+(?:and\s+)?{_SPELLED})*(?:\s+and\s+\d\d/100)?\s+{_CURRENCY}\b",
+    rf"|\b(?:{_NUMBER}){_SCALE}\s++{_CURRENCY}\b"
+    rf"|{_SPELLED_SUM}(?:\s++and\s++\d\d/100)?\s++{_CURRENCY}\b)"
+    rf"|\b\d[\d,.]*+|{_SPELLED_SUM}",  # passed over, as in `_COMPANY`
     re.IGNORECASE,
 )
+_FIRST = re.compile(r"\w+|[^\w\s]")
 
 
 @dataclass(frozen=True)
@@ -89,11 +98,12 @@ class Masked:
 
     def whole(self, start: int, end: int) -> bool:
         """Whether no placeholder is cut at either end of a part of the masked text."""
-        return not any(
-            p.hidden and p.start < edge < p.start + p.length
-            for p in self.pieces
-            for edge in (start, end)
-        )
+        return not (self._cut(start) or self._cut(end))
+
+    def _cut(self, edge: int) -> bool:
+        at = bisect_right(self.pieces, edge, key=lambda piece: piece.start) - 1
+        piece = self.pieces[at] if at >= 0 else None
+        return bool(piece and piece.hidden and piece.start < edge < piece.start + piece.length)
 
     def source(self, start: int, end: int) -> Span:
         """Where the original has what the masked text has there, which is `whole`."""
@@ -131,7 +141,9 @@ class Masked:
 def mask(text: str, kinds: Set[Hidden], names: Iterable[str] = ()) -> Masked:
     """Hide what is of these kinds; the same words have the same placeholder."""
     spans = _disjoint(_spans(text, kinds, names))
+    labels = {kind: _free_label(LABELS[kind], text) for kind in kinds}
     numbers: dict[tuple[str, str], str] = {}
+    counts: Counter[Hidden] = Counter()
     pieces: list[_Piece] = []
     originals: dict[str, str] = {}
     out: list[str] = []
@@ -149,9 +161,8 @@ def mask(text: str, kinds: Set[Hidden], names: Iterable[str] = ()) -> Masked:
         words = " ".join(text[start:end].split())
         key = (kind, words.casefold())
         if key not in numbers:
-            label = _free_label(LABELS[kind], text)
-            count = sum(other == kind for other, _ in numbers) + 1
-            numbers[key] = f"[{label}-{count}]"
+            counts[kind] += 1
+            numbers[key] = f"[{labels[kind]}-{counts[kind]}]"
             originals[numbers[key]] = words
         put(numbers[key], (start, end), hidden=True)
         done = end
@@ -170,34 +181,77 @@ def _spans(
     text: str, kinds: Set[Hidden], names: Iterable[str]
 ) -> Iterator[tuple[int, int, Hidden]]:
     if "amounts" in kinds:
-        yield from ((*found.span(), "amounts") for found in _AMOUNT.finditer(text))
+        yield from ((*found.span(), "amounts") for found in _hidden(_AMOUNT, text))
     if "parties" in kinds:
         yield from ((start, end, "parties") for start, end in _parties(text, names))
     if "persons" in kinds:
+        persons = set()
         for found in _PERSON.finditer(text):
             group = found.lastgroup or "mail"
             yield (*found.span(group), "persons")
             if group != "mail":
-                yield from ((s, e, "persons") for s, e in _places(text, found[group]))
+                persons.add(found[group])
+        yield from ((start, end, "persons") for start, end in _places(text, persons))
+
+
+def _hidden(pattern: re.Pattern[str], text: str) -> Iterator[re.Match[str]]:
+    """What a pattern hides, without what it passes over."""
+    return (found for found in pattern.finditer(text) if found["hidden"])
 
 
 def _parties(text: str, names: Iterable[str]) -> Iterator[Span]:
     known = {name for name in names if len(name.strip()) > 1}
-    for found in _COMPANY.finditer(text):
+    for found in _hidden(_COMPANY, text):
         yield found.span()
         known.add(found[0])
         short = _SHORT.match(text, found.end())
         if short and not _ROLES.fullmatch(short[1].strip()):
             known.add(short[1])
-    for name in known:
-        yield from _places(text, name)
+    yield from _places(text, known)
 
 
-def _places(text: str, name: str) -> Iterator[Span]:
-    """Where a name stands, in whole words, in any case and with any white space."""
-    words = r"\s+".join(map(re.escape, name.split()))
-    for found in re.finditer(rf"(?<!\w){words}(?!\w)", text, re.IGNORECASE):
-        yield found.span()
+def _places(text: str, names: Iterable[str]) -> Iterator[Span]:
+    """Where names stand, in whole words, in any case and with any white space.
+
+    Looked up are the words that begin where a name may, in each of the lengths that names with that
+    first word have.
+    """
+    wanted: dict[str, dict[int, set[str]]] = {}
+    for name in names:
+        folded = _folded(" ".join(name.split()))
+        if first := _FIRST.match(folded):
+            wanted.setdefault(first[0], {}).setdefault(len(folded), set()).add(folded)
+    flat, offsets = _flat(text)
+    for first in _FIRST.finditer(flat):
+        start = first.start()
+        for length, known in wanted.get(first[0], {}).items():
+            end = start + length
+            if flat[start:end] in known and not (_is_word(flat, start - 1) or _is_word(flat, end)):
+                yield offsets[start], offsets[end - 1] + 1
+
+
+def _flat(text: str) -> tuple[str, list[int]]:
+    """A text with single spaces and no capital letters, and where each of its characters stands."""
+    folded = _folded(text)
+    kept = [
+        at
+        for at, char in enumerate(folded)
+        if not (char.isspace() and at and folded[at - 1].isspace())
+    ]
+    return "".join(" " if folded[at].isspace() else folded[at] for at in kept), kept
+
+
+def _folded(text: str) -> str:
+    """A text in which case does not count, each character where it was."""
+    return "".join(
+        next((one for one in (char.casefold(), char.lower()) if len(one) == 1), char)
+        for char in text
+    )
+
+
+def _is_word(text: str, at: int) -> bool:
+    """Whether a letter, a digit or `_` stands there."""
+    return 0 <= at < len(text) and (text[at].isalnum() or text[at] == "_")
 
 
 def _disjoint(spans: Iterable[tuple[int, int, Hidden]]) -> list[tuple[int, int, Hidden]]:
