@@ -120,7 +120,9 @@ def _forget_if_deleted(event: EscalationRequested, uow: UnitOfWork, blobs: BlobS
 
 
 def _is_void(event: EscalationRequested, blobs: BlobStore) -> bool:
-    """Whether nobody wants to know any more."""
+    """Whether nobody wants to know any more, or may: the document is deleted, the attempt is
+    cancelled, or somebody said since that it is of another kind, of which words may not leave.
+    """
     where = (blobs, event.tenant, event.document_id)
     return is_deleted(*where) or is_cancelled(*where, event.attempt)
 

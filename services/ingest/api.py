@@ -253,7 +253,9 @@ def _documents(parts: Parts) -> APIRouter:
     def kind_of(
         actor: CurrentActor, document_id: Id, wanted: KindRequest, if_match: IfMatch = None
     ) -> DocumentView:
-        document = say_kind(parts.store, actor, document_id, wanted.kind, unchanged(if_match))
+        document = say_kind(
+            parts.store, parts.blobs, actor, document_id, wanted.kind, unchanged(if_match)
+        )
         return view(parts.store, actor.tenant, document)
 
     @router.post(

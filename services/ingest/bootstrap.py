@@ -121,7 +121,7 @@ def build(
     handlers[DocumentIngested] = read
     handlers[ClausesExtracted] = partial(note_clauses, blobs=blobs)
     handlers[DocumentDeleted] = partial(forget_document, blobs=blobs, images=images)
-    handlers[ReviewDecided] = note_decision
+    handlers[ReviewDecided] = partial(note_decision, blobs=blobs)
     policy = _policy(settings)
     desk = Desk(store, policy, settings.ingest_webhook_most)
     resumables = Resumables(

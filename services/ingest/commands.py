@@ -205,6 +205,7 @@ class Intake:
             accepted = admit(uow, self.blobs, draft, kind)
         if accepted.new:
             count_end(accepted.document)
+            mark_void(self.blobs, accepted.document)
         return accepted
 
 
@@ -265,7 +266,12 @@ def _told(
 
 
 def say_kind(
-    store: Store, actor: Actor, document_id: str, kind: Kind, condition: Condition = always
+    store: Store,
+    blobs: BlobStore,
+    actor: Actor,
+    document_id: str,
+    kind: Kind,
+    condition: Condition = always,
 ) -> Document:
     """Say of what kind a document is; under another one it is worked on anew. Raises NotFound, or
     Conflict for an archive, or what the condition raises.
@@ -281,6 +287,7 @@ def say_kind(
             )
         after = rekind(uow, before, kind, actor.name)
     count_end(after, before)
+    mark_void(blobs, after)
     return after
 
 
@@ -294,7 +301,8 @@ def rekind(
     guess: Guess | None = None,
 ) -> Document:
     """Keep what a document is by somebody's word, within a transaction that holds it. Under another
-    kind what was found is void, and it is worked on anew from what was read.
+    kind what was found is void, and it is worked on anew from what was read. After the commit the
+    caller calls `mark_void`.
 
     Args:
         actor: who says so.
@@ -307,6 +315,8 @@ def rekind(
         return before
     if kind != before.progress.kind:
         after = after.of_kind(kind, now_utc())
+        void = cancellation_mark(after.tenant, after.id, before.progress.attempt)
+        after = replace(after, noted=(*after.noted, void))
     after = replace(after, updated=now_utc())
     Documents(uow.session, after.tenant).save(after)
     uow.publish(
@@ -323,6 +333,16 @@ def rekind(
         uow.publish(document_read(after, actor) if after.is_read else ingested(after, actor))
         publish(uow.session, document_ended(after, before))
     return after
+
+
+def mark_void(blobs: BlobStore, document: Document) -> None:
+    """Mark the attempt before as one that does not count, if it was under another kind: whoever has
+    a long queue before it neither works on it nor asks a model of others about it. Again is as good
+    as once.
+    """
+    before = document.progress.attempt - 1
+    if cancellation_mark(document.tenant, document.id, before) in document.noted:
+        mark_cancelled(blobs, document.tenant, document.id, before)
 
 
 def reprocess(

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import cast, get_args
 
-from services.ingest.commands import count_end, document_read, rekind
+from services.ingest.commands import count_end, document_read, mark_void, rekind
 from services.ingest.domain import (
     Document,
     DocumentReader,
@@ -126,7 +126,7 @@ def _note(event: Fact, uow: UnitOfWork, clauses: Sequence[Passage] | None) -> No
     count_end(after, before)
 
 
-def note_decision(event: ReviewDecided, uow: UnitOfWork) -> None:
+def note_decision(event: ReviewDecided, uow: UnitOfWork, blobs: BlobStore) -> None:
     """Tell webhooks of a decision, unless its document is deleted; one about the kind counts."""
     with uow:
         document = Documents(uow.session, event.tenant).get(event.document_id, for_update=True)
@@ -136,6 +136,7 @@ def note_decision(event: ReviewDecided, uow: UnitOfWork) -> None:
         after = _answered(event, uow, document) if event.stage == "ingest" else None
     if after is not None:
         count_end(after, document)
+        mark_void(blobs, after)
 
 
 def _answered(event: ReviewDecided, uow: UnitOfWork, document: Document) -> Document | None:
@@ -319,6 +320,7 @@ def _keep_reading(
     for accepted in admitted.accepted if admitted else ():
         if accepted.new:
             count_end(accepted.document)
+            mark_void(blobs, accepted.document)
 
 
 def _bytes_of(parts: StoredParts | None) -> set[BlobRef]:

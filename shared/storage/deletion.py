@@ -6,7 +6,7 @@ mark there, so that another service, which hears of the deletion only after the 
 knows why a blob is missing: the late event does nothing then, instead of failing the document.
 
 A cancellation is marked for the same reason: whoever has a long queue before it hears of it only
-after the work that it was to spare.
+after the work that it was to spare. So is an attempt at a document whose kind somebody corrected.
 
 A mark is a blob of a few bytes with the document's id in it. Its hash, which is its name, follows
 from its content, so whoever knows the id finds it.
@@ -40,12 +40,14 @@ def deletion_mark(tenant: str, document_id: str, owner: str = "") -> BlobRef:
 
 
 def mark_cancelled(blobs: BlobStore, tenant: str, document_id: str, attempt: int) -> None:
-    """Leave the mark of a cancellation that is committed; again is as good as once."""
+    """Leave the mark of a cancellation that is committed, or of an attempt that does not count
+    since the kind was corrected; again is as good as once.
+    """
     blobs.put(tenant, _cancelled(tenant, document_id, attempt))
 
 
 def is_cancelled(blobs: BlobStore, tenant: str, document_id: str, attempt: int) -> bool:
-    """Whether ingest left the mark. An attempt without it may be cancelled all the same."""
+    """Whether ingest left the mark. An attempt without it may be void all the same."""
     return _has(blobs, tenant, cancellation_mark(tenant, document_id, attempt))
 
 

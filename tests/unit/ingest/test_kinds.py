@@ -18,6 +18,7 @@ from shared.events import (
     Event,
     ReviewDecided,
 )
+from shared.storage.deletion import is_cancelled
 from tests.unit.documents.archives import archive
 from tests.unit.ingest.house import House, extracted, found
 
@@ -111,6 +112,38 @@ def test_another_kind_is_another_attempt_at_what_was_read(any_house: House) -> N
     assert (first.kind, second.kind, second.attempt) == ("contract", "report", 2)
     assert (first.text, first.layout) == (second.text, second.layout)
     assert len(heard(any_house, DocumentIngested)) == 1
+
+
+@pytest.mark.parametrize("how", ["said", "uploaded", "answered"])
+def test_what_waits_under_the_old_kind_is_void_at_once(make: Made, how: str) -> None:
+    """Whoever has a long queue before it knows it without having heard of it: no question about a
+    report goes out as one about a contract. The mark goes with the document.
+    """
+    house = make(0.5, 0.1, 0.4)
+    document = house.accepted(PROSE, "a.txt")
+    house.work()
+    blobs = house.service.blobs
+    assert not is_cancelled(blobs, "default", document, 1)
+    if how == "said":
+        say(house, document, "report")
+    elif how == "uploaded":
+        house.upload(PROSE, "a.txt", kind="report")
+    else:
+        house.say(answered(document, "correct", "report"))
+    assert house.state(document)["attempt"] == 2
+    assert is_cancelled(blobs, "default", document, 1)
+    assert not is_cancelled(blobs, "default", document, 2)
+    house.client.delete(f"/v1/documents/{document}")
+    house.work()
+    assert not is_cancelled(blobs, "default", document, 1)
+
+
+def test_the_same_kind_said_again_voids_nothing(house: House) -> None:
+    """What is in hand goes on."""
+    document = house.accepted(PROSE, "a.txt")
+    house.work()
+    assert say(house, document, "contract").json()["attempt"] == 1
+    assert not is_cancelled(house.service.blobs, "default", document, 1)
 
 
 def test_what_was_never_read_is_read_under_its_new_kind(house: House) -> None:
