@@ -10,8 +10,10 @@ workers; each kill is SIGKILL to one of them, spread evenly over the work. At th
 killed any more, and what was in hand is recovered.
 
 Prints a table and one closing line; exit code 0 if no cap was exceeded by more than was billed
-beyond what is possible, the ledger counts at least what was billed, no reservation is left, each
-escalation has exactly one answer, and it was killed as often as asked.
+beyond what is possible, each settled call has a bill of just its tokens and amount, each other bill
+a call that counts in full, no reservation is left, each escalation has exactly one answer, it was
+killed as often as asked, and no worker died of itself. What the workers wrote to standard error
+stays in a folder that the table names.
 """
 
 from __future__ import annotations
@@ -27,14 +29,15 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from infra.stand_in import Fault, Labels, StandIn
-from services.escalation.audit import Moment, moment, outcomes
+from infra.bills import differences
+from infra.stand_in import Bill, Fault, Labels, StandIn
+from services.escalation.audit import Moment, booked, moment, outcomes
 from services.escalation.ledger.store import disagreements, stops
 from services.escalation.store import MIGRATIONS
 from shared.bus import Message, open_bus
@@ -52,6 +55,8 @@ SECONDS = 3.0
 PUBLISHED_AT_ONCE = 500
 STALL_SECONDS = 900.0
 """How long nothing new may come before it is given up."""
+LAST_LINES = 20
+"""Of what a worker wrote that died of itself."""
 LAW = "This Agreement is governed by the laws of the State of Delaware."
 FAULTS: dict[Fault, float] = {
     "busy": 0.03,
@@ -115,6 +120,12 @@ class Report:
     outcomes: Counter[str] = field(default_factory=Counter)
     stopped: list[str] = field(default_factory=list)
     wrong_sums: list[str] = field(default_factory=list)
+    wrong_bills: list[str] = field(default_factory=list)
+    """Calls and bills that do not agree."""
+    died: list[str] = field(default_factory=list)
+    """Workers that ended without being killed."""
+    logs: str = ""
+    """Folder of what the workers wrote to standard error."""
     unanswered: list[str] = field(default_factory=list)
     """Escalations without an answer."""
     twice: list[str] = field(default_factory=list)
@@ -124,9 +135,10 @@ class Report:
     @property
     def good(self) -> bool:
         """Whether the books are right."""
-        wrong = self.wrong_sums or self.unanswered or self.twice or self.states["reserved"]
+        wrong = self.wrong_sums or self.wrong_bills or self.states["reserved"]
+        lost = self.unanswered or self.twice or self.died
         money = self.largest <= self.cap and self.billed <= self.counted
-        return money and not wrong and len(self.kills) == self.wanted_kills
+        return money and not wrong and not lost and len(self.kills) == self.wanted_kills
 
     def table(self) -> Iterator[str]:
         """Lines for a person."""
@@ -147,10 +159,13 @@ class Report:
         yield f"{len(self.stopped):>12}  providers stopped: {', '.join(self.stopped)}"
         for what, names in (
             ("sums that are not the ledger's", self.wrong_sums),
+            ("calls and bills that do not agree", self.wrong_bills),
+            ("workers that died of themselves", self.died),
             ("escalations lost", self.unanswered),
             ("escalations answered twice", self.twice),
         ):
             yield f"{len(names):>12}  {what}{': ' if names else ''}{'; '.join(names[:5])}"
+        yield f"what the workers wrote to standard error: {self.logs}"
         yield (
             f"{'GOOD' if self.good else 'BAD'}: {len(self.kills)} of {self.wanted_kills} kills, "
             f"{self.asked} escalations, {len(self.unanswered)} lost, {len(self.twice)} twice, "
@@ -159,11 +174,32 @@ class Report:
         )
 
 
+@dataclass
+class Worker:
+    """A process of workers, and the file that has what it wrote to standard error."""
+
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    def kill(self) -> None:
+        """End it at once."""
+        self.process.kill()
+        self.process.wait()
+
+    def last_lines(self) -> str:
+        """The end of what it wrote."""
+        lines = self.log.read_text("utf-8", "replace").splitlines()[-LAST_LINES:]
+        return "\n".join(lines) or "(it wrote nothing)"
+
+
 class Place:
     """The folder, database and bus of one run."""
 
-    def __init__(self, folder: Path, database: str = "") -> None:
+    def __init__(self, folder: Path, database: str = "", logs: Path | None = None) -> None:
         self.folder = folder
+        self.logs = logs or folder / "logs"
+        self.logs.mkdir(exist_ok=True)
+        self._started = itertools.count(1)
         self.url = database or f"sqlite:///{folder / 'escalation.db'}"
         self.bus_url = f"sqlite:///{folder / 'bus.db'}"
         self.policy = folder / "policy.toml"
@@ -201,8 +237,8 @@ class Place:
         for first in range(0, count, PUBLISHED_AT_ONCE):
             self.bus.publish(*messages[first : first + PUBLISHED_AT_ONCE])
 
-    def worker(self, threads: int) -> subprocess.Popen[bytes]:
-        """A process of workers."""
+    def worker(self, threads: int) -> Worker:
+        """A process of workers, with a file of its own for what it writes to standard error."""
         settings = {
             "SMALLPRINT_DATA": str(self.folder),
             "SMALLPRINT_BUS_URL": self.bus_url,
@@ -216,13 +252,16 @@ class Place:
             "SMALLPRINT_LOG_LEVEL": "ERROR",
             "KILL_ESCALATIONS_KEY": "no-key",
         }
-        return subprocess.Popen(
-            [sys.executable, "-m", "services.escalation", "worker"],
-            cwd=ROOT,
-            env={**os.environ, **settings},
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
+        log = self.logs / f"worker-{next(self._started)}.log"
+        with log.open("wb") as written:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "services.escalation", "worker"],
+                cwd=ROOT,
+                env={**os.environ, **settings},
+                stdout=subprocess.DEVNULL,
+                stderr=written,
+            )
+        return Worker(process, log)
 
     def moment(self) -> Moment:
         """What the ledger says now."""
@@ -247,7 +286,7 @@ def run(
     began = time.monotonic()
     chance = random.Random(seed)
     cap = escalations * 3_000 + workers * 25_000
-    report = Report(asked=escalations, wanted_kills=kills, cap=cap)
+    report = Report(asked=escalations, wanted_kills=kills, cap=cap, logs=str(place.logs))
     own: list[dict[Fault, float]] = [{"overbill": 4 / escalations}, {}]
     with ExitStack() as stack:
         first, second = (
@@ -269,13 +308,14 @@ def run(
         )
         place.ask(escalations)
         _work(place, report, workers, chance, tell)
-        bills = [*first.bills, *second.bills]
+        books = {"stand-in-first": list(first.bills), "stand-in-second": list(second.bills)}
+    bills = list(itertools.chain.from_iterable(books.values()))
     report.overbills = sum(bill.excess > 0 for bill in bills)
     report.excess = sum(bill.excess * PRICE_OUT for bill in bills)
     report.billed = sum(
         bill.input * PRICE_IN + (bill.output - bill.excess) * PRICE_OUT for bill in bills
     )
-    count(report, place)
+    count(report, place, books)
     report.seconds = time.monotonic() - began
     return report
 
@@ -307,22 +347,34 @@ def _work(
                 return
             turn = len(report.kills) + 1
             due = turn * report.asked // (report.wanted_kills + 1)
+            note_dead(running, report, tell)
             if turn <= report.wanted_kills and now.calls["reserved"] and now.finished >= due:
-                victim = chance.randrange(processes)
+                victim = chance.randrange(len(running))
                 running[victim].kill()
-                running[victim].wait()
                 running[victim] = place.worker(threads)
                 report.kills.append(now.finished)
                 tell(f"killed {turn} of {report.wanted_kills} times, {now.finished} finished")
             time.sleep(0.05)
     finally:
-        for process in running:
-            process.kill()
-            process.wait()
+        for worker in running:
+            worker.kill()
 
 
-def count(report: Report, place: Place) -> None:
-    """Hold ledger, answers and bills against each other."""
+def note_dead(running: list[Worker], report: Report, tell: Callable[[str], None]) -> None:
+    """Note the workers that died of themselves, and show their last words.
+
+    Raises SystemExit once none is left.
+    """
+    for worker in [one for one in running if one.process.poll() is not None]:
+        running.remove(worker)
+        report.died.append(f"{worker.log.name}, exit code {worker.process.returncode}")
+        tell(f"a worker died of itself: {report.died[-1]}; its last lines:\n{worker.last_lines()}")
+    if not running:
+        raise SystemExit(f"every worker died of itself; what they wrote is in {report.logs}")
+
+
+def count(report: Report, place: Place, bills: Mapping[str, Sequence[Bill]]) -> None:
+    """Hold ledger, answers and the bills of each provider against each other."""
     while place.relay.run_once():
         pass
     with place.store.read() as session:
@@ -333,6 +385,7 @@ def count(report: Report, place: Place) -> None:
             report.outcomes[f"{state} {why}".strip()] += number
         report.stopped = [stop.provider for stop in stops(session)]
         report.wrong_sums = disagreements(session)
+        report.wrong_bills = differences(booked(session), bills, (PRICE_IN, PRICE_OUT))
         told = [json.loads(row.value) for row in session.execute(outbox.select())]
     answers = Counter(event["causationid"] for event in told)
     wanted = [f"{number:032x}" for number in range(report.asked)]
@@ -350,8 +403,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--database", default="", help="URL of an empty one; else SQLite")
     parser.add_argument("--seed", type=int, default=1)
     asked = parser.parse_args(arguments)
+    logs = Path(tempfile.mkdtemp(prefix="smallprint-kill-escalations-logs-"))
     with tempfile.TemporaryDirectory(prefix="smallprint-kill-escalations-") as name:
-        place = Place(Path(name), asked.database)
+        place = Place(Path(name), asked.database, logs)
         try:
             report = run(place, asked.escalations, asked.workers, asked.kills, asked.seed)
         finally:

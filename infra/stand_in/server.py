@@ -6,7 +6,7 @@ import json
 import random
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any, Literal, Self, get_args
@@ -40,6 +40,8 @@ class Bill:
     output: int
     excess: int = 0
     """Of `output`, what is beyond what was allowed."""
+    turns: tuple[str, ...] = field(default=(), compare=False, repr=False)
+    """What it was for, as in `Said`."""
 
 
 class StandIn:
@@ -143,7 +145,7 @@ class StandIn:
         if fault == "overbill":
             tokens_out = said.most * self.overbilled
         excess = max(0, tokens_out - said.most)
-        made = Bill(said.model, tokens_in, tokens_out, excess)
+        made = Bill(said.model, tokens_in, tokens_out, excess, said.turns)
         with self._guard:
             self.bills.append(made)
         return made

@@ -118,8 +118,12 @@ def call(
 
 
 def _content(provider: Provider, prompt: Prompt) -> str:
-    """Hash of what is asked of whom."""
-    asked = [provider.name, provider.model, prompt.system, *prompt.turns]
+    return content_of(provider.name, provider.model, prompt.system, prompt.turns)
+
+
+def content_of(provider: str, model: str, system: str, turns: Sequence[str]) -> str:
+    """Hash of what is asked of whom, by which the ledger knows it."""
+    asked = [provider, model, system, *turns]
     return hashlib.sha256(json.dumps(asked, ensure_ascii=False).encode()).hexdigest()
 
 

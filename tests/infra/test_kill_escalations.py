@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from infra.kill_escalations import Place, Report, count, run
+from infra.bills import differences
+from infra.kill_escalations import Place, Report, Worker, count, note_dead, run
+from infra.stand_in import Bill
+from services.escalation.audit import Booked
+from services.escalation.hearing import content_of
 from services.escalation.ledger.store import ledger, spending
+from services.escalation.prompting import SYSTEM
 from shared.storage.messages import outbox
 
 
@@ -26,6 +34,10 @@ def test_nothing_is_lost_and_no_cap_is_exceeded(killed: tuple[Place, Report]) ->
     assert report.good, shown
     assert len(report.kills) == 3
     assert (report.unanswered, report.twice, report.wrong_sums) == ([], [], [])
+    assert (report.wrong_bills, report.died) == ([], []), shown
+    logs = sorted(one.name for one in Path(report.logs).iterdir())
+    assert len(logs) == 8, "five processes, and one for each kill"
+    assert f"standard error: {report.logs}" in shown
     assert report.states["reserved"] == 0
     assert report.states["assumed"] >= 1, shown
     assert sum(report.outcomes.values()) == 60
@@ -42,6 +54,8 @@ def test_the_count_finds_faults(killed: tuple[Place, Report]) -> None:
         {"billed": report.counted + 1},
         {"states": Counter(reserved=1)},
         {"wrong_sums": ["default/2026-01: 1, but 2 in the ledger"]},
+        {"wrong_bills": ["ca_1: 7 is settled, but 8 billed"]},
+        {"died": ["worker-1.log, exit code 1"]},
         {"unanswered": ["es_1"]},
         {"twice": ["es_1"]},
         {"kills": report.kills[:-1]},
@@ -64,8 +78,58 @@ def test_the_count_reads_what_is_there(killed: tuple[Place, Report]) -> None:
         session.execute(spending.update().values(micro_usd=spending.c.micro_usd + 1))
         session.execute(ledger.update().values(state="reserved"))
     again = replace(report, states=Counter(), outcomes=Counter())
-    count(again, place)
+    count(again, place, {})
     assert (len(again.unanswered), len(again.twice)) == (1, 1)
     assert len(again.wrong_sums) == 2
     assert again.states["reserved"] > 0
     place.close()
+
+
+BILLS = {"one": [Bill("m", 10, 5, turns=("a",)), Bill("m", 10, 7, turns=("a",))]}
+
+
+def called(name: str, state: str, tokens: tuple[int, int], micro_usd: int) -> Booked:
+    """A call with the words of the bills."""
+    return Booked(name, "one", content_of("one", "m", SYSTEM, ("a",)), state, tokens, micro_usd)
+
+
+def test_calls_agree_with_bills_one_by_one() -> None:
+    """One is settled with its own bill; the other bill came to nobody, and is counted in full."""
+    settled, assumed = called("ca_1", "settled", (10, 5), 105), called("ca_2", "assumed", (0, 0), 9)
+    assert differences([settled, assumed], BILLS, (3, 15)) == []
+    released = replace(assumed, state="released")
+    for calls, wrong in (
+        ([replace(settled, micro_usd=104), assumed], "ca_1: 104 is settled, but 105 billed"),
+        ([replace(settled, tokens=(10, 6)), assumed], "ca_1: (10, 6) tokens are settled, but not"),
+        ([replace(settled, provider="two"), assumed], "ca_1: (10, 5) tokens are settled, but not"),
+        ([settled, released], "one: 1 bills without a settled call for the same words, of which 0"),
+        ([settled, replace(settled, call_id="ca_3"), assumed], "ca_3: (10, 5) tokens are settled"),
+    ):
+        assert any(one.startswith(wrong) for one in differences(calls, BILLS, (3, 15))), wrong
+
+
+def test_what_two_wrong_calls_cost_together_is_not_enough() -> None:
+    """Sums that are right do not hide calls that are not."""
+    first, second = called("ca_1", "settled", (10, 5), 135), called("ca_2", "settled", (10, 7), 105)
+    assert len(differences([first, second], BILLS, (3, 15))) == 2
+
+
+def test_a_worker_that_dies_of_itself_is_named_with_its_last_words(tmp_path: Path) -> None:
+    """Its traceback is shown and kept; once none is left, it ends."""
+    log, report, told = tmp_path / "worker-1.log", Report(1, 1, 1, logs=str(tmp_path)), list[str]()
+    with log.open("wb") as written:
+        dead = subprocess.Popen([sys.executable, "-c", "raise OSError('no disk')"], stderr=written)
+    dead.wait()
+    living = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    running = [Worker(dead, log), Worker(living, tmp_path / "worker-2.log")]
+    try:
+        note_dead(running, report, told.append)
+        assert [one.process for one in running] == [living]
+        assert report.died == ["worker-1.log, exit code 1"]
+        assert "OSError: no disk" in told[0]
+    finally:
+        living.kill()
+        living.communicate()
+    running[0].log.touch()
+    with pytest.raises(SystemExit, match="every worker died of itself"):
+        note_dead(running, report, told.append)

@@ -28,6 +28,36 @@ class Moment:
     """Escalations that nobody works on any more."""
 
 
+@dataclass(frozen=True)
+class Booked:
+    """One call as the ledger has it. Money is in millionths of a US$."""
+
+    call_id: str
+    provider: str
+    content: str
+    """Hash of what was asked."""
+    state: str
+    tokens: tuple[int, int]
+    """In and out."""
+    micro_usd: int
+
+
+def booked(session: Session) -> list[Booked]:
+    """Every call, in the order in which they were reserved."""
+    rows = session.execute(select(ledger).order_by(ledger.c.number))
+    return [
+        Booked(
+            row.call_id,
+            row.provider,
+            row.content,
+            row.state,
+            (int(row.tokens_in), int(row.tokens_out)),
+            int(row.micro_usd),
+        )
+        for row in rows
+    ]
+
+
 def moment(session: Session) -> Moment:
     """Read the ledger and the state of the requests in one transaction."""
     over = ledger.c.micro_usd - ledger.c.reserved_micro_usd
