@@ -28,6 +28,7 @@ from services.review.priority import Order
 from services.review.signals import items_of_signals, read_signals
 from shared.documents.reading import Reading
 from shared.events import (
+    BlobRef,
     ClausesExtracted,
     DocumentDeleted,
     DocumentFailed,
@@ -43,6 +44,7 @@ from shared.storage.deletion import is_deleted
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+Part = TypeVar("Part", Question, Proposal)
 
 
 def remember_document(event: DocumentRead, uow: UnitOfWork, blobs: BlobStore, order: Order) -> None:
@@ -161,7 +163,8 @@ def queue_proposal(
     if found is None:
         return
     question, proposal, text = found
-    shown = proposal_shown(proposal, event.reason)
+    unread = "an answer came, but it can't be read" if event.answer and not proposal else None
+    shown = proposal_shown(proposal, event.reason or unread)
     with uow:
         where = (uow.session, event.tenant, event.document_id)
         if store.propose(*where, event.result_id, shown) or question is None or text is None:
@@ -182,18 +185,31 @@ def queue_proposal(
 def _answer(
     event: EscalationAnswered, document: Document, blobs: BlobStore
 ) -> tuple[Question | None, Proposal | None, str | None]:
-    """What was asked, what was answered, and the text that both count in, where there are any."""
-    question = proposal = None
-    try:
-        if event.question:
-            asked = blobs.get(event.tenant, event.question)
-            question = Question.model_validate_json(asked)
-        if event.answer:
-            proposal = Proposal.model_validate_json(blobs.get(event.tenant, event.answer))
-    except ValidationError as error:
-        where = ".".join(map(str, error.errors()[0]["loc"]))
-        log.warning("an answer of the frontier can't be read", extra={"field": where})
+    """What was asked, what was answered, and the text that both count in, where there are any and
+    they can be read.
+    """
+    question = _read(Question, event.question, event, blobs)
+    proposal = _read(Proposal, event.answer, event, blobs)
     return question, proposal, document_text(document, blobs)
+
+
+def _read(
+    kind: type[Part], ref: BlobRef | None, event: EscalationAnswered, blobs: BlobStore
+) -> Part | None:
+    """One of the blobs that an answer names; None, and a line in the log, if it can't be read."""
+    if ref is None:
+        return None
+    try:
+        return kind.model_validate_json(blobs.get(event.tenant, ref))
+    except ValidationError as error:
+        told = {
+            "document": event.document_id,
+            "result": event.result_id,
+            "blob": kind.__name__.lower(),
+            "field": ".".join(map(str, error.errors()[0]["loc"])),
+        }
+        log.warning("what the frontier was asked or answered can't be read", extra=told)
+        return None
 
 
 def withdraw_items(event: DocumentRekinded, uow: UnitOfWork) -> None:

@@ -96,6 +96,22 @@ def test_without_an_answer_the_reason_stands_there(house: House, queued: dict[st
     assert item["proposal"] == {"verdict": None, "reason": "the budget is spent"}
 
 
+def test_an_answer_that_can_not_be_read_is_not_called_none(
+    house: House, queued: dict[str, Any]
+) -> None:
+    """Something came, and may have cost something; an unreadable question takes no answer away."""
+    torn = house.blobs.put("default", b'{"verdict": "pres')
+    house.hear(answered(house, None, queued["id"], answer=torn, reason=None))
+    (item,) = items(house)
+    assert item["proposal"] == {
+        "verdict": None,
+        "reason": "an answer came, but it can't be read",
+    }
+    house.hear(answered(house, proposed(), queued["id"], question=torn))
+    (item,) = items(house)
+    assert item["proposal"] == proposal_shown(proposed(), None)
+
+
 @pytest.mark.parametrize(
     ("proposal", "text"), [(proposed(), LAW), (proposed(None), "Agreement"), (None, "Agreement")]
 )
