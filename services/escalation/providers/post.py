@@ -76,7 +76,7 @@ class Post:
             raise Unusable(f"{name} answered with more than {LARGEST} bytes")
         try:
             return Posted(answered, json.loads(data))
-        except ValueError:  # RecursionError is one of JSON's as well
+        except ValueError:
             raise Unusable(f"{name} answered with something that is no JSON") from None
         except RecursionError:
             raise Unusable(f"{name} answered with JSON that is nested too deep") from None
