@@ -21,6 +21,7 @@ VIEWS = (
     "/",
     "/review",
     "/findings",
+    "/reports",
     "/documents",
     "/documents/{document}",
     "/decisions",

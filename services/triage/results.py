@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO, Self, cast
 
-from services.triage.domain import ReportFinding, finding_id
+from services.triage.domain import NamedCell, ReportFinding, finding_id
 from services.triage.judgement import triage_filing
 from services.triage.risk import Judge
 from services.triage.signals.peers import Peers
@@ -57,11 +57,18 @@ class Outcome:
         ]
 
     def signals(self, tenant: str, document_id: str, filing: Filing) -> Iterator[dict[str, Any]]:
-        """What is unusual in the filing that was checked last, as REST answers it."""
+        """What is unusual in the filing that was checked last, as REST answers it.
+
+        A person is asked about the strongest of those that share a figure: one odd figure makes
+        several ratios odd.
+        """
+        asked: set[NamedCell] = set()
         for signal in signals_of(filing, self.peers) if self.peers else ():
             own = signal_id(tenant, document_id, f"{self.read} {filing.id}", signal)
             found = {"id": own, "filing": filing.id, **signal.to_json()}
-            if signal.level == "strong":
+            cells = {one.cell for one in signal.inputs}
+            if signal.level == "strong" and not cells & asked:
+                asked |= cells
                 self.strong.append(found)
             yield found
 

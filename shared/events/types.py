@@ -178,7 +178,9 @@ class FindingsFound(Event):
         "and the version of the suite where no specialist is installed",
     )
     signals: BlobRef | None = Field(
-        None, description="JSON list of the strong signals, as REST answers them"
+        None,
+        description="JSON list of the strong signals, as REST answers them: of those that share a "
+        "figure the strongest",
     )
 
 

@@ -254,7 +254,8 @@ class Stage:
         self.escalation.store.migrate()
         self.keys = {name: keys.create("default", name).secret for name in ("ada", "ben")}
         self.results: dict[str, dict[str, list[Any]]] = {}
-        self.contract = ""
+        self.reports: list[dict[str, Any]] = []
+        self.contract = self.report = ""
         self.stop = threading.Event()
         self.threads = [
             thread
@@ -293,6 +294,13 @@ class Stage:
     def _results(self) -> APIRouter:
         """Stands in for extraction and triage at `/v1/documents/{id}/clauses` and their kin."""
         router = APIRouter()
+
+        @router.get("/v1/reports")
+        def by_risk(flagged: bool | None = None, least: float = 0.0) -> dict[str, Any]:
+            fitting = [one for one in self.reports if one["risk"] >= least]
+            if flagged is not None:
+                fitting = [one for one in fitting if one["flagged"] == flagged]
+            return {"items": fitting, "next": None}
 
         @router.get("/v1/documents/{document}/{what}")
         def listed(document: str, what: str) -> dict[str, Any]:
@@ -364,8 +372,9 @@ class Stage:
         document: str,
         findings: Sequence[dict[str, Any]] = (FINDING,),
         filing: dict[str, Any] = FILING,
+        signals: Sequence[dict[str, Any]] = (),
     ) -> None:
-        """Announce findings, and have their statement at hand."""
+        """Announce findings and strong signals, and have their statement at hand."""
         named = [
             {"id": f"fd_{document[-8:]}{number}", **finding}
             for number, finding in enumerate(findings)
@@ -373,6 +382,7 @@ class Stage:
         self.results[document] = {
             "findings": named,
             "statements": [filing],
+            "signals": list(signals),
         }
         self._announce(
             FindingsFound(
@@ -382,8 +392,9 @@ class Stage:
                 count=len(named),
                 flagged=True,
                 risk=0.8,
+                signals=self.review.blobs.put("default", json.dumps(list(signals)).encode()),
             ),
-            len(named),
+            len(named) + len(signals),
         )
 
     def propose(self, item: dict[str, Any], quote: Quote, why: str) -> None:

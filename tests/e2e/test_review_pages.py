@@ -19,6 +19,7 @@ from tests.e2e.review_stage import CONTRACT, SCRIPT, STATEMENT, Stage, pdf_of, u
 from tests.samples import mail
 from tests.support import ROOT, library, require
 from tests.unit.documents.word import docx, p
+from tests.unit.review.test_signals import SIGNAL
 from tests.unit.triage.reading import samples
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -54,7 +55,9 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
         stage.extract(stage.contract)
         other = stage.upload("Halden – Ostwald, supply.pdf", pdf_of(CONTRACT[1:]))
         stage.decide_some(other)
-        report = stage.upload("q4-2023.json", repr(STATEMENT).replace("'", '"').encode(), "report")
+        report = stage.report = stage.upload(
+            "q4-2023.json", repr(STATEMENT).replace("'", '"').encode(), "report"
+        )
         stage.find(report)
         evil = stage.upload("evil.pdf", pdf_of([*CONTRACT[1:], ("The end.",)]))
         stage.extract(evil, [("Parties", SCRIPT, 0.97)])
@@ -375,6 +378,65 @@ def test_a_finding_is_shown_on_the_page_where_it_stands(ada: Watched, stage: Sta
         until(
             lambda: all(one["document_id"] != report for one in stage.open_items()), "the deletion"
         )
+
+
+def test_a_signal_is_shown_with_what_it_is_made_of(ada: Watched, stage: Stage) -> None:
+    """Formula, source, cells and peers; its document lists it apart from what does not add up."""
+    report = stage.upload("growth.json", b'{"growth": 1}', "report")
+    place = {"statement": "balance_sheet", "row": 4, "label": "Total current assets", "place": None}
+    signal = {
+        **SIGNAL,
+        "filing": "q4",
+        "inputs": [{**place, "figure": "current_assets", "value": 83_280, "column": 0}],
+    }
+    try:
+        stage.find(report, [], signals=[signal])
+        (item,) = [one for one in stage.open_items() if one["document_id"] == report]
+        page = ada.sign_in()
+        page.get_by_label("Kind").select_option("signal")
+        page.locator("tr[data-item]").get_by_text("9.50 × the usual").wait_for()
+        page.goto(f"{stage.address}/review?item={item['id']}")
+        heading(page, "Growth of sales")
+        page.get_by_text("Unusual, though it adds up").wait_for()
+        inputs = page.locator("table.inputs")
+        assert inputs.locator("caption").inner_text() == signal["formula"]
+        assert inputs.locator("td.figure").first.inner_text() == "83,280"
+        assert page.locator(".statement .lit").inner_text() == "83,280"
+        page.get_by_text("-40% to 50%, half below 0%").wait_for()
+        picture(page, "signal")
+        page.goto(f"{stage.address}/documents/{report}")
+        page.get_by_role("heading", name="Unusual, though it adds up").wait_for()
+        page.get_by_text("Nothing in it contradicts itself").wait_for()
+    finally:
+        stage.http.delete(f"/v1/documents/{report}")
+        until(lambda: all(one["document_id"] != report for one in stage.open_items()), "deletion")
+
+
+def test_reports_are_listed_by_risk_and_lead_to_their_document(ada: Watched, stage: Stage) -> None:
+    """The riskiest first; filters are in the address, and names are only ever text."""
+    shared = {"filings": 1, "warnings": 0, "model": None, "updated": "2026-03-01T12:00:00Z"}
+    stage.reports = [
+        {"document_id": stage.report, "name": EVIL, "risk": 0.997, "flagged": True, "findings": 2,
+         **shared},
+        {"document_id": "doc_2", "name": "quiet.pdf", "risk": 0.02, "flagged": False, "findings": 0,
+         **shared, "warnings": 3},
+    ]  # fmt: skip
+    page = ada.sign_in()
+    page.get_by_role("link", name="Reports").click()
+    page.get_by_role("heading", name="Reports").wait_for()
+    rows = page.locator("table.reports tbody tr")
+    assert [text.split("\n")[0].split("\t")[0] for text in rows.all_inner_texts()] == ["99%", "2%"]
+    assert rows.nth(0).get_by_text("flagged").is_visible()
+    assert rows.nth(1).get_by_text("(3 notes)").is_visible()
+    picture(page, "reports")
+    page.get_by_label("Show").select_option("false")
+    until(lambda: rows.count() == 1, "the filter")
+    assert page.url.endswith("/reports?flagged=false")
+    page.locator(".filters select").nth(1).select_option("0.5")
+    page.get_by_role("button", name="Show all reports").click()
+    page.get_by_role("link", name=EVIL).click()
+    page.get_by_role("heading", name="q4-2023.json").wait_for()
+    stage.reports = []
 
 
 def test_the_document_shows_what_was_decided(ada: Watched, stage: Stage) -> None:
@@ -991,6 +1053,9 @@ def test_every_page_is_drawn_without_a_sideways_scroll(
     page.locator("a.open").first.click()
     page.locator(".statement .lit").wait_for()
     shot("finding")
+    page.goto(f"{stage.address}/reports")
+    page.get_by_role("heading", name="Reports").first.wait_for()
+    shot("reports")
     page.goto(f"{stage.address}/documents")
     page.get_by_role("link", name=EVIL).wait_for()
     shot("documents")

@@ -8,6 +8,7 @@ import { left } from "/pages/stay.js";
 const VIEWS = [
   [/^\/$/, () => import("/pages/queue.js")],
   [/^\/findings$/, () => import("/pages/queue.js"), { path: "/findings", kind: "finding" }],
+  [/^\/reports$/, () => import("/pages/reports.js")],
   [/^\/review$/, () => import("/pages/review.js")],
   [/^\/documents$/, () => import("/pages/documents.js")],
   [/^\/documents\/(?<id>[^/]+)$/, () => import("/pages/document.js")],
@@ -15,7 +16,7 @@ const VIEWS = [
   [/^\/search$/, () => import("/pages/search.js")],
   [/^\/costs$/, () => import("/pages/costs.js")],
 ];
-const LINKS = [["/", "Queue"], ["/documents", "Documents"], ["/findings", "Findings"], ["/decisions", "Decisions"], ["/search", "Search"], ["/costs", "Costs"]];
+const LINKS = [["/", "Queue"], ["/documents", "Documents"], ["/findings", "Findings"], ["/reports", "Reports"], ["/decisions", "Decisions"], ["/search", "Search"], ["/costs", "Costs"]];
 
 let shown = null; // the view on the screen
 let turn = 0; // counts navigations, so that a slow view never replaces a later one

@@ -1,6 +1,6 @@
 // One document: what was found in it, where, and what it can be taken away as.
 
-import { get, put, query } from "/pages/api.js";
+import { get, Problem, put, query } from "/pages/api.js";
 import * as known from "/pages/documents-known.js";
 import { KINDS, pill, sentence } from "/pages/documents.js";
 import { certainty, count, excerpt, fill, h, moment, number, say, select, title, words } from "/pages/dom.js";
@@ -163,11 +163,33 @@ class DocumentView {
 
   async findings() {
     const found = await this.found("findings");
-    const { warnings } = await get(query(`${this.path}/findings`, { limit: 1 }));
+    const [{ warnings }, signals] = await Promise.all([get(query(`${this.path}/findings`, { limit: 1 })), this.signals()]);
     fill(this.body, found.length ? [this.summary(found), found.map((one) => this.finding(one))]
       : h("p.muted", {}, "Nothing in it contradicts itself, as far as was checked."),
+    signals.length > 0 && this.unusual(signals),
     warnings?.length > 0 && h("details.group", {}, h("summary", {}, `Not everything in it could be read (${count(warnings.length, "note")})`),
       h("ul.notes", {}, warnings.map((one) => h("li", {}, one)))));
+  }
+
+  /** What is unusual in it; none where it was judged before there were signals. */
+  signals() {
+    return everything(`${this.path}/signals`, { limit: 500 }).catch((error) => {
+      if (error instanceof Problem && error.status === 409) return [];
+      throw error;
+    });
+  }
+
+  unusual(signals) {
+    const odd = signals.filter((one) => one.level !== "usual");
+    const usual = signals.filter((one) => one.level === "usual");
+    return h("section.group", {}, h("h2", {}, "Unusual, though it adds up"),
+      odd.length ? odd.map((one) => this.signal(one)) : h("p.muted", {}, "Nothing stands out among other companies."),
+      usual.length > 0 && h("details", {}, h("summary", {}, `${count(usual.length, "ratio")} as usual`), usual.map((one) => this.signal(one))));
+  }
+
+  signal(one) {
+    const item = this.decided(one);
+    return h("div.group", {}, h("div.row.apart", {}, h("h3", {}, one.title, one.level === "strong" && h("span.tag", {}, "strong")), item && verdictPill(item)), h("p", {}, one.message), one.page && this.shows({ ...one, cells: one.inputs }), item && decisionLink(item));
   }
 
   finding(one) {

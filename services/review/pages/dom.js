@@ -30,7 +30,8 @@ export function say(text) {
   byId("say").textContent = text;
 }
 
-export const percent = (share) => `${Math.round(share * 100)}%`;
+/** A share in whole percent; what is not certain is never shown as 0% or 100%. */
+export const percent = (share) => (share > 0 && share < 1 ? `${Math.min(99, Math.max(1, Math.round(share * 100)))}%` : `${Math.round(share * 100)}%`);
 
 const numbers = new Intl.NumberFormat(undefined, { maximumFractionDigits: 4 });
 export const number = (value) => (value === null || value === undefined ? "–" : numbers.format(value));

@@ -5,15 +5,16 @@ import { Combobox } from "/pages/combobox.js";
 import { decide, history as done } from "/pages/deciding.js";
 import * as known from "/pages/documents-known.js";
 import { byId, certainty, count, empty, excerpt, failure, fill, flowing, h, kbd, moment, say, title, typing, words } from "/pages/dom.js";
+import { far, findingBody, isSignal, signalBody } from "/pages/findings.js";
 import { boxesOf, Held } from "/pages/held.js";
-import { arithmetic, boxesOfFinding, nth, period, placeOf, statementOf, statementTable } from "/pages/statement.js";
+import { arithmetic, boxesOfFinding, period, statementOf, statementTable } from "/pages/statement.js";
 import { decidedCategory, decidedText, isMine, verdictPill, VERDICTS } from "/pages/verdicts.js";
 import { Viewer } from "/pages/viewer.js";
 
 const KIND_KEYS = { c: "contract", r: "report", o: "other" };
 const NEAR = 320; // characters of context shown on each side
 const KEYS = [
-  ["A", "Accept: the clause is right, the report is wrong there"], ["R", "Reject: not this clause, a false alarm"],
+  ["A", "Accept: the clause is right, the report is wrong there, the signal needs looking into"], ["R", "Reject: not this clause, a false alarm, a good reason"],
   ["C", "Correct: another category, other words"],
   ["C R O", "Where it asks what a document is: a contract, a report, or something else"], ["↵", "Save the correction"], ["S", "Skip: not now, the next one"],
   ["U", "Undo the last decision"], ["N", "Write a note to go with the decision"],
@@ -89,7 +90,7 @@ class Workspace {
         h("a.where", { href: `/documents/${item.document_id}` }, item.document || item.document_id)),
       h("div.panel-body", { tabindex: "0", role: "region", "aria-label": "What was decided" },
         h("p.asks", {}, `${mine ? "You" : item.decided_by} ${VERDICTS[item.verdict]} it, ${moment(item.decided)}.${mine ? "" : ` Only ${item.decided_by} can undo that.`}`),
-        h("blockquote.quote", {}, decidedText(item, 2000)), finding && !asksKind(item) && arithmetic(item.finding ?? {})),
+        h("blockquote.quote", {}, decidedText(item, 2000)), finding && !asksKind(item) && !isSignal(item) && arithmetic(item.finding ?? {})),
       h("div.panel-foot", {}, this.status, h("div.row", {},
         mine && h("button.primary", { type: "button", onclick: () => this.undo(), "aria-keyshortcuts": "U" }, "Undo", kbd("U")),
         h("button", { type: "button", onclick: () => this.go("/review") }, "Take the next one"), h("a.button", { href: "/" }, "Back to the queue"))));
@@ -161,7 +162,7 @@ class Workspace {
       h("div.panel-top", {},
         h("div.row.apart", {}, h("span.kind", {}, kindOf(item)), this.progress()),
         h("h1.category", {}, nameOf(item)),
-        h("div.row.apart.place", {}, certainty(item.confidence),
+        h("div.row.apart.place", {}, isSignal(item) ? far(item) : certainty(item.confidence),
           h("a.where", { href: `/documents/${item.document_id}`, title: item.document || item.document_id }, item.document || item.document_id))),
       this.body,
       h("div.panel-foot", {}, this.status, this.noteBox, this.buttons(item)));
@@ -178,17 +179,11 @@ class Workspace {
   }
 
   findingBody(item) {
-    const finding = item.finding ?? {};
     this.columnFact = null;
-    const place = [["Filing", finding.filing], ["Statement", title(finding.statement)], ["Line", finding.label ?? (finding.row === null ? null : `${nth(finding.row)} row`)],
-      ["Place", placeOf(finding.cells?.[0]?.place) || (item.page ? `page ${item.page}` : null)],
-      ["Period", finding.column === null || finding.column === undefined ? null : `${nth(finding.column)} column`], ["Severity", finding.severity]];
-    return [h("p.asks", {}, "Accept it if the report is wrong here; reject a false alarm."), h("p.message", {}, item.text), arithmetic(finding),
-      h("dl.facts", {}, place.filter(([, value]) => value).map(([name, value]) => {
-      const fact = h("dd", {}, value);
-      if (name === "Period") this.columnFact = fact;
-      return h("div", {}, h("dt", {}, name), fact);
-    }))];
+    if (isSignal(item)) return signalBody(item);
+    const body = findingBody(item);
+    this.columnFact = body.period;
+    return body.parts;
   }
 
   /** What is asked where the machine does not know what a document is. */
@@ -216,8 +211,8 @@ class Workspace {
     const act = (kind, key, text, onclick, title) => h(`button.${kind}`, { type: "button", onclick, title, "aria-keyshortcuts": key }, text, kbd(key));
     const kinds = Object.entries(KIND_KEYS).map(([key, kind]) => act(kind === item.finding?.kind ? "good" : "plain", key.toUpperCase(), title(kind), () => this.sayKind(kind), `The document is ${kind === "other" ? "something else" : `a ${kind}`}`));
     this.main = asksKind(item) ? h("div.decide", {}, kinds) : h("div.decide", {},
-      act("good", "A", "Accept", () => this.decide("accept"), finding ? "The report is wrong here" : "It is right as it stands"),
-      act("bad", "R", "Reject", () => this.decide("reject"), finding ? "A false alarm" : "It is not there, or not this"),
+      act("good", "A", "Accept", () => this.decide("accept"), isSignal(item) ? "It needs looking into" : finding ? "The report is wrong here" : "It is right as it stands"),
+      act("bad", "R", "Reject", () => this.decide("reject"), isSignal(item) ? "It has a good reason" : finding ? "A false alarm" : "It is not there, or not this"),
       !finding && act("plain", "C", "Correct", () => this.correct(), "Another category, other words"));
     return [this.main, h("div.row.apart.minor", {},
       h("div.row", {}, act("quiet", "S", "Skip", () => this.skip()), act("quiet", "U", "Undo", () => this.undo()), act("quiet", "N", "Note", () => this.writeNote())),
@@ -453,7 +448,7 @@ class Workspace {
 /** Whether it asks what its document is. */
 const asksKind = (item) => item.stage === "ingest";
 
-const kindOf = (item) => (asksKind(item) ? "Question" : title(item.kind));
+const kindOf = (item) => (asksKind(item) ? "Question" : isSignal(item) ? "Signal" : title(item.kind));
 
 /** What a frontier model says of an item; its quotes are the document's own words, the reason is the model's. */
 function proposalOf(proposal) {
@@ -465,7 +460,7 @@ function proposalOf(proposal) {
     proposal.why && h("p.muted", {}, `In its own words, which nobody verified: ${proposal.why}`));
 }
 
-const nameOf = (item) => (item.kind === "finding" ? title(item.category) : item.category);
+const nameOf = (item) => (isSignal(item) ? item.finding.title : item.kind === "finding" ? title(item.category) : item.category);
 
 function withOwn(category) {
   return categories.some((one) => one.name === category) ? categories : [{ name: category, asks: "as found" }, ...categories];

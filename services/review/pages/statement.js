@@ -35,9 +35,10 @@ export function boxesOfFinding(boxes, finding) {
 /** The statement as a table. */
 export function statementTable(statement, finding) {
   const columns = statement.columns ?? [];
+  const parts = new Set((finding.cells ?? []).filter((one) => one.statement === statement.statement).map((one) => `${one.row} ${one.column}`));
   const cell = (value, row, column) => {
     const lit = row === finding.row && (finding.column === null || column === finding.column);
-    return h(lit ? "td.figure.lit" : "td.figure", { title: placeOf(statement.rows[row].places?.[column]) || null }, typeof value === "number" ? number(value) : value ?? "");
+    return h(lit ? "td.figure.lit" : parts.has(`${row} ${column}`) ? "td.figure.part" : "td.figure", { title: placeOf(statement.rows[row].places?.[column]) || null }, typeof value === "number" ? number(value) : value ?? "");
   };
   const line = (row, index) => {
     const selector = index === finding.row ? "tr.lit-row" : (finding.rows ?? []).includes(index) ? "tr.part-row" : "tr";

@@ -33,6 +33,7 @@ _COVER = 5_000
 """Characters in which a filing says which form it is."""
 _OF_VALUES = 2
 """The column of an instance's text that has the values."""
+_PICTURE = re.compile(rb"<img\b", re.IGNORECASE)
 _MOST_NAMED = 5
 """Tables and pages that a warning names one by one."""
 _NAMES = {"balance_sheet": "balance sheet", "income": "income statement", "cash_flow": "cash flow"}
@@ -112,7 +113,7 @@ def read_report(
         if tags:
             statements = [_with_tags(statement, tags, warnings) for statement in statements]
     if not statements:
-        raise UnreadableDocument(_nothing(reading, unread))
+        raise UnreadableDocument(_nothing(reading, unread, data))
     warnings += [*_missing(statements, unread), *_left_out(statements)]
     about = {key: _first(tags, concept) or "" for concept, key in _ABOUT.items()}
     form = _FORM.search(reading.text[:_COVER])
@@ -205,13 +206,20 @@ def _failed(reading: Reading) -> list[str]:
     ]
 
 
-def _nothing(reading: Reading, unread: Sequence[Unread]) -> str:
-    """Why there is no statement in a document."""
+def _nothing(reading: Reading, unread: Sequence[Unread], data: bytes) -> str:
+    """Why there is no statement in a document, and what of it was not read."""
     why = [
         "no balance sheet, income statement or cash flow statement was found in it: "
-        "they are known by their English lines and titles"
+        "they are known by their English lines and titles",
+        *map(_unread, unread[:_MOST_NAMED]),
+        *_failed(reading)[:_MOST_NAMED],
+        *reading.warnings[:_MOST_NAMED],
     ]
-    return "; ".join([*why, *map(_unread, unread[:_MOST_NAMED]), *_failed(reading)[:_MOST_NAMED]])
+    if reading.media_type == HTML and _PICTURE.search(data):
+        why.append(
+            "a table that is a picture on a page of HTML is not read: send it as PDF or image"
+        )
+    return "; ".join(why)
 
 
 def _unread(table: Unread) -> str:

@@ -210,13 +210,13 @@ def _message(
         said.append(f"A year before {_shown(before[1], ratio.unit)}.")
     if level:
         said.append(
-            f"In 19 of 20 of {level.companies} companies between {_shown(level.low, ratio.unit)} "
-            f"and {_shown(level.high, ratio.unit)}."
+            f"19 in 20 of {level.companies} companies lie between "
+            f"{_shown(level.low, ratio.unit)} and {_shown(level.high, ratio.unit)}."
         )
     if change and change.distance > UNUSUAL:
         said.append(
-            f"Within a year it moves in 19 of 20 of {change.companies} companies by "
-            f"{_shown(change.low, ratio.unit)} to {_shown(change.high, ratio.unit)}."
+            f"Within a year it moves by {_shown(change.low, ratio.unit)} to "
+            f"{_shown(change.high, ratio.unit)} in 19 in 20 of {change.companies}."
         )
     if ratio.name == "beneish_m":
         above = now.value > M_LIKELY
@@ -234,7 +234,7 @@ def _named(period: Period) -> str:
 
 def _shown(value: float, unit: Unit) -> str:
     if unit == "share":
-        return f"{value:.1%}"
+        return f"{value:,.1%}"
     if unit == "days":
         return f"{value:,.0f} days"
     return f"{value:,.2f}"

@@ -175,7 +175,7 @@ def test_how_far_from_its_peers_says_how_unusual(sales: float, level: str) -> No
     growth = sales / 11207 - 1
     assert signal.level == level
     assert signal.distance == pytest.approx(abs(growth - 0.1) / 0.2, abs=1e-3)
-    assert "19 of 20 of 100 companies between -10.0% and 30.0%" in signal.message
+    assert "19 in 20 of 100 companies lie between -10.0% and 30.0%" in signal.message
 
 
 def test_what_moved_within_a_year_is_unusual_though_its_level_is_not() -> None:
@@ -188,7 +188,7 @@ def test_what_moved_within_a_year_is_unusual_though_its_level_is_not() -> None:
     assert signal.peers is not None
     assert signal.change is not None
     assert signal.peers.distance < 1 < signal.change.distance
-    assert "moves in 19 of 20 of 100 companies by -2.0% to 2.0%" in signal.message
+    assert "moves by -2.0% to 2.0% in 19 in 20 of 100" in signal.message
     assert [end for end, _ in signal.history] == ["20221231", "20211231"]
 
 
@@ -271,7 +271,7 @@ def strange() -> dict[str, Any]:
 
 
 def test_signals_are_answered_and_the_strong_ones_announced(house: House) -> None:
-    """They flag nothing: risk is that of the findings alone."""
+    """Of those that share a figure the strongest is; risk is that of the findings alone."""
     house.say(house.read("doc_1", record(), strange()))
     answer = house.client.get(SIGNALS.format("doc_1"), params={"limit": 500})
     assert answer.status_code == 200, answer.text
@@ -281,7 +281,8 @@ def test_signals_are_answered_and_the_strong_ones_announced(house: House) -> Non
     assert "sales_growth" in {item["signal"] for item in strong}
     assert all(item["filing"] == "strange" and item["id"].startswith("sg_") for item in strong)
     (event,) = house.heard(FindingsFound)
-    assert json.loads(house.service.blobs.get("default", event.signals)) == strong
+    assert len(strong) > 1
+    assert json.loads(house.service.blobs.get("default", event.signals)) == strong[:1]
     assert event.model.startswith("triage-breaks ")
     judge = Judge.load(load(Settings).artefacts_folder)
     alone = [triage_filing(read(filing), judge) for filing in (record(), strange())]

@@ -1,0 +1,53 @@
+// Reports by risk: where to look first.
+
+import { get, query } from "/pages/api.js";
+import { count, empty, h, moment, percent, select } from "/pages/dom.js";
+
+const ONLY = [["", "All reports"], ["true", "Flagged"], ["false", "Not flagged"]];
+const ORDERS = [["-risk", "Riskiest first"], ["risk", "Least risky first"]];
+const LEAST = [["", "Any"], ["0.05", "5% and more"], ["0.2", "20% and more"], ["0.5", "50% and more"]];
+const HINT = "Risk is how likely the machine takes the likeliest error in a report to be one. It says where to look first, and is no verdict.";
+
+export async function show({ params, go }) {
+  const chosen = { flagged: params.get("flagged") ?? "", least: params.get("least") ?? "", order: params.get("order") ?? "-risk" };
+  const read = (cursor) => get(query("/v1/reports", { ...chosen, limit: 50, cursor }));
+  let page = await read(null);
+  const rows = h("tbody", {}, page.items.map(row));
+  const more = h("button", { type: "button", hidden: page.next === null, onclick: async () => {
+    page = await read(page.next);
+    rows.append(...page.items.map(row));
+    more.hidden = page.next === null;
+  } }, "Show more");
+  const filter = (change) => {
+    const { order, ...rest } = { ...chosen, ...change };
+    go(query("/reports", { ...rest, order: order === "-risk" ? "" : order }));
+  };
+  const filters = h("form.filters", { "aria-label": "Filters", onsubmit: (event) => event.preventDefault() },
+    select("Show", chosen.flagged, ONLY, (flagged) => filter({ flagged })), select("Risk", chosen.least, LEAST, (least) => filter({ least })),
+    select("Order", chosen.order, ORDERS, (order) => filter({ order })));
+  return { title: "Reports", element: h("div.page", {}, h("h1", {}, "Reports"), filters, page.items.length ? [h("p.muted.small", {}, HINT), table(rows), h("div.row.centre.below", {}, more)] : nothing(chosen, go)) };
+}
+
+function table(rows) {
+  const heads = [["th", "Risk"], ["th", "Report"], ["th", ""], ["th.figure", "Findings"], ["th.figure", "Filings"], ["th", "Judged"]];
+  const open = (event) => {
+    if (!event.target.closest("a")) event.target.closest("tr[data-item]")?.querySelector("a.open")?.click();
+  };
+  return h("table.list.reports", { onclick: open }, h("thead", {}, h("tr", {}, heads.map(([selector, text]) => h(selector, { scope: "col" }, text)))), rows);
+}
+
+function row(report) {
+  const bar = h("span.bar", { "aria-hidden": "true" }, h("span.bar-fill"));
+  bar.firstChild.style.inlineSize = percent(report.risk);
+  return h("tr", { "data-item": report.document_id },
+    h("td.sure", {}, h("span.certainty", { class: report.flagged ? "flagged" : "" }, bar, h("span.figure", {}, percent(report.risk)))),
+    h("td.document", {}, h("a.open", { href: `/documents/${report.document_id}` }, report.name || report.document_id),
+      report.warnings > 0 && h("p.family", {}, `Not everything in it could be read (${count(report.warnings, "note")})`)),
+    h("td", {}, report.flagged && h("span.pill.failed", {}, "flagged")),
+    h("td.figure", {}, report.findings), h("td.figure", {}, report.filings), h("td.time", {}, moment(report.updated)));
+}
+
+function nothing(chosen, go) {
+  if (chosen.flagged || chosen.least) return empty("No report fits these filters", "Others may.", h("button", { type: "button", onclick: () => go("/reports") }, "Show all reports"));
+  return empty("No reports yet", "Upload a financial report; once it is read and checked it stands here by its risk.", h("a.button.primary", { href: "/documents" }, "Upload documents"));
+}
