@@ -5,10 +5,13 @@ import os
 import signal
 import socket
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.postgres import Servers
 
 # A shell that starts us in the background has us, and all that we start, ignore Ctrl-C.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -65,6 +68,13 @@ def _no_network() -> Iterator[None]:
     patch.setattr(socket, "getaddrinfo", guarded_resolve)
     yield
     patch.undo()
+
+
+@pytest.fixture(scope="session")
+def servers() -> Iterator[Servers]:
+    """What is started once for all tests that need it."""
+    with ExitStack() as stack:
+        yield Servers(stack)
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
@@ -71,6 +71,30 @@ class Postgres:
 
     def _address(self) -> Sequence[str]:
         return ("-h", "127.0.0.1", "-p", str(self.port), "-U", "tester")
+
+
+class Servers:
+    """Starts PostgreSQL at the first test that asks for it, once for all of them.
+
+    Args:
+        stack: ends it.
+    """
+
+    def __init__(self, stack: ExitStack) -> None:
+        self._stack = stack
+        self._postgres: Postgres | None = None
+
+    def database(self) -> str:
+        """The URL of an empty database."""
+        if self._postgres is None:
+            self._postgres = self._stack.enter_context(server())
+        return self._postgres.database()
+
+    @property
+    def folder(self) -> Path:
+        """Where its files lie, once it is started."""
+        assert self._postgres is not None
+        return self._postgres.folder
 
 
 @contextmanager

@@ -25,7 +25,6 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from services.escalation.domain import Escalation, Spend, State, to_json
@@ -34,6 +33,7 @@ from shared.errors import InvalidRequest
 from shared.events import BlobRef
 from shared.events.questions import Proposal
 from shared.storage.messages import Time
+from shared.storage.upsert import insert_new
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 MICRO = Decimal(1_000_000)
@@ -72,9 +72,7 @@ class Escalations:
 
     def begin(self, escalation: Escalation) -> None:
         """Keep a request, unless it is kept already."""
-        postgres = self.session.get_bind().dialect.name == "postgresql"
-        row = (postgresql if postgres else sqlite).insert(escalations).values(_values(escalation))
-        self.session.execute(row.on_conflict_do_nothing())
+        insert_new(self.session, escalations, **_values(escalation))
 
     def note_answer(self, escalation_id: str, ref: BlobRef) -> bool:
         """Remember where an answer will lie; returns whether the request is still there."""

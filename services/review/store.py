@@ -35,13 +35,13 @@ from sqlalchemy import (
     tuple_,
     update,
 )
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from services.review.domain import Box, Decision, Document, Item, ItemKind, PageSize, Tab
 from shared.errors import InvalidRequest, NotFound
 from shared.events import BlobRef
 from shared.storage.messages import Number, Time
+from shared.storage.upsert import insert_into
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -450,8 +450,9 @@ def leave_tab(session: Session, tenant: str, actor: str, tab: Tab, now: datetime
 def _lock_tab(session: Session, tenant: str, actor: str, tab_id: str, now: datetime) -> int:
     """The highest closed generation, 0 if none is known; the row is there and locked afterwards."""
     _forget_tabs(session, tenant, now - TAB_KEPT)
-    dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
-    new = dialect.insert(tabs).values(tenant=tenant, actor=actor, id=tab_id, closed=0, seen=now)
+    new = insert_into(session, tabs).values(
+        tenant=tenant, actor=actor, id=tab_id, closed=0, seen=now
+    )
     known = new.on_conflict_do_update(
         index_elements=list(tabs.primary_key), set_={"seen": new.excluded.seen}
     )

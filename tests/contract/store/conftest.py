@@ -1,7 +1,6 @@
 """Every test in this folder runs on SQLite and on PostgreSQL."""
 
 from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -9,7 +8,7 @@ from sqlalchemy import Column, Integer, MetaData, String, Table
 
 from shared.storage import Store
 from shared.storage.messages import Time
-from tests.postgres import Postgres, server
+from tests.postgres import Servers
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 NOTE = Table(
@@ -22,33 +21,12 @@ NOTE = Table(
 )
 
 
-class Servers:
-    """Starts PostgreSQL at the first test that asks for it."""
-
-    def __init__(self, stack: ExitStack) -> None:
-        self._stack = stack
-        self._postgres: Postgres | None = None
-
-    def postgres(self) -> Postgres:
-        """The one cluster of this test run."""
-        if self._postgres is None:
-            self._postgres = self._stack.enter_context(server())
-        return self._postgres
-
-
-@pytest.fixture(scope="session")
-def servers() -> Iterator[Servers]:
-    """What is started once for all tests here."""
-    with ExitStack() as stack:
-        yield Servers(stack)
-
-
 @pytest.fixture(params=["sqlite", "postgresql"])
 def url(request: pytest.FixtureRequest, servers: Servers, tmp_path: Path) -> str:
     """The URL of an empty database."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'store.db'}"
-    return servers.postgres().database()
+    return servers.database()
 
 
 @pytest.fixture

@@ -3,40 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from tests.postgres import Postgres, server
+from tests.postgres import Servers
 from tests.unit.ingest.house import House
-
-
-class Servers:
-    """Starts PostgreSQL at the first test that asks for it."""
-
-    def __init__(self, stack: ExitStack) -> None:
-        self._stack = stack
-        self._postgres: Postgres | None = None
-
-    def database(self) -> str:
-        """The URL of an empty database."""
-        if self._postgres is None:
-            self._postgres = self._stack.enter_context(server())
-        return self._postgres.database()
-
-    @property
-    def folder(self) -> Path:
-        """Where its files lie, once it is started."""
-        assert self._postgres is not None
-        return self._postgres.folder
-
-
-@pytest.fixture(scope="session")
-def servers() -> Iterator[Servers]:
-    """What is started once for all tests here."""
-    with ExitStack() as stack:
-        yield Servers(stack)
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from pathlib import Path
 from sqlalchemy import MetaData, String, cast, create_engine, select, text
 
 from shared.documents import Reading
-from tests.unit.ingest.conftest import Servers
+from tests.postgres import Servers
 from tests.unit.ingest.house import House, InProcessReader, extracted, pdf
 
 MARKER = "xylonquokka"

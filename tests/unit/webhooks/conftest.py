@@ -9,16 +9,9 @@ from typing import Any
 
 import pytest
 
+from tests.postgres import Servers
 from tests.receiver import Receiver
-from tests.unit.ingest.conftest import Servers
 from tests.unit.webhooks.hooks import Hooks
-
-
-@pytest.fixture(scope="session")
-def servers() -> Iterator[Servers]:
-    """What is started once for all tests here."""
-    with ExitStack() as stack:
-        yield Servers(stack)
 
 
 @pytest.fixture
