@@ -431,9 +431,15 @@ def _resume(provider: str, data: Path | None) -> None:
     from services.escalation.ledger import Ledger
 
     with escalation_store(data) as store:
-        if not Ledger(store).resume(provider):
-            raise SuiteError(f"{plain(provider)} is not stopped: smallprint costs lists who is")
-    click.echo(f"{plain(provider)} may be asked again", err=True)
+        stop = Ledger(store).resume(provider)
+    if stop is None:
+        raise SuiteError(f"{plain(provider)} is not stopped: smallprint costs lists who is")
+    since = f"{stop.since:%Y-%m-%d %H:%M} UTC"
+    click.echo(
+        f"{plain(provider)} may be asked again; it was stopped since {since}, by its bill for the "
+        f"call {plain(stop.call_id)}, which the log of escalation and the ledger name so",
+        err=True,
+    )
 
 
 @contextmanager

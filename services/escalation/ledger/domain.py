@@ -59,6 +59,8 @@ class Stop:
     provider: str
     since: datetime
     reason: str
+    call_id: str
+    """The call that was billed too high, which is one tenant's: for the operator alone."""
 
 
 class BudgetSpent(SuiteError):

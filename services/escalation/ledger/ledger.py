@@ -134,10 +134,11 @@ class Ledger:
         with self.database.read() as session:
             return store.stops(session)
 
-    def resume(self, provider: str) -> bool:
-        """Let a provider go on; returns whether it was stopped."""
+    def resume(self, provider: str) -> Stop | None:
+        """Let a provider go on; returns how it was stopped, None if it was not."""
         with self.database.write() as session:
-            return store.resume(session, provider)
+            known = {stop.provider: stop for stop in store.stops(session)}
+            return known.get(provider) if store.resume(session, provider) else None
 
     def _assume(self, session: Any, call_id: str) -> Any:
         row = store.locked(session, call_id)

@@ -25,11 +25,11 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from services.escalation.ledger.domain import Call, Caps, State, Stop
 from shared.storage.messages import Number, Time
+from shared.storage.upsert import insert_new
 
 metadata = MetaData()
 
@@ -88,7 +88,6 @@ exchanges = Table(
     Column("content", String(64), nullable=False),
     Column("escalation_id", String(80), nullable=False),
     Column("document_id", String(64), nullable=False),
-    Column("provider", String(64), nullable=False),
     Column("reply", JSON, nullable=False),
     Column("good", Boolean, nullable=False),
     Index("exchanges_content", "tenant", "content"),
@@ -107,7 +106,7 @@ def take(session: Session, tenant: str, day: str, amount: int, caps: Caps) -> st
         it is done.
     """
     for period, cap in ((day[:7], caps.month), (day, caps.day)):
-        _ensure(session, tenant, period)
+        insert_new(session, spending, tenant=tenant, period=period, micro_usd=0)
         added = session.execute(
             update(spending)
             .where(
@@ -131,12 +130,6 @@ def correct(session: Session, tenant: str, day: str, difference: int) -> None:
                 .where(spending.c.tenant == tenant, spending.c.period == period)
                 .values(micro_usd=spending.c.micro_usd + difference)
             )
-
-
-def _ensure(session: Session, tenant: str, period: str) -> None:
-    dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
-    row = dialect.insert(spending).values(tenant=tenant, period=period, micro_usd=0)
-    session.execute(row.on_conflict_do_nothing())
 
 
 def add(session: Session, call: Call) -> None:
@@ -227,17 +220,15 @@ def overdue(session: Session, now: datetime, limit: int) -> list[str]:
 
 def stop(session: Session, provider: str, since: datetime, call_id: str, reason: str) -> bool:
     """Stop a provider; returns whether it was not stopped already."""
-    dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
-    row = dialect.insert(stopped).values(
-        provider=provider, since=since, call_id=call_id, reason=reason
+    return insert_new(
+        session, stopped, provider=provider, since=since, call_id=call_id, reason=reason
     )
-    return bool(session.execute(row.on_conflict_do_nothing()).rowcount)  # type: ignore[attr-defined]
 
 
 def stops(session: Session) -> list[Stop]:
     """The providers that are stopped."""
     rows = session.execute(select(stopped).order_by(stopped.c.provider))
-    return [Stop(row.provider, row.since, row.reason) for row in rows]
+    return [Stop(row.provider, row.since, row.reason, row.call_id) for row in rows]
 
 
 def resume(session: Session, provider: str) -> bool:
@@ -255,7 +246,6 @@ def remember(session: Session, row: Any, reply: dict[str, Any]) -> None:
             content=row.content,
             escalation_id=row.escalation_id,
             document_id=row.document_id,
-            provider=row.provider,
             reply=reply,
             good=False,
         )

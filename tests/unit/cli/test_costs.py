@@ -197,6 +197,7 @@ def test_a_stopped_provider_goes_on(tmp_path: Path) -> None:
     done = run("--resume", "acme", "--data", str(tmp_path))
     assert done.exception is None
     assert "acme may be asked again" in done.stderr
+    assert f"by its bill for the call {one.id}" in done.stderr
     assert book.stops() == []
     again = run("--resume", "acme", "--data", str(tmp_path)).exception
     assert isinstance(again, SuiteError)

@@ -9,12 +9,14 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
-from sqlalchemy import insert, inspect
+from sqlalchemy import insert, inspect, text
 
 from infra.schemas import openapi_of
 from services.escalation.asking import NO_PROVIDER
 from services.escalation.bootstrap import build
-from services.escalation.ledger.store import ledger
+from services.escalation.ledger import Caps, Ledger
+from services.escalation.ledger.store import exchanges, ledger
+from services.escalation.providers import Usage
 from services.escalation.settings import Settings
 from shared.events import (
     BlobRef,
@@ -28,6 +30,7 @@ from shared.runtime import Service, Worker
 from shared.settings import load
 from shared.storage import Relay, UnitOfWork
 from shared.web.auth import Actor
+from tests.contract.ledger.calls import call
 from tests.support import ROOT
 
 
@@ -194,3 +197,24 @@ def test_the_openapi_file_is_the_application_s() -> None:
     """`make schemas` has been run since the last change."""
     path = ROOT / "services" / "escalation" / "openapi.json"
     assert path.read_text("utf-8") == openapi_of("escalation")
+
+
+def test_answers_survive_the_column_of_their_provider(service: Service) -> None:
+    """Going back, it has what the ledger says of the call, or nothing; going on, it is gone."""
+    book, one = Ledger(service.store), call(1)
+    book.reserve(one, Caps(1_000, 1_000))
+    book.settle(one.id, Usage(1, 1), 5, {"text": "yes"})
+    with service.store.write() as session:
+        (kept,) = session.execute(exchanges.select()).all()
+        session.execute(exchanges.insert().values(**{**kept._mapping, "call_id": "ca_lost"}))
+    service.store.migrate("0005")
+    with service.store.read() as session:
+        before = session.execute(text("SELECT call_id, provider FROM exchanges")).all()
+    assert set(map(tuple, before)) == {(one.id, "acme"), ("ca_lost", "")}
+    service.store.migrate()
+    columns = {column["name"] for column in inspect(service.store.engine).get_columns("exchanges")}
+    assert "provider" not in columns
+    with service.store.read() as session:
+        after = session.execute(exchanges.select()).all()
+    assert {row.call_id for row in after} == {one.id, "ca_lost"}
+    assert kept in after
