@@ -1,0 +1,380 @@
+"""Coverage against cost: the specialist alone, with a frontier model for what is unsure, and the
+frontier model alone.
+
+    python -m infra.evaluate_cascade [FOLDER] [--budget 5]…
+
+FOLDER holds legal/ (default: the setting SMALLPRINT_TEST_DATA). The specialist's part is real: its
+committed predictions of contracts that it had not seen, by the legal metric, with the thresholds
+that keep a stated risk.
+
+**The frontier model is a stand-in: no model was asked.** Its mistakes are drawn, clause by clause
+and each by itself, from one published point of a frontier model on the same data set: the share of
+the answers that it finds (recall), and how often it lists something else (from its precision). A
+clause that it is asked about is confirmed so often if it is right; if it is wrong, as often as the
+model lists something wrong in one category of one contract, which is to its disadvantage. Real
+mistakes hang together more than drawn ones do. Money is by the price list and four characters a
+token. Seconds of the specialist are measured at the run; those of a call are stated.
+
+Asked is what is worth most: how much less wrong the decision becomes on the average, for its
+price, until the budget is spent or nothing is gained by asking any more.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.corpus import read_labels, read_records
+from models.evaluate import Judged, judge, predicted_folds
+from models.guarantee import KEPT, SHIPPED_MAP, Rows, calibration_of, cross_fitted, rows_of
+from models.predict import Candidate, read_predictions
+from services.escalation.comparing.prompts import question
+from services.escalation.comparing.reader import CHARACTERS_PER_TOKEN, windows
+from services.escalation.costs.domain import REFERENCE
+from services.escalation.masking import mask
+from services.escalation.policy import known_prices
+from services.escalation.prompting import SYSTEM
+from services.escalation.providers import Usage
+from services.escalation.providers.provider import Price
+from services.escalation.settings import Settings
+from services.extraction.definitions import definitions_of
+from services.extraction.guarantee import Calibration, promise
+from services.extraction.pipeline import calibrated, search
+from shared.errors import SettingsError
+from shared.inference import Specialists
+from shared.inference.adapters import MANIFEST_FILE, Manifest, newest_version, read_manifest
+from shared.settings import CommonSettings, load
+
+ROOT = Path(__file__).resolve().parent.parent
+SPECIALIST = ROOT / "models" / "contract-clauses"
+POINTS = {
+    "Claude Opus 4.8": (0.603, 0.711),
+    "Claude Opus 4.6": (0.623, 0.605),
+    "GPT-5.2": (0.542, 0.576),
+    "GPT-4o": (0.527, 0.537),
+}
+"""Recall and precision at the best F1 of frontier models on CUAD's 102 test contracts, from their
+published answers (the repository ashish24142/nightwing) by the legal metric.
+"""
+RISKS = (0.05, 0.1)
+LEVEL = 0.95
+DRAWS, SEED = 20, 7
+WINDOW = 4_000
+"""Characters of a contract around a clause that are sent to ask about it."""
+WRITTEN = 40
+"""Tokens of an answer beside its quotes."""
+
+Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Point:
+    """How a frontier model errs.
+
+    Args:
+        recall: share of the answers that it finds.
+        precision: share of what it lists that is right.
+        alarm: how often it lists something wrong in one category of one contract.
+    """
+
+    recall: float
+    precision: float
+    alarm: float
+
+    @classmethod
+    def of(cls, recall: float, precision: float, answers: int, pairs: int) -> Point:
+        """From a published point; `pairs` are contracts times categories."""
+        return cls(recall, precision, recall * answers * (1 / precision - 1) / pairs)
+
+    def after(self, belief: Floats, said: Flags) -> Floats:
+        """How likely clauses are right once the model has confirmed them, or has not (Bayes)."""
+        right = np.where(said, self.recall, 1 - self.recall)
+        wrong = np.where(said, self.alarm, 1 - self.alarm)
+        return belief * right / (belief * right + (1 - belief) * wrong)
+
+    def gain(self, belief: Floats, shown: Flags) -> Floats:
+        """By how much a decision is less often wrong once the model was asked. Before, clauses that
+        are shown are kept where they are likelier right than wrong, and the others are not.
+        """
+        before = np.where(shown, _doubt(belief), belief)
+        yes = belief * self.recall + (1 - belief) * self.alarm
+        told = np.ones(len(belief), bool)
+        after = yes * _doubt(self.after(belief, told)) + (1 - yes) * _doubt(
+            self.after(belief, ~told)
+        )
+        return np.maximum(before - after, 0.0)
+
+
+def _doubt(belief: Floats) -> Floats:
+    return np.minimum(belief, 1 - belief)
+
+
+@dataclass(frozen=True)
+class Field:
+    """The candidates of all contracts, what is right about them, and what asking costs.
+
+    Args:
+        shown: whether the specialist lists each [N].
+        belief: how likely each is right, by maps fitted on other folds [N].
+        right: [N].
+        pairs: which answer each right one matches: (candidate, answer) [M, 2].
+        answers: how many there are.
+        usd: what asking about each costs [N].
+    """
+
+    rows: Rows
+    shown: Flags
+    belief: Floats
+    right: Flags
+    pairs: NDArray[np.int64]
+    answers: int
+    usd: Floats
+
+    def errors(self, kept: Flags) -> tuple[int, int]:
+        """Wrong clauses that are kept, and answers that none of the kept matches."""
+        found = np.unique(self.pairs[kept[self.pairs[:, 0]], 1])
+        return int((kept & ~self.right).sum()), self.answers - len(found)
+
+    def accepted(self, belief: Floats, asked: Flags, risk: float) -> tuple[int, int]:
+        """Clauses that nobody looks at for a stated risk, and wrong ones among them."""
+        told = self.shown | asked
+        known: Calibration = calibration_of(_some(self.rows, told), belief[told])
+        said = promise(known, risk, LEVEL)
+        return said.accepted, said.wrong
+
+
+def field_of(
+    contracts: Sequence[Judged], folds: Sequence[int], manifest: Manifest, price: Price
+) -> Field:
+    """Put the candidates of judged contracts side by side: those that are shown, and those that
+    overlap no surer one of their category.
+    """
+    contracts = [_apart(contract, manifest) for contract in contracts]
+    rows = rows_of(contracts, folds, manifest)
+    shown = rows.confidence > manifest.thresholds["best_f1"]
+    belief = np.empty(len(shown))
+    for part in (shown, ~shown):
+        belief[part] = cross_fitted(_some(rows, part), SHIPPED_MAP)
+    asks = definitions_of(manifest.labels)
+    pairs: list[tuple[int, int]] = []
+    usd: list[float] = []
+    before = 0
+    for contract in contracts:
+        places = {}
+        for name, texts in contract.answers.items():
+            places[name], before = before, before + len(texts)
+        for candidate, matched in zip(contract.candidates, contract.matched, strict=True):
+            if calibrated(candidate.score, manifest.calibration) > KEPT:
+                name = manifest.labels[candidate.label]
+                pairs += [(len(usd), places[name] + place) for place in matched]
+                usd.append(_price_of(contract, candidate, asks[name], price))
+    return Field(
+        rows, shown, belief, rows.right > 0, np.array(pairs, np.int64), before, np.array(usd)
+    )
+
+
+def _some(rows: Rows, kept: Flags) -> Rows:
+    names = ("family", "fold", "label", "score", "confidence", "right")
+    return replace(rows, **{name: getattr(rows, name)[kept] for name in names})
+
+
+def _apart(contract: Judged, manifest: Manifest) -> Judged:
+    """A contract without what repeats a surer passage and is not shown by itself."""
+    least = manifest.thresholds["best_f1"]
+    taken: dict[int, list[tuple[int, int]]] = {}
+    kept = []
+    for place in sorted(
+        range(len(contract.candidates)), key=lambda i: -contract.candidates[i].score
+    ):
+        one = contract.candidates[place]
+        others = taken.setdefault(one.label, [])
+        free = all(one.end <= start or end <= one.start for start, end in others)
+        if free or calibrated(one.score, manifest.calibration) > least:
+            kept.append(place)
+            others.append((one.start, one.end))
+    kept.sort()
+    return replace(
+        contract,
+        candidates=[contract.candidates[i] for i in kept],
+        matched=[contract.matched[i] for i in kept],
+    )
+
+
+def _price_of(contract: Judged, candidate: Candidate, asks: str, price: Price) -> float:
+    length = candidate.end - candidate.start
+    sent = len(SYSTEM) + len(asks) + min(len(contract.text), max(WINDOW, length)) + length
+    usage = Usage(sent // CHARACTERS_PER_TOKEN, length // CHARACTERS_PER_TOKEN + WRITTEN)
+    return price.of(usage) / 1e6
+
+
+def chosen(field: Field, point: Point, budget: float | None) -> Flags:
+    """The candidates that are asked about for a budget; without one all that are worth it."""
+    gain = point.gain(field.belief, field.shown)
+    order = np.argsort(-gain / field.usd, kind="stable")
+    order = order[gain[order] > 1e-9]
+    if budget is not None:
+        order = order[np.cumsum(field.usd[order]) <= budget]
+    asked = np.zeros(len(gain), bool)
+    asked[order] = True
+    return asked
+
+
+def cascade(field: Field, point: Point, asked: Flags) -> dict[str, Any]:
+    """What comes out when these are asked, on the average of some draws."""
+    chance = np.random.default_rng(SEED)
+    outcomes = []
+    for _ in range(DRAWS if asked.any() else 1):
+        said = chance.random(len(asked)) < np.where(field.right, point.recall, point.alarm)
+        belief = np.where(asked, point.after(field.belief, said), field.belief)
+        covered = [field.accepted(belief, asked, risk) for risk in RISKS]
+        kept = (field.shown | asked) & (belief > 0.5)
+        outcomes.append([*field.errors(kept), *np.ravel(covered)])
+    wrong, missed, *accepted = np.mean(outcomes, axis=0)
+    return {
+        "asked": int(asked.sum()),
+        "usd": float(field.usd[asked].sum()),
+        "wrong": float(wrong),
+        "missed": float(missed),
+        "accepted": {
+            str(risk): {"clauses": accepted[2 * i], "wrong": accepted[2 * i + 1]}
+            for i, risk in enumerate(RISKS)
+        },
+    }
+
+
+def alone(contracts: Sequence[Judged], labels: Sequence[str], point: Point, price: Price) -> Any:
+    """A frontier model that reads every contract, all categories in one question a window."""
+    asks = definitions_of(labels)
+    frame = question(asks, mask("", frozenset()))
+    sent = calls = written = answers = 0
+    for contract in contracts:
+        parts = list(windows(contract.text, 20_000))
+        calls += len(parts)
+        sent += len(contract.text) + len(parts) * (len(frame.system) + len(frame.turns[0]))
+        for texts in contract.answers.values():
+            answers += len(texts)
+            written += sum(map(len, texts))
+    listed = answers * point.recall / point.precision
+    quoted = written / answers * listed / CHARACTERS_PER_TOKEN + WRITTEN * listed
+    usage = Usage(sent // CHARACTERS_PER_TOKEN, int(quoted))
+    return {
+        "asked": calls,
+        "usd": price.of(usage) / 1e6,
+        "wrong": listed * (1 - point.precision),
+        "missed": answers * (1 - point.recall),
+        "accepted": {},
+    }
+
+
+def measured(texts: Sequence[str], count: int) -> float:
+    """Seconds that the specialist takes for all texts, from some that it reads now."""
+    settings = load(CommonSettings)
+    specialist = Specialists(settings.artefacts_folder, settings.threads).get(SPECIALIST.name)
+    search(texts[0][:5_000], specialist)  # the first run makes room
+    step = max(1, len(texts) // count)
+    read = texts[::step][:count]
+    began = time.perf_counter()
+    for text in read:
+        search(text, specialist)
+    return (time.perf_counter() - began) * sum(map(len, texts)) / sum(map(len, read))
+
+
+def evaluate(data: Path, arguments: argparse.Namespace) -> dict[str, Any]:
+    """All ways beside each other."""
+    config = tomllib.loads((SPECIALIST / "config.toml").read_text("utf-8"))
+    artefacts = load(CommonSettings).artefacts_folder
+    manifest = read_manifest(newest_version(artefacts, SPECIALIST.name) / MANIFEST_FILE)
+    labels = read_labels(SPECIALIST, config["data"])
+    folds = predicted_folds(SPECIALIST)
+    predictions: dict[str, list[Candidate]] = {}
+    for fold in folds:
+        predictions |= read_predictions(SPECIALIST / f"predictions-fold{fold}.jsonl.gz")
+    records = list(read_records(data, config["data"], folds))
+    contracts = [judge(record, predictions[record["id"]], labels) for record in records]
+    price = known_prices()["anthropic"][REFERENCE]
+    field = field_of(contracts, [record["fold"] for record in records], manifest, price)
+    pairs = len(contracts) * len(labels)
+    point = Point.of(*POINTS[arguments.point], field.answers, pairs)
+    seconds = measured([contract.text for contract in contracts], arguments.measure)
+    hour = float(load(Settings).escalation_machine_hour)
+    nobody = np.zeros(len(field.belief), bool)
+    shipped = cascade(field, point, nobody)
+    shipped["wrong"], shipped["missed"] = map(float, field.errors(field.shown))
+    ways = [
+        ("specialist alone, as it is shown", shipped),
+        ("specialist alone, likelier right than wrong", cascade(field, point, nobody)),
+    ]
+    for budget in [*arguments.budget, None]:
+        name = f"cascade, US$ {budget:g}" if budget is not None else "cascade, all that gains"
+        ways.append((name, cascade(field, point, chosen(field, point, budget))))
+    ways.append(("frontier alone (stand-in)", alone(contracts, labels, point, price)))
+    for name, way in ways:
+        own = 0.0 if name.startswith("frontier") else seconds
+        way["errors"] = way["wrong"] + way["missed"]
+        way["seconds"] = own + way["asked"] * arguments.call_seconds
+        way["machine_usd"] = own * hour / 3600
+    return {
+        "contracts": len(contracts),
+        "families": field.rows.families,
+        "answers": field.answers,
+        "shown": int(field.shown.sum()),
+        "point": {"model": arguments.point, **vars(point)},
+        "price": {"model": REFERENCE, "as_of": price.as_of},
+        "call_seconds": arguments.call_seconds,
+        "hour_usd": hour,
+        "ways": [{"way": name, **way} for name, way in ways],
+    }
+
+
+def table(report: dict[str, Any]) -> str:
+    """The ways as a table in Markdown."""
+    heads = ["way", "asked", "US$ asked", "US$ machine", "seconds", "wrong", "missed", "errors"]
+    heads += [f"accepted at {risk:.0%} (wrong)" for risk in RISKS]
+    lines = [f"| {' | '.join(heads)} |", f"| {' | '.join(['---'] * len(heads))} |"]
+    for way in report["ways"]:
+        covered = [way["accepted"].get(str(risk)) for risk in RISKS]
+        cells = [
+            way["way"],
+            f"{way['asked']:,}",
+            f"{way['usd']:,.2f}",
+            f"{way['machine_usd']:,.4f}",
+            f"{way['seconds']:,.0f}",
+            *(f"{way[name]:,.0f}" for name in ("wrong", "missed", "errors")),
+            *(f"{one['clauses']:,.0f} ({one['wrong']:,.0f})" if one else "" for one in covered),
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The program. Returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m infra.evaluate_cascade")
+    parser.add_argument("folder", nargs="?", default=os.environ.get("SMALLPRINT_TEST_DATA"))
+    parser.add_argument("--budget", type=float, action="append", help="US$; may be repeated")
+    parser.add_argument("--point", choices=sorted(POINTS), default="Claude Opus 4.8")
+    parser.add_argument("--call-seconds", type=float, default=5.0, help="of one call, as stated")
+    parser.add_argument("--measure", type=int, default=5, help="contracts that are read to time it")
+    parser.add_argument("--json", action="store_true")
+    asked = parser.parse_args(arguments)
+    asked.budget = sorted(asked.budget or (2.0, 8.0, 20.0))
+    if not asked.folder:
+        raise SettingsError("name the folder with legal/, or set SMALLPRINT_TEST_DATA")
+    report = evaluate(Path(asked.folder) / "legal", asked)
+    sys.stdout.write(f"{json.dumps(report, indent=1) if asked.json else table(report)}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
