@@ -27,6 +27,11 @@ dead_letters_total = Counter("smallprint_dead_letters_total", "Events given up."
 tokens_total = Counter("smallprint_tokens_total", "Tokens read by a specialist.", ["adapter"])
 clauses_total = Counter("smallprint_clauses_total", "Clauses found.", ["route"])
 findings_total = Counter("smallprint_findings_total", "Findings made.", ["route"])
+sample_error_rate = Gauge(
+    "smallprint_sample_error_rate",
+    "Share of wrong ones among clauses that could be accepted and were checked by a person.",
+    ["adapter"],
+)
 escalation_spend_usd_total = Counter(
     "smallprint_escalation_spend_usd_total",
     "What calls to frontier models count with, the worst case where it is not known.",

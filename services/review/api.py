@@ -16,7 +16,7 @@ from services.review.domain import About, Box, Id, ItemKind, Name, State, Tab, W
 from services.review.session import SessionKeys, clear_cookie, same_origin, set_cookie
 from services.review.views import Reader
 from shared.errors import NotSignedIn
-from shared.events import Stage, Verdict
+from shared.events import Route, Stage, Verdict
 from shared.web.auth import COOKIE, CurrentActor, bearer, csrf_token
 from shared.web.openapi import problems
 from shared.web.values import Moment, Whole
@@ -84,6 +84,10 @@ class ItemOut(_Answer):
     )
     ordered_by: str = Field(
         description="what tells the chance: name and version of a model, or `confidence`"
+    )
+    route: Route = Field(
+        "review",
+        description="`accept`: sure enough for the stated risk, so that it waits for nobody",
     )
     created: datetime
     lease: LeaseOut | None
@@ -208,6 +212,26 @@ class DecisionOut(_Answer):
     note: str
     actor: str
     time: datetime
+
+
+class ErrorRateOut(_Answer):
+    """Of clauses that could be accepted a share is drawn, and people decide about it."""
+
+    adapter: str = Field(description="the specialist that found them")
+    category: str | None = Field(description="null: all of its categories")
+    looked_at: int
+    wrong: int = Field(description="rejected, or corrected to another category or other words")
+    rate: float = Field(description="wrong of looked_at")
+    interval: tuple[float, float] = Field(
+        description="where the rate of all lies, with 95% confidence (Clopper, Pearson)"
+    )
+
+
+class ErrorRatesOut(_Answer):
+    """One line a specialist and category, and one a specialist."""
+
+    items: list[ErrorRateOut]
+    next: str | None = None
 
 
 class DecidedOut(_Answer):
@@ -372,6 +396,14 @@ def decisions(desk: Desk, reader: Reader) -> APIRouter:
             actor, document=document, item=item, by=by, limit=limit, cursor=cursor
         )
         return DecisionPage.model_validate(found)
+
+    @router.get(
+        "/decisions/error-rates",
+        summary="How often what could be accepted was wrong",
+        responses=problems(),
+    )
+    def error_rates(actor: CurrentActor) -> ErrorRatesOut:
+        return ErrorRatesOut.model_validate({"items": reader.error_rates(actor)})
 
     @router.get(
         "/exports",

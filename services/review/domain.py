@@ -11,7 +11,8 @@ is refused.
        ^                  |
        +--release, lease--+
 
-What the machine accepted by itself lies beside the queue, `accepted` instead of `waiting`.
+What the machine accepted by itself (`route`) lies beside the queue: it can be claimed, but nobody
+is asked.
 """
 
 from __future__ import annotations
@@ -42,8 +43,7 @@ from shared.web.values import Natural, Positive, Whole
 
 ItemKind = Literal["clause", "finding", "signal"]
 About = Literal["clause", "finding", "signal", "question"]
-State = Literal["waiting", "claimed", "decided", "accepted"]
-"""`accepted`: by the machine, as sure enough. A person may claim it as well, but none is asked."""
+State = Literal["waiting", "claimed", "decided"]
 
 _HEAD = re.compile(r"\S{1,80}\s")
 _TAIL = re.compile(r"\s\S{1,80}\Z")
@@ -345,6 +345,8 @@ class Item:
     """How likely a person changes it, as was learned; None where only its confidence tells."""
     ordered_by: str = CONFIDENCE
     """What tells that: name and version of a model, or `confidence`."""
+    adapter: str = ""
+    """The specialist that found it."""
     weight: float = 1.0
     """What a mistake in it costs, beside others; where time counts, by second of review."""
 
@@ -382,13 +384,15 @@ class Item:
             return None
         return Lease(self.holder, self.lease_until, self.claims)
 
+    def is_accepted(self, now: datetime) -> bool:
+        """Whether the machine accepted it, and nobody has looked at it since."""
+        return self.route == "accept" and self.state(now) == "waiting"
+
     def state(self, now: datetime) -> State:
         """Where the item stands at this moment."""
         if self.verdict is not None:
             return "decided"
-        if self.lease(now):
-            return "claimed"
-        return "accepted" if self.route == "accept" else "waiting"
+        return "claimed" if self.lease(now) else "waiting"
 
     def claim(self, actor: str, now: datetime, seconds: float, tab: Tab | None = None) -> Self:
         """Hold the item for a while, in a tab. Raises AlreadyDecided or ItemTaken."""
@@ -591,6 +595,12 @@ class Decision:
     note: str
     actor: str
     time: datetime
+    adapter: str = ""
+    """The specialist that found it."""
+    sampled: bool = False
+    """Whether the result was sure enough to be accepted, and was drawn as a check of that."""
+    wrong: bool | None = None
+    """Whether such a one was wrong; None for all others, and where a decision is undone."""
 
     @classmethod
     def of(
@@ -604,6 +614,7 @@ class Decision:
         decision_id: str | None = None,
         correction: Mapping[str, Any] | None = None,
         note: str = "",
+        wrong: bool | None = None,
     ) -> Self:
         """A decision about an item as it stands."""
         return cls(
@@ -626,6 +637,9 @@ class Decision:
             note=note,
             actor=actor,
             time=time,
+            adapter=item.adapter,
+            sampled=item.sampled,
+            wrong=wrong,
         )
 
 
@@ -668,6 +682,7 @@ def items_of_clauses(
             after=_after(text, clause.end, context) if text else "",
             route=clause.route,
             sampled=clause.id in sampled,
+            adapter=clause.adapter,
         )
         for clause in clauses
     ]

@@ -25,6 +25,7 @@ from services.review.domain import (
     read_findings,
 )
 from services.review.priority import Order
+from services.review.sampling import among_others
 from services.review.signals import items_of_signals, read_signals
 from shared.documents.reading import Reading
 from shared.events import (
@@ -118,7 +119,7 @@ def queue_clauses(
         now=datetime.now(UTC),
         sampled=frozenset(event.sampled),
     )
-    placed = order.of_clauses(new, clauses, text)
+    placed = among_others(order.of_clauses(new, clauses, text))
     with uow:
         _replace_items(uow, document, placed)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -38,6 +38,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session
 
 from services.review.domain import Box, Decision, Document, Item, ItemKind, PageSize, Tab
+from services.review.sampling import Judgement
 from shared.errors import InvalidRequest, NotFound
 from shared.events import BlobRef
 from shared.storage.messages import Number, Time
@@ -103,6 +104,7 @@ items = Table(
     Column("withdrawn", Boolean, nullable=False),
     Column("route", String(16), nullable=False),
     Column("sampled", Boolean, nullable=False),
+    Column("adapter", String(64), nullable=False),
     Column("chance", Float),
     Column("ordered_by", String(64), nullable=False),
     Column("weight", Float, nullable=False),
@@ -146,9 +148,13 @@ decisions = Table(
     Column("note", Text, nullable=False),
     Column("actor", String(200), nullable=False),
     Column("time", Time, nullable=False),
+    Column("adapter", String(64), nullable=False),
+    Column("sampled", Boolean, nullable=False),
+    Column("wrong", Boolean),
     UniqueConstraint("tenant", "id", name="decisions_id"),
     Index("decisions_document", "tenant", "document_id"),
     Index("decisions_item", "tenant", "item_id"),
+    Index("decisions_sampled", "sampled"),
 )
 
 
@@ -529,6 +535,22 @@ def list_decisions(
     more = len(rows) > limit
     following = _encode(rows[limit - 1].number) if more else None
     return [_decision(row) for row in rows[:limit]], following
+
+
+def judgements(session: Session, tenant: str | None) -> Iterator[Judgement]:
+    """What people said of clauses that were drawn as a check, the oldest first; of one tenant, or
+    of all (None), which only a metric without a word of theirs may ask for.
+    """
+    of = decisions.c
+    query = (
+        select(of.item_id, of.adapter, of.category, of.wrong)
+        .where(of.sampled.is_(True))
+        .order_by(of.number)
+    )
+    if tenant is not None:
+        query = query.where(of.tenant == tenant)
+    for row in session.execute(query):
+        yield Judgement(*row)
 
 
 def decisions_of(session: Session, tenant: str, ids: Iterable[str | None]) -> dict[str, Decision]:

@@ -14,6 +14,7 @@ from services.review.desk import Clock, utc_now
 from services.review.domain import Box, Decision, Document, Item
 from services.review.exports import Result
 from services.review.handlers import document_reading, unless_deleted
+from services.review.sampling import ErrorRate, error_rates
 from shared.documents.reading import Reading
 from shared.errors import InvalidRequest, NotFound
 from shared.storage import BlobStore, Store
@@ -107,6 +108,11 @@ class Reader:
             )
         return {"items": found, "next": following}
 
+    def error_rates(self, actor: Actor) -> list[ErrorRate]:
+        """How often what could be accepted without a person was wrong."""
+        with self.database.read() as session:
+            return error_rates(store.judgements(session, actor.tenant))
+
     def results(self, actor: Actor, filters: store.Filters) -> Iterator[Result]:
         """Every item that fits, with its decision, a few hundred at a time."""
         cursor: str | None = None
@@ -120,7 +126,8 @@ class Reader:
                 made = store.decisions_of(session, actor.tenant, (i.decision_id for i in found))
             for item in found:
                 name = names.get(item.document_id, "")
-                yield Result(item, name, item.state(now), made.get(item.decision_id or ""))
+                state = "accepted" if item.is_accepted(now) else item.state(now)
+                yield Result(item, name, state, made.get(item.decision_id or ""))
             if cursor is None:
                 return
 

@@ -5,7 +5,7 @@ import * as known from "/pages/documents-known.js";
 import { KINDS, pill, sentence } from "/pages/documents.js";
 import { certainty, count, excerpt, fill, h, moment, number, say, select, title, words } from "/pages/dom.js";
 import { boxesOfFinding, placeOf } from "/pages/statement.js";
-import { changes, decidedText, isMine, machinePill, verdictPill } from "/pages/verdicts.js";
+import { changes, decidedText, isAccepted, isMine, machinePill, verdictPill } from "/pages/verdicts.js";
 import { Viewer } from "/pages/viewer.js";
 
 const AGAIN = 2_000;
@@ -107,7 +107,7 @@ class DocumentView {
   /** Only what is possible: to review what is open, to export what was found, or the file itself. */
   offer() {
     const items = [...this.items.values()];
-    const open = items.some((item) => item.state === "waiting" || item.state === "claimed");
+    const open = items.some((item) => item.state !== "decided" && !isAccepted(item));
     const file = (format) => h("a.button", { href: query("/v1/exports", { format, document: this.id, state: "all" }), download: true }, format.toUpperCase());
     fill(this.foot, h("div.take-away", {},
       open && h("a.button.primary.large", { href: query("/review", { document: this.id }) }, "Review this document"),
@@ -229,7 +229,7 @@ class DocumentView {
 
   /** Whether the machine accepted it, and nobody looked. */
   isAccepted(result) {
-    return this.items.get(result.id)?.state === "accepted";
+    return isAccepted(this.items.get(result.id));
   }
 
   pill(result) {

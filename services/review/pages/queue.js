@@ -4,7 +4,7 @@ import { actor, counts, get, query } from "/pages/api.js";
 import { certainty, empty, excerpt, fill, h, kbd, select, title, typing, words } from "/pages/dom.js";
 import { far, isSignal } from "/pages/findings.js";
 import { nth } from "/pages/statement.js";
-import { machinePill, verdictPill } from "/pages/verdicts.js";
+import { isAccepted, machinePill, verdictPill } from "/pages/verdicts.js";
 
 const STATES = [["open", "Open"], ["waiting", "Waiting"], ["claimed", "Being reviewed"], ["decided", "Decided"], ["accepted", "Accepted by the machine"]];
 const REFRESH = 15_000;
@@ -160,5 +160,5 @@ const documentCell = (item) => h("td.document", {}, h("a.plain", { href: `/docum
 function stateCell(item) {
   if (item.state === "decided") return h("td.state", {}, verdictPill(item));
   if (item.state === "claimed") return h("td.state", {}, h("span.pill.claimed", {}, item.lease.holder === actor()?.name ? "in your hands" : `with ${item.lease.holder}`));
-  return h("td.state", {}, item.state === "accepted" ? machinePill() : "");
+  return h("td.state", {}, isAccepted(item) ? machinePill() : "");
 }

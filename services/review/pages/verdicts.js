@@ -10,6 +10,9 @@ export function verdictPill(item) {
   return h("span.pill", { class: item.verdict, title: moment(item.decided) }, `${VERDICTS[item.verdict]} · ${item.decided_by}`);
 }
 
+/** Whether the machine accepted it, and nobody has looked at it since. */
+export const isAccepted = (item) => item?.route === "accept" && item.state === "waiting";
+
 /** What no person was asked about. */
 export const machinePill = () => h("span.pill.machine", { title: "Sure enough for the risk that the policy states: no person was asked" }, "accepted by the machine");
 

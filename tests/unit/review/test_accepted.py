@@ -43,7 +43,7 @@ def test_nobody_is_asked_about_what_was_accepted(extracted: House) -> None:
     assert (counts["waiting"], counts["claimed"]) == (2, 0)
     assert {group["key"] for group in counts["categories"]} == {"Renewal Term", "Cap On Liability"}
     (accepted,) = items(extracted, "accepted")
-    assert (accepted["text"], accepted["state"], accepted["verdict"]) == (LAW, "accepted", None)
+    assert (accepted["text"], accepted["route"], accepted["verdict"]) == (LAW, "accept", None)
     assert len(items(extracted, "all")) == 3
 
 
@@ -52,7 +52,8 @@ def test_what_was_drawn_as_a_check_looks_like_all_that_waits(extracted: House) -
     by_text = {item["text"]: item for item in items(extracted, "waiting")}
     assert by_text[TERM].keys() == by_text[CAP].keys()
     assert "sampled" not in by_text[TERM]
-    assert by_text[TERM]["state"] == by_text[CAP]["state"] == "waiting"
+    for name in ("state", "route"):
+        assert by_text[TERM][name] == by_text[CAP][name]
 
 
 def test_a_person_may_look_at_what_was_accepted_and_decide(extracted: House) -> None:

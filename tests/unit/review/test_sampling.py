@@ -1,0 +1,134 @@
+"""A share of what could be accepted is checked by people: so often is the machine wrong."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from services.review.sampling import (
+    ErrorRate,
+    Judgement,
+    among_others,
+    error_rates,
+    was_wrong,
+)
+from shared.metrics import exposition
+from tests.unit.review.house import House, clause
+from tests.unit.review.test_domain import an_item
+
+TEXT = "1. Law. This Agreement is governed by Delaware law.\n2. Term. Two years.\n3. Cap. US$ 5."
+LAW, TERM, CAP = "governed by Delaware law", "Two years", "US$ 5"
+DRAWN = replace(an_item(), sampled=True, text="governed by Delaware law", category="Governing Law")
+
+
+@pytest.mark.parametrize(
+    ("verdict", "right", "wrong"),
+    [
+        ("accept", None, False),
+        ("reject", None, True),
+        ("correct", {"category": "Governing Law", "text": "is governed by Delaware law."}, False),
+        ("correct", {"category": "Governing Law", "text": "Delaware"}, True),
+        ("correct", {"category": "Parties", "text": "governed by Delaware law"}, True),
+        ("undo", None, None),
+    ],
+)
+def test_wrong_is_what_the_legal_metric_calls_so(
+    verdict: Any, right: dict[str, str] | None, wrong: bool | None
+) -> None:
+    """Ends that were moved a little are no mistake; another category or other words are."""
+    assert was_wrong(DRAWN, verdict, right) is wrong
+    assert was_wrong(replace(DRAWN, sampled=False), verdict, right) is None
+
+
+def test_the_last_word_on_each_clause_counts() -> None:
+    """One right, one wrong, one undone, one undone and decided again."""
+    said = [
+        Judgement("1", "a", "Law", False),
+        Judgement("2", "a", "Law", True),
+        Judgement("3", "a", "Cap", True),
+        Judgement("3", "a", "Cap", None),
+        Judgement("4", "b", "Law", True),
+        Judgement("4", "b", "Law", None),
+        Judgement("4", "b", "Law", False),
+    ]
+    assert error_rates(said) == [
+        ErrorRate("a", None, 2, 1),
+        ErrorRate("a", "Law", 2, 1),
+        ErrorRate("b", None, 1, 0),
+        ErrorRate("b", "Law", 1, 0),
+    ]
+    low, high = ErrorRate("a", None, 2, 1).interval
+    assert (low, high) == pytest.approx((0.0126, 0.9874), abs=1e-4)
+
+
+def test_what_was_drawn_waits_as_urgently_as_another_item() -> None:
+    """By its own sureness it would be last; what was accepted is no measure."""
+    items = [
+        replace(an_item(), result_id="cl_a", confidence=0.4),
+        replace(an_item(), result_id="cl_b", confidence=0.6),
+        replace(an_item(), result_id="cl_c", confidence=0.99, sampled=True, weight=2.0),
+        replace(an_item(), result_id="cl_d", confidence=0.98, route="accept"),
+    ]
+    placed = among_others(items)
+    assert placed[:2] == items[:2]
+    assert placed[3] == items[3]
+    assert round(placed[2].urgency, 9) in {0.6, 0.4}
+    assert among_others(items) == placed
+    assert among_others([items[2]]) == [items[2]]
+
+
+@pytest.fixture
+def drawn(house: House) -> House:
+    """A contract with two clauses that were drawn, and one that waits by itself."""
+    house.read("doc_1", TEXT)
+    found = [
+        {**clause(TEXT, LAW, "Governing Law", 0.97, 1), "adapter": "contract-clauses"},
+        {**clause(TEXT, TERM, "Renewal Term", 0.96, 2), "adapter": "contract-clauses"},
+        {**clause(TEXT, CAP, "Cap On Liability", 0.4, 3), "adapter": "contract-clauses"},
+    ]
+    house.extract("doc_1", found, sampled=[found[0]["id"], found[1]["id"]])
+    return house
+
+
+def decide(house: House, text: str, verdict: str) -> None:
+    """A person decides about the item of these words."""
+    client = house.client()
+    items = client.get("/v1/items", params={"state": "all"}).json()["items"]
+    (item,) = [item for item in items if item["text"] == text]
+    client.post("/v1/items/claim", json={"item": item["id"]})
+    made = client.post("/v1/decisions", json={"item": item["id"], "verdict": verdict})
+    assert made.status_code == 201
+    assert "sampled" not in made.text
+    assert '"wrong"' not in made.text
+
+
+def rates(house: House, key: str = "key-ada") -> list[dict[str, Any]]:
+    """What REST says."""
+    return list(house.client(key).get("/v1/decisions/error-rates").json()["items"])
+
+
+def test_decisions_about_drawn_clauses_make_the_live_error_rate(drawn: House) -> None:
+    """By specialist and category, with an interval; other decisions say nothing of it."""
+    decide(drawn, CAP, "reject")
+    assert rates(drawn) == []
+    decide(drawn, LAW, "accept")
+    decide(drawn, TERM, "reject")
+    found = {(line["adapter"], line["category"]): line for line in rates(drawn)}
+    everything = found["contract-clauses", None]
+    assert (everything["looked_at"], everything["wrong"], everything["rate"]) == (2, 1, 0.5)
+    assert found["contract-clauses", "Renewal Term"]["wrong"] == 1
+    low, high = everything["interval"]
+    assert low < 0.5 < high
+    assert b'smallprint_sample_error_rate{adapter="contract-clauses"} 0.5' in exposition()
+    decide(drawn, TERM, "undo")
+    assert rates(drawn)[0]["looked_at"] == 1
+    assert rates(drawn, "key-eve") == []
+
+
+def test_the_rate_outlives_its_documents(drawn: House) -> None:
+    """Nothing of the words is needed for it."""
+    decide(drawn, LAW, "reject")
+    drawn.delete("doc_1")
+    assert rates(drawn)[0]["wrong"] == 1
