@@ -49,6 +49,7 @@ from tests.unit.documents.word import (
 
 LIMITS = Limits(max_plain_text=200_000, max_pages=100)
 SHEETS = FOLDER.parent / "sheets"
+_AT_ONCE = 100
 SLOW = 20.0  # seconds of processor time for a document of a few kilobytes
 
 FORMATS = tuple(WORDS)
@@ -219,15 +220,16 @@ def main() -> None:
     """Try formats for some minutes each."""
     os.environ["PATH"] = ""  # so that nothing that recognises text is found
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("formats", nargs="*", choices=FORMATS, default=list(FORMATS))
+    parser.add_argument("formats", nargs="*", choices=("all", *FORMATS), default="all")
     parser.add_argument("--minutes", type=float, default=1.0)
     arguments = parser.parse_args()
-    for kind in arguments.formats:
+    for kind in FORMATS if "all" in arguments.formats else arguments.formats:
         until, count, number = time.monotonic() + 60 * arguments.minutes, 0, time.time_ns()
         while time.monotonic() < until:
-            tries(kind, 200, number + count, SLOW)()
-            count += 200
-        print(f"{kind}: {count:,} damaged documents in {arguments.minutes:g} minutes, none fatal")
+            tries(kind, _AT_ONCE, number + count, SLOW)()
+            count += _AT_ONCE
+        minutes = f"{arguments.minutes:g} minutes"
+        print(f"{kind}: {count:,} damaged documents in {minutes}, none fatal", flush=True)
 
 
 if __name__ == "__main__":
