@@ -250,4 +250,5 @@ def _announcement(decision: Decision) -> ReviewDecided:
         decision_id=decision.id,
         verdict=decision.verdict,
         correction=right,
+        note=decision.note or None,
     )

@@ -199,6 +199,8 @@ class Finding(BaseModel):
     title: str | None = None
     lawful: str | None = None
     settle: str | None = None
+    dismissed: Mapping[str, Any] | None = None
+    """Folded away: an analyst dismissed the same before, so nobody is asked again."""
     cells: tuple[NamedCell, ...] = ()
     page: int | None = None
     boxes: tuple[Box, ...] = ()

@@ -141,7 +141,8 @@ def queue_findings(event: FindingsFound, uow: UnitOfWork, blobs: BlobStore, orde
     if found is None:
         return
     now = datetime.now(UTC)
-    findings = read_findings(found[0], event.document_id)
+    every = read_findings(found[0], event.document_id)
+    findings = [finding for finding in every if not finding.dismissed]
     signals = read_signals(found[1], event.document_id)
     new = items_of_findings(document, findings, attempt=event.attempt, now=now)
     new += items_of_signals(document, signals, attempt=event.attempt, now=now)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from itertools import islice
 from typing import Annotated, Literal
 
@@ -52,6 +53,14 @@ class CellOut(BaseModel):
     place: PlaceOut | None = Field(description="null in JSON, which no page shows")
 
 
+class DismissedOut(BaseModel):
+    """Why an analyst dismissed the same of the same filer before."""
+
+    reason: str
+    by: str
+    time: datetime
+
+
 class FindingOut(BaseModel):
     """One thing that does not add up. This is no audit: a person has to look."""
 
@@ -77,6 +86,9 @@ class FindingOut(BaseModel):
     title: str | None = Field(None, description="what should hold; null if the check is gone")
     lawful: str | None = Field(None, description="why it may break in a sound report")
     settle: str | None = Field(None, description="what would settle it")
+    dismissed: DismissedOut | None = Field(
+        None, description="folded away: it counts neither for `risk` nor for `flagged`"
+    )
 
 
 class ModelOut(BaseModel):

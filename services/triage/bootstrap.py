@@ -19,6 +19,7 @@ from shared.events import (
     DocumentRead,
     DocumentRekinded,
     Event,
+    ReviewDecided,
 )
 from shared.runtime import Service
 from shared.settings import load
@@ -71,6 +72,7 @@ def build(settings: Settings | None = None, *, keys: Keys | None = None) -> Serv
             DocumentIngested: handlers.expect_document,
             DocumentRead: check,
             DocumentFailed: handlers.note_failure,
+            ReviewDecided: handlers.note_decision,
             DocumentRekinded: handlers.withdraw_findings,
             DocumentDeleted: partial(handlers.forget_document, blobs=blobs),
         },

@@ -63,6 +63,24 @@ class NamedCell:
 
 
 @dataclass(frozen=True, slots=True)
+class Dismissed:
+    """Why an analyst dismissed the same of the same filer before."""
+
+    reason: str
+    by: str
+    time: datetime
+
+    def to_json(self) -> dict[str, str]:
+        """As the command line and REST have it."""
+        return {"reason": self.reason, "by": self.by, "time": self.time.isoformat()}
+
+    @classmethod
+    def of_json(cls, parts: Mapping[str, str]) -> Self:
+        """It again."""
+        return cls(parts["reason"], parts["by"], datetime.fromisoformat(parts["time"]))
+
+
+@dataclass(frozen=True, slots=True)
 class Finding:
     """One thing that does not add up. `row`, `rows` and `column` are indices into the filing's own
     arrays.
@@ -85,6 +103,8 @@ class Finding:
     message: str
     cells: tuple[NamedCell, ...] = ()
     page: int | None = None
+    dismissed: Dismissed | None = None
+    """Set if it is folded away: it counts neither for the risk nor for the flag."""
 
     @property
     def boxes(self) -> tuple[Box, ...]:
@@ -110,6 +130,7 @@ class Finding:
             "page": self.page,
             "boxes": [box_json(box) for box in self.boxes],
             "settle": self.settle,
+            "dismissed": self.dismissed and self.dismissed.to_json(),
         }
 
     @property
@@ -126,8 +147,10 @@ class Finding:
             for key in ("reported", "expected")
         }
         cells = tuple(NamedCell.of_json(cell) for cell in parts.get("cells", ()))
+        told = parts.get("dismissed")
         kept = {key: value for key, value in parts.items() if key not in ("boxes", "settle")}
-        return cls(**{**kept, **amounts, "rows": tuple(parts["rows"]), "cells": cells})
+        kept |= {"rows": tuple(parts["rows"]), "cells": cells}
+        return cls(**{**kept, **amounts, "dismissed": Dismissed.of_json(told) if told else None})
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,11 +248,12 @@ class Report:
 
 @dataclass(frozen=True)
 class ReportFinding:
-    """A finding of one filing of a document, with its id."""
+    """A finding of one filing of a document, with its id. `filer` is empty if it isn't named."""
 
     id: str
     filing: str
     finding: Finding
+    filer: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """The finding as REST and events have it, with what the page of its check says."""

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterable
 from dataclasses import replace
 
+from services.triage.dismissals import Dismissal, relation_of
 from services.triage.domain import Report, State
 from services.triage.reading.document import read_document
 from services.triage.reading.report import FactsReader
@@ -25,6 +26,7 @@ from shared.events import (
     DocumentRead,
     DocumentRekinded,
     FindingsFound,
+    ReviewDecided,
 )
 from shared.storage import BlobStore, MissingBlob, UnitOfWork
 from shared.storage.deletion import is_cancelled, is_deleted, mark_deleted
@@ -61,7 +63,7 @@ def triage_report(
     if not _counts(event, uow, blobs):
         return
     with Spools.opened() as spools:
-        outcome = Outcome(judge, peers)
+        outcome = Outcome(judge, peers, lambda filer: _dismissed(uow, event.tenant, filer))
         try:
             _triage(event, blobs, facts, most_characters, outcome, spools)
         except MissingBlob:
@@ -80,6 +82,43 @@ def triage_report(
             return
     reason = quoted("; ".join(outcome.said()), MAX_SENTENCE)
     _keep_failure(event, uow, "unreadable_report", reason)
+
+
+def note_decision(event: ReviewDecided, uow: UnitOfWork) -> None:
+    """Remember what an analyst dismissed with a reason, for the filer's next report; whatever else
+    is decided about it takes that back.
+    """
+    if event.stage != "triage" or not event.document_id:
+        return
+    with uow:
+        reports = Reports(uow.session, event.tenant)
+        known = reports.get(event.document_id)
+        reports.forget_dismissal(event.document_id, event.result_id)
+        found = reports.finding(event.document_id, event.result_id)
+        reason = (event.note or "").strip()
+        if event.verdict != "reject" or not reason or found is None or not found.filer:
+            return
+        if known is None or known.state == "deleted":
+            return
+        reports.dismiss(
+            Dismissal(
+                tenant=event.tenant,
+                document_id=event.document_id,
+                finding_id=found.id,
+                filer=found.filer,
+                relation=relation_of(found.finding),
+                reported=found.finding.reported,
+                expected=found.finding.expected,
+                reason=reason,
+                by=event.actor or "",
+                time=event.time,
+            )
+        )
+
+
+def _dismissed(uow: UnitOfWork, tenant: str, filer: str) -> list[Dismissal]:
+    with uow.store.read() as session:
+        return Reports(session, tenant).dismissals(filer)
 
 
 def note_failure(event: DocumentFailed, uow: UnitOfWork) -> None:
@@ -119,6 +158,7 @@ def forget_document(event: DocumentDeleted, uow: UnitOfWork, blobs: BlobStore) -
         reports = Reports(uow.session, event.tenant)
         known = reports.get(event.document_id)
         reports.replace_findings(event.document_id, [])
+        reports.forget_dismissal(event.document_id)
         reports.save(Report(event.tenant, event.document_id, "other", 1, state="deleted"))
         mark_deleted(blobs, event.tenant, event.document_id)
         # Before the commit: a crash does it again.

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO, Self, cast
 
+from services.triage.dismissals import Dismissal, filer_of, folded
 from services.triage.domain import NamedCell, ReportFinding, finding_id
-from services.triage.judgement import triage_filing
+from services.triage.judgement import FLAGGED, triage_filing
 from services.triage.risk import Judge
 from services.triage.signals.peers import Peers
 from services.triage.signals.signals import signal_id, signals_of
@@ -33,6 +34,8 @@ class Outcome:
 
     judge: Judge | None = None
     peers: Peers | None = None
+    dismissed: Callable[[str], Sequence[Dismissal]] = lambda _: ()
+    """What was dismissed of a filer."""
     findings: list[ReportFinding] = field(default_factory=list)
     strong: list[dict[str, Any]] = field(default_factory=list)
     """Signals that a person is to look at, as REST answers them."""
@@ -44,14 +47,17 @@ class Outcome:
 
     def add(self, tenant: str, document_id: str, filing: Filing) -> None:
         """Check one more filing."""
-        verdict = triage_filing(filing, self.judge)
+        filer = filer_of(filing.company)
+        known = self.dismissed(filer) if filer else ()
+        flagged_from = self.judge.flagged if self.judge else FLAGGED
+        verdict = folded(triage_filing(filing, self.judge), known, flagged_from)
         self.read += 1
         self.flagged |= verdict.flagged
         self.risk = max(self.risk, verdict.risk)
         self.warnings += [f"{quoted(filing.id)}: {warning}" for warning in filing.warnings]
         self.findings += [
             ReportFinding(
-                finding_id(tenant, document_id, f"{self.read} {filing.id}", f), filing.id, f
+                finding_id(tenant, document_id, f"{self.read} {filing.id}", f), filing.id, f, filer
             )
             for f in verdict.findings
         ]

@@ -30,6 +30,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Session
 
+from services.triage.dismissals import Dismissal, dismissal_of, row_of
 from services.triage.domain import Finding, Model, Report, ReportFinding
 from shared.errors import InvalidRequest
 from shared.events import BlobRef
@@ -76,6 +77,23 @@ findings = Table(
     Column("check", String(64), nullable=False),
     Column("confidence", Float, nullable=False),
     Column("body", Text, nullable=False),  # JSON text: decimals stay exact
+    Column("filer", Text, nullable=False),
+)
+
+dismissals = Table(
+    "dismissals",
+    metadata,
+    Column("tenant", String(64), primary_key=True),
+    Column("document_id", String(64), primary_key=True),
+    Column("finding_id", String(64), primary_key=True),
+    Column("filer", Text, nullable=False),
+    Column("relation", String(64), nullable=False),
+    Column("reported", Text),
+    Column("expected", Text),
+    Column("reason", Text, nullable=False),
+    Column("by", String(200), nullable=False),
+    Column("time", Time, nullable=False),
+    Index("dismissals_filer", "tenant", "filer"),
 )
 
 
@@ -184,11 +202,43 @@ class Reports:
                 "check": item.finding.check,
                 "confidence": item.finding.confidence,
                 "body": json.dumps(item.finding.to_json(), ensure_ascii=False),
+                "filer": item.filer,
             }
             for position, item in enumerate(sorted(found, key=lambda f: -f.finding.confidence))
         ]
         if rows:
             self.session.execute(insert(findings), rows)
+
+    def finding(self, document_id: str, finding_id: str) -> ReportFinding | None:
+        """One finding of a document, if it has it."""
+        row = self.session.execute(
+            select(findings).where(
+                findings.c.tenant == self.tenant,
+                findings.c.document_id == document_id,
+                findings.c.id == finding_id,
+            )
+        ).first()
+        return _finding(row) if row else None
+
+    def dismiss(self, dismissal: Dismissal) -> None:
+        """Remember what was dismissed; what was said of the finding before has to be forgotten."""
+        self.session.execute(insert(dismissals).values(**row_of(dismissal)))
+
+    def forget_dismissal(self, document_id: str, finding_id: str | None = None) -> None:
+        """Forget what was said of a finding, or of all findings of a document."""
+        these = [dismissals.c.tenant == self.tenant, dismissals.c.document_id == document_id]
+        if finding_id is not None:
+            these.append(dismissals.c.finding_id == finding_id)
+        self.session.execute(delete(dismissals).where(*these))
+
+    def dismissals(self, filer: str) -> list[Dismissal]:
+        """What was dismissed of a filer, the latest first."""
+        rows = self.session.execute(
+            select(dismissals)
+            .where(dismissals.c.tenant == self.tenant, dismissals.c.filer == filer)
+            .order_by(dismissals.c.time.desc(), dismissals.c.finding_id)
+        )
+        return [dismissal_of(row) for row in rows]
 
     def findings(
         self, document_id: str, *, cursor: str | None = None, limit: int = 100
@@ -257,4 +307,4 @@ def _report(row: Any) -> Report:
 def _finding(row: Any) -> ReportFinding:
     body = json.loads(row.body, parse_float=Decimal)
     finding = Finding.of_json({**body, "confidence": row.confidence})
-    return ReportFinding(row.id, row.filing, finding)
+    return ReportFinding(row.id, row.filing, finding, row.filer)

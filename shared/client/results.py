@@ -313,6 +313,17 @@ class FoundCell(_Result):
 
 
 @dataclass(frozen=True)
+class Dismissed(_Result):
+    """Why an analyst dismissed the same of the same filer before."""
+
+    _times = ("time",)
+
+    reason: str
+    by: str
+    time: datetime
+
+
+@dataclass(frozen=True)
 class Finding(_Result):
     """Something in a report that does not add up; rows and columns are 0-based.
 
@@ -321,6 +332,7 @@ class Finding(_Result):
     """
 
     _lists: ClassVar[dict[str, type[_Result]]] = {"cells": FoundCell, "boxes": Box}
+    _parts: ClassVar[dict[str, type[_Result]]] = {"dismissed": Dismissed}
 
     id: str
     check: str
@@ -341,6 +353,7 @@ class Finding(_Result):
     title: str | None = None
     lawful: str | None = None
     settle: str | None = None
+    dismissed: Dismissed | None = None
 
 
 @dataclass(frozen=True)

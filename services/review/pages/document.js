@@ -164,8 +164,11 @@ class DocumentView {
   async findings() {
     const found = await this.found("findings");
     const [{ warnings }, signals] = await Promise.all([get(query(`${this.path}/findings`, { limit: 1 })), this.signals()]);
-    fill(this.body, found.length ? [this.summary(found), found.map((one) => this.finding(one))]
+    const folded = found.filter((one) => one.dismissed);
+    const open = found.filter((one) => !one.dismissed);
+    fill(this.body, open.length ? [this.summary(open), open.map((one) => this.finding(one))]
       : h("p.muted", {}, "Nothing in it contradicts itself, as far as was checked."),
+    folded.length > 0 && h("details.group", {}, h("summary", {}, `${count(folded.length, "finding")} folded away, as the same of this filer was dismissed before`), folded.map((one) => this.finding(one))),
     signals.length > 0 && this.unusual(signals),
     warnings?.length > 0 && h("details.group", {}, h("summary", {}, `Not everything in it could be read (${count(warnings.length, "note")})`),
       h("ul.notes", {}, warnings.map((one) => h("li", {}, one)))));
@@ -197,6 +200,7 @@ class DocumentView {
     return h("section.group", {}, h("div.row.apart", {}, h("h2", {}, title(one.check)), item && verdictPill(item)),
       h("p", {}, item?.verdict === "reject" ? h("del", {}, one.message) : one.message),
       h("p.row.apart", {}, certainty(one.confidence), h("span.muted", {}, `${words(one.statement)} · reported ${number(one.reported)}, expected ${number(one.expected)}`)),
+      one.dismissed && h("p.said", {}, `${one.dismissed.by} dismissed the same on ${moment(one.dismissed.time)}: “${one.dismissed.reason}”`),
       one.page && this.shows(one),
       item && decisionLink(item));
   }

@@ -124,5 +124,6 @@ SAMPLES: tuple[Event, ...] = (
         decision_id="de_" + "a" * 32,
         verdict="correct",
         correction={"category": "Parties", "start": 10, "end": 25},
+        note="It names who signs.",
     ),
 )
