@@ -125,8 +125,8 @@ def costs(found: Costs) -> Iterator[str]:
         small, day = quoted.small_million, quoted.small_day
         yield (
             f"for comparison, figures of an article as quoted on {quoted.as_of}, not measured "
-            f"here: US$ {quoted.frontier_million:g} for a million tokens out against {small[0]:g} "
-            f"to {small[1]:g}; {quoted.tokens_a_day:,} tokens a day, US$ {quoted.frontier_day:g} "
+            f"here: US$ {quoted.frontier_million:g} for a million tokens out against "
+            f"{small[0]:.2f} to {small[1]:.2f}; {quoted.tokens_a_day:,} tokens a day, US$ {quoted.frontier_day:g} "
             f"against {day[0]:g} to {day[1]:g}"
         )
 
@@ -138,7 +138,7 @@ def _worked(found: Costs) -> Iterator[str]:
         yield (
             f"specialists: {_count(work.documents, 'document')}, {work.tokens_read:,} tokens read "
             f"and {work.tokens_quoted:,} quoted in {work.seconds:,.1f} s "
-            f"({work.tokens_per_second:,.0f} a second): US$ {work.usd:,.6f} at {work.hour_usd:g} "
+            f"({work.tokens_per_second:,.0f} a second): US$ {work.usd:,.6f} at {work.hour_usd:.2f} "
             f"an hour, {work.usd_per_million:,.6f} a million"
         )
     if other:
@@ -154,8 +154,8 @@ def _worked(found: Costs) -> Iterator[str]:
             continue
         paid = f"{_count(one.after_documents, 'document')}" if one.after_documents else "none"
         yield (
-            f"{name}: {one.hours:.2f} hours at US$ {one.hour_usd:g} are {one.usd:,.2f}, paid after "
-            f"{paid} ({one.documents:,} so far, US$ {one.saved_each_usd:,.6f} saved with each)"
+            f"{name}: {one.hours:.2f} hours at US$ {one.hour_usd:.2f} are {one.usd:,.2f}, paid "
+            f"after {paid} ({one.documents:,} so far, US$ {one.saved_each_usd:,.6f} saved with each)"
         )
 
 
@@ -174,7 +174,7 @@ def costs_of_tenants(lines: Sequence[Mapping[str, Any]], hour: float) -> Iterato
         for one in lines
     ]
     yield from _figures(heads, rows)
-    yield f"the machine at US$ {hour:g} an hour"
+    yield f"the machine at US$ {hour:.2f} an hour"
 
 
 def _figures(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:

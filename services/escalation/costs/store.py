@@ -17,10 +17,10 @@ from sqlalchemy import (
     func,
     select,
 )
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from services.escalation.costs.domain import Reading, Work
+from shared.storage.upsert import insert_new
 
 metadata = MetaData()
 
@@ -57,9 +57,7 @@ class Readings:
 
     def note(self, reading: Reading) -> None:
         """Keep one; twice is as good as once."""
-        postgres = self.session.get_bind().dialect.name == "postgresql"
-        row = (postgresql if postgres else sqlite).insert(readings).values(**vars(reading))
-        self.session.execute(row.on_conflict_do_nothing())
+        insert_new(self.session, readings, **vars(reading))
 
     def all(self) -> Work:
         """Everything."""

@@ -134,7 +134,7 @@ def test_costs_are_a_table_with_budgets_and_stops() -> None:
     assert "4 documents, 40,000 tokens read and 3,000 quoted in 8.0 s (5,000 a second)" in shown
     assert "0.005556 a million" in shown
     assert "claude-opus-5 would have cost at least US$ 0.275000" in shown
-    assert "4.20 hours at US$ 3 are 12.60, paid after 181 documents (4 so far" in shown
+    assert "4.20 hours at US$ 3.00 are 12.60, paid after 181 documents (4 so far" in shown
     assert "training of mine 1.0.0: its hours are not known" in shown
     assert "as quoted on 2026-11-26, not measured here: US$ 25 for a million tokens out" in shown
     assert ASKED == ["day"]
@@ -173,7 +173,7 @@ def test_whoever_has_the_database_sees_all_tenants(tmp_path: Path) -> None:
     lines = {line["tenant"]: line for line in json.loads(told)["tenants"]}
     assert (lines["default"]["calls"], lines["default"]["usd"]) == (1, 0.00009)
     assert (lines["other"]["documents"], lines["other"]["machine_usd"]) == (1, 0.001)
-    assert "the machine at US$ 0.1 an hour" in run("--all-tenants", "--data", str(tmp_path)).stdout
+    assert "the machine at US$ 0.10 an hour" in run("--all-tenants", "--data", str(tmp_path)).stdout
     assert ASKED == []
 
 
