@@ -126,8 +126,8 @@ def costs(found: Costs) -> Iterator[str]:
         yield (
             f"for comparison, figures of an article as quoted on {quoted.as_of}, not measured "
             f"here: US$ {quoted.frontier_million:g} for a million tokens out against "
-            f"{small[0]:.2f} to {small[1]:.2f}; {quoted.tokens_a_day:,} tokens a day, US$ {quoted.frontier_day:g} "
-            f"against {day[0]:g} to {day[1]:g}"
+            f"{small[0]:.2f} to {small[1]:.2f}; {quoted.tokens_a_day:,} tokens a day, "
+            f"US$ {quoted.frontier_day:g} against {day[0]:g} to {day[1]:g}"
         )
 
 
@@ -155,7 +155,8 @@ def _worked(found: Costs) -> Iterator[str]:
         paid = f"{_count(one.after_documents, 'document')}" if one.after_documents else "none"
         yield (
             f"{name}: {one.hours:.2f} hours at US$ {one.hour_usd:.2f} are {one.usd:,.2f}, paid "
-            f"after {paid} ({one.documents:,} so far, US$ {one.saved_each_usd:,.6f} saved with each)"
+            f"after {paid} ({one.documents:,} so far, US$ {one.saved_each_usd:,.6f} saved "
+            "with each)"
         )
 
 
