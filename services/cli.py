@@ -1933,6 +1933,7 @@ def doctor(data: Path | None, port: int, as_json: bool) -> int:
         checks.packages(),
         *checks.optional_packages(),
         checks.recognition(),
+        checks.network(),
         *_check_models(settings),
         _check_judge(settings.artefacts_folder),
         _check_order(settings.artefacts_folder),

@@ -8,6 +8,7 @@ import re
 import shutil
 import socket
 import sqlite3
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -117,6 +118,22 @@ def recognition() -> Check:
         found = "tesseract is not installed; only needed for scans and photos of pages"
         return Check("recognition", "note", found, NEEDS)
     return Check("recognition", "good", f"{program}: scans and photos of pages")
+
+
+def network() -> Check:
+    """What reads documents can be kept from every network; tried in a process of its own."""
+    root = str(Path(__file__).resolve().parents[2])
+    code = (
+        f"import sys; sys.path.insert(0, {root!r})\n"
+        "from shared.documents.confinement import leave_network\n"
+        "sys.exit(0 if leave_network() else 1)"
+    )
+    if subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode:
+        found = "this system has no filter of system calls: what reads documents could open sockets"
+        return Check(
+            "network", "note", found, "let containers use seccomp, or give them no network"
+        )
+    return Check("network", "good", "what reads documents can open no connection")
 
 
 def data_folder(folder: Path) -> Check:

@@ -56,6 +56,17 @@ def test_text_recognition_is_only_noted() -> None:
     assert checks.content([check])
 
 
+def test_a_system_that_can_not_keep_readers_from_the_network_is_noted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Documents are read all the same, so it is said, and nothing has to be mended."""
+    assert checks.network().state == "good"
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    check = checks.network()
+    assert (check.state, checks.content([check])) == ("note", True)
+    assert "seccomp" in check.mend
+
+
 def test_a_folder_that_can_not_be_written_is_wrong(tmp_path: Path) -> None:
     """The data folder is tried out, not only looked at, and nothing is left in it."""
     (tmp_path / "file").touch()
