@@ -1,0 +1,129 @@
+"""`extract --max-wrong` with the specialist that ships: what is accepted, and what not, and why."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from services import cli
+
+Run = Callable[..., tuple[int, str, str]]
+
+TEXT = """SERVICES AGREEMENT
+
+This Services Agreement ("Agreement") is made as of March 3, 2015 by and between Alpha Corp., a
+Delaware corporation ("Alpha"), and Beta LLC, a Nevada limited liability company ("Beta").
+
+1. Term. The initial term of this Agreement is two years and renews automatically for successive
+one year terms unless either party gives notice of non-renewal ninety days before its expiry.
+
+2. Assignment. Neither party may assign this Agreement without the prior written consent of the
+other party.
+
+3. Governing Law. This Agreement shall be governed by and construed in accordance with the laws of
+the State of New York.
+"""
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsysbinary: pytest.CaptureFixture[bytes]) -> Run:
+    """Runs the command in this process: exit code, standard output, standard error."""
+
+    def go(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["smallprint", *map(str, arguments)])
+        code = cli.main()
+        out, err = capsysbinary.readouterr()
+        return code, out.decode(), err.decode()
+
+    return go
+
+
+@pytest.fixture
+def contract(tmp_path: Path) -> Path:
+    """A small contract."""
+    path = tmp_path / "a.txt"
+    path.write_text(TEXT, "utf-8")
+    return path
+
+
+def line_of(run: Run, path: Path, *options: str) -> dict[str, Any]:
+    """The one line about a file."""
+    code, out, err = run("extract", path, "--json", *options)
+    assert code == 0, err
+    return dict(json.loads(out))
+
+
+def test_a_sure_clause_is_accepted_and_the_result_says_for_which_promise(
+    run: Run, contract: Path
+) -> None:
+    """The governing law is among the surest there are; the unsure go to a person."""
+    line = line_of(run, contract, "--max-wrong", "0.1")
+    routes = {(one["category"], one["route"]) for one in line["clauses"]}
+    assert ("Governing Law", "accept") in routes
+    assert "review" in {route for _, route in routes}
+    (risk,) = line["risks"]
+    assert (risk["max_wrong"], risk["level"], risk["why_not"]) == (0.1, 0.95, "")
+    for one in line["clauses"]:
+        sure = one["confidence"] >= risk["thresholds"][one["category"]]
+        assert one["route"] == ("accept" if sure else "review")
+
+
+def test_a_smaller_risk_accepts_less_and_the_smallest_nothing_with_the_reason(
+    run: Run, contract: Path
+) -> None:
+    """Thresholds rise; what can't be promised is not."""
+    wide, narrow, least = (
+        line_of(run, contract, "--max-wrong", risk)["risks"][0] for risk in ("0.2", "0.05", "0.001")
+    )
+    assert all(narrow["thresholds"][name] > at for name, at in wide["thresholds"].items())
+    assert least["thresholds"] == {}
+    assert "not attainable with this data" in least["why_not"]
+
+
+def test_a_specialist_that_can_promise_nothing_says_so(run: Run, contract: Path) -> None:
+    """Beside one that can, and nothing of it is accepted."""
+    options = ("--adapter", "contract-clauses", "--adapter", "unfair-terms", "--max-wrong", "0.05")
+    line = line_of(run, contract, *options)
+    assert [risk["adapter"] for risk in line["risks"]] == ["contract-clauses", "unfair-terms"]
+    assert line["risks"][1]["why_not"]
+    terms = [one for one in line["clauses"] if one["adapter"] == "unfair-terms"]
+    assert {one["route"] for one in terms} <= {"review"}
+
+
+def test_a_text_that_it_does_not_know_is_not_guaranteed(run: Run, tmp_path: Path) -> None:
+    """A document with a warning has no calibration data, whatever is found in it."""
+    path = tmp_path / "b.txt"
+    path.write_text("A recipe: take two eggs, a cup of flour, and stir until smooth. " * 8, "utf-8")
+    line = line_of(run, path, "--max-wrong", "0.2")
+    assert line["warnings"]
+    assert line["risks"][0]["why_not"].startswith("not guaranteed")
+    assert {one["route"] for one in line["clauses"]} <= {"review"}
+
+
+def test_without_a_risk_there_are_no_routes(run: Run, contract: Path) -> None:
+    """The line is as it was."""
+    line = line_of(run, contract)
+    assert "risks" not in line
+    assert not any("route" in one for one in line["clauses"])
+
+
+def test_a_person_reads_what_is_accepted_and_what_that_promises(run: Run, contract: Path) -> None:
+    """In words, below the clauses."""
+    _, out, _ = run("extract", contract, "--max-wrong", "0.1")
+    assert "at most 0.1 is wrong, with 95% confidence (from 355 company families)" in out
+    assert " accept " in out
+    _, out, _ = run("extract", contract, "--max-wrong", "0.001")
+    assert "nothing is accepted, not attainable with this data" in out
+
+
+@pytest.mark.parametrize("risk", ["0", "1", "-0.1", "much"])
+def test_a_risk_that_is_none_is_refused(run: Run, contract: Path, risk: str) -> None:
+    """It is a share between nothing and all."""
+    code, out, err = run("extract", contract, "--max-wrong", risk)
+    assert (code, out) == (2, "")
+    assert "--max-wrong" in err
