@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from shared.documents import Limits, read
+from shared.documents.sandbox import Reader
 from shared.errors import UnreadableDocument
 
 
-def outcome(data: bytes, name: str, limits: Limits | None = None) -> str:
-    """How it ends: "read", "partial" or "refused"; anything else says what is wrong with it."""
+def outcome(
+    data: bytes, name: str, limits: Limits | None = None, reader: Reader | None = None
+) -> str:
+    """How it ends: "read", "partial" or "refused"; anything else says what is wrong with it.
+
+    It is read in this process, or in the child of a reader, which has limits of its own.
+    """
     try:
-        reading = read(data, name=name, limits=limits)
+        reading = reader.read(data, name=name) if reader else read(data, name=name, limits=limits)
     except UnreadableDocument as error:
         said = error.message and error.document == name
         return "refused" if said else f"an error that does not say enough: {error!r}"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from shared.documents.sandbox import Reader
+from shared.errors import UnreadableDocument
 from tests.unit.documents import fuzz
 from tests.unit.documents.ends import outcome
 
@@ -17,6 +19,18 @@ PICTURES = ("png", "jpg", "tif")
 def test_damage_of_all_kinds_is_read_or_refused(kind: str) -> None:
     """Whatever is cut, copied or put in between, reading ends with a ledger that adds up."""
     fuzz.tries(kind, 150 if kind in AS_TEXT else 40, 20_240_301)()
+
+
+def test_a_workbook_that_ends_its_reader_costs_only_itself() -> None:
+    """A damaged XLS has calamine ask for all memory there is: it is refused, and the next is read.
+
+    Found by `fuzz.py`, which it killed.
+    """
+    with Reader(fuzz.LIMITS) as reader:
+        with pytest.raises(UnreadableDocument, match="1500 MB of memory") as caught:
+            reader.read(fuzz.damage("xls", 8), name="a.xls")
+        assert caught.value.document == "a.xls"
+        assert reader.read(fuzz.samples("xls")[0], name="b.xls").page_count > 0
 
 
 @pytest.mark.usefixtures("no_engine")
