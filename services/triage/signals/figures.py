@@ -149,7 +149,9 @@ def _periods(pages: Sequence[Sheet]) -> Iterator[Period]:
 
 
 def quarters_of(column: Column, page: Sheet) -> int | None:
-    """How many quarters a column is about; a year where all columns end a year apart."""
+    """How many quarters a column is about; without a word of it a year, where three columns or more
+    end a year apart: a quarterly report shows two.
+    """
     end, start = ends(column), begins(column)
     if column.quarters:
         return column.quarters
@@ -158,4 +160,4 @@ def quarters_of(column: Column, page: Sheet) -> int | None:
     days = sorted({day for c in page.statement.columns if (day := ends(c))})
     apart = [(later - sooner).days in YEAR for sooner, later in pairwise(days)]
     alone = len(days) == len(page.statement.columns)
-    return 4 if apart and all(apart) and alone else None
+    return 4 if len(apart) > 1 and all(apart) and alone else None

@@ -25,6 +25,7 @@ from services.triage.signals.signals import Signal, signals_of
 from shared.artefacts import NoModel
 from shared.events import DocumentDeleted, FindingsFound
 from shared.settings import load
+from tests.support import ROOT
 from tests.unit.triage.filings import find_row, read, record
 from tests.unit.triage.house import House
 
@@ -164,6 +165,21 @@ def test_a_quarter_is_held_against_quarters() -> None:
     assert {"beneish_m", "asset_growth"}.isdisjoint(found), "they mean something for years alone"
 
 
+def test_a_length_that_nobody_says_is_not_made_up() -> None:
+    """Three years beside each other are years; two columns may be quarters, and give nothing."""
+    filing = record()
+    for name in ("income", "cash_flow"):
+        part = next(s for s in filing["statements"] if s["statement"] == name)
+        part["columns"] = [{"end": f"{year}1231"} for year in (2023, 2022, 2021)]
+    assert by_name(signals_of(read(filing), peers()))["receivable_days"].quarters == 4
+    for name in ("income", "cash_flow"):
+        part = next(s for s in filing["statements"] if s["statement"] == name)
+        part["columns"] = part["columns"][:2]
+        for line in part["rows"]:
+            line["values"] = line["values"][:2]
+    assert signals_of(read(filing), peers()) == ()
+
+
 @pytest.mark.parametrize(
     ("sales", "level"), [(11_853, "usual"), (14_900, "unusual"), (20_000, "strong")]
 )
@@ -252,6 +268,14 @@ def test_what_ships_knows_the_lines_of_a_usual_filing() -> None:
     found = by_name(signals_of(read(record()), shipped()))
     assert set(found) == {ratio.name for ratio in RATIOS}
     assert all(signal.level != "strong" and signal.source for signal in found.values())
+
+
+def test_the_card_tells_of_what_ships() -> None:
+    """Artefact and card are of one making."""
+    card = (ROOT / "models" / "triage-signals" / "CARD.md").read_text("utf-8")
+    assert f"*strong* from {shipped().strong:.1f} on" in card
+    assert f"triage-peers/{shipped().version}`" in card
+    assert f"{len(shipped().labels)} labels" in card
 
 
 # The service
