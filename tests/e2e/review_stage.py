@@ -330,10 +330,15 @@ class Stage:
                 )
 
     def extract(
-        self, document: str, wanted: Sequence[tuple[str, str, float]] = CLAUSES, adapter: str = ""
+        self,
+        document: str,
+        wanted: Sequence[tuple[str, str, float]] = CLAUSES,
+        adapter: str = "",
+        accepted: float = 1.0,
     ) -> None:
         """Announce clauses by (category, words, confidence), as they stand in its text; of a
-        specialist that nothing was learned of, unless one is named.
+        specialist that nothing was learned of, unless one is named. The machine accepts those from
+        a confidence on.
         """
         with self.review.store.read() as session:
             known = find_document(session, "default", document)
@@ -344,7 +349,14 @@ class Stage:
         words = blobs.get("default", known.text).decode()
         reading = Reading.from_bytes(blobs.get("default", known.layout), words)
         found = (_clause(reading, document, number, *one) for number, one in enumerate(wanted, 1))
-        clauses = [clause | {"adapter": adapter} for clause in found]
+        clauses = [
+            {
+                **clause,
+                "adapter": adapter,
+                "route": "accept" if clause["confidence"] >= accepted else "review",
+            }
+            for clause in found
+        ]
         self.results[document] = {"clauses": clauses}
         self._announce(
             ClausesExtracted(
@@ -364,7 +376,7 @@ class Stage:
                     ),
                 ),
             ),
-            len(clauses),
+            sum(clause["route"] == "review" for clause in clauses),
         )
 
     def find(

@@ -458,6 +458,27 @@ def test_the_document_shows_what_was_decided(ada: Watched, stage: Stage) -> None
     page.get_by_role("button", name="Undo").wait_for()
 
 
+def test_what_the_machine_accepted_is_marked_and_waits_for_nobody(
+    ada: Watched, stage: Stage
+) -> None:
+    """On the page of its document, and in a list of its own; whoever wants looks at it."""
+    document = stage.upload("accepted.txt", f"{FEE} accepted.txt".encode())
+    stage.extract(document, [(name, words, 0.9) for name, words, _ in FEES], accepted=0.9)
+    page = ada.sign_in()
+    page.goto(f"{stage.address}/documents/{document}")
+    page.get_by_text("3 found, 0 decided, 3 accepted by the machine").wait_for()
+    pills = page.locator(".result .pill").all_inner_texts()
+    assert pills == ["accepted by the machine"] * 3
+    assert page.get_by_role("link", name="Review this document").count() == 0
+    picture(page, "document-accepted")
+    page.goto(f"{stage.address}/?state=accepted&document={document}")
+    page.locator("tr .pill.machine").first.wait_for()
+    assert page.locator("tr .pill.machine").count() == 3
+    page.goto(f"{stage.address}/documents/{document}")
+    page.get_by_role("link", name="Look at it yourself").first.click()
+    page.get_by_role("button", name="Reject").wait_for()
+
+
 def test_an_old_decision_is_undone_by_whoever_made_it(browser: Any, stage: Stage) -> None:
     """The item and its row in the audit have an Undo for Ada, and none for Ben."""
     _, (rejected, corrected) = decided_fees(stage, "fees undone.txt")
