@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from shared.documents import Limits, read
 from shared.documents.sandbox import Reader
+from shared.documents.sniffing import HTML
 from shared.errors import UnreadableDocument
 
 
@@ -32,6 +33,7 @@ def outcome(
         reading.text.encode()
     except UnicodeEncodeError as error:
         return f"a text that is none: {error}"
-    if "\0" in reading.text or "\f" in reading.text or "\v" in reading.text:
+    as_it_is = reading.media_type.startswith("text/") and reading.media_type != HTML
+    if any(mark in reading.text for mark in ("\0" if as_it_is else "\0\f\v")):
         return "a text with marks that belong to nobody"
     return "partial" if reading.failed else "read"
