@@ -31,7 +31,8 @@ def risk_text(report: dict[str, Any] | None) -> str:
         "one, so it may be exceeded in "
         f"{1 - report['level']:.0%} of the draws. *Halves*: the threshold is chosen on one half, "
         "the risk is what the other half has, with the chance of that half in it. *Covered* is the "
-        "share of shown clauses that no person is asked about.",
+        "share of shown clauses that no person is asked about, none in a draw in which nothing "
+        "can be promised.",
         proof_table(report["proof"]),
         *(f"At {one['max_wrong']:.0%}: {one['why_not']}." for one in refused),
         "Clauses accepted of all shown, by the test that is used. Betting is the one that ships:",

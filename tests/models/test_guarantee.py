@@ -124,7 +124,7 @@ def test_in_the_proof_a_promise_is_exceeded_as_rarely_as_it_says() -> None:
     assert max(careless) > 0.3
 
 
-@pytest.mark.parametrize("name", ["contract-clauses", "unfair-terms"])
+@pytest.mark.parametrize("name", ["contract-clauses", "nda-review", "unfair-terms"])
 def test_the_set_that_ships_is_the_one_of_the_report(name: str) -> None:
     """Its manifest vouches for it, and every promise of the report is what serving answers."""
     folder = newest_version(MODELS / "artefacts", name)
