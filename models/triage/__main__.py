@@ -24,8 +24,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.forest import Booster, Floats, fit, graph, predict
-from models.triage.doubting import Example, described, examples, experiences, folded
-from models.triage.filings import FOLDS, development, fold_of, read, sound
+from models.triage.doubting import (
+    Example,
+    described,
+    examples,
+    experiences,
+    folded,
+    headlines,
+    published,
+)
+from models.triage.filings import FOLDS, corrections, development, fold_of, read, sound
+from models.triage.finverbench import shortened_statements
+from models.triage.injections import OTHERS, Truth
 from models.triage.scores import threshold
 from services.triage.doubts import COLUMNS, KINDS
 from services.triage.experience import Experience
@@ -44,6 +54,10 @@ WITHOUT: Mapping[str, tuple[str, ...]] = {
 """Columns that an ablation leaves out."""
 
 
+LEARNED = ("own", "hard", "headlines")
+"""The parts that are learned from."""
+
+
 def lesson(some: Sequence[Example], weights: Mapping[str, float]) -> tuple[Any, Any, Any]:
     """Rows [N, COLUMNS], target [N] and weights [N] of filings."""
     rows = np.concatenate([e.rows for e in some])
@@ -51,7 +65,7 @@ def lesson(some: Sequence[Example], weights: Mapping[str, float]) -> tuple[Any, 
     by_row = [
         np.full(len(e.right), weights["untouched"])
         if e.truth is None
-        else np.where(e.right, 1.0, np.where(e.old, weights["old"], 0.0))
+        else np.where(e.right, _of_kind(e.truth, weights), np.where(e.old, weights["old"], 0.0))
         for e in some
     ]
     weight = np.concatenate(by_row)
@@ -59,11 +73,16 @@ def lesson(some: Sequence[Example], weights: Mapping[str, float]) -> tuple[Any, 
     return rows[kept], right[kept], weight[kept]
 
 
+def _of_kind(truth: Truth, weights: Mapping[str, float]) -> float:
+    return weights["others"] if truth["type"] in OTHERS else 1.0
+
+
 def learned(
     some: Sequence[Example], config: Mapping[str, Any], seeds: int, without: Sequence[str] = ()
 ) -> list[Booster]:
     """Learn a forest, several fits to be averaged; the columns `without` tell it nothing."""
-    rows, right, weight = lesson(some, config["weights"])
+    taught = [e for e in some if e.part in LEARNED]
+    rows, right, weight = lesson(taught, config["weights"])
     rows[:, [COLUMNS.index(name) for name in without]] = 0
     settings = config["forest"]
     first = settings["seed"]
@@ -80,7 +99,7 @@ def chances(
     seeds: int,
     without: Sequence[str] = (),
 ) -> list[Floats]:
-    """The chances of the doubts of each filing, by a forest that has not seen its fold.
+    """What a forest that has not seen its fold says of the doubts of each filing.
 
     Args:
         every: what is learned from and judged.
@@ -97,10 +116,37 @@ def chances(
             if example.fold == fold and len(example.rows):
                 rows = example.rows.copy()
                 rows[:, [COLUMNS.index(name) for name in without]] = 0
-                unbelieved = config["operation"]["unbelieved"]
-                found[i] = weighed(rows, predict(forest, rows), unbelieved)
+                found[i] = predict(forest, rows)
         say(f"fold {fold} is judged")
     return found
+
+
+def odds_of_headlines(
+    every: Sequence[Example], said: Sequence[Floats], operation: Mapping[str, float]
+) -> float:
+    """By how much the odds are to be more among headlines for the same threshold to flag the share
+    of sound ones that it should.
+    """
+    limits = []
+    for part, share in (("own", "false_alarms"), ("headlines", "false_alarms_of_headlines")):
+        some = [
+            risk_of(weighed(e.rows, values, operation["unbelieved"], 1.0))
+            for e, values in zip(every, said, strict=False)
+            if e.part == part and e.truth is None
+        ]
+        at = threshold(np.array(some or [0.5]), operation[share])
+        limits.append(at / (1 - at))
+    return round(limits[0] / limits[1], 2)
+
+
+def all_weighed(
+    some: Sequence[Example], said: Sequence[Floats], unbelieved: float, headlines: float
+) -> list[Floats]:
+    """The chances of the doubts of each filing, as the judge weighs them."""
+    return [
+        weighed(example.rows, values, unbelieved, headlines)
+        for example, values in zip(some, said, strict=True)
+    ]
 
 
 def risk_of(values: Floats) -> float:
@@ -123,6 +169,8 @@ def record_of(example: Example, values: Floats, more: Mapping[str, Floats]) -> d
         "by_rule": round(float(rule.max(initial=0)), 4),
         "kinds": kinds,
         "right": [bool(example.right[i]) for i in top],
+        "raised": bool(example.right.any()),
+        "shown": example.shown,
         **{f"without {name}": risk_of(found) for name, found in more.items()},
     }
 
@@ -134,21 +182,31 @@ def make(data: Path, config: Mapping[str, Any]) -> tuple[list[Example], dict[int
     say(f"{len(records)} filings are read")
     taught = experiences(records, pages, range(FOLDS))
     say("what other companies do is learned")
+    corrected = {filing for _, filing in corrections(data)}
     errors = config["errors"]
     every: list[Example] = []
     for number, (record, of_filing) in enumerate(zip(records, pages, strict=True), 1):
         experience = taught[fold_of(record["cik"])]
-        every += examples(record, of_filing, experience, errors["as_development"], errors["others"])
+        if record["id"] in corrected:
+            every.append(described(record, of_filing, experience, None, "corrected"))
+            continue
+        every += examples(record, of_filing, experience, errors)
+        every += headlines(record, experience, errors["of_headlines"])
         if number % 100 == 0:
             say(f"{number} filings are described, {len(every)} with those spoiled")
     return every, taught
 
 
 def apart_from(data: Path, taught: Mapping[int, Experience]) -> list[Example]:
-    """The development filings, described but not learned from."""
-    return [
-        described(record, folded(sheets(read(record))), taught[fold_of(record["cik"])], truth)
+    """The development filings and those of FinVerBench, described but not learned from."""
+    found = [
+        described(record, folded(sheets(read(record))), taught[fold_of(record["cik"])], truth,
+                  "development")
         for record, truth in development(data)
+    ]  # fmt: skip
+    return found + [
+        published(instance, taught[fold_of(instance.company)])
+        for instance in shortened_statements(data)
     ]
 
 
@@ -163,15 +221,27 @@ def main() -> None:
     config = tomllib.loads(arguments.config.read_text(encoding="utf-8"))
     every, taught = make(arguments.data / "finance", config)
     apart = apart_from(arguments.data / "finance", taught)
-    found = chances(every, apart, config, config["forest"]["seeds"])
-    risks = np.array([risk_of(v) for v, e in zip(found, every, strict=False) if e.truth is None])
+    said = chances(every, apart, config, config["forest"]["seeds"])
+    unbelieved = config["operation"]["unbelieved"]
+    odds = odds_of_headlines(every, said, config["operation"])
+    found = all_weighed([*every, *apart], said, unbelieved, odds)
+    risks = np.array([risk_of(v) for v, e in zip(found, every, strict=False)
+                      if e.truth is None and e.part == "own"])  # fmt: skip
     if arguments.out:
-        save(every, taught[-1], config, risks, arguments.out)
+        save(every, taught[-1], config, risks, odds, arguments.out)
     path = arguments.config.parent / "predictions.jsonl.gz"
     keep(path, every, apart, found, {}, config["version"])
     if arguments.ablations:
         seeds = config["forest"]["seeds"]
-        less = {name: chances(every, apart, config, seeds, some) for name, some in WITHOUT.items()}
+        less = {
+            name: all_weighed(
+                [*every, *apart],
+                chances(every, apart, config, seeds, some),
+                unbelieved if "by_rule" not in some else 1.0,
+                odds,
+            )
+            for name, some in WITHOUT.items()
+        }
         keep(path, every, apart, found, less, config["version"])
 
 
@@ -186,10 +256,12 @@ def keep(
     """Write what was predicted of each filing, also by the forests that were told less."""
     with gzip.GzipFile(path, "wb", mtime=0) as file:
         for i, example in enumerate([*every, *apart]):
+            if example.part == "hard":
+                continue
             more = {name: values[i] for name, values in less.items()}
             line = record_of(example, found[i], more) | {
                 "fold": example.fold,
-                "set": "own" if i < len(every) else "development",
+                "set": example.part,
                 "version": version,
             }
             file.write(json.dumps(line).encode() + b"\n")
@@ -201,6 +273,7 @@ def save(
     experience: Experience,
     config: Mapping[str, Any],
     risks: NDArray[Any],
+    odds: float,
     out: Path,
 ) -> None:
     """Learn on all companies, and write the artefact; `risks` are those of unseen sound filings."""
@@ -213,6 +286,7 @@ def save(
         flagged=threshold(risks, config["operation"]["false_alarms"]),
         shown=threshold(risks, config["operation"]["shown"]),
         unbelieved=config["operation"]["unbelieved"],
+        headlines=odds,
         licence=config["data"]["licence"],
     )
     say("the artefact is written")

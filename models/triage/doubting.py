@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from models.triage.abbreviated import shortened, spoiled
 from models.triage.filings import Record, fold_of, read
-from models.triage.injections import AS_DEVELOPMENT, OTHERS, Truth, all_sums, injected
+from models.triage.finverbench import Shortened
+from models.triage.injections import AS_DEVELOPMENT, HARD, OTHERS, Truth, all_sums, injected
 from services.triage.doubts import COLUMNS, Doubt
 from services.triage.experience import Experience, learn
 from services.triage.raising import raised
@@ -30,6 +32,13 @@ class Example:
     rows: Floats = field(repr=False)  # [N, COLUMNS]
     right: NDArray[np.bool_] = field(repr=False)  # [N], whether the doubt names the error
     old: NDArray[np.bool_] = field(repr=False)  # [N], whether the sound filing raises it as well
+    part: str = "own"
+    """`own` for whole filings, `hard` for more that are learned from alone, `headlines` for those
+    of headlines alone, `corrected` for what its company put right later, `development` and
+    `finverbench` for what is never learned from.
+    """
+    shown: bool = True
+    """Whether the altered line is printed."""
 
     @property
     def fold(self) -> int:
@@ -61,33 +70,64 @@ def experiences(
 
 
 def examples(
-    record: Record, pages: Sequence[Sheet], experience: Experience, many: int, others: int
+    record: Record, pages: Sequence[Sheet], experience: Experience, errors: Mapping[str, int]
 ) -> Iterator[Example]:
-    """Yield a sound filing, and copies of it with an error each."""
+    """Yield a sound filing, and copies of it with an error each: so many of each sort."""
     sound = raised(pages, experience)
     places = {_place(pages, doubt) for doubt in sound}
     yield _example(record, pages, sound, None, places)
     known = all_sums(record)
-    for weights, count, seed in ((AS_DEVELOPMENT, many, ""), (OTHERS, others, "other ")):
-        for spoiled, truth in injected(record, count, weights, seed + record["id"], known):
+    for sort, weights, seed in SORTS:
+        part = "own" if sort != "hard" else sort
+        for changed, truth in injected(record, errors[sort], weights, seed + record["id"], known):
             new = [
                 old if before == after else sheet
                 for old, sheet, before, after in zip(
                     pages,
-                    sheets(read(spoiled)),
+                    sheets(read(changed)),
                     record["statements"],
-                    spoiled["statements"],
+                    changed["statements"],
                     strict=True,
                 )
             ]
-            yield _example(record, new, raised(new, experience), truth, places)
+            found = _example(record, new, raised(new, experience), truth, places)
+            yield replace(found, part=part)
+
+
+SORTS = (("as_development", AS_DEVELOPMENT, ""), ("others", OTHERS, "other "),
+         ("hard", HARD, "hard "))  # fmt: skip
+"""Sorts of errors by their name in the config: the kinds with their weights, and a seed."""
+
+
+def headlines(record: Record, experience: Experience, many: int) -> Iterator[Example]:
+    """Yield the headlines of a sound filing, if it has them, and copies with an error each."""
+    short = shortened(record, record["id"])
+    if short is None:
+        return
+    pages = sheets(read(short))
+    sound = raised(pages, experience)
+    places = {_place(pages, doubt) for doubt in sound}
+    yield replace(_example(short, pages, sound, None, places), part="headlines")
+    for wrong, truth in spoiled(short, many, short["id"]):
+        new = sheets(read(wrong))
+        example = _example(wrong, new, raised(new, experience), truth, places)
+        yield replace(example, part="headlines")
 
 
 def described(
-    record: Record, pages: Sequence[Sheet], experience: Experience, truth: Truth | None
+    record: Record, pages: Sequence[Sheet], experience: Experience, truth: Truth | None, part: str
 ) -> Example:
-    """One filing as it is, whatever was done to it."""
-    return _example(record, pages, raised(pages, experience), truth, set())
+    """One filing as it is, whatever was done to it; it is never learned from."""
+    found = _example(record, pages, raised(pages, experience), truth, set())
+    return replace(found, part=part)
+
+
+def published(instance: Shortened, experience: Experience) -> Example:
+    """An instance of FinVerBench; it is never learned from."""
+    about = {"id": instance.id, "cik": instance.company}
+    pages = sheets(instance.filing)
+    found = described(about, pages, experience, instance.truth, "finverbench")
+    return replace(found, shown=instance.shown)
 
 
 def _example(
@@ -104,7 +144,18 @@ def _example(
 
 
 def _place(pages: Sequence[Sheet], doubt: Doubt) -> Place:
-    return doubt.kind, pages[doubt.statement].statement.statement, doubt.row, doubt.column
+    """What a doubt is about, the same where rows have moved: its line by its label."""
+    sheet = pages[doubt.statement]
+    row = doubt.rows[-1] if doubt.kind in ("gap", "missing") else doubt.row
+    return doubt.kind, sheet.statement.statement, _line(sheet, row), doubt.column
+
+
+def _line(sheet: Sheet, row: int | None) -> tuple[str, int] | None:
+    """The label of a row, and how many rows above have the same one."""
+    if row is None:
+        return None
+    label = sheet.rows[row].label
+    return label, sum(above.label == label for above in sheet.rows[:row])
 
 
 def names(pages: Sequence[Sheet], doubt: Doubt, truth: Truth) -> bool:

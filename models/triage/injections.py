@@ -39,6 +39,16 @@ OTHERS: Mapping[str, float] = dict.fromkeys(
     1,
 )  # fmt: skip
 
+HARD: Mapping[str, float] = {
+    "line_dropped": 6,
+    "column_swap": 2,
+    "digit_change": 2,
+    "sign_flip": 2,
+    "total_altered": 2,
+    "duplicate_row": 1,
+}
+"""What is found least: more of it to learn from, never counted."""
+
 MOST_UNCHECKABLE = 0.25
 """Chance that a line which takes part in no sum is hit all the same."""
 LEAST_MONEY = 1000

@@ -18,10 +18,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from models.triage.card import SHARES, card
+from models.triage.filings import corrections
 from models.triage.injections import AS_DEVELOPMENT
 
 FOLDER = Path(__file__).resolve().parent.parent / "triage-breaks"
-SHARES = (0.01, 0.02, 0.05, 0.10)
 DRAWS = 500
 """Draws of companies for an interval."""
 
@@ -29,10 +30,15 @@ Prediction = Mapping[str, Any]
 Score = Callable[[Prediction], float]
 
 
+def read_predictions(path: Path) -> list[Prediction]:
+    """Read the predictions of one training."""
+    with gzip.open(path, "rt", encoding="utf-8") as lines:
+        return [json.loads(line) for line in lines]
+
+
 def predictions(folder: Path) -> list[Prediction]:
     """Read the predictions that were written beside the config."""
-    with gzip.open(folder / "predictions.jsonl.gz", "rt", encoding="utf-8") as lines:
-        return [json.loads(line) for line in lines]
+    return read_predictions(folder / "predictions.jsonl.gz")
 
 
 def limit(sound: NDArray[np.float64], share: float) -> float:
@@ -92,9 +98,14 @@ def by_rule(p: Prediction) -> float:
     return float(p["by_rule"])
 
 
-def figures(data: Path, every: Sequence[Prediction], development: Sequence[Prediction]
-            ) -> dict[str, Any]:  # fmt: skip
+def of(part: str, every: Sequence[Prediction]) -> list[Prediction]:
+    """The predictions of one part, as `models.triage.doubting.Example` names them."""
+    return [p for p in every if p["set"] == part]
+
+
+def figures(data: Path, predicted: Sequence[Prediction]) -> dict[str, Any]:
     """Everything that the card shows."""
+    every = of("own", predicted)
     sound = np.array([risk(p) for p in every if p["type"] is None])
     at = limit(sound, 0.02)
     wrong = [p for p in every if p["type"]]
@@ -127,8 +138,10 @@ def figures(data: Path, every: Sequence[Prediction], development: Sequence[Predi
         },
         "place_right": sum(any(p["right"]) for p in flagged) / max(len(flagged), 1),
         "alarms": _alarms([p for p in every if p["type"] is None and risk(p) > at]),
-        "development": _of_development(development, at),
-        "corrected": corrected(data, every, at),
+        "headlines": _of_headlines(of("headlines", predicted), at),
+        "finverbench": _of_finverbench(of("finverbench", predicted), at),
+        "development": _of_development(of("development", predicted), at),
+        "corrected": corrected(data, of("corrected", predicted), at),
     }
 
 
@@ -160,126 +173,55 @@ def _of_development(some: Sequence[Prediction], at: float) -> dict[str, Any]:
     }
 
 
-def corrected(data: Path, every: Sequence[Prediction], at: float) -> dict[str, Any]:
+def _of_headlines(some: Sequence[Prediction], at: float) -> dict[str, Any]:
+    sound = [p for p in some if p["type"] is None]
+    wrong = [p for p in some if p["type"]]
+    return {
+        "untouched": len(sound),
+        "false_alarms": sum(risk(p) > at for p in sound),
+        "injected": len(wrong),
+        "found": sum(risk(p) > at for p in wrong),
+        "rates": found_at(some, risk, wrong) if sound else {},
+        "types": {
+            t: [sum(risk(p) > at for p in wrong if p["type"] == t),
+                sum(p["type"] == t for p in wrong)]
+            for t in sorted({p["type"] for p in wrong})
+        },
+    }  # fmt: skip
+
+
+def _of_finverbench(some: Sequence[Prediction], at: float) -> dict[str, Any]:
+    """Found by kind, and why others are not: nothing printed, nothing that breaks, no belief."""
+    sound = [p for p in some if p["type"] is None]
+    wrong = [p for p in some if p["type"]]
+    missed = [p for p in wrong if risk(p) <= at]
+    return {
+        "untouched": len(sound),
+        "false_alarms": sum(risk(p) > at for p in sound),
+        "injected": len(wrong),
+        "shown": sum(p["shown"] for p in wrong),
+        "found": len(wrong) - len(missed),
+        "not_shown": sum(not p["shown"] for p in missed),
+        "not_raised": sum(p["shown"] and not p["raised"] for p in missed),
+        "not_believed": sum(p["shown"] and p["raised"] for p in missed),
+        "types": {
+            t: [sum(risk(p) > at for p in wrong if p["type"] == t),
+                sum(p["type"] == t for p in wrong)]
+            for t in sorted({p["type"] for p in wrong})
+        },
+    }  # fmt: skip
+
+
+def corrected(data: Path, some: Sequence[Prediction], at: float) -> dict[str, Any]:
     """Filings with an error that the company corrected later: how many are flagged."""
-    risks = {p["id"]: risk(p) for p in every if p["type"] is None}
+    risks = {p["id"]: risk(p) for p in some}
     companies: dict[str, dict[str, bool]] = defaultdict(dict)
-    with (data / "finance" / "revisions.jsonl").open("rb") as lines:
-        for line in lines:
-            item = json.loads(line)
-            accession = item["first"]["accession"]
-            if item["kind"] in ("scale_1000x", "sign_flip") and accession in risks:
-                companies[item["company"]][accession] = risks[accession] > at
+    for company, filing in corrections(data / "finance"):
+        if filing in risks:
+            companies[company][filing] = risks[filing] > at
     return {
         name: [sum(filings.values()), len(filings)] for name, filings in sorted(companies.items())
     }
-
-
-def card(f: Mapping[str, Any], version: str) -> str:
-    """The card, from the figures."""
-    found = f["found"]["learned"]
-    low, high = f["interval_at_2%"]
-    ways = "\n".join(
-        f"| {name} | " + " | ".join(f"{values[f'{s:.0%}']:.1%}" for s in SHARES) + " |"
-        for name, values in f["found"].items()
-    )
-    types = "\n".join(
-        f"| {t} | {v['injected']} | {v['2%']:.1%} | {v['5%']:.1%} | {v['rules at 2%']:.1%} |"
-        for t, v in f["types"].items()
-    )
-    checkable = "\n".join(
-        f"| {name} | {v['injected']} | {v['2%']:.1%} | {v['5%']:.1%} |"
-        for name, v in f["checkable"].items()
-    )
-    alarms = "\n".join(f"| {name} | {count} |" for name, count in f["alarms"].items())
-    d = f["development"]
-    of_development = "\n".join(
-        f"| {t} | {hits}/{count} |" for t, (hits, count) in d["types"].items()
-    )
-    corrections = "\n".join(
-        f"| {name} | {hits}/{count} |" for name, (hits, count) in f["corrected"].items()
-    )
-    return f"""# triage-breaks {version}
-
-Made by `python -m models.triage.scores` from the predictions in this folder.
-
-**What it decides, and for whom.** Whether what does not add up in a financial report is an error or
-a matter of presentation, for an analyst who then looks. It gives no audit advice.
-
-**What it is.** A forest of boosted trees over the doubts that a filing raises
-(`services/triage/doubts.py`): cells that relations want to be other amounts, totals that lack a
-line, exchanged columns, amounts out of proportion, odd signs, lines that stand there twice,
-amounts finer than the unit of the page. Each is described by the arithmetic, by the digits, by
-what the lines mean in the filings of other companies, and by the confidence by hand. A filing's
-risk is the chance of its likeliest doubt.
-
-**Data.** {f["filings"]} untouched filings of {f["companies"]} companies (SEC, public domain), and
-copies with one error each, put there by `models/triage/injections.py` in the kinds and shares of
-`dev_injected.jsonl`, and some of other kinds. Five folds by company: every figure is of companies
-that the forest has not learned from, described by experience of lines without them (the rows that
-it learned from were described by experience that left out their own fold alone). What shipped was
-learned on all of them with the same recipe. Filings that their company corrected later are among
-the untouched ones, and count as false alarms when they are flagged. The threshold, and how much
-less counts what no rule believes, were chosen on these very predictions. Errors of one's own making
-flatter.
-
-## Found at a share of false alarms
-
-The share of {f["injected"]} filings with an error that is flagged when so many untouched ones are.
-
-| | {" | ".join(f"{s:.0%}" for s in SHARES)} |
-| --- | {" | ".join("---" for _ in SHARES)} |
-{ways}
-
-At 2% false alarms {found["2%"]:.1%} are found [{low:.1%}, {high:.1%}] (interval by drawing
-companies). The goal is 85%. The rows `without …` are forests that were told less. Of those flagged,
-a doubt in the top three names the line, or a relation that it takes part in, in
-{f["place_right"]:.1%}.
-
-| error | filings | at 2% | at 5% | rules, at 2% |
-| --- | --- | --- | --- | --- |
-{types}
-
-Kinds that the development filings don't have are not among the figures above this table.
-
-| the line takes part | filings | at 2% | at 5% |
-| --- | --- | --- | --- |
-{checkable}
-
-## What is flagged among untouched filings at 2%
-
-| first doubt | filings |
-| --- | --- |
-{alarms}
-
-All are counted as false, whatever the filing itself may have wrong.
-
-## Development filings
-
-At that threshold, judged without their company: {d["false_alarms"]}/{d["untouched"]} untouched
-ones are flagged, {d["found"]}/{d["injected"]} with an error are found, with the right place among
-the first three in {d["place_right"]}.
-
-| error | found |
-| --- | --- |
-{of_development}
-
-## Errors that companies corrected later
-
-Filings with an amount that a later filing shows a thousand times larger or smaller, or with the
-other sign, by company: flagged of all.
-
-| company | flagged |
-| --- | --- |
-{corrections}
-
-## Known limits
-
-* A line dropped from a section that other companies lack as well, or whose total is not known.
-* A difference that rounding may make, and an amount in no sum, ratio or other statement.
-* Filings like those learned from: large companies that file with the SEC, in English.
-* Every amount wrong by the same factor.
-"""
 
 
 def main() -> None:
@@ -289,9 +231,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=FOLDER, help="folder of the predictions")
     arguments = parser.parse_args()
     every = predictions(arguments.folder)
-    own = [p for p in every if p["set"] == "own"]
-    development = [p for p in every if p["set"] == "development"]
-    result = figures(arguments.data, own, development)
+    result = figures(arguments.data, every)
     text = json.dumps(result, indent=1) + "\n"
     (arguments.folder / "scores.json").write_text(text, encoding="utf-8")
     version = every[0]["version"]

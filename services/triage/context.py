@@ -12,13 +12,13 @@ from statistics import median
 from services.triage.belief import refuted, take_swaps
 from services.triage.doubts import KINDS, UNKNOWN
 from services.triage.experience import (
-    CHECKED,
     LEAST_DIGITS,
     Experience,
     known_pairs,
     same_columns,
     size_of,
 )
+from services.triage.identities import CHECKED, is_brief
 from services.triage.labels import announces_sum
 from services.triage.plausibility import Suspicion
 from services.triage.relations import Cell, Equation, Sheet
@@ -53,6 +53,8 @@ class Context:
         self.sizes = [size_of(sheet) for sheet in sheets]
         holding = [e for e in self.equations if e.holds and len(e.terms) > 2]
         self.rounded = sum(bool(e.residual) for e in holding) / max(len(holding), 1)
+        self.brief = is_brief(sheets)
+        self.made = {e.terms[0][0] for e in holding}
 
     @cached_property
     def values(self) -> set[Decimal]:
@@ -66,6 +68,19 @@ class Context:
             {self.experience.name(s.statement.statement, s.rows[row].label) for row in s.money}
             for s in self.sheets
         ]
+
+    @cached_property
+    def summed(self) -> float:
+        """Of the lines that announce a sum, the share that is one."""
+        announced = summed = 0
+        for sheet in self.sheets:
+            if sheet.statement.statement not in CHECKED:
+                continue
+            totals = {found.total for found in sheet.sums}
+            rows = [r for r in sheet.money if announces_sum(sheet.rows[r].label)]
+            announced += len(rows)
+            summed += sum(row in totals for row in rows)
+        return summed / max(announced, 1)
 
     def _same_amounts(self, equations: Sequence[Equation]) -> Iterator[Equation]:
         """Lines of two statements that agree in other companies."""
@@ -105,6 +120,8 @@ class Context:
             "column": UNKNOWN if column is None else column,
             "unit": math.log10(float(sheet.unit)),
             "rounded_elsewhere": self.rounded,
+            "brief": self.brief,
+            "sums": self.summed,
         }
         if row is not None:
             found |= self._of_line(sheet, row, column)

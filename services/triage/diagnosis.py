@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from itertools import combinations
 
-from services.triage.relations import ZERO, Cell, Equation, Sheet
+from services.triage.relations import Cell, Equation, Sheet
+from services.triage.sums import ZERO
 
 CAUSES = {
     "sign": "the sign is switched",

@@ -25,10 +25,10 @@ UNKNOWN = -1.0
 """A column's value where nothing is known."""
 
 KINDS = ("cell", "swap", "gap", "proportion", "sign", "twice", "scale", "missing", "magnitude",
-         "switched", "finer")  # fmt: skip
+         "switched", "finer", "excess")  # fmt: skip
 CHECKS = ("balance_equation", "balance_sheet_sums", "income_sums", "cash_flow_sums",
           "cash_flow_change", "cash_roll_forward", "cash_between_periods", "cash_agrees",
-          "net_income_agrees", "same_amount")  # fmt: skip
+          "net_income_agrees", "same_amount", "headline_sums")  # fmt: skip
 CAUSES = ("sign", "scale", "transposed", "digit", "swapped")
 SHARED = (
     "kind", "statement", "width", "rows_in_statement", "relations", "broken_here",
@@ -37,7 +37,7 @@ SHARED = (
     "part_least", "part_mean", "parts_known", "sign_against", "line_met", "line_below", "is_below",
     "size", "size_unusual", "change", "change_usual", "column", "anchored",
     "share", "share_spread", "by_rule", "unit", "rounded_elsewhere",
-    "may_be_rounding",
+    "may_be_rounding", "brief", "sums",
 )  # fmt: skip
 OF_CELLS = (
     "screened", "mends", "harms", "support", "digits", "exact", "may_be_chance", "lawful",
@@ -46,11 +46,14 @@ OF_CELLS = (
     "divisible_by_9", "round_difference", "twice_a_value", "is_a_value", "holds_with_cell",
     "mended_total", "mended_part", "flip_mends", *(f"check_{name}" for name in CHECKS),
     *(f"cause_{name}" for name in CAUSES), "mends_support", "nearer_after", "peers",
+    "presented", "signed", "headline",
 )  # fmt: skip
 OF_OTHERS = (
     "lines", "left_over", "gap_is_a_value", "gap_twice_a_value", "expected_line", "columns_alike",
     "factor", "factor_is_thousand", "holds", "zeros", "same_label", "lonely", "heading_before",
     "broken_with_cell", "expected_size", "opposite", "finer", "values",
+    "gaps", "gap_below", "expected_fits", "expected_lacks", "counted",
+    "turned", "usual_parts", "usual_share", "usual_same",
 )  # fmt: skip
 COLUMNS = SHARED + OF_CELLS + OF_OTHERS
 

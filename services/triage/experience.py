@@ -14,14 +14,14 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
-from services.triage.identities import same_period
-from services.triage.labels import announces_sum, normalise
-from services.triage.relations import Sheet, Sum, tolerance
+from services.triage.identities import CHECKED, same_period
+from services.triage.labels import normalise
+from services.triage.relations import Sheet
+from services.triage.sums import Sum, tolerance
 
 Key = tuple[str, ...]
 LOOKS_BACK = 14
 """Open lines above a total that are said to be apart from it, if it doesn't take them."""
-CHECKED = ("balance_sheet", "income", "cash_flow")
 KNOWN_EQUAL = 0.5
 """Share of agreement from which two lines are kept as a pair."""
 LEAST_DIGITS = 100
@@ -44,7 +44,7 @@ class Experience:
     names: dict[str, str] = field(default_factory=dict)
     """`statement|label` -> name."""
     totals: dict[str, list[float]] = field(default_factory=dict)
-    """`statement|name` -> met, a sum everywhere, a sum that breaks somewhere."""
+    """`statement|name` -> met below other lines, a sum everywhere, a sum that breaks somewhere."""
     parts: dict[str, dict[str, list[float]]] = field(default_factory=dict)
     """`statement|total` -> part -> added, subtracted, left out though it stood there."""
     lines: dict[str, list[float]] = field(default_factory=dict)
@@ -81,8 +81,7 @@ def open_lines(sheet: Sheet) -> Iterator[tuple[int, Sum | None, list[int]]]:
         found = by_total.get(row)
         yield row, found, list(stack)
         if found:
-            taken = {part for part, _ in found.parts}
-            stack = [line for line in stack if line not in taken]
+            stack = found.left_of(stack)
         stack.append(row)
 
 
@@ -179,7 +178,7 @@ class _Counts:
         kind = sheet.statement.statement
         for row, found, above in open_lines(sheet):
             name = self.result.name(kind, sheet.rows[row].label)
-            if not name or not (found or announces_sum(sheet.rows[row].label)):
+            if not name or not above:
                 continue
             total = self.result.totals.setdefault(f"{kind}|{name}", [0.0, 0.0, 0.0])
             total[0] += weight
@@ -214,6 +213,8 @@ class _Counts:
             self.lines[key].append((weight, below, sum(sizes) / len(sizes), change))
 
     def finish(self, least: int) -> None:
+        totals = self.result.totals
+        self.result.totals = {key: met for key, met in totals.items() if met[1] or met[2]}
         for key, seen in self.lines.items():
             if len(self.met[key]) < least:
                 continue

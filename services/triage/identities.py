@@ -7,21 +7,14 @@ example.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from decimal import Decimal
 from itertools import product
 
-from services.triage.relations import (
-    ZERO,
-    Cell,
-    Equation,
-    Sheet,
-    Sum,
-    compare,
-    equations_of,
-)
+from services.triage.relations import Cell, Equation, Sheet, compare, equations_of
 from services.triage.statements import Column
+from services.triage.sums import ZERO, Sum
 
 Pair = tuple[Sheet, Cell, Sheet, Cell]
 """Two cells that should show the same amount."""
@@ -106,6 +99,57 @@ def cash_flow_sums(sheets: Sequence[Sheet]) -> list[Equation]:
         for total in sums:
             found += equations_of(sheet, total, _cash_check(sheet, total))
     return found
+
+
+CHECKED = ("balance_sheet", "income", "cash_flow")
+MOST_HEADLINES = 16
+"""Lines of money that each statement has at the most, where all of them show headlines alone."""
+HEADLINES: Mapping[str, tuple[tuple[str, str, str, int], ...]] = {
+    "income": (
+        ("gross_profit", "revenue", "cost_of_sales", -1),
+        ("operating_income", "gross_profit", "operating_expenses", -1),
+        ("net_income", "pretax", "tax", -1),
+    ),
+    "balance_sheet": (("total_liabilities_and_equity", "total_liabilities", "total_equity", 1),),
+}
+"""By statement: a total, two parts of it, and the sign of the second."""
+
+
+def is_brief(sheets: Sequence[Sheet]) -> bool:
+    """Whether statements show headlines alone, so that what these sum is left out lawfully."""
+    checked = [sheet for sheet in sheets if sheet.statement.statement in CHECKED]
+    return all(len(sheet.money) <= MOST_HEADLINES for sheet in checked)
+
+
+@check("headline_sums")
+def headline_sums(sheets: Sequence[Sheet]) -> list[Equation]:
+    """Among headlines alone: what two of them make by their names, if no sum was found."""
+    found: list[Equation] = []
+    for sheet in sheets if is_brief(sheets) else ():
+        known = {s.total for s in sheet.sums}
+        for names in HEADLINES.get(sheet.statement.statement, ()):
+            made = _of_names(sheet, names)
+            if made and made.total not in known:
+                found += equations_of(sheet, made, "headline_sums")
+    return found
+
+
+def _of_names(sheet: Sheet, names: tuple[str, str, str, int]) -> Sum | None:
+    total, one = sheet.last(names[0]), sheet.first(names[1])
+    two = next((row for row in sheet.roles(names[2]) if one is not None and row > one), None)
+    if total is None or one is None or two is None or total <= two:
+        return None
+    below = sum(value < 0 for value in sheet.amounts[two])
+    sign = names[3] if 2 * below < sheet.width else abs(names[3])
+    return _direct(sheet, total, [(one, 1), (two, sign)])
+
+
+def headline_of(equation: Equation, sheets: Sequence[Sheet]) -> int:
+    """Which of the relations between headlines it is, counted from 0 in each statement."""
+    sheet = sheets[equation.terms[0][0].statement]
+    named = HEADLINES[sheet.statement.statement]
+    row = equation.terms[0][0].row
+    return next((i for i, names in enumerate(named) if row in sheet.roles(names[0])), len(named))
 
 
 def _cash_check(sheet: Sheet, found: Sum) -> str:

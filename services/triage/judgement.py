@@ -28,9 +28,10 @@ from services.triage.domain import Finding, NamedCell, Severity, Verdict
 from services.triage.doubts import Doubt
 from services.triage.plausibility import Suspicion
 from services.triage.raising import raised
-from services.triage.relations import ZERO, Cell, Equation, Sheet, sheets
+from services.triage.relations import Cell, Equation, Sheet, sheets
 from services.triage.risk import Judge
 from services.triage.statements import MAX_SENTENCE, Filing, quoted
+from services.triage.sums import ZERO
 
 FLAGGED = 0.5
 """Risk from which a filing is flagged where rules decide."""

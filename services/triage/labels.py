@@ -67,9 +67,36 @@ ROLES: dict[str, dict[str, Rule]] = {
             r"^total$",
             never=r"excluding|before",
         ),
+        "total_liabilities": _rule(
+            r"^total liabilities$", r"^liabilities, total", r"^liabilities$"
+        ),
+        "total_equity": _rule(
+            r"^total (\w+['\u2019]?s?['\u2019]? )?(equity|deficit|capital)\b",
+            r"^(\w+['\u2019]?s?['\u2019]? )?equity$",
+            never=r"liabilities|securities",
+        ),
         "cash": _rule(r"^(total )?cash\b", never=r"restricted|collateral|surrender|value"),
     },
-    "income": {"net_income": _NET_INCOME},
+    "income": {
+        "revenue": _rule(
+            r"^(total |net )*(operating )?(revenues?|sales)( |$)", never=r"cost|other"
+        ),
+        "cost_of_sales": _rule(r"^(total )?costs? of (goods|sales|revenues?|products?|services)\b"),
+        "gross_profit": _rule(r"^gross (profit|margin|income)"),
+        "operating_expenses": _rule(r"^(total )?operating expenses?$"),
+        "operating_income": _rule(
+            r"^(total )?(operating|\(?loss\)?) ?(income|profit|earnings|loss)\b",
+            r"^(income|profit|earnings|loss) from operations",
+            never=r"before|non-?operating",
+        ),
+        "pretax": _rule(r"^(income|earnings|profit|loss)\b.*\bbefore\b.*\btax", r"^pre-?tax"),
+        "tax": _rule(
+            r"^(provision|benefit|\(benefit\)|income tax|tax)\b.*\b(tax|expense|benefit|provision)",
+            r"^(income )?taxes$",
+            never=r"before|deferred|payable|current",
+        ),
+        "net_income": _NET_INCOME,
+    },
     "cash_flow": {
         "operating": _activity("operat(ing|ions)", "adjust|continuing|discontinued"),
         "investing": _activity("invest(ing|ments)"),
@@ -107,7 +134,8 @@ ANCHOR = re.compile(
     r"^gross (profit|margin)|^(operating|pre-?tax) (income|profit|earnings|\(loss|loss)|"
     r"\b(income|earnings|loss|profit)\)?( \(?(loss|income)\)?)? (from|before)\b|"
     r"^net (income|earnings|loss|\()|\bequity$|\bnet$|"
-    r"^net (sales|revenues?|change|increase|decrease|property)|^comprehensive"
+    r"^net (sales|revenues?|change|increase|decrease|property)|^comprehensive|"
+    r"\bend of (the )?(period|year|quarter)|^at end|^ending"
 )
 """Labels that announce a sum."""
 
@@ -132,3 +160,25 @@ def role_rows(statement: Statement, role: str) -> list[int]:
 def announces_sum(label: str) -> bool:
     """Whether a label says that its line is the sum of lines above it."""
     return bool(ANCHOR.search(normalise(label)))
+
+
+_MINUS = (
+    "expense", "cost", "provision", "tax", "charges", "depreciation", "amortization", "less",
+    "noncontrolling", "minority", "dividends", "loss on", "losses on", "impairment", "research",
+    "general", "administrative", "benefits",
+)  # fmt: skip
+_PLUS = (
+    "income from", "income before", "income (loss) from", "income (loss) before",
+    "earnings before", "gain", "interest income", "equity in", "net income", "profit", "revenue",
+    "sales", "other income", "income tax benefit", "benefit (", "(expense)", "(provision)",
+    "earnings (loss)",
+)  # fmt: skip
+
+
+@lru_cache(maxsize=20_000)
+def sign_of(label: str) -> int:
+    """The sign in which an income statement takes a line, by the words of its label."""
+    label = normalise(label)
+    if any(word in label for word in _PLUS):
+        return 1
+    return -1 if any(word in label for word in _MINUS) else 1

@@ -13,7 +13,8 @@ from decimal import Decimal
 
 from services.triage.identities import Pair, pairs_of_cash, pairs_of_net_income
 from services.triage.labels import normalise
-from services.triage.relations import ZERO, Sheet
+from services.triage.relations import Sheet
+from services.triage.sums import ZERO
 
 FACTORS = (Decimal(10) ** 3, Decimal(10) ** 6)
 

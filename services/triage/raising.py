@@ -22,7 +22,7 @@ from services.triage.context import Context, far_from, relation_of
 from services.triage.diagnosis import Diagnosis, diagnose, lawful_reading
 from services.triage.doubts import CAUSES, CHECKS, Doubt, suspected
 from services.triage.experience import Experience
-from services.triage.oddities import finer, gaps, proportions, signs, twice
+from services.triage.oddities import exceeding, finer, gaps, proportions, signs, twice
 from services.triage.plausibility import Suspicion
 from services.triage.relations import Cell, Equation, Sheet
 
@@ -54,6 +54,7 @@ def _doubts_of(context: Context) -> list[Doubt]:
         *signs(context),
         *twice(context),
         *finer(context),
+        *exceeding(context),
     ]
 
 
@@ -127,6 +128,8 @@ def _of_diagnosis(context: Context, d: Diagnosis, main: Equation) -> dict[str, f
         "signs_searched": main.pattern == "signs",
         "by_label": main.pattern == "label",
         "swapped_pattern": main.pattern == "swapped",
+        "presented": main.pattern in ("presented", "headlines"),
+        "signed": float(main.residual) / (float(max(values, default=gap)) or 1),
         "broken_share_of_peers": broken / len(peers),
         "peers": len(peers),
         "terms": len(main.terms),
@@ -145,6 +148,8 @@ def _of_diagnosis(context: Context, d: Diagnosis, main: Equation) -> dict[str, f
         "mends_support": max(e.support for e in d.mends),
         "nearer_after": near,
     }  # fmt: skip
+    if main.check == "headline_sums":
+        found["headline"] = identities.headline_of(main, context.sheets)
     found |= {f"check_{name}": any(e.check == name for e in d.mends) for name in CHECKS}
     return found | {f"cause_{name}": d.cause == name for name in CAUSES}
 

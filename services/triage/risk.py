@@ -25,7 +25,7 @@ from shared.errors import SuiteError
 from shared.inference.session import Forest
 
 NAME = "triage-breaks"
-FORMAT = 1
+FORMAT = 2
 """The version of the artefact that this code reads."""
 MANIFEST_FILE, FOREST_FILE, EXPERIENCE_FILE = "forest.json", "breaks.onnx", "experience.json.gz"
 
@@ -59,7 +59,9 @@ class Manifest:
     shown: float
     """Chance from which on a doubt is a finding."""
     unbelieved: float
-    """What is kept of the chance of a doubt that no rule believes."""
+    """What is kept of the chance of a doubt that no rule believes, where filings are whole."""
+    headlines: float
+    """Times the odds of a doubt among headlines alone, so that sound ones are flagged as seldom."""
     licence: str
 
 
@@ -72,6 +74,7 @@ class Judge:
     flagged: float
     shown: float
     unbelieved: float = 1.0
+    headlines: float = 1.0
     version: str = ""
 
     @classmethod
@@ -95,6 +98,7 @@ class Judge:
             manifest.flagged,
             manifest.shown,
             manifest.unbelieved,
+            manifest.headlines,
             manifest.version,
         )
 
@@ -120,7 +124,7 @@ class Judge:
         if not doubts:
             return []
         rows = np.array([doubt.vector() for doubt in doubts], np.float32)
-        found = weighed(rows, self.forest(rows), self.unbelieved)
+        found = weighed(rows, self.forest(rows), self.unbelieved, self.headlines)
         return [round(float(chance), 4) for chance in found]
 
 
@@ -129,10 +133,15 @@ def model_of(judge: Judge | None) -> Model:
     return judge.model if judge else RULES
 
 
-def weighed(rows: Floats, chances: Floats, unbelieved: float) -> Floats:
-    """Chances [N] of doubts [N, COLUMNS], those that no rule believes made a little less."""
+def weighed(rows: Floats, chances: Floats, unbelieved: float, headlines: float) -> Floats:
+    """Chances [N] of doubts [N, COLUMNS]: a little less where no rule believes one about a whole
+    filing, and in other odds among headlines alone.
+    """
     believed = rows[:, COLUMNS.index("by_rule")] >= BELIEVED
-    return np.where(believed, chances, unbelieved * chances).astype(np.float32)
+    whole = np.where(believed, chances, unbelieved * chances)
+    brief = headlines * chances / (1 - chances + headlines * chances)
+    found = np.where(rows[:, COLUMNS.index("brief")] > 0, brief, whole)
+    return found.astype(np.float32)
 
 
 def read_manifest(path: Path) -> Manifest:

@@ -57,9 +57,9 @@ def test_the_figures_are_those_of_the_predictions(
     """Counted again they are the same, but for what needs the data: errors corrected later."""
     (tmp_path / "finance").mkdir()
     (tmp_path / "finance" / "revisions.jsonl").touch()
-    own, development = ([p for p in every if p["set"] == part] for part in ("own", "development"))
-    assert len(own) + len(development) == len(every)
-    again = json.loads(json.dumps(figures(tmp_path, own, development)))
+    parts = {"own", "headlines", "corrected", "development", "finverbench"}
+    assert {p["set"] for p in every} == parts
+    again = json.loads(json.dumps(figures(tmp_path, every)))
     assert again.pop("corrected") == {}
     assert again == {key: value for key, value in scores.items() if key != "corrected"}
 
@@ -75,6 +75,9 @@ def test_what_is_shipped_flags_and_shows_as_the_recipe_says(
     assert shipped.flagged == threshold(sound, operation["false_alarms"])
     assert shipped.shown == threshold(sound, operation["shown"])
     assert shipped.unbelieved == operation["unbelieved"]
+    headlines = [risk(p) for p in every if p["set"] == "headlines" and p["type"] is None]
+    share = sum(r >= shipped.flagged for r in headlines) / len(headlines)
+    assert share == pytest.approx(operation["false_alarms_of_headlines"], abs=0.004)
     # Served is flagged from `flagged` on, and counted is what lies above the threshold.
     assert int((sound >= shipped.flagged).sum()) == int((sound > scores["threshold"]).sum())
     assert int((sound >= shipped.flagged).sum()) <= operation["false_alarms"] * len(sound)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from models.triage.scores import card, corrected, figures, found_at, interval, limit, risk
+from models.triage.tries import by_company, difference, table
 
 
 def prediction(number: int, wrong: str | None, value: float) -> dict[str, Any]:
@@ -24,6 +25,9 @@ def prediction(number: int, wrong: str | None, value: float) -> dict[str, Any]:
         "kinds": ["cell"],
         "right": [bool(wrong)],
         "without nothing": value,
+        "set": "own",
+        "raised": bool(wrong),
+        "shown": True,
     }
 
 
@@ -31,6 +35,48 @@ def some() -> list[dict[str, Any]]:
     """A hundred sound filings with risks up to 0.99, and a hundred with errors."""
     sound = [prediction(i, None, i / 100) for i in range(100)]
     return sound + [prediction(i, "sign_flip", i / 100 + 0.005) for i in range(100)]
+
+
+def every() -> list[dict[str, Any]]:
+    """The same for whole filings, headlines, what was published, and the development filings."""
+    parts = ("own", "headlines", "finverbench", "development")
+    return [p | {"set": part} for part in parts for p in some()]
+
+
+def test_what_is_missed_of_the_published_ones_is_told_apart(tmp_path: Path) -> None:
+    """Not printed, not raised, not believed: every one that is missed is one of them."""
+    (tmp_path / "finance").mkdir()
+    (tmp_path / "finance" / "revisions.jsonl").write_text("")
+    predicted = every()
+    published = [p for p in predicted if p["set"] == "finverbench" and p["type"]]
+    published[0]["shown"] = False
+    published[1]["raised"] = False
+    found = figures(tmp_path, predicted)["finverbench"]
+    assert (found["not_shown"], found["not_raised"]) == (1, 1)
+    missed = found["not_shown"] + found["not_raised"] + found["not_believed"]
+    assert found["found"] + missed == found["injected"] == 100
+    assert found["shown"] == 99
+
+
+def test_two_ways_are_compared_on_the_same_companies() -> None:
+    """The same predictions are no better; corrected filings are left out of both."""
+    first = by_company(some(), set())
+    assert difference(first, first) == (0, 0, 0)
+    better = by_company([p | {"risk": 0.999} if p["type"] else p for p in some()], set())
+    gain, low, high = difference(first, better)
+    assert gain == pytest.approx(0.97)
+    assert 0 < low <= gain <= high
+    fewer = by_company(some(), {"0000000001-10-000099"})
+    assert sum(len(a) + len(b) for a, b in fewer.values()) == 198
+    with pytest.raises(ValueError, match="different companies"):
+        difference(first, {k: v for k, v in first.items() if k})
+
+
+def test_the_table_has_a_line_for_each_file() -> None:
+    """With what is found among whole filings, and what is flagged among headlines."""
+    text = table({"a": every(), "b": every()})
+    assert text.count("\n| a |") == text.count("\n| b |") == 1
+    assert "+0.0% [+0.0%, +0.0%] | 2/100 | 3/100 |" in text
 
 
 def test_the_limit_lets_through_no_more_than_its_share() -> None:
@@ -74,7 +120,10 @@ def test_the_card_has_the_figures(tmp_path: Path) -> None:
     folder = tmp_path / "finance"
     folder.mkdir()
     (folder / "revisions.jsonl").write_text("")
-    first = card(figures(tmp_path, some(), some()), "1.0.0")
+    first = card(figures(tmp_path, every()), "1.1.0")
     assert "| learned | 2.0% | 3.0% | 6.0% | 11.0% |" in first
-    better = [p | {"risk": 0.999} if p["type"] else p for p in some()]
-    assert "| learned | 100.0% |" in card(figures(tmp_path, better, some()), "1.0.0")
+    assert "100/100 with an error are found" not in first
+    better = [p | {"risk": 0.999} if p["type"] else p for p in every()]
+    then = card(figures(tmp_path, better), "1.1.0")
+    assert "| learned | 100.0% |" in then
+    assert "100/100 with an error are found" in then

@@ -12,6 +12,28 @@ from services.triage.judgement import triage_filing
 from services.triage.statements import BadFiling, Filing, read_filings
 
 Record = dict[str, Any]
+CONCEPTS = {
+    "Net sales": "SalesRevenueNet",
+    "Cost of goods sold": "CostOfGoodsSold",
+    "Operating income": "OperatingIncomeLoss",
+    "Provision for income taxes": "IncomeTaxExpenseBenefit",
+    "Net income": "NetIncomeLoss",
+    "Cash and cash equivalents": "CashAndCashEquivalentsAtCarryingValue",
+    "Total current assets": "AssetsCurrent",
+    "Total assets": "Assets",
+    "Accounts payable": "AccountsPayableCurrent",
+    "Total current liabilities": "LiabilitiesCurrent",
+    "Total stockholders' equity": "StockholdersEquity",
+    "Total liabilities and stockholders' equity": "LiabilitiesAndStockholdersEquity",
+    "Net cash provided by operating activities": "NetCashProvidedByUsedInOperatingActivities",
+    "Capital expenditures": "PaymentsToAcquirePropertyPlantAndEquipment",
+    "Net cash used in investing activities": "NetCashProvidedByUsedInInvestingActivities",
+    "Net cash used in financing activities": "NetCashProvidedByUsedInFinancingActivities",
+    "Net increase (decrease) in cash and cash equivalents": (
+        "CashAndCashEquivalentsPeriodIncreaseDecrease"
+    ),
+}
+"""What the headlines of the filings below are tagged as, for what learns from tags."""
 
 
 def row(label: str, *values: float | None, **more: Any) -> Record:

@@ -1,0 +1,166 @@
+"""Filings shortened to their headlines, the errors put into them, and the published ones."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from models.triage.abbreviated import ERRORS, shortened, spoiled
+from models.triage.finverbench import evened, shortened_statements
+from services.triage.experience import Experience
+from services.triage.identities import is_brief
+from services.triage.raising import raised
+from services.triage.relations import sheets
+from tests.unit.triage.filings import CONCEPTS, balance_sheet, cash_flow, income, read
+
+TEXT = """ACME INC. — Financial Statements (in millions of USD)
+Period: FY2025
+
+INCOME STATEMENT
+==========================================================
+  Revenue                                          416,161
+  Cost of Goods Sold                            220,960.40
+  Gross Profit                                     195,201
+  Operating Income                                 133,050
+  Income Tax Expense                                20,719
+  --------------------------------------------------------
+  Net Income                                       112,010
+
+BALANCE SHEET
+==============================================================================
+                                                   Current            Prior
+  ----------------------------------------------------------------------------
+  Cash and Equivalents                              35,934           29,965
+  Accounts Receivable                               39,777           29,508
+  Total Current Assets                             147,957          143,566
+  Total Assets                                     359,241          352,583
+  ----------------------------------------------------------------------------
+  Accounts Payable                                  66,252
+  Total Current Liabilities                        165,631          145,308
+  Total Liabilities                                285,508          290,437
+  Retained Earnings                                -14,264             -214
+  Total Equity                                      73,733           62,146
+  Total Liabilities & Equity                       359,241          352,583
+
+CASH FLOW STATEMENT
+==========================================================
+  Net Income                                       112,010
+  Cash from Operations                             111,482
+  Capital Expenditures                              12,715
+  Cash from Investing                               15,195
+  Cash from Financing                             -120,686
+  Net Change in Cash                                 5,991
+  --------------------------------------------------------
+  Ending Cash                                       35,934
+"""
+
+
+def filing() -> dict[str, Any]:
+    """A sound filing with concepts."""
+    statements = [balance_sheet(), income(), cash_flow()]
+    for statement in statements:
+        statement["presented_in"] = 1_000_000
+        for line in statement["rows"]:
+            line["concept"] = CONCEPTS.get(line["label"], line["label"])
+    about = {"id": "0-23-1", "cik": 7, "company": "Acme", "form": "10-K", "period": "20231231"}
+    return {**about, "statements": statements}
+
+
+def short() -> dict[str, Any]:
+    """Its headlines."""
+    found = shortened(filing(), "seed")
+    assert found is not None
+    return found
+
+
+def test_headlines_are_one_period_and_the_balance_sheet_two() -> None:
+    """As data vendors show them, with names of their own; the same seed shortens alike."""
+    found = short()
+    assert found == short()
+    widths = {s["statement"]: len(s["columns"]) for s in found["statements"]}
+    assert widths == {"income": 1, "balance_sheet": 2, "cash_flow": 1}
+    by_label = {r["label"]: r["values"] for s in found["statements"] for r in s["rows"]}
+    assert by_label["Revenue"][0] - by_label["Cost of Goods Sold"][0] == by_label["Gross Profit"][0]
+    assert by_label["Total Assets"][0] == 14_382_000_000
+    assert by_label["Total Liabilities & Equity"][0] == by_label["Total Assets"][0]
+    assert is_brief(sheets(read(found)))
+
+
+def test_a_filing_without_a_cash_flow_has_no_headlines() -> None:
+    """What a vendor shows needs all three statements."""
+    lacking = filing()
+    del lacking["statements"][2]
+    assert shortened(lacking, "seed") is None
+
+
+def test_one_amount_of_headlines_is_altered_and_named() -> None:
+    """Each copy differs in the one cell that its truth names, by a share of its kind."""
+    base = short()
+    made = list(spoiled(base, 40, "seed"))
+    assert len(made) == 40
+    assert {truth["type"] for _, truth in made} == set(ERRORS)
+    for wrong, truth in made:
+        changed = [
+            (s["statement"], row, column)
+            for s, t in zip(base["statements"], wrong["statements"], strict=True)
+            for row, (a, b) in enumerate(zip(s["rows"], t["rows"], strict=True))
+            for column in range(len(a["values"]))
+            if a["values"][column] != b["values"][column]
+        ]
+        assert changed == [(truth["statement"], truth["row"], truth["column"])]
+        share = abs(truth["after"] / truth["before"] - 1)
+        assert min(abs(share - s) for s in ERRORS[truth["type"]][1]) < 0.01
+
+
+def test_amounts_are_evened_out() -> None:
+    """Neither decimals nor where an amount stands tells which one was altered."""
+    found = evened(TEXT).split("\n")
+    amounts = [line for line in found if line.startswith("  ") and line.strip()[-1].isdigit()]
+    assert not any("." in line.split("  ")[-1] for line in amounts)
+    assert {len(line) for line in amounts} == {62, 78}
+    assert any(line.endswith("220,960") for line in amounts)
+
+
+def test_published_statements_are_read_with_the_place_of_the_error(tmp_path: Path) -> None:
+    """An altered line that is not printed has no row; of several the first printed one is told."""
+    errors = [
+        {"error_location": "income_statement.eps_basic", "error_type": "MR_MINOR"},
+        {"error_location": "balance_sheet.prior_year.total_equity", "error_type": "YOY"},
+    ]
+    truths = [None, errors[0], errors[1], {"errors": errors}]
+    lines = [
+        json.dumps({"id": f"acme__{i}", "company": "ACME", "text": TEXT, "truth": truth})
+        for i, truth in enumerate(truths)
+    ]
+    (tmp_path / "abbreviated.jsonl").write_text("\n".join(lines) + "\n")
+    sound, hidden, before, several = shortened_statements(tmp_path)
+    assert sound.truth is None
+    (balance,) = (s for s in sound.filing.statements if s.statement == "balance_sheet")
+    assert len(balance.columns) == 2
+    assert (hidden.shown, before.shown, several.shown) == (False, True, True)
+    assert before.truth is not None
+    assert (before.truth["statement"], before.truth["column"]) == ("balance_sheet", 1)
+    assert balance.rows[before.truth["row"]].label == "Total Equity"
+    assert several.truth is not None
+    assert several.truth["type"] == "several"
+    assert several.truth["row"] == before.truth["row"]
+
+
+@pytest.mark.parametrize("cost", [243_056, 198_864])
+def test_headlines_that_their_names_relate_are_doubted(cost: int) -> None:
+    """Gross profit is revenue less cost, also in the only column there is."""
+    base = short()
+    income_part = base["statements"][0]
+    for line in income_part["rows"]:
+        if line["label"] == "Cost of Goods Sold":
+            line["values"] = [cost * 1_000_000]
+    found = raised(sheets(read(base)), Experience())
+    assert any(d.kind == "cell" and d.numbers.get("check_headline_sums") for d in found)
+    assert not any(
+        d.numbers.get("check_headline_sums") and d.numbers["headline"] == 0
+        for d in raised(sheets(read(short())), Experience())
+        if d.kind == "cell"
+    )

@@ -1,0 +1,93 @@
+"""Sums whose parts a page presents otherwise than they are added."""
+
+from __future__ import annotations
+
+import copy
+from decimal import Decimal
+from typing import Any
+
+from services.triage.presentation import Line, closed
+from services.triage.relations import Sheet, sheets
+from services.triage.sums import Sum
+from tests.unit.triage.filings import find_row, read, record, row
+
+ONE = Decimal(1)
+
+
+def lines(*amounts: tuple[int, int]) -> list[Line]:
+    """Lines that are all added, the nearest first, named by their place."""
+    return [(i, 1, (Decimal(a), Decimal(b))) for i, (a, b) in enumerate(amounts)]
+
+
+def made(total: tuple[int, int], *amounts: tuple[int, int]) -> list[tuple[int, int]] | None:
+    """The parts that make up a total of two columns."""
+    found = closed((Decimal(total[0]), Decimal(total[1])), lines(*amounts), ONE, ONE)
+    return found[0] if found else None
+
+
+def test_a_line_with_the_other_sign_closes_the_gap() -> None:
+    """A payment that is shown without its minus is subtracted in both columns."""
+    assert made((5279, 6130), (1234, 2345), (6513, 8475)) == [(0, -1), (1, 1)]
+
+
+def test_two_lines_with_the_other_sign_close_the_gap() -> None:
+    """Two payments at once, neither of which closes it alone."""
+    parts = made((90111, 80222), (4321, 5432), (7654, 8765), (102086, 94419))
+    assert parts == [(0, -1), (1, -1), (2, 1)]
+
+
+def test_a_subtotal_among_the_lines_is_left_out() -> None:
+    """Lines and their subtotal: the subtotal is no part."""
+    assert made((30303, 40506), (30303, 40506), (10101, 20304), (20202, 20202)) == [(1, 1), (2, 1)]
+
+
+def test_what_closes_one_column_alone_closes_nothing() -> None:
+    """The second column is off by something else."""
+    assert made((5279, 6131 + 500), (1234, 2345), (6513, 8475)) is None
+
+
+def sum_of(filing: dict[str, Any], statement: int, label: str) -> Sum | None:
+    """The sum that a line was found to be."""
+    sheet: Sheet = sheets(read(filing))[statement]
+    return next((s for s in sheet.sums if sheet.rows[s.total].label == label), None)
+
+
+def test_a_statement_with_a_turned_sign_adds_up() -> None:
+    """Capital expenditures without a minus in every year: a matter of presentation."""
+    filing = copy.deepcopy(record())
+    part, index = find_row(filing, "cash_flow", "Capital expenditures")
+    part["rows"][index] = row("Capital expenditures", 771, 689, 702)
+    total = next(
+        r["label"] for r in part["rows"][index:] if r["label"].startswith("Net cash used in invest")
+    )
+    found = sum_of(filing, 2, total)
+    assert found is not None
+    assert found.pattern == "presented"
+    assert (index, -1) in found.parts
+    assert not any(found.residuals.values())
+
+
+def test_a_result_is_drawn_from_totals_whatever_stands_between() -> None:
+    """A total whose lines are not all there still makes the result below it."""
+    filing = copy.deepcopy(record())
+    part, index = find_row(filing, "income", "Selling, general and administrative expenses")
+    part["rows"][index] = row("Selling expenses", 1000, 901, 877)
+    part["rows"].insert(index + 1, row("Total operating expenses", 2673, 2524, 2391))
+    found = sum_of(filing, 1, "Operating income")
+    assert found is not None
+    assert [sign for _, sign in found.parts] == [1, -1]
+    assert index not in {line for line, _ in found.parts}
+
+
+def test_costs_below_zero_make_a_positive_total() -> None:
+    """Each cost has a minus, their total has none."""
+    filing = copy.deepcopy(record())
+    part, index = find_row(filing, "income", "Cost of goods sold")
+    part["rows"][index : index + 2] = [
+        row("Cost of goods", -5000, -4800, -4500),
+        row("Cost of services", -2431, -2322, -2189),
+        row("Total costs", 7431, 7122, 6689),
+    ]
+    found = sum_of(filing, 1, "Total costs")
+    assert found is not None
+    assert [sign for _, sign in found.parts] == [-1, -1]
