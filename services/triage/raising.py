@@ -1,4 +1,4 @@
-"""Raises the doubts about a filing: those of relations and rules here, others in `oddities.py`."""
+"""Raises the doubts about a filing: of relations and rules here, `gaps.py` and `oddities.py`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ from services.triage.context import Context, far_from, relation_of
 from services.triage.diagnosis import Diagnosis, diagnose, lawful_reading
 from services.triage.doubts import CAUSES, CHECKS, Doubt, suspected
 from services.triage.experience import Experience
-from services.triage.oddities import exceeding, finer, gaps, proportions, signs, twice
+from services.triage.gaps import gaps
+from services.triage.oddities import exceeding, finer, proportions, signs, twice
 from services.triage.plausibility import Suspicion
 from services.triage.relations import Cell, Equation, Sheet
 

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from models.triage.scores import FOLDER, Prediction, card, figures, predictions, risk, threshold
+from models.triage.card import card
+from models.triage.scores import FOLDER, Prediction, figures, predictions, risk, threshold
 from services.triage.risk import MANIFEST_FILE, NAME, Manifest, read_manifest
 from tests.support import ROOT
 

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from models.triage.scores import card, corrected, figures, found_at, interval, limit, risk
+from models.triage.card import card
+from models.triage.scores import corrected, figures, found_at, interval, limit, risk
 from models.triage.tries import by_company, difference, table
 
 
