@@ -21,7 +21,9 @@ from services.triage.reading.scales import scale_in
 from services.triage.reading.table import Table, TableCell
 from services.triage.statements import Column
 
-_ASIDE = re.compile(r"change|%|percent|\bvariance|increase|^\s*\(?notes?\)?\s*$", re.I)
+_ASIDE = re.compile(
+    r"change|%|percent|\bvariance|increase|\binc\.?\s*/\s*\(?dec|^\s*\(?notes?\)?\s*$", re.I
+)
 _RESTATED = re.compile(r"restated|as adjusted|as revised|recast", re.I)
 _WIDEST = 4
 """Usual widths; what is wider bridges columns and says nothing of where they are."""

@@ -25,9 +25,10 @@ def page(*rows: str, above: str = "STATEMENTS OF OPERATIONS (In millions)") -> b
 LINES = [f"{label} | {first} | {second} | 4%" for label, first, second in samples.INCOME[1:9]]
 
 
-def test_a_column_of_changes_is_left_out() -> None:
+@pytest.mark.parametrize("head", ["Change", "Inc/ (Dec)", "Inc./Dec."])
+def test_a_column_of_changes_is_left_out(head: str) -> None:
     """It is no period."""
-    statement = only(page("Year ended June 30, | 2023 | 2022 | Change", *LINES), "a.html")
+    statement = only(page(f"Year ended June 30, | 2023 | 2022 | {head}", *LINES), "a.html")
 
     assert statement.columns == (Column("20230630", 4), Column("20220630", 4))
     assert values(statement, "Products") == [1200 * MILLION, 1000 * MILLION]
