@@ -1,11 +1,13 @@
 """Learn which candidates to believe, from predictions on contracts not seen in training.
 
-    python -m models.ranking models/contract-clauses --data FOLDER --scores FOLDER --out FOLDER
+    python -m models.ranking models/contract-clauses --data FOLDER --scores FOLDER \\
+        --ranked FOLDER --out FOLDER
 
 `--scores` holds the token scores of every contract in folders by fold, each predicted by the
-adapter that was trained without that fold (models.predict). Written are the raw predictions of
-each fold, by forests that were learned on the other folds alone, and to `--out` the forests that
-were learned on all of them, as they are served (services/extraction/ranking.py says how).
+adapter that was trained without that fold (models.predict). Written to `--ranked` are the
+predictions of each fold, by forests that were learned on the other folds alone (models.listing
+judges them once more), and to `--out` the forests that were learned on all of them, as they are
+served (services/extraction/ranking.py says how).
 """
 
 from __future__ import annotations
@@ -288,6 +290,7 @@ def main() -> None:
     parser.add_argument("specialist", type=Path, help="folder with config.toml and labels.json")
     parser.add_argument("--data", type=Path, required=True, help="folder of the training data")
     parser.add_argument("--scores", type=Path, required=True, help="folder of token scores")
+    parser.add_argument("--ranked", type=Path, required=True, help="folder of the predictions")
     parser.add_argument("--out", type=Path, required=True, help="folder of the forests")
     arguments = parser.parse_args()
     folder = arguments.specialist
@@ -295,6 +298,7 @@ def main() -> None:
     labels = read_labels(folder, config["data"])
     records = read_records(arguments.data, config["data"])
     settings, decoding = config["ranking"], Decoding.of(config["decoding"])
+    arguments.ranked.mkdir(parents=True, exist_ok=True)
     examples = read_examples(records, arguments.scores, labels, decoding)
     ranked: dict[str, Floats] = {}
     folds = {example.fold for example in examples}
@@ -303,7 +307,7 @@ def main() -> None:
         ranking = learn(examples, folds - {fold}, settings, first).ranking
         unseen = [e for e in examples if e.fold == fold]
         ranked |= {e.id: ranking.scores(e.seen) for e in unseen}
-        path = folder / f"predictions-fold{fold}.jsonl.gz"
+        path = arguments.ranked / f"predictions-fold{fold}.jsonl.gz"
         write_predictions(path, predictions(unseen, ranked))
     say("learning presence")
     evidence = [evidence_of(example, ranked[example.id]) for example in examples]

@@ -109,9 +109,13 @@ def steps(
     scored = predicted
     if "ranking" in config:
         forests = own / "forests"
-        rank = module("ranking", *given, "--scores", own / "scores", "--out", forests)
-        scored = [f"{name}: rank"]
-        made.append(Step(scored[0], rank, ("decoding", "ranking", "presence"), tuple(predicted)))
+        lists = "--ranked", own / "ranked", "--out", forests
+        rank = module("ranking", *given, "--scores", own / "scores", *lists)
+        order, scored = f"{name}: rank", [f"{name}: list"]
+        made += [
+            Step(order, rank, ("decoding", "ranking", "presence"), tuple(predicted)),
+            Step(scored[0], module("listing", *given, *lists), ("listing",), (order,)),
+        ]
         kept = module("keep", specialist, *(outs[f"{k}"] for k in FOLDS))
         made.append(Step(f"{name}: keep", kept, (), tuple(trained[f"{k}"] for k in FOLDS)))
         export += ["--forests", str(forests)]

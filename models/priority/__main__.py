@@ -29,8 +29,8 @@ from sklearn.preprocessing import StandardScaler
 from models.corpus import read_labels
 from models.forest import Booster, fit, graph, predict
 from models.priority.simulation import Queue, queues
-from services.review.features import COLUMNS, Floats
 from services.review.priority import NAME, write
+from shared.listed import COLUMNS, Floats
 
 FOLDER = Path(__file__).resolve().parent.parent / NAME
 FEW = ("confidence", "category")

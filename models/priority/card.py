@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from services.review.features import COLUMNS
+from shared.listed import COLUMNS
 
 TITLES = {
     "learned": "**`review-priority`: the forest**",
@@ -36,7 +36,7 @@ first those that the analyst is likeliest to reject or to correct. It changes no
 none. **It gives no legal advice.**
 
 **What it is.** A forest of boosted trees over {len(COLUMNS)} numbers that are known when a clause
-enters the queue (`services/review/features.py`): its confidence, category, length and typography,
+enters the queue (`shared/listed.py`): its confidence, category, length and typography,
 whether a value could be read of it, where it stands, how sure its neighbours and the others of its
 category are, how like it they are, and what clauses of other categories lie over it. An item's
 urgency is the chance that it is changed, times the weight of its category.

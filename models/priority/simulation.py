@@ -23,7 +23,7 @@ from models.metric import matching
 from models.predict import Candidate, read_predictions
 from models.shown import shown
 from services.review.domain import Clause
-from services.review.features import Floats, rows_of
+from shared.listed import Floats, rows_of
 
 Decision = Literal["accept", "correct", "reject"]
 EDGES = " \t\r\n.,;:"

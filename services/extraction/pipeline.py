@@ -11,15 +11,16 @@ import numpy as np
 from services.extraction.candidates import Floats
 from services.extraction.decoding import Candidate, Decoding, decode
 from services.extraction.doubts import doubts, unfamiliar
+from services.extraction.listing import list_rows, listed, relisted
 from services.extraction.presence import presence_rows
-from services.extraction.ranking import LEAST, Ranking, elsewhere, look, told
+from services.extraction.ranking import LEAST, Forest, Ranking, Seen, elsewhere, look, told
 from shared.inference import AdapterError, Specialist, TokenScores
 from shared.inference.specialists import Progress, Span
 
 STOPS = " \t\r\n.,;:"
 """What ends the sentence before, and is no beginning of a clause."""
 
-FORESTS = frozenset({"first", "winners", "losers"})
+FORESTS = frozenset({"first", "winners", "losers", "list"})
 """That a ranking needs."""
 
 FAMILIAR = "familiar"
@@ -170,6 +171,10 @@ def ranked(
         )
     ranking = Ranking(forests["first"], forests["winners"], forests["losers"])
     values = ranking.scores(seen)
+    chances = None
+    if "presence" in forests:
+        chances = forests["presence"](presence_rows(seen, values, len(manifest.labels)))
+    values = _judged_again(seen, values, manifest.labels, forests["list"])
     once = {i for i, name in enumerate(manifest.labels) if name in settings.entities}
     again = elsewhere(seen, values, once)
     candidates = [
@@ -179,10 +184,17 @@ def ranked(
         )
         if place in again or score > LEAST
     ]
-    chances = None
-    if "presence" in forests:
-        chances = forests["presence"](presence_rows(seen, values, len(manifest.labels)))
     return sorted(candidates, key=lambda c: (c.start, c.end, c.label)), chances
+
+
+def _judged_again(seen: Seen, scores: Floats, names: Sequence[str], forest: Forest) -> Floats:
+    """Return the last scores of all candidates [N], from those of the ranking."""
+    places = listed(scores)
+    if not len(places):
+        return scores
+    found = seen.found.label[places].tolist(), seen.spans[places].tolist()
+    rows = list_rows(seen.text, names, *found, scores[places].tolist())
+    return relisted(scores, places, forest(rows))
 
 
 def clause_of(

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from services.extraction.candidates import Candidates, Floats, Integers, propose
 from services.extraction.decoding import Decoding, Span, decode, sentences, token_cuts
 from services.extraction.features import Decoded, Passage, describe
+from services.extraction.listing import LIST_COLUMNS
 from services.extraction.metric import words
 from shared.inference import TokenScores
 
@@ -70,10 +71,10 @@ PLACE_COLUMNS = (
 
 
 def told(columns: Sequence[str]) -> tuple[str, ...]:
-    """Return the names of all that the three forests are told, from those of the candidates."""
+    """Return the names of all that the forests are told, from those of the candidates."""
     places = (f"place: {name}" for name in PLACE_COLUMNS)
     rivals = (f"rival: {name}" for name in RIVAL_COLUMNS)
-    return (*columns, *places, *rivals)
+    return (*columns, *places, *rivals, *LIST_COLUMNS)
 
 
 FAR = 1_000_000  # tokens to the nearest winner, where there is none

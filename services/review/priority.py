@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from services.review.domain import Clause, Item
-from services.review.features import COLUMNS, Floats, rows_of
 from shared.artefacts import newest, sha256
 from shared.errors import SuiteError
 from shared.inference.session import Forest
+from shared.listed import COLUMNS, Floats, rows_of
 
 NAME = "review-priority"
 FORMAT = 1

@@ -24,8 +24,8 @@ from models.priority.scores import (
     predictions,
 )
 from models.priority.simulation import decided, queue_of
-from services.review.features import COLUMNS
 from services.review.priority import MANIFEST_FILE, NAME, Manifest, read_manifest
+from shared.listed import COLUMNS
 from tests.support import ROOT
 
 TEXT = "Alpha insures the goods against all risks. Beta pays the premium. Gamma does nothing."

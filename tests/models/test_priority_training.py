@@ -20,8 +20,8 @@ library("sklearn")
 
 from models.priority import __main__ as training
 from models.priority.simulation import queues
-from services.review.features import COLUMNS
 from services.review.priority import NAME, Priority
+from shared.listed import COLUMNS
 
 pytestmark = pytest.mark.training
 LABELS = ["Insurance", "Parties"]

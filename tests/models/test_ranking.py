@@ -26,6 +26,7 @@ from models.ranking import (
     save,
 )
 from services.extraction.candidates import SOURCES, Candidates
+from services.extraction.listing import LIST_COLUMNS
 from services.extraction.ranking import PLACE_COLUMNS, RIVAL_COLUMNS, Seen, contest, told
 
 pytestmark = pytest.mark.training
@@ -139,4 +140,5 @@ def test_forests_of_another_ranking_are_not_left_among_the_new(tmp_path: Path) -
     assert names == {"first", "winners", "losers", "presence"}
     columns = json.loads((tmp_path / "columns.json").read_text(encoding="utf-8"))
     assert columns == list(told(("highest", "length")))
-    assert len(set(columns)) == 2 + len(PLACE_COLUMNS) + len(RIVAL_COLUMNS)
+    more = len(PLACE_COLUMNS) + len(RIVAL_COLUMNS) + len(LIST_COLUMNS)
+    assert len(set(columns)) == 2 + more

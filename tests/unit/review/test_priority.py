@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 
 from services.review.domain import Clause
-from services.review.features import COLUMNS, FAR, NONE, Floats, rows_of, words_of
 from services.review.priority import (
     FOREST_FILE,
     MANIFEST_FILE,
@@ -23,6 +22,7 @@ from services.review.priority import (
     seconds_of,
 )
 from shared.artefacts import NoModel
+from shared.listed import COLUMNS, FAR, NONE, Floats, rows_of, words_of
 from tests.support import ROOT
 from tests.unit.review.house import House, clause
 from tests.unit.review.test_domain import an_item

@@ -1,7 +1,8 @@
-"""What is known of a clause when it enters the queue: a row of numbers for the forest.
+"""What is known of each clause in a list of them: a row of numbers for a forest.
 
 All of it comes from the clauses that one specialist found in one document, and from its text: how
-sure each is, what stands beside it, which others say the same. No model is asked again.
+sure each is, what stands beside it, which others say the same. No model is asked again. Extraction
+ranks by it, and review orders its queue.
 """
 
 from __future__ import annotations
@@ -9,14 +10,32 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from services.review.domain import Clause
-
 Floats = NDArray[np.float32]
 Numbers = NDArray[np.float64]
+
+
+class Clause(Protocol):
+    """A passage of one category; `text` is the document's own, from `start` to `end`."""
+
+    @property
+    def category(self) -> str: ...
+    @property
+    def text(self) -> str: ...
+    @property
+    def start(self) -> int: ...
+    @property
+    def end(self) -> int: ...
+    @property
+    def confidence(self) -> float: ...
+    @property
+    def value(self) -> Mapping[str, Any] | None:
+        """What was read of it; its `status` says whether it is stated."""
+
 
 NONE = -1.0
 """Where there is no such thing: no neighbour, no value known."""

@@ -1,0 +1,112 @@
+"""The last forest learns from lists of other folds alone, and what it writes is served the same."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.support import library
+
+library("lightgbm")
+
+from models import listing
+from models.forest import predict
+from models.predict import Candidate, read_predictions, write_predictions
+from services.extraction.listing import LEAST_LISTED, list_rows
+from shared.inference.session import Forest
+
+pytestmark = pytest.mark.training
+
+CONFIG = """
+[data]
+training = "contracts.jsonl.gz"
+[listing]
+threads = 1
+seeds = 2
+seed = 1
+trees = 40
+leaves = 8
+learning_rate = 0.2
+least_rows = 5
+share_of_columns = 1.0
+share_of_rows = 1.0
+ridge = 1.0
+bins = 63
+"""
+LABELS = ["Pay", "Ship"]
+STEP = 40
+
+
+def record(number: int) -> dict[str, Any]:
+    """Twenty sentences, every other one an answer: those that begin with a capital."""
+    pieces = [f"{'P' if i % 2 else 'p'}ay a{i} b{i} c{number}{i} d{i}".ljust(STEP - 1) + "." for i in range(20)]
+    notes = [{"category": "Pay", "start": i * STEP, "end": (i + 1) * STEP} for i in range(1, 20, 2)]
+    head = {"id": f"c{number}", "title": f"t{number}", "family": f"f{number}", "fold": number % 5}
+    return head | {"text": "".join(pieces), "annotations": notes}
+
+
+def candidates() -> list[Candidate]:
+    """Every sentence, one as sure as the other, and one that is hopeless."""
+    sure = [Candidate(0, i * STEP, (i + 1) * STEP, 0.5) for i in range(20)]
+    return [*sure, Candidate(1, 0, STEP, 0.01)]
+
+
+@pytest.fixture
+def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
+    """A specialist with ranked predictions, after models.listing ran on them, and its forests."""
+    records = [record(number) for number in range(30)]
+    specialist, ranked, out = tmp_path / "small", tmp_path / "ranked", tmp_path / "forests"
+    specialist.mkdir()
+    ranked.mkdir()
+    (specialist / "config.toml").write_text(CONFIG, encoding="utf-8")
+    (specialist / "labels.json").write_text(json.dumps(LABELS), encoding="utf-8")
+    for fold in range(5):
+        found = [(r["id"], candidates()) for r in records if r["fold"] == fold]
+        write_predictions(ranked / f"predictions-fold{fold}.jsonl.gz", found)
+
+    def read(_: Path, __: Any, folds: Sequence[int]) -> list[dict[str, Any]]:
+        return [r for r in records if r["fold"] in folds]
+
+    monkeypatch.setattr(listing, "read_records", read)
+    given = ["--data", tmp_path, "--ranked", ranked, "--out", out]
+    monkeypatch.setattr(sys, "argv", ["listing", str(specialist), *map(str, given)])
+    listing.main()
+    return specialist, out
+
+
+def test_what_the_ranking_could_not_tell_is_told_apart(folders: tuple[Path, Path]) -> None:
+    """On contracts that were not learned from; what was not judged again keeps its score."""
+    found = read_predictions(folders[0] / "predictions-fold3.jsonl.gz")
+    assert sorted(found) == ["c13", "c18", "c23", "c28", "c3", "c8"]
+    scores = np.array([c.score for c in found["c3"]])
+    assert scores[1:20:2].min() > 0.8 > 0.2 > scores[0:20:2].max()
+    assert scores[20] == pytest.approx(0.01)
+
+
+def test_the_served_forest_is_the_one_that_was_learned(folders: tuple[Path, Path]) -> None:
+    """The graph gives the chances of the trees, up to rounding."""
+    lists = [listing.listing(record(n), candidates(), LABELS) for n in range(30)]
+    settings = listing.tomllib.loads(CONFIG)["listing"]
+    forest = listing.learn(lists, settings)
+    rows = lists[0].rows
+    assert np.allclose(Forest(folders[1] / "list.onnx")(rows), predict(forest, rows), atol=1e-5)
+    assert len(rows) == 20
+
+
+def test_what_only_repeats_is_no_lesson() -> None:
+    """The second of two that match one answer is left out, and so is what is not listed."""
+    text = record(0)
+    twice = [Candidate(0, STEP, 2 * STEP, 0.9), Candidate(0, STEP, 2 * STEP - 1, 0.4)]
+    some = listing.listing(text, [*twice, Candidate(0, 0, STEP, LEAST_LISTED / 2)], LABELS)
+    assert some.places.tolist() == [0, 1]
+    assert some.right.tolist() == [True, True]
+    assert some.repeated.tolist() == [False, True]
+    spans = [(c.start, c.end) for c in twice]
+    rows = list_rows(text["text"], LABELS, [0, 0], spans, [0.9, 0.4])
+    assert np.array_equal(some.rows, rows)
