@@ -45,8 +45,12 @@ STEP = 40
 
 def record(number: int) -> dict[str, Any]:
     """Twenty sentences, every other one an answer: those that begin with a capital."""
-    pieces = [f"{'P' if i % 2 else 'p'}ay a{i} b{i} c{number}{i} d{i}".ljust(STEP - 1) + "." for i in range(20)]
-    notes = [{"category": "Pay", "start": i * STEP, "end": (i + 1) * STEP} for i in range(1, 20, 2)]
+    pieces = [
+        f"{'P' if i % 2 else 'p'}ay a{i} b{i} c{number}{i} d{i}".ljust(STEP - 1) + "."
+        for i in range(20)
+    ]
+    spans = [(i * STEP, (i + 1) * STEP) for i in range(1, 20, 2)]
+    notes = [{"category": "Pay", "start": start, "end": end} for start, end in spans]
     head = {"id": f"c{number}", "title": f"t{number}", "family": f"f{number}", "fold": number % 5}
     return head | {"text": "".join(pieces), "annotations": notes}
 
