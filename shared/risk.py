@@ -27,6 +27,9 @@ Floats = NDArray[np.float64]
 WEIGHED = 100.0
 """A group counts with at most so many accepted results, times the risk: five at a risk of 5%."""
 
+SQUARED = 1000.0
+"""... or so many, times the square of the risk, if that is more: 40 at a risk of 20%."""
+
 BETS = 0.98 * 0.5 ** np.arange(7.0)
 """The bets that are mixed, as shares of the largest one; a larger one is the better the surer."""
 
@@ -36,7 +39,7 @@ STAKES = np.append(0.5 ** np.arange(1.0, 7.0), 0.5**6)
 
 def largest(risk: float) -> float:
     """Return how many accepted results a group counts with at most."""
-    return max(1.0, WEIGHED * risk)
+    return max(1.0, WEIGHED * risk, SQUARED * risk**2)
 
 
 def gains(accepted: Floats, wrong: Floats, risk: float) -> Floats:

@@ -26,6 +26,7 @@ from shared.risk import (
 def test_a_group_gains_its_risk_for_each_result_and_loses_one_for_each_wrong() -> None:
     """At a risk of 5% a group counts with five results at most: ten, one wrong, count half."""
     assert largest(0.05) == 5
+    assert largest(0.2) == pytest.approx(40)
     found = gains(np.array([4.0, 10.0, 0.0]), np.array([1.0, 1.0, 0.0]), 0.05)
     assert found.tolist() == pytest.approx([0.05 * 4 - 1, (0.05 * 10 - 1) / 2, 0.0])
 
@@ -41,7 +42,7 @@ def test_no_group_can_take_all_of_the_capital() -> None:
 def test_capital_is_that_of_all_bets_together() -> None:
     """Two groups, 3 results each, none wrong, at a risk of 20%: by hand for every bet."""
     gained = gains(np.array([3.0, 3.0]), np.zeros(2), 0.2)
-    most = 0.8 * 20
+    most = 0.8 * 40
     by_hand = sum(s * (1 + b / most * 0.6) ** 2 for b, s in zip(BETS, STAKES, strict=True))
     assert log_capital(log_bets(gained, 0.2).sum(-1)) == pytest.approx(math.log(by_hand))
     assert STAKES.sum() == pytest.approx(1.0)
