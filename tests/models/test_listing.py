@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -96,7 +97,7 @@ def test_what_the_ranking_could_not_tell_is_told_apart(folders: tuple[Path, Path
 def test_the_served_forest_is_the_one_that_was_learned(folders: tuple[Path, Path]) -> None:
     """The graph gives the chances of the trees, up to rounding."""
     lists = [listing.listing(record(n), candidates(), LABELS) for n in range(30)]
-    settings = listing.tomllib.loads(CONFIG)["listing"]
+    settings = tomllib.loads(CONFIG)["listing"]
     forest = listing.learn(lists, settings)
     rows = lists[0].rows
     assert np.allclose(Forest(folders[1] / "list.onnx")(rows), predict(forest, rows), atol=1e-5)
