@@ -235,7 +235,11 @@ def _must_be_current(item: Item, document: Document) -> None:
 
 
 def _announcement(decision: Decision) -> ReviewDecided:
-    """What the others hear. A long text is left out: its offsets say where it stands."""
+    """What the others hear. A long text is left out: its offsets say where it stands.
+
+    The note goes with findings alone, whose dismissal it explains: the bus keeps what it was told
+    for its days, also after a deletion.
+    """
     right = dict(decision.correction) if decision.correction else None
     if right and len(right["text"]) > ANNOUNCED_CHARACTERS:
         right["text"] = None
@@ -250,5 +254,5 @@ def _announcement(decision: Decision) -> ReviewDecided:
         decision_id=decision.id,
         verdict=decision.verdict,
         correction=right,
-        note=decision.note or None,
+        note=(decision.note or None) if decision.stage == "triage" else None,
     )

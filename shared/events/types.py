@@ -231,7 +231,7 @@ class ReviewDecided(Event):
     correction: dict[str, str | int | float | None] | None = Field(
         None, description="what is right instead"
     )
-    note: str | None = Field(None, description="why, in the analyst's own words")
+    note: str | None = Field(None, description="why, in the analyst's own words; of findings alone")
 
 
 TYPES: dict[str, type[Event]] = {

@@ -34,6 +34,7 @@ from services.ingest.settings import Settings as IngestSettings
 from services.review.bootstrap import build as build_review
 from services.review.settings import Settings as ReviewSettings
 from services.review.store import find_document
+from shared.artefacts import newest
 from shared.bus import Message
 from shared.documents.reading import Reading
 from shared.events import (
@@ -48,6 +49,10 @@ from shared.events.questions import Proposal, Quote
 from shared.runtime.main import join, start_background
 from shared.web.app import create_app
 from shared.web.origin import Origin
+from tests.support import ROOT
+
+SHIPPED = newest(ROOT / "models/artefacts", "contract-clauses", "manifest.json").name
+"""The version of the specialist that comes along."""
 
 SCRIPT = "<script>document.title='taken'</script>"
 CONTRACT: tuple[tuple[str, ...], ...] = (
@@ -365,11 +370,11 @@ class Stage:
                 clauses=blobs.put("default", json.dumps(clauses).encode()),
                 count=len(clauses),
                 adapter="contract-clauses",
-                adapter_version="1.2.0",
+                adapter_version=SHIPPED,
                 adapters=(
                     AdapterVersion(
                         name="contract-clauses",
-                        version="1.2.0",
+                        version=SHIPPED,
                         seconds=len(words) / 20_000,
                         tokens=len(words) // 5,
                         quoted=sum(len(clause["text"]) for clause in clauses) // 5,

@@ -13,7 +13,7 @@ from services.escalation.costs import Reading, Readings
 from services.escalation.ledger import Caps, Ledger
 from services.escalation.providers import Usage
 from tests.contract.ledger.calls import NOON, call
-from tests.e2e.review_stage import CONTRACT, Stage, pdf_of, until
+from tests.e2e.review_stage import CONTRACT, SHIPPED, Stage, pdf_of, until
 from tests.e2e.test_review_pages import WIDEST, Watched, browser
 from tests.support import ROOT
 
@@ -56,7 +56,7 @@ def seed(stage: Stage) -> None:
                         document_id=f"doc_{day:02}{number:030}",
                         attempt=1,
                         adapter="unfair-terms" if number % 3 == 2 else "contract-clauses",
-                        version="1.0.0" if number % 3 == 2 else "1.2.0",
+                        version="1.0.0" if number % 3 == 2 else SHIPPED,
                         kind="contract",
                         day=f"{NOON + timedelta(days=day):%Y-%m-%d}",
                         seconds=2.0 + number,
@@ -108,7 +108,7 @@ def test_costs_are_read_at_a_glance_and_by_keyboard(browser: Any, stage: Stage) 
     focused = page.evaluate("document.activeElement.getAttribute('aria-label')")
     assert focused == "By day: numbers"
     training = figure(page, "When training has paid for itself").inner_text()
-    assert "contract-clauses 1.2.0" in training
+    assert f"contract-clauses {SHIPPED}" in training
     assert "4.21 hours at US$ 3.00 are US$ 12.62" in training
     assert "quoted on" in figure(page, "A million tokens").inner_text()
     ada.close()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.unit.review.house import House
+from tests.unit.review.house import House, clause
 from tests.unit.review.test_handlers import waiting
 
 FINDING: dict[str, Any] = {
@@ -32,3 +32,16 @@ def test_the_reason_goes_with_the_decision(house: House) -> None:
         wish = {"item": item["id"], "verdict": "reject", "note": note}
         assert client.post("/v1/decisions", json=wish).status_code == 201
     assert [event.note for event in house.announced()] == ["a lawful presentation", None]
+
+
+def test_what_is_noted_of_a_clause_stays_in_review(house: House) -> None:
+    """Others need no reason, and the bus would keep it after a deletion."""
+    text = "1. Law. Delaware governs."
+    house.read("doc_1", text)
+    house.extract("doc_1", [clause(text, "Delaware governs.", "Governing Law", 0.8)])
+    client = house.client()
+    (item,) = waiting(house)
+    client.post("/v1/items/claim", json={"item": item["id"]})
+    wish = {"item": item["id"], "verdict": "reject", "note": "no choice of law"}
+    assert client.post("/v1/decisions", json=wish).status_code == 201
+    assert [event.note for event in house.announced()] == [None]
