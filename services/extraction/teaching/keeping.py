@@ -46,6 +46,7 @@ RESERVED = (
     "triage-breaks",
     "triage-identities",
     "triage-peers",
+    "triage-signals",
     "unfair-terms",
 )
 """Names of specialists that come with the suite, now or later."""
