@@ -11,9 +11,13 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from shared.errors import SuiteError
+
+T = TypeVar("T")
 
 VERSION = re.compile(r"\d+\.\d+\.\d+")
 MANIFEST_FILE = "manifest.json"
@@ -56,6 +60,51 @@ def newest(artefacts: Path, name: str, manifest: str) -> Path:
             "that came with the release"
         )
     return versions[max(versions)]
+
+
+def read_form(
+    path: Path,
+    form: Callable[..., T],
+    version: int,
+    error: type[SuiteError],
+    lists: Sequence[str] = (),
+) -> T:
+    """Read the manifest of a model that is no adapter.
+
+    Args:
+        path: of the JSON object, whose `format` says which version it is.
+        form: takes its fields by name.
+        version: of the format that this release reads.
+        error: of the model.
+        lists: fields that are kept as tuples.
+
+    Raises:
+        SuiteError: `error`, for a file that is missing, not of that format, or not whole.
+    """
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        if values["format"] != version:
+            raise error(
+                f"{path} has format {values['format']!r}, this version reads {version}: "
+                "install the release that it came with"
+            )
+        return form(**{**values, **{name: tuple(values[name]) for name in lists}})
+    except (OSError, ValueError, KeyError, TypeError) as failure:
+        raise error(f"{path} can't be read ({failure}); restore it from the release") from failure
+
+
+def require_whole(
+    folder: Path, names: Iterable[str], digests: Mapping[str, str], error: type[SuiteError]
+) -> None:
+    """See that files of a model are those that its manifest knows.
+
+    Raises:
+        SuiteError: `error`, for one that is missing, damaged, or unknown to the manifest.
+    """
+    for name in names:
+        path = folder / name
+        if not path.is_file() or sha256(path) != digests.get(name):
+            raise error(f"{path} is missing or damaged; restore it from the release")
 
 
 def training_seconds(artefacts: Path, name: str, version: str) -> float | None:

@@ -3,7 +3,7 @@
 The risk is the share of wrong clauses, by the legal metric, among those that are accepted. What is
 known of it is the calibration set that came with an adapter: the clauses that it found in contracts
 which it had not seen, by company family, and which of them were wrong. From it any risk can be
-answered in milliseconds (`shared/risk.py` has the test).
+answered at run time (`shared/risk.py` has the test).
 
 How sure a clause is differs by category: 0.9 is right more often for a governing law than for an
 expiration date. So a clause's confidence becomes a belief by a line in log-odds for each category,

@@ -6,7 +6,7 @@ one label are then taken from the best downwards; one that overlaps a better one
 second forest says of a winner, if it is right, whether no better one matches the same answer, the
 third how likely a loser matches an answer that the better ones do not. So a score is the chance
 that a candidate is right and adds something; what is right but known counts neither for nor
-against it, as in the metric.
+against it, as in the metric. The surest are then judged once more, side by side (`listing.py`).
 """
 
 from __future__ import annotations

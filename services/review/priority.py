@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from services.review.domain import Clause, Item
-from shared.artefacts import newest, sha256
+from shared.artefacts import newest, read_form, require_whole, sha256
 from shared.errors import SuiteError
 from shared.inference.session import Forest
 from shared.listed import COLUMNS, Floats, rows_of
@@ -73,13 +73,11 @@ class Priority:
         """
         folder = newest(artefacts, NAME, MANIFEST_FILE)
         manifest = read_manifest(folder / MANIFEST_FILE)
-        path = folder / FOREST_FILE
-        if not path.is_file() or sha256(path) != manifest.sha256.get(FOREST_FILE):
-            raise PriorityError(f"{path} is missing or damaged; restore it from the release")
+        require_whole(folder, [FOREST_FILE], manifest.sha256, PriorityError)
         if manifest.columns != COLUMNS:
             raise PriorityError(f"{folder} was learned from other columns: make it again")
         numbers = {category: i for i, category in enumerate(manifest.categories)}
-        return cls(Forest(path), manifest.adapter, numbers, manifest.version)
+        return cls(Forest(folder / FOREST_FILE), manifest.adapter, numbers, manifest.version)
 
     @classmethod
     def found(cls, artefacts: Path) -> Priority | None:
@@ -164,19 +162,8 @@ def seconds_of(item: Item) -> float:
 
 def read_manifest(path: Path) -> Manifest:
     """Read a manifest. Raises PriorityError."""
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-        if values["format"] != FORMAT:
-            raise PriorityError(
-                f"{path} has format {values['format']!r}, this version reads {FORMAT}: "
-                "install the release that it came with"
-            )
-        lists = {name: tuple(values[name]) for name in ("columns", "categories")}
-        return Manifest(**{**values, **lists})
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise PriorityError(
-            f"{path} can't be read ({error}); restore it from the release"
-        ) from error
+    lists = ("columns", "categories")
+    return read_form(path, Manifest, FORMAT, PriorityError, lists)
 
 
 def write(folder: Path, forest: bytes, version: str, **more: Any) -> Manifest:

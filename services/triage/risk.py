@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from services.triage.domain import RULES, Model
 from services.triage.doubts import COLUMNS, Doubt
 from services.triage.experience import Experience
-from shared.artefacts import newest, sha256
+from shared.artefacts import newest, read_form, require_whole, sha256
 from shared.errors import SuiteError
 from shared.inference.session import Forest
 
@@ -85,10 +85,7 @@ class Judge:
         """
         folder = newest(artefacts, NAME, MANIFEST_FILE)
         manifest = read_manifest(folder / MANIFEST_FILE)
-        for name, digest in manifest.sha256.items():
-            path = folder / name
-            if not path.is_file() or sha256(path) != digest:
-                raise RiskError(f"{path} is missing or damaged; restore it from the release")
+        require_whole(folder, [FOREST_FILE, EXPERIENCE_FILE], manifest.sha256, RiskError)
         if manifest.columns != COLUMNS:
             raise RiskError(f"{folder} was learned from other columns: make it again")
         known = json.loads(gzip.decompress((folder / EXPERIENCE_FILE).read_bytes()))
@@ -146,16 +143,7 @@ def weighed(rows: Floats, chances: Floats, unbelieved: float, headlines: float) 
 
 def read_manifest(path: Path) -> Manifest:
     """Read a manifest. Raises RiskError."""
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-        if values["format"] != FORMAT:
-            raise RiskError(
-                f"{path} has format {values['format']!r}, this version reads {FORMAT}: "
-                "install the release that it came with"
-            )
-        return Manifest(**{**values, "columns": tuple(values["columns"])})
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RiskError(f"{path} can't be read ({error}); restore it from the release") from error
+    return read_form(path, Manifest, FORMAT, RiskError, ("columns",))
 
 
 def write(

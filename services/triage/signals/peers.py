@@ -16,7 +16,7 @@ from typing import Any
 
 from services.triage.domain import Model
 from services.triage.signals.figures import Length
-from shared.artefacts import newest, sha256
+from shared.artefacts import newest, read_form, require_whole, sha256
 from shared.errors import SuiteError
 
 NAME = "triage-peers"
@@ -103,10 +103,8 @@ class Peers:
         """
         folder = newest(artefacts, NAME, MANIFEST_FILE)
         manifest = _manifest(folder / MANIFEST_FILE)
-        path = folder / PEERS_FILE
-        if not path.is_file() or sha256(path) != manifest.sha256[PEERS_FILE]:
-            raise PeersError(f"{path} is missing or damaged; restore it from the release")
-        known = json.loads(gzip.decompress(path.read_bytes()))
+        require_whole(folder, [PEERS_FILE], manifest.sha256, PeersError)
+        known = json.loads(gzip.decompress((folder / PEERS_FILE).read_bytes()))
         spreads = {key: Spread(n, tuple(values)) for key, (n, values) in known["spreads"].items()}
         return cls(known["labels"], spreads, manifest.strong, manifest.version)
 
@@ -139,16 +137,7 @@ class Peers:
 
 def _manifest(path: Path) -> Manifest:
     """Read a manifest. Raises PeersError."""
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-        if values["format"] != FORMAT:
-            raise PeersError(
-                f"{path} has format {values['format']!r}, this version reads {FORMAT}: "
-                "install the release that it came with"
-            )
-        return Manifest(**values)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise PeersError(f"{path} can't be read ({error}); restore it from the release") from error
+    return read_form(path, Manifest, FORMAT, PeersError)
 
 
 def write(folder: Path, peers: Peers, **more: Any) -> Manifest:
