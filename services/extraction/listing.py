@@ -72,13 +72,13 @@ def list_rows(
 
 
 def relisted(scores: Floats, places: Integers, chances: Floats) -> Floats:
-    """Put the last scores in place: those that were not judged again come behind them [N].
+    """Put the last scores in place; what was not judged again keeps that of the ranking [N].
 
     Args:
         scores: of the ranking [N].
         places: of those that were judged again [L].
         chances: of these [L].
     """
-    last = np.minimum(scores, np.float32(LEAST_LISTED))
+    last = scores.copy()
     last[places] = chances
     return last

@@ -24,6 +24,8 @@ NAME = "review-priority"
 FORMAT = 1
 """The version of the artefact that this code reads."""
 MANIFEST_FILE, FOREST_FILE = "priority.json", "priority.onnx"
+MOST = 1000
+"""Clauses of one document that are compared with each other; of more, confidence orders."""
 SECONDS, WORDS_A_MINUTE = 10.0, 238.0
 """What an item takes: to look and decide, and to be read."""
 
@@ -98,7 +100,7 @@ class Priority:
 
     def chances(self, text: str, clauses: Sequence[Clause]) -> list[float | None]:
         """How likely a reviewer rejects or corrects each clause, to four places, the same
-        everywhere; None for what it knows nothing of.
+        everywhere; None for what it knows nothing of, and for all of more than `MOST`.
 
         Args:
             text: of the document.
@@ -110,7 +112,7 @@ class Priority:
             for i, clause in enumerate(clauses)
             if clause.adapter == self.adapter and clause.category in self.categories
         ]
-        if known:
+        if 0 < len(known) <= MOST:
             rows = rows_of(text, [clauses[i] for i in known], self.categories)
             for i, chance in zip(known, self.forest(rows), strict=True):
                 found[i] = round(float(chance), 4)

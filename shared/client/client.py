@@ -54,9 +54,9 @@ PIECE = 8 << 20
 _TUS = {"tus-resumable": "1.0.0"}
 _AGAIN = frozenset({429, 502, 503, 504})
 _AGAIN_AFTER = 1.0
+"""Seconds until a stream that has ended is asked for again: a crowded service ends it at once."""
 _LOOKS = 30
 """How often it is asked what became of a first try: one that was cut off is let go of in 15 s."""
-"""Seconds until a stream that has ended is asked for again: a crowded service ends it at once."""
 _FIRST_DELAY = 0.25
 _LONGEST_DELAY = 30.0
 

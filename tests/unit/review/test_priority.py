@@ -15,6 +15,7 @@ from services.review.domain import Clause
 from services.review.priority import (
     FOREST_FILE,
     MANIFEST_FILE,
+    MOST,
     NAME,
     Order,
     Priority,
@@ -185,6 +186,18 @@ def test_what_ships_knows_the_clauses_of_its_adapter() -> None:
     assert chances == priority.chances(TEXT, [ALPHA, AGAIN, CAP])
     assert chances[1] != priority.chances(TEXT, [AGAIN])[0]
     assert priority.chances(TEXT, []) == []
+
+
+def test_of_more_clauses_than_can_be_compared_confidence_orders() -> None:
+    """Each is compared with all others of its category, so a document of one sentence pasted
+    thousands of times would hold up the queue.
+    """
+
+    def never(rows: Floats) -> Floats:
+        raise AssertionError("the rows of so many are not made")
+
+    priority = Priority(never, "contract-clauses", NUMBERS)
+    assert priority.chances(TEXT, [ALPHA] * (MOST + 1)) == [None] * (MOST + 1)
 
 
 def copy_of(folder: Path) -> Path:
