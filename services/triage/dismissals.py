@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -17,10 +18,11 @@ from typing import Any
 
 from services.triage.domain import Dismissed, Finding, Verdict
 from services.triage.experience import bare
+from services.triage.judgement import MOST
 
 SIMILAR = Decimal(3)
 """How many times as large, or as small, a break may be to be of the same kind."""
-_NO_NAME = re.compile(r"[^a-z0-9]+")
+_NO_NAME = re.compile(r"[\W_]+")
 
 
 @dataclass(frozen=True)
@@ -44,14 +46,15 @@ class Dismissal:
             return False
         one, other = _size(self.reported, self.expected), _size(finding.reported, finding.expected)
         if one is None or other is None:
-            return one is other
+            return False  # how large it is can't be told: a person looks again
         same_side = (one < 0) == (other < 0)
         return same_side and abs(one) <= SIMILAR * abs(other) <= SIMILAR * SIMILAR * abs(one)
 
 
 def filer_of(company: str | None) -> str:
     """A company as dismissals know it; empty if it isn't named."""
-    return " ".join(_NO_NAME.sub(" ", (company or "").lower()).split())
+    name = unicodedata.normalize("NFKC", company or "").casefold()
+    return " ".join(_NO_NAME.sub(" ", name).split())
 
 
 def relation_of(finding: Finding) -> str:
@@ -71,7 +74,8 @@ def _size(reported: Decimal | None, expected: Decimal | None) -> Decimal | None:
 
 def folded(verdict: Verdict, dismissals: Sequence[Dismissal], flagged_from: float) -> Verdict:
     """The verdict without what was dismissed before: it stays among the findings, marked, and
-    counts neither for the risk nor for the flag.
+    counts neither for the risk nor for the flag. Where the list is full, others as likely may have
+    been left out of it, so risk and flag stay.
 
     Args:
         verdict: of one filing.
@@ -81,6 +85,8 @@ def folded(verdict: Verdict, dismissals: Sequence[Dismissal], flagged_from: floa
     findings = tuple(_marked(finding, dismissals) for finding in verdict.findings)
     if not any(finding.dismissed for finding in findings):
         return verdict
+    if len(findings) >= MOST:
+        return replace(verdict, findings=findings)
     risk = max((f.confidence for f in findings if not f.dismissed), default=0.0)
     return replace(verdict, findings=findings, risk=risk, flagged=risk >= flagged_from)
 

@@ -13,6 +13,7 @@ import pytest
 
 from services.triage.dismissals import Dismissal, filer_of, folded, relation_of
 from services.triage.domain import Finding, NamedCell, Verdict
+from services.triage.judgement import MOST
 from shared.events import DocumentDeleted, FindingsFound, ReviewDecided
 from tests.unit.triage.filings import bent
 from tests.unit.triage.house import House
@@ -85,8 +86,23 @@ def test_what_is_folded_away_counts_no_more() -> None:
     assert Finding.of_json(marked.to_json()) == marked
 
 
+def test_a_break_of_unknown_size_is_looked_at_again() -> None:
+    """Neither amount tells whether it is the same kind of break."""
+    assert not dismissal(finding(None, 100)).covers(finding(None, 100))
+
+
+def test_where_the_list_is_full_others_may_be_as_likely() -> None:
+    """What was left out of it is not known here, so that all shown are dismissed clears nothing."""
+    verdict = Verdict("f1", True, 0.9, (finding(),) * MOST)
+    left = folded(verdict, [dismissal(finding())], 0.5)
+    assert all(one.dismissed for one in left.findings)
+    assert (left.risk, left.flagged) == (0.9, True)
+
+
 def test_a_filer_is_told_by_its_letters() -> None:
-    """However it is written; nobody is not a filer."""
+    """However it is written, in whatever script; nobody is not a filer."""
+    assert filer_of("Müller AG") != filer_of("Möller AG")
+    assert filer_of("トヨタ自動車") != filer_of("ソニー") != ""
     assert filer_of("ACME Corp.") == filer_of("Acme  corp") == "acme corp"
     assert filer_of(None) == filer_of(" - ") == ""
 
