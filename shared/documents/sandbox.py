@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import signal
 import socket
@@ -21,6 +22,7 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -31,6 +33,8 @@ from shared.documents.reader import decrypt, load_engines, read, render, unpack
 from shared.documents.reading import Limits, Reading
 from shared.documents.xbrl import Facts, facts_of
 from shared.errors import SuiteError, Unavailable, UnreadableDocument
+
+log = logging.getLogger(__name__)
 
 _MAX_DEATHS = 4
 _MAX_REPLY = 1 << 31
@@ -267,13 +271,15 @@ class _Child:
     def _wait_for_its_start(self) -> None:
         if not self._started:
             try:
-                _receive(self._socket, time.monotonic() + _START_SECONDS)
+                head, _ = _receive(self._socket, time.monotonic() + _START_SECONDS)
             except TimeoutError as error:
                 self.end()
                 raise _not_started(f"not ready after {_START_SECONDS:g} seconds") from error
             except (OSError, EOFError, ValueError) as error:
                 raise _not_started(self._exit()) from error
             self._started = True
+            if not head["without_network"]:
+                _warn_of_the_network()
 
     def _answer(
         self, request: dict[str, Any], data: bytes, budget: _Budget, deadline: float
@@ -359,6 +365,15 @@ def _start(limits: Limits, descriptor: int) -> subprocess.Popen[bytes]:
     )
 
 
+@cache
+def _warn_of_the_network() -> None:
+    """Once in the life of this process."""
+    log.warning(
+        "documents are read by a process that could reach the network: this system has no filter of"
+        " system calls for it (seccomp, on x86-64 and 64-bit ARM); its other bounds hold"
+    )
+
+
 def _not_started(why: str) -> Unavailable:
     return Unavailable(
         f"the process that reads documents did not start ({why}): see to the memory and the load of"
@@ -439,9 +454,9 @@ def serve(descriptor: int, parent: int, memory_bytes: int) -> None:
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     load_engines()  # before memory is short
-    confine(memory_bytes)
+    without_network = confine(memory_bytes)
     channel = socket.socket(fileno=descriptor)
-    _send(channel, {"ready": True})
+    _send(channel, {"ready": True, "without_network": without_network})
     while True:
         try:
             request, data = _receive(channel)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.bench import formats, written
+from infra.bench import batch, formats, written
 from infra.bench.large import long_pdf, scan, table
 from infra.bench.legal import made_text
 from infra.bench.pages import LINES, pdf_of
@@ -84,3 +84,10 @@ def test_the_same_clause_is_known_in_other_letters() -> None:
     assert same(clause, ("Governing Law", "This Agreement is govemed by the laws of Delaware"))
     assert not same(clause, ("Parties", clause[1]))
     assert not same(clause, ("Governing Law", "Either party may terminate this Agreement."))
+
+
+def test_the_command_works_on_every_file_of_a_made_folder() -> None:
+    """So that the memory that is told is that of a batch, to its end."""
+    told = batch.measure(3)
+    assert (told["files"], told["worked"], told["receipts"]) == (3, 3, 3)
+    assert 10 < told["megabytes"] < 200

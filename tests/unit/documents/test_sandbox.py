@@ -101,6 +101,50 @@ def test_no_socket_is_opened_by_it_nor_by_what_it_starts() -> None:
     assert done.stdout.splitlines() == ["refused"] * 3 + ["works", refused]
 
 
+def test_threads_that_were_there_before_open_no_socket_either() -> None:
+    """The filter is set for all threads at once, whenever they began."""
+    script = """
+        import socket, threading
+        from shared.documents.confinement import confine
+        confined = threading.Event()
+
+        def reach():
+            confined.wait()
+            try:
+                socket.socket(socket.AF_INET)
+                print("a socket")
+            except PermissionError:
+                print("refused")
+
+        thread = threading.Thread(target=reach)
+        thread.start()
+        print(confine(4_000_000_000))
+        confined.set()
+        thread.join()
+        """
+    command = [sys.executable, "-c", textwrap.dedent(script)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["True", "refused"]
+
+
+def test_a_system_without_filters_is_named_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Documents are read all the same, and the log says what does not hold."""
+    start = sandbox._START.replace(
+        "from shared.documents.sandbox",
+        "import platform\nplatform.machine = lambda: 'other'\nfrom shared.documents.sandbox",
+    )
+    monkeypatch.setattr(sandbox, "_START", start)
+    sandbox._warn_of_the_network.cache_clear()
+    for _ in range(2):
+        with Reader(Limits(memory_bytes=MEMORY, seconds=300)) as reader:
+            assert reader.read(b"A text.").text == "A text."
+    said = [record.message for record in caplog.records if "network" in record.message]
+    assert len(said) == 1
+    assert "seccomp" in said[0]
+
+
 def test_it_draws_and_decrypts(reader: Reader) -> None:
     """Pages are drawn and documents decrypted in the child too, with the same errors."""
     plain = reader.decrypt(sample("encrypted_rc4_128"), password=PASSWORD)
