@@ -243,7 +243,7 @@ class Place:
             "SMALLPRINT_DATA": str(self.folder),
             "SMALLPRINT_BUS_URL": self.bus_url,
             "SMALLPRINT_ESCALATION_DATABASE_URL": self.url,
-            "SMALLPRINT_ESCALATION_POLICY": str(self.policy),
+            "SMALLPRINT_POLICY": str(self.policy),
             "SMALLPRINT_ESCALATION_RECOVERY": "1",
             "SMALLPRINT_ESCALATION_PATIENCE": "120",
             "SMALLPRINT_ESCALATION_WORKERS": str(threads),

@@ -482,7 +482,7 @@ def no_suite(error: ApiError, url: str) -> SuiteError:
 @click.option(
     "--policy",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="File with the provider (SMALLPRINT_ESCALATION_POLICY).",
+    help="File with the provider (SMALLPRINT_POLICY).",
 )
 @click.option("--tenant", default="default", show_default=True, help="Whose policy counts.")
 @click.option("--adapter", default=ADAPTER, show_default=True, help="The specialist beside it.")
@@ -570,7 +570,7 @@ def compare(
     from shared.settings import load
 
     settings = load(Settings)
-    own = read_policies(policy or settings.escalation_policy).of(tenant)
+    own = read_policies(policy or settings.policy_file).of(tenant)
     asker = own.to_compare(provider, most_tokens)
     documents = read_labelled(labelled)[:first]
     (specialist,) = load_specialists([adapter])
@@ -1797,7 +1797,7 @@ def policy_try(file: Path, tenant: str, data: Path | None, as_json: bool) -> int
 
     settings = load(Settings, **_given(data=data))
     read_policies(file)  # the whole of it: also what is said of providers
-    new, now = read_risks(file), read_risks(settings.escalation_policy)
+    new, now = read_risks(file), read_risks(settings.policy_file)
     known = labels_in(settings.artefacts_folder, settings.adapters_folder)
     refuse_unknown_categories(new.categories, known)
     lines = Lines(as_json=as_json, table=policies.shown)

@@ -27,15 +27,27 @@ from shared.settings import CommonSettings
 T = TypeVar("T", bound=BaseModel)
 
 
+File = Annotated[Path | None, BeforeValidator(lambda path: path or None)]
+
+
 class PolicySettings(CommonSettings):
     """Where the policy lies."""
 
-    escalation_policy: Annotated[Path | None, BeforeValidator(lambda path: path or None)] = Field(
+    policy: File = Field(
         None,
         description="TOML file of the policy: what may be accepted without a person, which "
         "frontier models may be asked what, and for how much; empty: a person looks at all, and "
         "nothing leaves the house",
     )
+    escalation_policy: File = Field(
+        None,
+        description="deprecated: the former name of `SMALLPRINT_POLICY`, read where that is empty",
+    )
+
+    @property
+    def policy_file(self) -> Path | None:
+        """The file, whichever of its names says where."""
+        return self.policy or self.escalation_policy
 
 
 class RiskRules(BaseModel):

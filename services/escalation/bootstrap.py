@@ -29,7 +29,7 @@ from shared.web.limits import RateLimit
 def build(settings: Settings | None = None, *, keys: Keys | None = None) -> Service:
     """Escalation: the only door to a frontier model, and the ledger of what it costs."""
     settings = settings or load(Settings)
-    policies = read_policies(settings.escalation_policy)
+    policies = read_policies(settings.policy_file)
     store = open_store(settings)
     ledger = Ledger(store)
     door = Door(policies, ledger, timedelta(seconds=settings.escalation_patience), utc_now)

@@ -37,7 +37,7 @@ def build(
 ) -> Service:
     """Extraction: finds the clauses of contracts, with the evidence for each."""
     settings = settings or load(Settings)
-    risks = read_risks(settings.escalation_policy)
+    risks = read_risks(settings.policy_file)
     if risks.categories:
         folders = settings.artefacts_folder, settings.adapters_folder
         refuse_unknown_categories(risks.categories, labels_in(*folders))

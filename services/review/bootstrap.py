@@ -42,7 +42,7 @@ def build(
     blobs = FileBlobs(settings.blobs, "review")
     sessions = sessions or _sessions(settings, keys)
     desk, reader = Desk(store, blobs, settings.review_lease), Reader(store, blobs)
-    risks = read_risks(settings.escalation_policy)
+    risks = read_risks(settings.policy_file)
     order = Order(
         Priority.found(settings.artefacts_folder),
         weights=lambda tenant: risks.of(tenant).weights,

@@ -37,7 +37,7 @@ def escalation(review: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         policy = tmp_path / "policy.toml"
         policy.write_text(POLICY.format(url=stand_in.url, day="1", mask='"parties"'))
         bus = f"sqlite:///{tmp_path / 'bus.db'}"
-        settings = load(Settings, data=tmp_path, bus_url=bus, escalation_policy=policy)
+        settings = load(Settings, data=tmp_path, bus_url=bus, policy=policy)
         service = build(settings, keys=review.keys)
         service.store.migrate()
         yield service

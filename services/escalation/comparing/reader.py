@@ -1,7 +1,9 @@
 """A frontier model reads whole documents, window by window, and pays from one budget.
 
 All calls count for the day that the comparison began, so that its budget is one sum however often
-it is cut off and goes on. Answers are remembered by their question, so that none is asked twice.
+it is cut off and goes on. Answers are remembered by their question, so that none that came is paid
+twice. One that was on its way when the process died is lost: its worst case counts as spent, and
+it is asked once more.
 """
 
 from __future__ import annotations
@@ -31,6 +33,7 @@ from services.escalation.ledger import (
     TooManyCalls,
 )
 from services.escalation.ledger.ledger import utc_now
+from services.escalation.ledger.store import praise
 from services.escalation.masking import Masked, mask
 from services.escalation.policy import Hidden
 from services.escalation.prompting import Unverified, repair
@@ -143,8 +146,9 @@ class FrontierReader:
         """
         with ThreadPoolExecutor(workers) as pool:
             try:
-                for one in [pool.submit(self._read, text) for text in texts]:
-                    yield one.result()
+                reading = {text: pool.submit(self._read, text) for text in dict.fromkeys(texts)}
+                for text in texts:
+                    yield reading[text].result()
             except BaseException:
                 self.ended = self.ended or "it was stopped"
                 pool.shutdown(cancel_futures=True)
@@ -234,8 +238,15 @@ class FrontierReader:
                 answered.unusable += 1
                 return
             verified = repaired
+        else:
+            self._share(heard)
         answered.rejected += verified.rejected
         answered.found += part.found(verified)
+
+    def _share(self, heard: Heard) -> None:
+        """Let other documents with the same window have an answer."""
+        with self.ledger.database.write() as session:
+            praise(session, self.provider.name, heard.call_id)
 
     def _repaired(self, heard: Heard, part: _Part, why: str, answered: Answered) -> Verified | None:
         """What comes of asking once more; None if that is not worth it, or no better."""
@@ -252,19 +263,24 @@ class FrontierReader:
             return None
 
     def _heard(self, part: _Part, prompt: Prompt) -> Heard:
-        """An answer that is remembered, or a new one. Raises Unread, or Ended."""
+        """An answer that is remembered, or a new one; one that another document waits for just now
+        is waited for. Raises Unread, or Ended.
+        """
         account = Account(
             self.provider.name, part.document, part.id, "contract", Caps(self.budget, self.budget)
         )
-        known = recall(self.ledger, account, [self.provider], prompt)
-        if known:
-            return known
         until = self._clock() + self.asked.patience
         while True:
+            if known := recall(self.ledger, account, [self.provider], prompt):
+                return known
             try:
                 heard = self._call(account, prompt)
-            except (TooManyCalls, AskedNow) as error:
+            except TooManyCalls as error:
                 raise Unread(error.message) from None
+            except AskedNow as error:
+                if self._clock() + LEAST_WAIT > until:
+                    raise Left(error.message) from None
+                self._sleep(LEAST_WAIT)
             except ProviderStopped as error:
                 raise Ended(error.message) from None
             except ProviderError as error:

@@ -67,7 +67,7 @@ def stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[StandI
     with StandIn(Labels([("Governing Law", LAW)])) as server:
         policy = tmp_path / "policy.toml"
         policy.write_text(POLICY.format(url=server.url))
-        monkeypatch.setenv("SMALLPRINT_ESCALATION_POLICY", str(policy))
+        monkeypatch.setenv("SMALLPRINT_POLICY", str(policy))
         yield server
 
 

@@ -104,7 +104,7 @@ def run(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Run the command on that folder with a policy file of this text."""
     forced = tmp_path / "forced.toml"
     forced.write_text(FORCED, "utf-8")
-    monkeypatch.setenv("SMALLPRINT_ESCALATION_POLICY", str(forced))
+    monkeypatch.setenv("SMALLPRINT_POLICY", str(forced))
 
     def try_(text: str, *options: str, folder: Path = data) -> Any:
         policy = tmp_path / "careful.toml"

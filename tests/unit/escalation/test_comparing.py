@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from decimal import Decimal
@@ -23,6 +24,7 @@ from services.escalation.comparing import (
     open_ledger,
 )
 from services.escalation.comparing.reader import windows
+from services.escalation.ledger import Ledger
 from services.escalation.policy import Policies, read_policies
 from services.escalation.providers import Provider
 from services.escalation.providers.post import Post
@@ -48,7 +50,12 @@ class Table:
         self.waited: list[float] = []
 
     def reader(
-        self, budget: float = 10.0, protocol: Any = "own", most: int = 500, **asked: Any
+        self,
+        budget: float = 10.0,
+        protocol: Any = "own",
+        most: int = 500,
+        sleep: Callable[[float], None] | None = None,
+        **asked: Any,
     ) -> FrontierReader:
         """One that has so many dollars."""
         provider = Provider(
@@ -64,7 +71,8 @@ class Table:
         )
         asking = Asked(**{"categories": CATEGORIES, "patience": 5.0, **asked})
         micro = int(budget * 1_000_000)
-        return FrontierReader(provider, self.ledger, micro, asking, sleep=self.waited.append)
+        sleep = sleep or self.waited.append
+        return FrontierReader(provider, self.ledger, micro, asking, sleep=sleep)
 
 
 @pytest.fixture
@@ -132,6 +140,42 @@ def test_the_budget_is_never_passed_and_the_rest_goes_on_another_time(
     assert all(isinstance(answer, Answered) for answer in third.read_all(TEXTS, workers=4))
     assert len(table.stand_in.bills) == len(TEXTS)
     assert second.spent().calls == len(TEXTS)
+
+
+def test_the_same_words_in_several_documents_are_asked_once(serve: Callable[..., Table]) -> None:
+    """Documents that are read at the same time wait for each other's answer, also where one of
+    them is there twice; none is left unread for it.
+    """
+    table = serve(think_seconds=1.0)
+    same = f"Law. {LAW} {'The parties agree. ' * 8}\n\n"
+    texts = [f"{same}{text}" for text in (TEXTS[0], TEXTS[1], TEXTS[1])]
+    reader = table.reader(sleep=time.sleep, window=len(same) + 10, patience=30.0)
+    answers = list(reader.read_all(texts, workers=3))
+    assert all(isinstance(answer, Answered) and answer.found for answer in answers)
+    asked = [json.loads(said.turns[0])["passage"] for said in table.stand_in.said]
+    assert len(asked) == len(set(asked)) == 3
+
+
+def test_what_was_on_its_way_when_it_died_counts_in_full_and_is_asked_again(
+    serve: Callable[..., Table],
+) -> None:
+    """The answer is lost, and its worst case stays spent beside the price of the second."""
+    table = serve()
+    reader = table.reader()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Ledger, "settle", _die)
+        with pytest.raises(KeyboardInterrupt):
+            reader.read(TEXTS[0])
+    again = table.reader()
+    assert isinstance(again.read(TEXTS[0]), Answered)
+    first, second = table.stand_in.bills
+    assert first.input == second.input
+    worst = reader.provider.price.of(reader.provider.worst_case(_prompt(table)))
+    assert again.spent().micro_usd == worst + 3 * second.input + 15 * second.output
+
+
+def _die(*_: object) -> None:
+    raise KeyboardInterrupt
 
 
 def _prompt(table: Table) -> Any:

@@ -128,7 +128,7 @@ def test_only_who_asks_needs_the_keys(tmp_path: Path, monkeypatch: pytest.Monkey
     """The processes that answer and relay start without; one with workers names what is missing."""
     path = tmp_path / "policy.toml"
     path.write_text(WHOLE)
-    service = build(load(Settings, data=tmp_path, bus_url="memory:", escalation_policy=path))
+    service = build(load(Settings, data=tmp_path, bus_url="memory:", policy=path))
     (make,) = service.jobs
     with pytest.raises(SettingsError, match="the variable TEST_FRONTIER_KEY is empty"):
         make(None)
@@ -139,8 +139,18 @@ def test_only_who_asks_needs_the_keys(tmp_path: Path, monkeypatch: pytest.Monkey
 
 def test_an_empty_setting_is_no_file(monkeypatch: pytest.MonkeyPatch) -> None:
     """As a file for containers sets it that names none."""
-    monkeypatch.setenv("SMALLPRINT_ESCALATION_POLICY", "")
-    assert load(Settings).escalation_policy is None
+    monkeypatch.setenv("SMALLPRINT_POLICY", "")
+    assert load(Settings).policy_file is None
+
+
+def test_the_former_name_of_the_setting_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the new one is not set; set, it goes first."""
+    monkeypatch.setenv("SMALLPRINT_ESCALATION_POLICY", str(tmp_path / "old.toml"))
+    assert load(Settings).policy_file == tmp_path / "old.toml"
+    monkeypatch.setenv("SMALLPRINT_POLICY", str(tmp_path / "new.toml"))
+    assert load(Settings).policy_file == tmp_path / "new.toml"
 
 
 def test_known_prices_are_dated_and_of_protocols_that_are_spoken() -> None:

@@ -57,7 +57,7 @@ class House:
             Settings,
             data=self.folder,
             bus_url="memory:",
-            escalation_policy=policy,
+            policy=policy,
             retry_delay=0.01,
             retry_delay_most=0.01,
         )

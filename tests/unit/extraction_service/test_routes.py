@@ -135,7 +135,7 @@ def made() -> Iterator[list[House]]:
 
 def extracted(folder: Path, made: list[House], **rules: Any) -> tuple[House, ClausesExtracted]:
     """A document was read in a house with such a policy, by a specialist with calibration data."""
-    house = House(folder, escalation_policy=policy(folder, **rules))
+    house = House(folder, policy=policy(folder, **rules))
     made.append(house)
     house.specialists.specialist.guarantee = calibration()
     house.say(house.ingested("doc_1"), house.read("doc_1"))

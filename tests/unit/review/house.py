@@ -123,7 +123,7 @@ class House:
             bus_url=bus,
             review_lease=lease,
             review_database_url=database,
-            escalation_policy=policy,
+            policy=policy,
             attempts=2,
         )
         self.service = build(settings, keys=self.keys, sessions=self.keys)
