@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
 Numbers = NDArray[np.float64]
+Places = NDArray[np.int64]
+Flags = NDArray[np.bool_]
 
 
 class Clause(Protocol):
@@ -108,7 +110,7 @@ COLUMNS = OWN + PLACE + LIST + SAME + LIKE + BESIDE
 
 _OPENERS = (".", ";", "\n", '"', "(", ":")
 _STOPS = (".", ";", ":", ",")
-_DROPPED = str.maketrans(dict.fromkeys(".,;:", ""))
+_DROPPED = ".,;:"
 
 
 def rows_of(text: str, clauses: Sequence[Clause], categories: Mapping[str, int]) -> Floats:
@@ -116,13 +118,13 @@ def rows_of(text: str, clauses: Sequence[Clause], categories: Mapping[str, int])
 
     Args:
         text: of the document.
-        clauses: all that one specialist found in it.
+        clauses: all that one specialist found in it; each is compared with all, so memory grows
+            with the square of their number.
         categories: the number of each category that it knows.
     """
     if not clauses:
         return np.zeros((0, len(COLUMNS)), np.float32)
-    found = _List(text, clauses, categories)
-    return np.array([found.row(i) for i in range(len(clauses))], np.float32)
+    return _List(text, clauses, categories).rows()
 
 
 class _List:
@@ -130,37 +132,39 @@ class _List:
 
     def __init__(self, text: str, clauses: Sequence[Clause], categories: Mapping[str, int]) -> None:
         self.text, self.clauses = text, clauses
+        self.said = [clause.text for clause in clauses]
         self.start = np.array([clause.start for clause in clauses], float)
         self.end = np.array([clause.end for clause in clauses], float)
         self.sure = np.array([clause.confidence for clause in clauses], float)
         self.category = np.array([categories[clause.category] for clause in clauses])
-        self.words = [words_of(clause.text) for clause in clauses]
-        self.times = {
-            said: text.count(said) if 0 < len(said) < SHORT else 1
-            for said in {clause.text for clause in clauses}
-        }
-        self.often = Counter((clause.category, clause.text) for clause in clauses)
-        self.order = np.lexsort((self.end, self.start)).tolist()
-        self.rank = {place: number for number, place in enumerate(self.order)}
+        letters = frozenset("".join(self.said))
+        self.digits = frozenset(filter(str.isdigit, letters))
+        self.capitals = frozenset(filter(str.isupper, letters))
+        start, end = self.start, self.end
+        self.gap: Numbers = np.maximum(start, start[:, None]) - np.minimum(end, end[:, None])
+        """Characters between every two [N, N]; below 0 where they overlap."""
+        self.same: Flags = self.category == self.category[:, None]
+        np.fill_diagonal(self.same, False)
+        """Whether two are of one category [N, N], none with itself."""
+        self.surer: Flags = self.same & (self.sure > self.sure[:, None])
+        """Whether the clause of the column is the surer of the two [N, N]."""
 
-    def row(self, i: int) -> list[float]:
-        """What is known of a clause, in the order of COLUMNS."""
-        mine = self.category == self.category[i]
-        others = np.flatnonzero(~mine)
-        mine[i] = False
-        same = np.flatnonzero(mine)
-        return [
-            *self._own(i),
-            *self._place(i),
-            *self._listed(),
-            *self._same(i, same),
-            *self._like(i, same),
-            *self._beside(i, others),
-        ]
+    def rows(self) -> Floats:
+        """What is known of each clause [N, COLUMNS]."""
+        return np.column_stack(
+            [
+                np.array([self._own(i) for i in range(len(self.said))], float),
+                self._places(),
+                np.tile(self._listed(), (len(self.said), 1)),
+                self._same(),
+                self._like(),
+                self._beside(),
+            ]
+        ).astype(np.float32)
 
     def _own(self, i: int) -> list[float]:
-        clause = self.clauses[i]
-        said, length = clause.text, max(len(clause.text), 1)
+        clause, said = self.clauses[i], self.said[i]
+        length, letters = max(len(said), 1), set(said)
         words = said.lower().split()
         return [
             clause.confidence,
@@ -168,17 +172,23 @@ class _List:
             math.log1p(len(said)),
             math.log1p(len(words)),
             len(set(words)) / max(len(words), 1),
-            sum(letter.isdigit() for letter in said) / length,
-            sum(letter.isupper() for letter in said) / length,
+            sum(map(said.count, letters & self.digits)) / length,
+            sum(map(said.count, letters & self.capitals)) / length,
             said.count("\n"),
-            any(mark in said for mark in "_*["),
+            not letters.isdisjoint("_*["),
             said[:1].isupper(),
             said[:1].isdigit(),
             said.endswith((".", ";", ":")),
             NONE if clause.value is None else float(clause.value.get("status") == "stated"),
         ]
 
-    def _place(self, i: int) -> list[float]:
+    def _places(self) -> Numbers:
+        times = {
+            said: self.text.count(said) if 0 < len(said) < SHORT else 1 for said in set(self.said)
+        }
+        return np.array([self._place(i, times) for i in range(len(self.said))], float)
+
+    def _place(self, i: int, times: Mapping[str, int]) -> list[float]:
         clause, text = self.clauses[i], self.text
         before = text[max(0, clause.start - JUST) : clause.start]
         after = text[clause.end : clause.end + JUST]
@@ -189,7 +199,7 @@ class _List:
             before.count("\n"),
             after.lstrip(" ").startswith(_STOPS),
             after.startswith("\n"),
-            self.times[clause.text],
+            times[self.said[i]],
         ]
 
     def _listed(self) -> list[float]:
@@ -197,71 +207,114 @@ class _List:
         kinds = len(np.unique(self.category))
         return [len(sure), kinds, float(sure.mean()), float(sure.min()), float((1 - sure).sum())]
 
-    def _same(self, i: int, same: NDArray[np.int64]) -> list[float]:
-        sure = self.sure[same]
-        overlapping = sure[self._gap(i, same) < 0]
-        return [
-            len(same),
-            float((sure > self.sure[i]).sum()),
-            float(sure.max(initial=0)),
-            float(sure.sum()),
-            float(overlapping.max(initial=0)),
-            self._nearest(i, same),
-        ]
-
-    def _like(self, i: int, same: NDArray[np.int64]) -> list[float]:
-        clause, words = self.clauses[i], self.words[i]
-        best = (0.0, 0.0, 0.0, 0.0, 0.0)
-        less = contained = around = alike = 0.0
-        for j in same.tolist():
-            other, confidence = self.clauses[j], self.clauses[j].confidence
-            both = len(words & self.words[j])
-            likeness = both / max(len(words | self.words[j]), 1)
-            if likeness >= ALIKE:
-                alike = max(alike, confidence)
-            if confidence <= clause.confidence:
-                less = max(less, likeness)
-                continue
-            if likeness > best[0]:
-                theirs = len(self.words[j])
-                shares = both / max(theirs, 1), both / max(len(words), 1)
-                best = (likeness, confidence, *shares, float(theirs))
-            if other.text in clause.text:
-                contained = max(contained, confidence)
-            if clause.text in other.text:
-                around = max(around, confidence)
-        often = self.often[clause.category, clause.text]
-        return [*best, less, contained, around, alike, often]
-
-    def _beside(self, i: int, others: NDArray[np.int64]) -> list[float]:
-        over = others[self._gap(i, others) < 0]
-        surest = over[self.sure[over].argmax()] if len(over) else None
-        said = self.clauses[i].text
-        same = (self.clauses[j].confidence for j in others.tolist() if self.clauses[j].text == said)
-        place = self.rank[i]
-        before = self.order[place - 1] if place else None
-        after = self.order[place + 1] if place + 1 < len(self.order) else None
-        return [
-            len(over),
-            0.0 if surest is None else float(self.sure[surest]),
-            NONE if surest is None else float(self.category[surest]),
-            self._nearest(i, others),
-            max(same, default=0.0),
-            *(NONE if j is None else float(self.sure[j]) for j in (before, after)),
-            *(NONE if j is None else float(self.category[j]) for j in (before, after)),
-        ]
-
-    def _gap(self, i: int, some: NDArray[np.int64]) -> Numbers:
-        """Characters between a clause and some others [len(some)]; below 0 where they overlap."""
-        gap: Numbers = np.maximum(self.start[some], self.start[i]) - np.minimum(
-            self.end[some], self.end[i]
+    def _same(self) -> Numbers:
+        others = np.where(self.same, self.sure, 0)
+        gap = np.where(self.same, self.gap, FAR)
+        return np.column_stack(
+            [
+                self.same.sum(1),
+                self.surer.sum(1),
+                others.max(1),
+                others.sum(1),
+                np.where(gap < 0, others, 0).max(1),
+                _near(gap),
+            ]
         )
-        return gap
 
-    def _nearest(self, i: int, some: NDArray[np.int64]) -> float:
-        return math.log1p(max(float(self._gap(i, some).min(initial=FAR)), 0.0))
+    def _like(self) -> Numbers:
+        words = [words_of(said) for said in self.said]
+        both, size = _shared(words, self.same), np.array([len(some) for some in words], float)
+        likeness = np.where(self.same, both / np.maximum(size + size[:, None] - both, 1), 0)
+        known = np.where(self.surer, likeness, 0)
+        at = np.arange(len(words)), known.argmax(1)
+        liked = known[at] > 0
+        within = _within(self.said, both, size, self.surer | self.surer.T)
+        often = Counter(zip(self.category.tolist(), self.said, strict=True))
+        return np.column_stack(
+            [
+                known[at],
+                np.where(liked, self.sure[at[1]], 0),
+                np.where(liked, both[at] / np.maximum(size[at[1]], 1), 0),
+                np.where(liked, both[at] / np.maximum(size, 1), 0),
+                np.where(liked, size[at[1]], 0),
+                np.where(self.surer, 0, likeness).max(1),
+                np.where(self.surer & within.T, self.sure, 0).max(1),
+                np.where(self.surer & within, self.sure, 0).max(1),
+                np.where(likeness >= ALIKE, self.sure, 0).max(1),
+                [often[pair] for pair in zip(self.category.tolist(), self.said, strict=True)],
+            ]
+        )
+
+    def _beside(self) -> Numbers:
+        gap = np.where(self.category == self.category[:, None], FAR, self.gap)
+        surest = np.where(gap < 0, self.sure, NONE).argmax(1)
+        touched = (gap < 0).any(1)
+        order = np.lexsort((self.end, self.start))
+        before, after = order[:-1], order[1:]
+        beside = np.full((len(order), 4), NONE)
+        beside[after, 0], beside[after, 2] = self.sure[before], self.category[before]
+        beside[before, 1], beside[before, 3] = self.sure[after], self.category[after]
+        return np.column_stack(
+            [
+                (gap < 0).sum(1),
+                np.where(touched, self.sure[surest], 0),
+                np.where(touched, self.category[surest], NONE),
+                _near(gap),
+                self._elsewhere(),
+                beside,
+            ]
+        )
+
+    def _elsewhere(self) -> list[float]:
+        """How sure the surest clause of another category with the very same text is [N]."""
+        surest: dict[str, dict[int, float]] = {}
+        category, sure = self.category.tolist(), self.sure.tolist()
+        for said, c, confidence in zip(self.said, category, sure, strict=True):
+            known = surest.setdefault(said, {})
+            known[c] = max(known.get(c, 0.0), confidence)
+        return [
+            max((s for other, s in surest[said].items() if other != c), default=0.0)
+            for said, c in zip(self.said, category, strict=True)
+        ]
+
+
+def _near(gap: Numbers) -> Numbers:
+    """The logarithm of the distance to the nearest [N], from gaps [N, N]."""
+    nearest: Numbers = np.log1p(np.clip(gap.min(1), 0, FAR))
+    return nearest
+
+
+def _shared(words: Sequence[frozenset[str]], asked: Flags) -> Numbers:
+    """How many words two sets have in common [N, N], of pairs that are asked for, both ways."""
+    numbers = {word: number for number, word in enumerate(frozenset().union(*words))}
+    has = np.zeros((len(words), len(numbers)), bool)
+    for row, some in zip(has, words, strict=True):
+        row[list(map(numbers.__getitem__, some))] = True
+    bits = [int.from_bytes(row.tobytes()) for row in np.packbits(has, axis=1)]
+    first, second = np.nonzero(np.triu(asked))
+    both = np.zeros(asked.shape)
+    both[first, second] = [
+        (bits[i] & bits[j]).bit_count()
+        for i, j in zip(first.tolist(), second.tolist(), strict=True)
+    ]
+    return both + both.T
+
+
+def _within(said: Sequence[str], both: Numbers, size: Numbers, asked: Flags) -> Flags:
+    """Whether the text of a row stands in that of a column [N, N], of pairs that are asked for.
+
+    All its words do then, but for parts of words at its ends: few pairs are left to be looked at.
+    """
+    length = np.array([len(text) for text in said])
+    likely = asked & (length[:, None] <= length) & (both >= size[:, None] - 2)
+    within = np.zeros(asked.shape, bool)
+    for i, j in np.argwhere(likely).tolist():
+        within[i, j] = said[i] in said[j]
+    return within
 
 
 def words_of(text: str) -> frozenset[str]:
     """The words that two clauses are compared by: in lower case, without stops."""
-    return frozenset(text.translate(_DROPPED).lower().split())
+    for stop in _DROPPED:  # faster than a table of characters
+        text = text.replace(stop, "")
+    return frozenset(text.lower().split())
