@@ -1819,6 +1819,7 @@ def _tried_policies(
     from services.review.store import find_document, verdicts
     from shared.settings import load
     from shared.storage import FileBlobs, MissingBlob
+    from shared.storage.secret import draw_key
 
     given = _given(data=settings.data)
     extraction_url = load(Extraction, **given).extraction_database_url
@@ -1847,7 +1848,9 @@ def _tried_policies(
                 counted[2] += sum(clause_id in decided for clause_id in mine)
                 yield one
 
-        tallies = tried(documents(), (now, new), _installed(settings), decided)
+        with extracted.read() as secrets:
+            key = draw_key(secrets)
+        tallies = tried(documents(), (now, new), _installed(settings), decided, key)
     shown = [_tally(rules, tally) for rules, tally in zip((now, new), tallies, strict=True)]
     counts = dict(zip(("documents", "clauses", "decided"), counted, strict=True))
     return {**counts, "now": shown[0], "tried": shown[1]}

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable
+
 from prometheus_client import CONTENT_TYPE_LATEST, Counter, Gauge, Histogram, generate_latest
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
+
+log = logging.getLogger(__name__)
 
 _SECONDS = (0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
 
@@ -29,7 +34,7 @@ clauses_total = Counter("smallprint_clauses_total", "Clauses found.", ["route"])
 findings_total = Counter("smallprint_findings_total", "Findings made.", ["route"])
 sample_error_rate = Gauge(
     "smallprint_sample_error_rate",
-    "Share of wrong ones among clauses that could be accepted and were checked by a person.",
+    "Share of wrong ones among the last clauses that could be accepted and that people checked.",
     ["adapter"],
 )
 escalation_spend_usd_total = Counter(
@@ -38,7 +43,20 @@ escalation_spend_usd_total = Counter(
     ["provider"],
 )
 
+_readers: list[Callable[[], None]] = []
+
+
+def at_scrape(read: Callable[[], None]) -> Callable[[], None]:
+    """Have gauges set whenever they are asked for; returns what ends that."""
+    _readers.append(read)
+    return lambda: _readers.remove(read)
+
 
 def exposition() -> bytes:
     """Everything measured in this process, in the Prometheus text format."""
+    for read in tuple(_readers):
+        try:
+            read()
+        except Exception:  # the other metrics are wanted all the more when a database is away
+            log.exception("a metric can't be read")
     return generate_latest()

@@ -230,11 +230,13 @@ def with_evidence(
 
 
 def routed(
-    clauses: Sequence[FoundClause], routes: Sequence[Route], sample_share: float
+    clauses: Sequence[FoundClause], routes: Sequence[Route], sample_share: float, key: bytes
 ) -> Iterator[FoundClause]:
-    """Say what is done with each clause; a share of those that could be accepted is checked."""
+    """Say what is done with each clause; a share of those that could be accepted is checked, drawn
+    with a secret key.
+    """
     for clause, route in zip(clauses, routes, strict=True):
-        sampled = route == "accept" and is_sampled(clause.id, sample_share)
+        sampled = route == "accept" and is_sampled(clause.id, sample_share, key)
         yield replace(clause, route="review" if sampled else route, sampled=sampled)
 
 

@@ -40,6 +40,7 @@ from shared.inference import MissingAdapter, Specialist
 from shared.policy import Risks
 from shared.storage import BlobStore, MissingBlob, UnitOfWork
 from shared.storage.deletion import is_cancelled, is_deleted, mark_deleted, ref_of
+from shared.storage.secret import draw_key
 
 log = logging.getLogger(__name__)
 
@@ -102,6 +103,8 @@ def extract_clauses(
     everything: list[FoundClause] = []
     passes, readers = [], []
     rules = risks.of(event.tenant)
+    with uow.store.read() as session:
+        key = draw_key(session)
     for expert in experts:
         name, version = expert.manifest.name, expert.manifest.version
         began = time.monotonic()
@@ -121,7 +124,7 @@ def extract_clauses(
         document = (event.tenant, event.document_id)
         found_here = with_evidence(result.clauses, reading, *document, name)
         ways = routes(result.clauses, reading, stated)
-        everything += routed(found_here, ways, rules.sample_share)
+        everything += routed(found_here, ways, rules.sample_share, key)
     found = in_order(everything)
     listed = json.dumps([clause.to_json() for clause in found], ensure_ascii=False).encode()
     if not _note_blob(event, uow, ref_of(listed, OWNER)):

@@ -7,7 +7,6 @@ without a warning, on pages whose text the file holds itself.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
@@ -20,6 +19,7 @@ from shared.errors import SettingsError
 from shared.events import Route
 from shared.inference import Specialist
 from shared.policy import RiskRules
+from shared.storage.secret import draw
 
 TEXT = "text"
 """How a page was read whose text the file holds itself."""
@@ -105,13 +105,13 @@ def routes(clauses: Sequence[Clause], reading: Reading, stated: StatedRisk | Non
     ]
 
 
-def is_sampled(clause_id: str, share: float) -> bool:
+def is_sampled(clause_id: str, share: float, key: bytes) -> bool:
     """Whether a clause that could be accepted is one of the share that a person checks.
 
-    It hangs on the clause's id alone, so that work done twice draws the same.
+    It hangs on the clause's id and on a secret, so that work done twice draws the same, and nobody
+    who knows the id can tell.
     """
-    digest = hashlib.sha256(f"sample\0{clause_id}".encode()).digest()
-    return int.from_bytes(digest[:8]) < share * 2**64
+    return draw(key, "sample", clause_id) < share
 
 
 def refuse_unknown_categories(wanted: frozenset[str], known: frozenset[str]) -> None:

@@ -88,6 +88,7 @@ def tried(
     policies: Sequence[RiskRules],
     specialist: Specialists,
     verdicts: Mapping[str, str],
+    key: bytes,
 ) -> list[Tally]:
     """Count what each of some policies would do with documents.
 
@@ -96,6 +97,7 @@ def tried(
         policies: rules of their tenant.
         specialist: what is installed.
         verdicts: of people about clauses, by the clause's id.
+        key: the secret by which checks are drawn.
     """
     tallies = [Tally() for _ in policies]
     for one in documents:
@@ -106,7 +108,7 @@ def tried(
                 stated = promised(passed, expert, one.reading, rules)
                 if stated and stated.why_not and clauses:
                     tally.why_not[stated.why_not] += len(clauses)
-                for clause in routed_again(clauses, one.reading, stated, rules):
+                for clause in routed_again(clauses, one.reading, stated, rules, key):
                     tally.add(clause, _belief(expert, clause), verdicts.get(clause.id))
     return tallies
 
@@ -135,13 +137,14 @@ def routed_again(
     reading: Reading | None,
     stated: StatedRisk | None,
     rules: RiskRules,
+    key: bytes,
 ) -> Iterator[FoundClause]:
     """Clauses with the route that they would have."""
     plain = [Clause(c.category, c.text, c.start, c.end, c.confidence) for c in clauses]
     ways: Sequence[Route] = ["review"] * len(clauses)
     if reading is not None:
         ways = routes(plain, reading, stated)
-    return routed(clauses, ways, rules.sample_share)
+    return routed(clauses, ways, rules.sample_share, key)
 
 
 def _belief(expert: Specialist | None, clause: FoundClause) -> float:

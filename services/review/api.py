@@ -64,7 +64,10 @@ class ItemOut(_Answer):
     start: int | None = Field(description="offset in code points")
     end: int | None = Field(description="offset in code points, exclusive")
     page: int | None
-    confidence: float
+    confidence: float = Field(
+        description="of an item that was drawn as a check another item's of its document, until it"
+        " is decided; so are `chance` and `urgency`"
+    )
     boxes: list[Box]
     before: str = Field(description="the document's text just before")
     after: str = Field(description="the document's text just after")
@@ -219,6 +222,10 @@ class ErrorRateOut(_Answer):
 
     adapter: str = Field(description="the specialist that found them")
     category: str | None = Field(description="null: all of its categories")
+    kind: str | None = Field(None, description="of its documents; null: of all kinds")
+    source: str | None = Field(
+        None, description="media type that its documents were read from; null: all"
+    )
     looked_at: int
     wrong: int = Field(description="rejected, or corrected to another category or other words")
     rate: float = Field(description="wrong of looked_at")
@@ -228,7 +235,9 @@ class ErrorRateOut(_Answer):
 
 
 class ErrorRatesOut(_Answer):
-    """One line a specialist and category, and one a specialist."""
+    """One line a specialist, and one for each of its categories, of the kinds of its documents, and
+    of what they were read from.
+    """
 
     items: list[ErrorRateOut]
     next: str | None = None
@@ -402,8 +411,13 @@ def decisions(desk: Desk, reader: Reader) -> APIRouter:
         summary="How often what could be accepted was wrong",
         responses=problems(),
     )
-    def error_rates(actor: CurrentActor) -> ErrorRatesOut:
-        return ErrorRatesOut.model_validate({"items": reader.error_rates(actor)})
+    def error_rates(
+        actor: CurrentActor,
+        since: Annotated[
+            Moment | None, Query(description="RFC 3339; decisions from then on; left out: all")
+        ] = None,
+    ) -> ErrorRatesOut:
+        return ErrorRatesOut.model_validate({"items": reader.error_rates(actor, since)})
 
     @router.get(
         "/exports",

@@ -11,6 +11,7 @@ from services.review.session import KeyRing, LocalSessions, RemoteSessions, Sess
 from services.review.settings import Settings
 from services.review.store import MIGRATIONS
 from services.review.views import Reader
+from shared import metrics
 from shared.bus import open_bus
 from shared.events import (
     ClausesExtracted,
@@ -48,6 +49,7 @@ def build(
         weights=lambda tenant: risks.of(tenant).weights,
         by_time=settings.review_order == "time",
     )
+    unmeasure = metrics.at_scrape(reader.measure)
     secure = settings.public_url.startswith("https:")
     app = create_app(
         "review",
@@ -82,6 +84,7 @@ def build(
             DocumentFailed: handlers.withdraw_cancelled,
             DocumentDeleted: handlers.forget_document,
         },
+        close_parts=unmeasure,
     )
 
 

@@ -21,8 +21,7 @@ from services.review.domain import (
     new_id,
 )
 from services.review.handlers import document_text, unless_deleted
-from services.review.sampling import error_rates, was_wrong
-from shared import metrics
+from services.review.sampling import was_wrong
 from shared.errors import Conflict, InvalidRequest
 from shared.events import ReviewDecided
 from shared.storage import BlobStore, Store, UnitOfWork
@@ -127,8 +126,6 @@ class Desk:
             store.add_decision(uow.session, decision)
             store.save_item(uow.session, changed)
             uow.publish(_announcement(decision))
-        if decision.sampled:
-            self._measure()
         return decision, changed, True
 
     def _decided(
@@ -161,14 +158,6 @@ class Desk:
             wrong=was_wrong(item, wish.verdict, right),
         )
         return decision, changed
-
-    def _measure(self) -> None:
-        """Set the metric anew, over all tenants; who asks for his own goes by REST."""
-        with self.database.read() as session:
-            rates = error_rates(store.judgements(session, None))
-        for one in rates:
-            if one.category is None:
-                metrics.sample_error_rate.labels(one.adapter).set(one.rate)
 
     def _text_for(self, tenant: str, wish: Wish) -> str | None:
         """The document's text, where a corrected span is to be held against it."""
@@ -254,5 +243,6 @@ def _announcement(decision: Decision) -> ReviewDecided:
         decision_id=decision.id,
         verdict=decision.verdict,
         correction=right,
+        wrong=decision.wrong,
         note=(decision.note or None) if decision.stage == "triage" else None,
     )

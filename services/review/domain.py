@@ -351,11 +351,24 @@ class Item:
     """The specialist that found it."""
     weight: float = 1.0
     """What a mistake in it costs, beside others; where time counts, by second of review."""
+    shown_confidence: float | None = None
+    shown_chance: float | None = None
+    """Of a check: those of another item of its document, which it shows until it is decided."""
+
+    @property
+    def apparent(self) -> Self:
+        """The item as people see it: a check looks like another of its document, until decided."""
+        if self.shown_confidence is None or self.verdict is not None:
+            return self
+        return replace(self, confidence=self.shown_confidence, chance=self.shown_chance)
 
     @property
     def urgency(self) -> float:
         """What it is expected to cost if nobody looks: the highest is first in the queue."""
-        chance = 1.0 - self.confidence if self.chance is None else self.chance
+        seen = self
+        if self.shown_confidence is not None:
+            seen = replace(self, confidence=self.shown_confidence, chance=self.shown_chance)
+        chance = 1.0 - seen.confidence if seen.chance is None else seen.chance
         return chance * self.weight
 
     @property
@@ -602,7 +615,11 @@ class Decision:
     sampled: bool = False
     """Whether the result was sure enough to be accepted, and was drawn as a check of that."""
     wrong: bool | None = None
-    """Whether such a one was wrong; None for all others, and where a decision is undone."""
+    """Whether a clause was wrong; None for other results, and where a decision is undone."""
+    document_kind: str = ""
+    """Of what kind its document was."""
+    source: str = ""
+    """What its document was read from: its media type."""
 
     @classmethod
     def of(
@@ -642,6 +659,8 @@ class Decision:
             adapter=item.adapter,
             sampled=item.sampled,
             wrong=wrong,
+            document_kind=document.kind,
+            source=document.media_type,
         )
 
 

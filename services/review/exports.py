@@ -75,7 +75,7 @@ class Result:
 
     def row(self) -> dict[str, Any]:
         """The columns of one result."""
-        item, decision = self.item, self.decision
+        item, decision = self.item.apparent, self.decision
         right = dict(decision.correction or {}) if decision else {}
         finding = item.finding or {}
         return {

@@ -41,6 +41,7 @@ from shared.events import (
 from shared.events.questions import Proposal, Question
 from shared.storage import BlobStore, MissingBlob, UnitOfWork
 from shared.storage.deletion import is_deleted
+from shared.storage.secret import draw_key
 
 log = logging.getLogger(__name__)
 
@@ -119,7 +120,10 @@ def queue_clauses(
         now=datetime.now(UTC),
         sampled=frozenset(event.sampled),
     )
-    placed = among_others(order.of_clauses(new, clauses, text))
+    placed = order.of_clauses(new, clauses, text)
+    if event.sampled:
+        with uow.store.read() as session:
+            placed = among_others(placed, draw_key(session))
     with uow:
         _replace_items(uow, document, placed)
 

@@ -2,7 +2,8 @@
 
 Some clauses that were sure enough to be accepted wait for a person unmarked, as a check. Of those
 that were decided the share of wrong ones, with its interval, is the live error rate of what the
-machine accepts.
+machine accepts: by specialist, and of each by category, by the kind of document, and by what the
+document was read from.
 """
 
 from __future__ import annotations
@@ -10,12 +11,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from hashlib import sha256
 from typing import Any
 
 from services.review.domain import Item
 from shared.events import Verdict
 from shared.risk import interval
+from shared.storage.secret import draw
 
 OVERLAP = 0.5
 """Words that two passages need in common, of those in either, to count as the same clause: as the
@@ -33,16 +34,22 @@ class Judgement:
     adapter: str
     category: str
     wrong: bool | None  # None: undone
+    kind: str = ""
+    source: str = ""
 
 
 @dataclass(frozen=True)
 class ErrorRate:
-    """What is known of an adapter's accepted clauses, of one category or of all (None)."""
+    """What is known of an adapter's accepted clauses: of all, or of one category, one kind of
+    document, or one source; the others are None.
+    """
 
     adapter: str
     category: str | None
     looked_at: int
     wrong: int
+    kind: str | None = None
+    source: str | None = None
 
     @property
     def rate(self) -> float:
@@ -56,7 +63,7 @@ class ErrorRate:
 
 
 def was_wrong(item: Item, verdict: Verdict, right: Mapping[str, Any] | None) -> bool | None:
-    """Whether a drawn clause is wrong by what a person said; None if it was not drawn, or undone.
+    """Whether a clause is wrong by what a person said; None for other results, and if undone.
 
     Args:
         item: what was decided.
@@ -64,7 +71,7 @@ def was_wrong(item: Item, verdict: Verdict, right: Mapping[str, Any] | None) -> 
         right: with `correct`, what holds instead: of another category, or with too few of the same
             words, it was wrong; a clause whose ends were moved a little was not.
     """
-    if not item.sampled or verdict == "undo":
+    if item.about != "clause" or verdict == "undo":
         return None
     if verdict != "correct" or right is None:
         return verdict == "reject"
@@ -78,7 +85,8 @@ def _words(text: str) -> frozenset[str]:
 
 
 def error_rates(judgements: Iterable[Judgement]) -> list[ErrorRate]:
-    """The error rate of each adapter, and of each of its categories; the last word on each counts.
+    """The error rate of each adapter, and of each of its categories, kinds and sources; the last
+    word on each clause counts.
 
     Args:
         judgements: the oldest first.
@@ -89,26 +97,41 @@ def error_rates(judgements: Iterable[Judgement]) -> list[ErrorRate]:
             last.pop(one.item_id, None)
         else:
             last[one.item_id] = one
-    counts: dict[tuple[str, str | None], list[bool]] = defaultdict(list)
+    counts: dict[tuple[str, str, str], list[bool]] = defaultdict(list)
     for one in last.values():
-        for category in (None, one.category):
-            counts[one.adapter, category].append(bool(one.wrong))
-    order = sorted(counts.items(), key=lambda entry: (entry[0][0], entry[0][1] or ""))
+        parts = ("", ""), ("category", one.category), ("kind", one.kind), ("source", one.source)
+        for by, value in parts:
+            if value or not by:
+                counts[one.adapter, by, value].append(bool(one.wrong))
     return [
-        ErrorRate(adapter, category, len(wrong), sum(wrong)) for (adapter, category), wrong in order
+        _rate(adapter, by, value, wrong) for (adapter, by, value), wrong in sorted(counts.items())
     ]
 
 
-def among_others(items: Sequence[Item]) -> list[Item]:
-    """Let each clause that was drawn wait as urgently as another one of its document: by its own
-    sureness it would come last, where nobody looks, and its place would tell what it is.
+def _rate(adapter: str, by: str, value: str, wrong: Sequence[bool]) -> ErrorRate:
+    told = {by: value}
+    category, kind, source = (told.get(name) for name in ("category", "kind", "source"))
+    return ErrorRate(adapter, category, len(wrong), sum(wrong), kind, source)
+
+
+def among_others(items: Sequence[Item], key: bytes) -> list[Item]:
+    """Let each clause that was drawn look like another one of its document while it waits: by its
+    own sureness it would come last, where nobody looks, and would show what it is.
+
+    Args:
+        items: of one document.
+        key: the secret of the draws.
     """
-    others = sorted(item.urgency for item in items if item.route == "review" and not item.sampled)
-    return [_at(item, others) if item.sampled and others else item for item in items]
+    others = [i for i in items if i.about == "clause" and i.route == "review" and not i.sampled]
+    others.sort(key=lambda item: (item.confidence, item.result_id))
+    return [_like(item, others, key) if item.sampled and others else item for item in items]
 
 
-def _at(item: Item, urgencies: Sequence[float]) -> Item:
-    digest = sha256(f"place\0{item.result_id}".encode()).digest()
-    wanted = urgencies[int.from_bytes(digest[:8]) % len(urgencies)]
-    own = item.urgency / item.weight
-    return replace(item, weight=wanted / own) if own > 0 else item
+def _like(item: Item, others: Sequence[Item], key: bytes) -> Item:
+    other = others[int(draw(key, "place", item.result_id) * len(others))]
+    return replace(
+        item,
+        shown_confidence=other.confidence,
+        shown_chance=other.chance,
+        ordered_by=other.ordered_by,
+    )

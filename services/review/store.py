@@ -109,6 +109,8 @@ items = Table(
     Column("ordered_by", String(64), nullable=False),
     Column("weight", Float, nullable=False),
     Column("urgency", Float, nullable=False),
+    Column("shown_confidence", Float),
+    Column("shown_chance", Float),
     Index("items_queue", "tenant", "verdict", "urgency", "id"),
     Index("items_document", "tenant", "document_id"),
     Index("items_tab", "tenant", "tab"),
@@ -151,10 +153,12 @@ decisions = Table(
     Column("adapter", String(64), nullable=False),
     Column("sampled", Boolean, nullable=False),
     Column("wrong", Boolean),
+    Column("document_kind", String(16), nullable=False),
+    Column("source", String(200), nullable=False),
     UniqueConstraint("tenant", "id", name="decisions_id"),
     Index("decisions_document", "tenant", "document_id"),
     Index("decisions_item", "tenant", "item_id"),
-    Index("decisions_sampled", "sampled"),
+    Index("decisions_sampled", "sampled", "number"),
 )
 
 
@@ -537,20 +541,19 @@ def list_decisions(
     return [_decision(row) for row in rows[:limit]], following
 
 
-def judgements(session: Session, tenant: str | None) -> Iterator[Judgement]:
-    """What people said of clauses that were drawn as a check, the oldest first; of one tenant, or
-    of all (None), which only a metric without a word of theirs may ask for.
-    """
-    of = decisions.c
-    query = (
-        select(of.item_id, of.adapter, of.category, of.wrong)
-        .where(of.sampled.is_(True))
-        .order_by(of.number)
-    )
-    if tenant is not None:
-        query = query.where(of.tenant == tenant)
+def judgements(session: Session, tenant: str, since: datetime | None = None) -> Iterator[Judgement]:
+    """What people said of a tenant's clauses that were drawn as a check, the oldest first."""
+    query = _JUDGED.where(decisions.c.tenant == tenant).order_by(decisions.c.number)
+    if since is not None:
+        query = query.where(decisions.c.time >= since)
     for row in session.execute(query):
         yield Judgement(*row)
+
+
+def last_judgements(session: Session, most: int) -> list[Judgement]:
+    """The last of these of all tenants, the oldest first: for a metric without a word of theirs."""
+    query = _JUDGED.order_by(decisions.c.number.desc()).limit(most)
+    return [Judgement(*row) for row in reversed(session.execute(query).all())]
 
 
 def decisions_of(session: Session, tenant: str, ids: Iterable[str | None]) -> dict[str, Decision]:
@@ -566,6 +569,14 @@ _TALLIES = ("waiting", "claimed", "decided", "decided_since", "mine_since")
 _DECISION_FIELDS = tuple(Decision.__dataclass_fields__)
 _ITEM_FIELDS = tuple(Item.__dataclass_fields__)
 _ASKED = items.c.route == "review"
+_JUDGED = select(
+    decisions.c.item_id,
+    decisions.c.adapter,
+    decisions.c.category,
+    decisions.c.wrong,
+    decisions.c.document_kind,
+    decisions.c.source,
+).where(decisions.c.sampled.is_(True))
 _OF_DOCUMENT = and_(documents.c.tenant == items.c.tenant, documents.c.id == items.c.document_id)
 
 

@@ -15,6 +15,7 @@ from services.review.domain import Box, Decision, Document, Item
 from services.review.exports import Result
 from services.review.handlers import document_reading, unless_deleted
 from services.review.sampling import ErrorRate, error_rates
+from shared import metrics
 from shared.documents.reading import Reading
 from shared.errors import InvalidRequest, NotFound
 from shared.storage import BlobStore, Store
@@ -22,6 +23,8 @@ from shared.web.auth import Actor
 
 _EXPORTED_AT_ONCE = 500
 _READINGS_KEPT = 4
+MEASURED = 2_000
+"""Checks that the metric tells of: the last ones."""
 
 
 class Reader:
@@ -108,10 +111,19 @@ class Reader:
             )
         return {"items": found, "next": following}
 
-    def error_rates(self, actor: Actor) -> list[ErrorRate]:
-        """How often what could be accepted without a person was wrong."""
+    def error_rates(self, actor: Actor, since: datetime | None = None) -> list[ErrorRate]:
+        """How often what could be accepted without a person was wrong, since a moment or ever."""
         with self.database.read() as session:
-            return error_rates(store.judgements(session, actor.tenant))
+            return error_rates(store.judgements(session, actor.tenant, since))
+
+    def measure(self) -> None:
+        """Set the metric anew, from the last checks of all tenants, without a word of theirs."""
+        with self.database.read() as session:
+            rates = error_rates(store.last_judgements(session, MEASURED))
+        metrics.sample_error_rate.clear()
+        for one in rates:
+            if (one.category, one.kind, one.source) == (None, None, None):
+                metrics.sample_error_rate.labels(one.adapter).set(one.rate)
 
     def results(self, actor: Actor, filters: store.Filters) -> Iterator[Result]:
         """Every item that fits, with its decision, a few hundred at a time."""
@@ -164,7 +176,8 @@ class Reader:
 
 
 def _view(item: Item, name: str, decision: Decision | None, now: datetime) -> dict[str, Any]:
-    values = {field.name: getattr(item, field.name) for field in fields(item)}
+    seen = item.apparent
+    values = {field.name: getattr(seen, field.name) for field in fields(item)}
     lease = None if item.verdict else item.lease(now)
     return {
         **values,

@@ -232,6 +232,11 @@ class ReviewDecided(Event):
         None, description="what is right instead"
     )
     note: str | None = Field(None, description="why, in the analyst's own words; of findings alone")
+    wrong: bool | None = Field(
+        None,
+        description="whether a clause was wrong, by the legal metric: rejected, or corrected to "
+        "another category or to other words; null for other results, and where it was undone",
+    )
 
 
 TYPES: dict[str, type[Event]] = {

@@ -125,5 +125,6 @@ SAMPLES: tuple[Event, ...] = (
         verdict="correct",
         correction={"category": "Parties", "start": 10, "end": 25},
         note="It names who signs.",
+        wrong=True,
     ),
 )

@@ -17,9 +17,11 @@ from services.extraction.routing import is_sampled, routes, stated_risk
 from shared.errors import SettingsError
 from shared.events import ClausesExtracted
 from shared.policy import RiskRules
+from shared.storage.secret import draw_key
 from tests.unit.extraction_service.house import PAGES, TEXT, House, KeywordSpecialist, reading
 
 LABELS = ("Governing Law", "Audit Rights")
+KEY = b"the secret of this installation."
 
 
 def calibration(families: int = 400) -> bytes:
@@ -109,11 +111,30 @@ def test_a_clause_on_a_page_that_was_recognised_goes_to_a_person() -> None:
 def test_the_sample_is_drawn_by_the_clause_and_as_large_as_was_said() -> None:
     """The same clause is drawn every time; of many about the share."""
     ids = [f"cl_{number:032x}" for number in range(4000)]
-    drawn = [name for name in ids if is_sampled(name, 0.05)]
-    assert drawn == [name for name in ids if is_sampled(name, 0.05)]
+    drawn = [name for name in ids if is_sampled(name, 0.05, KEY)]
+    assert drawn == [name for name in ids if is_sampled(name, 0.05, KEY)]
     assert 140 <= len(drawn) <= 260
-    assert not any(is_sampled(name, 0.0) for name in ids)
-    assert all(is_sampled(name, 1.0) for name in ids)
+    assert not any(is_sampled(name, 0.0, KEY) for name in ids)
+    assert all(is_sampled(name, 1.0, KEY) for name in ids)
+
+
+def test_who_knows_the_clauses_but_not_the_secret_can_not_tell_which_are_checks() -> None:
+    """Another secret draws others: only as many are in both as chance would have."""
+    ids = [f"cl_{number:032x}" for number in range(4000)]
+    ours, theirs = ({i for i in ids if is_sampled(i, 0.05, key)} for key in (KEY, bytes(32)))
+    assert len(ours & theirs) < 25
+
+
+def test_each_installation_draws_with_a_secret_of_its_own(tmp_path: Path) -> None:
+    """It is made with the tables, is long enough, and stays."""
+    keys = []
+    for name in ("one", "two", "one"):
+        house = House(tmp_path / name)
+        with house.service.store.read() as session:
+            keys.append(draw_key(session))
+        house.close()
+    assert keys[0] == keys[2] != keys[1]
+    assert {len(key) for key in keys} == {32}
 
 
 def policy(folder: Path, **rules: Any) -> Path:

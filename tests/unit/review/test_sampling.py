@@ -14,12 +14,13 @@ from services.review.sampling import (
     error_rates,
     was_wrong,
 )
-from shared.metrics import exposition
+from shared.metrics import at_scrape, exposition
 from tests.unit.review.house import House, clause
 from tests.unit.review.test_domain import an_item
 
 TEXT = "1. Law. This Agreement is governed by Delaware law.\n2. Term. Two years.\n3. Cap. US$ 5."
 LAW, TERM, CAP = "governed by Delaware law", "Two years", "US$ 5"
+KEY = b"the secret of this installation."
 DRAWN = replace(an_item(), sampled=True, text="governed by Delaware law", category="Governing Law")
 
 
@@ -39,13 +40,13 @@ def test_wrong_is_what_the_legal_metric_calls_so(
 ) -> None:
     """Ends that were moved a little are no mistake; another category or other words are."""
     assert was_wrong(DRAWN, verdict, right) is wrong
-    assert was_wrong(replace(DRAWN, sampled=False), verdict, right) is None
+    assert was_wrong(replace(DRAWN, kind="finding"), verdict, right) is None
 
 
 def test_the_last_word_on_each_clause_counts() -> None:
     """One right, one wrong, one undone, one undone and decided again."""
     said = [
-        Judgement("1", "a", "Law", False),
+        Judgement("1", "a", "Law", False, "contract", "application/pdf"),
         Judgement("2", "a", "Law", True),
         Judgement("3", "a", "Cap", True),
         Judgement("3", "a", "Cap", None),
@@ -56,6 +57,8 @@ def test_the_last_word_on_each_clause_counts() -> None:
     assert error_rates(said) == [
         ErrorRate("a", None, 2, 1),
         ErrorRate("a", "Law", 2, 1),
+        ErrorRate("a", None, 1, 0, kind="contract"),
+        ErrorRate("a", None, 1, 0, source="application/pdf"),
         ErrorRate("b", None, 1, 0),
         ErrorRate("b", "Law", 1, 0),
     ]
@@ -63,20 +66,33 @@ def test_the_last_word_on_each_clause_counts() -> None:
     assert (low, high) == pytest.approx((0.0126, 0.9874), abs=1e-4)
 
 
-def test_what_was_drawn_waits_as_urgently_as_another_item() -> None:
-    """By its own sureness it would be last; what was accepted is no measure."""
+def test_what_was_drawn_looks_like_another_item_until_it_is_decided() -> None:
+    """By its own sureness it would be last, and be known; what was accepted is no measure."""
     items = [
-        replace(an_item(), result_id="cl_a", confidence=0.4),
+        replace(an_item(), result_id="cl_a", confidence=0.4, chance=0.7, weight=2.0),
         replace(an_item(), result_id="cl_b", confidence=0.6),
         replace(an_item(), result_id="cl_c", confidence=0.99, sampled=True, weight=2.0),
         replace(an_item(), result_id="cl_d", confidence=0.98, route="accept"),
     ]
-    placed = among_others(items)
+    placed = among_others(items, KEY)
     assert placed[:2] == items[:2]
     assert placed[3] == items[3]
-    assert round(placed[2].urgency, 9) in {0.6, 0.4}
-    assert among_others(items) == placed
-    assert among_others([items[2]]) == [items[2]]
+    seen = placed[2].apparent
+    assert (seen.confidence, seen.chance) in {(0.4, 0.7), (0.6, None)}
+    assert round(placed[2].urgency, 9) in {1.4, 0.8}
+    assert placed[2].confidence == 0.99
+    decided = replace(placed[2], verdict="accept")
+    assert decided.apparent.confidence == 0.99
+    assert among_others(items, KEY) == placed
+    assert among_others([items[2]], KEY) == [items[2]]
+
+
+def test_who_a_check_looks_like_hangs_on_the_secret() -> None:
+    """Of many items and many secrets each is taken for one of the others."""
+    items = [replace(an_item(), result_id=f"cl_{n}", confidence=n / 100) for n in range(1, 50)]
+    items.append(replace(an_item(), result_id="cl_c", confidence=0.99, sampled=True))
+    found = {among_others(items, bytes([n]) * 32)[-1].shown_confidence for n in range(40)}
+    assert len(found) > 20
 
 
 @pytest.fixture
@@ -110,21 +126,56 @@ def rates(house: House, key: str = "key-ada") -> list[dict[str, Any]]:
 
 
 def test_decisions_about_drawn_clauses_make_the_live_error_rate(drawn: House) -> None:
-    """By specialist and category, with an interval; other decisions say nothing of it."""
+    """By specialist, category, kind and source, with an interval; others say nothing of it."""
     decide(drawn, CAP, "reject")
     assert rates(drawn) == []
     decide(drawn, LAW, "accept")
     decide(drawn, TERM, "reject")
-    found = {(line["adapter"], line["category"]): line for line in rates(drawn)}
-    everything = found["contract-clauses", None]
+    named = ("adapter", "category", "kind", "source")
+    found = {tuple(line[name] for name in named): line for line in rates(drawn)}
+    everything = found["contract-clauses", None, None, None]
     assert (everything["looked_at"], everything["wrong"], everything["rate"]) == (2, 1, 0.5)
-    assert found["contract-clauses", "Renewal Term"]["wrong"] == 1
+    assert found["contract-clauses", "Renewal Term", None, None]["wrong"] == 1
+    assert found["contract-clauses", None, "contract", None]["looked_at"] == 2
+    assert found["contract-clauses", None, None, "application/pdf"]["wrong"] == 1
     low, high = everything["interval"]
     assert low < 0.5 < high
+    later = drawn.client().get("/v1/decisions/error-rates?since=2999-01-01T00:00:00Z").json()
+    assert later["items"] == []
+    assert rates(drawn, "key-eve") == []
+
+
+def test_the_metric_falls_back_when_a_decision_is_undone(drawn: House) -> None:
+    """It is computed when it is asked for; without checks there is none."""
+    decide(drawn, TERM, "reject")
+    assert b'smallprint_sample_error_rate{adapter="contract-clauses"} 1.0' in exposition()
+    decide(drawn, LAW, "accept")
     assert b'smallprint_sample_error_rate{adapter="contract-clauses"} 0.5' in exposition()
     decide(drawn, TERM, "undo")
-    assert rates(drawn)[0]["looked_at"] == 1
-    assert rates(drawn, "key-eve") == []
+    assert b'smallprint_sample_error_rate{adapter="contract-clauses"} 0.0' in exposition()
+    decide(drawn, LAW, "undo")
+    assert b"smallprint_sample_error_rate{" not in exposition()
+
+
+def test_a_metric_that_can_not_be_read_leaves_the_others() -> None:
+    """The database is away, and somebody wants to know why."""
+
+    def broken() -> None:
+        raise RuntimeError("no database")
+
+    end = at_scrape(broken)
+    try:
+        assert b"smallprint_documents_total" in exposition()
+    finally:
+        end()
+
+
+def test_the_others_hear_whether_a_clause_was_wrong(drawn: House) -> None:
+    """Also of one that was no check, for calibration learns from all."""
+    decide(drawn, CAP, "reject")
+    decide(drawn, LAW, "accept")
+    decide(drawn, LAW, "undo")
+    assert [event.wrong for event in drawn.announced()] == [True, False, None]
 
 
 def test_the_rate_outlives_its_documents(drawn: House) -> None:
