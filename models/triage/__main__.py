@@ -29,9 +29,9 @@ from models.triage.doubting import (
     described,
     examples,
     experiences,
-    folded,
     headlines,
     published,
+    summed,
 )
 from models.triage.filings import FOLDS, corrections, development, fold_of, read, sound
 from models.triage.finverbench import shortened_statements
@@ -178,7 +178,7 @@ def record_of(example: Example, values: Floats, more: Mapping[str, Floats]) -> d
 def make(data: Path, config: Mapping[str, Any]) -> tuple[list[Example], dict[int, Experience]]:
     """Read the filings, put errors into copies, and describe the doubts of all."""
     records = list(sound(data))
-    pages = [folded(sheets(read(record))) for record in records]
+    pages = [summed(sheets(read(record))) for record in records]
     say(f"{len(records)} filings are read")
     taught = experiences(records, pages, range(FOLDS))
     say("what other companies do is learned")
@@ -200,7 +200,7 @@ def make(data: Path, config: Mapping[str, Any]) -> tuple[list[Example], dict[int
 def apart_from(data: Path, taught: Mapping[int, Experience]) -> list[Example]:
     """The development filings and those of FinVerBench, described but not learned from."""
     found = [
-        described(record, folded(sheets(read(record))), taught[fold_of(record["cik"])], truth,
+        described(record, summed(sheets(read(record))), taught[fold_of(record["cik"])], truth,
                   "development")
         for record, truth in development(data)
     ]  # fmt: skip

@@ -51,7 +51,7 @@ def concepts(record: Record) -> list[list[str]]:
     return [[row.get("concept") or "" for row in s["rows"]] for s in record["statements"]]
 
 
-def folded(pages: Sequence[Sheet]) -> list[Sheet]:
+def summed(pages: Sequence[Sheet]) -> list[Sheet]:
     """Find the sums of statements, once for all folds."""
     for sheet in pages:
         if sheet.statement.statement in ("balance_sheet", "income", "cash_flow"):

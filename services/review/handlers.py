@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TypeVar
@@ -130,7 +130,8 @@ def queue_clauses(
 
 def queue_findings(event: FindingsFound, uow: UnitOfWork, blobs: BlobStore, order: Order) -> None:
     """Put every finding and every strong signal of one report into the queue, in place of those of
-    an older attempt.
+    an older attempt. Nobody is asked about what triage folded away; who has decided it can undo
+    that.
     """
     document = _current(event, uow)
     if document is None:
@@ -145,13 +146,13 @@ def queue_findings(event: FindingsFound, uow: UnitOfWork, blobs: BlobStore, orde
     if found is None:
         return
     now = datetime.now(UTC)
-    every = read_findings(found[0], event.document_id)
-    findings = [finding for finding in every if not finding.dismissed]
+    findings = read_findings(found[0], event.document_id)
     signals = read_signals(found[1], event.document_id)
     new = items_of_findings(document, findings, attempt=event.attempt, now=now)
     new += items_of_signals(document, signals, attempt=event.attempt, now=now)
+    dismissed = frozenset(finding.id for finding in findings if finding.dismissed)
     with uow:
-        _replace_items(uow, document, [order.placed(item) for item in new])
+        _replace_items(uow, document, [order.placed(item) for item in new], dismissed)
 
 
 def queue_proposal(
@@ -309,23 +310,38 @@ def _current(event: ClausesExtracted | FindingsFound, uow: UnitOfWork) -> Docume
     return replace(known, attempt=event.attempt, cancelled=False)
 
 
-def _replace_items(uow: UnitOfWork, document: Document, new: Sequence[Item]) -> None:
-    """Queue what is new; what a person has decided is not asked again."""
+def _replace_items(
+    uow: UnitOfWork,
+    document: Document,
+    new: Sequence[Item],
+    unasked: Collection[str] = frozenset(),
+) -> None:
+    """Queue what is new; what a person has decided, or has at hand, is not asked again.
+
+    Args:
+        unasked: ids of results that nobody is asked about.
+    """
     tenant, document_id = document.tenant, document.id
-    store.withdraw_open(uow.session, tenant, document_id)  # first: it waits for open decisions
-    decided: dict[tuple[object, ...], list[Item]] = defaultdict(list)
-    for item in store.decided_items(uow.session, tenant, document_id):
-        decided[item.signature].append(item)
-    waiting = []
+    known: dict[tuple[object, ...], list[Item]] = defaultdict(list)
+    open_ = store.open_items(uow.session, tenant, document_id)  # first: it waits for open decisions
+    for item in (*store.decided_items(uow.session, tenant, document_id), *open_):
+        known[item.signature].append(item)
+    waiting, kept = [], set()
     for item in new:
-        if same := decided[item.signature]:  # each decision answers for one result
-            found_again = replace(same.pop(0), attempt=item.attempt, result_id=item.result_id)
+        same = known[item.signature].pop(0) if known[item.signature] else None
+        if same and same.verdict:  # each decision answers for one result
+            found_again = replace(same, attempt=item.attempt, result_id=item.result_id)
             store.save_item(
                 uow.session,
                 replace(found_again, boxes=item.boxes, page=item.page, withdrawn=False),
             )
+        elif item.result_id in unasked:
+            continue
+        elif same and same.attempt == item.attempt:
+            kept.add(same.id)
         else:
             waiting.append(item)
+    store.remove_items(uow.session, tenant, {item.id for item in open_} - kept)
     store.add_items(uow.session, waiting)
     store.save_document(uow.session, document)
 

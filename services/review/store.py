@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -48,6 +48,9 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 
 TAB_KEPT = timedelta(hours=1)
 """How long a tab is remembered after it was last heard of: no claim is on its way for longer."""
+REMOVED_AT_ONCE = 1_000
+"""Items that one statement removes at the most: a database takes no more parameters than some
+thousands."""
 FORGOTTEN_AT_ONCE = 100
 """Tabs that one request forgets at the most."""
 
@@ -295,6 +298,25 @@ def propose(
         .values(proposal=proposal)
     )
     return bool(found.rowcount)  # type: ignore[attr-defined]
+
+
+def open_items(session: Session, tenant: str, document_id: str) -> list[Item]:
+    """The undecided results of a document, the oldest first, locked until the transaction ends."""
+    rows = session.execute(
+        select(items)
+        .where(_of(tenant, document_id, asking=False), items.c.verdict.is_(None))
+        .order_by(items.c.created, items.c.id)
+        .with_for_update()
+    )
+    return [_item(row) for row in rows]
+
+
+def remove_items(session: Session, tenant: str, ids: Collection[str]) -> None:
+    """Take items out of the queue."""
+    listed = sorted(ids)
+    for first in range(0, len(listed), REMOVED_AT_ONCE):
+        some = listed[first : first + REMOVED_AT_ONCE]
+        session.execute(delete(items).where(items.c.tenant == tenant, items.c.id.in_(some)))
 
 
 def decided_items(session: Session, tenant: str, document_id: str) -> list[Item]:

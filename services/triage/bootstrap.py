@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from services.triage import api, handlers, reports
+from services.triage.judgement import FLAGGED
 from services.triage.risk import Judge
 from services.triage.settings import Settings
 from services.triage.signals import rest
@@ -46,6 +47,8 @@ def build(settings: Settings | None = None, *, keys: Keys | None = None) -> Serv
 
     judge, peers = Judge.found(settings.artefacts_folder), Peers.found(settings.artefacts_folder)
 
+    flagged_from = judge.flagged if judge else FLAGGED
+
     def is_large(event: Event) -> bool:
         if not isinstance(event, DocumentRead) or event.kind != "report":
             return False
@@ -72,9 +75,11 @@ def build(settings: Settings | None = None, *, keys: Keys | None = None) -> Serv
             DocumentIngested: handlers.expect_document,
             DocumentRead: check,
             DocumentFailed: handlers.note_failure,
-            ReviewDecided: handlers.note_decision,
+            ReviewDecided: partial(handlers.note_decision, blobs=blobs, flagged_from=flagged_from),
             DocumentRekinded: handlers.withdraw_findings,
-            DocumentDeleted: partial(handlers.forget_document, blobs=blobs),
+            DocumentDeleted: partial(
+                handlers.forget_document, blobs=blobs, flagged_from=flagged_from
+            ),
         },
         close_parts=close_parts,
         large=is_large,

@@ -10,18 +10,21 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, Self
 
-from services.triage.domain import Dismissed, Finding, Verdict
+from services.triage.domain import Dismissed, Finding
 from services.triage.experience import bare
-from services.triage.judgement import MOST
 
 SIMILAR = Decimal(3)
 """How many times as large, or as small, a break may be to be of the same kind."""
+FILER_CHARACTERS = 200
+"""The longest name that a filer is known by as it is: an index takes some kilobytes at most."""
+_HASH_CHARACTERS = 64
 _NO_NAME = re.compile(r"[\W_]+")
 
 
@@ -41,20 +44,56 @@ class Dismissal:
     time: datetime
 
     def covers(self, finding: Finding) -> bool:
-        """Whether a finding of the same filer is the same again."""
-        if relation_of(finding) != self.relation:
-            return False
+        """Whether a finding of the same relation of the same filer is of the same kind."""
         one, other = _size(self.reported, self.expected), _size(finding.reported, finding.expected)
         if one is None or other is None:
             return False  # how large it is can't be told: a person looks again
         same_side = (one < 0) == (other < 0)
         return same_side and abs(one) <= SIMILAR * abs(other) <= SIMILAR * SIMILAR * abs(one)
 
+    @property
+    def word(self) -> Dismissed:
+        """What is said beside a finding that it folds away."""
+        return Dismissed(self.reason, self.by, self.time, self.document_id, self.finding_id)
+
+
+@dataclass(frozen=True)
+class Dismissals:
+    """All that was dismissed of one filer."""
+
+    of_relation: Mapping[str, Sequence[Dismissal]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, every: Iterable[Dismissal]) -> Self:
+        """From the dismissals themselves; of several that cover a finding the first counts."""
+        found: dict[str, list[Dismissal]] = defaultdict(list)
+        for one in every:
+            found[one.relation].append(one)
+        return cls(dict(found))
+
+    def word_on(self, finding: Finding) -> Dismissed | None:
+        """What an analyst said of the same before, if anything."""
+        if not self.of_relation:
+            return None
+        known = self.of_relation.get(relation_of(finding), ())
+        found = next((one for one in known if one.covers(finding)), None)
+        return found.word if found else None
+
+
+NOTHING = Dismissals()
+"""What was dismissed of a filer that is not named."""
+
 
 def filer_of(company: str | None) -> str:
-    """A company as dismissals know it; empty if it isn't named."""
+    """A company as dismissals know it; empty if it isn't named. Of a name without end the beginning
+    and a hash of it all.
+    """
     name = unicodedata.normalize("NFKC", company or "").casefold()
-    return " ".join(_NO_NAME.sub(" ", name).split())
+    name = " ".join(_NO_NAME.sub(" ", name).split())
+    if len(name) <= FILER_CHARACTERS:
+        return name
+    digest = hashlib.sha256(name.encode()).hexdigest()
+    return f"{name[: FILER_CHARACTERS - _HASH_CHARACTERS]}{digest}"
 
 
 def relation_of(finding: Finding) -> str:
@@ -70,32 +109,6 @@ def _size(reported: Decimal | None, expected: Decimal | None) -> Decimal | None:
         return None
     largest = max(abs(reported), abs(expected))
     return (reported - expected) / largest if largest else Decimal(0)
-
-
-def folded(verdict: Verdict, dismissals: Sequence[Dismissal], flagged_from: float) -> Verdict:
-    """The verdict without what was dismissed before: it stays among the findings, marked, and
-    counts neither for the risk nor for the flag. Where the list is full, others as likely may have
-    been left out of it, so risk and flag stay.
-
-    Args:
-        verdict: of one filing.
-        dismissals: all of its filer.
-        flagged_from: risk from which on a filing is flagged.
-    """
-    findings = tuple(_marked(finding, dismissals) for finding in verdict.findings)
-    if not any(finding.dismissed for finding in findings):
-        return verdict
-    if len(findings) >= MOST:
-        return replace(verdict, findings=findings)
-    risk = max((f.confidence for f in findings if not f.dismissed), default=0.0)
-    return replace(verdict, findings=findings, risk=risk, flagged=risk >= flagged_from)
-
-
-def _marked(finding: Finding, dismissals: Iterable[Dismissal]) -> Finding:
-    found = next((one for one in dismissals if one.covers(finding)), None)
-    if found is None:
-        return finding
-    return replace(finding, dismissed=Dismissed(found.reason, found.by, found.time))
 
 
 def row_of(dismissal: Dismissal) -> dict[str, Any]:

@@ -59,25 +59,28 @@ class NamedCell:
     def of_json(cls, parts: Mapping[str, Any]) -> Self:
         """The cell again."""
         place = parts["place"]
-        return cls(**{**parts, "place": Place.of_json(place) if place else None})
+        own = {key: parts[key] for key in ("statement", "row", "column", "label")}
+        return cls(**own, place=Place.of_json(place) if place else None)
 
 
 @dataclass(frozen=True, slots=True)
 class Dismissed:
-    """Why an analyst dismissed the same of the same filer before."""
+    """Why an analyst dismissed the same of the same filer before, and of which finding."""
 
     reason: str
     by: str
     time: datetime
+    document_id: str
+    finding_id: str
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """The document and the finding that the analyst decided about."""
+        return (self.document_id, self.finding_id)
 
     def to_json(self) -> dict[str, str]:
-        """As the command line and REST have it."""
+        """As REST has it."""
         return {"reason": self.reason, "by": self.by, "time": self.time.isoformat()}
-
-    @classmethod
-    def of_json(cls, parts: Mapping[str, str]) -> Self:
-        """It again."""
-        return cls(parts["reason"], parts["by"], datetime.fromisoformat(parts["time"]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +107,7 @@ class Finding:
     cells: tuple[NamedCell, ...] = ()
     page: int | None = None
     dismissed: Dismissed | None = None
-    """Set if it is folded away: it counts neither for the risk nor for the flag."""
+    """Set if it was dismissed before: it counts neither for the risk nor for the flag."""
 
     @property
     def boxes(self) -> tuple[Box, ...]:
@@ -141,16 +144,22 @@ class Finding:
 
     @classmethod
     def of_json(cls, parts: Mapping[str, Any]) -> Self:
-        """The finding again, also one that was kept before findings had places."""
+        """The finding again, also one that was kept before findings had places, or by a newer
+        release: fields that this one does not know are passed over. What was dismissed is not in
+        it (`ReportFinding`).
+        """
         amounts = {
             key: None if parts[key] is None else Decimal(parts[key])
             for key in ("reported", "expected")
         }
         cells = tuple(NamedCell.of_json(cell) for cell in parts.get("cells", ()))
-        told = parts.get("dismissed")
-        kept = {key: value for key, value in parts.items() if key not in ("boxes", "settle")}
-        kept |= {"rows": tuple(parts["rows"]), "cells": cells}
-        return cls(**{**kept, **amounts, "dismissed": Dismissed.of_json(told) if told else None})
+        kept = {key: parts[key] for key in _KEPT if key in parts}
+        return cls(**{**kept, **amounts, "rows": tuple(parts["rows"]), "cells": cells})
+
+
+_KEPT = ("check", "severity", "confidence", "statement", "column", "row", "label", "message",
+         "page")  # fmt: skip
+"""Fields of a finding that are kept as they are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,6 +236,10 @@ class Report:
     """JSON lines: what was read, a filing a line."""
     signals: BlobRef | None = None
     """JSON lines: what is unusual, a signal a line; None if that was not looked for."""
+    strong: BlobRef | None = None
+    """JSON list: the signals that a person is asked about."""
+    unreadable: int = 0
+    """Filings of it that could not be read."""
     blobs: tuple[BlobRef, ...] = ()
     """Everything that was stored for it, to be removed with the document."""
     updated: datetime | None = None
@@ -265,3 +278,11 @@ class ReportFinding:
             **self.finding.to_json(),
             "lawful": page and page.lawful,
         }
+
+    def announced(self) -> dict[str, Any]:
+        """The finding as events have it: which dismissal folds it away, but not the words of the
+        analyst, which go with the document that they were said of.
+        """
+        told = self.finding.dismissed
+        named = told and {"document": told.document_id, "finding": told.finding_id}
+        return {**self.to_json(), "dismissed": named}

@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import lru_cache
 
-from services.triage.dismissals import Dismissal, relation_of
+from services.triage.dismissals import Dismissal, Dismissals, filer_of, relation_of
 from services.triage.domain import Report, State
 from services.triage.reading.document import read_document
 from services.triage.reading.report import FactsReader
@@ -15,9 +16,10 @@ from services.triage.risk import Judge, model_of
 from services.triage.signals.peers import Peers
 from services.triage.statements import MAX_SENTENCE, BadFiling, quoted
 from services.triage.store import Reports
+from services.triage.unfolding import Unfolding
 from shared import metrics
 from shared.documents.reading import Reading
-from shared.errors import DocumentTooLarge, UnreadableDocument
+from shared.errors import DocumentTooLarge, Unavailable, UnreadableDocument
 from shared.events import (
     BlobRef,
     DocumentDeleted,
@@ -32,6 +34,9 @@ from shared.storage import BlobStore, MissingBlob, UnitOfWork
 from shared.storage.deletion import is_cancelled, is_deleted, mark_deleted
 
 log = logging.getLogger(__name__)
+
+FILERS_KEPT = 100
+"""Filers of one document whose dismissals are kept at hand while it is checked."""
 
 
 def expect_document(event: DocumentIngested, uow: UnitOfWork) -> None:
@@ -62,8 +67,9 @@ def triage_report(
         return
     if not _counts(event, uow, blobs):
         return
+    known = lru_cache(FILERS_KEPT)(lambda filer: _dismissed(uow, event.tenant, filer))
     with Spools.opened() as spools:
-        outcome = Outcome(judge, peers, lambda filer: _dismissed(uow, event.tenant, filer))
+        outcome = Outcome(judge, peers, known)
         try:
             _triage(event, blobs, facts, most_characters, outcome, spools)
         except MissingBlob:
@@ -84,16 +90,20 @@ def triage_report(
     _keep_failure(event, uow, "unreadable_report", reason)
 
 
-def note_decision(event: ReviewDecided, uow: UnitOfWork) -> None:
+def note_decision(
+    event: ReviewDecided, uow: UnitOfWork, blobs: BlobStore, flagged_from: float
+) -> None:
     """Remember what an analyst dismissed with a reason, for the filer's next report; whatever else
-    is decided about it takes that back.
+    is decided about it takes that back, also from the reports that it has folded away since.
     """
     if event.stage != "triage" or not event.document_id:
         return
+    unfolding = Unfolding(uow, blobs, event.tenant, flagged_from)
+    folded = unfolding.begin(event.document_id, event.result_id)
     with uow:
         reports = Reports(uow.session, event.tenant)
+        unfolding.end(folded, event.actor)
         known = reports.get(event.document_id)
-        reports.forget_dismissal(event.document_id, event.result_id)
         found = reports.finding(event.document_id, event.result_id)
         reason = (event.note or "").strip()
         if event.verdict != "reject" or not reason or found is None or not found.filer:
@@ -105,7 +115,7 @@ def note_decision(event: ReviewDecided, uow: UnitOfWork) -> None:
                 tenant=event.tenant,
                 document_id=event.document_id,
                 finding_id=found.id,
-                filer=found.filer,
+                filer=filer_of(found.filer),
                 relation=relation_of(found.finding),
                 reported=found.finding.reported,
                 expected=found.finding.expected,
@@ -116,9 +126,9 @@ def note_decision(event: ReviewDecided, uow: UnitOfWork) -> None:
         )
 
 
-def _dismissed(uow: UnitOfWork, tenant: str, filer: str) -> list[Dismissal]:
+def _dismissed(uow: UnitOfWork, tenant: str, filer: str) -> Dismissals:
     with uow.store.read() as session:
-        return Reports(session, tenant).dismissals(filer)
+        return Dismissals.of(Reports(session, tenant).dismissals(filer))
 
 
 def note_failure(event: DocumentFailed, uow: UnitOfWork) -> None:
@@ -152,13 +162,17 @@ def withdraw_findings(event: DocumentRekinded, uow: UnitOfWork) -> None:
         reports.save(replace(new, code=None, reason=None))
 
 
-def forget_document(event: DocumentDeleted, uow: UnitOfWork, blobs: BlobStore) -> None:
-    """Remove findings and blobs; the id alone stays, so that late news does nothing."""
+def forget_document(
+    event: DocumentDeleted, uow: UnitOfWork, blobs: BlobStore, flagged_from: float
+) -> None:
+    """Remove findings, dismissals and blobs; the id alone stays, so that late news does nothing."""
+    unfolding = Unfolding(uow, blobs, event.tenant, flagged_from)
+    folded = unfolding.begin(event.document_id, deleted=True)
     with uow:
         reports = Reports(uow.session, event.tenant)
+        unfolding.end(folded, event.actor)
         known = reports.get(event.document_id)
         reports.replace_findings(event.document_id, [])
-        reports.forget_dismissal(event.document_id)
         reports.save(Report(event.tenant, event.document_id, "other", 1, state="deleted"))
         mark_deleted(blobs, event.tenant, event.document_id)
         # Before the commit: a crash does it again.
@@ -243,7 +257,7 @@ def _note_blobs(event: DocumentRead, uow: UnitOfWork, *refs: BlobRef) -> bool:
     """
     with uow.store.write() as session:
         reports = Reports(session, event.tenant)
-        known = reports.get(event.document_id)
+        known = reports.get(event.document_id, lock=True)
         if known is None:
             known = Report(event.tenant, event.document_id, event.kind, event.attempt)
         if not known.awaits(event.attempt):
@@ -271,7 +285,10 @@ def _keep_findings(
     model = model_of(outcome.judge)
     with uow:
         reports = Reports(uow.session, event.tenant)
-        known = reports.get(event.document_id)
+        told = (found.finding.dismissed for found in outcome.findings)
+        if not reports.hold_dismissals({word.key for word in told if word}):
+            raise Unavailable("what was dismissed of the filer has changed meanwhile")
+        known = reports.get(event.document_id, lock=True)
         if known and not known.awaits(event.attempt):
             if known.state == "deleted":
                 _remove_unused(reports, blobs, event.tenant, results.refs)
@@ -292,6 +309,8 @@ def _keep_findings(
                 found=len(outcome.findings),
                 statements=results.statements,
                 signals=results.signals if outcome.peers else None,
+                strong=results.strong,
+                unreadable=outcome.unread,
                 blobs=tuple({*(known.blobs if known else ()), *results.refs}),
             )
         )

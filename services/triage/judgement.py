@@ -6,7 +6,7 @@ What was learned decides (`risk.py`); where it is not there, the confidences by 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from typing import TypedDict
@@ -24,7 +24,7 @@ from services.triage.belief import (
     take_swaps,
 )
 from services.triage.diagnosis import CAUSES, Diagnosis, diagnose
-from services.triage.domain import Finding, NamedCell, Severity, Verdict
+from services.triage.domain import Dismissed, Finding, NamedCell, Severity, Verdict
 from services.triage.doubts import Doubt
 from services.triage.plausibility import Suspicion
 from services.triage.raising import raised
@@ -39,16 +39,24 @@ MOST = 5
 """Findings that one filing gets at the most: what was seen first, by confidence."""
 
 
-def triage_filing(filing: Filing, judge: Judge | None = None) -> Verdict:
+Words = Callable[[Finding], Dismissed | None]
+"""What an analyst said of the same of that filer before, if anything."""
+
+
+def triage_filing(
+    filing: Filing, judge: Judge | None = None, dismissed: Words | None = None
+) -> Verdict:
     """Check one filing on its own. The same filing always gives the same verdict.
 
     Args:
         filing: to check.
         judge: what was learned; without it rules decide, with confidences by hand.
+        dismissed: what analysts said of this filer's breaks before. What they dismissed stays among
+            the findings, marked, beside the handful of others; risk and flag are those of all else.
     """
     pages = sheets(filing)
     if judge is not None:
-        return _judged(filing, judge, pages)
+        return _judged(filing, judge, pages, dismissed)
     equations = identities.equations_in(pages)
     suspicions = plausibility.suspicions_in(pages, filing.whole)
     swaps, rest = take_swaps(pages, equations)
@@ -56,12 +64,15 @@ def triage_filing(filing: Filing, judge: Judge | None = None) -> Verdict:
     found = [_of_swap(pages, swap) for swap in swaps]
     found += _of_diagnoses(pages, diagnose(pages, believed))
     found += [_of_suspicion(pages, s) for s in suspicions if not refuted(s, equations)]
-    findings = tuple(_ordered(_once(found))[:MOST])
-    risk = max((f.confidence for f in findings), default=0.0)
+    folded, left = sifted(found, dismissed)
+    risk = max((f.confidence for f in left), default=0.0)
+    findings = tuple(_ordered([*_once(left)[:MOST], *folded]))
     return Verdict(filing.id, risk >= FLAGGED, risk, findings, filing.warnings)
 
 
-def _judged(filing: Filing, judge: Judge, pages: Sequence[Sheet]) -> Verdict:
+def _judged(
+    filing: Filing, judge: Judge, pages: Sequence[Sheet], dismissed: Words | None
+) -> Verdict:
     """The verdict of what was learned: the doubts that are likely enough, each cause once.
 
     A statement that does not balance is told however lawful that may be, and however much else
@@ -69,13 +80,41 @@ def _judged(filing: Filing, judge: Judge, pages: Sequence[Sheet]) -> Verdict:
     """
     every = raised(pages, judge.experience, filing.whole)
     chances = judge.chances(every)
-    risk = max(chances, default=0.0)
     ranked = sorted(zip(chances, every, strict=True), key=lambda pair: -pair[0])
-    told = _said(pages, [pair for pair in ranked if _always_told(pair[1])])
-    likely = _said(pages, [pair for pair in ranked if pair[0] >= judge.shown])
-    findings = tuple(_ordered(_chosen(told, _once([*told, *likely]))))
+    most = 3 * MOST if dismissed is None else len(ranked)
+    told = _said(pages, [pair for pair in ranked if _always_told(pair[1])][:most])
+    likely = _said(pages, [pair for pair in ranked if pair[0] >= judge.shown][:most])
+    folded, left = sifted([*told, *likely], dismissed)
+    unlikely = next((chance for chance in sorted(chances)[::-1] if chance < judge.shown), 0.0)
+    risk = max(unlikely, *(finding.confidence for finding in left[:1]), 0.0)
+    chosen = _chosen([finding for finding in left if finding in told], _once(left))
+    findings = tuple(_ordered([*chosen, *folded]))
     flagged = risk >= judge.flagged
     return Verdict(filing.id, flagged, risk, findings, filing.warnings, judge.model)
+
+
+def sifted(
+    found: Sequence[Finding], dismissed: Words | None
+) -> tuple[list[Finding], list[Finding]]:
+    """What was dismissed before, marked, and what is left, both by confidence.
+
+    A difference that a surer dismissed one has in the same column is the same cause, seen by
+    another relation; so is a doubt about its cell that knows no amount. Another amount is not.
+    """
+    if dismissed is None:
+        return [], _ordered(found)
+    folded: dict[object, Finding] = {}
+    left: list[Finding] = []
+    causes: set[object] = set()
+    for finding in _ordered(found):
+        cause = _difference(finding) or _place(finding)
+        if word := dismissed(finding):
+            key = (finding.check, finding.statement, finding.row, finding.column, finding.rows)
+            folded.setdefault(key, replace(finding, dismissed=word))
+            causes |= {cause, _place(finding)}
+        elif cause not in causes:
+            left.append(finding)
+    return list(folded.values()), left
 
 
 def _always_told(doubt: Doubt) -> bool:
@@ -88,10 +127,8 @@ def _always_told(doubt: Doubt) -> bool:
 
 
 def _said(pages: Sequence[Sheet], ranked: Sequence[tuple[float, Doubt]]) -> list[Finding]:
-    """The likeliest doubts as findings."""
-    return [
-        replace(_of_doubt(pages, doubt), confidence=chance) for chance, doubt in ranked[: 3 * MOST]
-    ]
+    """Doubts as findings."""
+    return [replace(_of_doubt(pages, doubt), confidence=chance) for chance, doubt in ranked]
 
 
 def _chosen(told: Sequence[Finding], kept: Sequence[Finding]) -> list[Finding]:
@@ -324,14 +361,21 @@ def _once(findings: Sequence[Finding]) -> list[Finding]:
 
 def _causes(finding: Finding) -> set[object]:
     """What a finding shares with another of the same cause: its cell, or its difference."""
-    place = (finding.statement, finding.row, finding.column)
-    swap = (finding.statement, finding.row, "swap")
-    gap = (
-        (finding.statement, finding.column, abs(finding.reported - finding.expected))
-        if finding.reported is not None and finding.expected is not None
-        else place
-    )
-    return {place, gap} | ({swap} if finding.check == "swapped_columns" else set())
+    causes: set[object] = {_place(finding), _difference(finding) or _place(finding)}
+    if finding.check == "swapped_columns":
+        causes.add((finding.statement, finding.row, "swap"))
+    return causes
+
+
+def _place(finding: Finding) -> object:
+    return ("cell", finding.statement, finding.row, finding.column)
+
+
+def _difference(finding: Finding) -> object | None:
+    """By how much a column is off; None without amounts."""
+    if finding.reported is None or finding.expected is None:
+        return None
+    return ("gap", finding.statement, finding.column, abs(finding.reported - finding.expected))
 
 
 def _ordered(findings: Iterable[Finding]) -> list[Finding]:

@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO, Self, cast
 
-from services.triage.dismissals import Dismissal, filer_of, folded
+from services.triage.dismissals import NOTHING, Dismissals, filer_of
 from services.triage.domain import NamedCell, ReportFinding, finding_id
-from services.triage.judgement import FLAGGED, triage_filing
+from services.triage.judgement import triage_filing
 from services.triage.risk import Judge
 from services.triage.signals.peers import Peers
 from services.triage.signals.signals import signal_id, signals_of
@@ -34,7 +34,7 @@ class Outcome:
 
     judge: Judge | None = None
     peers: Peers | None = None
-    dismissed: Callable[[str], Sequence[Dismissal]] = lambda _: ()
+    dismissed: Callable[[str], Dismissals] = lambda _: NOTHING
     """What was dismissed of a filer."""
     findings: list[ReportFinding] = field(default_factory=list)
     strong: list[dict[str, Any]] = field(default_factory=list)
@@ -48,9 +48,9 @@ class Outcome:
     def add(self, tenant: str, document_id: str, filing: Filing) -> None:
         """Check one more filing."""
         filer = filer_of(filing.company)
-        known = self.dismissed(filer) if filer else ()
-        flagged_from = self.judge.flagged if self.judge else FLAGGED
-        verdict = folded(triage_filing(filing, self.judge), known, flagged_from)
+        known = self.dismissed(filer) if filer else NOTHING
+        words = known.word_on if known.of_relation else None
+        verdict = triage_filing(filing, self.judge, words)
         self.read += 1
         self.flagged |= verdict.flagged
         self.risk = max(self.risk, verdict.risk)
@@ -123,7 +123,7 @@ class Results:
     @classmethod
     def of(cls, outcome: Outcome, spools: Spools) -> Self:
         """All of them; nothing is written yet."""
-        findings = _listed([found.to_json() for found in outcome.findings])
+        findings = findings_listed(outcome.findings)
         strong = _listed(outcome.strong) if outcome.strong else None
         return cls(
             spools=spools,
@@ -147,6 +147,11 @@ class Results:
         blobs.put_stream(tenant, self.spools.statements)
         if self.signals.size:
             blobs.put_stream(tenant, self.spools.signals)
+
+
+def findings_listed(findings: Sequence[ReportFinding]) -> bytes:
+    """The blob of findings that an event names."""
+    return _listed([found.announced() for found in findings])
 
 
 def _listed(items: list[dict[str, Any]]) -> bytes:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -19,9 +19,11 @@ from sqlalchemy import (
     Index,
     Integer,
     MetaData,
+    Select,
     String,
     Table,
     Text,
+    and_,
     delete,
     insert,
     select,
@@ -31,7 +33,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session
 
 from services.triage.dismissals import Dismissal, dismissal_of, row_of
-from services.triage.domain import Finding, Model, Report, ReportFinding
+from services.triage.domain import Dismissed, Finding, Model, Report, ReportFinding
 from shared.errors import InvalidRequest
 from shared.events import BlobRef
 from shared.storage.messages import Time
@@ -63,6 +65,8 @@ reports = Table(
     Column("name", Text, nullable=False),
     Column("found", Integer, nullable=False),
     Column("signals", JSON(none_as_null=True)),
+    Column("strong", JSON(none_as_null=True)),
+    Column("unreadable", Integer, nullable=False, server_default="0"),
     Index("reports_risk", "tenant", "state", "risk", "document_id"),
 )
 
@@ -78,7 +82,12 @@ findings = Table(
     Column("confidence", Float, nullable=False),
     Column("body", Text, nullable=False),  # JSON text: decimals stay exact
     Column("filer", Text, nullable=False),
+    Column("dismissed_document", String(64)),
+    Column("dismissed_finding", String(64)),
+    Index("findings_dismissed", "tenant", "dismissed_document", "dismissed_finding"),
 )
+"""`dismissed_document` and `_finding` name the dismissal that folds one away: its words are kept
+once, and go with the document that they were said of."""
 
 dismissals = Table(
     "dismissals",
@@ -115,13 +124,16 @@ class Reports:
         self.session = session
         self.tenant = tenant
 
-    def get(self, document_id: str) -> Report | None:
-        """Where the work on a document stands, deleted ones included."""
-        row = self.session.execute(
-            select(reports).where(
-                reports.c.tenant == self.tenant, reports.c.document_id == document_id
-            )
-        ).one_or_none()
+    def get(self, document_id: str, *, lock: bool = False) -> Report | None:
+        """Where the work on a document stands, deleted ones included.
+
+        Args:
+            lock: keep others from changing it until the transaction ends.
+        """
+        query = select(reports).where(
+            reports.c.tenant == self.tenant, reports.c.document_id == document_id
+        )
+        row = self.session.execute(query.with_for_update() if lock else query).one_or_none()
         return None if row is None else _report(row)
 
     def by_risk(
@@ -168,6 +180,8 @@ class Reports:
             "found": report.found,
             "statements": report.statements.model_dump() if report.statements else None,
             "signals": report.signals.model_dump() if report.signals else None,
+            "strong": report.strong.model_dump() if report.strong else None,
+            "unreadable": report.unreadable,
             "blobs": [ref.model_dump() for ref in report.blobs],
             "updated": datetime.now(UTC),
         }
@@ -201,8 +215,12 @@ class Reports:
                 "filing": item.filing,
                 "check": item.finding.check,
                 "confidence": item.finding.confidence,
-                "body": json.dumps(item.finding.to_json(), ensure_ascii=False),
+                "body": json.dumps(
+                    {**item.finding.to_json(), "dismissed": None}, ensure_ascii=False
+                ),
                 "filer": item.filer,
+                "dismissed_document": item.finding.dismissed and item.finding.dismissed.document_id,
+                "dismissed_finding": item.finding.dismissed and item.finding.dismissed.finding_id,
             }
             for position, item in enumerate(sorted(found, key=lambda f: -f.finding.confidence))
         ]
@@ -211,14 +229,9 @@ class Reports:
 
     def finding(self, document_id: str, finding_id: str) -> ReportFinding | None:
         """One finding of a document, if it has it."""
-        row = self.session.execute(
-            select(findings).where(
-                findings.c.tenant == self.tenant,
-                findings.c.document_id == document_id,
-                findings.c.id == finding_id,
-            )
-        ).first()
-        return _finding(row) if row else None
+        row = self.session.execute(self._findings(document_id).where(findings.c.id == finding_id))
+        first = row.first()
+        return _finding(first) if first else None
 
     def dismiss(self, dismissal: Dismissal) -> None:
         """Remember what was dismissed; what was said of the finding before has to be forgotten."""
@@ -240,6 +253,25 @@ class Reports:
         )
         return [dismissal_of(row) for row in rows]
 
+    def hold_dismissals(self, keys: Collection[tuple[str, str]]) -> bool:
+        """Keep dismissals from being forgotten until the transaction ends. Returns whether all of
+        them are still there.
+        """
+        if not keys:
+            return True
+        key = (dismissals.c.document_id, dismissals.c.finding_id)
+        named = tuple_(*key).in_(sorted(keys))
+        these = select(*key).where(dismissals.c.tenant == self.tenant, named).order_by(*key)
+        return len(self.session.execute(these.with_for_update(read=True)).all()) == len(keys)
+
+    def folded_by(self, document_id: str, finding_id: str | None = None) -> list[str]:
+        """The documents with a finding that a dismissal, or any of a document, folds away."""
+        these = [findings.c.tenant == self.tenant, findings.c.dismissed_document == document_id]
+        if finding_id is not None:
+            these.append(findings.c.dismissed_finding == finding_id)
+        query = select(findings.c.document_id).where(*these).distinct()
+        return sorted(self.session.execute(query).scalars())
+
     def findings(
         self, document_id: str, *, cursor: str | None = None, limit: int = 100
     ) -> tuple[list[ReportFinding], str | None]:
@@ -248,17 +280,37 @@ class Reports:
         Raises:
             InvalidRequest: the cursor is not one of ours.
         """
-        query = (
-            select(findings)
-            .where(findings.c.tenant == self.tenant, findings.c.document_id == document_id)
-            .order_by(findings.c.position)
-            .limit(limit + 1)
-        )
+        query = self._findings(document_id).limit(limit + 1)
         if cursor is not None:
             query = query.where(findings.c.position > position_of(cursor))
         rows = self.session.execute(query).all()
         more = str(rows[limit - 1].position) if len(rows) > limit else None
         return [_finding(row) for row in rows[:limit]], more
+
+    def all_findings(self, document_id: str) -> list[ReportFinding]:
+        """All findings of a document, by confidence."""
+        return [_finding(row) for row in self.session.execute(self._findings(document_id))]
+
+    def orphans(self, document_id: str) -> list[ReportFinding]:
+        """Findings of a document that a dismissal folded away which is forgotten since."""
+        referring = findings.c.dismissed_document.is_not(None), dismissals.c.reason.is_(None)
+        rows = self.session.execute(self._findings(document_id).where(*referring))
+        return [_finding(row) for row in rows]
+
+    def _findings(self, document_id: str) -> Select[Any]:
+        """Findings by confidence, with the words that fold them away."""
+        told = and_(
+            dismissals.c.tenant == findings.c.tenant,
+            dismissals.c.document_id == findings.c.dismissed_document,
+            dismissals.c.finding_id == findings.c.dismissed_finding,
+        )
+        words = dismissals.c.reason, dismissals.c.by, dismissals.c.time
+        return (
+            select(findings, *words)
+            .select_from(findings.outerjoin(dismissals, told))
+            .where(findings.c.tenant == self.tenant, findings.c.document_id == document_id)
+            .order_by(findings.c.position)
+        )
 
 
 def _place_of(cursor: str) -> tuple[float, str]:
@@ -299,6 +351,8 @@ def _report(row: Any) -> Report:
         found=row.found,
         statements=BlobRef(**row.statements) if row.statements else None,
         signals=BlobRef(**row.signals) if row.signals else None,
+        strong=BlobRef(**row.strong) if row.strong else None,
+        unreadable=row.unreadable,
         blobs=tuple(BlobRef(**ref) for ref in row.blobs),
         updated=row.updated,
     )
@@ -307,4 +361,7 @@ def _report(row: Any) -> Report:
 def _finding(row: Any) -> ReportFinding:
     body = json.loads(row.body, parse_float=Decimal)
     finding = Finding.of_json({**body, "confidence": row.confidence})
+    if row.reason is not None:
+        key = row.dismissed_document, row.dismissed_finding
+        finding = replace(finding, dismissed=Dismissed(row.reason, row.by, row.time, *key))
     return ReportFinding(row.id, row.filing, finding, row.filer)

@@ -161,11 +161,16 @@ class ClausesExtracted(Event):
 
 
 class FindingsFound(Event):
-    """The findings of one report are stored; there may be none."""
+    """The findings of one report are stored; there may be none. It comes again for the same attempt
+    where a dismissal was taken back that had folded some of them away.
+    """
 
     type: ClassVar[str] = "findings.found.v1"
     name: str
-    findings: BlobRef = Field(description="JSON list of findings, as REST answers them")
+    findings: BlobRef = Field(
+        description="JSON list of findings, as REST answers them; of what was dismissed before, "
+        "`document` and `finding` of the dismissal instead of its words"
+    )
     count: int = Field(ge=0)
     flagged: bool
     risk: float = Field(ge=0, le=1)

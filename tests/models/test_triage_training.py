@@ -17,7 +17,7 @@ library("onnx")
 library("lightgbm")
 
 from models.triage import __main__ as training
-from models.triage.doubting import Example, _place, examples, folded
+from models.triage.doubting import Example, _place, examples, summed
 from models.triage.filings import fold_of
 from models.triage.scores import threshold
 from services.triage.doubts import COLUMNS
@@ -153,7 +153,7 @@ def test_what_else_an_error_brings_is_no_lesson(made: Path) -> None:
         statement["presented_in"] = 1_000_000
         for row in statement["rows"]:
             row["concept"] = "X"
-    pages = folded(sheets(read(filing)))
+    pages = summed(sheets(read(filing)))
     experience = Experience()
     errors = {"as_development": 6, "others": 2, "hard": 0}
     some = list(examples(filing, pages, experience, errors))

@@ -45,3 +45,38 @@ def test_what_is_noted_of_a_clause_stays_in_review(house: House) -> None:
     wish = {"item": item["id"], "verdict": "reject", "note": "no choice of law"}
     assert client.post("/v1/decisions", json=wish).status_code == 201
     assert [event.note for event in house.announced()] == [None]
+
+
+def dismiss(house: House, item: dict[str, Any]) -> None:
+    """An analyst rejects an item, and says why."""
+    client = house.client()
+    client.post("/v1/items/claim", json={"item": item["id"]})
+    wish = {"item": item["id"], "verdict": "reject", "note": "so it is"}
+    assert client.post("/v1/decisions", json=wish).status_code == 201
+
+
+def test_a_dismissal_is_undone_also_after_its_report_was_read_anew(house: House) -> None:
+    """Triage folds away what the report itself was dismissed for; whoever said so can unsay it."""
+    house.find("doc_1", [FINDING])
+    (item,) = waiting(house)
+    dismiss(house, item)
+    house.find("doc_1", [{**FINDING, "dismissed": BEFORE}], attempt=2)
+    assert not waiting(house)
+    undone = house.client().post("/v1/decisions", json={"item": item["id"], "verdict": "undo"})
+    assert undone.status_code == 201, undone.text
+
+
+def test_what_is_held_stays_when_findings_are_announced_again(house: House) -> None:
+    """A dismissal was taken back: what it had folded away waits again, and nobody loses an item."""
+    both = [FINDING, {**FINDING, "id": "fd_2", "dismissed": BEFORE}]
+    house.find("doc_1", both)
+    (first,) = waiting(house)
+    client = house.client()
+    held = client.post("/v1/items/claim", json={"item": first["id"]}).json()
+    house.find("doc_1", [FINDING, {**FINDING, "id": "fd_2"}])
+    wish = {"item": first["id"], "verdict": "accept"}
+    assert client.post("/v1/decisions", json=wish).status_code == 201, held
+    (second,) = waiting(house)
+    assert second["result_id"] == "fd_2"
+    house.find("doc_1", both)
+    assert not waiting(house)

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from services.triage.dismissals import Dismissal, filer_of, folded, relation_of
-from services.triage.domain import Finding, NamedCell, Verdict
-from services.triage.judgement import MOST
-from shared.events import DocumentDeleted, FindingsFound, ReviewDecided
-from tests.unit.triage.filings import bent
-from tests.unit.triage.house import House
+from services.triage.dismissals import (
+    FILER_CHARACTERS,
+    Dismissal,
+    Dismissals,
+    filer_of,
+    relation_of,
+)
+from services.triage.domain import Dismissed, Finding, NamedCell
+from services.triage.judgement import MOST, sifted, triage_filing
+from services.triage.risk import Judge
+from tests.unit.triage.filings import bent, find_row, read
+from tests.unit.triage.test_doubts import judge
 
 FINDINGS = "/v1/documents/{}/findings"
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -69,34 +74,13 @@ def dismissal(of: Finding) -> Dismissal:
 )  # fmt: skip
 def test_only_a_break_of_the_same_kind_is_covered(again: Finding, covered: bool) -> None:
     """The same relation, the same direction, a similar share of the amount."""
-    assert dismissal(finding()).covers(again) is covered
-
-
-def test_what_is_folded_away_counts_no_more() -> None:
-    """It stays, marked; risk and flag are those of what is left."""
-    other = finding(50, 10, check="magnitude", confidence=0.3)
-    verdict = Verdict("f1", True, 0.9, (finding(), other))
-    left = folded(verdict, [dismissal(finding())], 0.5)
-    assert [one.dismissed is not None for one in left.findings] == [True, False]
-    assert (left.risk, left.flagged) == (0.3, False)
-    assert folded(verdict, [], 0.5) is verdict
-    alone = folded(replace(verdict, findings=(finding(),)), [dismissal(finding())], 0.5)
-    assert (alone.risk, alone.flagged) == (0.0, False)
-    marked = left.findings[0]
-    assert Finding.of_json(marked.to_json()) == marked
+    known = Dismissals.of([dismissal(finding())])
+    assert (known.word_on(again) is not None) is covered
 
 
 def test_a_break_of_unknown_size_is_looked_at_again() -> None:
     """Neither amount tells whether it is the same kind of break."""
     assert not dismissal(finding(None, 100)).covers(finding(None, 100))
-
-
-def test_where_the_list_is_full_others_may_be_as_likely() -> None:
-    """What was left out of it is not known here, so that all shown are dismissed clears nothing."""
-    verdict = Verdict("f1", True, 0.9, (finding(),) * MOST)
-    left = folded(verdict, [dismissal(finding())], 0.5)
-    assert all(one.dismissed for one in left.findings)
-    assert (left.risk, left.flagged) == (0.9, True)
 
 
 def test_a_filer_is_told_by_its_letters() -> None:
@@ -105,91 +89,60 @@ def test_a_filer_is_told_by_its_letters() -> None:
     assert filer_of("トヨタ自動車") != filer_of("ソニー") != ""
     assert filer_of("ACME Corp.") == filer_of("Acme  corp") == "acme corp"
     assert filer_of(None) == filer_of(" - ") == ""
+    long = "trust " * 1_000
+    assert len(filer_of(long)) == FILER_CHARACTERS
+    assert filer_of(filer_of(long)) == filer_of(long) != filer_of(long + "two")
 
 
-@pytest.fixture
-def house(tmp_path: Path) -> Iterator[House]:
-    """Triage with everything real."""
-    house = House(tmp_path)
-    yield house
-    house.service.close()
+def of_company(*dismissed: Finding) -> Callable[[Finding], Dismissed | None]:
+    """What triage is told of a filer of whom these were dismissed."""
+    return Dismissals.of(map(dismissal, dismissed)).word_on
+
+
+@pytest.mark.parametrize("judged", [None, judge(shown=0.05)], ids=["rules", "forest"])
+def test_what_is_folded_away_counts_no_more(judged: Judge | None) -> None:
+    """It stays, marked; risk and flag are those of all other doubts, and it takes nobody's place in
+    the handful.
+    """
+    filing = wrong()
+    part, row = find_row(filing, "income", "Operating income")
+    part["rows"][row]["values"][1] += 7_000_000
+    before = triage_filing(read(filing), judged)
+    first, *_ = before.findings
+    after = triage_filing(read(filing), judged, of_company(first))
+    (folded,) = [one for one in after.findings if one.dismissed]
+    assert replace(folded, dismissed=None) == first
+    left = [one for one in after.findings if not one.dismissed]
+    assert left
+    assert after.risk == max(one.confidence for one in left)
+    assert triage_filing(read(filing), judged, of_company()) == before
+    assert Finding.of_json(folded.to_json()) == first
+
+
+def test_a_folded_finding_swallows_no_other_error_of_its_cell() -> None:
+    """Another amount is another error; the same difference is the same cause, seen twice."""
+    one = finding()
+    same_cell = finding(110, 105, confidence=0.7, check="magnitude")
+    same_gap = finding(60, 50, confidence=0.6, row=4, check="same_amount")
+    no_amount = finding(110, None, confidence=0.5, check="exceeds_total")
+    surer = finding(60, 50, confidence=0.95, row=4, check="same_amount")
+    folded, left = sifted([one, same_cell, same_gap, no_amount], of_company(one))
+    assert [f.check for f in folded] == ["balance_sheet_sums"]
+    assert left == [same_cell]
+    assert sifted([one, surer], of_company(one))[1] == [surer]
+
+
+def test_a_full_list_of_dismissed_ones_hides_nothing() -> None:
+    """Risk is that of the likeliest doubt that nobody dismissed, however far down it stood."""
+    others = [
+        finding(110 + n, 100, row=n, label=f"Line {n}", labels=(f"Line {n}", "Cash"))
+        for n in range(2 * MOST)
+    ]
+    last = finding(50, 10, row=99, check="magnitude", confidence=0.3)
+    folded, left = sifted([*others, last], of_company(*others))
+    assert (len(folded), left) == (2 * MOST, [last])
 
 
 def wrong(millions: float = 4509, **more: Any) -> dict[str, Any]:
     """A filing with one wrong total."""
     return {**bent("balance_sheet", "Total current assets", 1, millions), **more}
-
-
-def decided(item: dict[str, Any], verdict: Any, note: str | None) -> ReviewDecided:
-    """What review says of a decision about a finding of the first document."""
-    return ReviewDecided(
-        document_id="doc_1",
-        actor="ada",
-        item_id="it_1",
-        stage="triage",
-        result_id=item["id"],
-        decision_id="de_1",
-        verdict=verdict,
-        note=note,
-    )
-
-
-def found(house: House, document: str) -> dict[str, Any]:
-    """What triage answers."""
-    body: dict[str, Any] = house.client.get(FINDINGS.format(document)).json()
-    return body
-
-
-def test_a_dismissal_is_remembered_until_it_is_undone(house: House) -> None:
-    """With the reason, for the next report of that filer, and visibly."""
-    house.say(house.read("doc_1", wrong()))
-    (item,) = found(house, "doc_1")["items"]
-    assert item["dismissed"] is None
-    house.say(decided(item, "reject", "a lawful presentation"))
-    house.say(house.read("doc_2", wrong(id="next")))
-    body = found(house, "doc_2")
-    (again,) = body["items"]
-    assert (again["dismissed"]["reason"], again["dismissed"]["by"]) == (
-        "a lawful presentation",
-        "ada",
-    )
-    assert (body["flagged"], body["risk"]) == (False, 0.0)
-    (*_, event) = house.heard(FindingsFound)
-    assert (event.flagged, event.count) == (False, 1)
-
-    house.say(house.read("doc_3", wrong(id="other", company="Another Corp")))
-    assert found(house, "doc_3")["flagged"]
-    house.say(house.read("doc_4", wrong(1200, id="far")))
-    assert all(one["dismissed"] is None for one in found(house, "doc_4")["items"])
-
-    house.say(decided(item, "undo", None))
-    house.say(house.read("doc_5", wrong(id="fifth")))
-    assert found(house, "doc_5")["flagged"]
-
-
-@pytest.mark.parametrize(("verdict", "note"), [("reject", None), ("reject", " "), ("accept", "so")])
-def test_without_a_reason_nothing_is_dismissed(
-    house: House, verdict: str, note: str | None
-) -> None:
-    """Nor by accepting, nor where the report names no company."""
-    house.say(house.read("doc_1", wrong()))
-    house.say(decided(found(house, "doc_1")["items"][0], verdict, note))
-    house.say(house.read("doc_2", wrong(id="next")))
-    assert found(house, "doc_2")["flagged"]
-
-
-def test_a_report_without_a_company_dismisses_nothing(house: House) -> None:
-    """Nobody's relation is everybody's."""
-    house.say(house.read("doc_1", wrong(company=None)))
-    house.say(decided(found(house, "doc_1")["items"][0], "reject", "so"))
-    house.say(house.read("doc_2", wrong(company=None, id="next")))
-    assert found(house, "doc_2")["flagged"]
-
-
-def test_a_dismissal_goes_with_its_document(house: House) -> None:
-    """Its reason is somebody's words about what is deleted."""
-    house.say(house.read("doc_1", wrong()))
-    house.say(decided(found(house, "doc_1")["items"][0], "reject", "so"))
-    house.say(DocumentDeleted(document_id="doc_1"))
-    house.say(house.read("doc_2", wrong(id="next")))
-    assert found(house, "doc_2")["flagged"]

@@ -12,6 +12,7 @@ from sqlalchemy import inspect, select
 from infra.schemas import openapi_of
 from services.triage.domain import Finding
 from services.triage.handlers import forget_document
+from services.triage.judgement import FLAGGED
 from services.triage.store import findings, reports
 from shared import documents
 from shared.documents import FailedPage
@@ -458,7 +459,7 @@ def test_a_deletion_that_is_cut_off_leaves_no_finding(house: House) -> None:
     begin_try(house.service.store, deleted)
     uow = KilledAfterCommit(house.service.store, deleted)
     with pytest.raises(Killed):
-        forget_document(deleted, uow, house.service.blobs)
+        forget_document(deleted, uow, house.service.blobs, FLAGGED)
     assert blobs_below(house.service.settings.blobs) == before
     assert is_deleted(house.service.blobs, "default", "doc_1")
 

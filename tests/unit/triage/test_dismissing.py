@@ -1,0 +1,300 @@
+"""Dismissals in the running service: remembered, taken back, and gone with their document."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import event as hooks
+from sqlalchemy import text
+
+from services.triage.dismissals import filer_of
+from services.triage.handlers import note_decision
+from services.triage.judgement import FLAGGED
+from services.triage.store import MIGRATIONS
+from shared.errors import Unavailable
+from shared.events import DocumentDeleted, FindingsFound, ReviewDecided
+from shared.storage import Store, UnitOfWork, begin_try
+from tests.killed import Killed
+from tests.unit.triage.house import House
+from tests.unit.triage.test_dismissals import wrong
+
+FINDINGS = "/v1/documents/{}/findings"
+WORDS = "a lawful presentation of ours"
+
+
+def decided(item: dict[str, Any], verdict: Any, note: str | None, document: str) -> ReviewDecided:
+    """What review says of a decision about a finding."""
+    return ReviewDecided(
+        document_id=document,
+        actor="ada",
+        item_id="it_1",
+        stage="triage",
+        result_id=item["id"],
+        decision_id="de_1",
+        verdict=verdict,
+        note=note,
+    )
+
+
+def found(house: House, document: str) -> dict[str, Any]:
+    """What triage answers."""
+    body: dict[str, Any] = house.client.get(FINDINGS.format(document)).json()
+    return body
+
+
+def dismissed(house: House, document: str = "doc_1", note: str = WORDS) -> dict[str, Any]:
+    """The only finding of a wrong report, which an analyst dismissed."""
+    house.say(house.read(document, wrong(id=document)))
+    item: dict[str, Any] = found(house, document)["items"][0]
+    house.say(decided(item, "reject", note, document))
+    return item
+
+
+def folded(house: House, document: str) -> None:
+    """The next report of that filer, with the same once more."""
+    house.say(house.read(document, wrong(id=document)))
+    body = found(house, document)
+    (item,) = body["items"]
+    assert item["dismissed"]["reason"] == WORDS
+    assert not body["flagged"]
+    assert body["risk"] < item["confidence"]
+
+
+def counts_again(house: House, document: str) -> None:
+    """Whether a report is flagged for it, as it is said and as it is announced."""
+    body = found(house, document)
+    (item,) = body["items"]
+    assert (body["flagged"], body["risk"]) == (True, item["confidence"])
+    assert item["dismissed"] is None
+    event = [one for one in house.heard(FindingsFound) if one.document_id == document][-1]
+    assert (event.flagged, event.risk, event.count) == (True, body["risk"], 1)
+    listed = json.loads(house.service.blobs.get("default", event.findings))
+    assert listed == body["items"]
+
+
+def contents(house: House) -> list[bytes]:
+    """Every blob."""
+    folder = house.service.settings.blobs
+    return [path.read_bytes() for path in folder.rglob("*") if path.is_file()]
+
+
+def kept_words(house: House) -> bool:
+    """Whether an analyst's words are in any table of findings, or in any blob."""
+    with house.service.store.read() as session:
+        rows = session.execute(text("SELECT body FROM findings")).scalars().all()
+        said = session.execute(text("SELECT reason FROM dismissals")).scalars().all()
+    blobs = contents(house)
+    return any(WORDS in one for one in (*rows, *said)) or any(WORDS.encode() in b for b in blobs)
+
+
+def test_a_dismissal_is_remembered_until_it_is_undone(any_house: House) -> None:
+    """With the reason, for the next report of that filer, visibly; then it counts again there."""
+    house = any_house
+    item = dismissed(house)
+    folded(house, "doc_2")
+    (*_, event) = house.heard(FindingsFound)
+    assert (event.flagged, event.count) == (False, 1)
+    listed = json.loads(house.service.blobs.get("default", event.findings))
+    assert listed[0]["dismissed"] == {"document": "doc_1", "finding": item["id"]}
+
+    house.say(house.read("doc_3", wrong(id="other", company="Another Corp")))
+    assert found(house, "doc_3")["flagged"]
+    house.say(house.read("doc_4", wrong(1200, id="far")))
+    assert all(one["dismissed"] is None for one in found(house, "doc_4")["items"])
+
+    house.say(decided(item, "undo", None, "doc_1"))
+    counts_again(house, "doc_2")
+    assert not kept_words(house)
+    house.say(house.read("doc_5", wrong(id="fifth")))
+    assert found(house, "doc_5")["flagged"]
+
+
+def test_a_report_that_is_read_anew_folds_away_its_own_until_that_is_undone(house: House) -> None:
+    """The decision was about it, and stands until it is taken back."""
+    item = dismissed(house)
+    house.say(house.read("doc_1", wrong(id="doc_1"), attempt=2))
+    assert not found(house, "doc_1")["flagged"]
+    house.say(decided(item, "undo", None, "doc_1"))
+    counts_again(house, "doc_1")
+
+
+def test_a_dismissal_goes_with_its_document(any_house: House) -> None:
+    """Its reason is somebody's words about what is deleted: no other report keeps them."""
+    house = any_house
+    dismissed(house)
+    folded(house, "doc_2")
+    assert kept_words(house)
+    house.say(DocumentDeleted(document_id="doc_1"))
+    counts_again(house, "doc_2")
+    assert not kept_words(house)
+    house.say(DocumentDeleted(document_id="doc_2"))
+    assert not [data for data in contents(house) if b"fd_" in data]
+
+
+def test_what_another_dismissal_covers_as_well_stays_folded_away(house: House) -> None:
+    """With the words of that one."""
+    item = dismissed(house, note="the first word")
+    house.say(house.read("doc_0", wrong(id="doc_0")))
+    (again,) = found(house, "doc_0")["items"]
+    house.say(decided(again, "reject", WORDS, "doc_0"))
+    folded(house, "doc_2")
+    house.say(decided(again, "undo", None, "doc_0"))
+    body = found(house, "doc_2")
+    assert (body["items"][0]["dismissed"]["reason"], body["flagged"]) == ("the first word", False)
+    house.say(decided(item, "undo", None, "doc_1"))
+    counts_again(house, "doc_2")
+
+
+def test_an_undoing_that_is_cut_off_is_done_again(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed right before its commit the words are gone already, and the next try does the rest."""
+    item = dismissed(house)
+    folded(house, "doc_2")
+    undone = decided(item, "undo", None, "doc_1")
+    begin_try(house.service.store, undone)
+    uow = UnitOfWork(house.service.store, undone)
+    monkeypatch.setattr(uow, "publish", killed)
+    with pytest.raises(Killed):
+        note_decision(undone, uow, house.service.blobs, FLAGGED)
+    assert found(house, "doc_2")["items"][0]["dismissed"] is None
+    house.say(undone)
+    counts_again(house, "doc_2")
+
+
+def killed(_event: object) -> None:
+    """What happens instead of an announcement."""
+    raise Killed
+
+
+def test_a_report_that_is_checked_meanwhile_is_checked_again(
+    any_house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A dismissal that goes while it is used folds nothing away."""
+    house = any_house
+    item = dismissed(house)
+    reading = house.read("doc_2", wrong(id="doc_2"))
+    put, undone = house.service.blobs.put, list[ReviewDecided]()
+
+    def meanwhile(tenant: str, data: bytes) -> Any:
+        if b"dismissed" in data and not undone:
+            undone.append(decided(item, "undo", None, "doc_1"))
+            begin_try(house.service.store, undone[0])
+            uow = UnitOfWork(house.service.store, undone[0])
+            note_decision(undone[0], uow, house.service.blobs, FLAGGED)
+        return put(tenant, data)
+
+    monkeypatch.setattr(house.service.blobs, "put", meanwhile)
+    check = house.service.handlers[type(reading)]
+    begin_try(house.service.store, reading)
+    with pytest.raises(Unavailable, match="changed meanwhile"):
+        check(reading, UnitOfWork(house.service.store, reading))
+    house.say(reading)
+    counts_again(house, "doc_2")
+
+
+def test_a_company_may_have_a_name_without_end(any_house: House) -> None:
+    """An index takes no more than some kilobytes."""
+    house = any_house
+    name = " ".join(f"trust{n}" for n in range(4_000))
+    house.say(house.read("doc_1", wrong(company=name)))
+    (item,) = found(house, "doc_1")["items"]
+    house.say(decided(item, "reject", WORDS, "doc_1"))
+    house.say(house.read("doc_2", wrong(company=name, id="next")))
+    assert not found(house, "doc_2")["flagged"]
+    house.say(house.read("doc_3", wrong(company=f"{name} two", id="next")))
+    assert found(house, "doc_3")["flagged"]
+
+
+def test_dismissals_are_loaded_once_for_a_filer(house: House) -> None:
+    """However many of its filings a document has."""
+    dismissed(house)
+    asked = []
+
+    def counted(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        asked.append("FROM dismissals" in statement)
+
+    hooks.listen(house.service.store.engine, "before_cursor_execute", counted)
+    house.say(house.read("doc_2", *(wrong(id=f"f{n}") for n in range(20))))
+    hooks.remove(house.service.store.engine, "before_cursor_execute", counted)
+    assert not found(house, "doc_2")["flagged"]
+    assert sum(asked) <= 3
+
+
+@pytest.mark.parametrize(("verdict", "note"), [("reject", None), ("reject", " "), ("accept", "so")])
+def test_without_a_reason_nothing_is_dismissed(
+    house: House, verdict: str, note: str | None
+) -> None:
+    """Nor by accepting."""
+    house.say(house.read("doc_1", wrong()))
+    house.say(decided(found(house, "doc_1")["items"][0], verdict, note, "doc_1"))
+    house.say(house.read("doc_2", wrong(id="next")))
+    assert found(house, "doc_2")["flagged"]
+
+
+def test_a_report_without_a_company_dismisses_nothing(house: House) -> None:
+    """Nobody's relation is everybody's."""
+    house.say(house.read("doc_1", wrong(company=None)))
+    house.say(decided(found(house, "doc_1")["items"][0], "reject", "so", "doc_1"))
+    house.say(house.read("doc_2", wrong(company=None, id="next")))
+    assert found(house, "doc_2")["flagged"]
+
+
+def test_an_upgrade_takes_repeated_words_away(tmp_path: Path) -> None:
+    """Who folded a finding away was not kept, so it counts again; long names are shortened."""
+    store = Store(f"sqlite:///{tmp_path / 'triage.db'}", "triage", MIGRATIONS)
+    store.migrate("0005")
+    body = {"check": "c", "confidence": 0.7, "dismissed": {"reason": WORDS, "by": "ada"}}
+    name = filer_of("trust") * 100
+    with store.write() as session:
+        session.execute(
+            text(
+                "INSERT INTO reports (tenant, document_id, kind, attempt, state, flagged, risk,"
+                " filings, warnings, blobs, updated, name, found) VALUES"
+                " ('t', 'doc_1', 'report', 1, 'triaged', 0, 0.1, 1, '[]', '[]', 0, '', 1)"
+            )
+        )
+        session.execute(
+            text(
+                'INSERT INTO findings (tenant, document_id, position, id, filing, "check",'
+                " confidence, body, filer) VALUES"
+                " ('t', 'doc_1', 0, 'fd_1', 'f', 'c', 0.7, :body, 'x')"
+            ),
+            {"body": json.dumps(body)},
+        )
+        session.execute(
+            text(
+                "INSERT INTO dismissals (tenant, document_id, finding_id, filer, relation, reason,"
+                " \"by\", time) VALUES ('t', 'doc_0', 'fd_0', :name, 'r', 'w', 'ada', 0)"
+            ),
+            {"name": name},
+        )
+    store.migrate()
+    with store.read() as session:
+        (kept,) = session.execute(text("SELECT body FROM findings")).scalars()
+        (risk,) = session.execute(text("SELECT risk FROM reports")).scalars()
+        (filer,) = session.execute(text("SELECT filer FROM dismissals")).scalars()
+    assert json.loads(kept) == {**body, "dismissed": None}
+    assert risk == 0.7
+    assert filer == filer_of(name)
+    store.close()
+
+
+def test_a_finding_of_a_newer_release_is_read(house: House) -> None:
+    """Fields that this one doesn't know are passed over, wherever they are."""
+    house.say(house.read("doc_1", wrong()))
+    before = found(house, "doc_1")
+    with house.service.store.write() as session:
+        (body,) = session.execute(text("SELECT body FROM findings")).scalars()
+        newer = json.loads(body)
+        newer["cells"][0] |= {"certainty": 0.5, "place": {"page": 1, "corner": "left"}}
+        newer["cells"][1]["certainty"] = 0.5
+        newer["reason"] = {"in": "another form"}
+        session.execute(text("UPDATE findings SET body = :body"), {"body": json.dumps(newer)})
+    after = found(house, "doc_1")
+    after["items"][0]["cells"][0]["place"] = None
+    after["items"][0]["page"] = None
+    assert after == before
