@@ -7,6 +7,8 @@ PORT ?= 8400
 DATA ?= $(or $(SMALLPRINT_DATA),var/data)
 PYTEST ?= -q
 EXAMPLES ?= 200
+DOCS ?= 30
+KILLS ?= 8
 TRAINING = $(shell grep -rl 'pytest.mark.training' tests --include 'test_*.py')
 .DEFAULT_GOAL := help
 .SHELLFLAGS := -euo pipefail -c
@@ -44,6 +46,9 @@ test: setup-dev ## Every test that needs no training libraries (PYTEST="-k bus" 
 
 fuzz-http: setup-dev ## Ask every route for what OpenAPI says, longer than `make test` does (EXAMPLES=200).
 	@SMALLPRINT_TEST_EXAMPLES=$(EXAMPLES) $(BIN)/pytest --timeout 7200 tests/e2e/test_openapi.py $(PYTEST)
+
+chaos: setup-dev ## Prove that nothing is lost or done twice whatever dies (DOCS=1000 KILLS=200 SEED=1 BREAK=inbox).
+	@$(BIN)/python -m infra.chaos --documents $(DOCS) --kills $(KILLS) $(if $(SEED),--seed $(SEED)) $(if $(BREAK),--break $(BREAK))
 
 test-train: setup-train ## The tests of the training side, on small models.
 	@$(TRAIN)/bin/python -m pytest $(TRAINING) $(PYTEST)
@@ -106,5 +111,5 @@ clean: ## Remove environments, caches and build output; documents in var/data st
 	rm -rf $(VENV) $(VENV).lock $(TRAIN) $(TRAIN).lock build dist *.egg-info \
 		.mypy_cache .ruff_cache .pytest_cache .hypothesis
 
-.PHONY: help setup run run-kafka field-bundle check test fuzz-http released test-train bench bench-legal specialists document-kind triage-breaks triage-peers review-priority setup-dev setup-kafka \
+.PHONY: help setup run run-kafka field-bundle check test fuzz-http chaos released test-train bench bench-legal specialists document-kind triage-breaks triage-peers review-priority setup-dev setup-kafka \
 	setup-train format schemas requirements clean

@@ -42,7 +42,7 @@ def main(arguments: list[str] | None = None) -> int:
         "--data", type=Path, default=Path("var/data-kafka"), help="folder (%(default)s)"
     )
     options = parser.parse_args(arguments)
-    signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGTERM, interrupt)
     try:
         Suite(options.data.resolve(), options.port).run()
     except (StartError, BrokerError) as error:
@@ -60,7 +60,7 @@ class Suite:
         self.data = data
         self.port = port
         self.url = f"http://127.0.0.1:{port}"
-        names = ["kafka", *SERVICES, *(f"{s}-{r}" for s in SERVICES for r in ("worker", "relay"))]
+        names = self._names()
         self.ports = dict(zip(names, free_ports(port + 1, len(names)), strict=True))
         self.env = self._environment()
 
@@ -73,8 +73,9 @@ class Suite:
         fetch_jars()
         supervisor = Supervisor(tell)
         try:
-            supervisor.start(self._broker())
-            self._wait(supervisor, "kafka", lambda: _listens(self.ports["kafka"]))
+            for server, ready in self._servers():
+                supervisor.start(server)
+                self._wait(supervisor, server.name, ready)
             self._migrate()
             for program in self._programs():
                 supervisor.start(program)
@@ -88,6 +89,10 @@ class Suite:
             tell("ending all processes")
             supervisor.stop()
             tell("ended")
+
+    def _names(self) -> list[str]:
+        """Everything that listens on a port of its own, but for the origin."""
+        return ["kafka", *SERVICES, *(f"{s}-{r}" for s in SERVICES for r in ("worker", "relay"))]
 
     def _environment(self) -> dict[str, str]:
         env = {
@@ -104,9 +109,14 @@ class Suite:
             env[f"SMALLPRINT_{service.upper()}_URL"] = f"http://127.0.0.1:{self.ports[service]}"
         return env
 
-    def _broker(self) -> Program:
+    def _servers(self) -> Iterator[tuple[Program, Callable[[], bool]]]:
+        """What the services stand on, each with what tells that it is ready."""
+        yield self._broker(), lambda: _listens(self.ports["kafka"])
+
+    def _broker(self, *options: str) -> Program:
         port, folder = str(self.ports["kafka"]), str(self.data / "kafka")
-        return self._program("kafka", "infra.kafka.broker", "run", "--port", port, "--data", folder)
+        options = ("run", "--port", port, "--data", folder, *options)
+        return self._program("kafka", "infra.kafka.broker", *options)
 
     def _programs(self) -> Iterator[Program]:
         for service in SERVICES:
@@ -182,7 +192,8 @@ def tell(line: str) -> None:
     print(f"{time.strftime('%H:%M:%S')} {line}", flush=True)
 
 
-def _interrupt(*_: object) -> None:
+def interrupt(*_: object) -> None:
+    """End as on Ctrl-C: for signals."""
     raise KeyboardInterrupt
 
 

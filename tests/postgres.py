@@ -5,59 +5,26 @@ the programs of Debian's `postgresql` package; without them a test is skipped on
 fails in CI.
 """
 
-import os
-import pwd
 import secrets
 import shutil
-import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
-from importlib.util import find_spec
 from pathlib import Path
 
 from infra.ports import free_port
+from infra.postgres.cluster import Cluster, missing
 from tests.support import require
 
-PROGRAMS = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda p: int(p.parent.name))
 
-
-@dataclass
-class Postgres:
+class Postgres(Cluster):
     """A running cluster, and how to reach it."""
-
-    programs: Path
-    folder: Path
-    port: int
-    password: str = field(default_factory=lambda: secrets.token_hex(16), repr=False)
-
-    def run(self, program: str, *arguments: str) -> None:
-        """Run one of PostgreSQL's programs as the cluster's owner. Raises with its output."""
-        done = subprocess.run(
-            [*_as_owner(), str(self.programs / program), *arguments],
-            cwd=self.folder,
-            env={**os.environ, "PGPASSWORD": self.password, "LC_ALL": "C.UTF-8"},
-            capture_output=True,
-            text=True,
-        )
-        if done.returncode:
-            raise RuntimeError(f"{program} failed: {done.stdout}{done.stderr}")
 
     def database(self) -> str:
         """The SQLAlchemy URL of a new empty database."""
         name = f"test_{secrets.token_hex(6)}"
-        self.run("createdb", *self._address(), name)
-        return f"postgresql+psycopg://tester:{self.password}@127.0.0.1:{self.port}/{name}"
-
-    def initialise(self) -> None:
-        """Make the cluster's files."""
-        secret = self.folder / "password"
-        secret.write_text(self.password)
-        secret.chmod(0o600)
-        _give_to_owner(secret)
-        options = ["--auth-host=scram-sha-256", "--auth-local=reject", "--no-sync", "-E", "UTF8"]
-        self.run("initdb", "-D", "data", "-U", "tester", "--pwfile=password", *options)
+        self.create(name)
+        return self.url(name)
 
     def start(self) -> None:
         """Listen on loopback, without the safety that only a power cut would need."""
@@ -68,9 +35,6 @@ class Postgres:
     def stop(self) -> None:
         """End at once."""
         self.run("pg_ctl", "stop", "-D", "data", "-m", "immediate")
-
-    def _address(self) -> Sequence[str]:
-        return ("-h", "127.0.0.1", "-p", str(self.port), "-U", "tester")
 
 
 class Servers:
@@ -100,13 +64,10 @@ class Servers:
 @contextmanager
 def server() -> Iterator[Postgres]:
     """A cluster for the time of the block."""
-    require(
-        PROGRAMS, "PostgreSQL: no programs in /usr/lib/postgresql (Debian: apt install postgresql)"
-    )
-    require(find_spec("psycopg"), "the package psycopg: make setup-dev")
+    lacking = missing()
+    require(lacking is None, lacking or "")
     folder = Path(tempfile.mkdtemp(prefix="smallprint-postgres-"))
-    _give_to_owner(folder)
-    postgres = Postgres(PROGRAMS[-1], folder, free_port())
+    postgres = Postgres(folder, free_port())
     try:
         postgres.initialise()
         postgres.start()
@@ -116,22 +77,3 @@ def server() -> Iterator[Postgres]:
             postgres.stop()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def _owner() -> str | None:
-    """PostgreSQL refuses to run as root; the package has made a user for it."""
-    if os.geteuid() != 0:
-        return None
-    names = {user.pw_name for user in pwd.getpwall()}
-    require("postgres" in names, "a user `postgres`, for PostgreSQL does not run as root")
-    return "postgres"
-
-
-def _as_owner() -> Sequence[str]:
-    owner = _owner()
-    return ("setpriv", f"--reuid={owner}", f"--regid={owner}", "--init-groups") if owner else ()
-
-
-def _give_to_owner(path: Path) -> None:
-    if owner := _owner():
-        shutil.chown(path, owner, owner)

@@ -42,7 +42,7 @@ process.roles=broker,controller
 node.id={node}
 controller.quorum.bootstrap.servers=127.0.0.1:{controller_port}
 listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}
-advertised.listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}
+advertised.listeners=PLAINTEXT://127.0.0.1:{advertised},CONTROLLER://127.0.0.1:{controller_port}
 controller.listener.names=CONTROLLER
 listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
 log.dirs={logs}
@@ -96,13 +96,22 @@ class Broker:
     """A broker process on `port` of 127.0.0.1 with its files below `data`.
 
     `durable`: force every message to the disk before it is acknowledged, so that even a power
-    cut loses none; kill -9 of the broker loses none either way.
+    cut loses none; kill -9 of the broker loses none either way. `advertised`: the port that clients
+    are told, where a proxy is in front.
     """
 
-    def __init__(self, data: Path, port: int = PORT, *, durable: bool = False) -> None:
+    def __init__(
+        self,
+        data: Path,
+        port: int = PORT,
+        *,
+        durable: bool = False,
+        advertised: int | None = None,
+    ) -> None:
         self.data = data.resolve()
         self.port = port
         self.durable = durable
+        self.advertised = advertised or port
 
     @property
     def address(self) -> str:
@@ -189,7 +198,11 @@ class Broker:
     def _configure(self) -> None:
         (self.data / "log4j2.properties").write_text(_LOGGING)
         properties = _PROPERTIES.format(
-            node=_NODE, port=self.port, controller_port=free_port(), logs=self.data / "log"
+            node=_NODE,
+            port=self.port,
+            advertised=self.advertised,
+            controller_port=free_port(),
+            logs=self.data / "log",
         )
         self._properties.write_text(properties + (_DURABLE if self.durable else ""))
         if (self.data / "log" / "meta.properties").exists():
@@ -299,8 +312,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("action", choices=["start", "stop", "status", "run"])
     parser.add_argument("--port", type=int, default=PORT, help="default %(default)s")
     parser.add_argument("--data", type=Path, default=KAFKA / "data", help="default %(default)s")
+    parser.add_argument("--advertised", type=int, help="port that clients are told; default: PORT")
     options = parser.parse_args(arguments)
-    broker = Broker(options.data, options.port, durable=True)
+    broker = Broker(options.data, options.port, durable=True, advertised=options.advertised)
     try:
         if options.action == "start":
             broker.start()

@@ -1,0 +1,275 @@
+"""What was promised, counted from what clients were told and REST answers.
+
+Nothing here asks a database or calls the suite's own code: each check holds the answers that
+people got, the webhooks that were heard and the events that went over the bus against each other.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from infra.chaos.events import Seen
+from infra.chaos.facts import Facts
+from infra.chaos.people import Told
+from infra.chaos.receiver import Heard
+
+STATES = {"received": 0, "read": 1, "processing": 2, "ended": 3}
+ROOTS = ("document.ingested.v1", "review.decided.v1")
+"""What clients cause; all else has an event as its cause."""
+ORDER = {
+    "document.ingested.v1": 0,
+    "document.read.v1": 1,
+    "clauses.extracted.v1": 2,
+    "findings.found.v1": 2,
+    "review.decided.v1": 3,
+}
+RESULTS = {"contract": "clauses.extracted", "report": "findings.found"}
+
+
+@dataclass
+class Evidence:
+    """Everything that is counted."""
+
+    told: Told
+    facts: Facts
+    heard: list[Heard]
+    """Webhooks, as they came."""
+    seen: Mapping[str, Seen]
+    """Events by id, each document's in the order of the bus."""
+    troubles: int
+    """How often anything was made go wrong."""
+    shown: set[str]
+    """Items that there were before everything was delivered twice."""
+
+    @property
+    def kinds(self) -> dict[str, str]:
+        """The kind of every document that somebody was told is accepted, by id."""
+        return {paper.id: paper.kind for paper in self.told.papers}
+
+
+@dataclass
+class Check:
+    """One promise: at how many things was looked, and which of them broke it."""
+
+    promise: str
+    looked_at: int = 0
+    wrong: list[str] = field(default_factory=list)
+
+    def look(self, good: object, what: str) -> None:
+        """Look at one more thing."""
+        self.looked_at += 1
+        if not good:
+            self.wrong.append(what)
+
+
+def check(evidence: Evidence) -> list[Check]:
+    """Every promise, in the order of the table."""
+    return [judge(evidence) for judge in CHECKS]
+
+
+def _ended(evidence: Evidence) -> Check:
+    found = Check("every accepted document ended, complete")
+    listed = {document["id"]: document for document in evidence.facts.documents}
+    for paper in evidence.told.papers:
+        known = listed.get(paper.id, {"state": "not there"})
+        said = known.get("outcome") or known["state"]
+        found.look(said == "complete", f"{paper.name} ({paper.id}): {said}")
+    for refused in evidence.told.refused:
+        found.look(False, refused)
+    return found
+
+
+def _one_document(evidence: Evidence) -> Check:
+    found = Check("one document for the same bytes, none that nobody sent")
+    listed = Counter(document["sha256"] for document in evidence.facts.documents)
+    sent = Counter(hashlib.sha256(paper.data).hexdigest() for paper in evidence.told.papers)
+    for sha256 in listed | sent:
+        there = (listed[sha256], sent[sha256])
+        found.look(there == (1, 1), f"{sha256[:12]}: {there[0]} documents, sent as {there[1]}")
+    return found
+
+
+def _blobs(evidence: Evidence) -> Check:
+    found = Check("bytes come back as they were sent, quotes are the text's")
+    for paper in evidence.told.papers:
+        back = evidence.facts.originals.get(paper.id)
+        found.look(back == hashlib.sha256(paper.data).hexdigest(), f"{paper.name}: other bytes")
+        text = evidence.facts.texts.get(paper.id)
+        if text is not None:
+            found.look(text.encode() == paper.data, f"{paper.name}: another text")
+            for clause in evidence.facts.results.get(paper.id, ()):
+                quoted = text[clause["start"] : clause["end"]]
+                said = f"{paper.name}: {clause['id']} is not the text's"
+                found.look(quoted == clause["text"], said)
+    return found
+
+
+def _results(evidence: Evidence) -> Check:
+    found = Check("clauses and findings are there, each once")
+    for paper in evidence.told.papers:
+        results = evidence.facts.results.get(paper.id)
+        if results is None:
+            continue  # it has not ended, which is counted
+        found.look(results, f"{paper.name}: none")
+        places = [(r.get("category"), r.get("start"), r["id"]) for r in results]
+        if paper.kind == "contract":
+            places = [(r["category"], r["start"], r["end"]) for r in results]
+        _once(found, places, paper.name)
+        _once(found, [r["id"] for r in results], paper.name)
+    return found
+
+
+def _items(evidence: Evidence) -> Check:
+    found = Check("each result waits once for a person, and stays the same item")
+    queued: dict[str, list[str]] = defaultdict(list)
+    for item in evidence.facts.items:
+        if item["about"] in ("clause", "finding"):
+            queued[item["document_id"]].append(item["result_id"])
+    for name, results in evidence.facts.results.items():
+        there, wanted = Counter(queued.get(name, ())), {result["id"] for result in results}
+        for result in wanted | there.keys():
+            good = there[result] == (result in wanted)
+            found.look(good, f"{name}: {result} has {there[result]} items")
+    known = {item["id"] for item in evidence.facts.items}
+    for shown in evidence.shown | {claim.item for claim in evidence.told.claims}:
+        found.look(shown in known, f"{shown} was shown, and is gone")
+    return found
+
+
+def _decisions(evidence: Evidence) -> Check:
+    found = Check("each decision is kept once, none that nobody took")
+    kept: dict[str, list[tuple[str, str, str]]] = defaultdict(list)
+    for line in evidence.facts.decisions:
+        kept[line["id"]].append((line["item_id"], line["verdict"], line["actor"]))
+        found.look(line["id"] in evidence.told.attempted, f"nobody took {line['id']}")
+    for name, decision in evidence.told.decisions.items():
+        found.look(kept.get(name) == [decision], f"{name}: kept as {kept.get(name)}")
+    verdicts = {item["id"]: item["verdict"] for item in evidence.facts.items}
+    for item, verdict, _ in evidence.told.decisions.values():
+        found.look(verdicts.get(item) == verdict, f"{item} says {verdicts.get(item)}")
+    _once(found, [line["item_id"] for line in evidence.facts.decisions], "decided twice")
+    return found
+
+
+def _claims(evidence: Evidence) -> Check:
+    found = Check("an item is in the hands of one person at a time")
+    by_item = defaultdict(list)
+    for claim in evidence.told.claims:
+        by_item[claim.item].append(claim)
+    for item, claims in by_item.items():
+        claims.sort(key=lambda claim: claim.begin)
+        for first, second in zip(claims, [*claims[1:], None], strict=True):
+            apart = second is None or second.actor == first.actor or second.begin >= first.end
+            found.look(apart, f"{item} was held by two")
+    return found
+
+
+def _webhooks(evidence: Evidence) -> Check:
+    found = Check("one webhook for each thing that happened, none for another")
+    ids: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for heard in evidence.heard:
+        about = heard.data.get("decision_id") or heard.data["document_id"]
+        ids[heard.type, about].add(heard.id)
+    results = evidence.facts.results
+    wanted = {("document.ended", name) for name in results}
+    wanted |= {(RESULTS[kind], name) for name, kind in evidence.kinds.items() if name in results}
+    wanted |= {("review.decided", line["id"]) for line in evidence.facts.decisions}
+    for about in wanted | ids.keys():
+        heard_of = len(ids.get(about, ()))
+        expected = int(about in wanted)
+        found.look(heard_of == expected, f"{' '.join(about)}: {heard_of} webhooks")
+    for heard in evidence.heard:
+        if "count" in heard.data and (listed := results.get(heard.data["document_id"])):
+            found.look(heard.data["count"] == len(listed), f"{heard.id} counts otherwise")
+    for delivery in evidence.facts.deliveries:
+        found.look(delivery["state"] == "delivered", f"{delivery['id']} is {delivery['state']}")
+    return found
+
+
+def _repeats(evidence: Evidence) -> Check:
+    """One message is in hand at a time, so one trouble can have one sent again."""
+    found = Check("no webhook is sent again but where trouble explains it")
+    again = len(evidence.heard) - len({heard.id for heard in evidence.heard})
+    most = evidence.troubles
+    found.looked_at = len(evidence.heard)
+    if again > most:
+        found.wrong = [f"{again} were sent again, {most} troubles"] * (again - most)
+    return found
+
+
+def _ledger(evidence: Evidence) -> Check:
+    found = Check("the ledger has each reading once, and no cap is passed")
+    groups = {group["key"]: group for group in evidence.facts.costs["groups"]}
+    tokens: dict[str, int] = {}
+    for event in evidence.seen.values():
+        if event.type == "clauses.extracted.v1":
+            name = event.key.partition("/")[2]
+            tokens[name] = sum(one["tokens"] for one in event.data["adapters"])
+    for name in tokens.keys() | groups.keys():
+        group = groups.get(name, {"documents": 0, "tokens_read": 0})
+        booked = (group["documents"], group["tokens_read"])
+        found.look(booked == (1, tokens.get(name)), f"{name}: booked {booked}")
+    for budget in evidence.facts.costs["budgets"]:
+        over = budget["usd"] > budget["most_usd"]
+        found.look(not over, f"{budget['period']}: {budget['usd']} US$")
+    return found
+
+
+def _causes(evidence: Evidence) -> Check:
+    found = Check("no event without its cause, and none that follows from it twice")
+    accepted = evidence.kinds
+    known: set[str] = set()
+    for event in evidence.seen.values():
+        name = event.key.partition("/")[2]
+        what = f"{event.type} of {name} ({event.id})"
+        if event.type in ROOTS:
+            asked = event.data.get("decision_id", "") in evidence.told.attempted
+            good = name in accepted if event.type == ROOTS[0] else asked
+            found.look(good, f"{what} was asked for by nobody")
+        else:
+            found.look(event.cause in known, f"{what} came before its cause")
+        known.add(event.id)
+    answers = [
+        (event.type, event.cause or event.data.get("decision_id") or event.key)
+        for event in evidence.seen.values()
+    ]
+    _once(found, answers, "followed twice")
+    return found
+
+
+def _order(evidence: Evidence) -> Check:
+    found = Check("what happens to a document happens in order")
+    last: dict[str, int] = {}
+    for event in evidence.seen.values():
+        rank = ORDER.get(event.type)
+        if rank is not None:
+            found.look(rank >= last.get(event.key, 0), f"{event.type} of {event.key} came late")
+            last[event.key] = rank
+    for name, states in evidence.told.states.items():
+        ranks = [(attempt, STATES[state]) for attempt, state in states]
+        found.look(ranks == sorted(ranks), f"{name} went back: {states}")
+    return found
+
+
+def _once(found: Check, things: Iterable[object], where: str) -> None:
+    for thing, times in Counter(things).items():
+        found.look(times == 1, f"{where}: {thing} {times} times")
+
+
+CHECKS: tuple[Callable[[Evidence], Check], ...] = (
+    _ended,
+    _one_document,
+    _blobs,
+    _results,
+    _items,
+    _decisions,
+    _claims,
+    _webhooks,
+    _repeats,
+    _ledger,
+    _causes,
+    _order,
+)

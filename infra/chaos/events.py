@@ -1,0 +1,106 @@
+"""What goes over the bus, heard by an outsider with a group of its own, who says some of it twice.
+
+The envelopes are read here as plain JSON: what is counted does not stand on the suite's own code.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import threading
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from shared.bus import Bus, Consumer, Message, open_bus
+from shared.errors import SuiteError
+
+TWICE = 0.15
+"""The share of events that are delivered twice at once."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One event at its first appearance."""
+
+    id: str
+    type: str
+    key: str
+    cause: str | None
+    data: dict[str, Any]
+
+
+class Doubler(threading.Thread):
+    """Hears every event, in the order of each document, and publishes some of them again."""
+
+    def __init__(self, url: str, lease: float, seed: int) -> None:
+        super().__init__(name="doubler", daemon=True)
+        self.seen: dict[str, Seen] = {}
+        """By id, in the order in which they came."""
+        self.doubled = 0
+        self.over = threading.Event()
+        self._messages: list[Message] = []
+        self._url, self._lease = url, lease
+        self._bus: Bus | None = None
+        self._chance = random.Random(f"doubles {seed}")
+
+    def run(self) -> None:
+        """Listen until it is over, whatever happens to the broker."""
+        consumer: Consumer | None = None
+        while not self.over.is_set():
+            try:
+                consumer = consumer or self.bus.consumer("chaos")
+                delivery = consumer.receive(0.5)
+                if delivery:
+                    self._hear(delivery.message)
+                    consumer.ack(delivery)
+            except SuiteError:
+                time.sleep(0.5)
+        if consumer:
+            with suppress(SuiteError):
+                consumer.close()
+
+    @property
+    def bus(self) -> Bus:
+        """The bus. Raises Unavailable while it is away."""
+        if self._bus is None:
+            self._bus = open_bus(self._url, lease=self._lease)
+        return self._bus
+
+    def again(self, most: int) -> int:
+        """Publish events once more, all of them or so many drawn by chance. Returns how many."""
+        messages = list(self._messages)
+        if len(messages) > most:
+            messages = self._chance.sample(messages, most)
+        self.bus.publish(*messages)
+        self.doubled += len(messages)
+        return len(messages)
+
+    def lag(self, group: str) -> int:
+        """How many events a service has yet to acknowledge."""
+        return self.bus.lag(group)
+
+    def close(self) -> None:
+        """End the listening, and give the bus back."""
+        self.over.set()
+        self.join(20)
+        if self._bus is not None:
+            self._bus.close()
+
+    def _hear(self, message: Message) -> None:
+        envelope = json.loads(message.value)
+        event = Seen(
+            envelope["id"],
+            envelope["type"],
+            message.key,
+            envelope.get("causationid"),
+            envelope["data"],
+        )
+        if event.id in self.seen:
+            return
+        self.seen[event.id] = event
+        self._messages.append(message)
+        if self._chance.random() < TWICE:
+            self.bus.publish(message)
+            self.doubled += 1

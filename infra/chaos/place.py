@@ -1,0 +1,84 @@
+"""Where one run takes place: its folder and its ports, known to the driver and to the edition."""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Self
+
+from infra.ports import free_ports
+from infra.postgres.cluster import Cluster
+
+FILE = "chaos.json"
+"""In the data folder: without it nothing of this package starts there."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """The folders and ports of one run."""
+
+    data: Path
+    cluster: Path
+    """Of PostgreSQL, which belongs to another user."""
+    password: str
+    origin: int
+    broker: int
+    broker_proxy: int
+    database: int
+    database_proxy: int
+    broken: str = ""
+    """The protection that is taken away, if any."""
+
+    @classmethod
+    def make(cls, broken: str) -> Self:
+        """New folders, an empty cluster, and ports that are free. Raises ClusterError."""
+        data = Path(tempfile.mkdtemp(prefix="smallprint-chaos-"))
+        folder = Path(tempfile.mkdtemp(prefix="smallprint-chaos-postgres-"))
+        ports = free_ports(random.randrange(12_000, 25_000), 5)
+        database, database_proxy, broker, broker_proxy, origin = ports
+        cluster = Cluster(folder, database)
+        cluster.initialise()
+        place = cls(
+            data=data,
+            cluster=folder,
+            password=cluster.password,
+            origin=origin,
+            broker=broker,
+            broker_proxy=broker_proxy,
+            database=database,
+            database_proxy=database_proxy,
+            broken=broken,
+        )
+        (data / FILE).write_text(json.dumps(asdict(place), default=str))
+        return place
+
+    @classmethod
+    def load(cls, data: Path) -> Self:
+        """The place that was made there. Raises FileNotFoundError if none was."""
+        known = json.loads((data / FILE).read_text())
+        paths = {name: Path(known[name]) for name in ("data", "cluster")}
+        return cls(**{**known, **paths})
+
+    @property
+    def postgres(self) -> Cluster:
+        """The cluster in it."""
+        return Cluster(self.cluster, self.database, password=self.password)
+
+    @property
+    def blobs(self) -> Path:
+        """What the services keep there."""
+        return self.data / "blobs"
+
+    @property
+    def bus_url(self) -> str:
+        """The bus, through the proxy."""
+        return f"kafka://127.0.0.1:{self.broker_proxy}?partitions=6&timeout=10"
+
+    def remove(self) -> None:
+        """Leave nothing behind."""
+        shutil.rmtree(self.data, ignore_errors=True)
+        shutil.rmtree(self.cluster, ignore_errors=True)

@@ -1,0 +1,68 @@
+"""The table that a run prints, and its closing line."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from infra.chaos.checker import Check
+
+SHOWN = 3
+"""Of what is wrong with a promise, so much is shown."""
+
+
+@dataclass
+class Report:
+    """What a run gave."""
+
+    seed: int
+    broken: str
+    wanted_kills: int
+    documents: int
+    """Accepted; `wanted` were to be sent."""
+    wanted: int
+    made: Counter[str]
+    """Every trouble that was made."""
+    doubled: int
+    emptied: int
+    answers: Counter[str]
+    checks: list[Check]
+    seconds: float
+
+    @property
+    def kills(self) -> int:
+        """How often something was killed."""
+        return sum(times for what, times in self.made.items() if what.startswith("kill"))
+
+    @property
+    def good(self) -> bool:
+        """Whether every promise was kept, and all was done that should go wrong."""
+        kept = not any(one.wrong for one in self.checks)
+        return kept and self.documents == self.wanted and self.kills == self.wanted_kills
+
+    def table(self) -> Iterator[str]:
+        """Lines for a person."""
+        for what, times in sorted(self.made.items()):
+            yield f"{times:>7}  {what}"
+        yield f"{self.doubled:>7}  events delivered twice"
+        yield f"{self.emptied:>7}  files that were not synced yet when the plug was pulled"
+        said = ", ".join(f"{times} {what}" for what, times in self.answers.most_common(8))
+        yield f"answers to clients: {said}"
+        yield f"{'looked at':>9}  {'wrong':>5}  promise"
+        for one in self.checks:
+            yield f"{one.looked_at:>9}  {len(one.wrong):>5}  {one.promise}"
+            for wrong in one.wrong[:SHOWN]:
+                yield f"{'':>18}{wrong}"
+        yield self.last_line()
+
+    def last_line(self) -> str:
+        """Good or bad, in one line."""
+        wrong = sum(len(one.wrong) for one in self.checks)
+        without = f", without {self.broken}" if self.broken else ""
+        return (
+            f"{'GOOD' if self.good else 'BAD'}: seed {self.seed}{without}, {self.kills} kills of"
+            f" {self.wanted_kills}, {sum(self.made.values()) - self.kills} other troubles,"
+            f" {self.documents} documents accepted of {self.wanted}, {wrong} promises broken,"
+            f" {self.seconds:.0f} s"
+        )

@@ -1,0 +1,211 @@
+"""One run from its beginning to its report."""
+
+from __future__ import annotations
+
+import queue
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from functools import partial
+
+from infra.chaos.checker import Evidence, check
+from infra.chaos.edition import LEASE
+from infra.chaos.events import Doubler
+from infra.chaos.facts import gather, items
+from infra.chaos.papers import Paper, papers
+from infra.chaos.people import Analyst, Client, Listener, Told, Uploader, wait_until
+from infra.chaos.place import Place
+from infra.chaos.plan import EVERYTHING, plan
+from infra.chaos.proxy import Proxy
+from infra.chaos.receiver import Receiver
+from infra.chaos.report import Report
+from infra.chaos.trouble import Running, Troubles
+from infra.run_kafka import SERVICES
+from shared.errors import Unavailable
+
+UPLOADERS = 2
+ANALYSTS = ("ann", "bob")
+DECISIONS = 0.5
+"""So many a document, by all analysts together."""
+STALL_SECONDS = 60.0
+"""For which nothing new comes before it is given up."""
+MOST_TWICE = 1000
+"""Events that are delivered once more when all has ended."""
+
+Tell = Callable[[str], None]
+
+
+class Run:
+    """The people, the trouble and the end of one run in a place.
+
+    Args:
+        tell: hears what happens, a line at a time.
+    """
+
+    def __init__(self, place: Place, seed: int, documents: int, kills: int, tell: Tell) -> None:
+        self.place = place
+        self.seed = seed
+        self.kills = kills
+        self.tell = tell
+        self.told = Told()
+        self.papers = papers(seed, documents)
+        self.receiver = Receiver()
+        self.proxies = {
+            "kafka": Proxy(place.broker_proxy, place.broker),
+            "postgres": Proxy(place.database_proxy, place.database),
+        }
+        self._stack = ExitStack()
+        self._waiting: queue.SimpleQueue[Paper | None] = queue.SimpleQueue()
+
+    def run(self) -> Report:
+        """Do all of it. Raises NotStartedError, GivenUpError."""
+        began = time.monotonic()
+        with self._stack:
+            self._stack.callback(self.receiver.close)
+            for proxy in self.proxies.values():
+                self._stack.callback(proxy.close)
+            running = Running(self.place)
+            self._stack.callback(running.stop)
+            self._begin(running.key())
+            self.tell(f"ready after {time.monotonic() - began:.0f} s")
+            troubles = Troubles(running, self.proxies)
+            self._make_trouble(troubles)
+            self._recover(troubles)
+            evidence = self._count(troubles)
+        return Report(
+            seed=self.seed,
+            broken=self.place.broken,
+            wanted_kills=self.kills,
+            documents=len(self.told.papers),
+            wanted=len(self.papers),
+            made=troubles.made,
+            doubled=self.doubler.doubled,
+            emptied=troubles.emptied,
+            answers=self.told.answers,
+            checks=check(evidence),
+            seconds=time.monotonic() - began,
+        )
+
+    def _begin(self, key: str) -> None:
+        """Have the people come, each with a key of his own."""
+        url = f"http://127.0.0.1:{self.place.origin}"
+        self.client = Client(url, key, self.told)
+        hook = self.client.ask("POST", "/v1/webhooks", json={"url": self.receiver.url})
+        self.webhook = hook.json()["id"]
+        self.doubler = Doubler(self.place.bus_url, LEASE, self.seed)
+        self._stack.callback(self.doubler.close)
+        self.listener = Listener(Client(url, key, self.told))
+        self.uploaders = [
+            Uploader(Client(url, key, self.told), self._waiting) for _ in range(UPLOADERS)
+        ]
+        share = round(len(self.papers) * DECISIONS / len(ANALYSTS))
+        self.analysts = []
+        for name in ANALYSTS:
+            own = self.client.ask("POST", "/v1/keys", json={"name": name}).json()["secret"]
+            self.analysts.append(Analyst(Client(url, own, self.told), name, share, self.seed))
+        for one in (self.doubler, self.listener, *self.uploaders, *self.analysts):
+            one.start()
+
+    def _make_trouble(self, troubles: Troubles) -> None:
+        """Send documents while all that the plan has goes wrong."""
+        names = sorted(troubles.running.pids)
+        turns = list(plan(self.seed, len(self.papers), self.kills, names))
+        for number, turn in enumerate(turns, 1):
+            for paper in self.papers[turn.documents.start : turn.documents.stop]:
+                self._waiting.put(paper)
+            if turn.trouble:
+                troubles.make(turn.trouble)
+                self.tell(f"{turn.trouble.kind} {turn.trouble.target}")
+            time.sleep(turn.pause)
+            troubles.kill(turn.kill)
+            self.tell(f"{number} of {len(turns)}: killed {turn.kill}")
+            if turn.kill == EVERYTHING:
+                self._wait_until_ready()
+        for _ in self.uploaders:
+            self._waiting.put(None)
+
+    def _wait_until_ready(self) -> None:
+        """After the plug was pulled: nothing can be killed that does not run."""
+        if not wait_until(self._is_ready, STALL_SECONDS * 4):
+            self.tell("not ready again, and it goes on")
+
+    def _is_ready(self) -> bool:
+        return self.client.ask_once("/readyz")
+
+    def _recover(self, troubles: Troubles) -> None:
+        """End the trouble, and wait until everything that was asked for is done."""
+        troubles.settle()
+        self._wait_until_ready()
+        self._until_it_stalls("uploads", self._unsent)
+        self._until_it_stalls("documents", self._left)
+        for analyst in self.analysts:
+            analyst.over.set()
+            analyst.join()
+        self._until_it_stalls("decisions", self._left)
+
+    def _count(self, troubles: Troubles) -> Evidence:
+        """Deliver everything once more, and read what there is."""
+        shown = {item["id"] for item in items(self.client)}
+        again = self.doubler.again(MOST_TWICE)
+        self.tell(f"{again} events are delivered once more")
+        self._until_it_stalls("doubles", self._left)
+        self.listener.over.set()
+        self.tell("counting")
+        return Evidence(
+            told=self.told,
+            facts=gather(self.client, self.webhook),
+            heard=self.receiver.heard,
+            seen=self.doubler.seen,
+            troubles=troubles.count,
+            shown=shown,
+        )
+
+    def _until_it_stalls(self, what: str, left: Callable[[], tuple[int, ...]]) -> None:
+        """Wait until nothing is left, twice in a row, or until nothing has changed for long."""
+        known: tuple[int, ...] = ()
+        quiet, until = 0, time.monotonic() + STALL_SECONDS
+        while quiet < 2:
+            now = left()
+            if now != known:
+                known, until = now, time.monotonic() + STALL_SECONDS
+            quiet = 0 if any(now) else quiet + 1
+            if time.monotonic() > until:
+                self.tell(f"{what}: nothing new for {STALL_SECONDS:.0f} s at {known}")
+                return
+            time.sleep(1.0)
+
+    def _unsent(self) -> tuple[int, ...]:
+        """Documents that are yet to be accepted, and uploaders that are at it."""
+        sending = sum(one.is_alive() for one in self.uploaders)
+        return len(self.papers) - len(self.told.papers), sending
+
+    def _left(self) -> tuple[int, ...]:
+        """Documents that have not ended, events that somebody has yet to work on, webhooks that
+        have yet to be sent.
+        """
+        states = ("received", "read", "processing")
+        path = "/v1/documents?limit=200&state="
+        documents = sum(len(list(self.client.all(path + state))) for state in states)
+        pending = f"/v1/webhooks/{self.webhook}/deliveries?limit=100&state=pending"
+        webhooks = len(list(self.client.all(pending)))
+        try:
+            lag = sum(map(self.doubler.lag, (*SERVICES, "chaos")))
+        except Unavailable:
+            lag = -1
+        return documents, lag, webhooks
+
+
+def prove(
+    seed: int, documents: int, kills: int, broken: str = "", tell: Tell = partial(print, flush=True)
+) -> Report:
+    """One run in a new place, of which nothing is left if all was good.
+
+    Raises:
+        ClusterError, NotStartedError, GivenUpError: it could not be run to its end.
+    """
+    place = Place.make(broken)
+    tell(f"seed {seed}, in {place.data}")
+    report = Run(place, seed, documents, kills, tell).run()
+    if report.good:
+        place.remove()
+    return report

@@ -1,0 +1,194 @@
+"""What goes wrong: kills, stops, a network that fails, a disk that is full, a plug that is pulled.
+
+It reaches the processes as anybody on the machine could, by signals and limits, and the network by
+the proxies in front of the servers.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import re
+import resource
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from infra.chaos.disk import lose_unsynced
+from infra.chaos.place import Place
+from infra.chaos.plan import EVERYTHING, Trouble
+from infra.chaos.proxy import Proxy
+
+READY_SECONDS = 400.0
+_STARTED = re.compile(r"(\S+) started \(process (\d+)\)")
+_KEY = re.compile(r"\b(sp_\w+)")
+
+
+class NotStartedError(Exception):
+    """The edition did not come up; the message says where its log is."""
+
+
+class Running:
+    """The edition as a process, and what it said of its own processes."""
+
+    def __init__(self, place: Place) -> None:
+        self.place = place
+        self.log = place.data / "edition.log"
+        self.pids: dict[str, int] = {}
+        """Of each process that was started last under its name."""
+        self._lines: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "infra.chaos.edition", str(place.data)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        threading.Thread(target=self._follow, daemon=True).start()
+
+    def key(self) -> str:
+        """The first key, once everything is ready. Raises NotStartedError."""
+        until = time.monotonic() + READY_SECONDS
+        while time.monotonic() < until and self.process.poll() is None:
+            with suppress(queue.Empty):
+                if found := _KEY.search(self._lines.get(timeout=1)):
+                    return found.group(1)
+        raise NotStartedError(f"the edition does not come up: see {self.log}")
+
+    def stop(self) -> int:
+        """End it calmly. Returns its exit code."""
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            return self.process.wait(90)
+        finally:
+            self.process.kill()
+
+    def _follow(self) -> None:
+        assert self.process.stdout is not None
+        with self.log.open("w") as log:
+            for line in self.process.stdout:
+                log.write(line)
+                log.flush()
+                if found := _STARTED.search(line):
+                    self.pids[found.group(1)] = int(found.group(2))
+                self._lines.put(line)
+
+
+class Troubles:
+    """Makes trouble in a running edition, and ends all of it again.
+
+    Args:
+        proxies: those in front of the servers, by the name of the server.
+    """
+
+    def __init__(self, running: Running, proxies: dict[str, Proxy]) -> None:
+        self.running = running
+        self.proxies = proxies
+        self.made: Counter[str] = Counter()
+        """How often what was done to whom."""
+        self.emptied = 0
+        """Files that a pulled plug emptied or took away: nobody had been told of them."""
+        self._timers: list[threading.Thread] = []
+
+    @property
+    def count(self) -> int:
+        """How often anything was done."""
+        return sum(self.made.values())
+
+    def kill(self, name: str) -> None:
+        """kill -9; of everything: the plug is pulled, and the disk loses what was not synced."""
+        self.made[f"kill -9 {name}"] += 1
+        if name == EVERYTHING:
+            self._pull_the_plug()
+        else:
+            _signal(self.running.pids[name], signal.SIGKILL)
+
+    def make(self, trouble: Trouble) -> None:
+        """Begin trouble, and have it end by itself."""
+        self.made[f"{trouble.kind} {trouble.target}"] += 1
+        ends: dict[str, Callable[[Trouble], Callable[[], None]]] = {
+            "stop": self._stop,
+            "drop": self._drop,
+            "delay": self._delay,
+            "full": self._fill,
+        }
+        end = ends[trouble.kind](trouble)
+
+        def later() -> None:
+            time.sleep(trouble.seconds)
+            end()
+
+        self._timers.append(threading.Thread(target=later, daemon=True))
+        self._timers[-1].start()
+
+    def settle(self) -> None:
+        """Wait until all trouble has ended."""
+        for timer in self._timers:
+            timer.join()
+
+    def _stop(self, trouble: Trouble) -> Callable[[], None]:
+        pid = self.running.pids[trouble.target]
+        _signal(pid, signal.SIGSTOP)
+        return lambda: _signal(pid, signal.SIGCONT)
+
+    def _drop(self, trouble: Trouble) -> Callable[[], None]:
+        proxy = self.proxies[trouble.target]
+        proxy.away = True
+        proxy.drop()
+        return lambda: setattr(proxy, "away", False)
+
+    def _delay(self, trouble: Trouble) -> Callable[[], None]:
+        proxy = self.proxies[trouble.target]
+        proxy.delay = 0.05
+        return lambda: setattr(proxy, "delay", 0.0)
+
+    def _fill(self, trouble: Trouble) -> Callable[[], None]:
+        """No file may grow: the kernel refuses what the process writes, as on a full disk."""
+        pid = self.running.pids[trouble.target]
+        _limit(pid, 0)
+        return lambda: _limit(pid, resource.RLIM_INFINITY)
+
+    def _pull_the_plug(self) -> None:
+        """Kill all at once, and let the disk forget, before anything is started again."""
+        supervisor = self.running.process.pid
+        _signal(supervisor, signal.SIGSTOP)
+        time.sleep(0.1)  # what it was about to write of its own starts has been read by then
+        try:
+            for pid in self.running.pids.values():
+                with suppress(ProcessLookupError):
+                    os.killpg(pid, signal.SIGKILL)
+            for pid in self.running.pids.values():
+                _wait_for_end(pid)
+            place = self.running.place
+            self.emptied += lose_unsynced(place.data, place.blobs)
+        finally:
+            _signal(supervisor, signal.SIGCONT)
+
+
+def _signal(pid: int, number: signal.Signals) -> None:
+    with suppress(ProcessLookupError):
+        os.kill(pid, number)
+
+
+def _limit(pid: int, most: int) -> None:
+    with suppress(ProcessLookupError):
+        hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)[1]
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (most, hard))
+
+
+def _wait_for_end(pid: int, seconds: float = 10.0) -> None:
+    """Until a process is gone, or is a zombie that its parent is yet to bury."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        try:
+            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        except OSError:
+            return
+        if state in "ZX":
+            return
+        time.sleep(0.02)

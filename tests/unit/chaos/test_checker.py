@@ -1,0 +1,202 @@
+"""The checker sees each promise broken, and nothing where all are kept."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Callable
+
+import pytest
+
+from infra.chaos.checker import Evidence, check
+from infra.chaos.events import Seen
+from infra.chaos.facts import Facts
+from infra.chaos.papers import papers
+from infra.chaos.people import Claim, Told
+from infra.chaos.receiver import Heard
+from infra.chaos.report import Report
+
+PAPER = papers(1, 1)[0]
+TEXT = PAPER.data.decode()
+DECISION = ("it_1", "accept", "ann")
+
+
+def sound() -> Evidence:
+    """One contract with one clause, decided by one person, and everything as it should be."""
+    paper = copy.deepcopy(PAPER)
+    paper.id = "doc_1"
+    told = Told(papers=[paper], attempted={"de_1"}, decisions={"de_1": DECISION})
+    told.claims.append(Claim("it_1", "ann", 1.0, 2.0))
+    told.states["doc_1"] = [(1, "received"), (1, "processing"), (1, "ended")]
+    clause = {"id": "cl_1", "category": "Document Name", "start": 0, "end": 6, "text": TEXT[:6]}
+    sha256 = hashlib.sha256(paper.data).hexdigest()
+    item = {"id": "it_1", "document_id": "doc_1", "result_id": "cl_1", "about": "clause"}
+    decision = {"id": "de_1", "item_id": "it_1", "verdict": "accept", "actor": "ann"}
+    costs = {
+        "groups": [{"key": "doc_1", "documents": 1, "tokens_read": 50}],
+        "budgets": [{"period": "2026-01", "usd": 0.0, "most_usd": 0.0}],
+    }
+    facts = Facts(
+        documents=[{"id": "doc_1", "sha256": sha256, "state": "ended", "outcome": "complete"}],
+        items=[{**item, "verdict": "accept"}],
+        decisions=[decision],
+        deliveries=[{"id": "dl_1", "state": "delivered"}],
+        costs=costs,
+        results={"doc_1": [clause]},
+        originals={"doc_1": sha256},
+        texts={"doc_1": TEXT},
+    )
+    about = {"document_id": "doc_1"}
+    heard = [
+        Heard("msg_1", "document.ended", about),
+        Heard("msg_2", "clauses.extracted", {**about, "count": 1}),
+        Heard("msg_3", "review.decided", {**about, "decision_id": "de_1"}),
+    ]
+    events = (
+        _event("1", "document.ingested.v1", None),
+        _event("2", "document.read.v1", "1"),
+        _event("3", "clauses.extracted.v1", "2", adapters=[{"tokens": 50}]),
+        _event("4", "review.decided.v1", None, decision_id="de_1"),
+    )
+    return Evidence(told, facts, heard, {one.id: one for one in events}, 0, {"it_1"})
+
+
+def _event(name: str, kind: str, cause: str | None, **data: object) -> Seen:
+    return Seen(name, kind, "default/doc_1", cause, data)
+
+
+def _another(evidence: Evidence, name: str, of: str, **changed: object) -> None:
+    """One more event, like another one but for its id."""
+    old = evidence.seen[of]
+    evidence.seen = {**evidence.seen, name: Seen(**{**vars(old), "id": name, **changed})}
+
+
+BROKEN: dict[str, tuple[str, Callable[[Evidence], object]]] = {
+    "a document never ends": (
+        "every accepted document",
+        lambda e: e.facts.documents[0].update(state="processing", outcome=None),
+    ),
+    "a document is not there": ("every accepted", lambda e: e.facts.documents.clear()),
+    "a decision is refused": ("every accepted", lambda e: e.told.refused.append("404")),
+    "a document is there twice": (
+        "one document",
+        lambda e: e.facts.documents.append(e.facts.documents[0]),
+    ),
+    "other bytes come back": ("bytes come back", lambda e: e.facts.originals.update(doc_1="0")),
+    "a quote is not the text's": (
+        "bytes come back",
+        lambda e: e.facts.results["doc_1"][0].update(text="other"),
+    ),
+    "a clause is there twice": (
+        "clauses and findings",
+        lambda e: e.facts.results["doc_1"].append(e.facts.results["doc_1"][0]),
+    ),
+    "a result has no item": (
+        "each result waits once",
+        lambda e: e.facts.results["doc_1"].append({"id": "cl_2", **_place(9)}),
+    ),
+    "an item has become another": ("each result waits once", lambda e: e.shown.add("it_0")),
+    "a decision is lost": ("each decision", lambda e: e.facts.decisions.clear()),
+    "nobody took a decision": ("each decision", lambda e: e.told.attempted.clear()),
+    "two hold an item": (
+        "in the hands of one",
+        lambda e: e.told.claims.append(Claim("it_1", "bob", 1.5, 3.0)),
+    ),
+    "a webhook is missing": ("one webhook for each", lambda e: e.heard.pop()),
+    "a thing is told twice": (
+        "one webhook for each",
+        lambda e: e.heard.append(Heard("msg_9", "document.ended", {"document_id": "doc_1"})),
+    ),
+    "a message is sent again without trouble": (
+        "sent again",
+        lambda e: e.heard.append(e.heard[0]),
+    ),
+    "a reading is booked twice": (
+        "ledger",
+        lambda e: e.facts.costs["groups"][0].update(tokens_read=100),
+    ),
+    "a cap is passed": ("ledger", lambda e: e.facts.costs["budgets"][0].update(usd=1.0)),
+    "an event has no cause": (
+        "without its cause",
+        lambda e: _another(e, "5", "2", cause="nobody"),
+    ),
+    "an event has two sequels": ("without its cause", lambda e: _another(e, "5", "2")),
+    "an event comes late": ("in order", lambda e: _another(e, "5", "2", cause="4")),
+    "a state goes back": (
+        "in order",
+        lambda e: e.told.states["doc_1"].append((1, "received")),
+    ),
+}
+
+
+def _place(start: int) -> dict[str, object]:
+    return {
+        "category": "Parties",
+        "start": start,
+        "end": start + 1,
+        "text": TEXT[start : start + 1],
+    }
+
+
+def test_all_is_well_where_every_promise_is_kept() -> None:
+    """Each promise is looked at, and none is found broken."""
+    checks = check(sound())
+    assert all(one.looked_at for one in checks)
+    assert not [wrong for one in checks for wrong in one.wrong]
+
+
+@pytest.mark.parametrize("what", BROKEN)
+def test_each_promise_is_seen_broken(what: str) -> None:
+    """One thing is put wrong, and the promise that it breaks says so."""
+    promise, break_it = BROKEN[what]
+    evidence = sound()
+    break_it(evidence)
+    assert any(promise in one.promise for one in check(evidence) if one.wrong), what
+
+
+def test_trouble_explains_as_many_repeats_and_no_more() -> None:
+    """A message that is sent again is one that somebody was killed over."""
+    evidence = sound()
+    evidence.heard += evidence.heard[:1]
+    evidence.troubles = 1
+    assert not [one for one in check(evidence) if one.wrong]
+    evidence.heard += evidence.heard[:1]
+    assert [one.promise for one in check(evidence) if one.wrong]
+
+
+def test_the_last_line_says_good_or_bad() -> None:
+    """Good is what kept every promise, and did all that should go wrong."""
+    report = Report(
+        seed=7,
+        broken="",
+        wanted_kills=2,
+        documents=1,
+        wanted=1,
+        made=Counter({"kill -9 kafka": 2, "drop kafka": 1}),
+        doubled=3,
+        emptied=0,
+        answers=Counter({"200": 9}),
+        checks=check(sound()),
+        seconds=1.0,
+    )
+    assert report.good
+    assert list(report.table())[-1] == (
+        "GOOD: seed 7, 2 kills of 2, 1 other troubles, 1 documents accepted of 1,"
+        " 0 promises broken, 1 s"
+    )
+    report.made.clear()
+    assert not report.good
+    assert report.last_line().startswith("BAD: ")
+
+
+def test_documents_are_what_they_say() -> None:
+    """A report's balance sheet is broken in one place, which a check can find."""
+    report = next(one for one in papers(5, 10) if one.kind == "report")
+    rows = {row["label"]: row["values"] for row in json.loads(report.data)["statements"][0]["rows"]}
+    first, second = rows["Total assets"]
+    assert (first - second, rows["Total liabilities and stockholders' equity"]) == (
+        9_000,
+        [second, second],
+    )

@@ -1,0 +1,46 @@
+"""What goes wrong in a run follows from its seed, and however short it is, it has everything."""
+
+import pytest
+
+from infra.chaos.papers import papers
+from infra.chaos.plan import EVERYTHING, SHARES, plan
+
+PROCESSES = [
+    *("ingest", "review", "origin", "kafka", "postgres"),
+    *("ingest-worker", "ingest-worker-2", "review-worker", "ingest-relay"),
+]
+
+
+def test_a_seed_gives_the_same_run_again() -> None:
+    """Turns, pauses, troubles and documents are those of the seed; another one has others."""
+    again = [list(plan(7, 100, 40, PROCESSES)) for _ in range(2)]
+    assert again[0] == again[1] != list(plan(8, 100, 40, PROCESSES))
+    assert papers(7, 20) == papers(7, 20)
+    assert [one.data for one in papers(7, 20)] != [one.data for one in papers(8, 20)]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_short_run_kills_something_of_everything(seed: int) -> None:
+    """A service, a worker, a relay, the broker, the database, and all at once."""
+    turns = list(plan(seed, 30, 8, PROCESSES))
+    killed = {turn.kill for turn in turns}
+    assert len(turns) == 8
+    assert {EVERYTHING, "kafka", "postgres"} <= killed
+    assert {"ingest", "review", "origin"} & killed
+    assert any("-worker" in name for name in killed)
+    assert any("-relay" in name for name in killed)
+    assert {turn.trouble.kind for turn in turns if turn.trouble} == set(SHARES)
+
+
+def test_every_document_has_its_turn() -> None:
+    """The turns send all documents, each once, and a long run pulls the plug more than once."""
+    turns = list(plan(1, 1000, 200, PROCESSES))
+    assert [n for turn in turns for n in turn.documents] == list(range(1000))
+    assert [turn.kill for turn in turns].count(EVERYTHING) == 2
+
+
+def test_no_two_documents_have_the_same_bytes() -> None:
+    """The same bytes are one document, and here each is to become one of its own."""
+    made = papers(3, 200)
+    assert len({one.data for one in made}) == 200
+    assert sum(one.kind == "report" for one in made) == 60

@@ -1,0 +1,109 @@
+"""The network that fails, the disk that forgets, and the processes that may not run elsewhere."""
+
+import os
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from infra.chaos.breaks import BREAKS
+from infra.chaos.disk import lose_unsynced
+from infra.chaos.proxy import Proxy
+from infra.ports import free_port
+from tests.support import ROOT
+
+WRITER = """
+import os, sys
+from pathlib import Path
+from infra.chaos.breaks import take_away
+from infra.chaos.disk import write_down_syncs
+from shared.storage import FileBlobs
+
+data = Path(sys.argv[1])
+write_down_syncs(data, data / "blobs")
+take_away(sys.argv[2], "services.ingest")
+FileBlobs(data / "blobs").put("default", b"a lease")
+"""
+
+
+@pytest.fixture
+def echo() -> Iterator[int]:
+    """The port of a server that says everything back."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve(peer: socket.socket) -> None:
+            with peer:
+                while said := peer.recv(100):
+                    peer.sendall(said)
+
+        def accept() -> None:
+            while True:
+                try:
+                    peer, _ = listener.accept()
+                except OSError:
+                    return
+                threading.Thread(target=serve, args=(peer,), daemon=True).start()
+
+        threading.Thread(target=accept, daemon=True).start()
+        yield listener.getsockname()[1]
+        listener.shutdown(socket.SHUT_RDWR)
+
+
+def test_the_proxy_passes_drops_and_refuses(echo: int) -> None:
+    """Bytes go through both ways until the connection is dropped; while away it takes no other."""
+    port = free_port()
+    proxy = Proxy(port, echo)
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as peer:
+        peer.sendall(b"hello")
+        assert peer.recv(100) == b"hello"
+        proxy.away = True
+        assert proxy.drop() == 1
+        assert peer.recv(100) == b""
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as peer:
+        assert peer.recv(100) == b""
+    proxy.away = False
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as peer:
+        peer.sendall(b"again")
+        assert peer.recv(100) == b"again"
+    proxy.close()
+
+
+@pytest.mark.parametrize(("broken", "kept"), [("", b"a lease"), ("no-fsync", b"")])
+def test_a_pulled_plug_takes_what_was_not_synced(tmp_path: Path, broken: str, kept: bytes) -> None:
+    """A blob is there after it, as its store promises, and empty where nobody synced it."""
+    subprocess.run([sys.executable, "-c", WRITER, str(tmp_path), broken], cwd=ROOT, check=True)
+    hit = lose_unsynced(tmp_path, tmp_path / "blobs")
+    (blob,) = [path for path in tmp_path.rglob("*") if len(path.name) == 64]
+    assert (blob.read_bytes(), hit) == (kept, int(kept == b""))
+
+
+def test_a_file_is_gone_whose_folder_was_not_synced(tmp_path: Path) -> None:
+    """A rename that no folder keeps is undone by a pulled plug, though the bytes were synced."""
+    blobs = tmp_path / "blobs"
+    blobs.mkdir()
+    file = blobs / "a"
+    file.write_bytes(b"lease")
+    (tmp_path / "synced").write_text(f"{file.stat().st_ino} {file.stat().st_ctime + 1}\n")
+    assert lose_unsynced(tmp_path, blobs) == 1
+    assert not file.exists()
+
+
+@pytest.mark.parametrize("broken", BREAKS)
+def test_a_protection_can_be_taken_away_in_a_process_of_a_run(broken: str) -> None:
+    """What each replaces is still there; else a run without it would prove nothing."""
+    program = f"from infra.chaos.breaks import take_away; take_away({broken!r}, 'services.ingest')"
+    subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True)
+
+
+def test_nothing_is_broken_outside_a_run(tmp_path: Path) -> None:
+    """A service of this package does not start on a folder that no run has made."""
+    command = [sys.executable, "-m", "infra.chaos.inside", "services.ingest", "migrate"]
+    env = {**os.environ, "SMALLPRINT_DATA": str(tmp_path)}
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    assert "chaos.json" in done.stderr
+    assert not list(tmp_path.iterdir())
