@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Annotated, Any, BinaryIO
-from urllib.parse import quote
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Path, Query, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
@@ -15,7 +12,8 @@ from pydantic import Field
 from pydantic.json_schema import SkipJsonSchema
 
 from services.ingest.answers import answer_upload, said, told
-from services.ingest.commands import Intake, cancel, delete, found, reprocess, say_kind
+from services.ingest.commands import Intake, cancel, delete, reprocess, say_kind
+from services.ingest.contents import routes as contents
 from services.ingest.domain import Document, Outcome, State, named_adapters
 from services.ingest.idempotency.api import ONCE, IdempotencyKey, answered
 from services.ingest.idempotency.commands import Once
@@ -32,7 +30,6 @@ from services.ingest.schemas import (
     KindRequest,
     NewKeyRequest,
     NewKeyView,
-    PageLedger,
     ReprocessRequest,
     SessionView,
     UploadView,
@@ -41,11 +38,10 @@ from services.ingest.store import Documents, Filters
 from services.ingest.uploads import BODY, UploadForm, said_limits, uploads
 from services.ingest.views import unchanged, view, views
 from services.ingest.watching import LONGEST_WAIT, Watch
-from shared.documents import Reading
-from shared.errors import Conflict, NotSignedIn
-from shared.events import BlobRef, Kind
-from shared.storage import BlobStore, MissingBlob, Store
-from shared.web.auth import COOKIE, Actor, CurrentActor, KnownActor, bearer
+from shared.errors import NotSignedIn
+from shared.events import Kind
+from shared.storage import BlobStore, Store
+from shared.web.auth import COOKIE, CurrentActor, KnownActor, bearer
 from shared.web.conditional import (
     ETAG,
     NOT_MODIFIED,
@@ -57,8 +53,6 @@ from shared.web.conditional import (
 from shared.web.ids import ID
 from shared.web.openapi import problems
 from shared.web.values import Moment
-
-CHUNK = 1 << 20
 
 EVENT_STREAM = "text/event-stream"
 MOST = 2**63 - 1
@@ -115,7 +109,12 @@ class Parts:
 
 def routes(parts: Parts) -> list[APIRouter]:
     """All routes of ingest."""
-    return [_uploads(parts), _documents(parts), _contents(parts), _keys(parts)]
+    return [
+        _uploads(parts),
+        _documents(parts),
+        contents(parts.store, parts.blobs, parts.images),
+        _keys(parts),
+    ]
 
 
 def _uploads(parts: Parts) -> APIRouter:
@@ -309,91 +308,6 @@ def _documents(parts: Parts) -> APIRouter:
     return router
 
 
-def _contents(parts: Parts) -> APIRouter:
-    router = APIRouter(prefix="/v1/documents/{id}", tags=["documents"])
-
-    @router.get(
-        "/original",
-        summary="The bytes as uploaded",
-        response_class=StreamingResponse,
-        responses={
-            200: {**_bytes("*/*", "as an attachment"), "headers": ETAG},
-            **NOT_MODIFIED,
-            **problems(404),
-        },
-    )
-    def original(
-        actor: CurrentActor, document_id: Id, if_none_match: IfNoneMatch = None
-    ) -> Response:
-        document = _find(parts.store, actor, document_id)
-        etag = _etag(document.original)
-        if is_known(etag, if_none_match):
-            return not_modified(etag)
-        stream = parts.blobs.open(actor.tenant, document.original)
-        return StreamingResponse(
-            _chunks(stream),
-            media_type=document.media_type,
-            headers={"etag": etag, **_attachment(document)},
-        )
-
-    @router.get(
-        "/text",
-        summary="The text, exactly as the offsets of every result count it",
-        response_class=Response,
-        responses={
-            200: {**_bytes("text/plain", "UTF-8"), "headers": ETAG},
-            **NOT_MODIFIED,
-            **problems(404, 409),
-        },
-    )
-    def text(actor: CurrentActor, document_id: Id, if_none_match: IfNoneMatch = None) -> Response:
-        document = _find(parts.store, actor, document_id)
-        if document.text is None:
-            raise Conflict(_why_no_text(document), document=document_id)
-        try:
-            body = parts.blobs.get(actor.tenant, document.text)
-        except MissingBlob:
-            if document.progress.pages is not None:
-                raise
-            raise Conflict(_why_no_text(document), document=document_id) from None
-        etag = _etag(document.text)
-        if is_known(etag, if_none_match):
-            return not_modified(etag)
-        return Response(body, media_type="text/plain; charset=utf-8", headers={"etag": etag})
-
-    @router.get(
-        "/pages",
-        summary="How each page was read, and how sure that is; failed pages are in the document",
-        responses=problems(404, 409),
-    )
-    def ledger(actor: CurrentActor, document_id: Id) -> PageLedger:
-        document = _find(parts.store, actor, document_id)
-        if document.text is None or document.layout is None or document.progress.pages is None:
-            raise Conflict(_why_no_text(document), document=document_id)
-        text = parts.blobs.get(actor.tenant, document.text).decode()
-        return PageLedger.of(
-            Reading.from_bytes(parts.blobs.get(actor.tenant, document.layout), text)
-        )
-
-    @router.get(
-        "/pages/{number}.png",
-        summary="The picture of one page of a PDF, or of a picture",
-        response_class=Response,
-        responses={200: _bytes("image/png", "two pixels a point"), **problems(404, 413)},
-    )
-    def page(
-        actor: CurrentActor, document_id: Id, number: Annotated[int, Path(ge=1, le=1_000_000)]
-    ) -> Response:
-        document = _find(parts.store, actor, document_id)
-        image = parts.images.get(
-            document, number, alive=lambda: _alive(parts.store, actor, document_id)
-        )
-        headers = {"cache-control": "private, max-age=3600"}
-        return Response(image, media_type="image/png", headers=headers)
-
-    return router
-
-
 def _keys(parts: Parts) -> APIRouter:
     router = APIRouter(prefix="/v1/keys", tags=["keys"])
     keys = parts.keys
@@ -437,49 +351,3 @@ def _keys(parts: Parts) -> APIRouter:
         keys.revoke(key_id, actor.tenant, by=actor)
 
     return router
-
-
-def _find(store: Store, actor: Actor, document_id: str) -> Document:
-    with store.read() as session:
-        return found(Documents(session, actor.tenant).get(document_id), document_id)
-
-
-def _alive(store: Store, actor: Actor, document_id: str) -> bool:
-    with store.read() as session:
-        return Documents(session, actor.tenant).get(document_id) is not None
-
-
-def _why_no_text(document: Document) -> str:
-    if document.progress.state == "ended":
-        why = "; ".join(document.progress.reasons) or "see its `parts`, which are documents"
-        return f"the document has no text: {why}"
-    return "the document is not read yet: ask for it with `?wait=20` until it is"
-
-
-def _chunks(stream: BinaryIO) -> Iterator[bytes]:
-    with stream:
-        while chunk := stream.read(CHUNK):
-            yield chunk
-
-
-def _etag(blob: BlobRef) -> str:
-    """Of bytes that are named by their hash."""
-    return f'"{blob.sha256}"'
-
-
-def _attachment(document: Document) -> dict[str, str]:
-    """Always downloaded, never shown: what people upload does not run on our origin."""
-    plain = re.sub(r"[^A-Za-z0-9 ._()-]", "_", document.name)
-    name = f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(document.name, safe='')}"
-    return {
-        "content-disposition": name,
-        "content-length": str(document.original.size),
-        "content-security-policy": "default-src 'none'; sandbox",
-    }
-
-
-def _bytes(media_type: str, what: str) -> dict[str, Any]:
-    return {
-        "description": what,
-        "content": {media_type: {"schema": {"type": "string", "format": "binary"}}},
-    }

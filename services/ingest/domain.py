@@ -22,7 +22,15 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Literal, Protocol
 
-from shared.documents import ARCHIVES, CONTAINERS, FailedPage, Part, Reading, RefusedPart
+from shared.documents import (
+    ARCHIVES,
+    CONTAINERS,
+    Early,
+    FailedPage,
+    Part,
+    Reading,
+    RefusedPart,
+)
 from shared.errors import InvalidRequest
 from shared.events import (
     CANCELLED,
@@ -105,6 +113,22 @@ class Failure:
 
 
 @dataclass(frozen=True)
+class SoFar:
+    """How many pages are done while a document is read, readable or not, and of how many."""
+
+    done: int
+    of: int
+
+
+@dataclass(frozen=True)
+class PagesSoFar:
+    """The fact that some pages of one attempt are done, while the others are still read."""
+
+    attempt: int
+    so_far: SoFar
+
+
+@dataclass(frozen=True)
 class PagesRead:
     """The fact that the text of one attempt is stored, with what could not be read."""
 
@@ -122,7 +146,15 @@ class PartsFound:
     refused: tuple[RefusedPart, ...] = ()
 
 
-Fact = PagesRead | PartsFound | DocumentRead | ClausesExtracted | FindingsFound | DocumentFailed
+Fact = (
+    PagesSoFar
+    | PagesRead
+    | PartsFound
+    | DocumentRead
+    | ClausesExtracted
+    | FindingsFound
+    | DocumentFailed
+)
 
 
 @dataclass(frozen=True)
@@ -146,6 +178,13 @@ class Progress:
     """Why not to rely on the result, as its specialist says."""
     read_by: tuple[str, ...] = ()
     """The specialists that have read it as a contract, whether or not somebody had named them."""
+    so_far: SoFar | None = None
+    """How far the reading had come when that was last heard of; None once all pages are known."""
+
+    @property
+    def reading(self) -> SoFar | None:
+        """How far it is read, while it is read."""
+        return self.so_far if self.state == "received" else None
 
     @property
     def outcome(self) -> Outcome | None:
@@ -238,8 +277,14 @@ def advance(progress: Progress, fact: Fact) -> Progress:
     if fact.attempt > progress.attempt:
         progress = replace(begin_again(progress), attempt=fact.attempt)
     match fact:
+        case PagesSoFar():
+            if progress.pages is not None:
+                return progress
+            before = progress.so_far or fact.so_far
+            return replace(progress, so_far=max(before, fact.so_far, key=lambda one: one.done))
         case PagesRead():
-            return replace(progress, pages=fact.pages, failed_pages=fact.failed)
+            known = replace(progress, pages=fact.pages, failed_pages=fact.failed)
+            return replace(known, so_far=None)
         case PartsFound():
             return replace(progress, parts=fact.accepted, refused=fact.refused)
         case DocumentRead():
@@ -384,6 +429,14 @@ class Document:
         """Whether a person is still to say of what kind it is."""
         return self.kind_source == "type" and self.guess is not None and self.guess.unsure
 
+    def awaits_reading(self, attempt: int) -> bool:
+        """Whether this very attempt still has to be read: not begun anew, read, cancelled or
+        rejected.
+        """
+        progress = self.progress
+        current = progress.attempt == attempt and progress.pages is None
+        return current and progress.cancelled is None and progress.outcome != "rejected"
+
     def of_kind(self, kind: Kind, now: datetime) -> Document:
         """The document at the beginning of a new attempt, as somebody says that it is.
 
@@ -506,8 +559,15 @@ class DocumentReader(Protocol):
     Everything raises the UnreadableDocument that fits.
     """
 
-    def read(self, data: bytes, *, name: str = "", password: str | None = None) -> Reading:
-        """Text, boxes and page ledger."""
+    def read(
+        self,
+        data: bytes,
+        *,
+        name: str = "",
+        password: str | None = None,
+        early: Early | None = None,
+    ) -> Reading:
+        """Text, boxes and page ledger; `early` hears of pages while the others are read."""
 
     def render(
         self, data: bytes, number: int, *, scale: float = 2.0, password: str | None = None

@@ -14,10 +14,12 @@ from services.ingest.domain import (
     Fact,
     Guess,
     PagesRead,
+    PagesSoFar,
     PartsFound,
     advance,
     now_utc,
 )
+from services.ingest.early import Recorder
 from services.ingest.judging import BY_TYPE, Judge
 from services.ingest.pages import PageImages
 from services.ingest.search.passages import (
@@ -79,7 +81,7 @@ def read_document(
             raise
         return  # deleted a moment ago
     try:
-        reading = reader.read(data, name=event.name)
+        reading = reader.read(data, name=event.name, early=Recorder(event, uow.store))
         parts = _stored_parts(event, uow, document, data, reader, blobs)
     except UnreadableDocument as error:
         _keep_failure(event, uow, blobs, error)
@@ -109,7 +111,7 @@ def note_clauses(event: ClausesExtracted, uow: UnitOfWork, blobs: BlobStore) -> 
 
 
 def _note(event: Fact, uow: UnitOfWork, clauses: Sequence[Passage] | None) -> None:
-    if isinstance(event, PagesRead | PartsFound):
+    if isinstance(event, PagesSoFar | PagesRead | PartsFound):
         raise TypeError("this is a fact of ingest's own, not an event")
     with uow:
         documents = Documents(uow.session, event.tenant)
@@ -257,14 +259,8 @@ def _awaits_reading(store: Store, event: DocumentIngested) -> Document | None:
 
 
 def _unread(document: Document | None, event: DocumentIngested) -> bool:
-    """Whether this very attempt still has to be read: not deleted, begun anew, read, cancelled or
-    rejected.
-    """
-    if document is None:
-        return False
-    progress = document.progress
-    current = progress.attempt == event.attempt and progress.pages is None
-    return current and progress.cancelled is None and progress.outcome != "rejected"
+    """Whether this very attempt of a document that is not deleted still has to be read."""
+    return document is not None and document.awaits_reading(event.attempt)
 
 
 def _note_blobs(

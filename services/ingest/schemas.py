@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
-from services.ingest.domain import Document, Family, Key, KindSource, Outcome, State
+from services.ingest.domain import Document, Family, Key, KindSource, Outcome, SoFar, State
 from services.ingest.keys import NewKey
-from shared.documents import Reading
+from shared.documents import EarlyPage, Reading
 from shared.events import Kind
 from shared.web.conditional import etag_of
 from shared.web.openapi import Problem
@@ -54,6 +55,13 @@ class PartView(BaseModel):
     reason: str | None
 
 
+class ProgressView(BaseModel):
+    """How far a document is read."""
+
+    pages_done: int = Field(ge=1, description="pages that are read, or can't be")
+    pages: int = Field(ge=1, description="pages in the document")
+
+
 class DocumentView(BaseModel):
     """One document and where it stands."""
 
@@ -80,6 +88,10 @@ class DocumentView(BaseModel):
     outcome: Outcome | None = Field(description="null until the state is `ended`")
     reasons: list[str] = Field(description="`code: sentence`, why it is not simply complete")
     pages: int | None = Field(description="pages in the document; null until it is read")
+    progress: ProgressView | None = Field(
+        description="of a PDF or picture that is read right now and takes more than a second: its "
+        "first pages are at `/pages` and `/pages/{number}.txt` already; else null"
+    )
     failed_pages: list[FailedPageView]
     warnings: list[str]
     parent: str | None = Field(
@@ -116,6 +128,7 @@ class DocumentView(BaseModel):
             outcome=progress.outcome,
             reasons=list(progress.reasons),
             pages=progress.pages,
+            progress=_progress(progress.reading),
             failed_pages=[
                 FailedPageView(page=p.number, code=p.code, reason=p.reason)
                 for p in progress.failed_pages
@@ -131,6 +144,10 @@ class DocumentView(BaseModel):
             ended=document.ended,
         )
         return shown.model_copy(update={"etag": etag_of(shown.model_dump_json().encode())})
+
+
+def _progress(so_far: SoFar | None) -> ProgressView | None:
+    return ProgressView(pages_done=so_far.done, pages=so_far.of) if so_far else None
 
 
 def _parts(document: Document, family: Family) -> list[PartView]:
@@ -173,6 +190,11 @@ class PageLedger(BaseModel):
     """Every page that was read, in order."""
 
     items: list[PageView]
+    whole: bool = Field(
+        description="false while the document is read: these are the pages so far, and their "
+        "offsets count in their texts with a blank line between two; in the whole text they stand "
+        "elsewhere"
+    )
     next: None = Field(description="always null: it is one list")
 
     @classmethod
@@ -191,7 +213,21 @@ class PageLedger(BaseModel):
             )
             for page in reading.pages
         ]
-        return cls(items=items, next=None)
+        return cls(items=items, whole=True, next=None)
+
+    @classmethod
+    def so_far(cls, pages: Sequence[EarlyPage]) -> PageLedger:
+        """The first pages of a document that is being read."""
+        items, start = [], 0
+        for page in pages:
+            end = start + len(page.text)
+            shown = {name: getattr(page, name) for name in _OF_A_PAGE}
+            items.append(PageView(page=page.number, name="", start=start, end=end, **shown))
+            start = end + len("\n\n")
+        return cls(items=items, whole=False, next=None)
+
+
+_OF_A_PAGE = ("width", "height", "method", "confidence")
 
 
 class DocumentPage(BaseModel):

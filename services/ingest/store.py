@@ -17,6 +17,7 @@ from sqlalchemy import (
     Boolean,
     Column,
     ColumnElement,
+    Float,
     ForeignKey,
     Index,
     Integer,
@@ -48,6 +49,7 @@ from services.ingest.domain import (
     Outcome,
     Progress,
     Relative,
+    SoFar,
     State,
     has_only_parts,
     now_utc,
@@ -81,6 +83,8 @@ documents = Table(
     Column("outcome", String(16)),
     Column("attempt", Integer, nullable=False),
     Column("pages", Integer),
+    Column("pages_done", Integer),
+    Column("pages_of", Integer),
     Column("failed_pages", JSON, nullable=False),
     Column("announced", Boolean, nullable=False),
     Column("results", JSON, nullable=False),
@@ -149,6 +153,23 @@ links = Table(
     Index("links_child", "tenant", "child"),
 )
 """Which document lies in which, under what name. A link outlives its child, not its parent."""
+
+early_pages = Table(
+    "early_pages",
+    metadata,
+    Column("tenant", String(64), primary_key=True),
+    Column("document_id", String(64), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("attempt", Integer, nullable=False),
+    Column("text", LargeBinary, nullable=False),
+    Column("width", Float, nullable=False),
+    Column("height", Float, nullable=False),
+    Column("method", String(64), nullable=False),
+    Column("confidence", Float),
+    Column("code", String(64)),
+    Column("reason", Text),
+)
+"""Pages of documents that are being read, until that has ended, see services.ingest.early."""
 
 numbers = Table(
     "numbers",
@@ -245,6 +266,8 @@ class Documents:
         self.session.execute(
             update(documents).where(self._mine, documents.c.id == document.id).values(row)
         )
+        if document.progress.reading is None:
+            self._forget_early(document.id)
 
     def page(
         self, filters: Filters, *, limit: int, cursor: str | None = None
@@ -342,6 +365,7 @@ class Documents:
 
     def delete(self, document_id: str, actor: str) -> None:
         """Leave a tombstone: who, when, and what is still to be removed. Names go at once."""
+        self._forget_early(document_id)
         self.session.execute(
             delete(links).where(links.c.tenant == self.tenant, links.c.parent == document_id)
         )
@@ -396,6 +420,10 @@ class Documents:
     def unused(self, refs: Iterable[BlobRef]) -> list[BlobRef]:
         """Those blobs that no living document of the tenant names."""
         return [ref for ref in refs if not self._named(ref)]
+
+    def _forget_early(self, document_id: str) -> None:
+        mine = and_(early_pages.c.tenant == self.tenant, early_pages.c.document_id == document_id)
+        self.session.execute(delete(early_pages).where(mine))
 
     def _pairs(self, column: Column[str], ids: Iterable[str]) -> set[tuple[str, str]]:
         """Parent and child of the links that have one of these in a column."""
@@ -606,6 +634,8 @@ def _to_row(document: Document) -> dict[str, Any]:
         "outcome": progress.outcome,
         "attempt": progress.attempt,
         "pages": progress.pages,
+        "pages_done": progress.reading.done if progress.reading else None,
+        "pages_of": progress.reading.of if progress.reading else None,
         "failed_pages": [asdict(page) for page in progress.failed_pages],
         "announced": progress.announced,
         "results": sorted(progress.results),
@@ -664,6 +694,7 @@ def _from_row(row: RowMapping) -> Document:
             cancelled=row["cancelled"],
             doubts=tuple(row["doubts"]),
             read_by=tuple(row["read_by"]),
+            so_far=SoFar(row["pages_done"], row["pages_of"]) if row["pages_done"] else None,
         ),
         warnings=tuple(row["warnings"]),
         guess=Guess(**row["guess"]) if row["guess"] else None,

@@ -314,12 +314,21 @@ class Client:
         """The bytes as uploaded."""
         return self._get(f"/v1/documents/{document_id}/original").content
 
+    def page_text(self, document_id: str, number: int) -> str:
+        """The text of page `number` (from 1), also while others are still read: then by itself.
+
+        Raises Conflict while that page is not read, NotFound if it could not be.
+        """
+        return self._get(f"/v1/documents/{document_id}/pages/{number}.txt").content.decode()
+
     def page_image(self, document_id: str, number: int) -> bytes:
         """Page `number` (from 1) of a PDF or picture as PNG."""
         return self._get(f"/v1/documents/{document_id}/pages/{number}.png").content
 
     def pages(self, document_id: str) -> list[Page]:
-        """How each page was read, and how sure that is. Raises Conflict while there is no text."""
+        """How each page was read, and how sure that is; while a long document is read, its first
+        pages. Raises Conflict while there is none.
+        """
         return [Page.of(item) for item in self._pages(f"/v1/documents/{document_id}/pages")]
 
     def cancel(self, document_id: str, *, if_match: str | None = None) -> Document:

@@ -66,14 +66,23 @@ class Part(_Result):
 
 
 @dataclass(frozen=True)
+class Progress(_Result):
+    """How far a document is read: `pages_done` of its `pages` are read, or can't be."""
+
+    pages_done: int
+    pages: int
+
+
+@dataclass(frozen=True)
 class Document(_Result):
     """One document and where it stands; `outcome` is None until `state` is `ended`.
 
     `kind_confidence` is how sure the service is of the kind, None where somebody said it or the
     type tells; `kind_unsure` says that a person is asked. `parent` is the mail or archive that it
     first came in, `parents` are all of them. `adapters` are the specialists that were asked for,
-    none: the one that is set up. `etag` names all of this as it is now: what is sent with it
-    changes nothing once the document has changed.
+    none: the one that is set up. `progress` says how far a long one is read, while it is. `etag`
+    names all of this as it is now: what is sent with it changes nothing once the document has
+    changed.
     """
 
     _times = ("created", "updated", "ended")
@@ -82,6 +91,7 @@ class Document(_Result):
         "parents": Parent,
         "parts": Part,
     }
+    _parts: ClassVar[dict[str, type[_Result]]] = {"progress": Progress}
 
     id: str
     name: str
@@ -108,6 +118,7 @@ class Document(_Result):
     kind_confidence: float | None = None
     kind_unsure: bool = False
     adapters: tuple[str, ...] = ()
+    progress: Progress | None = None
 
 
 @dataclass(frozen=True)

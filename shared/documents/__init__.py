@@ -1,6 +1,7 @@
 """Documents: bytes in, text with a box for every character and a page ledger out."""
 
 from shared.documents.cells import Cell
+from shared.documents.early import Early, EarlyPage
 from shared.documents.parts import Part, RefusedPart
 from shared.documents.reader import decrypt, read, render, unpack
 from shared.documents.reading import Box, FailedPage, Limits, Page, Reading
@@ -13,6 +14,8 @@ __all__ = [
     "Box",
     "Cell",
     "Contents",
+    "Early",
+    "EarlyPage",
     "FailedPage",
     "Limits",
     "Page",

@@ -12,6 +12,7 @@ import numpy as np
 
 from shared.documents.assembly import assemble
 from shared.documents.delimited import CSV, read_table
+from shared.documents.early import Early, EarlyPage
 from shared.documents.furniture import furniture
 from shared.documents.glyphs import Glyphs
 from shared.documents.layout import Line, page_lines, plain_lines
@@ -56,14 +57,15 @@ def read(
     skip: Collection[int] = (),
     progress: Callable[[int], None] | None = None,
     recognising: Callable[[int], None] | None = None,
+    early: Early | None = None,
     engines: Sequence[str] = ENGINES,
 ) -> Reading:
     """Read one document in this process; `sandbox.Reader` does the same within firm limits.
 
     Pages in `skip` (from 1) are not touched and become failed pages; `progress` is called with the
-    number of each page before it is read, `recognising` before its text is recognised in a picture;
-    `engines` are asked for a page's text in their order. Raises the UnreadableDocument that fits,
-    naming the document.
+    number of each page before it is read, `recognising` before its text is recognised in a picture,
+    `early` with each page of a PDF, or picture, as soon as it is read; `engines` are asked for a
+    page's text in their order. Raises the UnreadableDocument that fits, naming the document.
     """
     limits = limits or Limits()
     try:
@@ -73,10 +75,10 @@ def read(
             )
         media_type = sniff(data, name)
         if media_type == PDF:
-            course = _Course(limits, skip, progress, Scans(limits, recognising))
+            course = _Course(limits, skip, progress, Scans(limits, recognising), early)
             reading = _read_pdf(data, password, course, engines)
         elif media_type in PICTURES:
-            course = _Course(limits, skip, progress, Scans(limits, recognising))
+            course = _Course(limits, skip, progress, Scans(limits, recognising), early)
             reading = _read_pictures(data, media_type, course)
         elif media_type == XLSX:
             reading = read_workbook(data, limits, skip, progress)
@@ -247,6 +249,7 @@ class _Course:
     skip: Collection[int]
     progress: Callable[[int], None] | None
     scans: Scans
+    early: Early | None = None
     read: list[_PageLines] = field(default_factory=list)
     failed: list[FailedPage] = field(default_factory=list)
 
@@ -260,6 +263,8 @@ class _Course:
         length = 0
         for number in range(1, page_count + 1):
             found = self._one(number, deadline, page)
+            if self.early:
+                self.early(_early(found, page_count))
             if isinstance(found, FailedPage):
                 self.failed.append(found)
                 continue
@@ -282,6 +287,25 @@ class _Course:
         if self.progress:
             self.progress(number)
         return page(number)
+
+
+def _early(page: _PageLines | FailedPage, pages: int) -> EarlyPage:
+    if isinstance(page, FailedPage):
+        return EarlyPage(page.number, pages, code=page.code, reason=page.reason)
+    scan = page.scan.page if page.scan else None
+    return EarlyPage(
+        page.number,
+        pages,
+        text="".join(f"{_break(line)}{line.text}" for line in page.lines).lstrip("\n"),
+        width=scan.width if scan else page.glyphs.width,
+        height=scan.height if scan else page.glyphs.height,
+        method=page.method,
+        confidence=scan.confidence if scan else None,
+    )
+
+
+def _break(line: Line) -> str:
+    return "\n\n" if line.opens else "\n"
 
 
 def _read_pdf(

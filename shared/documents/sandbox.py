@@ -22,12 +22,13 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from shared.documents.confinement import allow_seconds, confine
+from shared.documents.early import Early, EarlyPage
 from shared.documents.parts import Part, RefusedPart
 from shared.documents.reader import decrypt, load_engines, read, render, unpack
 from shared.documents.reading import Limits, Reading
@@ -69,10 +70,20 @@ class Reader:
     ) -> None:
         self.close()
 
-    def read(self, data: bytes, *, name: str = "", password: str | None = None) -> Reading:
-        """Like `documents.read`, in the child; its death is UnreadableDocument or a failed page."""
-        request = {"do": "read", "name": name, "password": password}
-        work = _Work("reading this document", _Budget(self.limits.seconds))
+    def read(
+        self,
+        data: bytes,
+        *,
+        name: str = "",
+        password: str | None = None,
+        early: Early | None = None,
+    ) -> Reading:
+        """Like `documents.read`, in the child; its death is UnreadableDocument or a failed page.
+
+        What `early` raises is raised here, and ends the child.
+        """
+        request = {"do": "read", "name": name, "password": password, "early": early is not None}
+        work = _Work("reading this document", _Budget(self.limits.seconds), early)
         head, body = self._persist(request, data, work)
         text = body[: head["text_bytes"]].decode()
         return Reading.from_bytes(body[head["text_bytes"] :], text)
@@ -104,7 +115,7 @@ class Reader:
         """Ask until there is an answer, each time without the page or part that ended the child."""
         while True:
             try:
-                return self._ask(request | {"skip": work.skip}, data, work.budget)
+                return self._ask(request | {"skip": work.skip}, data, work.budget, work.early)
             except _Died as death:
                 if death.killed and not work.killed:  # by somebody else: not the document's fault
                     work.killed = True
@@ -163,13 +174,13 @@ class Reader:
             raise
 
     def _ask(
-        self, request: dict[str, Any], data: bytes, budget: _Budget
+        self, request: dict[str, Any], data: bytes, budget: _Budget, early: Early | None = None
     ) -> tuple[dict[str, Any], bytes]:
         with self._turn:
             if self._closed:
                 raise Unavailable("this reader is closed: the process is about to end")
             try:
-                return self._fit_child().ask(request, data, budget)
+                return self._fit_child().ask(request, data, budget, early)
             except _Died as death:
                 if self._closed:
                     raise Unavailable("the process ended while it read a document") from death
@@ -207,8 +218,24 @@ class _Work:
 
     what: str
     budget: _Budget
+    early: Early | None = None
     skip: list[int] = field(default_factory=list)
     killed: bool = False
+
+
+@dataclass
+class _Answering:
+    """One question to the child: until when it may take, and who hears of pages meanwhile."""
+
+    budget: _Budget
+    deadline: float
+    early: Early | None
+
+    def prolong(self, began: float) -> None:
+        """Do not count what has passed since."""
+        spent = time.monotonic() - began
+        self.budget.seconds += spent
+        self.deadline += spent
 
 
 class _Died(Exception):
@@ -254,14 +281,15 @@ class _Child:
         return self._process.poll() is None and self._served < _DOCUMENTS_A_CHILD
 
     def ask(
-        self, request: dict[str, Any], data: bytes, budget: _Budget
+        self, request: dict[str, Any], data: bytes, budget: _Budget, early: Early | None = None
     ) -> tuple[dict[str, Any], bytes]:
         """Its answer; raises _Died, or the SuiteError that it met."""
         self._served += 1
         self._wait_for_its_start()
         with budget.spent() as deadline:
             limits = vars(self._limits) | {"seconds": deadline - time.monotonic()}
-            head, body = self._answer(request | {"limits": limits}, data, budget, deadline)
+            course = _Answering(budget, deadline, early)
+            head, body = self._answer(request | {"limits": limits}, data, course)
         if "error" in head:
             if head.get("leaves"):
                 self.end()
@@ -282,23 +310,40 @@ class _Child:
                 _warn_of_the_network()
 
     def _answer(
-        self, request: dict[str, Any], data: bytes, budget: _Budget, deadline: float
+        self, request: dict[str, Any], data: bytes, course: _Answering
     ) -> tuple[dict[str, Any], bytes]:
         """The first frame that is no mere progress."""
         page: int | None = None
-        began, until = time.monotonic(), deadline
-        try:
-            _send(self._socket, request, data, deadline)
-            while True:
+        began, until = time.monotonic(), course.deadline
+        with self._deaths(page):
+            _send(self._socket, request, data, course.deadline)
+        while True:
+            with self._deaths(page):
                 head, body = _receive(self._socket, until)
-                if until != deadline:  # recognising a page has time of its own
-                    budget.seconds += time.monotonic() - began
-                    deadline += time.monotonic() - began
-                if "page" not in head:
-                    return head, body
-                page, began, until = head["page"], time.monotonic(), deadline
-                if head.get("recognising"):
-                    until = max(deadline, began) + self._limits.page_seconds + _GRACE
+            if until != course.deadline:  # recognising a page has time of its own
+                course.prolong(began)
+            if "page" not in head:
+                return head, body
+            page, began = head["page"], time.monotonic()
+            if "early" in head and course.early:
+                self._tell(course.early, EarlyPage(**head["early"], text=body.decode()))
+                course.prolong(began)  # so has whoever hears of it
+            began, until = time.monotonic(), course.deadline
+            if head.get("recognising"):
+                until = max(until, began) + self._limits.page_seconds + _GRACE
+
+    def _tell(self, early: Early, page: EarlyPage) -> None:
+        try:
+            early(page)
+        except BaseException:
+            self.end()  # it would go on with a document that nobody waits for
+            raise
+
+    @contextlib.contextmanager
+    def _deaths(self, page: int | None) -> Iterator[None]:
+        """What the socket says of the child's end, as _Died."""
+        try:
+            yield
         except TimeoutError as error:
             self.end()
             how = f"took longer than {self._limits.seconds:g} seconds"
@@ -512,9 +557,15 @@ def _act(
         skip=request["skip"],
         progress=lambda number: _send(channel, {"page": number}),
         recognising=lambda number: _recognise(channel, number, limits),
+        early=partial(_tell_early, channel) if request["early"] else None,
     )
     text = reading.text.encode()
     return {"text_bytes": len(text)}, text + reading.to_bytes(compress=False)
+
+
+def _tell_early(channel: socket.socket, page: EarlyPage) -> None:
+    head = {name: value for name, value in vars(page).items() if name != "text"}
+    _send(channel, {"page": page.number, "early": head}, page.text.encode())
 
 
 def _recognise(channel: socket.socket, number: int, limits: Limits) -> None:

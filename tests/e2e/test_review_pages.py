@@ -340,6 +340,31 @@ def decided_fees(stage: Stage, name: str) -> tuple[str, list[str]]:
     ]
 
 
+def test_the_first_pages_are_shown_while_the_others_are_read(ada: Watched, stage: Stage) -> None:
+    """As text, with how far the reading is; then the whole document takes their place."""
+    page = ada.sign_in()
+    address = f"**/v1/documents/{stage.contract}"
+
+    def not_read_yet(route: Any) -> None:
+        answer = route.fetch()
+        so_far = {"state": "received", "outcome": None, "pages": None}
+        progress = {"pages_done": 2, "pages": 3}
+        route.fulfill(response=answer, json={**answer.json(), **so_far, "progress": progress})
+
+    page.route(address, not_read_yet)
+    page.goto(f"{stage.address}/documents/{stage.contract}")
+    early = page.get_by_role("region", name="What is read so far")
+    early.get_by_text("2 of 3 pages read").wait_for()
+    early.get_by_text("Northwind Instruments, Inc.").wait_for()
+    page.keyboard.press("ArrowRight")
+    early.get_by_text("6. AUDIT.").wait_for()
+    page.keyboard.press("ArrowRight")
+    assert early.get_by_text("page 2", exact=True).is_visible()
+    page.unroute(address)
+    page.locator(".overlay").wait_for()
+    assert not early.is_visible()
+
+
 def test_a_finding_is_shown_on_the_page_where_it_stands(ada: Watched, stage: Stage) -> None:
     """The cell that it is about is lit up, the parts of its sum are fainter."""
     data = samples.pdf(samples.bent())

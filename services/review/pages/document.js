@@ -3,6 +3,7 @@
 import { get, Problem, put, query } from "/pages/api.js";
 import * as known from "/pages/documents-known.js";
 import { KINDS, pill, sentence } from "/pages/documents.js";
+import { EarlyPages } from "/pages/early.js";
 import { certainty, count, excerpt, fill, h, moment, number, say, select, title, words } from "/pages/dom.js";
 import { boxesOfFinding, placeOf } from "/pages/statement.js";
 import { changes, decidedText, isAccepted, isMine, machinePill, verdictPill } from "/pages/verdicts.js";
@@ -42,8 +43,9 @@ class DocumentView {
 
   key = (event) => {
     if (event.target.closest?.("input, select, textarea") || event.ctrlKey || event.metaKey) return;
-    if (event.key === "ArrowLeft") this.viewer.step(-1);
-    if (event.key === "ArrowRight") this.viewer.step(1);
+    const paged = this.opened ? this.viewer : this.early;
+    if (event.key === "ArrowLeft") paged?.step(-1);
+    if (event.key === "ArrowRight") paged?.step(1);
     if (event.key === "t") this.viewer.toggle();
   };
 
@@ -61,6 +63,10 @@ class DocumentView {
     }
     if (this.document.state === "ended") await this.results();
     else fill(this.body, h("p.muted", {}, "It is being worked on. What is found appears here by itself."));
+    if (this.document.progress) {
+      await this.soFar(this.document.progress);
+      return;
+    }
     const details = await known.info(this.id);
     if (!this.opened && details.page_count) {
       this.opened = true;
@@ -68,6 +74,17 @@ class DocumentView {
     } else if (!this.opened) {
       this.viewer.present(h("p.empty", {}, this.document.state === "ended" ? "Nothing of it can be shown: it could not be read." : "Nothing of it can be shown yet: it is being read."));
     }
+  }
+
+  /** The first pages, while the others are read. */
+  async soFar(progress) {
+    if (!this.early) {
+      this.early = new EarlyPages(this.path);
+      this.viewer.present(this.early.element);
+    }
+    await this.early.show(progress).catch((error) => { // read by now, and this looks again anyway
+      if (!(error instanceof Problem)) throw error;
+    });
   }
 
   draw() {

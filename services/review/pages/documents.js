@@ -1,7 +1,7 @@
 // Documents: bring them in, and see how each of them fares.
 
 import { csrf, get, query, signInAgain } from "/pages/api.js";
-import { count, empty, fill, h, moment, say, select } from "/pages/dom.js";
+import { count, empty, fill, h, moment, number, say, select } from "/pages/dom.js";
 
 const SOON = 2_000;
 const LATER = 20_000;
@@ -150,11 +150,14 @@ class Documents {
 function row(item) {
   const failed = (item.failed_pages ?? []).length;
   const near = family(item);
-  return h("tr", { "data-state": `${item.state}/${item.outcome}/${item.kind}/${item.kind_unsure}/${item.pages}/${near?.textContent}` },
+  return h("tr", { "data-state": `${item.state}/${item.outcome}/${item.kind}/${item.kind_unsure}/${pagesOf(item)}/${near?.textContent}` },
     h("td.document", {}, h("a", { href: `/documents/${item.id}` }, item.name), near, (item.reasons ?? []).length > 0 && h("ul.reasons", {}, item.reasons.slice(0, 3).map((reason) => h("li", {}, sentence(reason))))),
-    h("td", {}, item.kind ?? "–", item.kind_unsure && h("span.muted", { title: "A person is asked what it is" }, " ?")), h("td.figure", {}, item.pages ?? "–", failed > 0 && h("span.muted", {}, ` (${count(failed, "failed", "failed")})`)),
+    h("td", {}, item.kind ?? "–", item.kind_unsure && h("span.muted", { title: "A person is asked what it is" }, " ?")), h("td.figure", {}, pagesOf(item), failed > 0 && h("span.muted", {}, ` (${count(failed, "failed", "failed")})`)),
     h("td", {}, pill(item)), h("td.time", {}, moment(item.created)));
 }
+
+/** How many pages it has; while it is read, how many of them are. */
+const pagesOf = ({ pages, progress }) => (progress ? `${number(progress.pages_done)} of ${number(progress.pages)}` : pages ?? "–");
 
 /** What a document came in, and how much came in it; nothing for most. */
 function family({ parents = [], parts = [] }) {

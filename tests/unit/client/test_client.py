@@ -22,7 +22,7 @@ from services.extraction.api import (
     ValueOut,
 )
 from services.ingest.retention.api import TombstoneView
-from services.ingest.schemas import DocumentView, KeyView
+from services.ingest.schemas import DocumentView, KeyView, ProgressView
 from services.ingest.search.api import HitClauseView, HitView, MarkView
 from services.ingest.webhooks.schemas import AttemptView, DeliveryView, WebhookView
 from services.review.api import DecisionOut, ItemOut
@@ -125,6 +125,7 @@ def test_a_document_is_typed() -> None:
     ("ours", "theirs"),
     [
         (results.Document, DocumentView),
+        (results.Progress, ProgressView),
         (results.Key, KeyView),
         (results.Webhook, WebhookView),
         (results.Delivery, DeliveryView),

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from shared.documents import Limits, read, sandbox
+from shared.documents import EarlyPage, Limits, read, sandbox
 from shared.documents.sandbox import Reader
 from shared.errors import EncryptedDocument, NotFound, Unavailable, UnreadableDocument
 from tests.support import ROOT
@@ -143,6 +143,35 @@ def test_a_system_without_filters_is_named_once(
     said = [record.message for record in caplog.records if "network" in record.message]
     assert len(said) == 1
     assert "seccomp" in said[0]
+
+
+def test_each_page_is_told_as_soon_as_it_is_read(reader: Reader) -> None:
+    """With its own text; whoever hears of it may take longer than reading takes."""
+    heard: list[EarlyPage] = []
+    reading = reader.read(samples.plain(3), early=heard.append)
+    assert [(page.number, page.pages) for page in heard] == [(1, 3), (2, 3), (3, 3)]
+    texts = [reading.text[page.start : page.end] for page in reading.pages]
+    assert [page.text for page in heard] == texts
+    assert [(page.width, page.height) for page in heard] == [
+        (page.width, page.height) for page in reading.pages
+    ]
+    with Reader(Limits(memory_bytes=MEMORY, seconds=2.0)) as hasty:
+        hasty.read(b"A text.")
+        slow = hasty.read(samples.plain(3), early=lambda _page: time.sleep(1.0))
+        assert not slow.failed
+
+
+def test_a_listener_that_fails_ends_the_child_and_is_heard(reader: Reader) -> None:
+    """The next document is read by another one."""
+    child = _child_of(reader)
+
+    def fails(page: EarlyPage) -> None:
+        raise ZeroDivisionError(page.number)
+
+    with pytest.raises(ZeroDivisionError):
+        reader.read(samples.plain(3), early=fails)
+    assert reader.read(samples.plain(1)).page_count == 1
+    assert reader.child_id != child
 
 
 def test_it_draws_and_decrypts(reader: Reader) -> None:

@@ -17,7 +17,7 @@ from services.ingest.domain import DocumentReader
 from services.ingest.keys import KeyRing
 from services.ingest.settings import Settings
 from shared import documents
-from shared.documents import Limits, Part, Reading, RefusedPart
+from shared.documents import Early, Limits, Part, Reading, RefusedPart
 from shared.events import (
     BlobRef,
     ClausesExtracted,
@@ -42,9 +42,16 @@ class InProcessReader:
 
     limits = Limits()
 
-    def read(self, data: bytes, *, name: str = "", password: str | None = None) -> Reading:
+    def read(
+        self,
+        data: bytes,
+        *,
+        name: str = "",
+        password: str | None = None,
+        early: Early | None = None,
+    ) -> Reading:
         """See DocumentReader."""
-        return documents.read(data, name=name, password=password)
+        return documents.read(data, name=name, password=password, early=early)
 
     def render(
         self, data: bytes, number: int, *, scale: float = 2.0, password: str | None = None

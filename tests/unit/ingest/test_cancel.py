@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from services.ingest.domain import Progress, advance
-from shared.documents import Reading
+from shared.documents import Early, Reading
 from shared.errors import UnreadableDocument
 from shared.events import DocumentDeleted, DocumentFailed, DocumentIngested, DocumentRead
 from shared.storage.deletion import cancellation_mark, is_cancelled
@@ -75,9 +75,16 @@ class Between(InProcessReader):
     happens: Callable[[], object] = staticmethod(lambda: None)
     breaks = False
 
-    def read(self, data: bytes, *, name: str = "", password: str | None = None) -> Reading:
+    def read(
+        self,
+        data: bytes,
+        *,
+        name: str = "",
+        password: str | None = None,
+        early: Early | None = None,
+    ) -> Reading:
         """See DocumentReader."""
-        reading = super().read(data, name=name, password=password)
+        reading = super().read(data, name=name, password=password, early=early)
         self.happens()
         if self.breaks:
             raise UnreadableDocument("it broke")

@@ -12,7 +12,7 @@ from services.ingest.handlers import note_progress, read_document
 from services.ingest.store import Documents
 from shared import metrics
 from shared.bus import Message
-from shared.documents import Limits, Reading
+from shared.documents import Early, Limits, Reading
 from shared.errors import UnreadableDocument
 from shared.events import DocumentFailed, DocumentIngested, DocumentRead
 from shared.storage import UnitOfWork
@@ -39,9 +39,16 @@ class Between(InProcessReader):
     def __init__(self) -> None:
         self.happens: Callable[[], object] | None = None
 
-    def read(self, data: bytes, *, name: str = "", password: str | None = None) -> Reading:
+    def read(
+        self,
+        data: bytes,
+        *,
+        name: str = "",
+        password: str | None = None,
+        early: Early | None = None,
+    ) -> Reading:
         """See DocumentReader."""
-        reading = super().read(data, name=name, password=password)
+        reading = super().read(data, name=name, password=password, early=early)
         happens, self.happens = self.happens, None
         if happens:
             happens()
@@ -196,10 +203,17 @@ def test_a_reader_that_breaks_is_tried_again(tmp_path: Path) -> None:
     class Broken(InProcessReader):
         broken = True
 
-        def read(self, data: bytes, *, name: str = "", password: str | None = None) -> Reading:
+        def read(
+            self,
+            data: bytes,
+            *,
+            name: str = "",
+            password: str | None = None,
+            early: Early | None = None,
+        ) -> Reading:
             if self.broken:
                 raise ZeroDivisionError("a defect of ours")
-            return super().read(data, name=name, password=password)
+            return super().read(data, name=name, password=password, early=early)
 
     reader = Broken()
     house = House(tmp_path, reader, attempts=2, retry_delay=0.01)
@@ -308,10 +322,19 @@ def test_a_new_text_replaces_the_old_one(tmp_path: Path) -> None:
     class Better(InProcessReader):
         extra = ""
 
-        def read(self, data: bytes, *, name: str = "", password: str | None = None) -> Reading:
+        def read(
+            self,
+            data: bytes,
+            *,
+            name: str = "",
+            password: str | None = None,
+            early: Early | None = None,
+        ) -> Reading:
             if self.extra == "fail":
                 raise UnreadableDocument("not any more")
-            return super().read(data + self.extra.encode(), name=name, password=password)
+            return super().read(
+                data + self.extra.encode(), name=name, password=password, early=early
+            )
 
     reader = Better()
     house = House(tmp_path, reader)
@@ -354,7 +377,14 @@ def test_a_rejected_document_is_not_read(house: House) -> None:
 class Refusing(InProcessReader):
     """A reader that must not be asked."""
 
-    def read(self, data: bytes, *, name: str = "", password: str | None = None) -> Reading:
+    def read(
+        self,
+        data: bytes,
+        *,
+        name: str = "",
+        password: str | None = None,
+        early: Early | None = None,
+    ) -> Reading:
         """See DocumentReader."""
         raise AssertionError("nobody should read this")
 

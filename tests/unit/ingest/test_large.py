@@ -11,7 +11,7 @@ from fastapi.testclient import TestClient
 
 from services.ingest.bootstrap import build
 from services.ingest.settings import Settings
-from shared.documents import Reading
+from shared.documents import Early, Reading
 from shared.documents.sandbox import Reader
 from shared.events import DocumentRead
 from shared.runtime.main import join, start_background
@@ -28,12 +28,19 @@ class SlowReader(InProcessReader):
     def __init__(self) -> None:
         self.begun, self.let_go = threading.Event(), threading.Event()
 
-    def read(self, data: bytes, *, name: str = "", password: str | None = None) -> Reading:
+    def read(
+        self,
+        data: bytes,
+        *,
+        name: str = "",
+        password: str | None = None,
+        early: Early | None = None,
+    ) -> Reading:
         """See DocumentReader."""
         if len(data) >= LARGE:
             self.begun.set()
             assert self.let_go.wait(SECONDS)
-        return super().read(data, name=name, password=password)
+        return super().read(data, name=name, password=password, early=early)
 
 
 def _until_read(client: TestClient, document: str) -> None:
@@ -71,7 +78,7 @@ def test_each_of_the_two_has_a_child_process_of_its_own(
     """A child reads one document at a time, so the small one must not wait for its turn there."""
     asked: list[tuple[Reader, int]] = []
 
-    def read(reader: Reader, data: bytes, *, name: str = "") -> Reading:
+    def read(reader: Reader, data: bytes, *, name: str = "", early: Early | None = None) -> Reading:
         asked.append((reader, len(data)))
         return InProcessReader().read(data, name=name)
 

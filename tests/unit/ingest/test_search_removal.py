@@ -6,7 +6,7 @@ from pathlib import Path
 
 from sqlalchemy import MetaData, String, cast, create_engine, select, text
 
-from shared.documents import Reading
+from shared.documents import Early, Reading
 from tests.postgres import Servers
 from tests.unit.ingest.house import House, InProcessReader, extracted, pdf
 
@@ -65,11 +65,18 @@ class SecondThought(InProcessReader):
 
     again = False
 
-    def read(self, data: bytes, *, name: str = "", password: str | None = None) -> Reading:
+    def read(
+        self,
+        data: bytes,
+        *,
+        name: str = "",
+        password: str | None = None,
+        early: Early | None = None,
+    ) -> Reading:
         """See DocumentReader."""
         if self.again:
             data = data.replace(MARKER.encode(), b"reconsidered")
-        return super().read(data, name=name, password=password)
+        return super().read(data, name=name, password=password, early=early)
 
 
 def test_a_reading_that_is_replaced_leaves_no_word_in_the_index(tmp_path: Path) -> None:

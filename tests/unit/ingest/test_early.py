@@ -1,0 +1,182 @@
+"""A document can be looked at from its first pages on, while the others are still read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from sqlalchemy import func, select
+
+from services.ingest import early
+from services.ingest.store import early_pages
+from shared.documents import Early, EarlyPage, Reading
+from shared.errors import UnreadableDocument
+from tests.postgres import Servers
+from tests.unit.ingest.house import House, InProcessReader, pdf
+from tests.unit.ingest.test_cancel import cancel
+
+PAGES = ("The first page.", "The second page.", "The third page.")
+
+
+class Looked(InProcessReader):
+    """A reader that lets others look after each of its pages."""
+
+    looks: Callable[[int], object] = staticmethod(lambda page: None)
+    lost = 0
+    """A page of which it says that it can't be read."""
+    breaks = False
+
+    def read(
+        self,
+        data: bytes,
+        *,
+        name: str = "",
+        password: str | None = None,
+        early: Early | None = None,
+    ) -> Reading:
+        """See DocumentReader."""
+        assert early is not None
+        hears = early
+
+        def both(page: EarlyPage) -> None:
+            if page.number == self.lost:
+                page = EarlyPage(page.number, page.pages, code="crashed", reason="it is damaged")
+            hears(page)
+            self.looks(page.number)
+
+        reading = super().read(data, name=name, password=password, early=both)
+        if self.breaks:
+            raise UnreadableDocument("it broke")
+        return reading
+
+
+@pytest.fixture
+def reader(monkeypatch: pytest.MonkeyPatch) -> Looked:
+    """Each page is noted at once, for these are read in no time."""
+    monkeypatch.setattr(early, "EVERY", 0.0)
+    return Looked()
+
+
+def kept(house: House) -> int:
+    """How many pages lie there for whoever looks while they are read."""
+    with house.service.store.read() as session:
+        return int(session.execute(select(func.count()).select_from(early_pages)).scalar_one())
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_the_first_pages_are_there_while_the_last_is_read(
+    tmp_path: Path, servers: Servers, reader: Looked, kind: str
+) -> None:
+    """With their text, their number and their place; then they are those of the whole document."""
+    url = servers.database() if kind == "postgresql" else ""
+    house = House(tmp_path, reader, ingest_database_url=url, ingest_waiters=0)
+    document = house.accepted(pdf(*PAGES))
+    assert house.state(document)["progress"] is None
+    seen = []
+
+    def look(page: int) -> None:
+        if page != 2:
+            return
+        state = house.state(document)
+        assert (state["state"], state["pages"]) == ("received", None)
+        assert state["progress"] == {"pages_done": 2, "pages": 3}
+        ledger = house.client.get(f"{path}/pages").json()
+        assert ledger["whole"] is False
+        shown = [(one["page"], one["start"], one["end"]) for one in ledger["items"]]
+        assert shown == [(1, 0, 15), (2, 17, 33)]
+        assert ledger["items"][0]["method"] == "pypdfium2"
+        first = house.client.get(f"{path}/pages/1.txt")
+        assert (first.status_code, first.text) == (200, PAGES[0])
+        assert first.headers["content-type"] == "text/plain; charset=utf-8"
+        assert house.client.get(f"{path}/pages/3.txt").status_code == 409
+        assert house.client.get(f"{path}/pages/4.txt").status_code == 404
+        refused = house.client.get(f"{path}/text")
+        assert (refused.status_code, "2 of 3 pages are" in refused.text) == (409, True)
+        assert '"pages_done":2' in house.client.get(f"{path}/events").text
+        assert house.client_of("other").get(f"{path}/pages/1.txt").status_code == 404
+        seen.append(page)
+
+    path = f"/v1/documents/{document}"
+    reader.looks = look
+    house.work()
+    assert seen == [2]
+    state = house.state(document)
+    assert (state["pages"], state["progress"], kept(house)) == (3, None, 0)
+    ledger = house.client.get(f"{path}/pages").json()
+    assert (ledger["whole"], len(ledger["items"])) == (True, 3)
+    text = house.client.get(f"{path}/text").text
+    for one, words in zip(ledger["items"], PAGES, strict=True):
+        assert house.client.get(f"{path}/pages/{one['page']}.txt").text == words
+        assert text[one["start"] : one["end"]] == words
+    assert house.client.get(f"{path}/pages/4.txt").status_code == 404
+    house.close()
+
+
+def test_a_page_that_could_not_be_read_says_so_at_once(tmp_path: Path, reader: Looked) -> None:
+    """It is among those that are done, and not among those that are read."""
+    house = House(tmp_path, reader)
+    document = house.accepted(pdf(*PAGES))
+    path, said = f"/v1/documents/{document}", []
+
+    def look(page: int) -> None:
+        if page == 2:
+            assert house.state(document)["progress"] == {"pages_done": 2, "pages": 3}
+            said.extend(one["page"] for one in house.client.get(f"{path}/pages").json()["items"])
+            answer = house.client.get(f"{path}/pages/1.txt")
+            assert (answer.status_code, "it is damaged" in answer.json()["detail"]) == (404, True)
+
+    reader.lost, reader.looks = 1, look
+    house.work()
+    assert said == [2]
+    house.close()
+
+
+@pytest.mark.parametrize("how", ["delete", "cancel", "kind", "broken"])
+def test_nothing_of_them_stays(tmp_path: Path, reader: Looked, how: str) -> None:
+    """Of what is deleted, cancelled or said to be another kind no page is noted from then on."""
+    house = House(tmp_path, reader)
+    document = house.accepted(pdf(*PAGES))
+    counts = []
+
+    def look(page: int) -> None:
+        counts.append(kept(house))
+        if page == 1 and how == "delete":
+            house.client.delete(f"/v1/documents/{document}")
+        if page == 1 and how == "cancel":
+            cancel(house, document)
+        if page == 1 and how == "kind":
+            house.client.put(f"/v1/documents/{document}/kind", json={"kind": "other"})
+
+    reader.looks, reader.breaks = look, how == "broken"
+    house.work()
+    assert counts == ([1, 2, 2] if how == "broken" else [1, 0, 0])
+    assert kept(house) == 0
+    if how != "delete":
+        assert house.state(document)["progress"] is None
+    house.close()
+
+
+def test_what_is_read_in_a_moment_is_not_noted(tmp_path: Path) -> None:
+    """Small documents cost no more than before."""
+    reader = Looked()
+    house = House(tmp_path, reader)
+    document = house.accepted(pdf(*PAGES))
+    counts = []
+    reader.looks = lambda page: counts.append(kept(house))
+    house.work()
+    assert counts == [0, 0, 0]
+    assert house.state(document)["pages"] == 3
+    house.close()
+
+
+def test_pages_that_are_read_again_are_noted_once(house: House) -> None:
+    """As after the death of the process that reads them."""
+    document = house.accepted(pdf(*PAGES))
+    [event] = house.said()
+    moment = iter(range(100))
+    recorder = early.Recorder(event, house.service.store, lambda: next(moment) / 2)  # type: ignore[arg-type]
+    for number in (1, 2, 1, 2, 3, 4):
+        recorder(EarlyPage(number, 9, f"page {number}"))
+    assert house.state(document)["progress"] == {"pages_done": 4, "pages": 9}
+    assert kept(house) == 4
