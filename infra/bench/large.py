@@ -5,7 +5,8 @@
 
 Makes a PDF of so many pages with a text layer, a PDF of gray scans of so many megabytes, and a CSV
 of so many lines, and reads each in a child process as the suite does, then puts what was read into
-the form in which it is kept. Prints for each its bytes, pages, characters and seconds, and the most
+the form in which it is kept. Prints for each its bytes, pages, characters and seconds, after how many
+of them its first page could be looked at (PDF alone; with that the child's start), and the most
 resident memory that this process and the child had, the document itself included (Linux only). The
 child's bound is `SMALLPRINT_INGEST_READ_MEMORY`, 1.5 GB of address space; the program that
 recognises text is a process of its own, and not measured.
@@ -28,7 +29,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from infra.bench.pages import LINES, pdf_of
-from shared.documents import Limits
+from shared.documents import EarlyPage, Limits
 from shared.documents.sandbox import Reader
 
 _CLAUSE = (
@@ -94,8 +95,14 @@ def measure(path: Path) -> dict[str, object]:
     data = path.read_bytes()
     began = time.monotonic()
     limits = Limits(max_bytes=10**9, seconds=3_600.0)
+    first: list[float] = []
+
+    def early(_page: EarlyPage) -> None:
+        if not first:
+            first.append(time.monotonic() - began)
+
     with Reader(limits) as reader:
-        reading = reader.read(data, name=path.name)
+        reading = reader.read(data, name=path.name, early=early)
         child = _most(str(reader.child_id))
     seconds = time.monotonic() - began
     kept = len(reading.to_bytes())
@@ -106,6 +113,7 @@ def measure(path: Path) -> dict[str, object]:
         "failed_pages": len(reading.failed),
         "characters": len(reading.text),
         "seconds": round(seconds, 1),
+        "seconds_to_first_page": round(first[0], 1) if first else None,
         "bytes_of_layout": kept,
         "megabytes_here": _most("self"),
         "megabytes_of_child": child,

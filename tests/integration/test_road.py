@@ -5,6 +5,7 @@ import io
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,8 +21,9 @@ import pytest
 from infra.bench.pages import pdf_of
 from infra.ports import free_port
 from tests.embedded import Embedded
+from tests.integration import readme_curl
 from tests.samples import contract, mail, report
-from tests.support import ROOT
+from tests.support import ROOT, require
 
 SECONDS = 120.0
 README = (ROOT / "README.md").read_text("utf-8")
@@ -153,6 +155,38 @@ def test_the_python_of_the_readme_runs_as_printed(suite: Suite, tmp_path: Path) 
     for clause in clauses:
         assert any(line.startswith(f"1 {clause['category']} ") for line in lines)
     assert any(line.startswith("lease.pdf 1 ") for line in lines)
+
+
+def test_the_curl_of_the_readme_runs_as_printed(suite: Suite, tmp_path: Path) -> None:
+    """Every block does what it says; each row of the table is an address that is served so."""
+    require(shutil.which("curl") is not None, "curl")
+    readme_curl.files(tmp_path)
+    url = str(suite.base_url).rstrip("/")
+    key = suite.headers["authorization"].removeprefix("Bearer ")
+    first = document = ""
+    for command in readme_curl.blocks():
+        command = command.replace("/ID", f"/{document}").replace("=ID", f"={document}")
+        status, body = readme_curl.run(command, url, key, tmp_path)
+        assert 200 <= status < 300, (command, body)
+        answer = json.loads(body)
+        if "-F file=@" in command:
+            document = suite.ended(answer["id"])["id"]
+            first = first or document
+        elif "/webhooks" not in command:
+            assert answer.get("state", "ended") == "ended", (command, body)
+            may_be_none = "unfair-terms" in command or "/signals" in command
+            assert answer.get("items", [True]) or may_be_none, (command, body)
+    path, gone = f"/v1/documents/{first}", False
+    for row in readme_curl.rows():
+        command = f'curl -H "Authorization: Bearer $KEY" {row.replace("/ID", f"/{first}")}'
+        if not gone:
+            suite.ended(first)
+        gone = gone or "DELETE" in row
+        status, body = readme_curl.run(command, url, key, tmp_path)
+        refused = "/cancel" in row  # there is nothing to stop any more
+        assert status == 409 if refused else 200 <= status < 300, (command, status, body)
+    assert suite.get(path).status_code == 404
+    assert list(tmp_path.glob("*.csv")), "no export came"
 
 
 def test_a_wrong_kind_is_changed_everywhere_and_back(suite: Suite) -> None:
