@@ -5,8 +5,8 @@
 
 Makes a PDF of so many pages with a text layer, a PDF of gray scans of so many megabytes, and a CSV
 of so many lines, and reads each in a child process as the suite does, then puts what was read into
-the form in which it is kept. Prints for each its bytes, pages, characters and seconds, after how many
-of them its first page could be looked at (PDF alone; with that the child's start), and the most
+the form in which it is kept. Prints for each its bytes, pages, characters and seconds, after how
+many of them the first page could be looked at (of a PDF; the child's start included), and the most
 resident memory that this process and the child had, the document itself included (Linux only). The
 child's bound is `SMALLPRINT_INGEST_READ_MEMORY`, 1.5 GB of address space; the program that
 recognises text is a process of its own, and not measured.
