@@ -12,7 +12,7 @@ from fastapi.responses import StreamingResponse
 
 from services.ingest.commands import found
 from services.ingest.domain import Document
-from services.ingest.early import EarlyPages
+from services.ingest.early.store import EarlyPages
 from services.ingest.pages import PageImages
 from services.ingest.schemas import PageLedger
 from services.ingest.store import Documents

@@ -19,7 +19,7 @@ from services.ingest.domain import (
     advance,
     now_utc,
 )
-from services.ingest.early import Recorder
+from services.ingest.early.recording import Recorder
 from services.ingest.judging import BY_TYPE, Judge
 from services.ingest.pages import PageImages
 from services.ingest.search.passages import (

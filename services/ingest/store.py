@@ -169,7 +169,7 @@ early_pages = Table(
     Column("code", String(64)),
     Column("reason", Text),
 )
-"""Pages of documents that are being read, until that has ended, see services.ingest.early."""
+"""Pages of documents that are being read, until that has ended, see `early`."""
 
 numbers = Table(
     "numbers",

@@ -150,7 +150,7 @@ def test_each_page_is_told_as_soon_as_it_is_read(reader: Reader) -> None:
     heard: list[EarlyPage] = []
     reading = reader.read(samples.plain(3), early=heard.append)
     assert [(page.number, page.pages) for page in heard] == [(1, 3), (2, 3), (3, 3)]
-    texts = [reading.text[page.start : page.end] for page in reading.pages]
+    texts = [reading.text[page.start : page.end].strip() for page in reading.pages]
     assert [page.text for page in heard] == texts
     assert [(page.width, page.height) for page in heard] == [
         (page.width, page.height) for page in reading.pages

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select
 
-from services.ingest import early
+from services.ingest.early import recording
 from services.ingest.store import early_pages
 from shared.documents import Early, EarlyPage, Reading
 from shared.errors import UnreadableDocument
@@ -54,7 +54,7 @@ class Looked(InProcessReader):
 @pytest.fixture
 def reader(monkeypatch: pytest.MonkeyPatch) -> Looked:
     """Each page is noted at once, for these are read in no time."""
-    monkeypatch.setattr(early, "EVERY", 0.0)
+    monkeypatch.setattr(recording, "EVERY", 0.0)
     return Looked()
 
 
@@ -73,7 +73,7 @@ def test_the_first_pages_are_there_while_the_last_is_read(
     house = House(tmp_path, reader, ingest_database_url=url, ingest_waiters=0)
     document = house.accepted(pdf(*PAGES))
     assert house.state(document)["progress"] is None
-    seen = []
+    seen: list[int] = []
 
     def look(page: int) -> None:
         if page != 2:
@@ -117,7 +117,8 @@ def test_a_page_that_could_not_be_read_says_so_at_once(tmp_path: Path, reader: L
     """It is among those that are done, and not among those that are read."""
     house = House(tmp_path, reader)
     document = house.accepted(pdf(*PAGES))
-    path, said = f"/v1/documents/{document}", []
+    path = f"/v1/documents/{document}"
+    said: list[int] = []
 
     def look(page: int) -> None:
         if page == 2:
@@ -175,7 +176,7 @@ def test_pages_that_are_read_again_are_noted_once(house: House) -> None:
     document = house.accepted(pdf(*PAGES))
     [event] = house.said()
     moment = iter(range(100))
-    recorder = early.Recorder(event, house.service.store, lambda: next(moment) / 2)  # type: ignore[arg-type]
+    recorder = recording.Recorder(event, house.service.store, lambda: next(moment) / 2)  # type: ignore[arg-type]
     for number in (1, 2, 1, 2, 3, 4):
         recorder(EarlyPage(number, 9, f"page {number}"))
     assert house.state(document)["progress"] == {"pages_done": 4, "pages": 9}
