@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.extraction.patterns import Kind, patterns
+from services.extraction.stretches import cut, runs_above
 
 Floats = NDArray[np.float32]
 Integers = NDArray[np.int64]
@@ -80,14 +81,17 @@ def propose(
     rows = np.concatenate(
         [
             *_sentence_runs(probabilities, cuts, list(entities)),
-            _token_runs(probabilities),
+            *_token_runs(probabilities),
             _patterns(text, offsets, probabilities, entities),
         ]
     )
-    spans, which = np.unique(rows[:, :3], axis=0, return_inverse=True)
-    sources = np.zeros((len(spans), SOURCES), bool)
-    sources[which.reshape(-1), rows[:, 3]] = True
-    label, first, end = np.ascontiguousarray(spans.T)
+    size = len(offsets) + 1
+    keys, which = np.unique(
+        (rows[:, 0] * size + rows[:, 1]) * size + rows[:, 2], return_inverse=True
+    )
+    label, first, end = keys // size**2, keys // size % size, keys % size
+    sources = np.zeros((len(keys), SOURCES), bool)
+    sources[which, rows[:, 3]] = True
     return Candidates(
         label,
         first,
@@ -98,12 +102,6 @@ def propose(
     )
 
 
-def _rows(spans: Iterable[tuple[int, int, int]], source: int) -> Integers:
-    """Return [N, 4]: label, first, end, source."""
-    table = np.array(list(spans), np.int64).reshape(-1, 3)
-    return np.column_stack([table, np.full(len(table), source)])
-
-
 def _sentence_runs(
     probabilities: Floats, cuts: Integers, entities: Sequence[int]
 ) -> Iterable[Integers]:
@@ -112,49 +110,35 @@ def _sentence_runs(
     means = np.add.reduceat(probabilities, cuts[:-1], axis=0) / np.diff(cuts)[:, None]
     possible = (highest > HOT) & (means > WARM)
     possible[:, entities] = False
-    count = len(possible)
+    count, tokens = len(possible), len(probabilities)
+    by_label = np.ascontiguousarray(probabilities.T).reshape(-1)
     for length in (length for length in LENGTHS if length <= count):
         run = np.logical_and.reduce([possible[i : count - length + 1 + i] for i in range(length)])
         sentence, label = np.nonzero(run)
         first, end = cuts[sentence], cuts[sentence + length]
-        yield np.column_stack([label, first, end, np.full(len(label), Source.SENTENCES)])
+        yield _rows(label, first, end, Source.SENTENCES)
         best = np.max([highest[sentence + i, label] for i in range(length)], axis=0)
+        before = label * tokens
         for trim in TRIMS:
-            yield _trimmed(probabilities, label, first, end, trim * best)
+            begun, done = cut(by_label, before + first, before + end, trim * best)
+            yield _rows(label, begun - before, done - before, Source.TRIMMED)
 
 
-def _trimmed(
-    probabilities: Floats, label: Integers, first: Integers, end: Integers, least: Floats
-) -> Integers:
-    """Cut the tokens below `least` off both ends of each stretch."""
-    spans = []
-    for c, a, b, floor in zip(label.tolist(), first.tolist(), end.tolist(), least, strict=True):
-        likely = probabilities[a:b, c] >= floor
-        spans.append((c, a + int(likely.argmax()), b - int(likely[::-1].argmax())))
-    return _rows(spans, Source.TRIMMED)
+def _token_runs(probabilities: Floats) -> Iterable[Integers]:
+    """Yield runs of likely tokens of every label."""
+    labels = np.flatnonzero(probabilities.max(0, initial=0) > FLOOR)
+    row = len(probabilities) + 1  # a zero after each label's tokens, so that no run goes on
+    by_label = np.zeros((len(labels), row), np.float32)
+    by_label[:, :-1] = probabilities[:, labels].T
+    for least, share in RUNS:
+        first, end = runs_above(by_label.reshape(-1), least, share)
+        label = first // row
+        yield _rows(labels[label], first - label * row, end - label * row, Source.TOKENS)
 
 
-def _token_runs(probabilities: Floats) -> Integers:
-    """Return runs of likely tokens of every label."""
-    spans = []
-    highest = probabilities.max(0, initial=0)
-    for label in np.flatnonzero(highest > FLOOR).tolist():
-        values = np.ascontiguousarray(probabilities[:, label])
-        for least, share in RUNS:
-            if highest[label] > least:
-                for first, end in stretches(values > least):
-                    inside = values[first:end]
-                    kept = (
-                        stretches(inside >= share * inside.max()) if share else [(0, end - first)]
-                    )
-                    spans += [(label, first + a, first + b) for a, b in kept]
-    return _rows(spans, Source.TOKENS)
-
-
-def stretches(flags: NDArray[np.bool_]) -> list[tuple[int, int]]:
-    """Return [first, end) of every stretch of true flags."""
-    edges = np.flatnonzero(np.diff(flags, prepend=False, append=False)).tolist()
-    return list(zip(edges[::2], edges[1::2], strict=True))
+def _rows(label: Integers, first: Integers, end: Integers, source: int) -> Integers:
+    """Return [N, 4]: label, first, end, source."""
+    return np.column_stack([label, first, end, np.full(len(label), source)])
 
 
 def _patterns(

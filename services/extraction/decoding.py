@@ -8,7 +8,7 @@ runs of tokens instead. How the parameters were chosen is in models/contract-cla
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from itertools import pairwise
 from typing import Any
@@ -17,10 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.extraction.patterns import Kind
+from services.extraction.stretches import cut, highest, means, runs_above
 from shared.inference.specialists import TokenScores
 
 Floats = NDArray[np.float32]
 Integers = NDArray[np.int64]
+Doubles = NDArray[np.float64]
 Span = tuple[int, int]
 
 
@@ -199,17 +201,27 @@ def decode(
         return []
     if cuts is None:
         cuts = token_cuts(sentences(text, skip), scores.offsets)
-    candidates: list[Candidate] = []
-    for label, name in enumerate(labels):
-        probabilities = scores.probabilities[:, label]
-        if name in settings.entities:
-            spans = list(_runs(probabilities, settings))
-        else:
-            spans = list(_sentence_spans(probabilities, cuts, settings))
-        for first, last, score in spans:
-            start, end = int(scores.offsets[first, 0]), int(scores.offsets[last - 1, 1])
-            candidates.append(Candidate(label, start, end, score))
-    return sorted(candidates, key=lambda c: (c.start, c.end, c.label))
+    by_label = np.ascontiguousarray(scores.probabilities.T)
+    sentence = np.add.reduceat(by_label, cuts[:-1], axis=1) / np.diff(cuts)
+    found = [
+        _runs(label, by_label[label], settings)
+        if name in settings.entities
+        else _sentence_runs(label, sentence[label], cuts, settings)
+        for label, name in enumerate(labels)
+    ]
+    places, shares = (np.concatenate(part) for part in zip(*found, strict=True))
+    label, first, end = places.T
+    values, before = by_label.reshape(-1), label * by_label.shape[1]
+    first, end = before + first, before + end
+    score = means(values, first, end).astype(float) * shares[:, 0]
+    least = shares[:, 1].astype(np.float32) * highest(values, first, end)
+    first, end = cut(values, first, end, least)
+    start, stop = scores.offsets[first - before, 0], scores.offsets[end - before - 1, 1]
+    columns = (label.tolist(), start.tolist(), stop.tolist(), score.tolist())
+    return [
+        Candidate(*row)
+        for row in sorted(zip(*columns, strict=True), key=lambda row: (row[1], row[2], row[0]))
+    ]
 
 
 def token_cuts(spans: Sequence[Span], offsets: Integers) -> Integers:
@@ -220,57 +232,48 @@ def token_cuts(spans: Sequence[Span], offsets: Integers) -> Integers:
     return np.append(first, len(offsets))
 
 
-def _sentence_spans(
-    probabilities: Floats, cuts: Integers, settings: Decoding
-) -> Iterator[tuple[int, int, float]]:
-    """Yield (first token, end, score) for runs of sentences of one label.
+Proposed = tuple[Integers, Doubles]
+"""Label, first token and end [N, 3]; shares [N, 2]: of the score that is kept, and of the best
+token below which the ends are cut off."""
+
+
+def _runs(label: int, probabilities: Floats, settings: Decoding) -> Proposed:
+    """Propose runs of tokens of one label."""
+    first, end = runs_above(probabilities, settings.run, settings.cut)
+    return (
+        np.column_stack([np.full(len(first), label), first, end]),
+        np.tile([1.0, 0.0], (len(first), 1)),
+    )
+
+
+def _sentence_runs(label: int, sentence: Doubles, cuts: Integers, settings: Decoding) -> Proposed:
+    """Propose runs of sentences of one label, from the mean of each sentence.
 
     From the best sentence outwards, neighbours join that reach a share of it. Sentences that
     joined are proposed alone as well, at a share of their score: the annotators did not always
     see one clause where we do.
     """
-    sums = np.add.reduceat(probabilities, cuts[:-1])
-    means = sums / np.diff(cuts)
-    free = means >= settings.floor
-    for best in np.argsort(-means, kind="stable"):
+    possible = sentence >= settings.floor
+    free, mean = possible.tolist(), sentence.tolist()
+    spans: list[tuple[int, int]] = []
+    shares: list[float] = []
+    for best in np.argsort(-sentence, kind="stable")[: int(possible.sum())].tolist():
         if not free[best]:
-            if means[best] < settings.floor:
-                return
             continue
-        least = settings.merge * means[best]
-        first = last = int(best)
-        while first > 0 and free[first - 1] and means[first - 1] >= least:
+        least = settings.merge * mean[best]
+        first, end = best, best + 1
+        while first > 0 and free[first - 1] and mean[first - 1] >= least:
             first -= 1
-        while last + 1 < len(means) and free[last + 1] and means[last + 1] >= least:
-            last += 1
-        free[first : last + 1] = False
-        yield _trimmed(probabilities, int(cuts[first]), int(cuts[last + 1]), settings)
-        if last > first and settings.loser > 0:
-            for i in range(first, last + 1):
-                begin, end, score = _trimmed(
-                    probabilities, int(cuts[i]), int(cuts[i + 1]), settings
-                )
-                yield begin, end, score * settings.loser
-
-
-def _trimmed(
-    probabilities: Floats, first: int, end: int, settings: Decoding
-) -> tuple[int, int, float]:
-    """Cut unlikely tokens off both ends; the score stays the mean over all of the sentence."""
-    inside = probabilities[first:end]
-    score = float(inside.mean())
-    likely = np.flatnonzero(inside >= settings.trim * inside.max())
-    return first + int(likely[0]), first + int(likely[-1]) + 1, score
-
-
-def _runs(probabilities: Floats, settings: Decoding) -> Iterator[tuple[int, int, float]]:
-    """Yield (first token, end, score) for runs of tokens of one label."""
-    above = np.flatnonzero(np.diff(probabilities > settings.run, prepend=False, append=False))
-    for first, end in zip(above[::2], above[1::2], strict=True):
-        least = settings.cut * probabilities[first:end].max()
-        inside = np.flatnonzero(
-            np.diff(probabilities[first:end] >= least, prepend=False, append=False)
-        )
-        for begin, stop in zip(inside[::2], inside[1::2], strict=True):
-            run = slice(int(first + begin), int(first + stop))
-            yield run.start, run.stop, float(probabilities[run].mean())
+        while end < len(mean) and free[end] and mean[end] >= least:
+            end += 1
+        free[first:end] = [False] * (end - first)
+        spans.append((first, end))
+        shares.append(1.0)
+        if end - first > 1 and settings.loser > 0:
+            spans += [(i, i + 1) for i in range(first, end)]
+            shares += [settings.loser] * (end - first)
+    places = cuts[np.array(spans, np.int64).reshape(-1, 2)]
+    return (
+        np.column_stack([np.full(len(places), label), places]),
+        np.column_stack([shares, np.full(len(places), settings.trim)]),
+    )

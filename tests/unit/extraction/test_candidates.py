@@ -1,9 +1,8 @@
 """Which stretches are proposed as clauses."""
 
 import numpy as np
-import pytest
 
-from services.extraction.candidates import Candidates, Source, propose, stretches
+from services.extraction.candidates import Candidates, Source, propose
 from services.extraction.decoding import sentences, token_cuts
 from services.extraction.patterns import Kind
 
@@ -95,12 +94,3 @@ def test_an_unlikely_contract_has_no_candidates() -> None:
     found = proposed(TEXT, column(TEXT, {}), {0: (Kind.COMPANY,)})
     assert len(found) == 0
     assert found.sources.shape == (0, len(Source) + len(Kind))
-
-
-@pytest.mark.parametrize(
-    ("flags", "expected"),
-    [("", []), ("...", []), ("##.#", [(0, 2), (3, 4)]), (".##", [(1, 3)])],
-)
-def test_stretches(flags: str, expected: list[tuple[int, int]]) -> None:
-    """Stretches of true flags, also at the ends."""
-    assert stretches(np.array([flag == "#" for flag in flags], bool)) == expected
