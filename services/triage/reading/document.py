@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, BinaryIO
 
 from services.triage.reading.report import FactsReader, Linkbases, read_report
@@ -14,6 +14,8 @@ from services.triage.statements import (
     NDJSON,
     BadFiling,
     Filing,
+    Statement,
+    quoted,
     read_filings,
     report_type,
 )
@@ -23,11 +25,15 @@ from shared.documents.xbrl import XBRL, facts_of
 from shared.errors import EmptyDocument, UnreadableDocument
 
 _WITH_TAGS = (HTML, XBRL)
+MOST_COLUMNS = 100
+"""Columns of a statement that are checked: a page shows a dozen."""
 
 
 @dataclass(frozen=True)
 class Reported:
-    """A filing in the form that is checked, and as it is shown: with all that its page says."""
+    """A filing in the form that is checked, of which too many columns are left out, and as it is
+    shown: with all that its page says.
+    """
 
     filing: Filing
     form: dict[str, Any]
@@ -84,7 +90,10 @@ def read_document(
 
 def _as_data(source: bytes | BinaryIO, kind: str, name: str) -> Iterator[Reported | BadFiling]:
     for filing in read_filings(source, kind, name):
-        yield filing if isinstance(filing, BadFiling) else Reported(filing, filing.to_json())
+        if isinstance(filing, BadFiling):
+            yield filing
+        else:
+            yield Reported(narrowed(filing), filing.to_json())
 
 
 def _is_known(filing: Filing) -> bool:
@@ -102,4 +111,28 @@ def _as_page(
     if reading.media_type in _WITH_TAGS:
         data = source if isinstance(source, bytes) else source.read()
     report = read_report(reading, data, name, beside=beside, facts=facts)
-    return Reported(report.filing, report.to_json())
+    return Reported(narrowed(report.filing), report.to_json())
+
+
+def narrowed(filing: Filing) -> Filing:
+    """A filing whose statements have as many columns as are checked; a warning says which are not,
+    for what columns are compared with grows faster than their number.
+    """
+    wide = [s for s in filing.statements if len(s.columns) > MOST_COLUMNS]
+    if not wide:
+        return filing
+    said = tuple(
+        f"{quoted(s.statement)}: {len(s.columns):,} columns, of which the first {MOST_COLUMNS} are"
+        " checked"
+        for s in wide
+    )
+    statements = tuple(_narrow(s) for s in filing.statements)
+    return replace(filing, statements=statements, warnings=(*filing.warnings, *said))
+
+
+def _narrow(statement: Statement) -> Statement:
+    rows = tuple(
+        replace(row, values=row.values[:MOST_COLUMNS], places=row.places[:MOST_COLUMNS])
+        for row in statement.rows
+    )
+    return replace(statement, columns=statement.columns[:MOST_COLUMNS], rows=rows)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from functools import cached_property
 from itertools import pairwise
 from typing import Literal
 
@@ -90,6 +91,10 @@ class Books:
         pages = tuple(sheets(filing))
         return cls(pages, tuple(_periods(pages)), _lines(pages, name))
 
+    @cached_property
+    def _by_day(self) -> dict[tuple[int, int], Period]:
+        return {(period.quarters, period.end.toordinal()): period for period in self.periods}
+
     def figure(self, name: str, period: Period) -> Figure | None:
         """A figure of a period; None if no line has it."""
         found = [
@@ -103,14 +108,9 @@ class Books:
 
     def year_before(self, period: Period) -> Period | None:
         """The period of the same length a year earlier; None if the filing doesn't show it."""
-        return next(
-            (
-                other
-                for other in self.periods
-                if other.quarters == period.quarters and (period.end - other.end).days in YEAR
-            ),
-            None,
-        )
+        end = period.end.toordinal()
+        found = (self._by_day.get((period.quarters, end - days)) for days in YEAR)
+        return next((other for other in found if other), None)
 
     def _cells(self, name: str, period: Period) -> Iterator[Cell]:
         columns = dict(reversed(period.columns))  # the first of two of one period
@@ -134,30 +134,35 @@ def _periods(pages: Sequence[Sheet]) -> Iterator[Period]:
     of: dict[tuple[date, int], list[tuple[int, int]]] = {}
     moments: dict[date, tuple[int, int]] = {}
     for page in pages:
-        kind = page.statement.statement
+        kind, yearly = page.statement.statement, _shows_years(page)
         for at, column in enumerate(page.statement.columns):
             end = ends(column)
             if end is None:
                 continue
             if kind == "balance_sheet":
                 moments.setdefault(end, (page.index, at))
-            elif kind in ("income", "cash_flow") and (length := quarters_of(column, page)):
+            elif kind in ("income", "cash_flow") and (length := quarters_of(column, yearly)):
                 of.setdefault((end, length), []).append((page.index, at))
     for (end, length), columns in sorted(of.items(), reverse=True):
         balance = (moments[end],) if end in moments else ()
         yield Period(end, length, (*columns, *balance))
 
 
-def quarters_of(column: Column, page: Sheet) -> int | None:
-    """How many quarters a column is about; without a word of it a year, where three columns or more
-    end a year apart: a quarterly report shows two.
+def quarters_of(column: Column, yearly: bool) -> int | None:
+    """How many quarters a column is about; without a word of it a year, where its statement shows
+    years.
     """
     end, start = ends(column), begins(column)
     if column.quarters:
         return column.quarters
     if end and start:
         return round((end - start).days / 91.3) or None
+    return 4 if yearly else None
+
+
+def _shows_years(page: Sheet) -> bool:
+    """Whether three columns or more end a year apart: a quarterly report shows two."""
     days = sorted({day for c in page.statement.columns if (day := ends(c))})
     apart = [(later - sooner).days in YEAR for sooner, later in pairwise(days)]
     alone = len(days) == len(page.statement.columns)
-    return 4 if len(apart) > 1 and all(apart) and alone else None
+    return len(apart) > 1 and all(apart) and alone

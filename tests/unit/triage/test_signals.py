@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from services.triage.judgement import triage_filing
+from services.triage.reading.document import MOST_COLUMNS
 from services.triage.risk import Judge
 from services.triage.settings import Settings
 from services.triage.signals.figures import Books
@@ -387,3 +388,37 @@ def test_reports_are_listed_by_risk(house: House) -> None:
 def test_a_cursor_that_no_list_gave_is_refused(house: House, cursor: str) -> None:
     """And never reaches the database."""
     assert house.client.get(REPORTS, params={"cursor": cursor}).status_code == 422
+
+
+def wide(columns: int) -> dict[str, Any]:
+    """A filing whose income statement has many years."""
+    years = [f"{2023 - n:04d}1231" for n in range(columns)]
+    lines = {"Net sales": 1000, "Cost of goods sold": 600, "Gross profit": 400}
+    income = {
+        "statement": "income",
+        "columns": [{"end": year, "quarters": 4} for year in years],
+        "rows": [
+            {"label": name, "values": [value * 1_000_000 + n for n in range(columns)]}
+            for name, value in lines.items()
+        ],
+    }
+    return {"id": "wide", "company": "Wide Corp", "statements": [income]}
+
+
+def test_of_many_columns_the_first_are_checked(house: House) -> None:
+    """A warning says so; what was read is shown whole."""
+    house.say(house.read("doc_1", wide(2 * MOST_COLUMNS)))
+    body = house.client.get("/v1/documents/doc_1/findings").json()
+    assert body["warnings"] == ["wide: income: 200 columns, of which the first 100 are checked"]
+    (shown,) = house.client.get("/v1/documents/doc_1/statements").json()["items"]
+    assert len(shown["statements"][0]["columns"]) == 2 * MOST_COLUMNS
+
+
+def test_a_period_finds_the_year_before_it_at_once() -> None:
+    """The nearest one of the same length, however many there are."""
+    books = Books.of(read(wide(50)), peers().figure)
+    first, *_, last = books.periods
+    before = books.year_before(first)
+    assert before is not None
+    assert before.end.year == first.end.year - 1
+    assert books.year_before(last) is None
