@@ -43,17 +43,17 @@ from services.escalation.comparing.prompts import question
 from services.escalation.comparing.reader import CHARACTERS_PER_TOKEN, windows
 from services.escalation.costs.domain import REFERENCE
 from services.escalation.masking import mask
-from services.escalation.policy import known_prices
-from services.escalation.prompting import SYSTEM
 from services.escalation.providers import Usage
-from services.escalation.providers.provider import Price
 from services.escalation.settings import Settings
 from services.extraction.definitions import definitions_of
 from services.extraction.guarantee import Calibration, promise
 from services.extraction.pipeline import calibrated, search
+from services.extraction.questions import WINDOW
+from shared.asking import WRITTEN, Tokens, Witness
 from shared.errors import SettingsError
 from shared.inference import Specialists
 from shared.inference.adapters import MANIFEST_FILE, Manifest, newest_version, read_manifest
+from shared.prices import Price, known_prices
 from shared.settings import CommonSettings, load
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -70,11 +70,6 @@ published answers (the repository ashish24142/nightwing) by the legal metric.
 RISKS = (0.05, 0.1)
 LEVEL = 0.95
 DRAWS, SEED = 20, 7
-WINDOW = 4_000
-"""Characters of a contract around a clause that are sent to ask about it."""
-WRITTEN = 40
-"""Tokens of an answer beside its quotes."""
-
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
@@ -98,27 +93,10 @@ class Point:
         """From a published point; `pairs` are contracts times categories."""
         return cls(recall, precision, recall * answers * (1 / precision - 1) / pairs)
 
-    def after(self, belief: Floats, said: Flags) -> Floats:
-        """How likely clauses are right once the model has confirmed them, or has not (Bayes)."""
-        right = np.where(said, self.recall, 1 - self.recall)
-        wrong = np.where(said, self.alarm, 1 - self.alarm)
-        return belief * right / (belief * right + (1 - belief) * wrong)
-
-    def gain(self, belief: Floats, shown: Flags) -> Floats:
-        """By how much a decision is less often wrong once the model was asked. Before, clauses that
-        are shown are kept where they are likelier right than wrong, and the others are not.
-        """
-        before = np.where(shown, _doubt(belief), belief)
-        yes = belief * self.recall + (1 - belief) * self.alarm
-        told = np.ones(len(belief), bool)
-        after = yes * _doubt(self.after(belief, told)) + (1 - yes) * _doubt(
-            self.after(belief, ~told)
-        )
-        return np.maximum(before - after, 0.0)
-
-
-def _doubt(belief: Floats) -> Floats:
-    return np.minimum(belief, 1 - belief)
+    @property
+    def witness(self) -> Witness:
+        """The same, as it is weighed whether to ask."""
+        return Witness(self.recall, self.alarm)
 
 
 @dataclass(frozen=True)
@@ -214,14 +192,13 @@ def _apart(contract: Judged, manifest: Manifest) -> Judged:
 
 def _price_of(contract: Judged, candidate: Candidate, asks: str, price: Price) -> float:
     length = candidate.end - candidate.start
-    sent = len(SYSTEM) + len(asks) + min(len(contract.text), max(WINDOW, length)) + length
-    usage = Usage(sent // CHARACTERS_PER_TOKEN, length // CHARACTERS_PER_TOKEN + WRITTEN)
-    return price.of(usage) / 1e6
+    sent = len(asks) + min(len(contract.text), max(WINDOW, length)) + length
+    return price.of(Tokens.about(sent, length)) / 1e6
 
 
 def chosen(field: Field, point: Point, budget: float | None) -> Flags:
     """The candidates that are asked about for a budget; without one all that are worth it."""
-    gain = point.gain(field.belief, field.shown)
+    gain = point.witness.gain(field.belief, field.shown)
     order = np.argsort(-gain / field.usd, kind="stable")
     order = order[gain[order] > 1e-9]
     if budget is not None:
@@ -237,7 +214,7 @@ def cascade(field: Field, point: Point, asked: Flags) -> dict[str, Any]:
     outcomes = []
     for _ in range(DRAWS if asked.any() else 1):
         said = chance.random(len(asked)) < np.where(field.right, point.recall, point.alarm)
-        belief = np.where(asked, point.after(field.belief, said), field.belief)
+        belief = np.where(asked, point.witness.after(field.belief, said), field.belief)
         covered = [field.accepted(belief, asked, risk) for risk in RISKS]
         kept = (field.shown | asked) & (belief > 0.5)
         outcomes.append([*field.errors(kept), *np.ravel(covered)])

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from services.triage.reading.document import Reported
     from services.triage.reading.report import Linkbases
     from services.triage.statements import BadFiling
+    from shared.asking import AskRules
     from shared.cli.checks import Check
     from shared.cli.labelled import LabelledDocument
     from shared.cli.parts import WithParts
@@ -1790,6 +1791,7 @@ def policy_try(file: Path, tenant: str, data: Path | None, as_json: bool) -> int
     from services.escalation.policy import read_policies
     from services.escalation.settings import Settings
     from services.extraction.routing import refuse_unknown_categories
+    from shared.asking import read_askers
     from shared.cli import policies
     from shared.inference.adapters import labels_in
     from shared.policy import read_risks
@@ -1797,19 +1799,21 @@ def policy_try(file: Path, tenant: str, data: Path | None, as_json: bool) -> int
 
     settings = load(Settings, **_given(data=data))
     read_policies(file)  # the whole of it: also what is said of providers
-    new, now = read_risks(file), read_risks(settings.policy_file)
+    paths = (settings.policy_file, file)
+    now, new = (read_risks(path) for path in paths)
+    asks = [read_askers(path).of(tenant) for path in paths]
     known = labels_in(settings.artefacts_folder, settings.adapters_folder)
     refuse_unknown_categories(new.categories, known)
     lines = Lines(as_json=as_json, table=policies.shown)
-    line = _tried_policies(settings, tenant, now.of(tenant), new.of(tenant))
+    line = _tried_policies(settings, tenant, (now.of(tenant), new.of(tenant)), asks)
     lines.result({"source": str(file), "tenant": tenant, **line})
     return lines.exit_code
 
 
 def _tried_policies(
-    settings: CommonSettings, tenant: str, now: RiskRules, new: RiskRules
+    settings: CommonSettings, tenant: str, rules: Sequence[RiskRules], asks: Sequence[AskRules]
 ) -> Mapping[str, Any]:
-    """What two policies do with the documents of a tenant."""
+    """What the policy in force and another one do with the documents of a tenant."""
     from services.extraction.settings import Settings as Extraction
     from services.extraction.store import MIGRATIONS as OF_EXTRACTION
     from services.extraction.trying import past, tried
@@ -1850,8 +1854,9 @@ def _tried_policies(
 
         with extracted.read() as secrets:
             key = draw_key(secrets)
-        tallies = tried(documents(), (now, new), _installed(settings), decided, key)
-    shown = [_tally(rules, tally) for rules, tally in zip((now, new), tallies, strict=True)]
+        policies = list(zip(rules, asks, strict=True))
+        tallies = tried(documents(), policies, _installed(settings), decided, key)
+    shown = [_tally(own, tally) for own, tally in zip(rules, tallies, strict=True)]
     counts = dict(zip(("documents", "clauses", "decided"), counted, strict=True))
     return {**counts, "now": shown[0], "tried": shown[1]}
 
@@ -1865,11 +1870,11 @@ def _tally(rules: RiskRules, tally: Tally) -> dict[str, Any]:
         "max_wrong": rules.max_wrong,
         "level": rules.level,
         "accepted": tally.accepted,
-        "escalated": 0,
+        "escalated": tally.escalated,
         "reviewed": tally.reviewed,
         "sampled": tally.sampled,
         "review_hours": seconds / 3600,
-        "cost_usd": 0.0,
+        "cost_usd": tally.usd,
         "expected_errors": tally.expected_errors,
         "accepted_and_decided": tally.decided,
         "changed": tally.changed,

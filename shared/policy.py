@@ -6,9 +6,12 @@
     always_person = ["Uncapped Liability"]   # categories that a person looks at whatever the risk
     sample_share = 0.05                # of what was accepted goes to a person unmarked, as a check
     weights = { "Cap On Liability" = 5 }     # what a mistake costs beside others, which weigh 1
+    mistake_usd = "0.25"               # what a prevented one is worth, where a model may be asked
+    trust = "person"                   # who looks at what a model confirmed: see `RiskRules`
 
-The same file says whom escalation may ask (`services/escalation/policy.py`). Without `max_wrong`,
-and without a file, a person looks at everything.
+The same file says whom escalation may ask (`services/escalation/policy.py`), and `shared/asking.py`
+whether that is worth its price. Without `max_wrong`, and without a file, a person looks at
+everything.
 """
 
 from __future__ import annotations
@@ -16,8 +19,9 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
@@ -59,6 +63,11 @@ class RiskRules(BaseModel):
     level: Annotated[float, Field(ge=0.5, le=0.999)] = 0.95
     always_person: tuple[Annotated[str, Field(min_length=1, max_length=200)], ...] = ()
     sample_share: Annotated[float, Field(ge=0, le=1)] = 0.05
+    mistake_usd: Annotated[Decimal, Field(ge=0, le=1_000_000, decimal_places=6)] = Decimal("0.25")
+    trust: Literal["person", "measured"] = "person"
+    """Who looks at a clause that a frontier model confirmed: a person, or nobody once people's
+    decisions on what that model confirmed show at `level` that at most `max_wrong` of it is wrong.
+    """
     weights: dict[
         Annotated[str, Field(min_length=1, max_length=200)],
         Annotated[float, Field(gt=0, le=1_000)],

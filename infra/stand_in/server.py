@@ -170,6 +170,18 @@ class StandIn:
                     for quote in self._found(one, fault)["quotes"]
                 ]
             }
+        elif "questions" in question:
+            found = {
+                "answers": [
+                    {
+                        "number": one["number"],
+                        **self._found(
+                            {**one, "passage": question["passages"][one["passage"] - 1]}, fault
+                        ),
+                    }
+                    for one in question["questions"]
+                ]
+            }
         else:
             found = self._found(question, fault)
         text = json.dumps(found, ensure_ascii=False)

@@ -6,10 +6,19 @@ request is over, and goes to a person then.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from services.escalation.batching import (
+    Part,
+    chunks,
+    faults_of,
+    several_prompt,
+    understand_several,
+    wish,
+)
+from services.escalation.domain import Outcome
 from services.escalation.hearing import Account, Heard, hear
 from services.escalation.injections import speaks_to_machines
 from services.escalation.ledger import Caps, Ledger, TooManyCalls
@@ -30,6 +39,14 @@ to be repaired, for it would cost many times the question.
 """
 
 
+Answers = dict[int, Understood | Unverified]
+"""By the number of the question, counted from 1."""
+
+
+class NotWanted(Exception):
+    """Nobody wants to know any more: the document is deleted, or read as another one since."""
+
+
 class NotYet(Unavailable):
     """No provider answers just now."""
 
@@ -44,16 +61,8 @@ class Asker:
     document_id: str
     escalation_id: str
     since: datetime
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What came of a question: a proposal, or the reason why a person is asked."""
-
-    proposal: Proposal | None
-    reason: str = ""
-    call_id: str | None = None
-    """The call that brought the proposal; it may be an earlier one."""
+    wanted: Callable[[], bool] = lambda: True
+    """Whether somebody still wants to know: asked before each call."""
 
 
 class Door:
@@ -81,29 +90,56 @@ class Door:
         return None if self.policies.of(tenant).providers else NO_PROVIDER
 
     def ask(self, asker: Asker, question: Question, text: str) -> Outcome:
-        """Ask about a window of a document's text.
+        """Ask about one window of a document's text: see `ask_all`."""
+        (outcome,) = self.ask_all([(asker, question)], text)
+        return outcome
+
+    def ask_all(self, asked: Sequence[tuple[Asker, Question]], text: str) -> list[Outcome]:
+        """Ask about windows of a document's text, several in one prompt.
 
         Raises:
             NotYet: no provider answers, and there is time to try it again.
             AskedNow: another request asks the same just now.
+            NotWanted: nobody wants to know any more.
         """
-        policy = self.policies.of(asker.tenant)
-        providers = policy.may_see(question.kind)
-        if refusal := _refusal(policy, providers, question, text):
-            return Outcome(None, refusal)
-        window = text[question.start : question.end]
-        if words := speaks_to_machines(window):
-            return Outcome(None, f"the passage speaks to machines, so none was asked: {words}")
-        passage = mask(window, policy.mask, question.names)
-        asking = _Asking(self, asker, question, policy, providers, passage)
+        policy = self.policies.of(asked[0][0].tenant)
+        outcomes: list[Outcome | None] = [_refused(policy, question, text) for _, question in asked]
+        open_ = [place for place, outcome in enumerate(outcomes) if outcome is None]
+        for kind in dict.fromkeys(asked[place][1].kind for place in open_):
+            mine = [place for place in open_ if asked[place][1].kind == kind]
+            for chunk in chunks([asked[place][1] for place in mine], LARGEST_WINDOW):
+                places = [mine[place] for place in chunk]
+                came = self._together([asked[place] for place in places], policy, text)
+                for place, outcome in zip(places, came, strict=True):
+                    outcomes[place] = outcome
+        return [outcome for outcome in outcomes if outcome is not None]
+
+    def _together(
+        self, asked: Sequence[tuple[Asker, Question]], policy: TenantPolicy, text: str
+    ) -> list[Outcome]:
+        """Ask what goes into one prompt."""
+        asker = asked[0][0]
+        parts = [
+            Part(one, mask(text[one.start : one.end], policy.mask, one.names)) for _, one in asked
+        ]
+        asking = Asking(self, asker, policy, parts)
         try:
-            return asking.outcome()
+            return asking.outcomes()
         except NobodyAnswers as error:
             if error.wait is None or self.clock() > asker.since + self.patience:
-                return Outcome(None, error.message)
+                return [Outcome(None, error.message) for _ in asked]
             raise NotYet(error.message) from None
         except TooManyCalls as error:
-            return Outcome(None, error.message)
+            return [Outcome(None, error.message) for _ in asked]
+
+
+def _refused(policy: TenantPolicy, question: Question, text: str) -> Outcome | None:
+    """What comes of a question that nobody is asked; None if somebody may be."""
+    if refusal := _refusal(policy, policy.may_see(question.kind), question, text):
+        return Outcome(None, refusal)
+    if words := speaks_to_machines(text[question.start : question.end]):
+        return Outcome(None, f"the passage speaks to machines, so none was asked: {words}")
+    return None
 
 
 def _refusal(
@@ -122,76 +158,96 @@ def _refusal(
 
 
 @dataclass(frozen=True)
-class _Asking:
-    """One question on its way."""
+class Asking:
+    """Questions on their way, in one prompt."""
 
     door: Door
     asker: Asker
-    question: Question
     policy: TenantPolicy
-    providers: Sequence[Provider]
-    passage: Masked
+    parts: Sequence[Part]
 
-    def outcome(self) -> Outcome:
-        """Ask, have one unusable answer repaired, and give up after that."""
-        prompt = first_prompt(self.question, self.passage)
+    def outcomes(self) -> list[Outcome]:
+        """Ask, have unusable answers repaired once, and give those up that still are."""
+        alone = self.parts[0] if len(self.parts) == 1 else None
+        prompt = first_prompt(*_pair(alone)) if alone else several_prompt(self.parts)
         heard = self._hear(prompt)
         if heard.reply.refused:
-            return Outcome(None, f"{heard.provider.name} declined to answer")
-        try:
-            return self._propose(heard)
-        except Unverified as error:
-            if len(heard.reply.text) > heard.provider.most * LONGEST_TOKEN:
-                return Outcome(
-                    None,
-                    f"{heard.provider.name} gave no usable answer, and one that is too long to be "
-                    f"repaired: {error}",
-                )
-            heard = self._hear(repair(prompt, heard.reply.text, str(error)))
+            return self._all(f"{heard.provider.name} declined to answer")
+        found = self._understood(heard, range(1, len(self.parts) + 1))
+        by = dict.fromkeys(found, heard)
+        if not (faults := faults_of(found)):
+            return self._said(found, by)
+        if len(heard.reply.text) > heard.provider.most * LONGEST_TOKEN:
+            too_long = "gave no usable answer, and one that is too long to be repaired"
+            return self._said(found, by, too_long)
+        why = faults[1] if alone else wish(faults)
+        heard = self._hear(repair(prompt, heard.reply.text, why))
         if heard.reply.refused:
-            return Outcome(None, f"{heard.provider.name} declined to answer")
+            return self._said(found, by, "declined to answer")
+        found |= self._understood(heard, list(faults))
+        by |= dict.fromkeys(faults, heard)
+        return self._said(found, by, "gave no usable answer, also when asked again")
+
+    def _understood(self, heard: Heard, wanted: Sequence[int]) -> Answers:
+        if len(self.parts) > 1:
+            return understand_several(heard.reply, self.parts, wanted)
+        (part,) = self.parts
         try:
-            return self._propose(heard)
+            return {1: understand(heard.reply, part.passage, part.near)}
         except Unverified as error:
-            return Outcome(
-                None, f"{heard.provider.name} gave no usable answer, also when asked again: {error}"
-            )
+            return {1: error}
 
-    def _propose(self, heard: Heard) -> Outcome:
-        offset = self.question.start
-        near = [
-            self.passage.target(c.start - offset, c.end - offset) for c in self.question.candidates
-        ]
-        found = understand(heard.reply, self.passage, near)
-        if found.verdict == "unsure":
-            return Outcome(None, f"{heard.provider.name} is unsure as well", heard.call_id)
-        return Outcome(self._proposal(found, heard), "", heard.call_id)
+    def _all(self, reason: str) -> list[Outcome]:
+        return [Outcome(None, reason) for _ in self.parts]
 
-    def _proposal(self, found: Understood, heard: Heard) -> Proposal:
-        window_start = self.question.start
-        quotes = []
-        for start, end in found.spans:
-            low, high = self.passage.source(start, end)
-            words = self.passage.original[low:high]
-            quotes.append(Quote(text=words, start=window_start + low, end=window_start + high))
-        return Proposal(
-            verdict="present" if found.verdict == "present" else "absent",
-            category=self.question.category,
-            quotes=tuple(quotes),
-            why=self.passage.unmasked(found.why),
-            provider=heard.provider.name,
-            model=heard.provider.model,
-            stand_in=heard.provider.stand_in,
-        )
+    def _said(self, found: Answers, by: Mapping[int, Heard], else_: str = "") -> list[Outcome]:
+        """What came of each question, and for those without a usable answer what is said of it."""
+        outcomes = []
+        for number, part in enumerate(self.parts, 1):
+            heard, one = by[number], found[number]
+            name = heard.provider.name
+            if isinstance(one, Unverified):
+                why = "" if else_ == "declined to answer" else f": {one}"
+                outcomes.append(Outcome(None, f"{name} {else_}{why}"))
+            elif one.verdict == "unsure":
+                outcomes.append(Outcome(None, f"{name} is unsure as well", heard.call_id))
+            else:
+                outcomes.append(Outcome(_proposal(part, one, heard), "", heard.call_id))
+        return outcomes
 
     def _hear(self, prompt: Prompt) -> Heard:
         """An answer that is remembered, or a new one."""
         asker, policy = self.asker, self.policy
+        if not asker.wanted():
+            raise NotWanted
+        kind = self.parts[0].question.kind
         account = Account(
             asker.tenant,
             asker.document_id,
             asker.escalation_id,
-            self.question.kind,
+            kind,
             Caps(policy.day_micro_usd, policy.month_micro_usd),
         )
-        return hear(self.door.ledger, account, self.providers, prompt, self.door.clock)
+        providers = policy.may_see(kind)
+        return hear(self.door.ledger, account, providers, prompt, self.door.clock)
+
+
+def _pair(part: Part) -> tuple[Question, Masked]:
+    return part.question, part.passage
+
+
+def _proposal(part: Part, found: Understood, heard: Heard) -> Proposal:
+    offset, quotes = part.question.start, []
+    for start, end in found.spans:
+        low, high = part.passage.source(start, end)
+        words = part.passage.original[low:high]
+        quotes.append(Quote(text=words, start=offset + low, end=offset + high))
+    return Proposal(
+        verdict="present" if found.verdict == "present" else "absent",
+        category=part.question.category,
+        quotes=tuple(quotes),
+        why=part.passage.unmasked(found.why),
+        provider=heard.provider.name,
+        model=heard.provider.model,
+        stand_in=heard.provider.stand_in,
+    )

@@ -37,7 +37,9 @@ class Escalation:
 
     @classmethod
     def of(cls, event: EscalationRequested) -> Escalation:
-        """What one request becomes; its event's id is its own, so that it is kept once."""
+        """What a request becomes for its first result; its event's id is its own, so that it is
+        kept once.
+        """
         return cls(
             id=f"es_{event.id}",
             tenant=event.tenant,
@@ -47,6 +49,15 @@ class Escalation:
             requested=event.time,
             attempt=event.attempt,
         )
+
+    @classmethod
+    def each(cls, event: EscalationRequested) -> list[Escalation]:
+        """What a request becomes, one for each result that it asks about."""
+        first = cls.of(event)
+        return [first] + [
+            replace(first, id=f"{first.id}_{number}", result_id=more.result_id)
+            for number, more in enumerate(event.further, 2)
+        ]
 
     def answered(self, proposal: Proposal, call_id: str | None) -> Escalation:
         """A model proposed something, which a person looks at."""
@@ -59,9 +70,26 @@ class Escalation:
             call_id=call_id,
         )
 
+    def with_outcome(self, outcome: Outcome) -> Escalation:
+        """What came of it: a proposal, with the id by which no two are the same, or a reason."""
+        if outcome.proposal is None:
+            return self.unanswered(outcome.reason)
+        proposal = outcome.proposal.model_copy(update={"escalation": self.id})
+        return self.answered(proposal, outcome.call_id)
+
     def unanswered(self, reason: str) -> Escalation:
         """Nobody outside knows; a person is asked. Of the reason is kept what can be kept."""
         return replace(self, state="unanswered", reason=_kept(reason), proposal=None)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a question: a proposal, or the reason why a person is asked."""
+
+    proposal: Proposal | None
+    reason: str = ""
+    call_id: str | None = None
+    """The call that brought the proposal; it may be an earlier one."""
 
 
 @dataclass(frozen=True)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Sequence
 from datetime import UTC
 
 from pydantic import ValidationError
 
-from services.escalation.asking import Asker, Door, Outcome
+from services.escalation.asking import Asker, Door, NotWanted
 from services.escalation.costs import Reading, Readings
-from services.escalation.domain import Escalation, to_json
+from services.escalation.domain import Escalation, Outcome, to_json
 from services.escalation.store import Escalations
 from shared.events import (
     BlobRef,
@@ -27,6 +28,7 @@ log = logging.getLogger(__name__)
 
 OWNER = "escalation"
 """Whose the blobs are that are made here."""
+VOID = "nobody wants to know any more: the document is read anew, as another kind, or not at all"
 
 
 def answer_request(
@@ -36,33 +38,55 @@ def answer_request(
     for what can't be answered.
     """
     closed = door.closed(event.tenant)
+    asked = Escalation.each(event)
     if closed is None and _is_void(event, blobs):
-        _forget_if_deleted(event, uow, blobs)
+        _give_up(event, uow, blobs, asked)
         return
-    escalation = Escalation.of(event)
     with uow.store.write() as session:
-        Escalations(session, event.tenant).begin(escalation)
+        for escalation in asked:
+            Escalations(session, event.tenant).begin(escalation)
     try:
-        outcome = Outcome(None, closed) if closed else _outcome(event, escalation, blobs, door)
+        outcomes = (
+            [Outcome(None, closed)] * len(asked) if closed else _outcomes(event, asked, blobs, door)
+        )
+    except NotWanted:
+        _give_up(event, uow, blobs, asked)
+        return
     except MissingBlob:
         if not _forget_if_deleted(event, uow, blobs):
             raise
         log.info("deleted before anything was asked")
         return
-    if outcome.proposal is None:
-        _keep(event, uow, blobs, escalation.unanswered(outcome.reason), None)
-        return
-    proposal = outcome.proposal.model_copy(update={"escalation": escalation.id})
-    answered = escalation.answered(proposal, outcome.call_id)
-    data = json.dumps(to_json(proposal), ensure_ascii=False).encode()
-    ref = ref_of(data, OWNER)
-    with uow.store.write() as session:  # noted before it is written, so that a deletion finds it
+    ended = [one.with_outcome(outcome) for one, outcome in zip(asked, outcomes, strict=True)]
+    data = [_written(one) for one in ended]
+    with uow.store.write() as session:  # noted before they are written, so that a deletion finds it
         escalations = Escalations(session, event.tenant)
-        if not escalations.note_answer(escalation.id, ref):
-            _forget(event, escalations, blobs)  # deleted while it was asked
-            return
-    blobs.put(event.tenant, data)
-    _keep(event, uow, blobs, answered, ref)
+        for one, kept in zip(ended, data, strict=True):
+            if kept and not escalations.note_answer(one.id, ref_of(kept, OWNER)):
+                _forget(event, escalations, blobs)  # deleted while it was asked
+                return
+    for kept in data:
+        if kept:
+            blobs.put(event.tenant, kept)
+    _keep(event, uow, blobs, ended)
+
+
+def _written(escalation: Escalation) -> bytes | None:
+    """A proposal as it lies in the blob store."""
+    if escalation.proposal is None:
+        return None
+    return json.dumps(to_json(escalation.proposal), ensure_ascii=False).encode()
+
+
+def _give_up(
+    event: EscalationRequested, uow: UnitOfWork, blobs: BlobStore, asked: Sequence[Escalation]
+) -> None:
+    """Nobody is told anything, for nobody wants to know; what was begun is not left waiting."""
+    if _forget_if_deleted(event, uow, blobs):
+        return
+    with uow:
+        for escalation in asked:
+            Escalations(uow.session, event.tenant).finish(escalation.unanswered(VOID))
 
 
 def note_readings(event: ClausesExtracted, uow: UnitOfWork) -> None:
@@ -127,44 +151,74 @@ def _is_void(event: EscalationRequested, blobs: BlobStore) -> bool:
     return is_deleted(*where) or is_cancelled(*where, event.attempt)
 
 
-def _outcome(
-    event: EscalationRequested, escalation: Escalation, blobs: BlobStore, door: Door
-) -> Outcome:
+def _outcomes(
+    event: EscalationRequested, asked: Sequence[Escalation], blobs: BlobStore, door: Door
+) -> list[Outcome]:
+    """What comes of each question. Those that can be read are asked together."""
+    refs = [event.question, *(more.question for more in event.further)]
+    read = [_question(event, ref, blobs) for ref in refs]
+    questions = [
+        (
+            Asker(
+                event.tenant,
+                event.document_id,
+                escalation.id,
+                event.time,
+                lambda: not _is_void(event, blobs),
+            ),
+            one,
+        )
+        for escalation, one in zip(asked, read, strict=True)
+        if isinstance(one, Question)
+    ]
+    texts = {one.text.sha256: one.text for _, one in questions}
+    came: dict[str, Outcome] = {}
+    for ref in texts.values():
+        text = blobs.get(event.tenant, ref).decode()
+        mine = [pair for pair in questions if pair[1].text.sha256 == ref.sha256]
+        outcomes = door.ask_all(mine, text)
+        came |= {
+            asker.escalation_id: outcome for (asker, _), outcome in zip(mine, outcomes, strict=True)
+        }
+    return [
+        one if isinstance(one, Outcome) else came[escalation.id]
+        for escalation, one in zip(asked, read, strict=True)
+    ]
+
+
+def _question(event: EscalationRequested, ref: BlobRef, blobs: BlobStore) -> Question | Outcome:
     try:
-        question = Question.model_validate_json(blobs.get(event.tenant, event.question))
+        return Question.model_validate_json(blobs.get(event.tenant, ref))
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         where = ".".join(map(str, first["loc"]))
         return Outcome(None, f"the question can't be read: {where}: {first['msg']}")
-    text = blobs.get(event.tenant, question.text).decode()
-    asker = Asker(event.tenant, event.document_id, escalation.id, event.time)
-    return door.ask(asker, question, text)
 
 
 def _keep(
-    event: EscalationRequested,
-    uow: UnitOfWork,
-    blobs: BlobStore,
-    escalation: Escalation,
-    ref: BlobRef | None,
+    event: EscalationRequested, uow: UnitOfWork, blobs: BlobStore, ended: Sequence[Escalation]
 ) -> None:
+    refs = [event.question, *(more.question for more in event.further)]
+    answers = [ref_of(data, OWNER) if (data := _written(one)) else None for one in ended]
     with uow:
         escalations = Escalations(uow.session, event.tenant)
-        if not escalations.finish(escalation):
-            if ref is not None:
+        there = [escalations.finish(one) for one in ended]
+        if not all(there):
+            for ref in filter(None, answers):
                 blobs.delete(event.tenant, ref)
             _forget(event, escalations, blobs)
             return  # deleted while it was asked
-        uow.publish(
-            EscalationAnswered(
-                tenant=event.tenant,
-                document_id=event.document_id,
-                actor=event.actor,
-                stage=event.stage,
-                result_id=event.result_id,
-                answer=ref,
-                reason=escalation.reason or None,
-                question=event.question,
-                attempt=event.attempt,
+        for escalation, question, answer in zip(ended, refs, answers, strict=True):
+            uow.publish(
+                EscalationAnswered(
+                    tenant=event.tenant,
+                    document_id=event.document_id,
+                    actor=event.actor,
+                    stage=event.stage,
+                    result_id=escalation.result_id,
+                    answer=answer,
+                    reason=escalation.reason or None,
+                    question=question,
+                    attempt=event.attempt,
+                )
             )
-        )

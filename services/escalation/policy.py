@@ -19,10 +19,8 @@ What is not allowed here is not done: a tenant that the file does not name sends
 from __future__ import annotations
 
 import os
-import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
@@ -35,17 +33,15 @@ from services.escalation.providers.base import Refused
 from services.escalation.providers.post import Post
 from services.escalation.providers.provider import (
     DIALECTS,
-    Price,
     ProtocolName,
     Provider,
 )
 from shared.errors import SettingsError
 from shared.events import Kind
 from shared.policy import RiskRules, read_policy
+from shared.prices import StatedPrice, Usd, price_of
 
-PRICES = Path(__file__).with_name("prices.toml")
 Hidden = Literal["parties", "amounts", "persons"]
-Usd = Annotated[Decimal, Field(ge=0, le=1_000_000, decimal_places=6)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
 LOCAL = ("127.0.0.1", "localhost", "::1")
 
@@ -54,22 +50,13 @@ class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class _Price(_Part):
-    input: Usd
-    output: Usd
-    as_of: date
-
-    def price(self) -> Price:
-        return Price(self.input, self.output, self.as_of.isoformat())
-
-
 class _Provider(_Part):
     protocol: ProtocolName
     model: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/@-]{0,127}$")]
     url: str = ""
     key_env: str = ""
     key_file: Path | None = None
-    price: _Price | None = None
+    price: StatedPrice | None = None
     seconds: Annotated[float, Field(gt=0, le=600)] = 60.0
     most_tokens: Annotated[int, Field(ge=100, le=100_000)] = 2_000
     structured: Literal["schema", "json", "none"] = "schema"
@@ -203,19 +190,8 @@ def read_policies(path: Path | None, post: Post | None = None) -> Policies:
     )
 
 
-def known_prices() -> dict[str, dict[str, Price]]:
-    """The prices that came along, by protocol and model."""
-    listed = tomllib.loads(PRICES.read_text("utf-8"))
-    return {
-        protocol: {model: _Price.model_validate(price).price() for model, price in models.items()}
-        for protocol, models in listed.items()
-    }
-
-
 def _provider(name: str, spec: _Provider, path: Path, post: Post) -> Provider:
-    price = spec.price.price() if spec.price else None
-    if price is None and not spec.url:
-        price = known_prices().get(spec.protocol, {}).get(spec.model)
+    price = price_of(spec.protocol, spec.model, spec.url, spec.price)
     if price is None:
         raise SettingsError(
             f"the policy {path}: the price of {spec.model} at {name} is not known: state it, as in "

@@ -46,7 +46,9 @@ LONGEST_WHY = 500
 """Characters of what is said to be wrong with an answer."""
 
 
-class _Answer(BaseModel):
+class Answer(BaseModel):
+    """What a model says, in the form that the schema has."""
+
     model_config = ConfigDict(extra="forbid", strict=True)
 
     verdict: Literal["present", "absent", "unsure"]
@@ -73,14 +75,19 @@ def first_prompt(question: Question, passage: Masked) -> Prompt:
     asked = {
         "category": question.category,
         "asks": question.definition,
-        "candidates": [
-            passage.shown(one.start - question.start, one.end - question.start)
-            for one in question.candidates
-            if question.start <= one.start < one.end <= question.end
-        ],
+        "candidates": candidates_shown(question, passage),
         "passage": passage.text,
     }
     return Prompt(SYSTEM, (json.dumps(asked, ensure_ascii=False),), SCHEMA)
+
+
+def candidates_shown(question: Question, passage: Masked) -> list[str]:
+    """The words that a specialist has in mind, as the passage has them."""
+    return [
+        passage.shown(one.start - question.start, one.end - question.start)
+        for one in question.candidates
+        if question.start <= one.start < one.end <= question.end
+    ]
 
 
 def repair(prompt: Prompt, answer: str, why: str) -> Prompt:
@@ -92,8 +99,7 @@ def repair(prompt: Prompt, answer: str, why: str) -> Prompt:
 
 
 def understand(reply: Reply, passage: Masked, near: Sequence[Span]) -> Understood:
-    """Read an answer, and find each of its quotes in the passage, with placeholders as a whole: a
-    part of one stands for no words.
+    """Read an answer, and verify it.
 
     Args:
         near: spans of the candidates; of several places of a quote, the one that meets them.
@@ -104,9 +110,16 @@ def understand(reply: Reply, passage: Masked, near: Sequence[Span]) -> Understoo
     if reply.cut:
         raise Unverified("the answer was cut off, it is too long")
     try:
-        answer = _Answer.model_validate_json(bare(reply.text))
+        answer = Answer.model_validate_json(bare(reply.text))
     except ValidationError as error:
         raise Unverified(f"it is not by the schema ({fault(error)})") from None
+    return verified(answer, passage, near)
+
+
+def verified(answer: Answer, passage: Masked, near: Sequence[Span]) -> Understood:
+    """Find each quote of an answer in the passage, with placeholders as a whole: a part of one
+    stands for no words. Raises Unverified if the passage does not have one.
+    """
     if (answer.verdict == "present") != bool(answer.quotes):
         raise Unverified(f"the verdict is {answer.verdict}, with {len(answer.quotes)} quotes")
     spans, missing, sent = [], [], Passage(passage.text)
@@ -122,7 +135,7 @@ def understand(reply: Reply, passage: Masked, near: Sequence[Span]) -> Understoo
     return Understood(answer.verdict, tuple(dict.fromkeys(spans)), answer.why)
 
 
-def fault(error: ValidationError, form: type[BaseModel] = _Answer) -> str:
+def fault(error: ValidationError, form: type[BaseModel] = Answer) -> str:
     """The first fault of an answer, in our words alone: keys may be the model's own."""
     first = error.errors(include_input=False, include_url=False, include_context=False)[0]
     known = [str(part) for part in first["loc"][:1] if part in form.model_fields]

@@ -111,7 +111,8 @@ class ClauseOut(_Answer):
     route: Route = Field(
         "review",
         description="`accept`: sure enough for the risk that the policy states, so that no person "
-        "is asked; `review`: a person looks at it",
+        "is asked; `escalate`: a frontier model is asked, and then a person; `review`: a person "
+        "looks at it",
     )
 
 

@@ -9,6 +9,7 @@ from services.extraction import api, handlers
 from services.extraction.routing import refuse_unknown_categories
 from services.extraction.settings import Settings
 from services.extraction.store import MIGRATIONS
+from shared.asking import read_askers
 from shared.bus import open_bus
 from shared.events import (
     DocumentDeleted,
@@ -78,6 +79,7 @@ def build(
                 adapter=settings.extraction_adapter,
                 most_characters=settings.extraction_max_characters,
                 risks=risks,
+                askers=read_askers(settings.policy_file),
             ),
             DocumentFailed: handlers.note_failure,
             DocumentRekinded: handlers.withdraw_clauses,

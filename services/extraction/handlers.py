@@ -6,7 +6,7 @@ import json
 import logging
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from services.extraction.domain import (
     Extraction,
@@ -21,9 +21,20 @@ from services.extraction.domain import (
     with_evidence,
 )
 from services.extraction.pipeline import search
-from services.extraction.routing import routes, stated_risk
+from services.extraction.questions import (
+    OWNER,
+    Asked,
+    Doubt,
+    batches,
+    doubts,
+    escalated,
+    request_of,
+    worth_asking,
+)
+from services.extraction.routing import believed, routes, stated_risk
 from services.extraction.store import Extractions
 from shared import metrics
+from shared.asking import Askers, AskRules
 from shared.documents import Reading
 from shared.errors import DocumentTooLarge, SuiteError
 from shared.events import (
@@ -37,15 +48,12 @@ from shared.events import (
     DocumentRekinded,
 )
 from shared.inference import MissingAdapter, Specialist
-from shared.policy import Risks
+from shared.policy import RiskRules, Risks
 from shared.storage import BlobStore, MissingBlob, UnitOfWork
 from shared.storage.deletion import is_cancelled, is_deleted, mark_deleted, ref_of
 from shared.storage.secret import draw_key
 
 log = logging.getLogger(__name__)
-
-OWNER = "extraction"
-"""Whose the blobs are that are made here."""
 
 
 def expect_document(event: DocumentIngested, uow: UnitOfWork) -> None:
@@ -69,6 +77,7 @@ def extract_clauses(
     adapter: str,
     most_characters: int,
     risks: Risks,
+    askers: Askers,
 ) -> None:
     """Find every clause of one contract, keep it with its evidence, and announce it.
 
@@ -76,6 +85,7 @@ def extract_clauses(
         specialist: gives one by its name.
         adapter: name of the specialist that reads what nobody named one for.
         risks: what each tenant lets the machine accept.
+        askers: whom each tenant may ask about the rest.
     """
     if event.kind != "contract":
         _note_kind(event, uow, blobs)
@@ -100,37 +110,60 @@ def extract_clauses(
             raise  # our own is being exchanged
         _keep_failure(event, uow, error)
         return
-    everything: list[FoundClause] = []
-    passes, readers = [], []
-    rules = risks.of(event.tenant)
+    rules, asks = risks.of(event.tenant), askers.of(event.tenant)
     with uow.store.read() as session:
         key = draw_key(session)
-    for expert in experts:
-        name, version = expert.manifest.name, expert.manifest.version
-        began = time.monotonic()
-        result = search(reading.text, expert, skip=reading.furniture)
-        readers.append(
-            AdapterVersion(
-                name=name,
-                version=version,
-                seconds=time.monotonic() - began,
-                tokens=result.tokens,
-                quoted=result.quoted,
-            )
-        )
-        metrics.tokens_total.labels(name).inc(result.tokens)
-        stated = stated_risk(expert, result, rules)
-        passes.append(Pass(name, version, searched(result, reading), stated))
-        document = (event.tenant, event.document_id)
-        found_here = with_evidence(result.clauses, reading, *document, name)
-        ways = routes(result.clauses, reading, stated)
-        everything += routed(found_here, ways, rules.sample_share, key)
-    found = in_order(everything)
+    read = [_read_by(expert, reading, event, rules, asks, key) for expert in experts]
+    passes, readers = [one.passed for one in read], [one.reader for one in read]
+    found = in_order(clause for one in read for clause in one.clauses)
+    unsure = [doubt for one in read for doubt in one.asked]
+    questions = list(batches(unsure, reading.text, event.text, found))
     listed = json.dumps([clause.to_json() for clause in found], ensure_ascii=False).encode()
-    if not _note_blob(event, uow, ref_of(listed, OWNER)):
+    written = [listed, *(one.to_bytes() for batch in questions for one in batch)]
+    if not _note_blobs(event, uow, *(ref_of(data, OWNER) for data in written)):
         return
-    ref = blobs.put(event.tenant, listed)
-    _keep_clauses(event, uow, blobs, passes, readers, found, ref)
+    ref, *_ = [blobs.put(event.tenant, data) for data in written]
+    _keep_clauses(event, uow, blobs, passes, readers, found, ref, questions)
+
+
+@dataclass(frozen=True)
+class _Read:
+    """What one specialist found in a document, and what of it is asked about."""
+
+    passed: Pass
+    reader: AdapterVersion
+    clauses: Sequence[FoundClause]
+    asked: Sequence[Doubt]
+
+
+def _read_by(
+    expert: Specialist,
+    reading: Reading,
+    event: DocumentRead,
+    rules: RiskRules,
+    asks: AskRules,
+    key: bytes,
+) -> _Read:
+    """Let a specialist read, and say of each clause what is done with it; `key` draws checks."""
+    name, version = expert.manifest.name, expert.manifest.version
+    began = time.monotonic()
+    result = search(reading.text, expert, skip=reading.furniture)
+    reader = AdapterVersion(
+        name=name,
+        version=version,
+        seconds=time.monotonic() - began,
+        tokens=result.tokens,
+        quoted=result.quoted,
+    )
+    metrics.tokens_total.labels(name).inc(result.tokens)
+    stated, looked = stated_risk(expert, result, rules), searched(result, reading)
+    named = (event.tenant, event.document_id, name)
+    ways = routes(result.clauses, reading, stated)
+    evident = with_evidence(result.clauses, reading, *named)
+    own = list(routed(evident, ways, rules.sample_share, key))
+    unsure = doubts(own, looked, believed(expert), named)
+    asked = worth_asking(unsure, asks, rules, len(reading.text))
+    return _Read(Pass(name, version, looked, stated), reader, list(escalated(own, asked)), asked)
 
 
 def note_failure(event: DocumentFailed, uow: UnitOfWork) -> None:
@@ -218,8 +251,8 @@ def _reading(event: DocumentRead, blobs: BlobStore) -> Reading:
     return Reading.from_bytes(blobs.get(event.tenant, event.layout), text)
 
 
-def _note_blob(event: DocumentRead, uow: UnitOfWork, ref: BlobRef) -> bool:
-    """Remember a blob before it is written, so that a deletion finds it whatever happens between.
+def _note_blobs(event: DocumentRead, uow: UnitOfWork, *refs: BlobRef) -> bool:
+    """Remember blobs before they are written, so that a deletion finds them whatever happens.
 
     Returns whether the work still counts.
     """
@@ -230,7 +263,7 @@ def _note_blob(event: DocumentRead, uow: UnitOfWork, ref: BlobRef) -> bool:
             known = Extraction(event.tenant, event.document_id, event.kind, event.attempt)
         if not known.awaits(event.attempt):
             return False  # deleted or begun anew while we read
-        extractions.save(replace(known, blobs=tuple({*known.blobs, ref})))
+        extractions.save(replace(known, blobs=tuple({*known.blobs, *refs})))
         return True
 
 
@@ -242,13 +275,17 @@ def _keep_clauses(
     readers: Sequence[AdapterVersion],
     found: list[FoundClause],
     ref: BlobRef,
+    questions: Sequence[Sequence[Asked]],
 ) -> None:
+    requests = [request_of(event, batch) for batch in questions]
+    refs = {ref}.union(*({r.question, *(f.question for f in r.further)} for r in requests))
     with uow:
         extractions = Extractions(uow.session, event.tenant)
         known = extractions.get(event.document_id)
         if known and not known.awaits(event.attempt):
             if known.state == "deleted":
-                _remove(blobs, event.tenant, ref)
+                for one in refs:
+                    _remove(blobs, event.tenant, one)
             return
         extractions.save(
             Extraction(
@@ -257,7 +294,7 @@ def _keep_clauses(
                 kind=event.kind,
                 attempt=event.attempt,
                 state="extracted",
-                blobs=tuple({*(known.blobs if known else ()), ref}),
+                blobs=tuple({*(known.blobs if known else ()), *refs}),
                 passes=tuple(passes),
             )
         )
@@ -280,6 +317,8 @@ def _keep_clauses(
                 attempt=event.attempt,
             )
         )
+        for request in requests:  # behind the clauses, so that what is answered finds its item
+            uow.publish(request)
     for clause in found:
         metrics.clauses_total.labels(clause.route).inc()
 

@@ -7,7 +7,7 @@ without a warning, on pages whose text the file holds itself.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from typing import Any, Self
@@ -83,6 +83,19 @@ def _promised(
 def calibration(data: bytes) -> Calibration:
     """Return a calibration set; the last few are kept."""
     return read_calibration(data)
+
+
+def believed(specialist: Specialist) -> Callable[[str, float], float]:
+    """Return what says how likely a clause of a category and a confidence is right: its calibration
+    set, and the confidence itself where that knows nothing of the category.
+    """
+    known = calibration(specialist.guarantee) if specialist.guarantee else None
+
+    def belief(category: str, confidence: float) -> float:
+        known_here = known is not None and category in known.labels
+        return known.belief_of(category, confidence) if known and known_here else confidence
+
+    return belief
 
 
 def routes(clauses: Sequence[Clause], reading: Reading, stated: StatedRisk | None) -> list[Route]:

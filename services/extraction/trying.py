@@ -13,8 +13,10 @@ from dataclasses import dataclass, field
 
 from services.extraction.domain import FoundClause, Pass, routed
 from services.extraction.pipeline import Clause, Search
-from services.extraction.routing import StatedRisk, calibration, routes, stated_risk
+from services.extraction.questions import Doubt, doubts, worth_asking
+from services.extraction.routing import StatedRisk, believed, calibration, routes, stated_risk
 from services.extraction.store import Extractions
+from shared.asking import AskRules
 from shared.documents import Reading
 from shared.events import Route
 from shared.inference import Specialist
@@ -50,6 +52,11 @@ class Tally:
     reviewed: int = 0
     """All that a person is asked about, those that are checked among them."""
     words_reviewed: int = 0
+    escalated: int = 0
+    """Questions that a frontier model is asked, if the budget has the money; a person looks at what
+    it was asked about as well."""
+    usd: float = 0.0
+    """What they are expected to cost."""
     expected_errors: float = 0.0
     """Among the accepted, by the calibration set of their specialist."""
     decided: int = 0
@@ -85,7 +92,7 @@ def past(store: Store, tenant: str, reading_of: Readings) -> Iterator[Past]:
 
 def tried(
     documents: Iterable[Past],
-    policies: Sequence[RiskRules],
+    policies: Sequence[tuple[RiskRules, AskRules]],
     specialist: Specialists,
     verdicts: Mapping[str, str],
     key: bytes,
@@ -94,7 +101,7 @@ def tried(
 
     Args:
         documents: as they were read; they are gone through once.
-        policies: rules of their tenant.
+        policies: of their tenant: what may be accepted, and whom it may ask.
         specialist: what is installed.
         verdicts: of people about clauses, by the clause's id.
         key: the secret by which checks are drawn.
@@ -104,13 +111,32 @@ def tried(
         for passed in one.passes:
             clauses = [clause for clause in one.clauses if clause.adapter == passed.adapter]
             expert = specialist(passed.adapter)
-            for rules, tally in zip(policies, tallies, strict=True):
+            for (rules, asks), tally in zip(policies, tallies, strict=True):
                 stated = promised(passed, expert, one.reading, rules)
                 if stated and stated.why_not and clauses:
                     tally.why_not[stated.why_not] += len(clauses)
-                for clause in routed_again(clauses, one.reading, stated, rules, key):
+                routed_now = list(routed_again(clauses, one.reading, stated, rules, key))
+                for clause in routed_now:
                     tally.add(clause, _belief(expert, clause), verdicts.get(clause.id))
+                asked = _asked(routed_now, passed, expert, rules, asks)
+                tally.escalated += len(asked)
+                tally.usd += sum(doubt.usd for doubt in asked)
     return tallies
+
+
+def _asked(
+    clauses: Sequence[FoundClause],
+    passed: Pass,
+    expert: Specialist | None,
+    rules: RiskRules,
+    asks: AskRules,
+) -> list[Doubt]:
+    """What would be asked about; nothing where it is not known any more how sure the reader was."""
+    looked = passed.searched
+    if expert is None or looked is None or expert.manifest.version != passed.version:
+        return []
+    unsure = doubts(clauses, looked, believed(expert), ("", "", passed.adapter))
+    return worth_asking(unsure, asks, rules, looked.characters)
 
 
 def promised(

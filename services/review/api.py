@@ -90,7 +90,8 @@ class ItemOut(_Answer):
     )
     route: Route = Field(
         "review",
-        description="`accept`: sure enough for the stated risk, so that it waits for nobody",
+        description="`accept`: sure enough for the stated risk, so that it waits for nobody; "
+        "`escalate`: a frontier model is, or was, asked before a person",
     )
     created: datetime
     lease: LeaseOut | None

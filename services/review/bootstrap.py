@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from services.review import api, handlers, static
+from services.review import api, handlers, static, trust
 from services.review.desk import Desk
 from services.review.priority import Order, Priority
 from services.review.session import KeyRing, LocalSessions, RemoteSessions, SessionKeys
@@ -56,6 +56,7 @@ def build(
         [
             api.queue(desk, reader),
             api.decisions(desk, reader),
+            trust.routes(store),
             api.sessions(sessions, secure=secure),
             static.pages(),
         ],
@@ -74,11 +75,24 @@ def build(
         handlers={
             DocumentRead: partial(handlers.remember_document, blobs=blobs, order=order),
             ClausesExtracted: partial(
-                handlers.queue_clauses, blobs=blobs, context=settings.review_context, order=order
+                handlers.queue_clauses,
+                blobs=blobs,
+                context=settings.review_context,
+                order=order,
+                patience=settings.review_patience,
             ),
-            FindingsFound: partial(handlers.queue_findings, blobs=blobs, order=order),
+            FindingsFound: partial(
+                handlers.queue_findings,
+                blobs=blobs,
+                order=order,
+                patience=settings.review_patience,
+            ),
             EscalationAnswered: partial(
-                handlers.queue_proposal, blobs=blobs, context=settings.review_context, order=order
+                handlers.queue_proposal,
+                blobs=blobs,
+                context=settings.review_context,
+                order=order,
+                risks=risks,
             ),
             DocumentRekinded: handlers.withdraw_items,
             DocumentFailed: handlers.withdraw_cancelled,

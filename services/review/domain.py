@@ -73,6 +73,12 @@ Note = Annotated[str, StringConstraints(max_length=4_000), Storable]
 Words = Annotated[str, StringConstraints(min_length=1, max_length=CORRECTED_CHARACTERS), Storable]
 
 
+ASKED = "a frontier model"
+"""Who holds an item that is asked about, until the answer comes or the time for it is over; a
+person who wants it takes it.
+"""
+
+
 class BadResults(SuiteError):
     """The results of a specialist are not in the form that was agreed."""
 
@@ -413,13 +419,21 @@ class Item:
         """Hold the item for a while, in a tab. Raises AlreadyDecided or ItemTaken."""
         self._must_be_open()
         lease = self.lease(now)
-        if lease and lease.holder != actor:
+        if lease and lease.holder not in (actor, ASKED):
             raise ItemTaken(f"{lease.holder} works on this item: take another one")
         until = now + timedelta(seconds=seconds)
         held = replace(self, holder=actor, lease_until=until, claims=self.claims + 1)
         return replace(
             held, tab=tab.id if tab else None, generation=tab.generation if tab else None
         )
+
+    def asked(self, now: datetime, seconds: float) -> Self:
+        """The item of a result that a frontier model is asked about: it waits for the answer, and
+        comes to a person without one once the time for it is over.
+        """
+        if self.route != "escalate" or self.proposal is not None:
+            return self
+        return replace(self, holder=ASKED, lease_until=now + timedelta(seconds=seconds))
 
     def keep(self, actor: str, now: datetime, seconds: float) -> Self:
         """Hold it for longer. Raises AlreadyDecided or LeaseLost."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
@@ -27,6 +27,7 @@ from services.review.domain import (
 from services.review.priority import Order
 from services.review.sampling import among_others
 from services.review.signals import items_of_signals, read_signals
+from services.review.trust import is_trusted, judged
 from shared.documents.reading import Reading
 from shared.events import (
     BlobRef,
@@ -39,6 +40,7 @@ from shared.events import (
     FindingsFound,
 )
 from shared.events.questions import Proposal, Question
+from shared.policy import RiskRules, Risks
 from shared.storage import BlobStore, MissingBlob, UnitOfWork
 from shared.storage.deletion import is_deleted
 from shared.storage.secret import draw_key
@@ -95,9 +97,18 @@ def _ask_kind(uow: UnitOfWork, document: Document, confidence: float | None, ord
 
 
 def queue_clauses(
-    event: ClausesExtracted, uow: UnitOfWork, blobs: BlobStore, context: int, order: Order
+    event: ClausesExtracted,
+    uow: UnitOfWork,
+    blobs: BlobStore,
+    context: int,
+    order: Order,
+    patience: float,
 ) -> None:
-    """Put every clause of one contract into the queue, in place of those of an older attempt."""
+    """Put every clause of one contract into the queue, in place of those of an older attempt.
+
+    Args:
+        patience: seconds for which one that a frontier model is asked about waits for the answer.
+    """
     document = _current(event, uow)
     if document is None:
         return
@@ -125,10 +136,12 @@ def queue_clauses(
         with uow.store.read() as session:
             placed = among_others(placed, draw_key(session))
     with uow:
-        _replace_items(uow, document, placed)
+        _replace_items(uow, document, placed, patience)
 
 
-def queue_findings(event: FindingsFound, uow: UnitOfWork, blobs: BlobStore, order: Order) -> None:
+def queue_findings(
+    event: FindingsFound, uow: UnitOfWork, blobs: BlobStore, order: Order, patience: float
+) -> None:
     """Put every finding and every strong signal of one report into the queue, in place of those of
     an older attempt. Nobody is asked about what triage folded away; who has decided it can undo
     that.
@@ -152,14 +165,21 @@ def queue_findings(event: FindingsFound, uow: UnitOfWork, blobs: BlobStore, orde
     new += items_of_signals(document, signals, attempt=event.attempt, now=now)
     dismissed = frozenset(finding.id for finding in findings if finding.dismissed)
     with uow:
-        _replace_items(uow, document, [order.placed(item) for item in new], dismissed)
+        placed = [order.placed(item) for item in new]
+        _replace_items(uow, document, placed, patience, dismissed)
 
 
 def queue_proposal(
-    event: EscalationAnswered, uow: UnitOfWork, blobs: BlobStore, context: int, order: Order
+    event: EscalationAnswered,
+    uow: UnitOfWork,
+    blobs: BlobStore,
+    context: int,
+    order: Order,
+    risks: Risks,
 ) -> None:
     """Put what a frontier model proposed, or why none did, beside the item of the result; a result
-    that waits for nobody is queued with it. A person decides in any case.
+    that waits for nobody is queued with it, unless nobody was to see it and nothing is proposed.
+    A person decides, but for what the policy trusts the model with.
     """
     known = _known(event.tenant, event.document_id, uow)
     if known is None or not known.counts(event.attempt) or known.attempt != event.attempt:
@@ -174,7 +194,11 @@ def queue_proposal(
     shown = proposal_shown(proposal, event.reason or unread)
     with uow:
         where = (uow.session, event.tenant, event.document_id)
-        if store.propose(*where, event.result_id, shown) or question is None or text is None:
+        if store.propose(*where, event.result_id, shown):
+            if proposal is not None:
+                _accept_trusted(uow, event, shown, risks.of(event.tenant))
+            return
+        if question is None or text is None or _is_nothing(question, proposal):
             return
         item = item_of_question(
             known,
@@ -187,6 +211,27 @@ def queue_proposal(
             now=datetime.now(UTC),
         )
         store.add_items(uow.session, [order.placed(replace(item, proposal=shown))])
+
+
+def _is_nothing(question: Question, proposal: Proposal | None) -> bool:
+    """Whether a category of which no clause is shown has none by the answer either."""
+    absent = proposal is None or proposal.verdict == "absent"
+    return question.subject == "category" and absent
+
+
+def _accept_trusted(
+    uow: UnitOfWork, event: EscalationAnswered, shown: Mapping[str, Any], rules: RiskRules
+) -> None:
+    """Let a confirmed clause wait for nobody, where decisions so far show that this keeps the
+    stated risk.
+    """
+    where = (uow.session, event.tenant, event.document_id)
+    item = store.waiting_item(*where, event.result_id, datetime.now(UTC))
+    if item is None or rules.trust != "measured":
+        return
+    found = judged(store.decided_proposals(uow.session, event.tenant))
+    if is_trusted(item, shown, rules, found, draw_key(uow.session)):
+        store.save_item(uow.session, replace(item, route="accept"))
 
 
 def _answer(
@@ -314,18 +359,22 @@ def _replace_items(
     uow: UnitOfWork,
     document: Document,
     new: Sequence[Item],
+    patience: float,
     unasked: Collection[str] = frozenset(),
 ) -> None:
-    """Queue what is new; what a person has decided, or has at hand, is not asked again.
+    """Queue what is new; what a person has decided, or has at hand, is not asked again. What a
+    model is asked about waits for the answer first, which may have come before the result itself.
 
     Args:
+        patience: seconds for which it waits.
         unasked: ids of results that nobody is asked about.
     """
-    tenant, document_id = document.tenant, document.id
+    tenant, document_id, now = document.tenant, document.id, datetime.now(UTC)
     known: dict[tuple[object, ...], list[Item]] = defaultdict(list)
     open_ = store.open_items(uow.session, tenant, document_id)  # first: it waits for open decisions
     for item in (*store.decided_items(uow.session, tenant, document_id), *open_):
         known[item.signature].append(item)
+    said = {one.result_id: one.proposal for one in open_ if one.attempt == document.attempt}
     waiting, kept = [], set()
     for item in new:
         same = known[item.signature].pop(0) if known[item.signature] else None
@@ -340,7 +389,8 @@ def _replace_items(
         elif same and same.attempt == item.attempt:
             kept.add(same.id)
         else:
-            waiting.append(item)
+            told = replace(item, proposal=said.get(item.result_id))
+            waiting.append(told.asked(now, patience))
     store.remove_items(uow.session, tenant, {item.id for item in open_} - kept)
     store.add_items(uow.session, waiting)
     store.save_document(uow.session, document)

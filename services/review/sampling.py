@@ -75,9 +75,13 @@ def was_wrong(item: Item, verdict: Verdict, right: Mapping[str, Any] | None) -> 
         return None
     if verdict != "correct" or right is None:
         return verdict == "reject"
-    ours, theirs = _words(item.text), _words(str(right["text"]))
-    alike = len(ours & theirs) >= OVERLAP * len(ours | theirs)
-    return right["category"] != item.category or not alike
+    return right["category"] != item.category or not alike(item.text, str(right["text"]))
+
+
+def alike(one: str, other: str) -> bool:
+    """Whether two passages are the same clause, by the legal metric."""
+    ours, theirs = _words(one), _words(other)
+    return len(ours & theirs) >= OVERLAP * len(ours | theirs)
 
 
 def _words(text: str) -> frozenset[str]:
@@ -122,7 +126,7 @@ def among_others(items: Sequence[Item], key: bytes) -> list[Item]:
         items: of one document.
         key: the secret of the draws.
     """
-    others = [i for i in items if i.about == "clause" and i.route == "review" and not i.sampled]
+    others = [i for i in items if i.about == "clause" and i.route != "accept" and not i.sampled]
     others.sort(key=lambda item: (item.confidence, item.result_id))
     return [_like(item, others, key) if item.sampled and others else item for item in items]
 

@@ -23,6 +23,13 @@ class Settings(PolicySettings):
         le=28_800,
         description="seconds until an item that was claimed and left returns to the queue",
     )
+    review_patience: float = Field(
+        900.0,
+        gt=0,
+        le=86_400,
+        description="seconds for which a result that a frontier model is asked about waits for the "
+        "answer; then it comes to a person without. Longer than `SMALLPRINT_ESCALATION_PATIENCE`",
+    )
     review_context: int = Field(
         600,
         ge=0,

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from sqlalchemy import (
     JSON,
@@ -37,10 +37,10 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Session
 
-from services.review.domain import Box, Decision, Document, Item, ItemKind, PageSize, Tab
+from services.review.domain import ASKED, Box, Decision, Document, Item, ItemKind, PageSize, Tab
 from services.review.sampling import Judgement
 from shared.errors import InvalidRequest, NotFound
-from shared.events import BlobRef
+from shared.events import BlobRef, Verdict
 from shared.storage.messages import Number, Time
 from shared.storage.upsert import insert_into
 
@@ -297,6 +297,9 @@ def propose(
         )
         .values(proposal=proposal)
     )
+    held = items.c.tenant == tenant, items.c.document_id == document_id, items.c.holder == ASKED
+    freed = {"holder": None, "lease_until": None}
+    session.execute(update(items).where(*held, items.c.result_id == result_id).values(**freed))
     return bool(found.rowcount)  # type: ignore[attr-defined]
 
 
@@ -317,6 +320,44 @@ def remove_items(session: Session, tenant: str, ids: Collection[str]) -> None:
     for first in range(0, len(listed), REMOVED_AT_ONCE):
         some = listed[first : first + REMOVED_AT_ONCE]
         session.execute(delete(items).where(items.c.tenant == tenant, items.c.id.in_(some)))
+
+
+def waiting_item(
+    session: Session, tenant: str, document_id: str, result_id: str, now: datetime
+) -> Item | None:
+    """The item of a result that nobody has decided or holds, locked; None if there is none."""
+    free = or_(items.c.lease_until.is_(None), items.c.lease_until <= now)
+    mine = items.c.tenant == tenant, items.c.document_id == document_id
+    query = select(items).where(*mine, items.c.result_id == result_id)
+    query = query.where(items.c.verdict.is_(None), free).limit(1)
+    row = session.execute(query.with_for_update(skip_locked=True)).one_or_none()
+    return _item(row) if row else None
+
+
+class DecidedProposal(NamedTuple):
+    """A clause that a model had an opinion of, and what a person decided about it."""
+
+    document_id: str
+    category: str
+    text: str
+    proposal: dict[str, Any]
+    verdict: Verdict
+    correction: dict[str, Any] | None
+
+
+def decided_proposals(session: Session, tenant: str) -> Iterator[DecidedProposal]:
+    """What people decided about clauses that a model answered about."""
+    of = items.c
+    query = (
+        select(
+            of.document_id, of.category, of.text, of.proposal, of.verdict, decisions.c.correction
+        )
+        .join(decisions, and_(decisions.c.tenant == of.tenant, decisions.c.id == of.decision_id))
+        .where(of.tenant == tenant, of.kind == "clause", of.proposal.is_not(None))
+    )
+    for row in session.execute(query):
+        if row.proposal["verdict"]:
+            yield DecidedProposal(*row)
 
 
 def decided_items(session: Session, tenant: str, document_id: str) -> list[Item]:
@@ -590,7 +631,7 @@ def decisions_of(session: Session, tenant: str, ids: Iterable[str | None]) -> di
 _TALLIES = ("waiting", "claimed", "decided", "decided_since", "mine_since")
 _DECISION_FIELDS = tuple(Decision.__dataclass_fields__)
 _ITEM_FIELDS = tuple(Item.__dataclass_fields__)
-_ASKED = items.c.route == "review"
+_ASKED = items.c.route != "accept"
 _JUDGED = select(
     decisions.c.item_id,
     decisions.c.adapter,

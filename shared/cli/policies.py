@@ -8,7 +8,10 @@ from typing import Any
 from shared.cli.lines import plain
 
 WIDTH = 28
-NOBODY_ASKS = "No specialist asks a frontier model by itself yet, so nothing is escalated or spent."
+ASKED = (
+    "Escalated are questions that are worth their price, if the budget has the money; the cost is "
+    "expected, at four characters a token. A person looks at the same results as well."
+)
 
 
 def shown(line: Mapping[str, Any]) -> Iterator[str]:
@@ -23,7 +26,7 @@ def shown(line: Mapping[str, Any]) -> Iterator[str]:
     yield _row("stated risk", _risk(now), _risk(tried))
     for key, title in (
         ("accepted", "accepted by the machine"),
-        ("escalated", "escalated"),
+        ("escalated", "questions to a model"),
         ("reviewed", "reviewed by people"),
         ("sampled", "  of these, as a check"),
     ):
@@ -33,7 +36,7 @@ def shown(line: Mapping[str, Any]) -> Iterator[str]:
     yield _row("expected errors", _errors(now), _errors(tried))
     yield _row("changed by people", _found(now), _found(tried))
     yield ""
-    yield NOBODY_ASKS
+    yield ASKED
     for title, one in (("in force", now), ("tried", tried)):
         for reason, count in one["why_not"].items():
             yield f"{title}: of {count} clauses {plain(reason)}"

@@ -3,6 +3,7 @@
 from shared.events.envelope import BlobRef, DocumentId, Envelope, Event
 from shared.events.types import (
     CANCELLED,
+    MOST_FURTHER,
     REASON_CHARACTERS,
     TYPES,
     AdapterVersion,
@@ -15,6 +16,7 @@ from shared.events.types import (
     EscalationAnswered,
     EscalationRequested,
     FindingsFound,
+    FurtherQuestion,
     Kind,
     ReviewDecided,
     Route,
@@ -29,6 +31,7 @@ from shared.events.types import (
 
 __all__ = [
     "CANCELLED",
+    "MOST_FURTHER",
     "REASON_CHARACTERS",
     "TYPES",
     "AdapterVersion",
@@ -45,6 +48,7 @@ __all__ = [
     "EscalationRequested",
     "Event",
     "FindingsFound",
+    "FurtherQuestion",
     "Kind",
     "ReviewDecided",
     "Route",

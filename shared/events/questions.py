@@ -28,7 +28,11 @@ class Candidate(_Part):
 class Question(_Part):
     """Whether a window of a document has a clause of a category, and which words are it."""
 
-    subject: Literal["clause"] = "clause"
+    subject: Literal["clause", "category"] = Field(
+        "clause",
+        description="`category`: no clause of it is shown to anybody, so without a proposal nobody "
+        "is asked about it",
+    )
     kind: Kind = Field(description="of the document: policy says which may leave the house")
     text: BlobRef = Field(description="the document's text")
     start: int = Field(ge=0, description="where the window begins")

@@ -12,11 +12,15 @@ from shared.events.envelope import BlobRef, Envelope, Event
 Kind = Literal["contract", "report", "other"]
 Stage = Literal["ingest", "extraction", "triage", "review", "escalation"]
 REASON_CHARACTERS = 2_000
+MOST_FURTHER = 19
+"""Questions that one request may have beside its first."""
 CANCELLED = "cancelled"
 """Code of a failure that somebody wanted: its attempt is over, and what comes of it is void."""
 Verdict = Literal["accept", "reject", "correct", "undo"]
-Route = Literal["accept", "review"]
-"""What the machine does with a result: accept it, or ask a person."""
+Route = Literal["accept", "escalate", "review"]
+"""What the machine does with a result: accept it, ask a frontier model before a person looks, or
+ask a person.
+"""
 ADAPTERS = (
     "names of the specialists that are to read it if it is a contract; none: the one that is set up"
 )
@@ -135,7 +139,8 @@ class ClausesExtracted(Event):
     name: str
     clauses: BlobRef = Field(
         description="JSON list of clauses with evidence, as REST answers them; `route` says what "
-        "the machine does with each: `review`, also where it is missing, or `accept`"
+        "the machine does with each: `review`, also where it is missing, `accept`, or `escalate`: "
+        "a frontier model is asked, and then a person"
     )
     count: int = Field(ge=0, description="clauses of all specialists together")
     accepted: int = Field(0, ge=0, description="of these, those that no person is asked about")
@@ -189,13 +194,28 @@ class FindingsFound(Event):
     )
 
 
+class FurtherQuestion(BaseModel):
+    """What is asked about one more result."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    result_id: str
+    question: BlobRef = Field(description="JSON: `shared.events.questions.Question`")
+
+
 class EscalationRequested(Event):
-    """A specialist is unsure of one result and asks the frontier."""
+    """A specialist is unsure of one result, or of several, and asks the frontier."""
 
     type: ClassVar[str] = "escalation.requested.v1"
     stage: Stage
     result_id: str
     question: BlobRef = Field(description="JSON: `shared.events.questions.Question`")
+    further: tuple[FurtherQuestion, ...] = Field(
+        (),
+        max_length=MOST_FURTHER,
+        description="others about the same document, which may go into the same prompt; each is "
+        "answered by an event of its own",
+    )
     attempt: int = Field(1, ge=1)
 
 

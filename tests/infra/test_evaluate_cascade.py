@@ -12,7 +12,7 @@ from infra import evaluate_cascade
 from infra.evaluate_cascade import POINTS, Field, Point, alone, cascade, chosen, table
 from models.evaluate import Judged
 from models.guarantee import Rows
-from services.escalation.policy import known_prices
+from shared.prices import known_prices
 
 POINT = Point.of(0.6, 0.75, answers=1_000, pairs=2_000)
 PRICE = known_prices()["anthropic"]["claude-opus-5"]
@@ -50,9 +50,9 @@ def test_a_point_errs_as_often_as_it_was_published() -> None:
 def test_a_verdict_moves_belief_as_far_as_it_is_worth() -> None:
     """Confirmed 0.5 becomes 6 to 1, unconfirmed 4 to 9; a sure one gains nothing by asking."""
     half = np.array([0.5])
-    assert POINT.after(half, np.array([True])) == pytest.approx(6 / 7)
-    assert POINT.after(half, np.array([False])) == pytest.approx(4 / 13)
-    gain = POINT.gain(np.array([0.5, 0.97, 0.02]), np.array([True, True, False]))
+    assert POINT.witness.after(half, np.array([True])) == pytest.approx(6 / 7)
+    assert POINT.witness.after(half, np.array([False])) == pytest.approx(4 / 13)
+    gain = POINT.witness.gain(np.array([0.5, 0.97, 0.02]), np.array([True, True, False]))
     assert gain[0] > 0
     assert gain[1:] == pytest.approx(0)
 
@@ -63,7 +63,7 @@ def test_a_budget_is_never_passed_and_buys_the_best(budget: float) -> None:
     one = field()
     asked = chosen(one, POINT, budget)
     assert one.usd[asked].sum() <= budget + 1e-9
-    gain = POINT.gain(one.belief, one.shown)
+    gain = POINT.witness.gain(one.belief, one.shown)
     if asked.any():
         assert gain[asked].min() >= gain[~asked].max()
 

@@ -29,7 +29,8 @@ from services.escalation.providers import (
     Usage,
 )
 from services.escalation.providers.post import Post
-from services.escalation.providers.provider import DIALECTS, Price
+from services.escalation.providers.provider import DIALECTS
+from shared.prices import Price
 from tests.architecture.source import imports
 from tests.support import ROOT
 
@@ -137,7 +138,7 @@ def test_nothing_that_serves_or_learns_knows_it() -> None:
     assert knowing
     wrong = [i for i in knowing if not i.file.startswith("infra/")]
     assert not wrong, wrong
-    prices = (ROOT / "services" / "escalation" / "prices.toml").read_text("utf-8")
+    prices = (ROOT / "shared" / "prices.toml").read_text("utf-8")
     assert "stand-in" not in prices
 
 

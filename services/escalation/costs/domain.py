@@ -15,9 +15,9 @@ from datetime import date
 from decimal import Decimal
 
 from services.escalation.domain import Spend
-from services.escalation.policy import TenantPolicy, known_prices
-from services.escalation.providers.provider import Price
+from services.escalation.policy import TenantPolicy
 from shared.errors import InvalidRequest
+from shared.prices import Price, known_prices
 
 REFERENCE = "claude-opus-5"
 """The model whose price is taken where the tenant asks none: US$ 25 for a million tokens out."""

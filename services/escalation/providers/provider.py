@@ -6,7 +6,6 @@ import json
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from decimal import ROUND_CEILING, Decimal
 from typing import Literal, TypeVar
 
 from services.escalation.providers.anthropic import Anthropic
@@ -25,6 +24,7 @@ from services.escalation.providers.gemini import Gemini
 from services.escalation.providers.openai import OpenAI, OwnOpenAI
 from services.escalation.providers.post import Post
 from shared.errors import SuiteError
+from shared.prices import Price
 
 ProtocolName = Literal["anthropic", "gemini", "openai", "own"]
 DIALECTS: Mapping[ProtocolName, Dialect] = {
@@ -40,21 +40,6 @@ UNSEEN_TOKENS = 2_000
 """Tokens that a provider may add of its own: roles, and what makes a model keep to a schema."""
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Price:
-    """US$ for a million tokens, which is millionths of a dollar for one."""
-
-    input: Decimal
-    output: Decimal
-    as_of: str
-    """The day of the list that it stands in, YYYY-MM-DD."""
-
-    def of(self, usage: Usage) -> int:
-        """Millionths of a dollar, rounded up."""
-        exact = usage.input * self.input + usage.output * self.output
-        return int(exact.to_integral_value(ROUND_CEILING))
 
 
 @dataclass(frozen=True)

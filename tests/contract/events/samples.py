@@ -16,6 +16,7 @@ from shared.events import (
     EscalationRequested,
     Event,
     FindingsFound,
+    FurtherQuestion,
     ReviewDecided,
 )
 
@@ -106,6 +107,7 @@ SAMPLES: tuple[Event, ...] = (
         stage="extraction",
         result_id="cl_" + "8" * 32,
         question=blob("6"),
+        further=(FurtherQuestion(result_id="cl_" + "9" * 32, question=blob("8")),),
         attempt=2,
     ),
     EscalationAnswered(

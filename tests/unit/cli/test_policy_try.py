@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from services.cli import cli
-from services.extraction.domain import Extraction, FoundClause, Pass, Searched
+from services.extraction.domain import Extraction, FoundClause, Looked, Nearest, Pass, Searched
 from services.extraction.store import MIGRATIONS as OF_EXTRACTION
 from services.extraction.store import Extractions
 from services.review.domain import Clause, Decision, Document, items_of_clauses
@@ -74,7 +74,8 @@ def data(tmp_path: Path) -> Path:
             text=blobs.put(tenant, TEXT.encode()),
             layout=blobs.put(tenant, reading_of(TEXT).to_bytes()),
         )
-        searched = Searched(len(TEXT), 1, (), ())
+        near = Nearest(TEXT[slice(*AUDIT)], *AUDIT, 1, 0.45)
+        searched = Searched(len(TEXT), 1, (), (Looked("Insurance", 0.45, near),))
         with extraction.write() as session:
             rows = Extractions(session, tenant)
             passes = (Pass(ADAPTER, installed(), searched),)
@@ -122,6 +123,32 @@ def hashes(folder: Path) -> dict[str, str]:
     }
 
 
+ASKING = """
+[providers.stand-in]
+protocol = "own"
+model = "stand-in"
+url = "http://127.0.0.1:1"
+price = { input = "3", output = "15", as_of = 2026-01-31 }
+
+[tenants.default]
+providers = ["stand-in"]
+leaves = ["contract"]
+day_usd = "1"
+month_usd = "10"
+"""
+
+
+def test_what_would_be_asked_is_counted_and_priced(run: Any) -> None:
+    """A category without a clause that comes near, in two documents; nothing is asked for it."""
+    line = json.loads(run(ASKING, "--json").stdout)
+    now, new = line["now"], line["tried"]
+    assert (now["escalated"], now["cost_usd"]) == (0, 0)
+    assert new["escalated"] == 2
+    # A thousand characters of instructions, the text and a definition; an answer of 40 tokens.
+    assert 2 * 0.0012 < new["cost_usd"] < 2 * 0.003
+    assert new["reviewed"] == now["reviewed"] == 4
+
+
 def test_a_policy_is_tried_beside_the_one_in_force(data: Path, run: Any) -> None:
     """Laws are sure enough at 20%, audits are for people; one law was rejected by somebody."""
     before = hashes(data)
@@ -140,7 +167,7 @@ def test_a_policy_is_tried_beside_the_one_in_force(data: Path, run: Any) -> None
     assert hashes(data) == before
 
 
-def test_the_table_has_both_policies_and_says_what_nobody_asks(run: Any) -> None:
+def test_the_table_has_both_policies_and_says_what_is_escalated(run: Any) -> None:
     """Row by row, for a person."""
     result = run(CAREFUL)
     assert result.exit_code == 0, result.output
@@ -149,7 +176,8 @@ def test_the_table_has_both_policies_and_says_what_nobody_asks(run: Any) -> None
     assert rows["reviewed by people"] == ["4", "2"]
     assert rows["stated risk"] == ["none:", "a", "person", "looks", "0.2", "at", "95%"]
     assert rows["changed by people"] == ["0", "of", "0", "1", "of", "1"]
-    assert "No specialist asks a frontier model by itself yet" in result.stdout
+    assert rows["questions to a model"] == ["0", "0"]
+    assert "worth their price" in result.stdout
 
 
 def test_another_tenant_has_documents_and_rules_of_its_own(run: Any) -> None:

@@ -28,8 +28,9 @@ from services.escalation.ledger import Ledger
 from services.escalation.policy import Policies, read_policies
 from services.escalation.providers import Provider
 from services.escalation.providers.post import Post
-from services.escalation.providers.provider import DIALECTS, Price
+from services.escalation.providers.provider import DIALECTS
 from shared.errors import SettingsError
+from shared.prices import Price
 from tests.unit.escalation.injected import FORTY
 
 LAW = "This Agreement is governed by the laws of Delaware."

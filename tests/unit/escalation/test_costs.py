@@ -15,10 +15,10 @@ from fastapi.testclient import TestClient
 from services.escalation.bootstrap import build
 from services.escalation.costs import QUOTED, Rates, Work, payback
 from services.escalation.policy import TenantPolicy
-from services.escalation.providers.provider import Price
 from services.escalation.settings import Settings
 from shared.artefacts import newest, training_seconds
 from shared.events import AdapterVersion, BlobRef, ClausesExtracted
+from shared.prices import Price
 from shared.runtime import Service, Worker
 from shared.settings import load
 from shared.storage import Relay, UnitOfWork

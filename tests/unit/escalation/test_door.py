@@ -15,7 +15,8 @@ import pytest
 
 from infra.stand_in import Fault, Labels, StandIn
 from infra.stand_in.protocols import Said
-from services.escalation.asking import Asker, Door, NotYet, Outcome
+from services.escalation.asking import Asker, Door, NotYet
+from services.escalation.domain import Outcome
 from services.escalation.injections import speaks_to_machines
 from services.escalation.ledger import Ledger
 from services.escalation.ledger.store import praise

@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 
 from services.escalation.bootstrap import build
-from services.escalation.policy import CLOSED, Policies, known_prices, read_policies
+from services.escalation.policy import CLOSED, Policies, read_policies
 from services.escalation.providers import Usage
 from services.escalation.providers.provider import DIALECTS
 from services.escalation.settings import Settings
 from shared.errors import SettingsError
+from shared.prices import known_prices
 from shared.settings import load
 from tests.support import ROOT
 

@@ -14,6 +14,7 @@ from services.extraction.handlers import extract_clauses, forget_document
 from services.extraction.pipeline import Clause, Search
 from services.extraction.pipeline import Presence as FoundPresence
 from services.extraction.values import CATEGORIES as VALUED
+from shared.asking import Askers
 from shared.bus import Message
 from shared.events import (
     CANCELLED,
@@ -523,6 +524,7 @@ def test_clauses_that_were_written_but_never_announced_go_with_the_document(hous
             "contract-clauses",
             1000,
             Risks(),
+            Askers(),
         )
     assert len(blobs_below(house.service.settings.blobs)) == len(before) + 1
     house.say(DocumentDeleted(document_id="doc_1"))

@@ -1,0 +1,232 @@
+"""Which results are worth a question to a frontier model, and what is asked.
+
+Doubtful is a clause that nobody would accept without a person, and a category of which no clause is
+shown though a passage comes near. A doubt is asked about if the answer is expected to prevent
+mistakes that are worth more than it costs (`shared/asking.py`); what is hopeless, or sure, is not.
+Whoever is not asked about waits for a person as before, and so does what has no answer in time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+from services.extraction.definitions import definitions_of
+from services.extraction.domain import FoundClause, Searched, clause_id
+from services.extraction.pipeline import Clause
+from shared.asking import ASSUMED, AskRules, Tokens
+from shared.events import BlobRef, DocumentRead, EscalationRequested, FurtherQuestion
+from shared.events.questions import Candidate, Question
+from shared.policy import RiskRules
+from shared.storage.deletion import ref_of
+
+OWNER = "extraction"
+"""Whose the blobs are that are made here."""
+WINDOW = 4_000
+"""Characters of a contract around a passage that are sent to ask about it."""
+WIDEST = 8_000
+"""Characters of a window that several passages share."""
+TOGETHER = 8
+"""Questions that go into one prompt at the most."""
+SENT = 20_000
+"""Characters of all windows of one prompt."""
+MOST = 40
+"""Questions about one document: those that are worth most."""
+NAMES = 200
+"""Names that are hidden at the most."""
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """A result that is unsure; without a clause it is about a category of which none is shown."""
+
+    result_id: str
+    subject: Literal["clause", "category"]
+    category: str
+    start: int
+    end: int
+    confidence: float
+    belief: float
+    """How likely it is right."""
+    usd: float = 0.0
+    """What asking about it is expected to cost."""
+
+
+def doubts(
+    clauses: Sequence[FoundClause],
+    looked: Searched,
+    believed: Callable[[str, float], float],
+    named: tuple[str, str, str],
+) -> list[Doubt]:
+    """Return what a specialist is unsure of in a document that it can read.
+
+    Args:
+        clauses: that it found, with their routes.
+        looked: what its search says of each category.
+        believed: how likely a clause of a category and a confidence is right.
+        named: tenant, document and adapter, of which ids are made.
+    """
+    if looked.warnings:
+        return []
+    found = [
+        Doubt(c.id, "clause", c.category, c.start, c.end, c.confidence, believed(*_of(c)))
+        for c in clauses
+        if c.route != "accept" and not c.sampled
+    ]
+    shown = {clause.category for clause in clauses}
+    for line in looked.categories:
+        if line.category not in shown and (near := line.nearest):
+            passage = Clause(line.category, near.text, near.start, near.end, near.confidence)
+            found.append(
+                Doubt(
+                    clause_id(*named, passage),
+                    "category",
+                    line.category,
+                    near.start,
+                    near.end,
+                    near.confidence,
+                    near.confidence,
+                )
+            )
+    return found
+
+
+def _of(clause: FoundClause) -> tuple[str, float]:
+    return clause.category, clause.confidence
+
+
+def worth_asking(
+    unsure: Sequence[Doubt], asks: AskRules, rules: RiskRules, characters: int
+) -> list[Doubt]:
+    """Return the doubts that are worth their price, the worthiest first, at most `MOST`.
+
+    Args:
+        unsure: all of a document.
+        asks: who may be asked, and what a prevented mistake is worth.
+        rules: of the tenant, which weigh categories.
+        characters: of the document.
+    """
+    price = asks.prices.get("contract")
+    if price is None or not unsure:
+        return []
+    belief = np.clip([one.belief for one in unsure], 1e-6, 1 - 1e-6)
+    gains = ASSUMED.gain(belief, np.array([one.subject == "clause" for one in unsure]))
+    names = definitions_of({one.category for one in unsure})
+    chosen: list[tuple[float, Doubt]] = []
+    for gain, one in zip(gains.tolist(), unsure, strict=True):
+        length = one.end - one.start
+        sent = min(characters, max(WINDOW, length)) + len(names[one.category]) + length
+        tokens = Tokens.about(sent, length)
+        worth = asks.worth(gain, rules.weights.get(one.category, 1.0), price, tokens)
+        if worth > 0 and length <= SENT:
+            chosen.append((worth, replace(one, usd=price.of(tokens) / 1e6)))
+    return [one for _, one in sorted(chosen, key=lambda pair: -pair[0])[:MOST]]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A question about one result."""
+
+    result_id: str
+    question: Question
+
+    def to_bytes(self) -> bytes:
+        """The question as it lies in the blob store."""
+        return self.question.model_dump_json().encode()
+
+
+def batches(
+    asked: Sequence[Doubt], text: str, ref: BlobRef, clauses: Sequence[FoundClause]
+) -> Iterator[list[Asked]]:
+    """Yield the questions about a document, in the order of its text: as many at once as one prompt
+    may have. Passages that stand near each other share a window.
+
+    Args:
+        asked: the doubts.
+        text: of the document, which `ref` names.
+        clauses: that were found in it; those of parties say which names are to be hidden.
+    """
+    names, definitions = _names(clauses), definitions_of({one.category for one in asked})
+    together: list[Asked] = []
+    sent = 0
+    for (start, end), group in _windows(asked, text):
+        for one in group:
+            if together and (len(together) == TOGETHER or sent + end - start > SENT):
+                yield together
+                together, sent = [], 0
+            if not together or together[-1].question.start != start:
+                sent += end - start
+            question = Question(
+                subject=one.subject,
+                kind="contract",
+                text=ref,
+                start=start,
+                end=end,
+                category=one.category,
+                definition=definitions[one.category],
+                candidates=(Candidate(start=one.start, end=one.end, confidence=one.confidence),),
+                names=names,
+            )
+            together.append(Asked(one.result_id, question))
+    if together:
+        yield together
+
+
+def _windows(asked: Sequence[Doubt], text: str) -> list[tuple[tuple[int, int], list[Doubt]]]:
+    """The window of each doubt, one for those that overlap and are not too far apart."""
+    found: list[tuple[tuple[int, int], list[Doubt]]] = []
+    for one in sorted(asked, key=lambda doubt: (doubt.start, doubt.end)):
+        start, end = _window(one, text)
+        if found:
+            (first, last), group = found[-1]
+            if start < last and max(last, end) - first <= WIDEST:
+                found[-1] = ((first, max(last, end)), [*group, one])
+                continue
+        found.append(((start, end), [one]))
+    return found
+
+
+def _window(one: Doubt, text: str) -> tuple[int, int]:
+    """As much on both sides as there is room for, in whole words."""
+    room = max(0, WINDOW - (one.end - one.start)) // 2
+    start, end = max(0, one.start - room), min(len(text), one.end + room)
+    while 0 < start < one.start and not text[start - 1].isspace():
+        start += 1
+    while one.end < end < len(text) and not text[end].isspace():
+        end -= 1
+    return start, end
+
+
+def _names(clauses: Sequence[FoundClause]) -> tuple[str, ...]:
+    """The parties that a document names."""
+    found: dict[str, None] = {}
+    for clause in clauses:
+        value: Mapping[str, object] | None = clause.value if clause.category == "Parties" else None
+        if value and isinstance(name := value["value"], str):
+            found[name[:NAMES]] = None
+    return tuple(found)[:NAMES]
+
+
+def escalated(clauses: Sequence[FoundClause], asked: Sequence[Doubt]) -> Iterator[FoundClause]:
+    """Say of the clauses that are asked about that they are."""
+    ids = {one.result_id for one in asked}
+    for clause in clauses:
+        yield replace(clause, route="escalate") if clause.id in ids else clause
+
+
+def request_of(event: DocumentRead, batch: Sequence[Asked]) -> EscalationRequested:
+    """The event that asks all questions of a batch; where their blobs lie follows from them."""
+    first, *others = [(one.result_id, ref_of(one.to_bytes(), OWNER)) for one in batch]
+    return EscalationRequested(
+        tenant=event.tenant,
+        document_id=event.document_id,
+        actor=event.actor,
+        stage="extraction",
+        result_id=first[0],
+        question=first[1],
+        further=tuple(FurtherQuestion(result_id=name, question=ref) for name, ref in others),
+        attempt=event.attempt,
+    )

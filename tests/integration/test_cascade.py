@@ -1,0 +1,172 @@
+"""The cascade over HTTP: a real suite in one process asks a stand-in before its door."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infra.stand_in import Fault, Labels, StandIn
+from infra.stand_in.protocols import Said
+from tests.embedded import Embedded
+from tests.integration.test_road import Suite, _until
+from tests.samples import contract
+
+KEY = "no-key-that-a-provider-knows"
+POLICY = """
+# STAND-IN FRONTIER: no model answers here.
+[providers.stand-in]
+protocol = "anthropic"
+model = "stand-in"
+url = "{url}"
+key_env = "CASCADE_TEST_KEY"
+price = {{ input = "3", output = "15", as_of = 2026-01-31 }}
+seconds = 20
+
+[tenants.default]
+providers = ["stand-in"]
+leaves = ["contract"]
+day_usd = "{day}"
+month_usd = "50"
+mistake_usd = "100"
+mask = ["parties"]
+"""
+
+
+def said_present(said: Said, _fault: Fault) -> str:
+    """Whatever is asked is there: the words that the specialist has in mind."""
+    asked = json.loads(said.turns[0])
+    if "questions" not in asked:
+        return json.dumps({"verdict": "present", "quotes": asked["candidates"], "why": "so"})
+    answers = [
+        {"number": one["number"], "verdict": "present", "quotes": one["candidates"], "why": "so"}
+        for one in asked["questions"]
+    ]
+    return json.dumps({"answers": answers})
+
+
+UNSURE = """\
+6. Liability. Except for breach of confidence, neither party is liable for more than the fees
+that were paid in the year before.
+7. Licence. Northwind grants Client a licence to use the recipes, which Client may not pass on.
+8. Exclusivity. During the term Client buys its flour from Northwind so far as it needs any.
+9. Renewal. This Agreement goes on for further years unless a party says otherwise in time.
+10. End. Client may end this Agreement at any time with sixty days' notice.
+11. Change. If Northwind is sold, Client may look for another mill.
+"""
+"""Clauses in words that lawyers would not choose, so that the specialist is unsure of some."""
+
+
+def unsure(number: int) -> bytes:
+    """A contract of which the specialist is not sure."""
+    return contract(number) + UNSURE.encode()
+
+
+class Cascade:
+    """A suite with a stand-in before its door."""
+
+    def __init__(self, folder: Path, stand_in: StandIn, day: str) -> None:
+        self.stand_in = stand_in
+        self.day = day
+        policy = folder / "policy.toml"
+        policy.write_text(POLICY.format(url=stand_in.url, day=day))
+        os.environ["CASCADE_TEST_KEY"] = KEY
+        self.process = Embedded(folder, SMALLPRINT_POLICY=str(policy), SMALLPRINT_RETRY_DELAY="0.2")
+        line = self.process.start()
+        self.suite = Suite(self.process.url, line["key"])
+
+    def read(self, number: int) -> tuple[str, dict[str, Any]]:
+        """Upload a contract and wait for its end; its clauses by id."""
+        document = self.suite.upload(f"services-{number}.txt", unsure(number), "contract")
+        ended = self.suite.ended(document)
+        assert (ended["outcome"], ended["reasons"]) == ("complete", [])
+        found = self.suite.get(f"/v1/documents/{document}/clauses").json()["items"]
+        return document, {clause["id"]: clause for clause in found}
+
+    def items(self, document: str) -> Any:
+        """The items of a document."""
+        return self.suite.get(f"/v1/items?document={document}&state=all").json()["items"]
+
+    def close(self) -> None:
+        """Stop everything."""
+        self.suite.close()
+        assert self.process.end() == 0, self.process.tail()
+
+
+BUDGETS = ["20", "0.000001"]
+
+
+@pytest.fixture(scope="module")
+def cascade(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Cascade]:
+    """With a budget, and with one that no call fits in."""
+    with StandIn(Labels([]), speak=said_present) as stand_in:
+        made = Cascade(tmp_path_factory.mktemp("cascade"), stand_in, request.param)
+        yield made
+        made.close()
+
+
+@pytest.mark.parametrize("cascade", BUDGETS, indirect=True, scope="module")
+def test_what_is_unsure_is_asked_and_comes_back_as_a_proposal(cascade: Cascade) -> None:
+    """The document ends before anything is answered; each answer stands beside its item, in the
+    document's own words, and every item ends up with a person. Without money nothing is asked,
+    and the queue says why.
+    """
+    document, clauses = cascade.read(1)
+    asked = {name for name, clause in clauses.items() if clause["route"] == "escalate"}
+    _until(
+        lambda: cascade.items(document),
+        lambda found: len(found) >= len(clauses) and all(i["state"] == "waiting" for i in found),
+    )
+    items = {item["result_id"]: item for item in cascade.items(document)}
+    beside = {name for name, item in items.items() if item["proposal"]}
+    assert asked
+    assert beside >= asked
+    text = unsure(1).decode()
+    if cascade.day == "20":
+        assert cascade.stand_in.said
+        assert beside
+        for name in beside:
+            proposal = items[name]["proposal"]
+            assert proposal["stand_in"] is True
+            for quote in proposal["quotes"]:
+                assert text[quote["start"] : quote["end"]] == quote["text"]
+        spent = cascade.suite.get("/v1/costs").json()
+        assert json.dumps(spent).count("stand-in")
+    else:
+        assert cascade.stand_in.said == []
+        assert all("budget" in items[name]["proposal"]["reason"] for name in asked)
+
+
+@pytest.mark.parametrize("cascade", BUDGETS[:1], indirect=True, scope="module")
+def test_a_document_of_another_kind_is_not_asked_about_any_more(cascade: Cascade) -> None:
+    """What is on its way is given up, and no answer of the old reading comes into the queue."""
+    cascade.stand_in.choose = lambda _said: "busy"
+    document, _ = cascade.read(2)
+    _until(lambda: len(cascade.stand_in.said), lambda count: count > 0)
+    cascade.suite.put(f"/v1/documents/{document}/kind", json={"kind": "other"}).raise_for_status()
+    _until(lambda: cascade.items(document), lambda found: not found)
+    listed = _until(
+        lambda: [
+            one
+            for one in cascade.suite.get("/v1/escalations").json()["items"]
+            if one["document_id"] == document
+        ],
+        lambda found: all("nobody wants to know" in one["reason"] for one in found),
+    )
+    assert listed
+    cascade.stand_in.choose = lambda _said: "none"
+    cascade.stand_in.said.clear()
+    document, _ = cascade.read(3)
+    _until(
+        lambda: cascade.items(document),
+        lambda found: found and all(item["state"] == "waiting" for item in found),
+    )
+    assert all(
+        "AGREEMENT No. 2" not in turn for said in cascade.stand_in.said for turn in said.turns
+    )

@@ -1,0 +1,190 @@
+"""Several questions about one document in one prompt: each is answered, verified and kept apart."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from infra.stand_in import Fault
+from infra.stand_in.protocols import Said
+from services.escalation.asking import Asker, NotWanted
+from services.escalation.batching import TOGETHER, chunks
+from services.escalation.domain import Outcome
+from services.escalation.handlers import VOID
+from shared.events import DocumentDeleted, FurtherQuestion
+from shared.storage.deletion import mark_cancelled
+from tests.unit.escalation.test_door import Doorway, Make, make, question
+from tests.unit.escalation.test_service import House, house
+
+__all__ = ["house", "make"]
+
+LAW = "This Agreement is governed by the laws of Delaware."
+TERM = "It lasts for two years."
+COVER = "The Supplier insures itself at its own cost."
+TEXT = f"1. {LAW}\n2. {TERM}\n3. {COVER}\n"
+LABELS = [("Governing Law", LAW), ("Renewal Term", TERM), ("Insurance", COVER)]
+CATEGORIES = [name for name, _ in LABELS]
+
+
+def ask(doorway: Doorway, *questions: Any, wanted: Callable[[], bool] = lambda: True) -> Any:
+    """Ask all of them at once, for one request."""
+    doorway.number += 1
+    first = f"es_{doorway.number}"
+    since = doorway.clock()
+    pairs = [
+        (Asker("default", "doc_1", f"{first}_{n}", since, wanted), one)
+        for n, one in enumerate(questions)
+    ]
+    return doorway.door.ask_all(pairs, TEXT)
+
+
+def three(**changed: Any) -> list[Any]:
+    """Three questions about the whole text."""
+    return [question(TEXT, category=name, **changed) for name in CATEGORIES]
+
+
+def words(outcome: Outcome) -> list[str]:
+    """What was quoted."""
+    assert outcome.proposal, outcome.reason
+    return [quote.text for quote in outcome.proposal.quotes]
+
+
+def test_several_questions_are_one_call(make: Make) -> None:
+    """Each has its own proposal; a passage is sent once."""
+    doorway = make(labels=LABELS)
+    outcomes = ask(doorway, *three())
+    assert [words(one) for one in outcomes] == [[LAW], [TERM], [COVER]]
+    assert len({one.call_id for one in outcomes}) == 1
+    (said,) = doorway.sent()
+    sent = json.loads(said.turns[0])
+    assert sent["passages"] == [TEXT]
+    assert [one["number"] for one in sent["questions"]] == [1, 2, 3]
+
+
+def test_only_what_was_not_usable_is_repaired(make: Make) -> None:
+    """What was good stays; what is invented twice goes to a person, alone."""
+    doorway = make(labels=LABELS)
+
+    def answers(last: str) -> str:
+        said = [("present", [LAW]), ("absent", []), ("present", [last])]
+        listed = [
+            {"number": n, "verdict": verdict, "quotes": quotes, "why": "so"}
+            for n, (verdict, quotes) in enumerate(said, 1)
+        ]
+        return json.dumps({"answers": listed})
+
+    doorway.spoken = [answers("nobody wrote this"), answers(COVER)]
+    mended = ask(doorway, *three())
+    assert words(mended[0]) == [LAW]
+    assert mended[1].proposal
+    assert mended[1].proposal.verdict == "absent"
+    assert words(mended[2]) == [COVER]
+    assert (
+        "question 3" in doorway.sent()[1].turns[-1] or "questions 3" in doorway.sent()[1].turns[-1]
+    )
+    doorway.spoken = [answers("nobody wrote this"), answers("nor this")]
+    lost = ask(doorway, *three(definition="Again?"))
+    assert words(lost[0]) == [LAW]
+    assert lost[2].proposal is None
+    assert "the passage does not have these quotes" in lost[2].reason
+
+
+@pytest.mark.parametrize("fault", ["break_json", "cut", "invent", "alter", "foreign"])
+def test_a_bad_answer_to_all_is_repaired_once(make: Make, fault: Fault) -> None:
+    """As for a single question; when the second is bad too, a person is asked about each."""
+    doorway = make(labels=LABELS)
+    doorway.wanted = [fault]
+    assert [words(one) for one in ask(doorway, *three())] == [[LAW], [TERM], [COVER]]
+    doorway.wanted = [fault, fault]
+    lost = ask(doorway, *three(definition="Again?"))
+    assert all(one.proposal is None and "gave no usable answer" in one.reason for one in lost)
+    doorway.wanted = ["decline"]
+    declined = ask(doorway, *three(definition="Once more?"))
+    assert all("declined to answer" in one.reason for one in declined)
+
+
+def test_what_may_not_be_asked_does_not_hold_up_the_others(make: Make) -> None:
+    """Another kind, a window that is none, a passage that speaks to machines."""
+    doorway = make(labels=LABELS)
+    first, second, third = three()
+    kind = question(TEXT, kind="report")
+    nowhere = question(TEXT, start=5, end=5_000)
+    outcomes = ask(doorway, first, kind, second, nowhere, third)
+    assert [bool(one.proposal) for one in outcomes] == [True, False, True, False, True]
+    (said,) = doorway.sent()
+    assert len(json.loads(said.turns[0])["questions"]) == 3
+
+
+def test_a_prompt_has_only_so_many_questions_and_characters() -> None:
+    """More go into further ones, in their order."""
+    near = [question("x" * 100_000, start=0, end=4_000) for _ in range(TOGETHER + 2)]
+    assert list(map(len, chunks(near, 20_000))) == [TOGETHER, 2]
+    far = [question("x" * 100_000, start=9_000 * n, end=9_000 * n + 8_000) for n in range(5)]
+    assert list(chunks(far, 20_000)) == [[0, 1], [2, 3], [4]]
+    assert list(chunks([], 20_000)) == []
+
+
+def test_what_nobody_wants_to_know_is_not_asked_nor_asked_again(make: Make) -> None:
+    """Between a bad answer and its repair the document was read as another kind."""
+    doorway = make(labels=LABELS)
+    doorway.wanted = ["break_json"]
+    left = [True, False]
+    with pytest.raises(NotWanted):
+        ask(doorway, *three(), wanted=lambda: left.pop(0))
+    assert len(doorway.sent()) == 1
+
+
+def several(house: House) -> Any:
+    """A request with three questions."""
+    first, *others = [house.request(1, TEXT, category=name) for name in CATEGORIES]
+    further = tuple(
+        FurtherQuestion(result_id=f"cl_{n}", question=one.question)
+        for n, one in enumerate(others, 2)
+    )
+    return first.model_copy(update={"further": further})
+
+
+def test_each_result_of_a_request_is_answered_by_itself(house: House) -> None:
+    """With the question that it was, and a proposal of its own; the call is paid once."""
+    house.stand_in.labels = type(house.stand_in.labels)(LABELS)
+    request = several(house)
+    answers = house.say(request)
+    assert {one.result_id for one in answers} == {"cl_1", "cl_2", "cl_3"}
+    assert len({one.answer.sha256 for one in answers if one.answer}) == 3
+    questions = {request.question, *(more.question for more in request.further)}
+    assert {one.question for one in answers} == questions
+    listed = house.get("/v1/escalations/proposals")["items"]
+    assert {one["category"] for one in listed} == set(CATEGORIES)
+    assert sum(one["usd"] > 0 for one in listed) == 1
+    assert len(house.stand_in.bills) == 1
+
+
+def _reasons(house: House) -> set[str]:
+    return {one["reason"] for one in house.get("/v1/escalations")["items"]}
+
+
+def test_a_document_of_another_kind_stops_what_is_on_its_way(house: House) -> None:
+    """Its attempt is marked as void while a provider is busy: nothing is asked or told any more,
+    and nothing is left that looks as if it were still being asked.
+    """
+    request = several(house)
+
+    def busy(_said: Said) -> Fault:
+        mark_cancelled(house.originals, "default", "doc_1", 1)
+        return "busy"
+
+    house.stand_in.choose = busy
+    answers = house.say(request)
+    until = time.monotonic() + 60.0
+    while (reasons := _reasons(house)) != {VOID} and time.monotonic() < until:
+        answers += house.say()  # it is tried again a moment later
+        time.sleep(0.02)
+    assert reasons == {VOID}
+    assert answers == []
+    assert len(house.stand_in.said) == 1
+    house.say(DocumentDeleted(document_id="doc_1"))
+    assert house.get("/v1/escalations")["items"] == []
