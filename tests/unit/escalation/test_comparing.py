@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from infra.stand_in import Fault, Labels, StandIn
+from infra.stand_in.injected import FORTY
 from infra.stand_in.protocols import Said
 from services.escalation.comparing import (
     Answered,
@@ -31,7 +32,6 @@ from services.escalation.providers.post import Post
 from services.escalation.providers.provider import DIALECTS
 from shared.errors import SettingsError
 from shared.prices import Price
-from tests.unit.escalation.injected import FORTY
 
 LAW = "This Agreement is governed by the laws of Delaware."
 TERM = "It lasts for two years."

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from infra.stand_in import Fault, Labels, StandIn
+from infra.stand_in.injected import FENCED, FORTY, UNFENCED
 from infra.stand_in.protocols import Said
 from services.escalation.asking import Asker, Door, NotYet
 from services.escalation.domain import Outcome
@@ -30,7 +31,6 @@ from shared.events.questions import Candidate, Question
 from shared.logs import JsonFormatter
 from shared.storage import Store
 from tests.contract.ledger.calls import NOON, Clock, states
-from tests.unit.escalation.injected import FENCED, FORTY, UNFENCED
 
 KEY = "sk-9d2e5b10-never-to-be-seen"
 LAW = "This Agreement shall be governed by the laws of the State of Delaware."
