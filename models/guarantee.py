@@ -66,11 +66,12 @@ class Rows:
     right: Floats  # [clauses]: 1 where an answer matches
     answer_family: Integers  # [answers]
     answer_confidence: Floats  # [answers]
+    contract: Integers  # [clauses]
 
     def shown(self, least: float) -> Rows:
         """Those that are shown above a confidence."""
         kept = self.confidence > least
-        names = ("family", "fold", "label", "score", "confidence", "right")
+        names = ("family", "fold", "label", "score", "confidence", "right", "contract")
         return replace(self, **{name: getattr(self, name)[kept] for name in names})
 
 
@@ -86,7 +87,7 @@ def rows_of(contracts: Sequence[Judged], folds: Sequence[int], manifest: Manifes
     order = sorted(named, key=lambda name: hashlib.sha256(name.encode()).hexdigest())
     number = {name: i for i, name in enumerate(order)}
     rows, answers = [], []
-    for contract, fold in zip(contracts, folds, strict=True):
+    for here, (contract, fold) in enumerate(zip(contracts, folds, strict=True)):
         family = number[contract.family]
         best = {name: [0.0] * len(texts) for name, texts in contract.answers.items()}
         for candidate, matched in zip(contract.candidates, contract.matched, strict=True):
@@ -96,7 +97,7 @@ def rows_of(contracts: Sequence[Judged], folds: Sequence[int], manifest: Manifes
                 answered[place] = max(answered[place], confidence)
             if confidence > KEPT:
                 found = (candidate.label, candidate.score, confidence, float(bool(matched)))
-                rows.append((family, fold, *found))
+                rows.append((family, fold, *found, here))
         answers += [(family, value) for values in best.values() for value in values]
     columns, known = np.array(rows, float).T, np.array(answers, float).T
     return Rows(
@@ -110,6 +111,7 @@ def rows_of(contracts: Sequence[Judged], folds: Sequence[int], manifest: Manifes
         right=columns[5],
         answer_family=known[0].astype(np.int64),
         answer_confidence=known[1],
+        contract=columns[6].astype(np.int64),
     )
 
 
@@ -137,6 +139,7 @@ def calibration_of(rows: Rows, belief: Floats) -> Calibration:
         1.0 - rows.right,
         rows.answer_family,
         rows.answer_confidence,
+        np.unique(rows.contract, return_inverse=True)[1],
     )
 
 

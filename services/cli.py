@@ -1817,6 +1817,7 @@ def _tried_policies(
     from services.extraction.settings import Settings as Extraction
     from services.extraction.store import MIGRATIONS as OF_EXTRACTION
     from services.extraction.trying import past, tried
+    from services.extraction.watch.store import Watches
     from services.review.handlers import document_reading
     from services.review.settings import Settings as Review
     from services.review.store import MIGRATIONS as OF_REVIEW
@@ -1852,10 +1853,10 @@ def _tried_policies(
                 counted[2] += sum(clause_id in decided for clause_id in mine)
                 yield one
 
-        with extracted.read() as secrets:
-            key = draw_key(secrets)
-        policies = list(zip(rules, asks, strict=True))
-        tallies = tried(documents(), policies, _installed(settings), decided, key)
+        with extracted.read() as of_extraction:
+            key, local = draw_key(of_extraction), Watches(of_extraction, tenant).local
+            policies = list(zip(rules, asks, strict=True))
+            tallies = tried(documents(), policies, _installed(settings), decided, key, local)
     shown = [_tally(own, tally) for own, tally in zip(rules, tallies, strict=True)]
     counts = dict(zip(("documents", "clauses", "decided"), counted, strict=True))
     return {**counts, "now": shown[0], "tried": shown[1]}

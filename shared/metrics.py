@@ -37,6 +37,22 @@ sample_error_rate = Gauge(
     "Share of wrong ones among the last clauses that could be accepted and that people checked.",
     ["adapter"],
 )
+calibration_drift = Gauge(
+    "smallprint_calibration_drift",
+    "How far the last documents are from those of the calibration (population stability index); "
+    "of several tenants the largest.",
+    ["adapter"],
+)
+promise_tightened = Gauge(
+    "smallprint_promise_tightened",
+    "Tenants for whom less is accepted than their stated risk would allow, for checks were wrong.",
+    ["adapter"],
+)
+promise_alerts_total = Counter(
+    "smallprint_promise_alerts_total",
+    "Stated risks that came into doubt (risk, category), and changes of documents (drift).",
+    ["adapter", "kind"],
+)
 escalation_spend_usd_total = Counter(
     "smallprint_escalation_spend_usd_total",
     "What calls to frontier models count with, the worst case where it is not known.",

@@ -127,6 +127,13 @@ class RiskOut(_Answer):
     )
     families: int = Field(description="company families not seen, from which that is known")
     why_not: str = Field(description="why nothing is accepted; empty where something may be")
+    promise: str = Field("", description="names what was promised, by which calibration")
+    belief: float | None = Field(
+        None, description="from which on a clause would be accepted, had nothing been tightened"
+    )
+    tightened: tuple[str, ...] = Field(
+        (), description="why less is accepted than was promised for, as checks were wrong"
+    )
 
 
 class ClausesOut(BaseModel):

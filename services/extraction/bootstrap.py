@@ -9,6 +9,9 @@ from services.extraction import api, handlers
 from services.extraction.routing import refuse_unknown_categories
 from services.extraction.settings import Settings
 from services.extraction.store import MIGRATIONS
+from services.extraction.watch import api as watch_api
+from services.extraction.watch import watching
+from shared import metrics
 from shared.asking import read_askers
 from shared.bus import open_bus
 from shared.events import (
@@ -18,6 +21,7 @@ from shared.events import (
     DocumentRead,
     DocumentRekinded,
     Event,
+    ReviewDecided,
 )
 from shared.inference import Specialists
 from shared.inference.adapters import labels_in
@@ -57,7 +61,7 @@ def build(
     )
     app = create_app(
         "extraction",
-        [api.routes(store)],
+        [api.routes(store), watch_api.routes(store)],
         [store.ready],
         keys or RemoteKeys(settings.ingest_url, settings.key_cache),
         RateLimit(settings.rate_requests),
@@ -83,8 +87,10 @@ def build(
             ),
             DocumentFailed: handlers.note_failure,
             DocumentRekinded: handlers.withdraw_clauses,
+            ReviewDecided: handlers.note_decision,
             DocumentDeleted: partial(handlers.forget_document, blobs=blobs),
         },
+        close_parts=metrics.at_scrape(watching.measuring(store)),
         large=lambda event: _is_large(event, settings.extraction_large_text),
     )
 

@@ -51,6 +51,8 @@ class Calibration:
     wrong: Floats  # [clauses]: 1 where it matches no answer
     answer_family: Integers  # [answers]
     answer_confidence: Floats  # [answers]: of the surest candidate that matches; 0 without any
+    document: Integers | None = None  # [clauses]: of which contract; none in sets from before
+    weight: Floats | None = None  # [clauses]: how many it stands for, where not all were looked at
 
     def belief_of(self, category: str, confidence: float) -> float:
         """How likely a clause of a confidence is right, by its category; 0 for an unknown one."""
@@ -80,11 +82,12 @@ class Calibration:
         shape = len(thresholds) + 1, self.families
         flat = place * self.families + self.family[kept]
         size = shape[0] * shape[1]
-        counts = [
+        each = np.ones(len(flat)) if self.weight is None else self.weight[kept]
+        accepted, wrong = (
             np.bincount(flat, weights, size).reshape(shape)[:-1].cumsum(0)
-            for weights in (None, self.wrong[kept])
-        ]
-        return counts[0].astype(float), counts[1]
+            for weights in (each, each * self.wrong[kept])
+        )
+        return accepted, wrong
 
     def missed(self, thresholds: Floats) -> tuple[Floats, Floats]:
         """Return answers missed by confidence and family [T, families], and answers [families].
@@ -102,8 +105,14 @@ class Calibration:
     def to_bytes(self) -> bytes:
         """The set as it lies beside the adapter."""
         out = io.BytesIO()
+        more: dict[str, Any] = {}
+        if self.document is not None:
+            more["document"] = self.document.astype(np.uint16)
+        if self.weight is not None:
+            more["weight"] = self.weight.astype(np.float32)
         np.savez_compressed(
             out,
+            **more,
             labels=np.array(self.labels),
             families=np.array(self.families),
             lines=self.lines.astype(np.float32),
@@ -130,6 +139,8 @@ def read_calibration(data: bytes) -> Calibration:
             wrong=kept["wrong"].astype(float),
             answer_family=kept["answer_family"].astype(np.int64),
             answer_confidence=kept["answer_confidence"].astype(float),
+            document=kept["document"].astype(np.int64) if "document" in kept else None,
+            weight=kept["weight"].astype(float) if "weight" in kept else None,
         )
 
 

@@ -31,8 +31,10 @@ from services.extraction.questions import (
     request_of,
     worth_asking,
 )
-from services.extraction.routing import believed, routes, stated_risk
+from services.extraction.routing import Local, believed, routes, stated_risk
 from services.extraction.store import Extractions
+from services.extraction.watch import watching
+from services.extraction.watch.store import Notice, Watches
 from shared import metrics
 from shared.asking import Askers, AskRules
 from shared.documents import Reading
@@ -46,6 +48,7 @@ from shared.events import (
     DocumentIngested,
     DocumentRead,
     DocumentRekinded,
+    ReviewDecided,
 )
 from shared.inference import MissingAdapter, Specialist
 from shared.policy import RiskRules, Risks
@@ -112,10 +115,14 @@ def extract_clauses(
         return
     rules, asks = risks.of(event.tenant), askers.of(event.tenant)
     with uow.store.read() as session:
-        key = draw_key(session)
-    read = [_read_by(expert, reading, event, rules, asks, key) for expert in experts]
+        key, watches = draw_key(session), Watches(session, event.tenant)
+        here = [watches.local(e.manifest.name, e.manifest.version) for e in experts]
+    read = [
+        _read_by(expert, local, reading, event, rules, asks, key)
+        for expert, local in zip(experts, here, strict=True)
+    ]
     passes, readers = [one.passed for one in read], [one.reader for one in read]
-    found = in_order(clause for one in read for clause in one.clauses)
+    found = in_order(clause for one in read for clause in one.routed.clauses)
     unsure = [doubt for one in read for doubt in one.asked]
     questions = list(batches(unsure, reading.text, event.text, found))
     listed = json.dumps([clause.to_json() for clause in found], ensure_ascii=False).encode()
@@ -123,7 +130,8 @@ def extract_clauses(
     if not _note_blobs(event, uow, *(ref_of(data, OWNER) for data in written)):
         return
     ref, *_ = [blobs.put(event.tenant, data) for data in written]
-    _keep_clauses(event, uow, blobs, passes, readers, found, ref, questions)
+    watched = [one.routed for one in read]
+    _keep_clauses(event, uow, blobs, passes, readers, found, ref, questions, watched, key)
 
 
 @dataclass(frozen=True)
@@ -132,12 +140,13 @@ class _Read:
 
     passed: Pass
     reader: AdapterVersion
-    clauses: Sequence[FoundClause]
+    routed: watching.Routed
     asked: Sequence[Doubt]
 
 
 def _read_by(
     expert: Specialist,
+    local: Local,
     reading: Reading,
     event: DocumentRead,
     rules: RiskRules,
@@ -156,14 +165,34 @@ def _read_by(
         quoted=result.quoted,
     )
     metrics.tokens_total.labels(name).inc(result.tokens)
-    stated, looked = stated_risk(expert, result, rules), searched(result, reading)
+    stated, looked = stated_risk(expert, result, rules, local), searched(result, reading)
     named = (event.tenant, event.document_id, name)
     ways = routes(result.clauses, reading, stated)
     evident = with_evidence(result.clauses, reading, *named)
-    own = list(routed(evident, ways, rules.sample_share, key))
-    unsure = doubts(own, looked, believed(expert), named)
+    share = watching.share_of(rules.sample_share, local)
+    own = list(routed(evident, ways, share, key))
+    unsure = doubts(own, looked, believed(expert, local), named)
     asked = worth_asking(unsure, asks, rules, len(reading.text))
-    return _Read(Pass(name, version, looked, stated), reader, list(escalated(own, asked)), asked)
+    kept = watching.Routed(expert, list(escalated(own, asked)), stated, local, share)
+    return _Read(Pass(name, version, looked, stated), reader, kept, asked)
+
+
+def note_decision(event: ReviewDecided, uow: UnitOfWork) -> None:
+    """Count what a person decided about a clause; where that puts a promise in doubt, less is
+    accepted from now on.
+    """
+    if event.stage != "extraction" or not event.document_id:
+        return
+    with uow:
+        extractions = Extractions(uow.session, event.tenant)
+        known = extractions.get(event.document_id)
+        found = extractions.find(event.document_id, event.result_id)
+        if known is None or found is None or (event.wrong is None and event.verdict != "undo"):
+            return
+        version = next((p.version for p in known.passes if p.adapter == found.adapter), "")
+        watches = Watches(uow.session, event.tenant)
+        told = watching.note_decision(watches, found, event.document_id, version, event.wrong)
+    watching.announce(told)
 
 
 def note_failure(event: DocumentFailed, uow: UnitOfWork) -> None:
@@ -212,6 +241,7 @@ def forget_document(event: DocumentDeleted, uow: UnitOfWork, blobs: BlobStore) -
         extractions = Extractions(uow.session, event.tenant)
         known = extractions.get(event.document_id)
         extractions.replace_clauses(event.document_id, [])
+        Watches(uow.session, event.tenant).forget_open(event.document_id)
         extractions.save(Extraction(event.tenant, event.document_id, "other", 1, state="deleted"))
         mark_deleted(blobs, event.tenant, event.document_id)
         for ref in known.blobs if known else ():  # before the commit: a crash does it again
@@ -276,7 +306,10 @@ def _keep_clauses(
     found: list[FoundClause],
     ref: BlobRef,
     questions: Sequence[Sequence[Asked]],
+    watched: Sequence[watching.Routed],
+    key: bytes,
 ) -> None:
+    told: list[Notice] = []
     requests = [request_of(event, batch) for batch in questions]
     refs = {ref}.union(*({r.question, *(f.question for f in r.further)} for r in requests))
     with uow:
@@ -299,6 +332,11 @@ def _keep_clauses(
             )
         )
         extractions.replace_clauses(event.document_id, found)
+        checks = [clause.id for clause in found if clause.sampled]
+        Watches(uow.session, event.tenant).forget_open(event.document_id, checks)
+        for read in watched:
+            watches = Watches(uow.session, event.tenant)
+            told += watching.note_clauses(watches, event.document_id, read, key)
         together = searched_by_all(passes)
         uow.publish(
             ClausesExtracted(
@@ -319,6 +357,7 @@ def _keep_clauses(
         )
         for request in requests:  # behind the clauses, so that what is answered finds its item
             uow.publish(request)
+    watching.announce(told)
     for clause in found:
         metrics.clauses_total.labels(clause.route).inc()
 

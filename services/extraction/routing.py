@@ -8,12 +8,13 @@ without a warning, on pages whose text the file holds itself.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
 from typing import Any, Self
 
 from services.extraction.guarantee import Calibration, Promise, promise, read_calibration
 from services.extraction.pipeline import Clause, Search
+from services.extraction.watch.evidence import ladder
 from shared.documents import Reading
 from shared.errors import SettingsError
 from shared.events import Route
@@ -35,6 +36,10 @@ class StatedRisk:
     """From which confidence on a clause of each category is accepted; without one, none is."""
     families: int = 0  # of contracts not seen, from which that is known
     why_not: str = ""
+    promise: str = ""
+    """What was promised by which calibration set: checks are counted for it and no other."""
+    belief: float | None = None  # from which on a clause would be accepted, were nothing tightened
+    tightened: tuple[str, ...] = ()  # why less is accepted than was promised for
 
     def to_json(self) -> dict[str, Any]:
         """What is kept and shown of it."""
@@ -43,40 +48,97 @@ class StatedRisk:
     @classmethod
     def of_json(cls, kept: Mapping[str, Any]) -> Self:
         """Read what was kept."""
-        return cls(**kept)
+        return cls(**{**kept, "tightened": tuple(kept.get("tightened", ()))})
 
     def accepts(self, category: str, confidence: float) -> bool:
         """Whether a clause is sure enough."""
         return confidence >= self.thresholds.get(category, 1.0)
 
 
-def stated_risk(specialist: Specialist, found: Search, rules: RiskRules) -> StatedRisk | None:
+@dataclass(frozen=True)
+class Local:
+    """What holds for a specialist in one tenant alone, as came of people's decisions."""
+
+    data: bytes | None = None
+    """The calibration set that was made here; None: the one that came with the specialist."""
+    number: int = 0
+    """Of that set; 0 for the one that came."""
+    step: int = 0
+    """Of the ladder to which was tightened (`services/extraction/watch/evidence.py`)."""
+    doubted: frozenset[str] = frozenset()
+    """Categories of which nothing is accepted."""
+    drifted: bool = False
+    """Whether the documents that come in are unlike those known."""
+
+
+SHIPPED = Local()
+"""Nobody has decided anything here."""
+
+
+def stated_risk(
+    specialist: Specialist, found: Search, rules: RiskRules, local: Local = SHIPPED
+) -> StatedRisk | None:
     """Return what can be promised for a document; None where no risk is stated."""
     if rules.max_wrong is None:
         return None
     stated = rules.max_wrong, rules.level
-    if specialist.guarantee is None:
+    data = local.data or specialist.guarantee
+    if data is None:
         name = specialist.manifest.name
         why = f"not guaranteed: {name} has no calibration data of its own, so a person looks at all"
         return StatedRisk(*stated, why_not=why)
     if found.warnings:
         why = f"not guaranteed: there is no calibration data for such a text: {found.warnings[0]}"
         return StatedRisk(*stated, why_not=why)
-    made, thresholds = _promised(specialist.guarantee, *stated, rules.always_person)
-    return StatedRisk(*stated, thresholds, made.families, made.why_not)
+    made = promised(data, *stated, rules.always_person)
+    if made.belief is None:
+        return StatedRisk(*stated, {}, made.families, made.why_not)
+    name = f"{specialist.manifest.version}+{local.number} {stated[0]:g} {stated[1]:g}"
+    kept = StatedRisk(
+        *stated, {}, made.families, promise=f"{name} {made.belief:.6f}", belief=made.belief
+    )
+    return replace(
+        kept, tightened=_tightened(made.belief, local), **_accepted(data, kept, local, rules)
+    )
+
+
+def _accepted(data: bytes, kept: StatedRisk, local: Local, rules: RiskRules) -> dict[str, Any]:
+    """The thresholds of a promise after it was tightened, or why there are none."""
+    beliefs = ladder(kept.belief or 1.0)
+    if local.step >= len(beliefs):
+        why = "not accepted any more: too many checks were wrong; a person calibrates or loosens it"
+        return {"why_not": why}
+    without = frozenset({*rules.always_person, *local.doubted})
+    return {"thresholds": _thresholds(data, beliefs[local.step], without)}
+
+
+def _tightened(belief: float, local: Local) -> tuple[str, ...]:
+    """Why less is accepted than was promised for, in a sentence each."""
+    said = []
+    beliefs = ladder(belief)
+    if 0 < local.step < len(beliefs):
+        now = beliefs[local.step]
+        said.append(f"accepted is what is believed to {now:.1%} and not to {belief:.1%}")
+    elif local.step:
+        said.append("nothing is accepted")
+    if local.doubted:
+        said.append(f"a person looks at {', '.join(sorted(local.doubted))}")
+    return tuple(f"too many checks were wrong: {one}" for one in said)
 
 
 @lru_cache(maxsize=64)
-def _promised(
+def promised(
     data: bytes, max_wrong: float, level: float, always_person: tuple[str, ...]
-) -> tuple[Promise, Mapping[str, float]]:
+) -> Promise:
+    """Return what a calibration set promises; the last few answers are kept."""
+    return promise(calibration(data), max_wrong, level, always_person)
+
+
+@lru_cache(maxsize=64)
+def _thresholds(data: bytes, belief: float, without: frozenset[str]) -> Mapping[str, float]:
     known = calibration(data)
-    made = promise(known, max_wrong, level, always_person)
-    belief = made.belief
-    if belief is None:
-        return made, {}
-    open_ = [name for name in known.labels if name not in always_person]
-    return made, {name: known.confidence_of(name, belief) for name in open_}
+    open_ = [name for name in known.labels if name not in without]
+    return {name: known.confidence_of(name, belief) for name in open_}
 
 
 @lru_cache(maxsize=8)
@@ -85,11 +147,12 @@ def calibration(data: bytes) -> Calibration:
     return read_calibration(data)
 
 
-def believed(specialist: Specialist) -> Callable[[str, float], float]:
+def believed(specialist: Specialist, local: Local = SHIPPED) -> Callable[[str, float], float]:
     """Return what says how likely a clause of a category and a confidence is right: its calibration
     set, and the confidence itself where that knows nothing of the category.
     """
-    known = calibration(specialist.guarantee) if specialist.guarantee else None
+    data = local.data or specialist.guarantee
+    known = calibration(data) if data else None
 
     def belief(category: str, confidence: float) -> float:
         known_here = known is not None and category in known.labels

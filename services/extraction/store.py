@@ -183,6 +183,13 @@ class Extractions:
         )
         return [row.document_id for row in rows]
 
+    def find(self, document_id: str, clause_id: str) -> FoundClause | None:
+        """One clause of a document; None if it has none of that id now."""
+        mine = self._of(document_id, None)
+        found = self.session.execute(select(clauses).where(*mine, clauses.c.id == clause_id))
+        row = found.first()
+        return _clause(row) if row else None
+
     def all_clauses(self, document_id: str) -> list[FoundClause]:
         """Every clause of a document, in the order of the text."""
         query = select(clauses).where(*self._of(document_id, None)).order_by(clauses.c.position)

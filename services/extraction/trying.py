@@ -14,7 +14,15 @@ from dataclasses import dataclass, field
 from services.extraction.domain import FoundClause, Pass, routed
 from services.extraction.pipeline import Clause, Search
 from services.extraction.questions import Doubt, doubts, worth_asking
-from services.extraction.routing import StatedRisk, believed, calibration, routes, stated_risk
+from services.extraction.routing import (
+    SHIPPED,
+    Local,
+    StatedRisk,
+    believed,
+    calibration,
+    routes,
+    stated_risk,
+)
 from services.extraction.store import Extractions
 from shared.asking import AskRules
 from shared.documents import Reading
@@ -30,6 +38,8 @@ Readings = Callable[[str], Reading | None]
 """Gives the reading of a document by its id; None where it is gone."""
 Specialists = Callable[[str], Specialist | None]
 """Gives what is installed under a name; None where nothing is."""
+Locals = Callable[[str, str], Local]
+"""Gives what holds for a specialist, by its name and version, in one tenant alone."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +106,7 @@ def tried(
     specialist: Specialists,
     verdicts: Mapping[str, str],
     key: bytes,
+    local: Locals = lambda _name, _version: SHIPPED,
 ) -> list[Tally]:
     """Count what each of some policies would do with documents.
 
@@ -105,20 +116,22 @@ def tried(
         specialist: what is installed.
         verdicts: of people about clauses, by the clause's id.
         key: the secret by which checks are drawn.
+        local: what holds for a version of a specialist in this tenant alone.
     """
     tallies = [Tally() for _ in policies]
     for one in documents:
         for passed in one.passes:
             clauses = [clause for clause in one.clauses if clause.adapter == passed.adapter]
             expert = specialist(passed.adapter)
+            here = local(passed.adapter, passed.version)
             for (rules, asks), tally in zip(policies, tallies, strict=True):
-                stated = promised(passed, expert, one.reading, rules)
+                stated = promised(passed, expert, one.reading, rules, here)
                 if stated and stated.why_not and clauses:
                     tally.why_not[stated.why_not] += len(clauses)
                 routed_now = list(routed_again(clauses, one.reading, stated, rules, key))
                 for clause in routed_now:
-                    tally.add(clause, _belief(expert, clause), verdicts.get(clause.id))
-                asked = _asked(routed_now, passed, expert, rules, asks)
+                    tally.add(clause, _belief(expert, here, clause), verdicts.get(clause.id))
+                asked = _asked(routed_now, passed, expert, here, rules, asks)
                 tally.escalated += len(asked)
                 tally.usd += sum(doubt.usd for doubt in asked)
     return tallies
@@ -128,6 +141,7 @@ def _asked(
     clauses: Sequence[FoundClause],
     passed: Pass,
     expert: Specialist | None,
+    local: Local,
     rules: RiskRules,
     asks: AskRules,
 ) -> list[Doubt]:
@@ -135,12 +149,16 @@ def _asked(
     looked = passed.searched
     if expert is None or looked is None or expert.manifest.version != passed.version:
         return []
-    unsure = doubts(clauses, looked, believed(expert), ("", "", passed.adapter))
+    unsure = doubts(clauses, looked, believed(expert, local), ("", "", passed.adapter))
     return worth_asking(unsure, asks, rules, looked.characters)
 
 
 def promised(
-    passed: Pass, expert: Specialist | None, reading: Reading | None, rules: RiskRules
+    passed: Pass,
+    expert: Specialist | None,
+    reading: Reading | None,
+    rules: RiskRules,
+    local: Local = SHIPPED,
 ) -> StatedRisk | None:
     """What can be promised for what a specialist found in a document of the past."""
     if rules.max_wrong is None:
@@ -155,7 +173,7 @@ def promised(
     if expert is None or why:
         return StatedRisk(rules.max_wrong, rules.level, why_not=f"not guaranteed: {why}")
     warnings = passed.searched.warnings if passed.searched else ()
-    return stated_risk(expert, Search([], [], warnings), rules)
+    return stated_risk(expert, Search([], [], warnings), rules, local)
 
 
 def routed_again(
@@ -173,8 +191,9 @@ def routed_again(
     return routed(clauses, ways, rules.sample_share, key)
 
 
-def _belief(expert: Specialist | None, clause: FoundClause) -> float:
+def _belief(expert: Specialist | None, local: Local, clause: FoundClause) -> float:
     """How likely a clause is right, as its specialist's calibration set says."""
-    if expert is None or expert.guarantee is None:
+    data = local.data or (expert.guarantee if expert else None)
+    if data is None:
         return 0.0
-    return calibration(expert.guarantee).belief_of(clause.category, clause.confidence)
+    return calibration(data).belief_of(clause.category, clause.confidence)

@@ -27,6 +27,7 @@ VIEWS = (
     "/decisions",
     "/search",
     "/costs",
+    "/watch",
     "/sign-in",
 )
 POLICY = "; ".join(

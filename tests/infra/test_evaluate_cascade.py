@@ -35,6 +35,7 @@ def field(count: int = 400, seed: int = 3) -> Field:
         right=right.astype(float),
         answer_family=np.flatnonzero(right) // 4,
         answer_confidence=belief[right],
+        contract=np.arange(count) // 4,
     )
     pairs = np.stack([np.flatnonzero(right), np.arange(right.sum())], axis=1)
     usd = np.full(count, 0.01)

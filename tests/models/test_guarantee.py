@@ -63,7 +63,17 @@ def rows(families: int = 150, seed: int = 5) -> Rows:
     right = (draw.random(len(family)) < chance).astype(np.float64)
     fold = family % 5
     return Rows(
-        LABELS, families, family, fold, label, confidence, confidence, right, family, confidence
+        LABELS,
+        families,
+        family,
+        fold,
+        label,
+        confidence,
+        confidence,
+        right,
+        family,
+        confidence,
+        contract=family,
     )
 
 

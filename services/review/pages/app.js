@@ -15,8 +15,9 @@ const VIEWS = [
   [/^\/decisions$/, () => import("/pages/decisions.js")],
   [/^\/search$/, () => import("/pages/search.js")],
   [/^\/costs$/, () => import("/pages/costs.js")],
+  [/^\/watch$/, () => import("/pages/watch.js")],
 ];
-const LINKS = [["/", "Queue"], ["/documents", "Documents"], ["/findings", "Findings"], ["/reports", "Reports"], ["/decisions", "Decisions"], ["/search", "Search"], ["/costs", "Costs"]];
+const LINKS = [["/", "Queue"], ["/documents", "Documents"], ["/findings", "Findings"], ["/reports", "Reports"], ["/decisions", "Decisions"], ["/search", "Search"], ["/costs", "Costs"], ["/watch", "Checks"]];
 
 let shown = null; // the view on the screen
 let turn = 0; // counts navigations, so that a slow view never replaces a later one

@@ -5,6 +5,7 @@ import { certainty, empty, excerpt, fill, h, kbd, select, title, typing, words }
 import { far, isSignal } from "/pages/findings.js";
 import { nth } from "/pages/statement.js";
 import { isAccepted, machinePill, verdictPill } from "/pages/verdicts.js";
+import { trouble } from "/pages/watch.js";
 
 const STATES = [["open", "Open"], ["waiting", "Waiting"], ["claimed", "Being reviewed"], ["decided", "Decided"], ["accepted", "Accepted by the machine"]];
 const REFRESH = 15_000;
@@ -42,7 +43,8 @@ class Queue {
   }
 
   async load() {
-    [this.tally, this.page] = await Promise.all([counts(this.only ?? ""), this.read()]);
+    const watched = get("/v1/watch").catch(() => ({ items: [] })); // the queue works without
+    [this.tally, this.page, this.watched] = await Promise.all([counts(this.only ?? ""), this.read(), watched]);
     this.items = this.page.items;
     this.draw();
   }
@@ -78,6 +80,7 @@ class Queue {
     fill(this.element,
       h("div.row.apart.head", {}, h("h1", {}, findings ? "Findings" : "Queue"), this.head,
         h("button.primary.large", { type: "button", onclick: () => this.start(), disabled: this.tally.waiting === 0 }, "Start reviewing", kbd("↵"))),
+      this.watched.items.map(trouble).filter(Boolean).map((text) => h("p.notice", { role: "alert" }, text, " ", h("a", { href: "/watch" }, "Why"))),
       h("form.filters", { "aria-label": "Filters", onsubmit: (event) => event.preventDefault() }, this.selects(), this.changed),
       this.items.length ? [h("p.muted.small", {}, order(this.items)), this.table(findings)] : this.nothing(findings));
   }

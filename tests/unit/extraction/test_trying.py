@@ -8,6 +8,7 @@ import pytest
 
 from services.extraction.domain import FoundClause, Pass, Searched
 from services.extraction.trying import Past, tried
+from shared.asking import SILENT, AskRules
 from shared.inference import Specialist
 from shared.policy import RiskRules
 from tests.unit.extraction_service.house import KeywordSpecialist, reading
@@ -16,6 +17,11 @@ from tests.unit.extraction_service.test_routes import KEY, specialist
 TEXT = "The law of Utah governs. Records may be audited. Nothing else is said here at all."
 STATED = RiskRules(max_wrong=0.05, sample_share=0.0)
 """Of the calibration set all from 0.3 on are right, so 0.3 is the threshold."""
+
+
+def silent(*rules: RiskRules) -> list[tuple[RiskRules, AskRules]]:
+    """Policies that let nobody be asked."""
+    return [(one, SILENT) for one in rules]
 
 
 def found(number: int, category: str, confidence: float, words: str) -> FoundClause:
@@ -49,7 +55,9 @@ def expert(_name: str = "") -> KeywordSpecialist:
 def test_two_policies_are_counted_side_by_side() -> None:
     """Without a risk people look at all; with one at what is less sure than the threshold."""
     verdicts = {"cl_1": "accept", "cl_3": "correct", "cl_2": "reject"}
-    now, new = tried([document(LAW, DOUBTED, AUDIT)], [RiskRules(), STATED], expert, verdicts, KEY)
+    now, new = tried(
+        [document(LAW, DOUBTED, AUDIT)], silent(RiskRules(), STATED), expert, verdicts, KEY
+    )
     assert (now.clauses, now.accepted, now.reviewed, now.expected_errors) == (3, 0, 3, 0)
     assert now.words_reviewed == 5 + 7 + 4
     assert now.why_not == {}
@@ -65,7 +73,7 @@ def test_categories_for_a_person_and_the_share_that_is_checked_are_reviewed() ->
     """What is checked counts among the reviewed, and never among the accepted."""
     always = RiskRules(max_wrong=0.05, sample_share=0.0, always_person=("Audit Rights",))
     checked = RiskRules(max_wrong=0.05, sample_share=1.0)
-    one, all_ = tried([document(LAW, AUDIT)], [always, checked], expert, {}, KEY)
+    one, all_ = tried([document(LAW, AUDIT)], silent(always, checked), expert, {}, KEY)
     assert (one.accepted, one.reviewed, one.sampled) == (1, 1, 0)
     assert (all_.accepted, all_.reviewed, all_.sampled) == (0, 2, 2)
 
@@ -77,7 +85,7 @@ def test_what_can_not_be_promised_is_reviewed_and_says_why() -> None:
     gone = replace(document(LAW), reading=None)
     older = document(LAW)
     older = replace(older, passes=[replace(older.passes[0], version="0.0.9")])
-    (tally,) = tried([warned, recognised, gone, older], [STATED], expert, {}, KEY)
+    (tally,) = tried([warned, recognised, gone, older], silent(STATED), expert, {}, KEY)
     assert (tally.accepted, tally.reviewed) == (0, 5)
     reasons = list(tally.why_not)
     assert [tally.why_not[reason] for reason in reasons] == [2, 1, 1]
@@ -87,7 +95,7 @@ def test_what_can_not_be_promised_is_reviewed_and_says_why() -> None:
     def nothing(_name: str) -> Specialist | None:
         return None
 
-    (tally,) = tried([document(LAW)], [STATED], nothing, {}, KEY)
+    (tally,) = tried([document(LAW)], silent(STATED), nothing, {}, KEY)
     assert (tally.accepted, tally.reviewed) == (0, 1)
     assert "not installed" in next(iter(tally.why_not))
 
@@ -95,5 +103,5 @@ def test_what_can_not_be_promised_is_reviewed_and_says_why() -> None:
 def test_routes_of_the_past_do_not_count() -> None:
     """What was accepted, or checked, under another policy is routed anew."""
     was = replace(DOUBTED, route="accept"), replace(LAW, sampled=True)
-    (tally,) = tried([document(*was)], [STATED], expert, {}, KEY)
+    (tally,) = tried([document(*was)], silent(STATED), expert, {}, KEY)
     assert (tally.accepted, tally.reviewed, tally.sampled) == (1, 1, 0)

@@ -13,7 +13,13 @@ import pytest
 
 from services.extraction.guarantee import Calibration
 from services.extraction.pipeline import Clause, Search
-from services.extraction.routing import is_sampled, routes, stated_risk
+from services.extraction.routing import (
+    Local,
+    StatedRisk,
+    is_sampled,
+    routes,
+    stated_risk,
+)
 from shared.errors import SettingsError
 from shared.events import ClausesExtracted
 from shared.policy import RiskRules
@@ -24,8 +30,10 @@ LABELS = ("Governing Law", "Audit Rights")
 KEY = b"the secret of this installation."
 
 
-def calibration(families: int = 400) -> bytes:
-    """Four hundred companies with two sure clauses each, all of them right."""
+def calibration(families: int = 400, by_contract: bool = False) -> bytes:
+    """Four hundred companies with two sure clauses each, all of them right; if contracts are told
+    apart, one in each.
+    """
     count = 2 * families
     return Calibration(
         LABELS,
@@ -37,6 +45,7 @@ def calibration(families: int = 400) -> bytes:
         np.zeros(count),
         np.arange(count) // 2,
         np.full(count, 0.97),
+        np.arange(count) if by_contract else None,
     ).to_bytes()
 
 
@@ -135,6 +144,31 @@ def test_each_installation_draws_with_a_secret_of_its_own(tmp_path: Path) -> Non
         house.close()
     assert keys[0] == keys[2] != keys[1]
     assert {len(key) for key in keys} == {32}
+
+
+@pytest.mark.parametrize("step", [1, 4])
+def test_what_was_tightened_accepts_less_than_was_promised_for(step: int) -> None:
+    """A stricter threshold, or nothing at all; and nothing of a category in doubt."""
+    local = Local(step=step, doubted=frozenset({"Audit Rights"}))
+    stated = stated_risk(specialist(), FOUND, STATED, local)
+    assert stated is not None
+    assert stated.belief == pytest.approx(0.3)
+    assert stated.thresholds == (pytest.approx({"Governing Law": 0.65}) if step == 1 else {})
+    assert ("loosens" in stated.why_not) == (step == 4)
+    assert [("nothing" in line, "Audit Rights" in line) for line in stated.tightened] == [
+        (step == 4, False),
+        (False, True),
+    ]
+    assert StatedRisk.of_json(json.loads(json.dumps(stated.to_json()))) == stated
+
+
+def test_a_calibration_that_was_made_here_holds_in_place_of_the_one_that_came() -> None:
+    """Also for a specialist that came with none."""
+    taught = KeywordSpecialist()
+    stated = stated_risk(taught, FOUND, STATED, Local(data=calibration(), number=2))
+    assert stated is not None
+    assert stated.thresholds
+    assert stated.promise.startswith("0.0.1+2 0.05 0.95 ")
 
 
 def policy(folder: Path, **rules: Any) -> Path:

@@ -1,0 +1,89 @@
+"""`/v1/watch`: whether stated risks are kept on what comes in, and what was noticed."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+from fastapi import APIRouter
+from pydantic import BaseModel, ConfigDict, Field
+
+from services.extraction.watch.store import Watches
+from services.extraction.watch.watching import shown
+from shared.storage import Store
+from shared.web.auth import CurrentActor
+from shared.web.openapi import problems
+
+NOTICES = 50
+"""Notices that are answered: the newest."""
+
+
+class _Answer(BaseModel):
+    model_config = ConfigDict(from_attributes=True)
+
+
+class WatchOut(_Answer):
+    """The watch over what is promised for one specialist."""
+
+    adapter: str
+    max_wrong: float | None = Field(description="the stated risk; null before one was promised")
+    belief: float | None = Field(description="from which on a clause is accepted, as promised")
+    belief_now: float | None = Field(description="the same as it is now; null: nothing is accepted")
+    step: int = Field(description="how often the threshold was tightened")
+    doubted: list[str] = Field(description="categories that a person looks at, for checks say so")
+    documents: int = Field(description="whose checks are all decided, since the promise was made")
+    checks: int
+    wrong: int
+    evidence: float = Field(
+        description="against the promise: 1 is none; a kept promise ever reaches `alarm_at` with "
+        "probability 1 / `alarm_at` at most"
+    )
+    alarm_at: float
+    drifted: bool = Field(description="whether documents were noticed to have changed")
+    drift_documents: int
+    drift_evidence: float = Field(description="that documents changed; as `evidence`")
+    drift_alarm_at: float
+    stability_index: float | None = Field(
+        description="how far the last documents are from those of the calibration; by custom 0.1 "
+        "is little, 0.25 is much"
+    )
+    calibration: int | None = Field(description="number of the calibration made here that holds")
+    calibrated: datetime | None
+    calibrated_by: str | None
+
+
+class NoticeOut(_Answer):
+    """What was noticed, or what a person did about it."""
+
+    adapter: str
+    kind: Literal["risk", "category", "drift", "calibrated", "undone", "loosened"]
+    about: str = Field(description="the category, where it is about one")
+    text: str
+    actor: str = Field(description="who did it; empty for what was noticed")
+    time: datetime
+
+
+class WatchesOut(BaseModel):
+    """One watch a specialist, and the newest notices first."""
+
+    items: list[WatchOut]
+    notices: list[NoticeOut]
+    next: str | None = None
+
+
+def routes(store: Store) -> APIRouter:
+    """What extraction answers about its promises."""
+    router = APIRouter(prefix="/v1", tags=["watch"])
+
+    @router.get("/watch", responses=problems(), summary="Whether stated risks are kept")
+    def watches(actor: CurrentActor) -> WatchesOut:
+        with store.read() as session:
+            found = Watches(session, actor.tenant)
+            items = [shown(kept, found.calibration(kept.adapter)) for kept in found.all()]
+            told = found.told(NOTICES)
+        return WatchesOut(
+            items=[WatchOut.model_validate(one) for one in items],
+            notices=[NoticeOut.model_validate(one) for one in told],
+        )
+
+    return router

@@ -1,0 +1,408 @@
+"""Tables and queries of what is watched. Every query names the tenant but those of metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    Column,
+    Float,
+    Integer,
+    LargeBinary,
+    String,
+    Table,
+    Text,
+    delete,
+    func,
+    insert,
+    select,
+    update,
+)
+from sqlalchemy.orm import Session
+
+from services.extraction.routing import Local
+from services.extraction.store import metadata
+from services.extraction.watch.drift import Drift
+from services.extraction.watch.evidence import Check, Watch
+from shared.storage.messages import Number, Time
+from shared.storage.upsert import insert_new
+
+checks = Table(
+    "checks",
+    metadata,
+    Column("tenant", String(64), primary_key=True),
+    Column("clause_id", String(64), primary_key=True),
+    Column("document_id", String(64), nullable=False),
+    Column("adapter", String(64), nullable=False),
+    Column("version", String(64), nullable=False),
+    Column("category", String(200), nullable=False),
+    Column("confidence", Float, nullable=False),
+    Column("belief", Float, nullable=False),
+    Column("promise", String(200), nullable=False),
+    Column("share", Float, nullable=False),
+    Column("sampled", Boolean, nullable=False),
+    Column("wrong", Boolean),
+    Column("place", Integer),
+)
+
+figures = Table(
+    "figures",
+    metadata,
+    Column("tenant", String(64), primary_key=True),
+    Column("adapter", String(64), primary_key=True),
+    Column("document_id", String(64), primary_key=True),
+    Column("name", String(16), primary_key=True),
+    Column("reference", String(200), nullable=False),
+    Column("value", Float, nullable=False),
+    Column("time", Time, nullable=False),
+)
+
+watches = Table(
+    "watches",
+    metadata,
+    Column("tenant", String(64), primary_key=True),
+    Column("adapter", String(64), primary_key=True),
+    Column("promise", String(200), nullable=False),
+    Column("terms", JSON, nullable=False),
+    Column("evidence", JSON(none_as_null=True)),
+    Column("documents", Integer, nullable=False),
+    Column("step", Integer, nullable=False),
+    Column("doubted", JSON, nullable=False),
+    Column("reference", String(200), nullable=False),
+    Column("drift", JSON(none_as_null=True)),
+    Column("drifted", Boolean, nullable=False),
+    Column("stability", Float),
+)
+
+notices = Table(
+    "notices",
+    metadata,
+    Column("number", Number, primary_key=True, autoincrement=True),
+    Column("tenant", String(64), nullable=False),
+    Column("adapter", String(64), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("about", String(200), nullable=False),
+    Column("text", Text, nullable=False),
+    Column("actor", String(200), nullable=False),
+    Column("time", Time, nullable=False),
+)
+
+calibrations = Table(
+    "calibrations",
+    metadata,
+    Column("tenant", String(64), primary_key=True),
+    Column("adapter", String(64), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("version", String(64), nullable=False),
+    Column("data", LargeBinary, nullable=False),
+    Column("report", JSON, nullable=False),
+    Column("actor", String(200), nullable=False),
+    Column("time", Time, nullable=False),
+    Column("before", JSON, nullable=False),
+    Column("undone", Time),
+    Column("undone_by", String(200)),
+)
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What is kept of the watch over one specialist of a tenant."""
+
+    adapter: str
+    promise: str = ""
+    terms: Mapping[str, Any] | None = None
+    evidence: Mapping[str, Any] | None = None
+    documents: int = 0
+    step: int = 0
+    doubted: tuple[str, ...] = ()
+    reference: str = ""
+    drift: Mapping[str, Any] | None = None
+    drifted: bool = False
+    stability: float | None = None
+
+    @property
+    def watch(self) -> Watch | None:
+        """The promise that is watched, with its evidence; None before one was made."""
+        if not self.terms:
+            return None
+        start = Watch(**self.terms)
+        return start.with_json(self.evidence) if self.evidence else start
+
+    @property
+    def changes(self) -> Drift:
+        """What speaks for a change of the documents."""
+        return Drift.of_json(self.drift) if self.drift else Drift.none()
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A check, or a clause that a person decided about anyway."""
+
+    clause_id: str
+    document_id: str
+    adapter: str
+    version: str
+    category: str
+    confidence: float
+    belief: float
+    promise: str
+    share: float
+    sampled: bool
+    wrong: bool | None = None
+    place: int | None = None
+
+    @property
+    def check(self) -> Check:
+        """What the test is told of it, once it is decided."""
+        return Check(self.category, self.belief, bool(self.wrong))
+
+
+@dataclass(frozen=True)
+class Notice:
+    """Something that was noticed or done about a promise, for people to read."""
+
+    adapter: str
+    kind: str
+    """`risk`, `category` or `drift` for what was noticed; `calibrated`, `undone` or `loosened`."""
+    about: str
+    text: str
+    actor: str = ""
+    time: datetime | None = None
+
+
+class Watches:
+    """What one tenant's promises have come to."""
+
+    def __init__(self, session: Session, tenant: str) -> None:
+        self.session = session
+        self.tenant = tenant
+
+    def kept(self, adapter: str, *, lock: bool = False) -> Kept:
+        """The watch over a specialist; `lock` keeps others from changing it meanwhile."""
+        mine = watches.c.tenant == self.tenant, watches.c.adapter == adapter
+        if lock:
+            values = _values(Kept(adapter))
+            insert_new(self.session, watches, tenant=self.tenant, **values)
+        query = select(watches).where(*mine)
+        row = self.session.execute(query.with_for_update() if lock else query).one_or_none()
+        return _kept(row) if row else Kept(adapter)
+
+    def all(self) -> list[Kept]:
+        """The watches over all specialists, by name."""
+        query = select(watches).where(watches.c.tenant == self.tenant).order_by(watches.c.adapter)
+        return [_kept(row) for row in self.session.execute(query)]
+
+    def save(self, kept: Kept) -> None:
+        """Keep a watch, which was locked before."""
+        mine = watches.c.tenant == self.tenant, watches.c.adapter == kept.adapter
+        self.session.execute(update(watches).where(*mine).values(**_values(kept)))
+
+    def local(self, adapter: str, version: str) -> Local:
+        """What holds for a version of a specialist here."""
+        kept = self.kept(adapter)
+        found = self.calibration(adapter)
+        mine = found if found and found.version == version else None
+        return Local(
+            mine.data if mine else None,
+            mine.number if mine else 0,
+            kept.step,
+            frozenset(kept.doubted),
+            kept.drifted,
+        )
+
+    # Checks
+
+    def of_document(self, document_id: str, adapter: str) -> list[Drawn]:
+        """The checks of a document and a specialist, in a fixed order."""
+        found = select(checks).where(
+            checks.c.tenant == self.tenant,
+            checks.c.document_id == document_id,
+            checks.c.adapter == adapter,
+            checks.c.sampled.is_(True),
+        )
+        rows = self.session.execute(found.order_by(checks.c.clause_id))
+        return [_drawn(row) for row in rows]
+
+    def find(self, clause_id: str) -> Drawn | None:
+        """A clause that was drawn or decided."""
+        mine = checks.c.tenant == self.tenant, checks.c.clause_id == clause_id
+        row = self.session.execute(select(checks).where(*mine)).one_or_none()
+        return _drawn(row) if row else None
+
+    def put(self, drawn: Drawn) -> None:
+        """Keep a clause that was drawn or decided, in place of what was."""
+        mine = checks.c.tenant == self.tenant, checks.c.clause_id == drawn.clause_id
+        self.session.execute(delete(checks).where(*mine))
+        self.session.execute(insert(checks).values(tenant=self.tenant, **vars(drawn)))
+
+    def forget_open(self, document_id: str, keep: Sequence[str] = ()) -> None:
+        """Forget the checks of a document that nobody has decided, but some."""
+        open_ = (
+            checks.c.tenant == self.tenant,
+            checks.c.document_id == document_id,
+            checks.c.wrong.is_(None),
+            checks.c.clause_id.not_in(keep),
+        )
+        self.session.execute(delete(checks).where(*open_))
+
+    def decided(self, adapter: str, version: str) -> list[Drawn]:
+        """All that people decided about clauses of a version of a specialist."""
+        found = select(checks).where(
+            checks.c.tenant == self.tenant,
+            checks.c.adapter == adapter,
+            checks.c.version == version,
+            checks.c.wrong.is_not(None),
+        )
+        rows = self.session.execute(found.order_by(checks.c.document_id, checks.c.clause_id))
+        return [_drawn(row) for row in rows]
+
+    def entered(self, adapter: str, promise: str) -> list[list[Check]]:
+        """The checks that count for a promise, document by document in their order."""
+        found = select(checks).where(
+            checks.c.tenant == self.tenant,
+            checks.c.adapter == adapter,
+            checks.c.promise == promise,
+            checks.c.place.is_not(None),
+        )
+        documents: dict[int, list[Check]] = {}
+        for row in self.session.execute(found.order_by(checks.c.place, checks.c.clause_id)):
+            documents.setdefault(row.place, []).append(_drawn(row).check)
+        return list(documents.values())
+
+    # Figures of documents
+
+    def put_figures(
+        self, adapter: str, document_id: str, reference: str, found: Mapping[str, float]
+    ) -> bool:
+        """Keep the figures of a document; False if it has some already."""
+        now = datetime.now(UTC)
+        new = [
+            insert_new(
+                self.session,
+                figures,
+                tenant=self.tenant,
+                adapter=adapter,
+                document_id=document_id,
+                name=name,
+                reference=reference,
+                value=value,
+                time=now,
+            )
+            for name, value in found.items()
+        ]
+        return bool(new) and all(new)
+
+    def place(self, adapter: str, reference: str, name: str, value: float) -> tuple[int, int, int]:
+        """How many of the figures kept are below a value, equal to it, and there at all."""
+        below = func.count().filter(figures.c.value < value)
+        same = func.count().filter(figures.c.value == value)
+        query = select(below, same, func.count()).where(*self._figures(adapter, reference, name))
+        found = self.session.execute(query).one()
+        return int(found[0]), int(found[1]), int(found[2])
+
+    def last_figures(self, adapter: str, reference: str, name: str, most: int) -> list[float]:
+        """The newest figures."""
+        query = select(figures.c.value).where(*self._figures(adapter, reference, name))
+        rows = self.session.execute(query.order_by(figures.c.time.desc()).limit(most))
+        return [float(row.value) for row in rows]
+
+    def _figures(self, adapter: str, reference: str, name: str) -> tuple[Any, ...]:
+        return (
+            figures.c.tenant == self.tenant,
+            figures.c.adapter == adapter,
+            figures.c.reference == reference,
+            figures.c.name == name,
+        )
+
+    # Notices and calibrations
+
+    def tell(self, notice: Notice) -> None:
+        """Keep a notice."""
+        values = {**vars(replace(notice, time=notice.time or datetime.now(UTC)))}
+        self.session.execute(insert(notices).values(tenant=self.tenant, **values))
+
+    def told(self, most: int) -> list[Notice]:
+        """The newest notices."""
+        query = select(notices).where(notices.c.tenant == self.tenant)
+        rows = self.session.execute(query.order_by(notices.c.number.desc()).limit(most))
+        return [
+            Notice(row.adapter, row.kind, row.about, row.text, row.actor, row.time) for row in rows
+        ]
+
+    def calibration(self, adapter: str) -> Any | None:
+        """The calibration that was made here last and is not undone."""
+        query = (
+            select(calibrations)
+            .where(
+                calibrations.c.tenant == self.tenant,
+                calibrations.c.adapter == adapter,
+                calibrations.c.undone.is_(None),
+            )
+            .order_by(calibrations.c.number.desc())
+            .limit(1)
+        )
+        return self.session.execute(query).one_or_none()
+
+    def calibrated(self, adapter: str) -> list[Any]:
+        """Every calibration that was made here, the undone ones too, the newest first."""
+        query = select(calibrations).where(
+            calibrations.c.tenant == self.tenant, calibrations.c.adapter == adapter
+        )
+        return list(self.session.execute(query.order_by(calibrations.c.number.desc())))
+
+    def add_calibration(
+        self, adapter: str, version: str, data: bytes, report: Mapping[str, Any], actor: str
+    ) -> int:
+        """Keep a calibration, which holds from now on; returns its number."""
+        before = self.kept(adapter, lock=True)
+        number = 1 + max((row.number for row in self.calibrated(adapter)), default=0)
+        was = {"step": before.step, "doubted": list(before.doubted), "drifted": before.drifted}
+        self.session.execute(
+            insert(calibrations).values(
+                tenant=self.tenant,
+                adapter=adapter,
+                number=number,
+                version=version,
+                data=data,
+                report=dict(report),
+                actor=actor,
+                time=datetime.now(UTC),
+                before=was,
+            )
+        )
+        return number
+
+    def undo_calibration(self, adapter: str, number: int, actor: str) -> None:
+        """Have the calibration before it hold again."""
+        mine = calibrations.c.tenant == self.tenant, calibrations.c.adapter == adapter
+        self.session.execute(
+            update(calibrations)
+            .where(*mine, calibrations.c.number == number)
+            .values(undone=datetime.now(UTC), undone_by=actor)
+        )
+
+
+def everywhere(session: Session) -> list[Kept]:
+    """The watches of all tenants, for metrics without a word of theirs."""
+    return [_kept(row) for row in session.execute(select(watches))]
+
+
+def _kept(row: Any) -> Kept:
+    values = dict(row._mapping)
+    del values["tenant"]
+    return Kept(**{**values, "doubted": tuple(values["doubted"])})
+
+
+def _values(kept: Kept) -> dict[str, Any]:
+    return {**vars(kept), "terms": kept.terms or {}, "doubted": list(kept.doubted)}
+
+
+def _drawn(row: Any) -> Drawn:
+    values = dict(row._mapping)
+    del values["tenant"]
+    return Drawn(**values)

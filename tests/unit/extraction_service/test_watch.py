@@ -1,0 +1,176 @@
+"""Checks put a promise in doubt: less is accepted, it is said everywhere, and only there."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from services.extraction.watch.store import Watches
+from shared.events import DocumentDeleted, ReviewDecided
+from shared.metrics import exposition
+from tests.unit.extraction_service.house import House
+from tests.unit.extraction_service.test_routes import calibration, policy
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[House]:
+    """All that could be accepted is checked."""
+    path = policy(tmp_path, max_wrong=0.05, sample_share=1.0)
+    one = House(tmp_path, policy=path)
+    one.specialists.specialist.guarantee = calibration()
+    yield one
+    one.close()
+
+
+def read(house: House, document: str) -> list[dict[str, Any]]:
+    """A document is read; its clauses."""
+    house.say(house.ingested(document), house.read(document))
+    answer = house.client.get(f"/v1/documents/{document}/clauses")
+    return list(answer.json()["items"])
+
+
+def decide(house: House, document: str, clause: str, wrong: bool | None) -> None:
+    """A person decides, or takes it back."""
+    verdict = "undo" if wrong is None else "reject" if wrong else "accept"
+    house.say(
+        ReviewDecided(
+            document_id=document,
+            item_id="it_1",
+            stage="extraction",
+            result_id=clause,
+            decision_id="de_1",
+            verdict=verdict,
+            wrong=wrong,
+        )
+    )
+
+
+def watched(house: House) -> dict[str, Any]:
+    """What REST says of the one specialist."""
+    answer = house.client.get("/v1/watch")
+    assert answer.status_code == 200
+    (item,) = answer.json()["items"]
+    return {**item, "notices": answer.json()["notices"]}
+
+
+def test_checks_that_are_right_leave_the_promise_as_it_is(house: House) -> None:
+    """They count when all of a document are decided."""
+    for number in range(3):
+        clauses = read(house, f"doc_{number}")
+        for clause in clauses:
+            assert watched(house)["documents"] == number
+            decide(house, f"doc_{number}", clause["id"], False)
+    now = watched(house)
+    assert (now["documents"], now["checks"], now["wrong"]) == (3, 6, 0)
+    assert now["evidence"] < 1
+    assert (now["step"], now["doubted"], now["notices"]) == (0, [], [])
+
+
+def test_wrong_checks_tighten_by_themselves_and_it_is_said(
+    house: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    """By REST, metric and log; the next document is routed by it, with the reason."""
+    with caplog.at_level(logging.WARNING):
+        for number in range(8):
+            for clause in read(house, f"doc_{number}"):
+                decide(house, f"doc_{number}", clause["id"], True)
+    now = watched(house)
+    assert now["step"] > 0
+    assert now["belief_now"] == pytest.approx(0.9125)
+    notice = next(one for one in now["notices"] if one["kind"] == "risk")
+    assert "were wrong" in notice["text"]
+    assert notice["actor"] == ""
+    assert any("were wrong" in record.getMessage() for record in caplog.records)
+    told = exposition()
+    assert b'smallprint_promise_alerts_total{adapter="contract-clauses",kind="risk"}' in told
+    assert b'smallprint_promise_tightened{adapter="contract-clauses"} 1.0' in told
+    read(house, "doc_last")
+    (risk,) = house.client.get("/v1/documents/doc_last/clauses").json()["risks"]
+    assert min(risk["thresholds"].values()) == pytest.approx(0.9125)
+    assert "believed to 91.2% and not to 30.0%" in risk["tightened"][0]
+    with house.service.store.read() as session:
+        assert Watches(session, "default").of_document("doc_last", "contract-clauses") == []
+
+
+def test_another_tenant_is_left_alone(house: House) -> None:
+    """Its watch is its own, and nobody sees that of others."""
+    for clause in read(house, "doc_1"):
+        decide(house, "doc_1", clause["id"], True)
+    assert house.client_of("rivals").get("/v1/watch").json()["items"] == []
+
+
+def test_a_decision_that_is_undone_counts_no_more(house: House) -> None:
+    """And decided the other way it counts so."""
+    first, second = (clause["id"] for clause in read(house, "doc_1"))
+    decide(house, "doc_1", first, True)
+    decide(house, "doc_1", second, False)
+    assert watched(house)["wrong"] == 1
+    decide(house, "doc_1", first, None)
+    assert (watched(house)["checks"], watched(house)["evidence"]) == (0, pytest.approx(1.0))
+    decide(house, "doc_1", first, False)
+    assert (watched(house)["checks"], watched(house)["wrong"]) == (2, 0)
+
+
+def test_what_a_person_looked_at_unasked_stands_for_no_others(tmp_path: Path) -> None:
+    """Only what was drawn counts, or was asked about anyway."""
+    one = House(tmp_path, policy=policy(tmp_path, max_wrong=0.05, sample_share=0.0))
+    one.specialists.specialist.guarantee = calibration()
+    try:
+        for clause in read(one, "doc_1"):
+            decide(one, "doc_1", clause["id"], True)
+        assert watched(one)["checks"] == 0
+        with one.service.store.read() as session:
+            assert Watches(session, "default").decided("contract-clauses", "0.0.1") == []
+    finally:
+        one.close()
+
+
+def test_a_deletion_forgets_what_nobody_decided_and_keeps_the_counts(house: House) -> None:
+    """No word of a document is in either."""
+    for clause in read(house, "doc_1"):
+        decide(house, "doc_1", clause["id"], True)
+    read(house, "doc_2")
+    house.say(DocumentDeleted(document_id="doc_1"), DocumentDeleted(document_id="doc_2"))
+    assert watched(house)["wrong"] == 2
+    with house.service.store.read() as session:
+        watches = Watches(session, "default")
+        assert watches.of_document("doc_2", "contract-clauses") == []
+        assert len(watches.of_document("doc_1", "contract-clauses")) == 2
+
+
+def test_read_anew_a_document_counts_once(house: House) -> None:
+    """The same clauses have the same ids, and what was decided stays so."""
+    for clause in read(house, "doc_1"):
+        decide(house, "doc_1", clause["id"], False)
+    house.say(house.ingested("doc_1", attempt=2), house.read("doc_1", attempt=2))
+    assert watched(house)["checks"] == 2
+
+
+def test_documents_unlike_those_known_are_noticed_and_more_is_checked(tmp_path: Path) -> None:
+    """All have two clauses where all those known had one; a fifth is checked from then on."""
+    one = House(tmp_path, policy=policy(tmp_path, max_wrong=0.05, sample_share=0.000001))
+    one.specialists.specialist.guarantee = calibration(by_contract=True)
+    try:
+        for number in range(30):
+            read(one, f"doc_{number}")
+        now = watched(one)
+        assert now["drifted"]
+        assert now["stability_index"] > 0.25
+        assert [notice["kind"] for notice in now["notices"]] == ["drift"]
+        assert b'smallprint_calibration_drift{adapter="contract-clauses"}' in exposition()
+        with one.service.store.read() as session:
+            local = Watches(session, "default").local("contract-clauses", "0.0.1")
+        assert local.drifted
+        for number in range(30, 60):
+            read(one, f"doc_{number}")
+        with one.service.store.read() as session:
+            watches = Watches(session, "default")
+            drawn = [watches.of_document(f"doc_{n}", "contract-clauses") for n in range(30, 60)]
+        assert 3 <= sum(map(len, drawn)) <= 30
+        assert {check.share for checks in drawn for check in checks} == {0.2}
+    finally:
+        one.close()
