@@ -40,9 +40,11 @@ if TYPE_CHECKING:
     from services.extraction.metric import Predictions
     from services.extraction.trying import Past, Tally
     from services.ingest.keys import KeyRing
+    from services.triage.domain import Verdict
+    from services.triage.history import History
     from services.triage.reading.document import Reported
     from services.triage.reading.report import Linkbases
-    from services.triage.statements import BadFiling
+    from services.triage.statements import BadFiling, Filing
     from shared.asking import AskRules
     from shared.cli.checks import Check
     from shared.cli.labelled import LabelledDocument
@@ -864,9 +866,14 @@ def _document(reading: Reading, data: bytes) -> dict[str, Any]:
 
 @cli.command()
 @paths_argument
+@click.option(
+    "--history",
+    type=click.Path(exists=True),
+    help="Earlier reports of the same companies: a folder, or a file such as JSON lines.",
+)
 @as_json
 @password_option
-def triage(paths: Sequence[str], as_json: bool, password: str | None) -> int:
+def triage(paths: Sequence[str], history: str | None, as_json: bool, password: str | None) -> int:
     """Find what does not add up in reports, also in those that lie in mails and archives.
 
     Reports are PDF, HTML with or without inline XBRL, workbooks, text, XBRL instances, JSON, JSON
@@ -876,11 +883,18 @@ def triage(paths: Sequence[str], as_json: bool, password: str | None) -> int:
     Examples:
       smallprint triage annual-report.pdf 10-k.html
       smallprint triage filings.jsonl balance_sheet.csv --json
+      smallprint triage 10-k-2023.html --history earlier-10-ks
+
+    With --history, what a report says of earlier periods is held against what the same company said
+    then; a company is told by the name that its report states.
     """
     from shared.cli import tables
 
     lines = Lines(as_json=as_json, table=tables.findings)
     with Reports() as reports:
+        if history is not None:
+            for said in reports.learn_history(history, password):
+                click.echo(plain(said), err=True)
         each_file(paths, lines, lambda path: reports.file(path, password))
     if not as_json and lines.worked:
         click.echo(tables.DISCLAIMER, err=True)
@@ -1367,6 +1381,7 @@ class Reports:
         artefacts = load(CommonSettings).artefacts_folder
         self._judge, self._peers = Judge.found(artefacts), Peers.found(artefacts)
         self._model = model_of(self._judge)
+        self._history: History | None = None
         self._own = None if reader else open_reader()
         self._reader = reader or self._own or open_reader()
         self.most_bytes = self._reader.limits.max_bytes
@@ -1388,6 +1403,43 @@ class Reports:
         """The release, what judges, its version, and that of what is usual."""
         usual = f", {self._peers.model.name} {self._peers.version}" if self._peers else ""
         return f"triage {VERSION} by {self._model.name} {self._model.version}{usual}"
+
+    def learn_history(self, path: str, password: str | None = None) -> Iterator[str]:
+        """Read earlier reports, those of a folder and of the folders in it; says what could not be
+        read, and how many are known then.
+        """
+        from services.triage.history import History
+        from services.triage.statements import BadFiling
+        from shared.cli.files import open_file, read_stream
+
+        self._history, known = History(), 0
+        found = Path(path)
+        inside = sorted(one for one in found.rglob("*") if one.is_file())
+        for file in map(str, inside if found.is_dir() else [found]):
+            try:
+                with open_file(file) as stream:
+                    streamed = file.lower().endswith((".jsonl", ".ndjson"))
+                    data = stream if streamed else read_stream(stream, file, self.most_bytes)
+                    for one in reported(self._reader, file, data, password):
+                        if isinstance(one, BadFiling):
+                            yield f"{file}: {one.message}"
+                        elif self._history.add(one.filing):
+                            known += 1
+                        else:
+                            yield f"{file}: {one.filing.id} names no company or no day: left out"
+            except SuiteError as error:
+                yield f"{file}: {error.message}"
+        yield f"{known} earlier filings of {len(self._history.of_filer)} companies"
+
+    def _judged(self, filing: Filing) -> Verdict:
+        from services.triage.history import with_history
+        from services.triage.judgement import FLAGGED, triage_filing
+
+        verdict = triage_filing(filing, self._judge)
+        if self._history is None:
+            return verdict
+        flagged_from = self._judge.flagged if self._judge else FLAGGED
+        return with_history(filing, verdict, self._history.before(filing), flagged_from)
 
     def file(self, path: str, password: str | None = None) -> Iterator[Mapping[str, Any]]:
         """One line a filing; a mail or archive is one line with `parts`.
@@ -1429,7 +1481,6 @@ class Reports:
     def _lines(
         self, source: str, data: bytes | BinaryIO, password: str | None = None
     ) -> Iterator[Mapping[str, Any]]:
-        from services.triage.judgement import triage_filing
         from services.triage.signals.signals import signals_of
         from services.triage.statements import BadFiling
 
@@ -1439,7 +1490,7 @@ class Reports:
             if isinstance(found, BadFiling):
                 yield _bad_filing(source, found)
             else:
-                verdict = triage_filing(found.filing, self._judge)
+                verdict = self._judged(found.filing)
                 unusual = signals_of(found.filing, self._peers) if self._peers else ()
                 now = time.monotonic()
                 timings = _timings(read=read - began, find=now - read)

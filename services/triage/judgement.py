@@ -66,7 +66,7 @@ def triage_filing(
     found += [_of_suspicion(pages, s) for s in suspicions if not refuted(s, equations)]
     folded, left = sifted(found, dismissed)
     risk = max((f.confidence for f in left), default=0.0)
-    findings = tuple(_ordered([*_once(left)[:MOST], *folded]))
+    findings = tuple(_ordered([*once(left)[:MOST], *folded]))
     return Verdict(filing.id, risk >= FLAGGED, risk, findings, filing.warnings)
 
 
@@ -87,7 +87,7 @@ def _judged(
     folded, left = sifted([*told, *likely], dismissed)
     unlikely = next((chance for chance in sorted(chances)[::-1] if chance < judge.shown), 0.0)
     risk = max(unlikely, *(finding.confidence for finding in left[:1]), 0.0)
-    chosen = _chosen([finding for finding in left if finding in told], _once(left))
+    chosen = _chosen([finding for finding in left if finding in told], once(left))
     findings = tuple(_ordered([*chosen, *folded]))
     flagged = risk >= judge.flagged
     return Verdict(filing.id, flagged, risk, findings, filing.warnings, judge.model)
@@ -180,7 +180,7 @@ def _of_diagnosis(pages: Sequence[Sheet], d: Diagnosis, many: bool) -> Finding:
         )
     return Finding(
         check=main.check,
-        severity=_severity(pages, main.residual),
+        severity=severity(pages, main.residual),
         confidence=confidence_of(pages, d, main, many),
         statement=sheet.statement.statement,
         column=d.cell.column,
@@ -209,7 +209,7 @@ def _of_swap(pages: Sequence[Sheet], swap: Swap) -> Finding:
     )
     return Finding(
         check="swapped_columns",
-        severity=_severity(pages, main.residual),
+        severity=severity(pages, main.residual),
         confidence=CONFIDENCE["swapped_columns"],
         statement=sheet.statement.statement,
         column=first,
@@ -233,7 +233,7 @@ def _of_suspicion(pages: Sequence[Sheet], s: Suspicion) -> Finding:
     cells = [Cell(s.statement, line, column) for line in lines for column in columns]
     return Finding(
         check=s.check,
-        severity="high" if s.check == "statement_scale" else _severity(pages, s.size),
+        severity="high" if s.check == "statement_scale" else severity(pages, s.size),
         confidence=CONFIDENCE.get(s.check, 0.0),
         statement=sheet.statement.statement,
         column=s.column,
@@ -330,7 +330,7 @@ def _signed(value: Decimal, first: bool) -> str:
     return f"{'-' if value < 0 else '+'} {_money(abs(value))}"
 
 
-def _severity(pages: Sequence[Sheet], size: Decimal) -> Severity:
+def severity(pages: Sequence[Sheet], size: Decimal) -> Severity:
     """By the share of the largest ordinary amount: 5% is high, half a percent medium."""
     peaks = sorted(
         max(abs(v) for v in sheet.rows[row].values if v is not None)
@@ -347,7 +347,7 @@ def _s(count: int) -> str:
     return "" if count == 1 else "s"
 
 
-def _once(findings: Sequence[Finding]) -> list[Finding]:
+def once(findings: Sequence[Finding]) -> list[Finding]:
     """The same cause once: of several findings about one cell, or of one difference, the surest."""
     kept: list[Finding] = []
     seen: set[object] = set()

@@ -24,7 +24,9 @@ from tests.unit.documents.books import book, row, sheet, text
 from tests.unit.documents.scanned import WORDS, need_engine, pdf_of, picture
 from tests.unit.extraction_service.house import TERMS, KeywordSpecialists
 from tests.unit.ingest.house import pdf
+from tests.unit.triage.filings import find_row, record
 from tests.unit.triage.reading import samples
+from tests.unit.triage.test_history import a_year_later
 
 OFFICE = sorted(
     path.with_suffix("")
@@ -752,3 +754,22 @@ def test_nobody_else_can_read_what_a_command_writes(run: Run, tmp_path: Path) ->
     assert {path.name for path in files} >= {"a.json.json", "summary.json", "ingest.db"}
     for path in (*folders, *files):
         assert path.stat().st_mode & 0o077 == 0, path
+
+
+def test_earlier_reports_are_held_beside_those_that_are_given(run: Run, tmp_path: Path) -> None:
+    """From a folder or a file; what can't be read of them is said, and the others count."""
+    later = a_year_later()
+    part, row = find_row(later, "balance_sheet", "Accounts receivable, net")
+    part["rows"][row]["values"][1] = 2_791_000_000
+    folder, report = tmp_path / "earlier", tmp_path / "later.json"
+    folder.mkdir()
+    report.write_text(json.dumps(later))
+    (folder / "a.jsonl").write_text(json.dumps(record()) + "\n")
+    (folder / "b.json").write_text("{torn")
+    code, out, err = run("triage", report, "--history", folder, "--json")
+    assert code == 0, err
+    assert "b.json" in err
+    assert "1 earlier filings of 1 companies" in err
+    found = json.loads(out)
+    assert found["flagged"]
+    assert any("the earlier filing f1 has" in one["message"] for one in found["findings"])

@@ -1,0 +1,261 @@
+"""A filing against the earlier ones of its company: what both show of the same day or period.
+
+What a filing says of an earlier period is usually what was said then. It may lawfully differ: lines
+are split or joined, amounts restated, signs printed otherwise. So a line that differs is told, and
+doubted only where it differs (nearly) alone in its column and as a slip makes it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+
+from services.triage.diagnosis import CAUSES, likeliest_cause
+from services.triage.dismissals import filer_of
+from services.triage.domain import Finding, NamedCell, Verdict
+from services.triage.experience import bare
+from services.triage.judgement import MOST, once, severity
+from services.triage.relations import Cell, Sheet, sheets
+from services.triage.statements import MAX_SENTENCE, Filing, quoted
+
+FEWEST = 8
+"""Lines that two columns must have in common to be held against each other."""
+MOST_BESIDE = 1
+"""Other lines of the column that may differ as well where one is doubted."""
+SLIPS: Mapping[str, str] = {
+    "stale": "it is the amount of another column of its line",
+    "transposed": CAUSES["transposed"],
+    "scale": CAUSES["scale"],
+}
+"""Causes that are doubted. One digit that differs, or a sign, is mostly lawful."""
+CONFIDENCE = 0.95
+"""Of such a doubt: how seldom sound filings raise one is in decision 46."""
+KEPT = 12
+"""Earlier filings of one company that are kept, the latest."""
+NAMED = 5
+"""Lines that a warning names."""
+
+Key = tuple[str, str, int | str | None]
+"""A column whatever the filing: statement, end, and its quarters or its first day."""
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """What an earlier filing shows: label -> amount, by column."""
+
+    filing: str
+    last: str
+    """The latest day that it is about."""
+    shown: Mapping[Key, Mapping[str, Decimal]]
+
+    @classmethod
+    def of(cls, filing: Filing) -> Earlier:
+        """Keep what can be compared."""
+        found: dict[Key, dict[str, Decimal]] = defaultdict(dict)
+        for key, label, cell in places(sheets(filing)):
+            value = filing.statements[cell.statement].rows[cell.row].values[cell.column]
+            if value is not None:
+                found[key][label] = value
+        return cls(filing.id, _last(filing), dict(found))
+
+
+@dataclass
+class History:
+    """Earlier filings by company, the latest first; of each company the latest dozen."""
+
+    of_filer: dict[str, list[Earlier]] = field(default_factory=dict)
+
+    def add(self, filing: Filing) -> bool:
+        """Remember a filing. Returns false for one that names no company or no day."""
+        filer = filer_of(filing.company)
+        if not filer or not _last(filing):
+            return False
+        known = [*self.of_filer.get(filer, ()), Earlier.of(filing)]
+        self.of_filer[filer] = sorted(known, key=lambda one: one.last, reverse=True)[:KEPT]
+        return True
+
+    def before(self, filing: Filing) -> list[Earlier]:
+        """Those of the same company that end earlier."""
+        last = _last(filing)
+        known = self.of_filer.get(filer_of(filing.company), ())
+        return [one for one in known if one.last < last]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A line that is another amount than in the latest earlier filing that shows it."""
+
+    cell: Cell
+    reported: Decimal
+    earlier: Decimal
+    filing: str
+    cause: str
+    beside: int
+    """Other lines of the column that differ as well."""
+    compared: int
+    """Lines of the column that were compared."""
+
+    @property
+    def doubted(self) -> bool:
+        """Whether it looks like a slip and not like a restatement."""
+        return self.cause in SLIPS and self.beside <= MOST_BESIDE
+
+
+def differences(filing: Filing, earlier: Sequence[Earlier]) -> list[Difference]:
+    """Every line of an earlier period that no earlier filing shows as this one does.
+
+    Args:
+        filing: to be checked.
+        earlier: of the same company, the latest first.
+    """
+    return [one for sheet in sheets(filing) for one in _of_sheet(sheet, earlier)]
+
+
+def with_history(
+    filing: Filing, verdict: Verdict, earlier: Sequence[Earlier], flagged_from: float
+) -> Verdict:
+    """The verdict with what the earlier filings say: doubts as findings, other lines that differ as
+    warnings, for restating them is lawful.
+
+    Args:
+        filing: that was judged.
+        verdict: on it alone.
+        earlier: of the same company, the latest first.
+        flagged_from: risk from which on a filing is flagged.
+    """
+    pages = sheets(filing)
+    found = differences(filing, earlier)
+    doubts = [_finding(pages, one) for one in found if one.doubted]
+    every = _beside(verdict.findings, doubts)
+    told = (*verdict.warnings, *_told(pages, [one for one in found if not one.doubted]))
+    findings = tuple(once(every)[:MOST])
+    risk = max([verdict.risk, *(finding.confidence for finding in doubts)])
+    flagged = verdict.flagged or risk >= flagged_from
+    return replace(verdict, findings=findings, risk=risk, flagged=flagged, warnings=told)
+
+
+def places(pages: Iterable[Sheet]) -> Iterator[tuple[Key, str, Cell]]:
+    """Every cell that can be compared, by its column and the label of its line."""
+    for sheet in pages:
+        for label, row in _lines(sheet).items():
+            for at, key in _keys(sheet):
+                yield key, label, Cell(sheet.index, row, at)
+
+
+def _beside(findings: Sequence[Finding], doubts: Sequence[Finding]) -> list[Finding]:
+    """Findings and doubts; one of the same cell says what the earlier filing says as well."""
+    of_cell = {(one.statement, one.row, one.column): one for one in doubts}
+    found = []
+    for finding in findings:
+        same = of_cell.pop((finding.statement, finding.row, finding.column), None)
+        if same is not None:
+            message = quoted(f"{finding.message} {same.message}", MAX_SENTENCE)
+            sure = max(finding.confidence, same.confidence)
+            finding = replace(finding, message=message, confidence=sure)
+        found.append(finding)
+    return [*found, *of_cell.values()]
+
+
+def _of_sheet(sheet: Sheet, earlier: Sequence[Earlier]) -> Iterator[Difference]:
+    lines = _lines(sheet)
+    for at, key in _keys(sheet):
+        known = [(one.filing, one.shown[key]) for one in earlier if key in one.shown]
+        compared, differing = 0, []
+        for label, row in lines.items():
+            value = sheet.value(row, at)
+            said = [(name, shown[label]) for name, shown in known if label in shown]
+            if value is None or not said:
+                continue
+            compared += 1
+            if all(value != amount for _, amount in said):
+                differing.append((Cell(sheet.index, row, at), value, said[0]))
+        if compared < FEWEST:
+            continue
+        for cell, value, (name, amount) in differing:
+            cause = _cause(sheet, cell, value, amount)
+            yield Difference(cell, value, amount, name, cause, len(differing) - 1, compared)
+
+
+def _cause(sheet: Sheet, cell: Cell, reported: Decimal, earlier: Decimal) -> str:
+    others = [sheet.value(cell.row, c) for c in range(sheet.width) if c != cell.column]
+    if reported and reported in others and abs(reported) != abs(earlier):
+        return "stale"
+    return likeliest_cause(sheet, cell, reported, earlier)
+
+
+def _finding(pages: Sequence[Sheet], one: Difference) -> Finding:
+    sheet, cell = pages[one.cell.statement], one.cell
+    row, place = sheet.rows[cell.row], sheet.rows[cell.row].place(cell.column)
+    name = sheet.statement.statement
+    gap = one.reported - one.earlier
+    message = (
+        f"{row.label!r} ({_day(sheet, cell.column)}) is {one.reported:,f}, but the earlier filing "
+        f"{quoted(one.filing)} has {one.earlier:,f}: a difference of {gap:,f}. Of the "
+        f"{one.compared} lines of that column which both have, {one.compared - one.beside - 1} "
+        f"agree. Likeliest cause: {SLIPS[one.cause]}."
+    )
+    return Finding(
+        check="earlier_filing",
+        severity=severity(pages, gap),
+        confidence=CONFIDENCE,
+        statement=name,
+        column=cell.column,
+        row=cell.row,
+        rows=(cell.row,),
+        label=row.label,
+        reported=one.reported,
+        expected=one.earlier,
+        message=quoted(message, MAX_SENTENCE),
+        cells=(NamedCell(name, cell.row, cell.column, row.label, place),),
+        page=place.page if place else None,
+    )
+
+
+def _told(pages: Sequence[Sheet], some: Iterable[Difference]) -> Iterator[str]:
+    """One sentence for each column with lines that differ."""
+    columns: dict[tuple[int, int], list[Difference]] = defaultdict(list)
+    for one in some:
+        columns[one.cell.statement, one.cell.column].append(one)
+    for (statement, column), found in columns.items():
+        sheet = pages[statement]
+        named = ", ".join(repr(quoted(sheet.rows[d.cell.row].label)) for d in found[:NAMED])
+        more = f" and {len(found) - NAMED} more" if len(found) > NAMED else ""
+        yield quoted(
+            f"{sheet.statement.statement} ({_day(sheet, column)}): {len(found)} of "
+            f"{found[0].compared} lines are not as in {quoted(found[0].filing)}, restated or "
+            f"mistyped: {named}{more}",
+            MAX_SENTENCE,
+        )
+
+
+def _day(sheet: Sheet, column: int) -> str:
+    end = sheet.statement.columns[column].end or ""
+    return f"{end[:4]}-{end[4:6]}-{end[6:]}"
+
+
+def _last(filing: Filing) -> str:
+    return max((c.end for s in filing.statements for c in s.columns if c.end), default="")
+
+
+def _keys(sheet: Sheet) -> list[tuple[int, Key]]:
+    """The columns whose day and duration are known, each once: two of one period can't be told
+    apart.
+    """
+    name = sheet.statement.statement
+    moments = name == "balance_sheet"
+    keys = [
+        (at, (name, column.end, 0 if moments else column.quarters or column.start))
+        for at, column in enumerate(sheet.statement.columns)
+        if column.end and (moments or column.quarters or column.start)
+    ]
+    often = Counter(key for _, key in keys)
+    return [(at, key) for at, key in keys if often[key] == 1]
+
+
+def _lines(sheet: Sheet) -> dict[str, int]:
+    """The lines of money whose label stands once in the statement."""
+    labels = {row: bare(sheet.rows[row].label) for row in sheet.money}
+    often = Counter(labels.values())
+    return {label: row for row, label in labels.items() if label and often[label] == 1}

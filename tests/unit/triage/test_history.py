@@ -1,0 +1,136 @@
+"""A filing against the earlier ones of its company: slips are found, restatements told."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+
+from services.triage.domain import Verdict
+from services.triage.history import CONFIDENCE, KEPT, History, with_history
+from services.triage.judgement import FLAGGED
+from tests.unit.triage.filings import find_row, millions, read, record, verdict
+
+
+def a_year_later(of: dict[str, Any] | None = None) -> dict[str, Any]:
+    """The filing of the year after: each statement has a new first column, and the last is gone."""
+    filing = copy.deepcopy(of or record())
+    filing |= {"id": "f2", "period": "20241231"}
+    for statement in filing["statements"]:
+        first = statement["columns"][0]
+        year = str(int(first["end"][:4]) + 1)
+        statement["columns"] = [{**first, "end": f"{year}1231"}, *statement["columns"][:-1]]
+        for line in statement["rows"]:
+            now, *_ = line["values"]
+            line["values"] = [now and now * 2, *line["values"][:-1]]
+    return filing
+
+
+def history(*records: dict[str, Any]) -> History:
+    """What is known before."""
+    found = History()
+    for one in records:
+        assert found.add(read(one))
+    return found
+
+
+def judged(filing: dict[str, Any], known: History) -> Verdict:
+    """The verdict with what earlier filings say."""
+    one = read(filing)
+    return with_history(one, verdict(filing), known.before(one), FLAGGED)
+
+
+def test_what_agrees_changes_nothing() -> None:
+    """Nor does a filing of another company, a later one, or the filing itself."""
+    later = a_year_later()
+    alone = verdict(later)
+    assert judged(later, history(record())) == alone
+    assert judged(later, history(later)) == alone
+    assert judged(later, history({**record(), "company": "Another Corp"})) == alone
+    assert judged(record(), history(later)) == verdict(record())
+
+
+@pytest.mark.parametrize(
+    ("amount", "cause"),
+    [
+        (2719 * 2, "another column"),
+        (2791, "exchanged"),
+        (2.719, "thousand"),
+    ],
+)
+def test_a_slip_in_an_earlier_period_is_found(amount: float, cause: str) -> None:
+    """With what was said then and where it stands, in the finding of the sum that it breaks."""
+    later = a_year_later()
+    part, row = find_row(later, "balance_sheet", "Accounts receivable, net")
+    part["rows"][row]["values"][1] = int(amount * 1_000_000)
+    said = judged(later, history(record()))
+    (finding,) = [f for f in said.findings if "the earlier filing f1 has 2,719," in f.message]
+    assert cause in finding.message
+    assert said.flagged
+    assert finding.confidence >= CONFIDENCE
+    assert (finding.statement, finding.row, finding.column) == ("balance_sheet", row, 1)
+    assert finding.expected == 2_719_000_000
+
+
+def test_a_slip_that_breaks_no_sum_is_a_finding_of_its_own() -> None:
+    """Where only the earlier filing tells."""
+    later = a_year_later()
+    for filing in (first := record(), later):
+        for statement in filing["statements"]:
+            statement["rows"] = [line for line in statement["rows"] if "otal" not in line["label"]]
+    part, row = find_row(later, "balance_sheet", "Goodwill")
+    part["rows"][row]["values"][1] = 2_161_000_000
+    said = judged(later, history(first))
+    (finding,) = [f for f in said.findings if f.check == "earlier_filing"]
+    assert finding.row == row
+    assert (finding.expected, finding.reported) == (millions(2116), millions(2161))
+    assert said.flagged
+    assert said.risk == CONFIDENCE
+
+
+def test_what_was_restated_is_told_and_flags_nothing() -> None:
+    """Several lines, by amounts that no slip explains."""
+    later = a_year_later()
+    part, row = find_row(later, "balance_sheet", "Accounts receivable, net")
+    _, other = find_row(later, "balance_sheet", "Inventories")
+    part["rows"][row]["values"][1] -= 137_000_000
+    part["rows"][other]["values"][1] += 137_000_000
+    said = judged(later, history(record()))
+    assert not said.flagged
+    (warning,) = said.warnings
+    assert warning.startswith("balance_sheet (2023-12-31): 2 of 16 lines are not as in f1")
+    assert "'Accounts receivable, net', 'Inventories'" in warning
+
+
+def test_any_earlier_filing_may_have_it_so() -> None:
+    """What was restated once is no news in the next filing."""
+    restated = a_year_later()
+    part, row = find_row(restated, "balance_sheet", "Accounts receivable, net")
+    part["rows"][row]["values"][1] += 72_000_000
+    last = a_year_later(restated)
+    last |= {"id": "f3"}
+    known = history(record(), restated)
+    assert judged(last, known) == verdict(last)
+
+
+def test_columns_that_share_few_lines_are_not_compared() -> None:
+    """Nor those whose duration nobody states."""
+    later = a_year_later()
+    later["statements"] = [s for s in later["statements"] if s["statement"] == "income"]
+    for column in later["statements"][0]["columns"]:
+        del column["quarters"]
+    later["statements"][0]["rows"][0]["values"][1] += 5_000_000
+    assert judged(later, history(record())).warnings == ()
+
+
+def test_a_dozen_filings_of_a_company_are_kept_and_none_of_nobody() -> None:
+    """The latest ones."""
+    known = History()
+    assert not known.add(read({**record(), "company": None}))
+    one = record()
+    for n in range(2 * KEPT):
+        one = {**a_year_later(one), "id": f"f{n}"}
+        known.add(read(one))
+    (kept,) = known.of_filer.values()
+    assert [k.filing for k in kept] == [f"f{n}" for n in range(2 * KEPT - 1, KEPT - 1, -1)]
