@@ -140,6 +140,12 @@ class ClausesOut(BaseModel):
     """A page of a document's clauses, in the order of its text."""
 
     items: list[ClauseOut]
+    provisional: bool = Field(
+        False,
+        description="with `early=true`, while the document is read: these are of its first pages, "
+        "may go or change once all are read, and have no boxes; offsets count as at `/pages`",
+    )
+    pages: int | None = Field(None, description="of how many pages, where they are provisional")
     risks: list[RiskOut] = Field(
         [], description="one for each specialist, where the policy states a risk"
     )
@@ -197,18 +203,26 @@ def routes(store: Store) -> APIRouter:
         document_id: DocumentPath,
         actor: CurrentActor,
         adapter: Adapter = None,
+        early: Annotated[
+            bool,
+            Query(description="also the provisional clauses of the first pages of a long document"),
+        ] = False,
         category: Annotated[str | None, Query(max_length=64, pattern=CATEGORY)] = None,
         cursor: Annotated[str | None, Query(max_length=20)] = None,
         limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     ) -> ClausesOut:
         with store.read() as session:
             extractions = Extractions(session, actor.tenant)
-            passes = require_passes(extractions.get(document_id), document_id, adapter)
+            known = extractions.get(document_id)
+            provisional = early and known is not None and known.is_early
+            passes = require_passes(known, document_id, adapter, early=provisional)
             found, more = extractions.clauses(
                 document_id, adapter=adapter, category=category, cursor=cursor, limit=limit
             )
         return ClausesOut(
             items=[ClauseOut.model_validate(c) for c in found],
+            provisional=provisional,
+            pages=passes[0].searched.pages if provisional and passes[0].searched else None,
             risks=[RiskOut(adapter=p.adapter, **p.risk.to_json()) for p in passes if p.risk],
             next=more,
         )
@@ -250,12 +264,12 @@ def routes(store: Store) -> APIRouter:
 
 
 def require_passes(
-    known: Extraction | None, document_id: str, adapter: str | None
+    known: Extraction | None, document_id: str, adapter: str | None, *, early: bool = False
 ) -> tuple[Pass, ...]:
     """The passes of one specialist, or of all that have read the document. Raises as
     `require_result` does, and Conflict for a specialist that has not.
     """
-    passes = require_result(known, document_id).passes
+    passes = known.passes if early and known else require_result(known, document_id).passes
     wanted = tuple(one for one in passes if adapter in (None, one.adapter))
     if not wanted:
         by = ", ".join(one.adapter for one in passes)

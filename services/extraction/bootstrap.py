@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import cache, partial
 
 from services.extraction import api, handlers
+from services.extraction.early import find_early
 from services.extraction.routing import refuse_unknown_categories
 from services.extraction.settings import Settings
 from services.extraction.store import MIGRATIONS
@@ -15,6 +16,7 @@ from shared import metrics
 from shared.asking import read_askers
 from shared.bus import open_bus
 from shared.events import (
+    DocumentBegun,
     DocumentDeleted,
     DocumentFailed,
     DocumentIngested,
@@ -76,6 +78,12 @@ def build(
         app=app,
         handlers={
             DocumentIngested: handlers.expect_document,
+            DocumentBegun: partial(
+                find_early,
+                blobs=blobs,
+                specialist=lambda name: models().get(name),
+                adapter=settings.extraction_adapter,
+            ),
             DocumentRead: partial(
                 handlers.extract_clauses,
                 blobs=blobs,

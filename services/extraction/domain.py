@@ -125,6 +125,15 @@ class Extraction:
     passes: tuple[Pass, ...] = ()
     """One for each specialist that has read it, in the order they were named."""
 
+    @property
+    def is_early(self) -> bool:
+        """Whether its clauses are those of its first pages, while the others are still read."""
+        return self.state == "waiting" and bool(self.passes)
+
+    def looked_at(self, passes: Sequence[Pass]) -> Extraction:
+        """The first pages were searched."""
+        return replace(self, passes=tuple(passes))
+
     def failed(self, code: str, reason: str) -> Extraction:
         """The document was given up, by us or by somebody before us."""
         return replace(self, state="failed", code=code, reason=reason)

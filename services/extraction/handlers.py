@@ -207,7 +207,9 @@ def note_failure(event: DocumentFailed, uow: UnitOfWork) -> None:
         if event.cancels:
             _stop(extractions, event, known)
         elif known and known.state == "waiting" and known.attempt == event.attempt:
-            extractions.save(known.failed(event.code, event.reason))
+            if known.is_early:
+                extractions.replace_clauses(event.document_id, [])
+            extractions.save(replace(known, passes=()).failed(event.code, event.reason))
 
 
 def withdraw_clauses(event: DocumentRekinded, uow: UnitOfWork) -> None:
@@ -265,6 +267,9 @@ def _note_kind(event: DocumentRead, uow: UnitOfWork, blobs: BlobStore) -> None:
         extractions = Extractions(uow.session, event.tenant)
         known = extractions.get(event.document_id)
         if known and known.awaits(event.attempt) and known.kind != event.kind:
+            if known.is_early:
+                extractions.replace_clauses(event.document_id, [])
+                known = replace(known, passes=())
             extractions.save(replace(known, kind=event.kind, attempt=event.attempt))
 
 

@@ -19,6 +19,7 @@ from services.ingest.domain import (
     advance,
     now_utc,
 )
+from services.ingest.early.first import FirstPages
 from services.ingest.early.recording import Recorder
 from services.ingest.judging import BY_TYPE, Judge
 from services.ingest.pages import PageImages
@@ -81,7 +82,9 @@ def read_document(
             raise
         return  # deleted a moment ago
     try:
-        reading = reader.read(data, name=event.name, early=Recorder(event, uow.store))
+        first = FirstPages(event, uow.store, blobs, judge)
+        early = Recorder(event, uow.store, first)
+        reading = reader.read(data, name=event.name, early=early)
         parts = _stored_parts(event, uow, document, data, reader, blobs)
     except UnreadableDocument as error:
         _keep_failure(event, uow, blobs, error)

@@ -400,13 +400,21 @@ class Client:
     # ------------------------------------------------------------------ results
 
     def clauses(
-        self, document_id: str, *, category: str | None = None, adapter: str | None = None
+        self,
+        document_id: str,
+        *,
+        category: str | None = None,
+        adapter: str | None = None,
+        early: bool = False,
     ) -> list[Clause]:
         """The clauses of a contract, in the order of its text; those of one adapter, or of all
         that have read it. Raises Conflict for an adapter that has not.
+
+        While a long contract is read, `early` gives those of its first pages; they may change.
         """
         path = f"/v1/documents/{document_id}/clauses"
-        return [Clause.of(item) for item in self._pages(path, category=category, adapter=adapter)]
+        asked = {"category": category, "adapter": adapter, "early": "true" if early else None}
+        return [Clause.of(item) for item in self._pages(path, **asked)]
 
     def presence(self, document_id: str, *, adapter: str | None = None) -> list[Presence]:
         """For every category of an adapter, or of all, whether the contract has such a clause."""

@@ -257,8 +257,8 @@ def to_text(data: bytes, charset: str) -> tuple[str, bool]:
             text = codecs.lookup(name) and data.decode(name)
         except (LookupError, ValueError, TypeError):
             continue
-        return _storable(text), name == wanted
-    return _storable(data.decode("cp1252", "replace")), wanted == "cp1252"
+        return storable(text), name == wanted
+    return storable(data.decode("cp1252", "replace")), wanted == "cp1252"
 
 
 def decoded(value: str) -> str:
@@ -273,7 +273,7 @@ def decoded(value: str) -> str:
         if isinstance(text, bytes):
             text = to_text(text, charset or "")[0] if charset else text.decode("raw-unicode-escape")
         words.append(text)
-    return " ".join(_storable("".join(words)).split())
+    return " ".join(storable("".join(words)).split())
 
 
 def unflowed(text: str, *, delete_spaces: bool = False) -> str:
@@ -385,7 +385,12 @@ def _from_bytes(value: str) -> str:
     return to_text(value.encode("utf-8", "surrogateescape"), "utf-8")[0]
 
 
-def _storable(text: str) -> str:
-    """Line ends as `\\n`; without NUL and halves of characters, which nobody can store."""
-    text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\0", "")
+_LINE_ENDS = str.maketrans("\r\f\v", "\n\n\n", "\0")
+
+
+def storable(text: str) -> str:
+    """Line ends as `\\n`, and so what a printer took for one (form feed, vertical tab); without
+    NUL and halves of characters, which nobody can store.
+    """
+    text = text.replace("\r\n", "\n").translate(_LINE_ENDS)
     return text.encode("utf-8", "replace").decode()

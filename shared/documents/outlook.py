@@ -27,7 +27,7 @@ from typing import Any, TypeAlias
 
 import olefile
 
-from shared.documents.mail import SHOWN, Mail, decoded, depth_of, to_text
+from shared.documents.mail import SHOWN, Mail, decoded, depth_of, storable, to_text
 from shared.documents.reading import Limits
 from shared.documents.sniffing import safe_name
 from shared.errors import NestedTooDeep, UnreadableDocument, UnsupportedType
@@ -143,7 +143,7 @@ class _Item:
         """A string, whether it is kept as UTF-16 or in the code page of its program."""
         wide = self.stream(f"__substg1.0_{prop:04X}001F")
         if wide:
-            return wide.decode("utf-16-le", "replace").replace("\0", "")
+            return storable(wide.decode("utf-16-le", "replace"))
         narrow = self.stream(f"__substg1.0_{prop:04X}001E")
         code = _BODY_CODEPAGE if prop == _BODY else _STRING_CODEPAGE
         return to_text(narrow, self._charset(code))[0] if narrow else ""

@@ -20,6 +20,7 @@ FILE = Path(__file__).with_name("asyncapi.json")
 
 SENDERS = {
     "document.ingested.v1": ["ingest"],
+    "document.begun.v1": ["ingest"],
     "document.read.v1": ["ingest"],
     "document.rekinded.v1": ["ingest"],
     "document.failed.v1": ["ingest", "extraction", "triage", "review", "escalation"],

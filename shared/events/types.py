@@ -55,6 +55,22 @@ class DocumentIngested(Event):
     parent: str | None = Field(None, description="the mail or archive that it came in, if any")
 
 
+class DocumentBegun(Event):
+    """The first pages of a long document are read, while the others still are."""
+
+    type: ClassVar[str] = "document.begun.v1"
+    kind: Kind
+    text: BlobRef = Field(
+        description="of these pages, UTF-8; it may be gone as soon as the whole document is read"
+    )
+    pages: tuple[int, ...] = Field(min_length=1, description="their numbers")
+    starts: tuple[int, ...] = Field(
+        min_length=1, description="where each begins in the text, in code points"
+    )
+    attempt: int = Field(1, ge=1)
+    adapters: tuple[str, ...] = Field((), description=ADAPTERS)
+
+
 class DocumentRead(Event):
     """The text of one document is stored and ready for the specialists."""
 
@@ -268,6 +284,7 @@ TYPES: dict[str, type[Event]] = {
     kind.type: kind
     for kind in (
         DocumentIngested,
+        DocumentBegun,
         DocumentRead,
         DocumentRekinded,
         DocumentFailed,

@@ -351,6 +351,9 @@ def test_the_first_pages_are_shown_while_the_others_are_read(ada: Watched, stage
         progress = {"pages_done": 2, "pages": 3}
         route.fulfill(response=answer, json={**answer.json(), **so_far, "progress": progress})
 
+    clause = {"category": "Audit Rights", "text": "inspect the books", "page": 2}
+    found = {"items": [{**clause, "confidence": 0.78}], "provisional": True, "pages": 2}
+    page.route(f"{address}/clauses?early=true*", lambda route: route.fulfill(json=found))
     page.route(address, not_read_yet)
     page.goto(f"{stage.address}/documents/{stage.contract}")
     early = page.get_by_role("region", name="What is read so far")
@@ -360,6 +363,8 @@ def test_the_first_pages_are_shown_while_the_others_are_read(ada: Watched, stage
     early.get_by_text("6. AUDIT.").wait_for()
     page.keyboard.press("ArrowRight")
     assert early.get_by_text("page 2", exact=True).is_visible()
+    page.get_by_text("Found in the first 2 pages.").wait_for()
+    assert page.get_by_role("heading", name="Audit Rights").is_visible()
     page.unroute(address)
     page.locator(".overlay").wait_for()
     assert not early.is_visible()

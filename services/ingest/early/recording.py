@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 
 from services.ingest.domain import PagesSoFar, SoFar, advance, now_utc
+from services.ingest.early.first import FirstPages
 from services.ingest.early.store import EarlyPages
 from services.ingest.store import Documents
 from shared.documents import EarlyPage
@@ -24,13 +25,19 @@ class Recorder:
     """Notes the pages of one attempt while its document is read, at most once a second.
 
     Args:
+        first: hands on the first of them.
         clock: seconds, for tests.
     """
 
     def __init__(
-        self, event: DocumentIngested, store: Store, clock: Callable[[], float] = time.monotonic
+        self,
+        event: DocumentIngested,
+        store: Store,
+        first: FirstPages,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._event = event
+        self._first = first
         self._store = store
         self._clock = clock
         self._noted = clock()
@@ -39,10 +46,12 @@ class Recorder:
     def __call__(self, page: EarlyPage) -> None:
         """One more page is read."""
         self._pages[page.number] = page
+        self._first.add(page)
         if self._clock() - self._noted < EVERY or page.number == page.pages:
             return
         try:
             self._note()
+            self._first.hand_on(page)
         except Unavailable as error:  # the next time, then: it is read all the same
             log.info("pages can't be noted yet", extra={"reason": error.message})
         self._noted = self._clock()

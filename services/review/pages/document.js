@@ -3,7 +3,7 @@
 import { get, Problem, put, query } from "/pages/api.js";
 import * as known from "/pages/documents-known.js";
 import { KINDS, pill, sentence } from "/pages/documents.js";
-import { EarlyPages } from "/pages/early.js";
+import { EarlyPages, foundSoFar } from "/pages/early.js";
 import { certainty, count, excerpt, fill, h, moment, number, say, select, title, words } from "/pages/dom.js";
 import { boxesOfFinding, placeOf } from "/pages/statement.js";
 import { changes, decidedText, isAccepted, isMine, machinePill, verdictPill } from "/pages/verdicts.js";
@@ -82,9 +82,12 @@ class DocumentView {
       this.early = new EarlyPages(this.path);
       this.viewer.present(this.early.element);
     }
-    await this.early.show(progress).catch((error) => { // read by now, and this looks again anyway
+    try {
+      await this.early.show(progress);
+      fill(this.body, foundSoFar(await get(query(`${this.path}/clauses`, { early: true, limit: 500 }))));
+    } catch (error) { // nothing is found yet, or all is read by now; this looks again anyway
       if (!(error instanceof Problem)) throw error;
-    });
+    }
   }
 
   draw() {

@@ -1,7 +1,7 @@
 // The first pages of a document while the others are still read: their text, and how far it is.
 
 import { get, Problem } from "/pages/api.js";
-import { count, h, number } from "/pages/dom.js";
+import { certainty, count, excerpt, h, number } from "/pages/dom.js";
 
 export class EarlyPages {
   constructor(path) {
@@ -45,4 +45,11 @@ export class EarlyPages {
     this.drawn = page;
     this.words.textContent = text;
   }
+}
+
+/** The clauses of the first pages, which are no items yet. */
+export function foundSoFar({ items, pages }) {
+  return [h("p.muted", {}, `Found in the first ${count(pages, "page")}. It may change when all are read, and nobody is asked about it before.`),
+    items.map((one) => h("section.group", {}, h("h2", {}, one.category), h("p.clip", {}, excerpt(one.text, 220)),
+      h("p.row.apart", {}, certainty(one.confidence), h("span.muted", {}, `page ${one.page}`))))];
 }

@@ -7,6 +7,7 @@ from shared.events import (
     AdapterVersion,
     BlobRef,
     ClausesExtracted,
+    DocumentBegun,
     DocumentDeleted,
     DocumentFailed,
     DocumentIngested,
@@ -128,5 +129,13 @@ SAMPLES: tuple[Event, ...] = (
         correction={"category": "Parties", "start": 10, "end": 25},
         note="It names who signs.",
         wrong=True,
+    ),
+    DocumentBegun(
+        **_common(11),
+        kind="contract",
+        text=blob("2"),
+        pages=(1, 2, 4),
+        starts=(0, 2000, 4100),
+        adapters=("contract-clauses",),
     ),
 )

@@ -137,6 +137,11 @@ def test_a_wrong_character_set_is_said(charset: str) -> None:
     assert parts(data) == []
 
 
+def test_what_a_printer_took_for_a_line_end_is_one() -> None:
+    """Form feeds and vertical tabs are no marks of pages, for a mail has one (fuzzing found it)."""
+    assert body(mail("One.\fTwo.\vThree.\r\nFour.\0")) == "One.\nTwo.\nThree.\nFour.\n"
+
+
 def test_transfer_encodings_are_undone() -> None:
     """Quoted-printable, base64 and uuencode, also where they are damaged."""
     for coding, coded in (

@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select
 
-from services.ingest.early import recording
+from services.ingest.early import first, recording
+from services.ingest.judging import BY_TYPE
 from services.ingest.store import early_pages
 from shared.documents import Early, EarlyPage, Reading
 from shared.errors import UnreadableDocument
+from shared.events import DocumentBegun, DocumentIngested
 from tests.postgres import Servers
 from tests.unit.ingest.house import House, InProcessReader, pdf
 from tests.unit.ingest.test_cancel import cancel
@@ -110,6 +112,9 @@ def test_the_first_pages_are_there_while_the_last_is_read(
         assert house.client.get(f"{path}/pages/{one['page']}.txt").text == words
         assert text[one["start"] : one["end"]] == words
     assert house.client.get(f"{path}/pages/4.txt").status_code == 404
+    for wrong in ("pages/0.txt", "pages/one.txt", "pages/1000001.txt"):
+        assert house.client.get(f"{path}/{wrong}").status_code == 422
+    assert house.client.get("/v1/documents/doc%20x/pages/1.txt").status_code == 422
     house.close()
 
 
@@ -158,6 +163,52 @@ def test_nothing_of_them_stays(tmp_path: Path, reader: Looked, how: str) -> None
     house.close()
 
 
+FIVE = (*PAGES, "The fourth page.", "The fifth page.")
+
+
+def test_the_first_pages_are_handed_on_once(
+    tmp_path: Path, reader: Looked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With their text, which goes when the whole one is there."""
+    monkeypatch.setattr(first, "PAGES", 2)
+    house = House(tmp_path, reader)
+    document = house.accepted(pdf(*FIVE), kind="contract")
+    seen: list[DocumentBegun] = []
+
+    def look(page: int) -> None:
+        if page == 4:
+            [begun] = house.said(DocumentBegun)
+            assert isinstance(begun, DocumentBegun)
+            assert (begun.document_id, begun.pages, begun.starts) == (document, (1, 2), (0, 17))
+            text = house.service.blobs.get("default", begun.text).decode()
+            assert text == f"{PAGES[0]}\n\n{PAGES[1]}"
+            seen.append(begun)
+
+    reader.looks = look
+    house.work()
+    assert house.state(document)["pages"] == 5
+    assert seen[0].text.sha256 not in house.blobs()
+    house.close()
+
+
+@pytest.mark.parametrize("why", ["a report", "too few are left", "deleted"])
+def test_they_are_not_handed_on_where_nobody_gains(
+    tmp_path: Path, reader: Looked, monkeypatch: pytest.MonkeyPatch, why: str
+) -> None:
+    """Nor is anything of them kept."""
+    monkeypatch.setattr(first, "PAGES", 2)
+    house = House(tmp_path, reader)
+    pages = PAGES if why == "too few are left" else FIVE
+    document = house.accepted(pdf(*pages), kind="report" if why == "a report" else "contract")
+    if why == "deleted":
+        path = f"/v1/documents/{document}"
+        reader.looks = lambda page: house.client.delete(path) if page == 1 else None
+    house.work()
+    assert house.said(DocumentBegun) == []
+    assert len(house.blobs()) == (0 if why == "deleted" else 3)  # bytes, text and layout
+    house.close()
+
+
 def test_what_is_read_in_a_moment_is_not_noted(tmp_path: Path) -> None:
     """Small documents cost no more than before."""
     reader = Looked()
@@ -176,7 +227,10 @@ def test_pages_that_are_read_again_are_noted_once(house: House) -> None:
     document = house.accepted(pdf(*PAGES))
     [event] = house.said()
     moment = iter(range(100))
-    recorder = recording.Recorder(event, house.service.store, lambda: next(moment) / 2)  # type: ignore[arg-type]
+    assert isinstance(event, DocumentIngested)
+    store, blobs = house.service.store, house.service.blobs
+    pages = first.FirstPages(event, store, blobs, BY_TYPE)
+    recorder = recording.Recorder(event, store, pages, lambda: next(moment) / 2)
     for number in (1, 2, 1, 2, 3, 4):
         recorder(EarlyPage(number, 9, f"page {number}"))
     assert house.state(document)["progress"] == {"pages_done": 4, "pages": 9}
