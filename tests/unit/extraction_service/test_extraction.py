@@ -150,7 +150,13 @@ def test_a_report_is_left_to_triage(house: House) -> None:
 def test_no_clauses_is_a_result(house: House) -> None:
     """A contract in which nothing is found has been extracted all the same."""
     house.say(house.read("doc_1", "Nothing of note."))
-    assert house.client.get(PATH.format("doc_1")).json() == {"items": [], "risks": [], "next": None}
+    assert house.client.get(PATH.format("doc_1")).json() == {
+        "items": [],
+        "provisional": False,
+        "pages": None,
+        "risks": [],
+        "next": None,
+    }
     (event,) = house.heard(ClausesExtracted)
     assert event.count == 0
 
