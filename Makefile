@@ -84,6 +84,13 @@ review-priority: setup-train ## Make the specialist that orders the review queue
 triage-peers: setup-dev ## Learn what is usual among companies, for signals, and write their card (SOURCES=FOLDER).
 	@$(BIN)/python -m models.triage.peers --data "$(SOURCES)" --out models/artefacts
 
+narrative-flags: setup-train ## Make the specialist that reads what reports say of their filer (SOURCES=FOLDER).
+	@$(TRAIN)/bin/python -m models.flags.states --data "$(SOURCES)"
+	@$(TRAIN)/bin/python -m models.flags --data "$(SOURCES)" --out models/artefacts
+	@$(TRAIN)/bin/python -m models.flags.scores
+	@$(TRAIN)/bin/python -m models.flags.filings --data "$(SOURCES)"
+	@$(TRAIN)/bin/python -m models.flags.card
+
 ##@ Develop
 setup-dev: ## The same .venv with what tests and `make check` need.
 	@infra/setup.sh $(VENV) run kafka dev
@@ -111,5 +118,5 @@ clean: ## Remove environments, caches and build output; documents in var/data st
 	rm -rf $(VENV) $(VENV).lock $(TRAIN) $(TRAIN).lock build dist *.egg-info \
 		.mypy_cache .ruff_cache .pytest_cache .hypothesis
 
-.PHONY: help setup run run-kafka field-bundle check test fuzz-http chaos released test-train bench bench-legal specialists document-kind triage-breaks triage-peers review-priority setup-dev setup-kafka \
+.PHONY: help setup run run-kafka field-bundle check test fuzz-http chaos released test-train bench bench-legal specialists document-kind triage-breaks triage-peers narrative-flags review-priority setup-dev setup-kafka \
 	setup-train format schemas requirements clean

@@ -1369,17 +1369,19 @@ class Reports:
     Args:
         reader: opens mails and archives; one of its own if none is given.
 
-    Raises RiskError or PeersError for a damaged specialist; where there is none rules decide, and
-    there are no signals.
+    Raises RiskError, PeersError or FlagsError for a damaged specialist; where there is none rules
+    decide, and there are no signals and no narrative flags.
     """
 
     def __init__(self, reader: Reader | None = None) -> None:
+        from services.triage.narrative.model import Narrative
         from services.triage.risk import Judge, model_of
         from services.triage.signals.peers import Peers
         from shared.settings import CommonSettings, load
 
         artefacts = load(CommonSettings).artefacts_folder
         self._judge, self._peers = Judge.found(artefacts), Peers.found(artefacts)
+        self._narrative = Narrative.found(artefacts)
         self._model = model_of(self._judge)
         self._history: History | None = None
         self._own = None if reader else open_reader()
@@ -1401,8 +1403,9 @@ class Reports:
     @property
     def maker(self) -> str:
         """The release, what judges, its version, and that of what is usual."""
-        usual = f", {self._peers.model.name} {self._peers.version}" if self._peers else ""
-        return f"triage {VERSION} by {self._model.name} {self._model.version}{usual}"
+        beside = (one.model for one in (self._peers, self._narrative) if one)
+        models = [self._model, *beside]
+        return f"triage {VERSION} by {', '.join(f'{m.name} {m.version}' for m in models)}"
 
     def learn_history(self, path: str, password: str | None = None) -> Iterator[str]:
         """Read earlier reports, those of a folder and of the folders in it; says what could not be
@@ -1492,12 +1495,21 @@ class Reports:
             else:
                 verdict = self._judged(found.filing)
                 unusual = signals_of(found.filing, self._peers) if self._peers else ()
+                said = self._said(found)
                 now = time.monotonic()
                 timings = _timings(read=read - began, find=now - read)
                 signals = [signal.to_json() for signal in unusual]
                 yield {"source": source, **verdict.to_json(), "signals": signals,
-                       "timings": timings}  # fmt: skip
+                       "narrative_flags": said, "timings": timings}  # fmt: skip
             began = time.monotonic()
+
+    def _said(self, found: Reported) -> list[dict[str, Any]]:
+        """What the sentences around the statements say of the filer; none in data."""
+        from services.triage.narrative.flags import flags_of
+
+        if found.reading is None or self._narrative is None:
+            return []
+        return [flag.to_json() for flag in flags_of(found.reading, self._narrative)]
 
 
 def _timings(**seconds: float) -> dict[str, float]:
@@ -1998,6 +2010,7 @@ def doctor(data: Path | None, port: int, as_json: bool) -> int:
         _check_judge(settings.artefacts_folder),
         _check_order(settings.artefacts_folder),
         _check_peers(settings.artefacts_folder),
+        _check_narrative(settings.artefacts_folder),
         checks.data_folder(settings.data),
         checks.disk(settings.data),
         checks.port(port),
@@ -2092,6 +2105,21 @@ def _check_peers(artefacts: Path) -> Check:
     if peers is None:
         return Check("signals", "note", f"no {NAME}: reports get no signals", restore_models())
     return Check("signals", "good", f"{NAME} {peers.version}, hash agrees")
+
+
+def _check_narrative(artefacts: Path) -> Check:
+    """What judges sentences against its hash; without it no sentence is flagged."""
+    from services.triage.narrative.model import NAME, Narrative
+    from shared.cli.checks import Check, restore_models
+
+    try:
+        narrative = Narrative.found(artefacts)
+    except SuiteError as error:
+        return Check("sentences", "wrong", error.message, restore_models())
+    if narrative is None:
+        said = f"no {NAME}: reports get no narrative flags"
+        return Check("sentences", "note", said, restore_models())
+    return Check("sentences", "good", f"{NAME} {narrative.version}, hash agrees")
 
 
 def _probe(specialists: Specialists) -> Check:

@@ -27,7 +27,7 @@ Cursor = Annotated[str | None, Query(max_length=400, description="`next` of the 
 
 Kind = Annotated[
     Literal["clause", "finding"],
-    BeforeValidator(lambda kind: "finding" if kind == "signal" else kind),
+    BeforeValidator(lambda kind: "finding" if kind in ("signal", "flag") else kind),
 ]
 """Of a result, in the two words that clients know."""
 
@@ -50,7 +50,8 @@ class ItemOut(_Answer):
     id: str
     kind: Kind
     about: About = Field(
-        description="what a person is asked about; of `signal` and `question` `kind` is `finding`"
+        description="what a person is asked about; of `signal`, `flag` and `question` "
+        "`kind` is `finding`"
     )
     state: State
     document_id: str
@@ -58,7 +59,8 @@ class ItemOut(_Answer):
     stage: Stage
     result_id: str
     category: str = Field(
-        description="category of a clause, check of a finding, name of a signal's ratio"
+        description="category of a clause, check of a finding, name of a signal's ratio, "
+        "family of a sentence"
     )
     text: str
     start: int | None = Field(description="offset in code points")

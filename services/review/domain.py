@@ -41,8 +41,8 @@ from shared.events import BlobRef, Kind, Route, Stage, Verdict
 from shared.events.questions import Proposal, Question
 from shared.web.values import Natural, Positive, Whole
 
-ItemKind = Literal["clause", "finding", "signal"]
-About = Literal["clause", "finding", "signal", "question"]
+ItemKind = Literal["clause", "finding", "signal", "flag"]
+About = Literal["clause", "finding", "signal", "flag", "question"]
 State = Literal["waiting", "claimed", "decided"]
 
 _HEAD = re.compile(r"\S{1,80}\s")
@@ -546,6 +546,9 @@ def corrected(item: Item, wanted: Correction | None, text: str | None) -> dict[s
             "a signal can't be corrected: accept it if it needs looking into, reject it if it has "
             "a good reason, and say that in the note"
             if item.kind == "signal"
+            else "a sentence can't be corrected: accept it if it says that of the filer, reject it "
+            "if it doesn't, and say in the note what it says"
+            if item.kind == "flag"
             else "a finding can't be corrected: accept it if the report is wrong there, reject it "
             "if it is a false alarm, and say in the note what is right",
             document=item.document_id,

@@ -24,6 +24,7 @@ from services.review.domain import (
     read_clauses,
     read_findings,
 )
+from services.review.narrative import items_of_flags, read_flags
 from services.review.priority import Order
 from services.review.sampling import among_others
 from services.review.signals import items_of_signals, read_signals
@@ -142,14 +143,14 @@ def queue_clauses(
 def queue_findings(
     event: FindingsFound, uow: UnitOfWork, blobs: BlobStore, order: Order, patience: float
 ) -> None:
-    """Put every finding and every strong signal of one report into the queue, in place of those of
-    an older attempt. Nobody is asked about what triage folded away; who has decided it can undo
-    that.
+    """Put every finding, strong signal and strong narrative flag of one report into the queue, in
+    place of those of an older attempt. Nobody is asked about what triage folded away; who has
+    decided it can undo that.
     """
     document = _current(event, uow)
     if document is None:
         return
-    refs = (event.findings, event.signals)
+    refs = (event.findings, event.signals, event.narrative)
     found = unless_deleted(
         event.tenant,
         event.document_id,
@@ -163,6 +164,8 @@ def queue_findings(
     signals = read_signals(found[1], event.document_id)
     new = items_of_findings(document, findings, attempt=event.attempt, now=now)
     new += items_of_signals(document, signals, attempt=event.attempt, now=now)
+    flags = read_flags(found[2], event.document_id)
+    new += items_of_flags(document, flags, attempt=event.attempt, now=now)
     dismissed = frozenset(finding.id for finding in findings if finding.dismissed)
     with uow:
         placed = [order.placed(item) for item in new]

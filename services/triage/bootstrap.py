@@ -6,6 +6,8 @@ from functools import partial
 
 from services.triage import api, handlers, reports
 from services.triage.judgement import FLAGGED
+from services.triage.narrative import rest as narrative_rest
+from services.triage.narrative.model import Narrative
 from services.triage.risk import Judge
 from services.triage.settings import Settings
 from services.triage.signals import rest
@@ -39,13 +41,19 @@ def build(settings: Settings | None = None, *, keys: Keys | None = None) -> Serv
     reader, large_reader = Reader(), Reader()
     app = create_app(
         "triage",
-        [api.routes(store, blobs), rest.routes(store, blobs), reports.routes(store)],
+        [
+            api.routes(store, blobs),
+            rest.routes(store, blobs),
+            narrative_rest.routes(store, blobs),
+            reports.routes(store),
+        ],
         [store.ready],
         keys or RemoteKeys(settings.ingest_url, settings.key_cache),
         RateLimit(settings.rate_requests),
     )
 
     judge, peers = Judge.found(settings.artefacts_folder), Peers.found(settings.artefacts_folder)
+    narrative = Narrative.found(settings.artefacts_folder)
 
     flagged_from = judge.flagged if judge else FLAGGED
 
@@ -57,7 +65,7 @@ def build(settings: Settings | None = None, *, keys: Keys | None = None) -> Serv
     def check(event: DocumentRead, uow: UnitOfWork) -> None:
         chosen = large_reader if is_large(event) else reader
         most = settings.triage_max_characters
-        handlers.triage_report(event, uow, blobs, chosen.facts, most, judge, peers)
+        handlers.triage_report(event, uow, blobs, chosen.facts, most, judge, peers, narrative)
 
     def close_parts() -> None:
         reader.close()

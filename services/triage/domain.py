@@ -238,6 +238,12 @@ class Report:
     """JSON lines: what is unusual, a signal a line; None if that was not looked for."""
     strong: BlobRef | None = None
     """JSON list: the signals that a person is asked about."""
+    narrative: BlobRef | None = None
+    """JSON lines: its narrative flags, a sentence a line; None if they were not looked for."""
+    narrative_strong: BlobRef | None = None
+    """JSON list: the sentences that a person is asked about."""
+    narrative_found: int = 0
+    """How many narrative flags it has."""
     unreadable: int = 0
     """Filings of it that could not be read."""
     blobs: tuple[BlobRef, ...] = ()

@@ -9,6 +9,7 @@ from functools import lru_cache
 
 from services.triage.dismissals import Dismissal, Dismissals, filer_of, relation_of
 from services.triage.domain import Report, State
+from services.triage.narrative.model import Narrative
 from services.triage.reading.document import read_document
 from services.triage.reading.report import FactsReader
 from services.triage.results import Outcome, Results, Spools, write_line
@@ -60,6 +61,7 @@ def triage_report(
     most_characters: int,
     judge: Judge | None = None,
     peers: Peers | None = None,
+    narrative: Narrative | None = None,
 ) -> None:
     """Check every filing of one report, keep the findings with what was read, and announce them."""
     if event.kind != "report":
@@ -69,7 +71,7 @@ def triage_report(
         return
     known = lru_cache(FILERS_KEPT)(lambda filer: _dismissed(uow, event.tenant, filer))
     with Spools.opened() as spools:
-        outcome = Outcome(judge, peers, known)
+        outcome = Outcome(judge, peers, known, narrative=narrative)
         try:
             _triage(event, blobs, facts, most_characters, outcome, spools)
         except MissingBlob:
@@ -235,6 +237,8 @@ def _triage(
             outcome.add(event.tenant, event.document_id, one.filing)
             for signal in outcome.signals(event.tenant, event.document_id, one.filing):
                 write_line(spools.signals, signal)
+            if one.reading:
+                outcome.read_words(event.tenant, event.document_id, one.reading)
     spools.statements.seek(0)
     spools.signals.seek(0)
 
@@ -310,6 +314,9 @@ def _keep_findings(
                 statements=results.statements,
                 signals=results.signals if outcome.peers else None,
                 strong=results.strong,
+                narrative=results.flags if outcome.narrative else None,
+                narrative_strong=results.strong_flags,
+                narrative_found=len(outcome.flags),
                 unreadable=outcome.unread,
                 blobs=tuple({*(known.blobs if known else ()), *results.refs}),
             )
@@ -330,6 +337,7 @@ def _keep_findings(
                 attempt=event.attempt,
                 model=f"{model.name} {model.version}",
                 signals=results.strong,
+                narrative=results.strong_flags,
             )
         )
     metrics.findings_total.labels("review").inc(len(outcome.findings))

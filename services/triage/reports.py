@@ -27,6 +27,9 @@ class ReportOut(BaseModel):
     flagged: bool
     filings: int = Field(description="filings that were read")
     findings: int
+    narrative_flags: int | None = Field(
+        description="sentences that say something of the filer; null where they were not looked for"
+    )
     warnings: int = Field(description="of what could not be read")
     model: ModelOut | None = Field(description="what judged it; null if that was not kept yet")
     updated: datetime = Field(description="when it was judged")
@@ -72,6 +75,7 @@ def _shown(report: Report) -> ReportOut:
         flagged=report.flagged,
         filings=report.filings,
         findings=report.found,
+        narrative_flags=report.narrative_found if report.narrative else None,
         warnings=len(report.warnings),
         model=ModelOut(**report.model.to_json()) if report.model else None,
         updated=report.updated,

@@ -12,10 +12,13 @@ from typing import Any, BinaryIO, Self, cast
 from services.triage.dismissals import NOTHING, Dismissals, filer_of
 from services.triage.domain import NamedCell, ReportFinding, finding_id
 from services.triage.judgement import triage_filing
+from services.triage.narrative.flags import asked, flag_id, flags_of
+from services.triage.narrative.model import Narrative
 from services.triage.risk import Judge
 from services.triage.signals.peers import Peers
 from services.triage.signals.signals import signal_id, signals_of
 from services.triage.statements import Filing, quoted
+from shared.documents.reading import Reading
 from shared.events import BlobRef
 from shared.storage import BlobStore
 from shared.storage.deletion import ref_of, ref_of_stream
@@ -37,8 +40,13 @@ class Outcome:
     dismissed: Callable[[str], Dismissals] = lambda _: NOTHING
     """What was dismissed of a filer."""
     findings: list[ReportFinding] = field(default_factory=list)
+    narrative: Narrative | None = None
     strong: list[dict[str, Any]] = field(default_factory=list)
     """Signals that a person is to look at, as REST answers them."""
+    flags: list[dict[str, Any]] = field(default_factory=list)
+    """Narrative flags, as REST answers them."""
+    strong_flags: list[dict[str, Any]] = field(default_factory=list)
+    """Those that a person is to look at."""
     warnings: list[str] = field(default_factory=list)
     read: int = 0
     unread: int = 0
@@ -78,6 +86,15 @@ class Outcome:
                 self.strong.append(found)
             yield found
 
+    def read_words(self, tenant: str, document_id: str, reading: Reading) -> None:
+        """See what the sentences of a report say of its filer."""
+        found = flags_of(reading, self.narrative) if self.narrative else ()
+        shown = {
+            flag: {"id": flag_id(tenant, document_id, flag), **flag.to_json()} for flag in found
+        }
+        self.flags += shown.values()
+        self.strong_flags += [shown[flag] for flag in asked(found)]
+
     def said(self) -> tuple[str, ...]:
         """The warnings, at most so many as one can read."""
         more = len(self.warnings) - SHOWN_WARNINGS
@@ -104,7 +121,11 @@ class Spools:
 
 def write_line(file: BinaryIO, form: Mapping[str, Any]) -> None:
     """Write one line of JSON lines."""
-    file.write(json.dumps(form, ensure_ascii=False).encode() + b"\n")
+    file.write(_line(form))
+
+
+def _line(form: Mapping[str, Any]) -> bytes:
+    return json.dumps(form, ensure_ascii=False).encode() + b"\n"
 
 
 @dataclass(frozen=True)
@@ -119,26 +140,34 @@ class Results:
     statements: BlobRef
     signals: BlobRef
     """Of size 0, and then no blob, where there are none."""
+    flags: BlobRef
+    """JSON lines as well, and no blob where there are none."""
+    strong_flags: BlobRef | None
 
     @classmethod
     def of(cls, outcome: Outcome, spools: Spools) -> Self:
         """All of them; nothing is written yet."""
         findings = findings_listed(outcome.findings)
         strong = _listed(outcome.strong) if outcome.strong else None
+        flags = b"".join(map(_line, outcome.flags))
+        strong_flags = _listed(outcome.strong_flags) if outcome.strong_flags else None
         return cls(
             spools=spools,
-            lists=(findings, strong) if strong else (findings,),
+            lists=tuple(one for one in (findings, strong, flags, strong_flags) if one),
             findings=ref_of(findings, OWNER),
             strong=ref_of(strong, OWNER) if strong else None,
             statements=ref_of_stream(spools.statements, OWNER),
             signals=ref_of_stream(spools.signals, OWNER),
+            flags=ref_of(flags, OWNER),
+            strong_flags=ref_of(strong_flags, OWNER) if strong_flags else None,
         )
 
     @property
     def refs(self) -> set[BlobRef]:
         """Of all that is kept."""
         several = (self.findings, self.strong, self.statements, self.signals)
-        return {ref for ref in several if ref and ref.size}
+        words = (self.flags, self.strong_flags)
+        return {ref for ref in (*several, *words) if ref and ref.size}
 
     def put(self, blobs: BlobStore, tenant: str) -> None:
         """Write them."""

@@ -66,6 +66,9 @@ reports = Table(
     Column("found", Integer, nullable=False),
     Column("signals", JSON(none_as_null=True)),
     Column("strong", JSON(none_as_null=True)),
+    Column("narrative", JSON(none_as_null=True)),
+    Column("narrative_strong", JSON(none_as_null=True)),
+    Column("narrative_found", Integer, nullable=False, server_default="0"),
     Column("unreadable", Integer, nullable=False, server_default="0"),
     Index("reports_risk", "tenant", "state", "risk", "document_id"),
 )
@@ -181,6 +184,9 @@ class Reports:
             "statements": report.statements.model_dump() if report.statements else None,
             "signals": report.signals.model_dump() if report.signals else None,
             "strong": report.strong.model_dump() if report.strong else None,
+            "narrative": _kept(report.narrative),
+            "narrative_strong": _kept(report.narrative_strong),
+            "narrative_found": report.narrative_found,
             "unreadable": report.unreadable,
             "blobs": [ref.model_dump() for ref in report.blobs],
             "updated": datetime.now(UTC),
@@ -333,6 +339,10 @@ def position_of(cursor: str) -> int:
     return int(cursor)
 
 
+def _kept(ref: BlobRef | None) -> dict[str, Any] | None:
+    return ref.model_dump() if ref else None
+
+
 def _report(row: Any) -> Report:
     return Report(
         tenant=row.tenant,
@@ -352,6 +362,9 @@ def _report(row: Any) -> Report:
         statements=BlobRef(**row.statements) if row.statements else None,
         signals=BlobRef(**row.signals) if row.signals else None,
         strong=BlobRef(**row.strong) if row.strong else None,
+        narrative=BlobRef(**row.narrative) if row.narrative else None,
+        narrative_strong=BlobRef(**row.narrative_strong) if row.narrative_strong else None,
+        narrative_found=row.narrative_found,
         unreadable=row.unreadable,
         blobs=tuple(BlobRef(**ref) for ref in row.blobs),
         updated=row.updated,

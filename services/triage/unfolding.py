@@ -108,4 +108,5 @@ def _announcement(report: Report, findings: BlobRef, actor: str | None) -> Findi
         attempt=report.attempt,
         model=report.model and f"{report.model.name} {report.model.version}",
         signals=report.strong,
+        narrative=report.narrative_strong,
     )

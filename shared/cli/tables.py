@@ -220,6 +220,10 @@ def findings(line: Mapping[str, Any]) -> Iterator[str]:
         if signal["level"] != "usual":
             said = f"{signal['level']}: {plain(signal['message'])}"
             yield from wrap(said, width, initial_indent="  ~ ", subsequent_indent="    ")
+    for flag in line.get("narrative_flags", ()):
+        where = f"page {flag['page']}, {flag['confidence']:.2f}"
+        said = f"{flag['title']} ({where}): {plain(flag['text'])}"
+        yield from wrap(said, width, initial_indent='  " ', subsequent_indent="    ")
     yield ""
 
 

@@ -35,6 +35,7 @@ from .results import (
     Item,
     Key,
     Kind,
+    NarrativeFlag,
     Outcome,
     Page,
     Presence,
@@ -450,6 +451,14 @@ class Client:
         """
         path = f"/v1/documents/{document_id}/signals"
         return [Signal.of(item) for item in self._pages(path)]
+
+    def narrative_flags(self, document_id: str) -> list[NarrativeFlag]:
+        """What a report says of its filer in words, the surest sentence first.
+
+        Raises Conflict for one that was judged before sentences were looked for.
+        """
+        path = f"/v1/documents/{document_id}/narrative-flags"
+        return [NarrativeFlag.of(item) for item in self._pages(path)]
 
     def reports(
         self,

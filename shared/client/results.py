@@ -453,6 +453,29 @@ class Signal(_Result):
 
 
 @dataclass(frozen=True)
+class NarrativeFlag(_Result):
+    """A sentence of a report that says a thing of its filer, now.
+
+    `family` is `going_concern`, `material_weakness`, `investigation` or `related_party`; `level`
+    is `likely` or `strong`; `filer` is the word by which the sentence names the filer.
+    """
+
+    _lists: ClassVar[dict[str, type[_Result]]] = {"boxes": Box}
+
+    id: str
+    family: str
+    title: str
+    text: str
+    start: int
+    end: int
+    page: int
+    confidence: float
+    level: str
+    filer: str | None = None
+    boxes: tuple[Box, ...] = ()
+
+
+@dataclass(frozen=True)
 class Report(_Result):
     """A report that was triaged, as the list by risk has it; `warnings` counts them."""
 
@@ -468,6 +491,7 @@ class Report(_Result):
     warnings: int
     updated: datetime
     model: TriageModel | None = None
+    narrative_flags: int | None = None
 
 
 @dataclass(frozen=True)

@@ -208,6 +208,11 @@ class FindingsFound(Event):
         description="JSON list of the strong signals, as REST answers them: of those that share a "
         "figure the strongest",
     )
+    narrative: BlobRef | None = Field(
+        None,
+        description="JSON list of the strong narrative flags, as REST answers them: of each family "
+        "the surest",
+    )
 
 
 class FurtherQuestion(BaseModel):

@@ -183,23 +183,41 @@ class DocumentView {
 
   async findings() {
     const found = await this.found("findings");
-    const [{ warnings }, signals] = await Promise.all([get(query(`${this.path}/findings`, { limit: 1 })), this.signals()]);
+    const [{ warnings }, signals, sentences] = await Promise.all([get(query(`${this.path}/findings`, { limit: 1 })), this.beside("signals"), this.beside("narrative-flags")]);
     const folded = found.filter((one) => one.dismissed);
     const open = found.filter((one) => !one.dismissed);
     fill(this.body, open.length ? [this.summary(open), open.map((one) => this.finding(one))]
       : h("p.muted", {}, "Nothing in it contradicts itself, as far as was checked."),
     folded.length > 0 && h("details.group", {}, h("summary", {}, `${count(folded.length, "finding")} folded away, as the same of this filer was dismissed before`), folded.map((one) => this.finding(one))),
+    sentences.length > 0 && this.inWords(sentences),
     signals.length > 0 && this.unusual(signals),
     warnings?.length > 0 && h("details.group", {}, h("summary", {}, `Not everything in it could be read (${count(warnings.length, "note")})`),
       h("ul.notes", {}, warnings.map((one) => h("li", {}, one)))));
   }
 
-  /** What is unusual in it; none where it was judged before there were signals. */
-  signals() {
-    return everything(`${this.path}/signals`, { limit: 500 }).catch((error) => {
+  /** What else was looked for in it, signals or sentences; none where it was judged before that. */
+  beside(what) {
+    return everything(`${this.path}/${what}`, { limit: 500 }).catch((error) => {
       if (error instanceof Problem && error.status === 409) return [];
       throw error;
     });
+  }
+
+  /** What it says of its filer in words, one thing after the other. */
+  inWords(sentences) {
+    const families = [...new Set(sentences.map((one) => one.title))];
+    return h("section.group", {}, h("h2", {}, "Said of the filer in words"), families.map((family) => {
+      const own = sentences.filter((one) => one.title === family);
+      return h("details", { open: own.some((one) => one.level === "strong") }, h("summary", {}, `${family} (${count(own.length, "sentence")})`), own.map((one) => this.sentence(one)));
+    }));
+  }
+
+  sentence(one) {
+    const item = this.decided(one);
+    const span = { start: one.start, end: one.end };
+    const open = () => this.viewer.open({ id: this.id, boxes: one.boxes, span, page: one.page, mode: this.viewer.mode });
+    return h("div.group", {}, h("div.row.apart", {}, certainty(one.confidence), item && verdictPill(item)), h("blockquote.quote", {}, one.text),
+      h("button.quiet.see", { type: "button", onclick: open }, `Show it: page ${one.page}`), item && decisionLink(item));
   }
 
   unusual(signals) {

@@ -1,4 +1,4 @@
-// What is said of a finding, and of a signal: arithmetic, cause, what would settle it, and where.
+// What is said of a finding, a signal and a sentence: arithmetic, cause, what would settle it, and where.
 
 import { h, number, title, words } from "/pages/dom.js";
 import { arithmetic, nth, placeOf } from "/pages/statement.js";
@@ -10,6 +10,20 @@ const DAYS = new Intl.NumberFormat(undefined, { maximumFractionDigits: 0 });
 
 /** A signal, not a finding: it adds up all the same. */
 export const isSignal = (item) => item.about === "signal";
+
+/** A sentence of the report about its filer. */
+export const isFlag = (item) => item.about === "flag";
+
+/** The body of a flag: the sentence, and what is asked of it. */
+export function flagBody(item) {
+  const { title: asks, filer } = item.finding ?? {};
+  return [
+    h("p.asks", {}, `${asks}: does the report say that of its filer, and of now?`),
+    h("blockquote.quote", {}, h("mark", {}, item.text)),
+    factList([["Page", item.page && `${item.page}`], ["Names the filer as", filer]]),
+    h("p.muted.small", {}, "Accept it if it does. Reject it if it is denied, over, only possible, or about somebody else, and say so in a note."),
+  ];
+}
 
 /** The body of a finding; `text` is its message. Answers elements, and the place of its period. */
 export function findingBody(item) {

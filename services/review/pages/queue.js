@@ -2,7 +2,7 @@
 
 import { actor, counts, get, query } from "/pages/api.js";
 import { certainty, empty, excerpt, fill, h, kbd, select, title, typing, words } from "/pages/dom.js";
-import { far, isSignal } from "/pages/findings.js";
+import { far, isFlag, isSignal } from "/pages/findings.js";
 import { nth } from "/pages/statement.js";
 import { isAccepted, machinePill, verdictPill } from "/pages/verdicts.js";
 import { trouble } from "/pages/watch.js";
@@ -89,7 +89,7 @@ class Queue {
     const { kind, document: id, category, state } = this.filters;
     const groups = (every, list, name = (label) => label) => [["", every], ...list.map((g) => [g.key, `${excerpt(name(g.label), 60)} (${g.count})`])];
     return [
-      !this.only && select("Kind", kind, [["", "Everything"], ["clause", "Clauses"], ["finding", "Findings"], ["signal", "Signals"]], (v) => this.filter({ kind: v })),
+      !this.only && select("Kind", kind, [["", "Everything"], ["clause", "Clauses"], ["finding", "Findings"], ["signal", "Signals"], ["flag", "Sentences"]], (v) => this.filter({ kind: v })),
       select("Document", id, groups("All documents", this.tally.documents), (v) => this.filter({ document: v })),
       select(this.only ? "Check" : "Category", category, groups(this.only ? "All checks" : "All categories", this.tally.categories, title), (v) => this.filter({ category: v })),
       select("State", state, STATES, (v) => this.filter({ state: v })),
@@ -142,7 +142,7 @@ function row(item) {
   const finding = item.kind === "finding";
   return h("tr", { "data-item": item.id },
     h("td.sure", {}, isSignal(item) ? far(item) : certainty(item.confidence)),
-    h("td.what", {}, h("a.open", { href: `/review?item=${item.id}` }, isSignal(item) ? item.finding.title : finding ? title(item.category) : item.category), finding && h("span.tag", {}, isSignal(item) ? "signal" : "finding")),
+    h("td.what", {}, h("a.open", { href: `/review?item=${item.id}` }, isSignal(item) || isFlag(item) ? item.finding.title : finding ? title(item.category) : item.category), finding && h("span.tag", {}, isSignal(item) ? "signal" : isFlag(item) ? "sentence" : "finding")),
     h("td.words", {}, h("span.clip", {}, excerpt(item.text, 260))),
     documentCell(item), h("td.figure.page-cell", {}, item.page ?? "–"), stateCell(item));
 }

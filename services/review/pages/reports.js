@@ -29,7 +29,7 @@ export async function show({ params, go }) {
 }
 
 function table(rows) {
-  const heads = [["th", "Risk"], ["th", "Report"], ["th", ""], ["th.figure", "Findings"], ["th.figure", "Filings"], ["th", "Judged"]];
+  const heads = [["th", "Risk"], ["th", "Report"], ["th", ""], ["th.figure", "Findings"], ["th.figure", "Sentences"], ["th.figure", "Filings"], ["th", "Judged"]];
   const open = (event) => {
     if (!event.target.closest("a")) event.target.closest("tr[data-item]")?.querySelector("a.open")?.click();
   };
@@ -44,7 +44,7 @@ function row(report) {
     h("td.document", {}, h("a.open", { href: `/documents/${report.document_id}` }, report.name || report.document_id),
       report.warnings > 0 && h("p.family", {}, `Not everything in it could be read (${count(report.warnings, "note")})`)),
     h("td", {}, report.flagged && h("span.pill.failed", {}, "flagged")),
-    h("td.figure", {}, report.findings), h("td.figure", {}, report.filings), h("td.time", {}, moment(report.updated)));
+    h("td.figure", {}, report.findings), h("td.figure", {}, report.narrative_flags ?? "–"), h("td.figure", {}, report.filings), h("td.time", {}, moment(report.updated)));
 }
 
 function nothing(chosen, go) {

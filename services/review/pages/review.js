@@ -5,7 +5,7 @@ import { Combobox } from "/pages/combobox.js";
 import { decide, history as done } from "/pages/deciding.js";
 import * as known from "/pages/documents-known.js";
 import { byId, certainty, count, empty, excerpt, failure, fill, flowing, h, kbd, moment, say, title, typing, words } from "/pages/dom.js";
-import { far, findingBody, isSignal, signalBody } from "/pages/findings.js";
+import { far, findingBody, flagBody, isFlag, isSignal, signalBody } from "/pages/findings.js";
 import { boxesOf, Held } from "/pages/held.js";
 import { arithmetic, boxesOfFinding, period, statementOf, statementTable } from "/pages/statement.js";
 import { decidedCategory, decidedText, isMine, verdictPill, VERDICTS } from "/pages/verdicts.js";
@@ -14,7 +14,7 @@ import { Viewer } from "/pages/viewer.js";
 const KIND_KEYS = { c: "contract", r: "report", o: "other" };
 const NEAR = 320; // characters of context shown on each side
 const KEYS = [
-  ["A", "Accept: the clause is right, the report is wrong there, the signal needs looking into"], ["R", "Reject: not this clause, a false alarm, a good reason"],
+  ["A", "Accept: the clause is right, the report is wrong there, the signal needs looking into, the sentence says it"], ["R", "Reject: not this clause, a false alarm, a good reason"],
   ["C", "Correct: another category, other words"],
   ["C R O", "Where it asks what a document is: a contract, a report, or something else"], ["↵", "Save the correction"], ["S", "Skip: not now, the next one"],
   ["U", "Undo the last decision"], ["N", "Write a note to go with the decision"],
@@ -90,7 +90,7 @@ class Workspace {
         h("a.where", { href: `/documents/${item.document_id}` }, item.document || item.document_id)),
       h("div.panel-body", { tabindex: "0", role: "region", "aria-label": "What was decided" },
         h("p.asks", {}, `${mine ? "You" : item.decided_by} ${VERDICTS[item.verdict]} it, ${moment(item.decided)}.${mine ? "" : ` Only ${item.decided_by} can undo that.`}`),
-        h("blockquote.quote", {}, decidedText(item, 2000)), finding && !asksKind(item) && !isSignal(item) && arithmetic(item.finding ?? {})),
+        h("blockquote.quote", {}, decidedText(item, 2000)), finding && !asksKind(item) && !isSignal(item) && !isFlag(item) && arithmetic(item.finding ?? {})),
       h("div.panel-foot", {}, this.status, h("div.row", {},
         mine && h("button.primary", { type: "button", onclick: () => this.undo(), "aria-keyshortcuts": "U" }, "Undo", kbd("U")),
         h("button", { type: "button", onclick: () => this.go("/review") }, "Take the next one"), h("a.button", { href: "/" }, "Back to the queue"))));
@@ -181,6 +181,7 @@ class Workspace {
   findingBody(item) {
     this.columnFact = null;
     if (isSignal(item)) return signalBody(item);
+    if (isFlag(item)) return flagBody(item);
     const body = findingBody(item);
     this.columnFact = body.period;
     return body.parts;
@@ -211,8 +212,8 @@ class Workspace {
     const act = (kind, key, text, onclick, title) => h(`button.${kind}`, { type: "button", onclick, title, "aria-keyshortcuts": key }, text, kbd(key));
     const kinds = Object.entries(KIND_KEYS).map(([key, kind]) => act(kind === item.finding?.kind ? "good" : "plain", key.toUpperCase(), title(kind), () => this.sayKind(kind), `The document is ${kind === "other" ? "something else" : `a ${kind}`}`));
     this.main = asksKind(item) ? h("div.decide", {}, kinds) : h("div.decide", {},
-      act("good", "A", "Accept", () => this.decide("accept"), isSignal(item) ? "It needs looking into" : finding ? "The report is wrong here" : "It is right as it stands"),
-      act("bad", "R", "Reject", () => this.decide("reject"), isSignal(item) ? "It has a good reason" : finding ? "A false alarm" : "It is not there, or not this"),
+      act("good", "A", "Accept", () => this.decide("accept"), isSignal(item) ? "It needs looking into" : isFlag(item) ? "The report says that of its filer" : finding ? "The report is wrong here" : "It is right as it stands"),
+      act("bad", "R", "Reject", () => this.decide("reject"), isSignal(item) ? "It has a good reason" : isFlag(item) ? "It says something else" : finding ? "A false alarm" : "It is not there, or not this"),
       !finding && act("plain", "C", "Correct", () => this.correct(), "Another category, other words"));
     return [this.main, h("div.row.apart.minor", {},
       h("div.row", {}, act("quiet", "S", "Skip", () => this.skip()), act("quiet", "U", "Undo", () => this.undo()), act("quiet", "N", "Note", () => this.writeNote())),
@@ -448,7 +449,7 @@ class Workspace {
 /** Whether it asks what its document is. */
 const asksKind = (item) => item.stage === "ingest";
 
-const kindOf = (item) => (asksKind(item) ? "Question" : isSignal(item) ? "Signal" : title(item.kind));
+const kindOf = (item) => (asksKind(item) ? "Question" : isSignal(item) ? "Signal" : isFlag(item) ? "Sentence" : title(item.kind));
 
 /** What a frontier model says of an item; its quotes are the document's own words, the reason is the model's. */
 function proposalOf(proposal) {
@@ -460,7 +461,7 @@ function proposalOf(proposal) {
     proposal.why && h("p.muted", {}, `In its own words, which nobody verified: ${proposal.why}`));
 }
 
-const nameOf = (item) => (isSignal(item) ? item.finding.title : item.kind === "finding" ? title(item.category) : item.category);
+const nameOf = (item) => (isSignal(item) || isFlag(item) ? item.finding.title : item.kind === "finding" ? title(item.category) : item.category);
 
 function withOwn(category) {
   return categories.some((one) => one.name === category) ? categories : [{ name: category, asks: "as found" }, ...categories];

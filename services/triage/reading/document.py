@@ -37,6 +37,8 @@ class Reported:
 
     filing: Filing
     form: dict[str, Any]
+    reading: Reading | None = None
+    """The text around the statements; None in data, which has no sentences."""
 
 
 def read_document(
@@ -111,7 +113,7 @@ def _as_page(
     if reading.media_type in _WITH_TAGS:
         data = source if isinstance(source, bytes) else source.read()
     report = read_report(reading, data, name, beside=beside, facts=facts)
-    return Reported(narrowed(report.filing), report.to_json())
+    return Reported(narrowed(report.filing), report.to_json(), reading)
 
 
 def narrowed(filing: Filing) -> Filing:

@@ -102,6 +102,7 @@ SAMPLES: tuple[Event, ...] = (
         warnings=("no cash flow was found",),
         model="triage-breaks 1.0.0",
         signals=blob("8"),
+        narrative=blob("9"),
     ),
     EscalationRequested(
         **_common(8),

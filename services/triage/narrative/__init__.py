@@ -1,0 +1,1 @@
+"""What a report says of its filer in words: doubt, weakness, investigation, related parties."""

@@ -1,0 +1,103 @@
+"""From the text of a report to its narrative flags: the sentence, where it stands, how sure."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from services.triage.domain import box_json
+from services.triage.narrative.gate import BY_NAME, candidates, even
+from services.triage.narrative.model import Narrative, Reads
+from services.triage.narrative.words import ENDED, SELF
+from shared.documents.reading import Box, Reading
+
+Level = Literal["likely", "strong"]
+
+MOST_FLAGS = 200
+"""Of one report: the surest; a report of a holding may name related parties on every page."""
+
+
+@dataclass(frozen=True)
+class Flag:
+    """One sentence that says a thing of the filer. It sets neither `flagged` nor `risk`."""
+
+    family: str
+    title: str
+    text: str
+    """As it reads, with single blanks; offsets are those of the page's own text."""
+    start: int
+    end: int
+    page: int
+    boxes: tuple[Box, ...]
+    confidence: float
+    level: Level
+    filer: str | None
+    """The word by which the sentence names the filer; None where it doesn't."""
+
+    def to_json(self) -> dict[str, Any]:
+        """The flag as the command line, REST and events have it."""
+        return {
+            "family": self.family,
+            "title": self.title,
+            "text": self.text,
+            "start": self.start,
+            "end": self.end,
+            "page": self.page,
+            "boxes": [box_json(box) for box in self.boxes],
+            "confidence": self.confidence,
+            "level": self.level,
+            "filer": self.filer,
+        }
+
+
+def flags_of(reading: Reading, narrative: Narrative) -> tuple[Flag, ...]:
+    """The flags of a report, the surest first; the same sentence twice counts once.
+
+    The same report always gives the same flags.
+    """
+    found: dict[tuple[str, str], Flag] = {}
+    for one in candidates(reading.text, reading.furniture):
+        reads = narrative.families.get(one.family)
+        if reads is None or (one.family, one.text) in found:
+            continue
+        chance = narrative.chance(one.text, one.family)
+        if chance < reads.shown:
+            continue
+        named = SELF.search(one.text)
+        found[one.family, one.text] = Flag(
+            family=one.family,
+            title=BY_NAME[one.family].title,
+            text=one.text,
+            start=one.start,
+            end=one.end,
+            page=reading.page_at(one.start),
+            boxes=tuple(reading.boxes_of(one.start, one.end)) if reading.has_boxes else (),
+            confidence=chance,
+            level=_level(one.text, chance, reads),
+            filer=even(named.group()) if named else None,
+        )
+    ordered = sorted(found.values(), key=lambda flag: (-flag.confidence, flag.start, flag.family))
+    return tuple(ordered[:MOST_FLAGS])
+
+
+def _level(sentence: str, chance: float, reads: Reads) -> Level:
+    if reads.strong is None or chance < reads.strong or ENDED.search(sentence):
+        return "likely"
+    return "strong"
+
+
+def asked(flags: Sequence[Flag]) -> tuple[Flag, ...]:
+    """Those that a person is to look at: of each family the surest strong one."""
+    first: dict[str, Flag] = {}
+    for flag in flags:
+        if flag.level == "strong":
+            first.setdefault(flag.family, flag)
+    return tuple(first.values())
+
+
+def flag_id(tenant: str, document_id: str, flag: Flag) -> str:
+    """The same flag about the same document always has the same id."""
+    parts = (tenant, document_id, flag.family, str(flag.start), str(flag.end))
+    return "nf_" + hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]

@@ -1,0 +1,80 @@
+"""The training of narrative flags, on sentences of our own."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+pytest.importorskip("sklearn")
+
+from models.flags import learning
+from models.flags.corpus import Sentence, gated, has_keyword, learned, scored, truth
+from models.flags.scores import area, family_scores
+
+pytestmark = pytest.mark.training
+
+SAYS = "We identified a material weakness in our controls over {}."
+MIGHT = "If we fail, we may have a material weakness in our controls over {}."
+THINGS = ("revenue", "leases", "inventory", "taxes", "payroll", "access", "estimates", "reserves")
+
+
+def sentences(companies: int = 16) -> list[Sentence]:
+    """Two of each company: one that says it, and one that says it might."""
+    found = []
+    for number in range(companies):
+        thing = f"{THINGS[number % 8]} and {THINGS[(number * 3 + 1) % 8]}"
+        for label, text in (("positive", SAYS), ("negative", MIGHT)):
+            name = f"{label}{number}"
+            found.append(
+                Sentence(name, text.format(thing), "material_weakness", label, f"c{number}")  # type: ignore[arg-type]
+            )
+    return found
+
+
+def test_what_is_said_is_told_from_what_might_be() -> None:
+    """On companies that were not learned from, and the same each time."""
+    some = sentences()
+    scores = learning.by_words(some, some, 10.0, 0.3)
+    assert area(truth(some) == 1, scores) > 0.95
+    assert (learning.by_words(some, some, 10.0, 0.3) == scores).all()
+    assert area(truth(some) == 1, learning.by_tfidf(some, 10.0)) > 0.9
+
+
+def test_few_positives_are_not_learned() -> None:
+    """Nor many of few companies."""
+    assert learned(sentences(16)) == []
+    assert learned(sentences(30)) == ["material_weakness"]
+    one = [Sentence(f"s{n}", SAYS, "going_concern", "positive", "c") for n in range(40)]
+    assert learned(one) == []
+
+
+def test_a_chance_rises_with_its_score() -> None:
+    """And is a half between the two."""
+    scale, shift = learning.platt(np.array([-2.0, -1.0, 1.0, 2.0]), np.array([0, 1, 0, 1]))
+    assert scale > 0
+    assert shift == pytest.approx(0.0, abs=1e-3)
+
+
+def test_the_area_counts_ties_as_half() -> None:
+    """As Mann and Whitney do."""
+    positive = np.array([True, True, False, False])
+    assert area(positive, np.array([2.0, 1.0, 1.0, 0.0])) == pytest.approx(0.875)
+    assert np.isnan(area(np.array([True]), np.array([1.0])))
+
+
+def test_what_the_gate_denies_is_not_flagged() -> None:
+    """Though the keyword stands there, and the figures say so."""
+    text = "In this assessment there were no material weaknesses in our controls at all."
+    denied = Sentence("d", text, "material_weakness", "negative", "c")
+    assert has_keyword(denied)
+    assert not gated(denied)
+    some = scored([*sentences(), denied], "material_weakness")
+    rows = [
+        {"company": one.company, "positive": one.label == "positive", "keyword": True,
+         "gated": gated(one), "words": score, "tfidf": score}
+        for one, score in zip(some, learning.by_words(some, some, 10.0, 0.3), strict=True)
+    ]  # fmt: skip
+    found = family_scores(rows, 0.5)
+    assert found["precision"]["keyword"][0] == pytest.approx(16 / 33, abs=1e-4)
+    assert found["precision"]["words"][0] > 0.9
+    assert found["over_tfidf"] == [0.0, 0.0, 0.0]

@@ -1,0 +1,255 @@
+"""Sentences about the filer: which are read, where they stand, and what a person is asked."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from services.triage.narrative.flags import asked, flags_of
+from services.triage.narrative.gate import BY_NAME, FAMILIES, candidates
+from services.triage.narrative.model import NAME, FlagsError, Narrative, Reads, write
+from services.triage.narrative.words import PLACES, around, cues
+from shared.artefacts import NoModel
+from shared.documents import read
+from shared.events import DocumentDeleted, FindingsFound
+from shared.storage import MissingBlob
+from tests.support import ROOT
+from tests.unit.triage.filings import record
+from tests.unit.triage.house import House
+
+FLAGS = "/v1/documents/{}/narrative-flags"
+DOUBT = "These factors raise substantial doubt about our ability to continue as a going concern."
+WEAK = (
+    "We identified a material weakness in our internal control over financial reporting as of "
+    "June 30, 2023."
+)
+DEFINED = (
+    "A material weakness is a deficiency, or a combination of deficiencies, in internal control, "
+    "such that there is a reasonable possibility that a misstatement will not be prevented."
+)
+MIGHT = "If we fail to maintain effective controls, we may in the future have a material weakness."
+OVER = (
+    "We identified a material weakness in internal control in 2019, which was remediated in 2020."
+)
+
+
+@pytest.fixture(scope="module")
+def narrative() -> Narrative:
+    """What ships."""
+    return Narrative.load(ROOT / "models" / "artefacts")
+
+
+def sentences(text: str, *furniture: tuple[int, int]) -> list[tuple[str, str]]:
+    """The families and texts of what the gate lets through."""
+    return [(one.family, one.text) for one in candidates(text, furniture)]
+
+
+def test_a_sentence_is_cut_from_its_page() -> None:
+    """At full stops, blank lines and headings; not at an abbreviation or the end of a line."""
+    text = (
+        "LIQUIDITY\nThe loss of Acme Inc. in the\nU.S. market, and others, raise substantial doubt "
+        "about our\nability to go on. Cash was low.\n\nNothing else."
+    )
+    (found,) = candidates(text)
+    assert found.text == (
+        "The loss of Acme Inc. in the U.S. market, and others, raise substantial doubt about our "
+        "ability to go on."
+    )
+    assert text[found.start : found.end].split() == found.text.split()
+
+
+def test_a_running_header_does_not_cut_a_sentence() -> None:
+    """It is left out, and offsets are still those of the text."""
+    header = "ACME 2023 FORM 10-K 17"
+    text = f"These factors raise substantial\n\n{header}\n\ndoubt about our ability to go on."
+    place = text.index(header)
+    (found,) = candidates(text, [(place, place + len(header))])
+    assert found.text == "These factors raise substantial doubt about our ability to go on."
+    assert (found.start, found.end) == (0, len(text))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "NOTE 2 - GOING CONCERN",
+        "Receivables from related parties ................. 2 2",
+        "Prepaid expenses and other assets (237) (237) Payables to related parties (150) 277",
+        "Item 13. Certain Relationships and Related Party Transactions 62",
+        "The foregoing concerns are not about us, nor are they about any customer of ours.",
+        "The plaintiff sued several unrelated parties in the same court over the same matter.",
+        "Our hedges were not effective in the year, and so we recorded them in net income.",
+        "Standards not effective until 2024 will not change our internal controls in any way.",
+        "In this assessment, there were no material weaknesses identified by our management.",
+        "Our related party transactions in 2015, 2014 and 2013 were not material to us.",
+        "As of year end, there were no material amounts payable to related parties of ours.",
+        "Prior to joining us, she served as a lawyer in the United States Department of Justice.",
+    ],
+)
+def test_what_is_no_sentence_about_it_is_not_read(text: str) -> None:
+    """Headings, lines of tables, entries of contents, and words that only hold a keyword."""
+    assert sentences(text) == []
+
+
+def test_a_long_sentence_is_cut_around_its_keyword() -> None:
+    """So that a page without a full stop is no sentence."""
+    (found,) = candidates("word " * 400 + "and substantial doubt " + "about it " * 400)
+    assert "substantial doubt" in found.text
+    assert found.end - found.start <= 720
+
+
+def test_what_stands_beside_a_keyword_is_told_apart() -> None:
+    """With its side and its distance; and cues are seen anywhere."""
+    pieces = around("we identified two material weaknesses in it", "material_weakness")
+    assert {"<1 two", "<2 identified", "@ material weakness", "< we"} <= set(pieces)
+    assert cues("If we fail, there could be no doubt") == ["self", "condition", "modal", "denial",
+                                                          "risk"]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "family"),
+    [(DOUBT, "going_concern"), (WEAK, "material_weakness")],
+)
+def test_what_is_said_of_the_filer_is_flagged(narrative: Narrative, text: str, family: str) -> None:
+    """With the sentence, its place, and the word that names the filer."""
+    reading = read(f"Annual report.\n\n{text} More of it.".encode(), name="report.txt")
+    (flag,) = flags_of(reading, narrative)
+    assert (flag.family, flag.text, flag.level) == (family, text, "strong")
+    assert reading.text[flag.start : flag.end] == text
+    assert (flag.page, flag.filer) == (1, "our" if family == "going_concern" else "We")
+    assert asked([flag, flag]) == (flag,)
+    assert flags_of(reading, narrative) == (flag,)
+
+
+@pytest.mark.parametrize("text", [DEFINED, MIGHT])
+def test_what_is_not_said_of_the_filer_is_not(narrative: Narrative, text: str) -> None:
+    """A definition, and what may come."""
+    reading = read(text.encode(), name="report.txt")
+    assert len(list(candidates(reading.text))) == 1
+    assert flags_of(reading, narrative) == ()
+
+
+def test_nobody_is_asked_about_what_is_over(narrative: Narrative) -> None:
+    """It is shown all the same, for the specialist may take it for one."""
+    (flag,) = flags_of(read(OVER.encode(), name="report.txt"), narrative)
+    assert (flag.level, asked([flag])) == ("likely", ())
+
+
+def test_an_artefact_is_read_as_it_was_written(tmp_path: Path) -> None:
+    """And a damaged one is refused, as is one of other families."""
+    weight = np.zeros((PLACES, 1), np.float32)
+    reads = {"going_concern": Reads(1.0, 0.0, 0.5, None, 0.0)}
+    one = Narrative(weight, np.ones(1, np.float32), np.ones(PLACES, np.float32), reads, "1.0.0")
+    folder = tmp_path / NAME / "1.0.0"
+    more = {"sentences": 1, "companies": 1, "licence": "own"}
+    write(folder, one, **more)
+    again = Narrative.load(tmp_path)
+    assert again.chance(DOUBT, "going_concern") == one.chance(DOUBT, "going_concern") == 0.7311
+    assert again.families == reads
+    (flag,) = flags_of(read(DOUBT.encode(), name="report.txt"), again)
+    assert flag.level == "likely"  # a family of which nobody is asked
+    write(folder, replace(one, families={"other": reads["going_concern"]}), **more)
+    with pytest.raises(FlagsError, match="other families"):
+        Narrative.load(tmp_path)
+    (folder / "flags.npz").write_bytes(b"x")
+    with pytest.raises(FlagsError, match="damaged"):
+        Narrative.load(tmp_path)
+    shutil.rmtree(folder)
+    with pytest.raises(NoModel):
+        Narrative.found(tmp_path)
+
+
+def test_without_an_artefact_nothing_is_flagged(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """And the log says so."""
+    assert Narrative.found(tmp_path) is None
+    assert "reads no sentences" in caplog.text
+
+
+def test_every_family_that_ships_is_known_to_the_gate(narrative: Narrative) -> None:
+    """And related parties, which sound reports have, ask nobody."""
+    assert list(narrative.families) == [family.name for family in FAMILIES] == list(BY_NAME)
+    assert narrative.families["related_party"].strong is None
+
+
+def test_the_card_tells_of_what_ships(narrative: Narrative) -> None:
+    """Artefact and card are of one making, and what is too little to learn from is named."""
+    card = (ROOT / "models" / NAME / "CARD.md").read_text("utf-8")
+    assert card.startswith(f"# {NAME} {narrative.version}:")
+    assert f"going_concern {narrative.families['going_concern'].strong:g}" in card
+    assert "| auditor_change | 2 | 41 | 1 | 2 | no: too few |" in card
+
+
+PAGE = """<html><body><h1>Balance sheets</h1><p>(in millions)</p><table>
+<tr><td></td><td>December 31, 2023</td><td>December 31, 2022</td></tr>
+<tr><td>Cash and cash equivalents</td><td>10</td><td>12</td></tr>
+<tr><td>Inventories</td><td>30</td><td>28</td></tr>
+<tr><td>Total current assets</td><td>40</td><td>40</td></tr>
+<tr><td>Total assets</td><td>40</td><td>40</td></tr>
+<tr><td>Accounts payable</td><td>25</td><td>25</td></tr>
+<tr><td>Total liabilities</td><td>25</td><td>25</td></tr>
+<tr><td>Total stockholders' equity</td><td>15</td><td>15</td></tr>
+<tr><td>Total liabilities and stockholders' equity</td><td>40</td><td>40</td></tr>
+</table><p>{}</p></body></html>"""
+
+
+def test_flags_are_answered_and_the_strong_ones_announced(house: House) -> None:
+    """With what REST answers; the list of reports counts them."""
+    house.say(house.page("doc_1", PAGE.format(DOUBT).encode(), "report.html"))
+    found = house.client.get(FLAGS.format("doc_1")).json()
+    (flag,) = found["items"]
+    assert (flag["family"], flag["text"], flag["level"]) == ("going_concern", DOUBT, "strong")
+    assert found["next"] is None
+    (event,) = house.heard(FindingsFound)
+    assert json.loads(house.service.blobs.get("default", event.narrative)) == [flag]
+    (report,) = house.client.get("/v1/reports").json()["items"]
+    assert (report["narrative_flags"], report["flagged"]) == (1, False)
+
+
+def test_flags_go_on_at_the_cursor(house: House) -> None:
+    """Page by page the same list; the same sentence twice is one."""
+    house.say(house.page("doc_1", PAGE.format(f"{WEAK} {DOUBT} {WEAK}").encode(), "report.html"))
+    path = FLAGS.format("doc_1")
+    whole = house.client.get(path).json()["items"]
+    first = house.client.get(path, params={"limit": 1}).json()
+    rest = house.client.get(path, params={"cursor": first["next"]}).json()
+    assert [*first["items"], *rest["items"]] == whole
+    assert {flag["text"] for flag in whole} == {WEAK, DOUBT}
+    assert len(whole) == 2
+    assert house.client.get(path, params={"cursor": "x"}).status_code == 422
+
+
+def test_a_report_without_such_sentences_and_data_have_none(house: House) -> None:
+    """An empty list, and nothing for review."""
+    house.say(house.page("doc_1", PAGE.format("All is well with us.").encode(), "report.html"))
+    house.say(house.read("doc_2", record()))
+    for document in ("doc_1", "doc_2"):
+        assert house.client.get(FLAGS.format(document)).json() == {"items": [], "next": None}
+    assert [event.narrative for event in house.heard(FindingsFound)] == [None, None]
+
+
+def test_flags_of_a_report_that_was_judged_before_are_not_made_up(house: House) -> None:
+    """Whoever asks is told to have it worked on anew."""
+    house.say(house.read("doc_1", record()))
+    house.service.store.migrate("0006")
+    house.service.store.migrate()
+    answer = house.client.get(FLAGS.format("doc_1"))
+    assert answer.status_code == 409
+    assert "reprocess it" in answer.json()["detail"]
+    (report,) = house.client.get("/v1/reports").json()["items"]
+    assert report["narrative_flags"] is None
+
+
+def test_what_was_kept_of_a_deleted_report_is_gone(house: House) -> None:
+    """Sentences too."""
+    house.say(house.page("doc_1", PAGE.format(DOUBT).encode(), "report.html"))
+    (event,) = house.heard(FindingsFound)
+    house.say(DocumentDeleted(document_id="doc_1"))
+    assert house.client.get(FLAGS.format("doc_1")).status_code == 404
+    with pytest.raises(MissingBlob):
+        house.service.blobs.get("default", event.narrative)
