@@ -7,7 +7,7 @@ from typing import Any
 
 from models.predict import Candidate
 from services.extraction.decoding import Candidate as Decoded
-from services.extraction.pipeline import Clause, clause_of
+from services.extraction.pipeline import Clause, clauses_of
 from services.extraction.values import value_json
 
 Value = dict[str, Any] | None
@@ -25,10 +25,8 @@ def shown(
         scores: of the specialist (`scores.json`), with calibration and threshold.
     """
     least, calibration = scores["thresholds"]["best_f1"], scores["calibration"]
-    found = [
-        clause_of(text, Decoded(c.label, c.start, c.end, c.score), labels, calibration)
-        for c in candidates
-    ]
+    decoded = [Decoded(c.label, c.start, c.end, c.score) for c in candidates]
+    found = clauses_of(text, decoded, labels, calibration)
     return [
         (clause, value_json(clause.category, clause.text, clause.start))
         for clause in found

@@ -8,16 +8,15 @@ categories are likely to be there. `python -m models.doubts` measures both sides
 
 from __future__ import annotations
 
-import re
-
 import numpy as np
 from numpy.typing import NDArray
+
+from services.extraction.letters import Letters
 
 STRETCH = 250  # tokens that are judged together, about a page
 PIECES = 1.5  # for each word: a stretch with more is not read as English
 SHARE = 0.25  # of the stretches; a document with less is not warned of
 FEWEST = 50  # tokens of words in a stretch that can be judged: not rules, dots and blanks
-_WORD = re.compile(r"\w+")
 
 
 def pieces_per_word(text: str, offsets: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -30,16 +29,21 @@ def pieces_per_word(text: str, offsets: NDArray[np.int64]) -> NDArray[np.float64
     Returns:
         One figure for each stretch of STRETCH tokens that has enough words [S].
     """
-    words = np.array([match.start() for match in _WORD.finditer(text)], np.int64)
-    starts = offsets[:, 0]
-    spelled = np.array([text[start].isalnum() for start in starts.tolist()], bool)
-    word = np.searchsorted(words, starts, side="right")
+    letters, starts = Letters(text), offsets[:, 0]
+    inside = letters.are(_in_word)
+    begins = inside & ~np.append(False, inside[:-1])
+    word = np.cumsum(begins)[starts]
+    spelled = letters.are(str.isalnum)[starts]
     figures = []
     for first in range(0, len(starts), STRETCH):
         some = word[first : first + STRETCH][spelled[first : first + STRETCH]]
         if len(some) >= FEWEST:
             figures.append(len(some) / len(np.unique(some)))
     return np.array(figures)
+
+
+def _in_word(letter: str) -> bool:
+    return letter.isalnum() or letter == "_"
 
 
 def unread_share(text: str, offsets: NDArray[np.int64]) -> float:

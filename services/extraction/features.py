@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.extraction.candidates import SOURCES, Candidates, Floats, Integers
+from services.extraction.letters import Letters
 
 Doubles = NDArray[np.float64]
 
@@ -86,23 +87,24 @@ class Passage:
         return values
 
     @cached_property
+    def letters(self) -> Letters:
+        """The characters of the text."""
+        return Letters(self.text)
+
+    @cached_property
     def words(self) -> Doubles:
         """Counts of certain words and marks in the tokens before each place [T + 1, kinds]."""
-        tokens = [self.text[a:b].lower() for a, b in self.offsets.tolist()]
-        first = [self.text[a] for a in self.offsets[:, 0].tolist()]
-        flags = np.zeros((len(tokens), len(MARKS) + len(WORDS)))
-        flags[:, 0] = [letter.isdigit() for letter in first]
-        flags[:, 1] = [letter.isupper() for letter in first]
-        ends = [0, *self.offsets[:-1, 1].tolist()]
-        flags[:, 2] = [
-            "\n" in self.text[a:b] for a, b in zip(ends, self.offsets[:, 0].tolist(), strict=True)
-        ]
-        flags[:, 3] = [piece in STOPS for piece in tokens]
+        are, (first, end) = self.letters.are, self.offsets.T
+        lines = np.append(0, np.cumsum(are("\n".__eq__)))
+        flags = np.zeros((len(first), len(MARKS) + len(WORDS) + 1))  # the last for any other word
+        flags[:, 0] = are(str.isdigit)[first]
+        flags[:, 1] = are(str.isupper)[first]
+        flags[:, 2] = lines[first] > lines[np.append(0, end[:-1])]
+        flags[:, 3] = are(STOPS.__contains__)[first] & (end - first == 1)
         column = {word: len(MARKS) + i for i, word in enumerate(WORDS)}
-        for row, token in enumerate(tokens):
-            if token in column:
-                flags[row, column[token]] = 1
-        return _sums(flags)
+        words = [column.get(self.text[a:b].lower(), -1) for a, b in self.offsets.tolist()]
+        flags[np.arange(len(first)), words] = 1
+        return _sums(flags[:, :-1])
 
 
 def _sums(values: NDArray[np.floating]) -> Doubles:
@@ -158,9 +160,13 @@ def _mean(
 
 
 def _share(passage: Passage, found: Candidates, least: float) -> Doubles:
-    above = np.zeros((len(passage.probabilities) + 1, passage.probabilities.shape[1]), np.int32)
-    np.cumsum(passage.probabilities > least, axis=0, out=above[1:])
-    inside = above[found.end, found.label] - above[found.first, found.label]
+    """Share of the tokens that are above `least` [N]; those are few, so they are looked up."""
+    row = len(passage.probabilities) + 1
+    label, token = np.nonzero((passage.probabilities > least).T)
+    above, before = label * row + token, found.label * row
+    inside = np.searchsorted(above, before + found.end) - np.searchsorted(
+        above, before + found.first
+    )
     share: Doubles = inside / (found.end - found.first)
     return share
 
@@ -237,31 +243,33 @@ def _sentences(passage: Passage, found: Candidates) -> Columns:
 
 def _decoded(passage: Passage, found: Candidates) -> Columns:
     """What plain decoding, which joins neighbouring sentences, makes of the same place."""
-    table = np.zeros((len(found), len(DECODED)))
-    start, end = passage.offsets[found.first, 0], passage.offsets[found.end - 1, 1]
-    for label in np.unique(found.label):
-        said = [d for d in passage.decoded if d.label == label]
-        if not said:
-            continue
-        mine = np.flatnonzero(found.label == label)
-        a, b, scores = (np.array([getattr(d, n) for d in said]) for n in ("start", "end", "score"))
-        s, e = start[mine, None], end[mine, None]
-        both = np.maximum(np.minimum(b, e) - np.maximum(a, s), 0)
-        overlap = both / (np.maximum(b, e) - np.minimum(a, s))
-        best = np.lexsort((np.broadcast_to(scores, overlap.shape), overlap), axis=1)[:, -1]
-        at = np.arange(len(mine)), best
-        touched = overlap[at] > 0
-        score = np.where(touched, scores[best], 0)
-        ordered = np.sort(scores)
-        columns = [
-            overlap[at],
-            np.where(overlap[at] >= 1, score, 0),
-            score,
-            np.where(overlap > HALF, scores, 0).max(1),
-            len(said) - np.searchsorted(ordered, score, side="right"),
-        ]
-        table[mine] = np.column_stack(columns)
-    return dict(zip(DECODED, table.T, strict=True))
+    said = sorted(passage.decoded, key=lambda d: (d.label, d.start))
+    label = np.array([d.label for d in said], np.int64)
+    score = np.array([d.score for d in said], np.float64)
+    size = len(passage.text) + 1  # of a label: all of them stand one after the other
+    a = np.array([d.start for d in said], np.int64) + label * size
+    b = np.array([d.end for d in said], np.int64) + label * size
+    start = passage.offsets[found.first, 0] + found.label * size
+    end = passage.offsets[found.end - 1, 1] + found.label * size
+    first = np.searchsorted(np.maximum.accumulate(b), start, side="right")
+    count = np.maximum(np.searchsorted(a, end, side="left") - first, 0)
+    own = np.repeat(np.arange(len(found)), count)  # pairs: of stretches, and what may overlap them
+    other = np.arange(count.sum()) + np.repeat(first - np.cumsum(count) + count, count)
+    both = np.minimum(b[other], end[own]) - np.maximum(a[other], start[own])
+    either = np.maximum(b[other], end[own]) - np.minimum(a[other], start[own])
+    overlap = np.maximum(both, 0) / either
+    best = np.lexsort((score[other], overlap, own))
+    best = best[np.diff(own[best], append=-1) != 0]  # the last of each stretch
+    best = best[overlap[best] > 0]
+    most, likeliest, half = np.zeros((3, len(found)))
+    most[own[best]], likeliest[own[best]] = overlap[best], score[other[best]]
+    np.maximum.at(half, own, np.where(overlap > HALF, score[other], 0))
+    better = np.zeros(len(found), np.int64)
+    for c in np.unique(label):
+        mine, scores = found.label == c, np.sort(score[label == c])
+        better[mine] = len(scores) - np.searchsorted(scores, likeliest[mine], side="right")
+    same = np.where(most >= 1, likeliest, 0)
+    return dict(zip(DECODED, (most, same, likeliest, half, better), strict=True))
 
 
 def _rivals(passage: Passage, found: Candidates) -> Columns:
@@ -323,22 +331,18 @@ def _place(passage: Passage, found: Candidates) -> Columns:
 
 def _typography(passage: Passage, found: Candidates) -> Columns:
     """Which characters it begins and ends with, and how often the same text is proposed."""
-    text = passage.text
-    starts = passage.offsets[found.first, 0].tolist()
-    ends = passage.offsets[found.end - 1, 1].tolist()
-    opening = [text[start] for start in starts]
-    closing = [text[end - 1] for end in ends]
-    following = [text[end : end + 1] for end in ends]
-    same = [text[start:end].lower() for start, end in zip(starts, ends, strict=True)]
+    text, are = passage.text, passage.letters.are
+    start, end = passage.offsets[found.first, 0], passage.offsets[found.end - 1, 1]
+    spans = zip(start.tolist(), end.tolist(), strict=True)
+    same = [text[first:last].lower() for first, last in spans]
     often = Counter(same)
+    stops = np.append(are(".;:".__contains__), False)
     return {
-        "opens_with_capital": np.array([letter.isupper() for letter in opening], bool),
-        "opens_with_number": np.array(
-            [letter.isdigit() or letter == "(" for letter in opening], bool
-        ),
-        "closes_with_stop": np.array([letter in ".;:" for letter in closing], bool),
-        "before_stop": np.array([letter in (".", ";", ":") for letter in following], bool),
-        "before_comma": np.array([letter == "," for letter in following], bool),
+        "opens_with_capital": are(str.isupper)[start],
+        "opens_with_number": (are(str.isdigit) | are("(".__eq__))[start],
+        "closes_with_stop": stops[end - 1],
+        "before_stop": stops[end],
+        "before_comma": np.append(are(",".__eq__), False)[end],
         "repeated": np.array([often[piece] for piece in same], np.int64),
     }
 

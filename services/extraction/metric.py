@@ -22,12 +22,14 @@ OVERLAP = 0.5
 CONTAINED = "Parties"
 """In this category a prediction that contains the answer matches as well."""
 
-DROPPED = str.maketrans({".": "", ",": "", ";": "", ":": "", "/": " "})
+DROPPED = ".,;:"
 
 
 def words(text: str) -> frozenset[str]:
     """Return the set of words that two texts are compared by."""
-    return frozenset(text.translate(DROPPED).lower().split(" "))
+    for stop in DROPPED:  # faster than a table of characters
+        text = text.replace(stop, "")
+    return frozenset(text.replace("/", " ").lower().split(" "))
 
 
 def matches(category: str, prediction: str, answer: str) -> bool:

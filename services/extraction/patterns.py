@@ -19,11 +19,13 @@ DAY = rf"(?:\d{{1,2}}(?:st|nd|rd|th)?|{BLANK}|\[[^\]\n]{{0,20}}\])"
 YEAR = rf"(?:\d{{4}}|\d\d{BLANK}|{BLANK})"
 DATE = re.compile(
     rf"""(?ix)
+    (?<!\w)(?=[\d_\[jfmasond])(?:  # where any of these can begin: looked at once, not for each
       \b{MONTH}\s+{DAY}\s*,?\s*{YEAR}                                # March 5, 2020
     | (?<!\w){DAY}\s*(?:day\s+)?(?:of\s+)?(?:{MONTH}|{BLANK})\s*,?\s*{YEAR}  # 5th day of March
     | \b\d{{1,2}}[/.-]\d{{1,2}}[/.-]\d{{2,4}}\b                      # 3/5/2020
     | \b\d{{4}}-\d\d-\d\d\b                                          # 2020-03-05
     | \b{MONTH}\s*,?\s+\d{{4}}                                       # March 2020
+    )
     """
 )
 QUOTED = re.compile(r"[\"\u201c\u201d]\s*([^\"\u201c\u201d\n]{1,60}?)\s*[\"\u201c\u201d]")

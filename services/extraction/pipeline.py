@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from services.extraction.candidates import Floats
 from services.extraction.decoding import Candidate, Decoding, decode
@@ -112,7 +113,7 @@ def search_scores(
     else:
         settings = Decoding.of(manifest.decoding)
         candidates, chances = decode(text, scores, manifest.labels, settings, skip), None
-    clauses = [clause_of(text, c, manifest.labels, manifest.calibration) for c in candidates]
+    clauses = clauses_of(text, candidates, manifest.labels, manifest.calibration)
     warnings = doubts(text, scores.offsets)
     if chances is not None and not warnings:
         warnings = unfamiliar(float(chances.sum()), manifest.thresholds.get(FAMILIAR, 0.0))
@@ -197,22 +198,36 @@ def _judged_again(seen: Seen, scores: Floats, names: Sequence[str], forest: Fore
     return relisted(scores, places, forest(rows))
 
 
-def clause_of(
-    text: str, candidate: Candidate, labels: Sequence[str], calibration: Mapping[str, Any]
-) -> Clause:
-    """Return a candidate as a clause, without the stop of the sentence before it."""
-    start, end = candidate.start, candidate.end
-    start = end - (len(text[start:end].lstrip(STOPS)) or end - start)
-    confidence = calibrated(candidate.score, calibration)
-    return Clause(labels[candidate.label], text[start:end], start, end, confidence)
+def clauses_of(
+    text: str,
+    candidates: Sequence[Candidate],
+    labels: Sequence[str],
+    calibration: Mapping[str, Any],
+) -> list[Clause]:
+    """Return candidates as clauses, without the stop of the sentence before them."""
+    confidences = calibrated_all([c.score for c in candidates], calibration).tolist()
+    clauses = []
+    for candidate, confidence in zip(candidates, confidences, strict=True):
+        start, end = candidate.start, candidate.end
+        start = end - (len(text[start:end].lstrip(STOPS)) or end - start)
+        clauses.append(Clause(labels[candidate.label], text[start:end], start, end, confidence))
+    return clauses
 
 
 def calibrated(score: float, calibration: Mapping[str, Any]) -> float:
-    """Map a score to a confidence strictly inside (0, 1), keeping the ranking.
+    """Map a score to a confidence: see `calibrated_all`."""
+    return float(calibrated_all([score], calibration)[0])
+
+
+def calibrated_all(
+    scores: Sequence[float] | NDArray[np.floating], calibration: Mapping[str, Any]
+) -> NDArray[np.float64]:
+    """Map scores [N] to confidences strictly inside (0, 1), keeping the ranking.
 
     The map is a strictly rising line through the knots `scores` and `confidences`, between (0, 0)
     and (1, 1); without knots the score itself is the confidence.
     """
     knots = [0.0, *calibration.get("scores", ()), 1.0]
     values = [0.0, *calibration.get("confidences", ()), 1.0]
-    return float(np.clip(np.interp(score, knots, values), 1e-9, 1.0 - 1e-9))
+    confidences: NDArray[np.float64] = np.interp(scores, knots, values)
+    return confidences.clip(1e-9, 1.0 - 1e-9)

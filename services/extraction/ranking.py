@@ -11,6 +11,7 @@ against it, as in the metric. The surest are then judged once more, side by side
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left, insort
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
@@ -110,15 +111,12 @@ def look(
         skip: spans of furniture, read over.
     """
     cuts = token_cuts(sentences(text, skip), scores.offsets)
+    plain = decode(text, scores, labels, settings, skip, cuts)
     entities = {
         labels.index(name): kinds for name, kinds in settings.entities.items() if name in labels
     }
     found = propose(text, scores.offsets, scores.probabilities, cuts, entities)
-    decoded = [
-        Decoded(c.label, c.start, c.end, c.score)
-        for c in decode(text, scores, labels, settings, skip)
-        if c.score > WEAK
-    ]
+    decoded = [Decoded(c.label, c.start, c.end, c.score) for c in plain if c.score > WEAK]
     views = scores.openings, scores.closings
     passage = Passage(text, scores.offsets, scores.probabilities, cuts, *views, decoded)
     columns, rows = describe(passage, found)
@@ -150,10 +148,12 @@ def contest(seen: Seen, scores: Floats) -> Contest:
     rivals: list[tuple[float, ...]] = []
     order = np.lexsort((found.end, found.first, -scores, found.label))
     order = order[scores[order] > LEAST]
-    label = -1
+    tokens = list(zip(found.first.tolist(), found.end.tolist(), strict=True))
+    told = _Told(seen.text, tokens, seen.spans.tolist(), scores.tolist())
+    label, labels = -1, found.label.tolist()
     for place in order.tolist():
-        if found.label[place] != label:
-            label, table = int(found.label[place]), _Table(seen, scores)
+        if labels[place] != label:
+            label, table = labels[place], _Table(told)
         row = table.beaten(place)
         if row is None:
             winners.append(place)
@@ -169,21 +169,28 @@ def contest(seen: Seen, scores: Floats) -> Contest:
     )
 
 
+@dataclass(frozen=True)
+class _Told:
+    """What a contest asks of the candidates, as plain numbers: they are read one by one."""
+
+    text: str
+    tokens: Sequence[tuple[int, int]]  # first, end
+    spans: Sequence[Sequence[int]]  # start, end, in code points
+    scores: Sequence[float]
+
+
 class _Table:
     """The winners of one label so far, the best first; no two overlap."""
 
-    def __init__(self, seen: Seen, scores: Floats) -> None:
-        self._seen, self._scores = seen, scores
+    def __init__(self, told: _Told) -> None:
+        self._told = told
         self._spans: list[tuple[int, int]] = []  # in tokens
         self._by_place: list[tuple[int, int]] = []  # first token and number of each, in the text
         self._score: list[float] = []
         self._sum = 0.0
-        self._words: list[frozenset[str]] = []
-        self._with: dict[str, list[int]] = {}  # numbers of those that have a word
+        self._numbers: dict[str, int] = {}  # of words
+        self._worded: list[tuple[int, int, int]] = []  # number, words as bits, how many
         self._losers: Counter[int] = Counter()  # that each has beaten
-
-    def _span(self, place: int) -> tuple[int, int]:
-        return int(self._seen.found.first[place]), int(self._seen.found.end[place])
 
     def _rivals(self, first: int, end: int) -> list[int]:
         """Return the winners that overlap [first, end), the best first."""
@@ -196,7 +203,7 @@ class _Table:
 
     def beaten(self, place: int) -> tuple[float, ...] | None:
         """Describe a candidate that overlaps winners (RIVAL_COLUMNS); None if it does not."""
-        first, end = self._span(place)
+        first, end = self._told.tokens[place]
         rivals = self._rivals(first, end)
         if not rivals:
             return None
@@ -206,7 +213,7 @@ class _Table:
         mine = end - first
         theirs = sum(self._spans[i][1] - self._spans[i][0] for i in rivals)
         both = sum(min(end, self._spans[i][1]) - max(first, self._spans[i][0]) for i in rivals)
-        score, rival = float(self._scores[place]), self._score[best]
+        score, rival = self._told.scores[place], self._score[best]
         return (
             score,
             rival,
@@ -214,7 +221,7 @@ class _Table:
             both / (mine + theirs - both),
             both / mine,
             both / theirs,
-            float(np.log(mine / theirs)),
+            math.log(mine / theirs),
             len(rivals),
             before,
             (first - self._spans[best][0]) / theirs,
@@ -223,19 +230,19 @@ class _Table:
 
     def seat(self, place: int) -> tuple[float, ...]:
         """Take a candidate that overlaps no winner as one, and describe it (PLACE_COLUMNS)."""
-        score = float(self._scores[place])
-        first, end = self._span(place)
-        start, stop = self._seen.spans[place].tolist()
-        own = words(self._seen.text[start:stop]) if score > TOLD else frozenset()
-        shared = Counter(number for word in own for number in self._with.get(word, ()))
-        likeness, like = max(
-            (
-                (both / (len(own) + len(self._words[number]) - both), -number)
-                for number, both in shared.items()
-            ),
-            default=(0.0, 0),
-        )
-        both, like = shared[-like], -like
+        score = self._told.scores[place]
+        first, end = self._told.tokens[place]
+        start, stop = self._told.spans[place]
+        own = words(self._told.text[start:stop]) if score > TOLD else frozenset()
+        bits = 0
+        for word in own:
+            bits |= 1 << self._numbers.setdefault(word, len(self._numbers))
+        likeness, like, both, size = 0.0, 0, 0, 0
+        for number, theirs, count in self._worded:
+            shared = (bits & theirs).bit_count()
+            if shared and shared / (len(own) + count - shared) > likeness:
+                likeness = shared / (len(own) + count - shared)
+                like, both, size = number, shared, count
         row = (
             score,
             len(self._score),
@@ -243,10 +250,10 @@ class _Table:
             self._score[0] if self._score else score,
             self._score[-1] if self._score else 1.0,
             score / self._score[0] if self._score else 1.0,
-            float(np.log1p(self._distance(first, end))),
+            math.log1p(self._distance(first, end)),
             likeness,
             self._score[like] if both else 0.0,
-            both / len(self._words[like]) if both else 0.0,
+            both / size if both else 0.0,
             both / len(own) if both else 0.0,
         )
         number = len(self._score)
@@ -254,9 +261,8 @@ class _Table:
         self._spans.append((first, end))
         self._score.append(score)
         self._sum += score
-        self._words.append(own)
-        for word in own:
-            self._with.setdefault(word, []).append(number)
+        if own:
+            self._worded.append((number, bits, len(own)))
         return row
 
     def _distance(self, first: int, end: int) -> int:
@@ -313,11 +319,12 @@ def repeated(seen: Seen, scores: Floats) -> Integers:
     """Return the places of candidates whose words a surer one of their label has [R]."""
     known: set[tuple[int, str]] = set()
     places = []
+    labels, spans = seen.found.label.tolist(), seen.spans.tolist()
     order = np.argsort(-scores, kind="stable")
     for place in order[scores[order] > LEAST].tolist():
-        start, end = seen.spans[place].tolist()
+        start, end = spans[place]
         said = " ".join(seen.text[start:end].lower().split()).strip(STOPS)
-        key = int(seen.found.label[place]), said
+        key = labels[place], said
         if key in known:
             places.append(place)
         known.add(key)

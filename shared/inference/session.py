@@ -27,6 +27,9 @@ onnxruntime.disable_telemetry_events()  # and what builds on Windows have instea
 onnxruntime.set_default_logger_severity(3)  # errors only: warnings are about unused optimisations
 
 
+MANY_ROWS = 512
+"""From so many rows on a forest splits them among threads."""
+
 PRODUCT = bytes.fromhex(
     "080a3a5c0a180a01610a0162120179220d4d61744d756c496e74656765721201675a130a0161120e0a0c0802"
     "12080a0208010a0208085a130a0162120e0a0c080312080a0208080a02080162130a0179120e0a0c08061208"
@@ -149,8 +152,14 @@ class IntegerSession:
 class Forest:
     """Decision trees in memory. Safe to run from several threads at once."""
 
-    def __init__(self, graph: Path) -> None:
+    def __init__(self, graph: Path, pool: Executor | None = None, parts: int = 1) -> None:
         """Load a graph that takes `rows` [N, columns] and gives one number a row [N].
+
+        Args:
+            graph: the file.
+            pool: works on parts of many rows at once, each with one thread: no number depends on
+                how many there are.
+            parts: into which many rows are split.
 
         Raises:
             AdapterError: the file is not such a graph.
@@ -166,9 +175,16 @@ class Forest:
             ) from error
         self.columns = int(rows.shape[1])
         self._input = rows.name
+        self._pool, self._parts = pool, parts
 
     def __call__(self, rows: Floats) -> Floats:
         """Return the number of each row [N] of [N, columns]."""
+        if self._pool is None or len(rows) < MANY_ROWS:
+            return self._numbers(rows)
+        parts = self._pool.map(self._numbers, np.array_split(rows, self._parts))
+        return np.concatenate(list(parts))
+
+    def _numbers(self, rows: Floats) -> Floats:
         (numbers,) = self._session.run([self._output.name], {self._input: rows})
         result: Floats = numbers
         return result

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -194,6 +195,7 @@ class Specialists:
         self.artefacts = artefacts
         self.folders = (artefacts, taught) if taught else (artefacts,)
         self.base = Base.load(base_folder(artefacts), threads, arithmetic)
+        self._pool, self._threads = ThreadPoolExecutor(threads, "forests"), threads
         self._lock = threading.Lock()
         self._loaded: dict[str, tuple[object, Specialist]] = {}
 
@@ -214,7 +216,10 @@ class Specialists:
             if name not in self._loaded or self._loaded[name][0] != mark:
                 manifest, adapter = load_adapter(folder, self.base.sha256, self.base.engine.doors)
                 run = self.base.engine.specialise(adapter)
-                forests = {key: Forest(folder / f"{key}.onnx") for key in manifest.forests}
+                forests = {
+                    key: Forest(folder / f"{key}.onnx", self._pool, self._threads)
+                    for key in manifest.forests
+                }
                 known = folder / GUARANTEE_FILE
                 guarantee = known.read_bytes() if manifest.guarantee_sha256 else None
                 specialist = Specialist(manifest, self.base.tokeniser, run, forests, guarantee)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from services.extraction.decoding import Decoding, decode
 from services.extraction.metric import THRESHOLDS, Curve, matching
+from services.extraction.pipeline import calibrated_all
 from services.extraction.teaching.learning import Strength
 from services.extraction.teaching.states import Flags, Floats, Integers, Read
 from shared.inference import TokenScores
@@ -130,13 +131,6 @@ class Judge:
                 [self._label], [example.text[start:end]], {self._label: example.answers}
             )
         return known[start, end]
-
-
-def calibrated_all(scores: Doubles, knots: Knots) -> Doubles:
-    """The same as `services.extraction.pipeline.calibrated`, of many scores at once."""
-    places = [0.0, *knots.get("scores", ()), 1.0]
-    values = [0.0, *knots.get("confidences", ()), 1.0]
-    return np.clip(np.interp(scores, places, values), 1e-9, 1.0 - 1e-9)
 
 
 def fit_calibration(scores: Doubles, right: Flags) -> dict[str, Any]:

@@ -1,10 +1,20 @@
 """What the ranking is told about candidates, on cases worked out by hand."""
 
+import re
+
 import numpy as np
 import pytest
 
 from services.extraction.candidates import SOURCES, Candidates
-from services.extraction.features import GROUPS, Decoded, Passage, describe
+from services.extraction.features import (
+    DECODED,
+    GROUPS,
+    MARKS,
+    WORDS,
+    Decoded,
+    Passage,
+    describe,
+)
 
 TEXT = "Aa 22 cc. Dd ee ff."
 OFFSETS = np.array([[0, 2], [3, 5], [6, 8], [8, 9], [10, 12], [13, 15], [16, 18], [18, 19]])
@@ -116,6 +126,57 @@ def test_what_plain_decoding_says_is_told() -> None:
     assert table["decoded_score"] == pytest.approx([0.6, 0.6, 0.2, 0])
     assert table["decoded_half"] == pytest.approx([0.6, 0.6, 0, 0])
     assert table["decoded_better"] == pytest.approx([0, 0, 1, 1])
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_what_plain_decoding_says_of_many_is_what_it_says_of_each(seed: int) -> None:
+    """All stretches of all labels at once, beside each looked at by itself."""
+    draw = np.random.default_rng(seed)
+    said = []
+    for _ in range(int(draw.integers(0, 12))):
+        start, label = int(draw.integers(0, 17)), int(draw.integers(0, 2))
+        end = int(draw.integers(start + 1, 20))
+        said.append(Decoded(label, start, end, float(draw.choice([0.1, 0.2, 0.7]))))
+    spans = [(c, a, b) for c in range(2) for a in range(8) for b in range(a + 1, 9)]
+    columns, rows = describe(Passage(TEXT, OFFSETS, P, CUTS, decoded=said), candidates(*spans))
+    table = dict(zip(columns, rows.T, strict=True))
+    for place, (label, first, last) in enumerate(spans):
+        start, end = OFFSETS[first, 0], OFFSETS[last - 1, 1]
+        shares = [
+            (
+                max(min(d.end, end) - max(d.start, start), 0)
+                / (max(d.end, end) - min(d.start, start)),
+                d.score,
+            )
+            for d in said
+            if d.label == label
+        ]
+        share, score = max((pair for pair in shares if pair[0] > 0), default=(0.0, 0.0))
+        expected = [
+            share,
+            score if share >= 1 else 0,
+            score,
+            max((known for overlap, known in shares if overlap > 0.5), default=0),
+            sum(known > score for _, known in shares),
+        ]
+        assert [table[name][place] for name in DECODED] == pytest.approx(expected)
+
+
+def test_words_are_counted_token_by_token() -> None:
+    """In any case, whole tokens alone, with the marks beside them; a line break lies between."""
+    text = "Buyer SHALL\npay $5,\n\nif not"
+    offsets = np.array([(m.start(), m.end()) for m in re.finditer(r"\w+|[^\w\s]", text)])
+    sums = Passage(text, offsets, np.zeros((len(offsets), 1), np.float32), np.array([0])).words
+    each = dict(zip((*MARKS, *WORDS), np.diff(sums, axis=0).T.tolist(), strict=True))
+    assert each["shall"] == [0, 1, 0, 0, 0, 0, 0, 0]
+    assert each["$"] == [0, 0, 0, 1, 0, 0, 0, 0]
+    assert each["if"] == [0, 0, 0, 0, 0, 0, 1, 0]
+    assert each["not"] == [0, 0, 0, 0, 0, 0, 0, 1]
+    assert each["number"] == [0, 0, 0, 0, 1, 0, 0, 0]
+    assert each["capital"] == [1, 1, 0, 0, 0, 0, 0, 0]
+    assert each["line"] == [0, 0, 1, 0, 0, 0, 1, 0]
+    assert each["stop"] == [0, 0, 0, 0, 0, 1, 0, 0]
+    assert sums[-1].sum() == 10
 
 
 def test_no_two_groups_give_one_name(table: dict[str, np.ndarray]) -> None:

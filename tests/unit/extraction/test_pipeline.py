@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from services.extraction.decoding import Candidate
-from services.extraction.pipeline import Clause, calibrated, clause_of, find_clauses, search
-from shared.inference import Specialist, Specialists
+from services.extraction.pipeline import Clause, calibrated, clauses_of, find_clauses, search
+from shared.inference import Specialist, Specialists, session, specialists
 from tests import support
 
 TEXT = """SUPPLY AGREEMENT
@@ -141,6 +141,21 @@ def test_what_is_no_contract_is_warned_of(specialist: Specialist) -> None:
 def test_a_clause_does_not_begin_with_the_stop_before_it(start: int, words: str) -> None:
     """Full stop and space go; a candidate of nothing else stays as it is."""
     text = "Yes. We pay."
-    found = clause_of(text, Candidate(0, start, len(text), 0.5), ["Pay"], {})
+    candidates = [Candidate(0, start, len(text), 0.5), Candidate(0, 3, 5, 0.5)]
+    found, blank = clauses_of(text, candidates, ["Pay"], {})
     assert (found.text, found.start, found.end) == (words, text.index(words), len(text))
-    assert clause_of(text, Candidate(0, 3, 5, 0.5), ["Pay"], {}).text == ". "
+    assert blank.text == ". "
+
+
+@pytest.mark.parametrize("threads", [2, 5])
+def test_no_clause_moves_with_threads_or_batch(
+    specialist: Specialist, monkeypatch: pytest.MonkeyPatch, threads: int
+) -> None:
+    """Passage, confidence and presence are the same to the last bit, rows of forests in parts."""
+    text = "\n\n".join(f"{n}. {TEXT}" for n in range(12))
+    expected = search(text, specialist, all_candidates=True)
+    monkeypatch.setattr(specialists, "BATCH", threads)
+    monkeypatch.setattr(session, "MANY_ROWS", 1)
+    other = Specialists(support.artefacts(), threads).get(specialist.manifest.name)
+    assert search(text, other, all_candidates=True) == expected
+    assert len(expected.clauses) > 12

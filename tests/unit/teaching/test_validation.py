@@ -9,7 +9,7 @@ import pytest
 
 from services.extraction.decoding import Decoding
 from services.extraction.metric import count
-from services.extraction.pipeline import calibrated
+from services.extraction.pipeline import calibrated, calibrated_all
 from services.extraction.teaching.examples import Example
 from services.extraction.teaching.learning import Strength
 from services.extraction.teaching.states import Read
@@ -17,7 +17,6 @@ from services.extraction.teaching.trials import (
     Judge,
     Trial,
     Way,
-    calibrated_all,
     calibration_error,
     fit_calibration,
 )
