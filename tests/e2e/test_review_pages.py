@@ -363,7 +363,7 @@ def test_the_first_pages_are_shown_while_the_others_are_read(ada: Watched, stage
     early.get_by_text("6. AUDIT.").wait_for()
     page.keyboard.press("ArrowRight")
     assert early.get_by_text("page 2", exact=True).is_visible()
-    page.get_by_text("Found in the first 2 pages.").wait_for()
+    page.get_by_text("Found so far, on 2 pages.").wait_for()
     assert page.get_by_role("heading", name="Audit Rights").is_visible()
     page.unroute(address)
     page.locator(".overlay").wait_for()

@@ -49,7 +49,7 @@ export class EarlyPages {
 
 /** The clauses of the first pages, which are no items yet. */
 export function foundSoFar({ items, pages }) {
-  return [h("p.muted", {}, `Found in the first ${count(pages, "page")}. It may change when all are read, and nobody is asked about it before.`),
+  return [h("p.muted", {}, `Found so far, on ${count(pages, "page")}. It may change when all are read, and nobody is asked about it before.`),
     items.map((one) => h("section.group", {}, h("h2", {}, one.category), h("p.clip", {}, excerpt(one.text, 220)),
       h("p.row.apart", {}, certainty(one.confidence), h("span.muted", {}, `page ${one.page}`))))];
 }
