@@ -300,6 +300,10 @@ class Stage:
         """Stands in for extraction and triage at `/v1/documents/{id}/clauses` and their kin."""
         router = APIRouter()
 
+        @router.get("/v1/watch")
+        def watched() -> dict[str, Any]:
+            return {"items": [], "notices": [], "next": None}
+
         @router.get("/v1/reports")
         def by_risk(flagged: bool | None = None, least: float = 0.0) -> dict[str, Any]:
             fitting = [one for one in self.reports if one["risk"] >= least]
