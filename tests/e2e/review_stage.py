@@ -394,8 +394,9 @@ class Stage:
         findings: Sequence[dict[str, Any]] = (FINDING,),
         filing: dict[str, Any] = FILING,
         signals: Sequence[dict[str, Any]] = (),
+        flags: Sequence[dict[str, Any]] = (),
     ) -> None:
-        """Announce findings and strong signals, and have their statement at hand."""
+        """Announce findings, strong signals and flags, and have their statement at hand."""
         named = [
             {"id": f"fd_{document[-8:]}{number}", **finding}
             for number, finding in enumerate(findings)
@@ -404,6 +405,7 @@ class Stage:
             "findings": named,
             "statements": [filing],
             "signals": list(signals),
+            "narrative-flags": list(flags),
         }
         self._announce(
             FindingsFound(
@@ -414,8 +416,9 @@ class Stage:
                 flagged=True,
                 risk=0.8,
                 signals=self.review.blobs.put("default", json.dumps(list(signals)).encode()),
+                narrative=self.review.blobs.put("default", json.dumps(list(flags)).encode()),
             ),
-            len(named) + len(signals),
+            len(named) + len(signals) + len(flags),
         )
 
     def propose(self, item: dict[str, Any], quote: Quote, why: str) -> None:

@@ -19,6 +19,7 @@ from tests.e2e.review_stage import CONTRACT, SCRIPT, STATEMENT, Stage, pdf_of, u
 from tests.samples import mail
 from tests.support import ROOT, library, require
 from tests.unit.documents.word import docx, p
+from tests.unit.review.test_narrative import FLAG
 from tests.unit.review.test_signals import SIGNAL
 from tests.unit.triage.reading import samples
 
@@ -408,6 +409,32 @@ def test_a_finding_is_shown_on_the_page_where_it_stands(ada: Watched, stage: Sta
         until(
             lambda: all(one["document_id"] != report for one in stage.open_items()), "the deletion"
         )
+
+
+def test_a_sentence_about_the_filer_is_shown_on_its_page(ada: Watched, stage: Stage) -> None:
+    """In the queue, beside its page with the words marked, and on the page of the report."""
+    report = stage.upload("going-on.txt", f"Annual report.\n\n{FLAG['text']}\n".encode(), "report")
+    start = len("Annual report.\n\n")
+    place = {"start": start, "end": start + len(FLAG["text"]), "page": 1, "boxes": []}
+    try:
+        stage.find(report, [], flags=[{**FLAG, **place}])
+        (item,) = [one for one in stage.open_items() if one["document_id"] == report]
+        page = ada.sign_in()
+        page.get_by_label("Kind").select_option("flag")
+        page.locator("tr[data-item]").get_by_text("Doubt about going on").wait_for()
+        page.goto(f"{stage.address}/review?item={item['id']}")
+        heading(page, "Doubt about going on")
+        page.get_by_text("does the report say that of its filer").wait_for()
+        assert page.locator(".panel-body mark").inner_text() == FLAG["text"]
+        page.get_by_title("The report says that of its filer").wait_for()
+        picture(page, "sentence")
+        page.goto(f"{stage.address}/documents/{report}")
+        page.get_by_role("heading", name="Said of the filer in words").wait_for()
+        page.get_by_role("button", name="Show it: page 1").click()
+        page.locator(".viewer mark").get_by_text("substantial doubt").wait_for()
+    finally:
+        stage.http.delete(f"/v1/documents/{report}")
+        until(lambda: all(one["document_id"] != report for one in stage.open_items()), "deletion")
 
 
 def test_a_signal_is_shown_with_what_it_is_made_of(ada: Watched, stage: Stage) -> None:
