@@ -9,7 +9,7 @@ from itertools import accumulate
 
 from services.ingest.domain import Document
 from services.ingest.judging import Judge
-from services.ingest.store import Documents
+from services.ingest.store import Documents, lock_blobs, remove_unused
 from shared.documents import EarlyPage
 from shared.events import BlobRef, DocumentBegun, DocumentIngested
 from shared.storage import BlobStore, Store, UnitOfWork
@@ -70,8 +70,10 @@ class FirstPages:
         self._blobs.put(event.tenant, text.encode())
         lengths = (len(page.text) + len(BETWEEN) for page in pages)
         with UnitOfWork(self._store) as uow:  # one of its own: the event is not handled by it
+            lock_blobs(uow.session, event.tenant)
             document = Documents(uow.session, event.tenant).get(event.document_id, for_update=True)
             if document is None or not document.awaits_reading(event.attempt):
+                remove_unused(uow.session, self._blobs, event.tenant, {ref})
                 return
             uow.publish(
                 DocumentBegun(

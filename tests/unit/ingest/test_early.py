@@ -13,7 +13,8 @@ from services.ingest.judging import BY_TYPE
 from services.ingest.store import early_pages
 from shared.documents import Early, EarlyPage, Reading
 from shared.errors import UnreadableDocument
-from shared.events import DocumentBegun, DocumentIngested
+from shared.events import BlobRef, DocumentBegun, DocumentIngested
+from shared.storage.deletion import ref_of
 from tests.postgres import Servers
 from tests.unit.ingest.house import House, InProcessReader, pdf
 from tests.unit.ingest.test_cancel import cancel
@@ -160,6 +161,28 @@ def test_nothing_of_them_stays(tmp_path: Path, reader: Looked, how: str) -> None
     assert kept(house) == 0
     if how != "delete":
         assert house.state(document)["progress"] is None
+    house.close()
+
+
+def test_first_pages_of_what_is_cancelled_meanwhile_leave_nothing(
+    tmp_path: Path, reader: Looked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the note of their blob and the blob itself."""
+    monkeypatch.setattr(first, "PAGES", 2)
+    house = House(tmp_path, reader)
+    document = house.accepted(pdf(*FIVE), kind="contract")
+    text, put = f"{PAGES[0]}\n\n{PAGES[1]}".encode(), house.service.blobs.put
+
+    def late(tenant: str, data: bytes) -> BlobRef:
+        if data == text:
+            cancel(house, document)
+        return put(tenant, data)
+
+    monkeypatch.setattr(house.service.blobs, "put", late)
+    house.work()
+    assert house.state(document)["reasons"][0].startswith("cancelled: ")
+    assert house.said(DocumentBegun) == []
+    assert ref_of(text).sha256 not in house.blobs()
     house.close()
 
 
