@@ -24,6 +24,7 @@ from safetensors.numpy import load_file
 
 from models.corpus import read_labels
 from services.extraction.pipeline import FAMILIAR
+from services.extraction.wording import WORDS_FILE
 from shared.artefacts import TRAINING_FILE, sha256
 from shared.inference.adapters import (
     ADAPTER_FILE,
@@ -102,7 +103,8 @@ def export(
         learned: calibration and thresholds, where there are any.
         version: three numbers.
         artefacts: holds the base.
-        forests: folder of the trees that models.ranking wrote, if the specialist has some.
+        forests: folder of the trees and words that models.ranking and models.listing wrote, if the
+            specialist has some.
     """
     parameters = graph_parameters(state)
     folder = artefacts / name / version
@@ -130,6 +132,8 @@ def export(
         for path in paths:
             shutil.copyfile(path, folder / path.name)
         manifest["forests"] = {path.stem: sha256(path) for path in paths}
+        shutil.copyfile(forests / WORDS_FILE, folder / WORDS_FILE)
+        manifest["files"] = {WORDS_FILE: sha256(folder / WORDS_FILE)}
         manifest["columns"] = json.loads((forests / "columns.json").read_text(encoding="utf-8"))
     partial = folder / f"{MANIFEST_FILE}.partial"
     partial.write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")

@@ -3,9 +3,10 @@
     python -m models.listing models/contract-clauses --data FOLDER --ranked FOLDER --out FOLDER
 
 `--ranked` holds the raw predictions that models.ranking wrote, of each fold by forests that had not
-learned from it. Written are the raw predictions of the specialist, with last scores by forests that
-learned from the lists of the other folds alone, and to `--out` the forest `list` that learned from
-all of them, as it is served (services/extraction/listing.py).
+learned from it. Written are the raw predictions of the specialist, with last scores by words and a
+forest that learned from the lists of the other folds alone, and to `--out` the words and the forest
+`list` that learned from all of them, as they are served (services/extraction/listing.py). What the
+words say of a list that the forest learns from is said by words that learned from other lists.
 """
 
 from __future__ import annotations
@@ -21,15 +22,16 @@ from typing import Any
 
 import numpy as np
 import onnx
-from numpy.typing import NDArray
 
 from models.corpus import read_labels, read_records
 from models.evaluate import judge, predicted_folds
 from models.forest import Booster, Floats, fit, graph, predict
 from models.predict import Candidate, read_predictions, write_predictions
+from models.wording import Worded, learn_words, worded
 from services.extraction.candidates import Integers
 from services.extraction.listing import LIST_COLUMNS, list_rows, listed, relisted
 from services.extraction.ranking import LEAST
+from services.extraction.wording import PLACES, WORDS_FILE, Wording, write_wording
 
 
 @dataclass(frozen=True)
@@ -41,9 +43,14 @@ class Listing:
     candidates: list[Candidate]  # [N]
     scores: Floats  # [N], of the ranking
     places: Integers  # [L]
-    rows: Floats  # [L, LIST_COLUMNS]
-    right: NDArray[np.bool_]  # [L]
-    repeated: NDArray[np.bool_]  # [L], right, and known from surer ones
+    rows: Floats  # [L, LIST_COLUMNS], of which the last, the words', is still 0
+    words: Worded  # what they are made of
+
+    def told(self, wording: Wording) -> Floats:
+        """Return what the forest is told of the list [L, LIST_COLUMNS]."""
+        rows = self.rows.copy()
+        rows[:, -1] = wording.said(self.words.label.tolist(), self.words.places)
+        return rows
 
 
 def listing(record: dict[str, Any], candidates: list[Candidate], labels: Sequence[str]) -> Listing:
@@ -51,21 +58,48 @@ def listing(record: dict[str, Any], candidates: list[Candidate], labels: Sequenc
     scores = np.array([c.score for c in candidates], np.float32)
     places = listed(scores)
     some = [candidates[place] for place in places.tolist()]
-    rows = list_rows(
-        record["text"],
-        labels,
-        [c.label for c in some],
-        [(c.start, c.end) for c in some],
-        [c.score for c in some],
-    )
+    label, spans = [c.label for c in some], [(c.start, c.end) for c in some]
+    silent = Wording(np.zeros((len(labels), PLACES), np.float16))
+    sure = scores[places].tolist()
+    rows = list_rows(record["text"], labels, label, spans, sure, silent)
     judged = judge(record, candidates, labels)
     flags = judged.right[places], judged.repeated[places]
-    return Listing(record["id"], record["fold"], candidates, scores, places, rows, *flags)
+    words = worded([record["text"][start:end] for start, end in spans], label, sure, *flags)
+    return Listing(record["id"], record["fold"], candidates, scores, places, rows, words)
 
 
-def learn(lists: Iterable[Listing], settings: Mapping[str, Any]) -> list[Booster]:
-    """Learn whether what stands in a list is right; what only repeats is no lesson."""
-    kept = [(some.rows[~some.repeated], some.right[~some.repeated]) for some in lists]
+class Words:
+    """Models of words by the folds that they have not learned from, each learned once."""
+
+    def __init__(self, lists: Sequence[Listing], labels: int, settings: Mapping[str, Any]) -> None:
+        self._lists, self._labels, self._settings = lists, labels, settings
+        self._learned: dict[frozenset[int], Wording] = {}
+
+    def without(self, *folds: int) -> Wording:
+        """Return the model that learned from the lists of all folds but some."""
+        left_out = frozenset(folds)
+        if left_out not in self._learned:
+            some = (one.words for one in self._lists if one.fold not in left_out)
+            self._learned[left_out] = learn_words(some, self._labels, self._settings)
+        return self._learned[left_out]
+
+
+def learn(
+    lists: Iterable[Listing], words: Words, without: Sequence[int], settings: Mapping[str, Any]
+) -> list[Booster]:
+    """Learn whether what stands in a list is right; what only repeats is no lesson.
+
+    Args:
+        lists: of the folds to learn from.
+        words: that have not learned from a list say something of it.
+        without: folds that nothing may learn from.
+        settings: of the trees.
+    """
+    kept = []
+    for some in lists:
+        lesson = ~some.words.repeated
+        rows = some.told(words.without(some.fold, *without))
+        kept.append((rows[lesson], some.words.right[lesson]))
     rows = np.concatenate([rows for rows, _ in kept])
     right = np.concatenate([right for _, right in kept])
     seeds = range(settings["seed"], settings["seed"] + settings["seeds"])
@@ -74,13 +108,13 @@ def learn(lists: Iterable[Listing], settings: Mapping[str, Any]) -> list[Booster
 
 
 def last(
-    lists: Iterable[Listing], forest: Sequence[Booster]
+    lists: Iterable[Listing], wording: Wording, forest: Sequence[Booster]
 ) -> Iterator[tuple[str, list[Candidate]]]:
     """Yield the id and the candidates of every contract, with their last scores."""
     for some in lists:
         scores = some.scores
         if len(some.places):
-            scores = relisted(scores, some.places, predict(forest, some.rows))
+            scores = relisted(scores, some.places, predict(forest, some.told(wording)))
         yield (
             some.id,
             [
@@ -109,14 +143,19 @@ def main() -> None:
     records = read_records(arguments.data, config["data"], folds)
     lists = [listing(record, found[record["id"]], labels) for record in records]
     say(f"{sum(len(some.places) for some in lists)} candidates in {len(lists)} lists")
+    words = Words(lists, len(labels), config["wording"])
     for fold in folds:
         say(f"learning from all folds but {fold}")
-        forest = learn([some for some in lists if some.fold != fold], settings)
+        forest = learn([some for some in lists if some.fold != fold], words, [fold], settings)
         unseen = [some for some in lists if some.fold == fold]
-        write_predictions(folder / f"predictions-fold{fold}.jsonl.gz", last(unseen, forest))
+        scored = last(unseen, words.without(fold), forest)
+        write_predictions(folder / f"predictions-fold{fold}.jsonl.gz", scored)
     say("learning from all folds")
     arguments.out.mkdir(parents=True, exist_ok=True)
-    onnx.save(graph(learn(lists, settings), len(LIST_COLUMNS)), arguments.out / "list.onnx")
+    onnx.save(
+        graph(learn(lists, words, [], settings), len(LIST_COLUMNS)), arguments.out / "list.onnx"
+    )
+    (arguments.out / WORDS_FILE).write_bytes(write_wording(words.without()))
 
 
 def say(message: str) -> None:

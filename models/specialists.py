@@ -114,7 +114,7 @@ def steps(
         order, scored = f"{name}: rank", [f"{name}: list"]
         made += [
             Step(order, rank, ("decoding", "ranking", "presence"), tuple(predicted)),
-            Step(scored[0], module("listing", *given, *lists), ("listing",), (order,)),
+            Step(scored[0], module("listing", *given, *lists), ("listing", "wording"), (order,)),
         ]
         kept = module("keep", specialist, *(outs[f"{k}"] for k in FOLDS))
         made.append(Step(f"{name}: keep", kept, (), tuple(trained[f"{k}"] for k in FOLDS)))

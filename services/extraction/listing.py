@@ -2,7 +2,8 @@
 
 The ranking looks at one label at a time. A list of what it takes for likely says more: the same
 words under another label, a neighbour of the same section, how many of a label there are at all. A
-forest that is told these and how sure the ranking was (models/listing.py) gives the last score.
+forest that is told these, how sure the ranking was and what its words say (wording.py) gives the
+last score; models/listing.py learns it.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from services.extraction.candidates import Floats, Integers
+from services.extraction.wording import Wording, places_of
 from shared.listed import COLUMNS, rows_of
 
 LEAST_LISTED = 0.03
@@ -21,7 +23,7 @@ LEAST_LISTED = 0.03
 MOST_LISTED = 500
 """So many of them at most, the surest: each is compared with the others of its label."""
 
-LIST_COLUMNS = tuple(f"list: {name}" for name in COLUMNS)
+LIST_COLUMNS = tuple(f"list: {name}" for name in (*COLUMNS, "words"))
 """What the forest is told, as the manifest names it."""
 
 
@@ -54,6 +56,7 @@ def list_rows(
     label: Sequence[int],
     spans: Sequence[tuple[int, int]],
     scores: Sequence[float],
+    wording: Wording,
 ) -> Floats:
     """Describe the candidates of a list [L, LIST_COLUMNS].
 
@@ -63,12 +66,14 @@ def list_rows(
         label: of each candidate [L].
         spans: of each, in code points [L].
         scores: of each, from the ranking [L].
+        wording: what words say of a label.
     """
     some = [
         Listed(names[c], text[start:end], start, end, float(score))
         for c, (start, end), score in zip(label, spans, scores, strict=True)
     ]
-    return rows_of(text, some, {name: i for i, name in enumerate(names)})
+    rows = rows_of(text, some, {name: i for i, name in enumerate(names)})
+    return np.column_stack([rows, wording.said(label, [places_of(one.text) for one in some])])
 
 
 def relisted(scores: Floats, places: Integers, chances: Floats) -> Floats:

@@ -14,7 +14,8 @@ from services.extraction.decoding import Candidate, Decoding, decode
 from services.extraction.doubts import doubts, unfamiliar
 from services.extraction.listing import list_rows, listed, relisted
 from services.extraction.presence import presence_rows
-from services.extraction.ranking import LEAST, Forest, Ranking, Seen, elsewhere, look, told
+from services.extraction.ranking import LEAST, Ranking, Seen, elsewhere, look, told
+from services.extraction.wording import WORDS_FILE, read_wording
 from shared.inference import AdapterError, Specialist, TokenScores
 from shared.inference.specialists import Progress, Span
 
@@ -165,7 +166,8 @@ def ranked(
     manifest, forests = specialist.manifest, specialist.forests
     settings = Decoding.of(manifest.decoding)
     seen = look(text, scores, manifest.labels, settings, skip)
-    if told(seen.columns) != manifest.columns or not forests.keys() >= FORESTS:
+    whole = forests.keys() >= FORESTS and WORDS_FILE in specialist.files
+    if told(seen.columns) != manifest.columns or not whole:
         raise AdapterError(
             f"{manifest.name} {manifest.version} ranks otherwise than this release does; "
             "install the release that it came with, or run `python -m models.ranking` again"
@@ -175,7 +177,7 @@ def ranked(
     chances = None
     if "presence" in forests:
         chances = forests["presence"](presence_rows(seen, values, len(manifest.labels)))
-    values = _judged_again(seen, values, manifest.labels, forests["list"])
+    values = _judged_again(seen, values, specialist)
     once = {i for i, name in enumerate(manifest.labels) if name in settings.entities}
     again = elsewhere(seen, values, once)
     candidates = [
@@ -188,14 +190,16 @@ def ranked(
     return sorted(candidates, key=lambda c: (c.start, c.end, c.label)), chances
 
 
-def _judged_again(seen: Seen, scores: Floats, names: Sequence[str], forest: Forest) -> Floats:
+def _judged_again(seen: Seen, scores: Floats, specialist: Specialist) -> Floats:
     """Return the last scores of all candidates [N], from those of the ranking."""
     places = listed(scores)
     if not len(places):
         return scores
     found = seen.found.label[places].tolist(), seen.spans[places].tolist()
-    rows = list_rows(seen.text, names, *found, scores[places].tolist())
-    return relisted(scores, places, forest(rows))
+    wording = read_wording(specialist.files[WORDS_FILE])
+    names = specialist.manifest.labels
+    rows = list_rows(seen.text, names, *found, scores[places].tolist(), wording)
+    return relisted(scores, places, specialist.forests["list"](rows))
 
 
 def clauses_of(

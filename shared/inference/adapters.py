@@ -6,7 +6,7 @@ everything is checked here against the `manifest.json` beside the adapter:
     artefacts/
       base-<first 12 hex digits of the graph's sha256>/   base.onnx, int8.onnx, tokenizer.json, …
       <name>/<version>/                                   adapter.onnx_adapter, manifest.json,
-                                                          perhaps guarantee.npz
+                                                          perhaps guarantee.npz and more
 
 Those that were taught on this machine (`smallprint teach`) lie in a folder of their own, the same
 way.
@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from shared.artefacts import MANIFEST_FILE as MANIFEST_FILE
-from shared.artefacts import VERSION, sha256
+from shared.artefacts import VERSION, require_whole, sha256
 from shared.artefacts import adapter_names as adapter_names
 from shared.inference.engines import GRAPH_FILE as GRAPH_FILE
 from shared.inference.engines import INTEGER_FILE as INTEGER_FILE
@@ -63,6 +63,7 @@ class Manifest:
     views: tuple[str, ...] = VIEWS[:1]  # what the head says of each label, in this order
     taught: Mapping[str, Any] = field(default_factory=dict)  # on what, by how many examples
     guarantee_sha256: str = ""  # of the calibration set, if it came with one
+    files: Mapping[str, str] = field(default_factory=dict)  # name to sha256 of what else is needed
 
 
 def read_manifest(path: Path) -> Manifest:
@@ -208,15 +209,11 @@ def load_adapter(
     if sha256(path) != manifest.adapter_sha256:
         raise AdapterError(f"{path} differs from what its manifest says; export it again")
     _check_shapes(manifest, doors)
-    for name, digest in manifest.forests.items():
-        forest = folder / f"{name}.onnx"
-        if not forest.is_file() or sha256(forest) != digest:
-            raise AdapterError(f"{forest} is missing or damaged; restore it from the release")
-    known = folder / GUARANTEE_FILE
-    if manifest.guarantee_sha256 and (
-        not known.is_file() or sha256(known) != manifest.guarantee_sha256
-    ):
-        raise AdapterError(f"{known} is missing or damaged; restore it from the release")
+    digests = {f"{name}.onnx": digest for name, digest in manifest.forests.items()}
+    digests |= manifest.files
+    if manifest.guarantee_sha256:
+        digests[GUARANTEE_FILE] = manifest.guarantee_sha256
+    require_whole(folder, digests, digests, AdapterError)
     adapter = Adapter(path)
     if adapter.shapes != dict(manifest.parameters):
         wrong = sorted(set(adapter.shapes.items()) ^ set(manifest.parameters.items()))

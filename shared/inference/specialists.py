@@ -110,11 +110,14 @@ class Specialist:
         run: Run,
         forests: Mapping[str, Forest] | None = None,
         guarantee: bytes | None = None,
+        files: Mapping[str, bytes] | None = None,
     ) -> None:
         self.manifest = manifest
         self.guarantee = guarantee
         self.forests: Mapping[str, Forest] = forests or {}
         """Decision trees that came with the adapter, by name."""
+        self.files: Mapping[str, bytes] = files or {}
+        """What else came with it, verified, by the names of the files."""
         self._tokeniser = tokeniser
         self._run = run
 
@@ -222,7 +225,10 @@ class Specialists:
                 }
                 known = folder / GUARANTEE_FILE
                 guarantee = known.read_bytes() if manifest.guarantee_sha256 else None
-                specialist = Specialist(manifest, self.base.tokeniser, run, forests, guarantee)
+                files = {name: (folder / name).read_bytes() for name in manifest.files}
+                specialist = Specialist(
+                    manifest, self.base.tokeniser, run, forests, guarantee, files
+                )
                 self._loaded[name] = (mark, specialist)
             return self._loaded[name][1]
 

@@ -6,6 +6,7 @@ import json
 import sys
 import tomllib
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,13 @@ from models import listing
 from models.forest import predict
 from models.predict import Candidate, read_predictions, write_predictions
 from services.extraction.listing import LEAST_LISTED, list_rows
+from services.extraction.wording import (
+    PLACES,
+    WORDS_FILE,
+    Wording,
+    places_of,
+    read_wording,
+)
 from shared.inference.session import Forest
 
 pytestmark = pytest.mark.training
@@ -39,6 +47,10 @@ share_of_columns = 1.0
 share_of_rows = 1.0
 ridge = 1.0
 bins = 63
+[wording]
+least = 10
+strength = 2.0
+share = 2.0
 """
 LABELS = ["Pay", "Ship"]
 STEP = 40
@@ -60,6 +72,15 @@ def candidates() -> list[Candidate]:
     """Every sentence, one as sure as the other, and one that is hopeless."""
     sure = [Candidate(0, i * STEP, (i + 1) * STEP, 0.5) for i in range(20)]
     return [*sure, Candidate(1, 0, STEP, 0.01)]
+
+
+def worded_record(number: int) -> dict[str, Any]:
+    """Twenty sentences that differ in one word: the answers speak of a penny, not of a pound."""
+    pieces = [
+        f"pay the {'penny' if i % 2 else 'pound'} n{number}x{i}".ljust(STEP - 1) + "."
+        for i in range(20)
+    ]
+    return record(number) | {"text": "".join(pieces)}
 
 
 @pytest.fixture
@@ -95,13 +116,49 @@ def test_what_the_ranking_could_not_tell_is_told_apart(folders: tuple[Path, Path
 
 
 def test_the_served_forest_is_the_one_that_was_learned(folders: tuple[Path, Path]) -> None:
-    """The graph gives the chances of the trees, up to rounding."""
+    """The graph gives the chances of the trees, up to rounding, and the words are the same."""
     lists = [listing.listing(record(n), candidates(), LABELS) for n in range(30)]
-    settings = tomllib.loads(CONFIG)["listing"]
-    forest = listing.learn(lists, settings)
-    rows = lists[0].rows
+    config = tomllib.loads(CONFIG)
+    words = listing.Words(lists, len(LABELS), config["wording"])
+    forest = listing.learn(lists, words, [], config["listing"])
+    served = read_wording((folders[1] / WORDS_FILE).read_bytes())
+    rows = lists[0].told(served)
+    assert np.array_equal(rows, lists[0].told(words.without()))
     assert np.allclose(Forest(folders[1] / "list.onnx")(rows), predict(forest, rows), atol=1e-5)
     assert len(rows) == 20
+
+
+def test_words_tell_what_the_ranking_does_not() -> None:
+    """A word that only the right ones have speaks for its label, and for no other."""
+    lists = [listing.listing(worded_record(n), candidates(), LABELS) for n in range(30)]
+    words = listing.Words(lists, len(LABELS), tomllib.loads(CONFIG)["wording"])
+    wording = words.without(0)
+    good, bad = places_of("pay the penny"), places_of("pay the pound")
+    said = wording.said([0, 0, 1], [good, bad, good])
+    assert said[0] > 0.3 > -0.3 > said[1]
+    assert said[2] == 0, "too few candidates of that label"
+
+
+def test_no_list_is_judged_by_words_that_learned_from_it() -> None:
+    """Answers of the left-out fold, turned round, change nothing that is said without it."""
+    lists = [listing.listing(worded_record(n), candidates(), LABELS) for n in range(30)]
+    turned = [
+        replace(one, words=replace(one.words, right=~one.words.right)) if one.fold == 2 else one
+        for one in lists
+    ]
+    settings = tomllib.loads(CONFIG)["wording"]
+    one, other = (listing.Words(some, len(LABELS), settings) for some in (lists, turned))
+    assert np.array_equal(one.without(2).weights, other.without(2).weights)
+    assert np.array_equal(one.without(2, 4).weights, other.without(2, 4).weights)
+    assert not np.array_equal(one.without(4).weights, other.without(4).weights)
+    forests = [
+        listing.learn(
+            [part for part in some if part.fold != 2], words, [2], tomllib.loads(CONFIG)["listing"]
+        )
+        for some, words in ((lists, one), (turned, other))
+    ]
+    rows = lists[2].told(one.without(2))
+    assert np.array_equal(*(predict(forest, rows) for forest in forests))
 
 
 def test_what_only_repeats_is_no_lesson() -> None:
@@ -110,8 +167,9 @@ def test_what_only_repeats_is_no_lesson() -> None:
     twice = [Candidate(0, STEP, 2 * STEP, 0.9), Candidate(0, STEP, 2 * STEP - 1, 0.4)]
     some = listing.listing(text, [*twice, Candidate(0, 0, STEP, LEAST_LISTED / 2)], LABELS)
     assert some.places.tolist() == [0, 1]
-    assert some.right.tolist() == [True, True]
-    assert some.repeated.tolist() == [False, True]
+    assert some.words.right.tolist() == [True, True]
+    assert some.words.repeated.tolist() == [False, True]
     spans = [(c.start, c.end) for c in twice]
-    rows = list_rows(text["text"], LABELS, [0, 0], spans, [0.9, 0.4])
-    assert np.array_equal(some.rows, rows)
+    wording = Wording(np.ones((2, PLACES), np.float16))
+    rows = list_rows(text["text"], LABELS, [0, 0], spans, some.scores[:2].tolist(), wording)
+    assert np.array_equal(some.told(wording), rows)

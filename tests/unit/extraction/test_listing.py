@@ -12,6 +12,7 @@ from services.extraction.listing import (
     listed,
     relisted,
 )
+from services.extraction.wording import PLACES, Wording
 
 
 def test_the_likely_are_listed_in_their_order() -> None:
@@ -39,10 +40,13 @@ def test_a_candidate_is_told_of_what_stands_over_it() -> None:
     """The same words under another label, and how many of a label there are."""
     text = "Buyer pays. Seller ships the goods."
     spans = [(0, 11), (12, 35), (12, 35)]
-    rows = list_rows(text, ["Pay", "Ship"], [0, 0, 1], spans, [0.9, 0.3, 0.8])
+    wording = Wording(np.ones((2, PLACES), np.float16))
+    rows = list_rows(text, ["Pay", "Ship"], [0, 0, 1], spans, [0.9, 0.3, 0.8], wording)
     assert rows.shape == (3, len(LIST_COLUMNS))
     column = dict(zip(LIST_COLUMNS, rows.T.tolist(), strict=True))
     assert column["list: overlapping"] == [0, 1, 1]
     assert column["list: others"] == [1, 1, 0]
     assert np.allclose(column["list: same_text_elsewhere"], [0, 0.8, 0.3])
     assert np.allclose(column["list: confidence"], [0.9, 0.3, 0.8])
+    # Two words and their pair are three places, of the vector of length one.
+    assert np.allclose(column["list: words"], [3**0.5, 7**0.5, 7**0.5])
