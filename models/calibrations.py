@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.evaluate import fit_calibration
+from services.extraction.watch.refitting import fit_logistic
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -38,20 +39,6 @@ def bent(confidence: Floats) -> Floats:
     """Return what the beta map is linear in [N, 3]."""
     parts = [np.ones_like(confidence), np.log(confidence), -np.log1p(-confidence)]
     return np.stack(parts, 1)
-
-
-def fit_logistic(columns: Floats, right: Floats, prior: Floats, ridge: float) -> Floats:
-    """Return the weights of a logistic regression that is drawn to `prior`, by Newton's method."""
-    weights = prior.copy()
-    for _ in range(50):
-        chance = 1.0 / (1.0 + np.exp(-np.clip(columns @ weights, -30.0, 30.0)))
-        slope = columns.T @ (right - chance) - ridge * (weights - prior)
-        curve = (columns * (chance * (1.0 - chance))[:, None]).T @ columns
-        step = np.linalg.solve(curve + (ridge + 1e-9) * np.eye(len(prior)), slope)
-        weights = weights + np.clip(step, -1.0, 1.0)
-        if np.abs(step).max() < 1e-8:
-            break
-    return weights
 
 
 def fit_lines(

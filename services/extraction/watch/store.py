@@ -274,6 +274,15 @@ class Watches:
             documents.setdefault(row.place, []).append(_drawn(row).check)
         return list(documents.values())
 
+    def close(self, adapter: str, promise: str) -> None:
+        """Have the checks of a promise count for no test any more; decisions stay."""
+        mine = (
+            checks.c.tenant == self.tenant,
+            checks.c.adapter == adapter,
+            checks.c.promise == promise,
+        )
+        self.session.execute(update(checks).where(*mine).values(promise="", place=None))
+
     # Figures of documents
 
     def put_figures(

@@ -108,12 +108,12 @@ def _promised(kept: Kept, known: Calibration, stated: StatedRisk) -> Kept:
         "risk": stated.max_wrong,
         "belief": belief,
         "categories": len(known.labels),
-        "tolerated": _tolerated(known, belief, stated.max_wrong),
+        "tolerated": tolerated(known, belief, stated.max_wrong),
     }
     return replace(kept, promise=stated.promise, terms=terms, evidence=None, documents=0)
 
 
-def _tolerated(known: Calibration, belief: float, risk: float) -> dict[str, float]:
+def tolerated(known: Calibration, belief: float, risk: float) -> dict[str, float]:
     """The shares of wrong ones that a promise for all categories leaves to each: those that the
     calibration set does not speak against.
     """

@@ -1,0 +1,192 @@
+"""A calibration from what people decided here: lines of belief, and a set to test thresholds on.
+
+Documents count of which everything was decided that people were asked about: those of which only
+the most urgent was would say too much of mistakes. What was accepted was not looked at, but for
+the share that was drawn, so each check stands for 1 / share clauses (Horvitz, Thompson, 1952), and
+every other clause for itself. Documents take the place of company families, which nobody knows
+here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from services.extraction.guarantee import Calibration, Integers, Promise, log_odds
+from shared.risk import Floats
+
+RIDGE = 5.0
+"""How strongly the line of a category is drawn to the one before, in clauses of middling belief."""
+
+FOLDS = 5
+"""Lines are fitted on the other folds than those in which their beliefs are tested."""
+
+DRAWS = 1000
+SEED = 11
+
+
+@dataclass(frozen=True)
+class Decided:
+    """A clause that a person decided about, of a document of which all is decided."""
+
+    document: str
+    category: str
+    confidence: float
+    wrong: bool
+    weight: float
+    """How many clauses it stands for."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a rule would do with the clauses that were decided."""
+
+    shown: float
+    accepted: float
+    wrong: float
+    interval: tuple[float, float]
+    """Of the share of wrong ones among the accepted, by drawing documents (95%)."""
+
+    @property
+    def rate(self) -> float:
+        """The share of wrong ones among the accepted."""
+        return self.wrong / self.accepted if self.accepted else 0.0
+
+
+def fit_logistic(
+    columns: Floats, right: Floats, prior: Floats, ridge: float, weight: Floats | None = None
+) -> Floats:
+    """Return the weights of a logistic regression that is drawn to `prior`, by Newton's method.
+
+    Args:
+        columns: what it is linear in [N, C].
+        right: 1 or 0 [N].
+        prior: weights that it is drawn to [C].
+        ridge: how strongly.
+        weight: how much each row counts [N]; None: all the same.
+    """
+    each = np.ones(len(right)) if weight is None else weight
+    weights = prior.copy()
+    for _ in range(50):
+        chance = 1.0 / (1.0 + np.exp(-np.clip(columns @ weights, -30.0, 30.0)))
+        slope = columns.T @ (each * (right - chance)) - ridge * (weights - prior)
+        curve = (columns * (each * chance * (1.0 - chance))[:, None]).T @ columns
+        step = np.linalg.solve(curve + (ridge + 1e-9) * np.eye(len(prior)), slope)
+        weights = weights + np.clip(step, -1.0, 1.0)
+        if np.abs(step).max() < 1e-8:
+            break
+    return weights
+
+
+def refitted(
+    labels: Sequence[str], before: Calibration | None, found: Sequence[Decided]
+) -> Calibration:
+    """Return the calibration set of decided clauses.
+
+    Args:
+        labels: of the specialist.
+        before: the set in force, to whose lines the new ones are drawn; None: to the confidences.
+        found: what was decided; of other labels nothing is learned.
+    """
+    rows = [one for one in found if one.category in labels and 0.0 < one.confidence < 1.0]
+    documents = sorted({one.document for one in rows})
+    numbers = {name: number for number, name in enumerate(documents)}
+    document = np.array([numbers[one.document] for one in rows], np.int64)
+    fold = np.array([_fold(one.document) for one in rows], np.int64)
+    label = np.array([labels.index(one.category) for one in rows], np.int64)
+    confidence = np.array([one.confidence for one in rows])
+    right = np.array([not one.wrong for one in rows], float)
+    weight = np.array([one.weight for one in rows])
+    prior = _lines_of(labels, before)
+    told = np.stack([np.ones_like(confidence), log_odds(confidence)], 1)
+
+    def lines(chosen: Floats) -> Floats:
+        mine = [chosen & (label == one) for one in range(len(labels))]
+        return np.stack(
+            [
+                fit_logistic(told[m], right[m], prior[one], RIDGE, weight[m])
+                for one, m in enumerate(mine)
+            ]
+        )
+
+    belief = np.empty(len(rows))
+    for one in np.unique(fold):
+        inside = fold == one
+        belief[inside] = _beliefs(lines(~inside), told[inside], label[inside])
+    return Calibration(
+        tuple(labels),
+        len(documents),
+        lines(np.ones(len(rows), bool)),
+        document,
+        label,
+        belief,
+        1.0 - right,
+        np.zeros(0, np.int64),
+        np.zeros(0),
+        document,
+        weight,
+    )
+
+
+def _fold(document: str) -> int:
+    return int(hashlib.sha256(document.encode()).hexdigest(), 16) % FOLDS
+
+
+def _lines_of(labels: Sequence[str], before: Calibration | None) -> Floats:
+    lines = np.tile([0.0, 1.0], (len(labels), 1))
+    for number, name in enumerate(labels):
+        if before is not None and name in before.labels:
+            lines[number] = before.lines[before.labels.index(name)]
+    return lines
+
+
+def _beliefs(lines: Floats, columns: Floats, label: Integers) -> Floats:
+    result: Floats = 1.0 / (1.0 + np.exp(-(columns * lines[label]).sum(1)))
+    return result
+
+
+def pooled(new: Calibration, shipped: Calibration) -> Calibration:
+    """Return a set of both, for whoever takes his documents for like those of the shipped one.
+
+    The lines are the new ones, and each document counts as one more family.
+    """
+    ones = np.ones(len(shipped.label))
+    weight = new.weight if new.weight is not None else np.ones(len(new.label))
+    places = np.array([new.labels.index(name) for name in shipped.labels])
+    documents = shipped.document if shipped.document is not None else shipped.family
+    after = new.document if new.document is not None else new.family
+    return replace(
+        new,
+        families=shipped.families + new.families,
+        family=np.concatenate([shipped.family, new.family + shipped.families]),
+        label=np.concatenate([places[shipped.label], new.label]),
+        belief=np.concatenate([shipped.belief, new.belief]),
+        wrong=np.concatenate([shipped.wrong, new.wrong]),
+        document=np.concatenate([documents, after + documents.max(initial=-1) + 1]),
+        weight=np.concatenate([ones, weight]),
+    )
+
+
+def outcome(known: Calibration, belief: Floats, rule: Promise) -> Outcome:
+    """Return what a rule does with decided clauses, by their weights.
+
+    Args:
+        known: what was decided here, without anything pooled.
+        belief: by which the rule decides [clauses].
+        rule: from which belief on it accepts, or nothing.
+    """
+    weight = known.weight if known.weight is not None else np.ones(len(known.label))
+    taken = np.zeros(len(belief), bool) if rule.belief is None else belief >= rule.belief
+    accepted = np.bincount(known.family, weight * taken, known.families)
+    wrong = np.bincount(known.family, weight * taken * known.wrong, known.families)
+    draw = np.random.default_rng(SEED)
+    size = max(1, known.families)
+    drawn = draw.multinomial(size, np.full(size, 1 / size), DRAWS).astype(float)
+    low, high = 0.0, 1.0
+    if accepted.sum():
+        shares = (drawn @ wrong) / np.maximum(drawn @ accepted, 1e-9)
+        low, high = (float(q) for q in np.quantile(np.minimum(shares, 1.0), (0.025, 0.975)))
+    return Outcome(float(weight.sum()), float(accepted.sum()), float(wrong.sum()), (low, high))

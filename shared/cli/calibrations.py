@@ -1,0 +1,61 @@
+"""A calibration that was tried or applied, as lines for a person."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from shared.cli.lines import plain
+
+WIDTH = 30
+
+
+def shown(line: Mapping[str, Any]) -> Iterator[str]:
+    """Before and after, and what was done."""
+    if line["done"] in ("undone", "loosened"):
+        yield plain(line["said"])
+        return
+    before, after = line["before"], line["after"]
+    yield (
+        f"{plain(line['adapter'])} {plain(line['version'])}, tenant {plain(line['tenant'])}: "
+        f"{line['decided']} decisions in {line['documents']} documents of which all is decided "
+        f"({line['unfinished']} more are begun)"
+    )
+    yield f"at most {line['max_wrong']:.1%} wrong, with {line['level']:.0%} confidence"
+    yield ""
+    yield _row("", "in force", "refitted")
+    yield _row(
+        "accepted from belief", _belief(line["belief_before"]), _belief(line["belief_after"])
+    )
+    yield _row("accepted", _accepted(before), _accepted(after))
+    yield _row("expected to be wrong", _wrong(before), _wrong(after))
+    yield _row("  of the accepted (95%)", _rate(before), _rate(after))
+    yield ""
+    if line["why_not"]:
+        yield plain(line["why_not"])
+    yield plain(line["said"])
+
+
+def _row(title: str, before: str, after: str) -> str:
+    return f"{title:<{WIDTH}}{before:>24}{after:>24}".rstrip()
+
+
+def _belief(value: float | None) -> str:
+    return "nothing" if value is None else f"{value:.1%}"
+
+
+def _accepted(one: Mapping[str, Any] | None) -> str:
+    if one is None:
+        return "unknown"
+    return f"{one['accepted']:.0f} of {one['shown']:.0f}"
+
+
+def _wrong(one: Mapping[str, Any] | None) -> str:
+    return "unknown" if one is None else f"{one['wrong']:.0f}"
+
+
+def _rate(one: Mapping[str, Any] | None) -> str:
+    if one is None or not one["accepted"]:
+        return "unknown"
+    low, high = one["interval"]
+    return f"{one['rate']:.1%} ({low:.1%} to {high:.1%})"

@@ -1,0 +1,141 @@
+"""`smallprint calibrate`: what people decided makes a calibration, which can be taken back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from services.cli import cli
+from services.extraction.domain import Extraction, FoundClause, Pass
+from services.extraction.store import MIGRATIONS, Extractions
+from services.extraction.watch.store import Drawn, Kept, Watches
+from shared.errors import Conflict, InvalidRequest
+from shared.storage import Store
+from tests.unit.cli.test_policy_try import ADAPTER, installed
+
+LAW, TERM = "Governing Law", "Renewal Term"
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """A hundred and fifty documents of one check and one doubtful clause each, all decided; another
+    is begun.
+    """
+    store = Store(f"sqlite:///{tmp_path / 'extraction.db'}", "extraction", MIGRATIONS)
+    store.migrate()
+    version = installed()
+    with store.write() as session:
+        extractions, watches = Extractions(session, "default"), Watches(session, "default")
+        for number in range(151):
+            name = f"doc_{number:03}"
+            sure = FoundClause(f"cl_{name}a", ADAPTER, LAW, "law", 0, 3, 1, 0.97, sampled=True)
+            unsure = FoundClause(f"cl_{name}b", ADAPTER, TERM, "term", 5, 9, 1, 0.6)
+            passes = (Pass(ADAPTER, version, None),)
+            extractions.save(
+                Extraction("default", name, "contract", 1, state="extracted", passes=passes)
+            )
+            extractions.replace_clauses(name, [sure, unsure])
+            for clause, share in ((sure, 0.25), (unsure, 1.0)):
+                if number < 150 or clause is sure:
+                    watches.put(
+                        Drawn(
+                            clause.id,
+                            name,
+                            ADAPTER,
+                            version,
+                            clause.category,
+                            clause.confidence,
+                            0.95,
+                            "",
+                            share,
+                            clause.sampled,
+                            wrong=clause is unsure and number % 2 == 0,
+                        )
+                    )
+        kept = watches.kept(ADAPTER, lock=True)
+        watches.save(Kept(ADAPTER, step=2, doubted=(LAW,), drifted=True, reference=kept.reference))
+    store.close()
+    return tmp_path
+
+
+def run(data: Path, *options: str) -> dict[str, Any]:
+    """What the command prints as JSON."""
+    arguments = ["calibrate", "--data", str(data), "--json", *options]
+    done = CliRunner().invoke(cli, arguments, catch_exceptions=False, standalone_mode=False)
+    (line,) = [line for line in done.stdout.splitlines() if line.startswith("{")]
+    found: dict[str, Any] = json.loads(line)
+    return found
+
+
+def state(data: Path) -> Iterator[Any]:
+    """The watch as it is kept, and the number of the calibration that holds."""
+    store = Store(f"sqlite:///{data / 'extraction.db'}", "extraction", MIGRATIONS)
+    with store.read() as session:
+        watches = Watches(session, "default")
+        kept, holds = watches.kept(ADAPTER), watches.calibration(ADAPTER)
+        yield kept.step, kept.doubted, kept.drifted
+        yield holds and holds.number
+        yield [(one.kind, one.actor) for one in watches.told(10)]
+    store.close()
+
+
+def test_it_shows_before_and_after_and_changes_nothing(data: Path) -> None:
+    """A check stands for four; of what was tightened nothing was accepted before."""
+    line = run(data, "--max-wrong", "0.1")
+    assert (line["documents"], line["unfinished"], line["decided"]) == (150, 1, 300)
+    assert line["before"]["shown"] == line["after"]["shown"] == 150 * 4 + 150
+    assert line["before"]["accepted"] == 0
+    assert 600 <= line["after"]["accepted"] < 700
+    low, high = line["after"]["interval"]
+    assert low <= line["after"]["rate"] <= high < 0.1
+    assert list(state(data)) == [(2, (LAW,), True), None, []]
+
+
+def test_it_is_applied_and_undone_with_what_was_tightened(data: Path) -> None:
+    """Who did it is kept."""
+    applied = run(data, "--max-wrong", "0.1", "--apply", "--by", "ann")
+    assert applied["done"] == "applied"
+    assert list(state(data)) == [(0, (), False), 1, [("calibrated", "ann")]]
+    undone = run(data, "--undo", "--by", "ben")
+    assert undone["done"] == "undone"
+    assert list(state(data)) == [
+        (2, (LAW,), True),
+        None,
+        [("undone", "ben"), ("calibrated", "ann")],
+    ]
+    with pytest.raises(Conflict, match="nothing to undo"):
+        run(data, "--undo")
+
+
+def test_what_promises_nothing_is_not_applied(data: Path) -> None:
+    """A hundred and fifty documents can't show one in a thousand."""
+    line = run(data, "--max-wrong", "0.001")
+    assert "not attainable" in line["why_not"]
+    with pytest.raises(Conflict, match="nothing to apply"):
+        run(data, "--max-wrong", "0.001", "--apply")
+
+
+def test_a_person_loosens_with_a_reason(data: Path) -> None:
+    """Without a calibration."""
+    run(data, "--loosen", "the checks were decided by mistake", "--by", "ann")
+    assert list(state(data)) == [(0, (), False), None, [("loosened", "ann")]]
+
+
+def test_without_a_stated_risk_it_says_what_is_missing(data: Path) -> None:
+    """The policy states none, and no option does."""
+    with pytest.raises(InvalidRequest, match="--max-wrong"):
+        run(data)
+
+
+def test_a_person_reads_a_table(data: Path) -> None:
+    """In force and refitted, side by side."""
+    arguments = ["calibrate", "--data", str(data), "--max-wrong", "0.1"]
+    done = CliRunner().invoke(cli, arguments, catch_exceptions=False, standalone_mode=False)
+    assert " of 750" in done.stdout
+    assert "in force" in done.stdout
+    assert "nothing was changed" in done.stdout

@@ -1,0 +1,70 @@
+"""A calibration from people's decisions: counted by hand where that is possible."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from services.extraction.guarantee import Promise, promise, read_calibration
+from services.extraction.watch.refitting import Decided, outcome, pooled, refitted
+
+LABELS = ("Governing Law", "Audit Rights")
+
+
+def decisions(documents: int = 400, seed: int = 2) -> list[Decided]:
+    """A check that stands for ten and two reviewed clauses a document; audit rights never right."""
+    draw = np.random.default_rng(seed)
+    found = []
+    for number in range(documents):
+        name = f"doc_{number}"
+        found.append(Decided(name, LABELS[0], float(draw.uniform(0.9, 0.99)), False, 10.0))
+        found.append(Decided(name, LABELS[0], 0.5, bool(draw.random() < 0.5), 1.0))
+        found.append(Decided(name, LABELS[1], 0.9, True, 1.0))
+    return found
+
+
+def test_lines_follow_what_was_decided() -> None:
+    """What was always right is believed more, what never was is believed no more."""
+    known = refitted(LABELS, None, decisions())
+    assert known.belief_of("Governing Law", 0.95) > 0.95
+    assert known.belief_of("Governing Law", 0.5) == pytest.approx(0.5, abs=0.1)
+    assert known.belief_of("Audit Rights", 0.9) < 0.1
+    assert known.families == 400
+
+
+def test_a_category_without_decisions_keeps_its_line() -> None:
+    """It is drawn to what was in force."""
+    before = refitted(LABELS, None, decisions())
+    after = refitted(LABELS, before, [Decided("doc_1", LABELS[0], 0.9, False, 1.0)])
+    assert after.lines[1] == pytest.approx(before.lines[1])
+
+
+def test_a_check_stands_for_those_that_nobody_looked_at() -> None:
+    """Of 1,200 decisions 400 stand for ten each; all of these are accepted, and none is wrong."""
+    known = refitted(LABELS, None, decisions())
+    made = promise(known, 0.1, 0.95)
+    assert made.belief is not None
+    found = outcome(known, known.belief, made)
+    assert found.shown == 400 * 12
+    assert found.accepted >= 4000
+    assert found.rate == pytest.approx(found.wrong / found.accepted)
+    assert found.interval[0] <= found.rate <= found.interval[1] < 0.1
+    nothing = outcome(known, known.belief, Promise(0.1, 0.95, None, 400))
+    assert (nothing.accepted, nothing.rate) == (0, 0)
+
+
+def test_few_decisions_promise_nothing_unless_others_are_counted_too() -> None:
+    """Twenty documents alone, and with four hundred like them."""
+    few = refitted(LABELS, None, decisions(20))
+    assert "not attainable" in promise(few, 0.05, 0.95).why_not
+    both = read_calibration(pooled(few, refitted(LABELS, None, decisions())).to_bytes())
+    assert both.families == 420
+    assert promise(both, 0.1, 0.95).belief is not None
+    assert both.document is not None
+    assert len(np.unique(both.document)) == 420
+
+
+def test_what_is_of_no_label_or_without_doubt_is_left_out() -> None:
+    """A confidence of one has no log-odds."""
+    odd = [Decided("d", "Poetry", 0.5, False, 1.0), Decided("d", LABELS[0], 1.0, False, 1.0)]
+    assert len(refitted(LABELS, None, [*odd, *decisions(5)]).label) == 15
