@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from services.extraction.watch.calibrating import Refit
     from services.ingest.keys import KeyRing
     from services.triage.domain import Verdict
+    from services.triage.guarantee import Promise
     from services.triage.history import History
     from services.triage.reading.document import Reported
     from services.triage.reading.report import Linkbases
@@ -872,9 +873,26 @@ def _document(reading: Reading, data: bytes) -> dict[str, Any]:
     type=click.Path(exists=True),
     help="Earlier reports of the same companies: a folder, or a file such as JSON lines.",
 )
+@click.option(
+    "--max-wrong",
+    type=click.FloatRange(min=0, max=1, min_open=True, max_open=True),
+    help="Of the findings that need no person at most this share may be wrong: adds a `route`.",
+)
+@click.option(
+    "--broken",
+    type=click.FloatRange(min=0, max=1, min_open=True, max_open=True),
+    help="With --max-wrong: the share of your filings that have an error.",
+)
 @as_json
 @password_option
-def triage(paths: Sequence[str], history: str | None, as_json: bool, password: str | None) -> int:
+def triage(
+    paths: Sequence[str],
+    history: str | None,
+    max_wrong: float | None,
+    broken: float | None,
+    as_json: bool,
+    password: str | None,
+) -> int:
     """Find what does not add up in reports, also in those that lie in mails and archives.
 
     Reports are PDF, HTML with or without inline XBRL, workbooks, text, XBRL instances, JSON, JSON
@@ -888,11 +906,23 @@ def triage(paths: Sequence[str], history: str | None, as_json: bool, password: s
 
     With --history, what a report says of earlier periods is held against what the same company said
     then; a company is told by the name that its report states.
+
+    With --max-wrong 0.05 each finding has a `route`, `accept` or `review`: of those that are
+    accepted at most 5% are wrong, with 95% confidence, if the share of filings with an error is as
+    --broken says. Where that can't be promised it says why.
     """
     from shared.cli import tables
 
+    if broken is not None and max_wrong is None:
+        raise click.UsageError("--broken goes with --max-wrong")
+    if history is not None and max_wrong is not None:
+        raise click.UsageError(
+            "--max-wrong goes without --history: nothing is known of how often such findings err"
+        )
     lines = Lines(as_json=as_json, table=tables.findings)
     with Reports() as reports:
+        if max_wrong is not None:
+            reports.promise(max_wrong, broken)
         if history is not None:
             for said in reports.learn_history(history, password):
                 click.echo(plain(said), err=True)
@@ -1385,6 +1415,7 @@ class Reports:
         self._narrative = Narrative.found(artefacts)
         self._model = model_of(self._judge)
         self._history: History | None = None
+        self._promised: Promise | None = None
         self._own = None if reader else open_reader()
         self._reader = reader or self._own or open_reader()
         self.most_bytes = self._reader.limits.max_bytes
@@ -1400,6 +1431,15 @@ class Reports:
     ) -> None:
         if self._own:
             self._own.close()
+
+    def promise(self, max_wrong: float, broken: float | None) -> None:
+        """Say of each finding whether it needs a person, for a stated risk."""
+        from services.triage.guarantee import promise, read_calibration
+        from shared.policy import RiskRules
+
+        known = self._judge.guarantee if self._judge else None
+        calibration = read_calibration(known) if known else None
+        self._promised = promise(calibration, max_wrong, RiskRules().level, broken)
 
     @property
     def maker(self) -> str:
@@ -1485,6 +1525,7 @@ class Reports:
     def _lines(
         self, source: str, data: bytes | BinaryIO, password: str | None = None
     ) -> Iterator[Mapping[str, Any]]:
+        from services.triage.guarantee import routed
         from services.triage.signals.signals import signals_of
         from services.triage.statements import BadFiling
 
@@ -1500,7 +1541,12 @@ class Reports:
                 now = time.monotonic()
                 timings = _timings(read=read - began, find=now - read)
                 signals = [signal.to_json() for signal in unusual]
-                yield {"source": source, **verdict.to_json(), "signals": signals,
+                shown = (
+                    routed(verdict, found.filing, self._promised)
+                    if self._promised
+                    else verdict.to_json()
+                )
+                yield {"source": source, **shown, "signals": signals,
                        "narrative_flags": said, "timings": timings}  # fmt: skip
             began = time.monotonic()
 

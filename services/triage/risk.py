@@ -10,7 +10,7 @@ import gzip
 import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,9 @@ NAME = "triage-breaks"
 FORMAT = 2
 """The version of the artefact that this code reads."""
 MANIFEST_FILE, FOREST_FILE, EXPERIENCE_FILE = "forest.json", "breaks.onnx", "experience.json.gz"
+
+GUARANTEE_FILE = "guarantee.npz"
+"""What is known of its mistakes; an artefact without it promises nothing."""
 
 BELIEVED = 0.5
 """Confidence by hand from which on a rule believes a doubt."""
@@ -76,6 +79,8 @@ class Judge:
     unbelieved: float = 1.0
     headlines: float = 1.0
     version: str = ""
+    guarantee: bytes | None = field(default=None, repr=False)
+    """What is known of its mistakes (`guarantee.py`); None if nothing is."""
 
     @classmethod
     def load(cls, artefacts: Path) -> Judge:
@@ -85,7 +90,9 @@ class Judge:
         """
         folder = newest(artefacts, NAME, MANIFEST_FILE)
         manifest = read_manifest(folder / MANIFEST_FILE)
-        require_whole(folder, [FOREST_FILE, EXPERIENCE_FILE], manifest.sha256, RiskError)
+        promised = GUARANTEE_FILE in manifest.sha256
+        files = [FOREST_FILE, EXPERIENCE_FILE, *([GUARANTEE_FILE] if promised else ())]
+        require_whole(folder, files, manifest.sha256, RiskError)
         if manifest.columns != COLUMNS:
             raise RiskError(f"{folder} was learned from other columns: make it again")
         known = json.loads(gzip.decompress((folder / EXPERIENCE_FILE).read_bytes()))
@@ -97,6 +104,7 @@ class Judge:
             manifest.unbelieved,
             manifest.headlines,
             manifest.version,
+            (folder / GUARANTEE_FILE).read_bytes() if promised else None,
         )
 
     @classmethod

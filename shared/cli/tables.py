@@ -208,7 +208,7 @@ def findings(line: Mapping[str, Any]) -> Iterator[str]:
     verdict = "flagged" if line["flagged"] else "nothing to flag"
     yield f"{name}{own}  ({verdict}, risk {line['risk']:.2f})"
     rows = [
-        (f["check"], str(f["statement"] or ""), f"{f['confidence']:.2f}", "")
+        (f["check"], str(f["statement"] or ""), f"{f['confidence']:.2f}{_route(f)}", "")
         for f in line["findings"]
     ]
     width = shutil.get_terminal_size((100, 24)).columns
@@ -216,6 +216,8 @@ def findings(line: Mapping[str, Any]) -> Iterator[str]:
         yield row.rstrip()
         said = plain(finding["message"])
         yield from wrap(said, width, initial_indent="    ", subsequent_indent="    ")
+    if line["findings"] and (risk := line.get("risks")) and risk["why_not"]:
+        yield f"nothing is accepted, {plain(risk['why_not'])}"
     for signal in line.get("signals", ()):
         if signal["level"] != "usual":
             said = f"{signal['level']}: {plain(signal['message'])}"

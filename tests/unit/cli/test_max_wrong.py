@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from services import cli
+from tests.samples import report
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -127,3 +128,29 @@ def test_a_risk_that_is_none_is_refused(run: Run, contract: Path, risk: str) -> 
     code, out, err = run("extract", contract, "--max-wrong", risk)
     assert (code, out) == (2, "")
     assert "--max-wrong" in err
+
+
+def test_findings_have_a_route_where_a_share_of_broken_filings_is_stated(
+    run: Run, tmp_path: Path
+) -> None:
+    """Without it, and where few are broken, nothing is accepted, and the line says why."""
+    path = tmp_path / "acme.json"
+    path.write_bytes(report("acme"))
+    code, out, _ = run("triage", path, "--json", "--max-wrong", "0.05", "--broken", "0.5")
+    line = json.loads(out)
+    assert (code, line["risks"]["why_not"]) == (0, "")
+    at = line["risks"]["threshold"]
+    first, *others = line["findings"]
+    assert first["route"] == ("accept" if first["confidence"] >= at else "review")
+    assert all(one["route"] == "review" for one in others)
+    for more, why in (((), "state the share"), (("--broken", "0.01"), "not attainable")):
+        _, out, _ = run("triage", path, "--json", "--max-wrong", "0.05", *more)
+        line = json.loads(out)
+        assert {one["route"] for one in line["findings"]} == {"review"}
+        assert why in line["risks"]["why_not"]
+    _, out, _ = run("triage", path, "--max-wrong", "0.05")
+    assert "nothing is accepted, not guaranteed" in out
+    code, _, err = run("triage", path, "--broken", "0.5")
+    assert (code, "--broken goes with --max-wrong" in err) == (2, True)
+    _, out, _ = run("triage", path, "--json")
+    assert "risks" not in json.loads(out)

@@ -1,0 +1,162 @@
+"""From which confidence on a finding can be told without a person, for a stated risk.
+
+The risk is the share of wrong findings among those that no person looks at. What is known of it are
+the surest findings of filings of companies that were not learned from (`guarantee.npz` beside the
+forest; no names, no figures): sound ones, and copies with an error that was put in. How many real
+filings have an error is not known from them, and everything hangs on it: where few do, most
+findings are false alarms. So whoever wants a promise states that share, and each filing counts as
+often as it says. The test is that of `shared/risk.py`, with companies as groups. "Not attainable"
+is an answer.
+"""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.triage.domain import Verdict
+from services.triage.statements import Filing
+from shared.risk import Floats, gains, groups_needed, kept_until
+
+THRESHOLDS = np.linspace(0.99, 0.5, 50)
+"""Of confidence, the strictest first; chosen without a look at what they accept."""
+MANY = 10
+"""Times as many companies as there are: who would need more needs a better specialist."""
+UNKNOWN = (
+    "not guaranteed: how many filings have an error is not known from errors that were put in; "
+    "state the share with --broken"
+)
+LEFT_OUT = "not guaranteed: there is no calibration data for filings of which lines are left out"
+WARNED = "not guaranteed: there is no calibration data for a filing that was not read as a whole"
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """The surest finding of each filing of companies that were not learned from.
+
+    Args:
+        company: a number for each [N].
+        broken: whether an error was put in [N].
+        right: whether the finding names it [N].
+        risk: how sure it was [N].
+    """
+
+    company: NDArray[np.int64]
+    broken: NDArray[np.bool_]
+    right: NDArray[np.bool_]
+    risk: Floats
+
+    @property
+    def companies(self) -> int:
+        """How many there are."""
+        return len(np.unique(self.company))
+
+    def counts(self, share: float) -> tuple[Floats, Floats]:
+        """Findings accepted, and wrong ones among them, by threshold and company, where a share of
+        the filings is broken; two arrays [thresholds, companies].
+        """
+        _, group = np.unique(self.company, return_inverse=True)
+        part = self.broken.mean()
+        weight = np.where(self.broken, share / part, (1.0 - share) / (1.0 - part))
+        above = self.risk >= THRESHOLDS[:, None]
+        wrong = ~(self.broken & self.right)
+        counted = [
+            np.array([np.bincount(group, weight * row, self.companies) for row in rows], float)
+            for rows in (above, above & wrong)
+        ]
+        return counted[0], counted[1]
+
+    def to_bytes(self) -> bytes:
+        """The set as it lies beside the forest."""
+        out = io.BytesIO()
+        _, group = np.unique(self.company, return_inverse=True)
+        np.savez_compressed(
+            out,
+            company=group.astype(np.uint16),
+            broken=self.broken,
+            right=self.right,
+            risk=self.risk.astype(np.float32),
+        )
+        return out.getvalue()
+
+
+def read_calibration(data: bytes) -> Calibration:
+    """Read a set."""
+    with np.load(io.BytesIO(data), allow_pickle=False) as kept:
+        return Calibration(
+            kept["company"].astype(np.int64),
+            kept["broken"].astype(bool),
+            kept["right"].astype(bool),
+            kept["risk"].astype(float),
+        )
+
+
+@dataclass(frozen=True)
+class Promise:
+    """What is told without a person for a stated risk, or why nothing is."""
+
+    max_wrong: float
+    level: float
+    broken: float | None  # share of filings with an error, as it was stated
+    threshold: float | None = None  # of confidence, from which a finding is told
+    companies: int = 0  # not learned from, from which that is known
+    why_not: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """As the command line has it."""
+        return dict(vars(self))
+
+
+def promise(
+    known: Calibration | None, max_wrong: float, level: float, broken: float | None
+) -> Promise:
+    """Return the lowest threshold that is shown to keep a risk.
+
+    Args:
+        known: the calibration set; None where there is none.
+        max_wrong: the share of wrong findings among those that no person looks at.
+        level: of confidence.
+        broken: share of the filings that have an error; None if nobody said it.
+    """
+    if known is None:
+        return Promise(max_wrong, level, broken, why_not="not guaranteed: no calibration data")
+    if broken is None:
+        return Promise(max_wrong, level, None, None, known.companies, UNKNOWN)
+    accepted, wrong = known.counts(broken)
+    gained = gains(accepted, wrong, max_wrong)
+    kept = kept_until(gained, max_wrong, level)
+    if kept:
+        at = round(float(THRESHOLDS[kept - 1]), 4)
+        return Promise(max_wrong, level, broken, at, known.companies)
+    seen = wrong[0].sum() / max(accepted[0].sum(), 1e-9)
+    needed = groups_needed(gained[:1], max_wrong, level)
+    more = (
+        f"about {needed - known.companies} further companies would do"
+        if needed is not None and needed <= MANY * known.companies
+        else "more companies would hardly show it: state a larger risk"
+    )
+    why = (
+        f"not attainable with this data: where {broken:.1%} of the filings have an error, "
+        f"{seen:.1%} of the surest findings are wrong; {more}"
+    )
+    return Promise(max_wrong, level, broken, None, known.companies, why)
+
+
+def routed(verdict: Verdict, filing: Filing, made: Promise) -> dict[str, Any]:
+    """A verdict with a route for each finding, `accept` or `review`, and what was promised. Only
+    the surest finding of a filing may be accepted, for of others nothing is known.
+    """
+    if not made.why_not and not filing.whole:
+        made = Promise(made.max_wrong, made.level, made.broken, why_not=LEFT_OUT)
+    elif not made.why_not and (filing.warnings or verdict.warnings):
+        made = Promise(made.max_wrong, made.level, made.broken, why_not=WARNED)
+    least = 2.0 if made.threshold is None else made.threshold
+    shown = verdict.to_json()
+    for place, finding in enumerate(shown["findings"]):
+        sure = place == 0 and finding["confidence"] >= least
+        finding["route"] = "accept" if sure else "review"
+    return {**shown, "risks": made.to_json()}

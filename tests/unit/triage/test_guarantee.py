@@ -1,0 +1,86 @@
+"""Which findings need no person: only for a stated risk and a stated share of broken filings."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from services.triage.guarantee import (
+    LEFT_OUT,
+    UNKNOWN,
+    WARNED,
+    Calibration,
+    Promise,
+    promise,
+    read_calibration,
+    routed,
+)
+from services.triage.judgement import triage_filing
+from tests.unit.triage.filings import bent, read
+
+
+def calibration(companies: int = 300, alarms: float = 0.0) -> Calibration:
+    """Companies with a sound filing and a broken one each; all errors are found surely, and a share
+    of the sound filings has as sure a finding.
+    """
+    count = 2 * companies
+    broken = np.arange(count) % 2 == 1
+    sure = broken | (np.arange(count) % 2000 < 2 * 1000 * alarms)
+    return Calibration(np.arange(count) // 2, broken, broken, np.where(sure, 0.995, 0.1))
+
+
+def test_a_promise_hangs_on_the_share_of_broken_filings() -> None:
+    """With one false alarm in a hundred sound filings: half of them broken, or one in a hundred."""
+    known = calibration(1_000, alarms=0.01)
+    half = promise(known, 0.05, 0.95, 0.5)
+    assert half.threshold == pytest.approx(0.5)
+    assert (half.companies, half.why_not) == (1_000, "")
+    few = promise(known, 0.05, 0.95, 0.01)
+    assert few.threshold is None
+    assert "not attainable with this data" in few.why_not
+    assert "49.7% of the surest findings are wrong" in few.why_not
+
+
+def test_what_is_not_known_is_said() -> None:
+    """No data, no share, too few companies."""
+    assert "no calibration data" in promise(None, 0.05, 0.95, 0.5).why_not
+    assert promise(calibration(), 0.05, 0.95, None).why_not == UNKNOWN
+    few = promise(calibration(60), 0.05, 0.95, 0.5)
+    assert "further companies would do" in few.why_not
+
+
+def test_an_error_that_is_named_wrongly_is_a_wrong_finding() -> None:
+    """It is there, but elsewhere."""
+    known = calibration()
+    elsewhere = replace(known, right=np.zeros(len(known.right), bool))
+    assert promise(elsewhere, 0.2, 0.95, 0.5).threshold is None
+
+
+def test_a_set_comes_back_as_it_was_written() -> None:
+    """Companies by number alone."""
+    known = calibration(40, alarms=0.5)
+    again = read_calibration(known.to_bytes())
+    assert again.companies == 40
+    for mine, theirs in zip(again.counts(0.3), known.counts(0.3), strict=True):
+        assert mine == pytest.approx(theirs)
+
+
+def test_only_the_surest_finding_is_accepted_and_only_where_data_speak_for_it() -> None:
+    """Not in a filing of which lines are left out, nor in one that was not read as a whole."""
+    filing = read(bent("balance_sheet", "Total current assets", 1, 4509))
+    verdict = triage_filing(filing)
+    assert verdict.findings
+    lax = Promise(0.2, 0.95, 0.5, threshold=0.01, companies=300)
+    routes = [one["route"] for one in routed(verdict, filing, lax)["findings"]]
+    assert routes == ["accept", *["review"] * (len(verdict.findings) - 1)]
+    strict = replace(lax, threshold=0.9999)
+    assert routed(verdict, filing, strict)["findings"][0]["route"] == "review"
+    for other, why in (
+        (replace(filing, whole=False), LEFT_OUT),
+        (replace(filing, warnings=("a page could not be read",)), WARNED),
+    ):
+        said = routed(verdict, other, lax)
+        assert {one["route"] for one in said["findings"]} == {"review"}
+        assert said["risks"]["why_not"] == why
