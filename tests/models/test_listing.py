@@ -158,7 +158,8 @@ def test_no_list_is_judged_by_words_that_learned_from_it() -> None:
         for some, words in ((lists, one), (turned, other))
     ]
     rows = lists[2].told(one.without(2))
-    assert np.array_equal(*(predict(forest, rows) for forest in forests))
+    first, second = (predict(forest, rows) for forest in forests)
+    assert np.array_equal(first, second)
 
 
 def test_what_only_repeats_is_no_lesson() -> None:

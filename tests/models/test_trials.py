@@ -8,6 +8,7 @@ import shutil
 import sys
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -112,7 +113,7 @@ def test_an_average_lies_between(base: tuple[Path, Path], tmp_path: Path) -> Non
 
 def test_only_new_and_relevant_clauses_are_borrowed(tmp_path: Path) -> None:
     """What our contracts say already, and what was rated low, stays where it is."""
-    files = {
+    files: dict[str, list[dict[str, Any]]] = {
         "ours.jsonl.gz": [{"text": "1. The Insurance shall be KEPT. 2. Else."}],
         "acord_clauses.jsonl.gz": [
             {"id": "a", "text": "the insurance shall be kept"},
