@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from services.triage import api, handlers, reports
+from services.triage import api, comparing, handlers, reports
 from services.triage.judgement import FLAGGED
 from services.triage.narrative import rest as narrative_rest
 from services.triage.narrative.model import Narrative
@@ -45,6 +45,7 @@ def build(settings: Settings | None = None, *, keys: Keys | None = None) -> Serv
             api.routes(store, blobs),
             rest.routes(store, blobs),
             narrative_rest.routes(store, blobs),
+            comparing.routes(store, blobs),
             reports.routes(store),
         ],
         [store.ready],

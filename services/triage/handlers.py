@@ -175,6 +175,7 @@ def forget_document(
         unfolding.end(folded, event.actor)
         known = reports.get(event.document_id)
         reports.replace_findings(event.document_id, [])
+        reports.replace_filers(event.document_id, {})
         reports.save(Report(event.tenant, event.document_id, "other", 1, state="deleted"))
         mark_deleted(blobs, event.tenant, event.document_id)
         # Before the commit: a crash does it again.
@@ -322,6 +323,7 @@ def _keep_findings(
             )
         )
         reports.replace_findings(event.document_id, outcome.findings)
+        reports.replace_filers(event.document_id, outcome.filers)
         uow.publish(
             FindingsFound(
                 tenant=event.tenant,

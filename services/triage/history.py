@@ -34,6 +34,8 @@ CONFIDENCE = 0.95
 """Of such a doubt: how seldom sound filings raise one is in decision 46."""
 KEPT = 12
 """Earlier filings of one company that are kept, the latest."""
+NEAR = Decimal("0.001")
+"""Share by which an amount may be off a thousand times another."""
 NAMED = 5
 """Lines that a warning names."""
 
@@ -49,16 +51,18 @@ class Earlier:
     last: str
     """The latest day that it is about."""
     shown: Mapping[Key, Mapping[str, Decimal]]
+    document: str = ""
+    """Its document in the store; empty for a file."""
 
     @classmethod
-    def of(cls, filing: Filing) -> Earlier:
+    def of(cls, filing: Filing, document: str = "") -> Earlier:
         """Keep what can be compared."""
         found: dict[Key, dict[str, Decimal]] = defaultdict(dict)
         for key, label, cell in places(sheets(filing)):
             value = filing.statements[cell.statement].rows[cell.row].values[cell.column]
             if value is not None:
                 found[key][label] = value
-        return cls(filing.id, _last(filing), dict(found))
+        return cls(filing.id, last_day(filing), dict(found), document)
 
 
 @dataclass
@@ -70,7 +74,7 @@ class History:
     def add(self, filing: Filing) -> bool:
         """Remember a filing. Returns false for one that names no company or no day."""
         filer = filer_of(filing.company)
-        if not filer or not _last(filing):
+        if not filer or not last_day(filing):
             return False
         known = [*self.of_filer.get(filer, ()), Earlier.of(filing)]
         self.of_filer[filer] = sorted(known, key=lambda one: one.last, reverse=True)[:KEPT]
@@ -78,7 +82,7 @@ class History:
 
     def before(self, filing: Filing) -> list[Earlier]:
         """Those of the same company that end earlier."""
-        last = _last(filing)
+        last = last_day(filing)
         known = self.of_filer.get(filer_of(filing.company), ())
         return [one for one in known if one.last < last]
 
@@ -96,6 +100,8 @@ class Difference:
     """Other lines of the column that differ as well."""
     compared: int
     """Lines of the column that were compared."""
+    document: str = ""
+    """The document of the earlier filing; empty for a file."""
 
     @property
     def doubted(self) -> bool:
@@ -161,11 +167,11 @@ def _beside(findings: Sequence[Finding], doubts: Sequence[Finding]) -> list[Find
 def _of_sheet(sheet: Sheet, earlier: Sequence[Earlier]) -> Iterator[Difference]:
     lines = _lines(sheet)
     for at, key in _keys(sheet):
-        known = [(one.filing, one.shown[key]) for one in earlier if key in one.shown]
+        known = [(one, one.shown[key]) for one in earlier if key in one.shown]
         compared, differing = 0, []
         for label, row in lines.items():
             value = sheet.value(row, at)
-            said = [(name, shown[label]) for name, shown in known if label in shown]
+            said = [(one, shown[label]) for one, shown in known if label in shown]
             if value is None or not said:
                 continue
             compared += 1
@@ -173,16 +179,21 @@ def _of_sheet(sheet: Sheet, earlier: Sequence[Earlier]) -> Iterator[Difference]:
                 differing.append((Cell(sheet.index, row, at), value, said[0]))
         if compared < FEWEST:
             continue
-        for cell, value, (name, amount) in differing:
-            cause = _cause(sheet, cell, value, amount)
-            yield Difference(cell, value, amount, name, cause, len(differing) - 1, compared)
+        for cell, value, (one, amount) in differing:
+            cause, beside = _cause(sheet, cell, value, amount), len(differing) - 1
+            yield Difference(cell, value, amount, one.filing, cause, beside, compared, one.document)
 
 
 def _cause(sheet: Sheet, cell: Cell, reported: Decimal, earlier: Decimal) -> str:
     others = [sheet.value(cell.row, c) for c in range(sheet.width) if c != cell.column]
     if reported and reported in others and abs(reported) != abs(earlier):
         return "stale"
-    return likeliest_cause(sheet, cell, reported, earlier)
+    cause = likeliest_cause(sheet, cell, reported, earlier)
+    if cause == "scale":  # of a few units, any amount is a thousandth of some other
+        large, little = sorted((abs(reported), abs(earlier)), reverse=True)
+        power = 6 if large > 30_000 * little else 3
+        return cause if abs(large - little * 10**power) <= large * NEAR else "unexplained"
+    return cause
 
 
 def _finding(pages: Sequence[Sheet], one: Difference) -> Finding:
@@ -235,7 +246,8 @@ def _day(sheet: Sheet, column: int) -> str:
     return f"{end[:4]}-{end[4:6]}-{end[6:]}"
 
 
-def _last(filing: Filing) -> str:
+def last_day(filing: Filing) -> str:
+    """The latest day that a filing is about, as YYYYMMDD; empty if none is known."""
     return max((c.end for s in filing.statements for c in s.columns if c.end), default="")
 
 

@@ -11,6 +11,7 @@ from typing import Any, BinaryIO, Self, cast
 
 from services.triage.dismissals import NOTHING, Dismissals, filer_of
 from services.triage.domain import NamedCell, ReportFinding, finding_id
+from services.triage.history import last_day
 from services.triage.judgement import triage_filing
 from services.triage.narrative.flags import asked, flag_id, flags_of
 from services.triage.narrative.model import Narrative
@@ -48,6 +49,8 @@ class Outcome:
     strong_flags: list[dict[str, Any]] = field(default_factory=list)
     """Those that a person is to look at."""
     warnings: list[str] = field(default_factory=list)
+    filers: dict[str, str] = field(default_factory=dict)
+    """Whose filings they are, and the first of the latest days that each is about."""
     read: int = 0
     unread: int = 0
     flagged: bool = False
@@ -60,6 +63,8 @@ class Outcome:
         words = known.word_on if known.of_relation else None
         verdict = triage_filing(filing, self.judge, words)
         self.read += 1
+        if filer and (last := last_day(filing)):
+            self.filers[filer] = min(last, self.filers.get(filer, last))
         self.flagged |= verdict.flagged
         self.risk = max(self.risk, verdict.risk)
         self.warnings += [f"{quoted(filing.id)}: {warning}" for warning in filing.warnings]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -107,6 +107,18 @@ dismissals = Table(
     Column("time", Time, nullable=False),
     Index("dismissals_filer", "tenant", "filer"),
 )
+
+
+filers = Table(
+    "filers",
+    metadata,
+    Column("tenant", String(64), primary_key=True),
+    Column("document_id", String(64), primary_key=True),
+    Column("filer", String(200), primary_key=True),
+    Column("last", String(8), nullable=False),
+    Index("filers_last", "tenant", "filer", "last"),
+)
+"""Whose filings a document has, and the first of the latest days that each is about."""
 
 
 @dataclass(frozen=True)
@@ -232,6 +244,38 @@ class Reports:
         ]
         if rows:
             self.session.execute(insert(findings), rows)
+
+    def replace_filers(self, document_id: str, found: Mapping[str, str]) -> None:
+        """Put companies, with the day before which nothing of them is of use, in the place of all
+        that the document had.
+        """
+        these = filers.c.tenant == self.tenant, filers.c.document_id == document_id
+        self.session.execute(delete(filers).where(*these))
+        key = {"tenant": self.tenant, "document_id": document_id}
+        if rows := [{**key, "filer": filer, "last": last} for filer, last in found.items()]:
+            self.session.execute(insert(filers), rows)
+
+    def earlier(
+        self, filer: str, last: str, document_id: str, limit: int
+    ) -> list[tuple[str, BlobRef]]:
+        """Other documents with a filing of a company that ends before a day, and where their
+        statements lie, the latest first.
+        """
+        query = (
+            select(reports.c.document_id, reports.c.statements)
+            .join_from(filers, reports, and_(filers.c.tenant == reports.c.tenant,
+                                             filers.c.document_id == reports.c.document_id))
+            .where(
+                filers.c.tenant == self.tenant,
+                filers.c.filer == filer,
+                filers.c.last < last,
+                filers.c.document_id != document_id,
+                reports.c.state == "triaged",
+            )
+            .order_by(filers.c.last.desc(), filers.c.document_id)
+            .limit(limit)
+        )  # fmt: skip
+        return [(row.document_id, BlobRef(**row.statements)) for row in self.session.execute(query)]
 
     def finding(self, document_id: str, finding_id: str) -> ReportFinding | None:
         """One finding of a document, if it has it."""

@@ -29,6 +29,7 @@ PATHS: list[tuple[str, Stage]] = [
     ("/v1/documents/doc_1/findings", "triage"),
     ("/v1/documents/doc_1/statements", "triage"),
     ("/v1/documents/doc_1/signals", "triage"),
+    ("/v1/documents/doc_1/history", "triage"),
     ("/v1/documents/clauses", "ingest"),
     ("/v1/uploads/1", "ingest"),
     ("/v1/search", "ingest"),

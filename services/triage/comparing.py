@@ -1,0 +1,171 @@
+"""The route that holds a report against earlier ones of its company in the store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from itertools import islice
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, Field
+
+from services.triage.api import PlaceOut, require_result
+from services.triage.dismissals import filer_of
+from services.triage.domain import number
+from services.triage.history import KEPT, SLIPS, Difference, Earlier, differences, last_day
+from services.triage.statements import JSON, BadFiling, Filing, read_filings
+from services.triage.store import Reports, position_of
+from shared.events import BlobRef
+from shared.storage import BlobStore, MissingBlob, Store
+from shared.web.auth import CurrentActor
+from shared.web.ids import DocumentPath
+from shared.web.openapi import problems
+
+MOST_BYTES = 8_000_000
+"""Bytes of the statements of another document: filings of many companies have more."""
+
+
+class ComparedOut(BaseModel):
+    """An earlier filing that the report was held against."""
+
+    document_id: str
+    filing: str = Field(description="id of the filing within the document")
+
+
+class DifferenceOut(BaseModel):
+    """A line of an earlier period that no earlier filing shows so."""
+
+    statement: str
+    row: int = Field(description="0-based")
+    column: int = Field(description="0-based")
+    label: str
+    end: str = Field(description="YYYYMMDD, of the column")
+    reported: int | float = Field(description="whole units")
+    earlier: int | float = Field(description="in the latest of the earlier filings that show it")
+    document_id: str = Field(description="of that filing")
+    filing: str
+    doubted: bool = Field(description="it looks like a slip and not like a restatement")
+    cause: Literal["stale", "transposed", "scale"] | None = Field(
+        description="of one that is doubted: the amount of another column, two digits exchanged, a "
+        "factor of a thousand"
+    )
+    place: PlaceOut | None
+
+
+class HistoryOut(BaseModel):
+    """One filing of the report beside the earlier ones of its company. It flags nothing."""
+
+    filing: str
+    compared: list[ComparedOut] = Field(
+        description="the latest first; none: no earlier one is here"
+    )
+    differences: list[DifferenceOut]
+
+
+class HistoriesOut(BaseModel):
+    """A page of a document's filings, in its own order."""
+
+    items: list[HistoryOut]
+    next: str | None = Field(description="goes on with `?cursor=`; null at the end")
+
+
+def routes(store: Store, blobs: BlobStore) -> APIRouter:
+    """`/history` below a document."""
+    router = APIRouter(prefix="/v1/documents/{document_id}", tags=["findings"])
+
+    @router.get(
+        "/history",
+        responses=problems(404, 409),
+        summary="What a report says of earlier periods, and what its company said then",
+    )
+    def history(
+        document_id: DocumentPath,
+        actor: CurrentActor,
+        cursor: Annotated[str | None, Query(max_length=20)] = None,
+        limit: Annotated[int, Query(ge=1, le=20)] = 5,
+    ) -> HistoriesOut:
+        with store.read() as session:
+            report = require_result(Reports(session, actor.tenant).get(document_id), document_id)
+        assert report.statements is not None, "a triaged report has statements"
+        first = position_of(cursor) + 1 if cursor is not None else 0
+        with blobs.open(actor.tenant, report.statements) as lines:
+            taken = list(islice(lines, first, first + limit + 1))
+        compared = Compared(store, blobs, actor.tenant, document_id)
+        return HistoriesOut(
+            items=[compared.filing(one) for line in taken[:limit] for one in _filings(line)],
+            next=str(first + limit - 1) if len(taken) > limit else None,
+        )
+
+    return router
+
+
+class Compared:
+    """Holds the filings of one document against what the store has of their companies."""
+
+    def __init__(self, store: Store, blobs: BlobStore, tenant: str, document_id: str) -> None:
+        self.store = store
+        self.blobs = blobs
+        self.tenant = tenant
+        self.document_id = document_id
+
+    def filing(self, filing: Filing) -> HistoryOut:
+        """One filing beside those of its company that end earlier, the latest dozen."""
+        earlier = self._earlier(filing)
+        return HistoryOut(
+            filing=filing.id,
+            compared=[ComparedOut(document_id=e.document, filing=e.filing) for e in earlier],
+            differences=[_shown(filing, one) for one in differences(filing, earlier)],
+        )
+
+    def _earlier(self, filing: Filing) -> list[Earlier]:
+        filer, last = filer_of(filing.company), last_day(filing)
+        if not filer:
+            return []
+        with self.store.read() as session:
+            known = Reports(session, self.tenant).earlier(filer, last, self.document_id, KEPT)
+        found = [
+            Earlier.of(one, document)
+            for document, statements in known
+            for one in self._read(statements)
+            if filer_of(one.company) == filer and last_day(one) < last
+        ]
+        return sorted(found, key=lambda one: one.last, reverse=True)[:KEPT]
+
+    def _read(self, statements: BlobRef) -> Iterator[Filing]:
+        """The filings of another document; none of one that is too long to be read for a request,
+        or deleted since.
+        """
+        if statements.size > MOST_BYTES:
+            return
+        with suppress(MissingBlob), self.blobs.open(self.tenant, statements) as lines:
+            for line in lines:
+                yield from _filings(line)
+
+
+def _filings(line: bytes) -> Sequence[Filing]:
+    found = read_filings(line, JSON)
+    return [one for one in found if not isinstance(one, BadFiling)]
+
+
+def _shown(filing: Filing, one: Difference) -> DifferenceOut:
+    statement = filing.statements[one.cell.statement]
+    row = statement.rows[one.cell.row]
+    place = row.place(one.cell.column)
+    reported, earlier = number(one.reported), number(one.earlier)
+    assert reported is not None
+    assert earlier is not None
+    return DifferenceOut(
+        statement=statement.statement,
+        row=one.cell.row,
+        column=one.cell.column,
+        label=row.label,
+        end=statement.columns[one.cell.column].end or "",
+        reported=reported,
+        earlier=earlier,
+        document_id=one.document,
+        filing=one.filing,
+        doubted=one.doubted,
+        cause=one.cause if one.cause in SLIPS and one.doubted else None,
+        place=PlaceOut.model_validate(place.to_json()) if place else None,
+    )
