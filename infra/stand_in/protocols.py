@@ -29,13 +29,18 @@ def read(path: str, body: Mapping[str, Any]) -> Said:
         most = body.get("max_completion_tokens") or body["max_tokens"]
         return Said("openai", body["model"], tuple(turns), most)
     if path == "/v1/messages":
-        turns = [t["content"] for t in body["messages"]]
+        turns = [_joined(t["content"]) for t in body["messages"]]
         return Said("anthropic", body["model"], tuple(turns), body["max_tokens"])
     if path.startswith("/v1beta/models/") and path.endswith(":generateContent"):
         turns = [part["text"] for turn in body["contents"] for part in turn["parts"]]
         model = path.removeprefix("/v1beta/models/").removesuffix(":generateContent")
         return Said("gemini", model, tuple(turns), body["generationConfig"]["maxOutputTokens"])
     raise KeyError(path)
+
+
+def _joined(content: str | list[Mapping[str, Any]]) -> str:
+    """A turn that may come in several blocks."""
+    return content if isinstance(content, str) else "".join(part["text"] for part in content)
 
 
 def answer(protocol: str, text: str, end: End, tokens: tuple[int, int] | None) -> dict[str, Any]:

@@ -95,7 +95,8 @@ def repair(prompt: Prompt, answer: str, why: str) -> Prompt:
     tokens.
     """
     wish = f"That can't be used: {why[:LONGEST_WHY]}. Answer once more, by the same rules."
-    return Prompt(prompt.system, (*prompt.turns, answer or "(nothing)", wish), prompt.schema)
+    turns = (*prompt.turns, answer or "(nothing)", wish)
+    return Prompt(prompt.system, turns, prompt.schema, prompt.shared)
 
 
 def understand(reply: Reply, passage: Masked, near: Sequence[Span]) -> Understood:

@@ -61,11 +61,10 @@ def question(categories: Mapping[str, str], passage: Masked) -> Prompt:
     Args:
         categories: the definition of each.
     """
-    asked = {
-        "categories": [{"category": name, "asks": asks} for name, asks in categories.items()],
-        "passage": passage.text,
-    }
-    return Prompt(SYSTEM, (json.dumps(asked, ensure_ascii=False),), _schema(list(categories)))
+    asked = {"categories": [{"category": name, "asks": asks} for name, asks in categories.items()]}
+    same = len(json.dumps(asked, ensure_ascii=False)) - 1  # in every question but for its last }
+    text = json.dumps({**asked, "passage": passage.text}, ensure_ascii=False)
+    return Prompt(SYSTEM, (text,), _schema(list(categories)), same)
 
 
 def verify(reply: Reply, passage: Masked, categories: Mapping[str, str]) -> Verified:

@@ -1,20 +1,26 @@
 """The Messages API of Anthropic.
 
-Source: Anthropic's API reference, "Create a Message" and "Structured outputs".
+Source: Anthropic's API reference, "Create a Message", "Structured outputs" and "Prompt caching".
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
-from services.escalation.providers.base import Prompt, Reply, usage, words
+from services.escalation.providers.base import Prompt, Reply, count, usage, words
 
 VERSION = "2023-06-01"
+WRITING, READING = 1.25, 0.1
+"""What a token costs that is written into the cache, or read from it, beside one that is not: as
+many tokens count."""
 
 
 class Anthropic:
-    """See `Dialect`. No prompt is marked to be cached: ours are below the length that can be."""
+    """See `Dialect`. What many questions begin with is marked to be cached; what is shorter than
+    the model's least length for that (1,024 tokens or more) is not, and costs nothing more.
+    """
 
     origin = "https://api.anthropic.com"
 
@@ -34,19 +40,33 @@ class Anthropic:
                 {"role": roles[i % 2], "content": turn} for i, turn in enumerate(prompt.turns)
             ],
         }
+        if prompt.shared:
+            first = prompt.turns[0]
+            body["messages"][0]["content"] = [
+                {
+                    "type": "text",
+                    "text": first[: prompt.shared],
+                    "cache_control": {"type": "ephemeral"},
+                },
+                {"type": "text", "text": first[prompt.shared :]},
+            ]
         if structured == "schema":
             body["output_config"] = {"format": {"type": "json_schema", "schema": prompt.schema}}
         return body
 
     def read(self, answer: Any) -> Reply:
         bill, end = answer.get("usage"), answer.get("stop_reason")
-        cached = ("cache_creation_input_tokens", "cache_read_input_tokens")
+        written, read = (
+            count(bill.get(f"cache_{what}_input_tokens")) if bill else 0
+            for what in ("creation", "read")
+        )
         return Reply(
             text="".join(
                 words(part["text"]) for part in answer["content"] if part["type"] == "text"
             ),
             usage=usage(
-                (bill.get("input_tokens"), bill.get("output_tokens")), map(bill.get, cached)
+                (bill.get("input_tokens"), bill.get("output_tokens")),
+                (math.ceil(written * WRITING), math.ceil(read * READING)),
             )
             if bill
             else None,

@@ -36,6 +36,9 @@ class Prompt:
     """What we said and what was answered, by turns, beginning and ending with us."""
     schema: Mapping[str, Any]
     """JSON schema of the answer."""
+    shared: int = 0
+    """Characters that the first turn has in common with those of many other questions, so that a
+    provider's cache serves them where it has to be told."""
 
 
 @dataclass(frozen=True)

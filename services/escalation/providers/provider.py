@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal, TypeVar
 
-from services.escalation.providers.anthropic import Anthropic
+from services.escalation.providers.anthropic import WRITING, Anthropic
 from services.escalation.providers.base import (
     Dialect,
     Prompt,
@@ -73,8 +74,11 @@ class Provider:
         return self.name.startswith(STAND_IN)
 
     def worst_case(self, prompt: Prompt) -> Usage:
-        """Tokens that a call can't exceed: a token has at least one byte, in every alphabet."""
-        return Usage(len(self._body(prompt)) + UNSEEN_TOKENS, self.most)
+        """Tokens that a call can't exceed: a token has at least one byte, in every alphabet, and
+        counts with what writing it into a cache costs.
+        """
+        sent = len(self._body(prompt)) + UNSEEN_TOKENS
+        return Usage(math.ceil(sent * WRITING) if prompt.shared else sent, self.most)
 
     def ask(self, prompt: Prompt) -> Reply:
         """One call. Raises ProviderError, of the kinds that `base` has."""

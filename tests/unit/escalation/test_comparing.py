@@ -24,8 +24,10 @@ from services.escalation.comparing import (
     Unread,
     open_ledger,
 )
+from services.escalation.comparing.prompts import question
 from services.escalation.comparing.reader import windows
 from services.escalation.ledger import Ledger
+from services.escalation.masking import mask
 from services.escalation.policy import Policies, read_policies
 from services.escalation.providers import Provider
 from services.escalation.providers.post import Post
@@ -180,9 +182,6 @@ def _die(*_: object) -> None:
 
 
 def _prompt(table: Table) -> Any:
-    from services.escalation.comparing.prompts import question
-    from services.escalation.masking import mask
-
     return question(table.reader().asked.categories, mask(TEXTS[0], frozenset()))
 
 
@@ -274,6 +273,14 @@ def test_windows_have_the_whole_text_between_them(most: int) -> None:
     cut = list(windows(text, most))
     assert "".join(text[start:end] for start, end in cut) == text
     assert all(0 < end - start <= most for start, end in cut)
+
+
+def test_every_question_begins_with_the_same_categories() -> None:
+    """As many characters as are said to be shared, whatever the passage is."""
+    one, other = (question(CATEGORIES, mask(text, frozenset())) for text in TEXTS[:2])
+    assert one.shared == other.shared > 100
+    assert one.turns[0][: one.shared] == other.turns[0][: other.shared]
+    assert set(json.loads(one.turns[0])) == {"categories", "passage"}
 
 
 def test_the_expected_cost_is_near_the_bill(serve: Callable[..., Table]) -> None:

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from copy import deepcopy
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -31,10 +32,10 @@ from services.escalation.providers.provider import (
     DIALECTS,
     STAND_IN_HEADER,
     NobodyAnswers,
-    Price,
     in_order,
 )
 from shared.errors import SuiteError
+from shared.prices import Price
 from tests.receiver import Receiver, Reply
 from tests.unit.escalation.shapes import ANSWERS, CUT, DECLINED
 
@@ -74,12 +75,31 @@ def answering(answer: object, status: int = 200, **headers: str) -> Any:
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_a_reply_is_read_with_its_tokens(server: Receiver, protocol: str) -> None:
-    """The text without thoughts; tokens of caches and thoughts count."""
+    """The text without thoughts; tokens of caches and thoughts count, as they are priced."""
     server.answer = answering(ANSWERS[protocol])
     reply = provider(server.url(""), protocol).ask(PROMPT)
-    assert (reply.text, reply.usage) == ('{"found": true}', Usage(190, 10))
+    # Anthropic: 90, 60 written at 1.25, and 40 read at a tenth.
+    tokens = 169 if protocol == "anthropic" else 190
+    assert (reply.text, reply.usage) == ('{"found": true}', Usage(tokens, 10))
     assert (reply.refused, reply.cut) == (False, False)
     assert reply.model == ANSWERS[protocol].get("model", "gemini-2.5-flash")
+
+
+def test_what_many_questions_share_is_marked_for_the_cache(server: Receiver) -> None:
+    """Where the protocol has a mark; the words stay the same, and what is reserved covers it."""
+    server.answer = answering(ANSWERS["anthropic"])
+    one = provider(server.url(""), "anthropic")
+    shared = replace(PROMPT, shared=3)
+    one.ask(shared)
+    (request,) = server.requests
+    first, second = json.loads(request.body)["messages"][0]["content"]
+    assert first == {
+        "type": "text",
+        "text": PROMPT.turns[0][:3],
+        "cache_control": {"type": "ephemeral"},
+    }
+    assert second == {"type": "text", "text": PROMPT.turns[0][3:]}
+    assert one.worst_case(shared).input > 1.25 * one.worst_case(PROMPT).input
 
 
 def test_requests_are_of_each_protocol(server: Receiver) -> None:
