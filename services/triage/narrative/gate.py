@@ -53,7 +53,7 @@ FAMILIES = (
         r"Department\s+of\s+Justice",
         r"(?:formal|internal|government\w*|criminal|SEC)\s+(?:\w+\s+)?(?:investigation|inquir)",
     ),
-    _family("related_party", "Related parties", r"related[-\u2013\s]\s*part(?:y|ies)\b"),
+    _family("related_party", "Related parties", r"(?<!non-)related[-\u2013\s]\s*part(?:y|ies)\b"),
 )
 BY_NAME = {family.name: family for family in FAMILIES}
 

@@ -81,6 +81,7 @@ def test_a_running_header_does_not_cut_a_sentence() -> None:
         "Prepaid expenses and other assets (237) (237) Payables to related parties (150) 277",
         "Item 13. Certain Relationships and Related Party Transactions 62",
         "The foregoing concerns are not about us, nor are they about any customer of ours.",
+        "Future payments on the non-related party notes payable are as follows in each year:",
         "The plaintiff sued several unrelated parties in the same court over the same matter.",
         "Our hedges were not effective in the year, and so we recorded them in net income.",
         "Standards not effective until 2024 will not change our internal controls in any way.",
