@@ -59,6 +59,7 @@ bench: setup-dev ## Measure: seconds a document, tokens a second, memory.
 bench-legal: setup-train ## Measure: the specialist in INT4, INT8 and fp32 beside each other.
 	@$(TRAIN)/bin/python -m infra.bench.legal
 	@$(TRAIN)/bin/python -m infra.bench.adapters
+	@$(TRAIN)/bin/python -m infra.bench.steady
 
 specialists: setup-train ## Make the specialists of contracts from the data: hours (LEGAL=FOLDER ONLY=name).
 	@$(TRAIN)/bin/python -m models.specialists --data "$(LEGAL)" $(if $(ONLY),--only "$(ONLY)")

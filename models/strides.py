@@ -1,9 +1,11 @@
 """How far may windows lie apart? What a longer stride costs, on contracts not seen in training.
 
-    python -m models.strides models/contract-clauses --data FOLDER --artefacts FOLDER --fold 0
+    python -m models.strides models/contract-clauses --data FOLDER --artefacts FOLDER --fold 0 \\
+        [--contracts 20]
 
-The served path runs over the left-out fold once for every stride, with plain decoding; printed is a
-table as of models.tries, whose first row is the config's own stride.
+The served path runs over the left-out fold, or so many contracts spread over it, once for every
+stride, with plain decoding; printed is a table as of models.tries, whose first row is the config's
+own stride.
 """
 
 from __future__ import annotations
@@ -56,11 +58,14 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder of the corpora")
     parser.add_argument("--artefacts", type=Path, required=True, help="base and adapter")
     parser.add_argument("--fold", type=int, required=True, help="that the adapter has not seen")
+    parser.add_argument("--contracts", type=int, help="all of the fold where not given")
     parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()
     config = tomllib.loads((arguments.specialist / "config.toml").read_text(encoding="utf-8"))
     specialist = Specialists(arguments.artefacts, arguments.threads).get(arguments.specialist.name)
     records = list(read_records(arguments.data, config["data"], [arguments.fold]))
+    if arguments.contracts:
+        records = records[:: max(1, len(records) // arguments.contracts)][: arguments.contracts]
     own = config["windows"]["stride"]
     found = tried(specialist, records, [own, *(stride for stride in STRIDES if stride != own)])
     print("\n".join(table(records, found, specialist.labels)))
