@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Collection, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -240,6 +241,11 @@ class _PageLines:
     method: str
     scan: Scanned | None = None
 
+    @cached_property
+    def soundness(self) -> float:
+        """How far the page's characters mean something, 0 for none."""
+        return soundness(np.concatenate([line.codes for line in self.lines])) if self.lines else 0.0
+
 
 @dataclass
 class _Course:
@@ -341,7 +347,7 @@ def _is_scan(page: _PageLines | FailedPage) -> bool:
     """Whether the page's own text is not all of it, or none: a picture, or unknown characters."""
     if isinstance(page, FailedPage):
         return page.code == NO_TEXT_LAYER
-    return page.glyphs.picture >= _MOSTLY or 0 < _soundness(page) < 1 - UNSOUND
+    return page.glyphs.picture >= _MOSTLY or 0 < page.soundness < 1 - UNSOUND
 
 
 def _recognised(
@@ -356,9 +362,9 @@ def _recognised(
         return found if isinstance(found, FailedPage) else _scanned(number, found)
     if isinstance(found, FailedPage) or found.page.confidence < SURE:
         return page
-    if _soundness(_scanned(number, found)) < _soundness(page):
+    if _scanned(number, found).soundness < page.soundness:
         return page
-    if _soundness(page) >= 1 - UNSOUND and _length(found.lines) < _MORE * _length(page.lines):
+    if page.soundness >= 1 - UNSOUND and _length(found.lines) < _MORE * _length(page.lines):
         return page
     return _scanned(number, found)
 
@@ -392,7 +398,7 @@ def _page(document: _Opened, number: int, engines: Sequence[str]) -> _PageLines 
         found.append(_PageLines(number, lines, glyphs, method))
     if not found:
         return FailedPage(number, "unreadable_page", "; ".join(reasons) or "the page is missing")
-    best = max(found, key=lambda page: (_soundness(page), page is found[0]))
+    best = max(found, key=lambda page: (page.soundness, page is found[0]))
     if not best.lines and images:
         return FailedPage(number, NO_TEXT_LAYER, "the page is an image without a text layer")
     return best
@@ -409,12 +415,7 @@ def _doubtful(page: _PageLines, images: bool) -> bool:
     """Whether the other engine may find more: nothing at all but a picture, or unsound text."""
     if not page.lines:
         return images
-    return _soundness(page) < 1 - UNSOUND
-
-
-def _soundness(page: _PageLines) -> float:
-    """How far the page's characters mean something, 0 for none."""
-    return soundness(np.concatenate([line.codes for line in page.lines])) if page.lines else 0.0
+    return page.soundness < 1 - UNSOUND
 
 
 def _refuse_without_text(pages: list[_PageLines], failed: list[FailedPage]) -> None:
@@ -449,7 +450,7 @@ def _assembled(
         )
         for page, (start, end) in zip(pages, whole.pages, strict=True)
     )
-    unsound = [page.number for page in pages if 0 < _soundness(page) < 1 - UNSOUND]
+    unsound = [page.number for page in pages if 0 < page.soundness < 1 - UNSOUND]
     if unsound:
         warnings.append(
             f"the text of page {', '.join(map(str, unsound))} has unknown or scrambled characters"

@@ -29,6 +29,7 @@ MOST_BROKEN = 0.02
 """Share of the words with signs that UTF-8 read as Windows-1252 leaves."""
 
 _WORD = re.compile(r"[A-Za-z]{4,}")
+_MUTE = re.compile(r"(?<![A-Za-z])[B-DF-HJ-NP-TV-XZb-df-hj-np-tv-xz]{4,}(?![A-Za-z])")
 _BROKEN = re.compile(
     r"[ÂÃ][\x80-\xbf\u0152-\u2122]|â[\x80-\xbf\u0152-\u20ac][\x80-\xbf\u0152-\u2122]"
 )
@@ -69,9 +70,9 @@ def _is_scrambled(codes: Codes) -> bool:
         return False
     if float(_VOWELS[letters].mean()) < LEAST_VOWELS:
         return True
-    words = _WORD.findall(_text(codes))
-    mute = sum(not any(letter in "aeiouyAEIOUY" for letter in word) for word in words)
-    return len(words) * 4 >= FEWEST and mute > MOST_MUTE * len(words)
+    text = _text(codes)
+    words, mute = len(_WORD.findall(text)), len(_MUTE.findall(text))
+    return words * 4 >= FEWEST and mute > MOST_MUTE * words
 
 
 def _is_misread(codes: Codes) -> bool:

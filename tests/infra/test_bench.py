@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from infra.bench import batch, formats, written
+from infra.bench import batch, formats, steady, written
 from infra.bench.large import long_pdf, scan, table
-from infra.bench.legal import made_text
+from infra.bench.legal import contract, made_text
 from infra.bench.pages import LINES, pdf_of
 from infra.bench.reading import own_text, pdfium_text
 from infra.bench.same_clauses import same
+from services.extraction.pipeline import Clause
 from shared.documents import Page, read
 from shared.documents.pdfium import PdfiumDocument
+from shared.inference.adapters import TOKENISER_FILE, base_folder
+from shared.inference.tokeniser import Tokeniser
+from tests import support
 
 
 def test_a_made_pdf_reads_as_its_text() -> None:
@@ -91,3 +97,40 @@ def test_the_command_works_on_every_file_of_a_made_folder() -> None:
     told = batch.measure(3)
     assert (told["files"], told["worked"], told["receipts"]) == (3, 3, 3)
     assert 10 < told["megabytes"] < 200
+
+
+def clause(start: int, confidence: float) -> Clause:
+    """One word of a text, as a clause."""
+    return Clause("Parties", "Alpha", start, start + 5, confidence)
+
+
+def test_a_passage_that_moves_is_counted(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One that is gone, one that is new, and how far the confidence of another is."""
+    monkeypatch.setattr(steady, "texts", lambda count: ["Alpha, Alpha, Alpha"] * count)
+    moved = iter([[clause(0, 0.5), clause(7, 0.9)], [clause(0, 0.75), clause(14, 0.9)]])
+    monkeypatch.setattr(steady, "clauses", lambda *_, **__: iter([next(moved)]))
+    monkeypatch.setattr(steady, "WAYS", (("upside down", {}),))
+    assert steady.main(["--documents", "1"]) == 1
+    assert "upside down          2 passages, 2 others; confidences differ by 0.25" in (
+        capsys.readouterr().out
+    )
+
+
+def test_no_passage_moves_in_a_short_text() -> None:
+    """Each way is taken: threads, windows one by one, and the way round without VNNI."""
+    figures = steady.compared(support.artefacts(), [made_text(300)])
+    assert figures.keys() == {name for name, _ in steady.WAYS}
+    assert {row["others"] for row in figures.values()} == {0}
+    assert all(row["passages"] > 1 and row["largest_difference"] < 1e-3 for row in figures.values())
+
+
+def test_a_contract_is_taken_that_is_about_as_long_as_asked(tmp_path: Path) -> None:
+    """By its tokens; what is not ASCII is replaced, so that it can be set as a PDF."""
+    (tmp_path / "legal").mkdir()
+    texts = ["word " * 30, "caf\u00e9 " * 100, "word " * 500]
+    with gzip.open(tmp_path / "legal/cuad_train.jsonl.gz", "wt", encoding="utf-8") as lines:
+        lines.writelines(json.dumps({"text": text}) + "\n" for text in texts)
+    tokenise = Tokeniser(base_folder(support.artefacts()) / TOKENISER_FILE)
+    assert contract(tmp_path, 100, tokenise) == "caf? " * 100

@@ -55,6 +55,13 @@ def test_what_fonts_and_encodings_spoil_is_unsound(text: str) -> None:
     assert of(text) < 1 - UNSOUND
 
 
+def test_a_mute_word_is_a_whole_one() -> None:
+    """Consonants in a row inside a word with vowels are no word without any."""
+    assert of("aebcdfgea " * 60) == 1.0
+    assert of("bcdfg aeae aeeaaeia " * 30) == 1.0, "a third, no more"
+    assert of("bcdfg aeaeaea bcdfg " * 30) == 0.5
+
+
 def test_without_characters_there_is_nothing_to_believe() -> None:
     """An empty page has no sound text."""
     assert of("") == 0.0
