@@ -238,7 +238,9 @@ def specialist_of(options: argparse.Namespace) -> Specialist:
     forests = {
         key: Forest(adapter / f"{key}.onnx", pool, options.threads) for key in manifest.forests
     }
-    return Specialist(manifest, Tokeniser(folder / TOKENISER_FILE), session.run, forests)
+    files = {name: (adapter / name).read_bytes() for name in manifest.files}
+    tokenise = Tokeniser(folder / TOKENISER_FILE)
+    return Specialist(manifest, tokenise, session.run, forests, files=files)
 
 
 def bare(options: argparse.Namespace) -> dict[str, float]:
