@@ -57,6 +57,19 @@ that were paid in the year before.
 9. Renewal. This Agreement goes on for further years unless a party says otherwise in time.
 10. End. Client may end this Agreement at any time with sixty days' notice.
 11. Change. If Northwind is sold, Client may look for another mill.
+12. Money back. If the flour comes late, Northwind gives back a part of what was paid for it.
+13. Others. Persons who buy the bread may not claim anything from Northwind.
+14. Papers. On request each side shows the other what it has written down about deliveries.
+15. Names. Client may print the name of Northwind on its bags as long as it likes.
+16. People. For a year nobody hires those who work for the other.
+17. Price. No other bakery pays less than Client for the same flour.
+18. Least. Client takes two hundred bags a month, or pays for them all the same.
+19. Damage. For each day of delay Northwind owes a hundred dollars.
+20. Recipes. What Northwind writes for Client belongs to Client.
+21. Good flour. Northwind stands for its flour for half a year.
+22. After. When it is over, Northwind goes on to deliver what was ordered.
+23. Rivals. Northwind opens no bakery in the county.
+24. Shares. Of what the bread earns Northwind gets a tenth.
 """
 """Clauses in words that lawyers would not choose, so that the specialist is unsure of some."""
 
@@ -125,7 +138,7 @@ def test_what_is_unsure_is_asked_and_comes_back_as_a_proposal(cascade: Cascade) 
     )
     items = {item["result_id"]: item for item in cascade.items(document)}
     beside = {name for name, item in items.items() if item["proposal"]}
-    assert asked
+    assert asked, "the specialist is sure of all of it: add words that it is unsure of"
     assert beside >= asked
     text = unsure(1).decode()
     if cascade.day == "20":
