@@ -78,6 +78,10 @@ triage-breaks: setup-train ## Make the specialist that tells errors in reports f
 	@$(TRAIN)/bin/python -m models.triage --data "$(SOURCES)" --out models/artefacts --ablations
 	@$(TRAIN)/bin/python -m models.triage.scores --data "$(SOURCES)"
 
+line-concepts: setup-train ## Make the specialist that names the lines of statements (SOURCES=FOLDER, BASE=FOLDER: beside an adapter).
+	@[ -z "$(BASE)" ] || $(TRAIN)/bin/python -m models.lines.adapter --data "$(SOURCES)" --base "$(BASE)"
+	@$(TRAIN)/bin/python -m models.lines --data "$(SOURCES)"
+
 review-priority: setup-train ## Make the specialist that orders the review queue from the data (LEGAL=FOLDER).
 	@$(TRAIN)/bin/python -m models.priority --data "$(LEGAL)" --out models/artefacts
 	@$(TRAIN)/bin/python -m models.priority.scores
@@ -119,5 +123,5 @@ clean: ## Remove environments, caches and build output; documents in var/data st
 	rm -rf $(VENV) $(VENV).lock $(TRAIN) $(TRAIN).lock build dist *.egg-info \
 		.mypy_cache .ruff_cache .pytest_cache .hypothesis
 
-.PHONY: help setup run run-kafka field-bundle check test fuzz-http chaos released test-train bench bench-legal specialists document-kind triage-breaks triage-peers narrative-flags review-priority setup-dev setup-kafka \
+.PHONY: help setup run run-kafka field-bundle check test fuzz-http chaos released test-train bench bench-legal specialists document-kind triage-breaks triage-peers narrative-flags line-concepts review-priority setup-dev setup-kafka \
 	setup-train format schemas requirements clean

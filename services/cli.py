@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO, Self
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from services.triage.domain import Verdict
     from services.triage.guarantee import Promise
     from services.triage.history import History
+    from services.triage.naming import Namer
     from services.triage.reading.document import Reported
     from services.triage.reading.report import Linkbases
     from services.triage.statements import BadFiling, Filing
@@ -1083,30 +1085,45 @@ def watch(
 
 @cli.command()
 @paths_argument
+@click.option("--concepts", is_flag=True, help="Show what each line is taken for (--json has it).")
 @as_json
 @password_option
-def statements(paths: Sequence[str], as_json: bool, password: str | None) -> int:
+def statements(paths: Sequence[str], concepts: bool, as_json: bool, password: str | None) -> int:
     """Print the statements that were read of reports, with the place of every value.
 
     Balance sheet, income statement and cash flow statement of HTML, inline XBRL, PDF, workbooks
     and plain text; of an XBRL instance if its linkbases (…_pre.xml, …_lab.xml) lie beside it. What
-    --json prints can be given to `smallprint triage` again, which reads the same files itself.
+    --json prints can be given to `smallprint triage` again, which reads the same files itself. Each
+    line has the us-gaap concept that it is taken for, with a confidence.
 
     \b
     Examples:
       smallprint statements annual-report.pdf
+      smallprint statements scan.pdf --concepts
       smallprint statements 10-k.html --json > filing.jsonl
     """
     from shared.cli import tables
 
-    lines = Lines(as_json=as_json, table=tables.statements)
+    lines = Lines(as_json=as_json, table=partial(tables.statements, concepts=concepts))
+    namer = open_namer()
     with open_reader() as reader:
-        each_file(paths, lines, lambda path: _statement_lines(reader, path, password))
+        each_file(paths, lines, lambda path: _statement_lines(reader, path, password, namer))
     return lines.exit_code
 
 
+def open_namer() -> Namer | None:
+    """What names the lines of statements, None where it is not installed.
+
+    Raises NamesError for a damaged one.
+    """
+    from services.triage.naming import Namer
+    from shared.settings import CommonSettings, load
+
+    return Namer.found(load(CommonSettings).artefacts_folder)
+
+
 def _statement_lines(
-    reader: Reader, path: str, password: str | None
+    reader: Reader, path: str, password: str | None, namer: Namer | None
 ) -> Iterator[Mapping[str, Any]]:
     """One line a filing. Raises UnreadableDocument for a document without statements."""
     from services.triage.statements import BadFiling
@@ -1116,7 +1133,8 @@ def _statement_lines(
         if isinstance(found, BadFiling):
             yield _bad_filing(path, found)
         else:
-            yield {"source": path, **found.form}
+            form = namer.show(found.filing, found.form) if namer else found.form
+            yield {"source": path, **form}
 
 
 def reported(
@@ -2177,6 +2195,7 @@ def doctor(data: Path | None, port: int, as_json: bool) -> int:
         _check_order(settings.artefacts_folder),
         _check_peers(settings.artefacts_folder),
         _check_narrative(settings.artefacts_folder),
+        _check_names(settings.artefacts_folder),
         checks.data_folder(settings.data),
         checks.disk(settings.data),
         checks.port(port),
@@ -2228,6 +2247,20 @@ def _check_adapter(specialists: Specialists, name: str) -> Check:
     count = len(manifest.labels)
     labels = f"{count} label{'' if count == 1 else 's'}"
     return Check("adapter", "good", f"{name} {manifest.version}, {labels}, hashes agree")
+
+
+def _check_names(artefacts: Path) -> Check:
+    """What names the lines of statements against its hash; without it they have no concepts."""
+    from services.triage.naming import NAME, Namer
+    from shared.cli.checks import Check, restore_models
+
+    try:
+        namer = Namer.found(artefacts)
+    except SuiteError as error:
+        return Check("names", "wrong", error.message, restore_models())
+    if namer is None:
+        return Check("names", "note", f"no {NAME}: lines have no concepts", restore_models())
+    return Check("names", "good", f"{NAME} {namer.model.version}, hash agrees")
 
 
 def _check_judge(artefacts: Path) -> Check:

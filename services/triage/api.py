@@ -123,6 +123,13 @@ class ColumnOut(BaseModel):
     restated: int | None = Field(None, description="1 if its head says so")
 
 
+class ConceptOut(BaseModel):
+    """What a line is taken for, by its label and its neighbours."""
+
+    name: str = Field(description="of us-gaap; `own` for the company's own, or a rare one")
+    confidence: float = Field(ge=0, le=1, description="how likely it is right")
+
+
 class RowOut(BaseModel):
     """A line with one value a column, in whole units with the sign that the page shows."""
 
@@ -134,6 +141,9 @@ class RowOut(BaseModel):
     indent: int | None = Field(None, description="steps from the left edge")
     notes: list[str] | None = Field(None, description="its footnote marks")
     places: list[PlaceOut | None] | None = Field(None, description="one for each value")
+    concept: ConceptOut | None = Field(
+        None, description="lines of documents have one; data and headings have none"
+    )
 
 
 class StatementOut(BaseModel):

@@ -6,6 +6,7 @@ from functools import partial
 
 from services.triage import api, comparing, handlers, reports
 from services.triage.judgement import FLAGGED
+from services.triage.naming import Namer
 from services.triage.narrative import rest as narrative_rest
 from services.triage.narrative.model import Narrative
 from services.triage.risk import Judge
@@ -55,6 +56,7 @@ def build(settings: Settings | None = None, *, keys: Keys | None = None) -> Serv
 
     judge, peers = Judge.found(settings.artefacts_folder), Peers.found(settings.artefacts_folder)
     narrative = Narrative.found(settings.artefacts_folder)
+    namer = Namer.found(settings.artefacts_folder)
 
     flagged_from = judge.flagged if judge else FLAGGED
 
@@ -66,7 +68,8 @@ def build(settings: Settings | None = None, *, keys: Keys | None = None) -> Serv
     def check(event: DocumentRead, uow: UnitOfWork) -> None:
         chosen = large_reader if is_large(event) else reader
         most = settings.triage_max_characters
-        handlers.triage_report(event, uow, blobs, chosen.facts, most, judge, peers, narrative)
+        models = judge, peers, narrative, namer
+        handlers.triage_report(event, uow, blobs, chosen.facts, most, *models)
 
     def close_parts() -> None:
         reader.close()

@@ -9,13 +9,21 @@ from functools import lru_cache
 
 from services.triage.dismissals import Dismissal, Dismissals, filer_of, relation_of
 from services.triage.domain import Report, State
+from services.triage.naming import Namer
 from services.triage.narrative.model import Narrative
 from services.triage.reading.document import read_document
 from services.triage.reading.report import FactsReader
 from services.triage.results import Outcome, Results, Spools, write_line
 from services.triage.risk import Judge, model_of
 from services.triage.signals.peers import Peers
-from services.triage.statements import MAX_SENTENCE, BadFiling, quoted
+from services.triage.statements import (
+    JSON,
+    MAX_SENTENCE,
+    NDJSON,
+    BadFiling,
+    quoted,
+    report_type,
+)
 from services.triage.store import Reports
 from services.triage.unfolding import Unfolding
 from shared import metrics
@@ -62,6 +70,7 @@ def triage_report(
     judge: Judge | None = None,
     peers: Peers | None = None,
     narrative: Narrative | None = None,
+    namer: Namer | None = None,
 ) -> None:
     """Check every filing of one report, keep the findings with what was read, and announce them."""
     if event.kind != "report":
@@ -73,7 +82,7 @@ def triage_report(
     with Spools.opened() as spools:
         outcome = Outcome(judge, peers, known, narrative=narrative)
         try:
-            _triage(event, blobs, facts, most_characters, outcome, spools)
+            _triage(event, blobs, facts, most_characters, outcome, spools, namer)
         except MissingBlob:
             if not is_deleted(blobs, event.tenant, event.document_id):
                 raise
@@ -217,10 +226,13 @@ def _triage(
     most: int,
     outcome: Outcome,
     spools: Spools,
+    namer: Namer | None,
 ) -> None:
     """Read and judge filing by filing into files, so that a large report does not fill the
-    memory.
+    memory. Lines are named where people read them: data of programs can be long.
     """
+    if report_type(event.media_type, event.name) in (JSON, NDJSON):
+        namer = None
     with blobs.open(event.tenant, event.original) as source:
         found = read_document(
             source,
@@ -234,7 +246,8 @@ def _triage(
                 outcome.unread += 1
                 outcome.warnings.append(one.message)
                 continue
-            write_line(spools.statements, one.form)
+            form = namer.show(one.filing, one.form) if namer else one.form
+            write_line(spools.statements, form)
             outcome.add(event.tenant, event.document_id, one.filing)
             for signal in outcome.signals(event.tenant, event.document_id, one.filing):
                 write_line(spools.signals, signal)

@@ -238,8 +238,10 @@ def reports(found: Sequence[Report]) -> Iterator[str]:
         yield f"{one.risk:.2f}  {verdict:<7}  {counted:>11}  {name}  ({one.document_id})"
 
 
-def statements(line: Mapping[str, Any]) -> Iterator[str]:
-    """A filing's statements as they were read: a head for the periods, then line by line."""
+def statements(line: Mapping[str, Any], *, concepts: bool = False) -> Iterator[str]:
+    """A filing's statements as they were read: a head for the periods, then line by line, behind
+    each the concept that it is taken for if those are asked for.
+    """
     if "error" in line:
         yield f"! {plain(line['source'])}: {plain(line['error']['detail'])}"
         return
@@ -249,11 +251,11 @@ def statements(line: Mapping[str, Any]) -> Iterator[str]:
         yield f"  ! {plain(warning)}"
     for statement in line["statements"]:
         yield ""
-        yield from _statement(statement)
+        yield from _statement(statement, concepts)
     yield ""
 
 
-def _statement(statement: Mapping[str, Any]) -> Iterator[str]:
+def _statement(statement: Mapping[str, Any], concepts: bool) -> Iterator[str]:
     title = plain(str(statement.get("title") or ""))
     yield f"  {statement['statement']}  {title}".rstrip()
     heads = [_period(column) for column in statement["columns"]]
@@ -263,10 +265,18 @@ def _statement(statement: Mapping[str, Any]) -> Iterator[str]:
     ]
     widths = [max(len(cell) for cell in column) for column in zip(heads, *figures, strict=True)]
     room = max(20, shutil.get_terminal_size().columns - sum(widths) - 2 * len(widths) - 6)
-    for label, cells in [("", heads), *_labelled(statement["rows"], figures)]:
+    names = ["", *(_concept(row) if concepts else "" for row in statement["rows"])]
+    lines = [("", heads), *_labelled(statement["rows"], figures)]
+    for (label, cells), name in zip(lines, names, strict=True):
         shown = label if len(label) <= room else label[: room - 1] + "…"
         aligned = "  ".join(c.rjust(w) for c, w in zip(cells, widths, strict=True))
-        yield f"    {shown:<{room}}  {aligned}".rstrip()
+        yield f"    {shown:<{room}}  {aligned}  {name}".rstrip()
+
+
+def _concept(row: Mapping[str, Any]) -> str:
+    """`Assets 98%`, and nothing for a line that was not named."""
+    concept = row.get("concept")
+    return f"{plain(concept['name'])} {concept['confidence']:.0%}" if concept else ""
 
 
 def _labelled(

@@ -505,11 +505,22 @@ class StatementColumn(_Result):
 
 
 @dataclass(frozen=True)
+class Concept(_Result):
+    """The us-gaap concept that a line is taken for; `own` is the company's own, or a rare one."""
+
+    name: str
+    confidence: float
+
+
+@dataclass(frozen=True)
 class StatementRow(_Result):
     """A line with one value a column, in whole units with the sign that the page shows.
 
     `path` are the headings above it, `notes` its footnote marks, `places` those of its values.
+    `concept` is what it is taken for, where it was named.
     """
+
+    _parts: ClassVar[dict[str, type[_Result]]] = {"concept": Concept}
 
     label: str
     values: tuple[float | None, ...]
@@ -519,6 +530,7 @@ class StatementRow(_Result):
     indent: int | None = None
     notes: tuple[str, ...] = ()
     places: tuple[Place | None, ...] = ()
+    concept: Concept | None = None
 
     @classmethod
     def _read(cls, name: str, value: Any) -> Any:

@@ -37,7 +37,7 @@ DOORS = {
     "transformers": ["models/*"],
     "watchdog": ["shared/cli/notices.py"],
 }
-SERVED_BY = {"triage": "triage", "flags": "triage", "priority": "review"}
+SERVED_BY = {"triage": "triage", "flags": "triage", "lines": "triage", "priority": "review"}
 """The folders of models/ whose specialist is not served by extraction."""
 
 TOOLS_OF_TRAINING = ("onnxruntime.quantization", "onnxruntime.tools")

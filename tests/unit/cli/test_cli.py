@@ -353,6 +353,26 @@ def test_doctor_looks_at_what_judges_reports(
     assert "rules alone" in found()["found"]
 
 
+def test_doctor_looks_at_what_names_lines(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Good as it is shipped, and good to know if it isn't there."""
+
+    def found() -> dict[str, Any]:
+        (line,) = _lines(run("doctor", "--data", tmp_path / "data", "--json")[1])
+        checks: list[dict[str, Any]] = line["checks"]
+        return next(check for check in checks if check["name"] == "names")
+
+    assert found()["state"] == "good"
+    folder = tmp_path / "artefacts"
+    folder.mkdir()
+    for part in (ROOT / "models" / "artefacts").iterdir():
+        if part.name != "line-concepts":
+            (folder / part.name).symlink_to(part)
+    monkeypatch.setenv("SMALLPRINT_ARTEFACTS", str(folder))
+    assert found()["state"] == "note"
+
+
 def test_doctor_looks_at_what_orders_the_queue(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -51,6 +51,24 @@ def test_a_person_sees_a_table(tmp_path: Path) -> None:
     assert "1,500,000,000" in out
 
 
+def test_each_line_has_the_concept_that_it_is_taken_for(tmp_path: Path) -> None:
+    """In JSON always, in the table for those who ask."""
+    page = tmp_path / "acme.txt"
+    page.write_bytes(samples.plain())
+
+    _, out = run(page, "--json")
+    _, table = run(page, "--concepts")
+    _, bare = run(page)
+
+    rows = [row for one in json.loads(out)["statements"] for row in one["rows"]]
+    net = next(row for row in rows if row["label"].startswith("Net income"))
+    assert net["concept"]["name"] in ("NetIncomeLoss", "ProfitLoss")
+    assert 0 < net["concept"]["confidence"] <= 1
+    assert all(("concept" in row) != bool(row.get("heading")) for row in rows)
+    assert f"{net['concept']['name']} {net['concept']['confidence']:.0%}" in table
+    assert net["concept"]["name"] not in bare
+
+
 def test_a_letter_is_an_error_that_says_what_is_missing(tmp_path: Path) -> None:
     """The other file is printed all the same."""
     letter, page = tmp_path / "letter.txt", tmp_path / "acme.pdf"

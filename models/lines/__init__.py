@@ -1,0 +1,1 @@
+"""The specialist `line-concepts`: which us-gaap concept a line of a statement is."""

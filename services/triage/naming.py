@@ -1,0 +1,211 @@
+"""What each line of a statement is: its us-gaap concept, from its label and its neighbours.
+
+A linear model on hashed words: those of the label and of the lines around it, and the heading
+above, each crossed with the statement, fall into places by their CRC-32 (Weinberger et al., 2009).
+The mean of the places goes through a matrix of low rank to one softmax over the concepts (fastText;
+Joulin et al., 2017). Values are not read. models/lines says how it is learned, and
+models/line-concepts/CARD.md how well it does.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.triage.domain import Model
+from services.triage.statements import Filing, Row, Statement
+from shared.artefacts import newest, read_form, require_whole, sha256
+from shared.errors import SuiteError
+from shared.linear import place_of, with_pairs, words_of
+
+NAME = "line-concepts"
+FORMAT = 1
+"""The version of the artefact that this code reads."""
+MANIFEST_FILE, DATA_FILE = "names.json", "names.npz"
+KINDS = ("balance_sheet", "income", "cash_flow")
+"""Statements whose lines are named."""
+PLACES = 1 << 15
+AROUND = (-2, -1, 1, 2)
+"""Lines around a line that are looked at."""
+MOST_LINES = 1_000
+"""Lines of one statement; no company files one with more."""
+OWN = "own"
+"""The label of lines that are the company's own, or that few companies have."""
+LEAST, MOST = 1e-4, 1 - 1e-4
+"""Chances are kept from 0 and 1 before they are mapped to confidences."""
+
+Floats = NDArray[np.float32]
+
+log = logging.getLogger(__name__)
+
+
+class NamesError(SuiteError):
+    """The artefact of names is damaged or of another format."""
+
+    code = "triage_names"
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What the artefact is."""
+
+    format: int
+    name: str
+    version: str
+    data_sha256: str
+    labels: tuple[str, ...]
+    offset: float
+    """Platt's map from the log odds of a chance to those of a confidence: offset and slope."""
+    slope: float
+    companies: int
+    """Whose filings were learned from."""
+    licence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """What a line is taken for, and how likely that is right."""
+
+    name: str
+    confidence: float
+
+    def to_json(self) -> dict[str, Any]:
+        """As the command line and REST have it."""
+        return {"name": self.name, "confidence": self.confidence}
+
+
+class Namer:
+    """The model in memory. Safe from several threads."""
+
+    def __init__(self, manifest: Manifest, bag: Floats, head: Floats, bias: Floats) -> None:
+        """Take the numbers: `bag` [places, rank], `head` [rank, labels], `bias` [labels]."""
+        self.manifest = manifest
+        self._bag, self._head, self._bias = bag, head, bias
+
+    @classmethod
+    def load(cls, artefacts: Path) -> Namer:
+        """Load the newest version.
+
+        Raises NoModel if there is none, NamesError for a damaged one.
+        """
+        folder = newest(artefacts, NAME, MANIFEST_FILE)
+        manifest = read_form(folder / MANIFEST_FILE, Manifest, FORMAT, NamesError, ("labels",))
+        require_whole(folder, [DATA_FILE], {DATA_FILE: manifest.data_sha256}, NamesError)
+        with np.load(folder / DATA_FILE, allow_pickle=False) as data:
+            return cls(manifest, *(data[key].astype(np.float32) for key in ("bag", "head", "bias")))
+
+    @classmethod
+    def found(cls, artefacts: Path) -> Namer | None:
+        """Load it; where its folder isn't there no line is named, and the log says so.
+
+        Raises NoModel for a folder without a version, NamesError for a damaged one.
+        """
+        folder = artefacts / NAME
+        if not folder.is_dir():
+            log.warning("lines of statements are not named: there is no folder %s", folder)
+            return None
+        return cls.load(artefacts)
+
+    @property
+    def model(self) -> Model:
+        """What it is."""
+        return Model(NAME, self.manifest.version)
+
+    def names(self, statement: Statement) -> tuple[Named | None, ...]:
+        """What each row is; None for headings, and for all rows of a statement of another kind."""
+        rows = statement.rows
+        if statement.statement not in KINDS or len(rows) > MOST_LINES:
+            return (None,) * len(rows)
+        headings = [_is_heading(row) for row in rows]
+        sheet = Lines(statement.statement, [row.label for row in rows], headings)
+        return tuple(
+            None if headings[row] else self._named(self.chances(sheet.places(row)))
+            for row in range(len(rows))
+        )
+
+    def chances(self, places: NDArray[np.int64]) -> Floats:
+        """How likely each label is [labels] for a line with its places."""
+        logits = self._bag[places].mean(0) @ self._head + self._bias
+        odds = np.exp(logits - logits.max())
+        shares: Floats = odds / odds.sum()
+        return shares
+
+    def show(self, filing: Filing, form: dict[str, Any]) -> dict[str, Any]:
+        """The form of a filing with the concept of every line."""
+        shown = [
+            {**statement, "rows": [
+                {**row, "concept": name.to_json()} if name else row
+                for row, name in zip(statement["rows"], self.names(read), strict=True)
+            ]}
+            for statement, read in zip(form["statements"], filing.statements, strict=True)
+        ]  # fmt: skip
+        return {**form, "statements": shown}
+
+    def _named(self, chances: Floats) -> Named:
+        """The likeliest label, and what was learned of such chances on companies not seen."""
+        at = int(chances.argmax())
+        chance = min(max(float(chances[at]), LEAST), MOST)
+        odds = self.manifest.offset + self.manifest.slope * math.log(chance / (1 - chance))
+        return Named(self.manifest.labels[at], round(1 / (1 + math.exp(-odds)), 2))
+
+
+class Lines:
+    """The labels of a statement in words, for what is said of each line."""
+
+    def __init__(self, kind: str, labels: Sequence[str], headings: Sequence[bool]) -> None:
+        """Take the statement's kind, the labels of its rows, and which of them have no values."""
+        self._kind = kind
+        self._words = [words_of(label) for label in labels]
+        self._above: list[list[str]] = []
+        above: list[str] = []
+        for words, heading in zip(self._words, headings, strict=True):
+            self._above.append(above)
+            above = words if heading else above
+
+    def places(self, row: int) -> NDArray[np.int64]:
+        """Where what is said of a row falls, each place once."""
+        return np.unique([place_of(piece, PLACES) for piece in self._said(row)])
+
+    def _said(self, row: int) -> Iterator[str]:
+        kind, own = self._kind, self._words[row]
+        yield kind
+        yield f"{kind} is {' '.join(own)}"
+        for piece in with_pairs(own):
+            yield piece
+            yield f"{kind} {piece}"
+        for apart in AROUND:
+            if 0 <= row + apart < len(self._words):
+                for word in self._words[row + apart]:
+                    yield f"{kind} {apart} {word}"
+        for word in self._above[row]:
+            yield f"{kind} under {word}"
+        yield f"{kind} at {min(9, 10 * row // len(self._words))}"
+
+
+def _is_heading(row: Row) -> bool:
+    return row.heading or all(value is None for value in row.values)
+
+
+def write(folder: Path, bag: Floats, head: Floats, bias: Floats, **more: Any) -> Manifest:
+    """Write an artefact into a folder, its manifest last."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / DATA_FILE).open("wb") as file:
+        np.savez_compressed(
+            file,
+            bag=bag.astype(np.float16),
+            head=head.astype(np.float16),
+            bias=bias.astype(np.float32),
+        )
+    digest = sha256(folder / DATA_FILE)
+    manifest = Manifest(format=FORMAT, name=NAME, data_sha256=digest, **more)
+    text = json.dumps(asdict(manifest), indent=1) + "\n"
+    (folder / MANIFEST_FILE).write_text(text, encoding="utf-8")
+    return manifest

@@ -1,0 +1,148 @@
+"""Lines of statements and what they are taken for."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from services.triage.naming import (
+    DATA_FILE,
+    MANIFEST_FILE,
+    MOST_LINES,
+    NAME,
+    PLACES,
+    Lines,
+    Named,
+    Namer,
+    NamesError,
+    write,
+)
+from services.triage.statements import Column, Filing, Row, Statement
+from shared.artefacts import NoModel
+from shared.linear import place_of
+from tests import support
+from tests.unit.triage.filings import CONCEPTS, read, record
+
+LABELS = ("own", "Assets", "Cash")
+
+
+def written(folder: Path, *, offset: float = 0.0, slope: float = 1.0) -> Path:
+    """A folder of artefacts with a model that knows one word each of assets and cash."""
+    bag = np.zeros((PLACES, 2), np.float32)
+    for side, word in enumerate(("total", "money")):
+        bag[place_of(word, PLACES), side] = 400
+    head = np.array([[0, 1, 0], [0, 0, 1]], np.float32)
+    write(
+        folder / NAME / "1.2.3", bag, head, np.array([1, 0, 0], np.float32), version="1.2.3",
+        labels=LABELS, offset=offset, slope=slope, companies=3, licence="ours",
+    )  # fmt: skip
+    return folder
+
+
+def statement(*labels: str, kind: str = "balance_sheet") -> Statement:
+    """A statement with one value a line; those in capitals are headings."""
+    rows = tuple(
+        Row(label, (None,), heading=True) if label.isupper() else Row(label, (Decimal(5),))
+        for label in labels
+    )
+    return Statement(kind, (Column("20231231"),), rows)
+
+
+def test_each_line_has_a_name_and_headings_have_none(tmp_path: Path) -> None:
+    """A confidence is a chance to two places."""
+    namer = Namer.load(written(tmp_path))
+    found = namer.names(statement("THINGS", "Total", "Money"))
+    assert [name and name.name for name in found] == [None, "Assets", "Cash"]
+    assert found[1] == Named("Assets", 1.0)
+    assert namer.model.version == "1.2.3"
+
+
+def test_a_confidence_is_what_such_chances_came_to(tmp_path: Path) -> None:
+    """The map of the manifest is on the log odds."""
+    (name,) = Namer.load(written(tmp_path, offset=-9.21)).names(statement("Total"))
+    assert name is not None
+    assert name.confidence == pytest.approx(0.5, abs=0.01)
+
+
+def test_other_statements_and_endless_ones_are_not_named(tmp_path: Path) -> None:
+    """Three kinds were learned, and nobody files a statement of a thousand lines."""
+    namer = Namer.load(written(tmp_path))
+    assert namer.names(statement("Total", kind="equity")) == (None,)
+    assert namer.names(statement()) == ()
+    assert set(namer.names(statement(*["Total"] * (MOST_LINES + 1)))) == {None}
+
+
+def test_neighbours_headings_and_the_statement_are_told() -> None:
+    """The same label elsewhere falls into other places; each place counts once."""
+    labels = ["Shares", "Basic", "Basic basic", "Total"]
+    lines = Lines("income", labels, [True, False, False, False])
+    own = set(lines.places(1).tolist())
+    assert len(own) == len(lines.places(1))
+    assert own != set(Lines("cash_flow", labels, [True, *[False] * 3]).places(1).tolist())
+    assert own != set(Lines("income", labels, [False] * 4).places(1).tolist())
+    assert own != set(Lines("income", labels[:2], [True, False]).places(1).tolist())
+    assert Lines("income", [""], [False]).places(0).size
+
+
+def test_a_filing_is_shown_with_the_concept_of_every_line(tmp_path: Path) -> None:
+    """What is shown is a copy: the form that was given stays as it is."""
+    whole = Filing("f", None, None, None, (statement("THINGS", "Total"),))
+    form = whole.to_json()
+    shown = Namer.load(written(tmp_path)).show(whole, form)
+    assert shown["statements"][0]["rows"][1]["concept"] == {"name": "Assets", "confidence": 1.0}
+    assert "concept" not in shown["statements"][0]["rows"][0]
+    assert "concept" not in form["statements"][0]["rows"][1]
+
+
+def test_without_the_artefact_nothing_is_named_and_the_log_says_so(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A folder without a version is a damaged installation, and is no absent one."""
+    assert Namer.found(tmp_path) is None
+    assert NAME in caplog.text
+    (tmp_path / NAME).mkdir()
+    with pytest.raises(NoModel):
+        Namer.found(tmp_path)
+
+
+def test_a_damaged_artefact_is_found_at_the_start(tmp_path: Path) -> None:
+    """Another byte, another format, or a lost field."""
+    folder = written(tmp_path) / NAME / "1.2.3"
+    manifest = json.loads((folder / MANIFEST_FILE).read_text("utf-8"))
+    for change in ({"format": 9}, {"data_sha256": "0"}, {"slope": None, "more": 1}):
+        (folder / MANIFEST_FILE).write_text(json.dumps(manifest | change), "utf-8")
+        with pytest.raises(NamesError):
+            Namer.found(tmp_path)
+    (folder / MANIFEST_FILE).write_text(json.dumps(manifest), "utf-8")
+    (folder / DATA_FILE).unlink()
+    with pytest.raises(NamesError, match="is missing or damaged"):
+        Namer.found(tmp_path)
+
+
+def test_what_ships_names_the_lines_of_a_small_filing() -> None:
+    """The headlines that every filer has, and confidences that are chances."""
+    namer = Namer.load(support.artefacts())
+    for sheet in read(record()).statements:
+        for row, name in zip(sheet.rows, namer.names(sheet), strict=True):
+            if row.heading:
+                assert name is None
+                continue
+            assert name is not None
+            assert 0 < name.confidence <= 1
+            if row.label in ("Total assets", "Total current assets", "Accounts payable"):
+                assert name.name == CONCEPTS[row.label]
+
+
+def test_the_card_is_of_what_ships() -> None:
+    """Its version, its labels, and the confidence that was learned."""
+    folder = support.ROOT / "models" / NAME
+    manifest = Namer.load(support.artefacts()).manifest
+    card = (folder / "CARD.md").read_text("utf-8")
+    known = json.loads((folder / "scores.json").read_text("utf-8"))["calibration"]
+    assert card.startswith(f"# {NAME} {manifest.version}\n")
+    assert f"{len(manifest.labels):,} labels" in card
+    assert known == {"offset": manifest.offset, "slope": manifest.slope}
