@@ -69,6 +69,7 @@ TRIALS: dict[str, Trial] = {
     "1 epoch": Trial(epochs=1.0),
     "2 epochs": Trial(epochs=2.0),
     "two seeds, averaged": Trial(seeds=1),
+    "quantised afterwards": Trial(quantised_after=True),
     "1 epoch, quantised afterwards": Trial(epochs=1.0, quantised_after=True),
     "1 epoch, with borrowed clauses": Trial(epochs=1.0, borrows=True),
 }
