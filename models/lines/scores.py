@@ -54,6 +54,8 @@ def interval(
     records: Sequence[Record], guess: Guess, other: Guess | None = None
 ) -> tuple[float, float]:
     """The 95% interval of the share that is right, or of how much more that is than another's."""
+    if not records:
+        return 0.0, 0.0
     companies = sorted({r["company"] for r in records})
     number = {company: i for i, company in enumerate(companies)}
     right, met = np.zeros(len(companies)), np.zeros(len(companies))
