@@ -83,6 +83,7 @@ def build(
                 blobs=blobs,
                 specialist=lambda name: models().get(name),
                 adapter=settings.extraction_adapter,
+                most_bytes=settings.extraction_large_text,
             ),
             DocumentRead: partial(
                 handlers.extract_clauses,

@@ -35,13 +35,18 @@ def find_early(
     blobs: BlobStore,
     specialist: Callable[[str], Specialist],
     adapter: str,
+    most_bytes: int,
 ) -> None:
     """Find the clauses of the first pages; nothing where the whole document is read by now.
 
     Args:
         specialist: gives one by its name.
         adapter: name of the specialist that reads what nobody named one for.
+        most_bytes: of text; more is left to the whole document, which is searched beside others.
     """
+    if event.text.size > most_bytes:
+        log.info("no clauses of the first pages", extra={"reason": "their text is too long"})
+        return
     with uow.store.read() as session:
         known = Extractions(session, event.tenant).get(event.document_id)
     if not _waits(known, event) or is_cancelled(

@@ -27,6 +27,7 @@ from shared.errors import InvalidRequest, SuiteError, Unavailable
 from shared.events import (
     REASON_CHARACTERS,
     TYPES,
+    DocumentBegun,
     DocumentFailed,
     Envelope,
     Event,
@@ -287,9 +288,11 @@ class Worker:
     def _give_up(
         self, consumer: Consumer, delivery: Delivery, event: Event, code: str, reason: str
     ) -> None:
-        """State the failure, then bury the event. A failure to hear of a failure is not stated."""
+        """State the failure, then bury the event. A failure to hear of a failure is not stated, nor
+        one over first pages, for the document itself is still to come.
+        """
         with UnitOfWork(self.store) as uow:
-            if not isinstance(event, DocumentFailed):
+            if not isinstance(event, DocumentFailed | DocumentBegun):
                 uow.publish(
                     DocumentFailed(
                         tenant=event.tenant,

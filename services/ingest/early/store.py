@@ -21,9 +21,8 @@ class EarlyPages:
 
     def keep(self, document: Document, pages: Sequence[EarlyPage]) -> None:
         """Add some pages of the attempt, in the place of those of the same numbers."""
-        numbers = [page.number for page in pages]
-        between = early_pages.c.number.between(min(numbers), max(numbers))
-        self.session.execute(delete(early_pages).where(self._of(document), between))
+        these = early_pages.c.number.in_([page.number for page in pages])
+        self.session.execute(delete(early_pages).where(self._of(document), these))
         common = {"tenant": self.tenant, "document_id": document.id}
         rows = [
             {

@@ -110,3 +110,14 @@ def test_what_comes_late_does_nothing(house: House, why: str) -> None:
     assert answer.status_code == status
     if status == 200:
         assert answer.json()["provisional"] is False
+
+
+def test_more_text_than_is_searched_at_once_is_left_to_the_whole(house: House) -> None:
+    """So twenty pages of a million words hold up nobody."""
+    house.say(house.ingested("doc_1"))
+    first = begun(house)
+    large = first.text.model_copy(update={"size": 200_001})
+    calls = house.specialists.specialist.calls
+    house.say(first.model_copy(update={"text": large}))
+    assert house.specialists.specialist.calls == calls
+    assert early(house).status_code == 409

@@ -258,3 +258,17 @@ def test_pages_that_are_read_again_are_noted_once(house: House) -> None:
         recorder(EarlyPage(number, 9, f"page {number}"))
     assert house.state(document)["progress"] == {"pages_done": 4, "pages": 9}
     assert kept(house) == 4
+
+
+def test_pages_between_two_that_are_read_again_stay(house: House) -> None:
+    """Who begins anew after page 5 has the others still: those in between can be looked at."""
+    house.accepted(pdf(*PAGES))
+    [event] = house.said()
+    assert isinstance(event, DocumentIngested)
+    store = house.service.store
+    now = [0.0]
+    pages = first.FirstPages(event, store, house.service.blobs, BY_TYPE)
+    recorder = recording.Recorder(event, store, pages, lambda: now[0])
+    for number, now[0] in ((1, 0), (2, 0), (3, 0), (4, 0), (5, 2), (6, 2), (1, 4)):
+        recorder(EarlyPage(number, 9, f"page {number}"))
+    assert kept(house) == 6

@@ -12,7 +12,15 @@ from sqlalchemy import Column, Integer, MetaData, String, Table, insert, select,
 
 from shared.bus import Bus, Message
 from shared.errors import Unavailable, UnreadableDocument
-from shared.events import DocumentDeleted, DocumentFailed, DocumentRekinded, Event, decode
+from shared.events import (
+    BlobRef,
+    DocumentBegun,
+    DocumentDeleted,
+    DocumentFailed,
+    DocumentRekinded,
+    Event,
+    decode,
+)
 from shared.runtime import Worker
 from shared.storage import Store, UnitOfWork, begin_try
 from shared.storage.messages import inbox, outbox
@@ -153,6 +161,20 @@ def test_a_lasting_error_is_given_up_at_once(store: Store, bus: Bus, make_worker
     assert handler.calls == 1
     assert (failed.code, failed.reason) == ("unreadable_document", "the text of a is damaged")
     assert [letter.error for letter in bus.dead_letters()] == ["the text of a is damaged"]
+
+
+@pytest.mark.parametrize("error", [ValueError("a bug"), UnreadableDocument("damaged")])
+def test_a_failure_over_first_pages_fails_no_document(
+    store: Store, bus: Bus, make_worker: Any, error: Exception
+) -> None:
+    """The document itself is still to come; the dead letter says what there was."""
+    text = BlobRef(sha256="0" * 64, size=4)
+    begun = DocumentBegun(document_id="a", kind="contract", text=text, pages=(1,), starts=(0,))
+    _send(bus, begun, DocumentDeleted(document_id="a"))
+    worker = make_worker({DocumentBegun: Fails(99, error), DocumentDeleted: _keep})
+    _work_for(worker, lambda: _notes(store) == ["a"])
+    assert _announced(store) == []
+    assert len(bus.dead_letters()) == 1
 
 
 def test_what_is_away_is_waited_for(store: Store, bus: Bus, make_worker: Any) -> None:
