@@ -16,7 +16,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from pathlib import Path
 
@@ -95,10 +95,9 @@ class Troubles:
         """Files that a pulled plug emptied or took away: nobody had been told of them."""
         self._timers: list[threading.Thread] = []
 
-    @property
-    def count(self) -> int:
-        """How often anything was done."""
-        return sum(self.made.values())
+    def count(self, targets: Collection[str]) -> int:
+        """How often anything was done to any of these."""
+        return sum(n for what, n in self.made.items() if what.split()[-1] in targets)
 
     def kill(self, name: str) -> None:
         """kill -9; of everything: the plug is pulled, and the disk loses what was not synced."""
@@ -150,8 +149,8 @@ class Troubles:
     def _fill(self, trouble: Trouble) -> Callable[[], None]:
         """No file may grow: the kernel refuses what the process writes, as on a full disk."""
         pid = self.running.pids[trouble.target]
-        _limit(pid, 0)
-        return lambda: _limit(pid, resource.RLIM_INFINITY)
+        limit(pid, 0)
+        return lambda: limit(pid, resource.RLIM_INFINITY)
 
     def _pull_the_plug(self) -> None:
         """Kill all at once, and let the disk forget, before anything is started again."""
@@ -175,7 +174,8 @@ def _signal(pid: int, number: signal.Signals) -> None:
         os.kill(pid, number)
 
 
-def _limit(pid: int, most: int) -> None:
+def limit(pid: int, most: int) -> None:
+    """How long files may become that a running process writes, in bytes; nothing if it is gone."""
     with suppress(ProcessLookupError):
         hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)[1]
         resource.prlimit(pid, resource.RLIMIT_FSIZE, (most, hard))

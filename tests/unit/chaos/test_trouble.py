@@ -1,6 +1,7 @@
 """The network that fails, the disk that forgets, and the processes that may not run elsewhere."""
 
 import os
+import resource
 import socket
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import pytest
 from infra.chaos.breaks import BREAKS
 from infra.chaos.disk import lose_unsynced
 from infra.chaos.proxy import Proxy
+from infra.chaos.trouble import limit
 from infra.ports import free_port
 from tests.support import ROOT
 
@@ -27,6 +29,20 @@ data = Path(sys.argv[1])
 write_down_syncs(data, data / "blobs")
 take_away(sys.argv[2], "services.ingest")
 FileBlobs(data / "blobs").put("default", b"a lease")
+"""
+
+KEEPER = """
+import sys
+from pathlib import Path
+from shared.errors import Unavailable
+from shared.storage import FileBlobs
+
+for line in sys.stdin:
+    try:
+        FileBlobs(Path(sys.argv[1])).put("default", line.encode())
+        print("kept", flush=True)
+    except Unavailable as error:
+        print(error.message, flush=True)
 """
 
 
@@ -70,6 +86,24 @@ def test_the_proxy_passes_drops_and_refuses(echo: int) -> None:
         peer.sendall(b"again")
         assert peer.recv(100) == b"again"
     proxy.close()
+
+
+def test_a_full_disk_is_waited_for(tmp_path: Path) -> None:
+    """What a process may not write is said to be tried again, and it goes on once it may."""
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "bufsize": 1}
+    command = [sys.executable, "-c", KEEPER, str(tmp_path)]
+    with subprocess.Popen(command, cwd=ROOT, **pipes) as process:  # type: ignore[call-overload]
+
+        def put(what: str) -> str:
+            process.stdin.write(f"{what}\n")
+            return str(process.stdout.readline().strip())
+
+        assert put("a lease") == "kept"
+        limit(process.pid, 0)
+        assert "it is tried again" in put("another lease")
+        limit(process.pid, resource.RLIM_INFINITY)
+        assert put("another lease") == "kept"
+        process.stdin.close()
 
 
 @pytest.mark.parametrize(("broken", "kept"), [("", b"a lease"), ("no-fsync", b"")])
