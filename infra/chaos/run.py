@@ -28,7 +28,8 @@ ANALYSTS = ("ann", "bob")
 DECISIONS = 0.5
 """So many a document, by all analysts together."""
 STALL_SECONDS = 60.0
-"""For which nothing new comes before it is given up."""
+"""For which nothing new comes before it is given up; after that, for the next thing, less."""
+STALLED_SECONDS = 15.0
 SENDERS = ("ingest-worker", "ingest-worker-2", "postgres", EVERYTHING)
 """Trouble with these may have a webhook sent again."""
 MOST_TWICE = 1000
@@ -49,6 +50,7 @@ class Run:
         self.seed = seed
         self.kills = kills
         self.tell = tell
+        self.patience = STALL_SECONDS
         self.told = Told()
         self.papers = papers(seed, documents)
         self.receiver = Receiver()
@@ -165,14 +167,15 @@ class Run:
     def _until_it_stalls(self, what: str, left: Callable[[], tuple[int, ...]]) -> None:
         """Wait until nothing is left, twice in a row, or until nothing has changed for long."""
         known: tuple[int, ...] = ()
-        quiet, until = 0, time.monotonic() + STALL_SECONDS
+        quiet, until = 0, time.monotonic() + self.patience
         while quiet < 2:
             now = left()
             if now != known:
-                known, until = now, time.monotonic() + STALL_SECONDS
+                known, until = now, time.monotonic() + self.patience
             quiet = 0 if any(now) else quiet + 1
             if time.monotonic() > until:
-                self.tell(f"{what}: nothing new for {STALL_SECONDS:.0f} s at {known}")
+                self.tell(f"{what}: nothing new for {self.patience:.0f} s at {known}")
+                self.patience = STALLED_SECONDS  # what is lost does not come by more waiting
                 return
             time.sleep(1.0)
 
