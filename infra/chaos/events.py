@@ -56,10 +56,10 @@ class Doubler(threading.Thread):
                     self._hear(delivery.message)
                     consumer.ack(delivery)
             except SuiteError:
+                _close(consumer)
+                consumer = None  # what it held would wait for an answer
                 time.sleep(0.5)
-        if consumer:
-            with suppress(SuiteError):
-                consumer.close()
+        _close(consumer)
 
     @property
     def bus(self) -> Bus:
@@ -104,3 +104,10 @@ class Doubler(threading.Thread):
         if self._chance.random() < TWICE:
             self.bus.publish(message)
             self.doubled += 1
+
+
+def _close(consumer: Consumer | None) -> None:
+    """Give back what it holds."""
+    if consumer is not None:
+        with suppress(SuiteError):
+            consumer.close()

@@ -38,11 +38,14 @@ class Trouble:
 
 @dataclass(frozen=True)
 class Turn:
-    """One turn of a run."""
+    """One turn of a run: documents, trouble after a while, a kill after another."""
 
     documents: range
-    pause: float
+    before: float
+    """Seconds before the trouble."""
     trouble: Trouble | None
+    pause: float
+    """Seconds before the kill."""
     kill: str
 
 
@@ -53,7 +56,8 @@ def plan(seed: int, documents: int, kills: int, processes: Sequence[str]) -> Ite
     troubles = _troubles(chance, kills, processes)
     for number, kill in enumerate(deck):
         first, last = number * documents // kills, (number + 1) * documents // kills
-        yield Turn(range(first, last), chance.uniform(0.1, PAUSE), troubles[number], kill)
+        before, pause = (chance.uniform(0.1, PAUSE / 2) for _ in range(2))
+        yield Turn(range(first, last), before, troubles[number], pause, kill)
 
 
 def _kills(chance: random.Random, kills: int, processes: Sequence[str]) -> list[str]:

@@ -117,6 +117,7 @@ class Run:
         for number, turn in enumerate(turns, 1):
             for paper in self.papers[turn.documents.start : turn.documents.stop]:
                 self._waiting.put(paper)
+            time.sleep(turn.before)
             if turn.trouble:
                 troubles.make(turn.trouble)
                 self.tell(f"{turn.trouble.kind} {turn.trouble.target}")
