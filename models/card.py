@@ -40,6 +40,9 @@ training by models.export, comparison by models.compare)."""
 
 NOT_LOOKED_AT = "nobody has looked at its failures yet."
 
+HARDLY_SEEN = 0.5
+"""Share of the contracts with a category below which its absence is no answer."""
+
 WORST = 6
 """Categories with the lowest area that are told apart."""
 
@@ -153,7 +156,18 @@ def presence_table(presence: dict[str, Any] | None) -> str:
         f"{presence['contracts']} contracts; expected calibration error "
         f"{presence['calibration_error']:.3f}, ten bins.\n\n"
     )
-    return intro + table(header, rows)
+    unseen = sorted(
+        (figures["recall"], name)
+        for name, figures in presence["labels"].items()
+        if figures.get("recall", 1.0) < HARDLY_SEEN
+    )
+    caution = (
+        "\n\nThat one of these is said to be absent tells hardly anything, for most contracts that "
+        "have it are told that they have not: "
+        + ", ".join(f"{name} (seen in {recall:.0%})" for recall, name in unseen)
+        + "."
+    )
+    return intro + table(header, rows) + (caution if unseen else "")
 
 
 def values_table(values: dict[str, Any] | None) -> str:

@@ -1297,6 +1297,7 @@ class Finder:
         }
 
     def _clauses(self, reading: Reading) -> Answer:
+        from services.extraction.domain import searched
         from services.extraction.pipeline import search
         from services.extraction.routing import routes, stated_risk
         from services.extraction.values import value_json
@@ -1329,10 +1330,7 @@ class Finder:
             )
             if stated:
                 risks.append({**name, **stated.to_json()})
-            presence += [
-                {"category": line.category, "probability": line.probability, **name}
-                for line in found.presence
-            ]
+            presence += [{**asdict(line), **name} for line in searched(found, reading).categories]
             warnings |= dict.fromkeys(found.warnings)
         clauses.sort(key=lambda clause: (clause["start"], clause["end"]))
         return Answer(clauses, presence, tuple(warnings), risks)

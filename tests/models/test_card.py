@@ -8,7 +8,7 @@ import tomllib
 
 import pytest
 
-from models.card import PARTS, card, reasons_of, worst_text
+from models.card import PARTS, card, presence_table, reasons_of, worst_text
 from services.extraction.pipeline import FAMILIAR
 from shared.inference.adapters import ADAPTER_FILE, MANIFEST_FILE, newest_version, read_manifest
 from tests.support import ROOT
@@ -50,6 +50,18 @@ def test_the_worst_categories_come_first_and_say_if_nobody_looked() -> None:
     assert lines[0] == "* **b** (AUPR 0.10, 3 answers in 2 contracts): hard"
     assert [line.split("**")[1] for line in lines] == ["b", "c", "a", "g", "f", "e"]
     assert lines[1].endswith(": nobody has looked at its failures yet.")
+
+
+def test_absence_that_tells_hardly_anything_is_named() -> None:
+    """Categories that are seen in less than half of the contracts that have them, worst first."""
+    recalls = {"seen": 0.9, "half": 0.5, "rare": 0.4, "rarer": 0.1}
+    seen = {name: {"present": 10, "said": 9, "recall": value} for name, value in recalls.items()}
+    seen["nowhere"] = {"present": 0, "said": 0}
+    found = {"contracts": 20, "calibration_error": 0.01, "pooled": seen["seen"], "labels": seen}
+    *_, last = presence_table(found).splitlines()
+    assert last.endswith(": rarer (seen in 10%), rare (seen in 40%).")
+    known = {**found, "labels": {"seen": seen["seen"]}}
+    assert presence_table(known).splitlines()[-1].startswith("| seen |")
 
 
 def test_the_card_states_what_a_reader_must_know() -> None:

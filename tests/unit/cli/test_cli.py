@@ -526,6 +526,11 @@ def test_several_adapters_read_one_document(
     assert line["model"] == line["models"][0]
     assert [model["adapter"] for model in line["models"]] == ["contract-clauses", TERMS]
     assert {one["adapter"] for one in line["presence"]} == {"contract-clauses", TERMS}
+    nearest = {one["category"]: one["nearest"] for one in line["presence"]}["Governing Law"]
+    clause = line["clauses"][1]
+    assert {**clause, **nearest} == clause, (
+        "words, place, page and confidence of what comes nearest"
+    )
     assert f"by contract-clauses 0.0.1 and {TERMS} 0.0.1" in run("extract", path, *both)[1]
     counts = []
     for names in ((), (), both):

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import itertools
+from copy import copy
 
 import numpy as np
 import pytest
 
 from services.extraction.decoding import Candidate
-from services.extraction.pipeline import Clause, calibrated, clauses_of, find_clauses, search
-from shared.inference import Specialist, Specialists, session, specialists
+from services.extraction.pipeline import (
+    Clause,
+    calibrated,
+    clauses_of,
+    find_clauses,
+    search,
+    search_scores,
+)
+from shared.inference import AdapterError, Specialist, Specialists, session, specialists
 from tests import support
 
 TEXT = """SUPPLY AGREEMENT
@@ -123,6 +131,16 @@ def test_a_manifest_keeps_the_ranking(specialist: Specialist) -> None:
         calibrated(s, specialist.manifest.calibration) for s in np.linspace(0.001, 0.999, 999)
     ]
     assert all(a < b for a, b in itertools.pairwise(values))
+
+
+def test_a_ranking_without_words_is_refused(specialist: Specialist) -> None:
+    """That of an older release is not told what this one tells: it names itself and what to do."""
+    scores = specialist.token_probabilities(TEXT)
+    older = copy(specialist)
+    older.files = {}
+    with pytest.raises(AdapterError, match=r"contract-clauses .* install the release"):
+        search_scores(TEXT, scores, older)
+    assert search_scores(TEXT, scores, specialist).clauses
 
 
 def test_what_is_no_contract_is_warned_of(specialist: Specialist) -> None:

@@ -110,6 +110,17 @@ def test_a_missing_file_is_refused(copied: Path) -> None:
         get(copied)
 
 
+@pytest.mark.parametrize("damage", [Path.unlink, lambda path: path.write_bytes(b"words")])
+def test_what_else_an_adapter_needs_is_verified(
+    copied: Path, damage: Callable[[Path], object]
+) -> None:
+    """The words beside the forests are whole, or the adapter is refused."""
+    assert "words.npz" in Specialists(copied.parents[1], threads=1).get(NAME).files
+    damage(copied / "words.npz")
+    with pytest.raises(AdapterError, match=r"words\.npz"):
+        get(copied)
+
+
 def test_two_folders_of_one_version_are_refused(copied: Path) -> None:
     """Nothing is guessed when two folders claim the same version."""
     shutil.copytree(copied, copied.with_name("copy"))
