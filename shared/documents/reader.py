@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Collection, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -256,6 +256,7 @@ class _Course:
     progress: Callable[[int], None] | None
     scans: Scans
     early: Early | None = None
+    told: float = 0.0
     read: list[_PageLines] = field(default_factory=list)
     failed: list[FailedPage] = field(default_factory=list)
 
@@ -270,7 +271,7 @@ class _Course:
         for number in range(1, page_count + 1):
             found = self._one(number, deadline, page)
             if self.early:
-                self.early(_early(found, page_count))
+                self._tell(partial(self.early, _early(found, page_count)))
             if isinstance(found, FailedPage):
                 self.failed.append(found)
                 continue
@@ -288,11 +289,17 @@ class _Course:
     ) -> _PageLines | FailedPage:
         if number in self.skip:
             return FailedPage(number, "crashed", "reading this page ended the reader")
-        if time.monotonic() > deadline + self.scans.spent:
+        if time.monotonic() > deadline + self.scans.spent + self.told:
             return FailedPage(number, "timeout", "the time for this document was up")
         if self.progress:
-            self.progress(number)
+            self._tell(partial(self.progress, number))
         return page(number)
+
+    def _tell(self, tell: Callable[[], None]) -> None:
+        """What that takes, where whoever hears of it has to wait, is not time of reading."""
+        began = time.monotonic()
+        tell()
+        self.told += time.monotonic() - began
 
 
 def _early(page: _PageLines | FailedPage, pages: int) -> EarlyPage:

@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -172,6 +173,20 @@ def test_a_listener_that_fails_ends_the_child_and_is_heard(reader: Reader) -> No
         reader.read(samples.plain(3), early=fails)
     assert reader.read(samples.plain(1)).page_count == 1
     assert reader.child_id != child
+
+
+def test_a_page_is_not_late_because_those_before_were_told_slowly(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As to a database that is stuck: a page that waits for that is read all the same."""
+    now = [0.0]
+    monkeypatch.setattr("shared.documents.reader.time", SimpleNamespace(monotonic=lambda: now[0]))
+
+    def hears(_page: EarlyPage | int) -> None:
+        now[0] += 1_000.0
+
+    reading = read(samples.plain(3), progress=hears, early=hears)
+    assert ([page.number for page in reading.pages], reading.failed) == ([1, 2, 3], ())
 
 
 def test_it_draws_and_decrypts(reader: Reader) -> None:
