@@ -16,14 +16,12 @@ from services.extraction.guarantee import Calibration, Promise, promise, read_ca
 from services.extraction.pipeline import Clause, Search
 from services.extraction.watch.evidence import ladder
 from shared.documents import Reading
+from shared.documents.ocr import METHOD
 from shared.errors import SettingsError
 from shared.events import Route
 from shared.inference import Specialist
 from shared.policy import RiskRules
 from shared.storage.secret import draw
-
-TEXT = "text"
-"""How a page was read whose text the file holds itself."""
 
 
 @dataclass(frozen=True)
@@ -171,7 +169,7 @@ def routes(clauses: Sequence[Clause], reading: Reading, stated: StatedRisk | Non
     """
     if stated is None:
         return ["review"] * len(clauses)
-    recognised = [(page.start, page.end) for page in reading.pages if page.method != TEXT]
+    recognised = [(page.start, page.end) for page in reading.pages if page.method == METHOD]
     return [
         "accept"
         if stated.accepts(clause.category, clause.confidence)

@@ -117,6 +117,15 @@ def test_a_clause_on_a_page_that_was_recognised_goes_to_a_person() -> None:
     assert routes(found, scanned, stated) == ["accept", "review", "review"]
 
 
+@pytest.mark.parametrize("method", ["text", "pypdfium2", "pypdf", "docx", "html"])
+def test_a_clause_of_text_that_the_file_holds_can_be_accepted(method: str) -> None:
+    """Whatever the format: what reads PDF and office files recognises nothing."""
+    read = reading(*PAGES)
+    held = replace(read, pages=tuple(replace(page, method=method) for page in read.pages))
+    stated = stated_risk(specialist(), FOUND, STATED)
+    assert routes([clause("Governing Law", 0.9, 0)], held, stated) == ["accept"]
+
+
 def test_the_sample_is_drawn_by_the_clause_and_as_large_as_was_said() -> None:
     """The same clause is drawn every time; of many about the share."""
     ids = [f"cl_{number:032x}" for number in range(4000)]
