@@ -1,8 +1,8 @@
 """What an analyst dismissed with a reason is folded away when its filer does the same again.
 
 A dismissal is about one relation of one filer: a check, and the lines that it is between. It covers
-a break of the same kind: the same direction, and a similar share of the amount. It never covers a
-filing whose company is not named.
+a break of the same kind: the same direction, a similar share of the amount, and one of signs or of
+magnitudes only if it was one itself. It never covers a filing whose company is not named.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ from services.triage.experience import bare
 
 SIMILAR = Decimal(3)
 """How many times as large, or as small, a break may be to be of the same kind."""
+MAGNITUDES = Decimal(8)
+"""How many times one amount is the other from which on a unit or a digit may be wrong."""
 FILER_CHARACTERS = 200
 """The longest name that a filer is known by as it is: an index takes some kilobytes at most."""
 _HASH_CHARACTERS = 64
@@ -48,6 +50,8 @@ class Dismissal:
         one, other = _size(self.reported, self.expected), _size(finding.reported, finding.expected)
         if one is None or other is None:
             return False  # how large it is can't be told: a person looks again
+        if _turns(self.reported, self.expected) != _turns(finding.reported, finding.expected):
+            return False
         same_side = (one < 0) == (other < 0)
         return same_side and abs(one) <= SIMILAR * abs(other) <= SIMILAR * SIMILAR * abs(one)
 
@@ -109,6 +113,13 @@ def _size(reported: Decimal | None, expected: Decimal | None) -> Decimal | None:
         return None
     largest = max(abs(reported), abs(expected))
     return (reported - expected) / largest if largest else Decimal(0)
+
+
+def _turns(reported: Decimal | None, expected: Decimal | None) -> tuple[bool, bool]:
+    """Whether a break turns the sign of an amount, and whether it changes its magnitude."""
+    one, other = reported or Decimal(0), expected or Decimal(0)
+    little, large = sorted((abs(one), abs(other)))
+    return one * other < 0, large >= MAGNITUDES * little
 
 
 def row_of(dismissal: Dismissal) -> dict[str, Any]:

@@ -37,6 +37,8 @@ AROUND = (-2, -1, 1, 2)
 """Lines around a line that are looked at."""
 MOST_LINES = 1_000
 """Lines of one statement; no company files one with more."""
+MOST_WORDS = 200
+"""Words of a label that are read: each line is told of those around it and of the heading above."""
 OWN = "own"
 """The label of lines that are the company's own, or that few companies have."""
 LEAST, MOST = 1e-4, 1 - 1e-4
@@ -163,7 +165,7 @@ class Lines:
     def __init__(self, kind: str, labels: Sequence[str], headings: Sequence[bool]) -> None:
         """Take the statement's kind, the labels of its rows, and which of them have no values."""
         self._kind = kind
-        self._words = [words_of(label) for label in labels]
+        self._words = [words_of(label)[:MOST_WORDS] for label in labels]
         self._above: list[list[str]] = []
         above: list[str] = []
         for words, heading in zip(self._words, headings, strict=True):

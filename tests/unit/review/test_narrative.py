@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from sqlalchemy import text
+
 from shared.events import FindingsFound
 from tests.unit.review.house import House
 from tests.unit.review.test_handlers import decide, waiting
@@ -74,3 +76,17 @@ def test_an_export_names_the_flag(house: House) -> None:
     lines = house.client().get("/v1/exports", params={"state": "all", "kind": "flag"}).text
     row = json.loads(lines)
     assert (row["kind"], row["category"]) == ("flag", "going_concern")
+
+
+def test_the_way_back_leaves_no_item_that_an_older_program_cannot_list(house: House) -> None:
+    """Nobody is asked about the sentence; that it was decided stays, as of a signal."""
+    tell(house, FLAG, {**FLAG, "id": "nf_2", "family": "material_weakness"})
+    decide(house, waiting(house, kind="flag")[0], "reject")
+    store = house.service.store
+    store.migrate("0010")
+    store.migrate()
+    assert waiting(house) == []
+    with store.read() as session:
+        assert session.execute(text("SELECT count(*) FROM items")).scalar() == 0
+        kinds = session.execute(text("SELECT kind FROM decisions")).scalars().all()
+    assert kinds == ["signal"]

@@ -78,6 +78,26 @@ def test_only_a_break_of_the_same_kind_is_covered(again: Finding, covered: bool)
     assert (known.word_on(again) is not None) is covered
 
 
+@pytest.mark.parametrize(
+    ("known", "again", "covered"),
+    [
+        (finding(200, 100), finding(180, 100), True),
+        (finding(200, 100), finding(100_000, 100), False),
+        (finding(200, 100), finding(1_000, 100), False),
+        (finding(100_000, 100), finding(90_000, 90), True),
+        (finding(200, 100), finding(100, -100), False),
+        (finding(100, -100), finding(80, -90), True),
+        (finding(200, 100), finding(100, 0), False),
+    ],
+    ids=["half", "a thousand times", "ten times", "again", "sign", "sign again", "nothing"],
+)
+def test_a_large_break_covers_no_wrong_unit_and_no_turned_sign(
+    known: Finding, again: Finding, covered: bool
+) -> None:
+    """By their share of the amount they are similar to a half: the kind has to be the same too."""
+    assert dismissal(known).covers(again) is covered
+
+
 def test_a_break_of_unknown_size_is_looked_at_again() -> None:
     """Neither amount tells whether it is the same kind of break."""
     assert not dismissal(finding(None, 100)).covers(finding(None, 100))

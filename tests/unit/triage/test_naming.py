@@ -13,6 +13,7 @@ from services.triage.naming import (
     DATA_FILE,
     MANIFEST_FILE,
     MOST_LINES,
+    MOST_WORDS,
     NAME,
     PLACES,
     Lines,
@@ -146,3 +147,10 @@ def test_the_card_is_of_what_ships() -> None:
     assert card.startswith(f"# {NAME} {manifest.version}\n")
     assert f"{len(manifest.labels):,} labels" in card
     assert known == {"offset": manifest.offset, "slope": manifest.slope}
+
+
+def test_a_heading_without_end_is_read_in_part() -> None:
+    """Every line below a heading is told its words: a page can have millions."""
+    endless = " ".join(f"{letter}x" for letter in "abcdefghij") * 10_000
+    lines = Lines("balance_sheet", [endless, "Cash"], [True, False])
+    assert len(lines.places(1)) <= 2 * MOST_WORDS + 10
