@@ -28,6 +28,7 @@ from services.extraction.questions import (
     batches,
     doubts,
     escalated,
+    for_people,
     request_of,
     worth_asking,
 )
@@ -172,6 +173,8 @@ def _read_by(
     share = watching.share_of(rules.sample_share, local)
     own = list(routed(evident, ways, share, key))
     unsure = doubts(own, looked, believed(expert, local), named)
+    if rules.trust == "measured":  # whoever is asked about may be accepted by what a model says
+        unsure = [one for one in unsure if not for_people(one, reading, local)]
     asked = worth_asking(unsure, asks, rules, len(reading.text))
     kept = watching.Routed(expert, list(escalated(own, asked)), stated, local, share)
     return _Read(Pass(name, version, looked, stated), reader, kept, asked)

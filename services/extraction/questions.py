@@ -17,7 +17,10 @@ import numpy as np
 from services.extraction.definitions import definitions_of
 from services.extraction.domain import FoundClause, Searched, clause_id
 from services.extraction.pipeline import Clause
+from services.extraction.routing import Local, is_recognised
+from services.extraction.watch.evidence import STEPS
 from shared.asking import ASSUMED, AskRules, Tokens
+from shared.documents import Reading
 from shared.events import BlobRef, DocumentRead, EscalationRequested, FurtherQuestion
 from shared.events.questions import Candidate, Question
 from shared.policy import RiskRules
@@ -96,6 +99,14 @@ def doubts(
 
 def _of(clause: FoundClause) -> tuple[str, float]:
     return clause.category, clause.confidence
+
+
+def for_people(doubt: Doubt, reading: Reading, local: Local) -> bool:
+    """Whether only a person may answer, whatever a model is trusted with: where checks speak
+    against the category, or against all that is accepted, and where the words were recognised.
+    """
+    stopped = local.step >= STEPS or doubt.category in local.doubted
+    return stopped or is_recognised(doubt.start, doubt.end, reading)
 
 
 def worth_asking(

@@ -169,14 +169,19 @@ def routes(clauses: Sequence[Clause], reading: Reading, stated: StatedRisk | Non
     """
     if stated is None:
         return ["review"] * len(clauses)
-    recognised = [(page.start, page.end) for page in reading.pages if page.method == METHOD]
     return [
         "accept"
         if stated.accepts(clause.category, clause.confidence)
-        and not any(start < clause.end and clause.start < end for start, end in recognised)
+        and not is_recognised(clause.start, clause.end, reading)
         else "review"
         for clause in clauses
     ]
+
+
+def is_recognised(start: int, end: int, reading: Reading) -> bool:
+    """Whether a passage touches a page whose text the file does not hold itself."""
+    pages = (page for page in reading.pages if page.method == METHOD)
+    return any(page.start < end and start < page.end for page in pages)
 
 
 def is_sampled(clause_id: str, share: float, key: bytes) -> bool:

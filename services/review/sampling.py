@@ -120,13 +120,15 @@ def _rate(adapter: str, by: str, value: str, wrong: Sequence[bool]) -> ErrorRate
 
 def among_others(items: Sequence[Item], key: bytes) -> list[Item]:
     """Let each clause that was drawn look like another one of its document while it waits: by its
-    own sureness it would come last, where nobody looks, and would show what it is.
+    own sureness it would come last, where nobody looks, and would show what it is. One that a model
+    is asked about is taken for none while there are others: a check has no answer beside it.
 
     Args:
         items: of one document.
         key: the secret of the draws.
     """
     others = [i for i in items if i.about == "clause" and i.route != "accept" and not i.sampled]
+    others = [item for item in others if item.route != "escalate"] or others
     others.sort(key=lambda item: (item.confidence, item.result_id))
     return [_like(item, others, key) if item.sampled and others else item for item in items]
 

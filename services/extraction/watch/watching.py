@@ -74,6 +74,7 @@ def note_clauses(watches: Watches, document_id: str, one: Routed, key: bytes) ->
     known = calibration(data)
     kept = watches.kept(name, lock=True)
     if stated.belief is not None and stated.promise != kept.promise:
+        watches.close(name, kept.promise)  # it may be made again, and begins anew then
         kept = _promised(kept, known, stated)
     found = _figures(watches, document_id, kept, data, clauses, f"{version}+{local.number}", key)
     watches.save(found[0])

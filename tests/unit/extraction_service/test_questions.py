@@ -21,14 +21,18 @@ from services.extraction.questions import (
     Doubt,
     batches,
     doubts,
+    for_people,
     worth_asking,
 )
+from services.extraction.routing import Local
+from services.extraction.watch.evidence import STEPS
+from services.extraction.watch.store import Watches
 from shared.asking import ASSUMED, SILENT, read_askers
 from shared.events import BlobRef, ClausesExtracted, DocumentDeleted, EscalationRequested
 from shared.events.questions import Question
 from shared.policy import RiskRules
 from shared.storage import MissingBlob
-from tests.unit.extraction_service.house import TEXT, House
+from tests.unit.extraction_service.house import PAGES, TEXT, House, reading
 
 POLICY = """
 [providers.stand-in]
@@ -173,6 +177,39 @@ def test_what_a_person_does_not_wait_for_is_not_doubtful() -> None:
     ]
     strange = replace(search, warnings=("it is in another language",))
     assert doubts(found, strange, lambda _c, p: p, named) == []
+
+
+@pytest.mark.parametrize(
+    ("trust", "asked"), [("person", {"Governing Law", "Audit Rights"}), ("measured", set())]
+)
+def test_a_trusted_model_is_not_asked_where_only_a_person_may_answer(
+    tmp_path: Path, made: list[House], trust: str, asked: set[str]
+) -> None:
+    """About a category that checks speak against: its answer might be taken without one."""
+    path = policy(tmp_path)
+    path.write_text(path.read_text("utf-8") + f'trust = "{trust}"\nmax_wrong = 0.05\n', "utf-8")
+    house = House(tmp_path, policy=path)
+    made.append(house)
+    house.specialists.specialist.guarantee = unsure(0.6)
+    with house.service.store.write() as session:
+        watches = Watches(session, "default")
+        kept = watches.kept("contract-clauses", lock=True)
+        watches.save(replace(kept, doubted=("Governing Law", "Audit Rights")))
+    house.say(house.ingested("doc_1"), house.read("doc_1"))
+    items = house.client.get("/v1/documents/doc_1/clauses").json()["items"]
+    assert {item["category"] for item in items if item["route"] == "escalate"} == asked
+
+
+def test_only_a_person_answers_for_what_is_stopped_or_was_recognised() -> None:
+    """Nothing is accepted any more, checks speak against the category, or the page is a scan."""
+    pages = reading(*PAGES)
+    end = pages.pages[0].end
+    scan = replace(pages, pages=(pages.pages[0], replace(pages.pages[1], method="tesseract")))
+    doubt = Doubt("cl_1", "clause", "Insurance", end - 9, end - 1, 0.5, 0.5)
+    assert not for_people(doubt, scan, Local(step=STEPS - 1, doubted=frozenset({"Parties"})))
+    assert for_people(doubt, scan, Local(step=STEPS))
+    assert for_people(doubt, scan, Local(doubted=frozenset({"Insurance"})))
+    assert for_people(replace(doubt, end=end + 1), scan, Local())
 
 
 def test_the_worthiest_come_first_and_weights_count(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +114,22 @@ def test_a_decision_that_is_undone_counts_no_more(house: House) -> None:
     assert (watched(house)["checks"], watched(house)["evidence"]) == (0, pytest.approx(1.0))
     decide(house, "doc_1", first, False)
     assert (watched(house)["checks"], watched(house)["wrong"]) == (2, 0)
+
+
+def test_a_promise_that_is_made_again_begins_anew(house: House) -> None:
+    """As after a version that was tried: what counted before is not counted with the new ones,
+    nor when one of these is taken back.
+    """
+    expert = house.specialists.specialist
+    for number, version in enumerate(("0.0.1", "0.0.2", "0.0.1")):
+        expert.manifest = replace(expert.manifest, version=version)
+        for clause in read(house, f"doc_{number}"):
+            decide(house, f"doc_{number}", clause["id"], number == 0)
+    assert (watched(house)["documents"], watched(house)["wrong"]) == (1, 0)
+    decide(house, "doc_2", clause["id"], None)
+    assert (watched(house)["documents"], watched(house)["wrong"]) == (0, 0)
+    decide(house, "doc_2", clause["id"], False)
+    assert (watched(house)["documents"], watched(house)["wrong"]) == (1, 0)
 
 
 def test_what_a_person_looked_at_unasked_stands_for_no_others(tmp_path: Path) -> None:

@@ -95,6 +95,18 @@ def test_who_a_check_looks_like_hangs_on_the_secret() -> None:
     assert len(found) > 20
 
 
+def test_a_check_is_not_taken_for_one_that_a_model_is_asked_about() -> None:
+    """No answer comes beside it, by which it would be known; unless there is nothing else."""
+    asked = [
+        replace(an_item(), result_id=f"cl_{n}", confidence=0.5, route="escalate") for n in range(20)
+    ]
+    check = replace(an_item(), result_id="cl_c", confidence=0.99, sampled=True)
+    plain = replace(an_item(), result_id="cl_p", confidence=0.2)
+    for key in (bytes([n]) * 32 for n in range(10)):
+        assert among_others([*asked, plain, check], key)[-1].shown_confidence == 0.2
+        assert among_others([*asked, check], key)[-1].shown_confidence == 0.5
+
+
 @pytest.fixture
 def drawn(house: House) -> House:
     """A contract with two clauses that were drawn, and one that waits by itself."""
