@@ -23,7 +23,7 @@ import numpy as np
 from models.flags import learning
 from models.flags.corpus import FOLDS, Sentence, learned, read, scored
 from services.triage.narrative.flags import Flag, flags_of
-from services.triage.narrative.gate import candidates
+from services.triage.narrative.gate import candidates, even
 from services.triage.narrative.model import NAME, Narrative
 from shared import documents
 from shared.documents import Page, Reading
@@ -33,20 +33,42 @@ MANIFEST = "finance/raw_manifest.jsonl"
 PAGES = ("pdf", "html")
 
 
-def of_folds(every: list[Sentence], shipped: Narrative, strength: float) -> list[Narrative]:
-    """For each fold what its filings are judged by: the shipped one, fitted without the fold."""
-    found = []
-    for fold in range(FOLDS):
-        seen = [one for one in every if one.fold != fold]
-        rarity = learning.rarity_in(seen)
-        fits = [
-            learning.fit(scored(seen, name), rarity, strength, shipped.families[name].cued)
-            for name in learned(every)
-        ]
-        weight = np.stack([weights for weights, _ in fits], 1)
-        bias = np.array([bias for _, bias in fits], np.float32)
-        found.append(replace(shipped, weight=weight, bias=bias, rarity=rarity))
-    return found
+class Judges:
+    """The shipped judge, fitted without some folds; each is fitted once."""
+
+    def __init__(self, every: list[Sentence], shipped: Narrative, strength: float) -> None:
+        self._every, self._shipped, self._strength = every, shipped, strength
+        self._fitted: dict[frozenset[int], Narrative] = {}
+
+    def of(self, record: Mapping[str, Any], text: str) -> Narrative:
+        """Return what has not learned from a filing, nor from another of its company.
+
+        Args:
+            record: of the manifest.
+            text: of the filing. One without a `cik` is of the companies without one whose labelled
+                sentences stand in it.
+        """
+        if record["cik"]:
+            return self._without(frozenset({crc32(str(record["cik"]).encode()) % FOLDS}))
+        said = even(text)
+        own = (one for one in self._every if not one.company.isdigit() and one.text in said)
+        return self._without(frozenset(one.fold for one in own))
+
+    def _without(self, folds: frozenset[int]) -> Narrative:
+        if folds not in self._fitted:
+            seen = [one for one in self._every if one.fold not in folds]
+            rarity = learning.rarity_in(seen)
+            fits = [
+                learning.fit(
+                    scored(seen, name), rarity, self._strength, self._shipped.families[name].cued
+                )
+                for name in learned(self._every)
+            ]
+            weight = np.stack([weights for weights, _ in fits], 1)
+            bias = np.array([bias for _, bias in fits], np.float32)
+            fitted = replace(self._shipped, weight=weight, bias=bias, rarity=rarity)
+            self._fitted[folds] = fitted
+        return self._fitted[folds]
 
 
 def readings(data: Path, work: Path) -> Iterator[tuple[Mapping[str, Any], Reading]]:
@@ -88,15 +110,14 @@ def main() -> None:
     config = tomllib.loads((arguments.specialist / "config.toml").read_text(encoding="utf-8"))
     every = read(arguments.data)
     shipped = Narrative.load(arguments.artefacts)
-    judges = of_folds(every, shipped, config["learning"]["strength"])
+    judges = Judges(every, shipped, config["learning"]["strength"])
     rows, filings = [], 0
     gated: dict[str, int] = dict.fromkeys(shipped.families, 0)
     for record, reading in readings(arguments.data, arguments.work):
         filings += 1
         for name in {one.family for one in candidates(reading.text, reading.furniture)}:
             gated[name] += 1
-        judge = judges[crc32(str(record["cik"]).encode()) % FOLDS]
-        flags = flags_of(reading, judge)
+        flags = flags_of(reading, judges.of(record, reading.text))
         for name, flag in sorted(surest(flags).items()):
             own = [one for one in flags if one.family == name]
             rows.append(

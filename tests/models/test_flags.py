@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from zlib import crc32
+
 import numpy as np
 import pytest
 
 pytest.importorskip("sklearn")
 
 from models.flags import learning
-from models.flags.corpus import Sentence, gated, has_keyword, learned, scored, truth
+from models.flags.corpus import FOLDS, Sentence, gated, has_keyword, learned, scored, truth
+from models.flags.filings import Judges
 from models.flags.scores import area, family_scores
 
 pytestmark = pytest.mark.training
@@ -78,3 +81,20 @@ def test_what_the_gate_denies_is_not_flagged() -> None:
     assert found["precision"]["keyword"][0] == pytest.approx(16 / 33, abs=1e-4)
     assert found["precision"]["words"][0] > 0.9
     assert found["over_tfidf"] == [0.0, 0.0, 0.0]
+
+
+def test_a_filing_is_judged_by_nothing_that_learned_from_its_company(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """By its number, or where it has none, by the companies without one whose sentences it has."""
+    monkeypatch.setattr(Judges, "_without", lambda _, folds: folds)
+    own, numbered = "Small Company", "4711"
+    every = [
+        Sentence("a", SAYS.format("leases"), "material_weakness", "positive", own),
+        Sentence("b", SAYS.format("taxes"), "material_weakness", "positive", numbered),
+    ]
+    judges = Judges(every, None, 1.0)  # type: ignore[arg-type]
+    text = f"Item 9A. {SAYS.format('leases')} {SAYS.format('taxes')}"
+    assert judges.of({"cik": None}, text) == frozenset({every[0].fold})
+    assert judges.of({"cik": None}, "Item 9A.") == frozenset()
+    assert judges.of({"cik": 4711}, text) == frozenset({crc32(b"4711") % FOLDS})
