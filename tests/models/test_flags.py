@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Any
 from zlib import crc32
 
 import numpy as np
@@ -93,7 +94,7 @@ def test_a_filing_is_judged_by_nothing_that_learned_from_its_company(
         Sentence("a", SAYS.format("leases"), "material_weakness", "positive", own),
         Sentence("b", SAYS.format("taxes"), "material_weakness", "positive", numbered),
     ]
-    judges = Judges(every, None, 1.0)  # type: ignore[arg-type]
+    judges: Any = Judges(every, None, 1.0)  # type: ignore[arg-type]
     text = f"Item 9A. {SAYS.format('leases')} {SAYS.format('taxes')}"
     assert judges.of({"cik": None}, text) == frozenset({every[0].fold})
     assert judges.of({"cik": None}, "Item 9A.") == frozenset()
