@@ -22,6 +22,7 @@ from .errors import NotFound, Unavailable, WaitedTooLong, error_of
 from .results import (
     Change,
     Clause,
+    Clauses,
     Costs,
     Decision,
     Delivery,
@@ -407,15 +408,21 @@ class Client:
         category: str | None = None,
         adapter: str | None = None,
         early: bool = False,
-    ) -> list[Clause]:
+    ) -> Clauses:
         """The clauses of a contract, in the order of its text; those of one adapter, or of all
         that have read it. Raises Conflict for an adapter that has not.
 
-        While a long contract is read, `early` gives those of its first pages; they may change.
+        While a long contract is read, `early` gives those of its first pages; they may change, and
+        the list is `provisional`.
         """
         path = f"/v1/documents/{document_id}/clauses"
         asked = {"category": category, "adapter": adapter, "early": "true" if early else None}
-        return [Clause.of(item) for item in self._pages(path, **asked)]
+        head: dict[str, Any] = self._get(path, **asked).json()
+        items = list(head["items"])
+        if head["next"]:
+            items += self._pages(path, cursor=head["next"], **asked)
+        found = (Clause.of(item) for item in items)
+        return Clauses(found, head.get("provisional", False), head.get("pages"))
 
     def presence(self, document_id: str, *, adapter: str | None = None) -> list[Presence]:
         """For every category of an adapter, or of all, whether the contract has such a clause."""

@@ -5,6 +5,7 @@ A newer service may send more fields than these; they are passed over.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Any, ClassVar, Literal, Self
@@ -229,6 +230,21 @@ class Clause(_Result):
     adapter: str = ""
     route: str = "review"
     """`accept`: sure enough for the risk that the policy states; `review`: a person looks at it."""
+
+
+class Clauses(list[Clause]):
+    """The clauses of one contract.
+
+    `provisional` says that they are those of its first `pages`, while the others are still read:
+    they may go or change once all are, have no boxes, and their offsets count as at `/pages`.
+    """
+
+    def __init__(
+        self, items: Iterable[Clause] = (), provisional: bool = False, pages: int | None = None
+    ) -> None:
+        super().__init__(items)
+        self.provisional = provisional
+        self.pages = pages
 
 
 @dataclass(frozen=True)

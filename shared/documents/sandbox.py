@@ -557,7 +557,7 @@ def _act(
         skip=request["skip"],
         progress=lambda number: _send(channel, {"page": number}),
         recognising=lambda number: _recognise(channel, number, limits),
-        early=partial(_tell_early, channel) if request["early"] else None,
+        early=partial(_tell_early, channel) if request.get("early") else None,
     )
     text = reading.text.encode()
     return {"text_bytes": len(text)}, text + reading.to_bytes(compress=False)

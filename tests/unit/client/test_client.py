@@ -472,6 +472,32 @@ def test_clauses_and_findings() -> None:
     assert findings.items[0].cells[1].place is None
 
 
+def test_clauses_of_first_pages_say_so() -> None:
+    """With how many pages they are of, also where there are none; final ones and those of an older
+    service are not provisional.
+    """
+    clause = {"id": "cl_1", "category": "Parties", "text": "x", "start": 1, "end": 2, "page": 1}
+    clause |= {"confidence": 0.5, "boxes": []}
+    head = {"provisional": True, "pages": 20}
+    network = Network(
+        ok({"items": [clause], "next": "1", **head}),
+        ok({"items": [clause], "next": None, **head}),
+        ok({"items": [], "next": None, **head}),
+        ok({"items": [clause], "next": None, "provisional": False, "pages": None}),
+        ok({"items": [clause], "next": None}),
+    )
+    client = network.client()
+    early = client.clauses("doc_1", early=True)
+    assert (early.provisional, early.pages, len(early)) == (True, 20, 2)
+    for request in network.requests:
+        assert request.url.params["early"] == "true"
+    nothing = client.clauses("doc_1", early=True)
+    assert (nothing.provisional, nothing.pages, nothing) == (True, 20, [])
+    for _ in ("final", "older"):
+        found = client.clauses("doc_1", early=True)
+        assert (found.provisional, found.pages, len(found)) == (False, None, 1)
+
+
 def test_signals_and_reports_are_typed() -> None:
     """Page by page, with cells, peers and times."""
     place = {"page": 3, "box": [1.0, 2.0, 3.0, 4.0]}

@@ -162,6 +162,19 @@ def test_each_page_is_told_as_soon_as_it_is_read(reader: Reader) -> None:
         assert not slow.failed
 
 
+def test_a_child_newer_than_its_parent_reads(
+    reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where the package is replaced under a running service: that asks for no early pages."""
+    sent = sandbox._send
+
+    def of_before(channel: Any, head: dict[str, Any], *more: Any) -> None:
+        sent(channel, {name: value for name, value in head.items() if name != "early"}, *more)
+
+    monkeypatch.setattr(sandbox, "_send", of_before)
+    assert reader.read(samples.plain(2)).page_count == 2
+
+
 def test_a_listener_that_fails_ends_the_child_and_is_heard(reader: Reader) -> None:
     """The next document is read by another one."""
     child = _child_of(reader)
