@@ -107,7 +107,7 @@ class Calibration:
         out = io.BytesIO()
         more: dict[str, Any] = {}
         if self.document is not None:
-            more["document"] = self.document.astype(np.uint16)
+            more["document"] = _short(self.document)
         if self.weight is not None:
             more["weight"] = self.weight.astype(np.float32)
         np.savez_compressed(
@@ -116,14 +116,20 @@ class Calibration:
             labels=np.array(self.labels),
             families=np.array(self.families),
             lines=self.lines.astype(np.float32),
-            family=self.family.astype(np.uint16),
-            label=self.label.astype(np.uint8),
+            family=_short(self.family),
+            label=_short(self.label, np.uint8),
             belief=self.belief.astype(np.float32),
             wrong=self.wrong.astype(np.uint8),
-            answer_family=self.answer_family.astype(np.uint16),
+            answer_family=_short(self.answer_family),
             answer_confidence=self.answer_confidence.astype(np.float32),
         )
         return out.getvalue()
+
+
+def _short(numbers: Integers, least: type[np.unsignedinteger[Any]] = np.uint16) -> NDArray[Any]:
+    """Numbers from 0 on in as few bytes as hold the largest, and no fewer than `least` has."""
+    needed = np.min_scalar_type(int(numbers.max(initial=0)))
+    return numbers.astype(np.promote_types(needed, least))
 
 
 def read_calibration(data: bytes) -> Calibration:

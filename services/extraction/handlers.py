@@ -176,7 +176,8 @@ def _read_by(
     if rules.trust == "measured":  # whoever is asked about may be accepted by what a model says
         unsure = [one for one in unsure if not for_people(one, reading, local)]
     asked = worth_asking(unsure, asks, rules, len(reading.text))
-    kept = watching.Routed(expert, list(escalated(own, asked)), stated, local, share)
+    mine = list(escalated(own, asked))
+    kept = watching.Routed(expert, mine, stated, local, share, bool(looked.warnings))
     return _Read(Pass(name, version, looked, stated), reader, kept, asked)
 
 
@@ -342,7 +343,7 @@ def _keep_clauses(
         extractions.replace_clauses(event.document_id, found)
         checks = [clause.id for clause in found if clause.sampled]
         Watches(uow.session, event.tenant).forget_open(event.document_id, checks)
-        for read in watched:
+        for read in sorted(watched, key=lambda one: one.expert.manifest.name):  # all lock alike
             watches = Watches(uow.session, event.tenant)
             told += watching.note_clauses(watches, event.document_id, read, key)
         together = searched_by_all(passes)

@@ -56,6 +56,9 @@ class Routed:
     """What held for the specialist when they were routed."""
     share: float
     """Of what could be accepted, that was drawn as checks."""
+    warned: bool = False
+    """Whether it is a document for which nothing is promised: it is no news that it is unlike those
+    known."""
 
 
 def note_clauses(watches: Watches, document_id: str, one: Routed, key: bytes) -> list[Notice]:
@@ -76,8 +79,10 @@ def note_clauses(watches: Watches, document_id: str, one: Routed, key: bytes) ->
     if stated.belief is not None and stated.promise != kept.promise:
         watches.close(name, kept.promise)  # it may be made again, and begins anew then
         kept = _promised(kept, known, stated)
-    found = _figures(watches, document_id, kept, data, clauses, f"{version}+{local.number}", key)
-    watches.save(found[0])
+    now, told = kept, list[Notice]()
+    if not one.warned:
+        now, told = _figures(watches, document_id, kept, data, one, key)
+    watches.save(now)
     drawn = [clause for clause in clauses if clause.sampled]
     for clause in drawn:
         before = watches.find(clause.id)
@@ -96,7 +101,6 @@ def note_clauses(watches: Watches, document_id: str, one: Routed, key: bytes) ->
                     True,
                 )
             )
-    told = found[1]
     for notice in told:
         watches.tell(notice)
     return told
@@ -138,13 +142,13 @@ def _figures(
     document_id: str,
     kept: Kept,
     data: bytes,
-    clauses: Sequence[FoundClause],
-    reference: str,
+    one: Routed,
     key: bytes,
 ) -> tuple[Kept, list[Notice]]:
     """The watch after the figures of a document, and what they made noticed."""
     known = _reference(data)
-    pairs = [(clause.category, clause.confidence) for clause in clauses]
+    reference = f"{one.expert.manifest.version}+{one.local.number}"
+    pairs = [(clause.category, clause.confidence) for clause in one.clauses]
     figures = drift.figures(calibration(data), pairs)
     if not known or not figures:
         return kept, []
@@ -179,10 +183,20 @@ def _figures(
             "drift",
             "",
             f"the documents that come in are unlike those that {kept.adapter} was calibrated on "
-            f"(after {max(after.documents.values())}; stability index {index:.2f}): people check "
-            f"{drift.CHECKED:.0%} of what could be accepted, where less was stated",
+            f"(after {max(after.documents.values())}; stability index {index:.2f}): "
+            f"{_checked(one.share)}",
         )
     ]
+
+
+def _checked(share: float) -> str:
+    """What comes of a change that was noticed, where people check a share."""
+    if share > 0:
+        return f"people check {max(share, drift.CHECKED):.0%} of what could be accepted"
+    return (
+        "nobody checks what is accepted, as the policy states a sample_share of 0, so that nothing "
+        "tells whether the promise is still kept"
+    )
 
 
 def note_decision(

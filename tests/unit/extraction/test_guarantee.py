@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -71,6 +72,23 @@ def test_a_set_is_read_as_it_was_written() -> None:
         assert getattr(again, name).tolist() == getattr(SMALL, name).tolist()
     assert np.allclose(again.belief, SMALL.belief)
     assert SMALL.to_bytes() == SMALL.to_bytes()
+
+
+def test_a_set_of_many_documents_is_read_as_it_was_written() -> None:
+    """The number of a company or a document may need more than two bytes, that of a label more than
+    one.
+    """
+    last = 70_000
+    many = replace(
+        calibration([0, last], [0, 299], [0.9, 0.8], [0, 1]),
+        labels=tuple(f"label {number}" for number in range(300)),
+        document=np.array([1, last]),
+    )
+    again = read_calibration(many.to_bytes())
+    assert again.document is not None
+    for kept in (again.family, again.answer_family):
+        assert kept.tolist() == [0, last]
+    assert (again.document.tolist(), again.label.tolist()) == ([1, last], [0, 299])
 
 
 def test_thresholds_hang_on_the_risk_alone() -> None:

@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
+from services.extraction import pipeline
 from services.extraction.watch.store import Watches
 from shared.events import DocumentDeleted, ReviewDecided
 from shared.metrics import exposition
-from tests.unit.extraction_service.house import House
+from tests.unit.extraction_service.house import TERMS, House
 from tests.unit.extraction_service.test_routes import calibration, policy
 
 
@@ -165,6 +166,61 @@ def test_read_anew_a_document_counts_once(house: House) -> None:
         decide(house, "doc_1", clause["id"], False)
     house.say(house.ingested("doc_1", attempt=2), house.read("doc_1", attempt=2))
     assert watched(house)["checks"] == 2
+
+
+def test_watches_are_locked_in_the_same_order_however_specialists_are_named(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or two documents that name them differently would wait for each other for ever."""
+    house.specialists.terms.guarantee = calibration()
+    names = [TERMS, "contract-clauses"]
+    locked: list[str] = []
+    keep = Watches.kept
+
+    def kept(self: Watches, adapter: str, *, lock: bool = False) -> Any:
+        locked.extend([adapter] * lock)
+        return keep(self, adapter, lock=lock)
+
+    monkeypatch.setattr(Watches, "kept", kept)
+    for number, order in enumerate((names, names[::-1])):
+        event = house.read(f"doc_{number}").model_copy(update={"adapters": tuple(order)})
+        house.say(house.ingested(f"doc_{number}"), event)
+    assert locked == sorted(names) * 2
+
+
+def unlike(tmp_path: Path, share: float) -> dict[str, Any]:
+    """What is known after thirty documents of two clauses, where all those known had one."""
+    one = House(tmp_path, policy=policy(tmp_path, max_wrong=0.05, sample_share=share))
+    one.specialists.specialist.guarantee = calibration(by_contract=True)
+    try:
+        for number in range(30):
+            one.say(one.ingested(f"doc_{number}"), one.read(f"doc_{number}"))
+        return watched(one)
+    finally:
+        one.close()
+
+
+@pytest.mark.parametrize(
+    ("share", "said"),
+    [
+        (0.0, "nobody checks what is accepted, as the policy states a sample_share of 0"),
+        (0.000001, "people check 20% of what could be accepted"),
+        (0.5, "people check 50% of what could be accepted"),
+    ],
+)
+def test_the_notice_of_a_change_says_what_is_done(tmp_path: Path, share: float, said: str) -> None:
+    """And no more than that: nobody checks where the policy wants no checks."""
+    (notice,) = unlike(tmp_path, share)["notices"]
+    assert said in notice["text"]
+
+
+def test_documents_for_which_nothing_is_promised_do_not_count_as_a_change(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A warning says of each of them already that it is unlike those known."""
+    monkeypatch.setattr(pipeline, "doubts", lambda *_: ("the text is in another language",))
+    now = unlike(tmp_path, 1.0)
+    assert (now["drifted"], now["drift_documents"], now["notices"]) == (False, 0, [])
 
 
 def test_documents_unlike_those_known_are_noticed_and_more_is_checked(tmp_path: Path) -> None:
