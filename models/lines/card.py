@@ -43,6 +43,17 @@ def reliability(f: Figures) -> str:
     return table(["confidence, mean", "right", "pairs"], rows)
 
 
+def made_by(f: Figures, run: Figures | None) -> str:
+    """The commands that make the card with these figures."""
+    some = " ".join(map(str, f["folds"]))
+    chosen = "" if len(f["folds"]) == FOLDS else f" --folds {some}"
+    beside = ""
+    if run:
+        adapter = f"python -m models.lines.adapter --data FOLDER --base BASE --fold {run['fold']}"
+        beside = f",\nafter `{adapter}`"
+    return f"`python -m models.lines --data FOLDER{chosen}`{beside}"
+
+
 def folds(f: Figures) -> str:
     """Of which companies the figures are."""
     if len(f["folds"]) == FOLDS:
@@ -93,7 +104,8 @@ def card(f: Figures, config: Figures, run: Figures | None, labels: int, size: in
     )
     return f"""# line-concepts {config["version"]}
 
-Made by `make line-concepts` (`python -m models.lines`); no figure is typed by hand.
+Made by {made_by(f, run if f["adapter"] else None)};
+no figure is typed by hand.
 
 **What it decides, and for whom.** Which us-gaap concept a line of a balance sheet, an income
 statement or a cash flow statement is, or that it is the company's own, with a confidence. For

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Literal, Self
@@ -172,6 +172,8 @@ class Verdict:
     findings: tuple[Finding, ...]
     warnings: tuple[str, ...] = ()
     model: Model = RULES
+    told: tuple[Finding, ...] = field(default=(), repr=False)
+    """Those that have a place among the handful however likely they are."""
 
     def to_json(self) -> dict[str, Any]:
         """The verdict without where it came from."""

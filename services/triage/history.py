@@ -16,7 +16,7 @@ from services.triage.diagnosis import CAUSES, likeliest_cause
 from services.triage.dismissals import filer_of
 from services.triage.domain import Finding, NamedCell, Verdict
 from services.triage.experience import bare
-from services.triage.judgement import MOST, once, severity
+from services.triage.judgement import handful, once, severity
 from services.triage.relations import Cell, Sheet, sheets
 from services.triage.statements import MAX_SENTENCE, Filing, quoted
 
@@ -123,7 +123,7 @@ def with_history(
     filing: Filing, verdict: Verdict, earlier: Sequence[Earlier], flagged_from: float
 ) -> Verdict:
     """The verdict with what the earlier filings say: doubts as findings, other lines that differ as
-    warnings, for restating them is lawful.
+    warnings, for restating them is lawful. A statement that does not balance keeps its place.
 
     Args:
         filing: that was judged.
@@ -136,7 +136,7 @@ def with_history(
     doubts = [_finding(pages, one) for one in found if one.doubted]
     every = _beside(verdict.findings, doubts)
     told = (*verdict.warnings, *_told(pages, [one for one in found if not one.doubted]))
-    findings = tuple(once(every)[:MOST])
+    findings = tuple(handful(verdict.told, once(every)))
     risk = max([verdict.risk, *(finding.confidence for finding in doubts)])
     flagged = verdict.flagged or risk >= flagged_from
     return replace(verdict, findings=findings, risk=risk, flagged=flagged, warnings=told)

@@ -87,10 +87,10 @@ def _judged(
     folded, left = sifted([*told, *likely], dismissed)
     unlikely = next((chance for chance in sorted(chances)[::-1] if chance < judge.shown), 0.0)
     risk = max(unlikely, *(finding.confidence for finding in left[:1]), 0.0)
-    chosen = _chosen([finding for finding in left if finding in told], once(left))
-    findings = tuple(_ordered([*chosen, *folded]))
+    always = tuple(finding for finding in left if finding in told)
+    findings = tuple(_ordered([*handful(always, once(left)), *folded]))
     flagged = risk >= judge.flagged
-    return Verdict(filing.id, flagged, risk, findings, filing.warnings, judge.model)
+    return Verdict(filing.id, flagged, risk, findings, filing.warnings, judge.model, always)
 
 
 def sifted(
@@ -129,13 +129,6 @@ def _always_told(doubt: Doubt) -> bool:
 def _said(pages: Sequence[Sheet], ranked: Sequence[tuple[float, Doubt]]) -> list[Finding]:
     """Doubts as findings."""
     return [replace(_of_doubt(pages, doubt), confidence=chance) for chance, doubt in ranked]
-
-
-def _chosen(told: Sequence[Finding], kept: Sequence[Finding]) -> list[Finding]:
-    """Of all findings by confidence the surest, then what stands for one that is always told."""
-    causes = {cause for finding in told for cause in _causes(finding)}
-    others = sorted(kept[1:], key=lambda finding: not _causes(finding) & causes)
-    return [*kept[:1], *others][:MOST]
 
 
 def _of_doubt(pages: Sequence[Sheet], doubt: Doubt) -> Finding:
@@ -357,6 +350,15 @@ def once(findings: Sequence[Finding]) -> list[Finding]:
             kept.append(finding)
             seen |= causes
     return kept
+
+
+def handful(told: Sequence[Finding], kept: Sequence[Finding]) -> list[Finding]:
+    """Of findings by confidence, each cause once, the surest and what stands for one that is always
+    told; the next surest take the places that are left.
+    """
+    causes = {cause for finding in told for cause in _causes(finding)}
+    others = sorted(kept[1:], key=lambda finding: not _causes(finding) & causes)
+    return _ordered([*kept[:1], *others][:MOST])
 
 
 def _causes(finding: Finding) -> set[object]:

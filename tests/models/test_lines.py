@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import tomllib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from tests.support import library
+from tests.support import ROOT, library
 
 library("torch")
 library("onnx")
@@ -17,12 +18,13 @@ library("onnx")
 import torch
 
 from models.export import trained_state
-from models.lines.adapter import done, reader_of, said_by
+from models.lines.__main__ import SCORES
+from models.lines.adapter import RUN, done, reader_of, said_by
 from models.lines.card import card
 from models.lines.corpus import Sheet, common, read_sheets
 from models.lines.guesses import Lookup
 from models.lines.pieces import PieceReader
-from models.lines.predict import by_fold, keep, kept, learned, predicted
+from models.lines.predict import FOLDER, by_fold, keep, kept, learned, predicted
 from models.lines.scores import (
     calibration_error,
     confidence,
@@ -32,7 +34,7 @@ from models.lines.scores import (
     scores,
 )
 from models.lines.train import Course, in_words, line_means, pages_of, tensors_of, train
-from services.triage.naming import OWN, Namer, write
+from services.triage.naming import DATA_FILE, MANIFEST_FILE, NAME, OWN, Namer, write
 from services.triage.statements import read_filings
 from shared.inference.tokeniser import CLS, SEP, Tokeniser
 
@@ -279,9 +281,21 @@ def test_figures_are_of_pairs_of_companies() -> None:
     assert "| all | 2,100 | 50.0%" in text
     assert "So the linear model ships" in text
     assert "of the companies of fold 0" in text
+    assert "`python -m models.lines --data FOLDER --folds 0`" in text
     assert "No adapter was measured" in card(
         scores(MANY, [], [0, 1, 2, 3, 4]), config, None, 4, 1_000_000
     )
+
+
+def test_the_card_names_the_commands_that_made_it() -> None:
+    """Written again of the kept figures, it comes out the same."""
+    kept = {name: json.loads((FOLDER / name).read_text("utf-8")) for name in (SCORES, RUN)}
+    manifest = ROOT / "models" / "artefacts" / NAME / "1.0.0" / MANIFEST_FILE
+    text = (FOLDER / "CARD.md").read_text("utf-8")
+    size = manifest.with_name(DATA_FILE).stat().st_size
+    labels = len(json.loads(manifest.read_text("utf-8"))["labels"])
+    config = tomllib.loads((FOLDER / "config.toml").read_text("utf-8"))
+    assert card(kept[SCORES], config, kept[RUN], labels, size) == text
 
 
 def test_confidence_is_the_share_that_is_right() -> None:

@@ -17,6 +17,7 @@ from services.cli import Reports
 from services.triage.bootstrap import build
 from services.triage.doubts import COLUMNS, KINDS, Doubt
 from services.triage.experience import Experience, bare, learn
+from services.triage.history import Earlier, with_history
 from services.triage.judgement import triage_filing
 from services.triage.raising import raised
 from services.triage.relations import sheets
@@ -310,6 +311,18 @@ def test_a_sheet_that_does_not_balance_is_told_beside_many_other_breaks(
     )
     balanced = triage_filing(read(beside_others(unbalanced())), sure_of_others())
     assert [f.statement for f in balanced.findings] == ["income"] * 5
+
+
+def test_it_keeps_its_place_where_an_earlier_filing_raises_a_doubt() -> None:
+    """One more finding takes the place of the least likely other one."""
+    now, then = beside_others(unbalanced(5)), beside_others(balance_sheet())
+    then["statements"][0]["rows"][6]["values"][1] = 2_161_000_000
+    alone = triage_filing(read(now), sure_of_others())
+    said = with_history(read(now), alone, [Earlier.of(read(then))], 0.8)
+    checks = [finding.check for finding in said.findings]
+    assert len(checks) == 5
+    assert (checks[0], checks[-1]) == ("earlier_filing", "balance_equation")
+    assert said.findings[1:4] == alone.findings[:3]
 
 
 def test_what_is_always_told_is_told_once_a_cause() -> None:
