@@ -20,7 +20,7 @@ from services.ingest.domain import (
     now_utc,
 )
 from services.ingest.early.first import FirstPages
-from services.ingest.early.recording import Recorder
+from services.ingest.early.recording import NobodyWaits, Recorder
 from services.ingest.judging import BY_TYPE, Judge
 from services.ingest.pages import PageImages
 from services.ingest.search.passages import (
@@ -86,6 +86,8 @@ def read_document(
         early = Recorder(event, uow.store, first)
         reading = reader.read(data, name=event.name, early=early)
         parts = _stored_parts(event, uow, document, data, reader, blobs)
+    except NobodyWaits:
+        return  # whoever stopped it has removed what there was of it
     except UnreadableDocument as error:
         _keep_failure(event, uow, blobs, error)
         return

@@ -418,8 +418,10 @@ class Documents:
         )
 
     def unused(self, refs: Iterable[BlobRef]) -> list[BlobRef]:
-        """Those blobs that no living document of the tenant names."""
-        return [ref for ref in refs if not self._named(ref)]
+        """Those blobs that no living document of the tenant names, nor has noted for its first
+        pages while the others are read.
+        """
+        return [ref for ref in refs if not self._named(ref) and not self._handed_on(ref)]
 
     def _forget_early(self, document_id: str) -> None:
         mine = and_(early_pages.c.tenant == self.tenant, early_pages.c.document_id == document_id)
@@ -447,6 +449,13 @@ class Documents:
         anywhere = or_(*(documents.c[f"{name}_sha256"] == ref.sha256 for name in BLOBS))
         query = select(exists().where(self._mine, anywhere))
         return bool(self.session.execute(query).scalar_one())
+
+    def _handed_on(self, ref: BlobRef) -> bool:
+        """Whether the text of first pages is that of a document which is read right now."""
+        read_now = select(early_pages.c.document_id).where(early_pages.c.tenant == self.tenant)
+        query = select(documents.c.noted).where(self._mine, documents.c.id.in_(read_now))
+        found = self.session.execute(query).scalars()
+        return any(noted["sha256"] == ref.sha256 for some in found for noted in some)
 
     def _one(self, query: Any) -> Document | None:
         row = self.session.execute(query).mappings().one_or_none()

@@ -96,6 +96,7 @@ class FirstPages:
         whether it is to be written: for a contract that still has to be read.
         """
         with self._store.write() as session:
+            lock_blobs(session, self._event.tenant)  # nobody removes the same text meanwhile
             documents = Documents(session, self._event.tenant)
             document = documents.get(self._event.document_id, for_update=True)
             if document is None or not document.awaits_reading(self._event.attempt):

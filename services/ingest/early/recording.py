@@ -21,8 +21,14 @@ EVERY = 1.0
 """Seconds of reading between two notes; what is read in less has none."""
 
 
+class NobodyWaits(Exception):
+    """The document was deleted, cancelled or begun anew while it was read."""
+
+
 class Recorder:
     """Notes the pages of one attempt while its document is read, at most once a second.
+
+    Raises NobodyWaits, which ends the reading, once that attempt is not to be read any more.
 
     Args:
         first: hands on the first of them.
@@ -61,9 +67,10 @@ class Recorder:
         with self._store.write() as session:
             documents = Documents(session, event.tenant)
             before = documents.get(event.document_id, for_update=True)
-            if before is not None and before.awaits_reading(event.attempt):
-                fact = PagesSoFar(event.attempt, SoFar(last.number, last.pages))
-                after = before.after(advance(before.progress, fact), now_utc())
-                documents.save(after)
-                EarlyPages(session, event.tenant).keep(after, list(self._pages.values()))
+            if before is None or not before.awaits_reading(event.attempt):
+                raise NobodyWaits
+            fact = PagesSoFar(event.attempt, SoFar(last.number, last.pages))
+            after = before.after(advance(before.progress, fact), now_utc())
+            documents.save(after)
+            EarlyPages(session, event.tenant).keep(after, list(self._pages.values()))
         self._pages = {}

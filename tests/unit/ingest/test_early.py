@@ -8,12 +8,14 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select
 
+from services.ingest import handlers
 from services.ingest.early import first, recording
 from services.ingest.judging import BY_TYPE
 from services.ingest.store import early_pages
 from shared.documents import Early, EarlyPage, Reading
 from shared.errors import UnreadableDocument
 from shared.events import BlobRef, DocumentBegun, DocumentIngested
+from shared.storage import UnitOfWork
 from shared.storage.deletion import ref_of
 from tests.postgres import Servers
 from tests.unit.ingest.house import House, InProcessReader, pdf
@@ -141,7 +143,7 @@ def test_a_page_that_could_not_be_read_says_so_at_once(tmp_path: Path, reader: L
 
 @pytest.mark.parametrize("how", ["delete", "cancel", "kind", "broken"])
 def test_nothing_of_them_stays(tmp_path: Path, reader: Looked, how: str) -> None:
-    """Of what is deleted, cancelled or said to be another kind no page is noted from then on."""
+    """What is deleted, cancelled or said to be another kind is not read on."""
     house = House(tmp_path, reader)
     document = house.accepted(pdf(*PAGES))
     counts = []
@@ -157,7 +159,7 @@ def test_nothing_of_them_stays(tmp_path: Path, reader: Looked, how: str) -> None
 
     reader.looks, reader.breaks = look, how == "broken"
     house.work()
-    assert counts == ([1, 2, 2] if how == "broken" else [1, 0, 0])
+    assert counts == ([1, 2, 2] if how == "broken" else [1])
     assert kept(house) == 0
     if how != "delete":
         assert house.state(document)["progress"] is None
@@ -211,6 +213,42 @@ def test_the_first_pages_are_handed_on_once(
     house.work()
     assert house.state(document)["pages"] == 5
     assert seen[0].text.sha256 not in house.blobs()
+    house.close()
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_first_pages_that_two_documents_share_stay_until_both_are_read(
+    tmp_path: Path, servers: Servers, reader: Looked, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """As of two versions of one contract, of which the shorter one is read first."""
+    monkeypatch.setattr(first, "PAGES", 2)
+    url = servers.database() if kind == "postgresql" else ""
+    house = House(tmp_path, reader, ingest_database_url=url)
+    house.accepted(pdf(*FIVE), kind="contract")
+    text = ref_of(f"{PAGES[0]}\n\n{PAGES[1]}".encode()).sha256
+    seen: list[bool] = []
+
+    def look(page: int) -> None:
+        if page != 4:
+            return
+        reader.looks = lambda page: None
+        longer = house.accepted(pdf(*FIVE, "The last page."), kind="contract")
+        document = next(e for e in house.said(DocumentIngested) if e.document_id == longer)
+        assert isinstance(document, DocumentIngested)
+        handlers.read_document(
+            document,
+            UnitOfWork(house.service.store),
+            house.service.blobs,
+            reader,
+            reader.limits,
+        )
+        assert house.state(longer)["pages"] == 6
+        seen.append(text in house.blobs())
+
+    reader.looks = look
+    house.work()
+    assert seen == [True]
+    assert text not in house.blobs()
     house.close()
 
 
