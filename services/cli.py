@@ -1410,6 +1410,10 @@ def holds_others(path: str, data: bytes) -> bool:
     return sniff(data, path) in CONTAINERS
 
 
+LEFT_OUT_NAMED = 3
+"""Earlier reports that can't be used which are named; the others are counted."""
+
+
 class Reports:
     """Reads filings and judges them.
 
@@ -1465,30 +1469,31 @@ class Reports:
         return f"triage {VERSION} by {', '.join(f'{m.name} {m.version}' for m in models)}"
 
     def learn_history(self, path: str, password: str | None = None) -> Iterator[str]:
-        """Read earlier reports, those of a folder and of the folders in it; says what could not be
-        read, and how many are known then.
+        """Read earlier reports, those of a folder and of the folders in it, but for hidden ones; says
+        in a line each what could not be read, what names no company, and how many are known then.
         """
         from services.triage.history import History
         from services.triage.statements import BadFiling
-        from shared.cli.files import open_file, read_stream
+        from shared.cli.files import files_below, open_file, read_stream
 
         self._history, known = History(), 0
-        found = Path(path)
-        inside = sorted(one for one in found.rglob("*") if one.is_file())
-        for file in map(str, inside if found.is_dir() else [found]):
+        unread, unnamed = [], []
+        for file in files_below(path) if Path(path).is_dir() else [path]:
             try:
                 with open_file(file) as stream:
                     streamed = file.lower().endswith((".jsonl", ".ndjson"))
                     data = stream if streamed else read_stream(stream, file, self.most_bytes)
                     for one in reported(self._reader, file, data, password):
                         if isinstance(one, BadFiling):
-                            yield f"{file}: {one.message}"
+                            unread.append(f"{file}: {one.message}")
                         elif self._history.add(one.filing):
                             known += 1
                         else:
-                            yield f"{file}: {one.filing.id} names no company or no day: left out"
+                            unnamed.append(f"{file}: {one.filing.id}")
             except SuiteError as error:
-                yield f"{file}: {error.message}"
+                unread.append(f"{file}: {error.message}")
+        yield from _left_out(unread, "of the earlier reports can't be read")
+        yield from _left_out(unnamed, "of the earlier filings name no company or no day")
         yield f"{known} earlier filings of {len(self._history.of_filer)} companies"
 
     def _judged(self, filing: Filing) -> Verdict:
@@ -1573,6 +1578,13 @@ class Reports:
         if found.reading is None or self._narrative is None:
             return []
         return [flag.to_json() for flag in flags_of(found.reading, self._narrative)]
+
+
+def _left_out(some: Sequence[str], why: str) -> Iterator[str]:
+    """One line for all that is left out, with the first of it; none for nothing."""
+    if some:
+        more = f"; and {len(some) - LEFT_OUT_NAMED} more" if len(some) > LEFT_OUT_NAMED else ""
+        yield f"{len(some)} {why}, and are left out: {'; '.join(some[:LEFT_OUT_NAMED])}{more}"
 
 
 def _timings(**seconds: float) -> dict[str, float]:

@@ -782,7 +782,9 @@ def test_nobody_else_can_read_what_a_command_writes(run: Run, tmp_path: Path) ->
 
 
 def test_earlier_reports_are_held_beside_those_that_are_given(run: Run, tmp_path: Path) -> None:
-    """From a folder or a file; what can't be read of them is said, and the others count."""
+    """From a folder or a file; what can't be read of them is said in a line, and the others count;
+    what is hidden doesn't.
+    """
     later = a_year_later()
     part, row = find_row(later, "balance_sheet", "Accounts receivable, net")
     part["rows"][row]["values"][1] = 2_791_000_000
@@ -790,10 +792,17 @@ def test_earlier_reports_are_held_beside_those_that_are_given(run: Run, tmp_path
     folder.mkdir()
     report.write_text(json.dumps(later))
     (folder / "a.jsonl").write_text(json.dumps(record()) + "\n")
-    (folder / "b.json").write_text("{torn")
+    (folder / ".old.jsonl").write_text(json.dumps({**record(), "company": "Hidden Corp"}) + "\n")
+    for name in "bcde":
+        (folder / f"{name}.json").write_text("{torn")
+    (folder / "f.json").write_text(json.dumps({**record(), "company": None}))
     code, out, err = run("triage", report, "--history", folder, "--json")
     assert code == 0, err
-    assert "b.json" in err
+    (unread,) = [line for line in err.splitlines() if ".json: " in line and "can't be read" in line]
+    assert unread.startswith("4 of the earlier reports can't be read, and are left out: ")
+    assert "b.json: " in unread
+    assert unread.endswith("; and 1 more")
+    assert "1 of the earlier filings name no company or no day, and are left out: " in err
     assert "1 earlier filings of 1 companies" in err
     found = json.loads(out)
     assert found["flagged"]

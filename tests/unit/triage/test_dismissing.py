@@ -283,6 +283,64 @@ def test_an_upgrade_takes_repeated_words_away(tmp_path: Path) -> None:
     store.close()
 
 
+RULES, FIRST, SECOND = (
+    {"name": name, "version": version}
+    for name, version in (("rules", "0"), ("triage-breaks", "1.0.0"), ("triage-breaks", "1.1.0"))
+)
+
+
+def test_what_counts_again_flags_its_report_either_way(tmp_path: Path) -> None:
+    """By the threshold of what judged it; a finding that was never folded away changes nothing."""
+    store = Store(f"sqlite:///{tmp_path / 'triage.db'}", "triage", MIGRATIONS)
+    store.migrate("0005")
+    cases = [
+        (None, 0.6, True),
+        (RULES, 0.4, False),
+        (RULES, 0.6, True),
+        (FIRST, 0.85, True),
+        (SECOND, 0.85, False),
+        (SECOND, 0.9, True),
+    ]
+    body = {"check": "c", "dismissed": {"reason": WORDS, "by": "ada"}}
+    kept = {"check": "c", "dismissed": None}
+    with store.write() as session:
+        for number, (model, confidence, _) in enumerate(cases):
+            session.execute(
+                text(
+                    "INSERT INTO reports (tenant, document_id, kind, attempt, state, flagged, risk,"
+                    " filings, warnings, blobs, updated, name, found, model) VALUES"
+                    " ('t', :id, 'report', 1, 'triaged', 0, 0.1, 1, '[]', '[]', 0, '', 1, :model)"
+                ),
+                {"id": f"doc_{number}", "model": json.dumps(model)},
+            )
+            for position, (said, sure) in enumerate(((body, confidence), (kept, 0.99))):
+                session.execute(
+                    text(
+                        'INSERT INTO findings (tenant, document_id, position, id, filing, "check",'
+                        " confidence, body, filer) VALUES"
+                        " ('t', :id, :position, :finding, 'f', 'c', :sure, :body, 'x')"
+                    ),
+                    {
+                        "id": f"doc_{number}",
+                        "position": position,
+                        "finding": f"fd_{number}_{position}",
+                        "sure": sure,
+                        "body": json.dumps(said),
+                    },
+                )
+    wanted = [(confidence, flagged) for _, confidence, flagged in cases]
+    seen = "SELECT risk, flagged FROM reports ORDER BY document_id"
+    store.migrate()
+    with store.write() as session:
+        assert [(risk, bool(flag)) for risk, flag in session.execute(text(seen))] == wanted
+        session.execute(text("UPDATE reports SET risk = 0.1, flagged = 0"))
+        session.execute(text("UPDATE findings SET dismissed_document = 'doc_a' WHERE position = 0"))
+    store.migrate("0005")
+    with store.read() as session:
+        assert [(risk, bool(flag)) for risk, flag in session.execute(text(seen))] == wanted
+    store.close()
+
+
 def test_a_finding_of_a_newer_release_is_read(house: House) -> None:
     """Fields that this one doesn't know are passed over, wherever they are."""
     house.say(house.read("doc_1", wrong()))
