@@ -143,7 +143,8 @@ class ClausesOut(BaseModel):
     provisional: bool = Field(
         False,
         description="with `early=true`, while the document is read: these are of its first pages, "
-        "may go or change once all are read, and have no boxes; offsets count as at `/pages`",
+        "may go or change once all are read, and have no boxes; offsets count as at `/pages` while "
+        "it is read, and lead nowhere between its last page and the final clauses",
     )
     pages: int | None = Field(None, description="of how many pages, where they are provisional")
     risks: list[RiskOut] = Field(

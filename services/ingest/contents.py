@@ -190,11 +190,11 @@ def _page_of(reading: Reading, number: int, document_id: str) -> str:
 
 
 def _reading(blobs: BlobStore, document: Document) -> Reading:
-    """All of it. Raises Conflict before it is read, and where it can't be."""
+    """All of it but places. Raises Conflict before it is read, and where it can't be."""
     if document.text is None or document.layout is None or document.progress.pages is None:
         raise Conflict(_why_no_text(document), document=document.id)
     text = blobs.get(document.tenant, document.text).decode()
-    return Reading.from_bytes(blobs.get(document.tenant, document.layout), text)
+    return Reading.from_bytes(blobs.get(document.tenant, document.layout), text, places=False)
 
 
 def _chunks(stream: BinaryIO) -> Iterator[bytes]:

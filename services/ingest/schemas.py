@@ -66,7 +66,10 @@ class DocumentView(BaseModel):
     """One document and where it stands."""
 
     id: str
-    etag: str = Field(description="names all of this as it is now, for `If-Match`; in quotes")
+    etag: str = Field(
+        description="names all of this as it is now, in quotes; for `If-Match` how far it is read "
+        "makes no difference"
+    )
     name: str = Field(description="the file name, as a label")
     sha256: str = Field(description="hash of the bytes as uploaded")
     size: int = Field(description="bytes")
@@ -143,7 +146,13 @@ class DocumentView(BaseModel):
             updated=document.updated,
             ended=document.ended,
         )
-        return shown.model_copy(update={"etag": etag_of(shown.model_dump_json().encode())})
+        state = shown.model_dump_json(exclude=_OF_READING).encode()
+        etag = etag_of(shown.model_dump_json().encode(), state)
+        return shown.model_copy(update={"etag": etag})
+
+
+_OF_READING = {"progress", "updated"}
+"""What changes with each page that is read, and is no reason to refuse a change."""
 
 
 def _progress(so_far: SoFar | None) -> ProgressView | None:

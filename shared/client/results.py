@@ -236,7 +236,8 @@ class Clauses(list[Clause]):
     """The clauses of one contract.
 
     `provisional` says that they are those of its first `pages`, while the others are still read:
-    they may go or change once all are, have no boxes, and their offsets count as at `/pages`.
+    they may go or change once all are, have no boxes, and their offsets count as at `/pages` while
+    the document is read; between its last page and the final clauses they lead nowhere.
     """
 
     def __init__(

@@ -37,9 +37,15 @@ NOT_MODIFIED: dict[int | str, dict[str, Any]] = {
 """For `responses=` of a route that takes `If-None-Match`."""
 
 
-def etag_of(data: bytes) -> str:
-    """The strong tag of these bytes, in its quotes."""
-    return f'"{hashlib.sha256(data).hexdigest()[:32]}"'
+def etag_of(data: bytes, state: bytes | None = None) -> str:
+    """The strong tag of these bytes, in its quotes.
+
+    Args:
+        data: what is answered.
+        state: what of it a change depends on, where that is less: `If-Match` compares this alone.
+    """
+    tag = _hash(data) if state is None else f"{_hash(state)}.{_hash(data)}"
+    return f'"{tag}"'
 
 
 def is_known(etag: str, if_none_match: str | None) -> bool:
@@ -52,17 +58,26 @@ def is_known(etag: str, if_none_match: str | None) -> bool:
 
 def require_match(etag: str, if_match: str | None, document: str | None = None) -> None:
     """Raise PreconditionFailed unless the caller knows what this tag names, by the strong
-    comparison: a weak tag never matches.
+    comparison: a weak tag never matches. Of a tag that names a state, that has to be the same.
     """
     if if_match is None or if_match.strip() == "*":
         return
-    if etag not in (tag for weak, tag in _TAG.findall(if_match) if not weak):
+    known = (tag for weak, tag in _TAG.findall(if_match) if not weak)
+    if _state(etag) not in map(_state, known):
         raise PreconditionFailed(
             "it has changed since it was read (`If-Match` names another state): read it again, and"
             " decide anew",
             etag=etag,
             document=document,
         )
+
+
+def _state(tag: str) -> str:
+    return tag.strip('"').partition(".")[0]
+
+
+def _hash(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()[:32]
 
 
 def not_modified(etag: str) -> Response:

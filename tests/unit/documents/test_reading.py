@@ -142,6 +142,24 @@ def test_the_layout_blob_is_exact(name: str | None, compress: bool) -> None:
         assert getattr(again, field) == getattr(reading, field)
 
 
+def test_a_layout_is_read_without_places() -> None:
+    """The ledger needs none of the bytes that boxes and cells are made of."""
+    for reading in (read(sample("rotated")), read(plain())):
+        layout = reading.to_bytes()
+        quick = Reading.from_bytes(layout[:-9], reading.text, places=False)
+        with pytest.raises(UnreadableDocument):
+            Reading.from_bytes(layout[:-9], reading.text)
+        assert (quick.pages, quick.failed, quick.text) == (
+            reading.pages,
+            reading.failed,
+            reading.text,
+        )
+        assert reading.has_boxes
+        assert not quick.has_boxes
+        with pytest.raises(UnreadableDocument, match="another text"):
+            Reading.from_bytes(layout, reading.text + ".", places=False)
+
+
 def test_a_layout_is_refused_for_another_text() -> None:
     """Offsets into a text other than the one that was read would be silently wrong."""
     reading = read(plain())

@@ -121,6 +121,37 @@ def test_the_first_pages_are_there_while_the_last_is_read(
     house.close()
 
 
+def test_pages_that_are_read_are_no_reason_to_refuse_a_change(
+    tmp_path: Path, reader: Looked
+) -> None:
+    """What is seen changes with each of them, and so does its tag; what is decided by it does not.
+    When all are read, the document is another one.
+    """
+    house = House(tmp_path, reader)
+    answer = house.upload(pdf(*PAGES)).json()
+    path, tags = f"/v1/documents/{answer['id']}", [answer["etag"]]
+    stopped: list[int] = []
+
+    def look(page: int) -> None:
+        if page > 2:
+            return
+        known = house.client.get(path, headers={"if-none-match": tags[-1]})
+        assert known.status_code == 200
+        tags.append(known.headers["etag"])
+        if page == 2:
+            for tag, status in (('"another"', 412), (f"W/{tags[0]}", 412), (tags[0], 200)):
+                headers = {"if-match": tag}
+                stopped.append(house.client.post(f"{path}/cancel", headers=headers).status_code)
+                assert stopped[-1] == status
+
+    reader.looks = look
+    house.work()
+    assert (len(set(tags)), stopped) == (3, [412, 412, 200])
+    late = house.client.delete(path, headers={"if-match": tags[-1]})
+    assert late.status_code == 412
+    house.close()
+
+
 def test_a_page_that_could_not_be_read_says_so_at_once(tmp_path: Path, reader: Looked) -> None:
     """It is among those that are done, and not among those that are read."""
     house = House(tmp_path, reader)

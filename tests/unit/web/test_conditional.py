@@ -47,3 +47,14 @@ def test_a_change_to_what_has_changed(header: str) -> None:
         require_match(TAG, header, "doc_1")
     assert caught.value.headers == {"etag": TAG}
     assert caught.value.document == "doc_1"
+
+
+def test_a_change_depends_on_the_state_alone_where_a_tag_names_one() -> None:
+    """What is seen may be another: a reader gets it, and a change is made all the same."""
+    seen, now = etag_of(b"page 1", b"read"), etag_of(b"page 2", b"read")
+    assert not is_known(now, seen)
+    require_match(now, seen)
+    require_match(now, f'"another", {seen}')
+    for other in (etag_of(b"page 2", b"ended"), etag_of(b"page 2"), f"W/{now}"):
+        with pytest.raises(PreconditionFailed):
+            require_match(now, other)
