@@ -1563,7 +1563,7 @@ class Reports:
                 timings = _timings(read=read - began, find=now - read)
                 signals = [signal.to_json() for signal in unusual]
                 shown = (
-                    routed(verdict, found.filing, self._promised)
+                    routed(verdict, found.filing, self._promised, found.reading)
                     if self._promised
                     else verdict.to_json()
                 )
@@ -2027,7 +2027,7 @@ def _tally(rules: RiskRules, tally: Tally) -> dict[str, Any]:
 @click.option(
     "--max-wrong",
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
-    help="The risk to calibrate for; by default the policy's.",
+    help="The risk to try it for; by default the policy's, the only one that can be applied.",
 )
 @click.option(
     "--with-shipped",
@@ -2071,6 +2071,7 @@ def calibrate(
     from services.extraction.watch import calibrating
     from services.extraction.watch.store import Watches
     from shared.cli import calibrations
+    from shared.errors import InvalidRequest
     from shared.settings import load
 
     if loosen and step:
@@ -2092,7 +2093,16 @@ def calibrate(
             done = "loosened" if loosen else "undone"
             lines.result({**told, "done": done, "said": said})
             return lines.exit_code
-        made = _refitted(settings, store, tenant, adapter, max_wrong, with_shipped)
+        rules = _rules(settings, tenant)
+        if step == "apply" and max_wrong not in (None, rules.max_wrong):
+            stated = "no max_wrong" if rules.max_wrong is None else f"max_wrong {rules.max_wrong:g}"
+            raise InvalidRequest(
+                f"the policy states {stated} for tenant {tenant}, and what is applied is held to "
+                f"that: state {max_wrong:g} there first, or apply without --max-wrong"
+            )
+        if max_wrong is not None:
+            rules = rules.model_copy(update={"max_wrong": max_wrong})
+        made = _refitted(settings, store, tenant, adapter, rules, with_shipped)
         done, said = "tried", "nothing was changed: --apply lets it hold"
         if step == "apply":
             with store.write() as session:
@@ -2103,12 +2113,21 @@ def calibrate(
     return lines.exit_code
 
 
+def _rules(settings: CommonSettings, tenant: str) -> RiskRules:
+    """What the policy lets the machine accept of a tenant."""
+    from shared.policy import PolicySettings, read_risks
+    from shared.settings import load
+
+    policy = load(PolicySettings, **_given(data=settings.data)).policy_file
+    return read_risks(policy).of(tenant)
+
+
 def _refitted(
     settings: CommonSettings,
     store: Store,
     tenant: str,
     adapter: str,
-    max_wrong: float | None,
+    rules: RiskRules,
     with_shipped: bool,
 ) -> Refit:
     """What the decisions of a tenant make of a specialist's calibration."""
@@ -2116,17 +2135,11 @@ def _refitted(
     from services.extraction.watch import calibrating
     from services.extraction.watch.store import Watches
     from shared.inference import MissingAdapter
-    from shared.policy import PolicySettings, read_risks
-    from shared.settings import load
 
     expert = _installed(settings)(adapter)
     if expert is None:
         raise MissingAdapter(f"there is no specialist {adapter!r}")
     name, version = expert.manifest.name, expert.manifest.version
-    policy = load(PolicySettings, **_given(data=settings.data)).policy_file
-    rules = read_risks(policy).of(tenant)
-    if max_wrong is not None:
-        rules = rules.model_copy(update={"max_wrong": max_wrong})
     with store.read() as session:
         kept, watches = Extractions(session, tenant), Watches(session, tenant)
         read = [

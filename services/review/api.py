@@ -77,7 +77,8 @@ class ItemOut(_Answer):
     proposal: dict[str, Any] | None = Field(
         None,
         description="what a frontier model says of it: verdict, quotes, why, provider, model,"
-        " stand_in; or the reason why there is no answer",
+        " stand_in, own_words where the item is made of its quote; or the reason why there is no"
+        " answer",
     )
     urgency: float = Field(
         description="what it is expected to cost if nobody looks: the chance that a person changes"

@@ -195,6 +195,8 @@ def queue_proposal(
     question, proposal, text = found
     unread = "an answer came, but it can't be read" if event.answer and not proposal else None
     shown = proposal_shown(proposal, event.reason or unread)
+    if proposal and question and question.subject == "category":
+        shown["own_words"] = True
     with uow:
         where = (uow.session, event.tenant, event.document_id)
         if store.propose(*where, event.result_id, shown):

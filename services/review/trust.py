@@ -4,6 +4,8 @@ A person looks at every answer, unless the policy says `trust = "measured"`. The
 model confirmed in the same words is accepted without one, as soon as decisions show, at the level
 of the policy, that at most `max_wrong` of what that model confirmed is wrong. The test is that of
 stated risks (`shared/risk.py`), with documents as groups, and holds however often it is looked at.
+Items that are made of a model's own quote, of a category of which the specialist shows nothing, are
+another population: they are no evidence, and always wait for a person.
 A share goes on to people unmarked, so that it goes on being measured. What a model denies is never
 dropped without a person.
 """
@@ -68,15 +70,15 @@ class ProposalRate:
 
 
 def confirms(proposal: Mapping[str, Any] | None, text: str) -> bool:
-    """Whether a model quoted the same clause."""
-    if not proposal or proposal["verdict"] != "present":
+    """Whether a model quoted the same clause; what is made of its own quote confirms nothing."""
+    if not proposal or proposal["verdict"] != "present" or proposal.get("own_words"):
         return False
     return any(alike(text, quote["text"]) for quote in proposal["quotes"])
 
 
 def judged(decided: Iterable[store.DecidedProposal]) -> list[Judged]:
     """Hold what models said against what people decided; what a model neither confirmed nor denied
-    (other words of the same category) is left out.
+    (other words of the same category), or was the first to name, is left out.
     """
     found = []
     for one in decided:

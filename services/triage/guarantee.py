@@ -12,14 +12,19 @@ is an answer.
 from __future__ import annotations
 
 import io
+import re
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from services.triage.domain import Verdict
+from services.triage.reading.concepts import usual_table
 from services.triage.statements import Filing
+from shared.documents import Reading
+from shared.documents.ocr import METHOD
 from shared.risk import Floats, gains, groups_needed, kept_until
 
 THRESHOLDS = np.linspace(0.99, 0.5, 50)
@@ -31,7 +36,14 @@ UNKNOWN = (
     "state the share with --broken"
 )
 LEFT_OUT = "not guaranteed: there is no calibration data for filings of which lines are left out"
+SCANNED = "not guaranteed: there is no calibration data for pages that were recognised (OCR)"
+FOREIGN = "not guaranteed: there is no calibration data for lines in another language than English"
+ENGLISH = 0.5
+"""Share of the words of a filing's lines that common concepts have in their names. English filings
+have clearly more, other languages hardly any."""
 WARNED = "not guaranteed: there is no calibration data for a filing that was not read as a whole"
+
+_WORD, _IN_NAME = re.compile(r"[^\W\d_]{4,}"), re.compile(r"[A-Z][a-z]+")
 
 
 @dataclass(frozen=True)
@@ -146,17 +158,50 @@ def promise(
     return Promise(max_wrong, level, broken, None, known.companies, why)
 
 
-def routed(verdict: Verdict, filing: Filing, made: Promise) -> dict[str, Any]:
+def routed(
+    verdict: Verdict, filing: Filing, made: Promise, reading: Reading | None
+) -> dict[str, Any]:
     """A verdict with a route for each finding, `accept` or `review`, and what was promised. Only
     the surest finding of a filing may be accepted, for of others nothing is known.
+
+    Args:
+        verdict: on the filing.
+        filing: as it was checked.
+        made: what is promised for filings like those known.
+        reading: of the document that it stands in; None for data.
     """
-    if not made.why_not and not filing.whole:
-        made = Promise(made.max_wrong, made.level, made.broken, why_not=LEFT_OUT)
-    elif not made.why_not and (filing.warnings or verdict.warnings):
-        made = Promise(made.max_wrong, made.level, made.broken, why_not=WARNED)
+    if not made.why_not and (why_not := _unlike(verdict, filing, reading)):
+        made = Promise(made.max_wrong, made.level, made.broken, why_not=why_not)
     least = 2.0 if made.threshold is None else made.threshold
     shown = verdict.to_json()
     for place, finding in enumerate(shown["findings"]):
         sure = place == 0 and finding["confidence"] >= least
         finding["route"] = "accept" if sure else "review"
     return {**shown, "risks": made.to_json()}
+
+
+def _unlike(verdict: Verdict, filing: Filing, reading: Reading | None) -> str:
+    """Why a filing is of a sort without calibration data of its own; empty if it is not."""
+    if not filing.whole:
+        return LEFT_OUT
+    if reading is not None and any(page.method == METHOD for page in reading.pages):
+        return SCANNED
+    if english_share(filing) < ENGLISH:
+        return FOREIGN
+    return WARNED if filing.warnings or verdict.warnings else ""
+
+
+def english_share(filing: Filing) -> float:
+    """Return the share of the words of a filing's lines that names of common concepts have; 0
+    without any words.
+    """
+    labels = (row.label for statement in filing.statements for row in statement.rows)
+    words = [word.lower() for label in labels for word in _WORD.findall(label)]
+    known = sum(bool({word, word.rstrip("s"), f"{word}s"} & _accounting_words()) for word in words)
+    return known / max(1, len(words))
+
+
+@cache
+def _accounting_words() -> frozenset[str]:
+    names = (name for lines in usual_table().values() for name, _moment, _sign in lines)
+    return frozenset(word.lower() for name in names for word in _IN_NAME.findall(name))

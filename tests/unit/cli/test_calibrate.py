@@ -22,7 +22,7 @@ LAW, TERM = "Governing Law", "Renewal Term"
 
 
 @pytest.fixture
-def data(tmp_path: Path) -> Path:
+def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A hundred and fifty documents of one check and one doubtful clause each, all decided; another
     is begun.
     """
@@ -60,6 +60,8 @@ def data(tmp_path: Path) -> Path:
         kept = watches.kept(ADAPTER, lock=True)
         watches.save(Kept(ADAPTER, step=2, doubted=(LAW,), drifted=True, reference=kept.reference))
     store.close()
+    (tmp_path / "policy.toml").write_text("[tenants.default]\nmax_wrong = 0.1\n", "utf-8")
+    monkeypatch.setenv("SMALLPRINT_POLICY", str(tmp_path / "policy.toml"))
     return tmp_path
 
 
@@ -116,8 +118,19 @@ def test_what_promises_nothing_is_not_applied(data: Path) -> None:
     """A hundred and fifty documents can't show one in a thousand."""
     line = run(data, "--max-wrong", "0.001")
     assert "not attainable" in line["why_not"]
+    (data / "policy.toml").write_text("[tenants.default]\nmax_wrong = 0.001\n", "utf-8")
     with pytest.raises(Conflict, match="nothing to apply"):
-        run(data, "--max-wrong", "0.001", "--apply")
+        run(data, "--apply")
+
+
+def test_only_the_risk_of_the_policy_is_applied(data: Path) -> None:
+    """Another can be tried; announced as what holds, it would be none."""
+    with pytest.raises(InvalidRequest, match=r"states max_wrong 0\.1 for tenant default.* 0\.2"):
+        run(data, "--max-wrong", "0.2", "--apply")
+    with pytest.raises(InvalidRequest, match=r"states no max_wrong for tenant rivals"):
+        run(data, "--max-wrong", "0.1", "--apply", "--tenant", "rivals")
+    assert list(state(data))[1:] == [None, []]
+    assert run(data, "--apply")["done"] == "applied"
 
 
 def test_a_person_loosens_with_a_reason(data: Path) -> None:
@@ -128,6 +141,7 @@ def test_a_person_loosens_with_a_reason(data: Path) -> None:
 
 def test_without_a_stated_risk_it_says_what_is_missing(data: Path) -> None:
     """The policy states none, and no option does."""
+    (data / "policy.toml").write_text("", "utf-8")
     with pytest.raises(InvalidRequest, match="--max-wrong"):
         run(data)
 

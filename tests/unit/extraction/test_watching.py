@@ -117,3 +117,23 @@ def test_what_is_kept_is_read_again_and_a_replay_comes_to_the_same() -> None:
     again = watch().with_json(json.loads(json.dumps(last.to_json())))
     assert again == last
     assert last.steps[0].wrong == 4
+
+
+@pytest.mark.parametrize(
+    ("risk", "category", "together"), [(0.05, 6, 4), (0.1, 14, 8), (0.2, 91, 51), (0.3, 334, 183)]
+)
+def test_how_soon_a_category_that_is_always_wrong_is_noticed(
+    risk: float, category: int, together: int
+) -> None:
+    """Documents with one check each, until the alarm for one of 41 categories, and for all together
+    where nothing else is checked: the figures of decision 41.
+    """
+    always = Watch(risk=risk, belief=0.9, categories=41)
+    first: dict[str, int] = {}
+    for number in range(1, category + 1):
+        always = always.after([check(True)])
+        if always.step(0):
+            first.setdefault("together", number)
+        if always.doubted():
+            first.setdefault("category", number)
+    assert first == {"together": together, "category": category}

@@ -207,6 +207,21 @@ def test_trust_is_measured_from_decisions_and_starts_with_a_person(house: House)
     assert items(house, document="doc_99")[0]["route"] == "escalate"
 
 
+def test_what_a_model_was_the_first_to_name_is_no_evidence(house: House) -> None:
+    """Its item has the words of the quote, which would confirm itself; of what the specialist shows
+    nothing is known by that.
+    """
+    for number in range(1, 31):
+        document = f"doc_{number}"
+        house.read(document, TEXT)
+        answer(house, f"cl_{number}", LAW, document=document, subject="category")
+        decide(house, document, "accept")
+    assert house.client().get("/v1/decisions/proposal-rates").json()["items"] == []
+    answer(house, asked(house, "doc_99", 99), LAW, document="doc_99")
+    (item,) = items(house, document="doc_99")
+    assert (item["route"], item["state"]) == ("escalate", "waiting")
+
+
 @pytest.mark.parametrize("quote", [COVER, None])
 def test_only_the_same_words_confirm(house: House, quote: str | None) -> None:
     """Other words, or none, are looked at however good the model was so far."""

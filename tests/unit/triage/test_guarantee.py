@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from services.triage.guarantee import (
+    FOREIGN,
     LEFT_OUT,
+    SCANNED,
     UNKNOWN,
     WARNED,
     Calibration,
@@ -18,6 +20,9 @@ from services.triage.guarantee import (
     routed,
 )
 from services.triage.judgement import triage_filing
+from shared.documents import Reading
+from shared.documents.ocr import METHOD
+from shared.documents.reading import Page
 from tests.unit.triage.filings import bent, read
 
 
@@ -73,14 +78,51 @@ def test_only_the_surest_finding_is_accepted_and_only_where_data_speak_for_it() 
     verdict = triage_filing(filing)
     assert verdict.findings
     lax = Promise(0.2, 0.95, 0.5, threshold=0.01, companies=300)
-    routes = [one["route"] for one in routed(verdict, filing, lax)["findings"]]
+    routes = [one["route"] for one in routed(verdict, filing, lax, None)["findings"]]
     assert routes == ["accept", *["review"] * (len(verdict.findings) - 1)]
     strict = replace(lax, threshold=0.9999)
-    assert routed(verdict, filing, strict)["findings"][0]["route"] == "review"
+    assert routed(verdict, filing, strict, None)["findings"][0]["route"] == "review"
     for other, why in (
         (replace(filing, whole=False), LEFT_OUT),
         (replace(filing, warnings=("a page could not be read",)), WARNED),
     ):
-        said = routed(verdict, other, lax)
+        said = routed(verdict, other, lax, None)
         assert {one["route"] for one in said["findings"]} == {"review"}
         assert said["risks"]["why_not"] == why
+
+
+GERMAN = {
+    "Cash and cash equivalents": "Zahlungsmittel",
+    "Accounts receivable, net": "Forderungen aus Lieferungen und Leistungen",
+    "Inventories": "Vorräte",
+    "Property, plant and equipment, net": "Sachanlagen",
+    "Accounts payable": "Verbindlichkeiten aus Lieferungen und Leistungen",
+}
+
+
+def test_a_source_without_calibration_data_is_not_guaranteed() -> None:
+    """A page that was recognised, beside one that was not; lines in another language."""
+    filing = read(bent("balance_sheet", "Total current assets", 1, 4509))
+    verdict, lax = triage_filing(filing), Promise(0.2, 0.95, 0.5, threshold=0.01, companies=300)
+    typed = Page(1, 0, 1, 612.0, 792.0)
+    for pages, why in (
+        ((typed,), ""),
+        ((typed, Page(2, 1, 2, 612.0, 792.0, method=METHOD)), SCANNED),
+    ):
+        text = "x" * len(pages)
+        page = Reading(text, pages, np.full((len(text), 4), np.nan, np.float32), len(pages))
+        said = routed(verdict, filing, lax, page)
+        assert (said["risks"]["why_not"], said["findings"][0]["route"]) == (
+            why,
+            "review" if why else "accept",
+        )
+    others = tuple(
+        replace(
+            one,
+            rows=tuple(replace(row, label=GERMAN.get(row.label, "Summe")) for row in one.rows),
+        )
+        for one in filing.statements
+    )
+    said = routed(verdict, replace(filing, statements=others), lax, None)
+    assert said["risks"]["why_not"] == FOREIGN
+    assert {one["route"] for one in said["findings"]} == {"review"}
