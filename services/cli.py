@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from services.triage.guarantee import Promise
     from services.triage.history import History
     from services.triage.naming import Namer
+    from services.triage.narrative.flags import Words
     from services.triage.reading.document import Reported
     from services.triage.reading.report import Linkbases
     from services.triage.statements import BadFiling, Filing
@@ -1469,8 +1470,8 @@ class Reports:
         return f"triage {VERSION} by {', '.join(f'{m.name} {m.version}' for m in models)}"
 
     def learn_history(self, path: str, password: str | None = None) -> Iterator[str]:
-        """Read earlier reports, those of a folder and of the folders in it, but for hidden ones; says
-        in a line each what could not be read, what names no company, and how many are known then.
+        """Read earlier reports, those of a folder and of the folders in it, but for hidden ones;
+        says in a line each what could not be read, what names no company, and how many are known.
         """
         from services.triage.history import History
         from services.triage.statements import BadFiling
@@ -1558,7 +1559,7 @@ class Reports:
             else:
                 verdict = self._judged(found.filing)
                 unusual = signals_of(found.filing, self._peers) if self._peers else ()
-                said = self._said(found)
+                words = self._words(found)
                 now = time.monotonic()
                 timings = _timings(read=read - began, find=now - read)
                 signals = [signal.to_json() for signal in unusual]
@@ -1567,17 +1568,23 @@ class Reports:
                     if self._promised
                     else verdict.to_json()
                 )
-                yield {"source": source, **shown, "signals": signals,
-                       "narrative_flags": said, "timings": timings}  # fmt: skip
+                yield {
+                    "source": source,
+                    **shown,
+                    "warnings": [*shown["warnings"], *words.warnings],
+                    "signals": signals,
+                    "narrative_flags": [flag.to_json() for flag in words.flags],
+                    "timings": timings,
+                }
             began = time.monotonic()
 
-    def _said(self, found: Reported) -> list[dict[str, Any]]:
-        """What the sentences around the statements say of the filer; none in data."""
-        from services.triage.narrative.flags import flags_of
+    def _words(self, found: Reported) -> Words:
+        """What the sentences around the statements say of the filer; nothing in data."""
+        from services.triage.narrative.flags import Words, words_of
 
         if found.reading is None or self._narrative is None:
-            return []
-        return [flag.to_json() for flag in flags_of(found.reading, self._narrative)]
+            return Words()
+        return words_of(found.reading, self._narrative)
 
 
 def _left_out(some: Sequence[str], why: str) -> Iterator[str]:

@@ -13,7 +13,7 @@ from services.triage.dismissals import NOTHING, Dismissals, filer_of
 from services.triage.domain import NamedCell, ReportFinding, finding_id
 from services.triage.history import last_day
 from services.triage.judgement import triage_filing
-from services.triage.narrative.flags import asked, flag_id, flags_of
+from services.triage.narrative.flags import asked, flag_id, words_of
 from services.triage.narrative.model import Narrative
 from services.triage.risk import Judge
 from services.triage.signals.peers import Peers
@@ -93,7 +93,10 @@ class Outcome:
 
     def read_words(self, tenant: str, document_id: str, reading: Reading) -> None:
         """See what the sentences of a report say of its filer."""
-        found = flags_of(reading, self.narrative) if self.narrative else ()
+        if self.narrative is None:
+            return
+        words = words_of(reading, self.narrative)
+        found, self.warnings = words.flags, [*words.warnings, *self.warnings]
         shown = {
             flag: {"id": flag_id(tenant, document_id, flag), **flag.to_json()} for flag in found
         }

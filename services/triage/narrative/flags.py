@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from services.triage.domain import box_json
-from services.triage.narrative.gate import BY_NAME, candidates, even
+from services.triage.narrative.gate import BY_NAME, MOST_SENTENCES, Family, candidates, even
+from services.triage.narrative.language import is_english
 from services.triage.narrative.model import Narrative, Reads
 from services.triage.narrative.words import ENDED, SELF
 from shared.documents.reading import Box, Reading
@@ -17,6 +18,8 @@ Level = Literal["likely", "strong"]
 
 MOST_FLAGS = 200
 """Of one report: the surest; a report of a holding may name related parties on every page."""
+ABOUT = "narrative flags: "
+"""What a warning begins with that is about the sentences of a report."""
 
 
 @dataclass(frozen=True)
@@ -52,13 +55,23 @@ class Flag:
         }
 
 
-def flags_of(reading: Reading, narrative: Narrative) -> tuple[Flag, ...]:
-    """The flags of a report, the surest first; the same sentence twice counts once.
+@dataclass(frozen=True)
+class Words:
+    """What the sentences of a report say of its filer, and what of them was not read."""
+
+    flags: tuple[Flag, ...] = ()
+    """The surest first."""
+    warnings: tuple[str, ...] = ()
+
+
+def words_of(reading: Reading, narrative: Narrative) -> Words:
+    """Read the sentences of a report; the same sentence twice counts once.
 
     The same report always gives the same flags.
     """
+    cut: list[Family] = []
     found: dict[tuple[str, str], Flag] = {}
-    for one in candidates(reading.text, reading.furniture):
+    for one in candidates(reading.text, reading.furniture, cut):
         reads = narrative.families.get(one.family)
         if reads is None or (one.family, one.text) in found:
             continue
@@ -79,7 +92,26 @@ def flags_of(reading: Reading, narrative: Narrative) -> tuple[Flag, ...]:
             filer=even(named.group()) if named else None,
         )
     ordered = sorted(found.values(), key=lambda flag: (-flag.confidence, flag.start, flag.family))
-    return tuple(ordered[:MOST_FLAGS])
+    return Words(tuple(ordered[:MOST_FLAGS]), tuple(_unread(reading.text, cut)))
+
+
+def flags_of(reading: Reading, narrative: Narrative) -> tuple[Flag, ...]:
+    """The flags of a report, the surest first."""
+    return words_of(reading, narrative).flags
+
+
+def _unread(text: str, cut: Sequence[Family]) -> Iterator[str]:
+    """What of the sentences was not read, and why."""
+    if not is_english(text):
+        yield (
+            f"{ABOUT}the text seems to be in another language than English: what it says of the "
+            "filer in words is missed, so let a person read it"
+        )
+    for family in cut:
+        yield (
+            f"{ABOUT}of the sentences that may be about {family.title!r} the first "
+            f"{MOST_SENTENCES:,} are read, and there are more"
+        )
 
 
 def _level(sentence: str, chance: float, reads: Reads) -> Level:

@@ -18,6 +18,8 @@ LEAST_WORDS = 6
 """Fewer are a heading or the label of a line."""
 WHOLE = 15
 """Words from which on it may do without a full stop."""
+MOST_SENTENCES = 2_000
+"""With a keyword of one family in one text that are looked at: a long report has some hundreds."""
 SHORT_LINE = 45
 """Characters from which on a line is no heading."""
 
@@ -94,19 +96,28 @@ class Candidate:
     """As it reads: blanks made even, running headers left out."""
 
 
-def candidates(text: str, furniture: Sequence[Span] = ()) -> Iterator[Candidate]:
+def candidates(
+    text: str, furniture: Sequence[Span] = (), cut: list[Family] | None = None
+) -> Iterator[Candidate]:
     """Yield the sentences with a keyword, family by family in the order of the text, each once.
 
     Args:
         text: of a report.
         furniture: running headers and footers, as offsets into it; a sentence goes on behind them.
+        cut: gets the families of which more sentences than MOST_SENTENCES have a keyword: those
+            behind are not looked at.
     """
     flat = _without(text, furniture)
     for family in FAMILIES:
-        done = -1
+        done, looked_at = -1, 0
         for found in family.keyword.finditer(flat):
             if found.start() < done:
                 continue
+            if looked_at == MOST_SENTENCES:
+                if cut is not None:
+                    cut.append(family)
+                break
+            looked_at += 1
             start, end = _sentence(flat, found.start(), found.end())
             done = end
             said = even(flat[start:end])

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
 from services.triage.api import BoxOut, require_result
+from services.triage.narrative.flags import ABOUT
 from services.triage.store import Reports, position_of
 from shared.errors import Conflict
 from shared.storage import BlobStore, Store
@@ -45,6 +46,10 @@ class FlagsOut(BaseModel):
 
     items: list[FlagOut]
     next: str | None = Field(description="goes on with `?cursor=`; null at the end")
+    warnings: list[str] = Field(
+        description="what of its sentences was not read, and why: a text in another language than "
+        "English has no items"
+    )
 
 
 def routes(store: Store, blobs: BlobStore) -> APIRouter:
@@ -71,13 +76,15 @@ def routes(store: Store, blobs: BlobStore) -> APIRouter:
                 document=document_id,
             )
         first = position_of(cursor) + 1 if cursor is not None else 0
+        warnings = [one for one in report.warnings if one.startswith(ABOUT)]
         if not report.narrative.size:
-            return FlagsOut(items=[], next=None)
+            return FlagsOut(items=[], next=None, warnings=warnings)
         with blobs.open(actor.tenant, report.narrative) as lines:
             taken = list(islice(lines, first, first + limit + 1))
         return FlagsOut(
             items=[FlagOut.model_validate(json.loads(line)) for line in taken[:limit]],
             next=str(first + limit - 1) if len(taken) > limit else None,
+            warnings=warnings,
         )
 
     return router

@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from services.triage.narrative.flags import asked, flags_of
-from services.triage.narrative.gate import BY_NAME, FAMILIES, candidates
+from services.cli import Reports
+from services.triage.narrative.flags import asked, flags_of, words_of
+from services.triage.narrative.gate import BY_NAME, FAMILIES, MOST_SENTENCES, candidates
 from services.triage.narrative.model import NAME, FlagsError, Narrative, Reads, write
 from services.triage.narrative.words import PLACES, around, cues
 from shared.artefacts import NoModel
@@ -230,8 +231,55 @@ def test_a_report_without_such_sentences_and_data_have_none(house: House) -> Non
     house.say(house.page("doc_1", PAGE.format("All is well with us.").encode(), "report.html"))
     house.say(house.read("doc_2", record()))
     for document in ("doc_1", "doc_2"):
-        assert house.client.get(FLAGS.format(document)).json() == {"items": [], "next": None}
+        found = house.client.get(FLAGS.format(document)).json()
+        assert found == {"items": [], "next": None, "warnings": []}
     assert [event.narrative for event in house.heard(FindingsFound)] == [None, None]
+
+
+GERMAN = (
+    "Die Gesellschaft hat im Geschäftsjahr einen wesentlichen Verlust erlitten, der Fortbestand "
+    "des Unternehmens ist nach Ansicht des Vorstands gefährdet, sofern keine neuen Mittel kommen. "
+)
+FRENCH = (
+    "La société a subi une perte importante au cours de l'exercice et la continuité de son "
+    "exploitation est compromise, selon la direction, si elle ne trouve pas de nouveaux fonds. "
+)
+ENGLISH = "The company made a loss in the year, and that was the end of it with our lenders. "
+
+
+@pytest.mark.parametrize("said", [GERMAN, FRENCH])
+def test_a_report_in_another_language_is_not_the_same_as_nothing_found(
+    house: House, tmp_path: Path, said: str
+) -> None:
+    """The report says it, as do its flags and the command line."""
+    page = f"<meta charset='utf-8'>{PAGE.format(said * 20)}".encode()
+    house.say(house.page("doc_1", page, "report.html"))
+    found = house.client.get(FLAGS.format("doc_1")).json()
+    assert found["items"] == []
+    (warning,) = found["warnings"]
+    assert "another language than English" in warning
+    assert house.client.get("/v1/documents/doc_1/findings").json()["warnings"][0] == warning
+    path = tmp_path / "report.html"
+    path.write_bytes(page)
+    with Reports() as reports:
+        (line,) = reports.file(str(path))
+    assert warning in line["warnings"]
+
+
+@pytest.mark.parametrize("text", [ENGLISH * 200, "", "Bilanz 2023 " * 50])
+def test_of_an_english_or_a_short_text_nothing_is_said(narrative: Narrative, text: str) -> None:
+    """Nor where too few words can be judged."""
+    assert words_of(read(f"x {text}".encode(), name="report.txt"), narrative).warnings == ()
+
+
+def test_of_a_family_so_many_sentences_are_read(narrative: Narrative) -> None:
+    """And those of the others all the same; what is left is said."""
+    text = "The going concern of ours.\n\n" * (MOST_SENTENCES + 1) + DOUBT + "\n\n" + WEAK
+    words = words_of(read(text.encode(), name="report.txt"), narrative)
+    assert [flag.family for flag in words.flags] == ["material_weakness"]
+    (warning,) = [one for one in words.warnings if "narrative flags: " in one]
+    assert "'Doubt about going on' the first 2,000 are read" in warning
+    assert flags_of(read(DOUBT.encode(), name="report.txt"), narrative)
 
 
 def test_flags_of_a_report_that_was_judged_before_are_not_made_up(house: House) -> None:
