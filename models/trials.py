@@ -4,7 +4,8 @@
 
 Each trial changes the recipe in one thing, trains without fold 0, and predicts that fold by plain
 decoding; the table has them all. What the specialist keeps in `runs/fold0` is the recipe as it is.
-A trial that was made before is not made again; what was cut off goes on from its checkpoint.
+A trial that was made before is not made again, and refused if that was by another recipe than
+`config.toml` has now; what was cut off goes on from its checkpoint.
 """
 
 from __future__ import annotations
@@ -87,19 +88,42 @@ class Bench:
     work: Path
 
     def runs(self, trial: Trial) -> list[Path]:
-        """Train what is missing of a trial, and return the folders of its adapters."""
+        """Train what is missing of a trial, and return the folders of its adapters.
+
+        Raises:
+            SystemExit: one was trained by another recipe.
+        """
+        self.check(trial)
         return [self._run(trial, config) for config in trial.changes(self.config)]
 
-    def _run(self, trial: Trial, config: Mapping[str, Any]) -> Path:
+    def check(self, trial: Trial) -> None:
+        """Raise SystemExit if an adapter of a trial was trained by another recipe."""
+        for config in trial.changes(self.config):
+            folder = self._folder(trial, config)
+            path = folder / "run.json"
+            if not path.exists():
+                continue
+            run = json.loads(path.read_text(encoding="utf-8"))
+            if _recipe(run["config"]) != _recipe(config):
+                raise SystemExit(
+                    f"{folder} was trained by another recipe than config.toml has now; remove it "
+                    "and the predictions of it, or work in another folder"
+                )
+
+    def _folder(self, trial: Trial, config: Mapping[str, Any]) -> Path:
         kept = self.specialist / "runs" / f"fold{FOLD}"
         usual = Trial().changes(self.config)[0]
-        if config == usual and not trial.quantised_after and not trial.borrows and kept.exists():
+        plain = not trial.quantised_after and not trial.borrows
+        if config == usual and plain and (kept / "run.json").exists():
             return kept
         settings = config["training"]
         parts = [f"{config['data']['share']:.0%}".rstrip("%"), f"{settings['epochs']:g}-epochs"]
         parts += [f"seed{settings['seed']}"]
         parts += ["original"] * trial.quantised_after + ["borrowed"] * trial.borrows
-        out = self.work / "-".join(parts)
+        return self.work / "-".join(parts)
+
+    def _run(self, trial: Trial, config: Mapping[str, Any]) -> Path:
+        out = self._folder(trial, config)
         if not (out / "run.json").exists():
             base = self._original() if trial.quantised_after else self.base
             data = self._with_borrowed() if trial.borrows else self.data
@@ -125,6 +149,12 @@ class Bench:
         with gzip.open(folder / name, "at", encoding="utf-8") as out:
             out.write(json.dumps(record | {"fold": FOLD + 1}) + "\n")
         return folder
+
+
+def _recipe(config: Mapping[str, Any]) -> dict[str, Any]:
+    """What of a config makes the adapter, as models.train has it."""
+    recipe = {name: config[name] for name in ("windows", "adapter", "training")}
+    return recipe | {"data": {"share": 1.0, **config["data"]}}
 
 
 def averaged(runs: Sequence[Path], base: Path, rank: int) -> Model:
@@ -167,6 +197,7 @@ def main() -> None:
     found = {}
     for name in arguments.only:
         path = arguments.work / f"{name.replace(' ', '-').replace(',', '')}.jsonl.gz"
+        bench.check(TRIALS[name])
         if not path.exists():
             runs = bench.runs(TRIALS[name])
             model = averaged(runs, arguments.base, config["adapter"]["rank"])

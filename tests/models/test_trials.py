@@ -90,6 +90,14 @@ def test_trials_are_a_table_and_none_is_made_twice(
     assert capsys.readouterr().out == first.out, "the kept adapter is the recipe as it is"
     assert not whole.exists()
 
+    changed = f"{CONFIG}\n[decoding]\n".replace("rank = ", "rank = 1")
+    (tmp_path / "config.toml").write_text(changed, encoding="utf-8")
+    with pytest.raises(SystemExit, match=r"fold0 was trained by another recipe"):
+        trials.main()
+    shutil.rmtree(tmp_path / "runs")
+    with pytest.raises(SystemExit, match=r"epochs-seed.* was trained by another recipe"):
+        trials.main()
+
 
 def test_an_average_lies_between(base: tuple[Path, Path], tmp_path: Path) -> None:
     """Of two adapters the mean probability is served: 0.2 and 0.6 make 0.4."""
