@@ -1355,6 +1355,7 @@ class Finder:
 
 def load_specialists(names: Sequence[str]) -> list[Specialist]:
     """The specialists of these names, on one base. Raises SuiteError for one that is not there."""
+    from services.extraction.pipeline import require_ranking
     from shared.inference import Specialists
     from shared.settings import CommonSettings, load
 
@@ -1365,7 +1366,10 @@ def load_specialists(names: Sequence[str]) -> list[Specialist]:
         settings.arithmetic,
         settings.adapters_folder,
     )
-    return [specialists.get(name) for name in names]
+    found = [specialists.get(name) for name in names]
+    for specialist in found:
+        require_ranking(specialist)
+    return found
 
 
 def open_reader() -> Reader:
@@ -2271,9 +2275,12 @@ def _check_models(settings: CommonSettings) -> Iterator[Check]:
 
 
 def _check_adapter(specialists: Specialists, name: str) -> Check:
+    from services.extraction.pipeline import require_ranking
     from shared.cli.checks import Check
 
-    manifest = specialists.get(name).manifest
+    specialist = specialists.get(name)
+    require_ranking(specialist)
+    manifest = specialist.manifest
     count = len(manifest.labels)
     labels = f"{count} label{'' if count == 1 else 's'}"
     return Check("adapter", "good", f"{name} {manifest.version}, {labels}, hashes agree")

@@ -7,6 +7,7 @@ from functools import cache, partial
 
 from services.extraction import api, handlers
 from services.extraction.early import find_early
+from services.extraction.pipeline import require_ranking
 from services.extraction.routing import refuse_unknown_categories
 from services.extraction.settings import Settings
 from services.extraction.store import MIGRATIONS
@@ -25,7 +26,7 @@ from shared.events import (
     Event,
     ReviewDecided,
 )
-from shared.inference import Specialists
+from shared.inference import Specialist, Specialists
 from shared.inference.adapters import labels_in
 from shared.policy import read_risks
 from shared.runtime import Service
@@ -61,6 +62,12 @@ def build(
             settings.adapters_folder,
         )
     )
+
+    def fit(name: str) -> Specialist:
+        specialist = models().get(name)
+        require_ranking(specialist)
+        return specialist
+
     app = create_app(
         "extraction",
         [api.routes(store), watch_api.routes(store)],
@@ -81,14 +88,14 @@ def build(
             DocumentBegun: partial(
                 find_early,
                 blobs=blobs,
-                specialist=lambda name: models().get(name),
+                specialist=fit,
                 adapter=settings.extraction_adapter,
                 most_bytes=settings.extraction_large_text,
             ),
             DocumentRead: partial(
                 handlers.extract_clauses,
                 blobs=blobs,
-                specialist=lambda name: models().get(name),
+                specialist=fit,
                 adapter=settings.extraction_adapter,
                 most_characters=settings.extraction_max_characters,
                 risks=risks,

@@ -15,7 +15,7 @@ from services.extraction.doubts import doubts, unfamiliar
 from services.extraction.listing import list_rows, listed, relisted
 from services.extraction.presence import presence_rows
 from services.extraction.ranking import LEAST, Ranking, Seen, elsewhere, look, told
-from services.extraction.wording import WORDS_FILE, read_wording
+from services.extraction.wording import PLACES, WORDS_FILE, read_wording
 from shared.inference import AdapterError, Specialist, TokenScores
 from shared.inference.specialists import Progress, Span
 
@@ -24,6 +24,11 @@ STOPS = " \t\r\n.,;:"
 
 FORESTS = frozenset({"first", "winners", "losers", "list"})
 """That a ranking needs."""
+
+_OTHERWISE = (
+    "install the release that it came with, or run `python -m models.ranking` and `python -m "
+    "models.listing` again"
+)
 
 FAMILIAR = "familiar"
 """The threshold of the manifest that says how many kinds of clauses 99 of 100 contracts have."""
@@ -166,11 +171,11 @@ def ranked(
     manifest, forests = specialist.manifest, specialist.forests
     settings = Decoding.of(manifest.decoding)
     seen = look(text, scores, manifest.labels, settings, skip)
-    whole = forests.keys() >= FORESTS and WORDS_FILE in specialist.files
-    if told(seen.columns) != manifest.columns or not whole:
+    require_ranking(specialist)
+    if told(seen.columns) != manifest.columns:
         raise AdapterError(
             f"{manifest.name} {manifest.version} ranks otherwise than this release does; "
-            "install the release that it came with, or run `python -m models.ranking` again"
+            f"{_OTHERWISE}"
         )
     ranking = Ranking(forests["first"], forests["winners"], forests["losers"])
     values = ranking.scores(seen)
@@ -188,6 +193,24 @@ def ranked(
         if place in again or score > LEAST
     ]
     return sorted(candidates, key=lambda c: (c.start, c.end, c.label)), chances
+
+
+def require_ranking(specialist: Specialist) -> None:
+    """Raise AdapterError for a ranking that lacks a forest or the words, or whose words are of
+    other labels, so that it is known before the first document. Without a ranking it is fit.
+    """
+    if not specialist.forests:
+        return
+    manifest, data = specialist.manifest, specialist.files.get(WORDS_FILE)
+    lacks = sorted(FORESTS - specialist.forests.keys())
+    if data is None:
+        lacks.append(WORDS_FILE)
+    elif (shape := read_wording(data).weights.shape) != (len(manifest.labels), PLACES):
+        lacks.append(f"{WORDS_FILE} of {len(manifest.labels)} labels (it has {shape[0]})")
+    if lacks:
+        raise AdapterError(
+            f"{manifest.name} {manifest.version} has no {', no '.join(lacks)}; {_OTHERWISE}"
+        )
 
 
 def _judged_again(seen: Seen, scores: Floats, specialist: Specialist) -> Floats:

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import itertools
 from copy import copy
+from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import pytest
 
+from services.cli import _check_adapter
 from services.extraction.decoding import Candidate
 from services.extraction.pipeline import (
     Clause,
     calibrated,
     clauses_of,
     find_clauses,
+    require_ranking,
     search,
     search_scores,
 )
+from services.extraction.wording import WORDS_FILE, Wording, read_wording, write_wording
 from shared.inference import AdapterError, Specialist, Specialists, session, specialists
 from tests import support
 
@@ -141,6 +146,42 @@ def test_a_ranking_without_words_is_refused(specialist: Specialist) -> None:
     with pytest.raises(AdapterError, match=r"contract-clauses .* install the release"):
         search_scores(TEXT, scores, older)
     assert search_scores(TEXT, scores, specialist).clauses
+
+
+@pytest.mark.parametrize(
+    ("lacks", "said"),
+    [
+        ("words", r"has no words\.npz; install the release"),
+        ("a label", r"no words\.npz of 41 labels \(it has 40\)"),
+        ("places", r"no words\.npz of 41 labels"),
+        ("a forest", "has no list; install the release"),
+    ],
+)
+def test_a_ranking_that_is_not_whole_is_refused_before_the_first_document(
+    specialist: Specialist, lacks: str, said: str
+) -> None:
+    """`smallprint doctor` says so, and whatever loads specialists to read with; what needs no
+    ranking is fit without.
+    """
+    weights = read_wording(specialist.files[WORDS_FILE]).weights
+    other = copy(specialist)
+    if lacks == "a forest":
+        other.forests = {key: one for key, one in specialist.forests.items() if key != "list"}
+    elif lacks == "words":
+        other.files = {}
+    else:
+        cut = weights[:-1] if lacks == "a label" else weights[:, :-1]
+        other.files = {WORDS_FILE: write_wording(Wording(cut))}
+    installed = cast("Specialists", SimpleNamespace(get=lambda _name: other))
+    for refused in (
+        lambda: require_ranking(other),
+        lambda: _check_adapter(installed, "contract-clauses"),
+    ):
+        with pytest.raises(AdapterError, match=rf"contract-clauses [\d.]+ .*{said}"):
+            refused()
+    require_ranking(specialist)
+    other.forests = {}
+    require_ranking(other)
 
 
 def test_what_is_no_contract_is_warned_of(specialist: Specialist) -> None:
