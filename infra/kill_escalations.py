@@ -246,6 +246,7 @@ class Place:
             "SMALLPRINT_POLICY": str(self.policy),
             "SMALLPRINT_ESCALATION_RECOVERY": "1",
             "SMALLPRINT_ESCALATION_PATIENCE": "120",
+            "SMALLPRINT_ESCALATION_OLDEST": "86400",  # all are requested at once
             "SMALLPRINT_ESCALATION_WORKERS": str(threads),
             "SMALLPRINT_RETRY_DELAY": "0.2",
             "SMALLPRINT_RETRY_DELAY_MOST": "2",

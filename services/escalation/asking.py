@@ -19,7 +19,7 @@ from services.escalation.batching import (
     wish,
 )
 from services.escalation.domain import Outcome
-from services.escalation.hearing import Account, Heard, hear
+from services.escalation.hearing import Account, Heard, TooLate, hear
 from services.escalation.injections import speaks_to_machines
 from services.escalation.ledger import Caps, Ledger, TooManyCalls
 from services.escalation.masking import Masked, mask
@@ -71,6 +71,7 @@ class Door:
     Args:
         patience: how long after a request it is tried again, where providers do not answer.
         clock: the time.
+        oldest: how long after a request nothing new is paid for it: people have it by then.
     """
 
     def __init__(
@@ -79,11 +80,13 @@ class Door:
         ledger: Ledger,
         patience: timedelta,
         clock: Callable[[], datetime],
+        oldest: timedelta = timedelta(minutes=15),
     ) -> None:
         self.policies = policies
         self.ledger = ledger
         self.patience = patience
         self.clock = clock
+        self.oldest = oldest
 
     def closed(self, tenant: str) -> str | None:
         """Why a tenant can ask nothing at all; None if it may ask."""
@@ -129,7 +132,7 @@ class Door:
             if error.wait is None or self.clock() > asker.since + self.patience:
                 return [Outcome(None, error.message) for _ in asked]
             raise NotYet(error.message) from None
-        except TooManyCalls as error:
+        except (TooManyCalls, TooLate) as error:
             return [Outcome(None, error.message) for _ in asked]
 
 
@@ -170,7 +173,8 @@ class Asking:
         """Ask, have unusable answers repaired once, and give those up that still are."""
         alone = self.parts[0] if len(self.parts) == 1 else None
         prompt = first_prompt(*_pair(alone)) if alone else several_prompt(self.parts)
-        heard = self._hear(prompt)
+        late = self.door.clock() > self.asker.since + self.door.oldest
+        heard = self._hear(prompt, late)
         if heard.reply.refused:
             return self._all(f"{heard.provider.name} declined to answer")
         found = self._understood(heard, range(1, len(self.parts) + 1))
@@ -180,6 +184,8 @@ class Asking:
         if len(heard.reply.text) > heard.provider.most * LONGEST_TOKEN:
             too_long = "gave no usable answer, and one that is too long to be repaired"
             return self._said(found, by, too_long)
+        if late:
+            return self._said(found, by, "gave no usable answer, and it is too late to ask again")
         why = faults[1] if alone else wish(faults)
         heard = self._hear(repair(prompt, heard.reply.text, why))
         if heard.reply.refused:
@@ -215,8 +221,8 @@ class Asking:
                 outcomes.append(Outcome(_proposal(part, one, heard), "", heard.call_id))
         return outcomes
 
-    def _hear(self, prompt: Prompt) -> Heard:
-        """An answer that is remembered, or a new one."""
+    def _hear(self, prompt: Prompt, late: bool = False) -> Heard:
+        """An answer that is remembered, or a new one unless it is too late for that."""
         asker, policy = self.asker, self.policy
         if not asker.wanted():
             raise NotWanted
@@ -229,7 +235,7 @@ class Asking:
             Caps(policy.day_micro_usd, policy.month_micro_usd),
         )
         providers = policy.may_see(kind)
-        return hear(self.door.ledger, account, providers, prompt, self.door.clock)
+        return hear(self.door.ledger, account, providers, prompt, self.door.clock, late)
 
 
 def _pair(part: Part) -> tuple[Question, Masked]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -46,6 +47,10 @@ brackets such as [PARTY-1] stand for names and sums, in each passage for others;
 are.
 
 Answer with one JSON object that has `answers`, one for each question, and nothing else."""
+
+CUT = "the answer was cut off before it, it is too long: answer what is missing alone, and shorter"
+_BEGIN = re.compile(r'\s*(?:```(?:json)?\s*)?\{\s*"answers"\s*:\s*\[\s*')
+_NEXT = re.compile(r"\s*,\s*")
 
 _ANSWER: Mapping[str, Any] = {
     "type": "object",
@@ -125,27 +130,26 @@ def understand_several(
     reply: Reply, parts: Sequence[Part], wanted: Sequence[int]
 ) -> dict[int, Understood | Unverified]:
     """What an answer says to each of some questions, or why that can't be used. Of several answers
-    to one question the first counts.
+    to one question the first counts. Of an answer that was cut off those that are whole count.
 
     Args:
         parts: all questions.
         wanted: numbers of those that have no usable answer yet, counted from 1.
     """
-    if reply.cut:
-        return dict.fromkeys(wanted, Unverified("the answer was cut off, it is too long"))
     try:
-        answers = _read(reply.text)
+        answers = _whole(reply.text) if reply.cut else _read(reply.text)
     except Unverified as error:
         return dict.fromkeys(wanted, error)
     said: dict[int, Answer] = {}
     for one in answers:
         said.setdefault(one.number, one)
-    return {number: _verified(said.get(number), parts[number - 1]) for number in wanted}
+    none = CUT if reply.cut else "there is no answer to it"
+    return {number: _verified(said.get(number), parts[number - 1], none) for number in wanted}
 
 
-def _verified(answer: Answer | None, part: Part) -> Understood | Unverified:
+def _verified(answer: Answer | None, part: Part, none: str) -> Understood | Unverified:
     if answer is None:
-        return Unverified("there is no answer to it")
+        return Unverified(none)
     try:
         return verified(answer, part.passage, part.near)
     except Unverified as error:
@@ -169,3 +173,17 @@ def _read(text: str) -> list[_Numbered]:
         return _Answers.model_validate_json(bare(text)).answers
     except ValidationError as error:
         raise Unverified(f"it is not by the schema ({fault(error, _Answers)})") from None
+
+
+def _whole(text: str) -> list[_Numbered]:
+    """The answers that stand whole before the place where the text was cut off."""
+    found: list[_Numbered] = []
+    decoder, before = json.JSONDecoder(), _BEGIN.match(text)
+    while before and len(found) < TOGETHER:
+        try:
+            one, end = decoder.raw_decode(text, before.end())
+            found.append(_Numbered.model_validate(one))
+        except (ValueError, RecursionError):
+            break
+        before = _NEXT.match(text, end)
+    return found

@@ -32,7 +32,9 @@ def build(settings: Settings | None = None, *, keys: Keys | None = None) -> Serv
     policies = read_policies(settings.policy_file)
     store = open_store(settings)
     ledger = Ledger(store)
-    door = Door(policies, ledger, timedelta(seconds=settings.escalation_patience), utc_now)
+    patience = timedelta(seconds=settings.escalation_patience)
+    oldest = timedelta(seconds=settings.escalation_oldest)
+    door = Door(policies, ledger, patience, utc_now, oldest)
     blobs = FileBlobs(settings.blobs, "escalation")
     app = create_app(
         "escalation",

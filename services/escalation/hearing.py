@@ -40,16 +40,27 @@ class Heard:
     reply: Reply
 
 
+class TooLate(Exception):
+    """It waited so long for its turn that people have it by now."""
+
+    message = "it waited too long to be asked: people have it by now, so nothing was paid for it"
+
+
 def hear(
     ledger: Ledger,
     account: Account,
     providers: Sequence[Provider],
     prompt: Prompt,
     clock: Callable[[], datetime],
+    late: bool = False,
 ) -> Heard:
     """Ask the first provider that answers, unless an answer is remembered.
 
+    Args:
+        late: whether nothing new is to be paid for.
+
     Raises:
+        TooLate: no answer is remembered, and it is late.
         NobodyAnswers: none does, or their budget is gone, or they are stopped.
         TooManyCalls: it was asked as often as it may be.
         AskedNow: another request asks the same just now.
@@ -57,6 +68,8 @@ def hear(
     known = recall(ledger, account, providers, prompt)
     if known:
         return known
+    if late:
+        raise TooLate
     passing = (BudgetSpent, ProviderStopped)
     return in_order(
         providers,

@@ -29,6 +29,12 @@ class Settings(PolicySettings):
         description="seconds for which a question is tried again where no provider answers, before "
         "a person is asked",
     )
+    escalation_oldest: float = Field(
+        900.0,
+        gt=0,
+        description="seconds after which nothing new is paid for a question that waited so long "
+        "for its turn: people have it by then (`SMALLPRINT_REVIEW_PATIENCE`)",
+    )
     escalation_recovery: float = Field(
         30.0,
         gt=0,

@@ -12,9 +12,12 @@ import pytest
 from infra.stand_in import Fault
 from infra.stand_in.protocols import Said
 from services.escalation.asking import Asker, NotWanted
-from services.escalation.batching import TOGETHER, chunks
+from services.escalation.batching import CUT, TOGETHER, Part, chunks, understand_several
 from services.escalation.domain import Outcome
 from services.escalation.handlers import VOID
+from services.escalation.masking import mask
+from services.escalation.prompting import Understood
+from services.escalation.providers import Reply
 from shared.events import DocumentDeleted, FurtherQuestion
 from shared.storage.deletion import mark_cancelled
 from tests.unit.escalation.test_door import Doorway, Make, make, question
@@ -93,7 +96,32 @@ def test_only_what_was_not_usable_is_repaired(make: Make) -> None:
     assert "the passage does not have these quotes" in lost[2].reason
 
 
-@pytest.mark.parametrize("fault", ["break_json", "cut", "invent", "alter", "foreign"])
+def test_what_is_whole_of_an_answer_that_was_cut_off_counts(make: Make) -> None:
+    """The rest is asked for again; when that is cut off too, a person is asked about it alone."""
+    doorway = make(labels=LABELS)
+    doorway.wanted = ["cut"]
+    assert [words(one) for one in ask(doorway, *three())] == [[LAW], [TERM], [COVER]]
+    assert "(questions 2, 3)" in doorway.sent()[1].turns[-1]
+    doorway.wanted = ["cut", "cut"]
+    first, *others = ask(doorway, *three(definition="Again?"))
+    assert words(first) == [LAW]
+    assert all(one.proposal is None and "cut off before it" in one.reason for one in others)
+
+
+@pytest.mark.parametrize("end", ["[" * 5_000, '{"number": 2, "verdict": "absent"', "", "]", "1, 2"])
+def test_what_is_not_whole_of_an_answer_that_was_cut_off_is_not_used(end: str) -> None:
+    """Nor what is not by the schema, or nested as nobody nests."""
+    parts = [Part(one, mask(TEXT, frozenset())) for one in three()]
+    whole = {"number": 1, "verdict": "present", "quotes": [LAW], "why": "so"}
+    text = f'```json\n{{"answers": [{json.dumps(whole)}, {end}'
+    found = understand_several(Reply(text, None, "m", cut=True), parts, [1, 2, 3])
+    assert isinstance(found[1], Understood)
+    assert all(str(found[number]) == CUT for number in (2, 3))
+    found = understand_several(Reply(end, None, "m", cut=True), parts, [1])
+    assert str(found[1]) == CUT
+
+
+@pytest.mark.parametrize("fault", ["break_json", "invent", "alter", "foreign"])
 def test_a_bad_answer_to_all_is_repaired_once(make: Make, fault: Fault) -> None:
     """As for a single question; when the second is bad too, a person is asked about each."""
     doorway = make(labels=LABELS)

@@ -16,7 +16,7 @@ import pytest
 from infra.stand_in import Fault, Labels, StandIn
 from infra.stand_in.injected import FENCED, FORTY, UNFENCED
 from infra.stand_in.protocols import Said
-from services.escalation.asking import Asker, Door, NotYet
+from services.escalation.asking import Asker, Door, NotWanted, NotYet
 from services.escalation.domain import Outcome
 from services.escalation.injections import speaks_to_machines
 from services.escalation.ledger import Ledger
@@ -463,6 +463,30 @@ def test_a_failing_provider_is_tried_for_a_while(make: Make, fault: Fault, state
     outcome = doorway.ask(escalation_id="es_x", since=NOON)
     assert outcome.proposal is None
     assert "stand-in" in outcome.reason
+
+
+def test_what_waited_too_long_for_its_turn_is_not_paid_for(make: Make) -> None:
+    """After a backlog people have it already; what was paid before is used all the same."""
+    doorway = make()
+    assert doorway.ask(escalation_id="es_paid", since=NOON).proposal
+    doorway.clock.move(minutes=16)
+    outcome = doorway.ask(question(category="Parties"), since=NOON)
+    assert (outcome.proposal, "waited too long" in outcome.reason) == (None, True)
+    assert doorway.ask(escalation_id="es_paid", since=NOON).proposal
+    assert len(doorway.sent()) == len(states(doorway.database)) == 1
+
+
+def test_a_bad_answer_is_not_repaired_when_it_is_too_late(make: Make) -> None:
+    """It was paid by a process that died before it asked again."""
+    doorway = make()
+    doorway.wanted = ["break_json"]
+    left = [True, False]
+    with pytest.raises(NotWanted):
+        doorway.ask(escalation_id="es_x", since=NOON, wanted=lambda: left.pop(0))
+    doorway.clock.move(minutes=16)
+    outcome = doorway.ask(escalation_id="es_x", since=NOON)
+    assert "too late to ask again" in outcome.reason
+    assert len(doorway.sent()) == 1
 
 
 def test_calls_that_hang_are_few_and_counted(make: Make) -> None:

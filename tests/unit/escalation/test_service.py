@@ -206,12 +206,14 @@ def test_a_reason_is_what_databases_and_events_take(house: House, reason: str, k
 
 
 def test_without_a_network_nobody_waits_for_ever(house: House) -> None:
-    """A request of an hour ago goes to a person at once; a new one is tried again."""
+    """A request that was tried long enough goes to a person; one of an hour ago is not tried."""
     house.faults = ["busy"] * 3
-    old = house.request(1, time=datetime.now(UTC) - timedelta(hours=1))
-    (answered,) = house.say(old)
-    assert answered.answer is None
-    assert "stand-in is busy (429)" in (answered.reason or "")
+    for number, (minutes, why) in enumerate([(60, "waited too long"), (12, "is busy (429)")]):
+        old = house.request(number, time=datetime.now(UTC) - timedelta(minutes=minutes))
+        (answered,) = house.say(old)
+        assert answered.answer is None
+        assert why in (answered.reason or "")
+        assert len(house.stand_in.said) == number
     assert house.get("/v1/costs")["calls"] == 0
 
 
