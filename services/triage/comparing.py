@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from itertools import islice
 from typing import Annotated, Literal
@@ -14,6 +14,7 @@ from services.triage.api import PlaceOut, require_result
 from services.triage.dismissals import filer_of
 from services.triage.domain import number
 from services.triage.history import KEPT, SLIPS, Difference, Earlier, differences, last_day
+from services.triage.reading.document import narrowed
 from services.triage.statements import JSON, BadFiling, Filing, read_filings
 from services.triage.store import Reports, position_of
 from shared.events import BlobRef
@@ -24,6 +25,12 @@ from shared.web.openapi import problems
 
 MOST_BYTES = 8_000_000
 """Bytes of the statements of another document: filings of many companies have more."""
+MOST_READ = 16_000_000
+"""Bytes of earlier documents that one request reads, and of the document's own filings from which
+on a page ends.
+"""
+MOST_DIFFERENCES = 500
+"""Lines that one filing lists."""
 
 
 class ComparedOut(BaseModel):
@@ -61,6 +68,10 @@ class HistoryOut(BaseModel):
         description="the latest first; none: no earlier one is here"
     )
     differences: list[DifferenceOut]
+    warnings: list[str] = Field(
+        description="earlier documents that were not read, columns that were not compared, and how "
+        "many more lines differ"
+    )
 
 
 class HistoriesOut(BaseModel):
@@ -90,57 +101,99 @@ def routes(store: Store, blobs: BlobStore) -> APIRouter:
         assert report.statements is not None, "a triaged report has statements"
         first = position_of(cursor) + 1 if cursor is not None else 0
         with blobs.open(actor.tenant, report.statements) as lines:
-            taken = list(islice(lines, first, first + limit + 1))
+            taken, more = _page(islice(lines, first, None), limit)
         compared = Compared(store, blobs, actor.tenant, document_id)
         return HistoriesOut(
-            items=[compared.filing(one) for line in taken[:limit] for one in _filings(line)],
-            next=str(first + limit - 1) if len(taken) > limit else None,
+            items=[compared.filing(one) for line in taken for one in _filings(line)],
+            next=str(first + len(taken) - 1) if more else None,
         )
 
     return router
 
 
 class Compared:
-    """Holds the filings of one document against what the store has of their companies."""
+    """Holds the filings of one document against what the store has of their companies, within what
+    one request may read.
+    """
 
     def __init__(self, store: Store, blobs: BlobStore, tenant: str, document_id: str) -> None:
         self.store = store
         self.blobs = blobs
         self.tenant = tenant
         self.document_id = document_id
+        self.left = MOST_READ
+        self.known: dict[str, list[tuple[str, Earlier]]] = {}
+        """What was read of other documents: companies and what their filings show."""
 
-    def filing(self, filing: Filing) -> HistoryOut:
+    def filing(self, read: Filing) -> HistoryOut:
         """One filing beside those of its company that end earlier, the latest dozen."""
-        earlier = self._earlier(filing)
+        filing = narrowed(read)
+        earlier, unread = self._earlier(filing)
+        found = differences(filing, earlier)
+        doubted_first = sorted(found, key=lambda one: not one.doubted)[:MOST_DIFFERENCES]
+        shown = set(map(id, doubted_first))
+        warnings = [*filing.warnings[len(read.warnings) :]]
+        if unread:
+            warnings.append(
+                f"not compared with {', '.join(unread)}: their statements are too long to be read "
+                "for this request; fewer filings a page (`limit`) may help"
+            )
+        if len(found) > len(shown):
+            warnings.append(f"{len(found):,} lines differ, of which {len(shown):,} are listed")
         return HistoryOut(
             filing=filing.id,
             compared=[ComparedOut(document_id=e.document, filing=e.filing) for e in earlier],
-            differences=[_shown(filing, one) for one in differences(filing, earlier)],
+            differences=[_shown(filing, one) for one in found if id(one) in shown],
+            warnings=warnings,
         )
 
-    def _earlier(self, filing: Filing) -> list[Earlier]:
+    def _earlier(self, filing: Filing) -> tuple[list[Earlier], list[str]]:
+        """What earlier filings show, the latest first, and the documents that were not read."""
         filer, last = filer_of(filing.company), last_day(filing)
         if not filer:
-            return []
+            return [], []
         with self.store.read() as session:
             known = Reports(session, self.tenant).earlier(filer, last, self.document_id, KEPT)
-        found = [
-            Earlier.of(one, document)
-            for document, statements in known
-            for one in self._read(statements)
-            if filer_of(one.company) == filer and last_day(one) < last
+        unread = [
+            document for document, statements in known if not self._read(document, statements)
         ]
-        return sorted(found, key=lambda one: one.last, reverse=True)[:KEPT]
+        found = [
+            one
+            for document, _ in known
+            for company, one in self.known.get(document, ())
+            if company == filer and one.last < last
+        ]
+        return sorted(found, key=lambda one: one.last, reverse=True)[:KEPT], unread
 
-    def _read(self, statements: BlobRef) -> Iterator[Filing]:
-        """The filings of another document; none of one that is too long to be read for a request,
-        or deleted since.
+    def _read(self, document: str, statements: BlobRef) -> bool:
+        """Read another document, once. Returns false for one that is too long for a request; one
+        that was deleted since has no filings.
         """
-        if statements.size > MOST_BYTES:
-            return
+        if document in self.known:
+            return True
+        if statements.size > min(MOST_BYTES, self.left):
+            return False
+        self.left -= statements.size
+        found = self.known[document] = []
         with suppress(MissingBlob), self.blobs.open(self.tenant, statements) as lines:
-            for line in lines:
-                yield from _filings(line)
+            found += [
+                (filer_of(one.company), Earlier.of(narrowed(one), document))
+                for line in lines
+                for one in _filings(line)
+            ]
+        return True
+
+
+def _page(lines: Iterable[bytes], limit: int) -> tuple[list[bytes], bool]:
+    """Lines for one page, at least one and not many more bytes than MOST_READ; and whether there
+    are more.
+    """
+    taken: list[bytes] = []
+    for line in lines:
+        if len(taken) == limit or (taken and sum(map(len, taken)) + len(line) > MOST_READ):
+            return taken, True
+        taken.append(line)
+    return taken, False
 
 
 def _filings(line: bytes) -> Sequence[Filing]:

@@ -96,6 +96,7 @@ class Difference:
     earlier: Decimal
     filing: str
     cause: str
+    """`unexplained` also where too many lines of the column differ for it to be doubted."""
     beside: int
     """Other lines of the column that differ as well."""
     compared: int
@@ -179,8 +180,10 @@ def _of_sheet(sheet: Sheet, earlier: Sequence[Earlier]) -> Iterator[Difference]:
                 differing.append((Cell(sheet.index, row, at), value, said[0]))
         if compared < FEWEST:
             continue
+        beside = len(differing) - 1
         for cell, value, (one, amount) in differing:
-            cause, beside = _cause(sheet, cell, value, amount), len(differing) - 1
+            slip = beside <= MOST_BESIDE  # of more nothing is doubted, and there may be thousands
+            cause = _cause(sheet, cell, value, amount) if slip else "unexplained"
             yield Difference(cell, value, amount, one.filing, cause, beside, compared, one.document)
 
 

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, BinaryIO
 
-from shared.events import DocumentDeleted
+import pytest
+
+from services.triage import comparing
+from services.triage.reading.document import MOST_COLUMNS
+from services.triage.store import Reports
+from shared.events import BlobRef, DocumentDeleted
 from tests.unit.triage.filings import find_row, record
 from tests.unit.triage.house import House
 from tests.unit.triage.test_history import a_year_later
@@ -73,3 +78,77 @@ def test_filings_are_answered_page_by_page(house: House) -> None:
     ).json()
     assert [one["filing"] for one in (*first["items"], *rest["items"])] == ["f0", "f1", "f2"]
     assert rest["next"] is None
+
+
+@pytest.fixture
+def opened(house: House, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The hashes of the blobs that are read from now on."""
+    found: list[str] = []
+    reads = house.service.blobs.open
+
+    def noted(tenant: str, ref: BlobRef) -> BinaryIO:
+        found.append(ref.sha256)
+        return reads(tenant, ref)
+
+    monkeypatch.setattr(house.service.blobs, "open", noted)
+    return found
+
+
+def test_a_request_reads_so_much_and_says_what_it_leaves_out(
+    house: House, opened: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each document once; a page ends where the document's own filings are as much."""
+    house.say(house.read("doc_0", {**record(), "id": "f0"}), house.read("doc_1", record()))
+    house.say(house.read("doc_2", *({**slipped(), "id": f"f{n}"} for n in range(3))))
+    opened.clear()
+    items = asked(house, "doc_2")
+    assert [(len(one["compared"]), one["warnings"]) for one in items] == [(2, [])] * 3
+    assert len(opened) == 3
+
+    with house.service.store.read() as session:
+        report = Reports(session, "default").get("doc_1")
+    assert report
+    assert report.statements
+    monkeypatch.setattr(comparing, "MOST_READ", report.statements.size + 100)
+    body = house.client.get(HISTORY.format("doc_2")).json()
+    (first,) = body["items"]
+    assert [one["document_id"] for one in first["compared"]] == ["doc_0"]
+    (warning,) = first["warnings"]
+    assert warning.startswith("not compared with doc_1: ")
+    assert body["next"] == "0"
+    rest = house.client.get(HISTORY.format("doc_2"), params={"cursor": "0"}).json()
+    assert (len(rest["items"]), rest["next"]) == (1, "1")
+
+
+def test_so_many_differences_are_listed_the_doubted_ones_among_them(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And the others counted."""
+    later = slipped()
+    part, _ = find_row(later, "cash_flow", "Change in receivables")
+    for line in part["rows"]:
+        line["values"][1] += 7_000_000
+    house.say(house.read("doc_1", record()), house.read("doc_2", later))
+    (every,) = asked(house, "doc_2")
+    assert every["warnings"] == []
+    monkeypatch.setattr(comparing, "MOST_DIFFERENCES", 2)
+    (some,) = asked(house, "doc_2")
+    doubted = [one for one in every["differences"] if one["doubted"]]
+    assert doubted
+    assert [one for one in some["differences"] if one["doubted"]] == doubted[:2]
+    assert len(some["differences"]) == 2
+    assert some["warnings"] == [f"{len(every['differences'])} lines differ, of which 2 are listed"]
+
+
+def test_so_many_columns_are_compared(house: House) -> None:
+    """As many as are checked; a warning says so."""
+    later = slipped()
+    (part, _), more = find_row(later, "balance_sheet", "Goodwill"), MOST_COLUMNS
+    part["columns"] = [*[{"end": None}] * more, *part["columns"]]
+    for line in part["rows"]:
+        line["values"] = [*[None] * more, *line["values"]]
+    house.say(house.read("doc_1", record()), house.read("doc_2", later))
+    (found,) = asked(house, "doc_2")
+    assert {one["statement"] for one in found["differences"]} == {"cash_flow"}
+    (warning,) = found["warnings"]
+    assert "of which the first 100 are checked" in warning
