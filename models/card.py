@@ -182,7 +182,20 @@ def values_table(values: dict[str, Any] | None) -> str:
                 row = [group, category, str(counts["answered"]), f"{counts['exact']:.3f}"]
                 dates = counts.get("iso"), counts.get("iso_exact")
                 rows.append(row + ([f"{dates[0]}", f"{dates[1]:.3f}"] if dates[0] else ["", ""]))
-    return table(header, rows)
+    return table(header, rows) + _names(values)
+
+
+def _names(values: dict[str, Any]) -> str:
+    """Say how often a name of a party is right, one by one."""
+    said = []
+    for group, figures in values.items():
+        counts = figures["categories"].get("Parties", {})
+        if counts.get("names_given"):
+            said.append(
+                f"{counts['names_right']} of {counts['names_given']} given are right, of "
+                f"{counts['names_answered']} in the answers ({group})"
+            )
+    return f"\n\nNames of parties one by one: {'; '.join(said)}." if said else ""
 
 
 def doubts_table(doubts: dict[str, Any] | None) -> str:

@@ -8,7 +8,7 @@ import tomllib
 
 import pytest
 
-from models.card import PARTS, card, presence_table, reasons_of, worst_text
+from models.card import PARTS, card, presence_table, reasons_of, values_table, worst_text
 from services.extraction.pipeline import FAMILIAR
 from shared.inference.adapters import ADAPTER_FILE, MANIFEST_FILE, newest_version, read_manifest
 from tests.support import ROOT
@@ -110,3 +110,13 @@ def test_the_adapters_of_the_scored_folds_are_kept(
         assert (folder / "adapter.safetensors").is_file()
         for section in ("windows", "adapter", "training"):
             assert run["config"][section] == config[section]
+
+
+def test_names_of_parties_are_counted_one_by_one() -> None:
+    """Below the table, for a whole set of names is seldom right; nothing is said without any."""
+    counts = {"answered": 4, "exact": 0.5, "names_right": 7, "names_given": 9, "names_answered": 8}
+    values = {"some": {"categories": {"Parties": counts}}, "none": {"categories": {}}}
+    *_, row, _, said = values_table(values).splitlines()
+    assert row == "| some | Parties | 4 | 0.500 |  |  |"
+    assert said.endswith(": 7 of 9 given are right, of 8 in the answers (some).")
+    assert "one by one" not in values_table({"none": {"categories": {}}})

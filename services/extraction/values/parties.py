@@ -194,8 +194,11 @@ def _is_term(
 ) -> bool:
     """Whether a bare name is but the short form that another party goes by."""
     name = value.value or ""
-    if value.role or _IS_FIRM.search(name) or key(name) in parties:
+    firm = _IS_FIRM.search(name) and " " in name
+    if value.role or firm or key(name) in parties:
         return False
+    if any(_lies_in(value, other) for other in others):
+        return True
     if any(v.value and _IS_FIRM.search(v.value) and _shortens(name, v.value) for v in others):
         return True
     if last is None or not _near(last, value) or parties[key(last.value or "")].role:
@@ -204,6 +207,14 @@ def _is_term(
         return False
     words, before = name.split(), (last.value or "").split()
     return len(words) == 1 or (len(words) == 2 and words[0].lower() == before[0].lower())
+
+
+def _lies_in(value: Value, other: Value) -> bool:
+    """Whether a name is a part of a longer one, of the same words of the text."""
+    if not other.value or key(other.value) == key(value.value or ""):
+        return False
+    (start, end), (first, last) = _place(value), _place(other)
+    return first <= start and end <= last
 
 
 def _near(last: Value, value: Value) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from services.extraction.values import CATEGORIES, DocumentValue, Located, document_values
 
 
@@ -90,6 +92,25 @@ def test_names_and_terms_of_different_clauses_are_paired() -> None:
     )
     parties = [(line.value.value, line.value.role, line.clause_id) for line in lines["Parties"]]
     assert parties == [("ACME, INC.", "Seller", "cl_0"), ("Bolt Ltd.", "Bolt", "cl_2")]
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "part"),
+    [
+        ("Ida Maimer signs", "Ida Maimer", "Maimer"),
+        ("Bolt America, N.A. pays", "Bolt America, N.A.", "Bolt America"),
+        ("ACME Racing pays", "ACME Racing", "ACME"),
+        ("Domes Advisor Trust (the Trust)", "Domes Advisor Trust", "Trust"),
+    ],
+)
+def test_a_part_of_a_name_is_no_other_party(text: str, name: str, part: str) -> None:
+    """It is what the longer one goes by; so is its last word where that follows."""
+    marked = [
+        Located(f"cl_{i}", "Parties", 0.9, text.rindex(words), words)
+        for i, words in enumerate((name, part))
+    ]
+    lines = [line for line in document_values(marked) if line.category == "Parties"]
+    assert [(line.value.value, line.value.role) for line in lines] == [(name, part)]
 
 
 def test_a_term_without_a_name_stands_for_itself() -> None:
