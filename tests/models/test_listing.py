@@ -8,7 +8,8 @@ import tomllib
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -20,7 +21,10 @@ library("lightgbm")
 from models import listing
 from models.forest import predict
 from models.predict import Candidate, read_predictions, write_predictions
+from services.extraction import pipeline
+from services.extraction.candidates import SOURCES, Candidates
 from services.extraction.listing import LEAST_LISTED, list_rows
+from services.extraction.ranking import LEAST, Ranking, Seen, told
 from services.extraction.wording import (
     PLACES,
     WORDS_FILE,
@@ -28,6 +32,7 @@ from services.extraction.wording import (
     places_of,
     read_wording,
 )
+from shared.inference import Manifest, Specialist, TokenScores
 from shared.inference.session import Forest
 
 pytestmark = pytest.mark.training
@@ -126,6 +131,60 @@ def test_the_served_forest_is_the_one_that_was_learned(folders: tuple[Path, Path
     assert np.array_equal(rows, lists[0].told(words.without()))
     assert np.allclose(Forest(folders[1] / "list.onnx")(rows), predict(forest, rows), atol=1e-5)
     assert len(rows) == 20
+
+
+def test_what_is_served_is_what_was_measured(
+    folders: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the ranking says the same, `search_scores` gives the passages and the scores of the
+    predictions that the figures are of, by the files that were written.
+    """
+    config, ranked = tomllib.loads(CONFIG), candidates()
+    lists = [listing.listing(record(n), ranked, LABELS) for n in range(30)]
+    words = listing.Words(lists, len(LABELS), config["wording"])
+    forest = listing.learn(lists, words, [], config["listing"])
+    measured = dict(listing.last(lists, words.without(), forest))
+    label = np.array([c.label for c in ranked])
+    spans, zero = np.array([(c.start, c.end) for c in ranked]), np.zeros(len(ranked), np.int64)
+    sources = np.zeros((len(ranked), SOURCES), bool)
+    found = Candidates(label, spans[:, 0], spans[:, 1], zero, zero, sources)
+    rows = np.zeros((len(ranked), 1), np.float32)
+
+    def seen(text: str, *_: object) -> Seen:
+        return Seen(text, found, spans, ("highest",), rows, len(text))
+
+    def scores(*_: object) -> np.ndarray:
+        return np.array([c.score for c in ranked], np.float32)
+
+    monkeypatch.setattr(pipeline, "look", seen)
+    monkeypatch.setattr(Ranking, "scores", scores)
+    manifest = SimpleNamespace(
+        name="small",
+        version="1.0.0",
+        labels=tuple(LABELS),
+        columns=told(("highest",)),
+        decoding={},
+        calibration={},
+        thresholds={},
+    )
+    last = Forest(folders[1] / "list.onnx")
+    served = Specialist(
+        cast("Manifest", manifest),
+        cast("Any", None),
+        cast("Any", None),
+        {"first": last, "winners": last, "losers": last, "list": last},
+        files={WORDS_FILE: (folders[1] / WORDS_FILE).read_bytes()},
+    )
+    for number in (0, 3):
+        text = record(number)["text"]
+        every = np.column_stack([np.arange(len(text)), np.arange(len(text)) + 1])
+        tokens = TokenScores(every, np.zeros((len(text), len(LABELS)), np.float32))
+        clauses = pipeline.search_scores(text, tokens, served, least=LEAST).clauses
+        got = {(LABELS.index(c.category), c.start, c.end): c.confidence for c in clauses}
+        wanted = {(c.label, c.start, c.end): c.score for c in measured[f"c{number}"]}
+        assert got == pytest.approx(wanted, abs=1e-5)
+        assert len(got) == 21
+        assert max(got.values()) > 0.8 > 0.2 > min(got.values())
 
 
 def test_words_tell_what_the_ranking_does_not() -> None:
