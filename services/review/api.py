@@ -28,6 +28,10 @@ Cursor = Annotated[str | None, Query(max_length=400, description="`next` of the 
 Kind = Annotated[
     Literal["clause", "finding"],
     BeforeValidator(lambda kind: "finding" if kind in ("signal", "flag") else kind),
+    Field(
+        description="`finding` also of signals (`category` is a ratio) and of sentences (a family "
+        "of narrative flags); exports, and what is asked for with `kind`, tell them apart"
+    ),
 ]
 """Of a result, in the two words that clients know."""
 

@@ -43,6 +43,8 @@ COLUMNS = (
 NO_ADVICE = "smallprint gives no legal or audit advice."
 _ABOUT = (
     "What a machine found in documents, and what a person decided about it.",
+    "kind is clause, finding, signal (unusual though it adds up; category is the ratio) or flag (a "
+    "sentence about the filer; category is its family).",
     "category, text, page, start and end are what holds: as found, or as corrected.",
     "state accepted: by the machine, sure enough for the stated risk; no person looked.",
     "found_… is what the machine found. start and end count characters, from 0, end exclusive.",

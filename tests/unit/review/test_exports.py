@@ -138,6 +138,7 @@ def test_a_workbook_says_that_it_gives_no_advice() -> None:
     lines = [str(row[0].value) for row in about.iter_rows()]
     assert NO_ADVICE in lines
     assert any("apostrophe" in line for line in lines)
+    assert any(line.startswith("kind is clause, finding, signal (") for line in lines)
 
 
 def test_an_export_holds_every_decided_item_and_no_other(house: House) -> None:

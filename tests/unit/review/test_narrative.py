@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import text
 
+from services.review.api import DecisionOut, ItemOut
 from shared.events import FindingsFound
 from tests.unit.review.house import House
 from tests.unit.review.test_handlers import decide, waiting
@@ -71,7 +72,10 @@ def test_a_flag_that_was_decided_is_not_asked_again(house: House) -> None:
 
 
 def test_an_export_names_the_flag(house: House) -> None:
-    """As a kind of its own."""
+    """As a kind of its own; what calls it a finding says so."""
+    for shown in (DecisionOut, ItemOut):
+        said = shown.model_json_schema()["properties"]["kind"]["description"]
+        assert "of sentences (a family of narrative flags); exports" in said
     tell(house, FLAG)
     lines = house.client().get("/v1/exports", params={"state": "all", "kind": "flag"}).text
     row = json.loads(lines)
