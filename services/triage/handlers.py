@@ -110,7 +110,7 @@ def note_decision(
     if event.stage != "triage" or not event.document_id:
         return
     unfolding = Unfolding(uow, blobs, event.tenant, flagged_from)
-    folded = unfolding.begin(event.document_id, event.result_id)
+    folded = unfolding.begin(event.document_id, event.result_id, actor=event.actor)
     with uow:
         reports = Reports(uow.session, event.tenant)
         unfolding.end(folded, event.actor)
@@ -178,7 +178,7 @@ def forget_document(
 ) -> None:
     """Remove findings, dismissals and blobs; the id alone stays, so that late news does nothing."""
     unfolding = Unfolding(uow, blobs, event.tenant, flagged_from)
-    folded = unfolding.begin(event.document_id, deleted=True)
+    folded = unfolding.begin(event.document_id, actor=event.actor, deleted=True)
     with uow:
         reports = Reports(uow.session, event.tenant)
         unfolding.end(folded, event.actor)

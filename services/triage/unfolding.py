@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from services.triage.dismissals import Dismissals
@@ -9,9 +10,12 @@ from services.triage.domain import Report, ReportFinding
 from services.triage.results import OWNER, findings_listed
 from services.triage.store import Reports
 from shared.errors import Unavailable
-from shared.events import BlobRef, FindingsFound
+from shared.events import BlobRef, Event, FindingsFound
 from shared.storage import BlobStore, UnitOfWork
 from shared.storage.deletion import ref_of
+
+BATCH = 100
+"""Reports that one transaction shows anew: a dismissal of a large filer may fold thousands."""
 
 
 @dataclass(frozen=True)
@@ -19,6 +23,7 @@ class Unfolding:
     """Takes back what was said of one finding of a document, or of all.
 
     Args:
+        uow: of the event that takes it back.
         blobs: where lists of findings lie.
         flagged_from: risk from which on a report is flagged.
     """
@@ -29,10 +34,17 @@ class Unfolding:
     flagged_from: float
 
     def begin(
-        self, document_id: str, finding_id: str | None = None, *, deleted: bool = False
+        self,
+        document_id: str,
+        finding_id: str | None = None,
+        *,
+        actor: str | None,
+        deleted: bool = False,
     ) -> list[str]:
         """Forget the dismissal, so that no report is folded by it any more, and prepare those that
-        were: their new lists are noted before they are put, as a deletion has to find them.
+        were: their new lists are noted before they are put, as a deletion has to find them. Of
+        many all but the last batch are ended, a transaction for each: cut off, the next try finds
+        those that are left.
 
         Returns:
             The reports that have to be ended, but for the document itself if it is `deleted`.
@@ -42,16 +54,24 @@ class Unfolding:
             reports.forget_dismissal(document_id, finding_id)
             folded = reports.folded_by(document_id, finding_id)
         these = [one for one in folded if not (deleted and one == document_id)]
-        for one in these:
-            self._prepare(one)
+        while len(these) > BATCH:
+            batch, these = these[:BATCH], these[BATCH:]
+            self._prepare(batch)
+            with UnitOfWork(self.uow.store) as uow:
+                replace(self, uow=uow).end(batch, actor, self.uow.cause)
+        self._prepare(these)
         return these
 
-    def end(self, documents: list[str], actor: str | None) -> None:
+    def end(self, documents: Iterable[str], actor: str | None, cause: Event | None = None) -> None:
         """Show what was folded away as findings again, and announce it; within the unit of work."""
         for document_id in documents:
-            self._end(Reports(self.uow.session, self.tenant), document_id, actor)
+            self._end(Reports(self.uow.session, self.tenant), document_id, actor, cause)
 
-    def _prepare(self, document_id: str) -> None:
+    def _prepare(self, documents: Iterable[str]) -> None:
+        for document_id in documents:
+            self._prepare_one(document_id)
+
+    def _prepare_one(self, document_id: str) -> None:
         with self.uow.store.write() as session:
             reports = Reports(session, self.tenant)
             known = reports.get(document_id, lock=True)
@@ -61,7 +81,9 @@ class Unfolding:
             reports.save(replace(known, blobs=tuple({*known.blobs, ref_of(data, OWNER)})))
         self.blobs.put(self.tenant, data)
 
-    def _end(self, reports: Reports, document_id: str, actor: str | None) -> None:
+    def _end(
+        self, reports: Reports, document_id: str, actor: str | None, cause: Event | None
+    ) -> None:
         known = reports.get(document_id, lock=True)
         orphans = {item.id for item in reports.orphans(document_id)}
         if known is None or known.state != "triaged" or not orphans:
@@ -76,7 +98,9 @@ class Unfolding:
         changed = replace(known, risk=risk, flagged=known.flagged or risk >= self.flagged_from)
         reports.save(changed)
         reports.replace_findings(document_id, found)
-        self.uow.publish(_announcement(changed, ref, actor))
+        said = _announcement(changed, ref, actor)
+        caused = {"cause": cause.id, "trace": cause.trace} if cause else {}
+        self.uow.publish(said.model_copy(update=caused))
 
 
 def _looked_at_again(reports: Reports, document_id: str) -> list[ReportFinding]:

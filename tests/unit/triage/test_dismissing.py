@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import event as hooks
 from sqlalchemy import text
 
+from services.triage import unfolding
 from services.triage.dismissals import filer_of
 from services.triage.handlers import note_decision
 from services.triage.judgement import FLAGGED
@@ -163,6 +164,35 @@ def test_an_undoing_that_is_cut_off_is_done_again(
     assert found(house, "doc_2")["items"][0]["dismissed"] is None
     house.say(undone)
     counts_again(house, "doc_2")
+
+
+def test_of_many_reports_some_are_shown_anew_at_a_time(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Cut off between two transactions, the first are announced once, and the next try does the
+    rest.
+    """
+    monkeypatch.setattr(unfolding, "BATCH", 2)
+    item = dismissed(house)
+    names = [f"doc_{number}" for number in range(2, 7)]
+    for name in names:
+        folded(house, name)
+    house.heard(FindingsFound)
+    undone = decided(item, "undo", None, "doc_1")
+    begin_try(house.service.store, undone)
+    uow = UnitOfWork(house.service.store, undone)
+    monkeypatch.setattr(uow, "publish", killed)
+    with pytest.raises(Killed):
+        note_decision(undone, uow, house.service.blobs, FLAGGED)
+    counted = [found(house, name)["flagged"] for name in names]
+    assert counted == [True] * 4 + [False]
+    house.say(undone)
+    assert all(found(house, name)["flagged"] for name in names)
+    events = house.heard(FindingsFound)
+    assert sorted(event.document_id for event in events) == names
+    assert {(event.actor, event.cause, event.trace) for event in events} == {
+        ("ada", undone.id, undone.trace)
+    }
 
 
 def killed(_event: object) -> None:
