@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import re
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -315,3 +317,15 @@ def test_reliability_and_what_is_named_surely() -> None:
     assert reliability(confident, right) == [(0.15, 0.5, 2), (0.95, 1.0, 2)]
     assert named_surely(confident, right, 0.98) == (0.95, 0.5)
     assert named_surely(confident, np.zeros(4), 0.98) is None
+
+
+def test_committed_predictions_carry_no_label() -> None:
+    """Where a line stands and which concepts were said of it, and no word of a filing."""
+    path = ROOT / "models" / "line-concepts" / "predictions-fold0.jsonl.gz"
+    with gzip.open(path, "rt", encoding="utf-8") as lines:
+        kept = [json.loads(line) for line in lines]
+    names = {"company", "filing", "statement", "line", "concept", "said", "lookup", "users"}
+    assert all(one.keys() <= names for one in kept)
+    concepts = {name for one in kept for name, _ in one["said"]}
+    assert all(re.fullmatch(r"\w+", name) for name in concepts)
+    assert len(kept) > 10_000

@@ -28,6 +28,7 @@ def report(number: int, risk: float) -> dict[str, Any]:
         "warnings": 0,
         "model": {"name": "triage-breaks", "version": "1.0.0"},
         "updated": "2026-03-01T12:00:00+00:00",
+        "narrative_flags": 0,
     }
 
 
