@@ -803,23 +803,36 @@ def proposal_shown(proposal: Proposal | None, reason: str | None) -> dict[str, A
     return {**shown, "reason": None}
 
 
+def item_of_triage(
+    document: Document, *, attempt: int, now: datetime, text: str, **found: Any
+) -> Item:
+    """An item of what triage found in a report, of whatever kind: `found` is what it has beside."""
+    return Item(
+        id=new_id("it"),
+        tenant=document.tenant,
+        document_id=document.id,
+        attempt=attempt,
+        stage="triage",
+        created=now,
+        text=text.replace("\0", "\ufffd"),  # a JSON report may have one in a label
+        **found,
+    )
+
+
 def items_of_findings(
     document: Document, findings: Sequence[Finding], *, attempt: int, now: datetime
 ) -> list[Item]:
     """One item for each finding."""
     return [
-        Item(
-            id=new_id("it"),
-            tenant=document.tenant,
-            document_id=document.id,
+        item_of_triage(
+            document,
             attempt=attempt,
+            now=now,
             kind="finding",
-            stage="triage",
             result_id=finding.id,
             category=finding.check,
             confidence=finding.confidence,
-            created=now,
-            text=finding.message.replace("\0", "\ufffd"),  # a JSON report may have one in a label
+            text=finding.message,
             start=finding.span[0],
             end=finding.span[1],
             page=finding.page,

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-from services.review.domain import Box, Document, Item, new_id, read_results
+from services.review.domain import Box, Document, Item, item_of_triage, read_results
 from shared.web.values import Natural
 
 
@@ -44,18 +44,15 @@ def items_of_flags(
 ) -> list[Item]:
     """One item for each flag."""
     return [
-        Item(
-            id=new_id("it"),
-            tenant=document.tenant,
-            document_id=document.id,
+        item_of_triage(
+            document,
             attempt=attempt,
+            now=now,
             kind="flag",
-            stage="triage",
             result_id=flag.id,
             category=flag.family,
             confidence=flag.confidence,
-            created=now,
-            text=flag.text.replace("\0", "\ufffd"),
+            text=flag.text,
             start=flag.start,
             end=flag.end,
             page=flag.page,

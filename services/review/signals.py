@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-from services.review.domain import Box, Document, Item, NamedCell, new_id, read_results
+from services.review.domain import Box, Document, Item, NamedCell, item_of_triage, read_results
 
 
 class Spread(BaseModel):
@@ -93,18 +93,15 @@ def items_of_signals(
 ) -> list[Item]:
     """One item for each signal."""
     return [
-        Item(
-            id=new_id("it"),
-            tenant=document.tenant,
-            document_id=document.id,
+        item_of_triage(
+            document,
             attempt=attempt,
+            now=now,
             kind="signal",
-            stage="triage",
             result_id=signal.id,
             category=signal.signal,
             confidence=UNDECIDED,
-            created=now,
-            text=signal.message.replace("\0", "\ufffd"),
+            text=signal.message,
             page=signal.page,
             boxes=signal.boxes,
             finding=signal.shown(),
