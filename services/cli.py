@@ -1,4 +1,5 @@
-"""The command `smallprint`, and the embedded edition. Only this file imports several services.
+"""The command `smallprint`, and the embedded edition. Only this file and upkeep.py, which has the
+commands of operators, import several services.
 
 Commands import what they need when they run, so that `--help` answers at once.
 """
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
 import click
 
+from services import upkeep
 from shared.cli.batch import Batch, CannotStart, Work
 from shared.cli.lines import (
     NONE_WORKED,
@@ -29,6 +31,8 @@ from shared.cli.lines import (
     to_json,
     write,
 )
+from shared.cli.options import as_json, data_option
+from shared.cli.options import given as _given
 from shared.errors import SuiteError, UnsupportedType
 from shared.private import private_files
 from shared.version import VERSION
@@ -67,8 +71,6 @@ PORT = 8400
 INTERRUPTED, CLOSED = 130, 141
 """Exit codes of a process that Ctrl-C ended, and of one whose reader has gone."""
 
-as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON lines, one a file.")
-
 
 class AdapterOption(click.Option):
     """The option `--adapter`; its help names the adapters that there are."""
@@ -96,11 +98,6 @@ adapter_option = click.option(
     cls=AdapterOption,
     show_default=True,
     help="The specialist that reads; several, if it is repeated.",
-)
-data_option = click.option(
-    "--data",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="Data folder (SMALLPRINT_DATA, or var/data).",
 )
 paths_argument = click.argument("paths", nargs=-1, required=True, metavar="PATH...")
 url_option = click.option(
@@ -136,6 +133,10 @@ def cli() -> None:
       smallprint triage filings.jsonl --json
       smallprint up
     """
+
+
+for _command in upkeep.COMMANDS:
+    cli.add_command(_command)
 
 
 def main() -> int:
@@ -1789,11 +1790,6 @@ def build_services(data: Path | None = None) -> list[Service]:
         review.build(load(ReviewSettings, **given), keys=keys),
         escalation.build(load(EscalationSettings, **given), keys=keys),
     ]
-
-
-def _given(**options: Any) -> dict[str, Any]:
-    """The options that were given; the environment decides about the others."""
-    return {name: value for name, value in options.items() if value is not None}
 
 
 def _announce(url: str, key: str | None, *, as_json: bool) -> None:

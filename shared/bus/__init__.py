@@ -39,6 +39,7 @@ __all__ = [
     "Delivery",
     "Message",
     "MessageTooLarge",
+    "file_of",
     "open_bus",
     "refuse_large",
 ]
@@ -197,6 +198,12 @@ def _days_of(url: str, options: Mapping[str, str]) -> float:
     if not days > 0 or set(options) - {"days"}:
         raise SettingsError(f"The options of the bus URL {url!r} are wrong: ?days=NUMBER, above 0.")
     return days
+
+
+def file_of(url: str) -> str:
+    """The file of the bus on SQLite that a URL names. Raises SettingsError if it names none."""
+    parts = urlsplit(url)
+    return _file_of(url, parts.netloc, parts.path)
 
 
 def _file_of(url: str, host: str, path: str) -> str:

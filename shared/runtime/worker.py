@@ -39,6 +39,7 @@ from shared.events import (
 )
 from shared.logs import log_context
 from shared.runtime.aside import Aside
+from shared.runtime.places import places
 from shared.runtime.pulse import Pulse
 from shared.runtime.service import Handler, never
 from shared.settings import CommonSettings
@@ -266,7 +267,8 @@ class Worker:
         if not waits and (known is not None or failures >= self.settings.attempts):
             extra = {"type": event.type, "event": event.id, "failures": failures}
             log.error("given up", exc_info=error, extra=extra)
-            self._give_up(consumer, delivery, event, known.code if known else "internal", reason)
+            code = known.code if known else "internal"
+            self._give_up(consumer, delivery, event, code, reason, places(error))
             return
         self._report()
         delay = self.settings.retry_delay * 2 ** min(delivery.attempt - 1, 30)
@@ -286,10 +288,18 @@ class Worker:
         return f"an internal error in {self.name}; the log has it under event {event.id}"
 
     def _give_up(
-        self, consumer: Consumer, delivery: Delivery, event: Event, code: str, reason: str
+        self,
+        consumer: Consumer,
+        delivery: Delivery,
+        event: Event,
+        code: str,
+        reason: str,
+        came_by: str = "",
     ) -> None:
         """State the failure, then bury the event. A failure to hear of a failure is not stated, nor
         one over first pages, for the document itself is still to come.
+
+        `came_by` is kept in the dead letter, below the reason.
         """
         with UnitOfWork(self.store) as uow:
             if not isinstance(event, DocumentFailed | DocumentBegun):
@@ -305,10 +315,11 @@ class Worker:
                         attempt=getattr(event, "attempt", 1),
                     )
                 )
-            note_given_up(uow.session, event, reason)
+            told = f"{reason}\n\n{came_by}" if came_by else reason
+            note_given_up(uow.session, event, told)
         with self._counting:
             self._unreported.pop(event.id, None)
-        self._bury(consumer, delivery, event, reason)
+        self._bury(consumer, delivery, event, told)
 
     def _bury(self, consumer: Consumer, delivery: Delivery, event: Event, reason: str) -> None:
         metrics.dead_letters_total.labels(self.name).inc()

@@ -57,6 +57,7 @@ def _lines(out: str) -> list[dict[str, Any]]:
     [
         *("", "extract", "text", "triage", "statements", "batch", "watch", "teach"),
         *("up", "doctor", "keys", "keys new", "keys list"),
+        *("dlq", "dlq ls", "dlq show", "dlq replay", "dlq drop"),
     ],
 )
 def test_help_says_what_a_command_does(run: Run, command: str) -> None:
@@ -69,7 +70,7 @@ def test_help_says_what_a_command_does(run: Run, command: str) -> None:
 
 @pytest.mark.parametrize(
     "command",
-    ["", "extract", "text", "triage", "statements", "batch", "watch", "teach", "up", "keys"],
+    ["", "extract", "text", "triage", "statements", "batch", "watch", "teach", "up", "keys", "dlq"],
 )
 def test_help_shows_examples(run: Run, command: str) -> None:
     """Help has a line that can be copied."""
@@ -83,7 +84,7 @@ def test_help_loads_nothing_heavy() -> None:
         "import sys; import services.cli; "
         "print([m for m in sys.modules if m.split('.')[0] in "
         "('fastapi', 'sqlalchemy', 'numpy', 'onnxruntime', 'pydantic', 'httpx', 'uvicorn') "
-        "or m.startswith('services.') and m != 'services.cli'])"
+        "or m.startswith('services.') and m not in ('services.cli', 'services.upkeep')])"
     )
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
     assert ast.literal_eval(done.stdout) == [], done.stderr

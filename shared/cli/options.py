@@ -1,0 +1,20 @@
+"""Options that several groups of commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON lines, one a file.")
+data_option = click.option(
+    "--data",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Data folder (SMALLPRINT_DATA, or var/data).",
+)
+
+
+def given(**options: Any) -> dict[str, Any]:
+    """The options that were given; the environment decides about the others."""
+    return {name: value for name, value in options.items() if value is not None}
