@@ -9,6 +9,10 @@
     mistake_usd = "0.25"               # what a prevented one is worth, where a model may be asked
     trust = "person"                   # who looks at what a model confirmed: see `RiskRules`
 
+    [tenants.default.findings]         # of reports; the same for their findings, see `FindingRules`
+    max_wrong = 0.2
+    broken = 0.5
+
 The same file says whom escalation may ask (`services/escalation/policy.py`), and `shared/asking.py`
 whether that is worth its price. Without `max_wrong`, and without a file, a person looks at
 everything.
@@ -54,6 +58,19 @@ class PolicySettings(CommonSettings):
         return self.policy or self.escalation_policy
 
 
+class FindingRules(BaseModel):
+    """What a tenant says about wrong findings of reports."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    max_wrong: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """Of the findings that no person looks at, at most this share may be wrong; without it a person
+    looks at all."""
+    broken: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """Share of the tenant's reports that have an error, on which that hangs: whoever does not state
+    it is promised nothing, and a person looks at all."""
+
+
 class RiskRules(BaseModel):
     """What a tenant says about being wrong."""
 
@@ -72,6 +89,7 @@ class RiskRules(BaseModel):
         Annotated[str, Field(min_length=1, max_length=200)],
         Annotated[float, Field(gt=0, le=1_000)],
     ] = Field(default_factory=dict)
+    findings: FindingRules = FindingRules()
 
 
 EVERYTHING = RiskRules()

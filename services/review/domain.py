@@ -210,6 +210,7 @@ class Finding(BaseModel):
     cells: tuple[NamedCell, ...] = ()
     page: int | None = None
     boxes: tuple[Box, ...] = ()
+    route: Route = "review"
 
     @property
     def span(self) -> tuple[int | None, int | None]:
@@ -820,9 +821,18 @@ def item_of_triage(
 
 
 def items_of_findings(
-    document: Document, findings: Sequence[Finding], *, attempt: int, now: datetime
+    document: Document,
+    findings: Sequence[Finding],
+    *,
+    attempt: int,
+    now: datetime,
+    sampled: Collection[str] = (),
+    adapter: str = "",
 ) -> list[Item]:
-    """One item for each finding."""
+    """One item for each finding of `adapter`. `sampled` are the ids of those that are there as a
+    check.
+    """
+    hidden = {"id", "confidence", "boxes", "page", "route"}
     return [
         item_of_triage(
             document,
@@ -837,7 +847,10 @@ def items_of_findings(
             end=finding.span[1],
             page=finding.page,
             boxes=finding.boxes,
-            finding=finding.model_dump(mode="json", exclude={"id", "confidence", "boxes", "page"}),
+            finding=finding.model_dump(mode="json", exclude=hidden),
+            route=finding.route,
+            sampled=finding.id in sampled,
+            adapter=adapter,
         )
         for finding in findings
     ]

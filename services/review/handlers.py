@@ -134,10 +134,15 @@ def queue_clauses(
     )
     placed = order.of_clauses(new, clauses, text)
     if event.sampled:
-        with uow.store.read() as session:
-            placed = among_others(placed, draw_key(session))
+        placed = _hidden(placed, uow)
     with uow:
         _replace_items(uow, document, placed, patience)
+
+
+def _hidden(items: Sequence[Item], uow: UnitOfWork) -> list[Item]:
+    """The items of a document, of which those that were drawn look like others."""
+    with uow.store.read() as session:
+        return among_others(items, draw_key(session))
 
 
 def queue_findings(
@@ -162,13 +167,22 @@ def queue_findings(
     now = datetime.now(UTC)
     findings = read_findings(found[0], event.document_id)
     signals = read_signals(found[1], event.document_id)
-    new = items_of_findings(document, findings, attempt=event.attempt, now=now)
+    new = items_of_findings(
+        document,
+        findings,
+        attempt=event.attempt,
+        now=now,
+        sampled=frozenset(event.sampled),
+        adapter=(event.model or "").partition(" ")[0],
+    )
     new += items_of_signals(document, signals, attempt=event.attempt, now=now)
     flags = read_flags(found[2], event.document_id)
     new += items_of_flags(document, flags, attempt=event.attempt, now=now)
     dismissed = frozenset(finding.id for finding in findings if finding.dismissed)
+    placed = [order.placed(item) for item in new]
+    if event.sampled:
+        placed = _hidden(placed, uow)
     with uow:
-        placed = [order.placed(item) for item in new]
         _replace_items(uow, document, placed, patience, dismissed)
 
 

@@ -1,9 +1,9 @@
 """How often what could be accepted without a person is wrong: what people said of a share of it.
 
-Some clauses that were sure enough to be accepted wait for a person unmarked, as a check. Of those
-that were decided the share of wrong ones, with its interval, is the live error rate of what the
-machine accepts: by specialist, and of each by category, by the kind of document, and by what the
-document was read from.
+Some clauses and findings that were sure enough to be accepted wait for a person unmarked, as a
+check. Of those that were decided the share of wrong ones, with its interval, is the live error rate
+of what the machine accepts: by specialist, and of each by category, by the kind of document, and by
+what the document was read from.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ DROPPED = str.maketrans({".": "", ",": "", ";": "", ":": "", "/": " "})
 
 @dataclass(frozen=True)
 class Judgement:
-    """One decision about a clause that was drawn, or the undoing of one."""
+    """One decision about a result that was drawn, or the undoing of one."""
 
     item_id: str
     adapter: str
@@ -40,7 +40,7 @@ class Judgement:
 
 @dataclass(frozen=True)
 class ErrorRate:
-    """What is known of an adapter's accepted clauses: of all, or of one category, one kind of
+    """What is known of an adapter's accepted results: of all, or of one category, one kind of
     document, or one source; the others are None.
     """
 
@@ -63,7 +63,8 @@ class ErrorRate:
 
 
 def was_wrong(item: Item, verdict: Verdict, right: Mapping[str, Any] | None) -> bool | None:
-    """Whether a clause is wrong by what a person said; None for other results, and if undone.
+    """Whether a clause is wrong by what a person said, or a finding that was drawn as a check;
+    None for other results, and if undone.
 
     Args:
         item: what was decided.
@@ -71,7 +72,7 @@ def was_wrong(item: Item, verdict: Verdict, right: Mapping[str, Any] | None) -> 
         right: with `correct`, what holds instead: of another category, or with too few of the same
             words, it was wrong; a clause whose ends were moved a little was not.
     """
-    if item.about != "clause" or verdict == "undo":
+    if verdict == "undo" or not (item.about == "clause" or (item.sampled and not item.asks_kind)):
         return None
     if verdict != "correct" or right is None:
         return verdict == "reject"
@@ -119,18 +120,27 @@ def _rate(adapter: str, by: str, value: str, wrong: Sequence[bool]) -> ErrorRate
 
 
 def among_others(items: Sequence[Item], key: bytes) -> list[Item]:
-    """Let each clause that was drawn look like another one of its document while it waits: by its
-    own sureness it would come last, where nobody looks, and would show what it is. One that a model
-    is asked about is taken for none while there are others: a check has no answer beside it.
+    """Let each result that was drawn look like another one of its kind in its document while it
+    waits: by its own sureness it would come last, where nobody looks, and would show what it is.
+    One that a model is asked about is taken for none while there are others: a check has no answer
+    beside it.
 
     Args:
         items: of one document.
         key: the secret of the draws.
     """
-    others = [i for i in items if i.about == "clause" and i.route != "accept" and not i.sampled]
+    models = {about: _models(items, about) for about in {i.about for i in items if i.sampled}}
+    return [
+        _like(item, others, key) if item.sampled and (others := models[item.about]) else item
+        for item in items
+    ]
+
+
+def _models(items: Sequence[Item], about: str) -> list[Item]:
+    """What a check may look like."""
+    others = [i for i in items if i.about == about and i.route != "accept" and not i.sampled]
     others = [item for item in others if item.route != "escalate"] or others
-    others.sort(key=lambda item: (item.confidence, item.result_id))
-    return [_like(item, others, key) if item.sampled and others else item for item in items]
+    return sorted(others, key=lambda item: (item.confidence, item.result_id))
 
 
 def _like(item: Item, others: Sequence[Item], key: bytes) -> Item:

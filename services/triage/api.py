@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from services.triage.domain import Report
 from services.triage.store import Reports, position_of
 from shared.errors import Conflict, NotFound
-from shared.events import BlobRef
+from shared.events import BlobRef, Route
 from shared.storage import BlobStore, Store
 from shared.web.auth import CurrentActor
 from shared.web.ids import DocumentPath
@@ -88,6 +88,11 @@ class FindingOut(BaseModel):
     settle: str | None = Field(None, description="what would settle it")
     dismissed: DismissedOut | None = Field(
         None, description="folded away: it counts neither for `risk` nor for `flagged`"
+    )
+    route: Route = Field(
+        "review",
+        description="`accept`: sure enough for the stated risk, so that it waits for nobody; "
+        "`escalate`: a frontier model is asked before a person",
     )
 
 

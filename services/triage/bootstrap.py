@@ -25,6 +25,7 @@ from shared.events import (
     Event,
     ReviewDecided,
 )
+from shared.policy import read_risks
 from shared.runtime import Service
 from shared.settings import load
 from shared.storage import FileBlobs, Store, UnitOfWork
@@ -58,6 +59,7 @@ def build(settings: Settings | None = None, *, keys: Keys | None = None) -> Serv
     narrative = Narrative.found(settings.artefacts_folder)
     namer = Namer.found(settings.artefacts_folder)
 
+    risks = read_risks(settings.policy_file)
     flagged_from = judge.flagged if judge else FLAGGED
 
     def is_large(event: Event) -> bool:
@@ -69,7 +71,7 @@ def build(settings: Settings | None = None, *, keys: Keys | None = None) -> Serv
         chosen = large_reader if is_large(event) else reader
         most = settings.triage_max_characters
         models = judge, peers, narrative, namer
-        handlers.triage_report(event, uow, blobs, chosen.facts, most, *models)
+        handlers.triage_report(event, uow, blobs, chosen.facts, most, *models, risks=risks)
 
     def close_parts() -> None:
         reader.close()

@@ -12,7 +12,7 @@ from typing import Any, Literal, Self
 from services.triage.pages import page_of
 from services.triage.places import Place
 from shared.documents.reading import Box
-from shared.events import CANCELLED, BlobRef, Kind
+from shared.events import CANCELLED, BlobRef, Kind, Route
 from shared.version import VERSION
 
 State = Literal["waiting", "triaged", "failed", "withdrawn", "deleted"]
@@ -275,6 +275,10 @@ class ReportFinding:
     filing: str
     finding: Finding
     filer: str = ""
+    route: Route = "review"
+    """What is done with it: see `shared.events.Route`."""
+    sampled: bool = False
+    """Whether it could be accepted, and goes to a person as a check, who is not told."""
 
     def to_json(self) -> dict[str, Any]:
         """The finding as REST and events have it, with what the page of its check says."""
@@ -285,6 +289,7 @@ class ReportFinding:
             "title": page and page.title,
             **self.finding.to_json(),
             "lawful": page and page.lawful,
+            "route": self.route,
         }
 
     def announced(self) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import io
 import re
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,8 @@ from services.triage.reading.concepts import usual_table
 from services.triage.statements import Filing
 from shared.documents import Reading
 from shared.documents.ocr import METHOD
+from shared.events import Route
+from shared.policy import FindingRules
 from shared.risk import Floats, gains, groups_needed, kept_until
 
 THRESHOLDS = np.linspace(0.99, 0.5, 50)
@@ -42,6 +44,7 @@ ENGLISH = 0.5
 """Share of the words of a filing's lines that common concepts have in their names. English filings
 have clearly more, other languages hardly any."""
 WARNED = "not guaranteed: there is no calibration data for a filing that was not read as a whole"
+FOLDED = "not guaranteed: of filings of which findings were dismissed before nothing is known"
 
 _WORD, _IN_NAME = re.compile(r"[^\W\d_]{4,}"), re.compile(r"[A-Z][a-z]+")
 
@@ -158,11 +161,26 @@ def promise(
     return Promise(max_wrong, level, broken, None, known.companies, why)
 
 
-def routed(
+@lru_cache(maxsize=64)
+def promised(data: bytes | None, rules: FindingRules, level: float) -> Promise | None:
+    """Return what a calibration set promises to a tenant; None where no risk is stated. The last
+    few answers are kept.
+    """
+    if rules.max_wrong is None:
+        return None
+    return promise(calibration(data) if data else None, rules.max_wrong, level, rules.broken)
+
+
+@lru_cache(maxsize=8)
+def calibration(data: bytes) -> Calibration:
+    """Return a calibration set; the last few are kept."""
+    return read_calibration(data)
+
+
+def promised_for(
     verdict: Verdict, filing: Filing, made: Promise, reading: Reading | None
-) -> dict[str, Any]:
-    """A verdict with a route for each finding, `accept` or `review`, and what was promised. Only
-    the surest finding of a filing may be accepted, for of others nothing is known.
+) -> Promise:
+    """Return what is promised for a filing: nothing for one of a sort that nothing is known of.
 
     Args:
         verdict: on the filing.
@@ -171,12 +189,33 @@ def routed(
         reading: of the document that it stands in; None for data.
     """
     if not made.why_not and (why_not := _unlike(verdict, filing, reading)):
-        made = Promise(made.max_wrong, made.level, made.broken, why_not=why_not)
-    least = 2.0 if made.threshold is None else made.threshold
+        return Promise(made.max_wrong, made.level, made.broken, why_not=why_not)
+    return made
+
+
+def routes_of(verdict: Verdict, made: Promise | None) -> list[Route]:
+    """Return what is done with each finding, `accept` or `review`: only the surest finding of a
+    filing may be accepted, for of others nothing is known.
+
+    Args:
+        verdict: on the filing.
+        made: what is promised for it; None: a person looks at everything.
+    """
+    least = 2.0 if made is None or made.threshold is None else made.threshold
+    return [
+        "accept" if place == 0 and finding.confidence >= least else "review"
+        for place, finding in enumerate(verdict.findings)
+    ]
+
+
+def routed(
+    verdict: Verdict, filing: Filing, made: Promise, reading: Reading | None
+) -> dict[str, Any]:
+    """A verdict with a route for each finding, and what was promised: see `promised_for`."""
+    made = promised_for(verdict, filing, made, reading)
     shown = verdict.to_json()
-    for place, finding in enumerate(shown["findings"]):
-        sure = place == 0 and finding["confidence"] >= least
-        finding["route"] = "accept" if sure else "review"
+    for finding, route in zip(shown["findings"], routes_of(verdict, made), strict=True):
+        finding["route"] = route
     return {**shown, "risks": made.to_json()}
 
 
@@ -188,6 +227,8 @@ def _unlike(verdict: Verdict, filing: Filing, reading: Reading | None) -> str:
         return SCANNED
     if english_share(filing) < ENGLISH:
         return FOREIGN
+    if any(finding.dismissed for finding in verdict.findings):
+        return FOLDED
     return WARNED if filing.warnings or verdict.warnings else ""
 
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
 from functools import lru_cache
 
 from services.triage.dismissals import Dismissal, Dismissals, filer_of, relation_of
 from services.triage.domain import Report, State
+from services.triage.guarantee import promised
 from services.triage.naming import Namer
 from services.triage.narrative.model import Narrative
 from services.triage.reading.document import read_document
 from services.triage.reading.report import FactsReader
-from services.triage.results import Outcome, Results, Spools, write_line
+from services.triage.results import Outcome, Results, Routing, Spools, write_line
 from services.triage.risk import Judge, model_of
 from services.triage.signals.peers import Peers
 from services.triage.statements import (
@@ -39,8 +41,10 @@ from shared.events import (
     FindingsFound,
     ReviewDecided,
 )
+from shared.policy import Risks
 from shared.storage import BlobStore, MissingBlob, UnitOfWork
 from shared.storage.deletion import is_cancelled, is_deleted, mark_deleted
+from shared.storage.secret import draw_key
 
 log = logging.getLogger(__name__)
 
@@ -71,8 +75,13 @@ def triage_report(
     peers: Peers | None = None,
     narrative: Narrative | None = None,
     namer: Namer | None = None,
+    risks: Risks | None = None,
 ) -> None:
-    """Check every filing of one report, keep the findings with what was read, and announce them."""
+    """Check every filing of one report, keep the findings with what was read, and announce them.
+
+    Args:
+        risks: what each tenant lets the machine accept; None: a person looks at all.
+    """
     if event.kind != "report":
         _note_kind(event, uow, blobs)
         return
@@ -80,7 +89,8 @@ def triage_report(
         return
     known = lru_cache(FILERS_KEPT)(lambda filer: _dismissed(uow, event.tenant, filer))
     with Spools.opened() as spools:
-        outcome = Outcome(judge, peers, known, narrative=narrative)
+        routing = _routing(event.tenant, uow, judge, risks or Risks())
+        outcome = Outcome(judge, peers, known, narrative=narrative, routing=routing)
         try:
             _triage(event, blobs, facts, most_characters, outcome, spools, namer)
         except MissingBlob:
@@ -99,6 +109,13 @@ def triage_report(
             return
     reason = quoted("; ".join(outcome.said()), MAX_SENTENCE)
     _keep_failure(event, uow, "unreadable_report", reason)
+
+
+def _routing(tenant: str, uow: UnitOfWork, judge: Judge | None, risks: Risks) -> Routing:
+    rules = risks.of(tenant)
+    made = promised(judge.guarantee if judge else None, rules.findings, rules.level)
+    with uow.store.read() as session:
+        return Routing(made, rules.sample_share, draw_key(session))
 
 
 def note_decision(
@@ -248,7 +265,7 @@ def _triage(
                 continue
             form = namer.show(one.filing, one.form) if namer else one.form
             write_line(spools.statements, form)
-            outcome.add(event.tenant, event.document_id, one.filing)
+            outcome.add(event.tenant, event.document_id, one.filing, one.reading)
             for signal in outcome.signals(event.tenant, event.document_id, one.filing):
                 write_line(spools.signals, signal)
             if one.reading:
@@ -353,9 +370,12 @@ def _keep_findings(
                 model=f"{model.name} {model.version}",
                 signals=results.strong,
                 narrative=results.strong_flags,
+                accepted=sum(found.route == "accept" for found in outcome.findings),
+                sampled=tuple(found.id for found in outcome.findings if found.sampled),
             )
         )
-    metrics.findings_total.labels("review").inc(len(outcome.findings))
+    for route, count in Counter(found.route for found in outcome.findings).items():
+        metrics.findings_total.labels(route).inc(count)
 
 
 def _keep_failure(event: DocumentRead, uow: UnitOfWork, code: str, reason: str) -> None:

@@ -6,11 +6,12 @@ import json
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, BinaryIO, Self, cast
 
+from services.triage import guarantee
 from services.triage.dismissals import NOTHING, Dismissals, filer_of
-from services.triage.domain import NamedCell, ReportFinding, finding_id
+from services.triage.domain import NamedCell, ReportFinding, Verdict, finding_id
 from services.triage.history import last_day
 from services.triage.judgement import triage_filing
 from services.triage.narrative.flags import asked, flag_id, words_of
@@ -20,9 +21,10 @@ from services.triage.signals.peers import Peers
 from services.triage.signals.signals import signal_id, signals_of
 from services.triage.statements import Filing, quoted
 from shared.documents.reading import Reading
-from shared.events import BlobRef
+from shared.events import BlobRef, Route
 from shared.storage import BlobStore
 from shared.storage.deletion import ref_of, ref_of_stream
+from shared.storage.secret import draw
 
 OWNER = "triage"
 """Whose the blobs are that are made here."""
@@ -30,6 +32,29 @@ SPOOLED = 8_000_000
 """Bytes of statements that are kept in memory; more go to a temporary file."""
 SHOWN_WARNINGS = 50
 """Warnings of one document that are kept; the rest is counted."""
+
+
+@dataclass(frozen=True)
+class Routing:
+    """What a tenant lets triage accept without a person, and how checks of that are drawn."""
+
+    promise: guarantee.Promise | None = None
+    """None: no risk is stated, and a person looks at everything."""
+    share: float = 0.0
+    """Of what could be accepted goes to a person as a check."""
+    key: bytes = b""
+    """The secret of the draws."""
+
+    def routes(self, verdict: Verdict, filing: Filing, reading: Reading | None) -> Sequence[Route]:
+        """What could be done with each finding, before checks are drawn."""
+        made = self.promise and guarantee.promised_for(verdict, filing, self.promise, reading)
+        return guarantee.routes_of(verdict, made)
+
+    def drawn(self, found: ReportFinding) -> ReportFinding:
+        """The finding, as a check if it could be accepted and is drawn."""
+        if found.route != "accept" or draw(self.key, "sample", found.id) >= self.share:
+            return found
+        return replace(found, route="review", sampled=True)
 
 
 @dataclass
@@ -42,6 +67,7 @@ class Outcome:
     """What was dismissed of a filer."""
     findings: list[ReportFinding] = field(default_factory=list)
     narrative: Narrative | None = None
+    routing: Routing = Routing()
     strong: list[dict[str, Any]] = field(default_factory=list)
     """Signals that a person is to look at, as REST answers them."""
     flags: list[dict[str, Any]] = field(default_factory=list)
@@ -56,8 +82,10 @@ class Outcome:
     flagged: bool = False
     risk: float = 0.0
 
-    def add(self, tenant: str, document_id: str, filing: Filing) -> None:
-        """Check one more filing."""
+    def add(
+        self, tenant: str, document_id: str, filing: Filing, reading: Reading | None = None
+    ) -> None:
+        """Check one more filing, of a document that was read so; None for data."""
         filer = filer_of(filing.company)
         known = self.dismissed(filer) if filer else NOTHING
         words = known.word_on if known.of_relation else None
@@ -68,11 +96,14 @@ class Outcome:
         self.flagged |= verdict.flagged
         self.risk = max(self.risk, verdict.risk)
         self.warnings += [f"{quoted(filing.id)}: {warning}" for warning in filing.warnings]
+        named = f"{self.read} {filing.id}"
         self.findings += [
-            ReportFinding(
-                finding_id(tenant, document_id, f"{self.read} {filing.id}", f), filing.id, f, filer
+            self.routing.drawn(
+                ReportFinding(finding_id(tenant, document_id, named, f), filing.id, f, filer, route)
             )
-            for f in verdict.findings
+            for f, route in zip(
+                verdict.findings, self.routing.routes(verdict, filing, reading), strict=True
+            )
         ]
 
     def signals(self, tenant: str, document_id: str, filing: Filing) -> Iterator[dict[str, Any]]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from shared.settings import CommonSettings, Port
+from shared.policy import PolicySettings
+from shared.settings import Port
 
 
-class Settings(CommonSettings):
+class Settings(PolicySettings):
     """Settings of triage, beside the common ones."""
 
     triage_port: Port = Field(8403, description="port of statements and findings")

@@ -87,6 +87,7 @@ findings = Table(
     Column("filer", Text, nullable=False),
     Column("dismissed_document", String(64)),
     Column("dismissed_finding", String(64)),
+    Column("route", String(16), nullable=False, server_default="review"),
     Index("findings_dismissed", "tenant", "dismissed_document", "dismissed_finding"),
 )
 """`dismissed_document` and `_finding` name the dismissal that folds one away: its words are kept
@@ -237,6 +238,7 @@ class Reports:
                     {**item.finding.to_json(), "dismissed": None}, ensure_ascii=False
                 ),
                 "filer": item.filer,
+                "route": item.route,
                 "dismissed_document": item.finding.dismissed and item.finding.dismissed.document_id,
                 "dismissed_finding": item.finding.dismissed and item.finding.dismissed.finding_id,
             }
@@ -421,4 +423,4 @@ def _finding(row: Any) -> ReportFinding:
     if row.reason is not None:
         key = row.dismissed_document, row.dismissed_finding
         finding = replace(finding, dismissed=Dismissed(row.reason, row.by, row.time, *key))
-    return ReportFinding(row.id, row.filing, finding, row.filer)
+    return ReportFinding(row.id, row.filing, finding, row.filer, row.route)

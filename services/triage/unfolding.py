@@ -98,7 +98,8 @@ class Unfolding:
         changed = replace(known, risk=risk, flagged=known.flagged or risk >= self.flagged_from)
         reports.save(changed)
         reports.replace_findings(document_id, found)
-        said = _announcement(changed, ref, actor)
+        accepted = sum(item.route == "accept" for item in found)
+        said = _announcement(changed, ref, actor, accepted)
         caused = {"cause": cause.id, "trace": cause.trace} if cause else {}
         self.uow.publish(said.model_copy(update=caused))
 
@@ -117,7 +118,9 @@ def _folded_by_others(reports: Reports, item: ReportFinding) -> ReportFinding:
     return replace(item, finding=replace(item.finding, dismissed=word))
 
 
-def _announcement(report: Report, findings: BlobRef, actor: str | None) -> FindingsFound:
+def _announcement(
+    report: Report, findings: BlobRef, actor: str | None, accepted: int
+) -> FindingsFound:
     return FindingsFound(
         tenant=report.tenant,
         document_id=report.document_id,
@@ -125,6 +128,7 @@ def _announcement(report: Report, findings: BlobRef, actor: str | None) -> Findi
         name=report.name,
         findings=findings,
         count=report.found,
+        accepted=accepted,
         flagged=report.flagged,
         risk=report.risk,
         unreadable=report.unreadable,

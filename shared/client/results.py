@@ -357,6 +357,7 @@ class Finding(_Result):
 
     `cells` are all that take part, first the one that it is about; `boxes` are theirs. `title` is
     what should hold, `lawful` why it may break in a sound report, `settle` what would settle it.
+    `route` is what is done with it: `accept`, `escalate` or `review`.
     """
 
     _lists: ClassVar[dict[str, type[_Result]]] = {"cells": FoundCell, "boxes": Box}
@@ -382,6 +383,7 @@ class Finding(_Result):
     lawful: str | None = None
     settle: str | None = None
     dismissed: Dismissed | None = None
+    route: str = "review"
 
 
 @dataclass(frozen=True)

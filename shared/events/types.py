@@ -190,9 +190,17 @@ class FindingsFound(Event):
     name: str
     findings: BlobRef = Field(
         description="JSON list of findings, as REST answers them; of what was dismissed before, "
-        "`document` and `finding` of the dismissal instead of its words"
+        "`document` and `finding` of the dismissal instead of its words; `route` says what the "
+        "machine does with each: `review`, also where it is missing, `accept`, or `escalate`: a "
+        "frontier model is asked, and then a person"
     )
     count: int = Field(ge=0)
+    accepted: int = Field(0, ge=0, description="of these, those that no person is asked about")
+    sampled: tuple[str, ...] = Field(
+        (),
+        description="ids of findings that would have been accepted, and go to a person as a check, "
+        "who is not told",
+    )
     flagged: bool
     risk: float = Field(ge=0, le=1)
     unreadable: int = Field(0, ge=0, description="filings of the report that could not be read")
@@ -281,7 +289,8 @@ class ReviewDecided(Event):
     wrong: bool | None = Field(
         None,
         description="whether a clause was wrong, by the legal metric: rejected, or corrected to "
-        "another category or to other words; null for other results, and where it was undone",
+        "another category or to other words; whether a finding that was drawn as a check was "
+        "rejected; null for other results, and where it was undone",
     )
 
 

@@ -3,6 +3,7 @@
 import { h, number, title, words } from "/pages/dom.js";
 import { arithmetic, nth, placeOf } from "/pages/statement.js";
 
+const WAYS = { accept: "accepted by the machine", escalate: "a model of others is asked first", review: "a person decides" };
 const CAUSE = /\s*Likeliest cause: ([^.]+)\./;
 const SHARE = new Intl.NumberFormat(undefined, { style: "percent", maximumFractionDigits: 1 });
 const TIMES = new Intl.NumberFormat(undefined, { minimumFractionDigits: 2, maximumFractionDigits: 2 });
@@ -31,7 +32,7 @@ export function findingBody(item) {
   const cause = CAUSE.exec(item.text);
   const period = h("dd", {}, has(finding.column) ? `${nth(finding.column)} column` : "");
   const facts = [["Statement", title(finding.statement)], ["Line", finding.label ?? (has(finding.row) ? `${nth(finding.row)} row` : null)], ["Period", has(finding.column) && period],
-    ["Place", placeOf(finding.cells?.[0]?.place) || (item.page ? `page ${item.page}` : null)], ["Severity", finding.severity], ["Filing", finding.filing]];
+    ["Place", placeOf(finding.cells?.[0]?.place) || (item.page ? `page ${item.page}` : null)], ["Severity", finding.severity], ["Filing", finding.filing], ["Way", WAYS[item.route]]];
   return { period, parts: [
     finding.title && h("p.asks", {}, `What should hold: ${finding.title}`),
     h("p.message", {}, item.text.replace(CAUSE, "")),

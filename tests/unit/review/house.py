@@ -213,8 +213,9 @@ class House:
         *,
         name: str = "report.json",
         attempt: int = 1,
+        sampled: Sequence[str] = (),
     ) -> None:
-        """Its findings were found."""
+        """Its findings were found; `sampled` are the ids of those drawn as a check."""
         self.hear(
             FindingsFound(
                 document_id=document,
@@ -224,6 +225,8 @@ class House:
                 flagged=bool(findings),
                 risk=0.5,
                 attempt=attempt,
+                model="triage-breaks 1.0.0",
+                sampled=tuple(sampled),
             )
         )
 

@@ -88,3 +88,37 @@ def test_read_anew_without_a_stated_risk_it_waits_for_a_person(extracted: House)
     extracted.extract("doc_1", [clause(TEXT, LAW, "Governing Law", 0.97, 1)], attempt=2)
     assert [item["text"] for item in items(extracted, "waiting")] == [LAW]
     assert items(extracted, "accepted") == []
+
+
+def finding(number: int, confidence: float, route: str = "review") -> dict[str, Any]:
+    """What triage says of a report."""
+    return {
+        "id": f"fd_{number}",
+        "check": "income_sums",
+        "confidence": confidence,
+        "message": f"1 + {number} = 3",
+        "route": route,
+    }
+
+
+def test_a_finding_that_was_accepted_waits_for_nobody_and_one_that_was_drawn_looks_like_others(
+    house: House,
+) -> None:
+    """A person's word about it is counted for what judged it."""
+    found = [finding(1, 0.99, "accept"), finding(2, 0.98), finding(3, 0.6)]
+    house.find("doc_1", found, sampled=["fd_2"])
+    assert [item["result_id"] for item in items(house, "accepted")] == ["fd_1"]
+    by_result = {item["result_id"]: item for item in items(house, "waiting")}
+    assert by_result.keys() == {"fd_2", "fd_3"}
+    assert by_result["fd_2"]["confidence"] == by_result["fd_3"]["confidence"] == 0.6
+    assert by_result["fd_2"]["route"] == by_result["fd_3"]["route"] == "review"
+    client = house.client()
+    for result in ("fd_2", "fd_3"):
+        item = by_result[result]["id"]
+        client.post("/v1/items/claim", json={"item": item})
+        wish = {"item": item, "verdict": "reject"}
+        assert client.post("/v1/decisions", json=wish).status_code == 201
+    assert [event.wrong for event in house.announced()] == [True, None]
+    rates = client.get("/v1/decisions/error-rates").json()["items"]
+    whole = [r for r in rates if (r["category"], r["kind"], r["source"]) == (None, None, None)]
+    assert [(r["adapter"], r["looked_at"], r["wrong"]) for r in whole] == [("triage-breaks", 1, 1)]

@@ -40,7 +40,14 @@ def test_wrong_is_what_the_legal_metric_calls_so(
 ) -> None:
     """Ends that were moved a little are no mistake; another category or other words are."""
     assert was_wrong(DRAWN, verdict, right) is wrong
-    assert was_wrong(replace(DRAWN, kind="finding"), verdict, right) is None
+    assert was_wrong(replace(DRAWN, kind="finding", sampled=False), verdict, right) is None
+
+
+@pytest.mark.parametrize(("verdict", "wrong"), [("accept", False), ("reject", True)])
+def test_a_finding_that_was_drawn_is_wrong_where_it_is_rejected(verdict: Any, wrong: bool) -> None:
+    """The other findings are no measure of what could be accepted."""
+    assert was_wrong(replace(DRAWN, kind="finding"), verdict, None) is wrong
+    assert was_wrong(replace(DRAWN, kind="finding"), "undo", None) is None
 
 
 def test_the_last_word_on_each_clause_counts() -> None:
