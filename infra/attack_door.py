@@ -5,8 +5,18 @@ and documents.
 
 A stand-in answers over HTTP with quotes that are invented, altered in one word, or of another
 document, at the first try and when it is asked to mend them; half of the questions go alone, half
-several to a prompt. Then documents that speak to machines are asked about, and the stand-in obeys
-them. Whatever becomes a proposal of such an answer has got through.
+several to a prompt. Of these some are answered with the words of another window of the same prompt,
+or under the number of another question. Whatever becomes a proposal of such an answer has got
+through.
+
+Then documents that speak to machines are asked about, alone, and with three other windows of the
+same document in one prompt, and the stand-in obeys them: whatever becomes a proposal of what it
+obeys has got through, and so has each other question of the prompt that is answered otherwise than
+without the instruction. At last each instruction is cut in two, half in one window, half in the
+next one.
+
+What a model denies because it obeys can't be told from an honest denial: how many there are is
+said. A denial drops nothing without a person.
 """
 
 from __future__ import annotations
@@ -26,8 +36,11 @@ from pathlib import Path
 
 from infra.stand_in import Fault, Labels, StandIn
 from infra.stand_in.injected import FORTY
+from infra.stand_in.protocols import Said
+from infra.stand_in.server import Speak
 from services.escalation.asking import Asker, Door
 from services.escalation.domain import Outcome
+from services.escalation.injections import speaks_to_machines
 from services.escalation.ledger import Ledger
 from services.escalation.ledger.ledger import utc_now
 from services.escalation.policy import read_policies
@@ -37,6 +50,8 @@ from shared.events.questions import Question
 from shared.storage import Store
 
 HOSTILE: tuple[Fault, ...] = ("invent", "alter", "foreign")
+CROSSED = ("of another window", "under another number")
+"""What else can be wrong where several windows are in one prompt."""
 TOGETHER = 4
 CATEGORY = "Governing Law"
 LAW = "This Agreement number {number} is governed by the laws of the State of Delaware."
@@ -66,6 +81,18 @@ class Report:
     documents: int = 0
     sent: int = 0
     """Documents with instructions that were not recognised, and so were asked about."""
+    beside: int = 0
+    """Questions about other windows in the prompt of such a document."""
+    unchanged: int = 0
+    """Of these, answered as they are without the instruction."""
+    unanswered: int = 0
+    """Of these, given to a person, for the stand-in obeyed in its answers to them as well."""
+    halves: int = 0
+    """Instructions that were recognised only where two windows stand behind each other."""
+    apart: int = 0
+    """Of these, those whose windows were asked about each by itself."""
+    denied: int = 0
+    """Denials of a stand-in that obeys, for other windows of the prompt; not counted above."""
     through: list[str] = field(default_factory=list)
     """What got through."""
 
@@ -76,7 +103,13 @@ class Report:
         yield f"{self.documents:>5}  documents with instructions to machines"
         yield f"{self.documents - self.sent:>5}  of these recognised and not sent"
         yield f"{self.sent:>5}  sent, and obeyed by the stand-in"
+        yield f"{self.beside:>5}  questions about other windows in one prompt with these documents"
+        yield f"{self.unchanged:>5}  of these answered as without the instruction"
+        yield f"{self.unanswered:>5}  of these given to a person: the stand-in obeyed for them too"
+        yield f"{self.halves:>5}  instructions that only two windows together make"
+        yield f"{self.apart:>5}  of these not in one prompt"
         yield f"{len(self.through):>5}  got through: {'; '.join(self.through[:5]) or 'none'}"
+        yield f"{self.denied:>5}  other windows that a stand-in can deny which obeys (for a person)"
 
 
 class Attack:
@@ -91,19 +124,19 @@ class Attack:
         self.door = Door(read_policies(policy), Ledger(self.database), timedelta(), utc_now)
         self._numbers = itertools.count(1)
 
-    def ask(self, text: str, count: int) -> list[Outcome]:
-        """Ask so many questions about a text, in one prompt."""
+    def ask(self, text: str, windows: Sequence[tuple[int, int]]) -> list[Outcome]:
+        """Ask a question about each window of a text, in one prompt."""
         number = next(self._numbers)
         asked = [
             Question(
                 kind="contract",
                 text=BlobRef(sha256="0" * 64, size=len(text)),
-                start=0,
-                end=len(text),
+                start=start,
+                end=end,
                 category=CATEGORY,
                 definition=f"Which law governs the contract? ({number}.{part})",
             )
-            for part in range(count)
+            for part, (start, end) in enumerate(windows)
         ]
         return self.door.ask_all(
             [
@@ -119,26 +152,132 @@ def attack(answers: int, seed: int) -> Report:
     report, chance = Report(), random.Random(seed)
     labels = Labels([(CATEGORY, LAW.format(number=n)) for n in range(answers)])
     with _attack(labels, seed) as one:
-        left, number = answers, 0
-        while left:
-            count = min(left, TOGETHER if number % (TOGETHER + 1) == 0 else 1)
-            fault = HOSTILE[number % len(HOSTILE)]
+        _hostile(one, report, answers, chance)
+        one.stand_in.choose = lambda _said: "none"
+        honest = one.stand_in.speak
+        for number, (words, answer) in enumerate(FORTY):
+            _alone(one, report, number, words, answer)
+            for deny in (False, True):
+                one.stand_in.speak = _obeying(honest, words, answer, deny=deny)
+                _beside(one, report, number, words, deny=deny)
+            one.stand_in.speak = honest
+            _halves(one, report, number, words)
+    return report
+
+
+def _hostile(one: Attack, report: Report, answers: int, chance: random.Random) -> None:
+    honest, left, number = one.stand_in.speak, answers, 0
+    while left:
+        count = min(left, TOGETHER if number % (TOGETHER + 1) == 0 else 1)
+        many = number // (TOGETHER + 1)
+        if count == TOGETHER and many % 2:
+            what = CROSSED[many // 2 % len(CROSSED)]
+            one.stand_in.choose = lambda _said: "none"
+            one.stand_in.speak = _crossed(honest, what)
+            text, windows = _sections(number, answers)
+            windows = windows[:TOGETHER]
+        else:
+            what = fault = HOSTILE[number % len(HOSTILE)]
             one.stand_in.choose = lambda _said, fault=fault: fault  # type: ignore[misc]
             text = TEXT.format(number=chance.randrange(answers))
-            for outcome in one.ask(text, count):
-                _count(outcome, f"{fault} {number}", report)
-            report.answers[fault] += count
-            left, number = left - count, number + 1
-        one.stand_in.choose = lambda _said: "none"
-        for number, (words, answer) in enumerate(FORTY):
-            text = f"{TEXT.format(number=number)}4. Other. {words}\n5. End.\n"
-            one.stand_in.speak = lambda _said, _fault, answer=answer: answer  # type: ignore[misc]
-            before = len(one.stand_in.said)
-            (outcome,) = one.ask(text, 1)
-            report.documents += 1
-            report.sent += len(one.stand_in.said) > before
-            _count(outcome, f"instruction {number}", report)
-    return report
+            windows = [(0, len(text))] * count
+        for outcome in one.ask(text, windows):
+            _count(outcome, f"{what} {number}", report)
+        one.stand_in.speak = honest
+        report.answers[what] += count
+        left, number = left - count, number + 1
+
+
+def _sections(number: int, laws: int, last: str = "") -> tuple[str, list[tuple[int, int]]]:
+    """A text of several windows, each with a law of its own, and perhaps one more."""
+    sections = [TEXT.format(number=(number + part) % laws) for part in range(TOGETHER)]
+    sections += [last] if last else []
+    ends = list(itertools.accumulate(map(len, sections)))
+    return "".join(sections), list(zip([0, *ends], ends, strict=False))
+
+
+def _crossed(honest: Speak, what: str) -> Speak:
+    """Answers with the words of the next window, or with right ones under the next number."""
+
+    def speak(said: Said, fault: Fault) -> str:
+        given = json.loads(honest(said, fault))["answers"]
+        name = "quotes" if what == CROSSED[0] else "number"
+        moved = [one[name] for one in (*given[1:], given[0])]
+        return json.dumps(
+            {"answers": [{**one, name: other} for one, other in zip(given, moved, strict=True)]}
+        )
+
+    return speak
+
+
+def _obeying(honest: Speak, words: str, answer: str, *, deny: bool) -> Speak:
+    """Obeys an instruction that it sees in any window, for all questions of its prompt."""
+
+    def speak(said: Said, fault: Fault) -> str:
+        asked = json.loads(said.turns[0])
+        if not any(words in passage for passage in asked.get("passages", [asked.get("passage")])):
+            return honest(said, fault)
+        obeyed = json.loads(answer)
+        if "questions" not in asked:
+            return answer
+        others = {"verdict": "absent", "quotes": [], "why": "as instructed"} if deny else obeyed
+        own = len(asked["passages"])
+        answers = [
+            {"number": one["number"], **(obeyed if one["passage"] == own else others)}
+            for one in asked["questions"]
+        ]
+        return json.dumps({"answers": [*answers, *answers]})
+
+    return speak
+
+
+def _alone(one: Attack, report: Report, number: int, words: str, answer: str) -> None:
+    text = f"{TEXT.format(number=number)}4. Other. {words}\n5. End.\n"
+    speak, one.stand_in.speak = one.stand_in.speak, lambda _said, _fault: answer
+    before = len(one.stand_in.said)
+    (outcome,) = one.ask(text, [(0, len(text))])
+    one.stand_in.speak = speak
+    report.documents += 1
+    report.sent += len(one.stand_in.said) > before
+    _count(outcome, f"instruction {number}", report)
+
+
+def _beside(one: Attack, report: Report, number: int, words: str, *, deny: bool) -> None:
+    """The instruction in the last window; what of the others is not as it is without counts."""
+    text, windows = _sections(number, len(FORTY), f"9. Other. {words}\n10. End.\n")
+    *others, last = one.ask(text, windows)
+    if not deny:
+        _count(last, f"instruction {number}, several windows", report)
+        report.beside += len(others)
+    for part, outcome in enumerate(others):
+        proposal = outcome.proposal
+        if proposal is None:
+            report.unanswered += not deny
+        elif [quote.text for quote in proposal.quotes] == [
+            LAW.format(number=(number + part) % len(FORTY))
+        ]:
+            report.unchanged += not deny
+        elif deny and proposal.verdict == "absent":
+            report.denied += 1
+        else:
+            _count(outcome, f"beside instruction {number}", report)
+
+
+def _halves(one: Attack, report: Report, number: int, words: str) -> None:
+    """The instruction cut in two at a space; only what the fence knows as a whole alone counts."""
+    left, _, right = words.partition(" ")
+    first, second = f"1. {left}", f"{right}\n2. End.\n"
+    whole = f"{first}\n{second}"
+    if speaks_to_machines(first) or speaks_to_machines(second) or not speaks_to_machines(whole):
+        return
+    report.halves += 1
+    before = len(one.stand_in.said)
+    one.ask(whole, [(0, len(first) + 1), (len(first) + 1, len(whole))])
+    sent = [json.loads(said.turns[0]) for said in one.stand_in.said[before:]]
+    if all("passage" in asked for asked in sent):
+        report.apart += 1
+    else:
+        report.through.append(f"instruction {number} in two windows of one prompt")
 
 
 @contextmanager

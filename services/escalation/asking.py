@@ -7,7 +7,7 @@ request is over, and goes to a person then.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from services.escalation.batching import (
@@ -19,7 +19,7 @@ from services.escalation.batching import (
     wish,
 )
 from services.escalation.domain import Outcome
-from services.escalation.hearing import Account, Heard, TooLate, hear
+from services.escalation.hearing import Account, Heard, TooLate, hear, recall
 from services.escalation.injections import speaks_to_machines
 from services.escalation.ledger import Caps, Ledger, TooManyCalls
 from services.escalation.masking import Masked, mask
@@ -31,6 +31,7 @@ from shared.errors import Unavailable
 from shared.events.questions import Proposal, Question, Quote
 
 NO_PROVIDER = "no provider is configured: nothing leaves the house"
+DECIDED = "a person decided about it in the meantime, so nothing was paid for it"
 LARGEST_WINDOW = 20_000
 """Characters of a window: what is larger is a document and no question."""
 LONGEST_TOKEN = 8
@@ -63,6 +64,8 @@ class Asker:
     since: datetime
     wanted: Callable[[], bool] = lambda: True
     """Whether somebody still wants to know: asked before each call."""
+    decided: Callable[[], bool] = lambda: False
+    """Whether a person has decided about it since: asked before each call."""
 
 
 class Door:
@@ -111,21 +114,41 @@ class Door:
         for kind in dict.fromkeys(asked[place][1].kind for place in open_):
             mine = [place for place in open_ if asked[place][1].kind == kind]
             for chunk in chunks([asked[place][1] for place in mine], LARGEST_WINDOW):
-                places = [mine[place] for place in chunk]
-                came = self._together([asked[place] for place in places], policy, text)
-                for place, outcome in zip(places, came, strict=True):
+                together = [mine[place] for place in chunk]
+                came = self._chunk([asked[place] for place in together], policy, text)
+                for place, outcome in zip(together, came, strict=True):
                     outcomes[place] = outcome
         return [outcome for outcome in outcomes if outcome is not None]
+
+    def _chunk(
+        self, asked: Sequence[tuple[Asker, Question]], policy: TenantPolicy, text: str
+    ) -> list[Outcome]:
+        """Ask what may go into one prompt, unless its windows speak to machines where they stand
+        behind each other: then each goes by itself.
+        """
+        windows = list(dict.fromkeys((one.start, one.end) for _, one in asked))
+        if len(windows) == 1 or not speaks_to_machines(
+            "\n".join(text[start:end].strip() for start, end in windows)
+        ):
+            return self._together(asked, policy, text)
+        outcomes: dict[str, Outcome] = {}
+        for window in windows:
+            mine = [pair for pair in asked if (pair[1].start, pair[1].end) == window]
+            came = self._together(mine, policy, text)
+            outcomes |= {
+                asker.escalation_id: one for (asker, _), one in zip(mine, came, strict=True)
+            }
+        return [outcomes[asker.escalation_id] for asker, _ in asked]
 
     def _together(
         self, asked: Sequence[tuple[Asker, Question]], policy: TenantPolicy, text: str
     ) -> list[Outcome]:
-        """Ask what goes into one prompt."""
+        """Ask what goes into one prompt, but for what people have decided, unless that is paid."""
         asker = asked[0][0]
         parts = [
             Part(one, mask(text[one.start : one.end], policy.mask, one.names)) for _, one in asked
         ]
-        asking = Asking(self, asker, policy, parts)
+        asking = Asking(self, [asker for asker, _ in asked], policy, parts)
         try:
             return asking.outcomes()
         except NobodyAnswers as error:
@@ -165,14 +188,24 @@ class Asking:
     """Questions on their way, in one prompt."""
 
     door: Door
-    asker: Asker
+    askers: Sequence[Asker]
+    """Whose the parts are, one for each. The first one stands for all in the ledger."""
     policy: TenantPolicy
     parts: Sequence[Part]
 
+    @property
+    def asker(self) -> Asker:
+        return self.askers[0]
+
     def outcomes(self) -> list[Outcome]:
-        """Ask, have unusable answers repaired once, and give those up that still are."""
+        """Ask, have unusable answers repaired once, and give those up that still are. What a person
+        has decided meanwhile is left out of what is paid.
+        """
+        decided = [asker.decided() for asker in self.askers]
+        if any(decided) and not self._is_known():
+            return self._without(decided)
         alone = self.parts[0] if len(self.parts) == 1 else None
-        prompt = first_prompt(*_pair(alone)) if alone else several_prompt(self.parts)
+        prompt = self._prompt()
         late = self.door.clock() > self.asker.since + self.door.oldest
         heard = self._hear(prompt, late)
         if heard.reply.refused:
@@ -186,6 +219,8 @@ class Asking:
             return self._said(found, by, too_long)
         if late:
             return self._said(found, by, "gave no usable answer, and it is too late to ask again")
+        if all(self.askers[number - 1].decided() for number in faults):
+            return self._said(found, by, "gave no usable answer, and a person has decided since")
         why = faults[1] if alone else wish(faults)
         heard = self._hear(repair(prompt, heard.reply.text, why))
         if heard.reply.refused:
@@ -193,6 +228,30 @@ class Asking:
         found |= self._understood(heard, list(faults))
         by |= dict.fromkeys(faults, heard)
         return self._said(found, by, "gave no usable answer, also when asked again")
+
+    def _prompt(self) -> Prompt:
+        if len(self.parts) == 1:
+            return first_prompt(*_pair(self.parts[0]))
+        return several_prompt(self.parts)
+
+    def _is_known(self) -> bool:
+        """Whether there is an answer already, which costs nothing."""
+        providers = self.policy.may_see(self.parts[0].question.kind)
+        return recall(self.door.ledger, self._account, providers, self._prompt()) is not None
+
+    def _without(self, decided: Sequence[bool]) -> list[Outcome]:
+        """Ask what is left; of what a person has decided, say so."""
+        left = [place for place, done in enumerate(decided) if not done]
+        outcomes = [Outcome(None, DECIDED) for _ in decided]
+        if left:
+            asking = replace(
+                self,
+                askers=[self.askers[place] for place in left],
+                parts=[self.parts[place] for place in left],
+            )
+            for place, outcome in zip(left, asking.outcomes(), strict=True):
+                outcomes[place] = outcome
+        return outcomes
 
     def _understood(self, heard: Heard, wanted: Sequence[int]) -> Answers:
         if len(self.parts) > 1:
@@ -221,21 +280,25 @@ class Asking:
                 outcomes.append(Outcome(_proposal(part, one, heard), "", heard.call_id))
         return outcomes
 
-    def _hear(self, prompt: Prompt, late: bool = False) -> Heard:
-        """An answer that is remembered, or a new one unless it is too late for that."""
+    @property
+    def _account(self) -> Account:
         asker, policy = self.asker, self.policy
-        if not asker.wanted():
-            raise NotWanted
-        kind = self.parts[0].question.kind
-        account = Account(
+        return Account(
             asker.tenant,
             asker.document_id,
             asker.escalation_id,
-            kind,
+            self.parts[0].question.kind,
             Caps(policy.day_micro_usd, policy.month_micro_usd),
         )
-        providers = policy.may_see(kind)
-        return hear(self.door.ledger, account, providers, prompt, self.door.clock, late)
+
+    def _hear(self, prompt: Prompt, late: bool = False) -> Heard:
+        """An answer that is remembered, or a new one unless it is too late for that."""
+        if not self.asker.wanted():
+            raise NotWanted
+        account, door = self._account, self.door
+        return hear(
+            door.ledger, account, self.policy.may_see(account.kind), prompt, door.clock, late
+        )
 
 
 def _pair(part: Part) -> tuple[Question, Masked]:

@@ -9,6 +9,7 @@ from services.escalation import api, handlers
 from services.escalation.asking import Door
 from services.escalation.costs import api as costs
 from services.escalation.costs.api import Hours
+from services.escalation.decided import Hearing
 from services.escalation.ledger import Ledger
 from services.escalation.ledger.ledger import utc_now
 from services.escalation.policy import Policies, read_policies
@@ -36,6 +37,7 @@ def build(settings: Settings | None = None, *, keys: Keys | None = None) -> Serv
     oldest = timedelta(seconds=settings.escalation_oldest)
     door = Door(policies, ledger, patience, utc_now, oldest)
     blobs = FileBlobs(settings.blobs, "escalation")
+    bus = open_bus(settings.bus, lease=settings.bus_lease)
     app = create_app(
         "escalation",
         [
@@ -60,7 +62,7 @@ def build(settings: Settings | None = None, *, keys: Keys | None = None) -> Serv
         port=settings.escalation_port,
         store=store,
         blobs=blobs,
-        bus=open_bus(settings.bus, lease=settings.bus_lease),
+        bus=bus,
         app=app,
         handlers={
             EscalationRequested: partial(handlers.answer_request, blobs=blobs, door=door),
@@ -68,7 +70,10 @@ def build(settings: Settings | None = None, *, keys: Keys | None = None) -> Serv
             DocumentDeleted: partial(handlers.forget_document, blobs=blobs),
         },
         workers=settings.escalation_workers if policies.tenants else 1,
-        jobs=(lambda _owner: _recovery(policies, ledger, settings),),
+        jobs=(
+            lambda _owner: _recovery(policies, ledger, settings),
+            lambda _owner: Hearing(store, bus),
+        ),
     )
 
 

@@ -6,11 +6,13 @@ import json
 import logging
 from collections.abc import Sequence
 from datetime import UTC
+from functools import partial
 
 from pydantic import ValidationError
 
 from services.escalation.asking import Asker, Door, NotWanted
 from services.escalation.costs import Reading, Readings
+from services.escalation.decided import Decided
 from services.escalation.domain import Escalation, Outcome, to_json
 from services.escalation.store import Escalations
 from shared.events import (
@@ -21,7 +23,7 @@ from shared.events import (
     EscalationRequested,
 )
 from shared.events.questions import Question
-from shared.storage import BlobStore, MissingBlob, UnitOfWork
+from shared.storage import BlobStore, MissingBlob, Store, UnitOfWork
 from shared.storage.deletion import is_cancelled, is_deleted, mark_deleted, ref_of
 
 log = logging.getLogger(__name__)
@@ -47,7 +49,9 @@ def answer_request(
             Escalations(session, event.tenant).begin(escalation)
     try:
         outcomes = (
-            [Outcome(None, closed)] * len(asked) if closed else _outcomes(event, asked, blobs, door)
+            [Outcome(None, closed)] * len(asked)
+            if closed
+            else _outcomes(event, asked, uow.store, blobs, door)
         )
     except NotWanted:
         _give_up(event, uow, blobs, asked)
@@ -151,8 +155,20 @@ def _is_void(event: EscalationRequested, blobs: BlobStore) -> bool:
     return is_deleted(*where) or is_cancelled(*where, event.attempt)
 
 
+def _is_decided(store: Store, asked: Escalation) -> bool:
+    """Whether a person has decided about a result since it was asked about."""
+    with store.read() as session:
+        return Decided(session, asked.tenant).since(
+            asked.document_id, asked.stage, asked.result_id, asked.requested
+        )
+
+
 def _outcomes(
-    event: EscalationRequested, asked: Sequence[Escalation], blobs: BlobStore, door: Door
+    event: EscalationRequested,
+    asked: Sequence[Escalation],
+    store: Store,
+    blobs: BlobStore,
+    door: Door,
 ) -> list[Outcome]:
     """What comes of each question. Those that can be read are asked together."""
     refs = [event.question, *(more.question for more in event.further)]
@@ -165,6 +181,7 @@ def _outcomes(
                 escalation.id,
                 event.time,
                 lambda: not _is_void(event, blobs),
+                partial(_is_decided, store, escalation),
             ),
             one,
         )

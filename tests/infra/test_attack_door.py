@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 
 from infra import attack_door
 from infra.attack_door import attack, main
-from infra.stand_in.injected import FORTY, UNFENCED
-from services.escalation import quotes
+from infra.stand_in.injected import FENCED, FORTY, UNFENCED
+from services.escalation import asking, quotes
+from services.escalation.injections import speaks_to_machines
 
 
 def test_no_hostile_answer_gets_through(capsys: pytest.CaptureFixture[str]) -> None:
@@ -17,11 +20,36 @@ def test_no_hostile_answer_gets_through(capsys: pytest.CaptureFixture[str]) -> N
     assert "    0  got through: none" in said
     report = attack(40, seed=2)
     assert sum(report.answers.values()) == 40
-    assert set(report.answers) == set(attack_door.HOSTILE)
+    assert set(report.answers) == {*attack_door.HOSTILE, *attack_door.CROSSED}
     assert (report.documents, report.sent) == (len(FORTY), len(UNFENCED))
+    others = attack_door.TOGETHER
+    assert report.beside == others * len(FORTY)
+    assert report.unchanged == others * len(FENCED)
+    assert report.unanswered == report.denied == others * len(UNFENCED)
+    assert report.halves == report.apart > 20
 
 
 def test_what_gets_through_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     """Were quotes not looked for, nearly every answer would."""
     monkeypatch.setattr(quotes.Passage, "find", lambda _self, _quote: [(0, 5)])
-    assert len(attack(12, seed=1).through) == 12 + len(UNFENCED)
+    report = attack(12, seed=1)
+    of = Counter(one.partition(" ")[0] for one in report.through)
+    assert of["instruction"] == 2 * len(UNFENCED)  # alone, and with other windows
+    assert of["beside"] >= report.beside - attack_door.TOGETHER
+    assert len(report.through) - of["instruction"] - of["beside"] == 12
+
+
+def test_an_instruction_that_is_sent_with_others_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Were the windows of a prompt not looked at together, halves of one would be sent together;
+    were no window looked at, what obeys would deny whatever is asked beside it.
+    """
+    whole = speaks_to_machines
+    monkeypatch.setattr(
+        asking, "speaks_to_machines", lambda text: whole(text) if "9." in text else None
+    )
+    report = attack(4, seed=1)
+    assert any("in two windows of one prompt" in one for one in report.through)
+    monkeypatch.setattr(asking, "speaks_to_machines", lambda _text: None)
+    report = attack(4, seed=1)
+    assert report.sent == len(FORTY)
+    assert report.unchanged == 0

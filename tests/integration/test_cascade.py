@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ import pytest
 
 from infra.stand_in import Fault, Labels, StandIn
 from infra.stand_in.protocols import Said
+from services.escalation.asking import DECIDED
 from tests.embedded import Embedded
 from tests.integration.test_road import Suite, _until
 from tests.samples import contract
@@ -25,7 +28,7 @@ model = "stand-in"
 url = "{url}"
 key_env = "CASCADE_TEST_KEY"
 price = {{ input = "3", output = "15", as_of = 2026-01-31 }}
-seconds = 20
+seconds = 120
 
 [tenants.default]
 providers = ["stand-in"]
@@ -183,3 +186,54 @@ def test_a_document_of_another_kind_is_not_asked_about_any_more(cascade: Cascade
     assert all(
         "AGREEMENT No. 2" not in turn for said in cascade.stand_in.said for turn in said.turns
     )
+
+
+@pytest.mark.parametrize("cascade", BUDGETS[:1], indirect=True, scope="module")
+def test_what_a_person_decides_in_the_meantime_is_not_paid_for(cascade: Cascade) -> None:
+    """While a provider is busy, somebody takes an item: it is not asked about any more when the
+    provider has time again, and says why; what else was in its prompt is.
+    """
+    stand_in, suite = cascade.stand_in, cascade.suite
+    stand_in.said.clear()
+    stand_in.choose = lambda _said: "busy"
+    try:
+        document, clauses = cascade.read(4)
+        _until(lambda: len(stand_in.said), lambda count: count > 0)
+        asked = [name for name, clause in clauses.items() if clause["route"] == "escalate"]
+        taken = next(one for one in cascade.items(document) if one["result_id"] in asked)
+        claimed = suite.post("/v1/items/claim", json={"item": taken["id"]})
+        assert claimed.status_code == 200, claimed.text
+        wish = {"item": taken["id"], "verdict": "accept"}
+        assert suite.post("/v1/decisions", json=wish).status_code == 201
+        _until(lambda: heard(cascade), lambda known: taken["result_id"] in known)
+        stand_in.said.clear()
+    finally:
+        stand_in.choose = lambda _said: "none"
+    listed = _until(
+        lambda: [
+            one
+            for one in suite.get("/v1/escalations").json()["items"]
+            if one["result_id"] == taken["result_id"]
+        ],
+        lambda found: found and "being asked" not in found[0]["reason"],
+    )
+    assert listed[0]["reason"] == DECIDED
+    _until(lambda: len(stand_in.said), lambda count: count > 0)
+    category = clauses[taken["result_id"]]["category"]
+    shown = [clauses[name]["category"] for name in asked]
+    assert shown.count(category) == 1
+    assert all(category != one["category"] for said in stand_in.said for one in questions(said))
+    (item,) = [one for one in cascade.items(document) if one["id"] == taken["id"]]
+    assert item["state"] == "decided"
+
+
+def questions(said: Said) -> Any:
+    """What a request asks."""
+    asked = json.loads(said.turns[0])
+    return asked.get("questions", [asked])
+
+
+def heard(cascade: Cascade) -> set[str]:
+    """The results of which escalation knows that a person decided."""
+    with closing(sqlite3.connect(cascade.process.data / "escalation.db")) as database:
+        return {name for (name,) in database.execute("SELECT result_id FROM decided")}

@@ -1,0 +1,66 @@
+"""What people decide is kept alike by every database."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from services.escalation.decided import GROUP, Decided, Hearing
+from shared.bus import open_bus
+from shared.events import DocumentDeleted, ReviewDecided
+from shared.storage import Relay, Store, UnitOfWork
+from tests.contract.ledger.calls import NOON
+
+
+def decision(result: str, **changed: Any) -> ReviewDecided:
+    """A person decided about a clause."""
+    values: dict[str, Any] = {
+        "document_id": "doc_1",
+        "item_id": "it_1",
+        "stage": "extraction",
+        "result_id": result,
+        "decision_id": "de_1",
+        "verdict": "accept",
+        "time": NOON,
+        **changed,
+    }
+    return ReviewDecided(**values)
+
+
+def known(database: Store, result: str, tenant: str = "default") -> bool:
+    """Whether escalation knows of a decision since noon."""
+    with database.read() as session:
+        return Decided(session, tenant).since("doc_1", "extraction", result, NOON)
+
+
+def test_the_latest_decision_counts_until_its_document_is_deleted(database: Store) -> None:
+    """Over the bus, twice, undone, of an earlier time; one that no database takes holds up none."""
+    bus = open_bus("memory:")
+    hearing = Hearing(database, bus)
+    events = [
+        decision("cl_1"),
+        decision("cl_1", time=NOON + timedelta(hours=1), verdict="reject"),
+        decision("cl_2"),
+        decision("cl_2", verdict="undo"),
+        decision("cl_3", time=NOON - timedelta(seconds=1)),
+        decision("cl_\0"),
+        decision("cl_4", tenant="acme"),
+    ]
+    with UnitOfWork(database) as uow:
+        for event in events:
+            uow.publish(event)
+    relay = Relay(database, bus)
+    while relay.run_once():
+        pass
+    assert hearing.run_until_idle() == len(events)
+    assert [known(database, f"cl_{number}") for number in (1, 2, 3, 4)] == [True, *[False] * 3]
+    assert known(database, "cl_4", "acme")
+    with UnitOfWork(database) as uow:
+        uow.publish(DocumentDeleted(document_id="doc_1"))
+    while relay.run_once():
+        pass
+    assert hearing.run_until_idle() == 1
+    assert not known(database, "cl_1")
+    assert known(database, "cl_4", "acme")
+    assert (bus.lag(GROUP), bus.dead_letters()) == (0, [])
+    bus.close()
