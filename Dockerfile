@@ -1,5 +1,5 @@
 # One image for every process of the suite. Two targets: `core` (embedded edition, SQLite) and
-# `suite` (the same with the clients of Kafka and PostgreSQL). Runs as an ordinary user and needs
+# `suite` (the same with the clients of Kafka, PostgreSQL and S3). Runs as an ordinary user and needs
 # no writable place but /data and /tmp.
 
 FROM python:3.11-slim-bookworm AS base
@@ -17,7 +17,8 @@ COPY models /src/models
 RUN pip install --no-cache-dir --no-deps --no-build-isolation /src
 
 FROM build AS build-suite
-RUN pip install --no-cache-dir --require-hashes -r /src/requirements/kafka.txt
+RUN pip install --no-cache-dir --require-hashes \
+    -r /src/requirements/kafka.txt -r /src/requirements/s3.txt
 
 FROM base AS runtime
 RUN apt-get update -qq \

@@ -98,10 +98,10 @@ narrative-flags: setup-train ## Make the specialist that reads what reports say 
 
 ##@ Develop
 setup-dev: ## The same .venv with what tests and `make check` need.
-	@infra/setup.sh $(VENV) run kafka dev
+	@infra/setup.sh $(VENV) run kafka s3 dev
 
-setup-kafka: ## The same .venv with the clients of Kafka and PostgreSQL.
-	@infra/setup.sh $(VENV) run kafka
+setup-kafka: ## The same .venv with the clients of Kafka, PostgreSQL and S3.
+	@infra/setup.sh $(VENV) run kafka s3
 
 setup-train: ## A second environment, var/venv-train, with torch and its kin (several GB).
 	@infra/setup.sh $(TRAIN) run dev train

@@ -1968,13 +1968,13 @@ def _tried_policies(
     from services.review.store import MIGRATIONS as OF_REVIEW
     from services.review.store import find_document, verdicts
     from shared.settings import load
-    from shared.storage import FileBlobs, MissingBlob
+    from shared.storage import MissingBlob, open_blobs
     from shared.storage.secret import draw_key
 
     given = _given(data=settings.data)
     extraction_url = load(Extraction, **given).extraction_database_url
     review_url = load(Review, **given).review_database_url
-    blobs = FileBlobs(settings.blobs, "review")
+    blobs = open_blobs(settings.blobs_url, settings.blobs, "review")
     with (
         _stored(settings, "extraction", extraction_url, OF_EXTRACTION) as extracted,
         _stored(settings, "review", review_url, OF_REVIEW) as review,

@@ -29,6 +29,11 @@ class CommonSettings(BaseSettings):
         "",
         description="`sqlite:///path` or `kafka://host:port`; empty: SQLite below the data folder",
     )
+    blobs_url: str = Field(
+        "",
+        description="`s3://bucket/prefix`, with endpoint and credentials in the `AWS_…` variables; "
+        "empty: files below the data folder",
+    )
     bus_lease: float = Field(
         30.0, gt=0, description="seconds until work of a vanished worker is given to another"
     )
@@ -91,7 +96,8 @@ class CommonSettings(BaseSettings):
 
     @property
     def blobs(self) -> Path:
-        """The folder that all services share."""
+        """The folder that all services share: of blobs, unless these lie in a bucket, and of what
+        ingest keeps while an upload goes on."""
         return self.data / "blobs"
 
     @property

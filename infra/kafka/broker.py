@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -24,6 +23,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from infra import jars
+from infra.jars import last_line
 from infra.ports import free_port
 
 HERE = Path(__file__).resolve().parent
@@ -32,6 +33,7 @@ LIBS = KAFKA / "libs"
 PORT = 9092
 START_SECONDS = 300.0
 STOP_SECONDS = 60.0
+_WHAT = "the Kafka broker"
 
 _NODE = "1"
 # Any 16 bytes in URL-safe base64; fixed, so that starting twice formats once.
@@ -85,11 +87,7 @@ class BrokerError(Exception):
 
 def missing() -> str | None:
     """What this machine lacks for running a broker, in one line; None if it has everything."""
-    if shutil.which("java") is None:
-        return "the Kafka broker needs Java 17 or newer: there is no `java` on the PATH"
-    if not any(LIBS.glob("kafka_*.jar")) and shutil.which("mvn") is None:
-        return "the Kafka broker's jars are fetched by Maven: there is no `mvn` on the PATH"
-    return None
+    return jars.missing(_WHAT, LIBS)
 
 
 class Broker:
@@ -218,7 +216,7 @@ class Broker:
             check=False,
         )
         if done.returncode != 0:
-            raise BrokerError(f"Kafka can't format {self.data}: {_last_line(done.stderr)}")
+            raise BrokerError(f"Kafka can't format {self.data}: {last_line(done.stderr)}")
 
     def _wait_until_it_answers(self, process: subprocess.Popen[bytes]) -> None:
         end = time.monotonic() + START_SECONDS
@@ -261,20 +259,10 @@ def running_broker(data: Path, port: int | None = None) -> Iterator[Broker]:
 
 def fetch_jars() -> None:
     """Have Maven copy the broker's jars to var/kafka/libs, once; raises `BrokerError`."""
-    lacking = missing()
-    if lacking:
-        raise BrokerError(lacking)
-    pom = HERE / "pom.xml"
-    stamp = LIBS / "pom.xml"
-    if stamp.exists() and stamp.read_bytes() == pom.read_bytes():
-        return
-    shutil.rmtree(LIBS, ignore_errors=True)
-    done = subprocess.run(
-        ["mvn", "-q", "-B", "-f", str(pom), "package"], capture_output=True, text=True, check=False
-    )
-    if done.returncode != 0:
-        raise BrokerError(f"Maven can't fetch the Kafka jars: {_last_line(done.stdout)}")
-    shutil.copy(pom, stamp)
+    try:
+        jars.fetch(_WHAT, HERE / "pom.xml", LIBS)
+    except jars.JarsError as error:
+        raise BrokerError(str(error)) from None
 
 
 def _answers(port: int) -> bool:
@@ -297,12 +285,6 @@ def _is_java(pid: int) -> bool:
         ).stdout.strip()
         return "kafka.Kafka" in name and not name.startswith("Z")
     return False
-
-
-def _last_line(text: str) -> str:
-    lines = [line for line in text.splitlines() if line.strip()]
-    errors = [line for line in lines if "ERROR" in line or "Exception" in line]
-    return (errors or lines or ["it says nothing"])[0].strip()
 
 
 def main(arguments: list[str] | None = None) -> int:

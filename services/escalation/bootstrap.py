@@ -21,7 +21,7 @@ from shared.bus import open_bus
 from shared.events import ClausesExtracted, DocumentDeleted, EscalationRequested
 from shared.runtime import Service
 from shared.settings import load
-from shared.storage import FileBlobs, Store
+from shared.storage import Store, open_blobs
 from shared.web.app import create_app
 from shared.web.auth import Keys, RemoteKeys
 from shared.web.limits import RateLimit
@@ -36,7 +36,7 @@ def build(settings: Settings | None = None, *, keys: Keys | None = None) -> Serv
     patience = timedelta(seconds=settings.escalation_patience)
     oldest = timedelta(seconds=settings.escalation_oldest)
     door = Door(policies, ledger, patience, utc_now, oldest)
-    blobs = FileBlobs(settings.blobs, "escalation")
+    blobs = open_blobs(settings.blobs_url, settings.blobs, "escalation")
     bus = open_bus(settings.bus, lease=settings.bus_lease)
     app = create_app(
         "escalation",

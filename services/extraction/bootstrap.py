@@ -31,7 +31,7 @@ from shared.inference.adapters import labels_in
 from shared.policy import read_risks
 from shared.runtime import Service
 from shared.settings import load
-from shared.storage import FileBlobs, Store
+from shared.storage import Store, open_blobs
 from shared.web.app import create_app
 from shared.web.auth import Keys, RemoteKeys
 from shared.web.limits import RateLimit
@@ -52,7 +52,7 @@ def build(
     store = Store(
         settings.database("extraction", settings.extraction_database_url), "extraction", MIGRATIONS
     )
-    blobs = FileBlobs(settings.blobs, "extraction")
+    blobs = open_blobs(settings.blobs_url, settings.blobs, "extraction")
     models = specialists or cache(
         partial(
             Specialists,

@@ -53,7 +53,7 @@ from shared.events import (
 )
 from shared.runtime import Handler, Service
 from shared.settings import load
-from shared.storage import FileBlobs, Store, UnitOfWork
+from shared.storage import Store, UnitOfWork, open_blobs
 from shared.web.app import create_app
 from shared.web.limits import RateLimit
 
@@ -76,7 +76,7 @@ def build(
     """Ingest: takes documents in, reads them, says where each one stands, and owns the keys."""
     settings = settings or load(Settings)
     store = Store(settings.database("ingest", settings.ingest_database_url), "ingest", MIGRATIONS)
-    blobs = FileBlobs(settings.blobs)
+    blobs = open_blobs(settings.blobs_url, settings.blobs)
     blobs.sweep(STALE)
     # Three children: nobody who looks at a page waits for a document to be read, and no document
     # for a large one.

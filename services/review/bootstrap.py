@@ -25,7 +25,7 @@ from shared.events import (
 from shared.policy import read_risks
 from shared.runtime import Service
 from shared.settings import load
-from shared.storage import FileBlobs, Store
+from shared.storage import Store, open_blobs
 from shared.web.app import create_app
 from shared.web.auth import Keys, RemoteKeys
 from shared.web.limits import RateLimit
@@ -40,7 +40,7 @@ def build(
     """Review: the analysts' queue, their decisions, and the pages to make them on."""
     settings = settings or load(Settings)
     store = Store(settings.database("review", settings.review_database_url), "review", MIGRATIONS)
-    blobs = FileBlobs(settings.blobs, "review")
+    blobs = open_blobs(settings.blobs_url, settings.blobs, "review")
     sessions = sessions or _sessions(settings, keys)
     desk, reader = Desk(store, blobs, settings.review_lease), Reader(store, blobs)
     risks = read_risks(settings.policy_file)

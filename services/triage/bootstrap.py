@@ -28,7 +28,7 @@ from shared.events import (
 from shared.policy import read_risks
 from shared.runtime import Service
 from shared.settings import load
-from shared.storage import FileBlobs, Store, UnitOfWork
+from shared.storage import Store, UnitOfWork, open_blobs
 from shared.web.app import create_app
 from shared.web.auth import Keys, RemoteKeys
 from shared.web.limits import RateLimit
@@ -38,7 +38,7 @@ def build(settings: Settings | None = None, *, keys: Keys | None = None) -> Serv
     """Triage: finds what does not add up in financial reports."""
     settings = settings or load(Settings)
     store = Store(settings.database("triage", settings.triage_database_url), "triage", MIGRATIONS)
-    blobs = FileBlobs(settings.blobs, "triage")
+    blobs = open_blobs(settings.blobs_url, settings.blobs, "triage")
     # Two children, for each reads one document at a time: none waits for a large one.
     reader, large_reader = Reader(), Reader()
     app = create_app(

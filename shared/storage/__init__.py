@@ -1,6 +1,6 @@
 """Where services keep what they know: rows, the events that go with them, and blobs."""
 
-from shared.storage.blobs import BlobStore, FileBlobs, MissingBlob
+from shared.storage.blobs import BlobStore, FileBlobs, MissingBlob, open_blobs
 from shared.storage.engine import Store
 from shared.storage.relay import Relay
 from shared.storage.unit_of_work import (
@@ -32,4 +32,5 @@ __all__ = [
     "forget_tries",
     "note_buried",
     "note_given_up",
+    "open_blobs",
 ]

@@ -17,16 +17,21 @@ import threading
 import time
 from collections.abc import Iterator
 from datetime import timedelta
+from importlib.util import find_spec
 from pathlib import Path
 from typing import IO, BinaryIO, Protocol
 
-from shared.errors import SuiteError, Unavailable
+from shared.errors import SettingsError, SuiteError, Unavailable
 from shared.events import BlobRef
 
 CHUNK = 1 << 20
 MARKER = ".smallprint-blobs"
 """A file that is in the folder from its first use on: without it, a disk is not mounted."""
 _TENANT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+_KEY = re.compile(
+    rf"(?P<tenant>{_TENANT.pattern})/((?P<owner>[a-z]{{3,32}})/)?(?P<two>[0-9a-f]{{2}})/"
+    r"(?P<sha256>(?P=two)[0-9a-f]{62})"
+)
 
 
 class MissingBlob(SuiteError):
@@ -36,7 +41,9 @@ class MissingBlob(SuiteError):
 
 
 class BlobStore(Protocol):
-    """What services ask of a blob store. All raise Unavailable while its disk is away or full."""
+    """What services ask of a blob store. All raise Unavailable while its disk is away or full, or
+    its server does not answer.
+    """
 
     def put(self, tenant: str, data: bytes) -> BlobRef:
         """Keep bytes durably; the same bytes again are the same blob."""
@@ -52,6 +59,64 @@ class BlobStore(Protocol):
 
     def delete(self, tenant: str, ref: BlobRef) -> None:
         """Forget bytes of one's own; nothing happens if they are gone already."""
+
+    def listed(self) -> Iterator[tuple[str, BlobRef]]:
+        """Every blob of every tenant and service with its tenant, in no order, unchecked. What is
+        put or deleted meanwhile may be among them or not.
+        """
+
+    def sweep(self, older: timedelta) -> int:
+        """Remove what killed processes left half written and is `older`. Returns how many."""
+
+
+def open_blobs(url: str, folder: Path, owner: str = "") -> BlobStore:
+    """The blob store of a service: the bucket that a URL names, or the folder where there is none.
+
+    Args:
+        url: `s3://bucket/prefix`, or empty.
+        folder: where the blobs lie without a URL.
+        owner: the service whose blobs are written and deleted here; empty for ingest.
+
+    Raises:
+        SettingsError: the URL names no bucket, or the client of S3 is not installed.
+    """
+    if not url:
+        return FileBlobs(folder, owner)
+    if find_spec("boto3") is None:
+        raise SettingsError(
+            "SMALLPRINT_BLOBS_URL needs the package boto3, which is not installed: install"
+            " requirements/s3.txt, or leave it empty for the folder below SMALLPRINT_DATA"
+        )
+    from shared.storage.s3 import S3Blobs
+
+    return S3Blobs(url, owner)
+
+
+def key_of(tenant: str, ref: BlobRef) -> str:
+    """Where a blob lies: `<tenant>/<owner>/<first two of the hash>/<hash>`, without the owner for
+    ingest. Raises ValueError for what is no tenant's name.
+    """
+    if not _TENANT.fullmatch(tenant):
+        raise ValueError(f"not a tenant's name: {tenant!r}")
+    return "/".join(filter(None, (tenant, ref.owner, ref.sha256[:2], ref.sha256)))
+
+
+def ref_of_key(key: str, size: int) -> tuple[str, BlobRef] | None:
+    """The way back of `key_of`: tenant and blob; None for what is none of ours."""
+    found = _KEY.fullmatch(key)
+    if found is None:
+        return None
+    owner = found["owner"] or ""
+    return found["tenant"], BlobRef(sha256=found["sha256"], size=size, owner=owner)
+
+
+def must_own(tenant: str, ref: BlobRef, owner: str) -> None:
+    """Raise ValueError for what belongs to another service than `owner`."""
+    if ref.owner != owner:
+        raise ValueError(
+            f"blob {ref.sha256} of tenant {tenant} belongs to {ref.owner or 'ingest'}, and"
+            f" {owner or 'ingest'} can't delete it"
+        )
 
 
 class FileBlobs:
@@ -125,19 +190,26 @@ class FileBlobs:
     def delete(self, tenant: str, ref: BlobRef) -> None:
         """See `BlobStore.delete`. Raises ValueError for what belongs to another service."""
         path = self._path(tenant, ref)
-        if ref.owner != self.owner:
-            raise ValueError(
-                f"blob {ref.sha256} of tenant {tenant} belongs to {ref.owner or 'ingest'}, and"
-                f" {self.owner or 'ingest'} can't delete it"
-            )
+        must_own(tenant, ref, self.owner)
         with _available(f"blob {ref.sha256} of tenant {tenant}"):
             try:
                 path.unlink()
             except FileNotFoundError:
                 self._require_root(f"blob {ref.sha256} of tenant {tenant}")
 
+    def listed(self) -> Iterator[tuple[str, BlobRef]]:
+        """See `BlobStore.listed`."""
+        with _available("the list of blobs"):
+            self._require_root("the list of blobs")
+            for folder, _, names in os.walk(self.root, onerror=_raise):
+                for path in (Path(folder, name) for name in names):
+                    with contextlib.suppress(FileNotFoundError):  # deleted meanwhile
+                        key = path.relative_to(self.root).as_posix()
+                        if found := ref_of_key(key, path.stat().st_size):
+                            yield found
+
     def sweep(self, older: timedelta) -> int:
-        """Remove what killed processes left half written. Returns how many.
+        """See `BlobStore.sweep`.
 
         Whoever writes holds the file's lock, which ends with its process. Where the file system has
         no locks, what is `older` is taken for left.
@@ -158,7 +230,7 @@ class FileBlobs:
         return self.root / tenant
 
     def _path(self, tenant: str, ref: BlobRef) -> Path:
-        return self._tenant(tenant) / ref.owner / ref.sha256[:2] / ref.sha256
+        return self.root / key_of(tenant, ref)
 
     def _begin(self) -> None:
         """Mark the folder at its first use; refuse one that has lost its mark since."""
@@ -249,6 +321,10 @@ def _sync(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def _raise(error: OSError) -> None:
+    raise error
 
 
 def _unmounted(root: Path, what: str) -> Unavailable:

@@ -11,6 +11,8 @@ SIDEWAYS = ("services/cli.py", "services/upkeep.py")
 
 DOORS = {
     "alembic": ["shared/storage/*", "services/*/store.py", "services/*/migrations/*"],
+    "boto3": ["shared/storage/s3.py"],
+    "botocore": ["shared/storage/s3.py"],
     "httpcore": [
         "shared/http.py",
         "services/ingest/webhooks/post.py",

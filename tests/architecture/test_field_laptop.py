@@ -13,7 +13,10 @@ from infra.ports import free_port
 from tests.architecture.source import SERVICES
 from tests.support import ROOT
 
-OPTIONAL = ("kafka", "psycopg", "torch", "transformers", "peft", "onnx", "sklearn", "safetensors")
+OPTIONAL = (
+    *("kafka", "psycopg", "boto3", "botocore"),
+    *("torch", "transformers", "peft", "onnx", "sklearn", "safetensors"),
+)
 BLOCK = f"""
 import sys
 
@@ -82,13 +85,14 @@ def test_the_command_starts_without_the_optional_packages(laptop: dict[str, str]
 
 
 def test_no_module_that_serves_needs_an_optional_package(laptop: dict[str, str]) -> None:
-    """Every module of services and shared can be imported there, but for the one door to Kafka."""
+    """Every module of services and shared can be imported there, but the doors to Kafka and S3."""
     program = """
 import importlib, pathlib, sys
 names = [".".join(p.with_suffix("").parts).removesuffix(".__init__")
          for top in ("services", "shared") for p in sorted(pathlib.Path(top).rglob("*.py"))
          if "migrations" not in p.parts and p.name != "__main__.py"]
 names.remove("shared.bus.kafka")
+names.remove("shared.storage.s3")
 for name in names:
     importlib.import_module(name)
 print(len(names))

@@ -26,7 +26,7 @@ def test_services_are_the_five_that_are_named() -> None:
 
 def test_only_bootstrap_builds_real_parts() -> None:
     """Handlers, domain and pages receive their parts; one file a service chooses real ones."""
-    builders = {"open_bus", "BlobStore", "create_engine", "load"}
+    builders = {"open_bus", "open_blobs", "create_engine", "load"}
     found, wrong = 0, []
     for path in python_files("services"):
         if path.name in ("cli.py", "settings.py") or len(path.parts) < 3:

@@ -25,7 +25,8 @@ ENV = {**os.environ, "POSTGRES_PASSWORD": "s3cret"}
 @cache
 def _compose() -> dict[str, Any]:
     text = (ROOT / "docker-compose.yml").read_text("utf-8")
-    filled = text.replace("${POSTGRES_PASSWORD:-}", "s3cret").replace("${PUBLIC_URL:-}", '""')
+    filled = text.replace("${POSTGRES_PASSWORD:-}", "s3cret")
+    filled = re.sub(r"\$\{\w+:-(\w*)\}", lambda found: found[1] or '""', filled)
     parsed: dict[str, Any] = yaml.safe_load(filled)
     return parsed
 
@@ -86,6 +87,26 @@ def test_each_service_runs_as_three_processes(service: str) -> None:
     assert f"CREATE DATABASE {service};" in created
 
 
+@pytest.mark.parametrize("service", SERVICES)
+def test_there_are_two_of_every_worker(service: str) -> None:
+    """One may stop, or be busy for an hour, and the other goes on."""
+    assert _ours()[f"{service}-worker"]["deploy"] == {"replicas": 2}
+
+
+def test_the_bucket_that_comes_along_is_the_one_that_is_tested() -> None:
+    """Its version is the tests' own, and the address that .env.example names leads to it."""
+    bucket = _compose()["services"]["s3"]
+    pom = (ROOT / "infra/s3/pom.xml").read_text("utf-8")
+    (version,) = re.findall(r"<s3proxy.version>(.+)</", pom)
+    assert bucket["image"] == f"andrewgaul/s3proxy:{version}"
+    example = (ROOT / ".env.example").read_text("utf-8")
+    assert bucket["environment"]["S3PROXY_ENDPOINT"].rpartition(":")[2] == "9000"
+    assert "s3://smallprint and http://s3:9000" in example
+    assert "/data/smallprint" in bucket["entrypoint"][2]
+    for name in re.findall(r"\$\{(\w+):-", (ROOT / "docker-compose.yml").read_text("utf-8")):
+        assert f"\n{name}=" in example or name == "AWS_REGION", name
+
+
 def test_addresses_in_compose_fit_together() -> None:
     """The origin and the key check reach each service on the port that it listens on."""
     containers = _ours()
@@ -124,10 +145,10 @@ def test_the_lone_broker_acknowledges_what_is_on_its_disk() -> None:
     )
 
 
-def test_only_the_embedded_edition_has_a_profile() -> None:
-    """A bare `docker compose up` starts everything else."""
+def test_only_what_replaces_something_has_a_profile() -> None:
+    """A bare `docker compose up` starts everything but the embedded edition and a bucket."""
     with_profile = {n: s["profiles"] for n, s in _compose()["services"].items() if "profiles" in s}
-    assert with_profile == {"core": ["core"]}
+    assert with_profile == {"core": ["core"], "s3": ["s3"]}
     assert _ours()["core"]["command"][:2] == ["smallprint", "up"]
     assert len(_ours()) == 3 * len(SERVICES) + 2
 

@@ -1,4 +1,4 @@
-"""Blobs: whole or not at all, under the name of their hash, apart for each tenant."""
+"""What is particular to blobs in a folder: disks, folders, locks."""
 
 import hashlib
 import io
@@ -9,7 +9,6 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO, cast
 
 import pytest
 from pydantic import ValidationError
@@ -17,22 +16,8 @@ from pydantic import ValidationError
 from shared.errors import Unavailable
 from shared.events import BlobRef
 from shared.storage import FileBlobs, MissingBlob
-from shared.storage.blobs import CHUNK, MARKER
+from shared.storage.blobs import MARKER
 from tests.support import ROOT
-
-
-class Breaks(io.RawIOBase):
-    """A stream that breaks after some bytes."""
-
-    def __init__(self, good: int) -> None:
-        self.left = good
-
-    def read(self, size: int = -1) -> bytes:
-        """Bytes, then an error."""
-        if self.left <= 0:
-            raise OSError("the upload broke off")
-        self.left -= size
-        return b"x" * size
 
 
 @pytest.fixture
@@ -44,62 +29,6 @@ def blobs(tmp_path: Path) -> FileBlobs:
 def _files(blobs: FileBlobs) -> list[Path]:
     found = (path for path in blobs.root.rglob("*") if path.is_file())
     return [path for path in found if path.name != MARKER]
-
-
-@pytest.mark.parametrize("data", [b"", b"a", b"x" * (CHUNK + 1)], ids=["empty", "one", "chunks"])
-def test_what_is_put_comes_back(blobs: FileBlobs, data: bytes) -> None:
-    """By bytes and by stream, the same bytes are the same blob, kept once."""
-    ref = blobs.put("default", data)
-    assert ref == BlobRef(sha256=hashlib.sha256(data).hexdigest(), size=len(data))
-    assert blobs.put_stream("default", io.BytesIO(data)) == ref
-    assert blobs.get("default", ref) == data
-    with blobs.open("default", ref) as stream:
-        assert stream.read() == data
-    assert len(_files(blobs)) == 1
-
-
-def test_tenants_do_not_see_each_other(blobs: FileBlobs) -> None:
-    """The same bytes of another tenant are another blob."""
-    ref = blobs.put("one", b"secret")
-    with pytest.raises(MissingBlob, match="of tenant two is missing"):
-        blobs.get("two", ref)
-    blobs.put("two", b"secret")
-    blobs.delete("one", ref)
-    assert blobs.get("two", ref) == b"secret"
-
-
-@pytest.mark.parametrize("tenant", ["", "..", ".hidden", "a/b", "a\\b", "x" * 65, "a\0b", "ü"])
-def test_a_tenant_can_not_leave_its_folder(blobs: FileBlobs, tenant: str) -> None:
-    """A name that is no plain name is refused before anything is touched."""
-    with pytest.raises(ValueError, match="not a tenant"):
-        blobs.put(tenant, b"x")
-    assert not blobs.root.exists()
-
-
-def test_a_damaged_blob_is_noticed(blobs: FileBlobs) -> None:
-    """Bytes that are not what they were are an error, never a result."""
-    ref = blobs.put("default", b"what was signed")
-    (path,) = _files(blobs)
-    path.write_bytes(b"what was forged")
-    with pytest.raises(MissingBlob, match="damaged"):
-        blobs.get("default", ref)
-
-
-def test_deleting_twice_is_harmless(blobs: FileBlobs) -> None:
-    """What is gone already stays gone."""
-    ref = blobs.put("default", b"x")
-    blobs.delete("default", ref)
-    blobs.delete("default", ref)
-    with pytest.raises(MissingBlob):
-        blobs.open("default", ref)
-
-
-@pytest.mark.parametrize("good", [0, CHUNK, 3 * CHUNK])
-def test_a_stream_that_breaks_leaves_nothing(blobs: FileBlobs, good: int) -> None:
-    """Half an upload is no blob, and its file is taken away."""
-    with pytest.raises(OSError, match="broke off"):
-        blobs.put_stream("default", cast(BinaryIO, Breaks(good)))
-    assert _files(blobs) == []
 
 
 def test_a_disk_that_fails_leaves_nothing(
@@ -243,22 +172,6 @@ def test_a_folder_of_an_earlier_release_is_taken_over(blobs: FileBlobs) -> None:
         later.get("default", BlobRef(sha256="0" * 64, size=1))
     later.put("default", b"y")
     assert (blobs.root / MARKER).exists()
-
-
-def test_a_service_deletes_its_own_bytes_alone(blobs: FileBlobs) -> None:
-    """The same bytes of two services are two blobs; each reads both, and removes its own."""
-    extraction, triage = FileBlobs(blobs.root, "extraction"), FileBlobs(blobs.root, "triage")
-    mine, theirs = extraction.put("default", b"[]"), triage.put_stream("default", io.BytesIO(b"[]"))
-    assert (mine.owner, theirs.owner, mine.sha256) == ("extraction", "triage", theirs.sha256)
-    for owned, other in ((extraction, theirs), (triage, mine), (blobs, mine)):
-        with pytest.raises(ValueError, match=f"belongs to {other.owner}"):
-            owned.delete("default", other)
-    with pytest.raises(ValueError, match="belongs to ingest"):
-        extraction.delete("default", blobs.put("default", b"[]"))
-    extraction.delete("default", mine)
-    assert triage.get("default", theirs) == extraction.get("default", theirs) == b"[]"
-    with pytest.raises(MissingBlob):
-        triage.get("default", mine)
 
 
 @pytest.mark.parametrize("owner", ["..", "a/b", "ab", "Extraction", "x" * 33])

@@ -1,0 +1,359 @@
+"""Blobs in a bucket that speaks S3: the only file that imports `boto3` and `botocore`.
+
+`s3://bucket/prefix` names the place. Endpoint, region and credentials are those that every client
+of S3 understands: the environment variables `AWS_ENDPOINT_URL_S3`, `AWS_REGION`,
+`AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, or what the machine itself is given (a role).
+
+Keys are the paths of the blob folder (`tenant/owner/first two of the hash/hash`), so a folder that
+is copied to a bucket is its blob store. Every part goes out with its SHA-256, which the server
+compares; what comes back is compared with the hash that is its name. An object appears whole or
+not at all, also when it is sent in parts.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import hashlib
+import io
+import logging
+import os
+import tempfile
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, BinaryIO
+from urllib.parse import urlsplit
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from shared.errors import SettingsError, Unavailable
+from shared.events import BlobRef
+from shared.storage.blobs import CHUNK, MissingBlob, key_of, must_own, ref_of_key
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
+log = logging.getLogger(__name__)
+
+PART = 8 * CHUNK
+"""Bytes of a part, and what a blob may have to be sent in one: it bounds the memory. S3 takes parts
+from 5 MiB, and 10,000 of one object: 80 GB."""
+FIRST = 64 << 10
+"""Bytes that opening a stream fetches: who only asks whether a blob is there pays for no more."""
+STEP = 4 * CHUNK
+"""Bytes that a stream fetches at once from then on."""
+CONNECT_SECONDS, READ_SECONDS = 5.0, 60.0
+TRIES = 5
+"""Of one request, with a pause that grows; then the blob store is `Unavailable`."""
+CONNECTIONS = 16
+"""Connections that one process keeps to the server; more threads wait for one."""
+_LACKING = {"NoSuchKey": "missing", "404": "missing", "InvalidRange": "damaged"}
+"""What the server's answers say of a blob; a range is wrong where there are fewer bytes."""
+
+
+class S3Blobs:
+    """A bucket, or what of it begins with a prefix.
+
+    Args:
+        url: `s3://bucket` or `s3://bucket/prefix`. Raises SettingsError for another.
+        owner: the service whose blobs are written and deleted here; empty for ingest.
+    """
+
+    def __init__(self, url: str, owner: str = "") -> None:
+        parts = urlsplit(url)
+        if parts.scheme != "s3" or not parts.netloc or parts.query or "@" in parts.netloc:
+            raise SettingsError(
+                "SMALLPRINT_BLOBS_URL names no bucket: s3://bucket or s3://bucket/prefix, with"
+                " endpoint and credentials in the AWS_… variables"
+            )
+        self.bucket = parts.netloc
+        self.prefix = f"{prefix}/" if (prefix := parts.path.strip("/")) else ""
+        self.owner = owner
+        self._client = _client()
+
+    def put(self, tenant: str, data: bytes) -> BlobRef:
+        """See `BlobStore.put`."""
+        ref = BlobRef(sha256=hashlib.sha256(data).hexdigest(), size=len(data), owner=self.owner)
+        key = self._key(tenant, ref)
+        if len(data) <= PART:
+            with self._available(tenant, ref):
+                self._put(key, data)
+        else:
+            self._send(tenant, ref, io.BytesIO(data))
+        return ref
+
+    def put_stream(self, tenant: str, stream: BinaryIO) -> BlobRef:
+        """See `BlobStore.put_stream`. An error of the stream itself is raised as it is.
+
+        The name of a blob is its hash, so a stream is read twice; one that can't be is kept in a
+        temporary file meanwhile.
+        """
+        key_of(tenant, BlobRef(sha256="0" * 64, size=0))  # a wrong tenant is refused before we read
+        with contextlib.ExitStack() as stack:
+            start = 0
+            if stream.seekable():
+                start = stream.tell()
+                ref = self._ref_of(stream)
+            else:
+                kept = stack.enter_context(tempfile.TemporaryFile())
+                ref = self._ref_of(stream, kept)
+                stream = kept
+            stream.seek(start)
+            if ref.size <= PART:
+                return self.put(tenant, stream.read())
+            self._send(tenant, ref, stream)
+        return ref
+
+    def get(self, tenant: str, ref: BlobRef) -> bytes:
+        """See `BlobStore.get`."""
+        with self.open(tenant, ref) as stream:
+            data = stream.read()
+        if hashlib.sha256(data).hexdigest() != ref.sha256:
+            raise _lacking(tenant, ref)
+        return data
+
+    def open(self, tenant: str, ref: BlobRef) -> BinaryIO:
+        """See `BlobStore.open`. The stream can be sought in, and holds one step in memory."""
+        raw = _Stream(self, tenant, ref)
+        return io.BufferedReader(raw, CHUNK)
+
+    def delete(self, tenant: str, ref: BlobRef) -> None:
+        """See `BlobStore.delete`. Raises ValueError for what belongs to another service."""
+        key = self._key(tenant, ref)
+        must_own(tenant, ref, self.owner)
+        with self._available(tenant, ref):
+            self._client.delete_object(Bucket=self.bucket, Key=key)
+
+    def listed(self) -> Iterator[tuple[str, BlobRef]]:
+        """See `BlobStore.listed`."""
+        pages = self._client.get_paginator("list_objects_v2").paginate(
+            Bucket=self.bucket, Prefix=self.prefix
+        )
+        with self._reached("the list of blobs"):
+            for page in pages:
+                for item in page.get("Contents", ()):
+                    found = ref_of_key(item["Key"].removeprefix(self.prefix), item["Size"])
+                    if found is not None:
+                        yield found
+
+    def sweep(self, older: timedelta) -> int:
+        """Give up what was begun in parts before so long and never ended. Returns how many.
+
+        A server that does not answer, or that refuses to list them, is told of in the log alone.
+        """
+        before, removed = datetime.now(UTC) - older, 0
+        pages = self._client.get_paginator("list_multipart_uploads").paginate(
+            Bucket=self.bucket, Prefix=self.prefix
+        )
+        try:
+            for page in pages:
+                for item in page.get("Uploads", ()):
+                    if item["Initiated"] < before:
+                        self._abort(item["Key"], item["UploadId"])
+                        removed += 1
+        except (ClientError, BotoCoreError) as error:
+            log.warning("parts of blobs that were never ended stay", extra={"reason": str(error)})
+        return removed
+
+    def fetch(self, tenant: str, ref: BlobRef, start: int, size: int) -> bytes:
+        """The bytes of a blob from `start` on, `size` of them at the most. Raises MissingBlob."""
+        key = self._key(tenant, ref)
+        wanted = {"Range": f"bytes={start}-{start + size - 1}"} if ref.size else {}
+        tries = 0
+        while True:
+            tries += 1
+            with self._available(tenant, ref):
+                answer = self._client.get_object(Bucket=self.bucket, Key=key, **wanted)
+                total = int(answer.get("ContentRange", "/0").rpartition("/")[2])
+                if total != ref.size:
+                    answer["Body"].close()
+                    raise _lacking(tenant, ref)
+                try:
+                    data: bytes = answer["Body"].read()
+                except BotoCoreError:  # the connection broke off, which the client leaves to us
+                    if tries == TRIES:
+                        raise
+                    continue
+                return data
+
+    def _key(self, tenant: str, ref: BlobRef) -> str:
+        return self.prefix + key_of(tenant, ref)
+
+    def _ref_of(self, stream: BinaryIO, copy: Any = None) -> BlobRef:
+        digest, size = hashlib.sha256(), 0
+        while chunk := stream.read(CHUNK):
+            digest.update(chunk)
+            size += len(chunk)
+            if copy is not None:
+                copy.write(chunk)
+        return BlobRef(sha256=digest.hexdigest(), size=size, owner=self.owner)
+
+    def _put(self, key: str, data: bytes) -> None:
+        self._client.put_object(
+            Bucket=self.bucket,
+            Key=key,
+            Body=data,
+            ContentLength=len(data),
+            ChecksumSHA256=_checksum(hashlib.sha256(data)),
+        )
+
+    def _send(self, tenant: str, ref: BlobRef, stream: BinaryIO) -> None:
+        """Send a blob in parts. What is not completed is given up, and never was a blob."""
+        key = self._key(tenant, ref)
+        with self._available(tenant, ref):
+            upload = self._client.create_multipart_upload(
+                Bucket=self.bucket, Key=key, ChecksumAlgorithm="SHA256"
+            )["UploadId"]
+        try:
+            parts = self._send_parts(tenant, ref, upload, stream)
+            with self._available(tenant, ref):
+                self._client.complete_multipart_upload(
+                    Bucket=self.bucket,
+                    Key=key,
+                    UploadId=upload,
+                    MultipartUpload={"Parts": parts},
+                )
+        except BaseException:
+            with contextlib.suppress(ClientError, BotoCoreError):  # else the sweep takes it away
+                self._abort(key, upload)
+            raise
+
+    def _send_parts(
+        self, tenant: str, ref: BlobRef, upload: str, stream: BinaryIO
+    ) -> list[dict[str, Any]]:
+        """Send all parts, one after the other; what completing the upload says of them."""
+        parts: list[dict[str, Any]] = []
+        digest = hashlib.sha256()
+        while part := stream.read(PART):
+            digest.update(part)
+            parts.append(self._send_part(tenant, ref, upload, len(parts) + 1, part))
+        if digest.hexdigest() != ref.sha256:
+            raise Unavailable(
+                f"a new blob of tenant {tenant} changed while it was read: send it again"
+            )
+        return parts
+
+    def _send_part(
+        self, tenant: str, ref: BlobRef, upload: str, number: int, part: bytes
+    ) -> dict[str, Any]:
+        """Send one part; what completing the upload says of it."""
+        checksum = _checksum(hashlib.sha256(part))
+        with self._available(tenant, ref):
+            answer = self._client.upload_part(
+                Bucket=self.bucket,
+                Key=self._key(tenant, ref),
+                UploadId=upload,
+                PartNumber=number,
+                Body=part,
+                ContentLength=len(part),
+                ChecksumSHA256=checksum,
+            )
+        return {"PartNumber": number, "ETag": answer["ETag"], "ChecksumSHA256": checksum}
+
+    def _abort(self, key: str, upload: str) -> None:
+        self._client.abort_multipart_upload(Bucket=self.bucket, Key=key, UploadId=upload)
+
+    @contextlib.contextmanager
+    def _available(self, tenant: str, ref: BlobRef) -> Iterator[None]:
+        """As `_reached`, for one blob: one that is not there is MissingBlob."""
+        try:
+            with self._reached(f"blob {ref.sha256} of tenant {tenant}"):
+                yield
+        except _Lacking as error:
+            raise _lacking(tenant, ref, str(error)) from None
+
+    @contextlib.contextmanager
+    def _reached(self, what: str) -> Iterator[None]:
+        """A server that is away or refuses is `Unavailable`, which the worker tries again."""
+        try:
+            yield
+        except ClientError as error:
+            code = str(error.response.get("Error", {}).get("Code", ""))
+            if code in _LACKING:
+                raise _Lacking(_LACKING[code]) from error
+            advice = {
+                "NoSuchBucket": "make the bucket",
+                "AccessDenied": "the credentials must allow s3:ListBucket, s3:GetObject,"
+                " s3:PutObject, s3:DeleteObject and s3:AbortMultipartUpload there",
+                "SignatureDoesNotMatch": "see to AWS_SECRET_ACCESS_KEY",
+                "InvalidAccessKeyId": "see to AWS_ACCESS_KEY_ID",
+            }.get(code, "see to the server")
+            raise Unavailable(
+                f"the blob store s3://{self.bucket} refuses {what} ({code}): {advice}; it is"
+                " tried again"
+            ) from error
+        except BotoCoreError as error:
+            raise Unavailable(
+                f"the blob store s3://{self.bucket} can't reach {what}: {error}; it is tried again"
+            ) from error
+
+
+class _Lacking(Exception):
+    """An object is missing or damaged."""
+
+
+class _Stream(io.RawIOBase):
+    """A blob that is fetched step by step, each step with the client's own tries."""
+
+    def __init__(self, blobs: S3Blobs, tenant: str, ref: BlobRef) -> None:
+        self._blobs, self._tenant, self._ref = blobs, tenant, ref
+        self._at = 0
+        self._start, self._step = 0, blobs.fetch(tenant, ref, 0, FIRST)
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
+        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._ref.size}[whence]
+        self._at = max(0, base + offset)
+        return self._at
+
+    def tell(self) -> int:
+        return self._at
+
+    def readinto(self, buffer: WriteableBuffer, /) -> int:
+        view = memoryview(buffer).cast("B")
+        if self._at >= self._ref.size or not len(view):
+            return 0
+        if not self._start <= self._at < self._start + len(self._step):
+            self._step = b""  # let go of it first: two would be in memory
+            self._start = self._at
+            self._step = self._blobs.fetch(self._tenant, self._ref, self._at, STEP)
+            if not self._step:
+                raise _lacking(self._tenant, self._ref)
+        piece = self._step[self._at - self._start :][: len(view)]
+        view[: len(piece)] = piece
+        self._at += len(piece)
+        return len(piece)
+
+
+def _client() -> Any:
+    own = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+    config = Config(
+        connect_timeout=CONNECT_SECONDS,
+        read_timeout=READ_SECONDS,
+        retries={"mode": "standard", "total_max_attempts": TRIES},
+        max_pool_connections=CONNECTIONS,
+        # Hashes are ours, in each request; and the names of a server's own have no bucket in them.
+        request_checksum_calculation="when_required",
+        response_checksum_validation="when_required",
+        s3={"addressing_style": "path" if own else "auto"},
+    )
+    try:
+        region = os.environ.get("AWS_REGION") or None  # else as the client finds it
+        return boto3.session.Session(region_name=region).client("s3", config=config)
+    except (BotoCoreError, ValueError) as error:
+        raise SettingsError(f"the client of S3 can't be made: {error}") from error
+
+
+def _checksum(digest: Any) -> str:
+    return base64.b64encode(digest.digest()).decode()
+
+
+def _lacking(tenant: str, ref: BlobRef, how: str = "damaged") -> MissingBlob:
+    return MissingBlob(f"blob {ref.sha256} of tenant {tenant} is {how}: restore it from a backup")

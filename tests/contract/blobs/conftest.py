@@ -1,0 +1,64 @@
+"""One empty place a test, in a folder and on a real server of S3, started once a run."""
+
+from __future__ import annotations
+
+import uuid
+from collections import Counter
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from infra.s3.server import Server, missing, running_server
+from shared.storage import BlobStore
+from tests.contract.blobs.places import Place
+from tests.support import require
+
+NAMES = ("files", "s3")
+
+
+@pytest.fixture(scope="session")
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A running server."""
+    require(find_spec("boto3"), "blobs in S3 need the package boto3")
+    lacking = missing()
+    require(lacking is None, lacking or "")
+    with running_server(tmp_path_factory.mktemp("s3")) as server:
+        yield server
+
+
+@pytest.fixture
+def bucket(s3: Server, monkeypatch: pytest.MonkeyPatch) -> Place:
+    """A new bucket, which the environment leads to."""
+    for name, value in s3.environment.items():
+        monkeypatch.setenv(name, value)
+    name = f"t{uuid.uuid4().hex[:12]}"
+    s3.bucket(name)
+    return Place(s3.objects / name / "papers" / "blobs", f"s3://{name}/papers/blobs/", s3)
+
+
+@pytest.fixture(params=NAMES)
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+    """An empty place."""
+    if request.param == "s3":
+        found: Place = request.getfixturevalue("bucket")
+        return found
+    return Place(tmp_path / "blobs")
+
+
+@pytest.fixture
+def blobs(place: Place) -> BlobStore:
+    """Ingest's blobs there."""
+    return place.store()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say how many tests each kind of place has passed."""
+    passed: Counter[str] = Counter()
+    for report in terminalreporter.stats.get("passed", []):
+        if "contract/blobs/" in report.nodeid and report.when == "call":
+            passed.update(name for name in NAMES if f"[{name}" in report.nodeid)
+    if passed:
+        counts = ", ".join(f"{name} {passed[name]}" for name in NAMES)
+        terminalreporter.write_line(f"blob contract, tests passed: {counts}")

@@ -1,0 +1,288 @@
+"""What is particular to blobs in a bucket, on a real server that speaks S3."""
+
+from __future__ import annotations
+
+import io
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from infra.bench.pages import pdf_of
+from infra.chaos.proxy import Proxy
+from infra.ports import free_port
+from infra.s3.server import Server
+from shared.errors import SettingsError, Unavailable
+from shared.storage import FileBlobs, MissingBlob, open_blobs, s3
+from shared.storage.blobs import CHUNK
+from shared.storage.deletion import ref_of
+from shared.storage.s3 import PART, STEP, S3Blobs
+from tests.contract.blobs.places import Place, bytes_of
+from tests.embedded import Embedded
+from tests.integration.test_road import Suite, _until
+from tests.samples import contract
+from tests.support import ROOT
+
+TWO_PARTS = PART + CHUNK
+
+
+@pytest.fixture
+def blobs(bucket: Place, monkeypatch: pytest.MonkeyPatch) -> S3Blobs:
+    """Ingest's blobs, whose client soon gives up."""
+    monkeypatch.setattr(s3, "TRIES", 2)
+    return S3Blobs(bucket.url)
+
+
+@contextmanager
+def proxied(bucket: Place, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[S3Blobs, Proxy]]:
+    """The blobs through a network that fails when it is told to."""
+    assert bucket.server is not None
+    port = free_port()
+    proxy = Proxy(port, bucket.server.port)
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", f"http://127.0.0.1:{port}")
+    try:
+        yield S3Blobs(bucket.url), proxy
+    finally:
+        proxy.close()
+
+
+@pytest.mark.parametrize("size", [1000, TWO_PARTS], ids=["whole", "parts"])
+def test_what_is_damaged_on_its_way_is_refused_by_the_server(
+    bucket: Place, blobs: S3Blobs, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    """The hash goes with the bytes; where they differ, nothing is kept and it is tried again."""
+    monkeypatch.setattr(s3, "_checksum", lambda _digest: "A" * 43 + "=")
+    with pytest.raises(Unavailable, match=r"\(BadDigest\).*it is tried again"):
+        blobs.put_stream("default", io.BytesIO(bytes_of(size)))
+    assert bucket.stored() == {}
+    assert blobs.sweep(timedelta(0)) == 0, "the parts are given up at once"
+
+
+def test_a_stream_that_changes_meanwhile_is_no_blob(bucket: Place, blobs: S3Blobs) -> None:
+    """It is read twice, for its name and for its bytes; both must be the same."""
+
+    class Changing(io.BytesIO):
+        rewound = 0
+
+        def seek(self, offset: int, whence: int = 0, /) -> int:
+            self.rewound += 1
+            if self.rewound == 1:
+                self.getbuffer()[5] ^= 1
+            return super().seek(offset, whence)
+
+    with pytest.raises(Unavailable, match="changed while it was read"):
+        blobs.put_stream("default", Changing(bytes_of(TWO_PARTS)))
+    assert bucket.stored() == {}
+
+
+def test_a_process_killed_in_the_middle_leaves_no_half_blob(bucket: Place, blobs: S3Blobs) -> None:
+    """Killed before the last part, there is no blob; what was sent is swept away once it is old."""
+    program = (
+        "import io, os, signal, sys\n"
+        "from shared.storage.s3 import PART, S3Blobs\n"
+        "blobs = S3Blobs(sys.argv[1])\n"
+        "blobs._client.meta.events.register(\n"
+        "    'before-call.s3.CompleteMultipartUpload',\n"
+        "    lambda **_: os.kill(os.getpid(), signal.SIGKILL))\n"
+        "blobs.put_stream('default', io.BytesIO(b'x' * (PART + 1)))"
+    )
+    done = subprocess.run([sys.executable, "-c", program, bucket.url], cwd=ROOT)
+    assert done.returncode == -9
+    data = b"x" * (PART + 1)
+    with pytest.raises(MissingBlob, match="is missing"):
+        blobs.get("default", ref_of(data))
+    assert list(blobs.listed()) == []
+    assert blobs.sweep(timedelta(hours=1)) == 0
+    assert blobs.sweep(timedelta(0)) == 1
+    assert blobs.sweep(timedelta(0)) == 0
+    assert blobs.get("default", blobs.put("default", data)) == data
+
+
+def test_a_connection_that_breaks_off_loses_nothing(
+    bucket: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither a part that is being sent nor a step that is being read: it is done again."""
+    data = bytes_of(3 * PART)
+    with proxied(bucket, monkeypatch) as (blobs, proxy):
+
+        @contextmanager
+        def failing() -> Iterator[None]:
+            """Connections break off twice, in the middle of what they carry."""
+            proxy.delay = 0.004
+            dropped: list[int] = []
+
+            def drop() -> None:
+                while sum(dropped) < 2:
+                    time.sleep(0.3)
+                    dropped.append(proxy.drop())
+                proxy.delay = 0.0
+
+            thread = threading.Thread(target=drop)
+            thread.start()
+            yield
+            thread.join()
+
+        with failing():
+            ref = blobs.put_stream("default", io.BytesIO(data))
+        with failing():
+            assert blobs.get("default", ref) == data
+    assert blobs.sweep(timedelta(0)) == 0
+
+
+def test_a_server_that_is_away_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Everything is Unavailable until it is back; then what was kept is there."""
+    monkeypatch.setattr(s3, "TRIES", 2)
+    server = Server(tmp_path, free_port())
+    for name, value in server.environment.items():
+        monkeypatch.setenv(name, value)
+    server.bucket("papers")
+    blobs = S3Blobs("s3://papers")
+    with pytest.raises(Unavailable, match=r"s3://papers can't reach .* it is tried again"):
+        blobs.put("default", b"x")
+    server.start()
+    try:
+        ref = blobs.put("default", b"x")
+        server.kill()
+        for touch in (blobs.get, blobs.open, blobs.delete):
+            with pytest.raises(Unavailable, match=f"blob {ref.sha256} of tenant default"):
+                touch("default", ref)
+        with pytest.raises(Unavailable, match="the list of blobs"):
+            list(blobs.listed())
+        assert blobs.sweep(timedelta(0)) == 0, "a service starts all the same"
+        server.start()
+        assert blobs.get("default", ref) == b"x"
+    finally:
+        server.stop()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("AWS_SECRET_ACCESS_KEY", "wrong", "SignatureDoesNotMatch.*see to AWS_SECRET_ACCESS_KEY"),
+        ("AWS_ACCESS_KEY_ID", "nobody", "InvalidAccessKeyId.*see to AWS_ACCESS_KEY_ID"),
+    ],
+)
+def test_a_refusal_says_what_is_wrong(
+    bucket: Place, monkeypatch: pytest.MonkeyPatch, name: str, value: str, told: str
+) -> None:
+    """The variable is named, never its value; no document is lost for it."""
+    monkeypatch.setenv(name, value)
+    with pytest.raises(Unavailable, match=told) as caught:
+        S3Blobs(bucket.url).put("default", b"x")
+    assert value not in caught.value.message.replace("s3://", "")
+
+
+def test_a_bucket_that_is_not_there_loses_no_blob(bucket: Place) -> None:
+    """Its blobs are not missing: somebody must make the bucket, or mend the setting."""
+    blobs = S3Blobs("s3://no-such-bucket")
+    for call in (
+        lambda: blobs.put("default", b"x"),
+        lambda: blobs.get("default", ref_of(b"x")),
+        lambda: list(blobs.listed()),
+    ):
+        with pytest.raises(Unavailable, match=r"s3://no-such-bucket .*make the bucket"):
+            call()
+
+
+@pytest.mark.parametrize(
+    "url", ["s3:", "s3://", "s3:///papers", "http://papers", "s3://me:secret@papers", "s3://a?b=c"]
+)
+def test_what_names_no_bucket_is_refused_at_the_start(url: str) -> None:
+    """The message names the setting and repeats nothing of it, which might hold a secret."""
+    with pytest.raises(SettingsError, match="SMALLPRINT_BLOBS_URL names no bucket") as caught:
+        open_blobs(url, Path("unused"))
+    assert "secret" not in caught.value.message
+
+
+def test_without_the_client_the_setting_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A laptop has no boto3, and a folder needs none."""
+    monkeypatch.setattr("shared.storage.blobs.find_spec", lambda _name: None)
+    with pytest.raises(SettingsError, match=r"install requirements/s3\.txt"):
+        open_blobs("s3://papers", Path("unused"))
+    assert isinstance(open_blobs("", Path("unused"), "triage"), FileBlobs)
+
+
+def test_a_folder_that_is_copied_to_a_bucket_is_its_store(
+    bucket: Place, blobs: S3Blobs, tmp_path: Path
+) -> None:
+    """Both keep a blob under the same path, so a suite moves by copying."""
+    files = FileBlobs(tmp_path / "blobs")
+    owned = FileBlobs(tmp_path / "blobs", "triage")
+    refs = [files.put("default", bytes_of(1000)), owned.put("other", b"[]")]
+    shutil.copytree(files.root, bucket.folder, dirs_exist_ok=True)
+    assert blobs.get("default", refs[0]) == bytes_of(1000)
+    assert (
+        set(blobs.listed())
+        == set(files.listed())
+        == set(zip(("default", "other"), refs, strict=True))
+    )
+
+
+def test_memory_is_bounded_by_parts(bucket: Place, tmp_path: Path) -> None:
+    """A blob of ten parts is sent and read with less than three of them in memory."""
+    with (tmp_path / "large").open("wb") as file:
+        for _ in range(10):
+            file.write(bytes_of(PART))
+    program = (
+        "import sys, tracemalloc\n"
+        "from shared.storage.s3 import S3Blobs\n"
+        "blobs = S3Blobs(sys.argv[1])\n"
+        "blobs.put('default', b'x')\n"
+        "tracemalloc.start()\n"
+        "with open(sys.argv[2], 'rb') as file: ref = blobs.put_stream('default', file)\n"
+        "print(tracemalloc.get_traced_memory()[1]); tracemalloc.reset_peak()\n"
+        "read = 0\n"
+        "with blobs.open('default', ref) as stream:\n"
+        "    while piece := stream.read(65536): read += len(piece)\n"
+        "assert read == ref.size\n"
+        "print(tracemalloc.get_traced_memory()[1])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, bucket.url, str(tmp_path / "large")],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    sent, read = map(int, done.stdout.split())
+    assert PART < sent < 3 * PART
+    assert STEP < read < 3 * STEP
+
+
+@pytest.mark.slow
+def test_the_suite_keeps_its_blobs_in_the_bucket(bucket: Place, tmp_path: Path) -> None:
+    """A contract goes the whole road: its bytes, text and results lie there, and go with it."""
+    process = Embedded(tmp_path, SMALLPRINT_BLOBS_URL=bucket.url)
+    try:
+        line = process.start()
+        with Suite(process.url, line["key"]) as suite:
+            data = pdf_of(contract(1).decode())
+            document = suite.upload("services.pdf", data, "contract")
+            assert suite.ended(document)["outcome"] == "complete"
+            assert "agree" in suite.get(f"/v1/documents/{document}/text").text.lower()
+            assert suite.get(f"/v1/documents/{document}/original").content == data
+            page = suite.get(f"/v1/documents/{document}/pages/1.png")
+            assert page.content.startswith(b"\x89PNG"), page.text
+            assert suite.items(document, 1)
+            kept = bucket.stored()
+            assert len(kept) >= 3
+            assert any("/extraction/" in key for key in kept)
+            assert not list((process.data / "blobs").rglob("[0-9a-f]" * 64 + "*.txt"))
+            suite.delete(f"/v1/documents/{document}")
+            _until(
+                lambda: [len(path.read_bytes()) for path in bucket.stored().values()],
+                lambda sizes: all(size < 200 for size in sizes),
+            )
+        assert process.end() == 0, process.tail()
+    finally:
+        process.end()
+    assert not [ref for _, ref in FileBlobs(process.data / "blobs").listed()]
