@@ -36,6 +36,7 @@ from shared.cli.options import given as _given
 from shared.errors import SuiteError, UnsupportedType
 from shared.private import private_files
 from shared.version import VERSION
+from shared.web.scopes import ALL, SCOPES, ordered
 
 if TYPE_CHECKING:
     from smallprint import ApiError
@@ -1824,14 +1825,35 @@ def keys() -> None:
 @keys.command("new")
 @click.argument("name")
 @click.option("--tenant", default="default", show_default=True, help="Whose documents it opens.")
+@click.option(
+    "--scope", "scopes", multiple=True, type=click.Choice(list(SCOPES)), help="All, by default."
+)
 @data_option
 @as_json
-def keys_new(name: str, tenant: str, data: Path | None, as_json: bool) -> None:
-    """Make a key for NAME, the actor of what is done with it; it can't be shown again."""
+def keys_new(
+    name: str, tenant: str, scopes: tuple[str, ...], data: Path | None, as_json: bool
+) -> None:
+    """Make a key for NAME, the actor of what is done with it; it can't be shown again.
+
+    \b
+    Scopes, of which one option each:
+      documents:read   documents, their text, pages and statements, and search
+      documents:write  upload, delete, cancel, give another kind, have read again
+      results:read     clauses, findings and all else that was found, asked and spent
+      review           the queue, decisions and exports
+      admin            keys, webhooks, and how long documents are kept
+    An analyst needs documents:read and review. Without results:read nobody can tell which items
+    are there to check what was accepted without a person.
+    """
     with key_ring(data, create=True) as ring:
-        new = ring.create(tenant, name)
+        new = ring.create(tenant, name, scopes=scopes or None)
     if as_json:
-        shown = {"id": new.key.id, "name": new.key.name, "tenant": new.key.tenant}
+        shown = {
+            "id": new.key.id,
+            "name": new.key.name,
+            "tenant": new.key.tenant,
+            "scopes": ordered(new.key.scopes),
+        }
         write(to_json({**shown, "key": new.secret}))
     else:
         write(f"{new.secret}\n".encode())
@@ -1852,6 +1874,7 @@ def keys_list(tenant: str | None, data: Path | None, as_json: bool) -> None:
                 "id": key.id,
                 "name": key.name,
                 "tenant": key.tenant,
+                "scopes": ordered(key.scopes),
                 "created": _moment(key.created),
                 "last_used": _moment(key.last_used),
                 "revoked": _moment(key.revoked),
@@ -1859,7 +1882,8 @@ def keys_list(tenant: str | None, data: Path | None, as_json: bool) -> None:
             write(to_json(line))
         else:
             state = "revoked" if key.revoked else f"last used {_moment(key.last_used) or 'never'}"
-            row = f"{key.id}  {plain(key.tenant)}  {plain(key.name)}  {state}\n"
+            may = "" if key.scopes == ALL else f"  {' '.join(ordered(key.scopes))}"
+            row = f"{key.id}  {plain(key.tenant)}  {plain(key.name)}  {state}{may}\n"
             write(row.encode("utf-8", "replace"))
 
 

@@ -342,7 +342,8 @@ def _keys(parts: Parts) -> APIRouter:
 
     @router.post("", status_code=201, summary="Make a key", responses=problems(409))
     def create(actor: CurrentActor, wanted: NewKeyRequest) -> NewKeyView:
-        return NewKeyView.made(keys.create(actor.tenant, wanted.name, by=actor))
+        new = keys.create(actor.tenant, wanted.name, scopes=wanted.scopes, by=actor)
+        return NewKeyView.made(new)
 
     @router.delete(
         "/{id}", status_code=204, summary="Revoke a key and its sessions", responses=problems(404)

@@ -42,6 +42,7 @@ from shared.events import (
     Kind,
     Stage,
 )
+from shared.web.scopes import ALL
 
 
 class UnknownAdapter(InvalidRequest):
@@ -547,6 +548,7 @@ class Key:
     revoked: datetime | None = None
     last_used: datetime | None = None
     digest: bytes = field(default=b"", repr=False)
+    scopes: frozenset[str] = ALL
 
     def good(self, now: datetime) -> bool:
         """Whether it is neither revoked nor expired."""

@@ -17,6 +17,7 @@ import re
 import secrets
 import string
 import unicodedata
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal
@@ -27,6 +28,7 @@ from shared.errors import Conflict, InvalidRequest, NotAllowed, NotFound, NotSig
 from shared.storage import Store
 from shared.web.auth import KEY, Actor
 from shared.web.ids import ID
+from shared.web.scopes import ALL, chosen, ordered
 
 TENANT = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}"
 NAME = r"[^\x00-\x1f\x7f\ud800-\udfff]{1,100}"
@@ -58,7 +60,13 @@ class KeyRing:
         if key is None:
             return None
         session = key.id if key.parent else None
-        return Actor(key.tenant, key.name, key_id=key.parent or key.id, session_id=session)
+        return Actor(
+            key.tenant,
+            key.name,
+            key_id=key.parent or key.id,
+            session_id=session,
+            scopes=key.scopes,
+        )
 
     def find(self, secret: str) -> Key | None:
         """The good key that a secret belongs to, or None."""
@@ -78,14 +86,34 @@ class KeyRing:
         self._note_use(key, now)
         return key
 
-    def create(self, tenant: str, name: str, *, by: Actor | None = None) -> NewKey:
+    def create(
+        self,
+        tenant: str,
+        name: str,
+        *,
+        scopes: Iterable[str] | None = None,
+        by: Actor | None = None,
+    ) -> NewKey:
         """Make a key for a tenant; `by` is the key that asks, None the operator.
 
-        Raises InvalidRequest for a name that can't be used, Conflict for one that a living key of
-        the tenant has, NotAllowed for a session: what it made would outlive it.
+        Args:
+            tenant: whose documents it opens.
+            name: of the actor.
+            scopes: what it may do; None: all that whoever asks may.
+            by: the key that asks.
+
+        Raises InvalidRequest for a name or scopes that can't be, Conflict for a name that a living
+        key of the tenant has, NotAllowed for more than `by` may itself, and for a session: what it
+        made would outlive it.
         """
         _refuse_session(by)
-        new = _mint(tenant, name, created_by=by.name if by else None)
+        most = by.scopes if by else ALL
+        wanted = most if scopes is None else chosen(scopes)
+        if wanted - most:
+            raise NotAllowed(
+                f"a key can't give what it has not: {', '.join(ordered(wanted - most))}"
+            )
+        new = _mint(tenant, name, scopes=wanted, created_by=by.name if by else None)
         with self.store.write() as session:
             lock(session, "keys")
             rows = KeyRows(session)
@@ -141,7 +169,14 @@ class KeyRing:
             ends = now + timedelta(seconds=self.session_seconds)
             if parent.expires is not None:
                 ends = min(ends, parent.expires)
-            new = _mint(parent.tenant, parent.name, kind="session", parent=parent.id, expires=ends)
+            new = _mint(
+                parent.tenant,
+                parent.name,
+                kind="session",
+                parent=parent.id,
+                expires=ends,
+                scopes=parent.scopes,
+            )
             rows.forget_sessions_before(now - timedelta(days=1))
             rows.add(new.key)
         return new
@@ -194,6 +229,7 @@ def _mint(
     created_by: str | None = None,
     parent: str | None = None,
     expires: datetime | None = None,
+    scopes: frozenset[str] = ALL,
 ) -> NewKey:
     _require_tenant(tenant)
     name = unicodedata.normalize("NFC", name).strip()
@@ -213,6 +249,7 @@ def _mint(
         parent=parent,
         expires=expires,
         digest=_digest(secret),
+        scopes=scopes,
     )
     return NewKey(key, f"sp_{key_id}_{secret}")
 

@@ -14,6 +14,7 @@ from shared.documents import EarlyPage, Reading
 from shared.events import Kind
 from shared.web.conditional import etag_of
 from shared.web.openapi import Problem
+from shared.web.scopes import Scope, ordered
 
 
 class ReprocessRequest(BaseModel):
@@ -272,6 +273,9 @@ class NewKeyRequest(BaseModel):
     """A key to be made."""
 
     name: str = Field(pattern=NAME, description="who will use it: the actor of what it does")
+    scopes: list[Scope] | None = Field(
+        None, min_length=1, description="what it may do; null: all that the key that asks may"
+    )
 
 
 class KeyView(BaseModel):
@@ -287,11 +291,12 @@ class KeyView(BaseModel):
     expires: datetime | None
     revoked: datetime | None
     last_used: datetime | None = Field(description="to within five minutes")
+    scopes: list[Scope] = Field(description="what it may do")
 
     @classmethod
     def of(cls, key: Key) -> KeyView:
         """What is shown of a key."""
-        return cls.model_validate(key, from_attributes=True)
+        return cls.model_validate({**vars(key), "scopes": ordered(key.scopes)})
 
 
 class NewKeyView(KeyView):

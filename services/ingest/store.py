@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -60,6 +60,7 @@ from shared.events import BlobRef, Kind
 from shared.storage import BlobStore, MissingBlob
 from shared.storage.messages import Time
 from shared.web.ids import ID
+from shared.web.scopes import ALL, ordered
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 BLOBS = ("original", "readable", "text", "layout")
@@ -193,6 +194,7 @@ keys = Table(
     Column("expires", Time),
     Column("revoked", Time),
     Column("last_used", Time),
+    Column("scopes", Text),  # names with spaces between them; NULL, as before there were any: all
     Index("keys_of_tenant", "tenant", "created"),
 )
 
@@ -583,11 +585,12 @@ class KeyRows:
     def find(self, key_id: str) -> Key | None:
         """A key by its id, of whatever tenant: whoever asks does not say one yet."""
         row = self.session.execute(select(keys).where(keys.c.id == key_id)).mappings().one_or_none()
-        return None if row is None else Key(**row)
+        return None if row is None else _key(row)
 
     def add(self, key: Key) -> None:
         """Keep a new one."""
-        self.session.execute(insert(keys).values(asdict(key)))
+        row = {**asdict(key), "scopes": " ".join(ordered(key.scopes))}
+        self.session.execute(insert(keys).values(row))
 
     def remove(self, key_id: str) -> None:
         """Forget a key altogether."""
@@ -602,7 +605,7 @@ class KeyRows:
         query = select(keys).where(keys.c.kind == "key").order_by(keys.c.created, keys.c.id)
         if tenant is not None:
             query = query.where(keys.c.tenant == tenant)
-        return [Key(**row) for row in self.session.execute(query).mappings()]
+        return [_key(row) for row in self.session.execute(query).mappings()]
 
     def revoke(self, key_id: str, tenant: str | None, now: datetime) -> bool:
         """End a key; one that has ended keeps its time. Returns whether there is such a key."""
@@ -627,6 +630,11 @@ class KeyRows:
     def used(self, key_id: str, now: datetime) -> None:
         """Note when a key was used."""
         self.session.execute(update(keys).where(keys.c.id == key_id).values(last_used=now))
+
+
+def _key(row: Mapping[Any, Any]) -> Key:
+    scopes = ALL if row["scopes"] is None else frozenset(row["scopes"].split())
+    return Key(**{**row, "scopes": scopes})
 
 
 def _to_row(document: Document) -> dict[str, Any]:

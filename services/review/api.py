@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import StreamingResponse
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
 from services.review import exports, store
 from services.review.categories import CATEGORIES
@@ -19,6 +20,7 @@ from shared.errors import NotSignedIn
 from shared.events import Route, Stage, Verdict
 from shared.web.auth import COOKIE, CurrentActor, bearer, csrf_token
 from shared.web.openapi import problems
+from shared.web.scopes import Scope, ordered
 from shared.web.values import Moment, Whole
 
 Limit = Annotated[int, Query(ge=1, le=500, description="items at the most")]
@@ -278,6 +280,12 @@ class ActorOut(_Answer):
 
     name: str
     tenant: str
+    scopes: list[Scope] = Field(default_factory=list, description="what the key may do")
+
+    @field_validator("scopes", mode="before")
+    @classmethod
+    def _in_order(cls, scopes: Iterable[str]) -> list[str]:
+        return ordered(scopes)
 
 
 class SessionOut(BaseModel):

@@ -567,9 +567,10 @@ class Client:
         """The keys of the tenant, without secrets."""
         return [Key.of(item) for item in self._pages("/v1/keys")]
 
-    def create_key(self, name: str) -> Key:
-        """Make a key; its `secret` can't be shown again."""
-        return Key.of(self._once("POST", "/v1/keys", json={"name": name}).json())
+    def create_key(self, name: str, scopes: Sequence[str] | None = None) -> Key:
+        """Make a key; its `secret` can't be shown again. Without scopes: all that this one has."""
+        wanted = {"name": name, **({} if scopes is None else {"scopes": list(scopes)})}
+        return Key.of(self._once("POST", "/v1/keys", json=wanted).json())
 
     def revoke_key(self, key_id: str) -> None:
         """End a key and its sessions."""

@@ -654,6 +654,7 @@ class Key(_Result):
     expires: datetime | None = None
     revoked: datetime | None = None
     last_used: datetime | None = None
+    scopes: tuple[str, ...] = ()
     secret: str | None = field(default=None, repr=False)
 
 

@@ -20,6 +20,7 @@ import httpx
 from fastapi import Depends, Request
 
 from shared.errors import NotAllowed, NotSignedIn, Unavailable
+from shared.web.scopes import ALL, NoRule, needed, ordered
 
 COOKIE = "smallprint_session"
 CSRF_HEADER = "x-csrf-token"
@@ -41,6 +42,8 @@ class Actor:
     key_id: str
     session_id: str | None = None
     """The session that asks in the name of the key, if it is one."""
+    scopes: frozenset[str] = ALL
+    """What it may do: of `shared.web.scopes.SCOPES`."""
 
 
 class Keys(Protocol):
@@ -99,6 +102,7 @@ class RemoteKeys:
             name=body["name"],
             key_id=parent or body["id"],
             session_id=body["id"] if parent else None,
+            scopes=frozenset(body.get("scopes", ALL)),
         )
 
 
@@ -114,7 +118,10 @@ def csrf_token(session: str) -> str:
 
 
 def known_actor(request: Request) -> Actor:
-    """FastAPI dependency: who asks. Raises NotSignedIn, or NotAllowed without a CSRF token."""
+    """FastAPI dependency: who asks.
+
+    Raises NotSignedIn, or NotAllowed without a CSRF token, and for a key without the scope.
+    """
     secret = bearer(request)
     if secret is None:
         secret = request.cookies.get(COOKIE)
@@ -128,7 +135,20 @@ def known_actor(request: Request) -> Actor:
     actor: Actor | None = keys.check(secret)
     if actor is None:
         raise NotSignedIn("this key is unknown, expired or revoked")
+    _require_scope(request, actor)
     return actor
+
+
+def _require_scope(request: Request, actor: Actor) -> None:
+    try:
+        scope = needed(request.method, request.url.path)
+    except NoRule:
+        raise NotAllowed("no scope opens this route: it can't be used") from None
+    if scope is not None and scope not in actor.scopes:
+        raise NotAllowed(
+            f"this needs a key with the scope `{scope}`; {actor.name} has "
+            f"{', '.join(ordered(actor.scopes))}"
+        )
 
 
 def require_actor(request: Request, actor: Annotated[Actor, Depends(known_actor)]) -> Actor:

@@ -13,6 +13,7 @@ from fastapi import FastAPI
 from pydantic import BaseModel, ConfigDict, Field
 
 from shared.web.auth import COOKIE
+from shared.web.scopes import needed
 
 _PROBLEM_CONTENT = {
     "application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}
@@ -75,11 +76,12 @@ def describe(app: FastAPI) -> dict[str, Any]:
         "session": {"type": "apiKey", "in": "cookie", "name": COOKIE},
     }
     for path, operations in document["paths"].items():
-        for operation in operations.values():
+        for method, operation in operations.items():
             if "application/json" in operation.get("requestBody", {}).get("content", {}):
                 operation["responses"].setdefault("400", problems(400)[400])  # no JSON at all
             if path.startswith("/v1/"):
                 operation.setdefault("security", [{"key": []}, {"session": []}])
+                operation["x-scope"] = needed(method.upper(), path)
             answer = operation["responses"].get("422")
             if answer and "HTTPValidationError" in json.dumps(answer):
                 operation["responses"]["422"] = {

@@ -1173,3 +1173,27 @@ def test_the_queue_says_by_what_it_is_ordered(ada: Watched, stage: Stage) -> Non
     ).wait_for()
     page.goto(stage.address)
     page.get_by_text("What it does not know stands by how sure the machine is.").wait_for()
+
+
+def test_a_key_with_few_scopes_sees_what_they_open_and_nothing_that_fails(
+    browser: Any, stage: Stage
+) -> None:
+    """An analyst whose key opens no results: no links to them, and a document that says so."""
+    wish = {"name": "analyst", "scopes": ["documents:read", "review"]}
+    stage.keys["analyst"] = stage.http.post("/v1/keys", json=wish).json()["secret"]
+    analyst = Watched(browser, stage)
+    page = analyst.sign_in("analyst")
+    page.get_by_role("link", name="Documents").wait_for()
+    links = page.locator("#nav a").all_inner_texts()
+    assert links == ["Queue", "Documents", "Findings", "Decisions", "Search"]
+    page.goto(f"{stage.address}/documents/{stage.contract}")
+    page.get_by_text("Your key doesn't open what was found in it").wait_for()
+    wait_for_picture(page)
+    wish = {"name": "uploads", "scopes": ["documents:read", "documents:write"]}
+    stage.keys["uploads"] = stage.http.post("/v1/keys", json=wish).json()["secret"]
+    page.get_by_role("button", name="Sign out").click()
+    page.get_by_label("Key").fill(stage.keys["uploads"])
+    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("heading", name="Documents").wait_for()
+    assert page.locator("#nav a").all_inner_texts() == ["Documents", "Search"]
+    analyst.close()

@@ -26,6 +26,9 @@ export class Offline extends Error {
 const sentence = (text) => (text ? text[0].toUpperCase() + text.slice(1) : "That did not work");
 
 export const actor = () => state.actor;
+
+/** Whether the key that signed in has a scope. */
+export const may = (scope) => !state.actor?.scopes || state.actor.scopes.includes(scope);
 export const csrf = () => state.csrf;
 
 /** `handler` shows a sign-in and resolves once somebody is signed in again. */

@@ -1,6 +1,6 @@
 // Begins: who is signed in, which view the address means, and what holds for all of them.
 
-import { onSignedOut, signOut, whoAmI } from "/pages/api.js";
+import { may, onSignedOut, signOut, whoAmI } from "/pages/api.js";
 import { byId, failure, fill, h, say, typing } from "/pages/dom.js";
 import * as signin from "/pages/signin.js";
 import { left } from "/pages/stay.js";
@@ -17,7 +17,16 @@ const VIEWS = [
   [/^\/costs$/, () => import("/pages/costs.js")],
   [/^\/watch$/, () => import("/pages/watch.js")],
 ];
-const LINKS = [["/", "Queue"], ["/documents", "Documents"], ["/findings", "Findings"], ["/reports", "Reports"], ["/decisions", "Decisions"], ["/search", "Search"], ["/costs", "Costs"], ["/watch", "Checks"]];
+const LINKS = [ // address, name, and the scope that a key needs for it
+  ["/", "Queue", "review"],
+  ["/documents", "Documents", "documents:read"],
+  ["/findings", "Findings", "review"],
+  ["/reports", "Reports", "results:read"],
+  ["/decisions", "Decisions", "review"],
+  ["/search", "Search", "documents:read"],
+  ["/costs", "Costs", "results:read"],
+  ["/watch", "Checks", "results:read"],
+];
 
 let shown = null; // the view on the screen
 let turn = 0; // counts navigations, so that a slow view never replaces a later one
@@ -59,7 +68,7 @@ function replace(path) {
 }
 
 function mark(pathname) {
-  const links = LINKS.map(([href, text]) => {
+  const links = LINKS.filter(([, , scope]) => may(scope)).map(([href, text]) => {
     const current = href === "/" ? pathname === "/" || pathname === "/review" : pathname.startsWith(href);
     return h("a", { href, "aria-current": current && "page" }, text);
   });
@@ -113,6 +122,8 @@ window.addEventListener("unhandledrejection", (event) => {
 
 function welcome(actor) {
   byId("nav").hidden = false;
+  const [first] = LINKS.filter(([, , scope]) => may(scope));
+  if (location.pathname === "/" && first && first[0] !== "/") replace(first[0]); // no queue for this key
   const leave = async () => {
     shown?.leave?.();
     shown = null;

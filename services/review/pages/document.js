@@ -1,6 +1,6 @@
 // One document: what was found in it, where, and what it can be taken away as.
 
-import { get, Problem, put, query } from "/pages/api.js";
+import { get, may, Problem, put, query } from "/pages/api.js";
 import * as known from "/pages/documents-known.js";
 import { KINDS, pill, sentence } from "/pages/documents.js";
 import { EarlyPages, foundSoFar } from "/pages/early.js";
@@ -149,6 +149,10 @@ class DocumentView {
     if (this.gaveUp) {
       fill(this.body, h("p.muted", {}, this.document.outcome === "failed" ? "The work on it failed, so nothing was found in it and nothing waits for review. The reason is above."
         : "It was rejected without being worked on, so nothing waits for review. The reason is above."));
+      return;
+    }
+    if (!may("results:read")) {
+      fill(this.body, h("p.muted", {}, "Your key doesn't open what was found in it (the scope results:read). What waits for you is in the queue."));
       return;
     }
     if (this.hasOnlyParts) fill(this.body, h("p.muted", {}, "Nobody looks for anything in it itself. What lies in it is listed above, each a document of its own."));

@@ -1,6 +1,6 @@
 // The queue: what waits, how unsure the machine is, and where to begin.
 
-import { actor, counts, get, query } from "/pages/api.js";
+import { actor, counts, get, may, query } from "/pages/api.js";
 import { certainty, empty, excerpt, fill, h, kbd, select, title, typing, words } from "/pages/dom.js";
 import { far, isFlag, isSignal } from "/pages/findings.js";
 import { nth } from "/pages/statement.js";
@@ -43,7 +43,8 @@ class Queue {
   }
 
   async load() {
-    const watched = get("/v1/watch").catch(() => ({ items: [] })); // the queue works without
+    const none = { items: [] };
+    const watched = may("results:read") ? get("/v1/watch").catch(() => none) : none; // the queue works without
     [this.tally, this.page, this.watched] = await Promise.all([counts(this.only ?? ""), this.read(), watched]);
     this.items = this.page.items;
     this.draw();

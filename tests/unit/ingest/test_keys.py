@@ -14,6 +14,7 @@ from services.ingest.domain import now_utc
 from services.ingest.keys import NewKey
 from services.ingest.store import keys as table
 from shared.errors import Conflict, InvalidRequest, NotAllowed, NotFound
+from shared.web.scopes import ALL
 from tests.unit.ingest.house import House
 
 
@@ -191,3 +192,44 @@ def test_of_many_that_want_one_name_at_once_one_gets_it(any_house: House) -> Non
         thread.join()
     assert len(refused) == 7
     assert len(any_house.keys.list("acme")) == 1
+
+
+def test_a_key_has_the_scopes_that_it_was_made_with_and_so_have_its_sessions(
+    any_house: House,
+) -> None:
+    """All, unless fewer are chosen; a session can do what its key can."""
+    assert any_house.keys.create("acme", "Ann").key.scopes == ALL
+    few = any_house.keys.create("acme", "Bob", scopes=["documents:read", "review"])
+    actor = any_house.keys.check(few.secret)
+    assert actor is not None
+    assert actor.scopes == {"documents:read", "review"}
+    session = any_house.keys.check(any_house.keys.open_session(actor).secret)
+    assert session is not None
+    assert session.session_id
+    assert session.scopes == actor.scopes
+    assert {key.name: key.scopes for key in any_house.keys.list("acme")} == {
+        "Ann": ALL,
+        "Bob": {"documents:read", "review"},
+    }
+
+
+def test_nobody_gives_what_he_has_not(any_house: House) -> None:
+    """A key that may make keys makes none that may do more; by default as much as itself."""
+    boss = any_house.keys.create("acme", "Boss", scopes=["admin", "review"])
+    actor = any_house.keys.check(boss.secret)
+    with pytest.raises(NotAllowed, match="documents:read"):
+        any_house.keys.create("acme", "Ann", scopes=["review", "documents:read"], by=actor)
+    with pytest.raises(InvalidRequest, match="an empty list"):
+        any_house.keys.create("acme", "Ann", scopes=[], by=actor)
+    assert any_house.keys.create("acme", "Ann", by=actor).key.scopes == {"admin", "review"}
+    assert [key.name for key in any_house.keys.list("acme")] == ["Boss", "Ann"]
+
+
+def test_keys_of_before_there_were_scopes_may_do_all(any_house: House) -> None:
+    """So that nobody is locked out by an upgrade."""
+    new = any_house.keys.create("acme", "Ann", scopes=["review"])
+    with any_house.service.store.write() as session:
+        session.execute(table.update().values(scopes=None))
+    actor = any_house.keys.check(new.secret)
+    assert actor is not None
+    assert actor.scopes == ALL

@@ -16,6 +16,7 @@ from shared.events import BlobRef
 from shared.storage import FileBlobs
 from shared.storage.deletion import mark_deleted
 from shared.web.auth import COOKIE, Actor, csrf_token
+from shared.web.scopes import SCOPES
 from tests.unit.review.house import House, clause
 
 TEXT = "Made in 🖋 Ulm. This Agreement is governed by the laws of Bavaria. It renews each year."
@@ -365,7 +366,9 @@ def test_a_browser_signs_in_and_out(queue: House) -> None:
     assert "Secure" not in cookie
     token = signed.json()["csrf"]
     assert token == csrf_token(browser.cookies[COOKIE])
-    assert browser.get("/v1/session").json()["actor"] == {"name": "ada", "tenant": "default"}
+    who = browser.get("/v1/session").json()["actor"]
+    assert (who["name"], who["tenant"]) == ("ada", "default")
+    assert who["scopes"] == list(SCOPES)
     assert browser.post("/v1/items/claim", json={}).status_code == 403
     with_token = {"x-csrf-token": token}
     assert browser.post("/v1/items/claim", json={}, headers=with_token).status_code == 200

@@ -32,11 +32,11 @@ class Ring:
 def _client(cookie: str | None = None) -> TestClient:
     router = APIRouter()
 
-    @router.get("/v1/me")
+    @router.get("/v1/items")
     def me(actor: CurrentActor) -> dict[str, str]:
         return {"tenant": actor.tenant, "name": actor.name}
 
-    @router.post("/v1/me")
+    @router.post("/v1/items")
     def change(actor: CurrentActor) -> dict[str, str]:
         return {"name": actor.name}
 
@@ -49,7 +49,7 @@ def _client(cookie: str | None = None) -> TestClient:
 def test_a_key_names_tenant_and_actor() -> None:
     """A good key gives the request its tenant and its name."""
     for scheme in ("Bearer", "bearer"):
-        answer = _client().get("/v1/me", headers={"authorization": f"{scheme} good"})
+        answer = _client().get("/v1/items", headers={"authorization": f"{scheme} good"})
         assert answer.json() == {"tenant": "default", "name": "alice"}
 
 
@@ -59,7 +59,7 @@ def test_a_key_names_tenant_and_actor() -> None:
 def test_without_a_good_key_nobody_comes_in(header: str | None) -> None:
     """No key, an unknown one, or another scheme: 401 that says how to sign in."""
     answer = _client().get(
-        "/v1/me", headers={"authorization": header} if header is not None else {}
+        "/v1/items", headers={"authorization": header} if header is not None else {}
     )
     assert answer.status_code == 401
     assert answer.headers["www-authenticate"] == "Bearer"
@@ -68,34 +68,34 @@ def test_without_a_good_key_nobody_comes_in(header: str | None) -> None:
 
 def test_a_session_cookie_may_look() -> None:
     """In the browser the cookie is enough to read."""
-    assert _client("good").get("/v1/me").status_code == 200
-    assert _client("bad").get("/v1/me").status_code == 401
+    assert _client("good").get("/v1/items").status_code == 200
+    assert _client("bad").get("/v1/items").status_code == 401
 
 
 @pytest.mark.parametrize("token", [None, "", "wrong", csrf_token("other")])
 def test_a_session_without_the_right_token_changes_nothing(token: str | None) -> None:
     """A foreign page can make the browser send the cookie, but not the token."""
     headers = {CSRF_HEADER: token} if token is not None else {}
-    answer = _client("good").post("/v1/me", headers=headers)
+    answer = _client("good").post("/v1/items", headers=headers)
     assert answer.status_code == 403
     assert "CSRF" in answer.json()["detail"]
 
 
 def test_a_session_with_its_token_may_change() -> None:
     """Cookie and token together are as good as a key."""
-    answer = _client("good").post("/v1/me", headers={CSRF_HEADER: csrf_token("good")})
+    answer = _client("good").post("/v1/items", headers={CSRF_HEADER: csrf_token("good")})
     assert answer.status_code == 200
 
 
 def test_a_key_needs_no_token() -> None:
     """No browser sends an Authorization header by itself, so keys are free of the token."""
-    answer = _client().post("/v1/me", headers={"authorization": "Bearer good"})
+    answer = _client().post("/v1/items", headers={"authorization": "Bearer good"})
     assert answer.status_code == 200
 
 
 def test_a_bad_key_is_not_made_good_by_a_cookie() -> None:
     """A key that is given is the one that counts."""
-    answer = _client("good").get("/v1/me", headers={"authorization": "Bearer bad"})
+    answer = _client("good").get("/v1/items", headers={"authorization": "Bearer bad"})
     assert answer.status_code == 401
 
 

@@ -1,0 +1,438 @@
+"""A tenant tries every route of every service on what belongs to another, and gets nothing.
+
+What is tried comes from the OpenAPI files, so a new route is tried as soon as it is there. Each
+attempt is made by key and by session; afterwards the owner makes the same request, and it works:
+an attempt that nobody could succeed with proves nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+import pytest
+
+from shared.bus import Message, open_bus
+from shared.events import (
+    BlobRef,
+    ClausesExtracted,
+    DocumentBegun,
+    DocumentDeleted,
+    DocumentFailed,
+    DocumentIngested,
+    DocumentRead,
+    DocumentRekinded,
+    EscalationAnswered,
+    EscalationRequested,
+    Event,
+    FindingsFound,
+)
+from tests.e2e.review_stage import pdf_of
+from tests.embedded import Embedded
+from tests.support import ROOT
+
+MARK = "Quibblesome Widgets"
+CONTRACT = f"""LICENSE AGREEMENT
+
+This License Agreement is made as of March 1, 2021 between {MARK} Inc. and Beta Ltd.
+
+1. Governing Law. This Agreement is governed by the laws of the State of Delaware.
+2. Term. This Agreement lasts for three (3) years from the date above.
+""".encode()
+REPORT = {
+    "id": "quibblesome-2023",
+    "company": MARK,
+    "form": "10-K",
+    "statements": [
+        {
+            "statement": "balance_sheet",
+            "columns": [{"end": "20231231"}],
+            "rows": [
+                {"label": "Total assets", "values": [1210], "unit": "USD"},
+                {"label": "Total liabilities", "values": [700], "unit": "USD"},
+                {"label": "Total stockholders' equity", "values": [501], "unit": "USD"},
+                {"label": "Total liabilities and stockholders' equity", "values": [1201]},
+            ],
+        }
+    ],
+}
+NOWHERE = "http://127.0.0.1:9"
+PATIENCE = 300.0
+TUS = {"tus-resumable": "1.0.0"}
+
+
+@dataclass
+class Owned:
+    """What a tenant has, by the names that the routes use for it."""
+
+    client: httpx.Client
+    secret: str
+    contract: str
+    report: str
+    upload: str
+    webhook: str
+    delivery: str
+    key: str
+    item: str
+    deleted: str
+    tab: str = "tab_" + 32 * "0"
+
+    def ids(self) -> set[str]:
+        """Everything that may not be seen elsewhere."""
+        names = ("contract", "report", "upload", "webhook", "delivery", "key", "item", "deleted")
+        return {getattr(self, name) for name in names}
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """A request on what belongs to somebody."""
+
+    method: str
+    path: str
+    body: Any = None
+    content: bytes | None = None
+    headers: dict[str, str] = field(default_factory=dict)
+    last: int = 0
+    """When the owner makes it: what ends something, after all others."""
+
+    def by(self, client: httpx.Client) -> httpx.Response:
+        """Make it. Streams are left after their head."""
+        with client.stream(
+            self.method,
+            self.path,
+            json=self.body,
+            content=self.content,
+            headers=self.headers,
+        ) as answer:
+            kind = answer.headers.get("content-type", "")
+            if not kind.startswith("text/event-stream"):
+                answer.read()
+            return answer
+
+
+@dataclass
+class House:
+    """The suite with two tenants, and where its bus lies."""
+
+    embedded: Embedded
+    owner: Owned
+    rival: httpx.Client
+    session: httpx.Client
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    """Two tenants of one embedded edition, of which one has something of everything."""
+    embedded = Embedded(
+        tmp_path_factory.mktemp("crossing"),
+        SMALLPRINT_INGEST_WEBHOOK_PROXY=NOWHERE,
+        SMALLPRINT_RATE_REQUESTS="0",
+    )
+    line = embedded.start()
+    url = line["url"]
+    command = [sys.executable, "-m", "services.cli", "keys", "new", "eve", "--tenant", "rivals"]
+    made_key = subprocess.run(
+        [*command, "--data", str(embedded.data)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.strip()
+    with (
+        client_of(url, line["key"]) as mine,
+        client_of(url, made_key) as rival,
+        httpx.Client(base_url=url, timeout=60) as session,
+    ):
+        signed = session.post("/v1/session", json={"key": made_key}).raise_for_status().json()
+        session.headers["x-csrf-token"] = signed["csrf"]
+        yield House(embedded, furnish(mine, line["key"]), rival, session)
+    embedded.end()
+
+
+def client_of(url: str, secret: str) -> httpx.Client:
+    """A client with a key."""
+    return httpx.Client(base_url=url, headers={"authorization": f"Bearer {secret}"}, timeout=60)
+
+
+def furnish(client: httpx.Client, secret: str) -> Owned:
+    """Make one of everything."""
+    hook = {"url": "https://hooks.example.com/x", "types": ["document.ended", "document.deleted"]}
+    webhook = made(client, "/v1/webhooks", hook)
+    contract = ended(client, "quibblesome.pdf", pdf_of([CONTRACT.decode().split("\n\n")]))
+    report = ended(client, "quibblesome.json", json.dumps(REPORT).encode())
+    files = {"file": ("gone.txt", b"An agreement that is deleted.")}
+    deleted = client.post("/v1/documents", files=files).raise_for_status().json()["id"]
+    client.delete(f"/v1/documents/{deleted}").raise_for_status()
+    begun = client.post("/v1/uploads", headers={**TUS, "upload-length": "1000"})
+    upload = begun.raise_for_status().headers["location"].rpartition("/")[2]
+    deliveries = waited(lambda: client.get(f"/v1/webhooks/{webhook}/deliveries").json()["items"])
+    item = client.get("/v1/items", params={"document": contract}).json()["items"][0]
+    return Owned(
+        client=client,
+        secret=secret,
+        contract=contract,
+        report=report,
+        upload=upload,
+        webhook=webhook,
+        delivery=deliveries[0]["id"],
+        key=made(client, "/v1/keys", {"name": "another"}),
+        item=item["id"],
+        deleted=deleted,
+    )
+
+
+def made(client: httpx.Client, path: str, wish: dict[str, Any]) -> str:
+    """The id of something that was asked for."""
+    return str(client.post(path, json=wish).raise_for_status().json()["id"])
+
+
+def ended(client: httpx.Client, name: str, data: bytes) -> str:
+    """The id of a document whose results are there, and wait for a person."""
+    answer = client.post("/v1/documents", files={"file": (name, data)}).raise_for_status()
+    document = str(answer.json()["id"])
+
+    def there() -> bool:
+        state = client.get(f"/v1/documents/{document}?wait=20").json()["state"]
+        items = client.get("/v1/items", params={"document": document, "state": "all"}).json()
+        return state == "ended" and bool(items["items"])
+
+    waited(there)
+    return document
+
+
+def waited(look: Any) -> Any:
+    """What a look finds, once it finds something."""
+    until = time.monotonic() + PATIENCE
+    while not (found := look()):
+        assert time.monotonic() < until, "it does not come"
+        time.sleep(0.2)
+    return found
+
+
+def operations() -> list[tuple[str, str]]:
+    """Method and path of every route that asks for a key."""
+    found = [
+        (method.upper(), path)
+        for document in sorted((ROOT / "services").glob("*/openapi.json"))
+        for path, item in json.loads(document.read_text("utf-8"))["paths"].items()
+        if path.startswith("/v1/")
+        for method in item
+        if method in ("get", "head", "put", "post", "patch", "delete")
+    ]
+    assert len(found) > 60
+    return found
+
+
+def attempts(owned: Owned) -> list[Attempt]:
+    """Every route with an id in its path or its query, each with ids of the owner."""
+    tries = []
+    for method, path in operations():
+        if "{" in path:
+            tries += [attempt(method, place, path, owned) for place in filled(path, owned)]
+    tries += [
+        Attempt("GET", f"/v1/items/pages?document={owned.contract}"),
+        Attempt(
+            "POST",
+            "/v1/items/claim",
+            body={"item": owned.item, "tab": {"id": owned.tab, "generation": 1}},
+            last=1,
+        ),
+        Attempt("POST", "/v1/decisions", body={"item": owned.item, "verdict": "accept"}, last=4),
+    ]
+    return sorted(tries, key=lambda one: one.last)
+
+
+def filled(path: str, owned: Owned) -> list[str]:
+    """A path with ids of the owner in it; those of documents with a contract and a report."""
+    if path.startswith("/v1/documents/"):
+        found = re.search(r"/(findings|history|signals|narrative-flags|statements)$", path)
+        document = owned.report if found else owned.contract
+        return [re.sub(r"{(document_)?id}", document, path).replace("{number}", "1")]
+    ids = {
+        "/v1/uploads": owned.upload,
+        "/v1/webhooks": owned.webhook,
+        "/v1/keys": owned.key,
+        "/v1/deletions": owned.deleted,
+        "/v1/items": owned.item,
+    }
+    [whose] = [value for begin, value in ids.items() if path.startswith(begin)]
+    return [
+        path.replace("{id}", whose)
+        .replace("{item_id}", whose)
+        .replace("{delivery_id}", owned.delivery)
+    ]
+
+
+def attempt(method: str, path: str, route: str, owned: Owned) -> Attempt:
+    """A request that the owner succeeds with."""
+    key = f"{method} {route}"
+    bodies: dict[str, Any] = {
+        "PUT /v1/documents/{id}/kind": {"kind": "contract"},
+        "PATCH /v1/webhooks/{id}": {"description": "mine"},
+        "POST /v1/webhooks/{id}/redeliver": {"since": "2020-01-01T00:00:00Z"},
+    }
+    if key == "GET /v1/items/{item_id}/boxes":
+        return Attempt(method, f"{path}?start=0&end=5")
+    if key == "PATCH /v1/uploads/{id}":
+        headers = {**TUS, "upload-offset": "0", "content-type": "application/offset+octet-stream"}
+        return Attempt(method, path, content=b"1234", headers=headers, last=1)
+    headers = TUS if route.startswith("/v1/uploads") else {}
+    order = {"/keep": 2, "/release": 3, "/kind": 5, "/reprocess": 5, "/cancel": 6}
+    last = 7 if method == "DELETE" else order.get("/" + route.rpartition("/")[2], 1)
+    if method in ("GET", "HEAD"):
+        last = 0
+    return Attempt(method, path, body=bodies.get(key), headers=headers, last=last)
+
+
+def test_every_route_refuses_what_belongs_to_another_tenant(
+    house: House, record_property: Any
+) -> None:
+    """By key and by session; no answer has a word or an id of the owner, and nothing changes."""
+    owner = house.owner
+    tries = attempts(owner)
+    before = seen(owner)
+    refused, through = 0, []
+    for one in tries:
+        for who in (house.rival, house.session):
+            answer = one.by(who)
+            allowed = {404} if who is house.rival else {403, 404}  # some things need a key itself
+            refused += answer.status_code in allowed
+            if answer.status_code not in allowed or leaks(
+                answer, owner, f"{one.path} {json.dumps(one.body)}"
+            ):
+                through.append((one, answer.status_code, answer.text))
+    assert not through, "\n".join(map(str, through))
+    for path in lists(owner):
+        for who in (house.rival, house.session):
+            answer = who.get(path)
+            assert answer.status_code in (200, 404), (path, answer.text)
+            assert not leaks(answer, owner, path), path
+            refused += 1
+    assert seen(owner) == before
+    record_property("attempts", refused)
+    print(f"{refused} attempts at what belongs to another tenant, {refused} refused")
+    assert refused > 120
+    answers = [(one, one.by(owner.client)) for one in tries]
+    failed = [
+        (one, answer.status_code, answer.text)
+        for one, answer in answers
+        if answer.status_code >= 400 and not late(one, answer)
+    ]
+    assert not failed, "\n".join(map(str, failed))
+
+
+def late(one: Attempt, answer: httpx.Response) -> bool:
+    """What the owner can't do any more is a conflict with his own doing, and no unknown thing."""
+    return answer.status_code == 409 and one.last > 0
+
+
+def lists(owner: Owned) -> list[str]:
+    """Every route without an id, as it is and asking for a document of the owner."""
+    plain = [
+        path
+        for method, path in operations()
+        if method == "GET" and "{" not in path and not path.endswith("/events")
+    ]
+    asked = {"/v1/search": f"?q={MARK.replace(' ', '+')}", "/v1/items/pages": None}
+    found = []
+    for path in plain:
+        query = asked.get(path, "")
+        if query is None:
+            continue
+        found.append(path + query)
+        join = "&" if query else "?"
+        if path in ("/v1/items", "/v1/decisions", "/v1/exports", "/v1/search"):
+            found.append(f"{path}{query}{join}document={owner.contract}")
+    return found
+
+
+def leaks(answer: httpx.Response, owner: Owned, asked: str) -> bool:
+    """Whether an answer says anything of the owner that the request did not say itself."""
+    if answer.headers.get("content-type", "").startswith("text/event-stream"):
+        return True
+    said = {name for name in owner.ids() if name in answer.text and name not in asked}
+    return bool(said) or (MARK in answer.text and MARK not in asked.replace("+", " "))
+
+
+def seen(owner: Owned) -> list[Any]:
+    """All that the owner can list, without what time alone changes."""
+    paths = ["/v1/documents", "/v1/items?state=all&limit=500", "/v1/decisions", "/v1/webhooks"]
+    paths += ["/v1/deletions", "/v1/retention", f"/v1/uploads/{owner.upload}", "/v1/keys"]
+    return [steady(owner.client.get(path).raise_for_status().json()) for path in paths]
+
+
+def steady(value: Any) -> Any:
+    """Without the moments of a key's use and of tries to deliver."""
+    moving = {
+        "last_used",
+        "failing_since",
+        "failures",
+        "last_failed",
+        "disabled",
+        "updated",
+        "waits",
+        "expires",
+        "age",
+    }
+    if isinstance(value, dict):
+        return {k: steady(v) for k, v in value.items() if k not in moving}
+    return [steady(v) for v in value] if isinstance(value, list) else value
+
+
+def test_events_that_name_another_tenants_document_and_blobs_do_nothing(house: House) -> None:
+    """Whoever writes to the bus in one tenant's name touches nothing of another's, and reads none
+    of its bytes: a blob is looked for in the tenant of the event alone.
+    """
+    owner = house.owner
+    document = ended(owner.client, "again.txt", CONTRACT + b"\n3. Notices. In writing.\n")
+    state = owner.client.get(f"/v1/documents/{document}").json()
+    original = owner.client.get(f"/v1/documents/{document}/original").content
+    clauses = owner.client.get(f"/v1/documents/{document}/clauses").json()
+    blob = BlobRef(sha256=state["sha256"], size=len(original))
+    bus = open_bus(f"sqlite:///{house.embedded.data / 'bus.db'}")
+    forged = forgeries(document, blob)
+    bus.publish(*(message(event) for event in forged))
+    assert ended(house.rival, "probe.txt", CONTRACT.replace(MARK.encode(), b"Rival"))
+    assert steady(owner.client.get(f"/v1/documents/{document}").json()) == steady(state)
+    assert owner.client.get(f"/v1/documents/{document}/original").content == original
+    assert owner.client.get(f"/v1/documents/{document}/clauses").json() == clauses
+    for path in ("", "/text", "/original", "/clauses", "/findings"):
+        answer = house.rival.get(f"/v1/documents/{document}{path}")
+        assert MARK not in answer.text, path
+        assert answer.status_code in (404, 409, 503), (path, answer.text)
+    items = house.rival.get("/v1/items?state=all").text
+    assert MARK not in items
+    print(f"{len(forged)} forged events, nothing read and nothing changed")
+
+
+def forgeries(document: str, blob: BlobRef) -> list[Event]:
+    """One event of each type in the rival's name, about the owner's document and its bytes."""
+    about: dict[str, Any] = {"tenant": "rivals", "document_id": document, "actor": "eve"}
+    named: dict[str, Any] = {**about, "name": "forged.txt"}
+    read: dict[str, Any] = {"media_type": "text/plain", "kind": "contract", "original": blob}
+    return [
+        DocumentIngested(**named, **read),
+        DocumentBegun(**about, kind="contract", text=blob, pages=(1,), starts=(0,)),
+        DocumentRead(**named, **read, text=blob, layout=blob, pages=1),
+        DocumentRekinded(**about, kind="report", previous="contract"),
+        ClausesExtracted(
+            **named, clauses=blob, count=1, adapter="contract-clauses", adapter_version="1.0.0"
+        ),
+        FindingsFound(**named, findings=blob, count=1, flagged=True, risk=0.9),
+        EscalationRequested(**about, stage="extraction", result_id="x", question=blob),
+        EscalationAnswered(**about, stage="extraction", result_id="x", answer=blob),
+        DocumentFailed(**about, stage="extraction", code="forged", reason="forged"),
+        DocumentDeleted(**about),
+    ]
+
+
+def message(event: Event) -> Message:
+    """The event as a service would send it."""
+    return Message(key=event.key, value=event.to_json("ingest"))

@@ -1,0 +1,128 @@
+"""What a key may do: every route has one scope, and a key without it is turned away."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from fastapi import APIRouter
+from fastapi.testclient import TestClient
+
+from shared.errors import InvalidRequest
+from shared.web.app import create_app
+from shared.web.auth import Actor, CurrentActor
+from shared.web.scopes import ALL, SCOPES, NoRule, chosen, needed, ordered
+from tests.support import ROOT
+
+METHODS = ("get", "head", "post", "put", "patch", "delete", "options")
+FREE = {"/v1/keys/self", "/v1/keys/sessions", "/v1/session"}
+CHANGES = {"post", "put", "patch", "delete"}
+
+
+def operations() -> list[tuple[str, str, dict[str, Any]]]:
+    """Method, path and OpenAPI operation of every route of every service that asks for a key."""
+    documents = sorted((ROOT / "services").glob("*/openapi.json"))
+    assert len(documents) == 5
+    return [
+        (method, path, operation)
+        for document in documents
+        for path, item in json.loads(document.read_text("utf-8"))["paths"].items()
+        if path.startswith("/v1/")
+        for method, operation in item.items()
+        if method in METHODS
+    ]
+
+
+def test_every_route_of_every_service_has_a_scope_and_says_it() -> None:
+    """OpenAPI names the scope of each; what any good key may do is listed here."""
+    routes = operations()
+    assert len(routes) > 60
+    for method, path, operation in routes:
+        scope = needed(method.upper(), path)
+        assert operation["x-scope"] == scope, path
+        assert (scope is None) == (path in FREE), path
+
+
+def test_whoever_may_only_read_changes_nothing() -> None:
+    """No route that changes something asks for a scope of reading."""
+    for method, path, _ in operations():
+        if method in CHANGES and path not in FREE:
+            scope = needed(method.upper(), path)
+            assert scope in ("documents:write", "review", "admin"), (method, path)
+
+
+def test_what_would_tell_checks_from_other_items_is_not_for_reviewers() -> None:
+    """Routes, and whatever else says what was accepted without a person, are results."""
+    for found in ("clauses", "presence", "findings", "signals", "narrative-flags", "history"):
+        assert needed("GET", f"/v1/documents/d1/{found}") == "results:read"
+    for path in ("/v1/watch", "/v1/reports", "/v1/costs", "/v1/escalations/proposals"):
+        assert needed("GET", path) == "results:read"
+    for path in ("/v1/documents/d1/text", "/v1/documents/d1/pages/1.png"):
+        assert needed("GET", path) == "documents:read"
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("GET", "/v1/nothing"), ("POST", "/v1/search"), ("GET", "/v1"), ("DELETE", "/v1/reports")],
+)
+def test_a_route_that_the_table_does_not_name_is_refused(method: str, path: str) -> None:
+    """Forgetting a rule closes a route; it opens none."""
+    with pytest.raises(NoRule):
+        needed(method, path)
+    router = APIRouter()
+
+    @router.api_route(path, methods=[method])
+    def forgotten(actor: CurrentActor) -> str:
+        return actor.name
+
+    client = TestClient(create_app("review", [router], [], _Ring(ALL)))
+    answer = client.request(method, path, headers={"authorization": "Bearer x"})
+    assert answer.status_code == 403
+
+
+@pytest.mark.parametrize("scope", SCOPES)
+def test_a_key_does_what_its_scope_says_and_nothing_else(scope: str) -> None:
+    """Each scope opens its own routes alone; a refusal names what is lacking and what is there."""
+    router = APIRouter()
+    tried = {
+        "/v1/documents": "documents:read",
+        "/v1/uploads": "documents:write",
+        "/v1/reports": "results:read",
+        "/v1/items": "review",
+        "/v1/webhooks": "admin",
+    }
+    for path in tried:
+
+        @router.get(path)
+        def ask(actor: CurrentActor) -> str:
+            return actor.name
+
+    client = TestClient(create_app("review", [router], [], _Ring(frozenset({scope}))))
+    for path, wanted in tried.items():
+        answer = client.get(path, headers={"authorization": "Bearer x"})
+        assert answer.status_code == (200 if wanted == scope else 403), path
+        if wanted != scope:
+            assert f"`{wanted}`" in answer.json()["detail"]
+            assert scope in answer.json()["detail"]
+
+
+def test_scopes_are_chosen_by_name() -> None:
+    """None is all; an empty choice, or a name that there is not, is refused."""
+    assert chosen(None) == ALL
+    assert chosen(["review", "documents:read"]) == {"documents:read", "review"}
+    assert ordered({"review", "documents:read"}) == ["documents:read", "review"]
+    for wrong in ([], ["reviews"], ["review", ""]):
+        with pytest.raises(InvalidRequest):
+            chosen(wrong)
+
+
+class _Ring:
+    """Every key is good, and has the same scopes."""
+
+    def __init__(self, scopes: frozenset[str]) -> None:
+        self.scopes = scopes
+
+    def check(self, secret: str) -> Actor | None:
+        """See `Keys.check`."""
+        return Actor("default", "alice", "k1", scopes=self.scopes)
