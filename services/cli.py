@@ -1545,13 +1545,32 @@ class Reports:
             return {"source": source}
         lines = self._lines(source, data)
         filings = [{k: v for k, v in line.items() if k != "source"} for line in lines]
-        if all("error" in filing for filing in filings):
+        if all("error" in one and not one.get("narrative_flags") for one in filings):
             reasons = "; ".join(filing["error"]["detail"] for filing in filings)
             raise UnreadableDocument(reasons or "there is no filing in it", document=source)
         return {"source": source, "filings": filings}
 
     def _lines(
         self, source: str, data: bytes | BinaryIO, password: str | None = None
+    ) -> Iterator[Mapping[str, Any]]:
+        """One line a filing; the error line of a document without statements has what it says of
+        its filer in words.
+        """
+        from services.triage.reading.report import NoStatements
+        from shared.cli.lines import error_line
+
+        try:
+            yield from self._filings(source, data, password)
+        except NoStatements as error:
+            words = self._words(error.reading)
+            if not words.flags:
+                raise
+            flags = [flag.to_json() for flag in words.flags]
+            line = error_line(source, error)
+            yield {**line, "warnings": list(words.warnings), "narrative_flags": flags}
+
+    def _filings(
+        self, source: str, data: bytes | BinaryIO, password: str | None
     ) -> Iterator[Mapping[str, Any]]:
         from services.triage.guarantee import routed
         from services.triage.signals.signals import signals_of
@@ -1565,7 +1584,7 @@ class Reports:
             else:
                 verdict = self._judged(found.filing)
                 unusual = signals_of(found.filing, self._peers) if self._peers else ()
-                words = self._words(found)
+                words = self._words(found.reading)
                 now = time.monotonic()
                 timings = _timings(read=read - began, find=now - read)
                 signals = [signal.to_json() for signal in unusual]
@@ -1584,13 +1603,13 @@ class Reports:
                 }
             began = time.monotonic()
 
-    def _words(self, found: Reported) -> Words:
+    def _words(self, reading: Reading | None) -> Words:
         """What the sentences around the statements say of the filer; nothing in data."""
         from services.triage.narrative.flags import Words, words_of
 
-        if found.reading is None or self._narrative is None:
+        if reading is None or self._narrative is None:
             return Words()
-        return words_of(found.reading, self._narrative)
+        return words_of(reading, self._narrative)
 
 
 def _left_out(some: Sequence[str], why: str) -> Iterator[str]:

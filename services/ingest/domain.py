@@ -76,8 +76,9 @@ OUTCOMES: tuple[Outcome, ...] = ("complete", "partial", "failed", "rejected")
 REASONS_SHOWN = 20
 """Failed pages, and refused parts, named one by one among the reasons; the ledger has them all."""
 
-UNREADABLE_PARTS = "unreadable_filings"
-"""Code of a failure that costs a report some of its filings, and not its result."""
+UNREADABLE_PARTS, NO_STATEMENTS = "unreadable_filings", "no_statements"
+"""Codes of failures that cost a report some of its filings, or all of its figures, and not its
+result."""
 
 _SPECIALIST: dict[Kind, Stage] = {"contract": "extraction", "report": "triage"}
 _KIND_OF_TYPE: dict[str, Kind] = {
@@ -255,8 +256,8 @@ class Progress:
 
     def _unread_filings(self) -> frozenset[Failure]:
         """Parts of a report that its specialist could not read, while it read the others."""
-        known = (_SPECIALIST.get(self.kind), UNREADABLE_PARTS)
-        return frozenset(f for f in self.failures if (f.stage, f.code) == known)
+        own, codes = _SPECIALIST.get(self.kind), (UNREADABLE_PARTS, NO_STATEMENTS)
+        return frozenset(f for f in self.failures if f.stage == own and f.code in codes)
 
     def _decisive(self) -> frozenset[Failure]:
         """Failures of those whose work the outcome stands on: ingest and the kind's specialist."""
@@ -303,7 +304,7 @@ def advance(progress: Progress, fact: Fact) -> Progress:
                 progress,
                 results=progress.results | {"triage"},
                 doubts=_doubts(progress, fact),
-                failures=progress.failures | _unreadable(fact.unreadable),
+                failures=progress.failures | _unreadable(fact),
             )
         case DocumentFailed():
             failure = Failure(fact.stage, fact.code, fact.reason)
@@ -314,7 +315,11 @@ def _doubts(progress: Progress, fact: ClausesExtracted | FindingsFound) -> tuple
     return tuple(dict.fromkeys((*progress.doubts, *fact.warnings)))
 
 
-def _unreadable(parts: int) -> frozenset[Failure]:
+def _unreadable(fact: FindingsFound) -> frozenset[Failure]:
+    parts = fact.unreadable
+    if fact.missing:
+        reason = f"its figures are not checked, its sentences were read: {fact.missing}"
+        return frozenset({Failure("triage", NO_STATEMENTS, reason)})
     if not parts:
         return frozenset()
     count = f"{parts:,} filing{'' if parts == 1 else 's'} of the report"

@@ -250,6 +250,8 @@ def require_result(known: Report | None, document_id: str) -> Report:
         return known
     if known.state == "failed":
         why = f"its state is failed ({known.code}: {known.reason})"
+        if known.narrative_found:
+            why += "; what it says of its filer in words was read: ask for its narrative flags"
     elif known.kind != "report":
         why = f"it is of kind {known.kind}, and only reports are triaged"
     else:

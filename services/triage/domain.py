@@ -241,7 +241,8 @@ class Report:
     strong: BlobRef | None = None
     """JSON list: the signals that a person is asked about."""
     narrative: BlobRef | None = None
-    """JSON lines: its narrative flags, a sentence a line; None if they were not looked for."""
+    """JSON lines: its narrative flags, a sentence a line; None if they were not looked for. One
+    that failed has them as well if it could be read and has no statements."""
     narrative_strong: BlobRef | None = None
     """JSON list: the sentences that a person is asked about."""
     narrative_found: int = 0
@@ -254,8 +255,11 @@ class Report:
     """When it was kept; None before."""
 
     def failed(self, code: str, reason: str) -> Report:
-        """The document was given up, by us or by somebody before us."""
-        return replace(self, state="failed", code=code, reason=reason)
+        """The document was given up, by us or by somebody before us; what an attempt before had
+        found counts no more.
+        """
+        gone = replace(self, narrative=None, narrative_strong=None, narrative_found=0, warnings=())
+        return replace(gone, state="failed", code=code, reason=reason)
 
     def awaits(self, attempt: int) -> bool:
         """Whether news of an attempt still counts: not after a deletion, a withdrawal, a

@@ -14,7 +14,7 @@ from services.triage.guarantee import promised
 from services.triage.naming import Namer
 from services.triage.narrative.model import Narrative
 from services.triage.reading.document import read_document
-from services.triage.reading.report import FactsReader
+from services.triage.reading.report import FactsReader, NoStatements
 from services.triage.results import Outcome, Results, Routing, Spools, write_line
 from services.triage.risk import Judge, model_of
 from services.triage.signals.peers import Peers
@@ -48,6 +48,8 @@ from shared.storage.secret import draw_key
 
 log = logging.getLogger(__name__)
 
+NO_STATEMENTS = "no_statements"
+"""Code of a report whose sentences were read, and which has no statement to check."""
 FILERS_KEPT = 100
 """Filers of one document whose dismissals are kept at hand while it is checked."""
 
@@ -100,6 +102,10 @@ def triage_report(
             return
         except DocumentTooLarge as error:
             _keep_failure(event, uow, error.code, error.message)
+            return
+        except NoStatements as error:
+            outcome.read_words(event.tenant, event.document_id, error.reading)
+            _keep_words(event, uow, blobs, outcome, error.message)
             return
         except UnreadableDocument as error:
             _keep_failure(event, uow, "unreadable_report", error.message)
@@ -378,6 +384,62 @@ def _keep_findings(
         metrics.findings_total.labels(route).inc(count)
 
 
+def _keep_words(
+    event: DocumentRead, uow: UnitOfWork, blobs: BlobStore, outcome: Outcome, reason: str
+) -> None:
+    """Keep what a report without statements says of its filer. Its figures were not checked, which
+    is announced as a part of it that could not be read; where its words say nothing it has failed.
+    """
+    with Spools.opened() as nothing:
+        results = Results.of(outcome, nothing)
+    if not _note_blobs(event, uow, *results.refs):
+        return
+    results.put_lists(blobs, event.tenant)
+    code = NO_STATEMENTS if outcome.flags else "unreadable_report"
+    reason = quoted(reason, MAX_SENTENCE)
+    with uow:
+        reports = Reports(uow.session, event.tenant)
+        known = reports.get(event.document_id, lock=True)
+        if known and not known.awaits(event.attempt):
+            if known.state == "deleted":
+                _remove_unused(reports, blobs, event.tenant, results.refs)
+            return
+        given_up = Report(event.tenant, event.document_id, event.kind, event.attempt)
+        reports.save(
+            replace(
+                given_up.failed(code, reason),
+                name=event.name,
+                warnings=outcome.said(),
+                narrative=results.flags if outcome.narrative else None,
+                narrative_strong=results.strong_flags,
+                narrative_found=len(outcome.flags),
+                blobs=tuple({*(known.blobs if known else ()), *results.refs}),
+            )
+        )
+        reports.replace_findings(event.document_id, [])
+        reports.replace_filers(event.document_id, {})
+        if not outcome.flags:
+            uow.publish(_failure(event, code, reason))
+            return
+        uow.publish(
+            FindingsFound(
+                tenant=event.tenant,
+                document_id=event.document_id,
+                actor=event.actor,
+                name=event.name,
+                findings=results.findings,
+                count=0,
+                flagged=False,
+                risk=0.0,
+                unreadable=1,
+                missing=reason,
+                warnings=outcome.said(),
+                attempt=event.attempt,
+                narrative=results.strong_flags,
+            )
+        )
+
+
 def _keep_failure(event: DocumentRead, uow: UnitOfWork, code: str, reason: str) -> None:
     """An expected end, not a dead letter: the document says it, and everybody hears it."""
     with uow:
@@ -388,14 +450,16 @@ def _keep_failure(event: DocumentRead, uow: UnitOfWork, code: str, reason: str) 
         report = known or Report(event.tenant, event.document_id, event.kind, event.attempt)
         reports.replace_findings(event.document_id, [])
         reports.save(replace(report, kind=event.kind, attempt=event.attempt).failed(code, reason))
-        uow.publish(
-            DocumentFailed(
-                tenant=event.tenant,
-                document_id=event.document_id,
-                actor=event.actor,
-                stage="triage",
-                code=code,
-                reason=reason,
-                attempt=event.attempt,
-            )
-        )
+        uow.publish(_failure(event, code, reason))
+
+
+def _failure(event: DocumentRead, code: str, reason: str) -> DocumentFailed:
+    return DocumentFailed(
+        tenant=event.tenant,
+        document_id=event.document_id,
+        actor=event.actor,
+        stage="triage",
+        code=code,
+        reason=reason,
+        attempt=event.attempt,
+    )

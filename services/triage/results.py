@@ -210,11 +210,15 @@ class Results:
 
     def put(self, blobs: BlobStore, tenant: str) -> None:
         """Write them."""
-        for one in self.lists:
-            blobs.put(tenant, one)
+        self.put_lists(blobs, tenant)
         blobs.put_stream(tenant, self.spools.statements)
         if self.signals.size:
             blobs.put_stream(tenant, self.spools.signals)
+
+    def put_lists(self, blobs: BlobStore, tenant: str) -> None:
+        """Write what was not spooled: all there is where no filing was read."""
+        for one in self.lists:
+            blobs.put(tenant, one)
 
 
 def findings_listed(findings: Sequence[ReportFinding]) -> bytes:

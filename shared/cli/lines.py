@@ -92,14 +92,14 @@ class Lines:
         self.failed = 0
 
     def result(self, line: Mapping[str, Any]) -> None:
-        """A result, or a failure if it has `error`."""
+        """A result, or a failure if it has `error`; what was read of it all the same is shown."""
         if "error" in line:
             self.failed += 1
         else:
             self.worked += 1
         if self.as_json:
             write(to_json(line))
-        elif "error" in line:
+        elif "error" in line and not line.get("narrative_flags"):
             error = line["error"]
             print(f"{plain(line['source'])}: {plain(error['detail'])}", file=sys.stderr)
         else:

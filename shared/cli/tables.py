@@ -200,8 +200,10 @@ def findings(line: Mapping[str, Any]) -> Iterator[str]:
         for filing in line["filings"]:
             yield from findings({**filing, "source": line["source"]})
         return
+    width = shutil.get_terminal_size((100, 24)).columns
     if "error" in line:
         yield f"! {plain(line['source'])}: {plain(line['error']['detail'])}"
+        yield from _in_words(line, width)
         return
     name = plain(line["source"])
     own = f"  {plain(str(line['id']))}" if line.get("id") else ""
@@ -211,7 +213,6 @@ def findings(line: Mapping[str, Any]) -> Iterator[str]:
         (f["check"], str(f["statement"] or ""), f"{f['confidence']:.2f}{_route(f)}", "")
         for f in line["findings"]
     ]
-    width = shutil.get_terminal_size((100, 24)).columns
     for row, finding in zip(_aligned(rows), line["findings"], strict=True):
         yield row.rstrip()
         said = plain(finding["message"])
@@ -222,11 +223,16 @@ def findings(line: Mapping[str, Any]) -> Iterator[str]:
         if signal["level"] != "usual":
             said = f"{signal['level']}: {plain(signal['message'])}"
             yield from wrap(said, width, initial_indent="  ~ ", subsequent_indent="    ")
+    yield from _in_words(line, width)
+    yield ""
+
+
+def _in_words(line: Mapping[str, Any], width: int) -> Iterator[str]:
+    """What a report says of its filer."""
     for flag in line.get("narrative_flags", ()):
         where = f"page {flag['page']}, {flag['confidence']:.2f}"
         said = f"{flag['title']} ({where}): {plain(flag['text'])}"
         yield from wrap(said, width, initial_indent='  " ', subsequent_indent="    ")
-    yield ""
 
 
 def reports(found: Sequence[Report]) -> Iterator[str]:

@@ -32,11 +32,13 @@ from .results import (
     Filing,
     Finding,
     Findings,
+    History,
     Hit,
     Item,
     Key,
     Kind,
     NarrativeFlag,
+    NarrativeFlags,
     Outcome,
     Page,
     Presence,
@@ -437,7 +439,10 @@ class Client:
         return [DocumentValue.of(item) for item in self._pages(path, adapter=adapter)]
 
     def findings(self, document_id: str) -> Findings:
-        """What does not add up in a report, the surest first."""
+        """What does not add up in a report, the surest first.
+
+        Raises Conflict for one without statements; what it says in words are its narrative flags.
+        """
         path = f"/v1/documents/{document_id}/findings"
         head: dict[str, Any] = self._get(path).json()
         items = list(head["items"])
@@ -449,6 +454,7 @@ class Client:
             items=tuple(Finding.of(item) for item in items),
             warnings=tuple(head.get("warnings", ())),
             model=TriageModel.of(head["model"]) if head.get("model") else None,
+            filings=head.get("filings", 0),
         )
 
     def signals(self, document_id: str) -> list[Signal]:
@@ -459,13 +465,24 @@ class Client:
         path = f"/v1/documents/{document_id}/signals"
         return [Signal.of(item) for item in self._pages(path)]
 
-    def narrative_flags(self, document_id: str) -> list[NarrativeFlag]:
-        """What a report says of its filer in words, the surest sentence first.
+    def narrative_flags(self, document_id: str) -> NarrativeFlags:
+        """What a report says of its filer in words, the surest sentence first; also of a report in
+        which no statements were found.
 
         Raises Conflict for one that was judged before sentences were looked for.
         """
         path = f"/v1/documents/{document_id}/narrative-flags"
-        return [NarrativeFlag.of(item) for item in self._pages(path)]
+        head: dict[str, Any] = self._get(path).json()
+        items = list(head["items"])
+        if head["next"]:
+            items += self._pages(path, cursor=head["next"])
+        return NarrativeFlags(map(NarrativeFlag.of, items), head.get("warnings", ()))
+
+    def history(self, document_id: str) -> Iterator[History]:
+        """What a report says of earlier periods beside what its company said then, as far as that
+        is in the store: filing by filing, fetched as they are asked for. It changes no verdict.
+        """
+        return map(History.of, self._pages(f"/v1/documents/{document_id}/history"))
 
     def reports(
         self,

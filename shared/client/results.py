@@ -398,7 +398,7 @@ class TriageModel(_Result):
 class Findings:
     """The findings of one report, what they amount to, and what could not be read of it.
 
-    `model` is None for a report that was judged before it was kept.
+    `model` is None for a report that was judged before it was kept; `filings` are those read.
     """
 
     flagged: bool
@@ -406,6 +406,7 @@ class Findings:
     items: tuple[Finding, ...]
     warnings: tuple[str, ...] = ()
     model: TriageModel | None = None
+    filings: int = 0
 
 
 @dataclass(frozen=True)
@@ -492,6 +493,65 @@ class NarrativeFlag(_Result):
     level: str
     filer: str | None = None
     boxes: tuple[Box, ...] = ()
+
+
+class NarrativeFlags(list[NarrativeFlag]):
+    """The narrative flags of a report, the surest first.
+
+    `warnings` say what of its sentences was not read, and why: a text in another language than
+    English has no flags, which is not the same as that nothing was found.
+    """
+
+    def __init__(self, flags: Iterable[NarrativeFlag], warnings: Iterable[str] = ()) -> None:
+        super().__init__(flags)
+        self.warnings = tuple(warnings)
+
+
+@dataclass(frozen=True)
+class Compared(_Result):
+    """An earlier filing that a report was held against."""
+
+    document_id: str
+    filing: str
+
+
+@dataclass(frozen=True)
+class Difference(_Result):
+    """A line of an earlier period that no earlier filing shows so; rows and columns are 0-based.
+
+    `reported` is what the report has, `earlier` what the latest filing before it has that shows the
+    line: `filing` of `document_id`. `doubted` looks like a slip and not like a restatement; its
+    `cause` is `stale`, `transposed` or `scale`.
+    """
+
+    _parts: ClassVar[dict[str, type[_Result]]] = {"place": Place}
+
+    statement: str
+    row: int
+    column: int
+    label: str
+    end: str
+    reported: float
+    earlier: float
+    document_id: str
+    filing: str
+    doubted: bool
+    cause: str | None = None
+    place: Place | None = None
+
+
+@dataclass(frozen=True)
+class History(_Result):
+    """One filing of a report beside the earlier ones of its company in the store, the latest first;
+    none in `compared`: no earlier one is there. `warnings` say what was left out.
+    """
+
+    _lists: ClassVar[dict[str, type[_Result]]] = {"compared": Compared, "differences": Difference}
+
+    filing: str
+    compared: tuple[Compared, ...] = ()
+    differences: tuple[Difference, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -474,8 +474,9 @@ def _part(head: dict[str, Any], data: bytes) -> Part | RefusedPart:
 
 
 def _raised(error: dict[str, Any]) -> SuiteError:
-    kinds = {kind.code: kind for kind in _all_kinds(UnreadableDocument)}
-    kinds |= {kind.code: kind for kind in _all_kinds(SuiteError) if kind.code not in kinds}
+    kinds: dict[str, type[SuiteError]] = {}
+    for known in (*_all_kinds(UnreadableDocument), *_all_kinds(SuiteError)):
+        kinds.setdefault(known.code, known)
     kind = kinds.get(error["code"], UnreadableDocument)
     return kind(error["message"], document=error["document"])
 

@@ -204,6 +204,11 @@ class FindingsFound(Event):
     flagged: bool
     risk: float = Field(ge=0, le=1)
     unreadable: int = Field(0, ge=0, description="filings of the report that could not be read")
+    missing: str | None = Field(
+        None,
+        description="why none of its figures could be checked, where nothing but its sentences "
+        "could be read: `flagged` and `risk` then say nothing; counted in `unreadable` as well",
+    )
     warnings: tuple[str, ...] = Field((), description="what was not read, and so not checked")
     attempt: int = Field(1, ge=1)
     model: str | None = Field(

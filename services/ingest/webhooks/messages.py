@@ -104,6 +104,10 @@ class FindingsFoundData(BaseModel):
     flagged: bool
     risk: float = Field(ge=0, le=1)
     unreadable: int = Field(ge=0, description="filings of the report that could not be read")
+    missing: str | None = Field(
+        description="why none of its figures could be checked, where nothing but its sentences "
+        "could be read: `flagged` and `risk` then say nothing"
+    )
     links: FindingsLinks
 
 
@@ -288,6 +292,7 @@ def _findings(event: FindingsFound) -> FindingsFoundData:
         flagged=event.flagged,
         risk=event.risk,
         unreadable=event.unreadable,
+        missing=event.missing,
         links=FindingsLinks(document=document, findings=f"{document}/findings"),
     )
 

@@ -145,6 +145,11 @@ class DocumentView {
     return kind === "other" || ARCHIVES.includes(type) || (kind === "report" && MAILS.includes(type));
   }
 
+  /** A report in which no statements were found: its sentences were read all the same. */
+  get hasOnlyWords() {
+    return this.document.reasons?.some((reason) => reason.startsWith("no_statements:"));
+  }
+
   async results() {
     if (this.gaveUp) {
       fill(this.body, h("p.muted", {}, this.document.outcome === "failed" ? "The work on it failed, so nothing was found in it and nothing waits for review. The reason is above."
@@ -186,6 +191,12 @@ class DocumentView {
   }
 
   async findings() {
+    if (this.hasOnlyWords) {
+      const sentences = await this.found("narrative-flags", asked);
+      const { warnings } = await get(query(`${this.path}/narrative-flags`, { limit: 1 }));
+      fill(this.body, h("p.muted", {}, "No statements were found in it, so nothing of its figures was checked. What it says in words was read."), this.inWords(sentences), this.notes(warnings));
+      return;
+    }
     const found = await this.found("findings");
     const [{ warnings }, signals, sentences] = await Promise.all([get(query(`${this.path}/findings`, { limit: 1 })), this.beside("signals"), this.beside("narrative-flags")]);
     const folded = found.filter((one) => one.dismissed);
@@ -194,9 +205,12 @@ class DocumentView {
       : h("p.muted", {}, "Nothing in it contradicts itself, as far as was checked."),
     folded.length > 0 && h("details.group", {}, h("summary", {}, `${count(folded.length, "finding")} folded away, as the same of this filer was dismissed before`), folded.map((one) => this.finding(one))),
     sentences.length > 0 && this.inWords(sentences),
-    signals.length > 0 && this.unusual(signals),
-    warnings?.length > 0 && h("details.group", {}, h("summary", {}, `Not everything in it could be read (${count(warnings.length, "note")})`),
-      h("ul.notes", {}, warnings.map((one) => h("li", {}, one)))));
+    signals.length > 0 && this.unusual(signals), this.notes(warnings));
+  }
+
+  notes(warnings) {
+    return warnings?.length > 0 && h("details.group", {}, h("summary", {}, `Not everything in it could be read (${count(warnings.length, "note")})`),
+      h("ul.notes", {}, warnings.map((one) => h("li", {}, one))));
   }
 
   /** What else was looked for in it, signals or sentences; none where it was judged before that. */
@@ -256,11 +270,11 @@ class DocumentView {
   }
 
   /** Everything that was found, and what people decided about it. */
-  async found(what) {
+  async found(what, waits = (all) => all.length) {
     const [found, items] = await Promise.all([everything(`${this.path}/${what}`), everything("/v1/items", { document: this.id, state: "all", limit: 500 })]);
     this.items = new Map(items.map((item) => [item.result_id, item]));
     this.offer();
-    if (items.length < found.length && this.looks < 10) { // review is yet to hear of some
+    if (items.length < waits(found) && this.looks < 10) { // review is yet to hear of some
       this.looks += 1;
       this.timer = setTimeout(() => this.results().catch(() => {}), AGAIN);
     }
@@ -289,6 +303,9 @@ class DocumentView {
     return h("p.muted", {}, `${found.length} found, ${found.filter((one) => this.decided(one)).length} decided${accepted ? `, ${accepted} accepted by the machine` : ""}`);
   }
 }
+
+/** Sentences that a person is asked about: of each family the surest strong one. */
+const asked = (sentences) => new Set(sentences.filter((one) => one.level === "strong").map((one) => one.family)).size;
 
 const partLine = (part) => h("li", {}, part.id ? h("a", { href: `/documents/${part.id}` }, part.name) : [part.name, h("span.muted", {}, part.code === "deleted" ? " (deleted)" : " (refused)")]);
 

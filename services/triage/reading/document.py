@@ -64,6 +64,7 @@ def read_document(
         beside: what is filed beside an XBRL instance.
 
     Raises:
+        NoStatements: it was read, and there is no statement in it.
         UnreadableDocument: there is nothing in it that can be checked.
     """
     kind = report_type(media_type, name)

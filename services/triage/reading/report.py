@@ -73,6 +73,15 @@ class ReadReport:
         return whole
 
 
+class NoStatements(UnreadableDocument):
+    """A document that could be read has no statement that is checked."""
+
+    def __init__(self, message: str, reading: Reading) -> None:
+        super().__init__(message)
+        self.reading = reading
+        """What it says in words can be read all the same."""
+
+
 @dataclass(frozen=True)
 class Linkbases:
     """The files that are filed beside an instance."""
@@ -99,7 +108,8 @@ def read_report(
         facts: reads its tags.
 
     Raises:
-        UnreadableDocument: there is no statement in it.
+        NoStatements: there is no statement in it.
+        UnreadableDocument: its instance can't be laid out.
     """
     warnings = [*reading.warnings, *_failed(reading)]
     unread: list[Unread] = []
@@ -113,7 +123,7 @@ def read_report(
         if tags:
             statements = [_with_tags(statement, tags, warnings) for statement in statements]
     if not statements:
-        raise UnreadableDocument(_nothing(reading, unread, data))
+        raise NoStatements(_nothing(reading, unread, data), reading)
     warnings += [*_missing(statements, unread), *_left_out(statements)]
     about = {key: _first(tags, concept) or "" for concept, key in _ABOUT.items()}
     form = _FORM.search(reading.text[:_COVER])

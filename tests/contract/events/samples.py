@@ -99,6 +99,7 @@ SAMPLES: tuple[Event, ...] = (
         count=2,
         flagged=True,
         risk=0.75,
+        missing="no statement was found in it",
         warnings=("no cash flow was found",),
         model="triage-breaks 1.0.0",
         signals=blob("8"),

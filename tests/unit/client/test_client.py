@@ -27,14 +27,22 @@ from services.ingest.search.api import HitClauseView, HitView, MarkView
 from services.ingest.webhooks.schemas import AttemptView, DeliveryView, WebhookView
 from services.review.api import DecisionOut, ItemOut
 from services.triage.api import (
+    BoxOut,
     CellOut,
     ColumnOut,
+    ConceptOut,
+    DismissedOut,
     FilingOut,
     FindingOut,
+    ModelOut,
     PlaceOut,
     RowOut,
     StatementOut,
 )
+from services.triage.comparing import ComparedOut, DifferenceOut, HistoryOut
+from services.triage.narrative.rest import FlagOut
+from services.triage.reports import ReportOut
+from services.triage.signals.rest import BesideOut, EarlierOut, InputOut, SignalOut
 from shared.client import results
 from shared.web.app import problem
 
@@ -144,6 +152,19 @@ def test_a_document_is_typed() -> None:
         (results.Statement, StatementOut),
         (results.StatementColumn, ColumnOut),
         (results.StatementRow, RowOut),
+        (results.Concept, ConceptOut),
+        (results.Box, BoxOut),
+        (results.Dismissed, DismissedOut),
+        (results.TriageModel, ModelOut),
+        (results.Signal, SignalOut),
+        (results.SignalInput, InputOut),
+        (results.Earlier, EarlierOut),
+        (results.Beside, BesideOut),
+        (results.NarrativeFlag, FlagOut),
+        (results.Report, ReportOut),
+        (results.History, HistoryOut),
+        (results.Compared, ComparedOut),
+        (results.Difference, DifferenceOut),
         (results.Tombstone, TombstoneView),
         (results.Hit, HitView),
         (results.HitClause, HitClauseView),

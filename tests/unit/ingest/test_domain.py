@@ -230,3 +230,14 @@ def test_filings_that_could_not_be_read_make_a_report_partial() -> None:
     again = after(begin_again(end), found(DOC, 2))
     assert (again.outcome, again.reasons) == ("complete", ())
     assert after(Progress("contract"), found(DOC, unreadable=2)).outcome is None
+
+
+def test_a_report_of_which_only_words_were_read_is_partial() -> None:
+    """The reason says that its figures are not checked, and why."""
+    read = after(Progress("report"), PagesRead(1, 1), announced(DOC))
+    words = found(DOC, unreadable=1).model_copy(update={"missing": "no balance sheet was found"})
+    end = advance(read, words)
+    assert (end.state, end.outcome) == ("ended", "partial")
+    (reason,) = end.reasons
+    assert reason.startswith("no_statements: its figures are not checked, its sentences were read")
+    assert reason.endswith("no balance sheet was found")

@@ -9,15 +9,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
-from services.cli import Reports
+from services.cli import Reports, cli
 from services.triage.narrative.flags import asked, flags_of, words_of
 from services.triage.narrative.gate import BY_NAME, FAMILIES, MOST_SENTENCES, candidates
 from services.triage.narrative.model import NAME, FlagsError, Narrative, Reads, write
 from services.triage.narrative.words import PLACES, around, cues
 from shared.artefacts import NoModel
 from shared.documents import read
-from shared.events import DocumentDeleted, FindingsFound
+from shared.events import DocumentDeleted, DocumentFailed, FindingsFound
 from shared.storage import MissingBlob
 from tests.support import ROOT
 from tests.unit.triage.filings import record
@@ -302,3 +303,65 @@ def test_what_was_kept_of_a_deleted_report_is_gone(house: House) -> None:
     assert house.client.get(FLAGS.format("doc_1")).status_code == 404
     with pytest.raises(MissingBlob):
         house.service.blobs.get("default", event.narrative)
+
+
+WORDS = "<html><body><h1>Risk factors</h1><p>We make things.</p><p>{}</p></body></html>"
+
+
+def test_words_of_a_report_without_statements_are_kept(house: House) -> None:
+    """What is missing is said, of its figures nothing is."""
+    house.say(house.page("doc_1", WORDS.format(DOUBT).encode(), "risks.html", actor="ada"))
+    found = house.client.get(FLAGS.format("doc_1"))
+    assert found.status_code == 200, found.text
+    (flag,) = found.json()["items"]
+    assert (flag["family"], flag["text"], flag["level"]) == ("going_concern", DOUBT, "strong")
+    (event,) = house.heard(FindingsFound)
+    assert (event.count, event.flagged, event.unreadable, event.actor) == (0, False, 1, "ada")
+    assert event.missing.startswith("no balance sheet, income statement or cash flow statement")
+    assert json.loads(house.service.blobs.get("default", event.findings)) == []
+    assert json.loads(house.service.blobs.get("default", event.narrative)) == [flag]
+    for other in ("findings", "statements", "signals", "history"):
+        refused = house.client.get(f"/v1/documents/doc_1/{other}")
+        assert refused.status_code == 409
+        assert "no_statements: no balance sheet" in refused.json()["detail"]
+        assert "ask for its narrative flags" in refused.json()["detail"]
+    assert house.client.get("/v1/reports").json()["items"] == []
+
+
+def test_a_report_of_which_neither_figures_nor_words_say_anything_fails(house: House) -> None:
+    """It is no answer that nothing stands in its sentences, but it can be asked."""
+    house.say(house.page("doc_1", WORDS.format("All is well.").encode(), "risks.html"))
+    (failed,) = house.heard(DocumentFailed)
+    assert (failed.stage, failed.code) == ("triage", "unreadable_report")
+    assert house.client.get(FLAGS.format("doc_1")).json()["items"] == []
+
+
+def test_words_of_an_earlier_attempt_count_no_more(house: House) -> None:
+    """Nor are those of a deleted document left anywhere."""
+    house.say(house.page("doc_1", WORDS.format(DOUBT).encode(), "risks.html"))
+    (event,) = house.heard(FindingsFound)
+    house.say(house.read("doc_1", b"{torn", attempt=2))
+    assert house.client.get(FLAGS.format("doc_1")).status_code == 409
+    house.say(DocumentDeleted(document_id="doc_1"))
+    assert house.client.get(FLAGS.format("doc_1")).status_code == 404
+    with pytest.raises(MissingBlob):
+        house.service.blobs.get("default", event.narrative)
+
+
+def test_the_command_line_has_words_beside_the_error(tmp_path: Path) -> None:
+    """The file failed, for its figures were not checked; the sentence is shown all the same."""
+    for name, said in (("risks.html", DOUBT), ("letter.html", "All is well.")):
+        (tmp_path / name).write_text(WORDS.format(said))
+    paths = [str(tmp_path / name) for name in ("risks.html", "letter.html")]
+    result = CliRunner().invoke(cli, ["triage", *paths, "--json"], standalone_mode=False)
+    assert result.return_value == 2
+    first, second = map(json.loads, result.stdout.splitlines())
+    assert first["error"]["detail"].startswith("no balance sheet")
+    assert [flag["text"] for flag in first["narrative_flags"]] == [DOUBT]
+    assert set(second) == {"source", "error"}
+    shown = CliRunner().invoke(cli, ["triage", paths[0]], standalone_mode=False).stdout
+    assert "risks.html: no balance sheet" in " ".join(shown.split())
+    assert DOUBT in " ".join(shown.split())
+    with Reports() as reports:
+        (filing,) = reports.result(paths[0], (tmp_path / "risks.html").read_bytes())["filings"]
+    assert [flag["text"] for flag in filing["narrative_flags"]] == [DOUBT]
