@@ -395,8 +395,11 @@ class Stage:
         filing: dict[str, Any] = FILING,
         signals: Sequence[dict[str, Any]] = (),
         flags: Sequence[dict[str, Any]] = (),
+        missing: str | None = None,
     ) -> None:
-        """Announce findings, strong signals and flags, and have their statement at hand."""
+        """Announce findings, strong signals and flags, and have their statement at hand, unless it
+        is `missing`.
+        """
         named = [
             {"id": f"fd_{document[-8:]}{number}", **finding}
             for number, finding in enumerate(findings)
@@ -407,14 +410,18 @@ class Stage:
             "signals": list(signals),
             "narrative-flags": list(flags),
         }
+        if missing:
+            self.results[document] = {"narrative-flags": list(flags)}
         self._announce(
             FindingsFound(
                 document_id=document,
                 name="report.json",
                 findings=self.review.blobs.put("default", json.dumps(named).encode()),
                 count=len(named),
-                flagged=True,
-                risk=0.8,
+                flagged=not missing,
+                risk=0.0 if missing else 0.8,
+                missing=missing,
+                unreadable=int(bool(missing)),
                 signals=self.review.blobs.put("default", json.dumps(list(signals)).encode()),
                 narrative=self.review.blobs.put("default", json.dumps(list(flags)).encode()),
             ),

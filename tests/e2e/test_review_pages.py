@@ -437,6 +437,28 @@ def test_a_sentence_about_the_filer_is_shown_on_its_page(ada: Watched, stage: St
         until(lambda: all(one["document_id"] != report for one in stage.open_items()), "deletion")
 
 
+def test_a_report_without_statements_shows_its_sentences(ada: Watched, stage: Stage) -> None:
+    """And says that nothing of its figures was checked, instead of that nothing is wrong."""
+    report = stage.upload("risks.txt", f"Risk factors.\n\n{FLAG['text']}\n".encode(), "report")
+    start = len("Risk factors.\n\n")
+    place = {"start": start, "end": start + len(FLAG["text"]), "page": 1, "boxes": []}
+    try:
+        stage.find(
+            report, [], flags=[{**FLAG, **place}], missing="no balance sheet was found in it"
+        )
+        page = ada.sign_in()
+        page.goto(f"{stage.address}/documents/{report}")
+        page.get_by_text("so nothing of its figures was checked").wait_for()
+        page.get_by_role("heading", name="Said of the filer in words").wait_for()
+        assert page.get_by_text("no balance sheet was found in it").is_visible()
+        assert not page.get_by_text("Nothing in it contradicts itself").count()
+        page.get_by_role("link", name="Review this document").wait_for()
+        picture(page, "words-alone")
+    finally:
+        stage.http.delete(f"/v1/documents/{report}")
+        until(lambda: all(one["document_id"] != report for one in stage.open_items()), "deletion")
+
+
 def test_a_signal_is_shown_with_what_it_is_made_of(ada: Watched, stage: Stage) -> None:
     """Formula, source, cells and peers; its document lists it apart from what does not add up."""
     report = stage.upload("growth.json", b'{"growth": 1}', "report")
