@@ -37,6 +37,12 @@ class CommonSettings(BaseSettings):
     bus_lease: float = Field(
         30.0, gt=0, description="seconds until work of a vanished worker is given to another"
     )
+    database_connections: int = Field(
+        10,
+        ge=2,
+        le=100,
+        description="connections to PostgreSQL that one process of a service has at the most",
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", description="least severity that is logged"
     )

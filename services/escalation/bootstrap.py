@@ -86,4 +86,4 @@ def _recovery(policies: Policies, ledger: Ledger, settings: Settings) -> Recover
 def open_store(settings: Settings) -> Store:
     """The database of escalation, as settings have it."""
     url = settings.database("escalation", settings.escalation_database_url)
-    return Store(url, "escalation", MIGRATIONS)
+    return Store(url, "escalation", MIGRATIONS, settings.database_connections)

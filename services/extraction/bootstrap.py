@@ -50,7 +50,10 @@ def build(
         folders = settings.artefacts_folder, settings.adapters_folder
         refuse_unknown_categories(risks.categories, labels_in(*folders))
     store = Store(
-        settings.database("extraction", settings.extraction_database_url), "extraction", MIGRATIONS
+        settings.database("extraction", settings.extraction_database_url),
+        "extraction",
+        MIGRATIONS,
+        settings.database_connections,
     )
     blobs = open_blobs(settings.blobs_url, settings.blobs, "extraction")
     models = specialists or cache(

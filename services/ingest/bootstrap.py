@@ -75,7 +75,8 @@ def build(
 ) -> Service:
     """Ingest: takes documents in, reads them, says where each one stands, and owns the keys."""
     settings = settings or load(Settings)
-    store = Store(settings.database("ingest", settings.ingest_database_url), "ingest", MIGRATIONS)
+    url = settings.database("ingest", settings.ingest_database_url)
+    store = Store(url, "ingest", MIGRATIONS, settings.database_connections)
     blobs = open_blobs(settings.blobs_url, settings.blobs)
     blobs.sweep(STALE)
     # Three children: nobody who looks at a page waits for a document to be read, and no document

@@ -39,7 +39,8 @@ def build(
 ) -> Service:
     """Review: the analysts' queue, their decisions, and the pages to make them on."""
     settings = settings or load(Settings)
-    store = Store(settings.database("review", settings.review_database_url), "review", MIGRATIONS)
+    url = settings.database("review", settings.review_database_url)
+    store = Store(url, "review", MIGRATIONS, settings.database_connections)
     blobs = open_blobs(settings.blobs_url, settings.blobs, "review")
     sessions = sessions or _sessions(settings, keys)
     desk, reader = Desk(store, blobs, settings.review_lease), Reader(store, blobs)

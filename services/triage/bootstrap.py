@@ -37,7 +37,8 @@ from shared.web.limits import RateLimit
 def build(settings: Settings | None = None, *, keys: Keys | None = None) -> Service:
     """Triage: finds what does not add up in financial reports."""
     settings = settings or load(Settings)
-    store = Store(settings.database("triage", settings.triage_database_url), "triage", MIGRATIONS)
+    url = settings.database("triage", settings.triage_database_url)
+    store = Store(url, "triage", MIGRATIONS, settings.database_connections)
     blobs = open_blobs(settings.blobs_url, settings.blobs, "triage")
     # Two children, for each reads one document at a time: none waits for a large one.
     reader, large_reader = Reader(), Reader()

@@ -19,14 +19,19 @@ from sqlalchemy.exc import (
     NoSuchModuleError,
     OperationalError,
 )
+from sqlalchemy.exc import TimeoutError as NoConnectionLeft
 from sqlalchemy.orm import Session
 
 from shared.errors import InvalidRequest, SettingsError, Unavailable
+from shared.storage.listening import Listening
 from shared.storage.migrate import migrate, must_be_current
 
 _READ = "sqlite_read"
 WAIT = 30.0
-"""Seconds that a writer of SQLite waits for another."""
+"""Seconds that a writer of SQLite waits for another, and whoever needs a connection of PostgreSQL
+for one that is free."""
+CONNECTIONS = 10
+"""Connections of PostgreSQL that one process has to one database at the most."""
 
 
 class Store:
@@ -36,13 +41,17 @@ class Store:
         url: SQLAlchemy URL, `sqlite:///path` or `postgresql+psycopg://…`.
         service: the name that errors and logs use.
         migrations: folder of the Alembic revisions.
+        connections: how many of PostgreSQL this process may have at once; a relay has one more,
+            on which it listens. SQLite has no such bound.
     """
 
-    def __init__(self, url: str, service: str, migrations: Path) -> None:
+    def __init__(
+        self, url: str, service: str, migrations: Path, connections: int = CONNECTIONS
+    ) -> None:
         self.service = service
         self.migrations = migrations
         self.outbox_filled = threading.Event()
-        self.engine = _open(url, service)
+        self.engine = _open(url, service, connections)
 
     def migrate(self, revision: str = "head") -> None:
         """Bring the tables to a revision; safe when several processes start at once."""
@@ -71,6 +80,10 @@ class Store:
         with _translated(self.service):
             must_be_current(self.engine, self.migrations)
 
+    def listening(self) -> Listening:
+        """What sets `outbox_filled` when another process commits events, where it can be heard."""
+        return Listening(self.engine, self.outbox_filled.set)
+
     def ready(self) -> None:
         """Raise Unavailable unless the database answers."""
         with self.read() as session:
@@ -81,12 +94,18 @@ class Store:
         self.engine.dispose()
 
 
-def _open(url: str, service: str) -> Engine:
+def _open(url: str, service: str, connections: int) -> Engine:
     try:
         parsed = make_url(url)
         if parsed.get_backend_name() != "sqlite":
+            kept = min(5, connections)
             return create_engine(
-                parsed, pool_pre_ping=True, pool_size=5, max_overflow=10, hide_parameters=True
+                parsed,
+                pool_pre_ping=True,
+                pool_size=kept,
+                max_overflow=connections - kept,
+                pool_timeout=WAIT,
+                hide_parameters=True,
             )
     except (ArgumentError, NoSuchModuleError, ImportError) as error:
         raise SettingsError(f"the database URL of {service} can't be used: {error}") from None
@@ -143,6 +162,11 @@ def _translated(service: str) -> Iterator[None]:
         raise InvalidRequest(
             "a value can't be kept: it has a character that no text may have (such as NUL), or is"
             " too long or too large"
+        ) from error
+    except NoConnectionLeft as error:
+        raise Unavailable(
+            f"all connections of this process to the database of {service} are in use: it is tried"
+            " again; SMALLPRINT_DATABASE_CONNECTIONS allows more"
         ) from error
     except OperationalError as error:
         raise Unavailable(f"the database of {service} does not answer: {error.orig}") from error

@@ -19,12 +19,15 @@ from shared import metrics
 from shared.bus import Bus, Message, MessageTooLarge
 from shared.errors import Unavailable
 from shared.storage.engine import Store
+from shared.storage.listening import Listening
 from shared.storage.messages import inbox, outbox, relay_lease
 
 log = logging.getLogger(__name__)
 
 BATCH = 200
 LEASE = timedelta(seconds=10)
+HEARING_SECONDS = 2.0
+"""Between two looks into the outbox while the database itself says when something is in it."""
 PRUNE_BATCH = 500
 """Rows that are removed at once, so that nobody waits long for the database."""
 PRUNE_EVERY = 3600.0
@@ -99,13 +102,22 @@ class Relay:
 
         `beat` is called each time the loop comes round.
         """
+        listening = self.store.listening()
+        listening.start()
+        try:
+            self._run(stop, beat, listening)
+        finally:
+            listening.stop()
+        self._give_lease_back()
+
+    def _run(self, stop: threading.Event, beat: Callable[[], None], listening: Listening) -> None:
         pause = self.interval
         while not stop.is_set():
             beat()
             self.store.outbox_filled.clear()
             try:
                 sent = self.run_once()
-                pause = self.interval
+                pause = max(self.interval, HEARING_SECONDS if listening.hears else 0.0)
             except Unavailable as error:
                 log.warning("events wait in the outbox", extra={"reason": error.message})
                 sent, pause = 0, min(pause * 2, 10.0)
@@ -114,7 +126,6 @@ class Relay:
                 sent, pause = 0, min(pause * 2, 10.0)
             if not sent:
                 self.store.outbox_filled.wait(pause)
-        self._give_lease_back()
 
     def waiting(self) -> int:
         """How many events are not sent yet."""

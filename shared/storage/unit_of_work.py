@@ -19,6 +19,7 @@ from shared.errors import SuiteError
 from shared.events import DocumentDeleted, Event
 from shared.logs import current_trace
 from shared.storage.engine import Store
+from shared.storage.listening import tell
 from shared.storage.messages import inbox, outbox
 
 EVENT_BYTES = 256_000
@@ -107,6 +108,7 @@ class UnitOfWork:
                 for e in self._events
             ]
             self.session.execute(insert(outbox), rows)
+            tell(self.session.connection())
         if self.cause is not None:
             marked = self.session.execute(
                 update(inbox)

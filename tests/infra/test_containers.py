@@ -93,6 +93,21 @@ def test_there_are_two_of_every_worker(service: str) -> None:
     assert _ours()[f"{service}-worker"]["deploy"] == {"replicas": 2}
 
 
+def test_postgres_takes_all_connections_that_there_can_be() -> None:
+    """Each process has its pool, and a relay one more to listen on; three are the superuser's."""
+    command = _compose()["services"]["postgres"]["command"]
+    allowed = int(command[-1].removeprefix("max_connections="))
+    pool = CommonSettings.model_fields["database_connections"].default
+    most = 0
+    for container in _ours().values():
+        environment = container.get("environment", {})
+        if any(name.endswith("_DATABASE_URL") for name in environment):
+            each = int(environment.get(f"{PREFIX}DATABASE_CONNECTIONS", pool))
+            listening = container["command"][-1] == "relay"
+            most += container.get("deploy", {}).get("replicas", 1) * each + listening
+    assert 5 * 4 * pool < most <= allowed - 3
+
+
 def test_the_bucket_that_comes_along_is_the_one_that_is_tested() -> None:
     """Its version is the tests' own, and the address that .env.example names leads to it."""
     bucket = _compose()["services"]["s3"]

@@ -1,0 +1,200 @@
+"""What is particular to PostgreSQL: hearing of events at once, and bounds on connections."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from shared.bus.memory import MemoryBus
+from shared.errors import Unavailable
+from shared.events import DocumentDeleted
+from shared.storage import Relay, Store, UnitOfWork, engine, listening
+from shared.storage.listening import CHANNEL, Listening
+from tests.postgres import Servers
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+LONG = 600.0
+"""Seconds that no test waits: what came meanwhile was heard."""
+
+
+@pytest.fixture
+def url(servers: Servers) -> str:
+    """The URL of an empty database."""
+    return servers.database()
+
+
+@contextmanager
+def store_of(url: str, connections: int = 10) -> Iterator[Store]:
+    """A store as another process has it, with its own signal."""
+    store = Store(url, "extraction", MIGRATIONS, connections)
+    store.migrate()
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def here(url: str) -> Iterator[Store]:
+    """The store of the relay's process."""
+    with store_of(url) as store:
+        yield store
+
+
+@pytest.fixture
+def there(url: str, here: Store) -> Iterator[Store]:
+    """The store of another process."""
+    with store_of(url) as store:
+        yield store
+
+
+def publish(store: Store, document: str = "d") -> None:
+    with UnitOfWork(store) as uow:
+        uow.publish(DocumentDeleted(document_id=document))
+
+
+def pid(session: Session) -> object:
+    """Whose connection it is; a session has none before its first statement."""
+    return session.execute(text("SELECT pg_backend_pid()")).scalar_one()
+
+
+def eventually(true: Callable[[], bool], what: str) -> None:
+    end = time.monotonic() + 60
+    while not true():
+        assert time.monotonic() < end, f"not within a minute: {what}"
+        time.sleep(0.02)
+
+
+@contextmanager
+def at_work(store: Store, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Listening]]:
+    """A relay that would not look again for a long time; yields what it hears by."""
+    made: list[Listening] = []
+    make = store.listening
+
+    def remembered() -> Listening:
+        made.append(make())
+        return made[-1]
+
+    monkeypatch.setattr(store, "listening", remembered)
+    stop = threading.Event()
+    thread = threading.Thread(
+        target=Relay(store, MemoryBus(), interval=LONG).run, args=(stop,), daemon=True
+    )
+    thread.start()
+    try:
+        eventually(lambda: bool(made) and made[0].hears, "it listens")
+        yield made
+    finally:
+        stop.set()
+        store.outbox_filled.set()
+        thread.join(60)
+        assert not thread.is_alive()
+
+
+def test_a_relay_hears_what_another_process_commits(
+    here: Store, there: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its interval is ten minutes, and every event is sent all the same."""
+    with at_work(here, monkeypatch):
+        for number in range(3):
+            publish(there, f"d{number}")
+            eventually(lambda: Relay(there, MemoryBus()).waiting() == 0, "it is sent")
+
+
+def test_what_is_rolled_back_is_not_heard(here: Store, there: Store) -> None:
+    """The word goes out with the commit alone, once for all events of it."""
+    heard: list[float] = []
+    ears = Listening(here.engine, lambda: heard.append(time.monotonic()))
+    ears.start()
+    try:
+        eventually(lambda: len(heard) == 1, "hearing begins with a look")
+
+        def fail() -> None:
+            with UnitOfWork(there) as uow:
+                uow.publish(DocumentDeleted(document_id="no"))
+                raise ZeroDivisionError
+
+        with pytest.raises(ZeroDivisionError):
+            fail()
+        with UnitOfWork(there):
+            pass  # nothing to say
+        with UnitOfWork(there) as uow:
+            uow.publish(DocumentDeleted(document_id="a"))
+            uow.publish(DocumentDeleted(document_id="b"))
+        eventually(lambda: len(heard) == 2, "the commit is heard")
+        time.sleep(0.3)
+        assert len(heard) == 2
+    finally:
+        ears.stop()
+
+
+def test_a_connection_that_is_lost_is_made_again(
+    here: Store, there: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server ends it; what was committed meanwhile is sent once it listens anew."""
+    monkeypatch.setattr(listening, "AGAIN_SECONDS", 0.1)
+    with at_work(here, monkeypatch) as (ears,):
+        with there.write() as session:
+            ended = session.execute(
+                text(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                    " WHERE datname = current_database() AND query = :said"
+                ),
+                {"said": f"LISTEN {CHANNEL}"},
+            ).all()
+        assert len(ended) == 1
+        eventually(lambda: ears.hears, "it listens again")
+        publish(there)
+        eventually(lambda: Relay(there, MemoryBus()).waiting() == 0, "it is sent")
+
+
+def test_on_sqlite_nobody_listens(tmp_path: Path) -> None:
+    """No thread and no connection more; the relay looks at its interval."""
+    with store_of(f"sqlite:///{tmp_path / 'store.db'}") as store:
+        before = threading.active_count()
+        ears = store.listening()
+        ears.start()
+        assert threading.active_count() == before
+        assert not ears.hears
+        ears.stop()
+
+
+def test_a_process_has_no_more_connections_than_it_may(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever finds all in use waits, and is told to try again if none is given back."""
+    monkeypatch.setattr(engine, "WAIT", 0.3)
+    with store_of(url, connections=3) as store:
+        with store.read() as one, store.read() as two, store.read() as three:
+            assert len({pid(session) for session in (one, two, three)}) == 3
+            refused = pytest.raises(Unavailable, match="SMALLPRINT_DATABASE_CONNECTIONS")
+            with refused, store.read() as four:
+                pid(four)
+        with store.read() as session:
+            count = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+            assert session.execute(text(count)).scalar_one() == 3
+
+
+def test_a_server_without_a_free_connection_is_waited_for(
+    servers: Servers, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A database that takes no more is Unavailable, not an error of ours."""
+    with store_of(url) as store:
+        name = url.rpartition("/")[2]
+        with store.write() as session:
+            session.execute(text(f'ALTER DATABASE "{name}" CONNECTION LIMIT 2'))
+            session.execute(text("CREATE ROLE plain LOGIN PASSWORD 'plain'"))
+            session.execute(text("GRANT pg_read_all_data TO plain"))
+        plain = url.replace(url.partition("//")[2].partition("@")[0], "plain:plain")
+        other = Store(plain, "extraction", MIGRATIONS)
+        with other.read() as first:
+            pid(first)
+            refused = pytest.raises(Unavailable, match="too many connections")
+            with refused, other.read() as second:
+                pid(second)
+        other.close()
