@@ -78,8 +78,8 @@ triage-breaks: setup-train ## Make the specialist that tells errors in reports f
 	@$(TRAIN)/bin/python -m models.triage --data "$(SOURCES)" --out models/artefacts --ablations
 	@$(TRAIN)/bin/python -m models.triage.scores --data "$(SOURCES)"
 
-line-concepts: setup-train ## Make the specialist that names the lines of statements (SOURCES=FOLDER, BASE=FOLDER: beside an adapter).
-	@[ -z "$(BASE)" ] || $(TRAIN)/bin/python -m models.lines.adapter --data "$(SOURCES)" --base "$(BASE)"
+line-concepts: setup-train ## Make the specialist that names the lines of statements (SOURCES=FOLDER BASE=FOLDER).
+	@$(TRAIN)/bin/python -m models.lines.adapter --data "$(SOURCES)" --base "$(or $(BASE),var/specialists/base)"
 	@$(TRAIN)/bin/python -m models.lines --data "$(SOURCES)"
 
 review-priority: setup-train ## Make the specialist that orders the review queue from the data (LEGAL=FOLDER).

@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from services.triage.domain import Verdict
     from services.triage.guarantee import Promise
     from services.triage.history import History
-    from services.triage.naming import Namer
+    from services.triage.naming import Naming
     from services.triage.narrative.flags import Words
     from services.triage.reading.document import Reported
     from services.triage.reading.report import Linkbases
@@ -1108,30 +1108,38 @@ def statements(paths: Sequence[str], concepts: bool, as_json: bool, password: st
     from shared.cli import tables
 
     lines = Lines(as_json=as_json, table=partial(tables.statements, concepts=concepts))
-    namer = open_namer()
+    namer = open_namer() if as_json or concepts else None
     with open_reader() as reader:
         each_file(paths, lines, lambda path: _statement_lines(reader, path, password, namer))
     return lines.exit_code
 
 
-def open_namer() -> Namer | None:
+def open_namer() -> Naming | None:
     """What names the lines of statements, None where it is not installed.
 
     Raises NamesError for a damaged one.
     """
-    from services.triage.naming import Namer
+    from services.triage.together import find_naming
+    from shared.inference import lazily
     from shared.settings import CommonSettings, load
 
-    return Namer.found(load(CommonSettings).artefacts_folder)
+    settings = load(CommonSettings)
+    specialists = lazily(settings.artefacts_folder, settings.threads, settings.arithmetic)
+    return find_naming(settings.artefacts_folder, lambda: specialists().base)
 
 
 def _statement_lines(
-    reader: Reader, path: str, password: str | None, namer: Namer | None
+    reader: Reader, path: str, password: str | None, namer: Naming | None
 ) -> Iterator[Mapping[str, Any]]:
-    """One line a filing. Raises UnreadableDocument for a document without statements."""
-    from services.triage.statements import BadFiling
+    """One line a filing; data of programs, which can be thousands, are named quickly.
+
+    Raises UnreadableDocument for a document without statements.
+    """
+    from services.triage.statements import BadFiling, report_type
     from shared.cli.files import read_file
 
+    if namer and report_type("", path):
+        namer = namer.quick
     for found in reported(reader, path, read_file(path, reader.limits.max_bytes), password):
         if isinstance(found, BadFiling):
             yield _bad_filing(path, found)
@@ -1796,17 +1804,22 @@ def build_services(data: Path | None = None) -> list[Service]:
     from services.review.settings import Settings as ReviewSettings
     from services.triage import bootstrap as triage
     from services.triage.settings import Settings as TriageSettings
+    from shared.inference import lazily
     from shared.settings import CommonSettings, load
 
     given = _given(data=data)
-    if "rate_requests" not in load(CommonSettings, **given).model_fields_set:
+    common = load(CommonSettings, **given)
+    if "rate_requests" not in common.model_fields_set:
         given["rate_requests"] = 0  # whoever asks here is the machine's own user
     first = ingest.build(load(IngestSettings, **given))
     keys = first.app.state.keys
+    base = lazily(
+        common.artefacts_folder, common.threads, common.arithmetic, common.adapters_folder
+    )
     return [
         first,
-        extraction.build(load(ExtractionSettings, **given), keys=keys),
-        triage.build(load(TriageSettings, **given), keys=keys),
+        extraction.build(load(ExtractionSettings, **given), keys=keys, specialists=base),
+        triage.build(load(TriageSettings, **given), keys=keys, specialists=base),
         review.build(load(ReviewSettings, **given), keys=keys),
         escalation.build(load(EscalationSettings, **given), keys=keys),
     ]
@@ -2326,7 +2339,7 @@ def _check_adapter(specialists: Specialists, name: str) -> Check:
 
 
 def _check_names(artefacts: Path) -> Check:
-    """What names the lines of statements against its hash; without it they have no concepts."""
+    """What names the lines of statements against its hashes; without it they have no concepts."""
     from services.triage.naming import NAME, Namer
     from shared.cli.checks import Check, restore_models
 
@@ -2336,7 +2349,8 @@ def _check_names(artefacts: Path) -> Check:
         return Check("names", "wrong", error.message, restore_models())
     if namer is None:
         return Check("names", "note", f"no {NAME}: lines have no concepts", restore_models())
-    return Check("names", "good", f"{NAME} {namer.model.version}, hash agrees")
+    beside = " with its adapter" if namer.reader else ""
+    return Check("names", "good", f"{NAME} {namer.model.version}{beside}, hashes agree")
 
 
 def _check_judge(artefacts: Path) -> Check:

@@ -3,8 +3,10 @@
     python -m models.lines --data FOLDER
 
 FOLDER holds finance/. For each of five folds by company a model is learned without it and judges
-its lines; the one that ships is learned on all companies with the same recipe. Where there are
-predictions of an adapter (models.lines.adapter) the card compares them.
+its lines (and is kept: models/lines/unseen.py); the one that ships is learned on all companies with
+the same recipe. Where there are predictions of an adapter (models.lines.adapter) the card compares
+them, and if both together are surely better the adapter that was trained on all companies ships
+with the model. `--folds` without a number counts what is kept and learns what ships.
 """
 
 from __future__ import annotations
@@ -19,14 +21,17 @@ from typing import Any
 
 import torch
 
-from models.lines.adapter import RUN
+from models.lines.adapter import EVERY, RUN, WORK, done, ship_reader
 from models.lines.card import card
 from models.lines.corpus import Sheet, common, read_sheets
+from models.lines.guesses import Lookup
 from models.lines.predict import FOLDER, by_fold, keep, kept, learned, predicted
-from models.lines.scores import scores
+from models.lines.scores import scores, surely_better
+from models.lines.unseen import FOLDER as UNSEEN
+from models.lines.unseen import keep_model
 from models.train import say
 from models.triage.filings import FOLDS
-from services.triage.naming import DATA_FILE, NAME, write
+from services.triage.naming import NAME, write
 from shared.artefacts import TRAINING_FILE
 
 SCORES = "scores.json"
@@ -49,24 +54,45 @@ def ship(
     config: Mapping[str, Any],
     figures: Mapping[str, Any],
     artefacts: Path,
+    run: Path | None,
 ) -> Path:
-    """Learn on all companies, and write the artefact."""
+    """Learn on all companies, and write the artefact, with the adapter of a run if there is one."""
     begin = time.process_time()
     linear = learned(sheets, labels, config["linear"])
-    seconds = round(time.process_time() - begin)
+    trainings = [{"fold": EVERY, "seconds": round(time.process_time() - begin)}]
     folder = artefacts / NAME / config["version"]
+    more: dict[str, Any] = {}
+    if run:
+        folder.mkdir(parents=True, exist_ok=True)
+        both = figures["adapter"]["calibration"]
+        more = {"reader": ship_reader(run, config, artefacts, folder),
+                "both_offset": both["offset"], "both_slope": both["slope"]}  # fmt: skip
+        runs = json.loads((FOLDER / RUN).read_text(encoding="utf-8"))
+        trainings += [{"fold": one["fold"], "seconds": one["seconds"]} for one in runs.values()]
+    bag, head, bias = linear.numbers()
     write(
         folder,
-        *linear.numbers(),
+        bag,
+        head,
+        bias,
         version=config["version"],
         labels=tuple(labels),
         **figures["calibration"],
         companies=len({sheet.company for sheet in sheets}),
         licence=config["data"]["licence"],
+        **more,
     )
-    trainings = {"trainings": [{"fold": "none", "seconds": seconds}]}
-    (folder / TRAINING_FILE).write_text(json.dumps(trainings, indent=1) + "\n", encoding="utf-8")
+    text = json.dumps({"trainings": trainings}, indent=1) + "\n"
+    (folder / TRAINING_FILE).write_text(text, encoding="utf-8")
     return folder
+
+
+def trained(figures: Mapping[str, Any], config: Mapping[str, Any], work: Path) -> Path | None:
+    """The run of the adapter that ships; None where both aren't surely better than the linear
+    model, or no training on all companies was done with this config.
+    """
+    run = work / f"fold{EVERY}"
+    return run if surely_better(figures) and done(config, run) else None
 
 
 def main(given: Sequence[str] | None = None) -> None:
@@ -74,6 +100,8 @@ def main(given: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--data", type=Path, required=True, help="folder that holds finance/")
     parser.add_argument("--artefacts", type=Path, default=Path("models/artefacts"))
+    parser.add_argument("--unseen", type=Path, default=UNSEEN, help="for the models of the folds")
+    parser.add_argument("--work", type=Path, default=WORK, help="of the trainings of the adapter")
     parser.add_argument("--folds", type=int, nargs="*", default=list(range(FOLDS)))
     arguments = parser.parse_args(given)
     torch.set_num_threads(1)
@@ -84,13 +112,17 @@ def main(given: Sequence[str] | None = None) -> None:
     for fold in arguments.folds:
         seen = [sheet for sheet in sheets if sheet.fold != fold]
         unseen = [sheet for sheet in sheets if sheet.fold == fold]
+        linear = learned(seen, labels, config["linear"])
+        companies = len({sheet.company for sheet in seen})
+        keep_model(arguments.unseen, fold, linear, companies, labels, config["data"]["licence"])
         path = FOLDER / f"predictions-fold{fold}.jsonl.gz"
-        keep(path, predicted(seen, unseen, labels, config["linear"]))
+        keep(path, predicted(linear, Lookup.learn(seen, labels), unseen, labels))
         say(f"{path.name} is written")
     figures = count()
-    folder = ship(sheets, labels, config, figures, arguments.artefacts)
-    run = json.loads((FOLDER / RUN).read_text(encoding="utf-8")) if figures["adapter"] else None
-    text = card(figures, config, run, len(labels), (folder / DATA_FILE).stat().st_size)
+    run = trained(figures, config, arguments.work)
+    folder = ship(sheets, labels, config, figures, arguments.artefacts, run)
+    runs = json.loads((FOLDER / RUN).read_text(encoding="utf-8")) if figures["adapter"] else {}
+    text = card(figures, config, runs, len(labels), folder)
     (FOLDER / "CARD.md").write_text(text, encoding="utf-8")
 
 

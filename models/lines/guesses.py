@@ -19,11 +19,9 @@ from torch.nn.functional import cross_entropy
 
 from models.lines.corpus import Sheet
 from services.triage.experience import bare
-from services.triage.naming import OWN, PLACES, Lines
+from services.triage.naming import OWN, PLACES, TOP, Lines
 
 RANK, BATCH = 96, 128
-TOP = 5
-"""Likeliest labels that are kept."""
 
 Floats = NDArray[np.float32]
 Line = tuple[Sheet, int]

@@ -43,20 +43,16 @@ def learned(sheets: Iterable[Sheet], labels: Sequence[str], settings: Mapping[st
 
 
 def predicted(
-    seen: Sequence[Sheet],
-    unseen: Sequence[Sheet],
-    labels: Sequence[str],
-    settings: Mapping[str, Any],
+    linear: Linear, lookup: Lookup, unseen: Sequence[Sheet], labels: Sequence[str]
 ) -> Iterator[dict[str, Any]]:
     """Yield what is said of each pair of some companies by what others taught.
 
     Args:
-        seen: the statements of the others.
+        linear: that learned from the others.
+        lookup: likewise.
         unseen: the statements of these companies.
         labels: the concepts.
-        settings: of the linear model.
     """
-    lookup, linear = Lookup.learn(seen, labels), learned(seen, labels, settings)
     judged = pairs(unseen, labels)
     said = linear(list(judged.values()))
     for ((_, kind, label, concept), line), best in zip(judged.items(), said, strict=True):

@@ -15,23 +15,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.calibrations import fit_logistic, straight
-from services.triage.naming import OWN
+from models.triage.filings import fold_of
+from services.triage.naming import LEAST, MOST, OWN
+from services.triage.together import together
 
 Floats = NDArray[np.float64]
 Record = Mapping[str, Any]
 Guess = Callable[[Record], str | None]
 
+SAYS: Guess = lambda record: str(record["said"][0][0])  # noqa: E731
 WAYS: Mapping[str, Guess] = {
-    "linear model": lambda record: str(record["said"][0][0]),
+    "linear model": SAYS,
     "exact lookup": lambda record: record["lookup"],
 }
-SHIPPED, LOOKUP = WAYS
+BESIDE: Mapping[str, Guess] = {
+    "linear model": lambda record: str(record["alone"][0][0][0]),
+    "adapter": lambda record: str(record["alone"][1][0][0]),
+    "both": SAYS,
+}
+LINEAR, ADAPTER, BOTH = BESIDE
 DRAWS = 1000
 BINS = 10
 RELIABLE = (0.9, 0.95, 0.98)
 """Shares of right names for which it is said how many lines are named so surely."""
-LEAST, MOST = 1e-4, 1 - 1e-4
-"""Chances are kept from 0 and 1, as four places have them."""
 
 
 def parts(records: Sequence[Record]) -> dict[str, list[Record]]:
@@ -153,27 +159,30 @@ def scores(
         adapter: those of the adapter, of some of these pairs or none.
         folds: of the companies that these are about.
     """
-    confident, (said, right) = unseen_confidence(records), chances(records)
-    shipped = WAYS[SHIPPED]
-    own = [r for r in records if r["concept"] == OWN]
-    said_own = [r for r in records if shipped(r) == OWN]
-    offset, slope = fit_confidence(records)
     return {
         "folds": list(folds),
         "pairs": len(records),
         "companies": len({r["company"] for r in records}),
         "parts": {name: of_part(some, WAYS) for name, some in parts(records).items()},
+        **of_confidence(records),
+        "confusions": [[*pair, count] for pair, count in _confusions(records).most_common(12)],
         "adapter": beside(records, adapter),
-        "own": {
-            "precision": share_right(said_own, shipped),
-            "recall": share_right(own, shipped),
-        },
+    }
+
+
+def of_confidence(records: Sequence[Record]) -> dict[str, Any]:
+    """What the confidences of some predictions are worth, and how well `own` is told."""
+    confident, (said, right) = unseen_confidence(records), chances(records)
+    own = [r for r in records if r["concept"] == OWN]
+    said_own = [r for r in records if SAYS(r) == OWN]
+    offset, slope = fit_confidence(records)
+    return {
+        "own": {"precision": share_right(said_own, SAYS), "recall": share_right(own, SAYS)},
         "calibration": {"offset": round(float(offset), 5), "slope": round(float(slope), 5)},
         "error before": calibration_error(said, right),
         "error": calibration_error(confident, right),
         "reliability": reliability(confident, right),
         "surely": {f"{share:.0%}": named_surely(confident, right, share) for share in RELIABLE},
-        "confusions": [[*pair, count] for pair, count in _confusions(records).most_common(12)],
     }
 
 
@@ -190,18 +199,36 @@ def of_part(some: Sequence[Record], ways: Mapping[str, Guess]) -> dict[str, Any]
 
 
 def beside(records: Sequence[Record], adapter: Sequence[Record]) -> dict[str, Any] | None:
-    """The adapter and the linear model on the same pairs; None where there is no adapter."""
+    """The linear model, the adapter and both together on the same pairs; None without an adapter.
+
+    Nothing of how the two are put together was fitted; the map to confidences was.
+    """
     if not adapter:
         return None
-    said = {key(record): record["said"][0][0] for record in adapter}
-    both = [{**r, "adapter": said[key(r)]} for r in records if key(r) in said]
-    guess: Guess = lambda record: str(record["adapter"])  # noqa: E731
-    ways = {SHIPPED: WAYS[SHIPPED], "adapter": guess}
+    said = {key(record): record["said"] for record in adapter}
+    mixed = [
+        {**r, "said": together(r["said"], said[key(r)]), "alone": [r["said"], said[key(r)]]}
+        for r in records
+        if key(r) in said
+    ]
+    linear, read, both = BESIDE.values()
     return {
-        "companies": len({r["company"] for r in both}),
-        "parts": {name: of_part(some, ways) for name, some in parts(both).items()},
-        "more than it": interval(both, WAYS[SHIPPED], guess),
+        "folds": sorted({fold_of(r["company"]) for r in mixed}),
+        "companies": len({r["company"] for r in mixed}),
+        "parts": {name: of_part(some, BESIDE) for name, some in parts(mixed).items()},
+        "more": {
+            "both than linear": interval(mixed, both, linear),
+            "both than adapter": interval(mixed, both, read),
+            "adapter than linear": interval(mixed, read, linear),
+        },
+        **of_confidence(mixed),
     }
+
+
+def surely_better(figures: Mapping[str, Any]) -> bool:
+    """Whether both together surely name more right than the linear model: then both ship."""
+    found = figures["adapter"]
+    return bool(found and found["more"]["both than linear"][0] > 0)
 
 
 def key(record: Record) -> tuple[str, str, int, str]:

@@ -24,9 +24,9 @@ from torch.nn.functional import cross_entropy
 
 from models.encoder import Tagger
 from models.lines.corpus import Sheet, common, read_sheets
-from models.lines.pieces import Pieces, stretches, written
 from models.train import faster_number_type, learning_rate, say
 from services.triage.naming import OWN
+from services.triage.pieces import Pieces, stretches, written
 from shared.inference.tokeniser import CLS, SEP, Tokeniser
 
 PARTS = ("data", "windows", "adapter", "training")

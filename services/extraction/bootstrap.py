@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache, partial
+from functools import partial
 
 from services.extraction import api, handlers
 from services.extraction.early import find_early
@@ -26,7 +26,7 @@ from shared.events import (
     Event,
     ReviewDecided,
 )
-from shared.inference import Specialist, Specialists
+from shared.inference import Specialist, Specialists, lazily
 from shared.inference.adapters import labels_in
 from shared.policy import read_risks
 from shared.runtime import Service
@@ -56,14 +56,11 @@ def build(
         settings.database_connections,
     )
     blobs = open_blobs(settings.blobs_url, settings.blobs, "extraction")
-    models = specialists or cache(
-        partial(
-            Specialists,
-            settings.artefacts_folder,
-            settings.threads,
-            settings.arithmetic,
-            settings.adapters_folder,
-        )
+    models = specialists or lazily(
+        settings.artefacts_folder,
+        settings.threads,
+        settings.arithmetic,
+        settings.adapters_folder,
     )
 
     def fit(name: str) -> Specialist:

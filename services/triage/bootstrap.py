@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 from services.triage import api, comparing, handlers, reports
 from services.triage.judgement import FLAGGED
-from services.triage.naming import Namer
 from services.triage.narrative import rest as narrative_rest
 from services.triage.narrative.model import Narrative
 from services.triage.risk import Judge
@@ -14,6 +14,7 @@ from services.triage.settings import Settings
 from services.triage.signals import rest
 from services.triage.signals.peers import Peers
 from services.triage.store import MIGRATIONS
+from services.triage.together import find_naming
 from shared.bus import open_bus
 from shared.documents.sandbox import Reader
 from shared.events import (
@@ -25,6 +26,7 @@ from shared.events import (
     Event,
     ReviewDecided,
 )
+from shared.inference import Specialists, lazily
 from shared.policy import read_risks
 from shared.runtime import Service
 from shared.settings import load
@@ -34,7 +36,12 @@ from shared.web.auth import Keys, RemoteKeys
 from shared.web.limits import RateLimit
 
 
-def build(settings: Settings | None = None, *, keys: Keys | None = None) -> Service:
+def build(
+    settings: Settings | None = None,
+    *,
+    keys: Keys | None = None,
+    specialists: Callable[[], Specialists] | None = None,
+) -> Service:
     """Triage: finds what does not add up in financial reports."""
     settings = settings or load(Settings)
     url = settings.database("triage", settings.triage_database_url)
@@ -58,7 +65,13 @@ def build(settings: Settings | None = None, *, keys: Keys | None = None) -> Serv
 
     judge, peers = Judge.found(settings.artefacts_folder), Peers.found(settings.artefacts_folder)
     narrative = Narrative.found(settings.artefacts_folder)
-    namer = Namer.found(settings.artefacts_folder)
+    models = specialists or lazily(
+        settings.artefacts_folder,
+        settings.threads,
+        settings.arithmetic,
+        settings.adapters_folder,
+    )
+    namer = find_naming(settings.artefacts_folder, lambda: models().base)
 
     risks = read_risks(settings.policy_file)
     flagged_from = judge.flagged if judge else FLAGGED
@@ -71,8 +84,8 @@ def build(settings: Settings | None = None, *, keys: Keys | None = None) -> Serv
     def check(event: DocumentRead, uow: UnitOfWork) -> None:
         chosen = large_reader if is_large(event) else reader
         most = settings.triage_max_characters
-        models = judge, peers, narrative, namer
-        handlers.triage_report(event, uow, blobs, chosen.facts, most, *models, risks=risks)
+        parts = judge, peers, narrative, namer
+        handlers.triage_report(event, uow, blobs, chosen.facts, most, *parts, risks=risks)
 
     def close_parts() -> None:
         reader.close()

@@ -11,7 +11,7 @@ from functools import lru_cache
 from services.triage.dismissals import Dismissal, Dismissals, filer_of, relation_of
 from services.triage.domain import Report, State
 from services.triage.guarantee import promised
-from services.triage.naming import Namer
+from services.triage.naming import Naming
 from services.triage.narrative.model import Narrative
 from services.triage.reading.document import read_document
 from services.triage.reading.report import FactsReader, NoStatements
@@ -19,9 +19,8 @@ from services.triage.results import Outcome, Results, Routing, Spools, write_lin
 from services.triage.risk import Judge, model_of
 from services.triage.signals.peers import Peers
 from services.triage.statements import (
-    JSON,
+    CSV,
     MAX_SENTENCE,
-    NDJSON,
     BadFiling,
     quoted,
     report_type,
@@ -76,7 +75,7 @@ def triage_report(
     judge: Judge | None = None,
     peers: Peers | None = None,
     narrative: Narrative | None = None,
-    namer: Namer | None = None,
+    namer: Naming | None = None,
     risks: Risks | None = None,
 ) -> None:
     """Check every filing of one report, keep the findings with what was read, and announce them.
@@ -249,13 +248,15 @@ def _triage(
     most: int,
     outcome: Outcome,
     spools: Spools,
-    namer: Namer | None,
+    namer: Naming | None,
 ) -> None:
     """Read and judge filing by filing into files, so that a large report does not fill the
-    memory. Lines are named where people read them: data of programs can be long.
+    memory. Lines are named where people read them: data of programs can be long, and a table has
+    to be there at once.
     """
-    if report_type(event.media_type, event.name) in (JSON, NDJSON):
-        namer = None
+    data_type = report_type(event.media_type, event.name)
+    if namer and data_type:
+        namer = namer.quick if data_type == CSV else None
     with blobs.open(event.tenant, event.original) as source:
         found = read_document(
             source,

@@ -4,7 +4,8 @@ A linear model on hashed words: those of the label and of the lines around it, a
 above, each crossed with the statement, fall into places by their CRC-32 (Weinberger et al., 2009).
 The mean of the places goes through a matrix of low rank to one softmax over the concepts (fastText;
 Joulin et al., 2017). Values are not read. models/lines says how it is learned, and
-models/line-concepts/CARD.md how well it does.
+models/line-concepts/CARD.md how well it does. An adapter that reads statements whole may come with
+it (services/triage/together.py).
 """
 
 from __future__ import annotations
@@ -12,8 +13,9 @@ from __future__ import annotations
 import json
 import logging
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -43,8 +45,14 @@ OWN = "own"
 """The label of lines that are the company's own, or that few companies have."""
 LEAST, MOST = 1e-4, 1 - 1e-4
 """Chances are kept from 0 and 1 before they are mapped to confidences."""
+TOP = 5
+"""Likeliest labels that are looked at."""
+READER = "reader"
+"""The adapter that comes with the model lies in `<version>/reader/<version>/`."""
 
 Floats = NDArray[np.float32]
+Said = Sequence[tuple[str, float]]
+"""The likeliest labels with their chances, the first first."""
 
 log = logging.getLogger(__name__)
 
@@ -70,6 +78,11 @@ class Manifest:
     companies: int
     """Whose filings were learned from."""
     licence: str
+    reader: Mapping[str, str] = field(default_factory=dict)
+    """Files of the adapter that came with it, with their hashes; none if there is none."""
+    both_offset: float = 0.0
+    """Platt's map for what the model and its adapter say together: offset and slope."""
+    both_slope: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,12 +97,47 @@ class Named:
         return {"name": self.name, "confidence": self.confidence}
 
 
-class Namer:
+class Naming(ABC):
+    """Says what the lines of a statement are."""
+
+    @abstractmethod
+    def names(self, statement: Statement) -> tuple[Named | None, ...]:
+        """What each row is; None for headings, and for all rows of a statement of another kind."""
+
+    @property
+    @abstractmethod
+    def quick(self) -> Naming:
+        """What names thousands of filings in minutes."""
+
+    def show(self, filing: Filing, form: dict[str, Any]) -> dict[str, Any]:
+        """The form of a filing with the concept of every line."""
+        shown = [
+            {**statement, "rows": [
+                {**row, "concept": name.to_json()} if name else row
+                for row, name in zip(statement["rows"], self.names(read), strict=True)
+            ]}
+            for statement, read in zip(form["statements"], filing.statements, strict=True)
+        ]  # fmt: skip
+        return {**form, "statements": shown}
+
+
+class Namer(Naming):
     """The model in memory. Safe from several threads."""
 
-    def __init__(self, manifest: Manifest, bag: Floats, head: Floats, bias: Floats) -> None:
-        """Take the numbers: `bag` [places, rank], `head` [rank, labels], `bias` [labels]."""
+    def __init__(
+        self,
+        manifest: Manifest,
+        bag: Floats,
+        head: Floats,
+        bias: Floats,
+        folder: Path | None = None,
+    ) -> None:
+        """Take the numbers: `bag` [places, rank], `head` [rank, labels], `bias` [labels]; and the
+        folder that they came from.
+        """
         self.manifest = manifest
+        self.reader = folder / READER / manifest.version if folder and manifest.reader else None
+        """The folder of the adapter that came with it."""
         self._bag, self._head, self._bias = bag, head, bias
 
     @classmethod
@@ -100,9 +148,11 @@ class Namer:
         """
         folder = newest(artefacts, NAME, MANIFEST_FILE)
         manifest = read_form(folder / MANIFEST_FILE, Manifest, FORMAT, NamesError, ("labels",))
-        require_whole(folder, [DATA_FILE], {DATA_FILE: manifest.data_sha256}, NamesError)
+        digests = {**manifest.reader, DATA_FILE: manifest.data_sha256}
+        require_whole(folder, digests, digests, NamesError)
         with np.load(folder / DATA_FILE, allow_pickle=False) as data:
-            return cls(manifest, *(data[key].astype(np.float32) for key in ("bag", "head", "bias")))
+            bag, head, bias = (data[key].astype(np.float32) for key in ("bag", "head", "bias"))
+        return cls(manifest, bag, head, bias, folder)
 
     @classmethod
     def found(cls, artefacts: Path) -> Namer | None:
@@ -121,15 +171,29 @@ class Namer:
         """What it is."""
         return Model(NAME, self.manifest.version)
 
+    @property
+    def quick(self) -> Naming:
+        """Itself."""
+        return self
+
     def names(self, statement: Statement) -> tuple[Named | None, ...]:
-        """What each row is; None for headings, and for all rows of a statement of another kind."""
+        """See Naming."""
+        return tuple(
+            named(said, self.manifest.offset, self.manifest.slope) if said else None
+            for said in self.said(statement)
+        )
+
+    def said(self, statement: Statement) -> tuple[Said | None, ...]:
+        """The likeliest labels of each row; None where `names` has None."""
         rows = statement.rows
         if statement.statement not in KINDS or len(rows) > MOST_LINES:
             return (None,) * len(rows)
         headings = [_is_heading(row) for row in rows]
         sheet = Lines(statement.statement, [row.label for row in rows], headings)
         return tuple(
-            None if headings[row] else self._named(self.chances(sheet.places(row)))
+            None
+            if headings[row]
+            else likeliest(self.manifest.labels, self.chances(sheet.places(row)))
             for row in range(len(rows))
         )
 
@@ -140,23 +204,19 @@ class Namer:
         shares: Floats = odds / odds.sum()
         return shares
 
-    def show(self, filing: Filing, form: dict[str, Any]) -> dict[str, Any]:
-        """The form of a filing with the concept of every line."""
-        shown = [
-            {**statement, "rows": [
-                {**row, "concept": name.to_json()} if name else row
-                for row, name in zip(statement["rows"], self.names(read), strict=True)
-            ]}
-            for statement, read in zip(form["statements"], filing.statements, strict=True)
-        ]  # fmt: skip
-        return {**form, "statements": shown}
 
-    def _named(self, chances: Floats) -> Named:
-        """The likeliest label, and what was learned of such chances on companies not seen."""
-        at = int(chances.argmax())
-        chance = min(max(float(chances[at]), LEAST), MOST)
-        odds = self.manifest.offset + self.manifest.slope * math.log(chance / (1 - chance))
-        return Named(self.manifest.labels[at], round(1 / (1 + math.exp(-odds)), 2))
+def likeliest(labels: Sequence[str], chances: Floats) -> Said:
+    """The labels with the highest chances [labels], of equal ones the first."""
+    best = (-chances).argsort(kind="stable")[:TOP]
+    return [(labels[i], float(chances[i])) for i in best]
+
+
+def named(said: Said, offset: float, slope: float) -> Named:
+    """The likeliest label, and what was learned of such chances on companies not seen."""
+    label, chance = said[0]
+    chance = min(max(chance, LEAST), MOST)
+    odds = offset + slope * math.log(chance / (1 - chance))
+    return Named(label, round(1 / (1 + math.exp(-odds)), 2))
 
 
 class Lines:

@@ -6,7 +6,7 @@ scores = specialists.get("contract-clauses").token_probabilities(text)
 
 from shared.inference.adapters import Manifest, read_manifest
 from shared.inference.errors import AdapterError, BaseError, MissingAdapter
-from shared.inference.specialists import Base, Specialist, Specialists, TokenScores
+from shared.inference.specialists import Base, Specialist, Specialists, TokenScores, lazily
 
 __all__ = [
     "AdapterError",
@@ -17,5 +17,6 @@ __all__ = [
     "Specialist",
     "Specialists",
     "TokenScores",
+    "lazily",
     "read_manifest",
 ]

@@ -238,6 +238,25 @@ class Specialists:
             self._loaded.clear()
 
 
+def lazily(
+    artefacts: Path, threads: int, arithmetic: Arithmetic, taught: Path | None = None
+) -> Callable[[], Specialists]:
+    """The specialists of some folders, loaded when first asked for, and once for all who ask.
+
+    What is returned raises BaseError as `Specialists` does, and tries again the next time.
+    """
+    lock = threading.Lock()
+    loaded: list[Specialists] = []
+
+    def get() -> Specialists:
+        with lock:
+            if not loaded:
+                loaded.append(Specialists(artefacts, threads, arithmetic, taught))
+            return loaded[0]
+
+    return get
+
+
 def _without(tokens: Tokens, skip: Sequence[Span]) -> Tokens:
     """Take away the tokens that touch a span to be skipped."""
     if not skip:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 import re
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +21,10 @@ import torch
 
 from models.export import trained_state
 from models.lines.__main__ import SCORES
-from models.lines.adapter import RUN, done, reader_of, said_by
+from models.lines.adapter import EVERY, RUN, done, reader_of, said_by, ship_reader
 from models.lines.card import card
 from models.lines.corpus import Sheet, common, read_sheets
 from models.lines.guesses import Lookup
-from models.lines.pieces import PieceReader
 from models.lines.predict import FOLDER, by_fold, keep, kept, learned, predicted
 from models.lines.scores import (
     calibration_error,
@@ -34,10 +33,17 @@ from models.lines.scores import (
     named_surely,
     reliability,
     scores,
+    surely_better,
 )
 from models.lines.train import Course, in_words, line_means, pages_of, tensors_of, train
-from services.triage.naming import DATA_FILE, MANIFEST_FILE, NAME, OWN, Namer, write
+from models.lines.unseen import VERSION, Unseen, keep_model
+from models.triage.filings import FOLDS, fold_of
+from services.triage.naming import DATA_FILE, MANIFEST_FILE, NAME, OWN, READER, Namer, write
+from services.triage.pieces import PieceReader
 from services.triage.statements import read_filings
+from services.triage.together import find_naming
+from shared.artefacts import NoModel
+from shared.inference import lazily
 from shared.inference.tokeniser import CLS, SEP, Tokeniser
 
 pytestmark = pytest.mark.training
@@ -140,6 +146,34 @@ def test_the_adapter_learns_the_same(reader: PieceReader, run: Path, sheets: lis
     assert not done({**CONFIG, "adapter": {"rank": 8}}, run)
 
 
+def test_the_adapter_ships_with_the_model_and_is_served(
+    run: Path, sheets: list[Sheet], folder: Path, base: tuple[Path, Path], tmp_path: Path
+) -> None:
+    """Both are read from the artefact, name the lines together, and need the same labels."""
+    linear = learned(sheets, LABELS, CONFIG["linear"])
+    config = {**CONFIG, "version": "1.0.0"}
+    place = tmp_path / NAME / "1.0.0"
+    place.mkdir(parents=True)
+    more: dict[str, Any] = {"reader": ship_reader(run, config, base[0], place), "companies": 3,
+                            "offset": 0.0, "slope": 0.0, "both_offset": 9.0}  # fmt: skip
+    write(place, *linear.numbers(), version="1.0.0", licence="ours", labels=tuple(LABELS), **more)
+    lines = (folder / "statements.jsonl").read_bytes().splitlines()
+    (filing,) = read_filings(b'{"statements": [%s]}' % lines[0], "application/json")
+    statement = filing.statements[0]  # type: ignore[union-attr]
+    specialists = lazily(base[0], 1, "int8")
+    assert specialists() is specialists()
+    naming = find_naming(tmp_path, lambda: specialists().base)
+    assert naming is not None
+    found = naming.names(statement)
+    assert [name and name.name for name in found] == [None, "Cash", "Boxes", "Assets", OWN]
+    assert found[1] is not None
+    assert found[1].confidence > 0.99
+    alone = naming.quick.names(statement)
+    assert alone[1] is not None
+    assert alone[1].confidence == 0.5
+    assert PieceReader.load(place / READER / "1.0.0", specialists().base).labels == tuple(LABELS)
+
+
 def test_a_training_that_was_cut_off_goes_on_and_ends_alike(
     run: Path, folder: Path, base: tuple[Path, Path], tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -220,7 +254,9 @@ def test_the_linear_model_learns_words(sheets: list[Sheet]) -> None:
 
 def test_what_is_predicted_says_nothing_of_the_text(sheets: list[Sheet], tmp_path: Path) -> None:
     """Concepts, chances and places are kept, and come back as they were."""
-    (first, *_) = found = list(predicted(sheets[:2], sheets[2:], LABELS, CONFIG["linear"]))
+    linear = learned(sheets[:2], LABELS, CONFIG["linear"])
+    lookup = Lookup.learn(sheets[:2], LABELS)
+    (first, *_) = found = list(predicted(linear, lookup, sheets[2:], LABELS))
     assert [one["concept"] for one in found] == ["Cash", "Boxes", "Assets", OWN]
     assert first["said"][0][0] == "Cash"
     assert (first["lookup"], first["users"], first["line"]) == ("Cash", 2, 1)
@@ -229,6 +265,28 @@ def test_what_is_predicted_says_nothing_of_the_text(sheets: list[Sheet], tmp_pat
     ((fold, path),) = by_fold(tmp_path, "predictions").items()
     assert fold == 3
     assert list(kept(path)) == found
+
+
+def test_a_company_is_named_by_the_model_that_has_not_seen_it(
+    sheets: list[Sheet], folder: Path, tmp_path: Path
+) -> None:
+    """Models of the folds that call the line differently are told apart by the company."""
+    for fold in range(FOLDS):
+        named = [OWN, f"Fold{fold}", "Other"]
+        taught = [replace(s, concepts=(None, *[f"Fold{fold}"] * 4)) for s in sheets]
+        linear = learned(taught, named, CONFIG["linear"])
+        keep_model(tmp_path, fold, linear, len(sheets), named, "ours")
+    unseen = Unseen(tmp_path)
+    (line, *_) = (folder / "statements.jsonl").read_bytes().splitlines()
+    (filing,) = read_filings(b'{"statements": [%s]}' % line, "application/json")
+    for cik in range(20):
+        (heading, name, *_) = unseen.names(cik, filing.statements[0])  # type: ignore[union-attr]
+        assert heading is None
+        assert name is not None
+        assert name.name == f"Fold{fold_of(cik)}"
+    (tmp_path / "fold4" / NAME / VERSION / MANIFEST_FILE).unlink()
+    with pytest.raises(NoModel):
+        Unseen(tmp_path)
 
 
 def test_a_training_of_another_recipe_is_not_gone_on_with(
@@ -264,8 +322,7 @@ MANY = [
 
 def test_figures_are_of_pairs_of_companies() -> None:
     """Half of these are right, none by lookup, and the card says so."""
-    adapter = [{**r, "said": [["Cash", 1.0]]} for r in MANY if r["company"] < 100]
-    found = scores(MANY, adapter, [0])
+    found = scores(MANY, [], [0])
     every = found["parts"]["all"]
     assert every["linear model"]["right"] == 0.5
     low, high = every["linear model"]["interval"]
@@ -273,31 +330,66 @@ def test_figures_are_of_pairs_of_companies() -> None:
     assert every["exact lookup"]["right"] == 0
     assert every["top three"] == 0.5
     assert found["confusions"] == [["Assets", "Cash", 1050]]
+    assert not surely_better(found)
+
+
+def test_an_adapter_is_counted_on_the_pairs_that_both_name(artefact: Path) -> None:
+    """It is right where the linear model is, and half as often where that is not."""
+    some = [r for r in MANY if r["company"] < 200]
+    sure = [["Assets", 0.99], ["Cash", 0.01]]
+    adapter = [{**r, "said": sure if r["company"] % 2 else r["said"]} for r in some]
+    found = scores(MANY, adapter, [0])
     beside = found["adapter"]
-    assert (beside["companies"], beside["parts"]["all"]["pairs"]) == (100, 300)
-    assert beside["parts"]["all"]["adapter"]["right"] == 0
-    assert beside["more than it"][0] > 0
+    every = beside["parts"]["all"]
+    assert (beside["companies"], every["pairs"]) == (200, 600)
+    assert every["linear model"]["right"] == 0.5
+    assert every["adapter"]["right"] == every["both"]["right"] > 0.7
+    assert beside["more"]["both than linear"][0] > 0
+    assert beside["more"]["both than adapter"] == (0, 0)
+    assert surely_better(found)
+    worse = [{**r, "said": [["Cash", 1.0]]} for r in some]
+    assert not surely_better(scores(MANY, worse, [0]))
+
     config = {**CONFIG, "version": "1.0.0"}
-    run = {"config": config, "steps": 1, "seconds": 2, "number_type": "float32", "fold": "0"}
-    text = card(found, config, run, 4, 1_000_000)
+    run = {"config": config, "steps": 1, "seconds": 2, "number_type": "float32"}
+    runs = {fold: {**run, "fold": fold} for fold in map(str, range(5))}
+    text = card(found, config, {**runs, EVERY: {**run, "fold": EVERY}}, 4, artefact)
     assert "| all | 2,100 | 50.0%" in text
-    assert "So the linear model ships" in text
+    assert "Both ship, for documents" in text
     assert "of the companies of fold 0" in text
     assert "`python -m models.lines --data FOLDER --folds 0`" in text
+    alone = card(scores(MANY, worse, [0]), config, runs, 4, artefact)
+    assert "so the linear model ships alone" in alone
+    assert "still to be trained" in card(found, config, runs, 4, artefact)
     assert "No adapter was measured" in card(
-        scores(MANY, [], [0, 1, 2, 3, 4]), config, None, 4, 1_000_000
+        scores(MANY, [], [0, 1, 2, 3, 4]), config, {}, 4, artefact
     )
 
 
 def test_the_card_names_the_commands_that_made_it() -> None:
     """Written again of the kept figures, it comes out the same."""
     kept = {name: json.loads((FOLDER / name).read_text("utf-8")) for name in (SCORES, RUN)}
-    manifest = ROOT / "models" / "artefacts" / NAME / "1.0.0" / MANIFEST_FILE
-    text = (FOLDER / "CARD.md").read_text("utf-8")
-    size = manifest.with_name(DATA_FILE).stat().st_size
-    labels = len(json.loads(manifest.read_text("utf-8"))["labels"])
     config = tomllib.loads((FOLDER / "config.toml").read_text("utf-8"))
-    assert card(kept[SCORES], config, kept[RUN], labels, size) == text
+    folder = ROOT / "models" / "artefacts" / NAME / config["version"]
+    labels = len(json.loads((folder / MANIFEST_FILE).read_text("utf-8"))["labels"])
+    text = (FOLDER / "CARD.md").read_text("utf-8")
+    assert card(kept[SCORES], config, kept[RUN], labels, folder) == text
+
+
+def test_the_figures_are_of_the_predictions_that_are_kept() -> None:
+    """Counted again they come out the same."""
+    records = [r for path in by_fold(FOLDER, "predictions").values() for r in kept(path)]
+    read = [r for path in by_fold(FOLDER, "adapter").values() for r in kept(path)]
+    known = json.loads((FOLDER / SCORES).read_text("utf-8"))
+    found = scores(records, read, known["folds"])
+    assert json.loads(json.dumps(found)) == known
+
+
+@pytest.fixture
+def artefact(tmp_path: Path) -> Path:
+    """The folder of an artefact, for its size."""
+    (tmp_path / DATA_FILE).write_bytes(bytes(1_000_000))
+    return tmp_path
 
 
 def test_confidence_is_the_share_that_is_right() -> None:
@@ -321,11 +413,11 @@ def test_reliability_and_what_is_named_surely() -> None:
 
 def test_committed_predictions_carry_no_label() -> None:
     """Where a line stands and which concepts were said of it, and no word of a filing."""
-    path = ROOT / "models" / "line-concepts" / "predictions-fold0.jsonl.gz"
-    with gzip.open(path, "rt", encoding="utf-8") as lines:
-        kept = [json.loads(line) for line in lines]
     names = {"company", "filing", "statement", "line", "concept", "said", "lookup", "users"}
-    assert all(one.keys() <= names for one in kept)
-    concepts = {name for one in kept for name, _ in one["said"]}
-    assert all(re.fullmatch(r"\w+", name) for name in concepts)
-    assert len(kept) > 10_000
+    paths = [*by_fold(FOLDER, "predictions").values(), *by_fold(FOLDER, "adapter").values()]
+    for path in paths:
+        found = list(kept(path))
+        assert all(one.keys() <= names for one in found)
+        concepts = {name for one in found for name, _ in one["said"]}
+        assert all(re.fullmatch(r"\w+", name) for name in concepts)
+        assert len(found) > 10_000

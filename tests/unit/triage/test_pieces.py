@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from models.lines.pieces import LONGEST, PieceReader, Pieces, softmax, stretches, written
+from services.triage.pieces import LONGEST, PieceReader, Pieces, softmax, stretches, written
 from shared.inference.adapters import Manifest
 from shared.inference.tokeniser import CLS, SEP
 

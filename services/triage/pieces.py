@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.inference.adapters import Manifest
+from shared.inference import Base
+from shared.inference.adapters import Manifest, load_adapter
 from shared.inference.engines import Run
 from shared.inference.tokeniser import CLS, SEP
 
@@ -21,6 +23,8 @@ CLOSING = {"balance_sheet": "balance", "income": "income", "cash_flow": "cash"}
 """The word that closes a line: one token each in the base that ships."""
 LONGEST = 40
 """Tokens of a line that are read; what is longer is mostly a note in brackets."""
+MOST_CHARACTERS = 2_000
+"""Characters of a line that are cut into tokens: a page can have millions in a row."""
 
 Floats = NDArray[np.float32]
 Ids = NDArray[np.int64]
@@ -78,6 +82,16 @@ class PieceReader:
         self.cut = cut
         self._run = run
 
+    @classmethod
+    def load(cls, folder: Path, base: Base) -> PieceReader:
+        """Load the adapter in a folder `<name>/<version>` onto a base.
+
+        Raises AdapterError if it is damaged, or made for another base.
+        """
+        manifest, adapter = load_adapter(folder, base.sha256, base.engine.doors)
+        run = base.engine.specialise(adapter)
+        return cls(manifest, lambda text: base.tokeniser(text).ids, run)
+
     @property
     def labels(self) -> tuple[str, ...]:
         """The labels, in the order of the logits."""
@@ -114,7 +128,8 @@ def _room(part: Pieces, at_begin: bool, at_end: bool, content: int) -> Floats:
     before = np.diff(part.ends, prepend=0)
     before = part.ends - before if not at_begin else np.full(len(part), content)
     behind = part.ends[-1] - part.ends if not at_end else np.full(len(part), content)
-    return (1 + np.minimum(before, behind)).astype(np.float32)[:, None]
+    room: Floats = (1 + np.minimum(before, behind)).astype(np.float32)[:, None]
+    return room
 
 
 def softmax(logits: Floats) -> Floats:
@@ -133,4 +148,5 @@ def written(kind: str, labels: Sequence[str], cut: Callable[[str], Ids]) -> Piec
         cut: cuts a text into token ids.
     """
     close = cut(CLOSING[kind])
-    return Pieces.of([np.concatenate([cut(label)[: LONGEST - 1], close]) for label in labels])
+    cuts = (cut(label[:MOST_CHARACTERS])[: LONGEST - 1] for label in labels)
+    return Pieces.of([np.concatenate([ids, close]) for ids in cuts])
