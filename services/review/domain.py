@@ -203,8 +203,10 @@ class Finding(BaseModel):
     expected: float | None = None
     message: str = ""
     title: str | None = None
+    compares: str | None = None
     lawful: str | None = None
     settle: str | None = None
+    example: str | None = None
     dismissed: Mapping[str, Any] | None = None
     """Folded away: an analyst dismissed the same before, so nobody is asked again."""
     cells: tuple[NamedCell, ...] = ()

@@ -66,7 +66,10 @@ class FindingOut(BaseModel):
 
     id: str
     filing: str = Field(description="id of the filing within the document")
-    check: str = Field(description="what was checked; each check has a page in the documentation")
+    check: str = Field(
+        description="what was checked: `title`, `compares`, `lawful`, `settle` and `example` are "
+        "what its page in the documentation says"
+    )
     severity: Literal["low", "medium", "high"]
     confidence: float = Field(ge=0, le=1)
     statement: str
@@ -84,8 +87,10 @@ class FindingOut(BaseModel):
     page: int | None = Field(description="where it is seen; null in JSON")
     boxes: list[BoxOut] = Field(description="of its cells, where the document has pages with boxes")
     title: str | None = Field(None, description="what should hold; null if the check is gone")
+    compares: str | None = Field(None, description="what is held against what")
     lawful: str | None = Field(None, description="why it may break in a sound report")
     settle: str | None = Field(None, description="what would settle it")
+    example: str | None = Field(None, description="a break as one meets it")
     dismissed: DismissedOut | None = Field(
         None, description="folded away: it counts neither for `risk` nor for `flagged`"
     )

@@ -292,7 +292,9 @@ class ReportFinding:
             "filing": self.filing,
             "title": page and page.title,
             **self.finding.to_json(),
+            "compares": page and page.compares,
             "lawful": page and page.lawful,
+            "example": page and page.example,
             "route": self.route,
         }
 

@@ -6,7 +6,7 @@ What was learned decides (`risk.py`); where it is not there, the confidences by 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from typing import TypedDict
@@ -31,7 +31,7 @@ from services.triage.raising import raised
 from services.triage.relations import Cell, Equation, Sheet, sheets
 from services.triage.risk import Judge
 from services.triage.statements import MAX_SENTENCE, Filing, quoted
-from services.triage.sums import ZERO
+from services.triage.sums import ZERO, tolerance
 
 FLAGGED = 0.5
 """Risk from which a filing is flagged where rules decide."""
@@ -163,6 +163,7 @@ def _of_diagnosis(pages: Sequence[Sheet], d: Diagnosis, many: bool) -> Finding:
         said.append(
             f"It holds if {row.label!r} is {_money(d.expected)} instead of {_money(d.reported)}."
         )
+    said += _rounding(pages[main.terms[0][0].statement], main)
     said.append(f"Likeliest cause: {CAUSES[d.cause]}.")
     if main.support:
         said.append(f"The same relation holds in {main.support} other column{_s(main.support)}.")
@@ -300,6 +301,14 @@ def _arithmetic(pages: Sequence[Sheet], equation: Equation) -> str:
         f"{name!r}{when} is {_money(reported)}, but {written} = {_money(made)}: "
         f"a difference of {_money(equation.residual)}."
     )
+
+
+def _rounding(sheet: Sheet, equation: Equation) -> Iterator[str]:
+    """What a sum may be off by lawfully; two amounts that should be the same have no such room."""
+    if limit := tolerance(sheet.unit, len(equation.terms) - 1):
+        yield (
+            f"Rounding to {_money(sheet.unit)} explains a difference of {_money(limit)} at most."
+        )
 
 
 def _title(sheet: Sheet) -> str:

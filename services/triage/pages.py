@@ -16,10 +16,13 @@ class CheckPage:
     """What is said of a check in one paragraph each."""
 
     title: str
+    compares: str
+    """What is held against what."""
     lawful: str
     """Why it may break in a sound report."""
     settle: str
     """What would settle it."""
+    example: str
 
 
 @cache
@@ -31,4 +34,10 @@ def page_of(check: str) -> CheckPage | None:
     text = path.read_text(encoding="utf-8")
     parts = {name: " ".join(body.split()) for name, body in _PART.findall(text)}
     title = text.partition("\n")[0].removeprefix("# ")
-    return CheckPage(title, parts["Why it may break lawfully"], parts["What would settle it"])
+    return CheckPage(
+        title=title,
+        compares=parts["What it compares"],
+        lawful=parts["Why it may break lawfully"],
+        settle=parts["What would settle it"],
+        example=parts["Example"],
+    )

@@ -356,7 +356,8 @@ class Finding(_Result):
     """Something in a report that does not add up; rows and columns are 0-based.
 
     `cells` are all that take part, first the one that it is about; `boxes` are theirs. `title` is
-    what should hold, `lawful` why it may break in a sound report, `settle` what would settle it.
+    what should hold, `compares` what is held against what, `lawful` why it may break in a sound
+    report, `settle` what would settle it, `example` a break as one meets it.
     `route` is what is done with it: `accept`, `escalate` or `review`.
     """
 
@@ -380,8 +381,10 @@ class Finding(_Result):
     page: int | None = None
     boxes: tuple[Box, ...] = ()
     title: str | None = None
+    compares: str | None = None
     lawful: str | None = None
     settle: str | None = None
+    example: str | None = None
     dismissed: Dismissed | None = None
     route: str = "review"
 

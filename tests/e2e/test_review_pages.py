@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from services.triage.domain import ReportFinding
 from services.triage.judgement import triage_filing
 from services.triage.reading.document import Reported, read_document
 from shared import documents
@@ -377,7 +378,8 @@ def test_a_finding_is_shown_on_the_page_where_it_stands(ada: Watched, stage: Sta
     reading = documents.read(data, name="annual.pdf")
     (found,) = read_document(data, reading.media_type, "annual.pdf", reading=lambda: reading)
     assert isinstance(found, Reported)
-    findings = [f.to_json() for f in triage_filing(found.filing).findings[:1]]
+    made = triage_filing(found.filing).findings[:1]
+    findings = [ReportFinding("fd_1", "annual", f).to_json() for f in made]
     report = stage.upload("annual.pdf", data, "report")
     try:
         stage.find(report, findings, found.form)
@@ -399,6 +401,10 @@ def test_a_finding_is_shown_on_the_page_where_it_stands(ada: Watched, stage: Sta
         assert abs((mark["y"] - sheet["y"]) / sheet["height"] - y0 / 792) < 0.01
         page.locator(".desk .sheet img").evaluate("(image) => image.decode()")
         picture(page, "finding-on-page")
+        page.get_by_text("What this check compares").click()
+        page.get_by_text(findings[0]["compares"]).wait_for()
+        page.get_by_text(findings[0]["example"]).scroll_into_view_if_needed()
+        picture(page, "finding-check")
         page.keyboard.press("t")
         assert page.locator("mark").inner_text() == "1,590"
         page.goto(f"{stage.address}/documents/{report}")

@@ -41,6 +41,8 @@ export function findingBody(item) {
       cause && [h("dt", {}, "Likeliest cause"), h("dd", {}, sentence(cause[1]))],
       finding.settle && [h("dt", {}, "What would settle it"), h("dd", {}, finding.settle)],
       finding.lawful && [h("dt", {}, "When it is no error"), h("dd", {}, finding.lawful)]),
+    finding.compares && h("details", {}, h("summary", {}, "What this check compares"), h("dl.reasoning", {},
+      h("dt", {}, "It compares"), h("dd", {}, finding.compares), finding.example && [h("dt", {}, "Example"), h("dd", {}, finding.example)])),
     factList(facts),
     h("p.muted.small", {}, "Accept it if the report is wrong here; reject a false alarm, and say why in a note."),
   ] };

@@ -91,6 +91,15 @@ def test_the_arithmetic_is_written_out() -> None:
     assert finding.reported == millions(4914)
 
 
+def test_what_rounding_explains_is_said() -> None:
+    """In the page's own unit, of sums alone: two amounts that should be one another are exact."""
+    finding = only(bent("balance_sheet", "Total current assets", 0, 4914))
+    assert "Rounding to 1,000,000 explains a difference of 1,000,000 at most." in finding.message
+    twice = only(bent("cash_flow", "Net income", 1, 828))
+    assert twice.check == "net_income_agrees"
+    assert "Rounding" not in twice.message
+
+
 def test_assets_that_are_not_liabilities_and_equity_are_found_without_support() -> None:
     """A single column is enough for the one identity that always holds."""
     sheet = {
@@ -293,7 +302,8 @@ def test_every_check_has_a_page() -> None:
         told = page_of(name)
         assert told is not None
         assert f"# {told.title}\n" in text
-        assert told.settle.endswith(".")
+        for said in (told.compares, told.lawful, told.settle, told.example):
+            assert said.endswith("."), name
     assert page_of("nonsense") is page_of("../store") is None
 
 

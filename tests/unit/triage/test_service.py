@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from infra.schemas import openapi_of
 from services.triage.domain import Finding
 from services.triage.handlers import forget_document
 from services.triage.judgement import FLAGGED
+from services.triage.pages import page_of
 from services.triage.store import findings, reports
 from shared import documents
 from shared.documents import FailedPage
@@ -53,6 +55,10 @@ def test_a_report_goes_the_whole_road(house: House) -> None:
     assert (finding["reported"], finding["expected"]) == (4_509_000_000, 4_590_000_000)
     assert finding["confidence"] == body["risk"]
     assert finding["id"].startswith("fd_")
+    page = page_of("balance_sheet_sums")
+    assert page is not None
+    said = {part: finding[part] for part in ("title", "compares", "lawful", "settle", "example")}
+    assert said == dataclasses.asdict(page)
 
 
 def test_what_is_announced_is_what_rest_answers(house: House) -> None:
