@@ -113,6 +113,9 @@ format: setup-dev ## Put all code into the one format.
 schemas: setup-dev ## Write OpenAPI beside each service and AsyncAPI beside the events.
 	@$(BIN)/python -m infra.schemas
 
+sbom: setup-dev ## Write build/sbom.cdx.json and build/licences.md: what ships, and under which licence.
+	@$(BIN)/python -m infra.sbom
+
 released: setup-dev ## Keep what OpenAPI says now as released: what breaks its clients fails from then on.
 	@$(BIN)/python -m infra.compatibility --release
 

@@ -1,0 +1,193 @@
+"""The manifests of infra/kubernetes, rendered as `kubectl apply -k` does and held against schemas,
+settings and code.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tomllib
+from functools import cache
+from typing import Any
+
+import kubernetes_validate
+import pytest
+import yaml
+
+from infra.origin import OriginSettings
+from shared.policy import RiskRules, read_risks
+from shared.runtime.main import ROLES
+from tests.architecture.source import SERVICES
+from tests.infra.test_containers import _names
+from tests.support import ROOT, require
+
+FOLDER = ROOT / "infra" / "kubernetes"
+RENDERERS = (("kubectl", "kustomize"), ("kustomize", "build"))
+FOREIGN = {"ScaledObject"}
+"""Kinds that a cluster knows only with KEDA, and the schemas of Kubernetes do not."""
+
+
+@cache
+def manifests() -> tuple[dict[str, Any], ...]:
+    """Everything that is applied."""
+    found = [command for command in RENDERERS if shutil.which(command[0])]
+    require(found, "kustomize: install kubectl (1.21 or later) or kustomize")
+    done = subprocess.run(
+        [*found[0], str(FOLDER)], capture_output=True, text=True, check=False, env=dict(os.environ)
+    )
+    assert done.returncode == 0, done.stderr
+    return tuple(yaml.safe_load_all(done.stdout))
+
+
+def of_kind(kind: str) -> dict[str, dict[str, Any]]:
+    """Manifests of one kind, by name."""
+    return {m["metadata"]["name"]: m for m in manifests() if m["kind"] == kind}
+
+
+def processes() -> dict[str, dict[str, Any]]:
+    """The one container of every deployment."""
+    found = {}
+    for name, deployment in of_kind("Deployment").items():
+        [container] = deployment["spec"]["template"]["spec"]["containers"]
+        found[name] = container
+    return found
+
+
+def settings_map() -> dict[str, str]:
+    """The settings that every process gets."""
+    [(name, found)] = [
+        (name, m["data"])
+        for name, m in of_kind("ConfigMap").items()
+        if name.startswith("smallprint-settings-")
+    ]
+    for container in processes().values():
+        assert {"configMapRef": {"name": name}} in container["envFrom"]
+    return dict(found)
+
+
+def test_everything_fits_the_schemas_of_kubernetes() -> None:
+    """Strictly: a field that does not exist is an error."""
+    checked = [m for m in manifests() if m["kind"] not in FOREIGN]
+    assert len(checked) > 30
+    for manifest in checked:
+        kubernetes_validate.validate(manifest, kubernetes_validate.latest_version(), strict=True)
+
+
+def test_every_process_of_the_suite_is_there() -> None:
+    """Each service as api, worker and relay with its own database, and the origin in front."""
+    containers = processes()
+    wanted = {s if role == "api" else f"{s}-{role}": (s, role) for s in SERVICES for role in ROLES}
+    for name, (service, role) in wanted.items():
+        if role in ("migrate", "all"):
+            continue
+        container = containers.pop(name)
+        assert container["command"] == ["python", "-m", f"services.{service}", role]
+        env = {one["name"]: one for one in container["env"]}
+        url = env[f"SMALLPRINT_{service.upper()}_DATABASE_URL"]["valueFrom"]["secretKeyRef"]
+        assert url == {"name": "smallprint-databases", "key": service}
+        [port] = container["ports"]
+        if role == "api":
+            assert port["containerPort"] == of_kind("Service")[service]["spec"]["ports"][0]["port"]
+        else:
+            assert env["SMALLPRINT_HEALTH_PORT"]["value"] == str(port["containerPort"])
+    assert list(containers) == ["origin"]
+
+
+def test_every_setting_exists_and_is_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A misspelt name would be ignored in silence; addresses lead to services that there are."""
+    given = settings_map()
+    named = {one["name"] for c in processes().values() for one in c.get("env", [])}
+    ours = {name for name in named | set(given) if name.startswith("SMALLPRINT_")}
+    assert len(ours) >= 15
+    assert not ours - _names()
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    ports = {name: m["spec"]["ports"][0]["port"] for name, m in of_kind("Service").items()}
+    for name, url in OriginSettings().services().items():
+        assert url == f"http://{name}:{ports[name]}"
+
+
+def test_every_process_is_locked_down_and_bounded() -> None:
+    """What the restricted pod security standard asks, and probes and bounds beside it."""
+    [namespace] = of_kind("Namespace").values()
+    assert namespace["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
+    for name, deployment in of_kind("Deployment").items():
+        pod = deployment["spec"]["template"]["spec"]
+        assert pod["automountServiceAccountToken"] is False
+        assert pod["securityContext"]["runAsNonRoot"] is True
+        assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        [container] = pod["containers"]
+        assert container["securityContext"] == {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        }, name
+        assert {"requests", "limits"} == set(container["resources"])
+        for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
+            assert container[probe]["httpGet"]["port"] == "http"
+        annotations = deployment["spec"]["template"]["metadata"].get("annotations", {})
+        if name != "origin":
+            port = container["ports"][0]["containerPort"]
+            assert annotations["prometheus.io/port"] == str(port)
+
+
+def test_an_upgrade_takes_nothing_away_before_its_successor_is_ready() -> None:
+    """One more is started first; of workers there are two, and one may not be taken."""
+    deployments = of_kind("Deployment")
+    for deployment in deployments.values():
+        rolling = deployment["spec"]["strategy"]["rollingUpdate"]
+        assert (rolling["maxUnavailable"], rolling["maxSurge"]) == (0, 1)
+    for service in SERVICES:
+        worker = deployments[f"{service}-worker"]
+        assert worker["spec"]["replicas"] == 2
+        budget = of_kind("PodDisruptionBudget")[f"{service}-worker"]["spec"]
+        assert budget["selector"]["matchLabels"] == worker["spec"]["selector"]["matchLabels"]
+
+
+def test_workers_are_scaled_by_the_lag_of_their_own_group() -> None:
+    """Group and topic are those that the code joins."""
+    scaled = of_kind("ScaledObject")
+    assert set(scaled) == {f"{service}-worker" for service in SERVICES}
+    broker = settings_map()["SMALLPRINT_BUS_URL"].removeprefix("kafka://")
+    for name, one in scaled.items():
+        assert one["spec"]["scaleTargetRef"] == {"name": name}
+        assert name in of_kind("Deployment")
+        [trigger] = one["spec"]["triggers"]
+        assert trigger["type"] == "kafka"
+        assert trigger["metadata"]["consumerGroup"] == name.removesuffix("-worker")
+        assert trigger["metadata"]["topic"] == "documents"
+        assert trigger["metadata"]["bootstrapServers"] == broker
+
+
+def test_secrets_are_named_and_never_here() -> None:
+    """No manifest carries one; keys of frontier models are seen by one process of one service."""
+    assert not of_kind("Secret")
+    see = [
+        name
+        for name, container in processes().items()
+        if "smallprint-frontier" in str(container["envFrom"])
+    ]
+    assert see == ["escalation-worker"]
+    for name, value in settings_map().items():
+        assert "PASSWORD" not in name
+        assert "@" not in value
+
+
+def test_the_network_is_shut_but_for_what_is_needed() -> None:
+    """Nobody speaks to anybody by default, and the world is reached by two kinds of process."""
+    policies = of_kind("NetworkPolicy")
+    nothing = policies["nothing"]["spec"]
+    assert nothing == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
+    world = [n for n, p in policies.items() if "0.0.0.0/0" in str(p["spec"].get("egress"))]
+    assert world == ["outside"]
+    chosen = policies["outside"]["spec"]["podSelector"]["matchExpressions"]
+    who = {one["key"]: one["values"] for one in chosen}
+    assert who == {"app": ["escalation", "ingest"], "role": ["worker"]}
+
+
+def test_the_policy_that_comes_along_lets_nothing_leave() -> None:
+    """It is read as it stands, states no risk, and names nobody who may be asked."""
+    file = FOLDER / "policy.toml"
+    assert tomllib.loads(file.read_text("utf-8")) == {}
+    assert read_risks(file).of("default") == RiskRules()
