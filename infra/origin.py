@@ -26,6 +26,7 @@ from starlette.types import Receive, Scope, Send
 from shared.logs import configure_logs
 from shared.metrics import CONTENT_TYPE
 from shared.settings import CommonSettings, Port, load
+from shared.tracing import Carried, carried, collected, entered
 from shared.version import VERSION
 from shared.web.app import problem
 from shared.web.origin import target
@@ -81,18 +82,24 @@ class Proxy:
         if scope["type"] != "http":
             return
         service, path = target(scope["path"])
-        request = self._outgoing(Request(scope, receive), service, path)
-        response: Response
-        try:
-            answer = await self._send(request)
-            response = _passing(answer)
-        except ClientDisconnect:
-            return
-        except httpx.TransportError as error:
-            reason = type(error).__name__
-            detail = f"the service {service} does not answer now ({reason}); try again"
-            response = problem(503, "unavailable", detail, headers={"retry-after": "1"})
-        await response(scope, receive, send)
+        incoming = Request(scope, receive)
+        came = Carried.read(incoming.headers.get("traceparent"), incoming.headers.get("tracestate"))
+        with entered("origin", f"proxy {service}", came, "server") as span:
+            request = self._outgoing(incoming, service, path)
+            request.headers.update(carried().headers)
+            response: Response
+            try:
+                answer = await self._send(request)
+                response = _passing(answer)
+                span.set({"http.response.status_code": answer.status_code})
+            except ClientDisconnect:
+                return
+            except httpx.TransportError as error:
+                reason = type(error).__name__
+                span.fail(reason)
+                detail = f"the service {service} does not answer now ({reason}); try again"
+                response = problem(503, "unavailable", detail, headers={"retry-after": "1"})
+            await response(scope, receive, send)
 
     def _outgoing(self, incoming: Request, service: str, path: str) -> httpx.Request:
         raw: bytes = incoming.scope.get("raw_path") or path.encode()
@@ -254,16 +261,17 @@ def main() -> None:
     """Serve until SIGTERM or SIGINT."""
     settings = load(OriginSettings)
     configure_logs("origin", settings.log_level)
-    uvicorn.run(
-        create_app(settings),
-        host=settings.host,
-        port=settings.origin_port,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,
-        timeout_graceful_shutdown=5,
-    )
+    with collected(settings.traces):
+        uvicorn.run(
+            create_app(settings),
+            host=settings.host,
+            port=settings.origin_port,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            timeout_graceful_shutdown=5,
+        )
 
 
 if __name__ == "__main__":

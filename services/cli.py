@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Self
 import click
 
 from services import upkeep
+from services.status import no_suite, status
 from shared.cli.batch import Batch, CannotStart, Work
 from shared.cli.lines import (
     NONE_WORKED,
@@ -31,7 +32,7 @@ from shared.cli.lines import (
     to_json,
     write,
 )
-from shared.cli.options import as_json, data_option
+from shared.cli.options import PORT, as_json, data_option, key_option, url_option
 from shared.cli.options import given as _given
 from shared.errors import SuiteError, UnsupportedType
 from shared.private import private_files
@@ -39,8 +40,6 @@ from shared.version import VERSION
 from shared.web.scopes import ALL, SCOPES, ordered
 
 if TYPE_CHECKING:
-    from smallprint import ApiError
-
     from services.escalation.comparing import Cost, FrontierReader
     from services.escalation.providers import Provider
     from services.extraction.metric import Predictions
@@ -68,7 +67,6 @@ if TYPE_CHECKING:
     from shared.storage import Store
 
 ADAPTER = "contract-clauses"
-PORT = 8400
 INTERRUPTED, CLOSED = 130, 141
 """Exit codes of a process that Ctrl-C ended, and of one whose reader has gone."""
 
@@ -101,15 +99,6 @@ adapter_option = click.option(
     help="The specialist that reads; several, if it is repeated.",
 )
 paths_argument = click.argument("paths", nargs=-1, required=True, metavar="PATH...")
-url_option = click.option(
-    "--url", default=f"http://127.0.0.1:{PORT}", show_default=True, help="Where a suite runs."
-)
-key_option = click.option(
-    "--key",
-    envvar="SMALLPRINT_KEY",
-    required=True,
-    help="A key of it; better given as SMALLPRINT_KEY.",
-)
 password_option = click.option(
     "--password",
     envvar="SMALLPRINT_PASSWORD",
@@ -133,10 +122,11 @@ def cli() -> None:
       smallprint teach data-retention examples.jsonl
       smallprint triage filings.jsonl --json
       smallprint up
+      smallprint status
     """
 
 
-for _command in upkeep.COMMANDS:
+for _command in (*upkeep.COMMANDS, status):
     cli.add_command(_command)
 
 
@@ -469,15 +459,6 @@ def escalation_store(data: Path | None) -> Iterator[Store]:
         yield store
     finally:
         store.close()
-
-
-def no_suite(error: ApiError, url: str) -> SuiteError:
-    """What a refused request to a suite is told as."""
-    if error.code == "no_answer":
-        return SuiteError(
-            f"no suite answers at {url}: start it there, or name its address with --url"
-        )
-    return SuiteError(f"the suite at {url} answers {error.status}: {error.detail}")
 
 
 @cli.command()
@@ -1746,6 +1727,7 @@ def up(port: int, data: Path | None, as_json: bool) -> int:
       smallprint up
       smallprint up --port 9000 --data ~/smallprint-data
     """
+    from shared import tracing
     from shared.cli.lock import FolderLock
     from shared.logs import configure_logs
     from shared.runtime.embedded import migrate_all, serve
@@ -1754,7 +1736,7 @@ def up(port: int, data: Path | None, as_json: bool) -> int:
     settings = load(CommonSettings, **_given(data=data))
     quiet = settings.log_level == "INFO" and sys.stderr.isatty()
     configure_logs("smallprint", "WARNING" if quiet else settings.log_level)
-    with FolderLock(settings.data):
+    with FolderLock(settings.data), tracing.collected(settings.traces):
         _warn_without_model(settings.artefacts_folder)
         services = build_services(data)
         migrate_all(services)

@@ -22,7 +22,10 @@ _STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {
 
 @contextmanager
 def log_context(**fields: str | None) -> Iterator[None]:
-    """Add fields (`document`, `tenant`, `trace`, …) to every line logged inside the block."""
+    """Add fields (`document`, `tenant`, `trace`, …) to every line logged inside the block.
+
+    `trace` is a `traceparent`; lines have its `trace_id` beside it, to be searched by.
+    """
     token = _context.set({**_context.get(), **{k: v for k, v in fields.items() if v}})
     try:
         yield
@@ -31,7 +34,7 @@ def log_context(**fields: str | None) -> Iterator[None]:
 
 
 def current_trace() -> str | None:
-    """The trace id of the work in hand, or None."""
+    """The `traceparent` of the work in hand, or None."""
     return _context.get().get("trace")
 
 
@@ -53,6 +56,8 @@ class JsonFormatter(logging.Formatter):
             **_context.get(),
         }
         line.update({k: v for k, v in record.__dict__.items() if k not in _STANDARD})
+        if trace := current_trace():
+            line["trace_id"] = trace.split("-")[1] if trace.count("-") == 3 else trace
         if record.exc_info:
             line["error"] = self.formatException(record.exc_info)
         return json.dumps(line, ensure_ascii=False, default=str)

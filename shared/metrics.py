@@ -23,7 +23,9 @@ stage_seconds = Histogram(
     buckets=_SECONDS,
 )
 queue_age_seconds = Gauge(
-    "smallprint_queue_age_seconds", "Age of the oldest event unsent or unworked.", ["service"]
+    "smallprint_queue_age_seconds",
+    "Age of the oldest event that a service has yet to send, or has begun and not ended.",
+    ["service"],
 )
 bus_lag = Gauge(
     "smallprint_bus_lag", "Events that a service has not acknowledged yet.", ["service"]

@@ -96,6 +96,11 @@ class CommonSettings(BaseSettings):
     health_port: int = Field(
         0, ge=0, le=65535, description="where worker and relay processes answer probes; 0: nowhere"
     )
+    traces: str = Field(
+        "",
+        description="collector of traces (OTLP over HTTP) such as http://127.0.0.1:4318; empty: "
+        "what OTEL_EXPORTER_OTLP_ENDPOINT names, or none",
+    )
     public_url: str = Field(
         "", description="origin that browsers use, such as https://papers.example; empty: as asked"
     )

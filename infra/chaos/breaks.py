@@ -42,7 +42,7 @@ def _inbox(_module: str) -> None:
     """Nobody remembers which events were handled."""
     seal = UnitOfWork._seal
 
-    def begin_try(_store: Store, _event: Event) -> Tries:
+    def begin_try(_store: Store, _event: Event, _worker: str = "") -> Tries:
         return Tries(failures=0, crashes=0)
 
     def sealing(self: UnitOfWork) -> None:

@@ -18,10 +18,11 @@ from services.escalation.settings import Settings
 from services.escalation.store import MIGRATIONS
 from shared.artefacts import training_seconds
 from shared.bus import open_bus
-from shared.events import ClausesExtracted, DocumentDeleted, EscalationRequested
-from shared.runtime import Service
+from shared.events import ClausesExtracted, DocumentDeleted, EscalationRequested, Event
+from shared.runtime import Handler, Service
 from shared.settings import load
 from shared.storage import Store, open_blobs
+from shared.web import work
 from shared.web.app import create_app
 from shared.web.auth import Keys, RemoteKeys
 from shared.web.limits import RateLimit
@@ -38,10 +39,16 @@ def build(settings: Settings | None = None, *, keys: Keys | None = None) -> Serv
     door = Door(policies, ledger, patience, utc_now, oldest)
     blobs = open_blobs(settings.blobs_url, settings.blobs, "escalation")
     bus = open_bus(settings.bus, lease=settings.bus_lease)
+    reacts: dict[type[Event], Handler] = {
+        EscalationRequested: partial(handlers.answer_request, blobs=blobs, door=door),
+        ClausesExtracted: handlers.note_readings,
+        DocumentDeleted: partial(handlers.forget_document, blobs=blobs),
+    }
     app = create_app(
         "escalation",
         [
             api.routes(store, door),
+            work.routes("escalation", store, reacts),
             costs.routes(
                 store,
                 door,
@@ -64,11 +71,7 @@ def build(settings: Settings | None = None, *, keys: Keys | None = None) -> Serv
         blobs=blobs,
         bus=bus,
         app=app,
-        handlers={
-            EscalationRequested: partial(handlers.answer_request, blobs=blobs, door=door),
-            ClausesExtracted: handlers.note_readings,
-            DocumentDeleted: partial(handlers.forget_document, blobs=blobs),
-        },
+        handlers=reacts,
         workers=settings.escalation_workers if policies.tenants else 1,
         jobs=(
             lambda _owner: _recovery(policies, ledger, settings),

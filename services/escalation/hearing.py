@@ -15,6 +15,7 @@ from services.escalation.ledger import BudgetSpent, Call, Caps, Ledger, Provider
 from services.escalation.providers import Prompt, Provider, ProviderError, Reply, Usage
 from services.escalation.providers.provider import in_order
 from shared.events import Kind
+from shared.tracing import span
 
 SLACK = timedelta(seconds=30)
 """For which a reservation outlives its call, so that slow databases do not end it too early."""
@@ -119,7 +120,10 @@ def call(
     )
     ledger.reserve(made, account.caps)
     try:
-        reply = provider.ask(prompt)
+        # The provider is told nothing of the trace: that is our own.
+        told = {"smallprint.provider": provider.name, "smallprint.model": provider.model}
+        with span("ask frontier", told, "client"):
+            reply = provider.ask(prompt)
     except ProviderError as error:
         (ledger.assume if error.may_be_billed else ledger.release)(made.id)
         raise

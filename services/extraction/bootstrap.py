@@ -29,9 +29,10 @@ from shared.events import (
 from shared.inference import Specialist, Specialists, lazily
 from shared.inference.adapters import labels_in
 from shared.policy import read_risks
-from shared.runtime import Service
+from shared.runtime import Handler, Service
 from shared.settings import load
 from shared.storage import Store, open_blobs
+from shared.web import work
 from shared.web.app import create_app
 from shared.web.auth import Keys, RemoteKeys
 from shared.web.limits import RateLimit
@@ -68,9 +69,36 @@ def build(
         require_ranking(specialist)
         return specialist
 
+    reacts: dict[type[Event], Handler] = {
+        DocumentIngested: handlers.expect_document,
+        DocumentBegun: partial(
+            find_early,
+            blobs=blobs,
+            specialist=fit,
+            adapter=settings.extraction_adapter,
+            most_bytes=settings.extraction_large_text,
+        ),
+        DocumentRead: partial(
+            handlers.extract_clauses,
+            blobs=blobs,
+            specialist=fit,
+            adapter=settings.extraction_adapter,
+            most_characters=settings.extraction_max_characters,
+            risks=risks,
+            askers=read_askers(settings.policy_file),
+        ),
+        DocumentFailed: handlers.note_failure,
+        DocumentRekinded: handlers.withdraw_clauses,
+        ReviewDecided: handlers.note_decision,
+        DocumentDeleted: partial(handlers.forget_document, blobs=blobs),
+    }
     app = create_app(
         "extraction",
-        [api.routes(store), watch_api.routes(store)],
+        [
+            api.routes(store),
+            watch_api.routes(store),
+            work.routes("extraction", store, reacts),
+        ],
         [store.ready],
         keys or RemoteKeys(settings.ingest_url, settings.key_cache),
         RateLimit(settings.rate_requests),
@@ -83,29 +111,7 @@ def build(
         blobs=blobs,
         bus=open_bus(settings.bus, lease=settings.bus_lease),
         app=app,
-        handlers={
-            DocumentIngested: handlers.expect_document,
-            DocumentBegun: partial(
-                find_early,
-                blobs=blobs,
-                specialist=fit,
-                adapter=settings.extraction_adapter,
-                most_bytes=settings.extraction_large_text,
-            ),
-            DocumentRead: partial(
-                handlers.extract_clauses,
-                blobs=blobs,
-                specialist=fit,
-                adapter=settings.extraction_adapter,
-                most_characters=settings.extraction_max_characters,
-                risks=risks,
-                askers=read_askers(settings.policy_file),
-            ),
-            DocumentFailed: handlers.note_failure,
-            DocumentRekinded: handlers.withdraw_clauses,
-            ReviewDecided: handlers.note_decision,
-            DocumentDeleted: partial(handlers.forget_document, blobs=blobs),
-        },
+        handlers=reacts,
         close_parts=metrics.at_scrape(watching.measuring(store)),
         large=lambda event: _is_large(event, settings.extraction_large_text),
     )

@@ -25,6 +25,7 @@ from shared.events import DocumentBegun
 from shared.inference import MissingAdapter, Specialist
 from shared.storage import BlobStore, MissingBlob, UnitOfWork
 from shared.storage.deletion import is_cancelled
+from shared.tracing import span
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +64,9 @@ def find_early(
     found: list[FoundClause] = []
     for expert in experts:
         name, version = expert.manifest.name, expert.manifest.version
-        result = search(text, expert)
+        with span(f"infer {name}", {"smallprint.adapter_version": version}) as infers:
+            result = search(text, expert)
+            infers.set({"smallprint.tokens": result.tokens})
         metrics.tokens_total.labels(name).inc(result.tokens)
         passes.append(Pass(name, version, Searched(len(text), len(event.pages), (), ())))
         found += _placed(result, event, name)

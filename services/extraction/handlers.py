@@ -56,6 +56,7 @@ from shared.policy import RiskRules, Risks
 from shared.storage import BlobStore, MissingBlob, UnitOfWork
 from shared.storage.deletion import is_cancelled, is_deleted, mark_deleted, ref_of
 from shared.storage.secret import draw_key
+from shared.tracing import span
 
 log = logging.getLogger(__name__)
 
@@ -108,7 +109,8 @@ def extract_clauses(
         _keep_failure(event, uow, error)
         return
     try:
-        experts = [specialist(name) for name in dict.fromkeys(event.adapters) or (adapter,)]
+        with span("load specialists"):
+            experts = [specialist(name) for name in dict.fromkeys(event.adapters) or (adapter,)]
     except MissingAdapter as error:
         if not event.adapters:
             raise  # our own is being exchanged
@@ -130,9 +132,10 @@ def extract_clauses(
     written = [listed, *(one.to_bytes() for batch in questions for one in batch)]
     if not _note_blobs(event, uow, *(ref_of(data, OWNER) for data in written)):
         return
-    ref, *_ = [blobs.put(event.tenant, data) for data in written]
     watched = [one.routed for one in read]
-    _keep_clauses(event, uow, blobs, passes, readers, found, ref, questions, watched, key)
+    with span("keep clauses"):
+        ref, *_ = [blobs.put(event.tenant, data) for data in written]
+        _keep_clauses(event, uow, blobs, passes, readers, found, ref, questions, watched, key)
 
 
 @dataclass(frozen=True)
@@ -157,7 +160,9 @@ def _read_by(
     """Let a specialist read, and say of each clause what is done with it; `key` draws checks."""
     name, version = expert.manifest.name, expert.manifest.version
     began = time.monotonic()
-    result = search(reading.text, expert, skip=reading.furniture)
+    with span(f"infer {name}", {"smallprint.adapter_version": version}) as infers:
+        result = search(reading.text, expert, skip=reading.furniture)
+        infers.set({"smallprint.tokens": result.tokens, "smallprint.found": len(result.clauses)})
     reader = AdapterVersion(
         name=name,
         version=version,

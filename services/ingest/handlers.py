@@ -54,6 +54,7 @@ from shared.events import (
 )
 from shared.storage import BlobStore, MissingBlob, Store, UnitOfWork
 from shared.storage.deletion import is_deleted, mark_deleted, ref_of
+from shared.tracing import span
 
 log = logging.getLogger(__name__)
 
@@ -84,8 +85,11 @@ def read_document(
     try:
         first = FirstPages(event, uow.store, blobs, judge)
         early = Recorder(event, uow.store, first)
-        reading = reader.read(data, name=event.name, early=early)
-        parts = _stored_parts(event, uow, document, data, reader, blobs)
+        with span("read pages") as reads:
+            reading = reader.read(data, name=event.name, early=early)
+            reads.set({"smallprint.pages": reading.page_count})
+        with span("unpack parts"):
+            parts = _stored_parts(event, uow, document, data, reader, blobs)
     except NobodyWaits:
         return  # whoever stopped it has removed what there was of it
     except UnreadableDocument as error:
@@ -94,15 +98,20 @@ def read_document(
     if not reading.page_count:
         _keep_reading(event, uow, blobs, _Read(reading, parts), limits)
         return
-    found = passages(reading)
-    guess = judge(reading.text, document.media_type) if document.kind_source == "type" else None
+    with span("cut into passages"):
+        found = passages(reading)
+    guess = None
+    if document.kind_source == "type":
+        with span("infer document-kind"):
+            guess = judge(reading.text, document.media_type)
     text, layout = reading.text.encode(), reading.to_bytes()
     if not _note_blobs(event, uow, blobs, ref_of(text), ref_of(layout)):
         with uow.store.write() as session:
             remove_unused(session, blobs, event.tenant, _bytes_of(parts))
         return
-    kept = (blobs.put(event.tenant, text), blobs.put(event.tenant, layout))
-    _keep_reading(event, uow, blobs, _Read(reading, parts, *kept, found, guess), limits)
+    with span("keep reading"):
+        kept = (blobs.put(event.tenant, text), blobs.put(event.tenant, layout))
+        _keep_reading(event, uow, blobs, _Read(reading, parts, *kept, found, guess), limits)
 
 
 def note_progress(event: Fact, uow: UnitOfWork) -> None:

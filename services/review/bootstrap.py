@@ -20,12 +20,14 @@ from shared.events import (
     DocumentRead,
     DocumentRekinded,
     EscalationAnswered,
+    Event,
     FindingsFound,
 )
 from shared.policy import read_risks
-from shared.runtime import Service
+from shared.runtime import Handler, Service
 from shared.settings import load
 from shared.storage import Store, open_blobs
+from shared.web import work
 from shared.web.app import create_app
 from shared.web.auth import Keys, RemoteKeys
 from shared.web.limits import RateLimit
@@ -51,6 +53,32 @@ def build(
         by_time=settings.review_order == "time",
     )
     unmeasure = metrics.at_scrape(reader.measure)
+    reacts: dict[type[Event], Handler] = {
+        DocumentRead: partial(handlers.remember_document, blobs=blobs, order=order),
+        ClausesExtracted: partial(
+            handlers.queue_clauses,
+            blobs=blobs,
+            context=settings.review_context,
+            order=order,
+            patience=settings.review_patience,
+        ),
+        FindingsFound: partial(
+            handlers.queue_findings,
+            blobs=blobs,
+            order=order,
+            patience=settings.review_patience,
+        ),
+        EscalationAnswered: partial(
+            handlers.queue_proposal,
+            blobs=blobs,
+            context=settings.review_context,
+            order=order,
+            risks=risks,
+        ),
+        DocumentRekinded: handlers.withdraw_items,
+        DocumentFailed: handlers.withdraw_cancelled,
+        DocumentDeleted: handlers.forget_document,
+    }
     secure = settings.public_url.startswith("https:")
     app = create_app(
         "review",
@@ -59,6 +87,7 @@ def build(
             api.decisions(desk, reader),
             trust.routes(store),
             api.sessions(sessions, secure=secure),
+            work.routes("review", store, reacts),
             static.pages(),
         ],
         [store.ready],
@@ -73,32 +102,7 @@ def build(
         blobs=blobs,
         bus=open_bus(settings.bus, lease=settings.bus_lease),
         app=app,
-        handlers={
-            DocumentRead: partial(handlers.remember_document, blobs=blobs, order=order),
-            ClausesExtracted: partial(
-                handlers.queue_clauses,
-                blobs=blobs,
-                context=settings.review_context,
-                order=order,
-                patience=settings.review_patience,
-            ),
-            FindingsFound: partial(
-                handlers.queue_findings,
-                blobs=blobs,
-                order=order,
-                patience=settings.review_patience,
-            ),
-            EscalationAnswered: partial(
-                handlers.queue_proposal,
-                blobs=blobs,
-                context=settings.review_context,
-                order=order,
-                risks=risks,
-            ),
-            DocumentRekinded: handlers.withdraw_items,
-            DocumentFailed: handlers.withdraw_cancelled,
-            DocumentDeleted: handlers.forget_document,
-        },
+        handlers=reacts,
         close_parts=unmeasure,
     )
 

@@ -6,6 +6,7 @@ One transaction each.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 
 from services.review import store
@@ -25,6 +26,7 @@ from services.review.sampling import was_wrong
 from shared.errors import Conflict, InvalidRequest
 from shared.events import ReviewDecided
 from shared.storage import BlobStore, Store, UnitOfWork
+from shared.tracing import DOCUMENT, TENANT, Carried, Span, carried, entered
 from shared.web.auth import Actor
 
 ANNOUNCED_CHARACTERS = 4_000
@@ -120,12 +122,13 @@ class Desk:
             if wish.id and (earlier := store.find_decision(uow.session, actor.tenant, wish.id)):
                 return _repeated(earlier, actor, wish), item, False
             document = store.find_document(uow.session, actor.tenant, item.document_id)
-            decision, changed = self._decided(actor, wish, item, _known(document, item), text)
-            if not stays:
-                changed = changed.release(actor.name, decision.time)
-            store.add_decision(uow.session, decision)
-            store.save_item(uow.session, changed)
-            uow.publish(_announcement(decision))
+            with _in_its_trace(document, item, wish):
+                decision, changed = self._decided(actor, wish, item, _known(document, item), text)
+                if not stays:
+                    changed = changed.release(actor.name, decision.time)
+                store.add_decision(uow.session, decision)
+                store.save_item(uow.session, changed)
+                uow.publish(_announcement(decision))
         return decision, changed, True
 
     def _decided(
@@ -185,6 +188,23 @@ class Desk:
             changed = step(item, self.clock())
             store.save_item(session, changed)
             return changed
+
+
+def _in_its_trace(
+    document: Document | None, item: Item, wish: Wish
+) -> AbstractContextManager[Span]:
+    """A decision belongs to the trace of what it is about; that of the request is linked."""
+    asked = carried()
+    came = Carried.read(document.trace if document else None)
+    about = {
+        DOCUMENT: item.document_id,
+        TENANT: item.tenant,
+        "smallprint.item": item.id,
+        "smallprint.verdict": wish.verdict,
+    }
+    return entered(
+        "review", "decide", came if came.parent else asked, "internal", about, link=asked
+    )
 
 
 def _must_stay(stays: bool) -> None:

@@ -275,6 +275,8 @@ class Document:
     attempt: int = 1
     deleted: bool = False
     cancelled: bool = False
+    trace: str | None = None
+    """`traceparent` of its reading: what is decided about it belongs to the same trace."""
 
     def counts(self, attempt: int) -> bool:
         """Whether news of an attempt counts: not after a deletion, its cancellation or a newer."""

@@ -45,6 +45,7 @@ from shared.policy import RiskRules, Risks
 from shared.storage import BlobStore, MissingBlob, UnitOfWork
 from shared.storage.deletion import is_deleted
 from shared.storage.secret import draw_key
+from shared.tracing import carried
 
 log = logging.getLogger(__name__)
 
@@ -74,6 +75,7 @@ def remember_document(event: DocumentRead, uow: UnitOfWork, blobs: BlobStore, or
         text=event.text,
         layout=event.layout,
         attempt=event.attempt,
+        trace=carried().parent or event.trace,
     )
     with uow:
         if known and known.attempt < event.attempt:

@@ -71,6 +71,7 @@ documents = Table(
     Column("attempt", Integer, nullable=False),
     Column("deleted", Boolean, nullable=False),
     Column("cancelled", Boolean, nullable=False),
+    Column("trace", String(64)),
 )
 
 items = Table(
@@ -226,6 +227,7 @@ def save_document(session: Session, document: Document) -> None:
         "attempt": document.attempt,
         "deleted": document.deleted,
         "cancelled": document.cancelled,
+        "trace": document.trace,
     }
     this = and_(documents.c.tenant == document.tenant, documents.c.id == document.id)
     if session.execute(select(documents.c.id).where(this).with_for_update()).first():

@@ -28,9 +28,10 @@ from shared.events import (
 )
 from shared.inference import Specialists, lazily
 from shared.policy import read_risks
-from shared.runtime import Service
+from shared.runtime import Handler, Service
 from shared.settings import load
 from shared.storage import Store, UnitOfWork, open_blobs
+from shared.web import work
 from shared.web.app import create_app
 from shared.web.auth import Keys, RemoteKeys
 from shared.web.limits import RateLimit
@@ -49,20 +50,6 @@ def build(
     blobs = open_blobs(settings.blobs_url, settings.blobs, "triage")
     # Two children, for each reads one document at a time: none waits for a large one.
     reader, large_reader = Reader(), Reader()
-    app = create_app(
-        "triage",
-        [
-            api.routes(store, blobs),
-            rest.routes(store, blobs),
-            narrative_rest.routes(store, blobs),
-            comparing.routes(store, blobs),
-            reports.routes(store),
-        ],
-        [store.ready],
-        keys or RemoteKeys(settings.ingest_url, settings.key_cache),
-        RateLimit(settings.rate_requests),
-    )
-
     judge, peers = Judge.found(settings.artefacts_folder), Peers.found(settings.artefacts_folder)
     narrative = Narrative.found(settings.artefacts_folder)
     models = specialists or lazily(
@@ -91,6 +78,28 @@ def build(
         reader.close()
         large_reader.close()
 
+    reacts: dict[type[Event], Handler] = {
+        DocumentIngested: handlers.expect_document,
+        DocumentRead: check,
+        DocumentFailed: handlers.note_failure,
+        ReviewDecided: partial(handlers.note_decision, blobs=blobs, flagged_from=flagged_from),
+        DocumentRekinded: handlers.withdraw_findings,
+        DocumentDeleted: partial(handlers.forget_document, blobs=blobs, flagged_from=flagged_from),
+    }
+    app = create_app(
+        "triage",
+        [
+            api.routes(store, blobs),
+            rest.routes(store, blobs),
+            narrative_rest.routes(store, blobs),
+            comparing.routes(store, blobs),
+            reports.routes(store),
+            work.routes("triage", store, reacts),
+        ],
+        [store.ready],
+        keys or RemoteKeys(settings.ingest_url, settings.key_cache),
+        RateLimit(settings.rate_requests),
+    )
     return Service(
         name="triage",
         settings=settings,
@@ -99,16 +108,7 @@ def build(
         blobs=blobs,
         bus=open_bus(settings.bus, lease=settings.bus_lease),
         app=app,
-        handlers={
-            DocumentIngested: handlers.expect_document,
-            DocumentRead: check,
-            DocumentFailed: handlers.note_failure,
-            ReviewDecided: partial(handlers.note_decision, blobs=blobs, flagged_from=flagged_from),
-            DocumentRekinded: handlers.withdraw_findings,
-            DocumentDeleted: partial(
-                handlers.forget_document, blobs=blobs, flagged_from=flagged_from
-            ),
-        },
+        handlers=reacts,
         close_parts=close_parts,
         large=is_large,
     )

@@ -44,6 +44,7 @@ from shared.policy import Risks
 from shared.storage import BlobStore, MissingBlob, UnitOfWork
 from shared.storage.deletion import is_cancelled, is_deleted, mark_deleted
 from shared.storage.secret import draw_key
+from shared.tracing import span
 
 log = logging.getLogger(__name__)
 
@@ -93,7 +94,13 @@ def triage_report(
         routing = _routing(event.tenant, uow, judge, risks or Risks())
         outcome = Outcome(judge, peers, known, narrative=narrative, routing=routing)
         try:
-            _triage(event, blobs, facts, most_characters, outcome, spools, namer)
+            with span("infer triage") as infers:
+                _triage(event, blobs, facts, most_characters, outcome, spools, namer)
+                said = {
+                    "smallprint.filings": outcome.read,
+                    "smallprint.found": len(outcome.findings),
+                }
+                infers.set(said)
         except MissingBlob:
             if not is_deleted(blobs, event.tenant, event.document_id):
                 raise
@@ -110,7 +117,8 @@ def triage_report(
             _keep_failure(event, uow, "unreadable_report", error.message)
             return
         if outcome.read:
-            _keep_findings(event, uow, blobs, outcome, spools)
+            with span("keep findings"):
+                _keep_findings(event, uow, blobs, outcome, spools)
             return
     reason = quoted("; ".join(outcome.said()), MAX_SENTENCE)
     _keep_failure(event, uow, "unreadable_report", reason)

@@ -7,11 +7,22 @@ from typing import Any
 
 import click
 
+PORT = 8400
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON lines, one a file.")
 data_option = click.option(
     "--data",
     type=click.Path(file_okay=False, path_type=Path),
     help="Data folder (SMALLPRINT_DATA, or var/data).",
+)
+
+url_option = click.option(
+    "--url", default=f"http://127.0.0.1:{PORT}", show_default=True, help="Where a suite runs."
+)
+key_option = click.option(
+    "--key",
+    envvar="SMALLPRINT_KEY",
+    required=True,
+    help="A key of it; better given as SMALLPRINT_KEY.",
 )
 
 

@@ -47,6 +47,7 @@ from .results import (
     Finding,
     Findings,
     FoundCell,
+    Heard,
     History,
     Hit,
     HitClause,
@@ -64,6 +65,7 @@ from .results import (
     Proposal,
     Quote,
     Report,
+    Said,
     Signal,
     SignalInput,
     Spend,
@@ -75,6 +77,7 @@ from .results import (
     TriageModel,
     Value,
     Webhook,
+    Work,
 )
 
 __all__ = [
@@ -105,6 +108,7 @@ __all__ = [
     "Finding",
     "Findings",
     "FoundCell",
+    "Heard",
     "History",
     "Hit",
     "HitClause",
@@ -126,6 +130,7 @@ __all__ = [
     "Quote",
     "Refused",
     "Report",
+    "Said",
     "Signal",
     "SignalInput",
     "SmallprintError",
@@ -141,4 +146,5 @@ __all__ = [
     "Value",
     "WaitedTooLong",
     "Webhook",
+    "Work",
 ]

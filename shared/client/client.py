@@ -50,6 +50,7 @@ from .results import (
     TriageModel,
     Verdict,
     Webhook,
+    Work,
 )
 
 LONG_POLL = 20.0
@@ -400,6 +401,15 @@ class Client:
         """Keep documents for so many days, by kind, instead of what was said before."""
         items = [{"kind": kind, "days": number} for kind, number in days.items()]
         self._tried(lambda: self._http.put("/v1/retention", json={"items": items}))
+
+    def work(self, document_id: str, service: str) -> Work:
+        """Which events of a document a service (`ingest`, `extraction`, `triage`, `review` or
+        `escalation`) has, had and announced."""
+        return Work.of(self._get(f"/v1/documents/{document_id}/work/{service}").json())
+
+    def metrics(self) -> str:
+        """What is measured of the suite, as Prometheus reads it."""
+        return self._get("/metrics").text
 
     # ------------------------------------------------------------------ results
 

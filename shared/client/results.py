@@ -135,6 +135,52 @@ class Tombstone(_Result):
 
 
 @dataclass(frozen=True)
+class Said(_Result):
+    """An event of a document that a service announced; `sent` is None while its relay has it."""
+
+    _times = ("created", "sent")
+
+    event: str
+    type: str
+    created: datetime
+    sent: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Heard(_Result):
+    """An event of a document that a worker of a service has or had in hand.
+
+    `standing` is `working`, `retrying`, `done` or `given_up`, `since` when it came to stand so, and
+    `worker` the host and process that have it, or had it last.
+    """
+
+    _times = ("first_seen", "since", "next_try")
+
+    event: str
+    type: str
+    standing: str
+    first_seen: datetime
+    since: datetime
+    worker: str
+    attempts: int
+    failures: int
+    error: str | None = None
+    next_try: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Work(_Result):
+    """Where a document is with one service; `hears` are the types of events that it works on."""
+
+    _lists: ClassVar[dict[str, type[_Result]]] = {"said": Said, "heard": Heard}
+
+    service: str
+    hears: tuple[str, ...]
+    said: tuple[Said, ...] = ()
+    heard: tuple[Heard, ...] = ()
+
+
+@dataclass(frozen=True)
 class Change:
     """A document that has changed, as it is now; `document` is None if it was deleted.
 

@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from shared.events.envelope import Envelope, Event
+from shared.events.envelope import ENVELOPE_ONLY, Envelope, Event
 from shared.events.types import TYPES
 
 FILE = Path(__file__).with_name("asyncapi.json")
@@ -33,7 +33,6 @@ SENDERS = {
 }
 """Which services say it. Every service hears everything on the topic."""
 
-_ENVELOPE_ONLY = {"id", "time", "tenant", "document_id", "actor", "cause", "trace"}
 _CHANNEL = {"$ref": "#/channels/documents"}
 
 
@@ -99,9 +98,9 @@ def _data_schema(event: type[Event], schemas: dict[str, Any]) -> dict[str, Any]:
     schema = event.model_json_schema(ref_template="#/components/schemas/{model}")
     schemas.update(schema.pop("$defs", {}))
     schema["properties"] = {
-        name: part for name, part in schema["properties"].items() if name not in _ENVELOPE_ONLY
+        name: part for name, part in schema["properties"].items() if name not in ENVELOPE_ONLY
     }
-    schema["required"] = [name for name in schema.get("required", []) if name not in _ENVELOPE_ONLY]
+    schema["required"] = [name for name in schema.get("required", []) if name not in ENVELOPE_ONLY]
     return {key: value for key, value in schema.items() if value != []}
 
 

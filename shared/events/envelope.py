@@ -1,7 +1,8 @@
 """The envelope that every event travels in: CloudEvents 1.0, structured JSON.
 
 The attributes are those of the specification (cloudevents.io, version 1.0.2); `tenant`, `actor`,
-`causationid` and `traceparent` are extension attributes, lower case as the specification asks.
+`causationid` and, by the extension "Distributed Tracing", `traceparent` and `tracestate` are
+extension attributes, lower case as the specification asks.
 """
 
 from __future__ import annotations
@@ -19,6 +20,11 @@ from pydantic import (
 )
 
 DocumentId = str
+
+ENVELOPE_ONLY = frozenset(
+    {"id", "time", "tenant", "document_id", "actor", "cause", "trace", "trace_state"}
+)
+"""Fields of an event that travel beside its data."""
 
 
 class BlobRef(BaseModel):
@@ -76,7 +82,14 @@ class Event(BaseModel):
     document_id: DocumentId = Field(min_length=1, max_length=64)
     actor: str | None = Field(None, description="who caused it: a named key or a person")
     cause: str | None = Field(None, description="id of the event that this one follows from")
-    trace: str | None = Field(None, description="W3C traceparent of the request that began it all")
+    trace: str | None = Field(
+        None,
+        description="W3C traceparent: the trace of the request that began it all, and the span in "
+        "it that this follows from",
+    )
+    trace_state: str | None = Field(
+        None, max_length=512, description="W3C tracestate that came with that request"
+    )
 
     @property
     def key(self) -> str:
@@ -85,9 +98,7 @@ class Event(BaseModel):
 
     def to_json(self, source: str) -> bytes:
         """The CloudEvents envelope as bytes; `source` is the service that speaks."""
-        data = self.model_dump(
-            mode="json", exclude={"id", "time", "tenant", "document_id", "actor", "cause", "trace"}
-        )
+        data = self.model_dump(mode="json", exclude=set(ENVELOPE_ONLY))
         envelope = Envelope(
             id=self.id,
             source=f"/smallprint/{source}",
@@ -98,6 +109,7 @@ class Event(BaseModel):
             actor=self.actor,
             causationid=self.cause,
             traceparent=self.trace,
+            tracestate=self.trace_state,
             data=data,
         )
         return envelope.model_dump_json(exclude_none=True).encode()
@@ -119,6 +131,7 @@ class Envelope(BaseModel):
     actor: str | None = None
     causationid: str | None = None
     traceparent: str | None = None
+    tracestate: str | None = None
     data: dict[str, Any]
 
     @classmethod
@@ -137,4 +150,5 @@ class Envelope(BaseModel):
             "actor": self.actor,
             "cause": self.causationid,
             "trace": self.traceparent,
+            "trace_state": self.tracestate,
         }

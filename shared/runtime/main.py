@@ -19,6 +19,7 @@ from types import FrameType
 import uvicorn
 from fastapi import FastAPI
 
+from shared import tracing
 from shared.errors import SettingsError, SuiteError
 from shared.logs import configure_logs
 from shared.private import private_files
@@ -50,6 +51,7 @@ def _run(build: Callable[[], Service], role: str) -> int:
         return 2
     configure_logs(service.name, service.settings.log_level)
     try:
+        tracing.configure(service.settings.traces)
         service.store.migrate()
         if role != "migrate":
             _serve(service, role)
@@ -58,6 +60,7 @@ def _run(build: Callable[[], Service], role: str) -> int:
         return 1
     finally:
         service.close()
+        tracing.close()
     return 0
 
 

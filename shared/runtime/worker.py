@@ -15,10 +15,14 @@ tries and its end are those of any other. One that finds the place taken comes a
 from __future__ import annotations
 
 import logging
+import os
+import socket
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from shared import metrics
@@ -53,12 +57,15 @@ from shared.storage import (
     forget_tries,
     note_buried,
     note_given_up,
+    note_passed_over,
 )
+from shared.tracing import DOCUMENT, EVENT, TENANT, Carried, Span, Value, entered
 
 log = logging.getLogger(__name__)
 
+WORKER = f"{socket.gethostname()}/{os.getpid()}"
+"""This process, by which people find it and its log."""
 IDLE_POLL = 0.5
-LAG_EVERY = 5.0
 TURN = 5.0
 """Seconds after which a large event that found the place taken asks again."""
 
@@ -88,9 +95,11 @@ class Worker:
         self.pulse = Pulse()
         self._aside: Aside | None = None
         self._consumer: Consumer | None = None
-        self._lag_measured = 0.0
         self._unreported: dict[str, _Ends] = {}
         self._counting = threading.Lock()
+        metrics.dead_letters_total.labels(
+            name
+        )  # nothing yet is told as 0, so that a first one shows
 
     def run(self, stop: threading.Event) -> None:
         """Work until `stop` is set; a bus or database that is away is waited for."""
@@ -126,7 +135,6 @@ class Worker:
         self._report()
         if self._consumer is None:
             self._consumer = self.bus.consumer(self.name)
-        self._measure_lag()
         delivery = self._consumer.receive(timeout)
         if delivery is None:
             return False
@@ -164,8 +172,20 @@ class Worker:
     def _begin(
         self, consumer: Consumer, delivery: Delivery, event: Event, handler: Handler
     ) -> None:
-        with log_context(document=event.document_id, tenant=event.tenant, trace=event.trace):
-            self._try(consumer, delivery, event, handler)
+        came = Carried(event.trace, event.trace_state)
+        waited = (datetime.now(UTC) - event.time).total_seconds()
+        about: dict[str, Value] = {
+            DOCUMENT: event.document_id,
+            TENANT: event.tenant,
+            EVENT: event.id,
+            "smallprint.attempt": delivery.attempt,
+            "smallprint.waited_seconds": round(max(waited, 0.0), 3),
+        }
+        with (
+            log_context(document=event.document_id, tenant=event.tenant, event=event.id),
+            entered(self.name, event.type, came, "consumer", about) as span,
+        ):
+            self._try(consumer, delivery, event, handler, span)
 
     def _opened(self, envelope: Envelope, kind: type[Event]) -> tuple[Event, Handler]:
         """The event and its handler; where its data don't fit, one that says so."""
@@ -186,9 +206,11 @@ class Worker:
         metrics.dead_letters_total.labels(self.name).inc()
         consumer.dead(delivery, error.message)
 
-    def _try(self, consumer: Consumer, delivery: Delivery, event: Event, handler: Handler) -> None:
+    def _try(
+        self, consumer: Consumer, delivery: Delivery, event: Event, handler: Handler, span: Span
+    ) -> None:
         try:
-            tries = begin_try(self.store, event)
+            tries = begin_try(self.store, event, WORKER)
         except InvalidRequest as error:  # an id that no database takes
             self._bury_alone(consumer, delivery, error)
             return
@@ -196,7 +218,7 @@ class Worker:
             consumer.ack(delivery)
             return
         if isinstance(tries, GivenUp):
-            self._given_up_before(consumer, delivery, event, tries, handler)
+            self._given_up_before(consumer, delivery, event, tries, handler, span)
             return
         if tries.crashes >= self.settings.crashes:
             reason = f"given up after {tries.crashes} tries in which the worker died"
@@ -206,13 +228,18 @@ class Worker:
             extra = {"type": event.type, "event": event.id, "before": tries.crashes}
             log.warning("begun again after a try that never ended", extra=extra)
         began = time.monotonic()
+        uow = UnitOfWork(self.store, event)
         try:
-            handler(event, UnitOfWork(self.store, event))
+            handler(event, uow)
         except AlreadyHandled:
             log.info("handled before", extra={"event": event.id})
         except Exception as error:  # noqa: BLE001 - whatever it is, the document must end
+            span.fail(error.code if isinstance(error, SuiteError) else "internal")
             self._failed(consumer, delivery, event, tries.failures + 1, error)
             return
+        if not uow.entered:
+            with suppress(Unavailable):  # nothing but what people see hangs on it
+                note_passed_over(self.store, event)
         consumer.ack(delivery)
         seconds = time.monotonic() - began
         metrics.stage_seconds.labels(self.name, event.type).observe(seconds)
@@ -225,6 +252,7 @@ class Worker:
         event: Event,
         before: GivenUp,
         handler: Handler,
+        span: Span,
     ) -> None:
         """Bury what has yet to be, pass over what was, and start afresh what was replayed.
 
@@ -238,7 +266,7 @@ class Worker:
             consumer.ack(delivery)
         elif before.buried or delivery.attempt == 1:
             forget_tries(self.store, event)
-            self._try(consumer, delivery, event, handler)
+            self._try(consumer, delivery, event, handler, span)
         else:
             self._bury(consumer, delivery, event, before.error)
 
@@ -264,15 +292,17 @@ class Worker:
                 ends.waits += 1
             else:
                 ends.failures += 1
+            ends.error = reason
         if not waits and (known is not None or failures >= self.settings.attempts):
             extra = {"type": event.type, "event": event.id, "failures": failures}
             log.error("given up", exc_info=error, extra=extra)
             code = known.code if known else "internal"
             self._give_up(consumer, delivery, event, code, reason, places(error))
             return
-        self._report()
         delay = self.settings.retry_delay * 2 ** min(delivery.attempt - 1, 30)
         delay = min(delay, self.settings.retry_delay_most)
+        ends.next_try = datetime.now(UTC) + timedelta(seconds=delay)
+        self._report()
         extra = {
             "type": event.type,
             "event": event.id,
@@ -307,7 +337,6 @@ class Worker:
                     DocumentFailed(
                         tenant=event.tenant,
                         document_id=event.document_id,
-                        trace=event.trace,
                         cause=event.id,
                         stage=self.name,
                         code=code,
@@ -331,20 +360,18 @@ class Worker:
         with self._counting:
             for event_id, ends in list(self._unreported.items()):
                 try:
-                    count_failure(self.store, event_id, ends.failures, ends.waits)
+                    count_failure(
+                        self.store,
+                        event_id,
+                        ends.failures,
+                        ends.waits,
+                        error=ends.error,
+                        next_try=ends.next_try,
+                    )
                 except Unavailable as error:
                     log.warning("failures are yet to be counted", extra={"reason": error.message})
                     return
                 del self._unreported[event_id]
-
-    def _measure_lag(self) -> None:
-        now = time.monotonic()
-        if now - self._lag_measured > LAG_EVERY:
-            self._lag_measured = now
-            try:
-                metrics.bus_lag.labels(self.name).set(self.bus.lag(self.name))
-            except Unavailable as error:
-                log.warning("the lag is not known now", extra={"reason": error.message})
 
     def _drop_consumer(self) -> None:
         """Give back what it holds, once nothing of it is in hand: else two would have it."""
@@ -364,6 +391,9 @@ class _Ends:
 
     failures: int = 0
     waits: int = 0
+    error: str | None = None
+    """How the last one ended."""
+    next_try: datetime | None = None
 
 
 def _plain(reason: str) -> str:

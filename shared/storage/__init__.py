@@ -14,6 +14,7 @@ from shared.storage.unit_of_work import (
     forget_tries,
     note_buried,
     note_given_up,
+    note_passed_over,
 )
 
 __all__ = [
@@ -32,5 +33,6 @@ __all__ = [
     "forget_tries",
     "note_buried",
     "note_given_up",
+    "note_passed_over",
     "open_blobs",
 ]

@@ -56,7 +56,9 @@ outbox = Table(
     Column("value", LargeBinary, nullable=False),
     Column("created", Time, nullable=False),
     Column("sent", Time),
+    Column("type", String(64)),
     Index("outbox_unsent", "sent", "number"),
+    Index("outbox_key", "key"),
 )
 
 inbox = Table(
@@ -70,7 +72,13 @@ inbox = Table(
     Column("given_up", Time),
     Column("buried", Time),
     Column("error", Text),
+    Column("key", String(160)),
+    Column("type", String(64)),
+    Column("began", Time),
+    Column("worker", String(200)),
+    Column("next_try", Time),
     Index("inbox_handled", "handled"),
+    Index("inbox_key", "key"),
 )
 
 relay_lease = Table(
@@ -102,6 +110,38 @@ def downgrade_inbox(operations: Any) -> None:
     operations.drop_index("inbox_handled", "inbox")
     for name in ("error", "buried", "given_up"):
         operations.drop_column("inbox", name)
+
+
+_WORK = {
+    "outbox": (("type", String(64)),),
+    "inbox": (
+        ("key", String(160)),
+        ("type", String(64)),
+        ("began", Time()),
+        ("worker", String(200)),
+        ("next_try", Time()),
+    ),
+}
+
+
+def upgrade_work(operations: Any) -> None:
+    """Called by a later revision: give both tables what tells where a document is, and the indexes
+    to find it by. A new database has them from the start."""
+    for table, columns in _WORK.items():
+        there = {column["name"] for column in inspect(operations.get_bind()).get_columns(table)}
+        if columns[0][0] in there:
+            continue
+        for name, kind in columns:
+            operations.add_column(table, Column(name, kind))
+        operations.create_index(f"{table}_key", table, ["key"])
+
+
+def downgrade_work(operations: Any) -> None:
+    """The way back of `upgrade_work`."""
+    for table, columns in reversed(_WORK.items()):
+        operations.drop_index(f"{table}_key", table)
+        for name, _ in reversed(columns):
+            operations.drop_column(table, name)
 
 
 def drop_tables(operations: Any) -> None:

@@ -4,6 +4,7 @@ it.
 
 from __future__ import annotations
 
+import json
 import logging
 import threading
 import time
@@ -21,6 +22,7 @@ from shared.errors import Unavailable
 from shared.storage.engine import Store
 from shared.storage.listening import Listening
 from shared.storage.messages import inbox, outbox, relay_lease
+from shared.tracing import Carried
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +32,8 @@ HEARING_SECONDS = 2.0
 """Between two looks into the outbox while the database itself says when something is in it."""
 PRUNE_BATCH = 500
 """Rows that are removed at once, so that nobody waits long for the database."""
+MEASURE_EVERY = 5.0
+"""Seconds between two looks at what waits for the service."""
 PRUNE_EVERY = 3600.0
 """Seconds between two looks for rows that are old enough to go."""
 
@@ -54,10 +58,14 @@ class Relay:
         self.outbox_kept = timedelta(days=outbox_days)
         self.inbox_kept = timedelta(days=inbox_days)
         self._prune_at = 0.0
+        self._measure_at = 0.0
+        self._unsent_since: datetime | None = None
+        self._unworked_since: datetime | None = None
 
     def run_once(self) -> int:
         """Send what waits. Returns how many were sent; 0 also if another relay holds the lease."""
         if not self._hold_lease():
+            self._unsent_since = None  # its holder measures it
             return 0
         self._prune()
         with self.store.read() as session:
@@ -73,7 +81,8 @@ class Relay:
                 .order_by(outbox.c.number)
                 .limit(BATCH)
             ).all()
-        self._measure_age(rows[0].created if rows else None)
+        self._unsent_since = rows[0].created if rows else None
+        self._tell_age()
         if not rows:
             return 0
         self._publish(rows)
@@ -86,7 +95,10 @@ class Relay:
 
     def _publish(self, rows: Sequence[Any]) -> None:
         """Publish in order. What no bus takes is set aside, so that it holds up nobody."""
-        messages = [Message(key=row.key, value=bytes(row.value)) for row in rows]
+        messages = [
+            Message(key=row.key, value=bytes(row.value), headers=_headers(row.value))
+            for row in rows
+        ]
         try:
             self.bus.publish(*messages)
         except MessageTooLarge:
@@ -117,6 +129,7 @@ class Relay:
             self.store.outbox_filled.clear()
             try:
                 sent = self.run_once()
+                self.measure()
                 pause = max(self.interval, HEARING_SECONDS if listening.hears else 0.0)
             except Unavailable as error:
                 log.warning("events wait in the outbox", extra={"reason": error.message})
@@ -162,8 +175,31 @@ class Relay:
         except Unavailable as error:
             log.info("the relay's lease runs out by itself", extra={"reason": error.message})
 
-    def _measure_age(self, oldest: datetime | None) -> None:
-        age = (datetime.now(UTC) - oldest).total_seconds() if oldest else 0.0
+    def measure(self) -> None:
+        """Now and then, measure what waits for the service: also while its workers are busy, or
+        gone, in which case nobody else would tell."""
+        if time.monotonic() < self._measure_at:
+            return
+        self._measure_at = time.monotonic() + MEASURE_EVERY
+        service = self.store.service
+        with self.store.read() as session:
+            self._unworked_since = session.execute(
+                select(func.min(inbox.c.first_seen)).where(
+                    inbox.c.handled.is_(None),
+                    inbox.c.given_up.is_(None),
+                    inbox.c.key.is_not(None),
+                    inbox.c.first_seen > datetime.now(UTC) - self.inbox_kept,
+                )
+            ).scalar()
+        self._tell_age()
+        try:
+            metrics.bus_lag.labels(service).set(self.bus.lag(service))
+        except Unavailable as error:  # what is measured for people keeps nothing from being sent
+            log.warning("the lag is not known now", extra={"reason": error.message})
+
+    def _tell_age(self) -> None:
+        begun = [since for since in (self._unsent_since, self._unworked_since) if since]
+        age = (datetime.now(UTC) - min(begun)).total_seconds() if begun else 0.0
         metrics.queue_age_seconds.labels(self.store.service).set(max(age, 0.0))
 
     def _hold_lease(self) -> bool:
@@ -199,3 +235,12 @@ class Relay:
                 return taken.rowcount == 1  # type: ignore[attr-defined, no-any-return]
         except IntegrityError:
             return False
+
+
+def _headers(value: bytes) -> dict[str, str]:
+    """The context of the trace that stands in an event, for what looks at headers alone."""
+    try:
+        envelope = json.loads(value)
+    except ValueError:
+        return {}
+    return Carried.read(envelope.get("traceparent"), envelope.get("tracestate")).headers

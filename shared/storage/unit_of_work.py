@@ -7,6 +7,7 @@ it, the relay sends what the outbox holds, and a redelivered cause is recognised
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import TracebackType
@@ -17,10 +18,13 @@ from sqlalchemy.orm import Session
 
 from shared.errors import SuiteError
 from shared.events import DocumentDeleted, Event
-from shared.logs import current_trace
+from shared.logs import log_context
 from shared.storage.engine import Store
 from shared.storage.listening import tell
 from shared.storage.messages import inbox, outbox
+from shared.tracing import DOCUMENT, TENANT, carried, say
+
+log = logging.getLogger(__name__)
 
 EVENT_BYTES = 256_000
 """The largest event: a bus takes more, but what is larger belongs into a blob."""
@@ -52,6 +56,7 @@ class UnitOfWork:
         self._events: list[Event] = []
         self._scope = store.write()
         self._session: Session | None = None
+        self.entered = False
 
     @property
     def session(self) -> Session:
@@ -62,18 +67,18 @@ class UnitOfWork:
 
     def publish(self, event: Event) -> None:
         """Announce an event with the rows: both are stored, or neither."""
-        cause = self.cause
-        self._events.append(
-            event.model_copy(
-                update={
-                    "cause": event.cause or (cause.id if cause else None),
-                    "trace": event.trace or (cause.trace if cause else current_trace()),
-                }
-            )
-        )
+        cause, came = self.cause, carried()
+        say({DOCUMENT: event.document_id, TENANT: event.tenant})
+        update: dict[str, str | None] = {"cause": event.cause or (cause.id if cause else None)}
+        if not event.trace:
+            update |= {"trace": came.parent, "trace_state": came.state}
+            if not came.parent and cause is not None:
+                update |= {"trace": cause.trace, "trace_state": cause.trace_state}
+        self._events.append(event.model_copy(update=update))
 
     def __enter__(self) -> Self:
         self._session = self._scope.__enter__()
+        self.entered = True
         return self
 
     def __exit__(
@@ -92,8 +97,16 @@ class UnitOfWork:
             self._scope.__exit__(kind, error, trace)
             if error is None and self._events:
                 self.store.outbox_filled.set()
+                self._tell()
         finally:
             self._session = None
+
+    def _tell(self) -> None:
+        """By these lines a document is found in the log of the request that it came with."""
+        for event in self._events if self.cause is None else ():
+            extra = {"type": event.type, "event": event.id}
+            with log_context(document=event.document_id, tenant=event.tenant, trace=event.trace):
+                log.info("announced", extra=extra)
 
     def _seal(self) -> None:
         """Write outbox and inbox; the last thing before the commit."""
@@ -102,9 +115,18 @@ class UnitOfWork:
             # What was said of it quotes names, reasons and corrections; what is not sent yet would
             # be passed over by whoever heard it.
             self.session.execute(delete(outbox).where(outbox.c.key == self.cause.key))
+            self.session.execute(
+                update(inbox).where(inbox.c.key == self.cause.key).values(error=None)
+            )
         if self._events:
             rows = [
-                {"event_id": e.id, "key": e.key, "value": self._bytes_of(e), "created": now}
+                {
+                    "event_id": e.id,
+                    "key": e.key,
+                    "type": e.type,
+                    "value": self._bytes_of(e),
+                    "created": now,
+                }
                 for e in self._events
             ]
             self.session.execute(insert(outbox), rows)
@@ -113,7 +135,7 @@ class UnitOfWork:
             marked = self.session.execute(
                 update(inbox)
                 .where(inbox.c.event_id == self.cause.id, inbox.c.handled.is_(None))
-                .values(handled=now)
+                .values(handled=now, next_try=None)
             )
             if marked.rowcount != 1:  # type: ignore[attr-defined]
                 raise AlreadyHandled(self.cause.id)
@@ -148,41 +170,75 @@ class GivenUp:
     error: str
 
 
-def begin_try(store: Store, event: Event) -> Tries | GivenUp | None:
+def begin_try(store: Store, event: Event, worker: str = "") -> Tries | GivenUp | None:
     """Count one more start at an event, before the work begins, so that a crash is counted too.
+
+    Args:
+        worker: who begins, for people who ask where a document is.
 
     Returns:
         How the tries before this one ended; what became of an event that was given up, at which
         nothing is started; None if the event has taken effect already.
     """
+    now = datetime.now(UTC)
+    begins = {"key": event.key, "type": event.type, "began": now, "worker": worker}
     with store.write() as session:
         row = session.execute(
             select(inbox).where(inbox.c.event_id == event.id).with_for_update()
         ).one_or_none()
         if row is None:
             first = {"event_id": event.id, "starts": 1, "failures": 0}
-            session.execute(insert(inbox).values(**first, first_seen=datetime.now(UTC)))
+            session.execute(insert(inbox).values(**first, **begins, first_seen=now))
             return Tries(failures=0, crashes=0)
         if row.handled is not None:
             return None
         if row.given_up is not None:
             return GivenUp(buried=row.buried is not None, error=row.error or "")
         session.execute(
-            update(inbox).where(inbox.c.event_id == event.id).values(starts=row.starts + 1)
+            update(inbox)
+            .where(inbox.c.event_id == event.id)
+            .values(starts=row.starts + 1, next_try=None, **begins)
         )
         return Tries(failures=row.failures, crashes=row.starts - row.failures)
 
 
-def count_failure(store: Store, event_id: str, failures: int = 1, waits: int = 0) -> None:
+def count_failure(
+    store: Store,
+    event_id: str,
+    failures: int = 1,
+    waits: int = 0,
+    *,
+    error: str | None = None,
+    next_try: datetime | None = None,
+) -> None:
     """Note how tries ended: in an error, or (`waits`) at something that was away.
 
     What only waited is as if it had not been tried.
+
+    Args:
+        error: how the last one ended, in words for people.
+        next_try: when it is tried again.
     """
     with store.write() as session:
         session.execute(
             update(inbox)
             .where(inbox.c.event_id == event_id)
-            .values(failures=inbox.c.failures + failures, starts=inbox.c.starts - waits)
+            .values(
+                failures=inbox.c.failures + failures,
+                starts=inbox.c.starts - waits,
+                error=error,
+                next_try=next_try,
+            )
+        )
+
+
+def note_passed_over(store: Store, event: Event) -> None:
+    """Keep in mind that an event said nothing to its handler, and is done with."""
+    with store.write() as session:
+        session.execute(
+            update(inbox)
+            .where(inbox.c.event_id == event.id, inbox.c.handled.is_(None))
+            .values(handled=datetime.now(UTC))
         )
 
 

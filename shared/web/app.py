@@ -8,7 +8,6 @@ import contextlib
 import http
 import logging
 import re
-import secrets
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -24,16 +23,16 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shared import metrics
 from shared.errors import SuiteError
-from shared.logs import current_trace, log_context
+from shared.logs import current_trace
+from shared.tracing import DOCUMENT, TENANT, Carried, Span, entered, is_on, passed
 from shared.version import VERSION
-from shared.web.auth import QUOTA, Keys
+from shared.web.auth import QUOTA, TENANT_OF, Keys
 from shared.web.limits import Quota, RateLimit
 from shared.web.openapi import describe
 
 log = logging.getLogger(__name__)
 
 PROBLEM = "application/problem+json"
-_TRACEPARENT = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 SAFE_HEADERS = {
     "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",
@@ -42,6 +41,10 @@ SAFE_HEADERS = {
     "cross-origin-resource-policy": "same-origin",
     "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
 }
+PROBES = frozenset({"/livez", "/readyz", "/metrics"})
+"""Asked so often that nobody wants a line or a span of it."""
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_OF_A_DOCUMENT = "/v1/documents/{id}"
 MAX_BODY = 1 << 20
 """Bytes of a request's body, but for uploads."""
 UPLOADS = re.compile(r"POST /v1/documents|PATCH /v1/uploads/[^/]+")
@@ -237,8 +240,8 @@ class Edge:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        given = dict(scope["headers"]).get(b"traceparent", b"").decode("latin-1")
-        trace = given if _TRACEPARENT.fullmatch(given) else _new_trace()
+        probe = scope["path"] in PROBES
+        came = _carried(scope) if is_on() and not probe else _carried(scope).or_new()
         began, status = time.monotonic(), 0
         scope["state"] = {**scope.get("state", {})}
 
@@ -255,7 +258,10 @@ class Edge:
                     headers.setdefault(key, value)
             await send(message)
 
-        with log_context(trace=trace):
+        making = entered if not probe else passed
+        method = scope["method"] if scope["method"] in METHODS else "_OTHER"
+        asked = {"http.request.method": method}
+        with making(self.name, method, came, "server", asked) as span:
             try:
                 await self.app(scope, receive, send_safely)
             except Exception:
@@ -264,16 +270,47 @@ class Edge:
                     raise
                 detail = "something went wrong on our side; the log has the trace"
                 await problem(500, "internal", detail)(scope, receive, send_safely)
-            if scope["path"] not in ("/livez", "/readyz", "/metrics"):
-                seconds = round(time.monotonic() - began, 4)
+            finally:
+                _tell(span, scope, status)
+            if not probe:
+                about = _about(scope)
                 extra = {
                     "method": scope["method"],
                     "path": scope["path"],
                     "status": status,
-                    "seconds": seconds,
+                    "seconds": round(time.monotonic() - began, 4),
+                    **{name: value for name, value in about.items() if value},
                 }
                 log.info("request", extra=extra)
 
 
-def _new_trace() -> str:
-    return f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01"
+def _carried(scope: Scope) -> Carried:
+    headers = dict(scope["headers"])
+    parent, state = (
+        headers.get(name, b"").decode("latin-1") for name in (b"traceparent", b"tracestate")
+    )
+    return Carried.read(parent, state)
+
+
+def _about(scope: Scope) -> dict[str, str | None]:
+    """Which document of which tenant a request was about, once it was answered."""
+    route = getattr(scope.get("route"), "path", "")
+    named = scope.get("path_params", {}).get("id") if route.startswith(_OF_A_DOCUMENT) else None
+    return {"document": named, "tenant": scope["state"].get(TENANT_OF)}
+
+
+def _tell(span: Span, scope: Scope, status: int) -> None:
+    """Name a request by its route, never by its path: that is what somebody typed."""
+    route, about = getattr(scope.get("route"), "path", None), _about(scope)
+    if route:
+        span.rename(f"{scope['method']} {route}")
+    span.set(
+        {
+            "http.route": route,
+            "http.response.status_code": status,
+            DOCUMENT: about["document"] if status < 400 else None,
+            TENANT: about["tenant"],
+        }
+    )
+    if status >= 500:
+        span.fail(str(status))

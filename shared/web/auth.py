@@ -20,11 +20,14 @@ import httpx
 from fastapi import Depends, Request
 
 from shared.errors import NotAllowed, NotSignedIn, Unavailable
+from shared.tracing import carried
 from shared.web.scopes import ALL, NoRule, needed, ordered
 
 COOKIE = "smallprint_session"
 CSRF_HEADER = "x-csrf-token"
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+TENANT_OF = "tenant"
+"""Where a request remembers whose it is, in `request.state`, for its line in the log."""
 QUOTA = "quota"
 """Where a request remembers what is left of its key's requests, in `request.state`."""
 REMEMBERED = 10_000
@@ -86,7 +89,8 @@ class RemoteKeys:
     def _ask(self, secret: str) -> Actor | None:
         try:
             answer = self._client.get(
-                "/v1/keys/self", headers={"authorization": f"Bearer {secret}"}
+                "/v1/keys/self",
+                headers={"authorization": f"Bearer {secret}", **carried().headers},
             )
         except httpx.HTTPError as error:
             what = type(error).__name__  # and not its text: that may quote what was sent
@@ -135,6 +139,7 @@ def known_actor(request: Request) -> Actor:
     actor: Actor | None = keys.check(secret)
     if actor is None:
         raise NotSignedIn("this key is unknown, expired or revoked")
+    setattr(request.state, TENANT_OF, actor.tenant)
     _require_scope(request, actor)
     return actor
 

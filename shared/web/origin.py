@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import get_args
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from shared.events import Stage
 
 _ROUTES: tuple[tuple[str, Stage], ...] = (
+    *((rf"/v1/documents/[^/]+/work/{stage}", stage) for stage in get_args(Stage)),
     (r"/v1/documents/[^/]+/(clauses|presence|values)(/.*)?", "extraction"),
     (r"/v1/documents/[^/]+/(statements|findings|signals|narrative-flags|history)(/.*)?", "triage"),
     (r"/v1/(reports)(/.*)?", "triage"),

@@ -25,6 +25,7 @@ DOORS = {
     "onnx": ["models/*"],
     "onnxruntime": ["shared/inference/session.py"],
     "openpyxl": ["services/review/exports.py", "infra/bench/sheets.py"],
+    "opentelemetry": ["shared/tracing.py", "infra/traces/collector.py"],
     "peft": ["models/*"],
     "prometheus_client": ["shared/metrics.py"],
     "psycopg": ["shared/storage/*"],

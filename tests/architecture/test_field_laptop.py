@@ -14,7 +14,7 @@ from tests.architecture.source import SERVICES
 from tests.support import ROOT
 
 OPTIONAL = (
-    *("kafka", "psycopg", "boto3", "botocore"),
+    *("kafka", "psycopg", "boto3", "botocore", "opentelemetry"),
     *("torch", "transformers", "peft", "onnx", "sklearn", "safetensors"),
 )
 BLOCK = f"""

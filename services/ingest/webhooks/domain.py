@@ -90,6 +90,8 @@ class Message:
     """When it happened."""
     data: dict[str, Any]
     document_id: str | None = None
+    trace: str | None = None
+    """`traceparent` of what it tells of."""
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,9 @@ from services.ingest.webhooks.signatures import signed_headers
 from services.ingest.webhooks.store import Queue, Turn
 from shared import metrics
 from shared.errors import Unavailable
+from shared.logs import log_context
 from shared.runtime.pulse import Pulse
+from shared.tracing import DOCUMENT, TENANT, Carried, Value, entered
 from shared.version import VERSION
 
 log = logging.getLogger(__name__)
@@ -152,8 +154,22 @@ class Sender:
             "content-type": "application/json",
             "user-agent": f"smallprint/{VERSION}",
         }
-        answer = self.poster.post(webhook.url, headers, body)
-        _say(webhook, delivery, answer)
+        about: dict[str, Value | None] = {
+            DOCUMENT: message.document_id,
+            TENANT: message.tenant,
+            "smallprint.webhook": webhook.id,
+            "smallprint.message": message.id,
+        }
+        came = Carried.read(message.trace)
+        with (
+            log_context(document=message.document_id),
+            entered("ingest", f"webhook {message.type}", came, "client", about) as span,
+        ):
+            answer = self.poster.post(webhook.url, headers, body)
+            span.set({"http.response.status_code": answer.status})
+            if answer.error:
+                span.fail(answer.error.partition(":")[0])
+            _say(webhook, delivery, answer)
         metrics.stage_seconds.labels("ingest", self.name).observe(answer.seconds)
         now = now_utc()
         due = None

@@ -49,6 +49,7 @@ from services.ingest.webhooks.domain import (
 from services.ingest.webhooks.messages import without_words
 from shared.storage import Store
 from shared.storage.messages import Number, Time
+from shared.tracing import carried
 
 ATTEMPTS_KEPT = 20
 """Of one delivery, the newest."""
@@ -96,6 +97,7 @@ messages = Table(
     Column("time", Time, nullable=False),
     Column("data", JSON, nullable=False),
     Column("created", Time, nullable=False),
+    Column("trace", String(64)),
     Index("webhook_messages_of_document", "tenant", "document_id"),
     Index("webhook_messages_oldest", "created"),
 )
@@ -293,7 +295,8 @@ def publish(session: Session, news: Sequence[Message], only: Webhook | None = No
         if not takers or session.execute(known).scalar_one():
             continue
         now = now_utc()
-        session.execute(insert(messages).values(**asdict(message), created=now))
+        row = {**asdict(message), "trace": message.trace or carried().parent}
+        session.execute(insert(messages).values(**row, created=now))
         rows = [_new_delivery(webhook, message, now) for webhook in takers]
         session.execute(insert(deliveries), rows)
 

@@ -186,7 +186,7 @@ def test_a_loop_that_fails_keeps_what_is_in_hand_beside(
     readers.send(document("acme", "scan", LARGE))
     with readers.at_work():
         eventually(lambda: readers.in_hand == {"scan"}, "the large one is begun")
-        monkeypatch.setattr(readers.worker, "_measure_lag", fail)
+        monkeypatch.setattr(readers.worker, "_report", fail)
         readers.send(document("other", "lease"))
         assert failed.wait(120)
         time.sleep(0.2)  # in which it would be left

@@ -12,9 +12,10 @@ from shared.bus import MAX_BYTES, Message
 from shared.bus.memory import MemoryBus
 from shared.errors import Unavailable
 from shared.events import ClausesExtracted, DocumentDeleted, decode
+from shared.metrics import exposition
 from shared.runtime import Worker
 from shared.settings import CommonSettings
-from shared.storage import Relay, Store, UnitOfWork, relay
+from shared.storage import Relay, Store, UnitOfWork, begin_try, note_passed_over, relay
 from shared.storage.messages import inbox, outbox, relay_lease
 
 
@@ -184,6 +185,71 @@ def test_an_event_is_sent_without_waiting_for_the_interval(store: Store) -> None
     store.outbox_filled.set()
     thread.join(10)
     assert not thread.is_alive()
+
+
+def _gauge(name: str) -> float:
+    lines = exposition().decode().splitlines()
+    (line,) = [line for line in lines if line.startswith(f'{name}{{service="extraction"}} ')]
+    return float(line.split()[1])
+
+
+def test_what_waits_is_measured_also_without_a_worker(store: Store) -> None:
+    """Lag of the bus, and the age of what is unsent, or begun and not ended."""
+    bus = Bus()
+    relay = Relay(store, bus)
+    bus.consumer("extraction").close()
+    (first,) = _publish(store, "a")
+    bus.before = _raise(Unavailable("away"))
+    with pytest.raises(Unavailable):
+        relay.run_once()
+    time.sleep(0.05)
+    relay.measure()
+    assert _gauge("smallprint_queue_age_seconds") >= 0.05
+    assert _gauge("smallprint_bus_lag") == 0
+    bus.before = lambda: None
+    assert (relay.run_once(), relay.run_once()) == (1, 0)
+    assert _gauge("smallprint_queue_age_seconds") == 0
+    begun = DocumentDeleted(id=first, document_id="a")
+    begin_try(store, begun)
+    time.sleep(0.05)
+    again = Relay(store, bus, owner=relay.owner)
+    again.measure()
+    assert _gauge("smallprint_bus_lag") == 1
+    assert _gauge("smallprint_queue_age_seconds") >= 0.05
+    note_passed_over(store, begun)
+    after = Relay(store, bus, owner=relay.owner)
+    after.measure()
+    assert _gauge("smallprint_queue_age_seconds") == 0
+
+
+def test_a_lag_that_is_not_known_keeps_nothing_from_being_sent(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is measured for people must not keep work from being done."""
+    bus, stop = Bus(), threading.Event()
+    monkeypatch.setattr(bus, "lag", lambda _group: _raise(Unavailable("away"))())
+    ids = _publish(store, "a")
+    thread = _run(Relay(store, bus), stop)
+    try:
+        _wait_until(lambda: _received(bus, "another") == ids)
+    finally:
+        stop.set()
+        store.outbox_filled.set()
+        thread.join(10)
+
+
+def test_an_event_travels_with_its_trace_in_the_headers(store: Store) -> None:
+    """As it stands in the envelope; an event without one has no such header."""
+    parent = "00-" + "1" * 32 + "-" + "2" * 16 + "-01"
+    bus = Bus()
+    with UnitOfWork(store) as uow:
+        uow.publish(DocumentDeleted(document_id="a", trace=parent, trace_state="v=1"))
+        uow.publish(DocumentDeleted(document_id="b"))
+    Relay(store, bus).run_once()
+    consumer = bus.consumer("checker")
+    found = [consumer.receive(0), consumer.receive(0)]
+    headers = [dict(one.message.headers) for one in found if one]
+    assert headers == [{"traceparent": parent, "tracestate": "v=1"}, {}]
 
 
 def test_one_relay_works_at_a_time(store: Store) -> None:

@@ -484,16 +484,6 @@ def test_waits_use_up_no_tries(store: Store, bus: Bus, make_worker: Any) -> None
     assert (bus.dead_letters(), _announced(store)) == ([], [])
 
 
-def test_a_lag_that_is_not_known_costs_no_consumer(store: Store, bus: Bus, settings: Any) -> None:
-    """What is measured for people must not keep work from being done."""
-    away = Away(bus, "lag", 99)
-    worker = Worker("extraction", store, away, {DocumentDeleted: _keep}, settings)
-    _send(bus, DocumentDeleted(document_id="a"))
-    assert worker.run_until_idle() == 1
-    assert away.left == 98
-    assert _notes(store) == ["a"]
-
-
 class Away:
     """A store, bus or consumer that is away for a while."""
 

@@ -1,0 +1,1 @@
+"""Traces seen whole: a small collector, a road for one document, and a picture of what it took."""

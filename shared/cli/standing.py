@@ -1,0 +1,301 @@
+"""Where a document is, and what is slow now: what services say, put together for people."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from shared.cli.lines import plain
+
+if TYPE_CHECKING:
+    from shared.client import Document, Heard, Said, Work
+
+SERVICES = ("ingest", "extraction", "triage", "review", "escalation")
+SHOWN = 10
+"""Documents and stages that are shown of many."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One event of a document with one service."""
+
+    service: str
+    type: str
+    standing: str
+    """`unsent` (the relay of the service that said it has yet to send it), `on_the_bus` (nobody of
+    the service has taken it yet), `working`, `retrying`, `given_up` or `done`."""
+    since: datetime
+    attempts: int = 0
+    worker: str = ""
+    error: str | None = None
+    next_try: datetime | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether something is still to come of it by itself."""
+        return self.standing not in ("done", "given_up")
+
+
+def stages(works: Iterable[Work]) -> list[Stage]:
+    """Every event of a document with every service that works on such events, the oldest first."""
+    works = list(works)
+    found: list[tuple[datetime, Stage]] = []
+    said = {one.event: (one, work.service) for work in works for one in work.said}
+    for work in works:
+        heard = {one.event for one in work.heard}
+        found += [(_begin(one, said), _of_heard(work.service, one)) for one in work.heard]
+        for event, (one, by) in said.items():
+            if event not in heard and one.type in work.hears and one.sent is not None:
+                found.append((one.created, Stage(work.service, one.type, "on_the_bus", one.sent)))
+            elif one.sent is None and by == work.service:
+                found.append((one.created, Stage(by, one.type, "unsent", one.created)))
+    order = {service: place for place, service in enumerate(SERVICES)}
+    found.sort(key=lambda pair: (pair[0], order.get(pair[1].service, 9), pair[1].standing))
+    return [stage for _, stage in found]
+
+
+def _begin(heard: Heard, said: Mapping[str, tuple[Said, str]]) -> datetime:
+    return said[heard.event][0].created if heard.event in said else heard.first_seen
+
+
+def _of_heard(service: str, heard: Heard) -> Stage:
+    return Stage(
+        service,
+        heard.type,
+        heard.standing,
+        heard.since,
+        heard.attempts,
+        heard.worker,
+        heard.error,
+        heard.next_try,
+    )
+
+
+def document_line(
+    document: Document, found: Sequence[Stage], waiting: int, silent: Sequence[str]
+) -> dict[str, Any]:
+    """A document as a line of JSON. `waiting`: its items that wait for people; `silent`: services
+    that did not answer."""
+    return {
+        "id": document.id,
+        "name": document.name,
+        "kind": document.kind,
+        "state": document.state,
+        "outcome": document.outcome,
+        "reasons": list(document.reasons),
+        "attempt": document.attempt,
+        "created": document.created.isoformat(),
+        "updated": document.updated.isoformat(),
+        "stages": [_jsonable(asdict(stage)) for stage in found],
+        "waiting_for_people": waiting,
+        "silent": list(silent),
+    }
+
+
+def document_table(
+    document: Document,
+    found: Sequence[Stage],
+    waiting: int,
+    silent: Sequence[str],
+    now: datetime,
+) -> Iterator[str]:
+    """A document for a person at a terminal: a sentence, then a row a stage."""
+    what = document.outcome or document.state
+    since = document.ended or document.updated
+    yield f"{plain(document.name)}  ({document.id})  {document.kind}, {what} {_ago(since, now)}"
+    for reason in document.reasons:
+        yield f"  ! {plain(reason)}"
+    if document.progress:
+        yield f"  {document.progress.pages_done} of {document.progress.pages} pages are read"
+    rows = []
+    for one in found:
+        tries = f"{one.attempts} tries" if one.attempts > 1 else ""
+        who = one.worker if one.standing == "working" else ""
+        again = f"next try {_ahead(one.next_try, now)}" if one.next_try else ""
+        extra = ", ".join(part for part in (tries, who, again) if part)
+        said = one.standing.replace("_", " ")
+        rows.append((one.service, one.type, said, _ago(one.since, now), extra, one.error))
+    yield from _table([row[:5] for row in rows], [row[5] for row in rows])
+    if waiting:
+        yield f"  review  {waiting} item{'' if waiting == 1 else 's'} wait for people"
+    for service in silent:
+        yield f"  ! {service} does not answer: what it has of the document is not known now"
+
+
+# What is slow now
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How long a stage takes, in seconds, since its processes started."""
+
+    service: str
+    stage: str
+    count: int
+    p50: float
+    p95: float
+
+
+@dataclass(frozen=True)
+class Queue:
+    """What waits for one service."""
+
+    service: str
+    lag: int
+    """Events that it has not acknowledged yet."""
+    age_seconds: float
+    """Age of the oldest one that is unsent, or begun and not ended."""
+    dead_letters: int
+    """Events given up since its processes started."""
+
+
+_SAMPLE = re.compile(r"smallprint_(\w+)\{([^}]*)\} (\S+)")
+_LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
+
+Samples = dict[str, list[tuple[dict[str, str], float]]]
+
+
+def read_metrics(text: str) -> Samples:
+    """The suite's own samples in the text that `/metrics` answers, by name without the prefix."""
+    found: Samples = defaultdict(list)
+    for line in text.splitlines():
+        if match := _SAMPLE.match(line):
+            found[match[1]].append((dict(_LABEL.findall(match[2])), float(match[3])))
+    return found
+
+
+def queues(samples: Samples) -> list[Queue]:
+    """What waits, the longest queue first."""
+
+    def of(name: str, service: str) -> float:
+        values = [v for labels, v in samples.get(name, ()) if labels.get("service") == service]
+        return max(values, default=0.0)
+
+    names = ("bus_lag", "queue_age_seconds", "dead_letters_total")
+    known = {labels["service"] for name in names for labels, _ in samples.get(name, ())}
+    found = [
+        Queue(
+            service,
+            int(of("bus_lag", service)),
+            round(of("queue_age_seconds", service), 1),
+            int(of("dead_letters_total", service)),
+        )
+        for service in sorted(known)
+    ]
+    return sorted(found, key=lambda one: (-one.lag, -one.age_seconds, one.service))
+
+
+def paces(samples: Samples) -> list[Pace]:
+    """How long stages take, the slowest first."""
+    buckets: dict[tuple[str, str], dict[float, float]] = defaultdict(dict)
+    for labels, value in samples.get("stage_seconds_bucket", ()):
+        bounds = buckets[labels["service"], labels["stage"]]
+        bounds[float(labels["le"])] = bounds.get(float(labels["le"]), 0.0) + value
+    found = [
+        Pace(*key, int(max(bounds.values())), quantile(bounds, 0.5), quantile(bounds, 0.95))
+        for key, bounds in buckets.items()
+        if max(bounds.values()) > 0
+    ]
+    return sorted(found, key=lambda one: (-one.p95, one.service, one.stage))
+
+
+def quantile(bounds: Mapping[float, float], share: float) -> float:
+    """A quantile of a histogram by its cumulative counts, linear within a bucket; above the last
+    bound, that bound (Prometheus, `histogram_quantile`)."""
+    total = bounds[math.inf]
+    below_bound, below = 0.0, 0.0
+    for bound, count in sorted(bounds.items()):
+        if count >= share * total and count > below:
+            if math.isinf(bound):
+                return below_bound
+            inside = (share * total - below) / (count - below)
+            return round(below_bound + (bound - below_bound) * inside, 3)
+        below_bound, below = (below_bound if math.isinf(bound) else bound), count
+    return below_bound
+
+
+def overview_line(
+    waiting: Sequence[Queue], pace: Sequence[Pace], slowest: Sequence[Document], now: datetime
+) -> dict[str, Any]:
+    """What is slow as a line of JSON."""
+    return {
+        "queues": [asdict(one) for one in waiting],
+        "stages": [asdict(one) for one in pace],
+        "slowest": [
+            {
+                "id": one.id,
+                "name": one.name,
+                "state": one.state,
+                "created": one.created.isoformat(),
+                "seconds": round((now - one.created).total_seconds(), 1),
+            }
+            for one in slowest
+        ],
+    }
+
+
+def overview_table(
+    waiting: Sequence[Queue], pace: Sequence[Pace], slowest: Sequence[Document], now: datetime
+) -> Iterator[str]:
+    """What is slow for a person at a terminal."""
+    yield "queues"
+    heads = ("service", "waiting", "oldest", "given up")
+    rows = [
+        (one.service, f"{one.lag:,}", _span(one.age_seconds), f"{one.dead_letters:,}")
+        for one in waiting
+    ]
+    yield from _table([heads, *rows])
+    yield "stages, by their 95th percentile"
+    heads5 = ("service", "stage", "times", "half within", "95% within")
+    yield from _table(
+        [
+            heads5,
+            *(
+                (one.service, one.stage, f"{one.count:,}", _span(one.p50), _span(one.p95))
+                for one in pace[:SHOWN]
+            ),
+        ]
+    )
+    yield "documents that have been at work longest" if slowest else "no document is at work"
+    yield from _table(
+        [(one.id, one.state, _ago(one.created, now), plain(one.name)) for one in slowest]
+    )
+
+
+def _table(
+    rows: Sequence[Sequence[str]], below: Sequence[str | None] | None = None
+) -> Iterator[str]:
+    if not rows:
+        return
+    widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
+    for place, row in enumerate(rows):
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        yield f"  {'  '.join(cells)}".rstrip()
+        if below and below[place]:
+            yield f"    {plain(below[place] or '')}"
+
+
+def _ago(moment: datetime, now: datetime) -> str:
+    return f"for {_span((now - moment).total_seconds())}"
+
+
+def _ahead(moment: datetime, now: datetime) -> str:
+    left = (moment - now).total_seconds()
+    return f"in {_span(left)}" if left > 0 else "now"
+
+
+def _span(seconds: float) -> str:
+    seconds = max(seconds, 0.0)
+    for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.2g} s"
+
+
+def _jsonable(values: dict[str, Any]) -> dict[str, Any]:
+    return {k: v.isoformat() if isinstance(v, datetime) else v for k, v in values.items()}

@@ -1,0 +1,86 @@
+"""Where a document is with one service, on every database: from its outbox and its inbox."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from shared.events import DocumentDeleted, DocumentRead
+from shared.storage import (
+    Store,
+    UnitOfWork,
+    begin_try,
+    count_failure,
+    note_given_up,
+    note_passed_over,
+)
+from shared.storage.work import heard, said
+from tests.contract.events.samples import SAMPLES
+
+CAUSE = next(sample for sample in SAMPLES if isinstance(sample, DocumentRead))
+
+
+def test_an_event_in_hand_says_who_has_it_and_since_when(store: Store) -> None:
+    """From the moment that its work begins."""
+    before = datetime.now(UTC)
+    begin_try(store, CAUSE, "host/7")
+    (one,) = heard(store, CAUSE.key)
+    assert (one.event, one.type, one.standing) == (CAUSE.id, CAUSE.type, "working")
+    assert (one.worker, one.attempts, one.failures, one.error) == ("host/7", 1, 0, None)
+    assert before - timedelta(seconds=1) <= one.since <= datetime.now(UTC)
+
+
+def test_a_failed_try_says_why_and_when_it_is_tried_again(store: Store) -> None:
+    """Until the next one begins, after which it is in hand again, with the last error in mind."""
+    again = datetime.now(UTC) + timedelta(seconds=30)
+    begin_try(store, CAUSE, "host/7")
+    count_failure(store, CAUSE.id, error="the model is away", next_try=again)
+    (one,) = heard(store, CAUSE.key)
+    assert (one.standing, one.failures, one.error) == ("retrying", 1, "the model is away")
+    assert one.next_try == again
+    begin_try(store, CAUSE, "other/8")
+    (one,) = heard(store, CAUSE.key)
+    assert (one.standing, one.worker, one.attempts) == ("working", "other/8", 2)
+    assert (one.error, one.next_try) == ("the model is away", None)
+
+
+def test_what_took_effect_is_done(store: Store) -> None:
+    """So is what was passed over, and it comes to nothing twice."""
+    begin_try(store, CAUSE)
+    with UnitOfWork(store, CAUSE) as uow:
+        uow.publish(DocumentDeleted(document_id=CAUSE.document_id, tenant=CAUSE.tenant))
+    (one,) = heard(store, CAUSE.key)
+    assert (one.standing, one.error, one.next_try) == ("done", None, None)
+    (told,) = said(store, CAUSE.key)
+    assert (told.type, told.sent) == (DocumentDeleted.type, None)
+    other = DocumentDeleted(document_id="b")
+    begin_try(store, other)
+    note_passed_over(store, other)
+    assert [one.standing for one in heard(store, other.key)] == ["done"]
+    assert begin_try(store, other) is None
+
+
+def test_what_was_given_up_says_so(store: Store) -> None:
+    """With the reason that its document has."""
+    begin_try(store, CAUSE)
+    with store.write() as session:
+        note_given_up(session, CAUSE, "damaged")
+    (one,) = heard(store, CAUSE.key)
+    assert (one.standing, one.error) == ("given_up", "damaged")
+
+
+def test_another_tenant_sees_nothing(store: Store) -> None:
+    """The key has the tenant in it; the same id of another one is another document."""
+    begin_try(store, CAUSE)
+    assert heard(store, f"other/{CAUSE.document_id}") == []
+    assert said(store, f"other/{CAUSE.document_id}") == []
+
+
+def test_a_deletion_takes_the_words_of_errors_with_it(store: Store) -> None:
+    """Reasons may quote a document."""
+    begin_try(store, CAUSE)
+    count_failure(store, CAUSE.id, error="the title is 'Lease'", next_try=datetime.now(UTC))
+    deletion = DocumentDeleted(document_id=CAUSE.document_id, tenant=CAUSE.tenant)
+    begin_try(store, deletion)
+    with UnitOfWork(store, deletion):
+        pass
+    assert {one.error for one in heard(store, CAUSE.key)} == {None}

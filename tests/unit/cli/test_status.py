@@ -1,0 +1,160 @@
+"""What services say of a document, and of themselves, put together for people."""
+
+from __future__ import annotations
+
+import math
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from shared.cli.standing import (
+    document_line,
+    document_table,
+    overview_table,
+    paces,
+    quantile,
+    queues,
+    read_metrics,
+    stages,
+)
+from shared.client import Document, Work
+
+NOW = datetime(2026, 3, 4, 12, 0, tzinfo=UTC)
+
+
+def _ago(seconds: float) -> str:
+    return (NOW - timedelta(seconds=seconds)).isoformat()
+
+
+def _work(service: str, hears: list[str], said: list[Any], heard: list[Any]) -> Work:
+    return Work.of({"service": service, "hears": hears, "said": said, "heard": heard})
+
+
+def _said(event: str, kind: str, created: float, sent: float | None) -> dict[str, Any]:
+    told = _ago(sent) if sent is not None else None
+    return {"event": event, "type": kind, "created": _ago(created), "sent": told}
+
+
+def _heard(event: str, kind: str, standing: str, since: float, **more: Any) -> dict[str, Any]:
+    first = {"event": event, "type": kind, "standing": standing, "worker": "host/7"}
+    times = {"first_seen": _ago(since), "since": _ago(since), "attempts": 1, "failures": 0}
+    return {**first, **times, "error": None, "next_try": None, **more}
+
+
+INGESTED, READ, FOUND = "document.ingested.v1", "document.read.v1", "clauses.extracted.v1"
+WORKS = [
+    _work(
+        "ingest",
+        [INGESTED, FOUND],
+        [_said("e1", INGESTED, 300, 299), _said("e2", READ, 200, 199)],
+        [_heard("e1", INGESTED, "done", 200)],
+    ),
+    _work(
+        "extraction",
+        [READ],
+        [_said("e3", FOUND, 50, None)],
+        [
+            _heard(
+                "e2",
+                READ,
+                "retrying",
+                150,
+                attempts=3,
+                failures=2,
+                error="the model is away",
+                next_try=(NOW + timedelta(seconds=40)).isoformat(),
+            )
+        ],
+    ),
+    _work("triage", [READ], [], []),
+]
+DOCUMENT = Document(
+    id="doc_1",
+    name="lease\x1b[31m.pdf",
+    sha256="0" * 64,
+    size=1,
+    media_type="application/pdf",
+    kind="contract",
+    kind_source="type",
+    state="processing",
+    outcome=None,
+    pages=3,
+    attempt=1,
+    actor="ann",
+    created=NOW - timedelta(seconds=300),
+    updated=NOW - timedelta(seconds=200),
+)
+
+
+def test_each_event_stands_somewhere_with_each_service_that_works_on_it() -> None:
+    """What was said and not heard waits on the bus, what is not sent in the outbox."""
+    found = [(one.service, one.type, one.standing) for one in stages(WORKS)]
+    assert found == [
+        ("ingest", INGESTED, "done"),
+        ("extraction", READ, "retrying"),
+        ("triage", READ, "on_the_bus"),
+        ("extraction", FOUND, "unsent"),
+    ]
+    assert [one.is_open for one in stages(WORKS)] == [False, True, True, True]
+
+
+def test_a_person_reads_who_has_it_and_what_went_wrong() -> None:
+    """Tries, the last error, the next try, who is silent; and no control characters."""
+    shown = list(document_table(DOCUMENT, stages(WORKS), 2, ["review"], NOW))
+    text = "\n".join(shown)
+    assert shown[0].startswith("lease\N{REPLACEMENT CHARACTER}[31m.pdf  (doc_1)  contract")
+    assert "3 tries, next try in 40 s" in text
+    assert "    the model is away" in shown
+    assert re.search(r"on the bus +for 3 min", text)
+    assert "2 items wait for people" in text
+    assert "review does not answer" in text
+    line = document_line(DOCUMENT, stages(WORKS), 2, ["review"])
+    assert [one["standing"] for one in line["stages"]][1:3] == ["retrying", "on_the_bus"]
+    assert line["stages"][1]["next_try"] == (NOW + timedelta(seconds=40)).isoformat()
+
+
+METRICS = """\
+# TYPE smallprint_bus_lag gauge
+smallprint_bus_lag{service="review"} 3.0
+smallprint_bus_lag{service="ingest"} 0.0
+smallprint_queue_age_seconds{service="ingest"} 12.5
+smallprint_dead_letters_total{service="triage"} 2.0
+smallprint_stage_seconds_bucket{le="1.0",service="ingest",stage="a"} 5.0
+smallprint_stage_seconds_bucket{le="2.0",service="ingest",stage="a"} 10.0
+smallprint_stage_seconds_bucket{le="+Inf",service="ingest",stage="a"} 10.0
+smallprint_stage_seconds_bucket{le="+Inf",service="ingest",stage="never"} 0.0
+python_info{version="3"} 1.0
+"""
+
+
+def test_what_is_slow_is_read_from_metrics() -> None:
+    """The longest queue first; quantiles as Prometheus has them."""
+    samples = read_metrics(METRICS)
+    assert [(one.service, one.lag) for one in queues(samples)] == [
+        ("review", 3),
+        ("ingest", 0),
+        ("triage", 0),
+    ]
+    (pace,) = paces(samples)
+    assert (pace.stage, pace.count, pace.p50, pace.p95) == ("a", 10, 1.0, 1.9)
+    shown = "\n".join(overview_table(queues(samples), [pace], [DOCUMENT], NOW))
+    assert "12 s" in shown
+    assert "doc_1  processing  for 5 min" in shown
+    assert "no document is at work" in "\n".join(overview_table([], [], [], NOW))
+
+
+@pytest.mark.parametrize(
+    ("bounds", "share", "expected"),
+    [
+        ({1.0: 0.0, 2.0: 4.0, math.inf: 4.0}, 0.5, 1.5),
+        ({1.0: 4.0, 2.0: 4.0, math.inf: 4.0}, 0.95, 0.95),
+        ({1.0: 1.0, 2.0: 1.0, math.inf: 4.0}, 0.95, 2.0),
+    ],
+)
+def test_quantiles_are_linear_within_a_bucket_and_end_at_the_last_bound(
+    bounds: dict[float, float], share: float, expected: float
+) -> None:
+    """What is above the last bound is said to be that bound."""
+    assert quantile(bounds, share) == pytest.approx(expected)

@@ -1,0 +1,139 @@
+"""The context of a trace, and what it costs where nobody collects."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from infra.traces.collector import Collector
+from shared import tracing
+from shared.errors import SettingsError
+from shared.logs import current_trace
+from shared.tracing import Carried, carried, entered, span
+from tests.support import ROOT
+
+PARENT = "00-" + "a" * 32 + "-" + "b" * 16 + "-01"
+
+
+@pytest.fixture
+def collector(monkeypatch: pytest.MonkeyPatch) -> Iterator[Collector]:
+    """Somebody collects."""
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    with Collector() as collector, tracing.collected(collector.url):
+        yield collector
+
+
+@pytest.mark.parametrize(
+    "parent",
+    [
+        "",
+        "nonsense",
+        PARENT.upper(),
+        PARENT + "-more",
+        "ff" + PARENT[2:],
+        "00-" + "0" * 32 + "-" + "b" * 16 + "-01",
+        "00-" + "a" * 32 + "-" + "0" * 16 + "-01",
+        'x"}\n{"level": "error',
+    ],
+)
+def test_what_is_no_traceparent_counts_for_nothing(parent: str) -> None:
+    """By W3C Trace Context: a wrong header begins a new trace, and its state is dropped."""
+    assert Carried.read(parent, "vendor=1") == Carried()
+
+
+@pytest.mark.parametrize("state", ["", "no list", "a=\nb", "a=" + "x" * 600])
+def test_a_wrong_tracestate_is_dropped_alone(state: str) -> None:
+    """The trace goes on without it."""
+    assert Carried.read(PARENT, state) == Carried(PARENT)
+
+
+def test_context_passes_through_where_nobody_collects() -> None:
+    """Headers come out as they went in, and a span is nothing at all."""
+    with entered("ingest", "work", Carried(PARENT, "vendor=1"), "server"):
+        assert carried().headers == {"traceparent": PARENT, "tracestate": "vendor=1"}
+        assert span("a") is span("b")
+        with span("inner"):
+            assert current_trace() == PARENT
+    assert carried() == Carried()
+
+
+def test_spans_hang_on_what_came_and_on_each_other(collector: Collector) -> None:
+    """One trace, the state with it; a failure is told by its code, never by its message."""
+
+    def fail() -> None:
+        with span("inner", {"smallprint.document": "doc_1", "left_out": None}):
+            assert carried().state == "v=1"
+        raise SettingsError("the words of a document")
+
+    with pytest.raises(SettingsError), entered("a", "outer", Carried(PARENT, "v=1"), "server"):
+        fail()
+    tracing.close()
+    inner, outer = collector.spans
+    assert (outer.trace, outer.parent, outer.service) == ("a" * 32, "b" * 16, "a")
+    assert (inner.trace, inner.parent, inner.service) == (outer.trace, outer.id, "a")
+    assert inner.attributes == {"smallprint.document": "doc_1"}
+    assert (outer.failed, inner.failed) == (True, False)
+    assert outer.attributes == {"error.type": SettingsError.code}
+    assert b"the words" not in b"".join(collector.bodies)
+
+
+def test_a_caller_who_does_not_sample_is_not_collected(collector: Collector) -> None:
+    """The flag of the traceparent decides, as the specification has it."""
+    with entered("a", "outer", Carried(PARENT[:-2] + "00"), "server"):
+        assert current_trace() is not None
+    tracing.close()
+    assert not collector.spans
+
+
+def test_a_collector_that_is_away_holds_up_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Work goes on, and the end of the process waits for some seconds at the most."""
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "1")
+    with Collector() as gone:
+        url = gone.url
+    with tracing.collected(url), entered("a", "outer", Carried(), "server"):
+        assert current_trace() is not None
+    assert not tracing.is_on()
+
+
+USED = """
+import sys
+from fastapi.testclient import TestClient
+from shared.web.app import health_app
+assert TestClient(health_app("a", [])).get("/version").status_code == 200
+import services.ingest.bootstrap, services.review.bootstrap, shared.runtime.main
+ours = ("opentelemetry.sdk", "opentelemetry.exporter", "opentelemetry.proto")
+print([name for name in sys.modules if name.startswith(ours)])
+"""
+
+
+def test_nothing_of_the_library_is_loaded_where_nobody_collects() -> None:
+    """Whoever wants no traces needs no packages (FastAPI itself looks for the API alone)."""
+    others = {k: v for k, v in os.environ.items() if not k.startswith(("SMALLPRINT_", "OTEL_"))}
+    done = subprocess.run(
+        [sys.executable, "-c", USED], cwd=ROOT, env=others, capture_output=True, check=True
+    )
+    assert done.stdout.decode().strip() == "[]"
+
+
+def test_a_collector_without_the_packages_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The start says what to install, and does not go on without traces in silence."""
+    monkeypatch.setattr(tracing, "find_spec", lambda _name: None)
+    with pytest.raises(SettingsError, match=r"kafka\.txt"):
+        tracing.configure("http://127.0.0.1:4318")
+
+
+@pytest.mark.parametrize("name", tracing.ENDPOINTS)
+def test_the_usual_variables_open_the_door_as_well(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever knows OpenTelemetry need not learn ours."""
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    with Collector() as collector:
+        path = "/v1/traces" if "TRACES" in name else ""
+        monkeypatch.setenv(name, collector.url + path)
+        with tracing.collected(""), entered("a", "outer", Carried(), "server"):
+            pass
+        assert [one.name for one in collector.spans] == ["outer"]
