@@ -160,10 +160,11 @@ def test_the_lone_broker_acknowledges_what_is_on_its_disk() -> None:
     )
 
 
-def test_only_what_replaces_something_has_a_profile() -> None:
-    """A bare `docker compose up` starts everything but the embedded edition and a bucket."""
+def test_only_what_replaces_something_or_looks_on_has_a_profile() -> None:
+    """A bare `docker compose up` starts neither the embedded edition nor a bucket, nor these."""
     with_profile = {n: s["profiles"] for n, s in _compose()["services"].items() if "profiles" in s}
-    assert with_profile == {"core": ["core"], "s3": ["s3"]}
+    looks_on = {name: ["observe"] for name in ("prometheus", "grafana", "collector", "jaeger")}
+    assert with_profile == {"core": ["core"], "s3": ["s3"], **looks_on}
     assert _ours()["core"]["command"][:2] == ["smallprint", "up"]
     assert len(_ours()) == 3 * len(SERVICES) + 2
 

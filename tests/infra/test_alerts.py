@@ -1,0 +1,246 @@
+"""Alerts, dashboards and runbooks, held against what the services really export."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+import yaml
+
+from shared import metrics
+from tests.support import ROOT, require
+
+PROMETHEUS = ROOT / "infra" / "prometheus"
+GRAFANA = ROOT / "infra" / "grafana"
+RUNBOOKS = ROOT / "infra" / "runbooks"
+COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text("utf-8"))
+CONTRACT = {
+    "documents_total": ["outcome", "kind"],
+    "stage_seconds": ["service", "stage"],
+    "queue_age_seconds": ["service"],
+    "bus_lag": ["service"],
+    "dead_letters_total": ["service"],
+    "tokens_total": ["adapter"],
+    "clauses_total": ["route"],
+    "findings_total": ["route"],
+    "escalation_spend_usd_total": ["provider"],
+    "sample_error_rate": ["adapter"],
+    "calibration_drift": ["adapter"],
+}
+"""The metrics that were agreed on, and their labels."""
+_METRIC = re.compile(r"\b(smallprint_\w+|up)\b")
+_BY = re.compile(r"\b(?:by|on|without|ignoring) \(([^)]*)\)")
+_MATCHED = re.compile(r"[{,]\s*(\w+)\s*(?:=~|!~|!=|=)")
+
+
+def _labels() -> dict[str, set[str]]:
+    """The labels of each series that processes export, by its name."""
+    found = {"up": {"job", "instance"}}
+    for one in vars(metrics).values():
+        names = getattr(one, "_labelnames", None)
+        if names is None:
+            continue
+        name, kind = str(one._name), str(one._type)
+        if kind == "histogram":
+            for end in ("_bucket", "_sum", "_count"):
+                found[name + end] = {*names, *({"le"} if end == "_bucket" else ())}
+        else:
+            found[f"{name}_total" if kind == "counter" else name] = set(names)
+    return found
+
+
+def _wrong(expression: str) -> list[str]:
+    """Metrics that nobody exports, and labels that none of an expression's metrics has."""
+    known = _labels()
+    used = set(_METRIC.findall(expression))
+    assert used, expression
+    lacking = sorted(used - known.keys())
+    labels = {"job", "instance"}.union(*(known.get(name, set()) for name in used))
+    asked = {label.strip() for group in _BY.findall(expression) for label in group.split(",")}
+    asked |= set(_MATCHED.findall(expression))
+    return [*lacking, *sorted(asked - labels)]
+
+
+def _alerts() -> list[dict[str, Any]]:
+    groups = yaml.safe_load((PROMETHEUS / "alerts.yml").read_text("utf-8"))["groups"]
+    return [rule for group in groups for rule in group["rules"]]
+
+
+def _dashboards() -> list[dict[str, Any]]:
+    files = sorted((GRAFANA / "dashboards").glob("*.json"))
+    return [json.loads(path.read_text("utf-8")) for path in files]
+
+
+def _expressions(dashboard: dict[str, Any]) -> Iterator[str]:
+    for panel in dashboard["panels"]:
+        assert panel["targets"], panel["title"]
+        for target in panel["targets"]:
+            yield target["expr"]
+
+
+def test_the_metrics_that_were_agreed_on_exist_with_their_labels() -> None:
+    """By their names; a renamed one would leave dashboards empty in silence."""
+    known = _labels()
+    for name, labels in CONTRACT.items():
+        series = f"smallprint_{name}"
+        found = known.get(series) or known.get(f"{series}_count")
+        assert found == set(labels), name
+
+
+def test_the_search_for_mistakes_finds_them() -> None:
+    """The tests below would pass if nothing were found, so it is held against wrong expressions."""
+    assert _wrong("max(smallprint_bus_lags)") == ["smallprint_bus_lags"]
+    assert _wrong("max by (services) (smallprint_bus_lag)") == ["services"]
+    assert _wrong('rate(smallprint_tokens_total{adaptor="a"}[5m])') == ["adaptor"]
+    assert _wrong("max by (service) (smallprint_bus_lag)") == []
+
+
+@pytest.mark.parametrize("alert", _alerts(), ids=lambda alert: str(alert["alert"]))
+def test_an_alert_stands_on_metrics_that_exist_and_has_a_runbook(alert: dict[str, Any]) -> None:
+    """Whoever is woken finds what the user feels, how to see it, and what to do."""
+    assert _wrong(alert["expr"]) == []
+    assert alert["labels"]["severity"] in ("page", "ticket")
+    assert alert["annotations"]["summary"]
+    runbook = ROOT / alert["annotations"]["runbook_url"]
+    assert runbook.parent == RUNBOOKS
+    text = runbook.read_text("utf-8")
+    heads = re.findall(r"^## (.+)$", text, re.MULTILINE)
+    assert heads == ["What users feel", "How to see it", "What to do"]
+    for part in text.split("\n## ")[1:]:
+        assert len(part.split("\n", 1)[1].strip()) > 40
+
+
+def test_every_runbook_belongs_to_an_alert_and_names_metrics_that_exist() -> None:
+    """Nobody keeps a page that nobody is sent to."""
+    named = {alert["annotations"]["runbook_url"] for alert in _alerts()}
+    there = sorted(RUNBOOKS.glob("*.md"))
+    assert {path.relative_to(ROOT).as_posix() for path in there} == named
+    known = _labels()
+    for path in there:
+        text = path.read_text("utf-8")
+        assert not set(re.findall(r"\bsmallprint_[a-z_]+\b", text)) - known.keys(), path
+        for link in re.findall(r"\]\(([^)]+)\)", text):
+            assert (path.parent / link).is_file(), link
+
+
+@pytest.mark.parametrize("dashboard", _dashboards(), ids=lambda one: str(one["uid"]))
+def test_a_dashboard_shows_what_exists(dashboard: dict[str, Any]) -> None:
+    """Every expression, the source that is provisioned, and panels that do not overlap."""
+    sources = yaml.safe_load(
+        (GRAFANA / "provisioning/datasources/datasources.yml").read_text("utf-8")
+    )["datasources"]
+    known = {source["uid"] for source in sources if source["type"] == "prometheus"}
+    panels = dashboard["panels"]
+    assert len({panel["id"] for panel in panels}) == len(panels) >= 8
+    for panel in panels:
+        assert panel["datasource"]["uid"] in known
+        assert {target["datasource"]["uid"] for target in panel["targets"]} <= known
+        at = panel["gridPos"]
+        assert 0 <= at["x"] < at["x"] + at["w"] <= 24
+        for runbook in re.findall(r"infra/runbooks/[a-z-]+\.md", panel["description"]):
+            assert (ROOT / runbook).is_file()
+    squares = [
+        (x, y)
+        for panel in panels
+        for x in range(panel["gridPos"]["x"], panel["gridPos"]["x"] + panel["gridPos"]["w"])
+        for y in range(panel["gridPos"]["y"], panel["gridPos"]["y"] + panel["gridPos"]["h"])
+    ]
+    assert len(squares) == len(set(squares))
+    for expression in _expressions(dashboard):
+        assert _wrong(expression) == [], expression
+
+
+def test_every_metric_that_was_agreed_on_is_on_a_dashboard() -> None:
+    """What is measured is looked at."""
+    assert len(_dashboards()) == 2
+    shown = {
+        name
+        for dashboard in _dashboards()
+        for expression in _expressions(dashboard)
+        for name in _METRIC.findall(expression)
+    }
+    for name in CONTRACT:
+        series = f"smallprint_{name}"
+        assert shown & {series, f"{series}_bucket"}, name
+
+
+def test_what_is_provisioned_fits_the_containers() -> None:
+    """Folders are mounted where Grafana looks, and sources, scrapes and the collector name
+    containers that there are, on ports that they listen on."""
+    services = COMPOSE["services"]
+    mounts = dict(volume.split(":")[:2] for volume in services["grafana"]["volumes"])
+    assert mounts["./infra/grafana/provisioning"] == "/etc/grafana/provisioning"
+    provider = yaml.safe_load(
+        (GRAFANA / "provisioning/dashboards/dashboards.yml").read_text("utf-8")
+    )["providers"][0]
+    assert provider["options"]["path"] == mounts["./infra/grafana/dashboards"]
+    sources = yaml.safe_load(
+        (GRAFANA / "provisioning/datasources/datasources.yml").read_text("utf-8")
+    )["datasources"]
+    collector = yaml.safe_load((ROOT / "infra/otel/collector.yml").read_text("utf-8"))
+    urls = [source["url"] for source in sources] + [collector["exporters"]["otlphttp"]["endpoint"]]
+    assert len(urls) == 3
+    assert {urlsplit(url).hostname for url in urls} <= set(services)
+    config = yaml.safe_load((PROMETHEUS / "prometheus.yml").read_text("utf-8"))
+    (scrape,) = config["scrape_configs"]
+    targets = [tuple(one.split(":")) for one in scrape["static_configs"][0]["targets"]]
+    (looked_up,) = scrape["dns_sd_configs"]
+    targets += [(name, str(looked_up["port"])) for name in looked_up["names"]]
+    ours = {name for name, one in services.items() if "build" in one} - {"origin", "core"}
+    assert sorted(name for name, _ in targets) == sorted(ours)
+    for name, port in targets:
+        assert port in services[name]["healthcheck"]["test"], name
+
+
+@pytest.fixture(scope="module")
+def promtool() -> str:
+    """Prometheus's own checker."""
+    found = shutil.which("promtool")
+    require(found, "promtool (Debian: apt install prometheus)")
+    return found or ""
+
+
+def test_promtool_takes_the_rules_and_the_configuration(promtool: str) -> None:
+    """As the server would at its start."""
+    subprocess.run([promtool, "check", "rules", PROMETHEUS / "alerts.yml"], check=True)
+    subprocess.run([promtool, "check", "config", PROMETHEUS / "prometheus.yml"], check=True)
+
+
+def test_alerts_go_off_when_they_should_and_only_then(promtool: str) -> None:
+    """By series written down beside them; every alert has at least one."""
+    done = subprocess.run(
+        [promtool, "test", "rules", PROMETHEUS / "alerts_test.yml"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    tests = yaml.safe_load((PROMETHEUS / "alerts_test.yml").read_text("utf-8"))["tests"]
+    fired = {
+        case["alertname"]
+        for test in tests
+        for case in test["alert_rule_test"]
+        if case.get("exp_alerts")
+    }
+    assert fired == {alert["alert"] for alert in _alerts()}
+
+
+def test_promtool_takes_the_expressions_of_dashboards(promtool: str, tmp_path: Path) -> None:
+    """Each as a rule of its own, for a dashboard with a wrong one shows nothing."""
+    rules = [
+        {"record": f"panel:{number}", "expr": expression}
+        for number, expression in enumerate(
+            one for dashboard in _dashboards() for one in _expressions(dashboard)
+        )
+    ]
+    assert len(rules) >= 20
+    file = tmp_path / "rules.yml"
+    file.write_text(yaml.safe_dump({"groups": [{"name": "panels", "rules": rules}]}), "utf-8")
+    subprocess.run([promtool, "check", "rules", file], check=True)
