@@ -81,6 +81,7 @@ triage-breaks: setup-train ## Make the specialist that tells errors in reports f
 line-concepts: setup-train ## Make the specialist that names the lines of statements (SOURCES=FOLDER BASE=FOLDER).
 	@$(TRAIN)/bin/python -m models.lines.adapter --data "$(SOURCES)" --base "$(or $(BASE),var/specialists/base)"
 	@$(TRAIN)/bin/python -m models.lines --data "$(SOURCES)"
+	@$(TRAIN)/bin/python -m models.lines.pace --data "$(SOURCES)"
 
 review-priority: setup-train ## Make the specialist that orders the review queue from the data (LEGAL=FOLDER).
 	@$(TRAIN)/bin/python -m models.priority --data "$(LEGAL)" --out models/artefacts

@@ -22,19 +22,17 @@ from typing import Any
 import torch
 
 from models.lines.adapter import EVERY, RUN, WORK, done, ship_reader
-from models.lines.card import card
+from models.lines.card import write_card
 from models.lines.corpus import Sheet, common, read_sheets
 from models.lines.guesses import Lookup
 from models.lines.predict import FOLDER, by_fold, keep, kept, learned, predicted
-from models.lines.scores import scores, surely_better
+from models.lines.scores import SCORES, scores, surely_better
 from models.lines.unseen import FOLDER as UNSEEN
 from models.lines.unseen import keep_model
 from models.train import say
 from models.triage.filings import FOLDS
 from services.triage.naming import NAME, write
 from shared.artefacts import TRAINING_FILE
-
-SCORES = "scores.json"
 
 
 def count() -> dict[str, Any]:
@@ -120,10 +118,8 @@ def main(given: Sequence[str] | None = None) -> None:
         say(f"{path.name} is written")
     figures = count()
     run = trained(figures, config, arguments.work)
-    folder = ship(sheets, labels, config, figures, arguments.artefacts, run)
-    runs = json.loads((FOLDER / RUN).read_text(encoding="utf-8")) if figures["adapter"] else {}
-    text = card(figures, config, runs, len(labels), folder)
-    (FOLDER / "CARD.md").write_text(text, encoding="utf-8")
+    ship(sheets, labels, config, figures, arguments.artefacts, run)
+    write_card(arguments.artefacts)
 
 
 if __name__ == "__main__":

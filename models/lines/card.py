@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import json
+import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from models.lines.adapter import EVERY
+from models.lines.adapter import EVERY, RUN
 from models.lines.guesses import RANK
-from models.lines.scores import ADAPTER, BOTH, LINEAR, WAYS, surely_better
+from models.lines.predict import FOLDER
+from models.lines.scores import ADAPTER, BOTH, LINEAR, SCORES, WAYS, surely_better
 from models.risk_card import table
 from models.triage.filings import FOLDS
-from services.triage.naming import DATA_FILE, READER
+from services.triage.naming import DATA_FILE, MANIFEST_FILE, NAME, READER
 
 Figures = Mapping[str, Any]
+PACE = "pace.json"
+"""What models.lines.pace measured."""
 
 
 def parts_table(parts: Figures, ways: Sequence[str]) -> str:
@@ -94,7 +99,8 @@ def beside(f: Figures, runs: Figures) -> str:
 windows of {config["windows"]["length"]} tokens, and names each line by the mean of its tokens. It
 was trained for {config["training"]["epochs"]} epochs ({trained}).
 Both together are the geometric mean of their chances over the five labels that each finds
-likeliest (`services/triage/together.py`); nothing of that was fitted. The table is
+likeliest (`services/triage/together.py`); their weights were not fitted, and what a label has that
+one does not list was chosen on these pairs, among ways that hardly differ. The table is
 {of_folds(found["folds"])}.
 
 {parts_table(found["parts"], (BOTH, LINEAR, ADAPTER))}
@@ -146,7 +152,45 @@ those that are get called so.
 {surely(f)}"""
 
 
-def card(f: Figures, config: Figures, runs: Figures, labels: int, folder: Path) -> str:
+def cost(pace: Figures) -> str:
+    """What naming costs (models/lines/pace.py)."""
+    both, linear = pace["both"], pace["linear model"]
+    return f"""
+Naming the {pace["lines"]:g} lines that a 10-K of the data has in the median takes both
+{both["median"]} milliseconds of one processor ({both["slowest"]} for the slowest of
+{pace["filings"]}), the linear model alone {linear["median"]} (`python -m models.lines.pace`). The
+first document waits {pace["base"]} milliseconds for the base, unless contracts have loaded it, and
+{both["first"] - both["median"]} for the adapter.
+"""
+
+
+def text_of(artefacts: Path) -> str:
+    """The card of what was kept beside it, and of the artefact."""
+    kept = {name: FOLDER / name for name in (SCORES, RUN, PACE)}
+    f, runs, pace = (
+        json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        for path in kept.values()
+    )
+    config = tomllib.loads((FOLDER / "config.toml").read_text(encoding="utf-8"))
+    folder = artefacts / NAME / config["version"]
+    manifest = json.loads((folder / MANIFEST_FILE).read_text(encoding="utf-8"))
+    shown = pace if manifest["reader"] else None
+    return card(f, config, runs, len(manifest["labels"]), folder, shown)
+
+
+def write_card(artefacts: Path) -> None:
+    """Write it."""
+    (FOLDER / "CARD.md").write_text(text_of(artefacts), encoding="utf-8")
+
+
+def card(
+    f: Figures,
+    config: Figures,
+    runs: Figures,
+    labels: int,
+    folder: Path,
+    pace: Figures | None = None,
+) -> str:
     """The card.
 
     Args:
@@ -155,6 +199,7 @@ def card(f: Figures, config: Figures, runs: Figures, labels: int, folder: Path) 
         runs: of the adapter's trainings, by the fold that each left out; none if there was none.
         labels: how many.
         folder: of the artefact.
+        pace: what naming costs, where an adapter ships.
     """
     both = f["adapter"]
     sizes = [(folder / DATA_FILE).stat().st_size]
@@ -208,7 +253,7 @@ left out. Concepts that fewer companies use count as own.
 ## With an adapter
 
 {beside(f, runs)}
-
+{cost(pace) if pace else ""}
 ## What a confidence is worth
 
 A confidence is Platt's map of the chance, fitted on one half of the companies and measured on the

@@ -2,8 +2,8 @@
 
     python -m models.lines.pace --data FOLDER
 
-FOLDER holds finance/. It writes `models/line-concepts/pace.json`, for the card: seconds are of the
-processor, all threads together, on whatever machine this is.
+FOLDER holds finance/. It writes `models/line-concepts/pace.json` and the card again: seconds are of
+the processor, all threads together, on whatever machine this is.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from models.lines.card import PACE, write_card
 from models.lines.predict import FOLDER
 from models.train import say
 from models.triage.filings import read, sound
@@ -25,8 +26,7 @@ from services.triage.statements import Filing
 from services.triage.together import find_naming
 from shared.inference import lazily
 
-PACE = "pace.json"
-FILINGS = 40
+FILINGS = 20
 
 
 def seconds_of(work: Callable[[], object]) -> float:
@@ -77,6 +77,7 @@ def main() -> None:
     text = json.dumps(found, indent=1) + "\n"
     (FOLDER / PACE).write_text(text, encoding="utf-8")
     say(text)
+    write_card(arguments.artefacts)
 
 
 if __name__ == "__main__":

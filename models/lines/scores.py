@@ -34,6 +34,8 @@ BESIDE: Mapping[str, Guess] = {
     "both": SAYS,
 }
 LINEAR, ADAPTER, BOTH = BESIDE
+SCORES = "scores.json"
+"""The figures, as they are kept."""
 DRAWS = 1000
 BINS = 10
 RELIABLE = (0.9, 0.95, 0.98)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import tomllib
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,13 +19,13 @@ library("onnx")
 import torch
 
 from models.export import trained_state
-from models.lines.__main__ import SCORES
-from models.lines.adapter import EVERY, RUN, done, reader_of, said_by, ship_reader
-from models.lines.card import card
+from models.lines.adapter import EVERY, done, reader_of, said_by, ship_reader
+from models.lines.card import card, text_of
 from models.lines.corpus import Sheet, common, read_sheets
 from models.lines.guesses import Lookup
 from models.lines.predict import FOLDER, by_fold, keep, kept, learned, predicted
 from models.lines.scores import (
+    SCORES,
     calibration_error,
     confidence,
     fit_confidence,
@@ -361,6 +360,11 @@ def test_an_adapter_is_counted_on_the_pairs_that_both_name(artefact: Path) -> No
     alone = card(scores(MANY, worse, [0]), config, runs, 4, artefact)
     assert "so the linear model ships alone" in alone
     assert "still to be trained" in card(found, config, runs, 4, artefact)
+    ways = {"first": 900, "median": 300, "slowest": 700}
+    pace = {"filings": 9, "lines": 99, "base": 500, "linear model": ways, "both": ways}
+    costly = card(found, config, runs, 4, artefact, pace)
+    assert "Naming the 99 lines" in costly
+    assert "600 for the adapter" in costly
     assert "No adapter was measured" in card(
         scores(MANY, [], [0, 1, 2, 3, 4]), config, {}, 4, artefact
     )
@@ -368,12 +372,8 @@ def test_an_adapter_is_counted_on_the_pairs_that_both_name(artefact: Path) -> No
 
 def test_the_card_names_the_commands_that_made_it() -> None:
     """Written again of the kept figures, it comes out the same."""
-    kept = {name: json.loads((FOLDER / name).read_text("utf-8")) for name in (SCORES, RUN)}
-    config = tomllib.loads((FOLDER / "config.toml").read_text("utf-8"))
-    folder = ROOT / "models" / "artefacts" / NAME / config["version"]
-    labels = len(json.loads((folder / MANIFEST_FILE).read_text("utf-8"))["labels"])
     text = (FOLDER / "CARD.md").read_text("utf-8")
-    assert card(kept[SCORES], config, kept[RUN], labels, folder) == text
+    assert text_of(ROOT / "models" / "artefacts") == text
 
 
 def test_the_figures_are_of_the_predictions_that_are_kept() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from services.triage.settings import Settings
 from shared import documents
 from shared.documents import Reading
 from shared.events import DocumentIngested, DocumentRead, Event, Kind, decode
+from shared.inference import Specialists
 from shared.runtime import Worker
 from shared.settings import load
 from shared.storage import Relay, UnitOfWork
@@ -30,9 +32,14 @@ class AnyKey:
 class House:
     """Triage with everything real; its clients; its bus by hand."""
 
-    def __init__(self, folder: Path, **settings: Any) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        specialists: Callable[[], Specialists] | None = None,
+        **settings: Any,
+    ) -> None:
         chosen = {"data": folder, "bus_url": f"sqlite:///{folder / 'bus.db'}", **settings}
-        self.service = build(load(Settings, **chosen), keys=AnyKey())
+        self.service = build(load(Settings, **chosen), keys=AnyKey(), specialists=specialists)
         self.service.store.migrate()
         self.relay = Relay(self.service.store, self.service.bus)
         self.worker = Worker(

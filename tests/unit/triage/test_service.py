@@ -15,7 +15,10 @@ from services.triage.domain import Finding
 from services.triage.handlers import forget_document
 from services.triage.judgement import FLAGGED
 from services.triage.pages import page_of
+from services.triage.reading.document import read_document
+from services.triage.statements import BadFiling
 from services.triage.store import findings, reports
+from services.triage.together import find_naming
 from shared import documents
 from shared.documents import FailedPage
 from shared.events import (
@@ -27,10 +30,11 @@ from shared.events import (
     FindingsFound,
     Kind,
 )
+from shared.inference import Specialists, lazily
 from shared.storage import FileBlobs, begin_try
 from shared.storage.deletion import is_deleted, mark_cancelled, mark_deleted
 from tests.killed import Killed, KilledAfterCommit, KilledAfterPut, blobs_below
-from tests.support import ROOT
+from tests.support import ROOT, artefacts
 from tests.unit.triage.filings import bent, read, record, verdict
 from tests.unit.triage.house import House
 from tests.unit.triage.reading import samples
@@ -185,6 +189,39 @@ def test_what_was_read_of_a_page_is_answered_with_the_place_of_every_value(house
     assert said == [f"acme: {warning}" for warning in filing["warnings"]]
     [event] = house.heard(FindingsFound)
     assert list(event.warnings) == said
+
+
+def test_lines_of_a_page_are_named_on_the_base_that_was_given(tmp_path: Path) -> None:
+    """By both models, and it is asked for once; data of programs ask for none."""
+    asked = []
+    given = lazily(artefacts(), 1, "int8")
+
+    def specialists() -> Specialists:
+        asked.append(1)
+        return given()
+
+    house = House(tmp_path, specialists)
+    house.say(house.read("doc_1", record()))
+    assert asked == []
+    house.say(*(house.page(f"doc_{n}", samples.html(), "acme.html") for n in (2, 3)))
+    assert asked == [1]
+
+    (filing,) = house.client.get(STATEMENTS.format("doc_2")).json()["items"]
+    (statement,) = filing["statements"]
+    found = [row["concept"] for row in statement["rows"] if "concept" in row]
+    assert len(found) == sum(any(v is not None for v in r["values"]) for r in statement["rows"])
+    naming = find_naming(artefacts(), lambda: given().base)
+    assert naming is not None
+    read_again = documents.read(samples.html(), name="acme.html")
+    (one,) = read_document(
+        samples.html(), read_again.media_type, "acme.html", reading=lambda: read_again
+    )
+    assert not isinstance(one, BadFiling)
+    both = naming.show(one.filing, one.form)["statements"][0]["rows"]
+    alone = naming.quick.show(one.filing, one.form)["statements"][0]["rows"]
+    assert found == [row["concept"] for row in both if "concept" in row]
+    assert found != [row["concept"] for row in alone if "concept" in row]
+    house.close()
 
 
 def test_a_spreadsheet_s_own_layout_of_a_csv_is_read_as_a_page(house: House) -> None:
