@@ -14,7 +14,7 @@ from tests.architecture.source import SERVICES
 from tests.support import ROOT
 
 OPTIONAL = (
-    *("kafka", "psycopg", "boto3", "botocore", "opentelemetry"),
+    *("kafka", "psycopg", "boto3", "botocore", "opentelemetry.sdk", "opentelemetry.exporter"),
     *("torch", "transformers", "peft", "onnx", "sklearn", "safetensors"),
 )
 BLOCK = f"""
@@ -22,7 +22,7 @@ import sys
 
 class Missing:
     def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in {OPTIONAL!r}:
+        if any((name + ".").startswith(one + ".") for one in {OPTIONAL!r}):
             raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
 
 sys.meta_path.insert(0, Missing())
