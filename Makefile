@@ -56,6 +56,9 @@ test-train: setup-train ## The tests of the training side, on small models.
 bench: setup-dev ## Measure: seconds a document, tokens a second, memory.
 	@$(BIN)/python -m infra.bench
 
+bench-triage: setup-dev ## Measure: processor time of reports and structured filings (SOURCES=FOLDER).
+	@SMALLPRINT_TEST_DATA="$(SOURCES)" $(BIN)/python -m infra.bench.triage
+
 bench-legal: setup-train ## Measure: the specialist in INT4, INT8 and fp32 beside each other.
 	@$(TRAIN)/bin/python -m infra.bench.legal
 	@$(TRAIN)/bin/python -m infra.bench.adapters
@@ -127,5 +130,5 @@ clean: ## Remove environments, caches and build output; documents in var/data st
 	rm -rf $(VENV) $(VENV).lock $(TRAIN) $(TRAIN).lock build dist *.egg-info \
 		.mypy_cache .ruff_cache .pytest_cache .hypothesis
 
-.PHONY: help setup run run-kafka field-bundle check test fuzz-http chaos released test-train bench bench-legal specialists document-kind triage-breaks triage-peers narrative-flags line-concepts review-priority setup-dev setup-kafka \
+.PHONY: help setup run run-kafka field-bundle check test fuzz-http chaos released test-train bench bench-triage bench-legal specialists document-kind triage-breaks triage-peers narrative-flags line-concepts review-priority setup-dev setup-kafka \
 	setup-train format schemas requirements clean

@@ -8,9 +8,8 @@ line that no rule knows takes part in sums all the same; it only can't anchor on
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 
-from services.triage.statements import Statement
+from services.triage.statements import Statement, remembered
 
 _NOTE = re.compile(r"\(?(see )?notes? [\d, and&]+\)?")
 _SPACE = re.compile(r"\s+")
@@ -19,7 +18,7 @@ _SPACE = re.compile(r"\s+")
 _TYPOGRAPHIC = str.maketrans({"\u2018": "'", "\u2019": "'", "\u2013": "-", "\u2014": "-", '"': ""})
 
 
-@lru_cache(maxsize=20_000)
+@remembered
 def normalise(label: str) -> str:
     """Lower case, straight quotes, no note references, single spaces."""
     text = label.lower().translate(_TYPOGRAPHIC)
@@ -145,18 +144,36 @@ SHARES = re.compile(r"weighted|average.*shares|shares outstanding|number of (\w+
 
 def role_rows(statement: Statement, role: str) -> list[int]:
     """The rows of a statement whose label fits a role, in order; rows without values never do."""
-    fits, never = ROLES.get(statement.statement, {}).get(role, (None, None))
-    if fits is None or never is None:
-        return []
     return [
         index
         for index, row in enumerate(statement.rows)
-        if any(v is not None for v in row.values)
-        and fits.search(label := normalise(row.label))
-        and not never.search(label)
+        if _fits(statement.statement, role, row.label) and any(v is not None for v in row.values)
     ]
 
 
+@remembered
+def _fits(kind: str, role: str, label: str) -> bool:
+    rule = ROLES.get(kind, {}).get(role)
+    if rule is None:
+        return False
+    fits, never = rule
+    text = normalise(label)
+    return bool(fits.search(text)) and not never.search(text)
+
+
+@remembered
+def counts_shares(label: str) -> bool:
+    """Whether a label says that its line counts shares."""
+    return bool(SHARES.search(normalise(label)))
+
+
+@remembered
+def is_per_share(label: str) -> bool:
+    """Whether a label says that its line is an amount a share."""
+    return bool(PER_SHARE.search(normalise(label)))
+
+
+@remembered
 def announces_sum(label: str) -> bool:
     """Whether a label says that its line is the sum of lines above it."""
     return bool(ANCHOR.search(normalise(label)))
@@ -175,7 +192,7 @@ _PLUS = (
 )  # fmt: skip
 
 
-@lru_cache(maxsize=20_000)
+@remembered
 def sign_of(label: str) -> int:
     """The sign in which an income statement takes a line, by the words of its label."""
     label = normalise(label)

@@ -149,11 +149,10 @@ def _is_money(row: Row) -> bool:
     unit = (row.unit or "").lower()
     if "share" in unit or unit in ("pure", "percent", "%"):
         return False
-    label = labels.normalise(row.label)
-    if labels.SHARES.search(label):
+    if labels.counts_shares(row.label):
         return False
     largest = max(abs(v) for v in present)
-    if labels.PER_SHARE.search(label) and (largest < 10**5 or any(v % 1 for v in present)):
+    if labels.is_per_share(row.label) and (largest < 10**5 or any(v % 1 for v in present)):
         return False
     return not _small(row)
 

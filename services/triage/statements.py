@@ -11,11 +11,12 @@ from __future__ import annotations
 import io
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
-from typing import Any, BinaryIO, NoReturn
+from functools import lru_cache, wraps
+from typing import Any, BinaryIO, NoReturn, ParamSpec, TypeVar
 
 from services.triage.places import Place
 from shared.documents.cells import letters
@@ -34,6 +35,10 @@ MAX_QUOTED = 100
 """Characters of a document's own text that a warning or a reason quotes."""
 MAX_SENTENCE = 2_000
 """Characters of a reason, a warning or a finding's message."""
+LONGEST_REMEMBERED = 300
+"""Characters of words of which it is kept what was said."""
+P = ParamSpec("P")
+T = TypeVar("T")
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 _NO_AMOUNT = " -\u2013\u2014$\t"
 """What a cell without an amount is filled with."""
@@ -562,6 +567,22 @@ def parse_number(cell: str) -> Decimal | None:
     return -number if negative else number
 
 
+def remembered(function: Callable[P, T]) -> Callable[P, T]:
+    """Keep what a function says of words, the last of its arguments, for they come again: labels,
+    dates. Long words are not kept, for a document may have a label of a megabyte on each line.
+    """
+    kept = lru_cache(maxsize=20_000)(function)
+
+    @wraps(function)
+    def known(*of: P.args, **named: P.kwargs) -> T:
+        words = of[-1]
+        short = isinstance(words, str) and len(words) <= LONGEST_REMEMBERED
+        return kept(*of, **named) if short else function(*of, **named)  # type: ignore[arg-type]
+
+    return known
+
+
+@remembered
 def parse_date(text: str) -> str | None:
     """A date as YYYYMMDD, or None; a year alone means its end."""
     text = re.sub(

@@ -186,9 +186,12 @@ def _promising(
             tries += 1
             if _may_hold(gaps, counted, limit):
                 yield _parts(sheet, stack[-depth:], way), "plain", tries
-        plus, less = _minus(plus, values), _minus(less, values, -1)
-        by_label = _minus(by_label, values, labels.sign_of(sheet.rows[front].label))
-        turned = _minus(turned, values, -1)
+        plus = _minus(plus, values)
+        if income or depth == 1:
+            less = _minus(less, values, -1)
+        if income:
+            by_label = _minus(by_label, values, labels.sign_of(sheet.rows[front].label))
+            turned = _minus(turned, values, -1)
     for depth in range(2, min(deepest, DEEPEST_SIGNS) + 1) if income and anchored else ():
         rows = stack[-depth:]
         for signs in product((1, -1), repeat=depth - 1):

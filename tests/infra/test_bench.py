@@ -15,12 +15,15 @@ from infra.bench.legal import contract, made_text
 from infra.bench.pages import LINES, pdf_of
 from infra.bench.reading import own_text, pdfium_text
 from infra.bench.same_clauses import same
+from infra.bench.triage import Triage, filings, of_filings
 from services.extraction.pipeline import Clause
 from shared.documents import Page, read
 from shared.documents.pdfium import PdfiumDocument
 from shared.inference.adapters import TOKENISER_FILE, base_folder
 from shared.inference.tokeniser import Tokeniser
 from tests import support
+from tests.unit.triage.filings import record
+from tests.unit.triage.reading import samples as triage_samples
 
 
 def test_a_made_pdf_reads_as_its_text() -> None:
@@ -134,3 +137,26 @@ def test_a_contract_is_taken_that_is_about_as_long_as_asked(tmp_path: Path) -> N
         lines.writelines(json.dumps({"text": text}) + "\n" for text in texts)
     tokenise = Tokeniser(base_folder(support.artefacts()) / TOKENISER_FILE)
     assert contract(tmp_path, 100, tokenise) == "caf? " * 100
+
+
+def test_a_filing_of_the_data_is_its_statements_and_a_report_is_measured_whole(
+    tmp_path: Path,
+) -> None:
+    """Statements of one filing are one line, judged and named; a page is read and judged."""
+    about = {"cik": "1", "company": "A", "form": "10-K", "source": "s", "id": "a"}
+    parts = [
+        {**about, "period": period, **statement}
+        for period in ("2022", "2023")
+        for statement in record()["statements"]
+    ]
+    (tmp_path / "statements.jsonl").write_text("".join(json.dumps(one) + "\n" for one in parts))
+    lines = list(filings(tmp_path, 5))
+    assert [len(json.loads(line)["statements"]) for line in lines] == [3, 3]
+    triage = Triage()
+    judged, named = of_filings(triage, lines)
+    assert len(judged) == len(named) == 2
+    assert min(*judged, *named) > 0
+    one = triage.document(triage_samples.html(), "a.html")
+    assert (one.name, one.pages) == ("a.html", 1)
+    assert one.seconds > 0
+    assert one.characters > 200

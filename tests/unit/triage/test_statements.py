@@ -11,11 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.triage.statements import (
+    LONGEST_REMEMBERED,
     BadFiling,
     Filing,
     parse_date,
     parse_number,
     read_filings,
+    remembered,
     report_type,
 )
 from shared.errors import EmptyDocument, UnreadableDocument, UnsupportedType
@@ -277,3 +279,17 @@ def test_the_real_csv_files_are_read_cell_by_cell() -> None:
                 right += same
     assert files == 36
     assert right / cells > 0.995, f"{right} of {cells}"
+
+
+def test_long_words_are_not_kept_for_later() -> None:
+    """Short ones are looked at once; a file of long labels fills no memory."""
+    asked: list[str] = []
+
+    @remembered
+    def length(words: str) -> int:
+        asked.append(words)
+        return len(words)
+
+    long = "x" * (LONGEST_REMEMBERED + 1)
+    assert [length(words) for words in ("Cash", long, "Cash", long)] == [4, 301, 4, 301]
+    assert asked == ["Cash", long, long]
