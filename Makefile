@@ -120,7 +120,7 @@ schemas: setup-dev ## Write OpenAPI beside each service and AsyncAPI beside the 
 sbom: setup-dev ## Write build/sbom.cdx.json and build/licences.md: what ships, and under which licence.
 	@$(BIN)/python -m infra.sbom
 
-released: setup-dev ## Keep what OpenAPI says now as released: what breaks its clients fails from then on.
+released: setup-dev ## Keep what OpenAPI and AsyncAPI say now as released: what breaks its clients fails from then on.
 	@$(BIN)/python -m infra.compatibility --release
 
 requirements: ## Pin anew: compile requirements/*.in into hashed *.txt (needs uv).

@@ -15,6 +15,11 @@ What counts as a break:
   null now, and a new value of an enumeration.
 
 New paths, optional parameters, properties of answers and problem statuses are none.
+
+Events are held against `infra/released/events/` in both directions, since old ones lie on the bus
+when a new program comes, and new ones meet programs of the release before (decision 45): whatever
+was sent is read still, and whatever is sent now is what was promised. A changed meaning is a new
+version of the type, beside the old one.
 """
 
 from __future__ import annotations
@@ -30,6 +35,8 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 RELEASED = Path(__file__).resolve().parent / "released"
+RELEASED_EVENTS = RELEASED / "events" / "asyncapi.json"
+EVENTS = ROOT / "shared" / "events" / "asyncapi.json"
 
 _METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 _LEAST = ("minimum", "exclusiveMinimum", "minLength", "minItems", "minProperties")
@@ -310,6 +317,28 @@ def _shown(value: Any) -> str:
     return text if len(text) <= 80 else f"{text[:77]}…"
 
 
+def event_breaks(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
+    """Each change from one AsyncAPI document to the other by which a reader of events could fail.
+
+    Args:
+        old: the document that events on the bus, and programs of the last release, were made by.
+        new: what is sent and read now.
+    """
+    lines: set[str] = set()
+    before, after = (document["components"]["messages"] for document in (old, new))
+    for name, message in before.items():
+        if name not in after:
+            lines.add(f"{name}: is gone")
+            continue
+        one = _Side(old, message["payload"], "before")
+        two = _Side(new, after[name]["payload"], "now")
+        lines |= {
+            *_uncovered(name, one, two, frozenset()),
+            *_uncovered(name, two, one, frozenset()),
+        }
+    return sorted(lines)
+
+
 def allows_breaks(old: str, new: str) -> bool:
     """Whether semantic versioning has a break between two versions, `0.1.0` and `0.2.0`, say."""
     before, after = ([int(part) for part in version.split(".")[:2]] for version in (old, new))
@@ -331,24 +360,31 @@ def broken(released: Path = RELEASED, services: Path = ROOT / "services") -> lis
     return lines
 
 
+def broken_events(released: Path = RELEASED_EVENTS, now: Path = EVENTS) -> list[str]:
+    """Breaks of events since the last release. No version allows one: a new type does."""
+    old, new = (json.loads(path.read_text("utf-8")) for path in (released, now))
+    return [f"events: {line}" for line in event_breaks(old, new)]
+
+
 def main(arguments: list[str] | None = None) -> int:
     """See the top of this file."""
     parser = argparse.ArgumentParser(description="Is every client still served?")
     parser.add_argument("--release", action="store_true", help="keep what is answered as released")
     wanted = parser.parse_args(arguments)
-    lines = broken()
+    lines = broken() + broken_events()
     for line in lines:
         print(line, file=sys.stderr)
     if lines:
         print(
             "a client of the last release would break: keep the old form beside the new one, or"
-            " raise VERSION in shared/version.py",
+            " raise VERSION in shared/version.py (events: make a new version of the type)",
             file=sys.stderr,
         )
         return 1
     if wanted.release:
         for path in sorted((ROOT / "services").glob("*/openapi.json")):
             (RELEASED / f"{path.parent.name}.json").write_bytes(path.read_bytes())
+        RELEASED_EVENTS.write_bytes(EVENTS.read_bytes())
     return 0
 
 

@@ -27,7 +27,8 @@ class CommonSettings(BaseSettings):
     data: Path = Field(Path("var/data"), description="folder of databases, blobs and the bus")
     bus_url: str = Field(
         "",
-        description="`sqlite:///path` or `kafka://host:port`; empty: SQLite below the data folder",
+        description="`sqlite:///path` or `kafka://host:port`, with TLS and users as README has it; "
+        "empty: SQLite below the data folder",
     )
     blobs_url: str = Field(
         "",

@@ -19,7 +19,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -95,7 +95,8 @@ class Broker:
 
     `durable`: force every message to the disk before it is acknowledged, so that even a power
     cut loses none; kill -9 of the broker loses none either way. `advertised`: the port that clients
-    are told, where a proxy is in front.
+    are told, where a proxy is in front. `more`: further properties, which count more than ours.
+    `users`: passwords by name, for SCRAM-SHA-512; they are made with the folder.
     """
 
     def __init__(
@@ -105,11 +106,15 @@ class Broker:
         *,
         durable: bool = False,
         advertised: int | None = None,
+        more: str = "",
+        users: Mapping[str, str] | None = None,
     ) -> None:
         self.data = data.resolve()
         self.port = port
         self.durable = durable
         self.advertised = advertised or port
+        self.more = more
+        self.users = users or {}
 
     @property
     def address(self) -> str:
@@ -202,7 +207,7 @@ class Broker:
             controller_port=free_port(),
             logs=self.data / "log",
         )
-        self._properties.write_text(properties + (_DURABLE if self.durable else ""))
+        self._properties.write_text(properties + (_DURABLE if self.durable else "") + self.more)
         if (self.data / "log" / "meta.properties").exists():
             return
         done = subprocess.run(
@@ -210,6 +215,11 @@ class Broker:
                 *self._java("128m"),
                 "kafka.tools.StorageTool",
                 *("format", "--standalone", "-t", _CLUSTER, "-c", str(self._properties)),
+                *(
+                    part
+                    for name, password in self.users.items()
+                    for part in ("-S", f"SCRAM-SHA-512=[name={name},password={password}]")
+                ),
             ],
             capture_output=True,
             text=True,

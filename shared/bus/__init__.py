@@ -177,16 +177,22 @@ def open_bus(url: str, *, lease: float = 30.0) -> Bus:
     if parts.scheme == "kafka":
         if find_spec("kafka") is None:
             raise SettingsError(
-                f"The bus {url} needs the package kafka-python, which is not installed: install "
-                "requirements/kafka.txt, or choose another bus (sqlite:///path)."
+                f"The bus {_shown(url)} needs the package kafka-python, which is not installed: "
+                "install requirements/kafka.txt, or choose another bus (sqlite:///path)."
             )
         from shared.bus.kafka import KafkaBus
 
         return KafkaBus(parts.netloc, lease=lease, options=options)
     raise SettingsError(
-        f"The bus URL {url!r} names no bus we know: it starts with memory:, sqlite:///path or "
-        "kafka://host:port."
+        f"The bus URL {_shown(url)!r} names no bus we know: it starts with memory:, "
+        "sqlite:///path or kafka://host:port."
     )
+
+
+def _shown(url: str) -> str:
+    """A URL without the user and password that it may have."""
+    scheme, mark, rest = url.partition("//")
+    return scheme + mark + rest.rpartition("@")[2]
 
 
 def _days_of(url: str, options: Mapping[str, str]) -> float:

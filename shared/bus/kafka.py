@@ -3,6 +3,8 @@
 Three topics: `documents`, `documents.retry` with the same partitions, and `documents.dead`
 (compacted; a dead letter that was replayed or dropped is a tombstone). A URL may carry options:
 kafka://host:9092,host:9092?topic=documents&partitions=12&replication=-1&timeout=15 (seconds).
+With TLS and a user it is kafka://user:password@host:9093?tls=1&ca=FILE&sasl=SCRAM-SHA-512, and with
+certificates ?tls=1&ca=FILE&cert=FILE&key=FILE (PEM).
 
 **A consumer** is two threads. Its keeper alone touches the Kafka client: it polls without
 pause, so that the group stays together however long a handler works, takes records in, and
@@ -19,14 +21,18 @@ is a log, and nobody sees what lies behind that.
 
 **Handing over.** Members keep their partitions until their work on them is done (sharing.py). If a
 member dies, its partitions go to others after the session timeout; if it was only out of reach, it
-finds that it has lost them, and acknowledges nothing more.
+finds that it has lost them, and acknowledges nothing more. With ?instance=NAME members are static:
+a process that comes back under its name within the session timeout goes on with its partitions, and
+nobody else hears of it. The price is that one which stops for good keeps them for as long.
 """
 
 from __future__ import annotations
 
 import functools
+import itertools
 import json
 import logging
+import os
 import threading
 import time
 import weakref
@@ -34,11 +40,18 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import unquote
 
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.consumer.subscription_state import ConsumerRebalanceListener
 from kafka.coordinator.assignors.abstract import AbstractPartitionAssignor, RebalanceProtocol
-from kafka.errors import KafkaConnectionError, KafkaError, KafkaTimeoutError, RetriableError
+from kafka.errors import (
+    FencedInstanceIdError,
+    KafkaConnectionError,
+    KafkaError,
+    KafkaTimeoutError,
+    RetriableError,
+)
 from kafka.net.compat import KafkaNetClient
 from kafka.protocol.consumer.metadata import (
     ConsumerProtocolAssignment,
@@ -89,6 +102,12 @@ _SHORT_SECONDS = 1.0
 """Up to this delay, what comes behind a retried message waits in memory."""
 _TOPICS_MS = 3000
 _ASK_AGAIN_SECONDS = 0.2
+_KEEP = {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"}
+"""Of `documents` and `documents.retry`: a new group starts at the beginning, and what nobody has
+worked on yet must not expire. An operator who wants less changes the topics."""
+_COMPACT = {"cleanup.policy": "compact"}
+"""Of `documents.dead`: the last that was said of each letter, for ever."""
+_MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
 _LATEST, _EARLIEST = -1, -2
 """In place of a time, when asking for offsets."""
 
@@ -102,22 +121,34 @@ class _Options:
     replication: int = -1
     """Copies of each partition; -1 is what the broker is set to."""
     timeout: float = 15.0
+    instance: str = ""
+    """The name of this process among the members of its groups, which no other has; empty: none."""
+    tls: bool = False
+    ca: str = ""
+    """File of the authorities that sign the broker's certificate; empty: the system's."""
+    cert: str = ""
+    key: str = ""
+    """Files of our own certificate and its key, where the broker asks for one."""
+    sasl: str = ""
+    """How user and password of the URL are shown to the broker; empty: not at all."""
 
     @classmethod
     def of(cls, options: Mapping[str, str]) -> _Options:
         kinds: dict[str, Callable[[str], Any]] = {
-            "topic": str,
-            "partitions": int,
-            "replication": int,
+            **dict.fromkeys(("topic", "instance", "ca", "cert", "key"), str),
+            **dict.fromkeys(("partitions", "replication"), int),
             "timeout": float,
+            "tls": {"0": False, "1": True}.__getitem__,
+            "sasl": {name: name for name in _MECHANISMS}.__getitem__,
         }
         try:
             return cls(**{name: kinds[name](value) for name, value in options.items()})
         except (KeyError, ValueError) as error:
             raise SettingsError(
                 f"The options of the bus URL are wrong at {error}: kafka://host:port"
-                "?topic=NAME&partitions=NUMBER&replication=NUMBER&timeout=SECONDS."
-            ) from error
+                "?topic=NAME&partitions=NUMBER&replication=NUMBER&timeout=SECONDS&instance=NAME"
+                f"&tls=1&ca=FILE&cert=FILE&key=FILE&sasl={'|'.join(_MECHANISMS)}."
+            ) from None
 
 
 class KafkaBus:
@@ -132,9 +163,11 @@ class KafkaBus:
     ) -> None:
         if not servers:
             raise SettingsError("The bus URL names no broker: kafka://host:port[,host:port].")
-        self.servers = servers
+        user, _, self.servers = servers.rpartition("@")
         self.lease = lease
         self.options = _Options.of(options or {})
+        self._security = _security(user, self.options)
+        self._instances: dict[str, set[int]] = {}
         self._guard = threading.RLock()
         self._asking = threading.RLock()
         self._consumers: weakref.WeakSet[KafkaMember] = weakref.WeakSet()
@@ -221,6 +254,19 @@ class KafkaBus:
 
     # What consumers need of the bus.
 
+    def take_instance(self, group: str) -> int:
+        """A number that no other member of the group has in this process."""
+        with self._guard:
+            taken = self._instances.setdefault(group, set())
+            number = next(n for n in itertools.count() if n not in taken)
+            taken.add(number)
+            return number
+
+    def give_instance(self, group: str, number: int) -> None:
+        """A member is no more: the next one takes its place."""
+        with self._guard:
+            self._instances[group].discard(number)
+
     def client(self) -> dict[str, Any]:
         """The settings that every Kafka client has in common."""
         timeout = int(self.options.timeout * 1000)
@@ -230,6 +276,7 @@ class KafkaBus:
             "request_timeout_ms": timeout,
             "bootstrap_timeout_ms": timeout,
             "reconnect_backoff_max_ms": 1000,
+            **self._security,
         }
 
     def send(self, records: list[Record]) -> list[int]:
@@ -310,13 +357,12 @@ class KafkaBus:
     def _make_topics(self) -> int:
         """Make the topics that are missing; how many partitions `documents` has."""
         copies = {"replication_factor": self.options.replication}
-        keep = {"configs": {"retention.ms": "-1"}}
+        keep = {"configs": _KEEP}
         spread = {"num_partitions": self.options.partitions}
         wanted = {
             self.options.topic: copies | spread | keep,
             retry_topic(self.options.topic): copies | spread | keep,
-            dead_topic(self.options.topic): copies
-            | {"num_partitions": 1, "configs": {"cleanup.policy": "compact"}},
+            dead_topic(self.options.topic): copies | {"num_partitions": 1, "configs": _COMPACT},
         }
         self._make_missing(wanted)
         counts = {
@@ -364,6 +410,36 @@ class KafkaBus:
             self._letters.close()
             self._letters = None
             raise
+
+
+def _security(user: str, options: _Options) -> dict[str, Any]:
+    """What the client is told of TLS and of who we are. Raises SettingsError."""
+    if bool(user) != bool(options.sasl):
+        raise SettingsError(
+            "The bus URL has a user or ?sasl=…, and needs both: kafka://user:password@host:port"
+            "?sasl=SCRAM-SHA-512."
+        )
+    if options.sasl == "PLAIN" and not options.tls:
+        raise SettingsError("The bus URL would show its password to the network: add &tls=1.")
+    if not options.tls and (options.ca or options.cert or options.key):
+        raise SettingsError("The bus URL names certificates and no TLS: add &tls=1.")
+    for file in filter(None, (options.ca, options.cert, options.key)):
+        if not os.access(file, os.R_OK):
+            raise SettingsError(f"The bus URL names a file that can't be read: {file}.")
+    name, _, password = user.partition(":")
+    said: dict[str, Any] = {
+        "security_protocol": ("SASL_" if user else "") + ("SSL" if options.tls else "PLAINTEXT"),
+        "ssl_cafile": options.ca or None,
+        "ssl_certfile": options.cert or None,
+        "ssl_keyfile": options.key or None,
+    }
+    if user:
+        said |= {
+            "sasl_mechanism": options.sasl,
+            "sasl_plain_username": unquote(name),
+            "sasl_plain_password": unquote(password),
+        }
+    return said
 
 
 def _opened(kind: Callable[..., Any], **settings: Any) -> Any:
@@ -445,7 +521,9 @@ class KafkaMember:
     def __init__(self, bus: KafkaBus, group: str) -> None:
         self.group = group
         self._bus = bus
-        self._keeper = _Keeper(bus, group)
+        number = bus.take_instance(group)
+        self._gone = weakref.finalize(self, bus.give_instance, group, number)
+        self._keeper = _Keeper(bus, group, number)
         self._keeper.start()
         self._finalizer = weakref.finalize(self, self._keeper.stop)
 
@@ -523,6 +601,7 @@ class KafkaMember:
     def close(self) -> None:
         self._keeper.stop()
         self._keeper.join(2 * _CLOSE_SECONDS + self._bus.options.timeout)
+        self._gone()
 
     def _record(self, delivery: Delivery, make: Callable[[Lane, Entry], Record]) -> Record | None:
         """What is to be written about a delivery, if it is certainly ours still."""
@@ -547,9 +626,11 @@ class KafkaMember:
 class _Keeper(threading.Thread):
     """Keeps one membership: polls, takes records in, forwards, commits, hands over."""
 
-    def __init__(self, bus: KafkaBus, group: str) -> None:
+    def __init__(self, bus: KafkaBus, group: str, number: int) -> None:
         super().__init__(name=f"kafka-bus-{group}", daemon=True)
         self.group = group
+        name = bus.options.instance
+        self._instance = f"{name}-{number}" if name else None
         self.owner = threading.current_thread()
         """The thread that receives; when it has ended, we leave."""
         self.changed = threading.Condition()
@@ -581,6 +662,14 @@ class _Keeper(threading.Thread):
         while self._wanted():
             try:
                 self._serve()
+            except FencedInstanceIdError:
+                log.error(  # noqa: TRY400
+                    "another process is %s in group %s: every process needs an instance of its own",
+                    self._instance,
+                    self.group,
+                )
+                with self.changed:
+                    self.changed.wait_for(lambda: self.stopping, self._bus.lease)
             except Exception as error:  # noqa: BLE001 - whatever the client raises: begin anew
                 log.warning("the membership in group %s begins anew: %s", self.group, error)
                 with self.changed:
@@ -628,6 +717,7 @@ class _Keeper(threading.Thread):
             KafkaConsumer,
             **self._bus.client(),
             group_id=self.group,
+            group_instance_id=self._instance,
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             session_timeout_ms=session,

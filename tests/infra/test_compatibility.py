@@ -10,7 +10,15 @@ from typing import Any
 
 import pytest
 
-from infra.compatibility import RELEASED, allows_breaks, breaks, broken
+from infra.compatibility import (
+    EVENTS,
+    RELEASED,
+    allows_breaks,
+    breaks,
+    broken,
+    broken_events,
+    event_breaks,
+)
 from tests.support import ROOT
 
 SERVICES = ("escalation", "extraction", "ingest", "review", "triage")
@@ -309,6 +317,68 @@ def test_bounds_are_written_in_the_words_of_json_schema(service: str) -> None:
     look(document)
     assert "maximum" in bounds or "maxLength" in bounds
     assert not {"ge", "le", "gt", "lt", "min_length", "max_length"} & set(bounds)
+
+
+def _data(document: dict[str, Any]) -> Any:
+    return document["components"]["schemas"]["document.read.v1"]
+
+
+def _changed(change: Change) -> list[str]:
+    old = json.loads(EVENTS.read_text("utf-8"))
+    new = copy.deepcopy(old)
+    change(new)
+    return event_breaks(old, new)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (
+            lambda new: new["components"]["messages"].pop("document.read.v1"),
+            "document.read.v1: is gone",
+        ),
+        (
+            lambda new: _data(new)["properties"].pop("text"),
+            "document.read.v1.data.text: is gone",
+        ),
+        (
+            lambda new: _data(new)["required"].remove("text"),
+            "document.read.v1.data.text: may be missing now",
+        ),
+        (
+            lambda new: (
+                _data(new)["properties"].update(added={"type": "string"}),
+                _data(new)["required"].append("added"),
+            ),
+            "document.read.v1.data.added: is required now",
+        ),
+        (
+            lambda new: _data(new)["properties"].update(text={"type": "string"}),
+            "document.read.v1.data.text: string may be answered now",
+        ),
+    ],
+    ids=["type", "field", "optional", "required", "meaning"],
+)
+def test_what_breaks_a_reader_of_events_is_named(change: Change, said: str) -> None:
+    """Events of the last release are on the bus, and its programs may still read beside ours."""
+    assert said in _changed(change)
+
+
+def test_a_new_optional_field_and_a_new_type_break_no_reader() -> None:
+    """That is how events grow."""
+
+    def grow(new: dict[str, Any]) -> None:
+        _data(new)["properties"]["added"] = {"type": "string", "default": ""}
+        messages = new["components"]["messages"]
+        messages["document.read.v2"] = copy.deepcopy(messages["document.read.v1"])
+
+    assert _changed(grow) == []
+
+
+def test_no_reader_of_the_last_releases_events_breaks() -> None:
+    """What lies on the bus is read still, and the release before reads what is sent now."""
+    assert len(json.loads(EVENTS.read_text("utf-8"))["components"]["messages"]) >= 11
+    assert broken_events() == [], "see the top of infra/compatibility.py"
 
 
 def test_no_client_of_the_last_release_breaks() -> None:
