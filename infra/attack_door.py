@@ -9,6 +9,9 @@ several to a prompt. Of these some are answered with the words of another window
 or under the number of another question. Whatever becomes a proposal of such an answer has got
 through.
 
+As many answers are given about findings of reports, kinds of documents and pages: with cells that
+are not there, amounts that they do not have, sums that are none, and words as above.
+
 Then documents that speak to machines are asked about, alone, and with three other windows of the
 same document in one prompt, and the stand-in obeys them: whatever becomes a proposal of what it
 obeys has got through, and so has each other question of the prompt that is answered otherwise than
@@ -34,6 +37,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
+from infra.attack_others import FAULTS, question
 from infra.stand_in import Fault, Labels, StandIn
 from infra.stand_in.injected import FORTY
 from infra.stand_in.protocols import Said
@@ -66,7 +70,7 @@ price = {{ input = "0", output = "0", as_of = 2026-01-31 }}
 
 [tenants.default]
 providers = ["stand-in"]
-leaves = ["contract"]
+leaves = ["contract", "report"]
 day_usd = "1"
 month_usd = "1"
 """
@@ -78,6 +82,8 @@ class Report:
 
     answers: Counter[str] = field(default_factory=Counter)
     """Hostile answers, by what was wrong with them."""
+    others: Counter[str] = field(default_factory=Counter)
+    """Those that are not about clauses, by what was wrong with them."""
     documents: int = 0
     sent: int = 0
     """Documents with instructions that were not recognised, and so were asked about."""
@@ -100,6 +106,8 @@ class Report:
         """Lines for a person."""
         for fault, number in self.answers.items():
             yield f"{number:>5}  answers with words that are wrong by: {fault}"
+        for fault, number in self.others.items():
+            yield f"{number:>5}  answers with {fault}"
         yield f"{self.documents:>5}  documents with instructions to machines"
         yield f"{self.documents - self.sent:>5}  of these recognised and not sent"
         yield f"{self.sent:>5}  sent, and obeyed by the stand-in"
@@ -145,6 +153,23 @@ class Attack:
             ],
             text,
         )
+
+    def ask_one(self, question: Question, text: str) -> Outcome:
+        """Ask a question of any subject."""
+        number = next(self._numbers)
+        return self.door.ask(Asker("default", "doc_1", f"es_{number}", utc_now()), question, text)
+
+
+def attack_others(answers: int, seed: int, report: Report) -> None:
+    """Ask about findings, kinds and pages, and count what got through."""
+    chance, ways = random.Random(seed), list(FAULTS)
+    with _attack(Labels([]), seed) as one:
+        for number in range(answers):
+            subject, fault = ways[number % len(ways)]
+            one.stand_in.choose = lambda _said, fault=fault: fault  # type: ignore[misc]
+            what = FAULTS[subject, fault]
+            _count(one.ask_one(*question(subject, number, chance)), f"{what} {number}", report)
+            report.others[what] += 1
 
 
 def attack(answers: int, seed: int) -> Report:
@@ -308,6 +333,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=1)
     asked = parser.parse_args(arguments)
     report = attack(asked.answers, asked.seed)
+    attack_others(asked.answers, asked.seed, report)
     print("\n".join(report.table()))
     return 1 if report.through else 0
 

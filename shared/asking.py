@@ -76,7 +76,11 @@ class Witness:
 ASSUMED = Witness(0.603, 0.164)
 """Of clauses, until more is known: recall of the best published frontier model on CUAD's test
 contracts, and how often it lists something wrong in one category of one contract
-(`infra/evaluate_cascade.py` has both from its published answers)."""
+(`infra/evaluate_cascade.py` has both from its published answers). Of findings nothing is published,
+and no better is assumed."""
+ASSUMED_OF_TEXT = Witness(0.9, 0.1)
+"""Of what kind a document is and whether a page is sound, which any reader can tell: assumed, and
+measured by nobody."""
 
 
 def _doubt(belief: Floats) -> Floats:
@@ -105,6 +109,15 @@ class AskRules:
     """Of the first provider that may see words of documents of a kind; those of other kinds are
     not asked about."""
     mistake_usd: Decimal = Decimal(0)
+    leaves: frozenset[Kind] = frozenset()
+    """Kinds of which words may leave the house; those of others go to a provider inside alone."""
+    hides_amounts: bool = False
+    """Whether amounts may not leave: nothing can be said of a finding without them."""
+
+    def price_of_any(self, kinds: Sequence[Kind]) -> Price | None:
+        """Of who may be asked about a document of whichever of these kinds; None if nobody may."""
+        strictest = [kind for kind in kinds if kind not in self.leaves] or list(kinds)
+        return self.prices.get(strictest[0])
 
     def worth(self, gain: float, weight: float, price: Price, tokens: Tokens) -> float:
         """US$ that are expected to be gained by a question; it is asked if there are any.
@@ -138,6 +151,7 @@ class _Tenant(_Part):
     day_usd: Usd = Decimal(0)
     month_usd: Usd = Decimal(0)
     mistake_usd: Usd = RiskRules().mistake_usd
+    mask: tuple[str, ...] = ()
 
 
 class _File(_Part):
@@ -170,7 +184,12 @@ def _rules(tenant: _Tenant, providers: Mapping[str, _Provider]) -> AskRules:
     named = [providers[name] for name in tenant.providers if name in providers]
     kinds: Sequence[Any] = ("contract", "report", "other")
     prices = {kind: _first(named, kind, tenant.leaves) for kind in kinds}
-    return AskRules({kind: price for kind, price in prices.items() if price}, tenant.mistake_usd)
+    return AskRules(
+        {kind: price for kind, price in prices.items() if price},
+        tenant.mistake_usd,
+        frozenset(tenant.leaves),
+        "amounts" in tenant.mask,
+    )
 
 
 def _first(named: Sequence[_Provider], kind: Kind, leaves: Sequence[Kind]) -> Price | None:

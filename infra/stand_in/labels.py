@@ -10,7 +10,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
+from infra.stand_in import figures
+
 Answer = dict[str, Any]
+MISTAKEN = {
+    "contract": "report",
+    "report": "other",
+    "other": "contract",
+    "sound": "unsound",
+    "unsound": "sound",
+}
 
 
 class Labels:
@@ -18,9 +27,20 @@ class Labels:
 
     Args:
         known: (category, text) of each.
+        kinds: (kind, text) of documents that have that text.
+        pages: (`sound` or `unsound`, text) of pages that have that text.
+        errors: amounts of reports that are wrong, with the right one, as tables print them.
     """
 
-    def __init__(self, known: Iterable[tuple[str, str]]) -> None:
+    def __init__(
+        self,
+        known: Iterable[tuple[str, str]] = (),
+        *,
+        kinds: Sequence[tuple[str, str]] = (),
+        pages: Sequence[tuple[str, str]] = (),
+        errors: Mapping[str, str] | None = None,
+    ) -> None:
+        self._kinds, self._pages, self._errors = list(kinds), list(pages), dict(errors or {})
         self._texts: dict[str, list[str]] = defaultdict(list)
         for category, text in known:
             if text.strip():
@@ -29,16 +49,26 @@ class Labels:
     @classmethod
     def of_file(cls, path: Path) -> Self:
         """Labels of JSON lines, packed or not: `{"category", "text"}` each, or whole contracts with
-        such `annotations`.
+        such `annotations`; `{"kind", "text"}`, `{"page", "text"}` and `{"wrong", "right"}`.
         """
         data = path.read_bytes()
         text = gzip.decompress(data) if path.suffix == ".gz" else data
-        lines = map(json.loads, text.splitlines())
-        return cls((one["category"], one["text"]) for line in lines for one in _labels(line))
+        labels = [one for line in map(json.loads, text.splitlines()) for one in _labels(line)]
+        return cls(
+            [(one["category"], one["text"]) for one in labels if "category" in one],
+            kinds=[(one["kind"], one["text"]) for one in labels if "kind" in one],
+            pages=[(one["page"], one["text"]) for one in labels if "page" in one],
+            errors={one["wrong"]: one["right"] for one in labels if "wrong" in one},
+        )
 
     def right(self, question: Mapping[str, Any]) -> Answer:
         """What the labels say."""
+        if "tables" in question:
+            return figures.right(question, self._errors)
         passage = question["passage"]
+        if "category" not in question:
+            known = self._kinds if "taken_for" in question else self._pages
+            return figures.sorted_(passage, known, "other" if known is self._kinds else "sound")
         quotes = [text for text in self._texts[question["category"]] if text in passage]
         if not quotes:
             return _answer("absent", [], "no words of the passage say it")
@@ -46,6 +76,11 @@ class Labels:
 
     def wrong(self, question: Mapping[str, Any], chance: random.Random) -> Answer:
         """A mistake in good faith: what is there is missed, or something else is quoted."""
+        if "tables" in question:
+            return figures.wrong(question, self._errors)
+        if "category" not in question:
+            said = self.right(question)
+            return {**said, "verdict": MISTAKEN[said["verdict"]]}
         if self.right(question)["quotes"]:
             return _answer("absent", [], "overlooked")
         words = question["passage"].split(" ")
@@ -53,20 +88,32 @@ class Labels:
         return _answer("present", [" ".join(words[at : at + 8])], "mistaken")
 
     def invented(self, question: Mapping[str, Any], chance: random.Random) -> Answer:
-        """Words that stand nowhere."""
+        """Words that stand nowhere, or a cell."""
+        if "tables" in question:
+            return figures.invented(question, chance)
+        if "category" not in question:
+            return {**self.right(question), "quotes": ["words that stand nowhere in it"]}
         number = chance.randrange(10**6)
         quote = f"This {question['category']} clause number {number} shall survive in perpetuity."
         return _answer("present", [quote], "invented")
 
     def altered(self, question: Mapping[str, Any], chance: random.Random) -> Answer:
-        """Words of the passage, one of which is changed."""
+        """Words of the passage, one of which is changed, or an amount."""
+        if "tables" in question:
+            return figures.altered(question, chance)
+        if "category" not in question:
+            return {**self.right(question), "quotes": [f"{question['passage'][:40]}x altered"]}
         words = question["passage"].split()[:40] or ["nothing"]
         at = chance.randrange(len(words))
         words[at] = "not" if words[at] != "not" else "always"
         return _answer("present", [" ".join(words)], "altered")
 
     def foreign(self, question: Mapping[str, Any], chance: random.Random) -> Answer:
-        """A clause of that category, but of another document."""
+        """A clause of that category, but of another document; or a sum that is none."""
+        if "tables" in question:
+            return figures.miscounted(question, chance)
+        if "category" not in question:
+            return self.invented(question, chance)
         others = [t for t in self._texts[question["category"]] if t not in question["passage"]]
         if not others:
             return self.invented(question, chance)

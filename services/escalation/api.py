@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from services.escalation.asking import Door
 from services.escalation.store import Escalations
 from shared.events import Stage
+from shared.events.questions import Said, Subject
 from shared.storage import Store
 from shared.web.auth import CurrentActor
 from shared.web.openapi import problems
@@ -50,17 +51,44 @@ class QuoteOut(_Answer):
     end: int
 
 
+class CellOut(_Answer):
+    """A cell of the report, with the amount that it has there; row and column 0-based."""
+
+    statement: str
+    row: int
+    column: int
+    label: str
+    value: float
+
+
+class TermOut(CellOut):
+    """A cell that is added (1) or subtracted (-1)."""
+
+    sign: Literal[1, -1]
+
+
 class ProposalOut(_Answer):
-    """What a frontier model answered; its quotes are the document's own words. A person decides."""
+    """What a frontier model answered; its quotes are the document's own words, its cells the
+    report's, and its sum was made again. A person decides.
+    """
 
     id: str
     document_id: str
     stage: Stage
     result_id: str
     requested: datetime
+    subject: Subject = Field("clause", description="what was asked about")
     category: str
-    verdict: Literal["present", "absent"]
+    verdict: Said
     quotes: list[QuoteOut]
+    cell: CellOut | None = Field(
+        None, description="of a finding: the cell that is wrong, or is presented otherwise"
+    )
+    expected: float | None = Field(None, description="what it should be, whole units")
+    arithmetic: list[TermOut] = Field(
+        default_factory=list, description="cells that make that up, within the rounding of the page"
+    )
+    total: float | None = Field(None, description="their sum, as it was made here")
     why: str = Field(description="the model's own words, which nobody verified")
     provider: str
     model: str

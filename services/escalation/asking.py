@@ -19,16 +19,19 @@ from services.escalation.batching import (
     wish,
 )
 from services.escalation.domain import Outcome
+from services.escalation.figures import Figures, refusal_of_tables
 from services.escalation.hearing import Account, Heard, TooLate, hear, recall
 from services.escalation.injections import speaks_to_machines
 from services.escalation.ledger import Caps, Ledger, TooManyCalls
-from services.escalation.masking import Masked, mask
+from services.escalation.masking import mask
 from services.escalation.policy import Policies, TenantPolicy
-from services.escalation.prompting import Understood, Unverified, first_prompt, repair, understand
+from services.escalation.prompting import Understood, Unverified, repair
 from services.escalation.providers import Prompt, Provider
 from services.escalation.providers.provider import NobodyAnswers
+from services.escalation.subjects import prompt_of, proposal_of, understood
 from shared.errors import Unavailable
-from shared.events.questions import Proposal, Question, Quote
+from shared.events import Kind
+from shared.events.questions import Question
 
 NO_PROVIDER = "no provider is configured: nothing leaves the house"
 DECIDED = "a person decided about it in the meantime, so nothing was paid for it"
@@ -40,7 +43,7 @@ to be repaired, for it would cost many times the question.
 """
 
 
-Answers = dict[int, Understood | Unverified]
+Answers = dict[int, Understood | Figures | Unverified]
 """By the number of the question, counted from 1."""
 
 
@@ -111,8 +114,8 @@ class Door:
         policy = self.policies.of(asked[0][0].tenant)
         outcomes: list[Outcome | None] = [_refused(policy, question, text) for _, question in asked]
         open_ = [place for place, outcome in enumerate(outcomes) if outcome is None]
-        for kind in dict.fromkeys(asked[place][1].kind for place in open_):
-            mine = [place for place in open_ if asked[place][1].kind == kind]
+        for kinds in dict.fromkeys(_kinds(asked[place][1]) for place in open_):
+            mine = [place for place in open_ if _kinds(asked[place][1]) == kinds]
             for chunk in chunks([asked[place][1] for place in mine], LARGEST_WINDOW):
                 together = [mine[place] for place in chunk]
                 came = self._chunk([asked[place] for place in together], policy, text)
@@ -161,9 +164,12 @@ class Door:
 
 def _refused(policy: TenantPolicy, question: Question, text: str) -> Outcome | None:
     """What comes of a question that nobody is asked; None if somebody may be."""
-    if refusal := _refusal(policy, policy.may_see(question.kind), question, text):
+    window = text[question.start : question.end]
+    if refusal := _refusal(policy, policy.may_see(*_kinds(question)), question, text):
         return Outcome(None, refusal)
-    if words := speaks_to_machines(text[question.start : question.end]):
+    if question.subject == "finding" and (refusal := refusal_of_tables(question, window)):
+        return Outcome(None, refusal)
+    if words := speaks_to_machines(window):
         return Outcome(None, f"the passage speaks to machines, so none was asked: {words}")
     return None
 
@@ -175,12 +181,20 @@ def _refusal(
     if not policy.providers:
         return NO_PROVIDER
     if not providers:
-        return f"words of documents of the kind {question.kind} may not leave the house"
+        kinds = " or ".join(_kinds(question))
+        return f"words of documents of the kind {kinds} may not leave the house"
+    if question.subject == "finding" and "amounts" in policy.mask:
+        return "amounts may not leave the house, and nothing can be said of a finding without them"
     if not question.start < question.end <= len(text):
         return "the question names a window that the document does not have"
     if question.end - question.start > LARGEST_WINDOW:
         return f"the window has more than {LARGEST_WINDOW:,} characters"
     return None
+
+
+def _kinds(question: Question) -> tuple[Kind, ...]:
+    """Of which kinds its document may be."""
+    return tuple(dict.fromkeys((question.kind, *question.may_be)))
 
 
 @dataclass(frozen=True)
@@ -231,13 +245,13 @@ class Asking:
 
     def _prompt(self) -> Prompt:
         if len(self.parts) == 1:
-            return first_prompt(*_pair(self.parts[0]))
+            return prompt_of(self.parts[0])
         return several_prompt(self.parts)
 
     def _is_known(self) -> bool:
         """Whether there is an answer already, which costs nothing."""
-        providers = self.policy.may_see(self.parts[0].question.kind)
-        return recall(self.door.ledger, self._account, providers, self._prompt()) is not None
+        known = recall(self.door.ledger, self._account, self._providers, self._prompt())
+        return known is not None
 
     def _without(self, decided: Sequence[bool]) -> list[Outcome]:
         """Ask what is left; of what a person has decided, say so."""
@@ -255,10 +269,10 @@ class Asking:
 
     def _understood(self, heard: Heard, wanted: Sequence[int]) -> Answers:
         if len(self.parts) > 1:
-            return understand_several(heard.reply, self.parts, wanted)
+            return {**understand_several(heard.reply, self.parts, wanted)}
         (part,) = self.parts
         try:
-            return {1: understand(heard.reply, part.passage, part.near)}
+            return {1: understood(heard.reply, part)}
         except Unverified as error:
             return {1: error}
 
@@ -277,7 +291,7 @@ class Asking:
             elif one.verdict == "unsure":
                 outcomes.append(Outcome(None, f"{name} is unsure as well", heard.call_id))
             else:
-                outcomes.append(Outcome(_proposal(part, one, heard), "", heard.call_id))
+                outcomes.append(Outcome(proposal_of(part, one, heard), "", heard.call_id))
         return outcomes
 
     @property
@@ -291,32 +305,14 @@ class Asking:
             Caps(policy.day_micro_usd, policy.month_micro_usd),
         )
 
+    @property
+    def _providers(self) -> list[Provider]:
+        """Who may see words of all that is asked about."""
+        return self.policy.may_see(*_kinds(self.parts[0].question))
+
     def _hear(self, prompt: Prompt, late: bool = False) -> Heard:
         """An answer that is remembered, or a new one unless it is too late for that."""
         if not self.asker.wanted():
             raise NotWanted
-        account, door = self._account, self.door
-        return hear(
-            door.ledger, account, self.policy.may_see(account.kind), prompt, door.clock, late
-        )
-
-
-def _pair(part: Part) -> tuple[Question, Masked]:
-    return part.question, part.passage
-
-
-def _proposal(part: Part, found: Understood, heard: Heard) -> Proposal:
-    offset, quotes = part.question.start, []
-    for start, end in found.spans:
-        low, high = part.passage.source(start, end)
-        words = part.passage.original[low:high]
-        quotes.append(Quote(text=words, start=offset + low, end=offset + high))
-    return Proposal(
-        verdict="present" if found.verdict == "present" else "absent",
-        category=part.question.category,
-        quotes=tuple(quotes),
-        why=part.passage.unmasked(found.why),
-        provider=heard.provider.name,
-        model=heard.provider.model,
-        stand_in=heard.provider.stand_in,
-    )
+        door = self.door
+        return hear(door.ledger, self._account, self._providers, prompt, door.clock, late)

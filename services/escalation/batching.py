@@ -27,6 +27,8 @@ from shared.events.questions import Question
 
 TOGETHER = 8
 """Questions of one prompt at the most."""
+CLAUSES = ("clause", "category")
+"""What questions are about that go into one prompt; each other one is asked alone."""
 
 SYSTEM = """\
 You help lawyers to check contracts. Each request is one JSON object: `passages` are parts of one
@@ -92,13 +94,15 @@ class Part:
 
 def chunks(questions: Sequence[Question], most: int) -> Iterator[list[int]]:
     """Yield the places of the questions that go together: as many as a prompt may have, with
-    passages of at most so many characters.
+    passages of at most so many characters. What is not about clauses goes alone.
     """
     together: list[int] = []
     windows: set[Span] = set()
     for place, one in enumerate(questions):
         wider = windows | {(one.start, one.end)}
-        if together and (len(together) == TOGETHER or sum(e - s for s, e in wider) > most):
+        full = len(together) == TOGETHER or sum(e - s for s, e in wider) > most
+        alone = any(questions[i].subject not in CLAUSES for i in (place, *together[-1:]))
+        if together and (full or alone):
             yield together
             together, wider = [], {(one.start, one.end)}
         together.append(place)
@@ -156,7 +160,7 @@ def _verified(answer: Answer | None, part: Part, none: str) -> Understood | Unve
         return error
 
 
-def faults_of(found: Mapping[int, Understood | Unverified]) -> dict[int, str]:
+def faults_of(found: Mapping[int, object]) -> dict[int, str]:
     """The numbers of the questions without a usable answer, and why."""
     return {number: str(one) for number, one in found.items() if isinstance(one, Unverified)}
 

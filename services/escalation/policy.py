@@ -110,9 +110,9 @@ class TenantPolicy:
     month_micro_usd: int = 0
     mask: frozenset[Hidden] = frozenset()
 
-    def may_see(self, kind: Kind) -> list[Provider]:
-        """The providers that may see words of such a document, in their order."""
-        return [p for p in self.providers if p.inside or kind in self.leaves]
+    def may_see(self, *kinds: Kind) -> list[Provider]:
+        """The providers that may see words of a document of whichever of these kinds, in order."""
+        return [p for p in self.providers if p.inside or self.leaves.issuperset(kinds)]
 
     def names(self, provider: str) -> bool:
         """Whether it is one that the tenant may ask."""

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from services.escalation.masking import Masked
 from services.escalation.providers import Prompt, Reply
 from services.escalation.quotes import Passage, Span
-from shared.events.questions import Question
+from shared.events.questions import Question, Said
 
 SYSTEM = """\
 You help lawyers to check contracts. Each request is one JSON object: `category` and `asks` say
@@ -60,7 +60,7 @@ class Answer(BaseModel):
 class Understood:
     """An answer whose quotes the passage has."""
 
-    verdict: Literal["present", "absent", "unsure"]
+    verdict: Said | Literal["unsure"]
     spans: tuple[Span, ...]
     """Offsets into the passage as it was sent."""
     why: str
@@ -123,8 +123,13 @@ def verified(answer: Answer, passage: Masked, near: Sequence[Span]) -> Understoo
     """
     if (answer.verdict == "present") != bool(answer.quotes):
         raise Unverified(f"the verdict is {answer.verdict}, with {len(answer.quotes)} quotes")
+    return Understood(answer.verdict, located(answer.quotes, passage, near), answer.why)
+
+
+def located(quotes: Sequence[str], passage: Masked, near: Sequence[Span]) -> tuple[Span, ...]:
+    """Where the passage as it was sent has quotes. Raises Unverified if it does not have one."""
     spans, missing, sent = [], [], Passage(passage.text)
-    for number, quote in enumerate(answer.quotes, start=1):
+    for number, quote in enumerate(quotes, start=1):
         if places := [place for place in sent.find(quote) if passage.whole(*place)]:
             spans.append(_nearest(places, near))
         else:
@@ -133,7 +138,7 @@ def verified(answer: Answer, passage: Masked, near: Sequence[Span]) -> Understoo
         raise Unverified(
             f"the passage does not have these quotes, counted from 1: {', '.join(missing)}"
         )
-    return Understood(answer.verdict, tuple(dict.fromkeys(spans)), answer.why)
+    return tuple(dict.fromkeys(spans))
 
 
 def fault(error: ValidationError, form: type[BaseModel] = Answer) -> str:

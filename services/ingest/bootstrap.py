@@ -41,6 +41,7 @@ from services.ingest.webhooks.post import Poster, trust
 from services.ingest.webhooks.sender import Sender
 from services.ingest.webhooks.store import Queue
 from shared.artefacts import adapter_names
+from shared.asking import read_askers
 from shared.bus import Bus, open_bus
 from shared.documents.sandbox import Reader
 from shared.errors import SettingsError
@@ -110,7 +111,7 @@ def build(
         once=once,
     )
     handlers: dict[type[Event], Handler] = dict.fromkeys(PROJECTED, note_progress)
-    judge = Judge.load(settings.artefacts_folder)
+    judge, askers = Judge.load(settings.artefacts_folder), read_askers(settings.policy_file)
 
     def is_large(event: Event) -> bool:
         size = event.original.size if isinstance(event, DocumentIngested) else 0
@@ -118,7 +119,7 @@ def build(
 
     def read(event: DocumentIngested, uow: UnitOfWork) -> None:
         chosen = reader or (large_reading if is_large(event) else reading)
-        read_document(event, uow, blobs, chosen, settings.limits, judge)
+        read_document(event, uow, blobs, chosen, settings.limits, judge, askers)
 
     handlers[DocumentIngested] = read
     handlers[ClausesExtracted] = partial(note_clauses, blobs=blobs)

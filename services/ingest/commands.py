@@ -514,8 +514,12 @@ def ingested(
     )
 
 
-def document_read(document: Document, actor: str | None = None) -> DocumentRead:
-    """The event that a document which was read is ready for the specialist of its kind."""
+def document_read(
+    document: Document, actor: str | None = None, escalated: tuple[str, ...] = ()
+) -> DocumentRead:
+    """The event that a document which was read is ready for the specialist of its kind; what is
+    `escalated` a frontier model is asked about.
+    """
     progress = document.progress
     assert document.text is not None
     assert document.layout is not None
@@ -534,6 +538,7 @@ def document_read(document: Document, actor: str | None = None) -> DocumentRead:
         attempt=progress.attempt,
         kind_confidence=document.kind_confidence,
         kind_unsure=document.asks_kind,
+        escalated=escalated,
         adapters=document.adapters,
     )
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import cast, get_args
 
+from services.ingest.asking import Asked, questions, request_of
 from services.ingest.commands import count_end, document_read, mark_void, rekind
 from services.ingest.domain import (
     Document,
@@ -39,6 +40,7 @@ from services.ingest.webhooks.messages import (
     review_decided,
 )
 from services.ingest.webhooks.store import forget_words, publish
+from shared.asking import Askers, AskRules
 from shared.documents import CONTAINERS, Limits, Reading
 from shared.errors import UnreadableDocument
 from shared.events import (
@@ -66,10 +68,12 @@ def read_document(
     reader: DocumentReader,
     limits: Limits,
     judge: Judge = BY_TYPE,
+    askers: Askers | None = None,
 ) -> None:
     """Read one document, keep its text and layout, and announce it; or say why it can't be read.
 
-    Where nobody said what it is, its text decides.
+    Where nobody said what it is, its text decides. Where that is unsure, or a page seems to be read
+    badly, a frontier model is asked if it pays, by `askers`; else a person alone.
 
     What lies in a mail or archive is accepted with it, as documents of their own.
     """
@@ -105,13 +109,31 @@ def read_document(
         with span("infer document-kind"):
             guess = judge(reading.text, document.media_type)
     text, layout = reading.text.encode(), reading.to_bytes()
-    if not _note_blobs(event, uow, blobs, ref_of(text), ref_of(layout)):
+    asks = (askers or Askers()).of(event.tenant)
+    asked = _questions(document.guessed(guess), reading, ref_of(text), asks)
+    written = [one.to_bytes() for one in asked]
+    about = [ref_of(data) for data in written]
+    if not _note_blobs(event, uow, blobs, ref_of(text), ref_of(layout), about):
         with uow.store.write() as session:
             remove_unused(session, blobs, event.tenant, _bytes_of(parts))
         return
     with span("keep reading"):
         kept = (blobs.put(event.tenant, text), blobs.put(event.tenant, layout))
-        _keep_reading(event, uow, blobs, _Read(reading, parts, *kept, found, guess), limits)
+        for data in written:
+            blobs.put(event.tenant, data)
+        read = _Read(reading, parts, *kept, found, guess, asked)
+        _keep_reading(event, uow, blobs, read, limits)
+
+
+def _questions(
+    document: Document, reading: Reading, text: BlobRef, asks: AskRules
+) -> Sequence[Asked]:
+    """What is asked about a document; nothing about one that nobody works on."""
+    kind = document.said_kind
+    if kind == "other":
+        return ()
+    guess = document.guess if document.asks_kind else None
+    return questions(document.id, reading, text, guess, kind, asks)
 
 
 def note_progress(event: Fact, uow: UnitOfWork) -> None:
@@ -156,12 +178,13 @@ def note_decision(event: ReviewDecided, uow: UnitOfWork, blobs: BlobStore) -> No
 
 
 def _answered(event: ReviewDecided, uow: UnitOfWork, document: Document) -> Document | None:
-    """The document after a person's answer of what kind it is, or after that is taken back.
+    """The document after a person's answer of what kind it is, or after that is taken back; what is
+    said of its pages changes nothing.
 
     None if it says nothing any more: somebody has said the kind since, or it was read anew.
     """
     guess = document.guess
-    if guess is None:
+    if guess is None or event.result_id != document.id:
         return None
     if event.verdict == "undo":
         if guess.item != event.item_id:
@@ -235,11 +258,13 @@ class _Read:
     layout: BlobRef | None = None
     passages: Sequence[Passage] = ()
     guess: Guess | None = None
+    asked: Sequence[Asked] = ()
 
     @property
     def blobs(self) -> set[BlobRef]:
-        """Text and layout."""
-        return {ref for ref in (self.text, self.layout) if ref is not None}
+        """Text and layout, and what is asked about them."""
+        about = (ref_of(one.to_bytes()) for one in self.asked)
+        return {ref for ref in (self.text, self.layout, *about) if ref is not None}
 
 
 def _stored_parts(
@@ -278,10 +303,16 @@ def _unread(document: Document | None, event: DocumentIngested) -> bool:
 
 
 def _note_blobs(
-    event: DocumentIngested, uow: UnitOfWork, blobs: BlobStore, text: BlobRef, layout: BlobRef
+    event: DocumentIngested,
+    uow: UnitOfWork,
+    blobs: BlobStore,
+    text: BlobRef,
+    layout: BlobRef,
+    about: Sequence[BlobRef] = (),
 ) -> bool:
-    """Remember text and layout before they are written, so that a deletion finds them whatever
-    happens in between. Returns whether this attempt still has to be read.
+    """Remember text and layout, and questions about them, before they are written, so that a
+    deletion finds them whatever happens in between. Returns whether this attempt still has to be
+    read.
     """
     with uow.store.write() as session:
         lock_blobs(session, event.tenant)
@@ -289,7 +320,8 @@ def _note_blobs(
         before = documents.get(event.document_id, for_update=True)
         if before is None or not _unread(before, event):
             return False
-        after = replace(before, text=text, layout=layout)
+        noted = tuple(dict.fromkeys((*before.noted, *about)))
+        after = replace(before, text=text, layout=layout, noted=noted)
         documents.save(after)
         if before.text != text:
             Passages(session, event.tenant).forget(event.document_id)
@@ -317,14 +349,24 @@ def _keep_reading(
         if read.parts is not None:
             admitted = admit_parts(uow, blobs, before, read.parts, limits)
             after = _advanced(after, admitted.fact)
+        asked = [one for one in read.asked if one.question.subject != "kind" or after.asks_kind]
         after = replace(
-            after, text=read.text, layout=read.layout, warnings=reading.warnings, noted=()
+            after,
+            text=read.text,
+            layout=read.layout,
+            warnings=reading.warnings,
+            noted=tuple(dict.fromkeys(ref_of(one.to_bytes()) for one in asked)),
         )
         documents.save(after)
         Passages(uow.session, event.tenant).keep_text(event.document_id, read.passages)
-        remove_unused(uow.session, blobs, event.tenant, before.blobs - after.blobs)
+        unused = (before.blobs | read.blobs) - after.blobs
+        remove_unused(uow.session, blobs, event.tenant, unused)
         if read.text and read.layout:
-            uow.publish(document_read(after, event.actor))
+            escalated = tuple(one.result_id for one in asked)
+            said = document_read(after, event.actor, escalated)
+            uow.publish(said)
+            if asked:
+                uow.publish(request_of(said, asked))
         publish(uow.session, document_ended(after, before))
     count_end(after, before)
     for accepted in admitted.accepted if admitted else ():

@@ -11,7 +11,8 @@ from pydantic import AfterValidator, Field
 from services.ingest.webhooks.addresses import read_networks, read_ports
 from services.ingest.webhooks.domain import read_delays
 from shared.documents import Limits
-from shared.settings import CommonSettings, Port
+from shared.policy import PolicySettings
+from shared.settings import Port
 
 _LIMITS = Limits()
 
@@ -26,7 +27,7 @@ def _readable(read: Callable[[str], object]) -> AfterValidator:
     return AfterValidator(check)
 
 
-class Settings(CommonSettings):
+class Settings(PolicySettings):
     """Settings of ingest, beside the common ones."""
 
     ingest_port: Port = Field(8401, description="port of uploads, documents and keys")

@@ -82,9 +82,9 @@ class ItemOut(_Answer):
     finding: dict[str, Any] | None
     proposal: dict[str, Any] | None = Field(
         None,
-        description="what a frontier model says of it: verdict, quotes, why, provider, model,"
-        " stand_in, own_words where the item is made of its quote; or the reason why there is no"
-        " answer",
+        description="what a frontier model says of it: subject, verdict, quotes, why, provider,"
+        " model, stand_in, own_words where the item is made of its quote; of a finding cell,"
+        " expected, arithmetic, total and tolerance; or the reason why there is no answer",
     )
     urgency: float = Field(
         description="what it is expected to cost if nobody looks: the chance that a person changes"

@@ -54,7 +54,12 @@ def build(
     )
     unmeasure = metrics.at_scrape(reader.measure)
     reacts: dict[type[Event], Handler] = {
-        DocumentRead: partial(handlers.remember_document, blobs=blobs, order=order),
+        DocumentRead: partial(
+            handlers.remember_document,
+            blobs=blobs,
+            order=order,
+            patience=settings.review_patience,
+        ),
         ClausesExtracted: partial(
             handlers.queue_clauses,
             blobs=blobs,

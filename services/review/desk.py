@@ -144,7 +144,7 @@ class Desk:
             right = corrected(item, wish.correction, text)
             right["page"] = document.page_at(right["start"] or 0) or item.page
         if wish.verdict == "undo":
-            if not item.asks_kind:
+            if not item.is_of_reading:
                 _must_be_current(item, document)
             changed = item.undo(actor.name, now, self.lease, wish.tab)
         else:

@@ -38,7 +38,7 @@ from pydantic import (
 from services.review.categories import CATEGORIES
 from shared.errors import Conflict, InvalidRequest, NotAllowed, SuiteError
 from shared.events import BlobRef, Kind, Route, Stage, Verdict
-from shared.events.questions import Proposal, Question
+from shared.events.questions import Proposal, Question, page_result
 from shared.web.values import Natural, Positive, Whole
 
 ItemKind = Literal["clause", "finding", "signal", "flag"]
@@ -54,6 +54,11 @@ CONFIDENCE = "confidence"
 
 KIND_CHECK = "document_kind"
 """The category of the item that asks of what kind a document is."""
+
+PAGE_CHECK = "page_text"
+"""The category of an item that asks whether a page was read badly."""
+MOST_PAGES = 20
+"""Pages of one document that are asked about at the most: the first."""
 
 CORRECTED_CHARACTERS = 100_000
 """The longest text that a clause can be corrected to."""
@@ -385,6 +390,13 @@ class Item:
     @property
     def asks_kind(self) -> bool:
         """Whether it asks of what kind its document is."""
+        return self.is_of_reading and self.category == KIND_CHECK
+
+    @property
+    def is_of_reading(self) -> bool:
+        """Whether it asks about the document as it was read, and not about a specialist's result:
+        such an item stays whatever specialists find.
+        """
         return self.stage == "ingest"
 
     @property
@@ -748,6 +760,29 @@ def _after(text: str, start: int, most: int) -> str:
     return part
 
 
+def items_of_pages(document: Document, pages: Sequence[int], *, now: datetime) -> list[Item]:
+    """The items that ask whether pages were read badly, whose text seems to be none."""
+    return [
+        Item(
+            id=new_id("it"),
+            tenant=document.tenant,
+            document_id=document.id,
+            attempt=document.attempt,
+            kind="finding",
+            stage="ingest",
+            result_id=page_result(document.id, page),
+            category=PAGE_CHECK,
+            confidence=0.5,
+            created=now,
+            text=f"What was read of page {page} has unknown or scrambled characters. "
+            "Is it something else than what stands on the page?",
+            page=page,
+            finding={"check": PAGE_CHECK, "page": page},
+        )
+        for page in pages[:MOST_PAGES]
+    ]
+
+
 def item_of_kind(document: Document, confidence: float, *, now: datetime) -> Item:
     """The item that asks of what kind a document is, which ingest is unsure of."""
     return Item(
@@ -804,8 +839,11 @@ def proposal_shown(proposal: Proposal | None, reason: str | None) -> dict[str, A
     """What is shown beside an item: an answer, or why there is none."""
     if proposal is None:
         return {"verdict": None, "reason": reason or "no answer came"}
-    shown = proposal.model_dump(mode="json", exclude={"category", "escalation"})
-    return {**shown, "reason": None}
+    hidden = {"category", "escalation"} if proposal.cell else {"category", "escalation", *_FIGURES}
+    return {**proposal.model_dump(mode="json", exclude=hidden), "reason": None}
+
+
+_FIGURES = ("cell", "expected", "arithmetic", "total", "tolerance")
 
 
 def item_of_triage(

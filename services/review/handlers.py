@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 from pydantic import ValidationError
 
@@ -20,6 +20,7 @@ from services.review.domain import (
     item_of_question,
     items_of_clauses,
     items_of_findings,
+    items_of_pages,
     proposal_shown,
     read_clauses,
     read_findings,
@@ -53,16 +54,19 @@ T = TypeVar("T")
 Part = TypeVar("Part", Question, Proposal)
 
 
-def remember_document(event: DocumentRead, uow: UnitOfWork, blobs: BlobStore, order: Order) -> None:
+def remember_document(
+    event: DocumentRead, uow: UnitOfWork, blobs: BlobStore, order: Order, patience: float
+) -> None:
     """Keep a document's name and its pages; what an older reading left undecided is withdrawn.
 
-    Where ingest is unsure of its kind, a person is asked.
+    Where ingest is unsure of its kind, or a page seems to be read badly, a person is asked; where a
+    frontier model is asked first, at the latest after `patience` seconds.
     """
     known = _known(event.tenant, event.document_id, uow)
     if known and not known.counts(event.attempt):
         return
-    pages = unless_deleted(event.tenant, event.document_id, blobs, lambda: _pages(event, blobs))
-    if pages is None:
+    read = unless_deleted(event.tenant, event.document_id, blobs, lambda: _reading(event, blobs))
+    if read is None:
         return
     document = Document(
         tenant=event.tenant,
@@ -71,7 +75,7 @@ def remember_document(event: DocumentRead, uow: UnitOfWork, blobs: BlobStore, or
         kind=event.kind,
         media_type=event.media_type,
         page_count=event.pages,
-        pages=pages,
+        pages=tuple(PageSize(p.number, p.start, p.end, p.width, p.height) for p in read.pages),
         text=event.text,
         layout=event.layout,
         attempt=event.attempt,
@@ -81,22 +85,34 @@ def remember_document(event: DocumentRead, uow: UnitOfWork, blobs: BlobStore, or
         if known and known.attempt < event.attempt:
             store.withdraw_open(uow.session, event.tenant, event.document_id)
         store.save_document(uow.session, document)
-        unsure = event.kind_confidence if event.kind_unsure else None
-        _ask_kind(uow, document, unsure, order)
+        now, unsure = datetime.now(UTC), event.kind_confidence if event.kind_unsure else None
+        about_kind = [] if unsure is None else [item_of_kind(document, unsure, now=now)]
+        about_pages = items_of_pages(document, read.unsound, now=now)
+        questions: dict[store.Asks, list[Item]] = {"kind": about_kind, "pages": about_pages}
+        for asks, new in questions.items():
+            ways = [_on_its_way(item, event.escalated, patience) for item in new]
+            _ask(uow, document, asks, [order.placed(item) for item in ways])
 
 
-def _ask_kind(uow: UnitOfWork, document: Document, confidence: float | None, order: Order) -> None:
-    """Have the question of a document's kind in the queue, once, or not if it is settled (None)."""
-    tenant, document_id = document.tenant, document.id
-    asked = store.kind_items(uow.session, tenant, document_id)
-    if confidence is None:
-        store.withdraw_open(uow.session, tenant, document_id, asking=True)
-        return
-    new = order.placed(item_of_kind(document, confidence, now=datetime.now(UTC)))
-    if any(item.signature == new.signature for item in asked):
-        return
-    store.withdraw_open(uow.session, tenant, document_id, asking=True)
-    store.add_items(uow.session, [new])
+def _on_its_way(item: Item, escalated: Collection[str], patience: float) -> Item:
+    """The item, which waits for the answer of a frontier model first if one is asked."""
+    if item.result_id not in escalated:
+        return item
+    return replace(item, route="escalate").asked(item.created, patience)
+
+
+def _ask(uow: UnitOfWork, document: Document, asks: store.Asks, new: Sequence[Item]) -> None:
+    """Have these questions about a document in the queue, each once, and none that is settled."""
+    where = uow.session, document.tenant, document.id
+    known = {item.signature for item in store.items_asking(*where, asks)}
+    wanted = {item.signature for item in new}
+    stale = [
+        item.id
+        for item in store.items_asking(*where, asks)
+        if item.verdict is None and item.signature not in wanted
+    ]
+    store.remove_items(uow.session, document.tenant, stale)
+    store.add_items(uow.session, [item for item in new if item.signature not in known])
 
 
 def queue_clauses(
@@ -221,6 +237,8 @@ def queue_proposal(
             return
         if question is None or text is None or _is_nothing(question, proposal):
             return
+        if question.subject not in ("clause", "category"):
+            return  # it was withdrawn: what is asked about is in the queue before
         item = item_of_question(
             known,
             question,
@@ -295,7 +313,7 @@ def withdraw_items(event: DocumentRekinded, uow: UnitOfWork) -> None:
     attempt = event.attempt or known.attempt
     if event.kind == event.previous:
         with uow:
-            store.withdraw_open(uow.session, event.tenant, event.document_id, asking=True)
+            store.withdraw_open(uow.session, event.tenant, event.document_id, "kind")
     elif event.attempt is None or event.attempt > known.attempt:
         with uow:
             store.withdraw_open(uow.session, event.tenant, event.document_id)
@@ -311,8 +329,8 @@ def withdraw_cancelled(event: DocumentFailed, uow: UnitOfWork) -> None:
         return
     known = known or Document(event.tenant, event.document_id, name="", kind="other")
     with uow:
-        store.withdraw_open(uow.session, event.tenant, event.document_id)
-        store.withdraw_open(uow.session, event.tenant, event.document_id, asking=True)
+        for asks in get_args(store.Asks):
+            store.withdraw_open(uow.session, event.tenant, event.document_id, asks)
         store.save_document(uow.session, replace(known, attempt=event.attempt, cancelled=True))
 
 
@@ -417,7 +435,6 @@ def _replace_items(
     store.save_document(uow.session, document)
 
 
-def _pages(event: DocumentRead, blobs: BlobStore) -> tuple[PageSize, ...]:
+def _reading(event: DocumentRead, blobs: BlobStore) -> Reading:
     text = blobs.get(event.tenant, event.text).decode()
-    reading = Reading.from_bytes(blobs.get(event.tenant, event.layout), text)
-    return tuple(PageSize(p.number, p.start, p.end, p.width, p.height) for p in reading.pages)
+    return Reading.from_bytes(blobs.get(event.tenant, event.layout), text)

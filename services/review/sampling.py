@@ -72,7 +72,7 @@ def was_wrong(item: Item, verdict: Verdict, right: Mapping[str, Any] | None) -> 
         right: with `correct`, what holds instead: of another category, or with too few of the same
             words, it was wrong; a clause whose ends were moved a little was not.
     """
-    if verdict == "undo" or not (item.about == "clause" or (item.sampled and not item.asks_kind)):
+    if verdict == "undo" or not (item.about == "clause" or item.sampled):
         return None
     if verdict != "correct" or right is None:
         return verdict == "reject"

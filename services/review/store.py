@@ -37,7 +37,17 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Session
 
-from services.review.domain import ASKED, Box, Decision, Document, Item, ItemKind, PageSize, Tab
+from services.review.domain import (
+    ASKED,
+    KIND_CHECK,
+    Box,
+    Decision,
+    Document,
+    Item,
+    ItemKind,
+    PageSize,
+    Tab,
+)
 from services.review.sampling import Judgement
 from shared.errors import InvalidRequest, NotFound
 from shared.events import BlobRef, Verdict
@@ -257,31 +267,38 @@ def add_items(session: Session, new: Iterable[Item]) -> None:
         session.execute(insert(items), rows)
 
 
-def withdraw_open(session: Session, tenant: str, document_id: str, *, asking: bool = False) -> None:
-    """Take the undecided results of a document out of the queue; or, if `asking`, the question of
-    what kind it is.
-    """
-    open_ = _of(tenant, document_id, asking=asking)
+Asks = Literal["results", "kind", "pages"]
+"""What items of a document ask about: what specialists found; of what kind it is; whether pages of
+it were read badly."""
+
+
+def withdraw_open(session: Session, tenant: str, document_id: str, asks: Asks = "results") -> None:
+    """Take what is undecided of a document out of the queue."""
+    open_ = _of(tenant, document_id, asks)
     session.execute(delete(items).where(open_, items.c.verdict.is_(None)))
 
 
 def withdraw_decided(session: Session, tenant: str, document_id: str) -> None:
     """Show the decided results of a document no more, unless they are found again."""
-    results = _of(tenant, document_id, asking=False)
+    results = _of(tenant, document_id, "results")
     session.execute(update(items).where(results).values(withdrawn=True))
 
 
-def kind_items(session: Session, tenant: str, document_id: str) -> list[Item]:
-    """The items that ask, or asked, of what kind a document is."""
-    asking = _of(tenant, document_id, asking=True)
-    return [_item(row) for row in session.execute(select(items).where(asking))]
+def items_asking(session: Session, tenant: str, document_id: str, asks: Asks) -> list[Item]:
+    """The items that ask, or asked, that."""
+    query = select(items).where(_of(tenant, document_id, asks))
+    return [_item(row) for row in session.execute(query)]
 
 
-def _of(tenant: str, document_id: str, *, asking: bool) -> ColumnElement[bool]:
-    """Items of a document: its results, or the question of what kind it is."""
-    asks = items.c.stage == "ingest"
-    mine = and_(items.c.tenant == tenant, items.c.document_id == document_id)
-    return and_(mine, asks if asking else ~asks)
+def _of(tenant: str, document_id: str, asks: Asks) -> ColumnElement[bool]:
+    """Items of a document that ask that."""
+    reading, of_kind = items.c.stage == "ingest", items.c.category == KIND_CHECK
+    which = {
+        "results": ~reading,
+        "kind": and_(reading, of_kind),
+        "pages": and_(reading, ~of_kind),
+    }
+    return and_(items.c.tenant == tenant, items.c.document_id == document_id, which[asks])
 
 
 def propose(
@@ -309,7 +326,7 @@ def open_items(session: Session, tenant: str, document_id: str) -> list[Item]:
     """The undecided results of a document, the oldest first, locked until the transaction ends."""
     rows = session.execute(
         select(items)
-        .where(_of(tenant, document_id, asking=False), items.c.verdict.is_(None))
+        .where(_of(tenant, document_id, "results"), items.c.verdict.is_(None))
         .order_by(items.c.created, items.c.id)
         .with_for_update()
     )
@@ -337,25 +354,32 @@ def waiting_item(
 
 
 class DecidedProposal(NamedTuple):
-    """A clause that a model had an opinion of, and what a person decided about it."""
+    """A result that a model had an opinion of, and what a person decided about it."""
 
     document_id: str
     category: str
     text: str
+    finding: dict[str, Any] | None
     proposal: dict[str, Any]
     verdict: Verdict
     correction: dict[str, Any] | None
 
 
 def decided_proposals(session: Session, tenant: str) -> Iterator[DecidedProposal]:
-    """What people decided about clauses that a model answered about."""
+    """What people decided about results that a model answered about."""
     of = items.c
     query = (
         select(
-            of.document_id, of.category, of.text, of.proposal, of.verdict, decisions.c.correction
+            of.document_id,
+            of.category,
+            of.text,
+            of.finding,
+            of.proposal,
+            of.verdict,
+            decisions.c.correction,
         )
         .join(decisions, and_(decisions.c.tenant == of.tenant, decisions.c.id == of.decision_id))
-        .where(of.tenant == tenant, of.kind == "clause", of.proposal.is_not(None))
+        .where(of.tenant == tenant, of.proposal.is_not(None))
     )
     for row in session.execute(query):
         if row.proposal["verdict"]:

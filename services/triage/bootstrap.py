@@ -15,6 +15,7 @@ from services.triage.signals import rest
 from services.triage.signals.peers import Peers
 from services.triage.store import MIGRATIONS
 from services.triage.together import find_naming
+from shared.asking import read_askers
 from shared.bus import open_bus
 from shared.documents.sandbox import Reader
 from shared.events import (
@@ -60,7 +61,7 @@ def build(
     )
     namer = find_naming(settings.artefacts_folder, lambda: models().base)
 
-    risks = read_risks(settings.policy_file)
+    risks, askers = read_risks(settings.policy_file), read_askers(settings.policy_file)
     flagged_from = judge.flagged if judge else FLAGGED
 
     def is_large(event: Event) -> bool:
@@ -72,7 +73,7 @@ def build(
         chosen = large_reader if is_large(event) else reader
         most = settings.triage_max_characters
         parts = judge, peers, narrative, namer
-        handlers.triage_report(event, uow, blobs, chosen.facts, most, *parts, risks=risks)
+        handlers.triage_report(event, uow, blobs, chosen.facts, most, *parts, risks, askers)
 
     def close_parts() -> None:
         reader.close()

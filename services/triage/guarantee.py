@@ -171,6 +171,19 @@ def promised(data: bytes | None, rules: FindingRules, level: float) -> Promise |
     return promise(calibration(data) if data else None, rules.max_wrong, level, rules.broken)
 
 
+def believed(confidence: float, known: Calibration | None, broken: float | None) -> float:
+    """Return how likely a finding is right where a share of the filings is broken: its odds, times
+    how much rarer (or more frequent) broken filings are than among those that it was learned from.
+    Its confidence, where no share is stated or nothing is known of those.
+    """
+    if known is None or broken is None or not 0.0 < confidence < 1.0:
+        return confidence
+    part = float(known.broken.mean())
+    odds = confidence / (1.0 - confidence)
+    odds *= broken / (1.0 - broken) * (1.0 - part) / part
+    return odds / (1.0 + odds)
+
+
 @lru_cache(maxsize=8)
 def calibration(data: bytes) -> Calibration:
     """Return a calibration set; the last few are kept."""
@@ -188,7 +201,7 @@ def promised_for(
         made: what is promised for filings like those known.
         reading: of the document that it stands in; None for data.
     """
-    if not made.why_not and (why_not := _unlike(verdict, filing, reading)):
+    if not made.why_not and (why_not := unlike(verdict, filing, reading)):
         return Promise(made.max_wrong, made.level, made.broken, why_not=why_not)
     return made
 
@@ -219,7 +232,7 @@ def routed(
     return {**shown, "risks": made.to_json()}
 
 
-def _unlike(verdict: Verdict, filing: Filing, reading: Reading | None) -> str:
+def unlike(verdict: Verdict, filing: Filing, reading: Reading | None) -> str:
     """Why a filing is of a sort without calibration data of its own; empty if it is not."""
     if not filing.whole:
         return LEFT_OUT

@@ -10,9 +10,9 @@ from functools import lru_cache
 
 from services.triage.dismissals import Dismissal, Dismissals, filer_of, relation_of
 from services.triage.domain import Report, State
-from services.triage.guarantee import promised
 from services.triage.naming import Naming
 from services.triage.narrative.model import Narrative
+from services.triage.questions import requests_of
 from services.triage.reading.document import read_document
 from services.triage.reading.report import FactsReader, NoStatements
 from services.triage.results import Outcome, Results, Routing, Spools, write_line
@@ -28,6 +28,7 @@ from services.triage.statements import (
 from services.triage.store import Reports
 from services.triage.unfolding import Unfolding
 from shared import metrics
+from shared.asking import Askers
 from shared.documents.reading import Reading
 from shared.errors import DocumentTooLarge, Unavailable, UnreadableDocument
 from shared.events import (
@@ -78,11 +79,13 @@ def triage_report(
     narrative: Narrative | None = None,
     namer: Naming | None = None,
     risks: Risks | None = None,
+    askers: Askers | None = None,
 ) -> None:
     """Check every filing of one report, keep the findings with what was read, and announce them.
 
     Args:
         risks: what each tenant lets the machine accept; None: a person looks at all.
+        askers: whom each tenant may ask about the rest; None: nobody.
     """
     if event.kind != "report":
         _note_kind(event, uow, blobs)
@@ -91,7 +94,10 @@ def triage_report(
         return
     known = lru_cache(FILERS_KEPT)(lambda filer: _dismissed(uow, event.tenant, filer))
     with Spools.opened() as spools:
-        routing = _routing(event.tenant, uow, judge, risks or Risks())
+        rules, asks = (risks or Risks()).of(event.tenant), (askers or Askers()).of(event.tenant)
+        with uow.store.read() as session:
+            known_errors = judge.guarantee if judge else None
+            routing = Routing(rules, known_errors, draw_key(session), asks)
         outcome = Outcome(judge, peers, known, narrative=narrative, routing=routing)
         try:
             with span("infer triage") as infers:
@@ -122,13 +128,6 @@ def triage_report(
             return
     reason = quoted("; ".join(outcome.said()), MAX_SENTENCE)
     _keep_failure(event, uow, "unreadable_report", reason)
-
-
-def _routing(tenant: str, uow: UnitOfWork, judge: Judge | None, risks: Risks) -> Routing:
-    rules = risks.of(tenant)
-    made = promised(judge.guarantee if judge else None, rules.findings, rules.level)
-    with uow.store.read() as session:
-        return Routing(made, rules.sample_share, draw_key(session))
 
 
 def note_decision(
@@ -332,10 +331,10 @@ def _keep_findings(
     if not _note_blobs(event, uow, *results.refs):
         return
     results.put(blobs, event.tenant)
-    model = model_of(outcome.judge)
+    model, findings = model_of(outcome.judge), outcome.routed
     with uow:
         reports = Reports(uow.session, event.tenant)
-        told = (found.finding.dismissed for found in outcome.findings)
+        told = (found.finding.dismissed for found in findings)
         if not reports.hold_dismissals({word.key for word in told if word}):
             raise Unavailable("what was dismissed of the filer has changed meanwhile")
         known = reports.get(event.document_id, lock=True)
@@ -356,7 +355,7 @@ def _keep_findings(
                 warnings=outcome.said(),
                 model=model,
                 name=event.name,
-                found=len(outcome.findings),
+                found=len(findings),
                 statements=results.statements,
                 signals=results.signals if outcome.peers else None,
                 strong=results.strong,
@@ -367,7 +366,7 @@ def _keep_findings(
                 blobs=tuple({*(known.blobs if known else ()), *results.refs}),
             )
         )
-        reports.replace_findings(event.document_id, outcome.findings)
+        reports.replace_findings(event.document_id, findings)
         reports.replace_filers(event.document_id, outcome.filers)
         uow.publish(
             FindingsFound(
@@ -376,7 +375,7 @@ def _keep_findings(
                 actor=event.actor,
                 name=event.name,
                 findings=results.findings,
-                count=len(outcome.findings),
+                count=len(findings),
                 flagged=outcome.flagged,
                 risk=outcome.risk,
                 unreadable=outcome.unread,
@@ -385,11 +384,13 @@ def _keep_findings(
                 model=f"{model.name} {model.version}",
                 signals=results.strong,
                 narrative=results.strong_flags,
-                accepted=sum(found.route == "accept" for found in outcome.findings),
-                sampled=tuple(found.id for found in outcome.findings if found.sampled),
+                accepted=sum(found.route == "accept" for found in findings),
+                sampled=tuple(found.id for found in findings if found.sampled),
             )
         )
-    for route, count in Counter(found.route for found in outcome.findings).items():
+        for request in requests_of(event, outcome.asked):
+            uow.publish(request)
+    for route, count in Counter(found.route for found in findings).items():
         metrics.findings_total.labels(route).inc(count)
 
 

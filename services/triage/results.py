@@ -16,12 +16,22 @@ from services.triage.history import last_day
 from services.triage.judgement import triage_filing
 from services.triage.narrative.flags import asked, flag_id, words_of
 from services.triage.narrative.model import Narrative
+from services.triage.questions import (
+    Asked,
+    blobs_of,
+    escalated,
+    refs_of,
+    worth_asking,
+    worthiest,
+)
 from services.triage.risk import Judge
 from services.triage.signals.peers import Peers
 from services.triage.signals.signals import signal_id, signals_of
 from services.triage.statements import Filing, quoted
+from shared.asking import SILENT, AskRules
 from shared.documents.reading import Reading
 from shared.events import BlobRef, Route
+from shared.policy import EVERYTHING, RiskRules
 from shared.storage import BlobStore
 from shared.storage.deletion import ref_of, ref_of_stream
 from shared.storage.secret import draw
@@ -36,25 +46,51 @@ SHOWN_WARNINGS = 50
 
 @dataclass(frozen=True)
 class Routing:
-    """What a tenant lets triage accept without a person, and how checks of that are drawn."""
+    """What a tenant lets triage accept without a person, how checks of that are drawn, and whom it
+    may ask about the rest.
+    """
 
-    promise: guarantee.Promise | None = None
-    """None: no risk is stated, and a person looks at everything."""
-    share: float = 0.0
-    """Of what could be accepted goes to a person as a check."""
+    rules: RiskRules = EVERYTHING
+    known: bytes | None = None
+    """The calibration set of findings; None where there is none."""
     key: bytes = b""
     """The secret of the draws."""
+    asks: AskRules = SILENT
+
+    @property
+    def promise(self) -> guarantee.Promise | None:
+        """What is promised; None: no risk is stated, and a person looks at everything."""
+        return guarantee.promised(self.known, self.rules.findings, self.rules.level)
 
     def routes(self, verdict: Verdict, filing: Filing, reading: Reading | None) -> Sequence[Route]:
         """What could be done with each finding, before checks are drawn."""
-        made = self.promise and guarantee.promised_for(verdict, filing, self.promise, reading)
+        made = self.promise
+        made = made and guarantee.promised_for(verdict, filing, made, reading)
         return guarantee.routes_of(verdict, made)
 
     def drawn(self, found: ReportFinding) -> ReportFinding:
         """The finding, as a check if it could be accepted and is drawn."""
-        if found.route != "accept" or draw(self.key, "sample", found.id) >= self.share:
+        if found.route != "accept" or draw(self.key, "sample", found.id) >= self.rules.sample_share:
             return found
         return replace(found, route="review", sampled=True)
+
+    def questions(
+        self,
+        verdict: Verdict,
+        filing: Filing,
+        reading: Reading | None,
+        found: Sequence[ReportFinding],
+    ) -> list[Asked]:
+        """What is worth a question. Who is asked about may be accepted by what a model says, where
+        one is trusted: so nothing is asked about a filing of a sort that nothing is known of.
+        """
+        trusted = self.rules.trust == "measured" and self.rules.findings.max_wrong is not None
+        if not self.asks.prices or (trusted and guarantee.unlike(verdict, filing, reading)):
+            return []
+        known = guarantee.calibration(self.known) if self.known else None
+        broken = self.rules.findings.broken
+        belief = {f.id: guarantee.believed(f.finding.confidence, known, broken) for f in found}
+        return list(worth_asking(filing, found, belief, self.asks, self.rules))
 
 
 @dataclass
@@ -68,6 +104,8 @@ class Outcome:
     findings: list[ReportFinding] = field(default_factory=list)
     narrative: Narrative | None = None
     routing: Routing = Routing()
+    asked: list[Asked] = field(default_factory=list)
+    """Questions about findings that are worth most, so far."""
     strong: list[dict[str, Any]] = field(default_factory=list)
     """Signals that a person is to look at, as REST answers them."""
     flags: list[dict[str, Any]] = field(default_factory=list)
@@ -97,7 +135,7 @@ class Outcome:
         self.risk = max(self.risk, verdict.risk)
         self.warnings += [f"{quoted(filing.id)}: {warning}" for warning in filing.warnings]
         named = f"{self.read} {filing.id}"
-        self.findings += [
+        found = [
             self.routing.drawn(
                 ReportFinding(finding_id(tenant, document_id, named, f), filing.id, f, filer, route)
             )
@@ -105,6 +143,9 @@ class Outcome:
                 verdict.findings, self.routing.routes(verdict, filing, reading), strict=True
             )
         ]
+        self.findings += found
+        questions = self.routing.questions(verdict, filing, reading, found)
+        self.asked = worthiest([*self.asked, *questions])
 
     def signals(self, tenant: str, document_id: str, filing: Filing) -> Iterator[dict[str, Any]]:
         """What is unusual in the filing that was checked last, as REST answers it.
@@ -133,6 +174,11 @@ class Outcome:
         }
         self.flags += shown.values()
         self.strong_flags += [shown[flag] for flag in asked(found)]
+
+    @property
+    def routed(self) -> list[ReportFinding]:
+        """The findings of all filings, each with what is done with it."""
+        return escalated(self.findings, self.asked)
 
     def said(self) -> tuple[str, ...]:
         """The warnings, at most so many as one can read."""
@@ -182,17 +228,23 @@ class Results:
     flags: BlobRef
     """JSON lines as well, and no blob where there are none."""
     strong_flags: BlobRef | None
+    asked: frozenset[BlobRef] = frozenset()
+    """Questions, and the texts of their tables."""
 
     @classmethod
     def of(cls, outcome: Outcome, spools: Spools) -> Self:
         """All of them; nothing is written yet."""
-        findings = findings_listed(outcome.findings)
+        findings = findings_listed(outcome.routed)
         strong = _listed(outcome.strong) if outcome.strong else None
         flags = b"".join(map(_line, outcome.flags))
         strong_flags = _listed(outcome.strong_flags) if outcome.strong_flags else None
         return cls(
             spools=spools,
-            lists=tuple(one for one in (findings, strong, flags, strong_flags) if one),
+            lists=(
+                *(one for one in (findings, strong, flags, strong_flags) if one),
+                *blobs_of(outcome.asked),
+            ),
+            asked=frozenset(refs_of(outcome.asked)),
             findings=ref_of(findings, OWNER),
             strong=ref_of(strong, OWNER) if strong else None,
             statements=ref_of_stream(spools.statements, OWNER),
@@ -205,7 +257,7 @@ class Results:
     def refs(self) -> set[BlobRef]:
         """Of all that is kept."""
         several = (self.findings, self.strong, self.statements, self.signals)
-        words = (self.flags, self.strong_flags)
+        words = (self.flags, self.strong_flags, *self.asked)
         return {ref for ref in (*several, *words) if ref and ref.size}
 
     def put(self, blobs: BlobStore, tenant: str) -> None:

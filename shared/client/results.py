@@ -854,13 +854,28 @@ class Quote(_Result):
 
 
 @dataclass(frozen=True)
+class ProposedCell(_Result):
+    """A cell of a report that an answer names, with the amount that it has there; `sign` says
+    whether it is added (1) or subtracted (-1).
+    """
+
+    statement: str
+    row: int
+    column: int
+    label: str
+    value: float
+    sign: int | None = None
+
+
+@dataclass(frozen=True)
 class Proposal(_Result):
-    """What a frontier model answered: its quotes are the document's own words, `why` is the
-    model's. A person decides.
+    """What a frontier model answered: its quotes are the document's own words, its cells the
+    report's, and `total` their sum as it was made here; `why` is the model's. A person decides.
     """
 
     _times = ("requested",)
-    _lists: ClassVar[dict[str, type[_Result]]] = {"quotes": Quote}
+    _lists: ClassVar[dict[str, type[_Result]]] = {"quotes": Quote, "arithmetic": ProposedCell}
+    _parts: ClassVar[dict[str, type[_Result]]] = {"cell": ProposedCell}
 
     id: str
     document_id: str
@@ -875,6 +890,11 @@ class Proposal(_Result):
     model: str
     stand_in: bool
     usd: float
+    subject: str = "clause"
+    cell: ProposedCell | None = None
+    expected: float | None = None
+    arithmetic: tuple[ProposedCell, ...] = ()
+    total: float | None = None
 
 
 @dataclass(frozen=True)

@@ -472,6 +472,7 @@ def _assembled(
         warnings=(*warnings, *course.scans.warnings()),
         media_type=media_type,
         metadata=metadata,
+        unsound=tuple(unsound),
     )
 
 

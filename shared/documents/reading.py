@@ -111,6 +111,7 @@ class Reading:
     them cut out, a sentence that a page break interrupts reads on.
     `cells` are the fields of sheets and tables that have text, in the order of the text, as
     records of `CELL`; `cell_at` and `cells_of` give them as `Cell`.
+    `unsound` are the pages whose text can hardly be what stands on them (`soundness.py`).
     """
 
     text: str
@@ -123,6 +124,7 @@ class Reading:
     media_type: str = "text/plain"
     metadata: dict[str, str] = field(default_factory=dict)
     cells: Cells = field(default_factory=no_cells)
+    unsound: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if self.boxes.shape != (len(self.text), 4):
@@ -212,6 +214,7 @@ class Reading:
             "metadata": self.metadata,
             "deflate": compress,
             "cells": len(self.cells),
+            **({"unsound": self.unsound} if self.unsound else {}),
         }
         boxes = _pack(self.boxes)
         head["boxes"] = len(boxes)
@@ -245,6 +248,7 @@ class Reading:
                 media_type=head["media_type"],
                 metadata=head["metadata"],
                 cells=unpack_cells(body[boxes:], head.get("cells", 0)),
+                unsound=tuple(head.get("unsound", ())),
             )
         except (ValueError, KeyError, TypeError, zlib.error) as error:
             raise UnreadableDocument(

@@ -27,7 +27,7 @@ SENDERS = {
     "document.deleted.v1": ["ingest"],
     "clauses.extracted.v1": ["extraction"],
     "findings.found.v1": ["triage"],
-    "escalation.requested.v1": ["extraction", "triage"],
+    "escalation.requested.v1": ["ingest", "extraction", "triage"],
     "escalation.answered.v1": ["escalation"],
     "review.decided.v1": ["review"],
 }

@@ -88,6 +88,11 @@ class DocumentRead(Event):
         None, ge=0, le=1, description="how sure ingest is of the kind, where nobody said it"
     )
     kind_unsure: bool = Field(False, description="whether a person is to say the kind")
+    escalated: tuple[str, ...] = Field(
+        (),
+        description="what a frontier model is asked first: the document's id stands for its kind, "
+        "and with `_p` and a number for a page that seems to be read badly",
+    )
     adapters: tuple[str, ...] = Field((), description=ADAPTERS)
 
 

@@ -438,11 +438,15 @@ class Stage:
             provider="claude",
             model="m-1",
         )
+        self.answer(item, proposal)
+
+    def answer(self, item: dict[str, Any], proposal: Proposal) -> None:
+        """A model of somebody else says something of an item."""
         kept = self.review.blobs.put("default", proposal.model_dump_json().encode())
         self._publish(
             EscalationAnswered(
                 document_id=item["document_id"],
-                stage="extraction",
+                stage=item["stage"],
                 result_id=item["result_id"],
                 answer=kept,
             )

@@ -15,7 +15,7 @@ from services.triage.domain import ReportFinding
 from services.triage.judgement import triage_filing
 from services.triage.reading.document import Reported, read_document
 from shared import documents
-from shared.events.questions import Quote
+from shared.events.questions import Proposal, Quote
 from tests.e2e.review_stage import CONTRACT, SCRIPT, STATEMENT, Stage, pdf_of, until
 from tests.samples import mail
 from tests.support import ROOT, library, require
@@ -740,6 +740,49 @@ def test_a_model_s_proposal_is_shown_as_one(ada: Watched, stage: Stage) -> None:
     shown.get_by_text("which nobody verified").wait_for()
     assert EVIL in (shown.text_content() or "")
     assert page.locator("main script, main b").count() == 0
+
+
+def test_what_a_model_says_of_a_finding_is_shown_with_its_sum(ada: Watched, stage: Stage) -> None:
+    """The report's own cells and amounts, and what they make; its labels are only ever text."""
+    report = stage.upload("answered.json", b'{"answered": 1}', "report")
+    stage.find(report)
+    (item,) = (one for one in stage.open_items() if one["document_id"] == report)
+    finding = item["finding"]
+    cell = {"table": 1, "statement": finding["statement"], "column": finding["column"]}
+    doubted = {**cell, "row": finding["row"], "label": "Total", "value": 8_000_000}
+    terms = [
+        {**cell, "row": 0, "label": EVIL, "value": 9_500_000, "sign": 1},
+        {**cell, "row": 1, "label": "Returns", "value": 250_000, "sign": -1},
+    ]
+    said = {
+        "subject": "finding",
+        "verdict": "error",
+        "category": item["category"],
+        "cell": doubted,
+        "expected": 9_250_000,
+        "arithmetic": terms,
+        "total": 9_250_000,
+        "tolerance": 1_000,
+        "why": "so",
+        "provider": "claude",
+        "model": "m-1",
+    }
+    stage.answer(item, Proposal.model_validate(said))
+    page = ada.sign_in()
+    page.goto(f"{stage.address}/review?document={report}")
+    shown = page.get_by_role("complementary", name="Proposal of a model")
+    shown.get_by_text("claude (m-1) takes it for an error, by this sum:").wait_for()
+    rows = [row.text_content() for row in shown.locator("tr").all()]
+    assert rows == [
+        f"{EVIL}+ 9,500,000",
+        "Returns− 250,000",
+        "Sum9,250,000",
+        "Total, as it stands there8,000,000",
+    ]
+    assert page.locator("main script, main b").count() == 0
+    picture(page, "finding-answered")
+    stage.http.delete(f"/v1/documents/{report}")
+    until(lambda: all(one["document_id"] != report for one in stage.open_items()), "the deletion")
 
 
 def test_words_are_searched_by_keyboard(ada: Watched, stage: Stage) -> None:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
+from decimal import Decimal
+from typing import Any
 
 import pytest
 
 from infra import attack_door
-from infra.attack_door import attack, main
+from infra.attack_door import Report, attack, attack_others, main
+from infra.attack_others import FAULTS
 from infra.stand_in.injected import FENCED, FORTY, UNFENCED
-from services.escalation import asking, quotes
+from services.escalation import asking, figures, quotes
 from services.escalation.injections import speaks_to_machines
+from shared.events.questions import NamedCell
 
 
 def test_no_hostile_answer_gets_through(capsys: pytest.CaptureFixture[str]) -> None:
@@ -27,6 +31,37 @@ def test_no_hostile_answer_gets_through(capsys: pytest.CaptureFixture[str]) -> N
     assert report.unchanged == others * len(FENCED)
     assert report.unanswered == report.denied == others * len(UNFENCED)
     assert report.halves == report.apart > 20
+
+
+def test_no_hostile_answer_about_other_things_gets_through() -> None:
+    """Findings, kinds and pages."""
+    report = Report()
+    attack_others(35, 1, report)
+    assert report.through == []
+    assert report.others.keys() == set(FAULTS.values())
+    assert sum(report.others.values()) == 35
+
+
+@pytest.mark.parametrize(
+    ("part", "allowed", "through"),
+    [
+        ("_named", lambda said, _: NamedCell(
+            table=said.table, row=said.row, column=said.column, statement="", label="",
+            value=Decimal(said.value.replace(",", "")),
+        ), 2),
+        ("_amount", lambda _text, _where: Decimal(0), 0),
+    ],
+)  # fmt: skip
+def test_figures_that_get_through_are_seen(
+    monkeypatch: pytest.MonkeyPatch, part: str, allowed: Any, through: int
+) -> None:
+    """Were cells not looked up, invented ones and altered amounts would; a sum is made all the
+    same.
+    """
+    monkeypatch.setattr(figures, part, allowed)
+    report = Report()
+    attack_others(7, 1, report)
+    assert len(report.through) == through
 
 
 def test_what_gets_through_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:

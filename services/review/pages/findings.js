@@ -26,8 +26,8 @@ export function flagBody(item) {
   ];
 }
 
-/** The body of a finding; `text` is its message. Answers elements, and the place of its period. */
-export function findingBody(item) {
+/** The body of a finding; `text` is its message, `beside` what a model says of it. Answers elements, and the place of its period. */
+export function findingBody(item, beside = null) {
   const finding = item.finding ?? {};
   const cause = CAUSE.exec(item.text);
   const period = h("dd", {}, has(finding.column) ? `${nth(finding.column)} column` : "");
@@ -41,6 +41,7 @@ export function findingBody(item) {
       cause && [h("dt", {}, "Likeliest cause"), h("dd", {}, sentence(cause[1]))],
       finding.settle && [h("dt", {}, "What would settle it"), h("dd", {}, finding.settle)],
       finding.lawful && [h("dt", {}, "When it is no error"), h("dd", {}, finding.lawful)]),
+    beside,
     finding.compares && h("details", {}, h("summary", {}, "What this check compares"), h("dl.reasoning", {},
       h("dt", {}, "It compares"), h("dd", {}, finding.compares), finding.example && [h("dt", {}, "Example"), h("dd", {}, finding.example)])),
     factList(facts),

@@ -4,7 +4,7 @@ import { counts, get, Problem, query } from "/pages/api.js";
 import { Combobox } from "/pages/combobox.js";
 import { decide, history as done } from "/pages/deciding.js";
 import * as known from "/pages/documents-known.js";
-import { byId, certainty, count, empty, excerpt, failure, fill, flowing, h, kbd, moment, say, title, typing, words } from "/pages/dom.js";
+import { byId, certainty, count, empty, excerpt, failure, fill, flowing, h, kbd, moment, number, say, title, typing, words } from "/pages/dom.js";
 import { far, findingBody, flagBody, isFlag, isSignal, signalBody } from "/pages/findings.js";
 import { boxesOf, Held } from "/pages/held.js";
 import { arithmetic, boxesOfFinding, period, statementOf, statementTable } from "/pages/statement.js";
@@ -90,7 +90,7 @@ class Workspace {
         h("a.where", { href: `/documents/${item.document_id}` }, item.document || item.document_id)),
       h("div.panel-body", { tabindex: "0", role: "region", "aria-label": "What was decided" },
         h("p.asks", {}, `${mine ? "You" : item.decided_by} ${VERDICTS[item.verdict]} it, ${moment(item.decided)}.${mine ? "" : ` Only ${item.decided_by} can undo that.`}`),
-        h("blockquote.quote", {}, decidedText(item, 2000)), finding && !asksKind(item) && !isSignal(item) && !isFlag(item) && arithmetic(item.finding ?? {})),
+        h("blockquote.quote", {}, decidedText(item, 2000)), finding && !isOfReading(item) && !isSignal(item) && !isFlag(item) && arithmetic(item.finding ?? {})),
       h("div.panel-foot", {}, this.status, h("div.row", {},
         mine && h("button.primary", { type: "button", onclick: () => this.undo(), "aria-keyshortcuts": "U" }, "Undo", kbd("U")),
         h("button", { type: "button", onclick: () => this.go("/review") }, "Take the next one"), h("a.button", { href: "/" }, "Back to the queue"))));
@@ -156,7 +156,8 @@ class Workspace {
     this.noteBox = h("div.note", { hidden: true }, this.note);
     this.status = h("p.status", { role: "status" });
     this.form = h("div.correction", { hidden: true });
-    const body = asksKind(item) ? this.kindBody(item) : finding ? this.findingBody(item) : [...this.clauseBody(item), proposalOf(item.proposal)];
+    const body = finding && !isOfReading(item) ? this.findingBody(item)
+      : [asksKind(item) ? this.kindBody(item) : asksPage(item) ? pageBody(item) : this.clauseBody(item), proposalOf(item.proposal)].flat();
     this.body = h("div.panel-body", { tabindex: "0", "aria-label": "What was found", role: "region" }, body, this.form);
     fill(this.panel,
       h("div.panel-top", {},
@@ -182,7 +183,7 @@ class Workspace {
     this.columnFact = null;
     if (isSignal(item)) return signalBody(item);
     if (isFlag(item)) return flagBody(item);
-    const body = findingBody(item);
+    const body = findingBody(item, proposalOf(item.proposal));
     this.columnFact = body.period;
     return body.parts;
   }
@@ -212,8 +213,8 @@ class Workspace {
     const act = (kind, key, text, onclick, title) => h(`button.${kind}`, { type: "button", onclick, title, "aria-keyshortcuts": key }, text, kbd(key));
     const kinds = Object.entries(KIND_KEYS).map(([key, kind]) => act(kind === item.finding?.kind ? "good" : "plain", key.toUpperCase(), title(kind), () => this.sayKind(kind), `The document is ${kind === "other" ? "something else" : `a ${kind}`}`));
     this.main = asksKind(item) ? h("div.decide", {}, kinds) : h("div.decide", {},
-      act("good", "A", "Accept", () => this.decide("accept"), isSignal(item) ? "It needs looking into" : isFlag(item) ? "The report says that of its filer" : finding ? "The report is wrong here" : "It is right as it stands"),
-      act("bad", "R", "Reject", () => this.decide("reject"), isSignal(item) ? "It has a good reason" : isFlag(item) ? "It says something else" : finding ? "A false alarm" : "It is not there, or not this"),
+      act("good", "A", "Accept", () => this.decide("accept"), isSignal(item) ? "It needs looking into" : isFlag(item) ? "The report says that of its filer" : asksPage(item) ? "The page was read badly" : finding ? "The report is wrong here" : "It is right as it stands"),
+      act("bad", "R", "Reject", () => this.decide("reject"), isSignal(item) ? "It has a good reason" : isFlag(item) ? "It says something else" : asksPage(item) ? "Its text is what stands there" : finding ? "A false alarm" : "It is not there, or not this"),
       !finding && act("plain", "C", "Correct", () => this.correct(), "Another category, other words"));
     return [this.main, h("div.row.apart.minor", {},
       h("div.row", {}, act("quiet", "S", "Skip", () => this.skip()), act("quiet", "U", "Undo", () => this.undo()), act("quiet", "N", "Note", () => this.writeNote())),
@@ -447,19 +448,38 @@ class Workspace {
 }
 
 /** Whether it asks what its document is. */
-const asksKind = (item) => item.stage === "ingest";
+const isOfReading = (item) => item.stage === "ingest";
+const asksKind = (item) => isOfReading(item) && item.category === "document_kind";
+const asksPage = (item) => isOfReading(item) && !asksKind(item);
 
-const kindOf = (item) => (asksKind(item) ? "Question" : isSignal(item) ? "Signal" : isFlag(item) ? "Sentence" : title(item.kind));
+/** What is asked about a page whose text seems to be none. */
+const pageBody = (item) => [h("p.asks", {}, "Compare the page with what was read of it: search, clauses and sums know only that."), h("p.message", {}, item.text),
+  h("p.muted.small", {}, "Accept it if the page was read badly; reject it if its text is what stands there.")];
+
+const kindOf = (item) => (isOfReading(item) ? "Question" : isSignal(item) ? "Signal" : isFlag(item) ? "Sentence" : title(item.kind));
 
 /** What a frontier model says of an item; its quotes are the document's own words, the reason is the model's. */
 function proposalOf(proposal) {
   if (!proposal?.verdict) return proposal && h("p.proposal.muted", {}, `No model of others answered: ${proposal.reason}.`);
   const who = proposal.stand_in ? `A stand-in for tests (${proposal.provider}), no model,` : `${proposal.provider} (${proposal.model})`;
   return h("aside.proposal", { "aria-label": "Proposal of a model" },
-    h("p", {}, proposal.verdict === "present" ? `${who} proposes these words:` : `${who} finds no such clause here.`),
-    proposal.quotes.map((quote) => h("blockquote.quote", {}, flowing(quote.text))),
+    h("p", {}, `${who} ${SAID[proposal.verdict]}`),
+    proposal.cell && sumOf(proposal),
+    (proposal.quotes ?? []).map((quote) => h("blockquote.quote", {}, flowing(quote.text))),
     proposal.why && h("p.muted", {}, `In its own words, which nobody verified: ${proposal.why}`));
 }
+
+/** The arithmetic of an answer: cells of the report, whose sum was made here. */
+function sumOf(proposal) {
+  const line = (name, amount, sign = "") => h("tr", {}, h("th", { scope: "row" }, name), h("td.figure", {}, `${sign}${number(Number(amount))}`));
+  return h("table.inputs", {}, h("caption", {}, "Cells that the report has; their sum was made here"), h("tbody", {},
+    proposal.arithmetic.map((one) => line(one.label, one.value, one.sign < 0 ? "− " : "+ ")),
+    line("Sum", proposal.total), line(`${proposal.cell.label}, as it stands there`, proposal.cell.value)));
+}
+
+const SAID = { present: "proposes these words:", absent: "finds no such clause here.", error: "takes it for an error, by this sum:", presentation: "takes it for a matter of presentation, by this sum:",
+  contract: "takes it for a contract, by these words:", report: "takes it for a report, by these words:", other: "takes it for neither contract nor report, by these words:",
+  sound: "finds the text sound, by these words:", unsound: "finds the text spoiled:" };
 
 const nameOf = (item) => (isSignal(item) || isFlag(item) ? item.finding.title : item.kind === "finding" ? title(item.category) : item.category);
 

@@ -63,6 +63,7 @@ SAMPLES: tuple[Event, ...] = (
         failed_pages=(4, 7),
         kind_confidence=0.625,
         kind_unsure=True,
+        escalated=("doc_77777777777777777777777777777777",),
         adapters=("contract-clauses", "unfair-terms"),
     ),
     DocumentRekinded(**_common(3), kind="report", previous="contract", attempt=2),

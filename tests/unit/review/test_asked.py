@@ -191,8 +191,8 @@ def test_trust_is_measured_from_decisions_and_starts_with_a_person(house: House)
     assert set(routes[first:]) == {"accept"}
     rates = house.client().get("/v1/decisions/proposal-rates").json()["items"]
     assert rates == [
-        {"provider": "stand-in", "model": "m", "said": "confirmed", "looked_at": first, "wrong": 0,
-         "rate": 0.0, "interval": rates[0]["interval"]}
+        {"provider": "stand-in", "model": "m", "about": "clause", "said": "confirmed",
+         "looked_at": first, "wrong": 0, "rate": 0.0, "interval": rates[0]["interval"]}
     ]  # fmt: skip
     assert rates[0]["interval"][1] < 0.3
     for number in range(50, 56):
@@ -239,11 +239,11 @@ def test_only_the_same_words_confirm(house: House, quote: str | None) -> None:
 def test_a_denial_is_measured_as_well() -> None:
     """A model that denied what a person accepts was wrong; each model by itself."""
     found = [
-        Judged("d1", "p", "m", "denied", True),
-        Judged("d1", "p", "m", "denied", False),
-        Judged("d2", "q", "m", "confirmed", False),
+        Judged("d1", "clause", "p", "m", "denied", True),
+        Judged("d1", "clause", "p", "m", "denied", False),
+        Judged("d2", "clause", "q", "m", "confirmed", False),
     ]
     assert proposal_rates(found) == [
-        ProposalRate("p", "m", "denied", 2, 1),
-        ProposalRate("q", "m", "confirmed", 1, 0),
+        ProposalRate("p", "m", "clause", "denied", 2, 1),
+        ProposalRate("q", "m", "clause", "confirmed", 1, 0),
     ]
