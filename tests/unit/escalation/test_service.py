@@ -354,7 +354,7 @@ def test_as_many_questions_are_asked_at_once_as_are_set(house: House, tmp_path: 
 
 def test_calls_of_dead_processes_are_recovered_by_a_job(house: House) -> None:
     """The service has the job, and a round of it leaves no reservation behind."""
-    (make,) = house.service.jobs
+    make, *_ = house.service.jobs
     job = make(None)
     assert isinstance(job, Recovery)
     past = datetime.now(UTC) - timedelta(minutes=5)
