@@ -47,9 +47,13 @@ WITHOUT: Mapping[str, tuple[str, ...]] = {
     "what other companies do": (
         "total_met", "total_holds", "total_breaks", "part_least", "part_mean", "parts_known",
         "sign_against", "line_met", "line_below", "size_unusual", "change_usual",
-        "expected_line", "expected_size", "check_same_amount",
+        "expected_line", "expected_size", "expected_fits", "expected_lacks", "usual_parts",
+        "usual_share", "usual_same", "by_label", "check_same_amount",
     ),
     "confidences by hand": ("by_rule", "screened"),
+    "what other columns and sums prove": (
+        "proved", "unproved", "turned_unproved", "is_elsewhere", "beside", "left_out", "sums_here",
+    ),
 }  # fmt: skip
 """Columns that an ablation leaves out."""
 
@@ -154,12 +158,34 @@ def risk_of(values: Floats) -> float:
     return round(float(values.max()), 4) if len(values) else 0.0
 
 
+IDENTITIES = ("balance_equation", "cash_flow_change", "cash_roll_forward", "cash_between_periods",
+              "cash_agrees", "net_income_agrees")  # fmt: skip
+"""Checks that every reader knows."""
+SUMS = ("balance_sheet_sums", "income_sums", "cash_flow_sums")
+
+
+def _of_checks(example: Example, names: Sequence[str]) -> NDArray[np.bool_]:
+    """Which doubts are about a relation of some checks [N]."""
+    columns = [COLUMNS.index(f"check_{name}") for name in names]
+    return np.asarray((example.rows[:, columns] > 0).any(axis=1), np.bool_)
+
+
+def _digits(example: Example) -> Floats:
+    """In how many digits each sum that breaks agrees in other columns [N]."""
+    of_cells = example.rows[:, COLUMNS.index("kind")] == KINDS.index("cell")
+    supported = example.rows[:, COLUMNS.index("support")] > 0
+    known = _of_checks(example, SUMS) & of_cells & supported
+    digits: Floats = np.where(known, example.rows[:, COLUMNS.index("digits")], 0.0)
+    return digits
+
+
 def record_of(example: Example, values: Floats, more: Mapping[str, Floats]) -> dict[str, Any]:
     """What is kept of a prediction."""
     top = np.argsort(-values, kind="stable")[:3]
     truth = example.truth or {}
     kinds = [KINDS[int(example.rows[i, COLUMNS.index("kind")])] for i in top]
     rule = example.rows[:, COLUMNS.index("by_rule")]
+    of_kind = example.rows[:, COLUMNS.index("kind")]
     return {
         "id": example.id,
         "company": example.company,
@@ -167,6 +193,13 @@ def record_of(example: Example, values: Floats, more: Mapping[str, Floats]) -> d
         "arith_checkable": truth.get("arith_checkable"),
         "risk": risk_of(values),
         "by_rule": round(float(rule.max(initial=0)), 4),
+        "by_identities": round(float(rule[_of_checks(example, IDENTITIES)].max(initial=0)), 4),
+        "by_sums": round(float(_digits(example).max(initial=0)), 4),
+        "by_kind": {
+            kind: round(float(values[of_kind == number].max()), 4)
+            for number, kind in enumerate(KINDS)
+            if example.part == "own" and (of_kind == number).any()
+        },
         "kinds": kinds,
         "right": [bool(example.right[i]) for i in top],
         "raised": bool(example.right.any()),

@@ -111,8 +111,14 @@ def figures(data: Path, predicted: Sequence[Prediction]) -> dict[str, Any]:
     wrong = [p for p in every if p["type"]]
     types = sorted({p["type"] for p in wrong})
     flagged = [p for p in like_development(wrong) if risk(p) > at]
-    ways: dict[str, Score] = {"learned": risk, "rules alone": by_rule}
+    beside: dict[str, Score] = {
+        "rules alone": by_rule,
+        "identities alone": _field("by_identities"),
+        "a search for sums alone": _field("by_sums"),
+    }
+    ways = {"learned": risk, **beside}
     ways |= {key: _field(key) for key in every[0] if key.startswith("without ")}
+    kinds = sorted({kind for p in every for kind in p["by_kind"]})
     known = like_development(wrong)
     return {
         "filings": len(sound),
@@ -120,6 +126,14 @@ def figures(data: Path, predicted: Sequence[Prediction]) -> dict[str, Any]:
         "injected": len(known),
         "threshold": round(at, 4),
         "found": {name: found_at(every, score) for name, score in ways.items()},
+        "whatever breaks": {
+            name: [
+                sum(score(p) > 0 for p in some) / max(len(some), 1)
+                for some in ([p for p in every if p["type"] is None], known)
+            ]
+            for name, score in beside.items()
+        },
+        "without doubts": {kind: found_at(every, _but(kind)) for kind in kinds},
         "interval_at_2%": interval(every, risk, 0.02),
         "types": {
             t: {
@@ -128,6 +142,14 @@ def figures(data: Path, predicted: Sequence[Prediction]) -> dict[str, Any]:
                 "rules at 2%": found_at(every, by_rule, [p for p in wrong if p["type"] == t])["2%"],
             }
             for t in types
+        },
+        "missed": {
+            t: [
+                sum(p["raised"] is raised for p in known if p["type"] == t and risk(p) <= at)
+                for raised in (False, True)
+            ]
+            for t in types
+            if t in AS_DEVELOPMENT
         },
         "checkable": {
             name: {"injected": len(some), **found_at(every, risk, some)}
@@ -143,6 +165,11 @@ def figures(data: Path, predicted: Sequence[Prediction]) -> dict[str, Any]:
         "development": _of_development(of("development", predicted), at),
         "corrected": corrected(data, of("corrected", predicted), at),
     }
+
+
+def _but(kind: str) -> Score:
+    """The risk of the same forest if nothing of a kind is doubted."""
+    return lambda p: max((v for name, v in p["by_kind"].items() if name != kind), default=0.0)
 
 
 def _field(key: str) -> Score:

@@ -25,7 +25,7 @@ UNKNOWN = -1.0
 """A column's value where nothing is known."""
 
 KINDS = ("cell", "swap", "gap", "proportion", "sign", "twice", "scale", "missing", "magnitude",
-         "switched", "finer", "excess")  # fmt: skip
+         "switched", "finer", "excess", "unit")  # fmt: skip
 CHECKS = ("balance_equation", "balance_sheet_sums", "income_sums", "cash_flow_sums",
           "cash_flow_change", "cash_roll_forward", "cash_between_periods", "cash_agrees",
           "net_income_agrees", "same_amount", "headline_sums")  # fmt: skip
@@ -46,14 +46,15 @@ OF_CELLS = (
     "divisible_by_9", "round_difference", "twice_a_value", "is_a_value", "holds_with_cell",
     "mended_total", "mended_part", "flip_mends", *(f"check_{name}" for name in CHECKS),
     *(f"cause_{name}" for name in CAUSES), "mends_support", "nearer_after", "peers",
-    "presented", "signed", "headline",
+    "presented", "signed", "headline", "proved", "unproved", "turned_unproved", "is_elsewhere",
+    "exact_sums",
 )  # fmt: skip
 OF_OTHERS = (
     "lines", "left_over", "gap_is_a_value", "gap_twice_a_value", "expected_line", "columns_alike",
     "factor", "factor_is_thousand", "holds", "zeros", "same_label", "lonely", "heading_before",
     "broken_with_cell", "expected_size", "opposite", "finer", "values",
     "gaps", "gap_below", "expected_fits", "expected_lacks", "counted",
-    "turned", "usual_parts", "usual_share", "usual_same",
+    "turned", "usual_parts", "usual_share", "usual_same", "beside", "left_out", "sums_here",
 )  # fmt: skip
 COLUMNS = SHARED + OF_CELLS + OF_OTHERS
 

@@ -17,6 +17,7 @@ from typing import Any
 from services.triage.identities import CHECKED, same_period
 from services.triage.labels import normalise
 from services.triage.relations import Sheet
+from services.triage.statements import remembered
 from services.triage.sums import Sum, tolerance
 
 Key = tuple[str, ...]
@@ -37,6 +38,28 @@ def bare(label: str) -> str:
     return " ".join(_NOT_LETTERS.sub(" ", _ASIDE.sub(" ", normalise(label))).split())
 
 
+_BEFORE = re.compile(r"^(less|plus|add|deduct)\b\W*")
+_CLAUSE = re.compile(r"[,;:]| - ")
+COMMON = 5
+"""Companies that use a word in their labels, from which on it is no name of one of them."""
+SURE_NAME = 0.5
+"""Share of the companies that mean the same by what is left of a label, for it to be a name."""
+
+
+@remembered
+def shorter(words: Common, label: str) -> tuple[str, ...]:
+    """What is left of a label: its first clause, and its words without those of one company."""
+    clause = bare(_CLAUSE.split(_BEFORE.sub("", normalise(label)))[0])
+    kept = " ".join(word for word in bare(label).split() if word in words)
+    return tuple(f"{sign}{text}" for sign, text in (("^", clause), ("~", kept)) if text)
+
+
+class Common(frozenset[str]):
+    """Words that many companies use; the same set is the same by identity, to be looked up fast."""
+
+    __hash__ = object.__hash__
+
+
 @dataclass
 class Experience:
     """Counts by line, all in companies. Read only once it is learned."""
@@ -51,10 +74,22 @@ class Experience:
     """`statement|name` -> met, share below 0, mean and deviation of log10 size, of log10 change."""
     pairs: dict[str, list[float]] = field(default_factory=dict)
     """`statement|name|statement|name` -> columns that agree, columns that differ."""
+    words: Sequence[str] = ()
+    """Words that many companies use in their labels."""
+
+    def __post_init__(self) -> None:
+        """Make the words ready to be looked up."""
+        self._common = Common(self.words)
 
     def name(self, kind: str, label: str) -> str:
-        """What a label is taken for; empty if it isn't known."""
-        return self.names.get(f"{kind}|{bare(label)}", "")
+        """What a label is taken for; empty if it isn't known, not even by what is left of it."""
+        known = self.names.get(f"{kind}|{bare(label)}")
+        if known is not None:
+            return known
+        for text in shorter(self._common, label):
+            if (known := self.names.get(f"{kind}|{text}")) is not None:
+                return known
+        return ""
 
     def to_json(self) -> dict[str, Any]:
         """As an artefact has it, numbers rounded."""
@@ -64,6 +99,7 @@ class Experience:
             "parts": {key: _rounded(value) for key, value in sorted(self.parts.items())},
             "lines": _rounded(self.lines),
             "pairs": _rounded(self.pairs),
+            "words": sorted(self.words),
         }
 
 
@@ -76,13 +112,15 @@ def open_lines(sheet: Sheet) -> Iterator[tuple[int, Sum | None, list[int]]]:
     has taken, the nearest last.
     """
     by_total = {found.total: found for found in sheet.sums}
+    below = {part for found in sheet.sums for part, _ in found.parts if part > found.total}
     stack: list[int] = []
     for row in sheet.money:
         found = by_total.get(row)
         yield row, found, list(stack)
         if found:
             stack = found.left_of(stack)
-        stack.append(row)
+        if row not in below:
+            stack = [] if row == sheet.last_of_cash else [*stack, row]
 
 
 def holding(sheet: Sheet, found: Sum) -> int:
@@ -124,7 +162,8 @@ def learn(
     shares: dict[int, float] = defaultdict(float)
     for company, *_ in filings:
         shares[company] += 1.0
-    result = Experience(names=_names(filings, least))
+    words = _common_words(filings)
+    result = Experience(names=_names(filings, least, Common(words)), words=words)
     counts = _Counts(result)
     for company, sheets, _ in filings:
         counts.add(sheets, 1 / shares[company], company)
@@ -134,19 +173,40 @@ def learn(
     return result
 
 
-def _names(
-    filings: Iterable[tuple[int, Sequence[Sheet], Sequence[Sequence[str]]]], least: int
-) -> dict[str, str]:
-    votes: dict[str, dict[str, set[int]]] = defaultdict(lambda: defaultdict(set))
+Seen = tuple[int, Sequence[Sheet], Sequence[Sequence[str]]]
+
+
+def _lines_of(filings: Iterable[Seen]) -> Iterator[tuple[int, str, str, str]]:
+    """Company, statement, label and concept of each line."""
     for company, sheets, concepts in filings:
         for sheet, of_rows in zip(sheets, concepts, strict=True):
+            kind = sheet.statement.statement
             for row, concept in zip(sheet.rows, of_rows, strict=True):
-                if sheet.statement.statement in CHECKED and any(v is not None for v in row.values):
-                    votes[f"{sheet.statement.statement}|{bare(row.label)}"][concept].add(company)
+                if kind in CHECKED and any(v is not None for v in row.values):
+                    yield company, kind, row.label, concept
+
+
+def _common_words(filings: Iterable[Seen]) -> list[str]:
+    users: dict[str, set[int]] = defaultdict(set)
+    for company, _, label, _ in _lines_of(filings):
+        for word in bare(label).split():
+            users[word].add(company)
+    return sorted(word for word, who in users.items() if len(who) >= COMMON)
+
+
+def _names(filings: Iterable[Seen], least: int, words: Common) -> dict[str, str]:
+    """Names by whole labels, and by what is left of labels where most mean the same by it."""
+    votes: dict[str, dict[str, set[int]]] = defaultdict(lambda: defaultdict(set))
+    for company, kind, label, concept in _lines_of(filings):
+        for text in (bare(label), *shorter(words, label)):
+            votes[f"{kind}|{text}"][concept].add(company)
     names = {}
-    for label, users in votes.items():
-        if len(set().union(*users.values())) >= least:
-            names[label] = max(sorted(users), key=lambda concept: len(users[concept]))
+    for text, users in votes.items():
+        everyone = len(set().union(*users.values()))
+        name = max(sorted(users), key=lambda concept: len(users[concept]))
+        whole = text.split("|", 1)[1][:1] not in ("^", "~")
+        if everyone >= least and (whole or len(users[name]) > SURE_NAME * everyone):
+            names[text] = name
     return names
 
 

@@ -10,7 +10,7 @@ from statistics import median
 
 from services.triage.context import Context
 from services.triage.doubts import Doubt, suspected
-from services.triage.experience import open_lines
+from services.triage.experience import holding, open_lines
 from services.triage.identities import CHECKED
 from services.triage.labels import announces_sum
 from services.triage.oddities import MOST_OF_A_KIND
@@ -32,7 +32,7 @@ def gaps(context: Context) -> Iterator[Doubt]:
         for row, as_sum, above in open_lines(sheet):
             if as_sum or not above or _is_made(context, sheet, row):
                 continue
-            if not _is_usual(context, sheet, row):
+            if _repeats(sheet, row) or not _is_usual(context, sheet, row):
                 continue
             gap = _gap(context, sheet, row, above)
             if gap:
@@ -50,6 +50,16 @@ def _is_usual(context: Context, sheet: Sheet, row: int) -> bool:
     if known is None:
         return key not in context.experience.lines and announces_sum(label)
     return known[1] > (RARE_SUM if announces_sum(label) else 0.5) * known[0]
+
+
+def _repeats(sheet: Sheet, row: int) -> bool:
+    """Whether a line shows what a sum shows already, as a statement does that begins again, or the
+    other side of a balance sheet: it is the same amount, whatever stands between.
+    """
+    amounts = sheet.amounts[row]
+    return any(amounts) and any(
+        found.total < row and sheet.amounts[found.total] == amounts for found in sheet.sums
+    )
 
 
 def _is_made(context: Context, sheet: Sheet, row: int) -> bool:
@@ -112,6 +122,7 @@ def _gap(context: Context, sheet: Sheet, row: int, above: Sequence[int]) -> Doub
         "zeros": sum(not g for g in gaps),
         "heading_before": sheet.rows[lines[0] - 1].heading if lines[0] else True,
         "by_label": mode == "usual",
+        **_beside(sheet, row, lines),
         "opposite": len(size) == 2 and sum(gaps) == 0,
     }
     if len(size) == 2 and not sum(gaps):
@@ -128,6 +139,26 @@ def _gap(context: Context, sheet: Sheet, row: int, above: Sequence[int]) -> Doub
     source = Suspicion("missing_line", sheet.index, lines[-1] + 1, None, None, gaps[0], reason,
                        (*lines, row), max(size))  # fmt: skip
     return suspected("gap", source, numbers)
+
+
+def _beside(sheet: Sheet, total: int, lines: Sequence[int]) -> dict[str, float]:
+    """Whether a sum that holds takes a line and the one above it alike, so that neither is a part
+    of the other; and how many of the lines above such a sum leaves out between its own parts.
+    """
+    beside = left_out = 0
+    for found in sheet.sums:
+        taken = {row for row, _ in found.parts}
+        if total in taken and holding(sheet, found) == len(found.residuals):
+            beside = max(beside, lines[-1] in taken)
+            between = [line for line in lines if min(taken) < line < found.total]
+            left_out = max(left_out, sum(line not in taken for line in between))
+    announced = [row for row in sheet.money if announces_sum(sheet.rows[row].label)]
+    totals = {found.total for found in sheet.sums}
+    return {
+        "beside": beside,
+        "left_out": left_out,
+        "sums_here": sum(row in totals for row in announced) / max(len(announced), 1),
+    }
 
 
 def _exchanged(

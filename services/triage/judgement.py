@@ -111,8 +111,8 @@ def sifted(
         if word := dismissed(finding):
             key = (finding.check, finding.statement, finding.row, finding.column, finding.rows)
             folded.setdefault(key, replace(finding, dismissed=word))
-            causes |= {cause, _place(finding)}
-        elif cause not in causes:
+            causes |= {cause, _place(finding), *_blamed(finding)}
+        elif cause not in causes and not _may_follow(finding) & causes:
             left.append(finding)
     return list(folded.values()), left
 
@@ -305,7 +305,10 @@ def _arithmetic(pages: Sequence[Sheet], equation: Equation) -> str:
 
 def _rounding(sheet: Sheet, equation: Equation) -> Iterator[str]:
     """What a sum may be off by lawfully; two amounts that should be the same have no such room."""
-    if limit := tolerance(sheet.unit, len(equation.terms) - 1):
+    limit = tolerance(sheet.unit, len(equation.terms) - 1)
+    if limit and abs(equation.residual) <= limit:
+        yield f"Rounding to {_money(sheet.unit)} may explain it, but little else here is rounded."
+    elif limit:
         yield (
             f"Rounding to {_money(sheet.unit)} explains a difference of {_money(limit)} at most."
         )
@@ -355,9 +358,9 @@ def once(findings: Sequence[Finding]) -> list[Finding]:
     seen: set[object] = set()
     for finding in _ordered(findings):
         causes = _causes(finding)
-        if not causes & seen:
+        if not (causes | _may_follow(finding)) & seen:
             kept.append(finding)
-            seen |= causes
+            seen |= causes | _blamed(finding)
     return kept
 
 
@@ -376,6 +379,20 @@ def _causes(finding: Finding) -> set[object]:
     if finding.check == "swapped_columns":
         causes.add((finding.statement, finding.row, "swap"))
     return causes
+
+
+def _blamed(finding: Finding) -> set[object]:
+    """The line that a finding says is wrong."""
+    if finding.check == "missing_line" or finding.row is None:
+        return set()
+    return {("line", finding.statement, finding.row)}
+
+
+def _may_follow(finding: Finding) -> set[object]:
+    """The lines of which one that is wrong makes a gap of itself: no line need be missing then."""
+    if finding.check != "missing_line":
+        return set()
+    return {("line", finding.statement, row) for row in finding.rows}
 
 
 def _place(finding: Finding) -> object:

@@ -134,12 +134,15 @@ ANCHOR = re.compile(
     r"\b(income|earnings|loss|profit)\)?( \(?(loss|income)\)?)? (from|before)\b|"
     r"^net (income|earnings|loss|\()|\bequity$|\bnet$|"
     r"^net (sales|revenues?|change|increase|decrease|property)|^comprehensive|"
-    r"\bend of (the )?(period|year|quarter)|^at end|^ending"
+    r"\bend of (the )?(period|year|quarter)|^at end|^ending|"
+    r"^(current )?(assets|liabilities)$|^liabilities and .*equity|\bequity \(defici\w+\)$|"
+    r"^\(?(in|de)crease\)?( \(?(in|de)crease\)?)? in cash"
 )
 """Labels that announce a sum."""
 
 PER_SHARE = re.compile(r"\bper\b.*\b(share|unit|ads)\b|\beps\b|^basic\b|^dilut|dilution")
 SHARES = re.compile(r"weighted|average.*shares|shares outstanding|number of (\w+ )?shares")
+_CAPITAL = re.compile(r"^(?!.*\b(weighted|average)\b).*\b(par value|stated value|at cost)\b")
 
 
 def role_rows(statement: Statement, role: str) -> list[int]:
@@ -163,8 +166,11 @@ def _fits(kind: str, role: str, label: str) -> bool:
 
 @remembered
 def counts_shares(label: str) -> bool:
-    """Whether a label says that its line counts shares."""
-    return bool(SHARES.search(normalise(label)))
+    """Whether a label says that its line counts shares: not that of a class of stock, which says in
+    passing how many are outstanding.
+    """
+    text = normalise(label)
+    return bool(SHARES.search(text)) and not _CAPITAL.search(text)
 
 
 @remembered

@@ -10,12 +10,17 @@ from statistics import median
 from services.triage.context import Context
 from services.triage.doubts import Doubt, suspected
 from services.triage.experience import bare, holding
+from services.triage.identities import CHECKED
 from services.triage.plausibility import Suspicion
 from services.triage.relations import Cell, Sheet
 from services.triage.sums import ZERO
 
 MOST_OF_A_KIND = 6
 OUT_OF_PROPORTION = 25.0
+CENT = Decimal("0.01")
+"""What is less than that is no digit of a page."""
+UNEVEN = 1.8
+"""Decimal digits by which a statement is larger or smaller than the others for that to be odd."""
 MOST_FINER = 3
 """Amounts of a statement that may be finer than its unit for that to be odd."""
 RARE_SIGN = 0.1
@@ -150,7 +155,7 @@ def finer(context: Context) -> Iterator[Doubt]:
         cells = [(r, c, v) for r in sheet.money for c, v in enumerate(sheet.rows[r].values) if v]
         if sheet.unit == 1 or len(cells) < 10:
             continue
-        finer = [(r, c, v) for r, c, v in cells if v % sheet.unit]
+        finer = [(r, c, v) for r, c, v in cells if v.quantize(CENT) % sheet.unit]
         for row, column, value in finer if len(finer) <= MOST_FINER else ():
             grain = Decimal(1)
             while value % (grain * 10) == 0:
@@ -170,6 +175,36 @@ def finer(context: Context) -> Iterator[Doubt]:
             source = Suspicion("finer_than_unit", sheet.index, row, column, value, expected,
                                reason, (row,), abs(value))  # fmt: skip
             yield suspected("finer", source, numbers)
+
+
+def uneven(context: Context) -> Iterator[Doubt]:
+    """Statements whose amounts are of another size than those of the others."""
+    known = {s.statement for s in context.suspicions if s.check == "statement_scale"}
+    checked = [s for s in context.sheets if s.statement.statement in CHECKED and s.money]
+    for sheet in checked if not known else ():
+        others = [other for other in checked if other is not sheet]
+        if not others or not context.sizes[sheet.index]:
+            continue
+        size = math.log10(context.sizes[sheet.index])
+        apart = [size - math.log10(context.sizes[o.index] or 1) for o in others]
+        least = min(apart, key=abs)
+        if abs(least) < UNEVEN:
+            continue
+        numbers = context.shared("scale", sheet, None, None)
+        numbers |= {
+            "factor": least,
+            "share_spread": max(apart) - min(apart),
+            "finer": math.log10(float(sheet.unit / max(o.unit for o in others))),
+            "values": len(others),
+        }
+        words = "larger" if least > 0 else "smaller"
+        reason = (
+            f"The amounts of the whole {sheet.statement.statement.replace('_', ' ')} are "
+            f"{10 ** abs(least):,.0f} times {words} than those of the other statements."
+        )
+        source = Suspicion("statement_scale", sheet.index, None, None, None, None, reason, (),
+                           Decimal(10) ** 18)  # fmt: skip
+        yield suspected("scale", source, numbers)
 
 
 def exceeding(context: Context) -> Iterator[Doubt]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from statistics import median
 
@@ -20,12 +21,13 @@ from services.triage.belief import (
 )
 from services.triage.context import Context, far_from, relation_of
 from services.triage.diagnosis import Diagnosis, diagnose, lawful_reading
-from services.triage.doubts import CAUSES, CHECKS, Doubt, suspected
+from services.triage.doubts import CAUSES, CHECKS, UNKNOWN, Doubt, suspected
 from services.triage.experience import Experience
 from services.triage.gaps import gaps
-from services.triage.oddities import exceeding, finer, proportions, signs, twice
+from services.triage.oddities import exceeding, finer, proportions, signs, twice, uneven
 from services.triage.plausibility import Suspicion
 from services.triage.relations import Cell, Equation, Sheet
+from services.triage.sums import ZERO
 
 MOST_ROUNDED = 3
 """Units that a sum may be off where a filing rounds."""
@@ -49,6 +51,7 @@ def _doubts_of(context: Context) -> list[Doubt]:
     return [
         *(of_swap(context, swap) for swap in context.swaps),
         *cells(context),
+        *units(context),
         *(of_suspicion(context, suspicion) for suspicion in context.suspicions),
         *gaps(context),
         *proportions(context),
@@ -56,6 +59,7 @@ def _doubts_of(context: Context) -> list[Doubt]:
         *twice(context),
         *finer(context),
         *exceeding(context),
+        *uneven(context),
     ]
 
 
@@ -72,16 +76,43 @@ def cells(context: Context) -> Iterator[Doubt]:
             yield _of_cell(context, d, known, many)
 
 
-def _of_cell(context: Context, d: Diagnosis, known: bool, many: bool) -> Doubt:
+MOST_UNITS = 4
+"""Relations that may be off by what rounding may make for that to be odd."""
+LEAST_SUMS = 4
+"""Sums that hold to the last unit, from which on a filing is taken for one that does not round."""
+
+
+def units(context: Context) -> Iterator[Doubt]:
+    """Cells that are off by no more than rounding may make, where hardly anything else is."""
+    strict = [replace(e, tolerance=ZERO) for e in context.equations if e.holds]
+    broken = [e for e in strict if not e.holds]
+    summed = sum(e.holds and len(e.terms) > 2 for e in strict)
+    if not 0 < len(broken) <= MOST_UNITS or summed < LEAST_SUMS:
+        return
+    for d in diagnose(context.sheets, strict):
+        if d.harms == 0:
+            yield _of_cell(context, d, False, False, "unit", summed)
+
+
+def _of_cell(
+    context: Context,
+    d: Diagnosis,
+    known: bool,
+    many: bool,
+    kind: str = "cell",
+    summed: int = 0,
+) -> Doubt:
     main = leading(d)
     sheet = context.sheets[d.cell.statement]
     rows = sorted({c.row for e in d.mends for c, _ in e.terms if c.statement == d.cell.statement})
-    numbers = context.shared("cell", sheet, d.cell.row, d.cell.column)
+    numbers = context.shared(kind, sheet, d.cell.row, d.cell.column)
     numbers |= context.of_relation(main) | _of_diagnosis(context, d, main)
     numbers["screened"] = known
     by_rule = main.check != "same_amount" and known
     numbers["by_rule"] = confidence_of(context.sheets, d, main, many) if by_rule else 0.0
-    return Doubt("cell", d.cell.statement, d.cell.row, d.cell.column, tuple(rows),
+    if kind == "unit":
+        numbers["exact_sums"] = summed
+    return Doubt(kind, d.cell.statement, d.cell.row, d.cell.column, tuple(rows),
                  d.reported, d.expected, numbers, d)  # fmt: skip
 
 
@@ -149,10 +180,48 @@ def _of_diagnosis(context: Context, d: Diagnosis, main: Equation) -> dict[str, f
         "mends_support": max(e.support for e in d.mends),
         "nearer_after": near,
     }  # fmt: skip
+    found |= _proof(context, d, main, peers)
     if main.check == "headline_sums":
         found["headline"] = identities.headline_of(main, context.sheets)
     found |= {f"check_{name}": any(e.check == name for e in d.mends) for name in CHECKS}
     return found | {f"cause_{name}": d.cause == name for name in CAUSES}
+
+
+def _proof(
+    context: Context, d: Diagnosis, main: Equation, peers: Sequence[Equation]
+) -> dict[str, float]:
+    """What the columns in which a relation holds prove of its lines here.
+
+    A line that is empty wherever the relation holds was never seen to take part in it, nor in which
+    sign; and a line that takes no part in it may be what it lacks in this column alone.
+    """
+    sheet = context.sheets[main.terms[0][0].statement]
+    holding = [peer.terms[0][0].column for peer in peers if peer.holds]
+    unproved = [
+        (cell, value * coefficient)
+        for cell, coefficient in main.terms[1:]
+        if cell.statement == sheet.index
+        and (value := sheet.value(cell.row, cell.column))
+        and not any(sheet.value(cell.row, column) for column in holding)
+    ]
+    taken = {cell.row for cell, _ in main.terms if cell.statement == sheet.index}
+    column = main.terms[0][0].column
+    elsewhere = [
+        row
+        for row in sheet.money
+        if row not in taken and abs(sheet.value(row, column) or ZERO) == abs(main.residual)
+    ]
+    return {
+        "proved": sum(bool(sheet.value(d.cell.row, c)) for c in holding)
+        if d.cell.statement == sheet.index else UNKNOWN,
+        "unproved": len(unproved),
+        "turned_unproved": any(
+            abs(main.residual - 2 * amount) <= main.tolerance for _, amount in unproved
+        ),
+        "is_elsewhere": 2.0
+        if any(not any(sheet.value(row, c) for c in holding) for row in elsewhere)
+        else float(bool(elsewhere)),
+    }  # fmt: skip
 
 
 def of_suspicion(context: Context, suspicion: Suspicion) -> Doubt:

@@ -96,6 +96,11 @@ class Sheet:
         return tuple(i for i, row in enumerate(self.rows) if _is_money(row))
 
     @cached_property
+    def last_of_cash(self) -> int | None:
+        """Where the cash flow statement comes to its end: what stands below is read apart."""
+        return self.last("ending") if self.statement.statement == "cash_flow" else None
+
+    @cached_property
     def sums(self) -> tuple[Sum, ...]:
         """Its lines that are sums of lines above them."""
         return tuple(find_sums(self))

@@ -8,6 +8,7 @@ which an extract leaves out don't raise an alarm.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -15,7 +16,7 @@ from itertools import combinations, product
 from typing import TYPE_CHECKING
 
 from services.triage import labels
-from services.triage.presentation import closed
+from services.triage.presentation import LONGEST_RUN, Elsewhere, closed
 
 if TYPE_CHECKING:
     from services.triage.relations import Sheet
@@ -67,20 +68,27 @@ def find_sums(sheet: Sheet) -> list[Sum]:
     """Read a statement from top to bottom and fold every line that is a sum of lines above it."""
     stack: list[int] = []
     found: list[Sum] = []
-    stop = sheet.last("ending") if sheet.statement.statement == "cash_flow" else None
+    below: set[int] = set()
     for row in sheet.money:
-        best = _best_sum(sheet, row, stack)
+        if row in below:
+            continue
+        best = _best_sum(sheet, row, stack, found)
         if best is not None:
             found.append(best)
+            below |= {part for part, _ in best.parts if part > row}
             stack = best.left_of(stack)
-        stack.append(row)
-        if row == stop:
-            break
+        stack = [] if row == sheet.last_of_cash else [*stack, row]
     return found
 
 
-def _best_sum(sheet: Sheet, row: int, stack: Sequence[int]) -> Sum | None:
-    anchored = labels.announces_sum(sheet.rows[row].label)
+_OF_A_LINE = re.compile(r"^(?!total|net |cash ).*\bnet$")
+"""Labels of the cash flow statement that announce a sum elsewhere, and here are lines."""
+
+
+def _best_sum(sheet: Sheet, row: int, stack: Sequence[int], found: Sequence[Sum]) -> Sum | None:
+    label = labels.normalise(sheet.rows[row].label)
+    a_line = sheet.statement.statement == "cash_flow" and _OF_A_LINE.search(label)
+    anchored = labels.announces_sum(label) and not a_line
     needed = STRONG if anchored else WEAK
     best: tuple[float, Sum] | None = None
     for parts, pattern, tries in _promising(sheet, row, stack, anchored):
@@ -90,18 +98,19 @@ def _best_sum(sheet: Sheet, row: int, stack: Sequence[int]) -> Sum | None:
         if best is None or candidate[0] > best[0] + 0.5:
             best = candidate
     if best is None and anchored:
-        return _presented(sheet, row, stack) or _of_headlines(sheet, row, stack)
+        return _presented(sheet, row, stack, found) or _of_headlines(sheet, row, stack)
     return best[1] if best else None
 
 
-def _presented(sheet: Sheet, row: int, stack: Sequence[int]) -> Sum | None:
-    """A sum in every column once a line or two are taken with the other sign, or as subtotals."""
+def _presented(sheet: Sheet, row: int, stack: Sequence[int], known: Sequence[Sum]) -> Sum | None:
+    """A sum in every column once a few lines are taken otherwise than they stand there."""
     columns = sheet.filled[row]
     if len(columns) < 2:
         return None
     total = tuple(sheet.amounts[row][c] for c in columns)
     limit = tolerance(sheet.unit, DEEPEST)
     best: tuple[float, Sum] | None = None
+    elsewhere = list(_elsewhere(sheet, row, columns, stack, known))
     open_lines = list(reversed(stack[-DEEPEST:]))
     for by_label in (False, True) if sheet.statement.statement == "income" else (False,):
         lines = [
@@ -112,13 +121,48 @@ def _presented(sheet: Sheet, row: int, stack: Sequence[int]) -> Sum | None:
             )
             for line in open_lines
         ]
-        found = closed(total, lines, limit, sheet.unit)
+        found = closed(total, lines, limit, sheet.unit, elsewhere)
         if found and found[1] >= SURE and (best is None or found[1] > best[0]):
-            parts = tuple(reversed(found[0]))
+            parts = tuple(sorted(found[0]))
             residuals = _residuals(sheet, row, parts)
             if len(parts) > 1 and len(residuals) > 1:
                 best = found[1], Sum(row, parts, residuals, "presented", found[1])
     return best[1] if best else None
+
+
+def _elsewhere(
+    sheet: Sheet, row: int, columns: Sequence[int], stack: Sequence[int], known: Sequence[Sum]
+) -> Iterator[Elsewhere]:
+    """Lines that other sums took, the lines of a whole one first, and lines below the total, which
+    may belong above it where an extract has them in another order.
+    """
+    open_lines = set(stack)
+    for found in reversed(known):
+        rows = tuple(part for part, _ in found.parts)
+        if found.total in open_lines and all(sign == 1 for _, sign in found.parts):
+            yield Elsewhere(rows, _made(sheet, rows, columns), True)
+    places = {line: i for i, line in enumerate(sheet.money)}
+    at = places[row]
+    draws_on_it = True
+    for line in sheet.money[at + 1 :]:
+        if labels.announces_sum(sheet.rows[line].label) and draws_on_it:
+            draws_on_it = False  # the next total may be the sum of this line: it is no part of it
+            continue
+        near = line == row + 1
+        yield Elsewhere((line,), _made(sheet, (line,), columns), near, near)
+    taken = [line for line in sheet.money[:at] if line not in open_lines]
+    for i, line in enumerate(taken):
+        rows = (line,)
+        yield Elsewhere(rows, _made(sheet, rows, columns))
+        for other in taken[i + 1 : i + LONGEST_RUN]:
+            if places[other] != places[rows[-1]] + 1:
+                break
+            rows = (*rows, other)
+            yield Elsewhere(rows, _made(sheet, rows, columns))
+
+
+def _made(sheet: Sheet, rows: Sequence[int], columns: Sequence[int]) -> tuple[Decimal, ...]:
+    return tuple(sum((sheet.amounts[line][c] for line in rows), ZERO) for c in columns)
 
 
 def _of_headlines(sheet: Sheet, row: int, stack: Sequence[int]) -> Sum | None:

@@ -96,6 +96,17 @@ def test_labels_are_compared_without_asides_and_figures() -> None:
     assert bare("Goodwill - 2,116") == "goodwill"
 
 
+def test_a_label_is_known_by_what_is_left_of_it() -> None:
+    """Without what follows its first clause, and without the words of one company."""
+    filings = [copy.deepcopy(record()) for _ in range(6)]
+    experience = taught(*filings)
+    assert experience.name("balance_sheet", "Total Jones stockholders' equity") == (
+        "Total stockholders' equity"
+    )
+    assert experience.name("balance_sheet", "Inventories, at the lower of cost") == "Inventories"
+    assert experience.name("balance_sheet", "Bullion") == ""
+
+
 def test_a_label_has_a_name_once_two_companies_use_it() -> None:
     """What one company alone says is known to nobody else."""
     assert taught(record()).name("income", "Net sales") == ""
@@ -157,6 +168,89 @@ def test_a_total_without_a_line_has_a_gap_in_every_statement() -> None:
     assert index in (gap.row, *gap.rows)
     assert gap.numbers["columns_alike"]
     assert not [g for g in of_kind("gap", record()) if g.statement == 1]
+
+
+@pytest.mark.parametrize(("more", "doubted"), [(0, False), (700, True)])
+def test_a_total_that_shows_a_sum_again_has_no_gap(more: int, doubted: bool) -> None:
+    """A part that begins again with a total from above lacks nothing; another amount does."""
+    filing = copy.deepcopy(record())
+    part, _ = find_row(filing, "balance_sheet", "Total assets")
+    part["rows"] += [
+        row("Assets of segments", 911, 822),
+        row("Total current assets", 4941 + more, 4590 + more),
+    ]
+    last = len(part["rows"]) - 1
+    assert (last in {g.rows[-1] for g in of_kind("gap", filing) if g.statement == 0}) == doubted
+
+
+def test_a_line_beside_the_one_above_in_a_sum_is_told() -> None:
+    """Both are parts of operating income, so neither is the sum of the other."""
+    filing = copy.deepcopy(record())
+    part, index = find_row(filing, "income", "Selling, general and administrative expenses")
+    values = [v // 1_000_000 for v in part["rows"][index]["values"]]
+    part["rows"][index : index + 1] = [
+        row("Research and development", *(100 for _ in values)),
+        row("Total selling and administrative expenses", *(v - 100 for v in values)),
+    ]
+    (gap,) = [g for g in of_kind("gap", filing) if (g.statement, g.rows[-1]) == (1, index + 1)]
+    assert (gap.statement, gap.numbers["beside"]) == (1, True)
+
+
+def test_a_difference_of_one_unit_is_doubted_where_nothing_else_is_rounded() -> None:
+    """A total that two sums miss by one; in a filing that rounds often nothing is said."""
+    filing = copy.deepcopy(record())
+    part, index = find_row(filing, "income", "Operating income")
+    pad(filing)
+    assert not of_kind("unit", filing)
+    part["rows"][index]["values"][1] += 1_000_000
+    (doubt,) = of_kind("unit", filing)
+    assert (doubt.statement, doubt.row, doubt.column) == (1, index, 1)
+    assert doubt.numbers["mends"] == 2
+    assert triage_filing(read(filing), judge()).findings == ()
+    findings = triage_filing(read(filing), judge(shown=0.05)).findings
+    (finding,) = [f for f in findings if (f.statement, f.row, f.column) == ("income", index, 1)]
+    assert "may explain it, but little else here is rounded" in finding.message
+    for line, column in ((index, 0), (index, 2), (0, 0)):
+        part["rows"][line]["values"][column] += 1_000_000
+    assert not of_kind("unit", filing)
+
+
+def test_what_other_columns_prove_of_a_line_is_told() -> None:
+    """A line that is empty elsewhere was never seen with a sign; one that always was is proved."""
+    filing = copy.deepcopy(record())
+    part, index = find_row(filing, "cash_flow", "Dividends paid")
+    part["rows"].insert(index, row("Acquisition", None, 50, None))
+    for label in ("Net cash used in financing activities",
+                  "Net increase (decrease) in cash and cash equivalents"):  # fmt: skip
+        _, line = find_row(filing, "cash_flow", label)
+        part["rows"][line]["values"][1] -= 50_000_000
+    (unproved,) = [d for d in of_kind("cell", filing) if d.row == index]
+    assert (unproved.numbers["unproved"], unproved.numbers["turned_unproved"]) == (1, True)
+    (proved,) = of_kind("cell", bent("income", "Operating income", 1, 1568))
+    assert (proved.numbers["unproved"], proved.numbers["proved"]) == (0, 2)
+
+
+def test_a_line_that_a_sum_does_not_take_may_be_what_it_lacks() -> None:
+    """What one column lacks stands below the total, and only in this column."""
+    filing = copy.deepcopy(record())
+    part, index = find_row(filing, "balance_sheet", "Total current liabilities")
+    part["rows"][index]["values"][0] += 161_000_000
+    part["rows"].insert(index + 1, row("Contingent consideration", 161, 0))
+    found = [d for d in of_kind("cell", filing) if d.column == 0 and index in d.rows]
+    assert 2 in {d.numbers["is_elsewhere"] for d in found}
+
+
+def test_a_statement_of_another_size_than_the_others_is_doubted() -> None:
+    """All of an income statement is a thousandth; the others have nothing to compare it with."""
+    filing = copy.deepcopy(record())
+    for line in filing["statements"][1]["rows"]:
+        line["values"] = [v and v // 1000 for v in line["values"]]
+    filing["statements"] = filing["statements"][:2]
+    found = of_kind("scale", filing)
+    assert [
+        (d.statement, round(d.numbers["factor"])) for d in found if d.numbers["factor"] < 0
+    ] == [(1, -3)]
+    assert not of_kind("scale", record())
 
 
 def test_opposite_gaps_that_an_exchange_closes_name_the_line() -> None:
@@ -253,6 +347,15 @@ def test_a_cause_is_reported_once_and_at_most_five() -> None:
     assert len(found) <= 5
     places = [(f.statement, f.row, f.column) for f in found]
     assert len(places) == len(set(places))
+
+
+@pytest.mark.parametrize(("gap", "told"), [(0.5, 1), (0.99, 2)])
+def test_a_gap_beside_a_line_that_is_wrong_is_the_same_cause(gap: float, told: int) -> None:
+    """What lies above the next total is off because of it; a surer gap is told first, beside it."""
+    filing = read(bent("balance_sheet", "Total current assets", 1, 4509))
+    found = triage_filing(filing, judge(gap=gap)).findings
+    assert [f.check for f in found].count("balance_sheet_sums") == 1
+    assert len([f for f in found if 4 in (f.row, *f.rows)]) == told
 
 
 def unbalanced(*more: int) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import copy
 from decimal import Decimal
 from typing import Any
 
-from services.triage.presentation import Line, closed
+from services.triage.presentation import Elsewhere, Line, closed
 from services.triage.relations import Sheet, sheets
 from services.triage.sums import Sum
 from tests.unit.triage.filings import find_row, read, record, row
@@ -44,6 +44,31 @@ def test_a_subtotal_among_the_lines_is_left_out() -> None:
 def test_what_closes_one_column_alone_closes_nothing() -> None:
     """The second column is off by something else."""
     assert made((5279, 6131 + 500), (1234, 2345), (6513, 8475)) is None
+
+
+def test_lines_of_a_small_subtotal_are_left_out_together() -> None:
+    """Impairments and the part of them that counts elsewhere stand above their net amount."""
+    parts = made((87654, 76543), (3137, 4253), (1500, 2600), (2000, 2100), (85654, 74443))
+    assert parts == [(2, 1), (3, 1)]
+
+
+def test_two_lines_apart_are_left_out() -> None:
+    """Neither closes the gap alone, nor do they stand one after the other."""
+    parts = made((87654, 76543), (31377, 24253), (1000, 2000), (11579, 22531), (86654, 74543))
+    assert parts == [(1, 1), (3, 1)]
+
+
+def test_a_line_from_elsewhere_closes_the_gap_in_every_column_or_not_at_all() -> None:
+    """An extract has it below the total; the gap is its amount to the last digit."""
+
+    def with_line(*amounts: int) -> list[tuple[int, int]] | None:
+        line = Elsewhere((9,), (Decimal(amounts[0]), Decimal(amounts[1])))
+        total = (Decimal(66543), Decimal(77654))
+        found = closed(total, lines((31111, 41112), (11111, 12222)), ONE, ONE, [line])
+        return found[0] if found else None
+
+    assert with_line(24321, 24320) == [(9, 1), (0, 1), (1, 1)]
+    assert with_line(24321, 24321) is None
 
 
 def sum_of(filing: dict[str, Any], statement: int, label: str) -> Sum | None:
@@ -91,3 +116,60 @@ def test_costs_below_zero_make_a_positive_total() -> None:
     found = sum_of(filing, 1, "Total costs")
     assert found is not None
     assert [sign for _, sign in found.parts] == [-1, -1]
+
+
+def test_lines_that_a_chance_sum_took_away_are_given_back() -> None:
+    """Other items, net, happen to be what the lines above them make, and are a line like them."""
+    filing = copy.deepcopy(record())
+    part, index = find_row(filing, "balance_sheet", "Cash and cash equivalents")
+    part["rows"][index : index + 4] = [
+        row("Cash and cash equivalents", 1234, 1081),
+        row("Accounts receivable", 2719, 2466),
+        row("Receivables from others", 111, 222),
+        row("Total receivables", 2830, 2688),
+        row("Total current assets", 6894, 6457),
+    ]
+    found = sum_of(filing, 0, "Total current assets")
+    assert found is not None
+    assert [line for line, _ in found.parts] == [index, index + 1, index + 2, index + 3]
+    assert not any(found.residuals.values())
+
+
+def test_a_line_below_its_total_is_a_part_of_it() -> None:
+    """An extract that shows a line after its total, which holds with it in every column."""
+    filing = copy.deepcopy(record())
+    part, index = find_row(filing, "balance_sheet", "Total current assets")
+    part["rows"][index - 1 : index + 1] = part["rows"][index - 1 : index + 1][::-1]
+    found = sum_of(filing, 0, "Total current assets")
+    assert found is not None
+    assert index in {line for line, _ in found.parts}
+    assert not any(found.residuals.values())
+
+
+def test_a_reconciliation_below_the_end_of_cash_is_read_apart() -> None:
+    """Companies that show cash received and paid reconcile it with net income at the end."""
+    filing = copy.deepcopy(record())
+    part = filing["statements"][2]
+    part["rows"] += [
+        row("Net earnings", 2001, 1902, 1803),
+        row("Deferred taxes", 110, 121, 132),
+        row("Other adjustments", 15, 16, 17),
+        row("Total adjustments", 125, 137, 149),
+        row("Net cash provided by operating activities", 2126, 2039, 1952),
+    ]
+    sheet = sheets(read(filing))[2]
+    last = len(sheet.rows) - 1
+    (found,) = [s for s in sheet.sums if s.total == last]
+    assert [line for line, _ in found.parts] == [last - 4, last - 1]
+
+
+def test_a_class_of_stock_is_money_though_its_label_counts_shares() -> None:
+    """Its label says in passing how many shares are outstanding; a number of shares is none."""
+    filing = copy.deepcopy(record())
+    part, index = find_row(filing, "balance_sheet", "Common stock")
+    label = "Common stock, $1 par value; 500 shares authorized; 219 shares outstanding"
+    part["rows"][index] = row(label, 219, 219)
+    part["rows"].insert(index + 1, row("Common shares outstanding", 219, 219))
+    sheet = sheets(read(filing))[0]
+    assert index in sheet.money
+    assert index + 1 not in sheet.money
