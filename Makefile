@@ -9,6 +9,7 @@ PYTEST ?= -q
 EXAMPLES ?= 200
 DOCS ?= 30
 KILLS ?= 8
+OTHERS = document-kind triage-breaks line-concepts triage-peers narrative-flags review-priority
 TRAINING = $(shell grep -rl 'pytest.mark.training' tests --include 'test_*.py')
 .DEFAULT_GOAL := help
 .SHELLFLAGS := -euo pipefail -c
@@ -64,8 +65,9 @@ bench-legal: setup-train ## Measure: the specialist in INT4, INT8 and fp32 besid
 	@$(TRAIN)/bin/python -m infra.bench.adapters
 	@$(TRAIN)/bin/python -m infra.bench.steady
 
-specialists: setup-train ## Make the specialists of contracts from the data: hours (LEGAL=FOLDER ONLY=name).
+specialists: setup-train ## Make all specialists from the data: hours (LEGAL=FOLDER SOURCES=FOLDER; ONLY=name: that of contracts).
 	@$(TRAIN)/bin/python -m models.specialists --data "$(LEGAL)" $(if $(ONLY),--only "$(ONLY)")
+	$(if $(SOURCES),@$(MAKE) --no-print-directory $(OTHERS))
 
 document-kind: setup-train ## Make the specialist that tells contracts from reports from the data (SOURCES=FOLDER).
 	@$(TRAIN)/bin/python -m models.kinds.reading --data "$(SOURCES)"
