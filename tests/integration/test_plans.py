@@ -1,0 +1,325 @@
+"""The main queries of services on a filled PostgreSQL: each finds its rows by an index.
+
+The statements are those that the services send, caught on their way; PostgreSQL is asked how it
+would answer each of them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import JSON, Boolean, Column, Float, Integer, LargeBinary, Table, event, text
+from sqlalchemy.orm import Session
+
+from services.extraction import store as extraction
+from services.ingest import store as ingest
+from services.ingest.webhooks import store as webhooks
+from services.review import store as review
+from services.triage import store as triage
+from shared.bus.memory import MemoryBus
+from shared.events import DocumentDeleted
+from shared.storage import Relay, Store, UnitOfWork, begin_try, relay
+from shared.storage.messages import Time, inbox, outbox
+from tests.postgres import Servers
+
+ROWS = 50_000
+TENANT = "t3"
+"""One of twenty, each with as many rows."""
+NOW = datetime.now(UTC)
+
+Call = Callable[[Session], Any]
+
+
+def value_of(column: Column[Any]) -> str:
+    """SQL of a value for row `i`."""
+    kind = column.type
+    if column.name == "tenant":
+        return "'t' || i % 20"
+    if column.nullable and not column.primary_key:
+        return "NULL"
+    if isinstance(kind, JSON):
+        return "'[]'"
+    if isinstance(kind, Boolean):
+        return "false"
+    if isinstance(kind, Time):
+        return "now() - i * interval '1 minute'"
+    if isinstance(kind, LargeBinary):
+        return r"'\x7b7d'"
+    if isinstance(kind, Float):
+        return "random()"
+    if isinstance(kind, Integer):
+        return "i"
+    return "'x' || i"
+
+
+def fill(store: Store, table: Table, rows: int = ROWS, **given: str) -> None:
+    """Put rows into a table; `given` is SQL for columns, by their names."""
+    columns = {column.name: value_of(column) for column in table.columns if column.computed is None}
+    columns |= given
+    names = ", ".join(f'"{name}"' for name in columns)
+    values = ", ".join(columns.values())
+    with store.write() as session:
+        series = f"SELECT {values} FROM generate_series(1, {rows}) AS i"
+        session.execute(text(f'INSERT INTO "{table.name}" ({names}) {series}'.replace(":", r"\:")))
+    with store.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text(f'ANALYZE "{table.name}"'))
+
+
+@contextmanager
+def service(servers: Servers, name: str, module: Any) -> Iterator[Store]:
+    """A service's empty database."""
+    store = Store(servers.database(), name, module.MIGRATIONS)
+    store.migrate()
+    yield store
+    store.close()
+
+
+class Caught:
+    """What was sent to a database, as it was sent."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.statements: list[tuple[str, Any]] = []
+
+    def during(self, call: Callable[[], Any]) -> list[tuple[str, Any]]:
+        """The statements of a call. What becomes of its rows, which are made up, does not count."""
+
+        def note(
+            _c: Any, _cursor: Any, statement: str, parameters: Any, _x: Any, many: bool
+        ) -> None:
+            if statement.split()[0] in ("SELECT", "UPDATE", "DELETE", "WITH"):
+                self.statements.append((statement, parameters[0] if many else parameters))
+
+        event.listen(self.store.engine, "before_cursor_execute", note)
+        try:
+            call()
+        except (AttributeError, KeyError, TypeError, ValueError):
+            pass  # a made row is none of the service's
+        finally:
+            event.remove(self.store.engine, "before_cursor_execute", note)
+        return self.statements
+
+
+def scans(plan: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
+    """How each table is read: kind of node, table, index."""
+    if "Relation Name" in plan or "Index Name" in plan:
+        yield plan["Node Type"], plan.get("Relation Name", ""), plan.get("Index Name", "")
+    for inner in plan.get("Plans", ()):
+        yield from scans(inner)
+
+
+def large(store: Store) -> set[str]:
+    """The tables that were filled."""
+    with store.read() as session:
+        rows = session.execute(
+            text("SELECT relname FROM pg_class WHERE relkind = 'r' AND reltuples >= 10000")
+        )
+        return {row.relname for row in rows}
+
+
+def read_whole(store: Store, statements: list[tuple[str, Any]]) -> list[str]:
+    """Where a large table is read from one end to the other."""
+    tables, found, looked = large(store), [], 0
+    assert tables
+    for statement, parameters in statements:
+        with store.read() as session:
+            explained = session.connection().exec_driver_sql(
+                f"EXPLAIN (FORMAT JSON) {statement}", parameters
+            )
+            answer = explained.scalar_one()
+        plans = json.loads(answer) if isinstance(answer, str) else answer
+        for node, table, _index in scans(plans[0]["Plan"]):
+            looked += 1
+            if node == "Seq Scan" and table in tables:
+                found.append(f"{table} is read whole for: {statement}")
+    assert looked, f"no table is read by {statements}"
+    return found
+
+
+def check(store: Store, calls: dict[str, Call]) -> None:
+    """Every call finds its rows by an index."""
+    wrong = []
+    for name, call in calls.items():
+
+        def run(call: Call = call) -> None:
+            with store.write() as session:
+                call(session)
+
+        statements = Caught(store).during(run)
+        assert statements, f"{name} asks nothing"
+        wrong += [f"{name}: {line}" for line in read_whole(store, statements)]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_a_query_without_an_index_is_noticed(servers: Servers) -> None:
+    """So that the tests below mean something."""
+    with service(servers, "extraction", extraction) as store:
+        fill(store, extraction.clauses)
+        asked: list[tuple[str, Any]] = [("SELECT * FROM clauses WHERE category = 'x'", {})]
+        assert len(read_whole(store, asked)) == 1
+
+
+def _end(store: Store, cause: DocumentDeleted) -> None:
+    with UnitOfWork(store, cause):
+        pass
+
+
+def test_outbox_and_inbox(servers: Servers, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The relay looks, marks and cleans up, and a worker begins, behind a history of 50,000 events.
+
+    The clean-up takes fewer rows at once here: of 500 among 50,000, a hundredth, PostgreSQL says
+    rightly that they are found quickest by reading all.
+    """
+    monkeypatch.setattr(relay, "PRUNE_BATCH", 50)
+    with service(servers, "extraction", extraction) as store:
+        sent_at = "now() - i * interval '12.5 seconds'"
+        fill(store, outbox, sent=f"CASE WHEN i <= {ROWS} - 20 THEN {sent_at} END")
+        fill(store, inbox, handled="now() - i * interval '53 seconds'")
+        with store.read() as session:
+            old = session.execute(
+                text("SELECT count(*) FROM outbox WHERE sent < now() - interval '7 days'")
+            ).scalar_one()
+        assert 1000 < old < 5000
+        sender = Relay(store, MemoryBus(), outbox_days=7, inbox_days=30)
+        sent: list[int] = []
+        statements = Caught(store).during(lambda: sent.append(sender.run_once()))
+        assert sent == [20]
+        assert len(statements) >= 7
+        wrong = read_whole(store, statements)
+        gone = DocumentDeleted(document_id="x1")
+        wrong += read_whole(store, Caught(store).during(lambda: begin_try(store, gone)))
+
+        wrong += read_whole(store, Caught(store).during(lambda: _end(store, gone)))
+        assert not wrong, "\n".join(wrong)
+
+
+def test_ingest(servers: Servers) -> None:
+    """Documents by id, by bytes, by page of the list, what lies in them, and changes."""
+    filters = ingest.Filters
+    with service(servers, "ingest", ingest) as store:
+        fill(
+            store,
+            ingest.documents,
+            original_sha256="'h' || i",
+            text_sha256="'h' || i",
+            state="CASE WHEN i % 50 = 0 THEN 'processing' ELSE 'ended' END",
+            change=f"CASE WHEN i <= {ROWS} - 50 THEN i END",
+        )
+        fill(store, ingest.links)
+        fill(store, ingest.keys)
+
+        def mine(session: Session) -> ingest.Documents:
+            return ingest.Documents(session, TENANT)
+
+        cursor = ingest.encode_cursor(NOW - timedelta(minutes=ROWS // 2), "x9")
+        check(
+            store,
+            {
+                "get": lambda s: mine(s).get("x3"),
+                "of_bytes": lambda s: mine(s).of_bytes("h3"),
+                "page": lambda s: mine(s).page(filters(), limit=50),
+                "page behind": lambda s: mine(s).page(filters(), limit=50, cursor=cursor),
+                "page of a parent": lambda s: mine(s).page(filters(parent="x3"), limit=50),
+                "lies in": lambda s: mine(s).lies_in("x3"),
+                "families": lambda s: mine(s).families(["x3", "x23"]),
+                "waiting": lambda s: ingest.Changes(s, TENANT).waiting(),
+                "number": lambda s: ingest.Changes(s, TENANT).number(),
+                "after": lambda s: list(ingest.Changes(s, TENANT).after(ROWS - 500)),
+                "key": lambda s: ingest.KeyRows(s).find("x3"),
+            },
+        )
+
+
+def test_webhooks(servers: Servers) -> None:
+    """What is due is found behind 50,000 deliveries."""
+    with service(servers, "ingest", ingest) as store:
+        fill(store, webhooks.webhooks, 40)
+        fill(store, webhooks.messages, created="now() - i * interval '52.5 seconds'")
+        fill(
+            store,
+            webhooks.deliveries,
+            webhook_id="'x' || 1 + i % 40",
+            message_id="'x' || i",
+            created="now() - i * interval '52.5 seconds'",
+            state="CASE WHEN i % 500 = 0 THEN 'pending' ELSE 'delivered' END",
+            due="CASE WHEN i % 500 = 0 THEN now() - interval '1 minute' END",
+        )
+        queue = webhooks.Queue(store, timedelta(seconds=10))
+        statements = Caught(store).during(lambda: queue.claim("me", NOW, 10))
+        wrong = read_whole(store, statements)
+        assert not wrong, "\n".join(wrong)
+
+
+def test_extraction(servers: Servers) -> None:
+    """The clauses of one document among 50,000."""
+    with service(servers, "extraction", extraction) as store:
+        fill(store, extraction.extractions)
+        fill(store, extraction.clauses, document_id="'x' || i / 20", position="i % 20")
+
+        def mine(session: Session) -> extraction.Extractions:
+            return extraction.Extractions(session, TENANT)
+
+        check(
+            store,
+            {
+                "get": lambda s: mine(s).get("x3"),
+                "find": lambda s: mine(s).find("x3", "x63"),
+                "all": lambda s: mine(s).all_clauses("x3"),
+                "valued": lambda s: mine(s).valued("x3"),
+            },
+        )
+
+
+def test_triage(servers: Servers) -> None:
+    """Reports by id and by risk, their findings, and what was dismissed of a filer."""
+    with service(servers, "triage", triage) as store:
+        fill(store, triage.reports, state="'done'")
+        fill(store, triage.findings, document_id="'x' || i / 10", position="i % 10")
+        fill(store, triage.dismissals)
+        fill(store, triage.filers)
+
+        def mine(session: Session) -> triage.Reports:
+            return triage.Reports(session, TENANT)
+
+        check(
+            store,
+            {
+                "get": lambda s: mine(s).get("x3", lock=True),
+                "finding": lambda s: mine(s).finding("x3", "x33"),
+                "all findings": lambda s: mine(s).all_findings("x3"),
+                "dismissals": lambda s: mine(s).dismissals("x3"),
+                "folded": lambda s: mine(s).folded_by("x3"),
+            },
+        )
+
+
+def test_review(servers: Servers) -> None:
+    """The next item of a queue, a page of it, what waits of a document, and its decisions."""
+    with service(servers, "review", review) as store:
+        fill(
+            store,
+            review.items,
+            document_id="'x' || i / 10",
+            verdict="CASE WHEN i % 10 > 0 THEN 'accept' END",
+            stage="'extraction'",
+            kind="'clause'",
+        )
+        fill(store, review.documents)
+        fill(store, review.decisions)
+        filters = review.Filters()
+        check(
+            store,
+            {
+                "next": lambda s: review.next_waiting(s, TENANT, filters, [], NOW),
+                "list": lambda s: review.list_items(s, TENANT, filters, NOW, limit=50),
+                "open": lambda s: review.open_items(s, TENANT, "x3"),
+                "waiting": lambda s: review.waiting_item(s, TENANT, "x3", "x33", NOW),
+                "decided": lambda s: review.decided_items(s, TENANT, "x3"),
+                "decision": lambda s: review.find_decision(s, TENANT, "x3"),
+            },
+        )
