@@ -84,7 +84,8 @@ def test_help_loads_nothing_heavy() -> None:
         "import sys; import services.cli; "
         "print([m for m in sys.modules if m.split('.')[0] in "
         "('fastapi', 'sqlalchemy', 'numpy', 'onnxruntime', 'pydantic', 'httpx', 'uvicorn') "
-        "or m.startswith('services.') and m not in ('services.cli', 'services.status', 'services.upkeep')])"
+        "or m.startswith('services.') "
+        "and m not in ('services.cli', 'services.status', 'services.upkeep')])"
     )
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
     assert ast.literal_eval(done.stdout) == [], done.stderr
