@@ -2,8 +2,9 @@
 
     python -m infra.stand_in LABELS [--port 8499] [--errors 0.1] [--fault hang=0.01]… [--seed 1]
 
-LABELS are JSON lines, packed or not: `{"category", "text"}` each, or contracts with `annotations`;
-of reports `{"wrong", "right"}` with amounts as tables print them, of kinds `{"kind", "text"}`, of
+LABELS are JSON lines, packed or not: `{"category", "text"}` each, or contracts whose `annotations`
+have both (`smallprint compare` takes them without `text`); of reports `{"wrong", "right"}` with
+amounts as tables print them, of kinds `{"kind", "text"}`, of
 pages `{"page", "text"}` with `sound` or `unsound`.
 Prints the entry that the policy's file needs. `/bill` says what would have been billed.
 """
