@@ -514,6 +514,18 @@ def escalation_store(data: Path | None) -> Iterator[Store]:
 )
 @click.option("--first", type=click.IntRange(min=1), help="Only so many documents, the first ones.")
 @click.option(
+    "--batch",
+    is_flag=True,
+    help="By the provider's batch interface: half the price, answers within a day.",
+)
+@click.option(
+    "--every",
+    type=click.FloatRange(0.01, 3600),
+    default=60.0,
+    show_default=True,
+    help="Seconds between two looks at a batch.",
+)
+@click.option(
     "--estimate", is_flag=True, help="Say what it would cost, by rules of thumb, and ask nobody."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON line.")
@@ -532,6 +544,8 @@ def compare(
     most_tokens: int,
     workers: int,
     first: int | None,
+    batch: bool,
+    every: float,
     estimate: bool,
     as_json: bool,
 ) -> int:
@@ -550,8 +564,9 @@ def compare(
       smallprint compare --provider claude --budget 5 contracts.jsonl --estimate
       smallprint compare --provider claude --budget 5 contracts.jsonl
       smallprint compare --provider claude --budget 5 mine.jsonl --adapter data-retention --json
+      smallprint compare --provider claude --budget 5 contracts.jsonl --batch
     """
-    from services.escalation.comparing import Asked, FrontierReader, open_ledger
+    from services.escalation.comparing import Asked, BatchReader, FrontierReader, open_ledger
     from services.escalation.policy import read_policies
     from services.escalation.settings import Settings
     from services.extraction.definitions import definitions_of
@@ -562,7 +577,7 @@ def compare(
 
     settings = load(Settings)
     own = read_policies(policy or settings.policy_file).of(tenant)
-    asker = own.to_compare(provider, most_tokens)
+    asker = own.to_compare(provider, most_tokens, batch=batch)
     documents = read_labelled(labelled)[:first]
     (specialist,) = load_specialists([adapter])
     asked = Asked(
@@ -578,7 +593,12 @@ def compare(
     folder = out or Path(f"{labelled.removesuffix('.gz').removesuffix('.jsonl')}-compare")
     lines = Lines(as_json=as_json, table=comparison.shown)
     with FolderLock(folder), open_ledger(folder) as ledger:
-        reader = FrontierReader(asker, ledger, int(budget * 1_000_000), asked)
+        money = int(budget * 1_000_000)
+        reader = (
+            BatchReader(asker, ledger, money, asked, every=every, tell=_said)
+            if batch
+            else FrontierReader(asker, ledger, money, asked)
+        )
         if estimate:
             line = _estimated(documents, reader)
         else:
@@ -586,6 +606,11 @@ def compare(
             line = _compared(documents, specialist, reader, workers, hour)
     lines.result({"source": labelled, **line})
     return lines.exit_code
+
+
+def _said(line: str) -> None:
+    """Where something waits for hours, how far it is."""
+    click.echo(line, err=True)
 
 
 def _estimated(documents: Sequence[LabelledDocument], reader: FrontierReader) -> Mapping[str, Any]:
@@ -614,11 +639,12 @@ def _compared(
     hour_usd: float,
 ) -> Mapping[str, Any]:
     """What both readers make of the documents that the frontier model has read."""
-    from services.escalation.comparing import Answered, Left
+    from services.escalation.comparing import Answered, BatchReader, Left
     from services.extraction.comparison import Labelled, compare, score
     from shared.cli.progress import Progress
 
     read, refused, left = [], [], 0
+    batches = isinstance(reader, BatchReader)
     with Progress(len(documents)) as progress:
         texts = [document.text for document in documents]
         for document, answer in zip(documents, reader.read_all(texts, workers), strict=True):
@@ -674,7 +700,7 @@ def _compared(
         "frontier": {
             **_asked_of(reader.provider),
             **theirs,
-            "seconds": sum(answer.seconds for _, answer in read),
+            "seconds": None if batches else sum(answer.seconds for _, answer in read),
             **_cost(reader.cost([document.text for document, _ in read])),
             "rejected_quotes": sum(answer.rejected for _, answer in read),
             "unusable_answers": sum(answer.unusable for _, answer in read),

@@ -42,6 +42,10 @@ class Price:
         exact = usage.input * self.input + usage.output * self.output
         return int(exact.to_integral_value(ROUND_CEILING))
 
+    def times(self, share: Decimal) -> Price:
+        """A share of it."""
+        return Price(self.input * share, self.output * share, self.as_of)
+
 
 class StatedPrice(BaseModel):
     """A price as files state it."""

@@ -11,6 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any, Literal, Self, get_args
 
+from infra.stand_in.batches import BatchDesk, BrokenOff
 from infra.stand_in.labels import Labels
 from infra.stand_in.protocols import Said, answer, read
 
@@ -83,6 +84,7 @@ class StandIn:
         self.speak = speak or self._by_labels
         self.bills: list[Bill] = []
         self.said: list[Said] = []
+        self.batches = BatchDesk(self._in_batch)
         self.closing = threading.Event()
         self._last = "{}"
         self._chance = random.Random(seed)
@@ -150,6 +152,21 @@ class StandIn:
             self.bills.append(made)
         return made
 
+    def _in_batch(self, path: str, body: Mapping[str, Any]) -> tuple[str, Any]:
+        """What becomes of a request of a batch: what is busy or fails is not billed, what hangs
+        expires, and what is dropped is billed and missing.
+        """
+        said = read(path, body)
+        fault, text = self.turn(said)
+        if fault in STATUS:
+            return "errored", None
+        if fault == "hang":
+            return "expired", None
+        bill = self.bill(said, text, fault)
+        return (
+            ("missing", None) if fault == "drop" else ("answered", _answer(said, fault, text, bill))
+        )
+
     def _by_chance(self, _said: Said) -> Fault:
         draw = self._chance.random()
         for fault, share in self.faults.items():
@@ -210,19 +227,35 @@ class _Server(ThreadingHTTPServer):
         """Callers are killed in the middle: that is what this is for."""
 
 
+def _answer(said: Said, fault: Fault, text: str, bill: Bill) -> dict[str, Any]:
+    tokens = None if fault == "no_bill" else (bill.input, bill.output)
+    end: Any = {"decline": "declined", "cut": "cut"}.get(fault, "stop")
+    return answer(said.protocol, text, end, tokens)
+
+
 def _handler(stand_in: StandIn) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
-            """`/bill`: what was billed so far."""
+            """`/bill`: what was billed so far; and batches."""
+            if stand_in.batches.serves(self.path):
+                self._batch(b"")
+                return
             self._send(200 if self.path == "/bill" else 404, stand_in.billed())
+
+        def do_DELETE(self) -> None:
+            """What is deleted of batches."""
+            self._batch(b"")
 
         def do_POST(self) -> None:
             length = int(self.headers.get("content-length", 0))
             data = self.rfile.read(length)
             self.close_connection = True
             if len(data) < length:  # the caller died before it had asked
+                return
+            if stand_in.batches.serves(self.path):
+                self._batch(data)
                 return
             try:
                 said = read(self.path, json.loads(data))
@@ -237,12 +270,17 @@ def _handler(stand_in: StandIn) -> type[BaseHTTPRequestHandler]:
             if fault == "drop":
                 return
             stand_in.wait(fault)
-            tokens = None if fault == "no_bill" else (bill.input, bill.output)
-            end: Any = {"decline": "declined", "cut": "cut"}.get(fault, "stop")
-            self._send(200, answer(said.protocol, text, end, tokens))
+            self._send(200, _answer(said, fault, text, bill))
+
+        def _batch(self, data: bytes) -> None:
+            kind = self.headers.get("content-type", "")
+            try:
+                self._send(*stand_in.batches.handle(self.command, self.path, kind, data))
+            except BrokenOff:
+                self.close_connection = True
 
         def _send(self, status: int, content: object) -> None:
-            data = json.dumps(content).encode()
+            data = content if isinstance(content, bytes) else json.dumps(content).encode()
             self.send_response(status)
             self.send_header(HEADER, "no model, for tests and demonstrations alone")
             self.send_header("content-type", "application/json")

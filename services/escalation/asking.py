@@ -47,6 +47,15 @@ Answers = dict[int, Understood | Figures | Unverified]
 """By the number of the question, counted from 1."""
 
 
+@dataclass(frozen=True)
+class Waiting:
+    """A question that is too late to be asked alone, and who may be asked it in a batch."""
+
+    account: Account
+    prompt: Prompt
+    provider: Provider
+
+
 class NotWanted(Exception):
     """Nobody wants to know any more: the document is deleted, or read as another one since."""
 
@@ -103,8 +112,17 @@ class Door:
         (outcome,) = self.ask_all([(asker, question)], text)
         return outcome
 
-    def ask_all(self, asked: Sequence[tuple[Asker, Question]], text: str) -> list[Outcome]:
+    def ask_all(
+        self,
+        asked: Sequence[tuple[Asker, Question]],
+        text: str,
+        waiting: list[Waiting] | None = None,
+    ) -> list[Outcome]:
         """Ask about windows of a document's text, several in one prompt.
+
+        Args:
+            waiting: gets what would be asked, and is too late for that, where policy has a batch
+                for it.
 
         Raises:
             NotYet: no provider answers, and there is time to try it again.
@@ -118,13 +136,18 @@ class Door:
             mine = [place for place in open_ if _kinds(asked[place][1]) == kinds]
             for chunk in chunks([asked[place][1] for place in mine], LARGEST_WINDOW):
                 together = [mine[place] for place in chunk]
-                came = self._chunk([asked[place] for place in together], policy, text)
+                pairs = [asked[place] for place in together]
+                came = self._chunk(pairs, policy, text, waiting)
                 for place, outcome in zip(together, came, strict=True):
                     outcomes[place] = outcome
         return [outcome for outcome in outcomes if outcome is not None]
 
     def _chunk(
-        self, asked: Sequence[tuple[Asker, Question]], policy: TenantPolicy, text: str
+        self,
+        asked: Sequence[tuple[Asker, Question]],
+        policy: TenantPolicy,
+        text: str,
+        waiting: list[Waiting] | None,
     ) -> list[Outcome]:
         """Ask what may go into one prompt, unless its windows speak to machines where they stand
         behind each other: then each goes by itself.
@@ -133,25 +156,29 @@ class Door:
         if len(windows) == 1 or not speaks_to_machines(
             "\n".join(text[start:end].strip() for start, end in windows)
         ):
-            return self._together(asked, policy, text)
+            return self._together(asked, policy, text, waiting)
         outcomes: dict[str, Outcome] = {}
         for window in windows:
             mine = [pair for pair in asked if (pair[1].start, pair[1].end) == window]
-            came = self._together(mine, policy, text)
+            came = self._together(mine, policy, text, waiting)
             outcomes |= {
                 asker.escalation_id: one for (asker, _), one in zip(mine, came, strict=True)
             }
         return [outcomes[asker.escalation_id] for asker, _ in asked]
 
     def _together(
-        self, asked: Sequence[tuple[Asker, Question]], policy: TenantPolicy, text: str
+        self,
+        asked: Sequence[tuple[Asker, Question]],
+        policy: TenantPolicy,
+        text: str,
+        waiting: list[Waiting] | None,
     ) -> list[Outcome]:
         """Ask what goes into one prompt, but for what people have decided, unless that is paid."""
         asker = asked[0][0]
         parts = [
             Part(one, mask(text[one.start : one.end], policy.mask, one.names)) for _, one in asked
         ]
-        asking = Asking(self, [asker for asker, _ in asked], policy, parts)
+        asking = Asking(self, [asker for asker, _ in asked], policy, parts, waiting)
         try:
             return asking.outcomes()
         except NobodyAnswers as error:
@@ -206,6 +233,8 @@ class Asking:
     """Whose the parts are, one for each. The first one stands for all in the ledger."""
     policy: TenantPolicy
     parts: Sequence[Part]
+    waiting: list[Waiting] | None = None
+    """See `Door.ask_all`."""
 
     @property
     def asker(self) -> Asker:
@@ -315,4 +344,10 @@ class Asking:
         if not self.asker.wanted():
             raise NotWanted
         door = self.door
-        return hear(door.ledger, self._account, self._providers, prompt, door.clock, late)
+        try:
+            return hear(door.ledger, self._account, self._providers, prompt, door.clock, late)
+        except TooLate:
+            provider = self.policy.batch_provider(*_kinds(self.parts[0].question))
+            if self.waiting is not None and provider:
+                self.waiting.append(Waiting(self._account, prompt, provider))
+            raise

@@ -7,6 +7,7 @@ from functools import partial
 
 from services.escalation import api, handlers
 from services.escalation.asking import Door
+from services.escalation.backlog.rounds import BatchRounds
 from services.escalation.costs import api as costs
 from services.escalation.costs.api import Hours
 from services.escalation.decided import Hearing
@@ -76,6 +77,7 @@ def build(settings: Settings | None = None, *, keys: Keys | None = None) -> Serv
         jobs=(
             lambda _owner: _recovery(policies, ledger, settings),
             lambda _owner: Hearing(store, bus),
+            lambda _owner: BatchRounds(store, blobs, door, settings.escalation_batch_every),
         ),
     )
 

@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC
 from functools import partial
 
 from pydantic import ValidationError
 
-from services.escalation.asking import Asker, Door, NotWanted
+from services.escalation.asking import Asker, Door, NotWanted, Waiting
+from services.escalation.backlog.store import Backlog
 from services.escalation.costs import Reading, Readings
 from services.escalation.decided import Decided
 from services.escalation.domain import Escalation, Outcome, to_json
+from services.escalation.hearing import TooLate
 from services.escalation.store import Escalations
 from shared.events import (
     BlobRef,
@@ -34,10 +37,14 @@ VOID = "nobody wants to know any more: the document is read anew, as another kin
 
 
 def answer_request(
-    event: EscalationRequested, uow: UnitOfWork, blobs: BlobStore, door: Door
+    event: EscalationRequested, uow: UnitOfWork, blobs: BlobStore, door: Door, over: str = ""
 ) -> None:
     """Ask the frontier as far as policy and budget allow, and tell what it proposes; nobody waits
-    for what can't be answered.
+    for what can't be answered. What waited too long to be asked is kept for a batch where policy
+    has one.
+
+    Args:
+        over: that it is not kept, and why what is not answered never will be.
     """
     closed = door.closed(event.tenant)
     asked = Escalation.each(event)
@@ -47,11 +54,12 @@ def answer_request(
     with uow.store.write() as session:
         for escalation in asked:
             Escalations(session, event.tenant).begin(escalation)
+    waiting: list[Waiting] | None = None if over else []
     try:
         outcomes = (
             [Outcome(None, closed)] * len(asked)
             if closed
-            else _outcomes(event, asked, uow.store, blobs, door)
+            else _outcomes(event, asked, uow.store, blobs, door, waiting)
         )
     except NotWanted:
         _give_up(event, uow, blobs, asked)
@@ -61,6 +69,13 @@ def answer_request(
             raise
         log.info("deleted before anything was asked")
         return
+    if waiting:
+        with uow.store.write() as session:
+            Backlog(session).keep(event, door.clock())
+        uow.put_off()
+        return
+    if over:
+        outcomes = [replace(o, reason=over) if o.reason == TooLate.message else o for o in outcomes]
     ended = [one.with_outcome(outcome) for one, outcome in zip(asked, outcomes, strict=True)]
     data = [_written(one) for one in ended]
     with uow.store.write() as session:  # noted before they are written, so that a deletion finds it
@@ -73,6 +88,25 @@ def answer_request(
         if kept:
             blobs.put(event.tenant, kept)
     _keep(event, uow, blobs, ended)
+
+
+def left_to_ask(
+    event: EscalationRequested, store: Store, blobs: BlobStore, door: Door
+) -> list[Waiting]:
+    """What of a request no answer is remembered for, where it is too late to ask it alone.
+
+    Raises NotWanted or MissingBlob.
+    """
+    if _is_void(event, blobs):
+        raise NotWanted
+    waiting: list[Waiting] = []
+    _outcomes(event, Escalation.each(event), store, blobs, door, waiting)
+    return waiting
+
+
+def end_without(event: EscalationRequested, uow: UnitOfWork, blobs: BlobStore, reason: str) -> None:
+    """Nobody outside knows: a person is asked about all of it."""
+    _keep(event, uow, blobs, [one.unanswered(reason) for one in Escalation.each(event)])
 
 
 def _written(escalation: Escalation) -> bytes | None:
@@ -132,6 +166,7 @@ def _forget(
     finds it deleted does this as well.
     """
     gone = escalations.forget(event.document_id)
+    Backlog(escalations.session).forget(event.tenant, event.document_id)
     if gone:
         mark_deleted(blobs, event.tenant, event.document_id)
     for ref in gone:  # before the commit: a crash does it again
@@ -169,6 +204,7 @@ def _outcomes(
     store: Store,
     blobs: BlobStore,
     door: Door,
+    waiting: list[Waiting] | None,
 ) -> list[Outcome]:
     """What comes of each question. Those that can be read are asked together."""
     refs = [event.question, *(more.question for more in event.further)]
@@ -193,7 +229,7 @@ def _outcomes(
     for ref in texts.values():
         text = blobs.get(event.tenant, ref).decode()
         mine = [pair for pair in questions if pair[1].text.sha256 == ref.sha256]
-        outcomes = door.ask_all(mine, text)
+        outcomes = door.ask_all(mine, text, waiting)
         came |= {
             asker.escalation_id: outcome for (asker, _), outcome in zip(mine, outcomes, strict=True)
         }

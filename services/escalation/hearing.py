@@ -7,7 +7,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -84,8 +84,7 @@ def recall(
 ) -> Heard | None:
     """The answer that one of the providers gave before; None if there is none."""
     for provider in providers:
-        content = _content(provider, prompt)
-        known = ledger.recall(account.tenant, content, account.escalation_id)
+        known = ledger.recall(account.tenant, content(provider, prompt), account.escalation_id)
         if known:
             call_id, kept = known
             return Heard(call_id, provider, _read(kept))
@@ -105,18 +104,9 @@ def call(
     Args:
         counts: the moment whose day and month the call counts for; by default when it is made.
     """
-    made = Call(
-        tenant=account.tenant,
-        escalation_id=account.escalation_id,
-        document_id=account.document_id,
-        kind=account.kind,
-        provider=provider.name,
-        model=provider.model,
-        content=_content(provider, prompt),
-        worst=provider.price.of(provider.worst_case(prompt)),
-        price_as_of=provider.price.as_of,
+    made = replace(
+        call_of(account, provider, prompt, counts or now),
         until=now + timedelta(seconds=provider.seconds) + SLACK,
-        time=counts or now,
     )
     ledger.reserve(made, account.caps)
     try:
@@ -134,7 +124,25 @@ def call(
     return Heard(made.id, provider, reply)
 
 
-def _content(provider: Provider, prompt: Prompt) -> str:
+def call_of(account: Account, provider: Provider, prompt: Prompt, counts: datetime) -> Call:
+    """What a question is in the ledger, with its worst case; it is over when it begins."""
+    return Call(
+        tenant=account.tenant,
+        escalation_id=account.escalation_id,
+        document_id=account.document_id,
+        kind=account.kind,
+        provider=provider.name,
+        model=provider.model,
+        content=content(provider, prompt),
+        worst=provider.price.of(provider.worst_case(prompt)),
+        price_as_of=provider.price.as_of,
+        until=counts,
+        time=counts,
+    )
+
+
+def content(provider: Provider, prompt: Prompt) -> str:
+    """What the ledger knows a question by."""
     return content_of(provider.name, provider.model, prompt.system, prompt.turns)
 
 

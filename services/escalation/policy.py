@@ -32,6 +32,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from services.escalation.providers.base import Refused
 from services.escalation.providers.post import Post
 from services.escalation.providers.provider import (
+    BATCHES,
     DIALECTS,
     ProtocolName,
     Provider,
@@ -93,6 +94,7 @@ class _Tenant(RiskRules):
     day_usd: Usd = Decimal(0)
     month_usd: Usd = Decimal(0)
     mask: tuple[Hidden, ...] = ()
+    batch: Literal["never", "backlog"] = "never"
 
 
 class _File(_Part):
@@ -109,6 +111,16 @@ class TenantPolicy:
     day_micro_usd: int = 0
     month_micro_usd: int = 0
     mask: frozenset[Hidden] = frozenset()
+    batch: Literal["never", "backlog"] = "never"
+    """Whether what waited too long for its turn goes with a batch."""
+
+    def batch_provider(self, *kinds: Kind) -> Provider | None:
+        """Who takes batches of those who may see words of a document of any of these kinds; None
+        if nobody does, or may.
+        """
+        if self.batch == "never":
+            return None
+        return next((p for p in self.may_see(*kinds) if p.takes_batches), None)
 
     def may_see(self, *kinds: Kind) -> list[Provider]:
         """The providers that may see words of a document of whichever of these kinds, in order."""
@@ -118,16 +130,22 @@ class TenantPolicy:
         """Whether it is one that the tenant may ask."""
         return any(p.name == provider for p in self.providers)
 
-    def to_compare(self, name: str, most: int) -> Provider:
+    def to_compare(self, name: str, most: int, *, batch: bool = False) -> Provider:
         """The provider that is to read whole contracts, with answers of so many tokens.
 
-        Raises SettingsError: the tenant does not ask it, or keeps words of contracts in the house.
+        Raises SettingsError: the tenant does not ask it, or keeps words of contracts in the house;
+        or its batch interface is wanted, and not spoken here.
         """
         if not self.names(name):
             known = ", ".join(p.name for p in self.providers) or "none at all"
             raise SettingsError(f"the policy allows no provider {name}: there is {known}")
         for provider in self.may_see("contract"):
             if provider.name == name:
+                if batch and not provider.takes_batches:
+                    raise SettingsError(
+                        f"{name} takes no batches, as far as is known here: only the interfaces of "
+                        f"{' and '.join(BATCHES)} are spoken. Leave --batch out"
+                    )
                 return replace(provider, most=most)
         raise SettingsError(
             'words of contracts may not leave the house: the policy needs "contract" in `leaves`'
@@ -161,6 +179,11 @@ class Policies:
     def of(self, tenant: str) -> TenantPolicy:
         """The policy of a tenant."""
         return self.tenants.get(tenant, CLOSED)
+
+    def batch_providers(self) -> dict[str, Provider]:
+        """Those that some tenant hands batches in to, by name."""
+        tenants = [policy for policy in self.tenants.values() if policy.batch != "never"]
+        return {p.name: p for policy in tenants for p in policy.providers if p.takes_batches}
 
     def check_keys(self) -> None:
         """Raise SettingsError unless the key of every provider that may be asked is there. Only who
@@ -251,12 +274,18 @@ def _tenant(
             "not have below providers"
         )
     chosen: Sequence[Provider] = [providers[name] for name in spec.providers]
+    if spec.batch != "never" and not any(p.takes_batches for p in chosen):
+        raise SettingsError(
+            f"the policy {path}: tenants.{tenant} wants batches, and asks nobody who takes them: "
+            f"providers with the protocol {' or '.join(BATCHES)} do"
+        )
     return TenantPolicy(
         providers=tuple(chosen),
         leaves=frozenset(spec.leaves),
         day_micro_usd=int(spec.day_usd * 1_000_000),
         month_micro_usd=int(spec.month_usd * 1_000_000),
         mask=frozenset(spec.mask),
+        batch=spec.batch,
     )
 
 

@@ -40,6 +40,12 @@ class Settings(PolicySettings):
         gt=0,
         description="seconds between two looks for calls whose process died: they count as spent",
     )
+    escalation_batch_every: float = Field(
+        300.0,
+        gt=0,
+        description="seconds between two looks at batches, and between two that are handed in, for "
+        "tenants whose policy has `batch`",
+    )
     escalation_machine_hour: Decimal = Field(
         Decimal("0.10"),
         ge=0,

@@ -77,7 +77,7 @@ def _table(line: Mapping[str, Any]) -> Iterator[str]:
     rows = [(what, *(_with_interval(one[name]) for one in both)) for name, what in FIGURES.items()]
     rows += [
         (f"found of {line['answers']:,}", *(f"{one['found']:,}" for one in both)),
-        ("seconds a document", *(f"{one['seconds'] / read:,.2f}" for one in both)),
+        ("seconds a document", *(_seconds(one, read) for one in both)),
         ("US$ a document", *(f"{one['usd'] / read:,.6f}" for one in both)),
         ("US$", *(f"{one['usd']:,.6f}" for one in both)),
         ("tokens in", "", f"{theirs['tokens_in']:,}"),
@@ -91,6 +91,11 @@ def _table(line: Mapping[str, Any]) -> Iterator[str]:
         f"{ours['hour_usd']:g} an hour, tokens at US$ {theirs['price']['input']:g} and "
         f"{theirs['price']['output']:g} a million ({theirs['price']['as_of']})"
     )
+
+
+def _seconds(one: Mapping[str, Any], read: int) -> str:
+    """What is handed in as a batch is ready when it is ready."""
+    return "in batches" if one["seconds"] is None else f"{one['seconds'] / read:,.2f}"
 
 
 def _verdict(line: Mapping[str, Any]) -> Iterator[str]:

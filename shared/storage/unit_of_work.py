@@ -76,6 +76,12 @@ class UnitOfWork:
                 update |= {"trace": cause.trace, "trace_state": cause.trace_state}
         self._events.append(event.model_copy(update=update))
 
+    def put_off(self) -> None:
+        """Nothing is done now: whoever handled the event keeps it elsewhere, and does it later, by
+        another unit of work with the same cause.
+        """
+        self.entered = True
+
     def __enter__(self) -> Self:
         self._session = self._scope.__enter__()
         self.entered = True

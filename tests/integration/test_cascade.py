@@ -85,13 +85,16 @@ def unsure(number: int) -> bytes:
 class Cascade:
     """A suite with a stand-in before its door."""
 
-    def __init__(self, folder: Path, stand_in: StandIn, day: str) -> None:
+    def __init__(
+        self, folder: Path, stand_in: StandIn, day: str, more: str = "", **settings: str
+    ) -> None:
         self.stand_in = stand_in
         self.day = day
         policy = folder / "policy.toml"
-        policy.write_text(POLICY.format(url=stand_in.url, day=day))
+        policy.write_text(POLICY.format(url=stand_in.url, day=day) + more)
         os.environ["CASCADE_TEST_KEY"] = KEY
-        self.process = Embedded(folder, SMALLPRINT_POLICY=str(policy), SMALLPRINT_RETRY_DELAY="0.2")
+        own = {"SMALLPRINT_POLICY": str(policy), "SMALLPRINT_RETRY_DELAY": "0.2", **settings}
+        self.process = Embedded(folder, **own)
         line = self.process.start()
         self.suite = Suite(self.process.url, line["key"])
 
@@ -225,6 +228,33 @@ def test_what_a_person_decides_in_the_meantime_is_not_paid_for(cascade: Cascade)
     assert all(category != one["category"] for said in stand_in.said for one in questions(said))
     (item,) = [one for one in cascade.items(document) if one["id"] == taken["id"]]
     assert item["state"] == "decided"
+
+
+def test_what_is_late_comes_back_from_a_batch(tmp_path: Path) -> None:
+    """In a running suite all questions are too late to be asked one by one: they go in batches, and
+    each answer stands beside its item, at half the price.
+    """
+    late = {"SMALLPRINT_ESCALATION_OLDEST": "0.001", "SMALLPRINT_ESCALATION_BATCH_EVERY": "0.5"}
+    with StandIn(Labels([]), speak=said_present) as stand_in:
+        cascade = Cascade(tmp_path, stand_in, "20", 'batch = "backlog"\n', **late)
+        try:
+            document, clauses = cascade.read(5)
+            asked = {name for name, clause in clauses.items() if clause["route"] == "escalate"}
+            assert asked
+            _until(
+                lambda: {one["result_id"]: one for one in cascade.items(document)},
+                lambda found: all(
+                    found[n]["proposal"] and found[n]["state"] == "waiting" for n in asked
+                ),
+            )
+            items = {one["result_id"]: one for one in cascade.items(document)}
+            assert all(items[name]["proposal"]["verdict"] == "present" for name in asked)
+            assert stand_in.batches.deleted
+            spent = cascade.suite.get("/v1/costs").json()
+            exact = sum(3 * bill.input + 15 * bill.output for bill in stand_in.bills) / 2e6
+            assert float(spent["usd"]) == pytest.approx(exact, abs=1e-6 * len(stand_in.bills))
+        finally:
+            cascade.close()
 
 
 def questions(said: Said) -> Any:

@@ -1,5 +1,6 @@
 """A frontier model reads labelled documents by itself, within a budget, to be compared."""
 
+from services.escalation.comparing.batched import BatchReader
 from services.escalation.comparing.reader import (
     Answered,
     Asked,
@@ -15,6 +16,7 @@ from services.escalation.comparing.store import Cost
 __all__ = [
     "Answered",
     "Asked",
+    "BatchReader",
     "Cost",
     "Ended",
     "Found",

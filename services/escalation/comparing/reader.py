@@ -162,7 +162,7 @@ class FrontierReader:
         for number, (start, end) in enumerate(windows(text, self.asked.window)):
             passage = mask(text[start:end], self.asked.hidden)
             for group in self.asked.groups():
-                self._ask(_Part(self.key(text), number, start, passage, group), answered)
+                self._ask(Part(self.key(text), number, start, passage, group), answered)
         answered.found = list(dict.fromkeys(answered.found))
         return answered
 
@@ -219,7 +219,7 @@ class FrontierReader:
             self.ended = self.ended or str(error)
             return Left(self.ended)
 
-    def _ask(self, part: _Part, answered: Answered) -> None:
+    def _ask(self, part: Part, answered: Answered) -> None:
         """One question, with one repair; one that is too much for an answer is asked in halves."""
         heard = self._heard(part, part.prompt)
         answered.seconds += heard.reply.seconds
@@ -248,7 +248,7 @@ class FrontierReader:
         with self.ledger.database.write() as session:
             praise(session, self.provider.name, heard.call_id)
 
-    def _repaired(self, heard: Heard, part: _Part, why: str, answered: Answered) -> Verified | None:
+    def _repaired(self, heard: Heard, part: Part, why: str, answered: Answered) -> Verified | None:
         """What comes of asking once more; None if that is not worth it, or no better."""
         reply = heard.reply
         if reply.cut or len(reply.text) > self.provider.most * LONGEST_TOKEN:
@@ -262,13 +262,17 @@ class FrontierReader:
         except Unverified:
             return None
 
-    def _heard(self, part: _Part, prompt: Prompt) -> Heard:
+    def account(self, part: Part) -> Account:
+        """On whose money a question is asked."""
+        return Account(
+            self.provider.name, part.document, part.id, "contract", Caps(self.budget, self.budget)
+        )
+
+    def _heard(self, part: Part, prompt: Prompt) -> Heard:
         """An answer that is remembered, or a new one; one that another document waits for just now
         is waited for. Raises Unread, or Ended.
         """
-        account = Account(
-            self.provider.name, part.document, part.id, "contract", Caps(self.budget, self.budget)
-        )
+        account = self.account(part)
         until = self._clock() + self.asked.patience
         while True:
             if known := recall(self.ledger, account, [self.provider], prompt):
@@ -328,7 +332,7 @@ class FrontierReader:
 
 
 @dataclass(frozen=True)
-class _Part:
+class Part:
     """One question about one window of a document."""
 
     document: str
@@ -347,13 +351,13 @@ class _Part:
     def prompt(self) -> Prompt:
         return question(self.categories, self.passage)
 
-    def halves(self) -> Iterator[_Part]:
+    def halves(self) -> Iterator[Part]:
         """The same window, asked for half of the categories each."""
         names = list(self.categories)
         middle = len(names) // 2
         for half in (names[:middle], names[middle:]):
             own = {name: self.categories[name] for name in half}
-            yield _Part(self.document, self.number, self.offset, self.passage, own)
+            yield Part(self.document, self.number, self.offset, self.passage, own)
 
     def found(self, verified: Verified) -> Iterator[Found]:
         """The clauses as the document has them."""

@@ -63,7 +63,7 @@ class Ledger:
                     f"budget for {short} does not have any more"
                 )
             for other in store.open_calls(session, call.tenant, call.content):
-                if other.escalation_id == call.escalation_id:
+                if other.escalation_id == call.escalation_id and other.batch is None:
                     self._assume(session, other.call_id)  # of a process that died
                 elif other.until >= self.clock():
                     raise AskedNow("the same is being asked just now, for another result")

@@ -54,11 +54,13 @@ ledger = Table(
     Column("day", String(10), nullable=False),
     Column("time", Time, nullable=False),
     Column("until", Time),
+    Column("batch", String(64)),
     Index("ledger_provider", "tenant", "provider"),
     Index("ledger_open", "state", "until"),
     Index("ledger_content", "tenant", "content", "state"),
     Index("ledger_escalation", "tenant", "escalation_id"),
     Index("ledger_day", "tenant", "day"),
+    Index("ledger_batch", "batch"),
 )
 """Every call. `micro_usd` is what it counts with: the worst case, until more is known."""
 
@@ -153,6 +155,7 @@ def add(session: Session, call: Call) -> None:
             day=call.day,
             time=call.time,
             until=call.until,
+            batch=call.batch,
         )
     )
 
@@ -199,12 +202,38 @@ def calls_of(session: Session, tenant: str, escalation_id: str) -> int:
 def open_calls(session: Session, tenant: str, content: str) -> Sequence[Any]:
     """The calls in hand with the same content."""
     return session.execute(
-        select(ledger.c.call_id, ledger.c.escalation_id, ledger.c.until).where(
+        select(ledger.c.call_id, ledger.c.escalation_id, ledger.c.until, ledger.c.batch).where(
             ledger.c.tenant == tenant,
             ledger.c.content == content,
             ledger.c.state == "reserved",
         )
     ).all()
+
+
+def calls_of_batch(session: Session, batch: str) -> dict[str, State]:
+    """The calls that are handed in with a batch, and how each stands."""
+    rows = session.execute(select(ledger.c.call_id, ledger.c.state).where(ledger.c.batch == batch))
+    return {row.call_id: row.state for row in rows}
+
+
+def documents_of_batch(session: Session, batch: str) -> list[str]:
+    """The documents that a batch asks about."""
+    query = select(ledger.c.document_id).where(ledger.c.batch == batch).distinct()
+    return list(session.execute(query).scalars())
+
+
+def batch_of(session: Session, tenant: str, content: str) -> str | None:
+    """The batch in which the same content is on its way; None if it is in none."""
+    return session.execute(
+        select(ledger.c.batch)
+        .where(
+            ledger.c.tenant == tenant,
+            ledger.c.content == content,
+            ledger.c.state == "reserved",
+            ledger.c.batch.is_not(None),
+        )
+        .limit(1)
+    ).scalar_one_or_none()
 
 
 def overdue(session: Session, now: datetime, limit: int) -> list[str]:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal, TypeVar
+from datetime import datetime
+from typing import Any, Literal, Self, TypeVar
 
 from services.escalation.providers.anthropic import WRITING, Anthropic
 from services.escalation.providers.base import (
     Dialect,
+    Lost,
+    NotReached,
     Prompt,
     ProviderError,
     Refused,
@@ -20,10 +23,20 @@ from services.escalation.providers.base import (
     Unusable,
     Usage,
 )
+from services.escalation.providers.batches import (
+    SHARE,
+    AnthropicBatches,
+    BatchDialect,
+    Line,
+    OpenAIBatches,
+    Remote,
+    Wanted,
+    pages,
+)
 from services.escalation.providers.breaker import Breaker
 from services.escalation.providers.gemini import Gemini
 from services.escalation.providers.openai import OpenAI, OwnOpenAI
-from services.escalation.providers.post import Post
+from services.escalation.providers.post import Post, Posted
 from shared.errors import SuiteError
 from shared.prices import Price
 
@@ -34,6 +47,15 @@ DIALECTS: Mapping[ProtocolName, Dialect] = {
     "openai": OpenAI(),
     "own": OwnOpenAI(),
 }
+BATCHES: Mapping[ProtocolName, BatchDialect] = {
+    "anthropic": AnthropicBatches(),
+    "openai": OpenAIBatches(DIALECTS["openai"].path("")),
+}
+"""Those that are spoken here."""
+BATCH_SECONDS = 300.0
+"""For handing a batch in, or fetching what came of it."""
+PAGES_MOST = 50
+"""Of a list of batches."""
 STAND_IN = "stand-in"
 """What the name of a provider begins with that is none, but answers like one for tests."""
 STAND_IN_HEADER = "x-smallprint-stand-in"
@@ -91,24 +113,119 @@ class Provider:
         self.breaker.succeeded()
         return replace(reply, seconds=time.monotonic() - began)
 
+    @property
+    def takes_batches(self) -> bool:
+        """Whether its batch interface is spoken here."""
+        return self.protocol in BATCHES
+
+    @property
+    def marks_batches(self) -> bool:
+        """Whether its batches carry a mark of ours."""
+        return BATCHES[self.protocol].marks
+
+    def at_batch_price(self) -> Self:
+        """The same at the price of its batch interface."""
+        return replace(self, price=self.price.times(SHARE))
+
+    def hand_in(self, prompts: Mapping[str, Prompt], mark: str) -> Remote:
+        """Hand in a batch of questions, by ids of ours.
+
+        Args:
+            mark: what it is called at the provider, where it can be called anything.
+
+        Raises ProviderError; only where that may be billed, there may be a batch.
+        """
+        dialect, answer = BATCHES[self.protocol], None
+        requests = {id_: self._request(prompt) for id_, prompt in prompts.items()}
+        if wanted := dialect.upload(requests, mark):
+            try:
+                answer = self._exchange(wanted, BATCH_SECONDS).answer
+            except Lost as error:  # a file alone costs nothing
+                raise NotReached(error.message, wait=error.wait) from None
+        return self._batch(lambda: dialect.create(requests, mark, answer), BATCH_SECONDS)
+
+    def look(self, remote: str) -> Remote:
+        """How a batch is. Raises ProviderError."""
+        return self._batch(lambda: BATCHES[self.protocol].look(remote), self.seconds)
+
+    def cancel(self, remote: str) -> Remote:
+        """Stop a batch, as far as it is not done. Raises ProviderError."""
+        return self._batch(lambda: BATCHES[self.protocol].cancel(remote), self.seconds)
+
+    def lines(self, remote: Remote) -> Iterator[Line]:
+        """What became of the requests of a batch that has ended, in any order; what can't be read
+        is left out. Raises ProviderError, at any line.
+        """
+        speaks = BATCHES[self.protocol]
+        for path in remote.results:
+            url = self.origin.rstrip("/") + path
+            headers = DIALECTS[self.protocol].headers(self.key())
+            for posted in self.post.lines(self.name, url, headers, BATCH_SECONDS):
+                self._refuse_stand_in(posted)
+                try:
+                    yield speaks.line(posted.answer, DIALECTS[self.protocol])
+                except (LookupError, TypeError, ValueError, AttributeError):
+                    continue
+
+    def listed(self, since: datetime) -> list[Remote]:
+        """The batches that were made since a moment, whoever made them. Raises ProviderError."""
+        found: list[Remote] = []
+        after = ""
+        for _ in range(PAGES_MOST):
+            wanted = BATCHES[self.protocol].listed(after)
+            answer = self._exchange(wanted, self.seconds).answer
+            try:
+                listed, after = pages(answer)
+                page = [BATCHES[self.protocol].read(one) for one in listed]
+            except (LookupError, TypeError, ValueError, AttributeError):
+                raise Unusable(f"the list of {self.name} is not of its protocol") from None
+            found += [one for one in page if one.created >= since]
+            if not after or len(page) > sum(one.created >= since for one in page):
+                return found
+        raise Unusable(f"the list of {self.name} does not end")
+
+    def forget(self, remote: Remote) -> None:
+        """Delete the words of a batch at the provider. Raises ProviderError."""
+        for wanted in BATCHES[self.protocol].forget(remote):
+            self._exchange(wanted, self.seconds)
+
+    def _batch(self, wanted: Callable[[], Wanted], seconds: float) -> Remote:
+        """A batch, in the answer to a request."""
+        try:
+            request = wanted()
+            answer = self._exchange(request, seconds).answer
+            return BATCHES[self.protocol].read(answer)
+        except (LookupError, TypeError, ValueError, AttributeError):
+            raise Unusable(f"the answer of {self.name} is not of its protocol") from None
+
     def _ask(self, prompt: Prompt) -> Reply:
         dialect = DIALECTS[self.protocol]
-        url = self.origin.rstrip("/") + dialect.path(self.model)
-        headers = dialect.headers(self.key())
-        posted = self.post(self.name, url, headers, self._body(prompt), self.seconds)
-        if STAND_IN_HEADER in posted.headers and not self.stand_in:
-            raise Refused(
-                f"{self.name} is a stand-in for tests: its answers count only under a name that "
-                f"begins with {STAND_IN}"
-            )
+        wanted = Wanted("POST", dialect.path(self.model), self._body(prompt))
+        posted = self._exchange(wanted, self.seconds)
         try:
             return dialect.read(posted.answer)
         except (LookupError, TypeError, ValueError, AttributeError):
             raise Unusable(f"the answer of {self.name} is not of its protocol") from None
 
+    def _exchange(self, wanted: Wanted, seconds: float) -> Posted:
+        url = self.origin.rstrip("/") + wanted.path
+        headers = {**DIALECTS[self.protocol].headers(self.key()), **(wanted.headers or {})}
+        posted = self.post(self.name, url, headers, wanted.body, seconds, wanted.method)
+        self._refuse_stand_in(posted)
+        return posted
+
+    def _refuse_stand_in(self, posted: Posted) -> None:
+        if STAND_IN_HEADER in posted.headers and not self.stand_in:
+            raise Refused(
+                f"{self.name} is a stand-in for tests: its answers count only under a name that "
+                f"begins with {STAND_IN}"
+            )
+
+    def _request(self, prompt: Prompt) -> Mapping[str, Any]:
+        return DIALECTS[self.protocol].body(prompt, self.model, self.most, self.structured)
+
     def _body(self, prompt: Prompt) -> bytes:
-        body = DIALECTS[self.protocol].body(prompt, self.model, self.most, self.structured)
-        return json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
+        return json.dumps(self._request(prompt), ensure_ascii=False).encode("utf-8", "replace")
 
 
 class NobodyAnswers(ProviderError):

@@ -129,6 +129,44 @@ def test_an_estimate_asks_nobody(labelled: Path, stand_in: StandIn) -> None:
     assert stand_in.said == []
 
 
+@pytest.mark.parametrize("protocol", ["openai", "anthropic"])
+def test_a_batch_costs_half(
+    labelled: Path,
+    stand_in: StandIn,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    protocol: str,
+) -> None:
+    """The same figures as one by one, at half the price; an estimate knows it."""
+    policy = tmp_path / "policy.toml"
+    text = POLICY.format(url=stand_in.url).replace('"own"', f'"{protocol}"\nkey_env = "BATCH_KEY"')
+    policy.write_text(text)
+    monkeypatch.setenv("BATCH_KEY", "k")
+    whole = json.loads(run(labelled, "--estimate", "--json").stdout)["expected"]["usd"]
+    half = json.loads(run(labelled, "--estimate", "--batch", "--json").stdout)["expected"]["usd"]
+    assert half == pytest.approx(whole / 2, abs=2e-6)
+    result = run(labelled, "--batch", "--every", "0.01", "--json")
+    told = json.loads(result.stdout)
+    assert "4 questions are handed in" in result.stderr
+    theirs, bills = told["frontier"], stand_in.billed()
+    assert (theirs["recall"]["value"], theirs["precision"]["value"]) == (1.0, 1.0)
+    assert theirs["price"] == {"input": 1.5, "output": 7.5, "as_of": "2026-01-31"}
+    assert theirs["seconds"] is None
+    exact = (3 * bills["input"] + 15 * bills["output"]) / 2e6
+    assert theirs["usd"] == pytest.approx(exact, abs=4e-6)  # each call is rounded up
+    assert "in batches" in run(labelled, "--batch").stdout
+    assert stand_in.billed() == bills
+    assert stand_in.batches.deleted
+
+
+def test_who_takes_no_batches_is_refused(labelled: Path, stand_in: StandIn) -> None:
+    """Before anything is asked."""
+    result = run(labelled, "--batch")
+    assert isinstance(result.exception, SuiteError)
+    assert "only the interfaces of anthropic and openai are spoken" in result.exception.message
+    assert stand_in.said == []
+
+
 def test_documents_to_learn_from_are_named(tmp_path: Path) -> None:
     """Figures on what the specialist learned from would flatter it."""
     path = tmp_path / "train.jsonl"

@@ -130,7 +130,7 @@ def test_only_who_asks_needs_the_keys(tmp_path: Path, monkeypatch: pytest.Monkey
     path = tmp_path / "policy.toml"
     path.write_text(WHOLE)
     service = build(load(Settings, data=tmp_path, bus_url="memory:", policy=path))
-    make, _ = service.jobs
+    make, *_ = service.jobs
     with pytest.raises(SettingsError, match="the variable TEST_FRONTIER_KEY is empty"):
         make(None)
     monkeypatch.setenv("TEST_FRONTIER_KEY", KEY)

@@ -1,0 +1,152 @@
+"""The job that hands in what waited too long, looks at what is handed in, and ends what is over.
+
+Several processes may run it: one looks at a batch at a time, and a question that is in a batch
+can't be handed in with another.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import timedelta
+
+from services.escalation import handlers
+from services.escalation.asking import Door, NotWanted, Waiting
+from services.escalation.backlog.store import Backlog, Kept
+from services.escalation.batches import Batch, Batches, HandedIn
+from services.escalation.hearing import content
+from services.escalation.ledger import ProviderStopped
+from services.escalation.ledger.store import batch_of, documents_of_batch, forget
+from services.escalation.providers import Provider, ProviderError
+from services.escalation.providers.provider import BATCH_SECONDS
+from shared.errors import SuiteError, Unavailable
+from shared.runtime.pulse import Pulse
+from shared.runtime.rounds import Rounds
+from shared.storage import AlreadyHandled, BlobStore, MissingBlob, Store, UnitOfWork
+from shared.storage.deletion import is_deleted
+
+log = logging.getLogger(__name__)
+
+ROWS_MOST = 1_000
+"""Requests that one round looks at."""
+NO_ANSWER = "it was handed in with a batch, which brought no answer to it"
+
+
+class BatchRounds(Rounds):
+    """See above.
+
+    Args:
+        every: seconds between two rounds.
+    """
+
+    name = "batches"
+
+    def __init__(self, store: Store, blobs: BlobStore, door: Door, every: float) -> None:
+        super().__init__(every)
+        self.pulse = Pulse(2 * every + 3 * BATCH_SECONDS)  # what is handed in may take long
+        self.store = store
+        self.blobs = blobs
+        self.door = door
+        self.batches = Batches(door.ledger, door.clock, self._forget_deleted)
+
+    def work(self, stop: threading.Event) -> None:
+        """One round."""
+        for provider in self.door.policies.batch_providers().values():
+            for batch in self.batches.open(provider.name):
+                self.pulse.beat()
+                if not stop.is_set() and self.batches.take(batch, timedelta(seconds=self.interval)):
+                    self._look(provider, batch)
+        with self.store.read() as session:
+            waiting = Backlog(session).oldest(ROWS_MOST)
+        new: dict[tuple[str, str], list[tuple[Kept, list[Waiting]]]] = defaultdict(list)
+        for kept in waiting:
+            self.pulse.beat()
+            if stop.is_set():
+                return
+            if kept.batch is not None:
+                if self._is_over(kept.batch):
+                    self._end(kept, NO_ANSWER)
+            elif asked := self._to_ask(kept):
+                new[kept.event.tenant, asked[0].provider.name].append((kept, asked))
+        for (tenant, _), rows in new.items():
+            self._hand_in(tenant, rows[0][1][0].provider.at_batch_price(), rows)
+
+    def _look(self, provider: Provider, batch: Batch) -> None:
+        try:
+            self.batches.look(provider.at_batch_price(), batch)
+        except ProviderError as error:
+            log.warning("a batch is looked at later", extra={"reason": error.message})
+
+    def _is_over(self, batch_id: str) -> bool:
+        """Also where its provider is not in the policy any more, and so is not looked at."""
+        batch = self.batches.get(batch_id)
+        return not batch.is_open or self.door.clock() > batch.until
+
+    def _to_ask(self, kept: Kept) -> list[Waiting]:
+        """The questions of a request that no answer is remembered for and that one provider may be
+        asked; a request that has none any more is ended.
+        """
+        try:
+            asked = handlers.left_to_ask(kept.event, self.store, self.blobs, self.door)
+        except (NotWanted, MissingBlob):
+            asked = []
+        if not asked:
+            self._end(kept, "nobody may be asked about it any more")
+        return [one for one in asked if one.provider.name == asked[0].provider.name]
+
+    def _hand_in(
+        self, tenant: str, provider: Provider, rows: Sequence[tuple[Kept, list[Waiting]]]
+    ) -> None:
+        asked = [(one.account, one.prompt) for _, questions in rows for one in questions]
+        came, why = HandedIn(), ""
+        try:
+            came = self.batches.hand_in(provider, asked)
+        except ProviderStopped as error:
+            why = error.message
+        except ProviderError as error:
+            log.warning("questions are handed in later", extra={"reason": error.message})
+            came.spent = error.message
+        place = 0
+        for kept, questions in rows:
+            dropped = [came.dropped.get(place + number, "") for number in range(len(questions))]
+            place += len(questions)
+            if went := self._went(tenant, provider, questions):
+                with self.store.write() as session:
+                    Backlog(session).went([kept.event.id], went)
+            elif why or any(dropped):
+                self._end(kept, why or next(filter(None, dropped)))
+            elif came.spent and kept.kept + self.door.patience < self.door.clock():
+                self._end(kept, came.spent)
+
+    def _went(self, tenant: str, provider: Provider, questions: Sequence[Waiting]) -> str | None:
+        """The batch that questions are in."""
+        with self.store.read() as session:
+            for one in questions:
+                if found := batch_of(session, tenant, content(provider, one.prompt)):
+                    return found
+        return None
+
+    def _end(self, kept: Kept, why: str) -> None:
+        """Let what is known of a request be its answer; of what is not, a person is asked."""
+        event = kept.event
+        try:
+            uow = UnitOfWork(self.store, event)
+            handlers.answer_request(event, uow, self.blobs, self.door, why)
+        except AlreadyHandled:
+            pass
+        except Unavailable:
+            raise
+        except SuiteError:
+            log.exception("a request that waited for a batch can't be ended by its answers")
+            handlers.end_without(event, UnitOfWork(self.store, event), self.blobs, why)
+        with self.store.write() as session:
+            Backlog(session).done(event.id)
+
+    def _forget_deleted(self, batch: Batch) -> None:
+        """What was answered about a document that was deleted in the meantime."""
+        with self.store.write() as session:
+            for document in documents_of_batch(session, batch.id):
+                if is_deleted(self.blobs, batch.tenant, document):
+                    forget(session, batch.tenant, document)

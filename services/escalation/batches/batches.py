@@ -1,0 +1,302 @@
+"""Hand in a batch, look at it, and settle what came of it.
+
+Its row and the reservations of its calls are there before anything leaves the house, and each step
+is written down when it is done. A process may die at any point:
+
+* while calls are reserved: nothing was handed in, so all are released;
+* while it is handed in: the batch is looked for in the provider's list, by its mark, or by the ids
+  of its answers where the protocol has no place for a mark. It is not handed in again before it is
+  known that it is not there;
+* while it is fetched: it is fetched again; settling twice is as good as once.
+
+Nothing waits for ever: a batch that is not done in its time is stopped at the provider, and what of
+it has no bill counts with its worst case.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime, timedelta
+
+from services.escalation.batches import store
+from services.escalation.batches.domain import OPEN, Batch
+from services.escalation.hearing import Account, call_of
+from services.escalation.ledger import AskedNow, BudgetSpent, Ledger, TooManyCalls
+from services.escalation.ledger.store import calls_of_batch
+from services.escalation.providers import Prompt, Provider, ProviderError
+from services.escalation.providers.batches import HOURS, Line, Remote
+
+log = logging.getLogger(__name__)
+
+GRACE = timedelta(hours=2)
+"""For which a batch may last longer than its provider says."""
+APPEARS = timedelta(minutes=30)
+"""In which a batch that was made is handed in, and one that was handed in and arrived is in its
+provider's list."""
+FIRST_LINES = 10
+"""Of a batch that may be ours: one of them has an id of ours, if it is."""
+CLOCKS = timedelta(minutes=10)
+"""By which the provider's clock may differ."""
+REQUESTS_MOST = 1_000
+BYTES_MOST = 64 << 20
+"""Of the prompts of one batch: providers take more."""
+
+
+@dataclass
+class HandedIn:
+    """What became of questions that were to be handed in."""
+
+    batch: Batch | None = None
+    """None if nothing was."""
+    spent: str = ""
+    """Why the budget has no room for more; empty if it has."""
+    taken: int = 0
+    """How many of the first ones were looked at: the others are for another batch."""
+    dropped: dict[int, str] = field(default_factory=dict)
+    """Questions, by their place, that may not be asked any more, and why."""
+
+
+class Batches:
+    """Batches of one ledger. Processes may share it.
+
+    Args:
+        settled: is told when the calls of a batch are settled, before it counts as over.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        clock: Callable[[], datetime],
+        settled: Callable[[Batch], None] = lambda _batch: None,
+    ) -> None:
+        self.ledger = ledger
+        self.clock = clock
+        self.settled = settled
+
+    def hand_in(
+        self,
+        provider: Provider,
+        asked: Sequence[tuple[Account, Prompt]],
+        counts: datetime | None = None,
+    ) -> HandedIn:
+        """Reserve and hand in as many questions as there is money for, `REQUESTS_MOST` at the most.
+
+        Args:
+            provider: at the price of its batches.
+            counts: the moment whose day and month they count for; by default now.
+
+        Raises:
+            ProviderStopped: nobody is to ask it.
+            ProviderError: it did not take the batch. If that may be billed all the same, the batch
+                stays open, and is looked for.
+        """
+        now = self.clock()
+        batch = Batch(
+            tenant=asked[0][0].tenant,
+            provider=provider.name,
+            model=provider.model,
+            made=now,
+            until=now + HOURS + GRACE,
+        )
+        with self.ledger.database.write() as session:
+            store.add(session, batch)
+        came = HandedIn()
+        try:
+            prompts = self._reserved(batch, provider, asked, counts or now, came)
+        except Exception:
+            self._refuse(batch, "it was not handed in")
+            raise
+        if not prompts:
+            self._refuse(batch, came.spent or "there was nothing to hand in")
+            return came
+        batch = self._change(batch, state="handing in", requests=len(prompts), made=self.clock())
+        if not batch.is_open:  # it took so long that it was taken for that of a dead process
+            return came
+        try:
+            remote = provider.hand_in(prompts, batch.id)
+        except ProviderError as error:
+            if not error.may_be_billed:
+                self._refuse(batch, error.message)
+            raise
+        came.batch = self._change(batch, state="handed in", remote=remote.id)
+        return came
+
+    def open(self, provider: str) -> list[Batch]:
+        """The batches of a provider that are not over."""
+        with self.ledger.database.read() as session:
+            return store.open_ones(session, provider)
+
+    def get(self, batch_id: str) -> Batch:
+        """A batch that there is."""
+        with self.ledger.database.read() as session:
+            return store.get(session, batch_id)
+
+    def take(self, batch: Batch, every: timedelta) -> bool:
+        """Whether it is this process's turn to look at a batch, that has had a look so long ago."""
+        now = self.clock()
+        with self.ledger.database.write() as session:
+            return store.take(session, batch.id, now, now - every)
+
+    def look(self, provider: Provider, batch: Batch, *, alone: bool = False) -> Batch:
+        """Find out how a batch is, and settle what came of it. Returns it as it is then.
+
+        Args:
+            alone: whether no other process can be at work with it.
+
+        Raises ProviderError: the provider does not say, and there is time to ask again.
+        """
+        if batch.state == "preparing":
+            if not alone and self.clock() <= batch.made + APPEARS:
+                return batch
+            return self._refuse(batch, "whoever prepared it died before it was handed in")
+        try:
+            found = self._found(provider, batch) if batch.remote is None else batch
+            if found.remote is None:
+                return found
+            return self._looked(provider, found, provider.look(found.remote or ""))
+        except ProviderError as error:
+            if self.clock() <= batch.until:
+                raise
+            return self._lose(batch, error.message)
+
+    def _reserved(
+        self,
+        batch: Batch,
+        provider: Provider,
+        asked: Sequence[tuple[Account, Prompt]],
+        counts: datetime,
+        came: HandedIn,
+    ) -> dict[str, Prompt]:
+        prompts: dict[str, Prompt] = {}
+        size = 0
+        for place, (account, prompt) in enumerate(asked):
+            size += provider.worst_case(prompt).input
+            if len(prompts) >= REQUESTS_MOST or size > BYTES_MOST:
+                break
+            came.taken = place + 1
+            made = replace(
+                call_of(account, provider, prompt, counts), until=batch.until, batch=batch.id
+            )
+            try:
+                self.ledger.reserve(made, account.caps)
+            except BudgetSpent as error:
+                came.spent = error.message
+                break
+            except TooManyCalls as error:
+                came.dropped[place] = error.message
+            except AskedNow:
+                continue
+            else:
+                prompts[made.id] = prompt
+        return prompts
+
+    def _found(self, provider: Provider, batch: Batch) -> Batch:
+        """Look for a batch of which nobody knows whether it arrived."""
+        listed = provider.listed(batch.made - CLOCKS)
+        with self.ledger.database.read() as session:
+            known = store.remotes(session, provider.name)
+            mine = set(calls_of_batch(session, batch.id))
+        undecided = False
+        for remote in (one for one in listed if one.id not in known):
+            if provider.marks_batches:
+                ours = remote.mark == batch.id
+            elif remote.requests not in (0, batch.requests):
+                ours = False
+            elif remote.state == "working":
+                ours, undecided = False, True
+            else:
+                first = itertools.islice(provider.lines(remote), FIRST_LINES)
+                ours = any(line.id in mine for line in first)
+            if ours:
+                return self._change(batch, state="handed in", remote=remote.id)
+        now = self.clock()
+        if undecided or now <= batch.made + APPEARS:
+            return batch if now <= batch.until else self._lose(batch, "nobody knows what became")
+        return self._refuse(batch, "it never arrived: the provider's list does not have it")
+
+    def _looked(self, provider: Provider, batch: Batch, remote: Remote) -> Batch:
+        if remote.state == "failed":
+            refused = self._refuse(batch, f"{provider.name} refused it as a whole")
+            self._forget(provider, remote)
+            return refused
+        if remote.state == "working":
+            if self.clock() <= batch.until:
+                return batch
+            self._cancel(provider, remote)
+            return self._lose(batch, f"{provider.name} was not done in its time")
+        self._settle_all(provider, batch, remote)
+        self.settled(batch)
+        ended = self._change(batch, state="ended")
+        self._forget(provider, remote)  # not before it is known that nobody needs it
+        return ended
+
+    def _settle_all(self, provider: Provider, batch: Batch, remote: Remote) -> None:
+        """Settle each call by its first line; what has none may be billed."""
+        with self.ledger.database.read() as session:
+            mine = calls_of_batch(session, batch.id)
+        seen: set[str] = set()
+        foreign = 0
+        for line in provider.lines(remote):
+            foreign += line.id not in mine
+            if line.id in mine and line.id not in seen:
+                seen.add(line.id)
+                self._settle(provider, line)
+        for call_id, state in mine.items():
+            if call_id not in seen and state == "reserved":
+                self.ledger.assume(call_id)
+        if foreign:
+            log.warning(
+                "a batch has answers to what was not asked",
+                extra={"provider": provider.name, "batch": batch.id, "answers": foreign},
+            )
+
+    def _settle(self, provider: Provider, line: Line) -> None:
+        if line.end == "not billed":
+            self.ledger.release(line.id)
+        elif line.reply is None:
+            self.ledger.assume(line.id)
+        elif line.reply.usage is None:
+            self.ledger.assume(line.id, asdict(line.reply))
+        else:
+            usage = line.reply.usage
+            self.ledger.settle(line.id, usage, provider.price.of(usage), asdict(line.reply))
+
+    def _refuse(self, batch: Batch, reason: str) -> Batch:
+        """Nothing of it is billed."""
+        for call_id in self._calls(batch):
+            self.ledger.release(call_id)
+        return self._change(batch, state="refused", reason=reason)
+
+    def _lose(self, batch: Batch, reason: str) -> Batch:
+        """What of it has no bill counts in full."""
+        for call_id in self._calls(batch):
+            self.ledger.assume(call_id)
+        log.warning("a batch is given up", extra={"batch": batch.id, "reason": reason})
+        return self._change(batch, state="lost", reason=reason)
+
+    def _calls(self, batch: Batch) -> list[str]:
+        with self.ledger.database.read() as session:
+            return list(calls_of_batch(session, batch.id))
+
+    def _change(self, batch: Batch, **values: object) -> Batch:
+        """Write down a step, unless another process was there first. Returns it as it is then."""
+        with self.ledger.database.write() as session:
+            if store.change(session, batch.id, OPEN, **values):
+                return replace(batch, **values)  # type: ignore[arg-type]
+            return store.get(session, batch.id)
+
+    def _cancel(self, provider: Provider, remote: Remote) -> None:
+        try:
+            provider.cancel(remote.id)
+        except ProviderError as error:
+            log.warning("a batch was not stopped", extra={"reason": error.message})
+
+    def _forget(self, provider: Provider, remote: Remote) -> None:
+        """Its words are here, or of no use; those at the provider are deleted, once."""
+        try:
+            provider.forget(remote)
+        except ProviderError as error:
+            log.warning("a batch was not deleted", extra={"reason": error.message})

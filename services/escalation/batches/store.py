@@ -1,0 +1,89 @@
+"""The table of batches; transactions are the caller's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Column, Index, Integer, MetaData, String, Table, Text, insert, select, update
+from sqlalchemy.orm import Session
+
+from services.escalation.batches.domain import OPEN, Batch
+from shared.storage.messages import Time
+
+metadata = MetaData()
+
+batches = Table(
+    "batches",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("tenant", String(64), nullable=False),
+    Column("provider", String(64), nullable=False),
+    Column("model", String(128), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("remote", String(128)),
+    Column("requests", Integer, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("made", Time, nullable=False),
+    Column("until", Time, nullable=False),
+    Column("looked", Time),
+    Index("batches_open", "state", "looked"),
+)
+
+
+def add(session: Session, batch: Batch) -> None:
+    """Write down a batch, before anything of it is reserved."""
+    session.execute(insert(batches).values(**vars(batch)))
+
+
+def change(session: Session, batch_id: str, was: Sequence[str], **values: Any) -> bool:
+    """Write down what became of it, if it was in one of these states; returns whether."""
+    changed = session.execute(
+        update(batches).where(batches.c.id == batch_id, batches.c.state.in_(was)).values(**values)
+    )
+    return bool(changed.rowcount)  # type: ignore[attr-defined]
+
+
+def get(session: Session, batch_id: str) -> Batch:
+    """A batch that there is."""
+    row = session.execute(select(batches).where(batches.c.id == batch_id)).one()
+    return Batch(**row._mapping)
+
+
+def open_ones(session: Session, provider: str) -> list[Batch]:
+    """Those of a provider that are not over, the oldest first."""
+    rows = session.execute(
+        select(batches)
+        .where(batches.c.provider == provider, batches.c.state.in_(OPEN))
+        .order_by(batches.c.made, batches.c.id)
+    )
+    return [Batch(**row._mapping) for row in rows]
+
+
+def remotes(session: Session, provider: str) -> frozenset[str]:
+    """What a provider calls the batches that are known."""
+    known: Sequence[str] = (
+        session.execute(
+            select(batches.c.remote).where(
+                batches.c.provider == provider, batches.c.remote.is_not(None)
+            )
+        )
+        .scalars()
+        .all()
+    )
+    return frozenset(known)
+
+
+def take(session: Session, batch_id: str, now: datetime, before: datetime) -> bool:
+    """Take the next look at a batch, unless somebody had one since `before`."""
+    taken = session.execute(
+        update(batches)
+        .where(
+            batches.c.id == batch_id,
+            batches.c.state.in_(OPEN),
+            batches.c.looked.is_(None) | (batches.c.looked <= before),
+        )
+        .values(looked=now)
+    )
+    return bool(taken.rowcount)  # type: ignore[attr-defined]
