@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -319,6 +320,14 @@ class KilledAtPut:
     def delete(self, tenant: str, ref: BlobRef) -> None:
         """See BlobStore."""
         self._blobs.delete(tenant, ref)
+
+    def listed(self) -> Iterator[tuple[str, BlobRef]]:
+        """See BlobStore."""
+        return self._blobs.listed()
+
+    def sweep(self, older: timedelta) -> int:
+        """See BlobStore."""
+        return self._blobs.sweep(older)
 
 
 def try_and_die(house: House, event: DocumentIngested, puts: int | None) -> None:
