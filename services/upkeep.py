@@ -21,6 +21,9 @@ from shared.errors import SuiteError
 if TYPE_CHECKING:
     from shared.bus import Bus
     from shared.settings import CommonSettings
+    from shared.storage import Store
+    from shared.upkeep.backup import Place as WholePlace
+    from shared.upkeep.verify import Place
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON lines.")
 bus_option = click.option(
@@ -201,5 +204,328 @@ def _open_bus(data: Path | None, url: str | None) -> Iterator[tuple[CommonSettin
         bus.close()
 
 
-COMMANDS: tuple[click.Command, ...] = (dlq,)
+# Whether all of it agrees
+
+
+@click.command()
+@click.option("--repair", "mend", is_flag=True, help="Put right what can be.")
+@click.option("--quick", is_flag=True, help="Only whether blobs are there, not what is in them.")
+@click.option(
+    "--orphans",
+    "orphan_minutes",
+    type=click.FloatRange(min=0),
+    default=60.0,
+    show_default=True,
+    help="Minutes of age from which on a blob that no row names is a fault.",
+)
+@click.option(
+    "--stuck",
+    "stuck_minutes",
+    type=click.FloatRange(min=0),
+    default=10.0,
+    show_default=True,
+    help="Minutes without news after which a document that has not ended is a fault.",
+)
+@click.option(
+    "--settle",
+    type=click.FloatRange(min=0),
+    default=5.0,
+    show_default=True,
+    help="Seconds between two looks; what only one of them finds was on its way.",
+)
+@bus_option
+@data_option
+@as_json
+def verify(
+    mend: bool,
+    quick: bool,
+    orphan_minutes: float,
+    stuck_minutes: float,
+    settle: float,
+    bus_url: str | None,
+    data: Path | None,
+    as_json: bool,
+) -> int:
+    """Check that the rows, blobs and events of all services agree, and put right what can be.
+
+    The suite may be running or not. What is announced once more is done while it runs. Exits with 0
+    if nothing is wrong or everything was put right, 1 if something is left that --repair puts
+    right, 3 if something is left that it can't, and 2 if it could not look. With --json one line a
+    fault (`kind`, `service`, `tenant`, `document`, `blob`, `detail`, `repair`, `repaired`), and a
+    last one with the counts.
+
+    \b
+    Examples:
+      smallprint verify
+      smallprint verify --repair
+      smallprint verify --quick --json --data ~/smallprint-data
+    """
+    from shared.cli import verified
+    from shared.settings import CommonSettings, load
+    from shared.upkeep import verify as looking
+
+    rules = looking.Rules(
+        orphan=orphan_minutes * 60,
+        stuck=stuck_minutes * 60,
+        unheard=max(stuck_minutes * 60, 3600.0),
+        hashes=not quick,
+    )
+    files = dict(_files(load(CommonSettings, **given(data=data, bus_url=bus_url))))
+    there = {name: path for name, path in files.items() if path.is_file()}
+    if broken := list(looking.check_files(there)):
+        looked, done = looking.Looked(faults=broken), [False] * len(broken)
+    else:
+        with _place(data, bus_url) as (_, place):
+            looked = looking.verify(place, rules, settle)
+            done = looking.repair(place, looked.faults) if mend else [False] * len(looked.faults)
+    for line in verified.lines(looked, done):
+        rows = verified.table(line)
+        write(to_json(line) if as_json else "".join(f"{row}\n" for row in rows).encode())
+    return verified.exit_code(looked, done)
+
+
+def _files(settings: CommonSettings) -> Iterator[tuple[str, Path]]:
+    """The SQLite files of a place by the service that has them, the bus included."""
+    from shared.bus import file_of
+
+    for name, url in _databases(settings).items():
+        if url.startswith("sqlite:///"):
+            yield name, Path(url.removeprefix("sqlite:///"))
+    if settings.bus.startswith("sqlite:///"):
+        yield "bus", Path(file_of(settings.bus))
+
+
+def _databases(settings: CommonSettings) -> dict[str, str]:
+    """The URL of each service's database."""
+    from services.escalation.settings import Settings as Escalation
+    from services.extraction.settings import Settings as Extraction
+    from services.ingest.settings import Settings as Ingest
+    from services.review.settings import Settings as Review
+    from services.triage.settings import Settings as Triage
+    from shared.settings import load
+
+    chosen = {"data": settings.data}
+    urls = {
+        "ingest": load(Ingest, **chosen).ingest_database_url,
+        "extraction": load(Extraction, **chosen).extraction_database_url,
+        "triage": load(Triage, **chosen).triage_database_url,
+        "review": load(Review, **chosen).review_database_url,
+        "escalation": load(Escalation, **chosen).escalation_database_url,
+    }
+    return {name: settings.database(name, url) for name, url in urls.items()}
+
+
+@contextmanager
+def _stores(settings: CommonSettings, *, migrate: bool = False) -> Iterator[dict[str, Store]]:
+    """All databases. Raises SuiteError if one is missing, or not of this version."""
+    from services.escalation.store import MIGRATIONS as ESCALATION
+    from services.extraction.store import MIGRATIONS as EXTRACTION
+    from services.ingest.store import MIGRATIONS as INGEST
+    from services.review.store import MIGRATIONS as REVIEW
+    from services.triage.store import MIGRATIONS as TRIAGE
+    from shared.storage import Store
+
+    folders = {
+        "ingest": INGEST,
+        "extraction": EXTRACTION,
+        "triage": TRIAGE,
+        "review": REVIEW,
+        "escalation": ESCALATION,
+    }
+    stores: dict[str, Store] = {}
+    try:
+        for name, url in _databases(settings).items():
+            path = Path(url.removeprefix("sqlite:///"))
+            if url.startswith("sqlite:///") and not path.is_file():
+                raise SuiteError(
+                    f"no suite has worked in {settings.data}: there is no {path.name}; name its "
+                    "data folder with --data"
+                )
+            stores[name] = Store(url, name, folders[name])
+            if migrate:
+                stores[name].migrate()
+            stores[name].must_be_current()
+        yield stores
+    finally:
+        for store in stores.values():
+            store.close()
+
+
+@contextmanager
+def _place(data: Path | None, bus_url: str | None) -> Iterator[tuple[CommonSettings, Place]]:
+    """All that `verify` looks at."""
+    with _open_bus(data, bus_url) as (settings, bus), _stores(settings) as stores:
+        yield settings, place_of(settings, stores, bus)
+
+
+def place_of(settings: CommonSettings, stores: dict[str, Store], bus: Bus) -> Place:
+    """Databases, blobs and bus as `verify` looks at them."""
+    from functools import partial
+
+    from services.escalation.store import holdings as escalation
+    from services.extraction.store import holdings as extraction
+    from services.ingest.mending import Mender
+    from services.ingest.store import holdings as ingest
+    from services.review.store import holdings as review
+    from services.triage.store import holdings as triage
+    from shared.storage import FileBlobs
+    from shared.upkeep.verify import House, Place, blobs_below
+
+    held = {
+        "extraction": extraction,
+        "triage": triage,
+        "review": review,
+        "escalation": escalation,
+    }
+    return Place(
+        ingest=stores["ingest"],
+        known=ingest,
+        houses=[House(name, stores[name], one) for name, one in held.items()],
+        blobs=partial(FileBlobs, settings.blobs),
+        listed=partial(blobs_below, settings.blobs),
+        bus=bus,
+        mender=Mender(stores["ingest"]),
+    )
+
+
+# Backups
+
+
+@click.command()
+@click.argument("target", metavar="TO", type=click.Path(path_type=Path))
+@bus_option
+@data_option
+@as_json
+def backup(target: Path, bus_url: str | None, data: Path | None, as_json: bool) -> int:
+    """Copy the whole place into the new folder TO, while the suite works or not.
+
+    Databases (SQLite, or PostgreSQL by `pg_dump`), the bus where it is a file, blobs and adapters,
+    all as of one moment, each file with its hash. Settings, the policy file and the topics of a
+    Kafka broker are not in it. A backup holds the words of documents: keep it as you keep them.
+    Exits with 1 if blobs were damaged before they were copied: `smallprint verify` names them.
+
+    \b
+    Examples:
+      smallprint backup /backups/2026-01-31
+      smallprint backup /backups/2026-01-31 --data ~/smallprint-data --json
+    """
+    from dataclasses import asdict
+
+    from shared.settings import CommonSettings, load
+    from shared.upkeep import backup as backups
+
+    settings = load(CommonSettings, **given(data=data, bus_url=bus_url))
+    place = _whole(settings)
+    if place.bus is None:
+        with _open_bus(data, bus_url) as (_, broker):
+            made = backups.backup(place, target, broker)
+    else:
+        made = backups.backup(place, target)
+    if as_json:
+        write(to_json({"backup": str(target), **asdict(made)}))
+    else:
+        kept = f"{len(made.databases)} databases, {made.blobs} blobs ({made.bytes} bytes)"
+        write(f"{target}: {kept}, as of {made.moment}\n".encode())
+    for name in made.damaged:
+        click.echo(f"smallprint: blob {name} was damaged before it was copied", err=True)
+    return 1 if made.damaged else 0
+
+
+@click.command()
+@click.argument("source", metavar="FROM", type=click.Path(exists=True, path_type=Path))
+@bus_option
+@data_option
+@as_json
+def restore(source: Path, bus_url: str | None, data: Path | None, as_json: bool) -> int:
+    """Bring a backup into an empty place, and check that all of it agrees.
+
+    The data folder is new or empty; databases of PostgreSQL, as the settings name them, have no
+    tables; a Kafka topic, as the URL names it, has no messages. Nobody holds a lease in what is
+    restored. Where the bus is a broker, all that the outboxes still have is sent once more. Tables
+    of an older version are brought up to date. Exits with 0, or as `smallprint verify` does.
+
+    \b
+    Examples:
+      smallprint restore /backups/2026-01-31 --data ~/restored
+      smallprint restore /backups/2026-01-31 --bus 'kafka://broker:9092?topic=documents-2'
+    """
+    from contextlib import ExitStack
+    from dataclasses import asdict, replace
+
+    from shared.bus import open_bus
+    from shared.cli import verified
+    from shared.errors import Conflict
+    from shared.settings import CommonSettings, load
+    from shared.upkeep import backup as backups
+    from shared.upkeep import verify as looking
+    from shared.upkeep.manifest import Manifest
+
+    settings = load(CommonSettings, **given(data=data, bus_url=bus_url))
+    place = _whole(settings)
+    for name, path in _files(settings):
+        if path.resolve().parent != place.data:
+            raise SuiteError(
+                f"{path} is not in the data folder: what is restored to SQLite lies there, so "
+                f"leave the setting that names it for {name} empty"
+            )
+    rules = looking.Rules(orphan=0.0)
+
+    def settle(folder: Path, manifest: Manifest) -> looking.Looked:
+        """Let go of leases, send once more what has to be, and look whether all of it agrees."""
+        there = settings.model_copy(update={"data": folder})
+        file = folder / backups.BUS if place.bus is not None else None
+        with ExitStack() as stack:
+            if file is not None:
+                there = there.model_copy(update={"bus_url": f"sqlite:///{file}"})
+            stores = stack.enter_context(_stores(there, migrate=True))
+            backups.let_go(stores, file if manifest.bus else None)
+            if file is None or manifest.bus is None:
+                backups.send_again(stores)
+            bus = open_bus(there.bus, lease=settings.bus_lease)
+            stack.callback(bus.close)
+            where = place_of(there, stores, bus)
+            looked = looking.verify(where, rules)
+            orphans = [fault for fault in looked.faults if fault.kind == "orphan"]
+            looking.repair(where, orphans)  # nobody works here: it was on its way, and comes again
+            faults = [fault for fault in looked.faults if fault.kind != "orphan"]
+            return replace(looked, faults=faults)
+
+    if place.bus is None:
+        bus = open_bus(settings.bus, lease=settings.bus_lease)
+        try:
+            if count := bus.lag("restore"):
+                raise Conflict(
+                    f"the topic has {count} messages already, which are not of this backup: name "
+                    "one of its own, kafka://host:port?topic=NAME, and start the suite with it"
+                )
+        finally:
+            bus.close()
+    manifest, looked = backups.restore(source, place, settle)
+    done = [False] * len(looked.faults)
+    if as_json:
+        write(to_json({"restored": str(settings.data), **asdict(manifest)}))
+    else:
+        write(f"{settings.data}: restored as of {manifest.moment}\n".encode())
+    for line in verified.lines(looked, done):
+        rows = verified.table(line)
+        write(to_json(line) if as_json else "".join(f"{row}\n" for row in rows).encode())
+    return verified.exit_code(looked, done)
+
+
+def _whole(settings: CommonSettings) -> WholePlace:
+    """A place as backups see it."""
+    from shared.bus import file_of
+    from shared.upkeep.backup import Place
+
+    if settings.bus.startswith("memory:"):
+        raise SuiteError("a bus in memory can't be kept")
+    on_file = settings.bus.startswith("sqlite:///")
+    return Place(
+        data=settings.data.resolve(),
+        databases=_databases(settings),
+        bus=Path(file_of(settings.bus)) if on_file else None,
+    )
+
+
+COMMANDS: tuple[click.Command, ...] = (dlq, verify, backup, restore)
 """What cli.py adds to `smallprint`."""

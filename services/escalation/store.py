@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal
@@ -34,6 +35,7 @@ from shared.events import BlobRef
 from shared.events.questions import Proposal
 from shared.storage.messages import Time
 from shared.storage.upsert import insert_new
+from shared.upkeep.holdings import Held
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 MICRO = Decimal(1_000_000)
@@ -198,3 +200,21 @@ def _escalation(row: Row[Any]) -> Escalation:
     if values["answer"]:
         values["answer"] = BlobRef(**values["answer"])
     return Escalation(**{**values, "state": state})
+
+
+def holdings(session: Session) -> Iterator[Held]:
+    """What is held of each document of every tenant, for whoever looks after the place."""
+    table = escalations
+    query = select(table.c.tenant, table.c.document_id, table.c.state, table.c.answer)
+    for row in session.execute(query.execution_options(yield_per=1000)):
+        answer = (BlobRef(**row.answer),) if row.answer else ()
+        answered = row.state == "answered"
+        yield Held(
+            tenant=row.tenant,
+            id=row.document_id,
+            attempt=None,
+            done=False,
+            alive=True,
+            required=tuple(("answer", ref) for ref in answer if answered),
+            noted=() if answered else answer,
+        )

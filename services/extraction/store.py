@@ -4,7 +4,7 @@ caller.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,7 @@ from shared.documents.reading import Box
 from shared.errors import InvalidRequest
 from shared.events import BlobRef
 from shared.storage.messages import Time
+from shared.upkeep.holdings import Held
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -237,3 +238,26 @@ def _clause(row: Any) -> FoundClause:
         route=row.route,
         sampled=row.sampled,
     )
+
+
+def holdings(session: Session) -> Iterator[Held]:
+    """What is held of each document of every tenant, for whoever looks after the place."""
+    query = select(
+        extractions.c.tenant,
+        extractions.c.document_id,
+        extractions.c.attempt,
+        extractions.c.state,
+        extractions.c.blobs,
+    )
+    for row in session.execute(query.execution_options(yield_per=1000)):
+        refs = tuple(BlobRef(**ref) for ref in row.blobs)
+        done = row.state == "extracted"
+        yield Held(
+            tenant=row.tenant,
+            id=row.document_id,
+            attempt=row.attempt,
+            done=done,
+            alive=row.state != "deleted",
+            required=tuple(("list of clauses or questions", ref) for ref in refs if done),
+            noted=() if done else refs,
+        )

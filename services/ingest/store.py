@@ -59,6 +59,7 @@ from shared.errors import InvalidRequest, Unavailable
 from shared.events import BlobRef, Kind
 from shared.storage import BlobStore, MissingBlob
 from shared.storage.messages import Time
+from shared.upkeep.holdings import Known
 from shared.web.ids import ID
 from shared.web.scopes import ALL, ordered
 
@@ -635,6 +636,35 @@ class KeyRows:
 def _key(row: Mapping[Any, Any]) -> Key:
     scopes = ALL if row["scopes"] is None else frozenset(row["scopes"].split())
     return Key(**{**row, "scopes": scopes})
+
+
+def holdings(session: Session) -> Iterator[Known]:
+    """What is known of each document of every tenant, for whoever looks after the place."""
+    columns = (
+        *("id", "tenant", "state", "attempt", "pages", "results", "noted", "updated", "deleted"),
+        *("purged", *(f"{name}_{part}" for name in BLOBS for part in ("sha256", "size"))),
+    )
+    query = select(*(documents.c[name] for name in columns))
+    for row in session.execute(query.execution_options(yield_per=1000)).mappings():
+        living, read = row["deleted"] is None, row["pages"] is not None
+        named = [(name, ref) for name in BLOBS if (ref := _blob(row, name))]
+        needed = [one for one in named if living and (read or one[0] in ("original", "readable"))]
+        yield Known(
+            tenant=row["tenant"],
+            id=row["id"],
+            living=living,
+            purged=row["purged"] is not None,
+            ended=row["state"] == "ended",
+            attempt=row["attempt"],
+            is_read=read,
+            results=frozenset(row["results"]),
+            required=tuple(needed),
+            noted=(
+                *(ref for name, ref in named if (name, ref) not in needed),
+                *(BlobRef(**ref) for ref in row["noted"]),
+            ),
+            changed=row["deleted"] or row["updated"],
+        )
 
 
 def _to_row(document: Document) -> dict[str, Any]:

@@ -53,6 +53,7 @@ from shared.errors import InvalidRequest, NotFound
 from shared.events import BlobRef, Verdict
 from shared.storage.messages import Number, Time
 from shared.storage.upsert import insert_into
+from shared.upkeep.holdings import Held
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -743,3 +744,18 @@ def _placeable(value: Any) -> bool:
     if isinstance(value, str):
         return "\0" not in value and value.isprintable()
     return bool(abs(value) < 2**63)
+
+
+def holdings(session: Session) -> Iterator[Held]:
+    """What is held of each document of every tenant, for whoever looks after the place. Text and
+    layout are ingest's.
+    """
+    query = select(documents.c.tenant, documents.c.id, documents.c.attempt, documents.c.deleted)
+    for row in session.execute(query.execution_options(yield_per=1000)):
+        yield Held(
+            tenant=row.tenant,
+            id=row.id,
+            attempt=row.attempt,
+            done=False,
+            alive=not row.deleted,
+        )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -37,6 +37,7 @@ from services.triage.domain import Dismissed, Finding, Model, Report, ReportFind
 from shared.errors import InvalidRequest
 from shared.events import BlobRef
 from shared.storage.messages import Time
+from shared.upkeep.holdings import Held
 
 _RISK = re.compile(r"[01](\.\d{1,20})?|\d(\.\d{1,20})?e-\d{1,3}")
 
@@ -424,3 +425,33 @@ def _finding(row: Any) -> ReportFinding:
         key = row.dismissed_document, row.dismissed_finding
         finding = replace(finding, dismissed=Dismissed(row.reason, row.by, row.time, *key))
     return ReportFinding(row.id, row.filing, finding, row.filer, row.route)
+
+
+_KEPT = {
+    "statements": "statements",
+    "signals": "signals",
+    "strong": "list of strong signals",
+    "narrative": "narrative flags",
+    "narrative_strong": "list of strong narrative flags",
+}
+"""The blobs of a report that is done, by their columns."""
+
+
+def holdings(session: Session) -> Iterator[Held]:
+    """What is held of each document of every tenant, for whoever looks after the place."""
+    columns = ("tenant", "document_id", "attempt", "state", "blobs", *_KEPT)
+    query = select(*(reports.c[name] for name in columns))
+    for row in session.execute(query.execution_options(yield_per=1000)):
+        done = row.state == "triaged"
+        kept = {what: getattr(row, name) for name, what in _KEPT.items()}
+        yield Held(
+            tenant=row.tenant,
+            id=row.document_id,
+            attempt=row.attempt,
+            done=done,
+            alive=row.state != "deleted",
+            required=tuple(
+                (what, BlobRef(**ref)) for what, ref in kept.items() if ref and ref["size"] and done
+            ),
+            noted=tuple(BlobRef(**ref) for ref in row.blobs),
+        )

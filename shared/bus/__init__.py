@@ -22,7 +22,7 @@ What every bus promises, and `tests/contract/bus` checks on each:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from importlib.util import find_spec
@@ -141,6 +141,11 @@ class Bus(Protocol):
 
     def lag(self, group: str) -> int:
         """How many messages the group has yet to acknowledge; dead letters don't count."""
+
+    def pending_keys(self, groups: Collection[str]) -> frozenset[str] | None:
+        """The keys of which one of these groups has yet to acknowledge a message; dead letters
+        don't count. None where that can't be told while there are any (on Kafka).
+        """
 
     def close(self) -> None:
         """Close the consumers made here, and let go of everything."""

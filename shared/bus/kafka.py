@@ -36,7 +36,7 @@ import os
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
@@ -236,6 +236,10 @@ class KafkaBus:
                 commit = OffsetAndMetadata(starts[part].offset, "", -1)
             lag += unfinished(commit.offset, commit.metadata or "", ends[part].offset)
         return lag
+
+    def pending_keys(self, groups: Collection[str]) -> frozenset[str] | None:
+        """As in `Bus.pending_keys`: of a partition it is known only whether all is done."""
+        return None if any(self.lag(group) for group in groups) else frozenset()
 
     def close(self) -> None:
         self._closed = True

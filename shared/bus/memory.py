@@ -8,6 +8,7 @@ import uuid
 import weakref
 from bisect import insort
 from collections import defaultdict
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -101,6 +102,11 @@ class MemoryBus:
             if group not in self._groups:
                 return len(self._log)
             return sum(len(lane.entries) for lane in self._groups[group].values())
+
+    def pending_keys(self, groups: Collection[str]) -> frozenset[str] | None:
+        with self._changed:
+            every = {message.key for message in self._log}  # a new group begins with the first
+            return frozenset(key for group in groups for key in self._groups.get(group, every))
 
     def close(self) -> None:
         with self._changed:

@@ -25,7 +25,7 @@ import threading
 import time
 import uuid
 import weakref
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -123,6 +123,16 @@ class SqliteBus:
         with self._transaction("BEGIN") as connection:
             return int(connection.execute(query, (group,)).fetchone()[0])
 
+    def pending_keys(self, groups: Collection[str]) -> frozenset[str] | None:
+        query = """
+            SELECT key FROM pending WHERE consumer_group = ?1
+            UNION SELECT key FROM message
+            WHERE NOT EXISTS (SELECT 1 FROM consumer_group WHERE name = ?1)"""
+        with self._transaction("BEGIN") as connection:
+            return frozenset(
+                key for group in groups for (key,) in connection.execute(query, (group,))
+            )
+
     def close(self) -> None:
         self._stop.set()
         for consumer in list(self._consumers):
@@ -199,6 +209,14 @@ class SqliteBus:
         end = time.time() + self.lease
         later = "UPDATE lane SET ready_at = ?1 WHERE holder IS NOT NULL AND ready_at > ?1 + 1"
         connection.execute(later, (end,))
+
+
+def forget_leases(path: Path) -> None:
+    """Nobody holds a message in this file any more: it was copied from where they were held."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute(
+            "UPDATE lane SET holder = NULL, ready_at = ?1 WHERE holder IS NOT NULL", (time.time(),)
+        )
 
 
 class SqliteConsumer:

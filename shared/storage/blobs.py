@@ -27,6 +27,10 @@ from shared.events import BlobRef
 CHUNK = 1 << 20
 MARKER = ".smallprint-blobs"
 """A file that is in the folder from its first use on: without it, a disk is not mounted."""
+HELD = ".held"
+"""Behind the name of a blob that was deleted while all of them were held."""
+HOLDING = ".smallprint-holding"
+"""A file that is in the folder while its blobs are held, or were when whoever held them died."""
 _TENANT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _KEY = re.compile(
     rf"(?P<tenant>{_TENANT.pattern})/((?P<owner>[a-z]{{3,32}})/)?(?P<two>[0-9a-f]{{2}})/"
@@ -193,7 +197,11 @@ class FileBlobs:
         must_own(tenant, ref, self.owner)
         with _available(f"blob {ref.sha256} of tenant {tenant}"):
             try:
-                path.unlink()
+                with _deleting(self.root) as held:
+                    if held:
+                        path.replace(path.with_name(path.name + HELD))
+                    else:
+                        path.unlink()
             except FileNotFoundError:
                 self._require_root(f"blob {ref.sha256} of tenant {tenant}")
 
@@ -216,6 +224,10 @@ class FileBlobs:
         """
         before = time.time() - older.total_seconds()
         removed = 0
+        if (self.root / HOLDING).exists():
+            with _deleting(self.root) as held:
+                if not held:
+                    _let_go(self.root)
         for path in self.root.glob("*/incoming/*"):
             with contextlib.suppress(FileNotFoundError), path.open("rb") as file:
                 unheld = _lock(file, wait=False)
@@ -291,6 +303,65 @@ class FileBlobs:
                 self._durable.add(made)
                 if made == self.root:
                     break
+
+
+@contextlib.contextmanager
+def holding(root: Path) -> Iterator[None]:
+    """Keep the bytes of every blob that is there for the time of the block, for who copies them.
+
+    What is deleted meanwhile is gone for everybody else, but its bytes lie under another name, see
+    `open_held`, and go at the end; if this process dies, at the next start of ingest. Raises
+    Unavailable where the file system has no locks.
+    """
+    with (root / MARKER).open("rb") as marker:
+        try:
+            fcntl.flock(marker, fcntl.LOCK_EX)
+        except OSError as error:
+            raise Unavailable(
+                f"the blob folder {root} lies on a file system without locks ({error.strerror}), so"
+                " nothing keeps a blob from being deleted while it is copied: stop the suite, and"
+                " copy the folder as it is"
+            ) from None
+        (root / HOLDING).touch()
+        try:
+            yield
+        finally:
+            _let_go(root)
+
+
+def open_held(path: Path) -> BinaryIO:
+    """The bytes of a blob while all are held, also where somebody has deleted it meanwhile."""
+    aside = path.with_name(path.name + HELD)
+    for one in (path, aside):
+        with contextlib.suppress(FileNotFoundError):
+            return one.open("rb")
+    return path.open("rb")  # written again between the two
+
+
+@contextlib.contextmanager
+def _deleting(root: Path) -> Iterator[bool]:
+    """Whether blobs are held; while they are not, nobody begins to hold them within the block."""
+    try:
+        marker = (root / MARKER).open("rb")
+    except FileNotFoundError:
+        yield False
+        return
+    with marker:
+        try:
+            fcntl.flock(marker, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            taken = False
+        except BlockingIOError:
+            taken = True
+        except OSError:  # no locks here, so nobody holds anything
+            taken = False
+        yield taken
+
+
+def _let_go(root: Path) -> None:
+    for folder in ("*/??", "*/*/??"):
+        for path in root.glob(f"{folder}/*{HELD}"):
+            path.unlink(missing_ok=True)
+    (root / HOLDING).unlink(missing_ok=True)
 
 
 def _locked_file(folder: Path) -> IO[bytes]:

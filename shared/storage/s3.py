@@ -128,6 +128,10 @@ class S3Blobs:
 
     def listed(self) -> Iterator[tuple[str, BlobRef]]:
         """See `BlobStore.listed`."""
+        return ((tenant, ref) for tenant, ref, _ in self.aged())
+
+    def aged(self) -> Iterator[tuple[str, BlobRef, float]]:
+        """The same, with how many seconds ago each was written, by this machine's clock."""
         pages = self._client.get_paginator("list_objects_v2").paginate(
             Bucket=self.bucket, Prefix=self.prefix
         )
@@ -136,7 +140,8 @@ class S3Blobs:
                 for item in page.get("Contents", ()):
                     found = ref_of_key(item["Key"].removeprefix(self.prefix), item["Size"])
                     if found is not None:
-                        yield found
+                        age = datetime.now(UTC) - item["LastModified"]
+                        yield *found, max(0.0, age.total_seconds())
 
     def sweep(self, older: timedelta) -> int:
         """Give up what was begun in parts before so long and never ended. Returns how many.

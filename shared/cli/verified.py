@@ -1,0 +1,56 @@
+"""What `smallprint verify` prints, and the exit code that follows from it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from shared.cli.lines import plain
+from shared.upkeep.verify import SAYS, Looked
+
+CLEAN, REPAIRABLE, LOST = 0, 1, 3
+
+
+def lines(looked: Looked, done: Sequence[bool]) -> Iterator[dict[str, Any]]:
+    """A line for each fault, with whether it was put right; the last one has the counts."""
+    for fault, repaired in zip(looked.faults, done, strict=True):
+        yield {**fault.to_json(), "repaired": repaired}
+    yield {
+        "documents": looked.documents,
+        "blobs": looked.blobs,
+        "bytes": looked.bytes,
+        "waiting": looked.waiting,
+        "faults": len(looked.faults),
+        "repaired": sum(done),
+        "notes": looked.notes,
+    }
+
+
+def exit_code(looked: Looked, done: Sequence[bool]) -> int:
+    """0 if nothing is left, 1 if what is left can be put right, 3 if not all of it can."""
+    left = [fault for fault, repaired in zip(looked.faults, done, strict=True) if not repaired]
+    if not left:
+        return CLEAN
+    return REPAIRABLE if all(fault.repair for fault in left) else LOST
+
+
+def table(line: Mapping[str, Any]) -> Iterator[str]:
+    """One line for a person."""
+    if "kind" not in line:
+        for note in line["notes"]:
+            yield f"note: {plain(note)}"
+        said = (
+            f"{line['documents']} documents, {line['blobs']} blobs ({line['bytes']} bytes), "
+            f"{line['waiting']} events on their way: "
+        )
+        if not line["faults"]:
+            yield f"{said}all of it agrees"
+        else:
+            yield f"{said}{line['faults']} faults, {line['repaired']} of them put right"
+        return
+    where = f" of {plain(line['tenant'])}" if line["tenant"] else ""
+    yield f"{line['kind']}: {plain(line['detail'])}{where}"
+    if line["repaired"]:
+        yield f"  put right: {SAYS[line['repair']]}"
+    elif line["repair"]:
+        yield f"  --repair: {SAYS[line['repair']]}"

@@ -1,0 +1,248 @@
+"""Several databases as they are at one moment, while others go on writing to them.
+
+Everybody who writes waits for a moment: each database is locked against writing, and once all of
+them are, each begins a transaction that sees what is there; then all are let go. What these
+transactions see is what a power cut at that moment would have left, in all databases together. The
+copies are made from them afterwards, and keep nobody waiting.
+
+A writer that holds one database and waits for another is never waited for: after a short time
+everything is let go, and tried again.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import sqlite3
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager, suppress
+from pathlib import Path
+from typing import Protocol
+
+from sqlalchemy import Connection, create_engine, text
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import DBAPIError, OperationalError
+
+from shared.errors import SettingsError, SuiteError, Unavailable
+
+LOCK_SECONDS = 2.0
+"""How long one database is waited for while others are locked already."""
+TRIES = 60
+
+
+class Snapshot(Protocol):
+    """One database at that moment."""
+
+    name: str
+    suffix: str
+    """Of the file that it is copied to."""
+
+    def copy(self, path: Path) -> None:
+        """Write it to a new file. Raises SuiteError."""
+
+
+class BusyDatabases(Unavailable):
+    """The databases could not be stopped from writing at the same moment."""
+
+    code = "busy_databases"
+
+
+@contextmanager
+def snapshots(urls: Mapping[str, str]) -> Iterator[list[Snapshot]]:
+    """All databases at one moment, for the time of the block.
+
+    Args:
+        urls: SQLAlchemy URLs by name: `sqlite:///path` or `postgresql+psycopg://…`.
+
+    Raises:
+        SuiteError: one is not there, or they can't be locked at the same time.
+    """
+    with ExitStack() as stack:
+        found: list[_Sqlite | _Postgres] = []
+        for name, url in sorted(urls.items()):
+            one = _Sqlite(name, url) if url.startswith("sqlite:///") else _Postgres(name, url)
+            stack.callback(one.close)
+            found.append(one)
+        _pin(found)
+        yield list(found)
+
+
+def _pin(found: list[_Sqlite | _Postgres]) -> None:
+    for _ in range(TRIES):
+        try:
+            for one in found:
+                one.lock()
+            for one in found:
+                one.pin()
+        except (sqlite3.OperationalError, OperationalError, DBAPIError):
+            for one in found:
+                one.unlock()
+            time.sleep(random.uniform(0.05, 0.5))
+            continue
+        for one in found:
+            one.unlock()
+        return
+    raise BusyDatabases(
+        f"{len(found)} databases could not be stopped at the same moment in {TRIES} tries: "
+        "something writes for very long, or holds a lock; try again when there is less to do"
+    )
+
+
+class _Sqlite:
+    """A file, read by the backup interface of SQLite."""
+
+    suffix = ".db"
+
+    def __init__(self, name: str, url: str) -> None:
+        self.name = name
+        path = Path(url.removeprefix("sqlite:///"))
+        if not path.is_file():
+            raise SettingsError(f"there is no database of {name}: {path}")
+        self._reader = _connect(path)
+        self._writer = _connect(path)
+
+    def lock(self) -> None:
+        """Keep everybody from writing."""
+        self._writer.execute("BEGIN IMMEDIATE")
+
+    def pin(self) -> None:
+        """See what is there from now on."""
+        if self._reader.in_transaction:
+            self._reader.execute("ROLLBACK")  # of a try in which another database was not to be had
+        self._reader.execute("BEGIN")
+        self._reader.execute("SELECT count(*) FROM sqlite_master").fetchone()
+
+    def unlock(self) -> None:
+        """Let everybody write."""
+        if self._writer.in_transaction:
+            self._writer.execute("ROLLBACK")
+
+    def copy(self, path: Path) -> None:
+        """See Snapshot."""
+        with closing(sqlite3.connect(path)) as target:
+            self._reader.backup(target)
+            target.execute("PRAGMA journal_mode = DELETE")  # one file, without a log beside it
+            (said,) = target.execute("PRAGMA integrity_check(1)").fetchone()
+        if said != "ok":
+            raise SuiteError(f"the database of {self.name} is damaged ({said}): nothing was kept")
+
+    def close(self) -> None:
+        """Let go of it."""
+        self._reader.close()
+        self._writer.close()
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(path, timeout=LOCK_SECONDS, isolation_level=None)
+
+
+class _Postgres:
+    """A database of a server, read by `pg_dump` in an exported snapshot."""
+
+    suffix = ".dump"
+
+    def __init__(self, name: str, url: str) -> None:
+        self.name = name
+        self.url = make_url(url)
+        self._engine = create_engine(self.url, hide_parameters=True)
+        self._stack = ExitStack()
+        self._stack.callback(self._engine.dispose)
+        try:
+            self._writer = self._stack.enter_context(self._engine.connect())
+            self._reader = self._stack.enter_context(self._engine.connect())
+        except OperationalError as error:
+            self._stack.close()
+            raise Unavailable(f"the database of {name} does not answer: {error.orig}") from None
+        self._snapshot = ""
+
+    def lock(self) -> None:
+        """Keep everybody from writing."""
+        self._writer.exec_driver_sql(f"SET LOCAL lock_timeout = '{int(LOCK_SECONDS * 1000)}ms'")
+        names = ", ".join(_quoted(self._writer, table) for table in _tables(self._writer))
+        if names:
+            self._writer.exec_driver_sql(f"LOCK TABLE {names} IN SHARE MODE")
+
+    def pin(self) -> None:
+        """See what is there from now on."""
+        self._reader.rollback()
+        begin = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"
+        self._reader.exec_driver_sql(begin)
+        self._snapshot = str(self._reader.execute(text("SELECT pg_export_snapshot()")).scalar_one())
+
+    def unlock(self) -> None:
+        """Let everybody write."""
+        self._writer.rollback()
+
+    def copy(self, path: Path) -> None:
+        """See Snapshot."""
+        options = ["--format=custom", "--no-owner", "--no-privileges", "--file", str(path)]
+        _run("pg_dump", self.url, [f"--snapshot={self._snapshot}", *options], self.name)
+
+    def close(self) -> None:
+        """Let go of it."""
+        with suppress(DBAPIError):
+            self._stack.close()
+
+
+def is_empty(url: str) -> bool:
+    """Whether a database has no table. Raises Unavailable if it does not answer."""
+    engine = create_engine(make_url(url), hide_parameters=True)
+    try:
+        with engine.connect() as connection:
+            return not _tables(connection)
+    except OperationalError as error:
+        raise Unavailable(f"a database does not answer: {error.orig}") from None
+    finally:
+        engine.dispose()
+
+
+def load_dump(url: str, path: Path, name: str) -> None:
+    """Bring a dump into an empty database of PostgreSQL, whole or not at all. Raises SuiteError."""
+    options = ["--exit-on-error", "--no-owner", "--no-privileges", "--single-transaction"]
+    _run("pg_restore", make_url(url), [*options, str(path)], name)
+
+
+def _tables(connection: Connection) -> list[str]:
+    query = text("SELECT tablename FROM pg_tables WHERE schemaname = current_schema() ORDER BY 1")
+    return list(connection.execute(query).scalars())
+
+
+def _quoted(connection: Connection, name: str) -> str:
+    return connection.dialect.identifier_preparer.quote(name)
+
+
+def _run(program: str, url: URL, options: list[str], name: str) -> None:
+    """Run a program of PostgreSQL on a database; its password is in no list of processes."""
+    found = program_of_postgres(program)
+    plain = url.set(drivername="postgresql", password=None)
+    where = ["--dbname", plain.render_as_string(hide_password=False)]
+    password = {"PGPASSWORD": str(url.password)} if url.password else {}
+    done = subprocess.run(
+        [found, *where, "--no-password", *options],
+        env={**os.environ, **password},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        said = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
+        raise SuiteError(f"{program} of the database of {name} failed: {said[0]}")
+
+
+def program_of_postgres(name: str) -> str:
+    """Where a program of PostgreSQL lies: the newest of Debian's folders, or on the path. Raises
+    SettingsError.
+    """
+    folders = Path("/usr/lib/postgresql").glob("*/bin")
+    newest = sorted(folders, key=lambda folder: float(folder.parent.name), reverse=True)
+    for folder in newest:
+        if (folder / name).is_file():
+            return str(folder / name)
+    if found := shutil.which(name):
+        return found
+    raise SettingsError(
+        f"there is no {name}: install the client of PostgreSQL, of the server's version or newer"
+    )

@@ -1,0 +1,476 @@
+"""Whether the rows, blobs and events of a place agree, and what of it can be put right.
+
+All that is found is looked at twice where a suite may be at work: what only one of the two looks
+finds was on its way.
+
+The only source of a repair is what is whole still. A blob that follows from others is made anew:
+the document is read, or worked on, once more. The bytes that somebody uploaded follow from nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import re
+import sqlite3
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from shared.bus import Bus
+from shared.events import BlobRef
+from shared.storage import BlobStore, MissingBlob, Store, trail
+from shared.storage.blobs import HELD
+from shared.storage.deletion import OWNERS, deletion_mark, ref_of
+from shared.upkeep.holdings import Held, Known
+
+Kind = Literal[
+    "broken_database",
+    "missing_blob",
+    "damaged_blob",
+    "orphan",
+    "stuck",
+    "lost_result",
+    "stray_result",
+    "not_purged",
+    "unheard",
+]
+Repair = Literal["anew", "announce", "forget", "remove", "resend"]
+
+SAYS: Mapping[Repair, str] = {
+    "anew": "the document is read anew, in a new attempt",
+    "announce": "its next event is announced once more",
+    "forget": "its deletion is announced once more",
+    "remove": "the blob is removed",
+    "resend": "the event is sent once more",
+}
+"""What a repair does, in words."""
+
+_HASH = re.compile(rb"[0-9a-f]{64}")
+_NAME = re.compile("[0-9a-f]{64}")
+_CHUNK = 1 << 20
+_MISSING = "is missing"
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One thing that does not agree, with what puts it right; `repair` is None if nothing can."""
+
+    kind: Kind
+    service: str
+    detail: str
+    tenant: str = ""
+    document: str = ""
+    blob: BlobRef | None = None
+    repair: Repair | None = None
+    event: str = ""
+
+    @property
+    def same(self) -> tuple[object, ...]:
+        """What makes it the same fault at a second look."""
+        return (self.kind, self.service, self.tenant, self.document, self.blob, self.event)
+
+    def to_json(self) -> dict[str, Any]:
+        """As it is printed."""
+        line: dict[str, Any] = {
+            "kind": self.kind,
+            "service": self.service,
+            "tenant": self.tenant or None,
+            "document": self.document or None,
+            "blob": self.blob.sha256 if self.blob else None,
+            "detail": self.detail,
+            "repair": self.repair,
+        }
+        return line
+
+
+class Mender(Protocol):
+    """What ingest does to put a document right: see services/ingest/mending.py."""
+
+    def anew(self, tenant: str, document_id: str) -> bool:
+        """Begin a new attempt, reading included. False if there is no such document."""
+
+    def announce(self, tenant: str, document_id: str) -> bool:
+        """Say once more what comes next in this attempt. False if there is no such document."""
+
+    def forget(self, tenant: str, document_id: str) -> bool:
+        """Say once more that a document is deleted."""
+
+
+@dataclass(frozen=True)
+class House:
+    """One service: its database and how to list what it holds."""
+
+    name: str
+    store: Store
+    held: Callable[[Any], Iterator[Held]]
+
+
+@dataclass(frozen=True)
+class Place:
+    """All that is looked at.
+
+    Args:
+        ingest: ingest's database.
+        known: lists its documents.
+        houses: the other services.
+        blobs: gives the blob store as one service sees it; ingest's name is empty.
+        listed: every blob that lies there, with its tenant and its age in seconds.
+        bus: what carries their events.
+        mender: puts right what can be.
+    """
+
+    ingest: Store
+    known: Callable[[Any], Iterator[Known]]
+    houses: Sequence[House]
+    blobs: Callable[[str], BlobStore]
+    listed: Callable[[], Iterator[tuple[str, BlobRef, float]]]
+    bus: Bus
+    mender: Mender
+
+    @property
+    def stores(self) -> Iterator[tuple[str, Store]]:
+        """Every database with the name of its service."""
+        yield "ingest", self.ingest
+        for house in self.houses:
+            yield house.name, house.store
+
+
+@dataclass(frozen=True)
+class Rules:
+    """When something is a fault: ages in seconds.
+
+    `orphan` is how old a blob without a row is, `stuck` for how long nothing has happened to a
+    document that has not ended, `unheard` how old a begun event is that never ended. `hashes` says
+    whether every blob is read, or only looked for.
+    """
+
+    orphan: float = 3600.0
+    stuck: float = 600.0
+    unheard: float = 3600.0
+    hashes: bool = True
+
+
+@dataclass
+class Looked:
+    """What was looked at, and what was found."""
+
+    documents: int = 0
+    blobs: int = 0
+    bytes: int = 0
+    waiting: int = 0
+    """Events in outboxes and on the bus; None of them is a fault."""
+    notes: list[str] = field(default_factory=list)
+    faults: list[Fault] = field(default_factory=list)
+
+
+def verify(place: Place, rules: Rules, settle: float = 0.0) -> Looked:
+    """Look at everything; with `settle` seconds, look again, and keep what both looks found."""
+    found = _look(place, rules)
+    if found.faults and settle:
+        time.sleep(settle)
+        before = {fault.same for fault in found.faults}
+        found = _look(place, rules)
+        found.faults = [fault for fault in found.faults if fault.same in before]
+    return found
+
+
+def repair(place: Place, faults: Sequence[Fault]) -> list[bool]:
+    """Put right what can be, in order. Returns for each fault whether that was done."""
+    done: dict[tuple[str, str, str], bool] = {}
+    return [_repaired(place, fault, done) for fault in faults]
+
+
+def check_files(files: Mapping[str, Path]) -> Iterator[Fault]:
+    """Whether SQLite finds its own files whole; `files` by service."""
+    for service, path in files.items():
+        problem = _integrity(path)
+        if problem is not None:
+            yield Fault(
+                "broken_database",
+                service,
+                f"{path} is damaged ({problem}): restore the place from a backup",
+            )
+
+
+def _integrity(path: Path) -> str | None:
+    try:
+        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
+            (said,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
+            if said != "ok":
+                return str(said)
+            if connection.execute("PRAGMA foreign_key_check").fetchone() is not None:
+                return "a row refers to one that is not there"
+    except sqlite3.Error as error:
+        return str(error)
+    return None
+
+
+@dataclass
+class _Rows:
+    """What the services say, read once through: others first, so that ingest knows them all."""
+
+    known: dict[tuple[str, str], Known]
+    held: list[tuple[str, Held]]
+    said: set[str]
+    """Hashes that any event in an outbox names."""
+    unsent: set[str]
+    """Keys with events that are yet to be sent."""
+    pending: frozenset[str] | None
+    """Keys with events that somebody has yet to handle; None if that can't be told."""
+
+
+def _look(place: Place, rules: Rules) -> Looked:
+    looked = Looked()
+    listed = list(place.listed())
+    rows = _read(place, looked)
+    looked.documents = len(rows.known)
+    faults = looked.faults
+    faults += _blob_faults(place, rules, rows, looked)
+    faults += _orphans(rules, rows, listed)
+    if rows.pending is None:
+        looked.notes.append(
+            "events are still being handled: whether documents are stuck, and results lost or stray"
+            " was not looked at; look again once they are"
+        )
+        return looked
+    faults += _stuck(rules, rows)
+    faults += _lost(rows)
+    faults += _stray(rules, rows)
+    faults += _unheard(place, rules, rows)
+    return looked
+
+
+def _read(place: Place, looked: Looked) -> _Rows:
+    held: list[tuple[str, Held]] = []
+    said: set[str] = set()
+    unsent: set[str] = set()
+    for house in place.houses:
+        with house.store.read() as session:
+            held += [(house.name, one) for one in house.held(session)]
+    with place.ingest.read() as session:
+        known = {(one.tenant, one.id): one for one in place.known(session)}
+    for name, store in place.stores:
+        count = 0
+        for event in trail.said(store):
+            said |= {found.decode() for found in _HASH.findall(event.value)}
+            if not event.sent:
+                unsent.add(event.key)
+                count += 1
+        if count:
+            looked.notes.append(
+                f"{count} events of {name} are yet to be sent: its relay does so while it runs"
+            )
+        looked.waiting += count
+    names = ["ingest", *(house.name for house in place.houses)]
+    pending = place.bus.pending_keys(names)
+    looked.waiting += len(pending or ())
+    return _Rows(known, held, said, unsent, pending)
+
+
+# Blobs
+
+
+def _blob_faults(place: Place, rules: Rules, rows: _Rows, looked: Looked) -> Iterator[Fault]:
+    every: list[tuple[str, Known | Held]] = [("ingest", one) for one in rows.known.values()]
+    every += rows.held
+    needed = [(service, one, what, ref) for service, one in every for what, ref in one.required]
+    states: dict[tuple[str, BlobRef], str | None] = {}
+    for _, one, _, ref in needed:
+        if (one.tenant, ref) not in states:
+            states[one.tenant, ref] = _state(place.blobs(""), one.tenant, ref, rules.hashes)
+            looked.blobs += 1
+            looked.bytes += ref.size
+    wrong = [(*found, state) for found in needed if (state := states[found[1].tenant, found[3]])]
+    # The bytes of an upload follow from nothing, nor does what else has the same bytes, nor what is
+    # made of them.
+    lost = [(one, ref) for service, one, what, ref, _ in wrong if _mend_of(service, what) is None]
+    gone = {(one.tenant, ref) for one, ref in lost}
+    hopeless = {(one.tenant, one.id) for one, _ in lost}
+    for service, one, what, ref, state in wrong:
+        mend = _mend_of(service, what)
+        if (one.tenant, ref) in gone or (one.tenant, one.id) in hopeless:
+            mend = None
+        kind: Kind = "missing_blob" if state == _MISSING else "damaged_blob"
+        advice = "" if mend else ": restore it from a backup, or upload the document again"
+        detail = f"the {what} of document {one.id} {state}{advice}"
+        yield Fault(kind, service, detail, one.tenant, one.id, ref, mend)
+
+
+def _mend_of(service: str, what: str) -> Repair | None:
+    """What makes such a blob again."""
+    if service == "ingest":
+        return "anew" if what in ("text", "layout") else None
+    return "announce" if service in ("extraction", "triage") else None
+
+
+def _state(blobs: BlobStore, tenant: str, ref: BlobRef, hashes: bool) -> str | None:
+    """What is wrong with a blob."""
+    try:
+        with blobs.open(tenant, ref) as stream:
+            if not hashes:
+                size = stream.seek(0, os.SEEK_END)
+                return None if size == ref.size else f"has {size} bytes, not {ref.size}"
+            digest = hashlib.sha256()
+            while chunk := stream.read(_CHUNK):
+                digest.update(chunk)
+    except MissingBlob:
+        return _MISSING
+    return None if digest.hexdigest() == ref.sha256 else "is not what its hash says"
+
+
+def _orphans(
+    rules: Rules, rows: _Rows, listed: Sequence[tuple[str, BlobRef, float]]
+) -> Iterator[Fault]:
+    """Blobs that no row and no event names. Half of what a killed process did is no fault of
+    anybody; it only takes room.
+    """
+    named = {(one.tenant, ref.owner, ref.sha256) for one, ref in _named(rows)}
+    everybodys = ref_of(b"[]").sha256
+    for tenant, ref, age in listed:
+        place = (tenant, ref.owner, ref.sha256)
+        if place in named or ref.sha256 in rows.said or ref.sha256 == everybodys:
+            continue
+        if age >= rules.orphan:
+            detail = f"no row names this blob, which is {timedelta(seconds=int(age))} old"
+            yield Fault("orphan", ref.owner or "ingest", detail, tenant, "", ref, "remove")
+
+
+def _named(rows: _Rows) -> Iterator[tuple[Known | Held, BlobRef]]:
+    for known in rows.known.values():
+        yield from ((known, ref) for _, ref in known.required)
+        yield from ((known, ref) for ref in known.noted)
+        if not known.living:
+            marks = (deletion_mark(known.tenant, known.id, owner) for owner in OWNERS)
+            yield from ((known, mark) for mark in marks)
+    for service, held in rows.held:
+        yield from ((held, ref) for _, ref in held.required)
+        yield from ((held, ref) for ref in held.noted)
+        if not held.alive:
+            yield held, deletion_mark(held.tenant, held.id, service)
+
+
+# Documents and results
+
+
+def _stuck(rules: Rules, rows: _Rows) -> Iterator[Fault]:
+    before = datetime.now(UTC) - timedelta(seconds=rules.stuck)
+    for one in rows.known.values():
+        if not one.living or one.ended or one.changed > before or _on_its_way(rows, one):
+            continue
+        detail = (
+            f"document {one.id} has not ended, nothing has happened to it since"
+            f" {one.changed:%Y-%m-%d %H:%M} UTC, and no event about it is on its way"
+        )
+        yield Fault("stuck", "ingest", detail, one.tenant, one.id, None, "announce")
+
+
+def _lost(rows: _Rows) -> Iterator[Fault]:
+    """Results that ingest has heard of, and their service does not have."""
+    done: dict[tuple[str, str, str], int] = {
+        (service, one.tenant, one.id): one.attempt or 0 for service, one in rows.held if one.done
+    }
+    deleted = {(service, one.tenant, one.id) for service, one in rows.held if not one.alive}
+    for one in rows.known.values():
+        if not one.living or not one.ended or _on_its_way(rows, one):
+            continue
+        for service in sorted(one.results):
+            which = (service, one.tenant, one.id)
+            if done.get(which, 0) >= one.attempt:
+                continue
+            detail = f"document {one.id} has ended with a result that {service} does not have"
+            mend: Repair | None = "announce"
+            if which in deleted:
+                mend = None
+                detail += ", which takes it for deleted: delete it, and upload it again"
+            yield Fault("lost_result", service, detail, one.tenant, one.id, None, mend)
+
+
+def _stray(rules: Rules, rows: _Rows) -> Iterator[Fault]:
+    """Results of documents that are deleted, or that ingest has never heard of."""
+    for service, held in rows.held:
+        known = rows.known.get((held.tenant, held.id))
+        if not held.alive or (known and known.living) or _on_its_way(rows, held):
+            continue
+        why = "is deleted" if known else "ingest does not know"
+        detail = f"{service} holds results of document {held.id}, which {why}"
+        yield Fault("stray_result", service, detail, held.tenant, held.id, None, "forget")
+    before = datetime.now(UTC) - timedelta(seconds=rules.stuck)
+    for one in rows.known.values():
+        left = not one.living and not one.purged and one.changed < before
+        if left and not _on_its_way(rows, one):
+            detail = f"document {one.id} is deleted, and its bytes are still there"
+            yield Fault("not_purged", "ingest", detail, one.tenant, one.id, None, "forget")
+
+
+def _on_its_way(rows: _Rows, one: Known | Held) -> bool:
+    key = f"{one.tenant}/{one.id}"
+    return key in rows.unsent or key in (rows.pending or ())
+
+
+def _unheard(place: Place, rules: Rules, rows: _Rows) -> Iterator[Fault]:
+    """Events that a service has begun and neither handled nor given up, and that no bus brings."""
+    before = datetime.now(UTC) - timedelta(seconds=rules.unheard)
+    begun: dict[str, list[str]] = defaultdict(list)
+    for name, store in place.stores:
+        for event_id in trail.begun_before(store, before):
+            begun[event_id].append(name)
+    for event_id, services in sorted(begun.items()):
+        keys = (trail.key_of(store, event_id) for _, store in place.stores)
+        key = next((found for found in keys if found is not None), None)
+        if key is not None and (key in rows.unsent or key in (rows.pending or ())):
+            continue
+        tenant, _, document = (key or "/").partition("/")
+        who = " and ".join(services)
+        lies = "it is in no outbox any more" if key is None else "no bus brings it again"
+        detail = f"{who} began with event {event_id} and never ended it, and {lies}"
+        mend: Repair | None = "resend" if key is not None else None
+        yield Fault("unheard", services[0], detail, tenant, document, None, mend, event_id)
+
+
+# Repairs
+
+
+def _repaired(place: Place, fault: Fault, done: dict[tuple[str, str, str], bool]) -> bool:
+    """One repair; the same thing is done once to a document, however many faults ask for it."""
+    if fault.repair is None:
+        return False
+    if fault.kind == "damaged_blob" and fault.blob is not None:
+        place.blobs(fault.blob.owner).delete(fault.tenant, fault.blob)  # so that it is written anew
+    match fault.repair:
+        case "remove":
+            assert fault.blob is not None
+            place.blobs(fault.blob.owner).delete(fault.tenant, fault.blob)
+            return True
+        case "resend":
+            return any(trail.send_again(store, fault.event) for _, store in place.stores)
+    asked = (fault.repair, fault.tenant, fault.document)
+    if fault.repair == "announce" and ("anew", *asked[1:]) in done:
+        return True  # it is worked on from its beginning
+    if asked not in done:
+        do = getattr(place.mender, fault.repair)
+        done[asked] = bool(do(fault.tenant, fault.document))
+    return done[asked]
+
+
+def blobs_below(root: Path, *, held: bool = False) -> Iterator[tuple[str, BlobRef, float]]:
+    """Every blob in a folder, with its tenant and its age in seconds; with `held` also those that
+    were deleted while all of them are held.
+    """
+    now = time.time()
+    for path in (*root.glob("*/??/*"), *root.glob("*/*/??/*")):
+        within = path.relative_to(root).parts
+        owner = within[1] if len(within) == 4 else ""
+        name = path.name.removesuffix(HELD) if held else path.name
+        if not _NAME.fullmatch(name) or not name.startswith(within[-2]):
+            continue
+        with contextlib.suppress(FileNotFoundError):
+            found = path.stat()
+            ref = BlobRef(sha256=name, size=found.st_size, owner=owner)
+            yield within[0], ref, max(0.0, now - found.st_mtime)

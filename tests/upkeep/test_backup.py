@@ -1,0 +1,344 @@
+"""`smallprint backup` of a place that is at work, and `smallprint restore` to an empty one."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from sqlalchemy import create_engine, text
+
+from infra.kafka.broker import Broker
+from services.cli import cli
+from shared.errors import Conflict, SuiteError, Unavailable
+from shared.events import BlobRef
+from shared.storage import FileBlobs, MissingBlob, snapshot
+from shared.storage.blobs import HOLDING, holding, open_held
+from shared.upkeep.manifest import BadBackup, Manifest, files_of
+from tests.postgres import Servers
+from tests.upkeep.house import NAMES, PATIENCE, Suite, environment
+
+
+def run(*arguments: object, code: int = 0) -> list[dict[str, Any]]:
+    """What a command prints as JSON lines."""
+    done = CliRunner().invoke(
+        cli, [*map(str, arguments), "--json"], catch_exceptions=False, standalone_mode=False
+    )
+    assert done.return_value == code, done.output
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+@pytest.fixture
+def empty(
+    databases: dict[str, str], servers: Servers, tmp_path: Path
+) -> Iterator[Callable[[], Path]]:
+    """Another place, with databases of its own where the first one has them on a server."""
+    patch = pytest.MonkeyPatch()
+
+    def enter() -> Path:
+        if databases:
+            environment(patch, {name: servers.database() for name in NAMES})
+        return tmp_path / "restored"
+
+    yield enter
+    patch.undo()
+
+
+def test_a_backup_under_load_is_restored_whole(
+    suite: Suite, empty: Callable[[], Path], tmp_path: Path
+) -> None:
+    """While documents are uploaded, worked on and deleted a backup is made. In an empty place all
+    of it agrees, and whatever was accepted before the backup began ends; nothing is there twice.
+    """
+    before = [suite.upload(number) for number in range(3)] + [suite.upload(50, "report")]
+    suite.ended(*before)
+    accepted: list[str] = []
+    stop = threading.Event()
+    failures: list[BaseException] = []
+
+    def load() -> None:
+        number = 100
+        try:
+            while not stop.is_set():
+                accepted.append(suite.upload(number))
+                number += 1
+                if number % 3 == 0:
+                    gone = accepted.pop(0)
+                    suite.clients["ingest"].delete(f"/v1/documents/{gone}").raise_for_status()
+        except BaseException as error:  # noqa: BLE001 - raised again below
+            failures.append(error)
+
+    with suite.running():
+        loading = threading.Thread(target=load)
+        loading.start()
+        try:
+            end = time.monotonic() + PATIENCE
+            while len(accepted) < 6:
+                assert time.monotonic() < end
+                time.sleep(0.02)
+            sure = list(accepted)
+            (made,) = run("backup", tmp_path / "backup", "--data", suite.folder)
+            assert made["blobs"] >= len(before)
+        finally:
+            stop.set()
+            loading.join()
+    if failures:
+        raise failures[0]
+    assert not list(suite.folder.glob("blobs/**/*.held"))
+    assert not (suite.folder / "blobs" / HOLDING).exists()
+
+    where = empty()
+    *_, counts = run("restore", tmp_path / "backup", "--data", where)
+    assert counts["faults"] == 0
+    assert counts["documents"] >= len(before) + 2
+    restored = Suite(where)
+    try:
+        living = [one for one in sure if restored.state(one).get("id")]
+        deleted = set(sure) - set(living)
+        assert len(living) >= 2
+        restored.ended(*before, *living)
+        for document in living[:3]:
+            answer: Any = restored.clients["extraction"].get(f"/v1/documents/{document}/clauses")
+            assert answer.json()["items"]
+        items = (
+            "SELECT document_id, result_id, count(*) FROM items GROUP BY 1, 2 HAVING count(*) > 1"
+        )
+        with restored.store("review").read() as session:
+            assert session.execute(text(items)).all() == []
+        with restored.store("ingest").read() as session:
+            tombs = "SELECT id FROM documents WHERE deleted IS NOT NULL"
+            assert deleted <= set(session.execute(text(tombs)).scalars())
+    finally:
+        restored.close()
+    *_, counts = run("verify", "--settle", "0", "--stuck", "0", "--data", where)
+    assert (counts["faults"], counts["waiting"]) == (0, 0)
+
+
+@pytest.mark.kafka
+def test_events_of_a_broker_are_sent_once_more(
+    broker: Broker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Restored to a topic of its own, which has nothing of the old one, every document ends all the
+    same; what had taken effect takes none a second time. A topic with messages is refused.
+    """
+
+    def topic(name: str) -> str:
+        url = f"kafka://{broker.address}?topic={name}&partitions=2&timeout=60"
+        environment(monkeypatch, {}, url)
+        return url
+
+    topic("first")
+    suite = Suite(tmp_path / "data")
+    first = suite.upload(1)
+    suite.ended(first)
+    second, third = suite.upload(2), suite.upload(3)
+    relay, worker = suite.loops[0]
+    while suite.state(second)["state"] == "received":
+        relay.run_once()
+        worker.run_once(0.1)
+    relay.run_once()  # its text is announced to the broker, and nobody has heard of it
+    clauses = text("SELECT count(*) FROM clauses WHERE document_id = :id")
+    with suite.store("extraction").read() as session:
+        found = session.execute(clauses, {"id": first}).scalar_one()
+    (made,) = run("backup", tmp_path / "backup", "--data", suite.folder)
+    assert made["bus"] is None
+    suite.close()
+    with pytest.raises(Conflict, match="messages already"):
+        run("restore", tmp_path / "backup", "--data", tmp_path / "restored")
+
+    topic("second")
+    *_, counts = run("restore", tmp_path / "backup", "--data", tmp_path / "restored")
+    assert counts["faults"] == 0
+    restored = Suite(tmp_path / "restored")
+    try:
+        restored.ended(first, second, third)
+        restored.work(lambda: restored.services[0].bus.lag("extraction") == 0)
+        assert {restored.state(one)["attempt"] for one in (first, second, third)} == {1}
+        with restored.store("extraction").read() as session:
+            assert session.execute(clauses, {"id": first}).scalar_one() == found > 0
+            starts = session.execute(text("SELECT max(starts) FROM inbox")).scalar_one()
+        assert starts == 1
+        assert restored.services[0].bus.dead_letters() == []
+    finally:
+        restored.close()
+
+
+def test_a_place_that_is_not_empty_is_refused(suite: Suite, tmp_path: Path) -> None:
+    """Neither a backup nor a restored place is put where something is; nothing changes there."""
+    suite.ended(suite.upload(1))
+    run("backup", tmp_path / "backup", "--data", suite.folder)
+    listed = sorted(tmp_path.rglob("*"))
+    with pytest.raises(Conflict, match="has something in it"):
+        run("backup", tmp_path / "backup", "--data", suite.folder)
+    with pytest.raises(Conflict, match="has something in it"):
+        run("restore", tmp_path / "backup", "--data", suite.folder)
+    assert sorted(tmp_path.rglob("*")) == listed
+
+
+@pytest.mark.parametrize("databases", ["postgresql"], indirect=True)
+def test_databases_with_tables_are_refused(suite: Suite, tmp_path: Path) -> None:
+    """The settings still name the databases of the suite that is to be saved."""
+    suite.ended(suite.upload(1))
+    run("backup", tmp_path / "backup", "--data", suite.folder)
+    with pytest.raises(Conflict, match="is not empty: make a new one"):
+        run("restore", tmp_path / "backup", "--data", tmp_path / "other")
+    assert not (tmp_path / "other").exists()
+
+
+@pytest.mark.parametrize("databases", ["sqlite"], indirect=True)
+def test_a_backup_that_changed_is_refused(suite: Suite, tmp_path: Path) -> None:
+    """A bit of a blob, a database, a list of files or the manifest: nothing is restored then."""
+    suite.ended(suite.upload(1))
+    whole = tmp_path / "backup"
+    run("backup", whole, "--data", suite.folder)
+    manifest = Manifest.read(whole)
+    files = [one.path for one in files_of(whole)]
+    assert len(files) >= 9
+    assert manifest.blobs >= 3
+    blob = next(one for one in files if one.startswith("blobs/default"))
+    for name in (blob, "databases/review.db", "bus.db", "files.jsonl", "manifest.json"):
+        copy = tmp_path / "copy"
+        shutil.copytree(whole, copy)
+        data = bytearray((copy / name).read_bytes())
+        data[len(data) // 2] ^= 1
+        (copy / name).write_bytes(data)
+        if name == "manifest.json":
+            (copy / name).unlink()
+        with pytest.raises(BadBackup):
+            run("restore", copy, "--data", tmp_path / "restored")
+        assert not (tmp_path / "restored").exists()
+        assert not (tmp_path / "restored.partial").exists()
+        shutil.rmtree(copy)
+    run("restore", whole, "--data", tmp_path / "restored")
+
+
+@pytest.mark.parametrize("databases", ["sqlite"], indirect=True)
+def test_nobody_holds_anything_in_a_restored_place(suite: Suite, tmp_path: Path) -> None:
+    """A worker and a relay that were at work when the backup was made are waited for by nobody."""
+    document = suite.upload(1)
+    relay, worker = suite.loops[0]
+    relay.run_once()
+    consumer = worker.bus.consumer("ingest")
+    assert consumer.receive(5) is not None
+    run("backup", tmp_path / "backup", "--data", suite.folder)
+    run("restore", tmp_path / "backup", "--data", tmp_path / "restored")
+    restored = Suite(tmp_path / "restored")
+    try:
+        with restored.store("ingest").read() as session:
+            assert session.execute(text("SELECT count(*) FROM relay_lease")).scalar_one() == 0
+        assert restored.services[0].bus.consumer("ingest").receive(0) is not None
+        assert restored.state(document)["state"] == "received"
+    finally:
+        restored.close()
+        consumer.close()
+
+
+def test_a_held_blob_is_deleted_for_all_but_the_backup(tmp_path: Path) -> None:
+    """Its bytes are there until the end, put again or not; after a crash a start removes them."""
+    blobs = FileBlobs(tmp_path / "blobs")
+    ref = blobs.put("default", b"some words")
+    path = blobs._path("default", ref)
+    with holding(tmp_path / "blobs"):
+        blobs.delete("default", ref)
+        with pytest.raises(MissingBlob):
+            blobs.get("default", ref)
+        with open_held(path) as stream:
+            assert stream.read() == b"some words"
+        blobs.put("default", b"some words")
+        blobs.delete("default", ref)
+        blobs.delete("default", BlobRef(sha256="0" * 64, size=1))
+    assert [one for one in (tmp_path / "blobs").rglob("*") if one.is_file()] == [
+        tmp_path / "blobs" / ".smallprint-blobs"
+    ]
+    ref = blobs.put("default", b"other words")
+    blobs._path("default", ref).rename(blobs._path("default", ref).with_suffix(".held"))
+    (tmp_path / "blobs" / HOLDING).touch()  # whoever held them died
+    FileBlobs(tmp_path / "blobs").sweep(older=timedelta(hours=1))
+    assert not list((tmp_path / "blobs").rglob("*.held"))
+
+
+def test_snapshots_are_of_one_moment(
+    databases: dict[str, str], servers: Servers, tmp_path: Path
+) -> None:
+    """A writer counts in one database and then in the other: the second copy is never ahead, nor
+    behind by more than the one count that was under way.
+    """
+    if databases:
+        urls = {"a": servers.database(), "b": servers.database()}
+    else:
+        urls = {name: f"sqlite:///{tmp_path}/{name}.db" for name in ("a", "b")}
+    engines = {name: create_engine(url) for name, url in urls.items()}
+    for engine in engines.values():
+        with engine.begin() as connection:
+            if not databases:
+                connection.exec_driver_sql("PRAGMA journal_mode = WAL")
+            connection.exec_driver_sql("CREATE TABLE counted (n INTEGER)")
+    stop = threading.Event()
+
+    def count() -> None:
+        number = 0
+        while not stop.is_set():
+            number += 1
+            for name in ("a", "b"):
+                with engines[name].begin() as connection:
+                    connection.execute(text("INSERT INTO counted VALUES (:n)"), {"n": number})
+
+    thread = threading.Thread(target=count)
+    thread.start()
+    try:
+        for turn in range(5):
+            time.sleep(0.1)
+            with snapshot.snapshots(urls) as moment:
+                time.sleep(0.05)
+                for one in moment:
+                    one.copy(tmp_path / f"{turn}-{one.name}{one.suffix}")
+    finally:
+        stop.set()
+        thread.join()
+    last = []
+    for turn in range(5):
+        counts = []
+        for name in ("a", "b"):
+            if databases:
+                url = servers.database()
+                snapshot.load_dump(url, tmp_path / f"{turn}-{name}.dump", name)
+            else:
+                url = f"sqlite:///{tmp_path}/{turn}-{name}.db"
+            with create_engine(url).connect() as connection:
+                counts.append(connection.execute(text("SELECT count(*) FROM counted")).scalar_one())
+        assert counts[0] - counts[1] in (0, 1), counts
+        last.append(counts[1])
+    assert last == sorted(last)
+    assert last[0] < last[-1]
+
+
+def test_a_database_that_is_locked_for_long_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody holds a database of two: the other is let go between the tries."""
+    monkeypatch.setattr(snapshot, "TRIES", 2)
+    monkeypatch.setattr(snapshot, "LOCK_SECONDS", 0.05)
+    for name in ("a", "b"):
+        with closing(sqlite3.connect(tmp_path / f"{name}.db")) as connection:
+            connection.execute("CREATE TABLE t (n)")
+    urls = {name: f"sqlite:///{tmp_path}/{name}.db" for name in ("a", "b")}
+    with closing(sqlite3.connect(tmp_path / "b.db", isolation_level=None)) as holder:
+        holder.execute("BEGIN IMMEDIATE")
+        with pytest.raises(Unavailable, match="could not be stopped"), snapshot.snapshots(urls):
+            pass
+        with closing(sqlite3.connect(tmp_path / "a.db", timeout=0)) as other:
+            other.execute("INSERT INTO t VALUES (1)")
+    with (
+        pytest.raises(SuiteError, match="there is no database"),
+        snapshot.snapshots({"c": f"sqlite:///{tmp_path}/c.db"}),
+    ):
+        pass

@@ -1,0 +1,154 @@
+"""A place that the last release has filled is opened by this program: nothing is lost, and work
+that was under way ends. The rows of each service go forward and back again.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import inspect, text
+
+from shared.events import DocumentDeleted
+from shared.storage import Store, UnitOfWork, begin_try
+from tests.upkeep.house import NAMES, Suite
+from tests.upkeep.released import MIGRATIONS, columns_of, facts, rows_of, unpack
+from tests.upkeep.test_verify import verify
+
+BREAKING = {"extraction": ["adapter", "adapter_version", "searched"]}
+"""Columns of `extractions` that revision 0004 took away, before anything was released: extraction is
+stopped for that upgrade. Nothing is to be added here: a column goes one release after the last
+program that writes it.
+"""
+
+
+@pytest.fixture
+def old(databases: dict[str, str], tmp_path: Path) -> Path:
+    """The data folder as the release left it."""
+    return unpack(tmp_path, databases)
+
+
+def test_the_place_of_the_last_release_is_served(old: Path) -> None:
+    """Documents, results, decisions, rules and tombstones are all there, what was under way ends,
+    new documents go the whole road, and everything agrees.
+    """
+    told = facts()
+    suite = Suite(old)
+    try:
+        assert [suite.state(one)["outcome"] for one in told["ended"]] == ["complete"] * 3
+        suite.ended(told["waiting"])
+        get = {name: client.get for name, client in suite.clients.items()}
+        for document, count in told["clauses"].items():
+            found: Any = get["extraction"](f"/v1/documents/{document}/clauses").json()["items"]
+            assert len(found) == count
+        for document, count in told["findings"].items():
+            found = get["triage"](f"/v1/documents/{document}/findings").json()["items"]
+            assert len(found) == count
+        items: Any = get["review"]("/v1/items?state=decided").json()["items"]
+        assert told["decided"] in [one["id"] for one in items]
+        assert get["ingest"](f"/v1/documents/{told['deleted']}").status_code == 404
+        assert get["ingest"](f"/v1/deletions/{told['deleted']}").json()["removed"]
+        rules: Any = get["ingest"]("/v1/retention").json()["items"]
+        assert rules == [{"kind": "other", "days": 3650}]
+        fresh = suite.upload(77)
+        suite.ended(fresh)
+        suite.work()
+        faults, counts = verify(suite, "--stuck", "0", code=0)
+        assert faults == []
+        assert counts["documents"] == 6
+    finally:
+        suite.close()
+
+
+@contextmanager
+def store_of(name: str, old: Path, databases: dict[str, str]) -> Iterator[Store]:
+    """The database of a service as the release left it."""
+    store = Store(databases.get(name) or f"sqlite:///{old / name}.db", name, MIGRATIONS[name])
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_rows_go_forward_and_back(name: str, old: Path, databases: dict[str, str]) -> None:
+    """All that the release has kept is there after the way up, down and up again."""
+    with store_of(name, old, databases) as store:
+        columns = columns_of(store.engine)
+        before = rows_of(store.engine, columns)
+        assert sum(map(len, before.values())) >= 2
+        store.migrate()
+        store.must_be_current()
+        store.migrate(facts()["revisions"][name])
+        assert columns_of(store.engine) == columns
+        assert rows_of(store.engine, columns) == before
+        store.migrate()
+        store.must_be_current()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_others_write_while_tables_change(name: str, old: Path, databases: dict[str, str]) -> None:
+    """A process of the release says and hears events while the tables go up, down and up: each of
+    its transactions waits, and none fails or is lost.
+    """
+    with store_of(name, old, databases) as store, store_of(name, old, databases) as other:
+        stop = threading.Event()
+        failures: list[BaseException] = []
+        handled: list[str] = []
+
+        def work() -> None:
+            try:
+                while not stop.is_set():
+                    event = DocumentDeleted(document_id=f"doc_{len(handled)}")
+                    begin_try(other, event)
+                    with UnitOfWork(other, event) as uow:
+                        uow.publish(DocumentDeleted(document_id="doc_said"))
+                    handled.append(event.id)
+            except BaseException as error:  # noqa: BLE001 - raised again below
+                failures.append(error)
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        try:
+            for revision in ("head", facts()["revisions"][name], "head"):
+                count = len(handled)
+                store.migrate(revision)
+                while len(handled) < count + 3 and not failures:
+                    stop.wait(0.01)
+        finally:
+            stop.set()
+            thread.join()
+        if failures:
+            raise failures[0]
+        with store.read() as session:
+            kept = set(session.execute(text("SELECT event_id FROM inbox")).scalars())
+        assert set(handled) <= kept
+        store.must_be_current()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_older_process_can_write_to_newer_tables(
+    name: str, old: Path, databases: dict[str, str]
+) -> None:
+    """Expand, then contract: a row as the release writes it goes into the tables of today, but for
+    the columns that are named here, of revisions before the first release.
+    """
+    with store_of(name, old, databases) as store:
+        before = columns_of(store.engine)
+        store.migrate()
+        broken = []
+        described = inspect(store.engine)
+        for table, columns in before.items():
+            now = {one["name"]: one for one in described.get_columns(table)}
+            broken += [f"{table}.{one} is gone" for one in columns if one not in now]
+            broken += [
+                f"{table}.{one['name']} is asked for"
+                for one in now.values()
+                if one["name"] not in columns and not one["nullable"] and one["default"] is None
+            ]
+        known = [f"extractions.{one} is gone" for one in BREAKING.get(name, [])]
+        assert sorted(broken) == known

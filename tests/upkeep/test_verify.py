@@ -1,0 +1,261 @@
+"""`smallprint verify`: each kind of damage is planted, named, and put right or said to be lost."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from sqlalchemy import text
+
+from services.cli import cli
+from shared.events import BlobRef, DocumentDeleted
+from shared.storage import FileBlobs, begin_try
+from tests.upkeep.house import Suite
+
+Found = dict[str, Any]
+
+
+def verify(suite: Suite, *arguments: str, code: int) -> tuple[list[Found], Found]:
+    """The faults that the command prints, and its counts."""
+    command = ["verify", "--json", "--settle", "0", "--data", str(suite.folder), *arguments]
+    done = CliRunner().invoke(cli, command, catch_exceptions=False, standalone_mode=False)
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert done.return_value == code, lines
+    return lines[:-1], lines[-1]
+
+
+def kinds(faults: list[Found]) -> Counter[str]:
+    return Counter(one["kind"] for one in faults)
+
+
+def path_of(suite: Suite, column: str, document: str) -> Path:
+    """Where a blob of a document lies."""
+    with suite.store("ingest").read() as session:
+        query = text(f"SELECT {column}_sha256, {column}_size FROM documents WHERE id = :id")
+        sha256, size = session.execute(query, {"id": document}).one()
+    return FileBlobs(suite.folder / "blobs")._path("default", BlobRef(sha256=sha256, size=size))
+
+
+def change(suite: Suite, service: str, statement: str, **values: Any) -> None:
+    """Damage the rows of a service."""
+    with suite.store(service).write() as session:
+        assert session.execute(text(statement), values).rowcount
+
+
+def test_a_sound_place_is_clean(suite: Suite) -> None:
+    """Contracts, a report and a deleted document: nothing is found, and all was looked at."""
+    documents = [suite.upload(number) for number in range(3)]
+    documents.append(suite.upload(9, "report"))
+    suite.ended(*documents)
+    assert suite.clients["ingest"].delete(f"/v1/documents/{documents[0]}").status_code == 204
+    suite.work()
+    faults, counts = verify(suite, "--stuck", "0", "--orphans", "0", code=0)
+    assert faults == []
+    assert counts["documents"] == 4
+    assert counts["blobs"] >= 8
+    command = ["verify", "--quick", "--settle", "0", "--data", str(suite.folder)]
+    done = CliRunner().invoke(cli, command, catch_exceptions=False)
+    assert "all of it agrees" in done.stdout
+
+
+def test_blobs_that_follow_from_others_are_made_anew(suite: Suite) -> None:
+    """Missing layout, damaged layout, missing and damaged results: named, and whole afterwards."""
+    one, two, three, four = (
+        *(suite.upload(number) for number in range(3)),
+        suite.upload(5, "report"),
+    )
+    suite.ended(one, two, three, four)
+    path_of(suite, "layout", one).unlink()
+    damaged = path_of(suite, "layout", two)
+    damaged.write_bytes(b"x" + damaged.read_bytes()[1:])
+    clauses = list(suite.folder.glob("blobs/default/extraction/*/*"))
+    assert len(clauses) == 3
+    clauses[0].unlink()
+    for path in suite.folder.glob("blobs/default/triage/*/*"):
+        path.write_bytes(path.read_bytes() + b" ")
+
+    faults, _ = verify(suite, code=1)
+    assert kinds(faults)["missing_blob"] == 2
+    assert kinds(faults)["damaged_blob"] >= 2
+    assert {one["repair"] for one in faults} == {"anew", "announce"}
+    quick, _ = verify(suite, "--quick", code=1)
+    assert len(quick) < len(faults)  # bytes were changed without their number
+
+    verify(suite, "--repair", code=0)
+    suite.ended(one, two, three, four)
+    faults, _ = verify(suite, code=0)
+    assert faults == []
+    for document in (one, two, three):
+        answer: Any = suite.clients["extraction"].get(f"/v1/documents/{document}/clauses")
+        assert answer.json()["items"]
+
+
+def test_what_was_uploaded_can_not_be_made_anew(suite: Suite) -> None:
+    """The bytes of an upload are gone or damaged: it is said, nothing is removed, nothing begun."""
+    one, two = suite.upload(1), suite.upload(2)
+    suite.ended(one, two)
+    path_of(suite, "original", one).unlink()
+    damaged = path_of(suite, "original", two)
+    damaged.write_bytes(b"not it")
+    faults, _ = verify(suite, "--repair", code=3)
+    assert kinds(faults).keys() == {"missing_blob", "damaged_blob"}
+    assert {(one["repair"], one["repaired"]) for one in faults} == {(None, False)}
+    assert all("restore it from a backup" in one["detail"] for one in faults)
+    assert damaged.read_bytes() == b"not it"
+    assert suite.state(one)["attempt"] == suite.state(two)["attempt"] == 1
+
+
+def test_a_blob_that_nobody_names_is_removed_once_it_is_old(suite: Suite) -> None:
+    """A young one may be somebody's work; the others of the place stay."""
+    document = suite.upload(1)
+    suite.ended(document)
+    before = set(suite.folder.glob("blobs/**/*"))
+    young = FileBlobs(suite.folder / "blobs", "triage").put("default", b"half a work")
+    old = FileBlobs(suite.folder / "blobs").put("default", b"half a work of long ago")
+    path = FileBlobs(suite.folder / "blobs")._path("default", old)
+    os.utime(path, (time.time() - 7200, time.time() - 7200))
+    faults, _ = verify(suite, "--repair", code=0)
+    assert [(one["kind"], one["blob"]) for one in faults] == [("orphan", old.sha256)]
+    faults, _ = verify(suite, "--repair", "--orphans", "0", code=0)
+    assert [one["blob"] for one in faults] == [young.sha256]
+    assert {one for one in before if one.is_file()} == {
+        one for one in suite.folder.glob("blobs/**/*") if one.is_file()
+    }
+
+
+def test_a_document_that_nobody_works_on_goes_on(suite: Suite) -> None:
+    """Events vanished before the reading, and behind it: both are named stuck, and end."""
+    one, two = suite.upload(1), suite.upload(2)
+    change(suite, "ingest", "DELETE FROM outbox WHERE key = :key", key=f"default/{one}")
+    relay, worker = suite.loops[0]
+    relay.run_once()
+    worker.run_until_idle()
+    change(
+        suite,
+        "ingest",
+        "DELETE FROM outbox WHERE sent IS NULL AND key = :key",
+        key=f"default/{two}",
+    )
+    assert suite.state(two)["state"] == "read"
+    assert suite.state(one)["state"] == "received"
+    assert verify(suite, code=0)[0] == []  # nothing for so short a time is no fault
+    suite.work()
+    faults, _ = verify(suite, "--stuck", "0", code=1)
+    assert {(f["kind"], f["document"]) for f in faults} == {("stuck", one), ("stuck", two)}
+    verify(suite, "--stuck", "0", "--repair", code=0)
+    assert verify(suite, "--stuck", "0", code=0)[0] == []  # it is on its way now
+    suite.ended(one, two)
+    assert verify(suite, "--stuck", "0", code=0)[0] == []
+
+
+def test_results_and_documents_that_do_not_know_each_other(suite: Suite) -> None:
+    """A result that is lost is found anew; results of unknown and of deleted documents go. What its
+    specialist takes for deleted is past help.
+    """
+    one, two, three, four = (suite.upload(number) for number in range(4))
+    suite.ended(one, two, three, four)
+    begun = "UPDATE extractions SET state = :state WHERE document_id = :id"
+    change(suite, "extraction", begun, state="deleted", id=four)
+    ((said,), _) = verify(suite, "--repair", code=3)
+    assert (said["kind"], said["document"], said["repair"]) == ("lost_result", four, None)
+    change(suite, "extraction", begun, state="extracted", id=four)
+    suite.work()
+    change(suite, "extraction", "DELETE FROM extractions WHERE document_id = :id", id=one)
+    change(suite, "ingest", "DELETE FROM documents WHERE id = :id", id=two)
+    change(
+        suite,
+        "ingest",
+        "UPDATE documents SET deleted = updated, deleted_by = 'ann' WHERE id = :id",
+        id=three,
+    )
+    faults, _ = verify(suite, "--stuck", "0", code=1)
+    named = {(f["kind"], f["service"], f["document"]) for f in faults}
+    assert ("lost_result", "extraction", one) in named
+    for document in (two, three):
+        assert ("stray_result", "extraction", document) in named
+        assert ("stray_result", "review", document) in named
+    assert ("not_purged", "ingest", three) in named
+    verify(suite, "--stuck", "0", "--repair", code=0)
+    suite.ended(one)
+    left, _ = verify(suite, "--stuck", "0", code=0)
+    assert left == []
+    with suite.store("extraction").read() as session:
+        kept = session.execute(text("SELECT DISTINCT document_id FROM clauses")).scalars()
+        assert set(kept) == {one, four}
+    assert not path_of_is_there(suite, three)
+
+
+def path_of_is_there(suite: Suite, document: str) -> bool:
+    """Whether ingest still names bytes of a document."""
+    with suite.store("ingest").read() as session:
+        query = text("SELECT original_sha256 FROM documents WHERE id = :id")
+        return session.execute(query, {"id": document}).scalar_one() is not None
+
+
+def test_an_event_that_was_begun_and_never_ended_is_sent_again(suite: Suite) -> None:
+    """The bus has lost it: from the outbox it comes once more; without one that is said."""
+    document = suite.upload(1)
+    suite.ended(document)
+    suite.work()
+    event = DocumentDeleted(document_id="doc_of_today")
+    begin_try(suite.store("extraction"), event)
+    begin_try(suite.store("review"), DocumentDeleted(document_id="doc_of_long_ago"))
+    long_ago = "UPDATE inbox SET first_seen = :then WHERE handled IS NULL"
+    for service in ("extraction", "review"):
+        change(suite, service, long_ago, then="2024-01-01 00:00:00+00:00")
+    with suite.store("ingest").write() as session:
+        values = {"id": event.id, "key": event.key, "value": event.to_json("ingest")}
+        session.execute(
+            text(
+                "INSERT INTO outbox (event_id, key, value, created, sent) VALUES"
+                " (:id, :key, :value, '2024-01-01 00:00:00+00:00', '2024-01-01 00:00:00+00:00')"
+            ),
+            values,
+        )
+    faults, _ = verify(suite, "--repair", code=3)
+    assert kinds(faults) == {"unheard": 2}
+    assert {f["service"]: f["repaired"] for f in faults} == {"extraction": True, "review": False}
+    suite.work()
+    faults, _ = verify(suite, code=3)
+    assert [f["service"] for f in faults] == ["review"]
+
+
+def test_what_waits_is_no_fault(suite: Suite) -> None:
+    """Events that are yet to be sent or handled are counted, and say who sends them."""
+    document = suite.upload(1)
+    faults, counts = verify(suite, "--stuck", "0", code=0)
+    assert faults == []
+    assert counts["waiting"] == 1
+    assert "1 events of ingest are yet to be sent" in counts["notes"][0]
+    suite.loops[0][0].run_once()
+    faults, counts = verify(suite, "--stuck", "0", code=0)
+    assert (faults, suite.state(document)["state"]) == ([], "received")
+
+
+def test_a_folder_without_a_suite_is_refused(tmp_path: Path) -> None:
+    """It says what is not there, and makes nothing."""
+    done = CliRunner().invoke(cli, ["verify", "--data", str(tmp_path / "none")])
+    assert "there is no bus" in str(done.exception)
+    assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.parametrize("databases", ["sqlite"], indirect=True)
+def test_a_damaged_database_is_named(suite: Suite) -> None:
+    """SQLite's own check is the first; nothing else is looked at then."""
+    documents = [suite.upload(number) for number in range(20)]
+    suite.ended(*documents)
+    suite.close()
+    path = suite.folder / "review.db"
+    data = bytearray(path.read_bytes())
+    assert len(data) > 3 * 4096
+    for start in range(4096 + 8, len(data), 4096):
+        data[start : start + 200] = b"\xff" * 200
+    path.write_bytes(data)
+    faults, _ = verify(suite, code=3)
+    assert [(f["kind"], f["service"]) for f in faults] == [("broken_database", "review")]
