@@ -124,6 +124,7 @@ sbom: setup-dev ## Write build/sbom.cdx.json and build/licences.md: what ships, 
 
 released: setup-dev ## Keep what OpenAPI and AsyncAPI say now as released: what breaks its clients fails from then on.
 	@$(BIN)/python -m infra.compatibility --release
+	@$(BIN)/python -m infra.released_place .
 
 requirements: ## Pin anew: compile requirements/*.in into hashed *.txt (needs uv).
 	@infra/requirements.sh

@@ -368,8 +368,8 @@ def place_of(settings: CommonSettings, stores: dict[str, Store], bus: Bus) -> Pl
     from services.ingest.store import holdings as ingest
     from services.review.store import holdings as review
     from services.triage.store import holdings as triage
-    from shared.storage import FileBlobs
-    from shared.upkeep.verify import House, Place, blobs_below
+    from shared.storage import open_blobs
+    from shared.upkeep.verify import House, Place
 
     held = {
         "extraction": extraction,
@@ -377,14 +377,15 @@ def place_of(settings: CommonSettings, stores: dict[str, Store], bus: Bus) -> Pl
         "review": review,
         "escalation": escalation,
     }
+    blobs = partial(open_blobs, settings.blobs_url, settings.blobs)
     return Place(
         ingest=stores["ingest"],
         known=ingest,
         houses=[House(name, stores[name], one) for name, one in held.items()],
-        blobs=partial(FileBlobs, settings.blobs),
-        listed=partial(blobs_below, settings.blobs),
+        blobs=blobs,
+        listed=lambda: blobs("").aged(),
         bus=bus,
-        mender=Mender(stores["ingest"]),
+        mender=Mender(stores["ingest"], blobs("")),
     )
 
 
@@ -400,9 +401,10 @@ def backup(target: Path, bus_url: str | None, data: Path | None, as_json: bool) 
     """Copy the whole place into the new folder TO, while the suite works or not.
 
     Databases (SQLite, or PostgreSQL by `pg_dump`), the bus where it is a file, blobs and adapters,
-    all as of one moment, each file with its hash. Settings, the policy file and the topics of a
-    Kafka broker are not in it. A backup holds the words of documents: keep it as you keep them.
-    Exits with 1 if blobs were damaged before they were copied: `smallprint verify` names them.
+    all as of one moment, each file with its hash. Settings, the policy file, the topics of a Kafka
+    broker and what is in a bucket (SMALLPRINT_BLOBS_URL) are not in it. A backup holds the words of
+    documents: keep it as you keep them. Exits with 1 if blobs were damaged before they were copied:
+    `smallprint verify` names them.
 
     \b
     Examples:
@@ -426,6 +428,12 @@ def backup(target: Path, bus_url: str | None, data: Path | None, as_json: bool) 
     else:
         kept = f"{len(made.databases)} databases, {made.blobs} blobs ({made.bytes} bytes)"
         write(f"{target}: {kept}, as of {made.moment}\n".encode())
+    if made.bucket:
+        click.echo(
+            f"smallprint: the blobs are in {made.bucket}, and are not copied: keep deleted "
+            "versions there for as long as this backup",
+            err=True,
+        )
     for name in made.damaged:
         click.echo(f"smallprint: blob {name} was damaged before it was copied", err=True)
     return 1 if made.damaged else 0
@@ -486,7 +494,8 @@ def restore(source: Path, bus_url: str | None, data: Path | None, as_json: bool)
             where = place_of(there, stores, bus)
             looked = looking.verify(where, rules)
             orphans = [fault for fault in looked.faults if fault.kind == "orphan"]
-            looking.repair(where, orphans)  # nobody works here: it was on its way, and comes again
+            if not settings.blobs_url:  # a bucket may be somebody else's too
+                looking.repair(where, orphans)  # nobody works here: half a work, which comes again
             faults = [fault for fault in looked.faults if fault.kind != "orphan"]
             return replace(looked, faults=faults)
 
@@ -524,6 +533,7 @@ def _whole(settings: CommonSettings) -> WholePlace:
         data=settings.data.resolve(),
         databases=_databases(settings),
         bus=Path(file_of(settings.bus)) if on_file else None,
+        bucket=settings.blobs_url,
     )
 
 

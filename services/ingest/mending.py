@@ -6,9 +6,9 @@ from __future__ import annotations
 
 from services.ingest.commands import document_read, ingested
 from services.ingest.domain import begin_again, now_utc
-from services.ingest.store import Documents
-from shared.events import DocumentDeleted
-from shared.storage import Store, UnitOfWork
+from services.ingest.store import Documents, remove_unused
+from shared.events import BlobRef, DocumentDeleted
+from shared.storage import BlobStore, Store, UnitOfWork
 
 ACTOR = "verify"
 """Who caused what follows from a repair."""
@@ -19,10 +19,12 @@ class Mender:
 
     Args:
         store: ingest's database.
+        blobs: ingest's blobs.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, blobs: BlobStore) -> None:
         self.store = store
+        self.blobs = blobs
 
     def anew(self, tenant: str, document_id: str) -> bool:
         """Begin a new attempt at a document, which is read anew. False if there is none."""
@@ -59,3 +61,10 @@ class Mender:
                 return False
             uow.publish(DocumentDeleted(tenant=tenant, document_id=document_id, actor=ACTOR))
         return True
+
+    def remove(self, tenant: str, ref: BlobRef) -> bool:
+        """Remove a blob unless a document names it, which nobody lets it do meanwhile: whoever puts
+        the same bytes again looks for them after that. Returns whether it was removed.
+        """
+        with self.store.write() as session:
+            return bool(remove_unused(session, self.blobs, tenant, {ref}))

@@ -69,6 +69,9 @@ class BlobStore(Protocol):
         put or deleted meanwhile may be among them or not.
         """
 
+    def aged(self) -> Iterator[tuple[str, BlobRef, float]]:
+        """The same, with how many seconds ago each was written."""
+
     def sweep(self, older: timedelta) -> int:
         """Remove what killed processes left half written and is `older`. Returns how many."""
 
@@ -216,6 +219,10 @@ class FileBlobs:
                         if found := ref_of_key(key, path.stat().st_size):
                             yield found
 
+    def aged(self) -> Iterator[tuple[str, BlobRef, float]]:
+        """See `BlobStore.aged`."""
+        return aged_below(self.root)
+
     def sweep(self, older: timedelta) -> int:
         """See `BlobStore.sweep`.
 
@@ -327,6 +334,20 @@ def holding(root: Path) -> Iterator[None]:
             yield
         finally:
             _let_go(root)
+
+
+def aged_below(root: Path, *, held: bool = False) -> Iterator[tuple[str, BlobRef, float]]:
+    """Every blob in a folder, with its tenant and its age in seconds; with `held` also those that
+    were deleted while all of them are held. None where there is no folder.
+    """
+    now = time.time()
+    for path in (*root.glob("*/??/*"), *root.glob("*/*/??/*")):
+        key = path.relative_to(root).as_posix()
+        with contextlib.suppress(FileNotFoundError):  # deleted meanwhile
+            found = path.stat()
+            one = ref_of_key(key.removesuffix(HELD) if held else key, found.st_size)
+            if one is not None:
+                yield *one, max(0.0, now - found.st_mtime)
 
 
 def open_held(path: Path) -> BinaryIO:

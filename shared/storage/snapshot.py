@@ -160,7 +160,8 @@ class _Postgres:
 
     def lock(self) -> None:
         """Keep everybody from writing."""
-        self._writer.exec_driver_sql(f"SET LOCAL lock_timeout = '{int(LOCK_SECONDS * 1000)}ms'")
+        most = f"'{int(LOCK_SECONDS * 1000)}ms'"
+        self._writer.exec_driver_sql(f"SET LOCAL statement_timeout = {most}")
         names = ", ".join(_quoted(self._writer, table) for table in _tables(self._writer))
         if names:
             self._writer.exec_driver_sql(f"LOCK TABLE {names} IN SHARE MODE")

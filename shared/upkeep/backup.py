@@ -7,6 +7,9 @@ blobs. A blob is written before a row names it, and none goes away meanwhile; so
 there at that moment is in the backup. What is restored is what a power cut at that moment would
 have left, and a suite that starts there goes on like after one.
 
+**A bucket** is not copied: its blobs never change, so at any later time it still has all of them,
+but for what was deleted since, of which it is to keep the versions.
+
 **Events.** A bus in a file is part of the moment. A broker is not: whoever restores begins with an
 empty topic, and everything that the outboxes still have is sent once more (`outbox_days`); who has
 handled an event knows it by its inbox.
@@ -29,10 +32,9 @@ from shared.bus.sqlite import forget_leases
 from shared.cli import letters
 from shared.errors import Conflict, SuiteError
 from shared.storage import Store, trail
-from shared.storage.blobs import MARKER, holding, open_held
+from shared.storage.blobs import MARKER, aged_below, holding, open_held
 from shared.storage.snapshot import is_empty, load_dump, snapshots
 from shared.upkeep.manifest import BadBackup, File, Manifest, copied, files_of, hash_of
-from shared.upkeep.verify import blobs_below
 from shared.version import VERSION
 
 DATABASES, BLOBS, ADAPTERS, BUS = "databases", "blobs", "adapters", "bus.db"
@@ -50,11 +52,13 @@ class Place:
         data: the data folder.
         databases: SQLAlchemy URLs by service.
         bus: the file of the bus, or None where a broker carries the events.
+        bucket: where the blobs lie, if that is not the data folder; they are not copied then.
     """
 
     data: Path
     databases: Mapping[str, str]
     bus: Path | None
+    bucket: str = ""
 
     @property
     def blobs(self) -> Path:
@@ -137,6 +141,7 @@ def _copied(place: Place, folder: Path, broker: Bus | None) -> Manifest:
         blobs=count,
         bytes=size,
         damaged=damaged,
+        bucket=place.bucket,
     )
     manifest.write(folder, files)
     return Manifest.read(folder)
@@ -158,7 +163,7 @@ def _blob_files(root: Path) -> Iterator[Path]:
     """
     if (root / MARKER).exists():
         yield root / MARKER
-    for tenant, ref, _ in blobs_below(root, held=True):
+    for tenant, ref, _ in aged_below(root, held=True):
         yield root / tenant / ref.owner / ref.sha256[:2] / ref.sha256
     yield from (path for path in root.glob("*/uploads/*") if path.is_file())
 

@@ -45,6 +45,7 @@ class Manifest:
     blobs: int
     bytes: int
     damaged: list[str] = field(default_factory=list)
+    bucket: str = ""
     format: int = FORMAT
     files_sha256: str = ""
 

@@ -9,7 +9,6 @@ the document is read, or worked on, once more. The bytes that somebody uploaded 
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
 import re
@@ -26,7 +25,6 @@ from typing import Any, Literal, Protocol
 from shared.bus import Bus
 from shared.events import BlobRef
 from shared.storage import BlobStore, MissingBlob, Store, trail
-from shared.storage.blobs import HELD
 from shared.storage.deletion import OWNERS, deletion_mark, ref_of
 from shared.upkeep.holdings import Held, Known
 
@@ -53,7 +51,6 @@ SAYS: Mapping[Repair, str] = {
 """What a repair does, in words."""
 
 _HASH = re.compile(rb"[0-9a-f]{64}")
-_NAME = re.compile("[0-9a-f]{64}")
 _CHUNK = 1 << 20
 _MISSING = "is missing"
 
@@ -101,6 +98,9 @@ class Mender(Protocol):
 
     def forget(self, tenant: str, document_id: str) -> bool:
         """Say once more that a document is deleted."""
+
+    def remove(self, tenant: str, ref: BlobRef) -> bool:
+        """Remove a blob of ingest's own. False if a document names it after all."""
 
 
 @dataclass(frozen=True)
@@ -446,8 +446,10 @@ def _repaired(place: Place, fault: Fault, done: dict[tuple[str, str, str], bool]
     match fault.repair:
         case "remove":
             assert fault.blob is not None
-            place.blobs(fault.blob.owner).delete(fault.tenant, fault.blob)
-            return True
+            if fault.blob.owner:
+                place.blobs(fault.blob.owner).delete(fault.tenant, fault.blob)
+                return True
+            return place.mender.remove(fault.tenant, fault.blob)
         case "resend":
             return any(trail.send_again(store, fault.event) for _, store in place.stores)
     asked = (fault.repair, fault.tenant, fault.document)
@@ -457,20 +459,3 @@ def _repaired(place: Place, fault: Fault, done: dict[tuple[str, str, str], bool]
         do = getattr(place.mender, fault.repair)
         done[asked] = bool(do(fault.tenant, fault.document))
     return done[asked]
-
-
-def blobs_below(root: Path, *, held: bool = False) -> Iterator[tuple[str, BlobRef, float]]:
-    """Every blob in a folder, with its tenant and its age in seconds; with `held` also those that
-    were deleted while all of them are held.
-    """
-    now = time.time()
-    for path in (*root.glob("*/??/*"), *root.glob("*/*/??/*")):
-        within = path.relative_to(root).parts
-        owner = within[1] if len(within) == 4 else ""
-        name = path.name.removesuffix(HELD) if held else path.name
-        if not _NAME.fullmatch(name) or not name.startswith(within[-2]):
-            continue
-        with contextlib.suppress(FileNotFoundError):
-            found = path.stat()
-            ref = BlobRef(sha256=name, size=found.st_size, owner=owner)
-            yield within[0], ref, max(0.0, now - found.st_mtime)

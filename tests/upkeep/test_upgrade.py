@@ -15,12 +15,13 @@ from sqlalchemy import inspect, text
 
 from shared.events import DocumentDeleted
 from shared.storage import Store, UnitOfWork, begin_try
+from tests.postgres import Servers
 from tests.upkeep.house import NAMES, Suite
 from tests.upkeep.released import MIGRATIONS, columns_of, facts, rows_of, unpack
 from tests.upkeep.test_verify import verify
 
 BREAKING = {"extraction": ["adapter", "adapter_version", "searched"]}
-"""Columns of `extractions` that revision 0004 took away, before anything was released: extraction is
+"""Columns of `extractions` that revision 0004 took away before there was a release: extraction is
 stopped for that upgrade. Nothing is to be added here: a column goes one release after the last
 program that writes it.
 """
@@ -64,10 +65,18 @@ def test_the_place_of_the_last_release_is_served(old: Path) -> None:
         suite.close()
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, name: str, servers: Servers, tmp_path: Path) -> str:
+    """The database of one service as the release left it."""
+    urls = {name: servers.database()} if request.param == "postgresql" else {}
+    data = unpack(tmp_path, urls)
+    return urls.get(name) or f"sqlite:///{data / name}.db"
+
+
 @contextmanager
-def store_of(name: str, old: Path, databases: dict[str, str]) -> Iterator[Store]:
-    """The database of a service as the release left it."""
-    store = Store(databases.get(name) or f"sqlite:///{old / name}.db", name, MIGRATIONS[name])
+def store_of(name: str, url: str) -> Iterator[Store]:
+    """A program at work on it."""
+    store = Store(url, name, MIGRATIONS[name])
     try:
         yield store
     finally:
@@ -75,9 +84,9 @@ def store_of(name: str, old: Path, databases: dict[str, str]) -> Iterator[Store]
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_rows_go_forward_and_back(name: str, old: Path, databases: dict[str, str]) -> None:
+def test_rows_go_forward_and_back(name: str, url: str) -> None:
     """All that the release has kept is there after the way up, down and up again."""
-    with store_of(name, old, databases) as store:
+    with store_of(name, url) as store:
         columns = columns_of(store.engine)
         before = rows_of(store.engine, columns)
         assert sum(map(len, before.values())) >= 2
@@ -91,11 +100,11 @@ def test_rows_go_forward_and_back(name: str, old: Path, databases: dict[str, str
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_others_write_while_tables_change(name: str, old: Path, databases: dict[str, str]) -> None:
+def test_others_write_while_tables_change(name: str, url: str) -> None:
     """A process of the release says and hears events while the tables go up, down and up: each of
     its transactions waits, and none fails or is lost.
     """
-    with store_of(name, old, databases) as store, store_of(name, old, databases) as other:
+    with store_of(name, url) as store, store_of(name, url) as other:
         stop = threading.Event()
         failures: list[BaseException] = []
         handled: list[str] = []
@@ -131,13 +140,11 @@ def test_others_write_while_tables_change(name: str, old: Path, databases: dict[
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_an_older_process_can_write_to_newer_tables(
-    name: str, old: Path, databases: dict[str, str]
-) -> None:
+def test_an_older_process_can_write_to_newer_tables(name: str, url: str) -> None:
     """Expand, then contract: a row as the release writes it goes into the tables of today, but for
     the columns that are named here, of revisions before the first release.
     """
-    with store_of(name, old, databases) as store:
+    with store_of(name, url) as store:
         before = columns_of(store.engine)
         store.migrate()
         broken = []
