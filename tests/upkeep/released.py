@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import MetaData, create_engine, insert, select, text
+from sqlalchemy import MetaData, create_engine, insert, inspect, select, text
 from sqlalchemy.engine import Engine
 
 from infra.released_place import ARCHIVE, FACTS
@@ -42,9 +42,32 @@ def unpack(folder: Path, databases: Mapping[str, str]) -> Path:
     for name, url in databases.items():
         store = Store(url, name, MIGRATIONS[name])
         store.migrate(facts()["revisions"][name])
-        copy_rows(create_engine(f"sqlite:///{folder / 'data' / name}.db"), store.engine)
+        source = create_engine(f"sqlite:///{folder / 'data' / name}.db")
+        drop_newer(source, store.engine)
+        copy_rows(source, store.engine)
+        source.dispose()
         store.close()
     return folder / "data"
+
+
+def drop_newer(source: Engine, target: Engine) -> None:
+    """Take columns and indices away that the release did not have: the first revision of today
+    makes the tables of events with all that they have today.
+    """
+    had, tables = columns_of(source), columns_of(target)
+    indices = {one: _indices(source, one) for one in tables}
+    newer = {index for one in tables for index in _indices(target, one) - indices[one]}
+    with target.begin() as write:
+        for index in sorted(newer):
+            write.execute(text(f"DROP INDEX {index}"))
+        for table, columns in columns_of(target).items():
+            for column in sorted(set(columns) - set(had[table])):
+                write.execute(text(f"ALTER TABLE {table} DROP COLUMN {column}"))
+
+
+def _indices(engine: Engine, table: str) -> set[str]:
+    found = inspect(engine).get_indexes(table)
+    return {str(one["name"]) for one in found if "duplicates_constraint" not in one}
 
 
 def copy_rows(source: Engine, target: Engine) -> None:
