@@ -267,7 +267,6 @@ def verify(
     rules = looking.Rules(
         orphan=orphan_minutes * 60,
         stuck=stuck_minutes * 60,
-        unheard=max(stuck_minutes * 60, 3600.0),
         hashes=not quick,
     )
     files = dict(_files(load(CommonSettings, **given(data=data, bus_url=bus_url))))

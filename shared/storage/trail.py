@@ -1,15 +1,14 @@
-"""What outbox and inbox tell whoever looks after a place, and how they are set right."""
+"""What an outbox tells whoever looks after a place, and how it is set right."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
 
 from sqlalchemy import delete, func, select, update
 
 from shared.storage.engine import Store
-from shared.storage.messages import inbox, outbox, relay_lease
+from shared.storage.messages import outbox, relay_lease
 
 
 @dataclass(frozen=True)
@@ -27,29 +26,6 @@ def said(store: Store) -> Iterator[Said]:
     with store.read() as session:
         for key, value, sent in session.execute(query.execution_options(yield_per=1000)):
             yield Said(key, bytes(value), sent is not None)
-
-
-def begun_before(store: Store, moment: datetime) -> list[str]:
-    """Ids of events that were begun before a moment, and neither handled nor given up since."""
-    query = select(inbox.c.event_id).where(
-        inbox.c.handled.is_(None), inbox.c.given_up.is_(None), inbox.c.first_seen < moment
-    )
-    with store.read() as session:
-        return list(session.execute(query).scalars())
-
-
-def key_of(store: Store, event_id: str) -> str | None:
-    """The key of an event that is still in the outbox."""
-    query = select(outbox.c.key).where(outbox.c.event_id == event_id)
-    with store.read() as session:
-        return session.execute(query).scalar_one_or_none()
-
-
-def send_again(store: Store, event_id: str) -> bool:
-    """Let the relay send one event once more. Returns whether it is in the outbox."""
-    again = update(outbox).where(outbox.c.event_id == event_id).values(sent=None)
-    with store.write() as session:
-        return bool(session.execute(again).rowcount)  # type: ignore[attr-defined]
 
 
 def send_all_again(store: Store) -> int:

@@ -14,7 +14,6 @@ import os
 import re
 import sqlite3
 import time
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -37,16 +36,14 @@ Kind = Literal[
     "lost_result",
     "stray_result",
     "not_purged",
-    "unheard",
 ]
-Repair = Literal["anew", "announce", "forget", "remove", "resend"]
+Repair = Literal["anew", "announce", "forget", "remove"]
 
 SAYS: Mapping[Repair, str] = {
     "anew": "the document is read anew, in a new attempt",
     "announce": "its next event is announced once more",
     "forget": "its deletion is announced once more",
     "remove": "the blob is removed",
-    "resend": "the event is sent once more",
 }
 """What a repair does, in words."""
 
@@ -66,12 +63,11 @@ class Fault:
     document: str = ""
     blob: BlobRef | None = None
     repair: Repair | None = None
-    event: str = ""
 
     @property
     def same(self) -> tuple[object, ...]:
         """What makes it the same fault at a second look."""
-        return (self.kind, self.service, self.tenant, self.document, self.blob, self.event)
+        return (self.kind, self.service, self.tenant, self.document, self.blob)
 
     def to_json(self) -> dict[str, Any]:
         """As it is printed."""
@@ -147,13 +143,11 @@ class Rules:
     """When something is a fault: ages in seconds.
 
     `orphan` is how old a blob without a row is, `stuck` for how long nothing has happened to a
-    document that has not ended, `unheard` how old a begun event is that never ended. `hashes` says
-    whether every blob is read, or only looked for.
+    document that has not ended. `hashes` says whether every blob is read, or only looked for.
     """
 
     orphan: float = 3600.0
     stuck: float = 600.0
-    unheard: float = 3600.0
     hashes: bool = True
 
 
@@ -243,7 +237,6 @@ def _look(place: Place, rules: Rules) -> Looked:
     faults += _stuck(rules, rows)
     faults += _lost(rows)
     faults += _stray(rules, rows)
-    faults += _unheard(place, rules, rows)
     return looked
 
 
@@ -414,26 +407,6 @@ def _on_its_way(rows: _Rows, one: Known | Held) -> bool:
     return key in rows.unsent or key in (rows.pending or ())
 
 
-def _unheard(place: Place, rules: Rules, rows: _Rows) -> Iterator[Fault]:
-    """Events that a service has begun and neither handled nor given up, and that no bus brings."""
-    before = datetime.now(UTC) - timedelta(seconds=rules.unheard)
-    begun: dict[str, list[str]] = defaultdict(list)
-    for name, store in place.stores:
-        for event_id in trail.begun_before(store, before):
-            begun[event_id].append(name)
-    for event_id, services in sorted(begun.items()):
-        keys = (trail.key_of(store, event_id) for _, store in place.stores)
-        key = next((found for found in keys if found is not None), None)
-        if key is not None and (key in rows.unsent or key in (rows.pending or ())):
-            continue
-        tenant, _, document = (key or "/").partition("/")
-        who = " and ".join(services)
-        lies = "it is in no outbox any more" if key is None else "no bus brings it again"
-        detail = f"{who} began with event {event_id} and never ended it, and {lies}"
-        mend: Repair | None = "resend" if key is not None else None
-        yield Fault("unheard", services[0], detail, tenant, document, None, mend, event_id)
-
-
 # Repairs
 
 
@@ -443,15 +416,12 @@ def _repaired(place: Place, fault: Fault, done: dict[tuple[str, str, str], bool]
         return False
     if fault.kind == "damaged_blob" and fault.blob is not None:
         place.blobs(fault.blob.owner).delete(fault.tenant, fault.blob)  # so that it is written anew
-    match fault.repair:
-        case "remove":
-            assert fault.blob is not None
-            if fault.blob.owner:
-                place.blobs(fault.blob.owner).delete(fault.tenant, fault.blob)
-                return True
-            return place.mender.remove(fault.tenant, fault.blob)
-        case "resend":
-            return any(trail.send_again(store, fault.event) for _, store in place.stores)
+    if fault.repair == "remove":
+        assert fault.blob is not None
+        if fault.blob.owner:
+            place.blobs(fault.blob.owner).delete(fault.tenant, fault.blob)
+            return True
+        return place.mender.remove(fault.tenant, fault.blob)
     asked = (fault.repair, fault.tenant, fault.document)
     if fault.repair == "announce" and ("anew", *asked[1:]) in done:
         return True  # it is worked on from its beginning

@@ -60,7 +60,7 @@ def drop_newer(source: Engine, target: Engine) -> None:
     with target.begin() as write:
         for index in sorted(newer):
             write.execute(text(f"DROP INDEX {index}"))
-        for table, columns in columns_of(target).items():
+        for table, columns in tables.items():
             for column in sorted(set(columns) - set(had[table])):
                 write.execute(text(f"ALTER TABLE {table} DROP COLUMN {column}"))
 

@@ -14,8 +14,8 @@ from click.testing import CliRunner
 from sqlalchemy import text
 
 from services.cli import cli
-from shared.events import BlobRef, DocumentDeleted
-from shared.storage import FileBlobs, begin_try
+from shared.events import BlobRef
+from shared.storage import FileBlobs
 from tests.upkeep.house import Suite
 
 Found = dict[str, Any]
@@ -196,34 +196,6 @@ def path_of_is_there(suite: Suite, document: str) -> bool:
     with suite.store("ingest").read() as session:
         query = text("SELECT original_sha256 FROM documents WHERE id = :id")
         return session.execute(query, {"id": document}).scalar_one() is not None
-
-
-def test_an_event_that_was_begun_and_never_ended_is_sent_again(suite: Suite) -> None:
-    """The bus has lost it: from the outbox it comes once more; without one that is said."""
-    document = suite.upload(1)
-    suite.ended(document)
-    suite.work()
-    event = DocumentDeleted(document_id="doc_of_today")
-    begin_try(suite.store("extraction"), event)
-    begin_try(suite.store("review"), DocumentDeleted(document_id="doc_of_long_ago"))
-    long_ago = "UPDATE inbox SET first_seen = :then WHERE handled IS NULL"
-    for service in ("extraction", "review"):
-        change(suite, service, long_ago, then="2024-01-01 00:00:00+00:00")
-    with suite.store("ingest").write() as session:
-        values = {"id": event.id, "key": event.key, "value": event.to_json("ingest")}
-        session.execute(
-            text(
-                "INSERT INTO outbox (event_id, key, value, created, sent) VALUES"
-                " (:id, :key, :value, '2024-01-01 00:00:00+00:00', '2024-01-01 00:00:00+00:00')"
-            ),
-            values,
-        )
-    faults, _ = verify(suite, "--repair", code=3)
-    assert kinds(faults) == {"unheard": 2}
-    assert {f["service"]: f["repaired"] for f in faults} == {"extraction": True, "review": False}
-    suite.work()
-    faults, _ = verify(suite, code=3)
-    assert [f["service"] for f in faults] == ["review"]
 
 
 def test_what_waits_is_no_fault(suite: Suite) -> None:
