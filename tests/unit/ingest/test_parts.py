@@ -325,6 +325,10 @@ class KilledAtPut:
         """See BlobStore."""
         return self._blobs.listed()
 
+    def aged(self) -> Iterator[tuple[str, BlobRef, float]]:
+        """See BlobStore."""
+        return self._blobs.aged()
+
     def sweep(self, older: timedelta) -> int:
         """See BlobStore."""
         return self._blobs.sweep(older)
