@@ -253,7 +253,10 @@ def _endless(
 
 
 def cells(runs: Sequence[Run]) -> Iterator[str]:
-    """The columns of one change."""
+    """The columns of one change; of no streams that it was not run."""
+    if not runs:
+        yield from ("not run", "", "", "", "")
+        return
     labelled = any(run.wrong_after for run in runs)
     yield f"{np.mean([run.wrong_after for run in runs]):.1%}" if labelled else "no labels"
     yield _delay([run.errors for run in runs])

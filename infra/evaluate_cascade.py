@@ -348,7 +348,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     asked.budget = sorted(asked.budget or (2.0, 8.0, 20.0))
     if not asked.folder:
         raise SettingsError("name the folder with legal/, or set SMALLPRINT_TEST_DATA")
-    report = evaluate(Path(asked.folder) / "legal", asked)
+    report = evaluate(Path(asked.folder), asked)
     sys.stdout.write(f"{json.dumps(report, indent=1) if asked.json else table(report)}\n")
     return 0
 

@@ -18,7 +18,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from models.corpus import read_labels
+from models.corpus import corpus_in, read_labels
 
 CLAUSES, QUERIES = "acord_clauses.jsonl.gz", "acord_queries_train_valid.jsonl.gz"
 RELEVANT = 3
@@ -64,11 +64,11 @@ def borrowed(data: Path, training: str) -> tuple[dict[str, Any], dict[str, tuple
         A record whose text is the new clauses one after the other, each annotated; and
         for each category how many clauses were rated relevant, and how many of them are new.
     """
-    texts = {clause["id"]: clause["text"] for clause in _lines(data / CLAUSES)}
-    known = "|".join(_letters(record["text"]) for record in _lines(data / training))
+    texts = {clause["id"]: clause["text"] for clause in _lines(corpus_in(data, CLAUSES))}
+    known = "|".join(_letters(record["text"]) for record in _lines(corpus_in(data, training)))
     relevant: Counter[str] = Counter()
     chosen: dict[tuple[str, str], None] = {}
-    for query in _lines(data / QUERIES):
+    for query in _lines(corpus_in(data, QUERIES)):
         category = CATEGORIES.get(query["query"])
         for rated in query["relevant"] if category else ():
             text = texts.get(rated["clause"], "").strip()

@@ -33,12 +33,15 @@ def read_records(
     """Yield the documents of some folds, each with `family`, `fold` and the labels' own names.
 
     Args:
-        data: folder of the corpora.
+        data: folder of the corpora, or the one that has it as `legal`.
         settings: the section `[data]` of a specialist's config.
         folds: 0 to 4; a document without a fold has one by the SHA-256 of its id.
+
+    Raises:
+        SystemExit: the folder does not have the corpus.
     """
     wanted = set(folds)
-    with gzip.open(data / settings["training"], "rt", encoding="utf-8") as lines:
+    with gzip.open(corpus_in(data, settings["training"]), "rt", encoding="utf-8") as lines:
         for line in lines:
             record = json.loads(line)
             record.setdefault("family", record["id"])
@@ -46,6 +49,18 @@ def read_records(
             if record["fold"] in wanted:
                 record["annotations"] = list(annotations_of(record, settings))
                 yield record
+
+
+def corpus_in(data: Path, name: str) -> Path:
+    """Return the file of a corpus, which lies in a folder or in `legal` below it.
+
+    Raises:
+        SystemExit: it is in neither.
+    """
+    for folder in (data / "legal", data):
+        if (folder / name).is_file():
+            return folder / name
+    raise SystemExit(f"{data} has no {name}, nor has {data / 'legal'}: name the folder that has it")
 
 
 def fold_of(family: str) -> int:
@@ -94,7 +109,9 @@ def main() -> None:
     """Read the command line, count, and write the labels."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("specialist", type=Path, help="folder with config.toml")
-    parser.add_argument("--data", type=Path, required=True, help="folder of the corpora")
+    parser.add_argument(
+        "--data", type=Path, required=True, help="folder of the corpora, or its parent"
+    )
     arguments = parser.parse_args()
     config = tomllib.loads((arguments.specialist / "config.toml").read_text(encoding="utf-8"))
     records = list(read_records(arguments.data, config["data"]))

@@ -28,7 +28,7 @@ from torch import Tensor
 from models.bases import Model, predictions
 from models.borrowed import borrowed
 from models.compare import tagger_of
-from models.corpus import read_labels, read_records
+from models.corpus import corpus_in, read_labels, read_records
 from models.export import trained_state
 from models.predict import read_predictions, write_predictions
 from models.quantise import encoder_weights
@@ -144,7 +144,7 @@ class Bench:
         """Return a data folder whose contracts are followed by borrowed clauses."""
         folder, name = self.work / "borrowed", self.config["data"]["training"]
         folder.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(self.data / name, folder / name)
+        shutil.copyfile(corpus_in(self.data, name), folder / name)
         record, _ = borrowed(self.data, name)
         with gzip.open(folder / name, "at", encoding="utf-8") as out:
             out.write(json.dumps(record | {"fold": FOLD + 1}) + "\n")

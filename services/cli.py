@@ -2086,6 +2086,11 @@ def _tally(rules: RiskRules, tally: Tally) -> dict[str, Any]:
         "review_hours": seconds / 3600,
         "cost_usd": tally.usd,
         "expected_errors": tally.expected_errors,
+        "expected_errors_interval": tally.errors_within(),
+        "expected_errors_by_category": {
+            category: {"expected_errors": errors, "accepted": accepted}
+            for category, (errors, accepted) in tally.errors_by_category().items()
+        },
         "accepted_and_decided": tally.decided,
         "changed": tally.changed,
         "why_not": dict(tally.why_not),

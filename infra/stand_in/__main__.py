@@ -2,10 +2,9 @@
 
     python -m infra.stand_in LABELS [--port 8499] [--errors 0.1] [--fault hang=0.01]… [--seed 1]
 
-LABELS are JSON lines, packed or not: `{"category", "text"}` each, or contracts whose `annotations`
-have both (`smallprint compare` takes them without `text`); of reports `{"wrong", "right"}` with
-amounts as tables print them, of kinds `{"kind", "text"}`, of
-pages `{"page", "text"}` with `sound` or `unsound`.
+LABELS are JSON lines, packed or not: `{"category", "text"}` each, or contracts with `annotations`
+as `smallprint compare` takes them; of reports `{"wrong", "right"}` with amounts as tables print
+them, of kinds `{"kind", "text"}`, of pages `{"page", "text"}` with `sound` or `unsound`.
 Prints the entry that the policy's file needs. `/bill` says what would have been billed.
 """
 
@@ -53,7 +52,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--fault", type=share, action="append", default=[])
     parser.add_argument("--seed", type=int, default=1)
     asked = parser.parse_args(arguments)
-    labels = Labels.of_file(asked.labels)
+    try:
+        labels = Labels.of_file(asked.labels)
+    except (OSError, ValueError) as error:
+        parser.exit(1, f"{parser.prog}: {error}\n")
     stand_in = StandIn(
         labels,
         errors=asked.errors,

@@ -49,11 +49,14 @@ class Labels:
     @classmethod
     def of_file(cls, path: Path) -> Self:
         """Labels of JSON lines, packed or not: `{"category", "text"}` each, or whole contracts with
-        such `annotations`; `{"kind", "text"}`, `{"page", "text"}` and `{"wrong", "right"}`.
+        `annotations`, as `smallprint compare` takes them; `{"kind", "text"}`, `{"page", "text"}`
+        and `{"wrong", "right"}`.
+
+        Raises ValueError: a line is none of these. It says which, and what is missing.
         """
         data = path.read_bytes()
-        text = gzip.decompress(data) if path.suffix == ".gz" else data
-        labels = [one for line in map(json.loads, text.splitlines()) for one in _labels(line)]
+        lines = (gzip.decompress(data) if path.suffix == ".gz" else data).splitlines()
+        labels = [one for number, line in enumerate(lines, 1) for one in _read(path, number, line)]
         return cls(
             [(one["category"], one["text"]) for one in labels if "category" in one],
             kinds=[(one["kind"], one["text"]) for one in labels if "kind" in one],
@@ -124,6 +127,33 @@ def _answer(verdict: str, quotes: list[str], why: str) -> Answer:
     return {"verdict": verdict, "quotes": quotes, "why": f"stand-in: {why}"}
 
 
+def _read(path: Path, number: int, line: bytes) -> Sequence[Mapping[str, Any]]:
+    try:
+        return _labels(json.loads(line)) if line.strip() else []
+    except KeyError as error:
+        raise ValueError(f"{path}, line {number}: {error.args[0]} is missing") from None
+    except (AttributeError, TypeError, ValueError) as error:
+        raise ValueError(f"{path}, line {number} is no label: {error}") from None
+
+
 def _labels(line: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
-    found: Sequence[Mapping[str, Any]] = line.get("annotations", [line])
-    return found
+    """The labels of a line, each with its words. Raises KeyError: something is missing."""
+    notes = line.get("annotations")
+    if notes is not None:
+        return [
+            {**note, "category": note["category"], "text": _words(line, note)} for note in notes
+        ]
+    if "wrong" in line:
+        return [{"wrong": line["wrong"], "right": line["right"]}]
+    if not line.keys() & {"category", "kind", "page"}:
+        raise KeyError("category, kind, page, wrong or annotations")
+    return [{**line, "text": line["text"]}]
+
+
+def _words(contract: Mapping[str, Any], note: Mapping[str, Any]) -> str:
+    """The words of an annotation: its own, or those between its offsets, in code points."""
+    if "text" in note:
+        return str(note["text"])
+    if "start" not in note or "end" not in note:
+        raise KeyError("text, or start and end, of an annotation")
+    return str(contract["text"])[note["start"] : note["end"]]

@@ -7,9 +7,11 @@ routes new documents. What a person decided about a clause since says whether it
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+
+import numpy as np
 
 from services.extraction.domain import FoundClause, Pass, routed
 from services.extraction.pipeline import Clause, Search
@@ -33,6 +35,9 @@ from shared.storage import Store
 
 CHANGED = ("reject", "correct")
 """Verdicts that say that a clause was not right."""
+
+NOTHING = 1e-15
+"""A probability that is left out."""
 
 Readings = Callable[[str], Reading | None]
 """Gives the reading of a document by its id; None where it is gone."""
@@ -67,8 +72,9 @@ class Tally:
     it was asked about as well."""
     usd: float = 0.0
     """What they are expected to cost."""
-    expected_errors: float = 0.0
-    """Among the accepted, by the calibration set of their specialist."""
+    doubts: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    """How likely each accepted one is wrong, by the calibration set of its specialist and by
+    category."""
     decided: int = 0
     """Accepted ones that a person has decided about."""
     changed: int = 0
@@ -85,9 +91,35 @@ class Tally:
             self.words_reviewed += len(clause.text.split())
             return
         self.accepted += 1
-        self.expected_errors += 1.0 - belief
+        self.doubts[clause.category].append(1.0 - belief)
         self.decided += verdict is not None
         self.changed += verdict in CHANGED
+
+    @property
+    def expected_errors(self) -> float:
+        """How many of the accepted are wrong, on average."""
+        return sum(map(sum, self.doubts.values()))
+
+    def errors_by_category(self) -> dict[str, tuple[float, int]]:
+        """Errors expected in each category and how many of it are accepted, most errors first."""
+        found = {name: (sum(mine), len(mine)) for name, mine in self.doubts.items()}
+        return dict(sorted(found.items(), key=lambda one: (-one[1][0], one[0])))
+
+    def errors_within(self, level: float = 0.95) -> tuple[int, int]:
+        """Between which numbers the errors lie with that probability.
+
+        These are the quantiles of the sum of independent trials, one for each accepted clause (the
+        Poisson binomial distribution, computed exactly). That the beliefs themselves may be off,
+        and that errors in one document go together, widens it and is not in it.
+        """
+        chance = np.ones(1)
+        for doubt in (one for mine in self.doubts.values() for one in mine):
+            chance = np.convolve(chance, (1.0 - doubt, doubt))
+            chance = chance[: int(np.flatnonzero(chance > NOTHING)[-1]) + 1]
+        below = np.cumsum(chance) / chance.sum()
+        tail = (1.0 - level) / 2
+        low, high = np.searchsorted(below, (tail, 1.0 - tail))
+        return int(low), int(high)
 
 
 def past(store: Store, tenant: str, reading_of: Readings) -> Iterator[Past]:

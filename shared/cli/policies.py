@@ -8,6 +8,12 @@ from typing import Any
 from shared.cli.lines import plain
 
 WIDTH = 28
+TOP = 5
+"""Categories of which it is said how many errors are expected."""
+WITHIN = (
+    "With 95% probability there are so many errors if each clause errs by itself, as likely as its "
+    "calibration set says; errors that go together in a document make it wider."
+)
 ASKED = (
     "Escalated are questions that are worth their price, if the budget has the money; the cost is "
     "expected, at four characters a token. A person looks at the same results as well."
@@ -34,12 +40,17 @@ def shown(line: Mapping[str, Any]) -> Iterator[str]:
     yield _row("hours of review", *(f"{one['review_hours']:.1f}" for one in (now, tried)))
     yield _row("cost at providers, US$", *(f"{one['cost_usd']:.2f}" for one in (now, tried)))
     yield _row("expected errors", _errors(now), _errors(tried))
+    yield _row("  with 95% between", *map(_within, (now, tried)))
     yield _row("changed by people", _found(now), _found(tried))
     yield ""
     yield ASKED
+    if now["accepted"] or tried["accepted"]:
+        yield WITHIN
     for title, one in (("in force", now), ("tried", tried)):
+        if one["accepted"]:
+            yield f"{title}: most errors are expected in {_most(one)}"
         for reason, count in one["why_not"].items():
-            yield f"{title}: of {count} clauses {plain(reason)}"
+            yield f"{title}: none of {count} clauses is accepted: {plain(reason)}"
 
 
 def _row(title: str, now: str, tried: str) -> str:
@@ -57,6 +68,19 @@ def _errors(one: Mapping[str, Any]) -> str:
     if not one["accepted"]:
         return "0"
     return f"{one['expected_errors']:.1f} ({one['expected_errors'] / one['accepted']:.1%})"
+
+
+def _within(one: Mapping[str, Any]) -> str:
+    low, high = one["expected_errors_interval"]
+    return f"{low} and {high}"
+
+
+def _most(one: Mapping[str, Any]) -> str:
+    """The categories with the most expected errors."""
+    top = list(one["expected_errors_by_category"].items())[:TOP]
+    return ", ".join(
+        f"{plain(name)} ({mine['expected_errors']:.1f} of {mine['accepted']})" for name, mine in top
+    )
 
 
 def _found(one: Mapping[str, Any]) -> str:

@@ -102,3 +102,9 @@ def test_a_row_says_how_often_and_how_late() -> None:
     assert row[1] == "2 of 4, after 20 (12 to 28); before it 1"
     assert row[2:4] == ["7", "stricter 1, nothing 1, without a category 0"]
     assert row[4] == "0 of 4; before it 0"
+
+
+def test_a_row_that_was_not_run_says_so() -> None:
+    """Nothing is said about labels or delays of no streams."""
+    assert list(cells([])) == ["not run", "", "", "", ""]
+    assert next(cells([Run()])) == "no labels"

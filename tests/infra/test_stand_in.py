@@ -18,6 +18,7 @@ import pytest
 
 from infra.ports import free_port
 from infra.stand_in import Labels, StandIn
+from infra.stand_in.__main__ import main as serve_labels
 from infra.stand_in.server import OVERBILLED, Fault
 from services.escalation.providers import (
     Lost,
@@ -167,3 +168,47 @@ def test_it_is_started_as_a_program(tmp_path: Path) -> None:
 
 def _user(question: object) -> dict[str, str]:
     return {"role": "user", "content": json.dumps(question)}
+
+
+def test_labels_of_compare_are_labels_of_the_stand_in(tmp_path: Path) -> None:
+    """The line of README, whose annotations have offsets alone; their own words go first."""
+    (line,) = [
+        line
+        for line in (ROOT / "README.md").read_text("utf-8").splitlines()
+        if line.startswith('{"id": "lease-7"')
+    ]
+    path = tmp_path / "contracts.jsonl"
+    path.write_text(f"{line}\n\n", "utf-8")
+    question = {"category": "Governing Law", "passage": json.loads(line)["text"]}
+    answer = Labels.of_file(path).right(question)
+    assert answer["quotes"] == ["The laws of Delaware govern."]
+    worded = {"annotations": [{"category": "Governing Law", "text": LAW, "start": 0, "end": 1}]}
+    path.write_text(json.dumps(worded), "utf-8")
+    assert Labels.of_file(path).right(QUESTION)["quotes"] == [LAW]
+
+
+@pytest.mark.parametrize(
+    ("line", "missing"),
+    [
+        ('{"annotations": [{"category": "Governing Law"}]}', "text, or start and end"),
+        ('{"annotations": [{"category": "Governing Law", "start": 0, "end": 1}]}', "text"),
+        ('{"annotations": [{"text": "x"}]}', "category"),
+        ('{"category": "Governing Law"}', "text"),
+        ('{"wrong": "1"}', "right"),
+        ("{}", "category, kind, page, wrong or annotations"),
+        ("[1]", "no label"),
+        ("{", "no label"),
+    ],
+)
+def test_what_is_no_label_is_one_line_with_its_number(
+    line: str, missing: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The file, the line and what it lacks; no traceback."""
+    path = tmp_path / "labels.jsonl"
+    path.write_text(f'{{"category": "Governing Law", "text": "x"}}\n{line}\n', "utf-8")
+    with pytest.raises(SystemExit) as ended:
+        serve_labels([str(path)])
+    assert ended.value.code == 1
+    (told,) = capsys.readouterr().err.splitlines()
+    assert f"{path}, line 2" in told
+    assert missing in told

@@ -10,7 +10,15 @@ from typing import Any
 
 import pytest
 
-from models.corpus import FOLDS, counts_of, fold_of, labels_of, read_labels, read_records
+from models.corpus import (
+    FOLDS,
+    corpus_in,
+    counts_of,
+    fold_of,
+    labels_of,
+    read_labels,
+    read_records,
+)
 
 SETTINGS: dict[str, Any] = {
     "training": "corpus.jsonl.gz",
@@ -41,6 +49,22 @@ def test_answers_drop_passages_or_make_labels(folder: Path) -> None:
     first, second = read_records(folder, SETTINGS)
     assert first["annotations"] == []
     assert [n["category"] for n in second["annotations"]] == ["Law (denied)", "Pay"]
+
+
+def test_the_parent_of_the_folder_is_as_good_and_another_is_one_clear_line(
+    folder: Path, tmp_path: Path
+) -> None:
+    """`legal` in a folder is used; a folder that has neither is named, with the file."""
+    parent = tmp_path / "all"
+    (parent / "legal").mkdir(parents=True)
+    (folder / "corpus.jsonl.gz").rename(parent / "legal" / "corpus.jsonl.gz")
+    for given in (parent, parent / "legal"):
+        assert [record["id"] for record in read_records(given, SETTINGS)] == ["a", "b"]
+    assert corpus_in(parent, "corpus.jsonl.gz") == parent / "legal" / "corpus.jsonl.gz"
+    with pytest.raises(SystemExit) as refused:
+        list(read_records(tmp_path, SETTINGS))
+    assert str(refused.value).startswith(f"{tmp_path} has no corpus.jsonl.gz")
+    assert "\n" not in str(refused.value)
 
 
 def test_a_document_keeps_its_fold_or_has_one_by_its_id(folder: Path) -> None:

@@ -161,6 +161,11 @@ def test_a_policy_is_tried_beside_the_one_in_force(data: Path, run: Any) -> None
     assert (new["max_wrong"], new["accepted"], new["reviewed"]) == (0.2, 2, 2)
     assert (new["escalated"], new["cost_usd"]) == (0, 0)
     assert 0 < new["expected_errors"] < 0.4
+    assert list(new["expected_errors_by_category"]) == ["Governing Law"]
+    mine = new["expected_errors_by_category"]["Governing Law"]
+    assert mine == {"expected_errors": pytest.approx(new["expected_errors"]), "accepted": 2}
+    assert new["expected_errors_interval"][0] == 0 < new["expected_errors_interval"][1] <= 2
+    assert now["expected_errors_interval"] == [0, 0]
     assert (new["accepted_and_decided"], new["changed"]) == (1, 1)
     # Two audits of seven words: 10 s each, and 14 words at 238 a minute.
     assert new["review_hours"] * 3600 == pytest.approx(20 + 14 / 238 * 60)
@@ -178,6 +183,19 @@ def test_the_table_has_both_policies_and_says_what_is_escalated(run: Any) -> Non
     assert rows["changed by people"] == ["0", "of", "0", "1", "of", "1"]
     assert rows["questions to a model"] == ["0", "0"]
     assert "worth their price" in result.stdout
+    low, word, high = rows["with 95% between"][3:]
+    assert (rows["with 95% between"][:3], low, word) == (["0", "and", "0"], "0", "and")
+    assert high in ("1", "2")
+    assert "tried: most errors are expected in Governing Law (" in result.stdout
+    assert "in force: most errors" not in result.stdout
+
+
+def test_what_can_not_be_promised_is_said_in_a_sentence(run: Any) -> None:
+    """How many clauses are not accepted, and why."""
+    told = run(CAREFUL.replace("0.2", "0.0001")).stdout
+    (line,) = [line for line in told.splitlines() if "is accepted:" in line]
+    assert line.startswith("tried: none of 4 clauses is accepted: not attainable")
+    assert "most errors" not in told
 
 
 def test_another_tenant_has_documents_and_rules_of_its_own(run: Any) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import product
+from math import prod
 
 import pytest
 
 from services.extraction.domain import FoundClause, Pass, Searched
-from services.extraction.trying import Past, tried
+from services.extraction.trying import Past, Tally, tried
 from shared.asking import SILENT, AskRules
 from shared.inference import Specialist
 from shared.policy import RiskRules
@@ -67,6 +69,36 @@ def test_two_policies_are_counted_side_by_side() -> None:
     assert new.expected_errors == pytest.approx(0.5)
     # People looked at both that it would have accepted, and corrected one.
     assert (new.decided, new.changed) == (2, 1)
+
+
+def test_expected_errors_are_told_by_category() -> None:
+    """Most first, beside how many are accepted: 0.1 and 0.4 are left of the beliefs."""
+    (tally,) = tried([document(LAW, AUDIT)], silent(STATED), expert, {}, KEY)
+    found = tally.errors_by_category()
+    assert list(found) == ["Audit Rights", "Governing Law"]
+    assert found["Audit Rights"] == (pytest.approx(0.4), 1)
+    assert found["Governing Law"] == (pytest.approx(0.1), 1)
+
+
+@pytest.mark.parametrize("doubts", [[], [0.0] * 9, [1.0] * 3, [0.1, 0.4], [0.02, 0.3, 0.5] * 4])
+def test_the_interval_of_errors_is_that_of_all_ways_in_which_they_can_fall(
+    doubts: list[float],
+) -> None:
+    """Held against every outcome, one by one."""
+    chance = [0.0] * (len(doubts) + 1)
+    for fallen in product((False, True), repeat=len(doubts)):
+        ways = zip(fallen, doubts, strict=True)
+        chance[sum(fallen)] += prod(doubt if wrong else 1 - doubt for wrong, doubt in ways)
+    below = [sum(chance[: n + 1]) for n in range(len(chance))]
+    low = next(n for n, share in enumerate(below) if share >= 0.025)
+    high = next(n for n, share in enumerate(below) if share >= 0.975)
+    assert Tally(doubts={"Audit Rights": doubts}).errors_within() == (low, high)
+
+
+def test_many_clauses_have_about_the_normal_interval() -> None:
+    """Five thousand at 5%: 250, and twice the square root of 237.5 to either side."""
+    low, high = Tally(doubts={"Audit Rights": [0.05] * 5000}).errors_within()
+    assert (low, high) == (pytest.approx(250 - 30.2, abs=1.5), pytest.approx(250 + 30.2, abs=1.5))
 
 
 def test_categories_for_a_person_and_the_share_that_is_checked_are_reviewed() -> None:
