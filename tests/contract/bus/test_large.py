@@ -154,7 +154,8 @@ def test_a_large_document_that_can_not_be_read_ends_as_any_other(readers: Reader
     with readers.at_work():
         eventually(lambda: bool(readers.bus.dead_letters("ingest")), "it is given up")
     (letter,) = readers.bus.dead_letters("ingest")
-    assert (letter.message.key, letter.error) == ("acme/scan", "it is torn")
+    assert letter.message.key == "acme/scan"
+    assert letter.error.splitlines()[0] == "it is torn"  # and behind it, whence it came
     assert readers.finished == ["lease"]
 
 
