@@ -19,6 +19,12 @@ from tests.support import ROOT
 
 __all__ = ["browser"]
 DAYS = 12
+STICKING_OUT = """() => [...document.querySelectorAll(".bars .figure, .bars .bar-label")]
+.filter((one) => {
+  const mine = one.getBoundingClientRect(), row = one.parentElement.getBoundingClientRect();
+  return one.scrollWidth > one.clientWidth + 1 || mine.right > row.right + 1;
+}).map((one) => one.textContent)"""
+"""Words of charts that are wider than the column they stand in."""
 
 
 @pytest.fixture(scope="module")
@@ -158,4 +164,5 @@ def test_the_page_is_drawn_without_a_sideways_scroll(
         page.screenshot(path=folder / f"costs-{name}-{width}-{scheme}.png", full_page=True)
         wide = page.evaluate(WIDEST.replace(".desk", ".scroll")) - width
         assert wide <= 0, f"{name} is {wide} pixels too wide"
+        assert page.evaluate(STICKING_OUT) == [], f"{name}: words stick out of their columns"
     ada.close()

@@ -37,7 +37,7 @@ class Documents {
     this.password = h("input", { type: "password", autocomplete: "off", placeholder: "only if a PDF needs one" });
     this.progress = h("ul.uploads", { "aria-live": "polite" });
     const zone = h("section.drop", { "aria-label": "Upload" }, this.picker,
-      h("div.drop-main", {}, h("label.button.primary", { for: "files" }, "Choose files"), h("span.muted", {}, "or drop them here: PDF, Word (DOCX), ODT, RTF, HTML or text for contracts, JSON or CSV for reports, mails and ZIP archives with them")),
+      h("div.drop-main", {}, h("label.button.primary", { for: "files" }, "Choose files"), h("span.muted", {}, "or drop them here: contracts and reports as PDF, scan (PNG, JPEG, TIFF), Word (DOCX), ODT, RTF, HTML or text; reports also as XLSX, XLS, ODS, XBRL, JSON or CSV; mails and ZIP archives with them")),
       h("div.drop-options", {},
         select("Kind", "", [["", "By its text"], ...KINDS], (value) => { this.kind = value; }),
         h("label.field", {}, h("span", {}, "Password"), this.password)), this.progress);
