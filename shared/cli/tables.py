@@ -156,7 +156,7 @@ def _worked(found: Costs) -> Iterator[str]:
         yield (
             f"{name}: {one.hours:.2f} hours at US$ {one.hour_usd:.2f} are {one.usd:,.2f}, paid "
             f"after {paid} ({one.documents:,} so far, US$ {one.saved_each_usd:,.6f} saved "
-            "with each)"
+            "with each, less what frontier models were paid)"
         )
 
 

@@ -980,6 +980,7 @@ class TrainingCost(_Result):
     usd: float | None
     saved_each_usd: float
     after_documents: int | None
+    paid_each_usd: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -132,7 +132,13 @@ class TrainingOut(_Answer):
     hours: float | None = Field(description="of all its trainings as measured; null: not known")
     hour_usd: float
     usd: float | None
-    saved_each_usd: float = Field(description="for a document: frontier model less machine")
+    paid_each_usd: float = Field(
+        description="for a document, to frontier models; if several specialists read it, in parts"
+    )
+    saved_each_usd: float = Field(
+        description="for a document: what a frontier model would cost, less the machine and "
+        "`paid_each_usd`"
+    )
     after_documents: int | None = Field(
         description="documents after which it is paid; null if that can't be said, or never"
     )
@@ -197,7 +203,7 @@ def routes(store: Store, door: Door, hours: Hours) -> APIRouter:
             )
             today, month = sums(session, actor.tenant, day)
             stopped = [stop for stop in stops(session) if policy.names(stop.provider)]
-            worked, versions = readings.all(), readings.by_version()
+            worked, versions, paid = readings.all(), readings.by_version(), readings.paid()
         budgets = [
             (day, today, policy.day_micro_usd),
             (day[:7], month, policy.month_micro_usd),
@@ -214,7 +220,7 @@ def routes(store: Store, door: Door, hours: Hours) -> APIRouter:
             stopped=[StopOut.model_validate(s) for s in stopped],
             specialists=_specialists(worked, rates),
             frontier=_frontier(worked, rates),
-            training=_training(versions, rates, hours),
+            training=_training(versions, rates, hours, paid),
             quoted=QuotedOut.model_validate(QUOTED),
         )
 
@@ -264,17 +270,21 @@ def _frontier(work: Work, rates: Rates) -> FrontierOut:
 
 
 def _training(
-    versions: list[tuple[str, str, Work]], rates: Rates, hours: Hours
+    versions: list[tuple[str, str, Work]],
+    rates: Rates,
+    hours: Hours,
+    paid: Mapping[tuple[str, str], Decimal],
 ) -> list[TrainingOut]:
     trained: dict[tuple[str, str], float | None] = {}
     for adapter, version, _ in versions:
         seconds = hours.trained(adapter, version)
         trained[adapter, version] = seconds / 3600 if seconds is not None else None
-    lines: list[dict[str, Any]] = [vars(one) for one in payback(versions, trained, rates)]
+    lines: list[dict[str, Any]] = [vars(one) for one in payback(versions, trained, rates, paid)]
     return [
         TrainingOut(
             **{name: line[name] for name in ("adapter", "version", "documents", "hours", "usd")},
             hour_usd=float(rates.training_hour),
+            paid_each_usd=line["paid_each"],
             saved_each_usd=line["saved_each"],
             after_documents=line["after"],
         )

@@ -146,8 +146,10 @@ class Payback:
     hours: float | None
     """Of all its trainings, as they were measured; None where they were not."""
     usd: float | None
+    paid_each: float
+    """What frontier models were paid for a document, on the average."""
     saved_each: float
-    """What a frontier model would have cost for a document, less what the machine cost."""
+    """What a frontier model would have cost for a document, less the machine and what was paid."""
     after: int | None
     """Documents after which the training is paid; None if that can't be said, or never."""
 
@@ -156,18 +158,22 @@ def payback(
     worked: Sequence[tuple[str, str, Work]],
     hours: Mapping[tuple[str, str], float | None],
     rates: Rates,
+    paid: Mapping[tuple[str, str], Decimal],
 ) -> list[Payback]:
     """For each specialist that has read something here.
 
     Args:
         worked: adapter, version and work of each.
         hours: of the training, by adapter and version.
+        rates: of the machines and of the model that would have been asked.
+        paid: to frontier models for the documents that each read, in US$; see `Readings.paid`.
     """
     lines = []
     for adapter, version, work in worked:
         trained = hours.get((adapter, version))
         usd = trained * float(rates.training_hour) if trained is not None else None
-        saved = (rates.frontier(work) - rates.machine(work)) / work.documents
+        each = float(paid.get((adapter, version), 0)) / work.documents
+        saved = (rates.frontier(work) - rates.machine(work)) / work.documents - each
         after = math.ceil(usd / saved) if usd is not None and saved > 0 else None
-        lines.append(Payback(adapter, version, work.documents, trained, usd, saved, after))
+        lines.append(Payback(adapter, version, work.documents, trained, usd, each, saved, after))
     return lines

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import (
@@ -20,6 +22,8 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session
 
 from services.escalation.costs.domain import Reading, Work
+from services.escalation.ledger.store import ledger
+from services.escalation.store import MICRO
 from shared.storage.upsert import insert_new
 
 metadata = MetaData()
@@ -85,6 +89,36 @@ class Readings:
             .order_by(*key)
         )
         return [(row.adapter, row.version, _work(row.adapter, row)) for row in rows]
+
+    def paid(self) -> dict[tuple[str, str], Decimal]:
+        """US$ that calls count with, by adapter and version that read their documents.
+
+        Where several read a document, each has an equal part of what was paid for it: a call names
+        its document, not who was unsure. Documents of which no reading was measured are left out.
+        """
+        mine = ledger.c.tenant == self.tenant, ledger.c.state != "released"
+        calls = (
+            select(ledger.c.document_id, func.sum(ledger.c.micro_usd).label("micro_usd"))
+            .where(*mine)
+            .group_by(ledger.c.document_id)
+            .subquery()
+        )
+        rows = self.session.execute(
+            select(calls, readings.c.adapter, readings.c.version)
+            .join(readings, readings.c.document_id == calls.c.document_id)
+            .where(readings.c.tenant == self.tenant)
+            .distinct()
+        )
+        readers: dict[str, set[tuple[str, str]]] = defaultdict(set)
+        usd: dict[str, Decimal] = {}
+        for row in rows:
+            readers[row.document_id].add((row.adapter, row.version))
+            usd[row.document_id] = Decimal(int(row.micro_usd)) / MICRO
+        parts: dict[tuple[str, str], Decimal] = defaultdict(Decimal)
+        for document, who in readers.items():
+            for one in who:
+                parts[one] += usd[document] / len(who)
+        return dict(parts)
 
 
 def of_all_tenants(session: Session) -> Sequence[Work]:

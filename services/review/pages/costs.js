@@ -99,17 +99,17 @@ function training({ training: all }) {
   const rows = all.map((one) => {
     const name = `${one.adapter} ${one.version}`;
     if (one.after_documents === null) {
-      const why = one.hours === null ? "its hours were not kept" : "a frontier model would be cheaper for these documents";
+      const why = one.hours === null ? "its hours were not kept" : "a frontier model for all would be cheaper than the machine and what was asked for these documents";
       return h("div.paid-row", {}, h("span.bar-label", {}, name), h("span.muted", {}, `Not known when it is paid: ${why}.`));
     }
     const left = one.after_documents - one.documents;
     const words = left > 0 ? `${number(one.documents)} of ${number(one.after_documents)} documents` : `paid since document ${number(one.after_documents)}`;
     return h("div.paid-row", {}, h("span.bar-label", {}, name), reached("ours", one.documents, one.after_documents), h("span.figure", {}, words),
-      h("span.muted.small", {}, `${number(Math.round(one.hours * 100) / 100)} hours at ${usd(one.hour_usd)} are ${usd(one.usd)}; each document saves ${usd(one.saved_each_usd)}.`));
+      h("span.muted.small", {}, `${number(Math.round(one.hours * 100) / 100)} hours at ${usd(one.hour_usd)} are ${usd(one.usd)}; each document saves ${usd(one.saved_each_usd)}${one.paid_each_usd > 0 ? `, after ${usd(one.paid_each_usd)} that went to frontier models` : ""}.`));
   });
-  const said = "The hours of all trainings of a specialist, as they were measured, against what each document saves.";
-  return figure("When training has paid for itself", said, h("div.bars", {}, rows), ["Specialist", "Hours", "US$ an hour", "US$", "Saved with each US$", "Paid after", "So far"],
-    all.map((one) => [`${one.adapter} ${one.version}`, number(one.hours), exact(one.hour_usd), exact(one.usd), exact(one.saved_each_usd), number(one.after_documents), number(one.documents)]));
+  const said = "The hours of all trainings of a specialist, as they were measured, against what each document saves: the price of a frontier model, less the machine, less what frontier models were paid all the same.";
+  return figure("When training has paid for itself", said, h("div.bars", {}, rows), ["Specialist", "Hours", "US$ an hour", "US$", "Paid with each US$", "Saved with each US$", "Paid after", "So far"],
+    all.map((one) => [`${one.adapter} ${one.version}`, number(one.hours), exact(one.hour_usd), exact(one.usd), exact(one.paid_each_usd), exact(one.saved_each_usd), number(one.after_documents), number(one.documents)]));
 }
 
 function million({ specialists: work, frontier, quoted }) {

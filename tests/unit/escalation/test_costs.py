@@ -14,7 +14,9 @@ from fastapi.testclient import TestClient
 
 from services.escalation.bootstrap import build
 from services.escalation.costs import QUOTED, Rates, Work, payback
+from services.escalation.ledger import Caps, Ledger
 from services.escalation.policy import TenantPolicy
+from services.escalation.providers import Usage
 from services.escalation.settings import Settings
 from shared.artefacts import newest, training_seconds
 from shared.events import AdapterVersion, BlobRef, ClausesExtracted
@@ -22,6 +24,7 @@ from shared.prices import Price
 from shared.runtime import Service, Worker
 from shared.settings import load
 from shared.storage import Relay, UnitOfWork
+from tests.contract.ledger.calls import call
 from tests.support import ROOT
 from tests.unit.escalation.test_escalation import AnyKey
 
@@ -157,10 +160,51 @@ def test_training_is_paid_after_so_many_documents(service: Service) -> None:
     assert (second["adapter"], second["hours"], second["after_documents"]) == ("mine", None, None)
 
 
+def pay(service: Service, number: int, micro_usd: int, tenant: str = "default") -> None:
+    """A call about a document that counts with so much."""
+    book = Ledger(service.store)
+    one = call(number, micro_usd, tenant=tenant, document_id=f"doc_{number}")
+    book.reserve(one, Caps(10**9, 10**9))
+    book.settle(one.id, Usage(4_000, 200), micro_usd, {})
+
+
+def test_what_was_paid_to_frontier_models_is_not_saved(service: Service) -> None:
+    """Two specialists read both documents, so each has half of it; what other tenants paid, and
+    what went to documents that nobody read here, saves nothing and costs nothing.
+    """
+    hear(service, extracted(1), extracted(2), extracted(3, "other"))
+    pay(service, 1, 60_000)
+    pay(service, 2, 20_000)
+    pay(service, 3, 500_000, "other")
+    pay(service, 4, 700_000)
+    first, second = told(service).json()["training"]
+    assert first["paid_each_usd"] == second["paid_each_usd"] == pytest.approx(0.02)
+    saved = 0.05 * 5 + 0.004 * 25 - 10 * 0.36 / 3600 - 0.02
+    assert first["saved_each_usd"] == pytest.approx(saved)
+    assert first["after_documents"] == -(-9.0 // saved) == 28
+
+
+def test_two_attempts_at_a_document_do_not_pay_twice(service: Service) -> None:
+    """A document is read again; what was asked about it stays one sum."""
+    hear(service, extracted(1), extracted(1, attempt=2))
+    pay(service, 1, 60_000)
+    for one in told(service).json()["training"]:
+        assert one["paid_each_usd"] == pytest.approx(0.03)
+
+
+def test_asking_that_costs_more_than_it_saves_is_never_paid() -> None:
+    """Of US$ 0.0050 that a document would have cost, 0.0051 were paid all the same."""
+    work = Work("mine", documents=1, tokens=1_000)
+    key = ("mine", "1.0.0")
+    (line,) = payback([(*key, work)], {key: 1.0}, RATES, {key: Decimal("0.0051")})
+    assert line.saved_each == pytest.approx(-0.0001)
+    assert line.after is None
+
+
 def test_training_that_saves_nothing_is_never_paid() -> None:
     """Where the machine costs more than the frontier model, no number of documents pays for it."""
     slow = Work("slow", documents=1, seconds=36_000.0, tokens=10)
-    (line,) = payback([("slow", "1.0.0", slow)], {("slow", "1.0.0"): 1.0}, RATES)
+    (line,) = payback([("slow", "1.0.0", slow)], {("slow", "1.0.0"): 1.0}, RATES, {})
     assert line.saved_each < 0
     assert line.after is None
 
