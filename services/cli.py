@@ -2007,14 +2007,17 @@ def policy_try(file: Path, tenant: str, data: Path | None, as_json: bool) -> int
     from shared.settings import load
 
     settings = load(Settings, **_given(data=data))
-    read_policies(file)  # the whole of it: also what is said of providers
     paths = (settings.policy_file, file)
+    # The whole of both: also what is said of providers.
+    versions = [read_policies(path).version(tenant) for path in paths]
     now, new = (read_risks(path) for path in paths)
     asks = [read_askers(path).of(tenant) for path in paths]
     known = labels_in(settings.artefacts_folder, settings.adapters_folder)
     refuse_unknown_categories(new.categories, known)
     lines = Lines(as_json=as_json, table=policies.shown)
     line = _tried_policies(settings, tenant, (now.of(tenant), new.of(tenant)), asks)
+    for name, version in zip(("now", "tried"), versions, strict=True):
+        line[name]["version"] = {"digest": version.digest, "label": version.label}
     lines.result({"source": str(file), "tenant": tenant, **line})
     return lines.exit_code
 

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.escalation.asking import Door
+from services.escalation.rules import Held, PolicyHistory
 from services.escalation.store import Escalations
 from shared.events import Stage
 from shared.events.questions import Said, Subject
@@ -103,6 +104,20 @@ class ProposalsOut(BaseModel):
     next: str | None = Field(description="goes on with `?cursor=`; null at the end")
 
 
+class HeldPolicyOut(BaseModel):
+    """Rules that held from a moment on, until those that stand before it."""
+
+    digest: str = Field(description="first 12 hex digits of the SHA-256 of `rules`")
+    label: str = Field(description="what the file called itself: its `version`, or nothing")
+    since: datetime
+    rules: str = Field(description="what the file said of this tenant, as canonical JSON")
+
+    @classmethod
+    def of(cls, held: Held) -> HeldPolicyOut:
+        """It, as it is shown."""
+        return cls(since=held.since, **vars(held.version))
+
+
 class PolicyOut(_Answer):
     """What may be sent out, to whom, and for how much."""
 
@@ -114,6 +129,13 @@ class PolicyOut(_Answer):
     day_usd: float
     leaves: list[str] = Field(description="kinds of documents of which words may leave")
     mask: list[str] = Field(description="what is hidden in them")
+    digest: str = Field(description="of the rules in force: 12 hex digits, other for other rules")
+    label: str = Field(description="what the policy file calls itself: its `version`, or nothing")
+    history: list[HeldPolicyOut] | None = Field(
+        None,
+        description="with `?history=true`: which rules held when, newest first, at most 1,000; "
+        "none for a tenant that no file has named",
+    )
 
 
 def routes(store: Store, door: Door) -> APIRouter:
@@ -152,8 +174,16 @@ def routes(store: Store, door: Door) -> APIRouter:
         return ProposalsOut(items=items, next=more)
 
     @router.get("/policy", responses=problems(), summary="What may be asked")
-    def policy(actor: CurrentActor) -> PolicyOut:
-        own = door.policies.of(actor.tenant)
+    def policy(
+        actor: CurrentActor,
+        history: Annotated[bool, Query(description="whether to list what held before")] = False,
+    ) -> PolicyOut:
+        own, version = door.policies.of(actor.tenant), door.policies.version(actor.tenant)
+        held: list[HeldPolicyOut] | None = None
+        if history:
+            with store.read() as session:
+                noted = PolicyHistory(session, actor.tenant).newest()
+            held = [HeldPolicyOut.of(one) for one in noted]
         out = any(not provider.inside for provider in own.providers) and bool(own.leaves)
         return PolicyOut(
             name="open" if own.providers else "closed",
@@ -164,6 +194,9 @@ def routes(store: Store, door: Door) -> APIRouter:
             day_usd=own.day_micro_usd / 1e6,
             leaves=sorted(own.leaves),
             mask=sorted(own.mask),
+            digest=version.digest,
+            label=version.label,
+            history=held,
         )
 
     return router

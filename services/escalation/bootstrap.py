@@ -15,6 +15,7 @@ from services.escalation.ledger import Ledger
 from services.escalation.ledger.ledger import utc_now
 from services.escalation.policy import Policies, read_policies
 from services.escalation.recovering import Recovery
+from services.escalation.rules.noting import PolicyNotes
 from services.escalation.settings import Settings
 from services.escalation.store import MIGRATIONS
 from shared.artefacts import training_seconds
@@ -77,6 +78,9 @@ def build(settings: Settings | None = None, *, keys: Keys | None = None) -> Serv
         jobs=(
             lambda _owner: _recovery(policies, ledger, settings),
             lambda _owner: Hearing(store, bus),
+            lambda _owner: PolicyNotes(
+                store, policies.versions, policies.version, utc_now, settings.escalation_recovery
+            ),
             lambda _owner: BatchRounds(store, blobs, door, settings.escalation_batch_every),
         ),
     )

@@ -12,7 +12,8 @@
     month_usd = "50"
     mask = ["parties", "amounts", "persons"]
 
-What may be accepted without a person stands there as well (`shared/policy.py`).
+`version = "…"` at the top is what the file calls itself. What may be accepted without a person
+stands there as well (`shared/policy.py`).
 What is not allowed here is not done: a tenant that the file does not name sends nothing out.
 """
 
@@ -37,6 +38,7 @@ from services.escalation.providers.provider import (
     ProtocolName,
     Provider,
 )
+from services.escalation.rules import Version, version_of
 from shared.errors import SettingsError
 from shared.events import Kind
 from shared.policy import RiskRules, read_policy
@@ -98,6 +100,7 @@ class _Tenant(RiskRules):
 
 
 class _File(_Part):
+    version: Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]{1,64}$")] = ""
     providers: dict[Name, _Provider] = Field(default_factory=dict)
     tenants: dict[str, _Tenant] = Field(default_factory=dict)
 
@@ -175,6 +178,14 @@ class Policies:
     """What each tenant allows; without a file, nothing."""
 
     tenants: Mapping[str, TenantPolicy] = field(default_factory=dict)
+    versions: Mapping[str, Version] = field(default_factory=dict)
+    """Of the rules of each tenant that the file names."""
+    label: str = ""
+    """What the file calls itself."""
+
+    def version(self, tenant: str) -> Version:
+        """Which rules hold for a tenant; of one that the file does not name, those by default."""
+        return self.versions.get(tenant) or _version(_Tenant(), {}, self.label)
 
     def of(self, tenant: str) -> TenantPolicy:
         """The policy of a tenant."""
@@ -209,8 +220,24 @@ def read_policies(path: Path | None, post: Post | None = None) -> Policies:
     sender = post or Post()
     providers = {name: _provider(name, spec, path, sender) for name, spec in file.providers.items()}
     return Policies(
-        {name: _tenant(name, tenant, providers, path) for name, tenant in file.tenants.items()}
+        {name: _tenant(name, tenant, providers, path) for name, tenant in file.tenants.items()},
+        {name: _version(one, file.providers, file.version) for name, one in file.tenants.items()},
+        file.version,
     )
+
+
+def _version(tenant: _Tenant, providers: Mapping[str, _Provider], label: str) -> Version:
+    """The version of one tenant's rules, with the providers that it asks. Where a key lies is no
+    rule, and what the file says of other tenants is none of this one's business.
+    """
+    rules = tenant.model_dump()
+    for name in ("leaves", "mask", "always_person"):
+        rules[name] = frozenset(rules[name])
+    asked = {
+        name: providers[name].model_dump(exclude={"key_env", "key_file"})
+        for name in tenant.providers
+    }
+    return version_of({"tenant": rules, "providers": asked}, label)
 
 
 def _provider(name: str, spec: _Provider, path: Path, post: Post) -> Provider:

@@ -29,6 +29,7 @@ def shown(line: Mapping[str, Any]) -> Iterator[str]:
     )
     yield ""
     yield _row("", "in force", "tried")
+    yield _row("version", *map(_version, (now, tried)))
     yield _row("stated risk", _risk(now), _risk(tried))
     for key, title in (
         ("accepted", "accepted by the machine"),
@@ -55,6 +56,11 @@ def shown(line: Mapping[str, Any]) -> Iterator[str]:
 
 def _row(title: str, now: str, tried: str) -> str:
     return f"{title:<{WIDTH}}{now:>24}{tried:>24}".rstrip()
+
+
+def _version(one: Mapping[str, Any]) -> str:
+    """The digest, and as much of the label as there is room for."""
+    return plain(f"{one['version']['digest']} {one['version']['label']}").strip()[:23]
 
 
 def _risk(one: Mapping[str, Any]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from services.cli import cli
+from services.escalation.policy import read_policies
 from services.extraction.domain import Extraction, FoundClause, Looked, Nearest, Pass, Searched
 from services.extraction.store import MIGRATIONS as OF_EXTRACTION
 from services.extraction.store import Extractions
@@ -186,6 +188,8 @@ def test_the_table_has_both_policies_and_says_what_is_escalated(run: Any) -> Non
     low, word, high = rows["with 95% between"][3:]
     assert (rows["with 95% between"][:3], low, word) == (["0", "and", "0"], "0", "and")
     assert high in ("1", "2")
+    assert [len(digest) for digest in rows["version"]] == [12, 12]
+    assert len(set(rows["version"])) == 2
     assert "tried: most errors are expected in Governing Law (" in result.stdout
     assert "in force: most errors" not in result.stdout
 
@@ -196,6 +200,17 @@ def test_what_can_not_be_promised_is_said_in_a_sentence(run: Any) -> None:
     (line,) = [line for line in told.splitlines() if "is accepted:" in line]
     assert line.startswith("tried: none of 4 clauses is accepted: not attainable")
     assert "most errors" not in told
+
+
+def test_both_policies_are_named_by_their_versions(run: Any) -> None:
+    """Digest and label; the policy in force has the version that the door says."""
+    line = json.loads(run(f'version = "spring"\n{CAREFUL}', "--json").stdout)
+    forced = Path(os.environ["SMALLPRINT_POLICY"])
+    digest = read_policies(forced).version("default").digest
+    assert line["now"]["version"] == {"digest": digest, "label": ""}
+    assert line["tried"]["version"]["label"] == "spring"
+    assert line["tried"]["version"]["digest"] != digest
+    assert json.loads(run(FORCED, "--json").stdout)["tried"]["version"]["digest"] == digest
 
 
 def test_another_tenant_has_documents_and_rules_of_its_own(run: Any) -> None:

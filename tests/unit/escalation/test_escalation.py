@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +20,7 @@ from services.escalation.bootstrap import build
 from services.escalation.ledger import Caps, Ledger
 from services.escalation.ledger.store import exchanges, ledger
 from services.escalation.providers import Usage
+from services.escalation.rules.noting import PolicyNotes
 from services.escalation.settings import Settings
 from shared.events import (
     BlobRef,
@@ -175,6 +179,69 @@ def test_the_policy_is_that_nothing_leaves(client: TestClient) -> None:
     body = client.get("/v1/policy").json()
     assert (body["leaves_the_house"], body["providers"], body["budget_usd"]) == (False, [], 0)
     assert body["summary"].startswith("Nothing leaves the house")
+
+
+def started(folder: Path, policy: str, tenant: str = "default") -> dict[str, Any]:
+    """Escalation starts with a policy file of this text; what it says of it to a tenant."""
+    path = folder / "policy.toml"
+    path.write_text(policy, "utf-8")
+    settings = load(Settings, data=folder, bus_url="memory:", policy=path)
+    service = build(settings, keys=AnyKey())
+    try:
+        service.store.migrate()
+        jobs = [make(None) for make in service.jobs]
+        (notes,) = [job for job in jobs if isinstance(job, PolicyNotes)]
+        for _ in range(2):
+            notes.work(threading.Event())
+        asker = TestClient(service.app, headers={"authorization": f"Bearer {tenant}"})
+        answer = asker.get("/v1/policy", params={"history": True})
+        assert answer.status_code == 200, answer.text
+        return dict(answer.json())
+    finally:
+        service.close()
+
+
+def test_which_rules_held_when_is_kept(tmp_path: Path) -> None:
+    """Each change once, with the rules as text; a start with the same file is none."""
+    began = datetime.now(UTC)
+    first = started(tmp_path, "[tenants.default]\nmax_wrong = 0.05\n")
+    assert [held["digest"] for held in first["history"]] == [first["digest"]]
+    assert started(tmp_path, "# same\n[tenants.default]\nmax_wrong = 0.05\n") == first
+    second = started(tmp_path, 'version = "two"\n[tenants.default]\nmax_wrong = 0.1\n')
+    assert second["label"] == "two"
+    assert second["digest"] != first["digest"]
+    closed = started(tmp_path, "[tenants.acme]\n")
+    back = started(tmp_path, "[tenants.default]\nmax_wrong = 0.05\n")
+    assert [(held["digest"], held["label"]) for held in back["history"]] == [
+        (first["digest"], ""),
+        (closed["digest"], ""),
+        (second["digest"], "two"),
+        (first["digest"], ""),
+    ]
+    times = [datetime.fromisoformat(held["since"]) for held in back["history"]]
+    assert sorted(times, reverse=True) == times
+    assert began <= times[-1] <= times[0] <= datetime.now(UTC)
+    risks = [json.loads(held["rules"])["tenant"]["max_wrong"] for held in back["history"]]
+    assert risks == [0.05, None, 0.1, 0.05]
+    for held in back["history"]:
+        assert hashlib.sha256(held["rules"].encode()).hexdigest()[:12] == held["digest"]
+
+
+def test_a_tenant_sees_the_history_of_its_own_rules(tmp_path: Path) -> None:
+    """Not those of others, whose changes are none of its own."""
+    text = "[tenants.default]\nmax_wrong = 0.05\n[tenants.acme]\nmax_wrong = 0.2\n"
+    started(tmp_path, text)
+    started(tmp_path, text.replace("0.05", "0.07"))
+    acme = started(tmp_path, text, "acme")
+    (held,) = acme["history"]
+    assert json.loads(held["rules"])["tenant"]["max_wrong"] == 0.2
+    assert started(tmp_path, text, "nobody")["history"] == []
+
+
+def test_the_history_is_told_to_who_asks_for_it(client: TestClient) -> None:
+    """Without the parameter there is the version alone."""
+    body = client.get("/v1/policy").json()
+    assert (body["history"], body["label"], len(body["digest"])) == (None, "", 12)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from pathlib import Path
 
 import pytest
@@ -40,6 +42,10 @@ mask = ["parties"]
 [tenants.careful]
 providers = ["claude", "house"]
 """
+HOUSE = (
+    f"[providers.house]{WHOLE.partition('[providers.house]')[2].partition('[tenants.default]')[0]}"
+)
+HOUSE += "[tenants.default]\n"
 
 
 @pytest.fixture
@@ -182,3 +188,45 @@ def test_the_file_that_the_readme_shows_is_one(
     policy = read(tmp_path, text).of("default")
     assert [p.name for p in policy.may_see("contract")] == ["claude"]
     assert (policy.day_micro_usd, len(policy.mask)) == (5_000_000, 3)
+
+
+@pytest.mark.usefixtures("key")
+def test_the_version_is_that_of_the_rules_and_not_of_the_file(tmp_path: Path) -> None:
+    """Comments, order, other tenants and where keys lie make no other; a rule or a label does."""
+    plain = HOUSE + 'providers = ["house"]\nday_usd = "5"\nmask = ["parties", "amounts"]\n'
+    first = read(tmp_path, plain).version("default")
+    assert re.fullmatch("[0-9a-f]{12}", first.digest)
+    assert hashlib.sha256(first.rules.encode()).hexdigest().startswith(first.digest)
+    same = HOUSE + 'mask = ["amounts", "parties"]\nday_usd = "5.00"\nproviders = ["house"]\n'
+    for text in (
+        f"# why\n{same}",
+        plain.replace('protocol = "own"', 'key_env = "TEST_FRONTIER_KEY"\nprotocol = "own"'),
+        f"{plain}[tenants.acme]\nmax_wrong = 0.1\n",
+    ):
+        assert read(tmp_path, text).version("default") == first
+    assert "TEST_FRONTIER_KEY" not in first.rules
+    for text in (
+        plain.replace('"5"', '"6"'),
+        plain.replace("//models.", "//others."),
+        f"{plain}max_wrong = 0.05\n",
+    ):
+        assert read(tmp_path, text).version("default").digest != first.digest
+    named = read(tmp_path, f'version = "spring 2"\n{plain}').version("default")
+    assert (named.digest, named.label) == (first.digest, "spring 2")
+
+
+def test_a_tenant_without_an_entry_has_the_version_of_what_holds_by_default(
+    tmp_path: Path,
+) -> None:
+    """The same without a file, and as an empty entry."""
+    closed = Policies().version("default")
+    file = read(tmp_path, "[tenants.acme]\n")
+    assert file.version("default") == file.version("acme") == closed
+    assert closed.label == ""
+
+
+@pytest.mark.parametrize("label", ['""', "3", '"a\\nb"', f'"{"v" * 65}"'])
+def test_a_label_is_a_short_line(tmp_path: Path, label: str) -> None:
+    """Anything else is refused at the start."""
+    with pytest.raises(SettingsError, match="version: "):
+        read(tmp_path, f"version = {label}\n")
