@@ -164,6 +164,8 @@ class BatchDesk:
         if held is None:
             return 404, _error("no such batch")
         if method == "DELETE":
+            if not held.ended:
+                return 400, _error("it is not done: cancel it, and wait")
             self.deleted.append(id_)
             del self.held[id_]
             return 200, {"id": id_, "type": "message_batch_deleted"}

@@ -144,7 +144,8 @@ class S3Blobs:
                         yield *found, max(0.0, age.total_seconds())
 
     def sweep(self, older: timedelta) -> int:
-        """Give up what was begun in parts before so long and never ended. Returns how many.
+        """Give up blobs that were begun in parts before so long and never ended. Returns how many.
+        What others send into the same bucket stays.
 
         A server that does not answer, or that refuses to list them, is told of in the log alone.
         """
@@ -155,7 +156,8 @@ class S3Blobs:
         try:
             for page in pages:
                 for item in page.get("Uploads", ()):
-                    if item["Initiated"] < before:
+                    name = item["Key"].removeprefix(self.prefix)
+                    if item["Initiated"] < before and ref_of_key(name, 0) is not None:
                         self._abort(item["Key"], item["UploadId"])
                         removed += 1
         except (ClientError, BotoCoreError) as error:

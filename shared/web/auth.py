@@ -146,7 +146,8 @@ def known_actor(request: Request) -> Actor:
 
 def _require_scope(request: Request, actor: Actor) -> None:
     try:
-        scope = needed(request.method, request.url.path)
+        # The path that routes are found by: an address made of it has lost tabs and line breaks.
+        scope = needed(request.method, request.scope["path"])
     except NoRule:
         raise NotAllowed("no scope opens this route: it can't be used") from None
     if scope is not None and scope not in actor.scopes:

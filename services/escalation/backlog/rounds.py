@@ -21,7 +21,7 @@ from services.escalation.ledger import ProviderStopped
 from services.escalation.ledger.store import batch_of, documents_of_batch, forget
 from services.escalation.providers import Provider, ProviderError
 from services.escalation.providers.provider import BATCH_SECONDS
-from shared.errors import SuiteError, Unavailable
+from shared.errors import Unavailable
 from shared.runtime.pulse import Pulse
 from shared.runtime.rounds import Rounds
 from shared.storage import AlreadyHandled, BlobStore, MissingBlob, Store, UnitOfWork
@@ -92,6 +92,11 @@ class BatchRounds(Rounds):
             asked = handlers.left_to_ask(kept.event, self.store, self.blobs, self.door)
         except (NotWanted, MissingBlob):
             asked = []
+        except Unavailable:
+            raise
+        except Exception:  # it would hold up those behind it, in every round
+            log.exception("what a request asks that waits for a batch can't be told; it is ended")
+            asked = []
         if not asked:
             self._end(kept, "nobody may be asked about it any more")
         return [one for one in asked if one.provider.name == asked[0].provider.name]
@@ -138,7 +143,7 @@ class BatchRounds(Rounds):
             pass
         except Unavailable:
             raise
-        except SuiteError:
+        except Exception:
             log.exception("a request that waited for a batch can't be ended by its answers")
             handlers.end_without(event, UnitOfWork(self.store, event), self.blobs, why)
         with self.store.write() as session:

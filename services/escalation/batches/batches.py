@@ -63,7 +63,8 @@ class Batches:
     """Batches of one ledger. Processes may share it.
 
     Args:
-        settled: is told when the calls of a batch are settled, before it counts as over.
+        settled: is told when the calls of a batch are settled, or counted in full, before it
+            counts as over.
     """
 
     def __init__(
@@ -112,9 +113,10 @@ class Batches:
         if not prompts:
             self._refuse(batch, came.spent or "there was nothing to hand in")
             return came
-        batch = self._change(batch, state="handing in", requests=len(prompts), made=self.clock())
-        if not batch.is_open:  # it took so long that it was taken for that of a dead process
+        sent = {"requests": len(prompts), "made": self.clock()}
+        if not self._leaves(batch, **sent):  # it took so long that it was taken for a dead one's
             return came
+        batch = replace(batch, state="handing in", **sent)  # type: ignore[arg-type]
         try:
             remote = provider.hand_in(prompts, batch.id)
         except ProviderError as error:
@@ -151,6 +153,8 @@ class Batches:
         if batch.state == "preparing":
             if not alone and self.clock() <= batch.made + APPEARS:
                 return batch
+            if not self._leaves(batch):  # whoever prepares it is slow, and goes on
+                return self.get(batch.id)
             return self._refuse(batch, "whoever prepared it died before it was handed in")
         try:
             found = self._found(provider, batch) if batch.remote is None else batch
@@ -226,7 +230,9 @@ class Batches:
             if self.clock() <= batch.until:
                 return batch
             self._cancel(provider, remote)
-            return self._lose(batch, f"{provider.name} was not done in its time")
+            lost = self._lose(batch, f"{provider.name} was not done in its time")
+            self._forget(provider, remote)  # as far as its provider deletes what is not done
+            return lost
         self._settle_all(provider, batch, remote)
         self.settled(batch)
         ended = self._change(batch, state="ended")
@@ -274,12 +280,20 @@ class Batches:
         """What of it has no bill counts in full."""
         for call_id in self._calls(batch):
             self.ledger.assume(call_id)
+        self.settled(batch)
         log.warning("a batch is given up", extra={"batch": batch.id, "reason": reason})
         return self._change(batch, state="lost", reason=reason)
 
     def _calls(self, batch: Batch) -> list[str]:
         with self.ledger.database.read() as session:
             return list(calls_of_batch(session, batch.id))
+
+    def _leaves(self, batch: Batch, **values: object) -> bool:
+        """Take a batch that is prepared, to hand it in or to give it up: one process alone has it
+        then. Returns whether we do. One that dies with it leaves a batch that never arrived.
+        """
+        with self.ledger.database.write() as session:
+            return store.change(session, batch.id, ("preparing",), state="handing in", **values)
 
     def _change(self, batch: Batch, **values: object) -> Batch:
         """Write down a step, unless another process was there first. Returns it as it is then."""

@@ -105,6 +105,17 @@ def test_a_process_killed_in_the_middle_leaves_no_half_blob(bucket: Place, blobs
     assert blobs.get("default", blobs.put("default", data)) == data
 
 
+def test_a_sweep_leaves_what_others_send(bucket: Place, blobs: S3Blobs) -> None:
+    """A bucket may be shared: only what has the name of a blob is given up."""
+    theirs = {"Bucket": blobs.bucket, "Key": f"{blobs.prefix}backups/2026-01-31.tar"}
+    ours = {"Bucket": blobs.bucket, "Key": blobs._key("default", ref_of(b"x"))}
+    upload = blobs._client.create_multipart_upload(**theirs)["UploadId"]
+    blobs._client.create_multipart_upload(**ours)
+    assert blobs.sweep(timedelta(0)) == 1
+    assert blobs._client.list_parts(**theirs, UploadId=upload)["UploadId"] == upload
+    blobs._client.abort_multipart_upload(**theirs, UploadId=upload)
+
+
 def test_a_connection_that_breaks_off_loses_nothing(
     bucket: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:

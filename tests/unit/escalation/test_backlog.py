@@ -21,6 +21,8 @@ from services.escalation.hearing import TooLate
 from services.escalation.ledger import Caps
 from services.escalation.ledger.store import disagreements, exchanges, ledger
 from services.escalation.policy import Policies, read_policies
+from services.escalation.providers import Provider
+from services.escalation.providers.base import Lost
 from services.escalation.store import escalations
 from shared.errors import SettingsError, SuiteError
 from shared.events import DocumentDeleted
@@ -249,6 +251,54 @@ def test_what_is_deleted_meanwhile_leaves_nothing(late: Late) -> None:
     assert late.answers() == {}
     assert {row.document_id for row in late.rows(exchanges)} == {"doc_2"}
     assert {row.document_id for row in late.rows(escalations)} == {"doc_2"}
+    assert late.rows(backlog) == []
+
+
+def test_a_lost_batch_leaves_no_words_of_what_is_deleted(
+    late: Late, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some of its answers had come, and their document went meanwhile."""
+    lines = Provider.lines
+
+    def breaking_off(self: Provider, remote: Any) -> Iterator[Any]:
+        yield next(lines(self, remote))
+        raise Lost("it broke off")
+
+    monkeypatch.setattr(Provider, "lines", breaking_off)
+    late.say(late.request(1), late.request(2))
+    late.round()
+    mark_deleted(late.originals, "default", "doc_1")
+    mark_deleted(late.originals, "default", "doc_2")
+    late.round()
+    assert len(late.rows(exchanges)) == 1
+    late.now += timedelta(hours=27)
+    late.round()
+    assert [row.state for row in late.rows(batches)] == ["lost"]
+    assert late.rows(exchanges) == []
+    assert sorted(late.states()) == ["assumed", "settled"]
+
+
+def test_what_nobody_can_make_sense_of_holds_up_nobody(
+    late: Late, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It goes to a person, and those behind it to the provider."""
+    left_to_ask, answer_request = handlers.left_to_ask, handlers.answer_request
+
+    def breaking(whole: Any) -> Any:
+        def broken(event: Any, *args: Any) -> Any:
+            if event.document_id == "doc_1":
+                raise ValueError("a bug")
+            return whole(event, *args)
+
+        return broken
+
+    late.say(late.request(1), late.request(2))
+    monkeypatch.setattr(handlers, "left_to_ask", breaking(left_to_ask))
+    monkeypatch.setattr(handlers, "answer_request", breaking(answer_request))
+    several(late)
+    answers = late.answers()
+    assert answers["cl_1"].answer is None
+    assert answers["cl_2"].answer
     assert late.rows(backlog) == []
 
 

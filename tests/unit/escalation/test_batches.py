@@ -239,6 +239,7 @@ def test_a_batch_that_never_ends_is_given_up(desk: Desk) -> None:
     assert [r.state for r in desk.rows(ledger)] == ["assumed"] * 2
     (held,) = desk.stand_in.batches.held.values()
     assert held.stopped
+    assert desk.stand_in.batches.files == {}, "what it asked does not stay where it can be deleted"
 
 
 def test_a_batch_that_is_refused_as_a_whole_costs_nothing(desk: Desk) -> None:
@@ -420,7 +421,59 @@ def test_two_processes_look_one_at_a_time(desk: Desk) -> None:
     assert reader.batches.look(reader.provider, preparing) == preparing
     desk.clock.now += APPEARS
     desk.clock.move(seconds=1)
-    assert reader.batches.look(reader.provider, preparing).state == "refused"
+    assert reader.batches.look(reader.provider, preparing).state == "handed in", "it went on"
+    assert [row.state for row in desk.rows(ledger)] == ["reserved"]
+
+
+def test_a_slow_process_hands_in_nothing_that_was_given_up(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever reserves for too long is taken for dead: what it reserved is free, and stays here,
+    also if it comes to life while it is given up.
+    """
+    reader, reserve, release = desk.reader(), Ledger.reserve, Ledger.release
+    questions = reader._questions(TEXTS[:1])
+    looked, taken = [], []
+
+    def slow(self: Ledger, *args: Any) -> None:
+        reserve(self, *args)
+        desk.clock.now += APPEARS
+        desk.clock.move(seconds=1)
+        (batch,) = reader.batches.open(reader.provider.name)
+        looked.append(reader.batches.look(reader.provider, batch))
+
+    def releasing(self: Ledger, call_id: str) -> None:
+        (batch,) = reader.batches.open(reader.provider.name)
+        taken.append(reader.batches._leaves(batch))
+        release(self, call_id)
+
+    monkeypatch.setattr(Ledger, "reserve", slow)
+    monkeypatch.setattr(Ledger, "release", releasing)
+    assert reader.batches.hand_in(reader.provider, questions).batch is None
+    assert taken == [False]
+    assert [batch.state for batch in looked] == desk.states() == ["refused"]
+    assert (desk.stand_in.batches.held, desk.spent()) == ({}, 0)
+
+
+def test_who_dies_while_giving_up_leaves_nothing_reserved(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next look finds that it never arrived."""
+    _die_in(monkeypatch, Ledger, "reserve", after=1)
+    with pytest.raises(Died):
+        desk.read()
+    monkeypatch.undo()
+    desk.clock.now += APPEARS
+    desk.clock.move(seconds=1)
+    _die_in(monkeypatch, Ledger, "release")
+    reader = desk.reader()
+    (batch,) = reader.batches.open(reader.provider.name)
+    with pytest.raises(Died):
+        reader.batches.look(reader.provider, batch)
+    monkeypatch.undo()
+    batch = reader.batches.get(batch.id)
+    assert reader.batches.look(reader.provider, batch).state == "refused"
+    assert (desk.spent(), {row.state for row in desk.rows(ledger)}) == (0, {"released"})
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)

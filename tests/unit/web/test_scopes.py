@@ -107,6 +107,22 @@ def test_a_key_does_what_its_scope_says_and_nothing_else(scope: str) -> None:
             assert scope in answer.json()["detail"]
 
 
+def test_a_route_is_looked_up_by_the_path_that_it_is_found_by() -> None:
+    """What addresses lose (line breaks, tabs) does not turn the path of one route into that of
+    another, for which no scope is asked.
+    """
+    router = APIRouter()
+
+    @router.delete("/v1/keys/{name}")
+    def end(actor: CurrentActor, name: str) -> str:
+        return actor.name + name
+
+    client = TestClient(create_app("review", [router], [], _Ring(frozenset({"review"}))))
+    for name in ("other", "se%0Alf", "se%09lf", "self%0D", "sel%66%0A", "x%2F..%2Fself"):
+        answer = client.delete(f"/v1/keys/{name}", headers={"authorization": "Bearer x"})
+        assert answer.status_code in (403, 404), name
+
+
 def test_scopes_are_chosen_by_name() -> None:
     """None is all; an empty choice, or a name that there is not, is refused."""
     assert chosen(None) == ALL
