@@ -16,6 +16,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+from models.reliability import FILE, drawn, of_clauses
 from models.risk_card import UNMEASURED, risk_text, table
 from shared.inference.adapters import (
     ADAPTER_FILE,
@@ -303,6 +304,8 @@ def main() -> None:
     size = (shipped / ADAPTER_FILE).stat().st_size
     text = card(template, config, manifest, size, found, reasons_of(folder))
     (folder / "CARD.md").write_text(text, encoding="utf-8")
+    if found["guarantee"]:
+        (folder / FILE).write_text(drawn(of_clauses(found["guarantee"])), encoding="utf-8")
 
 
 if __name__ == "__main__":

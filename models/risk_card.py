@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from models.reliability import SHOWN
+
 UNMEASURED = "Not measured for this version."
 
 
@@ -43,6 +45,7 @@ def risk_text(report: dict[str, Any] | None) -> str:
         "because they rank the categories' clauses less well against each other:",
         maps_table(report),
         "Reliability of the map that ships, on folds that it was not fitted on:",
+        SHOWN,
         table(
             ["shown clauses", "mean belief", "right"],
             [[str(n), f"{b:.3f}", f"{r:.3f}"] for n, b, r in report["reliability"]],

@@ -11,6 +11,7 @@ from typing import Any
 
 from scipy.stats import beta
 
+from models.reliability import SHOWN, maps_rows, write_drawing
 from services.triage.narrative.gate import BY_NAME
 from services.triage.narrative.model import DATA_FILE, MANIFEST_FILE, NAME, Narrative
 from shared.artefacts import newest
@@ -159,6 +160,12 @@ def card(folder: Path, artefacts: Path) -> str:
             differences=differences_table(scores["families"]),
             flags=flags_table(scores["families"]),
             bins=bins_table(scores["families"]),
+            drawing=SHOWN,
+            errors=", ".join(
+                f"{name} {one['calibration_error']:.3f}" for name, one in scores["families"].items()
+            ),
+            sentences=scores["calibration"]["sentences"],
+            maps=table(["map", "error", "Brier"], maps_rows(scores["calibration"]["maps"])),
             whole=filings["filings"],
             filings=filings_table(filings, judged),
             asked=asked_wrongly(filings, judged),
@@ -177,6 +184,7 @@ def main() -> None:
     arguments = parser.parse_args()
     text = card(arguments.specialist, arguments.artefacts)
     (arguments.specialist / "CARD.md").write_text(text, encoding="utf-8")
+    write_drawing(arguments.specialist, "narrative-flags")
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from models.flags.__main__ import PREDICTIONS
 from models.flags.learning import platt
+from models.reliability import compared, judged
 
 DRAWS = 2_000
 SEED = 7
@@ -64,14 +65,50 @@ def with_interval(
     return [round(float(v), 4) for v in (of(np.arange(size)), low, high)]
 
 
+def unseen_chances(scores: Floats, positive: NDArray[np.bool_], folds: NDArray[np.int64]) -> Floats:
+    """The chance of each sentence of a family [N], by Platt's map of the companies of other folds.
+
+    Raises:
+        ValueError: sentences of one fold alone, so that there are no others.
+    """
+    if len(np.unique(folds)) < 2:
+        raise ValueError("the sentences are of one fold: no map can be fitted on others")
+    found = np.zeros(len(scores))
+    for fold in np.unique(folds):
+        here = folds == fold
+        scale, shift = platt(scores[~here], positive[~here].astype(np.int64))
+        found[here] = 1 / (1 + np.exp(-(scale * scores[here] + shift)))
+    return found
+
+
+def calibration(every: Sequence[Mapping[str, Any]], names: Sequence[str]) -> dict[str, Any]:
+    """What chances of all families together are worth, by each map, fitted on other folds.
+
+    `none` takes the score for log odds; `Platt, by family` is the map that ships, a family's own.
+    """
+    some = [one for one in every if one["family"] in names]
+    score, right = (np.array([float(one[key]) for one in some]) for key in ("words", "positive"))
+    family = np.array([list(names).index(one["family"]) for one in some])
+    folds = np.array([one["fold"] for one in some])
+    own = np.zeros(len(some))
+    for number in range(len(names)):
+        here = family == number
+        own[here] = unseen_chances(score[here], right[here] > 0, folds[here])
+    ships = judged(own, right)
+    others = compared(1 / (1 + np.exp(-score)), right, family, folds)
+    return {
+        "sentences": len(some),
+        "maps": {"Platt, by family": {key: ships[key] for key in ("error", "brier")}, **others},
+    }
+
+
 def family_scores(some: Sequence[Mapping[str, Any]], shown: float) -> dict[str, Any]:
     """The figures of one family."""
     positive = np.array([one["positive"] for one in some])
     drawn = draws([one["company"] for one in some])
     size = len(some)
     ways = {way: np.array([one[way] for one in some]) for way in WAYS if way in some[0]}
-    scale, shift = platt(ways["words"], positive.astype(np.int64))
-    chance = 1 / (1 + np.exp(-(scale * ways["words"] + shift)))
+    chance = unseen_chances(ways["words"], positive, np.array([one["fold"] for one in some]))
     keyword, gate = (np.array([one[name] for one in some]) for name in ("keyword", "gated"))
     marks = {"keyword": keyword, "words": gate & (chance >= shown)}
     found: dict[str, Any] = {
@@ -83,6 +120,7 @@ def family_scores(some: Sequence[Mapping[str, Any]], shown: float) -> dict[str, 
         },
         "over_tfidf": _difference(positive, ways, "words", "tfidf", drawn),
         "brier": round(float(((chance - positive) ** 2).mean()), 4),
+        "calibration_error": judged(chance, positive.astype(float))["error"],
         "bins": bins(positive, chance),
     }
     if "both" in ways:
@@ -137,15 +175,24 @@ def main() -> None:
         name: family_scores([one for one in every if one["family"] == name], shown)
         for name, shown in config["shown"].items()
     }
-    found = {"counts": kept["counts"], "families": families}
+    found = {
+        "counts": kept["counts"],
+        "families": families,
+        "calibration": calibration(every, list(config["shown"])),
+    }
     (folder / "scores.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     for name, one in families.items():
         for kind in ("auc", "precision", "recall"):
             for way, (value, low, high) in one[kind].items():
                 print(f"{name:18}{kind:10}{way:8}{value:.3f} ({low:.3f} to {high:.3f})")
+        print(
+            f"{name:18}calibration error {one['calibration_error']:.3f}, Brier {one['brier']:.3f}"
+        )
         for kind in ("over_tfidf", "states_add"):
             if kind in one:
                 print(f"{name:18}{kind:18}{one[kind]}")
+    for name, one in found["calibration"]["maps"].items():
+        print(f"{name:24}error {one['error']:.3f}, Brier {one['brier']:.4f}")
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from models.kinds.corpus import KINDS, MOST, SOME
+from models.reliability import SHOWN, tenths_rows, write_drawing
 from shared.artefacts import newest
 from shared.linear import DATA_FILE, MANIFEST_FILE, LinearManifest, read_manifest
 
@@ -81,6 +82,34 @@ def sources_table(scores: Mapping[str, Any]) -> str:
     return table(["kind: corpus", *scores["corpora"]], rows)
 
 
+def errors_text(calibration: Mapping[str, Any]) -> str:
+    """The calibration errors of the sides, in words."""
+    return ", ".join(f"{one['error']:.3f} ({side})" for side, one in calibration["sides"].items())
+
+
+def reliability_table(calibration: Mapping[str, Any]) -> str:
+    """One row a side and tenth: what was said, and what came out."""
+    rows = [
+        [side, *row]
+        for side, one in calibration["sides"].items()
+        for row in tenths_rows(one["tenths"])
+    ]
+    return table(["", "texts", "said", "right"], rows)
+
+
+def calibrations_table(calibration: Mapping[str, Any]) -> str:
+    """One row a map: its calibration error and Brier score on every side."""
+    sides = calibration["maps"]
+    rows = [
+        [name, *(f"{sides[side][name][key]:.{digits}f}"
+                 for side in sides for key, digits in (("error", 3), ("brier", 4)))]
+        for name in next(iter(sides.values()))
+    ]  # fmt: skip
+    return table(
+        ["map", *(f"{side}{key}" for side in sides for key in (": error", ": Brier"))], rows
+    )
+
+
 def met_table(known: Mapping[str, Mapping[str, float]]) -> str:
     """One row a group of texts: the least and the most of their shares."""
     names = ("least", "hundredth", "median", "most")
@@ -141,6 +170,10 @@ def card(
             }
         ),
         telling=sure["telling"],
+        errors=errors_text(scores["calibration"]),
+        reliability=reliability_table(scores["calibration"]),
+        drawing=SHOWN,
+        maps=calibrations_table(scores["calibration"]),
         pages=pages_table(pages),
         met=met_table(scores["met"]),
     )
@@ -161,6 +194,7 @@ def main() -> None:
     pages = json.loads((folder / "pages.json").read_text(encoding="utf-8"))
     text = card(template, config, manifest, size, scores, pages)
     (folder / "CARD.md").write_text(text, encoding="utf-8")
+    write_drawing(folder, "document-kind")
 
 
 if __name__ == "__main__":

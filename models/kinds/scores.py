@@ -17,7 +17,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from models.calibrations import MAPS
 from models.kinds.corpus import DEVELOPMENT, KINDS
+from models.reliability import compared, judged, mapped
 
 RESAMPLES = 2_000
 SEED = 7
@@ -142,6 +144,38 @@ def asked(records: Records, form: str, sure: Mapping[str, float]) -> dict[str, i
     }
 
 
+def likeliest(records: Records) -> tuple[Floats, Floats, NDArray[np.int64], NDArray[np.int64]]:
+    """Return of every form of every document [documents x forms]: the chance of its likeliest
+    kind, whether it is of that kind, which kind that is, and the document's fold.
+    """
+    forms = list(records[0]["linear"])
+    every = np.concatenate([said(records, "linear", form) for form in forms])
+    called = every.argmax(1)
+    right = called == np.tile(kinds_of(records), len(forms))
+    folds = np.tile(np.array([record["fold"] for record in records]), len(forms))
+    return every.max(1), right.astype(float), called, folds
+
+
+def calibration(records: Records) -> dict[str, Any]:
+    """Return what the chance of the likeliest kind is worth, and by which map it would be more.
+
+    The maps of the development documents are each fitted on the other folds, those of the folds
+    after on all development documents.
+    """
+    parts = {side: likeliest(some) for side, some in sides(records).items()}
+    chance, right, called, folds = parts["development"]
+    maps: dict[str, Any] = {"development": compared(chance, right, called, folds)}
+    for side, (new, truth, of, _) in parts.items():
+        if side == "development":
+            continue
+        figures = {name: judged(mapped(name, chance, right, called, new, of), truth)
+                   for name in MAPS}  # fmt: skip
+        maps[side] = {
+            name: {key: one[key] for key in ("error", "brier")} for name, one in figures.items()
+        }
+    return {"sides": {side: judged(p[0], p[1]) for side, p in parts.items()}, "maps": maps}
+
+
 def sides(records: Records) -> dict[str, Records]:
     """Return the documents that everything was chosen on, and those of each fold after."""
     found: dict[str, list[Mapping[str, Any]]] = {}
@@ -165,6 +199,7 @@ def scores(
     records = all_["documents"]
     sure = {**thresholds(records, settings["wrong"]), **settings["least"]}
     result: dict[str, Any] = {"tried": all_["tried"], "thresholds": sure, "met": all_["met"]}
+    result["calibration"] = calibration(records)
     for part in ("figures", "asked", "corpora", "head"):
         result[part] = {}
     for side, some in sides(records).items():
@@ -207,6 +242,9 @@ def main() -> None:
                         low, high = one["interval"]
                         place = f"{side}, {form}, {way}, {one['documents']}"
                         print(f"{place:44}{one['mean_recall']:.4f} ({low:.4f} to {high:.4f})")
+    for side, maps in found["calibration"]["maps"].items():
+        for name, one in maps.items():
+            print(f"{side}, {name:24}error {one['error']:.4f}, Brier {one['brier']:.4f}")
     for side, forms in found["asked"].items():
         for form, counts in forms.items():
             print(f"{side}, {form}: {counts}")

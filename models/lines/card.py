@@ -12,6 +12,7 @@ from models.lines.adapter import EVERY, RUN
 from models.lines.guesses import RANK
 from models.lines.predict import FOLDER
 from models.lines.scores import ADAPTER, BOTH, LINEAR, SCORES, WAYS, surely_better
+from models.reliability import SHOWN, maps_rows, write_drawing
 from models.risk_card import table
 from models.triage.filings import FOLDS
 from services.triage.naming import DATA_FILE, MANIFEST_FILE, NAME, READER
@@ -149,7 +150,9 @@ those that are get called so.
 
 {reliability(f)}
 
-{surely(f)}"""
+{surely(f)}
+
+{table(["map", "error", "Brier score"], maps_rows(f["maps"]))}"""
 
 
 def cost(pace: Figures) -> str:
@@ -181,6 +184,7 @@ def text_of(artefacts: Path) -> str:
 def write_card(artefacts: Path) -> None:
     """Write it."""
     (FOLDER / "CARD.md").write_text(text_of(artefacts), encoding="utf-8")
+    write_drawing(FOLDER, "line-concepts")
 
 
 def card(
@@ -257,7 +261,10 @@ left out. Concepts that fewer companies use count as own.
 ## What a confidence is worth
 
 A confidence is Platt's map of the chance, fitted on one half of the companies and measured on the
-other. What ships has the map that was fitted on all of them.
+other. What ships has the map that was fitted on all of them. The last table of each compares it,
+`Platt, pooled`, with other maps of the same halves; `by category` is by statement.
+
+{SHOWN}
 
 {parts}
 

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.calibrations import fit_logistic, straight
+from models.reliability import compared
 from models.triage.filings import fold_of
 from services.triage.naming import LEAST, MOST, OWN
 from services.triage.together import together
@@ -114,6 +115,15 @@ def unseen_confidence(records: Sequence[Record]) -> Floats:
     return found
 
 
+def maps(records: Sequence[Record]) -> dict[str, dict[str, float]]:
+    """The errors of every map, pooled or by statement, fitted on the other half of companies."""
+    said, right = chances(records)
+    kinds = sorted({r["statement"] for r in records})
+    label = np.array([kinds.index(r["statement"]) for r in records])
+    half = np.array([hash_of(r["company"]) for r in records])
+    return compared(said, right, label, half)
+
+
 def hash_of(company: int) -> int:
     """The half that a company is in."""
     return company // 7 % 2
@@ -184,6 +194,7 @@ def of_confidence(records: Sequence[Record]) -> dict[str, Any]:
         "error before": calibration_error(said, right),
         "error": calibration_error(confident, right),
         "reliability": reliability(confident, right),
+        "maps": maps(records),
         "surely": {f"{share:.0%}": named_surely(confident, right, share) for share in RELIABLE},
     }
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from models.reliability import SHOWN, maps_rows, tenths_rows
+from models.risk_card import table
+
 SHARES = (0.01, 0.02, 0.05, 0.10)
 """Shares of false alarms at which it is said how many errors are found."""
 
@@ -50,6 +53,8 @@ def card(f: Mapping[str, Any], version: str) -> str:
         "\n".join(f"| {t} | {hits}/{count} |" for t, (hits, count) in part["types"].items())
         for part in (h, v)
     )
+    c = f["calibration"]
+    as_shipped = c["chances"]["as shipped"]
     told_less = any(name.startswith("without ") for name in f["found"])
     less = " The rows `without …` are forests that were told less." if told_less else ""
     return f"""# triage-breaks {version}
@@ -124,6 +129,24 @@ such doubts as well: it can't be told from a lawful presentation by what the for
 | the line takes part | filings | at 2% | at 5% |
 | --- | --- | --- | --- |
 {checkable}
+
+## What a chance is worth
+
+The chance of a filing's surest doubt against whether that doubt names the error put in, of
+companies not learned from, at the mix of this data: {c["untouched"]} untouched filings and
+{c["injected"]} with an error; filings without a doubt are left out. Where errors are rarer
+fewer doubts are right at the same chance: these say nothing of the mix that a reader has. Expected
+calibration error {as_shipped["error"]:.3f}, ten bins.
+
+{SHOWN}
+
+{table(["filings", "said", "right"], tenths_rows(as_shipped["tenths"]))}
+
+Maps that would make other chances of it, each fitted on the companies of the other folds; `none` is
+what ships. A map keeps the order, so the same filings would be flagged, and it would be one of this
+mix alone:
+
+{table(["map", "error", "Brier score"], maps_rows(c["maps"]))}
 
 ## What is flagged among untouched filings at 2%
 

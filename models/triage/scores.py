@@ -18,8 +18,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from models.reliability import compared, cross_fitted, judged, write_drawing
 from models.triage.card import SHARES, card
-from models.triage.filings import corrections
+from models.triage.filings import corrections, fold_of
 from models.triage.injections import AS_DEVELOPMENT
 
 FOLDER = Path(__file__).resolve().parent.parent / "triage-breaks"
@@ -159,11 +160,37 @@ def figures(data: Path, predicted: Sequence[Prediction]) -> dict[str, Any]:
             )
         },
         "place_right": sum(any(p["right"]) for p in flagged) / max(len(flagged), 1),
+        "calibration": calibration([*(p for p in every if p["type"] is None), *known]),
         "alarms": _alarms([p for p in every if p["type"] is None and risk(p) > at]),
         "headlines": _of_headlines(of("headlines", predicted), at),
         "finverbench": _of_finverbench(of("finverbench", predicted), at),
         "development": _of_development(of("development", predicted), at),
         "corrected": corrected(data, of("corrected", predicted), at),
+    }
+
+
+MAPS = ("none", "isotonic, pooled", "Platt, pooled", "beta, pooled")
+"""Maps that are compared: by kind of doubt most kinds have too few."""
+
+
+def calibration(some: Sequence[Prediction]) -> dict[str, Any]:
+    """What the chance of a filing's surest doubt is worth: whether that doubt names the error.
+
+    At the mix of the predictions, where most filings have an error. Filings without a doubt are
+    left out. Maps are each fitted on the companies of the other folds.
+    """
+    doubted = [p for p in some if p["right"]]
+    chance = np.array([risk(p) for p in doubted])
+    right = np.array([float(p["type"] is not None and p["right"][0]) for p in doubted])
+    folds = np.array([fold_of(p["company"]) for p in doubted])
+    label = np.zeros(len(doubted), np.int64)
+    sound = np.array([p["type"] is None for p in doubted])
+    platt = cross_fitted("Platt, pooled", chance, right, label, folds)
+    return {
+        "untouched": int(sound.sum()),
+        "injected": int((~sound).sum()),
+        "chances": {"as shipped": judged(chance, right), "by Platt's map": judged(platt, right)},
+        "maps": compared(chance, right, label, folds, MAPS),
     }
 
 
@@ -263,6 +290,7 @@ def main() -> None:
     (arguments.folder / "scores.json").write_text(text, encoding="utf-8")
     version = every[0]["version"]
     (arguments.folder / "CARD.md").write_text(card(result, version), encoding="utf-8")
+    write_drawing(arguments.folder, "triage-breaks")
     print(json.dumps(result["found"], indent=1))
 
 

@@ -13,7 +13,7 @@ pytest.importorskip("sklearn")
 from models.flags import learning
 from models.flags.corpus import FOLDS, Sentence, gated, has_keyword, learned, scored, truth
 from models.flags.filings import Judges
-from models.flags.scores import area, family_scores
+from models.flags.scores import area, family_scores, unseen_chances
 
 pytestmark = pytest.mark.training
 
@@ -59,6 +59,19 @@ def test_a_chance_rises_with_its_score() -> None:
     assert shift == pytest.approx(0.0, abs=1e-3)
 
 
+def test_a_chance_does_not_know_its_own_fold() -> None:
+    """Labels of a fold turned round change the chances of the others alone."""
+    draw = np.random.default_rng(1)
+    positive = draw.random(60) < 0.5
+    scores, folds = positive + draw.normal(size=60), np.arange(60) % 3
+    before = unseen_chances(scores, positive, folds)
+    after = unseen_chances(scores, positive ^ (folds == 1), folds)
+    assert (before[folds == 1] == after[folds == 1]).all()
+    assert (before[folds != 1] != after[folds != 1]).all()
+    with pytest.raises(ValueError, match="one fold"):
+        unseen_chances(scores, positive, folds * 0)
+
+
 def test_the_area_counts_ties_as_half() -> None:
     """As Mann and Whitney do."""
     positive = np.array([True, True, False, False])
@@ -74,8 +87,8 @@ def test_what_the_gate_denies_is_not_flagged() -> None:
     assert not gated(denied)
     some = scored([*sentences(), denied], "material_weakness")
     rows = [
-        {"company": one.company, "positive": one.label == "positive", "keyword": True,
-         "gated": gated(one), "words": score, "tfidf": score}
+        {"company": one.company, "fold": one.fold, "positive": one.label == "positive",
+         "keyword": True, "gated": gated(one), "words": score, "tfidf": score}
         for one, score in zip(some, learning.by_words(some, some, 10.0, 0.3), strict=True)
     ]  # fmt: skip
     found = family_scores(rows, 0.5)

@@ -10,7 +10,7 @@ import pytest
 
 from models.kinds.card import card
 from models.kinds.letters import papers, patterns
-from models.kinds.scores import asked, read, recall, said, sides, thresholds
+from models.kinds.scores import asked, calibration, read, recall, said, sides, thresholds
 from models.kinds.scores import kinds_of as numbers_of
 from services.ingest.judging import Judge
 from shared.artefacts import newest
@@ -111,3 +111,13 @@ def test_papers_are_the_same_each_time_and_leave_nothing_open() -> None:
     assert len(made) == 24 * len(patterns())
     assert not [text for _, _, text in made if set("{}<") & set(text)]
     assert {pattern.fold for pattern in patterns()} == set(range(6))
+
+
+def test_what_chances_are_worth_is_that_of_the_predictions(scores: dict[str, Any]) -> None:
+    """Counted again it is the same; every form of every document counts once."""
+    predicted = read(FOLDER / "predictions.json.gz")
+    assert predicted is not None
+    found = calibration(predicted["documents"])
+    assert json.loads(json.dumps(found)) == scores["calibration"]
+    counts = [one["judged"] for one in found["sides"].values()]
+    assert sum(counts) == 3 * len(predicted["documents"])

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from models.triage.card import card
-from models.triage.scores import corrected, figures, found_at, interval, limit, risk
+from models.triage.scores import calibration, corrected, figures, found_at, interval, limit, risk
 from models.triage.tries import by_company, difference, table
 
 
@@ -102,6 +102,23 @@ def test_the_interval_holds_what_was_measured() -> None:
     low, high = interval(some(), risk, 0.1)
     assert 0 <= low <= 0.11 <= high <= 1
     assert (low, high) == interval(some(), risk, 0.1)
+
+
+def test_a_chance_is_right_if_the_surest_doubt_names_the_error() -> None:
+    """Not one further down, nor any of an untouched filing; without a doubt there is no chance."""
+    predicted = some()
+    found = calibration(predicted)
+    assert (found["untouched"], found["injected"]) == (100, 100)
+    assert sum(n * r for n, _, r in found["chances"]["as shipped"]["tenths"]) == pytest.approx(
+        100, abs=0.01
+    )
+    predicted[150]["right"] = [False, True]
+    predicted[151]["right"] = []
+    less = calibration(predicted)
+    assert less["injected"] == 99
+    assert sum(n * r for n, _, r in less["chances"]["as shipped"]["tenths"]) == pytest.approx(
+        98, abs=0.01
+    )
 
 
 def test_corrected_filings_are_counted_by_company(tmp_path: Path) -> None:
