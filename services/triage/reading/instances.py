@@ -11,9 +11,10 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from decimal import Decimal
+from types import MappingProxyType
 
 from services.triage.places import Place
 from services.triage.reading.periods import quarters_between
@@ -39,11 +40,16 @@ _NO_STATEMENT = re.compile(r"parenthe|details?$|tables?$|polic|disclosure|note",
 _COMPREHENSIVE = re.compile(r"comprehensive", re.I)
 _ABSTRACT = re.compile(r"(Abstract|Table|Axis|Domain|Member|LineItems|RollForward)$")
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z][a-z]*|[a-z]+|\d+")
+_MEMBER = re.compile(r"\s*(\[member\]|\bmember)$", re.I)
 _STANDARD = "http://www.xbrl.org/2003/role/label"
 _USUAL = 0.3
 """Of the facts of the column that has most; a period with fewer is no column."""
 
 Period = tuple[str | None, str | None]
+Members = frozenset[tuple[str, str]]
+"""Pairs of an axis and a member."""
+Split = dict[str, dict[Members, dict[Period, Fact]]]
+"""Facts by concept, members and period."""
 
 
 @dataclass
@@ -147,15 +153,18 @@ def read_instance(
 ) -> list[ReadStatement]:
     """The statements that a presentation linkbase lays out, filled with the facts of its instance.
 
-    Only facts without dimensions are read. Raises UnreadableDocument for a damaged linkbase.
+    Facts of the whole company are read, and where a line has none, those that are split by members
+    that the statement itself lists (XBRL Dimensions 1.0): such members are lines of its page. Where
+    a line has both, the members only break it down and are left out, which `broken_down` names.
+    Raises UnreadableDocument for a damaged linkbase.
     """
     named = labels_of(labels) if labels else {}
-    whole = whole_facts(facts)
+    whole, split = whole_facts(facts), split_facts(facts)
     taken: dict[str, ReadStatement] = {}
     for role, lines in presentation_of(presentation).items():
         kind = kind_of_role(role)
         if kind and kind != "equity" and kind not in taken:
-            statement = statement_of(kind, role, lines, whole, named)
+            statement = statement_of(kind, role, lines, whole, named, split)
             if statement.rows and statement.columns:
                 taken[kind] = statement
     return list(taken.values())
@@ -168,6 +177,16 @@ def whole_facts(facts: Sequence[Fact]) -> dict[tuple[str, Period], Fact]:
         if fact.number is not None and not fact.context.dimensions:
             whole.setdefault((fact.name, (fact.context.start, fact.context.end)), fact)
     return whole
+
+
+def split_facts(facts: Sequence[Fact]) -> Split:
+    """The numbers that are split by dimensions, each by its concept, its members and its period."""
+    split: Split = defaultdict(lambda: defaultdict(dict))
+    for fact in facts:
+        if fact.number is not None and fact.context.dimensions:
+            members = frozenset(fact.context.dimensions)
+            split[fact.name][members].setdefault((fact.context.start, fact.context.end), fact)
+    return split
 
 
 def kind_of_role(role: str) -> str | None:
@@ -186,17 +205,82 @@ def statement_of(
     lines: Sequence[Line],
     facts: Mapping[tuple[str, Period], Fact],
     labels: Mapping[tuple[str, str], str],
+    split: Mapping[str, Mapping[Members, Mapping[Period, Fact]]] = MappingProxyType({}),
 ) -> ReadStatement:
-    """The lines that have facts, under the periods for which most of them have."""
+    """The lines that have facts, under the periods for which most of them have.
+
+    `split` has the facts that are split by dimensions: they are lines where nothing else is.
+    """
     periods = _columns(kind, lines, facts)
-    rows = tuple(row for line in lines if (row := _row(line, periods, facts, labels)) is not None)
+    listed = _listed(lines)
+    rows: list[ReadRow] = []
+    broken_down: list[str] = []
+    for line in lines:
+        whole = _row(line, periods, facts, labels)
+        members = list(_by_members(line, periods, split.get(line.concept, {}), labels, listed))
+        if whole is None or whole.row.heading:
+            rows += members
+        elif members:
+            broken_down.append(whole.row.label)
+        if whole is not None:
+            rows.append(whole)
     return ReadStatement(
         kind=kind,
         title=role.rpartition("/")[2],
         scale=Decimal(1),
         columns=tuple(_column(period) for period in periods),
-        rows=rows,
+        rows=tuple(rows),
+        broken_down=tuple(broken_down),
     )
+
+
+def _listed(lines: Sequence[Line]) -> dict[tuple[str, str], int]:
+    """The members of each axis of a statement with their place, a sum after its parts."""
+    placed: dict[tuple[str, str], int] = {}
+    above: list[tuple[str, Line]] = []
+
+    def leave(depth: int) -> None:
+        while above and above[-1][1].depth >= depth:
+            axis, line = above.pop()
+            placed.setdefault((axis, line.concept), len(placed))
+
+    for line in lines:
+        leave(line.depth)
+        axis = next((name for name in reversed(line.path) if name.endswith("Axis")), None)
+        if axis:
+            above.append((axis, line))
+    leave(0)
+    return placed
+
+
+def _by_members(
+    line: Line,
+    periods: Sequence[Period],
+    split: Mapping[Members, Mapping[Period, Fact]],
+    labels: Mapping[tuple[str, str], str],
+    listed: Mapping[tuple[str, str], int],
+) -> Iterator[ReadRow]:
+    """A line for each set of members that the statement lists and this concept has facts of.
+
+    Where there is but one, the concept's own label says what the line is.
+    """
+    found = []
+    for members, facts in split.items():
+        if all(pair in listed for pair in members):
+            own = {(line.concept, period): fact for period, fact in facts.items()}
+            row = _row(line, periods, own, labels)
+            if row is not None and not row.row.heading:
+                found.append((sorted(listed[pair] for pair in members), members, row))
+    for _, members, row in sorted(found, key=lambda one: one[0]):
+        if len(found) == 1:
+            yield row
+            continue
+        names = (
+            labels.get((member, _STANDARD)) or in_words(member)
+            for _, member in sorted(members, key=lambda pair: listed[pair])
+        )
+        shown = ", ".join(_MEMBER.sub("", name) for name in names)
+        yield replace(row, row=replace(row.row, label=f"{row.row.label}: {shown}"))
 
 
 def _columns(

@@ -64,6 +64,8 @@ class ReadStatement:
     restated: tuple[bool, ...] = ()
     asides: tuple[str, ...] = ()
     """Heads of the columns that are no periods, which are left out."""
+    broken_down: tuple[str, ...] = ()
+    """Lines of an instance that it splits by members, too: the parts are left out."""
 
     @property
     def statement(self) -> Statement:

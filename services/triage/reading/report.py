@@ -264,6 +264,13 @@ def _left_out(statements: Sequence[ReadStatement]) -> Iterator[str]:
                 f"{statement.kind}: {quoted(figure, 30)!r} in the line {quoted(label, 60)!r}{more} "
                 "stands in none of its columns and is left out"
             )
+        if statement.broken_down:
+            named = ", ".join(repr(quoted(one, 60)) for one in statement.broken_down[:_MOST_NAMED])
+            others = len(statement.broken_down) - _MOST_NAMED
+            yield (
+                f"{statement.kind}: what {named}{f' and {others} more' if others > 0 else ''} "
+                "consist of by dimension is left out: only their own amounts are read"
+            )
         for head in statement.asides:
             yield f"{statement.kind}: the column {quoted(head, 60)!r} is left out: it is no period"
 

@@ -93,6 +93,73 @@ def test_a_fact_is_placed_by_its_element() -> None:
     assert place.to_json() == {"page": 1, "cell": "B5", "element": "id4"}
 
 
+def moment(name: str, number: int, *members: str, order: int = 1) -> Fact:
+    """A fact at the end of the year, split by members of one axis."""
+    split = tuple(("us-gaap:TypeAxis", f"x:{member}") for member in members)
+    return fact(name, number, Context("x", None, "2023-06-30", split), order)
+
+
+def in_order(*arcs: str) -> bytes:
+    """The presentation of a balance sheet: `above below` for each arc, in order."""
+    names = dict.fromkeys(name for arc in arcs for name in arc.split())
+    places = "".join(f'<loc xlink:label="{n}" xlink:href="a.xsd#{n}"/>' for n in names)
+    joined = "".join(
+        f'<presentationArc xlink:from="{arc.split()[0]}" xlink:to="{arc.split()[1]}" order="{n}"/>'
+        for n, arc in enumerate(arcs)
+    )
+    return (
+        '<linkbase xmlns="http://www.xbrl.org/2003/linkbase" '
+        'xmlns:xlink="http://www.w3.org/1999/xlink">'
+        f'<presentationLink xlink:role="http://x.com/role/BalanceSheets">{places}{joined}'
+        "</presentationLink></linkbase>"
+    ).encode()
+
+
+SPLIT = in_order(
+    "us-gaap_Top us-gaap_TypeAxis",
+    "us-gaap_TypeAxis us-gaap_TypeDomain",
+    "us-gaap_TypeDomain x_VehiclesMember",
+    "us-gaap_TypeDomain x_SolarMember",
+    "us-gaap_Top us-gaap_Cash",
+    "us-gaap_Top us-gaap_LeasedAssets",
+    "us-gaap_Top us-gaap_Solar",
+    "us-gaap_Top us-gaap_Assets",
+)
+
+
+def test_members_that_a_statement_lists_are_its_lines() -> None:
+    """In the order of the axis, where the line has no amount of its own; others are of notes."""
+    facts = (
+        moment("Cash", 10),
+        moment("LeasedAssets", 5, "SolarMember", order=2),
+        moment("LeasedAssets", 7, "VehiclesMember", order=3),
+        moment("LeasedAssets", 3, "ElsewhereMember", order=4),
+        moment("Solar", 2, "SolarMember", order=5),
+        moment("Assets", 24, order=6),
+    )
+
+    (statement,) = read_instance(facts, SPLIT)
+
+    assert [(row.row.label, int(row.row.values[0] or 0)) for row in statement.rows] == [
+        ("Cash", 10),
+        ("Leased assets: Vehicles", 7),
+        ("Leased assets: Solar", 5),
+        ("Solar", 2),
+        ("Assets", 24),
+    ]
+    assert not statement.broken_down
+
+
+def test_members_that_break_a_line_down_are_named() -> None:
+    """Its own amount is read, and is not counted twice."""
+    facts = (moment("Cash", 10), moment("Cash", 4, "SolarMember"), moment("Assets", 10))
+
+    (statement,) = read_instance(facts, SPLIT)
+
+    assert [row.row.label for row in statement.rows] == ["Cash", "Assets"]
+    assert statement.broken_down == ("Cash",)
+
+
 def test_a_damaged_presentation_is_said() -> None:
     """It is no reason to read something else."""
     with pytest.raises(UnreadableDocument):
