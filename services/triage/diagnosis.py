@@ -9,7 +9,7 @@ one after a familiar slip?
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import combinations
@@ -58,15 +58,22 @@ def diagnose(sheets: Sequence[Sheet], equations: Sequence[Equation]) -> list[Dia
         for cell, _ in equation.terms:
             by_cell[cell].append(equation)
     result: list[Diagnosis] = []
+    likeliest: dict[int, Diagnosis] = {}
     while open_equations:
-        candidates = [
-            candidate
-            for equation in open_equations
-            for candidate in _candidates(sheets, equation, by_cell, open_equations)
-        ]
-        best = max(candidates, key=lambda d: d.merit)
+        still_open = set(map(id, open_equations))
+        for equation in open_equations:
+            if id(equation) not in likeliest:
+                found = _candidates(sheets, equation, by_cell, still_open)
+                likeliest[id(equation)] = max(found, key=lambda d: d.merit)
+        best = max((likeliest[id(e)] for e in open_equations), key=lambda d: d.merit)
         result.append(best)
+        explained = [e for e in open_equations if e in best.mends]
         open_equations = [e for e in open_equations if e not in best.mends]
+        # Only what shares a cell with what is explained now mends less than before.
+        for equation in explained:
+            for cell, _ in equation.terms:
+                for other in by_cell[cell]:
+                    likeliest.pop(id(other), None)
     return result
 
 
@@ -74,7 +81,7 @@ def _candidates(
     sheets: Sequence[Sheet],
     equation: Equation,
     by_cell: dict[Cell, list[Equation]],
-    broken: Sequence[Equation],
+    still_open: Collection[int],
 ) -> Iterable[Diagnosis]:
     for cell, coefficient in equation.terms:
         reported = sheets[cell.statement].value(cell.row, cell.column) or ZERO
@@ -87,7 +94,7 @@ def _candidates(
             after = other.residual + factor * (expected - reported)
             if abs(after) > other.tolerance and other.holds:
                 harms += 1
-            elif abs(after) <= other.tolerance and not other.holds and other in broken:
+            elif abs(after) <= other.tolerance and id(other) in still_open:
                 mends.append(other)
         cause = likeliest_cause(sheets[cell.statement], cell, reported, expected)
         yield Diagnosis(cell, reported, expected, cause, tuple(mends), harms)

@@ -11,7 +11,6 @@ import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any
 
 from services.triage.identities import CHECKED, same_period
@@ -32,7 +31,7 @@ _ASIDE = re.compile(r"\([^)]*\)")
 _NOT_LETTERS = re.compile(r"[^a-z]+")
 
 
-@lru_cache(maxsize=50_000)
+@remembered
 def bare(label: str) -> str:
     """The words of a label, without asides, digits and points."""
     return " ".join(_NOT_LETTERS.sub(" ", _ASIDE.sub(" ", normalise(label))).split())

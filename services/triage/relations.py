@@ -92,8 +92,20 @@ class Sheet:
 
     @cached_property
     def money(self) -> tuple[int, ...]:
-        """Rows of amounts of money: not per share, not numbers of shares, not ratios, not empty."""
-        return tuple(i for i, row in enumerate(self.rows) if _is_money(row))
+        """Rows of amounts of money: not per share, not numbers of shares, not ratios, not empty.
+
+        Where nothing says what a line is in, "Basic" below "Weighted average shares" counts shares.
+        """
+        found: list[int] = []
+        of_shares = False
+        for i, row in enumerate(self.rows):
+            if all(value is None for value in row.values):
+                of_shares = labels.counts_shares(row.label)
+            elif _is_money(row) and not (
+                of_shares and not row.unit and labels.is_per_share(row.label)
+            ):
+                found.append(i)
+        return tuple(found)
 
     @cached_property
     def last_of_cash(self) -> int | None:

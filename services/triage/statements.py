@@ -574,12 +574,12 @@ def remembered(function: Callable[P, T]) -> Callable[P, T]:
     kept = lru_cache(maxsize=20_000)(function)
 
     @wraps(function)
-    def known(*of: P.args, **named: P.kwargs) -> T:
+    def known(*of: Any) -> T:
         words = of[-1]
         short = isinstance(words, str) and len(words) <= LONGEST_REMEMBERED
-        return kept(*of, **named) if short else function(*of, **named)  # type: ignore[arg-type]
+        return kept(*of) if short else function(*of)  # type: ignore[call-arg]
 
-    return known
+    return known  # type: ignore[return-value]
 
 
 @remembered

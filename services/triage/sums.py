@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from itertools import combinations, product
+from operator import add, sub
 from typing import TYPE_CHECKING
 
 from services.triage import labels
@@ -153,16 +154,23 @@ def _elsewhere(
     taken = [line for line in sheet.money[:at] if line not in open_lines]
     for i, line in enumerate(taken):
         rows = (line,)
-        yield Elsewhere(rows, _made(sheet, rows, columns))
+        made = _made(sheet, rows, columns)
+        yield Elsewhere(rows, made)
         for other in taken[i + 1 : i + LONGEST_RUN]:
             if places[other] != places[rows[-1]] + 1:
                 break
             rows = (*rows, other)
-            yield Elsewhere(rows, _made(sheet, rows, columns))
+            made = tuple(map(add, made, _made(sheet, (other,), columns)))
+            yield Elsewhere(rows, made)
 
 
 def _made(sheet: Sheet, rows: Sequence[int], columns: Sequence[int]) -> tuple[Decimal, ...]:
-    return tuple(sum((sheet.amounts[line][c] for line in rows), ZERO) for c in columns)
+    """What some lines make together in each of some columns."""
+    made = [ZERO] * len(columns)
+    for line in rows:
+        amounts = sheet.amounts[line]
+        made = [whole + amounts[c] for whole, c in zip(made, columns, strict=True)]
+    return tuple(made)
 
 
 def _of_headlines(sheet: Sheet, row: int, stack: Sequence[int]) -> Sum | None:
@@ -249,14 +257,12 @@ def _promising(
 
 
 def _minus(gaps: Sequence[Decimal], values: Sequence[Decimal], sign: int = 1) -> list[Decimal]:
-    if sign < 0:
-        return [gap + value for gap, value in zip(gaps, values, strict=True)]
-    return [gap - value for gap, value in zip(gaps, values, strict=True)]
+    return list(map(add if sign < 0 else sub, gaps, values))
 
 
 def _may_hold(gaps: Sequence[Decimal], counted: Sequence[int], limit: Decimal) -> bool:
-    seen = [gaps[column] for column in counted]
-    return any(abs(gap) <= limit for gap in seen) or len({abs(gap) for gap in seen}) < len(seen)
+    seen = [abs(gaps[column]) for column in counted]
+    return bool(seen) and (min(seen) <= limit or len(set(seen)) < len(seen))
 
 
 def _parts(sheet: Sheet, rows: Sequence[int], way: str) -> Parts:

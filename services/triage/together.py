@@ -26,8 +26,8 @@ log = logging.getLogger(__name__)
 class Together(Naming):
     """The linear model and its adapter. Safe from several threads.
 
-    The base is asked for with the first statement. Where it can't be had the linear model names
-    alone, and the log says so.
+    The base is asked for with the first statement. Where it can't be had, or fails over a
+    statement, the linear model names alone, and the log says so: no report waits for its names.
     """
 
     def __init__(self, linear: Namer, folder: Path, base: Callable[[], Base]) -> None:
@@ -50,7 +50,11 @@ class Together(Naming):
         if reader is None:
             return self._linear.names(statement)
         labels = [row.label for row in statement.rows]
-        chances = softmax(reader.logits(written(statement.statement, labels, reader.cut)))
+        try:
+            chances = softmax(reader.logits(written(statement.statement, labels, reader.cut)))
+        except Exception:
+            log.exception("a statement is named by the linear model alone: its adapter failed")
+            return self._linear.names(statement)
         manifest = self._linear.manifest
         return tuple(
             named(
@@ -71,6 +75,8 @@ class Together(Naming):
                     self._known = read_with(self._linear, self._folder, self._base())
                 except (AdapterError, BaseError) as error:
                     log.warning("lines are named by the linear model alone: %s", error.message)
+                except Exception:
+                    log.exception("lines are named by the linear model alone")
             return self._known
 
 

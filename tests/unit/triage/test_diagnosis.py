@@ -8,10 +8,22 @@ import pytest
 
 from services.triage.diagnosis import diagnose, likeliest_cause
 from services.triage.identities import REGISTRY
-from services.triage.relations import Cell, sheets
+from services.triage.relations import Cell, Equation, Sheet, sheets
+from services.triage.statements import Column, Filing, Row, Statement
 from tests.unit.triage.filings import bent, read, record
 
 CELL = Cell(0, 6, 0)
+
+
+def wide(columns: int) -> Filing:
+    """A balance sheet of so many columns, and none of them balances."""
+    ends = tuple(Column(end=f"{1900 + c}1231", quarters=0) for c in range(columns))
+    amounts = [Decimal(1000 * (c + 1)) for c in range(columns)]
+    rows = (
+        Row("Total assets", tuple(amounts)),
+        Row("Total liabilities and equity", tuple(amount + 123 for amount in amounts)),
+    )
+    return Filing("wide", None, None, None, (Statement("balance_sheet", ends, rows),), ())
 
 
 @pytest.mark.parametrize(
@@ -62,3 +74,40 @@ def test_nothing_broken_is_nothing_to_explain() -> None:
     }
     assert all(e.holds for e in equations)
     assert not diagnose(pages, equations)
+
+
+def test_breaks_that_share_no_cell_are_each_looked_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A page of a hundred columns that all break is read in time that grows with it, and no more:
+    what is explained in one column tells nothing new of another.
+    """
+    asked: list[Cell] = []
+
+    def cause(_: Sheet, cell: Cell, *amounts: Decimal) -> str:
+        asked.append(cell)
+        return likeliest_cause(_, cell, *amounts)
+
+    monkeypatch.setattr("services.triage.diagnosis.likeliest_cause", cause)
+    (page,) = sheets(wide(100))
+    relations = REGISTRY["balance_equation"]([page])
+    found = diagnose([page], relations)
+    assert sorted(d.cell.column for d in found) == list(range(100))
+    assert len(asked) == 200, "total assets, and liabilities and equity, of each column"
+
+
+def test_what_is_explained_mends_nothing_else() -> None:
+    """A cell that two broken relations share is blamed for both at first; once another explains
+    one of them it has only the other left.
+    """
+    (page,) = sheets(wide(3))
+    one, two, three, four = (Cell(0, 0, 0), Cell(0, 1, 0), Cell(0, 0, 1), Cell(0, 1, 1))
+
+    def broken(residual: int, *cells: Cell) -> Equation:
+        terms = tuple((cell, 1) for cell in cells)
+        return Equation("balance_equation", terms, Decimal(residual), Decimal(0), 0)
+
+    relations = [broken(5, one, two), broken(5, one, three), broken(5, one, four),
+                 broken(7, two, three)]  # fmt: skip
+    found = diagnose([page], relations)
+    assert [(d.cell, len(d.mends)) for d in found] == [(one, 3), (two, 1)]

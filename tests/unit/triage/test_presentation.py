@@ -173,3 +173,20 @@ def test_a_class_of_stock_is_money_though_its_label_counts_shares() -> None:
     sheet = sheets(read(filing))[0]
     assert index in sheet.money
     assert index + 1 not in sheet.money
+
+
+def test_basic_below_weighted_average_shares_counts_shares() -> None:
+    """Where no unit says so; with a unit of money, and without such a heading, it is money."""
+    filing = copy.deepcopy(record())
+    part = filing["statements"][1]
+    first = len(part["rows"])
+    part["rows"] += [
+        {"label": "Basic", "values": [204_123_456] * 3},
+        {"label": "Weighted average shares outstanding:", "values": [None] * 3},
+        {"label": "Basic", "values": [204_123_456] * 3},
+        {"label": "Diluted", "values": [205_123_456] * 3},
+        {"label": "Diluted", "values": [205_123_456] * 3, "unit": "USD"},
+        {"label": "Dividends", "values": [205_123_456] * 3},
+    ]
+    money = sheets(read(filing))[1].money
+    assert [row - first for row in money if row >= first] == [0, 4, 5]

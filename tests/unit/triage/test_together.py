@@ -111,3 +111,22 @@ def test_a_damaged_adapter_is_found_at_the_start(artefacts: Path) -> None:
     (artefacts / NAME / "1.2.3" / ADAPTER).write_bytes(b"other")
     with pytest.raises(NamesError, match="is missing or damaged"):
         find_naming(artefacts, no_base)
+
+
+def test_an_adapter_that_fails_leaves_the_names_of_the_linear_model(
+    artefacts: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A report is judged whatever becomes of its names, at the load as over a statement."""
+
+    def fails(*_: object) -> NoReturn:
+        raise RuntimeError("no memory is left")
+
+    failing = reader("Cash")
+    monkeypatch.setattr(failing, "logits", fails)
+    sheet, linear = statement("THINGS", "Total"), Namer.load(artefacts)
+    for read in (fails, lambda *_: failing):
+        monkeypatch.setattr("services.triage.together.read_with", read)
+        naming = find_naming(artefacts, lambda: None)  # type: ignore[arg-type,return-value]
+        assert naming is not None
+        assert naming.names(sheet) == naming.names(sheet) == linear.names(sheet)
+    assert caplog.text.count("RuntimeError: no memory is left") == 3
