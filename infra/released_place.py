@@ -2,8 +2,8 @@
 
 `python -m infra.released_place FOLDER` takes a checkout of the release in FOLDER, starts its
 embedded edition on an empty data folder, sends it documents, decides, deletes, and kills it (-9) in
-the middle of work. What is left is `infra/released/place.tar.xz`; what was done with it, and what
-revision each database is at, is `infra/released/place.json`. Run it when a release is made, beside
+the middle of work. What is left is `place.tar.xz` in `infra/released/place`; what was done with it,
+and what revision each database is at, is `place.json` there. Run it when a release is made, beside
 `python -m infra.compatibility --release`.
 """
 
@@ -27,7 +27,7 @@ from typing import Any
 import httpx
 
 RELEASED = Path(__file__).resolve().parent / "released"
-ARCHIVE, FACTS = RELEASED / "place.tar.xz", RELEASED / "place.json"
+ARCHIVE, FACTS = RELEASED / "place" / "place.tar.xz", RELEASED / "place" / "place.json"
 SERVICES = ("ingest", "extraction", "triage", "review", "escalation")
 PATIENCE = 300.0
 
