@@ -256,7 +256,10 @@ def require_result(known: Report | None, document_id: str) -> Report:
     if known.state == "failed":
         why = f"its state is failed ({known.code}: {known.reason})"
         if known.narrative_found:
-            why += "; what it says of its filer in words was read: ask for its narrative flags"
+            why = (
+                f"nothing of its figures was checked ({known.code}: {known.reason}); what it says "
+                "of its filer in words was read: ask for its narrative flags"
+            )
     elif known.kind != "report":
         why = f"it is of kind {known.kind}, and only reports are triaged"
     else:

@@ -174,6 +174,8 @@ class Verdict:
     model: Model = RULES
     told: tuple[Finding, ...] = field(default=(), repr=False)
     """Those that have a place among the handful however likely they are."""
+    checked: bool = True
+    """False where no relation could be tried: that nothing was found says nothing then."""
 
     def to_json(self) -> dict[str, Any]:
         """The verdict without where it came from."""
@@ -181,6 +183,7 @@ class Verdict:
             "id": self.id,
             "flagged": self.flagged,
             "risk": self.risk,
+            "checked": self.checked,
             "findings": [finding.to_json() for finding in self.findings],
             "warnings": list(self.warnings),
             "model": self.model.to_json(),

@@ -35,6 +35,8 @@ from services.triage.sums import ZERO, tolerance
 
 FLAGGED = 0.5
 """Risk from which a filing is flagged where rules decide."""
+UNCHECKED = "nothing was checked: "
+"""What the warning begins with of a filing in which nothing could be."""
 MOST = 5
 """Findings that one filing gets at the most: what was seen first, by confidence."""
 
@@ -56,7 +58,29 @@ def triage_filing(
     """
     pages = sheets(filing)
     if judge is not None:
-        return _judged(filing, judge, pages, dismissed)
+        verdict = _judged(filing, judge, pages, dismissed)
+    else:
+        verdict = _by_rules(filing, pages, dismissed)
+    if verdict.findings or (why := _unchecked(pages)) is None:
+        return verdict
+    return replace(verdict, checked=False, warnings=(UNCHECKED + why, *verdict.warnings))
+
+
+def _unchecked(pages: Sequence[Sheet]) -> str | None:
+    """Why nothing in a filing could be checked; None if something could."""
+    if not any(sheet.statement.statement in identities.CHECKED for sheet in pages):
+        kinds = ", ".join(identities.CHECKED)
+        return f"none of its statements is of a kind that is checked ({kinds})"
+    if not any(check(pages) for check in identities.REGISTRY.values()):
+        return (
+            "no sum and no other relation was told between its lines, which are known by their "
+            "English names"
+        )
+    return None
+
+
+def _by_rules(filing: Filing, pages: Sequence[Sheet], dismissed: Words | None) -> Verdict:
+    """The verdict of rules, with confidences by hand."""
     equations = identities.equations_in(pages)
     suspicions = plausibility.suspicions_in(pages, filing.whole)
     swaps, rest = take_swaps(pages, equations)

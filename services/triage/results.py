@@ -133,7 +133,10 @@ class Outcome:
             self.filers[filer] = min(last, self.filers.get(filer, last))
         self.flagged |= verdict.flagged
         self.risk = max(self.risk, verdict.risk)
-        self.warnings += [f"{quoted(filing.id)}: {warning}" for warning in filing.warnings]
+        own = [f"{quoted(filing.id)}: {warning}" for warning in verdict.warnings]
+        if not verdict.checked:  # said before what there may be too much of to be said
+            self.warnings.insert(0, own.pop(0))
+        self.warnings += own
         named = f"{self.read} {filing.id}"
         found = [
             self.routing.drawn(

@@ -203,12 +203,13 @@ def findings(line: Mapping[str, Any]) -> Iterator[str]:
     width = shutil.get_terminal_size((100, 24)).columns
     if "error" in line:
         yield f"! {plain(line['source'])}: {plain(line['error']['detail'])}"
+        yield from _warned(line, width)
         yield from _in_words(line, width)
         return
     name = plain(line["source"])
     own = f"  {plain(str(line['id']))}" if line.get("id") else ""
-    verdict = "flagged" if line["flagged"] else "nothing to flag"
-    yield f"{name}{own}  ({verdict}, risk {line['risk']:.2f})"
+    yield f"{name}{own}  ({_verdict(line)})"
+    yield from _warned(line, width)
     rows = [
         (f["check"], str(f["statement"] or ""), f"{f['confidence']:.2f}{_route(f)}", "")
         for f in line["findings"]
@@ -225,6 +226,22 @@ def findings(line: Mapping[str, Any]) -> Iterator[str]:
             yield from wrap(said, width, initial_indent="  ~ ", subsequent_indent="    ")
     yield from _in_words(line, width)
     yield ""
+
+
+def _verdict(line: Mapping[str, Any]) -> str:
+    """What a filing comes to: nothing to flag is said only where nothing was found."""
+    risk, found = f"risk {line['risk']:.2f}", len(line["findings"])
+    if line["flagged"]:
+        return f"flagged, {risk}"
+    if found:
+        return f"below what flags a report, {risk}; {_count(found, 'finding')}"
+    return f"nothing to flag, {risk}" if line.get("checked", True) else "nothing was checked"
+
+
+def _warned(line: Mapping[str, Any], width: int) -> Iterator[str]:
+    """What of a filing could not be read or checked, and what differs from an earlier one."""
+    for warning in line.get("warnings", ()):
+        yield from wrap(plain(warning), width, initial_indent="  ! ", subsequent_indent="    ")
 
 
 def _in_words(line: Mapping[str, Any], width: int) -> Iterator[str]:

@@ -259,6 +259,7 @@ class Stage:
         self.escalation.store.migrate()
         self.keys = {name: keys.create("default", name).secret for name in ("ada", "ben")}
         self.results: dict[str, dict[str, list[Any]]] = {}
+        self.warnings: dict[str, list[str]] = {}
         self.reports: list[dict[str, Any]] = []
         self.contract = self.report = ""
         self.stop = threading.Event()
@@ -313,7 +314,8 @@ class Stage:
 
         @router.get("/v1/documents/{document}/{what}")
         def listed(document: str, what: str) -> dict[str, Any]:
-            return {"items": self.results.get(document, {}).get(what, []), "next": None}
+            items = self.results.get(document, {}).get(what, [])
+            return {"items": items, "next": None, "warnings": self.warnings.get(document, [])}
 
         return router
 
@@ -396,10 +398,12 @@ class Stage:
         signals: Sequence[dict[str, Any]] = (),
         flags: Sequence[dict[str, Any]] = (),
         missing: str | None = None,
+        warnings: Sequence[str] = (),
     ) -> None:
         """Announce findings, strong signals and flags, and have their statement at hand, unless it
         is `missing`.
         """
+        self.warnings[document] = list(warnings)
         named = [
             {"id": f"fd_{document[-8:]}{number}", **finding}
             for number, finding in enumerate(findings)

@@ -16,7 +16,7 @@ from services.triage.judgement import triage_filing
 from services.triage.reading.document import Reported, read_document
 from shared import documents
 from shared.events.questions import Proposal, Quote
-from tests.e2e.review_stage import CONTRACT, SCRIPT, STATEMENT, Stage, pdf_of, until
+from tests.e2e.review_stage import CONTRACT, FINDING, SCRIPT, STATEMENT, Stage, pdf_of, until
 from tests.samples import mail
 from tests.support import ROOT, library, require
 from tests.unit.documents.word import docx, p
@@ -463,6 +463,33 @@ def test_a_report_without_statements_shows_its_sentences(ada: Watched, stage: St
     finally:
         stage.http.delete(f"/v1/documents/{report}")
         until(lambda: all(one["document_id"] != report for one in stage.open_items()), "deletion")
+
+
+def test_a_report_is_not_called_clean_where_it_may_not_be(ada: Watched, stage: Stage) -> None:
+    """Where nothing was checked, and where all that was found is folded away."""
+    unknown = stage.upload("bilanz.json", b'{"bilanz": 1}', "report")
+    folded = stage.upload("folded.json", b'{"folded": 1}', "report")
+    word = {"reason": "Rounded.", "by": "bob", "time": "2026-01-02T10:00:00Z"}
+    try:
+        stage.find(unknown, [], warnings=["q4: nothing was checked: no line is known"])
+        stage.find(
+            folded, [{**FINDING, "dismissed": {**word, "document_id": "d", "finding_id": "f"}}]
+        )
+        page = ada.sign_in()
+        page.goto(f"{stage.address}/documents/{unknown}")
+        page.get_by_text("Nothing in it was checked").wait_for()
+        page.get_by_text("Not everything in it could be read (1 note)").click()
+        page.get_by_text("no line is known").wait_for()
+        assert not page.get_by_text("Nothing in it contradicts itself").count()
+        page.goto(f"{stage.address}/documents/{folded}")
+        page.get_by_text("was dismissed before, and is folded away").wait_for()
+        page.get_by_text("1 finding folded away").wait_for()
+        assert not page.get_by_text("Nothing in it contradicts itself").count()
+    finally:
+        for report in (unknown, folded):
+            stage.http.delete(f"/v1/documents/{report}")
+        gone = {unknown, folded}
+        until(lambda: all(one["document_id"] not in gone for one in stage.open_items()), "deletion")
 
 
 def test_a_signal_is_shown_with_what_it_is_made_of(ada: Watched, stage: Stage) -> None:

@@ -26,6 +26,17 @@ function placeIn(params) {
   return page >= 1 && start >= 0 && start < end ? { page, span: { start, end }, mode: "text" } : null;
 }
 
+/** A warning of a filing in which nothing could be checked. */
+const UNCHECKED = /(^|: )nothing was checked: /;
+
+/** What is said of a report without an open finding. */
+function clean(folded, filings, unchecked) {
+  if (folded) return "All that was found in it was dismissed before, and is folded away.";
+  if (!unchecked) return "Nothing in it contradicts itself, as far as was checked.";
+  if (unchecked >= (filings ?? 1)) return "Nothing in it was checked: the notes below say why.";
+  return `Nothing contradicts itself in what was checked; in ${unchecked} of its ${count(filings, "filing")} nothing was.`;
+}
+
 class DocumentView {
   constructor(id, place) {
     this.id = id;
@@ -198,11 +209,11 @@ class DocumentView {
       return;
     }
     const found = await this.found("findings");
-    const [{ warnings }, signals, sentences] = await Promise.all([get(query(`${this.path}/findings`, { limit: 1 })), this.beside("signals"), this.beside("narrative-flags")]);
+    const [{ warnings, filings }, signals, sentences] = await Promise.all([get(query(`${this.path}/findings`, { limit: 1 })), this.beside("signals"), this.beside("narrative-flags")]);
     const folded = found.filter((one) => one.dismissed);
     const open = found.filter((one) => !one.dismissed);
     fill(this.body, open.length ? [this.summary(open), open.map((one) => this.finding(one))]
-      : h("p.muted", {}, "Nothing in it contradicts itself, as far as was checked."),
+      : h("p.muted", {}, clean(folded.length, filings, warnings?.filter((one) => UNCHECKED.test(one)).length ?? 0)),
     folded.length > 0 && h("details.group", {}, h("summary", {}, `${count(folded.length, "finding")} folded away, as the same of this filer was dismissed before`), folded.map((one) => this.finding(one))),
     sentences.length > 0 && this.inWords(sentences),
     signals.length > 0 && this.unusual(signals), this.notes(warnings));

@@ -12,10 +12,14 @@ from services.triage.narrative.gate import BY_NAME, MOST_SENTENCES, Family, cand
 from services.triage.narrative.language import is_english
 from services.triage.narrative.model import Narrative, Reads
 from services.triage.narrative.words import ENDED, SELF
+from shared.documents.delimited import CSV
 from shared.documents.reading import Box, Reading
+from shared.documents.xbrl import XBRL
 
 Level = Literal["likely", "strong"]
 
+DATA = frozenset({XBRL, CSV})
+"""Types of data that are read as pages are; JSON never is."""
 MOST_FLAGS = 200
 """Of one report: the surest; a report of a holding may name related parties on every page."""
 ABOUT = "narrative flags: "
@@ -67,8 +71,11 @@ class Words:
 def words_of(reading: Reading, narrative: Narrative) -> Words:
     """Read the sentences of a report; the same sentence twice counts once.
 
-    The same report always gives the same flags.
+    The same report always gives the same flags. Data has none: what is text in it are labels and
+    the values of tags, torn from where they stand.
     """
+    if reading.media_type in DATA:
+        return Words()
     cut: list[Family] = []
     found: dict[tuple[str, str], Flag] = {}
     for one in candidates(reading.text, reading.furniture, cut):

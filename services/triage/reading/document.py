@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, BinaryIO
 
-from services.triage.reading.report import FactsReader, Linkbases, read_report
+from services.triage.reading.report import FactsReader, Linkbases, NoStatements, read_report
 from services.triage.statements import (
     CSV,
     JSON,
@@ -85,10 +85,13 @@ def read_document(
             return
     try:
         yield _as_page(source, name, reading(), facts, beside)
+    except NoStatements as error:
+        if why:
+            raise why from None
+        said = [s for one in found if isinstance(one, Reported) for s in one.filing.warnings]
+        raise NoStatements("; ".join([*said, error.message]), error.reading) from None
     except UnreadableDocument as error:
-        if not found:
-            raise (why or error) from None
-        yield from found
+        raise (why or error) from None
 
 
 def _as_data(source: bytes | BinaryIO, kind: str, name: str) -> Iterator[Reported | BadFiling]:

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from services import cli
+from shared.cli import tables
 from shared.errors import SuiteError
 from tests.samples import filing
 from tests.support import ROOT
@@ -169,6 +170,74 @@ def test_a_person_gets_a_table_and_is_told_that_it_is_no_advice(run: Run, tmp_pa
     assert code == 0
     assert "acme-2023  (flagged" in out
     assert "no legal or audit advice" in err
+
+
+GERMAN = "Bilanz (in Tausend),2023\nUmlaufvermögen,100\nAnlagevermögen,200\nSumme Aktiva,310\n"
+
+
+@pytest.mark.parametrize(
+    ("kind", "why"),
+    [
+        ("balance", "none of its statements is of a kind that is checked"),
+        ("balance_sheet", "no sum and no other relation was told between its lines"),
+    ],
+)
+def test_data_in_which_nothing_could_be_checked_is_not_called_clean(
+    run: Run, tmp_path: Path, kind: str, why: str
+) -> None:
+    """Its line is kept, and says so in words and for programs."""
+    rows = [
+        {"label": label, "values": [amount]}
+        for label, amount in (("Umlaufvermögen", 100), ("Anlagevermögen", 200), ("Summe", 310))
+    ]
+    statement = {"statement": kind, "columns": [{"end": "20231231"}], "rows": rows}
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps({"statements": [statement]}))
+    code, out, _ = run("triage", path)
+    assert code == 0
+    assert "a  (nothing was checked)" in out
+    assert "nothing to flag" not in out
+    assert f"! nothing was checked: {why}" in " ".join(out.split())
+    (line,) = _lines(run("triage", path, "--json")[1])
+    assert (line["flagged"], line["checked"], line["findings"]) == (False, False, [])
+    assert line["warnings"][0].startswith(f"nothing was checked: {why}")
+
+
+def test_a_table_without_a_statement_that_is_known_has_failed(run: Run, tmp_path: Path) -> None:
+    """As any document without statements has, with the reason."""
+    path = tmp_path / "german.csv"
+    path.write_text(GERMAN)
+    code, out, err = run("triage", path)
+    assert (code, out) == (2, "")
+    assert "'Bilanz (in Tausend)': not a kind of statement" in err
+    assert "no balance sheet, income statement or cash flow statement" in err
+
+
+def test_a_person_reads_the_warnings_too(run: Run, tmp_path: Path) -> None:
+    """Those of the file, and those about earlier reports."""
+    later, first = a_year_later(), tmp_path / "first.json"
+    first.write_text(json.dumps(record()))
+    for label, more in (("Accounts receivable, net", -137_000_000), ("Inventories", 137_000_000)):
+        part, row = find_row(later, "balance_sheet", label)
+        part["rows"][row]["values"][1] += more
+    part["rows"][0]["values"] = ["x", None]
+    path = tmp_path / "later.json"
+    path.write_text(json.dumps(later))
+    _, out, _ = run("triage", path, "--history", first)
+    said = " ".join(out.split())
+    assert "! balance_sheet row 0 column 0: not an amount, left out" in said
+    assert "! balance_sheet (2023-12-31): 2 of 16 lines are not as in f1" in said
+
+
+def test_a_finding_is_not_called_nothing() -> None:
+    """What does not flag a report is there all the same."""
+    finding = {"check": "income_sums", "statement": "income", "confidence": 0.86, "message": "m"}
+    line = {"source": "a.pdf", "id": "a", "flagged": False, "risk": 0.86, "findings": [finding]}
+    first, *rest = tables.findings(line)
+    assert first == "a.pdf  a  (below what flags a report, risk 0.86; 1 finding)"
+    assert rest[0].split() == ["income_sums", "income", "0.86"]
+    assert next(tables.findings({**line, "findings": []})).endswith("(nothing to flag, risk 0.86)")
+    assert next(tables.findings({**line, "flagged": True})).endswith("(flagged, risk 0.86)")
 
 
 @pytest.mark.parametrize("content", ["plain\nline two\n", "crlf\r\nline\r", "Ünïcödé 𝒜 – no end"])

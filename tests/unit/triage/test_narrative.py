@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from services.cli import Reports, cli
-from services.triage.narrative.flags import asked, flags_of, words_of
+from services.triage.narrative.flags import Words, asked, flags_of, words_of
 from services.triage.narrative.gate import BY_NAME, FAMILIES, MOST_SENTENCES, candidates
 from services.triage.narrative.model import NAME, FlagsError, Narrative, Reads, write
 from services.triage.narrative.words import PLACES, around, cues
@@ -323,9 +323,32 @@ def test_words_of_a_report_without_statements_are_kept(house: House) -> None:
     for other in ("findings", "statements", "signals", "history"):
         refused = house.client.get(f"/v1/documents/doc_1/{other}")
         assert refused.status_code == 409
+        assert "nothing of its figures was checked" in refused.json()["detail"]
+        assert "failed" not in refused.json()["detail"]
         assert "no_statements: no balance sheet" in refused.json()["detail"]
         assert "ask for its narrative flags" in refused.json()["detail"]
     assert house.client.get("/v1/reports").json()["items"] == []
+
+
+INSTANCE = f"""<xbrl xmlns="http://www.xbrl.org/2003/instance" xmlns:us-gaap="http://fasb.org/us-gaap/2023">
+<context id="c"><entity><identifier scheme="s">1</identifier></entity>
+<period><instant>2023-12-31</instant></period></context>
+<us-gaap:SubstantialDoubtTextBlock contextRef="c">{DOUBT}</us-gaap:SubstantialDoubtTextBlock>
+</xbrl>"""
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [("facts.xml", INSTANCE), ("facts.csv", f"Note,2023,2022\nOther,3,4\n{DOUBT}\n")],
+)
+def test_labels_and_the_values_of_tags_are_no_sentences(
+    narrative: Narrative, name: str, data: str
+) -> None:
+    """Of an instance and of a CSV nothing is said in words, whatever their text is."""
+    reading = read(data.encode(), name=name)
+    assert DOUBT in reading.text
+    assert words_of(reading, narrative) == Words()
+    assert words_of(replace(reading, media_type="text/plain"), narrative).flags
 
 
 def test_a_report_of_which_neither_figures_nor_words_say_anything_fails(house: House) -> None:

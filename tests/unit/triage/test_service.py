@@ -95,6 +95,26 @@ def test_a_bad_line_is_a_warning_and_the_others_count(house: House) -> None:
     assert body["warnings"][0].startswith("line 2: not JSON")
 
 
+def test_of_data_in_which_nothing_was_checked_that_is_said_first(house: House) -> None:
+    """Before the other warnings, of which there may be more than are kept."""
+    unknown = {"id": "u", "statements": [{**record()["statements"][0], "statement": "balance"}]}
+    house.say(house.read("doc_1", record(), unknown))
+    body = house.client.get(FINDINGS.format("doc_1")).json()
+    assert (body["items"], body["filings"]) == ([], 2)
+    first, second = body["warnings"]
+    assert first.startswith("u: nothing was checked: none of its statements is of a kind")
+    assert second == "u: balance: not a kind that is checked"
+
+
+def test_a_table_of_no_statement_that_is_known_fails(house: House) -> None:
+    """It is no report that contradicts itself nowhere."""
+    data = "Bilanz (in Tausend),2023\nUmlaufvermögen,100\nSumme Aktiva,310\n".encode()
+    house.say(house.page("doc_1", data, "german.csv"))
+    (failed,) = house.heard(DocumentFailed)
+    assert failed.code == "unreadable_report"
+    assert "not a kind of statement" in failed.reason
+
+
 def test_a_document_without_one_readable_filing_fails(house: House) -> None:
     """The reason names every line, and nothing is buried as a dead letter."""
     house.say(house.read("doc_1", b"{torn", b"[]"))
