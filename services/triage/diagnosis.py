@@ -133,6 +133,46 @@ def _slip_of_digits(reported: Decimal, expected: Decimal) -> str:
     return "unexplained"
 
 
+def told_cause(sheet: Sheet, d: Diagnosis) -> str:
+    """The likeliest cause in words. Digits that were exchanged are named, counted from the left;
+    that two columns were exchanged is said only where the relation is broken in the other as well
+    and the exchange mends it there.
+    """
+    reported, expected = d.reported, d.expected
+    alike = reported != 0 and expected != 0 and (reported < 0) == (expected < 0)
+    if alike and _slip_of_digits(abs(reported), abs(expected)) == "transposed":
+        a, b = str(int(abs(reported))), str(int(abs(expected)))
+        first = next(i for i in range(len(a)) if a[i] != b[i])
+        return f"{CAUSES['transposed']} (digits {first + 1} and {first + 2})"
+    if d.cause != "swapped" or _exchange_mends(sheet, d):
+        return CAUSES[d.cause]
+    return CAUSES[_slip_of_digits(abs(reported), abs(expected))]
+
+
+def _exchange_mends(sheet: Sheet, d: Diagnosis) -> bool:
+    """Whether the relations hold in the column that has the expected amount once it has the
+    reported one, and do not as it is printed; not known of relations between columns or statements.
+    """
+    cells = [cell for equation in d.mends for cell, _ in equation.terms]
+    if any((c.statement, c.column) != (d.cell.statement, d.cell.column) for c in cells):
+        return False
+    for column in range(sheet.width):
+        if column == d.cell.column or sheet.value(d.cell.row, column) != d.expected:
+            continue
+        mended = []
+        for equation in d.mends:
+            printed = sum(
+                (factor * (sheet.value(c.row, column) or ZERO) for c, factor in equation.terms),
+                ZERO,
+            )
+            factor = next(f for c, f in equation.terms if c == d.cell)
+            after = printed + factor * (d.reported - d.expected)
+            mended.append(abs(printed) > equation.tolerance >= abs(after))
+        if all(mended):
+            return True
+    return False
+
+
 def lawful_reading(sheets: Sequence[Sheet], equation: Equation, peers: Sequence[Equation]) -> bool:
     """Whether lines that only this column has may lawfully stand outside the sum.
 

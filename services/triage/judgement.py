@@ -23,7 +23,7 @@ from services.triage.belief import (
     screened,
     take_swaps,
 )
-from services.triage.diagnosis import CAUSES, Diagnosis, diagnose
+from services.triage.diagnosis import CAUSES, Diagnosis, diagnose, told_cause
 from services.triage.domain import Dismissed, Finding, NamedCell, Severity, Verdict
 from services.triage.doubts import Doubt
 from services.triage.plausibility import Suspicion
@@ -183,12 +183,12 @@ def _of_diagnosis(pages: Sequence[Sheet], d: Diagnosis, many: bool) -> Finding:
         said.append(
             f"{len(d.mends)} relations hold again if {row.label!r} is {_money(d.expected)}."
         )
-    elif d.cause != "unexplained":
+    elif d.cause != "unexplained" or d.cell != main.terms[0][0]:
         said.append(
             f"It holds if {row.label!r} is {_money(d.expected)} instead of {_money(d.reported)}."
         )
     said += _rounding(pages[main.terms[0][0].statement], main)
-    said.append(f"Likeliest cause: {CAUSES[d.cause]}.")
+    said.append(f"Likeliest cause: {told_cause(sheet, d)}.")
     if main.support:
         said.append(f"The same relation holds in {main.support} other column{_s(main.support)}.")
     if many:

@@ -6,8 +6,9 @@ from decimal import Decimal
 
 import pytest
 
-from services.triage.diagnosis import diagnose, likeliest_cause
+from services.triage.diagnosis import Diagnosis, diagnose, likeliest_cause, told_cause
 from services.triage.identities import REGISTRY
+from services.triage.judgement import _of_diagnosis
 from services.triage.relations import Cell, Equation, Sheet, sheets
 from services.triage.statements import Column, Filing, Row, Statement
 from tests.unit.triage.filings import bent, read, record
@@ -111,3 +112,48 @@ def test_what_is_explained_mends_nothing_else() -> None:
                  broken(7, two, three)]  # fmt: skip
     found = diagnose([page], relations)
     assert [(d.cell, len(d.mends)) for d in found] == [(one, 3), (two, 1)]
+
+
+def _two_columns(parts: tuple[int, int], others: tuple[int, int], totals: tuple[int, int]) -> Sheet:
+    """A sum of two lines in two columns."""
+    lines = (("A", parts), ("B", others), ("Total assets", totals))
+    rows = [{"label": label, "values": list(values)} for label, values in lines]
+    columns = [{"end": "20231231"}, {"end": "20221231"}]
+    statement = {"statement": "balance_sheet", "columns": columns, "rows": rows}
+    return sheets(read({"id": "f", "statements": [statement]}))[0]
+
+
+@pytest.mark.parametrize(
+    ("parts", "others", "totals", "said"),
+    [
+        ((900, 700), (300, 100), (1000, 1000), "are exchanged"),
+        ((900, 700), (300, 100), (1000, 800), "one digit differs"),
+        ((8500, 8050), (300, 100), (8350, 8600), "(digits 2 and 3)"),
+        ((8500, 8050), (300, 100), (8350, 8150), "(digits 2 and 3)"),
+    ],
+)
+def test_columns_are_exchanged_only_where_that_breaks_nothing(
+    parts: tuple[int, int], others: tuple[int, int], totals: tuple[int, int], said: str
+) -> None:
+    """Where the other column adds up as printed they are not; digits that changed places win."""
+    sheet = _two_columns(parts, others, totals)
+    residual = Decimal(totals[0] - parts[0] - others[0])
+    terms = ((Cell(0, 2, 0), 1), (Cell(0, 0, 0), -1), (Cell(0, 1, 0), -1))
+    equation = Equation("balance_sheet_sums", terms, residual, Decimal(0), 1)
+    cell, reported, expected = Cell(0, 0, 0), Decimal(parts[0]), parts[0] + residual
+    cause = likeliest_cause(sheet, cell, reported, expected)
+    assert cause == "swapped"
+    assert said in told_cause(sheet, Diagnosis(cell, reported, expected, cause, (equation,), 0))
+
+
+def test_what_a_part_would_have_to_be_is_said() -> None:
+    """Whatever the slip; of a total its sum says it already."""
+    sheet = _two_columns((2673, 700), (300, 100), (2199, 800))
+    terms = ((Cell(0, 2, 0), 1), (Cell(0, 0, 0), -1), (Cell(0, 1, 0), -1))
+    equation = Equation("balance_sheet_sums", terms, Decimal(-774), Decimal(0), 1)
+    part, total = Cell(0, 0, 0), Cell(0, 2, 0)
+    for cell, now, then in ((part, 2673, 1899), (total, 2199, 2973)):
+        found = Diagnosis(cell, Decimal(now), Decimal(then), "unexplained", (equation,), 0)
+        message = _of_diagnosis([sheet], found, False).message
+        assert ("It holds if 'A' is 1,899 instead of 2,673." in message) == (cell == part)
+        assert "'Total assets' (2023-12-31) is 2,199, but 2,673 + 300 = 2,973" in message
