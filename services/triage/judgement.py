@@ -248,6 +248,7 @@ def _of_suspicion(pages: Sequence[Sheet], s: Suspicion) -> Finding:
     lines = s.rows if s.row is None or missing else (s.row, *s.rows)
     columns = range(sheet.width) if s.column is None else (s.column,)
     lines = lines[::-1] if missing else lines  # the total that lacks a part comes first
+    reason = f"{_short_of(sheet, s)}{s.reason}" if missing else s.reason
     cells = [Cell(s.statement, line, column) for line in lines for column in columns]
     return Finding(
         check=s.check,
@@ -260,8 +261,27 @@ def _of_suspicion(pages: Sequence[Sheet], s: Suspicion) -> Finding:
         label=label,
         reported=s.reported,
         expected=s.expected,
-        message=quoted(f"{label!r}: {s.reason}" if label else s.reason, MAX_SENTENCE),
+        message=quoted(f"{label!r}: {reason}" if label else reason, MAX_SENTENCE),
         **_shown(pages, sheet, cells),
+    )
+
+
+def _short_of(sheet: Sheet, s: Suspicion) -> str:
+    """The sum that lacks a line, written out for the first column; empty unless adding the lines as
+    they stand makes it.
+    """
+    *parts, total = s.rows
+    column = next((c for c in range(sheet.width) if sheet.value(total, c)), None)
+    if column is None or s.expected is None:
+        return ""
+    reported = sheet.value(total, column) or ZERO
+    amounts = [v for row in parts if (v := sheet.value(row, column)) is not None]
+    if len(amounts) > WRITTEN_OUT or reported - sum(amounts, ZERO) != s.expected:
+        return ""
+    written = " ".join(_signed(a, i == 0) for i, a in enumerate(amounts))
+    return (
+        f"{sheet.rows[total].label!r}{_when(sheet, column)} is {_money(reported)}, but the lines "
+        f"above it make {written} = {_money(reported - s.expected)}. "
     )
 
 

@@ -429,7 +429,7 @@ class Stage:
                 signals=self.review.blobs.put("default", json.dumps(list(signals)).encode()),
                 narrative=self.review.blobs.put("default", json.dumps(list(flags)).encode()),
             ),
-            len(named) + len(signals) + len(flags),
+            sum("dismissed" not in one for one in named) + len(signals) + len(flags),
         )
 
     def propose(self, item: dict[str, Any], quote: Quote, why: str) -> None:

@@ -9,6 +9,15 @@ const SHARE = new Intl.NumberFormat(undefined, { style: "percent", maximumFracti
 const TIMES = new Intl.NumberFormat(undefined, { minimumFractionDigits: 2, maximumFractionDigits: 2 });
 const DAYS = new Intl.NumberFormat(undefined, { maximumFractionDigits: 0 });
 
+/** Checks that are named by what they find, not by what should hold. */
+const SEEN = new Set(["exceeds_total", "finer_than_unit", "line_twice", "magnitude", "missing_line", "statement_scale", "swapped_columns", "switched_sign"]);
+
+/** The line of a finding; of one that is missing the total above which it belongs, the first of its cells. */
+function lineOf({ check, label, row, cells }) {
+  if (check === "missing_line" && cells?.[0]?.label) return `missing above “${cells[0].label}”, ${nth(row)} row at the latest`;
+  return label ?? (has(row) ? `${nth(row)} row` : null);
+}
+
 /** A signal, not a finding: it adds up all the same. */
 export const isSignal = (item) => item.about === "signal";
 
@@ -31,10 +40,10 @@ export function findingBody(item, beside = null) {
   const finding = item.finding ?? {};
   const cause = CAUSE.exec(item.text);
   const period = h("dd", {}, has(finding.column) ? `${nth(finding.column)} column` : "");
-  const facts = [["Statement", title(finding.statement)], ["Line", finding.label ?? (has(finding.row) ? `${nth(finding.row)} row` : null)], ["Period", has(finding.column) && period],
+  const facts = [["Statement", title(finding.statement)], ["Line", lineOf(finding)], ["Period", has(finding.column) && period],
     ["Place", placeOf(finding.cells?.[0]?.place) || (item.page ? `page ${item.page}` : null)], ["Severity", finding.severity], ["Filing", finding.filing], ["Way", WAYS[item.route]]];
   return { period, parts: [
-    finding.title && h("p.asks", {}, `What should hold: ${finding.title}`),
+    finding.title && h("p.asks", {}, `${SEEN.has(finding.check) ? "What seems to be wrong" : "What should hold"}: ${finding.title}`),
     h("p.message", {}, item.text.replace(CAUSE, "")),
     arithmetic(finding),
     (cause || finding.settle) && h("dl.reasoning", {},

@@ -140,6 +140,11 @@ def test_a_missing_line_is_found_where_it_belongs() -> None:
     del part["rows"][index]
     finding = only(filing)
     assert finding.check == "missing_line"
+    assert finding.message.startswith(
+        "'Total assets' (2023-12-31) is 14,382,000,000, but the lines "
+    )
+    assert " + " in finding.message
+    assert " = 12,266,000,000. The lines above 'Total assets'" in finding.message
     assert finding.row == index
     assert finding.column is None
     assert finding.expected == millions(2116)
