@@ -19,7 +19,8 @@ LEVEL = 0.4
 _FEWEST = 5
 """Lines with figures; a page with less has no statement."""
 _FIGURES = re.compile(r"(\d,\d{3}|\d\.\d|[—–-]|\b\d{1,3})\s*\)?\s*%?\s*$")  # noqa: RUF001
-_TOKEN = re.compile(r"\S+")
+_DATE = re.compile(r"(?<![A-Za-z])[A-Z][a-z]{2,8}\.?\s+\d{1,2}\s*,?\s+(?:19|20)\d\d(?!\d)")
+_TOKEN = re.compile(r"(?:19|20)\d\d(?=[A-Z][a-z]{2})|\S+")
 
 
 def tables_of_pages(reading: Reading) -> Iterator[Table]:
@@ -67,10 +68,19 @@ def _cells(reading: Reading, page: Page) -> Iterator[TableCell]:
         start += len(line) + 1
 
 
+def _ends_of_dates(line: str) -> set[int]:
+    """Where a line that has nothing but several dates parts: heads of columns that stand close."""
+    found = list(_DATE.finditer(line))
+    if len(found) < 2 or _DATE.sub("", line).strip():
+        return set()
+    return {date.end() for date in found}
+
+
 def _of_line(reading: Reading, page: int, row: int, start: int, line: str) -> Iterator[TableCell]:
     """The words of one line, joined where they stand close together."""
     first: tuple[int, int] | None = None
     edge = 0.0
+    dates = _ends_of_dates(line)
     for token in _TOKEN.finditer(line):
         boxes = reading.boxes[start + token.start() : start + token.end()]
         boxes = boxes[~np.isnan(boxes[:, 0])]
@@ -78,7 +88,8 @@ def _of_line(reading: Reading, page: int, row: int, start: int, line: str) -> It
             continue
         left, right = float(boxes[:, 0].min()), float(boxes[:, 2].max())
         height = float((boxes[:, 3] - boxes[:, 1]).max())
-        if first is not None and (left - edge > GAP * height or left < edge - 2 * height):
+        over = first is not None and first[1] in dates
+        if first is not None and (left - edge > GAP * height or left < edge - 2 * height or over):
             yield _cell(reading, page, row, start, line, first)
             first = None
         first = (first[0] if first else token.start(), token.end())

@@ -13,7 +13,7 @@ from services.triage.reading.concepts import read_alone
 from services.triage.reading.instances import read_instance, whole_facts
 from services.triage.reading.reader import KINDS, ReadStatement, Unread, find_statements
 from services.triage.reading.tags import with_tags
-from services.triage.statements import Filing, quoted
+from services.triage.statements import Column, Filing, quoted
 from shared.documents.cells import cell_of
 from shared.documents.reading import Reading
 from shared.documents.sniffing import HTML
@@ -251,6 +251,20 @@ def _missing(statements: Sequence[ReadStatement], unread: Sequence[Unread]) -> I
         for number, column in enumerate(statement.columns):
             if column.end is None:
                 yield f"{statement.kind} column {number}: the page doesn't say for when it is"
+        yield from _same_period(statement)
+
+
+def _same_period(statement: ReadStatement) -> Iterator[str]:
+    """Columns that are told apart by nothing that was read: perhaps a head was misread."""
+    again = [*statement.restated, *(False for _ in statement.columns)]
+    seen: dict[tuple[Column, bool], int] = {}
+    for number, column in enumerate(statement.columns):
+        first = seen.setdefault((column, again[number]), number)
+        if first != number and column.end:
+            yield (
+                f"{statement.kind} columns {first} and {number} were read as the same period, "
+                f"{column.end}: look at their heads"
+            )
 
 
 def _left_out(statements: Sequence[ReadStatement]) -> Iterator[str]:

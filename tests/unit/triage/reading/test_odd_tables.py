@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import pytest
 
-from services.triage.reading.reader import read_statements
-from services.triage.reading.report import read_report
+from services.triage.reading.boxes import _TOKEN, _ends_of_dates
+from services.triage.reading.reader import ReadStatement, read_statements
+from services.triage.reading.report import _same_period, read_report
 from services.triage.statements import Column
 from shared.documents import read
 from shared.errors import UnreadableDocument
@@ -108,3 +111,29 @@ def test_damaged_tags_cost_no_statement() -> None:
 
     assert report.statements
     assert any("inline XBRL" in warning for warning in report.warnings)
+
+
+def test_dates_that_stand_close_together_are_heads_of_their_columns() -> None:
+    """A browser prints heads with hardly a gap, and no space is read between them."""
+    assert _ends_of_dates("December 31, 2023December 31, 2022") == {17, 34}
+    assert _ends_of_dates("December 31, 2023 December 31, 2022") == {17, 35}
+    assert not _ends_of_dates("At December 31, 2023 and December 31, 2022")
+    assert not _ends_of_dates("December 31, 2023")
+    assert _TOKEN.findall("31, 2023December 31, FY2023A") == [
+        "31,",
+        "2023",
+        "December",
+        "31,",
+        "FY2023A",
+    ]
+
+
+def test_two_columns_of_one_period_are_said() -> None:
+    """They are never taken for two periods, or left without a word."""
+    same = (Column("20221231", 0),) * 2
+    said = list(_same_period(ReadStatement("balance_sheet", "", Decimal(1), same, ())))
+    apart = ReadStatement("balance_sheet", "", Decimal(1), same, (), restated=(False, True))
+
+    assert len(said) == 1
+    assert "columns 0 and 1 were read as the same period, 20221231" in said[0]
+    assert not list(_same_period(apart))
