@@ -125,7 +125,9 @@ class RiskOut(_Answer):
     thresholds: dict[str, float] = Field(
         description="from which confidence on a clause is accepted, by category; none, where empty"
     )
-    families: int = Field(description="company families not seen, from which that is known")
+    families: int = Field(
+        description="company families not seen, or documents decided here, from which that is known"
+    )
     why_not: str = Field(description="why nothing is accepted; empty where something may be")
     promise: str = Field("", description="names what was promised, by which calibration")
     belief: float | None = Field(

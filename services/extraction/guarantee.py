@@ -32,7 +32,11 @@ FIRST = 0.8
 """The strictest rule accepts clauses that are wrong with a chance of this share of the risk."""
 
 MANY = 10
-"""Times as many families as there are: who would need more needs a better specialist."""
+"""Times as many groups as there are: who would need more, and has seen mistakes among the surest,
+needs a better specialist."""
+
+FAMILIES = "company families"
+"""What exchangeable groups are in the sets that come with specialists."""
 
 LOWEST = 0.3
 """No rule accepts clauses of a lower belief: so sure are those that are shown at all."""
@@ -53,6 +57,7 @@ class Calibration:
     answer_confidence: Floats  # [answers]: of the surest candidate that matches; 0 without any
     document: Integers | None = None  # [clauses]: of which contract; none in sets from before
     weight: Floats | None = None  # [clauses]: how many it stands for, where not all were looked at
+    groups: str = FAMILIES  # what `families` counts, in words
 
     def belief_of(self, category: str, confidence: float) -> float:
         """How likely a clause of a confidence is right, by its category; 0 for an unknown one."""
@@ -115,6 +120,7 @@ class Calibration:
             **more,
             labels=np.array(self.labels),
             families=np.array(self.families),
+            groups=np.array(self.groups),
             lines=self.lines.astype(np.float32),
             family=_short(self.family),
             label=_short(self.label, np.uint8),
@@ -147,6 +153,7 @@ def read_calibration(data: bytes) -> Calibration:
             answer_confidence=kept["answer_confidence"].astype(float),
             document=kept["document"].astype(np.int64) if "document" in kept else None,
             weight=kept["weight"].astype(float) if "weight" in kept else None,
+            groups=str(kept["groups"]) if "groups" in kept else FAMILIES,
         )
 
 
@@ -188,7 +195,7 @@ def promise(
     gained = gains(accepted, wrong, max_wrong)
     kept = kept_until(gained, max_wrong, level)
     if kept == 0:
-        reason = _why_not(accepted, wrong, gained, max_wrong, level)
+        reason = _why_not(known, (accepted[0], wrong[0], gained[0]), max_wrong, level)
         return Promise(max_wrong, level, None, known.families, why_not=reason)
     last = kept - 1
     return Promise(
@@ -211,26 +218,37 @@ def thresholds_of(max_wrong: float) -> Floats:
 
 
 def _why_not(
-    accepted: Floats, wrong: Floats, gained: Floats, max_wrong: float, level: float
+    known: Calibration, strictest: tuple[Floats, Floats, Floats], max_wrong: float, level: float
 ) -> str:
-    families = accepted.shape[1]
-    if not accepted[0].any():
+    """Why the strictest rule is not shown to keep a risk, and what would help.
+
+    Args:
+        known: the set.
+        strictest: of that rule, by group: accepted clauses, wrong ones, and `gains` [groups].
+        max_wrong: R.
+        level: of confidence.
+    """
+    accepted, wrong, gained = strictest
+    groups = f"{known.families} {known.groups}"
+    if not accepted.any():
         return (
-            f"not attainable with this data: of {families} company families that were not seen, no "
+            f"not attainable with this data: of {groups} that were not seen, no "
             f"clause was sure enough for a risk of {max_wrong:.1%}. State a larger one"
         )
-    first = f"the {int(accepted[0].sum())} surest clauses of {families} company families"
-    seen = f"{wrong[0].sum() / max(accepted[0].sum(), 1.0):.1%} of {first} are wrong"
-    needed = groups_needed(gained[:1], max_wrong, level)
-    if needed is None or needed > MANY * families:
+    about = "" if known.weight is None or (known.weight == 1.0).all() else "about "
+    first = f"the {about}{accepted.sum():.0f} surest clauses of {groups}"
+    seen = f"{wrong.sum() / accepted.sum():.1%} of {first} are wrong"
+    needed = groups_needed(gained[None], max_wrong, level)
+    if needed is None or (wrong.any() and needed > MANY * known.families):
         return (
             f"not attainable with this data: {seen}, and more contracts like these would "
             f"hardly show that at most {max_wrong:.1%} are. State a larger risk, or have the "
             "specialist taught better"
         )
+    further = needed - known.families
     return (
         f"not attainable with this data: {seen}, which is too few to show at {level:.0%} that at "
-        f"most {max_wrong:.1%} are. About {needed - families} further families like these would do"
+        f"most {max_wrong:.1%} are. About {further:,} further {known.groups} like these would do"
     )
 
 

@@ -28,6 +28,7 @@ def shown(line: Mapping[str, Any]) -> Iterator[str]:
         "accepted from belief", _belief(line["belief_before"]), _belief(line["belief_after"])
     )
     yield _row("accepted", _accepted(before), _accepted(after))
+    yield _row("  of these decided", _looked_at(before), _looked_at(after))
     yield _row("expected to be wrong", _wrong(before), _wrong(after))
     yield _row("  of the accepted (95%)", _rate(before), _rate(after))
     yield ""
@@ -47,11 +48,20 @@ def _belief(value: float | None) -> str:
 def _accepted(one: Mapping[str, Any] | None) -> str:
     if one is None:
         return "unknown"
-    return f"{one['accepted']:.0f} of {one['shown']:.0f}"
+    return f"{_about(one)}{one['accepted']:.0f} of {one['shown']:.0f}"
+
+
+def _about(one: Mapping[str, Any]) -> str:
+    """Whether figures are estimates: a decision about a check stands for others too."""
+    return "" if one["accepted"] == one["looked_at"] else "about "
+
+
+def _looked_at(one: Mapping[str, Any] | None) -> str:
+    return "unknown" if one is None else f"{one['looked_at']}, {one['mistakes']} wrong"
 
 
 def _wrong(one: Mapping[str, Any] | None) -> str:
-    return "unknown" if one is None else f"{one['wrong']:.0f}"
+    return "unknown" if one is None else f"{_about(one)}{one['wrong']:.0f}"
 
 
 def _rate(one: Mapping[str, Any] | None) -> str:

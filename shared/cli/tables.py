@@ -65,7 +65,7 @@ def _risk(risk: Mapping[str, Any], found: Sequence[Mapping[str, Any]]) -> str:
     return (
         f"{name}: {accepted} of {len(mine)} accepted; of what is accepted at most "
         f"{risk['max_wrong']:g} is wrong, with {risk['level']:.0%} confidence (from "
-        f"{risk['families']} company families)"
+        f"{risk['families']} company families, or documents where people decided here)"
     )
 
 

@@ -10,19 +10,23 @@ here.
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from services.extraction.guarantee import Calibration, Integers, Promise, log_odds
-from shared.risk import Floats
+from shared.risk import Floats, interval
 
 RIDGE = 5.0
 """How strongly the line of a category is drawn to the one before, in clauses of middling belief."""
 
 FOLDS = 5
 """Lines are fitted on the other folds than those in which their beliefs are tested."""
+
+DOCUMENTS = "documents"
+"""What exchangeable groups are in a set that was made here."""
 
 DRAWS = 1000
 SEED = 11
@@ -42,13 +46,18 @@ class Decided:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a rule would do with the clauses that were decided."""
+    """What a rule would do with the clauses that were decided, and with those they stand for."""
 
     shown: float
+    """An estimate, as `accepted` and `wrong` are: each decision by how many it stands for."""
     accepted: float
     wrong: float
     interval: tuple[float, float]
-    """Of the share of wrong ones among the accepted, by drawing documents (95%)."""
+    """Of the share of wrong ones among the accepted (95%); see `outcome`."""
+    looked_at: int
+    """How many of the accepted were decided about."""
+    mistakes: int
+    """How many of these are wrong."""
 
     @property
     def rate(self) -> float:
@@ -128,6 +137,7 @@ def refitted(
         np.zeros(0),
         document,
         weight,
+        DOCUMENTS,
     )
 
 
@@ -167,11 +177,17 @@ def pooled(new: Calibration, shipped: Calibration) -> Calibration:
         wrong=np.concatenate([shipped.wrong, new.wrong]),
         document=np.concatenate([documents, after + documents.max(initial=-1) + 1]),
         weight=np.concatenate([ones, weight]),
+        groups=" and ".join(dict.fromkeys((shipped.groups, new.groups))),
     )
 
 
 def outcome(known: Calibration, belief: Floats, rule: Promise) -> Outcome:
     """Return what a rule does with decided clauses, by their weights.
+
+    The interval is the wider one, at each end, of two: by drawing documents, for clauses of one
+    hang together, and the exact one of so many equal decisions as these tell as much as (Kish,
+    1965; Korn, Graubard, 1998), for draws from few without a mistake never show one. Where all
+    weigh the same that is the interval of Clopper and Pearson of what was looked at.
 
     Args:
         known: what was decided here, without anything pooled.
@@ -188,5 +204,26 @@ def outcome(known: Calibration, belief: Floats, rule: Promise) -> Outcome:
     low, high = 0.0, 1.0
     if accepted.sum():
         shares = (drawn @ wrong) / np.maximum(drawn @ accepted, 1e-9)
-        low, high = (float(q) for q in np.quantile(np.minimum(shares, 1.0), (0.025, 0.975)))
-    return Outcome(float(weight.sum()), float(accepted.sum()), float(wrong.sum()), (low, high))
+        by_draws = (float(q) for q in np.quantile(np.minimum(shares, 1.0), (0.025, 0.975)))
+        exact = _exact(wrong.sum() / accepted.sum(), weight[taken])
+        (low, other_low), (high, other_high) = zip(by_draws, exact, strict=True)
+        low, high = min(low, other_low), max(high, other_high)
+    return Outcome(
+        float(weight.sum()),
+        float(accepted.sum()),
+        float(wrong.sum()),
+        (low, high),
+        int(taken.sum()),
+        int(known.wrong[taken].sum()),
+    )
+
+
+def _exact(rate: float, weight: Floats) -> tuple[float, float]:
+    """Return the exact interval of a weighted share, by the effective number of its weights; what
+    is no whole number of mistakes is rounded away from it at each end.
+    """
+    size = max(1, math.floor(weight.sum() ** 2 / (weight**2).sum() + 1e-9))
+    wrong = rate * size
+    low, _ = interval(max(0, math.floor(wrong + 1e-9)), size)
+    _, high = interval(min(size, math.ceil(wrong - 1e-9)), size)
+    return low, high

@@ -150,6 +150,11 @@ def test_a_person_reads_a_table(data: Path) -> None:
     """In force and refitted, side by side."""
     arguments = ["calibrate", "--data", str(data), "--max-wrong", "0.1"]
     done = CliRunner().invoke(cli, arguments, catch_exceptions=False, standalone_mode=False)
-    assert " of 750" in done.stdout
+    row = next(line for line in done.stdout.splitlines() if line.startswith("accepted  "))
+    assert row.split("about ")[1].endswith(" of 750")
+    decided = next(
+        line for line in done.stdout.splitlines() if line.startswith("  of these decide")
+    )
+    assert decided.endswith("181, 19 wrong")  # 600 stand for others, 31 for themselves
     assert "in force" in done.stdout
     assert "nothing was changed" in done.stdout

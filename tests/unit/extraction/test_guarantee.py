@@ -161,6 +161,43 @@ def test_with_too_few_companies_it_says_how_many_more_would_do() -> None:
     assert promise(more, 0.05, 0.95).belief is not None
 
 
+@pytest.mark.parametrize("groups", [2, 7])
+def test_few_without_a_mistake_need_more_however_many(groups: int) -> None:
+    """Seven documents with a clause each, all right: more than ten times as many are needed, which
+    is said, and with these it can be promised. Nobody is told to teach the specialist better.
+    """
+
+    def right(number: int) -> Calibration:
+        one = calibration(list(range(number)), [0] * number, [0.99] * number, [0] * number)
+        return replace(one, groups="documents")
+
+    why = promise(right(groups), 0.05, 0.95).why_not
+    assert f"0.0% of the {groups} surest clauses of {groups} documents are wrong" in why
+    assert "hardly" not in why
+    assert "taught" not in why
+    assert "famil" not in why
+    further = int(why.split("About ")[1].split()[0])
+    assert further > 10 * groups - groups
+    assert f"About {further} further documents like these would do" in why
+    assert promise(right(groups + further), 0.05, 0.95).belief is not None
+
+
+def test_what_groups_are_is_kept_with_the_set() -> None:
+    """Sets from before say nothing of it: theirs are company families."""
+    assert read_calibration(SMALL.to_bytes()).groups == "company families"
+    documents = replace(SMALL, groups="documents")
+    assert read_calibration(documents.to_bytes()).groups == "documents"
+
+
+def test_weighted_clauses_are_counted_about() -> None:
+    """A check that stands for four is no count."""
+    few = calibration([0, 1], [0, 0], [0.99, 0.99], [0, 0])
+    weighted = replace(few, weight=np.array([4.0, 1.0]))
+    assert "the about 5 surest clauses" in promise(weighted, 0.05, 0.95).why_not
+    plain = replace(few, weight=np.ones(2))
+    assert "the 2 surest clauses" in promise(plain, 0.05, 0.95).why_not
+
+
 def test_more_of_the_same_does_not_help_a_specialist_that_is_wrong_too_often() -> None:
     """And where no clause is sure enough, that is said."""
     bad = calibration(

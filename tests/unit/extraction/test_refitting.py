@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from services.extraction.guarantee import Promise, promise, read_calibration
 from services.extraction.watch.refitting import Decided, outcome, pooled, refitted
+from shared.risk import interval
 
 LABELS = ("Governing Law", "Audit Rights")
 
@@ -53,12 +56,47 @@ def test_a_check_stands_for_those_that_nobody_looked_at() -> None:
     assert (nothing.accepted, nothing.rate) == (0, 0)
 
 
+@pytest.mark.parametrize("weight", [1.0, 4.0, 20.0])
+def test_five_checks_without_a_mistake_are_no_proof(weight: float) -> None:
+    """0 to 52.2%, as the page Checks says by Clopper and Pearson, whatever each stands for."""
+    found = [Decided(f"doc_{i}", LABELS[0], 0.97, False, weight) for i in range(5)]
+    known = refitted(LABELS, None, found)
+    made = outcome(known, known.belief, Promise(0.1, 0.95, 0.3, 5))
+    assert (made.looked_at, made.mistakes, made.accepted) == (5, 0, 5 * weight)
+    assert made.interval == pytest.approx((0.0, 0.5218), abs=5e-5)
+    assert made.interval == interval(0, 5)
+
+
+def test_decisions_of_unequal_weight_tell_less_than_as_many_equal_ones() -> None:
+    """Four checks that stand for ten and forty that stand for themselves tell as much as 14."""
+    found = [Decided(f"doc_{i}", LABELS[0], 0.97, False, 10.0 if i < 4 else 1.0) for i in range(44)]
+    known = refitted(LABELS, None, found)
+    made = outcome(known, known.belief, Promise(0.1, 0.95, 0.3, 44))
+    assert (made.looked_at, made.accepted) == (44, 80)
+    assert made.interval == interval(0, 14)  # 80 ** 2 / (4 * 100 + 40) is 14.5
+
+
+def test_clauses_of_one_document_that_are_wrong_together_widen_the_interval() -> None:
+    """Ten documents of ten clauses, one of them all wrong: it is drawn never, or several times."""
+    found = [
+        Decided(f"doc_{i}", LABELS[0], 0.97, i == 0, 1.0) for i in range(10) for _ in range(10)
+    ]
+    known = refitted(LABELS, None, found)
+    made = outcome(known, known.belief, Promise(0.1, 0.95, 0.0, 10))
+    assert (made.looked_at, made.mistakes, made.rate) == (100, 10, pytest.approx(0.1))
+    exact = interval(10, 100)
+    assert made.interval[0] < exact[0] < exact[1] < made.interval[1]
+
+
 def test_few_decisions_promise_nothing_unless_others_are_counted_too() -> None:
     """Twenty documents alone, and with four hundred like them."""
     few = refitted(LABELS, None, decisions(20))
     assert "not attainable" in promise(few, 0.05, 0.95).why_not
     both = read_calibration(pooled(few, refitted(LABELS, None, decisions())).to_bytes())
     assert both.families == 420
+    assert (few.groups, both.groups) == ("documents", "documents")
+    shipped = replace(refitted(LABELS, None, decisions()), groups="company families")
+    assert pooled(few, shipped).groups == "company families and documents"
     assert promise(both, 0.1, 0.95).belief is not None
     assert both.document is not None
     assert len(np.unique(both.document)) == 420
