@@ -83,7 +83,7 @@ def test_clauses_of_one_document_that_are_wrong_together_widen_the_interval() ->
     ]
     known = refitted(LABELS, None, found)
     made = outcome(known, known.belief, Promise(0.1, 0.95, 0.0, 10))
-    assert (made.looked_at, made.mistakes, made.rate) == (100, 10, pytest.approx(0.1))
+    assert (made.looked_at, made.mistakes, made.rate) == pytest.approx((100, 10, 0.1))
     exact = interval(10, 100)
     assert made.interval[0] < exact[0] < exact[1] < made.interval[1]
 
