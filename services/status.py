@@ -66,10 +66,10 @@ def _document(client: Client, document_id: str, as_json: bool) -> Iterator[bytes
     from shared.cli import standing
 
     document = client.document(document_id)
-    works, silent, waiting = [], [], 0
+    journals, silent, waiting = [], [], 0
     for service in standing.SERVICES:
         try:
-            works.append(client.work(document_id, service))
+            journals.append(client.journal(document_id, service))
         except ApiError as error:
             if error.status not in (0, 503):
                 raise
@@ -79,7 +79,7 @@ def _document(client: Client, document_id: str, as_json: bool) -> Iterator[bytes
     except ApiError as error:
         if error.status not in (0, 403, 503):  # a key need not open the queue
             raise
-    found = standing.stages(works)
+    found = standing.stages(journals)
     if as_json:
         yield to_json(standing.document_line(document, found, waiting, silent))
         return

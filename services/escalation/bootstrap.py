@@ -24,7 +24,7 @@ from shared.events import ClausesExtracted, DocumentDeleted, EscalationRequested
 from shared.runtime import Handler, Service
 from shared.settings import load
 from shared.storage import Store, open_blobs
-from shared.web import work
+from shared.web import journal
 from shared.web.app import create_app
 from shared.web.auth import Keys, RemoteKeys
 from shared.web.limits import RateLimit
@@ -50,7 +50,7 @@ def build(settings: Settings | None = None, *, keys: Keys | None = None) -> Serv
         "escalation",
         [
             api.routes(store, door),
-            work.routes("escalation", store, reacts),
+            journal.routes("escalation", store, reacts),
             costs.routes(
                 store,
                 door,

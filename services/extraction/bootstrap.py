@@ -32,7 +32,7 @@ from shared.policy import read_risks
 from shared.runtime import Handler, Service
 from shared.settings import load
 from shared.storage import Store, open_blobs
-from shared.web import work
+from shared.web import journal
 from shared.web.app import create_app
 from shared.web.auth import Keys, RemoteKeys
 from shared.web.limits import RateLimit
@@ -97,7 +97,7 @@ def build(
         [
             api.routes(store),
             watch_api.routes(store),
-            work.routes("extraction", store, reacts),
+            journal.routes("extraction", store, reacts),
         ],
         [store.ready],
         keys or RemoteKeys(settings.ingest_url, settings.key_cache),

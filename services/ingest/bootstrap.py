@@ -55,7 +55,7 @@ from shared.events import (
 from shared.runtime import Handler, Service
 from shared.settings import load
 from shared.storage import Store, UnitOfWork, open_blobs
-from shared.web import work
+from shared.web import journal
 from shared.web.app import create_app
 from shared.web.limits import RateLimit
 
@@ -140,7 +140,7 @@ def build(
         retention_routes(store),
         search_routes(Finder(store, blobs)),
         *webhook_routes(desk, once),
-        work.routes("ingest", store, handlers),
+        journal.routes("ingest", store, handlers),
     ]
     limit = RateLimit(settings.rate_requests)
     app = create_app(

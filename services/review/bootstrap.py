@@ -27,7 +27,7 @@ from shared.policy import read_risks
 from shared.runtime import Handler, Service
 from shared.settings import load
 from shared.storage import Store, open_blobs
-from shared.web import work
+from shared.web import journal
 from shared.web.app import create_app
 from shared.web.auth import Keys, RemoteKeys
 from shared.web.limits import RateLimit
@@ -92,7 +92,7 @@ def build(
             api.decisions(desk, reader),
             trust.routes(store),
             api.sessions(sessions, secure=secure),
-            work.routes("review", store, reacts),
+            journal.routes("review", store, reacts),
             static.pages(),
         ],
         [store.ready],

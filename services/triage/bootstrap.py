@@ -32,7 +32,7 @@ from shared.policy import read_risks
 from shared.runtime import Handler, Service
 from shared.settings import load
 from shared.storage import Store, UnitOfWork, open_blobs
-from shared.web import work
+from shared.web import journal
 from shared.web.app import create_app
 from shared.web.auth import Keys, RemoteKeys
 from shared.web.limits import RateLimit
@@ -95,7 +95,7 @@ def build(
             narrative_rest.routes(store, blobs),
             comparing.routes(store, blobs),
             reports.routes(store),
-            work.routes("triage", store, reacts),
+            journal.routes("triage", store, reacts),
         ],
         [store.ready],
         keys or RemoteKeys(settings.ingest_url, settings.key_cache),

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from shared.cli.lines import plain
 
 if TYPE_CHECKING:
-    from shared.client import Document, Heard, Said, Work
+    from shared.client import Document, Heard, Journal, Said
 
 SERVICES = ("ingest", "extraction", "triage", "review", "escalation")
 SHOWN = 10
@@ -41,18 +41,20 @@ class Stage:
         return self.standing not in ("done", "given_up")
 
 
-def stages(works: Iterable[Work]) -> list[Stage]:
+def stages(journals: Iterable[Journal]) -> list[Stage]:
     """Every event of a document with every service that works on such events, the oldest first."""
-    works = list(works)
+    journals = list(journals)
     found: list[tuple[datetime, Stage]] = []
-    said = {one.event: (one, work.service) for work in works for one in work.said}
-    for work in works:
-        heard = {one.event for one in work.heard}
-        found += [(_begin(one, said), _of_heard(work.service, one)) for one in work.heard]
+    said = {one.event: (one, journal.service) for journal in journals for one in journal.said}
+    for journal in journals:
+        heard = {one.event for one in journal.heard}
+        found += [(_begin(one, said), _of_heard(journal.service, one)) for one in journal.heard]
         for event, (one, by) in said.items():
-            if event not in heard and one.type in work.hears and one.sent is not None:
-                found.append((one.created, Stage(work.service, one.type, "on_the_bus", one.sent)))
-            elif one.sent is None and by == work.service:
+            if event not in heard and one.type in journal.hears and one.sent is not None:
+                found.append(
+                    (one.created, Stage(journal.service, one.type, "on_the_bus", one.sent))
+                )
+            elif one.sent is None and by == journal.service:
                 found.append((one.created, Stage(by, one.type, "unsent", one.created)))
     order = {service: place for place, service in enumerate(SERVICES)}
     found.sort(key=lambda pair: (pair[0], order.get(pair[1].service, 9), pair[1].standing))

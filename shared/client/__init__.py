@@ -52,6 +52,7 @@ from .results import (
     Hit,
     HitClause,
     Item,
+    Journal,
     Key,
     Mark,
     NarrativeFlag,
@@ -77,7 +78,6 @@ from .results import (
     TriageModel,
     Value,
     Webhook,
-    Work,
 )
 
 __all__ = [
@@ -113,6 +113,7 @@ __all__ = [
     "Hit",
     "HitClause",
     "Item",
+    "Journal",
     "Key",
     "Mark",
     "NarrativeFlag",
@@ -146,5 +147,4 @@ __all__ = [
     "Value",
     "WaitedTooLong",
     "Webhook",
-    "Work",
 ]

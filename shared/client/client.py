@@ -35,6 +35,7 @@ from .results import (
     History,
     Hit,
     Item,
+    Journal,
     Key,
     Kind,
     NarrativeFlag,
@@ -50,7 +51,6 @@ from .results import (
     TriageModel,
     Verdict,
     Webhook,
-    Work,
 )
 
 LONG_POLL = 20.0
@@ -402,10 +402,10 @@ class Client:
         items = [{"kind": kind, "days": number} for kind, number in days.items()]
         self._tried(lambda: self._http.put("/v1/retention", json={"items": items}))
 
-    def work(self, document_id: str, service: str) -> Work:
+    def journal(self, document_id: str, service: str) -> Journal:
         """Which events of a document a service (`ingest`, `extraction`, `triage`, `review` or
         `escalation`) has, had and announced."""
-        return Work.of(self._get(f"/v1/documents/{document_id}/work/{service}").json())
+        return Journal.of(self._get(f"/v1/documents/{document_id}/journal/{service}").json())
 
     def metrics(self) -> str:
         """What is measured of the suite, as Prometheus reads it."""

@@ -169,7 +169,7 @@ class Heard(_Result):
 
 
 @dataclass(frozen=True)
-class Work(_Result):
+class Journal(_Result):
     """Where a document is with one service; `hears` are the types of events that it works on."""
 
     _lists: ClassVar[dict[str, type[_Result]]] = {"said": Said, "heard": Heard}

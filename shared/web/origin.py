@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from shared.events import Stage
 
 _ROUTES: tuple[tuple[str, Stage], ...] = (
-    *((rf"/v1/documents/[^/]+/work/{stage}", stage) for stage in get_args(Stage)),
+    *((rf"/v1/documents/[^/]+/journal/{stage}", stage) for stage in get_args(Stage)),
     (r"/v1/documents/[^/]+/(clauses|presence|values)(/.*)?", "extraction"),
     (r"/v1/documents/[^/]+/(statements|findings|signals|narrative-flags|history)(/.*)?", "triage"),
     (r"/v1/(reports)(/.*)?", "triage"),

@@ -329,7 +329,7 @@ def test_every_route_refuses_what_belongs_to_another_tenant(
 
 def nothing_done(one: Attempt, answer: httpx.Response) -> bool:
     """What services did with a document is an empty list where there is none, and no error."""
-    if "/work/" not in one.path or answer.status_code != 200:
+    if "/journal/" not in one.path or answer.status_code != 200:
         return False
     work = answer.json()
     return (work["said"], work["heard"]) == ([], [])

@@ -19,7 +19,7 @@ from shared.cli.standing import (
     read_metrics,
     stages,
 )
-from shared.client import Document, Work
+from shared.client import Document, Journal
 
 NOW = datetime(2026, 3, 4, 12, 0, tzinfo=UTC)
 
@@ -28,8 +28,8 @@ def _ago(seconds: float) -> str:
     return (NOW - timedelta(seconds=seconds)).isoformat()
 
 
-def _work(service: str, hears: list[str], said: list[Any], heard: list[Any]) -> Work:
-    return Work.of({"service": service, "hears": hears, "said": said, "heard": heard})
+def _work(service: str, hears: list[str], said: list[Any], heard: list[Any]) -> Journal:
+    return Journal.of({"service": service, "hears": hears, "said": said, "heard": heard})
 
 
 def _said(event: str, kind: str, created: float, sent: float | None) -> dict[str, Any]:

@@ -242,10 +242,9 @@ def test_a_batch_that_never_ends_is_given_up(desk: Desk) -> None:
     assert desk.stand_in.batches.files == {}, "what it asked does not stay where it can be deleted"
 
 
+@pytest.mark.parametrize("desk", ["openai"], indirect=True)
 def test_a_batch_that_is_refused_as_a_whole_costs_nothing(desk: Desk) -> None:
-    """It says so, and nothing is handed in again."""
-    if desk.protocol == "anthropic":
-        pytest.skip("that protocol refuses before it takes a batch")
+    """It says so, and nothing is handed in again. Anthropic's refuses before it takes a batch."""
     desk.at_work("failed")
     answers = desk.read()
     assert "refused it as a whole" in str(answers[0])

@@ -13,7 +13,7 @@ from shared.storage import (
     note_given_up,
     note_passed_over,
 )
-from shared.storage.work import heard, said
+from shared.storage.journal import heard, said
 from tests.contract.events.samples import SAMPLES
 
 CAUSE = next(sample for sample in SAMPLES if isinstance(sample, DocumentRead))

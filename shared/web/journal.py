@@ -1,4 +1,4 @@
-"""The route by which a service says where a document is with it: `…/work/SERVICE`."""
+"""The route by which a service says where a document is with it: `…/journal/SERVICE`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 
 from shared.events import Event, Stage
 from shared.storage import Store
-from shared.storage.work import Standing, heard, said
+from shared.storage.journal import Standing, heard, said
 from shared.web.auth import CurrentActor
 from shared.web.ids import ID
 from shared.web.openapi import problems
@@ -44,7 +44,7 @@ class HeardView(BaseModel):
     next_try: datetime | None
 
 
-class WorkView(BaseModel):
+class JournalView(BaseModel):
     """Where a document is with one service."""
 
     service: Stage
@@ -55,7 +55,7 @@ class WorkView(BaseModel):
 
 def routes(service: Stage, store: Store, hears: Iterable[type[Event]]) -> APIRouter:
     """The route of one service; of a document that it has not heard of both lists are empty."""
-    router = APIRouter(prefix="/v1/documents/{id}/work", tags=["operation"])
+    router = APIRouter(prefix="/v1/documents/{id}/journal", tags=["operation"])
     types = sorted(event.type for event in hears)
 
     @router.get(
@@ -63,11 +63,11 @@ def routes(service: Stage, store: Store, hears: Iterable[type[Event]]) -> APIRou
         summary="Which events of a document this service has, had, and announced",
         responses=problems(),
     )
-    def work(
+    def read(
         actor: CurrentActor, document_id: Annotated[str, Path(alias="id", pattern=ID)]
-    ) -> WorkView:
+    ) -> JournalView:
         key = f"{actor.tenant}/{document_id}"
-        return WorkView.model_validate(
+        return JournalView.model_validate(
             {
                 "service": service,
                 "hears": types,
