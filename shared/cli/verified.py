@@ -40,8 +40,8 @@ def table(line: Mapping[str, Any]) -> Iterator[str]:
         for note in line["notes"]:
             yield f"note: {plain(note)}"
         said = (
-            f"{line['documents']} documents, {line['blobs']} blobs ({line['bytes']} bytes), "
-            f"{line['waiting']} events on their way: "
+            f"{line['documents']} documents, {line['blobs']} blobs that they need "
+            f"({line['bytes']} bytes), {line['waiting']} events on their way: "
         )
         if not line["faults"]:
             yield f"{said}all of it agrees"

@@ -121,7 +121,8 @@ def _copied(place: Place, folder: Path, broker: Bus | None) -> Manifest:
                     raise
                 continue  # the bytes of an upload, which somebody has ended meanwhile
             files.append(_within(folder, one_file))
-            count, size = count + 1, size + one_file.size
+            if path.name != MARKER:
+                count, size = count + 1, size + one_file.size
             if len(path.name) == 64 and one_file.sha256 != path.name:
                 damaged.append(path.name)
     for path in _others(place.data):
