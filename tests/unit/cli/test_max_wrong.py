@@ -116,7 +116,8 @@ def test_without_a_risk_there_are_no_routes(run: Run, contract: Path) -> None:
 def test_a_person_reads_what_is_accepted_and_what_that_promises(run: Run, contract: Path) -> None:
     """In words, below the clauses."""
     _, out, _ = run("extract", contract, "--max-wrong", "0.1")
-    assert "at most 0.1 is wrong, with 95% confidence (from 355 company families)" in out
+    assert "at most 0.1 is wrong, with 95% confidence" in out
+    assert "(from 355 company families, or documents where people decided here)" in out
     assert " accept " in out
     _, out, _ = run("extract", contract, "--max-wrong", "0.001")
     assert "nothing is accepted, not attainable with this data" in out
