@@ -6,6 +6,7 @@ TRAIN := var/venv-train
 PORT ?= 8400
 DATA ?= $(or $(SMALLPRINT_DATA),var/data)
 PYTEST ?= -q
+PROCESSES ?= 3
 EXAMPLES ?= 200
 DOCS ?= 30
 KILLS ?= 8
@@ -42,8 +43,8 @@ check: setup-dev ## Format, lint, types, import arrows. Seconds (FILES="a b" loo
 	$(BIN)/pytest -q --no-header tests/architecture/test_arrows.py || failed+=" arrows"; \
 	[ -z "$$failed" ] || { echo "check failed:$$failed" >&2; exit 1; }
 
-test: setup-dev ## Every test that needs no training libraries (PYTEST="-k bus" to choose).
-	@$(BIN)/pytest $(patsubst %,--ignore=%,$(TRAINING)) $(PYTEST)
+test: setup-dev ## Every test that needs no training libraries (PYTEST="-k bus" to choose, PROCESSES=3).
+	@$(BIN)/pytest -n $(PROCESSES) --dist loadfile --no-loadscope-reorder $(patsubst %,--ignore=%,$(TRAINING)) $(PYTEST)
 
 fuzz-http: setup-dev ## Ask every route for what OpenAPI says, longer than `make test` does (EXAMPLES=200).
 	@SMALLPRINT_TEST_EXAMPLES=$(EXAMPLES) $(BIN)/pytest --timeout 7200 tests/e2e/test_openapi.py $(PYTEST)
