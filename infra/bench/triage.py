@@ -5,8 +5,10 @@
 `make bench-triage` runs it. One process does all the work on one core: reading, statements
 and tags, the judge, signals and sentences, as the command does. Processor seconds are printed, for
 they change little when others use the machine. A page of HTML is as many characters as a page of
-the PDF reports has on average. The ratio is against naming the same lines by `line-concepts`, whose
-linear model is plain fp32. Arelle is not used (infra/decisions/0015-xbrl.md): there is no ratio.
+the PDF reports has on average. The ratios are against naming the same lines by `line-concepts`:
+by its linear model, which is plain fp32, and by that and its adapter together, with the base that
+extraction shares; filings are judged once before the base is loaded and once beside it. Arelle is
+not used (infra/decisions/0015-xbrl.md): there is no ratio.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ from itertools import groupby
 from pathlib import Path
 
 from services.triage.judgement import triage_filing
-from services.triage.naming import Namer
+from services.triage.naming import Namer, Naming
 from services.triage.narrative.flags import words_of
 from services.triage.narrative.model import Narrative
 from services.triage.reading.document import Reported, read_document
@@ -31,15 +33,19 @@ from services.triage.risk import Judge
 from services.triage.signals.peers import Peers
 from services.triage.signals.signals import signals_of
 from services.triage.statements import NDJSON, Filing
+from services.triage.together import find_naming
 from shared import documents
 from shared.documents import sniff
 from shared.errors import SettingsError, SuiteError
+from shared.inference import lazily
 from shared.settings import CommonSettings, load
 
 PAGES = 150
 """Pages of the report that the bound is about."""
 HTML_BOUND, FILING_BOUND = 5.0, 0.05
 """Seconds: of such a report in HTML, and of a structured filing."""
+SHARED = 20
+"""Filings of which the lines are named on the base."""
 SMALLEST_ANNUAL = 300_000
 """Characters from which on a report of the data is taken for an annual one."""
 
@@ -58,11 +64,14 @@ class Triage:
     """What the command and the service do with a filing, in this process."""
 
     def __init__(self) -> None:
-        artefacts = load(CommonSettings).artefacts_folder
+        settings = load(CommonSettings)
+        artefacts = settings.artefacts_folder
         self.judge = Judge.load(artefacts)
         self.peers = Peers.found(artefacts)
         self.narrative = Narrative.found(artefacts)
-        self.namer = Namer.load(artefacts)
+        self.namer: Naming = Namer.load(artefacts)
+        models = lazily(artefacts, settings.threads, settings.arithmetic, settings.adapters_folder)
+        self.both = find_naming(artefacts, lambda: models().base)
 
     def judged(self, filing: Filing) -> None:
         """The verdict and the signals."""
@@ -70,10 +79,10 @@ class Triage:
         for _ in signals_of(filing, self.peers) if self.peers else ():
             pass
 
-    def named(self, filing: Filing) -> None:
+    def named(self, filing: Filing, naming: Naming) -> None:
         """The concept of every line."""
         for statement in filing.statements:
-            self.namer.names(statement)
+            naming.names(statement)
 
     def document(self, data: bytes, name: str) -> Measured:
         """One document from its bytes to what is said of it. Raises SuiteError."""
@@ -99,7 +108,9 @@ def filings(folder: Path, most: int) -> Iterator[bytes]:
         yield json.dumps({**head, "statements": some}).encode()
 
 
-def of_filings(triage: Triage, lines: Sequence[bytes]) -> tuple[list[float], list[float]]:
+def of_filings(
+    triage: Triage, lines: Sequence[bytes], naming: Naming
+) -> tuple[list[float], list[float]]:
     """Seconds of each filing: read and judged, and its lines named."""
     judged, named = [], []
     for line in lines:
@@ -108,7 +119,7 @@ def of_filings(triage: Triage, lines: Sequence[bytes]) -> tuple[list[float], lis
         assert isinstance(found, Reported)
         triage.judged(found.filing)
         between = time.process_time()
-        triage.named(found.filing)
+        triage.named(found.filing, naming)
         judged.append(between - began)
         named.append(time.process_time() - between)
     return judged, named
@@ -147,13 +158,20 @@ def main(arguments: list[str] | None = None) -> None:
     folder = Path(root) / "finance"
     triage = Triage()
     lines = list(filings(folder, options.filings))
-    of_filings(triage, lines[:5])
-    judged, named = of_filings(triage, lines)
-    kept = sum(one < FILING_BOUND for one in judged)
-    print(f"structured filings, {len(judged)}: {_spread(judged, 1000)} ms each")
-    print(f"  below the bound of {FILING_BOUND * 1000:g} ms: {kept}")
+    of_filings(triage, lines[:5], triage.namer)
+    judged, named = of_filings(triage, lines, triage.namer)
+    print(f"structured filings, {len(judged)}: {_judged(judged)}")
     print(f"their lines named in plain fp32: {_spread(named, 1000)} ms each")
     print(f"  judging takes {sum(judged) / sum(named):.2f} times as long as naming")
+    few = lines[:: max(1, len(lines) // SHARED)][:SHARED]
+    if triage.both is not None:
+        of_filings(triage, few[:1], triage.both)
+        alone, _ = of_filings(triage, lines, triage.namer)
+        beside, both = of_filings(triage, few, triage.both)
+        print(f"the same in a process that holds the base: {_judged(alone)}")
+        print(f"{len(few)} of them with names in between: {_judged(beside)}")
+        print(f"  named on the base too: {_spread(both, 1000)} ms each")
+        print(f"  judging takes {sum(beside) / sum(both):.3f} times as long as that naming")
     pdfs = reports(triage, [*(folder / "raw" / "pdf").glob("*.pdf")], options.reports)
     _of_reports("PDF", pdfs, [one.pages for one in pdfs])
     page = sum(one.characters for one in pdfs) / max(1, sum(one.pages for one in pdfs))
@@ -170,6 +188,14 @@ def _of_reports(kind: str, found: Sequence[Measured], pages: Sequence[float]) ->
     whole = sum(seconds) / max(1.0, sum(pages)) * PAGES
     print(
         f"{kind}, {len(found)} reports: {_spread(seconds, 1)} s each; {PAGES} pages {whole:.2f} s"
+    )
+
+
+def _judged(seconds: Sequence[float]) -> str:
+    """Spread, and how many keep the bound."""
+    kept = sum(one < FILING_BOUND for one in seconds)
+    return (
+        f"{_spread(seconds, 1000)} ms each, {kept} of {len(seconds)} below {FILING_BOUND * 1000:g}"
     )
 
 

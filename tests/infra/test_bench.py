@@ -153,9 +153,11 @@ def test_a_filing_of_the_data_is_its_statements_and_a_report_is_measured_whole(
     lines = list(filings(tmp_path, 5))
     assert [len(json.loads(line)["statements"]) for line in lines] == [3, 3]
     triage = Triage()
-    judged, named = of_filings(triage, lines)
-    assert len(judged) == len(named) == 2
-    assert min(*judged, *named) > 0
+    for naming in (triage.namer, triage.both):
+        assert naming is not None
+        judged, named = of_filings(triage, lines, naming)
+        assert len(judged) == len(named) == 2
+        assert min(*judged, *named) > 0
     one = triage.document(triage_samples.html(), "a.html")
     assert (one.name, one.pages) == ("a.html", 1)
     assert one.seconds > 0
