@@ -12,11 +12,13 @@ from datetime import UTC, datetime
 from typing import Any, Literal, get_args
 from urllib.parse import parse_qs, urlsplit
 
-BatchFault = Literal["never", "failed", "drop", "vanish", "twice", "foreign", "late", "broken"]
+BatchFault = Literal[
+    "never", "failed", "drop", "gateway", "vanish", "twice", "foreign", "late", "broken"
+]
 """`never` does not end, and can't be stopped; `failed` is refused as a whole; `drop` takes a batch
-and breaks off, `vanish` breaks off and does not take it; `twice` answers each request twice,
-differently; `foreign` answers requests that were not in it; `late` is not in the list yet; `broken`
-has lines that are no JSON.
+and breaks off, `gateway` takes it and answers 503, `vanish` breaks off and does not take it;
+`twice` answers each request twice, differently; `foreign` answers requests that were not in it;
+`late` is not in the list yet; `broken` has lines that are no JSON.
 """
 BATCH_FAULTS: tuple[BatchFault, ...] = get_args(BatchFault)
 _OPENAI, _ANTHROPIC, _FILES = "/v1/batches", "/v1/messages/batches", "/v1/files"
@@ -146,6 +148,8 @@ class BatchDesk:
         self.held[held.id] = held
         if "drop" in self.faults:
             raise BrokenOff
+        if "gateway" in self.faults:
+            return 503, _error("overloaded")
         return 200, _shown(held)
 
     def _list(self, protocol: str, query: Mapping[str, list[str]]) -> tuple[int, Any]:

@@ -7,6 +7,7 @@ through the ledger first.
 from services.escalation.providers.base import (
     Lost,
     NotReached,
+    Overloaded,
     Prompt,
     ProviderError,
     Refused,
@@ -20,6 +21,7 @@ from services.escalation.providers.provider import Provider
 __all__ = [
     "Lost",
     "NotReached",
+    "Overloaded",
     "Prompt",
     "Provider",
     "ProviderError",

@@ -3,7 +3,8 @@
 ProviderError
 ├── NotReached   no request arrived: nothing is billed
 ├── Refused      the provider refused the request: nothing is billed
-│   └── TooBusy  for now (429, 503, 529)
+│   └── TooBusy  for now (429)
+│       └── Overloaded  with whatever it has (503, 529)
 └── Lost         a request may have been worked on, and what it cost is not known
     └── Unusable the answer is not of the protocol
 """
@@ -87,6 +88,10 @@ class TooBusy(Refused):
     """The provider has too much to do now."""
 
     code = "provider_busy"
+
+
+class Overloaded(TooBusy):
+    """The provider, or what is in front of it, has too much to do for anybody."""
 
 
 class Lost(ProviderError):

@@ -18,12 +18,19 @@ from urllib.parse import urlsplit
 import httpcore
 import httpx
 
-from services.escalation.providers.base import Lost, NotReached, Refused, TooBusy, Unusable
+from services.escalation.providers.base import (
+    Lost,
+    NotReached,
+    Overloaded,
+    Refused,
+    TooBusy,
+    Unusable,
+)
 from shared.http import Deadline, TimedNetwork, retry_after
 
 LARGEST = 1 << 20
 """Bytes of an answer: what is longer is no answer to a question of ours."""
-BUSY = (429, 503, 529)
+BUSY, OVERLOADED = 429, (503, 529)
 CONNECT_SECONDS = 10.0
 Method = Literal["GET", "POST", "DELETE"]
 
@@ -174,8 +181,10 @@ def _json_or_none(line: bytes | None) -> Any:
 def _failure(name: str, status: int, again: str) -> Refused | Lost:
     """What a status says. The provider's own words are left out: they may quote what was sent."""
     wait = retry_after(again.encode("latin-1"))
-    if status in BUSY:
+    if status == BUSY:
         return TooBusy(f"{name} is busy ({status})", wait=wait)
+    if status in OVERLOADED:
+        return Overloaded(f"{name} is busy ({status})", wait=wait)
     if status in (401, 403):
         return Refused(f"{name} does not take the key ({status}): is it right, and still valid?")
     if status == 404:

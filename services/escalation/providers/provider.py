@@ -15,6 +15,7 @@ from services.escalation.providers.base import (
     Dialect,
     Lost,
     NotReached,
+    Overloaded,
     Prompt,
     ProviderError,
     Refused,
@@ -142,7 +143,10 @@ class Provider:
                 answer = self._exchange(wanted, BATCH_SECONDS).answer
             except Lost as error:  # a file alone costs nothing
                 raise NotReached(error.message, wait=error.wait) from None
-        return self._batch(lambda: dialect.create(requests, mark, answer), BATCH_SECONDS)
+        try:
+            return self._batch(lambda: dialect.create(requests, mark, answer), BATCH_SECONDS)
+        except Overloaded as error:  # said in front of the provider, it may have the batch
+            raise Lost(error.message, wait=error.wait) from None
 
     def look(self, remote: str) -> Remote:
         """How a batch is. Raises ProviderError."""

@@ -251,8 +251,10 @@ def test_a_batch_that_is_refused_as_a_whole_costs_nothing(desk: Desk) -> None:
     assert (desk.states(), desk.spent(), desk.stand_in.bills) == (["refused"], 0, [])
 
 
-@pytest.mark.parametrize("late", [False, True])
-def test_a_batch_that_arrived_though_nobody_said_so_is_found(desk: Desk, late: bool) -> None:
+@pytest.mark.parametrize("faults", [("drop",), ("drop", "late"), ("gateway",)])
+def test_a_batch_that_arrived_though_nobody_said_so_is_found(
+    desk: Desk, faults: tuple[BatchFault, ...]
+) -> None:
     """By its mark, or by the ids of its answers, beside the batch of somebody else that is as long;
     it is not handed in twice.
     """
@@ -260,7 +262,7 @@ def test_a_batch_that_arrived_though_nobody_said_so_is_found(desk: Desk, late: b
     strange = {f"other-{n}": _prompt(desk, n) for n in range(len(TEXTS))}
     other.hand_in(strange, "another")
     desk.stand_in.batches.looks = 2
-    desk.at_work("drop", *(("late",) if late else ()))
+    desk.at_work(*faults)
 
     def appear() -> None:
         for held in desk.stand_in.batches.held.values():
