@@ -48,7 +48,7 @@ def answer_request(
     """
     closed = door.closed(event.tenant)
     asked = Escalation.each(event)
-    if closed is None and _is_void(event, blobs):
+    if closed is None and is_void(event, blobs):
         _give_up(event, uow, blobs, asked)
         return
     with uow.store.write() as session:
@@ -97,7 +97,7 @@ def left_to_ask(
 
     Raises NotWanted or MissingBlob.
     """
-    if _is_void(event, blobs):
+    if is_void(event, blobs):
         raise NotWanted
     waiting: list[Waiting] = []
     _outcomes(event, Escalation.each(event), store, blobs, door, waiting)
@@ -182,7 +182,7 @@ def _forget_if_deleted(event: EscalationRequested, uow: UnitOfWork, blobs: BlobS
     return True
 
 
-def _is_void(event: EscalationRequested, blobs: BlobStore) -> bool:
+def is_void(event: EscalationRequested, blobs: BlobStore) -> bool:
     """Whether nobody wants to know any more, or may: the document is deleted, the attempt is
     cancelled, or somebody said since that it is of another kind, of which words may not leave.
     """
@@ -216,7 +216,7 @@ def _outcomes(
                 event.document_id,
                 escalation.id,
                 event.time,
-                lambda: not _is_void(event, blobs),
+                lambda: not is_void(event, blobs),
                 partial(_is_decided, store, escalation),
             ),
             one,

@@ -105,9 +105,14 @@ class BatchRounds(Rounds):
         self, tenant: str, provider: Provider, rows: Sequence[tuple[Kept, list[Waiting]]]
     ) -> None:
         asked = [(one.account, one.prompt) for _, questions in rows for one in questions]
+        events = [kept.event for kept, questions in rows for _ in questions]
         came, why = HandedIn(), ""
         try:
-            came = self.batches.hand_in(provider, asked)
+            came = self.batches.hand_in(
+                provider,
+                asked,
+                wanted=lambda place: not handlers.is_void(events[place], self.blobs),
+            )
         except ProviderStopped as error:
             why = error.message
         except ProviderError as error:

@@ -82,12 +82,15 @@ class Batches:
         provider: Provider,
         asked: Sequence[tuple[Account, Prompt]],
         counts: datetime | None = None,
+        wanted: Callable[[int], bool] = lambda _place: True,
     ) -> HandedIn:
         """Reserve and hand in as many questions as there is money for, `REQUESTS_MOST` at the most.
 
         Args:
             provider: at the price of its batches.
             counts: the moment whose day and month they count for; by default now.
+            wanted: whether somebody wants to know a question still, by its place; asked when all
+                are reserved, so that nothing leaves that was deleted while they were.
 
         Raises:
             ProviderStopped: nobody is to ask it.
@@ -106,7 +109,7 @@ class Batches:
             store.add(session, batch)
         came = HandedIn()
         try:
-            prompts = self._reserved(batch, provider, asked, counts or now, came)
+            prompts = self._reserved(batch, provider, asked, counts or now, came, wanted)
         except Exception:
             self._refuse(batch, "it was not handed in")
             raise
@@ -173,8 +176,10 @@ class Batches:
         asked: Sequence[tuple[Account, Prompt]],
         counts: datetime,
         came: HandedIn,
+        wanted: Callable[[int], bool],
     ) -> dict[str, Prompt]:
         prompts: dict[str, Prompt] = {}
+        places: dict[str, int] = {}
         size = 0
         for place, (account, prompt) in enumerate(asked):
             size += provider.worst_case(prompt).input
@@ -194,7 +199,12 @@ class Batches:
             except AskedNow:
                 continue
             else:
-                prompts[made.id] = prompt
+                prompts[made.id], places[made.id] = prompt, place
+        for call_id, place in places.items():
+            if not wanted(place):
+                self.ledger.release(call_id)
+                del prompts[call_id]
+                came.dropped[place] = "nobody wants to know any more"
         return prompts
 
     def _found(self, provider: Provider, batch: Batch) -> Batch:

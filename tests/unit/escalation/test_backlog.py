@@ -18,7 +18,7 @@ from services.escalation.backlog.rounds import NO_ANSWER, BatchRounds
 from services.escalation.backlog.store import Backlog, backlog
 from services.escalation.batches.store import batches
 from services.escalation.hearing import TooLate
-from services.escalation.ledger import Caps
+from services.escalation.ledger import Caps, Ledger
 from services.escalation.ledger.store import disagreements, exchanges, ledger
 from services.escalation.policy import Policies, read_policies
 from services.escalation.providers import Provider
@@ -251,6 +251,29 @@ def test_what_is_deleted_meanwhile_leaves_nothing(late: Late) -> None:
     assert late.answers() == {}
     assert {row.document_id for row in late.rows(exchanges)} == {"doc_2"}
     assert {row.document_id for row in late.rows(escalations)} == {"doc_2"}
+    assert late.rows(backlog) == []
+
+
+def test_what_is_deleted_while_others_are_reserved_does_not_leave(
+    late: Late, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its money is free again, and the batch goes without it."""
+    reserve = Ledger.reserve
+
+    def meanwhile(self: Ledger, *args: Any) -> None:
+        reserve(self, *args)
+        mark_deleted(late.originals, "default", "doc_1")
+
+    monkeypatch.setattr(Ledger, "reserve", meanwhile)
+    late.say(late.request(1), late.request(2))
+    late.round()
+    (batch,) = late.rows(batches)
+    assert batch.requests == 1
+    assert sorted(late.states()) == ["released", "reserved"]
+    (held,) = late.stand_in.batches.held.values()
+    assert len(held.requests) == 1
+    late.round()
+    assert set(late.answers()) == {"cl_2"}
     assert late.rows(backlog) == []
 
 

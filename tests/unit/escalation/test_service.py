@@ -296,7 +296,7 @@ def test_what_was_answered_about_what_is_deleted_goes_when_that_is_noticed(
     assert len(house.rows(exchanges)) == 1
     mark_deleted(house.originals, "default", "doc_1")
     if noticed != "before":
-        monkeypatch.setattr(handlers, "_is_void", lambda *_: False)
+        monkeypatch.setattr(handlers, "is_void", lambda *_: False)
         house.asked.delete("default", request.question)
     assert house.say(request) == []
     assert house.rows(exchanges) == house.rows(escalations) == []
