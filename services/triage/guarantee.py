@@ -32,7 +32,8 @@ from shared.risk import Floats, gains, groups_needed, kept_until
 THRESHOLDS = np.linspace(0.99, 0.5, 50)
 """Of confidence, the strictest first; chosen without a look at what they accept."""
 MANY = 10
-"""Times as many companies as there are: who would need more needs a better specialist."""
+"""Times as many companies as there are: who would need more, and has seen wrong ones among the
+surest findings, needs a better specialist."""
 UNKNOWN = (
     "not guaranteed: how many filings have an error is not known from errors that were put in; "
     "state the share with --broken"
@@ -147,18 +148,31 @@ def promise(
     if kept:
         at = round(float(THRESHOLDS[kept - 1]), 4)
         return Promise(max_wrong, level, broken, at, known.companies)
-    seen = wrong[0].sum() / max(accepted[0].sum(), 1e-9)
-    needed = groups_needed(gained[:1], max_wrong, level)
-    more = (
-        f"about {needed - known.companies} further companies would do"
-        if needed is not None and needed <= MANY * known.companies
-        else "more companies would hardly show it: state a larger risk"
-    )
-    why = (
-        f"not attainable with this data: where {broken:.1%} of the filings have an error, "
-        f"{seen:.1%} of the surest findings are wrong; {more}"
-    )
+    why = f"not attainable with this data: where {broken:.1%} of the filings have an error, "
+    why += _why_not(known, (accepted[0], wrong[0], gained[0]), max_wrong, level)
     return Promise(max_wrong, level, broken, None, known.companies, why)
+
+
+def _why_not(
+    known: Calibration, strictest: tuple[Floats, Floats, Floats], max_wrong: float, level: float
+) -> str:
+    """Why the strictest threshold is not shown to keep a risk, and what would help.
+
+    Args:
+        known: the set.
+        strictest: of that threshold, by company: accepted findings, wrong ones, and `gains`
+            [companies].
+        max_wrong: the risk.
+        level: of confidence.
+    """
+    accepted, wrong, gained = strictest
+    if not accepted.any():
+        return f"no finding of {known.companies} companies was surer than {THRESHOLDS[0]:.0%}"
+    seen = f"{wrong.sum() / accepted.sum():.1%} of the surest findings are wrong"
+    needed = groups_needed(gained[None], max_wrong, level)
+    if needed is None or (wrong.any() and needed > MANY * known.companies):
+        return f"{seen}; more companies would hardly show it: state a larger risk"
+    return f"{seen}; about {needed - known.companies:,} further companies would do"
 
 
 @lru_cache(maxsize=64)

@@ -56,6 +56,32 @@ def test_what_is_not_known_is_said() -> None:
     assert "further companies would do" in few.why_not
 
 
+@pytest.mark.parametrize("companies", [2, 7])
+def test_few_without_a_mistake_need_more_however_many(companies: int) -> None:
+    """More than ten times as many are needed, which is said, and with these it can be promised."""
+    why = promise(calibration(companies), 0.05, 0.95, 0.5).why_not
+    assert "0.0% of the surest findings are wrong" in why
+    assert "hardly" not in why
+    further = int(why.split("about ")[1].split()[0])
+    assert further > 10 * companies - companies
+    assert f"about {further} further companies would do" in why
+    assert promise(calibration(companies + further), 0.05, 0.95, 0.5).threshold is not None
+
+
+def test_where_mistakes_were_seen_many_more_are_no_advice() -> None:
+    """As many wrong findings as the risk allows: no number of companies shows it."""
+    why = promise(calibration(20, alarms=0.3), 0.05, 0.95, 0.5).why_not
+    assert "more companies would hardly show it: state a larger risk" in why
+
+
+def test_where_no_finding_is_sure_that_is_said() -> None:
+    """There is no share of wrong ones among none."""
+    known = calibration(40)
+    unsure = replace(known, risk=np.full(len(known.risk), 0.6))
+    why = promise(unsure, 0.05, 0.95, 0.5).why_not
+    assert why.endswith("no finding of 40 companies was surer than 99%")
+
+
 def test_an_error_that_is_named_wrongly_is_a_wrong_finding() -> None:
     """It is there, but elsewhere."""
     known = calibration()
