@@ -16,6 +16,7 @@ from services.triage.reading.periods import (
     mention,
     quarters_in,
     years_in,
+    years_in_a_row,
 )
 from services.triage.reading.scales import scale_in
 from services.triage.reading.table import Table, TableCell
@@ -27,6 +28,8 @@ _ASIDE = re.compile(
 _RESTATED = re.compile(r"restated|as adjusted|as revised|recast", re.I)
 _WIDEST = 4
 """Usual widths; what is wider bridges columns and says nothing of where they are."""
+_LONGEST_HEAD = 150
+"""Characters; more is a sentence, and its years are not those of the columns."""
 _BESIDE = 0.7
 """Columns; words further from a column are those of something else."""
 _TALLEST_HEAD = 12
@@ -183,19 +186,27 @@ def _hang(cells: Sequence[TableCell], bands: Sequence[Band]) -> None:
         return
     if len(bands) % len(cells) == 0:
         share = len(bands) // len(cells)
-        for place, band in enumerate(bands):
-            band.head.append(cells[place // share].text)
+        for place, cell in enumerate(cells):
+            _say(cell, bands[place * share : (place + 1) * share])
         return
-    for band in bands:
-        over = [cell for cell in cells if band.overlap(cell) > 0]
-        if over:
-            band.head += [cell.text for cell in over]
+    for cell in cells:
+        _say(cell, [band for band in bands if band.overlap(cell) > 0])
     pitch = bands[1].left - bands[0].left if len(bands) > 1 else float("inf")
     for cell in cells:
         if not _over(cell, bands):
             near = min(bands, key=lambda band: _apart(band, cell))
             if _apart(near, cell) < _BESIDE * pitch:
                 near.head.append(cell.text)
+
+
+def _say(cell: TableCell, bands: Sequence[Band]) -> None:
+    """Words over several columns hold for each; of as many years each has its own."""
+    row = years_in_a_row(cell.text, len(bands)) if len(bands) > 1 else None
+    for place, band in enumerate(bands):
+        if row is None:
+            band.head.append(cell.text)
+        else:
+            band.head.append(f"{cell.text[: row.start]}{row.years[place]}{cell.text[row.end :]}")
 
 
 def _apart(band: Band, cell: TableCell) -> float:
@@ -216,6 +227,7 @@ def periods(
     years = list(dict.fromkeys(years_in(around)))
     day = last_day_in(found.stub) or last_day_in(above)
     said = quarters_in(found.stub) or quarters_in(above)
+    titled = _years_of_title(found, above)
     columns = []
     for place, band in enumerate(found.bands):
         own = mention(band.title)
@@ -228,6 +240,9 @@ def periods(
             end = listed[place]
         if end is None and own.day and len(years) == len(found.bands):
             end = years[place] + own.day
+        if end is None and titled:
+            year = titled[place]
+            end = year + (own.day or day or ends.get(year) or ends.get("") or "1231")
         if end is None and len(found.bands) == 1 and listed:
             end = listed[-1]
         if end is None and years:
@@ -237,6 +252,19 @@ def periods(
     if len(set(columns)) < len(columns):
         columns = [replace(column, quarters=None) for column in columns]
     return tuple(columns)
+
+
+def _years_of_title(found: Layout, above: str) -> tuple[str, ...]:
+    """The years of the columns from the title, where no head names any: the nearest line that has
+    as many in a row as there are columns, in the order of the columns.
+    """
+    if len(found.bands) < 2 or any(mention(band.title).year for band in found.bands):
+        return ()
+    for line in reversed([*above.splitlines(), *found.stub.splitlines()]):
+        row = years_in_a_row(line, len(found.bands))
+        if row and len(line.strip()) < _LONGEST_HEAD:
+            return row.years
+    return ()
 
 
 def _relative(title: str, year: str, day: str, bands: Sequence[Band]) -> str | None:

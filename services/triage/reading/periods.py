@@ -21,6 +21,8 @@ _FULL_BEFORE = re.compile(rf"\b(\d{{1,2}})\s+{_MONTH}\s*,?\s*((?:19|20)\d\d)\b",
 _DAY = re.compile(rf"\b{_MONTH}\s*(\d{{1,2}})\b(?!\s*,?\s*\d{{4}})", re.I)
 _NUMBERS = re.compile(r"\b(\d{4}-\d\d-\d\d|(?:19|20)\d{6}|\d{1,2}/\d{1,2}/\d{4})\b")
 _YEAR = re.compile(r"(?<![\d,.])(?:19|20)\d\d(?![\d,])")
+_YEAR_OF_ROW = re.compile(r"(?<![\d,.])(?:19|20)\d\d(?!\d|,\d)")
+_BETWEEN = re.compile(r"\s*[,;/&]?\s*(?:\band\b)?\s*", re.I)
 _COUNTS = {
     "three": 3, "six": 6, "nine": 9, "twelve": 12, "thirteen": 13, "twenty-six": 26,
     "thirty-nine": 39, "fifty-two": 52, "fifty-three": 53, "twelve-": 12, "forty": 40,
@@ -32,6 +34,15 @@ _SPAN = re.compile(
 )
 _QUARTER = re.compile(r"\b(?:(?:fiscal|first|second|third|fourth)\s+)?quarters?\b", re.I)
 _ANNUAL = re.compile(r"\b(?:fiscal\s+)?years?\b|\bannual\b", re.I)
+
+
+@dataclass(frozen=True, slots=True)
+class YearsInARow:
+    """Years with nothing between them but a comma or "and", and where in the text they stand."""
+
+    years: tuple[str, ...]
+    start: int
+    end: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +83,22 @@ def dates_in(text: str) -> tuple[str, ...]:
 def years_in(text: str) -> tuple[str, ...]:
     """All years in a text, in its order."""
     return tuple(_YEAR.findall(text))
+
+
+def years_in_a_row(text: str, count: int) -> YearsInARow | None:
+    """The last run of just so many different years, as titles have them: 2023, 2022 and 2021."""
+    runs: list[list[re.Match[str]]] = []
+    for year in _YEAR_OF_ROW.finditer(text):
+        before = runs[-1][-1].end() if runs else None
+        if before is not None and _BETWEEN.fullmatch(text, before, year.start()):
+            runs[-1].append(year)
+        else:
+            runs.append([year])
+    for run in reversed(runs):
+        years = tuple(year[0] for year in run)
+        if len(years) == len(set(years)) == count:
+            return YearsInARow(years, run[0].start(), run[-1].end())
+    return None
 
 
 def last_day_in(text: str) -> str | None:

@@ -225,6 +225,7 @@ def _scale_below(found: Layout) -> Decimal | None:
 
 def _name(kind: str, table: Table, found: Layout) -> str:
     """The line above that names the statement, or the name of its sheet."""
-    lines = [*last_lines(table.before, 8).splitlines(), *found.stub.splitlines()]
+    heads = [cell.text for line in found.head for cell in line.words]
+    lines = [*heads, *last_lines(table.before, 8).splitlines(), *found.stub.splitlines()]
     titles = [" ".join(line.split()) for line in lines if names(kind, line)]
     return next((title for title in reversed(titles) if len(title) < _LONGEST_TITLE), table.name)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 from decimal import Decimal
 
 import pytest
+from reportlab.pdfgen.canvas import Canvas
 
 from services.triage.reading.boxes import _TOKEN, _ends_of_dates
 from services.triage.reading.reader import ReadStatement, read_statements
@@ -137,3 +139,83 @@ def test_two_columns_of_one_period_are_said() -> None:
     assert len(said) == 1
     assert "columns 0 and 1 were read as the same period, 20221231" in said[0]
     assert not list(_same_period(apart))
+
+
+YEARS_IN_TITLE = [
+    ("CONSOLIDATED BALANCE SHEETS (in thousands) 2023 2022", "1231"),
+    ("CONSOLIDATED BALANCE SHEETS - June 30, 2023 and 2022", "0630"),
+]
+
+
+@pytest.mark.parametrize(("title", "day"), YEARS_IN_TITLE)
+def test_years_of_the_title_are_those_of_the_columns_of_plain_text(title: str, day: str) -> None:
+    """Where no head over the columns has them."""
+    lines = [f"{label:<44}{first:>12}{second:>12}" for label, first, second in samples.BALANCE]
+
+    statement = only("\n".join(["EXAMPLE CORP", title, "", *lines]).encode(), "a.txt")
+
+    assert statement.title == title
+    assert statement.columns == (Column(f"2023{day}", 0), Column(f"2022{day}", 0))
+
+
+@pytest.mark.parametrize("left", [40, 200, 340])
+@pytest.mark.parametrize(("title", "day"), YEARS_IN_TITLE)
+def test_years_of_the_title_are_those_of_the_columns_of_a_page(
+    title: str, day: str, left: int
+) -> None:
+    """Whether the title stands over the labels or over the columns."""
+    statement = only(titled_pdf(title, left), "a.pdf")
+
+    assert statement.title == title
+    assert statement.columns == (Column(f"2023{day}", 0), Column(f"2022{day}", 0))
+
+
+def titled_pdf(title: str, left: float) -> bytes:
+    """A page of a balance sheet that has nothing over its columns."""
+    out = io.BytesIO()
+    canvas = Canvas(out, pagesize=(612, 792))
+    canvas.setFont("Helvetica", 9)
+    canvas.drawString(40, 740, "EXAMPLE CORP")
+    canvas.drawString(left, 728, title)
+    for place, (label, *figures) in enumerate(samples.BALANCE):
+        canvas.drawString(40, 704 - 12 * place, label)
+        for right, figure in zip((450, 550), figures, strict=True):
+            canvas.drawRightString(right, 704 - 12 * place, figure)
+    canvas.save()
+    return out.getvalue()
+
+
+def test_three_years_of_a_title() -> None:
+    """With commas between them, and the duration before."""
+    title = "STATEMENTS OF CASH FLOWS for the years ended December 31, 2023, 2022 and 2021"
+    lines = [f"{label:<40}{a:>12}{b:>12}{b:>12}" for label, a, b in samples.CASH]
+
+    statement = only("\n".join([title, "", *lines]).encode(), "a.txt")
+
+    assert [column.end for column in statement.columns] == ["20231231", "20221231", "20211231"]
+    assert {column.quarters for column in statement.columns} == {4}
+
+
+def test_two_years_of_one_head_are_those_of_two_columns() -> None:
+    """One space lies between them, so that they are one piece of text."""
+    heads = ["Three months ended  Nine months ended", "Sept. 30, 2023 2022  Sept. 30, 2023 2022"]
+    rows = [(label, a, b, a, b) for label, a, b in samples.INCOME if a]
+    lines = [f"{label:<40}" + "".join(f"{one:>10}" for one in four) for label, *four in rows]
+    above = ["STATEMENTS OF OPERATIONS", *(" " * 42 + head for head in heads)]
+
+    statement = only("\n".join([*above, *lines]).encode(), "a.txt")
+
+    assert statement.columns == (
+        Column("20230930", 1),
+        Column("20220930", 1),
+        Column("20230930", 3),
+        Column("20220930", 3),
+    )
+
+
+def test_years_of_a_sentence_or_of_another_number_are_no_columns() -> None:
+    """Three years for two columns, and years far apart, say nothing of either."""
+    head = "STATEMENTS OF OPERATIONS of 2021, 2022 and 2023, first shown in 2020 and again in 2024"
+    data = page("In millions | This | That | Change", *LINES, above=head)
+
+    assert only(data, "a.html").columns == (Column(), Column())
