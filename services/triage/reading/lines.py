@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 
 from services.triage.places import Place
+from services.triage.reading.periods import ends_with_day
 from services.triage.reading.table import Table, TableCell
 from shared.documents.reading import Reading
 
@@ -112,8 +113,8 @@ def _edges(lines: Iterable[str]) -> set[int]:
 def _parts(shown: str, edges: AbstractSet[int]) -> Iterator[tuple[int, int]]:
     """Where the words and figures of a line are.
 
-    A figure one space behind a long label is its own if it ends where a column does; a year is
-    rather part of the label.
+    A figure one space behind a long label is its own if it ends where a column does; a year, or the
+    day behind a month, is rather part of the label.
     """
     for chunk in _CHUNK.finditer(shown):
         start, end = chunk.span()
@@ -122,6 +123,7 @@ def _parts(shown: str, edges: AbstractSet[int]) -> Iterator[tuple[int, int]]:
             last
             and not _FIGURE.match(chunk[0])
             and not _YEAR.fullmatch(last[1])
+            and not ends_with_day(chunk[0])
             and any(_width(shown[:end]) + n in edges for n in (-1, 0, 1))
         ):
             yield start, start + last.start()

@@ -19,6 +19,7 @@ _MONTH = r"(jan|feb|mar|apr|may|jun|jul|aug|sept?|oct|nov|dec)[a-z]*\.?"
 _FULL = re.compile(rf"\b{_MONTH}\s*(\d{{1,2}})(?:st|nd|rd|th)?\s*,?\s*((?:19|20)\d\d)\b", re.I)
 _FULL_BEFORE = re.compile(rf"\b(\d{{1,2}})\s+{_MONTH}\s*,?\s*((?:19|20)\d\d)\b", re.I)
 _DAY = re.compile(rf"\b{_MONTH}\s*(\d{{1,2}})\b(?!\s*,?\s*\d{{4}})", re.I)
+_DAY_AT_END = re.compile(rf"\b{_MONTH}\s*\d{{1,2}}\s*,?\s*$", re.I)
 _NUMBERS = re.compile(r"\b(\d{4}-\d\d-\d\d|(?:19|20)\d{6}|\d{1,2}/\d{1,2}/\d{4})\b")
 _YEAR = re.compile(r"(?<![\d,.])(?:19|20)\d\d(?![\d,])")
 _YEAR_OF_ROW = re.compile(r"(?<![\d,.])(?:19|20)\d\d(?!\d|,\d)")
@@ -105,6 +106,11 @@ def last_day_in(text: str) -> str | None:
     """The last month and day that a text names, with or without a year, as MMDD."""
     matches = sorted((*_DAY.finditer(text), *_FULL.finditer(text)), key=lambda m: m.start())
     return _month_day(matches[-1][1], matches[-1][2]) if matches else None
+
+
+def ends_with_day(text: str) -> bool:
+    """Whether the last words are a month and a day: "Years ended December 31,"."""
+    return bool(_DAY_AT_END.search(text))
 
 
 def quarters_in(text: str) -> int | None:

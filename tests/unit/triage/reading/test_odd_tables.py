@@ -219,3 +219,14 @@ def test_years_of_a_sentence_or_of_another_number_are_no_columns() -> None:
     data = page("In millions | This | That | Change", *LINES, above=head)
 
     assert only(data, "a.html").columns == (Column(), Column())
+
+
+@pytest.mark.parametrize("at", range(36, 56, 2))
+def test_a_duration_over_two_columns_of_plain_text_holds_for_both(at: int) -> None:
+    """Wherever it stands: its day is no figure, even where it ends above one."""
+    lines = [f"{label:<44}{first:>12}{second:>12}" for label, first, second in samples.INCOME]
+    head = [" " * at + "Years ended December 31,", f"{'':<44}{'2023':>12}{'2022':>12}"]
+
+    statement = only("\n".join(["STATEMENTS OF OPERATIONS", *head, *lines]).encode(), "a.txt")
+
+    assert statement.columns == (Column("20231231", 4), Column("20221231", 4))
