@@ -20,6 +20,7 @@ _FEWEST = 5
 """Lines with figures; a page with less has no statement."""
 _FIGURES = re.compile(r"(\d,\d{3}|\d\.\d|[—–-]|\b\d{1,3})\s*\)?\s*%?\s*$")  # noqa: RUF001
 _DATE = re.compile(r"(?<![A-Za-z])[A-Z][a-z]{2,8}\.?\s+\d{1,2}\s*,?\s+(?:19|20)\d\d(?!\d)")
+_ENDS_IN_FIGURE = re.compile(r"[\d)%]\s*$")
 _TOKEN = re.compile(r"(?:19|20)\d\d(?=[A-Z][a-z]{2})|\S+")
 
 
@@ -77,7 +78,9 @@ def _ends_of_dates(line: str) -> set[int]:
 
 
 def _of_line(reading: Reading, page: int, row: int, start: int, line: str) -> Iterator[TableCell]:
-    """The words of one line, joined where they stand close together."""
+    """The words of one line, joined where they stand close together; a currency sign behind a
+    figure belongs to the next column, however close it stands.
+    """
     first: tuple[int, int] | None = None
     edge = 0.0
     dates = _ends_of_dates(line)
@@ -88,7 +91,10 @@ def _of_line(reading: Reading, page: int, row: int, start: int, line: str) -> It
             continue
         left, right = float(boxes[:, 0].min()), float(boxes[:, 2].max())
         height = float((boxes[:, 3] - boxes[:, 1]).max())
-        over = first is not None and first[1] in dates
+        over = first is not None and (
+            first[1] in dates
+            or (token[0] in "$€£" and bool(_ENDS_IN_FIGURE.search(line[: token.start()])))
+        )
         if first is not None and (left - edge > GAP * height or left < edge - 2 * height or over):
             yield _cell(reading, page, row, start, line, first)
             first = None

@@ -12,7 +12,8 @@ from services.triage.reading.periods import ends_with_day
 from services.triage.reading.table import Table, TableCell
 from shared.documents.reading import Reading
 
-_CHUNK = re.compile(r"\S+(?: \S+)*")
+_CHUNK = re.compile(r"\S+(?: (?!(?<=[\d)%] )[$€£](?: |$))\S+)*")
+"""Words one space apart; a currency sign right behind a figure belongs to the next column."""
 _LEADERS = re.compile(r"(?:\s?\.){3,}|_{3,}|(?:-\s)?-{4,}|(?:=\s)?={3,}")
 _FIGURE = re.compile(r"^[$€£(]*\s*\(?(\d[\d,]*)?(\.\d+)?(?<=\d)\s*\)?%?$|^[-\u2013\u2014]{1,3}$")
 _LAST_FIGURE = re.compile(r"(?<=\S) ([$€£]? ?\(?\d[\d,]*(?:\.\d+)?\)?)$")

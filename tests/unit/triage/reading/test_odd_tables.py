@@ -230,3 +230,52 @@ def test_a_duration_over_two_columns_of_plain_text_holds_for_both(at: int) -> No
     statement = only("\n".join(["STATEMENTS OF OPERATIONS", *head, *lines]).encode(), "a.txt")
 
     assert statement.columns == (Column("20231231", 4), Column("20221231", 4))
+
+
+def test_the_place_of_a_figure_ends_before_the_next_currency_sign_on_a_page() -> None:
+    """Though the sign stands closer to it than words of one cell do."""
+    out = io.BytesIO()
+    canvas = Canvas(out, pagesize=(612, 792))
+    canvas.setFont("Helvetica", 9)
+    canvas.drawString(40, 740, "CONSOLIDATED BALANCE SHEETS  December 31,")
+    for right, year in ((450, "2023"), (500, "2022")):
+        canvas.drawRightString(right, 728, year)
+    for place, (label, *figures) in enumerate(samples.BALANCE):
+        height = 716 - 12 * place
+        canvas.drawString(40, height, label)
+        for right, figure in zip((450, 500), figures, strict=True):
+            canvas.drawRightString(right, height, figure.removeprefix("$ "))
+            if figure.startswith("$"):
+                canvas.drawString(right - 46, height, "$")
+    canvas.save()
+
+    assert_places(out.getvalue(), "a.pdf")
+
+
+def test_the_place_of_a_figure_ends_before_the_next_currency_sign_in_plain_text() -> None:
+    """Though but one space lies between them."""
+    lines = [
+        f"{label:<44}{first[:1]:<4}{first[2:]:>4} {second[:1]:<3}{second[2:]:>6}"
+        if first.startswith("$")
+        else f"{label:<44}{first:>8}{second:>10}"
+        for label, first, second in samples.BALANCE
+    ]
+    head = ["CONSOLIDATED BALANCE SHEETS  December 31,", f"{'':<44}{'2023':>8}{'2022':>10}"]
+
+    assert_places("\n".join([*head, *lines]).encode(), "a.txt")
+
+
+def assert_places(data: bytes, name: str) -> None:
+    """Each figure of the balance sheet is read, and its place holds it alone."""
+    reading = read(data, name=name)
+    (statement,) = read_statements(reading)
+    assert [column.end for column in statement.columns] == ["20231231", "20221231"]
+    for row, (label, *figures) in zip(statement.rows, samples.BALANCE, strict=True):
+        assert row.row.label == label
+        for figure, place in zip(figures, row.places, strict=True):
+            assert place is not None
+            shown = reading.text[place.start : place.end]
+            assert not shown.endswith("$"), shown
+            assert shown.strip("$ ") == figure.strip("$ ")
+            right = place.box.x1 if place.box else 0
+            assert not place.box or min(abs(right - edge) for edge in (450, 500)) < 1
