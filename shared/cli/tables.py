@@ -287,7 +287,11 @@ def _statement(statement: Mapping[str, Any], concepts: bool) -> Iterator[str]:
         for row in statement["rows"]
     ]
     widths = [max(len(cell) for cell in column) for column in zip(heads, *figures, strict=True)]
-    room = max(20, shutil.get_terminal_size().columns - sum(widths) - 2 * len(widths) - 6)
+    labels = (len(plain(row["label"])) for row in statement["rows"])
+    room = max(labels, default=0)
+    if sys.stdout.isatty():  # what goes into a file or another program is kept whole
+        left = shutil.get_terminal_size().columns - sum(widths) - 2 * len(widths) - 6
+        room = max(20, left)
     names = ["", *(_concept(row) if concepts else "" for row in statement["rows"])]
     lines = [("", heads), *_labelled(statement["rows"], figures)]
     for (label, cells), name in zip(lines, names, strict=True):

@@ -51,6 +51,22 @@ def test_a_person_sees_a_table(tmp_path: Path) -> None:
     assert "1,500,000,000" in out
 
 
+def test_no_label_is_cut_where_no_terminal_reads(tmp_path: Path) -> None:
+    """However wide the columns beside it are."""
+    label = "Income before income taxes and equity in net earnings of affiliated companies"
+    rows = [
+        (label if line.startswith("Income before") else line, *r) for line, *r in samples.INCOME
+    ]
+    page = tmp_path / "acme.html"
+    page.write_bytes(samples.html(rows))
+
+    _, out = run(page)
+
+    (line,) = [line for line in out.splitlines() if label in line]
+    assert line.split(label)[1].split() == ["550,000,000", "450,000,000"]
+    assert "…" not in out
+
+
 def test_each_line_has_the_concept_that_it_is_taken_for(tmp_path: Path) -> None:
     """In JSON always, in the table for those who ask."""
     page = tmp_path / "acme.txt"
