@@ -153,6 +153,13 @@ def interval(wrong: int, looked_at: int, level: float = 0.95) -> tuple[float, fl
     return low, high
 
 
+def enough(risk: float, level: float = 0.95) -> int:
+    """Return how many have to be looked at, none of them wrong, until their interval ends at `risk`
+    or below; `risk` is inside (0, 1).
+    """
+    return math.ceil(math.log((1.0 - level) / 2.0) / math.log1p(-risk))
+
+
 def below(count: int, drawn: int, share: float) -> float:
     """Return the chance that fewer than `count` of `drawn` are wrong."""
     log_odds = math.log(share), math.log1p(-share)

@@ -91,13 +91,25 @@ def stated_risk(
     made = promised(data, *stated, rules.always_person)
     if made.belief is None:
         return StatedRisk(*stated, {}, made.families, made.why_not)
-    name = f"{specialist.manifest.version}+{local.number} {stated[0]:g} {stated[1]:g}"
-    kept = StatedRisk(
-        *stated, {}, made.families, promise=f"{name} {made.belief:.6f}", belief=made.belief
-    )
+    name = promise_name(specialist.manifest.version, local.number, rules, made.belief)
+    kept = StatedRisk(*stated, {}, made.families, promise=name, belief=made.belief)
     return replace(
         kept, tightened=_tightened(made.belief, local), **_accepted(data, kept, local, rules)
     )
+
+
+def promise_name(version: str, number: int, rules: RiskRules, belief: float) -> str:
+    """Return what tells a promise from all others: whose it is, and what was promised."""
+    return f"{version}+{number} {rules.max_wrong:g} {rules.level:g} {belief:.6f}"
+
+
+def version_and_level(name: str) -> tuple[str, float] | None:
+    """Return the version of the specialist and the confidence that a promise names; None if it is
+    no name of one.
+    """
+    whose, *figures = name.rsplit(" ", 3)
+    version = whose.rpartition("+")[0]
+    return (version, float(figures[1])) if version and len(figures) == 3 else None
 
 
 def _accepted(data: bytes, kept: StatedRisk, local: Local, rules: RiskRules) -> dict[str, Any]:

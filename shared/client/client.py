@@ -50,6 +50,7 @@ from .results import (
     Tombstone,
     TriageModel,
     Verdict,
+    Watched,
     Webhook,
 )
 
@@ -536,6 +537,10 @@ class Client:
         """What was read of a report: its filings, with the place of every value."""
         path = f"/v1/documents/{document_id}/statements"
         return [Filing.of(item) for item in self._pages(path)]
+
+    def watched(self) -> Watched:
+        """Whether stated risks are kept, by specialist, and what was noticed or done about it."""
+        return Watched.of(self._get("/v1/watch").json())
 
     # ------------------------------------------------------------------ review
 

@@ -996,6 +996,69 @@ class QuotedCosts(_Result):
 
 
 @dataclass(frozen=True)
+class Watch(_Result):
+    """Whether what is promised for a specialist is kept: what checks and documents say.
+
+    `evidence` speaks against the promise, 1 is none, and from `alarm_at` on less is accepted by
+    itself; `drift_evidence` says the same of a change of the documents. `max_wrong`, `level`,
+    `version` and `belief` are None before anything was promised; `belief_now` is None too where
+    nothing is accepted any more. `interval` is where the share of wrong ones lies by the checks
+    alone, and `enough` how many checks without a mistake would show the stated risk by themselves.
+    """
+
+    _times = ("calibrated",)
+
+    adapter: str
+    max_wrong: float | None
+    belief: float | None
+    belief_now: float | None
+    step: int
+    doubted: tuple[str, ...]
+    documents: int
+    checks: int
+    wrong: int
+    evidence: float
+    alarm_at: float
+    drifted: bool
+    drift_documents: int
+    drift_evidence: float
+    drift_alarm_at: float
+    stability_index: float | None
+    calibration: int | None
+    calibrated: datetime | None
+    calibrated_by: str | None
+    version: str | None = None
+    level: float | None = None
+    accepted: int | None = None
+    interval: tuple[float, float] | None = None
+    enough: int | None = None
+
+
+@dataclass(frozen=True)
+class Notice(_Result):
+    """What was noticed about a promise, or done by `actor`, who is empty for what was noticed."""
+
+    _times = ("time",)
+
+    adapter: str
+    kind: str
+    about: str
+    text: str
+    actor: str
+    time: datetime
+
+
+@dataclass(frozen=True)
+class Watched(_Result):
+    """The promises of a tenant, and what was noticed or done about them, the newest first."""
+
+    _lists: ClassVar[dict[str, type[_Result]]] = {"items": Watch, "notices": Notice}
+
+    items: tuple[Watch, ...]
+    notices: tuple[Notice, ...]
+
+
+@dataclass(frozen=True)
 class Costs(_Result):
     """What the tenant's questions to frontier models cost, and what its specialists did.
 

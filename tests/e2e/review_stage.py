@@ -261,6 +261,7 @@ class Stage:
         self.results: dict[str, dict[str, list[Any]]] = {}
         self.warnings: dict[str, list[str]] = {}
         self.reports: list[dict[str, Any]] = []
+        self.watched: dict[str, list[dict[str, Any]]] = {"items": [], "notices": []}
         self.contract = self.report = ""
         self.stop = threading.Event()
         self.threads = [
@@ -303,7 +304,7 @@ class Stage:
 
         @router.get("/v1/watch")
         def watched() -> dict[str, Any]:
-            return {"items": [], "notices": [], "next": None}
+            return {**self.watched, "next": None}
 
         @router.get("/v1/reports")
         def by_risk(flagged: bool | None = None, least: float = 0.0) -> dict[str, Any]:

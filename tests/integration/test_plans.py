@@ -17,6 +17,7 @@ from sqlalchemy import JSON, Boolean, Column, Float, Integer, LargeBinary, Table
 from sqlalchemy.orm import Session
 
 from services.extraction import store as extraction
+from services.extraction.watch.store import Watches
 from services.ingest import store as ingest
 from services.ingest.webhooks import store as webhooks
 from services.review import store as review
@@ -127,18 +128,23 @@ def read_whole(store: Store, statements: list[tuple[str, Any]]) -> list[str]:
     tables, found, looked = large(store), [], 0
     assert tables
     for statement, parameters in statements:
-        with store.read() as session:
-            explained = session.connection().exec_driver_sql(
-                f"EXPLAIN (FORMAT JSON) {statement}", parameters
-            )
-            answer = explained.scalar_one()
-        plans = json.loads(answer) if isinstance(answer, str) else answer
-        for node, table, _index in scans(plans[0]["Plan"]):
+        for node, table, _index in planned(store, statement, parameters):
             looked += 1
             if node == "Seq Scan" and table in tables:
                 found.append(f"{table} is read whole for: {statement}")
     assert looked, f"no table is read by {statements}"
     return found
+
+
+def planned(store: Store, statement: str, parameters: Any) -> list[tuple[str, str, str]]:
+    """How each table of a statement would be read: kind of node, table, index."""
+    with store.read() as session:
+        explained = session.connection().exec_driver_sql(
+            f"EXPLAIN (FORMAT JSON) {statement}", parameters
+        )
+        answer = explained.scalar_one()
+    plans = json.loads(answer) if isinstance(answer, str) else answer
+    return list(scans(plans[0]["Plan"]))
 
 
 def check(store: Store, calls: dict[str, Call]) -> None:
@@ -255,11 +261,20 @@ def test_webhooks(servers: Servers) -> None:
         assert not wrong, "\n".join(wrong)
 
 
+def accepted(store: Store) -> dict[str, int]:
+    """How much the machine accepted of the tenant, by specialist."""
+    with store.read() as session:
+        return Watches(session, TENANT).accepted()
+
+
 def test_extraction(servers: Servers) -> None:
     """The clauses of one document among 50,000."""
     with service(servers, "extraction", extraction) as store:
         fill(store, extraction.extractions)
-        fill(store, extraction.clauses, document_id="'x' || i / 20", position="i % 20")
+        routes = "CASE WHEN i % 50 = 0 THEN 'accept' ELSE 'review' END"
+        fill(
+            store, extraction.clauses, document_id="'x' || i / 20", position="i % 20", route=routes
+        )
 
         def mine(session: Session) -> extraction.Extractions:
             return extraction.Extractions(session, TENANT)
@@ -271,8 +286,14 @@ def test_extraction(servers: Servers) -> None:
                 "find": lambda s: mine(s).find("x3", "x63"),
                 "all": lambda s: mine(s).all_clauses("x3"),
                 "valued": lambda s: mine(s).valued("x3"),
+                "accepted": lambda s: Watches(s, TENANT).accepted(),
             },
         )
+        store.migrate("0008")  # without the index, and back
+        (asked,) = Caught(store).during(lambda: accepted(store))
+        assert "clauses_accepted" not in {index for _, _, index in planned(store, *asked)}
+        store.migrate()
+        assert "clauses_accepted" in {index for _, _, index in planned(store, *asked)}
 
 
 def test_triage(servers: Servers) -> None:

@@ -26,14 +26,29 @@ class WatchOut(_Answer):
     """The watch over what is promised for one specialist."""
 
     adapter: str
+    version: str | None = Field(
+        description="of the specialist that it was promised for; null before one was promised"
+    )
     max_wrong: float | None = Field(description="the stated risk; null before one was promised")
+    level: float | None = Field(description="the confidence with which it was promised")
     belief: float | None = Field(description="from which on a clause is accepted, as promised")
     belief_now: float | None = Field(description="the same as it is now; null: nothing is accepted")
     step: int = Field(description="how often the threshold was tightened")
     doubted: list[str] = Field(description="categories that a person looks at, for checks say so")
+    accepted: int = Field(
+        description="clauses of the documents that are kept that the machine accepted by itself, "
+        "under whatever promise; nobody was asked about them"
+    )
     documents: int = Field(description="whose checks are all decided, since the promise was made")
     checks: int
     wrong: int
+    interval: tuple[float, float] | None = Field(
+        description="where the share of wrong ones lies by these checks alone, with 95% confidence "
+        "if it is looked at once; null without checks"
+    )
+    enough: int | None = Field(
+        description="checks, none of them wrong, by which alone the stated risk would be shown"
+    )
     evidence: float = Field(
         description="against the promise: 1 is none; a kept promise ever reaches `alarm_at` with "
         "probability 1 / `alarm_at` at most"
@@ -79,7 +94,11 @@ def routes(store: Store) -> APIRouter:
     def watches(actor: CurrentActor) -> WatchesOut:
         with store.read() as session:
             found = Watches(session, actor.tenant)
-            items = [shown(kept, found.calibration(kept.adapter)) for kept in found.all()]
+            accepted = found.accepted()
+            items = [
+                shown(kept, found.calibration(kept.adapter), accepted.get(kept.adapter, 0))
+                for kept in found.all()
+            ]
             told = found.told(NOTICES)
         return WatchesOut(
             items=[WatchOut.model_validate(one) for one in items],

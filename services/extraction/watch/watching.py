@@ -17,13 +17,13 @@ import numpy as np
 
 from services.extraction.domain import FoundClause
 from services.extraction.guarantee import Calibration
-from services.extraction.routing import Local, StatedRisk, calibration
+from services.extraction.routing import Local, StatedRisk, calibration, version_and_level
 from services.extraction.watch import drift
 from services.extraction.watch.evidence import FALSE_ALARMS, STEPS, Watch, ladder, replayed
 from services.extraction.watch.store import Drawn, Kept, Notice, Watches, everywhere
 from shared import metrics
 from shared.inference import Specialist
-from shared.risk import Floats, interval
+from shared.risk import Floats, enough, interval
 from shared.storage import Store
 from shared.storage.secret import draw
 
@@ -325,27 +325,34 @@ def measuring(store: Store) -> Callable[[], None]:
     return measure
 
 
-def shown(kept: Kept, made: Any | None) -> dict[str, Any]:
+def shown(kept: Kept, made: Any | None, accepted: int) -> dict[str, Any]:
     """A watch as REST and the page show it.
 
     Args:
         kept: the watch.
         made: the calibration that holds and was made here, if any.
+        accepted: clauses that the machine accepted by itself.
     """
+    version, level = version_and_level(kept.promise) or (None, None)
     watch = kept.watch
     first = watch.steps[min(kept.step, STEPS - 1)] if watch else None
     beliefs = ladder(watch.belief) if watch else ()
     changes = kept.changes
     return {
         "adapter": kept.adapter,
+        "version": version,
         "max_wrong": watch.risk if watch else None,
+        "level": level,
         "belief": watch.belief if watch else None,
         "belief_now": beliefs[kept.step] if kept.step < len(beliefs) else None,
         "step": kept.step,
         "doubted": sorted(kept.doubted),
+        "accepted": accepted,
         "documents": first.documents if first else 0,
         "checks": first.checks if first else 0,
         "wrong": first.wrong if first else 0,
+        "interval": interval(first.wrong, first.checks) if first and first.checks else None,
+        "enough": enough(watch.risk) if watch else None,
         "evidence": math.exp(min(first.doubt, 50.0)) if first else 1.0,
         "alarm_at": 1.0 / (FALSE_ALARMS * 0.5),
         "drifted": kept.drifted,

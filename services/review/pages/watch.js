@@ -14,7 +14,7 @@ export async function show() {
     const text = "Once a risk is stated in the policy and documents are read under it, this page says whether it is kept.";
     return { title: "Checks", element: h("div.page", {}, head, empty("Nothing is promised yet", text, h("a.button.primary", { href: "/documents" }, "Documents"))) };
   }
-  return { title: "Checks", element: h("div.page", {}, head, items.map(alarm), watches(items), errors(rates), told(notices)) };
+  return { title: "Checks", element: h("div.page", {}, head, items.map(alarm), watches(items, notices), errors(rates), told(notices)) };
 }
 
 /** What is wrong with a watch, in one sentence; null while all is well. */
@@ -37,27 +37,106 @@ function table(heads, rows) {
   return h("table.list", {}, h("thead", {}, h("tr", {}, heads.map(([text, figure]) => h(figure ? "th.figure" : "th", { scope: "col" }, text)))), h("tbody", {}, rows));
 }
 
-function watches(items) {
+const SPEAKS = 4; // a kept promise comes to a number so high in a quarter of all installations at most
+const FEW = 30; // documents, after which a change has hardly had time to show
+const tenth = (value) => number(Math.round(value * 10) / 10);
+const wrongOf = (one) => `${count(one.checks ?? one.looked_at, "check")}, ${one.wrong ? `${number(one.wrong)} wrong` : "none wrong"}`;
+const times = (n) => (n === 1 ? "once" : n === 2 ? "twice" : `${number(n)} times`);
+
+function watches(items, notices) {
   if (!items.length) return null;
-  const heads = [["Specialist"], ["At most wrong", 1], ["Accepted from belief", 1], ["Checks", 1], ["Wrong", 1], ["Evidence against", 1], ["Documents changed", 1], ["Stability index", 1], ["Calibration"]];
-  const odds = (value, limit) => `${number(Math.round(value * 10) / 10)} of ${number(Math.round(limit))}`;
-  const made = (one) => (one.calibration === null ? "as it came" : `no. ${one.calibration}, ${moment(one.calibrated)}, ${one.calibrated_by}`);
-  return [h("h2", {}, "What was promised"), table(heads, items.map((one) => h("tr", {},
-    h("td", {}, one.adapter), h("td.figure", {}, share(one.max_wrong)), h("td.figure", {}, one.belief_now === null && one.belief !== null ? "nothing" : share(one.belief_now)),
-    h("td.figure", {}, number(one.checks)), h("td.figure", {}, number(one.wrong)), h("td.figure", {}, odds(one.evidence, one.alarm_at)),
-    h("td.figure", {}, odds(one.drift_evidence, one.drift_alarm_at)), h("td.figure", {}, one.stability_index === null ? "–" : number(Math.round(one.stability_index * 100) / 100)), h("td", {}, made(one))))),
-  h("p.muted.small", {}, "Evidence begins at 1. Where the promise is kept, the number behind “of” is ever reached in one of so many installations at most.")];
+  return [h("h2", {}, "What was promised"), items.map((one) => card(one, notices.find((notice) => notice.kind === "risk" && notice.adapter === one.adapter)))];
+}
+
+function card(one, why) {
+  const fact = (name, first, ...more) => h("div", {}, h("dt", {}, name), h("dd", {}, first, more.filter(Boolean).map((text) => h("p.muted.small", {}, text))));
+  return h("section.watch", { "aria-label": one.adapter },
+    h("div.row.apart", {}, h("h3", {}, one.adapter, one.version && h("span.tag", {}, `version ${one.version}`)), state(one)),
+    h("p.promise", {}, promise(one)),
+    h("dl", {},
+      fact("Accepted by the machine", count(one.accepted, "clause"), accepted(one)),
+      one.max_wrong !== null && fact("Checked by people", one.checks ? `${wrongOf(one)}${one.step ? ", at the threshold that holds now" : ""}` : one.step ? "None at the threshold that holds now" : "No check is decided yet", ...carries(one)),
+      one.max_wrong !== null && fact("What the checks say", ...kept(one, why)),
+      fact("Documents", ...documents(one)),
+      fact("Calibration", one.calibration === null ? "As the specialist came" : `No. ${one.calibration}, made here by ${one.calibrated_by}, ${moment(one.calibrated)}`)),
+    exact(one));
+}
+
+function state(one) {
+  const [kind, text] = one.max_wrong === null ? ["", "Nothing promised"]
+    : one.step || one.doubted.length ? ["failed", "In doubt"]
+      : one.drifted ? ["partial", "Documents changed"]
+        : one.evidence >= SPEAKS ? ["partial", "Checks begin to speak against it"]
+          : one.checks ? ["complete", "Nothing speaks against it"] : ["", "Not checked yet"];
+  return h("span.pill", { class: kind }, text);
+}
+
+function promise(one) {
+  if (one.max_wrong === null) return "Nothing is promised, so nothing is accepted by itself.";
+  const level = one.level === null ? "" : `, with ${share(one.level)} confidence`;
+  return `Promised: of what it accepts by itself at most ${share(one.max_wrong)} wrong${level}.`;
+}
+
+function accepted(one) {
+  if (one.max_wrong === null) return null;
+  if (one.belief_now === null) return "Of documents that are kept. Nothing more is accepted for now: people look at all of it.";
+  return `Of documents that are kept; nobody was asked about them. Accepted is what is believed to ${share(one.belief_now)} or more.`;
+}
+
+/** How far the checks carry, without those that the promise was made from. */
+function carries(one) {
+  const alone = `${count(one.enough, "check")}, none wrong, would show by themselves that at most ${share(one.max_wrong)} is wrong.`;
+  if (!one.checks) return [`Until then the promise rests on the documents that it was made from. ${alone}`];
+  const [low, high] = one.interval;
+  const range = `${one.wrong ? `That is ${share(one.wrong / one.checks)}. ` : ""}By these checks alone the share of wrong ones lies between ${share(low)} and ${share(high)} (95% interval).`;
+  if (high <= one.max_wrong) return [range, `That is within the ${share(one.max_wrong)} that was promised.`];
+  if (low > one.max_wrong) return [range, `That is more than the ${share(one.max_wrong)} that was promised.`];
+  return [range, one.wrong ? `These are too few to show whether it is more or less than ${share(one.max_wrong)}.` : `These are too few to show it is no more than ${share(one.max_wrong)}: ${alone}`];
+}
+
+function kept(one, why) {
+  const now = !one.checks ? "no check is decided at the threshold that holds now" : one.evidence >= SPEAKS ? "the checks begin to speak against what is left too" : "nothing speaks against what is left";
+  const category = one.doubted.length && `A person looks at every ${one.doubted.join(", ")}, as too many checks of ${one.doubted.length === 1 ? "it" : "them"} were wrong.`;
+  if (one.step) {
+    const then = one.belief_now === null ? "nothing is accepted any more" : `the threshold was tightened ${times(one.step)}, from ${share(one.belief)} to ${share(one.belief_now)}; ${now}`;
+    return [`The promise is in doubt, therefore ${then}.`, why && `Why: ${why.text}.`, category];
+  }
+  if (category) return ["The promise is in doubt for some categories.", category];
+  if (!one.checks) return ["Nothing yet, for it or against it."];
+  if (one.evidence >= SPEAKS) return ["They begin to speak against the promise.", "Nothing is tightened yet. A promise that is kept can come to this by chance, in one of four installations at most."];
+  return ["Nothing speaks against the promise."];
+}
+
+function documents(one) {
+  const many = count(one.drift_documents, "document");
+  if (one.drifted) return ["The documents have changed: they are unlike those the promise was made from.", "By itself that is no mistake: more of what could be accepted is checked, if anything is."];
+  if (!one.drift_documents) return ["None was compared with those the promise was made from."];
+  if (one.drift_evidence >= SPEAKS) return ["The documents begin to look unlike those the promise was made from.", `After ${many}.`];
+  return ["The documents look like those the promise was made from.", `After ${many}${one.drift_documents < FEW ? ": so few that a change may not show yet" : ""}.`];
+}
+
+/** The figures of the tests, for who wants to know them. */
+function exact(one) {
+  const row = (name, value, means) => h("div", {}, h("dt", {}, name), h("dd", {}, value, h("p.muted.small", {}, means)));
+  const ever = (limit) => `1 is none. Where all is as promised, ${number(Math.round(limit))} is ever reached in one of ${number(Math.round(limit))} installations at most, however often one looks.`;
+  return h("details", {}, h("summary", {}, "Exact figures"), h("dl", {},
+    one.max_wrong !== null && row("Evidence against the promise", `${tenth(one.evidence)}; doubt begins at ${number(Math.round(one.alarm_at))}`, `After ${count(one.documents, "document")} with all checks decided. ${ever(one.alarm_at)}`),
+    row("Evidence that documents changed", `${tenth(one.drift_evidence)}; a change is noticed at ${number(Math.round(one.drift_alarm_at))}`, ever(one.drift_alarm_at)),
+    row("Population stability index", one.stability_index === null ? "–" : number(Math.round(one.stability_index * 100) / 100), "How far the last documents are from those the promise was made from; by custom 0.1 is little and 0.25 much."),
+    one.belief !== null && row("Accepted from a belief of", `${one.belief_now === null ? "nothing is accepted" : share(one.belief_now)}; ${share(one.belief)} as promised`, "How sure the specialist has to be of a clause, after calibration.")));
 }
 
 function errors(rates) {
   if (!rates.length) return h("p.muted", {}, "No check was decided yet.");
   const what = (one) => Object.entries(WHAT).find(([name]) => one[name] !== null);
   const rows = rates.map((one) => {
-    const by = what(one);
-    return h("tr", {}, h("td", {}, one.adapter), h("td", {}, by ? `${by[1]}: ${one[by[0]]}` : "All"), h("td.figure", {}, number(one.looked_at)), h("td.figure", {}, number(one.wrong)),
-      h("td.figure", {}, share(one.rate)), h("td.figure", {}, `${share(one.interval[0])} to ${share(one.interval[1])}`));
+    const by = what(one), up = `up to ${share(one.interval[1])} could be wrong`;
+    return h("tr", {}, h("td", {}, one.adapter), h("td", {}, by ? `${by[1]}: ${one[by[0]]}` : "All"), h("td", {}, wrongOf(one)),
+      h("td.words", {}, one.wrong ? `${share(one.rate)} wrong; between ${share(one.interval[0])} and ${share(one.interval[1])} of all` : up[0].toUpperCase() + up.slice(1)));
   });
-  return [h("h2", {}, "How often the machine was wrong"), table([["Specialist"], ["Of"], ["Checks", 1], ["Wrong", 1], ["Rate", 1], ["95% interval", 1]], rows)];
+  return [h("h2", {}, "How often the machine was wrong"),
+    h("p.muted.small", {}, "By all checks that people ever decided, under whatever promise. What they say of all that could be accepted is an interval of 95%: the fewer checks, the wider it is."),
+    table([["Specialist"], ["Of"], ["Checks"], ["What they say"]], rows)];
 }
 
 function told(notices) {

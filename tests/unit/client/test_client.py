@@ -21,6 +21,7 @@ from services.extraction.api import (
     PresenceOut,
     ValueOut,
 )
+from services.extraction.watch.api import NoticeOut, WatchesOut, WatchOut
 from services.ingest.retention.api import TombstoneView
 from services.ingest.schemas import DocumentView, KeyView, ProgressView
 from services.ingest.search.api import HitClauseView, HitView, MarkView
@@ -169,6 +170,9 @@ def test_a_document_is_typed() -> None:
         (results.Hit, HitView),
         (results.HitClause, HitClauseView),
         (results.Mark, MarkView),
+        (results.Watch, WatchOut),
+        (results.Notice, NoticeOut),
+        (results.Watched, WatchesOut),
     ],
 )
 def test_the_client_knows_only_fields_that_exist(ours: Any, theirs: Any) -> None:

@@ -452,6 +452,26 @@ def test_what_was_extracted_before_there_were_several_stays(house: House) -> Non
     assert [house.client.get(f"/v1/documents/doc_1{path}").json() for path in paths] == before
 
 
+def test_the_index_of_what_was_accepted_comes_and_goes(house: House) -> None:
+    """By revision 9; clauses stay."""
+    house.say(house.read("doc_1"))
+    store = house.service.store
+
+    def there() -> tuple[bool, int]:
+        indexes = {one["name"] for one in inspect(store.engine).get_indexes("clauses")}
+        with store.read() as session:
+            many = session.execute(text("SELECT count(*) FROM clauses")).scalar_one()
+        return "clauses_accepted" in indexes, int(many)
+
+    made, many = there()
+    assert made
+    assert many > 0
+    store.migrate("0008")
+    assert there() == (False, many)
+    store.migrate()
+    assert there() == (True, many)
+
+
 def test_the_openapi_file_is_the_application_s() -> None:
     """`make schemas` has been run since the last change."""
     path = ROOT / "services" / "extraction" / "openapi.json"

@@ -11,9 +11,12 @@ from typing import Any
 import pytest
 
 from services.extraction import pipeline
+from services.extraction.routing import promise_name, version_and_level
 from services.extraction.watch.store import Watches
 from shared.events import DocumentDeleted, ReviewDecided
 from shared.metrics import exposition
+from shared.policy import RiskRules
+from shared.risk import interval
 from tests.unit.extraction_service.house import TERMS, House
 from tests.unit.extraction_service.test_routes import calibration, policy
 
@@ -96,6 +99,50 @@ def test_wrong_checks_tighten_by_themselves_and_it_is_said(
     assert "believed to 91.2% and not to 30.0%" in risk["tightened"][0]
     with house.service.store.read() as session:
         assert Watches(session, "default").of_document("doc_last", "contract-clauses") == []
+
+
+def test_a_promise_is_told_with_whose_it_is_and_how_far_its_checks_carry(house: House) -> None:
+    """Its version and confidence, and the interval of so few checks."""
+    for number in range(2):
+        for clause in read(house, f"doc_{number}"):
+            assert watched(house)["interval"] is None or number
+            decide(house, f"doc_{number}", clause["id"], False)
+    now = watched(house)
+    assert (now["version"], now["level"], now["max_wrong"]) == ("0.0.1", 0.95, 0.05)
+    assert now["interval"] == pytest.approx([0, 1 - 0.025 ** (1 / 4)])
+    assert now["enough"] == 72
+    assert interval(0, 72)[1] <= 0.05 < interval(0, 71)[1]
+    assert now["accepted"] == 0
+
+
+def test_what_the_machine_accepts_is_counted_by_tenant(tmp_path: Path) -> None:
+    """Nothing is drawn here; a deletion takes its clauses from the count."""
+    one = House(tmp_path, policy=policy(tmp_path, max_wrong=0.05, sample_share=0.0))
+    one.specialists.specialist.guarantee = calibration()
+    try:
+        clauses = [*read(one, "doc_1"), *read(one, "doc_2")]
+        accepted = [clause for clause in clauses if clause["route"] == "accept"]
+        assert watched(one)["accepted"] == len(accepted) > 0
+        with one.service.store.read() as session:
+            assert Watches(session, "rivals").accepted() == {}
+        one.say(DocumentDeleted(document_id="doc_1"))
+        assert 0 < watched(one)["accepted"] < len(accepted)
+    finally:
+        one.close()
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        (promise_name("1.4.0", 2, RiskRules(max_wrong=0.1, level=0.9), 0.87), ("1.4.0", 0.9)),
+        (promise_name("1.4.0+local", 0, RiskRules(max_wrong=0.1), 0.5), ("1.4.0+local", 0.95)),
+        ("", None),
+        ("what was promised", None),
+    ],
+)
+def test_a_promise_s_name_says_whose_it_is(name: str, told: tuple[str, float] | None) -> None:
+    """Also of versions with a plus; what is no name says nothing."""
+    assert version_and_level(name) == told
 
 
 def test_another_tenant_is_left_alone(house: House) -> None:

@@ -1,0 +1,218 @@
+"""The page of checks in a real browser: what is promised and how it stands, in plain words.
+
+What extraction answers is made by its own functions, of checks and documents that a test says.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from services.extraction.routing import promise_name
+from services.extraction.watch import watching
+from services.extraction.watch.api import NoticeOut, WatchOut
+from services.extraction.watch.drift import FIGURES, Drift
+from services.extraction.watch.evidence import Check, replayed
+from services.extraction.watch.store import Kept, Notice
+from shared.policy import RiskRules
+from shared.risk import interval
+from tests.e2e.review_stage import Stage
+from tests.e2e.test_review_pages import WIDEST, Watched, browser
+from tests.support import ROOT
+
+__all__ = ["browser"]
+NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
+RULES = RiskRules(max_wrong=0.05)
+BELIEF = 0.875
+TERMS = {"risk": 0.05, "belief": BELIEF, "categories": 41, "tolerated": {}}
+PROMISED = Kept(
+    "contract-clauses", promise=promise_name("1.4.0", 0, RULES, BELIEF), terms=TERMS, documents=0
+)
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    """A tenant without documents; a test says what is known of its promise."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in os.environ:
+            if name.startswith("SMALLPRINT_"):
+                patch.delenv(name)
+        stage = Stage(tmp_path_factory.mktemp("data"))
+        yield stage
+        stage.close()
+
+
+def checked(right: int, wrong: int) -> tuple[Kept, list[Notice]]:
+    """After a check a document, the wrong ones last, and what was noticed of them."""
+    sure, less = Check("Insurance", 0.95, False), Check("Audit Rights", 0.9, True)
+    checks = [[less if at >= right else sure] for at in range(right + wrong)]
+    start = PROMISED.watch
+    assert start is not None
+    watch = replayed(start, checks)
+    kept = replace(PROMISED, evidence=watch.to_json(), documents=len(checks))
+    return watching._tightened(kept, watch)
+
+
+def seen(kept: Kept, ranks: list[float]) -> Kept:
+    """After documents whose figures have such ranks among those known."""
+    drift = Drift.none()
+    for rank in ranks:
+        drift = drift.after(dict.fromkeys(FIGURES, rank))
+    index = 0.31 if drift.noticed else 0.04
+    return replace(kept, drift=drift.to_json(), drifted=drift.noticed, stability=index)
+
+
+def states() -> dict[str, tuple[Kept | None, list[Notice], int]]:
+    """By name: the watch, its notices, and how many clauses the machine accepted."""
+    few, _ = checked(3, 0)
+    some, _ = checked(39, 1)
+    begun, _ = checked(20, 4)
+    tight, told = checked(4, 8)
+    changed = seen(few, [0.999] * 12)
+    drifted = Notice("contract-clauses", "drift", "", "the documents that come in are unlike those")
+    usual = [0.1, 0.6, 0.4, 0.9, 0.3, 0.7, 0.2, 0.8, 0.5] * 5
+    return {
+        "nothing": (None, [], 0),
+        "promised": (PROMISED, [], 0),
+        "few": (seen(few, usual[:3]), [], 61),
+        "some": (seen(some, usual), [], 812),
+        "begun": (seen(begun, usual), [], 500),
+        "tightened": (seen(tight, usual), told, 240),
+        "drift": (changed, [drifted], 61),
+    }
+
+
+def put(stage: Stage, name: str) -> dict[str, Any] | None:
+    """Let extraction answer a state; the item of it, if there is one."""
+    kept, told, accepted = states()[name]
+    if kept is None:
+        stage.watched = {"items": [], "notices": []}
+        return None
+    item = WatchOut.model_validate(watching.shown(kept, None, accepted)).model_dump(mode="json")
+    notices = [
+        NoticeOut.model_validate(replace(one, time=NOON)).model_dump(mode="json") for one in told
+    ]
+    stage.watched = {"items": [item], "notices": notices}
+    return item
+
+
+def rates(page: Any, wrong: int, looked_at: int) -> None:
+    """Let review answer a live error rate, as it would after so many decisions."""
+    one = {"adapter": "contract-clauses", "category": None, "kind": None, "source": None}
+    figures = {"looked_at": looked_at, "wrong": wrong, "rate": wrong / looked_at}
+    body = {"items": [{**one, **figures, "interval": interval(wrong, looked_at)}]}
+    page.route(
+        "**/v1/decisions/error-rates",
+        lambda route: route.fulfill(body=json.dumps(body), content_type="application/json"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "pill", "said"),
+    [
+        ("promised", "Not checked yet", ["Until then the promise rests on the documents"]),
+        (
+            "few",
+            "Nothing speaks against it",
+            [
+                "3 checks, none wrong",
+                "lies between 0% and 70.8% (95% interval)",
+                "72 checks, none wrong, would show by themselves that at most 5% is wrong",
+                "so few that a change may not show yet",
+            ],
+        ),
+        (
+            "some",
+            "Nothing speaks against it",
+            [
+                "40 checks, 1 wrong",
+                "That is 2.5%",
+                "too few to show whether it is more or less than 5%",
+                "The documents look like those the promise was made from.",
+            ],
+        ),
+        (
+            "begun",
+            "Checks begin to speak against it",
+            ["They begin to speak against the promise.", "Nothing is tightened yet."],
+        ),
+        (
+            "tightened",
+            "In doubt",
+            ["therefore the threshold was tightened once, from 87.5% to 93.8%", "were wrong, and"],
+        ),
+        ("drift", "Documents changed", ["The documents have changed"]),
+    ],
+)
+def test_a_promise_is_told_in_plain_words(
+    browser: Any, stage: Stage, name: str, pill: str, said: list[str]
+) -> None:
+    """With whose it is and how sure, how many were accepted, and the exact figures behind it."""
+    item = put(stage, name)
+    assert item is not None
+    ada = Watched(browser, stage)
+    page = ada.sign_in()
+    page.get_by_role("link", name="Checks").click()
+    card = page.get_by_role("region", name="contract-clauses")
+    card.wait_for()
+    words = card.inner_text()
+    assert "at most 5% wrong, with 95% confidence" in words
+    assert "version 1.4.0" in words
+    assert f"{item['accepted']} clauses" in words
+    assert card.locator(".pill").inner_text() == pill
+    for part in said:
+        assert part in words, words
+    assert "Evidence" not in words
+    card.get_by_text("Exact figures").focus()
+    page.keyboard.press("Enter")
+    card.get_by_text("Population stability index").wait_for()
+    assert f"{round(item['evidence'], 1):g}; doubt begins at 40" in card.inner_text()
+    ada.close()
+
+
+def test_a_live_error_rate_has_its_interval(browser: Any, stage: Stage) -> None:
+    """And where none was wrong it says what could be."""
+    put(stage, "few")
+    ada = Watched(browser, stage)
+    page = ada.sign_in()
+    for wrong, looked_at, said in (
+        (0, 3, "Up to 70.8% could be wrong"),
+        (1, 40, "2.5% wrong; between 0.1% and 13.2% of all"),
+    ):
+        rates(page, wrong, looked_at)
+        page.goto(f"{stage.address}/watch")
+        page.get_by_text(said).wait_for()
+    ada.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 390])
+def test_the_page_is_drawn_without_a_sideways_scroll(
+    browser: Any, stage: Stage, scheme: str, width: int
+) -> None:
+    """Pictures for people to look at, in every state; none is wider than the window."""
+    folder = ROOT / "var" / "screenshots"
+    folder.mkdir(parents=True, exist_ok=True)
+    ada = Watched(browser, stage, color_scheme=scheme, viewport={"width": width, "height": 900})
+    page = ada.sign_in()
+    for name in states():
+        item = put(stage, name)
+        if item and item["checks"]:
+            wrong, checks = (8, 12) if name == "tightened" else (item["wrong"], item["checks"])
+            rates(page, wrong, checks)
+        page.goto(f"{stage.address}/watch")
+        page.get_by_role("heading", name="Checks", exact=True).wait_for()
+        if item is None:
+            page.get_by_role("heading", name="Nothing is promised yet").wait_for()
+        elif name == "some":
+            page.get_by_text("Exact figures").click()
+        page.screenshot(path=folder / f"checks-{name}-{width}-{scheme}.png", full_page=True)
+        wide = page.evaluate(WIDEST) - width
+        assert wide <= 0, f"{name} is {wide} pixels too wide"
+    ada.close()
