@@ -1,6 +1,6 @@
 """What operators do with a whole place: dead letters, backups, and whether all of it agrees.
 
-The commands of `smallprint` that reach into every service at once. Like those in cli.py they import
+The commands of `smallprint` that reach into every service at once. Like those in cli they import
 what they need when they run.
 """
 
@@ -537,4 +537,4 @@ def _whole(settings: CommonSettings) -> WholePlace:
 
 
 COMMANDS: tuple[click.Command, ...] = (dlq, verify, backup, restore)
-"""What cli.py adds to `smallprint`."""
+"""What cli adds to `smallprint`."""

@@ -23,7 +23,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import services.cli
+from services.cli import cli, folders
 from shared.cli.batch import Work
 from shared.cli.files import Results, files_below
 
@@ -56,9 +56,9 @@ def stand_in(
 
 def work(folder: str, out: str) -> None:
     """The command, in this process; prints its peak of memory in megabytes and its seconds."""
-    services.cli.documents_of_all_kinds = stand_in
+    folders.documents_of_all_kinds = stand_in
     began = time.process_time()
-    services.cli.cli.main(["batch", folder, "--out", out, "--json"], standalone_mode=False)
+    cli.main(["batch", folder, "--out", out, "--json"], standalone_mode=False)
     used = time.process_time() - began
     status = Path("/proc/self/status").read_text()
     found = re.search(r"^VmHWM:\s+(\d+) kB$", status, re.MULTILINE)

@@ -19,9 +19,11 @@ def test_every_service_has_the_same_files(service: str) -> None:
 
 
 def test_services_are_the_five_that_are_named() -> None:
-    """A new service is added to the list here, so that every test of all services covers it."""
+    """A new service is added to the list, so that every test of all services covers it; only the
+    command line is a package beside them.
+    """
     found = {path.parent.name for path in (ROOT / "services").glob("*/__init__.py")}
-    assert found == set(SERVICES)
+    assert found == {*SERVICES, "cli"}
 
 
 def test_only_bootstrap_builds_real_parts() -> None:
@@ -29,7 +31,7 @@ def test_only_bootstrap_builds_real_parts() -> None:
     builders = {"open_bus", "open_blobs", "create_engine", "load"}
     found, wrong = 0, []
     for path in python_files("services"):
-        if path.name in ("cli.py", "settings.py") or len(path.parts) < 3:
+        if path.parts[1] == "cli" or path.name == "settings.py" or len(path.parts) < 3:
             continue
         for node in ast.walk(ast.parse((ROOT / path).read_text("utf-8"))):
             if isinstance(node, ast.Call) and ast.unparse(node.func) in builders:

@@ -62,7 +62,7 @@ def stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[StandI
         name="contract-clauses", version="9.9.9", thresholds={"best_f1": 0.31}
     )
     specialist = SimpleNamespace(labels=("Governing Law", "Parties"), manifest=manifest)
-    monkeypatch.setattr("services.cli.load_specialists", lambda _names: [specialist])
+    monkeypatch.setattr("services.cli.compare.load_specialists", lambda _names: [specialist])
     monkeypatch.setattr(pipeline, "find_clauses", find)
     with StandIn(Labels([("Governing Law", LAW)])) as server:
         policy = tmp_path / "policy.toml"

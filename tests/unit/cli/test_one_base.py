@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from services import cli
+from services.cli import up
 from services.extraction import bootstrap as extraction
 from services.triage import bootstrap as triage
 
@@ -27,7 +27,7 @@ def test_extraction_and_triage_are_given_the_same_base(
 
     for module in (extraction, triage):
         monkeypatch.setattr(module, "build", listening(module.build))
-    services = cli.build_services(tmp_path)
+    services = up.build_services(tmp_path)
     assert [service.name for service in services][1:3] == ["extraction", "triage"]
     one, other = given
     assert one is other

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from services import cli
+from services.cli import finder
 from shared.cli.files import files_below
 from shared.documents import Part
 from shared.documents.sandbox import Reader
@@ -28,8 +29,8 @@ IMAGE = attached(b"GIF89a\r\n", "scan.gif", "image/gif")
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, capsysbinary: pytest.CaptureFixture[bytes]) -> Run:
     """Runs the command in this process, with a specialist that finds nothing."""
-    monkeypatch.setattr(cli.Finder, "_models", lambda _self: [MODEL])
-    monkeypatch.setattr(cli.Finder, "_clauses", lambda _self, _reading: cli.Answer())
+    monkeypatch.setattr(finder.Finder, "_models", lambda _self: [MODEL])
+    monkeypatch.setattr(finder.Finder, "_clauses", lambda _self, _reading: finder.Answer())
 
     def go(*arguments: object) -> tuple[int, list[dict[str, Any]], str]:
         monkeypatch.setattr(sys, "argv", ["smallprint", *map(str, arguments)])

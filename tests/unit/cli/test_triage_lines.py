@@ -9,7 +9,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from services.cli import Reports
+from services.cli.judging import Reports
 from tests.unit.triage.filings import bent, record
 
 

@@ -10,7 +10,7 @@ from typing import cast
 import numpy as np
 import pytest
 
-from services.cli import _check_adapter
+from services.cli.doctor import check_adapter
 from services.extraction.decoding import Candidate
 from services.extraction.pipeline import (
     Clause,
@@ -175,7 +175,7 @@ def test_a_ranking_that_is_not_whole_is_refused_before_the_first_document(
     installed = cast("Specialists", SimpleNamespace(get=lambda _name: other))
     for refused in (
         lambda: require_ranking(other),
-        lambda: _check_adapter(installed, "contract-clauses"),
+        lambda: check_adapter(installed, "contract-clauses"),
     ):
         with pytest.raises(AdapterError, match=rf"contract-clauses [\d.]+ .*{said}"):
             refused()

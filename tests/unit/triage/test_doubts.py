@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from services.cli import Reports
+from services.cli.judging import Reports
 from services.triage.bootstrap import build
 from services.triage.doubts import COLUMNS, KINDS, Doubt
 from services.triage.experience import Experience, bare, learn

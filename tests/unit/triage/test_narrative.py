@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from services.cli import Reports, cli
+from services.cli import cli
+from services.cli.judging import Reports
 from services.triage.narrative.flags import Words, asked, flags_of, words_of
 from services.triage.narrative.gate import BY_NAME, FAMILIES, MOST_SENTENCES, candidates
 from services.triage.narrative.model import NAME, FlagsError, Narrative, Reads, write

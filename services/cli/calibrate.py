@@ -1,0 +1,152 @@
+"""The command `smallprint calibrate`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from services.cli.specialists import ADAPTER, installed
+from services.cli.stores import stored
+from shared.cli.lines import Lines
+from shared.cli.options import as_json, data_option
+from shared.cli.options import given as _given
+
+if TYPE_CHECKING:
+    from services.extraction.watch.calibrating import Refit
+    from shared.policy import RiskRules
+    from shared.settings import CommonSettings
+    from shared.storage import Store
+
+
+@click.command()
+@click.argument("adapter", default=ADAPTER)
+@click.option("--tenant", default="default", show_default=True, help="Whose decisions count.")
+@click.option(
+    "--max-wrong",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    help="The risk to try it for; by default the policy's, the only one that can be applied.",
+)
+@click.option(
+    "--with-shipped",
+    is_flag=True,
+    help="Count what came with the specialist too, as if your documents were like those.",
+)
+@click.option("--apply", "step", flag_value="apply", help="Let it hold from now on.")
+@click.option("--undo", "step", flag_value="undo", help="Let what was before the last one hold.")
+@click.option("--loosen", metavar="WHY", help="Accept again what was tightened, for this reason.")
+@click.option("--by", "actor", help="Who does it; by default whoever is logged in here.")
+@data_option
+@as_json
+def calibrate(
+    adapter: str,
+    tenant: str,
+    max_wrong: float | None,
+    with_shipped: bool,
+    step: str | None,
+    loosen: str | None,
+    actor: str | None,
+    data: Path | None,
+    as_json: bool,
+) -> int:
+    """Refit what ADAPTER accepts from what people decided here, and show before and after.
+
+    Documents count of which all is decided; of what was accepted the checks stand for the rest.
+    Nothing changes without --apply, which --undo takes back; the suite may be running. What checks
+    have tightened is loosened by --apply, or by --loosen without a calibration.
+
+    \b
+    Examples:
+      smallprint calibrate
+      smallprint calibrate --apply --by ann
+      smallprint calibrate --undo
+      smallprint calibrate --loosen "the checks of March were decided by mistake"
+    """
+    import getpass
+
+    from services.extraction.settings import Settings
+    from services.extraction.store import MIGRATIONS
+    from services.extraction.watch import calibrating
+    from services.extraction.watch.store import Watches
+    from shared.cli import calibrations
+    from shared.errors import InvalidRequest
+    from shared.settings import load
+
+    if loosen and step:
+        raise click.UsageError("--loosen stands alone")
+    settings = load(Settings, **_given(data=data))
+    who = actor or getpass.getuser()
+    lines = Lines(as_json=as_json, table=calibrations.shown)
+    told: dict[str, Any] = {"source": adapter, "adapter": adapter, "tenant": tenant}
+    with stored(settings, "extraction", settings.extraction_database_url, MIGRATIONS) as store:
+        if loosen or step == "undo":
+            with store.write() as session:
+                watches = Watches(session, tenant)
+                if loosen:
+                    calibrating.loosen(watches, adapter, loosen, who)
+                    said = f"{adapter} accepts again what was promised for"
+                else:
+                    number = calibrating.undo(watches, adapter, who)
+                    said = f"calibration {number} of {adapter} is undone"
+            done = "loosened" if loosen else "undone"
+            lines.result({**told, "done": done, "said": said})
+            return lines.exit_code
+        rules = _rules(settings, tenant)
+        if step == "apply" and max_wrong not in (None, rules.max_wrong):
+            stated = "no max_wrong" if rules.max_wrong is None else f"max_wrong {rules.max_wrong:g}"
+            raise InvalidRequest(
+                f"the policy states {stated} for tenant {tenant}, and what is applied is held to "
+                f"that: state {max_wrong:g} there first, or apply without --max-wrong"
+            )
+        if max_wrong is not None:
+            rules = rules.model_copy(update={"max_wrong": max_wrong})
+        made = _refitted(settings, store, tenant, adapter, rules, with_shipped)
+        done, said = "tried", "nothing was changed: --apply lets it hold"
+        if step == "apply":
+            with store.write() as session:
+                number = calibrating.apply(Watches(session, tenant), made, who)
+            done = "applied"
+            said = f"calibration {number} holds from the next document on; --undo takes it back"
+    lines.result({**told, **made.to_json(), "done": done, "said": said})
+    return lines.exit_code
+
+
+def _rules(settings: CommonSettings, tenant: str) -> RiskRules:
+    """What the policy lets the machine accept of a tenant."""
+    from shared.policy import PolicySettings, read_risks
+    from shared.settings import load
+
+    policy = load(PolicySettings, **_given(data=settings.data)).policy_file
+    return read_risks(policy).of(tenant)
+
+
+def _refitted(
+    settings: CommonSettings,
+    store: Store,
+    tenant: str,
+    adapter: str,
+    rules: RiskRules,
+    with_shipped: bool,
+) -> Refit:
+    """What the decisions of a tenant make of a specialist's calibration."""
+    from services.extraction.store import Extractions
+    from services.extraction.watch import calibrating
+    from services.extraction.watch.store import Watches
+    from shared.inference import MissingAdapter
+
+    expert = installed(settings)(adapter)
+    if expert is None:
+        raise MissingAdapter(f"there is no specialist {adapter!r}")
+    name, version = expert.manifest.name, expert.manifest.version
+    with store.read() as session:
+        kept, watches = Extractions(session, tenant), Watches(session, tenant)
+        read = [
+            (document, one.passes, kept.all_clauses(document))
+            for document in kept.extracted()
+            if (one := kept.get(document))
+        ]
+        decided = watches.decided(name, version)
+        found, unfinished = calibrating.complete(read, decided, name, version)
+        local = watches.local(name, version)
+    return calibrating.refit(expert, local, rules, found, unfinished, with_shipped)

@@ -1,0 +1,131 @@
+"""The command `smallprint costs`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+
+from services.cli.printing import moment, write_rows
+from services.cli.stores import escalation_store
+from services.status import no_suite
+from shared.cli.lines import plain, to_json, write
+from shared.cli.options import data_option, url_option
+from shared.errors import SuiteError
+
+
+@click.command()
+@click.option(
+    "--by",
+    type=click.Choice(["provider", "model", "day", "kind", "document", "adapter", "tenant"]),
+    default="day",
+    show_default=True,
+    help="What is added up.",
+)
+@click.option(
+    "--model", help="Whose price says what it would have cost had a frontier model read it all."
+)
+@click.option(
+    "--all-tenants", is_flag=True, help="Of every tenant, from the data folder, without a key."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON line.")
+@url_option
+@click.option("--key", envvar="SMALLPRINT_KEY", help="A key of it; better as SMALLPRINT_KEY.")
+@click.option(
+    "--resume",
+    metavar="PROVIDER",
+    help="Let a stopped provider go on, in the data folder, once you have looked at its own bill.",
+)
+@data_option
+def costs(
+    by: Any,
+    model: str | None,
+    all_tenants: bool,
+    as_json: bool,
+    url: str,
+    key: str | None,
+    resume: str | None,
+    data: Path | None,
+) -> int:
+    """What the work of a running suite cost, and what it would have cost at a frontier model.
+
+    Calls to frontier models are those of the ledger: they count with their worst case until the
+    provider has told its bill; what may have been billed, but was never told, counts so for good.
+    Specialists cost the time that they took, at the price of the machine's hour.
+
+    \b
+    Examples:
+      smallprint costs
+      smallprint costs --by document --json
+      smallprint costs --by adapter --model claude-sonnet-5
+      smallprint costs --all-tenants --data var/data
+      smallprint costs --resume claude
+    """
+    from smallprint import ApiError, Client
+
+    from shared.cli import tables
+
+    if resume:
+        _resume(resume, data)
+        return 0
+    if all_tenants:
+        _costs_of_tenants(data, as_json=as_json)
+        return 0
+    if not key:
+        raise SuiteError("a key is needed: give --key, or set SMALLPRINT_KEY")
+    try:
+        with Client(url, key) as client:
+            found = client.costs(by, model)
+    except ApiError as error:
+        raise no_suite(error, url) from None
+    if as_json:
+        stopped = [{**asdict(stop), "since": moment(stop.since)} for stop in found.stopped]
+        write(to_json({**asdict(found), "stopped": stopped}))
+    else:
+        write_rows(tables.costs(found))
+    return 0
+
+
+def _costs_of_tenants(data: Path | None, *, as_json: bool) -> None:
+    """What each tenant cost, which only whoever has the database may know."""
+    from services.escalation.audit import tenants
+    from services.escalation.settings import Settings
+    from shared.cli import tables
+    from shared.settings import load
+
+    hour = float(load(Settings).escalation_machine_hour)
+    with escalation_store(data) as store, store.read() as session:
+        lines = [
+            {
+                "tenant": one.tenant,
+                "calls": one.calls,
+                "usd": one.micro_usd / 1e6,
+                "documents": one.work.documents,
+                "seconds": one.work.seconds,
+                "machine_usd": one.work.seconds * hour / 3600,
+            }
+            for one in tenants(session)
+        ]
+    if as_json:
+        write(to_json({"tenants": lines, "hour_usd": hour}))
+    else:
+        rows = tables.costs_of_tenants(lines, hour)
+        write_rows(rows)
+
+
+def _resume(provider: str, data: Path | None) -> None:
+    """Take a provider off the list of the stopped ones. Raises SuiteError if it is not there."""
+    from services.escalation.ledger import Ledger
+
+    with escalation_store(data) as store:
+        stop = Ledger(store).resume(provider)
+    if stop is None:
+        raise SuiteError(f"{plain(provider)} is not stopped: smallprint costs lists who is")
+    since = f"{stop.since:%Y-%m-%d %H:%M} UTC"
+    click.echo(
+        f"{plain(provider)} may be asked again; it was stopped since {since}, by its bill for the "
+        f"call {plain(stop.call_id)}, which the log of escalation and the ledger name so",
+        err=True,
+    )
