@@ -13,9 +13,10 @@ from typing import Any, Literal, get_args
 from urllib.parse import parse_qs, urlsplit
 
 BatchFault = Literal[
-    "never", "failed", "drop", "gateway", "vanish", "twice", "foreign", "late", "broken"
+    "never", "stuck", "failed", "drop", "gateway", "vanish", "twice", "foreign", "late", "broken"
 ]
-"""`never` does not end, and can't be stopped; `failed` is refused as a whole; `drop` takes a batch
+"""`never` does not end, and can't be stopped; `stuck` answers its last request, and goes on when it
+is stopped; `failed` is refused as a whole; `drop` takes a batch
 and breaks off, `gateway` takes it and answers 503, `vanish` breaks off and does not take it;
 `twice` answers each request twice, differently; `foreign` answers requests that were not in it;
 `late` is not in the list yet; `broken` has lines that are no JSON.
@@ -185,7 +186,7 @@ class BatchDesk:
         """A while has passed since the last look."""
         if not held.ended and "never" not in held.faults:
             held.looks -= 1
-            if held.looks <= 0 or held.stopped:
+            if (held.looks <= 0 and "stuck" not in held.faults) or held.stopped:
                 self._end(held)
 
     def _end(self, held: Held) -> None:
@@ -198,8 +199,9 @@ class BatchDesk:
         if "twice" in held.faults:
             requests += requests
         path = "/v1/messages" if held.protocol == "anthropic" else "/v1/chat/completions"
-        for id_, body in requests:
-            end, message = ("expired", None) if held.stopped else self.answer(path, body)
+        for place, (id_, body) in enumerate(requests):
+            done = not held.stopped or (place == 0 and "stuck" in held.faults)
+            end, message = self.answer(path, body) if done else ("stopped", None)
             if end != "missing":
                 bad = held.protocol == "openai" and end != "answered"
                 line = json.dumps(_line(held.protocol, id_, end, message)).encode()
@@ -223,16 +225,17 @@ def _line(protocol: str, id_: str, end: str, message: Any) -> dict[str, Any]:
             "answered": {"type": "succeeded", "message": message},
             "errored": {"type": "errored", "error": errored},
             "expired": {"type": "expired"},
+            "stopped": {"type": "canceled"},
         }
         return {"custom_id": id_, "result": results[end]}
     response = {"status_code": 200, "request_id": "req_1", "body": message}
-    error = {"code": "batch_expired", "message": "stand-in"}
+    code = {"expired": "batch_expired", "stopped": "batch_cancelled"}.get(end)
     failed = {"status_code": 500, "request_id": "req_1", "body": _error("stand-in")}
     return {
         "id": f"batch_req_{id_}",
         "custom_id": id_,
-        "response": {"answered": response, "errored": failed, "expired": None}[end],
-        "error": error if end == "expired" else None,
+        "response": {"answered": response, "errored": failed}.get(end),
+        "error": {"code": code, "message": "stand-in"} if code else None,
     }
 
 
@@ -241,18 +244,21 @@ def _shown(held: Held) -> dict[str, Any]:
     if held.protocol == "anthropic":
         kinds = [json.loads(line)["result"]["type"] for line in _good(held.lines or [])]
         counts = {"processing": 0 if held.ended else len(held.requests)}
-        counts |= {kind: kinds.count(kind) for kind in ("succeeded", "errored", "expired")}
+        counts |= {
+            kind: kinds.count(kind) for kind in ("succeeded", "errored", "expired", "canceled")
+        }
         state = "ended" if held.ended else "canceling" if held.stopped else "in_progress"
         return {
             "id": held.id,
             "type": "message_batch",
             "processing_status": state,
-            "request_counts": {**counts, "canceled": 0},
+            "request_counts": counts,
             "created_at": held.created.isoformat().replace("+00:00", "Z"),
             "results_url": "https://elsewhere.example/results" if held.ended else None,
         }
     failed = "failed" in held.faults and held.ended
-    state = "failed" if failed else "completed" if held.ended else "in_progress"
+    ended, going = ("cancelled", "cancelling") if held.stopped else ("completed", "in_progress")
+    state = "failed" if failed else ended if held.ended else going
     has = {name: bool(lines) for name, lines in (("output", held.lines), ("error", held.errors))}
     return {
         "id": held.id,

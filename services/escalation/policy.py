@@ -182,6 +182,8 @@ class Policies:
     """Of the rules of each tenant that the file names."""
     label: str = ""
     """What the file calls itself."""
+    providers: tuple[Provider, ...] = ()
+    """All that the file names, whether a tenant asks them or not."""
 
     def version(self, tenant: str) -> Version:
         """Which rules hold for a tenant; of one that the file does not name, those by default."""
@@ -192,9 +194,11 @@ class Policies:
         return self.tenants.get(tenant, CLOSED)
 
     def batch_providers(self) -> dict[str, Provider]:
-        """Those that some tenant hands batches in to, by name."""
-        tenants = [policy for policy in self.tenants.values() if policy.batch != "never"]
-        return {p.name: p for policy in tenants for p in policy.providers if p.takes_batches}
+        """Those that may be asked how a batch is, by name: also whom no tenant hands one in to any
+        more.
+        """
+        asked = (p for policy in self.tenants.values() for p in policy.providers)
+        return {p.name: p for p in (*self.providers, *asked) if p.takes_batches}
 
     def check_keys(self) -> None:
         """Raise SettingsError unless the key of every provider that may be asked is there. Only who
@@ -223,6 +227,7 @@ def read_policies(path: Path | None, post: Post | None = None) -> Policies:
         {name: _tenant(name, tenant, providers, path) for name, tenant in file.tenants.items()},
         {name: _version(one, file.providers, file.version) for name, one in file.tenants.items()},
         file.version,
+        tuple(providers.values()),
     )
 
 

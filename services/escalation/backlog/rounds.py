@@ -16,6 +16,7 @@ from services.escalation import handlers
 from services.escalation.asking import Door, NotWanted, Waiting
 from services.escalation.backlog.store import Backlog, Kept
 from services.escalation.batches import Batch, Batches, HandedIn
+from services.escalation.batches.batches import GRACE
 from services.escalation.hearing import content
 from services.escalation.ledger import ProviderStopped
 from services.escalation.ledger.store import batch_of, documents_of_batch, forget
@@ -53,11 +54,11 @@ class BatchRounds(Rounds):
 
     def work(self, stop: threading.Event) -> None:
         """One round."""
-        for provider in self.door.policies.batch_providers().values():
-            for batch in self.batches.open(provider.name):
-                self.pulse.beat()
-                if not stop.is_set() and self.batches.take(batch, timedelta(seconds=self.interval)):
-                    self._look(provider, batch)
+        providers = self.door.policies.batch_providers()
+        for batch in self.batches.open():
+            self.pulse.beat()
+            if not stop.is_set() and self.batches.take(batch, timedelta(seconds=self.interval)):
+                self._look(providers.get(batch.provider), batch)
         with self.store.read() as session:
             waiting = Backlog(session).oldest(ROWS_MOST)
         new: dict[tuple[str, str], list[tuple[Kept, list[Waiting]]]] = defaultdict(list)
@@ -73,16 +74,21 @@ class BatchRounds(Rounds):
         for (tenant, _), rows in new.items():
             self._hand_in(tenant, rows[0][1][0].provider.at_batch_price(), rows)
 
-    def _look(self, provider: Provider, batch: Batch) -> None:
+    def _look(self, provider: Provider | None, batch: Batch) -> None:
+        about = {"batch": batch.id, "provider": batch.provider, "until": batch.until.isoformat()}
         try:
-            self.batches.look(provider.at_batch_price(), batch)
+            self.batches.look(provider and provider.at_batch_price(), batch)
         except ProviderError as error:
-            log.warning("a batch is looked at later", extra={"reason": error.message})
+            log.warning("a batch is looked at later", extra={"reason": error.message, **about})
+        except Unavailable:
+            raise
+        except Exception:  # it would hold up all else, in every round
+            log.exception("nobody can make sense of a batch; it is looked at later", extra=about)
 
     def _is_over(self, batch_id: str) -> bool:
-        """Also where its provider is not in the policy any more, and so is not looked at."""
+        """Also where it can't be brought to its end, but not while another process is at that."""
         batch = self.batches.get(batch_id)
-        return not batch.is_open or self.door.clock() > batch.until
+        return not batch.is_open or self.door.clock() > batch.until + GRACE
 
     def _to_ask(self, kept: Kept) -> list[Waiting]:
         """The questions of a request that no answer is remembered for and that one provider may be

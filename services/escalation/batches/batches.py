@@ -9,8 +9,9 @@ is written down when it is done. A process may die at any point:
   known that it is not there;
 * while it is fetched: it is fetched again; settling twice is as good as once.
 
-Nothing waits for ever: a batch that is not done in its time is stopped at the provider, and what of
-it has no bill counts with its worst case.
+Nothing waits for ever: a batch that is not done in its time is stopped at the provider, and what it
+has answered by then is fetched. What of it has no bill an hour later counts with its worst case; so
+it is as well where nobody may be asked any more how it is.
 """
 
 from __future__ import annotations
@@ -26,13 +27,15 @@ from services.escalation.batches.domain import OPEN, Batch
 from services.escalation.hearing import Account, call_of
 from services.escalation.ledger import AskedNow, BudgetSpent, Ledger, TooManyCalls
 from services.escalation.ledger.store import calls_of_batch
-from services.escalation.providers import Prompt, Provider, ProviderError
+from services.escalation.providers import Prompt, Provider, ProviderError, Refused
 from services.escalation.providers.batches import HOURS, Line, Remote
 
 log = logging.getLogger(__name__)
 
 GRACE = timedelta(hours=2)
 """For which a batch may last longer than its provider says."""
+STOPPING = timedelta(hours=1)
+"""The last part of it, in which a batch that was stopped may come to its end."""
 APPEARS = timedelta(minutes=30)
 """In which a batch that was made is handed in, and one that was handed in and arrived is in its
 provider's list."""
@@ -129,8 +132,8 @@ class Batches:
         came.batch = self._change(batch, state="handed in", remote=remote.id)
         return came
 
-    def open(self, provider: str) -> list[Batch]:
-        """The batches of a provider that are not over."""
+    def open(self, provider: str | None = None) -> list[Batch]:
+        """The batches of a provider that are not over, or of all."""
         with self.ledger.database.read() as session:
             return store.open_ones(session, provider)
 
@@ -145,10 +148,11 @@ class Batches:
         with self.ledger.database.write() as session:
             return store.take(session, batch.id, now, now - every)
 
-    def look(self, provider: Provider, batch: Batch, *, alone: bool = False) -> Batch:
+    def look(self, provider: Provider | None, batch: Batch, *, alone: bool = False) -> Batch:
         """Find out how a batch is, and settle what came of it. Returns it as it is then.
 
         Args:
+            provider: None if it may not be asked any more.
             alone: whether no other process can be at work with it.
 
         Raises ProviderError: the provider does not say, and there is time to ask again.
@@ -160,6 +164,10 @@ class Batches:
                 return self.get(batch.id)
             return self._refuse(batch, "whoever prepared it died before it was handed in")
         try:
+            if provider is None:
+                raise Refused(
+                    f"{batch.provider} is gone from the policy, or takes no batches there"
+                )
             found = self._found(provider, batch) if batch.remote is None else batch
             if found.remote is None:
                 return found
@@ -237,9 +245,11 @@ class Batches:
             self._forget(provider, remote)
             return refused
         if remote.state == "working":
-            if self.clock() <= batch.until:
+            left = batch.until - self.clock()
+            if left <= STOPPING and not remote.stopping:
+                self._cancel(provider, remote)
+            if left >= timedelta(0):
                 return batch
-            self._cancel(provider, remote)
             lost = self._lose(batch, f"{provider.name} was not done in its time")
             self._forget(provider, remote)  # as far as its provider deletes what is not done
             return lost

@@ -51,13 +51,12 @@ def get(session: Session, batch_id: str) -> Batch:
     return Batch(**row._mapping)
 
 
-def open_ones(session: Session, provider: str) -> list[Batch]:
-    """Those of a provider that are not over, the oldest first."""
-    rows = session.execute(
-        select(batches)
-        .where(batches.c.provider == provider, batches.c.state.in_(OPEN))
-        .order_by(batches.c.made, batches.c.id)
-    )
+def open_ones(session: Session, provider: str | None) -> list[Batch]:
+    """Those of a provider, or of all, that are not over, the oldest first."""
+    query = select(batches).where(batches.c.state.in_(OPEN))
+    if provider is not None:
+        query = query.where(batches.c.provider == provider)
+    rows = session.execute(query.order_by(batches.c.made, batches.c.id))
     return [Batch(**row._mapping) for row in rows]
 
 

@@ -237,10 +237,12 @@ def batch_of(session: Session, tenant: str, content: str) -> str | None:
 
 
 def overdue(session: Session, now: datetime, limit: int) -> list[str]:
-    """The reservations whose time is over, of all tenants."""
+    """The reservations whose time is over, of all tenants; not those of a batch, which says itself
+    what was not billed, however late it is asked.
+    """
     query = (
         select(ledger.c.call_id)
-        .where(ledger.c.state == "reserved", ledger.c.until < now)
+        .where(ledger.c.state == "reserved", ledger.c.until < now, ledger.c.batch.is_(None))
         .order_by(ledger.c.until)
         .limit(limit)
     )

@@ -56,6 +56,8 @@ class Remote:
     """Paths of the answers."""
     files: tuple[str, ...] = ()
     """Ids of files with words of it, which stay until they are deleted."""
+    stopping: bool = False
+    """Whether it was stopped, and is not at its end yet."""
 
 
 @dataclass(frozen=True)
@@ -131,6 +133,7 @@ class AnthropicBatches:
             created=datetime.fromisoformat(words(answer["created_at"])),
             requests=sum(map(int, counts.values())),
             results=(f"{self._PATH}/{id_}/results",) if ended else (),
+            stopping=answer["processing_status"] == "canceling",
         )
 
     def look(self, remote: str) -> Wanted:
@@ -214,6 +217,7 @@ class OpenAIBatches:
             if state != "working"
             else (),
             files=(_id(answer["input_file_id"]), *made),
+            stopping=answer["status"] == "cancelling",
         )
 
     def look(self, remote: str) -> Wanted:

@@ -13,7 +13,7 @@ import pytest
 
 from infra.stand_in import Labels, StandIn
 from services.escalation import handlers
-from services.escalation.asking import DECIDED
+from services.escalation.asking import DECIDED, NO_PROVIDER
 from services.escalation.backlog.rounds import NO_ANSWER, BatchRounds
 from services.escalation.backlog.store import Backlog, backlog
 from services.escalation.batches.store import batches
@@ -23,6 +23,7 @@ from services.escalation.ledger.store import disagreements, exchanges, ledger
 from services.escalation.policy import Policies, read_policies
 from services.escalation.providers import Provider
 from services.escalation.providers.base import Lost
+from services.escalation.providers.provider import BATCHES
 from services.escalation.store import escalations
 from shared.errors import SettingsError, SuiteError
 from shared.events import DocumentDeleted
@@ -34,6 +35,7 @@ from tests.unit.escalation.test_decided import decision, hear
 from tests.unit.escalation.test_door import FOUND, OTHER, POLICY
 from tests.unit.escalation.test_service import House
 
+PROTOCOLS = sorted(BATCHES)
 BATCHED = POLICY.replace('"own"', '"anthropic"').replace(
     "[tenants.strict]", 'batch = "backlog"\n\n[tenants.strict]'
 )
@@ -50,7 +52,7 @@ class Late(House):
             job for job in (make(None) for make in self.service.jobs) if job.name == "batches"
         ).door  # type: ignore[attr-defined]
         self.door.policies = read_policies(policy)
-        self.door.oldest = timedelta(seconds=-1)
+        self.door.oldest = timedelta(days=-1)  # its clock stands still while ours goes on
         self.now: datetime = self.door.clock()
         self.door.clock = lambda: self.now
         self.door.ledger.clock = self.door.clock
@@ -157,6 +159,130 @@ def test_a_batch_that_never_ends_holds_up_nobody(late: Late) -> None:
     (answer,) = late.answers().values()
     assert answer.reason == NO_ANSWER
     assert late.states() == ["assumed"]
+
+
+def speaking(late: Late, protocol: Any) -> None:
+    """Let the provider speak another protocol, or ask none at all."""
+    default = late.door.policies.of("default")
+    spoken = replace(default.providers[0], protocol=protocol)
+    late.door.policies = Policies({"default": replace(default, providers=(spoken,))})
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize("how", ["stuck", "never", "stopped", "expired", "deleted"])
+def test_a_batch_that_is_given_up_leaves_nothing_open(late: Late, protocol: Any, how: str) -> None:
+    """Each question ends: by its answer where there is one, else with a person. The worst case
+    counts only where the provider has not said that nothing is billed.
+    """
+    speaking(late, protocol)
+    desk = late.stand_in.batches
+    desk.faults = frozenset({"stuck"} if how == "stuck" else {"never"} if how == "never" else set())
+    desk.looks = 2
+    late.say(late.request(1), late.request(2))
+    late.round()
+    (held,) = desk.held.values()
+    if how == "stopped":  # by somebody with the provider's own pages
+        held.stopped = True
+    elif how == "expired":
+        late.faults = ["hang", "hang"]
+    elif how == "deleted":
+        desk.held.clear()
+    late.round()
+    for hours in (9, 9, 7, 0, 2):  # the third is in the last hour, the last one beyond it
+        late.now += timedelta(hours=hours)
+        late.round()
+    answers = late.answers()
+    assert set(answers) == {"cl_1", "cl_2"}
+    there = sorted(bool(one.answer) for one in answers.values())
+    assert there == ([False, True] if how == "stuck" else [False, False])
+    assert {one.reason for one in answers.values() if not one.answer} == {NO_ANSWER}
+    unknown = how in ("never", "deleted")
+    released = ["released", "settled" if how == "stuck" else "released"]
+    assert sorted(late.states()) == (["assumed"] * 2 if unknown else released)
+    assert [row.state for row in late.rows(batches)] == ["lost" if unknown else "ended"]
+    assert late.rows(backlog) == []
+
+
+def test_a_batch_is_stopped_while_there_is_time_to_fetch_what_it_has(late: Late) -> None:
+    """An hour before it is over, and once."""
+    late.stand_in.batches.faults = frozenset({"stuck"})
+    late.say(late.request(1), late.request(2))
+    late.round()
+    (held,) = late.stand_in.batches.held.values()
+    late.now += timedelta(hours=24, minutes=50)
+    late.round()
+    assert not held.stopped
+    late.round()
+    late.round()
+    assert held.stopped
+    late.round()
+    assert sorted(late.states()) == ["released", "settled"]
+    assert sum(bool(one.answer) for one in late.answers().values()) == 1
+
+
+@pytest.mark.parametrize("gone", ["tenant", "batch"])
+def test_answers_of_who_is_asked_no_more_are_fetched(late: Late, gone: str) -> None:
+    """The provider is in the file still, though no tenant hands in to it any more."""
+    late.say(late.request(1), late.request(2))
+    late.round()
+    default = late.door.policies.of("default")
+    left = replace(default, batch="never") if gone == "batch" else replace(default, providers=())
+    late.door.policies = replace(late.door.policies, tenants={"default": left})
+    late.round()
+    assert late.states() == ["settled", "settled"]
+    assert [row.state for row in late.rows(batches)] == ["ended"]
+    answers = late.answers()
+    assert set(answers) == {"cl_1", "cl_2"}
+    assert {bool(one.answer) for one in answers.values()} == {gone == "batch"}
+    assert gone == "batch" or {one.reason for one in answers.values()} == {NO_PROVIDER}
+    assert late.rows(backlog) == []
+
+
+@pytest.mark.parametrize("gone", ["provider", "key"])
+def test_who_can_t_be_asked_any_more_holds_up_nobody(
+    late: Late, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, gone: str
+) -> None:
+    """The log says so in each round; after a day and two hours a person is asked, and what the
+    batch may have cost counts in full. One that comes back before is asked.
+    """
+    late.say(late.request(1), late.request(2))
+    late.round()
+    before = late.door.policies
+    if gone == "key":
+        monkeypatch.delenv("TEST_FRONTIER_KEY")
+    else:
+        late.door.policies = Policies()
+    late.round()
+    assert late.answers() == {}
+    (said,) = [r for r in caplog.records if r.message == "a batch is looked at later"]
+    word = "TEST_FRONTIER_KEY" if gone == "key" else "stand-in is gone from the policy"
+    assert word in said.__dict__["reason"]
+    late.now += timedelta(hours=27)
+    late.door.ledger.recover()
+    assert late.states() == ["reserved", "reserved"], "its batch ends them"
+    late.door.policies = Policies() if gone == "provider" else before
+    late.round()
+    assert late.states() == ["assumed", "assumed"]
+    assert [row.state for row in late.rows(batches)] == ["lost"]
+    assert "a batch is given up" in caplog.text
+    answers = late.answers()
+    assert set(answers) == {"cl_1", "cl_2"}
+    assert not any(one.answer for one in answers.values())
+    assert late.rows(backlog) == []
+
+
+def test_what_was_not_billed_is_free_again_however_late_that_is_heard(late: Late) -> None:
+    """All processes were down for two days; calls without an end are counted before the batch is
+    looked at.
+    """
+    late.faults = ["hang"]
+    late.say(late.request(1), late.request(2))
+    late.round()
+    late.now += timedelta(hours=48)
+    late.door.ledger.recover()
+    late.round()
+    assert sorted(late.states()) == ["released", "settled"]
+    assert sum(bool(one.answer) for one in late.answers().values()) == 1
 
 
 def test_who_takes_no_batches_any_more_holds_up_nobody(late: Late) -> None:
