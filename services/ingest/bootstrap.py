@@ -59,9 +59,9 @@ from shared.web import journal
 from shared.web.app import create_app
 from shared.web.limits import RateLimit
 
-STALE = timedelta(hours=1)
-"""Age at which a half-written blob belongs to a process that is no more, where the file system has
-no locks to tell.
+STALE = timedelta(days=1)
+"""Age at which a half-written blob belongs to a process that is no more, where there are no locks
+to tell: a bucket has none, and a large document may be on its way to a slow one for hours.
 """
 LEASE = 6.0
 """A webhook is held for so many times what one attempt may take: the system's resolver has a time

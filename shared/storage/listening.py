@@ -23,6 +23,7 @@ QUIET_SECONDS = 15.0
 AGAIN_SECONDS = 2.0
 """Before the next try to reach a server that is away."""
 _STOP_SECONDS = 0.5
+_STOPPED_WITHIN = 5.0
 
 
 def tell(connection: Connection) -> None:
@@ -57,10 +58,12 @@ class Listening:
             self._thread.start()
 
     def stop(self) -> None:
-        """End, and give the connection back."""
+        """End, and give the connection back; where a server keeps it waiting, not before the
+        process ends, which waits for nobody here.
+        """
         self._stop.set()
         if self._thread.ident is not None:
-            self._thread.join()
+            self._thread.join(_STOPPED_WITHIN)
 
     def _run(self) -> None:
         while not self._stop.is_set():

@@ -1,0 +1,37 @@
+"""Who listens to a database that keeps it waiting ends all the same."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+from sqlalchemy import create_engine
+
+from shared.storage import listening
+from shared.storage.listening import Listening
+
+
+def test_a_server_that_does_not_answer_holds_up_no_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is asked for a connection, and says nothing; the thread is left to the process's end."""
+    asked, answered = threading.Event(), threading.Event()
+
+    def connect(_self: Listening) -> None:
+        asked.set()
+        answered.wait()
+        raise OSError("too late")
+
+    monkeypatch.setattr(Listening, "_connect", connect)
+    monkeypatch.setattr(listening, "_STOPPED_WITHIN", 0.01)
+    made = Listening(create_engine("postgresql+psycopg://127.0.0.1/none"), lambda: None)
+    made.start()
+    try:
+        assert asked.wait(60.0)
+        ending = threading.Thread(target=made.stop, daemon=True)
+        ending.start()
+        ending.join(60.0)
+        assert not ending.is_alive()
+        assert made._thread.is_alive()
+        assert made._thread.daemon
+    finally:
+        answered.set()
+        made._thread.join()
