@@ -492,6 +492,42 @@ def test_a_report_is_not_called_clean_where_it_may_not_be(ada: Watched, stage: S
         until(lambda: all(one["document_id"] not in gone for one in stage.open_items()), "deletion")
 
 
+DRAW = """async (names) => {
+  const { statementTable } = await import("/pages/statement.js");
+  const ends = ["20230930", "20220930", "20230930", "20220930"];
+  const columns = ends.map((end, place) => ({ end, quarters: place < 2 ? 1 : 3 }));
+  const values = columns.map((_, place) => -123456789000 * (place + 1));
+  const rows = names.map((label) => ({ label, values }));
+  const desk = document.createElement("div");
+  desk.className = "desk";
+  document.body.replaceChildren(desk);
+  document.body.style.display = "block";
+  desk.append(statementTable({ statement: "income", columns, rows }, { row: 1, column: 3 }));
+  const sheet = desk.firstChild;
+  sheet.scrollLeft = sheet.scrollWidth;
+  const label = sheet.querySelector("tbody th").getBoundingClientRect();
+  return {
+    desk: desk.scrollWidth - desk.clientWidth,
+    scrolled: sheet.scrollLeft,
+    label: [label.left - sheet.getBoundingClientRect().left, label.width],
+  };
+}"""
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_a_statement_of_four_columns_stays_within_its_sheet(ada: Watched, width: int) -> None:
+    """It scrolls there where it does not fit, and its labels stay in sight."""
+    page = ada.sign_in()
+    page.set_viewport_size({"width": width, "height": 700})
+    found = page.evaluate(DRAW, ["Net sales of products and services", "Cost of products sold"])
+    picture(page, f"four-columns-{width}")
+    assert found["desk"] <= 0
+    assert found["scrolled"] > 0 or width > 390
+    left, across = found["label"]
+    assert 0 <= left < 60
+    assert across >= 120
+
+
 def test_a_signal_is_shown_with_what_it_is_made_of(ada: Watched, stage: Stage) -> None:
     """Formula, source, cells and peers; its document lists it apart from what does not add up."""
     report = stage.upload("growth.json", b'{"growth": 1}', "report")

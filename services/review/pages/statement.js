@@ -45,7 +45,7 @@ export function statementTable(statement, finding) {
     return h(selector, {}, h(row.heading ? "th.heading" : "th", { scope: "row" }, row.label ?? ""),
       columns.map((_, column) => cell(row.values?.[column], index, column)));
   };
-  return h("div.sheet.statement", {}, h("table", {},
+  return h("div.sheet.statement", { tabindex: "0", role: "region", "aria-label": words(statement.statement) }, h("table", {},
     h("caption", {}, words(statement.statement)),
     h("thead", {}, h("tr", {}, h("th", { scope: "col" }, ""), columns.map((column) => h("th.figure", { scope: "col" }, period(column))))),
     h("tbody", {}, statement.rows.map(line))));
