@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from infra.chaos.events import Seen
 from infra.chaos.facts import Facts
+from infra.chaos.frontier import PRICE_IN, PRICE_OUT, Books
 from infra.chaos.people import Told
 from infra.chaos.receiver import Heard
 
@@ -43,6 +44,8 @@ class Evidence:
     """How often something went wrong that those who send webhooks notice."""
     shown: set[str]
     """Items that there were before everything was delivered twice."""
+    billed: Books
+    """By the frontier provider."""
 
     @property
     def kinds(self) -> dict[str, str]:
@@ -204,7 +207,7 @@ def _repeats(evidence: Evidence) -> Check:
 
 def _ledger(evidence: Evidence) -> Check:
     found = Check("the ledger has each reading once, and no cap is passed")
-    groups = {group["key"]: group for group in evidence.facts.costs["groups"]}
+    groups = {group["key"]: group for group in evidence.facts.costs["groups"] if _is_read(group)}
     tokens: dict[str, int] = {}
     for event in evidence.seen.values():
         if event.type == "clauses.extracted.v1":
@@ -217,6 +220,54 @@ def _ledger(evidence: Evidence) -> Check:
     for budget in evidence.facts.costs["budgets"]:
         over = budget["usd"] > budget["most_usd"]
         found.look(not over, f"{budget['period']}: {budget['usd']} US$")
+    for period, (usd, most) in evidence.told.spent.items():
+        found.look(usd <= most, f"{period}: {usd} US$ counted at some moment, of {most}")
+    return found
+
+
+def _is_read(group: Mapping[str, object]) -> bool:
+    """Whether something else than calls to a provider stands there."""
+    return bool(group["documents"] or group["tokens_read"] or not group.get("calls"))
+
+
+def _questions(evidence: Evidence) -> Check:
+    found = Check(
+        "each question to a frontier model is answered once, also where none may be asked"
+    )
+    asked: set[tuple[str | None, str]] = set()
+    answers: Counter[tuple[str | None, str]] = Counter()
+    for event in evidence.seen.values():
+        if event.type == "escalation.requested.v1":
+            results = [event.data, *event.data["further"]]
+            asked |= {(event.id, one["result_id"]) for one in results}
+        elif event.type == "escalation.answered.v1":
+            answers[event.cause, event.data["result_id"]] += 1
+    for question in asked | answers.keys():
+        times = answers[question]
+        good = times == 1 and question in asked
+        found.look(good, f"{question[1]} (request {question[0]}): {times} answers")
+    return found
+
+
+def _bills(evidence: Evidence) -> Check:
+    """What was billed to a caller that died counts with its worst case, so there may be more in the
+    ledger than on the bills, and never less.
+    """
+    found = Check("all that the provider billed is in the ledger, and nothing is left set aside")
+    billed = evidence.billed
+    for one in evidence.facts.costs["items"]:
+        name = one["provider"]
+        settled = round((one["usd"] - one["uncertain_usd"] - one["reserved_usd"]) * 1e6)
+        price = one["tokens_in"] * PRICE_IN + one["tokens_out"] * PRICE_OUT
+        found.look(settled == price, f"{name}: {settled} settled, {price} by its tokens")
+        few = one["tokens_in"] <= billed.tokens_in and one["tokens_out"] <= billed.tokens_out
+        found.look(few, f"{name}: more tokens are settled than it billed")
+        found.look(not one["reserved_usd"], f"{name}: {one['reserved_usd']} US$ are set aside")
+    booked = round(evidence.facts.costs["usd"] * 1e6)
+    said = f"{billed.micro_usd} billed, {booked} in the ledger (millionths of a US$)"
+    found.look(billed.micro_usd <= booked, said)
+    total = round(sum(group.get("usd", 0.0) for group in evidence.facts.costs["groups"]) * 1e6)
+    found.look(total == booked, f"documents make {total}, providers {booked}")
     return found
 
 
@@ -235,7 +286,11 @@ def _causes(evidence: Evidence) -> Check:
             found.look(event.cause in known, f"{what} came before its cause")
         known.add(event.id)
     answers = [
-        (event.type, event.cause or event.data.get("decision_id") or event.key)
+        (
+            event.type,
+            event.cause or event.data.get("decision_id") or event.key,
+            event.data.get("result_id") if event.type.startswith("escalation.") else None,
+        )
         for event in evidence.seen.values()
     ]
     _once(found, answers, "followed twice")
@@ -272,6 +327,8 @@ CHECKS: tuple[Callable[[Evidence], Check], ...] = (
     _webhooks,
     _repeats,
     _ledger,
+    _questions,
+    _bills,
     _causes,
     _order,
 )

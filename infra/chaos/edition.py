@@ -34,6 +34,8 @@ SETTINGS = {
     "SMALLPRINT_INGEST_WEBHOOK_CONNECT_SECONDS": "2",
     "SMALLPRINT_INGEST_WEBHOOK_RETRIES": ",".join(["2"] * 30),
     "SMALLPRINT_INGEST_WEBHOOK_REST": "0.2",
+    "SMALLPRINT_ESCALATION_RECOVERY": "1",
+    "SMALLPRINT_ESCALATION_PATIENCE": "60",
 }
 
 
@@ -56,7 +58,8 @@ class Edition(Suite):
             for service in SERVICES
         }
         bus = {"SMALLPRINT_BUS_URL": self.place.bus_url}
-        return {**super()._environment(), **SETTINGS, **databases, **bus}
+        door = {"SMALLPRINT_POLICY": str(self.place.policy), "NO_PROXY": "127.0.0.1"}
+        return {**super()._environment(), **SETTINGS, **databases, **bus, **door}
 
     def _servers(self) -> Iterator[tuple[Program, Callable[[], bool]]]:
         yield from super()._servers()

@@ -56,6 +56,8 @@ class Told:
     """Ids of decisions that were sent, answered or not."""
     states: dict[str, list[tuple[int, str]]] = field(default_factory=lambda: defaultdict(list))
     """Attempt and state of each document, in the order in which they were streamed."""
+    spent: dict[str, tuple[float, float]] = field(default_factory=dict)
+    """The most that ever counted as spent, and the cap, in US$, by day and month."""
     answers: Counter[str] = field(default_factory=Counter)
     """How often a request was answered so, or not."""
 
@@ -72,9 +74,11 @@ class Client:
             trust_env=False,
         )
 
-    def ask(self, method: str, path: str, **content: Any) -> httpx.Response:
+    def ask(
+        self, method: str, path: str, patience: float = PATIENCE, **content: Any
+    ) -> httpx.Response:
         """The first answer that is none of a server in trouble. Raises GivenUpError."""
-        until = time.monotonic() + PATIENCE
+        until = time.monotonic() + patience
         while True:
             try:
                 answer = self.http.request(method, path, **content)
@@ -85,7 +89,7 @@ class Client:
             if said.isdigit() and int(said) < 500 and said != "429":
                 return answer
             if time.monotonic() > until:
-                raise GivenUpError(f"{method} {path} is not answered for {PATIENCE:g} s: {said}")
+                raise GivenUpError(f"{method} {path} is not answered for {patience:g} s: {said}")
             time.sleep(0.3)
 
     def ask_once(self, path: str) -> bool:
@@ -183,6 +187,28 @@ class Analyst(threading.Thread):
         else:
             told.refused.append(f"decision about {item}: {answer.status_code} {answer.text[:200]}")
         return True
+
+
+class Bookkeeper(threading.Thread):
+    """Looks again and again at what was spent, and remembers the most."""
+
+    def __init__(self, client: Client) -> None:
+        super().__init__(name="bookkeeper", daemon=True)
+        self.client = client
+        self.over = threading.Event()
+
+    def run(self) -> None:
+        """Look until it is over."""
+        while not self.over.wait(1.0):
+            with suppress(GivenUpError):
+                self.look(self.client.get("/v1/costs"))
+
+    def look(self, costs: dict[str, Any]) -> None:
+        """Remember what an answer says."""
+        spent = self.client.told.spent
+        for budget in costs["budgets"]:
+            most, _ = spent.get(budget["period"], (0.0, 0.0))
+            spent[budget["period"]] = max(most, budget["usd"]), budget["most_usd"]
 
 
 class Listener(threading.Thread):

@@ -74,6 +74,11 @@ class Place:
         return self.data / "blobs"
 
     @property
+    def policy(self) -> Path:
+        """The file that opens the door to the frontier."""
+        return self.data / "policy.toml"
+
+    @property
     def bus_url(self) -> str:
         """The bus, through the proxy."""
         return f"kafka://127.0.0.1:{self.broker_proxy}?partitions=6&timeout=10"

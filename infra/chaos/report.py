@@ -28,6 +28,8 @@ class Report:
     emptied: int
     answers: Counter[str]
     checks: list[Check]
+    money: str
+    """What was asked of the frontier, and what it cost, in words."""
     seconds: float
 
     @property
@@ -49,6 +51,7 @@ class Report:
         yield f"{self.emptied:>7}  files that were not synced yet when the plug was pulled"
         said = ", ".join(f"{times} {what}" for what, times in self.answers.most_common(8))
         yield f"answers to clients: {said}"
+        yield self.money
         yield f"{'looked at':>9}  {'wrong':>5}  promise"
         for one in self.checks:
             yield f"{one.looked_at:>9}  {len(one.wrong):>5}  {one.promise}"

@@ -12,8 +12,9 @@ from infra.chaos.checker import Evidence, check
 from infra.chaos.edition import LEASE
 from infra.chaos.events import Doubler
 from infra.chaos.facts import gather, items
+from infra.chaos.frontier import Books, stand_in, write_policy
 from infra.chaos.papers import Paper, papers
-from infra.chaos.people import Analyst, Client, Listener, Told, Uploader, wait_until
+from infra.chaos.people import Analyst, Bookkeeper, Client, Listener, Told, Uploader, wait_until
 from infra.chaos.place import Place
 from infra.chaos.plan import EVERYTHING, plan
 from infra.chaos.proxy import Proxy
@@ -68,6 +69,8 @@ class Run:
             self._stack.callback(self.receiver.close)
             for proxy in self.proxies.values():
                 self._stack.callback(proxy.close)
+            self.provider = self._stack.enter_context(stand_in(self.seed))
+            write_policy(self.place.policy, self.provider.url, len(self.papers))
             running = Running(self.place)
             self._stack.callback(running.stop)
             self._begin(running.key())
@@ -87,6 +90,7 @@ class Run:
             emptied=troubles.emptied,
             answers=self.told.answers,
             checks=check(evidence),
+            money=_money(evidence),
             seconds=time.monotonic() - began,
         )
 
@@ -99,6 +103,7 @@ class Run:
         self.doubler = Doubler(self.place.bus_url, LEASE, self.seed)
         self._stack.callback(self.doubler.close)
         self.listener = Listener(Client(url, key, self.told))
+        self.bookkeeper = Bookkeeper(Client(url, key, self.told))
         self.uploaders = [
             Uploader(Client(url, key, self.told), self._waiting) for _ in range(UPLOADERS)
         ]
@@ -107,7 +112,7 @@ class Run:
         for name in ANALYSTS:
             own = self.client.ask("POST", "/v1/keys", json={"name": name}).json()["secret"]
             self.analysts.append(Analyst(Client(url, own, self.told), name, share, self.seed))
-        for one in (self.doubler, self.listener, *self.uploaders, *self.analysts):
+        for one in (self.doubler, self.listener, self.bookkeeper, *self.uploaders, *self.analysts):
             one.start()
 
     def _make_trouble(self, troubles: Troubles) -> None:
@@ -123,11 +128,20 @@ class Run:
                 self.tell(f"{turn.trouble.kind} {turn.trouble.target}")
             time.sleep(turn.pause)
             troubles.kill(turn.kill)
-            self.tell(f"{number} of {len(turns)}: killed {turn.kill}")
+            self.tell(f"{number} of {len(turns)}: killed {turn.kill}; {self._progress()}")
             if turn.kill == EVERYTHING:
                 self._wait_until_ready()
         for _ in self.uploaders:
             self._waiting.put(None)
+
+    def _progress(self) -> str:
+        """How far it is, by what clients were told."""
+        ended = sum("ended" in {state for _, state in one} for one in list(self._states()))
+        accepted, decided = len(self.told.papers), len(self.told.decisions)
+        return f"{accepted} documents accepted, {ended} ended, {decided} decisions"
+
+    def _states(self) -> list[list[tuple[int, str]]]:
+        return [list(states) for states in list(self.told.states.values())]
 
     def _wait_until_ready(self) -> None:
         """After the plug was pulled: nothing can be killed that does not run."""
@@ -155,6 +169,7 @@ class Run:
         self.tell(f"{again} events are delivered once more")
         self._until_it_stalls("doubles", self._left)
         self.listener.over.set()
+        self.bookkeeper.over.set()
         self.tell("counting")
         return Evidence(
             told=self.told,
@@ -163,6 +178,7 @@ class Run:
             seen=self.doubler.seen,
             troubles=troubles.count(SENDERS),
             shown=shown,
+            billed=Books.of(self.provider.bills),
         )
 
     def _until_it_stalls(self, what: str, left: Callable[[], tuple[int, ...]]) -> None:
@@ -198,7 +214,25 @@ class Run:
             lag = sum(map(self.doubler.lag, (*SERVICES, "chaos")))
         except Unavailable:
             lag = -1
-        return documents, lag, webhooks
+        return documents, lag, webhooks, self._set_aside()
+
+    def _set_aside(self) -> int:
+        """Millionths of a US$ that are set aside for calls in hand, or whose caller died."""
+        aside: float = sum(one["reserved_usd"] for one in self.client.get("/v1/costs")["items"])
+        return round(aside * 1e6)
+
+
+def _money(evidence: Evidence) -> str:
+    """What was asked of the frontier, and what it cost, in words."""
+    answers = [one for one in evidence.seen.values() if one.type == "escalation.answered.v1"]
+    short = sum("budget" in (one.data.get("reason") or "") for one in answers)
+    most, cap = max(evidence.told.spent.values(), default=(0.0, 0.0))
+    return (
+        f"frontier (a stand-in, no model): {len(answers)} questions, {short} not asked because the"
+        f" budget was short; {evidence.billed.calls} bills of US$"
+        f" {evidence.billed.micro_usd / 1e6:.6f}, in the ledger"
+        f" {evidence.facts.costs['usd']:.6f}, at most {most:.6f} counted of {cap:.6f}"
+    )
 
 
 def prove(

@@ -7,20 +7,24 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from infra.chaos.checker import Evidence, check
 from infra.chaos.events import Seen
 from infra.chaos.facts import Facts
+from infra.chaos.frontier import Books, cap, stand_in, write_policy
 from infra.chaos.papers import papers
 from infra.chaos.people import Claim, Told
 from infra.chaos.receiver import Heard
 from infra.chaos.report import Report
+from services.escalation.policy import read_policies
 
 PAPER = papers(1, 1)[0]
 TEXT = PAPER.data.decode()
 DECISION = ("it_1", "accept", "ann")
+FURTHER = [{"result_id": "cl_2"}]
 
 
 def sound() -> Evidence:
@@ -35,8 +39,19 @@ def sound() -> Evidence:
     item = {"id": "it_1", "document_id": "doc_1", "result_id": "cl_1", "about": "clause"}
     decision = {"id": "de_1", "item_id": "it_1", "verdict": "accept", "actor": "ann"}
     costs = {
-        "groups": [{"key": "doc_1", "documents": 1, "tokens_read": 50}],
-        "budgets": [{"period": "2026-01", "usd": 0.0, "most_usd": 0.0}],
+        "usd": 0.0045,
+        "items": [
+            {
+                "provider": "stand-in",
+                "usd": 0.0045,
+                "uncertain_usd": 0.0,
+                "reserved_usd": 0.0,
+                "tokens_in": 1000,
+                "tokens_out": 100,
+            }
+        ],
+        "groups": [{"key": "doc_1", "documents": 1, "tokens_read": 50, "calls": 1, "usd": 0.0045}],
+        "budgets": [{"period": "2026-01", "usd": 0.0045, "most_usd": 0.5}],
     }
     facts = Facts(
         documents=[{"id": "doc_1", "sha256": sha256, "state": "ended", "outcome": "complete"}],
@@ -58,9 +73,14 @@ def sound() -> Evidence:
         _event("1", "document.ingested.v1", None),
         _event("2", "document.read.v1", "1"),
         _event("3", "clauses.extracted.v1", "2", adapters=[{"tokens": 50}]),
+        _event("q", "escalation.requested.v1", "2", result_id="cl_1", further=FURTHER),
+        _event("a", "escalation.answered.v1", "q", result_id="cl_1"),
+        _event("b", "escalation.answered.v1", "q", result_id="cl_2"),
         _event("4", "review.decided.v1", None, decision_id="de_1"),
     )
-    return Evidence(told, facts, heard, {one.id: one for one in events}, 0, {"it_1"})
+    told.spent["2026-01"] = (0.0045, 0.5)
+    billed = Books(calls=1, tokens_in=1000, tokens_out=100)
+    return Evidence(told, facts, heard, {one.id: one for one in events}, 0, {"it_1"}, billed)
 
 
 def _event(name: str, kind: str, cause: str | None, **data: object) -> Seen:
@@ -118,6 +138,39 @@ BROKEN: dict[str, tuple[str, Callable[[Evidence], object]]] = {
         lambda e: e.facts.costs["groups"][0].update(tokens_read=100),
     ),
     "a cap is passed": ("ledger", lambda e: e.facts.costs["budgets"][0].update(usd=1.0)),
+    "a cap was passed for a moment": (
+        "ledger",
+        lambda e: e.told.spent.update({"2026-01": (0.6, 0.5)}),
+    ),
+    "a question has no answer": (
+        "question",
+        lambda e: setattr(e, "seen", {k: v for k, v in e.seen.items() if k != "b"}),
+    ),
+    "a question has two answers": ("question", lambda e: _another(e, "c", "b")),
+    "an answer is to no question": (
+        "question",
+        lambda e: _another(e, "c", "b", data={"result_id": "cl_3"}),
+    ),
+    "a bill is not in the ledger": (
+        "all that the provider billed",
+        lambda e: setattr(e, "billed", Books(calls=2, tokens_in=2000, tokens_out=200)),
+    ),
+    "a call is settled that was not billed": (
+        "all that the provider billed",
+        lambda e: setattr(e, "billed", Books(calls=0, tokens_in=0, tokens_out=0)),
+    ),
+    "a call is settled with another sum": (
+        "all that the provider billed",
+        lambda e: e.facts.costs["items"][0].update(usd=0.006),
+    ),
+    "money is left set aside": (
+        "all that the provider billed",
+        lambda e: e.facts.costs["items"][0].update(reserved_usd=0.001, usd=0.0055),
+    ),
+    "documents have other sums than providers": (
+        "all that the provider billed",
+        lambda e: e.facts.costs["groups"][0].update(usd=0.009),
+    ),
     "an event has no cause": (
         "without its cause",
         lambda e: _another(e, "5", "2", cause="nobody"),
@@ -179,6 +232,7 @@ def test_the_last_line_says_good_or_bad() -> None:
         emptied=0,
         answers=Counter({"200": 9}),
         checks=check(sound()),
+        money="nothing",
         seconds=1.0,
     )
     assert report.good
@@ -200,3 +254,14 @@ def test_documents_are_what_they_say() -> None:
         9_000,
         [second, second],
     )
+
+
+def test_a_cap_is_in_force_that_few_questions_exhaust(tmp_path: Path) -> None:
+    """The policy of a run has the stand-in as its only provider, and the cap of the run."""
+    path = tmp_path / "policy.toml"
+    with stand_in(seed=1) as provider:
+        write_policy(path, provider.url, 100)
+    policy = read_policies(path).of("default")
+    assert [one.name for one in policy.providers] == ["stand-in"]
+    assert policy.day_micro_usd == policy.month_micro_usd == cap(100) == 400_000
+    assert cap(1) == 25_000

@@ -1,0 +1,98 @@
+"""A frontier provider behind the suite's door, with a cap in force: the stand-in, no model.
+
+It runs in the driver, as a provider would outside, so nothing of the plan kills it. What it billed
+is its own book, against which the ledger is held.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from infra.stand_in import Bill, Fault, Labels, StandIn
+
+PRICE_IN, PRICE_OUT = 3, 15
+"""US$ for a million tokens, and so millionths of a US$ for each."""
+SECONDS = 5.0
+"""That one call may take."""
+CAP_EACH = 4_000
+"""Millionths of a US$ for each document: less than all questions would cost, so the cap is met."""
+CAP_LEAST = 25_000
+"""The same for the shortest run: two or three questions at their worst."""
+FAULTS: dict[Fault, float] = {
+    "busy": 0.03,
+    "fail": 0.03,
+    "hang": 0.02,
+    "drop": 0.05,
+    "no_bill": 0.03,
+    "break_json": 0.05,
+    "invent": 0.05,
+}
+KNOWN = (
+    ("Governing Law", "shall be governed by the laws of the State of"),
+    ("Anti-Assignment", "Neither party may assign this Agreement"),
+    ("Insurance", "shall maintain commercial general liability insurance"),
+    ("Audit Rights", "on ten days' notice"),
+)
+POLICY = """# STAND-IN FRONTIER: no model answers here. For this proof alone.
+[providers.stand-in]
+protocol = "own"
+model = "stand-in"
+url = "{url}"
+price = {{ input = "{input}", output = "{output}", as_of = 2026-01-31 }}
+seconds = {seconds:g}
+most_tokens = 400
+
+[tenants.default]
+providers = ["stand-in"]
+leaves = ["contract", "report"]
+day_usd = "{cap}"
+month_usd = "{cap}"
+mistake_usd = "100"
+"""
+
+
+@dataclass(frozen=True)
+class Books:
+    """What the provider billed, by its own account."""
+
+    calls: int
+    tokens_in: int
+    tokens_out: int
+
+    @classmethod
+    def of(cls, bills: list[Bill]) -> Books:
+        """Of all its bills."""
+        return cls(len(bills), sum(b.input for b in bills), sum(b.output for b in bills))
+
+    @property
+    def micro_usd(self) -> int:
+        """Millionths of a US$."""
+        return self.tokens_in * PRICE_IN + self.tokens_out * PRICE_OUT
+
+
+def cap(documents: int) -> int:
+    """What may be spent in a run, in millionths of a US$."""
+    return max(CAP_LEAST, documents * CAP_EACH)
+
+
+def stand_in(seed: int) -> StandIn:
+    """The provider, with faults that follow from the seed."""
+    return StandIn(
+        Labels(KNOWN),
+        errors=0.1,
+        faults=FAULTS,
+        seed=seed,
+        hang_seconds=SECONDS * 1.5,
+        think_seconds=0.3,
+    )
+
+
+def write_policy(path: Path, url: str, documents: int) -> None:
+    """Open the door to it, and set the cap of day and month."""
+    path.write_text(
+        POLICY.format(
+            url=url, input=PRICE_IN, output=PRICE_OUT, seconds=SECONDS, cap=cap(documents) / 1e6
+        ),
+        "utf-8",
+    )

@@ -1,0 +1,31 @@
+"""What is lost is counted: it does not end the count."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import cast
+
+from infra.chaos.facts import gather
+from infra.chaos.people import Client, GivenUpError
+
+
+class _Lost:
+    """A suite of one contract whose bytes are gone, as `Client`."""
+
+    def all(self, path: str) -> list[dict[str, object]]:
+        if path.startswith("/v1/documents?"):
+            return [{"id": "doc_1", "kind": "contract", "outcome": "complete"}]
+        return []
+
+    def get(self, _path: str) -> dict[str, object]:
+        return {}
+
+    def ask(self, _method: str, path: str, _patience: float) -> object:
+        raise GivenUpError(path)
+
+
+def test_bytes_that_never_come_are_other_bytes() -> None:
+    """The count goes on to its end, and holds nothing against what was sent."""
+    facts = gather(cast("Client", _Lost()), "wh_1")
+    assert facts.originals == {"doc_1": hashlib.sha256(b"").hexdigest()}
+    assert facts.texts == {"doc_1": ""}
