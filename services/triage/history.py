@@ -135,7 +135,8 @@ def with_history(
     pages = sheets(filing)
     found = differences(filing, earlier)
     doubts = [_finding(pages, one) for one in found if one.doubted]
-    every = _beside(verdict.findings, doubts)
+    named = [_said(pages, finding, found) for finding in verdict.findings]
+    every = _beside(named, doubts)
     told = (*verdict.warnings, *_told(pages, [one for one in found if not one.doubted]))
     findings = tuple(handful(verdict.told, once(every)))
     risk = max([verdict.risk, *(finding.confidence for finding in doubts)])
@@ -163,6 +164,26 @@ def _beside(findings: Sequence[Finding], doubts: Sequence[Finding]) -> list[Find
             finding = replace(finding, message=message, confidence=sure)
         found.append(finding)
     return [*found, *of_cell.values()]
+
+
+def _said(pages: Sequence[Sheet], finding: Finding, found: Sequence[Difference]) -> Finding:
+    """A finding with what the earlier filing has in its cell, where that is no doubt itself."""
+    cell = (finding.statement, finding.row, finding.column)
+    for one in found:
+        sheet = pages[one.cell.statement]
+        here = (sheet.statement.statement, one.cell.row, one.cell.column)
+        if here == cell and not one.doubted:
+            same = ", the amount expected here" if one.earlier == finding.expected else ""
+            what = f"{_which(one)} has {one.earlier:,f} there{same}."
+            said = f"{finding.message} {what[0].upper()}{what[1:]}"
+            return replace(finding, message=quoted(said, MAX_SENTENCE))
+    return finding
+
+
+def _which(one: Difference) -> str:
+    """The earlier filing, in words, and the document that it is in."""
+    of = f" (document {one.document})" if one.document else ""
+    return f"the earlier filing {quoted(one.filing)}{of}"
 
 
 def _of_sheet(sheet: Sheet, earlier: Sequence[Earlier]) -> Iterator[Difference]:
@@ -205,8 +226,8 @@ def _finding(pages: Sequence[Sheet], one: Difference) -> Finding:
     name = sheet.statement.statement
     gap = one.reported - one.earlier
     message = (
-        f"{row.label!r} ({_day(sheet, cell.column)}) is {one.reported:,f}, but the earlier filing "
-        f"{quoted(one.filing)} has {one.earlier:,f}: a difference of {gap:,f}. Of the "
+        f"{row.label!r} ({_period(sheet, cell.column)}) is {one.reported:,f}, but {_which(one)} "
+        f"has {one.earlier:,f}: a difference of {gap:,f}. Of the "
         f"{one.compared} lines of that column which both have, {one.compared - one.beside - 1} "
         f"agree. Likeliest cause: {SLIPS[one.cause]}."
     )
@@ -247,6 +268,12 @@ def _told(pages: Sequence[Sheet], some: Iterable[Difference]) -> Iterator[str]:
 def _day(sheet: Sheet, column: int) -> str:
     end = sheet.statement.columns[column].end or ""
     return f"{end[:4]}-{end[4:6]}-{end[6:]}"
+
+
+def _period(sheet: Sheet, column: int) -> str:
+    """The day that a column ends, and how many months it has where it is a duration."""
+    quarters = sheet.statement.columns[column].quarters
+    return f"{quarters * 3} months to {_day(sheet, column)}" if quarters else _day(sheet, column)
 
 
 def last_day(filing: Filing) -> str:

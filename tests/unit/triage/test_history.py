@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from services.triage.domain import Verdict
-from services.triage.history import CONFIDENCE, KEPT, History, with_history
+from services.triage.history import CONFIDENCE, KEPT, Earlier, History, with_history
 from services.triage.judgement import FLAGGED
 from tests.unit.triage.filings import find_row, millions, read, record, verdict
 
@@ -134,3 +134,29 @@ def test_a_dozen_filings_of_a_company_are_kept_and_none_of_nobody() -> None:
         known.add(read(one))
     (kept,) = known.of_filer.values()
     assert [k.filing for k in kept] == [f"f{n}" for n in range(2 * KEPT - 1, KEPT - 1, -1)]
+
+
+def test_a_break_is_told_with_what_the_earlier_filing_has_there() -> None:
+    """Also where the amounts themselves are no slip that is known."""
+    later = a_year_later()
+    part, row = find_row(later, "balance_sheet", "Accounts receivable, net")
+    part["rows"][row]["values"][1] = 2_513_000_000
+    said = judged(later, history(record()))
+    (finding,) = [f for f in said.findings if (f.statement, f.row) == ("balance_sheet", row)]
+    assert finding.expected == 2_719_000_000
+    known = "The earlier filing f1 has 2,719,000,000 there, the amount expected here."
+    assert finding.message.endswith(known)
+    assert known not in "".join(f.message for f in verdict(later).findings)
+
+
+def test_the_earlier_filing_is_told_with_its_document_and_the_period() -> None:
+    """So that a reader finds it."""
+    later = a_year_later()
+    part, row = find_row(later, "income", "Net sales")
+    part["rows"][row]["values"][1] /= 1000
+    one = read(later)
+    earlier = [Earlier.of(read(record()), "doc_1")]
+    said = with_history(one, verdict(later), earlier, FLAGGED)
+    text = " ".join(finding.message for finding in said.findings)
+    assert "(12 months to 2023-12-31)" in text
+    assert "the earlier filing f1 (document doc_1) has" in text
