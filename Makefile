@@ -43,8 +43,9 @@ check: setup-dev ## Format, lint, types, import arrows. Seconds (FILES="a b" loo
 	$(BIN)/pytest -q --no-header tests/architecture/test_arrows.py || failed+=" arrows"; \
 	[ -z "$$failed" ] || { echo "check failed:$$failed" >&2; exit 1; }
 
-test: setup-dev ## Every test that needs no training libraries (PYTEST="-k bus" to choose, PROCESSES=3).
-	@$(BIN)/pytest -n $(PROCESSES) --dist loadfile --no-loadscope-reorder $(patsubst %,--ignore=%,$(TRAINING)) $(PYTEST)
+test: setup-dev ## Every test that needs no training libraries (PYTEST="-k bus" to choose; units in PROCESSES=3).
+	@$(BIN)/pytest $(patsubst %,--ignore=%,$(TRAINING)) --ignore tests/unit $(PYTEST)
+	@$(BIN)/pytest -n $(PROCESSES) --dist loadfile $(patsubst %,--ignore=%,$(TRAINING)) tests/unit $(PYTEST)
 
 fuzz-http: setup-dev ## Ask every route for what OpenAPI says, longer than `make test` does (EXAMPLES=200).
 	@SMALLPRINT_TEST_EXAMPLES=$(EXAMPLES) $(BIN)/pytest --timeout 7200 tests/e2e/test_openapi.py $(PYTEST)

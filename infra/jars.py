@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import shutil
 import subprocess
 from pathlib import Path
@@ -22,9 +23,16 @@ def missing(what: str, libs: Path) -> str | None:
 
 def fetch(what: str, pom: Path, libs: Path) -> None:
     """Have Maven copy the jars that `pom` names to `libs`, unless they are there; raises
-    `JarsError`."""
+    `JarsError`. Several processes take turns."""
     if lacking := missing(what, libs):
         raise JarsError(lacking)
+    libs.parent.mkdir(parents=True, exist_ok=True)
+    with (libs.parent / "fetching.lock").open("w") as turn:
+        fcntl.flock(turn, fcntl.LOCK_EX)
+        _fetch(what, pom, libs)
+
+
+def _fetch(what: str, pom: Path, libs: Path) -> None:
     stamp = libs / "pom.xml"
     if stamp.exists() and stamp.read_bytes() == pom.read_bytes():
         return

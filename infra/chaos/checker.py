@@ -126,7 +126,13 @@ def _results(evidence: Evidence) -> Check:
 
 
 def _items(evidence: Evidence) -> Check:
+    """What was asked for its category alone, and proposed by the frontier model, waits too."""
     found = Check("each result waits once for a person, and stays the same item")
+    proposed = {
+        event.data["result_id"]
+        for event in evidence.seen.values()
+        if event.type == "escalation.answered.v1" and event.data.get("answer")
+    }
     queued: dict[str, list[str]] = defaultdict(list)
     for item in evidence.facts.items:
         if item["about"] in ("clause", "finding"):
@@ -134,7 +140,7 @@ def _items(evidence: Evidence) -> Check:
     for name, results in evidence.facts.results.items():
         there, wanted = Counter(queued.get(name, ())), {result["id"] for result in results}
         for result in wanted | there.keys():
-            good = there[result] == (result in wanted)
+            good = there[result] == 1 and result in wanted | proposed
             found.look(good, f"{name}: {result} has {there[result]} items")
     known = {item["id"] for item in evidence.facts.items}
     for shown in evidence.shown | {claim.item for claim in evidence.told.claims}:

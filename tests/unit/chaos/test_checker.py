@@ -74,8 +74,8 @@ def sound() -> Evidence:
         _event("2", "document.read.v1", "1"),
         _event("3", "clauses.extracted.v1", "2", adapters=[{"tokens": 50}]),
         _event("q", "escalation.requested.v1", "2", result_id="cl_1", further=FURTHER),
-        _event("a", "escalation.answered.v1", "q", result_id="cl_1"),
-        _event("b", "escalation.answered.v1", "q", result_id="cl_2"),
+        _event("a", "escalation.answered.v1", "q", result_id="cl_1", answer={"key": "a"}),
+        _event("b", "escalation.answered.v1", "q", result_id="cl_2", answer=None),
         _event("4", "review.decided.v1", None, decision_id="de_1"),
     )
     told.spent["2026-01"] = (0.0045, 0.5)
@@ -116,6 +116,10 @@ BROKEN: dict[str, tuple[str, Callable[[Evidence], object]]] = {
     "a result has no item": (
         "each result waits once",
         lambda e: e.facts.results["doc_1"].append({"id": "cl_2", **_place(9)}),
+    ),
+    "an item is of no result": (
+        "each result waits once",
+        lambda e: e.facts.items.append({**e.facts.items[0], "id": "it_2", "result_id": "cl_2"}),
     ),
     "an item has become another": ("each result waits once", lambda e: e.shown.add("it_0")),
     "a decision is lost": ("each decision", lambda e: e.facts.decisions.clear()),
@@ -207,6 +211,14 @@ def test_each_promise_is_seen_broken(what: str) -> None:
     evidence = sound()
     break_it(evidence)
     assert any(promise in one.promise for one in check(evidence) if one.wrong), what
+
+
+def test_what_a_frontier_model_proposed_waits_too() -> None:
+    """Of a category in which nothing was found."""
+    evidence = sound()
+    evidence.facts.items.append({**evidence.facts.items[0], "id": "it_2", "result_id": "cl_2"})
+    evidence.seen["b"].data["answer"] = {"key": "b"}
+    assert not [one for one in check(evidence) if one.wrong]
 
 
 def test_trouble_explains_as_many_repeats_and_no_more() -> None:
