@@ -15,6 +15,8 @@ ALL: frozenset[Hidden] = frozenset({"parties", "persons", "amounts"})
 LENGTHS = (4_000, 16_000)
 MOST_GROWTH = 8.0
 """Four times the length takes four times as long; what grows with the square takes 16 times."""
+TRIES = 5
+"""What grows with the square does so each time; a processor that was slow for a moment does not."""
 REPEATED = ("A&", "A-", "A.", "A'", "1,", "1.", "1-", "one ", "one-", "seventeen and ", "a.b-c@",
             "a-", "Mr ", "By: ", "$1 ", "Ab Inc (", "AG ", " ", "\n", "#", "_")  # fmt: skip
 BEGUN = (("/s/", "_"), ("system", "\n"), ("1", " "), ("one", " -"), ("a@", "b.c-"))
@@ -49,8 +51,12 @@ def test_a_window_takes_as_long_as_it_is(
     work: Callable[[str], object], begin: str, unit: str
 ) -> None:
     """Runs of letters, figures, marks and spaces, and many names that are all different."""
-    short, long = (cost(work, window(begin, unit, length)) for length in LENGTHS)
-    assert long < MOST_GROWTH * short
+    texts = [window(begin, unit, length) for length in LENGTHS]
+    ratios: list[float] = []
+    while len(ratios) < TRIES and min(ratios, default=MOST_GROWTH) >= MOST_GROWTH:
+        short, long = (cost(work, text) for text in texts)
+        ratios.append(long / short)
+    assert min(ratios) < MOST_GROWTH, ratios
 
 
 def test_places_of_names_are_those_of_whole_words_in_any_case_and_spacing() -> None:
