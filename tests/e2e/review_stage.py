@@ -430,7 +430,7 @@ class Stage:
                 signals=self.review.blobs.put("default", json.dumps(list(signals)).encode()),
                 narrative=self.review.blobs.put("default", json.dumps(list(flags)).encode()),
             ),
-            sum("dismissed" not in one for one in named) + len(signals) + len(flags),
+            sum(not one.get("dismissed") for one in named) + len(signals) + len(flags),
         )
 
     def propose(self, item: dict[str, Any], quote: Quote, why: str) -> None:
@@ -484,9 +484,12 @@ class Stage:
         return items
 
     def _announce(self, event: Event, new: int) -> None:
-        before = len(self.open_items())
+        def items() -> int:
+            return sum(one["document_id"] == event.document_id for one in self.open_items())
+
+        before = items()
         self._publish(event)
-        until(lambda: len(self.open_items()) == before + new, "the items")
+        until(lambda: items() == before + new, "the items")
 
     def _publish(self, event: Event) -> None:
         self.review.bus.publish(Message(key=event.key, value=event.to_json("tests")))
