@@ -7,6 +7,7 @@ from typing import Any
 
 from services.ingest.commands import Intake, Upload
 from services.ingest.idempotency.domain import Answer, slowly
+from services.ingest.room import AGAIN_AFTER, QueueFull
 from services.ingest.schemas import DocumentView, RefusedView, UploadView
 from services.ingest.views import view
 from shared.errors import SuiteError
@@ -72,7 +73,8 @@ def _answer_several(intake: Intake, actor: Actor, files: list[Upload]) -> Answer
     status = statuses[0] if len(set(statuses)) == 1 else 422
     problem = _problem(status, "upload_refused", "none of the files was accepted: see `items`")
     body = {**problem.model_dump(exclude_none=True), **body}
-    return Answer(status, body, media_type=PROBLEM)
+    again = {"retry-after": str(AGAIN_AFTER)} if status == QueueFull.http_status else {}
+    return Answer(status, body, again, media_type=PROBLEM)
 
 
 def _refused(upload: Upload, error: SuiteError) -> RefusedView:

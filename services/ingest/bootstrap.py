@@ -26,6 +26,7 @@ from services.ingest.resumable.commands import Resumables, Sweeper
 from services.ingest.resumable.files import PartialFiles
 from services.ingest.retention.api import routes as retention_routes
 from services.ingest.retention.commands import Keeper
+from services.ingest.room import Room
 from services.ingest.search.api import routes as search_routes
 from services.ingest.search.backlog import Backlog
 from services.ingest.search.finding import Finder
@@ -102,6 +103,7 @@ def build(
             blobs,
             reader or showing,
             settings.limits,
+            Room(settings.ingest_max_in_work, settings.ingest_max_in_work_together),
             settings.ingest_renders,
             partial(adapter_names, settings.artefacts_folder, settings.adapters_folder),
         ),

@@ -26,6 +26,7 @@ from services.ingest.domain import (
     said_of_cancelled,
 )
 from services.ingest.idempotency.store import Note, forget_answers, unnoted
+from services.ingest.room import QueueFull, Room
 from services.ingest.search.store import Passages
 from services.ingest.store import (
     BlobVanished,
@@ -60,7 +61,7 @@ from shared.events import (
     Kind,
 )
 from shared.storage import BlobStore, Store, UnitOfWork
-from shared.storage.deletion import cancellation_mark, mark_cancelled, ref_of
+from shared.storage.deletion import cancellation_mark, mark_cancelled, ref_of, ref_of_stream
 from shared.web.auth import Actor
 
 PDF = "application/pdf"
@@ -101,6 +102,7 @@ class Intake:
     """Takes documents in: checks at the door, durable bytes, then row and event in one transaction.
 
     Args:
+        room: how many documents may be in work.
         busy: how many uploads may hold a whole document in memory at the same time.
         installed: the names of the specialists that may be asked for.
     """
@@ -111,6 +113,7 @@ class Intake:
         blobs: BlobStore,
         reader: DocumentReader,
         limits: Limits,
+        room: Room,
         busy: int = 2,
         installed: Callable[[], Collection[str]] = tuple,
     ) -> None:
@@ -118,11 +121,13 @@ class Intake:
         self.blobs = blobs
         self.reader = reader
         self.limits = limits
+        self.room = room
         self.installed = installed
         self._memory = threading.BoundedSemaphore(busy)
 
-    def accept(self, actor: Actor, upload: Upload) -> Accepted:
-        """Accept one upload, or raise the UnreadableDocument or UnknownAdapter that says why not.
+    def accept(self, actor: Actor, upload: Upload, *, promised: bool = False) -> Accepted:
+        """Accept one upload, or raise the UnreadableDocument or UnknownAdapter that says why not;
+        QueueFull if it would be one more than may be in work, unless it was `promised` room.
 
         The same bytes again are the same document; after a failure, or for other adapters, they are
         a new attempt at it.
@@ -131,6 +136,8 @@ class Intake:
         try:
             self.require(upload.adapters)
             self._check_size(upload)
+            if not promised:
+                self._look_for_room(actor.tenant, upload)
             media_type = self._type_of(upload, name)
             decrypted = self._decrypted(upload, media_type)
         except SuiteError as error:
@@ -142,10 +149,21 @@ class Intake:
             readable = self.blobs.put(actor.tenant, decrypted) if decrypted else original
             draft = _draft(actor, upload, name, media_type, original, readable)
             try:
-                return self._keep(draft, upload.kind)
+                return self._keep(draft, upload.kind, promised)
+            except QueueFull as error:
+                error.document = name
+                with self.store.write() as session:
+                    blobs = {original, readable}
+                    remove_unused(session, self.blobs, actor.tenant, blobs)
+                raise
             except (DuplicateDocument, BlobVanished):
                 continue  # another upload or a deletion of the same bytes came between
         raise Unavailable("the same document is uploaded and deleted too often", document=name)
+
+    def require_room(self, tenant: str) -> None:
+        """Raise QueueFull if another document would be one more than may be in work."""
+        with self.store.read() as session:
+            self.room.require(Documents(session, tenant), more=1)
 
     def require(self, adapters: Sequence[str]) -> None:
         """Raise UnknownAdapter unless each of these is installed."""
@@ -164,6 +182,17 @@ class Intake:
             except EncryptedDocument as error:
                 error.document = document.id
                 raise
+
+    def _look_for_room(self, tenant: str, upload: Upload) -> None:
+        """Raise QueueFull before any of its bytes is kept, unless they are known."""
+        try:
+            self.require_room(tenant)
+        except QueueFull:
+            upload.stream.seek(0)
+            sha256 = ref_of_stream(upload.stream).sha256
+            with self.store.read() as session:
+                if not Documents(session, tenant).knows(sha256):
+                    raise
 
     def _check_size(self, upload: Upload) -> None:
         if not upload.size:
@@ -199,10 +228,12 @@ class Intake:
                 return None  # damaged: reading may still find some pages, and says what is wrong
             return None if decrypted == data else decrypted
 
-    def _keep(self, draft: Document, kind: Kind | None) -> Accepted:
+    def _keep(self, draft: Document, kind: Kind | None, promised: bool) -> Accepted:
         with UnitOfWork(self.store) as uow:
             lock_blobs(uow.session, draft.tenant)
             accepted = admit(uow, self.blobs, draft, kind)
+            if accepted.new and not promised:
+                self.room.require(Documents(uow.session, draft.tenant))
         if accepted.new:
             count_end(accepted.document)
             mark_void(self.blobs, accepted.document)
@@ -365,6 +396,7 @@ def reprocess(
         NotFound, Conflict: there is none, or it has not ended, or is not worked on.
         EncryptedDocument: the password is wrong; nothing is begun.
         UnknownAdapter: one of those that are to read it is not installed.
+        QueueFull: as many documents are in work as may be.
         Exception: whatever the condition raises.
     """
     intake.require(adapters)
@@ -383,6 +415,7 @@ def reprocess(
             noted = tuple(ref for ref in document.noted if ref != readable)
             document = replace(document, readable=readable, noted=noted)
         documents.save(document)
+        intake.room.require(documents)
         remove_unused(uow.session, intake.blobs, actor.tenant, before.blobs - document.blobs)
         uow.publish(ingested(document, actor.name))
         note(uow.session, document)

@@ -40,6 +40,14 @@ class Settings(PolicySettings):
     ingest_max_upload: int = Field(
         500_000_000, ge=1, description="bytes that one upload of several files may have together"
     )
+    ingest_max_in_work: int = Field(
+        10_000,
+        ge=1,
+        description="documents of a tenant that may be in work; a further one is answered 429",
+    )
+    ingest_max_in_work_together: int = Field(
+        50_000, ge=1, description="documents of all tenants that may be in work together"
+    )
     ingest_max_partial: int = Field(
         5_000_000_000,
         ge=1,

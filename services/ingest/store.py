@@ -32,6 +32,7 @@ from sqlalchemy import (
     exists,
     func,
     insert,
+    literal_column,
     or_,
     select,
     text,
@@ -130,6 +131,14 @@ Index(
 )
 for _name in ("readable", "text", "layout"):
     Index(f"documents_{_name}", documents.c.tenant, documents.c[f"{_name}_sha256"])
+in_work = and_(_alive, documents.c.state != literal_column("'ended'"))
+"""Of a row of `documents`: it was accepted, and has no outcome yet."""
+Index(
+    "documents_in_work",
+    documents.c.tenant,
+    sqlite_where=in_work,
+    postgresql_where=in_work,
+)
 Index("documents_newest", documents.c.tenant, documents.c.created, documents.c.id)
 Index("documents_root", documents.c.tenant, documents.c.root)
 Index("documents_changes", documents.c.tenant, documents.c.change)
@@ -258,6 +267,20 @@ class Documents:
         """The living document of these bytes, held until the transaction ends."""
         query = select(documents).where(self._mine, documents.c.original_sha256 == sha256)
         return self._one(query.with_for_update())
+
+    def knows(self, sha256: str) -> bool:
+        """Whether a living document has these bytes; nothing is held."""
+        query = select(documents.c.id).where(self._mine, documents.c.original_sha256 == sha256)
+        return self.session.execute(query.limit(1)).first() is not None
+
+    def in_work(self, most: int, *, of_all: bool = False) -> int:
+        """How many have no outcome yet, counted no further than one beyond `most`; those of all
+        tenants together if so wished.
+        """
+        rows = select(documents.c.tenant).where(in_work).limit(most + 1)
+        if not of_all:
+            rows = rows.where(documents.c.tenant == self.tenant)
+        return self.session.execute(select(func.count()).select_from(rows.subquery())).scalar_one()
 
     def add(self, document: Document) -> None:
         """Keep a new one. Raises DuplicateDocument if the same bytes arrived meanwhile."""

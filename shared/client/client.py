@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import logging
 import random
 import secrets
 import time
@@ -54,6 +55,8 @@ from .results import (
     Webhook,
 )
 
+log = logging.getLogger(__name__)
+
 LONG_POLL = 20.0
 PIECE = 8 << 20
 """Bytes of one request of a large upload; whatever is larger is sent in pieces."""
@@ -77,6 +80,8 @@ class Client:
         retries: further tries after a request that can safely be repeated got no answer, or 429,
             502, 503 or 504. An upload can, and so can whatever makes something: each carries an
             `Idempotency-Key`, so that what was done is not done again.
+        patience: seconds for which an upload waits while as many documents are in work as the
+            service takes in at a time (429 `queue_full`); that is said in the log.
         transport: another httpx transport, for tests.
     """
 
@@ -87,9 +92,11 @@ class Client:
         *,
         timeout: float = 60.0,
         retries: int = 4,
+        patience: float = 3600.0,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
         self.retries = retries
+        self.patience = patience
         self.sleep: Callable[[float], None] = time.sleep
         self._http = httpx.Client(
             base_url=url,
@@ -733,6 +740,7 @@ class Client:
     def _tried(self, send: Callable[[], httpx.Response]) -> httpx.Response:
         """A request that may be repeated, with growing pauses or the one that the service names."""
         failures = looks = 0
+        waited = 0.0
         while True:
             try:
                 answer = send()
@@ -741,6 +749,13 @@ class Client:
                     raise _no_answer(error) from error
                 self.sleep(_pause(failures))
                 failures += 1
+                continue
+            if _is_full(answer) and waited < self.patience:
+                pause = _pause(failures, answer.headers.get("retry-after", ""))
+                if not waited:
+                    log.warning("%s: waiting until there is room", error_of(answer).detail)
+                self.sleep(pause)
+                waited += pause
                 continue
             at_work = _is_at_work(answer) and looks < _LOOKS
             if not at_work and (answer.status_code not in _AGAIN or failures == self.retries):
@@ -753,6 +768,11 @@ class Client:
 def _is_at_work(answer: httpx.Response) -> bool:
     """Whether the first try of the same request is being worked on, or was cut off a moment ago."""
     return answer.status_code == 409 and "retry-after" in answer.headers
+
+
+def _is_full(answer: httpx.Response) -> bool:
+    """Whether it is refused for as long as so many documents are in work."""
+    return answer.status_code == 429 and error_of(answer).code == "queue_full"
 
 
 def _once_key(key: str | None = None) -> dict[str, str]:

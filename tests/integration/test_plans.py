@@ -19,6 +19,7 @@ from sqlalchemy.orm import Session
 from services.extraction import store as extraction
 from services.extraction.watch.store import Watches
 from services.ingest import store as ingest
+from services.ingest.room import Room
 from services.ingest.webhooks import store as webhooks
 from services.review import store as review
 from services.triage import store as triage
@@ -237,6 +238,7 @@ def test_ingest(servers: Servers) -> None:
                 "number": lambda s: ingest.Changes(s, TENANT).number(),
                 "after": lambda s: list(ingest.Changes(s, TENANT).after(ROWS - 500)),
                 "key": lambda s: ingest.KeyRows(s).find("x3"),
+                "room": lambda s: Room(10_000, 50_000).require(mine(s), more=1),
             },
         )
 

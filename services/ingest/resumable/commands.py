@@ -132,7 +132,7 @@ class Resumables:
         """A new upload of so many bytes; `note` is told of it in the transaction that makes it.
 
         Raises EmptyDocument, DocumentTooLarge, UnknownAdapter; TooManyRequests if too much is open
-        already.
+        already, or as many documents are in work as may be: what has begun is never refused for it.
         """
         name = safe_name(said.name)
         self.intake.require(said.adapters)
@@ -146,6 +146,7 @@ class Resumables:
                 document=name,
                 most=most,
             )
+        self.intake.require_room(actor.tenant)
         now = now_utc()
         upload = PartialUpload(
             id=new_upload_id(),
@@ -253,6 +254,7 @@ class Resumables:
             accepted = self.intake.accept(
                 actor,
                 Upload(file, upload.length, upload.name, upload.kind, adapters=upload.adapters),
+                promised=True,
             )
         except UnreadableDocument:
             self._forget(upload)

@@ -98,10 +98,14 @@ class Network:
             raise answer
         return answer
 
-    def client(self, retries: int = 4) -> smallprint.Client:
+    def client(self, retries: int = 4, patience: float = 3600.0) -> smallprint.Client:
         """A client that has no other network, and does not really sleep."""
         client = smallprint.Client(
-            "http://origin", "sp_key", retries=retries, transport=httpx.MockTransport(self)
+            "http://origin",
+            "sp_key",
+            retries=retries,
+            patience=patience,
+            transport=httpx.MockTransport(self),
         )
         client.sleep = self.pauses.append
         return client
@@ -248,6 +252,21 @@ def test_the_service_says_how_long_to_wait() -> None:
     network = Network(bad(429, **headers), bad(503, **{"retry-after": "9999"}), ok(DOCUMENT))
     network.client().document("doc_1")
     assert network.pauses == [7.0, 30.0]
+
+
+def test_an_upload_waits_while_the_queue_is_full(caplog: pytest.LogCaptureFixture) -> None:
+    """Longer than it would try otherwise, as the service says, and it says so once."""
+    full = [bad(429, "queue_full", **{"retry-after": "10"}) for _ in range(9)]
+    network = Network(*full, ok(DOCUMENT))
+    assert network.client(retries=2).upload(b"words", name="a.txt").id == "doc_1"
+    assert network.pauses == [10.0] * 9
+    assert [record.getMessage() for record in caplog.records if record.levelname == "WARNING"] == [
+        "what happened: waiting until there is room"
+    ]
+    network = Network(*full)
+    with pytest.raises(smallprint.Unavailable, match="queue_full"):
+        network.client(retries=1, patience=30).upload(b"words", name="a.txt")
+    assert network.pauses == [10.0] * 4
 
 
 def test_after_all_tries_it_is_unavailable() -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from services.ingest.commands import Intake, Upload
 from services.ingest.domain import Document
+from services.ingest.room import Room
 from services.ingest.store import Documents
 from shared.documents.passwords import HOW
 from shared.errors import Unavailable
@@ -406,6 +407,7 @@ def test_a_large_upload_is_not_held_in_memory(house: House) -> None:
             house.service.blobs,
             InProcessReader(),
             house.service.settings.limits,  # type: ignore[attr-defined]
+            Room(1, 1),
         )
         stream = io.BytesIO(big)
         before = tracemalloc.get_traced_memory()[0]
