@@ -1,0 +1,1 @@
+"""How much the suite bears on this machine, by a known generator of load: `make load`."""

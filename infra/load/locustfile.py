@@ -1,0 +1,107 @@
+"""What Locust does: uploads as they come, and each followed until it has ended.
+
+Run by `infra.load`, in an environment of its own that has Locust and nothing of ours. By its
+environment:
+
+    LOAD_DOCUMENTS  folder of PDFs; each is sent again and again, every time as new bytes
+    LOAD_KEY        the key to ask with
+    LOAD_TOLD       file that gets a JSON line for each upload
+    LOAD_RATE       documents a second, Poisson; 0: LOAD_USERS documents are always on their way
+    LOAD_DRAIN      seconds that are waited for what is on its way when no further one is sent
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import secrets
+import time
+from pathlib import Path
+from typing import Any
+
+import gevent
+from locust import FastHttpUser, events, task
+
+DOCUMENTS = [path.read_bytes() for path in sorted(Path(os.environ["LOAD_DOCUMENTS"]).iterdir())]
+HEADERS = {"authorization": f"Bearer {os.environ['LOAD_KEY']}"}
+TOLD = Path(os.environ["LOAD_TOLD"])
+RATE = float(os.environ["LOAD_RATE"])
+DRAIN = float(os.environ["LOAD_DRAIN"])
+_ON_THEIR_WAY: set[Any] = set()
+
+
+class Sender(FastHttpUser):  # type: ignore[misc]
+    """One who sends. With a rate there is one, who does not wait for what he has sent."""
+
+    connection_timeout = 60.0
+    network_timeout = 60.0
+    concurrency = 1000
+
+    def wait_time(self) -> float:
+        """Seconds until the next document."""
+        return random.expovariate(RATE) if RATE else 0.0
+
+    @task  # type: ignore[untyped-decorator]
+    def send(self) -> None:
+        """Send one."""
+        if not RATE:
+            self.follow()
+            return
+        one = gevent.spawn(self.follow)
+        _ON_THEIR_WAY.add(one)
+        one.link(_ON_THEIR_WAY.discard)
+
+    def follow(self) -> None:
+        """Upload, and ask until it has ended; once, whatever the answer."""
+        data = random.choice(DOCUMENTS) + f"\n% {secrets.token_hex(8)}\n".encode()
+        began = time.time()
+        files = {"file": ("contract.pdf", data, "application/pdf")}
+        with self.client.post(
+            "/v1/documents",
+            files=files,
+            data={"kind": "contract"},
+            headers=HEADERS,
+            catch_response=True,
+        ) as answer:
+            status, again = answer.status_code, (answer.headers or {}).get("retry-after")
+            if status in (202, 429):
+                answer.success()
+            told = {"began": began, "answered": time.time(), "status": status, "again": again}
+            if status == 202:
+                told["id"] = answer.json()["id"]
+        document = self._ended(told["id"]) if "id" in told else None
+        if document is not None:
+            told |= {"ended": time.time(), "outcome": document["outcome"]}
+            took = 1000 * (told["ended"] - began)
+            events.request.fire(
+                request_type="DOC",
+                name="upload to result",
+                response_time=took,
+                response_length=len(data),
+                exception=None,
+                context={},
+            )
+        with TOLD.open("a") as file:
+            file.write(json.dumps(told) + "\n")
+        if status == 429 and not RATE:
+            gevent.sleep(float(again or 1))
+
+    def _ended(self, document: str) -> dict[str, Any] | None:
+        path = f"/v1/documents/{document}?wait=20"
+        until = time.time() + 600
+        while time.time() < until:
+            answer = self.client.get(path, headers=HEADERS, name="/v1/documents/{id}?wait=20")
+            if answer.status_code == 200:
+                body: dict[str, Any] = answer.json()
+                if body["state"] == "ended":
+                    return body
+            else:
+                gevent.sleep(1)
+        return None
+
+
+@events.test_stop.add_listener  # type: ignore[untyped-decorator]
+def drain(**_: Any) -> None:
+    """Nobody is left while a document is on its way."""
+    gevent.joinall(list(_ON_THEIR_WAY), timeout=DRAIN)

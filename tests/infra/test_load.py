@@ -1,0 +1,98 @@
+"""What is made of a load: shares of capacity, times, what the processes took, and the page."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from pypdf import PdfReader
+
+from infra.load.__main__ import Phase, prepare
+from infra.load.report import write
+from infra.load.watching import Memory, taken_by
+
+BUSY = "import time; end = time.process_time() + 0.5\nwhile time.process_time() < end: pass"
+PARENT = f"""
+import subprocess, sys
+subprocess.run([sys.executable, "-c", {BUSY!r}], check=True)
+kept = bytearray(60_000_000)
+print("ready", flush=True)
+sys.stdin.read()
+"""
+
+
+def phase(share: float, *, lost: int = 0) -> Phase:
+    """Ten documents a second apart, of which three were refused."""
+    return Phase(
+        share=share,
+        rate=share * 2,
+        seconds=10.0,
+        sent=10,
+        statuses={202: 7, 429: 3},
+        outcomes={"complete": 6, "partial": 1},
+        took=[float(number) for number in range(1, 8)],
+        answered=[0.25] * 10,
+        lost=lost,
+        processor=14.0,
+        resident=(1_000_000, 3_000_000, 2_000_000),
+    )
+
+
+def test_a_process_is_counted_with_all_below_it() -> None:
+    """Children that have ended too; and memory is what is resident now."""
+    with subprocess.Popen(
+        [sys.executable, "-c", PARENT], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdin is not None
+        process.stdout.readline()
+        taken = taken_by(process.pid)
+        assert 0.4 <= taken.seconds < 5
+        assert 50_000_000 < taken.resident < 200_000_000
+        mine = taken_by(os.getpid())
+        assert mine.resident > taken.resident
+        with Memory(process.pid, interval=0.05) as memory:
+            while not memory.seen:
+                time.sleep(0.05)
+        assert memory.seen[0] > 50_000_000
+        process.stdin.close()
+    assert taken_by(process.pid).resident == 0
+
+
+def test_percentiles_are_values_that_were_measured() -> None:
+    """The least that so many do not exceed; nothing of nothing."""
+    one = phase(0.5)
+    assert one.percentile(one.took, 0.5) == 4.0
+    assert one.percentile(one.took, 0.99) == 7.0
+    assert one.percentile([], 0.5) is None
+
+
+def test_the_page_has_a_line_for_each_share_and_the_share_of_plumbing() -> None:
+    """Refused, lost and the times of what ended; processor time beside that of the command."""
+    page = write({"embedded": (2.0, [phase(0.5), phase(1.2, lost=2)])}, 1.5, "two papers")
+    lines = [line for line in page.splitlines() if line.startswith("| 50%")]
+    assert lines == [
+        "| 50% | 1.00 | 10 | 10 | 7 | 3 | 0 | 6 | 0 | 4.00 | 7.00 | 7.00 | 0.25 | 0.25 | 1, 3, 2 |"
+    ]
+    assert "| 120% | 2.40 | 10 | 10 | 7 | 3 | 0 | 6 | 2 |" in page
+    assert "## Embedded: 2.00 documents a second" in page
+    assert "| embedded | 2.00 | 25% |" in page
+    assert "two papers" in page
+
+
+@pytest.mark.parametrize("given", [True, False])
+def test_documents_are_the_shorter_half_of_those_given_or_made(tmp_path: Path, given: bool) -> None:
+    """Each a PDF that can be read."""
+    sources = tmp_path / "sources"
+    if given:
+        made = prepare(tmp_path / "first", None)
+        (sources / "below").mkdir(parents=True)
+        for path in made[:4]:
+            (sources / "below" / path.name).write_bytes(path.read_bytes())
+    documents = prepare(tmp_path / "documents", sources if given else None)
+    assert len(documents) == (2 if given else 20)
+    assert all(PdfReader(path).pages for path in documents)
