@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from services.ingest.room import Room
 from services.triage.domain import ReportFinding
 from services.triage.judgement import triage_filing
 from services.triage.reading.document import Reported, read_document
@@ -1216,6 +1217,25 @@ def test_a_refused_file_says_why(browser: Any, stage: Stage) -> None:
     page.locator(".uploads .wrong", has_text="empty.pdf").wait_for()
     page.get_by_role("button", name="Try again").wait_for()
     ada.close(allowed=("status of 4",))
+
+
+def test_a_file_waits_for_room_and_goes_by_itself(browser: Any, stage: Stage) -> None:
+    """While as many documents are in work as may be, a file is sent again until it is taken in."""
+    ada = Watched(browser, stage)
+    page = ada.sign_in()
+    page.get_by_role("link", name="Documents").click()
+    intake = stage.ingest.app.state.resumables.intake
+    room = intake.room
+    intake.room = Room(0, 0)
+    try:
+        late = {"name": "late.txt", "mimeType": "text/plain", "buffer": b"A late contract."}
+        page.locator("#files").set_input_files([late])
+        page.locator(".uploads li", has_text="late.txt").get_by_text("waits: as many").wait_for()
+    finally:
+        intake.room = room
+    page.locator(".uploads .good", has_text="late.txt").wait_for()
+    page.get_by_role("link", name="late.txt").wait_for()
+    ada.close(allowed=("status of 429",))
 
 
 SCENES = ("sign-in", "queue", "review", "correct", "finding", "findings", "documents", "document")

@@ -78,6 +78,11 @@ class Documents {
       await signInAgain();
       return this.send(job);
     }
+    if (answer.status === 429 && answer.again) {
+      job.note.textContent = "waits: as many documents are in work as may be";
+      await new Promise((resolve) => setTimeout(resolve, 1000 * answer.again));
+      return this.gone ? null : this.send(job);
+    }
     const good = answer.status === 200 || answer.status === 202;
     job.bar.remove();
     job.line.classList.add(good ? "good" : "wrong");
@@ -194,7 +199,10 @@ function attempt({ file, bar, note, kind, password }) {
       note.textContent = event.loaded < event.total ? `${Math.round((100 * event.loaded) / event.total)}%` : "being stored";
     };
     sending.onerror = () => resolve({ status: 0, detail: "the server can't be reached: check the connection and try again" });
-    sending.onload = () => resolve({ status: sending.status, detail: detailOf(sending) });
+    sending.onload = () => {
+      const again = Number(sending.getResponseHeader("retry-after"));
+      resolve({ status: sending.status, detail: detailOf(sending), again });
+    };
     sending.send(body);
   });
 }
