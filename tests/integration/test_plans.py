@@ -16,6 +16,9 @@ import pytest
 from sqlalchemy import JSON, Boolean, Column, Float, Integer, LargeBinary, Table, event, text
 from sqlalchemy.orm import Session
 
+from services.escalation import store as escalation
+from services.escalation.backlog import store as waiting
+from services.escalation.batches import store as batches
 from services.extraction import store as extraction
 from services.extraction.watch.store import Watches
 from services.ingest import store as ingest
@@ -24,7 +27,7 @@ from services.ingest.webhooks import store as webhooks
 from services.review import store as review
 from services.triage import store as triage
 from shared.bus.memory import MemoryBus
-from shared.events import DocumentDeleted
+from shared.events import BlobRef, DocumentDeleted, EscalationRequested
 from shared.storage import Relay, Store, UnitOfWork, begin_try, relay
 from shared.storage.messages import Time, inbox, outbox
 from tests.postgres import Servers
@@ -296,6 +299,48 @@ def test_extraction(servers: Servers) -> None:
         assert "clauses_accepted" not in {index for _, _, index in planned(store, *asked)}
         store.migrate()
         assert "clauses_accepted" in {index for _, _, index in planned(store, *asked)}
+
+
+def test_escalation(servers: Servers) -> None:
+    """What waits without a batch, behind 49,900 that are in one of 40; which these are, and whose
+    requests are in each; and which batches are open.
+    """
+    with service(servers, "escalation", escalation) as store:
+        request = EscalationRequested(
+            document_id="x3",
+            stage="extraction",
+            result_id="x3",
+            question=BlobRef(sha256="0" * 64, size=1),
+        )
+        fill(
+            store,
+            waiting.backlog,
+            event=f"decode('{request.to_json('extraction').hex()}', 'hex')",
+            batch="CASE WHEN i > 100 THEN 'ba_' || i % 40 END",
+        )
+        fill(store, batches.batches, state="CASE WHEN i <= 40 THEN 'handed in' ELSE 'ended' END")
+        check(
+            store,
+            {
+                "without": lambda s: waiting.Backlog(s).without(1_000),
+                "batches": lambda s: waiting.Backlog(s).batches(),
+                "of a batch": lambda s: waiting.Backlog(s).with_batch("ba_3", 1_000),
+                "where": lambda s: waiting.Backlog(s).where("x3"),
+                "went": lambda s: waiting.Backlog(s).went("x3", "ba_9"),
+                "forget": lambda s: waiting.Backlog(s).forget(TENANT, "x3"),
+                "open": lambda s: batches.open_ones(s, None),
+                "batch": lambda s: batches.get(s, "x3"),
+            },
+        )
+        with store.read() as session:
+            named = waiting.Backlog(session).batches()
+            (asked,) = Caught(store).during(lambda: waiting.Backlog(session).without(1_000))
+        assert sorted(named) == sorted(f"ba_{number}" for number in range(40))
+        assert {index for _, _, index in planned(store, *asked)} == {"backlog_without"}
+        store.migrate("0011")
+        assert "backlog_without" not in {index for _, _, index in planned(store, *asked)}
+        store.migrate()
+        assert {index for _, _, index in planned(store, *asked)} == {"backlog_without"}
 
 
 def test_triage(servers: Servers) -> None:

@@ -21,8 +21,10 @@ from services.escalation.hearing import content
 from services.escalation.ledger import ProviderStopped
 from services.escalation.ledger.store import batch_of, documents_of_batch, forget
 from services.escalation.providers import Provider, ProviderError
+from services.escalation.providers.batches import HOURS
 from services.escalation.providers.provider import BATCH_SECONDS
 from shared.errors import Unavailable
+from shared.events import EscalationRequested
 from shared.runtime.pulse import Pulse
 from shared.runtime.rounds import Rounds
 from shared.storage import AlreadyHandled, BlobStore, MissingBlob, Store, UnitOfWork
@@ -31,7 +33,7 @@ from shared.storage.deletion import is_deleted
 log = logging.getLogger(__name__)
 
 ROWS_MOST = 1_000
-"""Requests that one round looks at."""
+"""Requests without a batch that one round looks at, and those of one batch that it ends."""
 NO_ANSWER = "it was handed in with a batch, which brought no answer to it"
 
 
@@ -59,20 +61,18 @@ class BatchRounds(Rounds):
             self.pulse.beat()
             if not stop.is_set() and self.batches.take(batch, timedelta(seconds=self.interval)):
                 self._look(providers.get(batch.provider), batch)
+        self._end_all(stop)
         with self.store.read() as session:
-            waiting = Backlog(session).oldest(ROWS_MOST)
+            waiting = Backlog(session).without(ROWS_MOST)
         new: dict[tuple[str, str], list[tuple[Kept, list[Waiting]]]] = defaultdict(list)
         for kept in waiting:
             self.pulse.beat()
             if stop.is_set():
                 return
-            if kept.batch is not None:
-                if self._is_over(kept.batch):
-                    self._end(kept, NO_ANSWER)
-            elif asked := self._to_ask(kept):
+            if asked := self._to_ask(kept):
                 new[kept.event.tenant, asked[0].provider.name].append((kept, asked))
-        for (tenant, _), rows in new.items():
-            self._hand_in(tenant, rows[0][1][0].provider.at_batch_price(), rows)
+        for rows in new.values():
+            self._hand_in(rows[0][1][0].provider.at_batch_price(), rows)
 
     def _look(self, provider: Provider | None, batch: Batch) -> None:
         about = {"batch": batch.id, "provider": batch.provider, "until": batch.until.isoformat()}
@@ -85,10 +85,37 @@ class BatchRounds(Rounds):
         except Exception:  # it would hold up all else, in every round
             log.exception("nobody can make sense of a batch; it is looked at later", extra=about)
 
-    def _is_over(self, batch_id: str) -> bool:
-        """Also where it can't be brought to its end, but not while another process is at that."""
-        batch = self.batches.get(batch_id)
-        return not batch.is_open or self.door.clock() > batch.until + GRACE
+    def _end_all(self, stop: threading.Event) -> None:
+        """End the requests whose batch is over: also where it can't be brought to its end, but not
+        while another process is at that. What never left waits on without a batch.
+        """
+        with self.store.read() as session:
+            gone_with = Backlog(session).batches()
+        for batch in map(self.batches.get, gone_with):
+            if batch.is_open and self.door.clock() <= batch.until + GRACE:
+                continue
+            with self.store.read() as session:
+                rows = Backlog(session).with_batch(batch.id, ROWS_MOST)
+            for kept in rows:
+                self.pulse.beat()
+                if stop.is_set():
+                    return
+                if self._may_go_again(kept, batch):
+                    self._take_back(kept, batch)
+                else:
+                    self._end(kept, batch.reason if batch.never_left else NO_ANSWER)
+
+    def _may_go_again(self, kept: Kept, batch: Batch) -> bool:
+        """Whether nothing of a request's batch left, and there is time for another: for one that
+        nobody came to hand in as much as a batch has, for one that was handed in and did not
+        arrive as much as a call has.
+        """
+        patience = self.door.patience if batch.requests else HOURS
+        return batch.never_left and self.door.clock() <= kept.kept + patience
+
+    def _take_back(self, kept: Kept, batch: Batch) -> None:
+        with self.store.write() as session:
+            Backlog(session).came_back(kept.event.id, batch.id)
 
     def _to_ask(self, kept: Kept) -> list[Waiting]:
         """The questions of a request that no answer is remembered for and that one provider may be
@@ -107,17 +134,13 @@ class BatchRounds(Rounds):
             self._end(kept, "nobody may be asked about it any more")
         return [one for one in asked if one.provider.name == asked[0].provider.name]
 
-    def _hand_in(
-        self, tenant: str, provider: Provider, rows: Sequence[tuple[Kept, list[Waiting]]]
-    ) -> None:
+    def _hand_in(self, provider: Provider, rows: Sequence[tuple[Kept, list[Waiting]]]) -> None:
         asked = [(one.account, one.prompt) for _, questions in rows for one in questions]
         events = [kept.event for kept, questions in rows for _ in questions]
         came, why = HandedIn(), ""
         try:
             came = self.batches.hand_in(
-                provider,
-                asked,
-                wanted=lambda place: not handlers.is_void(events[place], self.blobs),
+                provider, asked, wanted=lambda batch, place: self._goes(events[place], batch)
             )
         except ProviderStopped as error:
             why = error.message
@@ -128,21 +151,45 @@ class BatchRounds(Rounds):
         for kept, questions in rows:
             dropped = [came.dropped.get(place + number, "") for number in range(len(questions))]
             place += len(questions)
-            if went := self._went(tenant, provider, questions):
-                with self.store.write() as session:
-                    Backlog(session).went([kept.event.id], went)
-            elif why or any(dropped):
+            if self._is_elsewhere(kept) or self._went(kept, provider, questions):
+                continue
+            if why or any(dropped):
                 self._end(kept, why or next(filter(None, dropped)))
             elif came.spent and kept.kept + self.door.patience < self.door.clock():
                 self._end(kept, came.spent)
 
-    def _went(self, tenant: str, provider: Provider, questions: Sequence[Waiting]) -> str | None:
-        """The batch that questions are in."""
+    def _goes(self, event: EscalationRequested, batch: Batch) -> bool:
+        """Note that a request goes with a batch, before that leaves the house; returns whether it
+        may. Whoever dies then finds by the batch what became of it, however it ended.
+        """
+        if handlers.is_void(event, self.blobs):
+            return False
+        with self.store.write() as session:
+            return Backlog(session).went(event.id, batch.id)
+
+    def _is_elsewhere(self, kept: Kept) -> bool:
+        """Whether a request is in a batch, or was ended by another process meanwhile."""
         with self.store.read() as session:
-            for one in questions:
-                if found := batch_of(session, tenant, content(provider, one.prompt)):
-                    return found
-        return None
+            there, found = Backlog(session).where(kept.event.id)
+        if not there or found is None:
+            return not there
+        batch = self.batches.get(found)
+        if batch.never_left:  # its provider refused it just now
+            self._take_back(kept, batch)
+        return not batch.never_left
+
+    def _went(self, kept: Kept, provider: Provider, questions: Sequence[Waiting]) -> bool:
+        """Whether what a request asks is in a batch already, for another one: it waits for that."""
+        with self.store.read() as session:
+            found = [
+                batch_of(session, kept.event.tenant, content(provider, one.prompt))
+                for one in questions
+            ]
+        first = next(filter(None, found), None)
+        if first is None:
+            return False
+        with self.store.write() as session:
+            return Backlog(session).went(kept.event.id, first)
 
     def _end(self, kept: Kept, why: str) -> None:
         """Let what is known of a request be its answer; of what is not, a person is asked."""

@@ -6,7 +6,20 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, Index, LargeBinary, MetaData, String, Table, delete, select, update
+from sqlalchemy import (
+    Column,
+    Index,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    delete,
+    func,
+    or_,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.orm import Session
 
 from shared.events import EscalationRequested, decode
@@ -14,6 +27,9 @@ from shared.storage.messages import Time
 from shared.storage.upsert import insert_new
 
 metadata = MetaData()
+
+_WITHOUT = text("batch IS NULL")
+_WITH = text("batch IS NOT NULL")
 
 backlog = Table(
     "backlog",
@@ -25,7 +41,8 @@ backlog = Table(
     Column("kept", Time, nullable=False),
     Column("batch", String(64)),
     Index("backlog_document", "tenant", "document_id"),
-    Index("backlog_oldest", "kept"),
+    Index("backlog_without", "kept", "event_id", sqlite_where=_WITHOUT, postgresql_where=_WITHOUT),
+    Index("backlog_batch", "batch", "kept", sqlite_where=_WITH, postgresql_where=_WITH),
 )
 
 
@@ -58,17 +75,60 @@ class Backlog:
             batch=None,
         )
 
-    def oldest(self, limit: int) -> list[Kept]:
-        """Those that waited longest, of all tenants."""
+    def without(self, limit: int) -> list[Kept]:
+        """Those in no batch that waited longest, of all tenants."""
         rows = self.session.execute(
-            select(backlog).order_by(backlog.c.kept, backlog.c.event_id).limit(limit)
+            select(backlog)
+            .where(backlog.c.batch.is_(None))
+            .order_by(backlog.c.kept, backlog.c.event_id)
+            .limit(limit)
         )
         return [_kept(row) for row in rows]
 
-    def went(self, event_ids: list[str], batch: str) -> None:
-        """Their questions are handed in."""
+    def batches(self) -> list[str]:
+        """The batches that requests went with, each found by one look into the index."""
+        found: list[str] = []
+        query = select(func.min(backlog.c.batch))
+        while batch := self.session.execute(
+            query.where(backlog.c.batch > (found[-1] if found else ""))
+        ).scalar():
+            found.append(batch)
+        return found
+
+    def with_batch(self, batch: str, limit: int) -> list[Kept]:
+        """Those that went with a batch, the ones that waited longest first."""
+        rows = self.session.execute(
+            select(backlog).where(backlog.c.batch == batch).order_by(backlog.c.kept).limit(limit)
+        )
+        return [_kept(row) for row in rows]
+
+    def where(self, event_id: str) -> tuple[bool, str | None]:
+        """Whether a request waits still, and the batch that it is in."""
+        row = self.session.execute(
+            select(backlog.c.batch).where(backlog.c.event_id == event_id)
+        ).one_or_none()
+        return row is not None, row.batch if row else None
+
+    def went(self, event_id: str, batch: str) -> bool:
+        """Its questions go with a batch; returns whether that is so: it may be over by now, or in
+        another one.
+        """
+        changed = self.session.execute(
+            update(backlog)
+            .where(
+                backlog.c.event_id == event_id,
+                or_(backlog.c.batch.is_(None), backlog.c.batch == batch),
+            )
+            .values(batch=batch)
+        )
+        return bool(changed.rowcount)  # type: ignore[attr-defined]
+
+    def came_back(self, event_id: str, batch: str) -> None:
+        """The batch that it was in never left, so that it may go with another one."""
         self.session.execute(
-            update(backlog).where(backlog.c.event_id.in_(event_ids)).values(batch=batch)
+            update(backlog)
+            .where(backlog.c.event_id == event_id, backlog.c.batch == batch)
+            .values(batch=None)
         )
 
     def done(self, event_id: str) -> None:

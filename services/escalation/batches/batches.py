@@ -85,15 +85,16 @@ class Batches:
         provider: Provider,
         asked: Sequence[tuple[Account, Prompt]],
         counts: datetime | None = None,
-        wanted: Callable[[int], bool] = lambda _place: True,
+        wanted: Callable[[Batch, int], bool] = lambda _batch, _place: True,
     ) -> HandedIn:
         """Reserve and hand in as many questions as there is money for, `REQUESTS_MOST` at the most.
 
         Args:
             provider: at the price of its batches.
             counts: the moment whose day and month they count for; by default now.
-            wanted: whether somebody wants to know a question still, by its place; asked when all
-                are reserved, so that nothing leaves that was deleted while they were.
+            wanted: whether somebody wants to know a question still, by its place, and from this
+                batch; asked when all are reserved, so that nothing leaves that was deleted while
+                they were, or that went with another one.
 
         Raises:
             ProviderStopped: nobody is to ask it.
@@ -121,6 +122,7 @@ class Batches:
             return came
         sent = {"requests": len(prompts), "made": self.clock()}
         if not self._leaves(batch, **sent):  # it took so long that it was taken for a dead one's
+            self._refuse(batch, "it was given up before it was handed in")
             return came
         batch = replace(batch, state="handing in", **sent)  # type: ignore[arg-type]
         try:
@@ -184,7 +186,7 @@ class Batches:
         asked: Sequence[tuple[Account, Prompt]],
         counts: datetime,
         came: HandedIn,
-        wanted: Callable[[int], bool],
+        wanted: Callable[[Batch, int], bool],
     ) -> dict[str, Prompt]:
         prompts: dict[str, Prompt] = {}
         places: dict[str, int] = {}
@@ -209,7 +211,7 @@ class Batches:
             else:
                 prompts[made.id], places[made.id] = prompt, place
         for call_id, place in places.items():
-            if not wanted(place):
+            if not wanted(batch, place):
                 self.ledger.release(call_id)
                 del prompts[call_id]
                 came.dropped[place] = "nobody wants to know any more"
@@ -230,8 +232,9 @@ class Batches:
             elif remote.state == "working":
                 ours, undecided = False, True
             else:
-                first = itertools.islice(provider.lines(remote), FIRST_LINES)
+                first = list(itertools.islice(provider.lines(remote), FIRST_LINES))
                 ours = any(line.id in mine for line in first)
+                undecided = undecided or not first
             if ours:
                 return self._change(batch, state="handed in", remote=remote.id)
         now = self.clock()

@@ -39,3 +39,8 @@ class Batch:
     def is_open(self) -> bool:
         """Whether something may come of it yet."""
         return self.state in OPEN
+
+    @property
+    def never_left(self) -> bool:
+        """Whether it is over, and its provider had nothing of it."""
+        return self.state == "refused" and self.remote is None

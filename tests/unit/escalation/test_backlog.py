@@ -474,7 +474,7 @@ class Died(BaseException):
     """The process was killed."""
 
 
-@pytest.mark.parametrize("step", ["hand_in", "went", "look", "answer_request", "done"])
+@pytest.mark.parametrize("step", ["hand_in", "look", "answer_request", "done"])
 def test_a_killed_process_loses_nothing_and_pays_nothing_twice(
     late: Late, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
@@ -510,9 +510,9 @@ def test_two_processes_hand_in_once(late: Late) -> None:
     first, second = late.rounds(), late.rounds()
     hand_in = first._hand_in
 
-    def both(tenant: str, provider: Any, rows: Any) -> None:
-        hand_in(tenant, provider, rows)
-        second._hand_in(tenant, provider, rows)
+    def both(provider: Any, rows: Any) -> None:
+        hand_in(provider, rows)
+        second._hand_in(provider, rows)
 
     first._hand_in = both  # type: ignore[method-assign]
     late.round(first)

@@ -444,8 +444,7 @@ def test_a_slow_process_hands_in_nothing_that_was_given_up(
         looked.append(reader.batches.look(reader.provider, batch))
 
     def releasing(self: Ledger, call_id: str) -> None:
-        (batch,) = reader.batches.open(reader.provider.name)
-        taken.append(reader.batches._leaves(batch))
+        taken.extend(map(reader.batches._leaves, reader.batches.open(reader.provider.name)))
         release(self, call_id)
 
     monkeypatch.setattr(Ledger, "reserve", slow)
