@@ -24,7 +24,8 @@ stage_seconds = Histogram(
 )
 queue_age_seconds = Gauge(
     "smallprint_queue_age_seconds",
-    "Age of the oldest event that a service has yet to send, or has begun and not ended.",
+    "Age of the oldest event that a service has yet to send, or has begun and not ended; what is "
+    "put off until a batch is over does not count.",
     ["service"],
 )
 bus_lag = Gauge(

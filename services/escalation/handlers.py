@@ -6,13 +6,14 @@ import json
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC
+from datetime import UTC, datetime
 from functools import partial
 
 from pydantic import ValidationError
 
 from services.escalation.asking import Asker, Door, NotWanted, Waiting
 from services.escalation.backlog.store import Backlog
+from services.escalation.batches.batches import LONGEST
 from services.escalation.costs import Reading, Readings
 from services.escalation.decided import Decided
 from services.escalation.domain import Escalation, Outcome, to_json
@@ -26,13 +27,14 @@ from shared.events import (
     EscalationRequested,
 )
 from shared.events.questions import Question
-from shared.storage import BlobStore, MissingBlob, Store, UnitOfWork
+from shared.storage import BlobStore, MissingBlob, Store, UnitOfWork, end_put_off
 from shared.storage.deletion import is_cancelled, is_deleted, mark_deleted, ref_of
 
 log = logging.getLogger(__name__)
 
 OWNER = "escalation"
 """Whose the blobs are that are made here."""
+FOR_A_BATCH = "it was too late to be asked at once, and waits for what a batch answers"
 VOID = "nobody wants to know any more: the document is read anew, as another kind, or not at all"
 
 
@@ -72,7 +74,8 @@ def answer_request(
     if waiting:
         with uow.store.write() as session:
             Backlog(session).keep(event, door.clock())
-        uow.put_off()
+            until = datetime.now(UTC) + door.patience + LONGEST
+            uow.put_off(session, until, FOR_A_BATCH)
         return
     if over:
         outcomes = [replace(o, reason=over) if o.reason == TooLate.message else o for o in outcomes]
@@ -166,7 +169,8 @@ def _forget(
     finds it deleted does this as well.
     """
     gone = escalations.forget(event.document_id)
-    Backlog(escalations.session).forget(event.tenant, event.document_id)
+    waiting = Backlog(escalations.session).forget(event.tenant, event.document_id)
+    end_put_off(escalations.session, [one for one in waiting if one != event.id])
     if gone:
         mark_deleted(blobs, event.tenant, event.document_id)
     for ref in gone:  # before the commit: a crash does it again

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import delete, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from shared import metrics
@@ -177,18 +177,21 @@ class Relay:
 
     def measure(self) -> None:
         """Now and then, measure what waits for the service: also while its workers are busy, or
-        gone, in which case nobody else would tell."""
+        gone, in which case nobody else would tell. What was put off waits as it is meant to, until
+        its time is over.
+        """
         if time.monotonic() < self._measure_at:
             return
         self._measure_at = time.monotonic() + MEASURE_EVERY
-        service = self.store.service
+        service, now = self.store.service, datetime.now(UTC)
         with self.store.read() as session:
             self._unworked_since = session.execute(
                 select(func.min(inbox.c.first_seen)).where(
                     inbox.c.handled.is_(None),
                     inbox.c.given_up.is_(None),
                     inbox.c.key.is_not(None),
-                    inbox.c.first_seen > datetime.now(UTC) - self.inbox_kept,
+                    inbox.c.first_seen > now - self.inbox_kept,
+                    or_(inbox.c.began.is_not(None), inbox.c.next_try <= now),
                 )
             ).scalar()
         self._tell_age()

@@ -8,6 +8,7 @@ it, the relay sends what the outbox holds, and a redelivered cause is recognised
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import TracebackType
@@ -76,10 +77,21 @@ class UnitOfWork:
                 update |= {"trace": cause.trace, "trace_state": cause.trace_state}
         self._events.append(event.model_copy(update=update))
 
-    def put_off(self) -> None:
-        """Nothing is done now: whoever handled the event keeps it elsewhere, and does it later, by
-        another unit of work with the same cause.
+    def put_off(self, session: Session, until: datetime, why: str) -> None:
+        """Nothing is done now: whoever handles the event keeps it elsewhere, with the rows of
+        `session`, and does it later, by another unit of work with the same cause. Until then nobody
+        has it in hand, and it is as if it had not been tried.
+
+        Args:
+            until: when it is over at the latest; what is not by then counts as an old event.
+            why: what it waits for, in words for people.
         """
+        assert self.cause is not None
+        session.execute(
+            update(inbox)
+            .where(inbox.c.event_id == self.cause.id, inbox.c.handled.is_(None))
+            .values(starts=inbox.c.starts - 1, began=None, worker=None, error=why, next_try=until)
+        )
         self.entered = True
 
     def __enter__(self) -> Self:
@@ -246,6 +258,15 @@ def note_passed_over(store: Store, event: Event) -> None:
             .where(inbox.c.event_id == event.id, inbox.c.handled.is_(None))
             .values(handled=datetime.now(UTC))
         )
+
+
+def end_put_off(session: Session, event_ids: Sequence[str]) -> None:
+    """Keep in mind that nobody wants to know any more of events that were put off."""
+    session.execute(
+        update(inbox)
+        .where(inbox.c.event_id.in_(event_ids), inbox.c.handled.is_(None))
+        .values(handled=datetime.now(UTC), next_try=None)
+    )
 
 
 def note_given_up(session: Session, event: Event, error: str) -> None:

@@ -13,6 +13,7 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
+    and_,
     delete,
     func,
     or_,
@@ -135,11 +136,12 @@ class Backlog:
         """It waits no more."""
         self.session.execute(delete(backlog).where(backlog.c.event_id == event_id))
 
-    def forget(self, tenant: str, document_id: str) -> None:
-        """Nobody wants to know about a deleted document."""
-        self.session.execute(
-            delete(backlog).where(backlog.c.tenant == tenant, backlog.c.document_id == document_id)
-        )
+    def forget(self, tenant: str, document_id: str) -> list[str]:
+        """Nobody wants to know about a deleted document; returns the events that waited."""
+        mine = and_(backlog.c.tenant == tenant, backlog.c.document_id == document_id)
+        gone = list(self.session.execute(select(backlog.c.event_id).where(mine)).scalars())
+        self.session.execute(delete(backlog).where(mine))
+        return gone
 
 
 def _kept(row: Any) -> Kept:

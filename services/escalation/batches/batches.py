@@ -36,6 +36,9 @@ GRACE = timedelta(hours=2)
 """For which a batch may last longer than its provider says."""
 STOPPING = timedelta(hours=1)
 """The last part of it, in which a batch that was stopped may come to its end."""
+LONGEST = HOURS + 3 * GRACE
+"""In which what is handed in has come to its end, whatever became of it, and somebody has seen it.
+"""
 APPEARS = timedelta(minutes=30)
 """In which a batch that was made is handed in, and one that was handed in and arrived is in its
 provider's list."""

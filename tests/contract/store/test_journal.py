@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from shared.events import DocumentDeleted, DocumentRead
 from shared.storage import (
     Store,
+    Tries,
     UnitOfWork,
     begin_try,
     count_failure,
@@ -41,6 +42,23 @@ def test_a_failed_try_says_why_and_when_it_is_tried_again(store: Store) -> None:
     (one,) = heard(store, CAUSE.key)
     assert (one.standing, one.worker, one.attempts) == ("working", "other/8", 2)
     assert (one.error, one.next_try) == ("the model is away", None)
+
+
+def test_what_was_put_off_says_why_and_until_when(store: Store) -> None:
+    """Nobody has it in hand, and it counts as no try, however often it comes."""
+    until = datetime.now(UTC) + timedelta(hours=26)
+    for _ in range(3):
+        begin_try(store, CAUSE, "host/7")
+        with store.write() as session:
+            UnitOfWork(store, CAUSE).put_off(session, until, "it waits for its batch")
+    (one,) = heard(store, CAUSE.key)
+    assert (one.standing, one.error) == ("retrying", "it waits for its batch")
+    assert (one.worker, one.attempts, one.failures, one.next_try) == ("", 0, 0, until)
+    assert begin_try(store, CAUSE) == Tries(failures=0, crashes=0)
+    with UnitOfWork(store, CAUSE):
+        pass
+    (one,) = heard(store, CAUSE.key)
+    assert (one.standing, one.error, one.next_try) == ("done", None, None)
 
 
 def test_what_took_effect_is_done(store: Store) -> None:

@@ -15,8 +15,19 @@ from shared.events import ClausesExtracted, DocumentDeleted, decode
 from shared.metrics import exposition
 from shared.runtime import Worker
 from shared.settings import CommonSettings
-from shared.storage import Relay, Store, UnitOfWork, begin_try, note_passed_over, relay
+from shared.storage import (
+    Relay,
+    Store,
+    UnitOfWork,
+    begin_try,
+    count_failure,
+    end_put_off,
+    note_passed_over,
+    relay,
+)
 from shared.storage.messages import inbox, outbox, relay_lease
+
+DAY = timedelta(days=1)
 
 
 class Crash(BaseException):
@@ -220,6 +231,36 @@ def test_what_waits_is_measured_also_without_a_worker(store: Store) -> None:
     after = Relay(store, bus, owner=relay.owner)
     after.measure()
     assert _gauge("smallprint_queue_age_seconds") == 0
+
+
+def test_what_was_put_off_is_no_old_event_before_its_time_is_over(store: Store) -> None:
+    """It waits because it is meant to, for a day maybe; what is tried again is not put off."""
+    bus = Bus()
+    bus.consumer("extraction").close()
+
+    def age() -> float:
+        Relay(store, bus, owner="a").measure()
+        return _gauge("smallprint_queue_age_seconds")
+
+    event = DocumentDeleted(document_id="a")
+    begin_try(store, event)
+    time.sleep(0.05)
+    count_failure(store, event.id, waits=1, error="away", next_try=datetime.now(UTC) + DAY)
+    assert age() >= 0.05, "it fails, and would have ended otherwise"
+    begin_try(store, event)
+    later = datetime.now(UTC) + DAY
+    with store.write() as session:
+        UnitOfWork(store, event).put_off(session, later, "it waits for its batch")
+    assert age() == 0
+    begin_try(store, event)
+    assert age() >= 0.05, "the bus delivered it again"
+    with store.write() as session:
+        UnitOfWork(store, event).put_off(session, datetime.now(UTC), "it waits for its batch")
+    assert age() >= 0.05, "it should have come to its end by now"
+    with store.write() as session:
+        end_put_off(session, [event.id])
+    assert age() == 0
+    assert begin_try(store, event) is None
 
 
 def test_a_lag_that_is_not_known_keeps_nothing_from_being_sent(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -16,9 +16,15 @@ from services.escalation.backlog.store import Backlog, backlog
 from services.escalation.batches import Batches
 from services.escalation.batches.batches import APPEARS
 from services.escalation.batches.store import batches
+from services.escalation.handlers import FOR_A_BATCH
 from services.escalation.ledger import Ledger
 from services.escalation.policy import Policies
 from services.escalation.providers import Provider
+from shared.events import DocumentDeleted
+from shared.metrics import exposition
+from shared.storage import begin_try
+from shared.storage.journal import heard
+from shared.storage.messages import inbox
 from tests.unit.escalation.test_backlog import PROTOCOLS, Died, Late, late, speaking
 
 __all__ = ["late"]
@@ -81,7 +87,7 @@ def test_what_can_t_be_handed_in_holds_back_no_answer(
 
 
 def test_each_look_finds_its_requests_by_an_index(late: Late) -> None:
-    """On SQLite; `tests/integration/test_plans.py` asks PostgreSQL. A migration back has one index."""
+    """On SQLite; `tests/integration/test_plans.py` asks PostgreSQL. The way back has one."""
     store = late.service.store
     asked: list[tuple[str, Any]] = []
 
@@ -111,6 +117,72 @@ def test_each_look_finds_its_requests_by_an_index(late: Late) -> None:
     assert plan(*first)[0] == "SCAN backlog USING INDEX backlog_oldest"
     store.migrate()
     assert plan(*first) == ["SCAN backlog USING INDEX backlog_without"]
+
+
+def age(late: Late) -> float:
+    """How old the oldest event is that somebody should worry about."""
+    late.relay._measure_at = 0.0
+    late.relay.measure()
+    lines = exposition().decode().splitlines()
+    name = 'smallprint_queue_age_seconds{service="escalation"} '
+    (line,) = [line for line in lines if line.startswith(name)]
+    return float(line.removeprefix(name))
+
+
+def begun(late: Late, hours: float) -> None:
+    """Let requests have come so long ago."""
+    since = datetime.now(UTC) - timedelta(hours=hours)
+    with late.service.store.write() as session:
+        session.execute(inbox.update().values(first_seen=since))
+
+
+def test_what_waits_for_its_batch_is_no_old_event(late: Late) -> None:
+    """Nobody is woken for it; `smallprint status` says why it waits, and until when at most."""
+    late.stand_in.batches.faults = frozenset({"never"})
+    request = late.request()
+    late.say(request)
+    begun(late, hours=20)
+    assert age(late) == 0
+    late.round()
+    assert age(late) == 0
+    (stands,) = heard(late.service.store, request.key)
+    assert (stands.standing, stands.error, stands.worker) == ("retrying", FOR_A_BATCH, "")
+    assert stands.next_try
+    assert timedelta(hours=28) < stands.next_try - datetime.now(UTC) < timedelta(hours=33)
+    late.now += timedelta(hours=27)
+    late.round()
+    assert late.answers()["cl_1"].reason == NO_ANSWER
+    (stands,) = heard(late.service.store, request.key)
+    assert (stands.standing, stands.error) == ("done", None)
+
+
+def test_what_waits_longer_than_a_batch_may_is_an_old_event(late: Late) -> None:
+    """Nobody looks after it, it seems."""
+    late.say(late.request())
+    begun(late, hours=40)
+    with late.service.store.write() as session:
+        session.execute(inbox.update().values(next_try=datetime.now(UTC) - timedelta(hours=9)))
+    assert age(late) > 39 * 3600
+
+
+def test_a_deletion_ends_what_waits_for_its_batch(late: Late) -> None:
+    """Nothing of it is left to be tried again, however often the bus delivers it."""
+    first, second = late.request(1), late.request(2)
+    late.say(first, second)
+    late.round()
+    late.say(DocumentDeleted(document_id="doc_1"))
+    begun(late, hours=40)
+    with late.service.store.write() as session:
+        session.execute(
+            inbox.update()
+            .values(next_try=datetime.now(UTC) - timedelta(hours=9))
+            .where(inbox.c.event_id == first.id)
+        )
+    assert age(late) == 0
+    assert begin_try(late.service.store, first) is None
+    assert [one.standing for one in heard(late.service.store, second.key)] == ["retrying"]
+    late.round()
+    assert set(late.answers()) == {"cl_2"}
 
 
 def end(late: Late, how: str) -> None:
