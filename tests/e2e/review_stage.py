@@ -257,6 +257,8 @@ class Stage:
         self.review.store.migrate()
         self.escalation = build_escalation(EscalationSettings(data=folder), keys=keys)
         self.escalation.store.migrate()
+        self.tenant = "default"
+        """Whose documents are uploaded and extracted."""
         self.keys = {name: keys.create("default", name).secret for name in ("ada", "ben")}
         self.results: dict[str, dict[str, list[Any]]] = {}
         self.warnings: dict[str, list[str]] = {}
@@ -288,6 +290,12 @@ class Stage:
             headers={"authorization": f"Bearer {self.keys['ada']}"},
             timeout=60,  # seconds: machines that run tests are busy
         )
+
+    def move_to(self, tenant: str) -> None:
+        """Upload, extract and decide from now on for a new tenant, as a person of its name."""
+        self.keys[tenant] = self.ingest.app.state.keys.create(tenant, tenant).secret
+        self.http.headers["authorization"] = f"Bearer {self.keys[tenant]}"
+        self.tenant = tenant
 
     def _serve(self, origin: Origin) -> int:
         port = free_port()
@@ -330,7 +338,7 @@ class Stage:
 
     def _read(self, document: str) -> bool:
         with self.review.store.read() as session:
-            return find_document(session, "default", document) is not None
+            return find_document(session, self.tenant, document) is not None
 
     def rename(self, document: str, name: str) -> None:
         """Give a document a name that ingest would have made harmless, as if it had not."""
@@ -347,19 +355,24 @@ class Stage:
         wanted: Sequence[tuple[str, str, float]] = CLAUSES,
         adapter: str = "",
         accepted: float = 1.0,
+        *,
+        sampled: bool = False,
     ) -> None:
         """Announce clauses by (category, words, confidence), as they stand in its text; of a
         specialist that nothing was learned of, unless one is named. The machine accepts those from
         a confidence on.
+
+        Args:
+            sampled: whether they were all drawn as checks.
         """
         with self.review.store.read() as session:
-            known = find_document(session, "default", document)
+            known = find_document(session, self.tenant, document)
         assert known is not None
         assert known.text is not None
         assert known.layout is not None
         blobs = self.review.blobs
-        words = blobs.get("default", known.text).decode()
-        reading = Reading.from_bytes(blobs.get("default", known.layout), words)
+        words = blobs.get(self.tenant, known.text).decode()
+        reading = Reading.from_bytes(blobs.get(self.tenant, known.layout), words)
         found = (_clause(reading, document, number, *one) for number, one in enumerate(wanted, 1))
         clauses = [
             {
@@ -372,10 +385,12 @@ class Stage:
         self.results[document] = {"clauses": clauses}
         self._announce(
             ClausesExtracted(
+                tenant=self.tenant,
                 document_id=document,
                 name=known.name,
-                clauses=blobs.put("default", json.dumps(clauses).encode()),
+                clauses=blobs.put(self.tenant, json.dumps(clauses).encode()),
                 count=len(clauses),
+                sampled=tuple(clause["id"] for clause in clauses) if sampled else (),
                 adapter="contract-clauses",
                 adapter_version=SHIPPED,
                 adapters=(
@@ -464,12 +479,18 @@ class Stage:
         self.extract(document, [clause for clause in CLAUSES if clause[0] in DECIDED])
         headers = {"authorization": f"Bearer {self.keys['ben']}"}
         for item in self.http.get("/v1/items", params={"document": document}).json()["items"]:
-            self.http.post("/v1/items/claim", json={"item": item["id"]}, headers=headers)
-            for wish in DECIDED[item["category"]]:
-                answer = self.http.post(
-                    "/v1/decisions", json={"item": item["id"], **wish}, headers=headers
-                )
-                assert answer.status_code == 201, answer.text
+            self.decide(item, *DECIDED[item["category"]], headers=headers)
+
+    def decide(
+        self, item: dict[str, Any], *wishes: dict[str, Any], headers: dict[str, str] | None = None
+    ) -> None:
+        """Claim an item and decide about it, once for each wish."""
+        self.http.post("/v1/items/claim", json={"item": item["id"]}, headers=headers)
+        for wish in wishes:
+            answer = self.http.post(
+                "/v1/decisions", json={"item": item["id"], **wish}, headers=headers
+            )
+            assert answer.status_code == 201, answer.text
 
     def fail(self, document: str, reason: str) -> None:
         """Announce that extraction gave it up."""

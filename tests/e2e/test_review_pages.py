@@ -33,8 +33,8 @@ FLAGS = [
 EVIL = "<img src=x onerror=alert(1)>.pdf"
 BROKEN = "broken <b>scan</b>.pdf"
 REASON = "the page <img src=x onerror=alert(2)> can't be read"
-WIDEST = """Math.ceil(Math.max(...[...document.querySelectorAll("body, main *")]
-  .filter((one) => !one.closest(".desk, .unseen"))
+WIDEST = """(scrolling) => Math.ceil(Math.max(...[...document.querySelectorAll("body, main *")]
+  .filter((one) => !one.closest(`${scrolling}, .unseen`))
   .map((one) => one.getBoundingClientRect().right)))"""
 PATIENCE = 90_000  # milliseconds: machines that run tests are busy
 WATCH = """
@@ -111,6 +111,18 @@ class Watched:
         self.page.get_by_role("button", name="Sign in").click()
         self.page.get_by_role("heading", name="Queue").wait_for()
         return self.page
+
+    def draw(self, name: str, scrolling: str = ".desk", *, whole: bool = True) -> None:
+        """A picture for people to look at, of a page that is no wider than its window.
+
+        Args:
+            scrolling: parts that scroll by themselves.
+            whole: also what lies below the window.
+        """
+        picture(self.page, name, whole=whole)
+        assert self.page.viewport_size is not None
+        wide = self.page.evaluate(WIDEST, scrolling) - self.page.viewport_size["width"]
+        assert wide <= 0, f"{name} is {wide} pixels too wide"
 
     def close_tab(self) -> None:
         """Close the tab as a person does: the page hears of it, the browser stays."""
@@ -759,12 +771,12 @@ def test_the_review_page_counts_what_is_in_other_tabs(browser: Any, stage: Stage
     ada.close()
 
 
-def picture(page: Any, name: str) -> None:
+def picture(page: Any, name: str, *, whole: bool = False) -> None:
     """A picture for people to look at."""
     folder = ROOT / "var" / "screenshots"
     folder.mkdir(parents=True, exist_ok=True)
     page.wait_for_timeout(250)
-    page.screenshot(path=folder / f"{name}.png")
+    page.screenshot(path=folder / f"{name}.png", full_page=whole)
 
 
 def test_what_is_in_a_document_is_only_ever_text(ada: Watched, stage: Stage) -> None:
@@ -1247,17 +1259,12 @@ def test_every_page_is_drawn_without_a_sideways_scroll(
     browser: Any, stage: Stage, scheme: str, width: int
 ) -> None:
     """Pictures of every page, for people to look at; none is wider than the window."""
-    folder = ROOT / "var" / "screenshots"
-    folder.mkdir(parents=True, exist_ok=True)
     height = 800 if width == 1280 else 844
     ada = Watched(browser, stage, color_scheme=scheme, viewport={"width": width, "height": height})
     page = ada.page
 
     def shot(name: str) -> None:
-        page.wait_for_timeout(250)
-        page.screenshot(path=folder / f"{name}-{width}-{scheme}.png")
-        wide = page.evaluate(WIDEST) - width
-        assert wide <= 0, f"{name} is {wide} pixels too wide"
+        ada.draw(f"{name}-{width}-{scheme}", whole=False)
 
     page.goto(stage.address)
     page.get_by_label("Key").wait_for()
