@@ -434,7 +434,8 @@ def test_a_slow_process_hands_in_nothing_that_was_given_up(
     """
     reader, reserve, release = desk.reader(), Ledger.reserve, Ledger.release
     questions = reader._questions(TEXTS[:1])
-    looked, taken = [], []
+    looked = []
+    taken: list[bool] = []
 
     def slow(self: Ledger, *args: Any) -> None:
         reserve(self, *args)
