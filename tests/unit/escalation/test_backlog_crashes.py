@@ -11,7 +11,7 @@ from sqlalchemy import event
 
 from infra.stand_in.protocols import Said
 from services.escalation.backlog import rounds as backlog_rounds
-from services.escalation.backlog.rounds import NO_ANSWER
+from services.escalation.backlog.rounds import NO_ANSWER, BatchRounds
 from services.escalation.backlog.store import Backlog, backlog
 from services.escalation.batches import Batches
 from services.escalation.batches.batches import APPEARS
@@ -298,7 +298,9 @@ def test_what_was_noted_and_never_left_is_handed_in_too(
 ) -> None:
     """The process died when a request was noted, before anything left the house."""
     late.say(late.request(1), late.request(2))
-    killed(late, monkeypatch, Backlog, "went")
+    killed(late, monkeypatch, BatchRounds, "_goes")
+    (batch,) = late.rows(batches)
+    assert sorted(row.batch or "" for row in late.rows(backlog)) == ["", batch.id]
     late.now += APPEARS
     late.round()
     late.round()
