@@ -186,6 +186,11 @@ def of_lines(scores: Figures) -> dict[str, Sequence[Row]]:
     }
 
 
+def of_changes(scores: Figures) -> dict[str, Sequence[Row]]:
+    """The panel of `review-priority`: how likely a clause is changed, and how often it is."""
+    return {"clauses changed": scores["reliability"]["tenths"]}
+
+
 PANELS: Mapping[str, tuple[str, Callable[[Figures], dict[str, Sequence[Row]]]]] = {
     "contract-clauses": ("guarantee", of_clauses),
     "nda-review": ("guarantee", of_clauses),
@@ -194,6 +199,7 @@ PANELS: Mapping[str, tuple[str, Callable[[Figures], dict[str, Sequence[Row]]]]] 
     "triage-breaks": ("scores", of_findings),
     "narrative-flags": ("scores", of_flags),
     "line-concepts": ("scores", of_lines),
+    "review-priority": ("scores", of_changes),
 }
 """Of each specialist that is drawn: which of its files has the tenths, and how."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from models.reliability import SHOWN, tenths_rows
 from shared.listed import COLUMNS
 
 TITLES = {
@@ -23,7 +24,13 @@ HEAD = "| order | first 10% | first 20% | first half |\n| --- | --- | --- | --- 
 def card(scores: Mapping[str, Any], config: Mapping[str, Any]) -> str:
     """The card, as Markdown."""
     return f"# review-priority {config['version']}\n\n" + "\n".join(
-        [_what(scores, config), _caught(scores), _by_time(scores, config), _limits(scores, config)]
+        [
+            _what(scores, config),
+            _caught(scores),
+            _reliability(scores),
+            _by_time(scores, config),
+            _limits(scores, config),
+        ]
     )
 
 
@@ -81,8 +88,24 @@ families (paired, {scores["draws"]} draws):
 {gains}
 
 So the forest ships: {learned:.1%} in the first fifth against {alone:.1%} by confidence alone, a
-gain of {gain[0]:+.1%} to {gain[1]:+.1%}. Expected calibration error of its chances:
-{scores["calibration_error"]:.3f}, ten bins.
+gain of {gain[0]:+.1%} to {gain[1]:+.1%}.
+"""
+
+
+def _reliability(scores: Mapping[str, Any]) -> str:
+    found = scores["reliability"]
+    rows = "\n".join(f"| {' | '.join(row)} |" for row in tenths_rows(found["tenths"]))
+    return f"""## What its chances are worth
+
+Expected calibration error of the chance that a clause is changed, on families that it has not
+learned from: {found["error"]:.3f} in ten bins, Brier score {found["brier"]:.4f}. It orders the
+queue, and nothing is accepted by it.
+
+{SHOWN}
+
+| clauses | said | changed |
+| ---: | ---: | ---: |
+{rows}
 """
 
 

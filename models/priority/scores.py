@@ -19,13 +19,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.priority.card import card
+from models.reliability import judged, write_drawing
 
 FOLDER = Path(__file__).resolve().parent.parent / "review-priority"
 SHARES = (0.1, 0.2, 0.5)
 """Of the queue, or of the hours, within which mistakes are counted."""
 DRAWS = 1000
 """Draws of families for an interval."""
-BINS = 10
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -112,17 +112,6 @@ def differences(items: Items, better: Floats, than: Floats, changed: Flags) -> d
     }
 
 
-def calibration_error(chances: Floats, changed: Flags) -> float:
-    """The expected calibration error over bins of equal width (Guo et al., 2017)."""
-    place = np.minimum((chances * BINS).astype(int), BINS - 1)
-    return float(
-        sum(
-            abs(chances[place == b].mean() - changed[place == b].mean()) * (place == b).mean()
-            for b in np.unique(place)
-        )
-    )
-
-
 def table(orders: Mapping[str, Floats], count: Callable[[Places], list[float]]) -> dict[str, Any]:
     """What each order catches, by its name and share."""
     draw = np.random.default_rng(7)
@@ -162,7 +151,7 @@ def figures(every: Sequence[Mapping[str, Any]], time: Mapping[str, float]) -> di
             "changed": int(items.inexact.sum()),
             "caught": table(two, lambda order: caught(order, items.inexact)),
         },
-        "calibration_error": round(calibration_error(orders["learned"], items.changed), 4),
+        "reliability": judged(orders["learned"], items.changed.astype(float)),
     }
 
 
@@ -171,6 +160,7 @@ def main() -> None:
     config = tomllib.loads((FOLDER / "config.toml").read_text(encoding="utf-8"))
     found = figures(predictions(FOLDER), config["time"])
     (FOLDER / "scores.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    write_drawing(FOLDER)
     (FOLDER / "CARD.md").write_text(card(found, config), encoding="utf-8")
     print(json.dumps(found, indent=1))
 
