@@ -26,8 +26,9 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from math import ceil
 from pathlib import Path
 from resource import RUSAGE_CHILDREN, getrusage
 from typing import Any
@@ -37,6 +38,7 @@ from infra.bench.pages import pdf_of
 from infra.load.edition import COMMAND, ROOM, Running, running
 from infra.load.report import write
 from infra.load.watching import Memory, taken_by
+from infra.postgres.cluster import ClusterError
 from infra.run_kafka import StartError, tell
 
 LOCUST = Path("var/venv-load/bin/locust")
@@ -72,7 +74,7 @@ class Phase:
     def percentile(self, of: Sequence[float], share: float) -> float | None:
         """The smallest value that this share of all does not exceed; None of none."""
         found = sorted(of)
-        return found[min(len(found) - 1, int(share * len(found)))] if found else None
+        return found[max(0, ceil(share * len(found) - 1e-9) - 1)] if found else None
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -87,29 +89,34 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--steady", type=float, default=0.0, help="seconds at 80%% for memory")
     parser.add_argument("--out", type=Path, help="page to write")
     options = parser.parse_args(arguments)
+    if options.room < ON_THEIR_WAY:
+        parser.error(f"--room is at least {ON_THEIR_WAY}: so many documents measure the capacity")
     if not LOCUST.exists():
         print(f"load: {LOCUST} is missing: run `make load`, which builds it", file=sys.stderr)
         return 1
     with tempfile.TemporaryDirectory(prefix="smallprint-load-") as name:
         folder = Path(name)
         documents = prepare(folder / "documents", options.sources)
+        if not documents:
+            print(f"load: there are fewer than two PDFs below {options.sources}", file=sys.stderr)
+            return 1
         said = _said(documents, options)
         tell(said)
         alone = processor_alone(documents)
         tell(f"{alone:.2f} s of the processor for one, by `smallprint extract`")
-        found = {}
+        found: dict[str, tuple[float, list[Phase]]] = {}
         try:
             for edition in options.editions:
-                settings = {ROOM: str(options.room)}
-                with running(edition, folder, settings) as suite:
+                with running(edition, folder, {ROOM: str(options.room)}) as suite:
                     found[edition] = _measure(suite, folder, documents[0].parent, options)
-        except StartError as error:
+        except (StartError, ClusterError) as error:
             print(f"load: {error}", file=sys.stderr)
-            return 1
-    page = write(found, alone, said)
+        page = write(found, alone, said)
     print(page)
-    if options.out:
+    if options.out and found:
         options.out.write_text(page, encoding="utf-8")
+    if len(found) < len(options.editions):
+        return 1
     phases = [phase for _, some in found.values() for phase in some]
     return int(any(phase.lost for phase in phases))
 
@@ -127,11 +134,30 @@ def prepare(folder: Path, sources: Path | None) -> list[Path]:
     return sorted(folder.iterdir())
 
 
+def joined(lines: Iterable[str]) -> list[dict[str, Any]]:
+    """What was told of each upload, in order: its answer, and its end if it came to one."""
+    uploads: list[dict[str, Any]] = []
+    by_id: dict[str, dict[str, Any]] = {}
+    for line in lines:
+        told = json.loads(line)
+        if "status" in told:
+            uploads.append(told)
+            by_id |= {told["id"]: told} if "id" in told else {}
+        else:
+            by_id[told["id"]] |= told
+    return uploads
+
+
 def processor_alone(documents: Sequence[Path]) -> float:
     """Seconds of the processor that one document takes without the suite, start not counted."""
-    first, last = documents[0], documents[-1]
-    few, many = _extract([first, last]), _extract(list(documents))
-    return (many - few) / (len(documents) - 2)
+    first = documents[len(documents) // 2]
+    again = first.with_name("again.pdf")
+    again.write_bytes(first.read_bytes() + b"\n% again\n")
+    try:
+        start = 2 * _extract([first]) - _extract([first, again])
+    finally:
+        again.unlink()
+    return (_extract(list(documents)) - start) / len(documents)
 
 
 def _extract(files: list[Path]) -> float:
@@ -194,7 +220,7 @@ class Run:
             statuses=dict(Counter(one["status"] for one in told)),
             outcomes=dict(Counter(one["outcome"] for one in ended)),
             took=[one["ended"] - one["began"] for one in ended],
-            answered=[one["answered"] - one["began"] for one in told],
+            answered=[one["answered"] - one["began"] for one in told if one["status"] == 202],
             lost=sum(one["status"] == 202 and "ended" not in one for one in told),
             processor=after.seconds - before.seconds,
             resident=(before.resident, max(memory.seen, default=0), after.resident),
@@ -226,8 +252,7 @@ class Run:
         )
         if done.returncode:
             raise StartError(f"Locust failed: {done.stderr[-500:]}")
-        lines = told.read_text().splitlines()
-        return [json.loads(line) for line in lines], time.monotonic() - began
+        return joined(told.read_text().splitlines()), time.monotonic() - began
 
 
 def _size(path: Path) -> int:

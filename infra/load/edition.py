@@ -6,6 +6,7 @@ python -m infra.load.edition FOLDER PORT CLUSTER DATABASE_PORT PASSWORD    (the 
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,7 +21,7 @@ import httpx
 
 from infra.kafka.broker import BrokerError
 from infra.ports import free_port
-from infra.postgres.cluster import Cluster, ClusterError
+from infra.postgres.cluster import Cluster, ClusterError, missing
 from infra.processes import Program
 from infra.run_kafka import SERVICES, StartError, Suite, interrupt
 
@@ -63,19 +64,18 @@ class Full(Suite):
 
 @contextmanager
 def running(name: str, folder: Path, settings: dict[str, str]) -> Iterator[Running]:
-    """An edition, `embedded` or `full`, until the block ends. Raises StartError if it can't start.
+    """An edition, `embedded` or `full`, until the block ends.
+
+    Raises StartError or ClusterError if it can't start.
 
     Args:
         settings: environment variables beside the defaults.
     """
     port = free_port()
     log = folder / f"{name}.log"
-    with log.open("w") as output:
+    with _command(name, folder, port) as command, log.open("w") as output:
         process = subprocess.Popen(
-            _command(name, folder, port),
-            env={**_environment(), **settings},
-            stdout=output,
-            stderr=subprocess.STDOUT,
+            command, env={**_environment(), **settings}, stdout=output, stderr=subprocess.STDOUT
         )
         try:
             url = f"http://127.0.0.1:{port}"
@@ -83,21 +83,36 @@ def running(name: str, folder: Path, settings: dict[str, str]) -> Iterator[Runni
             yield Running(url, _key(log), process.pid)
         finally:
             process.send_signal(signal.SIGTERM)
-            process.wait(60)
+            try:
+                process.wait(60)
+            except subprocess.TimeoutExpired:
+                process.kill()
 
 
-def _command(name: str, folder: Path, port: int) -> list[str]:
+@contextmanager
+def _command(name: str, folder: Path, port: int) -> Iterator[list[str]]:
+    """How an edition is started. Its database cluster is removed with the block."""
     if name == "embedded":
         data = str(folder / "embedded")
-        return [str(COMMAND), "up", "--port", str(port), "--data", data, "--json"]
-    cluster = Cluster(Path(tempfile.mkdtemp(prefix="smallprint-load-")), free_port())
-    cluster.initialise()
-    where = (str(cluster.folder), str(cluster.port), cluster.password)
-    return [sys.executable, "-m", "infra.load.edition", str(folder / "full"), str(port), *where]
+        yield [str(COMMAND), "up", "--port", str(port), "--data", data, "--json"]
+        return
+    if why := missing():
+        raise StartError(why)
+    place = Path(tempfile.mkdtemp(prefix="smallprint-load-postgres-"))
+    try:
+        cluster = Cluster(place, free_port())
+        cluster.initialise()
+        where = (str(cluster.folder), str(cluster.port), cluster.password)
+        data = str(folder / "full")
+        yield [sys.executable, "-m", "infra.load.edition", data, str(port), *where]
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
 
 
 def _environment() -> dict[str, str]:
-    return {**os.environ, "SMALLPRINT_RATE_REQUESTS": "0", "SMALLPRINT_LOG_LEVEL": "WARNING"}
+    """That of this process without settings of a suite: no database or bucket of anybody's."""
+    kept = {name: value for name, value in os.environ.items() if "SMALLPRINT" not in name}
+    return {**kept, "SMALLPRINT_RATE_REQUESTS": "0", "SMALLPRINT_LOG_LEVEL": "WARNING"}
 
 
 def _wait(process: subprocess.Popen[bytes], url: str, log: Path) -> None:

@@ -5,7 +5,8 @@ environment:
 
     LOAD_DOCUMENTS  folder of PDFs; each is sent again and again, every time as new bytes
     LOAD_KEY        the key to ask with
-    LOAD_TOLD       file that gets a JSON line for each upload
+    LOAD_TOLD       file that gets a JSON line for each upload when it is answered, and one when its
+                    document has ended, of the same id
     LOAD_RATE       documents a second, Poisson; 0: LOAD_USERS documents are always on their way
     LOAD_DRAIN      seconds that are waited for what is on its way when no further one is sent
 """
@@ -29,6 +30,13 @@ TOLD = Path(os.environ["LOAD_TOLD"])
 RATE = float(os.environ["LOAD_RATE"])
 DRAIN = float(os.environ["LOAD_DRAIN"])
 _ON_THEIR_WAY: set[Any] = set()
+"""What is followed."""
+
+
+def tell(what: dict[str, Any]) -> None:
+    """Write down what came of a document so far."""
+    with TOLD.open("a") as file:
+        file.write(json.dumps(what) + "\n")
 
 
 class Sender(FastHttpUser):  # type: ignore[misc]
@@ -67,25 +75,24 @@ class Sender(FastHttpUser):  # type: ignore[misc]
             status, again = answer.status_code, (answer.headers or {}).get("retry-after")
             if status in (202, 429):
                 answer.success()
-            told = {"began": began, "answered": time.time(), "status": status, "again": again}
+            told = {"began": began, "answered": time.time(), "status": status}
             if status == 202:
                 told["id"] = answer.json()["id"]
+        tell(told)
+        if status == 429 and not RATE:
+            gevent.sleep(float(again or 1))
         document = self._ended(told["id"]) if "id" in told else None
         if document is not None:
-            told |= {"ended": time.time(), "outcome": document["outcome"]}
-            took = 1000 * (told["ended"] - began)
+            ended = time.time()
+            tell({"id": told["id"], "ended": ended, "outcome": document["outcome"]})
             events.request.fire(
                 request_type="DOC",
                 name="upload to result",
-                response_time=took,
+                response_time=1000 * (ended - began),
                 response_length=len(data),
                 exception=None,
                 context={},
             )
-        with TOLD.open("a") as file:
-            file.write(json.dumps(told) + "\n")
-        if status == 429 and not RATE:
-            gevent.sleep(float(again or 1))
 
     def _ended(self, document: str) -> dict[str, Any] | None:
         path = f"/v1/documents/{document}?wait=20"

@@ -16,7 +16,8 @@ Locust sends PDFs by REST at shares of the capacity (documents that end a second
 their way), by chance (Poisson). Times are in seconds, from the first byte sent until the answer
 that the document has ended, of those that were accepted. Above capacity as many documents are in
 work as may be, and further uploads are answered 429 with `Retry-After`. Lost is what was accepted
-and did not end.
+and did not end. Memory is what the processes have resident, summed: what they share counts for
+each. Locust runs on the same processors.
 """
 PLUMBING = """
 ## Plumbing

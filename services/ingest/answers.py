@@ -66,14 +66,16 @@ def _answer_several(intake: Intake, actor: Actor, files: list[Upload]) -> Answer
             items.append(view(intake.store, actor.tenant, accepted.document))
             statuses.append(202 if accepted.new else 200)
     body: dict[str, Any] = UploadView(items=items).model_dump(mode="json")
+    full = QueueFull.http_status in statuses  # the same files once more may have room then
+    again = {"retry-after": str(AGAIN_AFTER)} if full else {}
     good = [status for status in statuses if status < 300]
     if good:
-        about = [told(item, 200).about for item in items if isinstance(item, DocumentView)]
-        return Answer(max(good), body, about=frozenset().union(*about))
+        known = [told(item, 200).about for item in items if isinstance(item, DocumentView)]
+        about = frozenset[str]().union(*known)
+        return Answer(max(good), body, again, about=about, last=not full)
     status = statuses[0] if len(set(statuses)) == 1 else 422
     problem = _problem(status, "upload_refused", "none of the files was accepted: see `items`")
     body = {**problem.model_dump(exclude_none=True), **body}
-    again = {"retry-after": str(AGAIN_AFTER)} if status == QueueFull.http_status else {}
     return Answer(status, body, again, media_type=PROBLEM)
 
 

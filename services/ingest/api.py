@@ -22,6 +22,7 @@ from services.ingest.idempotency.store import Claim
 from services.ingest.keys import KeyRing
 from services.ingest.pages import PageImages
 from services.ingest.schemas import (
+    FULL,
     NAME,
     DocumentPage,
     DocumentView,
@@ -129,6 +130,7 @@ def _uploads(parts: Parts) -> APIRouter:
             200: {"model": DocumentView | UploadView, "headers": _UPLOADED},
             202: {"headers": _UPLOADED},
             **problems(400, 413, 415, 503),
+            **FULL,
             **ONCE,
         },
         openapi_extra=BODY,
@@ -271,7 +273,7 @@ def _documents(parts: Parts) -> APIRouter:
         status_code=202,
         summary="Work on a document again from its bytes",
         response_model=DocumentView,
-        responses={**problems(400, 404, 412), **ONCE},
+        responses={**problems(400, 404, 412), **FULL, **ONCE},
     )
     def again(
         actor: CurrentActor,

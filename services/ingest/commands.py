@@ -136,9 +136,9 @@ class Intake:
         try:
             self.require(upload.adapters)
             self._check_size(upload)
+            media_type = self._type_of(upload, name)
             if not promised:
                 self._look_for_room(actor.tenant, upload)
-            media_type = self._type_of(upload, name)
             decrypted = self._decrypted(upload, media_type)
         except SuiteError as error:
             error.document = error.document or name
@@ -231,9 +231,8 @@ class Intake:
     def _keep(self, draft: Document, kind: Kind | None, promised: bool) -> Accepted:
         with UnitOfWork(self.store) as uow:
             lock_blobs(uow.session, draft.tenant)
-            accepted = admit(uow, self.blobs, draft, kind)
-            if accepted.new and not promised:
-                self.room.require(Documents(uow.session, draft.tenant))
+            room = None if promised else self.room
+            accepted = admit(uow, self.blobs, draft, kind, room=room)
         if accepted.new:
             count_end(accepted.document)
             mark_void(self.blobs, accepted.document)
@@ -241,7 +240,12 @@ class Intake:
 
 
 def admit(
-    uow: UnitOfWork, blobs: BlobStore, draft: Document, kind: Kind | None, parent: str | None = None
+    uow: UnitOfWork,
+    blobs: BlobStore,
+    draft: Document,
+    kind: Kind | None,
+    parent: str | None = None,
+    room: Room | None = None,
 ) -> Accepted:
     """Take a document in within a transaction that holds `lock_blobs`, and announce the work.
 
@@ -251,8 +255,10 @@ def admit(
     Args:
         kind: what the uploader says that it is.
         parent: the mail or archive that it came in.
+        room: of what has to be room for one more in work; None: there is.
 
     Raises:
+        QueueFull: there is no room; nothing was changed or removed.
         BlobVanished: its bytes were removed a moment ago, with another document.
     """
     documents = Documents(uow.session, draft.tenant)
@@ -273,6 +279,8 @@ def admit(
         remove_unused(uow.session, blobs, draft.tenant, {draft.readable})
         return Accepted(known, new=False)
     require_blobs(blobs, draft.tenant, {document.original, document.readable})
+    if room and (known is None or known.progress.state == "ended"):
+        room.require(documents, more=1)
     if known is None:
         documents.add(document)
     else:
@@ -432,7 +440,9 @@ def _opened(
 ) -> BlobRef | None:
     """Where the bytes lie that the password has opened; None if there was nothing to open."""
     with intake.store.read() as session:
-        known = _to_begin_again(Documents(session, actor.tenant), document_id, condition)
+        documents = Documents(session, actor.tenant)
+        known = _to_begin_again(documents, document_id, condition)
+        intake.room.require(documents, more=1)
     intake.require(adapters or known.adapters)
     decrypted = intake.opened(known, password)
     if decrypted is None:
@@ -440,7 +450,8 @@ def _opened(
     with intake.store.write() as session:  # noted first, so that a deletion finds it
         documents = Documents(session, actor.tenant)
         known = _to_begin_again(documents, document_id, condition)
-        documents.save(replace(known, noted=(*known.noted, ref_of(decrypted))))
+        if (opened := ref_of(decrypted)) not in known.noted:
+            documents.save(replace(known, noted=(*known.noted, opened)))
     return intake.blobs.put(actor.tenant, decrypted)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
@@ -13,8 +13,17 @@ from services.ingest.keys import NewKey
 from shared.documents import EarlyPage, Reading
 from shared.events import Kind
 from shared.web.conditional import etag_of
-from shared.web.openapi import Problem
+from shared.web.openapi import Problem, problems
 from shared.web.scopes import Scope, ordered
+
+FULL: dict[int | str, dict[str, Any]] = {
+    429: {
+        **problems()[429],
+        "description": "The key has asked too often (`too_many_requests`), or as many documents "
+        "are in work as may be (`queue_full`): `Retry-After` says in how many seconds to ask again",
+    }
+}
+"""For `responses=` of a route that takes something in."""
 
 
 class ReprocessRequest(BaseModel):

@@ -80,8 +80,8 @@ class Client:
         retries: further tries after a request that can safely be repeated got no answer, or 429,
             502, 503 or 504. An upload can, and so can whatever makes something: each carries an
             `Idempotency-Key`, so that what was done is not done again.
-        patience: seconds for which an upload waits while as many documents are in work as the
-            service takes in at a time (429 `queue_full`); that is said in the log.
+        patience: seconds for which an upload or another attempt waits while as many documents are
+            in work as the service takes in at a time (429 `queue_full`); that is said in the log.
         transport: another httpx transport, for tests.
     """
 
@@ -740,7 +740,7 @@ class Client:
     def _tried(self, send: Callable[[], httpx.Response]) -> httpx.Response:
         """A request that may be repeated, with growing pauses or the one that the service names."""
         failures = looks = 0
-        waited = 0.0
+        began, told = time.monotonic(), False
         while True:
             try:
                 answer = send()
@@ -750,12 +750,11 @@ class Client:
                 self.sleep(_pause(failures))
                 failures += 1
                 continue
-            if _is_full(answer) and waited < self.patience:
-                pause = _pause(failures, answer.headers.get("retry-after", ""))
-                if not waited:
+            if _is_full(answer) and time.monotonic() - began < self.patience:
+                if not told:
                     log.warning("%s: waiting until there is room", error_of(answer).detail)
-                self.sleep(pause)
-                waited += pause
+                told = True
+                self.sleep(max(1.0, _pause(failures, answer.headers.get("retry-after", ""))))
                 continue
             at_work = _is_at_work(answer) and looks < _LOOKS
             if not at_work and (answer.status_code not in _AGAIN or failures == self.retries):

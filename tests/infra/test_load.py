@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from pypdf import PdfReader
 
-from infra.load.__main__ import Phase, prepare
+from infra.load.__main__ import Phase, joined, prepare
 from infra.load.report import write
 from infra.load.watching import Memory, taken_by
 
@@ -63,12 +63,29 @@ def test_a_process_is_counted_with_all_below_it() -> None:
     assert taken_by(process.pid).resident == 0
 
 
-def test_percentiles_are_values_that_were_measured() -> None:
+@pytest.mark.parametrize(
+    ("count", "share", "value"),
+    [(10, 0.5, 5.0), (20, 0.95, 19.0), (100, 0.99, 99.0), (7, 0.5, 4.0), (7, 0.99, 7.0)],
+)
+def test_percentiles_are_values_that_were_measured(count: int, share: float, value: float) -> None:
     """The least that so many do not exceed; nothing of nothing."""
     one = phase(0.5)
-    assert one.percentile(one.took, 0.5) == 4.0
-    assert one.percentile(one.took, 0.99) == 7.0
-    assert one.percentile([], 0.5) is None
+    assert one.percentile([float(number) for number in range(count, 0, -1)], share) == value
+    assert one.percentile([], share) is None
+
+
+def test_what_never_ended_is_an_upload_all_the_same() -> None:
+    """The end of a document is told apart from its answer, and may not come."""
+    lines = [
+        '{"began": 1.0, "answered": 1.5, "status": 202, "id": "a"}',
+        '{"began": 2.0, "answered": 2.5, "status": 202, "id": "b"}',
+        '{"began": 3.0, "answered": 3.5, "status": 429}',
+        '{"id": "b", "ended": 9.0, "outcome": "complete"}',
+    ]
+    lost, ended, refused = joined(lines)
+    assert "ended" not in lost
+    assert (ended["ended"], ended["outcome"], ended["began"]) == (9.0, "complete", 2.0)
+    assert refused["status"] == 429
 
 
 def test_the_page_has_a_line_for_each_share_and_the_share_of_plumbing() -> None:

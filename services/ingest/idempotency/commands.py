@@ -66,7 +66,7 @@ class Once:
         try:
             with self._renewed(begun):
                 answer = work(begun)
-            if answer.good and not begun.kept:
+            if answer.good and answer.last and not begun.kept:
                 self._keep(begun, answer)
         finally:
             if not begun.kept:

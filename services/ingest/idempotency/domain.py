@@ -43,6 +43,8 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict)
     media_type: str = "application/json"
     about: frozenset[str] = frozenset()
+    last: bool = True
+    """Whether the same request may be answered nothing else later."""
 
     @property
     def good(self) -> bool:

@@ -29,6 +29,7 @@ from services.ingest.resumable.domain import (
     read_checksum,
     read_metadata,
 )
+from services.ingest.schemas import FULL
 from shared.errors import InvalidRequest, SuiteError
 from shared.web.auth import CurrentActor
 from shared.web.ids import ID
@@ -128,6 +129,7 @@ def routes(resumables: Resumables, once: Once) -> APIRouter:
                 "headers": {**_HEADERS, "Location": {"description": "its address", **_TEXT}},
             },
             **problems(412, 413, 503),
+            **FULL,
             **ONCE,
         },
         openapi_extra=_VERSION,

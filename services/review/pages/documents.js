@@ -5,6 +5,7 @@ import { count, empty, fill, h, moment, number, say, select } from "/pages/dom.j
 
 const SOON = 2_000;
 const LATER = 20_000;
+const PATIENCE = 3_600_000; // milliseconds for which a file waits for room
 export const KINDS = [["contract", "Contract"], ["report", "Financial report"], ["other", "Something else"]];
 const STATES = { received: "being read", read: "read", processing: "being worked on", ended: "ended" };
 
@@ -78,8 +79,9 @@ class Documents {
       await signInAgain();
       return this.send(job);
     }
-    if (answer.status === 429 && answer.again) {
-      job.note.textContent = "waits: as many documents are in work as may be";
+    job.began ??= Date.now();
+    if (answer.status === 429 && answer.again && Date.now() - job.began < PATIENCE) {
+      job.note.textContent = answer.full ? "waits: as many documents are in work as may be" : "waits: this key has asked too often";
       await new Promise((resolve) => setTimeout(resolve, 1000 * answer.again));
       return this.gone ? null : this.send(job);
     }
@@ -201,7 +203,8 @@ function attempt({ file, bar, note, kind, password }) {
     sending.onerror = () => resolve({ status: 0, detail: "the server can't be reached: check the connection and try again" });
     sending.onload = () => {
       const again = Number(sending.getResponseHeader("retry-after"));
-      resolve({ status: sending.status, detail: detailOf(sending), again });
+      const full = sending.responseText.includes(":queue_full");
+      resolve({ status: sending.status, detail: detailOf(sending), again, full });
     };
     sending.send(body);
   });

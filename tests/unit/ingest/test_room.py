@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from services.ingest.commands import Intake, Upload, reprocess
-from services.ingest.room import QueueFull
+from services.ingest.room import QueueFull, Room
 from tests.postgres import Servers
 from tests.unit.documents.mails import attached, text, whole
-from tests.unit.ingest.house import House, actor, extracted, pdf
+from tests.unit.ingest.house import House, actor, encrypted, extracted, gave_up, pdf
 
 MAIL = whole([text(), attached(b"A.", "a.txt"), attached(b"B.", "b.txt")])
 Make = Callable[..., House]
@@ -142,10 +142,68 @@ def test_of_several_files_those_that_have_room_are_accepted(made: Make) -> None:
     )
     assert some.status_code == 202
     assert [item.get("error", {}).get("status") for item in some.json()["items"]] == [None, 429]
+    assert some.headers["retry-after"] == "10"
     none = house.client.post(
         "/v1/documents", files=[("file", ("3.pdf", pdf("3"))), ("file", ("4.pdf", pdf("4")))]
     )
     refused(none)
+
+
+def test_several_files_with_one_key_are_answered_anew_when_there_is_room(made: Make) -> None:
+    """What was accepted is known by then; the file that had no room is taken in."""
+    house = made(ingest_max_in_work=1)
+    headers = {"idempotency-key": '"k2"'}
+
+    def send() -> list[dict[str, Any]]:
+        files = [("file", ("1.pdf", pdf("1"))), ("file", ("2.pdf", pdf("2")))]
+        answer = house.client.post("/v1/documents", files=files, headers=headers)
+        assert answer.status_code == 202, answer.text
+        items: list[dict[str, Any]] = answer.json()["items"]
+        return items
+
+    first, refused_one = send()
+    assert refused_one["error"]["type"].endswith(":queue_full")
+    end(house, first["id"])
+    again, taken = send()
+    assert (again["id"], taken["state"]) == (first["id"], "received")
+
+
+def test_another_attempt_that_is_refused_leaves_what_was_read(made: Make) -> None:
+    """A document that failed keeps its text while its bytes, sent again, have no room."""
+    house = made(ingest_max_in_work=1)
+    failed = house.accepted(pdf("Failed."))
+    house.work()
+    house.say(gave_up(failed))
+    assert house.state(failed)["outcome"] == "failed"
+    house.accepted(pdf("In work."))
+    before, words = house.blobs(), house.client.get(f"/v1/documents/{failed}/text").text
+    refused(house.upload(pdf("Failed.")))
+    assert house.blobs() == before
+    assert house.client.get(f"/v1/documents/{failed}/text").text == words
+    assert "Failed." in words
+
+
+def test_a_kind_said_of_what_is_in_work_needs_no_room(made: Make) -> None:
+    """It is no document more."""
+    house = made(ingest_max_in_work=1)
+    document = house.accepted(b"Words of a kind that nobody said.", "a.txt")
+    intake_of(house).room = Room(0, 0)
+    answer = house.upload(b"Words of a kind that nobody said.", "a.txt", kind="report")
+    assert (answer.status_code, answer.json()["id"]) == (202, document)
+    assert house.state(document)["kind"] == "report"
+
+
+def test_a_password_that_comes_while_there_is_no_room_is_not_used(made: Make) -> None:
+    """Nothing is opened or kept, however often it is tried."""
+    house = made(ingest_max_in_work=1)
+    locked = house.accepted(encrypted(pdf("Locked."), "secret"))
+    house.work()
+    assert house.state(locked)["state"] == "ended"
+    house.accepted(pdf("In work."))
+    before = house.blobs()
+    for _ in range(3):
+        refused(house.client.post(f"/v1/documents/{locked}/reprocess", json={"password": "secret"}))
+    assert house.blobs() == before
 
 
 def test_a_resumable_upload_is_refused_at_its_beginning_never_at_its_end(made: Make) -> None:
