@@ -8,7 +8,8 @@ paired in order by their labels alone, columns by their end and duration (a dura
 document doesn't say fits any), so that values have no say in what is held against what. A cell is
 right if its value is the same, exactly; zero and nothing are the same, for data sets write a dash
 as either. A cell of a line or column that was not read is wrong. A few files were looked at while
-the reader was written: the figures are those of development.
+the reader was written: the figures are those of development. Statements of equity have no truth
+there: they are measured by identities (`infra/equity_identities.py`).
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from difflib import SequenceMatcher
 from pathlib import Path
 from typing import Any
 
-from infra import us_gaap
+from infra import equity_identities, us_gaap
 from infra.evaluate_triage import share
 from services.triage.reading.concepts import Table, read_alone
 from services.triage.reading.instances import in_words
@@ -98,6 +99,13 @@ def main(arguments: list[str]) -> int:
     for form, score in sorted(scores.items()):
         for line in score.misses[: asked.misses]:
             print(f"{form}: {line}")
+    formats = tuple(one for one in equity_identities.FORMATS if asked.format in ("", one))
+    of_equity = equity_identities.measure(folder, asked.only, formats)
+    if of_equity:
+        print(f"\nStatements of equity, of all raw files:\n\n{equity_identities.table(of_equity)}")
+    for form, tried in sorted(of_equity.items()):
+        for line in tried.misses[: asked.misses]:
+            print(f"{form} equity: {line}")
     return 0
 
 

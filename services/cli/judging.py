@@ -202,7 +202,7 @@ class Reports:
                 yield {
                     "source": source,
                     **shown,
-                    "warnings": [*shown["warnings"], *words.warnings],
+                    "warnings": [*shown["warnings"], *found.notes, *words.warnings],
                     "signals": signals,
                     "narrative_flags": [flag.to_json() for flag in words.flags],
                     "timings": timings,

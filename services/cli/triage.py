@@ -95,10 +95,11 @@ def triage(
 def statements(paths: Sequence[str], concepts: bool, as_json: bool, password: str | None) -> int:
     """Print the statements that were read of reports, with the place of every value.
 
-    Balance sheet, income statement and cash flow statement of HTML, inline XBRL, PDF, workbooks
-    and plain text; of an XBRL instance if its linkbases (…_pre.xml, …_lab.xml) lie beside it. What
-    --json prints can be given to `smallprint triage` again, which reads the same files itself. Each
-    line has the us-gaap concept that it is taken for, with a confidence.
+    Balance sheet, income statement, cash flow statement and, by component, the statement of equity
+    of HTML, inline XBRL, PDF, workbooks, CSV and plain text; the first three also of an XBRL
+    instance if its linkbases (…_pre.xml, …_lab.xml) lie beside it. What --json prints can be given
+    to `smallprint triage` again, which reads the same files itself. Each line has the us-gaap
+    concept that it is taken for, with a confidence.
 
     \b
     Examples:

@@ -124,13 +124,23 @@ class FindingsOut(BaseModel):
     )
 
 
-class ColumnOut(BaseModel):
+class PeriodOut(BaseModel):
     """A moment or a duration."""
 
     end: str | None = Field(None, description="YYYYMMDD")
     quarters: int | None = Field(None, description="0 for a moment")
     start: str | None = Field(None, description="YYYYMMDD")
+
+
+class ColumnOut(PeriodOut):
+    """A moment or a duration; in a statement of equity a component instead."""
+
     restated: int | None = Field(None, description="1 if its head says so")
+    component: str | None = Field(
+        None,
+        description="of equity, as its head has it: `Retained earnings`",
+    )
+    unit: str | None = Field(None, description="`shares` for a component that counts those")
 
 
 class ConceptOut(BaseModel):
@@ -152,14 +162,21 @@ class RowOut(BaseModel):
     notes: list[str] | None = Field(None, description="its footnote marks")
     places: list[PlaceOut | None] | None = Field(None, description="one for each value")
     concept: ConceptOut | None = Field(
-        None, description="lines of documents have one; data and headings have none"
+        None, description="lines of documents have one; data, headings and equity have none"
+    )
+    period: PeriodOut | None = Field(
+        None,
+        description="of a line whose columns are components: the moment of a balance, or the time "
+        "between two",
     )
 
 
 class StatementOut(BaseModel):
     """One statement as it was read."""
 
-    statement: str = Field(description="`balance_sheet`, `income`, `cash_flow` or `equity`")
+    statement: str = Field(
+        description="`balance_sheet`, `income`, `cash_flow`, or `equity`, which is not checked"
+    )
     title: str | None = Field(None, description="as the page has it")
     presented_in: int | None = Field(None, description="1,000 where the page says `in thousands`")
     columns: list[ColumnOut]

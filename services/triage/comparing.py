@@ -14,7 +14,7 @@ from services.triage.api import PlaceOut, require_result
 from services.triage.dismissals import filer_of
 from services.triage.domain import number
 from services.triage.history import KEPT, SLIPS, Difference, Earlier, differences, last_day
-from services.triage.reading.document import narrowed
+from services.triage.reading.document import checked, narrowed
 from services.triage.statements import JSON, BadFiling, Filing, read_filings
 from services.triage.store import Reports, position_of
 from shared.events import BlobRef
@@ -198,7 +198,7 @@ def _page(lines: Iterable[bytes], limit: int) -> tuple[list[bytes], bool]:
 
 def _filings(line: bytes) -> Sequence[Filing]:
     found = read_filings(line, JSON)
-    return [one for one in found if not isinstance(one, BadFiling)]
+    return [checked(one) for one in found if not isinstance(one, BadFiling)]
 
 
 def _shown(filing: Filing, one: Difference) -> DifferenceOut:

@@ -280,6 +280,7 @@ def _triage(
             form = namer.show(one.filing, one.form) if namer else one.form
             write_line(spools.statements, form)
             outcome.add(event.tenant, event.document_id, one.filing, one.reading)
+            outcome.warnings += [f"{quoted(one.filing.id)}: {note}" for note in one.notes]
             for signal in outcome.signals(event.tenant, event.document_id, one.filing):
                 write_line(spools.signals, signal)
             if one.reading:

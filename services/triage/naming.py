@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.triage.domain import Model
-from services.triage.statements import Filing, Row, Statement
+from services.triage.statements import EQUITY, Filing, Row, Statement
 from shared.artefacts import newest, read_form, require_whole, sha256
 from shared.errors import SuiteError
 from shared.linear import place_of, with_pairs, words_of
@@ -110,15 +110,18 @@ class Naming(ABC):
         """What names thousands of filings in minutes."""
 
     def show(self, filing: Filing, form: dict[str, Any]) -> dict[str, Any]:
-        """The form of a filing with the concept of every line."""
+        """The form of a filing with the concept of every line; it may show more than is checked."""
+        read = iter([one for one in filing.statements if one.statement != EQUITY])
         shown = [
-            {**statement, "rows": [
-                {**row, "concept": name.to_json()} if name else row
-                for row, name in zip(statement["rows"], self.names(read), strict=True)
-            ]}
-            for statement, read in zip(form["statements"], filing.statements, strict=True)
-        ]  # fmt: skip
+            statement if statement["statement"] == EQUITY else self._shown(statement, next(read))
+            for statement in form["statements"]
+        ]
         return {**form, "statements": shown}
+
+    def _shown(self, statement: dict[str, Any], read: Statement) -> dict[str, Any]:
+        names = zip(statement["rows"], self.names(read), strict=True)
+        rows = [{**row, "concept": name.to_json()} if name else row for row, name in names]
+        return {**statement, "rows": rows}
 
 
 class Namer(Naming):

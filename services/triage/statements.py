@@ -24,7 +24,8 @@ from shared.documents.delimited import Field, decode_table, delimiter_of, rows, 
 from shared.errors import EmptyDocument, UnreadableDocument, UnsupportedType
 
 JSON, NDJSON, CSV = "application/json", "application/x-ndjson", "text/csv"
-KINDS = ("balance_sheet", "income", "cash_flow", "equity")
+EQUITY = "equity"
+KINDS = ("balance_sheet", "income", "cash_flow", EQUITY)
 LARGEST = Decimal(10) ** 24
 """Whole units; what is larger is no amount of money."""
 MAX_LINE = 32_000_000
@@ -389,6 +390,9 @@ _TITLES = (
     ("balance_sheet", re.compile(r"balance\s*sheet|financial\s+(position|condition)", re.I)),
     ("income", re.compile(r"\bincome\b|operations|earnings|profit\s+(and|or)\s+loss", re.I)),
 )
+_OF_EQUITY = re.compile(
+    r"\b(statements?\s+of|changes\s+in)\b.*\b(equity|deficit|partners\W+capital)\b", re.I
+)
 _PER_SHARE = re.compile(r"\bper\b.*\b(share|unit|ads)\b|\beps\b|\bbasic\b|\bdilut", re.I)
 _SHARES = re.compile(
     r"weighted|shares\s+outstanding|number\s+of\s+shares|shares\s+used|\bbasic\b|\bdilut", re.I
@@ -418,7 +422,9 @@ class _Line:
 
 
 def _read_csv(stream: BinaryIO, stem: str) -> Iterator[Filing | BadFiling]:
-    """One filing a file; a row whose further cells are all dates begins a statement."""
+    """One filing a file; a row whose further cells are all dates begins a statement. One of equity
+    that has other columns is left empty: it is read as a page.
+    """
     decoded = decode_table(stream.read())
     text = decoded.text
     if not text.strip("\ufeff \t\r\n"):
@@ -431,8 +437,10 @@ def _read_csv(stream: BinaryIO, stem: str) -> Iterator[Filing | BadFiling]:
     for head, body in _tables(lines):
         title = head[0].strip()
         company = company or _company(title)
-        statements.append(_table(title, head[1:], body, warnings))
-    if not statements:
+        dated = len(head) > 1
+        of_equity = Statement(EQUITY, (), ())
+        statements.append(_table(title, head[1:], body, warnings) if dated else of_equity)
+    if not any(statement.columns for statement in statements):
         raise UnreadableDocument(
             "no statement in this CSV: the first row has a title and then the date of each column"
         )
@@ -449,11 +457,21 @@ def _tables(lines: Sequence[_Line]) -> Iterator[tuple[list[str], list[_Line]]]:
             if head:
                 yield head, body
             head, body = line.cells, []
+        elif not empty and _begins_equity(line.cells):
+            if head:
+                yield head, body
+            yield [line.cells[0]], []
+            head, body = None, []
         elif head and not empty:
             body.append(line)
         blank = empty
     if head:
         yield head, body
+
+
+def _begins_equity(record: list[str]) -> bool:
+    """Whether a row is the title of a statement of equity, whose columns no dates stand over."""
+    return bool(_OF_EQUITY.search(record[0])) and not any(cell.strip() for cell in record[1:])
 
 
 def _is_head(record: list[str], *, apart: bool) -> bool:

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from shared.client import Costs, Hit, Report
 
 DISCLAIMER = "smallprint points at passages and figures; it gives no legal or audit advice."
+_WIDEST_HEAD = 16
+"""Characters of a component's name in one line."""
 
 
 def clauses(line: Mapping[str, Any]) -> Iterator[str]:
@@ -281,23 +283,39 @@ def statements(line: Mapping[str, Any], *, concepts: bool = False) -> Iterator[s
 def _statement(statement: Mapping[str, Any], concepts: bool) -> Iterator[str]:
     title = plain(str(statement.get("title") or ""))
     yield f"  {statement['statement']}  {title}".rstrip()
-    heads = [_period(column) for column in statement["columns"]]
     figures = [
         ["" if value is None else f"{value:,}" for value in row["values"]]
         for row in statement["rows"]
     ]
-    widths = [max(len(cell) for cell in column) for column in zip(heads, *figures, strict=True)]
+    heads = [[_period(column) for column in statement["columns"]]]
+    if any("component" in column for column in statement["columns"]):
+        heads = _broken([plain(column.get("component", "")) for column in statement["columns"]])
+        heads = [["", *line] for line in heads]
+        figures = [
+            [_period(row["period"]) if "period" in row else "", *cells]
+            for row, cells in zip(statement["rows"], figures, strict=True)
+        ]
+    widths = [max(len(cell) for cell in column) for column in zip(*heads, *figures, strict=True)]
     labels = (len(plain(row["label"])) for row in statement["rows"])
     room = max(labels, default=0)
     if sys.stdout.isatty():  # what goes into a file or another program is kept whole
         left = shutil.get_terminal_size().columns - sum(widths) - 2 * len(widths) - 6
         room = max(20, left)
-    names = ["", *(_concept(row) if concepts else "" for row in statement["rows"])]
-    lines = [("", heads), *_labelled(statement["rows"], figures)]
+    names = [_concept(row) if concepts else "" for row in statement["rows"]]
+    names = [*("" for _ in heads), *names]
+    lines = [*(("", head) for head in heads), *_labelled(statement["rows"], figures)]
     for (label, cells), name in zip(lines, names, strict=True):
         shown = label if len(label) <= room else label[: room - 1] + "…"
         aligned = "  ".join(c.rjust(w) for c, w in zip(cells, widths, strict=True))
         yield f"    {shown:<{room}}  {aligned}  {name}".rstrip()
+
+
+def _broken(names: Sequence[str]) -> list[list[str]]:
+    """The names of components over as many lines as the longest needs, the last line full."""
+    wrapped = [wrap(name, _WIDEST_HEAD, break_on_hyphens=False) for name in names]
+    tallest = max(map(len, wrapped), default=0)
+    lines = [[*[""] * (tallest - len(name)), *name] for name in wrapped]
+    return [list(line) for line in zip(*lines, strict=True)]
 
 
 def _concept(row: Mapping[str, Any]) -> str:

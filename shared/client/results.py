@@ -624,12 +624,18 @@ class Report(_Result):
 
 @dataclass(frozen=True)
 class StatementColumn(_Result):
-    """A moment (`quarters` 0) or a duration; dates are YYYYMMDD. `restated` if its head says so."""
+    """A moment (`quarters` 0) or a duration; dates are YYYYMMDD. `restated` if its head says so.
+
+    In a statement of equity a column is a `component` instead, and `unit` is `shares` where it
+    counts those.
+    """
 
     end: str | None = None
     quarters: int | None = None
     start: str | None = None
     restated: int | None = None
+    component: str | None = None
+    unit: str | None = None
 
 
 @dataclass(frozen=True)
@@ -645,10 +651,11 @@ class StatementRow(_Result):
     """A line with one value a column, in whole units with the sign that the page shows.
 
     `path` are the headings above it, `notes` its footnote marks, `places` those of its values.
-    `concept` is what it is taken for, where it was named.
+    `concept` is what it is taken for, where it was named. `period` is that of a line whose columns
+    are components.
     """
 
-    _parts: ClassVar[dict[str, type[_Result]]] = {"concept": Concept}
+    _parts: ClassVar[dict[str, type[_Result]]] = {"concept": Concept, "period": StatementColumn}
 
     label: str
     values: tuple[float | None, ...]
@@ -659,6 +666,7 @@ class StatementRow(_Result):
     notes: tuple[str, ...] = ()
     places: tuple[Place | None, ...] = ()
     concept: Concept | None = None
+    period: StatementColumn | None = None
 
     @classmethod
     def _read(cls, name: str, value: Any) -> Any:

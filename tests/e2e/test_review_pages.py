@@ -15,6 +15,7 @@ from services.ingest.room import Room
 from services.triage.domain import ReportFinding
 from services.triage.judgement import triage_filing
 from services.triage.reading.document import Reported, read_document
+from services.triage.reading.reader import find_statements
 from shared import documents
 from shared.events.questions import Proposal, Quote
 from tests.e2e.review_stage import CONTRACT, FINDING, SCRIPT, STATEMENT, Stage, pdf_of, until
@@ -23,7 +24,7 @@ from tests.support import ROOT, library, require
 from tests.unit.documents.word import docx, p
 from tests.unit.review.test_narrative import FLAG
 from tests.unit.review.test_signals import SIGNAL
-from tests.unit.triage.reading import samples
+from tests.unit.triage.reading import equity_samples, samples
 
 CHROMIUM = Path("/usr/bin/chromium")
 FLAGS = [
@@ -503,6 +504,32 @@ def test_a_report_is_not_called_clean_where_it_may_not_be(ada: Watched, stage: S
             stage.http.delete(f"/v1/documents/{report}")
         gone = {unknown, folded}
         until(lambda: all(one["document_id"] not in gone for one in stage.open_items()), "deletion")
+
+
+def test_a_statement_of_equity_is_shown_by_component(ada: Watched, stage: Stage) -> None:
+    """With the others of its report, when somebody opens them: no finding leads there."""
+    reading = documents.read(equity_samples.html(), name="a.html")
+    (equity,) = find_statements(reading).equity
+    report = stage.upload("equity.json", b'{"equity": 1}', "report")
+    try:
+        stage.find(report, filing={"id": "q4", "statements": [STATEMENT, equity.to_json()]})
+        page = ada.sign_in()
+        page.goto(f"{stage.address}/documents/{report}")
+        page.get_by_text("Statements as they were read").click()
+        table = page.get_by_role("region", name="equity").get_by_role("table")
+        heads = table.get_by_role("columnheader").all_inner_texts()
+        assert [head.lower() for head in heads[1:4]] == [
+            "period",
+            "common stock shares",
+            "common stock amount",
+        ]
+        row = table.get_by_role("row").filter(has_text="Issuance of common stock")
+        assert row.get_by_role("cell").first.inner_text() == "2023-12-31 (12 months)"
+        assert row.get_by_role("cell").last.inner_text() == "15,000,000"
+        picture(page, "equity")
+    finally:
+        stage.http.delete(f"/v1/documents/{report}")
+        until(lambda: all(one["document_id"] != report for one in stage.open_items()), "deletion")
 
 
 DRAW = """async (names) => {

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import copy
+from pathlib import Path
 from typing import Any
 
+from infra import equity_identities
 from infra.evaluate_statements import Score, compare, named, table
 from services.triage.reading.reader import ReadStatement, read_statements
 from shared.documents import read
-from tests.unit.triage.reading import samples
+from tests.unit.triage.reading import equity_samples, samples
 
 MILLION = 10**6
 COLUMNS = [{"start": "20220701", "end": "20230630"}, {"start": "20210701", "end": "20220630"}]
@@ -35,6 +37,30 @@ def scored(truth: dict[str, Any], statement: ReadStatement | None, *, whole: boo
     score = Score()
     compare("a.html", truth, statement, score, whole=whole)
     return score
+
+
+def test_equity_is_measured_by_what_its_page_says_of_itself(tmp_path: Path) -> None:
+    """Across, down and against the balance sheet; what is off is listed."""
+    sound, odd = tmp_path / "sound.html", tmp_path / "odd.html"
+    sound.write_bytes(equity_samples.html())
+    last = equity_samples.MOVEMENTS[-1]
+    wrong = [*equity_samples.MOVEMENTS[:-1], (*last[:5], "$ 367", "$ 460")]
+    odd.write_bytes(equity_samples.html([*wrong[:1], (*wrong[1][:-1], "44"), *wrong[2:]]))
+    whole, broken = equity_identities.EquityScore(), equity_identities.EquityScore()
+
+    equity_identities.count(sound, whole)
+    equity_identities.count(odd, broken)
+
+    assert (whole.documents, whole.read, whole.by_components, whole.unreadable) == (1, 1, 1, 0)
+    assert [str(one) for one in (whole.across, whole.down, whole.sheet)] == [
+        "10/10",
+        "10/10",
+        "2/2",
+    ]
+    assert str(broken.across) == "9/10"
+    assert str(broken.sheet) == "1/2"
+    assert broken.down.exact < broken.down.tried
+    assert len(broken.misses) == 2
 
 
 def test_what_is_read_as_it_stands_is_right() -> None:

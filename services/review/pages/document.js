@@ -5,7 +5,7 @@ import * as known from "/pages/documents-known.js";
 import { KINDS, pill, sentence } from "/pages/documents.js";
 import { EarlyPages, foundSoFar } from "/pages/early.js";
 import { certainty, count, excerpt, fill, h, moment, number, say, select, title, words } from "/pages/dom.js";
-import { boxesOfFinding, placeOf } from "/pages/statement.js";
+import { boxesOfFinding, placeOf, statementTable } from "/pages/statement.js";
 import { changes, decidedText, isAccepted, isMine, machinePill, verdictPill } from "/pages/verdicts.js";
 import { Viewer } from "/pages/viewer.js";
 
@@ -216,7 +216,22 @@ class DocumentView {
       : h("p.muted", {}, clean(folded.length, filings, warnings?.filter((one) => UNCHECKED.test(one)).length ?? 0)),
     folded.length > 0 && h("details.group", {}, h("summary", {}, `${count(folded.length, "finding")} folded away, as the same of this filer was dismissed before`), folded.map((one) => this.finding(one))),
     sentences.length > 0 && this.inWords(sentences),
-    signals.length > 0 && this.unusual(signals), this.notes(warnings));
+    signals.length > 0 && this.unusual(signals), this.asRead(), this.notes(warnings));
+  }
+
+  /** The statements of its first filing, that of equity among them, for whoever opens them. */
+  asRead() {
+    const inside = h("div", {});
+    const open = async () => {
+      if (inside.firstChild) return;
+      try {
+        const { items } = await get(query(`${this.path}/statements`, { limit: 1 }));
+        fill(inside, items.flatMap((filing) => filing.statements.map((one) => statementTable(one))));
+      } catch (error) {
+        say(error.message);
+      }
+    };
+    return h("details.group", { ontoggle: open }, h("summary", {}, "Statements as they were read"), inside);
   }
 
   notes(warnings) {

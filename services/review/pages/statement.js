@@ -32,9 +32,10 @@ export function boxesOfFinding(boxes, finding) {
   return (boxes ?? []).map((one) => ({ ...one, part: !(box && one.x0 === box[0] && one.y0 === box[1]) }));
 }
 
-/** The statement as a table. */
-export function statementTable(statement, finding) {
+/** The statement as a table; one whose columns are components has the period of each line beside it. */
+export function statementTable(statement, finding = {}) {
   const columns = statement.columns ?? [];
+  const byLine = columns.some((column) => column.component !== undefined);
   const parts = new Set((finding.cells ?? []).filter((one) => one.statement === statement.statement).map((one) => `${one.row} ${one.column}`));
   const cell = (value, row, column) => {
     const lit = row === finding.row && (finding.column === null || column === finding.column);
@@ -43,11 +44,13 @@ export function statementTable(statement, finding) {
   const line = (row, index) => {
     const selector = index === finding.row ? "tr.lit-row" : (finding.rows ?? []).includes(index) ? "tr.part-row" : "tr";
     return h(selector, {}, h(row.heading ? "th.heading" : "th", { scope: "row" }, row.label ?? ""),
+      byLine && h("td.muted", {}, row.period ? period(row.period) : ""),
       columns.map((_, column) => cell(row.values?.[column], index, column)));
   };
   return h("div.sheet.statement", { tabindex: "0", role: "region", "aria-label": words(statement.statement) }, h("table", {},
     h("caption", {}, words(statement.statement)),
-    h("thead", {}, h("tr", {}, h("th", { scope: "col" }, ""), columns.map((column) => h("th.figure", { scope: "col" }, period(column))))),
+    h("thead", {}, h("tr", {}, h("th", { scope: "col" }, ""), byLine && h("th", { scope: "col" }, "Period"),
+      columns.map((column) => h("th.figure", { scope: "col" }, byLine ? column.component : period(column))))),
     h("tbody", {}, statement.rows.map(line))));
 }
 

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from services.triage.reading.figures import Figure, figure_of, mended
 from services.triage.reading.periods import (
     dates_in,
+    ends_with_day,
     last_day_in,
     mention,
     quarters_in,
@@ -32,6 +33,8 @@ _LONGEST_HEAD = 150
 """Characters; more is a sentence, and its years are not those of the columns."""
 _BESIDE = 0.7
 """Columns; words further from a column are those of something else."""
+_FEW = 1 / 6
+"""Of the figures of the column that has most; a column that has no more is none."""
 _TALLEST_HEAD = 12
 """Rows; what is further down is no head of a table."""
 
@@ -81,13 +84,17 @@ class Layout:
     """Columns of changes, percentages and notes, which are no periods."""
 
 
-def layout(table: Table) -> Layout | None:
-    """The columns of a table of figures; None for a table that is none."""
+def layout(table: Table, *, sparse: bool = False) -> Layout | None:
+    """The columns of a table of figures; None for a table that is none.
+
+    With `sparse` also those that have few figures beside others, whatever their heads say: a
+    component of equity may change but once a year.
+    """
     lines = [line_of(row) for row in table.rows]
-    first = _first_of_body(lines)
+    first = _first_of_body(lines, broken=sparse)
     if first is None:
         return None
-    bands = _bands(lines[first:])
+    bands = _bands(lines[first:], 0 if sparse else _FEW)
     if not bands:
         return None
     while first and _is_heading(lines[first - 1], bands):
@@ -108,7 +115,7 @@ def layout(table: Table) -> Layout | None:
         _hang(sorted(above, key=lambda cell: cell.left), bands)
     found.stub = "\n".join(stub)
     dated = [b for b in bands if not _ASIDE.search(b.title)]
-    if dated:
+    if dated and not sparse:
         found.bands, found.asides = dated, [b for b in bands if _ASIDE.search(b.title)]
     return found
 
@@ -121,8 +128,11 @@ def line_of(row: Sequence[TableCell]) -> Line:
     return Line(tuple(words), tuple(figure for figure in figures if figure is not None))
 
 
-def _first_of_body(lines: Sequence[Line]) -> int | None:
-    """The first row with a label and an amount; years and days are no amounts in a head."""
+def _first_of_body(lines: Sequence[Line], *, broken: bool) -> int | None:
+    """The first row with a label and an amount; years and days are no amounts in a head.
+
+    With `broken` also one whose label ends before the year of its day, which stands in the next.
+    """
     dated = False
     for number, line in enumerate(lines):
         amounts = [figure for figure in line.figures if not figure.percent]
@@ -134,6 +144,10 @@ def _first_of_body(lines: Sequence[Line]) -> int | None:
             continue
         if line.words and line.words[0].left <= line.figures[0].cell.left:
             return number
+        if broken and not line.words and number and amounts[0].like_a_date:
+            above = " ".join(cell.text for cell in lines[number - 1].words)
+            if ends_with_day(above):
+                return number - 1
     return None
 
 
@@ -145,8 +159,10 @@ def _is_heading(line: Line, bands: Sequence[Band]) -> bool:
     return not (said.year or said.day or said.quarters or scale_in(line.words[0].text))
 
 
-def _bands(body: Iterable[Line]) -> list[Band]:
-    """Intervals of figures that overlap are one column; a column has more than one figure."""
+def _bands(body: Iterable[Line], few: float) -> list[Band]:
+    """Intervals of figures that overlap are one column; a column has more than one figure, and more
+    than a part of the most that one has.
+    """
     spans = sorted(
         (f.cell.left, f.cell.right) for line in body for f in line.figures if not f.percent
     )
@@ -161,7 +177,7 @@ def _bands(body: Iterable[Line]) -> list[Band]:
             bands.append(Band(left, right))
         bands[-1].figures += 1
     most = max((band.figures for band in bands), default=0)
-    bands = [band for band in bands if band.figures > max(1, most / 6)]
+    bands = [band for band in bands if band.figures > max(1, most * few)]
     _widen(bands)
     return bands
 

@@ -6,9 +6,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, BinaryIO
 
-from services.triage.reading.report import FactsReader, Linkbases, NoStatements, read_report
+from services.triage.reading.report import (
+    FactsReader,
+    Linkbases,
+    NoStatements,
+    read_equity,
+    read_report,
+)
 from services.triage.statements import (
     CSV,
+    EQUITY,
     JSON,
     KINDS,
     NDJSON,
@@ -31,14 +38,16 @@ MOST_COLUMNS = 100
 
 @dataclass(frozen=True)
 class Reported:
-    """A filing in the form that is checked, of which too many columns are left out, and as it is
-    shown: with all that its page says.
+    """A filing in the form that is checked, without statements of equity and with too many columns
+    left out, and as it is shown: with all that its page says.
     """
 
     filing: Filing
     form: dict[str, Any]
     reading: Reading | None = None
     """The text around the statements; None in data, which has no sentences."""
+    notes: tuple[str, ...] = ()
+    """Warnings about what is only shown: nothing that is checked is less sure for them."""
 
 
 def read_document(
@@ -81,7 +90,7 @@ def read_document(
         except UnreadableDocument as error:
             why = error
         if any(isinstance(one, Reported) and _is_known(one.filing) for one in found):
-            yield from found
+            yield from (_with_equity(one, reading) for one in found)
             return
     try:
         yield _as_page(source, name, reading(), facts, beside)
@@ -99,11 +108,24 @@ def _as_data(source: bytes | BinaryIO, kind: str, name: str) -> Iterator[Reporte
         if isinstance(filing, BadFiling):
             yield filing
         else:
-            yield Reported(narrowed(filing), filing.to_json())
+            yield Reported(narrowed(checked(filing)), filing.to_json())
 
 
 def _is_known(filing: Filing) -> bool:
-    return any(statement.statement in KINDS for statement in filing.statements)
+    return any(one.statement in KINDS and one.columns for one in filing.statements)
+
+
+def _with_equity(one: Reported | BadFiling, reading: Callable[[], Reading]) -> Reported | BadFiling:
+    """A filing of a CSV with its statement of equity, if that has no dates over its columns."""
+    if isinstance(one, BadFiling):
+        return one
+    others = [shown for shown in one.form["statements"] if shown["columns"]]
+    if len(others) == len(one.form["statements"]):
+        return one
+    equity, notes = read_equity(reading())
+    statements = [*others, *(statement.to_json() for statement in equity)]
+    form = {**one.form, "statements": statements, "warnings": [*one.form["warnings"], *notes]}
+    return replace(one, form=form, notes=notes)
 
 
 def _as_page(
@@ -117,7 +139,13 @@ def _as_page(
     if reading.media_type in _WITH_TAGS:
         data = source if isinstance(source, bytes) else source.read()
     report = read_report(reading, data, name, beside=beside, facts=facts)
-    return Reported(narrowed(report.filing), report.to_json(), reading)
+    return Reported(narrowed(report.filing), report.to_json(), reading, report.notes)
+
+
+def checked(filing: Filing) -> Filing:
+    """A filing without its statements of equity: they are shown, and nothing rests on them."""
+    kept = tuple(one for one in filing.statements if one.statement != EQUITY)
+    return filing if len(kept) == len(filing.statements) else replace(filing, statements=kept)
 
 
 def narrowed(filing: Filing) -> Filing:

@@ -20,6 +20,13 @@ _TITLES = {
         re.I,
     ),
     "cash_flow": re.compile(r"cash\s*flows?", re.I),
+    "equity": re.compile(
+        r"statements?\s+of\s+(?!(financial|operations|income|earnings|cash)\b)[^.;]{0,90}"
+        r"\b(equity|deficit|deficiency|capital|investment|net\s+assets)\b"
+        r"|\bchanges\s+in\s+[^.;]{0,60}\b(equity|deficit|deficiency|(partners|members)\W+capital)\b"
+        r"|\b((stock|share)\W?(holders|owners)\W{0,3}s?\W*\s*)?equity\s+statements?\b",
+        re.I,
+    ),
 }
 _ANCHORS = {
     "balance_sheet": (
@@ -86,6 +93,11 @@ def score(kind: str, labels: Sequence[str], title: str) -> float:
 def names(kind: str, line: str) -> bool:
     """Whether a line is a title of that statement."""
     return bool(_TITLES[kind].search(line))
+
+
+def is_other(title: str) -> bool:
+    """Whether a title says that a table is about a part of the company, or beside a statement."""
+    return bool(_NOT_IT.search(last_lines(title, 4)))
 
 
 def last_lines(text: str, count: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import product, zip_longest
@@ -10,10 +11,20 @@ from typing import Any
 
 from services.triage.reading.boxes import tables_of_pages
 from services.triage.reading.columns import Layout, layout, periods, restated
+from services.triage.reading.components import Component
+from services.triage.reading.equity import (
+    BALANCES,
+    EquityRows,
+    apart,
+    balances_in,
+    find_parts,
+    read_parts,
+    titles_of,
+)
 from services.triage.reading.grids import tables_of_cells
 from services.triage.reading.kinds import labels_of, last_lines, names, score
 from services.triage.reading.lines import tables_of_lines
-from services.triage.reading.periods import years_in
+from services.triage.reading.periods import mention, years_in
 from services.triage.reading.rows import ReadRow, rows_of
 from services.triage.reading.scales import scale_in
 from services.triage.reading.table import Table
@@ -66,6 +77,8 @@ class ReadStatement:
     """Heads of the columns that are no periods, which are left out."""
     broken_down: tuple[str, ...] = ()
     """Lines of an instance that it splits by members, too: the parts are left out."""
+    components: tuple[Component, ...] = ()
+    """What the columns are in a statement of equity; empty where they are periods."""
 
     @property
     def statement(self) -> Statement:
@@ -78,7 +91,13 @@ class ReadStatement:
         for column, again in zip(whole["columns"], self.restated, strict=False):
             if again:
                 column["restated"] = 1
+        for column, component in zip(whole["columns"], self.components, strict=False):
+            column["component"] = component.name
+            if component.shares:
+                column["unit"] = "shares"
         for row, read in zip(whole["rows"], self.rows, strict=True):
+            if read.period:
+                row["period"] = read.period.to_json()
             if read.path:
                 row["path"] = list(read.path)
             if read.indent:
@@ -100,6 +119,18 @@ class Unread:
     reason: str
 
 
+@dataclass(frozen=True)
+class Found:
+    """What was found in a document: statements that are checked, those of equity, which are only
+    shown, and the tables that could not be read as any.
+    """
+
+    statements: tuple[ReadStatement, ...]
+    unread: tuple[Unread, ...] = ()
+    equity: tuple[ReadStatement, ...] = ()
+    unread_equity: tuple[Unread, ...] = ()
+
+
 def tables_of(reading: Reading) -> list[Table]:
     """The tables of a document, by what its reading has."""
     if len(reading.cells):
@@ -110,13 +141,14 @@ def tables_of(reading: Reading) -> list[Table]:
 
 
 def read_statements(reading: Reading) -> list[ReadStatement]:
-    """The statements of one document, at most one of a kind, in the order of the document."""
-    return find_statements(reading)[0]
+    """The statements of one document that are checked, at most one of a kind, in its order."""
+    return list(find_statements(reading).statements)
 
 
-def find_statements(reading: Reading) -> tuple[list[ReadStatement], list[Unread]]:
+def find_statements(reading: Reading) -> Found:
     """The statements, and for each kind without one the tables that bear its title."""
-    layouts = [(table, layout(table)) for table in tables_of(reading)]
+    tables = [part for table in tables_of(reading) for part in apart(table)]
+    layouts = [(table, layout(table)) for table in tables]
     parts = [Part(table, found) for table, found in layouts if found]
     numbered = list(_candidates(parts))
     candidates = [candidate for _, candidate in numbered]
@@ -141,7 +173,56 @@ def find_statements(reading: Reading) -> tuple[list[ReadStatement], list[Unread]
         for table, found in layouts
         if (missed := _unread(kind, table, found))
     ]
-    return [read[place] for place in sorted(read)], unread
+    taken = {id(part.table) for place, _ in chosen for part in candidates[place]}
+    equity, unread_equity = _equity(layouts, taken, ends, head)
+    statements = tuple(read[place] for place in sorted(read))
+    return Found(statements, tuple(unread), tuple(equity), tuple(unread_equity))
+
+
+def _equity(
+    layouts: Sequence[tuple[Table, Layout | None]],
+    taken: AbstractSet[int],
+    ends: Mapping[str, str],
+    head: str,
+) -> tuple[list[ReadStatement], list[Unread]]:
+    """The statements of equity among the tables that are no other statement (`taken` has the
+    identities of those), and those under such a title that could not be read.
+    """
+    numbers = {number for number, (table, _) in enumerate(layouts) if id(table) in taken}
+    titled = titles_of([table for table, _ in layouts], numbers)
+    parts = find_parts([table for table, _ in layouts], numbers, titled)
+    read = [_with_components(one, titled) for one in read_parts(parts)]
+    if not read:
+        read = [
+            _read((Part(table, found),), "equity", ends, head)
+            for number, (table, found) in enumerate(layouts)
+            if number in titled and found and _under_periods(table, found)
+        ][:1]
+    if read:
+        return read, []
+    return [], [
+        Unread("equity", table.page, title, "its columns were not told as components of equity")
+        for number, (table, _) in enumerate(layouts)
+        if (title := titled.get(number)) and balances_in(table)
+    ]
+
+
+def _under_periods(table: Table, found: Layout) -> bool:
+    """Whether the components are lines under columns of periods."""
+    dated = all(mention(band.title).year for band in found.bands)
+    told_apart = len({band.title for band in found.bands}) == len(found.bands)
+    return dated and told_apart and balances_in(table) >= BALANCES
+
+
+def _with_components(rows: EquityRows, titled: Mapping[int, str]) -> ReadStatement:
+    return ReadStatement(
+        kind="equity",
+        title=next((titled[one.number] for one in rows.parts if one.number in titled), ""),
+        scale=rows.scale,
+        columns=(Column(),) * len(rows.components),
+        rows=rows.rows,
+        components=rows.components,
+    )
 
 
 def _unread(kind: str, table: Table, found: Layout | None) -> Unread | None:

@@ -11,7 +11,7 @@ from typing import Any
 from services.triage.places import Place
 from services.triage.reading.concepts import read_alone
 from services.triage.reading.instances import read_instance, whole_facts
-from services.triage.reading.reader import KINDS, ReadStatement, Unread, find_statements
+from services.triage.reading.reader import KINDS, Found, ReadStatement, Unread, find_statements
 from services.triage.reading.tags import with_tags
 from services.triage.statements import Column, Filing, quoted
 from shared.documents.cells import cell_of
@@ -51,10 +51,14 @@ class ReadReport:
     warnings: tuple[str, ...]
     whole: bool = True
     """Not for an instance that comes alone: rare lines and a company's own are left out of it."""
+    equity: tuple[ReadStatement, ...] = ()
+    """Its statements of stockholders' equity, which are shown and not checked."""
+    notes: tuple[str, ...] = ()
+    """What a person has to know of those: no finding rests on it."""
 
     @property
     def filing(self) -> Filing:
-        """The report in the form that is checked."""
+        """The report in the form that is checked, without its statements of equity."""
         statements = tuple(read.statement for read in self.statements)
         return Filing(
             id=self.id,
@@ -67,9 +71,11 @@ class ReadReport:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """The report in structured form, each row with its places."""
+        """The report in structured form, each row with its places; equity comes last."""
         whole = self.filing.to_json()
-        whole["statements"] = [statement.to_json() for statement in self.statements]
+        shown = (*self.statements, *self.equity)
+        whole["statements"] = [statement.to_json() for statement in shown]
+        whole["warnings"] += self.notes
         return whole
 
 
@@ -112,19 +118,20 @@ def read_report(
         UnreadableDocument: its instance can't be laid out.
     """
     warnings = [*reading.warnings, *_failed(reading)]
-    unread: list[Unread] = []
+    found = Found(())
     tags = _tags(reading, data, warnings, facts)
     if reading.media_type == XBRL:
         statements = [
             _in_text(statement, reading) for statement in _of_instance(tags, beside, warnings)
         ]
     else:
-        statements, unread = find_statements(reading)
+        found = find_statements(reading)
+        statements = list(found.statements)
         if tags:
             statements = [_with_tags(statement, tags, warnings) for statement in statements]
     if not statements:
-        raise NoStatements(_nothing(reading, unread, data), reading)
-    warnings += [*_missing(statements, unread), *_left_out(statements)]
+        raise NoStatements(_nothing(reading, found.unread, data), reading)
+    warnings += [*_missing(statements, found.unread), *_left_out(statements)]
     about = {key: _first(tags, concept) or "" for concept, key in _ABOUT.items()}
     form = _FORM.search(reading.text[:_COVER])
     ends = [column.end for read in statements for column in read.columns if column.end]
@@ -136,7 +143,19 @@ def read_report(
         statements=tuple(statements),
         warnings=tuple(warnings),
         whole=reading.media_type != XBRL or beside is not None,
+        equity=found.equity,
+        notes=_notes(found),
     )
+
+
+def read_equity(reading: Reading) -> tuple[tuple[ReadStatement, ...], tuple[str, ...]]:
+    """The statements of equity alone, and what a person has to know of them."""
+    found = find_statements(reading)
+    return found.equity, _notes(found)
+
+
+def _notes(found: Found) -> tuple[str, ...]:
+    return (*_tables(found.unread_equity), *_left_out(found.equity))
 
 
 def _tags(reading: Reading, data: bytes, warnings: list[str], facts: FactsReader) -> Sequence[Fact]:
@@ -243,15 +262,19 @@ def _missing(statements: Sequence[ReadStatement], unread: Sequence[Unread]) -> I
     for kind in KINDS:
         if kind not in kinds:
             yield f"no {_NAMES[kind]} was found"
-            tables = [table for table in unread if table.kind == kind]
-            yield from map(_unread, tables[:_MOST_NAMED])
-            if len(tables) > _MOST_NAMED:
-                yield f"{len(tables) - _MOST_NAMED} more tables of that title were not read"
+            yield from _tables([table for table in unread if table.kind == kind])
     for statement in statements:
         for number, column in enumerate(statement.columns):
             if column.end is None:
                 yield f"{statement.kind} column {number}: the page doesn't say for when it is"
         yield from _same_period(statement)
+
+
+def _tables(unread: Sequence[Unread]) -> Iterator[str]:
+    """Tables of one title that were not read."""
+    yield from map(_unread, unread[:_MOST_NAMED])
+    if len(unread) > _MOST_NAMED:
+        yield f"{len(unread) - _MOST_NAMED} more tables of that title were not read"
 
 
 def _same_period(statement: ReadStatement) -> Iterator[str]:

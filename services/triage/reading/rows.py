@@ -12,7 +12,7 @@ from services.triage.reading.columns import Band, Layout, Line
 from services.triage.reading.figures import Figure
 from services.triage.reading.scales import factor
 from services.triage.reading.table import TableCell
-from services.triage.statements import Row
+from services.triage.statements import Column, Row
 
 _NOTES = re.compile(r"\s*((?<=\s)\(\w\)|(?<=\s)\(\d{1,2}\)|\[\w{1,3}\]|[*†‡§]+)+$")
 _LEADERS = re.compile(r"(\s*\.){3,}\s*\.?$|\s*_{3,}$")
@@ -38,6 +38,8 @@ class ReadRow:
     """Steps from the left edge, where the format has it: a page's, or a plain text's."""
     left_out: tuple[str, ...] = ()
     """Figures that stand in none of the columns, or in one that has a figure."""
+    period: Column | None = None
+    """Of a row of a statement whose columns are components: a moment, or the time between two."""
 
     @property
     def places(self) -> tuple[Place | None, ...]:
@@ -61,7 +63,7 @@ def rows_of(found: Layout, scale: Decimal, notes: str) -> list[ReadRow]:
     lines = list(_whole_lines(found))
     steps = _steps(line.left for line in lines if line.left is not None)
     for line in lines:
-        label, marks = _without_marks(line.label)
+        label, marks = _cleared(line.label)
         indent = steps.get(line.left, 0) if line.left is not None else 0
         values, places, more, left_out = _in_columns(line.figures, found)
         if not any(places):
@@ -167,7 +169,7 @@ def _label_cells(line: Line, bands: Sequence[Band]) -> list[TableCell]:
     return [cell for cell in line.words if cell.left < edge]
 
 
-def _without_marks(label: str) -> tuple[str, tuple[str, ...]]:
+def _cleared(label: str) -> tuple[str, tuple[str, ...]]:
     """The label without the footnote marks at its end."""
     found = _NOTES.search(label)
     if not found or found.start() == 0:

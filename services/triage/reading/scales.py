@@ -32,7 +32,8 @@ _SHARES_APART = re.compile(
     re.I,
 )
 _SHARES_ALSO = re.compile(
-    r"shares?\s+(data\s+|amounts\s+)?(are\s+)?in\s+(thousand|million)s|(thousand|million)s\s+of\s+shares",
+    r"shares?\s+(data\s+|amounts\s+)?(are\s+)?in\s+(thousand|million)s"
+    r"|(thousand|million)s\s+of\s+shares",
     re.I,
 )
 
@@ -43,6 +44,19 @@ def scale_in(text: str) -> Decimal | None:
     if found := _SCALE.search(text):
         return _WORDS[found[1].lower()]
     return Decimal(1000) if _ZEROS.search(text) else None
+
+
+def scale_of_shares(text: str) -> tuple[Decimal | None, str]:
+    """The factor that a text names as that of shares, and the text without those words."""
+    found = _SHARES_ALSO.search(text)
+    if not found:
+        return None, text
+    return _WORDS[(found[3] or found[4]).lower()], _SHARES_ALSO.sub(" ", text)
+
+
+def excepts_shares(text: str) -> bool:
+    """Whether a text excepts numbers of shares from its unit."""
+    return bool(_SHARES_APART.search(text))
 
 
 def factor(

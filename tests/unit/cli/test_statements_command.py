@@ -8,7 +8,7 @@ from pathlib import Path
 from click.testing import CliRunner
 
 from services.cli import cli
-from tests.unit.triage.reading import samples
+from tests.unit.triage.reading import equity_samples, samples
 from tests.unit.triage.reading.test_instances import LABELS, PRESENTATION
 
 
@@ -49,6 +49,50 @@ def test_a_person_sees_a_table(tmp_path: Path) -> None:
     assert code == 0
     assert "2023-06-30 (4 quarters)" in out
     assert "1,500,000,000" in out
+
+
+def test_a_statement_of_equity_is_shown_by_component(tmp_path: Path) -> None:
+    """Names of components in lines of their own above, periods beside the labels."""
+    page = tmp_path / "acme.pdf"
+    page.write_bytes(equity_samples.pdf())
+
+    code, out = run(page, "--concepts")
+    _, lines = run(page, "--json")
+
+    shown = out.splitlines()
+    head = next(number for number, line in enumerate(shown) if "Common stock" in line)
+    net = next(line for line in shown[head:] if "Net income" in line)
+    end = next(line for line in shown if "Balance, December 31, 2023" in line)
+    assert code == 0
+    assert shown[head].split() == [
+        *("Common", "stock", "Common", "stock"),
+        *("Additional", "comprehensive", "Retained", "stockholders'"),
+    ]
+    assert net.split()[2:] == ["2022-12-31", "(4", "quarters)", *["0"] * 4, *["40,000,000"] * 2]
+    assert end.split()[4:7] == ["2023-12-31", "100,000,000", "10,000,000"]
+    equity = json.loads(lines)["statements"][-1]
+    assert equity["statement"] == "equity"
+    assert not any("concept" in row for row in equity["rows"])
+
+
+def test_one_that_cannot_be_read_is_a_warning_of_both_commands(tmp_path: Path) -> None:
+    """Of `statements`, and of `triage`, whose findings it changes in nothing."""
+    page, without = tmp_path / "acme.html", tmp_path / "less" / "acme.html"
+    without.parent.mkdir()
+    page.write_bytes(equity_samples.html(heads=False))
+    without.write_bytes(equity_samples.html(()))
+
+    _, shown = run(page, "--json")
+    judged, other = (
+        json.loads(CliRunner().invoke(cli, ["triage", str(one), "--json"]).stdout)
+        for one in (page, without)
+    )
+
+    (warning,) = [one for one in json.loads(shown)["warnings"] if equity_samples.TITLE in one]
+    assert warning in judged["warnings"]
+    assert [one for one in judged["warnings"] if one != warning] == other["warnings"]
+    same = ("risk", "flagged", "findings", "signals")
+    assert [judged[key] for key in same] == [other[key] for key in same]
 
 
 def test_no_label_is_cut_where_no_terminal_reads(tmp_path: Path) -> None:

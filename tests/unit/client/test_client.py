@@ -616,6 +616,25 @@ def test_statements_are_typed() -> None:
     assert read.rows[0].places == (smallprint.Place(1, cell="B7"), None)
 
 
+def test_a_statement_of_equity_has_components_and_the_periods_of_its_lines() -> None:
+    """Both are typed as well."""
+    columns = [{"component": "Common stock Shares", "unit": "shares"}, {"component": "Total"}]
+    row = {"label": "Net income", "values": [0, 5], "period": {"end": "20231231", "quarters": 4}}
+    statement = {"statement": "equity", "columns": columns, "rows": [row]}
+    filing = {"id": "a", "company": None, "form": None, "period": None, "statements": [statement]}
+    network = Network(ok({"items": [{**filing, "warnings": []}], "next": None}))
+
+    (one,) = network.client().statements("doc_1")
+
+    (read,) = one.statements
+    assert [(c.component, c.unit) for c in read.columns] == [
+        ("Common stock Shares", "shares"),
+        ("Total", None),
+    ]
+    assert read.rows[0].period is not None
+    assert (read.rows[0].period.end, read.rows[0].period.quarters) == ("20231231", 4)
+
+
 def test_a_decision_is_tried_again_under_the_same_id() -> None:
     """A lost answer does not make two decisions: the id that the client chose stays."""
     network = Network(httpx.ReadError("lost"), ok({"decision": DECISION, "item": {}}))

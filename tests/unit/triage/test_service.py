@@ -37,7 +37,7 @@ from tests.killed import Killed, KilledAfterCommit, KilledAfterPut, blobs_below
 from tests.support import ROOT, artefacts
 from tests.unit.triage.filings import bent, read, record, verdict
 from tests.unit.triage.house import House
-from tests.unit.triage.reading import samples
+from tests.unit.triage.reading import equity_samples, samples
 
 FINDINGS, STATEMENTS = "/v1/documents/{}/findings", "/v1/documents/{}/statements"
 
@@ -255,6 +255,30 @@ def test_a_spreadsheet_s_own_layout_of_a_csv_is_read_as_a_page(house: House) -> 
 
     assert finding["reported"] == 1_590_000_000
     assert finding["cells"][0]["place"]["cell"] == "B8"
+
+
+def test_a_statement_of_equity_is_answered_and_never_judged(house: House) -> None:
+    """Its components and periods; one that could not be read is a warning of its report."""
+    odd = [(label, *figures[:-1], "1") for label, *figures in equity_samples.MOVEMENTS]
+    pages = ((), odd, equity_samples.MOVEMENTS)
+    for number, rows in enumerate(pages):
+        house.say(house.page(f"doc_{number}", equity_samples.html(rows), "acme.html"))
+    house.say(house.page("doc_3", equity_samples.html(heads=False), "acme.html"))
+
+    answers = [house.client.get(FINDINGS.format(f"doc_{n}")).json() for n in range(4)]
+    (filing,) = house.client.get(STATEMENTS.format("doc_2")).json()["items"]
+
+    for one in answers:
+        assert (one["risk"], one["flagged"]) == (answers[0]["risk"], answers[0]["flagged"])
+        assert [f["message"] for f in one["items"]] == [f["message"] for f in answers[0]["items"]]
+    assert answers[1]["warnings"] == answers[2]["warnings"] == answers[0]["warnings"]
+    (warning,) = set(answers[3]["warnings"]) - set(answers[0]["warnings"])
+    assert equity_samples.TITLE in warning
+    equity = filing["statements"][-1]
+    assert equity["statement"] == "equity"
+    assert equity["columns"][0] == {"component": "Common stock Shares", "unit": "shares"}
+    assert equity["rows"][1]["period"] == {"end": "20221231", "quarters": 4, "start": "20220101"}
+    assert equity["rows"][1]["places"][4]["cell"] == "table 2 F4"
 
 
 def test_a_csv_in_the_documented_form_has_places_too(house: House) -> None:
