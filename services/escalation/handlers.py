@@ -18,6 +18,7 @@ from services.escalation.costs import Reading, Readings
 from services.escalation.decided import Decided
 from services.escalation.domain import Escalation, Outcome, to_json
 from services.escalation.hearing import TooLate
+from services.escalation.providers.batches import HOURS
 from services.escalation.store import Escalations
 from shared.events import (
     BlobRef,
@@ -74,7 +75,7 @@ def answer_request(
     if waiting:
         with uow.store.write() as session:
             Backlog(session).keep(event, door.clock())
-            until = datetime.now(UTC) + door.patience + LONGEST
+            until = datetime.now(UTC) + door.patience + HOURS + LONGEST
             uow.put_off(session, until, FOR_A_BATCH)
         return
     if over:

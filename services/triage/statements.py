@@ -391,8 +391,14 @@ _TITLES = (
     ("income", re.compile(r"\bincome\b|operations|earnings|profit\s+(and|or)\s+loss", re.I)),
 )
 _OF_EQUITY = re.compile(
-    r"\b(statements?\s+of|changes\s+in)\b.*\b(equity|deficit|partners\W+capital)\b", re.I
+    r"\b(statements?\s+of|changes\s+in)\b.*\b(equity(?!\s+(method|secur))|deficit|partners\W+capital)\b",
+    re.I,
 )
+_LONGEST_TITLE = 150
+"""Characters; more is a sentence."""
+_HEAD_LINES, _FEWEST_COMPONENTS = 4, 3
+"""Lines below a title of equity that may be its head, and columns that the head has at least."""
+_FIGURE = re.compile(r"\s*[($\u20ac\u00a3-]*\s*[\d.,]+\s*[)%]*\s*")
 _PER_SHARE = re.compile(r"\bper\b.*\b(share|unit|ads)\b|\beps\b|\bbasic\b|\bdilut", re.I)
 _SHARES = re.compile(
     r"weighted|shares\s+outstanding|number\s+of\s+shares|shares\s+used|\bbasic\b|\bdilut", re.I
@@ -451,13 +457,13 @@ def _tables(lines: Sequence[_Line]) -> Iterator[tuple[list[str], list[_Line]]]:
     head: list[str] | None = None
     body: list[_Line] = []
     blank = True
-    for line in lines:
+    for number, line in enumerate(lines):
         empty = not any(cell.strip() for cell in line.cells)
         if not empty and _is_head(line.cells, apart=blank):
             if head:
                 yield head, body
             head, body = line.cells, []
-        elif not empty and _begins_equity(line.cells):
+        elif not empty and _begins_equity(lines[number : number + 1 + _HEAD_LINES]):
             if head:
                 yield head, body
             yield [line.cells[0]], []
@@ -469,9 +475,23 @@ def _tables(lines: Sequence[_Line]) -> Iterator[tuple[list[str], list[_Line]]]:
         yield head, body
 
 
-def _begins_equity(record: list[str]) -> bool:
-    """Whether a row is the title of a statement of equity, whose columns no dates stand over."""
-    return bool(_OF_EQUITY.search(record[0])) and not any(cell.strip() for cell in record[1:])
+def _begins_equity(lines: Sequence[_Line]) -> bool:
+    """Whether the first row is the title of a statement of equity, whose columns no dates stand
+    over: words over several columns follow soon.
+    """
+    first, *following = (line.cells for line in lines)
+    said = first[0].strip()
+    if any(cell.strip() for cell in first[1:]) or len(said) > _LONGEST_TITLE or said[-1:] == ":":
+        return False
+    return bool(_OF_EQUITY.search(said)) and any(map(_is_over_components, following))
+
+
+def _is_over_components(record: Sequence[str]) -> bool:
+    """Whether a row has words over several columns, and no figures or dates."""
+    words = [cell for cell in record[1:] if cell.strip()]
+    if len(words) < _FEWEST_COMPONENTS or _is_head(list(record), apart=True):
+        return False
+    return not any(map(_FIGURE.fullmatch, words))
 
 
 def _is_head(record: list[str], *, apart: bool) -> bool:

@@ -292,7 +292,7 @@ def _statement(statement: Mapping[str, Any], concepts: bool) -> Iterator[str]:
         heads = _broken([plain(column.get("component", "")) for column in statement["columns"]])
         heads = [["", *line] for line in heads]
         figures = [
-            [_period(row["period"]) if "period" in row else "", *cells]
+            [_period(row["period"], line=True) if "period" in row else "", *cells]
             for row, cells in zip(statement["rows"], figures, strict=True)
         ]
     widths = [max(len(cell) for cell in column) for column in zip(*heads, *figures, strict=True)]
@@ -331,12 +331,16 @@ def _labelled(
         yield plain(row["label"]), cells
 
 
-def _period(column: Mapping[str, Any]) -> str:
-    """`2023-06-30 (4 quarters)`, or the one day of a moment."""
+def _period(column: Mapping[str, Any], *, line: bool = False) -> str:
+    """`2023-06-30 (4 quarters)`, or the one day of a moment; of a line `to` the end of a movement
+    whose length is not known.
+    """
     end = str(column.get("end") or "?")
     day = f"{end[:4]}-{end[4:6]}-{end[6:]}" if len(end) == 8 else end
     quarters = column.get("quarters")
-    return f"{day} ({_count(quarters, 'quarter')})" if quarters else day
+    if quarters:
+        return f"{day} ({_count(quarters, 'quarter')})"
+    return f"to {day}" if line and quarters is None else day
 
 
 def taught(line: Mapping[str, Any]) -> Iterator[str]:

@@ -222,12 +222,15 @@ class DocumentView {
   /** The statements of its first filing, that of equity among them, for whoever opens them. */
   asRead() {
     const inside = h("div", {});
-    const open = async () => {
-      if (inside.firstChild) return;
+    let asked = false;
+    const open = async (event) => {
+      if (asked || !event.target.open) return;
+      asked = true;
       try {
         const { items } = await get(query(`${this.path}/statements`, { limit: 1 }));
         fill(inside, items.flatMap((filing) => filing.statements.map((one) => statementTable(one))));
       } catch (error) {
+        asked = false;
         say(error.message);
       }
     };

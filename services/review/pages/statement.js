@@ -44,7 +44,7 @@ export function statementTable(statement, finding = {}) {
   const line = (row, index) => {
     const selector = index === finding.row ? "tr.lit-row" : (finding.rows ?? []).includes(index) ? "tr.part-row" : "tr";
     return h(selector, {}, h(row.heading ? "th.heading" : "th", { scope: "row" }, row.label ?? ""),
-      byLine && h("td.muted", {}, row.period ? period(row.period) : ""),
+      byLine && h("td.muted", {}, row.period ? period(row.period, true) : ""),
       columns.map((_, column) => cell(row.values?.[column], index, column)));
   };
   return h("div.sheet.statement", { tabindex: "0", role: "region", "aria-label": words(statement.statement) }, h("table", {},
@@ -54,11 +54,12 @@ export function statementTable(statement, finding = {}) {
     h("tbody", {}, statement.rows.map(line))));
 }
 
-/** The end of a column's period, 20241231, as a date; with its length where it has one. */
-export function period(column) {
+/** The end of a column's period, 20241231, as a date; with its length where it has one. Of a line, a movement of unknown length says "to". */
+export function period(column, line = false) {
   const end = String(column?.end ?? "");
   const date = /^\d{8}$/.test(end) ? `${end.slice(0, 4)}-${end.slice(4, 6)}-${end.slice(6)}` : end;
-  return column?.quarters ? `${date} (${column.quarters * 3} months)` : date;
+  if (column?.quarters) return `${date} (${column.quarters * 3} months)`;
+  return line && column?.quarters !== 0 ? `to ${date}` : date;
 }
 
 const FIRST = ["first", "second", "third", "fourth", "fifth", "sixth"];

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, BinaryIO
 
+from services.triage.reading.reader import ReadStatement
 from services.triage.reading.report import (
     FactsReader,
     Linkbases,
@@ -122,7 +123,11 @@ def _with_equity(one: Reported | BadFiling, reading: Callable[[], Reading]) -> R
     others = [shown for shown in one.form["statements"] if shown["columns"]]
     if len(others) == len(one.form["statements"]):
         return one
-    equity, notes = read_equity(reading())
+    equity: tuple[ReadStatement, ...] = ()
+    try:
+        equity, notes = read_equity(reading())
+    except UnreadableDocument as error:  # what is checked is here already
+        notes = (f"the statement of equity was not read: {error.message}",)
     statements = [*others, *(statement.to_json() for statement in equity)]
     form = {**one.form, "statements": statements, "warnings": [*one.form["warnings"], *notes]}
     return replace(one, form=form, notes=notes)

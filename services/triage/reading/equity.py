@@ -41,6 +41,9 @@ _A_YEAR = re.compile(r"\W*(19|20)\d\d\W*")
 _GOES_ON = re.compile(f"{BALANCE.pattern}|\\b(ended|ending)$", re.I)
 _BEGINS = re.compile(r"\b(beginning|opening|start)\b", re.I)
 _PER_SHARE = re.compile(r"\bper\b.{0,40}\b(share|unit)\b", re.I)
+_STATEMENT = re.compile(r"\bstatements?\b|\bbalance\s+sheets?\b", re.I)
+_OTHERS = ("balance_sheet", "income", "cash_flow")
+_PRICE = re.compile(r"\d\.\d|[$€£]\s*\d|\d\s*cents?\b|\d\s*/\s*\d", re.I)
 _NEAR = 3
 """Tables from one part of the statement to the next at the most."""
 _TITLE_LINES = 6
@@ -173,14 +176,24 @@ def _cut(table: Table, rows: Sequence[int]) -> list[Table]:
 
 
 def apart(table: Table) -> list[Table]:
-    """The tables that a sheet has over one another, where one begins with a title of equity."""
-    cuts = [
-        row[0].row
-        for place, row in enumerate(table.rows)
-        if place and len(row) == 1 and len(row[0].text) < _LONGEST_TITLE
-        if names("equity", row[0].text) and _has_head(table, place + 1)
-    ]
-    return _cut(table, cuts) if cuts and table.cells[0].place.cell else [table]
+    """The tables that a sheet or a grid has over one another, where one of them begins with a title
+    of equity: cut there, and where another statement begins after it.
+    """
+    if not table.cells or not table.cells[0].place.cell:
+        return [table]
+    cuts: list[int] = []
+    of_equity = False
+    for place, row in enumerate(table.rows):
+        if len(row) != 1 or len(row[0].text) >= _LONGEST_TITLE:
+            continue
+        said = row[0].text
+        if names("equity", said) and _has_head(table, place + 1):
+            cuts += [row[0].row] if place else []
+            of_equity = True
+        elif of_equity and _STATEMENT.search(said) and any(names(one, said) for one in _OTHERS):
+            cuts.append(row[0].row)
+            of_equity = False
+    return _cut(table, cuts) if cuts else [table]
 
 
 def _has_head(table: Table, first: int) -> bool:
@@ -203,6 +216,8 @@ def _part(number: int, table: Table, titled: bool) -> Equity | None:
     if found is None or not _FEWEST_COLUMNS <= len(found.bands) <= _MOST_COLUMNS:
         return None
     found = cleared(found)
+    if len(found.bands) < _FEWEST_COLUMNS:
+        return None
     components = components_of(found)
     said = [(one.name, one.shares) for one in components]
     if len(set(said)) < len(said):
@@ -242,14 +257,11 @@ def read_parts(parts: Sequence[Equity]) -> Iterator[EquityRows]:
         rows: list[ReadRow] = []
         first = len(scales)
         for part in run:
-            notes = "\n".join(
-                [
-                    part.layout.stub,
-                    *(band.title for band in part.layout.bands),
-                    last_lines(part.table.before, 8),
-                ]
-            )
-            scale = scale_in(scale_of_shares(notes)[1]) or (scales[-1] if scales else Decimal(1))
+            above = f"{part.layout.stub}\n{last_lines(part.table.before, 8)}"
+            heads = "\n".join(band.title for band in part.layout.bands)
+            said = (scale_in(scale_of_shares(text)[1]) for text in (above, heads))
+            scale = next(filter(None, said), None) or (scales[-1] if scales else Decimal(1))
+            notes = f"{above}\n{heads}"
             scales.append(scale)
             plain = rows_of(part.layout, Decimal(1), "")
             whole = _put_together(_scaled(plain, part.components, scale, notes))
@@ -261,7 +273,7 @@ def _scaled(
     rows: Sequence[ReadRow], components: Sequence[Component], scale: Decimal, notes: str
 ) -> list[ReadRow]:
     """The rows in whole units, each column by what its page says of it."""
-    factors = [scale] * len(components)
+    factors = [scale if one.shares else one.scale or scale for one in components]
     for place, component in enumerate(components):
         if component.shares:
             shown = [abs(value) for row in rows if (value := row.row.values[place])]
@@ -289,10 +301,10 @@ def _times(
     label = row.row.label
     per_share = (
         bool(_PER_SHARE.search(label))
-        and len(shown) == 1
+        and sum(bool(value) for value in values) == 1
         and all(value < 100 and value % 1 for value in shown)
         and not any(f"{value.normalize():f}" in label for value in shown)
-        and not re.search(r"\d\.\d", label)
+        and not _PRICE.search(label)
     )
     for value, factor, component in zip(values, factors, components, strict=True):
         written_out = not component.shares and (

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 from services.triage.reading.columns import Layout
 
+_LONGEST_TITLE = 300
+"""Characters, over two lines."""
 _TITLES = {
     "balance_sheet": re.compile(
         r"balance\s+sheets?"
@@ -91,7 +93,11 @@ def score(kind: str, labels: Sequence[str], title: str) -> float:
 
 
 def names(kind: str, line: str) -> bool:
-    """Whether a line is a title of that statement."""
+    """Whether a line is a title of that statement. A longer one is a sentence, and none of equity,
+    whose pattern takes time with the square of the length.
+    """
+    if kind == "equity" and len(line) > _LONGEST_TITLE:
+        return False
     return bool(_TITLES[kind].search(line))
 
 

@@ -145,6 +145,14 @@ def workbook(rows: Rows = MOVEMENTS) -> bytes:
     return book(sheet("".join(balance)), sheet("".join(equity)))
 
 
+def workbook_of(lines: Rows) -> bytes:
+    """One sheet with these lines over one another; empty ones are left out."""
+    shown = [
+        row(place, *_cells(place, line[0], line[1:])) for place, line in enumerate(lines, 1) if line
+    ]
+    return book(sheet("".join(shown)))
+
+
 def _cells(place: int, label: str, figures: Sequence[str]) -> list[str]:
     shown = [text(f"A{place}", label)] if label else []
     for column, figure in zip("BCDEFG", figures, strict=False):

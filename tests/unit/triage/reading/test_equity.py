@@ -13,9 +13,11 @@ from services.triage.judgement import triage_filing
 from services.triage.reading.components import parts_of
 from services.triage.reading.document import Reported, read_document
 from services.triage.reading.equity import is_balance
+from services.triage.reading.kinds import names
 from services.triage.reading.reader import Found, ReadStatement, find_statements
 from services.triage.statements import Column
-from shared.documents import read
+from shared.documents import Reading, read
+from shared.errors import DocumentTooLarge
 from tests.unit.triage.reading import equity_samples as samples
 from tests.unit.triage.reading.equity_samples import COMPONENTS, YEAR_2022, YEAR_2023
 from tests.unit.triage.reading.samples import BALANCE
@@ -421,3 +423,112 @@ def test_in_data_it_is_shown_and_left_out_of_what_is_checked() -> None:
 
     assert one.filing == alone.filing
     assert [shown["statement"] for shown in one.form["statements"]] == ["balance_sheet", "equity"]
+
+
+def test_a_table_whose_columns_all_turn_out_to_be_none_costs_nothing_else() -> None:
+    """Years and footnote marks are no columns; the balance sheet is read all the same."""
+    odd = (
+        "<table><tr><td></td><td>x</td><td></td><td>(unaudited)</td></tr>"
+        "<tr><td>Balance</td><td>2020</td><td>(1)</td><td>(2)</td></tr>"
+        "<tr><td>Balance</td><td>2021</td><td>(1)</td><td>(2)</td></tr></table>"
+    )
+    page = samples.html(()).replace(b"</body>", f"<p>{samples.TITLE}</p>{odd}</body>".encode())
+
+    one = reported(page, "a.html")
+
+    assert [statement.statement for statement in one.filing.statements] == ["balance_sheet"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["statement of " * 100_000, "stockholders" + " " * 1_000_000, "changes in equity " * 50_000],
+)
+def test_long_text_that_sounds_like_a_title_takes_no_time(text: str) -> None:
+    """It is a sentence; with the square of its length it would take hours."""
+    assert not names("equity", text)
+    dated = "Balance sheet (in millions),2023-12-31,2022-12-31\n"
+    dated += "".join(",".join(f'"{cell}"' for cell in row) + "\n" for row in BALANCE)
+    one = reported(f"{dated}{text}\n".encode(), "a.csv")
+    assert len(one.filing.statements[0].rows) >= len(BALANCE)
+
+
+@pytest.mark.parametrize(
+    "heading",
+    ["Changes in equity method investments:", "Changes in equity", "Statement of equity:"],
+)
+def test_a_heading_within_a_csv_of_data_ends_nothing(heading: str) -> None:
+    """It is a line of the statement that it stands in, which is checked to its end."""
+    dated = "Balance sheet (in millions),2023-12-31,2022-12-31\n"
+    rows = [",".join(f'"{cell}"' for cell in row) for row in BALANCE]
+    whole = [*rows[:3], f"{heading},,", *rows[3:]]
+
+    one = reported((dated + "\n".join(whole) + "\n").encode(), "a.csv")
+
+    (sheet,) = one.filing.statements
+    assert [row.label for row in sheet.rows if not row.heading] == [row[0] for row in BALANCE]
+
+
+def test_a_csv_that_is_too_long_for_reading_is_checked_without_it() -> None:
+    """What is checked is there already; why the rest is not shown is a note."""
+    dated = "Balance sheet (in millions),2023-12-31,2022-12-31\n"
+    dated += "".join(",".join(f'"{cell}"' for cell in row) + "\n" for row in BALANCE)
+    equity = f"\n{samples.TITLE}\n," + ",".join(COMPONENTS) + "\n"
+
+    def too_long() -> Reading:
+        raise DocumentTooLarge("it has too many characters", most=1)
+
+    data = (dated + equity).encode()
+    (one,) = read_document(data, "text/csv", "a.csv", reading=too_long)
+
+    assert isinstance(one, Reported)
+    assert [statement.statement for statement in one.filing.statements] == ["balance_sheet"]
+    assert one.notes == ("the statement of equity was not read: it has too many characters",)
+
+
+def test_a_unit_over_the_shares_is_not_that_of_the_amounts() -> None:
+    """Shares in thousands beside amounts in millions."""
+    page = samples.html().replace(b"<td>Shares</td>", b"<td>Shares (in thousands)</td>")
+
+    statement = only(page, "a.html")
+
+    balance = values(statement, "Balance, December 31, 2023")
+    assert balance == [100_000, *(MILLION * value for value in (10, 105, -22, 357, 450))]
+
+
+@pytest.mark.parametrize("price", ["$1", "50 cents", "1/4"])
+def test_dividends_with_their_price_in_the_label_are_money(price: str) -> None:
+    """Also one amount with a fraction, which stands in one component and in the total."""
+    dividends = (f"Dividends ({price} per share)", "—", "—", "—", "—", "(12.5)", "(12.5)")
+    page = samples.html([*YEAR_2023[:4], dividends, YEAR_2023[5]])
+
+    assert values(only(page, "a.html"), dividends[0])[-1] == Decimal(-12_500_000)
+
+
+def test_statements_over_one_another_in_one_sheet_are_each_cut_at_their_title() -> None:
+    """Balance sheet, equity, cash flow: the rows of one are not those of another."""
+    flow = [
+        ["CONSOLIDATED STATEMENTS OF CASH FLOWS (In millions)"],
+        ["", "2023", "2022"],
+        ["Operating activities"],
+        ["Net income", "65", "40"],
+        ["Depreciation and amortization", "20", "18"],
+        ["Net cash provided by operating activities", "85", "58"],
+        ["Investing activities"],
+        ["Purchases of property and equipment", "(30)", "(25)"],
+        ["Net cash used in investing activities", "(30)", "(25)"],
+        ["Financing activities"],
+        ["Dividends paid", "(16)", "(22)"],
+        ["Net cash used in financing activities", "(16)", "(22)"],
+        ["Net increase in cash", "39", "11"],
+        ["Cash at beginning of year", "30", "19"],
+        ["Cash at end of year", "69", "30"],
+    ]
+    equity = [[samples.TITLE + " (In millions)"], ["", *COMPONENTS], *YEAR_2023]
+
+    found = found_in(samples.workbook_of([*equity, [], *flow]), "a.xlsx")
+
+    (cash_flow,) = found.statements
+    assert cash_flow.kind == "cash_flow"
+    assert [row.row.label for row in cash_flow.rows] == [row[0] for row in flow[2:]]
+    (shown,) = found.equity
+    assert len(shown.rows) == len(YEAR_2023)
