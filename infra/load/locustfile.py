@@ -84,7 +84,8 @@ class Sender(FastHttpUser):  # type: ignore[misc]
         document = self._ended(told["id"]) if "id" in told else None
         if document is not None:
             ended = time.time()
-            tell({"id": told["id"], "ended": ended, "outcome": document["outcome"]})
+            outcome = {name: document[name] for name in ("outcome", "reasons")}
+            tell({"id": told["id"], "ended": ended, **outcome})
             events.request.fire(
                 request_type="DOC",
                 name="upload to result",

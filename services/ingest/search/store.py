@@ -377,7 +377,7 @@ def _in_tsquery(part: Part) -> str:
 
 def _as_vector(words: str) -> str:
     places: defaultdict[str, list[int]] = defaultdict(list)
-    for place, word in enumerate(words.split(" "), 1):
+    for place, word in enumerate(words.split(), 1):
         places[word].append(place)
     return " ".join(f"'{word}':{','.join(map(str, at))}" for word, at in places.items())
 

@@ -101,6 +101,17 @@ def test_words_are_found_with_their_page_and_place(any_house: House) -> None:
     assert hits(any_house, "laws delaware") == [], "each stands on a page of its own"
 
 
+def test_a_clause_without_a_word_costs_nothing(any_house: House) -> None:
+    """A date that is blacked out: nothing is found by it, all else is, and the document ends."""
+    document = kept(any_house, "It begins on [***]. The tenant pays.")
+    any_house.say(
+        clauses_of(any_house, document, ("Effective Date", "[***]"), ("Parties", "The tenant"))
+    )
+    assert any_house.state(document)["outcome"] == "complete"
+    [hit] = search(any_house, "tenant", **{"in": "clauses"})["items"]
+    assert hit["text"] == "The tenant"
+
+
 def test_the_document_that_was_read_last_comes_first_page_after_page(any_house: House) -> None:
     """The list goes on by its cursor, and nothing comes twice or is left out."""
     for number in range(3):
