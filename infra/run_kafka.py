@@ -22,6 +22,7 @@ import httpx
 
 from infra.kafka.broker import BrokerError, fetch_jars
 from infra.ports import free_ports
+from infra.postgres.cluster import ClusterError
 from infra.processes import Program, Supervisor
 
 SERVICES = ("ingest", "extraction", "triage", "review", "escalation")
@@ -42,11 +43,16 @@ def main(arguments: list[str] | None = None) -> int:
         "--data", type=Path, default=Path("var/data-kafka"), help="folder (%(default)s)"
     )
     options = parser.parse_args(arguments)
+    return until_ended("run-kafka", lambda: Suite(options.data.resolve(), options.port))
+
+
+def until_ended(name: str, suite: Callable[[], Suite]) -> int:
+    """Run a suite until Ctrl-C or SIGTERM. Returns the exit code; what can't be started is said."""
     signal.signal(signal.SIGTERM, interrupt)
     try:
-        Suite(options.data.resolve(), options.port).run()
-    except (StartError, BrokerError) as error:
-        print(f"run-kafka: {error}", file=sys.stderr)
+        suite().run()
+    except (StartError, BrokerError, ClusterError) as error:
+        print(f"{name}: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         pass

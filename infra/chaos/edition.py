@@ -6,16 +6,13 @@ and a proxy in front of both servers. Waits are short, so that a run recovers in
 
 from __future__ import annotations
 
-import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from infra.chaos.place import Place
-from infra.kafka.broker import BrokerError
-from infra.postgres.cluster import ClusterError
 from infra.processes import Program
-from infra.run_kafka import SERVICES, StartError, Suite, interrupt
+from infra.run_kafka import SERVICES, Suite, until_ended
 
 SECOND = ("ingest-worker", "extraction-worker", "ingest-relay")
 """Of these there are two: one takes over from the other, and both want the same work."""
@@ -86,15 +83,7 @@ class Edition(Suite):
 
 def main(arguments: Sequence[str]) -> int:
     """Run until SIGTERM. Returns the exit code."""
-    signal.signal(signal.SIGTERM, interrupt)
-    try:
-        Edition(Place.load(Path(arguments[0]))).run()
-    except (StartError, BrokerError, ClusterError) as error:
-        print(f"chaos: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        pass
-    return 0
+    return until_ended("chaos", lambda: Edition(Place.load(Path(arguments[0]))))
 
 
 if __name__ == "__main__":

@@ -10,36 +10,38 @@ are always on their way: how many end a second is the capacity. Then documents c
 shorter half of the original PDFs below FOLDER (made ones without it), each sent again and again as
 new bytes. So many documents may be in work (`--room`), which is what answers 429 above capacity.
 
-Plumbing is what the suite takes of the processor for a document beyond what `smallprint extract`
-takes for the same documents: uploads, events, databases, review items, pages.
+Plumbing is what the suite takes of the processor, when it is sent each document once, beyond what
+`smallprint extract` takes for the same documents: uploads, events, databases, review items, pages.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import platform
+import signal
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from math import ceil
 from pathlib import Path
 from resource import RUSAGE_CHILDREN, getrusage
 from typing import Any
 
+import httpx
+
 from infra.bench.legal import made_text
 from infra.bench.pages import pdf_of
 from infra.load.edition import COMMAND, ROOM, Running, running
+from infra.load.phases import Measured, Phase, joined
 from infra.load.report import write
-from infra.load.watching import Memory, taken_by
+from infra.load.watching import resident_of, taken_by
 from infra.postgres.cluster import ClusterError
-from infra.run_kafka import StartError, tell
+from infra.run_kafka import StartError, interrupt, tell
 
 LOCUST = Path("var/venv-load/bin/locust")
 ON_THEIR_WAY = 8
@@ -47,34 +49,6 @@ ON_THEIR_WAY = 8
 WARM = 0.25
 """The first part of that time, which is not counted."""
 DRAIN = 240.0
-
-
-@dataclass(frozen=True)
-class Phase:
-    """What came of one share of the capacity.
-
-    Times are in seconds, sizes in bytes; `took` is from the first byte sent to the answer that it
-    has ended, of each document that ended.
-    """
-
-    share: float
-    rate: float
-    seconds: float
-    sent: int
-    statuses: dict[int, int]
-    outcomes: dict[str, int]
-    took: list[float]
-    answered: list[float]
-    lost: int
-    """Accepted, and not ended in `DRAIN` seconds."""
-    processor: float
-    resident: tuple[int, int, int]
-    """At the beginning, at most, at the end."""
-
-    def percentile(self, of: Sequence[float], share: float) -> float | None:
-        """The smallest value that this share of all does not exceed; None of none."""
-        found = sorted(of)
-        return found[max(0, ceil(share * len(found) - 1e-9) - 1)] if found else None
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -94,6 +68,7 @@ def main(arguments: list[str] | None = None) -> int:
     if not LOCUST.exists():
         print(f"load: {LOCUST} is missing: run `make load`, which builds it", file=sys.stderr)
         return 1
+    signal.signal(signal.SIGTERM, interrupt)
     with tempfile.TemporaryDirectory(prefix="smallprint-load-") as name:
         folder = Path(name)
         documents = prepare(folder / "documents", options.sources)
@@ -104,11 +79,11 @@ def main(arguments: list[str] | None = None) -> int:
         tell(said)
         alone = processor_alone(documents)
         tell(f"{alone:.2f} s of the processor for one, by `smallprint extract`")
-        found: dict[str, tuple[float, list[Phase]]] = {}
+        found: dict[str, Measured] = {}
         try:
             for edition in options.editions:
                 with running(edition, folder, {ROOM: str(options.room)}) as suite:
-                    found[edition] = _measure(suite, folder, documents[0].parent, options)
+                    found[edition] = _measure(suite, folder, documents, options)
         except (StartError, ClusterError) as error:
             print(f"load: {error}", file=sys.stderr)
         page = write(found, alone, said)
@@ -117,7 +92,7 @@ def main(arguments: list[str] | None = None) -> int:
         options.out.write_text(page, encoding="utf-8")
     if len(found) < len(options.editions):
         return 1
-    phases = [phase for _, some in found.values() for phase in some]
+    phases = [phase for one in found.values() for phase in one.phases]
     return int(any(phase.lost for phase in phases))
 
 
@@ -132,20 +107,6 @@ def prepare(folder: Path, sources: Path | None) -> list[Path]:
     for number, data in enumerate(some):
         (folder / f"{number:03d}.pdf").write_bytes(data)
     return sorted(folder.iterdir())
-
-
-def joined(lines: Iterable[str]) -> list[dict[str, Any]]:
-    """What was told of each upload, in order: its answer, and its end if it came to one."""
-    uploads: list[dict[str, Any]] = []
-    by_id: dict[str, dict[str, Any]] = {}
-    for line in lines:
-        told = json.loads(line)
-        if "status" in told:
-            uploads.append(told)
-            by_id |= {told["id"]: told} if "id" in told else {}
-        else:
-            by_id[told["id"]] |= told
-    return uploads
 
 
 def processor_alone(documents: Sequence[Path]) -> float:
@@ -172,12 +133,31 @@ def _extract(files: list[Path]) -> float:
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
+def processor_within(suite: Running, documents: Sequence[Path]) -> float:
+    """Seconds of the processor that the suite takes for one document, sent one after the other.
+
+    Raises StartError if one is not complete.
+    """
+    headers = {"authorization": f"Bearer {suite.key}"}
+    before = taken_by(suite.process).seconds
+    with httpx.Client(base_url=suite.url, headers=headers, timeout=60, trust_env=False) as client:
+        for path in documents:
+            files, kind = {"file": (path.name, path.read_bytes())}, {"kind": "contract"}
+            document = client.post("/v1/documents", files=files, data=kind).json()
+            while document.get("state") not in (None, "ended"):
+                document = client.get(f"/v1/documents/{document['id']}?wait=20").json()
+            if document.get("outcome") != "complete":
+                raise StartError(f"{path.name} is not complete: {document}")
+    return (taken_by(suite.process).seconds - before) / len(documents)
+
+
 def _measure(
-    suite: Running, folder: Path, documents: Path, options: argparse.Namespace
-) -> tuple[float, list[Phase]]:
-    """The capacity in documents a second, and each share of it."""
-    run = Run(suite, folder, documents)
+    suite: Running, folder: Path, documents: Sequence[Path], options: argparse.Namespace
+) -> Measured:
+    run = Run(suite, folder, documents[0].parent)
     run.phase(0.0, 0.0, 10.0)  # what is made at the first document is made
+    each = processor_within(suite, documents)
+    tell(f"{each:.2f} s of the processor for one, by the suite")
     capacity = run.capacity(options.seconds)
     tell(f"capacity {capacity:.2f} documents a second")
     phases = []
@@ -186,7 +166,9 @@ def _measure(
         phases.append(run.phase(share, share * capacity, seconds))
         done = phases[-1]
         tell(f"{share:.0%} for {seconds:g} s: {done.statuses}, {done.outcomes}, lost {done.lost}")
-    return capacity, phases
+        for reason in done.reasons:
+            tell(f"not complete: {reason}")
+    return Measured(capacity, each, phases)
 
 
 @dataclass(frozen=True)
@@ -207,11 +189,12 @@ class Run:
 
     def phase(self, share: float, rate: float, seconds: float) -> Phase:
         """Documents that come at a rate, until all have ended."""
-        before = taken_by(self.suite.process)
-        with Memory(self.suite.process) as memory:
+        before = taken_by(self.suite.process).resident
+        with resident_of(self.suite.process) as seen:
             told, took = self._locust(rate, seconds)
-        after = taken_by(self.suite.process)
+        after = taken_by(self.suite.process).resident
         ended = [one for one in told if "ended" in one]
+        accepted = [one for one in told if one["status"] == 202]
         return Phase(
             share=share,
             rate=rate,
@@ -220,10 +203,10 @@ class Run:
             statuses=dict(Counter(one["status"] for one in told)),
             outcomes=dict(Counter(one["outcome"] for one in ended)),
             took=[one["ended"] - one["began"] for one in ended],
-            answered=[one["answered"] - one["began"] for one in told if one["status"] == 202],
-            lost=sum(one["status"] == 202 and "ended" not in one for one in told),
-            processor=after.seconds - before.seconds,
-            resident=(before.resident, max(memory.seen, default=0), after.resident),
+            answered=[one["answered"] - one["began"] for one in accepted],
+            lost=len(accepted) - len(ended),
+            resident=(before, max(seen, default=before), after),
+            reasons=tuple(reason for one in ended for reason in one["reasons"]),
         )
 
     def _locust(self, rate: float, seconds: float) -> tuple[list[dict[str, Any]], float]:

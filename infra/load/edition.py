@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
-import subprocess
 import sys
 import tempfile
 import time
@@ -19,14 +17,14 @@ from pathlib import Path
 
 import httpx
 
-from infra.kafka.broker import BrokerError
 from infra.ports import free_port
-from infra.postgres.cluster import Cluster, ClusterError, missing
-from infra.processes import Program
-from infra.run_kafka import SERVICES, StartError, Suite, interrupt
+from infra.postgres.cluster import Cluster, missing
+from infra.processes import Program, Supervisor
+from infra.run_kafka import SERVICES, StartError, Suite, until_ended
 
 READY = 300.0
 """Seconds that a start may take."""
+SETTINGS = {"SMALLPRINT_RATE_REQUESTS": "0", "SMALLPRINT_LOG_LEVEL": "WARNING"}
 ROOM = "SMALLPRINT_INGEST_MAX_IN_WORK"
 COMMAND = Path(sys.executable).parent / "smallprint"
 
@@ -73,20 +71,18 @@ def running(name: str, folder: Path, settings: dict[str, str]) -> Iterator[Runni
     """
     port = free_port()
     log = folder / f"{name}.log"
-    with _command(name, folder, port) as command, log.open("w") as output:
-        process = subprocess.Popen(
-            command, env={**_environment(), **settings}, stdout=output, stderr=subprocess.STDOUT
-        )
+    log.touch()
+    supervisor = Supervisor(lambda _line: None)  # whatever ends this process, ends that one too
+    with _command(name, folder, port) as command, _without_settings():
+        program = Program(name, command, {**SETTINGS, **settings}, log)
         try:
+            supervisor.start(program)
             url = f"http://127.0.0.1:{port}"
-            _wait(process, url, log)
-            yield Running(url, _key(log), process.pid)
+            _wait(program, url, log)
+            assert program.process is not None
+            yield Running(url, _key(log), program.process.pid)
         finally:
-            process.send_signal(signal.SIGTERM)
-            try:
-                process.wait(60)
-            except subprocess.TimeoutExpired:
-                process.kill()
+            supervisor.stop()
 
 
 @contextmanager
@@ -109,15 +105,20 @@ def _command(name: str, folder: Path, port: int) -> Iterator[list[str]]:
         shutil.rmtree(place, ignore_errors=True)
 
 
-def _environment() -> dict[str, str]:
-    """That of this process without settings of a suite: no database or bucket of anybody's."""
-    kept = {name: value for name, value in os.environ.items() if "SMALLPRINT" not in name}
-    return {**kept, "SMALLPRINT_RATE_REQUESTS": "0", "SMALLPRINT_LOG_LEVEL": "WARNING"}
+@contextmanager
+def _without_settings() -> Iterator[None]:
+    """Without settings of a suite in the environment: no database or bucket of anybody's."""
+    there = {name: os.environ.pop(name) for name in list(os.environ) if "SMALLPRINT" in name}
+    try:
+        yield
+    finally:
+        os.environ.update(there)
 
 
-def _wait(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
+def _wait(program: Program, url: str, log: Path) -> None:
     until = time.monotonic() + READY
-    while process.poll() is None and time.monotonic() < until:
+    assert program.process is not None
+    while program.process.poll() is None and time.monotonic() < until:
         try:
             if httpx.get(url + "/readyz", timeout=10, trust_env=False).is_success and _key(log):
                 return
@@ -136,15 +137,8 @@ def _key(log: Path) -> str:
 def main(arguments: Sequence[str]) -> int:
     """Run the full edition until SIGTERM. Returns the exit code."""
     data, port, folder, database, password = arguments
-    signal.signal(signal.SIGTERM, interrupt)
-    try:
-        Full(Path(data), int(port), Cluster(Path(folder), int(database), password=password)).run()
-    except (StartError, BrokerError, ClusterError) as error:
-        print(f"load: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        pass
-    return 0
+    cluster = Cluster(Path(folder), int(database), password=password)
+    return until_ended("load", lambda: Full(Path(data), int(port), cluster))
 
 
 if __name__ == "__main__":

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping
 
-if TYPE_CHECKING:
-    from infra.load.__main__ import Phase
+from infra.load.phases import Measured, Phase, percentile
 
 HEAD = """# Capacity
 
@@ -24,29 +22,40 @@ PLUMBING = """
 
 Seconds of the processor a document: {alone:.2f} by `smallprint extract` on the same files (reading
 and inference, start not counted). The rest is what the suite adds: uploads, events, databases,
-blobs, pages, items of the queue. Locust is not counted.
+blobs, pages, items of the queue. Each document was sent once, when the one before had ended.
 
-| edition | a document, at {share:.0%} | plumbing's share |
+| edition | a document | plumbing's share |
 | --- | ---: | ---: |
 """
 COLUMNS = (
-    *("share", "a second", "seconds", "sent", "accepted", "429", "other", "complete", "lost"),
+    *(
+        "share",
+        "a second",
+        "seconds",
+        "sent",
+        "accepted",
+        "429",
+        "other",
+        "complete",
+        "partial or failed",
+        "lost",
+    ),
     *("p50", "p95", "p99", "upload answered p50", "p99", "memory before, most, after (MB)"),
 )
 
 
-def write(found: Mapping[str, tuple[float, Sequence[Phase]]], alone: float, said: str) -> str:
+def write(found: Mapping[str, Measured], alone: float, said: str) -> str:
     """The page.
 
     Args:
-        found: of each edition its capacity in documents a second, and its phases.
+        found: what was measured of each edition.
         alone: seconds of the processor for one document without the suite.
         said: what was sent where, in words.
     """
     page = HEAD.format(said=said)
-    for edition, (capacity, phases) in found.items():
-        page += f"\n## {edition.capitalize()}: {capacity:.2f} documents a second\n\n"
-        page += _table(phases)
+    for edition, one in found.items():
+        page += f"\n## {edition.capitalize()}: {one.capacity:.2f} documents a second\n\n"
+        page += _table(one.phases)
     page += "".join(_plumbing(found, alone))
     return page
 
@@ -55,8 +64,8 @@ def _table(phases: Iterable[Phase]) -> str:
     lines = ["| " + " | ".join(COLUMNS) + " |", "|" + " ---: |" * len(COLUMNS)]
     for one in phases:
         accepted, refused = one.statuses.get(202, 0), one.statuses.get(429, 0)
-        times = [one.percentile(one.took, share) for share in (0.5, 0.95, 0.99)]
-        answers = [one.percentile(one.answered, share) for share in (0.5, 0.99)]
+        times = [percentile(one.took, share) for share in (0.5, 0.95, 0.99)]
+        answers = [percentile(one.answered, share) for share in (0.5, 0.99)]
         cells = [
             f"{one.share:.0%}",
             f"{one.rate:.2f}",
@@ -66,6 +75,7 @@ def _table(phases: Iterable[Phase]) -> str:
             str(refused),
             str(one.sent - accepted - refused),
             str(one.outcomes.get("complete", 0)),
+            str(sum(one.outcomes.values()) - one.outcomes.get("complete", 0)),
             str(one.lost),
             *(_seconds(time) for time in (*times, *answers)),
             ", ".join(f"{size / 1e6:,.0f}" for size in one.resident),
@@ -74,14 +84,10 @@ def _table(phases: Iterable[Phase]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _plumbing(found: Mapping[str, tuple[float, Sequence[Phase]]], alone: float) -> Iterable[str]:
-    share = max((p.share for _, some in found.values() for p in some if p.share <= 1), default=0)
-    yield PLUMBING.format(alone=alone, share=share)
-    for edition, (_, phases) in found.items():
-        for one in phases:
-            if one.share == share and one.took:
-                each = one.processor / len(one.took)
-                yield f"| {edition} | {each:.2f} | {1 - alone / each:.0%} |\n"
+def _plumbing(found: Mapping[str, Measured], alone: float) -> Iterable[str]:
+    yield PLUMBING.format(alone=alone)
+    for edition, one in found.items():
+        yield f"| {edition} | {one.processor:.2f} | {1 - alone / one.processor:.0%} |\n"
 
 
 def _seconds(value: float | None) -> str:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import threading
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 _TICK = os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -40,29 +40,22 @@ def taken_by(root: int) -> Taken:
     return Taken(sum(one[1] for one in mine), sum(one[2] for one in mine))
 
 
-@dataclass
-class Memory:
-    """Looks at the resident bytes every so often, in a thread of its own. Use it in a `with`."""
+@contextmanager
+def resident_of(root: int, interval: float = 2.0) -> Iterator[list[int]]:
+    """Look at the resident bytes every so many seconds until the block ends; yields what was seen
+    so far.
+    """
+    seen: list[int] = []
+    stop = threading.Event()
 
-    root: int
-    interval: float = 2.0
-    seen: list[int] = field(default_factory=list)
-    _stop: threading.Event = field(default_factory=threading.Event)
+    def look() -> None:
+        while not stop.wait(interval):
+            seen.append(taken_by(root).resident)
 
-    def __enter__(self) -> Self:
-        self._thread = threading.Thread(target=self._look, daemon=True)
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._stop.set()
-        self._thread.join()
-
-    def _look(self) -> None:
-        while not self._stop.wait(self.interval):
-            self.seen.append(taken_by(self.root).resident)
+    thread = threading.Thread(target=look, daemon=True)
+    thread.start()
+    try:
+        yield seen
+    finally:
+        stop.set()
+        thread.join()

@@ -131,13 +131,13 @@ Index(
 )
 for _name in ("readable", "text", "layout"):
     Index(f"documents_{_name}", documents.c.tenant, documents.c[f"{_name}_sha256"])
-in_work = and_(_alive, documents.c.state != literal_column("'ended'"))
+_in_work = and_(_alive, documents.c.state != literal_column("'ended'"))
 """Of a row of `documents`: it was accepted, and has no outcome yet."""
 Index(
     "documents_in_work",
     documents.c.tenant,
-    sqlite_where=in_work,
-    postgresql_where=in_work,
+    sqlite_where=_in_work,
+    postgresql_where=_in_work,
 )
 Index("documents_newest", documents.c.tenant, documents.c.created, documents.c.id)
 Index("documents_root", documents.c.tenant, documents.c.root)
@@ -277,7 +277,7 @@ class Documents:
         """How many have no outcome yet, counted no further than one beyond `most`; those of all
         tenants together if so wished.
         """
-        rows = select(documents.c.tenant).where(in_work).limit(most + 1)
+        rows = select(documents.c.tenant).where(_in_work).limit(most + 1)
         if not of_all:
             rows = rows.where(documents.c.tenant == self.tenant)
         return self.session.execute(select(func.count()).select_from(rows.subquery())).scalar_one()

@@ -11,9 +11,11 @@ from pathlib import Path
 import pytest
 from pypdf import PdfReader
 
-from infra.load.__main__ import Phase, joined, prepare
+from infra.load.__main__ import prepare, processor_within
+from infra.load.edition import ROOM, running
+from infra.load.phases import Measured, Phase, joined, percentile
 from infra.load.report import write
-from infra.load.watching import Memory, taken_by
+from infra.load.watching import resident_of, taken_by
 
 BUSY = "import time; end = time.process_time() + 0.5\nwhile time.process_time() < end: pass"
 PARENT = f"""
@@ -37,7 +39,6 @@ def phase(share: float, *, lost: int = 0) -> Phase:
         took=[float(number) for number in range(1, 8)],
         answered=[0.25] * 10,
         lost=lost,
-        processor=14.0,
         resident=(1_000_000, 3_000_000, 2_000_000),
     )
 
@@ -55,10 +56,10 @@ def test_a_process_is_counted_with_all_below_it() -> None:
         assert 50_000_000 < taken.resident < 200_000_000
         mine = taken_by(os.getpid())
         assert mine.resident > taken.resident
-        with Memory(process.pid, interval=0.05) as memory:
-            while not memory.seen:
+        with resident_of(process.pid, interval=0.05) as seen:
+            while not seen:
                 time.sleep(0.05)
-        assert memory.seen[0] > 50_000_000
+        assert seen[0] > 50_000_000
         process.stdin.close()
     assert taken_by(process.pid).resident == 0
 
@@ -69,9 +70,8 @@ def test_a_process_is_counted_with_all_below_it() -> None:
 )
 def test_percentiles_are_values_that_were_measured(count: int, share: float, value: float) -> None:
     """The least that so many do not exceed; nothing of nothing."""
-    one = phase(0.5)
-    assert one.percentile([float(number) for number in range(count, 0, -1)], share) == value
-    assert one.percentile([], share) is None
+    assert percentile((float(number) for number in range(count, 0, -1)), share) == value
+    assert percentile([], share) is None
 
 
 def test_what_never_ended_is_an_upload_all_the_same() -> None:
@@ -90,12 +90,13 @@ def test_what_never_ended_is_an_upload_all_the_same() -> None:
 
 def test_the_page_has_a_line_for_each_share_and_the_share_of_plumbing() -> None:
     """Refused, lost and the times of what ended; processor time beside that of the command."""
-    page = write({"embedded": (2.0, [phase(0.5), phase(1.2, lost=2)])}, 1.5, "two papers")
-    lines = [line for line in page.splitlines() if line.startswith("| 50%")]
-    assert lines == [
-        "| 50% | 1.00 | 10 | 10 | 7 | 3 | 0 | 6 | 0 | 4.00 | 7.00 | 7.00 | 0.25 | 0.25 | 1, 3, 2 |"
-    ]
-    assert "| 120% | 2.40 | 10 | 10 | 7 | 3 | 0 | 6 | 2 |" in page
+    page = write(
+        {"embedded": Measured(2.0, 2.0, [phase(0.5), phase(1.2, lost=2)])}, 1.5, "two papers"
+    )
+    (line,) = (line for line in page.splitlines() if line.startswith("| 50%"))
+    assert line.startswith("| 50% | 1.00 | 10 | 10 | 7 | 3 | 0 | 6 | 1 | 0 |")
+    assert line.endswith("| 0 | 4.00 | 7.00 | 7.00 | 0.25 | 0.25 | 1, 3, 2 |")
+    assert "| 120% | 2.40 | 10 | 10 | 7 | 3 | 0 | 6 | 1 | 2 |" in page
     assert "## Embedded: 2.00 documents a second" in page
     assert "| embedded | 2.00 | 25% |" in page
     assert "two papers" in page
@@ -113,3 +114,18 @@ def test_documents_are_the_shorter_half_of_those_given_or_made(tmp_path: Path, g
     documents = prepare(tmp_path / "documents", sources if given else None)
     assert len(documents) == (2 if given else 20)
     assert all(PdfReader(path).pages for path in documents)
+
+
+def test_an_edition_takes_documents_and_ends_with_its_block(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Settings of the shell do not reach it; what a document takes of the processor is counted."""
+    monkeypatch.setenv("SMALLPRINT_INGEST_DATABASE_URL", "sqlite:////nowhere/at/all.db")
+    documents = prepare(tmp_path / "documents", None)[:2]
+    with running("embedded", tmp_path, {ROOM: "9"}) as suite:
+        assert processor_within(suite, documents) > 0.05
+        process = suite.process
+        os.kill(process, 0)
+    assert os.environ["SMALLPRINT_INGEST_DATABASE_URL"] == "sqlite:////nowhere/at/all.db"
+    with pytest.raises(ProcessLookupError):
+        os.kill(process, 0)

@@ -1,0 +1,62 @@
+"""What is measured of an edition."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from math import ceil
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Phase:
+    """What came of one share of the capacity.
+
+    Times are in seconds, sizes in bytes; `took` is from the first byte sent to the answer that it
+    has ended, of each document that ended, and `answered` until an upload was accepted.
+    """
+
+    share: float
+    rate: float
+    seconds: float
+    sent: int
+    statuses: dict[int, int]
+    outcomes: dict[str, int]
+    took: list[float]
+    answered: list[float]
+    lost: int
+    """Accepted, and not ended when there was no more waiting for it."""
+    resident: tuple[int, int, int]
+    """At the beginning, at most, at the end."""
+    reasons: tuple[str, ...] = ()
+    """Why documents are not complete."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """An edition: documents that end a second, seconds of the processor for each, and phases."""
+
+    capacity: float
+    processor: float
+    phases: Sequence[Phase]
+
+
+def percentile(values: Iterable[float], share: float) -> float | None:
+    """The smallest value that this share of all does not exceed; None of none."""
+    found = sorted(values)
+    return found[max(0, ceil(share * len(found) - 1e-9) - 1)] if found else None
+
+
+def joined(lines: Iterable[str]) -> list[dict[str, Any]]:
+    """What was told of each upload, in order: its answer, and its end if it came to one."""
+    uploads: list[dict[str, Any]] = []
+    by_id: dict[str, dict[str, Any]] = {}
+    for line in lines:
+        told = json.loads(line)
+        if "status" in told:
+            uploads.append(told)
+            by_id |= {told["id"]: told} if "id" in told else {}
+        else:
+            by_id[told["id"]] |= told
+    return uploads
