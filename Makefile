@@ -85,8 +85,9 @@ document-kind: setup-train ## Make the specialist that tells contracts from repo
 	@$(TRAIN)/bin/python -m models.kinds.pages
 	@$(TRAIN)/bin/python -m models.kinds.card
 
-triage-breaks: setup-train ## Make the specialist that tells errors in reports from presentation (SOURCES=FOLDER).
-	@$(TRAIN)/bin/python -m models.triage --data "$(SOURCES)" --out models/artefacts --ablations
+triage-breaks: setup-train ## Make the specialist that tells errors in reports from presentation (SOURCES=FOLDER DISMISSED=FILE).
+	@$(TRAIN)/bin/python -m models.triage --data "$(SOURCES)" --out models/artefacts --ablations $(if $(DISMISSED),--dismissed "$(DISMISSED)")
+	@$(TRAIN)/bin/python -m models.triage.baselines --data "$(SOURCES)"
 	@$(TRAIN)/bin/python -m models.triage.scores --data "$(SOURCES)"
 
 line-concepts: setup-train ## Make the specialist that names the lines of statements (SOURCES=FOLDER BASE=FOLDER).
