@@ -106,6 +106,7 @@ narrative-flags: setup-train ## Make the specialist that reads what reports say 
 	@$(TRAIN)/bin/python -m models.flags.states --data "$(SOURCES)"
 	@$(TRAIN)/bin/python -m models.flags --data "$(SOURCES)" --out models/artefacts
 	@$(TRAIN)/bin/python -m models.flags.scores
+	@$(TRAIN)/bin/python -m models.flags.folds --data "$(SOURCES)"
 	@$(TRAIN)/bin/python -m models.flags.filings --data "$(SOURCES)"
 	@$(TRAIN)/bin/python -m models.flags.card
 
