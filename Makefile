@@ -87,7 +87,9 @@ document-kind: setup-train ## Make the specialist that tells contracts from repo
 
 triage-breaks: setup-train ## Make the specialist that tells errors in reports from presentation (SOURCES=FOLDER).
 	@$(TRAIN)/bin/python -m models.triage --data "$(SOURCES)" --out models/artefacts --ablations
-	@$(TRAIN)/bin/python -m models.triage.scores --data "$(SOURCES)"
+	@$(TRAIN)/bin/python -m models.triage.corrected --data "$(SOURCES)"
+	@$(TRAIN)/bin/python -m models.triage.implied_shares --data "$(SOURCES)"
+	@$(TRAIN)/bin/python -m models.triage.scores
 
 line-concepts: setup-train ## Make the specialist that names the lines of statements (SOURCES=FOLDER BASE=FOLDER).
 	@$(TRAIN)/bin/python -m models.lines.adapter --data "$(SOURCES)" --base "$(or $(BASE),var/specialists/base)"

@@ -2,7 +2,8 @@
 
 What a filing says of an earlier period is usually what was said then. It may lawfully differ: lines
 are split or joined, amounts restated, signs printed otherwise. So a line that differs is told, and
-doubted only where it differs (nearly) alone in its column and as a slip makes it.
+doubted only where it differs (nearly) alone in its column and as a slip makes it, or where most of
+the column is off by the same thousand or million: so a unit is missed, and nothing is restated.
 """
 
 from __future__ import annotations
@@ -39,8 +40,10 @@ NEAR = Decimal("0.001")
 """Share by which an amount may be off a thousand times another."""
 FACTORS = tuple(Decimal(10) ** power for power in (3, 6, -3, -6))
 """By which a whole column may be off."""
-NEARLY_ALL = Decimal("0.8")
-"""Share of the amounts which both filings show that are off by it then, and at least FEWEST."""
+MOSTLY = Decimal("0.5")
+"""More than this share of the amounts which both filings show are off by it then, and at least
+FEWEST; others may be restated as well.
+"""
 ALIKE = 30
 """Times that the amounts of two columns in one unit differ at the most, at the median."""
 NAMED = 5
@@ -256,7 +259,7 @@ def _times(reported: Decimal, earlier: Decimal) -> Decimal | None:
 
 
 def _common_factor(pairs: Sequence[tuple[Decimal, Decimal]]) -> Decimal | None:
-    """The factor by which nearly all amounts of a column are off; None if there is none.
+    """The factor by which most amounts of a column are off; None if there is none.
 
     Args:
         pairs: of each line that both filings show, the amount here and then, the same twice where
@@ -265,7 +268,7 @@ def _common_factor(pairs: Sequence[tuple[Decimal, Decimal]]) -> Decimal | None:
     often = Counter(_times(here, then) for here, then in pairs if here != then)
     del often[None]
     factor, count = next(iter(often.most_common(1)), (None, 0))
-    return factor if count >= max(Decimal(FEWEST), NEARLY_ALL * len(pairs)) else None
+    return factor if count >= FEWEST and count > MOSTLY * len(pairs) else None
 
 
 def _cause(sheet: Sheet, cell: Cell, reported: Decimal, earlier: Decimal) -> str:
