@@ -49,7 +49,7 @@ def test_a_filing_in_the_wrong_unit_throughout_is_found_though_it_adds_up() -> N
     assert "515 shares: no company has so few. In every column" in finding.message
     assert "1,000,000 times too small, for that makes 514,718,615 shares" in finding.message
     assert "Total assets are 14,382." in finding.message
-    assert (finding.reported, finding.expected) == (1_189, 1_189_000_000)
+    assert (finding.reported, finding.expected) == (Decimal(1_189), Decimal(1_189_000_000))
     assert {cell.label for cell in finding.cells} == {"Net income", "Basic earnings per share"}
     assert verdict(in_unit(-6)).risk == CONFIDENCE
 
