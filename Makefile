@@ -62,9 +62,9 @@ bench: setup-dev ## Measure: seconds a document, tokens a second, memory.
 bench-triage: setup-dev ## Measure: processor time of reports and structured filings (SOURCES=FOLDER).
 	@SMALLPRINT_TEST_DATA="$(SOURCES)" $(BIN)/python -m infra.bench.triage
 
-load: setup-dev ## Measure: documents a second, waits and memory of both editions under load (SOURCES=FOLDER OUT=FILE).
+load: setup-dev ## Measure: documents a second, waits and memory of both editions under load (SOURCES=FOLDER STEADY=3600 OUT=FILE).
 	@infra/setup.sh var/venv-load load
-	@$(BIN)/python -m infra.load $(if $(SOURCES),--sources "$(SOURCES)") $(if $(OUT),--out "$(OUT)")
+	@$(BIN)/python -m infra.load $(if $(SOURCES),--sources "$(SOURCES)") $(if $(STEADY),--steady $(STEADY)) $(if $(OUT),--out "$(OUT)")
 
 bench-legal: setup-train ## Measure: the specialist in INT4, INT8 and fp32 beside each other.
 	@$(TRAIN)/bin/python -m infra.bench.legal
