@@ -119,6 +119,7 @@ def test_only_what_was_hit_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trouble, "ALIVE_SECONDS", 5.0)
     dead, next_one = sleeper(), sleeper()
     dead.kill()
+    os.waitid(os.P_PID, dead.pid, os.WEXITED | os.WNOWAIT)
     running = SimpleNamespace(pids={"extraction-worker": dead.pid})  # a zombie: nobody buried it
     troubles = Troubles(running, {})  # type: ignore[arg-type]
     starting = threading.Timer(0.3, running.pids.update, [{"extraction-worker": next_one.pid}])
