@@ -35,6 +35,7 @@ PARTS = (
     "values",
     "doubts",
     "guarantee",
+    "missed",
 )
 """The files of figures, each written by the program of that name (scores by models.evaluate,
 training by models.export, comparison by models.compare)."""
@@ -268,7 +269,7 @@ def card(
         threshold=scores["thresholds"]["best_f1"],
         presence=presence_table(found["presence"]),
         values=values_table(found["values"]),
-        risk=risk_text(found["guarantee"]),
+        risk=risk_text(found["guarantee"], found["missed"]),
         doubts=doubts_table(found["doubts"]),
         comparison=comparison_text(found["comparison"]),
         wrong=examples(scores["failures"]["surest_wrong"]),
