@@ -8,6 +8,7 @@ from collections import Counter
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -97,7 +98,7 @@ def test_who_overbills_is_stopped_at_the_first_such_bill(killed: tuple[Place, Re
 def test_the_count_finds_faults(killed: tuple[Place, Report]) -> None:
     """A report is bad by each fault alone."""
     _, report = killed
-    for fault in (
+    faults: tuple[dict[str, Any], ...] = (
         {"largest": Counter({**report.largest, TIGHT: report.caps[TIGHT] + 1})},
         {"largest": Counter({**report.largest, AMPLE: report.caps[AMPLE] + 1})},
         {"refused": 0},
@@ -111,7 +112,8 @@ def test_the_count_finds_faults(killed: tuple[Place, Report]) -> None:
         {"unanswered": ["es_1"]},
         {"twice": ["es_1"]},
         {"kills": report.kills[:-1]},
-    ):
+    )
+    for fault in faults:
         bad = replace(report, **fault)
         assert not bad.good, fault
         assert list(bad.table())[-1].startswith("BAD")
