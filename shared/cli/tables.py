@@ -168,9 +168,10 @@ def _worked(found: Costs) -> Iterator[str]:
             yield f"{name}: its hours are not known"
             continue
         paid = f"{_count(one.after_documents, 'document')}" if one.after_documents else "none"
+        where = f" on {plain(one.machine)}" if one.machine else ""
         yield (
-            f"{name}: {one.hours:.2f} hours at US$ {one.hour_usd:.2f} are {one.usd:,.2f}, paid "
-            f"after {paid} ({one.documents:,} so far, US$ {one.saved_each_usd:,.6f} saved "
+            f"{name}: {one.hours:.2f} hours{where} at US$ {one.hour_usd:.2f} are {one.usd:,.2f}, "
+            f"paid after {paid} ({one.documents:,} so far, US$ {one.saved_each_usd:,.6f} saved "
             "with each, less what frontier models were paid)"
         )
 
