@@ -72,7 +72,9 @@ def _serve(service: Service, role: str) -> None:
     try:
         if role in ("api", "all"):
             service.app.state.checks += (partial(check_threads, threads),)
-            serve_http(service.app, service.settings.host, service.port, stop)
+            serve_http(
+                service.app, service.settings.host, service.port, stop, let_go=service.let_go
+            )
         elif service.settings.health_port:
             checks: list[Check] = [service.store.ready, partial(check_threads, threads)]
             probe = health_app(f"{service.name}-{role}", checks)
@@ -148,8 +150,10 @@ def serve_http(
     port: int,
     stop: threading.Event,
     started: Callable[[int], None] | None = None,
+    let_go: Callable[[], None] = lambda: None,
 ) -> None:
-    """Serve until SIGTERM or SIGINT; `started` is told the port once connections are accepted.
+    """Serve until SIGTERM or SIGINT; `started` is told the port once connections are accepted, and
+    `let_go` is called when it is to end, so that nobody is waited for who waits himself.
 
     Raises SettingsError if nothing can listen there.
     """
@@ -161,7 +165,7 @@ def serve_http(
             server_header=False,
             timeout_graceful_shutdown=5,
         )
-        _Server(config, stop, started).run(sockets=[listener])
+        _Server(config, stop, started, let_go).run(sockets=[listener])
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -182,11 +186,16 @@ class _Server(uvicorn.Server):
     """A server that says when it accepts connections, and tells the threads when it ends."""
 
     def __init__(
-        self, config: uvicorn.Config, stop: threading.Event, started: Callable[[int], None] | None
+        self,
+        config: uvicorn.Config,
+        stop: threading.Event,
+        started: Callable[[int], None] | None,
+        let_go: Callable[[], None],
     ) -> None:
         super().__init__(config)
         self._stop = stop
         self._announce = started
+        self._let_go = let_go
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -197,6 +206,7 @@ class _Server(uvicorn.Server):
         """Stop calmly. Unlike uvicorn's own, it does not raise the signal again at the end, which
         would end the process before its threads and parts are given back."""
         self._stop.set()
+        self._let_go()
         self.force_exit = self.should_exit and sig == signal.SIGINT
         self.should_exit = True
 
