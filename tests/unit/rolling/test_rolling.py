@@ -10,6 +10,7 @@ import socket
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -21,6 +22,7 @@ from infra.rolling.checker import Counted, count
 from infra.rolling.edition import Replaced
 from infra.rolling.gateway import Gateway
 from infra.rolling.people import Answer, Told
+from infra.rolling.release import NoHistoryError, taken, today
 from infra.rolling.report import Report, gaps
 
 PAPER = papers(1, 1)[0]
@@ -246,3 +248,10 @@ def test_a_gateway_sends_new_connections_to_who_is_on_its_list() -> None:
         gateway.close()
         one.listener.close()
         two.listener.close()
+
+
+def test_a_commit_that_is_not_there_is_said(tmp_path: Path) -> None:
+    """In one line; the program of this checkout needs no history."""
+    with pytest.raises(NoHistoryError, match="git"):
+        taken("no-such-commit", tmp_path / "program")
+    assert (today().folder / "infra" / "rolling" / "release.py").is_file()

@@ -1,7 +1,6 @@
 """What a process of a service says of its threads, and how many it starts."""
 
 import os
-import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -10,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import uvicorn
 from fastapi.testclient import TestClient
 
 from shared.bus import Bus
@@ -207,16 +205,12 @@ def test_who_waits_is_let_go_when_the_process_is_asked_to_end(
     """On its own, and in the embedded edition; the server would wait for them otherwise."""
     asked: list[str] = []
     service = replace(service, let_go=lambda: asked.append("let go"))
-    monkeypatch.setattr(main, "serve_http", lambda *_, let_go: let_go())
+    monkeypatch.setattr(main, "serve_http", lambda *_, let_go, **__: let_go())
     main._serve(service, "api")
     assert asked == ["let go"]
     monkeypatch.setattr(embedded, "serve_http", lambda *parts: parts[-1]())
     embedded.serve([service, service], "127.0.0.1", 0, lambda _port: None)
     assert asked == ["let go"] * 3
-    config = uvicorn.Config(service.app)
-    main._Server(config, stop, None, service.let_go).handle_exit(signal.SIGTERM, None)
-    assert asked == ["let go"] * 4
-    assert stop.is_set()
 
 
 def test_long_work_is_no_standstill(stop: threading.Event) -> None:
