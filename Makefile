@@ -53,6 +53,9 @@ fuzz-http: setup-dev ## Ask every route for what OpenAPI says, longer than `make
 chaos: setup-dev ## Prove that nothing is lost or done twice whatever dies (DOCS=1000 KILLS=200 SEED=1 BREAK=inbox).
 	@$(BIN)/python -m infra.chaos --documents $(DOCS) --kills $(KILLS) $(if $(SEED),--seed $(SEED)) $(if $(BREAK),--break $(BREAK))
 
+rolling: setup-dev ## Upgrade under load: an older program is replaced process by process (DOCS=30 SEED=1 FROM=COMMIT).
+	@$(BIN)/python -m infra.rolling --documents $(DOCS) $(if $(SEED),--seed $(SEED)) $(if $(FROM),--from $(FROM))
+
 test-train: setup-train ## The tests of the training side, on small models.
 	@$(TRAIN)/bin/python -m pytest $(TRAINING) $(PYTEST)
 
@@ -139,5 +142,5 @@ clean: ## Remove environments, caches and build output; documents in var/data st
 	rm -rf $(VENV) $(VENV).lock $(TRAIN) $(TRAIN).lock build dist *.egg-info \
 		.mypy_cache .ruff_cache .pytest_cache .hypothesis
 
-.PHONY: help setup run run-kafka field-bundle check test fuzz-http chaos released test-train bench bench-triage bench-legal specialists document-kind triage-breaks triage-peers narrative-flags line-concepts review-priority setup-dev setup-kafka \
+.PHONY: help setup run run-kafka field-bundle check test fuzz-http chaos rolling released test-train bench bench-triage bench-legal specialists document-kind triage-breaks triage-peers narrative-flags line-concepts review-priority setup-dev setup-kafka \
 	setup-train format schemas requirements clean
