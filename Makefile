@@ -88,8 +88,9 @@ document-kind: setup-train ## Make the specialist that tells contracts from repo
 	@$(TRAIN)/bin/python -m models.kinds.pages
 	@$(TRAIN)/bin/python -m models.kinds.card
 
-triage-breaks: setup-train ## Make the specialist that tells errors in reports from presentation (SOURCES=FOLDER).
-	@$(TRAIN)/bin/python -m models.triage --data "$(SOURCES)" --out models/artefacts --ablations
+triage-breaks: setup-train ## Make the specialist that tells errors in reports from presentation (SOURCES=FOLDER DISMISSED=FILE).
+	@$(TRAIN)/bin/python -m models.triage --data "$(SOURCES)" --out models/artefacts --ablations $(if $(DISMISSED),--dismissed "$(DISMISSED)")
+	@$(TRAIN)/bin/python -m models.triage.baselines --data "$(SOURCES)"
 	@$(TRAIN)/bin/python -m models.triage.scores --data "$(SOURCES)"
 
 line-concepts: setup-train ## Make the specialist that names the lines of statements (SOURCES=FOLDER BASE=FOLDER).
@@ -108,6 +109,7 @@ narrative-flags: setup-train ## Make the specialist that reads what reports say 
 	@$(TRAIN)/bin/python -m models.flags.states --data "$(SOURCES)"
 	@$(TRAIN)/bin/python -m models.flags --data "$(SOURCES)" --out models/artefacts
 	@$(TRAIN)/bin/python -m models.flags.scores
+	@$(TRAIN)/bin/python -m models.flags.folds --data "$(SOURCES)"
 	@$(TRAIN)/bin/python -m models.flags.filings --data "$(SOURCES)"
 	@$(TRAIN)/bin/python -m models.flags.card
 
