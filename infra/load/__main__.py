@@ -2,7 +2,7 @@
 happens above it: `make load`.
 
     python -m infra.load [--sources FOLDER] [--seconds 60] [--editions embedded full] [--room 40]
-        [--shares 0.5 0.8 1.0 1.2 2.0] [--steady SECONDS] [--hour 0.10]
+        [--shares 0.5 0.8 1.0 1.2 2.0] [--steady SECONDS] [--rate R] [--hour 0.10]
         [--out infra/capacity.md]
 
 The generator is Locust, in an environment of its own (`make load` builds it). First eight documents
@@ -59,9 +59,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--sources", type=Path, help="folder of PDFs")
     parser.add_argument("--seconds", type=float, default=60.0, help="of a share (%(default)g)")
     parser.add_argument("--editions", nargs="+", default=["embedded", "full"])
-    parser.add_argument("--shares", nargs="+", type=float, default=[0.5, 0.8, 1.0, 1.2, 2.0])
+    parser.add_argument("--shares", nargs="*", type=float, default=[0.5, 0.8, 1.0, 1.2, 2.0])
     parser.add_argument("--room", type=int, default=40, help="documents in work (%(default)s)")
     parser.add_argument("--steady", type=float, default=0.0, help="seconds at 80%% for memory")
+    parser.add_argument("--rate", type=float, help="documents a second of these instead of 80%%")
     parser.add_argument(
         "--hour", type=float, default=0.10, help="US$ of this machine's (%(default)s)"
     )
@@ -167,7 +168,8 @@ def _measure(
     capacity = run.capacity(options.seconds)
     tell(f"capacity {capacity:.2f} documents a second")
     phases = []
-    steady = [(0.8, options.steady)] if options.steady else []
+    steady = [((options.rate or 0.8 * capacity) / capacity, options.steady)]
+    steady = steady if options.steady else []
     for share, seconds in [*((share, options.seconds) for share in options.shares), *steady]:
         phases.append(run.phase(share, share * capacity, seconds))
         done = phases[-1]
