@@ -11,6 +11,7 @@ from typing import Any
 
 from scipy.stats import beta
 
+from models.flags.folds import DRAWS
 from models.reliability import SHOWN, maps_rows, write_drawing
 from services.triage.narrative.gate import BY_NAME
 from services.triage.narrative.model import DATA_FILE, MANIFEST_FILE, NAME, Narrative
@@ -60,6 +61,24 @@ def differences_table(families: Mapping[str, Any]) -> str:
         for name, one in families.items()
     ]
     return table(["", "shipped over TF-IDF", "states beside it would add"], rows)
+
+
+def surely(families: Mapping[str, Any]) -> str:
+    """Of which families what ships is surely better than our own TF-IDF, in a sentence."""
+    better = [name for name, one in families.items() if one["over_tfidf"][1] > 0]
+    if better:
+        return f"What ships is surely better than our own TF-IDF for {', '.join(better)} alone."
+    return (
+        "For no family is what ships surely better than our own TF-IDF: each interval of that "
+        "difference reaches below zero."
+    )
+
+
+def folds_table(folds: Mapping[str, Mapping[str, Sequence[float]]]) -> str:
+    """One row a family: the area of TF-IDF by what a fold is made of."""
+    ways = list(next(iter(folds.values())))
+    rows = [[name, *(shown(found[way]) for way in ways)] for name, found in folds.items()]
+    return table(["", *(f"folds of {way}" for way in ways)], rows)
 
 
 def signed(figure: Sequence[float]) -> str:
@@ -140,10 +159,11 @@ def card(folder: Path, artefacts: Path) -> str:
         folder: of the specialist, with what the other programs wrote.
         artefacts: with what ships.
     """
-    scores, filings, judged = (
+    scores, filings, judged, folds = (
         json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
-        for name in ("scores", "filings", "judged")
+        for name in ("scores", "filings", "judged", "folds")
     )
+    sizes = [one["sentences"] for one in scores["families"].values()]
     config = tomllib.loads((folder / "config.toml").read_text(encoding="utf-8"))
     narrative = Narrative.load(artefacts)
     place = newest(artefacts, NAME, MANIFEST_FILE)
@@ -158,6 +178,11 @@ def card(folder: Path, artefacts: Path) -> str:
             counts=counts_table(scores["counts"]),
             areas=areas_table(scores["families"]),
             differences=differences_table(scores["families"]),
+            surely=surely(scores["families"]),
+            fewest=min(sizes),
+            most=max(sizes),
+            draws=DRAWS,
+            folds=folds_table(folds),
             flags=flags_table(scores["families"]),
             bins=bins_table(scores["families"]),
             drawing=SHOWN,

@@ -61,8 +61,13 @@ def by_words(
 
 def by_tfidf(some: Sequence[Sentence], strength: float) -> Floats:
     """The baseline: TF-IDF of words and pairs, and a logistic regression."""
+    return by_tfidf_in(np.array([one.fold for one in some]), some, strength)
+
+
+def by_tfidf_in(folds: NDArray[np.int64], some: Sequence[Sentence], strength: float) -> Floats:
+    """The same in other folds: those of each sentence [N]."""
     scores = np.zeros(len(some))
-    for _, seen, new in _folds(some):
+    for _, seen, new in _parts(folds):
         rarity = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True)
         rows = rarity.fit_transform([some[i].text for i in seen])
         model = _regression(strength).fit(rows, truth([some[i] for i in seen]))
@@ -98,7 +103,13 @@ def platt(scores: Floats, labels: NDArray[np.int64]) -> tuple[float, float]:
 
 
 def _folds(some: Sequence[Sentence]) -> list[tuple[int, NDArray[np.int64], NDArray[np.int64]]]:
-    folds = np.array([one.fold for one in some])
+    return _parts(np.array([one.fold for one in some]))
+
+
+def _parts(
+    folds: NDArray[np.int64],
+) -> list[tuple[int, NDArray[np.int64], NDArray[np.int64]]]:
+    """Of each fold that has some: the places of the others, and its own."""
     return [
         (fold, np.flatnonzero(folds != fold), np.flatnonzero(folds == fold))
         for fold in range(FOLDS)

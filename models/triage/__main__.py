@@ -1,11 +1,14 @@
 """Learn which doubts of a filing are right, from errors put into sound filings.
 
     python -m models.triage --data FOLDER [--out models/artefacts] [--config FILE]
+                            [--dismissed FILE]
 
 FOLDER holds finance/. Every filing is judged by a forest and an experience that were learned
 without its company's fold; those predictions choose the operating point and are written beside the
 config (`predictions.jsonl.gz`: risks and places, no text), of which `models.triage.scores` makes
-the figures. What ships is learned on all companies with the same recipe.
+the figures. FILE is what `smallprint dismissed` printed: breaks that analysts dismissed with a
+reason are learned as lawful, and nothing of them is counted or kept. What ships is learned on all
+companies with the same recipe.
 """
 
 from __future__ import annotations
@@ -25,6 +28,7 @@ from numpy.typing import NDArray
 
 from models.forest import Booster, Floats, fit, graph, predict
 from models.triage.corrected import wrong_on_the_page
+from models.triage.dismissed import PART, companies, lawful, read_lessons
 from models.triage.doubting import (
     Example,
     described,
@@ -59,7 +63,7 @@ WITHOUT: Mapping[str, tuple[str, ...]] = {
 """Columns that an ablation leaves out."""
 
 
-LEARNED = ("own", "hard", "headlines")
+LEARNED = ("own", "hard", "headlines", PART)
 """The parts that are learned from."""
 
 
@@ -232,6 +236,15 @@ def make(data: Path, config: Mapping[str, Any]) -> tuple[list[Example], dict[int
     return every, taught
 
 
+def dismissed(data: Path, file: Path, taught: Mapping[int, Experience]) -> list[Example]:
+    """What analysts dismissed as lawful. Raises ValueError for a file that can't be read."""
+    known = companies(sound(data))
+    found = [lawful(lesson, taught, known) for lesson in read_lessons(file)]
+    doubts = sum(len(one.rows) for one in found)
+    say(f"{doubts} doubts about {len(found)} filings were dismissed, and are learned as lawful")
+    return found
+
+
 def apart_from(data: Path, taught: Mapping[int, Experience]) -> list[Example]:
     """The development filings and those of FinVerBench, described but not learned from."""
     found = [
@@ -251,10 +264,13 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder that holds finance/")
     parser.add_argument("--out", type=Path, help="folder of the artefacts")
     parser.add_argument("--config", type=Path, default=FOLDER / "config.toml")
+    parser.add_argument("--dismissed", type=Path, help="what `smallprint dismissed` printed")
     parser.add_argument("--ablations", action="store_true", help="learn without some columns too")
     arguments = parser.parse_args()
     config = tomllib.loads(arguments.config.read_text(encoding="utf-8"))
     every, taught = make(arguments.data / "finance", config)
+    if arguments.dismissed:
+        every += dismissed(arguments.data / "finance", arguments.dismissed, taught)
     apart = apart_from(arguments.data / "finance", taught)
     said = chances(every, apart, config, config["forest"]["seeds"])
     unbelieved = config["operation"]["unbelieved"]
@@ -291,7 +307,7 @@ def keep(
     """Write what was predicted of each filing, also by the forests that were told less."""
     with gzip.GzipFile(path, "wb", mtime=0) as file:
         for i, example in enumerate([*every, *apart]):
-            if example.part == "hard":
+            if example.part in ("hard", PART):
                 continue
             more = {name: values[i] for name, values in less.items()}
             line = record_of(example, found[i], more) | {

@@ -33,9 +33,9 @@ class Example:
     right: NDArray[np.bool_] = field(repr=False)  # [N], whether the doubt names the error
     old: NDArray[np.bool_] = field(repr=False)  # [N], whether the sound filing raises it as well
     part: str = "own"
-    """`own` for whole filings, `hard` for more that are learned from alone, `headlines` for those
-    of headlines alone, `corrected` for what its company put right later, `development` and
-    `finverbench` for what is never learned from.
+    """`own` for whole filings, `hard` and `dismissed` for more that are learned from alone,
+    `headlines` for those of headlines alone, `corrected` for what its company put right later,
+    `development` and `finverbench` for what is never learned from.
     """
     shown: bool = True
     """Whether the altered line is printed."""

@@ -2,8 +2,8 @@
 
     python -m models.triage.scores
 
-What needs the data was written beside the predictions by `models.triage.corrected` and
-`models.triage.implied_shares`.
+What needs the data was written beside the predictions by `models.triage.baselines`,
+`models.triage.corrected` and `models.triage.implied_shares`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import argparse
 import gzip
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,17 +20,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.reliability import compared, cross_fitted, judged, write_drawing
-from models.triage.card import SHARES, card
+from models.triage import curve
+from models.triage.card import card
 from models.triage.corrections import CORRECTED, IMPLIED, of_corrections
+from models.triage.curve import SHARES, Companies, Prediction, Score, limit
 from models.triage.filings import fold_of
 from models.triage.injections import AS_DEVELOPMENT
 
-FOLDER = Path(__file__).resolve().parent.parent / "triage-breaks"
-DRAWS = 500
-"""Draws of companies for an interval."""
-
-Prediction = Mapping[str, Any]
-Score = Callable[[Prediction], float]
+FOLDER = curve.FOLDER
 
 
 def read_predictions(path: Path) -> list[Prediction]:
@@ -42,11 +39,6 @@ def read_predictions(path: Path) -> list[Prediction]:
 def predictions(folder: Path) -> list[Prediction]:
     """Read the predictions that were written beside the config."""
     return read_predictions(folder / "predictions.jsonl.gz")
-
-
-def limit(sound: NDArray[np.float64], share: float) -> float:
-    """The risk above which at most this share of sound filings lies."""
-    return float(np.sort(sound)[::-1][int(share * len(sound))])
 
 
 def threshold(sound: NDArray[np.float64], share: float) -> float:
@@ -71,26 +63,6 @@ def found_at(
     }
 
 
-def interval(every: Sequence[Prediction], score: Score, share: float) -> tuple[float, float]:
-    """The 95% interval of what is found, drawing companies; each draw has its own threshold."""
-    by_company: dict[int, tuple[list[float], list[float]]] = defaultdict(lambda: ([], []))
-    for p in every:
-        if p["type"] is None:
-            by_company[p["company"]][0].append(score(p))
-        elif p["type"] in AS_DEVELOPMENT:
-            by_company[p["company"]][1].append(score(p))
-    companies = [(np.array(a), np.array(b)) for a, b in by_company.values()]
-    draw = np.random.default_rng(1)
-    found = []
-    for _ in range(DRAWS):
-        chosen = [companies[i] for i in draw.integers(len(companies), size=len(companies))]
-        sound = np.concatenate([a for a, _ in chosen])
-        wrong = np.concatenate([b for _, b in chosen])
-        found.append(float(np.mean(wrong > limit(sound, share))))
-    low, high = np.quantile(found, [0.025, 0.975])
-    return float(low), float(high)
-
-
 def risk(p: Prediction) -> float:
     """What the forest says."""
     return float(p["risk"])
@@ -106,6 +78,28 @@ def of(part: str, every: Sequence[Prediction]) -> list[Prediction]:
     return [p for p in every if p["set"] == part]
 
 
+RULES = "our rules alone"
+BY_HAND = "without confidences by hand"
+"""The forest that was told nothing of what was chosen by hand."""
+
+
+def curves(predicted: Sequence[Prediction]) -> dict[str, Any]:
+    """What is found against false alarms, of errors of our own and of the development filings: by
+    the forest, by the rules, and, where that was learned, by the forest without what was chosen by
+    hand.
+    """
+    ways: dict[str, Score] = {"learned": risk, RULES: by_rule}
+    if BY_HAND in predicted[0]:
+        ways[BY_HAND] = _field(BY_HAND)
+    return {
+        part: {
+            name: curve.figures(Companies.of(of(part, predicted), score, AS_DEVELOPMENT))
+            for name, score in ways.items()
+        }
+        for part in ("own", "development")
+    }
+
+
 def figures(folder: Path, predicted: Sequence[Prediction]) -> dict[str, Any]:
     """Everything that the card shows; `folder` holds what was measured beside the predictions."""
     every = of("own", predicted)
@@ -115,9 +109,9 @@ def figures(folder: Path, predicted: Sequence[Prediction]) -> dict[str, Any]:
     types = sorted({p["type"] for p in wrong})
     flagged = [p for p in like_development(wrong) if risk(p) > at]
     beside: dict[str, Score] = {
-        "rules alone": by_rule,
-        "identities alone": _field("by_identities"),
-        "a search for sums alone": _field("by_sums"),
+        RULES: by_rule,
+        "our doubts of identities alone": _field("by_identities"),
+        "our doubts of sums alone": _field("by_sums"),
     }
     ways = {"learned": risk, **beside}
     ways |= {key: _field(key) for key in every[0] if key.startswith("without ")}
@@ -125,6 +119,7 @@ def figures(folder: Path, predicted: Sequence[Prediction]) -> dict[str, Any]:
     known = like_development(wrong)
     return {
         "filings": len(sound),
+        "false_alarms": int((sound > at).sum()),
         "companies": len({p["company"] for p in every}),
         "injected": len(known),
         "threshold": round(at, 4),
@@ -137,7 +132,7 @@ def figures(folder: Path, predicted: Sequence[Prediction]) -> dict[str, Any]:
             for name, score in beside.items()
         },
         "without doubts": {kind: found_at(every, _but(kind)) for kind in kinds},
-        "interval_at_2%": interval(every, risk, 0.02),
+        "curves": curves(predicted),
         "types": {
             t: {
                 "injected": sum(p["type"] == t for p in wrong),
@@ -285,8 +280,10 @@ def main() -> None:
     text = json.dumps(result, indent=1) + "\n"
     (arguments.folder / "scores.json").write_text(text, encoding="utf-8")
     version = every[0]["version"]
-    (arguments.folder / "CARD.md").write_text(card(result, version), encoding="utf-8")
+    beside = curve.read_baselines(arguments.folder)
+    (arguments.folder / "CARD.md").write_text(card(result, beside, version), encoding="utf-8")
     write_drawing(arguments.folder, "triage-breaks")
+    curve.write_drawing(arguments.folder)
     print(json.dumps(result["found"], indent=1))
 
 

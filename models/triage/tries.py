@@ -17,9 +17,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from models.triage.card import SHARES
+from models.triage.curve import DRAWS, SHARES, Prediction, limit
 from models.triage.injections import AS_DEVELOPMENT
-from models.triage.scores import DRAWS, Prediction, limit, of, read_predictions, risk
+from models.triage.scores import of, read_predictions, risk
 
 FOLDER = Path(__file__).resolve().parent.parent / "triage-breaks"
 AT = 0.02

@@ -155,10 +155,11 @@ def _always_told(doubt: Doubt) -> bool:
 
 def _said(pages: Sequence[Sheet], ranked: Sequence[tuple[float, Doubt]]) -> list[Finding]:
     """Doubts as findings."""
-    return [replace(_of_doubt(pages, doubt), confidence=chance) for chance, doubt in ranked]
+    return [replace(finding_of(pages, doubt), confidence=chance) for chance, doubt in ranked]
 
 
-def _of_doubt(pages: Sequence[Sheet], doubt: Doubt) -> Finding:
+def finding_of(pages: Sequence[Sheet], doubt: Doubt) -> Finding:
+    """A doubt in words, with the confidence of the rules."""
     source = doubt.source
     if isinstance(source, Diagnosis):
         return _of_diagnosis(pages, source, False)

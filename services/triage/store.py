@@ -306,6 +306,15 @@ class Reports:
         )
         return [dismissal_of(row) for row in rows]
 
+    def every_dismissal(self) -> list[Dismissal]:
+        """What was dismissed of all filers, by document."""
+        rows = self.session.execute(
+            select(dismissals)
+            .where(dismissals.c.tenant == self.tenant)
+            .order_by(dismissals.c.document_id, dismissals.c.finding_id)
+        )
+        return [dismissal_of(row) for row in rows]
+
     def hold_dismissals(self, keys: Collection[tuple[str, str]]) -> bool:
         """Keep dismissals from being forgotten until the transaction ends. Returns whether all of
         them are still there.

@@ -989,6 +989,8 @@ class TrainingCost(_Result):
     saved_each_usd: float
     after_documents: int | None
     paid_each_usd: float = 0.0
+    machine: str | None = None
+    """On which the hours were measured."""
 
 
 @dataclass(frozen=True)

@@ -149,6 +149,16 @@ def test_programs_in_the_readme_know_the_options_that_it_gives_them() -> None:
         assert not [one for one in re.findall(r"--[a-z-]+", given) if one not in told.stdout]
 
 
+def test_what_the_readme_says_of_a_stated_risk_was_measured() -> None:
+    """A third of what is found at 5%, more than half at 10%, and nothing at 1%."""
+    told = json.loads((ROOT / "models/contract-clauses/guarantee.json").read_text("utf-8"))
+    accepted = {one["max_wrong"]: one["accepted"] / told["shown"] for one in told["promises"]}
+    assert "at 5%\na third of what is found, at 10% more than half." in README
+    assert accepted[0.05] == pytest.approx(1 / 3, abs=0.03)
+    assert accepted[0.1] > 0.5
+    assert accepted[0.01] == 0
+
+
 def test_the_receiver_in_the_readme_verifies_what_it_is_sent(tmp_path: Path) -> None:
     """As printed, it takes a real message and refuses a forged one."""
     examples = re.findall(r"```python\n(.*?)```", README, re.DOTALL)

@@ -11,9 +11,12 @@ import pytest
 pytest.importorskip("sklearn")
 
 from models.flags import learning
+from models.flags.card import card, folds_table, surely
 from models.flags.corpus import FOLDS, Sentence, gated, has_keyword, learned, scored, truth
 from models.flags.filings import Judges
+from models.flags.folds import DRAWS, areas, drawn
 from models.flags.scores import area, family_scores, unseen_chances
+from tests.support import ROOT
 
 pytestmark = pytest.mark.training
 
@@ -112,3 +115,47 @@ def test_a_filing_is_judged_by_nothing_that_learned_from_its_company(
     assert judges.of({"cik": None}, text) == frozenset({every[0].fold})
     assert judges.of({"cik": None}, "Item 9A.") == frozenset()
     assert judges.of({"cik": 4711}, text) == frozenset({crc32(b"4711") % FOLDS})
+
+
+def test_a_group_lies_in_one_fold() -> None:
+    """Whatever is drawn; another number draws others."""
+    groups = [f"c{number % 13}" for number in range(60)]
+    first = drawn(groups, 1)
+    for name in set(groups):
+        assert len({int(f) for f, g in zip(first, groups, strict=True) if g == name}) == 1
+    assert set(first.tolist()) == set(range(FOLDS))
+    assert (drawn(groups, 1) == first).all()
+    assert (drawn(groups, 2) != first).any()
+
+
+def test_folds_that_share_what_is_repeated_flatter(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Companies that each repeat a sentence of their own: known again in folds of sentences."""
+    monkeypatch.setattr("models.flags.folds.DRAWS", 4)
+    draw = np.random.default_rng(5)
+    some = [
+        Sentence(f"s{c}{n}", f"word{c} thing{c} matter{c}", "material_weakness", label, f"c{c}")
+        for c, label in enumerate(draw.choice(["positive", "negative"], 40).tolist())
+        for n in range(4)
+    ]
+    mean, least, largest = areas(some, [one.id for one in some], 10.0)
+    assert mean > 0.95
+    assert least <= mean <= largest
+    assert areas(some, [one.company for one in some], 10.0)[0] < 0.7
+
+
+def test_the_card_says_of_which_families_it_is_surely_better() -> None:
+    """Those whose interval is above zero, and none otherwise."""
+    worse = {"a": {"over_tfidf": [0.02, -0.01, 0.05]}, "b": {"over_tfidf": [0.02, 0.0, 0.05]}}
+    assert surely(worse).startswith("For no family")
+    better = {**worse, "c": {"over_tfidf": [0.02, 0.01, 0.05]}}
+    assert "for c alone" in surely(better)
+    row = folds_table({"a": {"companies": [0.5, 0.25, 0.75]}}).splitlines()[-1]
+    assert row == "| a | 0.500 (0.250 to 0.750) |"
+
+
+def test_the_card_is_the_one_that_the_figures_make() -> None:
+    """The committed card is not stale: written again, it comes out the same."""
+    folder = ROOT / "models" / "narrative-flags"
+    text = (folder / "CARD.md").read_text(encoding="utf-8")
+    assert text == card(folder, ROOT / "models" / "artefacts"), "run python -m models.flags.card"
+    assert f"mean of {DRAWS} draws" in text

@@ -11,7 +11,8 @@ import pytest
 
 from models.triage.card import card
 from models.triage.corrections import CORRECTED
-from models.triage.scores import FOLDER, Prediction, figures, predictions, risk, threshold
+from models.triage.curve import FILE, SHOWN, Prediction, at, drawing_of, read_baselines
+from models.triage.scores import FOLDER, figures, predictions, risk, threshold
 from services.triage.risk import MANIFEST_FILE, NAME, Manifest, read_manifest
 from tests.support import ROOT
 
@@ -49,7 +50,9 @@ def test_the_card_is_the_one_that_the_figures_make(
 ) -> None:
     """The committed card is not stale: written again, it comes out the same."""
     text = (FOLDER / "CARD.md").read_text(encoding="utf-8")
-    assert text == card(scores, config["version"]), "run python -m models.triage.scores"
+    assert text == card(scores, read_baselines(FOLDER), config["version"]), (
+        "run python -m models.triage.scores"
+    )
 
 
 def test_the_figures_are_those_of_the_predictions(
@@ -70,6 +73,21 @@ def test_every_fact_that_was_corrected_is_in_the_card(scores: dict[str, Any]) ->
     assert shown == {one["filing"] for one in known["filings"]}
     card_text = (FOLDER / "CARD.md").read_text(encoding="utf-8")
     assert all(f"| {pair['company']} |" in card_text for pair in known["pairs"])
+
+
+def test_the_curve_is_drawn_from_the_figures() -> None:
+    """The committed drawing is not stale, and the card shows it."""
+    assert (FOLDER / FILE).read_text(encoding="utf-8") == drawing_of(FOLDER)
+    assert SHOWN in (FOLDER / "CARD.md").read_text(encoding="utf-8")
+
+
+def test_the_card_does_not_say_that_the_goal_is_surely_reached(scores: dict[str, Any]) -> None:
+    """Its lower end is below the goal; what the interval is made of is what is counted at 2%."""
+    value, low, high = at(scores["curves"]["own"]["learned"], 0.02)
+    assert value == pytest.approx(scores["found"]["learned"]["2%"], abs=1e-4)
+    text = " ".join((FOLDER / "CARD.md").read_text(encoding="utf-8").split())
+    assert ("not surely reached" in text) is (low < 0.85 <= value)
+    assert f"Found are {value:.1%} [{low:.1%}, {high:.1%}]" in text
 
 
 def test_what_is_shipped_flags_and_shows_as_the_recipe_says(

@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 from models.triage.card import card
-from models.triage.scores import calibration, figures, found_at, interval, limit, risk
+from models.triage.curve import FOLDER, Companies, limit, read_baselines
+from models.triage.injections import AS_DEVELOPMENT
+from models.triage.scores import calibration, figures, found_at, risk
 from models.triage.tries import by_company, difference, table
 
 
@@ -96,9 +98,11 @@ def test_found_is_counted_above_the_limit() -> None:
 
 def test_the_interval_holds_what_was_measured() -> None:
     """Companies are drawn, so it is wide, and the same every time."""
-    low, high = interval(some(), risk, 0.1)
+    companies = Companies.of(some(), risk, AS_DEVELOPMENT)
+    ((low, high),) = companies.interval([0.1]).tolist()
     assert 0 <= low <= 0.11 <= high <= 1
-    assert (low, high) == interval(some(), risk, 0.1)
+    assert low < high
+    assert [[low, high]] == companies.interval([0.1]).tolist()
 
 
 def test_a_chance_is_right_if_the_surest_doubt_names_the_error() -> None:
@@ -120,10 +124,11 @@ def test_a_chance_is_right_if_the_surest_doubt_names_the_error() -> None:
 
 def test_the_card_has_the_figures(tmp_path: Path) -> None:
     """Every figure comes from the predictions: other predictions, another card."""
-    first = card(figures(tmp_path, every()), "1.1.0")
+    beside = read_baselines(FOLDER)
+    first = card(figures(tmp_path, every()), beside, "1.1.0")
     assert "| learned | 2.0% | 3.0% | 6.0% | 11.0% |" in first
     assert "100/100 with an error are found" not in first
     better = [p | {"risk": 0.999} if p["type"] else p for p in every()]
-    then = card(figures(tmp_path, better), "1.1.0")
+    then = card(figures(tmp_path, better), beside, "1.1.0")
     assert "| learned | 100.0% |" in then
     assert "100/100 with an error are found" in then
