@@ -62,8 +62,8 @@ test-train: setup-train ## The tests of the training side, on small models.
 bench: setup-dev ## Measure: seconds a document, tokens a second, memory.
 	@$(BIN)/python -m infra.bench
 
-bench-triage: setup-dev ## Measure: processor time of reports and structured filings (SOURCES=FOLDER).
-	@SMALLPRINT_TEST_DATA="$(SOURCES)" $(BIN)/python -m infra.bench.triage
+bench-triage: setup-dev ## Measure: time of reports and structured filings, against its bounds (SOURCES=FOLDER).
+	@SMALLPRINT_TEST_DATA="$(or $(SOURCES),$(SMALLPRINT_TEST_DATA))" $(BIN)/python -m infra.bench.triage
 
 load: setup-dev ## Measure: documents a second, waits and memory of both editions under load (SOURCES=FOLDER STEADY=3600 OUT=FILE).
 	@infra/setup.sh var/venv-load load
@@ -94,6 +94,8 @@ triage-breaks: setup-train ## Make the specialist that tells errors in reports f
 	@$(TRAIN)/bin/python -m models.triage.corrected --data "$(SOURCES)"
 	@$(TRAIN)/bin/python -m models.triage.implied_shares --data "$(SOURCES)"
 	@$(TRAIN)/bin/python -m models.triage.scores
+	@$(TRAIN)/bin/python -m models.triage.guarantee
+	@$(TRAIN)/bin/python -m infra.evaluate_triage "$(SOURCES)"
 
 line-concepts: setup-train ## Make the specialist that names the lines of statements (SOURCES=FOLDER BASE=FOLDER).
 	@$(TRAIN)/bin/python -m models.lines.adapter --data "$(SOURCES)" --base "$(or $(BASE),var/specialists/base)"
@@ -146,5 +148,6 @@ clean: ## Remove environments, caches and build output; documents in var/data st
 	rm -rf $(VENV) $(VENV).lock $(TRAIN) $(TRAIN).lock build dist *.egg-info \
 		.mypy_cache .ruff_cache .pytest_cache .hypothesis
 
-.PHONY: help setup run run-kafka field-bundle check test fuzz-http chaos rolling released test-train bench bench-triage bench-legal specialists document-kind triage-breaks triage-peers narrative-flags line-concepts review-priority setup-dev setup-kafka \
-	setup-train format schemas requirements clean
+.PHONY: help setup run run-kafka field-bundle check test fuzz-http chaos rolling test-train bench bench-triage load bench-legal \
+	specialists document-kind triage-breaks line-concepts review-priority triage-peers narrative-flags setup-dev setup-kafka \
+	setup-train format schemas sbom released requirements clean

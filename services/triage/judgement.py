@@ -283,9 +283,11 @@ def _short_of(sheet: Sheet, s: Suspicion) -> str:
     if len(amounts) > WRITTEN_OUT or reported - sum(amounts, ZERO) != s.expected:
         return ""
     written = " ".join(_signed(a, i == 0) for i, a in enumerate(amounts))
+    if len(amounts) > 1:
+        written += f" = {_money(reported - s.expected)}"
     return (
         f"{sheet.rows[total].label!r}{_when(sheet, column)} is {_money(reported)}, but the lines "
-        f"above it make {written} = {_money(reported - s.expected)}. "
+        f"above it make {written}. "
     )
 
 
