@@ -23,6 +23,7 @@ from services.triage.experience import Experience
 from services.triage.judgement import finding_of
 from services.triage.lessons import Lesson
 from services.triage.raising import raised
+from services.triage.reading.document import checked, narrowed
 from services.triage.relations import sheets
 
 PART = "dismissed"
@@ -62,7 +63,7 @@ def lawful(lesson: Lesson, taught: Mapping[int, Experience], known: Mapping[str,
         ValueError: the filing can't be read.
     """
     company = number_of(lesson.dismissed[0].filer, known)
-    filing = read(lesson.filing)
+    filing = narrowed(checked(read(lesson.filing)))
     pages = summed(sheets(filing))
     said = Dismissals.of(lesson.dismissed)
     found = [

@@ -20,10 +20,12 @@ from models.triage import __main__ as training
 from models.triage.dismissed import companies, lawful, number_of, read_lessons
 from models.triage.filings import FOLDS, fold_of
 from services.triage.dismissals import Dismissal, filer_of, relation_of
+from services.triage.doubts import COLUMNS
 from services.triage.experience import Experience
 from services.triage.judgement import finding_of, triage_filing
 from services.triage.lessons import Lesson
 from services.triage.raising import raised
+from services.triage.reading.document import MOST_COLUMNS
 from services.triage.relations import sheets
 from services.triage.risk import Judge
 from tests.models.test_triage_training import CONFIG, lines
@@ -79,6 +81,25 @@ def test_a_break_of_another_kind_is_no_lesson() -> None:
     other = Lesson(sound | {"company": "Company 3"}, said.dismissed, said.findings)
     more = len(lawful(said, TAUGHT, {}).rows)
     assert len(lawful(other, TAUGHT, {}).rows) < more
+
+
+def test_a_lesson_is_read_as_the_suite_reads_it() -> None:
+    """Without statements of equity, and of too many columns those alone that are checked."""
+    said = lesson(odd(1))
+    known = lawful(said, TAUGHT, {})
+    equity = {"statement": "equity", "columns": [{}], "rows": [{"label": "x", "values": [1]}]}
+    shown = {**said.filing, "statements": [equity, *said.filing["statements"]]}
+    other = lawful(Lesson(shown, said.dismissed, said.findings), TAUGHT, {})
+    assert other.rows.tolist() == known.rows.tolist()
+
+    (one,) = (s for s in said.filing["statements"] if s["statement"] == "income")
+    rows = [row | {"values": row["values"] * 40} for row in one["rows"]]
+    wide = one | {"columns": one["columns"] * 40, "rows": rows}
+    statements = [wide if s is one else s for s in said.filing["statements"]]
+    lessons = Lesson({**said.filing, "statements": statements}, said.dismissed, said.findings)
+    widths = lawful(lessons, TAUGHT, {}).rows[:, COLUMNS.index("width")]
+    assert len(widths)
+    assert widths.max() == MOST_COLUMNS
 
 
 def test_a_filer_is_in_the_fold_of_its_company() -> None:
