@@ -138,10 +138,18 @@ class Crowd:
     Args:
         keys: of the two who decide; the others use the first.
         papers: what is sent, without end.
+        pace: seconds between two documents of one who sends; 0: no pause.
     """
 
-    def __init__(self, url: str, keys: tuple[str, str], papers: Iterator[Paper], seed: int) -> None:
-        self.url, self.keys, self.seed = url, keys, seed
+    def __init__(
+        self,
+        url: str,
+        keys: tuple[str, str],
+        papers: Iterator[Paper],
+        seed: int,
+        pace: float = 0.0,
+    ) -> None:
+        self.url, self.keys, self.seed, self.pace = url, keys, seed, pace
         self.told = Told()
         self.over = threading.Event()
         self._papers = papers
@@ -186,7 +194,7 @@ class Crowd:
 
     def _send_once(self) -> None:
         once = Once(self.url, self.keys[0], self.told)
-        while not self.over.is_set():
+        while not self.over.wait(self.pace):
             paper = self._next()
             answer = once.ask(
                 "POST",
@@ -242,7 +250,7 @@ class Crowd:
 
     def _send_by_client(self) -> None:
         with self._client() as client:
-            while not self.over.is_set():
+            while not self.over.wait(self.pace):
                 paper, document = self._next(), ""
                 with self._seen("upload"):
                     document = client.upload(paper.data, name=paper.name, kind=_of(paper)).id
