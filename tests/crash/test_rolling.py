@@ -20,8 +20,8 @@ PAUSE, PACE = 1.0, 0.5
 """Seconds: a cluster takes longer to withdraw an address, and people here leave time for others."""
 
 REPEATED = ("upload", "results", "decide")
-"""What the product's client tries again by itself. A claim it does not, for that might hold two; and
-an older program cuts off whoever waits for a document with a 500 (decision 58)."""
+"""What the product's client tries again by itself. A claim it does not, for that might hold two;
+and an older program cuts off whoever waits for a document with a 500 (decision 58)."""
 
 
 @pytest.mark.kafka
