@@ -26,7 +26,8 @@ SECONDS = 30.0
 """For which an answer is waited for by who asks once; above a long poll."""
 LONG_POLL = 5.0
 OFTEN = 0.2
-"""Seconds between two requests of who looks whether each service answers."""
+"""Seconds between two requests of who looks whether each service answers, and between two items of
+who decides."""
 PATIENCE = 900.0
 """For which a document may be in work before who waits for it goes on to the next."""
 LOOKS = {
@@ -138,7 +139,7 @@ class Crowd:
     Args:
         keys: of the two who decide; the others use the first.
         papers: what is sent, without end.
-        pace: seconds between two documents of one who sends; 0: no pause.
+        pace: seconds between two things that anybody does, if that is longer than usual.
     """
 
     def __init__(
@@ -224,7 +225,7 @@ class Crowd:
     def _decide_once(self) -> None:
         once = Once(self.url, self.keys[0], self.told)
         chance = random.Random(f"once {self.seed}")
-        while not self.over.wait(0.2):
+        while not self.over.wait(max(OFTEN, self.pace)):
             answer = once.ask("POST", "/v1/items/claim", json={})
             if answer is None or answer.status_code != 200:
                 continue
@@ -273,7 +274,7 @@ class Crowd:
     def _decide_by_client(self) -> None:
         chance = random.Random(f"client {self.seed}")
         with self._client(1) as client:
-            while not self.over.wait(0.2):
+            while not self.over.wait(max(OFTEN, self.pace)):
                 item = None
                 with self._seen("claim"):
                     item = client.claim()
@@ -288,7 +289,7 @@ class Crowd:
     def _look(self, path: str) -> None:
         """Whether a service answers, again and again."""
         once = Once(self.url, self.keys[0], self.told, "looking")
-        while not self.over.wait(OFTEN):
+        while not self.over.wait(max(OFTEN, self.pace)):
             once.ask("GET", path)
 
     def _begin_upload(self) -> None:

@@ -48,7 +48,7 @@ def upgrade(
         documents: that are sent at least; people go on until the upgrade has ended.
         together: whether api, worker and relay of a service are one process.
         pause: seconds between the last new connection of a process and SIGTERM.
-        pace: seconds that each who sends waits between two documents.
+        pace: seconds between two things that anybody does, if that is longer than usual.
 
     Raises:
         NoHistoryError, ClusterError, BrokerError, StartError: it could not be run.

@@ -16,7 +16,7 @@ from tests.support import require
 
 DOCUMENTS = int(os.environ.get("ROLLING_DOCUMENTS", "6"))
 SEED = int(os.environ.get("ROLLING_SEED", "1"))
-PAUSE, PACE = 1.0, 0.5
+PAUSE, PACE = 0.5, 0.5
 """Seconds: a cluster takes longer to withdraw an address, and people here leave time for others."""
 
 REPEATED = ("upload", "results", "decide")
