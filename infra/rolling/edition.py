@@ -92,7 +92,6 @@ class Edition:
         for server, ready in self._servers():
             self.supervisor.start(server)
             self._wait(server.name, ready)
-        self.migrate(release)
         fresh = [self._launch(name, release) for name in self.names()]
         for one in fresh:
             self._welcome(one)
@@ -107,7 +106,10 @@ class Edition:
         yield ORIGIN
 
     def migrate(self, release: Release) -> None:
-        """Bring all databases to the head of a release, while whatever runs goes on."""
+        """Bring the databases that are not there yet to the head of a release, while whatever runs
+        goes on.
+        """
+        heads = release.heads()
         running = {
             service: subprocess.Popen(
                 [sys.executable, "-m", f"services.{service}", "migrate"],
@@ -116,7 +118,8 @@ class Edition:
                 stderr=subprocess.PIPE,
                 text=True,
             )
-            for service in SERVICES
+            for service, revision in self.revisions().items()
+            if revision != heads[service]
         }
         said = {service: process.communicate()[1] for service, process in running.items()}
         for service, process in running.items():
@@ -136,11 +139,14 @@ class Edition:
         return found
 
     def replace(self, release: Release, pause: float = PAUSE) -> Iterator[Replaced]:
-        """Replace every process by one of a release: the successor is ready first."""
+        """Replace every process by one of a release, one after the other: the successor is ready
+        first. Where there are few, all successors are started before the first is replaced.
+        """
+        fresh = {name: self._launch(name, release) for name in self.names() if self.together}
         for name in self.names():
             old = self.running[name]
             begun = time.monotonic()
-            self._welcome(self._launch(name, release))
+            self._welcome(fresh.get(name) or self._launch(name, release))
             ready = time.monotonic() - begun
             if gateway := self.gateways.get(name):
                 gateway.remove(old.port)

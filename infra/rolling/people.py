@@ -26,7 +26,8 @@ SECONDS = 30.0
 """For which an answer is waited for by who asks once; above a long poll."""
 LONG_POLL = 5.0
 OFTEN = 0.2
-"""Seconds between two requests of who looks whether each service answers."""
+"""Seconds between two requests of who looks whether each service answers, and between two items of
+who decides."""
 PATIENCE = 900.0
 """For which a document may be in work before who waits for it goes on to the next."""
 LOOKS = {
@@ -138,10 +139,18 @@ class Crowd:
     Args:
         keys: of the two who decide; the others use the first.
         papers: what is sent, without end.
+        pace: seconds between two things that anybody does, if that is longer than usual.
     """
 
-    def __init__(self, url: str, keys: tuple[str, str], papers: Iterator[Paper], seed: int) -> None:
-        self.url, self.keys, self.seed = url, keys, seed
+    def __init__(
+        self,
+        url: str,
+        keys: tuple[str, str],
+        papers: Iterator[Paper],
+        seed: int,
+        pace: float = 0.0,
+    ) -> None:
+        self.url, self.keys, self.seed, self.pace = url, keys, seed, pace
         self.told = Told()
         self.over = threading.Event()
         self._papers = papers
@@ -186,7 +195,7 @@ class Crowd:
 
     def _send_once(self) -> None:
         once = Once(self.url, self.keys[0], self.told)
-        while not self.over.is_set():
+        while not self.over.wait(self.pace):
             paper = self._next()
             answer = once.ask(
                 "POST",
@@ -216,7 +225,7 @@ class Crowd:
     def _decide_once(self) -> None:
         once = Once(self.url, self.keys[0], self.told)
         chance = random.Random(f"once {self.seed}")
-        while not self.over.wait(0.2):
+        while not self.over.wait(max(OFTEN, self.pace)):
             answer = once.ask("POST", "/v1/items/claim", json={})
             if answer is None or answer.status_code != 200:
                 continue
@@ -242,7 +251,7 @@ class Crowd:
 
     def _send_by_client(self) -> None:
         with self._client() as client:
-            while not self.over.is_set():
+            while not self.over.wait(self.pace):
                 paper, document = self._next(), ""
                 with self._seen("upload"):
                     document = client.upload(paper.data, name=paper.name, kind=_of(paper)).id
@@ -265,7 +274,7 @@ class Crowd:
     def _decide_by_client(self) -> None:
         chance = random.Random(f"client {self.seed}")
         with self._client(1) as client:
-            while not self.over.wait(0.2):
+            while not self.over.wait(max(OFTEN, self.pace)):
                 item = None
                 with self._seen("claim"):
                     item = client.claim()
@@ -280,7 +289,7 @@ class Crowd:
     def _look(self, path: str) -> None:
         """Whether a service answers, again and again."""
         once = Once(self.url, self.keys[0], self.told, "looking")
-        while not self.over.wait(OFTEN):
+        while not self.over.wait(max(OFTEN, self.pace)):
             once.ask("GET", path)
 
     def _begin_upload(self) -> None:

@@ -27,6 +27,13 @@ class Release:
         """What makes Python run it, and nothing of the folder in which it is started."""
         return {"PYTHONPATH": str(self.folder), "PYTHONSAFEPATH": "1"}
 
+    def heads(self) -> dict[str, str]:
+        """The last revision of each service's database, as the names of its files have it."""
+        found: dict[str, str] = {}
+        for path in sorted(self.folder.glob(REVISIONS)):
+            found[path.relative_to(self.folder).parts[1]] = path.stem.partition("_")[0]
+        return found
+
 
 def today() -> Release:
     """The program of this checkout."""

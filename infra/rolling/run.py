@@ -38,6 +38,7 @@ def upgrade(
     *,
     together: bool = False,
     pause: float = PAUSE,
+    pace: float = 0.0,
     tell: Tell = partial(print, flush=True),
 ) -> Report:
     """Run one upgrade in a new place, of which nothing is left if all was good.
@@ -47,6 +48,7 @@ def upgrade(
         documents: that are sent at least; people go on until the upgrade has ended.
         together: whether api, worker and relay of a service are one process.
         pause: seconds between the last new connection of a process and SIGTERM.
+        pace: seconds between two things that anybody does, if that is longer than usual.
 
     Raises:
         NoHistoryError, ClusterError, BrokerError, StartError: it could not be run.
@@ -65,7 +67,7 @@ def upgrade(
         reader = Reader(edition.url, key, Answers())
         hook = reader.ask("POST", "/v1/webhooks", json={"url": receiver.url}).json()["id"]
         second = reader.ask("POST", "/v1/keys", json={"name": "second"}).json()["secret"]
-        crowd = Crowd(edition.url, (key, second), _papers(seed), seed)
+        crowd = Crowd(edition.url, (key, second), _papers(seed), seed, pace)
         crowd.start()
         _until(edition, lambda: len(ended(receiver.heard)) >= WARM, "the first documents end")
         before, begun = edition.revisions(), time.monotonic()
