@@ -115,7 +115,7 @@ By how much less would be found with the same forest if nothing of the kind were
 
 Kinds that the development filings don't have are not among the figures above this table.
 
-### What is missed at 2%
+### What is missed
 
 In {unseen} nothing that is compared names the error: no relation of the filing has to do with it,
 or another lawful one closes what it left. In {unbelieved} a doubt names it, but sound filings raise
@@ -147,7 +147,7 @@ mix alone:
 
 {table(["map", "error", "Brier score"], maps_rows(c["maps"]))}
 
-## What is flagged among untouched filings at 2%
+## What is flagged among untouched filings
 
 | first doubt | filings |
 | --- | --- |

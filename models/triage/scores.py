@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import gzip
 import json
+import tomllib
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -104,7 +105,9 @@ def figures(folder: Path, predicted: Sequence[Prediction]) -> dict[str, Any]:
     """Everything that the card shows; `folder` holds what was measured beside the predictions."""
     every = of("own", predicted)
     sound = np.array([risk(p) for p in every if p["type"] is None])
-    at = limit(sound, 0.02)
+    config = tomllib.loads((folder / "config.toml").read_text(encoding="utf-8"))
+    share = config["operation"]["false_alarms"]
+    at = limit(sound, share)
     wrong = [p for p in every if p["type"]]
     types = sorted({p["type"] for p in wrong})
     flagged = [p for p in like_development(wrong) if risk(p) > at]
@@ -119,7 +122,9 @@ def figures(folder: Path, predicted: Sequence[Prediction]) -> dict[str, Any]:
     known = like_development(wrong)
     return {
         "filings": len(sound),
+        "operation": share,
         "false_alarms": int((sound > at).sum()),
+        "flagged": len(flagged),
         "companies": len({p["company"] for p in every}),
         "injected": len(known),
         "threshold": round(at, 4),
