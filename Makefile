@@ -53,18 +53,21 @@ fuzz-http: setup-dev ## Ask every route for what OpenAPI says, longer than `make
 chaos: setup-dev ## Prove that nothing is lost or done twice whatever dies (DOCS=1000 KILLS=200 SEED=1 BREAK=inbox).
 	@$(BIN)/python -m infra.chaos --documents $(DOCS) --kills $(KILLS) $(if $(SEED),--seed $(SEED)) $(if $(BREAK),--break $(BREAK))
 
+rolling: setup-dev ## Upgrade under load: an older program is replaced process by process (DOCS=30 SEED=1 FROM=COMMIT).
+	@$(BIN)/python -m infra.rolling --documents $(DOCS) $(if $(SEED),--seed $(SEED)) $(if $(FROM),--from $(FROM))
+
 test-train: setup-train ## The tests of the training side, on small models.
 	@$(TRAIN)/bin/python -m pytest $(TRAINING) $(PYTEST)
 
 bench: setup-dev ## Measure: seconds a document, tokens a second, memory.
 	@$(BIN)/python -m infra.bench
 
-bench-triage: setup-dev ## Measure: processor time of reports and structured filings (SOURCES=FOLDER).
-	@SMALLPRINT_TEST_DATA="$(SOURCES)" $(BIN)/python -m infra.bench.triage
+bench-triage: setup-dev ## Measure: time of reports and structured filings, against its bounds (SOURCES=FOLDER).
+	@SMALLPRINT_TEST_DATA="$(or $(SOURCES),$(SMALLPRINT_TEST_DATA))" $(BIN)/python -m infra.bench.triage
 
-load: setup-dev ## Measure: documents a second, waits and memory of both editions under load (SOURCES=FOLDER OUT=FILE).
+load: setup-dev ## Measure: documents a second, waits and memory of both editions under load (SOURCES=FOLDER STEADY=3600 OUT=FILE).
 	@infra/setup.sh var/venv-load load
-	@$(BIN)/python -m infra.load $(if $(SOURCES),--sources "$(SOURCES)") $(if $(OUT),--out "$(OUT)")
+	@$(BIN)/python -m infra.load $(if $(SOURCES),--sources "$(SOURCES)") $(if $(STEADY),--steady $(STEADY)) $(if $(OUT),--out "$(OUT)")
 
 bench-legal: setup-train ## Measure: the specialist in INT4, INT8 and fp32 beside each other.
 	@$(TRAIN)/bin/python -m infra.bench.legal
@@ -88,7 +91,11 @@ document-kind: setup-train ## Make the specialist that tells contracts from repo
 triage-breaks: setup-train ## Make the specialist that tells errors in reports from presentation (SOURCES=FOLDER DISMISSED=FILE).
 	@$(TRAIN)/bin/python -m models.triage --data "$(SOURCES)" --out models/artefacts --ablations $(if $(DISMISSED),--dismissed "$(DISMISSED)")
 	@$(TRAIN)/bin/python -m models.triage.baselines --data "$(SOURCES)"
-	@$(TRAIN)/bin/python -m models.triage.scores --data "$(SOURCES)"
+	@$(TRAIN)/bin/python -m models.triage.corrected --data "$(SOURCES)"
+	@$(TRAIN)/bin/python -m models.triage.implied_shares --data "$(SOURCES)"
+	@$(TRAIN)/bin/python -m models.triage.scores
+	@$(TRAIN)/bin/python -m models.triage.guarantee
+	@$(TRAIN)/bin/python -m infra.evaluate_triage "$(SOURCES)"
 
 line-concepts: setup-train ## Make the specialist that names the lines of statements (SOURCES=FOLDER BASE=FOLDER).
 	@$(TRAIN)/bin/python -m models.lines.adapter --data "$(SOURCES)" --base "$(or $(BASE),var/specialists/base)"
@@ -141,5 +148,6 @@ clean: ## Remove environments, caches and build output; documents in var/data st
 	rm -rf $(VENV) $(VENV).lock $(TRAIN) $(TRAIN).lock build dist *.egg-info \
 		.mypy_cache .ruff_cache .pytest_cache .hypothesis
 
-.PHONY: help setup run run-kafka field-bundle check test fuzz-http chaos released test-train bench bench-triage bench-legal specialists document-kind triage-breaks triage-peers narrative-flags line-concepts review-priority setup-dev setup-kafka \
-	setup-train format schemas requirements clean
+.PHONY: help setup run run-kafka field-bundle check test fuzz-http chaos rolling test-train bench bench-triage load bench-legal \
+	specialists document-kind triage-breaks line-concepts review-priority triage-peers narrative-flags setup-dev setup-kafka \
+	setup-train format schemas sbom released requirements clean

@@ -156,8 +156,9 @@ The rules alone; what is learned on top of them has a card of its own (`models/t
 
 **What it decides, and for whom.** Whether the balance sheet, income statement and cash flow
 statement of a financial report add up among themselves, cell by cell, for an analyst who then
-looks. It gives no audit advice. It matches lines by their English labels and reads structured
-JSON, JSONL and CSV.
+looks. It gives no audit advice. It matches lines by their English labels, whatever they were read
+from: pages (PDF, HTML), workbooks, text, XBRL or structured data
+(`infra/decisions/0019-statements.md`).
 
 **What it is.** Arithmetic by hand-written rules (`services/triage/checks/` has a page for each):
 nothing is trained, there are no weights. The rules and the confidences were chosen by looking at
@@ -211,7 +212,9 @@ median and {max(development.seconds) * 1000:.0f} ms at the most.
 * A difference of up to three units of presentation is taken for rounding.
 * A convenience translation (a column in another currency) breaks many sums; it is named as such.
 * Labels in other languages than English anchor nothing.
-* Statements in PDF, HTML, XBRL and XLSX are not read in this version.
+* What a reader gets wrong on a page is not among these figures, which are of structured
+  statements: it is counted in `infra/decisions/0019-statements.md`, and twenty raw filings were
+  looked at by hand (`infra/decisions/0057-twenty-raw-filings.md`).
 
 ## Reproduce
 

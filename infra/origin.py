@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import threading
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 
@@ -30,6 +31,7 @@ from shared.tracing import Carried, carried, collected, entered
 from shared.version import VERSION
 from shared.web.app import problem
 from shared.web.origin import target
+from shared.web.server import LEAVE_SECONDS, Server
 
 HOP_BY_HOP = frozenset(
     b"connection expect keep-alive proxy-authenticate proxy-authorization proxy-connection te"
@@ -262,7 +264,7 @@ def main() -> None:
     settings = load(OriginSettings)
     configure_logs("origin", settings.log_level)
     with collected(settings.traces):
-        uvicorn.run(
+        config = uvicorn.Config(
             create_app(settings),
             host=settings.host,
             port=settings.origin_port,
@@ -272,6 +274,7 @@ def main() -> None:
             proxy_headers=False,
             timeout_graceful_shutdown=5,
         )
+        Server(config, threading.Event(), leave=LEAVE_SECONDS).run()
 
 
 if __name__ == "__main__":

@@ -88,6 +88,22 @@ class Supervisor:
                 where = f"; see {program.log}" if program.log else ""
                 self.tell(f"{program.name} {_ended(code)}, starting again in {delay:g} s{where}")
 
+    def end(self, program: Program, grace: float = GRACE) -> bool:
+        """Ask one program to end, as whoever runs a container does: its first process alone is
+        told. Others are watched meanwhile. Returns whether it ended by itself within `grace`
+        seconds.
+        """
+        assert program.process is not None
+        self.programs.remove(program)
+        with suppress(ProcessLookupError):
+            os.kill(program.process.pid, signal.SIGTERM)
+        until = time.monotonic() + grace
+        while not (ended := _has_ended(program.process.pid)) and time.monotonic() < until:
+            self.look()
+            time.sleep(0.05)
+        self._buried(program)
+        return ended
+
     def stop(self) -> None:
         """End all programs, the first last because the others stand on it, and the watchdog."""
         for programs in (self.programs[1:], self.programs[:1]):

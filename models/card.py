@@ -35,11 +35,14 @@ PARTS = (
     "values",
     "doubts",
     "guarantee",
+    "missed",
 )
 """The files of figures, each written by the program of that name (scores by models.evaluate,
 training by models.export, comparison by models.compare)."""
 
 NOT_LOOKED_AT = "nobody has looked at its failures yet."
+
+CORES = {1: "one processor core", 2: "two processor cores"}
 
 HARDLY_SEEN = 0.5
 """Share of the contracts with a category below which its absence is no answer."""
@@ -62,6 +65,11 @@ NAMES = {
     "precision_at_recall_0.603": "precision at recall 0.603",
     "highest_recall": "highest recall",
 }
+
+
+def machine_of(threads: int) -> str:
+    """What a training ran on, in words: `models.train` uses no GPU."""
+    return CORES.get(threads, f"{threads} processor cores")
 
 
 def pooled_table(scores: dict[str, Any], baseline: dict[str, Any] | None) -> str:
@@ -268,12 +276,13 @@ def card(
         threshold=scores["thresholds"]["best_f1"],
         presence=presence_table(found["presence"]),
         values=values_table(found["values"]),
-        risk=risk_text(found["guarantee"]),
+        risk=risk_text(found["guarantee"], found["missed"]),
         doubts=doubts_table(found["doubts"]),
         comparison=comparison_text(found["comparison"]),
         wrong=examples(scores["failures"]["surest_wrong"]),
         missed=examples(scores["failures"]["longest_missed"]),
         minutes=round(training["seconds"] / 60),
+        machine=machine_of(training["threads"]),
         number_type=training["number_type"],
         steps=training["steps"],
         remark=f" {remark}" if remark else "",

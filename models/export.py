@@ -14,7 +14,7 @@ import argparse
 import json
 import shutil
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load_file
 
+from models.card import machine_of
 from models.corpus import read_labels
 from services.extraction.pipeline import FAMILIAR
 from services.extraction.wording import WORDS_FILE
@@ -142,13 +143,19 @@ def export(
 
 
 def note_training(specialist: Path, folder: Path) -> None:
-    """Write beside an adapter how long its training took, and those of the folds where the
-    repository keeps their runs: out of these came its ranking and its calibration.
+    """Write beside an adapter how long its training took and on what, and those of the folds where
+    the repository keeps their runs: out of these came its ranking and its calibration, whose own
+    learning was not timed and is not in it.
     """
     runs = [specialist / "training.json", *sorted(specialist.glob("runs/fold*/run.json"))]
     kept = [json.loads(run.read_text(encoding="utf-8")) for run in runs]
     trainings = [{"fold": one["fold"], "seconds": one["seconds"]} for one in kept]
-    text = json.dumps({"trainings": trainings}, indent=1) + "\n"
+    write_training(folder, machine_of(kept[0]["threads"]), trainings)
+
+
+def write_training(folder: Path, machine: str, trainings: Sequence[Mapping[str, Any]]) -> None:
+    """Write beside a model what its trainings ran on, and the seconds of each."""
+    text = json.dumps({"machine": machine, "trainings": list(trainings)}, indent=1) + "\n"
     (folder / TRAINING_FILE).write_text(text, encoding="utf-8")
 
 

@@ -37,13 +37,19 @@ class PlainTagger(torch.nn.Module):
 
 
 def export_plain(artefacts: Path, name: str, path: Path) -> None:
-    """Export base and adapter in fp32 as torch does it: BertModel with a linear head."""
+    """Export the base and the newest adapter of a name in fp32 (`export_with`)."""
     folder = base_folder(artefacts)
-    stored = read_weights(folder / GRAPH_FILE)
     doors = Int8(folder, threads=1).doors
     adapter = newest_version(artefacts, name)
     _, loaded = load_adapter(adapter, sha256(folder / GRAPH_FILE), doors)
-    parameters = loaded.parameters()
+    export_with(folder, loaded.parameters(), path)
+
+
+def export_with(folder: Path, parameters: dict[str, Array], path: Path) -> None:
+    """Export the base in a folder, with an adapter's parameters in it, in fp32 as torch does it:
+    BertModel with a linear head.
+    """
+    stored = read_weights(folder / GRAPH_FILE)
     state = plain_weights(stored, parameters)
     layers = 1 + max(int(name.split(".")[2]) for name in state if name.startswith("encoder."))
     words, width = state["embeddings.word_embeddings.weight"].shape

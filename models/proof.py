@@ -49,9 +49,9 @@ class Way:
         accepted = self.accepted @ weights
         return (self.wrong @ weights) / np.maximum(accepted, 1.0), accepted
 
-    def tested(self, weights: Floats, risk: float) -> Integers:
+    def tested(self, weights: Floats, risk: float, most: float | None = None) -> Integers:
         """Return how many thresholds are shown to keep a risk, in each draw [D]."""
-        by_bet = log_bets(gains(self.accepted, self.wrong, risk), risk) @ weights
+        by_bet = log_bets(gains(self.accepted, self.wrong, risk, most), risk, most) @ weights
         return passing(log_capital(by_bet).T, LEVEL)
 
     def fitted(self, weights: Floats, risk: float) -> Integers:

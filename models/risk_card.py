@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from models.reliability import SHOWN
+from services.extraction.guarantee import MOST_ANSWERS
 
 UNMEASURED = "Not measured for this version."
 
@@ -20,8 +21,14 @@ def percent(share: float | None, digits: int = 1) -> str:
     return "" if share is None else f"{share:.{digits}%}"
 
 
-def risk_text(report: dict[str, Any] | None) -> str:
-    """The proof, why what can't be promised can't, the maps, and how reliable beliefs are."""
+def risk_text(report: dict[str, Any] | None, unshown: dict[str, Any] | None = None) -> str:
+    """The proof, why what can't be promised can't, the maps, how reliable beliefs are, and how
+    much is missed.
+
+    Args:
+        report: of `models.guarantee`.
+        unshown: of `models.missed`.
+    """
     if not report:
         return UNMEASURED
     refused = [one for one in report["promises"] if one["why_not"]]
@@ -57,8 +64,43 @@ def risk_text(report: dict[str, Any] | None) -> str:
         categories_table(report),
         "To miss at most a share of a new company's true clauses (in expectation, by conformal "
         "risk control), show those above: " + missed(report) + ".",
+        *([missed_text(unshown)] if unshown else []),
     ]
     return "\n\n".join(parts)
+
+
+def missed_text(unshown: dict[str, Any]) -> str:
+    """How much is shown for a stated share of missed clauses, and whether that is kept."""
+    return "\n\n".join(
+        [
+            f"With {unshown['level']:.0%} confidence, as `smallprint extract --max-missed R` "
+            "promises it, by the same test with true clauses in the place of accepted ones and "
+            f"missed ones in that of wrong ones; a company counts with at most {MOST_ANSWERS:.0f} "
+            "true clauses, which was chosen among four on these contracts. Usually "
+            f"{unshown['usually_missed'] / unshown['answers']:.1%} of "
+            f"{unshown['answers']} are missed, above {unshown['usual']:.3f} "
+            f"({unshown['usually_shown']:.1f} clauses shown in a contract). {unshown['draws']} "
+            "draws as above; `python -m models.missed` prints it:",
+            missed_table(unshown),
+        ]
+    )
+
+
+def missed_table(unshown: dict[str, Any]) -> str:
+    """One row a share."""
+    header = ["missed at most", "shown above", "missed", "shown in a contract"]
+    header += ["attained", "drawn", "exceeded", "halves", "exceeded"]
+    rows = []
+    for one in unshown["shares"]:
+        drawn, halves = one["drawn"], one["halves"]
+        made = one["above"] is not None
+        line = [f"{one['share']:.0%}"]
+        line += [f"{one['above']:g}" if made else "not attainable"]
+        line += [percent(one["missed"] / unshown["answers"]) if made else ""]
+        line += [f"{one['shown']:.1f}" if made else "", percent(drawn["attained"], 0)]
+        line += [percent(drawn["risk"]), percent(drawn["exceeded"])]
+        rows.append([*line, percent(halves["risk"]), percent(halves["exceeded"])])
+    return table(header, rows)
 
 
 def proof_table(rows: list[dict[str, Any]]) -> str:

@@ -352,6 +352,7 @@ def train(
         "number_type": str(dtype).removeprefix("torch."),
         "config": config,
         "torch": torch.__version__,
+        "threads": torch.get_num_threads(),
         "seconds": round(spent + time.monotonic() - begin),
     }
     (out / "run.json").write_text(json.dumps(run, indent=2) + "\n", encoding="utf-8")

@@ -399,11 +399,12 @@ def place_of(settings: CommonSettings, stores: dict[str, Store], bus: Bus) -> Pl
 def backup(target: Path, bus_url: str | None, data: Path | None, as_json: bool) -> int:
     """Copy the whole place into the new folder TO, while the suite works or not.
 
-    Databases (SQLite, or PostgreSQL by `pg_dump`), the bus where it is a file, blobs and adapters,
-    all as of one moment, each file with its hash. Settings, the policy file, the topics of a Kafka
-    broker and what is in a bucket (SMALLPRINT_BLOBS_URL) are not in it. A backup holds the words of
-    documents: keep it as you keep them. Exits with 1 if blobs were damaged before they were copied:
-    `smallprint verify` names them.
+    Databases (SQLite, or PostgreSQL by `pg_dump`), the bus where it is a file, blobs (of a folder
+    or of a bucket) and adapters, all as of one moment, each file with its hash. Settings, the
+    policy file and the topics of a Kafka broker are not in it. A backup holds the words of
+    documents: keep it as you keep them. One that breaks off leaves the blobs it has in TO.partial,
+    and the same command goes on from there. Exits with 1 if blobs were damaged before they were
+    copied: `smallprint verify` names them.
 
     \b
     Examples:
@@ -427,12 +428,6 @@ def backup(target: Path, bus_url: str | None, data: Path | None, as_json: bool) 
     else:
         kept = f"{len(made.databases)} databases, {made.blobs} blobs ({made.bytes} bytes)"
         write(f"{target}: {kept}, as of {made.moment}\n".encode())
-    if made.bucket:
-        click.echo(
-            f"smallprint: the blobs are in {made.bucket}, and are not copied: keep deleted "
-            "versions there for as long as this backup",
-            err=True,
-        )
     for name in made.damaged:
         click.echo(f"smallprint: blob {name} was damaged before it was copied", err=True)
     return 1 if made.damaged else 0
@@ -447,7 +442,9 @@ def restore(source: Path, bus_url: str | None, data: Path | None, as_json: bool)
     """Bring a backup into an empty place, and check that all of it agrees.
 
     The data folder is new or empty; databases of PostgreSQL, as the settings name them, have no
-    tables; a Kafka topic, as the URL names it, has no messages. Nobody holds a lease in what is
+    tables; a Kafka topic, as the URL names it, has no messages. Blobs go to the data folder or to
+    the bucket that the settings name, wherever they came from; of a bucket nothing is removed, so
+    name one of its own, or a new prefix, for a trial. Nobody holds a lease in what is
     restored. Where the bus is a broker, all that the outboxes still have is sent once more. Tables
     of an older version are brought up to date. Exits with 0, or as `smallprint verify` does.
 
@@ -477,7 +474,7 @@ def restore(source: Path, bus_url: str | None, data: Path | None, as_json: bool)
             )
     rules = looking.Rules(orphan=0.0)
 
-    def settle(folder: Path, manifest: Manifest) -> looking.Looked:
+    def settle(folder: Path, manifest: Manifest, put: backups.Put) -> looking.Looked:
         """Let go of leases, send once more what has to be, and look whether all of it agrees."""
         there = settings.model_copy(update={"data": folder})
         file = folder / backups.BUS if place.bus is not None else None
@@ -493,8 +490,9 @@ def restore(source: Path, bus_url: str | None, data: Path | None, as_json: bool)
             where = place_of(there, stores, bus)
             looked = looking.verify(where, rules)
             orphans = [fault for fault in looked.faults if fault.kind == "orphan"]
-            if not settings.blobs_url:  # a bucket may be somebody else's too
-                looking.repair(where, orphans)  # nobody works here: half a work, which comes again
+            # Nobody works here: half a work, which comes again. A bucket may be others' too.
+            mine = [one for one in orphans if not there.blobs_url or (one.tenant, one.blob) in put]
+            looking.repair(where, mine)
             faults = [fault for fault in looked.faults if fault.kind != "orphan"]
             return replace(looked, faults=faults)
 

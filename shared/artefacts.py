@@ -12,6 +12,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -22,7 +23,7 @@ T = TypeVar("T")
 VERSION = re.compile(r"\d+\.\d+\.\d+")
 MANIFEST_FILE = "manifest.json"
 TRAINING_FILE = "training.json"
-"""How long the trainings took of which a version came: what it has cost."""
+"""How long the trainings took of which a version came, and on what machine: what it has cost."""
 
 
 def adapter_names(*folders: Path) -> list[str]:
@@ -107,13 +108,21 @@ def require_whole(
             raise error(f"{path} is missing or damaged; restore it from the release")
 
 
-def training_seconds(artefacts: Path, name: str, version: str) -> float | None:
-    """Return how long the trainings of a model took together, as they were measured; None where
-    nothing was kept of them.
-    """
+@dataclass(frozen=True)
+class Training:
+    """What the trainings of a model took together, as they were measured."""
+
+    seconds: float
+    machine: str
+    """What they ran on, in words; empty where that was not kept."""
+
+
+def training_of(artefacts: Path, name: str, version: str) -> Training | None:
+    """Return what the trainings of a model took; None where nothing was kept of them."""
     try:
         kept = json.loads((artefacts / name / version / TRAINING_FILE).read_text("utf-8"))
-        return float(sum(one["seconds"] for one in kept["trainings"]))
+        seconds = float(sum(one["seconds"] for one in kept["trainings"]))
+        return Training(seconds, str(kept.get("machine", "")))
     except (OSError, ValueError, LookupError, TypeError):
         return None
 

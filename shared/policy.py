@@ -2,6 +2,7 @@
 
     [tenants.default]
     max_wrong = 0.05                   # of what no person looks at, at most this share may be wrong
+    max_missed = 0.2                   # of the true clauses, at most this share is not shown
     level = 0.95                       # with this confidence
     always_person = ["Uncapped Liability"]   # categories that a person looks at whatever the risk
     sample_share = 0.05                # of what was accepted goes to a person unmarked, as a check
@@ -77,6 +78,8 @@ class RiskRules(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
 
     max_wrong: Annotated[float, Field(gt=0, lt=1)] | None = None
+    max_missed: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """Of the true clauses at most this share is not shown: the smaller, the more people look at."""
     level: Annotated[float, Field(ge=0.5, le=0.999)] = 0.95
     always_person: tuple[Annotated[str, Field(min_length=1, max_length=200)], ...] = ()
     sample_share: Annotated[float, Field(ge=0, le=1)] = 0.05

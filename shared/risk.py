@@ -42,34 +42,36 @@ def largest(risk: float) -> float:
     return max(1.0, WEIGHED * risk, SQUARED * risk**2)
 
 
-def gains(accepted: Floats, wrong: Floats, risk: float) -> Floats:
-    """Return R a - w of each group, a group of more results than `largest` scaled down to that.
+def gains(accepted: Floats, wrong: Floats, risk: float, most: float | None = None) -> Floats:
+    """Return R a - w of each group, a group of more results than `most` scaled down to that.
 
     Args:
         accepted: results of each group that a rule accepts, by rule [..., groups].
         wrong: how many of them are wrong.
         risk: R.
+        most: results with which a group counts; by default `largest`.
 
     Returns:
-        Values from -(1 - R) largest(R) to R largest(R) [..., groups].
+        Values from -(1 - R) most to R most [..., groups].
     """
-    scale = np.minimum(1.0, largest(risk) / np.maximum(accepted, 1.0))
+    scale = np.minimum(1.0, (most or largest(risk)) / np.maximum(accepted, 1.0))
     result: Floats = (risk * accepted - wrong) * scale
     return result
 
 
-def log_bets(gained: Floats, risk: float) -> Floats:
+def log_bets(gained: Floats, risk: float, most: float | None = None) -> Floats:
     """Return by how much each group multiplies the capital under each bet, as logarithms.
 
     Args:
         gained: see `gains` [..., groups].
         risk: R.
+        most: see `gains`.
 
     Returns:
         Values by bet [bets, ..., groups].
     """
-    most = (1.0 - risk) * largest(risk)
-    return np.stack([np.log1p(bet / most * gained) for bet in BETS])
+    worst = (1.0 - risk) * (most or largest(risk))
+    return np.stack([np.log1p(bet / worst * gained) for bet in BETS])
 
 
 def log_capital(by_bet: Floats) -> Floats:
@@ -83,7 +85,7 @@ def log_capital(by_bet: Floats) -> Floats:
     return result
 
 
-def kept_until(gained: Floats, risk: float, level: float) -> int:
+def kept_until(gained: Floats, risk: float, level: float, most: float | None = None) -> int:
     """Return how many rules, from the first on, are shown to keep the risk.
 
     Each is tested at the full level until one fails, and those behind it are not looked at; so the
@@ -93,8 +95,9 @@ def kept_until(gained: Floats, risk: float, level: float) -> int:
         gained: see `gains`, by rule, the strictest first [rules, groups].
         risk: R.
         level: of confidence.
+        most: see `gains`.
     """
-    capital = log_capital(log_bets(gained, risk).sum(-1))
+    capital = log_capital(log_bets(gained, risk, most).sum(-1))
     return int(passing(capital, level))
 
 

@@ -127,8 +127,15 @@ class Uploader(threading.Thread):
     def run(self) -> None:
         """Send until the queue says that it is over."""
         while (paper := self.waiting.get()) is not None:
-            with suppress(GivenUpError):
-                self.upload(paper)
+            while not self._sent(paper):
+                pass  # its patience is over, and it begins again
+
+    def _sent(self, paper: Paper) -> bool:
+        try:
+            self.upload(paper)
+        except GivenUpError:
+            return False
+        return True
 
     def upload(self, paper: Paper) -> None:
         """Send it until it is accepted, and remember as what."""

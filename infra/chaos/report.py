@@ -39,9 +39,12 @@ class Report:
 
     @property
     def good(self) -> bool:
-        """Whether every promise was kept, and all was done that should go wrong."""
-        kept = not any(one.wrong for one in self.checks)
-        return kept and self.documents == self.wanted and self.kills == self.wanted_kills
+        """Whether every promise was kept, each of something that was looked at, and all was done
+        that should go wrong.
+        """
+        kept = all(one.looked_at and not one.wrong for one in self.checks)
+        done = self.documents == self.wanted and self.kills == self.wanted_kills
+        return kept and done and self.doubled > 0
 
     def table(self) -> Iterator[str]:
         """Lines for a person."""
@@ -62,10 +65,11 @@ class Report:
     def last_line(self) -> str:
         """Good or bad, in one line."""
         wrong = sum(len(one.wrong) for one in self.checks)
+        blind = sum(not one.looked_at for one in self.checks)
         without = f", without {self.broken}" if self.broken else ""
         return (
             f"{'GOOD' if self.good else 'BAD'}: seed {self.seed}{without}, {self.kills} kills of"
             f" {self.wanted_kills}, {sum(self.made.values()) - self.kills} other troubles,"
             f" {self.documents} documents accepted of {self.wanted}, {wrong} promises broken,"
-            f" {self.seconds:.0f} s"
+            f" {blind} looked at nothing, {self.seconds:.0f} s"
         )

@@ -124,11 +124,12 @@ class Run:
                 self._waiting.put(paper)
             time.sleep(turn.before)
             if turn.trouble:
-                troubles.make(turn.trouble)
-                self.tell(f"{turn.trouble.kind} {turn.trouble.target}")
+                hit = troubles.make(turn.trouble)
+                missed = "" if hit else ": it is down"
+                self.tell(f"{turn.trouble.kind} {turn.trouble.target}{missed}")
             time.sleep(turn.pause)
-            troubles.kill(turn.kill)
-            self.tell(f"{number} of {len(turns)}: killed {turn.kill}; {self._progress()}")
+            did = "killed" if troubles.kill(turn.kill) else "could not kill"
+            self.tell(f"{number} of {len(turns)}: {did} {turn.kill}; {self._progress()}")
             if turn.kill == EVERYTHING:
                 self._wait_until_ready()
         for _ in self.uploaders:

@@ -26,6 +26,9 @@ from infra.chaos.plan import EVERYTHING, Trouble
 from infra.chaos.proxy import Proxy
 
 READY_SECONDS = 400.0
+ALIVE_SECONDS = 60.0
+"""For which a process that is to be hit may be down: it is started again after half a minute at the
+latest."""
 _STARTED = re.compile(r"(\S+) started \(process (\d+)\)")
 _KEY = re.compile(r"\b(sp_\w+)")
 
@@ -99,24 +102,33 @@ class Troubles:
         """How often anything was done to any of these."""
         return sum(n for what, n in self.made.items() if what.split()[-1] in targets)
 
-    def kill(self, name: str) -> None:
-        """kill -9; of everything: the plug is pulled, and the disk loses what was not synced."""
-        self.made[f"kill -9 {name}"] += 1
+    def kill(self, name: str) -> bool:
+        """kill -9; of everything: the plug is pulled, and the disk loses what was not synced.
+
+        Returns whether it hit: a process that is down is waited for, and if it does not come up
+        again, nothing was killed and nothing is counted.
+        """
         if name == EVERYTHING:
             self._pull_the_plug()
         else:
-            _signal(self.running.pids[name], signal.SIGKILL)
+            pid = self._alive(name)
+            if pid is None or not _signal(pid, signal.SIGKILL):
+                return False
+        self.made[f"kill -9 {name}"] += 1
+        return True
 
-    def make(self, trouble: Trouble) -> None:
-        """Begin trouble, and have it end by itself."""
-        self.made[f"{trouble.kind} {trouble.target}"] += 1
-        ends: dict[str, Callable[[Trouble], Callable[[], None]]] = {
+    def make(self, trouble: Trouble) -> bool:
+        """Begin trouble, and have it end by itself. Returns whether it hit, as `kill` does."""
+        begin: dict[str, Callable[[Trouble], Callable[[], None] | None]] = {
             "stop": self._stop,
             "drop": self._drop,
             "delay": self._delay,
             "full": self._fill,
         }
-        end = ends[trouble.kind](trouble)
+        end = begin[trouble.kind](trouble)
+        if end is None:
+            return False
+        self.made[f"{trouble.kind} {trouble.target}"] += 1
 
         def later() -> None:
             time.sleep(trouble.seconds)
@@ -124,16 +136,32 @@ class Troubles:
 
         self._timers.append(threading.Thread(target=later, daemon=True))
         self._timers[-1].start()
+        return True
 
     def settle(self) -> None:
         """Wait until all trouble has ended."""
         for timer in self._timers:
             timer.join()
 
-    def _stop(self, trouble: Trouble) -> Callable[[], None]:
-        pid = self.running.pids[trouble.target]
-        _signal(pid, signal.SIGSTOP)
-        return lambda: _signal(pid, signal.SIGCONT)
+    def _alive(self, name: str) -> int | None:
+        """The process that has this name now; None if there is none for too long."""
+        until = time.monotonic() + ALIVE_SECONDS
+        while time.monotonic() < until:
+            pid = self.running.pids[name]
+            if _is_alive(pid):
+                return pid
+            time.sleep(0.05)
+        return None
+
+    def _stop(self, trouble: Trouble) -> Callable[[], None] | None:
+        pid = self._alive(trouble.target)
+        if pid is None or not _signal(pid, signal.SIGSTOP):
+            return None
+
+        def go_on() -> None:
+            _signal(pid, signal.SIGCONT)
+
+        return go_on
 
     def _drop(self, trouble: Trouble) -> Callable[[], None]:
         proxy = self.proxies[trouble.target]
@@ -146,9 +174,11 @@ class Troubles:
         proxy.delay = 0.05
         return lambda: setattr(proxy, "delay", 0.0)
 
-    def _fill(self, trouble: Trouble) -> Callable[[], None]:
+    def _fill(self, trouble: Trouble) -> Callable[[], None] | None:
         """No file may grow: the kernel refuses what the process writes, as on a full disk."""
-        pid = self.running.pids[trouble.target]
+        pid = self._alive(trouble.target)
+        if pid is None:
+            return None
         limit(pid, 0)
         return lambda: limit(pid, resource.RLIM_INFINITY)
 
@@ -169,9 +199,13 @@ class Troubles:
             _signal(supervisor, signal.SIGCONT)
 
 
-def _signal(pid: int, number: signal.Signals) -> None:
-    with suppress(ProcessLookupError):
+def _signal(pid: int, number: signal.Signals) -> bool:
+    """Returns whether there is such a process."""
+    try:
         os.kill(pid, number)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def limit(pid: int, most: int) -> None:
@@ -182,13 +216,15 @@ def limit(pid: int, most: int) -> None:
 
 
 def _wait_for_end(pid: int, seconds: float = 10.0) -> None:
-    """Until a process is gone, or is a zombie that its parent is yet to bury."""
     until = time.monotonic() + seconds
-    while time.monotonic() < until:
-        try:
-            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-        except OSError:
-            return
-        if state in "ZX":
-            return
+    while time.monotonic() < until and _is_alive(pid):
         time.sleep(0.02)
+
+
+def _is_alive(pid: int) -> bool:
+    """Whether a process is neither gone nor a zombie that its parent is yet to bury."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state not in "ZX"

@@ -2,7 +2,8 @@
 happens above it: `make load`.
 
     python -m infra.load [--sources FOLDER] [--seconds 60] [--editions embedded full] [--room 40]
-        [--shares 0.5 0.8 1.0 1.2 2.0] [--steady SECONDS] [--out infra/capacity.md]
+        [--shares 0.5 0.8 1.0 1.2 2.0] [--steady SECONDS] [--rate R] [--hour 0.10]
+        [--out infra/capacity.md]
 
 The generator is Locust, in an environment of its own (`make load` builds it). First eight documents
 are always on their way: how many end a second is the capacity. Then documents come by chance
@@ -39,7 +40,7 @@ from infra.bench.pages import pdf_of
 from infra.load.edition import COMMAND, ROOM, Running, running
 from infra.load.phases import Measured, Phase, joined
 from infra.load.report import write
-from infra.load.watching import resident_of, taken_by
+from infra.load.watching import memory_of, taken_by
 from infra.postgres.cluster import ClusterError
 from infra.run_kafka import StartError, interrupt, tell
 
@@ -58,9 +59,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--sources", type=Path, help="folder of PDFs")
     parser.add_argument("--seconds", type=float, default=60.0, help="of a share (%(default)g)")
     parser.add_argument("--editions", nargs="+", default=["embedded", "full"])
-    parser.add_argument("--shares", nargs="+", type=float, default=[0.5, 0.8, 1.0, 1.2, 2.0])
+    parser.add_argument("--shares", nargs="*", type=float, default=[0.5, 0.8, 1.0, 1.2, 2.0])
     parser.add_argument("--room", type=int, default=40, help="documents in work (%(default)s)")
     parser.add_argument("--steady", type=float, default=0.0, help="seconds at 80%% for memory")
+    parser.add_argument("--rate", type=float, help="documents a second of these instead of 80%%")
+    parser.add_argument(
+        "--hour", type=float, default=0.10, help="US$ of this machine's (%(default)s)"
+    )
     parser.add_argument("--out", type=Path, help="page to write")
     options = parser.parse_args(arguments)
     if options.room < ON_THEIR_WAY:
@@ -86,7 +91,7 @@ def main(arguments: list[str] | None = None) -> int:
                     found[edition] = _measure(suite, folder, documents, options)
         except (StartError, ClusterError) as error:
             print(f"load: {error}", file=sys.stderr)
-        page = write(found, alone, said)
+        page = write(found, alone, said, options.hour)
     print(page)
     if options.out and found:
         options.out.write_text(page, encoding="utf-8")
@@ -133,13 +138,14 @@ def _extract(files: list[Path]) -> float:
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
-def processor_within(suite: Running, documents: Sequence[Path]) -> float:
-    """Seconds of the processor that the suite takes for one document, sent one after the other.
+def processor_within(suite: Running, documents: Sequence[Path]) -> dict[str, float]:
+    """Seconds of the processor that the suite takes for one document, sent one after the other, by
+    the part that takes them.
 
     Raises StartError if one is not complete.
     """
     headers = {"authorization": f"Bearer {suite.key}"}
-    before = taken_by(suite.process).seconds
+    before = taken_by(suite.process).parts
     with httpx.Client(base_url=suite.url, headers=headers, timeout=60, trust_env=False) as client:
         for path in documents:
             files, kind = {"file": (path.name, path.read_bytes())}, {"kind": "contract"}
@@ -148,7 +154,8 @@ def processor_within(suite: Running, documents: Sequence[Path]) -> float:
                 document = client.get(f"/v1/documents/{document['id']}?wait=20").json()
             if document.get("outcome") != "complete":
                 raise StartError(f"{path.name} is not complete: {document}")
-    return (taken_by(suite.process).seconds - before) / len(documents)
+    after = taken_by(suite.process).parts
+    return {name: (after[name] - before.get(name, 0)) / len(documents) for name in after}
 
 
 def _measure(
@@ -157,11 +164,12 @@ def _measure(
     run = Run(suite, folder, documents[0].parent)
     run.phase(0.0, 0.0, 10.0)  # what is made at the first document is made
     each = processor_within(suite, documents)
-    tell(f"{each:.2f} s of the processor for one, by the suite")
+    tell(f"{sum(each.values()):.2f} s of the processor for one, by the suite")
     capacity = run.capacity(options.seconds)
     tell(f"capacity {capacity:.2f} documents a second")
     phases = []
-    steady = [(0.8, options.steady)] if options.steady else []
+    steady = [((options.rate or 0.8 * capacity) / capacity, options.steady)]
+    steady = steady if options.steady else []
     for share, seconds in [*((share, options.seconds) for share in options.shares), *steady]:
         phases.append(run.phase(share, share * capacity, seconds))
         done = phases[-1]
@@ -189,10 +197,10 @@ class Run:
 
     def phase(self, share: float, rate: float, seconds: float) -> Phase:
         """Documents that come at a rate, until all have ended."""
-        before = taken_by(self.suite.process).resident
-        with resident_of(self.suite.process) as seen:
+        before = taken_by(self.suite.process).memory
+        with memory_of(self.suite.process) as seen:
             told, took = self._locust(rate, seconds)
-        after = taken_by(self.suite.process).resident
+        after = taken_by(self.suite.process).memory
         ended = [one for one in told if "ended" in one]
         accepted = [one for one in told if one["status"] == 202]
         return Phase(
@@ -205,7 +213,10 @@ class Run:
             took=[one["ended"] - one["began"] for one in ended],
             answered=[one["answered"] - one["began"] for one in accepted],
             lost=len(accepted) - len(ended),
-            resident=(before, max(seen, default=before), after),
+            memory=(before, max(seen, default=before), after),
+            retry_after=tuple(
+                float(one.get("retry-after") or "inf") for one in told if one["status"] == 429
+            ),
             reasons=tuple(reason for one in ended for reason in one["reasons"]),
         )
 

@@ -29,6 +29,8 @@ HEADERS = {"authorization": f"Bearer {os.environ['LOAD_KEY']}"}
 TOLD = Path(os.environ["LOAD_TOLD"])
 RATE = float(os.environ["LOAD_RATE"])
 DRAIN = float(os.environ["LOAD_DRAIN"])
+ASK_AGAIN = 1.0
+"""Seconds between two looks at a document, as a client does it that is told to come again."""
 _ON_THEIR_WAY: set[Any] = set()
 """What is followed."""
 
@@ -78,6 +80,8 @@ class Sender(FastHttpUser):  # type: ignore[misc]
             told = {"began": began, "answered": time.time(), "status": status}
             if status == 202:
                 told["id"] = answer.json()["id"]
+            if again:
+                told["retry-after"] = again
         tell(told)
         if status == 429 and not RATE:
             gevent.sleep(float(again or 1))
@@ -99,13 +103,14 @@ class Sender(FastHttpUser):  # type: ignore[misc]
         path = f"/v1/documents/{document}?wait=20"
         until = time.time() + 600
         while time.time() < until:
+            asked = time.time()
             answer = self.client.get(path, headers=HEADERS, name="/v1/documents/{id}?wait=20")
             if answer.status_code == 200:
                 body: dict[str, Any] = answer.json()
                 if body["state"] == "ended":
                     return body
-            else:
-                gevent.sleep(1)
+            # So many may wait for an answer at the same time; who may not is answered at once.
+            gevent.sleep(max(0.0, ASK_AGAIN - (time.time() - asked)))
         return None
 
 

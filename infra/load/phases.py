@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
 from typing import Any
@@ -27,19 +27,28 @@ class Phase:
     answered: list[float]
     lost: int
     """Accepted, and not ended when there was no more waiting for it."""
-    resident: tuple[int, int, int]
+    memory: tuple[int, int, int]
     """At the beginning, at most, at the end."""
+    retry_after: tuple[float, ...] = ()
+    """What refused uploads were told, in seconds; one that was told nothing counts as infinite."""
     reasons: tuple[str, ...] = ()
     """Why documents are not complete."""
 
 
 @dataclass(frozen=True)
 class Measured:
-    """An edition: documents that end a second, seconds of the processor for each, and phases."""
+    """An edition: documents that end a second, seconds of the processor for each by the part of
+    the suite that takes them, and phases.
+    """
 
     capacity: float
-    processor: float
+    parts: Mapping[str, float]
     phases: Sequence[Phase]
+
+    @property
+    def processor(self) -> float:
+        """Seconds of the processor for a document."""
+        return sum(self.parts.values())
 
 
 def percentile(values: Iterable[float], share: float) -> float | None:

@@ -27,6 +27,33 @@ blobs, pages, items of the queue. Each document was sent once, when the one befo
 | edition | a document | plumbing's share |
 | --- | ---: | ---: |
 """
+PARTS = """
+### What each part takes
+
+| part | seconds of the processor a document | share |
+| --- | ---: | ---: |
+"""
+GROWTH = """
+## What breaks first
+
+Reckoned from the parts of the full edition, each growing as the documents do: processors that are
+wanted at so many times the {rate:.2f} documents a second of this machine. Workers, relays and apis
+can be as many as wished, but at most {partitions} workers of a service work at the same time, one
+for each partition of the topic (`partitions=` of the bus address). The database and the broker are
+one server each here: past the processors of one server they break. Broker and topic can be spread;
+databases are five, one for each service, and can lie on a server each.
+
+| part | now | 10x | 100x | 1,000x | breaks where |
+| --- | ---: | ---: | ---: | ---: | --- |
+"""
+COST = """
+A million documents: {hours:,.0f} hours of this machine at its capacity, US$ {price:,.2f} at US$
+{hour:.2f} an hour.
+"""
+PARTITIONS = 12
+"""Of a topic, unless stated otherwise."""
+SERVER = 32
+"""Processors of a server on which a database or a broker runs alone."""
 COLUMNS = (
     *(
         "share",
@@ -35,6 +62,7 @@ COLUMNS = (
         "sent",
         "accepted",
         "429",
+        "`Retry-After`",
         "other",
         "complete",
         "partial or failed",
@@ -44,19 +72,25 @@ COLUMNS = (
 )
 
 
-def write(found: Mapping[str, Measured], alone: float, said: str) -> str:
+def write(found: Mapping[str, Measured], alone: float, said: str, hour: float) -> str:
     """The page.
 
     Args:
         found: what was measured of each edition.
         alone: seconds of the processor for one document without the suite.
         said: what was sent where, in words.
+        hour: US$ that an hour of the machine costs.
     """
     page = HEAD.format(said=said)
     for edition, one in found.items():
         page += f"\n## {edition.capitalize()}: {one.capacity:.2f} documents a second\n\n"
         page += _table(one.phases)
+        page += "".join(_parts(one))
+        hours = 1e6 / one.capacity / 3600
+        page += COST.format(hours=hours, price=hours * hour, hour=hour)
     page += "".join(_plumbing(found, alone))
+    if "full" in found:
+        page += "".join(_growth(found["full"]))
     return page
 
 
@@ -73,12 +107,13 @@ def _table(phases: Iterable[Phase]) -> str:
             str(one.sent),
             str(accepted),
             str(refused),
+            f"{min(one.retry_after):g}" if one.retry_after else "",
             str(one.sent - accepted - refused),
             str(one.outcomes.get("complete", 0)),
             str(sum(one.outcomes.values()) - one.outcomes.get("complete", 0)),
             str(one.lost),
             *(_seconds(time) for time in (*times, *answers)),
-            ", ".join(f"{size / 1e6:,.0f}" for size in one.resident),
+            ", ".join(f"{size / 1e6:,.0f}" for size in one.memory),
         ]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
@@ -88,6 +123,31 @@ def _plumbing(found: Mapping[str, Measured], alone: float) -> Iterable[str]:
     yield PLUMBING.format(alone=alone)
     for edition, one in found.items():
         yield f"| {edition} | {one.processor:.2f} | {1 - alone / one.processor:.0%} |\n"
+
+
+def _parts(one: Measured) -> Iterable[str]:
+    yield PARTS
+    for name, seconds in sorted(one.parts.items(), key=lambda part: -part[1]):
+        yield f"| {name} | {seconds:.3f} | {seconds / one.processor:.0%} |\n"
+
+
+def _growth(full: Measured) -> Iterable[str]:
+    yield GROWTH.format(rate=full.capacity, partitions=PARTITIONS)
+    for name, seconds in sorted(full.parts.items(), key=lambda part: -part[1]):
+        wanted = [times * full.capacity * seconds for times in (1, 10, 100, 1000)]
+        cells = [name, *(f"{one:,.1f}" for one in wanted), _end(name, seconds)]
+        yield f"| {' | '.join(cells)} |\n"
+
+
+def _end(name: str, seconds: float) -> str:
+    """Where a part can't grow any more, in documents a second."""
+    if name in ("kafka", "postgres"):
+        return (
+            f"{SERVER / seconds:,.0f} a second: a server of {SERVER} processors" if seconds else ""
+        )
+    if name.endswith(" worker") and seconds:
+        return f"{PARTITIONS / seconds:,.0f} a second: {PARTITIONS} partitions"
+    return ""
 
 
 def _seconds(value: float | None) -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,34 +16,91 @@ _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 @dataclass(frozen=True)
 class Taken:
-    """Seconds of processor time since they began, children that have ended included; and bytes
-    resident now, shared ones counted once for each process.
+    """Seconds of processor time since they began, children that have ended included, by the part of
+    the suite that took them; and bytes of memory, what several share counted once.
     """
 
+    parts: Mapping[str, float]
+    memory: int
+
+    @property
+    def seconds(self) -> float:
+        """Of all parts."""
+        return sum(self.parts.values())
+
+
+@dataclass(frozen=True)
+class _Process:
+    parent: int
     seconds: float
     resident: int
 
 
 def taken_by(root: int) -> Taken:
-    """What a process and those below it have taken so far."""
-    known: dict[int, tuple[int, float, int]] = {}
+    """What a process and those below it have taken so far. A part is a child of that process, with
+    all below it, by what it runs.
+    """
+    known = dict(_processes())
+    parts: defaultdict[str, float] = defaultdict(float)
+    memory = 0
+    for pid in known:
+        line = _line(known, pid, root)
+        if line:
+            parts[_name(line[-2] if len(line) > 1 else root, root)] += known[pid].seconds
+            memory += _memory(pid, known[pid].resident)
+    return Taken(parts, memory)
+
+
+def _processes() -> Iterator[tuple[int, _Process]]:
     for path in Path("/proc").glob("[0-9]*/stat"):
         try:
             words = path.read_text().rpartition(")")[2].split()
         except OSError:
             continue  # it ended a moment ago
-        ticks = sum(int(word) for word in words[11:15])
-        known[int(path.parent.name)] = int(words[1]), ticks / _TICK, int(words[21]) * _PAGE
-    below = {root}
-    while more := {pid for pid, (parent, *_) in known.items() if parent in below} - below:
-        below |= more
-    mine = [known[pid] for pid in below if pid in known]
-    return Taken(sum(one[1] for one in mine), sum(one[2] for one in mine))
+        seconds = sum(int(word) for word in words[11:15]) / _TICK
+        yield int(path.parent.name), _Process(int(words[1]), seconds, int(words[21]) * _PAGE)
+
+
+def _line(known: Mapping[int, _Process], pid: int, root: int) -> list[int]:
+    """The process and those above it up to the root; nothing if it does not stand below that."""
+    line = [pid]
+    while line[-1] != root:
+        parent = known.get(line[-1])
+        if parent is None:
+            return []
+        line.append(parent.parent)
+    return line
+
+
+def _name(pid: int, root: int) -> str:
+    """What a process runs: a module and what it is told, or a program."""
+    try:
+        words = Path(f"/proc/{pid}/cmdline").read_text().split("\0")
+    except OSError:
+        words = []
+    if "-m" in words[1:-1]:
+        place = words.index("-m") + 1
+        module = words[place].split(".")
+        role = words[place + 1] if module[0] == "services" else ""
+        return f"{module[-1]} {role}".strip()
+    if "java" in words[0:1]:
+        return "kafka"
+    program = Path(words[0].split(":")[0]).name if words else ""
+    return program if pid != root and program == "postgres" else "the suite's process"
+
+
+def _memory(pid: int, resident: int) -> int:
+    """Its share of the memory: what it shares with n others counts for a part of n + 1."""
+    try:
+        words = Path(f"/proc/{pid}/smaps_rollup").read_text().split("\nPss:")[1].split()
+    except (OSError, IndexError):
+        return resident  # it has ended, or is another user's
+    return int(words[0]) * 1024
 
 
 @contextmanager
-def resident_of(root: int, interval: float = 2.0) -> Iterator[list[int]]:
-    """Look at the resident bytes every so many seconds until the block ends; yields what was seen
+def memory_of(root: int, interval: float = 2.0) -> Iterator[list[int]]:
+    """Look at the bytes of memory every so many seconds until the block ends; yields what was seen
     so far.
     """
     seen: list[int] = []
@@ -50,7 +108,7 @@ def resident_of(root: int, interval: float = 2.0) -> Iterator[list[int]]:
 
     def look() -> None:
         while not stop.wait(interval):
-            seen.append(taken_by(root).resident)
+            seen.append(taken_by(root).memory)
 
     thread = threading.Thread(target=look, daemon=True)
     thread.start()

@@ -22,6 +22,8 @@ from typing import Any
 
 import torch
 
+from models.card import machine_of
+from models.export import write_training
 from models.lines.adapter import EVERY, RUN, WORK, done, ship_reader
 from models.lines.card import write_card
 from models.lines.corpus import Sheet, common, read_sheets
@@ -33,7 +35,6 @@ from models.lines.unseen import keep_model
 from models.train import say
 from models.triage.filings import FOLDS
 from services.triage.naming import MANIFEST_FILE, NAME, write
-from shared.artefacts import TRAINING_FILE
 
 
 def count() -> dict[str, Any]:
@@ -81,8 +82,7 @@ def ship(
         licence=config["data"]["licence"],
         **more,
     )
-    text = json.dumps({"trainings": trainings}, indent=1) + "\n"
-    (folder / TRAINING_FILE).write_text(text, encoding="utf-8")
+    write_training(folder, machine_of(torch.get_num_threads()), trainings)
     return folder
 
 

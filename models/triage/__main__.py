@@ -27,6 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.forest import Booster, Floats, fit, graph, predict
+from models.triage.corrected import wrong_on_the_page
 from models.triage.dismissed import PART, companies, lawful, read_lessons
 from models.triage.doubting import (
     Example,
@@ -37,7 +38,7 @@ from models.triage.doubting import (
     published,
     summed,
 )
-from models.triage.filings import FOLDS, corrections, development, fold_of, read, sound
+from models.triage.filings import FOLDS, development, fold_of, read, sound
 from models.triage.finverbench import shortened_statements
 from models.triage.injections import OTHERS, Truth
 from models.triage.scores import threshold
@@ -217,14 +218,15 @@ def make(data: Path, config: Mapping[str, Any]) -> tuple[list[Example], dict[int
     records = list(sound(data))
     pages = [summed(sheets(read(record))) for record in records]
     say(f"{len(records)} filings are read")
-    taught = experiences(records, pages, range(FOLDS))
+    wrong = wrong_on_the_page(data, {record["id"]: record for record in records})
+    kept = [i for i, record in enumerate(records) if record["id"] not in wrong]
+    taught = experiences([records[i] for i in kept], [pages[i] for i in kept], range(FOLDS))
     say("what other companies do is learned")
-    corrected = {filing for _, filing in corrections(data)}
     errors = config["errors"]
     every: list[Example] = []
     for number, (record, of_filing) in enumerate(zip(records, pages, strict=True), 1):
         experience = taught[fold_of(record["cik"])]
-        if record["id"] in corrected:
+        if record["id"] in wrong:
             every.append(described(record, of_filing, experience, None, "corrected"))
             continue
         every += examples(record, of_filing, experience, errors)

@@ -8,6 +8,7 @@ from typing import Any
 from models.reliability import SHOWN, maps_rows, tenths_rows
 from models.risk_card import table
 from models.triage.card_found import found_section
+from models.triage.corrections import section
 from models.triage.curve import SHARES
 
 
@@ -43,9 +44,6 @@ def card(f: Mapping[str, Any], baselines: Mapping[str, Any], version: str) -> st
     of_development = "\n".join(
         f"| {t} | {hits}/{count} |" for t, (hits, count) in d["types"].items()
     )
-    corrected_later = "\n".join(
-        f"| {name} | {hits}/{count} |" for name, (hits, count) in f["corrected"].items()
-    )
     h, v = f["headlines"], f["finverbench"]
     of_headlines, of_finverbench = (
         "\n".join(f"| {t} | {hits}/{count} |" for t, (hits, count) in part["types"].items())
@@ -76,9 +74,9 @@ copies with one error each, put there by `models/triage/injections.py` in the ki
 `dev_injected.jsonl`, and some of other kinds. Five folds by company: every figure is of companies
 that the forest has not learned from, described by experience of lines without them (the rows that
 it learned from were described by experience that left out their own fold alone). What shipped was
-learned on all of them with the same recipe. Filings that their company corrected later are left
-out, and counted apart. The threshold, and how much less counts what no rule believes, were chosen
-on these very predictions. Errors of one's own making flatter.
+learned on all of them with the same recipe. Where a later filing corrects a tag the first one is
+left out and judged apart (most show no error: see below). The threshold, and how much less counts
+what no rule believes, were chosen on these very predictions. Errors of one's own making flatter.
 
 ## Found at a share of false alarms
 
@@ -117,7 +115,7 @@ By how much less would be found with the same forest if nothing of the kind were
 
 Kinds that the development filings don't have are not among the figures above this table.
 
-### What is missed at 2%
+### What is missed
 
 In {unseen} nothing that is compared names the error: no relation of the filing has to do with it,
 or another lawful one closes what it left. In {unbelieved} a doubt names it, but sound filings raise
@@ -149,7 +147,7 @@ mix alone:
 
 {table(["map", "error", "Brier score"], maps_rows(c["maps"]))}
 
-## What is flagged among untouched filings at 2%
+## What is flagged among untouched filings
 
 | first doubt | filings |
 | --- | --- |
@@ -191,16 +189,7 @@ the first three in {d["place_right"]}.
 | --- | --- |
 {of_development}
 
-## Errors that companies corrected later
-
-Filings with an amount that a later filing shows a thousand times larger or smaller, or with the
-other sign, by company: flagged of all.
-
-| company | flagged |
-| --- | --- |
-{corrected_later}
-
-## Known limits
+{section(f)}## Known limits
 
 * A line dropped from a section that other companies lack as well, or whose total is not known.
 * A line dropped from the far side of a balance sheet that shows no total above it: both sides are
@@ -208,5 +197,5 @@ other sign, by company: flagged of all.
 * A difference that rounding may make in a filing that rounds, and an amount in no sum, ratio or
   other statement.
 * Filings like those learned from: large companies that file with the SEC, in English.
-* Every amount wrong by the same factor.
+* Every amount wrong by the same factor, unless earnings per share or an earlier filing tell it.
 """

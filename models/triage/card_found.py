@@ -91,10 +91,11 @@ def _surely(f: Mapping[str, Any]) -> str:
     more = chance_of_more(f["false_alarms"], f["filings"], most, HELD_OUT)
     return f"""Intervals are of 95%, drawing companies; each draw has its own thresholds. The goal
         is {goal:.0%} at {share:.0%}. Found are {value:.1%} [{low:.1%}, {high:.1%}]: {reached} The
-        threshold was chosen on these very predictions, and the operating point is {share:.0%}
-        itself, nothing below it: of {f["filings"]} untouched filings {f["false_alarms"]} are
-        flagged. Of {HELD_OUT} other sound filings more than {most} would be with a chance of
-        {more:.0%}, if each were as likely to be as these."""
+        threshold was chosen on these very predictions. What ships flags {f["operation"]:.1%}, a
+        little less: of {f["filings"]} untouched filings {f["false_alarms"]}, and
+        {f["flagged"] / f["injected"]:.1%} of those with an error. Of {HELD_OUT} other sound filings
+        more than {most} would be flagged with a chance of {more:.0%}, if each were as likely to be
+        as these."""
 
 
 def _contaminated(f: Mapping[str, Any]) -> str:

@@ -36,19 +36,6 @@ def sound(folder: Path) -> Iterator[Record]:
         }
 
 
-CORRECTED = ("scale_1000x", "sign_flip")
-"""Kinds of revisions that are errors which their company put right."""
-
-
-def corrections(data: Path) -> Iterator[tuple[str, str]]:
-    """Yield company and filing of each error that was put right later, from revisions.jsonl."""
-    with (data / "revisions.jsonl").open("rb") as lines:
-        for line in lines:
-            item = json.loads(line)
-            if item["kind"] in CORRECTED:
-                yield item["company"], item["first"]["accession"]
-
-
 def fold_of(cik: int) -> int:
     """The fold of a company."""
     return int(hashlib.sha1(b"fold%d" % cik, usedforsecurity=False).hexdigest(), 16) % FOLDS

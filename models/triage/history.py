@@ -4,9 +4,10 @@
 
 FOLDER holds finance/. Every filing of statements.jsonl that has an earlier one of its company is
 held against those (untouched: what is doubted is a false alarm), and every third of them gets one
-slip of each kind, in a cell of an earlier period that an earlier filing has as well. Filings that
-their company corrected later are left out. The judge beside it has learned from these companies:
-its figures flatter.
+slip of each kind, in a cell of an earlier period that an earlier filing has as well; then the whole
+column of a cell, its whole statement, and the whole filing is put into another unit. Filings that
+show an error which their company corrected later are left out. The judge beside it has learned from
+these companies: its figures flatter.
 """
 
 from __future__ import annotations
@@ -16,10 +17,12 @@ import copy
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from random import Random
 
-from models.triage.filings import Record, corrections, read, sound
+from models.triage.corrected import wrong_on_the_page
+from models.triage.filings import Record, read, sound
 from services.triage.history import Earlier, differences, places
 from services.triage.judgement import triage_filing
 from services.triage.relations import Cell, sheets
@@ -76,6 +79,25 @@ SLIPS: dict[str, Slip] = {
 }
 
 
+def reached(record: Record, cell: Cell, what: str) -> Iterator[Cell]:
+    """The cells of money that a wrong unit reaches: of the column, the statement or the filing."""
+    for sheet in sheets(read(record)):
+        if what == "filing" or sheet.index == cell.statement:
+            for row in sheet.money:
+                for column in range(sheet.width):
+                    if what != "column" or column == cell.column:
+                        yield Cell(sheet.index, row, column)
+
+
+UNITS: dict[str, tuple[str, int]] = {
+    f"a whole {what}, {words}": (what, power)
+    for what in ("column", "statement", "filing")
+    for words, power in (("a thousand times", 3), ("a million times", 6), ("its unit left out", 0))
+}
+"""What is in another unit, and the power of ten; 0 for what the page is printed in, a million or a
+thousand, divided by it."""
+
+
 @dataclass
 class Tally:
     """Slips of one kind."""
@@ -92,7 +114,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder that holds finance/")
     data = parser.parse_args().data / "finance"
     judge = Judge.load(load(CommonSettings).artefacts_folder)
-    chance, tallies = Random(5), {name: Tally() for name in SLIPS}
+    chance, units, tallies = Random(5), Random(6), {name: Tally() for name in (*SLIPS, *UNITS)}
     untouched = alarms = told = 0
     for record, earlier in with_earlier(data):
         untouched += 1
@@ -102,20 +124,23 @@ def main() -> None:
         if untouched % SPOILED == 0:
             for name, slip in SLIPS.items():
                 count(tallies[name], record, earlier, slip, judge, chance)
+            for name, (what, power) in UNITS.items():
+                count_unit(tallies[name], record, earlier, what, power, judge, units)
     print(f"untouched {untouched}, doubted {alarms}, with a line that is told {told}\n")
     print("| slip | made | by earlier filings | by the judge | by either |")
     print("| --- | ---: | ---: | ---: | ---: |")
     for name, tally in tallies.items():
         shares = (tally.by_history, tally.by_judge, tally.by_either)
-        cells = " | ".join(f"{share} ({share / tally.made:.0%})" for share in shares)
+        cells = " | ".join(f"{share} ({share / max(tally.made, 1):.0%})" for share in shares)
         print(f"| {name} | {tally.made} | {cells} |")
 
 
 def with_earlier(data: Path) -> Iterator[tuple[Record, list[Earlier]]]:
     """Filings with the earlier ones of their company, the latest first."""
-    corrected = {filing for _, filing in corrections(data)}
+    filings = {record["id"]: record for record in sound(data)}
+    wrong = wrong_on_the_page(data, filings)
     companies: dict[int, list[Record]] = defaultdict(list)
-    for record in sound(data):
+    for record in filings.values():
         companies[record["cik"]].append(record)
     for records in companies.values():
         known = [(one["period"], Earlier.of(read(one))) for one in records]
@@ -125,7 +150,7 @@ def with_earlier(data: Path) -> Iterator[tuple[Record, list[Earlier]]]:
                 key=lambda pair: pair[0],
                 reverse=True,
             )
-            if before and record["id"] not in corrected:
+            if before and record["id"] not in wrong:
                 yield record, [one for _, one in before]
 
 
@@ -152,6 +177,42 @@ def count(
     values[cell.column] = after
     filing = read(spoiled)
     found = any(d.doubted and d.cell == cell for d in differences(filing, earlier))
+    flagged = triage_filing(filing, judge).flagged
+    tally.made += 1
+    tally.by_history += found
+    tally.by_judge += flagged
+    tally.by_either += found or flagged
+
+
+def count_unit(
+    tally: Tally,
+    record: Record,
+    earlier: Sequence[Earlier],
+    what: str,
+    power: int,
+    judge: Judge,
+    chance: Random,
+) -> None:
+    """Put a column, a statement or the whole of a filing into another unit, and see who finds it:
+    history if it says so of a column that was reached.
+    """
+    cells = comparable(read(record), earlier)
+    if not cells:
+        return
+    cell = chance.choice(cells)
+    unit = sheets(read(record))[cell.statement].unit
+    left_out = next((by for by in (1_000_000, 1_000) if unit % by == 0), None)
+    if not power and left_out is None:
+        return
+    spoiled, off = copy.deepcopy(record), set(reached(record, cell, what))
+    for one in off:
+        values = spoiled["statements"][one.statement]["rows"][one.row]["values"]
+        if values[one.column] is not None:
+            exact = Decimal(str(values[one.column]))
+            after = exact * 10**power if power else exact / Decimal(left_out or 1)
+            values[one.column] = int(after) if after == int(after) else float(after)
+    filing = read(spoiled)
+    found = any(d.factor is not None and d.cell in off for d in differences(filing, earlier))
     flagged = triage_filing(filing, judge).flagged
     tally.made += 1
     tally.by_history += found

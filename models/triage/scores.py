@@ -1,9 +1,9 @@
 """Make figures and the card of predictions on companies that were not learned from.
 
-    python -m models.triage.scores --data FOLDER
+    python -m models.triage.scores
 
-FOLDER holds finance/, for the errors that companies corrected later (revisions.jsonl).
-`models.triage.baselines` has to have run before: its figures stand in the card.
+What needs the data was written beside the predictions by `models.triage.baselines`,
+`models.triage.corrected` and `models.triage.implied_shares`.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import gzip
 import json
+import tomllib
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -22,8 +23,9 @@ from numpy.typing import NDArray
 from models.reliability import compared, cross_fitted, judged, write_drawing
 from models.triage import curve
 from models.triage.card import card
+from models.triage.corrections import CORRECTED, IMPLIED, of_corrections
 from models.triage.curve import SHARES, Companies, Prediction, Score, limit
-from models.triage.filings import corrections, fold_of
+from models.triage.filings import fold_of
 from models.triage.injections import AS_DEVELOPMENT
 
 FOLDER = curve.FOLDER
@@ -99,11 +101,13 @@ def curves(predicted: Sequence[Prediction]) -> dict[str, Any]:
     }
 
 
-def figures(data: Path, predicted: Sequence[Prediction]) -> dict[str, Any]:
-    """Everything that the card shows."""
+def figures(folder: Path, predicted: Sequence[Prediction]) -> dict[str, Any]:
+    """Everything that the card shows; `folder` holds what was measured beside the predictions."""
     every = of("own", predicted)
     sound = np.array([risk(p) for p in every if p["type"] is None])
-    at = limit(sound, 0.02)
+    config = tomllib.loads((folder / "config.toml").read_text(encoding="utf-8"))
+    share = config["operation"]["false_alarms"]
+    at = limit(sound, share)
     wrong = [p for p in every if p["type"]]
     types = sorted({p["type"] for p in wrong})
     flagged = [p for p in like_development(wrong) if risk(p) > at]
@@ -118,7 +122,9 @@ def figures(data: Path, predicted: Sequence[Prediction]) -> dict[str, Any]:
     known = like_development(wrong)
     return {
         "filings": len(sound),
+        "operation": share,
         "false_alarms": int((sound > at).sum()),
+        "flagged": len(flagged),
         "companies": len({p["company"] for p in every}),
         "injected": len(known),
         "threshold": round(at, 4),
@@ -161,7 +167,8 @@ def figures(data: Path, predicted: Sequence[Prediction]) -> dict[str, Any]:
         "headlines": _of_headlines(of("headlines", predicted), at),
         "finverbench": _of_finverbench(of("finverbench", predicted), at),
         "development": _of_development(of("development", predicted), at),
-        "corrected": corrected(data, of("corrected", predicted), at),
+        "corrected": of_corrections(_kept(folder / CORRECTED), predicted, at),
+        "implied_shares": _kept(folder / IMPLIED),
     }
 
 
@@ -262,26 +269,19 @@ def _of_finverbench(some: Sequence[Prediction], at: float) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def corrected(data: Path, some: Sequence[Prediction], at: float) -> dict[str, Any]:
-    """Filings with an error that the company corrected later: how many are flagged."""
-    risks = {p["id"]: risk(p) for p in some}
-    companies: dict[str, dict[str, bool]] = defaultdict(dict)
-    for company, filing in corrections(data / "finance"):
-        if filing in risks:
-            companies[company][filing] = risks[filing] > at
-    return {
-        name: [sum(filings.values()), len(filings)] for name, filings in sorted(companies.items())
-    }
+def _kept(path: Path) -> dict[str, Any]:
+    """What another program measured; empty before it did."""
+    found: dict[str, Any] = json.loads(path.read_text("utf-8")) if path.exists() else {}
+    return found
 
 
 def main() -> None:
     """Read the command line and write `scores.json` and the card."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--data", type=Path, required=True, help="folder that holds finance/")
     parser.add_argument("--folder", type=Path, default=FOLDER, help="folder of the predictions")
     arguments = parser.parse_args()
     every = predictions(arguments.folder)
-    result = figures(arguments.data, every)
+    result = figures(arguments.folder, every)
     text = json.dumps(result, indent=1) + "\n"
     (arguments.folder / "scores.json").write_text(text, encoding="utf-8")
     version = every[0]["version"]

@@ -19,6 +19,7 @@ from shared.errors import SuiteError
 if TYPE_CHECKING:
     from shared.documents import Reading
     from shared.documents.sandbox import Reader
+    from shared.policy import RiskRules
 
 
 @click.command()
@@ -32,6 +33,17 @@ if TYPE_CHECKING:
     metavar="R",
     help="Route clauses: of those accepted at most a share R is wrong, the others need a person.",
 )
+@click.option(
+    "--max-missed",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    metavar="R",
+    help="Show so much that at most a share R of the true clauses is missed.",
+)
+@click.option(
+    "--level",
+    type=click.FloatRange(0.5, 0.999),
+    help="With this confidence --max-wrong and --max-missed are kept (0.95).",
+)
 @password_option
 def extract(
     paths: Sequence[str],
@@ -39,6 +51,8 @@ def extract(
     adapters: Sequence[str],
     every: bool,
     max_wrong: float | None,
+    max_missed: float | None,
+    level: float | None,
     password: str | None,
 ) -> int:
     """Find the clauses of contracts (PDF, DOCX, ODT, RTF, HTML, text, scans), also in archives.
@@ -48,16 +62,34 @@ def extract(
       smallprint extract lease.pdf
       smallprint extract a.pdf b.txt --json
       smallprint extract lease.pdf --max-wrong 0.05
+      smallprint extract lease.pdf --max-missed 0.2 --level 0.9
       smallprint extract lease.pdf --all --json | jq '.clauses[] | select(.confidence > 0.9)'
     """
     from shared.cli import tables
 
     lines = Lines(as_json=as_json, table=tables.clauses)
-    with Finder(adapters, every=every, max_wrong=max_wrong) as finder:
+    rules = stated(max_wrong, max_missed, level)
+    with Finder(adapters, every=every, rules=rules) as finder:
         each_file(paths, lines, lambda path: finder.file(path, password))
     if not as_json and lines.worked:
         click.echo(tables.DISCLAIMER, err=True)
     return lines.exit_code
+
+
+def stated(
+    max_wrong: float | None, max_missed: float | None, level: float | None
+) -> RiskRules | None:
+    """What is to be kept; None where nothing was stated. Raises UsageError for a confidence of
+    nothing.
+    """
+    from shared.policy import EVERYTHING
+
+    if max_wrong is None and max_missed is None:
+        if level is not None:
+            raise click.UsageError("--level says how sure --max-wrong or --max-missed are kept")
+        return None
+    known = {"max_wrong": max_wrong, "max_missed": max_missed}
+    return EVERYTHING.model_copy(update=known if level is None else {**known, "level": level})
 
 
 @click.command()

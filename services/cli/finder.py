@@ -23,6 +23,7 @@ from shared.errors import SuiteError, UnsupportedType
 if TYPE_CHECKING:
     from shared.documents import Reading
     from shared.inference import Specialist
+    from shared.policy import RiskRules
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,7 @@ class Answer:
     presence: Sequence[Mapping[str, Any]] = ()
     warnings: Sequence[str] = ()
     risks: Sequence[Mapping[str, Any]] = ()
+    missed: Sequence[Mapping[str, Any]] = ()
 
 
 class Finder:
@@ -41,11 +43,11 @@ class Finder:
     """
 
     def __init__(
-        self, adapters: Sequence[str], *, every: bool, max_wrong: float | None = None
+        self, adapters: Sequence[str], *, every: bool, rules: RiskRules | None = None
     ) -> None:
         self.adapters = tuple(dict.fromkeys(adapters))
         self.every = every
-        self.max_wrong = max_wrong
+        self.rules = rules
         self.reader = open_reader()
         self.parts = with_parts(self.reader)
         self._most_characters = most_characters()
@@ -109,7 +111,8 @@ class Finder:
             "presence": answer.presence,
             "model": models[0],
             "models": models,
-            **({} if self.max_wrong is None else {"risks": answer.risks}),
+            **({"risks": answer.risks} if self.rules and self.rules.max_wrong else {}),
+            **({"missed": answer.missed} if self.rules and self.rules.max_missed else {}),
             "warnings": [*reading.warnings, *answer.warnings],
             "timings": rounded_timings(read=read - began, find=found - loaded),
         }
@@ -117,18 +120,25 @@ class Finder:
     def _clauses(self, reading: Reading) -> Answer:
         from services.extraction.domain import searched
         from services.extraction.pipeline import search
-        from services.extraction.routing import routes, stated_risk
+        from services.extraction.routing import missed_in, routes, stated_missed, stated_risk
         from services.extraction.values import value_json
-        from shared.policy import RiskRules
+        from shared.policy import EVERYTHING
 
         clauses: list[dict[str, Any]] = []
         presence = []
         warnings: dict[str, None] = {}
-        risks = []
-        rules = RiskRules(max_wrong=self.max_wrong)
+        risks, missed = [], []
+        rules = self.rules or EVERYTHING
         for specialist in self._get_specialists():
             name = {"adapter": specialist.manifest.name}
-            found = search(reading.text, specialist, reading.furniture, all_candidates=self.every)
+            showing = stated_missed(specialist, rules)
+            found = search(
+                reading.text,
+                specialist,
+                reading.furniture,
+                all_candidates=self.every,
+                above=showing.above if showing else None,
+            )
             stated = stated_risk(specialist, found, rules)
             clauses += (
                 {
@@ -148,10 +158,12 @@ class Finder:
             )
             if stated:
                 risks.append({**name, **stated.to_json()})
+            if promised := missed_in(showing, found, reading):
+                missed.append({**name, **promised.to_json()})
             presence += [{**asdict(line), **name} for line in searched(found, reading).categories]
             warnings |= dict.fromkeys(found.warnings)
         clauses.sort(key=lambda clause: (clause["start"], clause["end"]))
-        return Answer(clauses, presence, tuple(warnings), risks)
+        return Answer(clauses, presence, tuple(warnings), risks, missed)
 
     def _models(self) -> list[dict[str, str]]:
         """What reads, in the order it was named."""

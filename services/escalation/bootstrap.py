@@ -18,7 +18,7 @@ from services.escalation.recovering import Recovery
 from services.escalation.rules.noting import PolicyNotes
 from services.escalation.settings import Settings
 from services.escalation.store import MIGRATIONS
-from shared.artefacts import training_seconds
+from shared.artefacts import training_of
 from shared.bus import open_bus
 from shared.events import ClausesExtracted, DocumentDeleted, EscalationRequested, Event
 from shared.runtime import Handler, Service
@@ -57,7 +57,7 @@ def build(settings: Settings | None = None, *, keys: Keys | None = None) -> Serv
                 Hours(
                     settings.escalation_machine_hour,
                     settings.escalation_training_hour,
-                    partial(training_seconds, settings.artefacts_folder),
+                    partial(training_of, settings.artefacts_folder),
                 ),
             ),
         ],

@@ -7,8 +7,13 @@ nothing but point at words of the document, which a person then looks at.
 
 from __future__ import annotations
 
+import base64
+import html
 import re
 import unicodedata
+from collections.abc import Iterator
+from contextlib import suppress
+from urllib.parse import unquote
 
 _MACHINE = (
     r"(?:ai|assistant|chat ?bot|chatgpt|gpt(?:-?\d\S*)?|claude|gemini|copilot|llms?|bot"
@@ -61,24 +66,69 @@ _PATTERNS = [
         r"忽略.{0,12}(?:指令|指示|提示)|無視.{0,12}(?:指示|命令)|игнорируй\w*.{0,30}инструкц",
     )
 ]
-_UNSEEN = re.compile(
-    "[\u00ad\u034f\u115f\u1160\u17b4\u17b5\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]"
-)
 _TAGS = re.compile("[\U000e0000-\U000e007f]|[\u202a-\u202e\u2066-\u2069]{2}")
+_UNSEEN = frozenset(("Cf", "Mn", "Me"))
+"""Categories of characters that nobody sees by themselves: formats, marks that no letter has."""
+_FILLERS = "\u115f\u1160"
+"""Letters by their category that nobody sees either."""
 _LOOKALIKES = [str.maketrans("0134@$", f"o{one}eaas") for one in "il"]
+_ALPHABETS = str.maketrans(
+    "\u0430\u0432\u0435\u043a\u043c\u043d\u043e\u0440\u0441\u0442\u0443\u0445\u0456\u0458\u0455"
+    "\u0501\u04bb\u04cf\u051b\u051d\u0261\u03b1\u03b3\u03b5\u03b7\u03b9\u03ba\u03bd\u03bf\u03c1"
+    "\u03c4\u03c5\u03c7",
+    "abekmhopctyxijsdhlqwgayenikvoptux",
+)
+"""Small letters of Cyrillic and Greek that look like Latin ones (after UTS 39 of Unicode)."""
 _SPACED = re.compile(r"\b(?:\w[ .\-_*]){5,}\w\b")
+_DIVIDED = re.compile(r"(?<=\w)[-\u2010]\n *(?=\w)")
+_ENCODED = re.compile(r"[A-Za-z0-9+/_-]{24,}={0,2}")
 
 
 def speaks_to_machines(text: str) -> str | None:
     """The first words that speak to a machine, for a person to see; None if there are none."""
     if found := _TAGS.search(text):
         return f"characters that nobody sees, such as U+{ord(found[0][0]):04X}"
-    clear = _UNSEEN.sub("", unicodedata.normalize("NFKC", text)).casefold()
-    clear = re.sub(r"[^\S\n]+", " ", clear)
-    flat = clear.replace("\n", " ")
-    closed = _SPACED.sub(lambda spaced: re.sub(r"[ .\-_*]", "", spaced[0]), flat)
-    for form in (clear, flat, closed, *(flat.translate(table) for table in _LOOKALIKES)):
-        for pattern in _PATTERNS:
-            if found := pattern.search(form):
-                return "".join(c if c.isprintable() else " " for c in found[0].strip()[:80])
+    for one in (text, *_decoded(text)):
+        for form in _forms(one):
+            for pattern in _PATTERNS:
+                if found := pattern.search(form):
+                    return "".join(c if c.isprintable() else " " for c in found[0].strip()[:80])
     return None
+
+
+def _forms(text: str) -> Iterator[str]:
+    """The text as patterns may know it: as it is, in one line, with words that are spaced out or
+    divided closed up, with signs and foreign letters for those that they look like.
+    """
+    clear = unicodedata.normalize("NFKC", text)
+    if not clear.isascii():
+        seen = (c for c in clear if unicodedata.category(c) not in _UNSEEN and c not in _FILLERS)
+        clear = "".join(seen)
+    clear = re.sub(r"[^\S\n]+", " ", clear.casefold())
+    flat = clear.replace("\n", " ")
+    yield clear
+    yield flat
+    yield _SPACED.sub(lambda spaced: re.sub(r"[ .\-_*]", "", spaced[0]), flat)
+    if _DIVIDED.search(clear):
+        yield _DIVIDED.sub("", clear).replace("\n", " ")
+    yield from (flat.translate(table) for table in _LOOKALIKES)
+    if (latin := flat.translate(_ALPHABETS)) != flat:
+        yield latin
+
+
+def _decoded(text: str) -> Iterator[str]:
+    """What the text says in encodings that models read as they read words: entities of HTML,
+    percent signs, Base64 and hexadecimal digits.
+    """
+    yield from (form for form in (html.unescape(text), unquote(text)) if form != text)
+    for run in _ENCODED.findall(text):
+        for decode in (bytes.fromhex, _of_base64):
+            with suppress(ValueError):
+                words = decode(run).decode()
+                if " " in words:
+                    yield words
+
+
+def _of_base64(run: str) -> bytes:
+    bare = run.rstrip("=").replace("-", "+").replace("_", "/")
+    return base64.b64decode(bare + "=" * (-len(bare) % 4), validate=True)

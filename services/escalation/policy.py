@@ -47,6 +47,7 @@ from shared.prices import StatedPrice, Usd, price_of
 Hidden = Literal["parties", "amounts", "persons"]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
 LOCAL = ("127.0.0.1", "localhost", "::1")
+EVERY_ANSWER = "A person looks at every answer."
 
 
 class _Part(BaseModel):
@@ -116,6 +117,8 @@ class TenantPolicy:
     mask: frozenset[Hidden] = frozenset()
     batch: Literal["never", "backlog"] = "never"
     """Whether what waited too long for its turn goes with a batch."""
+    trusted: str = ""
+    """What is accepted without a person once a model has confirmed it, in words; empty: nothing."""
 
     def batch_provider(self, *kinds: Kind) -> Provider | None:
         """Who takes batches of those who may see words of a document of any of these kinds; None
@@ -165,8 +168,8 @@ class TenantPolicy:
         masked = f", {', '.join(sorted(self.mask))} masked" if kinds and self.mask else ""
         return (
             f"{leaves} the house{masked}. Asked, in this order: {names}; for at most US$ "
-            f"{_usd(self.day_micro_usd)} a day and {_usd(self.month_micro_usd)} a month. A person "
-            "looks at every answer."
+            f"{_usd(self.day_micro_usd)} a day and {_usd(self.month_micro_usd)} a month. "
+            f"{self.trusted or EVERY_ANSWER}"
         )
 
 
@@ -318,6 +321,22 @@ def _tenant(
         month_micro_usd=int(spec.month_usd * 1_000_000),
         mask=frozenset(spec.mask),
         batch=spec.batch,
+        trusted=_trusted(spec),
+    )
+
+
+def _trusted(spec: RiskRules) -> str:
+    """What a tenant accepts without a person once a model has confirmed it; empty if nothing."""
+    stated = (("clauses", spec.max_wrong), ("findings", spec.findings.max_wrong))
+    risks = [f"{risk * 100:g}% of {what}" for what, risk in stated if risk is not None]
+    if spec.trust != "measured" or not risks:
+        return ""
+    return (
+        "What a model confirms needs no person as soon as people's decisions on what that model "
+        f"confirmed show, with {spec.level * 100:g}% confidence, that at most "
+        f"{' and '.join(risks)} among it are wrong. A person looks at every other answer, at "
+        f"all categories that always need one, and at {spec.sample_share * 100:g}% of the "
+        "rest as a check."
     )
 
 

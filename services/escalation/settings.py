@@ -54,9 +54,10 @@ class Settings(PolicySettings):
         "cost is counted by it. State your own",
     )
     escalation_training_hour: Decimal = Field(
-        Decimal("3.00"),
+        Decimal("0.10"),
         ge=0,
         le=1000,
-        description="US$ that an hour of the machine cost on which specialists were trained, a GPU "
-        "for those that came along",
+        description="US$ that an hour of the machine cost on which specialists were trained: those "
+        "that came along on processor cores like those that read, with no GPU (`machine` in "
+        "`/v1/costs`)",
     )

@@ -138,6 +138,17 @@ class RiskOut(_Answer):
     )
 
 
+class MissedOut(_Answer):
+    """What was promised of the true clauses that a specialist does not show, or why nothing was."""
+
+    adapter: str
+    max_missed: float = Field(description="of the true clauses at most this share is not shown")
+    level: float = Field(description="with this confidence")
+    above: float = Field(description="this confidence clauses are shown")
+    families: int = Field(description="company families not seen, from which that is known")
+    why_not: str = Field(description="why nothing is promised; empty where it is")
+
+
 class ClausesOut(BaseModel):
     """A page of a document's clauses, in the order of its text."""
 
@@ -151,6 +162,9 @@ class ClausesOut(BaseModel):
     pages: int | None = Field(None, description="of how many pages, where they are provisional")
     risks: list[RiskOut] = Field(
         [], description="one for each specialist, where the policy states a risk"
+    )
+    missed: list[MissedOut] = Field(
+        [], description="one for each specialist, where the policy states a share of missed clauses"
     )
     next: str | None = Field(description="goes on with `?cursor=`; null at the end")
 
@@ -227,6 +241,7 @@ def routes(store: Store) -> APIRouter:
             provisional=provisional,
             pages=passes[0].searched.pages if provisional and passes[0].searched else None,
             risks=[RiskOut(adapter=p.adapter, **p.risk.to_json()) for p in passes if p.risk],
+            missed=[MissedOut(adapter=p.adapter, **p.missed.to_json()) for p in passes if p.missed],
             next=more,
         )
 

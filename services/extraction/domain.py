@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 from services.extraction.pipeline import Clause, Search
-from services.extraction.routing import StatedRisk, is_sampled
+from services.extraction.routing import StatedMissed, StatedRisk, is_sampled
 from services.extraction.values import value_json
 from shared.documents import Reading
 from shared.documents.reading import Box
@@ -93,6 +93,8 @@ class Pass:
     """What was searched and what came of it; none for what was extracted before this was kept."""
     risk: StatedRisk | None = None
     """What was promised for its clauses; None where no risk was stated."""
+    missed: StatedMissed | None = None
+    """What was promised of the clauses that it does not show; None where no share was stated."""
 
     def to_json(self) -> dict[str, Any]:
         """What is kept of it."""
@@ -104,7 +106,14 @@ class Pass:
         looked = Searched.of_json(kept["searched"]) if kept["searched"] else None
         stated = kept.get("risk")
         risk = StatedRisk.of_json(stated) if stated else None
-        return cls(kept["adapter"], kept["version"], looked, risk)
+        missed = kept.get("missed")
+        return cls(
+            kept["adapter"],
+            kept["version"],
+            looked,
+            risk,
+            StatedMissed(**missed) if missed else None,
+        )
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,14 @@ from services.extraction.questions import (
     request_of,
     worth_asking,
 )
-from services.extraction.routing import Local, believed, routes, stated_risk
+from services.extraction.routing import (
+    Local,
+    believed,
+    missed_in,
+    routes,
+    stated_missed,
+    stated_risk,
+)
 from services.extraction.store import Extractions
 from services.extraction.watch import watching
 from services.extraction.watch.store import Notice, Watches
@@ -161,7 +168,9 @@ def _read_by(
     name, version = expert.manifest.name, expert.manifest.version
     began = time.monotonic()
     with span(f"infer {name}", {"smallprint.adapter_version": version}) as infers:
-        result = search(reading.text, expert, skip=reading.furniture)
+        showing = stated_missed(expert, rules)
+        above = showing.above if showing else None
+        result = search(reading.text, expert, skip=reading.furniture, above=above)
         infers.set({"smallprint.tokens": result.tokens, "smallprint.found": len(result.clauses)})
     reader = AdapterVersion(
         name=name,
@@ -183,7 +192,8 @@ def _read_by(
     asked = worth_asking(unsure, asks, rules, len(reading.text))
     mine = list(escalated(own, asked))
     kept = watching.Routed(expert, mine, stated, local, share, bool(looked.warnings))
-    return _Read(Pass(name, version, looked, stated), reader, kept, asked)
+    passed = Pass(name, version, looked, stated, missed_in(showing, result, reading))
+    return _Read(passed, reader, kept, asked)
 
 
 def note_decision(event: ReviewDecided, uow: UnitOfWork) -> None:

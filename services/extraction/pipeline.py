@@ -82,6 +82,7 @@ def search(
     skip: Sequence[Span] = (),
     all_candidates: bool = False,
     progress: Progress | None = None,
+    above: float | None = None,
 ) -> Search:
     """Find the clauses of a contract, and what it has none of, in one pass over its text.
 
@@ -92,6 +93,7 @@ def search(
         all_candidates: everything above 0.001, instead of what is above the threshold of the
             best F1 that the adapter's manifest gives.
         progress: is told (windows done, windows in all).
+        above: a confidence above which clauses are shown as well, where that is lower.
 
     Returns:
         The clauses in the order of the text, one line for each label, and a warning where the
@@ -101,8 +103,13 @@ def search(
         AdapterError: the adapter's ranking was learned on other columns than this release has.
     """
     scores = specialist.token_probabilities(text, skip, progress)
-    least = LEAST if all_candidates else specialist.manifest.thresholds.get("best_f1", 0.5)
+    least = LEAST if all_candidates else min(usually_above(specialist), above or 1.0)
     return search_scores(text, scores, specialist, skip, least)
+
+
+def usually_above(specialist: Specialist) -> float:
+    """The confidence above which clauses are shown where nothing else is stated."""
+    return specialist.manifest.thresholds.get("best_f1", 0.5)
 
 
 def search_scores(

@@ -12,8 +12,16 @@ from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
 from typing import Any, Self
 
-from services.extraction.guarantee import Calibration, Promise, promise, read_calibration
-from services.extraction.pipeline import Clause, Search
+from services.extraction.guarantee import (
+    CONFIDENCES,
+    Calibration,
+    Promise,
+    Shown,
+    promise,
+    read_calibration,
+    shown_for,
+)
+from services.extraction.pipeline import Clause, Search, usually_above
 from services.extraction.watch.evidence import ladder
 from shared.documents import Reading
 from shared.documents.ocr import METHOD
@@ -51,6 +59,22 @@ class StatedRisk:
     def accepts(self, category: str, confidence: float) -> bool:
         """Whether a clause is sure enough."""
         return confidence >= self.thresholds.get(category, 1.0)
+
+
+@dataclass(frozen=True)
+class StatedMissed:
+    """What was promised of the true clauses that one specialist does not show in one document."""
+
+    max_missed: float  # of the true clauses, at most this share is not shown ...
+    level: float  # ... with this confidence
+    above: float  # this confidence clauses are shown
+    families: int = 0  # of contracts not seen, from which that is known
+    why_not: str = ""
+    """Why nothing is promised; empty where it is."""
+
+    def to_json(self) -> dict[str, Any]:
+        """What is kept and shown of it."""
+        return asdict(self)
 
 
 @dataclass(frozen=True)
@@ -94,8 +118,42 @@ def stated_risk(
     name = promise_name(specialist.manifest.version, local.number, rules, made.belief)
     kept = StatedRisk(*stated, {}, made.families, promise=name, belief=made.belief)
     return replace(
-        kept, tightened=_tightened(made.belief, local), **_accepted(data, kept, local, rules)
+        kept,
+        tightened=_tightened(made.belief, local),
+        **_accepted(data, kept, local, rules, usually_above(specialist)),
     )
+
+
+def stated_missed(specialist: Specialist, rules: RiskRules) -> StatedMissed | None:
+    """Return above which confidence clauses are shown, before a document is read; None where no
+    share is stated. Where nothing can be promised, all candidates are shown.
+    """
+    if rules.max_missed is None:
+        return None
+    stated = rules.max_missed, rules.level
+    usual = usually_above(specialist)
+    if specialist.guarantee is None:
+        name = specialist.manifest.name
+        why = f"not guaranteed: {name} has no calibration data of its own"
+        return StatedMissed(*stated, usual, why_not=why)
+    found = _shown(specialist.guarantee, *stated)
+    above = CONFIDENCES[0] if found.above is None else found.above
+    return StatedMissed(*stated, min(usual, float(above)), found.families, found.why_not)
+
+
+def missed_in(stated: StatedMissed | None, found: Search, reading: Reading) -> StatedMissed | None:
+    """Return the same for a document that was read: nothing is promised for one that is unlike the
+    calibration data.
+    """
+    if stated is None or stated.why_not:
+        return stated
+    if found.warnings:
+        why = f"not guaranteed: there is no calibration data for such a text: {found.warnings[0]}"
+        return replace(stated, why_not=why)
+    if any(page.method == METHOD for page in reading.pages):
+        why = "not guaranteed: there is no calibration data for pages whose text was recognised"
+        return replace(stated, why_not=why)
+    return stated
 
 
 def promise_name(version: str, number: int, rules: RiskRules, belief: float) -> str:
@@ -112,14 +170,19 @@ def version_and_level(name: str) -> tuple[str, float] | None:
     return (version, float(figures[1])) if version and len(figures) == 3 else None
 
 
-def _accepted(data: bytes, kept: StatedRisk, local: Local, rules: RiskRules) -> dict[str, Any]:
-    """The thresholds of a promise after it was tightened, or why there are none."""
+def _accepted(
+    data: bytes, kept: StatedRisk, local: Local, rules: RiskRules, least: float
+) -> dict[str, Any]:
+    """The thresholds of a promise after it was tightened, or why there are none. The set knows
+    nothing of clauses of less than the confidence `least`.
+    """
     beliefs = ladder(kept.belief or 1.0)
     if local.step >= len(beliefs):
         why = "not accepted any more: too many checks were wrong; a person calibrates or loosens it"
         return {"why_not": why}
     without = frozenset({*rules.always_person, *local.doubted})
-    return {"thresholds": _thresholds(data, beliefs[local.step], without)}
+    thresholds = _thresholds(data, beliefs[local.step], without)
+    return {"thresholds": {name: max(least, one) for name, one in thresholds.items()}}
 
 
 def _tightened(belief: float, local: Local) -> tuple[str, ...]:
@@ -142,6 +205,11 @@ def promised(
 ) -> Promise:
     """Return what a calibration set promises; the last few answers are kept."""
     return promise(calibration(data), max_wrong, level, always_person)
+
+
+@lru_cache(maxsize=64)
+def _shown(data: bytes, max_missed: float, level: float) -> Shown:
+    return shown_for(calibration(data), max_missed, level)
 
 
 @lru_cache(maxsize=64)

@@ -180,6 +180,7 @@ def build(
             lambda _owner: Keeper(store, settings.ingest_retention_interval),
             lambda _owner: Backlog(store, blobs),
         ),
+        let_go=watch.close,
         close_parts=close_parts,
     )
 

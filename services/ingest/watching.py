@@ -53,7 +53,7 @@ class Watch:
         self._closing = threading.Event()
 
     def close(self) -> None:
-        """End every stream at its next look."""
+        """End every stream, and answer everybody who waits, at the next look."""
         self._closing.set()
 
     def end(self, actor: Actor, document_id: str, seconds: float) -> Document:
@@ -63,8 +63,8 @@ class Watch:
             return document
         try:
             until = time.monotonic() + seconds
-            while not _over(document) and time.monotonic() < until:
-                time.sleep(POLL)
+            while not _over(document) and time.monotonic() < until and not self._closing.is_set():
+                self._closing.wait(POLL)
                 document = self._find(actor, document_id)
         finally:
             self._places.release()

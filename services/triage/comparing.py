@@ -55,7 +55,7 @@ class DifferenceOut(BaseModel):
     doubted: bool = Field(description="it looks like a slip and not like a restatement")
     cause: Literal["stale", "transposed", "scale"] | None = Field(
         description="of one that is doubted: the amount of another column, two digits exchanged, a "
-        "factor of a thousand"
+        "factor of a thousand (or a million), of the line alone or of its whole column"
     )
     place: PlaceOut | None
 

@@ -29,6 +29,8 @@ from shared.events import Route
 from shared.policy import FindingRules
 from shared.risk import Floats, gains, groups_needed, kept_until
 
+BY_RULE = ("implied_shares", "earlier_filing", "earlier_filing_scale")
+"""Checks whose confidence is one number by hand, and which the calibration set knows nothing of."""
 THRESHOLDS = np.linspace(0.99, 0.5, 50)
 """Of confidence, the strictest first; chosen without a look at what they accept."""
 MANY = 10
@@ -222,7 +224,7 @@ def promised_for(
 
 def routes_of(verdict: Verdict, made: Promise | None) -> list[Route]:
     """Return what is done with each finding, `accept` or `review`: only the surest finding of a
-    filing may be accepted, for of others nothing is known.
+    filing may be accepted, for of others nothing is known, nor of one by a rule of its own.
 
     Args:
         verdict: on the filing.
@@ -230,7 +232,9 @@ def routes_of(verdict: Verdict, made: Promise | None) -> list[Route]:
     """
     least = 2.0 if made is None or made.threshold is None else made.threshold
     return [
-        "accept" if place == 0 and finding.confidence >= least else "review"
+        "accept"
+        if place == 0 and finding.confidence >= least and finding.check not in BY_RULE
+        else "review"
         for place, finding in enumerate(verdict.findings)
     ]
 

@@ -2,7 +2,8 @@
 
 What a filing says of an earlier period is usually what was said then. It may lawfully differ: lines
 are split or joined, amounts restated, signs printed otherwise. So a line that differs is told, and
-doubted only where it differs (nearly) alone in its column and as a slip makes it.
+doubted only where it differs (nearly) alone in its column and as a slip makes it, or where most of
+the column is off by the same thousand or million: so a unit is missed, and nothing is restated.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from statistics import median
 
 from services.triage.diagnosis import CAUSES, likeliest_cause
 from services.triage.dismissals import filer_of
@@ -36,8 +38,18 @@ KEPT = 12
 """Earlier filings of one company that are kept, the latest."""
 NEAR = Decimal("0.001")
 """Share by which an amount may be off a thousand times another."""
+FACTORS = tuple(Decimal(10) ** power for power in (3, 6, -3, -6))
+"""By which a whole column may be off."""
+MOSTLY = Decimal("0.5")
+"""More than this share of the amounts which both filings show are off by it then, and at least
+FEWEST; others may be restated as well.
+"""
+ALIKE = 30
+"""Times that the amounts of two columns in one unit differ at the most, at the median."""
 NAMED = 5
 """Lines that a warning names."""
+MOST_CELLS = 50
+"""Cells that the finding about a whole column names."""
 
 Key = tuple[str, str, int | str | None]
 """A column whatever the filing: statement, end, and its quarters or its first day."""
@@ -103,11 +115,16 @@ class Difference:
     """Lines of the column that were compared."""
     document: str = ""
     """The document of the earlier filing; empty for a file."""
+    factor: Decimal | None = None
+    """How often the amounts of its column are those of the earlier filing; None where the column is
+    not off as a whole.
+    """
 
     @property
     def doubted(self) -> bool:
         """Whether it looks like a slip and not like a restatement."""
-        return self.cause in SLIPS and self.beside <= MOST_BESIDE
+        alone = self.beside <= MOST_BESIDE
+        return self.factor is not None or (self.cause in SLIPS and alone)
 
 
 def differences(filing: Filing, earlier: Sequence[Earlier]) -> list[Difference]:
@@ -134,7 +151,8 @@ def with_history(
     """
     pages = sheets(filing)
     found = differences(filing, earlier)
-    doubts = [_finding(pages, one) for one in found if one.doubted]
+    alone = [one for one in found if one.doubted and one.factor is None]
+    doubts = [*(_finding(pages, one) for one in alone), *_of_columns(pages, found)]
     named = [_said(pages, finding, found) for finding in verdict.findings]
     every = _beside(named, doubts)
     told = (*verdict.warnings, *_told(pages, [one for one in found if not one.doubted]))
@@ -157,13 +175,25 @@ def _beside(findings: Sequence[Finding], doubts: Sequence[Finding]) -> list[Find
     of_cell = {(one.statement, one.row, one.column): one for one in doubts}
     found = []
     for finding in findings:
-        same = of_cell.pop((finding.statement, finding.row, finding.column), None)
+        same = of_cell.pop(_meant(finding, of_cell), None)
         if same is not None:
             message = quoted(f"{finding.message} {same.message}", MAX_SENTENCE)
             sure = max(finding.confidence, same.confidence)
             finding = replace(finding, message=message, confidence=sure)
         found.append(finding)
     return [*found, *of_cell.values()]
+
+
+_Place = tuple[str, int | None, int | None]
+
+
+def _meant(finding: Finding, of_cell: Iterable[_Place]) -> _Place:
+    """The place of a doubt that is about the same: of a whole statement any of its columns."""
+    if finding.row is None and finding.column is None:
+        for place in of_cell:
+            if place[:2] == (finding.statement, None):
+                return place
+    return finding.statement, finding.row, finding.column
 
 
 def _said(pages: Sequence[Sheet], finding: Finding, found: Sequence[Difference]) -> Finding:
@@ -190,22 +220,55 @@ def _of_sheet(sheet: Sheet, earlier: Sequence[Earlier]) -> Iterator[Difference]:
     lines = _lines(sheet)
     for at, key in _keys(sheet):
         known = [(one, one.shown[key]) for one in earlier if key in one.shown]
-        compared, differing = 0, []
+        compared, differing, pairs = 0, [], []
         for label, row in lines.items():
             value = sheet.value(row, at)
             said = [(one, shown[label]) for one, shown in known if label in shown]
             if value is None or not said:
                 continue
             compared += 1
-            if all(value != amount for _, amount in said):
+            differs = all(value != amount for _, amount in said)
+            if differs:
                 differing.append((Cell(sheet.index, row, at), value, said[0]))
+            if value and said[0][1]:
+                pairs.append((value, said[0][1] if differs else value))
         if compared < FEWEST:
             continue
         beside = len(differing) - 1
+        whole = _common_factor(pairs)
         for cell, value, (one, amount) in differing:
+            factor = whole if whole and _times(value, amount) == whole else None
             slip = beside <= MOST_BESIDE  # of more nothing is doubted, and there may be thousands
             cause = _cause(sheet, cell, value, amount) if slip else "unexplained"
-            yield Difference(cell, value, amount, one.filing, cause, beside, compared, one.document)
+            cause = "scale" if factor else cause
+            yield Difference(cell, value, amount, one.filing, cause, beside, compared, one.document,
+                             factor)  # fmt: skip
+
+
+def _times(reported: Decimal, earlier: Decimal) -> Decimal | None:
+    """The factor by which an amount is another, whatever its sign; None for any other ratio. What
+    was rounded to the larger unit may be half of it off.
+    """
+    here, then = abs(reported), abs(earlier)
+    for factor in FACTORS:
+        little, large = (then, here) if factor > 1 else (here, then)
+        power = max(factor, 1 / factor)
+        if little and abs(large - little * power) <= max(large * NEAR, power / 2):
+            return factor
+    return None
+
+
+def _common_factor(pairs: Sequence[tuple[Decimal, Decimal]]) -> Decimal | None:
+    """The factor by which most amounts of a column are off; None if there is none.
+
+    Args:
+        pairs: of each line that both filings show, the amount here and then, the same twice where
+            an earlier filing has it so; none is zero.
+    """
+    often = Counter(_times(here, then) for here, then in pairs if here != then)
+    del often[None]
+    factor, count = next(iter(often.most_common(1)), (None, 0))
+    return factor if count >= FEWEST and count > MOSTLY * len(pairs) else None
 
 
 def _cause(sheet: Sheet, cell: Cell, reported: Decimal, earlier: Decimal) -> str:
@@ -246,6 +309,83 @@ def _finding(pages: Sequence[Sheet], one: Difference) -> Finding:
         cells=(NamedCell(name, cell.row, cell.column, row.label, place),),
         page=place.page if place else None,
     )
+
+
+Column = tuple[int, int]
+
+
+def _of_columns(pages: Sequence[Sheet], found: Iterable[Difference]) -> Iterator[Finding]:
+    """One finding for each factor, about the column of which most lines are off by it."""
+    by_factor: dict[Decimal, dict[Column, list[Difference]]] = defaultdict(dict)
+    for one in found:
+        if one.factor is not None:
+            column = one.cell.statement, one.cell.column
+            by_factor[one.factor].setdefault(column, []).append(one)
+    for factor, columns in by_factor.items():
+        (first, off), *others = sorted(columns.items(), key=lambda item: -len(item[1]))
+        yield _of_column(pages, factor, first, off, dict(others))
+
+
+def _of_column(
+    pages: Sequence[Sheet],
+    factor: Decimal,
+    column: Column,
+    off: Sequence[Difference],
+    others: Mapping[Column, Sequence[Difference]],
+) -> Finding:
+    sheet, name = pages[column[0]], pages[column[0]].statement.statement
+    most = max(off, key=lambda one: max(abs(one.reported), abs(one.earlier)))
+    label = sheet.rows[most.cell.row].label
+    times = f"{factor:,f} times larger" if factor > 1 else f"{1 / factor:,f} times smaller"
+    also = [
+        f"{pages[s].statement.statement} ({_period(pages[s], c)}) in {len(lines)} lines"
+        for (s, c), lines in others.items()
+    ]
+    message = (
+        f"{len(off)} of the {off[0].compared} lines of this column ({_period(sheet, column[1])}) "
+        f"that {_which(most)} has as well are {times} than there: {label!r} is "
+        f"{most.reported:,f}, and was {most.earlier:,f}. "
+        + (f"So are those of {'; '.join(also[:NAMED])}. " if also else "")
+        + _compared_with_others(sheet, column[1])
+        + "Likeliest cause: one of the two filings has its amounts in another unit (thousands, "
+        "millions) than it says."
+    )
+    cells = [one.cell for one in (most, *(one for one in off if one is not most))][:MOST_CELLS]
+    named = tuple(
+        NamedCell(name, c.row, c.column, sheet.rows[c.row].label, sheet.rows[c.row].place(c.column))
+        for c in cells
+    )
+    return Finding(
+        check="earlier_filing_scale",
+        severity="high",
+        confidence=CONFIDENCE,
+        statement=name,
+        column=column[1],
+        row=None,
+        rows=tuple(one.cell.row for one in off),
+        label=None,
+        reported=most.reported,
+        expected=most.earlier,
+        message=quoted(message, MAX_SENTENCE),
+        cells=named,
+        page=next((cell.place.page for cell in named if cell.place), None),
+    )
+
+
+def _compared_with_others(sheet: Sheet, column: int) -> str:
+    """Whether the rest of the statement is in the unit of the column; empty if there is no rest."""
+    ratios = [
+        abs(value / here)
+        for row in sheet.money
+        if (here := sheet.value(row, column))
+        for other, value in enumerate(sheet.rows[row].values)
+        if value and other != column
+    ]
+    if not ratios:
+        return ""
+    if 1 / ALIKE < median(ratios) < ALIKE:
+        return "The other columns of the statement are of the size of this one. "
+    return "The other columns of the statement are of another size. "
 
 
 def _told(pages: Sequence[Sheet], some: Iterable[Difference]) -> Iterator[str]:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import TypedDict
 
-from services.triage import identities, plausibility
+from services.triage import identities, implied_shares, plausibility
 from services.triage.belief import (
     CONFIDENCE,
     MANY,
@@ -88,6 +88,7 @@ def _by_rules(filing: Filing, pages: Sequence[Sheet], dismissed: Words | None) -
     found = [_of_swap(pages, swap) for swap in swaps]
     found += _of_diagnoses(pages, diagnose(pages, believed))
     found += [_of_suspicion(pages, s) for s in suspicions if not refuted(s, equations)]
+    found += implied_shares.findings_of(pages)
     folded, left = sifted(found, dismissed)
     risk = max((f.confidence for f in left), default=0.0)
     findings = tuple(_ordered([*once(left)[:MOST], *folded]))
@@ -100,7 +101,8 @@ def _judged(
     """The verdict of what was learned: the doubts that are likely enough, each cause once.
 
     A statement that does not balance is told however lawful that may be, and however much else
-    breaks: beside the likeliest finding. It flags nothing alone.
+    breaks: beside the likeliest finding. It flags nothing alone. A unit that earnings per share
+    refute flags by itself: nothing was learned of it, for it breaks no relation.
     """
     every = raised(pages, judge.experience, filing.whole)
     chances = judge.chances(every)
@@ -108,7 +110,8 @@ def _judged(
     most = 3 * MOST if dismissed is None else len(ranked)
     told = _said(pages, [pair for pair in ranked if _always_told(pair[1])][:most])
     likely = _said(pages, [pair for pair in ranked if pair[0] >= judge.shown][:most])
-    folded, left = sifted([*told, *likely], dismissed)
+    of_units = implied_shares.findings_of(pages)
+    folded, left = sifted([*of_units, *told, *likely], dismissed)
     unlikely = next((chance for chance in sorted(chances)[::-1] if chance < judge.shown), 0.0)
     risk = max(unlikely, *(finding.confidence for finding in left[:1]), 0.0)
     always = tuple(finding for finding in left if finding in told)
@@ -280,9 +283,11 @@ def _short_of(sheet: Sheet, s: Suspicion) -> str:
     if len(amounts) > WRITTEN_OUT or reported - sum(amounts, ZERO) != s.expected:
         return ""
     written = " ".join(_signed(a, i == 0) for i, a in enumerate(amounts))
+    if len(amounts) > 1:
+        written += f" = {_money(reported - s.expected)}"
     return (
         f"{sheet.rows[total].label!r}{_when(sheet, column)} is {_money(reported)}, but the lines "
-        f"above it make {written} = {_money(reported - s.expected)}. "
+        f"above it make {written}. "
     )
 
 

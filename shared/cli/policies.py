@@ -19,6 +19,11 @@ ASKED = (
     "expected, at four characters a token. A person looks at the same results as well."
 )
 
+UNTRIED = (
+    "Reports are not tried: what would be accepted, asked and looked at of their findings is in "
+    "neither column, nor are questions about the kinds of documents and about pages."
+)
+
 
 def shown(line: Mapping[str, Any]) -> Iterator[str]:
     """The two policies side by side, row by row."""
@@ -45,6 +50,7 @@ def shown(line: Mapping[str, Any]) -> Iterator[str]:
     yield _row("changed by people", _found(now), _found(tried))
     yield ""
     yield ASKED
+    yield UNTRIED
     if now["accepted"] or tried["accepted"]:
         yield WITHIN
     for title, one in (("in force", now), ("tried", tried)):

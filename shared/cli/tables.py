@@ -50,6 +50,8 @@ def _own_clauses(line: Mapping[str, Any]) -> Iterator[str]:
     yield f"  {found} by {by}"
     for risk in line.get("risks", ()):
         yield f"  {_risk(risk, line['clauses'])}"
+    for missed in line.get("missed", ()):
+        yield f"  {_missed(missed)}"
     yield ""
 
 
@@ -68,6 +70,17 @@ def _risk(risk: Mapping[str, Any], found: Sequence[Mapping[str, Any]]) -> str:
         f"{name}: {accepted} of {len(mine)} accepted; of what is accepted at most "
         f"{risk['max_wrong']:g} is wrong, with {risk['level']:.0%} confidence (from "
         f"{risk['families']} company families, or documents where people decided here)"
+    )
+
+
+def _missed(missed: Mapping[str, Any]) -> str:
+    """How much is shown, and what that promises."""
+    name = f"{missed['adapter']}: shown is what is above {missed['above']:g}"
+    if missed["why_not"]:
+        return f"{name}; {plain(missed['why_not'])}"
+    return (
+        f"{name}; of the true clauses at most {missed['max_missed']:g} is missed, with "
+        f"{missed['level']:.0%} confidence (from {missed['families']} company families)"
     )
 
 
@@ -155,9 +168,10 @@ def _worked(found: Costs) -> Iterator[str]:
             yield f"{name}: its hours are not known"
             continue
         paid = f"{_count(one.after_documents, 'document')}" if one.after_documents else "none"
+        where = f" on {plain(one.machine)}" if one.machine else ""
         yield (
-            f"{name}: {one.hours:.2f} hours at US$ {one.hour_usd:.2f} are {one.usd:,.2f}, paid "
-            f"after {paid} ({one.documents:,} so far, US$ {one.saved_each_usd:,.6f} saved "
+            f"{name}: {one.hours:.2f} hours{where} at US$ {one.hour_usd:.2f} are {one.usd:,.2f}, "
+            f"paid after {paid} ({one.documents:,} so far, US$ {one.saved_each_usd:,.6f} saved "
             "with each, less what frontier models were paid)"
         )
 

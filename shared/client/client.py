@@ -58,6 +58,8 @@ from .results import (
 log = logging.getLogger(__name__)
 
 LONG_POLL = 20.0
+LONGEST_PAUSE = 1.0
+"""Seconds between two looks at a document, at most."""
 PIECE = 8 << 20
 """Bytes of one request of a large upload; whatever is larger is sent in pieces."""
 _TUS = {"tus-resumable": "1.0.0"}
@@ -231,6 +233,7 @@ class Client:
         Raises WaitedTooLong after `timeout` seconds.
         """
         until = time.monotonic() + timeout
+        pause = 0.1
         while True:
             left = max(0.0, min(LONG_POLL, until - time.monotonic()))
             answer = self._get(f"/v1/documents/{document_id}", wait=round(left, 2))
@@ -241,7 +244,8 @@ class Client:
                 raise WaitedTooLong(
                     f"document {document_id} is still {document.state} after {timeout:g} seconds"
                 )
-            self.sleep(0.1)
+            self.sleep(pause)  # in a crowd the answer comes at once
+            pause = min(LONGEST_PAUSE, 1.5 * pause)
 
     def documents(
         self,

@@ -570,7 +570,7 @@ class Difference(_Result):
 
     `reported` is what the report has, `earlier` what the latest filing before it has that shows the
     line: `filing` of `document_id`. `doubted` looks like a slip and not like a restatement; its
-    `cause` is `stale`, `transposed` or `scale`.
+    `cause` is `stale`, `transposed` or `scale`, which may be one of its whole column.
     """
 
     _parts: ClassVar[dict[str, type[_Result]]] = {"place": Place}
@@ -989,6 +989,8 @@ class TrainingCost(_Result):
     saved_each_usd: float
     after_documents: int | None
     paid_each_usd: float = 0.0
+    machine: str | None = None
+    """On which the hours were measured."""
 
 
 @dataclass(frozen=True)

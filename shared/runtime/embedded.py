@@ -84,5 +84,10 @@ def serve(
     """Serve and work until SIGINT or SIGTERM; `started` is told the port once it accepts, and
     `finishing` is called if work in hand has to be waited for.
     """
+
+    def let_go() -> None:
+        for service in services:
+            service.let_go()
+
     with at_work(services, finishing) as (application, stop):
-        serve_http(application, host, port, stop, started)
+        serve_http(application, host, port, stop, started, let_go)

@@ -14,7 +14,6 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from types import FrameType
 
 import uvicorn
 from fastapi import FastAPI
@@ -28,6 +27,7 @@ from shared.runtime.service import Service
 from shared.runtime.worker import Worker
 from shared.storage import Relay
 from shared.web.app import Check, health_app
+from shared.web.server import LEAVE_SECONDS, Server
 
 log = logging.getLogger(__name__)
 
@@ -72,7 +72,14 @@ def _serve(service: Service, role: str) -> None:
     try:
         if role in ("api", "all"):
             service.app.state.checks += (partial(check_threads, threads),)
-            serve_http(service.app, service.settings.host, service.port, stop)
+            serve_http(
+                service.app,
+                service.settings.host,
+                service.port,
+                stop,
+                let_go=service.let_go,
+                leave=LEAVE_SECONDS,
+            )
         elif service.settings.health_port:
             checks: list[Check] = [service.store.ready, partial(check_threads, threads)]
             probe = health_app(f"{service.name}-{role}", checks)
@@ -148,8 +155,10 @@ def serve_http(
     port: int,
     stop: threading.Event,
     started: Callable[[int], None] | None = None,
+    let_go: Callable[[], None] = lambda: None,
+    leave: float = 0.0,
 ) -> None:
-    """Serve until SIGTERM or SIGINT; `started` is told the port once connections are accepted.
+    """Serve until SIGTERM or SIGINT; the rest is for `Server`.
 
     Raises SettingsError if nothing can listen there.
     """
@@ -161,7 +170,7 @@ def serve_http(
             server_header=False,
             timeout_graceful_shutdown=5,
         )
-        _Server(config, stop, started).run(sockets=[listener])
+        Server(config, stop, started, let_go, leave).run(sockets=[listener])
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -176,29 +185,6 @@ def _listen(host: str, port: int) -> socket.socket:
 
 def _family(host: str) -> socket.AddressFamily:
     return socket.AF_INET6 if ":" in host else socket.AF_INET
-
-
-class _Server(uvicorn.Server):
-    """A server that says when it accepts connections, and tells the threads when it ends."""
-
-    def __init__(
-        self, config: uvicorn.Config, stop: threading.Event, started: Callable[[int], None] | None
-    ) -> None:
-        super().__init__(config)
-        self._stop = stop
-        self._announce = started
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        if self.started and self._announce:
-            self._announce(self.servers[0].sockets[0].getsockname()[1])
-
-    def handle_exit(self, sig: int, _frame: FrameType | None) -> None:
-        """Stop calmly. Unlike uvicorn's own, it does not raise the signal again at the end, which
-        would end the process before its threads and parts are given back."""
-        self._stop.set()
-        self.force_exit = self.should_exit and sig == signal.SIGINT
-        self.should_exit = True
 
 
 def _wait_for_signal(stop: threading.Event) -> None:

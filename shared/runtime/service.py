@@ -63,6 +63,10 @@ class Service:
     """
     jobs: Sequence[JobMaker] = ()
     """Loops that run beside the worker."""
+    let_go: Callable[[], None] = _nothing
+    """Answers whoever waits for something now: this process is asked to end. It is called from a
+    handler of signals, and may come twice.
+    """
     close_parts: Callable[[], None] = _nothing
     """Gives back what only this service has (child processes, models)."""
 

@@ -75,6 +75,17 @@ class BlobStore(Protocol):
     def sweep(self, older: timedelta) -> int:
         """Remove what killed processes left half written and is `older`. Returns how many."""
 
+    def holding(self) -> contextlib.AbstractContextManager[None]:
+        """Keep the bytes of every blob that is there for the time of the block, for who copies
+        them: what is deleted meanwhile is gone for everybody else, and its bytes go at the end.
+        """
+
+    def held(self) -> Iterator[tuple[str, BlobRef]]:
+        """As `listed`, and what was deleted while all are held; some are named twice."""
+
+    def open_held(self, tenant: str, ref: BlobRef) -> BinaryIO:
+        """As `open`, also where somebody has deleted the blob while all are held."""
+
 
 def open_blobs(url: str, folder: Path, owner: str = "") -> BlobStore:
     """The blob store of a service: the bucket that a URL names, or the folder where there is none.
@@ -242,6 +253,22 @@ class FileBlobs:
                     path.unlink()
                     removed += 1
         return removed
+
+    def holding(self) -> contextlib.AbstractContextManager[None]:
+        """See `BlobStore.holding`. Where there never was a blob, there is nothing to hold."""
+        return holding(self.root) if (self.root / MARKER).exists() else contextlib.nullcontext()
+
+    def held(self) -> Iterator[tuple[str, BlobRef]]:
+        """See `BlobStore.held`."""
+        return ((tenant, ref) for tenant, ref, _ in aged_below(self.root, held=True))
+
+    def open_held(self, tenant: str, ref: BlobRef) -> BinaryIO:
+        """See `BlobStore.open_held`."""
+        with _available(f"blob {ref.sha256} of tenant {tenant}"):
+            try:
+                return open_held(self._path(tenant, ref))
+            except FileNotFoundError:
+                return self.open(tenant, ref)  # which says what is missing
 
     def _tenant(self, tenant: str) -> Path:
         if not _TENANT.fullmatch(tenant):

@@ -7,7 +7,8 @@ of S3 understands: the environment variables `AWS_ENDPOINT_URL_S3`, `AWS_REGION`
 Keys are the paths of the blob folder (`tenant/owner/first two of the hash/hash`), so a folder that
 is copied to a bucket is its blob store. Every part goes out with its SHA-256, which the server
 compares; what comes back is compared with the hash that is its name. An object appears whole or
-not at all, also when it is sent in parts.
+not at all, also when it is sent in parts. While a backup holds them (`s3_hold`), what is deleted
+goes to another name first.
 """
 
 from __future__ import annotations
@@ -19,8 +20,9 @@ import io
 import logging
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, BinaryIO
 from urllib.parse import urlsplit
 
@@ -30,7 +32,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from shared.errors import SettingsError, Unavailable
 from shared.events import BlobRef
-from shared.storage.blobs import CHUNK, MissingBlob, key_of, must_own, ref_of_key
+from shared.storage.blobs import CHUNK, HELD, MissingBlob, key_of, must_own, ref_of_key
+from shared.storage.s3_hold import Hold, Lacking, is_held, let_go
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -124,6 +127,8 @@ class S3Blobs:
         key = self._key(tenant, ref)
         must_own(tenant, ref, self.owner)
         with self._available(tenant, ref):
+            if is_held(self, f"blob {ref.sha256} of tenant {tenant}"):
+                self._put_aside(key)
             self._client.delete_object(Bucket=self.bucket, Key=key)
 
     def listed(self) -> Iterator[tuple[str, BlobRef]]:
@@ -132,16 +137,56 @@ class S3Blobs:
 
     def aged(self) -> Iterator[tuple[str, BlobRef, float]]:
         """The same, with how many seconds ago each was written, by this machine's clock."""
+        for item in self.objects():
+            found = ref_of_key(item["Key"].removeprefix(self.prefix), item["Size"])
+            if found is not None:
+                age = datetime.now(UTC) - item["LastModified"]
+                yield *found, max(0.0, age.total_seconds())
+
+    def holding(self) -> contextlib.AbstractContextManager[None]:
+        """See `BlobStore.holding`. Raises Conflict while another backup holds them."""
+        return Hold(self)
+
+    def held(self) -> Iterator[tuple[str, BlobRef]]:
+        """See `BlobStore.held`."""
+        for item in self.objects():
+            key = item["Key"].removeprefix(self.prefix).removesuffix(HELD)
+            if found := ref_of_key(key, item["Size"]):
+                yield found
+
+    def open_held(self, tenant: str, ref: BlobRef) -> BinaryIO:
+        """See `BlobStore.open_held`."""
+        return io.BufferedReader(_Stream(self, tenant, ref, ("", HELD)), CHUNK)
+
+    def objects(self) -> Iterator[dict[str, Any]]:
+        """Everything below the prefix: `Key`, `Size` and `LastModified`."""
         pages = self._client.get_paginator("list_objects_v2").paginate(
             Bucket=self.bucket, Prefix=self.prefix
         )
-        with self._reached("the list of blobs"):
+        with self.reached("the list of blobs"):
             for page in pages:
-                for item in page.get("Contents", ()):
-                    found = ref_of_key(item["Key"].removeprefix(self.prefix), item["Size"])
-                    if found is not None:
-                        age = datetime.now(UTC) - item["LastModified"]
-                        yield *found, max(0.0, age.total_seconds())
+                yield from page.get("Contents", ())
+
+    def read(self, key: str, what: str) -> tuple[bytes, float] | None:
+        """A small object, and how many seconds ago it was written by the server's own clock.
+
+        `what` is what can't be reached without it, for the message.
+        """
+        with contextlib.suppress(Lacking), self.reached(what):
+            answer = self._client.get_object(Bucket=self.bucket, Key=key)
+            now = parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
+            return answer["Body"].read(), (now - answer["LastModified"]).total_seconds()
+        return None
+
+    def write(self, key: str, data: bytes) -> None:
+        """Write a small object over what is there."""
+        with self.reached(key):
+            self._put(key, data)
+
+    def remove(self, key: str) -> None:
+        """Remove an object; nothing happens if it is gone already."""
+        with self.reached(key):
+            self._client.delete_object(Bucket=self.bucket, Key=key)
 
     def sweep(self, older: timedelta) -> int:
         """Give up blobs that were begun in parts before so long and never ended. Returns how many.
@@ -150,6 +195,7 @@ class S3Blobs:
         A server that does not answer, or that refuses to list them, is told of in the log alone.
         """
         before, removed = datetime.now(UTC) - older, 0
+        let_go(self)
         pages = self._client.get_paginator("list_multipart_uploads").paginate(
             Bucket=self.bucket, Prefix=self.prefix
         )
@@ -164,9 +210,12 @@ class S3Blobs:
             log.warning("parts of blobs that were never ended stay", extra={"reason": str(error)})
         return removed
 
-    def fetch(self, tenant: str, ref: BlobRef, start: int, size: int) -> bytes:
-        """The bytes of a blob from `start` on, `size` of them at the most. Raises MissingBlob."""
-        key = self._key(tenant, ref)
+    def fetch(self, tenant: str, ref: BlobRef, start: int, size: int, aside: str = "") -> bytes:
+        """The bytes of a blob from `start` on, `size` of them at the most. Raises MissingBlob.
+
+        `aside` is what the name of a blob that was put aside has at its end.
+        """
+        key = self._key(tenant, ref) + aside
         wanted = {"Range": f"bytes={start}-{start + size - 1}"} if ref.size else {}
         tries = 0
         while True:
@@ -184,6 +233,22 @@ class S3Blobs:
                         raise
                     continue
                 return data
+
+    def _put_aside(self, key: str) -> None:
+        """Copy a blob that is deleted to where the backup that holds all of them finds it. If that
+        has ended meanwhile, nobody would take the copy away.
+        """
+        try:
+            with self.reached("a blob that is held"):
+                self._client.copy_object(
+                    Bucket=self.bucket,
+                    Key=key + HELD,
+                    CopySource={"Bucket": self.bucket, "Key": key},
+                )
+        except Lacking:
+            return
+        if not is_held(self):
+            self.remove(key + HELD)
 
     def _key(self, tenant: str, ref: BlobRef) -> str:
         return self.prefix + key_of(tenant, ref)
@@ -264,22 +329,24 @@ class S3Blobs:
 
     @contextlib.contextmanager
     def _available(self, tenant: str, ref: BlobRef) -> Iterator[None]:
-        """As `_reached`, for one blob: one that is not there is MissingBlob."""
+        """As `reached`, for one blob: one that is not there is MissingBlob."""
         try:
-            with self._reached(f"blob {ref.sha256} of tenant {tenant}"):
+            with self.reached(f"blob {ref.sha256} of tenant {tenant}"):
                 yield
-        except _Lacking as error:
+        except Lacking as error:
             raise _lacking(tenant, ref, str(error)) from None
 
     @contextlib.contextmanager
-    def _reached(self, what: str) -> Iterator[None]:
-        """A server that is away or refuses is `Unavailable`, which the worker tries again."""
+    def reached(self, what: str) -> Iterator[None]:
+        """A server that is away or refuses is `Unavailable`, which the worker tries again; what is
+        not there is Lacking.
+        """
         try:
             yield
         except ClientError as error:
             code = str(error.response.get("Error", {}).get("Code", ""))
             if code in _LACKING:
-                raise _Lacking(_LACKING[code]) from error
+                raise Lacking(_LACKING[code]) from error
             advice = {
                 "NoSuchBucket": "make the bucket",
                 "AccessDenied": "the credentials must allow s3:ListBucket, s3:GetObject,"
@@ -297,17 +364,22 @@ class S3Blobs:
             ) from error
 
 
-class _Lacking(Exception):
-    """An object is missing or damaged."""
-
-
 class _Stream(io.RawIOBase):
     """A blob that is fetched step by step, each step with the client's own tries."""
 
-    def __init__(self, blobs: S3Blobs, tenant: str, ref: BlobRef) -> None:
-        self._blobs, self._tenant, self._ref = blobs, tenant, ref
+    def __init__(
+        self, blobs: S3Blobs, tenant: str, ref: BlobRef, asides: Sequence[str] = ()
+    ) -> None:
+        self._blobs, self._tenant, self._ref, self._asides = blobs, tenant, ref, asides
         self._at = 0
-        self._start, self._step = 0, blobs.fetch(tenant, ref, 0, FIRST)
+        self._start, self._step = 0, self._fetch(0, FIRST)
+
+    def _fetch(self, start: int, size: int) -> bytes:
+        """From the first of its names that it has now; it may be put aside between two steps."""
+        for aside in self._asides:
+            with contextlib.suppress(MissingBlob):
+                return self._blobs.fetch(self._tenant, self._ref, start, size, aside)
+        return self._blobs.fetch(self._tenant, self._ref, start, size)
 
     def readable(self) -> bool:
         return True
@@ -330,7 +402,7 @@ class _Stream(io.RawIOBase):
         if not self._start <= self._at < self._start + len(self._step):
             self._step = b""  # let go of it first: two would be in memory
             self._start = self._at
-            self._step = self._blobs.fetch(self._tenant, self._ref, self._at, STEP)
+            self._step = self._fetch(self._at, STEP)
             if not self._step:
                 raise _lacking(self._tenant, self._ref)
         piece = self._step[self._at - self._start :][: len(view)]

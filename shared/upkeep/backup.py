@@ -7,8 +7,9 @@ blobs. A blob is written before a row names it, and none goes away meanwhile; so
 there at that moment is in the backup. What is restored is what a power cut at that moment would
 have left, and a suite that starts there goes on like after one.
 
-**A bucket** is not copied: its blobs never change, so at any later time it still has all of them,
-but for what was deleted since, of which it is to keep the versions.
+**Blobs** are copied the same way from a folder and from a bucket, and come back to either: a backup
+has them as a folder has. What a try that broke off has copied stays beside the target (`.partial`)
+and is not copied a second time: the name of a blob says what is in it.
 
 **Events.** A bus in a file is part of the moment. A broker is not: whoever restores begins with an
 empty topic, and everything that the outboxes still have is sent once more (`outbox_days`); who has
@@ -18,12 +19,15 @@ handled an event knows it by its inbox.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
@@ -31,8 +35,9 @@ from shared.bus import Bus
 from shared.bus.sqlite import forget_leases
 from shared.cli import letters
 from shared.errors import Conflict, SuiteError
-from shared.storage import Store, trail
-from shared.storage.blobs import MARKER, aged_below, holding, open_held
+from shared.events import BlobRef
+from shared.storage import BlobStore, MissingBlob, Store, open_blobs, trail
+from shared.storage.blobs import CHUNK, MARKER, key_of, ref_of_key
 from shared.storage.snapshot import is_empty, load_dump, snapshots
 from shared.upkeep.manifest import BadBackup, File, Manifest, copied, files_of, hash_of
 from shared.version import VERSION
@@ -41,7 +46,15 @@ DATABASES, BLOBS, ADAPTERS, BUS = "databases", "blobs", "adapters", "bus.db"
 LETTERS = "dead-letters-listed.jsonl"
 """Dead letters of a broker, to be read; those of a file are in it."""
 PARTIAL = ".partial"
+COPIES = 8
+"""Blobs on their way at the same time; a server is far, and most blobs are small."""
+AT_ONCE = 512
+"""Blobs that are handed to those copies together."""
 T = TypeVar("T")
+A = TypeVar("A")
+B = TypeVar("B")
+Put = set[tuple[str, BlobRef]]
+"""Blobs that a bucket did not have before they were restored, each with its tenant."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +65,7 @@ class Place:
         data: the data folder.
         databases: SQLAlchemy URLs by service.
         bus: the file of the bus, or None where a broker carries the events.
-        bucket: where the blobs lie, if that is not the data folder; they are not copied then.
+        bucket: where the blobs lie, if that is not the data folder: `s3://bucket/prefix`.
     """
 
     data: Path
@@ -62,8 +75,12 @@ class Place:
 
     @property
     def blobs(self) -> Path:
-        """The folder of the blobs."""
+        """The folder of the blobs, and of what has come so far of resumable uploads."""
         return self.data / BLOBS
+
+    def store(self, owner: str = "") -> BlobStore:
+        """The blobs of all services, those of one to be written. Raises SettingsError."""
+        return open_blobs(self.bucket, self.blobs, owner)
 
 
 def backup(place: Place, target: Path, broker: Bus | None = None) -> Manifest:
@@ -73,58 +90,50 @@ def backup(place: Place, target: Path, broker: Bus | None = None) -> Manifest:
         broker: what carries the events where that is no file: its dead letters are listed.
 
     Raises:
-        Conflict: there is something at `target`.
-        SuiteError: something can't be read or written; nothing is left at `target` then.
+        Conflict: there is something at `target`, or another backup holds the same bucket.
+        SuiteError: something can't be read or written; nothing is left at `target` then, and the
+            blobs that were copied lie in `target.partial`, where the next try finds them.
     """
     _require_empty(target, "a backup is made")
     partial = target.with_name(target.name + PARTIAL)
-    shutil.rmtree(partial, ignore_errors=True)
+    _keep_blobs(partial)
     try:
-        partial.mkdir(parents=True)
+        partial.mkdir(parents=True, exist_ok=True)
         manifest = _copied(place, partial, broker)
         os.sync()
         if target.exists():
             target.rmdir()
         partial.rename(target)
     except OSError as error:
-        shutil.rmtree(partial, ignore_errors=True)
+        _keep_blobs(partial)
         raise SuiteError(f"the backup failed: {error}") from error
     except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
+        _keep_blobs(partial)
         raise
     return manifest
 
 
+def _keep_blobs(partial: Path) -> None:
+    """Of what a backup that broke off has left, keep the blobs alone."""
+    for path in partial.glob("*"):
+        if path.name != BLOBS:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    with contextlib.suppress(OSError):  # there are blobs, or there is nothing at all
+        partial.rmdir()
+
+
 def _copied(place: Place, folder: Path, broker: Bus | None) -> Manifest:
     files: list[File] = []
-    damaged: list[str] = []
-    urls = dict(place.databases)
-    if place.bus is not None:
-        urls["bus"] = f"sqlite:///{place.bus}"
-    names: dict[str, str] = {}
-    with _held(place.blobs):
-        with snapshots(urls) as moment:
-            now = datetime.now(UTC)
-            (folder / DATABASES).mkdir()
-            for one in moment:
-                name = BUS if one.name == "bus" else f"{DATABASES}/{one.name}{one.suffix}"
-                one.copy(folder / name)
-                names[one.name] = name
-                files.append(_within(folder, hash_of(folder / name)))
-        count = size = 0
-        for path in sorted(set(_blob_files(place.blobs))):
-            where = folder / BLOBS / path.relative_to(place.blobs)
-            try:
-                one_file = copied(path, where, open_held)
-            except FileNotFoundError:
-                if len(path.name) == 64:
-                    raise
-                continue  # the bytes of an upload, which somebody has ended meanwhile
-            files.append(_within(folder, one_file))
-            if path.name != MARKER:
-                count, size = count + 1, size + one_file.size
-            if len(path.name) == 64 and one_file.sha256 != path.name:
-                damaged.append(path.name)
+    blobs = place.store()
+    with blobs.holding():
+        moment, names = _databases(place, folder, files)
+        kept = list(_blobs(blobs, folder))
+    uploads = list(_uploads(place, folder))
+    files += [*kept, *uploads]
+    if not place.bucket and (place.blobs / MARKER).exists():
+        (folder / BLOBS).mkdir(exist_ok=True)
+        files.append(_within(folder, copied(place.blobs / MARKER, folder / BLOBS / MARKER)))
+    _drop_others(folder / BLOBS, {folder / one.path for one in files})
     for path in _others(place.data):
         with contextlib.suppress(FileNotFoundError):  # an adapter that was removed meanwhile
             where = folder / path.relative_to(place.data)
@@ -136,37 +145,80 @@ def _copied(place: Place, folder: Path, broker: Bus | None) -> Manifest:
     bus = names.pop("bus", None)
     manifest = Manifest(
         version=VERSION,
-        moment=now.isoformat(timespec="milliseconds"),
+        moment=moment.isoformat(timespec="milliseconds"),
         databases=names,
         bus=bus,
-        blobs=count,
-        bytes=size,
-        damaged=damaged,
+        blobs=len(kept) + len(uploads),
+        bytes=sum(one.size for one in (*kept, *uploads)),
+        damaged=[name for one in kept if (name := Path(one.path).name) != one.sha256],
         bucket=place.bucket,
     )
     manifest.write(folder, files)
     return Manifest.read(folder)
 
 
-@contextlib.contextmanager
-def _held(blobs: Path) -> Iterator[None]:
-    """All blobs are held; where there never was one, there is nothing to hold."""
-    if not (blobs / MARKER).exists():
-        yield
-        return
-    with holding(blobs):
-        yield
-
-
-def _blob_files(root: Path) -> Iterator[Path]:
-    """Blobs, and what has come so far of resumable uploads. Half-written blobs and drawn pages are
-    nobody's loss.
+def _databases(place: Place, folder: Path, files: list[File]) -> tuple[datetime, dict[str, str]]:
+    """Copy all databases, and the bus where it is a file, as of one moment: that, and their files
+    by service.
     """
-    if (root / MARKER).exists():
-        yield root / MARKER
-    for tenant, ref, _ in aged_below(root, held=True):
-        yield root / tenant / ref.owner / ref.sha256[:2] / ref.sha256
-    yield from (path for path in root.glob("*/uploads/*") if path.is_file())
+    urls = dict(place.databases)
+    if place.bus is not None:
+        urls["bus"] = f"sqlite:///{place.bus}"
+    names: dict[str, str] = {}
+    with snapshots(urls) as moment:
+        now = datetime.now(UTC)
+        (folder / DATABASES).mkdir()
+        for one in moment:
+            name = BUS if one.name == "bus" else f"{DATABASES}/{one.name}{one.suffix}"
+            one.copy(folder / name)
+            names[one.name] = name
+            files.append(_within(folder, hash_of(folder / name)))
+    return now, names
+
+
+def _blobs(blobs: BlobStore, folder: Path) -> Iterator[File]:
+    """Copy every blob that is held, but for those that an earlier try has copied."""
+
+    def copy(one: tuple[str, BlobRef]) -> File:
+        tenant, ref = one
+        where = folder / BLOBS / key_of(tenant, ref)
+        if where.exists():
+            there = hash_of(where)
+            if there.sha256 == ref.sha256:
+                return _within(folder, there)
+            where.unlink()
+        return _within(folder, copied(where, where, lambda _: blobs.open_held(tenant, ref)))
+
+    def order(one: tuple[str, BlobRef]) -> str:
+        return key_of(*one)
+
+    return _side_by_side(copy, sorted(set(blobs.held()), key=order))
+
+
+def _uploads(place: Place, folder: Path) -> Iterator[File]:
+    """Copy what has come so far of resumable uploads, which lies in the data folder always.
+    Half-written blobs and drawn pages are nobody's loss.
+    """
+    for path in sorted(place.blobs.glob("*/uploads/*")):
+        where = folder / BLOBS / path.relative_to(place.blobs)
+        where.unlink(missing_ok=True)
+        with contextlib.suppress(FileNotFoundError):  # somebody has ended it meanwhile
+            yield _within(folder, copied(path, where))
+
+
+def _drop_others(blobs: Path, kept: set[Path]) -> None:
+    """Remove what an earlier try has copied and is no more: its document was deleted since."""
+    for path in [path for path in blobs.rglob("*") if path.is_file()]:
+        if path not in kept:
+            path.unlink()
+
+
+def _side_by_side(do: Callable[[A], B], items: Iterable[A]) -> Iterator[B]:
+    """Do the same with each, some at a time; the answers in order. Raises what is raised first."""
+    rest = iter(items)
+    with ThreadPoolExecutor(COPIES) as pool:
+        while some := list(islice(rest, AT_ONCE)):
+            yield from pool.map(do, some)
 
 
 def _others(data: Path) -> Iterator[Path]:
@@ -186,15 +238,17 @@ def _within(folder: Path, file: File) -> File:
 
 
 def restore(
-    source: Path, place: Place, settle: Callable[[Path, Manifest], T]
+    source: Path, place: Place, settle: Callable[[Path, Manifest, Put], T]
 ) -> tuple[Manifest, T]:
     """Bring a backup into an empty place: every file is held against its hash first.
 
     Args:
         source: the folder of the backup.
-        place: an empty or missing data folder, and databases without tables.
+        place: an empty or missing data folder, and databases without tables. A bucket may have
+            something in it: what is there as it is in the backup stays, and nothing is removed.
         settle: is told the folder, which does not have its final name yet, once all of it is there,
-            and sets its rows right; what it raises undoes the folder. Its answer is given back.
+            and what was put into a bucket, and sets its rows right; what it raises undoes the
+            folder. Its answer is given back.
 
     Raises:
         BadBackup: it is none, or not what it was; nothing is left then.
@@ -206,10 +260,10 @@ def restore(
     partial = place.data.with_name(place.data.name + PARTIAL)
     shutil.rmtree(partial, ignore_errors=True)
     try:
-        _brought(source, partial, manifest, with_bus=place.bus is not None)
+        put = _brought(source, partial, manifest, place)
         for name, url in servers.items():
             load_dump(url, source / manifest.databases[name], name)
-        told = settle(partial, manifest)
+        told = settle(partial, manifest, put)
         os.sync()
         if place.data.exists():
             place.data.rmdir()
@@ -257,27 +311,77 @@ def _servers(manifest: Manifest, place: Place) -> dict[str, str]:
     return servers
 
 
-def _brought(source: Path, partial: Path, manifest: Manifest, *, with_bus: bool) -> None:
-    """Copy the files of a backup to where they belong, each checked. Raises BadBackup."""
+def _brought(source: Path, partial: Path, manifest: Manifest, place: Place) -> Put:
+    """Copy the files of a backup to where they belong, each checked. Returns what was put into a
+    bucket that it did not have. Raises BadBackup.
+    """
+    to_bucket: list[tuple[str, BlobRef]] = []
     for file in files_of(source):
         path = Path(file.path)
         if path.is_absolute() or ".." in path.parts:
             raise BadBackup(f"the backup names a file outside of it: {file.path}")
+        if file.path == manifest.bus and place.bus is None:
+            continue
+        blob = ref_of_key(path.relative_to(BLOBS).as_posix(), file.size) if _is_blob(path) else None
         if path.suffix == ".dump" or file.path == LETTERS:
-            found = hash_of(source / path)
+            target = None
+        elif blob is not None and place.bucket:
+            target = None
+            if file.sha256 == blob[1].sha256:  # what was damaged before can't be a blob again
+                to_bucket.append(blob)
         else:
-            is_database = path.parts[0] == DATABASES
-            target = partial / (path.name if is_database else path)
-            if file.path == manifest.bus and not with_bus:
-                continue
-            try:
-                found = copied(source / path, target)
-            except OSError as error:
-                raise BadBackup(f"the backup lacks {file.path}: {error}") from None
-        if (found.sha256, found.size) != (file.sha256, file.size):
-            raise BadBackup(
-                f"{file.path} of the backup is not what it was: nothing was restored, take another"
-            )
+            target = partial / (path.name if path.parts[0] == DATABASES else path)
+        _require_same(file, _fetched(source / path, target))
+    if manifest.bucket and not place.bucket and (partial / BLOBS).is_dir():
+        (partial / BLOBS / MARKER).touch()
+    return _put(source, place, to_bucket)
+
+
+def _is_blob(path: Path) -> bool:
+    return len(path.parts) > 1 and path.parts[0] == BLOBS
+
+
+def _fetched(source: Path, target: Path | None) -> File:
+    """A file of a backup as it is, copied to a target where there is one."""
+    try:
+        return copied(source, target) if target else hash_of(source)
+    except OSError as error:
+        raise BadBackup(f"the backup lacks {source.name}: {error}") from None
+
+
+def _require_same(file: File, found: File) -> None:
+    if (found.sha256, found.size) != (file.sha256, file.size):
+        raise BadBackup(
+            f"{file.path} of the backup is not what it was: nothing was restored, take another"
+        )
+
+
+def _put(source: Path, place: Place, blobs: Iterable[tuple[str, BlobRef]]) -> Put:
+    """Put blobs into a bucket, once all are checked; those that it has as they are stay."""
+    every = list(blobs)
+    stores = {owner: place.store(owner) for owner in {ref.owner for _, ref in every}}
+
+    def put(one: tuple[str, BlobRef]) -> bool:
+        tenant, ref = one
+        if _has(stores[ref.owner], tenant, ref):
+            return False
+        with (source / BLOBS / key_of(tenant, ref)).open("rb") as stream:
+            stores[ref.owner].put_stream(tenant, stream)
+        return True
+
+    return {one for one, new in zip(every, _side_by_side(put, every), strict=True) if new}
+
+
+def _has(blobs: BlobStore, tenant: str, ref: BlobRef) -> bool:
+    """Whether a blob is there, with the bytes that its name says."""
+    digest = hashlib.sha256()
+    try:
+        with blobs.open(tenant, ref) as stream:
+            while chunk := stream.read(CHUNK):
+                digest.update(chunk)
+    except MissingBlob:
+        return False
+    return digest.hexdigest() == ref.sha256
 
 
 def _require_empty(folder: Path, what: str) -> None:

@@ -114,7 +114,7 @@ def test_costs_are_read_at_a_glance_and_by_keyboard(browser: Any, stage: Stage) 
     assert focused == "By day: numbers"
     training = figure(page, "When training has paid for itself").inner_text()
     assert f"contract-clauses {SHIPPED}" in training
-    assert "4.21 hours at US$ 3.00 are US$ 12.62" in training
+    assert "4.21 hours on two processor cores at US$ 0.10 an hour are US$ 0.42" in training
     assert "quoted on" in figure(page, "A million tokens").inner_text()
     ada.close()
 

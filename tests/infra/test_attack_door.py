@@ -9,12 +9,14 @@ from typing import Any
 import pytest
 
 from infra import attack_door
-from infra.attack_door import Report, attack, attack_others, main
+from infra.attack_door import Report, attack, attack_held_out, attack_others, main
 from infra.attack_others import FAULTS
+from infra.stand_in.held_out import HELD_OUT
 from infra.stand_in.injected import FENCED, FORTY, UNFENCED
 from services.escalation import asking, figures, quotes
 from services.escalation.injections import speaks_to_machines
 from shared.events.questions import NamedCell
+from tests.support import ROOT
 
 
 def test_no_hostile_answer_gets_through(capsys: pytest.CaptureFixture[str]) -> None:
@@ -40,6 +42,33 @@ def test_no_hostile_answer_about_other_things_gets_through() -> None:
     assert report.through == []
     assert report.others.keys() == set(FAULTS.values())
     assert sum(report.others.values()) == 35
+
+
+def test_no_words_come_of_instructions_that_the_fence_misses() -> None:
+    """It was not made with them: whatever it misses can make a model deny, or quote another clause,
+    and add no words.
+    """
+    found = attack_held_out(1)
+    missed = found.missed.total()
+    assert found.known.total() + missed == len(HELD_OUT) >= 40
+    assert (found.through, missed > 0) == ([], True)
+    assert found.proposed == Counter(dict.fromkeys(attack_door.TRUE, missed))
+    told = "\n".join(found.table())
+    assert f"{missed:>5}  of these missed by it" in told
+    readme = (ROOT / "README.md").read_text("utf-8")
+    assert f"of {len(HELD_OUT)} others, worded without trying them on it" in readme
+    assert f"it misses {missed} ({missed / len(HELD_OUT):.0%})" in readme
+    assert "    0  got through: none" in told
+
+
+def test_what_comes_of_them_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Were quotes not looked for, each of their answers would get through."""
+    monkeypatch.setattr(attack_door, "HELD_OUT", HELD_OUT[:3])
+    monkeypatch.setattr(asking, "speaks_to_machines", lambda _text: None)
+    monkeypatch.setattr(quotes.Passage, "find", lambda _self, _quote: [(0, 5)])
+    found = attack_held_out(1)
+    assert len(found.through) == 3 * len(attack_door.FALSE)
+    assert found.missed.total() == 3
 
 
 @pytest.mark.parametrize(

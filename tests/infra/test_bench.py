@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from infra.bench import batch, formats, steady, written
+from infra.bench import triage as of_triage
 from infra.bench.large import long_pdf, scan, table
 from infra.bench.legal import contract, made_text
 from infra.bench.pages import LINES, pdf_of
 from infra.bench.reading import own_text, pdfium_text
 from infra.bench.same_clauses import same
-from infra.bench.triage import Triage, filings, of_filings
+from infra.bench.triage import Bound, Seconds, Triage, filings, of_filings
 from services.extraction.pipeline import Clause
 from shared.documents import Page, read
 from shared.documents.pdfium import PdfiumDocument
@@ -157,8 +161,66 @@ def test_a_filing_of_the_data_is_its_statements_and_a_report_is_measured_whole(
         assert naming is not None
         judged, named = of_filings(triage, lines, naming)
         assert len(judged) == len(named) == 2
-        assert min(*judged, *named) > 0
+        took = [*judged, *named]
+        assert min(min(one.processor, one.wall) for one in took) > 0
     one = triage.document(triage_samples.html(), "a.html")
     assert (one.name, one.pages) == ("a.html", 1)
-    assert one.seconds > 0
+    assert one.took.processor > 0
     assert one.characters > 200
+
+
+def made_data(folder: Path) -> Path:
+    """A filing, and an annual report in PDF and in HTML that are as long as one."""
+    about = {"cik": "1", "company": "A", "form": "10-K", "source": "s", "id": "a", "period": "2022"}
+    raw = folder / "finance" / "raw"
+    for kind in ("pdf", "html"):
+        (raw / kind).mkdir(parents=True)
+    parts = (json.dumps({**about, **one}) + "\n" for one in record()["statements"])
+    (folder / "finance" / "statements.jsonl").write_text("".join(parts))
+    (raw / "pdf" / "a.pdf").write_bytes(triage_samples.pdf())
+    (raw / "html" / "a.html.gz").write_bytes(gzip.compress(triage_samples.html()))
+    return folder
+
+
+def test_each_bound_is_said_to_hold_or_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A broken one, and one of which nothing was measured, are the exit code's too."""
+    monkeypatch.setenv("SMALLPRINT_TEST_DATA", str(made_data(tmp_path)))
+    monkeypatch.setattr(of_triage, "SMALLEST_ANNUAL", 100)
+    for bound, code, word in ((60.0, 0, "holds"), (1e-9, 1, "BROKEN")):
+        monkeypatch.setattr(of_triage, "FILING_BOUND", bound)
+        assert of_triage.main(["--filings", "1", "--reports", "1"]) == code
+        said = capsys.readouterr().out
+        assert f"{word:13} a structured filing: " in said
+        assert "holds         150 pages of HTML: " in said
+        assert "wall" in said
+    (tmp_path / "finance" / "raw" / "html" / "a.html.gz").unlink()
+    monkeypatch.setattr(of_triage, "FILING_BOUND", 60.0)
+    assert of_triage.main(["--filings", "1", "--reports", "1"]) == 1
+    assert "NOT MEASURED  150 pages of HTML" in capsys.readouterr().out
+
+
+def test_a_bound_is_about_the_slowest() -> None:
+    """As slow as the bound is too slow."""
+    assert Bound("x", 1.0, 0.5).holds
+    assert not Bound("x", 1.0, 1.0).holds
+    assert not Bound("x", 1.0, None).holds
+    some = [Seconds(0.01, 0.2), Seconds(0.06, 0.3)]
+    said = of_triage._judged(some)
+    assert "at most 60.00 (wall" in said
+    assert "below 50 ms 1 of 2 (wall 0)" in said
+
+
+def test_without_data_the_bench_of_triage_says_what_to_name(tmp_path: Path) -> None:
+    """In one sentence; a folder without finance/ is no data."""
+    for told in ("", str(tmp_path)):
+        done = subprocess.run(
+            [sys.executable, "-m", "infra.bench.triage"],
+            env={**os.environ, "SMALLPRINT_TEST_DATA": told},
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 2
+        assert done.stderr.startswith("name the folder that holds finance/: make bench-triage")
+        assert len(done.stderr.splitlines()) == 1

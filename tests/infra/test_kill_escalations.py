@@ -6,18 +6,35 @@ import subprocess
 import sys
 from collections import Counter
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from infra.bills import differences
-from infra.kill_escalations import Place, Report, Worker, count, note_dead, run
+from infra.kill_escalations import (
+    AMPLE,
+    FIRST,
+    NO_BUDGET,
+    TIGHT,
+    WORST,
+    Place,
+    Report,
+    Worker,
+    count,
+    note_dead,
+    run,
+    wrong_stops,
+)
 from infra.stand_in import Bill
-from services.escalation.audit import Booked
+from services.escalation.audit import Booked, booked
 from services.escalation.hearing import content_of
-from services.escalation.ledger.store import ledger, spending
+from services.escalation.ledger.store import ledger, spending, stops
 from services.escalation.prompting import SYSTEM
+from services.escalation.store import escalations
 from shared.storage.messages import outbox
+from tests.contract.ledger.calls import NOON
 
 
 @pytest.fixture(scope="module")
@@ -41,16 +58,52 @@ def test_nothing_is_lost_and_no_cap_is_exceeded(killed: tuple[Place, Report]) ->
     assert report.states["reserved"] == 0
     assert report.states["assumed"] >= 1, shown
     assert sum(report.outcomes.values()) == 60
-    assert 0 < report.billed <= report.counted <= report.cap
-    assert report.largest <= report.cap
+    assert 0 < report.billed <= report.counted <= sum(report.caps.values())
     assert shown.splitlines()[-1].startswith("GOOD: 3 of 3 kills, 60 escalations, 0 lost, 0 twice")
+
+
+def test_a_cap_binds_and_is_kept(killed: tuple[Place, Report]) -> None:
+    """One tenant has less than its escalations cost: some end for want of budget, none of the
+    other tenant, and neither spends more than it may.
+    """
+    place, report = killed
+    shown = "\n".join(report.table())
+    assert report.caps.keys() == {AMPLE, TIGHT}
+    assert all(0 < report.largest[name] <= cap for name, cap in report.caps.items()), shown
+    assert report.largest[TIGHT] > report.caps[TIGHT] - WORST, shown
+    with place.store.read() as session:
+        refused = [
+            row for row in session.execute(escalations.select()) if NO_BUDGET.search(row.reason)
+        ]
+    assert {row.tenant for row in refused} == {TIGHT}
+    assert len(refused) == report.refused > 0
+    assert f"{report.refused:>12}  escalations ended for want of budget" in shown
+
+
+def test_who_overbills_is_stopped_at_the_first_such_bill(killed: tuple[Place, Report]) -> None:
+    """Every call from some on is billed beyond possibility: only those in hand ever are."""
+    place, report = killed
+    assert (report.stopped, report.wrong_stops) == ([FIRST], [])
+    assert 0 < report.overbills <= 6, "as many as there are workers"
+    with place.store.read() as session:
+        calls, (stop,) = booked(session), stops(session)
+    assert "goes on" in " ".join(wrong_stops(calls, []))
+    early = replace(stop, since=stop.since - timedelta(hours=1))
+    assert any("after it was stopped" in one for one in wrong_stops(calls, [early]))
+    other = next(one for one in calls if one.micro_usd <= one.reserved)
+    told = wrong_stops(calls, [replace(stop, call_id=other.call_id)])
+    assert told == [f"{FIRST} is stopped by {other.call_id}, which was not billed too high"]
 
 
 def test_the_count_finds_faults(killed: tuple[Place, Report]) -> None:
     """A report is bad by each fault alone."""
     _, report = killed
-    for fault in (
-        {"largest": report.cap + 1},
+    faults: tuple[dict[str, Any], ...] = (
+        {"largest": Counter({**report.largest, TIGHT: report.caps[TIGHT] + 1})},
+        {"largest": Counter({**report.largest, AMPLE: report.caps[AMPLE] + 1})},
+        {"refused": 0},
+        {"stopped": []},
+        {"wrong_stops": ["stand-in-first was asked ca_1 after it was stopped"]},
         {"billed": report.counted + 1},
         {"states": Counter(reserved=1)},
         {"wrong_sums": ["default/2026-01: 1, but 2 in the ledger"]},
@@ -59,7 +112,8 @@ def test_the_count_finds_faults(killed: tuple[Place, Report]) -> None:
         {"unanswered": ["es_1"]},
         {"twice": ["es_1"]},
         {"kills": report.kills[:-1]},
-    ):
+    )
+    for fault in faults:
         bad = replace(report, **fault)
         assert not bad.good, fault
         assert list(bad.table())[-1].startswith("BAD")
@@ -80,7 +134,7 @@ def test_the_count_reads_what_is_there(killed: tuple[Place, Report]) -> None:
     again = replace(report, states=Counter(), outcomes=Counter())
     count(again, place, {})
     assert (len(again.unanswered), len(again.twice)) == (1, 1)
-    assert len(again.wrong_sums) == 2
+    assert len(again.wrong_sums) == 4, "a day and a month of each tenant"
     assert again.states["reserved"] > 0
     place.close()
 
@@ -90,7 +144,9 @@ BILLS = {"one": [Bill("m", 10, 5, turns=("a",)), Bill("m", 10, 7, turns=("a",))]
 
 def called(name: str, state: str, tokens: tuple[int, int], micro_usd: int) -> Booked:
     """A call with the words of the bills."""
-    return Booked(name, "one", content_of("one", "m", SYSTEM, ("a",)), state, tokens, micro_usd)
+    return Booked(
+        name, "one", content_of("one", "m", SYSTEM, ("a",)), state, tokens, micro_usd, 200, NOON
+    )
 
 
 def test_calls_agree_with_bills_one_by_one() -> None:
@@ -116,7 +172,7 @@ def test_what_two_wrong_calls_cost_together_is_not_enough() -> None:
 
 def test_a_worker_that_dies_of_itself_is_named_with_its_last_words(tmp_path: Path) -> None:
     """Its traceback is shown and kept; once none is left, it ends."""
-    log, report, told = tmp_path / "worker-1.log", Report(1, 1, 1, logs=str(tmp_path)), list[str]()
+    log, report, told = tmp_path / "worker-1.log", Report(1, 1, {}, logs=str(tmp_path)), list[str]()
     with log.open("wb") as written:
         dead = subprocess.Popen([sys.executable, "-c", "raise OSError('no disk')"], stderr=written)
     dead.wait()

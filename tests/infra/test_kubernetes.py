@@ -5,36 +5,46 @@ settings and code.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import tomllib
 from functools import cache
+from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 import kubernetes_validate
 import pytest
 import yaml
 
 from infra.origin import OriginSettings
+from shared.bus.kafka import _Options
 from shared.policy import RiskRules, read_risks
 from shared.runtime.main import ROLES
+from shared.settings import CommonSettings
 from tests.architecture.source import SERVICES
 from tests.infra.test_containers import _names
 from tests.support import ROOT, require
 
 FOLDER = ROOT / "infra" / "kubernetes"
 RENDERERS = (("kubectl", "kustomize"), ("kustomize", "build"))
-FOREIGN = {"ScaledObject"}
+FOREIGN = {"ScaledObject", "TriggerAuthentication"}
 """Kinds that a cluster knows only with KEDA, and the schemas of Kubernetes do not."""
 
 
 @cache
 def manifests() -> tuple[dict[str, Any], ...]:
     """Everything that is applied."""
+    return rendered(FOLDER)
+
+
+def rendered(folder: Path) -> tuple[dict[str, Any], ...]:
+    """Everything that a kustomization makes."""
     found = [command for command in RENDERERS if shutil.which(command[0])]
     require(found, "kustomize: install kubectl (1.21 or later) or kustomize")
     done = subprocess.run(
-        [*found[0], str(FOLDER)], capture_output=True, text=True, check=False, env=dict(os.environ)
+        [*found[0], str(folder)], capture_output=True, text=True, check=False, env=dict(os.environ)
     )
     assert done.returncode == 0, done.stderr
     return tuple(yaml.safe_load_all(done.stdout))
@@ -126,6 +136,8 @@ def test_every_process_is_locked_down_and_bounded() -> None:
         assert {"requests", "limits"} == set(container["resources"])
         for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
             assert container[probe]["httpGet"]["port"] == "http"
+        ready = container["readinessProbe"]["httpGet"]["path"]
+        assert ready == ("/livez" if name == "origin" else "/readyz"), "its /readyz asks all others"
         annotations = deployment["spec"]["template"]["metadata"].get("annotations", {})
         if name != "origin":
             port = container["ports"][0]["containerPort"]
@@ -138,6 +150,10 @@ def test_an_upgrade_takes_nothing_away_before_its_successor_is_ready() -> None:
     for deployment in deployments.values():
         rolling = deployment["spec"]["strategy"]["rollingUpdate"]
         assert (rolling["maxUnavailable"], rolling["maxSurge"]) == (0, 1)
+        pod = deployment["spec"]["template"]["spec"]
+        stop = pod["containers"][0]["lifecycle"]["preStop"]["exec"]["command"]
+        assert stop == ["sleep", "5"], "whoever still sends it requests would find nobody"
+        assert pod["terminationGracePeriodSeconds"] >= 5 + 20 + 5, "threads, and answers under way"
     for service in SERVICES:
         worker = deployments[f"{service}-worker"]
         assert worker["spec"]["replicas"] == 2
@@ -158,6 +174,95 @@ def test_workers_are_scaled_by_the_lag_of_their_own_group() -> None:
         assert trigger["metadata"]["consumerGroup"] == name.removesuffix("-worker")
         assert trigger["metadata"]["topic"] == "documents"
         assert trigger["metadata"]["bootstrapServers"] == broker
+        assert "authenticationRef" not in trigger
+
+
+def test_there_are_never_more_workers_than_partitions() -> None:
+    """A member of a group without a partition is paid for, and finds nothing to do."""
+    query = urlsplit(settings_map()["SMALLPRINT_BUS_URL"]).query
+    partitions = _Options.of(dict(parse_qsl(query))).partitions
+    for name, one in of_kind("ScaledObject").items():
+        most = one["spec"]["maxReplicaCount"]
+        assert one["spec"]["minReplicaCount"] <= most <= partitions, name
+
+
+def test_what_ingest_keeps_is_one_folder_for_its_api_and_workers() -> None:
+    """Uploads that go on survive the pod that took them in, and the worker that hears of a deletion
+    removes the pictures that an api has drawn. Nobody else sees them, and no other folder is
+    without bounds.
+    """
+    [claim] = of_kind("PersistentVolumeClaim").values()
+    assert claim["spec"]["accessModes"] == ["ReadWriteMany"]
+    data = settings_map()["SMALLPRINT_DATA"]
+    shared = set()
+    for name, deployment in of_kind("Deployment").items():
+        pod = deployment["spec"]["template"]["spec"]
+        volumes = {one["name"]: one for one in pod["volumes"]}
+        mounts = {one["mountPath"]: one["name"] for one in pod["containers"][0]["volumeMounts"]}
+        kept = volumes[mounts[data]]
+        if "persistentVolumeClaim" in kept:
+            assert kept["persistentVolumeClaim"] == {"claimName": claim["metadata"]["name"]}
+            assert "emptyDir" not in kept
+            shared.add(name)
+        for volume in volumes.values():
+            assert volume.get("emptyDir", {"sizeLimit": "-"})["sizeLimit"], name
+    assert shared == {"ingest", "ingest-worker"}
+    assert "flock" in (FOLDER / "volume.yaml").read_text("utf-8")
+
+
+def test_scaling_has_the_user_of_kafka_by_reference(tmp_path: Path) -> None:
+    """With the component `secured` every trigger names where KEDA reads user and certificates, in
+    the same secret whose certificates every process finds as files.
+    """
+    own = {
+        "resources": [os.path.relpath(FOLDER, tmp_path)],
+        "components": [os.path.relpath(FOLDER / "secured", tmp_path)],
+    }
+    (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump(own))
+    found = rendered(tmp_path)
+    [authentication] = [m for m in found if m["kind"] == "TriggerAuthentication"]
+    wanted = authentication["spec"]["secretTargetRef"]
+    assert {one["name"] for one in wanted} == {"smallprint-kafka"}
+    parameters = {"sasl", "username", "password", "tls", "ca", "cert", "key"}
+    assert {one["parameter"] for one in wanted} == parameters
+    scaled = [m for m in found if m["kind"] == "ScaledObject"]
+    assert len(scaled) == len(SERVICES)
+    for one in scaled:
+        [trigger] = one["spec"]["triggers"]
+        assert trigger["authenticationRef"] == {"name": authentication["metadata"]["name"]}
+    for deployment in of_kind("Deployment").values():
+        pod = deployment["spec"]["template"]["spec"]
+        [kafka] = [one["secret"] for one in pod["volumes"] if one["name"] == "kafka"]
+        assert (kafka["secretName"], kafka["optional"]) == ("smallprint-kafka", True)
+        assert {one["key"] for one in kafka["items"]} == {"ca", "cert", "key"}
+    page = (FOLDER / "README.md").read_text("utf-8")
+    assert all(f"`{name}`" in page for name in parameters)
+
+
+def test_the_page_says_how_many_connections_full_scale_takes() -> None:
+    """By the replicas of the manifests and the default of the setting, also while an upgrade has
+    one more of each: README's own rule, (api + workers + relays) x connections + relays + 3.
+    """
+    each = CommonSettings.model_fields["database_connections"].default
+    assert "SMALLPRINT_DATABASE_CONNECTIONS" not in settings_map()
+    names = [name for name in of_kind("Deployment") if name != "origin"]
+    most = {name: one["spec"]["maxReplicaCount"] for name, one in of_kind("ScaledObject").items()}
+    processes = sum(most.get(name, 1) for name in names)
+    relays = sum(name.endswith("-relay") for name in names)
+
+    def needed(processes: int, relays: int, each: int) -> int:
+        return processes * each + relays + 3
+
+    upgrading = (processes + len(names), 2 * relays)
+    page = (FOLDER / "README.md").read_text("utf-8")
+    [section] = re.findall(r"\*\*Connections of PostgreSQL\.\*\*.*?\n\n", page, re.DOTALL)
+    said = [int(number) for number in re.findall(r"\b\d+\b", section)]
+    limit = int(re.findall(r"max_connections = (\d+)", section)[0])
+    assert needed(processes, relays, each) in said
+    assert processes in said
+    assert needed(*upgrading, each) in said
+    assert needed(*upgrading, each) <= limit
+    assert needed(*upgrading, 4) in said
 
 
 def test_secrets_are_named_and_never_here() -> None:

@@ -15,7 +15,7 @@ from infra.load.__main__ import prepare, processor_within
 from infra.load.edition import ROOM, running
 from infra.load.phases import Measured, Phase, joined, percentile
 from infra.load.report import write
-from infra.load.watching import resident_of, taken_by
+from infra.load.watching import memory_of, taken_by
 
 BUSY = "import time; end = time.process_time() + 0.5\nwhile time.process_time() < end: pass"
 PARENT = f"""
@@ -39,12 +39,13 @@ def phase(share: float, *, lost: int = 0) -> Phase:
         took=[float(number) for number in range(1, 8)],
         answered=[0.25] * 10,
         lost=lost,
-        resident=(1_000_000, 3_000_000, 2_000_000),
+        retry_after=(10.0, 12.0, float("inf")),
+        memory=(1_000_000, 3_000_000, 2_000_000),
     )
 
 
 def test_a_process_is_counted_with_all_below_it() -> None:
-    """Children that have ended too; and memory is what is resident now."""
+    """Children that have ended too; and memory is what they have now."""
     with subprocess.Popen(
         [sys.executable, "-c", PARENT], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as process:
@@ -53,15 +54,15 @@ def test_a_process_is_counted_with_all_below_it() -> None:
         process.stdout.readline()
         taken = taken_by(process.pid)
         assert 0.4 <= taken.seconds < 5
-        assert 50_000_000 < taken.resident < 200_000_000
+        assert 50_000_000 < taken.memory < 200_000_000
         mine = taken_by(os.getpid())
-        assert mine.resident > taken.resident
-        with resident_of(process.pid, interval=0.05) as seen:
+        assert mine.memory > taken.memory
+        with memory_of(process.pid, interval=0.05) as seen:
             while not seen:
                 time.sleep(0.05)
         assert seen[0] > 50_000_000
         process.stdin.close()
-    assert taken_by(process.pid).resident == 0
+    assert taken_by(process.pid).memory == 0
 
 
 @pytest.mark.parametrize(
@@ -90,15 +91,23 @@ def test_what_never_ended_is_an_upload_all_the_same() -> None:
 
 def test_the_page_has_a_line_for_each_share_and_the_share_of_plumbing() -> None:
     """Refused, lost and the times of what ended; processor time beside that of the command."""
+    parts = {"extraction worker": 1.4, "postgres": 0.4, "origin": 0.2}
     page = write(
-        {"embedded": Measured(2.0, 2.0, [phase(0.5), phase(1.2, lost=2)])}, 1.5, "two papers"
+        {"full": Measured(2.0, parts, [phase(0.5), phase(1.2, lost=2)])}, 1.5, "two papers", 0.1
     )
     (line,) = (line for line in page.splitlines() if line.startswith("| 50%"))
-    assert line.startswith("| 50% | 1.00 | 10 | 10 | 7 | 3 | 0 | 6 | 1 | 0 |")
+    assert line.startswith("| 50% | 1.00 | 10 | 10 | 7 | 3 | 10 | 0 | 6 | 1 | 0 |")
     assert line.endswith("| 0 | 4.00 | 7.00 | 7.00 | 0.25 | 0.25 | 1, 3, 2 |")
-    assert "| 120% | 2.40 | 10 | 10 | 7 | 3 | 0 | 6 | 1 | 2 |" in page
-    assert "## Embedded: 2.00 documents a second" in page
-    assert "| embedded | 2.00 | 25% |" in page
+    assert "| 120% | 2.40 | 10 | 10 | 7 | 3 | 10 | 0 | 6 | 1 | 2 |" in page
+    assert "## Full: 2.00 documents a second" in page
+    assert "| full | 2.00 | 25% |" in page
+    assert "| extraction worker | 1.400 | 70% |" in page
+    worker = "| extraction worker | 2.8 | 28.0 | 280.0 | 2,800.0 | 9 a second: 12 partitions |"
+    assert worker in page
+    assert (
+        "| postgres | 0.8 | 8.0 | 80.0 | 800.0 | 80 a second: a server of 32 processors |" in page
+    )
+    assert "139 hours of this machine at its capacity, US$ 13.89 at US$" in page
     assert "two papers" in page
 
 
@@ -123,7 +132,7 @@ def test_an_edition_takes_documents_and_ends_with_its_block(
     monkeypatch.setenv("SMALLPRINT_INGEST_DATABASE_URL", "sqlite:////nowhere/at/all.db")
     documents = prepare(tmp_path / "documents", None)[:2]
     with running("embedded", tmp_path, {ROOM: "9"}) as suite:
-        assert processor_within(suite, documents) > 0.05
+        assert sum(processor_within(suite, documents).values()) > 0.05
         process = suite.process
         os.kill(process, 0)
     assert os.environ["SMALLPRINT_INGEST_DATABASE_URL"] == "sqlite:////nowhere/at/all.db"

@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from infra.processes import Program, Supervisor
 from tests.support import ROOT
 
@@ -143,3 +145,42 @@ def test_a_watchdog_that_dies_is_replaced_and_knows_all_processes(tmp_path: Path
         runner.kill()
         runner.wait()
     assert _eventually(lambda: not any(_alive(pid) for pid in _pids(file)))
+
+
+CALM = """
+import signal, sys, time
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(0) if sys.argv[2] == "calm" else None)
+print("ready", file=open(sys.argv[1], "w"), flush=True)
+while True:
+    time.sleep(0.1)
+"""
+
+
+@pytest.mark.parametrize("mood", ["calm", "stubborn"])
+def test_one_that_is_asked_to_end_is_waited_for_and_does_not_come_back(
+    tmp_path: Path, mood: str
+) -> None:
+    """Whether it did so by itself is told; another that dies meanwhile comes back."""
+    said: list[str] = []
+    supervisor = Supervisor(said.append)
+    ready, file = tmp_path / "ready", tmp_path / "pids"
+    asked = Program("asked", [sys.executable, "-c", CALM, str(ready), mood])
+    supervisor.start(asked)
+    supervisor.start(Program("other", [sys.executable, "-c", CHILD, str(file)]))
+    try:
+        assert _eventually(lambda: ready.exists() and len(_pids(file)) == 2)
+        assert asked.process is not None
+        pid = asked.process.pid
+        os.kill(_pids(file)[0], signal.SIGKILL)
+        by_itself = supervisor.end(asked, grace=10.0 if mood == "calm" else 1.5)
+        assert by_itself == (mood == "calm")
+        assert not _alive(pid)
+
+        def back() -> bool:
+            supervisor.look()
+            return len(_pids(file)) == 4
+
+        assert _eventually(back)
+        assert [line.split()[0] for line in said].count("asked") == 1
+    finally:
+        supervisor.stop()

@@ -62,6 +62,39 @@ def test_make_alone_prints_every_target() -> None:
     assert len(re.findall(r"^\S*(?:Use|Check|Develop)\S*$", shown, re.MULTILINE)) == 3
 
 
+def test_no_target_is_a_file() -> None:
+    """Each is listed as phony, so that a file or folder of its name can't keep it from running."""
+    listed = MAKEFILE.replace("\\\n", " ").partition(".PHONY:")[2].split()
+    assert sorted(listed) == sorted(_targets())
+
+
+def _dry(target: str, *given: str, **told: str) -> list[str]:
+    """The commands of a target, as make would run them."""
+    env = {name: value for name, value in os.environ.items() if name != f"{PREFIX}TEST_DATA"}
+    made = ["make", "--dry-run", "--no-print-directory", target, *given]
+    said = subprocess.run(made, cwd=ROOT, env=env | told, capture_output=True, text=True)
+    return said.stdout.splitlines()
+
+
+def test_a_forest_made_anew_comes_with_what_it_promises() -> None:
+    """The calibration set is made of the predictions, after them, or nothing could be promised."""
+    made = [re.search(r"-m (\S+)", line) for line in _dry("triage-breaks", "SOURCES=/data")]
+    programs = [found.group(1) for found in made if found]
+    assert programs[0] == "models.triage"
+    assert {"models.triage.scores", "models.triage.guarantee"} < set(programs[1:])
+
+
+def test_the_bench_of_triage_takes_the_data_that_is_named() -> None:
+    """By the variable that tests read, or by SOURCES, which counts more."""
+    data = f"{PREFIX}TEST_DATA"
+    for given, told, where in (
+        ((), {}, ""),
+        ((), {data: "/told"}, "/told"),
+        (("SOURCES=/given",), {data: "/told"}, "/given"),
+    ):
+        assert f'{data}="{where}"' in _dry("bench-triage", *given, **told)[-1]
+
+
 def test_make_run_keeps_its_data_where_the_setting_says() -> None:
     """The variable that the README names first counts for `make run` as well."""
     for told, where in (({}, "var/data"), ({"SMALLPRINT_DATA": "/elsewhere"}, "/elsewhere")):
@@ -147,6 +180,16 @@ def test_programs_in_the_readme_know_the_options_that_it_gives_them() -> None:
         )
         assert told.returncode == 0, told.stderr
         assert not [one for one in re.findall(r"--[a-z-]+", given) if one not in told.stdout]
+
+
+def test_what_the_readme_says_of_a_stated_risk_was_measured() -> None:
+    """A third of what is found at 5%, more than half at 10%, and nothing at 1%."""
+    told = json.loads((ROOT / "models/contract-clauses/guarantee.json").read_text("utf-8"))
+    accepted = {one["max_wrong"]: one["accepted"] / told["shown"] for one in told["promises"]}
+    assert "at 5%\na third of what is found, at 10% more than half." in README
+    assert accepted[0.05] == pytest.approx(1 / 3, abs=0.03)
+    assert accepted[0.1] > 0.5
+    assert accepted[0.01] == 0
 
 
 def test_the_receiver_in_the_readme_verifies_what_it_is_sent(tmp_path: Path) -> None:

@@ -11,10 +11,11 @@ import pytest
 from models.calibrations import MAPS, error_of, reliability
 from models.evaluate import judge
 from models.guarantee import Rows, calibration_of, cross_fitted, rows_of
+from models.missed import proof_of_missed
 from models.predict import Candidate
 from models.proof import LEVEL, PROMISED, RISKS, Way, proof
 from models.risk_card import risk_text
-from services.extraction.guarantee import promise, read_calibration, thresholds_of
+from services.extraction.guarantee import promise, read_calibration, shown_for, thresholds_of
 from shared.inference import Manifest
 from shared.inference.adapters import (
     GUARANTEE_FILE,
@@ -147,7 +148,23 @@ def test_the_set_that_ships_is_the_one_of_the_report(name: str) -> None:
         made = asdict(promise(known, line["max_wrong"], line["level"]))
         assert made.pop("belief") == pytest.approx(line.pop("belief"))
         assert made == line
-    assert risk_text(report) in (MODELS / name / "CARD.md").read_text("utf-8")
+    unshown = json.loads((MODELS / name / "missed.json").read_text("utf-8"))
+    for line in unshown["shares"]:
+        promised = shown_for(known, line["share"], unshown["level"])
+        assert (promised.above, promised.missed) == (line["above"], line["missed"])
+    assert risk_text(report, unshown) in (MODELS / name / "CARD.md").read_text("utf-8")
+
+
+@pytest.mark.parametrize("name", ["contract-clauses", "nda-review", "unfair-terms"])
+def test_more_is_missed_in_no_more_draws_than_the_level_says(name: str) -> None:
+    """The figures of the card, by the set that ships."""
+    folder = newest_version(MODELS / "artefacts", name)
+    known = read_calibration((folder / GUARANTEE_FILE).read_bytes())
+    unshown = json.loads((MODELS / name / "missed.json").read_text("utf-8"))
+    found = proof_of_missed(known)
+    assert all(one["drawn"]["exceeded"] <= 1 - LEVEL for one in found)
+    for one, line in zip(found, unshown["shares"], strict=True):
+        assert one["drawn"] == pytest.approx(line["drawn"])
 
 
 def test_a_specialist_without_figures_says_so() -> None:

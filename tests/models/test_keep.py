@@ -7,15 +7,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.support import library
+from tests.support import ROOT, library
 
 library("safetensors")
 library("onnx")
 
 from safetensors.numpy import load_file, save_file
 
-from models.export import TRAINED_FILE, trained_state
+from models.export import TRAINED_FILE, note_training, trained_state
 from models.keep import keep
+from shared.artefacts import TRAINING_FILE
+from shared.inference.adapters import newest_version
 
 pytestmark = pytest.mark.training
 
@@ -40,3 +42,13 @@ def test_a_training_that_was_cut_off_is_not_kept(tmp_path: Path) -> None:
     with pytest.raises(SystemExit, match="no finished training"):
         keep(tmp_path, tmp_path / "target")
     assert not (tmp_path / "target").exists()
+
+
+@pytest.mark.parametrize("name", ["contract-clauses", "nda-review", "unfair-terms"])
+def test_what_ships_has_the_hours_and_the_machine_of_its_trainings(
+    name: str, tmp_path: Path
+) -> None:
+    """Noted again from the runs that the repository keeps, the file is the same."""
+    note_training(ROOT / "models" / name, tmp_path)
+    shipped = newest_version(ROOT / "models" / "artefacts", name) / TRAINING_FILE
+    assert (tmp_path / TRAINING_FILE).read_text("utf-8") == shipped.read_text("utf-8")

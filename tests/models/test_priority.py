@@ -190,6 +190,13 @@ def test_figures_and_card_are_those_of_the_predictions(
     assert again | {"gains": committed["gains"]} == committed
     text = (FOLDER / "CARD.md").read_text(encoding="utf-8")
     assert text == card(committed, config), "run python -m models.priority.scores"
+    whole = (FOLDER.parent / config["data"]["adapter"] / "guarantee.json").read_text(
+        encoding="utf-8"
+    )
+    elsewhere, decisions = json.loads(whole), committed["decisions"]
+    assert elsewhere["shown"] == committed["clauses"]
+    more = elsewhere["wrong"] - decisions["correct"] - decisions["reject"]
+    assert (more, "counts two more as wrong" in text) == (2, True)
 
 
 def test_what_ships_is_better_than_confidence() -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import tomllib
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 from models.triage.card import card
+from models.triage.corrections import CORRECTED
 from models.triage.curve import FILE, SHOWN, Prediction, at, drawing_of, read_baselines
 from models.triage.scores import FOLDER, figures, predictions, risk, threshold
 from services.triage.risk import MANIFEST_FILE, NAME, Manifest, read_manifest
@@ -56,16 +56,23 @@ def test_the_card_is_the_one_that_the_figures_make(
 
 
 def test_the_figures_are_those_of_the_predictions(
-    every: list[Prediction], scores: dict[str, Any], tmp_path: Path
+    every: list[Prediction], scores: dict[str, Any]
 ) -> None:
-    """Counted again they are the same, but for what needs the data: errors corrected later."""
-    (tmp_path / "finance").mkdir()
-    (tmp_path / "finance" / "revisions.jsonl").touch()
+    """Counted again they are the same, also of errors that companies corrected later."""
     parts = {"own", "headlines", "corrected", "development", "finverbench"}
     assert {p["set"] for p in every} == parts
-    again = json.loads(json.dumps(figures(tmp_path, every)))
-    assert again.pop("corrected") == {}
-    assert again == {key: value for key, value in scores.items() if key != "corrected"}
+    assert json.loads(json.dumps(figures(FOLDER, every))) == scores
+
+
+def test_every_fact_that_was_corrected_is_in_the_card(scores: dict[str, Any]) -> None:
+    """Each pair of filings once, each with what told which side was wrong."""
+    known = json.loads((FOLDER / CORRECTED).read_text(encoding="utf-8"))
+    facts = scores["corrected"]["facts"]
+    assert sum(facts.values()) == sum(pair["rows"] for pair in known["pairs"]) == 186
+    shown = {pair[pair["wrong"]] for pair in known["pairs"] if pair["seen"] == "page"}
+    assert shown == {one["filing"] for one in known["filings"]}
+    card_text = (FOLDER / "CARD.md").read_text(encoding="utf-8")
+    assert all(f"| {pair['company']} |" in card_text for pair in known["pairs"])
 
 
 def test_the_curve_is_drawn_from_the_figures() -> None:

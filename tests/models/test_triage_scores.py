@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ import pytest
 from models.triage.card import card
 from models.triage.curve import FOLDER, Companies, limit, read_baselines
 from models.triage.injections import AS_DEVELOPMENT
-from models.triage.scores import calibration, corrected, figures, found_at, risk
+from models.triage.scores import calibration, figures, found_at, risk
 from models.triage.tries import by_company, difference, table
 
 
@@ -51,8 +50,6 @@ def every() -> list[dict[str, Any]]:
 
 def test_what_is_missed_of_the_published_ones_is_told_apart(tmp_path: Path) -> None:
     """Not printed, not raised, not believed: every one that is missed is one of them."""
-    (tmp_path / "finance").mkdir()
-    (tmp_path / "finance" / "revisions.jsonl").write_text("")
     predicted = every()
     published = [p for p in predicted if p["set"] == "finverbench" and p["type"]]
     published[0]["shown"] = False
@@ -125,26 +122,8 @@ def test_a_chance_is_right_if_the_surest_doubt_names_the_error() -> None:
     )
 
 
-def test_corrected_filings_are_counted_by_company(tmp_path: Path) -> None:
-    """Only errors that were put right count, once a filing, and only of filings that are there."""
-    folder = tmp_path / "finance"
-    folder.mkdir()
-    items = [
-        {"company": "A", "kind": kind, "first": {"accession": f"0000000001-10-{number:06}"}}
-        for kind, number in (
-            ("sign_flip", 99), ("sign_flip", 99), ("scale_1000x", 3), ("changed", 98),
-            ("sign_flip", 777),
-        )
-    ]  # fmt: skip
-    (folder / "revisions.jsonl").write_text("".join(json.dumps(i) + "\n" for i in items))
-    assert corrected(tmp_path, some(), 0.5) == {"A": [1, 2]}
-
-
 def test_the_card_has_the_figures(tmp_path: Path) -> None:
     """Every figure comes from the predictions: other predictions, another card."""
-    folder = tmp_path / "finance"
-    folder.mkdir()
-    (folder / "revisions.jsonl").write_text("")
     beside = read_baselines(FOLDER)
     first = card(figures(tmp_path, every()), beside, "1.1.0")
     assert "| learned | 2.0% | 3.0% | 6.0% | 11.0% |" in first

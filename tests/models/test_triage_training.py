@@ -91,6 +91,35 @@ def lines(company: int) -> list[dict[str, Any]]:
     return found
 
 
+def revisions() -> list[dict[str, Any]]:
+    """Company 6 shows more shares than anybody has, and company 5 a sign that was tagged otherwise:
+    the first is wrong on its page, the second is not.
+    """
+    about = {"end": "20231231", "quarters": 0}
+    shares = {
+        "kind": "scale_1000x",
+        "company": "Company 6",
+        "cik": 6,
+        "concept": "Assets",
+        "unit": "shares",
+        "value_first": 7 * 14_382_000_000,
+        "value_later": 7 * 14_382_000,
+    }
+    sign = {
+        "kind": "sign_flip",
+        "company": "Company 5",
+        "cik": 5,
+        "concept": "Goodwill",
+        "unit": "USD",
+        "value_first": 6 * 2_116_000_000,
+        "value_later": -6 * 2_116_000_000,
+    }
+    return [
+        about | one | {"first": {"accession": f"f{one['cik']}"}, "later": {"accession": "g"}}
+        for one in (shares, sign)
+    ]  # fmt: skip
+
+
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder in which the training has run, on twenty companies."""
@@ -108,8 +137,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ]
     (finance / "dev_injected.jsonl").write_text("".join(json.dumps(r) + "\n" for r in apart))
     (finance / "abbreviated.jsonl").write_text("")
-    revision = {"kind": "sign_flip", "company": "Company 5", "first": {"accession": "f5"}}
-    (finance / "revisions.jsonl").write_text(json.dumps(revision) + "\n")
+    (finance / "revisions.jsonl").write_text("".join(json.dumps(r) + "\n" for r in revisions()))
     (folder / "config.toml").write_text(CONFIG)
     arguments = ["training", "--data", str(folder / "data"), "--out", str(folder / "artefacts"),
                  "--config", str(folder / "config.toml")]  # fmt: skip
@@ -137,12 +165,29 @@ def test_every_filing_is_predicted_once_and_development_filings_apart(made: Path
     own = [p for p in said if p["set"] == "own"]
     assert sum(p["type"] is None for p in own) == COMPANIES - 1
     assert len(own) > 5 * COMPANIES
-    assert [(p["id"], p["type"]) for p in said if p["set"] == "corrected"] == [("f5", None)]
-    assert not any(p["id"] == "f5" for p in own)
+    assert [(p["id"], p["type"]) for p in said if p["set"] == "corrected"] == [("f6", None)]
+    assert not any(p["id"] == "f6" for p in own)
     assert {p["set"] for p in said} == {"own", "headlines", "corrected", "development"}
     assert all(p["fold"] == fold_of(p["company"]) for p in said)
     assert [p["type"] for p in said if p["set"] == "development"] == [None, "digit_change"]
     assert all(0 <= p["risk"] <= 1 for p in said)
+
+
+def test_what_shows_a_corrected_error_tells_nothing_of_lines(
+    made: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor are its lines part of the experience of other companies."""
+
+    class Seen(Exception):
+        pass
+
+    def caught(records: list[dict[str, Any]], *_more: Any) -> None:
+        raise Seen({record["id"] for record in records})
+
+    monkeypatch.setattr(training, "experiences", caught)
+    with pytest.raises(Seen) as seen:
+        training.make(made / "data" / "finance", {"errors": {}})
+    assert seen.value.args[0] == {f"f{n}" for n in range(COMPANIES)} - {"f6"}
 
 
 def test_what_else_an_error_brings_is_no_lesson(made: Path) -> None:

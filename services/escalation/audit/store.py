@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from datetime import datetime
 
 from sqlalchemy import case, func, select
 from sqlalchemy.orm import Session
@@ -24,6 +25,8 @@ class Moment:
     """What was billed beyond reservations."""
     calls: Counter[str]
     """Calls by state."""
+    tenants: Counter[str]
+    """Of `counted`, what is each tenant's."""
     finished: int
     """Escalations that nobody works on any more."""
 
@@ -40,6 +43,10 @@ class Booked:
     tokens: tuple[int, int]
     """In and out."""
     micro_usd: int
+    reserved: int
+    """Its worst case, in the same unit."""
+    time: datetime
+    """When it was about to be reserved."""
 
 
 def booked(session: Session) -> list[Booked]:
@@ -53,6 +60,8 @@ def booked(session: Session) -> list[Booked]:
             row.state,
             (int(row.tokens_in), int(row.tokens_out)),
             int(row.micro_usd),
+            int(row.reserved_micro_usd),
+            row.time,
         )
         for row in rows
     ]
@@ -62,22 +71,27 @@ def moment(session: Session) -> Moment:
     """Read the ledger and the state of the requests in one transaction."""
     over = ledger.c.micro_usd - ledger.c.reserved_micro_usd
     excess = func.coalesce(func.sum(case((over > 0, over), else_=0)), 0)
+    key = (ledger.c.state, ledger.c.tenant)
     rows = session.execute(
         select(
-            ledger.c.state,
+            *key,
             func.count().label("calls"),
             func.sum(ledger.c.micro_usd).label("micro_usd"),
             excess.label("excess"),
-        ).group_by(ledger.c.state)
+        ).group_by(*key)
     ).all()
-    beyond = sum(int(row.excess) for row in rows)
+    calls, counted = Counter[str](), Counter[str]()
+    for row in rows:
+        calls[row.state] += int(row.calls)
+        counted[row.tenant] += int(row.micro_usd) - int(row.excess)
     finished = session.execute(
         select(func.count()).select_from(escalations).where(escalations.c.state != "waiting")
     ).scalar_one()
     return Moment(
-        counted=sum(int(row.micro_usd) for row in rows) - beyond,
-        excess=beyond,
-        calls=Counter({row.state: int(row.calls) for row in rows}),
+        counted=counted.total(),
+        excess=sum(int(row.excess) for row in rows),
+        calls=calls,
+        tenants=counted,
         finished=int(finished),
     )
 

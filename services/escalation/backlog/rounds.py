@@ -10,6 +10,7 @@ import logging
 import threading
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 
 from services.escalation import handlers
@@ -19,7 +20,7 @@ from services.escalation.batches import Batch, Batches, HandedIn
 from services.escalation.batches.batches import GRACE
 from services.escalation.hearing import content
 from services.escalation.ledger import ProviderStopped
-from services.escalation.ledger.store import batch_of, documents_of_batch, forget
+from services.escalation.ledger.store import batch_of, batches_of, documents_of_batch, forget
 from services.escalation.providers import Provider, ProviderError
 from services.escalation.providers.batches import HOURS
 from services.escalation.providers.provider import BATCH_SECONDS
@@ -34,7 +35,22 @@ log = logging.getLogger(__name__)
 
 ROWS_MOST = 1_000
 """Requests without a batch that one round looks at, and those of one batch that it ends."""
-NO_ANSWER = "it was handed in with a batch, which brought no answer to it"
+NOBODY = "nobody may be asked about it any more"
+NO_ANSWER = "it waited for a batch, and none brought an answer to it"
+
+
+@dataclass(frozen=True)
+class Left:
+    """What of a request waits for a batch, with whom all of it may be asked."""
+
+    kept: Kept
+    questions: Sequence[Waiting]
+    further: bool
+    """Whether a batch has left already with other questions of it."""
+
+    @property
+    def provider(self) -> Provider:
+        return self.questions[0].provider
 
 
 class BatchRounds(Rounds):
@@ -64,15 +80,15 @@ class BatchRounds(Rounds):
         self._end_all(stop)
         with self.store.read() as session:
             waiting = Backlog(session).without(ROWS_MOST)
-        new: dict[tuple[str, str], list[tuple[Kept, list[Waiting]]]] = defaultdict(list)
+        new: dict[tuple[str, str], list[Left]] = defaultdict(list)
         for kept in waiting:
             self.pulse.beat()
             if stop.is_set():
                 return
-            if asked := self._to_ask(kept):
-                new[kept.event.tenant, asked[0].provider.name].append((kept, asked))
+            if left := self._to_ask(kept):
+                new[kept.event.tenant, left.provider.name].append(left)
         for rows in new.values():
-            self._hand_in(rows[0][1][0].provider.at_batch_price(), rows)
+            self._hand_in(rows[0].provider.at_batch_price(), rows)
 
     def _look(self, provider: Provider | None, batch: Batch) -> None:
         about = {"batch": batch.id, "provider": batch.provider, "until": batch.until.isoformat()}
@@ -87,7 +103,8 @@ class BatchRounds(Rounds):
 
     def _end_all(self, stop: threading.Event) -> None:
         """End the requests whose batch is over: also where it can't be brought to its end, but not
-        while another process is at that. What never left waits on without a batch.
+        while another process is at that. What never left waits on without a batch, and so does a
+        request of which only some questions had room in it.
         """
         with self.store.read() as session:
             gone_with = Backlog(session).batches()
@@ -102,6 +119,9 @@ class BatchRounds(Rounds):
                     return
                 if self._may_go_again(kept, batch):
                     self._take_back(kept, batch)
+                elif not batch.never_left and self._has_time(kept):
+                    if self._to_ask(kept, NO_ANSWER):
+                        self._take_back(kept, batch)
                 else:
                     self._end(kept, batch.reason if batch.never_left else NO_ANSWER)
 
@@ -113,13 +133,21 @@ class BatchRounds(Rounds):
         patience = self.door.patience if batch.requests else HOURS
         return batch.never_left and self.door.clock() <= kept.kept + patience
 
+    def _has_time(self, kept: Kept) -> bool:
+        """Whether there is time for one more batch: see the end of what is put off."""
+        return self.door.clock() <= kept.kept + HOURS
+
     def _take_back(self, kept: Kept, batch: Batch) -> None:
         with self.store.write() as session:
             Backlog(session).came_back(kept.event.id, batch.id)
 
-    def _to_ask(self, kept: Kept) -> list[Waiting]:
-        """The questions of a request that no answer is remembered for and that one provider may be
-        asked; a request that has none any more is ended.
+    def _to_ask(self, kept: Kept, none: str = NOBODY) -> Left | None:
+        """The questions of a request that no answer is remembered for, that no batch has left with
+        since it waits, and that one provider may be asked; a request that has none any more is
+        ended.
+
+        Args:
+            none: why, where nothing is left to be asked.
         """
         try:
             asked = handlers.left_to_ask(kept.event, self.store, self.blobs, self.door)
@@ -130,13 +158,25 @@ class BatchRounds(Rounds):
         except Exception:  # it would hold up those behind it, in every round
             log.exception("what a request asks that waits for a batch can't be told; it is ended")
             asked = []
-        if not asked:
-            self._end(kept, "nobody may be asked about it any more")
-        return [one for one in asked if one.provider.name == asked[0].provider.name]
+        new = [one for one in asked if not self._has_left(kept, one)]
+        if not new:
+            self._end(kept, NO_ANSWER if asked else none)
+            return None
+        mine = [one for one in new if one.provider.name == new[0].provider.name]
+        return Left(kept, mine, further=len(new) < len(asked))
 
-    def _hand_in(self, provider: Provider, rows: Sequence[tuple[Kept, list[Waiting]]]) -> None:
-        asked = [(one.account, one.prompt) for _, questions in rows for one in questions]
-        events = [kept.event for kept, questions in rows for _ in questions]
+    def _has_left(self, kept: Kept, one: Waiting) -> bool:
+        """Whether a question went with a batch since its request waits, and that is over."""
+        with self.store.read() as session:
+            names = batches_of(session, kept.event.tenant, content(one.provider, one.prompt))
+        return any(
+            not (batch.is_open or batch.never_left) and batch.made >= kept.kept
+            for batch in map(self.batches.get, names)
+        )
+
+    def _hand_in(self, provider: Provider, rows: Sequence[Left]) -> None:
+        asked = [(one.account, one.prompt) for left in rows for one in left.questions]
+        events = [left.kept.event for left in rows for _ in left.questions]
         came, why = HandedIn(), ""
         try:
             came = self.batches.hand_in(
@@ -148,15 +188,15 @@ class BatchRounds(Rounds):
             log.warning("questions are handed in later", extra={"reason": error.message})
             came.spent = error.message
         place = 0
-        for kept, questions in rows:
-            dropped = [came.dropped.get(place + number, "") for number in range(len(questions))]
-            place += len(questions)
-            if self._is_elsewhere(kept) or self._went(kept, provider, questions):
+        for left in rows:
+            places = range(place, place + len(left.questions))
+            place = places.stop
+            dropped = [came.dropped.get(one, "") for one in places]
+            if self._is_elsewhere(left.kept) or self._went(left, provider):
                 continue
-            if why or any(dropped):
-                self._end(kept, why or next(filter(None, dropped)))
-            elif came.spent and kept.kept + self.door.patience < self.door.clock():
-                self._end(kept, came.spent)
+            late = left.kept.kept + self.door.patience < self.door.clock()
+            if reason := why or (all(dropped) and dropped[0]) or (late and came.spent):
+                self._end(left.kept, NO_ANSWER if left.further else reason)
 
     def _goes(self, event: EscalationRequested, batch: Batch) -> bool:
         """Note that a request goes with a batch, before that leaves the house; returns whether it
@@ -178,18 +218,19 @@ class BatchRounds(Rounds):
             self._take_back(kept, batch)
         return not batch.never_left
 
-    def _went(self, kept: Kept, provider: Provider, questions: Sequence[Waiting]) -> bool:
+    def _went(self, left: Left, provider: Provider) -> bool:
         """Whether what a request asks is in a batch already, for another one: it waits for that."""
+        event = left.kept.event
         with self.store.read() as session:
             found = [
-                batch_of(session, kept.event.tenant, content(provider, one.prompt))
-                for one in questions
+                batch_of(session, event.tenant, content(provider, one.prompt))
+                for one in left.questions
             ]
         first = next(filter(None, found), None)
         if first is None:
             return False
         with self.store.write() as session:
-            return Backlog(session).went(kept.event.id, first)
+            return Backlog(session).went(event.id, first)
 
     def _end(self, kept: Kept, why: str) -> None:
         """Let what is known of a request be its answer; of what is not, a person is asked."""

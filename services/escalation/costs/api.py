@@ -24,6 +24,7 @@ from services.escalation.costs import (
 from services.escalation.domain import Spend
 from services.escalation.ledger.store import stops, sums
 from services.escalation.store import By, Escalations
+from shared.artefacts import Training
 from shared.storage import Store
 from shared.web.auth import CurrentActor
 from shared.web.openapi import problems
@@ -36,12 +37,12 @@ class Hours:
     Args:
         machine: US$ an hour of the machine that reads.
         training: US$ an hour of the one that trained.
-        trained: seconds that all trainings of an adapter's version took; None if not known.
+        trained: what the trainings of an adapter's version took; None if not known.
     """
 
     machine: Decimal
     training: Decimal
-    trained: Callable[[str, str], float | None]
+    trained: Callable[[str, str], Training | None]
 
 
 class _Answer(BaseModel):
@@ -129,8 +130,12 @@ class TrainingOut(_Answer):
     adapter: str
     version: str
     documents: int = Field(description="that it has read here")
-    hours: float | None = Field(description="of all its trainings as measured; null: not known")
-    hour_usd: float
+    hours: float | None = Field(
+        description="of its trainings as measured, those of folds where their runs are kept; what "
+        "else was learned for it (rankings, calibrations, the base) is not counted; null: not known"
+    )
+    machine: str | None = Field(description="that they ran on; null: not known")
+    hour_usd: float = Field(description="of that one: `SMALLPRINT_ESCALATION_TRAINING_HOUR`")
     usd: float | None
     paid_each_usd: float = Field(
         description="for a document, to frontier models; if several specialists read it, in parts"
@@ -275,14 +280,14 @@ def _training(
     hours: Hours,
     paid: Mapping[tuple[str, str], Decimal],
 ) -> list[TrainingOut]:
-    trained: dict[tuple[str, str], float | None] = {}
-    for adapter, version, _ in versions:
-        seconds = hours.trained(adapter, version)
-        trained[adapter, version] = seconds / 3600 if seconds is not None else None
-    lines: list[dict[str, Any]] = [vars(one) for one in payback(versions, trained, rates, paid)]
+    trained = {(name, version): hours.trained(name, version) for name, version, _ in versions}
+    spent = {key: one.seconds / 3600 if one else None for key, one in trained.items()}
+    machines = {key: one.machine for key, one in trained.items() if one and one.machine}
+    lines: list[dict[str, Any]] = [vars(one) for one in payback(versions, spent, rates, paid)]
     return [
         TrainingOut(
             **{name: line[name] for name in ("adapter", "version", "documents", "hours", "usd")},
+            machine=machines.get((line["adapter"], line["version"])),
             hour_usd=float(rates.training_hour),
             paid_each_usd=line["paid_each"],
             saved_each_usd=line["saved_each"],

@@ -144,7 +144,7 @@ class Payback:
     documents: int
     """That it has read here."""
     hours: float | None
-    """Of all its trainings, as they were measured; None where they were not."""
+    """Of its trainings, as they were measured; None where they were not."""
     usd: float | None
     paid_each: float
     """What frontier models were paid for a document, on the average."""

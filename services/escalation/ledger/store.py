@@ -236,6 +236,23 @@ def batch_of(session: Session, tenant: str, content: str) -> str | None:
     ).scalar_one_or_none()
 
 
+def batches_of(session: Session, tenant: str, content: str) -> Sequence[str]:
+    """All batches that the same content was ever in."""
+    return (
+        session.execute(
+            select(ledger.c.batch)
+            .where(
+                ledger.c.tenant == tenant,
+                ledger.c.content == content,
+                ledger.c.batch.is_not(None),
+            )
+            .distinct()
+        )
+        .scalars()
+        .all()
+    )
+
+
 def overdue(session: Session, now: datetime, limit: int) -> list[str]:
     """The reservations whose time is over, of all tenants; not those of a batch, which says itself
     what was not billed, however late it is asked.

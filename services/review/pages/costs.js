@@ -105,9 +105,9 @@ function training({ training: all }) {
     const left = one.after_documents - one.documents;
     const words = left > 0 ? `${number(one.documents)} of ${number(one.after_documents)} documents` : `paid since document ${number(one.after_documents)}`;
     return h("div.paid-row", {}, h("span.bar-label", {}, name), reached("ours", one.documents, one.after_documents), h("span.figure", {}, words),
-      h("span.muted.small", {}, `${number(Math.round(one.hours * 100) / 100)} hours at ${usd(one.hour_usd)} are ${usd(one.usd)}; each document saves ${usd(one.saved_each_usd)}${one.paid_each_usd > 0 ? `, after ${usd(one.paid_each_usd)} that went to frontier models` : ""}.`));
+      h("span.muted.small", {}, `${number(Math.round(one.hours * 100) / 100)} hours${one.machine ? ` on ${one.machine}` : ""} at ${usd(one.hour_usd)} an hour are ${usd(one.usd)}; each document saves ${usd(one.saved_each_usd)}${one.paid_each_usd > 0 ? `, after ${usd(one.paid_each_usd)} that went to frontier models` : ""}.`));
   });
-  const said = "The hours of all trainings of a specialist, as they were measured, against what each document saves: the price of a frontier model, less the machine, less what frontier models were paid all the same.";
+  const said = "The hours of a specialist's trainings, as they were measured, those of folds where their runs were kept (what else was learned for it is not counted), against what each document saves: the price of a frontier model, less the machine, less what frontier models were paid all the same.";
   return figure("When training has paid for itself", said, h("div.bars", {}, rows), ["Specialist", "Hours", "US$ an hour", "US$", "Paid with each US$", "Saved with each US$", "Paid after", "So far"],
     all.map((one) => [`${one.adapter} ${one.version}`, number(one.hours), exact(one.hour_usd), exact(one.usd), exact(one.paid_each_usd), exact(one.saved_each_usd), number(one.after_documents), number(one.documents)]));
 }

@@ -21,6 +21,14 @@ _TOTAL = re.compile(r"^\s*(total|net\s+cash)\b", re.I)
 _OF_SHARES = re.compile(r"share", re.I)
 _FULL_LINE = 40
 """Characters of a label that may be cut by the end of its line."""
+_OPEN = re.compile(r"[,;]$|\b(?:and|as of|at|of|or|to)$", re.I)
+"""The end of a label that goes on in the next line, if that begins as `_MORE` has it."""
+_MORE = re.compile(
+    r"\d[\d,.]*\s+[a-z]"
+    r"|(?:January|February|March|April|May|June|July|August|September|October|November|December)"
+    r"\s+\d"
+)
+"""A number of something, or a day: no label begins so behind an open end."""
 _STEP = 2.0
 """Characters or points; less is no indent."""
 _MOST_HEADING = 160
@@ -159,9 +167,13 @@ def _runs_on(held: _Whole, label: str, line: Line, cells: Sequence[TableCell]) -
         return False
     if held.figures and line.figures:
         return False
-    return label[:1].islower() or (
-        label[:1] == "(" and not held.figures and len(held.label) > _FULL_LINE
-    )
+    if label[:1].islower():
+        return True
+    if held.figures:
+        return False
+    if label[:1] == "(":
+        return len(held.label) > _FULL_LINE
+    return bool(_OPEN.search(held.label) and _MORE.match(label))
 
 
 def _label_cells(line: Line, bands: Sequence[Band]) -> list[TableCell]:

@@ -82,12 +82,19 @@ def factor(
     if counts:
         apart = not stated and _SHARES_APART.search(notes) and not _SHARES_ALSO.search(notes)
         return Decimal(1) if apart and max(present) >= 100_000 else scale
-    if min(present) < Decimal("0.01"):
+    if _divided(present):
         return scale
     if _PER_SHARE.search(own):
         return Decimal(1) if max(present) < 10_000 and _fraction(present) else scale
     basic = _BASIC.search(label) or _BASIC.search(heading)
     return Decimal(1) if basic and max(present) < 1_000 and _fraction(present) else scale
+
+
+def _divided(values: Sequence[Decimal]) -> bool:
+    """Whether amounts per share were divided by the unit of the rest, as programs do when they
+    write a table: less than a cent, with more places than a page prints.
+    """
+    return min(values) < Decimal("0.01") and any(value != round(value, 3) for value in values)
 
 
 def _fraction(values: Sequence[Decimal]) -> bool:

@@ -1,5 +1,6 @@
 """Every test in this folder runs on SQLite and on PostgreSQL."""
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from shared.storage.messages import Time
 from tests.postgres import Servers
 
 MIGRATIONS = Path(__file__).parent / "migrations"
+NAMES = ("sqlite", "postgresql")
 NOTE = Table(
     "note",
     MetaData(),
@@ -21,7 +23,7 @@ NOTE = Table(
 )
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=NAMES)
 def url(request: pytest.FixtureRequest, servers: Servers, tmp_path: Path) -> str:
     """The URL of an empty database."""
     if request.param == "sqlite":
@@ -48,3 +50,19 @@ def store(empty_store: Store) -> Store:
 def note() -> Table:
     """A table of the service's own."""
     return NOTE
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say how many tests each database has passed, and those of what PostgreSQL has."""
+    passed: Counter[str] = Counter()
+    for report in terminalreporter.stats.get("passed", []):
+        if "contract/store/" not in report.nodeid or report.when != "call":
+            continue
+        with_what = report.nodeid.partition("[")[2].rstrip("]").split("-")
+        passed.update(name for name in NAMES if name in with_what)
+        passed["alone"] += "test_postgres.py" in report.nodeid
+    if passed:
+        counts = ", ".join(f"{name} {passed[name]}" for name in NAMES)
+        terminalreporter.write_line(
+            f"store contract, tests passed: {counts}, and {passed['alone']} of PostgreSQL"
+        )

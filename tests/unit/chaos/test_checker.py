@@ -250,11 +250,18 @@ def test_the_last_line_says_good_or_bad() -> None:
     assert report.good
     assert list(report.table())[-1] == (
         "GOOD: seed 7, 2 kills of 2, 1 other troubles, 1 documents accepted of 1,"
-        " 0 promises broken, 1 s"
+        " 0 promises broken, 0 looked at nothing, 1 s"
     )
-    report.made.clear()
+    made, report.made = report.made, Counter()
     assert not report.good
     assert report.last_line().startswith("BAD: ")
+    report.made, report.doubled = made, 0
+    assert not report.good
+    report.doubled = 3
+    assert report.good
+    report.checks[3].looked_at = 0
+    assert not report.good
+    assert "1 looked at nothing" in report.last_line()
 
 
 def test_documents_are_what_they_say() -> None:

@@ -8,13 +8,16 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from infra.chaos import trouble
 from infra.chaos.breaks import BREAKS
 from infra.chaos.disk import lose_unsynced
+from infra.chaos.plan import Trouble
 from infra.chaos.proxy import Proxy
-from infra.chaos.trouble import limit
+from infra.chaos.trouble import Troubles, limit
 from infra.ports import free_port
 from tests.support import ROOT
 
@@ -104,6 +107,31 @@ def test_a_full_disk_is_waited_for(tmp_path: Path) -> None:
         limit(process.pid, resource.RLIM_INFINITY)
         assert put("another lease") == "kept"
         process.stdin.close()
+
+
+def sleeper() -> subprocess.Popen[bytes]:
+    """A process that does nothing for long."""
+    return subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+
+
+def test_only_what_was_hit_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever is down is waited for, and is no kill if it stays down; nor is it stopped then."""
+    monkeypatch.setattr(trouble, "ALIVE_SECONDS", 5.0)
+    dead, next_one = sleeper(), sleeper()
+    dead.kill()
+    os.waitid(os.P_PID, dead.pid, os.WEXITED | os.WNOWAIT)
+    running = SimpleNamespace(pids={"extraction-worker": dead.pid})  # a zombie: nobody buried it
+    troubles = Troubles(running, {})  # type: ignore[arg-type]
+    starting = threading.Timer(0.3, running.pids.update, [{"extraction-worker": next_one.pid}])
+    starting.start()
+    assert troubles.kill("extraction-worker")
+    assert next_one.wait(10) == -9
+    monkeypatch.setattr(trouble, "ALIVE_SECONDS", 0.1)
+    assert not troubles.kill("extraction-worker")
+    assert not troubles.make(Trouble("stop", "extraction-worker", 0.1))
+    assert not troubles.make(Trouble("full", "extraction-worker", 0.1))
+    assert troubles.made == {"kill -9 extraction-worker": 1}
+    dead.wait(10)
 
 
 @pytest.mark.parametrize(("broken", "kept"), [("", b"a lease"), ("no-fsync", b"")])

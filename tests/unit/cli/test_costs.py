@@ -71,6 +71,7 @@ COSTS: dict[str, Any] = {
             "version": "1.2.0",
             "documents": 4,
             "hours": 4.2,
+            "machine": "two processor cores",
             "hour_usd": 3.0,
             "usd": 12.6,
             "paid_each_usd": 0.01,
@@ -82,6 +83,7 @@ COSTS: dict[str, Any] = {
             "version": "1.0.0",
             "documents": 1,
             "hours": None,
+            "machine": None,
             "hour_usd": 3.0,
             "usd": None,
             "paid_each_usd": 0.01,
@@ -136,7 +138,8 @@ def test_costs_are_a_table_with_budgets_and_stops() -> None:
     assert "4 documents, 40,000 tokens read and 3,000 quoted in 8.0 s (5,000 a second)" in shown
     assert "0.005556 a million" in shown
     assert "claude-opus-5 would have cost at least US$ 0.275000" in shown
-    assert "4.20 hours at US$ 3.00 are 12.60, paid after 181 documents (4 so far" in shown
+    assert "4.20 hours on two processor cores at US$ 3.00 are 12.60, paid after 181 docum" in shown
+    assert "ents (4 so far, US$ 0.070000 saved with each" in shown
     assert "training of mine 1.0.0: its hours are not known" in shown
     assert "as quoted on 2026-11-26, not measured here: US$ 25 for a million tokens out" in shown
     assert ASKED == ["day"]

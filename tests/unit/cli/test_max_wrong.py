@@ -96,6 +96,32 @@ def test_a_specialist_that_can_promise_nothing_says_so(run: Run, contract: Path)
     assert {one["route"] for one in terms} <= {"review"}
 
 
+def test_for_a_stated_share_of_missed_clauses_more_is_shown_and_nothing_of_it_accepted(
+    run: Run, contract: Path
+) -> None:
+    """What is usually shown is among it; the table says what was promised."""
+    usual = line_of(run, contract, "--max-wrong", "0.2")
+    more = line_of(run, contract, "--max-wrong", "0.2", "--max-missed", "0.2", "--level", "0.9")
+    (missed,) = more["missed"]
+    assert (missed["max_missed"], missed["level"], missed["why_not"]) == (0.2, 0.9, "")
+    assert min(one["confidence"] for one in more["clauses"]) > missed["above"]
+    assert len(more["clauses"]) > len(usual["clauses"])
+    known = {(one["category"], one["start"]) for one in usual["clauses"]}
+    for one in more["clauses"]:
+        if (one["category"], one["start"]) not in known:
+            assert one["route"] == "review"
+    code, out, _ = run("extract", contract, "--max-missed", "0.2")
+    assert code == 0
+    assert "of the true clauses at most 0.2 is missed, with 95% confidence" in out
+
+
+def test_a_confidence_of_nothing_is_refused(run: Run, contract: Path) -> None:
+    """`--level` alone states nothing."""
+    code, _, err = run("extract", contract, "--level", "0.9")
+    assert code == 2
+    assert "--level says how sure" in err
+
+
 def test_a_text_that_it_does_not_know_is_not_guaranteed(run: Run, tmp_path: Path) -> None:
     """A document with a warning has no calibration data, whatever is found in it."""
     path = tmp_path / "b.txt"

@@ -185,6 +185,7 @@ def test_the_table_has_both_policies_and_says_what_is_escalated(run: Any) -> Non
     assert rows["changed by people"] == ["0", "of", "0", "1", "of", "1"]
     assert rows["questions to a model"] == ["0", "0"]
     assert "worth their price" in result.stdout
+    assert "\nReports are not tried: what would be accepted, asked and looked at" in result.stdout
     low, word, high = rows["with 95% between"][3:]
     assert (rows["with 95% between"][:3], low, word) == (["0", "and", "0"], "0", "and")
     assert high in ("1", "2")

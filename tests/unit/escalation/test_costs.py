@@ -18,7 +18,7 @@ from services.escalation.ledger import Caps, Ledger
 from services.escalation.policy import TenantPolicy
 from services.escalation.providers import Usage
 from services.escalation.settings import Settings
-from shared.artefacts import newest, training_seconds
+from shared.artefacts import Training, newest, training_of
 from shared.events import AdapterVersion, BlobRef, ClausesExtracted
 from shared.prices import Price
 from shared.runtime import Service, Worker
@@ -60,13 +60,15 @@ def service(tmp_path: Path) -> Iterator[Service]:
     folder = tmp_path / "artefacts" / "contract-clauses" / "1.0.0"
     folder.mkdir(parents=True)
     trainings = [{"fold": "none", "seconds": 3600}, {"fold": "0", "seconds": 7200}]
-    (folder / "training.json").write_text(json.dumps({"trainings": trainings}))
+    kept = {"machine": "two processor cores", "trainings": trainings}
+    (folder / "training.json").write_text(json.dumps(kept))
     settings = load(
         Settings,
         data=tmp_path,
         bus_url="memory:",
         artefacts=tmp_path / "artefacts",
         escalation_machine_hour=Decimal("0.36"),
+        escalation_training_hour=Decimal(3),
     )
     service = build(settings, keys=AnyKey())
     service.store.migrate()
@@ -155,9 +157,11 @@ def test_training_is_paid_after_so_many_documents(service: Service) -> None:
     first, second = told(service).json()["training"]
     saved = 0.05 * 5 + 0.004 * 25 - 10 * 0.36 / 3600
     assert (first["adapter"], first["hours"], first["usd"]) == ("contract-clauses", 3.0, 9.0)
+    assert (first["machine"], first["hour_usd"]) == ("two processor cores", 3.0)
     assert first["saved_each_usd"] == pytest.approx(saved)
     assert first["after_documents"] == -(-9.0 // saved)
     assert (second["adapter"], second["hours"], second["after_documents"]) == ("mine", None, None)
+    assert second["machine"] is None
 
 
 def pay(service: Service, number: int, micro_usd: int, tenant: str = "default") -> None:
@@ -228,7 +232,12 @@ def test_what_ships_says_how_long_its_trainings_took(name: str) -> None:
     runs = [source / "training.json", *source.glob("runs/fold*/run.json")]
     seconds = sum(json.loads(run.read_text("utf-8"))["seconds"] for run in runs)
     folder = newest(ROOT / "models/artefacts", name, "manifest.json")
-    assert training_seconds(ROOT / "models/artefacts", name, folder.name) == seconds > 0
+    found = training_of(ROOT / "models/artefacts", name, folder.name)
+    assert found is not None
+    assert found.seconds == seconds > 0
+    card = (source / "CARD.md").read_text("utf-8")
+    assert f" minutes on {found.machine} (" in card
+    assert "processor core" in found.machine
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"trainings": [{}]}'])
@@ -237,5 +246,19 @@ def test_hours_that_can_not_be_read_are_not_known(tmp_path: Path, content: str) 
     folder = tmp_path / "a" / "1.0.0"
     folder.mkdir(parents=True)
     (folder / "training.json").write_text(content)
-    assert training_seconds(tmp_path, "a", "1.0.0") is None
-    assert training_seconds(tmp_path, "b", "1.0.0") is None
+    assert training_of(tmp_path, "a", "1.0.0") is None
+    assert training_of(tmp_path, "b", "1.0.0") is None
+
+
+def test_a_machine_that_was_not_kept_is_not_made_up(tmp_path: Path) -> None:
+    """Of a release before it was."""
+    folder = tmp_path / "a" / "1.0.0"
+    folder.mkdir(parents=True)
+    (folder / "training.json").write_text('{"trainings": [{"fold": "none", "seconds": 7}]}')
+    assert training_of(tmp_path, "a", "1.0.0") == Training(7.0, "")
+
+
+def test_what_ships_is_paid_at_the_price_of_what_it_was_trained_on() -> None:
+    """Processor cores both: an hour of training costs by default what an hour of reading does."""
+    settings = load(Settings)
+    assert settings.escalation_training_hour == settings.escalation_machine_hour

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from services.escalation.bootstrap import build
-from services.escalation.policy import CLOSED, Policies, read_policies
+from services.escalation.policy import CLOSED, EVERY_ANSWER, Policies, read_policies
 from services.escalation.providers import Usage
 from services.escalation.providers.provider import DIALECTS
 from services.escalation.settings import Settings
@@ -84,6 +84,27 @@ def test_a_tenant_says_who_may_see_what(tmp_path: Path) -> None:
     assert policies.of("careful").day_micro_usd == 0
     assert "claude, house; for at most US$ 0.50 a day and 12.00 a month" in policy.summary
     assert policies.of("careful").summary.startswith("Nothing leaves the house. Asked")
+    assert policy.summary.endswith(f" a month. {EVERY_ANSWER}")
+
+
+@pytest.mark.usefixtures("key")
+def test_the_summary_says_what_needs_no_person(tmp_path: Path) -> None:
+    """Only where trust is measured and a risk is stated; then nobody is told that people look at
+    all.
+    """
+    measured = WHOLE.replace("day_usd", 'trust = "measured"\nday_usd')
+    assert read(tmp_path, measured).of("default").summary.endswith(EVERY_ANSWER)
+    stated = measured.replace("day_usd", "max_wrong = 0.07\nlevel = 0.9\nday_usd")
+    told = read(tmp_path, stated).of("default").summary
+    assert EVERY_ANSWER not in told
+    assert "with 90% confidence, that at most 7% of clauses among it are wrong." in told
+    assert "looks at every other answer" in told
+    assert told.endswith("and at 5% of the rest as a check.")
+    findings = "\n[tenants.default.findings]\nmax_wrong = 0.2\nbroken = 0.5\n"
+    both = read(tmp_path, f"{stated}{findings}").of("default").summary
+    assert "at most 7% of clauses and 20% of findings among it" in both
+    untrusted = stated.replace('trust = "measured"', 'trust = "person"')
+    assert read(tmp_path, untrusted).of("default").summary.endswith(EVERY_ANSWER)
 
 
 @pytest.mark.usefixtures("key")

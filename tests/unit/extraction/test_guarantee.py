@@ -14,6 +14,7 @@ from services.extraction.guarantee import (
     least_shown,
     promise,
     read_calibration,
+    shown_for,
     thresholds_of,
 )
 
@@ -215,3 +216,46 @@ def test_what_must_be_shown_so_that_little_is_missed() -> None:
     assert least_shown(known, 0.10, [0.5, 0.05, 0.01]) == 0.05  # one is missed: (1 + 1) / 20
     assert least_shown(known, 0.05, [0.5, 0.05, 0.01]) == 0.01  # none is: 1 / 20
     assert least_shown(known, 0.04, [0.5, 0.05, 0.01]) is None
+
+
+def answers(confidence: np.ndarray, family: np.ndarray, families: int) -> Calibration:
+    """A set of true clauses, each with the confidence of the surest candidate that matches it."""
+    one = calibration([0], [0], [0.9], [0], families)
+    return replace(one, answer_family=family, answer_confidence=confidence)
+
+
+def test_so_much_is_shown_that_a_stated_share_is_missed_at_most() -> None:
+    """Of each company's ten clauses one is at 0.05 and one has no candidate at all."""
+    each = np.array([0.0, 0.05, *[0.9] * 8])
+    known = answers(np.tile(each, 300), np.repeat(np.arange(300), 10), 300)
+    made = shown_for(known, 0.15, 0.95)
+    assert (made.above, made.missed, made.answers) == (0.04, 300, 3000)
+    wide = shown_for(known, 0.25, 0.95)
+    assert (wide.above, wide.missed) == (0.89, 600)
+    narrow = shown_for(known, 0.05, 0.95)
+    assert narrow.above is None
+    assert "10.0% are missed when all candidates above 0.002 are shown" in narrow.why_not
+
+
+def test_few_companies_show_nothing_and_a_set_without_answers_says_so() -> None:
+    """What would be needed, and no division by nothing."""
+    few = answers(np.full(10, 0.9), np.arange(10), 10)
+    assert "too few to show at 95%" in shown_for(few, 0.1, 0.95).why_not
+    none = answers(np.zeros(0), np.zeros(0, np.int64), 10)
+    assert "nothing of clauses that were not found" in shown_for(none, 0.1, 0.95).why_not
+
+
+def test_more_is_missed_no_more_often_than_the_level_says() -> None:
+    """Two hundred times other companies, small and large, whose shares differ."""
+    chance = np.random.default_rng(3)
+    broken = 0
+    for _ in range(200):
+        size = chance.integers(5, 55, 150)
+        family = np.repeat(np.arange(150), size)
+        worse = np.repeat(chance.random(150) < 0.3, size)
+        confidence = chance.random(len(family)) ** np.where(worse, 2.0, 0.5)
+        made = shown_for(answers(confidence, family, 150), 0.3, 0.9)
+        assert made.above is not None
+        missed = 0.3 * made.above**0.5 + 0.7 * made.above**2.0  # of a company, in expectation
+        broken += missed > 0.3
+    assert broken <= 20 + 3 * 4.3

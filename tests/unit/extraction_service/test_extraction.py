@@ -155,6 +155,7 @@ def test_no_clauses_is_a_result(house: House) -> None:
         "provisional": False,
         "pages": None,
         "risks": [],
+        "missed": [],
         "next": None,
     }
     (event,) = house.heard(ClausesExtracted)

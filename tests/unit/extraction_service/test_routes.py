@@ -17,9 +17,12 @@ from services.extraction.routing import (
     Local,
     StatedRisk,
     is_sampled,
+    missed_in,
     routes,
+    stated_missed,
     stated_risk,
 )
+from shared.documents.ocr import METHOD
 from shared.errors import SettingsError
 from shared.events import ClausesExtracted
 from shared.policy import RiskRules
@@ -70,7 +73,7 @@ def test_what_is_sure_enough_is_accepted_and_the_rest_goes_to_a_person() -> None
     """All that were surer than the lowest threshold were right, so that is the one."""
     stated = stated_risk(specialist(), FOUND, STATED)
     assert stated is not None
-    assert stated.thresholds == pytest.approx(dict.fromkeys(LABELS, 0.3))
+    assert stated.thresholds == pytest.approx(dict.fromkeys(LABELS, 0.5))  # as is usually shown
     assert (stated.max_wrong, stated.level, stated.families) == (0.05, 0.95, 400)
     assert routes(FOUND.clauses, reading(*PAGES), stated) == ["accept", "review"]
 
@@ -105,6 +108,50 @@ def test_where_no_data_speak_for_it_nothing_is_accepted_and_that_is_said(why: st
         why[0]
     ] in stated.why_not
     assert routes(found.clauses, reading(*PAGES), stated) == ["review", "review"]
+
+
+def test_what_is_not_usually_shown_is_not_accepted() -> None:
+    """The calibration set is of shown clauses; with `--all` or `max_missed` there are others."""
+    expert = specialist()
+    expert.manifest = replace(expert.manifest, thresholds={"best_f1": 0.6})
+    stated = stated_risk(expert, FOUND, STATED)
+    assert stated is not None
+    found = [clause("Governing Law", 0.59), clause("Governing Law", 0.61)]
+    assert routes(found, reading(*PAGES), stated) == ["review", "accept"]
+
+
+def test_for_a_stated_share_of_missed_clauses_more_is_shown() -> None:
+    """No more than usual where that misses little enough; all where nothing can be promised."""
+    expert = specialist()
+    expert.manifest = replace(expert.manifest, thresholds={"best_f1": 0.98})
+    more = stated_missed(expert, RiskRules(max_missed=0.1))
+    assert more is not None
+    assert (more.above, more.families, more.why_not) == (0.97, 400, "")
+    expert.manifest = replace(expert.manifest, thresholds={"best_f1": 0.5})
+    usual = stated_missed(expert, RiskRules(max_missed=0.1))
+    assert usual is not None
+    assert usual.above == 0.5
+    few = specialist(families=5)
+    nothing = stated_missed(few, RiskRules(max_missed=0.1))
+    assert nothing is not None
+    assert nothing.above == 0.002
+    assert "not attainable" in nothing.why_not
+    assert stated_missed(expert, RiskRules()) is None
+
+
+@pytest.mark.parametrize("why", ["calibration data of its own", "another language", "recognised"])
+def test_of_what_is_missed_nothing_is_promised_where_no_data_speak_for_it(why: str) -> None:
+    """A taught specialist, a document in another language, a scan."""
+    expert, found, read = specialist(), FOUND, reading(*PAGES)
+    if why.startswith("calibration"):
+        expert.guarantee = None
+    if why.startswith("another"):
+        found = replace(FOUND, warnings=("it is in another language",))
+    if why == "recognised":
+        read = replace(read, pages=tuple(replace(page, method=METHOD) for page in read.pages))
+    stated = missed_in(stated_missed(expert, RiskRules(max_missed=0.1)), found, read)
+    assert stated is not None
+    assert why in stated.why_not
 
 
 def test_a_clause_on_a_page_that_was_recognised_goes_to_a_person() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -332,6 +333,18 @@ class KilledAtPut:
     def sweep(self, older: timedelta) -> int:
         """See BlobStore."""
         return self._blobs.sweep(older)
+
+    def holding(self) -> AbstractContextManager[None]:
+        """See BlobStore."""
+        return self._blobs.holding()
+
+    def held(self) -> Iterator[tuple[str, BlobRef]]:
+        """See BlobStore."""
+        return self._blobs.held()
+
+    def open_held(self, tenant: str, ref: BlobRef) -> BinaryIO:
+        """See BlobStore."""
+        return self._blobs.open_held(tenant, ref)
 
 
 def try_and_die(house: House, event: DocumentIngested, puts: int | None) -> None:

@@ -205,6 +205,16 @@ def test_closing_ends_every_stream(house: House, monkeypatch: pytest.MonkeyPatch
     assert time.monotonic() - began < 10
 
 
+def test_a_process_that_is_asked_to_end_answers_who_waits(house: House) -> None:
+    """With what is known: whoever asks again comes to its successor."""
+    one = house.accepted(pdf())
+    house.service.let_go()
+    began = time.monotonic()
+    answer = house.client.get(f"/v1/documents/{one}?wait=20")
+    assert answer.json()["state"] == "received"
+    assert time.monotonic() - began < 10
+
+
 def test_over_http(house: House) -> None:
     """The header that a browser sends outweighs the address, which stays the same."""
     one = house.accepted(pdf())

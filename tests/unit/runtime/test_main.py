@@ -14,7 +14,7 @@ from fastapi.testclient import TestClient
 from shared.bus import Bus
 from shared.errors import Unavailable
 from shared.events import DocumentDeleted
-from shared.runtime import Service, main
+from shared.runtime import Service, embedded, main
 from shared.runtime.embedded import at_work
 from shared.runtime.main import join, start_background
 from shared.runtime.pulse import Loop, Pulse, check_threads
@@ -163,7 +163,7 @@ def test_files_of_a_process_are_its_owners_alone(service: Service, tmp_path: Pat
 def _probe(service: Service, role: str, monkeypatch: pytest.MonkeyPatch) -> Any:
     """The application that a process of this role serves."""
     served: list[Any] = []
-    monkeypatch.setattr(main, "serve_http", lambda app, *_: served.append(app))
+    monkeypatch.setattr(main, "serve_http", lambda app, *_, **__: served.append(app))
     settings = service.settings.model_copy(update={"health_port": 1})
     main._serve(replace(service, settings=settings), role)
     return served[0]
@@ -197,6 +197,20 @@ def test_a_loop_that_stands_still_is_not_ready(stop: threading.Event) -> None:
         check_threads([thread])
     pulse.beat()
     check_threads([thread])
+
+
+def test_who_waits_is_let_go_when_the_process_is_asked_to_end(
+    service: Service, stop: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On its own, and in the embedded edition; the server would wait for them otherwise."""
+    asked: list[str] = []
+    service = replace(service, let_go=lambda: asked.append("let go"))
+    monkeypatch.setattr(main, "serve_http", lambda *_, let_go, **__: let_go())
+    main._serve(service, "api")
+    assert asked == ["let go"]
+    monkeypatch.setattr(embedded, "serve_http", lambda *parts: parts[-1]())
+    embedded.serve([service, service], "127.0.0.1", 0, lambda _port: None)
+    assert asked == ["let go"] * 3
 
 
 def test_long_work_is_no_standstill(stop: threading.Event) -> None:

@@ -160,3 +160,108 @@ def test_the_earlier_filing_is_told_with_its_document_and_the_period() -> None:
     text = " ".join(finding.message for finding in said.findings)
     assert "(12 months to 2023-12-31)" in text
     assert "the earlier filing f1 (document doc_1) has" in text
+
+
+def scaled(filing: dict[str, Any], power: int, statement: str, column: int | None) -> None:
+    """Put amounts of a statement into another unit, of one column or of all."""
+    part = next(s for s in filing["statements"] if s["statement"] == statement)
+    for line in part["rows"]:
+        if "per share" not in line["label"]:
+            line["values"] = [
+                value if value is None or column not in (None, c) else value * 10**power
+                for c, value in enumerate(line["values"])
+            ]
+
+
+@pytest.mark.parametrize(("power", "words"), [(3, "1,000 times larger"), (6, "1,000,000 times")])
+def test_a_column_in_another_unit_is_one_finding(power: int, words: str) -> None:
+    """Not sixteen warnings: with the largest amount, and what the other columns are like."""
+    later = a_year_later()
+    scaled(later, power, "balance_sheet", 1)
+    said = judged(later, history(record()))
+    (finding,) = [f for f in said.findings if f.check == "earlier_filing_scale"]
+    assert said.flagged
+    assert (finding.statement, finding.row, finding.column) == ("balance_sheet", None, 1)
+    assert finding.message.startswith("16 of the 16 lines of this column (2023-12-31) that")
+    assert words in finding.message
+    assert finding.expected == 14_382_000_000
+    assert finding.reported == 14_382_000_000 * 10**power
+    assert "The other columns of the statement are of another size." in finding.message
+    assert len(finding.cells) == 16
+    assert not [w for w in said.warnings if "not as in" in w]
+
+
+def test_a_whole_filing_in_another_unit_is_told_once() -> None:
+    """Every statement: one finding, the other columns named in it."""
+    later = a_year_later()
+    for statement in later["statements"]:
+        for line in statement["rows"]:
+            if "per share" not in line["label"]:
+                line["values"] = [v if v is None else v // 1_000_000 for v in line["values"]]
+    said = judged(later, history(record()))
+    (finding,) = [f for f in said.findings if f.check == "earlier_filing_scale"]
+    assert "1,000,000 times smaller than there" in finding.message
+    assert "The other columns of the statement are of the size of this one." in finding.message
+    assert "So are those of " in finding.message
+    assert "cash_flow (12 months to 2023-12-31)" in finding.message
+
+
+def test_a_statement_in_another_unit_is_said_once() -> None:
+    """What the statements among themselves say is joined by what the earlier filing says."""
+    later = a_year_later()
+    scaled(later, 3, "income", None)
+    alone = verdict(later)
+    (before,) = [f for f in alone.findings if f.check == "statement_scale"]
+    said = judged(later, history(record()))
+    (finding,) = [f for f in said.findings if f.check == "statement_scale"]
+    assert finding.message.startswith(before.message)
+    assert "1,000 times larger than there" in finding.message
+    assert "earlier_filing_scale" not in {f.check for f in said.findings}
+
+
+def test_what_was_rounded_to_the_larger_unit_is_of_that_unit() -> None:
+    """Thousands then, whole millions now, and no unit applied."""
+    first, later = record(), a_year_later()
+    for line in first["statements"][0]["rows"]:
+        line["values"] = [v and v + 123_000 for v in line["values"]]
+    scaled(later, 0, "balance_sheet", None)
+    for line in later["statements"][0]["rows"]:
+        line["values"] = [v and v // 1_000_000 for v in line["values"]]
+    said = judged(later, history(first))
+    assert "earlier_filing_scale" in {f.check for f in said.findings}
+
+
+def test_lines_that_were_restated_as_well_hide_no_unit() -> None:
+    """Five of sixteen are other amounts too."""
+    later = a_year_later()
+    rows = later["statements"][0]["rows"]
+    for line in rows[1:]:
+        line["values"][1] *= 1_000
+    for line in rows[1:6]:
+        line["values"][1] += 7_000_000_000_000
+    said = judged(later, history(record()))
+    (finding,) = [f for f in said.findings if f.check == "earlier_filing_scale"]
+    assert finding.message.startswith("11 of the 16 lines of this column")
+    assert finding.cells[0].label == "Total assets"
+
+
+def test_a_part_of_a_column_is_no_unit() -> None:
+    """Half of its lines a thousand times as large: told as ever, and flagged by nothing here."""
+    later = a_year_later()
+    rows = later["statements"][0]["rows"]
+    for line in rows[1:9]:
+        line["values"][1] *= 1_000
+    said = judged(later, history(record()))
+    assert "earlier_filing_scale" not in {f.check for f in said.findings}
+    assert any("8 of 16 lines are not as in f1" in warning for warning in said.warnings)
+
+
+def test_a_column_that_any_earlier_filing_has_so_is_not_doubted() -> None:
+    """It was the filing between that had the wrong unit."""
+    between = a_year_later()
+    scaled(between, 3, "balance_sheet", None)
+    last = a_year_later(a_year_later())
+    last |= {"id": "f3"}
+    right = a_year_later() | {"id": "f2 amended"}
+    said = judged(last, history(record(), between, right))
+    assert "earlier_filing_scale" not in {f.check for f in said.findings}

@@ -120,6 +120,8 @@ def test_the_unit_of_a_page(text: str, scale: int | None) -> None:
         ("Basic", "Earnings per share:", ["2.20"], "", 1),
         ("Basic", "Weighted average shares outstanding:", ["200.5"], "", 10**6),
         ("Basic", "", ["-0.12"], "", 1),
+        ("Loss from discontinued operations", "Basic earnings per share:", ["0", "-0.005"], "", 1),
+        ("Basic", "Earnings per share:", ["0.00000221", "0.000002"], "", 10**6),  # by a program
         ("Basic (in thousands)", "Average shares outstanding:", ["1513018"], "", 1000),
         ("Average shares", "", ["200123456"], "in millions, except share data", 1),
         ("Common stock, $0.01 par value per share", "", ["7"], "", 10**6),

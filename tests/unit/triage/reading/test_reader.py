@@ -119,6 +119,35 @@ def test_a_label_that_a_page_breaks_is_one_line() -> None:
     assert values(statement, label) == [550 * MILLION, 450 * MILLION]
 
 
+@pytest.mark.parametrize("make", [samples.pdf, samples.plain])
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("Treasury stock, 697 shares at June 30, 2023 and", "June 30, 2022"),
+        ("Common stock, $0.01 par value, 900 authorized;", "462 and 475 shares issued"),
+        ("Receivables, net of allowances of $2 and $3, at", "June 30, 2023 and 2022"),
+    ],
+)
+def test_a_label_that_is_broken_before_a_number_or_a_day_is_one_line(
+    make: Callable[[samples.Table], bytes], first: str, second: str
+) -> None:
+    """A line that goes on with a capital letter or a digit, behind one that can't end there."""
+    broken = ((first, "", ""), (second, "17", "16"))
+    name = "a.pdf" if make is samples.pdf else "a.txt"
+    (statement,) = of(make((*samples.INCOME[:4], *broken, *samples.INCOME[4:])), name)[1]
+
+    assert values(statement, f"{first} {second}") == [17 * MILLION, 16 * MILLION]
+
+
+def test_a_heading_is_no_beginning_of_the_line_below() -> None:
+    """One that ends in an open word, before a label that begins as labels do."""
+    rows = (*samples.INCOME[:4], ("Paid at", "", ""), *samples.INCOME[4:])
+    statement = only(samples.pdf(rows), "a.pdf")
+
+    assert "Paid at" in [row.row.label for row in statement.rows if row.row.heading]
+    assert values(statement, "Cost of revenue") == [900 * MILLION, -800 * MILLION]
+
+
 def test_indents_are_the_path_of_a_line() -> None:
     """Headings stand in one another as far as they are set to the right; a total closes its own."""
     page = b"""BALANCE SHEETS

@@ -1,0 +1,147 @@
+"""How a backup keeps the bytes of a bucket's blobs while others delete them.
+
+A bucket has no locks. So a backup writes a mark, and again before it grows old; whoever deletes a
+blob looks for it first, and while it is fresh copies the bytes to the same name with `.held` behind
+it. At the end the mark goes first, and then what was put aside; who has copied looks once more, and
+takes his own copy away where the mark is gone. A mark that is not written again is nobody's: the
+next start of ingest removes it, with what was put aside.
+
+**Why a look is enough.** S3 shows what was written to whoever reads after it. A service removes
+blobs in a transaction in which it has written to the rows that named them, and the moment of a
+backup waits for such transactions. So what is removed without the mark being seen, no row of that
+moment names.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import threading
+import time
+from collections.abc import Iterator
+from types import TracebackType
+from typing import Any, Protocol
+
+from shared.errors import Conflict, SuiteError, Unavailable
+from shared.storage.blobs import HELD, HOLDING, ref_of_key
+
+log = logging.getLogger(__name__)
+
+FRESH_SECONDS = 900.0
+"""For which a mark counts, by the server's clock."""
+AGAIN_SECONDS = 60.0
+"""Until it is written again."""
+MARK = "the mark of a backup"
+
+
+class Lacking(Exception):
+    """An object is missing or damaged."""
+
+
+class Bucket(Protocol):
+    """What is asked of a bucket. All raise Unavailable while it does not answer."""
+
+    prefix: str
+
+    def objects(self) -> Iterator[dict[str, Any]]:
+        """Everything below the prefix: `Key`, `Size` and `LastModified`."""
+
+    def read(self, key: str, what: str) -> tuple[bytes, float] | None:
+        """A small object, and how many seconds ago it was written by the server's own clock.
+
+        `what` is what can't be reached without it, for the message.
+        """
+
+    def write(self, key: str, data: bytes) -> None:
+        """Write a small object over what is there."""
+
+    def remove(self, key: str) -> None:
+        """Remove an object; nothing happens if it is gone already."""
+
+
+def is_held(bucket: Bucket, what: str = MARK) -> bool:
+    """Whether a backup holds what is in it; `what` is asked for, for the message."""
+    found = bucket.read(bucket.prefix + HOLDING, what)
+    return found is not None and found[1] < FRESH_SECONDS
+
+
+def let_go(bucket: Bucket) -> None:
+    """Take away what a backup left that died. A bucket that does not answer is told of in the log
+    alone: the next start looks again.
+    """
+    try:
+        found = bucket.read(bucket.prefix + HOLDING, MARK)
+        if found is not None and found[1] >= FRESH_SECONDS:
+            _end(bucket)
+    except SuiteError as error:
+        log.warning("what a backup may have put aside stays", extra={"reason": error.message})
+
+
+def _end(bucket: Bucket) -> None:
+    bucket.remove(bucket.prefix + HOLDING)
+    for item in bucket.objects():
+        key = item["Key"].removeprefix(bucket.prefix)
+        if key.endswith(HELD) and ref_of_key(key.removesuffix(HELD), 0):
+            bucket.remove(item["Key"])
+
+
+class Hold:
+    """A mark of one's own for the time of a block.
+
+    Raises Conflict where somebody else has one, and Unavailable at the end of the block where the
+    mark was lost meanwhile: what was copied may lack something.
+    """
+
+    def __init__(self, bucket: Bucket) -> None:
+        self._bucket = bucket
+        self._key = bucket.prefix + HOLDING
+        self._mark = secrets.token_hex(16).encode()
+        self._written = 0.0
+        self._over = threading.Event()
+        self._lost = False
+        self._writer = threading.Thread(target=self._keep, name="hold", daemon=True)
+
+    def __enter__(self) -> None:
+        if is_held(self._bucket):
+            raise Conflict(
+                "another backup is at work on this bucket, or was killed less than"
+                f" {FRESH_SECONDS / 60:.0f} minutes ago: begin again once it has ended"
+            )
+        self._write()
+        self._writer.start()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._over.set()
+        self._writer.join()
+        if not self._lost and self._is_ours():
+            _end(self._bucket)
+        elif error is None:
+            raise Unavailable(
+                "the bucket did not answer for so long, or somebody removed its mark, that blobs"
+                " may have been deleted while they were copied: begin the backup again"
+            )
+
+    def _keep(self) -> None:
+        while not self._over.wait(AGAIN_SECONDS):
+            try:
+                if not self._is_ours():
+                    self._lost = True
+                    return
+                self._write()
+            except SuiteError as reason:
+                log.warning("the mark of the backup was not written", extra={"why": str(reason)})
+
+    def _is_ours(self) -> bool:
+        found = self._bucket.read(self._key, MARK)
+        fresh = time.monotonic() - self._written < FRESH_SECONDS
+        return fresh and found is not None and found[0] == self._mark
+
+    def _write(self) -> None:
+        begun = time.monotonic()
+        self._bucket.write(self._key, self._mark)
+        self._written = begun

@@ -1,0 +1,118 @@
+"""Blobs that are held for a backup: gone for everybody else, and there for who copies them."""
+
+from __future__ import annotations
+
+import threading
+from datetime import timedelta
+
+import pytest
+
+from shared.errors import Conflict, Unavailable
+from shared.storage import BlobStore, MissingBlob, s3_hold
+from shared.storage.blobs import HELD, HOLDING
+from shared.storage.s3 import FIRST, S3Blobs
+from tests.contract.blobs.places import Place, bytes_of
+
+
+def test_what_is_deleted_while_it_is_held_can_be_copied(place: Place, blobs: BlobStore) -> None:
+    """Until the end, put again or not; then nothing of it is left."""
+    kept, gone, again = (blobs.put("default", word) for word in (b"kept", b"gone", b"again"))
+    with blobs.holding():
+        for ref in (gone, again):
+            blobs.delete("default", ref)
+            blobs.delete("default", ref)
+        blobs.put("default", b"again")
+        new = blobs.put("default", b"new")
+        assert {ref for _, ref in blobs.held()} == {kept, gone, again, new}
+        assert {ref for _, ref in blobs.listed()} == {kept, again, new}
+        with pytest.raises(MissingBlob):
+            blobs.get("default", gone)
+        for ref, data in ((kept, b"kept"), (gone, b"gone"), (again, b"again")):
+            with blobs.open_held("default", ref) as stream:
+                assert stream.read() == data
+    assert {ref for _, ref in blobs.held()} == {kept, again, new}
+    assert not [key for key in place.stored() if key.endswith((HELD, HOLDING))]
+    blobs.delete("default", kept)
+    assert {ref for _, ref in blobs.held()} == {again, new}
+
+
+def test_a_blob_that_is_deleted_while_it_is_copied_is_read_to_its_end(
+    place: Place, blobs: BlobStore
+) -> None:
+    """Its first bytes come from one name, and its last from the other."""
+    data = bytes_of(3 * FIRST)
+    ref = blobs.put("default", data)
+    with blobs.holding(), blobs.open_held("default", ref) as stream:
+        begun = stream.read(1000)
+        blobs.delete("default", ref)
+        assert begun + stream.read() == data
+
+
+def test_what_is_nowhere_is_missing(blobs: BlobStore) -> None:
+    """Also while all are held."""
+    ref = blobs.put("default", b"some")
+    blobs.delete("default", ref)
+    with blobs.holding(), pytest.raises(MissingBlob):
+        blobs.open_held("default", ref).close()
+
+
+def test_a_bucket_is_held_by_one_backup(bucket: Place) -> None:
+    """The second is refused, and the first is not disturbed."""
+    blobs = S3Blobs(bucket.url)
+    with blobs.holding():
+        with pytest.raises(Conflict, match="another backup"), S3Blobs(bucket.url).holding():
+            pass
+        ref = blobs.put("default", b"some")
+        blobs.delete("default", ref)
+        with blobs.open_held("default", ref) as stream:
+            assert stream.read() == b"some"
+
+
+def test_a_mark_is_written_again_before_it_is_old(
+    bucket: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A backup may take longer than its mark counts for."""
+    monkeypatch.setattr(s3_hold, "FRESH_SECONDS", 4.0)
+    monkeypatch.setattr(s3_hold, "AGAIN_SECONDS", 0.5)
+    blobs = S3Blobs(bucket.url)
+    with blobs.holding():
+        threading.Event().wait(5.5)
+        assert s3_hold.is_held(blobs)
+
+
+def test_a_backup_that_lost_its_mark_fails(bucket: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody removed it: what was deleted since may not be in the copy. It is told, also where
+    the mark was written anew by another.
+    """
+    blobs = S3Blobs(bucket.url)
+    with pytest.raises(Unavailable, match="begin the backup again"), blobs.holding():
+        blobs.remove(blobs.prefix + HOLDING)
+    with pytest.raises(Unavailable, match="begin the backup again"), blobs.holding():
+        blobs.write(blobs.prefix + HOLDING, b"another")
+
+
+def test_what_a_killed_backup_left_goes_with_the_next_start(
+    bucket: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not before its mark is old: a backup that lives writes it again."""
+    blobs = S3Blobs(bucket.url)
+    ref = blobs.put("default", b"some")
+    blobs.write(blobs.prefix + HOLDING, b"of who was killed")
+    blobs.delete("default", ref)
+    blobs.sweep(timedelta(days=1))
+    assert [key for key in bucket.stored() if key.endswith(HELD)]
+    monkeypatch.setattr(s3_hold, "FRESH_SECONDS", 0.0)
+    blobs.sweep(timedelta(days=1))
+    assert not [key for key in bucket.stored() if key.endswith((HELD, HOLDING))]
+
+
+def test_who_put_aside_too_late_takes_it_away_again(
+    bucket: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The backup ended between the look and the copy: nobody else would remove that copy."""
+    blobs = S3Blobs(bucket.url)
+    ref = blobs.put("default", b"some")
+    looks = iter([True, False])
+    monkeypatch.setattr("shared.storage.s3.is_held", lambda *_: next(looks))
+    blobs.delete("default", ref)
+    assert bucket.stored() == {}

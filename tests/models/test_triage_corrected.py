@@ -1,0 +1,148 @@
+"""Which side of a correction was wrong, and whether a page shows it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from models.triage.corrected import Revised, names, pairs, revised, wrong_on_the_page
+from models.triage.corrections import of_corrections, section
+from services.triage.domain import Finding
+from services.triage.relations import Cell
+
+Record = dict[str, Any]
+
+
+def filing(name: str, *lines: tuple[str, float], cik: int = 1, end: str = "20091231") -> Record:
+    """A balance sheet of one day: concepts and what the page shows."""
+    rows = [{"label": concept, "concept": concept, "values": [v]} for concept, v in lines]
+    sheet = {"statement": "balance_sheet", "columns": [{"end": end, "quarters": 0}], "rows": rows}
+    return {"id": name, "cik": cik, "company": "A", "form": "10-Q", "period": end,
+            "statements": [sheet]}  # fmt: skip
+
+
+def revision(kind: str, concept: str, first: float, later: float, unit: str = "USD") -> Record:
+    """A fact of filings a and b."""
+    return {"kind": kind, "company": "A", "cik": 1, "concept": concept, "end": "20091231",
+            "quarters": 0, "unit": unit, "value_first": first, "value_later": later,
+            "first": {"accession": "a"}, "later": {"accession": "b"}}  # fmt: skip
+
+
+def decided(tmp_path: Path, rows: Sequence[Record], *filings: Record) -> list[tuple[str, str]]:
+    """Side and where it is seen, of each row."""
+    (tmp_path / "revisions.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))
+    known = {one["id"]: one for one in filings}
+    return [(one.wrong, one.seen) for one in revised(tmp_path, known)]
+
+
+STOCK = "TreasuryStockValue"
+
+
+def test_a_sign_of_the_tag_alone_is_no_error_of_the_page(tmp_path: Path) -> None:
+    """Both pages show it as a deduction; treasury stock is tagged without a sign."""
+    rows = [revision("sign_flip", STOCK, -50, 50)]
+    assert decided(tmp_path, rows, filing("a", (STOCK, -50)), filing("b", (STOCK, -50))) == [
+        ("first", "tag")
+    ]
+
+
+def test_a_sign_that_the_other_page_shows_otherwise_is_wrong_on_the_page(tmp_path: Path) -> None:
+    """In the later of the two here: the one whose tag is negative."""
+    rows = [revision("sign_flip", STOCK, 50, -50)]
+    pages = filing("a", (STOCK, -50)), filing("b", (STOCK, 50))
+    assert decided(tmp_path, rows, *pages) == [("later", "page")]
+    wrong = wrong_on_the_page(tmp_path, {one["id"]: one for one in pages})
+    assert [one.cells for one in wrong["b"]] == [(Cell(0, 0, 0),)]
+    assert list(wrong) == ["b"]
+
+
+@pytest.mark.parametrize(("shown", "side"), [(-7, "later"), (7, "first")])
+def test_of_other_concepts_the_pages_decide(tmp_path: Path, shown: int, side: str) -> None:
+    """A loss is negative."""
+    rows = [revision("sign_flip", "AccumulatedOtherComprehensiveIncome", -7, 7)]
+    pages = [filing(n, ("AccumulatedOtherComprehensiveIncome", shown)) for n in "ab"]
+    assert decided(tmp_path, rows, *pages) == [(side, "tag")]
+
+
+def test_another_amount_is_a_restatement_and_another_kind_is_left_out(tmp_path: Path) -> None:
+    """A loss that became a gain of another size."""
+    rows = [revision("sign_flip", "EPS", 0.08, -0.12), revision("changed", "EPS", 1, 2)]
+    assert decided(tmp_path, rows, filing("a", ("EPS", 0.08))) == [("neither", "restated")]
+
+
+def test_a_third_filing_tells_which_is_a_thousand_times_off(tmp_path: Path) -> None:
+    """And what else the wrong one tags by such a factor is wrong as well."""
+    rows = [revision("scale_1000x", "Assets", 9_000, 9), revision("scale_1000x", "Cash", 4_000, 4)]
+    pages = (
+        filing("a", ("Assets", 9_000), ("Cash", 4_000)),
+        filing("b", ("Assets", 9), ("Cash", 4)),
+        filing("c", ("Assets", 9_000)),
+    )
+    assert decided(tmp_path, rows, *pages) == [("later", "page"), ("later", "page")]
+    assert decided(tmp_path, rows[1:], *pages) == [("unknown", "tag")]
+
+
+def test_a_number_of_shares_that_nobody_has_is_wrong_and_mostly_nowhere(tmp_path: Path) -> None:
+    """Its statements here lack the line."""
+    rows = [revision("scale_1000x", "Shares", 1_669, 1_669_000_000, "shares")]
+    assert decided(tmp_path, rows, filing("a"), filing("b")) == [("first", "nowhere")]
+
+
+def finding(check: str, row: int | None, column: int | None, **more: Any) -> Finding:
+    """One about the balance sheet."""
+    return Finding(check, "high", 0.9, "balance_sheet", column, row, (), None, None, None, "",
+                   **more)  # fmt: skip
+
+
+def test_a_finding_names_the_error_by_its_place() -> None:
+    """Its line and column, or that the filing is off as a whole; nothing else."""
+    one = filing("a", ("Assets", 9), ("Cash", 4))
+    fact = Revised({}, "first", "", "page", (Cell(0, 1, 0),))
+    assert names(one, finding("balance_sheet_sums", 1, 0), [fact])
+    assert not names(one, finding("balance_sheet_sums", 0, 0), [fact])
+    assert not names(one, finding("balance_sheet_sums", 1, 1), [fact])
+    assert not names(one, finding("implied_shares", None, None), [fact])
+    assert names(one, finding("implied_shares", None, None), [fact] * 8)
+
+
+def test_the_card_counts_what_is_flagged_at_the_place(tmp_path: Path) -> None:
+    """By what was learned only where the unseen risk flags it; by the checks of units never."""
+    del tmp_path
+
+    def told(flagged: bool, *named: str) -> Record:
+        return {"risk": 0.9, "flagged": flagged, "checks": [*named], "named_by": [*named]}
+
+    known = {
+        "pairs": pairs([Revised(revision("sign_flip", STOCK, -5, 5), "first", "why", "page")]),
+        "filings": [
+            {"company": "A", "filing": name, "form": "10-Q", "facts": 1, "alone": alone,
+             "earlier_filings": 0, "with_earlier": None, "surest_doubt": ["sign", 0.2],
+             "differs": False}
+            for name, alone in (("a", told(True, "implied_shares")), ("c", told(True, "gap")),
+                                ("d", told(True)))
+        ],
+    }  # fmt: skip
+    predicted = [
+        {"id": name, "type": None, "set": part, "risk": risk}
+        for name, part, risk in (("a", "corrected", 0.95), ("c", "own", 0.95), ("d", "own", 0.95),
+                                 ("e", "corrected", 0.96), ("f", "corrected", 0.1))
+    ]  # fmt: skip
+    counts = of_corrections(known, predicted, 0.9)
+    assert [one["learned"] for one in counts["filings"]] == [[], ["gap"], []]
+    assert counts["companies"]["A"] == {
+        "page": 1, "filings": 3, "learned": 1, "shipped": 2, "beside": 2
+    }  # fmt: skip
+    assert (counts["apart"], counts["others"], counts["others_flagged"]) == (3, 2, ["e"])
+    assert of_corrections({}, predicted, 0.9) == {}
+    text = section({"corrected": counts, "implied_shares": {}})
+    assert "by what was learned, judged without its company: 1 of 3" in text
+    assert "| A | 1 | 0 | 0 | 0 | 1/3 | 2/3 | 2/3 |" in text
+    assert "as if sound, and that is wrong of c, d." in text
+    clean = [p | {"set": "corrected"} for p in predicted[:3]]
+    after = section({"corrected": of_corrections(known, clean, 0.9), "implied_shares": {}})
+    assert "was left out of all that was learned" in after
+    assert "as if sound" not in after

@@ -1,0 +1,88 @@
+"""A server that is asked to end still answers for a moment; clients open new connections then."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import httpx
+import pytest
+import uvicorn
+from starlette.applications import Starlette
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+
+from infra.origin import IDLE
+from shared.web.server import LEAVE_SECONDS, Server
+
+
+@dataclass
+class Running:
+    """A server in a thread, and what it has told."""
+
+    server: Server
+    thread: threading.Thread
+    url: str
+    stop: threading.Event
+    let_go: list[str]
+
+    def asked(self, number: int) -> None:
+        """As the process would be, by a signal."""
+        self.server.handle_exit(number, None)
+
+
+@pytest.fixture
+def running(request: pytest.FixtureRequest) -> Iterator[Running]:
+    """One that leaves after so many seconds."""
+    leave: float = request.param
+    app = Starlette(routes=[Route("/", lambda _: PlainTextResponse("here"))])
+    config = uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=5)
+    stop, ports, let_go = threading.Event(), list[int](), list[str]()
+    server = Server(config, stop, ports.append, lambda: let_go.append("now"), leave)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=server.run, args=([listener],))
+        thread.start()
+        until = time.monotonic() + 30
+        while not ports and time.monotonic() < until:
+            time.sleep(0.01)
+        yield Running(server, thread, f"http://127.0.0.1:{ports[0]}", stop, let_go)
+        server.should_exit = True
+        thread.join(30)
+        assert not thread.is_alive()
+
+
+@pytest.mark.parametrize("running", [3.0], indirect=True)
+def test_it_answers_for_a_moment_and_closes_what_it_has_answered(running: Running) -> None:
+    """On the connection that is open, and on new ones; then it has ended."""
+    with httpx.Client(base_url=running.url, trust_env=False) as client:
+        assert "connection" not in client.get("/").headers
+        running.asked(signal.SIGTERM)
+        assert running.stop.is_set()
+        assert running.let_go == ["now"]
+        answer = client.get("/")
+        assert (answer.text, answer.headers["connection"]) == ("here", "close")
+    answer = httpx.get(running.url, trust_env=False)
+    assert (answer.text, answer.headers["connection"]) == ("here", "close")
+    running.thread.join(30)
+    assert not running.thread.is_alive()
+    with pytest.raises(httpx.TransportError):
+        httpx.get(running.url, trust_env=False)
+
+
+@pytest.mark.parametrize("running", [600.0], indirect=True)
+@pytest.mark.parametrize("signals", [(signal.SIGINT,), (signal.SIGTERM, signal.SIGTERM)])
+def test_who_insists_is_not_kept_waiting(running: Running, signals: tuple[int, ...]) -> None:
+    """Ctrl-C and a second signal end it at once."""
+    for number in signals:
+        running.asked(number)
+    running.thread.join(30)
+    assert not running.thread.is_alive()
+
+
+def test_it_answers_for_longer_than_the_origin_keeps_what_it_does_not_use() -> None:
+    """So none of the origin's requests meets a connection that is being closed."""
+    assert LEAVE_SECONDS > IDLE
