@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
-from sqlalchemy import create_engine, text
 
 from infra.kafka.broker import fetch_jars
 from infra.ports import free_port
@@ -21,6 +20,8 @@ from infra.processes import Program, Supervisor
 from infra.rolling.gateway import Gateway
 from infra.rolling.release import Release
 from infra.run_kafka import SERVICES, StartError, _listens
+from shared.storage import Store
+from shared.storage.migrate import current
 
 READY_SECONDS = 300.0
 GRACE = 55.0
@@ -131,11 +132,9 @@ class Edition:
         """The revision that each database is at."""
         found = {}
         for service in SERVICES:
-            engine = create_engine(self.cluster.url(service))
-            with engine.connect() as connection:
-                query = text("SELECT version_num FROM alembic_version")
-                found[service] = str(connection.execute(query).scalar_one())
-            engine.dispose()
+            store = Store(self.cluster.url(service), service, Path())
+            found[service] = current(store.engine) or ""
+            store.close()
         return found
 
     def replace(self, release: Release, pause: float = PAUSE) -> Iterator[Replaced]:
