@@ -130,3 +130,14 @@ def test_one_that_was_asked_too_often_holds_back_no_other(late: Late) -> None:
     assert answers["cl_2"].answer
     assert "without a usable answer" in answers["cl_1"].reason
     assert late.rows(backlog) == []
+
+
+@pytest.mark.usefixtures("one_a_batch")
+def test_who_asks_the_same_as_a_request_that_waits_on_has_the_answer(late: Late) -> None:
+    """What the first part of one brought serves the other, though the first is not ended yet."""
+    late.say(of_two(late))
+    late.now += timedelta(minutes=1)
+    late.say(late.request(1, document_id="doc_0", result_id="cl_9"))
+    answers = answers_after(late, 5)
+    assert {name for name, one in answers.items() if one.answer} == {"cl_1", "cl_2", "cl_9"}
+    assert sent(late) == [1, 1]
