@@ -142,7 +142,10 @@ class MissedOut(_Answer):
     """What was promised of the true clauses that a specialist does not show, or why nothing was."""
 
     adapter: str
-    max_missed: float = Field(description="of the true clauses at most this share is not shown")
+    max_missed: float = Field(
+        description="of the true clauses at most this share is not shown, where a company counts with "
+        "at most 60 of its own"
+    )
     level: float = Field(description="with this confidence")
     above: float = Field(description="this confidence clauses are shown")
     families: int = Field(description="company families not seen, from which that is known")

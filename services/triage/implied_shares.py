@@ -27,6 +27,9 @@ USUAL = (Decimal(10) ** 6, Decimal(10) ** 11)
 CONFIDENCE = 0.95
 """Of such a finding: how seldom sound filings raise one is in the card of triage-breaks."""
 
+ROUNDED = Decimal("0.005")
+"""By which earnings a share may differ from what is printed: half a cent."""
+
 _NO_EARNINGS = re.compile(r"dividend|distribution|declared|book value|price")
 
 
@@ -76,8 +79,11 @@ def _of(sheet: Sheet, column: int, per_share: Sequence[int]) -> Iterator[_Odd | 
     incomes, earnings = _amounts(sheet, column, per_share)
     if not incomes or not earnings:
         return
-    most = max(incomes)[0] / min(earnings)[0]
-    least = min(incomes)[0] / max(earnings)[0]
+    smallest = min(earnings)[0] - ROUNDED
+    if smallest <= 0:
+        return  # a cent a share or less may be any part of one
+    most = max(incomes)[0] / smallest
+    least = min(incomes)[0] / (max(earnings)[0] + ROUNDED)
     (income, of), (each, by) = incomes[0], earnings[0]
     yield _Odd(column, of, by, income / each) if most < FEWEST or least > MOST else None
 

@@ -88,6 +88,16 @@ def test_a_company_of_few_shares_earns_much_on_each_and_is_not_doubted() -> None
     assert found(few) == []
 
 
+@pytest.mark.parametrize(("loss", "each", "doubted"), [(-900, -0.01, 0), (-2400, -0.03, 1)])
+def test_a_cent_is_what_rounding_makes_of_less(loss: int, each: float, doubted: int) -> None:
+    """A shell of five million shares that lost 900 lost less than a cent on each."""
+    shell = record()
+    for label, value in (("Net income", loss), ("Basic earnings per share", each)):
+        part, row = find_row(shell, "income", label)
+        part["rows"][row]["values"] = [value] * 3
+    assert len(found(shell)) == doubted
+
+
 def test_one_usual_pair_is_enough_to_be_quiet() -> None:
     """A second line of earnings per share, of another income."""
     filing = in_unit(-6)
