@@ -217,6 +217,15 @@ def test_a_second_backup_to_the_same_folder_is_refused(
     assert not (tmp_path / "backup.partial").exists()
 
 
+@pytest.mark.parametrize("databases", ["sqlite"], indirect=True)
+def test_a_backup_without_a_blob_of_its_documents_is_said(suite: Suite, tmp_path: Path) -> None:
+    """Their disk is not mounted, or nobody has named the bucket: it would restore nothing."""
+    suite.ended(suite.upload(1))
+    (suite.folder / "blobs").rename(tmp_path / "unmounted")
+    (made,) = run("backup", tmp_path / "backup", "--data", suite.folder, code=1)
+    assert made["blobs"] == 0
+
+
 @pytest.mark.parametrize("databases", ["postgresql"], indirect=True)
 def test_databases_with_tables_are_refused(suite: Suite, tmp_path: Path) -> None:
     """The settings still name the databases of the suite that is to be saved."""
