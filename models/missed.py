@@ -25,8 +25,8 @@ from models.proof import DRAWS, LEVEL, SEED, Way, outcome
 from models.risk_card import missed_table
 from services.extraction.guarantee import (
     CONFIDENCES,
+    MOST_ANSWERS,
     Calibration,
-    most_answers,
     read_calibration,
     shown_for,
 )
@@ -58,7 +58,7 @@ def proof_of_missed(known: Calibration) -> list[dict[str, Any]]:
         half[draw.permutation(families)[: families // 2], one] = 1.0
     found = []
     for share in SHARES:
-        choose = partial(way.tested, risk=share, most=most_answers(answers))
+        choose = partial(way.tested, risk=share, most=MOST_ANSWERS)
         drawn = outcome(way, choose(weights), np.ones((families, DRAWS)), share, answers)
         halves = outcome(way, choose(half), 1.0 - half, share, answers)
         found.append({"share": share, "drawn": drawn, "halves": halves})

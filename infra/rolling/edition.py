@@ -134,8 +134,8 @@ class Edition:
         found = {}
         for service in SERVICES:
             store = Store(self.cluster.url(service), service, Path())
-            found[service] = str(current(store.engine))
-            store.engine.dispose()
+            found[service] = current(store.engine) or ""
+            store.close()
         return found
 
     def replace(self, release: Release, pause: float = PAUSE) -> Iterator[Replaced]:

@@ -6,7 +6,8 @@ FOLDER holds finance/. For each of five folds by company a model is learned with
 its lines (and is kept: models/lines/unseen.py); the one that ships is learned on all companies with
 the same recipe. Where there are predictions of an adapter (models.lines.adapter) the card compares
 them, and if both together are surely better the adapter that was trained on all companies ships
-with the model. `--folds` without a number counts what is kept and learns what ships.
+with the model. `--folds` without a number counts what is kept and learns what ships; `--recount`
+learns nothing: it counts what is kept, and puts the maps to confidences into the artefact.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from models.lines.unseen import FOLDER as UNSEEN
 from models.lines.unseen import keep_model
 from models.train import say
 from models.triage.filings import FOLDS
-from services.triage.naming import NAME, write
+from services.triage.naming import MANIFEST_FILE, NAME, write
 
 
 def count() -> dict[str, Any]:
@@ -85,6 +86,23 @@ def ship(
     return folder
 
 
+def recount(config: Mapping[str, Any], artefacts: Path) -> None:
+    """Count what is kept, and put the maps to confidences into the artefact; nothing is learned.
+
+    Raises:
+        SystemExit: an adapter ships, and both are not surely better on what is kept.
+    """
+    figures = count()
+    path = artefacts / NAME / config["version"] / MANIFEST_FILE
+    manifest = json.loads(path.read_text(encoding="utf-8")) | figures["calibration"]
+    if manifest["reader"]:
+        if not surely_better(figures):
+            raise SystemExit("both are not surely better any more: what ships has to be made anew")
+        both = figures["adapter"]["calibration"]
+        manifest |= {"both_offset": both["offset"], "both_slope": both["slope"]}
+    path.write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
+
+
 def trained(figures: Mapping[str, Any], config: Mapping[str, Any], work: Path) -> Path | None:
     """The run of the adapter that ships; None where both aren't surely better than the linear
     model, or no training on all companies was done with this config.
@@ -101,10 +119,15 @@ def main(given: Sequence[str] | None = None) -> None:
     parser.add_argument("--unseen", type=Path, default=UNSEEN, help="for the models of the folds")
     parser.add_argument("--work", type=Path, default=WORK, help="of the trainings of the adapter")
     parser.add_argument("--folds", type=int, nargs="*", default=list(range(FOLDS)))
+    parser.add_argument("--recount", action="store_true", help="only count what is kept")
     arguments = parser.parse_args(given)
     torch.set_num_threads(1)
     torch.sparse.check_sparse_tensor_invariants.disable()
     config = tomllib.loads((FOLDER / "config.toml").read_text(encoding="utf-8"))
+    if arguments.recount:
+        recount(config, arguments.artefacts)
+        write_card(arguments.artefacts)
+        return
     sheets = list(read_sheets(arguments.data / "finance" / "statements.jsonl"))
     labels = common(sheets, config["data"]["least_companies"])
     for fold in arguments.folds:

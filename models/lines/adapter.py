@@ -107,7 +107,7 @@ def main() -> None:
     parser.add_argument("--artefacts", type=Path, default=Path("models/artefacts"))
     parser.add_argument("--work", type=Path, default=WORK)
     folds = [*map(str, range(FOLDS)), EVERY]
-    parser.add_argument("--fold", nargs="+", choices=folds, default=["0", EVERY])
+    parser.add_argument("--fold", nargs="+", choices=folds, default=folds)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     config = tomllib.loads((FOLDER / "config.toml").read_text(encoding="utf-8"))

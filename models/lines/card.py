@@ -89,7 +89,7 @@ def beside(f: Figures, runs: Figures) -> str:
         return "No adapter was measured."
     judged = [runs[str(fold)] for fold in found["folds"]]
     config, whole = judged[0]["config"], found["parts"]["all"]
-    trained = "; ".join(
+    trained = ";\n".join(
         f"without fold {one['fold']}: {one['steps']} steps, {one['seconds']} seconds of one "
         f"processor in {one['number_type']}"
         for one in judged
@@ -98,10 +98,11 @@ def beside(f: Figures, runs: Figures) -> str:
     return f"""A LoRA adapter of rank {config["adapter"]["rank"]} on the frozen base of contracts
 (MiniLM, INT4; [decision 35](../../infra/decisions/0035-base-frozen.md)) reads whole statements, in
 windows of {config["windows"]["length"]} tokens, and names each line by the mean of its tokens. It
-was trained for {config["training"]["epochs"]} epochs ({trained}).
+was trained for {config["training"]["epochs"]} epochs
+({trained}).
 Both together are the geometric mean of their chances over the five labels that each finds
 likeliest (`services/triage/together.py`); their weights were not fitted, and what a label has that
-one does not list was chosen on these pairs, among ways that hardly differ. The table is
+one does not list was chosen on the pairs of fold 0, among ways that hardly differ. The table is
 {of_folds(found["folds"])}.
 
 {parts_table(found["parts"], (BOTH, LINEAR, ADAPTER))}

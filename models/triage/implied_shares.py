@@ -93,7 +93,7 @@ def shares_shown(filing: Filing) -> bool | None:
         lines += [row for row in sheet.rows if counts_shares(row.label) and not row.unit]
         for column in range(sheet.width):
             counts = [abs(v) for row in lines if (v := row.values[column])]
-            made = [shares for shares, *_ in implied(sheet, column)]
+            made = implied(sheet, column)
             if counts and made:
                 ratios = [max(a / b, b / a) for a in counts for b in made]
                 found.append(min(ratios) > FAR)

@@ -130,6 +130,7 @@ def _refitted(
     with_shipped: bool,
 ) -> Refit:
     """What the decisions of a tenant make of a specialist's calibration."""
+    from services.extraction.pipeline import usually_above
     from services.extraction.store import Extractions
     from services.extraction.watch import calibrating
     from services.extraction.watch.store import Watches
@@ -147,6 +148,8 @@ def _refitted(
             if (one := kept.get(document))
         ]
         decided = watches.decided(name, version)
-        found, unfinished = calibrating.complete(read, decided, name, version)
+        found, unfinished = calibrating.complete(
+            read, decided, name, version, usually_above(expert)
+        )
         local = watches.local(name, version)
     return calibrating.refit(expert, local, rules, found, unfinished, with_shipped)

@@ -44,8 +44,8 @@ def policy_try(file: Path, tenant: str, data: Path | None, as_json: bool) -> int
     Each document counts as it was read: what would be accepted, and what people would be asked.
     Expected errors are those among the accepted, by the specialist's calibration set; beside them
     is how many of the accepted people have rejected or corrected. Contracts alone are tried:
-    findings of reports, and questions about kinds and pages, are not. Nothing is changed, and a
-    suite may be running.
+    findings of reports, and questions about kinds and pages, are not, nor is what another
+    max_missed would show. Nothing is changed, and a suite may be running.
     """
     from services.escalation.policy import read_policies
     from services.escalation.settings import Settings

@@ -18,6 +18,7 @@ from services.escalation.costs import Reading, Readings
 from services.escalation.decided import Decided
 from services.escalation.domain import Escalation, Outcome, to_json
 from services.escalation.hearing import TooLate
+from services.escalation.ledger.store import praise
 from services.escalation.providers.batches import HOURS
 from services.escalation.store import Escalations
 from shared.events import (
@@ -97,14 +98,19 @@ def answer_request(
 def left_to_ask(
     event: EscalationRequested, store: Store, blobs: BlobStore, door: Door
 ) -> list[Waiting]:
-    """What of a request no answer is remembered for, where it is too late to ask it alone.
+    """What of a request no answer is remembered for, where it is too late to ask it alone. What was
+    answered well serves whoever asks the same from now on, also while the rest waits.
 
     Raises NotWanted or MissingBlob.
     """
     if is_void(event, blobs):
         raise NotWanted
     waiting: list[Waiting] = []
-    _outcomes(event, Escalation.each(event), store, blobs, door, waiting)
+    outcomes = _outcomes(event, Escalation.each(event), store, blobs, door, waiting)
+    if good := {one.call_id for one in outcomes if one.proposal and one.call_id}:
+        with store.write() as session:
+            for call_id in good:
+                praise(session, event.tenant, call_id)
     return waiting
 
 

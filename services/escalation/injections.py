@@ -81,6 +81,7 @@ _ALPHABETS = str.maketrans(
 """Small letters of Cyrillic and Greek that look like Latin ones (after UTS 39 of Unicode)."""
 _SPACED = re.compile(r"\b(?:\w[ .\-_*]){5,}\w\b")
 _DIVIDED = re.compile(r"(?<=\w)[-\u2010]\n *(?=\w)")
+_SPACE = re.compile(r"\s")
 _ENCODED = re.compile(r"[A-Za-z0-9+/_-]{24,}={0,2}")
 
 
@@ -100,10 +101,7 @@ def _forms(text: str) -> Iterator[str]:
     """The text as patterns may know it: as it is, in one line, with words that are spaced out or
     divided closed up, with signs and foreign letters for those that they look like.
     """
-    clear = unicodedata.normalize("NFKC", text)
-    if not clear.isascii():
-        seen = (c for c in clear if unicodedata.category(c) not in _UNSEEN and c not in _FILLERS)
-        clear = "".join(seen)
+    clear = _seen(unicodedata.normalize("NFKC", text))
     clear = re.sub(r"[^\S\n]+", " ", clear.casefold())
     flat = clear.replace("\n", " ")
     yield clear
@@ -121,12 +119,19 @@ def _decoded(text: str) -> Iterator[str]:
     percent signs, Base64 and hexadecimal digits.
     """
     yield from (form for form in (html.unescape(text), unquote(text)) if form != text)
-    for run in _ENCODED.findall(text):
+    for run in _ENCODED.findall(_seen(text)):
         for decode in (bytes.fromhex, _of_base64):
             with suppress(ValueError):
-                words = decode(run).decode()
-                if " " in words:
+                words = decode(run).decode(errors="replace")  # one odd byte hides nothing
+                if _SPACE.search(words):
                     yield words
+
+
+def _seen(text: str) -> str:
+    """The text without characters that nobody sees by themselves."""
+    if text.isascii():
+        return text
+    return "".join(c for c in text if unicodedata.category(c) not in _UNSEEN and c not in _FILLERS)
 
 
 def _of_base64(run: str) -> bytes:

@@ -41,7 +41,8 @@ CONFIDENCES = np.array([0.002, 0.005, *(i / 100 for i in range(1, 100))])
 MOST_ANSWERS = 60.0
 """True clauses with which a company counts at most; nine in ten have fewer. With fewer than that
 the share that is kept is that of small companies, with more one company could refute anything:
-chosen among 30, 60, 100 and 200 by `models.missed`."""
+chosen among 30, 60, 100 and 200 by `models.missed`. It is the same for every set: bets that hung on
+the largest group which was seen would be too large where a larger one is yet to come."""
 
 FAMILIES = "company families"
 """What exchangeable groups are in the sets that come with specialists."""
@@ -199,9 +200,8 @@ def shown_for(known: Calibration, max_missed: float, level: float) -> Shown:
         level: of confidence.
     """
     missed, answers = known.missed(CONFIDENCES)
-    most = most_answers(answers)
-    gained = gains(np.broadcast_to(answers, missed.shape), missed, max_missed, most)
-    kept = kept_until(gained, max_missed, level, most)
+    gained = gains(np.broadcast_to(answers, missed.shape), missed, max_missed, MOST_ANSWERS)
+    kept = kept_until(gained, max_missed, level, MOST_ANSWERS)
     there, gone = int(answers.sum()), missed.sum(-1).astype(int)
     if kept:
         last = kept - 1
@@ -219,15 +219,6 @@ def shown_for(known: Calibration, max_missed: float, level: float) -> Shown:
             "share"
         )
     return Shown(max_missed, level, None, known.families, there, why_not=why)
-
-
-def most_answers(answers: Floats) -> float:
-    """Return with how many true clauses a group counts at most.
-
-    Args:
-        answers: of each group [groups].
-    """
-    return max(1.0, min(MOST_ANSWERS, float(answers.max(initial=0.0))))
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from services.extraction.domain import (
     searched_by_all,
     with_evidence,
 )
-from services.extraction.pipeline import search
+from services.extraction.pipeline import search, usually_above
 from services.extraction.questions import (
     OWNER,
     Asked,
@@ -188,7 +188,8 @@ def _read_by(
     own = list(routed(evident, ways, share, key))
     unsure = doubts(own, looked, believed(expert, local), named)
     if rules.trust == "measured":  # whoever is asked about may be accepted by what a model says
-        unsure = [one for one in unsure if not for_people(one, reading, local)]
+        usual = usually_above(expert)
+        unsure = [one for one in unsure if not for_people(one, reading, local, usual)]
     asked = worth_asking(unsure, asks, rules, len(reading.text))
     mine = list(escalated(own, asked))
     kept = watching.Routed(expert, mine, stated, local, share, bool(looked.warnings))

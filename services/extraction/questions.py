@@ -101,12 +101,15 @@ def _of(clause: FoundClause) -> tuple[str, float]:
     return clause.category, clause.confidence
 
 
-def for_people(doubt: Doubt, reading: Reading, local: Local) -> bool:
+def for_people(doubt: Doubt, reading: Reading, local: Local, usual: float) -> bool:
     """Whether only a person may answer, whatever a model is trusted with: where checks speak
-    against the category, or against all that is accepted, and where the words were recognised.
+    against the category, or against all that is accepted, where the words were recognised, and
+    where a clause is shown for a stated share of missed ones alone, not being above the confidence
+    `usual`.
     """
     stopped = local.step >= STEPS or doubt.category in local.doubted
-    return stopped or is_recognised(doubt.start, doubt.end, reading)
+    more = doubt.subject == "clause" and doubt.confidence <= usual
+    return stopped or more or is_recognised(doubt.start, doubt.end, reading)
 
 
 def worth_asking(

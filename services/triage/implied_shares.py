@@ -45,32 +45,41 @@ def findings_of(pages: Sequence[Sheet]) -> Iterator[Finding]:
     """Yield one finding for each income statement whose unit earnings per share refute."""
     for sheet in pages:
         if sheet.statement.statement == "income":
-            judged = [found for column in range(sheet.width) for found in _of(sheet, column)]
+            lines = _per_share(sheet)
+            judged = [found for column in range(sheet.width) for found in _of(sheet, column, lines)]
             odd = [one for one in judged if one is not None]
             if odd:
                 yield _finding(pages, sheet, odd, len(judged) == len(odd))
 
 
-def implied(sheet: Sheet, column: int) -> list[tuple[Decimal, int, int]]:
-    """Shares, and the rows of net income and of earnings a share that make them."""
-    return [
-        (abs(income / each), of, by)
-        for of in sheet.roles("net_income")
-        for by in _per_share(sheet)
-        if (income := sheet.value(of, column))
-        and (each := sheet.value(by, column))
-        and abs(each) <= ORDINARY
-    ]
+def implied(sheet: Sheet, column: int) -> list[Decimal]:
+    """The shares that each net income and each earnings a share of a column make."""
+    incomes, earnings = _amounts(sheet, column, _per_share(sheet))
+    return [income / each for income, _ in incomes for each, _ in earnings]
 
 
-def _of(sheet: Sheet, column: int) -> Iterator[_Odd | None]:
+_Amounts = list[tuple[Decimal, int]]
+"""Amounts above zero, with their rows."""
+
+
+def _amounts(sheet: Sheet, column: int, per_share: Sequence[int]) -> tuple[_Amounts, _Amounts]:
+    """Net incomes and earnings a share of a column, without their signs."""
+    incomes, earnings = (
+        [(abs(value), row) for row in rows if (value := sheet.value(row, column))]
+        for rows in (sheet.roles("net_income"), per_share)
+    )
+    return incomes, [(each, row) for each, row in earnings if each <= ORDINARY]
+
+
+def _of(sheet: Sheet, column: int, per_share: Sequence[int]) -> Iterator[_Odd | None]:
     """What a column makes; None where it makes what companies have, nothing where it can't tell."""
-    made = implied(sheet, column)
-    if not made:
+    incomes, earnings = _amounts(sheet, column, per_share)
+    if not incomes or not earnings:
         return
-    least, most = min(shares for shares, *_ in made), max(shares for shares, *_ in made)
-    shares, of, by = made[0]
-    yield _Odd(column, of, by, shares) if most < FEWEST or least > MOST else None
+    most = max(incomes)[0] / min(earnings)[0]
+    least = min(incomes)[0] / max(earnings)[0]
+    (income, of), (each, by) = incomes[0], earnings[0]
+    yield _Odd(column, of, by, income / each) if most < FEWEST or least > MOST else None
 
 
 def _per_share(sheet: Sheet) -> list[int]:

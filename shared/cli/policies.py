@@ -21,7 +21,8 @@ ASKED = (
 
 UNTRIED = (
     "Reports are not tried: what would be accepted, asked and looked at of their findings is in "
-    "neither column, nor are questions about the kinds of documents and about pages."
+    "neither column, nor are questions about the kinds of documents and about pages. No document "
+    "is read anew: what another `max_missed` would show counts in neither."
 )
 
 

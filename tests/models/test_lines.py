@@ -19,6 +19,7 @@ library("onnx")
 import torch
 
 from models.export import trained_state
+from models.lines import __main__ as making
 from models.lines.adapter import EVERY, done, reader_of, said_by, ship_reader
 from models.lines.card import card, text_of
 from models.lines.corpus import Sheet, common, read_sheets
@@ -368,6 +369,32 @@ def test_an_adapter_is_counted_on_the_pairs_that_both_name(artefact: Path) -> No
     assert "No adapter was measured" in card(
         scores(MANY, [], [0, 1, 2, 3, 4]), config, {}, 4, artefact
     )
+
+
+def test_what_is_counted_again_is_the_maps_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those of what is kept are put into the artefact, unless both would not ship any more."""
+    some = [r for r in MANY if r["company"] < 200]
+    sure = [["Assets", 0.99], ["Cash", 0.01]]
+    adapter = [{**r, "said": sure if r["company"] % 2 else r["said"]} for r in some]
+    path = tmp_path / NAME / "1.0.0" / MANIFEST_FILE
+    path.parent.mkdir(parents=True)
+    before = {"labels": ["own"], "offset": 9, "slope": 9, "both_offset": 9, "both_slope": 9}
+    for reader in ({}, {"file": "hash"}):
+        path.write_text(json.dumps(before | {"reader": reader}))
+        found = scores(MANY, adapter, [0])
+        monkeypatch.setattr(making, "count", lambda found=found: found)
+        making.recount({"version": "1.0.0"}, tmp_path)
+        after = json.loads(path.read_text())
+        both = found["adapter"]["calibration"]
+        assert {key: after[key] for key in ("offset", "slope")} == found["calibration"]
+        assert after["both_offset"] == (both["offset"] if reader else 9)
+        assert after["labels"] == ["own"]
+    worse = [{**r, "said": [["Cash", 1.0]]} for r in some]
+    monkeypatch.setattr(making, "count", lambda: scores(MANY, worse, [0]))
+    with pytest.raises(SystemExit, match="not surely better"):
+        making.recount({"version": "1.0.0"}, tmp_path)
 
 
 def test_the_card_names_the_commands_that_made_it() -> None:

@@ -31,6 +31,8 @@ from models.triage.identities import IDENTITIES
 from models.triage.scores import of, predictions
 from tests.unit.triage.filings import bent, record
 
+pytestmark = pytest.mark.training
+
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:

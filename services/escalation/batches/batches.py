@@ -26,7 +26,7 @@ from services.escalation.batches import store
 from services.escalation.batches.domain import OPEN, Batch
 from services.escalation.hearing import Account, call_of
 from services.escalation.ledger import AskedNow, BudgetSpent, Ledger, TooManyCalls
-from services.escalation.ledger.store import calls_of_batch
+from services.escalation.ledger.store import calls_of_batch, stay_behind
 from services.escalation.providers import Prompt, Provider, ProviderError, Refused
 from services.escalation.providers.batches import HOURS, Line, Remote
 
@@ -216,6 +216,8 @@ class Batches:
         for call_id, place in places.items():
             if not wanted(batch, place):
                 self.ledger.release(call_id)
+                with self.ledger.database.write() as session:
+                    stay_behind(session, call_id)
                 del prompts[call_id]
                 came.dropped[place] = "nobody wants to know any more"
         return prompts

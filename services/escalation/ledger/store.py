@@ -253,6 +253,17 @@ def batches_of(session: Session, tenant: str, content: str) -> Sequence[str]:
     )
 
 
+def stay_behind(session: Session, call_id: str) -> None:
+    """A call that was released was in no batch, for the one that it was reserved for left without
+    it.
+    """
+    session.execute(
+        update(ledger)
+        .where(ledger.c.call_id == call_id, ledger.c.state == "released")
+        .values(batch=None)
+    )
+
+
 def overdue(session: Session, now: datetime, limit: int) -> list[str]:
     """The reservations whose time is over, of all tenants; not those of a batch, which says itself
     what was not billed, however late it is asked.

@@ -60,6 +60,7 @@ def complete(
     decided: Sequence[Drawn],
     adapter: str,
     version: str,
+    usual: float,
 ) -> tuple[list[Decided], int]:
     """Return what was decided in documents of which all is, and how many others have something.
 
@@ -68,13 +69,16 @@ def complete(
         decided: what people decided about clauses of this version.
         adapter: the specialist.
         version: of it.
+        usual: the confidence above which it shows clauses where no share of missed ones is stated;
+            nothing is learned of the others, for they are never accepted.
     """
     known = {one.clause_id: one for one in decided}
     found, unfinished = [], 0
     for document, passes, clauses in documents:
         if not any((one.adapter, one.version) == (adapter, version) for one in passes):
             continue
-        asked = [c for c in clauses if c.adapter == adapter and c.route != "accept"]
+        mine = [c for c in clauses if c.adapter == adapter and c.confidence > usual]
+        asked = [c for c in mine if c.route != "accept"]
         answered = [known[c.id] for c in asked if c.id in known]
         if len(answered) < len(asked):
             unfinished += bool(answered)

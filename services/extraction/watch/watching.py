@@ -17,6 +17,7 @@ import numpy as np
 
 from services.extraction.domain import FoundClause
 from services.extraction.guarantee import Calibration
+from services.extraction.pipeline import usually_above
 from services.extraction.routing import Local, StatedRisk, calibration, version_and_level
 from services.extraction.watch import drift
 from services.extraction.watch.evidence import FALSE_ALARMS, STEPS, Watch, ladder, replayed
@@ -148,7 +149,8 @@ def _figures(
     """The watch after the figures of a document, and what they made noticed."""
     known = _reference(data)
     reference = f"{one.expert.manifest.version}+{one.local.number}"
-    pairs = [(clause.category, clause.confidence) for clause in one.clauses]
+    usual = usually_above(one.expert)  # what is shown beyond that is not in the reference
+    pairs = [(c.category, c.confidence) for c in one.clauses if c.confidence > usual]
     figures = drift.figures(calibration(data), pairs)
     if not known or not figures:
         return kept, []

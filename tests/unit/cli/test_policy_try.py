@@ -186,6 +186,7 @@ def test_the_table_has_both_policies_and_says_what_is_escalated(run: Any) -> Non
     assert rows["questions to a model"] == ["0", "0"]
     assert "worth their price" in result.stdout
     assert "\nReports are not tried: what would be accepted, asked and looked at" in result.stdout
+    assert "what another `max_missed` would show counts in neither" in result.stdout
     low, word, high = rows["with 95% between"][3:]
     assert (rows["with 95% between"][:3], low, word) == (["0", "and", "0"], "0", "and")
     assert high in ("1", "2")

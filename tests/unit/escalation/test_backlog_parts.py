@@ -10,6 +10,7 @@ import pytest
 
 from services.escalation.backlog.rounds import NO_ANSWER
 from services.escalation.backlog.store import backlog
+from services.escalation.batches import Batch
 from services.escalation.batches import batches as batches_module
 from services.escalation.batches.store import batches
 from services.escalation.ledger import Caps
@@ -130,3 +131,38 @@ def test_one_that_was_asked_too_often_holds_back_no_other(late: Late) -> None:
     assert answers["cl_2"].answer
     assert "without a usable answer" in answers["cl_1"].reason
     assert late.rows(backlog) == []
+
+
+@pytest.mark.usefixtures("one_a_batch")
+def test_who_asks_the_same_as_a_request_that_waits_on_has_the_answer(late: Late) -> None:
+    """What the first part of one brought serves the other, though the first is not ended yet."""
+    late.say(of_two(late))
+    late.now += timedelta(minutes=1)
+    late.say(late.request(1, document_id="doc_0", result_id="cl_9"))
+    answers = answers_after(late, 5)
+    assert {name for name, one in answers.items() if one.answer} == {"cl_1", "cl_2", "cl_9"}
+    assert sent(late) == [1, 1]
+
+
+def test_a_question_that_another_process_took_back_goes_with_the_next(
+    late: Late, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was reserved for a batch that left without it: its request was in another one."""
+    request = of_two(late)
+    late.say(request, late.request(3, document_id="doc_0", text=f"{TEXT} Something else."))
+    rounds = late.rounds()
+    goes, refused = rounds._goes, list[str]()
+
+    def once(event: EscalationRequested, batch: Batch) -> bool:
+        if event.id == request.id and len(refused) < 2:
+            refused.append(batch.id)
+            return False
+        return goes(event, batch)
+
+    monkeypatch.setattr(rounds, "_goes", once)
+    monkeypatch.setattr(rounds, "_is_elsewhere", lambda *_: True)
+    late.round(rounds)
+    assert len(refused) == 2
+    assert sent(late) == [1]
+    answers = answers_after(late, 4)
+    assert {name for name, one in answers.items() if one.answer} >= {"cl_1", "cl_2"}

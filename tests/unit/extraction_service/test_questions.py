@@ -206,10 +206,33 @@ def test_only_a_person_answers_for_what_is_stopped_or_was_recognised() -> None:
     end = pages.pages[0].end
     scan = replace(pages, pages=(pages.pages[0], replace(pages.pages[1], method="tesseract")))
     doubt = Doubt("cl_1", "clause", "Insurance", end - 9, end - 1, 0.5, 0.5)
-    assert not for_people(doubt, scan, Local(step=STEPS - 1, doubted=frozenset({"Parties"})))
-    assert for_people(doubt, scan, Local(step=STEPS))
-    assert for_people(doubt, scan, Local(doubted=frozenset({"Insurance"})))
-    assert for_people(replace(doubt, end=end + 1), scan, Local())
+    assert not for_people(doubt, scan, Local(step=STEPS - 1, doubted=frozenset({"Parties"})), 0.4)
+    assert for_people(doubt, scan, Local(step=STEPS), 0.4)
+    assert for_people(doubt, scan, Local(doubted=frozenset({"Insurance"})), 0.4)
+    assert for_people(replace(doubt, end=end + 1), scan, Local(), 0.4)
+
+
+@pytest.mark.parametrize(
+    ("trust", "asked"), [("person", {"Governing Law", "Audit Rights"}), ("measured", set())]
+)
+def test_a_trusted_model_is_not_asked_about_what_is_shown_lest_it_be_missed(
+    tmp_path: Path, made: list[House], trust: str, asked: set[str]
+) -> None:
+    """What is usually not shown needs a person: decisions about the model were on other clauses."""
+    path = policy(tmp_path)
+    path.write_text(
+        path.read_text("utf-8") + f'trust = "{trust}"\nmax_wrong = 0.05\nmax_missed = 0.1\n',
+        "utf-8",
+    )
+    house = House(tmp_path, policy=path)
+    made.append(house)
+    expert = house.specialists.specialist
+    expert.guarantee = unsure(0.6)
+    expert.manifest = replace(expert.manifest, thresholds={"best_f1": 0.95})
+    house.say(house.ingested("doc_1"), house.read("doc_1"))
+    items = house.client.get("/v1/documents/doc_1/clauses").json()["items"]
+    assert {"Governing Law", "Audit Rights"} < {item["category"] for item in items}
+    assert {item["category"] for item in items if item["route"] == "escalate"} == asked
 
 
 def test_the_worthiest_come_first_and_weights_count(tmp_path: Path) -> None:

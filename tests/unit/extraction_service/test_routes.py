@@ -124,15 +124,15 @@ def test_for_a_stated_share_of_missed_clauses_more_is_shown() -> None:
     """No more than usual where that misses little enough; all where nothing can be promised."""
     expert = specialist()
     expert.manifest = replace(expert.manifest, thresholds={"best_f1": 0.98})
-    more = stated_missed(expert, RiskRules(max_missed=0.1))
+    more = stated_missed(expert, RiskRules(max_missed=0.3))
     assert more is not None
     assert (more.above, more.families, more.why_not) == (0.97, 400, "")
     expert.manifest = replace(expert.manifest, thresholds={"best_f1": 0.5})
-    usual = stated_missed(expert, RiskRules(max_missed=0.1))
+    usual = stated_missed(expert, RiskRules(max_missed=0.3))
     assert usual is not None
     assert usual.above == 0.5
     few = specialist(families=5)
-    nothing = stated_missed(few, RiskRules(max_missed=0.1))
+    nothing = stated_missed(few, RiskRules(max_missed=0.3))
     assert nothing is not None
     assert nothing.above == 0.002
     assert "not attainable" in nothing.why_not
@@ -149,7 +149,7 @@ def test_of_what_is_missed_nothing_is_promised_where_no_data_speak_for_it(why: s
         found = replace(FOUND, warnings=("it is in another language",))
     if why == "recognised":
         read = replace(read, pages=tuple(replace(page, method=METHOD) for page in read.pages))
-    stated = missed_in(stated_missed(expert, RiskRules(max_missed=0.1)), found, read)
+    stated = missed_in(stated_missed(expert, RiskRules(max_missed=0.3)), found, read)
     assert stated is not None
     assert why in stated.why_not
 

@@ -8,11 +8,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from services.extraction import pipeline
+from services.extraction.domain import FoundClause, Pass
+from services.extraction.guarantee import read_calibration
 from services.extraction.routing import promise_name, version_and_level
-from services.extraction.watch.store import Watches
+from services.extraction.watch.calibrating import complete
+from services.extraction.watch.store import Drawn, Watches
 from shared.events import DocumentDeleted, ReviewDecided
 from shared.metrics import exposition
 from shared.policy import RiskRules
@@ -294,3 +298,39 @@ def test_documents_unlike_those_known_are_noticed_and_more_is_checked(tmp_path: 
         assert {check.share for checks in drawn for check in checks} == {0.2}
     finally:
         one.close()
+
+
+def test_what_a_stated_share_of_missed_clauses_shows_more_is_no_change(tmp_path: Path) -> None:
+    """The calibration set has what is usually shown: documents are compared by that alone."""
+    house = House(tmp_path, policy=policy(tmp_path, max_wrong=0.05, max_missed=0.3))
+    known = replace(
+        read_calibration(calibration(by_contract=True)), answer_confidence=np.full(800, 0.6)
+    )
+    expert = house.specialists.specialist
+    expert.guarantee = known.to_bytes()
+    expert.manifest = replace(expert.manifest, thresholds={"best_f1": 0.95})
+    try:
+        found = read(house, "doc_1")
+        assert [clause["confidence"] for clause in found] == pytest.approx([0.9, 0.9])
+        (missed,) = house.client.get("/v1/documents/doc_1/clauses").json()["missed"]
+        assert missed["above"] < 0.9
+        assert watched(house)["drift_documents"] == 0
+    finally:
+        house.close()
+
+
+def test_nothing_is_learned_of_what_is_usually_not_shown() -> None:
+    """It is never accepted, and a document need not wait for decisions about it."""
+    sure = FoundClause("cl_1", "contract-clauses", "Insurance", "words", 10, 15, 1, 0.9)
+    more = replace(sure, id="cl_2", confidence=0.2)
+    read_by = (Pass("contract-clauses", "0.0.1", None),)
+    decided = [
+        Drawn(one.id, "doc_1", "contract-clauses", "0.0.1", "Insurance", one.confidence, 0.0, "",
+              1.0, False, wrong=False)
+        for one in (sure, more)
+    ]  # fmt: skip
+    for known in (decided, decided[:1]):
+        found, unfinished = complete(
+            [("doc_1", read_by, [sure, more])], known, "contract-clauses", "0.0.1", 0.5
+        )
+        assert ([one.confidence for one in found], unfinished) == ([0.9], 0)

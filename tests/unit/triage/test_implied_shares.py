@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections import Counter
 from decimal import Decimal
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from services.triage.domain import Finding
 from services.triage.guarantee import Promise, routes_of
 from services.triage.implied_shares import CONFIDENCE, findings_of
 from services.triage.judgement import triage_filing
-from services.triage.relations import sheets
+from services.triage.relations import Sheet, sheets
 from services.triage.risk import Judge
 from tests.support import ROOT
 from tests.unit.triage.filings import Record, find_row, read, record, verdict
@@ -106,3 +107,34 @@ def test_it_flags_beside_what_was_learned_and_a_person_always_looks() -> None:
     lax = Promise(0.2, 0.95, 0.5, threshold=0.01, companies=300)
     assert routes_of(said, lax)[0] == ("review" if first.check == "implied_shares" else "accept")
     assert "implied_shares" in {finding.check for finding in said.findings}
+
+
+def test_many_lines_of_the_same_label_are_no_work() -> None:
+    """Each column is looked at once, not each pair of lines, and each label once."""
+    lines = 300
+    filing = {
+        "id": "many",
+        "statements": [
+            {
+                "statement": "income",
+                "columns": [{"end": "20201231", "quarters": 4}] * 8,
+                "rows": [
+                    {"label": label, "values": [value] * 8}
+                    for label, value in (("Net income", 100), ("Earnings per share", 0.5))
+                    for _ in range(lines)
+                ],
+            }
+        ],
+    }
+    pages = sheets(read(filing))
+    looked = Counter[str]()
+
+    def value(sheet: Sheet, row: int, column: int) -> Decimal | None:
+        looked["cells"] += 1
+        return sheet.rows[row].values[column]
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Sheet, "value", value)
+        (finding,) = findings_of(pages)
+    assert "200 shares" in finding.message
+    assert looked["cells"] == 8 * 2 * lines

@@ -143,10 +143,12 @@ def test_the_card_is_of_what_ships() -> None:
     folder = support.ROOT / "models" / NAME
     manifest = Namer.load(support.artefacts()).manifest
     card = (folder / "CARD.md").read_text("utf-8")
-    known = json.loads((folder / "scores.json").read_text("utf-8"))["calibration"]
+    figures = json.loads((folder / "scores.json").read_text("utf-8"))
+    known, both = figures["calibration"], figures["adapter"]["calibration"]
     assert card.startswith(f"# {NAME} {manifest.version}\n")
     assert f"{len(manifest.labels):,} labels" in card
     assert known == {"offset": manifest.offset, "slope": manifest.slope}
+    assert both == {"offset": manifest.both_offset, "slope": manifest.both_slope}
 
 
 def test_a_heading_without_end_is_read_in_part() -> None:
