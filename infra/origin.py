@@ -42,6 +42,11 @@ SECONDS = httpx.Timeout(600.0, connect=5.0, pool=30.0)
 IDLE = 2.0
 """Seconds until an unused connection is given up: before the service does it, after five."""
 PROBE_SECONDS = 5.0
+ENDING_SECONDS = 22
+"""For which answers that are under way are waited for once the origin is to end: above what a
+request may wait for a document (`services.ingest.watching.LONGEST_WAIT`)."""
+LOOK_SECONDS = 0.2
+"""Between two looks of an open stream of events whether the origin is to end."""
 
 
 class OriginSettings(CommonSettings):
@@ -73,10 +78,21 @@ class OriginSettings(CommonSettings):
 
 
 class Proxy:
-    """Passes one request on to the service that owns its path (an ASGI application)."""
+    """Passes one request on to the service that owns its path (an ASGI application).
 
-    def __init__(self, services: dict[str, str], transport: httpx.AsyncBaseTransport) -> None:
+    Args:
+        leaving: is set once the origin is to end; streams of events, which whoever listens opens
+            again by himself, end then.
+    """
+
+    def __init__(
+        self,
+        services: dict[str, str],
+        transport: httpx.AsyncBaseTransport,
+        leaving: threading.Event,
+    ) -> None:
         self.services = services
+        self.leaving = leaving
         self.transport = transport  # not a client: that would keep one user's cookies for the next
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -92,7 +108,7 @@ class Proxy:
             response: Response
             try:
                 answer = await self._send(request)
-                response = _passing(answer)
+                response = _passing(answer, self.leaving)
                 span.set({"http.response.status_code": answer.status_code})
             except ClientDisconnect:
                 return
@@ -138,11 +154,14 @@ def _end_to_end(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, byt
     return [(name, value) for name, value in headers if name not in dropped]
 
 
-def _passing(answer: httpx.Response) -> Response:
+def _passing(answer: httpx.Response, leaving: threading.Event) -> Response:
     async def body() -> AsyncIterator[bytes]:
         try:
             assert isinstance(answer.stream, httpx.AsyncByteStream)
-            async for chunk in answer.stream:
+            chunks = aiter(answer.stream)
+            if answer.headers.get("content-type", "").startswith("text/event-stream"):
+                chunks = _until(leaving, chunks)
+            async for chunk in chunks:
                 yield chunk
         finally:
             await answer.aclose()
@@ -151,6 +170,26 @@ def _passing(answer: httpx.Response) -> Response:
     kept = _end_to_end(answer.headers.raw)
     response.raw_headers = [(name, value) for name, value in kept if name != b"date"]
     return response
+
+
+async def _until(leaving: threading.Event, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """What comes until the origin is to end; it need not wait for more then."""
+
+    async def following() -> bytes | None:
+        return await anext(chunks, None)
+
+    while True:
+        coming = asyncio.ensure_future(following())
+        try:
+            while not coming.done() and not leaving.is_set():
+                await asyncio.wait({coming}, timeout=LOOK_SECONDS)
+        finally:
+            if not coming.done():
+                coming.cancel()
+                await asyncio.wait({coming})
+        if coming.cancelled() or (chunk := coming.result()) is None:
+            return
+        yield chunk
 
 
 class Probes:
@@ -233,8 +272,9 @@ def add_up(texts: Iterable[str]) -> str:
     return "\n".join([*merged, ""])
 
 
-def create_app(settings: OriginSettings) -> Starlette:
-    """The origin as an application."""
+def create_app(settings: OriginSettings, leaving: threading.Event | None = None) -> Starlette:
+    """The origin as an application, which is told by `leaving` that it is to end."""
+    leaving = leaving or threading.Event()
     transport = httpx.AsyncHTTPTransport(
         retries=2,  # of connecting alone: nothing has been sent yet
         limits=httpx.Limits(max_connections=1000, keepalive_expiry=IDLE),
@@ -253,7 +293,7 @@ def create_app(settings: OriginSettings) -> Starlette:
             Route("/readyz", probes.readyz),
             Route("/version", probes.version),
             Route("/metrics", probes.metrics),
-            Mount("/", Proxy(settings.services(), transport)),
+            Mount("/", Proxy(settings.services(), transport, leaving)),
         ],
         lifespan=lifespan,
     )
@@ -261,20 +301,20 @@ def create_app(settings: OriginSettings) -> Starlette:
 
 def main() -> None:
     """Serve until SIGTERM or SIGINT."""
-    settings = load(OriginSettings)
+    settings, leaving = load(OriginSettings), threading.Event()
     configure_logs("origin", settings.log_level)
     with collected(settings.traces):
         config = uvicorn.Config(
-            create_app(settings),
+            create_app(settings, leaving),
             host=settings.host,
             port=settings.origin_port,
             log_config=None,
             access_log=False,
             server_header=False,
             proxy_headers=False,
-            timeout_graceful_shutdown=5,
+            timeout_graceful_shutdown=ENDING_SECONDS,
         )
-        Server(config, threading.Event(), leave=LEAVE_SECONDS).run()
+        Server(config, leaving, leave=LEAVE_SECONDS).run()
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import getpass
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -404,7 +404,7 @@ def backup(target: Path, bus_url: str | None, data: Path | None, as_json: bool) 
     policy file and the topics of a Kafka broker are not in it. A backup holds the words of
     documents: keep it as you keep them. One that breaks off leaves the blobs it has in TO.partial,
     and the same command goes on from there. Exits with 1 if blobs were damaged before they were
-    copied: `smallprint verify` names them.
+    copied (`smallprint verify` names them), or if there are documents, and no blob at all.
 
     \b
     Examples:
@@ -430,7 +430,19 @@ def backup(target: Path, bus_url: str | None, data: Path | None, as_json: bool) 
         write(f"{target}: {kept}, as of {made.moment}\n".encode())
     for name in made.damaged:
         click.echo(f"smallprint: blob {name} was damaged before it was copied", err=True)
-    return 1 if made.damaged else 0
+    if empty := not made.blobs and _has_documents(settings):
+        why = "mount the disk of the folder, or name the bucket in SMALLPRINT_BLOBS_URL"
+        click.echo(f"smallprint: documents are there, and none of their blobs: {why}", err=True)
+    return 1 if made.damaged or empty else 0
+
+
+def _has_documents(settings: CommonSettings) -> bool:
+    """Whether any lives here, as far as this version can tell."""
+    from services.ingest.store import holdings
+
+    with suppress(SuiteError), _stores(settings) as stores, stores["ingest"].read() as session:
+        return any(one.living for one in holdings(session))
+    return False
 
 
 @click.command()

@@ -79,6 +79,7 @@ class Edition:
 
     def __post_init__(self) -> None:
         self.kafka = free_port()
+        self.bus_url = f"kafka://127.0.0.1:{self.kafka}"
         self.gateways = {name: Gateway(free_port()) for name in (*SERVICES, ORIGIN)}
         self.url = f"http://127.0.0.1:{self.gateways[ORIGIN].port}"
         self.running: dict[str, Running] = {}
@@ -185,7 +186,7 @@ class Edition:
             **SETTINGS,
             "SMALLPRINT_DATA": str(self.data),
             "SMALLPRINT_HOST": "127.0.0.1",
-            "SMALLPRINT_BUS_URL": f"kafka://127.0.0.1:{self.kafka}",
+            "SMALLPRINT_BUS_URL": self.bus_url,
         }
         for service in SERVICES:
             name = service.upper()

@@ -23,12 +23,16 @@ from infra.rolling.edition import PAUSE, Edition, Tell
 from infra.rolling.people import Crowd
 from infra.rolling.release import taken, today
 from infra.rolling.report import Report
-from infra.run_kafka import StartError
+from infra.run_kafka import SERVICES, StartError
+from shared.bus import Bus, open_bus
+from shared.errors import Unavailable
 
 WARM = 3
 """Documents that are complete before the upgrade begins."""
 SETTLE_SECONDS = 300.0
-"""For which nothing new comes in the end before it is given up."""
+"""For which anything is waited for before it is given up."""
+QUIET = 4
+"""Looks in a row at which nothing may be left: what an outbox still has is on no bus yet."""
 
 
 def upgrade(
@@ -78,7 +82,8 @@ def upgrade(
         upgraded = time.monotonic()
         _until(edition, lambda: len(crowd.told.accepted) >= documents, "documents are accepted")
         crowd.end()
-        _until(edition, lambda: not any(_left(reader, hook)), "everything ends")
+        lag = stack.enter_context(_bus(edition)).lag
+        _until(edition, lambda: not any(left(reader, hook, lag)), "everything ends", QUIET)
         report = Report(
             seed=seed,
             release=old.name,
@@ -118,19 +123,37 @@ def _papers(seed: int) -> Iterator[Paper]:
         yield from papers(seed, first + 100)[first:]
 
 
-def _left(reader: Reader, webhook: str) -> tuple[int, int]:
-    """Documents that have not ended, and webhooks that have yet to be sent."""
+def left(reader: Reader, webhook: str, lag: Callable[[str], int]) -> tuple[int, int, int]:
+    """Documents that have not ended, webhooks that have yet to be sent, and events that a service
+    has yet to work on, by its `lag`: review hears of results apart from ingest, which ends their
+    document.
+    """
     states = ("received", "read", "processing")
     documents = sum(
         len(list(reader.all(f"/v1/documents?limit=200&state={state}"))) for state in states
     )
     pending = f"/v1/webhooks/{webhook}/deliveries?limit=100&state=pending"
-    return documents, len(list(reader.all(pending)))
+    webhooks = len(list(reader.all(pending)))
+    try:
+        events = sum(map(lag, SERVICES))
+    except Unavailable:
+        events = -1
+    return documents, webhooks, events
 
 
-def _until(edition: Edition, true: Callable[[], bool], what: str) -> None:
-    until = time.monotonic() + SETTLE_SECONDS
-    while not true():
+@contextmanager
+def _bus(edition: Edition) -> Iterator[Bus]:
+    bus = open_bus(edition.bus_url)
+    try:
+        yield bus
+    finally:
+        bus.close()
+
+
+def _until(edition: Edition, true: Callable[[], bool], what: str, times: int = 1) -> None:
+    """Wait until something is true so many times in a row. Raises StartError."""
+    until, seen = time.monotonic() + SETTLE_SECONDS, 0
+    while (seen := seen + 1 if true() else 0) < times:
         if time.monotonic() > until:
             raise StartError(f"in vain was it waited for: {what}; see {edition.data / 'logs'}")
         edition.look()

@@ -3,8 +3,9 @@
 A bucket has no locks. So a backup writes a mark, and again before it grows old; whoever deletes a
 blob looks for it first, and while it is fresh copies the bytes to the same name with `.held` behind
 it. At the end the mark goes first, and then what was put aside; who has copied looks once more, and
-takes his own copy away where the mark is gone. A mark that is not written again is nobody's: the
-next start of ingest removes it, with what was put aside.
+takes his own copy away where the mark is gone. For as long as that takes there is another mark, so
+that nobody begins whose bytes would go with the rest. A mark of either kind that is not written
+again is nobody's: the next backup, or the next start of ingest, removes it with what was put aside.
 
 **Why a look is enough.** S3 shows what was written to whoever reads after it. A service removes
 blobs in a transaction in which it has written to the rows that named them, and the moment of a
@@ -31,6 +32,8 @@ FRESH_SECONDS = 900.0
 """For which a mark counts, by the server's clock."""
 AGAIN_SECONDS = 60.0
 """Until it is written again."""
+ENDING = ".smallprint-ending"
+"""The mark that is there while what was put aside is taken away."""
 MARK = "the mark of a backup"
 
 
@@ -70,19 +73,42 @@ def let_go(bucket: Bucket) -> None:
     alone: the next start looks again.
     """
     try:
-        found = bucket.read(bucket.prefix + HOLDING, MARK)
-        if found is not None and found[1] >= FRESH_SECONDS:
-            _end(bucket)
+        _end_of_the_dead(bucket)
     except SuiteError as error:
         log.warning("what a backup may have put aside stays", extra={"reason": error.message})
 
 
+def _end_of_the_dead(bucket: Bucket) -> None:
+    """Where there is a mark that is old, and none that is not, end as its backup would have."""
+    ages = [_age(bucket, name) for name in (HOLDING, ENDING)]
+    known = [age for age in ages if age is not None]
+    if known and min(known) >= FRESH_SECONDS:
+        _end(bucket)
+
+
+def _is_ending(bucket: Bucket) -> bool:
+    age = _age(bucket, ENDING)
+    return age is not None and age < FRESH_SECONDS
+
+
+def _age(bucket: Bucket, name: str) -> float | None:
+    found = bucket.read(bucket.prefix + name, MARK)
+    return None if found is None else found[1]
+
+
 def _end(bucket: Bucket) -> None:
+    ending = bucket.prefix + ENDING
+    bucket.write(ending, b"")
+    written = time.monotonic()
     bucket.remove(bucket.prefix + HOLDING)
     for item in bucket.objects():
         key = item["Key"].removeprefix(bucket.prefix)
         if key.endswith(HELD) and ref_of_key(key.removesuffix(HELD), 0):
             bucket.remove(item["Key"])
+        if time.monotonic() - written > AGAIN_SECONDS:
+            bucket.write(ending, b"")
+            written = time.monotonic()
+    bucket.remove(ending)
 
 
 class Hold:
@@ -102,12 +128,13 @@ class Hold:
         self._writer = threading.Thread(target=self._keep, name="hold", daemon=True)
 
     def __enter__(self) -> None:
-        if is_held(self._bucket):
-            raise Conflict(
-                "another backup is at work on this bucket, or was killed less than"
-                f" {FRESH_SECONDS / 60:.0f} minutes ago: begin again once it has ended"
-            )
+        if is_held(self._bucket) or _is_ending(self._bucket):
+            raise _taken()
+        _end_of_the_dead(self._bucket)
         self._write()
+        if _is_ending(self._bucket):  # since the look: it would take away what is put aside for us
+            self._bucket.remove(self._key)
+            raise _taken()
         self._writer.start()
 
     def __exit__(
@@ -137,11 +164,21 @@ class Hold:
                 log.warning("the mark of the backup was not written", extra={"why": str(reason)})
 
     def _is_ours(self) -> bool:
+        """Also by the server's clock: ours stands still while this machine sleeps."""
         found = self._bucket.read(self._key, MARK)
         fresh = time.monotonic() - self._written < FRESH_SECONDS
-        return fresh and found is not None and found[0] == self._mark
+        if found is None or found[0] != self._mark:
+            return False
+        return fresh and found[1] < FRESH_SECONDS
 
     def _write(self) -> None:
         begun = time.monotonic()
         self._bucket.write(self._key, self._mark)
         self._written = begun
+
+
+def _taken() -> Conflict:
+    return Conflict(
+        "another backup is at work on this bucket, or was killed less than"
+        f" {FRESH_SECONDS / 60:.0f} minutes ago: begin again once it has ended"
+    )

@@ -19,6 +19,7 @@ handled an event knows it by its inbox.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import hashlib
 import json
 import os
@@ -90,27 +91,55 @@ def backup(place: Place, target: Path, broker: Bus | None = None) -> Manifest:
         broker: what carries the events where that is no file: its dead letters are listed.
 
     Raises:
-        Conflict: there is something at `target`, or another backup holds the same bucket.
+        Conflict: there is something at `target`, another backup is being made there, or another
+            holds the same bucket.
         SuiteError: something can't be read or written; nothing is left at `target` then, and the
             blobs that were copied lie in `target.partial`, where the next try finds them.
     """
     _require_empty(target, "a backup is made")
     partial = target.with_name(target.name + PARTIAL)
-    _keep_blobs(partial)
     try:
-        partial.mkdir(parents=True, exist_ok=True)
-        manifest = _copied(place, partial, broker)
-        os.sync()
-        if target.exists():
-            target.rmdir()
-        partial.rename(target)
+        with _alone(partial):
+            try:
+                _require_empty(target, "a backup is made")
+                _keep_blobs(partial)
+                manifest = _copied(place, partial, broker)
+                os.sync()
+                if target.exists():
+                    target.rmdir()
+                partial.rename(target)
+            except BaseException:
+                _keep_blobs(partial)
+                with contextlib.suppress(OSError):  # there are blobs
+                    partial.rmdir()
+                raise
     except OSError as error:
-        _keep_blobs(partial)
         raise SuiteError(f"the backup failed: {error}") from error
-    except BaseException:
-        _keep_blobs(partial)
-        raise
     return manifest
+
+
+@contextlib.contextmanager
+def _alone(partial: Path) -> Iterator[None]:
+    """For the time of the block nobody else makes a backup in the same folder, where the file
+    system has locks. Raises Conflict.
+    """
+    partial.mkdir(parents=True, exist_ok=True)
+    handle = os.open(partial, os.O_RDONLY)
+    try:
+        taken = False
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            taken = True
+        except OSError:  # no locks here
+            pass
+        if taken or not partial.exists() or not os.path.samestat(os.fstat(handle), partial.stat()):
+            raise Conflict(
+                f"another backup is being made in {partial}: wait for it, or name another folder"
+            )
+        yield
+    finally:
+        os.close(handle)
 
 
 def _keep_blobs(partial: Path) -> None:
@@ -118,8 +147,6 @@ def _keep_blobs(partial: Path) -> None:
     for path in partial.glob("*"):
         if path.name != BLOBS:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
-    with contextlib.suppress(OSError):  # there are blobs, or there is nothing at all
-        partial.rmdir()
 
 
 def _copied(place: Place, folder: Path, broker: Bus | None) -> Manifest:

@@ -8,13 +8,17 @@ from collections.abc import Iterator
 import httpx
 import pytest
 import uvicorn
+import yaml
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from infra.origin import OriginSettings, add_up, create_app
+from infra.origin import ENDING_SECONDS, OriginSettings, add_up, create_app
 from infra.ports import free_port
+from services.ingest.watching import LONGEST_WAIT
+from shared.web.server import LEAVE_SECONDS
+from tests.support import ROOT
 
 SERVICES = ("ingest", "extraction", "triage", "review", "escalation")
 FIRST_EVENT_CAME = threading.Event()
@@ -248,3 +252,38 @@ def test_the_highest_of_a_gauge_counts() -> None:
     """The same gauge from two processes is not summed."""
     low = METRICS.replace("3.0", "1.0")
     assert 'smallprint_bus_lag{service="NAME"} 3.0' in add_up([low, METRICS, low]).splitlines()
+
+
+def test_a_stream_of_events_ends_when_the_origin_is_to_end() -> None:
+    """Whole, so that a browser comes again by itself; the service may be silent for long."""
+    silent = threading.Event()
+
+    async def events(_request: Request) -> Response:
+        def lines() -> Iterator[bytes]:
+            yield b"data: first\n\n"
+            silent.wait(60)
+
+        return StreamingResponse(lines(), media_type="text/event-stream")
+
+    leaving = threading.Event()
+    service = Background(Starlette(routes=[Route("/v1/documents/events", events)]))
+    front = Background(create_app(OriginSettings(ingest_url=service.url), leaving))
+    try:
+        address = f"{front.url}/v1/documents/events"
+        with httpx.stream("GET", address, timeout=30, trust_env=False) as answer:
+            chunks = answer.iter_bytes()
+            assert next(chunks) == b"data: first\n\n"
+            leaving.set()
+            assert list(chunks) == []
+            assert not silent.is_set()
+    finally:
+        silent.set()
+        front.stop()
+        service.stop()
+
+
+def test_whoever_waits_for_a_document_is_answered_before_the_origin_ends() -> None:
+    """The service is not asked to end, and answers when it would; containers give it the time."""
+    compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text("utf-8"))
+    given = float(compose["services"]["origin"]["stop_grace_period"].removesuffix("s"))
+    assert LONGEST_WAIT < ENDING_SECONDS < given - LEAVE_SECONDS

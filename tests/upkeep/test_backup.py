@@ -23,6 +23,7 @@ from shared.errors import Conflict, SuiteError, Unavailable
 from shared.events import BlobRef
 from shared.storage import FileBlobs, MissingBlob, snapshot
 from shared.storage.blobs import HOLDING, holding, open_held
+from shared.upkeep.backup import Place, backup
 from shared.upkeep.manifest import BadBackup, Manifest, files_of
 from tests.postgres import Servers
 from tests.upkeep.house import NAMES, PATIENCE, Suite, environment
@@ -71,8 +72,8 @@ def test_a_backup_under_load_is_restored_whole(
             while not stop.is_set():
                 accepted.append(suite.upload(number))
                 number += 1
-                if number % 3 == 0:
-                    gone = accepted.pop(0)
+                if number % 3 == 0 and len(accepted) > 2:
+                    gone = accepted.pop(2)  # two stay, however long the backup takes
                     suite.clients["ingest"].delete(f"/v1/documents/{gone}").raise_for_status()
         except BaseException as error:  # noqa: BLE001 - raised again below
             failures.append(error)
@@ -182,6 +183,47 @@ def test_a_place_that_is_not_empty_is_refused(suite: Suite, tmp_path: Path) -> N
     with pytest.raises(Conflict, match="has something in it"):
         run("restore", tmp_path / "backup", "--data", suite.folder)
     assert sorted(tmp_path.rglob("*")) == listed
+
+
+def test_a_second_backup_to_the_same_folder_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody begins it again while it is at work: it loses nothing of what it has copied."""
+    data, target = tmp_path / "data", tmp_path / "backup"
+    FileBlobs(data / "blobs").put("default", b"some")
+    with closing(sqlite3.connect(data / "one.db")) as made:
+        made.execute("CREATE TABLE rows (id INTEGER)")
+    place = Place(data, {"one": f"sqlite:///{data / 'one.db'}"}, None)
+    refused: list[BaseException] = []
+
+    def again() -> None:
+        try:
+            backup(place, target)
+        except SuiteError as error:
+            refused.append(error)
+
+    held = FileBlobs.held
+
+    def while_it_copies(blobs: FileBlobs) -> Iterator[tuple[str, BlobRef]]:
+        second = threading.Thread(target=again, daemon=True)
+        second.start()
+        second.join(10)
+        return held(blobs)
+
+    monkeypatch.setattr(FileBlobs, "held", while_it_copies)
+    backup(place, target)
+    assert [one.path for one in files_of(target) if not (target / one.path).is_file()] == []
+    assert [type(error) for error in refused] == [Conflict]
+    assert not (tmp_path / "backup.partial").exists()
+
+
+@pytest.mark.parametrize("databases", ["sqlite"], indirect=True)
+def test_a_backup_without_a_blob_of_its_documents_is_said(suite: Suite, tmp_path: Path) -> None:
+    """Their disk is not mounted, or nobody has named the bucket: it would restore nothing."""
+    suite.ended(suite.upload(1))
+    (suite.folder / "blobs").rename(tmp_path / "unmounted")
+    (made,) = run("backup", tmp_path / "backup", "--data", suite.folder, code=1)
+    assert made["blobs"] == 0
 
 
 @pytest.mark.parametrize("databases", ["postgresql"], indirect=True)

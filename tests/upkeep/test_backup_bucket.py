@@ -87,8 +87,8 @@ def test_a_bucket_is_in_the_backup_that_is_made_under_load(
             while not stop.is_set():
                 accepted.append(in_bucket.upload(number))
                 number += 1
-                if number % 3 == 0:
-                    gone = accepted.pop(0)
+                if number % 3 == 0 and len(accepted) > 2:
+                    gone = accepted.pop(2)  # two stay, however long the backup takes
                     in_bucket.clients["ingest"].delete(f"/v1/documents/{gone}").raise_for_status()
         except BaseException as error:  # noqa: BLE001 - raised again below
             failures.append(error)
@@ -119,7 +119,7 @@ def test_a_bucket_is_in_the_backup_that_is_made_under_load(
     try:
         living = [one for one in sure if restored.state(one).get("id")]
         restored.ended(*before, *living)
-        assert len(living) >= 1
+        assert len(living) >= 2
         original: Any = restored.clients["ingest"].get(f"/v1/documents/{before[0]}/original")
         assert original.status_code == 200
     finally:

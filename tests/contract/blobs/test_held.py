@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import ExitStack
 from datetime import timedelta
 
 import pytest
@@ -104,6 +105,50 @@ def test_what_a_killed_backup_left_goes_with_the_next_start(
     monkeypatch.setattr(s3_hold, "FRESH_SECONDS", 0.0)
     blobs.sweep(timedelta(days=1))
     assert not [key for key in bucket.stored() if key.endswith((HELD, HOLDING))]
+
+
+def test_what_a_backup_left_that_was_cut_off_at_its_end_goes_too(
+    bucket: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its mark is gone, and what was put aside is not: another backup has none of it, and waits
+    until whoever takes it away has ended, or is dead.
+    """
+    blobs = S3Blobs(bucket.url)
+    ref = blobs.put("default", b"some")
+    remove = S3Blobs.remove
+
+    def cut_off(blobs: S3Blobs, key: str) -> None:
+        if key.endswith(HELD):
+            raise Unavailable("the bucket is away")
+        remove(blobs, key)
+
+    hold = blobs.holding()
+    with monkeypatch.context() as patch:
+        patch.setattr(S3Blobs, "remove", cut_off)
+        hold.__enter__()
+        blobs.delete("default", ref)
+        with pytest.raises(Unavailable, match="away"):
+            hold.__exit__(None, None, None)
+    assert [key for key in bucket.stored() if key.endswith(HELD)]
+    with pytest.raises(Conflict, match="another backup"), blobs.holding():
+        pass
+    with ExitStack() as stack:
+        with monkeypatch.context() as patch:
+            patch.setattr(s3_hold, "FRESH_SECONDS", 0.0)
+            stack.enter_context(blobs.holding())
+        assert list(blobs.held()) == []
+    assert bucket.stored() == {}
+
+
+def test_a_backup_whose_machine_slept_fails(bucket: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its own clock stood still meanwhile; the server's says that its mark counted for nothing."""
+    monkeypatch.setattr(s3_hold, "FRESH_SECONDS", 2.0)
+    hold = s3_hold.Hold(S3Blobs(bucket.url))
+    hold.__enter__()
+    hold._written = float("inf")
+    threading.Event().wait(4)
+    with pytest.raises(Unavailable, match="begin the backup again"):
+        hold.__exit__(None, None, None)
 
 
 def test_who_put_aside_too_late_takes_it_away_again(

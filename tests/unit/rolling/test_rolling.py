@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,6 +25,8 @@ from infra.rolling.gateway import Gateway
 from infra.rolling.people import Answer, Told
 from infra.rolling.release import NoHistoryError, taken, today
 from infra.rolling.report import Report, gaps
+from infra.rolling.run import left
+from shared.errors import Unavailable
 
 PAPER = papers(1, 1)[0]
 
@@ -192,6 +195,28 @@ def test_the_longest_time_without_an_answer_is_between_two_good_ones() -> None:
     assert gaps(answers, "/v1/costs", 0.0, 6.0) == (4.0, 1.0)
     assert gaps(answers, "/v1/costs", 0.0, 12.0) == (7.0, 1.0)
     assert gaps([], "/v1/costs", 0.0, 6.0) == (6.0, 0.0)
+
+
+class Ended:
+    """A suite whose documents have ended, and whose webhooks are sent."""
+
+    def all(self, _path: str) -> list[object]:
+        """Nothing is left of what a path lists."""
+        return []
+
+
+def test_what_a_service_has_yet_to_hear_is_waited_for() -> None:
+    """A document has ended once its results are there, and review asks about them a little later:
+    who counts before that finds questions missing that nobody has lost.
+    """
+
+    def away(_service: str) -> int:
+        raise Unavailable("the broker is away")
+
+    reader: Any = Ended()
+    assert not any(left(reader, "wh", lambda _: 0))
+    assert any(left(reader, "wh", lambda service: 2 * (service == "review")))
+    assert any(left(reader, "wh", away))
 
 
 class Says:

@@ -55,9 +55,9 @@ def running(request: pytest.FixtureRequest) -> Iterator[Running]:
         assert not thread.is_alive()
 
 
-@pytest.mark.parametrize("running", [3.0], indirect=True)
+@pytest.mark.parametrize("running", [600.0], indirect=True)
 def test_it_answers_for_a_moment_and_closes_what_it_has_answered(running: Running) -> None:
-    """On the connection that is open, and on new ones; then it has ended."""
+    """On the connection that is open, and on new ones."""
     with httpx.Client(base_url=running.url, trust_env=False) as client:
         assert "connection" not in client.get("/").headers
         running.asked(signal.SIGTERM)
@@ -67,8 +67,16 @@ def test_it_answers_for_a_moment_and_closes_what_it_has_answered(running: Runnin
         assert (answer.text, answer.headers["connection"]) == ("here", "close")
     answer = httpx.get(running.url, trust_env=False)
     assert (answer.text, answer.headers["connection"]) == ("here", "close")
+
+
+@pytest.mark.parametrize("running", [0.5], indirect=True)
+def test_after_that_moment_it_has_ended(running: Running) -> None:
+    """By itself, and not before."""
+    asked = time.monotonic()
+    running.asked(signal.SIGTERM)
     running.thread.join(30)
     assert not running.thread.is_alive()
+    assert time.monotonic() - asked >= 0.5
     with pytest.raises(httpx.TransportError):
         httpx.get(running.url, trust_env=False)
 
