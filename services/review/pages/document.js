@@ -299,7 +299,7 @@ class DocumentView {
   }
 
   /** Everything that was found, and what people decided about it. */
-  async found(what, waits = (all) => all.length) {
+  async found(what, waits = (all) => all.filter((one) => !one.dismissed).length) {
     const [found, items] = await Promise.all([everything(`${this.path}/${what}`), everything("/v1/items", { document: this.id, state: "all", limit: 500 })]);
     this.items = new Map(items.map((item) => [item.result_id, item]));
     this.offer();
