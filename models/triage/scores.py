@@ -101,12 +101,16 @@ def curves(predicted: Sequence[Prediction]) -> dict[str, Any]:
     }
 
 
-def figures(folder: Path, predicted: Sequence[Prediction]) -> dict[str, Any]:
-    """Everything that the card shows; `folder` holds what was measured beside the predictions."""
+def figures(folder: Path, predicted: Sequence[Prediction], share: float) -> dict[str, Any]:
+    """Everything that the card shows.
+
+    Args:
+        folder: holds what was measured beside the predictions.
+        predicted: of all filings.
+        share: of the untouched filings that may be flagged.
+    """
     every = of("own", predicted)
     sound = np.array([risk(p) for p in every if p["type"] is None])
-    config = tomllib.loads((folder / "config.toml").read_text(encoding="utf-8"))
-    share = config["operation"]["false_alarms"]
     at = limit(sound, share)
     wrong = [p for p in every if p["type"]]
     types = sorted({p["type"] for p in wrong})
@@ -281,7 +285,8 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=FOLDER, help="folder of the predictions")
     arguments = parser.parse_args()
     every = predictions(arguments.folder)
-    result = figures(arguments.folder, every)
+    config = tomllib.loads((arguments.folder / "config.toml").read_text(encoding="utf-8"))
+    result = figures(arguments.folder, every, config["operation"]["false_alarms"])
     text = json.dumps(result, indent=1) + "\n"
     (arguments.folder / "scores.json").write_text(text, encoding="utf-8")
     version = every[0]["version"]

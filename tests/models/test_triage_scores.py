@@ -54,7 +54,7 @@ def test_what_is_missed_of_the_published_ones_is_told_apart(tmp_path: Path) -> N
     published = [p for p in predicted if p["set"] == "finverbench" and p["type"]]
     published[0]["shown"] = False
     published[1]["raised"] = False
-    found = figures(tmp_path, predicted)["finverbench"]
+    found = figures(tmp_path, predicted, 0.02)["finverbench"]
     assert (found["not_shown"], found["not_raised"]) == (1, 1)
     missed = found["not_shown"] + found["not_raised"] + found["not_believed"]
     assert found["found"] + missed == found["injected"] == 100
@@ -125,10 +125,10 @@ def test_a_chance_is_right_if_the_surest_doubt_names_the_error() -> None:
 def test_the_card_has_the_figures(tmp_path: Path) -> None:
     """Every figure comes from the predictions: other predictions, another card."""
     beside = read_baselines(FOLDER)
-    first = card(figures(tmp_path, every()), beside, "1.1.0")
+    first = card(figures(tmp_path, every(), 0.02), beside, "1.1.0")
     assert "| learned | 2.0% | 3.0% | 6.0% | 11.0% |" in first
     assert "100/100 with an error are found" not in first
     better = [p | {"risk": 0.999} if p["type"] else p for p in every()]
-    then = card(figures(tmp_path, better), beside, "1.1.0")
+    then = card(figures(tmp_path, better, 0.02), beside, "1.1.0")
     assert "| learned | 100.0% |" in then
     assert "100/100 with an error are found" in then
