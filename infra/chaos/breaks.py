@@ -7,6 +7,7 @@ fails if that thing is no longer there.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -17,6 +18,10 @@ from shared.runtime import Handler, Worker, worker
 from shared.storage import Relay, Store, UnitOfWork
 from shared.storage.messages import outbox
 from shared.storage.unit_of_work import Tries
+
+
+WRITTEN = 0.6
+"""Seconds in which the bus has written what is acknowledged: a few looks of its thread."""
 
 
 def take_away(name: str, module: str) -> None:
@@ -58,13 +63,14 @@ def _inbox(_module: str) -> None:
 
 
 def _commit_before(_module: str) -> None:
-    """An event is acknowledged before it is worked on."""
+    """An event is acknowledged before it is worked on, and that is written down first."""
     begin = Worker._begin
 
     def acknowledging(
         self: Worker, consumer: Consumer, delivery: Delivery, event: Event, handler: Handler
     ) -> None:
         consumer.ack(delivery)
+        time.sleep(WRITTEN)
         begin(self, consumer, delivery, event, handler)
 
     Worker._begin = acknowledging  # type: ignore[method-assign]
