@@ -517,6 +517,7 @@ def test_a_statement_of_equity_is_shown_by_component(ada: Watched, stage: Stage)
         page.goto(f"{stage.address}/documents/{report}")
         page.get_by_text("Statements as they were read").click()
         table = page.get_by_role("region", name="equity").get_by_role("table")
+        table.get_by_role("columnheader").first.wait_for()
         heads = table.get_by_role("columnheader").all_inner_texts()
         assert [head.lower() for head in heads[1:4]] == [
             "period",
