@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from functools import lru_cache
 
-from services.triage.dismissals import Dismissal, Dismissals, filer_of, relation_of
+from services.triage.dismissals import Dismissal, Dismissals, figure_of, filer_of, relation_of
 from services.triage.domain import Report, State
 from services.triage.naming import Naming
 from services.triage.narrative.model import Narrative
@@ -162,6 +162,7 @@ def note_decision(
                 reason=reason,
                 by=event.actor or "",
                 time=event.time,
+                figure=figure_of(found.finding),
             )
         )
 

@@ -104,6 +104,7 @@ dismissals = Table(
     Column("relation", String(64), nullable=False),
     Column("reported", Text),
     Column("expected", Text),
+    Column("figure", String(64)),
     Column("reason", Text, nullable=False),
     Column("by", String(200), nullable=False),
     Column("time", Time, nullable=False),
@@ -235,9 +236,7 @@ class Reports:
                 "filing": item.filing,
                 "check": item.finding.check,
                 "confidence": item.finding.confidence,
-                "body": json.dumps(
-                    {**item.finding.to_json(), "dismissed": None}, ensure_ascii=False
-                ),
+                "body": _body(item.finding),
                 "filer": item.filer,
                 "route": item.route,
                 "dismissed_document": item.finding.dismissed and item.finding.dismissed.document_id,
@@ -425,6 +424,12 @@ def _report(row: Any) -> Report:
         blobs=tuple(BlobRef(**ref) for ref in row.blobs),
         updated=row.updated,
     )
+
+
+def _body(finding: Finding) -> str:
+    """A finding as it is kept: without the words that fold it away, which are kept once."""
+    kept = {**finding.to_json(), "end": finding.end, "dismissed": None}
+    return json.dumps(kept, ensure_ascii=False)
 
 
 def _finding(row: Any) -> ReportFinding:

@@ -20,7 +20,7 @@ from shared.events import DocumentDeleted, FindingsFound, ReviewDecided
 from shared.storage import Store, UnitOfWork, begin_try
 from tests.killed import Killed
 from tests.unit.triage.house import House
-from tests.unit.triage.test_dismissals import wrong
+from tests.unit.triage.test_dismissals import NEW, OLD, SOUND, balance, wrong
 
 FINDINGS = "/v1/documents/{}/findings"
 WORDS = "a lawful presentation of ours"
@@ -111,6 +111,23 @@ def test_a_dismissal_is_remembered_until_it_is_undone(any_house: House) -> None:
     assert not kept_words(house)
     house.say(house.read("doc_5", wrong(id="fifth")))
     assert found(house, "doc_5")["flagged"]
+
+
+def test_the_next_report_folds_the_figure_itself_away_beside_a_new_break(any_house: House) -> None:
+    """As its comparative, until that is undone; the new year is told."""
+    house = any_house
+    house.say(house.read("doc_1", balance("20231231", OLD, SOUND)))
+    (item,) = found(house, "doc_1")["items"]
+    house.say(decided(item, "reject", WORDS, "doc_1"))
+    house.say(house.read("doc_2", balance("20241231", NEW, OLD)))
+    body = found(house, "doc_2")
+    words = {one["column"]: one["dismissed"] for one in body["items"]}
+    assert body["flagged"]
+    assert words[0] is None
+    assert words[1]["reason"] == WORDS
+
+    house.say(decided(item, "undo", None, "doc_1"))
+    assert all(one["dismissed"] is None for one in found(house, "doc_2")["items"])
 
 
 def test_a_report_that_is_read_anew_folds_away_its_own_until_that_is_undone(house: House) -> None:
