@@ -2,7 +2,9 @@
 
 A dismissal is about one relation of one filer: a check, and the lines that it is between. It covers
 a break of the same kind: the same direction, a similar share of the amount, and one of signs or of
-magnitudes only if it was one itself. It never covers a filing whose company is not named.
+magnitudes only if it was one itself. It also covers the very figure that it was said of, wherever
+the next report repeats it: the same line with the same two amounts in the column of the same day,
+whichever other lines take part there. It never covers a filing whose company is not named.
 """
 
 from __future__ import annotations
@@ -44,6 +46,8 @@ class Dismissal:
     reason: str
     by: str
     time: datetime
+    figure: str | None = None
+    """What `figure_of` made of the finding; None if it was not kept or is not known."""
 
     def covers(self, finding: Finding) -> bool:
         """Whether a finding of the same relation of the same filer is of the same kind."""
@@ -66,14 +70,18 @@ class Dismissals:
     """All that was dismissed of one filer."""
 
     of_relation: Mapping[str, Sequence[Dismissal]] = field(default_factory=dict)
+    of_figure: Mapping[str, Dismissal] = field(default_factory=dict)
 
     @classmethod
     def of(cls, every: Iterable[Dismissal]) -> Self:
         """From the dismissals themselves; of several that cover a finding the first counts."""
         found: dict[str, list[Dismissal]] = defaultdict(list)
+        figures: dict[str, Dismissal] = {}
         for one in every:
             found[one.relation].append(one)
-        return cls(dict(found))
+            if one.figure:
+                figures.setdefault(one.figure, one)
+        return cls(dict(found), figures)
 
     def word_on(self, finding: Finding) -> Dismissed | None:
         """What an analyst said of the same before, if anything."""
@@ -81,6 +89,7 @@ class Dismissals:
             return None
         known = self.of_relation.get(relation_of(finding), ())
         found = next((one for one in known if one.covers(finding)), None)
+        found = found or self.of_figure.get(figure_of(finding) or "")
         return found.word if found else None
 
 
@@ -105,6 +114,20 @@ def relation_of(finding: Finding) -> str:
     lines = sorted({f"{cell.statement}|{bare(cell.label)}" for cell in finding.cells})
     about = f"{finding.statement}|{bare(finding.label or '')}"
     return hashlib.sha256("\0".join((finding.check, about, *lines)).encode()).hexdigest()
+
+
+def figure_of(finding: Finding) -> str | None:
+    """The very figure that a finding is about: its check and line, the day on which the column
+    ends, and both amounts; None if one of them is not known. Which lines take part is not in it: a
+    sum is told only where some column confirms it, so a second break next to the first takes lines
+    away.
+    """
+    amounts = finding.reported, finding.expected
+    if finding.end is None or finding.label is None or None in amounts:
+        return None
+    written = (str(amount.normalize()) for amount in amounts if amount is not None)
+    parts = (finding.check, finding.statement, bare(finding.label), finding.end, *written)
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
 def _size(reported: Decimal | None, expected: Decimal | None) -> Decimal | None:

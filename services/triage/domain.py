@@ -108,6 +108,9 @@ class Finding:
     page: int | None = None
     dismissed: Dismissed | None = None
     """Set if it was dismissed before: it counts neither for the risk nor for the flag."""
+    end: str | None = field(default=None, compare=False)
+    """The day on which its column ends, YYYYMMDD: what later reports know the column by. It is kept
+    with the finding, and not shown."""
 
     @property
     def boxes(self) -> tuple[Box, ...]:
@@ -158,7 +161,7 @@ class Finding:
 
 
 _KEPT = ("check", "severity", "confidence", "statement", "column", "row", "label", "message",
-         "page")  # fmt: skip
+         "page", "end")  # fmt: skip
 """Fields of a finding that are kept as they are."""
 
 

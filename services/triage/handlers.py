@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from functools import lru_cache
 
-from services.triage.dismissals import Dismissal, Dismissals, filer_of, relation_of
+from services.triage.dismissals import Dismissal, Dismissals, figure_of, filer_of, relation_of
 from services.triage.domain import Report, State
 from services.triage.naming import Naming
 from services.triage.narrative.model import Narrative
@@ -133,8 +133,9 @@ def triage_report(
 def note_decision(
     event: ReviewDecided, uow: UnitOfWork, blobs: BlobStore, flagged_from: float
 ) -> None:
-    """Remember what an analyst dismissed with a reason, for the filer's next report; whatever else
-    is decided about it takes that back, also from the reports that it has folded away since.
+    """Remember that a finding is decided, and what an analyst dismissed with a reason, for the
+    filer's next report; whatever else is decided about it takes that back, also from the reports
+    that it has folded away since.
     """
     if event.stage != "triage" or not event.document_id:
         return
@@ -145,6 +146,9 @@ def note_decision(
         unfolding.end(folded, event.actor)
         known = reports.get(event.document_id)
         found = reports.finding(event.document_id, event.result_id)
+        reports.forget_decided(event.document_id, event.result_id)
+        if found and event.verdict != "undo":
+            reports.note_decided(event.document_id, event.result_id)
         reason = (event.note or "").strip()
         if event.verdict != "reject" or not reason or found is None or not found.filer:
             return
@@ -162,6 +166,7 @@ def note_decision(
                 reason=reason,
                 by=event.actor or "",
                 time=event.time,
+                figure=figure_of(found.finding),
             )
         )
 
@@ -198,6 +203,7 @@ def withdraw_findings(event: DocumentRekinded, uow: UnitOfWork) -> None:
             return  # what begins with it has begun already
         state: State = "waiting" if event.attempt and event.kind == "report" else "withdrawn"
         reports.replace_findings(event.document_id, [])
+        reports.forget_decided(event.document_id)  # review withdraws what was decided
         new = replace(known, kind=event.kind, attempt=attempt, state=state)
         reports.save(replace(new, code=None, reason=None))
 
@@ -214,6 +220,7 @@ def forget_document(
         known = reports.get(event.document_id)
         reports.replace_findings(event.document_id, [])
         reports.replace_filers(event.document_id, {})
+        reports.forget_decided(event.document_id)
         reports.save(Report(event.tenant, event.document_id, "other", 1, state="deleted"))
         mark_deleted(blobs, event.tenant, event.document_id)
         # Before the commit: a crash does it again.

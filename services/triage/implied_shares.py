@@ -136,6 +136,7 @@ def _finding(pages: Sequence[Sheet], sheet: Sheet, odd: Sequence[_Odd], whole: b
         message=quoted(message, MAX_SENTENCE),
         cells=cells,
         page=next((cell.place.page for cell in cells if cell.place), None),
+        end=None if whole else end,
     )
 
 

@@ -212,7 +212,7 @@ def _of_diagnosis(pages: Sequence[Sheet], d: Diagnosis, many: bool) -> Finding:
         reported=sheet.value(d.cell.row, d.cell.column),
         expected=d.expected,
         message=quoted(" ".join(said), MAX_SENTENCE),
-        **_shown(pages, sheet, [d.cell, *_cells_in(d.mends)]),
+        **_shown(pages, sheet, d.cell.column, [d.cell, *_cells_in(d.mends)]),
     )
 
 
@@ -241,7 +241,7 @@ def _of_swap(pages: Sequence[Sheet], swap: Swap) -> Finding:
         reported=here,
         expected=there,
         message=quoted(message, MAX_SENTENCE),
-        **_shown(pages, sheet, [*swapped, *_cells_in(swap.equations)]),
+        **_shown(pages, sheet, first, [*swapped, *_cells_in(swap.equations)]),
     )
 
 
@@ -266,7 +266,7 @@ def _of_suspicion(pages: Sequence[Sheet], s: Suspicion) -> Finding:
         reported=s.reported,
         expected=s.expected,
         message=quoted(f"{label!r}: {reason}" if label else reason, MAX_SENTENCE),
-        **_shown(pages, sheet, cells),
+        **_shown(pages, sheet, s.column, cells),
     )
 
 
@@ -296,14 +296,21 @@ class _Shown(TypedDict):
 
     cells: tuple[NamedCell, ...]
     page: int | None
+    end: str | None
 
 
-def _shown(pages: Sequence[Sheet], sheet: Sheet, cells: Iterable[Cell]) -> _Shown:
+def _shown(
+    pages: Sequence[Sheet], sheet: Sheet, column: int | None, cells: Iterable[Cell]
+) -> _Shown:
     """Each cell once with its place; without any the page on which the statement begins."""
     named = tuple(_named(pages[cell.statement], cell) for cell in dict.fromkeys(cells))
     places = [cell.place for cell in named]
     places += [place for row in sheet.rows for place in row.places]
-    return {"cells": named, "page": next((place.page for place in places if place), None)}
+    return {
+        "cells": named,
+        "page": next((place.page for place in places if place), None),
+        "end": None if column is None else sheet.statement.columns[column].end,
+    }
 
 
 def _named(sheet: Sheet, cell: Cell) -> NamedCell:

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 
 from services.triage.api import ModelOut
 from services.triage.domain import Report
-from services.triage.store import Reports, Wanted
+from services.triage.store import Reports, Tally, Wanted
 from shared.storage import Store
 from shared.web.auth import CurrentActor
 from shared.web.openapi import problems
@@ -26,7 +26,9 @@ class ReportOut(BaseModel):
     risk: float = Field(ge=0, le=1, description="of the riskiest filing")
     flagged: bool
     filings: int = Field(description="filings that were read")
-    findings: int
+    findings: int = Field(description="without those that are folded away")
+    dismissed: int = Field(description="findings that are folded away: nobody is asked about them")
+    decided: int = Field(description="of `findings`, those that people decided about")
     narrative_flags: int | None = Field(
         description="sentences that say something of the filer; null where they were not looked for"
     )
@@ -60,13 +62,16 @@ def routes(store: Store) -> APIRouter:
     ) -> ReportsOut:
         wanted = Wanted(flagged, least, most, order == "-risk")
         with store.read() as session:
-            found, more = Reports(session, actor.tenant).by_risk(wanted, cursor=cursor, limit=limit)
-        return ReportsOut(items=[_shown(report) for report in found], next=more)
+            reports = Reports(session, actor.tenant)
+            found, more = reports.by_risk(wanted, cursor=cursor, limit=limit)
+            tallies = reports.tallies([report.document_id for report in found])
+        items = [_shown(report, tallies.get(report.document_id, Tally())) for report in found]
+        return ReportsOut(items=items, next=more)
 
     return router
 
 
-def _shown(report: Report) -> ReportOut:
+def _shown(report: Report, tally: Tally) -> ReportOut:
     assert report.updated is not None, "a report that is read from the store has a time"
     return ReportOut(
         document_id=report.document_id,
@@ -74,7 +79,9 @@ def _shown(report: Report) -> ReportOut:
         risk=report.risk,
         flagged=report.flagged,
         filings=report.filings,
-        findings=report.found,
+        findings=report.found - tally.folded,
+        dismissed=tally.folded,
+        decided=tally.decided,
         narrative_flags=report.narrative_found if report.narrative else None,
         warnings=len(report.warnings),
         model=ModelOut(**report.model.to_json()) if report.model else None,

@@ -24,7 +24,9 @@ from sqlalchemy import (
     Table,
     Text,
     and_,
+    case,
     delete,
+    func,
     insert,
     select,
     tuple_,
@@ -104,12 +106,21 @@ dismissals = Table(
     Column("relation", String(64), nullable=False),
     Column("reported", Text),
     Column("expected", Text),
+    Column("figure", String(64)),
     Column("reason", Text, nullable=False),
     Column("by", String(200), nullable=False),
     Column("time", Time, nullable=False),
     Index("dismissals_filer", "tenant", "filer"),
 )
 
+decided = Table(
+    "decided",
+    metadata,
+    Column("tenant", String(64), primary_key=True),
+    Column("document_id", String(64), primary_key=True),
+    Column("finding_id", String(64), primary_key=True),
+)
+"""Findings that people decided about, for the list of reports: without who or what."""
 
 filers = Table(
     "filers",
@@ -121,6 +132,23 @@ filers = Table(
     Index("filers_last", "tenant", "filer", "last"),
 )
 """Whose filings a document has, and the first of the latest days that each is about."""
+
+
+_FOLDS = and_(
+    dismissals.c.tenant == findings.c.tenant,
+    dismissals.c.document_id == findings.c.dismissed_document,
+    dismissals.c.finding_id == findings.c.dismissed_finding,
+)
+"""A dismissal that folds a finding away, and that nobody took back."""
+
+
+@dataclass(frozen=True)
+class Tally:
+    """What became of the findings of a report."""
+
+    folded: int = 0
+    decided: int = 0
+    """Those that are not folded away, and that people decided about."""
 
 
 @dataclass(frozen=True)
@@ -235,9 +263,7 @@ class Reports:
                 "filing": item.filing,
                 "check": item.finding.check,
                 "confidence": item.finding.confidence,
-                "body": json.dumps(
-                    {**item.finding.to_json(), "dismissed": None}, ensure_ascii=False
-                ),
+                "body": _body(item.finding),
                 "filer": item.filer,
                 "route": item.route,
                 "dismissed_document": item.finding.dismissed and item.finding.dismissed.document_id,
@@ -289,6 +315,44 @@ class Reports:
     def dismiss(self, dismissal: Dismissal) -> None:
         """Remember what was dismissed; what was said of the finding before has to be forgotten."""
         self.session.execute(insert(dismissals).values(**row_of(dismissal)))
+
+    def note_decided(self, document_id: str, finding_id: str) -> None:
+        """Remember that a person decided about a finding; what was noted before has to be
+        forgotten.
+        """
+        key = {"tenant": self.tenant, "document_id": document_id, "finding_id": finding_id}
+        self.session.execute(insert(decided).values(**key))
+
+    def forget_decided(self, document_id: str, finding_id: str | None = None) -> None:
+        """Forget that one of a finding, or of all findings of a document."""
+        these = [decided.c.tenant == self.tenant, decided.c.document_id == document_id]
+        if finding_id is not None:
+            these.append(decided.c.finding_id == finding_id)
+        self.session.execute(delete(decided).where(*these))
+
+    def tallies(self, documents: Collection[str]) -> dict[str, Tally]:
+        """Of each document that has findings how many are folded away, and how many of the others
+        people decided about.
+        """
+        folded = dismissals.c.finding_id.is_not(None)
+        done = and_(dismissals.c.finding_id.is_(None), decided.c.finding_id.is_not(None))
+        said = and_(
+            decided.c.tenant == findings.c.tenant,
+            decided.c.document_id == findings.c.document_id,
+            decided.c.finding_id == findings.c.id,
+        )
+        query = (
+            select(
+                findings.c.document_id,
+                func.count(case((folded, 1))).label("folded"),
+                func.count(case((done, 1))).label("decided"),
+            )
+            .select_from(findings.outerjoin(dismissals, _FOLDS).outerjoin(decided, said))
+            .where(findings.c.tenant == self.tenant, findings.c.document_id.in_(documents))
+            .group_by(findings.c.document_id)
+        )
+        rows = self.session.execute(query)
+        return {row.document_id: Tally(row.folded, row.decided) for row in rows}
 
     def forget_dismissal(self, document_id: str, finding_id: str | None = None) -> None:
         """Forget what was said of a finding, or of all findings of a document."""
@@ -361,15 +425,10 @@ class Reports:
 
     def _findings(self, document_id: str) -> Select[Any]:
         """Findings by confidence, with the words that fold them away."""
-        told = and_(
-            dismissals.c.tenant == findings.c.tenant,
-            dismissals.c.document_id == findings.c.dismissed_document,
-            dismissals.c.finding_id == findings.c.dismissed_finding,
-        )
         words = dismissals.c.reason, dismissals.c.by, dismissals.c.time
         return (
             select(findings, *words)
-            .select_from(findings.outerjoin(dismissals, told))
+            .select_from(findings.outerjoin(dismissals, _FOLDS))
             .where(findings.c.tenant == self.tenant, findings.c.document_id == document_id)
             .order_by(findings.c.position)
         )
@@ -425,6 +484,12 @@ def _report(row: Any) -> Report:
         blobs=tuple(BlobRef(**ref) for ref in row.blobs),
         updated=row.updated,
     )
+
+
+def _body(finding: Finding) -> str:
+    """A finding as it is kept: without the words that fold it away, which are kept once."""
+    kept = {**finding.to_json(), "end": finding.end, "dismissed": None}
+    return json.dumps(kept, ensure_ascii=False)
 
 
 def _finding(row: Any) -> ReportFinding:

@@ -269,12 +269,21 @@ def _in_words(line: Mapping[str, Any], width: int) -> Iterator[str]:
 
 
 def reports(found: Sequence[Report]) -> Iterator[str]:
-    """Reports by risk: risk, whether flagged, findings, name and id."""
+    """Reports by risk: risk, whether flagged, findings, name and id, and what became of findings:
+    how many people decided about, and how many are folded away.
+    """
     for one in found:
         verdict = "flagged" if one.flagged else ""
         counted = _count(one.findings, "finding")
         name = plain(one.name) or "(no name kept)"
-        yield f"{one.risk:.2f}  {verdict:<7}  {counted:>11}  {name}  ({one.document_id})"
+        became = [_decided(one)] if one.decided else []
+        became += [f"{one.dismissed} folded away"] if one.dismissed else []
+        said = f"  [{', '.join(became)}]" if became else ""
+        yield f"{one.risk:.2f}  {verdict:<7}  {counted:>11}  {name}  ({one.document_id}){said}"
+
+
+def _decided(report: Report) -> str:
+    return "all decided" if report.decided >= report.findings else f"{report.decided} decided"
 
 
 def statements(line: Mapping[str, Any], *, concepts: bool = False) -> Iterator[str]:

@@ -605,7 +605,9 @@ class History(_Result):
 
 @dataclass(frozen=True)
 class Report(_Result):
-    """A report that was triaged, as the list by risk has it; `warnings` counts them."""
+    """A report that was triaged, as the list by risk has it; `warnings` counts them. What is folded
+    away is `dismissed` and not among `findings`, of which people decided about `decided`.
+    """
 
     _times = ("updated",)
     _parts: ClassVar[dict[str, type[_Result]]] = {"model": TriageModel}
@@ -620,6 +622,8 @@ class Report(_Result):
     updated: datetime
     model: TriageModel | None = None
     narrative_flags: int | None = None
+    dismissed: int = 0
+    decided: int = 0
 
 
 @dataclass(frozen=True)

@@ -606,7 +606,7 @@ def test_reports_are_listed_by_risk_and_lead_to_their_document(ada: Watched, sta
     shared = {"filings": 1, "warnings": 0, "model": None, "updated": "2026-03-01T12:00:00Z"}
     stage.reports = [
         {"document_id": stage.report, "name": EVIL, "risk": 0.997, "flagged": True, "findings": 2,
-         **shared},
+         "decided": 2, "dismissed": 3, **shared},
         {"document_id": "doc_2", "name": "quiet.pdf", "risk": 0.02, "flagged": False, "findings": 0,
          **shared, "warnings": 3},
     ]  # fmt: skip
@@ -616,7 +616,10 @@ def test_reports_are_listed_by_risk_and_lead_to_their_document(ada: Watched, sta
     rows = page.locator("table.reports tbody tr")
     assert [text.split("\n")[0].split("\t")[0] for text in rows.all_inner_texts()] == ["99%", "2%"]
     assert rows.nth(0).get_by_text("flagged").is_visible()
+    assert rows.nth(0).get_by_text("decided", exact=True).is_visible()
+    assert rows.nth(0).get_by_text("3 folded away").is_visible()
     assert rows.nth(1).get_by_text("(3 notes)").is_visible()
+    assert not rows.nth(1).get_by_text("decided").count()
     picture(page, "reports")
     page.get_by_label("Show").select_option("false")
     until(lambda: rows.count() == 1, "the filter")

@@ -43,8 +43,14 @@ function row(report) {
     h("td.sure", {}, h("span.certainty", { class: report.flagged ? "flagged" : "" }, bar, h("span.figure", {}, percent(report.risk)))),
     h("td.document", {}, h("a.open", { href: `/documents/${report.document_id}` }, report.name || report.document_id),
       report.warnings > 0 && h("p.family", {}, `Not everything in it could be read (${count(report.warnings, "note")})`)),
-    h("td", {}, report.flagged && h("span.pill.failed", {}, "flagged")),
-    h("td.figure", {}, report.findings), h("td.figure", {}, report.narrative_flags ?? "–"), h("td.figure", {}, report.filings), h("td.time", {}, moment(report.updated)));
+    h("td", {}, report.flagged && h("span.pill.failed", {}, "flagged"), became(report)),
+    h("td.figure", {}, report.findings, report.dismissed > 0 && h("p.family", {}, `${report.dismissed} folded away`)), h("td.figure", {}, report.narrative_flags ?? "–"), h("td.figure", {}, report.filings), h("td.time", {}, moment(report.updated)));
+}
+
+// Of the findings that people are asked about, how many they decided.
+function became(report) {
+  if (!report.decided) return null;
+  return h("span.pill", {}, report.decided >= report.findings ? "decided" : `${report.decided} decided`);
 }
 
 function nothing(chosen, go) {

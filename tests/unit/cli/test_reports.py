@@ -13,6 +13,7 @@ import smallprint
 from click.testing import CliRunner
 
 from services.cli import cli
+from shared.cli import tables
 from tests.unit.triage.filings import bent, record
 
 
@@ -29,6 +30,8 @@ def report(number: int, risk: float) -> dict[str, Any]:
         "model": {"name": "triage-breaks", "version": "1.0.0"},
         "updated": "2026-03-01T12:00:00+00:00",
         "narrative_flags": 0,
+        "dismissed": 0,
+        "decided": 0,
     }
 
 
@@ -71,6 +74,23 @@ def test_each_report_is_a_json_line_as_the_suite_answers(suite: Suite) -> None:
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     assert lines == [report(1, 0.9), report(2, 0.1)]
     assert suite.asked[0] == {"flagged": "true", "least": "0.05", "order": "-risk"}
+
+
+@pytest.mark.parametrize(
+    ("became", "said"),
+    [
+        ({"findings": 2, "decided": 2}, "2 findings  a  (doc_1)  [all decided]"),
+        ({"findings": 2, "decided": 1}, "2 findings  a  (doc_1)  [1 decided]"),
+        ({"findings": 0, "dismissed": 1}, "0 findings  a  (doc_1)  [1 folded away]"),
+        ({"findings": 1, "decided": 1, "dismissed": 2},
+         " 1 finding  a  (doc_1)  [all decided, 2 folded away]"),
+    ],
+)  # fmt: skip
+def test_a_line_says_what_became_of_findings(became: dict[str, int], said: str) -> None:
+    """So that nobody opens a report that people are done with."""
+    one = smallprint.Report.of({**report(1, 0.9), "name": "a", **became})
+    (line,) = tables.reports([one])
+    assert line.endswith(said)
 
 
 def test_for_a_person_it_is_a_table_by_risk(suite: Suite) -> None:

@@ -14,6 +14,7 @@ from services.triage.dismissals import (
     FILER_CHARACTERS,
     Dismissal,
     Dismissals,
+    figure_of,
     filer_of,
     relation_of,
 )
@@ -52,7 +53,7 @@ def dismissal(of: Finding) -> Dismissal:
     """An analyst's word on it."""
     return Dismissal(
         *("default", "doc_1", "fd_1", "acme corp", relation_of(of), of.reported, of.expected),
-        *("mezzanine equity", "ada", NOON),
+        *("mezzanine equity", "ada", NOON, figure_of(of)),
     )
 
 
@@ -96,6 +97,83 @@ def test_a_large_break_covers_no_wrong_unit_and_no_turned_sign(
 ) -> None:
     """By their share of the amount they are similar to a half: the kind has to be the same too."""
     assert dismissal(known).covers(again) is covered
+
+
+def balance(end: str, *columns: tuple[int, int, int, int]) -> dict[str, Any]:
+    """Total assets, liabilities, equity, and the total of these two, a column a year."""
+    labels = ("Total assets", "Total liabilities", "Total stockholders' equity",
+              "Total liabilities and stockholders' equity")  # fmt: skip
+    ends = [f"{int(end[:4]) - ago}{end[4:]}" for ago in range(len(columns))]
+    lines = zip(labels, zip(*columns, strict=True), strict=True)
+    rows = [{"label": label, "values": list(values), "unit": "USD"} for label, values in lines]
+    sheet = {"statement": "balance_sheet", "columns": [{"end": e} for e in ends], "rows": rows}
+    return {"id": end, "company": "Acme", "form": "10-K", "statements": [sheet]}
+
+
+OLD, SOUND = (1_210, 700, 501, 1_201), (1_100, 650, 450, 1_100)
+NEW = (1_320, 770, 540, 1_310)
+
+
+@pytest.mark.parametrize("judged", [None, judge(shown=0.05)], ids=["rules", "forest"])
+def test_the_figure_that_was_dismissed_is_folded_away_beside_a_new_break(
+    judged: Judge | None,
+) -> None:
+    """As the comparative of the next report, in which no column confirms the sum of liabilities
+    and equity any more; the break of the new year has other numbers, and is told.
+    """
+    (said, *_) = triage_filing(read(balance("20231231", OLD, SOUND)), judged).findings
+    after = triage_filing(read(balance("20241231", NEW, OLD)), judged, of_company(said))
+    folded = [one for one in after.findings if one.dismissed]
+    assert [one.column for one in folded] == [1]
+    assert (folded[0].reported, folded[0].expected) == (Decimal(1_210), Decimal(1_201))
+    left = [one for one in after.findings if not one.dismissed]
+    assert [one.column for one in left if one.check == said.check] == [0]
+    assert all(one.column != 1 for one in left)
+    assert after.risk == max(one.confidence for one in left)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        balance("20251231", NEW, OLD),
+        balance("20241231", NEW, (1_210, 700, 502, 1_202)),
+        balance("20241231", NEW, (1_211, 700, 501, 1_201)),
+    ],
+    ids=["another year", "another part", "another total"],
+)
+def test_another_figure_beside_a_new_break_is_told(other: dict[str, Any]) -> None:
+    """Only the same two amounts of the same day are what the analyst looked at."""
+    (said, *_) = triage_filing(read(balance("20231231", OLD, SOUND))).findings
+    after = triage_filing(read(other), None, of_company(said))
+    assert {one.column for one in after.findings if not one.dismissed} == {0, 1}
+
+
+@pytest.mark.parametrize(
+    "again",
+    [
+        finding(end="20231231", labels=("Total assets", "Cash", "Goodwill"), row=4, column=1),
+        finding(end="20231231", labels=("Total assets (1)", "Inventories")),
+    ],
+    ids=["another column", "other lines"],
+)
+def test_a_figure_is_known_by_its_line_its_day_and_its_amounts(again: Finding) -> None:
+    """Not by its place, nor by what else takes part."""
+    known = finding(end="20231231")
+    assert figure_of(again) == figure_of(known) is not None
+    assert Dismissals.of([dismissal(known)]).word_on(again)
+    for other in (
+        replace(again, end="20221231"),
+        replace(again, check="magnitude"),
+        replace(again, statement="income"),
+    ):
+        assert figure_of(other) != figure_of(known)
+    for less in (
+        replace(again, end=None),
+        replace(again, label=None),
+        replace(again, reported=None),
+        replace(again, expected=None),
+    ):
+        assert figure_of(less) is None
 
 
 def test_a_break_of_unknown_size_is_looked_at_again() -> None:

@@ -16,11 +16,11 @@ from services.triage.handlers import note_decision
 from services.triage.judgement import FLAGGED
 from services.triage.store import MIGRATIONS
 from shared.errors import Unavailable
-from shared.events import DocumentDeleted, FindingsFound, ReviewDecided
+from shared.events import DocumentDeleted, DocumentRekinded, FindingsFound, ReviewDecided
 from shared.storage import Store, UnitOfWork, begin_try
 from tests.killed import Killed
 from tests.unit.triage.house import House
-from tests.unit.triage.test_dismissals import wrong
+from tests.unit.triage.test_dismissals import NEW, OLD, SOUND, balance, wrong
 
 FINDINGS = "/v1/documents/{}/findings"
 WORDS = "a lawful presentation of ours"
@@ -111,6 +111,82 @@ def test_a_dismissal_is_remembered_until_it_is_undone(any_house: House) -> None:
     assert not kept_words(house)
     house.say(house.read("doc_5", wrong(id="fifth")))
     assert found(house, "doc_5")["flagged"]
+
+
+def test_the_next_report_folds_the_figure_itself_away_beside_a_new_break(any_house: House) -> None:
+    """As its comparative, until that is undone; the new year is told."""
+    house = any_house
+    house.say(house.read("doc_1", balance("20231231", OLD, SOUND)))
+    (item,) = found(house, "doc_1")["items"]
+    house.say(decided(item, "reject", WORDS, "doc_1"))
+    house.say(house.read("doc_2", balance("20241231", NEW, OLD)))
+    body = found(house, "doc_2")
+    words = {one["column"]: one["dismissed"] for one in body["items"]}
+    assert body["flagged"]
+    assert words[0] is None
+    assert words[1]["reason"] == WORDS
+
+    house.say(decided(item, "undo", None, "doc_1"))
+    assert all(one["dismissed"] is None for one in found(house, "doc_2")["items"])
+
+
+def listed(house: House) -> dict[str, tuple[int, int, int]]:
+    """Of each listed report: findings, those folded away, and those that people decided about."""
+    items = house.client.get("/v1/reports").json()["items"]
+    return {i["document_id"]: (i["findings"], i["dismissed"], i["decided"]) for i in items}
+
+
+def test_the_list_says_what_became_of_findings(any_house: House) -> None:
+    """What is folded away is no finding to look at, and what people decided is told; both end with
+    the decision.
+    """
+    house = any_house
+    item = dismissed(house)
+    house.say(house.read("doc_2", wrong(id="next")))
+    house.say(house.read("doc_3", wrong(id="other", company="Another Corp")))
+    assert listed(house) == {"doc_1": (1, 0, 1), "doc_2": (0, 1, 0), "doc_3": (1, 0, 0)}
+    (again,) = found(house, "doc_3")["items"]
+    for verdict, count in (("accept", 1), ("undo", 0), ("reject", 1), ("accept", 1)):
+        house.say(decided(again, verdict, None, "doc_3"))
+        assert listed(house)["doc_3"] == (1, 0, count)
+    house.say(decided(item, "undo", None, "doc_1"))
+    assert listed(house) == {"doc_1": (1, 0, 0), "doc_2": (1, 0, 0), "doc_3": (1, 0, 1)}
+
+
+def test_what_was_decided_stays_so_while_the_report_is_one(house: House) -> None:
+    """Read anew, it is still decided; as another kind, or deleted, nothing of it is kept."""
+    house.say(house.read("doc_1", wrong()))
+    (item,) = found(house, "doc_1")["items"]
+    house.say(decided(item, "accept", None, "doc_1"))
+    house.say(house.read("doc_1", wrong(), attempt=2))
+    assert listed(house)["doc_1"] == (1, 0, 1)
+    house.say(DocumentRekinded(document_id="doc_1", previous="report", kind="contract"))
+    house.say(house.read("doc_1", wrong(), attempt=3))
+    assert listed(house)["doc_1"] == (1, 0, 0)
+    house.say(decided(item, "accept", None, "doc_1"))
+    house.say(DocumentDeleted(document_id="doc_1"))
+    house.say(decided(item, "accept", None, "doc_1"))
+    assert listed(house) == {}
+    with house.service.store.read() as session:
+        assert session.execute(text("SELECT count(*) FROM decided")).scalar() == 0
+
+
+def test_an_upgrade_knows_what_was_dismissed_as_decided(tmp_path: Path) -> None:
+    """Of other decisions before that nothing was kept here."""
+    store = Store(f"sqlite:///{tmp_path / 'triage.db'}", "triage", MIGRATIONS)
+    store.migrate("0011")
+    with store.write() as session:
+        session.execute(
+            text(
+                "INSERT INTO dismissals (tenant, document_id, finding_id, filer, relation, reason,"
+                " \"by\", time) VALUES ('t', 'doc_0', 'fd_0', 'x', 'r', 'w', 'ada', 0)"
+            )
+        )
+    store.migrate()
+    with store.read() as session:
+        rows = session.execute(text("SELECT * FROM decided")).all()
+    assert [tuple(row) for row in rows] == [("t", "doc_0", "fd_0")]
+    store.close()
 
 
 def test_a_report_that_is_read_anew_folds_away_its_own_until_that_is_undone(house: House) -> None:
