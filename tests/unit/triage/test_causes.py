@@ -19,7 +19,7 @@ from services.triage.experience import Experience
 from services.triage.judgement import sifted, triage_filing
 from services.triage.relations import sheets
 from services.triage.risk import Judge
-from tests.unit.triage.filings import read, record, row
+from tests.unit.triage.filings import bent, read, record, row
 
 SURE = {"proportion": 0.7, "scale": 0.95, "cell": 0.6}
 
@@ -110,12 +110,9 @@ def test_a_statement_in_another_unit_is_one_finding(name: str, factor: float) ->
 
 def disagreement(reported: int, expected: int, *of: str) -> Finding:
     """A finding that compares net income on two statements."""
-    filing = read(record())
-    found = triage_filing(read(bent_income()), None).findings
-    assert found
+    found = triage_filing(read(bent("cash_flow", "Net income", 2, 828))).findings
     (first,) = [one for one in found if one.check == "net_income_agrees"]
     cells = tuple(cell for cell in first.cells if cell.statement in of)
-    assert filing.statements
     return replace(
         first,
         reported=Decimal(reported),
@@ -123,13 +120,6 @@ def disagreement(reported: int, expected: int, *of: str) -> Finding:
         cells=cells,
         confidence=0.3,
     )
-
-
-def bent_income() -> dict[str, Any]:
-    """The sound filing with another net income on its cash flow statement."""
-    filing = copy.deepcopy(record())
-    filing["statements"][2]["rows"][0]["values"][2] = 828_000_000
-    return filing
 
 
 def scaled() -> Finding:
