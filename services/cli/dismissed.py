@@ -33,6 +33,7 @@ def dismissed(tenant: str, data: Path | None) -> int:
     from services.triage.lessons import Lessons
     from services.triage.settings import Settings
     from services.triage.store import MIGRATIONS
+    from services.triage.wording import counted
     from shared.settings import load
     from shared.storage import open_blobs
 
@@ -45,8 +46,7 @@ def dismissed(tenant: str, data: Path | None) -> int:
             filings, findings = filings + 1, findings + len(lesson.dismissed)
             write(to_json(lesson.to_json()))
     left = f"; {lessons.left_out} more are of filings that are not there any more"
-    click.echo(
-        f"{findings} dismissed findings of {filings} filings{left if lessons.left_out else ''}",
-        err=True,
-    )
+    told = counted(findings, "dismissed finding", "dismissed findings")
+    told += f" of {counted(filings, 'filing', 'filings')}"
+    click.echo(f"{told}{left if lessons.left_out else ''}", err=True)
     return 0

@@ -87,6 +87,7 @@ class Reports:
         """
         from services.triage.history import History
         from services.triage.statements import BadFiling
+        from services.triage.wording import counted
         from shared.cli.files import files_below, open_file, read_stream
 
         self._history, known = History(), 0
@@ -107,7 +108,8 @@ class Reports:
                 unread.append(f"{file}: {error.message}")
         yield from _left_out(unread, "of the earlier reports can't be read")
         yield from _left_out(unnamed, "of the earlier filings name no company or no day")
-        yield f"{known} earlier filings of {len(self._history.of_filer)} companies"
+        filings = counted(known, "earlier filing", "earlier filings")
+        yield f"{filings} of {counted(len(self._history.of_filer), 'company', 'companies')}"
 
     def _judged(self, filing: Filing) -> Verdict:
         from services.triage.history import with_history

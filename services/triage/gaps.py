@@ -16,6 +16,7 @@ from services.triage.labels import announces_sum
 from services.triage.oddities import MOST_OF_A_KIND
 from services.triage.plausibility import Suspicion
 from services.triage.relations import Cell, Sheet
+from services.triage.wording import money, when
 
 MOST_GAP = 5.0
 """Times a total that the lines above it may be off for a gap."""
@@ -131,14 +132,26 @@ def _gap(context: Context, sheet: Sheet, row: int, above: Sequence[int]) -> Doub
         if exchanged:
             numbers["swapped_pattern"] = True
             return suspected("gap", exchanged, numbers)
-    words = ", ".join(f"{gap:,f}" for gap in gaps)
     reason = (
-        f"The lines above {sheet.rows[row].label!r} do not add up to it in any column, "
-        f"by {words}: a line seems to be missing, or to be a wrong one."
+        f"The lines above {sheet.rows[row].label!r} {missed_by(sheet, columns, gaps)}: "
+        "a line seems to be missing, or to be a wrong one."
     )
     source = Suspicion("missing_line", sheet.index, lines[-1] + 1, None, None, gaps[0], reason,
                        (*lines, row), max(size))  # fmt: skip
     return suspected("gap", source, numbers)
+
+
+def missed_by(sheet: Sheet, columns: Sequence[int], gaps: Sequence[Decimal]) -> str:
+    """In how many columns lines don't add up to their total, and by how much there."""
+    off = [
+        f"{money(gap)}{when(sheet.statement.columns[column].end, column)}"
+        for column, gap in zip(columns, gaps, strict=True)
+        if gap
+    ]
+    words = ", ".join(off)
+    if len(off) == len(gaps):
+        return f"do not add up to it in any column, by {words}"
+    return f"add up to it in {len(gaps) - len(off)} of {len(gaps)} columns, and miss it by {words}"
 
 
 def _beside(sheet: Sheet, total: int, lines: Sequence[int]) -> dict[str, float]:
@@ -176,8 +189,9 @@ def _exchanged(
             continue
         label = sheet.rows[total].label
         reason = (
-            f"The lines above {label!r} miss it by {short[first]:,f} and {short[second]:,f}: "
-            f"both are closed if {here:,f} and {there:,f} change places."
+            f"The lines above {label!r} miss it by {money(short[first])} and "
+            f"{money(short[second])}: both are closed if {money(here)} and {money(there)} change "
+            "places."
         )
         return Suspicion("swapped_columns", sheet.index, line, first, here, there, reason,
                          (*(row for row, _ in parts), total), abs(short[first]))  # fmt: skip

@@ -174,7 +174,10 @@ def _why_not(
     needed = groups_needed(gained[None], max_wrong, level)
     if needed is None or (wrong.any() and needed > MANY * known.companies):
         return f"{seen}; more companies would hardly show it: state a larger risk"
-    return f"{seen}; about {needed - known.companies:,} further companies would do"
+    return (
+        f"{seen}, but {known.companies} companies are too few to show at {level:.0%} that at most "
+        f"{max_wrong:.1%} are; about {needed - known.companies:,} further companies would do"
+    )
 
 
 @lru_cache(maxsize=64)

@@ -14,13 +14,15 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from statistics import median
 
+from services.triage.causes import handful, once
 from services.triage.diagnosis import CAUSES, likeliest_cause
 from services.triage.dismissals import filer_of
 from services.triage.domain import Finding, NamedCell, Verdict
 from services.triage.experience import bare
-from services.triage.judgement import handful, once, severity
+from services.triage.judgement import severity
 from services.triage.relations import Cell, Sheet, sheets
 from services.triage.statements import MAX_SENTENCE, Filing, quoted
+from services.triage.wording import money
 
 FEWEST = 8
 """Lines that two columns must have in common to be held against each other."""
@@ -156,7 +158,7 @@ def with_history(
     named = [_said(pages, finding, found) for finding in verdict.findings]
     every = _beside(named, doubts)
     told = (*verdict.warnings, *_told(pages, [one for one in found if not one.doubted]))
-    findings = tuple(handful(verdict.told, once(every)))
+    findings = tuple(handful(pages, verdict.told, once(pages, every)))
     risk = max([verdict.risk, *(finding.confidence for finding in doubts)])
     flagged = verdict.flagged or risk >= flagged_from
     return replace(verdict, findings=findings, risk=risk, flagged=flagged, warnings=told)
@@ -204,7 +206,7 @@ def _said(pages: Sequence[Sheet], finding: Finding, found: Sequence[Difference])
         here = (sheet.statement.statement, one.cell.row, one.cell.column)
         if here == cell and not one.doubted:
             same = ", the amount expected here" if one.earlier == finding.expected else ""
-            what = f"{_which(one)} has {one.earlier:,f} there{same}."
+            what = f"{_which(one)} has {money(one.earlier)} there{same}."
             said = f"{finding.message} {what[0].upper()}{what[1:]}"
             return replace(finding, message=quoted(said, MAX_SENTENCE))
     return finding
@@ -289,8 +291,8 @@ def _finding(pages: Sequence[Sheet], one: Difference) -> Finding:
     name = sheet.statement.statement
     gap = one.reported - one.earlier
     message = (
-        f"{row.label!r} ({_period(sheet, cell.column)}) is {one.reported:,f}, but {_which(one)} "
-        f"has {one.earlier:,f}: a difference of {gap:,f}. Of the "
+        f"{row.label!r} ({_period(sheet, cell.column)}) is {money(one.reported)}, but "
+        f"{_which(one)} has {money(one.earlier)}: a difference of {money(gap)}. Of the "
         f"{one.compared} lines of that column which both have, {one.compared - one.beside - 1} "
         f"agree. Likeliest cause: {SLIPS[one.cause]}."
     )
@@ -344,7 +346,7 @@ def _of_column(
     message = (
         f"{len(off)} of the {off[0].compared} lines of this column ({_period(sheet, column[1])}) "
         f"that {_which(most)} has as well are {times} than there: {label!r} is "
-        f"{most.reported:,f}, and was {most.earlier:,f}. "
+        f"{money(most.reported)}, and was {money(most.earlier)}. "
         + (f"So are those of {'; '.join(also[:NAMED])}. " if also else "")
         + _compared_with_others(sheet, column[1])
         + "Likeliest cause: one of the two filings has its amounts in another unit (thousands, "

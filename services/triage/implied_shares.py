@@ -17,6 +17,7 @@ from services.triage.domain import Finding, NamedCell
 from services.triage.relations import Sheet
 from services.triage.statements import MAX_SENTENCE, quoted
 from services.triage.sums import ZERO
+from services.triage.wording import money
 
 FEWEST, MOST = Decimal(100_000), Decimal(10) ** 12
 """Shares between which companies have theirs: beyond is another unit."""
@@ -112,9 +113,10 @@ def _finding(pages: Sequence[Sheet], sheet: Sheet, odd: Sequence[_Odd], whole: b
     when = f" ({end[:4]}-{end[4:6]}-{end[6:]})" if end else ""
     where = "every column" if whole else f"{len(odd)} of {sheet.width} columns"
     message = (
-        f"{income.label!r}{when} is {amount:,f} and {per_share.label!r} is {each:,f}, which makes "
-        f"{_count(first.shares)} shares: no company has so {'few' if factor > 1 else 'many'}. In "
-        f"{where} the amounts look {off}, for that makes {_count(first.shares * factor)} shares. "
+        f"{income.label!r}{when} is {money(amount)} and {per_share.label!r} is {money(each)}, "
+        f"which makes {_count(first.shares)} shares: no company has so "
+        f"{'few' if factor > 1 else 'many'}. In {where} the amounts look {off}, "
+        f"for that makes {_count(first.shares * factor)} shares. "
         f"{_assets(pages)}Likeliest cause: the unit of the page (thousands, millions) is missed."
     )
     cells = tuple(
@@ -161,5 +163,5 @@ def _assets(pages: Sequence[Sheet]) -> str:
         row = sheet.first("total_assets") if sheet.statement.statement == "balance_sheet" else None
         value = None if row is None else next((v for v in sheet.rows[row].values if v), None)
         if value:
-            return f"Total assets are {value:,f}. "
+            return f"Total assets are {money(value)}. "
     return ""

@@ -23,6 +23,17 @@ from services.triage.belief import (
     screened,
     take_swaps,
 )
+from services.triage.causes import (
+    MOST,
+    blamed,
+    difference,
+    follows,
+    handful,
+    may_follow,
+    once,
+    ordered,
+    place,
+)
 from services.triage.diagnosis import CAUSES, Diagnosis, diagnose, told_cause
 from services.triage.domain import Dismissed, Finding, NamedCell, Severity, Verdict
 from services.triage.doubts import Doubt
@@ -32,13 +43,12 @@ from services.triage.relations import Cell, Equation, Sheet, sheets
 from services.triage.risk import Judge
 from services.triage.statements import MAX_SENTENCE, Filing, quoted
 from services.triage.sums import ZERO, tolerance
+from services.triage.wording import money, title, when
 
 FLAGGED = 0.5
 """Risk from which a filing is flagged where rules decide."""
 UNCHECKED = "nothing was checked: "
 """What the warning begins with of a filing in which nothing could be."""
-MOST = 5
-"""Findings that one filing gets at the most: what was seen first, by confidence."""
 
 
 Words = Callable[[Finding], Dismissed | None]
@@ -89,9 +99,9 @@ def _by_rules(filing: Filing, pages: Sequence[Sheet], dismissed: Words | None) -
     found += _of_diagnoses(pages, diagnose(pages, believed))
     found += [_of_suspicion(pages, s) for s in suspicions if not refuted(s, equations)]
     found += implied_shares.findings_of(pages)
-    folded, left = sifted(found, dismissed)
+    folded, left = sifted(pages, found, dismissed)
     risk = max((f.confidence for f in left), default=0.0)
-    findings = tuple(_ordered([*once(left)[:MOST], *folded]))
+    findings = tuple(ordered([*once(pages, left)[:MOST], *folded]))
     return Verdict(filing.id, risk >= FLAGGED, risk, findings, filing.warnings)
 
 
@@ -111,35 +121,40 @@ def _judged(
     told = _said(pages, [pair for pair in ranked if _always_told(pair[1])][:most])
     likely = _said(pages, [pair for pair in ranked if pair[0] >= judge.shown][:most])
     of_units = implied_shares.findings_of(pages)
-    folded, left = sifted([*of_units, *told, *likely], dismissed)
+    folded, left = sifted(pages, [*of_units, *told, *likely], dismissed)
     unlikely = next((chance for chance in sorted(chances)[::-1] if chance < judge.shown), 0.0)
     risk = max(unlikely, *(finding.confidence for finding in left[:1]), 0.0)
     always = tuple(finding for finding in left if finding in told)
-    findings = tuple(_ordered([*handful(always, once(left)), *folded]))
+    findings = tuple(ordered([*handful(pages, always, once(pages, left)), *folded]))
     flagged = risk >= judge.flagged
     return Verdict(filing.id, flagged, risk, findings, filing.warnings, judge.model, always)
 
 
 def sifted(
-    found: Sequence[Finding], dismissed: Words | None
+    pages: Sequence[Sheet], found: Sequence[Finding], dismissed: Words | None
 ) -> tuple[list[Finding], list[Finding]]:
     """What was dismissed before, marked, and what is left, both by confidence.
 
     A difference that a surer dismissed one has in the same column is the same cause, seen by
-    another relation; so is a doubt about its cell that knows no amount. Another amount is not.
+    another relation; so is a doubt about its cell that knows no amount, and what follows from one
+    (`causes.py`). Another amount is not.
     """
     if dismissed is None:
-        return [], _ordered(found)
+        return [], ordered(found)
     folded: dict[object, Finding] = {}
     left: list[Finding] = []
     causes: set[object] = set()
-    for finding in _ordered(found):
-        cause = _difference(finding) or _place(finding)
+    for finding in ordered(found):
+        cause = difference(finding) or place(finding)
         if word := dismissed(finding):
             key = (finding.check, finding.statement, finding.row, finding.column, finding.rows)
             folded.setdefault(key, replace(finding, dismissed=word))
-            causes |= {cause, _place(finding), *_blamed(finding)}
-        elif cause not in causes and not _may_follow(finding) & causes:
+            causes |= {cause, place(finding), *blamed(finding)}
+        elif (
+            cause not in causes
+            and not may_follow(finding) & causes
+            and not any(follows(pages, finding, surer) for surer in folded.values())
+        ):
             left.append(finding)
     return list(folded.values()), left
 
@@ -280,7 +295,7 @@ def _short_of(sheet: Sheet, s: Suspicion) -> str:
         return ""
     reported = sheet.value(total, column) or ZERO
     amounts = [v for row in parts if (v := sheet.value(row, column)) is not None]
-    if len(amounts) > WRITTEN_OUT or reported - sum(amounts, ZERO) != s.expected:
+    if not s.expected or len(amounts) > WRITTEN_OUT or reported - sum(amounts, ZERO) != s.expected:
         return ""
     written = " ".join(_signed(a, i == 0) for i, a in enumerate(amounts))
     if len(amounts) > 1:
@@ -343,9 +358,9 @@ def _arithmetic(pages: Sequence[Sheet], equation: Equation) -> str:
         cell = parts[0][0]
         other = pages[cell.statement]
         return (
-            f"{name!r} on the {_title(sheet)}{when} is {_money(reported)}, "
-            f"but {other.rows[cell.row].label!r} "
-            f"on the {_title(other)}{_when(other, cell.column)} is {_money(made)}: "
+            f"{name!r} on the {title(sheet.statement.statement)}{when} is {_money(reported)}, "
+            f"but {other.rows[cell.row].label!r} on the {title(other.statement.statement)}"
+            f"{_when(other, cell.column)} is {_money(made)}: "
             f"a difference of {_money(equation.residual)}."
         )
     terms = [(sheet.value(c.row, c.column), -factor) for c, factor in parts]
@@ -371,19 +386,12 @@ def _rounding(sheet: Sheet, equation: Equation) -> Iterator[str]:
         )
 
 
-def _title(sheet: Sheet) -> str:
-    names = {"income": "income statement", "cash_flow": "cash flow statement"}
-    name = sheet.statement.statement
-    return names.get(name, name.replace("_", " "))
-
-
 def _when(sheet: Sheet, column: int) -> str:
-    end = sheet.statement.columns[column].end
-    return f" ({end[:4]}-{end[4:6]}-{end[6:]})" if end else f" (column {column})"
+    return when(sheet.statement.columns[column].end, column)
 
 
 def _money(value: Decimal | None) -> str:
-    return "nothing" if value is None else f"{value:,f}"
+    return "nothing" if value is None else money(value)
 
 
 def _signed(value: Decimal, first: bool) -> str:
@@ -407,65 +415,3 @@ def severity(pages: Sequence[Sheet], size: Decimal) -> Severity:
 
 def _s(count: int) -> str:
     return "" if count == 1 else "s"
-
-
-def once(findings: Sequence[Finding]) -> list[Finding]:
-    """The same cause once: of several findings about one cell, or of one difference, the surest."""
-    kept: list[Finding] = []
-    seen: set[object] = set()
-    for finding in _ordered(findings):
-        causes = _causes(finding)
-        if not (causes | _may_follow(finding)) & seen:
-            kept.append(finding)
-            seen |= causes | _blamed(finding)
-    return kept
-
-
-def handful(told: Sequence[Finding], kept: Sequence[Finding]) -> list[Finding]:
-    """Of findings by confidence, each cause once, the surest and what stands for one that is always
-    told; the next surest take the places that are left.
-    """
-    causes = {cause for finding in told for cause in _causes(finding)}
-    others = sorted(kept[1:], key=lambda finding: not _causes(finding) & causes)
-    return _ordered([*kept[:1], *others][:MOST])
-
-
-def _causes(finding: Finding) -> set[object]:
-    """What a finding shares with another of the same cause: its cell, or its difference."""
-    causes: set[object] = {_place(finding), _difference(finding) or _place(finding)}
-    if finding.check == "swapped_columns":
-        causes.add((finding.statement, finding.row, "swap"))
-    return causes
-
-
-def _blamed(finding: Finding) -> set[object]:
-    """The line that a finding says is wrong."""
-    if finding.check == "missing_line" or finding.row is None:
-        return set()
-    return {("line", finding.statement, finding.row)}
-
-
-def _may_follow(finding: Finding) -> set[object]:
-    """The lines of which one that is wrong makes a gap of itself: no line need be missing then."""
-    if finding.check != "missing_line":
-        return set()
-    return {("line", finding.statement, row) for row in finding.rows}
-
-
-def _place(finding: Finding) -> object:
-    return ("cell", finding.statement, finding.row, finding.column)
-
-
-def _difference(finding: Finding) -> object | None:
-    """By how much a column is off; None without amounts."""
-    if finding.reported is None or finding.expected is None:
-        return None
-    return ("gap", finding.statement, finding.column, abs(finding.reported - finding.expected))
-
-
-def _ordered(findings: Iterable[Finding]) -> list[Finding]:
-    order = {"high": 0, "medium": 1, "low": 2}
-    return sorted(
-        findings,
-        key=lambda f: (-f.confidence, order[f.severity], f.statement, f.row or 0, f.column or 0),
-    )

@@ -14,6 +14,7 @@ from services.triage.identities import CHECKED
 from services.triage.plausibility import Suspicion
 from services.triage.relations import Cell, Sheet
 from services.triage.sums import ZERO
+from services.triage.wording import money, title
 
 MOST_OF_A_KIND = 6
 OUT_OF_PROPORTION = 25.0
@@ -59,7 +60,7 @@ def proportions(context: Context) -> Iterator[Doubt]:
         }
         expected = value / 1000 if factor > 1 else value * 1000
         reason = (
-            f"{value:,f} is {large:,.0f} times as {'much' if factor > 1 else 'little'} as the "
+            f"{money(value)} is {large:,.0f} times as {'much' if factor > 1 else 'little'} as the "
             "same line shows elsewhere."
         )
         source = Suspicion("magnitude", sheet.index, row, column, value, expected, reason,
@@ -101,7 +102,7 @@ def signs(context: Context) -> Iterator[Doubt]:
             "same_label": "(" in sheet.rows[row].label,
             "turned": _is_turned(sheet, row),
         }
-        reason = f"{value:,f} has the opposite sign of " + (
+        reason = f"{money(value)} has the opposite sign of " + (
             "the same line in the other columns." if not crowd else
             "what other companies show in this line."
         )  # fmt: skip
@@ -169,8 +170,8 @@ def finer(context: Context) -> Iterator[Doubt]:
                 "holds": sum(e.holds for e in context.of_cell[cell]),
                 "broken_with_cell": sum(not e.holds for e in context.of_cell[cell]),
             }
-            unit = f"{sheet.unit:,f}"
-            reason = f"{value:,f} is finer than the unit of the statement, {unit}."
+            unit = money(sheet.unit)
+            reason = f"{money(value)} is finer than the unit of the statement, {unit}."
             expected = (value / sheet.unit).to_integral_value() * sheet.unit
             source = Suspicion("finer_than_unit", sheet.index, row, column, value, expected,
                                reason, (row,), abs(value))  # fmt: skip
@@ -199,7 +200,7 @@ def uneven(context: Context) -> Iterator[Doubt]:
         }
         words = "larger" if least > 0 else "smaller"
         reason = (
-            f"The amounts of the whole {sheet.statement.statement.replace('_', ' ')} are "
+            f"The amounts of the whole {title(sheet.statement.statement)} are "
             f"{10 ** abs(least):,.0f} times {words} than those of the other statements."
         )
         source = Suspicion("statement_scale", sheet.index, None, None, None, None, reason, (),
@@ -257,8 +258,8 @@ def _exceeding(context: Context, sheet: Sheet, rows: Sequence[int], total: int) 
             "holds": sum(e.holds for e in context.of_cell[Cell(sheet.index, total, column)]),
         }
         reason = (
-            f"The lines above {sheet.rows[total].label!r} make {whole + over:,f}, "
-            f"{over:,f} more than it: one of them is too large, or it is too small."
+            f"The lines above {sheet.rows[total].label!r} make {money(whole + over)}, "
+            f"{money(over)} more than it: one of them is too large, or it is too small."
         )
         source = Suspicion("exceeds_total", sheet.index, total, column, whole, None, reason,
                            (*rows, total), over)  # fmt: skip

@@ -15,6 +15,7 @@ from services.triage.identities import Pair, pairs_of_cash, pairs_of_net_income
 from services.triage.labels import normalise
 from services.triage.relations import Sheet
 from services.triage.sums import ZERO
+from services.triage.wording import money, title
 
 FACTORS = (Decimal(10) ** 3, Decimal(10) ** 6)
 
@@ -78,23 +79,19 @@ def statement_scale(sheets: Sequence[Sheet]) -> list[Suspicion]:
         culprit, factor = names[off[0][0]][1], 1 / off[0][1][0]
     sheet = next(s for s in sheets if s.statement.statement == culprit)
     words = " and ".join(
-        f"{name} is {_amount(r[1])} on the {a} statement and {_amount(r[2])} on the {b} statement"
+        f"{name} is {money(r[1])} on the {a} and {money(r[2])} on the {b}"
         for name, r in off
-        for a, b in [(names[name][0].replace("_", " "), names[name][1].replace("_", " "))]
+        for a, b in [(title(names[name][0]), title(names[name][1]))]
     )
     times = (
         f"{int(factor):,} times too large" if factor > 1 else f"{int(1 / factor):,} times too small"
     )
-    reason = f"The whole {culprit.replace('_', ' ')} looks {times}: {words}."
+    reason = f"The whole {title(culprit)} looks {times}: {words}."
     return [
         Suspicion(
             "statement_scale", sheet.index, None, None, None, None, reason, (), Decimal(10) ** 18
         )
     ]
-
-
-def _amount(value: Decimal) -> str:
-    return f"{value:,f}"
 
 
 def _ratio(candidates: list[list[Pair]]) -> tuple[Decimal, Decimal, Decimal] | None:
@@ -105,7 +102,7 @@ def _ratio(candidates: list[list[Pair]]) -> tuple[Decimal, Decimal, Decimal] | N
         for left, one, right, other in pairs:
             a, b = left.value(one.row, one.column), right.value(other.row, other.column)
             if a and b:
-                factors.setdefault(_factor(a, b), []).append((a, b))
+                factors.setdefault(unit_factor(a, b), []).append((a, b))
         if len(factors) != 1 or ZERO in factors:
             continue
         factor, seen = next(iter(factors.items()))
@@ -114,7 +111,7 @@ def _ratio(candidates: list[list[Pair]]) -> tuple[Decimal, Decimal, Decimal] | N
     return best[1] if best else None
 
 
-def _factor(a: Decimal, b: Decimal) -> Decimal:
+def unit_factor(a: Decimal, b: Decimal) -> Decimal:
     """1, a thousand, a million or their inverse, if one amount is that many times the other; else
     0.
     """
@@ -145,8 +142,8 @@ def magnitude(sheets: Sequence[Sheet]) -> list[Suspicion]:
     others = [abs(v) for c, v in enumerate(values) if c != column and v]
     if peak < (100 * max(others) if others else 5 * rest):
         return []
-    reason = f"{_amount(reported)} is {peak / rest:.0f} times as much as any other line shows"
-    reason += f", and the same line shows {_amount(max(others))} elsewhere." if others else "."
+    reason = f"{money(reported)} is {peak / rest:.0f} times as much as any other line shows"
+    reason += f", and the same line shows {money(max(others))} elsewhere." if others else "."
     expected = reported / 1000
     return [Suspicion("magnitude", index, row, column, reported, expected, reason, (row,), peak)]
 
@@ -174,9 +171,7 @@ def switched_sign(sheets: Sequence[Sheet]) -> list[Suspicion]:
             label = normalise(sheet.rows[row].label)
             if not _POSITIVE.search(label) or _TWO_SIGNED.search(label):
                 continue
-            reason = (
-                f"{_amount(value)} has the opposite sign of the same line in every other column."
-            )
+            reason = f"{money(value)} has the opposite sign of the same line in every other column."
             found.append(
                 Suspicion(
                     "switched_sign",
@@ -232,7 +227,7 @@ def missing_line(sheets: Sequence[Sheet]) -> list[Suspicion]:
                 continue
             rows, short = gap
             place = rows[-1] + 1
-            words = ", ".join(_amount(value) for value in short)
+            words = ", ".join(money(value) for value in short)
             reason = (
                 f"The lines above {sheet.rows[total].label!r} fall short of it in every "
                 f"column, by {words}: a line seems to be missing."

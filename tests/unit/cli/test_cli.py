@@ -876,7 +876,7 @@ def test_earlier_reports_are_held_beside_those_that_are_given(run: Run, tmp_path
     assert "b.json: " in unread
     assert unread.endswith("; and 1 more")
     assert "1 of the earlier filings name no company or no day, and are left out: " in err
-    assert "1 earlier filings of 1 companies" in err
+    assert "1 earlier filing of 1 company" in err
     found = json.loads(out)
     assert found["flagged"]
     assert any("the earlier filing f1 has" in one["message"] for one in found["findings"])

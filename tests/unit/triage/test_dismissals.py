@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from services.triage.causes import MOST
 from services.triage.dismissals import (
     FILER_CHARACTERS,
     Dismissal,
@@ -19,7 +20,7 @@ from services.triage.dismissals import (
     relation_of,
 )
 from services.triage.domain import Dismissed, Finding, NamedCell
-from services.triage.judgement import MOST, sifted, triage_filing
+from services.triage.judgement import sifted, triage_filing
 from services.triage.risk import Judge
 from tests.unit.triage.filings import bent, find_row, read
 from tests.unit.triage.test_doubts import judge
@@ -224,10 +225,10 @@ def test_a_folded_finding_swallows_no_other_error_of_its_cell() -> None:
     same_gap = finding(60, 50, confidence=0.6, row=4, check="same_amount")
     no_amount = finding(110, None, confidence=0.5, check="exceeds_total")
     surer = finding(60, 50, confidence=0.95, row=4, check="same_amount")
-    folded, left = sifted([one, same_cell, same_gap, no_amount], of_company(one))
+    folded, left = sifted((), [one, same_cell, same_gap, no_amount], of_company(one))
     assert [f.check for f in folded] == ["balance_sheet_sums"]
     assert left == [same_cell]
-    assert sifted([one, surer], of_company(one))[1] == [surer]
+    assert sifted((), [one, surer], of_company(one))[1] == [surer]
 
 
 def test_a_full_list_of_dismissed_ones_hides_nothing() -> None:
@@ -237,7 +238,7 @@ def test_a_full_list_of_dismissed_ones_hides_nothing() -> None:
         for n in range(2 * MOST)
     ]
     last = finding(50, 10, row=99, check="magnitude", confidence=0.3)
-    folded, left = sifted([*others, last], of_company(*others))
+    folded, left = sifted((), [*others, last], of_company(*others))
     assert (len(folded), left) == (2 * MOST, [last])
 
 

@@ -53,6 +53,8 @@ def test_what_is_not_known_is_said() -> None:
     assert "no calibration data" in promise(None, 0.05, 0.95, 0.5).why_not
     assert promise(calibration(), 0.05, 0.95, None).why_not == UNKNOWN
     few = promise(calibration(60), 0.05, 0.95, 0.5)
+    assert "0.0% of the surest findings are wrong, but 60 companies are too few" in few.why_not
+    assert "too few to show at 95% that at most 5.0% are" in few.why_not
     assert "further companies would do" in few.why_not
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import copy
 from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -13,9 +14,13 @@ from hypothesis import strategies as st
 
 from services.triage import identities, plausibility
 from services.triage.belief import CONFIDENCE
+from services.triage.causes import MOST
 from services.triage.doubts import CHECKS
-from services.triage.judgement import FLAGGED, MOST, triage_filing
+from services.triage.gaps import missed_by
+from services.triage.judgement import FLAGGED, triage_filing
 from services.triage.pages import page_of
+from services.triage.relations import sheets
+from services.triage.wording import money, title
 from tests.support import ROOT
 from tests.unit.triage.filings import (
     bent,
@@ -164,6 +169,31 @@ def test_a_statement_in_another_scale_is_found(name: str, factor: float) -> None
     assert first.row is None
     assert first.column is None
     assert first.severity == "high"
+    assert first.message.startswith(f"The whole {title(name)} looks 1,000 times too ")
+    assert "sheet statement" not in first.message
+
+
+def test_a_whole_amount_is_written_without_decimals() -> None:
+    """However it was read; another keeps its digits."""
+    assert money(Decimal("295810200000.00")) == "295,810,200,000"
+    assert money(Decimal("-1E+3")) == "-1,000"
+    assert money(Decimal("2.31")) == "2.31"
+
+
+def test_columns_that_add_up_are_said_to() -> None:
+    """A gap in one of two columns is named with its period, as one in that column alone."""
+    statement = {
+        "statement": "cash_flow",
+        "columns": [{"end": "20231231", "quarters": 4}, {"end": "20221231", "quarters": 4}],
+        "rows": [row("Net income", 100, 90)],
+    }
+    sheet = sheets(read({"id": "f", "statements": [statement]}))[0]
+    assert missed_by(sheet, (0, 1), (Decimal(-180), Decimal(0))) == (
+        "add up to it in 1 of 2 columns, and miss it by -180 (2023-12-31)"
+    )
+    assert missed_by(sheet, (0, 1), (Decimal(2), Decimal(3))) == (
+        "do not add up to it in any column, by 2 (2023-12-31), 3 (2022-12-31)"
+    )
 
 
 def test_an_amount_that_dwarfs_everything_is_found() -> None:
@@ -291,6 +321,12 @@ def test_the_same_filing_gets_the_same_verdict() -> None:
     """Nothing is remembered between filings."""
     filing = read(bent("income", "Operating income", 1, 1568))
     assert triage_filing(filing) == triage_filing(filing)
+
+
+def test_pages_of_checks_name_no_file_of_ours() -> None:
+    """Who reviews findings reads them."""
+    for path in (ROOT / "services" / "triage" / "checks").glob("*.md"):
+        assert ".py" not in path.read_text("utf-8"), path.name
 
 
 def test_every_check_has_a_page() -> None:

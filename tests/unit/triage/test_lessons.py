@@ -104,7 +104,7 @@ def test_the_command_prints_examples(tmp_path: Path, house: House) -> None:
     done = CliRunner().invoke(cli, data, catch_exceptions=False, standalone_mode=False)
     (line,) = done.stdout.splitlines()
     assert json.loads(line)["dismissed"][0]["reason"] == WORDS
-    assert "1 dismissed findings of 1 filings" in done.stderr
+    assert "1 dismissed finding of 1 filing" in done.stderr
     other = CliRunner().invoke(cli, [*data, "--tenant", "other"], standalone_mode=False)
     assert not other.stdout
     nowhere = ["dismissed", "--data", str(tmp_path / "nowhere")]
