@@ -365,6 +365,11 @@ def quoted(text: str, most: int = MAX_QUOTED) -> str:
     return text if len(text) <= most else text[: most - 1] + "\u2026"
 
 
+def spelled_day(day: str) -> str:
+    """A day YYYYMMDD as a sentence has it: 2023-06-30."""
+    return f"{day[:4]}-{day[4:6]}-{day[6:]}"
+
+
 def _plain(value: Decimal | None) -> int | float | None:
     """The shortest JSON number that is read back as the same decimal."""
     if value is None:

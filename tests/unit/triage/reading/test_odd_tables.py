@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from decimal import Decimal
 
 import pytest
 from reportlab.pdfgen.canvas import Canvas
 
 from services.triage.reading.boxes import _TOKEN, _ends_of_dates
-from services.triage.reading.reader import ReadStatement, read_statements
+from services.triage.reading.reader import ReadStatement, find_statements, read_statements
 from services.triage.reading.report import _same_period, read_report
 from services.triage.statements import Column
 from shared.documents import read
@@ -279,3 +280,60 @@ def assert_places(data: bytes, name: str) -> None:
             assert shown.strip("$ ") == figure.strip("$ ")
             right = place.box.x1 if place.box else 0
             assert not place.box or min(abs(right - edge) for edge in (450, 500)) < 1
+
+
+SHORT = [
+    ("Total assets", "1,210", "1,100"),
+    ("Total liabilities", "700", "650"),
+    ("Total stockholders' equity", "501", "450"),
+    ("Total liabilities and stockholders' equity", "1,201", "1,100"),
+]
+
+
+def _short(rows: Sequence[tuple[str, str, str]], title: str) -> bytes:
+    lines = [f"Acme Corp\n{title}", f"{'':50}{'2023':>9}{'2022':>15}"]
+    lines += [f"{label:<50}{one:>9}{two:>15}" for label, one, two in rows]
+    return "\n".join(lines).encode()
+
+
+def test_a_short_balance_sheet_is_read_where_all_of_its_lines_are_known() -> None:
+    """Under its own title, with years above its columns, and where there is no other statement."""
+    page = _short(SHORT, "Balance Sheet (in millions)")
+    (found,) = read_statements(read(page, name="a.txt"))
+    assert found.kind == "balance_sheet"
+    assert [column.end for column in found.columns] == ["20231231", "20221231"]
+    assert [float(row.row.values[0] or 0) for row in found.rows] == [1.21e9, 7e8, 5.01e8, 1.201e9]
+
+
+@pytest.mark.parametrize(
+    ("page", "reason"),
+    [
+        (
+            _short([*SHORT, ("Goodwill", "1", "2")], "Balance Sheet (in millions)"),
+            "too few of its lines are known: 4 of its 5 lines are, and 8 lines are needed",
+        ),
+        (
+            _short([*SHORT[:2], *((f"Line {n}", "1", "2") for n in "abcdef")], "Balance Sheet"),
+            "too few of its lines are known: 2 of the 5 usual kinds are there, and 3 are needed",
+        ),
+        (
+            _short([*SHORT, ("Deposits", "1", "2")], "Selected balance sheet data"),
+            "too few of its lines are known: 5 of its 5 lines are, and 8 lines are needed",
+        ),
+    ],
+)
+def test_what_is_too_short_is_told_with_both_numbers(page: bytes, reason: str) -> None:
+    """How many lines are known, and how many are needed."""
+    found = find_statements(read(page, name="a.txt"))
+    assert not found.statements
+    assert [one.reason for one in found.unread] == [reason]
+
+
+def test_a_title_beside_many_dates_is_a_title() -> None:
+    """The first row of a sheet has the title in its first cell, and forty dates beside it."""
+    rows = [["Balance Sheet", *(f"{2025 - n}-12-31" for n in range(40))]]
+    rows += [[label, *["1"] * 40] for label in ("Alpha", "Beta", "Gamma", "Delta")]
+    page = "\n".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
+    found = find_statements(read(f"<table>{page}</table>".encode(), name="a.html"))
+    assert [one.title for one in found.unread] == ["Balance Sheet"]
+    assert found.unread[0].reason.endswith("0 of its 4 lines are, and 8 lines are needed")
