@@ -48,7 +48,7 @@ def test_columns_that_nobody_dates_have_no_period() -> None:
     report = read_report(reading, data, "a.html")
 
     assert report.statements[0].columns == (Column(), Column())
-    assert "income column 1: the page doesn't say for when it is" in report.warnings
+    assert "income column 2: the page doesn't say for when it is" in report.warnings
 
 
 def test_durations_and_years_in_two_rows_of_a_head() -> None:
@@ -138,7 +138,7 @@ def test_two_columns_of_one_period_are_said() -> None:
     apart = ReadStatement("balance_sheet", "", Decimal(1), same, (), restated=(False, True))
 
     assert len(said) == 1
-    assert "columns 0 and 1 were read as the same period, 20221231" in said[0]
+    assert "columns 1 and 2 were read as the same period, 2022-12-31:" in said[0]
     assert not list(_same_period(apart))
 
 
@@ -337,3 +337,28 @@ def test_a_title_beside_many_dates_is_a_title() -> None:
     found = find_statements(read(f"<table>{page}</table>".encode(), name="a.html"))
     assert [one.title for one in found.unread] == ["Balance Sheet"]
     assert found.unread[0].reason.endswith("0 of its 4 lines are, and 8 lines are needed")
+
+
+def test_text_where_an_amount_belongs_is_named() -> None:
+    """An error of a spreadsheet anywhere, other text beside figures; marks and dashes are none."""
+    lines = [line.rsplit("|", 1)[0] for line in LINES]
+    lines[1] = "Services | 300 | #REF!"
+    lines[3] = "Cost of revenue | #DIV/0! | #N/A"
+    lines[4] = "Other expense, net | not yet known | (50)"
+    lines[5] = "Income before income taxes | 550 | *"
+    data = page("In millions | 2023 | 2022", *lines)
+    said = read_report(read(data, name="a.html"), data, "a.html").warnings
+    assert [one for one in said if "is not an amount" in one] == [
+        "income row 2 column 2, 'Services': '#REF!' is not an amount, left out",
+        "income row 4 column 1, 'Cost of revenue': '#DIV/0!' is not an amount, left out",
+        "income row 4 column 2, 'Cost of revenue': '#N/A' is not an amount, left out",
+        "income row 5 column 1, 'Other expense, net': 'not yet known' is not an amount, left out",
+    ]
+
+
+def test_two_columns_of_one_name_that_are_left_out_are_said_once() -> None:
+    """As a page has them that sets changes beside each of its halves."""
+    lines = [f"{line.rsplit('|', 1)[0]}| 5 | 6" for line in LINES]
+    data = page("In millions | 2023 | 2022 | Inc/ (Dec) | Inc/ (Dec)", *lines)
+    said = read_report(read(data, name="a.html"), data, "a.html").warnings
+    assert len([one for one in said if "'Inc/ (Dec)' is left out" in one]) == 1
