@@ -318,13 +318,13 @@ def _row(item: Any, width: int, where: str, warnings: list[str]) -> Row:
         warnings.append(f"{where}: not an object, passed over")
         return Row("", empty, heading=True)
     label, unit = _text(item.get("label")) or "", _text(item.get("unit"))
+    named = f", {quoted(label, 60)!r}" if label else ""
     given = item.get("values")
     given = empty if given is None else given
     if not isinstance(given, list | tuple) or (given and len(given) != width):
         count = len(given) if isinstance(given, list) else "no list of"
-        warnings.append(f"{where}: {count} values for {width} columns, passed over")
+        warnings.append(f"{where}{named}: {count} values for {width} columns, passed over")
         return Row(label, empty, unit)
-    named = f", {quoted(label, 60)!r}" if label else ""
     values = [
         _value(value, f"{where} column {c}{named}", warnings) for c, value in enumerate(given, 1)
     ]

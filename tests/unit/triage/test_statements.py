@@ -157,6 +157,8 @@ def test_a_value_that_is_no_amount_is_left_out_and_named() -> None:
     assert found.warnings[1] == (
         f"balance_sheet row 2 column 2, {label}: 'n/a' is not an amount, left out"
     )
+    label = repr(filing["statements"][0]["rows"][2]["label"])
+    assert found.warnings[2].startswith(f"balance_sheet row 3, {label}: 1 values for ")
 
 
 def test_a_csv_statement_is_scaled_but_not_its_shares() -> None:
