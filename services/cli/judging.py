@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO, Self
@@ -119,6 +120,8 @@ class Reports:
         if self._history is None:
             return verdict
         flagged_from = self._judge.flagged if self._judge else FLAGGED
+        if why := self._history.uncompared(filing):
+            return replace(verdict, warnings=(*verdict.warnings, why))
         return with_history(filing, verdict, self._history.before(filing), flagged_from)
 
     def file(self, path: str, password: str | None = None) -> Iterator[Mapping[str, Any]]:

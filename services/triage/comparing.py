@@ -13,7 +13,15 @@ from pydantic import BaseModel, Field
 from services.triage.api import PlaceOut, require_result
 from services.triage.dismissals import filer_of
 from services.triage.domain import number
-from services.triage.history import KEPT, SLIPS, Difference, Earlier, differences, last_day
+from services.triage.history import (
+    KEPT,
+    SLIPS,
+    Difference,
+    Earlier,
+    differences,
+    last_day,
+    uncompared,
+)
 from services.triage.reading.document import checked, narrowed
 from services.triage.statements import JSON, BadFiling, Filing, read_filings
 from services.triage.store import Reports, position_of
@@ -138,6 +146,8 @@ class Compared:
                 f"not compared with {', '.join(unread)}: their statements are too long to be read "
                 "for this request; fewer filings a page (`limit`) may help"
             )
+        if earlier and (why := uncompared(filing, earlier)):
+            warnings.append(why)
         if len(found) > len(shown):
             warnings.append(f"{len(found):,} lines differ, of which {len(shown):,} are listed")
         return HistoryOut(

@@ -21,7 +21,7 @@ from services.triage.domain import Finding, NamedCell, Verdict
 from services.triage.experience import bare
 from services.triage.judgement import severity
 from services.triage.relations import Cell, Sheet, sheets
-from services.triage.statements import MAX_SENTENCE, Filing, quoted
+from services.triage.statements import MAX_SENTENCE, Filing, quoted, spelled_day
 from services.triage.wording import money
 
 FEWEST = 8
@@ -52,6 +52,8 @@ NAMED = 5
 """Lines that a warning names."""
 MOST_CELLS = 50
 """Cells that the finding about a whole column names."""
+
+_NOTHING = "nothing was compared with earlier filings"
 
 Key = tuple[str, str, int | str | None]
 """A column whatever the filing: statement, end, and its quarters or its first day."""
@@ -84,12 +86,15 @@ class History:
     """Earlier filings by company, the latest first; of each company the latest dozen."""
 
     of_filer: dict[str, list[Earlier]] = field(default_factory=dict)
+    spelled: dict[str, str] = field(default_factory=dict)
+    """Filers as one of their filings spells them."""
 
     def add(self, filing: Filing) -> bool:
         """Remember a filing. Returns false for one that names no company or no day."""
         filer = filer_of(filing.company)
         if not filer or not last_day(filing):
             return False
+        self.spelled[filer] = filing.company or ""
         known = [*self.of_filer.get(filer, ()), Earlier.of(filing)]
         self.of_filer[filer] = sorted(known, key=lambda one: one.last, reverse=True)[:KEPT]
         return True
@@ -99,6 +104,31 @@ class History:
         last = last_day(filing)
         known = self.of_filer.get(filer_of(filing.company), ())
         return [one for one in known if one.last < last]
+
+    def uncompared(self, filing: Filing) -> str | None:
+        """Why nothing of a filing was held against earlier ones; None if something was."""
+        if earlier := self.before(filing):
+            return uncompared(filing, earlier)
+        why, filer = "", filer_of(filing.company)
+        if not filer:
+            why = "this one names no company"
+        elif not last_day(filing):
+            why = "no column of this one has a day"
+        elif filer in self.of_filer:
+            last = spelled_day(last_day(filing))
+            why = f"those of this company end no earlier than this one, {last}"
+        else:
+            mine = set(filer.split())
+            others = sorted(self.spelled, key=lambda one: (-len(mine & set(one.split())), one))
+            named = ", ".join(repr(quoted(self.spelled[one], 60)) for one in others[:NAMED])
+            more = f" and {len(others) - NAMED:,} more" if len(others) > NAMED else ""
+            why = (
+                f"none is of this company, {quoted(filing.company or '', 60)!r}; those of the "
+                f"history are of {named}{more}"
+                if others
+                else "the history has none that can be used"
+            )
+        return f"{_NOTHING}: {why}"
 
 
 @dataclass(frozen=True)
@@ -137,6 +167,26 @@ def differences(filing: Filing, earlier: Sequence[Earlier]) -> list[Difference]:
         earlier: of the same company, the latest first.
     """
     return [one for sheet in sheets(filing) for one in _of_sheet(sheet, earlier)]
+
+
+def uncompared(filing: Filing, earlier: Sequence[Earlier]) -> str | None:
+    """Why nothing was held against the earlier filings of the company; None if something was."""
+    most, periods = 0, False
+    for sheet in sheets(filing):
+        lines = _lines(sheet)
+        for at, key in _keys(sheet):
+            shown: set[str] = set()
+            shown = shown.union(*(one.shown.get(key, ()) for one in earlier))
+            periods = periods or bool(shown)
+            here = (label for label, row in lines.items() if sheet.value(row, at) is not None)
+            most = max(most, sum(label in shown for label in here))
+    if most >= FEWEST:
+        return None
+    if not periods:
+        return f"{_NOTHING}: those of this company show no period that this one shows"
+    return (
+        f"{_NOTHING}: they have at most {most} lines of a period in common, and {FEWEST} are needed"
+    )
 
 
 def with_history(
@@ -408,8 +458,7 @@ def _told(pages: Sequence[Sheet], some: Iterable[Difference]) -> Iterator[str]:
 
 
 def _day(sheet: Sheet, column: int) -> str:
-    end = sheet.statement.columns[column].end or ""
-    return f"{end[:4]}-{end[4:6]}-{end[6:]}"
+    return spelled_day(sheet.statement.columns[column].end or "")
 
 
 def _period(sheet: Sheet, column: int) -> str:

@@ -273,7 +273,10 @@ def _filing(record: Any, where: str, stem: str, number: int, alone: bool) -> Fil
 
 def _statements(items: Any, warnings: list[str]) -> tuple[Statement, ...]:
     if not isinstance(items, list) or not items:
-        raise ValueError("there are no `statements` in it")
+        raise ValueError(
+            "there are no `statements` in it: a filing has `id`, `company` and `statements`, a "
+            "list of objects with `statement`, `columns` and `rows`"
+        )
     return tuple(_statement(item, warnings) for item in items)
 
 
@@ -292,7 +295,7 @@ def _statement(item: Any, warnings: list[str]) -> Statement:
         )
     shown = quoted(name)
     read = tuple(
-        _row(row, len(columns), f"{shown} row {i}", warnings) for i, row in enumerate(rows)
+        _row(row, len(columns), f"{shown} row {i}", warnings) for i, row in enumerate(rows, 1)
     )
     return Statement(name, tuple(_column(column) for column in columns), read)
 
@@ -315,13 +318,16 @@ def _row(item: Any, width: int, where: str, warnings: list[str]) -> Row:
         warnings.append(f"{where}: not an object, passed over")
         return Row("", empty, heading=True)
     label, unit = _text(item.get("label")) or "", _text(item.get("unit"))
+    named = f", {quoted(label, 60)!r}" if label else ""
     given = item.get("values")
     given = empty if given is None else given
     if not isinstance(given, list | tuple) or (given and len(given) != width):
         count = len(given) if isinstance(given, list) else "no list of"
-        warnings.append(f"{where}: {count} values for {width} columns, passed over")
+        warnings.append(f"{where}{named}: {count} values for {width} columns, passed over")
         return Row(label, empty, unit)
-    values = [_value(value, f"{where} column {c}", warnings) for c, value in enumerate(given)]
+    values = [
+        _value(value, f"{where} column {c}{named}", warnings) for c, value in enumerate(given, 1)
+    ]
     return Row(label, tuple(values) or empty, unit, heading=bool(item.get("heading")))
 
 
@@ -336,7 +342,8 @@ def _value(value: Any, where: str, warnings: list[str]) -> Decimal | None:
     elif isinstance(value, int | Decimal) and not isinstance(value, bool):
         number = Decimal(value)
     if number is None or abs(number) > LARGEST or _exponent(number) < -12:
-        warnings.append(f"{where}: not an amount, left out")
+        shown = f"{quoted(str(value), 30)!r} is " if isinstance(value, str | Decimal) else ""
+        warnings.append(f"{where}: {shown}not an amount, left out")
         return None
     return number
 
@@ -363,6 +370,11 @@ def _text(value: Any) -> str | None:
 def quoted(text: str, most: int = MAX_QUOTED) -> str:
     """The beginning of a text from a document, for a sentence that names it."""
     return text if len(text) <= most else text[: most - 1] + "\u2026"
+
+
+def spelled_day(day: str) -> str:
+    """A day YYYYMMDD as a sentence has it: 2023-06-30."""
+    return f"{day[:4]}-{day[4:6]}-{day[6:]}"
 
 
 def _plain(value: Decimal | None) -> int | float | None:
@@ -519,7 +531,7 @@ def _table(title: str, dates: list[str], body: list[_Line], warnings: list[str])
     if len({(c.end, c.quarters) for c in columns}) < len(columns):
         columns = tuple(replace(column, quarters=None) for column in columns)
     read, per_share = [], False
-    for number, line in enumerate(body):
+    for number, line in enumerate(body, 1):
         row = _csv_row(line, len(columns), f"{kind or quoted(title)} row {number}", warnings)
         per_share = bool(_PER_SHARE.search(row.label)) if row.heading else per_share
         read.append(row if _written_out(row, scale, per_share) else _times(row, scale))
@@ -559,10 +571,11 @@ def _csv_row(line: _Line, width: int, where: str, warnings: list[str]) -> Row:
     if any(cell.strip() for cell in record[width + 1 :]):
         warnings.append(f"{where}: more cells than columns, the rest is left out")
     values: list[Decimal | None] = []
-    for column, cell in enumerate(cells):
+    for column, cell in enumerate(cells, 1):
         value = parse_number(cell)
         if value is None and cell.strip(_NO_AMOUNT):
-            warnings.append(f"{where} column {column}: {cell.strip()[:40]!r} is not an amount")
+            said = f"{cell.strip()[:40]!r} is not an amount"
+            warnings.append(f"{where} column {column}, {quoted(label, 60)!r}: {said}")
         values.append(value)
     places = tuple(line.place(column) for column in range(width))
     return Row(label, tuple(values), None, not any(cell.strip() for cell in cells), places)

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from shared.client import Costs, Hit, Report
 
 DISCLAIMER = "smallprint points at passages and figures; it gives no legal or audit advice."
+_WIDEST_LABEL = 60
+"""Characters of a line's label at a terminal."""
 _WIDEST_HEAD = 16
 """Characters of a component's name in one line."""
 
@@ -323,7 +325,7 @@ def _statement(statement: Mapping[str, Any], concepts: bool) -> Iterator[str]:
     room = max(labels, default=0)
     if sys.stdout.isatty():  # what goes into a file or another program is kept whole
         left = shutil.get_terminal_size().columns - sum(widths) - 2 * len(widths) - 6
-        room = max(20, left)
+        room = min(room, _WIDEST_LABEL, max(20, left))
     names = [_concept(row) if concepts else "" for row in statement["rows"]]
     names = [*("" for _ in heads), *names]
     lines = [*(("", head) for head in heads), *_labelled(statement["rows"], figures)]

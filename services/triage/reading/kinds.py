@@ -67,6 +67,15 @@ _NOT_IT = re.compile(
 )
 _FEWEST = {"balance_sheet": 8, "income": 6, "cash_flow": 8}
 """Lines; less is an extract."""
+_FEWEST_POINTS = 3
+"""Kinds of lines that have to be among them, of those of `_ANCHORS`."""
+FEW = 4
+"""Lines with figures that a balance sheet has at least where it is all that a document has."""
+_NEEDED_LINE = {
+    "balance_sheet": "a total of assets or liabilities",
+    "income": "net income, earnings, profit or loss",
+    "cash_flow": "about investing, or none about financing",
+}
 
 
 def labels_of(found: Layout) -> list[str]:
@@ -82,7 +91,7 @@ def score(kind: str, labels: Sequence[str], title: str) -> float:
     if len(labels) < _FEWEST[kind] or not all(re.search(p, text) for p in _NEEDED[kind]):
         return 0.0
     points = sum(bool(re.search(pattern, text)) for pattern in _ANCHORS[kind])
-    if points < 3:
+    if points < _FEWEST_POINTS:
         return 0.0
     near = last_lines(title, 8)
     named = bool(_TITLES[kind].search(near))
@@ -90,6 +99,50 @@ def score(kind: str, labels: Sequence[str], title: str) -> float:
     others = kind != "cash_flow" and bool(re.search(r"investing\s+activities", text))
     others |= kind == "income" and bool(re.search(r"total\s+assets", text))
     return max(0.0, points + 3.0 * named - 3.0 * wrong - 4.0 * others + min(len(labels), 40) / 20)
+
+
+def is_short_balance_sheet(found: Layout, title: str) -> bool:
+    """Whether a table of few lines is a whole balance sheet: its title is above it, and each line
+    with figures is one of those that balance sheets are known by.
+    """
+    labels = [line.words[0].text.lower() for line in found.body if line.words and line.figures]
+    points = sum(_has(pattern, labels) for pattern in _ANCHORS["balance_sheet"])
+    near = last_lines(title, 4)
+    return (
+        len(labels) >= FEW
+        and points >= _FEWEST_POINTS
+        and all(_is_known("balance_sheet", label) for label in labels)
+        and names("balance_sheet", near)
+        and not _NOT_IT.search(near)
+    )
+
+
+def lacks(kind: str, found: Layout) -> str:
+    """What a table with the title of a statement lacks to be read as one, with both numbers."""
+    labels = labels_of(found)
+    known = sum(_is_known(kind, label) for label in labels)
+    points = sum(_has(pattern, labels) for pattern in _ANCHORS[kind])
+    if len(labels) < _FEWEST[kind]:
+        return (
+            f"too few of its lines are known: {known} of its {len(labels)} lines are, and "
+            f"{_FEWEST[kind]} lines are needed"
+        )
+    if points < _FEWEST_POINTS:
+        return (
+            f"too few of its lines are known: {points} of the {len(_ANCHORS[kind])} usual kinds "
+            f"are there, and {_FEWEST_POINTS} are needed"
+        )
+    if not all(_has(pattern, labels) for pattern in _NEEDED[kind]):
+        return f"too few of its lines are known: none is {_NEEDED_LINE[kind]}, and that is needed"
+    return "its title or its lines are those of a part, or of another statement"
+
+
+def _is_known(kind: str, label: str) -> bool:
+    return any(re.search(pattern, label) for pattern in (*_ANCHORS[kind], *_NEEDED[kind]))
+
+
+def _has(pattern: str, labels: Sequence[str]) -> bool:
+    return any(re.search(pattern, label) for label in labels)
 
 
 def names(kind: str, line: str) -> bool:

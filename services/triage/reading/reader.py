@@ -22,7 +22,14 @@ from services.triage.reading.equity import (
     titles_of,
 )
 from services.triage.reading.grids import tables_of_cells
-from services.triage.reading.kinds import labels_of, last_lines, names, score
+from services.triage.reading.kinds import (
+    is_short_balance_sheet,
+    labels_of,
+    lacks,
+    last_lines,
+    names,
+    score,
+)
 from services.triage.reading.lines import tables_of_lines
 from services.triage.reading.periods import mention, years_in
 from services.triage.reading.rows import ReadRow, rows_of
@@ -156,6 +163,7 @@ def find_statements(reading: Reading) -> Found:
         {kind: [_score(kind, parts) for parts in candidates] for kind in KINDS},
         [number for number, _ in numbered],
     )
+    chosen = chosen or _short(candidates)
     read: dict[int, ReadStatement] = {}
     head = "" if len(reading.cells) or reading.has_boxes else reading.text[:_HEAD]
     ends: dict[str, str] = {}
@@ -227,11 +235,12 @@ def _with_components(rows: EquityRows, titled: Mapping[int, str]) -> ReadStateme
 
 def _unread(kind: str, table: Table, found: Layout | None) -> Unread | None:
     """Why a table with the title of a statement is none that could be read."""
-    lines = last_lines(_title(table), _TITLE_LINES).splitlines()
+    first = [cell.text for cell in table.rows[0]] if table.rows else []
+    lines = [*last_lines(_title(table), _TITLE_LINES).splitlines(), *first]
     titles = [line for line in lines if len(line) < _LONGEST_TITLE and names(kind, line)]
     if not titles or len(table.rows) < _FEWEST_ROWS:
         return None
-    reason = "too few of its lines are known" if found else "its figures stand in no columns"
+    reason = lacks(kind, found) if found else "its figures stand in no columns"
     return Unread(kind, table.page, " ".join(titles[-1].split()), reason)
 
 
@@ -241,6 +250,15 @@ def _candidates(parts: Sequence[Part]) -> Iterator[tuple[int, tuple[Part, ...]]]
         yield number, (part,)
         if following and part.goes_on_in(following):
             yield number, (part, following)
+
+
+def _short(candidates: Sequence[tuple[Part, ...]]) -> list[tuple[int, str]]:
+    """Of a document without any statement, the first table that is a balance sheet of few lines."""
+    for place, parts in enumerate(candidates):
+        dated = all(mention(band.title).year for band in parts[0].layout.bands)
+        if dated and is_short_balance_sheet(parts[0].layout, _title(parts[0].table)):
+            return [(place, "balance_sheet")]
+    return []
 
 
 def _score(kind: str, parts: Sequence[Part]) -> float:

@@ -13,7 +13,7 @@ from services.triage.reading.concepts import read_alone
 from services.triage.reading.instances import read_instance, whole_facts
 from services.triage.reading.reader import KINDS, Found, ReadStatement, Unread, find_statements
 from services.triage.reading.tags import with_tags
-from services.triage.statements import Column, Filing, quoted
+from services.triage.statements import Column, Filing, quoted, spelled_day
 from shared.documents.cells import cell_of
 from shared.documents.reading import Reading
 from shared.documents.sniffing import HTML
@@ -141,7 +141,7 @@ def read_report(
         form=about["form"] or (form[1].upper() if form else None),
         period=about["period"].replace("-", "") or max(ends, default=None),
         statements=tuple(statements),
-        warnings=tuple(warnings),
+        warnings=tuple(dict.fromkeys(warnings)),
         whole=reading.media_type != XBRL or beside is not None,
         equity=found.equity,
         notes=_notes(found),
@@ -155,7 +155,7 @@ def read_equity(reading: Reading) -> tuple[tuple[ReadStatement, ...], tuple[str,
 
 
 def _notes(found: Found) -> tuple[str, ...]:
-    return (*_tables(found.unread_equity), *_left_out(found.equity))
+    return tuple(dict.fromkeys((*_tables(found.unread_equity), *_left_out(found.equity))))
 
 
 def _tags(reading: Reading, data: bytes, warnings: list[str], facts: FactsReader) -> Sequence[Fact]:
@@ -221,7 +221,7 @@ def _with_tags(
     for row, column in found.differing:
         label = found.statement.rows[row].row.label
         warnings.append(
-            f"{statement.kind} row {row} column {column}, {quoted(label, 60)!r}: "
+            f"{statement.kind} row {row + 1} column {column + 1}, {quoted(label, 60)!r}: "
             "the page shows another amount than its tag has"
         )
     return found.statement
@@ -266,7 +266,7 @@ def _missing(statements: Sequence[ReadStatement], unread: Sequence[Unread]) -> I
     for statement in statements:
         for number, column in enumerate(statement.columns):
             if column.end is None:
-                yield f"{statement.kind} column {number}: the page doesn't say for when it is"
+                yield f"{statement.kind} column {number + 1}: the page doesn't say for when it is"
         yield from _same_period(statement)
 
 
@@ -285,8 +285,8 @@ def _same_period(statement: ReadStatement) -> Iterator[str]:
         first = seen.setdefault((column, again[number]), number)
         if first != number and column.end:
             yield (
-                f"{statement.kind} columns {first} and {number} were read as the same period, "
-                f"{column.end}: look at their heads"
+                f"{statement.kind} columns {first + 1} and {number + 1} were read as the same "
+                f"period, {spelled_day(column.end)}: look at their heads"
             )
 
 
@@ -301,6 +301,7 @@ def _left_out(statements: Sequence[ReadStatement]) -> Iterator[str]:
                 f"{statement.kind}: {quoted(figure, 30)!r} in the line {quoted(label, 60)!r}{more} "
                 "stands in none of its columns and is left out"
             )
+        yield from _foreign(statement)
         if statement.broken_down:
             named = ", ".join(repr(quoted(one, 60)) for one in statement.broken_down[:_MOST_NAMED])
             others = len(statement.broken_down) - _MOST_NAMED
@@ -310,6 +311,22 @@ def _left_out(statements: Sequence[ReadStatement]) -> Iterator[str]:
             )
         for head in statement.asides:
             yield f"{statement.kind}: the column {quoted(head, 60)!r} is left out: it is no period"
+
+
+def _foreign(statement: ReadStatement) -> Iterator[str]:
+    """Text in columns of a statement where amounts belong."""
+    found = [
+        (number, row.row.label, column, text)
+        for number, row in enumerate(statement.rows, 1)
+        for column, text in row.foreign
+    ]
+    for number, label, column, text in found[:_MOST_NAMED]:
+        yield (
+            f"{statement.kind} row {number} column {column + 1}, {quoted(label, 60)!r}: "
+            f"{quoted(text, 30)!r} is not an amount, left out"
+        )
+    if len(found) > _MOST_NAMED:
+        yield f"{statement.kind}: {len(found) - _MOST_NAMED} more cells are not amounts, left out"
 
 
 def _first(facts: Sequence[Fact], name: str) -> str | None:

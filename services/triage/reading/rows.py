@@ -31,6 +31,10 @@ _MORE = re.compile(
 """A number of something, or a day: no label begins so behind an open end."""
 _STEP = 2.0
 """Characters or points; less is no indent."""
+_ERROR = re.compile(r"#(REF!|N/A|VALUE!|DIV/0!|NAME\?|NULL!|NUM!|SPILL!|CALC!)", re.I)
+"""What a spreadsheet shows in place of an amount that it can't work out."""
+_WORD = re.compile(r"\w\W?\w")
+"""Text of a cell that is no mark beside a figure."""
 _MOST_HEADING = 160
 """Characters; a longer line without figures is text."""
 
@@ -46,6 +50,8 @@ class ReadRow:
     """Steps from the left edge, where the format has it: a page's, or a plain text's."""
     left_out: tuple[str, ...] = ()
     """Figures that stand in none of the columns, or in one that has a figure."""
+    foreign: tuple[tuple[int, str], ...] = ()
+    """Columns with text where an amount belongs, in formats that have cells, and the text."""
     period: Column | None = None
     """Of a row of a statement whose columns are components: a moment, or the time between two."""
 
@@ -62,6 +68,8 @@ class _Whole:
     label: str
     figures: Sequence[Figure]
     left: float | None
+    others: tuple[TableCell, ...] = ()
+    """Cells to its right that are no figures."""
 
 
 def rows_of(found: Layout, scale: Decimal, notes: str) -> list[ReadRow]:
@@ -74,22 +82,24 @@ def rows_of(found: Layout, scale: Decimal, notes: str) -> list[ReadRow]:
         label, marks = _cleared(line.label)
         indent = steps.get(line.left, 0) if line.left is not None else 0
         values, places, more, left_out = _in_columns(line.figures, found)
+        foreign = tuple(_foreign(line.others, found, places))
         if not any(places):
             if label and len(label) <= _MOST_HEADING:
                 empty: tuple[Decimal | None, ...] = (None,) * len(values)
                 above = path.above_heading(indent)
                 row = Row(label, empty, heading=True)
-                rows.append(ReadRow(row, above, marks, indent, left_out))
+                rows.append(ReadRow(row, above, marks, indent, left_out, foreign))
                 path.open(label.rstrip(" :"), indent)
             continue
         above = path.above(indent)
         times = factor(label, above, [v for v in values if v is not None], scale, notes)
         scaled = tuple(None if value is None else value * times for value in values)
         read = Row(label, scaled, places=places)
-        rows.append(ReadRow(read, above, (*marks, *more), indent, left_out))
+        rows.append(ReadRow(read, above, (*marks, *more), indent, left_out, foreign))
         if _TOTAL.search(label):
             path.close()
-    last = max((number for number, row in enumerate(rows) if not row.row.heading), default=-1)
+    amounts = (number for number, row in enumerate(rows) if not row.row.heading or row.foreign)
+    last = max(amounts, default=-1)
     return rows[: last + 1]
 
 
@@ -156,7 +166,8 @@ def _whole_lines(found: Layout) -> Iterator[_Whole]:
         if held:
             yield held
         left = cells[0].left if cells and not cells[0].place.cell else None
-        held = _Whole(label, line.figures, left)
+        others = tuple(cell for cell in line.words if cell.place.cell and cell not in cells)
+        held = _Whole(label, line.figures, left, others)
     if held:
         yield held
 
@@ -187,6 +198,21 @@ def _cleared(label: str) -> tuple[str, tuple[str, ...]]:
     if not found or found.start() == 0:
         return label, ()
     return label[: found.start()].rstrip(), (found[0].strip(),)
+
+
+def _foreign(
+    cells: Iterable[TableCell], found: Layout, places: Sequence[Place | None]
+) -> Iterator[tuple[int, str]]:
+    """Columns without a figure in which other text stands: an error of a spreadsheet, or any text
+    beside figures of the same line.
+    """
+    for cell in cells:
+        text = cell.text.strip()
+        over = max(range(len(found.bands)), key=lambda i: found.bands[i].overlap(cell))
+        if places[over] is not None or found.bands[over].overlap(cell) <= 0:
+            continue
+        if _ERROR.fullmatch(text) or (any(places) and _WORD.search(text)):
+            yield over, text
 
 
 _InColumns = tuple[

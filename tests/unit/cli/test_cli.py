@@ -227,7 +227,8 @@ def test_a_person_reads_the_warnings_too(run: Run, tmp_path: Path) -> None:
     path.write_text(json.dumps(later))
     _, out, _ = run("triage", path, "--history", first)
     said = " ".join(out.split())
-    assert "! balance_sheet row 0 column 0: not an amount, left out" in said
+    assert "! balance_sheet row 1 column 1, " in said
+    assert ": 'x' is not an amount, left out" in said
     assert "! balance_sheet (2023-12-31): 2 of 16 lines are not as in f1" in said
 
 

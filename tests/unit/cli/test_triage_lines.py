@@ -71,3 +71,16 @@ def test_a_filing_has_the_same_answer_whatever_else_is_there(tmp_path: Path) -> 
             (line,) = others.file(str(alone))
     assert said(line) == answers[0]["f1"]
     assert line["flagged"]
+
+
+def test_what_was_compared_with_nothing_warns(tmp_path: Path) -> None:
+    """A history of another company is no quiet one."""
+    earlier, now = tmp_path / "earlier.json", tmp_path / "now.json"
+    earlier.write_text(json.dumps({**record(), "company": "Another Corp"}))
+    now.write_text(json.dumps(record()))
+    with Reports() as reports:
+        assert list(reports.learn_history(str(earlier))) == ["1 earlier filings of 1 companies"]
+        (line,) = reports.file(str(now))
+    (why,) = line["warnings"]
+    assert why.startswith("nothing was compared with earlier filings: none is of this company")
+    assert why.endswith("'Another Corp'")

@@ -152,3 +152,17 @@ def test_so_many_columns_are_compared(house: House) -> None:
     assert {one["statement"] for one in found["differences"]} == {"cash_flow"}
     (warning,) = found["warnings"]
     assert "of which the first 100 are checked" in warning
+
+
+def test_nothing_compared_is_said(house: House) -> None:
+    """An earlier report with a few lines of a period in common is named, and the reason."""
+    first, later = record(), a_year_later()
+    for statement in first["statements"]:
+        statement["rows"] = statement["rows"][:3]
+    house.say(house.read("doc_1", first))
+    house.say(house.read("doc_2", later))
+    (held,) = asked(house, "doc_2")
+    assert [one["document_id"] for one in held["compared"]] == ["doc_1"]
+    (why,) = held["warnings"]
+    assert "nothing was compared" in why
+    assert "8 are needed" in why

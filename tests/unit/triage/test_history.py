@@ -265,3 +265,44 @@ def test_a_column_that_any_earlier_filing_has_so_is_not_doubted() -> None:
     right = a_year_later() | {"id": "f2 amended"}
     said = judged(last, history(record(), between, right))
     assert "earlier_filing_scale" not in {f.check for f in said.findings}
+
+
+def test_nothing_compared_is_said_with_the_reason() -> None:
+    """Another spelling of the company names those that there are; the likeliest come first."""
+    later, first = a_year_later(), record()
+    known = history({**first, "company": "ZZZ Inc"}, {**first, "company": "BOEING CO"})
+    why = known.uncompared(read({**later, "company": "THE BOEING COMPANY"}))
+    assert why == (
+        "nothing was compared with earlier filings: none is of this company, 'THE BOEING COMPANY'; "
+        "those of the history are of 'BOEING CO', 'ZZZ Inc'"
+    )
+    unnamed = known.uncompared(read({**later, "company": None}))
+    assert unnamed is not None
+    assert unnamed.endswith(": this one names no company")
+    same = history(later).uncompared(read(later))
+    assert same is not None
+    assert same.endswith(": those of this company end no earlier than this one, 2024-12-31")
+    assert history(first).uncompared(read(later)) is None
+    none = History().uncompared(read(later))
+    assert none is not None
+    assert none.endswith(": the history has none that can be used")
+
+
+def test_too_few_lines_in_common_are_counted() -> None:
+    """Seven are compared with nothing, eight are; so are years that neither has in common."""
+    later, first = a_year_later(), record()
+    later["statements"] = [s for s in later["statements"] if s["statement"] == "balance_sheet"]
+    (part,) = later["statements"]
+    lines = [line for line in part["rows"] if line["values"][1] is not None]
+    part["rows"] = lines[:7]
+    assert history(first).uncompared(read(later)) == (
+        "nothing was compared with earlier filings: they have at most 7 lines of a period in "
+        "common, and 8 are needed"
+    )
+    part["rows"] = lines[:8]
+    assert history(first).uncompared(read(later)) is None
+    for column in part["columns"]:
+        column["end"] = str(int(column["end"]) + 50_000)
+    why = history(first).uncompared(read(later))
+    assert why is not None
+    assert why.endswith(": those of this company show no period that this one shows")

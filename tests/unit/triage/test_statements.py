@@ -152,7 +152,13 @@ def test_a_value_that_is_no_amount_is_left_out_and_named() -> None:
     assert rows[1].values == rows[2].values == (None, None)
     assert rows[3].values == (Decimal(-1043), None)
     assert len(found.warnings) == 4
-    assert "balance_sheet row 1 column 0" in found.warnings[0]
+    label = repr(filing["statements"][0]["rows"][1]["label"])
+    assert found.warnings[0] == f"balance_sheet row 2 column 1, {label}: not an amount, left out"
+    assert found.warnings[1] == (
+        f"balance_sheet row 2 column 2, {label}: 'n/a' is not an amount, left out"
+    )
+    label = repr(filing["statements"][0]["rows"][2]["label"])
+    assert found.warnings[2].startswith(f"balance_sheet row 3, {label}: 1 values for ")
 
 
 def test_a_csv_statement_is_scaled_but_not_its_shares() -> None:
@@ -293,3 +299,14 @@ def test_long_words_are_not_kept_for_later() -> None:
     long = "x" * (LONGEST_REMEMBERED + 1)
     assert [length(words) for words in ("Cash", long, "Cash", long)] == [4, 301, 4, 301]
     assert asked == ["Cash", long, long]
+
+
+@pytest.mark.parametrize("given", [{"id": "a"}, {"id": "a", "statements": []}])
+def test_a_line_without_statements_is_told_what_is_expected(given: dict[str, object]) -> None:
+    """Which keys a filing has, in one sentence."""
+    (bad,) = filings(json.dumps(given).encode(), NDJSON)
+    assert isinstance(bad, BadFiling)
+    assert bad.reason == (
+        "there are no `statements` in it: a filing has `id`, `company` and `statements`, a list of "
+        "objects with `statement`, `columns` and `rows`"
+    )

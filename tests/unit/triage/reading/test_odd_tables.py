@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from decimal import Decimal
 
 import pytest
 from reportlab.pdfgen.canvas import Canvas
 
 from services.triage.reading.boxes import _TOKEN, _ends_of_dates
-from services.triage.reading.reader import ReadStatement, read_statements
+from services.triage.reading.reader import ReadStatement, find_statements, read_statements
 from services.triage.reading.report import _same_period, read_report
 from services.triage.statements import Column
 from shared.documents import read
@@ -47,7 +48,7 @@ def test_columns_that_nobody_dates_have_no_period() -> None:
     report = read_report(reading, data, "a.html")
 
     assert report.statements[0].columns == (Column(), Column())
-    assert "income column 1: the page doesn't say for when it is" in report.warnings
+    assert "income column 2: the page doesn't say for when it is" in report.warnings
 
 
 def test_durations_and_years_in_two_rows_of_a_head() -> None:
@@ -137,7 +138,7 @@ def test_two_columns_of_one_period_are_said() -> None:
     apart = ReadStatement("balance_sheet", "", Decimal(1), same, (), restated=(False, True))
 
     assert len(said) == 1
-    assert "columns 0 and 1 were read as the same period, 20221231" in said[0]
+    assert "columns 1 and 2 were read as the same period, 2022-12-31:" in said[0]
     assert not list(_same_period(apart))
 
 
@@ -279,3 +280,85 @@ def assert_places(data: bytes, name: str) -> None:
             assert shown.strip("$ ") == figure.strip("$ ")
             right = place.box.x1 if place.box else 0
             assert not place.box or min(abs(right - edge) for edge in (450, 500)) < 1
+
+
+SHORT = [
+    ("Total assets", "1,210", "1,100"),
+    ("Total liabilities", "700", "650"),
+    ("Total stockholders' equity", "501", "450"),
+    ("Total liabilities and stockholders' equity", "1,201", "1,100"),
+]
+
+
+def _short(rows: Sequence[tuple[str, str, str]], title: str) -> bytes:
+    lines = [f"Acme Corp\n{title}", f"{'':50}{'2023':>9}{'2022':>15}"]
+    lines += [f"{label:<50}{one:>9}{two:>15}" for label, one, two in rows]
+    return "\n".join(lines).encode()
+
+
+def test_a_short_balance_sheet_is_read_where_all_of_its_lines_are_known() -> None:
+    """Under its own title, with years above its columns, and where there is no other statement."""
+    page = _short(SHORT, "Balance Sheet (in millions)")
+    (found,) = read_statements(read(page, name="a.txt"))
+    assert found.kind == "balance_sheet"
+    assert [column.end for column in found.columns] == ["20231231", "20221231"]
+    assert [float(row.row.values[0] or 0) for row in found.rows] == [1.21e9, 7e8, 5.01e8, 1.201e9]
+
+
+@pytest.mark.parametrize(
+    ("page", "reason"),
+    [
+        (
+            _short([*SHORT, ("Goodwill", "1", "2")], "Balance Sheet (in millions)"),
+            "too few of its lines are known: 4 of its 5 lines are, and 8 lines are needed",
+        ),
+        (
+            _short([*SHORT[:2], *((f"Line {n}", "1", "2") for n in "abcdef")], "Balance Sheet"),
+            "too few of its lines are known: 2 of the 5 usual kinds are there, and 3 are needed",
+        ),
+        (
+            _short([*SHORT, ("Deposits", "1", "2")], "Selected balance sheet data"),
+            "too few of its lines are known: 5 of its 5 lines are, and 8 lines are needed",
+        ),
+    ],
+)
+def test_what_is_too_short_is_told_with_both_numbers(page: bytes, reason: str) -> None:
+    """How many lines are known, and how many are needed."""
+    found = find_statements(read(page, name="a.txt"))
+    assert not found.statements
+    assert [one.reason for one in found.unread] == [reason]
+
+
+def test_a_title_beside_many_dates_is_a_title() -> None:
+    """The first row of a sheet has the title in its first cell, and forty dates beside it."""
+    rows = [["Balance Sheet", *(f"{2025 - n}-12-31" for n in range(40))]]
+    rows += [[label, *["1"] * 40] for label in ("Alpha", "Beta", "Gamma", "Delta")]
+    page = "\n".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
+    found = find_statements(read(f"<table>{page}</table>".encode(), name="a.html"))
+    assert [one.title for one in found.unread] == ["Balance Sheet"]
+    assert found.unread[0].reason.endswith("0 of its 4 lines are, and 8 lines are needed")
+
+
+def test_text_where_an_amount_belongs_is_named() -> None:
+    """An error of a spreadsheet anywhere, other text beside figures; marks and dashes are none."""
+    lines = [line.rsplit("|", 1)[0] for line in LINES]
+    lines[1] = "Services | 300 | #REF!"
+    lines[3] = "Cost of revenue | #DIV/0! | #N/A"
+    lines[4] = "Other expense, net | not yet known | (50)"
+    lines[5] = "Income before income taxes | 550 | *"
+    data = page("In millions | 2023 | 2022", *lines)
+    said = read_report(read(data, name="a.html"), data, "a.html").warnings
+    assert [one for one in said if "is not an amount" in one] == [
+        "income row 2 column 2, 'Services': '#REF!' is not an amount, left out",
+        "income row 4 column 1, 'Cost of revenue': '#DIV/0!' is not an amount, left out",
+        "income row 4 column 2, 'Cost of revenue': '#N/A' is not an amount, left out",
+        "income row 5 column 1, 'Other expense, net': 'not yet known' is not an amount, left out",
+    ]
+
+
+def test_two_columns_of_one_name_that_are_left_out_are_said_once() -> None:
+    """As a page has them that sets changes beside each of its halves."""
+    lines = [f"{line.rsplit('|', 1)[0]}| 5 | 6" for line in LINES]
+    data = page("In millions | 2023 | 2022 | Inc/ (Dec) | Inc/ (Dec)", *lines)
+    said = read_report(read(data, name="a.html"), data, "a.html").warnings
+    assert len([one for one in said if "'Inc/ (Dec)' is left out" in one]) == 1
