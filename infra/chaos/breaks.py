@@ -19,7 +19,6 @@ from shared.storage import Relay, Store, UnitOfWork
 from shared.storage.messages import outbox
 from shared.storage.unit_of_work import Tries
 
-
 WRITTEN = 0.6
 """Seconds in which the bus has written what is acknowledged: a few looks of its thread."""
 
