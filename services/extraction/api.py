@@ -143,8 +143,8 @@ class MissedOut(_Answer):
 
     adapter: str
     max_missed: float = Field(
-        description="of the true clauses at most this share is not shown, where a company counts with "
-        "at most 60 of its own"
+        description="of the true clauses at most this share is not shown, where a company counts "
+        "with at most 60 of its own"
     )
     level: float = Field(description="with this confidence")
     above: float = Field(description="this confidence clauses are shown")
