@@ -44,6 +44,8 @@ class Evidence:
     """How often something went wrong that those who send webhooks notice."""
     shown: set[str]
     """Items that there were before everything was delivered twice."""
+    ended: set[str]
+    """Documents that had ended then: what was lost comes back by being delivered again."""
     billed: Books
     """By the frontier provider."""
 
@@ -80,6 +82,8 @@ def _ended(evidence: Evidence) -> Check:
         known = listed.get(paper.id, {"state": "not there"})
         said = known.get("outcome") or known["state"]
         found.look(said == "complete", f"{paper.name} ({paper.id}): {said}")
+        early = said != "complete" or paper.id in evidence.ended
+        found.look(early, f"{paper.name} ({paper.id}): ended only when all was delivered again")
     for refused in evidence.told.refused:
         found.look(False, refused)
     return found

@@ -166,6 +166,7 @@ class Run:
     def _count(self, troubles: Troubles) -> Evidence:
         """Deliver everything once more, and read what there is."""
         shown = {item["id"] for item in items(self.client)}
+        ended = {one["id"] for one in self.client.all("/v1/documents?limit=200&state=ended")}
         again = self.doubler.again(MOST_TWICE)
         self.tell(f"{again} events are delivered once more")
         self._until_it_stalls("doubles", self._left)
@@ -179,6 +180,7 @@ class Run:
             seen=self.doubler.seen,
             troubles=troubles.count(SENDERS),
             shown=shown,
+            ended=ended,
             billed=Books.of(self.provider.bills),
         )
 

@@ -80,7 +80,9 @@ def sound() -> Evidence:
     )
     told.spent["2026-01"] = (0.0045, 0.5)
     billed = Books(calls=1, tokens_in=1000, tokens_out=100)
-    return Evidence(told, facts, heard, {one.id: one for one in events}, 0, {"it_1"}, billed)
+    return Evidence(
+        told, facts, heard, {one.id: one for one in events}, 0, {"it_1"}, {"doc_1"}, billed
+    )
 
 
 def _event(name: str, kind: str, cause: str | None, **data: object) -> Seen:
@@ -98,6 +100,7 @@ BROKEN: dict[str, tuple[str, Callable[[Evidence], object]]] = {
         "every accepted document",
         lambda e: e.facts.documents[0].update(state="processing", outcome=None),
     ),
+    "a document is found again": ("every accepted", lambda e: e.ended.clear()),
     "a document is not there": ("every accepted", lambda e: e.facts.documents.clear()),
     "a decision is refused": ("every accepted", lambda e: e.told.refused.append("404")),
     "a document is there twice": (
