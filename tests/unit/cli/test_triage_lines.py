@@ -79,7 +79,7 @@ def test_what_was_compared_with_nothing_warns(tmp_path: Path) -> None:
     earlier.write_text(json.dumps({**record(), "company": "Another Corp"}))
     now.write_text(json.dumps(record()))
     with Reports() as reports:
-        assert list(reports.learn_history(str(earlier))) == ["1 earlier filings of 1 companies"]
+        assert list(reports.learn_history(str(earlier))) == ["1 earlier filing of 1 company"]
         (line,) = reports.file(str(now))
     (why,) = line["warnings"]
     assert why.startswith("nothing was compared with earlier filings: none is of this company")
