@@ -43,7 +43,7 @@ function row(report) {
     h("td.sure", {}, h("span.certainty", { class: report.flagged ? "flagged" : "" }, bar, h("span.figure", {}, percent(report.risk)))),
     h("td.document", {}, h("a.open", { href: `/documents/${report.document_id}` }, report.name || report.document_id),
       report.warnings > 0 && h("p.family", {}, `Not everything in it could be read (${count(report.warnings, "note")})`)),
-    h("td", {}, report.flagged && h("span.pill.failed", {}, "flagged"), became(report)),
+    h("td", {}, h("div.row.tight", {}, report.flagged && h("span.pill.failed", {}, "flagged"), became(report))),
     h("td.figure", {}, report.findings, report.dismissed > 0 && h("p.family", {}, `${report.dismissed} folded away`)), h("td.figure", {}, report.narrative_flags ?? "–"), h("td.figure", {}, report.filings), h("td.time", {}, moment(report.updated)));
 }
 
