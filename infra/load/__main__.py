@@ -40,7 +40,7 @@ from infra.bench.pages import pdf_of
 from infra.load.edition import COMMAND, ROOM, Running, running
 from infra.load.phases import Measured, Phase, joined
 from infra.load.report import write
-from infra.load.watching import memory_of, taken_by
+from infra.load.watching import course, memory_of, taken_by
 from infra.postgres.cluster import ClusterError
 from infra.run_kafka import StartError, interrupt, tell
 
@@ -49,6 +49,8 @@ ON_THEIR_WAY = 8
 """Documents with which capacity is measured."""
 WARM = 0.25
 """The first part of that time, which is not counted."""
+LONG = 600.0
+"""From so many seconds on, the course of the memory is told."""
 DRAIN = 240.0
 
 
@@ -214,6 +216,7 @@ class Run:
             answered=[one["answered"] - one["began"] for one in accepted],
             lost=len(accepted) - len(ended),
             memory=(before, max(seen, default=before), after),
+            course=course(seen) if seconds >= LONG else (),
             retry_after=tuple(
                 float(one.get("retry-after") or "inf") for one in told if one["status"] == 429
             ),

@@ -14,8 +14,8 @@ Locust sends PDFs by REST at shares of the capacity (documents that end a second
 their way), by chance (Poisson). Times are in seconds, from the first byte sent until the answer
 that the document has ended, of those that were accepted. Above capacity as many documents are in
 work as may be, and further uploads are answered 429 with `Retry-After`. Lost is what was accepted
-and did not end. Memory is what the processes have resident, summed: what they share counts for
-each. Locust runs on the same processors.
+and did not end. Memory is what the processes have resident, summed, where what several share is
+counted once (PSS). Locust runs on the same processors.
 """
 PLUMBING = """
 ## Plumbing
@@ -85,6 +85,7 @@ def write(found: Mapping[str, Measured], alone: float, said: str, hour: float) -
     for edition, one in found.items():
         page += f"\n## {edition.capitalize()}: {one.capacity:.2f} documents a second\n\n"
         page += _table(one.phases)
+        page += "".join(_course(phase) for phase in one.phases if phase.course)
         page += "".join(_parts(one))
         hours = 1e6 / one.capacity / 3600
         page += COST.format(hours=hours, price=hours * hour, hour=hour)
@@ -117,6 +118,14 @@ def _table(phases: Iterable[Phase]) -> str:
         ]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
+
+
+def _course(one: Phase) -> str:
+    sizes = ", ".join(f"{size / 1e6:,.0f}" for size in one.course)
+    return (
+        f"\nMemory of the {one.seconds / 60:.0f} minutes at {one.rate:.2f} a second, the median of"
+        f" each twelfth (MB): {sizes}.\n"
+    )
 
 
 def _plumbing(found: Mapping[str, Measured], alone: float) -> Iterable[str]:

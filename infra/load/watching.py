@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import threading
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
+from statistics import median
 
 _TICK = os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -117,3 +119,11 @@ def memory_of(root: int, interval: float = 2.0) -> Iterator[list[int]]:
     finally:
         stop.set()
         thread.join()
+
+
+def course(seen: Sequence[int], pieces: int = 12) -> tuple[int, ...]:
+    """The median of each of so many equal pieces of what was seen; nothing if too little was."""
+    if len(seen) < pieces:
+        return ()
+    ends = [round(i * len(seen) / pieces) for i in range(pieces + 1)]
+    return tuple(int(median(seen[a:b])) for a, b in pairwise(ends))

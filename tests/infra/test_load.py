@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from infra.load.__main__ import prepare, processor_within
 from infra.load.edition import ROOM, running
 from infra.load.phases import Measured, Phase, joined, percentile
 from infra.load.report import write
-from infra.load.watching import memory_of, taken_by
+from infra.load.watching import course, memory_of, taken_by
 
 BUSY = "import time; end = time.process_time() + 0.5\nwhile time.process_time() < end: pass"
 PARENT = f"""
@@ -109,6 +110,25 @@ def test_the_page_has_a_line_for_each_share_and_the_share_of_plumbing() -> None:
     )
     assert "139 hours of this machine at its capacity, US$ 13.89 at US$" in page
     assert "two papers" in page
+
+
+def test_the_course_of_memory_over_a_long_phase_is_told() -> None:
+    """The median of each twelfth, so that a leak is seen and a moment's height is not."""
+    seen = [
+        piece * 1_000_000 + (90_000_000 if place == 0 else 0)
+        for piece in range(12)
+        for place in range(5)
+    ]
+    assert course(seen) == tuple(piece * 1_000_000 for piece in range(12))
+    assert course(seen[:11]) == ()
+    long = replace(phase(0.5), course=course(seen), seconds=3600.0)
+    page = write(
+        {"full": Measured(2.0, {"origin": 2.0}, [long, phase(1.0)])}, 1.5, "two papers", 0.1
+    )
+    sizes = ", ".join(str(number) for number in range(12))
+    told = f"60 minutes at 1.00 a second, the median of each twelfth (MB): {sizes}."
+    assert page.count("the median of each twelfth") == 1
+    assert told in page
 
 
 @pytest.mark.parametrize("given", [True, False])
