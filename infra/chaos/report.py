@@ -22,6 +22,8 @@ class Report:
     documents: int
     """Accepted; `wanted` were to be sent."""
     wanted: int
+    ended_meanwhile: int
+    """Documents that had ended before the last kill was over."""
     made: Counter[str]
     """Every trouble that was made."""
     doubled: int
@@ -52,6 +54,7 @@ class Report:
             yield f"{times:>7}  {what}"
         yield f"{self.doubled:>7}  events delivered twice"
         yield f"{self.emptied:>7}  files that were not synced yet when the plug was pulled"
+        yield f"{self.ended_meanwhile:>7}  documents ended while things died"
         said = ", ".join(f"{times} {what}" for what, times in self.answers.most_common(8))
         yield f"answers to clients: {said}"
         yield self.money

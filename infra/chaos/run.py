@@ -33,6 +33,11 @@ STALL_SECONDS = 60.0
 STALLED_SECONDS = 15.0
 SENDERS = ("ingest-worker", "ingest-worker-2", "postgres", EVERYTHING)
 """Trouble with these may have a webhook sent again."""
+IN_WORK = 20
+"""Documents that have not ended: with more, a kill waits for some to end, so that what is killed is
+at work and not always just beginning."""
+PACE_SECONDS = 20.0
+"""For which it waits at most."""
 MOST_TWICE = 1000
 """Events that are delivered once more when all has ended."""
 
@@ -77,6 +82,7 @@ class Run:
             self.tell(f"ready after {time.monotonic() - began:.0f} s")
             troubles = Troubles(running, self.proxies)
             self._make_trouble(troubles)
+            ended = self._ended()
             self._recover(troubles)
             evidence = self._count(troubles)
         return Report(
@@ -85,6 +91,7 @@ class Run:
             wanted_kills=self.kills,
             documents=len(self.told.papers),
             wanted=len(self.papers),
+            ended_meanwhile=ended,
             made=troubles.made,
             doubled=self.doubler.doubled,
             emptied=troubles.emptied,
@@ -128,6 +135,7 @@ class Run:
                 missed = "" if hit else ": it is down"
                 self.tell(f"{turn.trouble.kind} {turn.trouble.target}{missed}")
             time.sleep(turn.pause)
+            wait_until(partial(self._keeps_pace, turn.documents.stop), PACE_SECONDS)
             did = "killed" if troubles.kill(turn.kill) else "could not kill"
             self.tell(f"{number} of {len(turns)}: {did} {turn.kill}; {self._progress()}")
             if turn.kill == EVERYTHING:
@@ -137,9 +145,15 @@ class Run:
 
     def _progress(self) -> str:
         """How far it is, by what clients were told."""
-        ended = sum("ended" in {state for _, state in one} for one in list(self._states()))
         accepted, decided = len(self.told.papers), len(self.told.decisions)
-        return f"{accepted} documents accepted, {ended} ended, {decided} decisions"
+        return f"{accepted} documents accepted, {self._ended()} ended, {decided} decisions"
+
+    def _keeps_pace(self, sent: int) -> bool:
+        """Whether hardly any of so many documents are in work."""
+        return sent - self._ended() <= IN_WORK
+
+    def _ended(self) -> int:
+        return sum("ended" in {state for _, state in one} for one in self._states())
 
     def _states(self) -> list[list[tuple[int, str]]]:
         return [list(states) for states in list(self.told.states.values())]

@@ -242,6 +242,7 @@ def test_the_last_line_says_good_or_bad() -> None:
         wanted_kills=2,
         documents=1,
         wanted=1,
+        ended_meanwhile=1,
         made=Counter({"kill -9 kafka": 2, "drop kafka": 1}),
         doubled=3,
         emptied=0,
@@ -251,6 +252,7 @@ def test_the_last_line_says_good_or_bad() -> None:
         seconds=1.0,
     )
     assert report.good
+    assert "      1  documents ended while things died" in report.table()
     assert list(report.table())[-1] == (
         "GOOD: seed 7, 2 kills of 2, 1 other troubles, 1 documents accepted of 1,"
         " 0 promises broken, 0 looked at nothing, 1 s"
