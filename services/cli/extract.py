@@ -26,7 +26,13 @@ if TYPE_CHECKING:
 @paths_argument
 @as_json
 @adapter_option
-@click.option("--all", "every", is_flag=True, help="Every candidate above 0.001, not the likely.")
+@click.option(
+    "--all",
+    "every",
+    is_flag=True,
+    help="Show every candidate above 0.001, also unlikely ones. What is not usually shown always "
+    "needs a person: --max-wrong accepts none of it.",
+)
 @click.option(
     "--max-wrong",
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
@@ -37,7 +43,9 @@ if TYPE_CHECKING:
     "--max-missed",
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
     metavar="R",
-    help="Show so much that at most a share R of the true clauses is missed.",
+    help="Show more than usual: so much that at most a share R of the true clauses is missed. What "
+    "is shown in addition always needs a person. With --all, which shows still more, it only says "
+    "what is promised.",
 )
 @click.option(
     "--level",

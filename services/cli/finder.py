@@ -120,6 +120,7 @@ class Finder:
     def _clauses(self, reading: Reading) -> Answer:
         from services.extraction.domain import searched
         from services.extraction.pipeline import search
+        from services.extraction.ranking import LEAST
         from services.extraction.routing import missed_in, routes, stated_missed, stated_risk
         from services.extraction.values import value_json
         from shared.policy import EVERYTHING
@@ -159,7 +160,8 @@ class Finder:
             if stated:
                 risks.append({**name, **stated.to_json()})
             if promised := missed_in(showing, found, reading):
-                missed.append({**name, **promised.to_json()})
+                shown_above = LEAST if self.every else promised.above
+                missed.append({**name, **promised.to_json(), "shown_above": shown_above})
             presence += [{**asdict(line), **name} for line in searched(found, reading).categories]
             warnings |= dict.fromkeys(found.warnings)
         clauses.sort(key=lambda clause: (clause["start"], clause["end"]))

@@ -7,15 +7,12 @@ routes new documents. What a person decided about a clause since says whether it
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-
-import numpy as np
+from dataclasses import dataclass
 
 from services.extraction.domain import FoundClause, Pass, routed
-from services.extraction.pipeline import Clause, Search
-from services.extraction.questions import Doubt, doubts, worth_asking
+from services.extraction.pipeline import Clause, Search, usually_above
+from services.extraction.questions import Doubt, doubts, for_people, worth_asking
 from services.extraction.routing import (
     SHIPPED,
     Local,
@@ -26,18 +23,14 @@ from services.extraction.routing import (
     stated_risk,
 )
 from services.extraction.store import Extractions
+from services.extraction.watch.watching import share_of
 from shared.asking import AskRules
 from shared.documents import Reading
 from shared.events import Route
 from shared.inference import Specialist
 from shared.policy import RiskRules
 from shared.storage import Store
-
-CHANGED = ("reject", "correct")
-"""Verdicts that say that a clause was not right."""
-
-NOTHING = 1e-15
-"""A probability that is left out."""
+from shared.trial import Tally
 
 Readings = Callable[[str], Reading | None]
 """Gives the reading of a document by its id; None where it is gone."""
@@ -54,72 +47,6 @@ class Past:
     passes: Sequence[Pass]
     clauses: Sequence[FoundClause]
     reading: Reading | None
-
-
-@dataclass
-class Tally:
-    """What a policy does with all documents."""
-
-    clauses: int = 0
-    accepted: int = 0
-    sampled: int = 0
-    """Sure enough to be accepted, and sent to a person as a check of that."""
-    reviewed: int = 0
-    """All that a person is asked about, those that are checked among them."""
-    words_reviewed: int = 0
-    escalated: int = 0
-    """Questions that a frontier model is asked, if the budget has the money; a person looks at what
-    it was asked about as well."""
-    usd: float = 0.0
-    """What they are expected to cost."""
-    doubts: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
-    """How likely each accepted one is wrong, by the calibration set of its specialist and by
-    category."""
-    decided: int = 0
-    """Accepted ones that a person has decided about."""
-    changed: int = 0
-    """Of these, rejected or corrected: what the machine would have accepted wrongly."""
-    why_not: Counter[str] = field(default_factory=Counter)
-    """Clauses that a person is asked about because nothing can be promised, by the reason."""
-
-    def add(self, clause: FoundClause, belief: float, verdict: str | None) -> None:
-        """Count a clause with its route, how likely it is right, and what a person decided."""
-        self.clauses += 1
-        if clause.route != "accept":
-            self.reviewed += 1
-            self.sampled += clause.sampled
-            self.words_reviewed += len(clause.text.split())
-            return
-        self.accepted += 1
-        self.doubts[clause.category].append(1.0 - belief)
-        self.decided += verdict is not None
-        self.changed += verdict in CHANGED
-
-    @property
-    def expected_errors(self) -> float:
-        """How many of the accepted are wrong, on average."""
-        return sum(map(sum, self.doubts.values()))
-
-    def errors_by_category(self) -> dict[str, tuple[float, int]]:
-        """Errors expected in each category and how many of it are accepted, most errors first."""
-        found = {name: (sum(mine), len(mine)) for name, mine in self.doubts.items()}
-        return dict(sorted(found.items(), key=lambda one: (-one[1][0], one[0])))
-
-    def errors_within(self, level: float = 0.95) -> tuple[int, int]:
-        """Between which numbers the errors lie with that probability.
-
-        These are the quantiles of the sum of independent trials, one for each accepted clause (the
-        Poisson binomial distribution, computed exactly). That the beliefs themselves may be off,
-        and that errors in one document go together, widens it and is not in it.
-        """
-        chance = np.ones(1)
-        for doubt in (one for mine in self.doubts.values() for one in mine):
-            chance = np.convolve(chance, (1.0 - doubt, doubt))
-            chance = chance[: int(np.flatnonzero(chance > NOTHING)[-1]) + 1]
-        below = np.cumsum(chance) / chance.sum()
-        tail = (1.0 - level) / 2
-        low, high = np.searchsorted(below, (tail, 1.0 - tail))
-        return int(low), int(high)
 
 
 def past(store: Store, tenant: str, reading_of: Readings) -> Iterator[Past]:
@@ -160,10 +87,18 @@ def tried(
                 stated = promised(passed, expert, one.reading, rules, here)
                 if stated and stated.why_not and clauses:
                     tally.why_not[stated.why_not] += len(clauses)
-                routed_now = list(routed_again(clauses, one.reading, stated, rules, key))
+                share = share_of(rules.sample_share, here)
+                routed_now = list(routed_again(clauses, one.reading, stated, share, key))
                 for clause in routed_now:
-                    tally.add(clause, _belief(expert, here, clause), verdicts.get(clause.id))
-                asked = _asked(routed_now, passed, expert, here, rules, asks)
+                    tally.add(
+                        clause.category,
+                        clause.text,
+                        clause.route,
+                        clause.sampled,
+                        _belief(expert, here, clause),
+                        verdicts.get(clause.id),
+                    )
+                asked = _asked(routed_now, one.reading, passed, expert, here, rules, asks)
                 tally.escalated += len(asked)
                 tally.usd += sum(doubt.usd for doubt in asked)
     return tallies
@@ -171,17 +106,25 @@ def tried(
 
 def _asked(
     clauses: Sequence[FoundClause],
+    reading: Reading | None,
     passed: Pass,
     expert: Specialist | None,
     local: Local,
     rules: RiskRules,
     asks: AskRules,
 ) -> list[Doubt]:
-    """What would be asked about; nothing where it is not known any more how sure the reader was."""
+    """What would be asked about; nothing where it is not known any more how sure the reader was, or
+    how the pages were read where a model's word may accept what it is asked about.
+    """
     looked = passed.searched
     if expert is None or looked is None or expert.manifest.version != passed.version:
         return []
     unsure = doubts(clauses, looked, believed(expert, local), ("", "", passed.adapter))
+    if rules.trust == "measured":
+        if reading is None:
+            return []
+        usual = usually_above(expert)
+        unsure = [one for one in unsure if not for_people(one, reading, local, usual)]
     return worth_asking(unsure, asks, rules, looked.characters)
 
 
@@ -212,15 +155,23 @@ def routed_again(
     clauses: Sequence[FoundClause],
     reading: Reading | None,
     stated: StatedRisk | None,
-    rules: RiskRules,
+    share: float,
     key: bytes,
 ) -> Iterator[FoundClause]:
-    """Clauses with the route that they would have."""
+    """Clauses with the route that they would have.
+
+    Args:
+        clauses: of one specialist in one document.
+        reading: of the document; None where it is gone.
+        stated: what is promised for it.
+        share: of what could be accepted that goes to a person.
+        key: the secret by which those are drawn.
+    """
     plain = [Clause(c.category, c.text, c.start, c.end, c.confidence) for c in clauses]
     ways: Sequence[Route] = ["review"] * len(clauses)
     if reading is not None:
         ways = routes(plain, reading, stated)
-    return routed(clauses, ways, rules.sample_share, key)
+    return routed(clauses, ways, share, key)
 
 
 def _belief(expert: Specialist | None, local: Local, clause: FoundClause) -> float:

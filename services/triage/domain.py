@@ -277,6 +277,22 @@ class Report:
         return attempt > self.attempt or not (cancelled or self.state == "withdrawn")
 
 
+@dataclass(frozen=True, slots=True)
+class CheckedFiling:
+    """What of one filing of a report stands in none of its findings, and decides with them whether
+    a person is asked: it is kept, so that another policy can be tried on it.
+    """
+
+    number: int
+    """In its document, from 1."""
+    whole: bool
+    """Whether no lines are known to be left out."""
+    recognised: bool
+    """Whether a page of its document was recognised (OCR)."""
+    warnings: int
+    """How many there are about it."""
+
+
 @dataclass(frozen=True)
 class ReportFinding:
     """A finding of one filing of a document, with its id. `filer` is empty if it isn't named."""

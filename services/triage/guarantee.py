@@ -220,9 +220,14 @@ def promised_for(
         made: what is promised for filings like those known.
         reading: of the document that it stands in; None for data.
     """
-    if not made.why_not and (why_not := unlike(verdict, filing, reading)):
-        return Promise(made.max_wrong, made.level, made.broken, why_not=why_not)
-    return made
+    return made if made.why_not else unless(made, unlike(verdict, filing, reading))
+
+
+def unless(made: Promise, why_not: str) -> Promise:
+    """What is promised where nothing speaks against it; nothing, where there is a reason."""
+    if not why_not:
+        return made
+    return Promise(made.max_wrong, made.level, made.broken, why_not=why_not)
 
 
 def routes_of(verdict: Verdict, made: Promise | None) -> list[Route]:
@@ -255,9 +260,19 @@ def routed(
 
 def unlike(verdict: Verdict, filing: Filing, reading: Reading | None) -> str:
     """Why a filing is of a sort without calibration data of its own; empty if it is not."""
+    return why_unlike(verdict, filing, is_recognised(reading))
+
+
+def is_recognised(reading: Reading | None) -> bool:
+    """Whether a page of a document was recognised (OCR); data has no pages."""
+    return reading is not None and any(page.method == METHOD for page in reading.pages)
+
+
+def why_unlike(verdict: Verdict, filing: Filing, recognised: bool) -> str:
+    """The same where it is known whether pages were recognised: see `unlike`."""
     if not filing.whole:
         return LEFT_OUT
-    if reading is not None and any(page.method == METHOD for page in reading.pages):
+    if recognised:
         return SCANNED
     if english_share(filing) < ENGLISH:
         return FOREIGN

@@ -14,6 +14,7 @@ from services.triage.naming import Naming
 from services.triage.narrative.model import Narrative
 from services.triage.questions import requests_of
 from services.triage.reading.document import read_document
+from services.triage.past.store import Filings
 from services.triage.reading.report import FactsReader, NoStatements
 from services.triage.results import Outcome, Results, Routing, Spools, write_line
 from services.triage.risk import Judge, model_of
@@ -202,7 +203,7 @@ def withdraw_findings(event: DocumentRekinded, uow: UnitOfWork) -> None:
         if event.attempt and known.attempt >= event.attempt:
             return  # what begins with it has begun already
         state: State = "waiting" if event.attempt and event.kind == "report" else "withdrawn"
-        reports.replace_findings(event.document_id, [])
+        _forget_found(reports, event.document_id)
         reports.forget_decided(event.document_id)  # review withdraws what was decided
         new = replace(known, kind=event.kind, attempt=attempt, state=state)
         reports.save(replace(new, code=None, reason=None))
@@ -218,7 +219,7 @@ def forget_document(
         reports = Reports(uow.session, event.tenant)
         unfolding.end(folded, event.actor)
         known = reports.get(event.document_id)
-        reports.replace_findings(event.document_id, [])
+        _forget_found(reports, event.document_id)
         reports.replace_filers(event.document_id, {})
         reports.forget_decided(event.document_id)
         reports.save(Report(event.tenant, event.document_id, "other", 1, state="deleted"))
@@ -231,7 +232,7 @@ def _stop(reports: Reports, event: DocumentFailed, known: Report | None) -> None
     known = known or Report(event.tenant, event.document_id, "other", event.attempt)
     if known.state == "deleted" or known.attempt > event.attempt:
         return
-    reports.replace_findings(event.document_id, [])
+    _forget_found(reports, event.document_id)
     stopped = replace(known, attempt=event.attempt)
     reports.save(stopped.failed(event.code, event.reason))
 
@@ -253,6 +254,12 @@ def _counts(event: DocumentRead, uow: UnitOfWork, blobs: BlobStore) -> bool:
     if known is not None and not known.awaits(event.attempt):
         return False
     return not is_cancelled(blobs, event.tenant, event.document_id, event.attempt)
+
+def _forget_found(reports: Reports, document_id: str) -> None:
+    """Remove findings, and what was noted of the filings that they are of."""
+    reports.replace_findings(document_id, [])
+    Filings(reports.session, reports.tenant).forget(document_id)
+
 
 
 def _triage(
@@ -407,6 +414,8 @@ def _keep_words(
 ) -> None:
     """Keep what a report without statements says of its filer. Its figures were not checked, which
     is announced as a part of it that could not be read; where its words say nothing it has failed.
+        filings = Filings(uow.session, event.tenant)
+        filings.replace(event.document_id, event.attempt, outcome.filings)
     """
     with Spools.opened() as nothing:
         results = Results.of(outcome, nothing)
@@ -434,7 +443,7 @@ def _keep_words(
                 blobs=tuple({*(known.blobs if known else ()), *results.refs}),
             )
         )
-        reports.replace_findings(event.document_id, [])
+        _forget_found(reports, event.document_id)
         reports.replace_filers(event.document_id, {})
         if not outcome.flags:
             uow.publish(_failure(event, code, reason))
@@ -466,7 +475,7 @@ def _keep_failure(event: DocumentRead, uow: UnitOfWork, code: str, reason: str) 
         if known and not known.awaits(event.attempt):
             return
         report = known or Report(event.tenant, event.document_id, event.kind, event.attempt)
-        reports.replace_findings(event.document_id, [])
+        _forget_found(reports, event.document_id)
         reports.save(replace(report, kind=event.kind, attempt=event.attempt).failed(code, reason))
         uow.publish(_failure(event, code, reason))
 

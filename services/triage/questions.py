@@ -57,6 +57,8 @@ class Asked:
     question: Question
     text: str = field(repr=False)
     worth: float = 0.0
+    usd: float = 0.0
+    """What asking is expected to cost."""
 
     def to_bytes(self) -> bytes:
         """The question as it lies in the blob store."""
@@ -96,7 +98,7 @@ def worth_asking(
         weight = rules.weights.get(one.finding.check, 1.0)
         worth = asks.worth(gain, weight, price, tokens)
         if worth > 0:
-            yield replace(asked, worth=worth)
+            yield replace(asked, worth=worth, usd=price.of(tokens) / 1e6)
 
 
 def worthiest(asked: Iterable[Asked]) -> list[Asked]:

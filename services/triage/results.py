@@ -11,7 +11,7 @@ from typing import Any, BinaryIO, Self, cast
 
 from services.triage import guarantee
 from services.triage.dismissals import NOTHING, Dismissals, filer_of
-from services.triage.domain import NamedCell, ReportFinding, Verdict, finding_id
+from services.triage.domain import CheckedFiling, NamedCell, ReportFinding, Verdict, finding_id
 from services.triage.history import last_day
 from services.triage.judgement import triage_filing
 from services.triage.narrative.flags import asked, flag_id, words_of
@@ -84,13 +84,24 @@ class Routing:
         """What is worth a question. Who is asked about may be accepted by what a model says, where
         one is trusted: so nothing is asked about a filing of a sort that nothing is known of.
         """
-        trusted = self.rules.trust == "measured" and self.rules.findings.max_wrong is not None
-        if not self.asks.prices or (trusted and guarantee.unlike(verdict, filing, reading)):
+        if not self.asks.prices or (self.trusts and guarantee.unlike(verdict, filing, reading)):
             return []
-        known = guarantee.calibration(self.known) if self.known else None
-        broken = self.rules.findings.broken
-        belief = {f.id: guarantee.believed(f.finding.confidence, known, broken) for f in found}
+        return self.worth_asking(filing, found)
+
+    @property
+    def trusts(self) -> bool:
+        """Whether what a model says may accept a finding."""
+        return self.rules.trust == "measured" and self.rules.findings.max_wrong is not None
+
+    def worth_asking(self, filing: Filing, found: Sequence[ReportFinding]) -> list[Asked]:
+        """What of a filing is worth its price, of whatever sort that is."""
+        belief = {one.id: self.belief(one) for one in found}
         return list(worth_asking(filing, found, belief, self.asks, self.rules))
+
+    def belief(self, found: ReportFinding) -> float:
+        """How likely a finding is right."""
+        known = guarantee.calibration(self.known) if self.known else None
+        return guarantee.believed(found.finding.confidence, known, self.rules.findings.broken)
 
 
 @dataclass
@@ -115,6 +126,7 @@ class Outcome:
     warnings: list[str] = field(default_factory=list)
     filers: dict[str, str] = field(default_factory=dict)
     """Whose filings they are, and the first of the latest days that each is about."""
+    filings: list[CheckedFiling] = field(default_factory=list)
     read: int = 0
     unread: int = 0
     flagged: bool = False
@@ -131,6 +143,9 @@ class Outcome:
         self.read += 1
         if filer and (last := last_day(filing)):
             self.filers[filer] = min(last, self.filers.get(filer, last))
+        warnings = len(verdict.warnings or filing.warnings)
+        recognised = guarantee.is_recognised(reading)
+        self.filings.append(CheckedFiling(self.read, filing.whole, recognised, warnings))
         self.flagged |= verdict.flagged
         self.risk = max(self.risk, verdict.risk)
         own = [f"{quoted(filing.id)}: {warning}" for warning in verdict.warnings]

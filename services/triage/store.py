@@ -181,6 +181,12 @@ class Reports:
         row = self.session.execute(query.with_for_update() if lock else query).one_or_none()
         return None if row is None else _report(row)
 
+    def triaged(self) -> list[str]:
+        """The documents that were checked, by their ids."""
+        mine = reports.c.tenant == self.tenant, reports.c.state == "triaged"
+        query = select(reports.c.document_id).where(*mine).order_by(reports.c.document_id)
+        return list(self.session.execute(query).scalars())
+
     def by_risk(
         self, wanted: Wanted, *, cursor: str | None = None, limit: int = 100
     ) -> tuple[list[Report], str | None]:

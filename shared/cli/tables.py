@@ -76,12 +76,14 @@ def _risk(risk: Mapping[str, Any], found: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _missed(missed: Mapping[str, Any]) -> str:
-    """How much is shown, and what that promises."""
-    name = f"{missed['adapter']}: shown is what is above {missed['above']:g}"
+    """How much is shown, and what that promises: with `--all` more is shown than it takes."""
+    name = f"{missed['adapter']}: shown is what is above {missed['shown_above']:g}"
     if missed["why_not"]:
         return f"{name}; {plain(missed['why_not'])}"
     return (
-        f"{name}; of the true clauses at most {missed['max_missed']:g} is missed, with "
+    more = missed["shown_above"] < missed["above"]
+    enough = f" what is above {missed['above']:g} would be enough for this:" if more else ""
+        f"{name};{enough} of the true clauses at most {missed['max_missed']:g} is missed, with "
         f"{missed['level']:.0%} confidence (from {missed['families']} company families)"
     )
 

@@ -115,6 +115,28 @@ def test_for_a_stated_share_of_missed_clauses_more_is_shown_and_nothing_of_it_ac
     assert "of the true clauses at most 0.2 is missed, with 95% confidence" in out
 
 
+def test_all_candidates_beside_a_share_of_missed_ones_say_both(run: Run, contract: Path) -> None:
+    """What is shown is more than the share takes, and what is not usually shown is not accepted."""
+    usual = line_of(run, contract, "--max-wrong", "0.2")
+    stated = ("--max-missed", "0.2", "--level", "0.9")
+    (alone,) = line_of(run, contract, *stated)["missed"]
+    both = line_of(run, contract, "--max-wrong", "0.2", "--all", *stated)
+    (missed,) = both["missed"]
+    assert (
+        alone["shown_above"] == alone["above"] == missed["above"] > missed["shown_above"] == 0.001
+    )
+    least = min(one["confidence"] for one in both["clauses"])
+    assert 0.001 < least < missed["above"]
+    known = {(one["category"], one["start"]) for one in usual["clauses"]}
+    others = [one for one in both["clauses"] if (one["category"], one["start"]) not in known]
+    assert {one["route"] for one in others} == {"review"}
+    _, out, _ = run("extract", contract, "--all", *stated)
+    enough = f"above {missed['above']:g} would be enough for this: of the true clauses at most 0.2"
+    assert f"shown is what is above 0.001; what is {enough}" in out
+    _, out, _ = run("extract", contract, *stated)
+    assert f"shown is what is above {missed['above']:g}; of the true clauses at most 0.2" in out
+
+
 def test_a_confidence_of_nothing_is_refused(run: Run, contract: Path) -> None:
     """`--level` alone states nothing."""
     code, _, err = run("extract", contract, "--level", "0.9")

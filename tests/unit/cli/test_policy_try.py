@@ -20,11 +20,15 @@ from services.extraction.store import Extractions
 from services.review.domain import Clause, Decision, Document, items_of_clauses
 from services.review.store import MIGRATIONS as OF_REVIEW
 from services.review.store import add_decision, add_items, save_document
+from services.triage.store import MIGRATIONS as OF_TRIAGE
 from shared.errors import SettingsError
 from shared.inference.adapters import MANIFEST_FILE, newest_version, read_manifest
 from shared.storage import FileBlobs, Store
 from tests.support import ROOT
 from tests.unit.review.house import reading_of
+from tests.unit.triage.filings import record
+from tests.unit.triage.house import House
+from tests.unit.triage.test_past import wrong
 
 TEXT = "This Agreement is governed by the laws of Utah. Records may be audited once a year."
 LAW = (TEXT.index("This"), TEXT.index(" Records"))
@@ -37,6 +41,10 @@ CAREFUL = """
 max_wrong = 0.2
 sample_share = 0.0
 always_person = ["Audit Rights"]
+
+[tenants.default.findings]
+max_wrong = 0.2
+broken = 0.5
 """
 
 
@@ -89,6 +97,9 @@ def data(tmp_path: Path) -> Path:
                 decide(session, known, clauses[0])
     for store in (extraction, review):
         store.close()
+    reports = House(folder)
+    reports.say(reports.read("rep_1", record(), wrong()), reports.read("rep_2", wrong()))
+    reports.close()
     return folder
 
 
@@ -175,33 +186,90 @@ def test_a_policy_is_tried_beside_the_one_in_force(data: Path, run: Any) -> None
 
 
 def test_the_table_has_both_policies_and_says_what_is_escalated(run: Any) -> None:
-    """Row by row, for a person."""
+    """Row by row, for a person, contracts and reports apart."""
     result = run(CAREFUL)
     assert result.exit_code == 0, result.output
-    rows = {line[:28].strip(): line[28:].split() for line in result.stdout.splitlines()}
-    assert rows["accepted by the machine"] == ["0", "2"]
-    assert rows["reviewed by people"] == ["4", "2"]
-    assert rows["stated risk"] == ["none:", "a", "person", "looks", "0.2", "at", "95%"]
-    assert rows["changed by people"] == ["0", "of", "0", "1", "of", "1"]
+    first, second = result.stdout.split("\nReports: ")
+    rows = rows_of(first)
+    assert rows["accepted: nobody looks"] == ["0", "2"]
+    assert rows["looked at by people"] == ["4", "2"]
+    assert rows["at most wrong, as stated"] == ["nothing", "stated", "20%,", "95%", "sure"]
+    assert rows["found wrong by people"] == ["-", "1", "of", "1", "decided"]
     assert rows["questions to a model"] == ["0", "0"]
-    assert "worth their price" in result.stdout
-    assert "\nReports are not tried: what would be accepted, asked and looked at" in result.stdout
-    assert "what another `max_missed` would show counts in neither" in result.stdout
-    low, word, high = rows["with 95% between"][3:]
-    assert (rows["with 95% between"][:3], low, word) == (["0", "and", "0"], "0", "and")
+    nothing, low, word, high = rows["with 95% between"]
+    assert (nothing, low, word) == ("-", "0", "and")
     assert high in ("1", "2")
     assert [len(digest) for digest in rows["version"]] == [12, 12]
     assert len(set(rows["version"])) == 2
-    assert "tried: most errors are expected in Governing Law (" in result.stdout
-    assert "in force: most errors" not in result.stdout
+    rows = rows_of(second)
+    assert second.startswith("2, with 2 findings; people have decided about 0")
+    assert rows["reports with an error, stated"] == ["not", "stated", "50%"]
+    assert rows["accepted: nobody looks"] == ["0", "2"]
+    assert rows["looked at by people"] == ["2", "0"]
+    assert rows["price of questions, US$"] == ["0.00", "0.00"]
+    said = " ".join(result.stdout.split())
+    assert "tried, contracts: most errors are expected in Governing Law (" in said
+    assert (
+        "tried, reports: most errors are expected in Sections of the balance sheet add up" in said
+    )
+    assert "in force, contracts: most errors" not in said
+    assert "worth their price" in said
+    assert "what another `max_missed` would show" in said
+    assert (
+        "! tried, contracts: of 1 accepted clauses that people decided about they found 1 " in said
+    )
+    assert "can't be tried" not in said
+    assert "(`trust`)" not in said
+    trusting = CAREFUL.replace(
+        "max_wrong = 0.2\nsample", 'trust = "measured"\nmax_wrong = 0.2\nsample'
+    )
+    assert "(`trust`)" in " ".join(run(trusting).stdout.split())
+
+
+def rows_of(shown: str) -> dict[str, list[str]]:
+    """The cells of a table by the titles of its rows."""
+    return {line[:32].strip(): line[32:].split() for line in shown.splitlines()}
+
+
+def test_reports_are_tried_beside_contracts(data: Path, run: Any) -> None:
+    """Both sure findings are accepted at 20%, and asked about where nothing is stated."""
+    line = json.loads(run(CAREFUL, "--json").stdout)["reports"]
+    assert (line["documents"], line["untried"], line["findings"], line["decided"]) == (2, 0, 2, 0)
+    now, new = line["now"], line["tried"]
+    assert (now["max_wrong"], now["broken"], now["accepted"], now["reviewed"]) == (None, None, 0, 2)
+    assert (new["max_wrong"], new["broken"], new["accepted"], new["reviewed"]) == (0.2, 0.5, 2, 0)
+    assert 0 < new["expected_errors"] < 0.4
+    ((check, mine),) = new["expected_errors_by_category"].items()
+    assert check == "balance_sheet_sums"
+    assert mine["title"] == "Sections of the balance sheet add up"
+    rare = ASKING.replace('"contract"', '"report"') + "[tenants.default.findings]\nbroken = 0.01\n"
+    asked = json.loads(run(rare.replace("day_usd", 'mistake_usd = "9"\nday_usd'), "--json").stdout)
+    new = asked["reports"]["tried"]
+    assert (new["escalated"], new["reviewed"]) == (2, 2)
+    assert 0.001 < new["cost_usd"] < 0.02
+    assert asked["tried"]["escalated"] == 0
+
+
+def test_reports_of_before_are_counted_and_not_guessed(data: Path, run: Any) -> None:
+    """What was not kept of them can't be known."""
+    store = Store(f"sqlite:///{data / 'triage.db'}", "triage", OF_TRIAGE)
+    store.migrate("0012")
+    store.migrate()
+    store.close()
+    line = json.loads(run(CAREFUL, "--json").stdout)["reports"]
+    assert (line["documents"], line["untried"], line["findings"]) == (2, 2, 0)
+    assert (line["now"]["reviewed"], line["tried"]["accepted"]) == (0, 0)
+    said = " ".join(run(CAREFUL).stdout.split())
+    assert "! 2 of 2 reports can't be tried and count nowhere above" in said
+    assert "Have them read again (`reprocess`)" in said
 
 
 def test_what_can_not_be_promised_is_said_in_a_sentence(run: Any) -> None:
     """How many clauses are not accepted, and why."""
     told = run(CAREFUL.replace("0.2", "0.0001")).stdout
-    (line,) = [line for line in told.splitlines() if "is accepted:" in line]
-    assert line.startswith("tried: none of 4 clauses is accepted: not attainable")
-    assert "most errors" not in told
+    said = " ".join(told.split())
+    assert "tried, contracts: none of 4 clauses is accepted: not attainable" in said
+    assert "tried, contracts: most errors" not in said
 
 
 def test_both_policies_are_named_by_their_versions(run: Any) -> None:

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from decimal import Decimal
 from itertools import product
 from math import prod
+from typing import Any, Literal
 
 import pytest
 
 from services.extraction.domain import FoundClause, Pass, Searched
-from services.extraction.trying import Past, Tally, tried
+from services.extraction.routing import SHIPPED, Local
+from services.extraction.trying import Past, tried
+from services.extraction.watch.evidence import STEPS
 from shared.asking import SILENT, AskRules
 from shared.inference import Specialist
 from shared.policy import RiskRules
+from shared.prices import Price
+from shared.trial import Tally
 from tests.unit.extraction_service.house import KeywordSpecialist, reading
 from tests.unit.extraction_service.test_routes import KEY, specialist
 
@@ -60,10 +66,10 @@ def test_two_policies_are_counted_side_by_side() -> None:
     now, new = tried(
         [document(LAW, DOUBTED, AUDIT)], silent(RiskRules(), STATED), expert, verdicts, KEY
     )
-    assert (now.clauses, now.accepted, now.reviewed, now.expected_errors) == (3, 0, 3, 0)
+    assert (now.results, now.accepted, now.reviewed, now.expected_errors) == (3, 0, 3, 0)
     assert now.words_reviewed == 5 + 7 + 4
     assert now.why_not == {}
-    assert (new.clauses, new.accepted, new.reviewed) == (3, 2, 1)
+    assert (new.results, new.accepted, new.reviewed) == (3, 2, 1)
     assert new.words_reviewed == 7
     # Belief is confidence itself in this calibration set: 0.1 and 0.4 are left.
     assert new.expected_errors == pytest.approx(0.5)
@@ -137,3 +143,68 @@ def test_routes_of_the_past_do_not_count() -> None:
     was = replace(DOUBTED, route="accept"), replace(LAW, sampled=True)
     (tally,) = tried([document(*was)], silent(STATED), expert, {}, KEY)
     assert (tally.accepted, tally.reviewed, tally.sampled) == (1, 1, 0)
+
+
+ASKS = AskRules({"contract": Price(Decimal(1), Decimal(1), "2026-01-31")}, Decimal(100))
+"""A prevented mistake is worth so much that all that is unsure is asked about."""
+UNSURE = replace(AUDIT, confidence=0.55)
+
+
+def asked_under(
+    trust: str, local: Local = SHIPPED, usual: float = 0.5, method: str = "text"
+) -> int:
+    """How many questions there would be about one clause that is not sure enough to be accepted."""
+    one = expert()
+    one.manifest = replace(one.manifest, thresholds={"best_f1": usual})
+    rules = RiskRules.model_validate(
+        {"max_wrong": 0.05, "trust": trust, "always_person": ("Audit Rights",)}
+    )
+    (tally,) = tried(
+        [document(UNSURE, method=method)],
+        [(rules, ASKS)],
+        lambda _name: one,
+        {},
+        KEY,
+        lambda _name, _version: local,
+    )
+    assert (tally.accepted, tally.reviewed) == (0, 1)
+    return tally.escalated
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"local": Local(step=STEPS)},
+        {"local": Local(doubted=frozenset({"Audit Rights"}))},
+        {"usual": 0.6},
+        {"method": "tesseract"},
+    ],
+    ids=["nothing is accepted any more", "checks were wrong", "not usually shown", "recognised"],
+)
+def test_a_trusted_model_would_not_be_asked_where_only_a_person_may_answer(
+    changed: dict[str, Any],
+) -> None:
+    """The same doubts are left out as when a document is read; where people look, all are asked."""
+    assert asked_under("person", **changed) == 1
+    assert asked_under("measured", **changed) == 0
+    assert asked_under("measured") == 1
+
+
+def test_a_trusted_model_would_not_be_asked_about_pages_of_which_nothing_is_known() -> None:
+    """Whether their words were recognised can't be told any more."""
+    gone = replace(document(UNSURE), reading=None)
+    ways: tuple[Literal["person", "measured"], ...] = ("person", "measured")
+    policies = [(RiskRules(trust=trust), ASKS) for trust in ways]
+    assert [one.escalated for one in tried([gone], policies, expert, {}, KEY)] == [1, 0]
+
+
+def test_more_would_be_checked_where_documents_have_changed() -> None:
+    """A fifth, as when a document is read, and nothing where the policy checks nothing."""
+    many = [replace(LAW, id=f"cl_{number}") for number in range(400)]
+    drifted = Local(drifted=True)
+    rules = [RiskRules(max_wrong=0.05, sample_share=share) for share in (0.05, 0.0)]
+    some, none = tried(
+        [document(*many)], silent(*rules), expert, {}, KEY, lambda _name, _version: drifted
+    )
+    assert 50 < some.sampled < 115
+    assert none.sampled == 0

@@ -1,0 +1,105 @@
+"""What a policy would do with results of the past, counted, and how many errors that would leave.
+
+Clauses of contracts and findings of reports are counted alike (`services/extraction/trying.py`,
+`services/triage/trying.py`).
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from shared.events import Route
+
+CHANGED = ("reject", "correct")
+"""Verdicts that say that a result was not right."""
+
+NOTHING = 1e-15
+"""A probability that is left out."""
+
+
+@dataclass
+class Tally:
+    """What a policy does with all results of one kind."""
+
+    results: int = 0
+    results_decided: int = 0
+    """Those that a person has decided about."""
+    accepted: int = 0
+    sampled: int = 0
+    """Sure enough to be accepted, and sent to a person as a check of that."""
+    reviewed: int = 0
+    """All that a person is asked about, those that are checked among them."""
+    words_reviewed: int = 0
+    escalated: int = 0
+    """Questions that a frontier model is asked, if the budget has the money; a person looks at what
+    it was asked about as well."""
+    usd: float = 0.0
+    """What they are expected to cost."""
+    doubts: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    """How likely each accepted one is wrong, as is known of its specialist, by category."""
+    decided: int = 0
+    """Accepted ones that a person has decided about."""
+    changed: int = 0
+    """Of these, rejected or corrected: what the machine would have accepted wrongly."""
+    why_not: Counter[str] = field(default_factory=Counter)
+    """Results that a person is asked about because nothing can be promised, by the reason."""
+
+    def add(
+        self,
+        category: str,
+        text: str,
+        route: Route,
+        sampled: bool,
+        belief: float,
+        verdict: str | None,
+    ) -> None:
+        """Count a result.
+
+        Args:
+            category: of a clause, or the check of a finding.
+            text: that a person reads to decide.
+            route: that it would have.
+            sampled: whether it is sent to a person as a check.
+            belief: how likely it is right.
+            verdict: of a person since; None if nobody decided.
+        """
+        self.results += 1
+        self.results_decided += verdict is not None
+        if route != "accept":
+            self.reviewed += 1
+            self.sampled += sampled
+            self.words_reviewed += len(text.split())
+            return
+        self.accepted += 1
+        self.doubts[category].append(1.0 - belief)
+        self.decided += verdict is not None
+        self.changed += verdict in CHANGED
+
+    @property
+    def expected_errors(self) -> float:
+        """How many of the accepted are wrong, on average."""
+        return sum(map(sum, self.doubts.values()))
+
+    def errors_by_category(self) -> dict[str, tuple[float, int]]:
+        """Errors expected in each category and how many of it are accepted, most errors first."""
+        found = {name: (sum(mine), len(mine)) for name, mine in self.doubts.items()}
+        return dict(sorted(found.items(), key=lambda one: (-one[1][0], one[0])))
+
+    def errors_within(self, level: float = 0.95) -> tuple[int, int]:
+        """Between which numbers the errors lie with that probability.
+
+        These are the quantiles of the sum of independent trials, one for each accepted result (the
+        Poisson binomial distribution, computed exactly). That the beliefs themselves may be off,
+        and that errors in one document go together, widens it and is not in it.
+        """
+        chance = np.ones(1)
+        for doubt in (one for mine in self.doubts.values() for one in mine):
+            chance = np.convolve(chance, (1.0 - doubt, doubt))
+            chance = chance[: int(np.flatnonzero(chance > NOTHING)[-1]) + 1]
+        below = np.cumsum(chance) / chance.sum()
+        tail = (1.0 - level) / 2
+        low, high = np.searchsorted(below, (tail, 1.0 - tail))
+        return int(low), int(high)
