@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.looking import let_tests_look
 from tests.postgres import Servers
 
 # A shell that starts us in the background has us, and all that we start, ignore Ctrl-C.
@@ -66,6 +67,15 @@ def _no_network() -> Iterator[None]:
     patch.setattr(socket.socket, "connect", guarded_connect)
     patch.setattr(socket.socket, "connect_ex", guarded_connect_ex)
     patch.setattr(socket, "getaddrinfo", guarded_resolve)
+    yield
+    patch.undo()
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _tests_look_at_all_rows() -> Iterator[None]:
+    """A test may look at the rows of all tenants, and change them."""
+    patch = pytest.MonkeyPatch()
+    let_tests_look(patch)
     yield
     patch.undo()
 

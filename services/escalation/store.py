@@ -34,6 +34,7 @@ from shared.errors import InvalidRequest
 from shared.events import BlobRef
 from shared.events.questions import Proposal
 from shared.storage.messages import Time
+from shared.storage.tenants import across_tenants
 from shared.storage.upsert import insert_new
 from shared.upkeep.holdings import Held
 
@@ -206,6 +207,7 @@ def holdings(session: Session) -> Iterator[Held]:
     """What is held of each document of every tenant, for whoever looks after the place."""
     table = escalations
     query = select(table.c.tenant, table.c.document_id, table.c.state, table.c.answer)
+    query = across_tenants(query, "upkeep")
     for row in session.execute(query.execution_options(yield_per=1000)):
         answer = (BlobRef(**row.answer),) if row.answer else ()
         answered = row.state == "answered"

@@ -34,6 +34,7 @@ from shared.documents.reading import Box
 from shared.errors import InvalidRequest
 from shared.events import BlobRef
 from shared.storage.messages import Time
+from shared.storage.tenants import across_tenants
 from shared.upkeep.holdings import Held
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -249,6 +250,7 @@ def holdings(session: Session) -> Iterator[Held]:
         extractions.c.state,
         extractions.c.blobs,
     )
+    query = across_tenants(query, "upkeep")
     for row in session.execute(query.execution_options(yield_per=1000)):
         refs = tuple(BlobRef(**ref) for ref in row.blobs)
         done = row.state == "extracted"

@@ -17,6 +17,7 @@ from services.ingest.domain import Document, DocumentReader
 from shared.errors import NotFound
 from shared.events import BlobRef
 from shared.storage import BlobStore
+from shared.storage.blobs import folder_of
 
 _TRIM_EVERY = 50
 _SHOWN = ("application/pdf", "image/jpeg", "image/png", "image/tiff")
@@ -76,7 +77,7 @@ class PageImages:
             shutil.rmtree(self._folder(tenant, ref), ignore_errors=True)
 
     def _folder(self, tenant: str, ref: BlobRef) -> Path:
-        return self.root / tenant / "pages" / ref.sha256
+        return self.root / folder_of(tenant) / "pages" / ref.sha256
 
     def _keep(self, path: Path, image: bytes) -> None:
         if not self.keep_bytes:

@@ -60,6 +60,7 @@ from shared.errors import InvalidRequest, Unavailable
 from shared.events import BlobRef, Kind
 from shared.storage import BlobStore, MissingBlob
 from shared.storage.messages import Time
+from shared.storage.tenants import across_tenants
 from shared.upkeep.holdings import Known
 from shared.web.ids import ID
 from shared.web.scopes import ALL, ordered
@@ -280,7 +281,10 @@ class Documents:
         rows = select(documents.c.tenant).where(_in_work).limit(most + 1)
         if not of_all:
             rows = rows.where(documents.c.tenant == self.tenant)
-        return self.session.execute(select(func.count()).select_from(rows.subquery())).scalar_one()
+        query = select(func.count()).select_from(rows.subquery())
+        if of_all:
+            query = across_tenants(query, "room in the queue")
+        return self.session.execute(query).scalar_one()
 
     def add(self, document: Document) -> None:
         """Keep a new one. Raises DuplicateDocument if the same bytes arrived meanwhile."""
@@ -523,7 +527,7 @@ class Changes:
         ids = self.session.execute(query).scalars().all()
         last = self.last()
         for number, one in enumerate(ids, last + 1):
-            mine = documents.c.id == one
+            mine = and_(self._mine, documents.c.id == one)
             self.session.execute(update(documents).where(mine).values(change=number))
         self._keep(last + len(ids))
         return len(ids)
@@ -600,6 +604,10 @@ class BlobVanished(Unavailable):
     code = "blob_vanished"
 
 
+_A_KEY = "a key says itself whose it is"
+_OPERATOR = "an operator looks after keys"
+
+
 class KeyRows:
     """The keys, within one transaction."""
 
@@ -608,7 +616,8 @@ class KeyRows:
 
     def find(self, key_id: str) -> Key | None:
         """A key by its id, of whatever tenant: whoever asks does not say one yet."""
-        row = self.session.execute(select(keys).where(keys.c.id == key_id)).mappings().one_or_none()
+        query = across_tenants(select(keys).where(keys.c.id == key_id), _A_KEY)
+        row = self.session.execute(query).mappings().one_or_none()
         return None if row is None else _key(row)
 
     def add(self, key: Key) -> None:
@@ -618,16 +627,20 @@ class KeyRows:
 
     def remove(self, key_id: str) -> None:
         """Forget a key altogether."""
-        self.session.execute(delete(keys).where(keys.c.id == key_id))
+        gone = delete(keys).where(keys.c.id == key_id)
+        self.session.execute(across_tenants(gone, _A_KEY))
 
     def empty(self) -> bool:
         """Whether there never was a key."""
-        return not self.session.execute(select(exists().where(keys.c.kind == "key"))).scalar_one()
+        query = across_tenants(select(exists().where(keys.c.kind == "key")), "the first key")
+        return not self.session.execute(query).scalar_one()
 
     def list(self, tenant: str | None) -> list[Key]:
         """Keys without sessions, oldest first."""
         query = select(keys).where(keys.c.kind == "key").order_by(keys.c.created, keys.c.id)
-        if tenant is not None:
+        if tenant is None:
+            query = across_tenants(query, _OPERATOR)
+        else:
             query = query.where(keys.c.tenant == tenant)
         return [_key(row) for row in self.session.execute(query).mappings()]
 
@@ -636,8 +649,12 @@ class KeyRows:
         mine = and_(keys.c.id == key_id, keys.c.kind == "key")
         if tenant is not None:
             mine = and_(mine, keys.c.tenant == tenant)
-        self.session.execute(update(keys).where(mine, keys.c.revoked.is_(None)).values(revoked=now))
-        return bool(self.session.execute(select(exists().where(mine))).scalar_one())
+        end = update(keys).where(mine, keys.c.revoked.is_(None)).values(revoked=now)
+        there = select(exists().where(mine))
+        if tenant is None:
+            end, there = across_tenants(end, _OPERATOR), across_tenants(there, _OPERATOR)
+        self.session.execute(end)
+        return bool(self.session.execute(there).scalar_one())
 
     def end_session(self, key_id: str, tenant: str, now: datetime) -> None:
         """End a session."""
@@ -649,11 +666,13 @@ class KeyRows:
 
     def forget_sessions_before(self, moment: datetime) -> None:
         """Sessions that ended long ago are of no use to anybody."""
-        self.session.execute(delete(keys).where(keys.c.kind == "session", keys.c.expires < moment))
+        old = delete(keys).where(keys.c.kind == "session", keys.c.expires < moment)
+        self.session.execute(across_tenants(old, "sessions that ended long ago"))
 
     def used(self, key_id: str, now: datetime) -> None:
         """Note when a key was used."""
-        self.session.execute(update(keys).where(keys.c.id == key_id).values(last_used=now))
+        used = update(keys).where(keys.c.id == key_id).values(last_used=now)
+        self.session.execute(across_tenants(used, _A_KEY))
 
 
 def _key(row: Mapping[Any, Any]) -> Key:
@@ -667,7 +686,7 @@ def holdings(session: Session) -> Iterator[Known]:
         *("id", "tenant", "state", "attempt", "pages", "results", "noted", "updated", "deleted"),
         *("purged", *(f"{name}_{part}" for name in BLOBS for part in ("sha256", "size"))),
     )
-    query = select(*(documents.c[name] for name in columns))
+    query = across_tenants(select(*(documents.c[name] for name in columns)), "upkeep")
     for row in session.execute(query.execution_options(yield_per=1000)).mappings():
         living, read = row["deleted"] is None, row["pages"] is not None
         named = [(name, ref) for name in BLOBS if (ref := _blob(row, name))]

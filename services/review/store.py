@@ -52,6 +52,7 @@ from services.review.sampling import Judgement
 from shared.errors import InvalidRequest, NotFound
 from shared.events import BlobRef, Verdict
 from shared.storage.messages import Number, Time
+from shared.storage.tenants import across_tenants
 from shared.storage.upsert import insert_into
 from shared.upkeep.holdings import Held
 
@@ -643,6 +644,7 @@ def judgements(session: Session, tenant: str, since: datetime | None = None) -> 
 def last_judgements(session: Session, most: int) -> list[Judgement]:
     """The last of these of all tenants, the oldest first: for a metric without a word of theirs."""
     query = _JUDGED.order_by(decisions.c.number.desc()).limit(most)
+    query = across_tenants(query, "a metric without a word of anybody")
     return [Judgement(*row) for row in reversed(session.execute(query).all())]
 
 
@@ -751,6 +753,7 @@ def holdings(session: Session) -> Iterator[Held]:
     layout are ingest's.
     """
     query = select(documents.c.tenant, documents.c.id, documents.c.attempt, documents.c.deleted)
+    query = across_tenants(query, "upkeep")
     for row in session.execute(query.execution_options(yield_per=1000)):
         yield Held(
             tenant=row.tenant,

@@ -39,6 +39,7 @@ from services.triage.domain import Dismissed, Finding, Model, Report, ReportFind
 from shared.errors import InvalidRequest
 from shared.events import BlobRef
 from shared.storage.messages import Time
+from shared.storage.tenants import across_tenants
 from shared.upkeep.holdings import Held
 
 _RISK = re.compile(r"[01](\.\d{1,20})?|\d(\.\d{1,20})?e-\d{1,3}")
@@ -520,7 +521,7 @@ _KEPT = {
 def holdings(session: Session) -> Iterator[Held]:
     """What is held of each document of every tenant, for whoever looks after the place."""
     columns = ("tenant", "document_id", "attempt", "state", "blobs", *_KEPT)
-    query = select(*(reports.c[name] for name in columns))
+    query = across_tenants(select(*(reports.c[name] for name in columns)), "upkeep")
     for row in session.execute(query.execution_options(yield_per=1000)):
         done = row.state == "triaged"
         kept = {what: getattr(row, name) for name, what in _KEPT.items()}

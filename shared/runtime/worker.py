@@ -59,6 +59,7 @@ from shared.storage import (
     note_given_up,
     note_passed_over,
 )
+from shared.tenancy import work_of
 from shared.tracing import DOCUMENT, EVENT, TENANT, Carried, Span, Value, entered
 
 log = logging.getLogger(__name__)
@@ -182,6 +183,7 @@ class Worker:
             "smallprint.waited_seconds": round(max(waited, 0.0), 3),
         }
         with (
+            work_of(event.tenant),
             log_context(document=event.document_id, tenant=event.tenant, event=event.id),
             entered(self.name, event.type, came, "consumer", about) as span,
         ):

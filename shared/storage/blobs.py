@@ -23,6 +23,7 @@ from typing import IO, BinaryIO, Protocol
 
 from shared.errors import SettingsError, SuiteError, Unavailable
 from shared.events import BlobRef
+from shared.tenancy import must_be_of
 
 CHUNK = 1 << 20
 MARKER = ".smallprint-blobs"
@@ -110,13 +111,21 @@ def open_blobs(url: str, folder: Path, owner: str = "") -> BlobStore:
     return S3Blobs(url, owner)
 
 
-def key_of(tenant: str, ref: BlobRef) -> str:
-    """Where a blob lies: `<tenant>/<owner>/<first two of the hash>/<hash>`, without the owner for
-    ingest. Raises ValueError for what is no tenant's name.
+def folder_of(tenant: str) -> str:
+    """Where all lies that is not a row of a tenant: the one place that says so. Raises ValueError
+    for what is no tenant's name, and CrossesTenants in the work of another one.
     """
     if not _TENANT.fullmatch(tenant):
         raise ValueError(f"not a tenant's name: {tenant!r}")
-    return "/".join(filter(None, (tenant, ref.owner, ref.sha256[:2], ref.sha256)))
+    must_be_of(tenant, "blobs")
+    return tenant
+
+
+def key_of(tenant: str, ref: BlobRef) -> str:
+    """Where a blob lies: `<tenant>/<owner>/<first two of the hash>/<hash>`, without the owner for
+    ingest. Raises as `folder_of`.
+    """
+    return "/".join(filter(None, (folder_of(tenant), ref.owner, ref.sha256[:2], ref.sha256)))
 
 
 def ref_of_key(key: str, size: int) -> tuple[str, BlobRef] | None:
@@ -167,7 +176,7 @@ class FileBlobs:
 
     def put_stream(self, tenant: str, stream: BinaryIO) -> BlobRef:
         """See `BlobStore.put_stream`. An error of the stream itself is raised as it is."""
-        self._tenant(tenant)
+        folder_of(tenant)  # a wrong one is refused before we read
         what = f"a new blob of tenant {tenant}"
         digest, size = hashlib.sha256(), 0
         with contextlib.ExitStack() as stack:
@@ -270,11 +279,6 @@ class FileBlobs:
             except FileNotFoundError:
                 return self.open(tenant, ref)  # which says what is missing
 
-    def _tenant(self, tenant: str) -> Path:
-        if not _TENANT.fullmatch(tenant):
-            raise ValueError(f"not a tenant's name: {tenant!r}")
-        return self.root / tenant
-
     def _path(self, tenant: str, ref: BlobRef) -> Path:
         return self.root / key_of(tenant, ref)
 
@@ -301,7 +305,7 @@ class FileBlobs:
     @contextlib.contextmanager
     def _incoming(self, tenant: str) -> Iterator[IO[bytes]]:
         """A file to write to, which is gone at the end unless it got its name."""
-        folder = self._tenant(tenant) / "incoming"
+        folder = self.root / folder_of(tenant) / "incoming"
         self._make(folder)
         with _locked_file(folder) as file:
             try:

@@ -25,6 +25,7 @@ from sqlalchemy.orm import Session
 from shared.errors import InvalidRequest, SettingsError, Unavailable
 from shared.storage.listening import Listening
 from shared.storage.migrate import migrate, must_be_current
+from shared.storage.tenants import guard
 
 _READ = "sqlite_read"
 WAIT = 30.0
@@ -99,7 +100,7 @@ def _open(url: str, service: str, connections: int) -> Engine:
         parsed = make_url(url)
         if parsed.get_backend_name() != "sqlite":
             kept = min(5, connections)
-            return create_engine(
+            engine = create_engine(
                 parsed,
                 pool_pre_ping=True,
                 pool_size=kept,
@@ -112,6 +113,8 @@ def _open(url: str, service: str, connections: int) -> Engine:
     if parsed.database and parsed.database != ":memory:":
         Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
     engine = create_engine(
+            guard(engine)
+            return engine
         parsed,
         connect_args={"timeout": WAIT, "check_same_thread": False},
         hide_parameters=True,  # errors are logged, and rows are nobody's business there
@@ -124,6 +127,7 @@ def _open(url: str, service: str, connections: int) -> Engine:
 def _configure_sqlite(connection: Any, _record: object) -> None:
     connection.isolation_level = (
         None  # we send BEGIN ourselves, so that writers queue instead of failing late
+    guard(engine)
     )
     cursor = connection.cursor()
     _use_wal(cursor)

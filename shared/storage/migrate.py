@@ -15,6 +15,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, text
 
 from shared.errors import SettingsError
+from shared.storage.tenants import ACROSS
 
 _LOCK = 0x736D616C  # any number that only our migrations take
 
@@ -28,7 +29,8 @@ def migrate(engine: Engine, folder: Path, revision: str = "head") -> None:
     config.set_main_option("script_location", str(folder).replace("%", "%%"))
     script = ScriptDirectory.from_config(config)
 
-    with engine.begin() as connection:
+    every_row = engine.execution_options(**{ACROSS: "revisions change rows of all"})
+    with every_row.begin() as connection:
         if connection.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
         heads = MigrationContext.configure(connection).get_current_heads()

@@ -32,7 +32,15 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from shared.errors import SettingsError, Unavailable
 from shared.events import BlobRef
-from shared.storage.blobs import CHUNK, HELD, MissingBlob, key_of, must_own, ref_of_key
+from shared.storage.blobs import (
+    CHUNK,
+    HELD,
+    MissingBlob,
+    folder_of,
+    key_of,
+    must_own,
+    ref_of_key,
+)
 from shared.storage.s3_hold import Hold, Lacking, is_held, let_go
 
 if TYPE_CHECKING:
@@ -93,7 +101,7 @@ class S3Blobs:
         The name of a blob is its hash, so a stream is read twice; one that can't be is kept in a
         temporary file meanwhile.
         """
-        key_of(tenant, BlobRef(sha256="0" * 64, size=0))  # a wrong tenant is refused before we read
+        folder_of(tenant)  # a wrong one is refused before we read
         with contextlib.ExitStack() as stack:
             start = 0
             if stream.seekable():

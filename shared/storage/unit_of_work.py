@@ -23,6 +23,7 @@ from shared.logs import log_context
 from shared.storage.engine import Store
 from shared.storage.listening import tell
 from shared.storage.messages import inbox, outbox
+from shared.tenancy import must_be_of
 from shared.tracing import DOCUMENT, TENANT, carried, say
 
 log = logging.getLogger(__name__)
@@ -68,6 +69,7 @@ class UnitOfWork:
 
     def publish(self, event: Event) -> None:
         """Announce an event with the rows: both are stored, or neither."""
+        must_be_of(event.tenant, f"an event ({event.type})")
         cause, came = self.cause, carried()
         say({DOCUMENT: event.document_id, TENANT: event.tenant})
         update: dict[str, str | None] = {"cause": event.cause or (cause.id if cause else None)}

@@ -24,6 +24,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from shared import metrics
 from shared.errors import SuiteError
 from shared.logs import current_trace
+from shared.tenancy import work_of
 from shared.tracing import DOCUMENT, TENANT, Carried, Span, entered, is_on, passed
 from shared.version import VERSION
 from shared.web.auth import QUOTA, TENANT_OF, Keys
@@ -229,7 +230,9 @@ def _body_too_large() -> JSONResponse:
 
 
 class Edge:
-    """Around every request: a trace, safe headers, one log line, and an answer even to a bug."""
+    """Around every request: a trace, safe headers, one log line, and an answer even to a bug; and
+    one tenant, once it is known whose it is.
+    """
 
     def __init__(self, app: ASGIApp, name: str) -> None:
         self.app = app
@@ -261,7 +264,7 @@ class Edge:
         making = entered if not probe else passed
         method = scope["method"] if scope["method"] in METHODS else "_OTHER"
         asked = {"http.request.method": method}
-        with making(self.name, method, came, "server", asked) as span:
+        with work_of(), making(self.name, method, came, "server", asked) as span:
             try:
                 await self.app(scope, receive, send_safely)
             except Exception:

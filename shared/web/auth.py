@@ -20,6 +20,7 @@ import httpx
 from fastapi import Depends, Request
 
 from shared.errors import NotAllowed, NotSignedIn, Unavailable
+from shared.tenancy import belongs_to
 from shared.tracing import carried
 from shared.web.scopes import ALL, NoRule, needed, ordered
 
@@ -140,6 +141,7 @@ def known_actor(request: Request) -> Actor:
     if actor is None:
         raise NotSignedIn("this key is unknown, expired or revoked")
     setattr(request.state, TENANT_OF, actor.tenant)
+    belongs_to(actor.tenant)
     _require_scope(request, actor)
     return actor
 

@@ -312,6 +312,7 @@ def test_escalation(servers: Servers) -> None:
             result_id="x3",
             question=BlobRef(sha256="0" * 64, size=1),
         )
+        kept = request.model_copy(update={"id": "x3", "tenant": TENANT})
         fill(
             store,
             waiting.backlog,
@@ -325,8 +326,8 @@ def test_escalation(servers: Servers) -> None:
                 "without": lambda s: waiting.Backlog(s).without(1_000),
                 "batches": lambda s: waiting.Backlog(s).batches(),
                 "of a batch": lambda s: waiting.Backlog(s).with_batch("ba_3", 1_000),
-                "where": lambda s: waiting.Backlog(s).where("x3"),
-                "went": lambda s: waiting.Backlog(s).went("x3", "ba_9"),
+                "where": lambda s: waiting.Backlog(s).where(kept),
+                "went": lambda s: waiting.Backlog(s).went(kept, "ba_9"),
                 "forget": lambda s: waiting.Backlog(s).forget(TENANT, "x3"),
                 "open": lambda s: batches.open_ones(s, None),
                 "batch": lambda s: batches.get(s, "x3"),

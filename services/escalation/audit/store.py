@@ -13,6 +13,9 @@ from services.escalation.costs import Work
 from services.escalation.costs.store import of_all_tenants
 from services.escalation.ledger.store import ledger
 from services.escalation.store import escalations
+from shared.storage.tenants import across_tenants
+
+_AUDIT = "an operator looks at all calls"
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,7 @@ class Booked:
 
 def booked(session: Session) -> list[Booked]:
     """Every call, in the order in which they were reserved."""
-    rows = session.execute(select(ledger).order_by(ledger.c.number))
+    rows = session.execute(across_tenants(select(ledger).order_by(ledger.c.number), _AUDIT))
     return [
         Booked(
             row.call_id,
@@ -72,21 +75,19 @@ def moment(session: Session) -> Moment:
     over = ledger.c.micro_usd - ledger.c.reserved_micro_usd
     excess = func.coalesce(func.sum(case((over > 0, over), else_=0)), 0)
     key = (ledger.c.state, ledger.c.tenant)
-    rows = session.execute(
-        select(
-            *key,
-            func.count().label("calls"),
-            func.sum(ledger.c.micro_usd).label("micro_usd"),
-            excess.label("excess"),
-        ).group_by(*key)
-    ).all()
+    query = select(
+        *key,
+        func.count().label("calls"),
+        func.sum(ledger.c.micro_usd).label("micro_usd"),
+        excess.label("excess"),
+    ).group_by(*key)
+    rows = session.execute(across_tenants(query, _AUDIT)).all()
     calls, counted = Counter[str](), Counter[str]()
     for row in rows:
         calls[row.state] += int(row.calls)
         counted[row.tenant] += int(row.micro_usd) - int(row.excess)
-    finished = session.execute(
-        select(func.count()).select_from(escalations).where(escalations.c.state != "waiting")
-    ).scalar_one()
+    over = select(func.count()).select_from(escalations).where(escalations.c.state != "waiting")
+    finished = session.execute(across_tenants(over, _AUDIT)).scalar_one()
     return Moment(
         counted=counted.total(),
         excess=sum(int(row.excess) for row in rows),
@@ -98,11 +99,9 @@ def moment(session: Session) -> Moment:
 
 def outcomes(session: Session) -> Counter[tuple[str, str]]:
     """How many requests ended in which state, with which reason."""
-    rows = session.execute(
-        select(escalations.c.state, escalations.c.reason, func.count().label("number")).group_by(
-            escalations.c.state, escalations.c.reason
-        )
-    )
+    key = escalations.c.state, escalations.c.reason
+    query = select(*key, func.count().label("number")).group_by(*key)
+    rows = session.execute(across_tenants(query, _AUDIT))
     return Counter({(row.state, row.reason): int(row.number) for row in rows})
 
 
@@ -118,7 +117,7 @@ class Tenant:
 
 def tenants(session: Session) -> list[Tenant]:
     """Every tenant that has called a provider or had something read, by name."""
-    rows = session.execute(
+    query = (
         select(
             ledger.c.tenant,
             func.count().label("calls"),
@@ -127,6 +126,7 @@ def tenants(session: Session) -> list[Tenant]:
         .where(ledger.c.state != "released")
         .group_by(ledger.c.tenant)
     )
+    rows = session.execute(across_tenants(query, _AUDIT))
     paid = {row.tenant: (row.calls, int(row.micro_usd)) for row in rows}
     worked = {work.key: work for work in of_all_tenants(session)}
     return [

@@ -139,7 +139,7 @@ class BatchRounds(Rounds):
 
     def _take_back(self, kept: Kept, batch: Batch) -> None:
         with self.store.write() as session:
-            Backlog(session).came_back(kept.event.id, batch.id)
+            Backlog(session).came_back(kept.event, batch.id)
 
     def _to_ask(self, kept: Kept, none: str = NOBODY) -> Left | None:
         """The questions of a request that no answer is remembered for, that no batch has left with
@@ -205,12 +205,12 @@ class BatchRounds(Rounds):
         if handlers.is_void(event, self.blobs):
             return False
         with self.store.write() as session:
-            return Backlog(session).went(event.id, batch.id)
+            return Backlog(session).went(event, batch.id)
 
     def _is_elsewhere(self, kept: Kept) -> bool:
         """Whether a request is in a batch, or was ended by another process meanwhile."""
         with self.store.read() as session:
-            there, found = Backlog(session).where(kept.event.id)
+            there, found = Backlog(session).where(kept.event)
         if not there or found is None:
             return not there
         batch = self.batches.get(found)
@@ -230,7 +230,7 @@ class BatchRounds(Rounds):
         if first is None:
             return False
         with self.store.write() as session:
-            return Backlog(session).went(event.id, first)
+            return Backlog(session).went(event, first)
 
     def _end(self, kept: Kept, why: str) -> None:
         """Let what is known of a request be its answer; of what is not, a person is asked."""
@@ -246,11 +246,11 @@ class BatchRounds(Rounds):
             log.exception("a request that waited for a batch can't be ended by its answers")
             handlers.end_without(event, UnitOfWork(self.store, event), self.blobs, why)
         with self.store.write() as session:
-            Backlog(session).done(event.id)
+            Backlog(session).done(event)
 
     def _forget_deleted(self, batch: Batch) -> None:
         """What was answered about a document that was deleted in the meantime."""
         with self.store.write() as session:
-            for document in documents_of_batch(session, batch.id):
+            for document in documents_of_batch(session, batch.tenant, batch.id):
                 if is_deleted(self.blobs, batch.tenant, document):
                     forget(session, batch.tenant, document)

@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import (
     Column,
+    ColumnElement,
     Index,
     LargeBinary,
     MetaData,
@@ -25,10 +26,12 @@ from sqlalchemy.orm import Session
 
 from shared.events import EscalationRequested, decode
 from shared.storage.messages import Time
+from shared.storage.tenants import across_tenants
 from shared.storage.upsert import insert_new
 
 metadata = MetaData()
 
+_ROUND = "one job hands in what waits of all"
 _WITHOUT = text("batch IS NULL")
 _WITH = text("batch IS NOT NULL")
 
@@ -78,18 +81,19 @@ class Backlog:
 
     def without(self, limit: int) -> list[Kept]:
         """Those in no batch that waited longest, of all tenants."""
-        rows = self.session.execute(
+        query = (
             select(backlog)
             .where(backlog.c.batch.is_(None))
             .order_by(backlog.c.kept, backlog.c.event_id)
             .limit(limit)
         )
+        rows = self.session.execute(across_tenants(query, _ROUND))
         return [_kept(row) for row in rows]
 
     def batches(self) -> list[str]:
         """The batches that requests went with, each found by one look into the index."""
         found: list[str] = []
-        query = select(func.min(backlog.c.batch))
+        query = across_tenants(select(func.min(backlog.c.batch)), _ROUND)
         while batch := self.session.execute(
             query.where(backlog.c.batch > (found[-1] if found else ""))
         ).scalar():
@@ -98,43 +102,39 @@ class Backlog:
 
     def with_batch(self, batch: str, limit: int) -> list[Kept]:
         """Those that went with a batch, the ones that waited longest first."""
-        rows = self.session.execute(
-            select(backlog).where(backlog.c.batch == batch).order_by(backlog.c.kept).limit(limit)
-        )
+        query = select(backlog).where(backlog.c.batch == batch)
+        query = across_tenants(query.order_by(backlog.c.kept).limit(limit), _ROUND)
+        rows = self.session.execute(query)
         return [_kept(row) for row in rows]
 
-    def where(self, event_id: str) -> tuple[bool, str | None]:
+    def where(self, event: EscalationRequested) -> tuple[bool, str | None]:
         """Whether a request waits still, and the batch that it is in."""
-        row = self.session.execute(
-            select(backlog.c.batch).where(backlog.c.event_id == event_id)
-        ).one_or_none()
+        row = self.session.execute(select(backlog.c.batch).where(*_is(event))).one_or_none()
         return row is not None, row.batch if row else None
 
-    def went(self, event_id: str, batch: str) -> bool:
+    def went(self, event: EscalationRequested, batch: str) -> bool:
         """Its questions go with a batch; returns whether that is so: it may be over by now, or in
         another one.
         """
         changed = self.session.execute(
             update(backlog)
             .where(
-                backlog.c.event_id == event_id,
+                *_is(event),
                 or_(backlog.c.batch.is_(None), backlog.c.batch == batch),
             )
             .values(batch=batch)
         )
         return bool(changed.rowcount)  # type: ignore[attr-defined]
 
-    def came_back(self, event_id: str, batch: str) -> None:
+    def came_back(self, event: EscalationRequested, batch: str) -> None:
         """The batch that it was in never left, so that it may go with another one."""
         self.session.execute(
-            update(backlog)
-            .where(backlog.c.event_id == event_id, backlog.c.batch == batch)
-            .values(batch=None)
+            update(backlog).where(*_is(event), backlog.c.batch == batch).values(batch=None)
         )
 
-    def done(self, event_id: str) -> None:
+    def done(self, event: EscalationRequested) -> None:
         """It waits no more."""
-        self.session.execute(delete(backlog).where(backlog.c.event_id == event_id))
+        self.session.execute(delete(backlog).where(*_is(event)))
 
     def forget(self, tenant: str, document_id: str) -> list[str]:
         """Nobody wants to know about a deleted document; returns the events that waited."""
@@ -142,6 +142,10 @@ class Backlog:
         gone = list(self.session.execute(select(backlog.c.event_id).where(mine)).scalars())
         self.session.execute(delete(backlog).where(mine))
         return gone
+
+
+def _is(event: EscalationRequested) -> tuple[ColumnElement[bool], ...]:
+    return backlog.c.tenant == event.tenant, backlog.c.event_id == event.id
 
 
 def _kept(row: Any) -> Kept:

@@ -151,7 +151,7 @@ class Batches:
         """Whether it is this process's turn to look at a batch, that has had a look so long ago."""
         now = self.clock()
         with self.ledger.database.write() as session:
-            return store.take(session, batch.id, now, now - every)
+            return store.take(session, batch, now, now - every)
 
     def look(self, provider: Provider | None, batch: Batch, *, alone: bool = False) -> Batch:
         """Find out how a batch is, and settle what came of it. Returns it as it is then.
@@ -217,7 +217,7 @@ class Batches:
             if not wanted(batch, place):
                 self.ledger.release(call_id)
                 with self.ledger.database.write() as session:
-                    stay_behind(session, call_id)
+                    stay_behind(session, batch.tenant, call_id)
                 del prompts[call_id]
                 came.dropped[place] = "nobody wants to know any more"
         return prompts
@@ -227,7 +227,7 @@ class Batches:
         listed = provider.listed(batch.made - CLOCKS)
         with self.ledger.database.read() as session:
             known = store.remotes(session, provider.name)
-            mine = set(calls_of_batch(session, batch.id))
+            mine = set(calls_of_batch(session, batch.tenant, batch.id))
         undecided = False
         for remote in (one for one in listed if one.id not in known):
             if provider.marks_batches:
@@ -270,7 +270,7 @@ class Batches:
     def _settle_all(self, provider: Provider, batch: Batch, remote: Remote) -> None:
         """Settle each call by its first line; what has none may be billed."""
         with self.ledger.database.read() as session:
-            mine = calls_of_batch(session, batch.id)
+            mine = calls_of_batch(session, batch.tenant, batch.id)
         seen: set[str] = set()
         foreign = 0
         for line in provider.lines(remote):
@@ -314,19 +314,19 @@ class Batches:
 
     def _calls(self, batch: Batch) -> list[str]:
         with self.ledger.database.read() as session:
-            return list(calls_of_batch(session, batch.id))
+            return list(calls_of_batch(session, batch.tenant, batch.id))
 
     def _leaves(self, batch: Batch, **values: object) -> bool:
         """Take a batch that is prepared, to hand it in or to give it up: one process alone has it
         then. Returns whether we do. One that dies with it leaves a batch that never arrived.
         """
         with self.ledger.database.write() as session:
-            return store.change(session, batch.id, ("preparing",), state="handing in", **values)
+            return store.change(session, batch, ("preparing",), state="handing in", **values)
 
     def _change(self, batch: Batch, **values: object) -> Batch:
         """Write down a step, unless another process was there first. Returns it as it is then."""
         with self.ledger.database.write() as session:
-            if store.change(session, batch.id, OPEN, **values):
+            if store.change(session, batch, OPEN, **values):
                 return replace(batch, **values)  # type: ignore[arg-type]
             return store.get(session, batch.id)
 

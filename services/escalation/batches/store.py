@@ -6,11 +6,26 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, Index, Integer, MetaData, String, Table, Text, insert, select, update
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    insert,
+    select,
+    update,
+)
 from sqlalchemy.orm import Session
 
 from services.escalation.batches.domain import OPEN, Batch
 from shared.storage.messages import Time
+from shared.storage.tenants import across_tenants
+
+_JOB = "one job looks at the batches of all"
 
 metadata = MetaData()
 
@@ -37,17 +52,18 @@ def add(session: Session, batch: Batch) -> None:
     session.execute(insert(batches).values(**vars(batch)))
 
 
-def change(session: Session, batch_id: str, was: Sequence[str], **values: Any) -> bool:
+def change(session: Session, batch: Batch, was: Sequence[str], **values: Any) -> bool:
     """Write down what became of it, if it was in one of these states; returns whether."""
     changed = session.execute(
-        update(batches).where(batches.c.id == batch_id, batches.c.state.in_(was)).values(**values)
+        update(batches).where(*_is(batch), batches.c.state.in_(was)).values(**values)
     )
     return bool(changed.rowcount)  # type: ignore[attr-defined]
 
 
 def get(session: Session, batch_id: str) -> Batch:
     """A batch that there is."""
-    row = session.execute(select(batches).where(batches.c.id == batch_id)).one()
+    query = across_tenants(select(batches).where(batches.c.id == batch_id), _JOB)
+    row = session.execute(query).one()
     return Batch(**row._mapping)
 
 
@@ -56,33 +72,33 @@ def open_ones(session: Session, provider: str | None) -> list[Batch]:
     query = select(batches).where(batches.c.state.in_(OPEN))
     if provider is not None:
         query = query.where(batches.c.provider == provider)
-    rows = session.execute(query.order_by(batches.c.made, batches.c.id))
+    query = across_tenants(query.order_by(batches.c.made, batches.c.id), _JOB)
+    rows = session.execute(query)
     return [Batch(**row._mapping) for row in rows]
 
 
 def remotes(session: Session, provider: str) -> frozenset[str]:
     """What a provider calls the batches that are known."""
-    known: Sequence[str] = (
-        session.execute(
-            select(batches.c.remote).where(
-                batches.c.provider == provider, batches.c.remote.is_not(None)
-            )
-        )
-        .scalars()
-        .all()
+    query = select(batches.c.remote).where(
+        batches.c.provider == provider, batches.c.remote.is_not(None)
     )
+    known: Sequence[str] = session.execute(across_tenants(query, _JOB)).scalars().all()
     return frozenset(known)
 
 
-def take(session: Session, batch_id: str, now: datetime, before: datetime) -> bool:
+def take(session: Session, batch: Batch, now: datetime, before: datetime) -> bool:
     """Take the next look at a batch, unless somebody had one since `before`."""
     taken = session.execute(
         update(batches)
         .where(
-            batches.c.id == batch_id,
+            *_is(batch),
             batches.c.state.in_(OPEN),
             batches.c.looked.is_(None) | (batches.c.looked <= before),
         )
         .values(looked=now)
     )
     return bool(taken.rowcount)  # type: ignore[attr-defined]
+
+
+def _is(batch: Batch) -> tuple[ColumnElement[bool], ...]:
+    return batches.c.tenant == batch.tenant, batches.c.id == batch.id

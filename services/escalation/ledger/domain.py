@@ -44,6 +44,8 @@ class Call:
     until: datetime
     """When the call is over, whatever became of it."""
     time: datetime
+    tokens: int = 0
+    """In and out, at the worst."""
     batch: str | None = None
     """The batch that it is handed in with, if it is: nobody waits for it."""
     id: str = field(default_factory=lambda: f"ca_{uuid.uuid4().hex}")

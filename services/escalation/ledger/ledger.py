@@ -80,7 +80,7 @@ class Ledger:
             if row is None or row.state in ("settled", "released"):
                 return
             store.correct(session, row.tenant, row.day, micro_usd - row.micro_usd)
-            store.change(session, call_id, "settled", micro_usd, (usage.input, usage.output))
+            store.change(session, row, "settled", micro_usd, (usage.input, usage.output))
             store.remember(session, row, reply)
             excess = micro_usd - row.reserved_micro_usd
             new = excess > 0 and self._stop(session, row)
@@ -104,7 +104,7 @@ class Ledger:
             row = store.locked(session, call_id, sums=True)
             if row is not None and row.state == "reserved":
                 store.correct(session, row.tenant, row.day, -row.micro_usd)
-                store.change(session, call_id, "released", 0, (0, 0))
+                store.change(session, row, "released", 0, (0, 0))
 
     def assume(self, call_id: str, reply: dict[str, Any] | None = None) -> None:
         """The call may be billed, nobody knows with how much: the worst case counts."""
@@ -144,7 +144,7 @@ class Ledger:
         row = store.locked(session, call_id)
         if row is None or row.state != "reserved":
             return None
-        store.change(session, call_id, "assumed", row.micro_usd, (0, 0))
+        store.change(session, row, "assumed", row.micro_usd, (0, 0))
         metrics.escalation_spend_usd_total.labels(row.provider).inc(row.micro_usd / 1e6)
         return row
 

@@ -29,7 +29,11 @@ from sqlalchemy.orm import Session
 
 from services.escalation.ledger.domain import Call, Caps, State, Stop
 from shared.storage.messages import Number, Time
+from shared.storage.tenants import across_tenants
 from shared.storage.upsert import insert_new
+
+_A_CALL = "a call has an id of our own, and its row says whose it is"
+_SUMS = "whether sums and ledger agree"
 
 metadata = MetaData()
 
@@ -166,7 +170,7 @@ def locked(session: Session, call_id: str, *, sums: bool = False) -> Any:
     Args:
         sums: lock those that it counts in as well, first, as everybody does.
     """
-    query = select(ledger).where(ledger.c.call_id == call_id)
+    query = across_tenants(select(ledger).where(ledger.c.call_id == call_id), _A_CALL)
     if sums and (row := session.execute(query).one_or_none()):
         for period in (row.day[:7], row.day):
             this = {"tenant": row.tenant, "period": period}
@@ -176,12 +180,12 @@ def locked(session: Session, call_id: str, *, sums: bool = False) -> Any:
 
 
 def change(
-    session: Session, call_id: str, state: State, micro_usd: int, tokens: tuple[int, int]
+    session: Session, row: Any, state: State, micro_usd: int, tokens: tuple[int, int]
 ) -> None:
-    """Write down what became of a call."""
+    """Write down what became of a call, by its row in the ledger."""
     session.execute(
         update(ledger)
-        .where(ledger.c.call_id == call_id)
+        .where(ledger.c.tenant == row.tenant, ledger.c.call_id == row.call_id)
         .values(state=state, micro_usd=micro_usd, tokens_in=tokens[0], tokens_out=tokens[1])
     )
 
@@ -210,15 +214,17 @@ def open_calls(session: Session, tenant: str, content: str) -> Sequence[Any]:
     ).all()
 
 
-def calls_of_batch(session: Session, batch: str) -> dict[str, State]:
+def calls_of_batch(session: Session, tenant: str, batch: str) -> dict[str, State]:
     """The calls that are handed in with a batch, and how each stands."""
-    rows = session.execute(select(ledger.c.call_id, ledger.c.state).where(ledger.c.batch == batch))
+    these = ledger.c.tenant == tenant, ledger.c.batch == batch
+    rows = session.execute(select(ledger.c.call_id, ledger.c.state).where(*these))
     return {row.call_id: row.state for row in rows}
 
 
-def documents_of_batch(session: Session, batch: str) -> list[str]:
+def documents_of_batch(session: Session, tenant: str, batch: str) -> list[str]:
     """The documents that a batch asks about."""
-    query = select(ledger.c.document_id).where(ledger.c.batch == batch).distinct()
+    these = ledger.c.tenant == tenant, ledger.c.batch == batch
+    query = select(ledger.c.document_id).where(*these).distinct()
     return list(session.execute(query).scalars())
 
 
@@ -253,13 +259,17 @@ def batches_of(session: Session, tenant: str, content: str) -> Sequence[str]:
     )
 
 
-def stay_behind(session: Session, call_id: str) -> None:
+def stay_behind(session: Session, tenant: str, call_id: str) -> None:
     """A call that was released was in no batch, for the one that it was reserved for left without
     it.
     """
     session.execute(
         update(ledger)
-        .where(ledger.c.call_id == call_id, ledger.c.state == "released")
+        .where(
+            ledger.c.tenant == tenant,
+            ledger.c.call_id == call_id,
+            ledger.c.state == "released",
+        )
         .values(batch=None)
     )
 
@@ -274,7 +284,7 @@ def overdue(session: Session, now: datetime, limit: int) -> list[str]:
         .order_by(ledger.c.until)
         .limit(limit)
     )
-    return list(session.execute(query).scalars())
+    return list(session.execute(across_tenants(query, "calls whose process died")).scalars())
 
 
 def stop(session: Session, provider: str, since: datetime, call_id: str, reason: str) -> bool:
@@ -359,15 +369,15 @@ def disagreements(session: Session) -> list[str]:
     month = func.substr(ledger.c.day, 1, 7)
     counted: dict[tuple[str, str], int] = {}
     for period in (ledger.c.day, month):
-        rows = session.execute(
+        query = (
             select(ledger.c.tenant, period, func.sum(ledger.c.micro_usd))
             .where(ledger.c.day != "")
             .group_by(ledger.c.tenant, period)
         )
+        rows = session.execute(across_tenants(query, _SUMS))
         counted.update({(tenant, name): int(total) for tenant, name, total in rows})
-    kept = {
-        (row.tenant, row.period): int(row.micro_usd) for row in session.execute(select(spending))
-    }
+    rows = session.execute(across_tenants(select(spending), _SUMS))
+    kept = {(row.tenant, row.period): int(row.micro_usd) for row in rows}
     return [
         f"{'/'.join(key)}: {kept.get(key, 0)}, but {counted.get(key, 0)} in the ledger"
         for key in sorted({*counted, *kept})

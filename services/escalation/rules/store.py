@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from services.escalation.rules.domain import Held, Version
 from shared.storage import Store
 from shared.storage.messages import Time
+from shared.storage.tenants import across_tenants
 from shared.storage.upsert import insert_new
 
 metadata = MetaData()
@@ -84,6 +85,7 @@ def note_policies(
         now: since when it holds.
     """
     with store.write() as session:
-        known = session.execute(select(policies.c.tenant).distinct()).scalars()
+        query = across_tenants(select(policies.c.tenant).distinct(), "those that had a policy")
+        known = session.execute(query).scalars()
         for tenant in sorted({*named, *known}):
             PolicyHistory(session, tenant).note(of(tenant), now)

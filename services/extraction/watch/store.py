@@ -31,6 +31,7 @@ from services.extraction.store import clauses, metadata
 from services.extraction.watch.drift import Drift
 from services.extraction.watch.evidence import Check, Watch
 from shared.storage.messages import Number, Time
+from shared.storage.tenants import across_tenants
 from shared.storage.upsert import insert_new
 
 checks = Table(
@@ -408,7 +409,8 @@ class Watches:
 
 def everywhere(session: Session) -> list[Kept]:
     """The watches of all tenants, for metrics without a word of theirs."""
-    return [_kept(row) for row in session.execute(select(watches))]
+    query = across_tenants(select(watches), "a metric without a word of anybody")
+    return [_kept(row) for row in session.execute(query)]
 
 
 def _kept(row: Any) -> Kept:

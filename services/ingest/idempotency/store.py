@@ -9,6 +9,7 @@ request alone.
 from __future__ import annotations
 
 import secrets
+from collections import defaultdict
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import TypeVar
@@ -27,7 +28,6 @@ from sqlalchemy import (
     exists,
     insert,
     select,
-    tuple_,
     update,
 )
 from sqlalchemy.orm import Session
@@ -35,6 +35,7 @@ from sqlalchemy.orm import Session
 from services.ingest.idempotency.domain import Answer, KeyReused, KeySpent, StillAtWork
 from services.ingest.store import documents, lock, metadata
 from shared.storage.messages import Time
+from shared.storage.tenants import across_tenants
 
 CLAIMED = timedelta(seconds=15)
 """For how long a claim lasts that nobody renews; then the next request of its key takes over."""
@@ -139,7 +140,7 @@ def claim(
     lock(session, f"idempotency key {digest} of {tenant}")
     row = session.execute(select(keys).where(_is(tenant, digest))).mappings().one_or_none()
     if row is not None and row["expires"] <= now:
-        _remove(session, [(tenant, digest)])
+        _remove(session, tenant, [digest])
         row = None
     if row is not None and (answer := _known(row, fingerprint, now)):
         return answer
@@ -162,14 +163,18 @@ def forget_answers(session: Session, tenant: str, subject: str) -> None:
     for digest in digests:
         spent = {"fingerprint": None, "body": None, "headers": None}
         session.execute(update(keys).where(_is(tenant, digest)).values(spent))
-        _forget_subjects(session, [(tenant, digest)])
+        _forget_subjects(session, tenant, [digest])
 
 
 def remove_expired(session: Session, now: datetime, most: int = 500) -> int:
     """Remove some keys of any tenant whose time is over. Returns how many."""
     old = select(keys.c.tenant, keys.c.digest).where(keys.c.expires <= now).limit(most)
-    found = [(tenant, digest) for tenant, digest in session.execute(old)]
-    _remove(session, found)
+    found = session.execute(across_tenants(old, "keys whose time is over")).all()
+    of: defaultdict[str, list[str]] = defaultdict(list)
+    for tenant, digest in found:
+        of[tenant].append(digest)
+    for tenant, digests in of.items():
+        _remove(session, tenant, digests)
     return len(found)
 
 
@@ -201,14 +206,13 @@ def _any_deleted(session: Session, tenant: str, ids: frozenset[str]) -> bool:
     return bool(ids) and bool(session.execute(select(exists().where(gone))).scalar_one())
 
 
-def _remove(session: Session, some: list[tuple[str, str]]) -> None:
-    if some:
-        session.execute(delete(keys).where(tuple_(keys.c.tenant, keys.c.digest).in_(some)))
-        _forget_subjects(session, some)
+def _remove(session: Session, tenant: str, digests: list[str]) -> None:
+    session.execute(delete(keys).where(keys.c.tenant == tenant, keys.c.digest.in_(digests)))
+    _forget_subjects(session, tenant, digests)
 
 
-def _forget_subjects(session: Session, some: list[tuple[str, str]]) -> None:
-    of_these = tuple_(subjects.c.tenant, subjects.c.digest).in_(some)
+def _forget_subjects(session: Session, tenant: str, digests: list[str]) -> None:
+    of_these = and_(subjects.c.tenant == tenant, subjects.c.digest.in_(digests))
     session.execute(delete(subjects).where(of_these))
 
 

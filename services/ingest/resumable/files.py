@@ -17,6 +17,7 @@ from pathlib import Path
 
 from services.ingest.resumable.domain import PartialUpload, UploadBusy, UploadGone
 from shared.errors import Unavailable
+from shared.storage.blobs import folder_of
 
 PATIENCE = 2.0
 """Seconds for which a request waits for one before it, whose client is gone, to notice that."""
@@ -64,7 +65,7 @@ class PartialFiles:
             self._path(upload).unlink(missing_ok=True)
 
     def _path(self, upload: PartialUpload) -> Path:
-        return self.root / upload.tenant / "uploads" / upload.id
+        return self.root / folder_of(upload.tenant) / "uploads" / upload.id
 
 
 def _lock(file: FileIO, upload: PartialUpload) -> None:

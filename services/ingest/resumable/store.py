@@ -28,6 +28,7 @@ from services.ingest.idempotency.store import forget_answers
 from services.ingest.resumable.domain import PartialUpload
 from services.ingest.store import lock, metadata
 from shared.storage.messages import Time
+from shared.storage.tenants import across_tenants
 
 uploads = Table(
     "uploads",
@@ -98,7 +99,8 @@ class Uploads:
 def expired(session: Session, now: datetime, most: int = 100) -> list[PartialUpload]:
     """Some uploads of any tenant whose time is over, the longest ago first."""
     query = select(uploads).where(uploads.c.expires < now).order_by(uploads.c.expires).limit(most)
-    return [_upload(row) for row in session.execute(query).mappings()]
+    rows = session.execute(across_tenants(query, "uploads whose time is over"))
+    return [_upload(row) for row in rows.mappings()]
 
 
 def _upload(row: RowMapping) -> PartialUpload:

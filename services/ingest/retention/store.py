@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from services.ingest.retention.domain import Rules, Tombstone
 from services.ingest.store import decode_cursor, documents, encode_cursor, metadata
+from shared.storage.tenants import across_tenants
 
 ANY = "any"
 """In a row: the rule for every kind that has none of its own."""
@@ -80,7 +81,8 @@ class Retention:
 
 def tenants(session: Session) -> list[str]:
     """Those that have rules."""
-    return list(session.execute(select(retention.c.tenant).distinct()).scalars())
+    query = across_tenants(select(retention.c.tenant).distinct(), "those that have rules")
+    return list(session.execute(query).scalars())
 
 
 def tombstones(

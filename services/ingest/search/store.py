@@ -48,6 +48,7 @@ from services.ingest.store import documents, metadata
 from shared.errors import InvalidRequest
 from shared.events import BlobRef, Kind
 from shared.storage.messages import Number
+from shared.storage.tenants import across_tenants
 
 SHELF = 64_000_000
 """Characters of words after which the next shelf is begun."""
@@ -149,7 +150,7 @@ class Passages:
         self.session = session
         self.tenant = tenant
         on_server = session.get_bind().dialect.name == "postgresql"
-        self._words: Words = Vectors(session) if on_server else Shelves(session)
+        self._words: Words = Vectors(session) if on_server else Shelves(session, tenant)
 
     def keep_text(self, document_id: str, found: Sequence[Passage]) -> None:
         """Index a text in place of all that was indexed of the document before."""
@@ -245,8 +246,9 @@ class Passages:
 class Shelves:
     """FTS5 of SQLite. Its tokenizer `ascii` takes for a word what stands between spaces here."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, tenant: str) -> None:
         self.session = session
+        self.tenant = tenant
 
     def add(self, words: Sequence[tuple[int, str]]) -> None:
         """See Words.add. A shelf is begun while it has room, and may then have more."""
@@ -257,6 +259,7 @@ class Shelves:
         ids = [one for one, _ in words]
         self.session.execute(
             update(passages)
+            .where(passages.c.tenant == self.tenant)
             .where(passages.c.id.between(min(ids), max(ids)))  # nobody else writes meanwhile
             .values(shelf=number)
         )
@@ -274,7 +277,8 @@ class Shelves:
             shelf = _shelf(number)
             here = and_(passages.c.shelf == number, mine)
             others = exists().where(passages.c.shelf == number, ~mine)
-            if not self.session.execute(select(others)).scalar_one():
+            left = across_tenants(select(others), "what else lies on a shelf")
+            if not self.session.execute(left).scalar_one():
                 self.session.execute(text(f"DROP TABLE {shelf.name}"))
                 self.session.execute(delete(shelves).where(shelves.c.number == number))
                 continue
@@ -346,9 +350,8 @@ class Vectors:
 
 def first_unindexed(session: Session) -> tuple[str, str] | None:
     """Tenant and id of a document that is still to be indexed, of whatever tenant."""
-    row = session.execute(
-        select(unindexed.c.tenant, unindexed.c.document_id).limit(1)
-    ).one_or_none()
+    query = select(unindexed.c.tenant, unindexed.c.document_id).limit(1)
+    row = session.execute(across_tenants(query, "the next to be indexed")).one_or_none()
     return None if row is None else (row.tenant, row.document_id)
 
 

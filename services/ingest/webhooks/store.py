@@ -14,6 +14,7 @@ from sqlalchemy import (
     JSON,
     Boolean,
     Column,
+    ColumnElement,
     Float,
     ForeignKey,
     Index,
@@ -49,6 +50,7 @@ from services.ingest.webhooks.domain import (
 from services.ingest.webhooks.messages import without_words
 from shared.storage import Store
 from shared.storage.messages import Number, Time
+from shared.storage.tenants import across_tenants
 from shared.tracing import carried
 
 ATTEMPTS_KEPT = 20
@@ -157,6 +159,8 @@ attempts = Table(
     Index("webhook_attempts_of_delivery", "delivery", "number"),
 )
 
+_QUEUE = "the queue serves the webhooks of all"
+_OLD = "what is older than the log is kept"
 _HEALTH = tuple(field.name for field in fields(Health))
 _WEBHOOK = tuple(field.name for field in fields(Webhook) if field.name not in ("types", "health"))
 
@@ -187,7 +191,7 @@ class Webhooks:
         mine = (self._mine, webhooks.c.id == webhook.id)
         self.session.execute(update(webhooks).where(*mine).values(_webhook_row(webhook)))
         if not webhook.enabled:
-            _give_up(self.session, webhook.id)
+            _give_up(self.session, self.tenant, webhook.id)
 
     def remove(self, webhook_id: str, now: datetime) -> bool:
         """Make one invisible and forget its secrets; the queue removes its log, bit by bit."""
@@ -195,7 +199,7 @@ class Webhooks:
         found = self.session.execute(
             update(webhooks).where(self._mine, webhooks.c.id == webhook_id).values(gone)
         )
-        _give_up(self.session, webhook_id)
+        _give_up(self.session, self.tenant, webhook_id)
         return found.rowcount == 1  # type: ignore[attr-defined, no-any-return]
 
     def all(self) -> list[Webhook]:
@@ -291,7 +295,8 @@ def publish(session: Session, news: Sequence[Message], only: Webhook | None = No
     for message in news:
         takers = [only] if only else Webhooks(session, message.tenant).all()
         takers = [webhook for webhook in takers if only or webhook.wants(message.type)]
-        known = select(exists().where(messages.c.id == message.id))
+        this = messages.c.tenant == message.tenant, messages.c.id == message.id
+        known = select(exists().where(*this))
         if not takers or session.execute(known).scalar_one():
             continue
         now = now_utc()
@@ -306,7 +311,7 @@ def forget_words(session: Session, tenant: str, document_id: str) -> None:
     mine = (messages.c.tenant == tenant, messages.c.document_id == document_id)
     for row in session.execute(select(messages.c.id, messages.c.data).where(*mine)).all():
         data = without_words(row.data)
-        session.execute(update(messages).where(messages.c.id == row.id).values(data=data))
+        session.execute(update(messages).where(*mine, messages.c.id == row.id).values(data=data))
     of_document = select(deliveries.c.number).where(
         deliveries.c.tenant == tenant, deliveries.c.document_id == document_id
     )
@@ -338,17 +343,18 @@ class Queue:
     def claim(self, owner: str, now: datetime, most: int) -> Turn | None:
         """Hold the webhook that was served longest ago and has something due, or None."""
         with self.store.read() as session:
-            if session.execute(self._next(now)).first() is None:
+            if session.execute(across_tenants(self._next(now), _QUEUE)).first() is None:
                 return None  # most looks end here, without a writer's lock
         lease = f"{owner}/{secrets.token_hex(8)}"
         with self.store.write() as session:
             query = self._next(now).with_for_update(skip_locked=True, key_share=True)
-            row = session.execute(query).mappings().first()
+            row = session.execute(across_tenants(query, _QUEUE)).mappings().first()
             if row is None:
                 return None
             held = {"lease": lease, "leased_until": now + self.lease, "served": now}
-            session.execute(update(webhooks).where(webhooks.c.id == row["id"]).values(held))
-            return Turn(lease, _webhook(row), self._due(session, row["id"], now, most))
+            webhook = _webhook(row)
+            session.execute(update(webhooks).where(*_is(webhook)).values(held))
+            return Turn(lease, webhook, self._due(session, webhook, now, most))
 
     def note(
         self,
@@ -369,11 +375,11 @@ class Queue:
             Whether the turn may go on: the webhook is still held, and still wants messages.
         """
         with self.store.write() as session:
-            query = select(webhooks).where(webhooks.c.id == turn.webhook.id)
+            query = select(webhooks).where(*_is(turn.webhook))
             row = session.execute(query.with_for_update(key_share=True)).mappings().one_or_none()
             if row is None or row["deleted"] is not None:
                 return False
-            self._keep_attempt(session, delivery, attempt, due)
+            self._keep_attempt(session, turn.webhook.tenant, delivery, attempt, due)
             after = _webhook(row)
             if after.url == turn.webhook.url:
                 after = change(after)
@@ -381,21 +387,22 @@ class Queue:
             until = attempt.time + timedelta(seconds=attempt.seconds) + self.lease
             lease = {"leased_until": until} if held else {}
             session.execute(
-                update(webhooks)
-                .where(webhooks.c.id == after.id)
-                .values(**_webhook_row(after), **lease)
+                update(webhooks).where(*_is(after)).values(**_webhook_row(after), **lease)
             )
             if not after.enabled:
-                _give_up(session, after.id)
+                _give_up(session, after.tenant, after.id)
             return held and after.enabled and after.health.rests_until is None
 
     def release(self, turn: Turn) -> None:
         """Let others serve the webhook."""
-        self._free(webhooks.c.id == turn.webhook.id, webhooks.c.lease == turn.lease)
+        self._free(*_is(turn.webhook), webhooks.c.lease == turn.lease)
 
     def release_all(self, owner: str) -> None:
         """Let go of what a process of this name held when it died."""
-        self._free(webhooks.c.lease.startswith(f"{owner}/", autoescape=True))
+        held = webhooks.c.lease.startswith(f"{owner}/", autoescape=True)
+        free = update(webhooks).where(held).values(lease=None, leased_until=None)
+        with self.store.write() as session:
+            session.execute(across_tenants(free, _QUEUE))
 
     def prune(self, before: datetime) -> int:
         """Remove some of what is older than the log is kept, and of what deleted webhooks left.
@@ -423,10 +430,12 @@ class Queue:
 
     def _remove(self, table: Table, column: Any, condition: Any) -> int:
         with self.store.read() as session:
-            found = session.execute(select(column).where(condition).limit(BATCH)).scalars().all()
+            query = across_tenants(select(column).where(condition).limit(BATCH), _OLD)
+            found = session.execute(query).scalars().all()
         if found:
             with self.store.write() as session:
-                session.execute(delete(table).where(column.in_(found), condition))
+                gone = delete(table).where(column.in_(found), condition)
+                session.execute(across_tenants(gone, _OLD))
         return len(found)
 
     def _next(self, now: datetime) -> Any:
@@ -450,12 +459,13 @@ class Queue:
         )
 
     def _due(
-        self, session: Session, webhook_id: str, now: datetime, most: int
+        self, session: Session, webhook: Webhook, now: datetime, most: int
     ) -> tuple[tuple[Delivery, Message], ...]:
         query = (
             select(deliveries)
             .where(
-                deliveries.c.webhook_id == webhook_id,
+                deliveries.c.tenant == webhook.tenant,
+                deliveries.c.webhook_id == webhook.id,
                 deliveries.c.state == "pending",
                 deliveries.c.due <= now,
             )
@@ -464,12 +474,18 @@ class Queue:
         )
         found = [_delivery(row, ()) for row in session.execute(query).mappings()]
         ids = {delivery.message_id for delivery in found}
-        rows = session.execute(select(messages).where(messages.c.id.in_(ids))).mappings()
+        these = messages.c.tenant == webhook.tenant, messages.c.id.in_(ids)
+        rows = session.execute(select(messages).where(*these)).mappings()
         known = {row["id"]: _message(row) for row in rows}
         return tuple((delivery, known[delivery.message_id]) for delivery in found)
 
     def _keep_attempt(
-        self, session: Session, delivery: Delivery, attempt: Attempt, due: datetime | None
+        self,
+        session: Session,
+        tenant: str,
+        delivery: Delivery,
+        attempt: Attempt,
+        due: datetime | None,
     ) -> None:
         """A delivery that was asked for again meanwhile stays as it is: it is due already."""
         session.execute(insert(attempts).values(delivery=delivery.number, **asdict(attempt)))
@@ -481,6 +497,7 @@ class Queue:
         session.execute(
             update(deliveries)
             .where(
+                deliveries.c.tenant == tenant,
                 deliveries.c.number == delivery.number,
                 deliveries.c.round == delivery.round,
                 deliveries.c.state != "delivered",
@@ -493,10 +510,15 @@ class Queue:
             session.execute(update(webhooks).where(*which).values(lease=None, leased_until=None))
 
 
-def _give_up(session: Session, webhook_id: str) -> None:
+def _is(webhook: Webhook) -> tuple[ColumnElement[bool], ...]:
+    return webhooks.c.tenant == webhook.tenant, webhooks.c.id == webhook.id
+
+
+def _give_up(session: Session, tenant: str, webhook_id: str) -> None:
+    mine = deliveries.c.tenant == tenant, deliveries.c.webhook_id == webhook_id
     session.execute(
         update(deliveries)
-        .where(deliveries.c.webhook_id == webhook_id, deliveries.c.state == "pending")
+        .where(*mine, deliveries.c.state == "pending")
         .values(state="failed", due=None, reason=DISABLED)
     )
 

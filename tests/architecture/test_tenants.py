@@ -1,0 +1,145 @@
+"""Every table has a tenant, or a reason why not; every statement that means all has one too."""
+
+import ast
+import importlib
+
+from sqlalchemy import MetaData
+
+from tests.architecture.source import SERVICES, python_files
+from tests.support import ROOT
+
+WITHOUT = {
+    "outbox": "events by their key, `tenant/document`; the relay sends those of all",
+    "inbox": "ids and keys of events, which are counted before they are opened",
+    "relay_lease": "one process's right to send",
+    "secrets": "the installation's own",
+    "shelves": "names and sizes of the FTS5 tables, whose rows are found by ids of passages",
+    "vectors": "words by the id of a passage, which has the tenant, and with which they go",
+    "webhook_attempts": "tries by the number of a delivery, which has the tenant",
+    "stopped": "providers, which are everybody's",
+}
+"""Tables without a column `tenant`, and why."""
+
+ACROSS = {
+    "services/escalation/audit/store.py": {"_AUDIT": 5},
+    "services/escalation/backlog/store.py": {"_ROUND": 3},
+    "services/escalation/batches/store.py": {"_JOB": 3},
+    "services/escalation/costs/store.py": {"an operator sees what all cost": 1},
+    "services/escalation/ledger/store.py": {
+        "_A_CALL": 1,
+        "_SUMS": 2,
+        "calls whose process died": 1,
+    },
+    "services/escalation/rules/store.py": {"those that had a policy": 1},
+    "services/escalation/store.py": {"upkeep": 1},
+    "services/extraction/store.py": {"upkeep": 1},
+    "services/extraction/watch/store.py": {"a metric without a word of anybody": 1},
+    "services/ingest/idempotency/store.py": {"keys whose time is over": 1},
+    "services/ingest/resumable/store.py": {"uploads whose time is over": 1},
+    "services/ingest/retention/store.py": {"those that have rules": 1},
+    "services/ingest/search/store.py": {
+        "the next to be indexed": 1,
+        "what else lies on a shelf": 1,
+    },
+    "services/ingest/store.py": {
+        "_A_KEY": 3,
+        "_OPERATOR": 3,
+        "room in the queue": 1,
+        "sessions that ended long ago": 1,
+        "the first key": 1,
+        "upkeep": 1,
+    },
+    "services/ingest/webhooks/store.py": {"_OLD": 2, "_QUEUE": 3},
+    "services/review/store.py": {"a metric without a word of anybody": 1, "upkeep": 1},
+    "services/triage/store.py": {"upkeep": 1},
+}
+"""Where statements mean the rows of all tenants, why, and how many do."""
+
+
+def tables() -> dict[str, bool]:
+    """Every table of every service, and whether it has a tenant."""
+    found: dict[str, bool] = {}
+    modules = [
+        ".".join(path.with_suffix("").parts)
+        for path in python_files("services", "shared/storage")
+        if path.name in ("store.py", "messages.py", "secret.py")
+    ]
+    for module in modules:
+        for value in vars(importlib.import_module(module)).values():
+            if isinstance(value, MetaData):
+                found |= {name: "tenant" in table.c for name, table in value.tables.items()}
+    return found
+
+
+def test_every_table_has_a_tenant_or_a_reason_why_not() -> None:
+    """A new table with rows of tenants and no column for them is noticed here."""
+    found = tables()
+    assert len(found) > 40, found
+    assert {name for name, named in found.items() if not named} == set(WITHOUT)
+
+
+def test_a_tenant_is_never_left_out() -> None:
+    """A row without one would be nobody's."""
+    for module in [f"services.{name}.store" for name in SERVICES]:
+        for table in importlib.import_module(module).metadata.tables.values():
+            if "tenant" in table.c:
+                assert not table.c.tenant.nullable, table.name
+
+
+def test_statements_that_mean_all_tenants_are_listed() -> None:
+    """Whoever adds one says here that it has to be."""
+    found: dict[str, dict[str, int]] = {}
+    for path in python_files("services", "shared", "infra"):
+        for node in ast.walk(ast.parse((ROOT / path).read_text("utf-8"))):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "across_tenants":
+                reasons = found.setdefault(path.as_posix(), {})
+                why = node.args[1]
+                said = str(why.value) if isinstance(why, ast.Constant) else ast.unparse(why)
+                reasons[said] = reasons.get(said, 0) + 1
+    assert found == ACROSS
+
+
+def test_nothing_goes_around_the_guard() -> None:
+    """Whatever a service says to a database goes through a session of its store; and only what
+    names a tenant's folder makes a path of a tenant.
+    """
+    around = ("exec_driver_sql", "create_engine", "raw_connection", "connection", "engine", "begin")
+    allowed = {
+        "shared/storage/engine.py",
+        "shared/storage/listening.py",
+        "shared/storage/migrate.py",
+        "shared/storage/snapshot.py",
+        "shared/storage/unit_of_work.py",  # tells the relay, by NOTIFY
+    }
+    wrong, marked = [], []
+    for path in python_files("services", "shared/storage"):
+        if "migrations" in path.parts:
+            continue
+        source = (ROOT / path).read_text("utf-8")
+        for node in ast.walk(ast.parse(source)):
+            if not isinstance(node, ast.Call):
+                continue
+            name = node.func.attr if isinstance(node.func, ast.Attribute) else ""
+            database = "sqlalchemy" in source or "store" in path.name
+            if name in around and database and path.as_posix() not in allowed:
+                wrong.append(f"{path}:{node.lineno} calls {name}")
+        if '"across_tenants"' in source or "ACROSS" in source:
+            marked.append(path.as_posix())
+    assert not wrong, "\n".join(wrong)
+    assert marked == ["shared/storage/migrate.py", "shared/storage/tenants.py"]
+
+
+def test_paths_of_tenants_are_made_in_one_place() -> None:
+    """`folder_of` knows them; a path with a tenant's name in it that was made elsewhere is not held
+    against whose work it is.
+    """
+    found, wrong = 0, []
+    for path in python_files("services", "shared"):
+        for node in ast.walk(ast.parse((ROOT / path).read_text("utf-8"))):
+            if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div):
+                right = ast.unparse(node.right)
+                found += right.startswith(("folder_of(", "key_of("))
+                if right == "tenant" or right.endswith(".tenant"):
+                    wrong.append(f"{path}:{node.lineno} {ast.unparse(node)}")
+    assert found >= 4
+    assert not wrong, "\n".join(wrong)
