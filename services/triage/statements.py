@@ -594,7 +594,7 @@ def _latest(statements: Sequence[Statement]) -> str | None:
 
 _NUMBER = re.compile(r"(\d{1,3}(?:,\d{3})+|\d+)?(\.\d+)?(?<=\d)(e[+-]?\d{1,2})?", re.IGNORECASE)
 _DAY = re.compile(r"(19|20)\d{6}")
-_NOTES = re.compile(r"\s*(\(\d{1,2}\)|\[\w{1,3}\]|[*†‡§]+)+$")
+_NOTES = re.compile(r"\s*(\(\d{1,2}\)|\[\w{1,3}\]|[*†‡§])+$")
 _DATES = (
     "%Y%m%d", "%Y-%m-%d", "%Y/%m/%d", "%m/%d/%Y", "%B %d, %Y", "%b %d, %Y", "%b. %d, %Y",
     "%B %d %Y", "%d %B %Y", "%d %b %Y", "%d.%m.%Y",

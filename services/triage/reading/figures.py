@@ -13,7 +13,7 @@ from services.triage.statements import parse_date, parse_number
 _OPENS = re.compile(r"[$€£¥]?\s*\(?\s*[$€£¥]?|(US|C|A)\$|USD|EUR|GBP|Rs\.?", re.I)
 _CLOSES = re.compile(r"\)?\s*%?\s*\)?")
 _DASH = re.compile(r"[$€£¥]?\s*[-\u2010-\u2015\u2212]{1,3}\s*%?|[$€£¥]?\s*(nil|none)", re.I)
-_MARKS = re.compile(r"(?<=[\d)])\s*(\([a-z]{1,2}\)|\[\w{1,3}\]|[*†‡§]+)+$")
+_MARKS = re.compile(r"(?<=[\d)])\s*(\([a-z]{1,2}\)|\[\w{1,3}\]|[*†‡§])+$")
 _YEAR = re.compile(r"(19|20)\d\d")
 _NUMBERISH = re.compile(r"[\d(]")
 

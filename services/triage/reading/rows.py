@@ -14,11 +14,14 @@ from services.triage.reading.scales import factor
 from services.triage.reading.table import TableCell
 from services.triage.statements import Column, Row
 
-_NOTES = re.compile(r"\s*((?<=\s)\(\w\)|(?<=\s)\(\d{1,2}\)|\[\w{1,3}\]|[*†‡§]+)+$")
+_NOTES = re.compile(r"\s*((?<=\s)\(\w\)|(?<=\s)\(\d{1,2}\)|\[\w{1,3}\]|[*†‡§])+$")
 _LEADERS = re.compile(r"(\s*\.){3,}\s*\.?$|\s*_{3,}$")
 _RULE = re.compile(r"[-=_\s.]*")
 _TOTAL = re.compile(r"^\s*(total|net\s+cash)\b", re.I)
 _OF_SHARES = re.compile(r"share", re.I)
+_LONGEST = 1_000
+"""Characters of a label: what is longer is none, and is cut before anything is looked for in it. A
+filing that means harm has lines without end."""
 _FULL_LINE = 40
 """Characters of a label that may be cut by the end of its line."""
 _OPEN = re.compile(r"[,;]$|\b(?:and|as of|at|of|or|to)$", re.I)
@@ -157,7 +160,8 @@ def _whole_lines(found: Layout) -> Iterator[_Whole]:
     held: _Whole | None = None
     for line in found.body:
         cells = _label_cells(line, found.bands)
-        label = _LEADERS.sub("", " ".join(cell.text.strip() for cell in cells)).strip()
+        text = " ".join(cell.text.strip() for cell in cells)[:_LONGEST]
+        label = _LEADERS.sub("", text).strip()
         if _RULE.fullmatch(label) and not line.figures:
             continue
         if held and _runs_on(held, label, line, cells):
@@ -175,6 +179,8 @@ def _whole_lines(found: Layout) -> Iterator[_Whole]:
 def _runs_on(held: _Whole, label: str, line: Line, cells: Sequence[TableCell]) -> bool:
     """Whether a line goes on with the label above; the cells of a grid are whole already."""
     if not cells or cells[0].place.cell or held.label.endswith(":"):
+        return False
+    if len(held.label) > _LONGEST:
         return False
     if held.figures and line.figures:
         return False
