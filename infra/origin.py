@@ -30,6 +30,7 @@ from shared.settings import CommonSettings, Port, load
 from shared.tracing import Carried, carried, collected, entered
 from shared.version import VERSION
 from shared.web.app import problem
+from shared.web.connections import Bounds
 from shared.web.origin import target
 from shared.web.server import LEAVE_SECONDS, Server
 
@@ -277,7 +278,10 @@ def create_app(settings: OriginSettings, leaving: threading.Event | None = None)
     leaving = leaving or threading.Event()
     transport = httpx.AsyncHTTPTransport(
         retries=2,  # of connecting alone: nothing has been sent yet
-        limits=httpx.Limits(max_connections=1000, keepalive_expiry=IDLE),
+        limits=httpx.Limits(
+            max_connections=settings.http_connections,  # one for each of a client's
+            keepalive_expiry=IDLE,
+        ),
     )
     client = httpx.AsyncClient(transport=transport)
     probes = Probes(settings.processes(), client)
@@ -314,7 +318,8 @@ def main() -> None:
             proxy_headers=False,
             timeout_graceful_shutdown=ENDING_SECONDS,
         )
-        Server(config, leaving, leave=LEAVE_SECONDS).run()
+        bounds = Bounds(connections=settings.http_connections)
+        Server(config, leaving, leave=LEAVE_SECONDS, bounds=bounds).run()
 
 
 if __name__ == "__main__":

@@ -53,6 +53,13 @@ class CommonSettings(BaseSettings):
     )
     key_cache: float = Field(
         60.0, ge=0, le=60, description="seconds for which a checked key is remembered"
+    http_connections: int = Field(
+        500,
+        ge=10,
+        le=100_000,
+        description="connections of clients that one process has open at the same time; requests "
+        "on further ones are answered 503 with `Retry-After`",
+    )
     )
     attempts: int = Field(
         5, ge=1, description="failed tries before an event goes to the dead letters"

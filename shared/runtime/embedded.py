@@ -90,4 +90,5 @@ def serve(
             service.let_go()
 
     with at_work(services, finishing) as (application, stop):
-        serve_http(application, host, port, stop, started, let_go)
+        most = services[0].settings.http_connections
+        serve_http(application, host, port, stop, started, let_go, connections=most)

@@ -27,6 +27,7 @@ from shared.runtime.service import Service
 from shared.runtime.worker import Worker
 from shared.storage import Relay
 from shared.web.app import Check, health_app
+from shared.web.connections import Bounds
 from shared.web.server import LEAVE_SECONDS, Server
 
 log = logging.getLogger(__name__)
@@ -79,6 +80,7 @@ def _serve(service: Service, role: str) -> None:
                 stop,
                 let_go=service.let_go,
                 leave=LEAVE_SECONDS,
+                connections=service.settings.http_connections,
             )
         elif service.settings.health_port:
             checks: list[Check] = [service.store.ready, partial(check_threads, threads)]
@@ -157,8 +159,12 @@ def serve_http(
     started: Callable[[int], None] | None = None,
     let_go: Callable[[], None] = lambda: None,
     leave: float = 0.0,
+    connections: int = Bounds.connections,
 ) -> None:
     """Serve until SIGTERM or SIGINT; the rest is for `Server`.
+
+    Args:
+        connections: that are open at the same time.
 
     Raises SettingsError if nothing can listen there.
     """
@@ -170,7 +176,8 @@ def serve_http(
             server_header=False,
             timeout_graceful_shutdown=5,
         )
-        Server(config, stop, started, let_go, leave).run(sockets=[listener])
+        bounds = Bounds(connections=connections)
+        Server(config, stop, started, let_go, leave, bounds).run(sockets=[listener])
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -33,6 +33,9 @@ WAIT = 30.0
 for one that is free."""
 CONNECTIONS = 10
 """Connections of PostgreSQL that one process has to one database at the most."""
+OF_A_FILE = 50
+"""Connections of SQLite that one process has to one database at the most: more than there are
+threads that serve requests (40)."""
 
 
 class Store:
@@ -43,7 +46,7 @@ class Store:
         service: the name that errors and logs use.
         migrations: folder of the Alembic revisions.
         connections: how many of PostgreSQL this process may have at once; a relay has one more,
-            on which it listens. SQLite has no such bound.
+            on which it listens. Of SQLite it may have `OF_A_FILE`, which are cheap.
     """
 
     def __init__(
@@ -119,6 +122,7 @@ def _open(url: str, service: str, connections: int) -> Engine:
         connect_args={"timeout": WAIT, "check_same_thread": False},
         hide_parameters=True,  # errors are logged, and rows are nobody's business there
     )
+        **_pool(parsed.database),
     event.listen(engine, "connect", _configure_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
@@ -127,6 +131,13 @@ def _open(url: str, service: str, connections: int) -> Engine:
 def _configure_sqlite(connection: Any, _record: object) -> None:
     connection.isolation_level = (
         None  # we send BEGIN ourselves, so that writers queue instead of failing late
+def _pool(file: str | None) -> dict[str, Any]:
+    """A bound on the connections to a file; a database in memory has one."""
+    if not file or file == ":memory:":
+        return {}
+    return {"pool_size": 5, "max_overflow": OF_A_FILE - 5, "pool_timeout": WAIT}
+
+
     guard(engine)
     )
     cursor = connection.cursor()

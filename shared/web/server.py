@@ -18,6 +18,8 @@ from types import FrameType
 import uvicorn
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from shared.web.connections import BoundedConnection, Bounds, Crowded
+
 LEAVE_SECONDS = 2.5
 """Longer than the origin keeps a connection that it does not use (`infra.origin.IDLE`)."""
 
@@ -50,6 +52,7 @@ class Server(uvicorn.Server):
         let_go: is called when it is to end, so that nobody is waited for who waits himself.
         leave: seconds for which it still answers after SIGTERM. SIGINT, or a second signal, ends it
             without them.
+        bounds: what clients may take; by default what `Bounds` says.
     """
 
     def __init__(
@@ -59,9 +62,14 @@ class Server(uvicorn.Server):
         started: Callable[[int], None] | None = None,
         let_go: Callable[[], None] = lambda: None,
         leave: float = 0.0,
+        bounds: Bounds | None = None,
     ) -> None:
-        self._application = Leaving(config.app)  # type: ignore[arg-type]
+        bounds = bounds or Bounds()
+        self._application = Leaving(Crowded(config.app, bounds))  # type: ignore[arg-type]
         config.app = self._application
+        config.http = type("Protocol", (BoundedConnection,), {"bounds": bounds})
+        config.h11_max_incomplete_event_size = bounds.head_bytes
+        config.ws = "none"
         super().__init__(config)
         self._stop = stop
         self._announce = started

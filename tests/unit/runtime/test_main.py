@@ -208,7 +208,7 @@ def test_who_waits_is_let_go_when_the_process_is_asked_to_end(
     monkeypatch.setattr(main, "serve_http", lambda *_, let_go, **__: let_go())
     main._serve(service, "api")
     assert asked == ["let go"]
-    monkeypatch.setattr(embedded, "serve_http", lambda *parts: parts[-1]())
+    monkeypatch.setattr(embedded, "serve_http", lambda *parts, **_: parts[-1]())
     embedded.serve([service, service], "127.0.0.1", 0, lambda _port: None)
     assert asked == ["let go"] * 3
 
