@@ -6,8 +6,10 @@ Each service subclasses `CommonSettings` in its own `settings.py`. A wrong value
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
+from urllib.parse import quote
 
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -35,6 +37,13 @@ class CommonSettings(BaseSettings):
         description="`s3://bucket/prefix`, with endpoint and credentials in the `AWS_…` variables; "
         "empty: files below the data folder",
     )
+    bus_instance: str = Field(
+        "",
+        pattern=r"^[A-Za-z0-9._-]{0,200}$",
+        description="name of this process among the consumers of Kafka, which it has again after a "
+        "crash and no other process of its service has: it goes on with its partitions then; "
+        "`host`: the name of the machine, container or pod; empty: none",
+    )
     bus_lease: float = Field(
         30.0, gt=0, description="seconds until work of a vanished worker is given to another"
     )
@@ -43,6 +52,13 @@ class CommonSettings(BaseSettings):
         ge=2,
         le=100,
         description="connections to PostgreSQL that one process of a service has at the most",
+    )
+    http_connections: int = Field(
+        500,
+        ge=10,
+        le=100_000,
+        description="connections of clients that one process has open at the same time; requests "
+        "on further ones are answered 503 with `Retry-After`",
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", description="least severity that is logged"
@@ -53,13 +69,6 @@ class CommonSettings(BaseSettings):
     )
     key_cache: float = Field(
         60.0, ge=0, le=60, description="seconds for which a checked key is remembered"
-    http_connections: int = Field(
-        500,
-        ge=10,
-        le=100_000,
-        description="connections of clients that one process has open at the same time; requests "
-        "on further ones are answered 503 with `Retry-After`",
-    )
     )
     attempts: int = Field(
         5, ge=1, description="failed tries before an event goes to the dead letters"
@@ -131,8 +140,12 @@ class CommonSettings(BaseSettings):
 
     @property
     def bus(self) -> str:
-        """The bus URL with its default filled in."""
-        return self.bus_url or f"sqlite:///{(self.data / 'bus.db').resolve()}"
+        """The bus URL with its default filled in, and the name of this process where it has one."""
+        url = self.bus_url or f"sqlite:///{(self.data / 'bus.db').resolve()}"
+        if not self.bus_instance or not url.startswith("kafka:"):
+            return url
+        name = socket.gethostname() if self.bus_instance == "host" else self.bus_instance
+        return f"{url}{'&' if '?' in url else '?'}instance={quote(name)}&leave=1"
 
     def database(self, service: str, url: str) -> str:
         """The database URL of a service with its default filled in: one SQLite file each."""

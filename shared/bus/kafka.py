@@ -43,6 +43,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.admin import MemberToRemove
 from kafka.consumer.subscription_state import ConsumerRebalanceListener
 from kafka.coordinator.assignors.abstract import AbstractPartitionAssignor, RebalanceProtocol
 from kafka.errors import (
@@ -123,6 +124,8 @@ class _Options:
     timeout: float = 15.0
     instance: str = ""
     """The name of this process among the members of its groups, which no other has; empty: none."""
+    leave: bool = False
+    """Whether a process that ends properly leaves its groups at once: its name won't come back."""
     tls: bool = False
     ca: str = ""
     """File of the authorities that sign the broker's certificate; empty: the system's."""
@@ -138,7 +141,7 @@ class _Options:
             **dict.fromkeys(("topic", "instance", "ca", "cert", "key"), str),
             **dict.fromkeys(("partitions", "replication"), int),
             "timeout": float,
-            "tls": {"0": False, "1": True}.__getitem__,
+            **dict.fromkeys(("leave", "tls"), {"0": False, "1": True}.__getitem__),
             "sasl": {name: name for name in _MECHANISMS}.__getitem__,
         }
         try:
@@ -147,7 +150,7 @@ class _Options:
             raise SettingsError(
                 f"The options of the bus URL are wrong at {error}: kafka://host:port"
                 "?topic=NAME&partitions=NUMBER&replication=NUMBER&timeout=SECONDS&instance=NAME"
-                f"&tls=1&ca=FILE&cert=FILE&key=FILE&sasl={'|'.join(_MECHANISMS)}."
+                f"&leave=1&tls=1&ca=FILE&cert=FILE&key=FILE&sasl={'|'.join(_MECHANISMS)}."
             ) from None
 
 
@@ -257,6 +260,12 @@ class KafkaBus:
             self._admin.close()
 
     # What consumers need of the bus.
+
+    def leave(self, group: str, member: str, instance: str) -> None:
+        """Have a static member of a group leave it: the broker would wait for it to come back."""
+        gone = MemberToRemove(member, instance, "it ends")
+        with self._asking:
+            self._admin.remove_group_members(group, [gone])
 
     def take_instance(self, group: str) -> int:
         """A number that no other member of the group has in this process."""
@@ -746,7 +755,11 @@ class _Keeper(threading.Thread):
             self._forwarding.clear()
             self._paused = False
             self._assignor.forget()
+            member = consumer.group_metadata().member_id
             consumer.close(timeout_ms=int(_CLOSE_SECONDS * 1000))
+            if self._instance and self._options.leave and member:
+                with suppress(KafkaError):  # then it is waited for as for one that died
+                    self._bus.leave(self.group, member, self._instance)
 
     def _try_step(self, consumer: Any) -> None:
         """Take a step. A broker that is out of reach ends no membership: it says itself, once it

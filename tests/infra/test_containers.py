@@ -93,6 +93,20 @@ def test_there_are_two_of_every_worker(service: str) -> None:
     assert _ours()[f"{service}-worker"]["deploy"] == {"replicas": 2}
 
 
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_worker_that_crashes_goes_on_under_its_name(
+    service: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A container that is started again has the name that it had, and no other one has it."""
+    container = _ours()[f"{service}-worker"]
+    assert "hostname" not in container
+    assert container["restart"] == "unless-stopped"
+    for name in ("BUS_URL", "BUS_INSTANCE"):
+        monkeypatch.setenv(PREFIX + name, container["environment"][PREFIX + name])
+    monkeypatch.setattr("socket.gethostname", lambda: "5f0c")
+    assert CommonSettings().bus == "kafka://kafka:9092?instance=5f0c&leave=1"
+
+
 def test_postgres_takes_all_connections_that_there_can_be() -> None:
     """Each process has its pool, and a relay one more to listen on; three are the superuser's."""
     command = _compose()["services"]["postgres"]["command"]

@@ -118,6 +118,17 @@ def test_every_setting_exists_and_is_accepted(monkeypatch: pytest.MonkeyPatch) -
         assert url == f"http://{name}:{ports[name]}"
 
 
+def test_a_worker_that_crashes_goes_on_under_the_name_of_its_pod() -> None:
+    """Which no other pod has, and its container has again; whoever consumes nothing has none."""
+    named = {}
+    for name, container in processes().items():
+        env = {one["name"]: one for one in container.get("env", [])}
+        if "SMALLPRINT_BUS_INSTANCE" in env:
+            named[name] = env["SMALLPRINT_BUS_INSTANCE"]["valueFrom"]["fieldRef"]["fieldPath"]
+    assert named == {f"{service}-worker": "metadata.name" for service in SERVICES}
+    assert "instance=" not in settings_map()["SMALLPRINT_BUS_URL"]
+
+
 def test_every_process_is_locked_down_and_bounded() -> None:
     """What the restricted pod security standard asks, and probes and bounds beside it."""
     [namespace] = of_kind("Namespace").values()

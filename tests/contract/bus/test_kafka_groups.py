@@ -122,6 +122,24 @@ def test_a_static_member_that_restarts_disturbs_nobody(
             again.close()
 
 
+def test_a_static_member_that_ends_properly_leaves_at_once_if_asked_to(
+    broker: Broker,
+) -> None:
+    """Its name does not come back, and nobody waits out its session for it."""
+    name = group = topic()
+    with (
+        bus_on(broker, lease=120, topic=name, instance="one", leave=1) as one,
+        bus_on(broker, lease=120, topic=name, instance="two", leave=1) as two,
+    ):
+        first, second = one.consumer(group), two.consumer(group)
+        eventually(lambda: len(first._keeper.partitions) == 2, "they share")
+        eventually(lambda: len(second._keeper.partitions) == 2, "they share evenly")
+        began = time.monotonic()
+        one.close()
+        eventually(lambda: len(second._keeper.partitions) == 4, "the other has them all")
+        assert time.monotonic() - began < 60
+
+
 def test_without_a_name_a_restart_is_a_new_generation(
     broker: Broker, generations: Generations
 ) -> None:
