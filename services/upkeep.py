@@ -316,7 +316,9 @@ def _databases(settings: CommonSettings) -> dict[str, str]:
 
 @contextmanager
 def _stores(settings: CommonSettings, *, migrate: bool = False) -> Iterator[dict[str, Store]]:
-    """All databases. Raises SuiteError if one is missing, or not of this version."""
+    """All databases, brought up to date for who restores them. Raises SuiteError if one is missing,
+    or not of this version.
+    """
     from services.escalation.store import MIGRATIONS as ESCALATION
     from services.extraction.store import MIGRATIONS as EXTRACTION
     from services.ingest.store import MIGRATIONS as INGEST
@@ -342,7 +344,7 @@ def _stores(settings: CommonSettings, *, migrate: bool = False) -> Iterator[dict
                 )
             stores[name] = Store(url, name, folders[name])
             if migrate:
-                stores[name].migrate()
+                stores[name].migrate(restoring=True)
             stores[name].must_be_current()
         yield stores
     finally:
@@ -454,7 +456,9 @@ def restore(source: Path, bus_url: str | None, data: Path | None, as_json: bool)
     """Bring a backup into an empty place, and check that all of it agrees.
 
     The data folder is new or empty; databases of PostgreSQL, as the settings name them, have no
-    tables; a Kafka topic, as the URL names it, has no messages. Blobs go to the data folder or to
+    tables; a Kafka topic, as the URL names it, has no messages. Until it has ended nobody else
+    restores there, and no suite starts on the folder or on these databases: whoever tries is told
+    which process has them. Blobs go to the data folder or to
     the bucket that the settings name, wherever they came from; of a bucket nothing is removed, so
     name one of its own, or a new prefix, for a trial. Nobody holds a lease in what is
     restored. Where the bus is a broker, all that the outboxes still have is sent once more. Tables

@@ -57,10 +57,12 @@ class Store:
         self.outbox_filled = threading.Event()
         self.engine = _open(url, service, connections)
 
-    def migrate(self, revision: str = "head") -> None:
-        """Bring the tables to a revision; safe when several processes start at once."""
+    def migrate(self, revision: str = "head", *, restoring: bool = False) -> None:
+        """Bring the tables to a revision; safe when several processes start at once. Raises
+        SettingsError while others restore the database (`restoring`: we do).
+        """
         with _translated(self.service):
-            migrate(self.engine, self.migrations, revision)
+            migrate(self.engine, self.migrations, revision, restoring=restoring)
 
     @contextmanager
     def write(self) -> Iterator[Session]:
@@ -111,26 +113,24 @@ def _open(url: str, service: str, connections: int) -> Engine:
                 pool_timeout=WAIT,
                 hide_parameters=True,
             )
+            guard(engine)
+            return engine
     except (ArgumentError, NoSuchModuleError, ImportError) as error:
         raise SettingsError(f"the database URL of {service} can't be used: {error}") from None
     if parsed.database and parsed.database != ":memory:":
         Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
     engine = create_engine(
-            guard(engine)
-            return engine
         parsed,
         connect_args={"timeout": WAIT, "check_same_thread": False},
+        **_pool(parsed.database),
         hide_parameters=True,  # errors are logged, and rows are nobody's business there
     )
-        **_pool(parsed.database),
     event.listen(engine, "connect", _configure_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
+    guard(engine)
     return engine
 
 
-def _configure_sqlite(connection: Any, _record: object) -> None:
-    connection.isolation_level = (
-        None  # we send BEGIN ourselves, so that writers queue instead of failing late
 def _pool(file: str | None) -> dict[str, Any]:
     """A bound on the connections to a file; a database in memory has one."""
     if not file or file == ":memory:":
@@ -138,7 +138,9 @@ def _pool(file: str | None) -> dict[str, Any]:
     return {"pool_size": 5, "max_overflow": OF_A_FILE - 5, "pool_timeout": WAIT}
 
 
-    guard(engine)
+def _configure_sqlite(connection: Any, _record: object) -> None:
+    connection.isolation_level = (
+        None  # we send BEGIN ourselves, so that writers queue instead of failing late
     )
     cursor = connection.cursor()
     _use_wal(cursor)

@@ -15,15 +15,21 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, text
 
 from shared.errors import SettingsError
+from shared.storage.restoring import refuse_while_restored
 from shared.storage.tenants import ACROSS
 
 _LOCK = 0x736D616C  # any number that only our migrations take
 
 
-def migrate(engine: Engine, folder: Path, revision: str = "head") -> None:
+def migrate(
+    engine: Engine, folder: Path, revision: str = "head", *, restoring: bool = False
+) -> None:
     """Move the schema up or down to `revision`, holding a lock against other processes.
 
-    Raises SettingsError for a database that a newer program has moved on.
+    Args:
+        restoring: whether whoever asks is the one who restores the database.
+
+    Raises SettingsError for a database that a newer program has moved on, or others restore.
     """
     config = Config()
     config.set_main_option("script_location", str(folder).replace("%", "%%"))
@@ -32,6 +38,8 @@ def migrate(engine: Engine, folder: Path, revision: str = "head") -> None:
     every_row = engine.execution_options(**{ACROSS: "revisions change rows of all"})
     with every_row.begin() as connection:
         if connection.dialect.name == "postgresql":
+            if not restoring:
+                refuse_while_restored(connection)
             connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
         heads = MigrationContext.configure(connection).get_current_heads()
         _refuse_newer(engine, script, heads)

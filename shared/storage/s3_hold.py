@@ -15,11 +15,15 @@ moment names.
 
 from __future__ import annotations
 
+import json
 import logging
+import os
 import secrets
+import socket
 import threading
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Protocol
 
@@ -28,9 +32,10 @@ from shared.storage.blobs import HELD, HOLDING, ref_of_key
 
 log = logging.getLogger(__name__)
 
-FRESH_SECONDS = 900.0
-"""For which a mark counts, by the server's clock."""
-AGAIN_SECONDS = 60.0
+FRESH_SECONDS = 90.0
+"""For which a mark counts, by the server's clock: so long a backup that was killed keeps the next
+one waiting, and so long a bucket may be out of reach before one that is at work fails."""
+AGAIN_SECONDS = 15.0
 """Until it is written again."""
 ENDING = ".smallprint-ending"
 """The mark that is there while what was put aside is taken away."""
@@ -98,7 +103,8 @@ def _age(bucket: Bucket, name: str) -> float | None:
 
 def _end(bucket: Bucket) -> None:
     ending = bucket.prefix + ENDING
-    bucket.write(ending, b"")
+    mark = _mark()
+    bucket.write(ending, mark)
     written = time.monotonic()
     bucket.remove(bucket.prefix + HOLDING)
     for item in bucket.objects():
@@ -106,7 +112,7 @@ def _end(bucket: Bucket) -> None:
         if key.endswith(HELD) and ref_of_key(key.removesuffix(HELD), 0):
             bucket.remove(item["Key"])
         if time.monotonic() - written > AGAIN_SECONDS:
-            bucket.write(ending, b"")
+            bucket.write(ending, mark)
             written = time.monotonic()
     bucket.remove(ending)
 
@@ -121,7 +127,7 @@ class Hold:
     def __init__(self, bucket: Bucket) -> None:
         self._bucket = bucket
         self._key = bucket.prefix + HOLDING
-        self._mark = secrets.token_hex(16).encode()
+        self._mark = _mark()
         self._written = 0.0
         self._over = threading.Event()
         self._lost = False
@@ -129,12 +135,12 @@ class Hold:
 
     def __enter__(self) -> None:
         if is_held(self._bucket) or _is_ending(self._bucket):
-            raise _taken()
+            raise _taken(self._bucket)
         _end_of_the_dead(self._bucket)
         self._write()
         if _is_ending(self._bucket):  # since the look: it would take away what is put aside for us
             self._bucket.remove(self._key)
-            raise _taken()
+            raise _taken(self._bucket)
         self._writer.start()
 
     def __exit__(
@@ -177,8 +183,37 @@ class Hold:
         self._written = begun
 
 
-def _taken() -> Conflict:
+def _mark() -> bytes:
+    """What no other mark is, and who writes it."""
+    told = {
+        "mark": secrets.token_hex(16),
+        "host": socket.gethostname(),
+        "process": os.getpid(),
+        "since": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    return json.dumps(told).encode()
+
+
+def _holder(bucket: Bucket) -> str:
+    """Who holds the bucket, in words."""
+    for name in (HOLDING, ENDING):
+        found = bucket.read(bucket.prefix + name, MARK)
+        if found is None or found[1] >= FRESH_SECONDS:
+            continue
+        seen = f"last heard of {found[1]:.0f} seconds ago"
+        try:
+            told = json.loads(found[0])
+            return (
+                f"process {int(told['process'])} on {str(told['host'])[:253]}, at work since"
+                f" {str(told['since'])[:40]}, {seen}"
+            )
+        except (ValueError, TypeError, LookupError):
+            return f"one that does not say who it is, {seen}"
+    return "one that has just ended"
+
+
+def _taken(bucket: Bucket) -> Conflict:
     return Conflict(
-        "another backup is at work on this bucket, or was killed less than"
-        f" {FRESH_SECONDS / 60:.0f} minutes ago: begin again once it has ended"
+        f"another backup holds this bucket ({_holder(bucket)}): begin again once it has ended; if"
+        f" it was killed, {FRESH_SECONDS:.0f} seconds after it was last heard of"
     )

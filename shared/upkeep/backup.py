@@ -35,10 +35,12 @@ from typing import TypeVar
 from shared.bus import Bus
 from shared.bus.sqlite import forget_leases
 from shared.cli import letters
+from shared.cli.lock import FolderLock
 from shared.errors import Conflict, SuiteError
 from shared.events import BlobRef
 from shared.storage import BlobStore, MissingBlob, Store, open_blobs, trail
 from shared.storage.blobs import CHUNK, MARKER, key_of, ref_of_key
+from shared.storage.restoring import restoring
 from shared.storage.snapshot import is_empty, load_dump, snapshots
 from shared.upkeep.manifest import BadBackup, File, Manifest, copied, files_of, hash_of
 from shared.version import VERSION
@@ -279,26 +281,61 @@ def restore(
 
     Raises:
         BadBackup: it is none, or not what it was; nothing is left then.
-        Conflict: the place is not empty; nothing was changed.
+        Conflict: the place is not empty, or another restore is at work on its databases; nothing
+            was changed.
+        FolderInUse: another restore, or a suite, is at work on the data folder.
     """
     manifest = Manifest.read(source)
-    _require_empty(place.data, "a backup is restored")
-    servers = _servers(manifest, place)
-    partial = place.data.with_name(place.data.name + PARTIAL)
-    shutil.rmtree(partial, ignore_errors=True)
-    try:
-        put = _brought(source, partial, manifest, place)
-        for name, url in servers.items():
-            load_dump(url, source / manifest.databases[name], name)
-        told = settle(partial, manifest, put)
-        os.sync()
-        if place.data.exists():
-            place.data.rmdir()
-        partial.rename(place.data)
-    except BaseException:
+    servers = {name: place.databases[name] for name in _on_servers(manifest, place)}
+    with _alone_in(place.data), restoring(servers):
+        _require_empty_databases(servers)
+        partial = place.data.with_name(place.data.name + PARTIAL)
         shutil.rmtree(partial, ignore_errors=True)
-        raise
+        try:
+            put = _brought(source, partial, manifest, place)
+            for name, url in servers.items():
+                load_dump(url, source / manifest.databases[name], name)
+            told = settle(partial, manifest, put)
+            os.sync()
+            _take_its_place(partial, place.data)
+        except BaseException:
+            shutil.rmtree(partial, ignore_errors=True)
+            raise
     return manifest, told
+
+
+@contextlib.contextmanager
+def _alone_in(data: Path) -> Iterator[None]:
+    """For the time of the block nobody restores to an empty folder, or works on it. Raises
+    Conflict, and FolderInUse with the process that does.
+    """
+    there = data.exists()
+    lock = FolderLock(data)
+    if not lock.path.exists():
+        _require_empty(data, "a backup is restored")
+    try:
+        with lock:
+            try:
+                _require_empty(data, "a backup is restored", but=lock.path)
+                yield
+            finally:
+                if data.exists() and list(data.iterdir()) == [lock.path]:
+                    lock.path.unlink()
+    finally:
+        if not there and data.exists() and not any(data.iterdir()):
+            data.rmdir()
+
+
+def _take_its_place(partial: Path, data: Path) -> None:
+    """Give what is restored its name. Raises Conflict if somebody works there since."""
+    FolderLock(data).path.unlink(missing_ok=True)
+    try:
+        data.rmdir()
+        partial.rename(data)
+    except OSError:
+        raise Conflict(
+            f"somebody began to work in {data} while it was restored: stop that, and begin again"
+        ) from None
 
 
 def let_go(stores: Mapping[str, Store], bus: Path | None) -> None:
@@ -314,9 +351,8 @@ def send_again(stores: Mapping[str, Store]) -> int:
     return sum(trail.send_all_again(store) for store in stores.values())
 
 
-def _servers(manifest: Manifest, place: Place) -> dict[str, str]:
-    """The databases that a server has: of the kind that the backup has, and empty."""
-    servers = {}
+def _on_servers(manifest: Manifest, place: Place) -> Iterator[str]:
+    """The services whose databases a server has, of the kind that the backup has."""
     for name, file in manifest.databases.items():
         url = place.databases[name]
         on_server = not url.startswith("sqlite:///")
@@ -328,14 +364,16 @@ def _servers(manifest: Manifest, place: Place) -> dict[str, str]:
                 f"{wanted}: restore it to {had}"
             )
         if on_server:
-            servers[name] = url
+            yield name
+
+
+def _require_empty_databases(servers: Mapping[str, str]) -> None:
     for name, url in servers.items():
         if not is_empty(url):
             raise Conflict(
                 f"the database of {name} is not empty: make a new one, and name it in "
                 f"SMALLPRINT_{name.upper()}_DATABASE_URL"
             )
-    return servers
 
 
 def _brought(source: Path, partial: Path, manifest: Manifest, place: Place) -> Put:
@@ -411,6 +449,6 @@ def _has(blobs: BlobStore, tenant: str, ref: BlobRef) -> bool:
     return digest.hexdigest() == ref.sha256
 
 
-def _require_empty(folder: Path, what: str) -> None:
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+def _require_empty(folder: Path, what: str, but: Path | None = None) -> None:
+    if folder.exists() and (not folder.is_dir() or any(one != but for one in folder.iterdir())):
         raise Conflict(f"{what} only in a new or empty folder, and {folder} has something in it")

@@ -108,6 +108,7 @@ def test_nothing_goes_around_the_guard() -> None:
         "shared/storage/engine.py",
         "shared/storage/listening.py",
         "shared/storage/migrate.py",
+        "shared/storage/restoring.py",
         "shared/storage/snapshot.py",
         "shared/storage/unit_of_work.py",  # tells the relay, by NOTIFY
     }

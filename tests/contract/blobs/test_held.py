@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import re
+import socket
 import threading
 from contextlib import ExitStack
 from datetime import timedelta
@@ -61,12 +64,30 @@ def test_a_bucket_is_held_by_one_backup(bucket: Place) -> None:
     """The second is refused, and the first is not disturbed."""
     blobs = S3Blobs(bucket.url)
     with blobs.holding():
-        with pytest.raises(Conflict, match="another backup"), S3Blobs(bucket.url).holding():
+        me = f"process {os.getpid()} on {re.escape(socket.gethostname())}, at work since 20"
+        with (
+            pytest.raises(Conflict, match=f"another backup holds this bucket \\({me}"),
+            S3Blobs(bucket.url).holding(),
+        ):
             pass
         ref = blobs.put("default", b"some")
         blobs.delete("default", ref)
         with blobs.open_held("default", ref) as stream:
             assert stream.read() == b"some"
+
+
+def test_a_killed_backup_keeps_the_next_one_waiting_for_a_minute_and_a_half() -> None:
+    """And no longer; it is heard of some times in between, so that one lost answer is no harm."""
+    assert s3_hold.FRESH_SECONDS <= 90
+    assert s3_hold.FRESH_SECONDS / s3_hold.AGAIN_SECONDS >= 4
+
+
+def test_a_mark_of_an_older_program_holds_as_well(bucket: Place) -> None:
+    """It does not say who wrote it."""
+    blobs = S3Blobs(bucket.url)
+    blobs.write(blobs.prefix + HOLDING, b"0" * 32)
+    with pytest.raises(Conflict, match="one that does not say who it is"), blobs.holding():
+        pass
 
 
 def test_a_mark_is_written_again_before_it_is_old(

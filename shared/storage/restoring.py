@@ -1,0 +1,83 @@
+"""A database of a server that is restored is nobody else's meanwhile.
+
+Who restores holds a lock of the session in each database, by a connection that says in the list of
+the server's activities who it is. It goes with the connection, however its process ends. Another
+restore, and a program that would bring the tables up to date, finds it and is refused. Files of
+SQLite need none: the lock of their data folder keeps others out (`shared.cli.lock`).
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+
+from sqlalchemy import Connection, create_engine, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import OperationalError
+
+from shared.errors import Conflict, SettingsError, Unavailable
+
+_LOCK = 0x72657374
+"""Any number that only restores take."""
+_HOLDER = text(
+    "SELECT a.application_name, a.client_addr, a.backend_start FROM pg_locks l"
+    " JOIN pg_stat_activity a ON a.pid = l.pid WHERE l.locktype = 'advisory' AND l.granted"
+    " AND l.mode = 'ExclusiveLock' AND l.classid = 0 AND l.objid = :lock AND l.objsubid = 1"
+    " AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+)
+
+
+@contextmanager
+def restoring(urls: Mapping[str, str]) -> Iterator[None]:
+    """Keep others from restoring to these databases, and from starting on them, for the time of the
+    block.
+
+    Args:
+        urls: of PostgreSQL, by service.
+
+    Raises:
+        Conflict: another restore is at work on one of them.
+    """
+    told = f"smallprint restore, process {os.getpid()} on {socket.gethostname()}"[:63]
+    with ExitStack() as stack:
+        for name, url in sorted(urls.items()):
+            engine = create_engine(
+                make_url(url),
+                connect_args={"application_name": told},
+                isolation_level="AUTOCOMMIT",  # it is open for long, and is no transaction
+                hide_parameters=True,
+            )
+            stack.callback(engine.dispose)
+            try:
+                connection = stack.enter_context(engine.connect())
+            except OperationalError as error:
+                raise Unavailable(f"the database of {name} does not answer: {error.orig}") from None
+            asked = text("SELECT pg_try_advisory_lock(:lock)")
+            if not connection.execute(asked, {"lock": _LOCK}).scalar_one():
+                raise Conflict(
+                    f"another restore is at work on the database of {name}: "
+                    f"{_holder(connection)}"
+                )
+        yield
+
+
+def refuse_while_restored(connection: Connection) -> None:
+    """Raise SettingsError if a restore is at work on the database, and keep one from beginning
+    until the transaction ends.
+    """
+    asked = text("SELECT pg_try_advisory_xact_lock_shared(:lock)")
+    if not connection.execute(asked, {"lock": _LOCK}).scalar_one():
+        raise SettingsError(
+            f"this database is being restored ({_holder(connection)}): start again once that has"
+            " ended"
+        )
+
+
+def _holder(connection: Connection) -> str:
+    row = connection.execute(_HOLDER, {"lock": _LOCK}).first()
+    if row is None:
+        return "one that has just ended"
+    where = row.client_addr or "the same machine"
+    return f"{row.application_name}, connected from {where} since {row.backend_start:%F %T %z}"
