@@ -108,7 +108,7 @@ def call(
         call_of(account, provider, prompt, counts or now),
         until=now + timedelta(seconds=provider.seconds) + SLACK,
     )
-    ledger.reserve(made, account.caps)
+    ledger.reserve(made, account.caps, provider.pace)
     try:
         # The provider is told nothing of the trace: that is our own.
         told = {"smallprint.provider": provider.name, "smallprint.model": provider.model}
@@ -126,6 +126,7 @@ def call(
 
 def call_of(account: Account, provider: Provider, prompt: Prompt, counts: datetime) -> Call:
     """What a question is in the ledger, with its worst case; it is over when it begins."""
+    worst = provider.worst_case(prompt)
     return Call(
         tenant=account.tenant,
         escalation_id=account.escalation_id,
@@ -134,7 +135,8 @@ def call_of(account: Account, provider: Provider, prompt: Prompt, counts: dateti
         provider=provider.name,
         model=provider.model,
         content=content(provider, prompt),
-        worst=provider.price.of(provider.worst_case(prompt)),
+        worst=provider.price.of(worst),
+        tokens=worst.input + worst.output,
         price_as_of=provider.price.as_of,
         until=counts,
         time=counts,

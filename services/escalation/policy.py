@@ -30,7 +30,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from services.escalation.providers.base import Refused
+from services.escalation.providers.base import Pace, Refused
 from services.escalation.providers.post import Post
 from services.escalation.providers.provider import (
     BATCHES,
@@ -48,6 +48,8 @@ Hidden = Literal["parties", "amounts", "persons"]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
 LOCAL = ("127.0.0.1", "localhost", "::1")
 EVERY_ANSWER = "A person looks at every answer."
+NO_RULES = {"key_env", "key_file", "requests_minute", "tokens_minute"}
+"""What a policy says of a provider that decides nothing about any document."""
 
 
 class _Part(BaseModel):
@@ -65,6 +67,8 @@ class _Provider(_Part):
     most_tokens: Annotated[int, Field(ge=100, le=100_000)] = 2_000
     structured: Literal["schema", "json", "none"] = "schema"
     inside: bool = False
+    requests_minute: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    tokens_minute: Annotated[int, Field(ge=1_000, le=10_000_000_000)] | None = None
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -235,16 +239,14 @@ def read_policies(path: Path | None, post: Post | None = None) -> Policies:
 
 
 def _version(tenant: _Tenant, providers: Mapping[str, _Provider], label: str) -> Version:
-    """The version of one tenant's rules, with the providers that it asks. Where a key lies is no
-    rule, and what the file says of other tenants is none of this one's business.
+    """The version of one tenant's rules, with the providers that it asks. Where a key lies and how
+    quickly a provider is asked is no rule, and what the file says of other tenants is none of this
+    one's business.
     """
     rules = tenant.model_dump()
     for name in ("leaves", "mask", "always_person"):
         rules[name] = frozenset(rules[name])
-    asked = {
-        name: providers[name].model_dump(exclude={"key_env", "key_file"})
-        for name in tenant.providers
-    }
+    asked = {name: providers[name].model_dump(exclude=NO_RULES) for name in tenant.providers}
     return version_of({"tenant": rules, "providers": asked}, label)
 
 
@@ -266,6 +268,7 @@ def _provider(name: str, spec: _Provider, path: Path, post: Post) -> Provider:
         most=spec.most_tokens,
         structured=spec.structured,
         inside=spec.inside,
+        pace=Pace(spec.requests_minute, spec.tokens_minute),
         post=post,
     )
 

@@ -28,6 +28,7 @@ ACROSS = {
     "services/escalation/ledger/store.py": {
         "_A_CALL": 1,
         "_SUMS": 2,
+        "a provider's pace is that of all together": 1,
         "calls whose process died": 1,
     },
     "services/escalation/rules/store.py": {"those that had a policy": 1},

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from services.escalation.ledger import store
@@ -21,7 +21,7 @@ from services.escalation.ledger.domain import (
     Stop,
     TooManyCalls,
 )
-from services.escalation.providers.base import Usage
+from services.escalation.providers.base import AtPace, Pace, Usage
 from shared import metrics
 from shared.storage import Store
 
@@ -30,6 +30,8 @@ log = logging.getLogger(__name__)
 CALLS_MOST = 4
 """Calls for one escalation that may cost something: a question, its repair, and two that failed."""
 RECOVERED_AT_ONCE = 100
+MINUTE = timedelta(minutes=1)
+NO_PACE = Pace()
 
 
 def utc_now() -> datetime:
@@ -44,19 +46,26 @@ class Ledger:
         self.database = database
         self.clock = clock
 
-    def reserve(self, call: Call, caps: Caps) -> None:
+    def reserve(self, call: Call, caps: Caps, pace: Pace = NO_PACE) -> None:
         """Set the worst case aside.
 
+        Args:
+            pace: of the provider, for a call that is made now.
+
         Raises:
+            AtPace: it was asked as much in the last minute as it may be.
             ProviderStopped: nobody is to ask it.
             BudgetSpent: it might exceed the cap of the day or the month.
             TooManyCalls: the escalation has had all of its calls.
             AskedNow: another escalation asks the same just now; its answer will serve both.
         """
+        now = self.clock()
         with self.database.write() as session:
             for stop in store.stops(session):
                 if stop.provider == call.provider:
                     raise ProviderStopped(f"{call.provider} is stopped: {stop.reason}")
+            if pace:
+                self._keep_pace(session, call, pace, now)
             if short := store.take(session, call.tenant, call.day, call.worst, caps):
                 raise BudgetSpent(
                     f"a call to {call.provider} may cost US$ {call.worst / 1e6:.6f}, which the "
@@ -65,11 +74,35 @@ class Ledger:
             for other in store.open_calls(session, call.tenant, call.content):
                 if other.escalation_id == call.escalation_id and other.batch is None:
                     self._assume(session, other.call_id)  # of a process that died
-                elif other.until >= self.clock():
+                elif other.until >= now:
                     raise AskedNow("the same is being asked just now, for another result")
             if store.calls_of(session, call.tenant, call.escalation_id) >= CALLS_MOST:
                 raise TooManyCalls(f"it was asked {CALLS_MOST} times without a usable answer")
-            store.add(session, call)
+            store.add(session, call, now)
+
+    def _keep_pace(self, session: Any, call: Call, pace: Pace, now: datetime) -> None:
+        """Raise AtPace if a call would be too many within a minute. One that alone has more tokens
+        than a minute may have goes when nothing else does.
+        """
+        store.keep_pace(session, call.provider)
+        asked = store.asked_since(session, call.provider, now - MINUTE)
+        times = [moment for moment, _ in asked]
+        due: list[datetime] = []
+        if pace.requests is not None and len(asked) >= pace.requests:
+            due.append(times[len(asked) - pace.requests] + MINUTE)
+        if pace.tokens is not None:
+            over = sum(tokens for _, tokens in asked) + call.tokens - pace.tokens
+            for moment, tokens in asked:
+                if over <= 0:
+                    break
+                over -= tokens
+                due.append(moment + MINUTE)
+        if due:
+            wait = max(due) - now
+            raise AtPace(
+                f"{call.provider} was asked as much in the last minute as the policy allows",
+                wait=max(wait.total_seconds(), 0.0),
+            )
 
     def settle(self, call_id: str, usage: Usage, micro_usd: int, reply: dict[str, Any]) -> None:
         """Replace the worst case by the bill, and keep the answer. A provider that bills more is

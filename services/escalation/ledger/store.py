@@ -4,6 +4,7 @@ it; providers are everybody's.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -23,6 +24,7 @@ from sqlalchemy import (
     insert,
     or_,
     select,
+    text,
     update,
 )
 from sqlalchemy.orm import Session
@@ -59,6 +61,9 @@ ledger = Table(
     Column("time", Time, nullable=False),
     Column("until", Time),
     Column("batch", String(64)),
+    Column("asked", Time),
+    Column("tokens", BigInteger),
+    Index("ledger_pace", "provider", "asked"),
     Index("ledger_provider", "tenant", "provider"),
     Index("ledger_open", "state", "until"),
     Index("ledger_content", "tenant", "content", "state"),
@@ -66,7 +71,8 @@ ledger = Table(
     Index("ledger_day", "tenant", "day"),
     Index("ledger_batch", "batch"),
 )
-"""Every call. `micro_usd` is what it counts with: the worst case, until more is known."""
+"""Every call. `micro_usd` is what it counts with: the worst case, until more is known. `asked` and
+`tokens` are what it takes of its provider's pace, unless it goes with a batch."""
 
 spending = Table(
     "spending",
@@ -138,8 +144,8 @@ def correct(session: Session, tenant: str, day: str, difference: int) -> None:
             )
 
 
-def add(session: Session, call: Call) -> None:
-    """Write down a reservation."""
+def add(session: Session, call: Call, now: datetime) -> None:
+    """Write down a reservation, for a call that is made now unless it goes with a batch."""
     session.execute(
         insert(ledger).values(
             call_id=call.id,
@@ -160,6 +166,8 @@ def add(session: Session, call: Call) -> None:
             time=call.time,
             until=call.until,
             batch=call.batch,
+            asked=None if call.batch else now,
+            tokens=call.tokens,
         )
     )
 
@@ -183,11 +191,36 @@ def change(
     session: Session, row: Any, state: State, micro_usd: int, tokens: tuple[int, int]
 ) -> None:
     """Write down what became of a call, by its row in the ledger."""
+    took = {} if state == "assumed" else {"tokens": sum(tokens)}
+    values = {"tokens_in": tokens[0], "tokens_out": tokens[1], **took}
     session.execute(
         update(ledger)
         .where(ledger.c.tenant == row.tenant, ledger.c.call_id == row.call_id)
-        .values(state=state, micro_usd=micro_usd, tokens_in=tokens[0], tokens_out=tokens[1])
+        .values(state=state, micro_usd=micro_usd, **values)
     )
+
+
+def keep_pace(session: Session, provider: str) -> None:
+    """Let one transaction at a time count what is asked of a provider. SQLite has one writer at a
+    time in any case.
+    """
+    if session.get_bind().dialect.name == "postgresql":
+        name = hashlib.sha256(f"pace of {provider}".encode()).digest()[:8]
+        number = int.from_bytes(name, signed=True)
+        session.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": number})
+
+
+def asked_since(session: Session, provider: str, since: datetime) -> list[tuple[datetime, int]]:
+    """When a provider was asked after a moment, by any tenant, and tokens at the most, the earliest
+    first. What goes with a batch has limits of its own.
+    """
+    query = (
+        select(ledger.c.asked, ledger.c.tokens)
+        .where(ledger.c.provider == provider, ledger.c.asked > since)
+        .order_by(ledger.c.asked)
+    )
+    rows = session.execute(across_tenants(query, "a provider's pace is that of all together"))
+    return [(row.asked, int(row.tokens or 0)) for row in rows]
 
 
 def calls_of(session: Session, tenant: str, escalation_id: str) -> int:

@@ -5,9 +5,11 @@ through the ledger first.
 """
 
 from services.escalation.providers.base import (
+    AtPace,
     Lost,
     NotReached,
     Overloaded,
+    Pace,
     Prompt,
     ProviderError,
     Refused,
@@ -19,9 +21,11 @@ from services.escalation.providers.base import (
 from services.escalation.providers.provider import Provider
 
 __all__ = [
+    "AtPace",
     "Lost",
     "NotReached",
     "Overloaded",
+    "Pace",
     "Prompt",
     "Provider",
     "ProviderError",

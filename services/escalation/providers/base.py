@@ -4,7 +4,8 @@ ProviderError
 ├── NotReached   no request arrived: nothing is billed
 ├── Refused      the provider refused the request: nothing is billed
 │   └── TooBusy  for now (429)
-│       └── Overloaded  with whatever it has (503, 529)
+│       ├── Overloaded  with whatever it has (503, 529)
+│       └── AtPace  by the limit that the operator states: it was not asked
 └── Lost         a request may have been worked on, and what it cost is not known
     └── Unusable the answer is not of the protocol
 """
@@ -25,6 +26,20 @@ class Usage:
     input: int
     output: int
     """With those that the model thought in."""
+
+
+@dataclass(frozen=True)
+class Pace:
+    """What may be asked of a provider within any minute, by all tenants and workers together; None:
+    as much as it takes.
+    """
+
+    requests: int | None = None
+    tokens: int | None = None
+    """In and out. A call counts with its worst case until its bill is there."""
+
+    def __bool__(self) -> bool:
+        return self.requests is not None or self.tokens is not None
 
 
 @dataclass(frozen=True)
@@ -92,6 +107,12 @@ class TooBusy(Refused):
 
 class Overloaded(TooBusy):
     """The provider, or what is in front of it, has too much to do for anybody."""
+
+
+class AtPace(TooBusy):
+    """As much was asked of it in the last minute as the operator allows: it was not asked."""
+
+    code = "provider_at_pace"
 
 
 class Lost(ProviderError):

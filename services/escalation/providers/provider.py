@@ -12,10 +12,12 @@ from typing import Any, Literal, Self, TypeVar
 
 from services.escalation.providers.anthropic import WRITING, Anthropic
 from services.escalation.providers.base import (
+    AtPace,
     Dialect,
     Lost,
     NotReached,
     Overloaded,
+    Pace,
     Prompt,
     ProviderError,
     Refused,
@@ -76,6 +78,7 @@ class Provider:
         most: tokens of an answer, thoughts included.
         structured: how the schema is enforced: `schema`, `json` or `none`.
         inside: whether what it is sent stays in the house.
+        pace: what may be asked of it in a minute; the ledger, which all workers share, counts.
     """
 
     name: str
@@ -88,6 +91,7 @@ class Provider:
     most: int = 2_000
     structured: str = "schema"
     inside: bool = False
+    pace: Pace = field(default_factory=Pace)
     post: Post = field(default_factory=Post, repr=False)
     breaker: Breaker = field(default_factory=Breaker, repr=False)
 
@@ -263,7 +267,9 @@ def in_order(
             reasons.append(error.message)
         except ProviderError as error:
             reasons.append(error.message)
-            if isinstance(error, TooBusy) or not isinstance(error, Refused):
+            if isinstance(error, AtPace):
+                waits.append(error.wait or 0.0)
+            elif isinstance(error, TooBusy) or not isinstance(error, Refused):
                 waits.append(provider.breaker.wait())
     raise NobodyAnswers(
         "; ".join(reasons) or "there is no provider to ask", wait=min(waits, default=None)

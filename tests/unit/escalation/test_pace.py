@@ -1,0 +1,213 @@
+"""A provider is asked no more in a minute than its operator allows, by all who ask together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from infra.stand_in import Labels, StandIn
+from services.escalation.asking import Asker, Door, NotYet
+from services.escalation.domain import Outcome
+from services.escalation.ledger import Caps, Ledger
+from services.escalation.policy import read_policies
+from services.escalation.providers import AtPace, Pace, Usage
+from services.escalation.store import MIGRATIONS
+from shared.errors import SettingsError
+from shared.events import BlobRef
+from shared.events.questions import Question
+from shared.storage import Store
+from tests.contract.ledger.calls import Clock, call
+
+CAPS = Caps(10**12, 10**12)
+LAW = "This Agreement is governed by the laws of Delaware."
+POLICY = """
+[providers.stand-in]
+protocol = "own"
+model = "one"
+url = "{first}"
+price = {{ input = "3", output = "15", as_of = 2026-01-31 }}
+{pace}
+
+[providers.stand-in-2]
+protocol = "own"
+model = "two"
+url = "{second}"
+price = {{ input = "3", output = "15", as_of = 2026-01-31 }}
+
+[tenants.default]
+providers = [{asked}]
+leaves = ["contract"]
+day_usd = "1000"
+month_usd = "1000"
+
+[tenants.rivals]
+providers = [{asked}]
+leaves = ["contract"]
+day_usd = "1000"
+month_usd = "1000"
+"""
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Store]:
+    """The database of escalation, which all workers share."""
+    store = Store(f"sqlite:///{tmp_path / 'e.db'}", "escalation", MIGRATIONS)
+    store.migrate()
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """Noon."""
+    return Clock()
+
+
+def test_requests_of_all_workers_and_tenants_count_together(database: Store, clock: Clock) -> None:
+    """In any sixty seconds, whenever they begin; others are not held up, nor are batches."""
+    one, two = Ledger(database, clock), Ledger(database, clock)
+    pace = Pace(requests=2)
+    one.reserve(call(1, clock=clock), CAPS, pace)
+    clock.move(seconds=40)
+    two.reserve(call(2, clock=clock, tenant="rivals"), CAPS, pace)
+    clock.move(seconds=10)
+    for book in (one, two):
+        with pytest.raises(AtPace) as held:
+            book.reserve(call(3, clock=clock), CAPS, pace)
+        assert held.value.wait == 10.0
+    one.reserve(call(4, clock=clock, provider="other"), CAPS, pace)
+    one.reserve(call(5, clock=clock, batch="ba_1"), CAPS)
+    clock.move(seconds=11)
+    two.reserve(call(3, clock=clock), CAPS, pace)
+    with pytest.raises(AtPace) as held:
+        one.reserve(call(6, clock=clock), CAPS, pace)
+    assert held.value.wait == 39.0
+
+
+def test_what_is_released_was_asked_all_the_same(database: Store, clock: Clock) -> None:
+    """The provider refused it, and counted it."""
+    book, pace = Ledger(database, clock), Pace(requests=1, tokens=1_000)
+    refused = call(1, clock=clock, tokens=900)
+    book.reserve(refused, CAPS, pace)
+    book.release(refused.id)
+    with pytest.raises(AtPace):
+        book.reserve(call(2, clock=clock, tokens=900), CAPS, pace)
+    book.reserve(call(2, clock=clock, tokens=900), CAPS, Pace(tokens=1_000))  # it took no tokens
+
+
+def test_tokens_count_with_their_worst_case_until_the_bill_is_there(
+    database: Store, clock: Clock
+) -> None:
+    """What was not used is free again; what is larger than a whole minute goes alone."""
+    book, pace = Ledger(database, clock), Pace(tokens=1_000)
+    first = call(1, clock=clock, tokens=800)
+    book.reserve(first, CAPS, pace)
+    clock.move(seconds=5)
+    with pytest.raises(AtPace) as held:
+        book.reserve(call(2, clock=clock, tokens=300), CAPS, pace)
+    assert held.value.wait == 55.0
+    book.settle(first.id, Usage(150, 50), 1, {"text": "{}"})
+    book.reserve(call(2, clock=clock, tokens=300), CAPS, pace)
+    with pytest.raises(AtPace):
+        book.reserve(call(3, clock=clock, tokens=5_000), CAPS, pace)
+    clock.move(seconds=61)
+    book.reserve(call(3, clock=clock, tokens=5_000), CAPS, pace)
+    with pytest.raises(AtPace):
+        book.reserve(call(4, clock=clock, tokens=1), CAPS, pace)
+
+
+def test_many_at_the_same_moment_are_no_more_than_allowed(database: Store, clock: Clock) -> None:
+    """Twenty threads ask, and five get through."""
+    book, pace = Ledger(database, clock), Pace(requests=5)
+
+    def ask(number: int) -> bool:
+        try:
+            book.reserve(call(number, clock=clock), CAPS, pace)
+        except AtPace:
+            return False
+        return True
+
+    with ThreadPoolExecutor(20) as pool:
+        assert sum(pool.map(ask, range(20))) == 5
+
+
+class Asking:
+    """Doors of two workers, and the stand-ins before them."""
+
+    def __init__(self, folder: Path, database: Store, clock: Clock, pace: str, asked: str) -> None:
+        labels = Labels([("Governing Law", LAW)])
+        self.first, self.second = StandIn(labels), StandIn(labels)
+        self.clock = clock
+        policy = folder / "policy.toml"
+        urls = {"first": self.first.url, "second": self.second.url}
+        policy.write_text(POLICY.format(**urls, pace=pace, asked=asked))
+        self.doors = [
+            Door(read_policies(policy), Ledger(database, clock), timedelta(minutes=10), clock)
+            for _ in range(2)
+        ]
+
+    def ask(self, number: int, tenant: str = "default") -> Outcome:
+        """Ask about a text that nobody has asked about, at the door of one of the workers."""
+        text = f"{number}. Law. {LAW}"
+        asked = Question(
+            kind="contract",
+            text=BlobRef(sha256="0" * 64, size=len(text)),
+            start=0,
+            end=len(text),
+            category="Governing Law",
+            definition="Which law?",
+        )
+        asker = Asker(tenant, f"doc_{number}", f"es_{number}", self.clock())
+        return self.doors[number % 2].ask(asker, asked, text)
+
+
+@pytest.mark.parametrize("pace", ["requests_minute = 3", "tokens_minute = 20_000"])
+def test_the_next_provider_is_asked_where_one_has_had_its_minute(
+    tmp_path: Path, database: Store, clock: Clock, pace: str
+) -> None:
+    """Nobody is told 429: our own limit comes first. Where there is no next one it is asked later,
+    and the door says so.
+    """
+    asking = Asking(tmp_path, database, clock, pace, '"stand-in", "stand-in-2"')
+    with asking.first, asking.second:
+        for number in range(200):
+            proposal = asking.ask(number, "default" if number % 3 else "rivals").proposal
+            assert proposal
+            if len(asking.second.said) == 2:
+                break
+        first = len(asking.first.said)
+        assert first + 2 == number + 1
+        assert first == 3 or pace.startswith("tokens")
+        clock.move(seconds=61)
+        assert asking.ask(300).proposal
+        assert len(asking.first.said) == first + 1
+
+
+def test_where_nobody_else_is_asked_it_waits(tmp_path: Path, database: Store, clock: Clock) -> None:
+    """And is answered when the minute is over."""
+    asking = Asking(tmp_path, database, clock, "requests_minute = 1", '"stand-in"')
+    with asking.first, asking.second:
+        assert asking.ask(1).proposal
+        with pytest.raises(NotYet, match="as much in the last minute as the policy allows"):
+            asking.ask(2)
+        clock.move(seconds=61)
+        assert asking.ask(2).proposal
+        assert len(asking.first.said) == 2
+
+
+def test_how_quickly_a_provider_is_asked_is_no_rule(tmp_path: Path) -> None:
+    """A policy has the version that it had; a limit that can't be one is refused."""
+
+    def version(pace: str) -> object:
+        policy = tmp_path / "policy.toml"
+        urls = {"first": "http://127.0.0.1:9", "second": "http://127.0.0.1:9"}
+        policy.write_text(POLICY.format(**urls, pace=pace, asked='"stand-in"'))
+        return read_policies(policy).version("default")
+
+    assert version("") == version("requests_minute = 5\ntokens_minute = 9_000")
+    with pytest.raises(SettingsError, match="requests_minute"):
+        version("requests_minute = 0")
