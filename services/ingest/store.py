@@ -288,14 +288,12 @@ class Documents:
 
     def add(self, document: Document) -> None:
         """Keep a new one. Raises DuplicateDocument if the same bytes arrived meanwhile."""
-        self.session.execute(insert(documents).values(_to_row(document)))
+        self.session.execute(insert(documents), _to_row(document))
 
     def save(self, document: Document) -> None:
         """Keep what has changed."""
-        row = _to_row(document)
-        self.session.execute(
-            update(documents).where(self._mine, documents.c.id == document.id).values(row)
-        )
+        mine = update(documents).where(self._mine, documents.c.id == document.id)
+        self.session.execute(mine, _to_row(document))  # not `values`: it is built anew each time
         if document.progress.reading is None:
             self._forget_early(document.id)
 

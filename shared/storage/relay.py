@@ -15,6 +15,7 @@ from typing import Any
 
 from sqlalchemy import delete, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
 
 from shared import metrics
 from shared.bus import Bus, Message, MessageTooLarge
@@ -64,23 +65,17 @@ class Relay:
 
     def run_once(self) -> int:
         """Send what waits. Returns how many were sent; 0 also if another relay holds the lease."""
-        if not self._hold_lease():
-            self._unsent_since = None  # its holder measures it
-            return 0
-        self._prune()
         with self.store.read() as session:
-            rows = session.execute(
-                select(
-                    outbox.c.number,
-                    outbox.c.event_id,
-                    outbox.c.key,
-                    outbox.c.value,
-                    outbox.c.created,
-                )
-                .where(outbox.c.sent.is_(None))
-                .order_by(outbox.c.number)
-                .limit(BATCH)
-            ).all()
+            lease = _lease(session)
+            held = self._holds(lease)
+            rows = _unsent(session) if held else []
+        if not held:
+            if not self._take(lease):
+                self._unsent_since = None  # its holder measures it
+                return 0
+            with self.store.read() as session:
+                rows = _unsent(session)
+        self._prune()
         self._unsent_since = rows[0].created if rows else None
         self._tell_age()
         if not rows:
@@ -137,7 +132,7 @@ class Relay:
             except Exception:
                 log.exception("the relay failed; it goes on")
                 sent, pause = 0, min(pause * 2, 10.0)
-            if not sent:
+            if sent < BATCH:  # what came since has set it
                 self.store.outbox_filled.wait(pause)
 
     def waiting(self) -> int:
@@ -205,18 +200,15 @@ class Relay:
         age = (datetime.now(UTC) - min(begun)).total_seconds() if begun else 0.0
         metrics.queue_age_seconds.labels(self.store.service).set(max(age, 0.0))
 
-    def _hold_lease(self) -> bool:
-        now = datetime.now(UTC)
-        with self.store.read() as session:
-            row = session.execute(
-                select(relay_lease).where(relay_lease.c.name == "relay")
-            ).one_or_none()
-        # Further ahead than a lease can be, the clock was set back: it counts as run out.
-        left = row.until - now if row and row.until - now <= LEASE else timedelta(0)
-        if row and row.owner == self.owner and left > LEASE / 2:
-            return True
-        if row and row.owner != self.owner and left > timedelta(0):
+    def _holds(self, row: Any) -> bool:
+        """Whether the lease, as it stands, is ours for long enough not to be renewed yet."""
+        return row is not None and row.owner == self.owner and _left(row) > LEASE / 2
+
+    def _take(self, row: Any) -> bool:
+        """Take or renew the lease that stands as `row`. Returns whether it is ours now."""
+        if row is not None and row.owner != self.owner and _left(row) > timedelta(0):
             return False
+        now = datetime.now(UTC)
         try:
             with self.store.write() as session:
                 if row is None:
@@ -238,6 +230,27 @@ class Relay:
                 return taken.rowcount == 1  # type: ignore[attr-defined, no-any-return]
         except IntegrityError:
             return False
+
+
+def _lease(session: Session) -> Any:
+    """Who holds it until when; None: nobody ever did."""
+    return session.execute(select(relay_lease).where(relay_lease.c.name == "relay")).one_or_none()
+
+
+def _left(row: Any) -> timedelta:
+    """Further ahead than a lease can be, the clock was set back: it counts as run out."""
+    left: timedelta = row.until - datetime.now(UTC)
+    return left if left <= LEASE else timedelta(0)
+
+
+def _unsent(session: Session) -> Sequence[Any]:
+    """The first events that wait."""
+    return session.execute(
+        select(outbox.c.number, outbox.c.event_id, outbox.c.key, outbox.c.value, outbox.c.created)
+        .where(outbox.c.sent.is_(None))
+        .order_by(outbox.c.number)
+        .limit(BATCH)
+    ).all()
 
 
 def _headers(value: bytes) -> dict[str, str]:

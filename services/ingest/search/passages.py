@@ -10,10 +10,11 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain, pairwise
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from services.ingest.search.words import Word, words
+from services.ingest.search.words import Word, at_most, plain_forms, splits_word, words
 from shared.documents import Reading
 from shared.errors import SuiteError
 
@@ -104,7 +105,28 @@ class Passage:
 
     def with_words(self, text: str) -> Passage:
         """The same with its words, from the whole text."""
-        return replace(self, words=" ".join(word.form for word in self.sequence(text)))
+        forms = self._forms(text)
+        if forms is None:
+            forms = [word.form for word in self.sequence(text)]
+        return replace(self, words=" ".join(forms))
+
+    def _forms(self, text: str) -> list[str] | None:
+        """The forms of its `sequence`, stretch by stretch; None where a word stands across the edge
+        of what is set apart.
+        """
+        edges = [self.start, *chain(*Furniture(self.furniture).within(0, self.reach)), self.reach]
+        edges = [min(max(edge, self.start), self.reach) for edge in edges]
+        ends = {*edges[1:-1], self.end} - {self.reach}
+        if any(splits_word(text, edge) for edge in ends):
+            return None
+        running: list[str] = []
+        aside: list[str] = []
+        for number, (start, end) in enumerate(pairwise(edges)):
+            if not number % 2:
+                running += plain_forms(text, start, end)
+            elif start < self.end:
+                aside += plain_forms(text, start, min(end, self.end))
+        return [*running, BREAK, *aside] if aside else running
 
 
 def passages(reading: Reading) -> list[Passage]:
@@ -165,6 +187,11 @@ class _Bytes:
 
 def _pieces(text: str, start: int, end: int) -> Iterator[Span]:
     """A page, cut before a word where it has too many."""
+    if at_most(text, start, end) <= MOST_WORDS:
+        whole = next(words(text, start, end), None)
+        if whole is not None:
+            yield whole.start, end
+        return
     first, count = None, 0
     for word in words(text, start, end):
         if first is None:

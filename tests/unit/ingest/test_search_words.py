@@ -240,3 +240,21 @@ def test_a_clause_outside_of_the_text_is_refused() -> None:
     clause = FoundClause(id="cl_1", category="x", start=3, end=9, page=1, confidence=0.5)
     with pytest.raises(BadClauses, match="clause cl_1 has 3:9 in 5 characters"):
         passages_of_clauses([clause], "abcde", Furniture([]))
+
+
+@settings(max_examples=500)
+@given(
+    text=st.text(alphabet="aZ1 _\n.-\u00e9\u0301\u00ad\u0300\u00df\ufb01\u00b6\u2163", max_size=40),
+    cuts=st.lists(st.integers(0, 40), min_size=7, max_size=7).map(sorted),
+    part=st.permutations(range(7)),
+)
+def test_what_is_indexed_is_the_sequence_whatever_lies_where(
+    text: str, cuts: list[int], part: list[int]
+) -> None:
+    """Words are made stretch by stretch where that can be seen to be the same."""
+    cuts = [min(cut, len(text)) for cut in cuts]
+    start, end, reach = (cuts[i] for i in sorted(part[:3]))
+    spans = Furniture([(cuts[0], cuts[1]), (cuts[3], cuts[4])]).within(start, reach)
+    passage = Passage(1, start, end, reach, 0, 0, spans)
+    expected = " ".join(word.form for word in passage.sequence(text))
+    assert passage.with_words(text).words == expected
