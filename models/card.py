@@ -16,7 +16,14 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from models.reliability import FILE, drawn, of_clauses
+from models.reliability import (
+    FILE,
+    PRESENCE_FILE,
+    drawn,
+    of_clauses,
+    of_presence,
+    tenths_rows,
+)
 from models.risk_card import UNMEASURED, risk_text, table
 from shared.inference.adapters import (
     ADAPTER_FILE,
@@ -32,13 +39,15 @@ PARTS = (
     "baseline",
     "training",
     "presence",
+    "presence-calibration",
     "values",
     "doubts",
     "guarantee",
     "missed",
 )
 """The files of figures, each written by the program of that name (scores by models.evaluate,
-training by models.export, comparison by models.compare)."""
+training by models.export, comparison by models.compare, presence by models.ranking, its calibration
+by models.presence)."""
 
 NOT_LOOKED_AT = "nobody has looked at its failures yet."
 
@@ -179,6 +188,34 @@ def presence_table(presence: dict[str, Any] | None) -> str:
     return intro + table(header, rows) + (caution if unseen else "")
 
 
+def chances_text(calibration: dict[str, Any] | None) -> str:
+    """How reliable the chances of presence are, and which map would make them more so; nothing
+    where they were not kept.
+    """
+    if not calibration:
+        return ""
+    maps = calibration["maps"]
+    rows = [
+        [name, f"{one['error']:.4f}", f"{one['brier']:.4f}", f"{one['log_loss']:.4f}"]
+        for name, one in maps.items()
+    ]
+    least = {key: min(maps, key=lambda name: maps[name][key]) for key in maps["none"]}
+    return "\n\n".join(
+        [
+            "\n\n### What these chances are worth",
+            f"{calibration['judged']:,} chances, of {calibration['contracts']} contracts (area "
+            f"under the ROC curve {calibration['auc']:.4f}, expected calibration error "
+            f"{calibration['error']:.4f} in ten bins):",
+            f"![Reliability of presence]({PRESENCE_FILE})",
+            table(["chances", "said", "there"], tenths_rows(calibration["tenths"])),
+            "Maps of them, each fitted on other folds than it is judged on:",
+            table(["map", "error", "Brier score", "log loss"], rows),
+            f"Least error has: {least['error']}; least Brier score: {least['brier']}; least log "
+            f"loss: {least['log_loss']}.",
+        ]
+    )
+
+
 def values_table(values: dict[str, Any] | None) -> str:
     """One row a category and group of contracts: how often the value is exactly right."""
     if not values:
@@ -274,7 +311,7 @@ def card(
         ece_before=scores["calibration_error"]["before"],
         ece_after=scores["calibration_error"]["after"],
         threshold=scores["thresholds"]["best_f1"],
-        presence=presence_table(found["presence"]),
+        presence=presence_table(found["presence"]) + chances_text(found["presence-calibration"]),
         values=values_table(found["values"]),
         risk=risk_text(found["guarantee"], found["missed"]),
         doubts=doubts_table(found["doubts"]),
@@ -315,6 +352,9 @@ def main() -> None:
     (folder / "CARD.md").write_text(text, encoding="utf-8")
     if found["guarantee"]:
         (folder / FILE).write_text(drawn(of_clauses(found["guarantee"])), encoding="utf-8")
+    if found["presence-calibration"]:
+        drawing = drawn(of_presence(found["presence-calibration"]))
+        (folder / PRESENCE_FILE).write_text(drawing, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -31,6 +31,8 @@ from shared.inference.engines import Arithmetic
 
 VIEWS = ("offsets", "probabilities", "openings", "closings")
 """What is kept of token scores."""
+MARK = "adapter.txt"
+"""Beside them, the digest of the adapter that made them."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ def predict(records: Sequence[dict[str, Any]], specialist: Specialist, folder: P
 
     Scores of another adapter are thrown away first.
     """
-    mark, maker = folder / "adapter.txt", specialist.manifest.adapter_sha256
+    mark, maker = folder / MARK, specialist.manifest.adapter_sha256
     if not mark.exists() or mark.read_text(encoding="utf-8") != maker:
         for path in folder.glob("*.npz"):
             path.unlink()

@@ -26,6 +26,8 @@ Figures = Mapping[str, Any]
 
 FILE = "reliability.svg"
 """The drawing, beside the card."""
+PRESENCE_FILE = "presence.svg"
+"""The drawing of the chances that a category is there at all."""
 SHOWN = f"![Reliability]({FILE})"
 """The drawing in a card."""
 EDGE = 1e-6
@@ -157,6 +159,11 @@ def _panel(name: str, rows: Sequence[Row], left: int) -> list[str]:
 def of_clauses(scores: Figures) -> dict[str, Sequence[Row]]:
     """The panels of a specialist of clauses, from its `guarantee.json`."""
     return {"shown clauses": scores["reliability"]}
+
+
+def of_presence(scores: Figures) -> dict[str, Sequence[Row]]:
+    """The panel of how likely a contract has a category, from its `presence-calibration.json`."""
+    return {"category is there": scores["tenths"]}
 
 
 def of_kinds(scores: Figures) -> dict[str, Sequence[Row]]:

@@ -110,14 +110,20 @@ def steps(
     if "ranking" in config:
         forests = own / "forests"
         lists = "--ranked", own / "ranked", "--out", forests
-        rank = module("ranking", *given, "--scores", own / "scores", *lists)
+        stay = "--scores", own / "scores", "--kept", own / "kept"
+        rank = module("ranking", *given, *stay, *lists)
         order, scored = f"{name}: rank", [f"{name}: list"]
         made += [
             Step(order, rank, ("decoding", "ranking", "presence"), tuple(predicted)),
             Step(scored[0], module("listing", *given, *lists), ("listing", "wording"), (order,)),
         ]
         kept = module("keep", specialist, *(outs[f"{k}"] for k in FOLDS))
-        made.append(Step(f"{name}: keep", kept, (), tuple(trained[f"{k}"] for k in FOLDS)))
+        presence = f"{name}: presence"
+        made += [
+            Step(f"{name}: keep", kept, (), tuple(trained[f"{k}"] for k in FOLDS)),
+            Step(presence, module("presence", specialist), (), (order,)),
+        ]
+        scored.append(presence)
         export += ["--forests", str(forests)]
     unseen = ("--run", outs["0"], "--artefacts", own / "artefacts0")
     compare = module("compare", *given, "--base", base, "--model", model, *unseen)

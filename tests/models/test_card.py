@@ -5,10 +5,20 @@ from __future__ import annotations
 import json
 import re
 import tomllib
+from pathlib import Path
 
 import pytest
 
-from models.card import PARTS, card, presence_table, reasons_of, values_table, worst_text
+from models.card import (
+    PARTS,
+    card,
+    chances_text,
+    presence_table,
+    reasons_of,
+    values_table,
+    worst_text,
+)
+from models.reliability import PRESENCE_FILE, drawn, of_presence
 from services.extraction.pipeline import FAMILIAR
 from shared.inference.adapters import ADAPTER_FILE, MANIFEST_FILE, newest_version, read_manifest
 from tests.support import ROOT
@@ -62,6 +72,34 @@ def test_absence_that_tells_hardly_anything_is_named() -> None:
     assert last.endswith(": rarer (seen in 10%), rare (seen in 40%).")
     known = {**found, "labels": {"seen": seen["seen"]}}
     assert presence_table(known).splitlines()[-1].startswith("| seen |")
+
+
+def test_chances_of_presence_are_shown_with_their_maps() -> None:
+    """A row a tenth and a row a map, and which map is best by each measure."""
+    maps = {
+        "none": {"error": 0.01, "brier": 0.06, "log_loss": 0.2},
+        "beta, pooled": {"error": 0.02, "brier": 0.05, "log_loss": 0.19},
+    }
+    found = {"judged": 1200, "contracts": 30, "auc": 0.97, "error": 0.01, "maps": maps}
+    text = chances_text(found | {"tenths": [[1000, 0.04, 0.05], [200, 0.95, 0.9]]})
+    assert "1,200 chances, of 30 contracts" in text
+    assert "| 200 | 0.950 | 0.900 |" in text
+    assert "| beta, pooled | 0.0200 | 0.0500 | 0.1900 |" in text
+    assert text.endswith(
+        "Least error has: none; least Brier score: beta, pooled; least log loss: beta, pooled."
+    )
+    assert chances_text(None) == ""
+
+
+@pytest.mark.parametrize("path", sorted(FOLDER.parent.glob("*/presence-calibration.json")))
+def test_the_drawing_of_presence_is_the_one_that_the_figures_make(path: Path) -> None:
+    """Where chances were kept the committed drawing is not stale, and the card shows it."""
+    figures = json.loads(path.read_text(encoding="utf-8"))
+    drawing = (path.parent / PRESENCE_FILE).read_text(encoding="utf-8")
+    assert drawing == drawn(of_presence(figures)), "run python -m models.card"
+    text = (path.parent / "CARD.md").read_text(encoding="utf-8")
+    assert f"({PRESENCE_FILE})" in text
+    assert chances_text(figures) in text
 
 
 def test_the_card_states_what_a_reader_must_know() -> None:

@@ -2,16 +2,33 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from tests.support import library
+from tests.support import ROOT, library
 
 library("lightgbm")
 library("onnx")
 library("sklearn")
 
-from models.presence import Evidence, calibration_error, figures, out_of_fold
+from models.calibrations import MAPS
+from models.presence import (
+    CALIBRATION,
+    PREDICTIONS,
+    Chances,
+    Evidence,
+    calibration,
+    calibration_error,
+    errors,
+    figures,
+    keep,
+    kept,
+    out_of_fold,
+)
 from tests.models.test_forest import SETTINGS
 
 pytestmark = pytest.mark.training
@@ -59,3 +76,69 @@ def test_calibration_error_worked_out_by_hand() -> None:
     """Half of the answers are off by 0.1, half by 0.3."""
     chances = np.array([0.1, 0.1, 0.7, 0.7], np.float32)
     assert calibration_error(chances, np.array([0, 0, 1, 1], bool)) == pytest.approx(0.2)
+
+
+def chances(contracts: int = 500) -> Chances:
+    """Chances of two labels, of which the second is there more often than it is said."""
+    draw = np.random.default_rng(4)
+    said = draw.random((contracts, 2))
+    present = draw.random((contracts, 2)) < said ** np.array([1.0, 0.25])
+    names = tuple(f"c{i}" for i in range(contracts))
+    folds = np.arange(contracts) % 5
+    return Chances(names, names, folds, said.astype(np.float32), present)
+
+
+def test_what_is_kept_is_read_again(tmp_path: Path) -> None:
+    """Rounded, with the truth, and without a word of a contract; the same file each time."""
+    made = chances(7)
+    keep(tmp_path, made, ["A", "B"])
+    first = (tmp_path / PREDICTIONS).read_bytes()
+    found, labels = kept(tmp_path)
+    assert (found.ids, found.families, labels) == (made.ids, made.families, ["A", "B"])
+    assert found.chances == pytest.approx(made.chances, abs=6e-6)
+    assert np.array_equal(found.present, made.present)
+    assert np.array_equal(found.folds, made.folds)
+    keep(tmp_path, made, ["A", "B"])
+    assert (tmp_path / PREDICTIONS).read_bytes() == first
+
+
+def test_maps_are_judged_on_folds_that_they_were_not_fitted_on() -> None:
+    """By category they mend what is wrong with one; what a fold got right changes none of its own
+    chances, so the errors of the others stay where it is turned round.
+    """
+    made = chances(2_000)
+    found = calibration(made)
+    assert tuple(found["maps"]) == MAPS
+    assert found["maps"]["none"]["error"] == found["error"] > 0.1
+    for name, one in found["maps"].items():
+        if name.endswith("by category"):
+            assert one["error"] < 0.03, name
+            assert one["log_loss"] < found["maps"]["none"]["log_loss"], name
+    assert sum(row[0] for row in found["tenths"]) == found["judged"] == 4_000
+    other = np.where(made.folds[:, None] == 0, ~made.present, made.present)
+    turned = calibration(replace(made, present=other))
+    assert turned["maps"]["beta, pooled"]["brier"] > found["maps"]["beta, pooled"]["brier"]
+
+
+def test_errors_worked_out_by_hand() -> None:
+    """Even odds cost the logarithm of two, and a fourth."""
+    found = errors(np.array([0.5, 0.5]), np.array([1.0, 0.0]))
+    assert found == {"error": 0.0, "brier": 0.25, "log_loss": round(float(np.log(2)), 4)}
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "models").glob(f"*/{CALIBRATION}")))
+def test_the_figures_are_those_of_the_chances_that_are_kept(path: Path) -> None:
+    """Counted again from the committed chances they are the same, of the contracts and labels that
+    what ships was judged on.
+    """
+    folder = path.parent
+    found, labels = kept(folder)
+    committed = json.loads(path.read_text(encoding="utf-8"))
+    assert labels == json.loads((folder / "labels.json").read_text(encoding="utf-8"))
+    assert calibration(found) == committed
+    shipped = json.loads((folder / "presence.json").read_text(encoding="utf-8"))
+    assert committed["contracts"] == shipped["contracts"]
+    again = figures(found.chances, found.present, labels)
+    assert {name: one["present"] for name, one in again["labels"].items()} == {
+        name: one["present"] for name, one in shipped["labels"].items()
+    }

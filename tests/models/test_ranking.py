@@ -3,27 +3,39 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from tests.support import library
+from tests.support import ROOT, library
 
 library("lightgbm")
 library("onnx")
 
+from models import ranking
+from models.forest import Booster, fit
+from models.kept import Kept
 from models.presence import learn as learn_presence
 from models.ranking import (
+    CANDIDATES,
     Example,
     FirstForests,
     Learned,
     evidence_of,
     learn,
+    matched_arrays,
+    matched_of,
     new_answers,
     predictions,
+    rank,
     save,
+    seen_arrays,
 )
 from services.extraction.candidates import SOURCES, Candidates
 from services.extraction.listing import LIST_COLUMNS
@@ -117,6 +129,69 @@ def test_what_is_known_teaches_winners_and_is_passed_over_by_losers() -> None:
     of_winners, of_losers = new_answers(made, result)
     assert of_winners.tolist() == pytest.approx([1, 0, np.nan], nan_ok=True)
     assert of_losers.tolist() == pytest.approx([np.nan, 0, 1, np.nan], nan_ok=True)
+
+
+def test_what_is_kept_of_a_contract_is_all_that_is_learned_from(tmp_path: Path) -> None:
+    """Read again it is what was seen: candidates, rows, and which answers each matches."""
+    made = example(3)
+    arrays = Kept(tmp_path, []).arrays(
+        "c3", lambda: seen_arrays(made.seen) | matched_arrays(made.matched)
+    )
+    assert matched_of(arrays["matches"], arrays["answers"]) == made.matched
+    found = Candidates(**{name: arrays[name] for name in CANDIDATES})
+    assert all(
+        np.array_equal(getattr(found, name), getattr(made.seen.found, name)) for name in CANDIDATES
+    )
+    assert np.array_equal(arrays["rows"], made.seen.rows)
+    assert (tuple(arrays["columns"]), int(arrays["tokens"])) == (made.seen.columns, 400)
+    some = [frozenset({2, 0}), frozenset(), frozenset({1})]
+    assert matched_of(*matched_arrays(some).values()) == some
+
+
+def ranked(folder: Path, processes: int) -> dict[str, np.ndarray]:
+    """Rank made up contracts, each by forests that had not learned from its fold."""
+    contracts, kept = [example(i) for i in range(15)], Kept(folder, [])
+    return rank(contracts, SETTINGS, FirstForests(contracts, SETTINGS, kept.fit), kept, processes)
+
+
+def test_a_ranking_that_was_cut_off_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stopped after some fits it makes the others alone, and comes to the same; then no more."""
+    whole = ranked(tmp_path / "whole", 1)
+    calls: list[int] = []
+
+    def counted(*given: Any) -> Booster:
+        calls.append(len(given))
+        if len(calls) == 12:
+            raise KeyboardInterrupt
+        return fit(*given)
+
+    monkeypatch.setattr(ranking, "fit", counted)
+    with pytest.raises(KeyboardInterrupt):
+        ranked(tmp_path / "stopped", 1)
+    again = ranked(tmp_path / "stopped", 1)
+    fits = 5 + 10 + 5 * 2  # of four folds, of three, and of winners and losers
+    assert len(calls) == fits + 1
+    assert again.keys() == whole.keys() == {f"c{i}" for i in range(15)}
+    assert all((again[name] == whole[name]).all() for name in whole)
+    ranked(tmp_path / "stopped", 1)
+    assert len(calls) == fits + 1
+
+
+def test_ranked_side_by_side_is_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What processes make between them is what one makes, and that is what no folder changes."""
+    code = f"from {__name__} import ranked; from pathlib import Path; ranked(Path('side'), 2)"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, check=True)
+    alone = ranked(tmp_path / "alone", 1)
+    contracts = [example(i) for i in range(15)]
+    first = FirstForests(contracts, SETTINGS)
+    plain = learn(contracts, {1, 2, 3, 4}, SETTINGS, first).ranking.scores(contracts[0].seen)
+    assert (plain == alone["c0"]).all()
+    monkeypatch.setattr(ranking, "fit", None)
+    side = ranked(tmp_path / "side", 1)
+    assert all((side[name] == alone[name]).all() for name in alone)
 
 
 def test_predictions_are_offsets_and_scores() -> None:
