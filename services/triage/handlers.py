@@ -12,9 +12,9 @@ from services.triage.dismissals import Dismissal, Dismissals, figure_of, filer_o
 from services.triage.domain import Report, State
 from services.triage.naming import Naming
 from services.triage.narrative.model import Narrative
+from services.triage.past.store import Filings
 from services.triage.questions import requests_of
 from services.triage.reading.document import read_document
-from services.triage.past.store import Filings
 from services.triage.reading.report import FactsReader, NoStatements
 from services.triage.results import Outcome, Results, Routing, Spools, write_line
 from services.triage.risk import Judge, model_of
@@ -255,11 +255,11 @@ def _counts(event: DocumentRead, uow: UnitOfWork, blobs: BlobStore) -> bool:
         return False
     return not is_cancelled(blobs, event.tenant, event.document_id, event.attempt)
 
+
 def _forget_found(reports: Reports, document_id: str) -> None:
     """Remove findings, and what was noted of the filings that they are of."""
     reports.replace_findings(document_id, [])
     Filings(reports.session, reports.tenant).forget(document_id)
-
 
 
 def _triage(

@@ -80,9 +80,9 @@ def _missed(missed: Mapping[str, Any]) -> str:
     name = f"{missed['adapter']}: shown is what is above {missed['shown_above']:g}"
     if missed["why_not"]:
         return f"{name}; {plain(missed['why_not'])}"
-    return (
     more = missed["shown_above"] < missed["above"]
     enough = f" what is above {missed['above']:g} would be enough for this:" if more else ""
+    return (
         f"{name};{enough} of the true clauses at most {missed['max_missed']:g} is missed, with "
         f"{missed['level']:.0%} confidence (from {missed['families']} company families)"
     )

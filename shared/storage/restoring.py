@@ -57,8 +57,7 @@ def restoring(urls: Mapping[str, str]) -> Iterator[None]:
             asked = text("SELECT pg_try_advisory_lock(:lock)")
             if not connection.execute(asked, {"lock": _LOCK}).scalar_one():
                 raise Conflict(
-                    f"another restore is at work on the database of {name}: "
-                    f"{_holder(connection)}"
+                    f"another restore is at work on the database of {name}: {_holder(connection)}"
                 )
         yield
 
