@@ -20,7 +20,13 @@ from services.escalation.settings import Settings
 from services.escalation.store import MIGRATIONS
 from shared.artefacts import training_of
 from shared.bus import open_bus
-from shared.events import ClausesExtracted, DocumentDeleted, EscalationRequested, Event
+from shared.events import (
+    ClausesExtracted,
+    DocumentDeleted,
+    EscalationRequested,
+    Event,
+    FindingsFound,
+)
 from shared.runtime import Handler, Service
 from shared.settings import load
 from shared.storage import Store, open_blobs
@@ -44,6 +50,7 @@ def build(settings: Settings | None = None, *, keys: Keys | None = None) -> Serv
     reacts: dict[type[Event], Handler] = {
         EscalationRequested: partial(handlers.answer_request, blobs=blobs, door=door),
         ClausesExtracted: handlers.note_readings,
+        FindingsFound: handlers.note_readings,
         DocumentDeleted: partial(handlers.forget_document, blobs=blobs),
     }
     app = create_app(

@@ -27,6 +27,7 @@ from shared.events import (
     DocumentDeleted,
     EscalationAnswered,
     EscalationRequested,
+    FindingsFound,
 )
 from shared.events.questions import Question
 from shared.storage import BlobStore, MissingBlob, Store, UnitOfWork, end_put_off
@@ -137,13 +138,18 @@ def _give_up(
             Escalations(uow.session, event.tenant).finish(escalation.unanswered(VOID))
 
 
-def note_readings(event: ClausesExtracted, uow: UnitOfWork) -> None:
+def note_readings(event: ClausesExtracted | FindingsFound, uow: UnitOfWork) -> None:
     """Remember what specialists read and how long it took: that is what they cost. It says nothing
     of the document and stays when that is deleted, as the ledger does.
     """
+    kind, read_by = (
+        ("contract", event.read_by)
+        if isinstance(event, ClausesExtracted)
+        else ("report", event.adapters)
+    )
     with uow:
         readings = Readings(uow.session, event.tenant)
-        for one in event.read_by:
+        for one in read_by:
             if one.seconds is not None and one.tokens is not None:
                 readings.note(
                     Reading(
@@ -152,7 +158,7 @@ def note_readings(event: ClausesExtracted, uow: UnitOfWork) -> None:
                         attempt=event.attempt,
                         adapter=one.name,
                         version=one.version,
-                        kind="contract",
+                        kind=kind,
                         day=event.time.astimezone(UTC).strftime("%Y-%m-%d"),
                         seconds=one.seconds,
                         tokens=one.tokens,

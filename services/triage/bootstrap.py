@@ -27,7 +27,7 @@ from shared.events import (
     Event,
     ReviewDecided,
 )
-from shared.inference import Specialists, lazily
+from shared.inference import Specialists, TokenCounter, lazily
 from shared.policy import read_risks
 from shared.runtime import Handler, Service
 from shared.settings import load
@@ -63,6 +63,7 @@ def build(
 
     risks, askers = read_risks(settings.policy_file), read_askers(settings.policy_file)
     flagged_from = judge.flagged if judge else FLAGGED
+    count = TokenCounter(settings.artefacts_folder)
 
     def is_large(event: Event) -> bool:
         if not isinstance(event, DocumentRead) or event.kind != "report":
@@ -73,7 +74,7 @@ def build(
         chosen = large_reader if is_large(event) else reader
         most = settings.triage_max_characters
         parts = judge, peers, narrative, namer
-        handlers.triage_report(event, uow, blobs, chosen.facts, most, *parts, risks, askers)
+        handlers.triage_report(event, uow, blobs, chosen.facts, most, *parts, risks, askers, count)
 
     def close_parts() -> None:
         reader.close()

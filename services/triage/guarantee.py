@@ -203,6 +203,40 @@ def believed(confidence: float, known: Calibration | None, broken: float | None)
     return odds / (1.0 + odds)
 
 
+def seen_right(confidence: float, data: bytes, broken: float) -> float:
+    """Return how often the surest finding of a filing was right that was as sure as this one, among
+    filings that nobody learned from, of which a share is broken. `believed` says it of any finding,
+    from the odds alone, and of the surest too little: at 50% broken 12.0% of those from 0.83 on
+    would be wrong, and 8.0% were.
+    """
+    sure, share = _rising(data, broken)
+    place = int(np.searchsorted(sure, np.float32(confidence), side="right")) - 1  # as it is kept
+    return float(share[max(place, 0)])
+
+
+@lru_cache(maxsize=8)
+def _rising(data: bytes, broken: float) -> tuple[Floats, Floats]:
+    """Confidences [N], the lowest first, and the share that is right from each on to the next [N],
+    which never falls (isotonic regression by pooling adjacent violators; Ayer et al., 1955). One
+    more wrong one that nobody saw counts as the surest, so that none is taken for certain.
+    """
+    known = calibration(data)
+    order = np.argsort(known.risk, kind="stable")
+    part = known.broken.mean()
+    weight = np.where(known.broken, broken / part, (1.0 - broken) / (1.0 - part))[order]
+    right = (known.broken & known.right)[order]
+    weights, rights = [*weight.tolist(), 1.0], [*right.tolist(), False]
+    pools: list[tuple[float, float, int]] = []
+    for weighs, is_right in zip(weights, rights, strict=True):
+        good, whole, count = weighs * is_right, weighs, 1
+        while pools and pools[-1][0] * whole >= good * pools[-1][1]:
+            before = pools.pop()
+            good, whole, count = good + before[0], whole + before[1], count + before[2]
+        pools.append((good, whole, count))
+    shares = [good / whole for good, whole, _ in pools]
+    return known.risk[order], np.repeat(shares, [count for *_, count in pools])[:-1]
+
+
 @lru_cache(maxsize=8)
 def calibration(data: bytes) -> Calibration:
     """Return a calibration set; the last few are kept."""

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import lru_cache
 
 from services.triage.dismissals import Dismissal, Dismissals, figure_of, filer_of, relation_of
-from services.triage.domain import Report, State
+from services.triage.domain import Model, Report, State
+from services.triage.metering import read_by
 from services.triage.naming import Naming
 from services.triage.narrative.model import Narrative
 from services.triage.past.store import Filings
@@ -33,6 +35,7 @@ from shared.asking import Askers
 from shared.documents.reading import Reading
 from shared.errors import DocumentTooLarge, Unavailable, UnreadableDocument
 from shared.events import (
+    AdapterVersion,
     BlobRef,
     DocumentDeleted,
     DocumentFailed,
@@ -81,18 +84,21 @@ def triage_report(
     namer: Naming | None = None,
     risks: Risks | None = None,
     askers: Askers | None = None,
+    count: Callable[[str], int] | None = None,
 ) -> None:
     """Check every filing of one report, keep the findings with what was read, and announce them.
 
     Args:
         risks: what each tenant lets the machine accept; None: a person looks at all.
         askers: whom each tenant may ask about the rest; None: nobody.
+        count: counts the tokens of a text, for the books; None: nothing is noted there.
     """
     if event.kind != "report":
         _note_kind(event, uow, blobs)
         return
     if not _counts(event, uow, blobs):
         return
+    began = time.monotonic()
     known = lru_cache(FILERS_KEPT)(lambda filer: _dismissed(uow, event.tenant, filer))
     with Spools.opened() as spools:
         rules, asks = (risks or Risks()).of(event.tenant), (askers or Askers()).of(event.tenant)
@@ -118,17 +124,38 @@ def triage_report(
             return
         except NoStatements as error:
             outcome.read_words(event.tenant, event.document_id, error.reading)
-            _keep_words(event, uow, blobs, outcome, error.message)
+            reader = narrative.model if narrative else model_of(judge)
+            took = _took(event, blobs, reader, time.monotonic() - began, outcome, count)
+            _keep_words(event, uow, blobs, outcome, error.message, took)
             return
         except UnreadableDocument as error:
             _keep_failure(event, uow, "unreadable_report", error.message)
             return
         if outcome.read:
+            took = _took(event, blobs, model_of(judge), time.monotonic() - began, outcome, count)
             with span("keep findings"):
-                _keep_findings(event, uow, blobs, outcome, spools)
+                _keep_findings(event, uow, blobs, outcome, spools, took)
             return
     reason = quoted("; ".join(outcome.said()), MAX_SENTENCE)
     _keep_failure(event, uow, "unreadable_report", reason)
+
+
+def _took(
+    event: DocumentRead,
+    blobs: BlobStore,
+    model: Model,
+    seconds: float,
+    outcome: Outcome,
+    count: Callable[[str], int] | None,
+) -> tuple[AdapterVersion, ...]:
+    """What checked the report and what that took; nothing of one that is deleted meanwhile."""
+    if count is None:
+        return ()
+    try:
+        with blobs.open(event.tenant, event.text) as source:
+            return read_by(model, seconds, (source, event.text.size), outcome, count)
+    except MissingBlob:
+        return ()
 
 
 def note_decision(
@@ -228,6 +255,12 @@ def forget_document(
         _remove_unused(reports, blobs, event.tenant, known.blobs if known else ())
 
 
+def _forget_found(reports: Reports, document_id: str) -> None:
+    """Remove findings, and what was noted of the filings that they are of."""
+    reports.replace_findings(document_id, [])
+    Filings(reports.session, reports.tenant).forget(document_id)
+
+
 def _stop(reports: Reports, event: DocumentFailed, known: Report | None) -> None:
     known = known or Report(event.tenant, event.document_id, "other", event.attempt)
     if known.state == "deleted" or known.attempt > event.attempt:
@@ -254,12 +287,6 @@ def _counts(event: DocumentRead, uow: UnitOfWork, blobs: BlobStore) -> bool:
     if known is not None and not known.awaits(event.attempt):
         return False
     return not is_cancelled(blobs, event.tenant, event.document_id, event.attempt)
-
-
-def _forget_found(reports: Reports, document_id: str) -> None:
-    """Remove findings, and what was noted of the filings that they are of."""
-    reports.replace_findings(document_id, [])
-    Filings(reports.session, reports.tenant).forget(document_id)
 
 
 def _triage(
@@ -340,7 +367,12 @@ def _remove_unused(
 
 
 def _keep_findings(
-    event: DocumentRead, uow: UnitOfWork, blobs: BlobStore, outcome: Outcome, spools: Spools
+    event: DocumentRead,
+    uow: UnitOfWork,
+    blobs: BlobStore,
+    outcome: Outcome,
+    spools: Spools,
+    took: tuple[AdapterVersion, ...],
 ) -> None:
     results = Results.of(outcome, spools)
     if not _note_blobs(event, uow, *results.refs):
@@ -382,6 +414,8 @@ def _keep_findings(
             )
         )
         reports.replace_findings(event.document_id, findings)
+        filings = Filings(uow.session, event.tenant)
+        filings.replace(event.document_id, event.attempt, outcome.filings)
         reports.replace_filers(event.document_id, outcome.filers)
         uow.publish(
             FindingsFound(
@@ -401,6 +435,7 @@ def _keep_findings(
                 narrative=results.strong_flags,
                 accepted=sum(found.route == "accept" for found in findings),
                 sampled=tuple(found.id for found in findings if found.sampled),
+                adapters=took,
             )
         )
         for request in requests_of(event, outcome.asked):
@@ -410,12 +445,15 @@ def _keep_findings(
 
 
 def _keep_words(
-    event: DocumentRead, uow: UnitOfWork, blobs: BlobStore, outcome: Outcome, reason: str
+    event: DocumentRead,
+    uow: UnitOfWork,
+    blobs: BlobStore,
+    outcome: Outcome,
+    reason: str,
+    took: tuple[AdapterVersion, ...],
 ) -> None:
     """Keep what a report without statements says of its filer. Its figures were not checked, which
     is announced as a part of it that could not be read; where its words say nothing it has failed.
-        filings = Filings(uow.session, event.tenant)
-        filings.replace(event.document_id, event.attempt, outcome.filings)
     """
     with Spools.opened() as nothing:
         results = Results.of(outcome, nothing)
@@ -463,6 +501,7 @@ def _keep_words(
                 warnings=outcome.said(),
                 attempt=event.attempt,
                 narrative=results.strong_flags,
+                adapters=took,
             )
         )
 

@@ -14,26 +14,27 @@ TOP = 3
 """Categories of which it is said how many errors are expected."""
 SIDES = (("in force", "now"), ("tried", "tried"))
 KINDS = (("contracts", "clauses"), ("reports", "findings"))
+FEW = 30
+"""Decided results of which a share may well be chance."""
 NOTES = (
     "Documents count as they were read; nothing is read anew, and nothing is changed.",
-    "People look at all that the machine does not accept: also at what a model is asked about, and "
-    "at the share that is drawn to check the machine. Hours are 10 seconds an item and 238 words a "
-    "minute; the 10 seconds are assumed.",
-    "Questions to a model are those that are worth their price, if the budget has the money; the "
-    "price is expected, at four characters a token.",
+    "People look at all that is not accepted: also at what a model is asked about, and at what is "
+    "drawn to check the machine. An item takes them 10 seconds, which is assumed, and its "
+    "words at 238 a minute.",
+    "A model is asked what is worth its price, if the budget has the money. The price is expected, "
+    "at four characters a token.",
     "In neither column: unusual signals and sentences of reports (people look at the strong ones "
     "whatever the policy says), questions about the kinds of documents and about pages, and what "
     "another `max_missed` would show.",
 )
 WITHIN = (
-    "Expected errors are those that nobody would see. Each is as likely as the mistakes of the "
-    "specialist in documents that it had not seen; errors that go together in one document, and "
+    "Each accepted result is taken to be wrong as often as such a one was in documents that the "
+    "specialist had not seen, and each by itself. Errors that go together in one document, and "
     "documents unlike those, make the range wider."
 )
-BROKEN = "Of findings, that hangs on the share of reports with an error that the policy states."
 MEASURED = (
-    "What a model confirms may then need nobody, once people's decisions show that it may be "
-    "trusted (`trust`): these columns do not count that."
+    "What a model confirms may later need nobody, once people's decisions show that it may be "
+    "trusted (`trust`): the columns do not count that."
 )
 
 
@@ -52,15 +53,26 @@ def shown(line: Mapping[str, Any]) -> Iterator[str]:
         yield from _rows(block)
     yield ""
     yield "Both together"
-    for key, title, digits in (
-        ("review_hours", "hours of review", 1),
-        ("cost_usd", "price of questions, US$", 2),
+    for key, title in (
+        ("review_hours", "hours of review"),
+        ("cost_usd", "price of questions, US$"),
     ):
         sums = (sum(block[side][key] for block in blocks) for _, side in SIDES)
-        yield _row(title, *(f"{one:.{digits}f}" for one in sums))
+        yield _row(title, *map(_small, sums))
     yield ""
-    for said in _said(line):
-        yield from wrap(said, WIDTH + 2 * COLUMN, subsequent_indent="  ")
+    if told := list(_told(line)):
+        yield "Before it is signed"
+        for mark, said in told:
+            yield from _wrapped(mark, said)
+        yield ""
+    yield "How it is counted"
+    for said in _counted(line):
+        yield from _wrapped("-", said)
+
+
+def _wrapped(mark: str, said: str) -> list[str]:
+    width = WIDTH + 2 * COLUMN
+    return wrap(said, width, initial_indent=f"{mark} ", subsequent_indent="  ")
 
 
 def _head(kind: str, results: str, block: Mapping[str, Any]) -> str:
@@ -79,9 +91,9 @@ def _rows(block: Mapping[str, Any]) -> Iterator[str]:
     yield _row("  found wrong by people", *map(_found, sides))
     yield _row("looked at by people", *(f"{one['reviewed']:,}" for one in sides))
     yield _row("  of these, as a check", *(f"{one['sampled']:,}" for one in sides))
-    yield _row("  hours of review", *(f"{one['review_hours']:.1f}" for one in sides))
+    yield _row("  hours of review", *(_small(one["review_hours"]) for one in sides))
     yield _row("questions to a model", *(f"{one['escalated']:,}" for one in sides))
-    yield _row("  their price, US$", *(f"{one['cost_usd']:.2f}" for one in sides))
+    yield _row("  their price, US$", *(_small(one["cost_usd"]) for one in sides))
 
 
 def _row(title: str, *cells: str) -> str:
@@ -92,6 +104,16 @@ def _version(one: Mapping[str, Any]) -> str:
     """The digest, and as much of the label as there is room for."""
     named = plain(f"{one['version']['digest']} {one['version']['label']}").strip()
     return named[: COLUMN - 1]
+
+
+def _small(number: float) -> str:
+    """Hours, or US$: two figures that say something where it is little."""
+    return f"{number:,.2f}" if number >= 0.1 or not number else f"{number:.2g}"
+
+
+def _few(number: float) -> str:
+    """A number of results, which may be less than one."""
+    return f"{number:,.1f}" if number >= 0.1 or not number else f"{number:.1g}"
 
 
 def _share(share: float | None) -> str:
@@ -108,7 +130,7 @@ def _errors(one: Mapping[str, Any]) -> str:
     """How many of the accepted are expected to be wrong."""
     if not one["accepted"]:
         return "-"
-    return f"{one['expected_errors']:.1f} ({one['expected_errors'] / one['accepted']:.1%})"
+    return f"{_few(one['expected_errors'])} ({one['expected_errors'] / one['accepted']:.1%})"
 
 
 def _within(one: Mapping[str, Any]) -> str:
@@ -123,47 +145,67 @@ def _found(one: Mapping[str, Any]) -> str:
     return f"{one['changed']} of {one['accepted_and_decided']} decided" if one["accepted"] else "-"
 
 
-def _said(line: Mapping[str, Any]) -> Iterator[str]:
-    """What to know before a policy is signed, the policies first, then what the rows mean."""
+def _told(line: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """What stands out of both columns, each with a mark."""
     for title, side in SIDES:
         for (kind, results), block in zip(KINDS, (line, line["reports"]), strict=True):
-            yield from _of_side(f"{title}, {kind}", results, block[side])
+            yield from _of_side(f"{title}, {kind}", results, block, block[side])
     untried, reports = line["reports"]["untried"], line["reports"]["documents"]
     if untried:
         yield (
-            f"! {untried:,} of {reports:,} reports can't be tried and count nowhere above: they "
-            "were checked before what decides about their findings was kept, or it is gone. Have "
-            "them read again (`reprocess`)."
+            "!",
+            f"{untried:,} of {reports:,} reports can't be tried and count nowhere above: they were "
+            "checked before what decides about their findings was kept, or it is gone. Have them "
+            "read again (`reprocess`).",
         )
+
+
+def _of_side(
+    title: str, results: str, block: Mapping[str, Any], one: Mapping[str, Any]
+) -> Iterator[tuple[str, str]]:
+    """One policy on one kind of documents, in sentences."""
+    accepted, stated = one["accepted"], one["max_wrong"]
+    if accepted:
+        yield (
+            "-",
+            f"{title}: nobody would look at {accepted:,} of {block[results]:,} {results}. "
+            f"{_few(one['expected_errors'])} of these are expected to be wrong, "
+            f"{one['expected_errors'] / accepted:.1%}, where the policy allows {_share(stated)}; "
+            f"most in {_most(one)}.",
+        )
+    if accepted and one.get("broken") is not None:
+        yield (
+            "!",
+            f"{title}: that holds if {_share(one['broken'])} of the reports have an error, which "
+            "the policy states and nothing here knows. If fewer have one, more of what is accepted "
+            "is wrong.",
+        )
+    decided, changed = one["accepted_and_decided"], one["changed"]
+    if decided and stated is not None and changed > stated * decided:
+        chance = "; so few may be chance" if decided < FEW else ""
+        yield (
+            "!",
+            f"{title}: people have decided about {decided:,} of these and found {changed:,} wrong, "
+            f"{changed / decided:.0%}, which is more than {_share(stated)}{chance}.",
+        )
+    for reason, count in one["why_not"].items():
+        yield "-", f"{title}: none of {count:,} {results} is accepted: {plain(reason)}."
+
+
+def _counted(line: Mapping[str, Any]) -> Iterator[str]:
+    """What the rows mean."""
     yield from NOTES
     if any(block[side]["accepted"] for block in (line, line["reports"]) for _, side in SIDES):
         yield WITHIN
-    if any(line["reports"][side]["accepted"] for _, side in SIDES):
-        yield BROKEN
     if any(line[side]["trust"] == "measured" for _, side in SIDES):
         yield MEASURED
-
-
-def _of_side(title: str, results: str, one: Mapping[str, Any]) -> Iterator[str]:
-    """One policy on one kind of documents, in sentences."""
-    if one["accepted"]:
-        yield f"{title}: most errors are expected in {_most(one)}."
-    decided, stated = one["accepted_and_decided"], one["max_wrong"]
-    if decided and stated is not None and one["changed"] > stated * decided:
-        yield (
-            f"! {title}: of {decided:,} accepted {results} that people decided about they found "
-            f"{one['changed']:,} wrong, {one['changed'] / decided:.0%}: more than the "
-            f"{_share(stated)} that is stated."
-        )
-    for reason, count in one["why_not"].items():
-        yield f"{title}: none of {count:,} {results} is accepted: {plain(reason)}."
 
 
 def _most(one: Mapping[str, Any]) -> str:
     """The categories with the most expected errors."""
     top = list(one["expected_errors_by_category"].items())[:TOP]
     return ", ".join(
-        f"{plain(mine.get('title') or name)} ({mine['expected_errors']:.1f} of "
+        f'"{plain(mine.get("title") or name)}" ({_few(mine["expected_errors"])} of '
         f"{mine['accepted']:,})"
         for name, mine in top
     )

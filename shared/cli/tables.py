@@ -12,6 +12,7 @@ from shared.cli.lines import plain
 
 if TYPE_CHECKING:
     from shared.client import Costs, Hit, Report
+    from shared.client.results import KindCost, SpecialistsCost
 
 DISCLAIMER = "smallprint points at passages and figures; it gives no legal or audit advice."
 _WIDEST_LABEL = 60
@@ -153,13 +154,16 @@ def costs(found: Costs) -> Iterator[str]:
 def _worked(found: Costs) -> Iterator[str]:
     """What specialists did, what that would have cost elsewhere, and when training is paid."""
     work, other = found.specialists, found.frontier
-    if work and work.tokens_per_second is not None and work.usd_per_million is not None:
+    if work and work.documents:
         yield (
             f"specialists: {_count(work.documents, 'document')}, {work.tokens_read:,} tokens read "
-            f"and {work.tokens_quoted:,} quoted in {work.seconds:,.1f} s "
-            f"({work.tokens_per_second:,.0f} a second): US$ {work.usd:,.6f} at {work.hour_usd:.2f} "
-            f"an hour, {work.usd_per_million:,.6f} a million"
+            f"and {work.tokens_quoted:,} quoted in {work.seconds:,.1f} s: US$ {work.usd:,.6f} at "
+            f"{work.hour_usd:.2f} an hour"
         )
+        for kind in work.kinds:
+            yield f"  {_count(kind.documents, plain(kind.kind))}: {_pace(kind)}"
+        if not work.kinds:
+            yield f"  {_pace(work)}"
     if other:
         yield (
             f"{plain(other.model)} would have cost at least US$ {other.usd:,.6f} for the same: "
@@ -178,6 +182,16 @@ def _worked(found: Costs) -> Iterator[str]:
             f"paid after {paid} ({one.documents:,} so far, US$ {one.saved_each_usd:,.6f} saved "
             "with each, less what frontier models were paid)"
         )
+
+
+def _pace(work: KindCost | SpecialistsCost) -> str:
+    """How fast something was read, and what a million tokens of it cost."""
+    read = f"{work.tokens_read:,} tokens in {work.seconds:,.1f} s"
+    if work.tokens_per_second is None or work.usd_per_million is None:
+        return read
+    return (
+        f"{read}, {work.tokens_per_second:,.0f} a second, US$ {work.usd_per_million:,.6f} a million"
+    )
 
 
 def costs_of_tenants(lines: Sequence[Mapping[str, Any]], hour: float) -> Iterator[str]:

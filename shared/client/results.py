@@ -954,8 +954,24 @@ class StoppedProvider(_Result):
 
 
 @dataclass(frozen=True)
+class KindCost(_Result):
+    """What specialists read of the documents of one kind, and what that cost."""
+
+    kind: str
+    documents: int
+    seconds: float
+    tokens_read: int
+    tokens_quoted: int
+    usd: float
+    tokens_per_second: float | None
+    usd_per_million: float | None
+
+
+@dataclass(frozen=True)
 class SpecialistsCost(_Result):
     """What specialists read, and what that cost at the price of the machine's hour."""
+
+    _lists: ClassVar[dict[str, type[_Result]]] = {"kinds": KindCost}
 
     documents: int
     seconds: float
@@ -965,6 +981,8 @@ class SpecialistsCost(_Result):
     usd: float
     tokens_per_second: float | None
     usd_per_million: float | None
+    kinds: tuple[KindCost, ...] = ()
+    """Each kind by itself, for they are read at different paces; empty from an older service."""
 
 
 @dataclass(frozen=True)

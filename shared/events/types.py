@@ -149,8 +149,15 @@ class AdapterVersion(BaseModel):
     seconds: float | None = Field(
         None, ge=0, description="that its reading took; none in events from before it was measured"
     )
-    tokens: int | None = Field(None, ge=0, description="that it read, as it counts them")
-    quoted: int | None = Field(None, ge=0, description="tokens of the clauses that it found")
+    tokens: int | None = Field(
+        None, ge=0, description="that it read, as contract specialists count them"
+    )
+    quoted: int | None = Field(
+        None,
+        ge=0,
+        description="tokens of the clauses that it found; of a report, of its findings in words "
+        "and of the sentences about its filer",
+    )
 
 
 class ClausesExtracted(Event):
@@ -230,6 +237,11 @@ class FindingsFound(Event):
         None,
         description="JSON list of the strong narrative flags, as REST answers them: of each family "
         "the surest",
+    )
+    adapters: tuple[AdapterVersion, ...] = Field(
+        (),
+        description="what judged it, with the time that all of triage took and the tokens of the "
+        "text; empty in events from before that was measured, and where it comes again",
     )
 
 

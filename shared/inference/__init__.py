@@ -6,7 +6,14 @@ scores = specialists.get("contract-clauses").token_probabilities(text)
 
 from shared.inference.adapters import Manifest, read_manifest
 from shared.inference.errors import AdapterError, BaseError, MissingAdapter
-from shared.inference.specialists import Base, Specialist, Specialists, TokenScores, lazily
+from shared.inference.specialists import (
+    Base,
+    Specialist,
+    Specialists,
+    TokenCounter,
+    TokenScores,
+    lazily,
+)
 
 __all__ = [
     "AdapterError",
@@ -16,6 +23,7 @@ __all__ = [
     "MissingAdapter",
     "Specialist",
     "Specialists",
+    "TokenCounter",
     "TokenScores",
     "lazily",
     "read_manifest",

@@ -73,10 +73,8 @@ class Base:
         digest = sha256(graph)
         if folder.name != f"base-{digest[:12]}":
             raise BaseError(f"{graph} is damaged (sha256 {digest}); restore it from the release")
-        tokeniser = folder / TOKENISER_FILE
+        tokeniser = load_tokeniser(folder)
         provenance = _provenance(folder)
-        if not tokeniser.is_file() or sha256(tokeniser) != provenance.get("tokenizer_sha256"):
-            raise BaseError(f"{tokeniser} is missing or damaged; restore it from the release")
         integer = folder / INTEGER_FILE
         if arithmetic == "int8" and (
             not integer.is_file() or sha256(integer) != provenance.get("int8_sha256")
@@ -85,7 +83,35 @@ class Base:
                 f"{integer} is missing or damaged; restore it from the release, write it with "
                 f"`python -m models.base --int8 {folder}`, or set SMALLPRINT_ARITHMETIC to int4"
             )
-        return cls(digest, ENGINES[arithmetic](folder, threads), Tokeniser(tokeniser))
+        return cls(digest, ENGINES[arithmetic](folder, threads), tokeniser)
+
+
+def load_tokeniser(folder: Path) -> Tokeniser:
+    """Load the tokeniser of a base, without its graph. Raises BaseError: missing or damaged."""
+    path = folder / TOKENISER_FILE
+    if not path.is_file() or sha256(path) != _provenance(folder).get("tokenizer_sha256"):
+        raise BaseError(f"{path} is missing or damaged; restore it from the release")
+    return Tokeniser(path)
+
+
+class TokenCounter:
+    """Counts the tokens of texts as specialists do. Safe from several threads; the tokeniser is
+    loaded with the first text.
+    """
+
+    def __init__(self, artefacts: Path) -> None:
+        """Take the folder in which the base lies."""
+        self._artefacts = artefacts
+        self._lock = threading.Lock()
+        self._loaded: Tokeniser | None = None
+
+    def __call__(self, text: str) -> int:
+        """Return how many a text has. Raises BaseError where there is no base, or a damaged one."""
+        with self._lock:
+            if self._loaded is None:
+                self._loaded = load_tokeniser(base_folder(self._artefacts))
+            tokeniser = self._loaded
+        return tokeniser.count(text)
 
 
 def _provenance(folder: Path) -> dict[str, object]:

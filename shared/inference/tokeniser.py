@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from tokenizers import Encoding
 from tokenizers import Tokenizer as _Tokenizer
 
 from shared.inference.errors import BaseError
@@ -58,15 +60,26 @@ class Tokeniser:
         """
         ids = [np.empty(0, np.int64)]
         offsets = [np.empty((0, 2), np.int64)]
-        start = 0
-        while start < len(text):
-            end = len(text)
-            if end - start > PIECE:
-                end = text.rfind("\n", start, start + PIECE) + 1 or start + PIECE
-            encoding = self._tokenizer.encode(
-                text[start:end].translate(PLAIN), add_special_tokens=False
-            )
+        for start, end in _pieces(text):
+            encoding = self._encoded(text[start:end])
             ids.append(np.array(encoding.ids, np.int64))
             offsets.append(np.array(encoding.offsets, np.int64).reshape(-1, 2) + start)
-            start = end
         return Tokens(np.concatenate(ids), np.concatenate(offsets))
+
+    def count(self, text: str) -> int:
+        """How many tokens a text has."""
+        return sum(len(self._encoded(text[start:end])) for start, end in _pieces(text))
+
+    def _encoded(self, piece: str) -> Encoding:
+        return self._tokenizer.encode(piece.translate(PLAIN), add_special_tokens=False)
+
+
+def _pieces(text: str) -> Iterator[tuple[int, int]]:
+    """Where a text is cut, at line ends if there are any."""
+    start = 0
+    while start < len(text):
+        end = len(text)
+        if end - start > PIECE:
+            end = text.rfind("\n", start, start + PIECE) + 1 or start + PIECE
+        yield start, end
+        start = end

@@ -18,6 +18,8 @@ from tests.e2e.test_review_pages import Watched, browser
 
 __all__ = ["browser"]
 DAYS = 12
+JUDGE = "1.2.0"
+"""Of `triage-breaks`."""
 STICKING_OUT = """() => [...document.querySelectorAll(".bars .figure, .bars .bar-label")]
 .filter((one) => {
   const mine = one.getBoundingClientRect(), row = one.parentElement.getBoundingClientRect();
@@ -25,10 +27,18 @@ STICKING_OUT = """() => [...document.querySelectorAll(".bars .figure, .bars .bar
 }).map((one) => one.textContent)"""
 """Words of charts that are wider than the column they stand in."""
 
+MEETING = """() => [...document.querySelectorAll(".power-axis")].flatMap((axis) => {
+  const all = [...axis.querySelectorAll("text")].map((one) => one.getBoundingClientRect());
+  return all.slice(1).filter((one, at) => one.left < all[at].right + 2).map((one) => one.left);
+})"""
+"""Figures of a scale that meet the one before."""
+
 
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    """A contract that was read just now, others on twelve days before, and calls that were paid."""
+    """A contract that was read just now, others on twelve days before, reports on every third of
+    them, and calls that were paid.
+    """
     with pytest.MonkeyPatch.context() as patch:
         for name in os.environ:
             if name.startswith("SMALLPRINT_"):
@@ -67,6 +77,21 @@ def seed(stage: Stage) -> None:
                         seconds=2.0 + number,
                         tokens=12_000 + 900 * day,
                         quoted=1_100,
+                    )
+                )
+            if day % 3 == 0:  # as an annual report of a hundred pages, measured here
+                Readings(session, "default").note(
+                    Reading(
+                        tenant="default",
+                        document_id=f"rep_{day:032}",
+                        attempt=1,
+                        adapter="triage-breaks",
+                        version=JUDGE,
+                        kind="report",
+                        day=f"{NOON + timedelta(days=day):%Y-%m-%d}",
+                        seconds=0.9,
+                        tokens=84_000,
+                        quoted=160,
                     )
                 )
     for number in range(3):
@@ -119,6 +144,34 @@ def test_costs_are_read_at_a_glance_and_by_keyboard(browser: Any, stage: Stage) 
     ada.close()
 
 
+def test_reports_stand_beside_contracts(browser: Any, stage: Stage) -> None:
+    """By kind each has its bars and its row; a million tokens of each has a price of its own."""
+    ada = Watched(browser, stage)
+    page = ada.sign_in()
+    page.goto(f"{stage.address}/costs?by=kind")
+    chart = figure(page, "By kind")
+    chart.locator("summary").click()
+    rows = chart.get_by_role("row")
+    rows.nth(2).wait_for()
+    told = stage.http.get("/v1/costs", params={"by": "kind"}).json()
+    contract, report = told["groups"]
+    assert (contract["key"], report["key"], report["documents"]) == ("contract", "report", 4)
+    names = [rows.nth(place).get_by_role("rowheader").inner_text() for place in (1, 2)]
+    assert sorted(names) == ["Contracts", "Reports"]
+    said = chart.inner_text()
+    assert f"{report['tokens_read']:,}" in said
+    assert f"{report['frontier_usd']:.2f}" in said
+    million = figure(page, "A million tokens").inner_text()
+    assert "Contracts read on this machine, measured" in million
+    assert "Reports read on this machine, measured" in million
+    assert "tokens a second of contracts" in million
+    assert "93,333 tokens a second of reports" in million
+    training = figure(page, "When training has paid for itself").inner_text()
+    assert f"triage-breaks {JUDGE}" in training
+    assert "the hours of its training were not kept; each document saves US$ 0.42" in training
+    ada.close()
+
+
 def test_costs_by_document_lead_to_it(browser: Any, stage: Stage) -> None:
     """A document is named as people know it; what is deleted is said to be."""
     ada = Watched(browser, stage)
@@ -154,10 +207,11 @@ def test_the_page_is_drawn_without_a_sideways_scroll(
     """Pictures for people to look at, with the numbers open; none is wider than the window."""
     ada = Watched(browser, stage, color_scheme=scheme, viewport={"width": width, "height": 900})
     page = ada.sign_in()
-    for name in ("day", "adapter"):
+    for name in ("day", "adapter", "kind"):
         page.goto(f"{stage.address}/costs?by={name}")
         page.locator("figure.chart").first.wait_for()
         page.locator("summary").first.click()
         ada.draw(f"costs-{name}-{width}-{scheme}", ".scroll")
         assert page.evaluate(STICKING_OUT) == [], f"{name}: words stick out of their columns"
+        assert page.evaluate(MEETING) == [], f"{name}: figures of a scale meet"
     ada.close()

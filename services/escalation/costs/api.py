@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -74,7 +74,7 @@ class GroupOut(_Answer):
     documents: int = Field(description="that specialists read")
     seconds: float = Field(description="that they took")
     tokens_read: int = Field(description="as specialists count them")
-    tokens_quoted: int = Field(description="of the clauses that they found")
+    tokens_quoted: int = Field(description="of what they found, in words")
     machine_usd: float = Field(description="what the machine cost for it")
     frontier_usd: float = Field(
         description="what it would have cost at the least if a frontier model had read all of it"
@@ -97,22 +97,34 @@ class StopOut(_Answer):
     reason: str
 
 
-class SpecialistsOut(BaseModel):
+class WorkOut(BaseModel):
     """What specialists read on this machine, and what that costs at the price of its hour."""
 
     documents: int
     seconds: float
     tokens_read: int
     tokens_quoted: int
-    hour_usd: float = Field(description="of the machine: `SMALLPRINT_ESCALATION_MACHINE_HOUR`")
     usd: float
     tokens_per_second: float | None = Field(description="as measured; null before anything is read")
     usd_per_million: float | None = Field(description="for a million tokens that are read")
 
 
+class KindOut(WorkOut):
+    """The same of the documents of one kind: how fast they are read differs by far."""
+
+    kind: str = Field(description="`contract` or `report`")
+
+
+class SpecialistsOut(WorkOut):
+    """All that specialists read on this machine."""
+
+    hour_usd: float = Field(description="of the machine: `SMALLPRINT_ESCALATION_MACHINE_HOUR`")
+    kinds: list[KindOut] = Field(description="each kind that was read; the rest is their sum")
+
+
 class FrontierOut(BaseModel):
     """What it would have cost at the least if a frontier model had read everything: the text once,
-    and the words of the clauses that were found, by its list of prices.
+    and the words of what was found, by its list of prices.
     """
 
     model: str
@@ -208,7 +220,8 @@ def routes(store: Store, door: Door, hours: Hours) -> APIRouter:
             )
             today, month = sums(session, actor.tenant, day)
             stopped = [stop for stop in stops(session) if policy.names(stop.provider)]
-            worked, versions, paid = readings.all(), readings.by_version(), readings.paid()
+            worked, kinds = readings.all(), sorted(readings.by("kind"), key=lambda one: one.key)
+            versions, paid = readings.by_version(), readings.paid()
         budgets = [
             (day, today, policy.day_micro_usd),
             (day[:7], month, policy.month_micro_usd),
@@ -223,7 +236,7 @@ def routes(store: Store, door: Door, hours: Hours) -> APIRouter:
                 for period, used, most in budgets
             ],
             stopped=[StopOut.model_validate(s) for s in stopped],
-            specialists=_specialists(worked, rates),
+            specialists=_specialists(worked, kinds, rates),
             frontier=_frontier(worked, rates),
             training=_training(versions, rates, hours, paid),
             quoted=QuotedOut.model_validate(QUOTED),
@@ -246,17 +259,24 @@ def _group(group: Group, rates: Rates) -> GroupOut:
     )
 
 
-def _specialists(work: Work, rates: Rates) -> SpecialistsOut:
+def _specialists(work: Work, kinds: Sequence[Work], rates: Rates) -> SpecialistsOut:
     return SpecialistsOut(
-        documents=work.documents,
-        seconds=work.seconds,
-        tokens_read=work.tokens,
-        tokens_quoted=work.quoted,
+        **_worked(work, rates),
         hour_usd=float(rates.hour),
-        usd=rates.machine(work),
-        tokens_per_second=work.tokens / work.seconds if work.seconds else None,
-        usd_per_million=rates.million(work),
+        kinds=[KindOut(kind=one.key, **_worked(one, rates)) for one in kinds],
     )
+
+
+def _worked(work: Work, rates: Rates) -> dict[str, Any]:
+    return {
+        "documents": work.documents,
+        "seconds": work.seconds,
+        "tokens_read": work.tokens,
+        "tokens_quoted": work.quoted,
+        "usd": rates.machine(work),
+        "tokens_per_second": work.tokens / work.seconds if work.seconds else None,
+        "usd_per_million": rates.million(work),
+    }
 
 
 def _frontier(work: Work, rates: Rates) -> FrontierOut:

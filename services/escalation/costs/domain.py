@@ -2,8 +2,9 @@
 
 Tokens are those that a specialist counts, of its own tokeniser. A frontier model counts otherwise,
 by some percent; what it would have cost is what the same tokens cost by its price list: the text
-once, and the words of the clauses once. Its instructions, its thoughts and the form of its answer
-come on top, so that the figure is a lower bound.
+once, and the words of what was found once (clauses; findings, and sentences about a filer). Its
+instructions, its thoughts and the form of its answer come on top, so that the figure is a lower
+bound.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ class Reading:
     seconds: float
     tokens: int
     quoted: int
-    """Tokens of the clauses that it found."""
+    """Tokens of what it found, in words."""
 
 
 @dataclass(frozen=True)

@@ -64,6 +64,8 @@ export function columns(rows) {
     h("div.row.apart.small.muted", {}, h("span", {}, rows[0][0]), rows.length > 1 && h("span", {}, rows.at(-1)[0])));
 }
 
+const MOST_NAMED = 6;
+
 /** Points and ranges on a scale on which each step is ten times more: [label, class, low, high, words]. */
 export function powers(rows) {
   const exponents = rows.flatMap(([, , low, high]) => [Math.floor(Math.log10(low)), Math.ceil(Math.log10(high))]);
@@ -77,7 +79,8 @@ export function powers(rows) {
       s(`line.range.${kind}`, { x1: place(low), x2: place(high), y1: "50%", y2: "50%" }),
       ...[low, high].map((value) => s(`circle.${kind}`, { cx: place(value), cy: "50%", r: 6 }))),
     h("span.figure", {}, words));
-  const axis = s("svg", { class: "power-axis" }, ...steps.map((value) => s("text", { x: place(value), y: "70%", "text-anchor": "middle" }, plain(value))));
+  const named = steps.filter((_, at) => steps.length <= MOST_NAMED || (steps.length - 1 - at) % 2 === 0); // figures must not meet
+  const axis = s("svg", { class: "power-axis" }, ...named.map((value) => s("text", { x: place(value), y: "70%", "text-anchor": "middle" }, plain(value))));
   return h("div.bars", { "aria-hidden": "true" }, rows.map(row), h("div.bar-row.axis-row", {}, h("span.bar-label"), axis, h("span.figure")));
 }
 

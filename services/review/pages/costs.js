@@ -5,6 +5,7 @@ import { bars, columns, figure, powers, reached } from "/pages/charts.js";
 import { count, empty, excerpt, h, number, select } from "/pages/dom.js";
 
 const BY = [["day", "Day"], ["document", "Document"], ["kind", "Kind"], ["adapter", "Specialist"], ["provider", "Provider"], ["model", "Model"]];
+const KIND = { contract: "Contracts", report: "Reports", other: "Documents" };
 const MOST = { day: 60, document: 20 };
 
 export async function show({ params, go }) {
@@ -14,7 +15,7 @@ export async function show({ params, go }) {
     h("form", { onsubmit: (event) => event.preventDefault() }, select("Add up by", by, BY, (value) => go(query("/costs", { by: value })))));
   const { specialists: work, calls } = costs;
   if (!work.documents && !calls) {
-    const text = "Once contracts are read, this page says what that took and cost, and what a frontier model would have cost for the same. Documents from before it was measured are not counted.";
+    const text = "Once contracts or reports are read, this page says what that took and cost, and what a frontier model would have cost for the same. Documents from before it was measured are not counted.";
     return { title: "Costs", element: h("div.page", {}, head, empty("Nothing has cost anything yet", text, h("a.button.primary", { href: "/documents" }, "Documents"))) };
   }
   const names = by === "document" ? await namesOf(ranked(costs.groups, by)) : {};
@@ -76,7 +77,7 @@ function groups({ groups: all, frontier }, by, names) {
   if (!shown.length) return h("figure.chart.whole", {}, h("figcaption", {}, h("h2", {}, title), h("p.muted", {}, "No frontier model was asked.")));
   const left = all.length - shown.length;
   const said = `${left > 0 ? `${by === "day" ? "The last" : "The largest"} ${shown.length} of ${number(all.length)}. ` : ""}${by === "day" ? "Days without work are left out. " : ""}Each chart has a scale of its own.`;
-  const name = (one) => names[one.key] ?? one.key;
+  const name = (one) => names[one.key] ?? (by === "kind" ? KIND[one.key] : null) ?? one.key;
   const series = [
     ["Spent", (one) => [["ours", one.machine_usd], ["paid", one.usd]], spent],
     [`Had ${frontier.model} read it`, (one) => [["theirs", one.frontier_usd]], (one) => one.frontier_usd],
@@ -99,7 +100,8 @@ function training({ training: all }) {
   const rows = all.map((one) => {
     const name = `${one.adapter} ${one.version}`;
     if (one.after_documents === null) {
-      const why = one.hours === null ? "its hours were not kept" : "a frontier model for all would be cheaper than the machine and what was asked for these documents";
+      const saves = one.saved_each_usd > 0 ? `; each document saves ${usd(one.saved_each_usd)}` : "";
+      const why = one.hours === null ? `the hours of its training were not kept${saves}` : "a frontier model for all would be cheaper than the machine and what was asked for these documents";
       return h("div.paid-row", {}, h("span.bar-label", {}, name), h("span.muted", {}, `Not known when it is paid: ${why}.`));
     }
     const left = one.after_documents - one.documents;
@@ -112,17 +114,22 @@ function training({ training: all }) {
     all.map((one) => [`${one.adapter} ${one.version}`, number(one.hours), exact(one.hour_usd), exact(one.usd), exact(one.paid_each_usd), exact(one.saved_each_usd), number(one.after_documents), number(one.documents)]));
 }
 
+/** What was read, by kind; an older service tells one sum. */
+const kindsOf = (work) => (work.kinds ?? [{ ...work, kind: "other" }]).filter((one) => one.usd_per_million > 0);
+
 function million({ specialists: work, frontier, quoted }) {
+  const kinds = kindsOf(work);
   const [low, high] = quoted.small_million;
   const day = new Date(quoted.as_of).toLocaleDateString(undefined, { dateStyle: "medium", timeZone: "UTC" });
   const rows = [
-    work.usd_per_million > 0 && ["Read on this machine, measured", "ours", work.usd_per_million, work.usd_per_million, usd(work.usd_per_million)],
+    ...kinds.map((one) => [`${KIND[one.kind] ?? one.kind} read on this machine, measured`, "ours", one.usd_per_million, one.usd_per_million, usd(one.usd_per_million)]),
     [`${frontier.model} in, list of ${frontier.as_of}`, "theirs", frontier.input_usd, frontier.input_usd, usd(frontier.input_usd)],
     [`${frontier.model} out`, "theirs", frontier.output_usd, frontier.output_usd, usd(frontier.output_usd)],
     ["Small model out, quoted", "quoted", low, high, `US$ ${dollars.format(low)} to ${dollars.format(high)}`],
     ["Frontier model out, quoted", "quoted", quoted.frontier_million, quoted.frontier_million, usd(quoted.frontier_million)],
   ].filter((row) => row && row[2] > 0);
-  const speed = work.tokens_per_second === null ? "" : `${number(Math.round(work.tokens_per_second))} tokens a second were read here. `;
+  const paces = kinds.map((one) => `${number(Math.round(one.tokens_per_second))} tokens a second of ${(KIND[one.kind] ?? one.kind).toLowerCase()}`);
+  const speed = paces.length ? `Read here: ${paces.join(", ")}. ` : "";
   const said = `${speed}Each step is ten times more. “Quoted” are figures of an article as quoted on ${day}, which nobody here measured; by them ${number(quoted.tokens_a_day)} tokens a day cost ${usd(quoted.frontier_day)} against US$ ${quoted.small_day[0]} to ${quoted.small_day[1]}.`;
   return figure("A million tokens", said, powers(rows), ["", "US$ for a million"], [
     ...rows.map(([label, , from, to]) => [label, from === to ? exact(from) : `${exact(from)} to ${exact(to)}`]),
@@ -139,5 +146,5 @@ function budgets({ budgets: all }) {
 }
 
 function basis({ specialists: work, frontier }) {
-  return h("p.muted.small", {}, `The machine counts with ${usd(work.hour_usd)} an hour, which whoever runs it can state. Tokens are those of our own specialists. ${frontier.model} counts with its list price of ${frontier.as_of} (US$ ${number(frontier.input_usd)} in, ${number(frontier.output_usd)} out, a million): the text once, the words of the clauses that were found once. Its instructions, thoughts and the form of its answer would come on top.`);
+  return h("p.muted.small", {}, `The machine counts with ${usd(work.hour_usd)} an hour, which whoever runs it can state. Tokens are those of our own specialists. ${frontier.model} counts with its list price of ${frontier.as_of} (US$ ${number(frontier.input_usd)} in, ${number(frontier.output_usd)} out, a million): the text once, and once the words of what was found: clauses, and of a report its findings and the sentences about its filer. Its instructions, thoughts and the form of its answer would come on top.`);
 }

@@ -167,12 +167,19 @@ def _try(
             continue
         now = routing.drawn(replace(found, route=route, sampled=False))
         routed.append(now)
-        belief = routing.belief(now)
-        said = verdicts.get(now.id)
-        finding = now.finding
-        tally.add(finding.check, finding.message, now.route, now.sampled, belief, said)
+        said, finding = verdicts.get(now.id), now.finding
+        right = _right(now, routing)
+        tally.add(finding.check, finding.message, now.route, now.sampled, right, said)
     if made is not None and made.why_not and routed:
         tally.why_not[made.why_not] += len(routed)
     if not routing.asks.prices or outdated or (routing.trusts and unlike):
         return []
     return routing.worth_asking(one.filing, routed)
+
+
+def _right(found: ReportFinding, routing: Routing) -> float:
+    """How likely an accepted finding is right; nothing is accepted where nothing is known."""
+    known, broken = routing.known, routing.rules.findings.broken
+    if found.route != "accept" or known is None or broken is None:
+        return 0.0
+    return guarantee.seen_right(found.finding.confidence, known, broken)

@@ -55,6 +55,28 @@ COSTS: dict[str, Any] = {
         "usd": 0.000222,
         "tokens_per_second": 5_000.0,
         "usd_per_million": 0.005556,
+        "kinds": [
+            {
+                "kind": "contract",
+                "documents": 3,
+                "seconds": 7.5,
+                "tokens_read": 10_000,
+                "tokens_quoted": 2_900,
+                "usd": 0.000208,
+                "tokens_per_second": 1_333.3,
+                "usd_per_million": 0.020833,
+            },
+            {
+                "kind": "report",
+                "documents": 1,
+                "seconds": 0.5,
+                "tokens_read": 30_000,
+                "tokens_quoted": 100,
+                "usd": 0.000014,
+                "tokens_per_second": 60_000.0,
+                "usd_per_million": 0.000463,
+            },
+        ],
     },
     "frontier": {
         "model": "claude-opus-5",
@@ -135,8 +157,9 @@ def test_costs_are_a_table_with_budgets_and_stops() -> None:
     assert "2026-01: US$ 1.500000 of at most 50.00" in shown
     assert "! claude is stopped: it" in shown
     assert "\x1b" not in shown
-    assert "4 documents, 40,000 tokens read and 3,000 quoted in 8.0 s (5,000 a second)" in shown
-    assert "0.005556 a million" in shown
+    assert "4 documents, 40,000 tokens read and 3,000 quoted in 8.0 s: US$ 0.000222" in shown
+    assert "  3 contracts: 10,000 tokens in 7.5 s, 1,333 a second, US$ 0.020833 a million" in shown
+    assert "  1 report: 30,000 tokens in 0.5 s, 60,000 a second, US$ 0.000463 a million" in shown
     assert "claude-opus-5 would have cost at least US$ 0.275000" in shown
     assert "4.20 hours on two processor cores at US$ 3.00 are 12.60, paid after 181 docum" in shown
     assert "ents (4 so far, US$ 0.070000 saved with each" in shown
@@ -151,6 +174,13 @@ def test_costs_are_one_line_of_json() -> None:
     assert line["groups"][0] == {"key": "2026-01-31", **SPEND}
     assert line["stopped"][0]["provider"] == "claude"
     assert ASKED == ["document"]
+
+
+def test_an_older_suite_knows_no_kinds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it read is told in one sum."""
+    monkeypatch.delitem(COSTS["specialists"], "kinds")
+    shown = run("--key", "sp_key").stdout
+    assert "  40,000 tokens in 8.0 s, 5,000 a second, US$ 0.005556 a million" in shown
 
 
 def test_an_older_suite_has_no_work_to_tell(monkeypatch: pytest.MonkeyPatch) -> None:

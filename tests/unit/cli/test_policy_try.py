@@ -208,16 +208,18 @@ def test_the_table_has_both_policies_and_says_what_is_escalated(run: Any) -> Non
     assert rows["looked at by people"] == ["2", "0"]
     assert rows["price of questions, US$"] == ["0.00", "0.00"]
     said = " ".join(result.stdout.split())
-    assert "tried, contracts: most errors are expected in Governing Law (" in said
-    assert (
-        "tried, reports: most errors are expected in Sections of the balance sheet add up" in said
-    )
-    assert "in force, contracts: most errors" not in said
-    assert "worth their price" in said
+    assert "- tried, contracts: nobody would look at 2 of 4 clauses. 0.03 of these are " in said
+    assert 'where the policy allows 20%; most in "Governing Law" (0.03 of 2).' in said
+    assert "- tried, reports: nobody would look at 2 of 2 findings." in said
+    assert 'most in "Sections of the balance sheet add up" (' in said
+    assert "! tried, reports: that holds if 50% of the reports have an error" in said
+    assert "in force, contracts: nobody" not in said
+    assert "worth its price" in said
     assert "what another `max_missed` would show" in said
     assert (
-        "! tried, contracts: of 1 accepted clauses that people decided about they found 1 " in said
+        "! tried, contracts: people have decided about 1 of these and found 1 wrong, 100%" in said
     )
+    assert "which is more than 20%; so few may be chance." in said
     assert "can't be tried" not in said
     assert "(`trust`)" not in said
     trusting = CAREFUL.replace(
@@ -269,7 +271,7 @@ def test_what_can_not_be_promised_is_said_in_a_sentence(run: Any) -> None:
     told = run(CAREFUL.replace("0.2", "0.0001")).stdout
     said = " ".join(told.split())
     assert "tried, contracts: none of 4 clauses is accepted: not attainable" in said
-    assert "tried, contracts: most errors" not in said
+    assert "tried, contracts: nobody would look" not in said
 
 
 def test_both_policies_are_named_by_their_versions(run: Any) -> None:

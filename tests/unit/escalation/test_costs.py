@@ -19,7 +19,7 @@ from services.escalation.policy import TenantPolicy
 from services.escalation.providers import Usage
 from services.escalation.settings import Settings
 from shared.artefacts import Training, newest, training_of
-from shared.events import AdapterVersion, BlobRef, ClausesExtracted
+from shared.events import AdapterVersion, BlobRef, ClausesExtracted, Event, FindingsFound
 from shared.prices import Price
 from shared.runtime import Service, Worker
 from shared.settings import load
@@ -82,7 +82,28 @@ def told(service: Service, tenant: str = "default", **query: str) -> Any:
     return client.get("/v1/costs", params=query)
 
 
-def hear(service: Service, *events: ClausesExtracted) -> None:
+def found(number: int, tenant: str = "default", **changed: Any) -> FindingsFound:
+    """A report that was checked."""
+    took = AdapterVersion(
+        name="triage-breaks", version="1.2.0", seconds=0.5, tokens=80_000, quoted=200
+    )
+    values: dict[str, Any] = {
+        "tenant": tenant,
+        "document_id": f"rep_{number}",
+        "name": "10-k.html",
+        "findings": CLAUSES,
+        "count": 2,
+        "flagged": True,
+        "risk": 0.9,
+        "model": "triage-breaks 1.2.0",
+        "adapters": (took,),
+        "time": datetime(2026, 1, 31, 12, tzinfo=UTC),
+        **changed,
+    }
+    return FindingsFound(**values)
+
+
+def hear(service: Service, *events: Event) -> None:
     """Events on the bus, handled until nothing waits."""
     with UnitOfWork(service.store) as uow:
         for event in events:
@@ -137,6 +158,53 @@ def test_work_is_added_up_by_what_it_has(service: Service, by: str, keys: list[s
     """No specialist has a provider."""
     hear(service, extracted(1), extracted(2))
     assert [group["key"] for group in told(service, by=by).json()["groups"]] == keys
+
+
+def test_reports_are_in_the_books_beside_contracts(service: Service) -> None:
+    """By kind, adapter, document and day; twice the same news is once, and what comes again because
+    a dismissal was taken back, or from before it was measured, says nothing.
+    """
+    again = found(2, adapters=())
+    hear(service, extracted(1), found(1), found(2), found(1), again, found(3, adapters=()))
+    body = told(service, by="kind").json()
+    contract, report = body["groups"]
+    assert (contract["key"], report["key"]) == ("contract", "report")
+    assert (report["documents"], report["seconds"]) == (2, 1.0)
+    assert (report["tokens_read"], report["tokens_quoted"]) == (160_000, 400)
+    assert report["machine_usd"] == pytest.approx(0.36 / 3600)
+    assert report["frontier_usd"] == pytest.approx(0.16 * 5 + 0.0004 * 25)
+    assert contract["tokens_read"] == 100_000
+    groups = told(service, by="adapter").json()["groups"]
+    assert [group["key"] for group in groups] == ["contract-clauses", "mine", "triage-breaks"]
+    documents = told(service, by="document").json()["groups"]
+    assert [group["key"] for group in documents] == ["doc_1", "rep_1", "rep_2"]
+    assert told(service, by="day").json()["groups"][0]["documents"] == 3
+
+
+def test_each_kind_is_read_at_a_pace_of_its_own(service: Service) -> None:
+    """A million tokens of contracts cost many times those of reports; one sum would say neither."""
+    hear(service, extracted(1), found(1))
+    work = told(service).json()["specialists"]
+    assert (work["documents"], work["tokens_read"], work["seconds"]) == (2, 180_000, 12.5)
+    contract, report = work["kinds"]
+    assert (contract["kind"], report["kind"]) == ("contract", "report")
+    assert contract["tokens_per_second"] == pytest.approx(100_000 / 12)
+    assert report["tokens_per_second"] == pytest.approx(160_000)
+    assert report["usd_per_million"] == pytest.approx(0.5 * 0.36 / 3600 / 0.08)
+    assert contract["usd_per_million"] == pytest.approx(12 * 0.36 / 3600 / 0.1)
+    assert work["usd"] == pytest.approx(contract["usd"] + report["usd"])
+
+
+def test_the_training_of_what_judges_reports_is_paid_or_not_known(service: Service) -> None:
+    """Its hours were not kept; what each report saves is known all the same."""
+    hear(service, found(1))
+    (line,) = told(service).json()["training"]
+    assert (line["adapter"], line["hours"], line["after_documents"]) == (
+        "triage-breaks",
+        None,
+        None,
+    )
+    assert line["saved_each_usd"] == pytest.approx(0.08 * 5 + 0.0002 * 25 - 0.5 * 0.36 / 3600)
 
 
 def test_another_model_has_its_own_price(service: Service) -> None:

@@ -18,11 +18,16 @@ from services.triage.guarantee import (
     promise,
     read_calibration,
     routed,
+    seen_right,
 )
+from services.triage.guarantee import calibration as calibration_of
 from services.triage.judgement import triage_filing
+from services.triage.risk import Judge
+from services.triage.settings import Settings
 from shared.documents import Reading
 from shared.documents.ocr import METHOD
 from shared.documents.reading import Page
+from shared.settings import load
 from tests.unit.triage.filings import bent, read
 
 
@@ -89,6 +94,45 @@ def test_an_error_that_is_named_wrongly_is_a_wrong_finding() -> None:
     known = calibration()
     elsewhere = replace(known, right=np.zeros(len(known.right), bool))
     assert promise(elsewhere, 0.2, 0.95, 0.5).threshold is None
+
+
+def test_how_often_as_sure_a_finding_was_right_is_counted_and_never_falls() -> None:
+    """By hand: what is no surer than a wrong one is one pool with it, above the surest stands one
+    more that is wrong, and sound filings weigh what their share is.
+    """
+    broken = np.array([True, True, True, True, False])
+    right = np.array([False, True, False, True, False])
+    sure = np.array([0.2, 0.5, 0.6, 0.9, 0.9])
+    data = Calibration(np.arange(5), broken, right, sure).to_bytes()
+    told = [seen_right(one, data, 0.8) for one in (0.1, 0.2, 0.55, 0.6, 0.9, 0.99)]
+    assert told == pytest.approx([0.0, 0.0, *[2 / 5] * 4])  # of four from 0.5 on, and one unseen
+    found, sound = 0.99 / 0.8, 0.01 / 0.2
+    rare = found / (found + sound + 1)
+    assert seen_right(0.9, data, 0.99) == pytest.approx(rare)
+    assert seen_right(0.6, data, 0.99) == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize(("stated", "broken"), [(0.05, 0.5), (0.1, 0.5), (0.2, 0.5)])
+def test_what_is_expected_of_the_accepted_is_what_the_set_itself_shows(
+    stated: float, broken: float
+) -> None:
+    """With the set that ships: less than the risk that is stated, and about as many as were wrong."""
+    data = Judge.load(load(Settings).artefacts_folder).guarantee
+    assert data
+    known = calibration_of(data)
+    made = promise(known, stated, 0.95, broken)
+    assert made.threshold is not None
+    part = known.broken.mean()
+    weight = np.where(known.broken, broken / part, (1 - broken) / (1 - part))
+    chosen = known.risk >= made.threshold
+    wrong = ~(known.broken & known.right)
+    counted = float((weight * wrong)[chosen].sum())
+    expected = sum(
+        w * (1 - seen_right(float(sure), data, broken))
+        for w, sure in zip(weight[chosen], known.risk[chosen], strict=True)
+    )
+    assert expected == pytest.approx(counted, rel=0.15)  # a threshold may divide a pool
+    assert expected < stated * weight[chosen].sum()
 
 
 def test_a_set_comes_back_as_it_was_written() -> None:

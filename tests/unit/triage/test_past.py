@@ -120,8 +120,8 @@ def test_the_policy_in_force_would_do_what_it_did(tmp_path: Path, changed: dict[
 
 
 def test_two_policies_are_counted_side_by_side(house: House) -> None:
-    """What people decided since says whether the accepted was right; what one finding is doubted
-    with is what Bayes makes of its confidence.
+    """What people decided since says whether the accepted was right; what is expected to
+    be wrong is more where fewer reports have an error.
     """
     house.say(house.read("doc_1", record(), wrong()), house.read("doc_2", wrong()))
     (first,) = house.client.get(FINDINGS.format("doc_1")).json()["items"]
@@ -135,7 +135,7 @@ def test_two_policies_are_counted_side_by_side(house: House) -> None:
     rarer = RiskRules(findings=FindingRules(max_wrong=0.9, broken=0.2), sample_share=0.0)
     (fewer,) = counted(house, (rarer, SILENT))
     assert fewer.accepted == 2
-    assert fewer.expected_errors > 2 * new.expected_errors
+    assert fewer.expected_errors > 1.2 * new.expected_errors > 0
 
 
 def test_what_was_checked_before_that_was_kept_can_not_be_tried(house: House) -> None:
