@@ -116,7 +116,7 @@ def test_how_often_as_sure_a_finding_was_right_is_counted_and_never_falls() -> N
 def test_what_is_expected_of_the_accepted_is_what_the_set_itself_shows(
     stated: float, broken: float
 ) -> None:
-    """With the set that ships: less than the risk that is stated, and about as many as were wrong."""
+    """With the set that ships: less than the stated risk, and about as many as were wrong."""
     data = Judge.load(load(Settings).artefacts_folder).guarantee
     assert data
     known = calibration_of(data)
