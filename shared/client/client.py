@@ -244,7 +244,8 @@ class Client:
                 raise WaitedTooLong(
                     f"document {document_id} is still {document.state} after {timeout:g} seconds"
                 )
-            self.sleep(pause)  # in a crowd the answer comes at once
+            left = max(0.0, until - time.monotonic())
+            self.sleep(min(pause, left))  # in a crowd the answer comes at once
             pause = min(LONGEST_PAUSE, 1.5 * pause)
 
     def documents(

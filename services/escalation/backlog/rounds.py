@@ -12,12 +12,14 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import chain
 
 from services.escalation import handlers
 from services.escalation.asking import Door, NotWanted, Waiting
 from services.escalation.backlog.store import Backlog, Kept
 from services.escalation.batches import Batch, Batches, HandedIn
 from services.escalation.batches.batches import GRACE
+from services.escalation.batches.store import get
 from services.escalation.hearing import content
 from services.escalation.ledger import ProviderStopped
 from services.escalation.ledger.store import batch_of, batches_of, documents_of_batch, forget
@@ -158,21 +160,28 @@ class BatchRounds(Rounds):
         except Exception:  # it would hold up those behind it, in every round
             log.exception("what a request asks that waits for a batch can't be told; it is ended")
             asked = []
-        new = [one for one in asked if not self._has_left(kept, one)]
+        left = self._have_left(kept, asked)
+        new = [one for one, gone in zip(asked, left, strict=True) if not gone]
         if not new:
             self._end(kept, NO_ANSWER if asked else none)
             return None
         mine = [one for one in new if one.provider.name == new[0].provider.name]
         return Left(kept, mine, further=len(new) < len(asked))
 
-    def _has_left(self, kept: Kept, one: Waiting) -> bool:
-        """Whether a question went with a batch since its request waits, and that is over."""
+    def _have_left(self, kept: Kept, asked: Sequence[Waiting]) -> list[bool]:
+        """Whether each question went with a batch since its request waits, and that is over."""
+        tenant = kept.event.tenant
         with self.store.read() as session:
-            names = batches_of(session, kept.event.tenant, content(one.provider, one.prompt))
-        return any(
-            not (batch.is_open or batch.never_left) and batch.made >= kept.kept
-            for batch in map(self.batches.get, names)
-        )
+            names = [
+                batches_of(session, tenant, content(one.provider, one.prompt)) for one in asked
+            ]
+            known = {name: get(session, name) for name in {*chain.from_iterable(names)}}
+        over = {
+            name
+            for name, batch in known.items()
+            if not (batch.is_open or batch.never_left) and batch.made >= kept.kept
+        }
+        return [not over.isdisjoint(one) for one in names]
 
     def _hand_in(self, provider: Provider, rows: Sequence[Left]) -> None:
         asked = [(one.account, one.prompt) for left in rows for one in left.questions]

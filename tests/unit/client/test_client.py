@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import dataclasses
 import json
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -406,6 +407,21 @@ def test_waiting_ends_in_time() -> None:
     network = Network(ok({**DOCUMENT, "state": "read", "outcome": None}))
     with pytest.raises(smallprint.WaitedTooLong, match="doc_1 is still read"):
         network.client().wait("doc_1", timeout=0)
+
+
+def test_waiting_pauses_no_longer_than_is_left() -> None:
+    """A pause of a tenth of a second is no reason to wait for more than was asked for."""
+    network = Network(*[ok({**DOCUMENT, "state": "read", "outcome": None})] * 5)
+    client, pauses = network.client(), list[float]()
+
+    def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+        time.sleep(seconds)
+
+    client.sleep = sleep
+    with pytest.raises(smallprint.WaitedTooLong):
+        client.wait("doc_1", timeout=0.05)
+    assert sum(pauses) <= 0.05
 
 
 def test_lists_are_fetched_as_they_are_asked_for() -> None:

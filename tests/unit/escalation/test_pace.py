@@ -165,7 +165,7 @@ class Asking:
         return self.doors[number % 2].ask(asker, asked, text)
 
 
-@pytest.mark.parametrize("pace", ["requests_minute = 3", "tokens_minute = 20_000"])
+@pytest.mark.parametrize("pace", ["requests_minute = 3", "tokens_minute = 10_000"])
 def test_the_next_provider_is_asked_where_one_has_had_its_minute(
     tmp_path: Path, database: Store, clock: Clock, pace: str
 ) -> None:
