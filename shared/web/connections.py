@@ -130,7 +130,7 @@ class BoundedConnection(H11Protocol):
             transport.abort()
             return
         if len(self.connections) > self.bounds.connections:
-            self.app = _marked(self.app)  # type: ignore[assignment]
+            self.app = _marked(self.app)
             self._tell()
         self._time("head")
 

@@ -86,8 +86,8 @@ def moment(session: Session) -> Moment:
     for row in rows:
         calls[row.state] += int(row.calls)
         counted[row.tenant] += int(row.micro_usd) - int(row.excess)
-    over = select(func.count()).select_from(escalations).where(escalations.c.state != "waiting")
-    finished = session.execute(across_tenants(over, _AUDIT)).scalar_one()
+    ended = select(func.count()).select_from(escalations).where(escalations.c.state != "waiting")
+    finished = session.execute(across_tenants(ended, _AUDIT)).scalar_one()
     return Moment(
         counted=counted.total(),
         excess=sum(int(row.excess) for row in rows),

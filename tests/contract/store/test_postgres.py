@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import text
@@ -168,9 +169,12 @@ def test_a_connection_that_rested_is_asked_before_it_is_used(
     """One that was used a moment ago is not: who meets its end is told to come again, once."""
     asked: list[object] = []
     ping = here.engine.dialect.do_ping
-    monkeypatch.setattr(
-        here.engine.dialect, "do_ping", lambda one: (asked.append(one), ping(one))[1]
-    )
+
+    def counted(connection: Any) -> bool:
+        asked.append(connection)
+        return ping(connection)
+
+    monkeypatch.setattr(here.engine.dialect, "do_ping", counted)
     here.ready()
     monkeypatch.setattr(engine, "RESTED", 600.0)
     here.ready()
