@@ -142,7 +142,7 @@ class CommonSettings(BaseSettings):
     def bus(self) -> str:
         """The bus URL with its default filled in, and the name of this process where it has one."""
         url = self.bus_url or f"sqlite:///{(self.data / 'bus.db').resolve()}"
-        if not self.bus_instance or not url.startswith("kafka:"):
+        if not self.bus_instance or not url.startswith("kafka:") or "instance=" in url:
             return url
         name = socket.gethostname() if self.bus_instance == "host" else self.bus_instance
         return f"{url}{'&' if '?' in url else '?'}instance={quote(name)}&leave=1"

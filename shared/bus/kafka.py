@@ -23,7 +23,8 @@ is a log, and nobody sees what lies behind that.
 member dies, its partitions go to others after the session timeout; if it was only out of reach, it
 finds that it has lost them, and acknowledges nothing more. With ?instance=NAME members are static:
 a process that comes back under its name within the session timeout goes on with its partitions, and
-nobody else hears of it. The price is that one which stops for good keeps them for as long.
+nobody else hears of it. The price is that one which stops for good keeps them for as long; with
+&leave=1 it does so only if it died, for one that ends properly leaves its groups.
 """
 
 from __future__ import annotations

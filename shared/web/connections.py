@@ -146,7 +146,7 @@ class BoundedConnection(H11Protocol):
     def data_received(self, data: bytes) -> None:
         self._came += len(data)
         super().data_received(data)
-        self._watch()
+        self._watch(asked=True)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._time("")
@@ -166,7 +166,7 @@ class BoundedConnection(H11Protocol):
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
-        self._watch()
+        self._watch(asked=bool(self.conn.trailing_data[0]))
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - the error says more
         """Called where h11 raised an error, which knows what it was."""
@@ -176,13 +176,18 @@ class BoundedConnection(H11Protocol):
 
     # Time
 
-    def _watch(self) -> None:
-        """See what is waited for now."""
+    def _watch(self, *, asked: bool) -> None:
+        """See what is waited for now.
+
+        Args:
+            asked: whether anything came that could be the beginning of a request, be it an empty
+                line: without, uvicorn closes the connection after some seconds by itself.
+        """
         if self.transport.is_closing():
             self._time("")
         elif self.conn.their_state is h11.SEND_BODY:
             self._time("body")
-        elif self.conn.their_state is h11.IDLE and self.conn.trailing_data[0]:
+        elif self.conn.their_state is h11.IDLE and asked:
             self._time("head")
         else:
             self._time("")
