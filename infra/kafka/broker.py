@@ -62,6 +62,7 @@ group.initial.rebalance.delay.ms=0
 group.min.session.timeout.ms=1000
 broker.heartbeat.interval.ms=500
 broker.session.timeout.ms=3000
+metadata.max.idle.interval.ms=0
 log.cleaner.dedupe.buffer.size=4194304
 """
 

@@ -13,6 +13,8 @@ new bytes. So many documents may be in work (`--room`), which is what answers 42
 
 Plumbing is what the suite takes of the processor, when it is sent each document once, beyond what
 `smallprint extract` takes for the same documents: uploads, events, databases, review items, pages.
+What it takes a second while nothing is sent is in it, for as long as each document takes, and is
+measured apart as well.
 """
 
 from __future__ import annotations
@@ -52,6 +54,8 @@ WARM = 0.25
 LONG = 600.0
 """From so many seconds on, the course of the memory is told."""
 DRAIN = 240.0
+IDLE_SECONDS = 20.0
+"""For which nothing is sent, to see what an idle suite takes."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -160,11 +164,22 @@ def processor_within(suite: Running, documents: Sequence[Path]) -> dict[str, flo
     return {name: (after[name] - before.get(name, 0)) / len(documents) for name in after}
 
 
+def processor_idle(suite: Running, seconds: float = IDLE_SECONDS) -> dict[str, float]:
+    """Seconds of the processor that each part takes a second while nothing is sent."""
+    time.sleep(IDLE_SECONDS / 4)  # what is in hand ends
+    before, began = taken_by(suite.process).parts, time.monotonic()
+    time.sleep(seconds)
+    after, took = taken_by(suite.process).parts, time.monotonic() - began
+    return {name: (after[name] - before.get(name, 0)) / took for name in after}
+
+
 def _measure(
     suite: Running, folder: Path, documents: Sequence[Path], options: argparse.Namespace
 ) -> Measured:
     run = Run(suite, folder, documents[0].parent)
     run.phase(0.0, 0.0, 10.0)  # what is made at the first document is made
+    idle = processor_idle(suite)
+    tell(f"{sum(idle.values()):.3f} s of the processor a second while nothing is sent")
     each = processor_within(suite, documents)
     tell(f"{sum(each.values()):.2f} s of the processor for one, by the suite")
     capacity = run.capacity(options.seconds)
@@ -178,7 +193,7 @@ def _measure(
         tell(f"{share:.0%} for {seconds:g} s: {done.statuses}, {done.outcomes}, lost {done.lost}")
         for reason in done.reasons:
             tell(f"not complete: {reason}")
-    return Measured(capacity, each, phases)
+    return Measured(capacity, each, phases, idle)
 
 
 @dataclass(frozen=True)

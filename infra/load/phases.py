@@ -40,12 +40,13 @@ class Phase:
 @dataclass(frozen=True)
 class Measured:
     """An edition: documents that end a second, seconds of the processor for each by the part of
-    the suite that takes them, and phases.
+    the suite that takes them, phases, and seconds of the processor a second while nothing is sent.
     """
 
     capacity: float
     parts: Mapping[str, float]
     phases: Sequence[Phase]
+    idle: Mapping[str, float]
 
     @property
     def processor(self) -> float:

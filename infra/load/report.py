@@ -22,16 +22,17 @@ PLUMBING = """
 
 Seconds of the processor a document: {alone:.2f} by `smallprint extract` on the same files (reading
 and inference, start not counted). The rest is what the suite adds: uploads, events, databases,
-blobs, pages, items of the queue. Each document was sent once, when the one before had ended.
+blobs, pages, items of the queue. Each document was sent once, when the one before had ended. What
+the suite takes while nothing is sent is in it, for as long as a document takes.
 
-| edition | a document | plumbing's share |
-| --- | ---: | ---: |
+| edition | a document | plumbing's share | a second while nothing is sent |
+| --- | ---: | ---: | ---: |
 """
 PARTS = """
 ### What each part takes
 
-| part | seconds of the processor a document | share |
-| --- | ---: | ---: |
+| part | seconds of the processor a document | share | a second while nothing is sent |
+| --- | ---: | ---: | ---: |
 """
 GROWTH = """
 ## What breaks first
@@ -131,13 +132,15 @@ def _course(one: Phase) -> str:
 def _plumbing(found: Mapping[str, Measured], alone: float) -> Iterable[str]:
     yield PLUMBING.format(alone=alone)
     for edition, one in found.items():
-        yield f"| {edition} | {one.processor:.2f} | {1 - alone / one.processor:.0%} |\n"
+        share, idle = 1 - alone / one.processor, sum(one.idle.values())
+        yield f"| {edition} | {one.processor:.2f} | {share:.0%} | {idle:.3f} |\n"
 
 
 def _parts(one: Measured) -> Iterable[str]:
     yield PARTS
     for name, seconds in sorted(one.parts.items(), key=lambda part: -part[1]):
-        yield f"| {name} | {seconds:.3f} | {seconds / one.processor:.0%} |\n"
+        share, idle = seconds / one.processor, one.idle.get(name, 0.0)
+        yield f"| {name} | {seconds:.3f} | {share:.0%} | {idle:.3f} |\n"
 
 
 def _growth(full: Measured) -> Iterable[str]:

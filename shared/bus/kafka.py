@@ -83,7 +83,6 @@ log = logging.getLogger(__name__)
 
 _POLL_MS = 200
 _JOIN_MS = 2000
-_COMMIT_SECONDS = 0.2
 _FETCH_BYTES = 1_000_000
 """How much is read at once: it bounds a poll. A bound on its records, which leaves some of a
 partition for later, would make kafka-python 3.0 forget these if the partition is paused between:
@@ -104,6 +103,8 @@ _SHORT_SECONDS = 1.0
 """Up to this delay, what comes behind a retried message waits in memory."""
 _TOPICS_MS = 3000
 _ASK_AGAIN_SECONDS = 0.2
+_CALM_LEASE = 30.0
+"""Seconds: with so long a lease nothing is in a hurry, see _Pace."""
 _KEEP = {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"}
 """Of `documents` and `documents.retry`: a new group starts at the beginning, and what nobody has
 worked on yet must not expire. An operator who wants less changes the topics."""
@@ -153,6 +154,38 @@ class _Options:
                 "?topic=NAME&partitions=NUMBER&replication=NUMBER&timeout=SECONDS&instance=NAME"
                 f"&leave=1&tls=1&ca=FILE&cert=FILE&key=FILE&sasl={'|'.join(_MECHANISMS)}."
             ) from None
+
+
+@dataclass(frozen=True)
+class _Pace:
+    """How often a member turns to the broker. With a lease of 30 s, the usual one, rarely: most of
+    what an idle member costs is asking. A shorter lease is for whoever wants it quicker.
+    """
+
+    idle_ms: int
+    """A poll while there is nothing in hand and nothing to commit; what comes ends it at once."""
+    fetch_ms: int
+    """For so long the broker keeps a fetch that finds nothing. It answers at once when something
+    comes; a partition that is taken up anew waits so long at the most."""
+    heartbeat_ms: int
+    """So late a member hears that others come or go."""
+    commit: float
+    """Seconds between two commits: what was acknowledged since may come again after a crash."""
+
+    @classmethod
+    def of(cls, lease: float, timeout: float) -> _Pace:
+        calm = lease / _CALM_LEASE
+        session = int(lease * 1000)
+        return cls(
+            idle_ms=_between(_POLL_MS, 1000 * calm, 1000),
+            fetch_ms=min(_between(500, 2000 * calm, 2000), int(timeout * 1000) // 4),
+            heartbeat_ms=min(_between(1000, 3000 * calm, 3000), session // 3),
+            commit=_between(200, 1000 * calm, 1000) / 1000,
+        )
+
+
+def _between(least: int, wished: float, most: int) -> int:
+    return int(max(least, min(wished, most)))
 
 
 class KafkaBus:
@@ -657,6 +690,7 @@ class _Keeper(threading.Thread):
 
         self._bus = bus
         self._options = bus.options
+        self._pace = _Pace.of(bus.lease, bus.options.timeout)
         self._assignor = _Assignor(bus.options, bus.partitions)
         self._ends: dict[int, int] = {}
         self._paused = False
@@ -735,9 +769,10 @@ class _Keeper(threading.Thread):
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             session_timeout_ms=session,
-            heartbeat_interval_ms=min(1000, session // 3),
+            heartbeat_interval_ms=self._pace.heartbeat_ms,
             max_poll_interval_ms=_REBALANCE_MS,
             partition_assignment_strategy=[self._assignor],
+            fetch_max_wait_ms=self._pace.fetch_ms,
             fetch_max_bytes=_FETCH_BYTES,
             max_partition_fetch_bytes=_FETCH_BYTES // 4,
             allow_auto_create_topics=False,
@@ -790,9 +825,18 @@ class _Keeper(threading.Thread):
         joining and joined, without heartbeats. So whoever is not a member asks to rejoin.
         """
         if consumer.group_metadata().state == MemberState.STABLE:
-            return _POLL_MS
+            return self._pace.idle_ms if self._is_idle() else _POLL_MS
         _request_rejoin(consumer)
         return _JOIN_MS
+
+    def _is_idle(self) -> bool:
+        """Whether nothing can change until the broker says something."""
+        with self.changed:
+            waits = any(
+                one.lanes or one.dirty or one.moving or not one.caught_up
+                for one in self.partitions.values()
+            )
+            return not (waits or self._asked or self._forwarding or self._assignor.give_up)
 
     def _main(self, number: int) -> TopicPartition:
         return TopicPartition(self._options.topic, number)
@@ -948,10 +992,10 @@ class _Keeper(threading.Thread):
         _request_rejoin(consumer)
 
     def _commit(self, consumer: Any) -> None:
-        if time.monotonic() < self._commit_due:
-            return
         now = time.monotonic()
-        self._commit_due = now + _COMMIT_SECONDS
+        if now < self._commit_due and not self._asked:
+            return
+        self._commit_due = now + self._pace.commit
         ask = self._asked or now - self._confirmed > self._bus.lease / 3
         if offsets := self._to_commit(self.partitions.values(), everything=ask):
             check = functools.partial(self._check_commit, now)

@@ -33,7 +33,7 @@ HEARING_SECONDS = 2.0
 """Between two looks into the outbox while the database itself says when something is in it."""
 PRUNE_BATCH = 500
 """Rows that are removed at once, so that nobody waits long for the database."""
-MEASURE_EVERY = 5.0
+MEASURE_EVERY = 15.0
 """Seconds between two looks at what waits for the service."""
 PRUNE_EVERY = 3600.0
 """Seconds between two looks for rows that are old enough to go."""

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from pypdf import PdfReader
 
-from infra.load.__main__ import prepare, processor_within
+from infra.load.__main__ import prepare, processor_idle, processor_within
 from infra.load.edition import ROOM, running
 from infra.load.phases import Measured, Phase, joined, percentile
 from infra.load.report import write
@@ -93,16 +93,16 @@ def test_what_never_ended_is_an_upload_all_the_same() -> None:
 def test_the_page_has_a_line_for_each_share_and_the_share_of_plumbing() -> None:
     """Refused, lost and the times of what ended; processor time beside that of the command."""
     parts = {"extraction worker": 1.4, "postgres": 0.4, "origin": 0.2}
-    page = write(
-        {"full": Measured(2.0, parts, [phase(0.5), phase(1.2, lost=2)])}, 1.5, "two papers", 0.1
-    )
+    phases, idle = [phase(0.5), phase(1.2, lost=2)], {"postgres": 0.004, "origin": 0.001}
+    page = write({"full": Measured(2.0, parts, phases, idle)}, 1.5, "two papers", 0.1)
     (line,) = (line for line in page.splitlines() if line.startswith("| 50%"))
     assert line.startswith("| 50% | 1.00 | 10 | 10 | 7 | 3 | 10 | 0 | 6 | 1 | 0 |")
     assert line.endswith("| 0 | 4.00 | 7.00 | 7.00 | 0.25 | 0.25 | 1, 3, 2 |")
     assert "| 120% | 2.40 | 10 | 10 | 7 | 3 | 10 | 0 | 6 | 1 | 2 |" in page
     assert "## Full: 2.00 documents a second" in page
-    assert "| full | 2.00 | 25% |" in page
-    assert "| extraction worker | 1.400 | 70% |" in page
+    assert "| full | 2.00 | 25% | 0.005 |" in page
+    assert "| extraction worker | 1.400 | 70% | 0.000 |" in page
+    assert "| postgres | 0.400 | 20% | 0.004 |" in page
     worker = "| extraction worker | 2.8 | 28.0 | 280.0 | 2,800.0 | 9 a second: 12 partitions |"
     assert worker in page
     assert (
@@ -152,7 +152,9 @@ def test_an_edition_takes_documents_and_ends_with_its_block(
     monkeypatch.setenv("SMALLPRINT_INGEST_DATABASE_URL", "sqlite:////nowhere/at/all.db")
     documents = prepare(tmp_path / "documents", None)[:2]
     with running("embedded", tmp_path, {ROOM: "9"}) as suite:
-        assert sum(processor_within(suite, documents).values()) > 0.05
+        working = sum(processor_within(suite, documents).values())
+        assert working > 0.05
+        assert sum(processor_idle(suite, 2.0).values()) < working
         process = suite.process
         os.kill(process, 0)
     assert os.environ["SMALLPRINT_INGEST_DATABASE_URL"] == "sqlite:////nowhere/at/all.db"
