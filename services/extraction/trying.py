@@ -17,8 +17,6 @@ from services.extraction.domain import FoundClause, Pass, routed
 from services.extraction.pipeline import Clause, Search
 from services.extraction.questions import Doubt, doubts, worth_asking
 from services.extraction.routing import (
-    SHIPPED,
-    Local,
     StatedRisk,
     believed,
     calibration,
@@ -32,6 +30,7 @@ from shared.events import Route
 from shared.inference import Specialist
 from shared.policy import RiskRules
 from shared.storage import Store
+from shared.watch.local import SHIPPED, Local
 
 CHANGED = ("reject", "correct")
 """Verdicts that say that a clause was not right."""
