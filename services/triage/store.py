@@ -242,6 +242,11 @@ class Reports:
             keys = {"tenant": self.tenant, "document_id": report.document_id}
             self.session.execute(insert(reports).values(**keys, **values))
 
+    def triaged(self) -> set[str]:
+        """The documents that are judged and kept."""
+        mine = reports.c.tenant == self.tenant, reports.c.state == "triaged"
+        return set(self.session.execute(select(reports.c.document_id).where(*mine)).scalars())
+
     def blobs_in_use(self) -> set[str]:
         """Hashes of every blob that a document of this tenant still has."""
         rows = self.session.execute(select(reports.c.blobs).where(reports.c.tenant == self.tenant))
