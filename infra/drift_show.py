@@ -30,11 +30,10 @@ import numpy as np
 
 from models.corpus import read_records
 from models.guarantee import read_rows
-from services.extraction.guarantee import Calibration, promise, read_calibration
 from services.extraction.pipeline import search
-from services.extraction.watch import drift
-from services.extraction.watch.evidence import STEPS, Check, Watch, ladder
+from services.extraction.watch.inputs import FIGURES, figures, reference
 from services.extraction.watch.watching import tolerated
+from shared.guarantee import Calibration, promise, read_calibration
 from shared.inference import Specialists
 from shared.inference.adapters import (
     GUARANTEE_FILE,
@@ -42,6 +41,8 @@ from shared.inference.adapters import (
     newest_version,
     read_manifest,
 )
+from shared.watch import drift
+from shared.watch.evidence import STEPS, Check, Watch, ladder
 
 NAME = "contract-clauses"
 LEVEL, SHARE, CALM = 0.95, 0.05, 200
@@ -202,8 +203,8 @@ class _Inputs:
 
     def __init__(self, known: Calibration, draw: np.random.Generator) -> None:
         self.known, self.draw = known, draw
-        self.past = {name: list(values) for name, values in drift.reference(known).items()}
-        self.drift = drift.Drift.none()
+        self.past = {name: list(values) for name, values in reference(known).items()}
+        self.drift = drift.Drift.none(FIGURES)
         self.figures: dict[Paper, dict[str, float]] = {}
 
     def notice(self, paper: Paper) -> bool:
@@ -211,7 +212,7 @@ class _Inputs:
         ranks = {}
         if paper not in self.figures:
             pairs = [(category, confidence) for category, confidence, _, _ in paper.clauses]
-            self.figures[paper] = drift.figures(self.known, pairs)
+            self.figures[paper] = figures(self.known, pairs)
         for name, value in self.figures[paper].items():
             past = self.past[name]  # rising
             below, upto = bisect_left(past, value), bisect_right(past, value)

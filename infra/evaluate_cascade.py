@@ -46,11 +46,11 @@ from services.escalation.masking import mask
 from services.escalation.providers import Usage
 from services.escalation.settings import Settings
 from services.extraction.definitions import definitions_of
-from services.extraction.guarantee import Calibration, promise
 from services.extraction.pipeline import calibrated, search
 from services.extraction.questions import WINDOW
 from shared.asking import WRITTEN, Tokens, Witness
 from shared.errors import SettingsError
+from shared.guarantee import Calibration, promise
 from shared.inference import Specialists
 from shared.inference.adapters import MANIFEST_FILE, Manifest, newest_version, read_manifest
 from shared.prices import Price, known_prices

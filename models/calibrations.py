@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.evaluate import fit_calibration
-from services.extraction.watch.refitting import fit_logistic as fit_logistic
+from shared.watch.refitting import fit_logistic as fit_logistic
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]

@@ -28,13 +28,10 @@ from models.corpus import read_labels, read_records
 from models.evaluate import Judged, judge, predicted_folds
 from models.predict import Candidate, read_predictions
 from models.proof import DRAWS, LEVEL, RISKS, bounds, proof
-from services.extraction.guarantee import (
-    Calibration,
-    least_shown,
-    promise,
-)
+from services.extraction.guarantee import least_shown
 from services.extraction.pipeline import calibrated
 from shared.artefacts import sha256
+from shared.guarantee import Calibration, promise
 from shared.inference.adapters import (
     GUARANTEE_FILE,
     MANIFEST_FILE,

@@ -23,14 +23,9 @@ from models.evaluate import predicted_folds
 from models.predict import read_predictions
 from models.proof import DRAWS, LEVEL, SEED, Way, outcome
 from models.risk_card import missed_table
-from services.extraction.guarantee import (
-    CONFIDENCES,
-    MOST_ANSWERS,
-    Calibration,
-    read_calibration,
-    shown_for,
-)
+from services.extraction.guarantee import CONFIDENCES, MOST_ANSWERS, shown_for
 from services.extraction.pipeline import calibrated
+from shared.guarantee import Calibration, read_calibration
 from shared.inference.adapters import (
     GUARANTEE_FILE,
     MANIFEST_FILE,

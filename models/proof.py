@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from services.extraction.guarantee import LOWEST, Calibration, thresholds_of
+from shared.guarantee import LOWEST, Calibration, thresholds_of
 from shared.risk import below, gains, largest, log_bets, log_capital, passing
 
 Floats = NDArray[np.float64]

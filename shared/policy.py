@@ -69,7 +69,8 @@ class FindingRules(BaseModel):
     looks at all."""
     broken: Annotated[float, Field(gt=0, lt=1)] | None = None
     """Share of the tenant's reports that have an error, on which that hangs: whoever does not state
-    it is promised nothing, and a person looks at all."""
+    it is promised nothing, and a person looks at all, unless the tenant's own decisions have made a
+    calibration."""
 
 
 class RiskRules(BaseModel):

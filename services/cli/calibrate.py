@@ -7,17 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from services.cli.specialists import ADAPTER, installed
-from services.cli.stores import stored
+from services.cli.promising import promising
+from services.cli.specialists import ADAPTER
 from shared.cli.lines import Lines
 from shared.cli.options import as_json, data_option
 from shared.cli.options import given as _given
 
 if TYPE_CHECKING:
-    from services.extraction.watch.calibrating import Refit
     from shared.policy import RiskRules
     from shared.settings import CommonSettings
-    from shared.storage import Store
 
 
 @click.command()
@@ -52,7 +50,8 @@ def calibrate(
 ) -> int:
     """Refit what ADAPTER accepts from what people decided here, and show before and after.
 
-    Documents count of which all is decided; of what was accepted the checks stand for the rest.
+    ADAPTER is a specialist of contracts, or triage-breaks, which judges reports. Documents count of
+    which all is decided; of what was accepted the checks stand for the rest.
     Nothing changes without --apply, which --undo takes back; the suite may be running. What checks
     have tightened is loosened by --apply, or by --loosen without a calibration.
 
@@ -62,27 +61,24 @@ def calibrate(
       smallprint calibrate --apply --by ann
       smallprint calibrate --undo
       smallprint calibrate --loosen "the checks of March were decided by mistake"
+      smallprint calibrate triage-breaks --max-wrong 0.2
     """
     import getpass
 
-    from services.extraction.settings import Settings
-    from services.extraction.store import MIGRATIONS
-    from services.extraction.watch import calibrating
-    from services.extraction.watch.store import Watches
     from shared.cli import calibrations
     from shared.errors import InvalidRequest
-    from shared.settings import load
+    from shared.watch import calibrating
 
     if loosen and step:
         raise click.UsageError("--loosen stands alone")
-    settings = load(Settings, **_given(data=data))
+    side = promising(adapter, data)
     who = actor or getpass.getuser()
     lines = Lines(as_json=as_json, table=calibrations.shown)
     told: dict[str, Any] = {"source": adapter, "adapter": adapter, "tenant": tenant}
-    with stored(settings, "extraction", settings.extraction_database_url, MIGRATIONS) as store:
+    with side.opened() as store:
         if loosen or step == "undo":
             with store.write() as session:
-                watches = Watches(session, tenant)
+                watches = side.watches(session, tenant)
                 if loosen:
                     calibrating.loosen(watches, adapter, loosen, who)
                     said = f"{adapter} accepts again what was promised for"
@@ -92,20 +88,21 @@ def calibrate(
             done = "loosened" if loosen else "undone"
             lines.result({**told, "done": done, "said": said})
             return lines.exit_code
-        rules = _rules(settings, tenant)
-        if step == "apply" and max_wrong not in (None, rules.max_wrong):
-            stated = "no max_wrong" if rules.max_wrong is None else f"max_wrong {rules.max_wrong:g}"
+        rules = _rules(side.settings, tenant)
+        holds = side.max_wrong(rules)
+        if step == "apply" and max_wrong not in (None, holds):
+            stated = "no max_wrong" if holds is None else f"max_wrong {holds:g}"
             raise InvalidRequest(
-                f"the policy states {stated} for tenant {tenant}, and what is applied is held to "
-                f"that: state {max_wrong:g} there first, or apply without --max-wrong"
+                f"the policy states {stated} for {side.whose}tenant {tenant}, and what is applied "
+                f"is held to that: state {max_wrong:g} there first, or apply without --max-wrong"
             )
         if max_wrong is not None:
-            rules = rules.model_copy(update={"max_wrong": max_wrong})
-        made = _refitted(settings, store, tenant, adapter, rules, with_shipped)
+            rules = side.at(rules, max_wrong)
+        made = side.refitted(store, tenant, rules, with_shipped)
         done, said = "tried", "nothing was changed: --apply lets it hold"
         if step == "apply":
             with store.write() as session:
-                number = calibrating.apply(Watches(session, tenant), made, who)
+                number = calibrating.apply(side.watches(session, tenant), made, who)
             done = "applied"
             said = f"calibration {number} holds from the next document on; --undo takes it back"
     lines.result({**told, **made.to_json(), "done": done, "said": said})
@@ -119,37 +116,3 @@ def _rules(settings: CommonSettings, tenant: str) -> RiskRules:
 
     policy = load(PolicySettings, **_given(data=settings.data)).policy_file
     return read_risks(policy).of(tenant)
-
-
-def _refitted(
-    settings: CommonSettings,
-    store: Store,
-    tenant: str,
-    adapter: str,
-    rules: RiskRules,
-    with_shipped: bool,
-) -> Refit:
-    """What the decisions of a tenant make of a specialist's calibration."""
-    from services.extraction.pipeline import usually_above
-    from services.extraction.store import Extractions
-    from services.extraction.watch import calibrating
-    from services.extraction.watch.store import Watches
-    from shared.inference import MissingAdapter
-
-    expert = installed(settings)(adapter)
-    if expert is None:
-        raise MissingAdapter(f"there is no specialist {adapter!r}")
-    name, version = expert.manifest.name, expert.manifest.version
-    with store.read() as session:
-        kept, watches = Extractions(session, tenant), Watches(session, tenant)
-        read = [
-            (document, one.passes, kept.all_clauses(document))
-            for document in kept.extracted()
-            if (one := kept.get(document))
-        ]
-        decided = watches.decided(name, version)
-        found, unfinished = calibrating.complete(
-            read, decided, name, version, usually_above(expert)
-        )
-        local = watches.local(name, version)
-    return calibrating.refit(expert, local, rules, found, unfinished, with_shipped)

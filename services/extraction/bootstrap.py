@@ -11,8 +11,7 @@ from services.extraction.pipeline import require_ranking
 from services.extraction.routing import refuse_unknown_categories
 from services.extraction.settings import Settings
 from services.extraction.store import MIGRATIONS
-from services.extraction.watch import api as watch_api
-from services.extraction.watch import watching
+from services.extraction.watch.store import Watches
 from shared import metrics
 from shared.asking import read_askers
 from shared.bus import open_bus
@@ -32,7 +31,8 @@ from shared.policy import read_risks
 from shared.runtime import Handler, Service
 from shared.settings import load
 from shared.storage import Store, open_blobs
-from shared.web import journal
+from shared.watch.watching import measuring
+from shared.web import journal, watches
 from shared.web.app import create_app
 from shared.web.auth import Keys, RemoteKeys
 from shared.web.limits import RateLimit
@@ -96,7 +96,7 @@ def build(
         "extraction",
         [
             api.routes(store),
-            watch_api.routes(store),
+            watches.routes(store, Watches, "/watch", "Whether stated risks are kept"),
             journal.routes("extraction", store, reacts),
         ],
         [store.ready],
@@ -112,7 +112,7 @@ def build(
         bus=open_bus(settings.bus, lease=settings.bus_lease),
         app=app,
         handlers=reacts,
-        close_parts=metrics.at_scrape(watching.measuring(store)),
+        close_parts=metrics.at_scrape(measuring(store, Watches.tables)),
         large=lambda event: _is_large(event, settings.extraction_large_text),
     )
 

@@ -33,7 +33,6 @@ from services.extraction.questions import (
     worth_asking,
 )
 from services.extraction.routing import (
-    Local,
     believed,
     missed_in,
     routes,
@@ -42,7 +41,7 @@ from services.extraction.routing import (
 )
 from services.extraction.store import Extractions
 from services.extraction.watch import watching
-from services.extraction.watch.store import Notice, Watches
+from services.extraction.watch.store import Watches
 from shared import metrics
 from shared.asking import Askers, AskRules
 from shared.documents import Reading
@@ -63,7 +62,10 @@ from shared.policy import RiskRules, Risks
 from shared.storage import BlobStore, MissingBlob, UnitOfWork
 from shared.storage.deletion import is_cancelled, is_deleted, mark_deleted, ref_of
 from shared.storage.secret import draw_key
+from shared.storage.watches import Notice
 from shared.tracing import span
+from shared.watch.local import Local
+from shared.watch.watching import announce, share_of
 
 log = logging.getLogger(__name__)
 
@@ -184,7 +186,7 @@ def _read_by(
     named = (event.tenant, event.document_id, name)
     ways = routes(result.clauses, reading, stated)
     evident = with_evidence(result.clauses, reading, *named)
-    share = watching.share_of(rules.sample_share, local)
+    share = share_of(rules.sample_share, local)
     own = list(routed(evident, ways, share, key))
     unsure = doubts(own, looked, believed(expert, local), named)
     if rules.trust == "measured":  # whoever is asked about may be accepted by what a model says
@@ -212,7 +214,7 @@ def note_decision(event: ReviewDecided, uow: UnitOfWork) -> None:
         version = next((p.version for p in known.passes if p.adapter == found.adapter), "")
         watches = Watches(uow.session, event.tenant)
         told = watching.note_decision(watches, found, event.document_id, version, event.wrong)
-    watching.announce(told)
+    announce(told)
 
 
 def note_failure(event: DocumentFailed, uow: UnitOfWork) -> None:
@@ -382,7 +384,7 @@ def _keep_clauses(
         )
         for request in requests:  # behind the clauses, so that what is answered finds its item
             uow.publish(request)
-    watching.announce(told)
+    announce(told)
     for clause in found:
         metrics.clauses_total.labels(clause.route).inc()
 

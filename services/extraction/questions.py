@@ -17,14 +17,15 @@ import numpy as np
 from services.extraction.definitions import definitions_of
 from services.extraction.domain import FoundClause, Searched, clause_id
 from services.extraction.pipeline import Clause
-from services.extraction.routing import Local, is_recognised
-from services.extraction.watch.evidence import STEPS
+from services.extraction.routing import is_recognised
 from shared.asking import ASSUMED, AskRules, Tokens
 from shared.documents import Reading
 from shared.events import BlobRef, DocumentRead, EscalationRequested, FurtherQuestion
 from shared.events.questions import Candidate, Question
 from shared.policy import RiskRules
 from shared.storage.deletion import ref_of
+from shared.watch.evidence import STEPS
+from shared.watch.local import Local
 
 OWNER = "extraction"
 """Whose the blobs are that are made here."""

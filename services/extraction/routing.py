@@ -1,6 +1,6 @@
 """What the machine does with each clause of a document: accept it, or ask a person.
 
-Accepted is what is sure enough for the risk that was stated (`services/extraction/guarantee.py`),
+Accepted is what is sure enough for the risk that was stated (`shared/guarantee.py`),
 and only where calibration data speak for it: from a specialist that came with some, in a document
 without a warning, on pages whose text the file holds itself.
 """
@@ -12,24 +12,18 @@ from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
 from typing import Any, Self
 
-from services.extraction.guarantee import (
-    CONFIDENCES,
-    Calibration,
-    Promise,
-    Shown,
-    promise,
-    read_calibration,
-    shown_for,
-)
+from services.extraction.guarantee import CONFIDENCES, Shown, shown_for
 from services.extraction.pipeline import Clause, Search, usually_above
-from services.extraction.watch.evidence import ladder
 from shared.documents import Reading
 from shared.documents.ocr import METHOD
 from shared.errors import SettingsError
 from shared.events import Route
+from shared.guarantee import Calibration, Promise, promise, read_calibration
 from shared.inference import Specialist
 from shared.policy import RiskRules
 from shared.storage.secret import draw
+from shared.watch.evidence import ladder
+from shared.watch.local import SHIPPED, Local, promise_name
 
 
 @dataclass(frozen=True)
@@ -77,26 +71,6 @@ class StatedMissed:
         return asdict(self)
 
 
-@dataclass(frozen=True)
-class Local:
-    """What holds for a specialist in one tenant alone, as came of people's decisions."""
-
-    data: bytes | None = None
-    """The calibration set that was made here; None: the one that came with the specialist."""
-    number: int = 0
-    """Of that set; 0 for the one that came."""
-    step: int = 0
-    """Of the ladder to which was tightened (`services/extraction/watch/evidence.py`)."""
-    doubted: frozenset[str] = frozenset()
-    """Categories of which nothing is accepted."""
-    drifted: bool = False
-    """Whether the documents that come in are unlike those known."""
-
-
-SHIPPED = Local()
-"""Nobody has decided anything here."""
-
-
 def stated_risk(
     specialist: Specialist, found: Search, rules: RiskRules, local: Local = SHIPPED
 ) -> StatedRisk | None:
@@ -115,7 +89,8 @@ def stated_risk(
     made = promised(data, *stated, rules.always_person)
     if made.belief is None:
         return StatedRisk(*stated, {}, made.families, made.why_not)
-    name = promise_name(specialist.manifest.version, local.number, rules, made.belief)
+    whose = f"{specialist.manifest.version}+{local.number}"
+    name = promise_name(whose, *stated, made.belief)
     kept = StatedRisk(*stated, {}, made.families, promise=name, belief=made.belief)
     return replace(
         kept,
@@ -154,20 +129,6 @@ def missed_in(stated: StatedMissed | None, found: Search, reading: Reading) -> S
         why = "not guaranteed: there is no calibration data for pages whose text was recognised"
         return replace(stated, why_not=why)
     return stated
-
-
-def promise_name(version: str, number: int, rules: RiskRules, belief: float) -> str:
-    """Return what tells a promise from all others: whose it is, and what was promised."""
-    return f"{version}+{number} {rules.max_wrong:g} {rules.level:g} {belief:.6f}"
-
-
-def version_and_level(name: str) -> tuple[str, float] | None:
-    """Return the version of the specialist and the confidence that a promise names; None if it is
-    no name of one.
-    """
-    whose, *figures = name.rsplit(" ", 3)
-    version = whose.rpartition("+")[0]
-    return (version, float(figures[1])) if version and len(figures) == 3 else None
 
 
 def _accepted(

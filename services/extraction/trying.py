@@ -14,8 +14,6 @@ from services.extraction.domain import FoundClause, Pass, routed
 from services.extraction.pipeline import Clause, Search, usually_above
 from services.extraction.questions import Doubt, doubts, for_people, worth_asking
 from services.extraction.routing import (
-    SHIPPED,
-    Local,
     StatedRisk,
     believed,
     calibration,
@@ -23,7 +21,6 @@ from services.extraction.routing import (
     stated_risk,
 )
 from services.extraction.store import Extractions
-from services.extraction.watch.watching import share_of
 from shared.asking import AskRules
 from shared.documents import Reading
 from shared.events import Route
@@ -31,6 +28,8 @@ from shared.inference import Specialist
 from shared.policy import RiskRules
 from shared.storage import Store
 from shared.trial import Tally
+from shared.watch.local import SHIPPED, Local
+from shared.watch.watching import share_of
 
 Readings = Callable[[str], Reading | None]
 """Gives the reading of a document by its id; None where it is gone."""

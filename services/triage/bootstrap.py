@@ -15,6 +15,8 @@ from services.triage.signals import rest
 from services.triage.signals.peers import Peers
 from services.triage.store import MIGRATIONS
 from services.triage.together import find_naming
+from services.triage.watch.store import Watches
+from shared import metrics
 from shared.asking import read_askers
 from shared.bus import open_bus
 from shared.documents.sandbox import Reader
@@ -32,7 +34,8 @@ from shared.policy import read_risks
 from shared.runtime import Handler, Service
 from shared.settings import load
 from shared.storage import Store, UnitOfWork, open_blobs
-from shared.web import journal
+from shared.watch.watching import measuring
+from shared.web import journal, watches
 from shared.web.app import create_app
 from shared.web.auth import Keys, RemoteKeys
 from shared.web.limits import RateLimit
@@ -76,7 +79,10 @@ def build(
         parts = judge, peers, narrative, namer
         handlers.triage_report(event, uow, blobs, chosen.facts, most, *parts, risks, askers, count)
 
+    stop_measuring = metrics.at_scrape(measuring(store, Watches.tables))
+
     def close_parts() -> None:
+        stop_measuring()
         reader.close()
         large_reader.close()
 
@@ -96,6 +102,7 @@ def build(
             narrative_rest.routes(store, blobs),
             comparing.routes(store, blobs),
             reports.routes(store),
+            watches.routes(store, Watches, "/watch/findings", "Whether risks of findings are kept"),
             journal.routes("triage", store, reacts),
         ],
         [store.ready],

@@ -6,28 +6,34 @@ forest; no names, no figures): sound ones, and copies with an error that was put
 filings have an error is not known from them, and everything hangs on it: where few do, most
 findings are false alarms. So whoever wants a promise states that share, and each filing counts as
 often as it says. The test is that of `shared/risk.py`, with companies as groups. "Not attainable"
-is an answer.
+is an answer. Where people's decisions have made a set here (`watch/calibrating.py`), that one
+answers, and no share has to be stated.
 """
 
 from __future__ import annotations
 
 import io
+import math
 import re
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from services.triage.domain import Verdict
+from services.triage.domain import ReportFinding, Verdict
 from services.triage.reading.concepts import usual_table
 from services.triage.statements import Filing
+from shared import guarantee as shared_guarantee
 from shared.documents import Reading
 from shared.documents.ocr import METHOD
 from shared.events import Route
 from shared.policy import FindingRules
 from shared.risk import Floats, gains, groups_needed, kept_until
+from shared.watch.evidence import ladder
+from shared.watch.local import SHIPPED, Local, promise_name
 
 BY_RULE = ("implied_shares", "earlier_filing", "earlier_filing_scale")
 """Checks whose confidence is one number by hand, and which the calibration set knows nothing of."""
@@ -48,6 +54,17 @@ ENGLISH = 0.5
 have clearly more, other languages hardly any."""
 WARNED = "not guaranteed: there is no calibration data for a filing that was not read as a whole"
 FOLDED = "not guaranteed: of filings of which findings were dismissed before nothing is known"
+STOPPED = (
+    "not accepted any more: too many checks were wrong; a person calibrates or loosens it "
+    "(smallprint calibrate)"
+)
+FINDING, FILING, COMPANIES = "finding", "filing", "companies"
+"""The one category of findings, what they are about, and what hangs together."""
+SURE = 1e-5
+"""So far from 0 and 1 a confidence is taken to be at the least."""
+
+MOST_ODDS = 700.0
+"""Logarithms of odds are taken to be at most: `math.exp` has no more."""
 
 _WORD, _IN_NAME = re.compile(r"[^\W\d_]{4,}"), re.compile(r"[A-Z][a-z]+")
 
@@ -114,6 +131,56 @@ def read_calibration(data: bytes) -> Calibration:
 
 
 @dataclass(frozen=True)
+class Line:
+    """How a confidence becomes a belief: log-odds of it = start + slope * those of the confidence.
+
+    Without decisions of the tenant's own the slope is 1, and the start says how much rarer (or more
+    frequent) broken filings are, as they are stated, than among those that were learned from.
+    """
+
+    start: float = 0.0
+    slope: float = 1.0
+
+    @classmethod
+    def shipped(cls, known: Calibration | None, broken: float | None) -> Line:
+        """The line where a share of the filings is broken; that of the confidence itself where no
+        share is stated, or nothing is known of those that were learned from.
+        """
+        if known is None or broken is None:
+            return cls()
+        part = float(known.broken.mean())
+        return cls(_odds(broken) - _odds(part))
+
+    @classmethod
+    def local(cls, known: shared_guarantee.Calibration) -> Line:
+        """The line of a set that was made here."""
+        start, slope = known.lines[known.labels.index(FINDING)]
+        return cls(float(start), float(slope))
+
+    def belief_of(self, confidence: float) -> float:
+        """How likely a finding of a confidence is right."""
+        return _share(self.start + self.slope * _odds(min(max(confidence, SURE), 1.0 - SURE)))
+
+    def confidence_of(self, belief: float) -> float:
+        """From which confidence on a finding is believed so much; 2 if none is sure enough, or if
+        surer ones are not righter here.
+        """
+        if self.slope <= 0 or belief >= 1:
+            return 2.0
+        return _share((_odds(belief) - self.start) / self.slope)
+
+
+def _odds(share: float) -> float:
+    """The logarithm of the odds of a share."""
+    return math.log(share) - math.log1p(-share)
+
+
+def _share(odds: float) -> float:
+    """The share of which these are the logarithm of the odds."""
+    return 1.0 / (1.0 + math.exp(-min(max(odds, -MOST_ODDS), MOST_ODDS)))
+
+
+@dataclass(frozen=True)
 class Promise:
     """What is told without a person for a stated risk, or why nothing is."""
 
@@ -123,10 +190,28 @@ class Promise:
     threshold: float | None = None  # of confidence, from which a finding is told
     companies: int = 0  # not learned from, from which that is known
     why_not: str = ""
+    belief: float | None = None  # in the threshold that was promised, were nothing tightened
+    line: Line = Line()
 
     def to_json(self) -> dict[str, Any]:
         """As the command line has it."""
-        return dict(vars(self))
+        names = ("max_wrong", "level", "broken", "threshold", "companies", "why_not")
+        return {name: getattr(self, name) for name in names}
+
+    def named(self, version: str, local: Local) -> str:
+        """What tells it from all others: whose it is, and what was promised."""
+        shipped = "" if local.data else f"/{self.broken:g}"
+        whose = f"{version}+{local.number}{shipped}"
+        return promise_name(whose, self.max_wrong, self.level, self.belief or 1.0)
+
+    def at_step(self, step: int) -> Promise:
+        """The same after it was tightened: each step accepts what is half as likely to be wrong."""
+        if self.belief is None or not step:
+            return self
+        beliefs = ladder(self.belief)
+        if step >= len(beliefs):
+            return replace(self, threshold=None, why_not=STOPPED)
+        return replace(self, threshold=self.line.confidence_of(beliefs[step]))
 
 
 def promise(
@@ -149,7 +234,9 @@ def promise(
     kept = kept_until(gained, max_wrong, level)
     if kept:
         at = round(float(THRESHOLDS[kept - 1]), 4)
-        return Promise(max_wrong, level, broken, at, known.companies)
+        line = Line.shipped(known, broken)
+        sure = line.belief_of(at)
+        return Promise(max_wrong, level, broken, at, known.companies, belief=sure, line=line)
     why = f"not attainable with this data: where {broken:.1%} of the filings have an error, "
     why += _why_not(known, (accepted[0], wrong[0], gained[0]), max_wrong, level)
     return Promise(max_wrong, level, broken, None, known.companies, why)
@@ -181,31 +268,58 @@ def _why_not(
 
 
 @lru_cache(maxsize=64)
-def promised(data: bytes | None, rules: FindingRules, level: float) -> Promise | None:
+def promised(
+    data: bytes | None, rules: FindingRules, level: float, local: Local = SHIPPED
+) -> Promise | None:
     """Return what a calibration set promises to a tenant; None where no risk is stated. The last
     few answers are kept.
+
+    Args:
+        data: the set that came with the judge; None where there is none.
+        rules: of the tenant.
+        level: of confidence.
+        local: what holds in the tenant alone.
     """
     if rules.max_wrong is None:
         return None
-    return promise(calibration(data) if data else None, rules.max_wrong, level, rules.broken)
+    if local.data is None:
+        known = calibration(data) if data else None
+        made = promise(known, rules.max_wrong, level, rules.broken)
+    else:
+        made = _of_decisions(local.data, rules, level)
+    return made.at_step(local.step)
 
 
-def believed(confidence: float, known: Calibration | None, broken: float | None) -> float:
-    """Return how likely a finding is right where a share of the filings is broken: its odds, times
-    how much rarer (or more frequent) broken filings are than among those that it was learned from.
-    Its confidence, where no share is stated or nothing is known of those.
+def _of_decisions(data: bytes, rules: FindingRules, level: float) -> Promise:
+    """What a set that was made of decisions promises."""
+    assert rules.max_wrong is not None, "a risk is stated"
+    known = shared_guarantee.read_calibration(data)
+    made, line = shared_guarantee.promise(known, rules.max_wrong, level), Line.local(known)
+    return Promise(
+        rules.max_wrong,
+        level,
+        rules.broken,
+        None if made.belief is None else line.confidence_of(made.belief),
+        known.families,
+        made.why_not,
+        made.belief,
+        line,
+    )
+
+
+@lru_cache(maxsize=8)
+def line_of(data: bytes | None, local: bytes | None, broken: float | None) -> Line:
+    """Return how confidences become beliefs by the set that was made here, or else by the one that
+    came with the judge, where a share of the filings is broken; the last few are kept.
     """
-    if known is None or broken is None or not 0.0 < confidence < 1.0:
-        return confidence
-    part = float(known.broken.mean())
-    odds = confidence / (1.0 - confidence)
-    odds *= broken / (1.0 - broken) * (1.0 - part) / part
-    return odds / (1.0 + odds)
+    if local is not None:
+        return Line.local(shared_guarantee.read_calibration(local))
+    return Line.shipped(calibration(data) if data else None, broken)
 
 
 def seen_right(confidence: float, data: bytes, broken: float) -> float:
     """Return how often the surest finding of a filing was right that was as sure as this one, among
-    filings that nobody learned from, of which a share is broken. `believed` says it of any finding,
+    filings that nobody learned from, of which a share is broken. A line says it of any finding,
     from the odds alone, and of the surest too little: at 50% broken 12.0% of those from 0.83 on
     would be wrong, and 8.0% were.
     """
@@ -262,6 +376,14 @@ def unless(made: Promise, why_not: str) -> Promise:
     if not why_not:
         return made
     return Promise(made.max_wrong, made.level, made.broken, why_not=why_not)
+
+
+def surest(found: Sequence[ReportFinding]) -> ReportFinding | None:
+    """The finding of a filing that may be accepted, if it is sure enough: the surest of all, unless
+    it is by a rule of its own, of which nothing is known.
+    """
+    first = found[0] if found else None
+    return None if first is None or first.finding.check in BY_RULE else first
 
 
 def routes_of(verdict: Verdict, made: Promise | None) -> list[Route]:
@@ -321,8 +443,12 @@ def english_share(filing: Filing) -> float:
     """
     labels = (row.label for statement in filing.statements for row in statement.rows)
     words = [word.lower() for label in labels for word in _WORD.findall(label)]
-    known = sum(bool({word, word.rstrip("s"), f"{word}s"} & _accounting_words()) for word in words)
-    return known / max(1, len(words))
+    return sum(map(_is_accounting, words)) / max(1, len(words))
+
+
+@lru_cache(maxsize=20_000)
+def _is_accounting(word: str) -> bool:
+    return bool({word, word.rstrip("s"), f"{word}s"} & _accounting_words())
 
 
 @cache

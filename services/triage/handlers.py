@@ -10,7 +10,7 @@ from dataclasses import replace
 from functools import lru_cache
 
 from services.triage.dismissals import Dismissal, Dismissals, figure_of, filer_of, relation_of
-from services.triage.domain import Model, Report, State
+from services.triage.domain import Model, Report, ReportFinding, State
 from services.triage.metering import read_by
 from services.triage.naming import Naming
 from services.triage.narrative.model import Narrative
@@ -19,7 +19,7 @@ from services.triage.questions import requests_of
 from services.triage.reading.document import read_document
 from services.triage.reading.report import FactsReader, NoStatements
 from services.triage.results import Outcome, Results, Routing, Spools, write_line
-from services.triage.risk import Judge, model_of
+from services.triage.risk import NAME, Judge, model_of
 from services.triage.signals.peers import Peers
 from services.triage.statements import (
     CSV,
@@ -30,6 +30,8 @@ from services.triage.statements import (
 )
 from services.triage.store import Reports
 from services.triage.unfolding import Unfolding
+from services.triage.watch import watching
+from services.triage.watch.store import Watches
 from shared import metrics
 from shared.asking import Askers
 from shared.documents.reading import Reading
@@ -49,7 +51,9 @@ from shared.policy import Risks
 from shared.storage import BlobStore, MissingBlob, UnitOfWork
 from shared.storage.deletion import is_cancelled, is_deleted, mark_deleted
 from shared.storage.secret import draw_key
+from shared.storage.watches import Notice
 from shared.tracing import span
+from shared.watch.watching import announce
 
 log = logging.getLogger(__name__)
 
@@ -104,7 +108,8 @@ def triage_report(
         rules, asks = (risks or Risks()).of(event.tenant), (askers or Askers()).of(event.tenant)
         with uow.store.read() as session:
             known_errors = judge.guarantee if judge else None
-            routing = Routing(rules, known_errors, draw_key(session), asks)
+            local = Watches(session, event.tenant).local(NAME, model_of(judge).version)
+            routing = Routing(rules, known_errors, draw_key(session), asks, local)
         outcome = Outcome(judge, peers, known, narrative=narrative, routing=routing)
         try:
             with span("infer triage") as infers:
@@ -163,7 +168,8 @@ def note_decision(
 ) -> None:
     """Remember that a finding is decided, and what an analyst dismissed with a reason, for the
     filer's next report; whatever else is decided about it takes that back, also from the reports
-    that it has folded away since.
+    that it has folded away since. Where a check puts what is promised in doubt, less is accepted
+    from now on.
     """
     if event.stage != "triage" or not event.document_id:
         return
@@ -172,31 +178,39 @@ def note_decision(
     with uow:
         reports = Reports(uow.session, event.tenant)
         unfolding.end(folded, event.actor)
-        known = reports.get(event.document_id)
         found = reports.finding(event.document_id, event.result_id)
         reports.forget_decided(event.document_id, event.result_id)
         if found and event.verdict != "undo":
             reports.note_decided(event.document_id, event.result_id)
-        reason = (event.note or "").strip()
-        if event.verdict != "reject" or not reason or found is None or not found.filer:
-            return
-        if known is None or known.state == "deleted":
-            return
-        reports.dismiss(
-            Dismissal(
-                tenant=event.tenant,
-                document_id=event.document_id,
-                finding_id=found.id,
-                filer=filer_of(found.filer),
-                relation=relation_of(found.finding),
-                reported=found.finding.reported,
-                expected=found.finding.expected,
-                reason=reason,
-                by=event.actor or "",
-                time=event.time,
-                figure=figure_of(found.finding),
-            )
+        _dismiss(event, reports, found)
+        watches = Watches(uow.session, event.tenant)  # locked behind reports, as everywhere
+        told = watching.note_decision(watches, event.result_id, event.verdict)
+    announce(told)
+
+
+def _dismiss(event: ReviewDecided, reports: Reports, found: ReportFinding | None) -> None:
+    """Remember what an analyst rejected with a reason, of a filer that is named."""
+    reason = (event.note or "").strip()
+    if event.verdict != "reject" or not reason or found is None or not found.filer:
+        return
+    known = reports.get(event.document_id or "")
+    if known is None or known.state == "deleted":
+        return
+    reports.dismiss(
+        Dismissal(
+            tenant=event.tenant,
+            document_id=known.document_id,
+            finding_id=found.id,
+            filer=filer_of(found.filer),
+            relation=relation_of(found.finding),
+            reported=found.finding.reported,
+            expected=found.finding.expected,
+            reason=reason,
+            by=event.actor or "",
+            time=event.time,
+            figure=figure_of(found.finding),
         )
+    )
 
 
 def _dismissed(uow: UnitOfWork, tenant: str, filer: str) -> Dismissals:
@@ -230,7 +244,7 @@ def withdraw_findings(event: DocumentRekinded, uow: UnitOfWork) -> None:
         if event.attempt and known.attempt >= event.attempt:
             return  # what begins with it has begun already
         state: State = "waiting" if event.attempt and event.kind == "report" else "withdrawn"
-        _forget_found(reports, event.document_id)
+        _withdraw(reports, event.document_id)
         reports.forget_decided(event.document_id)  # review withdraws what was decided
         new = replace(known, kind=event.kind, attempt=attempt, state=state)
         reports.save(replace(new, code=None, reason=None))
@@ -246,7 +260,7 @@ def forget_document(
         reports = Reports(uow.session, event.tenant)
         unfolding.end(folded, event.actor)
         known = reports.get(event.document_id)
-        _forget_found(reports, event.document_id)
+        _withdraw(reports, event.document_id)
         reports.replace_filers(event.document_id, {})
         reports.forget_decided(event.document_id)
         reports.save(Report(event.tenant, event.document_id, "other", 1, state="deleted"))
@@ -255,17 +269,18 @@ def forget_document(
         _remove_unused(reports, blobs, event.tenant, known.blobs if known else ())
 
 
-def _forget_found(reports: Reports, document_id: str) -> None:
-    """Remove findings, and what was noted of the filings that they are of."""
+def _withdraw(reports: Reports, document_id: str) -> None:
+    """What was found in a document counts no more, and nobody is asked about it any more."""
     reports.replace_findings(document_id, [])
     Filings(reports.session, reports.tenant).forget(document_id)
+    Watches(reports.session, reports.tenant).forget_open(document_id)
 
 
 def _stop(reports: Reports, event: DocumentFailed, known: Report | None) -> None:
     known = known or Report(event.tenant, event.document_id, "other", event.attempt)
     if known.state == "deleted" or known.attempt > event.attempt:
         return
-    _forget_found(reports, event.document_id)
+    _withdraw(reports, event.document_id)
     stopped = replace(known, attempt=event.attempt)
     reports.save(stopped.failed(event.code, event.reason))
 
@@ -378,11 +393,11 @@ def _keep_findings(
     if not _note_blobs(event, uow, *results.refs):
         return
     results.put(blobs, event.tenant)
-    model, findings = model_of(outcome.judge), outcome.routed
+    model, findings, told = model_of(outcome.judge), outcome.routed, list[Notice]()
     with uow:
         reports = Reports(uow.session, event.tenant)
-        told = (found.finding.dismissed for found in findings)
-        if not reports.hold_dismissals({word.key for word in told if word}):
+        words = (found.finding.dismissed for found in findings)
+        if not reports.hold_dismissals({word.key for word in words if word}):
             raise Unavailable("what was dismissed of the filer has changed meanwhile")
         known = reports.get(event.document_id, lock=True)
         if known and not known.awaits(event.attempt):
@@ -417,6 +432,9 @@ def _keep_findings(
         filings = Filings(uow.session, event.tenant)
         filings.replace(event.document_id, event.attempt, outcome.filings)
         reports.replace_filers(event.document_id, outcome.filers)
+        watches = Watches(uow.session, event.tenant)
+        judged, routing = outcome.judged, outcome.routing
+        told = watching.note_filings(watches, event.document_id, judged, routing, model.version)
         uow.publish(
             FindingsFound(
                 tenant=event.tenant,
@@ -440,6 +458,7 @@ def _keep_findings(
         )
         for request in requests_of(event, outcome.asked):
             uow.publish(request)
+    announce(told)
     for route, count in Counter(found.route for found in findings).items():
         metrics.findings_total.labels(route).inc(count)
 
@@ -481,7 +500,7 @@ def _keep_words(
                 blobs=tuple({*(known.blobs if known else ()), *results.refs}),
             )
         )
-        _forget_found(reports, event.document_id)
+        _withdraw(reports, event.document_id)
         reports.replace_filers(event.document_id, {})
         if not outcome.flags:
             uow.publish(_failure(event, code, reason))
@@ -514,7 +533,7 @@ def _keep_failure(event: DocumentRead, uow: UnitOfWork, code: str, reason: str) 
         if known and not known.awaits(event.attempt):
             return
         report = known or Report(event.tenant, event.document_id, event.kind, event.attempt)
-        _forget_found(reports, event.document_id)
+        _withdraw(reports, event.document_id)
         reports.save(replace(report, kind=event.kind, attempt=event.attempt).failed(code, reason))
         uow.publish(_failure(event, code, reason))
 

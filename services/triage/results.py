@@ -28,6 +28,7 @@ from services.triage.risk import Judge
 from services.triage.signals.peers import Peers
 from services.triage.signals.signals import signal_id, signals_of
 from services.triage.statements import Filing, quoted
+from services.triage.watch.inputs import Judged
 from shared.asking import SILENT, AskRules
 from shared.documents.reading import Reading
 from shared.events import BlobRef, Route
@@ -35,6 +36,9 @@ from shared.policy import EVERYTHING, RiskRules
 from shared.storage import BlobStore
 from shared.storage.deletion import ref_of, ref_of_stream
 from shared.storage.secret import draw
+from shared.watch.evidence import STEPS
+from shared.watch.local import SHIPPED, Local
+from shared.watch.watching import share_of
 
 OWNER = "triage"
 """Whose the blobs are that are made here."""
@@ -56,11 +60,23 @@ class Routing:
     key: bytes = b""
     """The secret of the draws."""
     asks: AskRules = SILENT
+    local: Local = SHIPPED
+    """What holds in the tenant alone, as came of people's decisions."""
 
     @property
     def promise(self) -> guarantee.Promise | None:
         """What is promised; None: no risk is stated, and a person looks at everything."""
-        return guarantee.promised(self.known, self.rules.findings, self.rules.level)
+        return guarantee.promised(self.known, self.rules.findings, self.rules.level, self.local)
+
+    @property
+    def share(self) -> float:
+        """The share of what could be accepted that people check."""
+        return share_of(self.rules.sample_share, self.local)
+
+    @property
+    def line(self) -> guarantee.Line:
+        """How a confidence becomes a belief."""
+        return guarantee.line_of(self.known, self.local.data, self.rules.findings.broken)
 
     def routes(self, verdict: Verdict, filing: Filing, reading: Reading | None) -> Sequence[Route]:
         """What could be done with each finding, before checks are drawn."""
@@ -70,7 +86,7 @@ class Routing:
 
     def drawn(self, found: ReportFinding) -> ReportFinding:
         """The finding, as a check if it could be accepted and is drawn."""
-        if found.route != "accept" or draw(self.key, "sample", found.id) >= self.rules.sample_share:
+        if found.route != "accept" or draw(self.key, "sample", found.id) >= self.share:
             return found
         return replace(found, route="review", sampled=True)
 
@@ -82,9 +98,12 @@ class Routing:
         found: Sequence[ReportFinding],
     ) -> list[Asked]:
         """What is worth a question. Who is asked about may be accepted by what a model says, where
-        one is trusted: so nothing is asked about a filing of a sort that nothing is known of.
+        one is trusted: so nothing is asked about a filing of a sort that nothing is known of, nor
+        where checks have ended all acceptance.
         """
-        if not self.asks.prices or (self.trusts and guarantee.unlike(verdict, filing, reading)):
+        if not self.asks.prices or (self.trusts and self.local.step >= STEPS):
+            return []
+        if self.trusts and guarantee.unlike(verdict, filing, reading):
             return []
         return self.worth_asking(filing, found)
 
@@ -100,8 +119,7 @@ class Routing:
 
     def belief(self, found: ReportFinding) -> float:
         """How likely a finding is right."""
-        known = guarantee.calibration(self.known) if self.known else None
-        return guarantee.believed(found.finding.confidence, known, self.rules.findings.broken)
+        return self.line.belief_of(found.finding.confidence)
 
 
 @dataclass
@@ -124,6 +142,8 @@ class Outcome:
     strong_flags: list[dict[str, Any]] = field(default_factory=list)
     """Those that a person is to look at."""
     warnings: list[str] = field(default_factory=list)
+    judged: list[Judged] = field(default_factory=list)
+    """Filings of which something could be promised."""
     filers: dict[str, str] = field(default_factory=dict)
     """Whose filings they are, and the first of the latest days that each is about."""
     filings: list[CheckedFiling] = field(default_factory=list)
@@ -162,6 +182,9 @@ class Outcome:
             )
         ]
         self.findings += found
+        if self.judge and not guarantee.unlike(verdict, filing, reading):
+            surest = guarantee.surest(found)
+            self.judged.append(Judged.of(document_id, named, filer, verdict.risk, filing, surest))
         questions = self.routing.questions(verdict, filing, reading, found)
         self.asked = worthiest([*self.asked, *questions])
 

@@ -550,9 +550,13 @@ class Client:
         path = f"/v1/documents/{document_id}/statements"
         return [Filing.of(item) for item in self._pages(path)]
 
-    def watched(self) -> Watched:
-        """Whether stated risks are kept, by specialist, and what was noticed or done about it."""
-        return Watched.of(self._get("/v1/watch").json())
+    def watched(self, *, findings: bool = False) -> Watched:
+        """Whether stated risks are kept, by specialist, and what was noticed or done about it.
+
+        Args:
+            findings: ask about findings of reports, and not about clauses of contracts.
+        """
+        return Watched.of(self._get("/v1/watch/findings" if findings else "/v1/watch").json())
 
     # ------------------------------------------------------------------ review
 

@@ -40,3 +40,10 @@ def draw(key: bytes, purpose: str, of: str) -> float:
     """
     digest = hmac.new(key, f"{purpose}\0{of}".encode(), hashlib.sha256).digest()
     return (int.from_bytes(digest[:8]) >> 11) / 2**53
+
+
+def pseudonym(key: bytes, purpose: str, of: str) -> str:
+    """A name of 32 letters that is always the same for the same thing, and by which nobody can tell
+    it without the key.
+    """
+    return hmac.new(key, f"{purpose}\0{of}".encode(), hashlib.sha256).hexdigest()[:32]

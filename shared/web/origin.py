@@ -19,6 +19,7 @@ _ROUTES: tuple[tuple[str, Stage], ...] = (
     (r"/v1/documents/[^/]+/(clauses|presence|values)(/.*)?", "extraction"),
     (r"/v1/documents/[^/]+/(statements|findings|signals|narrative-flags|history)(/.*)?", "triage"),
     (r"/v1/(reports)(/.*)?", "triage"),
+    (r"/v1/watch/findings", "triage"),
     (r"/v1/(watch)(/.*)?", "extraction"),
     (r"/v1/(documents|uploads|search|webhooks|keys|retention|deletions)(/.*)?", "ingest"),
     (r"/v1/(escalations|costs|policy)(/.*)?", "escalation"),

@@ -264,6 +264,7 @@ class Stage:
         self.warnings: dict[str, list[str]] = {}
         self.reports: list[dict[str, Any]] = []
         self.watched: dict[str, list[dict[str, Any]]] = {"items": [], "notices": []}
+        self.watched_findings: dict[str, list[dict[str, Any]]] = {"items": [], "notices": []}
         self.contract = self.report = ""
         self.stop = threading.Event()
         self.threads = [
@@ -313,6 +314,10 @@ class Stage:
         @router.get("/v1/watch")
         def watched() -> dict[str, Any]:
             return {**self.watched, "next": None}
+
+        @router.get("/v1/watch/findings")
+        def watched_findings() -> dict[str, Any]:
+            return {**self.watched_findings, "next": None}
 
         @router.get("/v1/reports")
         def by_risk(flagged: bool | None = None, least: float = 0.0) -> dict[str, Any]:

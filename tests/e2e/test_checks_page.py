@@ -14,13 +14,14 @@ from typing import Any
 
 import pytest
 
-from services.extraction.routing import promise_name
-from services.extraction.watch import watching
-from services.extraction.watch.api import NoticeOut, WatchOut
-from services.extraction.watch.drift import FIGURES, Drift
-from services.extraction.watch.evidence import Check, replayed
-from services.extraction.watch.store import Kept, Notice
+from services.extraction.watch.inputs import FIGURES
 from shared.policy import RiskRules
+from shared.storage.watches import Kept, Notice
+from shared.watch import watching
+from shared.watch.drift import Drift
+from shared.watch.evidence import Check, replayed
+from shared.watch.local import promise_name
+from shared.web.watches import NoticeOut, WatchOut
 from tests.e2e.review_stage import CONTRACT, Stage, pdf_of
 from tests.e2e.test_review_pages import Watched, browser
 
@@ -30,7 +31,10 @@ RULES = RiskRules(max_wrong=0.05)
 BELIEF = 0.875
 TERMS = {"risk": 0.05, "belief": BELIEF, "categories": 41, "tolerated": {}}
 PROMISED = Kept(
-    "contract-clauses", promise=promise_name("1.4.0", 0, RULES, BELIEF), terms=TERMS, documents=0
+    "contract-clauses",
+    promise=promise_name("1.4.0+0", 0.05, RULES.level, BELIEF),
+    terms=TERMS,
+    documents=0,
 )
 SURE = ("Insurance", "product liability insurance", 0.95)
 LESS = ("Audit Rights", "inspect the", 0.9)
@@ -58,12 +62,12 @@ def checked(right: int, wrong: int) -> tuple[Kept, list[Notice]]:
     assert start is not None
     watch = replayed(start, checks)
     kept = replace(PROMISED, evidence=watch.to_json(), documents=len(checks))
-    return watching._tightened(kept, watch)
+    return watching.tightened(kept, watch)
 
 
 def seen(kept: Kept, ranks: list[float]) -> Kept:
     """After documents whose figures have such ranks among those known."""
-    drift = Drift.none()
+    drift = Drift.none(FIGURES)
     for rank in ranks:
         drift = drift.after(dict.fromkeys(FIGURES, rank))
     index = 0.31 if drift.noticed else 0.04
@@ -222,3 +226,35 @@ def test_the_page_is_drawn_without_a_sideways_scroll(
             page.get_by_role("heading", name="How often the machine was wrong").wait_for()
         person.draw(f"checks-{name}-{width}-{scheme}")
         person.close()
+
+
+def test_what_is_promised_about_findings_stands_beside_it(browser: Any, stage: Stage) -> None:
+    """In filings and findings, and an alarm of its own."""
+    put(stage, "nothing")
+    terms = {"risk": 0.2, "belief": 0.55, "categories": 0, "most": 1.0}
+    name = promise_name("1.2.0+0/0.5", 0.2, 0.95, 0.55)
+    kept = Kept("triage-breaks", promise=name, terms=terms, documents=3)
+    start = kept.watch
+    assert start is not None
+    watch = replayed(start, [[Check("totals", 0.9, True)]] * 3)
+    tight, told = watching.tightened(replace(kept, evidence=watch.to_json()), watch, "filings")
+    item = WatchOut.model_validate(watching.shown(tight, None, 41)).model_dump(mode="json")
+    notices = [
+        NoticeOut.model_validate(replace(one, time=NOON)).model_dump(mode="json") for one in told
+    ]
+    stage.watched_findings = {"items": [item], "notices": notices}
+    try:
+        ada = Watched(browser, stage)
+        page = ada.sign_in()
+        page.goto(f"{stage.address}/watch")
+        card = page.get_by_role("region", name="triage-breaks")
+        card.wait_for()
+        words = card.inner_text()
+        assert "41 findings" in words
+        assert "version 1.2.0" in words
+        assert "Promised: of what it accepts by itself at most 20% wrong" in words
+        assert "checks in 3 filings 3 were wrong" in words
+        assert page.get_by_role("alert").first.inner_text().startswith("triage-breaks: ")
+        ada.close()
+    finally:
+        stage.watched_findings = {"items": [], "notices": []}

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from infra.drift_show import CALM, Paper, Run, cells, changes, read_others, stream
-from services.extraction.guarantee import Calibration
+from shared.guarantee import Calibration
 
 LABELS = ("Governing Law", "Audit Rights")
 

@@ -123,7 +123,10 @@ def test_the_course_of_memory_over_a_long_phase_is_told() -> None:
     assert course(seen[:11]) == ()
     long = replace(phase(0.5), course=course(seen), seconds=3600.0)
     page = write(
-        {"full": Measured(2.0, {"origin": 2.0}, [long, phase(1.0)])}, 1.5, "two papers", 0.1
+        {"full": Measured(2.0, {"origin": 2.0}, [long, phase(1.0)], {"origin": 0.1})},
+        1.5,
+        "two papers",
+        0.1,
     )
     sizes = ", ".join(str(number) for number in range(12))
     told = f"60 minutes at 1.00 a second, the median of each twelfth (MB): {sizes}."

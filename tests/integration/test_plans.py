@@ -26,6 +26,7 @@ from services.ingest.room import Room
 from services.ingest.webhooks import store as webhooks
 from services.review import store as review
 from services.triage import store as triage
+from services.triage.watch.store import Watches as OfFindings
 from shared.bus.memory import MemoryBus
 from shared.events import BlobRef, DocumentDeleted, EscalationRequested
 from shared.storage import Relay, Store, UnitOfWork, begin_try, relay
@@ -348,9 +349,11 @@ def test_triage(servers: Servers) -> None:
     """Reports by id and by risk, their findings, and what was dismissed of a filer."""
     with service(servers, "triage", triage) as store:
         fill(store, triage.reports, state="'done'")
-        fill(store, triage.findings, document_id="'x' || i / 10", position="i % 10")
+        routes = "CASE WHEN i % 50 = 0 THEN 'accept' ELSE 'review' END"
+        fill(store, triage.findings, document_id="'x' || i / 10", position="i % 10", route=routes)
         fill(store, triage.dismissals)
         fill(store, triage.filers)
+        fill(store, OfFindings.tables.checks)
 
         def mine(session: Session) -> triage.Reports:
             return triage.Reports(session, TENANT)
@@ -363,6 +366,9 @@ def test_triage(servers: Servers) -> None:
                 "all findings": lambda s: mine(s).all_findings("x3"),
                 "dismissals": lambda s: mine(s).dismissals("x3"),
                 "folded": lambda s: mine(s).folded_by("x3"),
+                "accepted": lambda s: OfFindings(s, TENANT).accepted(),
+                "forget": lambda s: OfFindings(s, TENANT).forget_open("x3"),
+                "found": lambda s: OfFindings(s, TENANT).find("x3"),
             },
         )
 

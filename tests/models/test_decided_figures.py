@@ -19,7 +19,8 @@ from infra.evaluate_cascade import POINTS
 from models import missed
 from models.proof import PROMISED, bounds, proof
 from services.escalation.settings import Settings
-from services.extraction.guarantee import MOST_ANSWERS, Calibration, read_calibration
+from services.extraction.guarantee import MOST_ANSWERS
+from shared.guarantee import Calibration, read_calibration
 from shared.inference.adapters import GUARANTEE_FILE, newest_version
 from shared.settings import load
 from tests.support import ROOT

@@ -15,7 +15,8 @@ from models.missed import proof_of_missed
 from models.predict import Candidate
 from models.proof import LEVEL, PROMISED, RISKS, Way, proof
 from models.risk_card import risk_text
-from services.extraction.guarantee import promise, read_calibration, shown_for, thresholds_of
+from services.extraction.guarantee import shown_for
+from shared.guarantee import promise, read_calibration, thresholds_of
 from shared.inference import Manifest
 from shared.inference.adapters import (
     GUARANTEE_FILE,

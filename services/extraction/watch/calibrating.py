@@ -1,58 +1,18 @@
-"""`smallprint calibrate`: thresholds from people's decisions, tried, applied, undone, or loosened.
-
-What is made lies in extraction's database, by tenant and specialist, beside who made it and when;
-the artefacts that came with the specialist stay as they are.
-"""
+"""What people decided about clauses, for `smallprint calibrate` (`shared/watch/calibrating.py`)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import Any
-
-import numpy as np
+from collections.abc import Iterable, Sequence
 
 from services.extraction.domain import FoundClause, Pass
-from services.extraction.guarantee import Calibration, promise, read_calibration
-from services.extraction.routing import Local
-from services.extraction.watch.evidence import ladder
-from services.extraction.watch.refitting import Decided, Outcome, outcome, pooled, refitted
-from services.extraction.watch.store import Drawn, Notice, Watches
-from shared.errors import Conflict, InvalidRequest
+from shared.errors import InvalidRequest
+from shared.guarantee import promise, read_calibration
 from shared.inference import Specialist
 from shared.policy import RiskRules
-from shared.risk import Floats
-
-
-@dataclass(frozen=True)
-class Refit:
-    """A calibration that was tried, beside the one in force."""
-
-    adapter: str
-    version: str
-    max_wrong: float
-    level: float
-    documents: int
-    """Of which all is decided."""
-    unfinished: int
-    """Of which something is, but not all."""
-    decided: int
-    before: Outcome | None
-    """None: nothing was known of the specialist's mistakes before."""
-    after: Outcome
-    belief_before: float | None
-    belief_after: float | None
-    why_not: str
-    data: bytes
-
-    def to_json(self) -> dict[str, Any]:
-        """What is kept and shown of it."""
-        shown = asdict(self)
-        del shown["data"]
-        for name in ("before", "after"):
-            one = getattr(self, name)
-            shown[name] = one and {**asdict(one), "rate": one.rate}
-        return shown
+from shared.storage.watches import Drawn
+from shared.watch.calibrating import Refit, Whose, compared, stated
+from shared.watch.local import Local
+from shared.watch.refitting import Decided, refitted
 
 
 def complete(
@@ -72,7 +32,7 @@ def complete(
         usual: the confidence above which it shows clauses where no share of missed ones is stated;
             nothing is learned of the others, for they are never accepted.
     """
-    known = {one.clause_id: one for one in decided}
+    known = {one.result_id: one for one in decided}
     found, unfinished = [], 0
     for document, passes, clauses in documents:
         if not any((one.adapter, one.version) == (adapter, version) for one in passes):
@@ -111,105 +71,19 @@ def refit(
     Raises:
         InvalidRequest: no risk is stated, nothing is decided, or nothing came to be counted too.
     """
-    if rules.max_wrong is None:
-        raise InvalidRequest("the policy states no max_wrong for this tenant: say --max-wrong")
+    risk = stated(rules.max_wrong, rules.level, rules.always_person)
+    name, version = expert.manifest.name, expert.manifest.version
     if not found:
         raise InvalidRequest(
-            f"no document that {expert.manifest.name} {expert.manifest.version} read is decided as "
-            "a whole: decide all that waits of some"
+            f"no document that {name} {version} read is decided as a whole: decide all that waits "
+            "of some"
         )
     data = local.data or expert.guarantee
     now = read_calibration(data) if data else None
     new = refitted(expert.labels, now, found)
-    chosen = new
-    if with_shipped:
-        if expert.guarantee is None:
-            raise InvalidRequest(f"{expert.manifest.name} came with no calibration set to count")
-        chosen = pooled(new, read_calibration(expert.guarantee))
-    stated = rules.max_wrong, rules.level, rules.always_person
-    made = promise(chosen, *stated)
-    before, belief = None, None
-    if now is not None:
-        was = promise(now, *stated)
-        steps = ladder(was.belief or 1.0)
-        belief = steps[local.step] if was.belief and local.step < len(steps) else None
-        allowed = _without(new, _beliefs(now, new, found), {*rules.always_person, *local.doubted})
-        before = outcome(new, allowed, replace(was, belief=belief))
-    after = outcome(new, _without(new, new.belief, set(rules.always_person)), made)
-    return Refit(
-        expert.manifest.name,
-        expert.manifest.version,
-        *stated[:2],
-        new.families,
-        unfinished,
-        len(new.label),
-        before,
-        after,
-        belief,
-        made.belief,
-        made.why_not,
-        chosen.to_bytes(),
-    )
-
-
-def _beliefs(now: Calibration, new: Calibration, found: Sequence[Decided]) -> Floats:
-    """The beliefs that the set in force has of what was decided, in the order of the new one."""
-    known = [one for one in found if one.category in new.labels and 0.0 < one.confidence < 1.0]
-    return np.array([now.belief_of(one.category, one.confidence) for one in known])
-
-
-def _without(known: Calibration, belief: Floats, names: set[str]) -> Floats:
-    left_out = [place for place, name in enumerate(known.labels) if name in names]
-    return np.where(np.isin(known.label, left_out), 0.0, belief)
-
-
-def apply(watches: Watches, made: Refit, actor: str) -> int:
-    """Have a calibration hold from now on; what was tightened before is loose. Returns its number.
-
-    Raises Conflict if it promises nothing.
-    """
-    if made.belief_after is None:
-        raise Conflict(f"there is nothing to apply: {made.why_not}")
-    shown = made.to_json()
-    number = watches.add_calibration(made.adapter, made.version, made.data, shown, actor)
-    _loosen(watches, made.adapter)
-    text = (
-        f"calibration {number} of {made.adapter} {made.version} holds, from {made.decided} "
-        f"decisions in {made.documents} documents: accepted is what is believed to "
-        f"{made.belief_after:.1%}, for at most {made.max_wrong:.1%} wrong"
-    )
-    watches.tell(Notice(made.adapter, "calibrated", "", text, actor))
-    return number
-
-
-def undo(watches: Watches, adapter: str, actor: str) -> int:
-    """Have what was before the last calibration hold again. Returns the number of the undone one.
-
-    Raises Conflict if there is none.
-    """
-    last = watches.calibration(adapter)
-    if last is None:
-        raise Conflict(f"no calibration of {adapter} holds here: there is nothing to undo")
-    was: Mapping[str, Any] = last.before
-    watches.undo_calibration(adapter, last.number, actor)
-    kept = watches.kept(adapter, lock=True)
-    again = replace(kept, step=was["step"], doubted=tuple(was["doubted"]), drifted=was["drifted"])
-    watches.save(again)
-    text = f"calibration {last.number} of {adapter} is undone: what was before it holds again"
-    watches.tell(Notice(adapter, "undone", "", text, actor))
-    return int(last.number)
-
-
-def loosen(watches: Watches, adapter: str, why: str, actor: str) -> None:
-    """Accept again what was promised for; the tests begin anew. A person answers for it."""
-    _loosen(watches, adapter)
-    text = f"what {adapter} was promised to accept is accepted again: {why}"
-    watches.tell(Notice(adapter, "loosened", "", text, actor))
-
-
-def _loosen(watches: Watches, adapter: str) -> None:
-    kept = watches.kept(adapter, lock=True)
-    watches.close(adapter, kept.promise)
-    watches.save(
-        replace(kept, step=0, doubted=(), drifted=False, drift=None, evidence=None, documents=0)
-    )
+    if with_shipped and expert.guarantee is None:
+        raise InvalidRequest(f"{name} came with no calibration set to count")
+    shipped = read_calibration(expert.guarantee) if with_shipped and expert.guarantee else None
+    was = promise(now, risk.max_wrong, risk.level, risk.always_person) if now else None
+    whose = Whose(name, version, new.families, unfinished)
+    return compared(whose, risk, local, found, new, now, was, shipped)

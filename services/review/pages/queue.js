@@ -5,7 +5,7 @@ import { certainty, empty, excerpt, fill, h, kbd, select, title, typing, words }
 import { far, isFlag, isSignal } from "/pages/findings.js";
 import { nth } from "/pages/statement.js";
 import { isAccepted, machinePill, verdictPill } from "/pages/verdicts.js";
-import { trouble } from "/pages/watch.js";
+import { trouble, watched } from "/pages/watch.js";
 
 const STATES = [["open", "Open"], ["waiting", "Waiting"], ["claimed", "Being reviewed"], ["decided", "Decided"], ["accepted", "Accepted by the machine"]];
 const REFRESH = 15_000;
@@ -44,8 +44,8 @@ class Queue {
 
   async load() {
     const none = { items: [] };
-    const watched = may("results:read") ? get("/v1/watch").catch(() => none) : none; // the queue works without
-    [this.tally, this.page, this.watched] = await Promise.all([counts(this.only ?? ""), this.read(), watched]);
+    const promises = may("results:read") ? watched().catch(() => none) : none; // the queue works without
+    [this.tally, this.page, this.watched] = await Promise.all([counts(this.only ?? ""), this.read(), promises]);
     this.items = this.page.items;
     this.draw();
   }

@@ -7,7 +7,7 @@ const KINDS = { risk: "Tightened", category: "Category", drift: "Documents chang
 const WHAT = { category: "Category", kind: "Kind", source: "Read from" };
 
 export async function show() {
-  const [{ items, notices }, { items: rates }] = await Promise.all([get("/v1/watch"), get("/v1/decisions/error-rates")]);
+  const [{ items, notices }, { items: rates }] = await Promise.all([watched(), get("/v1/decisions/error-rates")]);
   const head = h("div.head", {}, h("h1", {}, "Checks"),
     h("p.muted", {}, "Of what the machine may accept by itself a share is checked by people, who are not told. It says how often the machine is wrong, and whether what was promised is kept. What is tightened is loosened by a person alone: smallprint calibrate."));
   if (!items.length && !rates.length && !notices.length) {
@@ -17,12 +17,25 @@ export async function show() {
   return { title: "Checks", element: h("div.page", {}, head, items.map(alarm), watches(items, notices), errors(rates), told(notices)) };
 }
 
+/** The watches over clauses and over findings, and their notices, the newest first. */
+export async function watched() {
+  const [clauses, findings] = await Promise.all([get("/v1/watch"), get("/v1/watch/findings").catch(unlessOlder)]);
+  const items = [...clauses.items, ...findings.items.map((one) => ({ ...one, result: "finding", unit: "filing" }))];
+  return { items, notices: [...clauses.notices, ...findings.notices].sort((one, other) => other.time.localeCompare(one.time)) };
+}
+
+/** While it is upgraded, triage may be older than these pages, and promises nothing that is watched. */
+function unlessOlder(error) {
+  if (error.status === 404) return { items: [], notices: [] };
+  throw error;
+}
+
 /** What is wrong with a watch, in one sentence; null while all is well. */
 export function trouble(one) {
   const said = [];
   if (one.step > 0) said.push(one.belief_now === null ? "nothing is accepted any more" : `only what is believed to ${share(one.belief_now)} is accepted, not to ${share(one.belief)}`);
   if (one.doubted.length) said.push(`a person looks at ${one.doubted.join(", ")}`);
-  if (one.drifted) said.push("documents are unlike those it was calibrated on");
+  if (one.drifted) said.push(`${unit(one)}s are unlike those it was calibrated on`);
   return said.length ? `${one.adapter}: ${said.join("; ")}.` : null;
 }
 
@@ -31,6 +44,8 @@ function alarm(one) {
   return text && h("p.notice", { role: "alert" }, text);
 }
 
+const result = (one) => one.result ?? "clause";
+const unit = (one) => one.unit ?? "document";
 const share = (value) => (value === null ? "–" : `${number(Math.round(value * 1000) / 10)}%`);
 
 function table(heads, rows) {
@@ -54,10 +69,10 @@ function card(one, why) {
     h("div.row.apart", {}, h("h3", {}, one.adapter, one.version && h("span.tag", {}, `version ${one.version}`)), state(one)),
     h("p.promise", {}, promise(one)),
     h("dl", {},
-      fact("Accepted by the machine", count(one.accepted, "clause"), accepted(one)),
+      fact("Accepted by the machine", count(one.accepted, result(one)), accepted(one)),
       one.max_wrong !== null && fact("Checked by people", one.checks ? `${wrongOf(one)}${one.step ? ", at the threshold that holds now" : ""}` : one.step ? "None at the threshold that holds now" : "No check is decided yet", ...carries(one)),
       one.max_wrong !== null && fact("What the checks say", ...kept(one, why)),
-      fact("Documents", ...documents(one)),
+      fact(unit(one) === "filing" ? "Filings" : "Documents", ...documents(one)),
       fact("Calibration", one.calibration === null ? "As the specialist came" : `No. ${one.calibration}, made here by ${one.calibrated_by}, ${moment(one.calibrated)}`)),
     exact(one));
 }
@@ -86,7 +101,7 @@ function accepted(one) {
 /** How far the checks carry, without those that the promise was made from. */
 function carries(one) {
   const alone = `${count(one.enough, "check")}, none wrong, would show by themselves that at most ${share(one.max_wrong)} is wrong.`;
-  if (!one.checks) return [`Until then the promise rests on the documents that it was made from. ${alone}`];
+  if (!one.checks) return [`Until then the promise rests on the ${unit(one)}s that it was made from. ${alone}`];
   const [low, high] = one.interval;
   const range = `${one.wrong ? `That is ${share(one.wrong / one.checks)}. ` : ""}By these checks alone the share of wrong ones lies between ${share(low)} and ${share(high)} (95% interval).`;
   if (high <= one.max_wrong) return [range, `That is within the ${share(one.max_wrong)} that was promised.`];
@@ -108,11 +123,11 @@ function kept(one, why) {
 }
 
 function documents(one) {
-  const many = count(one.drift_documents, "document");
-  if (one.drifted) return ["The documents have changed: they are unlike those the promise was made from.", "By itself that is no mistake: more of what could be accepted is checked, if anything is."];
+  const many = count(one.drift_documents, unit(one)), all = `${unit(one)}s`;
+  if (one.drifted) return [`The ${all} have changed: they are unlike those the promise was made from.`, "By itself that is no mistake: more of what could be accepted is checked, if anything is."];
   if (!one.drift_documents) return ["None was compared with those the promise was made from."];
-  if (one.drift_evidence >= SPEAKS) return ["The documents begin to look unlike those the promise was made from.", `After ${many}.`];
-  return ["The documents look like those the promise was made from.", `After ${many}${one.drift_documents < FEW ? ": so few that a change may not show yet" : ""}.`];
+  if (one.drift_evidence >= SPEAKS) return [`The ${all} begin to look unlike those the promise was made from.`, `After ${many}.`];
+  return [`The ${all} look like those the promise was made from.`, `After ${many}${one.drift_documents < FEW ? ": so few that a change may not show yet" : ""}.`];
 }
 
 /** The figures of the tests, for who wants to know them. */
@@ -120,10 +135,10 @@ function exact(one) {
   const row = (name, value, means) => h("div", {}, h("dt", {}, name), h("dd", {}, value, h("p.muted.small", {}, means)));
   const ever = (limit) => `1 is none. Where all is as promised, ${number(Math.round(limit))} is ever reached in one of ${number(Math.round(limit))} installations at most, however often one looks.`;
   return h("details", {}, h("summary", {}, "Exact figures"), h("dl", {},
-    one.max_wrong !== null && row("Evidence against the promise", `${tenth(one.evidence)}; doubt begins at ${number(Math.round(one.alarm_at))}`, `After ${count(one.documents, "document")} with all checks decided. ${ever(one.alarm_at)}`),
-    row("Evidence that documents changed", `${tenth(one.drift_evidence)}; a change is noticed at ${number(Math.round(one.drift_alarm_at))}`, ever(one.drift_alarm_at)),
-    row("Population stability index", one.stability_index === null ? "–" : number(Math.round(one.stability_index * 100) / 100), "How far the last documents are from those the promise was made from; by custom 0.1 is little and 0.25 much."),
-    one.belief !== null && row("Accepted from a belief of", `${one.belief_now === null ? "nothing is accepted" : share(one.belief_now)}; ${share(one.belief)} as promised`, "How sure the specialist has to be of a clause, after calibration.")));
+    one.max_wrong !== null && row("Evidence against the promise", `${tenth(one.evidence)}; doubt begins at ${number(Math.round(one.alarm_at))}`, `After ${count(one.documents, unit(one))} with all checks decided. ${ever(one.alarm_at)}`),
+    row(`Evidence that ${unit(one)}s changed`, `${tenth(one.drift_evidence)}; a change is noticed at ${number(Math.round(one.drift_alarm_at))}`, ever(one.drift_alarm_at)),
+    row("Population stability index", one.stability_index === null ? "–" : number(Math.round(one.stability_index * 100) / 100), `How far the last ${unit(one)}s are from those the promise was made from; by custom 0.1 is little and 0.25 much.`),
+    one.belief !== null && row("Accepted from a belief of", `${one.belief_now === null ? "nothing is accepted" : share(one.belief_now)}; ${share(one.belief)} as promised`, `How sure the specialist has to be of a ${result(one)}, after calibration.`)));
 }
 
 function errors(rates) {

@@ -13,9 +13,10 @@ from click.testing import CliRunner
 from services.cli import cli
 from services.extraction.domain import Extraction, FoundClause, Pass
 from services.extraction.store import MIGRATIONS, Extractions
-from services.extraction.watch.store import Drawn, Kept, Watches
+from services.extraction.watch.store import Watches
 from shared.errors import Conflict, InvalidRequest
 from shared.storage import Store
+from shared.storage.watches import Drawn, Kept
 from tests.unit.cli.test_policy_try import ADAPTER, installed
 
 LAW, TERM = "Governing Law", "Renewal Term"

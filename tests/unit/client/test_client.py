@@ -22,7 +22,6 @@ from services.extraction.api import (
     PresenceOut,
     ValueOut,
 )
-from services.extraction.watch.api import NoticeOut, WatchesOut, WatchOut
 from services.ingest.retention.api import TombstoneView
 from services.ingest.schemas import DocumentView, KeyView, ProgressView
 from services.ingest.search.api import HitClauseView, HitView, MarkView
@@ -47,6 +46,7 @@ from services.triage.reports import ReportOut
 from services.triage.signals.rest import BesideOut, EarlierOut, InputOut, SignalOut
 from shared.client import results
 from shared.web.app import problem
+from shared.web.watches import NoticeOut, WatchesOut, WatchOut
 
 DOCUMENT: dict[str, Any] = {
     "id": "doc_1",

@@ -8,15 +8,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from services.extraction.guarantee import (
-    LOWEST,
-    Calibration,
-    least_shown,
-    promise,
-    read_calibration,
-    shown_for,
-    thresholds_of,
-)
+from services.extraction.guarantee import least_shown, shown_for
+from shared.guarantee import LOWEST, Calibration, promise, read_calibration, thresholds_of
 
 LABELS = ("Governing Law", "Uncapped Liability")
 

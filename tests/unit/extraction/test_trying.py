@@ -11,14 +11,14 @@ from typing import Any, Literal
 import pytest
 
 from services.extraction.domain import FoundClause, Pass, Searched
-from services.extraction.routing import SHIPPED, Local
 from services.extraction.trying import Past, tried
-from services.extraction.watch.evidence import STEPS
 from shared.asking import SILENT, AskRules
 from shared.inference import Specialist
 from shared.policy import RiskRules
 from shared.prices import Price
 from shared.trial import Tally
+from shared.watch.evidence import STEPS
+from shared.watch.local import SHIPPED, Local
 from tests.unit.extraction_service.house import KeywordSpecialist, reading
 from tests.unit.extraction_service.test_routes import KEY, specialist
 

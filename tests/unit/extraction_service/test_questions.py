@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 
 from services.extraction.domain import FoundClause, Looked, Nearest, Searched
-from services.extraction.guarantee import Calibration, log_odds
 from services.extraction.questions import (
     MOST,
     SENT,
@@ -24,14 +23,15 @@ from services.extraction.questions import (
     for_people,
     worth_asking,
 )
-from services.extraction.routing import Local
-from services.extraction.watch.evidence import STEPS
 from services.extraction.watch.store import Watches
 from shared.asking import ASSUMED, SILENT, read_askers
 from shared.events import BlobRef, ClausesExtracted, DocumentDeleted, EscalationRequested
 from shared.events.questions import Question
+from shared.guarantee import Calibration, log_odds
 from shared.policy import RiskRules
 from shared.storage import MissingBlob
+from shared.watch.evidence import STEPS
+from shared.watch.local import Local
 from tests.unit.extraction_service.house import PAGES, TEXT, House, reading
 
 POLICY = """

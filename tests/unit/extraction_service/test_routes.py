@@ -11,10 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from services.extraction.guarantee import Calibration
 from services.extraction.pipeline import Clause, Search
 from services.extraction.routing import (
-    Local,
     StatedRisk,
     is_sampled,
     missed_in,
@@ -25,8 +23,10 @@ from services.extraction.routing import (
 from shared.documents.ocr import METHOD
 from shared.errors import SettingsError
 from shared.events import ClausesExtracted
+from shared.guarantee import Calibration
 from shared.policy import RiskRules
 from shared.storage.secret import draw_key
+from shared.watch.local import Local
 from tests.unit.extraction_service.house import PAGES, TEXT, House, KeywordSpecialist, reading
 
 LABELS = ("Governing Law", "Audit Rights")

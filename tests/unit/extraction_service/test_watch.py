@@ -13,14 +13,14 @@ import pytest
 
 from services.extraction import pipeline
 from services.extraction.domain import FoundClause, Pass
-from services.extraction.guarantee import read_calibration
-from services.extraction.routing import promise_name, version_and_level
 from services.extraction.watch.calibrating import complete
-from services.extraction.watch.store import Drawn, Watches
+from services.extraction.watch.store import Watches
 from shared.events import DocumentDeleted, ReviewDecided
+from shared.guarantee import read_calibration
 from shared.metrics import exposition
-from shared.policy import RiskRules
 from shared.risk import interval
+from shared.storage.watches import Drawn
+from shared.watch.local import promise_name, version_and_level
 from tests.unit.extraction_service.house import TERMS, House
 from tests.unit.extraction_service.test_routes import calibration, policy
 
@@ -138,8 +138,8 @@ def test_what_the_machine_accepts_is_counted_by_tenant(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "told"),
     [
-        (promise_name("1.4.0", 2, RiskRules(max_wrong=0.1, level=0.9), 0.87), ("1.4.0", 0.9)),
-        (promise_name("1.4.0+local", 0, RiskRules(max_wrong=0.1), 0.5), ("1.4.0+local", 0.95)),
+        (promise_name("1.4.0+2", 0.1, 0.9, 0.87), ("1.4.0", 0.9)),
+        (promise_name("1.4.0+local+0", 0.1, 0.95, 0.5), ("1.4.0+local", 0.95)),
         ("", None),
         ("what was promised", None),
     ],

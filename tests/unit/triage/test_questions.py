@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from services.triage.guarantee import Calibration, believed
+from services.triage.guarantee import Calibration, Line
 from services.triage.questions import TOGETHER
 from shared.asking import ASSUMED
 from shared.events import DocumentDeleted, EscalationRequested, FindingsFound
@@ -190,10 +190,11 @@ def test_how_likely_a_finding_is_right_hangs_on_the_share_of_broken_filings() ->
     """By Bayes, from the odds among those that it was learned from."""
     broken = np.arange(100) < 80
     known = Calibration(np.arange(100), broken, broken, np.full(100, 0.5))
-    assert believed(0.9, known, 0.8) == pytest.approx(0.9)
-    assert believed(0.9, known, 0.5) == pytest.approx(9 / 4 / (1 + 9 / 4))
-    assert believed(0.9, known, None) == believed(0.9, None, 0.5) == 0.9
-    low, high = believed(0.9, known, 0.01), believed(0.9, known, 0.99)
+    assert Line.shipped(known, 0.8).belief_of(0.9) == pytest.approx(0.9)
+    assert Line.shipped(known, 0.5).belief_of(0.9) == pytest.approx(9 / 4 / (1 + 9 / 4))
+    for line in (Line.shipped(known, None), Line.shipped(None, 0.5)):
+        assert line.belief_of(0.9) == pytest.approx(0.9)
+    low, high = (Line.shipped(known, one).belief_of(0.9) for one in (0.01, 0.99))
     assert low < 0.1 < 0.99 < high
     unsure = np.array([0.5])
     assert ASSUMED.gain(unsure, np.array([True]))[0] > 0

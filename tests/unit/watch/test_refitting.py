@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from services.extraction.guarantee import Promise, promise, read_calibration
-from services.extraction.watch.refitting import Decided, outcome, pooled, refitted
+from shared.guarantee import Promise, promise, read_calibration
 from shared.risk import interval
+from shared.watch.refitting import Decided, outcome, pooled, refitted
 
 LABELS = ("Governing Law", "Audit Rights")
 

@@ -1,10 +1,11 @@
 """Is what was promised kept on the documents that come in? A test that can be looked at any time.
 
-Checks of what could be accepted come in, document by document: a of them, w wrong. If the promise
-is kept, E[w - R a] <= 0 whatever was seen before, so that capital which is multiplied by
-1 + b (w - R a) with each document grows in no run of documents on average; by Ville's inequality it
-ever reaches 1 / c with probability c at most. Trouble may begin at any document, and what was
-earned before would be lost by then: so a part of the capital is staked anew with each document,
+Checks of what could be accepted come in, document by document (or filing by filing): a of them, w
+wrong. If the promise is kept, E[w - R a] <= 0 whatever was seen before, so that capital which is
+multiplied by 1 + b (w - R a) with each document grows in no run of documents on average; by Ville's
+inequality it ever reaches 1 / c with probability c at most. That holds whatever share of a document
+is checked, as long as that is known before it comes. Trouble may begin at any document, and what
+was earned before would be lost by then: so a part of the capital is staked anew with each document,
 which is a mixture over the moments at which trouble begins, and no more than one capital.
 
 Sources: Ville, "Etude critique de la notion de collectif", 1939; Waudby-Smith, Ramdas, "Estimating
@@ -16,7 +17,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Self
 
 import numpy as np
@@ -27,7 +28,8 @@ FALSE_ALARMS = 0.05
 """The chance that a promise which is kept is ever doubted, of one specialist of one tenant."""
 
 OF_ALL = 0.5
-"""The share of that for all categories together; the rest is divided among the categories."""
+"""The share of that for all categories together; the rest is divided among the categories. Without
+categories all of it is for all together."""
 
 STEPS = 4
 """Thresholds to which is tightened, the promised one included, before nothing is accepted."""
@@ -35,7 +37,7 @@ STEPS = 4
 
 @dataclass(frozen=True)
 class Check:
-    """A clause that could have been accepted, and what a person said of it."""
+    """A result that could have been accepted, and what a person said of it."""
 
     category: str
     belief: float
@@ -51,19 +53,19 @@ class Evidence:
     wrong: int = 0
     capital: tuple[float, ...] = ()
 
-    def after(self, checks: int, wrong: int, risk: float) -> Self:
+    def after(self, checks: int, wrong: int, risk: float, most: float | None = None) -> Self:
         """The evidence after one more document.
 
         Args:
             checks: of it; without any it says nothing.
             wrong: how many of them are wrong.
             risk: R.
+            most: checks with which a document counts at most; by default as the promise does.
         """
         if not checks:
             return self
-        most = risk * largest(risk)
-        gained = -float(gains(np.array([checks]), np.array([wrong]), risk)[0])
-        factors = np.log1p(BETS / most * gained)
+        gained = -float(gains(np.array([checks]), np.array([wrong]), risk, most)[0])
+        factors = np.log1p(BETS / (risk * (most or largest(risk))) * gained)
         capital = staked(self.capital or NOTHING, factors, self.documents + 1)
         return type(self)(
             self.documents + 1, self.checks + checks, self.wrong + wrong, tuple(capital.tolist())
@@ -116,30 +118,38 @@ class Watch:
     risk: float
     belief: float
     categories: int
-    """How many the specialist has."""
+    """How many are watched by themselves; none where results are watched together alone."""
     tolerated: Mapping[str, float] = field(default_factory=dict)
     """The share of wrong ones of a category that the promise leaves room for, where over R."""
     steps: tuple[Evidence, ...] = (Evidence(),) * STEPS
     by_category: Mapping[str, Evidence] = field(default_factory=dict)
+    most: float | None = None
+    """Checks with which a document counts at most; by default as the promise does. Where none has
+    more than one, larger bets can be made."""
 
     def after(self, checks: Sequence[Check]) -> Watch:
         """The watch after all checks of one more document."""
         steps = tuple(
-            one.after(*_counted(c for c in checks if c.belief >= belief), self.risk)
+            one.after(*_counted(c for c in checks if c.belief >= belief), self.risk, self.most)
             for one, belief in zip(self.steps, ladder(self.belief), strict=True)
         )
         by_category = dict(self.by_category)
-        for name in sorted({check.category for check in checks}):
+        for name in sorted({check.category for check in checks if self.categories}):
             mine = _counted(check for check in checks if check.category == name)
             before = by_category.get(name, Evidence())
-            by_category[name] = before.after(*mine, self.tolerated.get(name, self.risk))
-        return Watch(self.risk, self.belief, self.categories, self.tolerated, steps, by_category)
+            by_category[name] = before.after(*mine, self.tolerated.get(name, self.risk), self.most)
+        return replace(self, steps=steps, by_category=by_category)
+
+    @property
+    def alarm_at(self) -> float:
+        """The capital from which on the promise for all together is in doubt."""
+        return 1.0 / (FALSE_ALARMS * (OF_ALL if self.categories else 1.0))
 
     def step(self, now: int) -> int:
         """The step of the ladder to tighten to: this one while it is not in doubt, or else the
         first that checks speak for; STEPS if there is none.
         """
-        if now >= STEPS or self.steps[now].doubt < -math.log(FALSE_ALARMS * OF_ALL):
+        if now >= STEPS or self.steps[now].doubt < math.log(self.alarm_at):
             return now
         calm = (i for i in range(now + 1, STEPS) if self.steps[i].doubt < math.log(2.0))
         return next(calm, STEPS)
@@ -160,7 +170,7 @@ class Watch:
         """The same promise, with the evidence that was kept."""
         steps = tuple(Evidence.of_json(one) for one in kept["steps"])
         named = {name: Evidence.of_json(one) for name, one in kept["by_category"].items()}
-        return Watch(self.risk, self.belief, self.categories, self.tolerated, steps, named)
+        return replace(self, steps=steps, by_category=named)
 
 
 def replayed(start: Watch, documents: Iterable[Sequence[Check]]) -> Watch:

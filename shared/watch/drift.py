@@ -1,9 +1,10 @@
-"""Are the documents that come in like those that the specialist was calibrated on?
+"""Are the documents that come in like those that were known, and like those before them?
 
-Of each document a few figures are kept. If it is like those before it and those of the calibration
-set, the rank of a figure among all of them is uniform, and independent of earlier ranks (a smoothed
-conformal p-value); so capital that is bet on ranks at either end does not grow, and by Ville's
-inequality reaches 1 / c with probability c at most. No label and no person is needed for it.
+Of each document a few figures are kept. If it is like those before it and those of a reference set,
+where there is one, the rank of a figure among all of them is uniform, and independent of earlier
+ranks (a smoothed conformal p-value); so capital that is bet on ranks at either end does not grow,
+and by Ville's inequality reaches 1 / c with probability c at most. No label and no person is needed
+for it.
 
 Sources: Vovk, Nouretdinov, Gammerman, "Testing exchangeability on-line", 2003; Fedorova, Gammerman,
 Nouretdinov, Vovk, "Plug-in martingales for testing exchangeability on-line", 2012; for the index,
@@ -13,74 +14,29 @@ Siddiqi, "Credit risk scorecards", 2006.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from services.extraction.guarantee import Calibration, log_odds
-from services.extraction.watch.evidence import staked, unstaked
-from shared.risk import Floats
+from shared.watch.evidence import staked, unstaked
 
 FALSE_ALARMS = 0.05
 """The chance that documents which are alike are ever said to have changed."""
 
-FIGURES = ("sureness", "mix", "size")
-"""Of a document: the mean log-odds of the beliefs of its clauses, how usual their categories are
-(mean logarithm of their shares in the calibration set), and the logarithm of how many there are.
-"""
-
 POWERS = np.array([0.3, 0.5, 0.7])
 """The density of a bet on the rank p is e p ** (e - 1), and the same of 1 - p."""
+
+NOTHING = (-math.inf,) * 2 * len(POWERS)
+"""The capital of each bet before the first document."""
 
 CHECKED = 0.2
 """The share of what could be accepted that people check at the least, once documents changed."""
 
 BANDS = 10
 """Of the stability index."""
-
-
-def figures(known: Calibration, clauses: Sequence[tuple[str, float]]) -> dict[str, float]:
-    """Return the figures of a document, from (category, confidence) of its clauses; none of one
-    without clauses.
-    """
-    mine = [(known.labels.index(c), known.belief_of(c, s)) for c, s in clauses if c in known.labels]
-    if not mine:
-        return {}
-    label, belief = np.array([one for one, _ in mine]), np.array([two for _, two in mine])
-    return _figures(label, belief, _usual(known))
-
-
-def reference(known: Calibration) -> dict[str, Floats]:
-    """Return the figures of every contract of the calibration set, rising; none for a set that does
-    not tell contracts apart.
-    """
-    if known.document is None:
-        return {}
-    usual = _usual(known)
-    rows = [
-        _figures(known.label[mine], known.belief[mine], usual)
-        for document in np.unique(known.document)
-        if (mine := known.document == document).any()
-    ]
-    return {name: np.sort(np.array([row[name] for row in rows])) for name in FIGURES}
-
-
-def _usual(known: Calibration) -> Floats:
-    counts = np.bincount(known.label, minlength=len(known.labels)) + 1.0
-    result: Floats = np.log(counts / counts.sum())
-    return result
-
-
-def _figures(label: Any, belief: Floats, usual: Floats) -> dict[str, float]:
-    inside = np.clip(belief, 1e-6, 1.0 - 1e-6)
-    return {
-        "sureness": float(log_odds(inside).mean()),
-        "mix": float(usual[label].mean()),
-        "size": math.log(len(label)),
-    }
 
 
 @dataclass(frozen=True)
@@ -91,11 +47,10 @@ class Drift:
     capital: Mapping[str, Sequence[float]]
 
     @classmethod
-    def none(cls) -> Self:
-        """Before the first document."""
-        return cls(
-            dict.fromkeys(FIGURES, 0), dict.fromkeys(FIGURES, (-math.inf,) * 2 * len(POWERS))
-        )
+    def none(cls, names: Iterable[str]) -> Self:
+        """Before the first document, of which figures of these names are kept."""
+        figures = tuple(names)
+        return cls(dict.fromkeys(figures, 0), dict.fromkeys(figures, NOTHING))
 
     def after(self, ranks: Mapping[str, float]) -> Self:
         """After one more document, with the rank of each of its figures, inside (0, 1)."""
@@ -103,8 +58,9 @@ class Drift:
         for name, rank in ranks.items():
             ends = np.log(np.clip([rank, 1.0 - rank], 1e-12, 1.0))
             bets = (np.log(POWERS)[None] + (POWERS - 1.0)[None] * ends[:, None]).ravel()
-            documents[name] += 1
-            capital[name] = tuple(staked(capital[name], bets, documents[name]).tolist())
+            documents[name] = documents.get(name, 0) + 1
+            before = capital.get(name, NOTHING)
+            capital[name] = tuple(staked(before, bets, documents[name]).tolist())
         return type(self)(documents, capital)
 
     @property
@@ -113,11 +69,11 @@ class Drift:
         parts = [
             np.logaddexp(
                 np.logaddexp.reduce(np.array(self.capital[name])) - math.log(2 * len(POWERS)),
-                math.log(unstaked(self.documents[name])),
+                math.log(unstaked(count)),
             )
-            for name in FIGURES
+            for name, count in self.documents.items()
         ]
-        return float(np.logaddexp.reduce(parts) - math.log(len(FIGURES)))
+        return float(np.logaddexp.reduce(parts) - math.log(len(parts))) if parts else 0.0
 
     @property
     def noticed(self) -> bool:

@@ -7,15 +7,9 @@ import json
 import numpy as np
 import pytest
 
-from services.extraction.guarantee import Calibration, read_calibration
-from services.extraction.watch.drift import (
-    FIGURES,
-    Drift,
-    figures,
-    rank_of,
-    reference,
-    stability_index,
-)
+from services.extraction.watch.inputs import FIGURES, figures, reference
+from shared.guarantee import Calibration, read_calibration
+from shared.watch.drift import Drift, rank_of, stability_index
 
 LABELS = ("Governing Law", "Audit Rights")
 
@@ -73,7 +67,7 @@ def test_like_documents_seldom_raise_an_alarm_and_others_soon_do() -> None:
     draw = np.random.default_rng(2)
     alarms, delays = 0, []
     for _ in range(100):
-        drift, early = Drift.none(), False
+        drift, early = Drift.none(FIGURES), False
         for _ in range(300):
             drift = drift.after(dict.fromkeys(FIGURES, draw.random()))
             early = early or drift.noticed
@@ -88,7 +82,7 @@ def test_like_documents_seldom_raise_an_alarm_and_others_soon_do() -> None:
 
 def test_what_is_kept_is_read_again() -> None:
     """A document without one of the figures leaves that one as it was."""
-    drift = Drift.none().after({"mix": 0.4})
+    drift = Drift.none(FIGURES).after({"mix": 0.4})
     assert drift.documents == {"sureness": 0, "mix": 1, "size": 0}
     assert Drift.of_json(json.loads(json.dumps(drift.to_json()))).doubt == drift.doubt
 

@@ -9,7 +9,8 @@ import math
 import numpy as np
 import pytest
 
-from services.extraction.watch.evidence import (
+from shared.watch.drift import CHECKED
+from shared.watch.evidence import (
     FALSE_ALARMS,
     STEPS,
     Check,
@@ -19,6 +20,7 @@ from services.extraction.watch.evidence import (
     replayed,
     unstaked,
 )
+from tests.support import ROOT
 
 RISK = 0.05
 LAW = "Governing Law"
@@ -137,3 +139,41 @@ def test_how_soon_a_category_that_is_always_wrong_is_noticed(
         if always.doubted():
             first.setdefault("category", number)
     assert first == {"together": together, "category": category}
+
+
+@pytest.mark.parametrize(("risk", "checks"), [(0.05, 2), (0.1, 2), (0.2, 3)])
+def test_how_soon_checks_of_filings_that_are_always_wrong_are_noticed(
+    risk: float, checks: int
+) -> None:
+    """A filing has one check at most, so that more can be bet on it: the figures of decision 60."""
+    one = Watch(risk=risk, belief=0.9, categories=0, most=1.0)
+    assert one.alarm_at == pytest.approx(20)
+    for number in range(1, checks + 1):
+        assert one.step(0) == 0
+        one = one.after([check(True)])
+        assert one.steps[0].checks == number
+    assert one.step(0) > 0
+    assert one.by_category == {}
+
+
+def test_larger_bets_on_single_checks_make_nothing_of_nothing_either() -> None:
+    """Over all outcomes of eight filings, each by its chance."""
+    total = 0.0
+    for outcome in itertools.product((0, 1), repeat=8):
+        evidence = Evidence()
+        for wrong in outcome:
+            evidence = evidence.after(1, wrong, RISK, 1.0)
+        chance = math.prod(RISK if wrong else 1 - RISK for wrong in outcome)
+        total += chance * math.exp(evidence.doubt)
+    assert total == pytest.approx(1.0)
+
+
+def test_decision_41_says_what_these_tests_count() -> None:
+    """How soon a category is noticed, how many thresholds there are, and how much is checked."""
+    text = (ROOT / "infra/decisions/0041-watched.md").read_text("utf-8")
+    words = " ".join(text.split())
+    assert "it takes 6 documents at a bound of 5%, 91 at 20% and 334 at 30%" in words
+    assert "(that of all together 51 at 20%;" in words
+    assert f"False alarms: {FALSE_ALARMS:.0%} for ever" in words
+    assert (STEPS, "the first of three stricter thresholds" in words) == (4, True)
+    assert (CHECKED, "people check a fifth of what could be accepted" in words) == (0.2, True)

@@ -2,9 +2,9 @@
 
 Documents count of which everything was decided that people were asked about: those of which only
 the most urgent was would say too much of mistakes. What was accepted was not looked at, but for
-the share that was drawn, so each check stands for 1 / share clauses (Horvitz, Thompson, 1952), and
-every other clause for itself. Documents take the place of company families, which nobody knows
-here.
+the share that was drawn, so each check stands for 1 / share results (Horvitz, Thompson, 1952), and
+every other result for itself. Groups that hang together are documents where companies are not
+known.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from services.extraction.guarantee import Calibration, Integers, Promise, log_odds
+from shared.guarantee import CLAUSE, CONTRACT, Calibration, Integers, Promise, log_odds
 from shared.risk import Floats, interval
 
 RIDGE = 5.0
-"""How strongly the line of a category is drawn to the one before, in clauses of middling belief."""
+"""How strongly the line of a category is drawn to the one before, in results of middling belief."""
 
 FOLDS = 5
 """Lines are fitted on the other folds than those in which their beliefs are tested."""
 
 DOCUMENTS = "documents"
-"""What exchangeable groups are in a set that was made here."""
+"""What exchangeable groups are in a set that was made of contracts here."""
 
 DRAWS = 1000
 SEED = 11
@@ -34,19 +34,20 @@ SEED = 11
 
 @dataclass(frozen=True)
 class Decided:
-    """A clause that a person decided about, of a document of which all is decided."""
+    """A result that a person decided about, of a document of which all is decided."""
 
-    document: str
+    group: str
+    """What it hangs together with: its document, or the company that it is about."""
     category: str
     confidence: float
     wrong: bool
     weight: float
-    """How many clauses it stands for."""
+    """How many results it stands for."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a rule would do with the clauses that were decided, and with those they stand for."""
+    """What a rule would do with the results that were decided, and with those they stand for."""
 
     shown: float
     """An estimate, as `accepted` and `wrong` are: each decision by how many it stands for."""
@@ -91,20 +92,26 @@ def fit_logistic(
 
 
 def refitted(
-    labels: Sequence[str], before: Calibration | None, found: Sequence[Decided]
+    labels: Sequence[str],
+    before: Calibration | None,
+    found: Sequence[Decided],
+    groups: str = DOCUMENTS,
+    words: tuple[str, str] = (CLAUSE, CONTRACT),
 ) -> Calibration:
-    """Return the calibration set of decided clauses.
+    """Return the calibration set of decided results.
 
     Args:
         labels: of the specialist.
         before: the set in force, to whose lines the new ones are drawn; None: to the confidences.
         found: what was decided; of other labels nothing is learned.
+        groups: what groups are, in words.
+        words: what a result is, and what it is about.
     """
     rows = [one for one in found if one.category in labels and 0.0 < one.confidence < 1.0]
-    documents = sorted({one.document for one in rows})
-    numbers = {name: number for number, name in enumerate(documents)}
-    document = np.array([numbers[one.document] for one in rows], np.int64)
-    fold = np.array([_fold(one.document) for one in rows], np.int64)
+    names = sorted({one.group for one in rows})
+    numbers = {name: number for number, name in enumerate(names)}
+    group = np.array([numbers[one.group] for one in rows], np.int64)
+    fold = np.array([_fold(one.group) for one in rows], np.int64)
     label = np.array([labels.index(one.category) for one in rows], np.int64)
     confidence = np.array([one.confidence for one in rows])
     right = np.array([not one.wrong for one in rows], float)
@@ -127,22 +134,23 @@ def refitted(
         belief[inside] = _beliefs(lines(~inside), told[inside], label[inside])
     return Calibration(
         tuple(labels),
-        len(documents),
+        len(names),
         lines(np.ones(len(rows), bool)),
-        document,
+        group,
         label,
         belief,
         1.0 - right,
         np.zeros(0, np.int64),
         np.zeros(0),
-        document,
+        group,
         weight,
-        DOCUMENTS,
+        groups,
+        *words,
     )
 
 
-def _fold(document: str) -> int:
-    return int(hashlib.sha256(document.encode()).hexdigest(), 16) % FOLDS
+def _fold(group: str) -> int:
+    return int(hashlib.sha256(group.encode()).hexdigest(), 16) % FOLDS
 
 
 def _lines_of(labels: Sequence[str], before: Calibration | None) -> Floats:
@@ -161,10 +169,8 @@ def _beliefs(lines: Floats, columns: Floats, label: Integers) -> Floats:
 def pooled(new: Calibration, shipped: Calibration) -> Calibration:
     """Return a set of both, for whoever takes his documents for like those of the shipped one.
 
-    The lines are the new ones, and each document counts as one more family.
+    The lines are the new ones, and each group counts as one more family.
     """
-    ones = np.ones(len(shipped.label))
-    weight = new.weight if new.weight is not None else np.ones(len(new.label))
     places = np.array([new.labels.index(name) for name in shipped.labels])
     documents = shipped.document if shipped.document is not None else shipped.family
     after = new.document if new.document is not None else new.family
@@ -176,25 +182,30 @@ def pooled(new: Calibration, shipped: Calibration) -> Calibration:
         belief=np.concatenate([shipped.belief, new.belief]),
         wrong=np.concatenate([shipped.wrong, new.wrong]),
         document=np.concatenate([documents, after + documents.max(initial=-1) + 1]),
-        weight=np.concatenate([ones, weight]),
+        weight=np.concatenate([weights_of(shipped), weights_of(new)]),
         groups=" and ".join(dict.fromkeys((shipped.groups, new.groups))),
     )
 
 
-def outcome(known: Calibration, belief: Floats, rule: Promise) -> Outcome:
-    """Return what a rule does with decided clauses, by their weights.
+def weights_of(known: Calibration) -> Floats:
+    """How many results each stands for."""
+    return np.ones(len(known.label)) if known.weight is None else known.weight
 
-    The interval is the wider one, at each end, of two: by drawing documents, for clauses of one
-    hang together, and the exact one of so many equal decisions as these tell as much as (Kish,
+
+def outcome(known: Calibration, belief: Floats, rule: Promise) -> Outcome:
+    """Return what a rule does with decided results, by their weights.
+
+    The interval is the wider one, at each end, of two: by drawing groups, for results of one hang
+    together, and the exact one of so many equal decisions as these tell as much as (Kish,
     1965; Korn, Graubard, 1998), for draws from few without a mistake never show one. Where all
     weigh the same that is the interval of Clopper and Pearson of what was looked at.
 
     Args:
         known: what was decided here, without anything pooled.
-        belief: by which the rule decides [clauses].
+        belief: by which the rule decides [results].
         rule: from which belief on it accepts, or nothing.
     """
-    weight = known.weight if known.weight is not None else np.ones(len(known.label))
+    weight = weights_of(known)
     taken = np.zeros(len(belief), bool) if rule.belief is None else belief >= rule.belief
     accepted = np.bincount(known.family, weight * taken, known.families)
     wrong = np.bincount(known.family, weight * taken * known.wrong, known.families)

@@ -1,4 +1,4 @@
-"""`/v1/watch`: whether stated risks are kept on what comes in, and what was noticed."""
+"""The route by which a service says whether what it promises is kept, and what was noticed."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Literal
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
-from services.extraction.watch.store import Watches
-from services.extraction.watch.watching import shown
 from shared.storage import Store
+from shared.storage.watches import Watches
+from shared.watch.watching import shown
 from shared.web.auth import CurrentActor
 from shared.web.openapi import problems
 
@@ -31,15 +31,17 @@ class WatchOut(_Answer):
     )
     max_wrong: float | None = Field(description="the stated risk; null before one was promised")
     level: float | None = Field(description="the confidence with which it was promised")
-    belief: float | None = Field(description="from which on a clause is accepted, as promised")
+    belief: float | None = Field(description="from which on a result is accepted, as promised")
     belief_now: float | None = Field(description="the same as it is now; null: nothing is accepted")
     step: int = Field(description="how often the threshold was tightened")
     doubted: list[str] = Field(description="categories that a person looks at, for checks say so")
     accepted: int = Field(
-        description="clauses of the documents that are kept that the machine accepted by itself, "
-        "under whatever promise; nobody was asked about them"
+        description="results (clauses, or findings) of the documents that are kept that the "
+        "machine accepted by itself, under whatever promise; nobody was asked about them"
     )
-    documents: int = Field(description="whose checks are all decided, since the promise was made")
+    documents: int = Field(
+        description="(of findings: filings) whose checks are all decided, since it was promised"
+    )
     checks: int
     wrong: int
     interval: tuple[float, float] | None = Field(
@@ -86,14 +88,21 @@ class WatchesOut(BaseModel):
     next: str | None = None
 
 
-def routes(store: Store) -> APIRouter:
-    """What extraction answers about its promises."""
+def routes(store: Store, kind: type[Watches], path: str, summary: str) -> APIRouter:
+    """What a service answers about its promises.
+
+    Args:
+        store: of the service.
+        kind: its watches.
+        path: below `/v1`.
+        summary: of the route.
+    """
     router = APIRouter(prefix="/v1", tags=["watch"])
 
-    @router.get("/watch", responses=problems(), summary="Whether stated risks are kept")
+    @router.get(path, responses=problems(), summary=summary)
     def watches(actor: CurrentActor) -> WatchesOut:
         with store.read() as session:
-            found = Watches(session, actor.tenant)
+            found = kind(session, actor.tenant)
             accepted = found.accepted()
             items = [
                 shown(kept, found.calibration(kept.adapter), accepted.get(kept.adapter, 0))

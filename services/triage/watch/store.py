@@ -1,0 +1,27 @@
+"""Triage's tables of what is watched (`shared/storage/watches.py`): of findings in filings.
+
+`checks` has the surest finding of each filing that people are asked about, whether it was drawn
+from what could be accepted or is not sure enough; `family` is its filer, by a secret name.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import Column, String, func, literal_column, select
+
+from services.triage.risk import NAME
+from services.triage.store import findings, metadata
+from shared.storage import watches
+
+
+class Watches(watches.Watches):
+    """What one tenant's promise about findings has come to."""
+
+    tables = watches.Tables.of(metadata, "finding_id", "filing_id", Column("family", String(64)))
+
+    def accepted(self) -> dict[str, int]:
+        """How many findings of the documents that are kept the machine accepted."""
+        query = select(func.count()).where(
+            findings.c.tenant == self.tenant,
+            findings.c.route == literal_column("'accept'"),  # as the index has it
+        )
+        return {NAME: int(self.session.execute(query).scalar_one())}

@@ -1,0 +1,142 @@
+"""Findings whose promise is watched: what is kept of each filing, and of what people decide.
+
+What follows from it is in `shared/watch/watching.py`. A filing is the unit of both tests: at most
+one of its findings may be accepted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+
+from services.triage.results import Routing
+from services.triage.risk import NAME
+from services.triage.watch.inputs import Judged, shipped
+from services.triage.watch.store import Watches
+from shared.events import Verdict
+from shared.risk import Floats
+from shared.storage.secret import draw, pseudonym
+from shared.storage.watches import Drawn, Kept, Notice
+from shared.watch.watching import changed, note_figures, noticed, promised, settle
+
+FILINGS = "filings"
+COMPARED = 20
+"""Filings of one document whose figures are kept at most: of each company one, drawn. Those of one
+company are alike, and a file of hundreds would be taken for a change."""
+
+
+def note_filings(
+    watches: Watches,
+    document_id: str,
+    judged: Sequence[Judged],
+    routing: Routing,
+    version: str,
+) -> list[Notice]:
+    """Keep what was drawn of a document as checks, what else people are asked about, and figures
+    of its filings; returns what was noticed.
+
+    Args:
+        watches: of the tenant, in the transaction that keeps the findings.
+        document_id: the document.
+        judged: its filings of which something could be promised.
+        routing: by which their findings were routed.
+        version: of the judge.
+    """
+    told = list[Notice]()
+    made = routing.promise
+    name = ""
+    if made is not None and made.belief is not None:
+        name = made.named(version, routing.local)
+        kept = watches.kept(NAME, lock=True)
+        if name != kept.promise:
+            terms = {"risk": made.max_wrong, "belief": made.belief, "categories": 0, "most": 1.0}
+            kept = promised(watches, kept, name, terms)
+        kept, told = _compared(watches, kept, judged, routing, version)
+        watches.save(kept)
+    watches.forget_open(document_id)
+    line = routing.line
+    for one in judged:
+        found = one.surest
+        if found is None or found.route == "accept":
+            continue
+        confidence = found.finding.confidence
+        watches.put_new(
+            Drawn(
+                found.id,
+                document_id,
+                NAME,
+                version,
+                found.finding.check,
+                confidence,
+                line.belief_of(confidence),
+                name if found.sampled else "",
+                routing.share if found.sampled else 1.0,
+                found.sampled,
+                family=pseudonym(routing.key, "filer", one.filer) if one.filer else None,
+            )
+        )
+    for notice in told:
+        watches.tell(notice)
+    return told
+
+
+def _compared(
+    watches: Watches, kept: Kept, judged: Sequence[Judged], routing: Routing, version: str
+) -> tuple[Kept, list[Notice]]:
+    """The watch after figures of filings, and what they made noticed."""
+    broken, local, told = routing.rules.findings.broken, routing.local, list[Notice]()
+    known: Mapping[str, Floats] = {}
+    named = f"{version}+{local.number}"
+    if local.data is None and routing.known and broken is not None:
+        known, named = shipped(routing.known, broken), f"{named}/{broken:g}"
+    for one in _chosen(judged, routing.key):
+        chance = partial(_chance, routing.key, one.id)
+        kept = note_figures(watches, kept, one.id, one.figures, named, known, chance)
+        if noticed(kept):
+            kept, notice = changed(kept, _changed(broken if known else None), routing.share)
+            told.append(notice)
+    return kept, told
+
+
+def _chance(key: bytes, filing: str, name: str) -> float:
+    return draw(key, f"figure {name}", filing)
+
+
+def _changed(broken: float | None) -> str:
+    if broken is None:
+        return "the filings that come in are unlike those before"
+    return (
+        f"the filings that come in are unlike those that {NAME} was calibrated on, or the share of "
+        f"them that has an error is not the {broken:.0%} that is stated"
+    )
+
+
+def _chosen(judged: Iterable[Judged], key: bytes) -> list[Judged]:
+    """The filings of a document whose figures are kept, in an order that nobody chose."""
+    of_filer: dict[str, Judged] = {}
+    for one in sorted(judged, key=lambda one: draw(key, "compared", one.id)):
+        of_filer.setdefault(one.filer or one.id, one)
+    return list(of_filer.values())[:COMPARED]
+
+
+def note_decision(watches: Watches, finding_id: str, verdict: Verdict) -> list[Notice]:
+    """Count what a person decided about a finding; returns what was noticed.
+
+    A finding that is rejected was wrong. One that was accepted and that somebody looked at of his
+    own accord stands for no others, and so do those that are not the surest of their filing: of
+    none of these anything is kept.
+
+    Args:
+        watches: of the tenant.
+        finding_id: the finding.
+        verdict: of the person.
+    """
+    known = watches.find(finding_id)
+    if known is None:
+        return []
+    kept = watches.kept(known.adapter, lock=True) if known.sampled else None
+    known = watches.find(finding_id) or known  # as it is now that nobody else changes it
+    now = replace(known, wrong=None if verdict == "undo" else verdict == "reject")
+    watches.put(now)
+    return settle(watches, kept, [now], FILINGS) if kept else []

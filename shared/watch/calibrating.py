@@ -1,0 +1,194 @@
+"""Thresholds from people's decisions: tried, applied, undone, or loosened.
+
+What is made lies in the database of the service that promises, by tenant and specialist, beside who
+made it and when; the artefacts that came with the specialist stay as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from shared.errors import Conflict, InvalidRequest
+from shared.guarantee import Calibration, Promise, promise
+from shared.risk import Floats
+from shared.storage.watches import Notice, Watches
+from shared.watch.evidence import ladder
+from shared.watch.local import Local
+from shared.watch.refitting import Decided, Outcome, outcome, pooled
+
+
+@dataclass(frozen=True)
+class Refit:
+    """A calibration that was tried, beside the one in force."""
+
+    adapter: str
+    version: str
+    max_wrong: float
+    level: float
+    documents: int
+    """Of which all is decided."""
+    unfinished: int
+    """Of which something is, but not all."""
+    decided: int
+    before: Outcome | None
+    """None: nothing was known of the specialist's mistakes before."""
+    after: Outcome
+    belief_before: float | None
+    belief_after: float | None
+    why_not: str
+    data: bytes
+
+    def to_json(self) -> dict[str, Any]:
+        """What is kept and shown of it."""
+        shown = asdict(self)
+        del shown["data"]
+        for name in ("before", "after"):
+            one = getattr(self, name)
+            shown[name] = one and {**asdict(one), "rate": one.rate}
+        return shown
+
+
+@dataclass(frozen=True)
+class Stated:
+    """The risk that a calibration is tried for."""
+
+    max_wrong: float
+    level: float
+    always_person: tuple[str, ...] = ()
+    """Categories that a person looks at in any case."""
+
+
+@dataclass(frozen=True)
+class Whose:
+    """The specialist whose promise is refitted, and the documents that count for it."""
+
+    adapter: str
+    version: str
+    documents: int
+    """Of which all is decided."""
+    unfinished: int
+    """Of which something is, but not all."""
+
+
+def stated(max_wrong: float | None, level: float, always_person: tuple[str, ...] = ()) -> Stated:
+    """The risk that a policy or a person states. Raises InvalidRequest where there is none."""
+    if max_wrong is None:
+        raise InvalidRequest("the policy states no max_wrong for this tenant: say --max-wrong")
+    return Stated(max_wrong, level, always_person)
+
+
+def compared(
+    whose: Whose,
+    risk: Stated,
+    local: Local,
+    found: Sequence[Decided],
+    new: Calibration,
+    now: Calibration | None,
+    was: Promise | None,
+    shipped: Calibration | None,
+) -> Refit:
+    """Choose a threshold from what was decided; what is in force stands beside it.
+
+    Args:
+        whose: the specialist.
+        risk: that is stated.
+        local: what holds for the specialist in the tenant.
+        found: what was decided, of which `new` is made.
+        new: the set of what was decided.
+        now: the set in force; None: nothing is known.
+        was: what that promises.
+        shipped: what came with the specialist, if it is to be counted as if it were of the same
+            kind.
+    """
+    chosen = new if shipped is None else pooled(new, shipped)
+    made = promise(chosen, risk.max_wrong, risk.level, risk.always_person)
+    before, belief = None, None
+    if now is not None and was is not None:
+        steps = ladder(was.belief or 1.0)
+        belief = steps[local.step] if was.belief and local.step < len(steps) else None
+        allowed = without(new, beliefs(now, new, found), {*risk.always_person, *local.doubted})
+        before = outcome(new, allowed, replace(was, belief=belief))
+    after = outcome(new, without(new, new.belief, set(risk.always_person)), made)
+    return Refit(
+        whose.adapter,
+        whose.version,
+        risk.max_wrong,
+        risk.level,
+        whose.documents,
+        whose.unfinished,
+        len(new.label),
+        before,
+        after,
+        belief,
+        made.belief,
+        made.why_not,
+        chosen.to_bytes(),
+    )
+
+
+def beliefs(now: Calibration, new: Calibration, found: Sequence[Decided]) -> Floats:
+    """The beliefs that the set in force has of what was decided, in the order of the new one."""
+    known = [one for one in found if one.category in new.labels and 0.0 < one.confidence < 1.0]
+    return np.array([now.belief_of(one.category, one.confidence) for one in known])
+
+
+def without(known: Calibration, belief: Floats, names: Collection[str]) -> Floats:
+    """Beliefs by which nothing of some categories is accepted."""
+    left_out = [place for place, name in enumerate(known.labels) if name in names]
+    return np.where(np.isin(known.label, left_out), 0.0, belief)
+
+
+def apply(watches: Watches, made: Refit, actor: str) -> int:
+    """Have a calibration hold from now on; what was tightened before is loose. Returns its number.
+
+    Raises Conflict if it promises nothing.
+    """
+    if made.belief_after is None:
+        raise Conflict(f"there is nothing to apply: {made.why_not}")
+    shown = made.to_json()
+    number = watches.add_calibration(made.adapter, made.version, made.data, shown, actor)
+    _loosen(watches, made.adapter)
+    text = (
+        f"calibration {number} of {made.adapter} {made.version} holds, from {made.decided} "
+        f"decisions in {made.documents} documents: accepted is what is believed to "
+        f"{made.belief_after:.1%}, for at most {made.max_wrong:.1%} wrong"
+    )
+    watches.tell(Notice(made.adapter, "calibrated", "", text, actor))
+    return number
+
+
+def undo(watches: Watches, adapter: str, actor: str) -> int:
+    """Have what was before the last calibration hold again. Returns the number of the undone one.
+
+    Raises Conflict if there is none.
+    """
+    last = watches.calibration(adapter)
+    if last is None:
+        raise Conflict(f"no calibration of {adapter} holds here: there is nothing to undo")
+    was: Mapping[str, Any] = last.before
+    watches.undo_calibration(adapter, last.number, actor)
+    kept = watches.kept(adapter, lock=True)
+    again = replace(kept, step=was["step"], doubted=tuple(was["doubted"]), drifted=was["drifted"])
+    watches.save(again)
+    text = f"calibration {last.number} of {adapter} is undone: what was before it holds again"
+    watches.tell(Notice(adapter, "undone", "", text, actor))
+    return int(last.number)
+
+
+def loosen(watches: Watches, adapter: str, why: str, actor: str) -> None:
+    """Accept again what was promised for; the tests begin anew. A person answers for it."""
+    _loosen(watches, adapter)
+    text = f"what {adapter} was promised to accept is accepted again: {why}"
+    watches.tell(Notice(adapter, "loosened", "", text, actor))
+
+
+def _loosen(watches: Watches, adapter: str) -> None:
+    kept = watches.kept(adapter, lock=True)
+    watches.close(adapter, kept.promise)
+    watches.save(
+        replace(kept, step=0, doubted=(), drifted=False, drift=None, evidence=None, documents=0)
+    )

@@ -1,0 +1,271 @@
+"""What comes of checks and of what comes in: a promise in doubt is tightened by itself.
+
+The tests are in `evidence.py` and `drift.py`; here they are told what happens in one transaction
+with what says it, and what they find is kept, told and logged. Only a person loosens.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from shared import metrics
+from shared.risk import Floats, enough, interval
+from shared.storage import Store
+from shared.storage.watches import Drawn, Kept, Notice, Tables, Watches, everywhere
+from shared.watch import drift
+from shared.watch.evidence import FALSE_ALARMS, OF_ALL, STEPS, Watch, ladder, replayed
+from shared.watch.local import Local, version_and_level
+
+log = logging.getLogger(__name__)
+
+SEEN = 500
+"""Documents of which the stability index tells: the last ones."""
+
+UNITS = "documents"
+"""What figures are kept of, and what checks count by, where nothing else is said."""
+
+
+def share_of(stated: float, local: Local) -> float:
+    """Return the share of what could be accepted that people check: more, once documents changed.
+
+    Args:
+        stated: by the policy.
+        local: what holds for the specialist in this tenant.
+    """
+    return max(stated, drift.CHECKED) if local.drifted and stated > 0 else stated
+
+
+def promised(watches: Watches, kept: Kept, promise: str, terms: Mapping[str, Any]) -> Kept:
+    """The watch over another promise: evidence begins anew, and what was tightened stays so."""
+    watches.close(kept.adapter, kept.promise)  # it may be made again, and begins anew then
+    return replace(kept, promise=promise, terms=terms, evidence=None, documents=0)
+
+
+def note_figures(
+    watches: Watches,
+    kept: Kept,
+    unit: str,
+    found: Mapping[str, float],
+    reference: str,
+    known: Mapping[str, Floats],
+    chance: Callable[[str], float],
+) -> Kept:
+    """The watch after the figures of one more document, which are kept.
+
+    Args:
+        watches: of the tenant.
+        kept: the watch, which is locked.
+        unit: the id of the document.
+        found: its figures, by name.
+        reference: the name of what they are compared with; another one begins anew.
+        known: figures of documents that were known before, rising; where a figure has none, it is
+            compared with those of the documents before alone.
+        chance: draws a number from 0 to below 1 by the name of a figure.
+    """
+    if reference != kept.reference:
+        kept = replace(kept, reference=reference, drift=None, stability=None)
+    ranks = {}
+    for name, value in found.items():
+        below, same, others = watches.place(kept.adapter, reference, name, value)
+        past = known.get(name, np.zeros(0))
+        low, high = np.searchsorted(past, value), np.searchsorted(past, value, "right")
+        ranks[name] = drift.rank_of(
+            below + int(low), same + int(high - low), others + len(past), chance(name)
+        )
+    if not watches.put_figures(kept.adapter, unit, reference, found):
+        return kept  # it was read before
+    before = kept.changes if kept.drift else drift.Drift.none(found)
+    after = before.after(ranks)
+    indices = [
+        drift.stability_index(
+            known[name], watches.last_figures(kept.adapter, reference, name, SEEN)
+        )
+        for name in found
+        if len(known.get(name, ()))
+    ]
+    return replace(kept, drift=after.to_json(), stability=max(indices, default=None))
+
+
+def noticed(kept: Kept) -> bool:
+    """Whether documents are said to have changed, and nobody was told of it before."""
+    return not kept.drifted and kept.changes.noticed
+
+
+def changed(kept: Kept, what: str, share: float) -> tuple[Kept, Notice]:
+    """The watch after a change that is noticed, and the notice of it.
+
+    Args:
+        kept: the watch.
+        what: the change, in words.
+        share: of what could be accepted, that was drawn as checks.
+    """
+    so_far = f"after {max(kept.changes.documents.values())}"
+    index = "" if kept.stability is None else f"; stability index {kept.stability:.2f}"
+    text = f"{what} ({so_far}{index}): {_checked(share)}"
+    return replace(kept, drifted=True), Notice(kept.adapter, "drift", "", text)
+
+
+def _checked(share: float) -> str:
+    """What comes of a change that was noticed, where people check a share."""
+    if share > 0:
+        return f"people check {max(share, drift.CHECKED):.0%} of what could be accepted"
+    return (
+        "nobody checks what is accepted, as the policy states a sample_share of 0, so that nothing "
+        "tells whether the promise is still kept"
+    )
+
+
+def settle(
+    watches: Watches, kept: Kept, checks: Sequence[Drawn], units: str = UNITS
+) -> list[Notice]:
+    """Let a document count once all its checks are decided, and tighten if that raises doubt.
+
+    Args:
+        watches: of the tenant.
+        kept: the watch, which is locked.
+        checks: all that were drawn from the document; those of another promise don't count.
+        units: what documents are called.
+    """
+    mine = [one for one in checks if one.promise == kept.promise]
+    start = kept.watch
+    if not mine or start is None:
+        return []
+    whole = all(one.wrong is not None for one in mine)
+    entered = any(one.place is not None for one in mine)
+    if not whole and not entered:
+        return []
+    if entered:
+        place = next(one.place for one in mine if one.place is not None)
+    else:
+        place = kept.documents + 1
+    for one in mine:
+        watches.put(replace(one, place=place if whole else None))
+    if entered:  # a decision was changed or undone
+        fresh = replace(kept, evidence=None).watch or start
+        watch = replayed(fresh, watches.entered(kept.adapter, kept.promise))
+    else:
+        watch = start.after([one.check for one in mine])
+    documents = kept.documents if entered else place or 0
+    after = replace(kept, evidence=watch.to_json(), documents=documents)
+    now, told = tightened(after, watch, units)
+    watches.save(now)
+    for notice in told:
+        watches.tell(notice)
+    return told
+
+
+def tightened(kept: Kept, watch: Watch, units: str = UNITS) -> tuple[Kept, list[Notice]]:
+    """The watch after evidence, tightened where that raises doubt, and what is said of it."""
+    told = []
+    step = watch.step(kept.step)
+    if step > kept.step:
+        told.append(Notice(kept.adapter, "risk", "", _why(watch, kept.step, step, units)))
+    doubted = [name for name in watch.doubted() if name not in kept.doubted]
+    for name in doubted:
+        one = watch.by_category[name]
+        bound = watch.tolerated.get(name, watch.risk)
+        text = (
+            f"of {one.checks} checks of {name} {one.wrong} were wrong, more than the {bound:.1%} "
+            "that the promise leaves room for: a person looks at all of them from now on"
+        )
+        told.append(Notice(kept.adapter, "category", name, text))
+    return replace(kept, step=step, doubted=(*kept.doubted, *doubted)), told
+
+
+def _why(watch: Watch, before: int, after: int, units: str) -> str:
+    one, beliefs = watch.steps[before], ladder(watch.belief)
+    now = (
+        "nothing is accepted any more"
+        if after >= STEPS
+        else f"accepted is only what is believed to {beliefs[after]:.1%}, no more to "
+        f"{beliefs[before]:.1%}"
+    )
+    return (
+        f"of {one.checks} checks in {one.documents} {units} {one.wrong} were wrong, and at most "
+        f"{watch.risk:.1%} were promised, which is kept at such numbers in fewer than "
+        f"{math.ceil(1 / math.exp(min(one.doubt, 30.0)) * 1000) / 10:g}% of cases: {now}"
+    )
+
+
+def announce(told: Sequence[Notice]) -> None:
+    """Log and count what was noticed, after it is stored."""
+    for notice in told:
+        log.warning(notice.text, extra={"alert": notice.kind, "adapter": notice.adapter})
+        metrics.promise_alerts_total.labels(notice.adapter, notice.kind).inc()
+
+
+def measuring(store: Store, tables: Tables) -> Callable[[], None]:
+    """Return what sets the gauges of a service's specialists, from the watches of all tenants.
+    Those of other services in the same process are left alone.
+    """
+    drifts, tight = set[str](), set[str]()
+
+    def measure() -> None:
+        with store.read() as session:
+            found = everywhere(session, tables)
+        indices: dict[str, float] = {}
+        counts: dict[str, int] = {}
+        for kept in found:
+            counts[kept.adapter] = counts.get(kept.adapter, 0) + bool(kept.step or kept.doubted)
+            if kept.stability is not None:
+                index = max(kept.stability, indices.get(kept.adapter, kept.stability))
+                indices[kept.adapter] = index
+        for before, now, gauge in (
+            (drifts, indices, metrics.calibration_drift),
+            (tight, counts, metrics.promise_tightened),
+        ):
+            for adapter in before - set(now):
+                gauge.remove(adapter)
+            before.clear()
+            before.update(now)
+            for adapter, value in now.items():
+                gauge.labels(adapter).set(value)
+
+    return measure
+
+
+def shown(kept: Kept, made: Any | None, accepted: int) -> dict[str, Any]:
+    """A watch as REST and the page show it.
+
+    Args:
+        kept: the watch.
+        made: the calibration that holds and was made here, if any.
+        accepted: results that the machine accepted by itself.
+    """
+    version, level = version_and_level(kept.promise) or (None, None)
+    watch = kept.watch
+    first = watch.steps[min(kept.step, STEPS - 1)] if watch else None
+    beliefs = ladder(watch.belief) if watch else ()
+    changes = kept.changes
+    return {
+        "adapter": kept.adapter,
+        "version": version,
+        "max_wrong": watch.risk if watch else None,
+        "level": level,
+        "belief": watch.belief if watch else None,
+        "belief_now": beliefs[kept.step] if kept.step < len(beliefs) else None,
+        "step": kept.step,
+        "doubted": sorted(kept.doubted),
+        "accepted": accepted,
+        "documents": first.documents if first else 0,
+        "checks": first.checks if first else 0,
+        "wrong": first.wrong if first else 0,
+        "interval": interval(first.wrong, first.checks) if first and first.checks else None,
+        "enough": enough(watch.risk) if watch else None,
+        "evidence": math.exp(min(first.doubt, 50.0)) if first else 1.0,
+        "alarm_at": watch.alarm_at if watch else 1.0 / (FALSE_ALARMS * OF_ALL),
+        "drifted": kept.drifted,
+        "drift_documents": max(changes.documents.values(), default=0),
+        "drift_evidence": math.exp(min(changes.doubt, 50.0)),
+        "drift_alarm_at": 1.0 / drift.FALSE_ALARMS,
+        "stability_index": kept.stability,
+        "calibration": made.number if made else None,
+        "calibrated": made.time if made else None,
+        "calibrated_by": made.actor if made else None,
+    }

@@ -1,0 +1,181 @@
+"""What is watched is kept alike by each service that promises something, on each database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sqlalchemy import delete, inspect
+
+from services.extraction import store as extraction
+from services.extraction.watch.store import Watches as OfClauses
+from services.triage import store as triage
+from services.triage.watch.store import Watches as OfFindings
+from shared import metrics
+from shared.errors import Conflict
+from shared.storage import Store
+from shared.storage.watches import Drawn, Kept, Notice, Watches, everywhere
+from shared.watch.calibrating import loosen, undo
+from shared.watch.drift import Drift
+from shared.watch.watching import measuring, note_figures, promised, settle
+from tests.postgres import Servers
+
+NAME = "specialist"
+TERMS = {"risk": 0.2, "belief": 0.8, "categories": 0, "most": 1.0}
+KINDS = {
+    "extraction": (OfClauses, extraction.MIGRATIONS, "0006"),
+    "triage": (OfFindings, triage.MIGRATIONS, "0012"),
+}
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, servers: Servers, tmp_path: Path) -> str:
+    """A database of each kind."""
+    return servers.database() if request.param == "postgresql" else f"sqlite:///{tmp_path}/a.db"
+
+
+@pytest.fixture(params=sorted(KINDS))
+def store(request: pytest.FixtureRequest, url: str) -> Iterator[Store]:
+    """The database of each service."""
+    _, migrations, _ = KINDS[request.param]
+    one = Store(url, request.param, migrations)
+    one.migrate()
+    yield one
+    one.close()
+
+
+def kind(store: Store) -> type[Watches]:
+    """The watches of the service."""
+    return KINDS[store.service][0]
+
+
+def check(number: int, **more: object) -> Drawn:
+    """A check of a document of its own."""
+    values = Drawn(f"r_{number}", f"doc_{number}", NAME, "1", "Law", 0.9, 0.9, "first", 0.5, True)
+    return replace(values, **more)  # type: ignore[arg-type]
+
+
+def test_checks_are_kept_forgotten_and_counted(store: Store) -> None:
+    """Decided ones stay, in the order in which they counted; another tenant has none."""
+    with store.write() as session:
+        mine = kind(store)(session, "mine")
+        for number, place in ((1, 2), (2, 1), (3, None)):
+            mine.put(check(number, wrong=number == 1 if place else None, place=place))
+        mine.put_new(check(1, wrong=None))
+        assert mine.find("r_1") == check(1, wrong=True, place=2)
+        assert [[one.wrong for one in unit] for unit in mine.entered(NAME, "first")] == [
+            [False],
+            [True],
+        ]
+        for number in (1, 3):
+            mine.forget_open(f"doc_{number}")
+        assert mine.find("r_3") is None
+        assert [one.result_id for one in mine.asked(NAME, "1")] == ["r_1", "r_2"]
+        assert [one.result_id for one in mine.decided(NAME, "1")] == ["r_1", "r_2"]
+        assert mine.of_document("doc_2", NAME) == [check(2, wrong=False, place=1)]
+        theirs = kind(store)(session, "theirs")
+        assert (theirs.find("r_1"), theirs.asked(NAME, "1"), theirs.all()) == (None, [], [])
+        mine.close(NAME, "first")
+        assert mine.entered(NAME, "first") == []
+        assert mine.accepted().get(NAME, 0) == 0
+
+
+def test_a_promise_in_doubt_is_tightened_for_its_tenant_alone(store: Store) -> None:
+    """One wrong check after another, until nothing is accepted; a person loosens."""
+    told: list[Notice] = []
+    with store.write() as session:
+        mine = kind(store)(session, "mine")
+        kept = promised(mine, mine.kept(NAME, lock=True), "first", TERMS)
+        mine.save(kept)
+        for number in range(8):
+            one = check(number, wrong=True, belief=0.999)
+            mine.put(one)
+            told += settle(mine, mine.kept(NAME, lock=True), [one], "filings")
+        assert [notice.kind for notice in told] == ["risk"]
+        assert mine.kept(NAME).step == 4
+        assert [one.adapter for one in everywhere(session, mine.tables)] == [NAME]
+        assert mine.local(NAME, "1").step == 4
+        assert kind(store)(session, "theirs").local(NAME, "1").step == 0
+        loosen(mine, NAME, "they were right", "ann")
+        now = mine.kept(NAME)
+        assert (now.step, now.documents, now.evidence) == (0, 0, None)
+        assert [(one.kind, one.actor) for one in mine.told(10)] == [
+            ("loosened", "ann"),
+            ("risk", ""),
+        ]
+
+
+def test_a_calibration_holds_for_its_version_until_it_is_undone(store: Store) -> None:
+    """What was tightened before it comes back with what was before."""
+    with store.write() as session:
+        mine = kind(store)(session, "mine")
+        mine.kept(NAME, lock=True)
+        mine.save(Kept(NAME, step=2, doubted=("Law",), drifted=True))
+        assert mine.add_calibration(NAME, "1", b"set", {"documents": 3}, "ann") == 1
+        mine.save(Kept(NAME))
+        assert (mine.local(NAME, "1").data, mine.local(NAME, "1").number) == (b"set", 1)
+        assert mine.local(NAME, "2").data is None
+        assert undo(mine, NAME, "ben") == 1
+        after = mine.local(NAME, "1")
+        assert (after.data, after.step, after.drifted) == (None, 2, True)
+        assert after.doubted == frozenset({"Law"})
+        assert mine.add_calibration(NAME, "1", b"other", {}, "ann") == 2
+        assert [one.number for one in mine.calibrated(NAME)] == [2, 1]
+        assert undo(mine, NAME, "ben") == 2
+        with pytest.raises(Conflict, match="nothing to undo"):
+            undo(mine, NAME, "ben")
+
+
+def test_figures_are_compared_with_those_before_and_kept_once(store: Store) -> None:
+    """The third of three is above both, and above one of two that were known."""
+    known = {"size": np.array([1.0, 9.0])}
+    with store.write() as session:
+        mine = kind(store)(session, "mine")
+        kept = mine.kept(NAME, lock=True)
+        for unit, value in (("u1", 2.0), ("u2", 3.0)):
+            kept = note_figures(mine, kept, unit, {"size": value}, "1", known, lambda _: 0.5)
+        before = kept.changes
+        third = note_figures(mine, kept, "u3", {"size": 5.0}, "1", known, lambda _: 0.5)
+        assert third.changes == before.after({"size": 3.5 / 5})
+        again = note_figures(mine, third, "u3", {"size": 5.0}, "1", known, lambda _: 0.5)
+        assert again == third
+        other = note_figures(mine, third, "u4", {"size": 5.0}, "2", {}, lambda _: 0.25)
+        assert other.changes == Drift.none(["size"]).after({"size": 0.25})
+        assert other.stability is None
+
+
+def test_the_tables_go_and_come_back(store: Store) -> None:
+    """With the revision that made them."""
+    revision = KINDS[store.service][2]
+    wanted = {"checks", "figures", "watches", "notices", "calibrations"}
+    store.migrate(revision)
+    assert not wanted & set(inspect(store.engine).get_table_names())
+    store.migrate()
+    store.must_be_current()
+    for table in vars(kind(store).tables).values():
+        made = {column["name"] for column in inspect(store.engine).get_columns(table.name)}
+        assert made == {column.name for column in table.columns}
+
+
+def test_gauges_of_other_services_in_the_process_are_left_alone(store: Store) -> None:
+    """Each sets its own specialists, and takes back those that are gone."""
+    metrics.promise_tightened.labels("of another service").set(3)
+    measure = measuring(store, kind(store).tables)
+    with store.write() as session:
+        mine = kind(store)(session, "mine")
+        mine.kept(NAME, lock=True)
+        mine.save(Kept(NAME, step=1, stability=0.3))
+    measure()
+    told = metrics.exposition()
+    assert b'smallprint_promise_tightened{adapter="specialist"} 1.0' in told
+    assert b'smallprint_calibration_drift{adapter="specialist"} 0.3' in told
+    with store.write() as session:
+        session.execute(delete(kind(store).tables.watches))
+    measure()
+    told = metrics.exposition()
+    assert b'adapter="specialist"' not in told
+    assert b'smallprint_promise_tightened{adapter="of another service"} 3.0' in told
+    metrics.promise_tightened.remove("of another service")

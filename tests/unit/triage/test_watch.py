@@ -1,0 +1,277 @@
+"""Checks put what is promised about findings in doubt: less is accepted, and it is said."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from services.triage.domain import Finding, ReportFinding
+from services.triage.guarantee import Calibration, Line, promised, read_calibration
+from services.triage.results import Routing
+from services.triage.risk import NAME
+from services.triage.watch import watching
+from services.triage.watch.inputs import Judged, reference
+from services.triage.watch.store import Watches
+from services.triage.watch.watching import COMPARED, note_filings
+from shared.bus import Message
+from shared.events import DocumentDeleted, DocumentRekinded, ReviewDecided
+from shared.metrics import exposition
+from shared.policy import FindingRules, RiskRules
+from shared.storage import UnitOfWork
+from shared.watch.local import Local
+from tests.unit.triage.filings import bent
+from tests.unit.triage.house import House
+
+POLICY = """
+[tenants.default]
+sample_share = {share}
+
+[tenants.default.findings]
+max_wrong = 0.2
+broken = 0.5
+"""
+
+
+def wrong(number: int = 0) -> dict[str, object]:
+    """A filing with an altered total."""
+    return {**bent("balance_sheet", "Total current assets", 1, 4509), "id": f"wrong-{number}"}
+
+
+def house_with(folder: Path, share: float = 1.0) -> House:
+    """Triage that promises that at most a fifth of what it accepts is wrong."""
+    policy = folder / "policy.toml"
+    policy.write_text(POLICY.format(share=share))
+    return House(folder, policy=policy)
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[House]:
+    """All that could be accepted is checked."""
+    one = house_with(tmp_path)
+    yield one
+    one.close()
+
+
+def read(house: House, document: str) -> str:
+    """A filing is judged; the id of its surest finding."""
+    house.say(house.read(document, wrong()))
+    return str(house.client.get(f"/v1/documents/{document}/findings").json()["items"][0]["id"])
+
+
+def decide(house: House, document: str, finding: str, verdict: str, **more: Any) -> ReviewDecided:
+    """A person decides; what review says of it."""
+    event = ReviewDecided(
+        document_id=document,
+        item_id="it_1",
+        stage="triage",
+        result_id=finding,
+        decision_id="de_1",
+        verdict=verdict,
+        **more,
+    )
+    house.say(event)
+    return event
+
+
+def watched(house: House, tenant: str = "default") -> dict[str, Any]:
+    """What REST says."""
+    answer = house.client_of(tenant).get("/v1/watch/findings")
+    assert answer.status_code == 200
+    items = answer.json()["items"]
+    return {**(items[0] if items else {}), "notices": answer.json()["notices"]}
+
+
+def test_checks_that_are_right_leave_the_promise_as_it_is(house: House) -> None:
+    """Each filing counts once its check is decided; no category has a bound of its own."""
+    for number in range(3):
+        finding = read(house, f"doc_{number}")
+        assert watched(house)["documents"] == number
+        decide(house, f"doc_{number}", finding, "accept")
+    now = watched(house)
+    assert (now["adapter"], now["max_wrong"], now["level"]) == (NAME, 0.2, 0.95)
+    assert (now["documents"], now["checks"], now["wrong"]) == (3, 3, 0)
+    assert (now["step"], now["doubted"], now["notices"]) == (0, [], [])
+    assert now["evidence"] < 1
+    assert now["alarm_at"] == 20
+    assert now["interval"][0] == 0
+
+
+def test_rejected_checks_tighten_by_themselves_and_it_is_said(
+    house: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    """By REST, metric and log; what was sure enough before goes to a person, for this tenant."""
+    with caplog.at_level(logging.WARNING):
+        for number in range(6):
+            decide(house, f"doc_{number}", read(house, f"doc_{number}"), "reject")
+    now = watched(house)
+    assert now["step"] == 4
+    assert now["belief_now"] is None
+    (notice,) = now["notices"]
+    assert (notice["kind"], notice["adapter"], notice["actor"]) == ("risk", NAME, "")
+    assert "checks in 3 filings 3 were wrong" in notice["text"]
+    assert "nothing is accepted any more" in notice["text"]
+    assert any("3 were wrong" in record.getMessage() for record in caplog.records)
+    told = exposition()
+    assert b'smallprint_promise_alerts_total{adapter="triage-breaks",kind="risk"}' in told
+    assert b'smallprint_promise_tightened{adapter="triage-breaks"} 1.0' in told
+    last = read(house, "doc_last")
+    with house.service.store.read() as session:
+        drawn = Watches(session, "default").find(last)
+    assert drawn is not None
+    assert not drawn.sampled
+    assert watched(house, "rivals") == {"notices": []}
+
+
+def test_a_decision_counts_once_and_one_that_is_undone_no_more(house: House) -> None:
+    """Also where an event comes twice; decided the other way it counts so."""
+    finding = read(house, "doc_1")
+    event = decide(house, "doc_1", finding, "reject")
+    house.service.bus.publish(Message("default/doc_1", event.to_json("review")))
+    house.work()
+    decide(house, "doc_1", finding, "reject")
+    assert (watched(house)["checks"], watched(house)["wrong"]) == (1, 1)
+    decide(house, "doc_1", finding, "undo")
+    assert (watched(house)["checks"], watched(house)["evidence"]) == (0, pytest.approx(1.0))
+    decide(house, "doc_1", finding, "accept")
+    assert (watched(house)["checks"], watched(house)["wrong"]) == (1, 0)
+
+
+def test_what_a_person_looked_at_unasked_stands_for_no_others(tmp_path: Path) -> None:
+    """What was accepted is in no set of decisions."""
+    one = house_with(tmp_path, share=0.0)
+    try:
+        decide(one, "doc_1", read(one, "doc_1"), "reject")
+        now = watched(one)
+        assert (now["checks"], now["accepted"]) == (0, 1)
+        with one.service.store.read() as session:
+            version = one_version(one)
+            assert Watches(session, "default").asked(NAME, version) == []
+    finally:
+        one.close()
+
+
+def one_version(house: House) -> str:
+    """Of the judge that has promised."""
+    return str(watched(house)["version"])
+
+
+def test_a_deletion_and_another_kind_forget_what_nobody_decided(house: House) -> None:
+    """Counts stay, and have no word of the document."""
+    decide(house, "doc_1", read(house, "doc_1"), "reject")
+    second, third = read(house, "doc_2"), read(house, "doc_3")
+    house.say(DocumentDeleted(document_id="doc_1"), DocumentDeleted(document_id="doc_2"))
+    house.say(DocumentRekinded(document_id="doc_3", kind="other", previous="report"))
+    assert watched(house)["wrong"] == 1
+    with house.service.store.read() as session:
+        watches = Watches(session, "default")
+        assert watches.find(second) is None
+        assert watches.find(third) is None
+        assert len(watches.of_document("doc_1", NAME)) == 1
+
+
+def test_read_anew_a_filing_counts_once(house: House) -> None:
+    """The same finding has the same id, what was decided stays so, and so do its figures."""
+    decide(house, "doc_1", read(house, "doc_1"), "accept")
+    seen = watched(house)["drift_documents"]
+    house.say(house.ingested("doc_1", attempt=2))
+    house.say(house.read("doc_1", wrong(), attempt=2))
+    assert (watched(house)["checks"], watched(house)["drift_documents"]) == (1, seen)
+
+
+def test_filings_unlike_those_known_are_noticed_and_more_is_checked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each is doubted more than any that was known: the stated share is wrong, or they are others;
+    no threshold is changed by that.
+    """
+    doubts = {"doubt": np.linspace(0.0, 0.3, 400)}
+    monkeypatch.setattr(watching, "shipped", lambda *_: doubts)
+    one = house_with(tmp_path, share=0.000001)
+    try:
+        for number in range(20):
+            one.say(one.read(f"doc_{number}", wrong()))
+        now = watched(one)
+        assert now["drifted"]
+        assert (now["step"], now["stability_index"] > 0.25) == (0, True)
+        (notice,) = now["notices"]
+        assert notice["kind"] == "drift"
+        assert "is not the 50% that is stated" in notice["text"]
+        assert "people check 20%" in notice["text"]
+        for number in range(40):
+            one.say(one.read(f"wrong_{number}", wrong()))
+        with one.service.store.read() as session:
+            watches = Watches(session, "default")
+            drawn = [d for n in range(40) for d in watches.of_document(f"wrong_{n}", NAME)]
+        assert 1 <= len(drawn) <= 20
+        assert {check.share for check in drawn} == {0.2}
+    finally:
+        one.close()
+
+
+def found(number: int, route: str, sampled: bool = False) -> ReportFinding:
+    """A finding with a route."""
+    finding = Finding(
+        "totals", "high", 0.97, "balance_sheet", 0, 1, (1,), "Total", None, None, "it is off"
+    )
+    return ReportFinding(f"fd_{number}", "f", finding, "acme", route, sampled)  # type: ignore[arg-type]
+
+
+def judged(number: int, filer: str = "") -> Judged:
+    """A filing with a finding that people are asked about."""
+    figures = {"doubt": 0.97, "lines": 60.0, "words": 0.9}
+    return Judged(f"fi_{number}", filer, found(number, "review"), figures)
+
+
+def calibration() -> bytes:
+    """A thousand companies, of which every finding is right."""
+    broken = np.arange(2000) % 2 == 1
+    risk = np.where(broken, 0.995, 0.1)
+    return Calibration(np.arange(2000) // 2, broken, broken, risk).to_bytes()
+
+
+def test_of_a_file_with_many_filings_few_are_compared_and_no_two_of_one_company(
+    house: House,
+) -> None:
+    """They are alike, and no sign of a change; what people are asked about is kept of all."""
+    rules = RiskRules(findings=FindingRules(max_wrong=0.05, broken=0.5))
+    routing = Routing(rules, calibration(), b"key")
+    mine = [judged(n, f"company {n % 5}") for n in range(50)]
+    with UnitOfWork(house.service.store) as uow:
+        watches = Watches(uow.session, "default")
+        assert note_filings(watches, "doc_1", mine, routing, "9") == []
+        note_filings(watches, "doc_2", [judged(n) for n in range(100, 150)], routing, "9")
+        (kept,) = watches.all()
+        assert max(kept.changes.documents.values()) == 5 + COMPARED
+        asked = watches.asked(NAME, "9")
+    assert len(asked) == 100
+    assert len({one.family for one in asked if one.document_id == "doc_1"}) == 5
+    assert not any("company" in (one.family or "") for one in asked)
+    assert {one.family for one in asked if one.document_id == "doc_2"} == {None}
+
+
+def test_the_reference_has_as_many_broken_filings_as_are_stated() -> None:
+    """Drawn from a set with four of five, the same at every time."""
+    broken = np.arange(1000) % 5 > 0
+    known = Calibration(np.arange(1000), broken, broken, np.where(broken, 0.9, 0.1))
+    for share, size in ((0.5, 400), (0.05, 211), (0.9, 889)):
+        values = reference(known, share)["doubt"]
+        assert len(values) == size
+        assert (values > 0.5).mean() == pytest.approx(share, abs=0.005)
+        assert (values == reference(known, share)["doubt"]).all()
+
+
+def test_each_step_accepts_what_is_half_as_likely_to_be_wrong() -> None:
+    """By beliefs, which hang on the stated share; behind the last one nothing is accepted."""
+    rules = FindingRules(max_wrong=0.05, broken=0.5)
+    made = [promised(calibration(), rules, 0.95, Local(step=step)) for step in range(5)]
+    known = read_calibration(calibration())
+    line = Line.shipped(known, 0.5)
+    doubts = [1 - line.belief_of(one.threshold) for one in made[:4] if one and one.threshold]
+    assert doubts == pytest.approx([doubts[0] / 2**step for step in range(4)])
+    assert made[4] is not None
+    assert (made[4].threshold, "too many checks were wrong" in made[4].why_not) == (None, True)
