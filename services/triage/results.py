@@ -101,11 +101,16 @@ class Routing:
         one is trusted: so nothing is asked about a filing of a sort that nothing is known of, nor
         where checks have ended all acceptance.
         """
-        if not self.asks.prices or (self.trusts and self.local.step >= STEPS):
-            return []
-        if self.trusts and guarantee.unlike(verdict, filing, reading):
+        if self.silent or (self.trusts and guarantee.unlike(verdict, filing, reading)):
             return []
         return self.worth_asking(filing, found)
+
+    @property
+    def silent(self) -> bool:
+        """Whether nothing is asked: nobody may be, or checks have ended all acceptance, also of
+        what a model says.
+        """
+        return not self.asks.prices or (self.trusts and self.local.step >= STEPS)
 
     @property
     def trusts(self) -> bool:

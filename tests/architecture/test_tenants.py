@@ -34,7 +34,7 @@ ACROSS = {
     "services/escalation/rules/store.py": {"those that had a policy": 1},
     "services/escalation/store.py": {"upkeep": 1},
     "services/extraction/store.py": {"upkeep": 1},
-    "services/extraction/watch/store.py": {"a metric without a word of anybody": 1},
+    "shared/storage/watches.py": {"a metric without a word of anybody": 1},
     "services/ingest/idempotency/store.py": {"keys whose time is over": 1},
     "services/ingest/resumable/store.py": {"uploads whose time is over": 1},
     "services/ingest/retention/store.py": {"those that have rules": 1},

@@ -29,6 +29,8 @@ from shared.settings import load
 from shared.storage import MissingBlob
 from shared.storage.secret import draw_key
 from shared.trial import Tally
+from shared.watch.evidence import STEPS
+from shared.watch.local import Local
 from tests.unit.triage.filings import bent, read, record
 from tests.unit.triage.house import House
 from tests.unit.triage.test_dismissing import decided
@@ -117,6 +119,19 @@ def test_the_policy_in_force_would_do_what_it_did(tmp_path: Path, changed: dict[
     assert (tally.usd > 0) == (did["escalate"] > 0)
     assert (tally.sampled > 0) == (share > 0)
     house.close()
+
+
+def test_what_checks_have_ended_here_is_not_accepted_by_another_policy_either(house: House) -> None:
+    """Nor is a model asked, where its word could accept."""
+    house.say(house.read("doc_1", record(), wrong()))
+    with house.service.store.read() as session:
+        key = draw_key(session)
+    (policy, asks) = LAX
+    known = [one for one in of_house(house) if one]
+    (free,) = tried(known, [(policy, asks)], JUDGE, {}, key)
+    (ended,) = tried(known, [(policy, asks)], JUDGE, {}, key, Local(step=STEPS))
+    assert (free.accepted, free.reviewed) == (1, 0)
+    assert (ended.accepted, ended.reviewed) == (0, 1)
 
 
 def test_two_policies_are_counted_side_by_side(house: House) -> None:
