@@ -24,6 +24,8 @@ from shared.asking import AskRules
 from shared.policy import RiskRules
 from shared.storage import BlobStore, MissingBlob, Store
 from shared.trial import Tally
+from shared.watch.evidence import STEPS
+from shared.watch.local import SHIPPED, Local
 
 UNSTATED = (
     "not guaranteed: how many reports have an error is not stated (`broken` of "
@@ -114,6 +116,7 @@ def tried(
     judge: Judge | None,
     verdicts: Mapping[str, str],
     key: bytes,
+    local: Local = SHIPPED,
 ) -> list[Tally]:
     """Count what each of some policies would do with the findings of reports.
 
@@ -123,9 +126,10 @@ def tried(
         judge: what is installed; None: rules.
         verdicts: of people about findings, by the finding's id.
         key: the secret by which checks are drawn.
+        local: what holds in the tenant alone, as came of people's decisions.
     """
     known = judge.guarantee if judge else None
-    routings = [Routing(rules, known, key, asks) for rules, asks in policies]
+    routings = [Routing(rules, known, key, asks, local) for rules, asks in policies]
     tallies = [Tally() for _ in policies]
     for report in reports:
         why = _outdated(report.model, model_of(judge))
@@ -172,13 +176,18 @@ def _try(
         tally.add(finding.check, finding.message, now.route, now.sampled, right, said)
     if made is not None and made.why_not and routed:
         tally.why_not[made.why_not] += len(routed)
-    if not routing.asks.prices or outdated or (routing.trusts and unlike):
+    stopped = unlike or routing.local.step >= STEPS
+    if not routing.asks.prices or outdated or (routing.trusts and stopped):
         return []
     return routing.worth_asking(one.filing, routed)
 
 
 def _right(found: ReportFinding, routing: Routing) -> float:
-    """How likely an accepted finding is right; nothing is accepted where nothing is known."""
+    """How likely an accepted finding is right, by decisions where they made a calibration; nothing
+    is accepted where nothing is known.
+    """
+    if found.route == "accept" and routing.local.data:
+        return routing.belief(found)
     known, broken = routing.known, routing.rules.findings.broken
     if found.route != "accept" or known is None or broken is None:
         return 0.0

@@ -29,6 +29,7 @@ from shared.settings import load
 from shared.storage import MissingBlob
 from shared.storage.secret import draw_key
 from shared.trial import Tally
+from shared.watch.local import Local
 from tests.unit.triage.filings import bent, read, record
 from tests.unit.triage.house import House
 from tests.unit.triage.test_dismissing import decided
@@ -295,3 +296,14 @@ def test_a_share_that_is_not_stated_is_named_as_the_policy_has_it(house: House) 
     unstated = RiskRules(findings=FindingRules(max_wrong=0.2), sample_share=0.0)
     assert why(house, (unstated, SILENT)) == UNSTATED
     assert "--broken" not in UNSTATED
+
+
+def test_what_checks_have_tightened_holds_for_what_is_tried(house: House) -> None:
+    """A policy that would accept accepts nothing where too many checks were wrong."""
+    house.say(house.read("doc_1", wrong()))
+    with house.service.store.read() as session:
+        key = draw_key(session)
+    known = [one for one in of_house(house) if one]
+    (tally,) = tried(known, [LAX], JUDGE, {}, key, Local(step=4))
+    assert (tally.accepted, tally.reviewed) == (0, 1)
+    assert any("too many checks were wrong" in why for why in tally.why_not)
