@@ -154,7 +154,7 @@ def stream(
                 if step and run.errors is None:
                     run.errors, run.step = number - CALM, step
         if inputs.notice(one) and run.inputs is None:
-            run.inputs, share = number - CALM, max(share, CHECKED)
+            run.inputs, share = number - CALM, share and max(share, CHECKED)
         seen = run.inputs is not None or (change is not None and change.wrong is not None)
         done = after and run.errors is not None and seen  # what is drawn shows in no figure
         if number >= CALM + MOST or done or step >= STEPS:

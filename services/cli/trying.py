@@ -109,7 +109,7 @@ def _reports(
 ) -> dict[str, Any]:
     """The part about reports; `untried` are those of which it is not known what routes hang on."""
     from services.triage.past.trying import past, tried
-    from services.triage.risk import NAME, Judge, model_of
+    from services.triage.risk import Judge, model_of
     from services.triage.watch.store import Watches
     from shared.storage import open_blobs
     from shared.storage.secret import draw_key
@@ -126,10 +126,12 @@ def _reports(
 
     blobs = open_blobs(settings.blobs_url, settings.blobs, "triage")
     judge = Judge.found(settings.artefacts_folder)
+    model = model_of(judge)
     with store.read() as session:
         key = draw_key(session)
-        local = Watches(session, tenant).local(NAME, model_of(judge).version)
-    tallies = tried(known(past(store, blobs, tenant)), policies, judge, decided, key, local)
+        local = Watches(session, tenant).local(model.name, model.version)
+    found = known(past(store, blobs, tenant))
+    tallies = tried(found, policies, judge, decided, key, local)
     shown = [
         {
             "max_wrong": rules.findings.max_wrong,

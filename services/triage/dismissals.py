@@ -19,8 +19,9 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Self
 
-from services.triage.domain import Dismissed, Finding
+from services.triage.domain import Dismissed, Finding, ReportFinding
 from services.triage.experience import bare
+from shared.events import ReviewDecided
 
 SIMILAR = Decimal(3)
 """How many times as large, or as small, a break may be to be of the same kind."""
@@ -143,6 +144,24 @@ def _turns(reported: Decimal | None, expected: Decimal | None) -> tuple[bool, bo
     one, other = reported or Decimal(0), expected or Decimal(0)
     little, large = sorted((abs(one), abs(other)))
     return one * other < 0, large >= MAGNITUDES * little
+
+
+def dismissed_by(event: ReviewDecided, found: ReportFinding) -> Dismissal:
+    """What an analyst dismissed, of a finding that has a filer."""
+    assert event.document_id is not None, "who decides names the document"
+    return Dismissal(
+        tenant=event.tenant,
+        document_id=event.document_id,
+        finding_id=found.id,
+        filer=filer_of(found.filer),
+        relation=relation_of(found.finding),
+        reported=found.finding.reported,
+        expected=found.finding.expected,
+        reason=(event.note or "").strip(),
+        by=event.actor or "",
+        time=event.time,
+        figure=figure_of(found.finding),
+    )
 
 
 def row_of(dismissal: Dismissal) -> dict[str, Any]:

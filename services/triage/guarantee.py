@@ -319,7 +319,7 @@ def line_of(data: bytes | None, local: bytes | None, broken: float | None) -> Li
 
 def seen_right(confidence: float, data: bytes, broken: float) -> float:
     """Return how often the surest finding of a filing was right that was as sure as this one, among
-    filings that nobody learned from, of which a share is broken. A line says it of any finding,
+    filings that nobody learned from, of which a share is broken. `Line` says it of any finding,
     from the odds alone, and of the surest too little: at 50% broken 12.0% of those from 0.83 on
     would be wrong, and 8.0% were.
     """

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import lru_cache
 
-from services.triage.dismissals import Dismissal, Dismissals, figure_of, filer_of, relation_of
+from services.triage.dismissals import Dismissals, dismissed_by
 from services.triage.domain import Model, Report, ReportFinding, State
 from services.triage.metering import read_by
 from services.triage.naming import Naming
@@ -190,27 +190,11 @@ def note_decision(
 
 def _dismiss(event: ReviewDecided, reports: Reports, found: ReportFinding | None) -> None:
     """Remember what an analyst rejected with a reason, of a filer that is named."""
-    reason = (event.note or "").strip()
-    if event.verdict != "reject" or not reason or found is None or not found.filer:
-        return
+    said = event.verdict == "reject" and (event.note or "").strip()
     known = reports.get(event.document_id or "")
-    if known is None or known.state == "deleted":
+    if not said or found is None or not found.filer or known is None or known.state == "deleted":
         return
-    reports.dismiss(
-        Dismissal(
-            tenant=event.tenant,
-            document_id=known.document_id,
-            finding_id=found.id,
-            filer=filer_of(found.filer),
-            relation=relation_of(found.finding),
-            reported=found.finding.reported,
-            expected=found.finding.expected,
-            reason=reason,
-            by=event.actor or "",
-            time=event.time,
-            figure=figure_of(found.finding),
-        )
-    )
+    reports.dismiss(dismissed_by(event, found))
 
 
 def _dismissed(uow: UnitOfWork, tenant: str, filer: str) -> Dismissals:
@@ -244,7 +228,7 @@ def withdraw_findings(event: DocumentRekinded, uow: UnitOfWork) -> None:
         if event.attempt and known.attempt >= event.attempt:
             return  # what begins with it has begun already
         state: State = "waiting" if event.attempt and event.kind == "report" else "withdrawn"
-        _withdraw(reports, event.document_id)
+        _forget_found(reports, event.document_id)
         reports.forget_decided(event.document_id)  # review withdraws what was decided
         new = replace(known, kind=event.kind, attempt=attempt, state=state)
         reports.save(replace(new, code=None, reason=None))
@@ -260,7 +244,7 @@ def forget_document(
         reports = Reports(uow.session, event.tenant)
         unfolding.end(folded, event.actor)
         known = reports.get(event.document_id)
-        _withdraw(reports, event.document_id)
+        _forget_found(reports, event.document_id)
         reports.replace_filers(event.document_id, {})
         reports.forget_decided(event.document_id)
         reports.save(Report(event.tenant, event.document_id, "other", 1, state="deleted"))
@@ -269,8 +253,10 @@ def forget_document(
         _remove_unused(reports, blobs, event.tenant, known.blobs if known else ())
 
 
-def _withdraw(reports: Reports, document_id: str) -> None:
-    """What was found in a document counts no more, and nobody is asked about it any more."""
+def _forget_found(reports: Reports, document_id: str) -> None:
+    """Remove findings, what was noted of the filings that they are of, and what people would be
+    asked about them.
+    """
     reports.replace_findings(document_id, [])
     Filings(reports.session, reports.tenant).forget(document_id)
     Watches(reports.session, reports.tenant).forget_open(document_id)
@@ -280,7 +266,7 @@ def _stop(reports: Reports, event: DocumentFailed, known: Report | None) -> None
     known = known or Report(event.tenant, event.document_id, "other", event.attempt)
     if known.state == "deleted" or known.attempt > event.attempt:
         return
-    _withdraw(reports, event.document_id)
+    _forget_found(reports, event.document_id)
     stopped = replace(known, attempt=event.attempt)
     reports.save(stopped.failed(event.code, event.reason))
 
@@ -500,7 +486,7 @@ def _keep_words(
                 blobs=tuple({*(known.blobs if known else ()), *results.refs}),
             )
         )
-        _withdraw(reports, event.document_id)
+        _forget_found(reports, event.document_id)
         reports.replace_filers(event.document_id, {})
         if not outcome.flags:
             uow.publish(_failure(event, code, reason))
@@ -533,7 +519,7 @@ def _keep_failure(event: DocumentRead, uow: UnitOfWork, code: str, reason: str) 
         if known and not known.awaits(event.attempt):
             return
         report = known or Report(event.tenant, event.document_id, event.kind, event.attempt)
-        _withdraw(reports, event.document_id)
+        _forget_found(reports, event.document_id)
         reports.save(replace(report, kind=event.kind, attempt=event.attempt).failed(code, reason))
         uow.publish(_failure(event, code, reason))
 

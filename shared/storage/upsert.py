@@ -18,4 +18,5 @@ def insert_into(session: Session, table: Table) -> postgresql.Insert | sqlite.In
 def insert_new(session: Session, table: Table, **values: Any) -> bool:
     """Insert a row, unless a unique key of it is taken; returns whether it was inserted."""
     row = insert_into(session, table).values(**values).on_conflict_do_nothing()
+    row = row.execution_options(preserve_rowcount=True)  # or PostgreSQL says -1 of every insert
     return bool(session.execute(row).rowcount)  # type: ignore[attr-defined]

@@ -181,7 +181,11 @@ def _try(
 
 
 def _right(found: ReportFinding, routing: Routing) -> float:
-    """How likely an accepted finding is right; nothing is accepted where nothing is known."""
+    """How likely an accepted finding is right, by decisions where they made a calibration; nothing
+    is accepted where nothing is known.
+    """
+    if found.route == "accept" and routing.local.data:
+        return routing.belief(found)
     known, broken = routing.known, routing.rules.findings.broken
     if found.route != "accept" or known is None or broken is None:
         return 0.0

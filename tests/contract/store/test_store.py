@@ -15,6 +15,7 @@ from infra.ports import free_port
 from shared.errors import InvalidRequest, SettingsError, Unavailable
 from shared.storage import Store
 from shared.storage.migrate import current
+from shared.storage.upsert import insert_new
 from tests.support import ROOT
 
 FOLDER = Path(__file__).parent
@@ -194,3 +195,10 @@ def test_a_wrong_url_is_a_settings_error(wrong: str) -> None:
     """A database URL that nobody can open is named at start."""
     with pytest.raises(SettingsError, match="database URL of extraction"):
         Store(wrong, "extraction", FOLDER / "migrations")
+
+
+def test_a_row_is_inserted_once_and_that_is_said(store: Store, note: Table) -> None:
+    """Whoever counts by it would count twice."""
+    with store.write() as session:
+        told = [insert_new(session, note, id=number, text="a") for number in (1, 1, 2)]
+    assert told == [True, False, True]

@@ -27,7 +27,7 @@ NAME = "specialist"
 TERMS = {"risk": 0.2, "belief": 0.8, "categories": 0, "most": 1.0}
 KINDS = {
     "extraction": (OfClauses, extraction.MIGRATIONS, "0006"),
-    "triage": (OfFindings, triage.MIGRATIONS, "0012"),
+    "triage": (OfFindings, triage.MIGRATIONS, "0013"),
 }
 
 
@@ -173,7 +173,8 @@ def test_gauges_of_other_services_in_the_process_are_left_alone(store: Store) ->
     assert b'smallprint_promise_tightened{adapter="specialist"} 1.0' in told
     assert b'smallprint_calibration_drift{adapter="specialist"} 0.3' in told
     with store.write() as session:
-        session.execute(delete(kind(store).tables.watches))
+        watches = kind(store).tables.watches
+        session.execute(delete(watches).where(watches.c.tenant == "mine"))
     measure()
     told = metrics.exposition()
     assert b'adapter="specialist"' not in told

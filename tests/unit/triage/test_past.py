@@ -29,7 +29,6 @@ from shared.settings import load
 from shared.storage import MissingBlob
 from shared.storage.secret import draw_key
 from shared.trial import Tally
-from shared.watch.evidence import STEPS
 from shared.watch.local import Local
 from tests.unit.triage.filings import bent, read, record
 from tests.unit.triage.house import House
@@ -119,19 +118,6 @@ def test_the_policy_in_force_would_do_what_it_did(tmp_path: Path, changed: dict[
     assert (tally.usd > 0) == (did["escalate"] > 0)
     assert (tally.sampled > 0) == (share > 0)
     house.close()
-
-
-def test_what_checks_have_ended_here_is_not_accepted_by_another_policy_either(house: House) -> None:
-    """Nor is a model asked, where its word could accept."""
-    house.say(house.read("doc_1", record(), wrong()))
-    with house.service.store.read() as session:
-        key = draw_key(session)
-    (policy, asks) = LAX
-    known = [one for one in of_house(house) if one]
-    (free,) = tried(known, [(policy, asks)], JUDGE, {}, key)
-    (ended,) = tried(known, [(policy, asks)], JUDGE, {}, key, Local(step=STEPS))
-    assert (free.accepted, free.reviewed) == (1, 0)
-    assert (ended.accepted, ended.reviewed) == (0, 1)
 
 
 def test_two_policies_are_counted_side_by_side(house: House) -> None:
@@ -310,3 +296,14 @@ def test_a_share_that_is_not_stated_is_named_as_the_policy_has_it(house: House) 
     unstated = RiskRules(findings=FindingRules(max_wrong=0.2), sample_share=0.0)
     assert why(house, (unstated, SILENT)) == UNSTATED
     assert "--broken" not in UNSTATED
+
+
+def test_what_checks_have_tightened_holds_for_what_is_tried(house: House) -> None:
+    """A policy that would accept accepts nothing where too many checks were wrong."""
+    house.say(house.read("doc_1", wrong()))
+    with house.service.store.read() as session:
+        key = draw_key(session)
+    known = [one for one in of_house(house) if one]
+    (tally,) = tried(known, [LAX], JUDGE, {}, key, Local(step=4))
+    assert (tally.accepted, tally.reviewed) == (0, 1)
+    assert any("too many checks were wrong" in why for why in tally.why_not)

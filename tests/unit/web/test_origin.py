@@ -38,6 +38,8 @@ PATHS: list[tuple[str, Stage]] = [
     ("/v1/escalations/1", "escalation"),
     ("/v1/costs", "escalation"),
     ("/v1/policy", "escalation"),
+    ("/v1/watch", "extraction"),
+    ("/v1/watch/findings", "triage"),
     ("/v1/items/it_1/claim", "review"),
     ("/v1/decisions", "review"),
     ("/v1/exports", "review"),

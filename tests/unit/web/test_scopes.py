@@ -56,7 +56,8 @@ def test_what_would_tell_checks_from_other_items_is_not_for_reviewers() -> None:
     """Routes, and whatever else says what was accepted without a person, are results."""
     for found in ("clauses", "presence", "findings", "signals", "narrative-flags", "history"):
         assert needed("GET", f"/v1/documents/d1/{found}") == "results:read"
-    for path in ("/v1/watch", "/v1/reports", "/v1/costs", "/v1/escalations/proposals"):
+    results = ("/v1/watch", "/v1/watch/findings", "/v1/reports", "/v1/costs")
+    for path in (*results, "/v1/escalations/proposals"):
         assert needed("GET", path) == "results:read"
     for path in ("/v1/documents/d1/text", "/v1/documents/d1/pages/1.png"):
         assert needed("GET", path) == "documents:read"
