@@ -53,12 +53,12 @@ def shown(line: Mapping[str, Any]) -> Iterator[str]:
         yield from _rows(block)
     yield ""
     yield "Both together"
-    for key, title in (
-        ("review_hours", "hours of review"),
-        ("cost_usd", "price of questions, US$"),
+    for key, title, shown_as in (
+        ("review_hours", "hours of review", _hours),
+        ("cost_usd", "price of questions, US$", _usd),
     ):
         sums = (sum(block[side][key] for block in blocks) for _, side in SIDES)
-        yield _row(title, *map(_small, sums))
+        yield _row(title, *map(shown_as, sums))
     yield ""
     if told := list(_told(line)):
         yield "Before it is signed"
@@ -91,9 +91,9 @@ def _rows(block: Mapping[str, Any]) -> Iterator[str]:
     yield _row("  found wrong by people", *map(_found, sides))
     yield _row("looked at by people", *(f"{one['reviewed']:,}" for one in sides))
     yield _row("  of these, as a check", *(f"{one['sampled']:,}" for one in sides))
-    yield _row("  hours of review", *(_small(one["review_hours"]) for one in sides))
+    yield _row("  hours of review", *(_hours(one["review_hours"]) for one in sides))
     yield _row("questions to a model", *(f"{one['escalated']:,}" for one in sides))
-    yield _row("  their price, US$", *(_small(one["cost_usd"]) for one in sides))
+    yield _row("  their price, US$", *(_usd(one["cost_usd"]) for one in sides))
 
 
 def _row(title: str, *cells: str) -> str:
@@ -106,9 +106,13 @@ def _version(one: Mapping[str, Any]) -> str:
     return named[: COLUMN - 1]
 
 
-def _small(number: float) -> str:
-    """Hours, or US$: two figures that say something where it is little."""
-    return f"{number:,.2f}" if number >= 0.1 or not number else f"{number:.2g}"
+def _hours(hours: float) -> str:
+    return "under 0.1" if 0 < hours < 0.1 else f"{hours:,.1f}"
+
+
+def _usd(usd: float) -> str:
+    """Two figures that say something where it is little."""
+    return f"{usd:,.2f}" if usd >= 0.1 or not usd else f"{usd:.2g}"
 
 
 def _few(number: float) -> str:
@@ -142,7 +146,10 @@ def _within(one: Mapping[str, Any]) -> str:
 
 def _found(one: Mapping[str, Any]) -> str:
     """How many of the accepted people have rejected or corrected, of those they decided about."""
-    return f"{one['changed']} of {one['accepted_and_decided']} decided" if one["accepted"] else "-"
+    if not one["accepted"]:
+        return "-"
+    decided = one["accepted_and_decided"]
+    return f"{one['changed']:,} of {decided:,} decided" if decided else "nobody decided"
 
 
 def _told(line: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

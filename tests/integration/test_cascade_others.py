@@ -122,6 +122,24 @@ def test_a_finding_is_asked_about_and_its_answer_stands_beside_it(cascade: Casca
     assert told["usd"] > 0
 
 
+def test_a_report_is_in_the_books_with_what_was_paid_about_it(cascade: Cascade) -> None:
+    """What triage took on this machine, what the text would have cost, and the question's bill."""
+    document = cascade.suite.upload("acme-books.json", report("acme-books", offset=7), "report")
+    assert cascade.suite.ended(document)["outcome"] == "complete"
+
+    def of(by: str, key: str) -> Any:
+        groups = cascade.suite.get(f"/v1/costs?by={by}").json()["groups"]
+        return next((one for one in groups if one["key"] == key), None)
+
+    mine = _until(lambda: of("document", document), lambda one: one and one["documents"])
+    assert 0 < mine["seconds"] < 60
+    assert mine["tokens_read"] > 200
+    assert 0 < mine["machine_usd"] < mine["frontier_usd"]
+    kind, adapter = of("kind", "report"), of("adapter", "triage-breaks")
+    assert kind["documents"] == adapter["documents"] >= 1
+    assert kind["tokens_read"] >= mine["tokens_read"]
+
+
 @pytest.mark.parametrize("fault", ["invent", "alter", "foreign"])
 def test_a_hostile_answer_about_a_finding_comes_to_nobody(cascade: Cascade, fault: Fault) -> None:
     """Asked twice, then a person has it, with the reason."""
