@@ -437,4 +437,4 @@ def _replace_items(
 
 def _reading(event: DocumentRead, blobs: BlobStore) -> Reading:
     text = blobs.get(event.tenant, event.text).decode()
-    return Reading.from_bytes(blobs.get(event.tenant, event.layout), text)
+    return Reading.from_bytes(blobs.get(event.tenant, event.layout), text, places=False)

@@ -37,12 +37,47 @@ from shared.errors import NotFound, SettingsError, Unavailable
 _SCHEMA = Path(__file__).with_suffix(".sql")
 _VERSION = 2
 _POLL_SECONDS = 0.05
+_CALM_POLL_SECONDS = 0.25
+"""The same for a consumer that found nothing for a while: what is published in this process wakes
+it in any case, so that only another process, or a retry whose time has come, is heard so late."""
+_CALM_AFTER = 0.2
 _LOOK_FOR_DEAD_SECONDS = 1.0
 _BUSY_SECONDS = 30.0
 _PRUNE_BATCH = 500
 """Messages that are removed at once, so that nobody waits long for the file."""
 _PRUNE_EVERY = 3600.0
 """Seconds between two looks for messages that are old enough to go."""
+
+
+class _Told:
+    """What all buses of this process on one file hear of at once: that something was published."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._changed = threading.Condition()
+
+    def tell(self) -> None:
+        """Wake whoever waits."""
+        with self._changed:
+            self.count += 1
+            self._changed.notify_all()
+
+    def wait(self, seen: int, timeout: float) -> bool:
+        """Whether anything was told since the count was `seen`, waited for at most so long."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self.count != seen, timeout)
+
+
+_TOLD: weakref.WeakValueDictionary[Path, _Told] = weakref.WeakValueDictionary()
+_TOLD_GUARD = threading.Lock()
+
+
+def _told_of(path: Path) -> _Told:
+    """The one of a file, for as long as a bus has it open."""
+    with _TOLD_GUARD:
+        told = _TOLD.get(path.absolute()) or _Told()
+        _TOLD[path.absolute()] = told
+        return told
 
 
 class SqliteBus:
@@ -56,7 +91,7 @@ class SqliteBus:
         self.lease = lease
         self.days = days
         self._prune_at = 0.0
-        self.published = threading.Condition()
+        self.told = _told_of(self.path)
         self._guard = threading.Lock()
         self._stop = threading.Event()
         self._consumers: weakref.WeakSet[SqliteConsumer] = weakref.WeakSet()
@@ -72,8 +107,7 @@ class SqliteBus:
                 _add_pending(connection, groups, [(message.key, number)])
             if groups and time.monotonic() >= self._prune_at:
                 self._prune(connection)
-        with self.published:
-            self.published.notify_all()
+        self.told.tell()
 
     def consumer(self, group: str) -> SqliteConsumer:
         with self._transaction() as connection:
@@ -108,8 +142,7 @@ class SqliteBus:
             held = connection.execute(lane, (group, key)).fetchone()
             if held is None or held[0] is None:
                 _set_lane(connection, group, key)
-        with self.published:
-            self.published.notify_all()
+        self.told.tell()
 
     def drop(self, dead_letter_id: str) -> None:
         with self._transaction() as connection:
@@ -231,6 +264,8 @@ class SqliteConsumer:
         self._thread = threading.current_thread()
         self._closed = False
         self._looked = float("-inf")
+        self._heard = float("-inf")
+        """When something came last, or somebody in this process said that it did."""
 
     @property
     def alive(self) -> bool:
@@ -240,13 +275,17 @@ class SqliteConsumer:
         self._thread = threading.current_thread()
         end = time.monotonic() + timeout
         while True:
+            seen = self._bus.told.count
             if delivery := self._take_next():
+                self._heard = time.monotonic()
                 return delivery
-            left = end - time.monotonic()
-            if left <= 0:
+            now = time.monotonic()
+            if now >= end:
                 return None
-            with self._bus.published:
-                self._bus.published.wait(min(left, _POLL_SECONDS))
+            calm = now - self._heard > _CALM_AFTER
+            pause = _CALM_POLL_SECONDS if calm else _POLL_SECONDS
+            if self._bus.told.wait(seen, min(end - now, pause)):
+                self._heard = time.monotonic()
 
     def ack(self, delivery: Delivery) -> None:
         with self._finishing(delivery) as row:
@@ -290,8 +329,7 @@ class SqliteConsumer:
                 self._closed = True
                 with closing(self._connection), _transaction(self._connection):
                     _release(self._connection, self.name)
-        with self._bus.published:
-            self._bus.published.notify_all()
+        self._bus.told.tell()
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:

@@ -16,7 +16,6 @@ from sqlalchemy.exc import (
     ArgumentError,
     DataError,
     DBAPIError,
-    InvalidatePoolError,
     NoSuchModuleError,
     OperationalError,
 )
@@ -32,8 +31,6 @@ _READ = "sqlite_read"
 WAIT = 30.0
 """Seconds that a writer of SQLite waits for another, and whoever needs a connection of PostgreSQL
 for one that is free."""
-RESTED = 1.0
-"""Seconds after which an unused connection of PostgreSQL is asked whether it still holds."""
 CONNECTIONS = 10
 """Connections of PostgreSQL that one process has to one database at the most."""
 OF_A_FILE = 50
@@ -110,13 +107,13 @@ def _open(url: str, service: str, connections: int) -> Engine:
             kept = min(5, connections)
             engine = create_engine(
                 parsed,
+                pool_pre_ping=True,
                 pool_size=kept,
                 max_overflow=connections - kept,
                 pool_timeout=WAIT,
                 hide_parameters=True,
             )
             guard(engine)
-            _ping_what_rested(engine)
             return engine
     except (ArgumentError, NoSuchModuleError, ImportError) as error:
         raise SettingsError(f"the database URL of {service} can't be used: {error}") from None
@@ -139,26 +136,6 @@ def _pool(file: str | None) -> dict[str, Any]:
     if not file or file == ":memory:":
         return {}
     return {"pool_size": 5, "max_overflow": OF_A_FILE - 5, "pool_timeout": WAIT}
-
-
-def _ping_what_rested(engine: Engine) -> None:
-    """Ask a connection whether it still holds before it is used, unless it was used a moment ago:
-    most are, and asking each time doubles the ways to the server. One that does not is replaced.
-    """
-
-    def used(_connection: Any, record: Any) -> None:
-        record.info["used"] = time.monotonic()
-
-    def ask(connection: Any, record: Any, _proxy: object) -> None:
-        if time.monotonic() - record.info.get("used", time.monotonic()) < RESTED:
-            return
-        try:
-            engine.dialect.do_ping(connection)
-        except engine.dialect.loaded_dbapi.Error:
-            raise InvalidatePoolError from None  # and all others that are as old
-
-    event.listen(engine, "checkin", used)
-    event.listen(engine, "checkout", ask)
 
 
 def _configure_sqlite(connection: Any, _record: object) -> None:

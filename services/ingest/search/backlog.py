@@ -70,7 +70,8 @@ class Backlog(Rounds):
             return None
         try:
             text = self.blobs.get(document.tenant, document.text).decode()
-            return Reading.from_bytes(self.blobs.get(document.tenant, document.layout), text)
+            layout = self.blobs.get(document.tenant, document.layout)
+            return Reading.from_bytes(layout, text, places=False)
         except Unavailable:
             raise
         except SuiteError as error:

@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 from sqlalchemy import text
@@ -152,41 +151,6 @@ def test_a_connection_that_is_lost_is_made_again(
         eventually(lambda: ears.hears, "it listens again")
         publish(there)
         eventually(lambda: Relay(there, MemoryBus()).waiting() == 0, "it is sent")
-
-
-def end_all_of(store: Store) -> None:
-    """The server ends every connection of this database, as a restart does."""
-    others = "datname = current_database() AND pid <> pg_backend_pid()"
-    with store.read() as session:
-        session.execute(
-            text(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {others}")
-        )
-
-
-def test_a_connection_that_rested_is_asked_before_it_is_used(
-    here: Store, there: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """One that was used a moment ago is not: who meets its end is told to come again, once."""
-    asked: list[object] = []
-    ping = here.engine.dialect.do_ping
-
-    def counted(connection: Any) -> bool:
-        asked.append(connection)
-        return ping(connection)
-
-    monkeypatch.setattr(here.engine.dialect, "do_ping", counted)
-    here.ready()
-    monkeypatch.setattr(engine, "RESTED", 600.0)
-    here.ready()
-    assert not asked
-    end_all_of(there)
-    with pytest.raises(Unavailable):
-        here.ready()
-    here.ready()
-    monkeypatch.setattr(engine, "RESTED", 0.0)
-    end_all_of(there)
-    here.ready()
-    assert asked
 
 
 def test_on_sqlite_nobody_listens(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.bus import Message
+from shared.bus import Message, sqlite
 from shared.bus.sqlite import _ANY, _NEXT, SqliteBus, _is_gone, _place, _this_process
 from shared.errors import SettingsError, Unavailable
 
@@ -115,3 +115,23 @@ def test_a_process_is_gone_only_when_that_is_certain() -> None:
     assert _is_gone(f"{_place()}|4194305|r|x")
     assert not _is_gone("elsewhere|4194305|r|x")
     assert not _is_gone(f"{place}|1|r|x")
+
+
+def test_a_bus_on_the_same_file_is_heard_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the services of one process have it, each with a bus of its own: nobody waits for the
+    next look, which is far off here."""
+    monkeypatch.setattr(sqlite, "_POLL_SECONDS", 600.0)
+    monkeypatch.setattr(sqlite, "_CALM_POLL_SECONDS", 600.0)
+    with (
+        closing(SqliteBus(tmp_path / "bus.db")) as one,
+        closing(SqliteBus(tmp_path / "bus.db")) as two,
+        closing(two.consumer("g")) as consumer,
+    ):
+        later = threading.Timer(0.3, one.publish, [Message(key="t/d", value=b"x")])
+        later.start()
+        delivery = consumer.receive(60.0)
+        assert delivery is not None
+        consumer.ack(delivery)
+        later.join()
