@@ -10,6 +10,8 @@ from infra.chaos.checker import Check
 
 SHOWN = 3
 """Of what is wrong with a promise, so much is shown."""
+MANY = 100
+"""So many documents are to end while things die; of fewer, all may be in work until the end."""
 
 
 @dataclass
@@ -42,11 +44,12 @@ class Report:
     @property
     def good(self) -> bool:
         """Whether every promise was kept, each of something that was looked at, and all was done
-        that should go wrong.
+        that should go wrong, to a suite at work: of many documents half ended meanwhile.
         """
         kept = all(one.looked_at and not one.wrong for one in self.checks)
         done = self.documents == self.wanted and self.kills == self.wanted_kills
-        return kept and done and self.doubled > 0
+        at_work = self.wanted < MANY or 2 * self.ended_meanwhile >= self.wanted
+        return kept and done and at_work and self.doubled > 0
 
     def table(self) -> Iterator[str]:
         """Lines for a person."""

@@ -34,8 +34,8 @@ STALLED_SECONDS = 15.0
 SENDERS = ("ingest-worker", "ingest-worker-2", "postgres", EVERYTHING)
 """Trouble with these may have a webhook sent again."""
 IN_WORK = 20
-"""Documents that have not ended: with more, a kill waits for some to end, so that what is killed is
-at work and not always just beginning."""
+"""Documents that have not ended: with more, the next turn waits for some to end, so that what is
+killed is at work and not always just beginning. Trouble and kill of a turn stay together."""
 PACE_SECONDS = 20.0
 """For which it waits at most."""
 MOST_TWICE = 1000
@@ -129,13 +129,13 @@ class Run:
         for number, turn in enumerate(turns, 1):
             for paper in self.papers[turn.documents.start : turn.documents.stop]:
                 self._waiting.put(paper)
+            wait_until(partial(self._keeps_pace, turn.documents.stop), PACE_SECONDS)
             time.sleep(turn.before)
             if turn.trouble:
                 hit = troubles.make(turn.trouble)
                 missed = "" if hit else ": it is down"
                 self.tell(f"{turn.trouble.kind} {turn.trouble.target}{missed}")
             time.sleep(turn.pause)
-            wait_until(partial(self._keeps_pace, turn.documents.stop), PACE_SECONDS)
             did = "killed" if troubles.kill(turn.kill) else "could not kill"
             self.tell(f"{number} of {len(turns)}: {did} {turn.kill}; {self._progress()}")
             if turn.kill == EVERYTHING:

@@ -696,7 +696,7 @@ class _Keeper(threading.Thread):
         self._paused = False
         self._forwarding: list[tuple[Any, Lane, Entry]] = []
         self._committed: dict[TopicPartition, OffsetAndMetadata] = {}
-        self._commit_due = 0.0
+        self._commit_last = 0.0
         self._confirmed = float("-inf")
         """When we last asked something that the broker answers to members alone."""
         self._asked = False
@@ -993,9 +993,10 @@ class _Keeper(threading.Thread):
 
     def _commit(self, consumer: Any) -> None:
         now = time.monotonic()
-        if now < self._commit_due and not self._asked:
+        pace = min(_ASK_AGAIN_SECONDS, self._pace.commit) if self._asked else self._pace.commit
+        if now < self._commit_last + pace:
             return
-        self._commit_due = now + self._pace.commit
+        self._commit_last = now
         ask = self._asked or now - self._confirmed > self._bus.lease / 3
         if offsets := self._to_commit(self.partitions.values(), everything=ask):
             check = functools.partial(self._check_commit, now)

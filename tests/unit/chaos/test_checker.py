@@ -264,6 +264,10 @@ def test_the_last_line_says_good_or_bad() -> None:
     assert not report.good
     report.doubled = 3
     assert report.good
+    report.documents = report.wanted = 100
+    assert not report.good
+    report.ended_meanwhile = 50
+    assert report.good
     report.checks[3].looked_at = 0
     assert not report.good
     assert "1 looked at nothing" in report.last_line()
