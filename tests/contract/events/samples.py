@@ -107,6 +107,11 @@ SAMPLES: tuple[Event, ...] = (
         model="triage-breaks 1.0.0",
         signals=blob("8"),
         narrative=blob("9"),
+        adapters=(
+            AdapterVersion(
+                name="triage-breaks", version="1.0.0", seconds=0.5, tokens=58000, quoted=300
+            ),
+        ),
     ),
     EscalationRequested(
         **_common(8),
