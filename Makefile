@@ -103,7 +103,8 @@ line-concepts: setup-train ## Make the specialist that names the lines of statem
 	@$(TRAIN)/bin/python -m models.lines.pace --data "$(SOURCES)"
 
 review-priority: setup-train ## Make the specialist that orders the review queue from the data (LEGAL=FOLDER).
-	@$(TRAIN)/bin/python -m models.priority --data "$(LEGAL)" --out models/artefacts
+	@$(TRAIN)/bin/python -m models.priority.states --data "$(LEGAL)"
+	@$(TRAIN)/bin/python -m models.priority --data "$(LEGAL)" --states var/priority --out models/artefacts
 	@$(TRAIN)/bin/python -m models.priority.scores
 
 triage-peers: setup-dev ## Learn what is usual among companies, for signals, and write their card (SOURCES=FOLDER).

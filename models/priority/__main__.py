@@ -1,11 +1,12 @@
 """Learn what a reviewer will change, from decisions that labels make about out-of-fold predictions.
 
-    python -m models.priority --data FOLDER [--out models/artefacts] [--config FILE]
+    python -m models.priority --data FOLDER [--states var/priority] [--out models/artefacts]
 
 FOLDER holds the corpora of contracts. Every contract is judged by heads that were learned without
 its fold, in which all contracts of its company's family lie; those chances are written beside the
 config (`predictions.jsonl.gz`: offsets and chances, no text), of which `models.priority.scores`
-makes figures and card. What ships is the forest, learned on all contracts with the same recipe.
+makes figures and card. With `--states` (`models.priority.states`) heads on the base's states are
+tried too. What ships is the forest, learned on all contracts with the same recipe.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from sklearn.preprocessing import StandardScaler
 
 from models.corpus import read_labels
 from models.forest import Booster, fit, graph, predict
+from models.priority import heads, states
 from models.priority.simulation import Queue, queues
 from services.review.priority import NAME, write
 from shared.listed import COLUMNS, Floats
@@ -93,6 +95,28 @@ def out_of_fold(some: Sequence[Queue], learner: Learner) -> list[Floats]:
     return found
 
 
+def by_states(
+    some: Sequence[Queue], folder: Path, config: Mapping[str, Any]
+) -> dict[str, list[Floats]]:
+    """The chances of each contract's clauses by heads on the base's states, by name.
+
+    Args:
+        some: the contracts.
+        folder: of the states.
+        config: of the heads that are tried.
+    """
+    categories = int(max(queue.rows[:, COLUMNS.index("category")].max() for queue in some)) + 1
+    kept = states.read_all(folder, some)
+    every = heads.told(some, kept, lambda rows: spread(rows, categories))
+    ends = np.cumsum([len(queue.clauses) for queue in some])[:-1]
+    found = {}
+    tried = heads.heads(config, lambda rows, changed: forests(rows, changed, config))
+    for name, make in tried.items():
+        say(f"learning: {name}")
+        found[name] = np.split(heads.out_of_fold(every, make), ends)
+    return found
+
+
 def lesson(some: Sequence[Queue]) -> tuple[Floats, NDArray[np.bool_]]:
     """Rows [N, COLUMNS] and whether each is changed [N]."""
     rows = np.concatenate([queue.rows for queue in some])
@@ -147,16 +171,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--data", type=Path, required=True, help="folder of the corpora")
     parser.add_argument("--out", type=Path, help="folder of the artefacts")
+    parser.add_argument("--states", type=Path, help="folder of the base's states, to try heads")
     parser.add_argument("--config", type=Path, default=FOLDER / "config.toml")
     arguments = parser.parse_args()
     config = tomllib.loads(arguments.config.read_text(encoding="utf-8"))
     specialist = arguments.config.parent.parent / config["data"]["adapter"]
     some = list(queues(arguments.data, specialist))
     say(f"{sum(len(queue.clauses) for queue in some)} clauses of {len(some)} contracts are decided")
-    found = {}
+    found: dict[str, list[Floats]] = {}
     for name, learner in learners(config).items():
         say(f"learning: {name}")
         found[name] = out_of_fold(some, learner)
+    if arguments.states:
+        found |= by_states(some, arguments.states, config)
     keep(arguments.config.parent / "predictions.jsonl.gz", some, found, config["version"])
     if arguments.out:
         forest, manifest = shipped(some, config, specialist)

@@ -8,10 +8,18 @@ from typing import Any
 from models.reliability import SHOWN, tenths_rows
 from shared.listed import COLUMNS
 
+ON_STATES = {
+    "states": "a linear head on the base's states alone",
+    "states_linear": "a linear head on the states and the columns",
+    "states_parts": "a forest that is told the columns and principal components of the states",
+    "states_forest": "a forest that is told the columns and what the head on the states says",
+}
+"""Heads on the shared base that are tried."""
 TITLES = {
     "learned": "**`review-priority`: the forest**",
     "linear": "a linear head on the same columns",
     "told_less": "a forest that is told confidence and category alone",
+    **ON_STATES,
     "confidence": "confidence alone",
     "learned, by time": "`review-priority`, chance by second of review",
     "confidence, by time": "confidence alone, by second of review",
@@ -67,7 +75,8 @@ def _caught(scores: Mapping[str, Any]) -> str:
     decisions, gain = scores["decisions"], scores["gains"]["learned"]["20%"]
     caught = scores["caught"]
     shares = {name: float(name.rstrip("%")) / 100 for name in caught["learned"]}
-    orders = ("learned", "linear", "told_less", "confidence", "random", "best")
+    tried = [name for name in TITLES if name in scores["gains"]]
+    orders = (*tried, "confidence", "random", "best")
     learned, alone = caught["learned"]["20%"], caught["confidence"]["20%"]
     gains = "\n".join(
         f"| {TITLES[name]} | "
@@ -91,7 +100,49 @@ families (paired, {scores["draws"]} draws):
 
 So the forest ships: {learned:.1%} in the first fifth against {alone:.1%} by confidence alone, a
 gain of {gain[0]:+.1%} to {gain[1]:+.1%}.
+{_states(scores)}"""
+
+
+def _states(scores: Mapping[str, Any]) -> str:
+    """How heads on the base do beside the forest that ships."""
+    if not scores["beside_learned"]:
+        return ""
+    rows = "\n".join(
+        f"| {TITLES[name]} | "
+        + " | ".join(f"{low:+.1%} to {high:+.1%}" for low, high in found.values())
+        + " |"
+        for name, found in scores["beside_learned"].items()
+    )
+    return f"""
+### A head on the shared base
+
+The base as it ships, INT4, without an adapter, reads each clause in a window of at most 128 tokens
+around it; a head is told the mean state of the clause's tokens and that of the window
+(`models/priority/states.py`, `models/priority/heads.py`). How strongly states count, and how many
+principal components, were chosen on inner folds. How much more than the forest that ships they
+catch, drawn as above:
+
+{HEAD}
+{rows}
+
+{_verdict(scores)}
 """
+
+
+def _verdict(scores: Mapping[str, Any]) -> str:
+    """Whether a head on the states surely catches more in the first fifth than what ships."""
+    beside = scores["beside_learned"]
+    better = [name for name, found in beside.items() if found["20%"][0] > 0]
+    worse = [name for name, found in beside.items() if found["20%"][1] < 0]
+    if better:
+        return f"Surely more in the first fifth catches: {'; '.join(TITLES[n] for n in better)}."
+    less = "; ".join(TITLES[name] for name in worse)
+    return (
+        "None of them surely catches more in the first fifth"
+        + (f", and surely less does {less}" if worse else "")
+        + ". To have states, each clause would have to be read again when it enters the queue; so "
+        "the forest, which reads nothing again, stays."
+    )
 
 
 def _reliability(scores: Mapping[str, Any]) -> str:

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.priority.card import card
+from models.priority.card import ON_STATES, TITLES, card
 from models.reliability import judged, write_drawing
 
 FOLDER = Path(__file__).resolve().parent.parent / "review-priority"
@@ -68,8 +68,7 @@ def items_of(every: Sequence[Mapping[str, Any]], time: Mapping[str, float]) -> I
     changed = of("decision") != "accept"
     family = np.repeat([line["family"] for line in every], [len(line["spans"]) for line in every])
     seconds = time["seconds"] + of("words") / time["words_a_minute"] * 60
-    heads = ("learned", "linear", "told_less")
-    chances = {name: of(name) for name in heads}
+    chances = {name: of(name) for name in TITLES if name in every[0] and name != "confidence"}
     inexact = ~of("exact").astype(bool)
     return Items(family, changed, changed | inexact, seconds, of("confidence"), chances)
 
@@ -141,6 +140,11 @@ def figures(every: Sequence[Mapping[str, Any]], time: Mapping[str, float]) -> di
         "gains": {
             name: differences(items, orders[name], orders["confidence"], items.changed)
             for name in items.chances
+        },
+        "beside_learned": {
+            name: differences(items, orders[name], orders["learned"], items.changed)
+            for name in items.chances
+            if name in ON_STATES
         },
         "draws": DRAWS,
         "hours": round(float(items.seconds.sum()) / 3600, 1),

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from models.predict import Candidate
-from models.priority.card import card
+from models.priority.card import ON_STATES, card
 from models.priority.scores import (
     FOLDER,
     caught,
@@ -183,11 +183,12 @@ def shipped() -> Manifest:
 def test_figures_and_card_are_those_of_the_predictions(
     config: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Counted again they are the same, but for the intervals, which take a minute."""
+    """Counted again they are the same, but for the intervals, which take minutes."""
     committed = json.loads((FOLDER / "scores.json").read_text(encoding="utf-8"))
     monkeypatch.setattr("models.priority.scores.differences", lambda *_: None)
     again = json.loads(json.dumps(figures(predictions(FOLDER), config["time"])))
-    assert again | {"gains": committed["gains"]} == committed
+    drawn = {name: committed[name] for name in ("gains", "beside_learned")}
+    assert again | drawn == committed
     text = (FOLDER / "CARD.md").read_text(encoding="utf-8")
     assert text == card(committed, config), "run python -m models.priority.scores"
     whole = (FOLDER.parent / config["data"]["adapter"] / "guarantee.json").read_text(
@@ -205,6 +206,24 @@ def test_what_ships_is_better_than_confidence() -> None:
     low, high = scores["gains"]["learned"]["20%"]
     gain = scores["caught"]["learned"]["20%"] - scores["caught"]["confidence"]["20%"]
     assert 0 < low < gain < high
+
+
+def test_no_head_on_the_base_surely_beats_what_ships() -> None:
+    """All that are tried are measured beside it, and the card says what came of it."""
+    scores = json.loads((FOLDER / "scores.json").read_text(encoding="utf-8"))
+    assert scores["beside_learned"].keys() == ON_STATES.keys() <= scores["caught"].keys()
+    assert all(found["20%"][0] <= 0 for found in scores["beside_learned"].values())
+    text = (FOLDER / "CARD.md").read_text(encoding="utf-8")
+    assert "None of them surely catches more in the first fifth" in text
+
+
+def test_a_head_that_surely_catches_more_is_named(config: dict[str, Any]) -> None:
+    """The card doesn't keep silent about it; one that was not tried is not told of."""
+    scores = json.loads((FOLDER / "scores.json").read_text(encoding="utf-8"))
+    better = {"states": {"10%": [0.0, 0.1], "20%": [0.01, 0.1], "50%": [0.0, 0.1]}}
+    text = card(scores | {"beside_learned": better}, config)
+    assert "Surely more in the first fifth catches: a linear head on the base's states" in text
+    assert "shared base" not in card(scores | {"beside_learned": {}}, config)
 
 
 def test_what_ships_was_learned_of_the_adapter_that_ships(
