@@ -9,12 +9,10 @@ What is open after that moment has been silent for as long, and is closed.
 
 from __future__ import annotations
 
-import asyncio
 import signal
 import socket
 import threading
 from collections.abc import Callable
-from functools import partial
 from types import FrameType
 
 import uvicorn
@@ -24,12 +22,6 @@ from shared.web.connections import BoundedConnection, Bounds, Crowded
 
 LEAVE_SECONDS = 2.5
 """Longer than the origin keeps a connection that it does not use (`infra.origin.IDLE`)."""
-TICK_SECONDS = 1.0
-"""Between two looks of a server at its clock (`Date` of its answers). uvicorn has ten a second."""
-
-
-def _nobody() -> None:
-    """Wake nobody."""
 
 
 class Leaving:
@@ -73,7 +65,6 @@ class Server(uvicorn.Server):
         bounds: Bounds | None = None,
     ) -> None:
         bounds = bounds or Bounds()
-        self._wake: Callable[[], object] = _nobody
         self._application = Leaving(Crowded(config.app, bounds))  # type: ignore[arg-type]
         config.app = self._application
         config.http = type("Protocol", (BoundedConnection,), {"bounds": bounds})
@@ -89,31 +80,6 @@ class Server(uvicorn.Server):
         await super().startup(sockets)
         if self.started and self._announce:
             self._announce(self.servers[0].sockets[0].getsockname()[1])
-
-    @property
-    def should_exit(self) -> bool:
-        """Whether it is to end; whoever says so, in whatever thread, is heard at once."""
-        return self._exits
-
-    @should_exit.setter
-    def should_exit(self, value: bool) -> None:
-        self._exits = value
-        if value:
-            self._wake()
-
-    async def main_loop(self) -> None:
-        """Tick until it is to end. uvicorn's own finds that out at the next tick, and so ticks ten
-        times a second: in all processes of an idle suite together that is a sixth of what it takes
-        of the processor."""
-        told, loop = asyncio.Event(), asyncio.get_running_loop()
-        waiter = asyncio.ensure_future(told.wait())
-        self._wake = partial(loop.call_soon_threadsafe, told.set)
-        try:
-            while not await self.on_tick(0):
-                await asyncio.wait({waiter}, timeout=TICK_SECONDS)
-        finally:
-            self._wake = _nobody
-            waiter.cancel()
 
     def handle_exit(self, sig: int, _frame: FrameType | None) -> None:
         """Stop calmly. Unlike uvicorn's own, it does not raise the signal again at the end, which

@@ -36,9 +36,8 @@ class Running:
 
 
 @pytest.fixture
-def running(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Running]:
-    """One that leaves after so many seconds, and hardly ever looks by itself whether it is to."""
-    monkeypatch.setattr("shared.web.server.TICK_SECONDS", 600.0)
+def running(request: pytest.FixtureRequest) -> Iterator[Running]:
+    """One that leaves after so many seconds."""
     leave: float = request.param
     app = Starlette(routes=[Route("/", lambda _: PlainTextResponse("here"))])
     config = uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=5)
@@ -95,11 +94,3 @@ def test_who_insists_is_not_kept_waiting(running: Running, signals: tuple[int, .
 def test_it_answers_for_longer_than_the_origin_keeps_what_it_does_not_use() -> None:
     """So none of the origin's requests meets a connection that is being closed."""
     assert LEAVE_SECONDS > IDLE
-
-
-@pytest.mark.parametrize("running", [0.0], indirect=True)
-def test_whoever_ends_it_from_another_thread_is_heard_at_once(running: Running) -> None:
-    """And not at the next tick, which is far off here."""
-    running.server.should_exit = True
-    running.thread.join(30)
-    assert not running.thread.is_alive()
