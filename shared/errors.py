@@ -171,3 +171,10 @@ class Unavailable(SuiteError):
     code = "unavailable"
     http_status = 503
     retryable = True
+
+    def __init__(
+        self, message: str = "", *, document: str | None = None, wait: float | None = None
+    ) -> None:
+        """`wait` is in seconds, where it is known when to come again."""
+        super().__init__(message, document=document)
+        self.wait = wait

@@ -1,7 +1,8 @@
 """The door: what may be asked is asked within the budget, and what comes back is verified.
 
 Nothing of it waits: what can't be asked now is tried again by the worker until the patience with a
-request is over, and goes to a person then.
+request is over, and goes to a person then. Patience is for providers that do not answer; whom our
+own pace holds up is asked later, until nothing new is paid for the question (`oldest`).
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ class NotWanted(Exception):
 
 
 class NotYet(Unavailable):
-    """No provider answers just now."""
+    """No provider answers just now, or may be asked."""
 
     code = "frontier_busy"
 
@@ -182,9 +183,10 @@ class Door:
         try:
             return asking.outcomes()
         except NobodyAnswers as error:
-            if error.wait is None or self.clock() > asker.since + self.patience:
+            over = self.clock() > asker.since + self.patience and not error.at_pace
+            if error.wait is None or over:
                 return [Outcome(None, error.message) for _ in asked]
-            raise NotYet(error.message) from None
+            raise NotYet(error.message, wait=error.wait if error.at_pace else None) from None
         except (TooManyCalls, TooLate) as error:
             return [Outcome(None, error.message) for _ in asked]
 

@@ -27,7 +27,8 @@ class Settings(PolicySettings):
         600.0,
         ge=0,
         description="seconds for which a question is tried again where no provider answers, before "
-        "a person is asked",
+        "a person is asked; what the pace of the policy holds up waits until "
+        "SMALLPRINT_ESCALATION_OLDEST",
     )
     escalation_oldest: float = Field(
         900.0,

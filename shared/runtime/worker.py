@@ -302,6 +302,8 @@ class Worker:
             self._give_up(consumer, delivery, event, code, reason, places(error))
             return
         delay = self.settings.retry_delay * 2 ** min(delivery.attempt - 1, 30)
+        if isinstance(error, Unavailable) and error.wait:
+            delay = max(error.wait, self.settings.retry_delay)
         delay = min(delay, self.settings.retry_delay_most)
         ends.next_try = datetime.now(UTC) + timedelta(seconds=delay)
         self._report()

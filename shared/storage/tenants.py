@@ -24,7 +24,7 @@ from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
 from sqlalchemy import Delete, Engine, Insert, Select, TextClause, Update, event
-from sqlalchemy.sql import operators
+from sqlalchemy.sql import operators, visitors
 from sqlalchemy.sql.base import Executable
 from sqlalchemy.sql.ddl import ExecutableDDLElement
 from sqlalchemy.sql.elements import (
@@ -122,10 +122,13 @@ def _look(element: Any, around: tuple[FromClause, ...], found: list[Any]) -> Non
         around: what the statements around it read, of which each has its tenant.
         found: gets the values that tenants are compared with.
     """
-    if isinstance(element, TableClause | ColumnClause | BindParameter):
-        return
     if isinstance(element, TextClause):
-        _must_name_no_table(element)
+        _must_name_no_table(element.text)
+    elif isinstance(element, ColumnClause):
+        if element.is_literal:
+            _must_name_no_table(element.name)
+    elif isinstance(element, TableClause | BindParameter):
+        return
     elif isinstance(element, Select):
         _look_at_select(element, around, found)
     elif isinstance(element, Update | Delete):
@@ -159,6 +162,7 @@ def _look_at_select(
 def _look_at_change(
     statement: Update | Delete, around: tuple[FromClause, ...], found: list[Any]
 ) -> None:
+    _must_begin_plainly(statement)
     where = statement.whereclause
     read: list[FromClause] = [statement.table]
     for one in (*(where._from_objects if where is not None else ()), *_extra(statement)):
@@ -169,31 +173,68 @@ def _look_at_change(
     values: Mapping[Any, Any] = {}
     if isinstance(statement, Update):
         values = statement._values or {}
-        _must_be_plain(statement.table, values)
-    for child in (where, *values.values(), *statement._independent_ctes):
+        _must_be_plain(statement.table, values, found)
+    after = (*statement._returning, statement._post_criteria_clause, *statement._independent_ctes)
+    for child in (where, *values.values(), *after):
         if isinstance(child, ClauseElement):
             _look(child, inside, found)
 
 
 def _look_at_insert(statement: Insert, found: list[Any]) -> None:
+    table = statement.table
     values: Mapping[Any, Any] = statement._values or {}
-    if _has_tenants(statement.table):
+    after = statement._post_values_clause
+    if _has_tenants(table):
         if statement._multi_values or statement.select is not None:
             raise CrossesTenants(
-                f"rows of {_called(statement.table)} are inserted as parameters, so that it is seen"
-                " whose they are"
+                f"rows of {_called(table)} are inserted as parameters, so that it is seen whose"
+                " they are"
             )
-        _must_be_plain(statement.table, values)
-    for child in (statement.select, *values.values()):
+        _must_begin_plainly(statement)
+        _must_be_plain(table, values, found)
+        for one in visitors.iterate(after):
+            _must_change_its_own(table, one)
+    for child in (statement.select, *values.values(), *statement._independent_ctes):
         if isinstance(child, ClauseElement):
             _look(child, (), found)
+    for child in (after, *statement._returning):
+        if isinstance(child, ClauseElement):
+            _look(child, (table,), found)
 
 
-def _must_be_plain(table: FromClause, values: Mapping[Any, Any]) -> None:
-    """Raise CrossesTenants where the tenant that rows get is no plain value."""
-    given = [one for column, one in values.items() if _name_of(column) == COLUMN]
-    if _has_tenants(table) and not all(isinstance(one, BindParameter) for one in given):
-        raise CrossesTenants(f"whose a row of {_called(table)} is, is given as a plain value")
+def _must_begin_plainly(statement: Insert | Update | Delete) -> None:
+    """Raise CrossesTenants for one that has words before its table: SQLite's OR REPLACE removes
+    rows of whomever.
+    """
+    if statement._prefixes and _has_tenants(statement.table):
+        raise CrossesTenants(f"rows of {_called(statement.table)} are changed without a prefix")
+
+
+def _must_be_plain(
+    table: FromClause, values: Mapping[Any, Any], found: list[BindParameter[Any]]
+) -> None:
+    """Note the tenant that rows get. Raises CrossesTenants where it is no plain value."""
+    for column, one in values.items():
+        if not _has_tenants(table) or _name_of(column) != COLUMN:
+            continue
+        if not isinstance(one, BindParameter):
+            raise CrossesTenants(f"whose a row of {_called(table)} is, is given as a plain value")
+        found.append(one)
+
+
+def _must_change_its_own(table: FromClause, conflict: Any) -> None:
+    """Raise CrossesTenants where an INSERT changes the row that is there, unless that is one of the
+    same tenant, by its key, and stays that.
+    """
+    changed = getattr(conflict, "update_values_to_set", None)
+    if changed is None:
+        return
+    key = [_name_of(one) for one in conflict.inferred_target_elements or ()]
+    if COLUMN not in key or COLUMN in map(_name_of, changed):
+        raise CrossesTenants(
+            f"a row of {_called(table)} that is there already is found by a key with its tenant,"
+            " and keeps it"
+        )
 
 
 def _must_name(
@@ -317,8 +358,8 @@ def _called(one: FromClause) -> str:
     return str(getattr(one, "name", one))
 
 
-def _must_name_no_table(element: TextClause) -> None:
-    if _ROWS.search(element.text):
+def _must_name_no_table(words: str) -> None:
+    if _ROWS.search(words):
         raise CrossesTenants(
             "a statement in text can't be held against whose rows it means: write it with tables,"
             " or say by across_tenants why it means those of all"

@@ -3,9 +3,10 @@
 import ast
 import importlib
 
-from sqlalchemy import MetaData
+import pytest
+from sqlalchemy import MetaData, Table
 
-from tests.architecture.source import SERVICES, python_files
+from tests.architecture.source import python_files
 from tests.support import ROOT
 
 WITHOUT = {
@@ -57,9 +58,9 @@ ACROSS = {
 """Where statements mean the rows of all tenants, why, and how many do."""
 
 
-def tables() -> dict[str, bool]:
-    """Every table of every service, and whether it has a tenant."""
-    found: dict[str, bool] = {}
+def tables() -> dict[str, Table]:
+    """Every table of every service."""
+    found: dict[str, Table] = {}
     modules = [
         ".".join(path.with_suffix("").parts)
         for path in python_files("services", "shared/storage")
@@ -68,7 +69,7 @@ def tables() -> dict[str, bool]:
     for module in modules:
         for value in vars(importlib.import_module(module)).values():
             if isinstance(value, MetaData):
-                found |= {name: "tenant" in table.c for name, table in value.tables.items()}
+                found |= value.tables
     return found
 
 
@@ -76,28 +77,62 @@ def test_every_table_has_a_tenant_or_a_reason_why_not() -> None:
     """A new table with rows of tenants and no column for them is noticed here."""
     found = tables()
     assert len(found) > 40, found
-    assert {name for name, named in found.items() if not named} == set(WITHOUT)
+    assert {name for name, table in found.items() if "tenant" not in table.c} == set(WITHOUT)
 
 
 def test_a_tenant_is_never_left_out() -> None:
     """A row without one would be nobody's."""
-    for module in [f"services.{name}.store" for name in SERVICES]:
-        for table in importlib.import_module(module).metadata.tables.values():
-            if "tenant" in table.c:
-                assert not table.c.tenant.nullable, table.name
+    found = [table for table in tables().values() if "tenant" in table.c]
+    assert len(found) > 30, found
+    assert [table.name for table in found if table.c.tenant.nullable] == []
 
 
 def test_statements_that_mean_all_tenants_are_listed() -> None:
     """Whoever adds one says here that it has to be."""
     found: dict[str, dict[str, int]] = {}
+    otherwise = []
     for path in python_files("services", "shared", "infra"):
-        for node in ast.walk(ast.parse((ROOT / path).read_text("utf-8"))):
+        tree = ast.parse((ROOT / path).read_text("utf-8"))
+        otherwise += [f"{path}:{line}" for line in marked_otherwise(tree)]
+        for node in ast.walk(tree):
             if isinstance(node, ast.Call) and ast.unparse(node.func) == "across_tenants":
                 reasons = found.setdefault(path.as_posix(), {})
                 why = node.args[1]
                 said = str(why.value) if isinstance(why, ast.Constant) else ast.unparse(why)
                 reasons[said] = reasons.get(said, 0) + 1
     assert found == ACROSS
+    assert otherwise == []
+
+
+def marked_otherwise(tree: ast.AST) -> list[int]:
+    """Lines that name `across_tenants` in another way than by calling it, which this list would not
+    see.
+    """
+    called = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
+    return [
+        node.lineno
+        for node in ast.walk(tree)
+        if (isinstance(node, ast.keyword) and node.arg == "across_tenants")
+        or (isinstance(node, ast.Attribute) and node.attr == "across_tenants")
+        or (isinstance(node, ast.alias) and node.name == "across_tenants" and node.asname)
+        or (isinstance(node, ast.Name) and node.id == "across_tenants" and id(node) not in called)
+    ]
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "session.execute(query.execution_options(across_tenants='x'))",
+        "tenants.across_tenants(query, 'x')",
+        "from shared.storage.tenants import across_tenants as whole",
+        "whole = across_tenants",
+        "dict(across_tenants='x')",
+    ],
+)
+def test_a_statement_can_be_marked_by_its_name_alone(source: str) -> None:
+    """Or it would not be in the list."""
+    assert marked_otherwise(ast.parse(source)) == [1]
+    assert marked_otherwise(ast.parse("across_tenants(query, 'x')")) == []
 
 
 def test_nothing_goes_around_the_guard() -> None:

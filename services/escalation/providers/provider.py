@@ -241,6 +241,13 @@ class NobodyAnswers(ProviderError):
 
     code = "nobody_answers"
 
+    def __init__(
+        self, message: str = "", *, wait: float | None = None, at_pace: bool = False
+    ) -> None:
+        """`at_pace` is whether one was not asked for the limit that the operator states."""
+        super().__init__(message, wait=wait)
+        self.at_pace = at_pace
+
 
 def in_order(
     providers: Iterable[Provider],
@@ -255,7 +262,7 @@ def in_order(
     Raises:
         NobodyAnswers: with all reasons; `wait` is None where waiting does not help.
     """
-    reasons, waits = [], []
+    reasons, waits, at_pace = [], [], False
     for provider in providers:
         if rest := provider.breaker.wait():
             reasons.append(f"{provider.name} rests for {rest:.0f} seconds after failures")
@@ -268,9 +275,12 @@ def in_order(
         except ProviderError as error:
             reasons.append(error.message)
             if isinstance(error, AtPace):
+                at_pace = True
                 waits.append(error.wait or 0.0)
             elif isinstance(error, TooBusy) or not isinstance(error, Refused):
                 waits.append(provider.breaker.wait())
     raise NobodyAnswers(
-        "; ".join(reasons) or "there is no provider to ask", wait=min(waits, default=None)
+        "; ".join(reasons) or "there is no provider to ask",
+        wait=min(waits, default=None),
+        at_pace=at_pace,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -12,6 +12,7 @@ import pytest
 from infra.stand_in import Labels, StandIn
 from services.escalation.asking import Asker, Door, NotYet
 from services.escalation.domain import Outcome
+from services.escalation.hearing import TooLate
 from services.escalation.ledger import Caps, Ledger
 from services.escalation.policy import read_policies
 from services.escalation.providers import AtPace, Pace, Usage
@@ -150,7 +151,7 @@ class Asking:
             for _ in range(2)
         ]
 
-    def ask(self, number: int, tenant: str = "default") -> Outcome:
+    def ask(self, number: int, tenant: str = "default", since: datetime | None = None) -> Outcome:
         """Ask about a text that nobody has asked about, at the door of one of the workers."""
         text = f"{number}. Law. {LAW}"
         asked = Question(
@@ -161,7 +162,7 @@ class Asking:
             category="Governing Law",
             definition="Which law?",
         )
-        asker = Asker(tenant, f"doc_{number}", f"es_{number}", self.clock())
+        asker = Asker(tenant, f"doc_{number}", f"es_{number}", since or self.clock())
         return self.doors[number % 2].ask(asker, asked, text)
 
 
@@ -197,6 +198,24 @@ def test_where_nobody_else_is_asked_it_waits(tmp_path: Path, database: Store, cl
         clock.move(seconds=61)
         assert asking.ask(2).proposal
         assert len(asking.first.said) == 2
+
+
+def test_our_own_pace_uses_up_no_patience(tmp_path: Path, database: Store, clock: Clock) -> None:
+    """Patience is for providers that do not answer: who is held up comes again when there is room,
+    until nothing new is paid for the question.
+    """
+    asking = Asking(tmp_path, database, clock, "requests_minute = 1", '"stand-in"')
+    with asking.first, asking.second:
+        asked = clock()
+        clock.move(minutes=11)
+        assert asking.ask(1).proposal
+        clock.move(seconds=20)
+        with pytest.raises(NotYet, match="as much in the last minute") as held:
+            asking.ask(2, since=asked)
+        assert held.value.wait == 40
+        clock.move(minutes=4)
+        assert asking.ask(2, since=asked).reason == TooLate.message
+        assert len(asking.first.said) == 1
 
 
 def test_how_quickly_a_provider_is_asked_is_no_rule(tmp_path: Path) -> None:

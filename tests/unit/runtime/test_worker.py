@@ -22,6 +22,7 @@ from shared.events import (
     decode,
 )
 from shared.runtime import Worker
+from shared.settings import CommonSettings
 from shared.storage import Store, UnitOfWork, begin_try
 from shared.storage.messages import inbox, outbox
 
@@ -189,6 +190,22 @@ def test_what_is_away_is_waited_for(store: Store, bus: Bus, make_worker: Any) ->
     _work_for(make_worker({DocumentDeleted: handler}), lambda: _notes(store) == ["a"])
     assert handler.calls == 9
     assert (bus.dead_letters(), _announced(store)) == ([], [])
+
+
+def test_where_it_is_known_when_to_come_again_it_comes_then(
+    store: Store, bus: Bus, settings: CommonSettings
+) -> None:
+    """And not as often as it fails, nor later and later."""
+    handler = Fails(2, Unavailable("there is room in half a second", wait=0.5))
+    often = settings.model_copy(update={"retry_delay_most": 60.0})
+    _send(bus, DocumentDeleted(document_id="a"))
+    began = time.monotonic()
+    _work_for(
+        Worker("extraction", store, bus, {DocumentDeleted: handler}, often),
+        lambda: _notes(store) == ["a"],
+    )
+    assert 1.0 <= time.monotonic() - began < 8.0
+    assert handler.calls == 3
 
 
 def test_a_replayed_dead_letter_is_worked_on(store: Store, bus: Bus, make_worker: Any) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import (
+    BindParameter,
     Column,
     Executable,
     Integer,
@@ -14,6 +15,7 @@ from sqlalchemy import (
     String,
     Table,
     and_,
+    bindparam,
     delete,
     exists,
     func,
@@ -26,6 +28,7 @@ from sqlalchemy import (
     union_all,
     update,
 )
+from sqlalchemy.dialects import sqlite
 
 from shared.storage import Store, UnitOfWork
 from shared.storage.blobs import FileBlobs, key_of
@@ -59,6 +62,16 @@ other = papers.alias("other")
 mine = papers.c.tenant == "ours"
 _LINKED = and_(links.c.tenant == papers.c.tenant, links.c.child == papers.c.id)
 _OTHERS = select(papers.c.id).where(papers.c.tenant == "ours", papers.c.name == "a")
+_ALL = select(func.max(papers.c.name)).scalar_subquery()
+_OURS = select(func.max(papers.c.name)).where(mine).scalar_subquery()
+_PAPER = insert(papers).values(id="p3", tenant="ours")
+_KEY = {"tenant": "ours", "parent": "p1"}
+
+
+def linked(table: Table, key: list[str], /, given: dict[str, Any], **changed: Any) -> sqlite.Insert:
+    """A row, or a change of the one that has its key."""
+    row = sqlite.insert(table).values(**given)
+    return row.on_conflict_do_update(index_elements=key, set_=changed)
 
 
 @pytest.fixture
@@ -96,6 +109,12 @@ NAMED: dict[str, Executable] = {
     "delete": delete(papers).where(mine, papers.c.id.in_(["p1", "p3"])),
     "delete of rows of nobody": delete(tries).where(tries.c.paper.in_(_OTHERS)),
     "insert": insert(papers).values(id="p3", tenant="ours"),
+    "insert and tell": _PAPER.returning(papers.c.id, _OURS),
+    "insert or change": linked(links, ["tenant", "parent"], _KEY, child="p2"),
+    "insert or leave": sqlite.insert(links).values(**_KEY).on_conflict_do_nothing(),
+    "insert by a parameter": insert(papers).values(id="p3", tenant=bindparam("whose", "ours")),
+    "update and tell": update(papers).where(mine).values(name="c").returning(_OURS),
+    "letters": select(papers.c.id, literal_column("'accept'")).where(mine),
     "no rows": text("SELECT 1"),
 }
 
@@ -136,6 +155,17 @@ UNNAMED: dict[str, Executable] = {
     "text": text("SELECT * FROM papers"),
     "text to change": text("DELETE  from papers"),
     "text in a condition": select(papers).where(mine, text("1 = 1 OR 1 = 1")),
+    "letters with a table": select(literal_column("(SELECT max(name) FROM papers)")),
+    "update and tell": update(papers).where(mine).values(name="c").returning(_ALL),
+    "delete and tell": delete(papers).where(mine).returning(_ALL),
+    "insert and tell": _PAPER.returning(_ALL),
+    "insert after a common query": _PAPER.add_cte(select(papers.c.id).cte("all")),
+    "insert or replace": insert(papers).values(id="p2", tenant="ours").prefix_with("OR REPLACE"),
+    "update or replace": update(papers).where(mine).values(id="p2").prefix_with("OR REPLACE"),
+    "insert or take": linked(papers, ["id"], {"id": "p2", "tenant": "ours"}, tenant="ours"),
+    "insert or change another's": linked(papers, ["id"], {"id": "p2", "tenant": "ours"}, name="c"),
+    "insert or give": linked(links, ["tenant", "parent"], _KEY, tenant="theirs"),
+    "insert or change by all": linked(links, ["tenant", "parent"], _KEY, child=_ALL),
     "letters in a condition": select(papers).where(mine, literal_column("1 OR 1")),
 }
 
@@ -201,6 +231,13 @@ def test_in_the_work_of_a_tenant_no_other_can_be_named(store: Store) -> None:
             session.execute(insert(papers), rows)
         with pytest.raises(CrossesTenants):
             session.execute(insert(papers), rows[1:])
+        whose: BindParameter[str] = bindparam("whose")
+        for statement in (
+            insert(papers).values(id="p8", tenant=whose),
+            update(papers).where(papers.c.tenant == "ours").values(tenant=whose),
+        ):
+            with pytest.raises(CrossesTenants):
+                session.execute(statement, {"whose": "theirs"})
         session.execute(insert(papers), rows[:1])
     assert names(store) == ["a", "b", None]
 
