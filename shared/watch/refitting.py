@@ -28,6 +28,9 @@ FOLDS = 5
 DOCUMENTS = "documents"
 """What exchangeable groups are in a set that was made of contracts here."""
 
+SURE = 1e-7
+"""So far from 0 and 1 a belief is at the least whose confidence is asked for."""
+
 DRAWS = 1000
 SEED = 11
 
@@ -169,22 +172,33 @@ def _beliefs(lines: Floats, columns: Floats, label: Integers) -> Floats:
 def pooled(new: Calibration, shipped: Calibration) -> Calibration:
     """Return a set of both, for whoever takes his documents for like those of the shipped one.
 
-    The lines are the new ones, and each group counts as one more family.
+    The lines are the new ones, for the shipped results as well: by their own a belief would be
+    another confidence than the rule accepts here. Each group counts as one more family.
     """
     places = np.array([new.labels.index(name) for name in shipped.labels])
+    label = places[shipped.label]
     documents = shipped.document if shipped.document is not None else shipped.family
     after = new.document if new.document is not None else new.family
     return replace(
         new,
         families=shipped.families + new.families,
         family=np.concatenate([shipped.family, new.family + shipped.families]),
-        label=np.concatenate([places[shipped.label], new.label]),
-        belief=np.concatenate([shipped.belief, new.belief]),
+        label=np.concatenate([label, new.label]),
+        belief=np.concatenate([_beliefs(new.lines, _told(shipped), label), new.belief]),
         wrong=np.concatenate([shipped.wrong, new.wrong]),
         document=np.concatenate([documents, after + documents.max(initial=-1) + 1]),
         weight=np.concatenate([weights_of(shipped), weights_of(new)]),
         groups=" and ".join(dict.fromkeys((shipped.groups, new.groups))),
     )
+
+
+def _told(known: Calibration) -> Floats:
+    """Ones and the log-odds of the confidences [results, 2], as its lines have made beliefs of them
+    (each rises); a belief that is kept as 1 is taken for a hair less.
+    """
+    start, slope = known.lines[known.label].T
+    odds = (log_odds(np.clip(known.belief, SURE, 1.0 - SURE)) - start) / slope
+    return np.stack([np.ones_like(odds), odds], 1)
 
 
 def weights_of(known: Calibration) -> Floats:

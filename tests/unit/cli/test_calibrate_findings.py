@@ -6,17 +6,19 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
 from services.cli import cli
 from services.triage.domain import Report
-from services.triage.guarantee import FINDING
+from services.triage.guarantee import FINDING, THRESHOLDS, Line, calibration
 from services.triage.risk import NAME, Judge
 from services.triage.store import MIGRATIONS, Reports
 from services.triage.watch.calibrating import refit
 from services.triage.watch.store import Watches
 from shared.errors import Conflict, InvalidRequest
+from shared.guarantee import read_calibration
 from shared.policy import FindingRules, RiskRules
 from shared.storage import Store
 from shared.storage.watches import Drawn
@@ -146,3 +148,23 @@ def test_where_surer_findings_are_not_righter_nothing_is_promised() -> None:
     made = refit(judge, SHIPPED, rules, found, 400, 0, with_shipped=False)
     assert made.belief_after is None
     assert "surer findings are not right more often here" in made.why_not
+
+
+@pytest.mark.parametrize(("size", "every"), [(20, 99), (200, 10)])
+def test_no_rule_holds_that_the_shipped_filings_refute(size: int, every: int) -> None:
+    """Decisions that went better here than any before, one in `every` wrong, lift the line, not
+    what was shipped.
+    """
+    judge = Judge.load(artefacts())
+    assert judge.guarantee
+    rules = RiskRules(findings=FindingRules(max_wrong=0.1, broken=0.5))
+    found = [
+        Decided(f"company {n}", FINDING, float(sure), n % every == every - 1, 1.0)
+        for n, sure in enumerate(np.linspace(0.83, 0.45, size))
+    ]
+    made = refit(judge, SHIPPED, rules, found, size, 0, with_shipped=True)
+    line = Line.local(read_calibration(made.data))
+    least = line.confidence_of(1.0 if made.belief_after is None else made.belief_after)
+    accepted, wrong = (one.sum(1) for one in calibration(judge.guarantee).counts(0.5))
+    place = int(np.searchsorted(-THRESHOLDS, -least, side="right")) - 1  # the last one above it
+    assert made.belief_after is None or wrong[place] / accepted[place] < 0.1

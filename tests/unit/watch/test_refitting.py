@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from shared.guarantee import Promise, promise, read_calibration
-from shared.risk import interval
+from shared.guarantee import Calibration, Promise, log_odds, promise, read_calibration
+from shared.risk import Floats, interval
 from shared.watch.refitting import Decided, outcome, pooled, refitted
 
 LABELS = ("Governing Law", "Audit Rights")
@@ -100,6 +100,27 @@ def test_few_decisions_promise_nothing_unless_others_are_counted_too() -> None:
     assert promise(both, 0.1, 0.95).belief is not None
     assert both.document is not None
     assert len(np.unique(both.document)) == 420
+
+
+def test_what_is_pooled_is_judged_by_the_line_that_decides_here() -> None:
+    """Else a belief is one confidence for the shipped results, and another one for those here."""
+    shipped = refitted(LABELS, None, decisions())
+    lucky = [Decided(f"mine_{i}", LABELS[0], 0.3 + i / 100, False, 1.0) for i in range(40)]
+    new = refitted(LABELS, shipped, lucky)
+    assert new.lines[0] != pytest.approx(shipped.lines[0], abs=0.1)
+    both = pooled(new, shipped)
+    confidence = 1.0 / (1.0 + np.exp(-_log_odds_by(shipped)))
+    expected = [
+        new.belief_of(LABELS[one], float(sure))
+        for one, sure in zip(shipped.label, confidence, strict=True)
+    ]
+    assert both.belief[: len(expected)] == pytest.approx(expected)
+
+
+def _log_odds_by(known: Calibration) -> Floats:
+    """Of the confidences that its lines have made its beliefs of."""
+    start, slope = known.lines[known.label].T
+    return np.asarray((log_odds(known.belief) - start) / slope)
 
 
 def test_what_is_of_no_label_or_without_doubt_is_left_out() -> None:
