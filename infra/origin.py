@@ -43,6 +43,8 @@ SECONDS = httpx.Timeout(600.0, connect=5.0, pool=30.0)
 IDLE = 2.0
 """Seconds until an unused connection is given up: before the service does it, after five."""
 PROBE_SECONDS = 5.0
+PROBING = 100
+"""Connections for probes and metrics at the most; a probe takes one of each process."""
 ENDING_SECONDS = 22
 """For which answers that are under way are waited for once the origin is to end: above what a
 request may wait for a document (`services.ingest.watching.LONGEST_WAIT`)."""
@@ -283,12 +285,17 @@ def create_app(settings: OriginSettings, leaving: threading.Event | None = None)
             keepalive_expiry=IDLE,
         ),
     )
-    client = httpx.AsyncClient(transport=transport)
+    # Of their own: whoever fills the others does not make the suite look ill.
+    client = httpx.AsyncClient(
+        transport=httpx.AsyncHTTPTransport(
+            retries=2, limits=httpx.Limits(max_connections=PROBING, keepalive_expiry=IDLE)
+        )
+    )
     probes = Probes(settings.processes(), client)
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
-        async with client:
+        async with transport, client:
             yield
 
     return Starlette(

@@ -8,13 +8,16 @@ and how many connections it keeps. What goes beyond is answered where that is po
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import http
 import json
 import logging
 import sys
+import termios
 import time
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import h11
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -38,15 +41,20 @@ class Bounds:
     body_bytes: int = 15_000
     """500 bytes a second: the slowest line that an upload may come over."""
     read_seconds: float = 120.0
-    """In which a client takes what lies ready for it, 64 KB at the most."""
+    """In each of which a client takes `read_bytes` of what lies ready for it, or all of it."""
+    read_bytes: int = 60_000
+    """500 bytes a second, as for bodies."""
 
 
 BEYOND = 100
-"""Connections above the bound that are still answered, before further ones are closed unheard."""
+"""Connections above the bound that are still answered. For a further one that goes which has been
+without a request for the longest; where all have one, the further one is closed unheard."""
 AGAIN_SECONDS = 1
 TELL_SECONDS = 60.0
 PROBED = frozenset({"/livez", "/readyz", "/metrics"})
 """Answered at any time: a process that is busy is not ill."""
+ALWAYS = PROBED | {"/v1/keys/self"}
+"""And so is what the other services ask of ingest before they answer anybody (`RemoteKeys`)."""
 CODES = {
     400: ("bad_request", "this is no request of HTTP/1.1"),
     408: ("request_timeout", "the request came too slowly: send it again"),
@@ -68,14 +76,14 @@ class Crowded:
             await self.app(scope, receive, send)
         elif _head_bytes(scope) > self.bounds.head_bytes:
             await _refuse(431, send)
-        elif scope.get(CROWDED) and scope["path"] not in PROBED:
+        elif scope.get(CROWDED) and scope["path"] not in ALWAYS:
             await _refuse(503, send)
         else:
             await self.app(scope, receive, send)
 
 
 CROWDED = "smallprint.crowded"
-"""In the scope of requests that come on a connection above the bound."""
+"""In the scope of requests that come, while it is crowded, on a connection above the bound."""
 
 
 def _head_bytes(scope: Scope) -> int:
@@ -110,9 +118,14 @@ async def _refuse(status: int, send: Send) -> None:
 
 
 class BoundedConnection(H11Protocol):
-    """One connection, whose client is held to the bounds. `bounds` is set by whoever serves."""
+    """One connection, whose client is held to the bounds.
+
+    `bounds` and `silent` are set by whoever serves, for all connections of one server.
+    """
 
     bounds = Bounds()
+    silent: ClassVar[dict[BoundedConnection, None]] = {}
+    """Those without a request at hand, the one that has been so for the longest first."""
     _told = -TELL_SECONDS
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -121,18 +134,37 @@ class BoundedConnection(H11Protocol):
         self._for = ""
         self._came = 0
         self._slow_reader: asyncio.TimerHandle | None = None
+        self._lay, self._lay_of = 0, self.cycle
 
     # What asyncio calls
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        if len(self.connections) > self.bounds.connections + BEYOND:
+        if len(self.connections) > self.bounds.connections + BEYOND and not self._make_room():
             transport.abort()
             return
-        if len(self.connections) > self.bounds.connections:
-            self.app = _marked(self.app)
+        if self._crowded():
+            self.app = self._unless_crowded(self.app)
             self._tell()
-        self._time("head")
+        self._watch(asked=True)
+
+    def _crowded(self) -> bool:
+        return len(self.connections) > self.bounds.connections
+
+    def _unless_crowded(self, app: Any) -> Any:
+        async def asked(scope: Any, receive: Any, send: Any) -> None:
+            await app({**scope, CROWDED: self._crowded()}, receive, send)
+
+        return asked
+
+    def _make_room(self) -> bool:
+        """Close the connection that loses least by it; says whether there was one."""
+        for one in self.silent:
+            if not one.transport.get_write_buffer_size():
+                del self.silent[one]
+                one.transport.abort()
+                return True
+        return False
 
     def _tell(self) -> None:
         """Say that it is crowded, and not for each that comes."""
@@ -151,22 +183,23 @@ class BoundedConnection(H11Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._time("")
         self._stop_reading_timer()
+        self.silent.pop(self, None)
         super().connection_lost(exc)
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        if self._slow_reader is None:
-            self._slow_reader = self.loop.call_later(self.bounds.read_seconds, self.transport.abort)
+        self._watch_reader()
 
     def resume_writing(self) -> None:
         super().resume_writing()
-        self._stop_reading_timer()
+        self._watch_reader()
 
     # What uvicorn calls
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
         self._watch(asked=bool(self.conn.trailing_data[0]))
+        self._watch_reader()
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - the error says more
         """Called where h11 raised an error, which knows what it was."""
@@ -176,6 +209,10 @@ class BoundedConnection(H11Protocol):
 
     # Time
 
+    def _at_work(self) -> bool:
+        """Whether a request is here whose answer is not complete."""
+        return self.cycle is not None and not self.cycle.response_complete
+
     def _watch(self, *, asked: bool) -> None:
         """See what is waited for now.
 
@@ -183,6 +220,10 @@ class BoundedConnection(H11Protocol):
             asked: whether anything came that could be the beginning of a request, be it an empty
                 line: without, uvicorn closes the connection after some seconds by itself.
         """
+        if self._at_work() or self.transport.is_closing():
+            self.silent.pop(self, None)
+        else:
+            self.silent.setdefault(self)
         if self.transport.is_closing():
             self._time("")
         elif self.conn.their_state is h11.SEND_BODY:
@@ -239,14 +280,36 @@ class BoundedConnection(H11Protocol):
             self.cycle.message_event.set()
         self.transport.close()
 
+    def _watch_reader(self) -> None:
+        """Look, from now on, whether what lies ready is taken, while nothing is added to it."""
+        self._stop_reading_timer()
+        added_to = self._at_work() and not self.flow.write_paused
+        if not added_to and self.transport.get_write_buffer_size():
+            self._lay, self._lay_of = _untaken(self.transport), self.cycle
+            self._slow_reader = self.loop.call_later(self.bounds.read_seconds, self._look_at_reader)
+
+    def _look_at_reader(self) -> None:
+        """Let go of who took too little, unless that is all, or more of a further answer came."""
+        taken = self._lay - _untaken(self.transport)
+        same = self.cycle is self._lay_of and self.transport.get_write_buffer_size() > 0
+        if same and taken < self.bounds.read_bytes:
+            self.transport.abort()
+        else:
+            self._watch_reader()
+
     def _stop_reading_timer(self) -> None:
         if self._slow_reader is not None:
             self._slow_reader.cancel()
             self._slow_reader = None
 
 
-def _marked(app: Any) -> Any:
-    async def crowded(scope: Any, receive: Any, send: Any) -> None:
-        await app({**scope, CROWDED: True}, receive, send)
+def _untaken(transport: asyncio.Transport) -> int:
+    """Bytes that the other end has not received, here and, where it tells, in the kernel.
 
-    return crowded
+    Linux asks for more only once a third of what it keeps is sent, which may be megabytes: what
+    lies here stays the same for long, however steadily they are taken (tcp(7), SIOCOUTQ).
+    """
+    kept = b""
+    with suppress(OSError, ValueError):
+        kept = fcntl.ioctl(transport.get_extra_info("socket").fileno(), termios.TIOCOUTQ, bytes(4))
+    return transport.get_write_buffer_size() + int.from_bytes(kept, sys.byteorder)

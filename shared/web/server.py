@@ -67,7 +67,8 @@ class Server(uvicorn.Server):
         bounds = bounds or Bounds()
         self._application = Leaving(Crowded(config.app, bounds))  # type: ignore[arg-type]
         config.app = self._application
-        config.http = type("Protocol", (BoundedConnection,), {"bounds": bounds})
+        own = {"bounds": bounds, "silent": {}}
+        config.http = type("Protocol", (BoundedConnection,), own)
         config.h11_max_incomplete_event_size = bounds.head_bytes
         config.ws = "none"
         super().__init__(config)

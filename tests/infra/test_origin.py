@@ -4,6 +4,8 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import httpx
 import pytest
@@ -237,6 +239,37 @@ def test_the_origin_is_ready_when_all_are(origin: str) -> None:
         "triage",
         "review",
     ]
+
+
+def test_a_full_origin_is_ready_and_measured_all_the_same() -> None:
+    """Requests that fill all of its connections to a service don't hold up its own."""
+    release, waiting = threading.Event(), threading.Semaphore(0)
+
+    def wait(_request: Request) -> Response:
+        waiting.release()
+        release.wait(60)
+        return PlainTextResponse("done")
+
+    routes = [*_service("ingest").routes[:2], Route("/v1/documents/{id}", wait)]
+    service = Background(Starlette(routes=routes))
+    urls = {f"{name}_url": service.url for name in SERVICES}
+    front = Background(create_app(OriginSettings(**urls, http_connections=10)))  # type: ignore[arg-type]
+    ask = partial(httpx.get, f"{front.url}/v1/documents/7", timeout=60, trust_env=False)
+    try:
+        with ThreadPoolExecutor(10) as pool:
+            asked = [pool.submit(ask) for _ in range(10)]
+            try:
+                assert all(waiting.acquire(timeout=30) for _ in asked)
+                ready = httpx.get(front.url + "/readyz", timeout=30, trust_env=False)
+                assert ready.json() == {"status": "ok"}
+                measured = httpx.get(front.url + "/metrics", timeout=30, trust_env=False)
+                assert "smallprint_documents_total" in measured.text
+            finally:
+                release.set()
+            assert [one.result().text for one in asked] == ["done"] * 10
+    finally:
+        front.stop()
+        service.stop()
 
 
 def test_metrics_are_added_up(origin: str) -> None:

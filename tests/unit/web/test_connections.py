@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import threading
 import time
@@ -28,7 +29,10 @@ QUICK = Bounds(
     body_seconds=0.6,
     body_bytes=200,
     read_seconds=0.6,
+    read_bytes=60_000,
 )
+PATIENT = replace(QUICK, head_seconds=20.0, body_seconds=20.0)
+"""As narrow, but for whom a test keeps waiting."""
 HEAD = b"POST / HTTP/1.1\r\nhost: here\r\ncontent-length: 100000\r\n\r\n"
 
 
@@ -38,11 +42,13 @@ class House:
     def __init__(self) -> None:
         self.ended: list[str] = []
         self.working = 0
+        self.thinks = 0.0
 
     async def take(self, request: Request) -> Response:
-        """Read a body."""
+        """Read a body, after it has thought for as many seconds as it `thinks`."""
         self.working += 1
         try:
+            await asyncio.sleep(self.thinks)
             size = len(await request.body())
         except ClientDisconnect:
             self.ended.append("broken off")
@@ -66,27 +72,42 @@ class House:
 
         return StreamingResponse(body())
 
+    async def give(self, request: Request) -> Response:
+        """Answer with so many bytes at once."""
+        return Response(b"x" * int(request.query_params["bytes"]))
+
     def app(self) -> Starlette:
         """It as an application."""
-        probe = Route("/livez", lambda _: PlainTextResponse("here"))
-        pour = Route("/pour", self.pour)
-        return Starlette(routes=[probe, pour, Route("/", self.take, methods=["GET", "POST"])])
+        return Starlette(
+            routes=[
+                Route("/livez", lambda _: PlainTextResponse("here")),
+                Route("/v1/keys/self", lambda _: PlainTextResponse("yours")),
+                Route("/pour", self.pour),
+                Route("/give", self.give),
+                Route("/", self.take, methods=["GET", "POST"]),
+            ]
+        )
 
 
 @contextmanager
-def served(bounds: Bounds, house: House) -> Iterator[tuple[str, int]]:
-    """The address of a server with these bounds."""
+def served(bounds: Bounds, house: House, buffer: int = 0) -> Iterator[tuple[str, int]]:
+    """The address of a server with these bounds; its kernel keeps `buffer` bytes to send, if any
+    number is said."""
     config = uvicorn.Config(house.app(), log_config=None, timeout_graceful_shutdown=1)
     ports: list[int] = []
     server = Server(config, threading.Event(), ports.append, bounds=bounds)
     with socket.create_server(("127.0.0.1", 0)) as listener:
+        if buffer:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, buffer)
         thread = threading.Thread(target=server.run, args=([listener],))
         thread.start()
         waited(lambda: ports)
-        yield "127.0.0.1", ports[0]
-        server.should_exit = True
-        thread.join(30)
-        assert not thread.is_alive()
+        try:
+            yield "127.0.0.1", ports[0]
+        finally:
+            server.should_exit = True
+            thread.join(30)
+            assert not thread.is_alive()
 
 
 @pytest.fixture
@@ -159,35 +180,75 @@ def test_a_head_within_the_bound_is_read(address: tuple[str, int]) -> None:
 
 
 def test_further_connections_are_asked_to_come_again(
-    address: tuple[str, int], monkeypatch: pytest.MonkeyPatch
+    house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """503 with Retry-After, but for probes; and unheard those far beyond, until there is room."""
-    monkeypatch.setattr(connections, "BEYOND", 2)
-    with ExitStack() as stack:
-        held = [stack.enter_context(begun(address)) for _ in range(3)]
-        with socket.create_connection(address) as further:
-            further.sendall(b"GET / HTTP/1.1\r\nhost: here\r\n\r\n")
-            said = rest(further)
+    """503 with Retry-After, but for probes and what our own services ask about keys; and unheard
+    those far beyond, where all are at work, until there is room."""
+    with served(PATIENT, house) as address, ExitStack() as stack:
+        held = [stack.enter_context(begun(address, HEAD)) for _ in range(3)]
+        waited(lambda: house.working == 3)
+        said = asked(address, "/")
         assert status(said) == 503
         assert b"retry-after: 1\r\n" in said.lower()
-        with socket.create_connection(address) as probe:
-            probe.sendall(b"GET /livez HTTP/1.1\r\nhost: here\r\nconnection: close\r\n\r\n")
-            assert status(rest(probe)) == 200
-        held += [stack.enter_context(begun(address)) for _ in range(2)]
+        assert status(asked(address, "/livez")) == 200
+        assert status(asked(address, "/v1/keys/self")) == 200
+        monkeypatch.setattr(connections, "BEYOND", 0)
         with socket.create_connection(address) as unheard:
             assert rest(unheard) == b""
         for one in held:
             one.close()
-    waited(lambda: ask(address) == 200)
+        waited(lambda: ask(address) == 200)
+
+
+def test_who_asks_nothing_goes_before_who_comes(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many are silent, a probe is answered; who is at work stays, and so do the others."""
+    monkeypatch.setattr(connections, "BEYOND", 2)
+    with served(PATIENT, house) as address, ExitStack() as stack:
+        working = stack.enter_context(begun(address, HEAD))
+        silent = [stack.enter_context(begun(address, b"")) for _ in range(4)]
+        assert status(asked(address, "/livez")) == 200
+        assert rest(silent[0]) == b""
+        for one in silent[1:]:
+            one.sendall(b"GET /livez HTTP/1.1\r\nhost: here\r\n\r\n")
+            one.settimeout(10)
+            assert status(one.recv(65_536)) == 200
+        working.sendall(b"x" * 100_000)
+        working.settimeout(10)
+        assert status(working.recv(65_536)) == 200
+
+
+def test_who_came_in_a_crowd_is_served_once_there_is_room(house: House) -> None:
+    """On the connection that a probe opened."""
+    with served(PATIENT, house) as address, ExitStack() as stack:
+        held = [stack.enter_context(begun(address)) for _ in range(3)]
+        with socket.create_connection(address) as client:
+            client.settimeout(10)
+            client.sendall(b"GET /livez HTTP/1.1\r\nhost: here\r\n\r\n")
+            assert status(client.recv(65_536)) == 200
+            for one in held:
+                one.close()
+            waited(lambda: ask(address) == 200)
+            client.sendall(b"GET / HTTP/1.1\r\nhost: here\r\n\r\n")
+            assert status(client.recv(65_536)) == 200
 
 
 @contextmanager
-def begun(address: tuple[str, int]) -> Iterator[socket.socket]:
+def begun(address: tuple[str, int], data: bytes = b"GET / HTTP/1.1\r\n") -> Iterator[socket.socket]:
     """A connection on which a request has begun."""
     with socket.create_connection(address) as client:
-        client.sendall(b"GET / HTTP/1.1\r\n")
+        client.sendall(data)
         time.sleep(0.05)
         yield client
+
+
+def asked(address: tuple[str, int], path: str) -> bytes:
+    """All that is answered to a request on a connection of its own."""
+    with socket.create_connection(address) as client:
+        client.sendall(b"GET %s HTTP/1.1\r\nhost: here\r\n" % path.encode())
+        client.sendall(b"connection: close\r\n\r\n")
+        return rest(client)
 
 
 def ask(address: tuple[str, int]) -> int:
@@ -261,17 +322,24 @@ def test_a_slow_line_that_keeps_up_is_served(address: tuple[str, int], house: Ho
     assert house.ended == ["whole"]
 
 
-def test_who_waits_for_our_word_is_not_slow(house: House) -> None:
-    """Who asked whether to go on, and has no answer, sends nothing and is left alone."""
+@pytest.mark.parametrize("expects", [True, False])
+def test_who_waits_for_our_word_is_not_slow(house: House, expects: bool) -> None:
+    """Who asked whether to go on, and has no answer, or whose body we do not read further, sends
+    nothing and is left alone."""
+    house.thinks = 2.0  # more than two looks at the body
     with (
         served(replace(QUICK, head_seconds=5.0), house) as address,
         socket.create_connection(address) as client,
     ):
-        client.sendall(HEAD.replace(b"100000", b"4\r\nexpect: 100-continue"))
-        client.settimeout(5)
-        assert status(client.recv(65_536)) == 100
-        client.sendall(b"1234")
+        client.settimeout(10)
+        if expects:
+            client.sendall(HEAD.replace(b"100000", b"4\r\nexpect: 100-continue"))
+            assert status(client.recv(65_536)) == 100
+            client.sendall(b"1234")
+        else:
+            client.sendall(HEAD.replace(b"100000", b"20000000") + b"x" * 20_000_000)
         assert status(client.recv(65_536)) == 200
+    assert house.ended == ["whole"]
 
 
 def test_who_does_not_read_what_he_asked_for_is_let_go(
@@ -283,6 +351,44 @@ def test_who_does_not_read_what_he_asked_for_is_let_go(
         waited(lambda: house.working == 1)
         waited(lambda: house.working == 0)
     assert house.ended == ["poured"]
+
+
+@contextmanager
+def narrow(address: tuple[str, int], path: str, keeps: int = 65_536) -> Iterator[socket.socket]:
+    """A connection on which something was asked, and whose client keeps few bytes unread."""
+    with socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, keeps)
+        client.settimeout(10)
+        client.connect(address)
+        client.sendall(b"GET %s HTTP/1.1\r\nhost: here\r\n\r\n" % path.encode())
+        yield client
+
+
+@pytest.mark.parametrize("path", ["/pour", "/give?bytes=40000000"])
+def test_a_slow_line_that_keeps_up_gets_its_answer(house: House, path: str) -> None:
+    """However much of it is made ready at once, and whatever the kernel keeps of it."""
+    with served(QUICK, house) as address, narrow(address, path) as client:
+        until, read = time.monotonic() + 4.0, 0
+        while time.monotonic() < until:
+            read += len(client.recv(40_000))
+            time.sleep(0.05)
+        assert read > 500_000
+        client.settimeout(0.5)
+        rest_of_it = read
+        while rest_of_it < 8_000_000:  # more than lay in any kernel: it is still being sent
+            rest_of_it += len(client.recv(1 << 20)) or pytest.fail("cut off")
+
+
+@pytest.mark.parametrize("size", [40_000_000, 60_000])
+def test_who_reads_byte_by_byte_is_let_go(house: House, size: int) -> None:
+    """Also when all of the answer is ready, and little of it."""
+    bounds = replace(QUICK, connections=1)
+    with (
+        served(bounds, house, buffer=4_096) as address,
+        narrow(address, f"/give?bytes={size}", keeps=4_096) as client,
+    ):
+        waited(lambda: client.recv(10) and ask(address) == 503)
+        waited(lambda: client.recv(10) and ask(address) == 200)
 
 
 def test_what_is_no_request_is_answered_400(address: tuple[str, int], house: House) -> None:
@@ -299,3 +405,4 @@ def test_by_default_a_browser_and_a_slow_telephone_are_served() -> None:
     assert usual.head_bytes >= 16_384
     assert usual.connections >= 100
     assert usual.body_bytes / usual.body_seconds <= 1_000
+    assert usual.read_bytes / usual.read_seconds <= 1_000
