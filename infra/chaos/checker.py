@@ -18,6 +18,8 @@ from infra.chaos.people import Told
 from infra.chaos.receiver import Heard
 
 STATES = {"received": 0, "read": 1, "processing": 2, "ended": 3}
+READINGS = ("clauses.extracted.v1", "findings.found.v1")
+"""Events that say what was read of a document, and at what cost."""
 ROOTS = ("document.ingested.v1", "review.decided.v1")
 """What clients cause; all else has an event as its cause."""
 ORDER = {
@@ -220,7 +222,7 @@ def _ledger(evidence: Evidence) -> Check:
     groups = {group["key"]: group for group in evidence.facts.costs["groups"] if _is_read(group)}
     tokens: dict[str, int] = {}
     for event in evidence.seen.values():
-        if event.type == "clauses.extracted.v1":
+        if event.type in READINGS:
             name = event.key.partition("/")[2]
             tokens[name] = sum(one["tokens"] for one in event.data["adapters"])
     for name in tokens.keys() | groups.keys():

@@ -7,6 +7,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -222,6 +223,18 @@ def test_what_a_frontier_model_proposed_waits_too() -> None:
     evidence.facts.items.append({**evidence.facts.items[0], "id": "it_2", "result_id": "cl_2"})
     evidence.seen["b"].data["answer"] = {"key": "b"}
     assert not [one for one in check(evidence) if one.wrong]
+
+
+def test_a_report_is_booked_as_a_contract_is() -> None:
+    """Each reading once, whatever it is of."""
+    evidence = sound()
+    found = replace(evidence.seen["3"], type="findings.found.v1")
+    promise = "the ledger has each reading once, and no cap is passed"
+    for event, tokens, wrong in ((found, 50, 0), (found, 49, 1)):
+        seen = {**evidence.seen, "3": event}
+        evidence.facts.costs["groups"][0]["tokens_read"] = tokens
+        (one,) = (one for one in check(replace(evidence, seen=seen)) if one.promise == promise)
+        assert len(one.wrong) == wrong
 
 
 def test_trouble_explains_as_many_repeats_and_no_more() -> None:
