@@ -77,6 +77,7 @@ def test_everything_that_triage_serves_has_a_method(
     assert [one.id for one in client.statements("doc_2")] == ["f2"]
     assert [one.name for one in client.reports()] == ["2024.json", "2023.json"]
     assert client.journal("doc_2", "triage")
+    assert client.watched(findings=True).notices == ()
 
     serves = json.loads((ROOT / "services" / "triage" / "openapi.json").read_text("utf-8"))
     served = {path for path in serves["paths"] if path.startswith("/v1/")}
