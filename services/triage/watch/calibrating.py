@@ -36,6 +36,11 @@ NOT_SURER = (
     "confidence tells which of them to accept"
 )
 
+TOGETHER = 2
+"""A company counts in the test with so many findings that people decided about at most, of those
+that stand for most: it has one filing here, or few, while of contracts each has many clauses. Bets
+that are sized for ten, or for forty at a risk of 20%, take several times as many companies."""
+
 
 def complete(asked: Iterable[Drawn], documents: Collection[str]) -> tuple[list[Decided], int, int]:
     """Return what was decided in documents of which all is, how many documents these are, and how
@@ -132,7 +137,8 @@ def refit(
             "filings is broken"
         )
     now = read_calibration(local.data) if local.data else came
-    new = refitted((FINDING,), now, found, COMPANIES, (FINDING, FILING))
+    most = TOGETHER * max(one.weight for one in found)  # shares were stated before filings came
+    new = refitted((FINDING,), now, found, COMPANIES, (FINDING, FILING), most)
     was = None
     if local.data and now:
         was = promise(now, risk.max_wrong, risk.level)
