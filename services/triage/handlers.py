@@ -246,6 +246,7 @@ def forget_document(
         known = reports.get(event.document_id)
         _forget_found(reports, event.document_id)
         reports.replace_filers(event.document_id, {})
+        Watches(uow.session, event.tenant).forget_filers(event.document_id)
         reports.forget_decided(event.document_id)
         reports.save(Report(event.tenant, event.document_id, "other", 1, state="deleted"))
         mark_deleted(blobs, event.tenant, event.document_id)

@@ -73,12 +73,17 @@ def note_filings(
                 name if found.sampled else "",
                 routing.share if found.sampled else 1.0,
                 found.sampled,
-                family=pseudonym(routing.key, "filer", one.filer) if one.filer else None,
+                family=filer_name(routing.key, watches.tenant, one.filer) if one.filer else None,
             )
         )
     for notice in told:
         watches.tell(notice)
     return told
+
+
+def filer_name(key: bytes, tenant: str, filer: str) -> str:
+    """The secret name of a filer, another one in each tenant."""
+    return pseudonym(key, "filer", f"{tenant}\0{filer}")
 
 
 def _compared(
