@@ -38,7 +38,7 @@ NOT_SURER = (
 
 CHOSEN = (
     "not attainable with this data: people have not decided {:,} of the {:,} reports that they "
-    "were asked about, and those that they did decide may be the obvious ones. Decide the others too"
+    "were asked about, and those that they did decide may be obvious ones. Decide the others too"
 )
 LEFT = 0.1
 """Of the reports that people were asked about at most this share may be undecided: which of them
