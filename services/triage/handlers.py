@@ -232,6 +232,9 @@ def withdraw_findings(event: DocumentRekinded, uow: UnitOfWork) -> None:
         reports.forget_decided(event.document_id)  # review withdraws what was decided
         new = replace(known, kind=event.kind, attempt=attempt, state=state)
         reports.save(replace(new, code=None, reason=None))
+        watches = Watches(uow.session, event.tenant)  # locked behind reports, as everywhere
+        told = watching.withdraw_decisions(watches, event.document_id)
+    announce(told)
 
 
 def forget_document(

@@ -31,3 +31,13 @@ class Watches(watches.Watches):
         checks = self.tables.checks
         mine = checks.c.tenant == self.tenant, checks.c.document_id == document_id
         self.session.execute(update(checks).where(*mine).values(family=None))
+
+    def decided_of(self, document_id: str) -> list[str]:
+        """The ids of the findings of a document about which something is decided, in order."""
+        checks = self.tables.checks
+        query = select(checks.c.result_id).where(
+            checks.c.tenant == self.tenant,
+            checks.c.document_id == document_id,
+            checks.c.wrong.is_not(None),
+        )
+        return list(self.session.execute(query.order_by(checks.c.result_id)).scalars())

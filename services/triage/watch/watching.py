@@ -145,3 +145,12 @@ def note_decision(watches: Watches, finding_id: str, verdict: Verdict) -> list[N
     now = replace(known, wrong=None if verdict == "undo" else verdict == "reject")
     watches.put(now)
     return settle(watches, kept, [now], FILINGS) if kept else []
+
+
+def withdraw_decisions(watches: Watches, document_id: str) -> list[Notice]:
+    """Have nothing count that was decided about a document's findings; returns what was noticed."""
+    told = list[Notice]()
+    for finding_id in watches.decided_of(document_id):
+        told += note_decision(watches, finding_id, "undo")
+    watches.forget_open(document_id)
+    return told

@@ -166,7 +166,9 @@ def test_a_deletion_and_another_kind_forget_what_nobody_decided(house: House) ->
     first = read(house, "doc_1")
     with house.service.store.write() as session:
         watches = Watches(session, "default")
-        watches.put(replace(watches.find(first), family="company"))  # type: ignore[type-var]
+        asked = watches.find(first)
+        assert asked
+        watches.put(replace(asked, family="company"))
     decide(house, "doc_1", first, "reject")
     second, third = read(house, "doc_2"), read(house, "doc_3")
     house.say(DocumentDeleted(document_id="doc_1"), DocumentDeleted(document_id="doc_2"))
@@ -178,6 +180,18 @@ def test_a_deletion_and_another_kind_forget_what_nobody_decided(house: House) ->
         assert watches.find(third) is None
         (kept,) = watches.of_document("doc_1", NAME)
         assert kept.family is None
+
+
+def test_what_is_withdrawn_with_the_kind_counts_no_more(house: House) -> None:
+    """A report that becomes another document, and a report again, is decided anew."""
+    first = read(house, "doc_1")
+    decide(house, "doc_1", first, "reject")
+    decide(house, "doc_2", read(house, "doc_2"), "reject")
+    assert (watched(house)["checks"], watched(house)["wrong"]) == (2, 2)
+    house.say(DocumentRekinded(document_id="doc_1", kind="other", previous="report"))
+    assert (watched(house)["checks"], watched(house)["wrong"]) == (1, 1)
+    with house.service.store.read() as session:
+        assert Watches(session, "default").find(first) is None
 
 
 def test_nobody_can_tell_by_names_that_two_tenants_have_reports_of_one_company() -> None:
