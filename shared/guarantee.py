@@ -64,6 +64,7 @@ class Calibration:
     groups: str = FAMILIES  # what `families` counts, in words
     result: str = CLAUSE  # what one is, in a word
     source: str = CONTRACT  # and what it is about
+    most: float | None = None  # with so many results a group counts; None: `shared.risk.largest`
 
     def belief_of(self, category: str, confidence: float) -> float:
         """How likely a result of a confidence is right, by its category; 0 for an unknown one."""
@@ -123,6 +124,8 @@ class Calibration:
             more["weight"] = self.weight.astype(np.float32)
         if self.result != CLAUSE:
             more["words"] = np.array([self.result, self.source])
+        if self.most is not None:
+            more["most"] = np.array(self.most)
         np.savez_compressed(
             out,
             **more,
@@ -165,6 +168,7 @@ def read_calibration(data: bytes) -> Calibration:
             groups=str(kept["groups"]) if "groups" in kept else FAMILIES,
             result=result,
             source=source,
+            most=float(kept["most"]) if "most" in kept else None,
         )
 
 
@@ -203,8 +207,8 @@ def promise(
     """
     thresholds = thresholds_of(max_wrong)
     accepted, wrong = known.counts(thresholds, without)
-    gained = gains(accepted, wrong, max_wrong)
-    kept = kept_until(gained, max_wrong, level)
+    gained = gains(accepted, wrong, max_wrong, known.most)
+    kept = kept_until(gained, max_wrong, level, known.most)
     if kept == 0:
         reason = _why_not(known, (accepted[0], wrong[0], gained[0]), max_wrong, level)
         return Promise(max_wrong, level, None, known.families, why_not=reason)
@@ -249,7 +253,7 @@ def _why_not(
     about = "" if known.weight is None or (known.weight == 1.0).all() else "about "
     first = f"the {about}{accepted.sum():.0f} surest {known.result}s of {groups}"
     seen = f"{wrong.sum() / accepted.sum():.1%} of {first} are wrong"
-    needed = groups_needed(gained[None], max_wrong, level)
+    needed = groups_needed(gained[None], max_wrong, level, known.most)
     if needed is None or (wrong.any() and needed > MANY * known.families):
         return (
             f"not attainable with this data: {seen}, and more {known.source}s like these would "

@@ -114,7 +114,9 @@ def passing(capital: Floats, level: float) -> NDArray[np.int64]:
     return result
 
 
-def groups_needed(gained: Floats, risk: float, level: float) -> int | None:
+def groups_needed(
+    gained: Floats, risk: float, level: float, most: float | None = None
+) -> int | None:
     """Return of how many groups like these the likeliest rule would be shown to keep the risk.
 
     None if the capital of no rule grows, so that more of the same would not help.
@@ -123,8 +125,9 @@ def groups_needed(gained: Floats, risk: float, level: float) -> int | None:
         gained: see `gains`, by rule [rules, groups].
         risk: R.
         level: of confidence.
+        most: see `gains`.
     """
-    growth = log_bets(gained, risk).mean(-1).reshape(len(BETS), -1).max(-1)
+    growth = log_bets(gained, risk, most).mean(-1).reshape(len(BETS), -1).max(-1)
     wanted = -math.log1p(-level) - np.log(STAKES)
     needed = [math.ceil(w / g) for w, g in zip(wanted, growth, strict=True) if g > 0]
     return min(needed, default=None)

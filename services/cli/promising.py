@@ -169,6 +169,7 @@ class Findings:
         with store.read() as session:
             watches = self.watches(session, tenant)
             there = set(Reports(session, tenant).triaged())
-            found, whole, begun = calibrating.complete(watches.asked(name, version), there)
+            asked = watches.asked(name, version)
+            found, whole, begun, waiting = calibrating.complete(asked, there)
             local = watches.local(name, version)
-        return calibrating.refit(judge, local, rules, found, whole, begun, with_shipped)
+        return calibrating.refit(judge, local, rules, found, whole, begun, with_shipped, waiting)

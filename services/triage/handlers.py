@@ -232,6 +232,9 @@ def withdraw_findings(event: DocumentRekinded, uow: UnitOfWork) -> None:
         reports.forget_decided(event.document_id)  # review withdraws what was decided
         new = replace(known, kind=event.kind, attempt=attempt, state=state)
         reports.save(replace(new, code=None, reason=None))
+        watches = Watches(uow.session, event.tenant)  # locked behind reports, as everywhere
+        told = watching.withdraw_decisions(watches, event.document_id)
+    announce(told)
 
 
 def forget_document(
@@ -246,6 +249,7 @@ def forget_document(
         known = reports.get(event.document_id)
         _forget_found(reports, event.document_id)
         reports.replace_filers(event.document_id, {})
+        Watches(uow.session, event.tenant).forget_filers(event.document_id)
         reports.forget_decided(event.document_id)
         reports.save(Report(event.tenant, event.document_id, "other", 1, state="deleted"))
         mark_deleted(blobs, event.tenant, event.document_id)

@@ -16,10 +16,11 @@ def shown(line: Mapping[str, Any]) -> Iterator[str]:
         yield plain(line["said"])
         return
     before, after = line["before"], line["after"]
+    left = "" if line["waiting"] is None else f", {line['waiting']} wait"
     yield (
         f"{plain(line['adapter'])} {plain(line['version'])}, tenant {plain(line['tenant'])}: "
         f"{line['decided']} decisions in {line['documents']} documents of which all is decided "
-        f"({line['unfinished']} more are begun)"
+        f"({line['unfinished']} more are begun{left})"
     )
     yield f"at most {line['max_wrong']:.1%} wrong, with {line['level']:.0%} confidence"
     yield ""

@@ -33,6 +33,8 @@ class Refit:
     """Of which all is decided."""
     unfinished: int
     """Of which something is, but not all."""
+    waiting: int | None
+    """Of which nothing is, of those that people were asked about; None: not counted."""
     decided: int
     before: Outcome | None
     """None: nothing was known of the specialist's mistakes before."""
@@ -72,6 +74,8 @@ class Whose:
     """Of which all is decided."""
     unfinished: int
     """Of which something is, but not all."""
+    waiting: int | None = None
+    """Of which nothing is, of those that people were asked about; None: not counted."""
 
 
 def stated(max_wrong: float | None, level: float, always_person: tuple[str, ...] = ()) -> Stated:
@@ -120,6 +124,7 @@ def compared(
         risk.level,
         whose.documents,
         whose.unfinished,
+        whose.waiting,
         len(new.label),
         before,
         after,

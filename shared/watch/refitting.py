@@ -100,6 +100,7 @@ def refitted(
     found: Sequence[Decided],
     groups: str = DOCUMENTS,
     words: tuple[str, str] = (CLAUSE, CONTRACT),
+    most: float | None = None,
 ) -> Calibration:
     """Return the calibration set of decided results.
 
@@ -109,6 +110,8 @@ def refitted(
         found: what was decided; of other labels nothing is learned.
         groups: what groups are, in words.
         words: what a result is, and what it is about.
+        most: with so many results a group counts in the test at most; None: as
+            `shared.risk.largest` says.
     """
     rows = [one for one in found if one.category in labels and 0.0 < one.confidence < 1.0]
     names = sorted({one.group for one in rows})
@@ -149,6 +152,7 @@ def refitted(
         weight,
         groups,
         *words,
+        most,
     )
 
 
@@ -173,7 +177,8 @@ def pooled(new: Calibration, shipped: Calibration) -> Calibration:
     """Return a set of both, for whoever takes his documents for like those of the shipped one.
 
     The lines are the new ones, for the shipped results as well: by their own a belief would be
-    another confidence than the rule accepts here. Each group counts as one more family.
+    another confidence than the rule accepts here. Each group counts as one more family, and with
+    as many results as those that came, which are many in each.
     """
     places = np.array([new.labels.index(name) for name in shipped.labels])
     label = places[shipped.label]
@@ -189,6 +194,7 @@ def pooled(new: Calibration, shipped: Calibration) -> Calibration:
         document=np.concatenate([documents, after + documents.max(initial=-1) + 1]),
         weight=np.concatenate([weights_of(shipped), weights_of(new)]),
         groups=" and ".join(dict.fromkeys((shipped.groups, new.groups))),
+        most=shipped.most,
     )
 
 

@@ -36,10 +36,25 @@ NOT_SURER = (
     "confidence tells which of them to accept"
 )
 
+CHOSEN = (
+    "not attainable with this data: people have not decided {:,} of the {:,} reports that they "
+    "were asked about, and those that they did decide may be obvious ones. Decide the others too"
+)
+LEFT = 0.1
+"""Of the reports that people were asked about at most this share may be undecided: which of them
+are decided is for people to choose, and a report often has one filing, so that those of which all
+is decided may be those that are easy. Chosen by hand."""
+TOGETHER = 2
+"""A company counts in the test with so many findings that people decided about at most, of those
+that stand for most: it has one filing here, or few, while of contracts each has many clauses. Bets
+that are sized for ten, or for forty at a risk of 20%, take several times as many companies."""
 
-def complete(asked: Iterable[Drawn], documents: Collection[str]) -> tuple[list[Decided], int, int]:
-    """Return what was decided in documents of which all is, how many documents these are, and how
-    many others have something.
+
+def complete(
+    asked: Iterable[Drawn], documents: Collection[str]
+) -> tuple[list[Decided], int, int, int]:
+    """Return what was decided in documents of which all is, how many documents these are, how many
+    others have something, and how many have nothing that is decided.
 
     Args:
         asked: the surest findings of filings that people were asked about, by a version.
@@ -66,7 +81,7 @@ def complete(asked: Iterable[Drawn], documents: Collection[str]) -> tuple[list[D
         for document, mine in whole.items()
         for one in mine
     ]
-    return found, len(whole), begun - len(whole)
+    return found, len(whole), begun - len(whole), len(of_document) - begun
 
 
 def as_shared(data: bytes, broken: float) -> Calibration:
@@ -103,6 +118,7 @@ def refit(
     documents: int,
     unfinished: int,
     with_shipped: bool,
+    waiting: int = 0,
 ) -> Refit:
     """Fit a line and choose a threshold from what was decided; what is in force stands beside it.
 
@@ -114,6 +130,7 @@ def refit(
         documents: of which all is decided.
         unfinished: others of which something is.
         with_shipped: also count what came with the judge, as if it were of the same kind.
+        waiting: others that people were asked about, of which nothing is decided.
 
     Raises:
         InvalidRequest: no risk is stated, nothing is decided, or nothing came to be counted too.
@@ -132,14 +149,18 @@ def refit(
             "filings is broken"
         )
     now = read_calibration(local.data) if local.data else came
-    new = refitted((FINDING,), now, found, COMPANIES, (FINDING, FILING))
+    most = TOGETHER * max(one.weight for one in found)  # shares were stated before filings came
+    new = refitted((FINDING,), now, found, COMPANIES, (FINDING, FILING), most)
     was = None
     if local.data and now:
         was = promise(now, risk.max_wrong, risk.level)
     elif now and (made := promised(judge.guarantee, rules.findings, risk.level)):
         was = Promise(risk.max_wrong, risk.level, made.belief, made.companies)
-    whose = Whose(NAME, judge.version, documents, unfinished)
+    whose = Whose(NAME, judge.version, documents, unfinished, waiting)
     fitted = compared(whose, risk, local, found, new, now, was, came if with_shipped else None)
     if Line.local(new).slope <= 0:
         return replace(fitted, belief_after=None, why_not=NOT_SURER)
+    left = unfinished + waiting
+    if fitted.belief_after is not None and left > LEFT * (documents + left):
+        return replace(fitted, belief_after=None, why_not=CHOSEN.format(left, documents + left))
     return fitted

@@ -6,7 +6,7 @@ from what could be accepted or is not sure enough; `family` is its filer, by a s
 
 from __future__ import annotations
 
-from sqlalchemy import Column, String, func, literal_column, select
+from sqlalchemy import Column, String, func, literal_column, select, update
 
 from services.triage.risk import NAME
 from services.triage.store import findings, metadata
@@ -25,3 +25,19 @@ class Watches(watches.Watches):
             findings.c.route == literal_column("'accept'"),  # as the index has it
         )
         return {NAME: int(self.session.execute(query).scalar_one())}
+
+    def forget_filers(self, document_id: str) -> None:
+        """Forget whose the filings of a deleted document are; what was decided stays."""
+        checks = self.tables.checks
+        mine = checks.c.tenant == self.tenant, checks.c.document_id == document_id
+        self.session.execute(update(checks).where(*mine).values(family=None))
+
+    def decided_of(self, document_id: str) -> list[str]:
+        """The ids of the findings of a document about which something is decided, in order."""
+        checks = self.tables.checks
+        query = select(checks.c.result_id).where(
+            checks.c.tenant == self.tenant,
+            checks.c.document_id == document_id,
+            checks.c.wrong.is_not(None),
+        )
+        return list(self.session.execute(query.order_by(checks.c.result_id)).scalars())

@@ -73,12 +73,17 @@ def note_filings(
                 name if found.sampled else "",
                 routing.share if found.sampled else 1.0,
                 found.sampled,
-                family=pseudonym(routing.key, "filer", one.filer) if one.filer else None,
+                family=filer_name(routing.key, watches.tenant, one.filer) if one.filer else None,
             )
         )
     for notice in told:
         watches.tell(notice)
     return told
+
+
+def filer_name(key: bytes, tenant: str, filer: str) -> str:
+    """The secret name of a filer, another one in each tenant."""
+    return pseudonym(key, "filer", f"{tenant}\0{filer}")
 
 
 def _compared(
@@ -140,3 +145,12 @@ def note_decision(watches: Watches, finding_id: str, verdict: Verdict) -> list[N
     now = replace(known, wrong=None if verdict == "undo" else verdict == "reject")
     watches.put(now)
     return settle(watches, kept, [now], FILINGS) if kept else []
+
+
+def withdraw_decisions(watches: Watches, document_id: str) -> list[Notice]:
+    """Have nothing count that was decided about a document's findings; returns what was noticed."""
+    told = list[Notice]()
+    for finding_id in watches.decided_of(document_id):
+        told += note_decision(watches, finding_id, "undo")
+    watches.forget_open(document_id)
+    return told

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,10 @@ from click.testing import CliRunner
 
 from services.cli import cli
 from services.triage.domain import Report
-from services.triage.guarantee import FINDING, THRESHOLDS, Line, calibration
+from services.triage.guarantee import FINDING, THRESHOLDS, Line, calibration, promised
 from services.triage.risk import NAME, Judge
 from services.triage.store import MIGRATIONS, Reports
-from services.triage.watch.calibrating import refit
+from services.triage.watch.calibrating import complete, refit
 from services.triage.watch.store import Watches
 from shared.errors import Conflict, InvalidRequest
 from shared.guarantee import read_calibration
@@ -168,3 +169,37 @@ def test_no_rule_holds_that_the_shipped_filings_refute(size: int, every: int) ->
     accepted, wrong = (one.sum(1) for one in calibration(judge.guarantee).counts(0.5))
     place = int(np.searchsorted(-THRESHOLDS, -least, side="right")) - 1  # the last one above it
     assert made.belief_after is None or wrong[place] / accepted[place] < 0.1
+
+
+@pytest.mark.parametrize(("share", "kept"), [(1.0, 2.0), (0.25, 8.0)])
+def test_companies_of_one_filing_count_as_those_that_have_one(share: float, kept: float) -> None:
+    """Bets that are sized for forty findings of each show nothing at 20% from 300 right ones; what
+    is promised when the machine decides is tested in the same way.
+    """
+    judge = Judge(None, None, 0.5, 0.2, version="1")  # type: ignore[arg-type]
+    rules = RiskRules(findings=FindingRules(max_wrong=0.2))
+    found = [Decided(f"company {n}", FINDING, 0.95, False, 1.0 / share) for n in range(300)]
+    made = refit(judge, SHIPPED, rules, found, 300, 0, with_shipped=False)
+    assert made.belief_after is not None
+    assert read_calibration(made.data).most == kept
+    holds = promised(None, rules.findings, rules.level, replace(SHIPPED, data=made.data, number=1))
+    assert holds is not None
+    assert holds.belief == made.belief_after
+
+
+@pytest.mark.parametrize(("undecided", "holds"), [(30, True), (150, False)])
+def test_where_many_reports_wait_those_decided_promise_nothing(undecided: int, holds: bool) -> None:
+    """They may be the obvious ones; each report has one filing, so that none is ever half done."""
+    judge = Judge(None, None, 0.5, 0.2, version="1")  # type: ignore[arg-type]
+    rules = RiskRules(findings=FindingRules(max_wrong=0.2))
+    asked = [
+        Drawn(f"f{n}", f"doc_{n}", NAME, "1", "totals", 0.95, 0.9, "", 1.0, False,
+              False if n < 300 else None)
+        for n in range(300 + undecided)
+    ]  # fmt: skip
+    found, whole, begun, waiting = complete(asked, {one.document_id for one in asked})
+    assert (len(found), whole, begun, waiting) == (300, 300, 0, undecided)
+    made = refit(judge, SHIPPED, rules, found, whole, begun, with_shipped=False, waiting=waiting)
+    assert (made.belief_after is not None) == holds
+    assert made.waiting == undecided
+    assert holds or "have not decided 150 of the 450 reports" in made.why_not

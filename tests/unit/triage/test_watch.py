@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -161,8 +162,14 @@ def one_version(house: House) -> str:
 
 
 def test_a_deletion_and_another_kind_forget_what_nobody_decided(house: House) -> None:
-    """Counts stay, and have no word of the document."""
-    decide(house, "doc_1", read(house, "doc_1"), "reject")
+    """Counts stay, and have no word of the document, nor a name of the company."""
+    first = read(house, "doc_1")
+    with house.service.store.write() as session:
+        watches = Watches(session, "default")
+        asked = watches.find(first)
+        assert asked
+        watches.put(replace(asked, family="company"))
+    decide(house, "doc_1", first, "reject")
     second, third = read(house, "doc_2"), read(house, "doc_3")
     house.say(DocumentDeleted(document_id="doc_1"), DocumentDeleted(document_id="doc_2"))
     house.say(DocumentRekinded(document_id="doc_3", kind="other", previous="report"))
@@ -171,7 +178,28 @@ def test_a_deletion_and_another_kind_forget_what_nobody_decided(house: House) ->
         watches = Watches(session, "default")
         assert watches.find(second) is None
         assert watches.find(third) is None
-        assert len(watches.of_document("doc_1", NAME)) == 1
+        (kept,) = watches.of_document("doc_1", NAME)
+        assert kept.family is None
+
+
+def test_what_is_withdrawn_with_the_kind_counts_no_more(house: House) -> None:
+    """A report that becomes another document, and a report again, is decided anew."""
+    first = read(house, "doc_1")
+    decide(house, "doc_1", first, "reject")
+    decide(house, "doc_2", read(house, "doc_2"), "reject")
+    assert (watched(house)["checks"], watched(house)["wrong"]) == (2, 2)
+    house.say(DocumentRekinded(document_id="doc_1", kind="other", previous="report"))
+    assert (watched(house)["checks"], watched(house)["wrong"]) == (1, 1)
+    with house.service.store.read() as session:
+        assert Watches(session, "default").find(first) is None
+
+
+def test_nobody_can_tell_by_names_that_two_tenants_have_reports_of_one_company() -> None:
+    """Each has another name for it, always the same."""
+    ours, same, theirs = (
+        watching.filer_name(b"key", tenant, "Acme") for tenant in ("ours", "ours", "theirs")
+    )
+    assert ours == same != theirs
 
 
 def test_read_anew_a_filing_counts_once(house: House) -> None:
