@@ -11,6 +11,10 @@ and again; half of them are broken, as the promise says. From the 201st filing o
 * or their errors are of the kinds that the judge names wrongly most often;
 * or another share of the accepted is wrong, drawn for each by itself.
 
+In a second table a promise is kept and companies have habits: what is accepted of a company is all
+wrong or all right, and its filings come one after another. How often is the promise doubted where
+each check counts, and where one of each company does, as in triage?
+
 The tests are those that triage runs. Decisions are the predictions' truth, made at once. Of the
 figures of a filing the predictions have one, how sure its surest doubt is.
 """
@@ -30,8 +34,9 @@ from models.triage.guarantee import calibration_of
 from models.triage.scores import FOLDER, of, predictions
 from services.triage.guarantee import FINDING, Calibration, promise
 from services.triage.watch.inputs import FIGURES, reference
+from shared.risk import BETS, STAKES, gains
 from shared.watch.drift import CHECKED, Drift, rank_of
-from shared.watch.evidence import STEPS, Check, Watch
+from shared.watch.evidence import FALSE_ALARMS, STEPS, Check, Watch, staked, unstaked
 
 LEVEL, BROKEN, CALM, MOST = 0.95, 0.5, 200, 3_000
 """Of the promise; the share of broken filings that it states; filings before the change, and at
@@ -63,6 +68,27 @@ class Change:
     """The share of the accepted that is wrong; None: as it comes."""
 
 
+@dataclass(frozen=True)
+class Habit:
+    """What is accepted of some companies is always wrong, of the others never."""
+
+    risk: float
+    """That is promised, and kept."""
+    bad: float
+    """The chance that a company is always wrong."""
+    filings: int
+    """Of each company, all with a finding that could be accepted."""
+    share: float = 0.2
+    """That is checked."""
+    companies: int = 200
+
+    def row(self) -> str:
+        """The cells of the table."""
+        return f"{self.risk:.0%} | {self.bad:.0%} | {self.filings} | {self.share:.0%}"
+
+
+HABITS = (Habit(0.05, 0.03, 10), Habit(0.1, 0.05, 10), Habit(0.2, 0.1, 20), Habit(0.1, 0.1, 10))
+
 Filings = Mapping[int, Sequence[Sequence[Seen]]]
 """By company: of each filing the sound one and its copies."""
 
@@ -72,6 +98,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--streams", type=int, default=200, help="without a change")
     parser.add_argument("--changed", type=int, default=50, help="streams for each change")
+    parser.add_argument("--habits", type=int, default=1000, help="streams of companies with some")
     parser.add_argument("--risk", type=float, default=0.1)
     parser.add_argument("--share", type=float, default=0.05, help="of what could be accepted")
     arguments = parser.parse_args()
@@ -88,6 +115,41 @@ def main() -> None:
             for seed in range(count)
         ]
         print(f"| {title} | {' | '.join(cells(runs))} |", flush=True)
+    print(
+        "\n| at most wrong | companies that are always wrong | filings of each | checks | doubted |"
+    )
+    print("| --- | --- | --- | --- | --- |")
+    for habit in HABITS:
+        each, one = (doubted(habit, arguments.habits, once) for once in (False, True))
+        print(f"| {habit.row()} | {each:.1%}, of each company one: {one:.1%} |", flush=True)
+
+
+def doubted(habit: Habit, streams: int, once: bool) -> float:
+    """The share of streams of companies with habits that ever doubt a promise that is kept: the
+    test of one step (`Evidence`), for all streams at once.
+
+    Args:
+        habit: of the companies.
+        streams: how many.
+        once: whether of each company one check counts, the first.
+    """
+    draw = np.random.default_rng(1)
+    verdicts = []
+    for _ in range(streams):
+        wrong = draw.random(habit.companies) < habit.bad
+        checks = draw.binomial(habit.filings, habit.share, habit.companies)
+        verdicts.append(np.repeat(wrong, np.minimum(checks, 1) if once else checks))
+    gained = -gains(np.array([1, 1]), np.array([0, 1]), habit.risk, 1.0)
+    factors = np.log1p(BETS / habit.risk * gained[:, None])
+    capital = np.full((streams, len(BETS)), -np.inf)
+    ever = np.zeros(streams, bool)
+    for number in range(1, max(map(len, verdicts)) + 1):
+        some = np.array([len(one) >= number for one in verdicts])
+        now = [int(one[number - 1]) for one in verdicts if len(one) >= number]
+        capital[some] = staked(capital[some], factors[now], number)
+        doubt = np.logaddexp.reduce(np.log(STAKES) + capital, axis=1)
+        ever |= some & (np.logaddexp(doubt, np.log(unstaked(number))) >= -np.log(FALSE_ALARMS))
+    return float(ever.mean())
 
 
 def filings_of() -> Filings:

@@ -7,7 +7,7 @@ from collections import defaultdict
 import numpy as np
 import pytest
 
-from infra.findings_show import Change, Filings, Seen, changes, stream
+from infra.findings_show import Change, Filings, Habit, Seen, changes, doubted, stream
 from services.triage.guarantee import Calibration
 
 RISK = 0.1
@@ -73,3 +73,11 @@ def test_what_is_planted_is_named(known: Calibration, filings: Filings) -> None:
     assert planted["20% broken"] == Change(broken=0.2)
     kinds = [one.kinds for one in planted.values() if one and one.kinds]
     assert kinds == [frozenset({"altered"})]
+
+
+def test_habits_of_companies_doubt_a_kept_promise_unless_one_check_of_each_counts() -> None:
+    """In a third of the streams, where one of twenty is allowed."""
+    habit = Habit(0.1, 0.05, 10)
+    each, one = (doubted(habit, 200, once) for once in (False, True))
+    assert each > 0.2
+    assert one <= 0.05

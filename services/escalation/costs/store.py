@@ -10,12 +10,15 @@ from typing import Any
 from sqlalchemy import (
     BigInteger,
     Column,
+    ColumnElement,
     Float,
     Index,
     Integer,
     MetaData,
     String,
     Table,
+    case,
+    exists,
     func,
     select,
 )
@@ -45,12 +48,28 @@ readings = Table(
     Index("readings_day", "tenant", "day"),
 )
 
-_SUMS = (
-    func.count(func.distinct(readings.c.document_id)).label("documents"),
-    func.coalesce(func.sum(readings.c.seconds), 0.0).label("seconds"),
-    func.coalesce(func.sum(readings.c.tokens), 0).label("tokens"),
-    func.coalesce(func.sum(readings.c.quoted), 0).label("quoted"),
-)
+
+def _sums(*same: Column[Any]) -> tuple[ColumnElement[Any], ...]:
+    """What readings add up to. A text is paid once, however often it is read anew here: its tokens
+    are those of its last reading by a specialist; the seconds of all are paid.
+
+    Args:
+        same: columns in which readings have to be alike for the later one to take the place.
+    """
+    later = readings.alias("later")
+    keys = readings.c.tenant, readings.c.document_id, readings.c.adapter, *same
+    alike = (later.c[key.name] == key for key in keys)
+    last = ~exists().where(*alike, later.c.attempt > readings.c.attempt)
+    tokens, quoted = (case((last, one), else_=0) for one in (readings.c.tokens, readings.c.quoted))
+    return (
+        func.count(func.distinct(readings.c.document_id)).label("documents"),
+        func.coalesce(func.sum(readings.c.seconds), 0.0).label("seconds"),
+        func.coalesce(func.sum(tokens), 0).label("tokens"),
+        func.coalesce(func.sum(quoted), 0).label("quoted"),
+    )
+
+
+_SUMS = _sums()
 
 
 class Readings:
@@ -84,7 +103,7 @@ class Readings:
         """Adapter, version, and what it read."""
         key = (readings.c.adapter, readings.c.version)
         rows = self.session.execute(
-            select(*key, *_SUMS)
+            select(*key, *_sums(readings.c.version))
             .where(readings.c.tenant == self.tenant)
             .group_by(*key)
             .order_by(*key)

@@ -1,7 +1,8 @@
 """Findings whose promise is watched: what is kept of each filing, and of what people decide.
 
 What follows from it is in `shared/watch/watching.py`. A filing is the unit of both tests: at most
-one of its findings may be accepted.
+one of its findings may be accepted. Of a company one check counts for a promise, the first that was
+drawn: its filings are wrong together, and by one habit a promise that is kept would be doubted.
 """
 
 from __future__ import annotations
@@ -61,6 +62,8 @@ def note_filings(
         if found is None or found.route == "accept":
             continue
         confidence = found.finding.confidence
+        family = filer_name(routing.key, watches.tenant, one.filer) if one.filer else None
+        counts = found.sampled and not (family and watches.counts_already(name, family))
         watches.put_new(
             Drawn(
                 found.id,
@@ -70,10 +73,10 @@ def note_filings(
                 found.finding.check,
                 confidence,
                 line.belief_of(confidence),
-                name if found.sampled else "",
+                name if counts else "",
                 routing.share if found.sampled else 1.0,
                 found.sampled,
-                family=filer_name(routing.key, watches.tenant, one.filer) if one.filer else None,
+                family=family,
             )
         )
     for notice in told:

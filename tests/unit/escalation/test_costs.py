@@ -264,6 +264,20 @@ def test_two_attempts_at_a_document_do_not_pay_twice(service: Service) -> None:
         assert one["paid_each_usd"] == pytest.approx(0.03)
 
 
+def test_a_document_that_is_read_anew_is_read_by_a_frontier_model_once(service: Service) -> None:
+    """Its text counts as it was read last, for each specialist; the machine's seconds all count."""
+    anew = *(found(1, attempt=n) for n in (2, 3)), extracted(1, attempt=2)
+    hear(service, found(1), extracted(1), *anew, found(1, "other"), extracted(1, "other"))
+    again = told(service, by="document").json()
+    once = told(service, "other", by="document").json()
+    for before, after in zip(once["groups"], again["groups"], strict=True):
+        assert after["frontier_usd"] == before["frontier_usd"] > 0
+        assert after["tokens_read"] == before["tokens_read"]
+    assert again["frontier"] == once["frontier"]
+    assert once["specialists"]["seconds"] == 12.5
+    assert again["specialists"]["seconds"] == 12.5 + 2 * 0.5 + 12.0
+
+
 def test_asking_that_costs_more_than_it_saves_is_never_paid() -> None:
     """Of US$ 0.0050 that a document would have cost, 0.0051 were paid all the same."""
     work = Work("mine", documents=1, tokens=1_000)

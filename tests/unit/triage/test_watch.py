@@ -18,7 +18,7 @@ from services.triage.risk import NAME
 from services.triage.watch import watching
 from services.triage.watch.inputs import Judged, reference
 from services.triage.watch.store import Watches
-from services.triage.watch.watching import COMPARED, note_filings
+from services.triage.watch.watching import COMPARED, note_decision, note_filings
 from shared.bus import Message
 from shared.events import DocumentDeleted, DocumentRekinded, ReviewDecided
 from shared.metrics import exposition
@@ -38,9 +38,10 @@ broken = 0.5
 """
 
 
-def wrong(number: int = 0) -> dict[str, object]:
-    """A filing with an altered total."""
-    return {**bent("balance_sheet", "Total current assets", 1, 4509), "id": f"wrong-{number}"}
+def wrong(company: str = "One Corp") -> dict[str, object]:
+    """A filing of a company with an altered total."""
+    altered = bent("balance_sheet", "Total current assets", 1, 4509)
+    return {**altered, "id": "wrong-0", "company": company}
 
 
 def house_with(folder: Path, share: float = 1.0) -> House:
@@ -59,8 +60,8 @@ def house(tmp_path: Path) -> Iterator[House]:
 
 
 def read(house: House, document: str) -> str:
-    """A filing is judged; the id of its surest finding."""
-    house.say(house.read(document, wrong()))
+    """A filing of a company of its own is judged; the id of its surest finding."""
+    house.say(house.read(document, wrong(document)))
     return str(house.client.get(f"/v1/documents/{document}/findings").json()["items"][0]["id"])
 
 
@@ -207,7 +208,7 @@ def test_read_anew_a_filing_counts_once(house: House) -> None:
     decide(house, "doc_1", read(house, "doc_1"), "accept")
     seen = watched(house)["drift_documents"]
     house.say(house.ingested("doc_1", attempt=2))
-    house.say(house.read("doc_1", wrong(), attempt=2))
+    house.say(house.read("doc_1", wrong("doc_1"), attempt=2))
     assert (watched(house)["checks"], watched(house)["drift_documents"]) == (1, seen)
 
 
@@ -280,6 +281,28 @@ def test_of_a_file_with_many_filings_few_are_compared_and_no_two_of_one_company(
     assert len({one.family for one in asked if one.document_id == "doc_1"}) == 5
     assert not any("company" in (one.family or "") for one in asked)
     assert {one.family for one in asked if one.document_id == "doc_2"} == {None}
+
+
+def test_of_a_company_one_check_counts_for_a_promise_the_first_that_was_drawn(house: House) -> None:
+    """Whatever is decided first; of filers that are not named each counts, and what people said of
+    the others is kept for a calibration.
+    """
+    rules = RiskRules(findings=FindingRules(max_wrong=0.05, broken=0.5))
+    routing = Routing(rules, calibration(), b"key")
+    figures = {"doubt": 0.97, "lines": 60.0, "words": 0.9}
+    with UnitOfWork(house.service.store) as uow:
+        watches = Watches(uow.session, "default")
+        for number, filer in enumerate(("acme", "acme", "rival", "", "", "acme")):
+            one = Judged(f"fi_{number}", filer, found(number, "review", sampled=True), figures)
+            note_filings(watches, f"doc_{number}", [one], routing, "9")
+        for number in (5, 1, 0, 2, 3, 4):
+            note_decision(watches, f"fd_{number}", "accept")
+        (kept,) = watches.all()
+        decided = watches.decided(NAME, "9")
+    assert [one.result_id for one in decided if one.place] == ["fd_0", "fd_2", "fd_3", "fd_4"]
+    assert kept.documents == 4
+    assert len(decided) == 6
+    assert all(one.sampled for one in decided)
 
 
 def test_the_reference_has_as_many_broken_filings_as_are_stated() -> None:
