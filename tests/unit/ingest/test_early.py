@@ -78,6 +78,7 @@ def test_the_first_pages_are_there_while_the_last_is_read(
     house = House(tmp_path, reader, ingest_database_url=url, ingest_waiters=0)
     document = house.accepted(pdf(*PAGES))
     assert house.state(document)["progress"] is None
+    other = house.client_of("other")
     seen: list[int] = []
 
     def look(page: int) -> None:
@@ -99,7 +100,7 @@ def test_the_first_pages_are_there_while_the_last_is_read(
         refused = house.client.get(f"{path}/text")
         assert (refused.status_code, "2 of 3 pages are" in refused.text) == (409, True)
         assert '"pages_done":2' in house.client.get(f"{path}/events").text
-        assert house.client_of("other").get(f"{path}/pages/1.txt").status_code == 404
+        assert other.get(f"{path}/pages/1.txt").status_code == 404
         seen.append(page)
 
     path = f"/v1/documents/{document}"
