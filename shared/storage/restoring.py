@@ -11,11 +11,11 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 
 from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 from shared.errors import Conflict, SettingsError, Unavailable
 
@@ -59,7 +59,14 @@ def restoring(urls: Mapping[str, str]) -> Iterator[None]:
                 raise Conflict(
                     f"another restore is at work on the database of {name}: {_holder(connection)}"
                 )
+            stack.callback(_let_go, connection)
         yield
+
+
+def _let_go(connection: Connection) -> None:
+    """Release the lock now: a server may notice the end of a connection a moment later."""
+    with suppress(DBAPIError):  # a connection that is lost holds nothing
+        connection.execute(text("SELECT pg_advisory_unlock(:lock)"), {"lock": _LOCK})
 
 
 def refuse_while_restored(connection: Connection) -> None:
