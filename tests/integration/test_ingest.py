@@ -208,7 +208,7 @@ def test_a_worker_that_is_killed_loses_nothing(
 @pytest.mark.slow
 def test_a_reader_that_somebody_kills_costs_no_page(running: Service, client: TestClient) -> None:
     """Kill -9 of the child process while it reads: the document is read again, whole."""
-    document = upload(client, pdf(*[f"Page {n} of a long agreement." for n in range(1200)]))
+    document = upload(client, long_agreement())
     killed = 0
     until = time.monotonic() + PATIENCE
     while not killed:
@@ -226,7 +226,7 @@ def test_ending_while_a_document_is_read_is_not_its_failure(
     service: Service, client: TestClient, tmp_path: Path
 ) -> None:
     """A service that is stopped in the middle leaves the document to the next one."""
-    document = upload(client, pdf(*[f"Page {n} of a long agreement." for n in range(1200)]))
+    document = upload(client, long_agreement())
     stop = threading.Event()
     threads = start_background(service, stop)
     until = time.monotonic() + PATIENCE
@@ -244,6 +244,11 @@ def test_ending_while_a_document_is_read_is_not_its_failure(
     stop.set()
     join(threads)
     successor.close()
+
+
+def long_agreement() -> bytes:
+    """1,200 pages that take seconds to read on a quick machine, so that its reader is met at it."""
+    return pdf(*[f"Page {n} of a long agreement between two parties. " * 50 for n in range(1200)])
 
 
 def children_at_work() -> list[int]:
