@@ -13,6 +13,7 @@ from infra.chaos.breaks import BREAKS
 from infra.chaos.people import GivenUpError
 from infra.chaos.run import prove
 from infra.chaos.trouble import NotStartedError
+from infra.chaos.volume import VolumeError
 from infra.kafka import broker
 from infra.postgres import cluster
 
@@ -33,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     seed = random.randrange(10**6) if asked.seed is None else asked.seed
     try:
         report = prove(seed, asked.documents, asked.kills, asked.broken, _tell)
-    except (cluster.ClusterError, NotStartedError, GivenUpError) as error:
+    except (cluster.ClusterError, NotStartedError, GivenUpError, VolumeError) as error:
         print(f"chaos: {error}", file=sys.stderr)
         return 2
     print("\n".join(report.table()))

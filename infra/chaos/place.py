@@ -10,6 +10,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Self
 
+from infra.chaos.plan import SERVERS
+from infra.chaos.volume import Volume, volume
 from infra.ports import free_ports
 from infra.postgres.cluster import Cluster
 
@@ -32,6 +34,8 @@ class Place:
     database_proxy: int
     broken: str = ""
     """The protection that is taken away, if any."""
+    small: tuple[str, ...] = ()
+    """Servers that have a file system of their own."""
 
     @classmethod
     def make(cls, broken: str) -> Self:
@@ -40,6 +44,9 @@ class Place:
         folder = Path(tempfile.mkdtemp(prefix="smallprint-chaos-postgres-"))
         ports = free_ports(random.randrange(12_000, 25_000), 5)
         database, database_proxy, broker, broker_proxy, origin = ports
+        (data / "kafka").mkdir()
+        folders = {"kafka": data / "kafka", "postgres": folder}
+        small = tuple(name for name in SERVERS if volume(folders[name]))
         cluster = Cluster(folder, database)
         cluster.initialise()
         place = cls(
@@ -52,6 +59,7 @@ class Place:
             database=database,
             database_proxy=database_proxy,
             broken=broken,
+            small=small,
         )
         (data / FILE).write_text(json.dumps(asdict(place), default=str))
         return place
@@ -61,7 +69,7 @@ class Place:
         """The place that was made there. Raises FileNotFoundError if none was."""
         known = json.loads((data / FILE).read_text())
         paths = {name: Path(known[name]) for name in ("data", "cluster")}
-        return cls(**{**known, **paths})
+        return cls(**{**known, **paths, "small": tuple(known["small"])})
 
     @property
     def postgres(self) -> Cluster:
@@ -74,6 +82,12 @@ class Place:
         return self.data / "blobs"
 
     @property
+    def volumes(self) -> dict[str, Volume]:
+        """The file systems of servers, by their names; empty where none could be mounted."""
+        folders = {"kafka": self.data / "kafka", "postgres": self.cluster}
+        return {name: Volume(folders[name]) for name in self.small}
+
+    @property
     def policy(self) -> Path:
         """The file that opens the door to the frontier."""
         return self.data / "policy.toml"
@@ -84,6 +98,8 @@ class Place:
         return f"kafka://127.0.0.1:{self.broker_proxy}?partitions=6&timeout=10"
 
     def remove(self) -> None:
-        """Leave nothing behind."""
+        """Leave nothing behind. Raises VolumeError."""
+        for one in self.volumes.values():
+            one.unmount()
         shutil.rmtree(self.data, ignore_errors=True)
         shutil.rmtree(self.cluster, ignore_errors=True)

@@ -16,7 +16,9 @@ Kind = Literal["stop", "drop", "delay", "full"]
 EVERYTHING = "everything"
 SERVERS = ("kafka", "postgres")
 WRITERS = ("ingest", "ingest-worker", "ingest-worker-2", "extraction-worker", "triage-worker")
-"""Processes that write blobs."""
+"""Processes that write blobs; the disk is full for one of them."""
+GROWS = (4.0, 8.0)
+"""Seconds for which the disk of a server is full: until what is there has no room for more."""
 PAUSE = 2.5
 """Seconds before a kill, at the most."""
 STOPPED = (7.0, 14.0)
@@ -49,11 +51,18 @@ class Turn:
     kill: str
 
 
-def plan(seed: int, documents: int, kills: int, processes: Sequence[str]) -> Iterator[Turn]:
-    """The turns of a run. `processes` are the names of all that can be killed."""
+def plan(
+    seed: int, documents: int, kills: int, processes: Sequence[str], full: Sequence[str] = WRITERS
+) -> Iterator[Turn]:
+    """The turns of a run.
+
+    Args:
+        processes: the names of all that can be killed.
+        full: of those whose disk can be full.
+    """
     chance = random.Random(seed)
     deck = _kills(chance, kills, processes)
-    troubles = _troubles(chance, kills, processes)
+    troubles = _troubles(chance, kills, processes, full)
     for number, kill in enumerate(deck):
         first, last = number * documents // kills, (number + 1) * documents // kills
         before, pause = (chance.uniform(0.1, PAUSE / 2) for _ in range(2))
@@ -73,10 +82,12 @@ def _kills(chance: random.Random, kills: int, processes: Sequence[str]) -> list[
     return deck
 
 
-def _troubles(chance: random.Random, kills: int, processes: Sequence[str]) -> list[Trouble | None]:
+def _troubles(
+    chance: random.Random, kills: int, processes: Sequence[str], full: Sequence[str]
+) -> list[Trouble | None]:
     """One place a turn; more troubles than turns are left out."""
     found: list[Trouble | None] = [
-        _trouble(chance, kind, processes)
+        _trouble(chance, kind, processes, full)
         for kind, share in SHARES.items()
         for _ in range(max(1, round(share * kills)))
     ]
@@ -85,10 +96,13 @@ def _troubles(chance: random.Random, kills: int, processes: Sequence[str]) -> li
     return found
 
 
-def _trouble(chance: random.Random, kind: Kind, processes: Sequence[str]) -> Trouble:
+def _trouble(
+    chance: random.Random, kind: Kind, processes: Sequence[str], full: Sequence[str]
+) -> Trouble:
     if kind == "stop":
         stoppable = sorted(set(processes) - {"origin", "postgres"})
         return Trouble(kind, chance.choice(stoppable), chance.uniform(*STOPPED))
     if kind == "full":
-        return Trouble(kind, chance.choice(WRITERS), chance.uniform(1.0, 4.0))
+        target = chance.choice(sorted(full))
+        return Trouble(kind, target, chance.uniform(*(GROWS if target in SERVERS else (1.0, 4.0))))
     return Trouble(kind, chance.choice(SERVERS), chance.uniform(0.5, 4.0))

@@ -30,6 +30,8 @@ class Report:
     """Every trouble that was made."""
     doubled: int
     emptied: int
+    refused: int
+    """Lines in which broker or database say that there is no room on their disk."""
     answers: Counter[str]
     checks: list[Check]
     money: str
@@ -57,6 +59,7 @@ class Report:
             yield f"{times:>7}  {what}"
         yield f"{self.doubled:>7}  events delivered twice"
         yield f"{self.emptied:>7}  files that were not synced yet when the plug was pulled"
+        yield f"{self.refused:>7}  lines of broker and database about a full disk"
         yield f"{self.ended_meanwhile:>7}  documents ended while things died"
         said = ", ".join(f"{times} {what}" for what, times in self.answers.most_common(8))
         yield f"answers to clients: {said}"

@@ -175,7 +175,10 @@ class Troubles:
         return lambda: setattr(proxy, "delay", 0.0)
 
     def _fill(self, trouble: Trouble) -> Callable[[], None] | None:
-        """No file may grow: the kernel refuses what the process writes, as on a full disk."""
+        """The file system of a server is full; of another process the kernel refuses all writes."""
+        if volume := self.running.place.volumes.get(trouble.target):
+            volume.fill()
+            return volume.free
         pid = self._alive(trouble.target)
         if pid is None:
             return None

@@ -259,6 +259,7 @@ def test_the_last_line_says_good_or_bad() -> None:
         made=Counter({"kill -9 kafka": 2, "drop kafka": 1}),
         doubled=3,
         emptied=0,
+        refused=0,
         answers=Counter({"200": 9}),
         checks=check(sound()),
         money="nothing",

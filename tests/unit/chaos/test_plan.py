@@ -3,7 +3,7 @@
 import pytest
 
 from infra.chaos.papers import papers
-from infra.chaos.plan import EVERYTHING, SHARES, plan
+from infra.chaos.plan import EVERYTHING, SHARES, WRITERS, plan
 
 PROCESSES = [
     *("ingest", "review", "origin", "kafka", "postgres"),
@@ -30,6 +30,16 @@ def test_a_short_run_kills_something_of_everything(seed: int) -> None:
     assert any("-worker" in name for name in killed)
     assert any("-relay" in name for name in killed)
     assert {turn.trouble.kind for turn in turns if turn.trouble} == set(SHARES)
+
+
+def test_the_disk_is_full_for_those_that_have_one() -> None:
+    """Servers among them only where they have a file system of their own."""
+    full = [(), ("kafka", "postgres")]
+    targets = [
+        {turn.trouble.target for turn in turns if turn.trouble and turn.trouble.kind == "full"}
+        for turns in (plan(1, 1000, 1000, PROCESSES, (*WRITERS, *small)) for small in full)
+    ]
+    assert targets == [set(WRITERS), {*WRITERS, "kafka", "postgres"}]
 
 
 def test_every_document_has_its_turn() -> None:

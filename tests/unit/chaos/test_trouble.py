@@ -18,6 +18,7 @@ from infra.chaos.disk import lose_unsynced
 from infra.chaos.plan import Trouble
 from infra.chaos.proxy import Proxy
 from infra.chaos.trouble import Troubles, limit
+from infra.chaos.volume import volume
 from infra.ports import free_port
 from tests.support import ROOT
 
@@ -109,6 +110,28 @@ def test_a_full_disk_is_waited_for(tmp_path: Path) -> None:
         process.stdin.close()
 
 
+def test_the_disk_of_a_server_is_full_for_a_while(tmp_path: Path) -> None:
+    """What has its place is written again, and nothing grows or is new until there is room."""
+    small = volume(tmp_path)
+    if small is None:
+        pytest.skip("no file system can be mounted here")
+    try:
+        old, new = tmp_path / "old", tmp_path / "new"
+        old.write_bytes(b"a" * 100_000)
+        place = SimpleNamespace(volumes={"postgres": small})
+        troubles = Troubles(SimpleNamespace(place=place), {})  # type: ignore[arg-type]
+        assert troubles.make(Trouble("full", "postgres", 0.5))
+        with old.open("r+b") as file:
+            file.write(b"b" * 100_000)
+        with pytest.raises(OSError, match="No space left"):
+            new.write_bytes(b"c" * 100_000)
+        troubles.settle()
+        new.write_bytes(b"c" * 100_000)
+        assert (old.read_bytes(), troubles.made) == (b"b" * 100_000, {"full postgres": 1})
+    finally:
+        small.unmount()
+
+
 def sleeper() -> subprocess.Popen[bytes]:
     """A process that does nothing for long."""
     return subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
@@ -120,7 +143,9 @@ def test_only_what_was_hit_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     dead, next_one = sleeper(), sleeper()
     dead.kill()
     os.waitid(os.P_PID, dead.pid, os.WEXITED | os.WNOWAIT)
-    running = SimpleNamespace(pids={"extraction-worker": dead.pid})  # a zombie: nobody buried it
+    place = SimpleNamespace(volumes={})
+    pids = {"extraction-worker": dead.pid}  # a zombie: nobody buried it
+    running = SimpleNamespace(pids=pids, place=place)
     troubles = Troubles(running, {})  # type: ignore[arg-type]
     starting = threading.Timer(0.3, running.pids.update, [{"extraction-worker": next_one.pid}])
     starting.start()
