@@ -252,7 +252,8 @@ def verify(
     if nothing is wrong or everything was put right, 1 if something is left that --repair puts
     right, 3 if something is left that it can't, and 2 if it could not look. With --json one line a
     fault (`kind`, `service`, `tenant`, `document`, `blob`, `detail`, `repair`, `repaired`), and a
-    last one with the counts.
+    last one with the counts, also of events yet to be sent and to be handled and of the documents
+    that they are about (`moving`), which Kafka can't tell: meanwhile it looks at blobs alone.
 
     \b
     Examples:
@@ -272,7 +273,7 @@ def verify(
     files = dict(_files(load(CommonSettings, **given(data=data, bus_url=bus_url))))
     there = {name: path for name, path in files.items() if path.is_file()}
     if broken := list(looking.check_files(there)):
-        looked, done = looking.Looked(faults=broken), [False] * len(broken)
+        looked, done = looking.unlooked(broken), [False] * len(broken)
     else:
         with _place(data, bus_url) as (_, place):
             looked = looking.verify(place, rules, settle)
@@ -458,11 +459,11 @@ def restore(source: Path, bus_url: str | None, data: Path | None, as_json: bool)
     The data folder is new or empty; databases of PostgreSQL, as the settings name them, have no
     tables; a Kafka topic, as the URL names it, has no messages. Until it has ended nobody else
     restores there, and no suite starts on the folder or on these databases: whoever tries is told
-    which process has them. Blobs go to the data folder or to
-    the bucket that the settings name, wherever they came from; of a bucket nothing is removed, so
-    name one of its own, or a new prefix, for a trial. Nobody holds a lease in what is
-    restored. Where the bus is a broker, all that the outboxes still have is sent once more. Tables
-    of an older version are brought up to date. Exits with 0, or as `smallprint verify` does.
+    which process has them. Blobs go to the data folder or to the bucket that the settings name,
+    wherever they came from; of a bucket nothing is removed: name one of its own, or a new prefix,
+    for a trial. Nobody holds a lease in what is restored. Where the bus is a broker, all that the
+    outboxes still have is sent once more. Older tables are brought up to date. Exits with 0, or as
+    `smallprint verify` does.
 
     \b
     Examples:

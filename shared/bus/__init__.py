@@ -39,6 +39,7 @@ __all__ = [
     "Delivery",
     "Message",
     "MessageTooLarge",
+    "Pending",
     "file_of",
     "open_bus",
     "refuse_large",
@@ -87,6 +88,16 @@ class DeadLetter:
     attempts: int
     time: datetime
     """When it was given up, in UTC."""
+
+
+@dataclass(frozen=True)
+class Pending:
+    """What groups have yet to acknowledge."""
+
+    messages: Mapping[str, int]
+    """How many, by group: a message that two groups have yet to acknowledge is two."""
+    keys: frozenset[str] | None
+    """Of all of them; None where that can't be told while there are any (on Kafka)."""
 
 
 class Consumer(Protocol):
@@ -142,10 +153,8 @@ class Bus(Protocol):
     def lag(self, group: str) -> int:
         """How many messages the group has yet to acknowledge; dead letters don't count."""
 
-    def pending_keys(self, groups: Collection[str]) -> frozenset[str] | None:
-        """The keys of which one of these groups has yet to acknowledge a message; dead letters
-        don't count. None where that can't be told while there are any (on Kafka).
-        """
+    def pending(self, groups: Collection[str]) -> Pending:
+        """What these groups have yet to acknowledge; dead letters don't count."""
 
     def close(self) -> None:
         """Close the consumers made here, and let go of everything."""

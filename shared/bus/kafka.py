@@ -61,7 +61,7 @@ from kafka.protocol.consumer.metadata import (
 )
 from kafka.structs import MemberState, OffsetAndMetadata
 
-from shared.bus import DeadLetter, Delivery, Message, refuse_large
+from shared.bus import DeadLetter, Delivery, Message, Pending, refuse_large
 from shared.bus.lanes import Entry, Lane, Offsets, Partition, Ready, unfinished
 from shared.bus.records import (
     ForeignRecord,
@@ -274,9 +274,10 @@ class KafkaBus:
             lag += unfinished(commit.offset, commit.metadata or "", ends[part].offset)
         return lag
 
-    def pending_keys(self, groups: Collection[str]) -> frozenset[str] | None:
-        """As in `Bus.pending_keys`: of a partition it is known only whether all is done."""
-        return None if any(self.lag(group) for group in groups) else frozenset()
+    def pending(self, groups: Collection[str]) -> Pending:
+        """As in `Bus.pending`: of a partition it is known only whether all is done."""
+        messages = {group: self.lag(group) for group in groups}
+        return Pending(messages, None if any(messages.values()) else frozenset())
 
     def close(self) -> None:
         self._closed = True

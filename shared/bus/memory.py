@@ -12,7 +12,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from shared.bus import DeadLetter, Delivery, Message, refuse_large
+from shared.bus import DeadLetter, Delivery, Message, Pending, refuse_large
 from shared.bus.turns import Turns, tenant_of
 from shared.errors import NotFound, Unavailable
 
@@ -99,14 +99,18 @@ class MemoryBus:
 
     def lag(self, group: str) -> int:
         with self._changed:
-            if group not in self._groups:
-                return len(self._log)
-            return sum(len(lane.entries) for lane in self._groups[group].values())
+            return self._lag(group)
 
-    def pending_keys(self, groups: Collection[str]) -> frozenset[str] | None:
+    def pending(self, groups: Collection[str]) -> Pending:
         with self._changed:
             every = {message.key for message in self._log}  # a new group begins with the first
-            return frozenset(key for group in groups for key in self._groups.get(group, every))
+            keys = frozenset(key for group in groups for key in self._groups.get(group, every))
+            return Pending({group: self._lag(group) for group in groups}, keys)
+
+    def _lag(self, group: str) -> int:
+        if group not in self._groups:
+            return len(self._log)
+        return sum(len(lane.entries) for lane in self._groups[group].values())
 
     def close(self) -> None:
         with self._changed:

@@ -30,7 +30,7 @@ from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from shared.bus import DeadLetter, Delivery, Message, refuse_large
+from shared.bus import DeadLetter, Delivery, Message, Pending, refuse_large
 from shared.bus.turns import tenant_of
 from shared.errors import NotFound, SettingsError, Unavailable
 
@@ -149,22 +149,20 @@ class SqliteBus:
             _take_dead(connection, dead_letter_id)
 
     def lag(self, group: str) -> int:
-        query = """
-            SELECT CASE WHEN EXISTS (SELECT 1 FROM consumer_group WHERE name = ?1)
-                   THEN (SELECT count(*) FROM pending WHERE consumer_group = ?1)
-                   ELSE (SELECT count(*) FROM message) END"""
         with self._transaction("BEGIN") as connection:
-            return int(connection.execute(query, (group,)).fetchone()[0])
+            return _lag(connection, group)
 
-    def pending_keys(self, groups: Collection[str]) -> frozenset[str] | None:
+    def pending(self, groups: Collection[str]) -> Pending:
         query = """
             SELECT key FROM pending WHERE consumer_group = ?1
             UNION SELECT key FROM message
             WHERE NOT EXISTS (SELECT 1 FROM consumer_group WHERE name = ?1)"""
         with self._transaction("BEGIN") as connection:
-            return frozenset(
+            messages = {group: _lag(connection, group) for group in groups}
+            keys = frozenset(
                 key for group in groups for (key,) in connection.execute(query, (group,))
             )
+        return Pending(messages, keys)
 
     def close(self) -> None:
         self._stop.set()
@@ -430,6 +428,14 @@ _TAKE_TURN = """
     WHERE consumer_group = ?1 AND tenant = ?2"""
 
 _ADD_TURN = "INSERT INTO turn VALUES (?, ?, 0) ON CONFLICT DO NOTHING"
+
+
+def _lag(connection: sqlite3.Connection, group: str) -> int:
+    query = """
+        SELECT CASE WHEN EXISTS (SELECT 1 FROM consumer_group WHERE name = ?1)
+               THEN (SELECT count(*) FROM pending WHERE consumer_group = ?1)
+               ELSE (SELECT count(*) FROM message) END"""
+    return int(connection.execute(query, (group,)).fetchone()[0])
 
 
 def _insert(connection: sqlite3.Connection, message: Message) -> int:

@@ -20,6 +20,10 @@ def lines(looked: Looked, done: Sequence[bool]) -> Iterator[dict[str, Any]]:
         "blobs": looked.blobs,
         "bytes": looked.bytes,
         "waiting": looked.waiting,
+        "unsent": looked.unsent,
+        "unhandled": looked.unhandled,
+        "moving": looked.moving,
+        "whole": looked.whole,
         "faults": len(looked.faults),
         "repaired": sum(done),
         "notes": looked.notes,
@@ -39,14 +43,7 @@ def table(line: Mapping[str, Any]) -> Iterator[str]:
     if "kind" not in line:
         for note in line["notes"]:
             yield f"note: {plain(note)}"
-        said = (
-            f"{line['documents']} documents, {line['blobs']} blobs that they need "
-            f"({line['bytes']} bytes), {line['waiting']} events on their way: "
-        )
-        if not line["faults"]:
-            yield f"{said}all of it agrees"
-        else:
-            yield f"{said}{line['faults']} faults, {line['repaired']} of them put right"
+        yield f"{_counted(line)}: {_verdict(line)}"
         return
     where = f" of {plain(line['tenant'])}" if line["tenant"] else ""
     yield f"{line['kind']}: {plain(line['detail'])}{where}"
@@ -54,3 +51,28 @@ def table(line: Mapping[str, Any]) -> Iterator[str]:
         yield f"  put right: {SAYS[line['repair']]}"
     elif line["repair"]:
         yield f"  --repair: {SAYS[line['repair']]}"
+
+
+def _counted(line: Mapping[str, Any]) -> str:
+    """What was looked at, and what is on its way."""
+    about = "" if line["moving"] is None else f" about {_many(line['moving'], 'document')}"
+    way = f"{_many(line['waiting'], 'event')}{about}" if line["waiting"] else "nothing"
+    return (
+        f"{_many(line['documents'], 'document')}, {_many(line['blobs'], 'blob')} that they need"
+        f" ({line['bytes']} bytes), {way} on the way"
+    )
+
+
+def _verdict(line: Mapping[str, Any]) -> str:
+    """What that says of all else: of what is on its way nothing is said yet."""
+    if line["faults"]:
+        said = f"{_many(line['faults'], 'fault')}, {line['repaired']} of them put right"
+    elif line["whole"]:
+        return "the rest agrees" if line["waiting"] else "all of it agrees"
+    else:
+        said = "the blobs agree"
+    return said if line["whole"] else f"{said}; stuck documents and results were not looked at"
+
+
+def _many(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"

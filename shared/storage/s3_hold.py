@@ -4,8 +4,9 @@ A bucket has no locks. So a backup writes a mark, and again before it grows old;
 blob looks for it first, and while it is fresh copies the bytes to the same name with `.held` behind
 it. At the end the mark goes first, and then what was put aside; who has copied looks once more, and
 takes his own copy away where the mark is gone. For as long as that takes there is another mark, so
-that nobody begins whose bytes would go with the rest. A mark of either kind that is not written
-again is nobody's: the next backup, or the next start of ingest, removes it with what was put aside.
+that nobody begins whose bytes would go with the rest. A thread writes the marks, however long one
+request hangs. A mark of either kind that is not written again is nobody's: the next backup, or the
+next start of ingest, removes it with what was put aside; who had it sees that, and removes no more.
 
 **Why a look is enough.** S3 shows what was written to whoever reads after it. A service removes
 blobs in a transaction in which it has written to the rows that named them, and the moment of a
@@ -22,7 +23,7 @@ import secrets
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Protocol
@@ -37,6 +38,9 @@ FRESH_SECONDS = 90.0
 one waiting, and so long a bucket may be out of reach before one that is at work fails."""
 AGAIN_SECONDS = 15.0
 """Until it is written again."""
+REMOVING = 0.5
+"""Of FRESH_SECONDS: who could not write his mark again for so long removes nothing further. So one
+request may hang for the rest of it, and takes nothing that was put aside for the next one."""
 ENDING = ".smallprint-ending"
 """The mark that is there while what was put aside is taken away."""
 MARK = "the mark of a backup"
@@ -88,7 +92,7 @@ def _end_of_the_dead(bucket: Bucket) -> None:
     ages = [_age(bucket, name) for name in (HOLDING, ENDING)]
     known = [age for age in ages if age is not None]
     if known and min(known) >= FRESH_SECONDS:
-        _end(bucket)
+        _end(bucket, lambda: not is_held(bucket))
 
 
 def _is_ending(bucket: Bucket) -> bool:
@@ -101,20 +105,99 @@ def _age(bucket: Bucket, name: str) -> float | None:
     return None if found is None else found[1]
 
 
-def _end(bucket: Bucket) -> None:
-    ending = bucket.prefix + ENDING
-    mark = _mark()
-    bucket.write(ending, mark)
-    written = time.monotonic()
+class _Mark:
+    """A mark of one's own, which a thread writes again before it grows old."""
+
+    def __init__(self, bucket: Bucket, name: str) -> None:
+        self._bucket = bucket
+        self._key = bucket.prefix + name
+        self._words = _words()
+        self._written = 0.0
+        self._over = threading.Event()
+        self._lost = False
+        self._writer = threading.Thread(target=self._keep, name="hold", daemon=True)
+
+    def write(self) -> None:
+        """Write it once."""
+        begun = time.monotonic()
+        self._bucket.write(self._key, self._words)
+        self._written = begun
+
+    def begin(self) -> None:
+        """Let the thread write it from now on."""
+        self._writer.start()
+
+    def stop(self) -> None:
+        """Have it written no more."""
+        self._over.set()
+        if self._writer.ident is not None:
+            self._writer.join()
+
+    def is_ours(self, share: float = 1.0) -> bool:
+        """Whether it is there and counts, and always did; also by the server's clock: ours stands
+        still while this machine sleeps.
+
+        Args:
+            share: of the time for which it counts, in which it must have been written again.
+        """
+        if self._lost:
+            return False
+        found = self._bucket.read(self._key, MARK)
+        if found is None or found[0] != self._words:
+            return False
+        return max(time.monotonic() - self._written, found[1]) < FRESH_SECONDS * share
+
+    def remove(self) -> None:
+        """Take it away, whosever it is."""
+        self._bucket.remove(self._key)
+
+    def _keep(self) -> None:
+        while not self._over.wait(AGAIN_SECONDS):
+            try:
+                if not self.is_ours():
+                    self._lost = True
+                    return
+                self.write()
+            except SuiteError as reason:
+                log.warning("the mark of the backup was not written", extra={"why": str(reason)})
+
+
+def _end(bucket: Bucket, may: Callable[[], bool]) -> bool:
+    """Take away the mark of a backup and what was put aside.
+
+    Args:
+        may: whether nobody else has begun; asked once the mark is there that keeps others out.
+
+    Returns:
+        Whether it might.
+    """
+    ending = _Mark(bucket, ENDING)
+    ending.write()
+    ending.begin()
+    try:
+        allowed = may()
+        over = not allowed or _take_away(bucket, ending)
+    finally:
+        ending.stop()
+    if over and ending.is_ours():
+        ending.remove()
+    return allowed
+
+
+def _take_away(bucket: Bucket, ending: _Mark) -> bool:
+    """Remove the mark of a backup and what was put aside, for as long as nobody else can have
+    begun. Returns whether all of it is gone.
+    """
     bucket.remove(bucket.prefix + HOLDING)
     for item in bucket.objects():
         key = item["Key"].removeprefix(bucket.prefix)
-        if key.endswith(HELD) and ref_of_key(key.removesuffix(HELD), 0):
-            bucket.remove(item["Key"])
-        if time.monotonic() - written > AGAIN_SECONDS:
-            bucket.write(ending, mark)
-            written = time.monotonic()
-    bucket.remove(ending)
+        if not key.endswith(HELD) or not ref_of_key(key.removesuffix(HELD), 0):
+            continue
+        if not ending.is_ours(REMOVING):  # the rest may be somebody else's by then
+            log.warning("what a backup put aside is left to the next one: the bucket was away")
+            return False
+        bucket.remove(item["Key"])
+    return True
 
 
 class Hold:
@@ -126,22 +209,17 @@ class Hold:
 
     def __init__(self, bucket: Bucket) -> None:
         self._bucket = bucket
-        self._key = bucket.prefix + HOLDING
-        self._mark = _mark()
-        self._written = 0.0
-        self._over = threading.Event()
-        self._lost = False
-        self._writer = threading.Thread(target=self._keep, name="hold", daemon=True)
+        self._mark = _Mark(bucket, HOLDING)
 
     def __enter__(self) -> None:
         if is_held(self._bucket) or _is_ending(self._bucket):
             raise _taken(self._bucket)
         _end_of_the_dead(self._bucket)
-        self._write()
+        self._mark.write()
         if _is_ending(self._bucket):  # since the look: it would take away what is put aside for us
-            self._bucket.remove(self._key)
+            self._mark.remove()
             raise _taken(self._bucket)
-        self._writer.start()
+        self._mark.begin()
 
     def __exit__(
         self,
@@ -149,41 +227,22 @@ class Hold:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._over.set()
-        self._writer.join()
-        if not self._lost and self._is_ours():
-            _end(self._bucket)
-        elif error is None:
+        try:
+            whole = self._mark.is_ours() and _end(self._bucket, self._is_still_ours)
+        finally:
+            self._mark.stop()
+        if not whole and error is None:
             raise Unavailable(
                 "the bucket did not answer for so long, or somebody removed its mark, that blobs"
                 " may have been deleted while they were copied: begin the backup again"
             )
 
-    def _keep(self) -> None:
-        while not self._over.wait(AGAIN_SECONDS):
-            try:
-                if not self._is_ours():
-                    self._lost = True
-                    return
-                self._write()
-            except SuiteError as reason:
-                log.warning("the mark of the backup was not written", extra={"why": str(reason)})
-
-    def _is_ours(self) -> bool:
-        """Also by the server's clock: ours stands still while this machine sleeps."""
-        found = self._bucket.read(self._key, MARK)
-        fresh = time.monotonic() - self._written < FRESH_SECONDS
-        if found is None or found[0] != self._mark:
-            return False
-        return fresh and found[1] < FRESH_SECONDS
-
-    def _write(self) -> None:
-        begun = time.monotonic()
-        self._bucket.write(self._key, self._mark)
-        self._written = begun
+    def _is_still_ours(self) -> bool:
+        self._mark.stop()
+        return self._mark.is_ours()
 
 
-def _mark() -> bytes:
+def _words() -> bytes:
     """What no other mark is, and who writes it."""
     told = {
         "mark": secrets.token_hex(16),

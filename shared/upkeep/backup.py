@@ -24,7 +24,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -281,9 +281,11 @@ def restore(
 
     Raises:
         BadBackup: it is none, or not what it was; nothing is left then.
-        Conflict: the place is not empty, or another restore is at work on its databases; nothing
-            was changed.
+        Conflict: the place is not empty, or somebody else works on its databases: nothing was
+            changed. Or somebody began to work in the folder meanwhile, which is left to him: the
+            message says what was filled by then.
         FolderInUse: another restore, or a suite, is at work on the data folder.
+        SuiteError: something can't be read or written.
     """
     manifest = Manifest.read(source)
     servers = {name: place.databases[name] for name in _on_servers(manifest, place)}
@@ -292,12 +294,16 @@ def restore(
         partial = place.data.with_name(place.data.name + PARTIAL)
         shutil.rmtree(partial, ignore_errors=True)
         try:
-            put = _brought(source, partial, manifest, place)
+            _make(partial)
+            to_bucket = _brought(source, partial, manifest, place)
+            _require_untouched(place.data)
+            put = _put(source, place, to_bucket)
+            _require_untouched(place.data, _filled(place, put))
             for name, url in servers.items():
                 load_dump(url, source / manifest.databases[name], name)
             told = settle(partial, manifest, put)
             os.sync()
-            _take_its_place(partial, place.data)
+            _take_its_place(partial, place.data, _filled(place, put, servers))
         except BaseException:
             shutil.rmtree(partial, ignore_errors=True)
             raise
@@ -309,6 +315,11 @@ def _alone_in(data: Path) -> Iterator[None]:
     """For the time of the block nobody restores to an empty folder, or works on it. Raises
     Conflict, and FolderInUse with the process that does.
     """
+    if data.is_mount():
+        raise Conflict(
+            f"a disk is mounted at {data}, whose place nothing can take: name a folder in it, and"
+            " start the suite on that"
+        )
     there = data.exists()
     lock = FolderLock(data)
     if not lock.path.exists():
@@ -326,16 +337,53 @@ def _alone_in(data: Path) -> Iterator[None]:
             data.rmdir()
 
 
-def _take_its_place(partial: Path, data: Path) -> None:
+def _make(partial: Path) -> None:
+    """Make the folder in which all is gathered first. Raises SuiteError."""
+    try:
+        partial.mkdir()
+    except OSError as error:
+        raise SuiteError(
+            f"what is restored is gathered in {partial}, which can't be made ({error.strerror}):"
+            " name a folder with room beside it"
+        ) from None
+
+
+def _require_untouched(data: Path, filled: str = "") -> None:
+    """Raise Conflict if somebody works in the folder since; `filled` is what has been by now."""
+    if data.is_dir() and any(one != FolderLock(data).path for one in data.iterdir()):
+        raise Conflict(
+            f"somebody began to work in {data} while it was restored: stop that, empty the folder"
+            f" or name another, and begin again{filled}"
+        )
+
+
+def _take_its_place(partial: Path, data: Path, filled: str) -> None:
     """Give what is restored its name. Raises Conflict if somebody works there since."""
+    _require_untouched(data, filled)
     FolderLock(data).path.unlink(missing_ok=True)
     try:
         data.rmdir()
         partial.rename(data)
-    except OSError:
-        raise Conflict(
-            f"somebody began to work in {data} while it was restored: stop that, and begin again"
+    except OSError as error:
+        _require_untouched(data, filled)
+        raise SuiteError(
+            f"what is restored could not take the place of {data} ({error.strerror}): name another"
+            f" folder, and begin again{filled}"
         ) from None
+
+
+def _filled(place: Place, put: Put, servers: Iterable[str] = ()) -> str:
+    """What a restore that fails has filled, and what to do with it: the end of a message."""
+    said = ""
+    if names := list(servers):
+        settings = ", ".join(f"SMALLPRINT_{name.upper()}_DATABASE_URL" for name in names)
+        said += (
+            f". The databases of {', '.join(names)} are filled already: make new ones, and name"
+            f" them in {settings}"
+        )
+    if put:
+        said += f". The blobs that are in {place.bucket} already may stay: they are not sent again"
+    return said
 
 
 def let_go(stores: Mapping[str, Store], bus: Path | None) -> None:
@@ -376,9 +424,11 @@ def _require_empty_databases(servers: Mapping[str, str]) -> None:
             )
 
 
-def _brought(source: Path, partial: Path, manifest: Manifest, place: Place) -> Put:
-    """Copy the files of a backup to where they belong, each checked. Returns what was put into a
-    bucket that it did not have. Raises BadBackup.
+def _brought(
+    source: Path, partial: Path, manifest: Manifest, place: Place
+) -> list[tuple[str, BlobRef]]:
+    """Copy the files of a backup into a folder, each checked. Returns the blobs that belong into a
+    bucket. Raises BadBackup.
     """
     to_bucket: list[tuple[str, BlobRef]] = []
     for file in files_of(source):
@@ -399,7 +449,7 @@ def _brought(source: Path, partial: Path, manifest: Manifest, place: Place) -> P
         _require_same(file, _fetched(source / path, target))
     if manifest.bucket and not place.bucket and (partial / BLOBS).is_dir():
         (partial / BLOBS / MARKER).touch()
-    return _put(source, place, to_bucket)
+    return to_bucket
 
 
 def _is_blob(path: Path) -> bool:
@@ -411,7 +461,9 @@ def _fetched(source: Path, target: Path | None) -> File:
     try:
         return copied(source, target) if target else hash_of(source)
     except OSError as error:
-        raise BadBackup(f"the backup lacks {source.name}: {error}") from None
+        if not source.is_file():
+            raise BadBackup(f"the backup lacks {source.name}: {error}") from None
+        raise SuiteError(f"{source} could not be copied to its place: {error}") from None
 
 
 def _require_same(file: File, found: File) -> None:
@@ -421,9 +473,10 @@ def _require_same(file: File, found: File) -> None:
         )
 
 
-def _put(source: Path, place: Place, blobs: Iterable[tuple[str, BlobRef]]) -> Put:
-    """Put blobs into a bucket, once all are checked; those that it has as they are stay."""
-    every = list(blobs)
+def _put(source: Path, place: Place, every: Sequence[tuple[str, BlobRef]]) -> Put:
+    """Put blobs into a bucket, once all are checked; those that it has as they are stay. Returns
+    those that it did not have.
+    """
     stores = {owner: place.store(owner) for owner in {ref.owner for _, ref in every}}
 
     def put(one: tuple[str, BlobRef]) -> bool:

@@ -158,10 +158,21 @@ class Looked:
     documents: int = 0
     blobs: int = 0
     bytes: int = 0
-    waiting: int = 0
-    """Events in outboxes and on the bus; None of them is a fault."""
+    unsent: dict[str, int] = field(default_factory=dict)
+    """Events in the outbox that are yet to be sent, by service; none of them is a fault."""
+    unhandled: dict[str, int] = field(default_factory=dict)
+    """Events on the bus that a service has yet to handle, by service; no fault either."""
+    moving: int | None = 0
+    """Documents that such events are about; None where that can't be told."""
+    whole: bool = True
+    """Whether all was looked at, and not the blobs alone."""
     notes: list[str] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
+
+    @property
+    def waiting(self) -> int:
+        """Events on their way: one that two services have yet to handle counts twice."""
+        return sum(self.unsent.values()) + sum(self.unhandled.values())
 
 
 def verify(place: Place, rules: Rules, settle: float = 0.0) -> Looked:
@@ -169,10 +180,23 @@ def verify(place: Place, rules: Rules, settle: float = 0.0) -> Looked:
     found = _look(place, rules)
     if found.faults and settle:
         time.sleep(settle)
-        before = {fault.same for fault in found.faults}
+        before = found
+        known = {fault.same for fault in before.faults}
         found = _look(place, rules)
-        found.faults = [fault for fault in found.faults if fault.same in before]
+        found.faults = [fault for fault in found.faults if fault.same in known]
+        found.whole = found.whole and before.whole
+    if not found.whole:
+        found.notes.append(
+            "whether documents are stuck, and results lost or stray, was not looked at: on a broker"
+            " that can be told only while nothing is yet to be handled; look again then"
+        )
     return found
+
+
+def unlooked(broken: list[Fault]) -> Looked:
+    """What is said where a database is damaged: nothing else was looked at."""
+    note = "a database is damaged: nothing else was looked at"
+    return Looked(moving=None, whole=False, notes=[note], faults=broken)
 
 
 def repair(place: Place, faults: Sequence[Fault]) -> list[bool]:
@@ -229,10 +253,7 @@ def _look(place: Place, rules: Rules) -> Looked:
     faults += _blob_faults(place, rules, rows, looked)
     faults += _orphans(rules, rows, listed)
     if rows.pending is None:
-        looked.notes.append(
-            "events are still being handled: whether documents are stuck, and results lost or stray"
-            " was not looked at; look again once they are"
-        )
+        looked.whole = False
         return looked
     faults += _stuck(rules, rows)
     faults += _lost(rows)
@@ -250,21 +271,25 @@ def _read(place: Place, looked: Looked) -> _Rows:
     with place.ingest.read() as session:
         known = {(one.tenant, one.id): one for one in place.known(session)}
     for name, store in place.stores:
-        count = 0
+        looked.unsent[name] = 0
         for event in trail.said(store):
             said |= {found.decode() for found in _HASH.findall(event.value)}
             if not event.sent:
                 unsent.add(event.key)
-                count += 1
-        if count:
-            looked.notes.append(
-                f"{count} events of {name} are yet to be sent: its relay does so while it runs"
-            )
-        looked.waiting += count
+                looked.unsent[name] += 1
     names = ["ingest", *(house.name for house in place.houses)]
-    pending = place.bus.pending_keys(names)
-    looked.waiting += len(pending or ())
-    return _Rows(known, held, said, unsent, pending)
+    pending = place.bus.pending(names)
+    looked.unhandled = dict(pending.messages)
+    looked.moving = None if pending.keys is None else len(unsent | pending.keys)
+    _note(looked.notes, "yet to be sent", looked.unsent, "its relay does so")
+    _note(looked.notes, "yet to be handled", looked.unhandled, "the service does so")
+    return _Rows(known, held, said, unsent, pending.keys)
+
+
+def _note(notes: list[str], what: str, counts: Mapping[str, int], who: str) -> None:
+    """Say how many events wait for what, and who sees to it."""
+    if some := [f"{name} {count}" for name, count in counts.items() if count]:
+        notes.append(f"events {what}: {', '.join(some)}; {who} while it runs")
 
 
 # Blobs

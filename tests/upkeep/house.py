@@ -4,10 +4,12 @@ the background, with everything real but the specialist, which knows words.
 
 from __future__ import annotations
 
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -121,3 +123,46 @@ class Suite:
         services, self.services = self.services, []
         for service in services:
             service.close()
+
+
+@contextmanager
+def under_load(suite: Suite, first: int) -> Iterator[list[str]]:
+    """Documents are uploaded, worked on and deleted in the background for the time of the block.
+    The services are closed at its end; what failed there is raised.
+
+    Args:
+        first: of how many it begins.
+
+    Yields:
+        Their ids; two at least are never deleted.
+    """
+    accepted: list[str] = []
+    failures: list[BaseException] = []
+    stop = threading.Event()
+
+    def load() -> None:
+        try:
+            for number in count(100):
+                if stop.is_set():
+                    return
+                accepted.append(suite.upload(number))
+                if number % 3 == 2 and len(accepted) > 2:
+                    gone = accepted.pop(2)  # two stay, however long it takes
+                    suite.clients["ingest"].delete(f"/v1/documents/{gone}").raise_for_status()
+        except BaseException as error:  # noqa: BLE001 - raised again below
+            failures.append(error)
+
+    with suite.running():
+        loading = threading.Thread(target=load)
+        loading.start()
+        try:
+            end = time.monotonic() + PATIENCE
+            while len(accepted) < first and not failures:
+                assert time.monotonic() < end, "too few were accepted"
+                time.sleep(0.02)
+            yield list(accepted)
+        finally:
+            stop.set()
+            loading.join()
+    if failures:
+        raise failures[0]

@@ -26,7 +26,7 @@ from shared.storage.blobs import HOLDING, holding, open_held
 from shared.upkeep.backup import Place, backup
 from shared.upkeep.manifest import BadBackup, Manifest, files_of
 from tests.postgres import Servers
-from tests.upkeep.house import NAMES, PATIENCE, Suite, environment
+from tests.upkeep.house import NAMES, Suite, environment, under_load
 
 
 def run(*arguments: object, code: int = 0) -> list[dict[str, Any]]:
@@ -62,38 +62,9 @@ def test_a_backup_under_load_is_restored_whole(
     """
     before = [suite.upload(number) for number in range(3)] + [suite.upload(50, "report")]
     suite.ended(*before)
-    accepted: list[str] = []
-    stop = threading.Event()
-    failures: list[BaseException] = []
-
-    def load() -> None:
-        number = 100
-        try:
-            while not stop.is_set():
-                accepted.append(suite.upload(number))
-                number += 1
-                if number % 3 == 0 and len(accepted) > 2:
-                    gone = accepted.pop(2)  # two stay, however long the backup takes
-                    suite.clients["ingest"].delete(f"/v1/documents/{gone}").raise_for_status()
-        except BaseException as error:  # noqa: BLE001 - raised again below
-            failures.append(error)
-
-    with suite.running():
-        loading = threading.Thread(target=load)
-        loading.start()
-        try:
-            end = time.monotonic() + PATIENCE
-            while len(accepted) < 6:
-                assert time.monotonic() < end
-                time.sleep(0.02)
-            sure = list(accepted)
-            (made,) = run("backup", tmp_path / "backup", "--data", suite.folder)
-            assert made["blobs"] >= len(before)
-        finally:
-            stop.set()
-            loading.join()
-    if failures:
-        raise failures[0]
+    with under_load(suite, 6) as sure:
+        (made,) = run("backup", tmp_path / "backup", "--data", suite.folder)
+    assert made["blobs"] >= len(before)
     assert not list(suite.folder.glob("blobs/**/*.held"))
     assert not (suite.folder / "blobs" / HOLDING).exists()
 

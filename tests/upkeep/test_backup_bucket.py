@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -19,7 +17,7 @@ from shared.upkeep.manifest import Manifest, files_of
 from tests.contract.blobs.conftest import bucket, s3
 from tests.contract.blobs.places import Place
 from tests.postgres import Servers
-from tests.upkeep.house import NAMES, PATIENCE, Suite, environment
+from tests.upkeep.house import NAMES, Suite, environment, under_load
 from tests.upkeep.test_backup import run
 
 __all__ = ["bucket", "s3"]
@@ -77,36 +75,8 @@ def test_a_bucket_is_in_the_backup_that_is_made_under_load(
     """
     before = [in_bucket.upload(number) for number in range(2)] + [in_bucket.upload(50, "report")]
     in_bucket.ended(*before)
-    accepted: list[str] = []
-    stop = threading.Event()
-    failures: list[BaseException] = []
-
-    def load() -> None:
-        number = 100
-        try:
-            while not stop.is_set():
-                accepted.append(in_bucket.upload(number))
-                number += 1
-                if number % 3 == 0 and len(accepted) > 2:
-                    gone = accepted.pop(2)  # two stay, however long the backup takes
-                    in_bucket.clients["ingest"].delete(f"/v1/documents/{gone}").raise_for_status()
-        except BaseException as error:  # noqa: BLE001 - raised again below
-            failures.append(error)
-
-    with in_bucket.running():
-        loading = threading.Thread(target=load)
-        loading.start()
-        try:
-            end = time.monotonic() + PATIENCE
-            while len(accepted) < 4:
-                assert time.monotonic() < end
-                time.sleep(0.02)
-            sure = list(accepted)
-            (made,) = run("backup", tmp_path / "backup", "--data", in_bucket.folder)
-        finally:
-            stop.set()
-            loading.join()
-    assert not failures, failures[0]
+    with under_load(in_bucket, 4) as sure:
+        (made,) = run("backup", tmp_path / "backup", "--data", in_bucket.folder)
     assert (made["bucket"], made["damaged"]) == (bucket.url, [])
     copied = [one.path for one in files_of(tmp_path / "backup") if one.path.startswith("blobs/")]
     assert len(copied) == made["blobs"] >= 2 * len(before)

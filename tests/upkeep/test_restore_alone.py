@@ -10,13 +10,20 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from sqlalchemy import create_engine, text
 
 from shared.cli.lock import FolderInUse, FolderLock
 from shared.errors import Conflict, SuiteError
 from shared.storage import FileBlobs
+from shared.storage.snapshot import is_empty
+from shared.upkeep import backup as backups
 from shared.upkeep.backup import Place, Put, backup, restore
-from shared.upkeep.manifest import Manifest
+from shared.upkeep.manifest import BadBackup, Manifest
+from tests.contract.blobs.conftest import bucket, s3
+from tests.contract.blobs.places import Place as Blobs
+from tests.postgres import Servers
 
+__all__ = ["bucket", "s3"]
 ME = re.escape(f"process {os.getpid()} works on the data folder")
 
 
@@ -97,3 +104,97 @@ def test_a_restore_that_fails_leaves_nothing(source: Path, tmp_path: Path) -> No
     with pytest.raises(SuiteError, match="no"):
         restore(source, place(tmp_path / "restored"), doing(fail))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["backup", "data"]
+
+
+@pytest.fixture
+def from_a_server(servers: Servers, tmp_path: Path) -> Path:
+    """A backup of a small place with its rows on a server."""
+    url = servers.database()
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        connection.execute(text("CREATE TABLE rows (id INTEGER)"))
+    engine.dispose()
+    FileBlobs(tmp_path / "data" / "blobs").put("default", b"some")
+    backup(Place(tmp_path / "data", {"one": url}, None), tmp_path / "backup")
+    return tmp_path / "backup"
+
+
+@pytest.mark.parametrize(
+    ("after", "blobs", "rows"),
+    [("_require_same", False, False), ("_put", True, False), ("load_dump", True, True)],
+)
+def test_what_is_filled_is_said_to_who_was_disturbed(
+    from_a_server: Path,
+    servers: Servers,
+    bucket: Blobs,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    after: str,
+    blobs: bool,
+    rows: bool,
+) -> None:
+    """Somebody begins to work in the folder: nothing is filled after that, and what is by then is
+    named. Who does as he is told can begin again.
+    """
+    data, url = tmp_path / "restored", servers.database()
+    do = getattr(backups, after)
+
+    def somebody_begins(*given: object) -> object:
+        answer = do(*given)
+        (data / "ingest.db").write_text("new")
+        return answer
+
+    with monkeypatch.context() as patch:
+        patch.setattr(backups, after, somebody_begins)
+        with pytest.raises(Conflict, match="began to work in") as told:
+            restore(from_a_server, Place(data, {"one": url}, None, bucket.url), doing(lambda: None))
+    said = told.value.message
+    assert (f"The blobs that are in {bucket.url} already may stay" in said) == blobs
+    assert ("databases of one are filled already" in said) == rows
+    assert ("name them in SMALLPRINT_ONE_DATABASE_URL" in said) == rows
+    assert bool(bucket.stored()) == blobs
+    assert is_empty(url) != rows
+    assert (data / "ingest.db").read_text() == "new"
+    again = Place(tmp_path / "another", {"one": servers.database()}, None, bucket.url)
+    restore(from_a_server, again, doing(lambda: None))
+
+
+def test_what_can_not_be_written_is_no_fault_of_the_backup(source: Path, tmp_path: Path) -> None:
+    """Where all is gathered first something lies, or may not be written: said at once."""
+    (tmp_path / "restored.partial").write_text("of somebody else")
+    with pytest.raises(SuiteError, match="which can't be made") as told:
+        restore(source, place(tmp_path / "restored"), doing(lambda: None))
+    assert not isinstance(told.value, BadBackup)
+    assert not (tmp_path / "restored").exists()
+
+
+def test_a_disk_that_is_full_is_no_fault_of_the_backup(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is missing in it is one."""
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(backups, "copied", full)
+        with pytest.raises(SuiteError, match="No space left on device") as told:
+            restore(source, place(tmp_path / "restored"), doing(lambda: None))
+    assert not isinstance(told.value, BadBackup)
+    (source / "databases" / "one.db").unlink()
+    with pytest.raises(BadBackup, match=r"lacks one\.db"):
+        restore(source, place(tmp_path / "restored"), doing(lambda: None))
+
+
+def test_a_disk_that_is_mounted_is_no_place_to_restore_to(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing can take its name: that is said before anything is copied, not after all is."""
+    data = tmp_path / "volume"
+    data.mkdir()
+    monkeypatch.setattr(Path, "is_mount", lambda self: self == data)
+    with pytest.raises(Conflict, match="name a folder in it"):
+        restore(source, place(data), doing(lambda: pytest.fail("all was copied")))
+    assert list(data.iterdir()) == []
+    restore(source, place(data / "restored"), doing(lambda: None))
+    assert (data / "restored" / "one.db").is_file()

@@ -6,7 +6,9 @@ import json
 import os
 import time
 from collections import Counter
+from collections.abc import Collection
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,9 +16,12 @@ from click.testing import CliRunner
 from sqlalchemy import text
 
 from services.cli import cli
+from shared.bus import Pending
+from shared.bus.sqlite import SqliteBus
 from shared.events import BlobRef
 from shared.storage import FileBlobs
-from tests.upkeep.house import Suite
+from shared.upkeep import verify as looking
+from tests.upkeep.house import NAMES, Suite
 
 Found = dict[str, Any]
 
@@ -198,16 +203,69 @@ def path_of_is_there(suite: Suite, document: str) -> bool:
         return session.execute(query, {"id": document}).scalar_one() is not None
 
 
-def test_what_waits_is_no_fault(suite: Suite) -> None:
-    """Events that are yet to be sent or handled are counted, and say who sends them."""
-    document = suite.upload(1)
+def said(suite: Suite, *arguments: str) -> str:
+    """What the command says at last to a person."""
+    command = ["verify", "--settle", "0", "--stuck", "0", "--data", str(suite.folder), *arguments]
+    done = CliRunner().invoke(cli, command, catch_exceptions=False)
+    return done.stdout.splitlines()[-1]
+
+
+def test_what_is_on_its_way_is_no_fault(suite: Suite) -> None:
+    """Events that are yet to be sent or handled are counted by service, and the documents that they
+    are about; it is of the rest that all is said to agree.
+    """
+    suite.ended(suite.upload(1))
+    document = suite.upload(2)
     faults, counts = verify(suite, "--stuck", "0", code=0)
-    assert faults == []
-    assert counts["waiting"] == 1
-    assert "1 events of ingest are yet to be sent" in counts["notes"][0]
+    assert (faults, counts["waiting"], counts["moving"], counts["whole"]) == ([], 1, 1, True)
+    assert {name for name, count in counts["unsent"].items() if count} == {"ingest"}
+    assert counts["notes"] == ["events yet to be sent: ingest 1; its relay does so while it runs"]
+    assert said(suite).endswith("1 event about 1 document on the way: the rest agrees")
     suite.loops[0][0].run_once()
     faults, counts = verify(suite, "--stuck", "0", code=0)
     assert (faults, suite.state(document)["state"]) == ([], "received")
+    assert (sum(counts["unsent"].values()), counts["unhandled"]) == (0, dict.fromkeys(NAMES, 1))
+    assert (counts["waiting"], counts["moving"]) == (5, 1)
+    assert counts["notes"][0].startswith("events yet to be handled: ingest 1, extraction 1, ")
+    suite.ended(document)
+    suite.work()
+    assert said(suite).endswith("bytes), nothing on the way: all of it agrees")
+
+
+@pytest.mark.parametrize("databases", ["sqlite"], indirect=True)
+def test_what_can_not_be_told_apart_is_not_said_to_agree(
+    suite: Suite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A broker tells how much is on its way, and not of which documents: the blobs alone are looked
+    at, and that is what is said. Also where that was so at the first of two looks only.
+    """
+    pending = SqliteBus.pending
+    looks: list[Pending] = []
+
+    def as_a_broker(bus: SqliteBus, groups: Collection[str]) -> Pending:
+        looks.append(told := pending(bus, groups))
+        return Pending(told.messages, None if any(told.messages.values()) else frozenset())
+
+    monkeypatch.setattr(SqliteBus, "pending", as_a_broker)
+    one, two = suite.upload(1), suite.upload(2)
+    suite.ended(one)
+    suite.work()
+    assert said(suite).endswith("nothing on the way: all of it agrees")
+    change(suite, "extraction", "DELETE FROM extractions WHERE document_id = :id", id=one)
+    suite.upload(3)
+    suite.loops[0][0].run_once()
+    faults, counts = verify(suite, "--stuck", "0", code=0)
+    assert (faults, counts["waiting"], counts["moving"], counts["whole"]) == ([], 5, None, False)
+    assert "whether documents are stuck" in counts["notes"][-1]
+    last = said(suite)
+    assert "5 events on the way: the blobs agree; stuck documents and results were not" in last
+
+    path_of(suite, "layout", two).unlink()
+    monkeypatch.setattr(looking, "time", SimpleNamespace(sleep=lambda _: suite.work()))
+    last = said(suite, "--settle", "1")
+    assert [any(look.messages.values()) for look in looks[-2:]] == [True, False]
+    assert "nothing on the way: 1 fault, 0 of them put right; stuck documents and" in last
+    assert {one["kind"] for one in verify(suite, code=1)[0]} == {"missing_blob", "lost_result"}
 
 
 def test_a_folder_without_a_suite_is_refused(tmp_path: Path) -> None:
@@ -229,5 +287,6 @@ def test_a_damaged_database_is_named(suite: Suite) -> None:
     for start in range(4096 + 8, len(data), 4096):
         data[start : start + 200] = b"\xff" * 200
     path.write_bytes(data)
-    faults, _ = verify(suite, code=3)
+    faults, counts = verify(suite, code=3)
     assert [(f["kind"], f["service"]) for f in faults] == [("broken_database", "review")]
+    assert counts["notes"] == ["a database is damaged: nothing else was looked at"]

@@ -15,6 +15,7 @@ from shared.errors import Conflict, Unavailable
 from shared.storage import BlobStore, MissingBlob, s3_hold
 from shared.storage.blobs import HELD, HOLDING
 from shared.storage.s3 import FIRST, S3Blobs
+from shared.storage.s3_hold import ENDING
 from tests.contract.blobs.places import Place, bytes_of
 
 
@@ -113,6 +114,19 @@ def test_a_backup_that_lost_its_mark_fails(bucket: Place, monkeypatch: pytest.Mo
         blobs.write(blobs.prefix + HOLDING, b"another")
 
 
+def grow_old(blobs: S3Blobs, patch: pytest.MonkeyPatch) -> None:
+    """Let the marks that are there be old ones."""
+    read = S3Blobs.read
+    names = [blobs.prefix + name for name in (HOLDING, ENDING)]
+    left = {name: found[0] for name in names if (found := read(blobs, name, "a mark"))}
+
+    def aged(blobs: S3Blobs, key: str, what: str) -> tuple[bytes, float] | None:
+        found = read(blobs, key, what)
+        return (found[0], 1000.0) if found and found[0] == left.get(key) else found
+
+    patch.setattr(S3Blobs, "read", aged)
+
+
 def test_what_a_killed_backup_left_goes_with_the_next_start(
     bucket: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -123,7 +137,7 @@ def test_what_a_killed_backup_left_goes_with_the_next_start(
     blobs.delete("default", ref)
     blobs.sweep(timedelta(days=1))
     assert [key for key in bucket.stored() if key.endswith(HELD)]
-    monkeypatch.setattr(s3_hold, "FRESH_SECONDS", 0.0)
+    grow_old(blobs, monkeypatch)
     blobs.sweep(timedelta(days=1))
     assert not [key for key in bucket.stored() if key.endswith((HELD, HOLDING))]
 
@@ -155,7 +169,7 @@ def test_what_a_backup_left_that_was_cut_off_at_its_end_goes_too(
         pass
     with ExitStack() as stack:
         with monkeypatch.context() as patch:
-            patch.setattr(s3_hold, "FRESH_SECONDS", 0.0)
+            grow_old(blobs, patch)
             stack.enter_context(blobs.holding())
         assert list(blobs.held()) == []
     assert bucket.stored() == {}
@@ -166,7 +180,7 @@ def test_a_backup_whose_machine_slept_fails(bucket: Place, monkeypatch: pytest.M
     monkeypatch.setattr(s3_hold, "FRESH_SECONDS", 2.0)
     hold = s3_hold.Hold(S3Blobs(bucket.url))
     hold.__enter__()
-    hold._written = float("inf")
+    hold._mark._written = float("inf")
     threading.Event().wait(4)
     with pytest.raises(Unavailable, match="begin the backup again"):
         hold.__exit__(None, None, None)

@@ -149,6 +149,20 @@ def test_lag_counts_what_is_not_acknowledged(bus: Bus) -> None:
     assert bus.lag("another") == 5
 
 
+def test_what_groups_have_yet_to_acknowledge_is_told_with_its_keys(world: World, bus: Bus) -> None:
+    """By group, for one yet unknown too; on Kafka not the keys, but whether there are any."""
+    bus.publish(*[message(key, n) for n, key in enumerate("aab")])
+    consumer = bus.consumer("g")
+    list(deliveries(consumer, 1))
+    eventually(lambda: bus.pending(["g"]).messages == {"g": 2}, "one is acknowledged")
+    told = bus.pending(["g", "another"])
+    assert told.messages == {"g": 2, "another": 3}
+    assert told.keys == (None if world.name == "kafka" else {"tenant/a", "tenant/b"})
+    list(deliveries(consumer, 2))
+    eventually(lambda: bus.pending(["g"]).keys == frozenset(), "nothing is left")
+    assert bus.pending(["g"]).messages == {"g": 0}
+
+
 def test_keeping_a_delivery_is_always_allowed(bus: Bus) -> None:
     """Saying that the work goes on disturbs nothing."""
     bus.publish(message("a", 1))

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import uuid
 from pathlib import Path
 
 import pytest
+from sqlalchemy import create_engine, text
+from sqlalchemy.engine import make_url
 
 from shared.errors import Conflict, SettingsError
 from shared.storage import Store
-from shared.storage.restoring import restoring
+from shared.storage.restoring import refuse_while_restored, restoring
 from tests.contract.store.conftest import MIGRATIONS
 from tests.postgres import Servers
 
@@ -32,6 +35,30 @@ def test_nobody_else_restores_or_starts_meanwhile(servers: Servers) -> None:
     with restoring({"extraction": url}):
         pass
     store.close()
+
+
+def test_a_suite_that_brings_its_tables_up_to_date_is_no_restore(servers: Servers) -> None:
+    """Who would restore is told that it is one, and which; also by a user who may see no more than
+    its name. Afterwards he may.
+    """
+    url = servers.database()
+    engine = create_engine(url)
+    role = f"r{uuid.uuid4().hex[:12]}"
+    with engine.begin() as connection:
+        connection.execute(text(f"CREATE ROLE {role} LOGIN PASSWORD '{role}'"))
+    other = make_url(url).set(username=role, password=role).render_as_string(hide_password=False)
+    with engine.begin() as connection:
+        refuse_while_restored(connection)
+        it = f"smallprint migration, process {os.getpid()} on .*"
+        for who, seen in ((url, "connected from"), (other, "by another user")):
+            with (
+                pytest.raises(Conflict, match=f"suite starts on the database of e, .*: {it}{seen}"),
+                restoring({"e": who}),
+            ):
+                pass
+    engine.dispose()
+    with restoring({"e": url}):
+        pass
 
 
 def test_another_database_of_the_server_is_nobody_s_business(servers: Servers) -> None:

@@ -1,0 +1,117 @@
+"""How two backups of one bucket keep apart while it hangs; with a bucket that is a dictionary."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from shared.errors import Conflict
+from shared.storage import s3_hold
+from shared.storage.blobs import HELD
+from shared.storage.s3_hold import ENDING, FRESH_SECONDS, Hold, let_go
+
+ASIDE = [f"default/{letter * 2}/{letter * 64}{HELD}" for letter in "ab"]
+"""Names of blobs that were put aside."""
+
+
+class Bucket:
+    """Keeps small objects. The first request for `hangs` waits until it is let through."""
+
+    prefix = ""
+
+    def __init__(self, hangs: tuple[str, str] = ("", "")) -> None:
+        self.kept: dict[str, tuple[bytes, float]] = {}
+        self.hangs, self.hung, self.through = hangs, threading.Event(), threading.Event()
+
+    def objects(self) -> Iterator[dict[str, Any]]:
+        """Everything."""
+        return iter([{"Key": key} for key in sorted(self.kept)])
+
+    def read(self, key: str, what: str) -> tuple[bytes, float] | None:
+        """An object and its age."""
+        found = self.kept.get(key)
+        return found and (found[0], time.monotonic() - found[1])
+
+    def write(self, key: str, data: bytes) -> None:
+        """Keep one."""
+        self._hang("write", key)
+        self.kept[key] = (data, time.monotonic())
+
+    def remove(self, key: str) -> None:
+        """Remove one."""
+        self._hang("remove", key)
+        self.kept.pop(key, None)
+
+    def grow_old(self, key: str, seconds: float) -> None:
+        """It was written so long ago."""
+        self.kept[key] = (self.kept[key][0], time.monotonic() - seconds)
+
+    def _hang(self, request: str, key: str) -> None:
+        if self.hangs[0] == request and key.endswith(self.hangs[1]) and not self.hung.is_set():
+            self.hung.set()
+            assert self.through.wait(60)
+
+
+@pytest.mark.parametrize("hangs", [("write", ENDING), ("remove", HELD)])
+def test_nobody_begins_while_a_request_of_the_end_hangs(
+    monkeypatch: pytest.MonkeyPatch, hangs: tuple[str, str]
+) -> None:
+    """For longer than a mark counts: the other would be robbed of what is put aside for him. Where
+    the mark itself was that late, what was put aside is left to the next one.
+    """
+    monkeypatch.setattr(s3_hold, "FRESH_SECONDS", 2.0)
+    monkeypatch.setattr(s3_hold, "AGAIN_SECONDS", 0.2)
+    bucket = Bucket(hangs)
+    hold = Hold(bucket)
+    hold.__enter__()
+    bucket.kept[ASIDE[0]] = (b"some", 0.0)
+    ending = threading.Thread(target=hold.__exit__, args=(None, None, None))
+    ending.start()
+    try:
+        assert bucket.hung.wait(5)
+        threading.Event().wait(3)
+        with pytest.raises(Conflict, match="another backup"), Hold(bucket):
+            pass
+    finally:
+        bucket.through.set()
+        ending.join()
+    assert set(bucket.kept) == ({ENDING, ASIDE[0]} if hangs[0] == "write" else set())
+
+
+def taken_by_another(bucket: Bucket) -> None:
+    """Somebody else ends."""
+    bucket.write(ENDING, b"another")
+
+
+def half_old(bucket: Bucket) -> None:
+    """The mark could not be written again for more than half of the time for which it counts."""
+    bucket.grow_old(ENDING, FRESH_SECONDS * 0.6)
+
+
+@pytest.mark.parametrize("meanwhile", [taken_by_another, half_old])
+def test_who_may_lose_the_mark_of_his_end_removes_no_more(
+    monkeypatch: pytest.MonkeyPatch, meanwhile: Callable[[Bucket], None]
+) -> None:
+    """What lies there by then may have been put aside for whoever came after; his own copy is
+    whole. The mark stays, for by it the rest is found.
+    """
+    bucket = Bucket()
+    remove = bucket.remove
+
+    def removed(key: str) -> None:
+        remove(key)
+        if key == ASIDE[0]:
+            meanwhile(bucket)
+
+    monkeypatch.setattr(bucket, "remove", removed)
+    with Hold(bucket):
+        for name in ASIDE:
+            bucket.kept[name] = (b"some", 0.0)
+    assert set(bucket.kept) == {ENDING, ASIDE[1]}
+    bucket.grow_old(ENDING, FRESH_SECONDS)
+    let_go(bucket)
+    assert bucket.kept == {}
