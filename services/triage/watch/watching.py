@@ -98,6 +98,8 @@ def _compared(
     named = f"{version}+{local.number}"
     if local.data is None and routing.known and broken is not None:
         known, named = shipped(routing.known, broken), f"{named}/{broken:g}"
+    if _restated(kept.reference, named):  # a person has answered what was noticed
+        kept = replace(kept, drifted=False)
     for one in _chosen(judged, routing.key):
         chance = partial(_chance, routing.key, one.id)
         kept = note_figures(watches, kept, one.id, one.figures, named, known, chance)
@@ -105,6 +107,14 @@ def _compared(
             kept, notice = changed(kept, _changed(broken if known else None), routing.share)
             told.append(notice)
     return kept, told
+
+
+def _restated(before: str, after: str) -> bool:
+    """Whether a person stated another share of broken filings, by the names of what figures were
+    compared with, and of what they are; with decisions of the tenant's own none is stated.
+    """
+    was, now = before.partition("/")[2], after.partition("/")[2]
+    return bool(was and now) and was != now
 
 
 def _chance(key: bytes, filing: str, name: str) -> float:

@@ -283,6 +283,24 @@ def test_of_a_file_with_many_filings_few_are_compared_and_no_two_of_one_company(
     assert {one.family for one in asked if one.document_id == "doc_2"} == {None}
 
 
+def test_another_stated_share_ends_the_alarm_so_that_the_next_one_is_heard(house: House) -> None:
+    """What a person states anew is the answer to what was noticed; another judge is none."""
+    with UnitOfWork(house.service.store) as uow:
+        watches = Watches(uow.session, "default")
+
+        def drifted(document: int, broken: float, version: str = "9") -> bool:
+            rules = RiskRules(findings=FindingRules(max_wrong=0.05, broken=broken))
+            routing = Routing(rules, calibration(), b"key")
+            note_filings(watches, f"doc_{document}", [judged(document)], routing, version)
+            return watches.kept(NAME).drifted
+
+        assert not drifted(1, 0.5)
+        watches.save(replace(watches.kept(NAME, lock=True), drifted=True))
+        assert drifted(2, 0.5)
+        assert drifted(3, 0.5, "10")
+        assert not drifted(4, 0.6, "11")
+
+
 def test_of_a_company_one_check_counts_for_a_promise_the_first_that_was_drawn(house: House) -> None:
     """Whatever is decided first; of filers that are not named each counts, and what people said of
     the others is kept for a calibration.
