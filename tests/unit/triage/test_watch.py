@@ -24,6 +24,7 @@ from shared.events import DocumentDeleted, DocumentRekinded, ReviewDecided
 from shared.metrics import exposition
 from shared.policy import FindingRules, RiskRules
 from shared.storage import UnitOfWork
+from shared.storage.watches import Drawn
 from shared.watch.local import Local
 from tests.unit.triage.filings import bent
 from tests.unit.triage.house import House
@@ -210,6 +211,39 @@ def test_read_anew_a_filing_counts_once(house: House) -> None:
     house.say(house.ingested("doc_1", attempt=2))
     house.say(house.read("doc_1", wrong("doc_1"), attempt=2))
     assert (watched(house)["checks"], watched(house)["drift_documents"]) == (1, seen)
+
+
+def test_what_is_decided_counts_for_the_judge_that_read_it_last(house: House) -> None:
+    """Its version, confidence and share are the new ones; the test of the promise has it still."""
+    first = read(house, "doc_1")
+    decide(house, "doc_1", first, "accept")
+    with house.service.store.write() as session:
+        watches = Watches(session, "default")
+        now = watches.find(first)
+        assert now
+        watches.put(replace(now, version="0.9", confidence=0.5, share=0.1))
+    house.say(house.ingested("doc_1", attempt=2))
+    house.say(house.read("doc_1", wrong("doc_1"), attempt=2))
+    with house.service.store.read() as session:
+        watches = Watches(session, "default")
+        assert watches.find(first) == now
+        assert watches.asked(NAME, "0.9") == []
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "version", "stands"),
+    [(0.2, 0.05, "9", 0.2), (0.05, 0.2, "9", 0.2), (1.0, 0.05, "9", 1.0), (1.0, 0.05, "10", 0.05)],
+)
+def test_read_anew_what_is_decided_stands_for_as_many_as_it_was_drawn_from(
+    house: House, before: float, after: float, version: str, stands: float
+) -> None:
+    """One judge has asked about it by the larger share; another one draws for the first time."""
+    asked = Drawn("fd_1", "doc_1", NAME, "9", "totals", 0.9, 0.9, "", before, True, wrong=False)
+    with house.service.store.write() as session:
+        watches = Watches(session, "default")
+        watches.put(asked)
+        watches.put_new(replace(asked, version=version, share=after, promise="new", wrong=None))
+        assert watches.find("fd_1") == replace(asked, version=version, share=stands)
 
 
 def test_filings_unlike_those_known_are_noticed_and_more_is_checked(
