@@ -14,9 +14,10 @@ import pytest
 from services.triage.domain import Finding, ReportFinding
 from services.triage.guarantee import Calibration, Line, promised, read_calibration
 from services.triage.results import Routing
-from services.triage.risk import NAME
+from services.triage.risk import NAME, Judge
 from services.triage.watch import watching
-from services.triage.watch.inputs import Judged, reference
+from services.triage.watch.confidences import confidence_of
+from services.triage.watch.inputs import FIGURES, Judged, reference
 from services.triage.watch.store import Watches
 from services.triage.watch.watching import COMPARED, note_decision, note_filings
 from shared.bus import Message
@@ -102,6 +103,7 @@ def test_checks_that_are_right_leave_the_promise_as_it_is(house: House) -> None:
     assert now["evidence"] < 1
     assert now["alarm_at"] == 20
     assert now["interval"][0] == 0
+    assert now["threshold"] == now["threshold_now"] == pytest.approx(0.65)
 
 
 def test_rejected_checks_tighten_by_themselves_and_it_is_said(
@@ -114,6 +116,7 @@ def test_rejected_checks_tighten_by_themselves_and_it_is_said(
     now = watched(house)
     assert now["step"] == 4
     assert now["belief_now"] is None
+    assert (now["threshold"], now["threshold_now"]) == (pytest.approx(0.65), None)
     (notice,) = now["notices"]
     assert (notice["kind"], notice["adapter"], notice["actor"]) == ("risk", NAME, "")
     assert "checks in 3 filings 3 were wrong" in notice["text"]
@@ -355,6 +358,30 @@ def test_of_a_company_one_check_counts_for_a_promise_the_first_that_was_drawn(ho
     assert kept.documents == 4
     assert len(decided) == 6
     assert all(one.sampled for one in decided)
+
+
+def test_a_notice_says_from_which_confidence_on_findings_are_accepted(house: House) -> None:
+    """Which they carry, not how much they are believed; nor where another judge has promised it."""
+    rules = RiskRules(findings=FindingRules(max_wrong=0.05, broken=0.6))
+    routing = Routing(rules, calibration(), b"key")
+    judge = Judge(None, None, 0.5, 0.2, version="9", guarantee=calibration())  # type: ignore[arg-type]
+    told = []
+    with UnitOfWork(house.service.store) as uow:
+        watches = Watches(uow.session, "default")
+        for number in range(5):
+            unsure = found(number, "review", sampled=True)
+            unsure = replace(unsure, finding=replace(unsure.finding, confidence=0.6))
+            one = Judged(f"fi_{number}", "", unsure, dict.fromkeys(FIGURES, 0.5))
+            note_filings(watches, f"doc_{number}", [one], routing, "9")
+            told += note_decision(watches, f"fd_{number}", "reject", judge)
+        kept = watches.kept(NAME)
+        known = confidence_of(watches, kept, judge)
+        assert confidence_of(watches, kept, replace(judge, version="8")) is None
+    (notice,) = told
+    assert notice.text.endswith("a confidence of 72.7% or more, where 50.0% was enough")
+    assert kept.watch
+    assert known
+    assert known(kept.watch.belief) == pytest.approx(0.5)
 
 
 def test_the_reference_has_as_many_broken_filings_as_are_stated() -> None:
