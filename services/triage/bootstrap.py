@@ -7,6 +7,7 @@ from functools import partial
 
 from services.triage import api, comparing, handlers, reports
 from services.triage.judgement import FLAGGED
+from services.triage.leftovers.sweeping import Sweeper
 from services.triage.narrative import rest as narrative_rest
 from services.triage.narrative.model import Narrative
 from services.triage.risk import Judge
@@ -129,4 +130,5 @@ def build(
         handlers=reacts,
         close_parts=close_parts,
         large=is_large,
+        jobs=(lambda _owner: Sweeper(store, judge),),
     )
