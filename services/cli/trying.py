@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from shared.settings import CommonSettings
     from shared.storage import Store
     from shared.trial import Tally
+    from shared.watch.local import Local
 
     Policies = Sequence[tuple[RiskRules, AskRules]]
 
@@ -108,6 +109,7 @@ def _reports(
     decided: Mapping[str, str],
 ) -> dict[str, Any]:
     """The part about reports; `untried` are those of which it is not known what routes hang on."""
+    from services.triage.guarantee import promised
     from services.triage.past.trying import past, tried
     from services.triage.risk import Judge, model_of
     from services.triage.watch.store import Watches
@@ -132,17 +134,27 @@ def _reports(
         local = Watches(session, tenant).local(model.name, model.version)
     found = known(past(store, blobs, tenant))
     tallies = tried(found, policies, judge, decided, key, local)
+    came = judge.guarantee if judge else None
+    made = [promised(came, rules.findings, rules.level, local) for rules, _ in policies]
     shown = [
         {
             "max_wrong": rules.findings.max_wrong,
-            "broken": rules.findings.broken,
+            **_rests_on(rules, local),
             "level": rules.level,
+            "threshold": promise.threshold if promise else None,
             **_tally(tally, _title),
         }
-        for (rules, _), tally in zip(policies, tallies, strict=True)
+        for (rules, _), promise, tally in zip(policies, made, tallies, strict=True)
     ]
     results = {"findings": tallies[0].results, "decided": tallies[0].results_decided}
     return {**count, **results, "now": shown[0], "tried": shown[1]}
+
+
+def _rests_on(rules: RiskRules, local: Local) -> dict[str, Any]:
+    """What is promised of findings rests on the share of broken reports that is stated, or on what
+    people decided here: then by the number of the calibration, and no share counts.
+    """
+    return {"calibration": local.number} if local.data else {"broken": rules.findings.broken}
 
 
 def _title(check: str) -> str:

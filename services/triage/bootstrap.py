@@ -7,6 +7,7 @@ from functools import partial
 
 from services.triage import api, comparing, handlers, reports
 from services.triage.judgement import FLAGGED
+from services.triage.leftovers.sweeping import Sweeper
 from services.triage.narrative import rest as narrative_rest
 from services.triage.narrative.model import Narrative
 from services.triage.risk import Judge
@@ -15,6 +16,7 @@ from services.triage.signals import rest
 from services.triage.signals.peers import Peers
 from services.triage.store import MIGRATIONS
 from services.triage.together import find_naming
+from services.triage.watch.confidences import confidence_of
 from services.triage.watch.store import Watches
 from shared import metrics
 from shared.asking import read_askers
@@ -90,8 +92,10 @@ def build(
         DocumentIngested: handlers.expect_document,
         DocumentRead: check,
         DocumentFailed: handlers.note_failure,
-        ReviewDecided: partial(handlers.note_decision, blobs=blobs, flagged_from=flagged_from),
-        DocumentRekinded: handlers.withdraw_findings,
+        ReviewDecided: partial(
+            handlers.note_decision, blobs=blobs, flagged_from=flagged_from, judge=judge
+        ),
+        DocumentRekinded: partial(handlers.withdraw_findings, judge=judge),
         DocumentDeleted: partial(handlers.forget_document, blobs=blobs, flagged_from=flagged_from),
     }
     app = create_app(
@@ -102,7 +106,13 @@ def build(
             narrative_rest.routes(store, blobs),
             comparing.routes(store, blobs),
             reports.routes(store),
-            watches.routes(store, Watches, "/watch/findings", "Whether risks of findings are kept"),
+            watches.routes(
+                store,
+                Watches,
+                "/watch/findings",
+                "Whether risks of findings are kept",
+                partial(confidence_of, judge=judge),
+            ),
             journal.routes("triage", store, reacts),
         ],
         [store.ready],
@@ -120,4 +130,5 @@ def build(
         handlers=reacts,
         close_parts=close_parts,
         large=is_large,
+        jobs=(lambda _owner: Sweeper(store, judge),),
     )

@@ -164,7 +164,11 @@ def _took(
 
 
 def note_decision(
-    event: ReviewDecided, uow: UnitOfWork, blobs: BlobStore, flagged_from: float
+    event: ReviewDecided,
+    uow: UnitOfWork,
+    blobs: BlobStore,
+    flagged_from: float,
+    judge: Judge | None = None,
 ) -> None:
     """Remember that a finding is decided, and what an analyst dismissed with a reason, for the
     filer's next report; whatever else is decided about it takes that back, also from the reports
@@ -184,7 +188,7 @@ def note_decision(
             reports.note_decided(event.document_id, event.result_id)
         _dismiss(event, reports, found)
         watches = Watches(uow.session, event.tenant)  # locked behind reports, as everywhere
-        told = watching.note_decision(watches, event.result_id, event.verdict)
+        told = watching.note_decision(watches, event.result_id, event.verdict, judge)
     announce(told)
 
 
@@ -217,7 +221,7 @@ def note_failure(event: DocumentFailed, uow: UnitOfWork) -> None:
             reports.save(known.failed(event.code, event.reason))
 
 
-def withdraw_findings(event: DocumentRekinded, uow: UnitOfWork) -> None:
+def withdraw_findings(event: DocumentRekinded, uow: UnitOfWork, judge: Judge | None = None) -> None:
     """The document is of another kind: what was found under the old one no longer counts."""
     with uow:
         reports = Reports(uow.session, event.tenant)
@@ -233,7 +237,7 @@ def withdraw_findings(event: DocumentRekinded, uow: UnitOfWork) -> None:
         new = replace(known, kind=event.kind, attempt=attempt, state=state)
         reports.save(replace(new, code=None, reason=None))
         watches = Watches(uow.session, event.tenant)  # locked behind reports, as everywhere
-        told = watching.withdraw_decisions(watches, event.document_id)
+        told = watching.withdraw_decisions(watches, event.document_id, judge)
     announce(told)
 
 

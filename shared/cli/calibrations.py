@@ -25,9 +25,7 @@ def shown(line: Mapping[str, Any]) -> Iterator[str]:
     yield f"at most {line['max_wrong']:.1%} wrong, with {line['level']:.0%} confidence"
     yield ""
     yield _row("", "in force", "refitted")
-    yield _row(
-        "accepted from belief", _belief(line["belief_before"]), _belief(line["belief_after"])
-    )
+    yield _row(*_least(line))
     yield _row("accepted", _accepted(before), _accepted(after))
     yield _row("  of these decided", _looked_at(before), _looked_at(after))
     yield _row("expected to be wrong", _wrong(before), _wrong(after))
@@ -40,6 +38,17 @@ def shown(line: Mapping[str, Any]) -> Iterator[str]:
 
 def _row(title: str, before: str, after: str) -> str:
     return f"{title:<{WIDTH}}{before:>24}{after:>24}".rstrip()
+
+
+def _least(line: Mapping[str, Any]) -> tuple[str, str, str]:
+    """From where on results are accepted: by the confidence that people see, if it is the same for
+    all, else by how much one is believed.
+    """
+    sides = "before", "after"
+    known = any(line[f"confidence_{side}"] is not None for side in sides)
+    name = "confidence" if known else "belief"
+    before, after = (_belief(line[f"{name}_{side}"]) for side in sides)
+    return f"accepted from {name}", before, after
 
 
 def _belief(value: float | None) -> str:

@@ -83,9 +83,11 @@ def _head(kind: str, results: str, block: Mapping[str, Any]) -> str:
 def _rows(block: Mapping[str, Any]) -> Iterator[str]:
     sides = [block[side] for _, side in SIDES]
     yield _row("at most wrong, as stated", *map(_risk, sides))
-    if any("broken" in one for one in sides):
+    if all("broken" in one for one in sides):
         yield _row("reports with an error, stated", *(_share(one["broken"]) for one in sides))
     yield _row("accepted: nobody looks", *(f"{one['accepted']:,}" for one in sides))
+    if any("threshold" in one for one in sides):
+        yield _row("  from a confidence of", *(_least(one["threshold"]) for one in sides))
     yield _row("  wrong among them, expected", *map(_errors, sides))
     yield _row("  with 95% between", *map(_within, sides))
     yield _row("  found wrong by people", *map(_found, sides))
@@ -122,6 +124,11 @@ def _few(number: float) -> str:
 
 def _share(share: float | None) -> str:
     return "not stated" if share is None else f"{100 * share:g}%"
+
+
+def _least(threshold: float | None) -> str:
+    """From which confidence on; none where nothing is accepted."""
+    return "-" if threshold is None else f"{threshold:.1%}"
 
 
 def _risk(one: Mapping[str, Any]) -> str:
@@ -186,6 +193,12 @@ def _of_side(
             f"{title}: that holds if {_share(one['broken'])} of the reports have an error, which "
             "the policy states and nothing here knows. If fewer have one, more of what is accepted "
             "is wrong.",
+        )
+    if accepted and one.get("calibration"):
+        yield (
+            "-",
+            f"{title}: that is told by what people decided here (calibration "
+            f"{one['calibration']}), not by a share of reports with an error.",
         )
     decided, changed = one["accepted_and_decided"], one["changed"]
     if decided and stated is not None and changed > stated * decided:

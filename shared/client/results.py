@@ -1034,8 +1034,10 @@ class Watch(_Result):
     `evidence` speaks against the promise, 1 is none, and from `alarm_at` on less is accepted by
     itself; `drift_evidence` says the same of a change of the documents. `max_wrong`, `level`,
     `version` and `belief` are None before anything was promised; `belief_now` is None too where
-    nothing is accepted any more. `interval` is where the share of wrong ones lies by the checks
-    alone, and `enough` how many checks without a mistake would show the stated risk by themselves.
+    nothing is accepted any more. `threshold` and `threshold_now` are the same for findings as
+    confidences, which findings carry; of clauses they are None. `interval` is where the share of
+    wrong ones lies by the checks alone, and `enough` how many checks without a mistake would show
+    the stated risk by themselves.
     """
 
     _times = ("calibrated",)
@@ -1064,6 +1066,8 @@ class Watch(_Result):
     accepted: int | None = None
     interval: tuple[float, float] | None = None
     enough: int | None = None
+    threshold: float | None = None
+    threshold_now: float | None = None
 
 
 @dataclass(frozen=True)

@@ -283,10 +283,21 @@ class Watches(ABC):
         self.session.execute(insert(checks).values(tenant=self.tenant, **values))
 
     def put_new(self, drawn: Drawn) -> None:
-        """Keep a result that was drawn or is asked about, unless something is kept of it."""
+        """Keep a result that was drawn or is asked about; of one that is decided that this version
+        found it too, how sure, and by which share it was drawn: by the largest, where this version
+        has drawn it before, for it would have been drawn by that. What it counts for in the test of
+        a promise stays.
+        """
         checks = self.tables.checks
         values = {name: value for name, value in vars(drawn).items() if name in checks.c}
-        insert_new(self.session, checks, tenant=self.tenant, **values)
+        if insert_new(self.session, checks, tenant=self.tenant, **values):
+            return
+        known = self.find(drawn.result_id)
+        same = known is not None and known.version == drawn.version
+        share = max(known.share, drawn.share) if known and same else drawn.share
+        mine = checks.c.tenant == self.tenant, checks.c.result_id == drawn.result_id
+        now = {"version": drawn.version, "confidence": drawn.confidence, "share": share}
+        self.session.execute(update(checks).where(*mine).values(**now))
 
     def forget_open(self, document_id: str, keep: Sequence[str] = ()) -> None:
         """Forget the checks of a document that nobody has decided, but some."""

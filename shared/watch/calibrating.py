@@ -43,6 +43,9 @@ class Refit:
     belief_after: float | None
     why_not: str
     data: bytes
+    confidence_before: float | None = None
+    """From which confidence on a result is accepted, where that is the same for all."""
+    confidence_after: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """What is kept and shown of it."""
@@ -157,10 +160,15 @@ def apply(watches: Watches, made: Refit, actor: str) -> int:
     shown = made.to_json()
     number = watches.add_calibration(made.adapter, made.version, made.data, shown, actor)
     _loosen(watches, made.adapter)
+    held = (
+        f"is believed to {made.belief_after:.1%}"
+        if made.confidence_after is None
+        else f"has a confidence of {made.confidence_after:.1%} or more"
+    )
     text = (
         f"calibration {number} of {made.adapter} {made.version} holds, from {made.decided} "
-        f"decisions in {made.documents} documents: accepted is what is believed to "
-        f"{made.belief_after:.1%}, for at most {made.max_wrong:.1%} wrong"
+        f"decisions in {made.documents} documents: accepted is what {held}, for at most "
+        f"{made.max_wrong:.1%} wrong"
     )
     watches.tell(Notice(made.adapter, "calibrated", "", text, actor))
     return number

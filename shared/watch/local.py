@@ -41,6 +41,20 @@ def version_and_level(name: str) -> tuple[str, float] | None:
     """Return the version of the specialist and the confidence that a promise names; None if it is
     no name of one.
     """
+    made = _parts(name)
+    return (made[0], float(made[2][1])) if made else None
+
+
+def version_and_own(name: str) -> tuple[str, str] | None:
+    """Return the version of the specialist that a promise names, and what of the tenant's own it
+    hangs on; None if it is no name of one.
+    """
+    made = _parts(name)
+    return made[:2] if made else None
+
+
+def _parts(name: str) -> tuple[str, str, list[str]] | None:
+    """The version, what of the tenant's own, and the figures, as `promise_name` has put them."""
     whose, *figures = name.rsplit(" ", 3)
-    version = whose.rpartition("+")[0]
-    return (version, float(figures[1])) if version and len(figures) == 3 else None
+    version, _, own = whose.rpartition("+")
+    return (version, own, figures) if version and len(figures) == 3 else None

@@ -30,6 +30,10 @@ SEEN = 500
 UNITS = "documents"
 """What figures are kept of, and what checks count by, where nothing else is said."""
 
+ConfidenceOf = Callable[[float], float]
+"""Says from which confidence on a result is believed so much: people see what confidence results
+carry. Where that differs by category there is none, and they are told how much is believed."""
+
 
 def share_of(stated: float, local: Local) -> float:
     """Return the share of what could be accepted that people check: more, once documents changed.
@@ -122,7 +126,11 @@ def _checked(share: float) -> str:
 
 
 def settle(
-    watches: Watches, kept: Kept, checks: Sequence[Drawn], units: str = UNITS
+    watches: Watches,
+    kept: Kept,
+    checks: Sequence[Drawn],
+    units: str = UNITS,
+    confidence_of: ConfidenceOf | None = None,
 ) -> list[Notice]:
     """Let a document count once all its checks are decided, and tighten if that raises doubt.
 
@@ -131,6 +139,7 @@ def settle(
         kept: the watch, which is locked.
         checks: all that were drawn from the document; those of another promise don't count.
         units: what documents are called.
+        confidence_of: by which a notice says what is accepted.
     """
     mine = [one for one in checks if one.promise == kept.promise]
     start = kept.watch
@@ -153,19 +162,22 @@ def settle(
         watch = start.after([one.check for one in mine])
     documents = kept.documents if entered else place or 0
     after = replace(kept, evidence=watch.to_json(), documents=documents)
-    now, told = tightened(after, watch, units)
+    now, told = tightened(after, watch, units, confidence_of)
     watches.save(now)
     for notice in told:
         watches.tell(notice)
     return told
 
 
-def tightened(kept: Kept, watch: Watch, units: str = UNITS) -> tuple[Kept, list[Notice]]:
+def tightened(
+    kept: Kept, watch: Watch, units: str = UNITS, confidence_of: ConfidenceOf | None = None
+) -> tuple[Kept, list[Notice]]:
     """The watch after evidence, tightened where that raises doubt, and what is said of it."""
     told = []
     step = watch.step(kept.step)
     if step > kept.step:
-        told.append(Notice(kept.adapter, "risk", "", _why(watch, kept.step, step, units)))
+        now = _accepted(watch, kept.step, step, confidence_of)
+        told.append(Notice(kept.adapter, "risk", "", f"{_why(watch, kept.step, units)}: {now}"))
     doubted = [name for name in watch.doubted() if name not in kept.doubted]
     for name in doubted:
         one = watch.by_category[name]
@@ -178,18 +190,27 @@ def tightened(kept: Kept, watch: Watch, units: str = UNITS) -> tuple[Kept, list[
     return replace(kept, step=step, doubted=(*kept.doubted, *doubted)), told
 
 
-def _why(watch: Watch, before: int, after: int, units: str) -> str:
-    one, beliefs = watch.steps[before], ladder(watch.belief)
-    now = (
-        "nothing is accepted any more"
-        if after >= STEPS
-        else f"accepted is only what is believed to {beliefs[after]:.1%}, no more to "
-        f"{beliefs[before]:.1%}"
+def _accepted(watch: Watch, before: int, after: int, confidence_of: ConfidenceOf | None) -> str:
+    """What is accepted at a step of the ladder, and was at the one before it."""
+    if after >= STEPS:
+        return "nothing is accepted any more"
+    beliefs = ladder(watch.belief)
+    now, was = beliefs[after], beliefs[before]
+    if confidence_of is None:
+        return f"accepted is only what is believed to {now:.1%}, no more to {was:.1%}"
+    return (
+        f"accepted is only what has a confidence of {confidence_of(now):.1%} or more, where "
+        f"{confidence_of(was):.1%} was enough"
     )
+
+
+def _why(watch: Watch, step: int, units: str) -> str:
+    """What speaks against the promise at a step of the ladder."""
+    one = watch.steps[step]
     return (
         f"of {one.checks} checks in {one.documents} {units} {one.wrong} were wrong, and at most "
         f"{watch.risk:.1%} were promised, which is kept at such numbers in fewer than "
-        f"{math.ceil(1 / math.exp(min(one.doubt, 30.0)) * 1000) / 10:g}% of cases: {now}"
+        f"{math.ceil(1 / math.exp(min(one.doubt, 30.0)) * 1000) / 10:g}% of cases"
     )
 
 
@@ -230,18 +251,22 @@ def measuring(store: Store, tables: Tables) -> Callable[[], None]:
     return measure
 
 
-def shown(kept: Kept, made: Any | None, accepted: int) -> dict[str, Any]:
+def shown(
+    kept: Kept, made: Any | None, accepted: int, confidence_of: ConfidenceOf | None = None
+) -> dict[str, Any]:
     """A watch as REST and the page show it.
 
     Args:
         kept: the watch.
         made: the calibration that holds and was made here, if any.
         accepted: results that the machine accepted by itself.
+        confidence_of: by which the promise says from which confidence on one is accepted.
     """
     version, level = version_and_level(kept.promise) or (None, None)
     watch = kept.watch
     first = watch.steps[min(kept.step, STEPS - 1)] if watch else None
     beliefs = ladder(watch.belief) if watch else ()
+    least = [confidence_of(belief) for belief in beliefs] if confidence_of else []
     changes = kept.changes
     return {
         "adapter": kept.adapter,
@@ -250,6 +275,8 @@ def shown(kept: Kept, made: Any | None, accepted: int) -> dict[str, Any]:
         "level": level,
         "belief": watch.belief if watch else None,
         "belief_now": beliefs[kept.step] if kept.step < len(beliefs) else None,
+        "threshold": least[0] if least else None,
+        "threshold_now": least[kept.step] if kept.step < len(least) else None,
         "step": kept.step,
         "doubted": sorted(kept.doubted),
         "accepted": accepted,

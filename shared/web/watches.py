@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
 from shared.storage import Store
-from shared.storage.watches import Watches
-from shared.watch.watching import shown
+from shared.storage.watches import Kept, Watches
+from shared.watch.watching import ConfidenceOf, shown
 from shared.web.auth import CurrentActor
 from shared.web.openapi import problems
 
@@ -33,6 +34,14 @@ class WatchOut(_Answer):
     level: float | None = Field(description="the confidence with which it was promised")
     belief: float | None = Field(description="from which on a result is accepted, as promised")
     belief_now: float | None = Field(description="the same as it is now; null: nothing is accepted")
+    threshold: float | None = Field(
+        description="of findings: the confidence from which on one is accepted, as promised; null "
+        "of clauses, for which it differs by category, and where it is not known (another version "
+        "has promised it)"
+    )
+    threshold_now: float | None = Field(
+        description="the same as it is now; null: nothing is accepted, or it is not known"
+    )
     step: int = Field(description="how often the threshold was tightened")
     doubted: list[str] = Field(description="categories that a person looks at, for checks say so")
     accepted: int = Field(
@@ -88,7 +97,17 @@ class WatchesOut(BaseModel):
     next: str | None = None
 
 
-def routes(store: Store, kind: type[Watches], path: str, summary: str) -> APIRouter:
+Told = Callable[[Any, Kept], ConfidenceOf | None]
+"""By a tenant's watches and one of them: what says how sure a result has to be."""
+
+
+def _by_belief(_watches: Watches, _kept: Kept) -> None:
+    """No confidence is the same for all results."""
+
+
+def routes(
+    store: Store, kind: type[Watches], path: str, summary: str, told_by: Told = _by_belief
+) -> APIRouter:
     """What a service answers about its promises.
 
     Args:
@@ -96,6 +115,7 @@ def routes(store: Store, kind: type[Watches], path: str, summary: str) -> APIRou
         kind: its watches.
         path: below `/v1`.
         summary: of the route.
+        told_by: what says from which confidence on results are accepted.
     """
     router = APIRouter(prefix="/v1", tags=["watch"])
 
@@ -105,7 +125,12 @@ def routes(store: Store, kind: type[Watches], path: str, summary: str) -> APIRou
             found = kind(session, actor.tenant)
             accepted = found.accepted()
             items = [
-                shown(kept, found.calibration(kept.adapter), accepted.get(kept.adapter, 0))
+                shown(
+                    kept,
+                    found.calibration(kept.adapter),
+                    accepted.get(kept.adapter, 0),
+                    told_by(found, kept),
+                )
                 for kept in found.all()
             ]
             told = found.told(NOTICES)

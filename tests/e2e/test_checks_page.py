@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from services.extraction.watch.inputs import FIGURES
+from services.triage.guarantee import Line
 from shared.policy import RiskRules
 from shared.storage.watches import Kept, Notice
 from shared.watch import watching
@@ -29,6 +30,8 @@ __all__ = ["browser"]
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 RULES = RiskRules(max_wrong=0.05)
 BELIEF = 0.875
+LINE = Line(-1.4)
+"""By which a finding of a confidence of 83.2% is believed to 55%."""
 TERMS = {"risk": 0.05, "belief": BELIEF, "categories": 41, "tolerated": {}}
 PROMISED = Kept(
     "contract-clauses",
@@ -237,8 +240,10 @@ def test_what_is_promised_about_findings_stands_beside_it(browser: Any, stage: S
     start = kept.watch
     assert start is not None
     watch = replayed(start, [[Check("totals", 0.9, True)]] * 3)
-    tight, told = watching.tightened(replace(kept, evidence=watch.to_json()), watch, "filings")
-    item = WatchOut.model_validate(watching.shown(tight, None, 41)).model_dump(mode="json")
+    after = replace(kept, evidence=watch.to_json())
+    tight, told = watching.tightened(after, watch, "filings", LINE.confidence_of)
+    shown = watching.shown(tight, None, 41, LINE.confidence_of)
+    item = WatchOut.model_validate(shown).model_dump(mode="json")
     notices = [
         NoticeOut.model_validate(replace(one, time=NOON)).model_dump(mode="json") for one in told
     ]
@@ -254,6 +259,13 @@ def test_what_is_promised_about_findings_stands_beside_it(browser: Any, stage: S
         assert "version 1.2.0" in words
         assert "Promised: of what it accepts by itself at most 20% wrong" in words
         assert "checks in 3 filings 3 were wrong" in words
+        assert "tightened 3 times, from a confidence of 83.2% to 98.6%" in words
+        assert "a confidence of 98.6% or more, where 83.2% was enough" in words
+        assert "Accepted is what has a confidence of 98.6% or more." in words
+        assert "belie" not in words
+        card.get_by_text("Exact figures").click()
+        assert "98.6%; 83.2% as promised" in card.inner_text()
+        ada.draw("checks-findings")
         assert page.get_by_role("alert").first.inner_text().startswith("triage-breaks: ")
         ada.close()
     finally:

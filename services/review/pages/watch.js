@@ -33,10 +33,17 @@ function unlessOlder(error) {
 /** What is wrong with a watch, in one sentence; null while all is well. */
 export function trouble(one) {
   const said = [];
-  if (one.step > 0) said.push(one.belief_now === null ? "nothing is accepted any more" : `only what is believed to ${share(one.belief_now)} is accepted, not to ${share(one.belief)}`);
+  if (one.step > 0) said.push(tightened(one));
   if (one.doubted.length) said.push(`a person looks at ${one.doubted.join(", ")}`);
   if (one.drifted) said.push(`${unit(one)}s are unlike those it was calibrated on`);
   return said.length ? `${one.adapter}: ${said.join("; ")}.` : null;
+}
+
+function tightened(one) {
+  if (one.belief_now === null) return "nothing is accepted any more";
+  const [now, was] = least(one);
+  if (now === null) return "less is accepted than was promised for";
+  return byConfidence(one) ? `only findings with a confidence of ${share(now)} or more are accepted, where ${share(was)} was enough` : `only what is believed to ${share(now)} is accepted, not to ${share(was)}`;
 }
 
 function alarm(one) {
@@ -46,6 +53,9 @@ function alarm(one) {
 
 const result = (one) => one.result ?? "clause";
 const unit = (one) => one.unit ?? "document";
+const byConfidence = (one) => result(one) === "finding"; // which each finding shows; how sure a clause has to be differs by category
+/** From which confidence, or belief, on is accepted: now, and as promised; null where it is not known. */
+const least = (one) => (byConfidence(one) ? [one.threshold_now ?? null, one.threshold ?? null] : [one.belief_now, one.belief]);
 const share = (value) => (value === null ? "–" : `${number(Math.round(value * 1000) / 10)}%`);
 
 function table(heads, rows) {
@@ -95,7 +105,9 @@ function promise(one) {
 function accepted(one) {
   if (one.max_wrong === null) return null;
   if (one.belief_now === null) return "Of documents that are kept. Nothing more is accepted for now: people look at all of it.";
-  return `Of documents that are kept; nobody was asked about them. Accepted is what is believed to ${share(one.belief_now)} or more.`;
+  const [now] = least(one), there = "Of documents that are kept; nobody was asked about them.";
+  if (now === null) return there;
+  return `${there} Accepted is what ${byConfidence(one) ? `has a confidence of ${share(now)}` : `is believed to ${share(now)}`} or more.`;
 }
 
 /** How far the checks carry, without those that the promise was made from. */
@@ -109,11 +121,16 @@ function carries(one) {
   return [range, one.wrong ? `These are too few to show whether it is more or less than ${share(one.max_wrong)}.` : `These are too few to show it is no more than ${share(one.max_wrong)}: ${alone}`];
 }
 
+function fromTo(one) {
+  const [now, was] = least(one);
+  return now === null ? "" : `, from ${byConfidence(one) ? "a confidence of " : ""}${share(was)} to ${share(now)}`;
+}
+
 function kept(one, why) {
   const now = !one.checks ? "no check is decided at the threshold that holds now" : one.evidence >= SPEAKS ? "the checks begin to speak against what is left too" : "nothing speaks against what is left";
   const category = one.doubted.length && `A person looks at every ${one.doubted.join(", ")}, as too many checks of ${one.doubted.length === 1 ? "it" : "them"} were wrong.`;
   if (one.step) {
-    const then = one.belief_now === null ? "nothing is accepted any more" : `the threshold was tightened ${times(one.step)}, from ${share(one.belief)} to ${share(one.belief_now)}; ${now}`;
+    const then = one.belief_now === null ? "nothing is accepted any more" : `the threshold was tightened ${times(one.step)}${fromTo(one)}; ${now}`;
     return [`The promise is in doubt, therefore ${then}.`, why && `Why: ${why.text}.`, category];
   }
   if (category) return ["The promise is in doubt for some categories.", category];
@@ -133,12 +150,13 @@ function documents(one) {
 /** The figures of the tests, for who wants to know them. */
 function exact(one) {
   const row = (name, value, means) => h("div", {}, h("dt", {}, name), h("dd", {}, value, h("p.muted.small", {}, means)));
+  const [now, was] = least(one);
   const ever = (limit) => `1 is none. Where all is as promised, ${number(Math.round(limit))} is ever reached in one of ${number(Math.round(limit))} installations at most, however often one looks.`;
   return h("details", {}, h("summary", {}, "Exact figures"), h("dl", {},
     one.max_wrong !== null && row("Evidence against the promise", `${tenth(one.evidence)}; doubt begins at ${number(Math.round(one.alarm_at))}`, `After ${count(one.documents, unit(one))} with all checks decided. ${ever(one.alarm_at)}`),
     row(`Evidence that ${unit(one)}s changed`, `${tenth(one.drift_evidence)}; a change is noticed at ${number(Math.round(one.drift_alarm_at))}`, ever(one.drift_alarm_at)),
     row("Population stability index", one.stability_index === null ? "–" : number(Math.round(one.stability_index * 100) / 100), `How far the last ${unit(one)}s are from those the promise was made from; by custom 0.1 is little and 0.25 much.`),
-    one.belief !== null && row("Accepted from a belief of", `${one.belief_now === null ? "nothing is accepted" : share(one.belief_now)}; ${share(one.belief)} as promised`, `How sure the specialist has to be of a ${result(one)}, after calibration.`)));
+    was !== null && row(`Accepted from a ${byConfidence(one) ? "confidence" : "belief"} of`, `${one.belief_now === null ? "nothing is accepted" : share(now)}; ${share(was)} as promised`, byConfidence(one) ? "As each finding shows it." : `How sure the specialist has to be of a ${result(one)}, after calibration.`)));
 }
 
 function errors(rates) {

@@ -20,6 +20,7 @@ from services.triage.guarantee import (
     SURE,
     Line,
     calibration,
+    line_of,
     promised,
 )
 from services.triage.risk import NAME, Judge
@@ -158,9 +159,20 @@ def refit(
         was = Promise(risk.max_wrong, risk.level, made.belief, made.companies)
     whose = Whose(NAME, judge.version, documents, unfinished, waiting)
     fitted = compared(whose, risk, local, found, new, now, was, came if with_shipped else None)
-    if Line.local(new).slope <= 0:
-        return replace(fitted, belief_after=None, why_not=NOT_SURER)
     left = unfinished + waiting
-    if fitted.belief_after is not None and left > LEFT * (documents + left):
-        return replace(fitted, belief_after=None, why_not=CHOSEN.format(left, documents + left))
-    return fitted
+    if Line.local(new).slope <= 0:
+        fitted = replace(fitted, belief_after=None, why_not=NOT_SURER)
+    elif fitted.belief_after is not None and left > LEFT * (documents + left):
+        why = CHOSEN.format(left, documents + left)
+        fitted = replace(fitted, belief_after=None, why_not=why)
+    line = line_of(judge.guarantee, local.data, broken)
+    return replace(
+        fitted,
+        confidence_before=_least(line, fitted.belief_before),
+        confidence_after=_least(Line.local(new), fitted.belief_after),
+    )
+
+
+def _least(line: Line, belief: float | None) -> float | None:
+    """From which confidence on a finding is believed so much; None: nothing is accepted."""
+    return None if belief is None else line.confidence_of(belief)

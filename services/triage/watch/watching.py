@@ -12,7 +12,8 @@ from dataclasses import replace
 from functools import partial
 
 from services.triage.results import Routing
-from services.triage.risk import NAME
+from services.triage.risk import NAME, Judge
+from services.triage.watch.confidences import confidence_of
 from services.triage.watch.inputs import Judged, shipped
 from services.triage.watch.store import Watches
 from shared.events import Verdict
@@ -98,6 +99,8 @@ def _compared(
     named = f"{version}+{local.number}"
     if local.data is None and routing.known and broken is not None:
         known, named = shipped(routing.known, broken), f"{named}/{broken:g}"
+    if _restated(kept.reference, named):  # a person has answered what was noticed
+        kept = replace(kept, drifted=False)
     for one in _chosen(judged, routing.key):
         chance = partial(_chance, routing.key, one.id)
         kept = note_figures(watches, kept, one.id, one.figures, named, known, chance)
@@ -105,6 +108,14 @@ def _compared(
             kept, notice = changed(kept, _changed(broken if known else None), routing.share)
             told.append(notice)
     return kept, told
+
+
+def _restated(before: str, after: str) -> bool:
+    """Whether a person stated another share of broken filings, by the names of what figures were
+    compared with, and of what they are; with decisions of the tenant's own none is stated.
+    """
+    was, now = before.partition("/")[2], after.partition("/")[2]
+    return bool(was and now) and was != now
 
 
 def _chance(key: bytes, filing: str, name: str) -> float:
@@ -128,7 +139,9 @@ def _chosen(judged: Iterable[Judged], key: bytes) -> list[Judged]:
     return list(of_filer.values())[:COMPARED]
 
 
-def note_decision(watches: Watches, finding_id: str, verdict: Verdict) -> list[Notice]:
+def note_decision(
+    watches: Watches, finding_id: str, verdict: Verdict, judge: Judge | None = None
+) -> list[Notice]:
     """Count what a person decided about a finding; returns what was noticed.
 
     A finding that is rejected was wrong. One that was accepted and that somebody looked at of his
@@ -139,6 +152,7 @@ def note_decision(watches: Watches, finding_id: str, verdict: Verdict) -> list[N
         watches: of the tenant.
         finding_id: the finding.
         verdict: of the person.
+        judge: that is installed, by which a notice says from which confidence on is accepted.
     """
     known = watches.find(finding_id)
     if known is None:
@@ -147,13 +161,17 @@ def note_decision(watches: Watches, finding_id: str, verdict: Verdict) -> list[N
     known = watches.find(finding_id) or known  # as it is now that nobody else changes it
     now = replace(known, wrong=None if verdict == "undo" else verdict == "reject")
     watches.put(now)
-    return settle(watches, kept, [now], FILINGS) if kept else []
+    if kept is None:
+        return []
+    return settle(watches, kept, [now], FILINGS, confidence_of(watches, kept, judge))
 
 
-def withdraw_decisions(watches: Watches, document_id: str) -> list[Notice]:
+def withdraw_decisions(
+    watches: Watches, document_id: str, judge: Judge | None = None
+) -> list[Notice]:
     """Have nothing count that was decided about a document's findings; returns what was noticed."""
     told = list[Notice]()
     for finding_id in watches.decided_of(document_id):
-        told += note_decision(watches, finding_id, "undo")
+        told += note_decision(watches, finding_id, "undo", judge)
     watches.forget_open(document_id)
     return told

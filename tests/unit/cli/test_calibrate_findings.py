@@ -13,7 +13,7 @@ from click.testing import CliRunner
 
 from services.cli import cli
 from services.triage.domain import Report
-from services.triage.guarantee import FINDING, THRESHOLDS, Line, calibration, promised
+from services.triage.guarantee import FINDING, THRESHOLDS, Line, Promise, calibration, promised
 from services.triage.risk import NAME, Judge
 from services.triage.store import MIGRATIONS, Reports
 from services.triage.watch.calibrating import complete, refit
@@ -86,6 +86,26 @@ def holds(data: Path, version: str) -> tuple[int, int]:
     return local.number, local.step
 
 
+def promise_of(data: Path, version: str) -> Promise:
+    """What the calibration that holds promises at a tenth."""
+    store = Store(f"sqlite:///{data / 'triage.db'}", "triage", MIGRATIONS)
+    with store.read() as session:
+        local = Watches(session, "default").local(NAME, version)
+    store.close()
+    made = promised(None, FindingRules(max_wrong=0.1), 0.95, local)
+    assert made
+    return made
+
+
+def notice(data: Path) -> str:
+    """The newest one."""
+    store = Store(f"sqlite:///{data / 'triage.db'}", "triage", MIGRATIONS)
+    with store.read() as session:
+        (newest,) = Watches(session, "default").told(1)
+    store.close()
+    return newest.text
+
+
 def test_decisions_promise_without_a_stated_share_of_broken_filings(data: Path) -> None:
     """They say themselves how often what comes in is wrong; a check stands for four."""
     line = run(data)
@@ -103,14 +123,23 @@ def test_what_is_in_force_stands_beside_it_where_the_share_is_stated(data: Path)
     line = run(data)
     assert line["belief_before"] is not None
     assert line["before"]["accepted"] == line["after"]["accepted"] == 800
+    assert line["confidence_before"] == pytest.approx(0.84)
+    assert 0.5 < line["confidence_after"] < 0.99
+    shown = CliRunner().invoke(cli, ["calibrate", NAME, "--data", str(data)]).stdout
+    assert "accepted from confidence" in shown
+    assert "84.0%" in shown
     both = run(data, "--with-shipped")
     assert both["belief_after"] is not None
 
 
 def test_it_is_applied_and_undone(data: Path, version: str) -> None:
     """Who did it is kept."""
-    assert run(data, "--apply", "--by", "ann")["done"] == "applied"
+    applied = run(data, "--apply", "--by", "ann")
+    assert applied["done"] == "applied"
     assert holds(data, version) == (1, 0)
+    least = promise_of(data, version).threshold
+    assert least == pytest.approx(applied["confidence_after"], abs=1e-4)
+    assert f"has a confidence of {least:.1%} or more" in notice(data)
     assert run(data, "--undo", "--by", "ben")["done"] == "undone"
     assert holds(data, version) == (0, 0)
 

@@ -20,11 +20,19 @@ from services.extraction.store import Extractions
 from services.review.domain import Clause, Decision, Document, items_of_clauses
 from services.review.store import MIGRATIONS as OF_REVIEW
 from services.review.store import add_decision, add_items, save_document
+from services.triage.guarantee import FINDING
+from services.triage.risk import Judge
 from services.triage.store import MIGRATIONS as OF_TRIAGE
+from services.triage.watch.calibrating import refit
+from services.triage.watch.store import Watches
 from shared.errors import SettingsError
 from shared.inference.adapters import MANIFEST_FILE, newest_version, read_manifest
+from shared.policy import FindingRules, RiskRules
 from shared.storage import FileBlobs, Store
-from tests.support import ROOT
+from shared.watch import calibrating
+from shared.watch.local import SHIPPED
+from shared.watch.refitting import Decided
+from tests.support import ROOT, artefacts
 from tests.unit.review.house import reading_of
 from tests.unit.triage.filings import record
 from tests.unit.triage.house import House
@@ -204,6 +212,7 @@ def test_the_table_has_both_policies_and_says_what_is_escalated(run: Any) -> Non
     rows = rows_of(second)
     assert second.startswith("2, with 2 findings; people have decided about 0")
     assert rows["reports with an error, stated"] == ["not", "stated", "50%"]
+    assert rows["from a confidence of"] == ["-", "65.0%"]
     assert rows["accepted: nobody looks"] == ["0", "2"]
     assert rows["looked at by people"] == ["2", "0"]
     assert rows["price of questions, US$"] == ["0.00", "0.00"]
@@ -240,6 +249,7 @@ def test_reports_are_tried_beside_contracts(data: Path, run: Any) -> None:
     now, new = line["now"], line["tried"]
     assert (now["max_wrong"], now["broken"], now["accepted"], now["reviewed"]) == (None, None, 0, 2)
     assert (new["max_wrong"], new["broken"], new["accepted"], new["reviewed"]) == (0.2, 0.5, 2, 0)
+    assert (now["threshold"], new["threshold"]) == (None, pytest.approx(0.65))
     assert 0 < new["expected_errors"] < 0.4
     ((check, mine),) = new["expected_errors_by_category"].items()
     assert check == "balance_sheet_sums"
@@ -250,6 +260,25 @@ def test_reports_are_tried_beside_contracts(data: Path, run: Any) -> None:
     assert (new["escalated"], new["reviewed"]) == (2, 2)
     assert 0.001 < new["cost_usd"] < 0.02
     assert asked["tried"]["escalated"] == 0
+
+
+def test_no_share_of_broken_reports_counts_where_decisions_promise(data: Path, run: Any) -> None:
+    """Although the policy states one still; what holds is the calibration that was made here."""
+    judge = Judge.load(artefacts())
+    rules = RiskRules(findings=FindingRules(max_wrong=0.2))
+    right = [Decided(f"company {n}", FINDING, 0.9, False, 1.0) for n in range(400)]
+    made = refit(judge, SHIPPED, rules, right, 400, 0, with_shipped=False)
+    store = Store(f"sqlite:///{data / 'triage.db'}", "triage", OF_TRIAGE)
+    with store.write() as session:
+        calibrating.apply(Watches(session, "default"), made, "ann")
+    store.close()
+    new = json.loads(run(CAREFUL, "--json").stdout)["reports"]["tried"]
+    assert ("broken" in new, new["calibration"], new["accepted"]) == (False, 1, 2)
+    assert new["threshold"] == pytest.approx(made.confidence_after, abs=1e-4)
+    said = " ".join(run(CAREFUL).stdout.split())
+    assert "of the reports have an error" not in said
+    assert "reports with an error, stated" not in said
+    assert "- tried, reports: that is told by what people decided here (calibration 1)" in said
 
 
 def test_reports_of_before_are_counted_and_not_guessed(data: Path, run: Any) -> None:

@@ -236,6 +236,8 @@ def test_a_confirmed_finding_needs_nobody_once_that_is_shown_to_keep_the_risk(
     assert 10 <= number < 35
     (accepted,) = items(house, "accepted")
     assert accepted["result_id"] == f"fd_{number}"
+    decided = {event.result_id for event in house.announced()}
+    assert decided == {f"fd_{before}" for before in range(number)}
     house.find("doc_x", [{**FINDING, "id": "fd_x"}])
     answer(house, "fd_x", about_finding("presentation"), "doc_x")
     house.read("doc_k", TEXT, unsure=0.6)

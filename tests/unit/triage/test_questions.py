@@ -13,13 +13,18 @@ import pytest
 
 from services.triage.guarantee import Calibration, Line
 from services.triage.questions import TOGETHER
+from services.triage.risk import NAME, Judge
+from services.triage.watch.calibrating import complete
+from services.triage.watch.store import Watches
 from shared.asking import ASSUMED
 from shared.events import DocumentDeleted, EscalationRequested, FindingsFound
 from shared.events.questions import Question
 from shared.events.tables import as_text, found
 from shared.storage import MissingBlob
+from tests.support import artefacts
 from tests.unit.triage.filings import bent, record
 from tests.unit.triage.house import House
+from tests.unit.triage.test_dismissing import decided
 
 FINDINGS = "/v1/documents/{}/findings"
 POLICY = """
@@ -173,6 +178,28 @@ def test_many_filings_ask_about_the_worthiest_alone(asking: House) -> None:
     items = asking.client.get(FINDINGS.format("doc_1")).json()["items"]
     ways = [item["route"] for item in items]
     assert (ways.count("escalate"), ways.count("review")) == (2 * TOGETHER, 10)
+
+
+def test_what_a_trusted_answer_accepts_is_not_decided_until_a_person_decides_it(
+    folder: Path,
+) -> None:
+    """People were asked about it as well, and a calibration is made of what they decide."""
+    house = house_with(folder, rules=f"max_wrong = 0.01\n{HALF}", trust="measured")
+    house.say(house.read("doc_1", wrong()))
+    (item,) = house.client.get(FINDINGS.format("doc_1")).json()["items"]
+    (asks,) = house.heard(EscalationRequested)
+    assert (item["route"], asks.result_id) == ("escalate", item["id"])
+
+    def counted() -> tuple[int, int, int, int]:
+        with house.service.store.read() as session:
+            asked = Watches(session, "default").asked(NAME, Judge.load(artefacts()).version)
+        answered, whole, begun, waiting = complete(asked, {"doc_1"})
+        return len(answered), whole, begun, waiting
+
+    assert counted() == (0, 0, 0, 1)
+    house.say(decided(item, "accept", None, "doc_1"))
+    assert counted() == (1, 1, 0, 0)
+    house.close()
 
 
 def test_questions_go_with_their_document(asking: House) -> None:

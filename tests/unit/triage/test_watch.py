@@ -14,9 +14,10 @@ import pytest
 from services.triage.domain import Finding, ReportFinding
 from services.triage.guarantee import Calibration, Line, promised, read_calibration
 from services.triage.results import Routing
-from services.triage.risk import NAME
+from services.triage.risk import NAME, Judge
 from services.triage.watch import watching
-from services.triage.watch.inputs import Judged, reference
+from services.triage.watch.confidences import confidence_of
+from services.triage.watch.inputs import FIGURES, Judged, reference
 from services.triage.watch.store import Watches
 from services.triage.watch.watching import COMPARED, note_decision, note_filings
 from shared.bus import Message
@@ -24,6 +25,7 @@ from shared.events import DocumentDeleted, DocumentRekinded, ReviewDecided
 from shared.metrics import exposition
 from shared.policy import FindingRules, RiskRules
 from shared.storage import UnitOfWork
+from shared.storage.watches import Drawn
 from shared.watch.local import Local
 from tests.unit.triage.filings import bent
 from tests.unit.triage.house import House
@@ -101,6 +103,7 @@ def test_checks_that_are_right_leave_the_promise_as_it_is(house: House) -> None:
     assert now["evidence"] < 1
     assert now["alarm_at"] == 20
     assert now["interval"][0] == 0
+    assert now["threshold"] == now["threshold_now"] == pytest.approx(0.65)
 
 
 def test_rejected_checks_tighten_by_themselves_and_it_is_said(
@@ -113,6 +116,7 @@ def test_rejected_checks_tighten_by_themselves_and_it_is_said(
     now = watched(house)
     assert now["step"] == 4
     assert now["belief_now"] is None
+    assert (now["threshold"], now["threshold_now"]) == (pytest.approx(0.65), None)
     (notice,) = now["notices"]
     assert (notice["kind"], notice["adapter"], notice["actor"]) == ("risk", NAME, "")
     assert "checks in 3 filings 3 were wrong" in notice["text"]
@@ -212,6 +216,39 @@ def test_read_anew_a_filing_counts_once(house: House) -> None:
     assert (watched(house)["checks"], watched(house)["drift_documents"]) == (1, seen)
 
 
+def test_what_is_decided_counts_for_the_judge_that_read_it_last(house: House) -> None:
+    """Its version, confidence and share are the new ones; the test of the promise has it still."""
+    first = read(house, "doc_1")
+    decide(house, "doc_1", first, "accept")
+    with house.service.store.write() as session:
+        watches = Watches(session, "default")
+        now = watches.find(first)
+        assert now
+        watches.put(replace(now, version="0.9", confidence=0.5, share=0.1))
+    house.say(house.ingested("doc_1", attempt=2))
+    house.say(house.read("doc_1", wrong("doc_1"), attempt=2))
+    with house.service.store.read() as session:
+        watches = Watches(session, "default")
+        assert watches.find(first) == now
+        assert watches.asked(NAME, "0.9") == []
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "version", "stands"),
+    [(0.2, 0.05, "9", 0.2), (0.05, 0.2, "9", 0.2), (1.0, 0.05, "9", 1.0), (1.0, 0.05, "10", 0.05)],
+)
+def test_read_anew_what_is_decided_stands_for_as_many_as_it_was_drawn_from(
+    house: House, before: float, after: float, version: str, stands: float
+) -> None:
+    """One judge has asked about it by the larger share; another one draws for the first time."""
+    asked = Drawn("fd_1", "doc_1", NAME, "9", "totals", 0.9, 0.9, "", before, True, wrong=False)
+    with house.service.store.write() as session:
+        watches = Watches(session, "default")
+        watches.put(asked)
+        watches.put_new(replace(asked, version=version, share=after, promise="new", wrong=None))
+        assert watches.find("fd_1") == replace(asked, version=version, share=stands)
+
+
 def test_filings_unlike_those_known_are_noticed_and_more_is_checked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -283,6 +320,24 @@ def test_of_a_file_with_many_filings_few_are_compared_and_no_two_of_one_company(
     assert {one.family for one in asked if one.document_id == "doc_2"} == {None}
 
 
+def test_another_stated_share_ends_the_alarm_so_that_the_next_one_is_heard(house: House) -> None:
+    """What a person states anew is the answer to what was noticed; another judge is none."""
+    with UnitOfWork(house.service.store) as uow:
+        watches = Watches(uow.session, "default")
+
+        def drifted(document: int, broken: float, version: str = "9") -> bool:
+            rules = RiskRules(findings=FindingRules(max_wrong=0.05, broken=broken))
+            routing = Routing(rules, calibration(), b"key")
+            note_filings(watches, f"doc_{document}", [judged(document)], routing, version)
+            return watches.kept(NAME).drifted
+
+        assert not drifted(1, 0.5)
+        watches.save(replace(watches.kept(NAME, lock=True), drifted=True))
+        assert drifted(2, 0.5)
+        assert drifted(3, 0.5, "10")
+        assert not drifted(4, 0.6, "11")
+
+
 def test_of_a_company_one_check_counts_for_a_promise_the_first_that_was_drawn(house: House) -> None:
     """Whatever is decided first; of filers that are not named each counts, and what people said of
     the others is kept for a calibration.
@@ -303,6 +358,30 @@ def test_of_a_company_one_check_counts_for_a_promise_the_first_that_was_drawn(ho
     assert kept.documents == 4
     assert len(decided) == 6
     assert all(one.sampled for one in decided)
+
+
+def test_a_notice_says_from_which_confidence_on_findings_are_accepted(house: House) -> None:
+    """Which they carry, not how much they are believed; nor where another judge has promised it."""
+    rules = RiskRules(findings=FindingRules(max_wrong=0.05, broken=0.6))
+    routing = Routing(rules, calibration(), b"key")
+    judge = Judge(None, None, 0.5, 0.2, version="9", guarantee=calibration())  # type: ignore[arg-type]
+    told = []
+    with UnitOfWork(house.service.store) as uow:
+        watches = Watches(uow.session, "default")
+        for number in range(5):
+            unsure = found(number, "review", sampled=True)
+            unsure = replace(unsure, finding=replace(unsure.finding, confidence=0.6))
+            one = Judged(f"fi_{number}", "", unsure, dict.fromkeys(FIGURES, 0.5))
+            note_filings(watches, f"doc_{number}", [one], routing, "9")
+            told += note_decision(watches, f"fd_{number}", "reject", judge)
+        kept = watches.kept(NAME)
+        known = confidence_of(watches, kept, judge)
+        assert confidence_of(watches, kept, replace(judge, version="8")) is None
+    (notice,) = told
+    assert notice.text.endswith("a confidence of 72.7% or more, where 50.0% was enough")
+    assert kept.watch
+    assert known
+    assert known(kept.watch.belief) == pytest.approx(0.5)
 
 
 def test_the_reference_has_as_many_broken_filings_as_are_stated() -> None:
