@@ -34,7 +34,7 @@ from models.triage.guarantee import calibration_of
 from models.triage.scores import FOLDER, of, predictions
 from services.triage.guarantee import FINDING, Calibration, promise
 from services.triage.watch.inputs import FIGURES, reference
-from shared.risk import BETS, STAKES, gains
+from shared.risk import BETS, STAKES, gains, largest
 from shared.watch.drift import CHECKED, Drift, rank_of
 from shared.watch.evidence import FALSE_ALARMS, STEPS, Check, Watch, staked, unstaked
 
@@ -138,17 +138,36 @@ def doubted(habit: Habit, streams: int, once: bool) -> float:
     for _ in range(streams):
         wrong = draw.random(habit.companies) < habit.bad
         checks = draw.binomial(habit.filings, habit.share, habit.companies)
-        verdicts.append(np.repeat(wrong, np.minimum(checks, 1) if once else checks))
-    gained = -gains(np.array([1, 1]), np.array([0, 1]), habit.risk, 1.0)
-    factors = np.log1p(BETS / habit.risk * gained[:, None])
-    capital = np.full((streams, len(BETS)), -np.inf)
-    ever = np.zeros(streams, bool)
+        counted = np.minimum(checks, 1) if once else checks
+        verdicts.append(np.repeat(wrong, counted).tolist())
+    return ever_doubted(verdicts, habit.risk)
+
+
+def ever_doubted(
+    verdicts: Sequence[Sequence[bool]],
+    risk: float,
+    most: float | None = 1.0,
+    alarms: float = FALSE_ALARMS,
+) -> float:
+    """The share of streams that ever doubt a promise, each check being all of its unit.
+
+    Args:
+        verdicts: by stream, whether each check is wrong, in the order in which they count.
+        risk: that is promised.
+        most: checks with which a unit counts at most; None: as a promise about clauses does.
+        alarms: the share that is allowed where the promise is kept.
+    """
+    most = most or largest(risk)
+    gained = -gains(np.array([1, 1]), np.array([0, 1]), risk, most)
+    factors = np.log1p(BETS / (risk * most) * gained[:, None])
+    capital = np.full((len(verdicts), len(BETS)), -np.inf)
+    ever = np.zeros(len(verdicts), bool)
     for number in range(1, max(map(len, verdicts)) + 1):
         some = np.array([len(one) >= number for one in verdicts])
         now = [int(one[number - 1]) for one in verdicts if len(one) >= number]
         capital[some] = staked(capital[some], factors[now], number)
         doubt = np.logaddexp.reduce(np.log(STAKES) + capital, axis=1)
-        ever |= some & (np.logaddexp(doubt, np.log(unstaked(number))) >= -np.log(FALSE_ALARMS))
+        ever |= some & (np.logaddexp(doubt, np.log(unstaked(number))) >= -np.log(alarms))
     return float(ever.mean())
 
 

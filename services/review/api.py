@@ -73,8 +73,8 @@ class ItemOut(_Answer):
     end: int | None = Field(description="offset in code points, exclusive")
     page: int | None
     confidence: float = Field(
-        description="of an item that was drawn as a check another item's of its document, until it"
-        " is decided; so are `chance` and `urgency`"
+        description="of an item that was drawn as a check it is made of that of another in the "
+        "queue, until it is decided; so are `chance` and `urgency`"
     )
     boxes: list[Box]
     before: str = Field(description="the document's text just before")

@@ -369,11 +369,11 @@ class Item:
     """What a mistake in it costs, beside others; where time counts, by second of review."""
     shown_confidence: float | None = None
     shown_chance: float | None = None
-    """Of a check: those of another item of its document, which it shows until it is decided."""
+    """Of a check: what it shows until it is decided, made of another result (`disguise.py`)."""
 
     @property
     def apparent(self) -> Self:
-        """The item as people see it: a check looks like another of its document, until decided."""
+        """The item as people see it: a check looks like others in the queue, until decided."""
         if self.shown_confidence is None or self.verdict is not None:
             return self
         return replace(self, confidence=self.shown_confidence, chance=self.shown_chance)

@@ -12,6 +12,7 @@ from typing import Any, TypeVar, get_args
 from pydantic import ValidationError
 
 from services.review import store
+from services.review.disguise import among_others
 from services.review.domain import (
     Document,
     Item,
@@ -27,7 +28,6 @@ from services.review.domain import (
 )
 from services.review.narrative import items_of_flags, read_flags
 from services.review.priority import Order
-from services.review.sampling import among_others
 from services.review.signals import items_of_signals, read_signals
 from services.review.trust import is_trusted, judged
 from shared.documents.reading import Reading
@@ -151,16 +151,19 @@ def queue_clauses(
         sampled=frozenset(event.sampled),
     )
     placed = order.of_clauses(new, clauses, text)
-    if event.sampled:
-        placed = _hidden(placed, uow)
+    if any(item.sampled for item in placed):
+        placed = _hidden(document, placed, uow)
     with uow:
         _replace_items(uow, document, placed, patience)
 
 
-def _hidden(items: Sequence[Item], uow: UnitOfWork) -> list[Item]:
-    """The items of a document, of which those that were drawn look like others."""
+def _hidden(document: Document, items: Sequence[Item], uow: UnitOfWork) -> list[Item]:
+    """The items of a document, of which those that were drawn look like others in the queue."""
+    finders = sorted({(item.kind, item.adapter) for item in items if item.sampled})
     with uow.store.read() as session:
-        return among_others(items, draw_key(session))
+        key = draw_key(session)
+        others = [one for finder in finders for one in store.looks(session, document, finder, key)]
+    return among_others(items, others, key)
 
 
 def queue_findings(
@@ -198,8 +201,8 @@ def queue_findings(
     new += items_of_flags(document, flags, attempt=event.attempt, now=now)
     dismissed = frozenset(finding.id for finding in findings if finding.dismissed)
     placed = [order.placed(item) for item in new]
-    if event.sampled:
-        placed = _hidden(placed, uow)
+    if any(item.sampled for item in placed):
+        placed = _hidden(document, placed, uow)
     with uow:
         _replace_items(uow, document, placed, patience, dismissed)
 

@@ -10,13 +10,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from services.review.domain import Item
 from shared.events import Verdict
 from shared.risk import interval
-from shared.storage.secret import draw
 
 OVERLAP = 0.5
 """Words that two passages need in common, of those in either, to count as the same clause: as the
@@ -117,37 +116,3 @@ def _rate(adapter: str, by: str, value: str, wrong: Sequence[bool]) -> ErrorRate
     told = {by: value}
     category, kind, source = (told.get(name) for name in ("category", "kind", "source"))
     return ErrorRate(adapter, category, len(wrong), sum(wrong), kind, source)
-
-
-def among_others(items: Sequence[Item], key: bytes) -> list[Item]:
-    """Let each result that was drawn look like another one of its kind in its document while it
-    waits: by its own sureness it would come last, where nobody looks, and would show what it is.
-    One that a model is asked about is taken for none while there are others: a check has no answer
-    beside it.
-
-    Args:
-        items: of one document.
-        key: the secret of the draws.
-    """
-    models = {about: _models(items, about) for about in {i.about for i in items if i.sampled}}
-    return [
-        _like(item, others, key) if item.sampled and (others := models[item.about]) else item
-        for item in items
-    ]
-
-
-def _models(items: Sequence[Item], about: str) -> list[Item]:
-    """What a check may look like."""
-    others = [i for i in items if i.about == about and i.route != "accept" and not i.sampled]
-    others = [item for item in others if item.route != "escalate"] or others
-    return sorted(others, key=lambda item: (item.confidence, item.result_id))
-
-
-def _like(item: Item, others: Sequence[Item], key: bytes) -> Item:
-    other = others[int(draw(key, "place", item.result_id) * len(others))]
-    return replace(
-        item,
-        shown_confidence=other.confidence,
-        shown_chance=other.chance,
-        ordered_by=other.ordered_by,
-    )

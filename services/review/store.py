@@ -37,6 +37,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Session
 
+from services.review.disguise import NEAR, Look, start_of
 from services.review.domain import (
     ASKED,
     KIND_CHECK,
@@ -400,6 +401,28 @@ def decided_items(session: Session, tenant: str, document_id: str) -> list[Item]
         .order_by(items.c.created, items.c.id)
     )
     return [_item(row) for row in rows]
+
+
+def looks(session: Session, document: Document, finder: tuple[str, str], key: bytes) -> list[Look]:
+    """Results in other documents of its tenant, decided or not, a few hundred at the most: of
+    documents behind one that is drawn, in the order of their ids, and then from the first one on.
+
+    Args:
+        document: whose checks are to look like some.
+        finder: of what kind they are, and the specialist.
+        key: the secret of the draws.
+    """
+    of = items.c
+    columns = [of[name] for name in Look._fields if name != "answered"]
+    kind, adapter = finder
+    mine = of.tenant == document.tenant, of.kind == kind, of.adapter == adapter
+    start = start_of(document.id, key)
+    found: list[Look] = []
+    for part in (of.document_id >= start, of.document_id < start):
+        query = select(*columns, of.proposal.is_not(None)).where(*mine, part)
+        query = query.where(of.document_id != document.id).order_by(of.document_id, of.id)
+        found += [Look._make(row) for row in session.execute(query.limit(NEAR - len(found)))]
+    return found
 
 
 def verdicts(session: Session, tenant: str) -> dict[str, str]:

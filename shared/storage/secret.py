@@ -38,7 +38,7 @@ def draw(key: bytes, purpose: str, of: str) -> float:
     """A number from 0 to below 1 that is always the same for the same thing, and that nobody can
     tell without the key (HMAC-SHA256, RFC 2104).
     """
-    digest = hmac.new(key, f"{purpose}\0{of}".encode(), hashlib.sha256).digest()
+    digest = hmac.digest(key, f"{purpose}\0{of}".encode(), "sha256")
     return (int.from_bytes(digest[:8]) >> 11) / 2**53
 
 

@@ -110,7 +110,8 @@ def test_a_finding_that_was_accepted_waits_for_nobody_and_one_that_was_drawn_loo
     assert [item["result_id"] for item in items(house, "accepted")] == ["fd_1"]
     by_result = {item["result_id"]: item for item in items(house, "waiting")}
     assert by_result.keys() == {"fd_2", "fd_3"}
-    assert by_result["fd_2"]["confidence"] == by_result["fd_3"]["confidence"] == 0.6
+    assert by_result["fd_3"]["confidence"] == 0.6
+    assert 0.6 <= by_result["fd_2"]["confidence"] < 0.63
     assert by_result["fd_2"]["route"] == by_result["fd_3"]["route"] == "review"
     client = house.client()
     for result in ("fd_2", "fd_3"):

@@ -10,7 +10,6 @@ import pytest
 from services.review.sampling import (
     ErrorRate,
     Judgement,
-    among_others,
     error_rates,
     was_wrong,
 )
@@ -20,7 +19,6 @@ from tests.unit.review.test_domain import an_item
 
 TEXT = "1. Law. This Agreement is governed by Delaware law.\n2. Term. Two years.\n3. Cap. US$ 5."
 LAW, TERM, CAP = "governed by Delaware law", "Two years", "US$ 5"
-KEY = b"the secret of this installation."
 DRAWN = replace(an_item(), sampled=True, text="governed by Delaware law", category="Governing Law")
 
 
@@ -71,47 +69,6 @@ def test_the_last_word_on_each_clause_counts() -> None:
     ]
     low, high = ErrorRate("a", None, 2, 1).interval
     assert (low, high) == pytest.approx((0.0126, 0.9874), abs=1e-4)
-
-
-def test_what_was_drawn_looks_like_another_item_until_it_is_decided() -> None:
-    """By its own sureness it would be last, and be known; what was accepted is no measure."""
-    items = [
-        replace(an_item(), result_id="cl_a", confidence=0.4, chance=0.7, weight=2.0),
-        replace(an_item(), result_id="cl_b", confidence=0.6),
-        replace(an_item(), result_id="cl_c", confidence=0.99, sampled=True, weight=2.0),
-        replace(an_item(), result_id="cl_d", confidence=0.98, route="accept"),
-    ]
-    placed = among_others(items, KEY)
-    assert placed[:2] == items[:2]
-    assert placed[3] == items[3]
-    seen = placed[2].apparent
-    assert (seen.confidence, seen.chance) in {(0.4, 0.7), (0.6, None)}
-    assert round(placed[2].urgency, 9) in {1.4, 0.8}
-    assert placed[2].confidence == 0.99
-    decided = replace(placed[2], verdict="accept")
-    assert decided.apparent.confidence == 0.99
-    assert among_others(items, KEY) == placed
-    assert among_others([items[2]], KEY) == [items[2]]
-
-
-def test_who_a_check_looks_like_hangs_on_the_secret() -> None:
-    """Of many items and many secrets each is taken for one of the others."""
-    items = [replace(an_item(), result_id=f"cl_{n}", confidence=n / 100) for n in range(1, 50)]
-    items.append(replace(an_item(), result_id="cl_c", confidence=0.99, sampled=True))
-    found = {among_others(items, bytes([n]) * 32)[-1].shown_confidence for n in range(40)}
-    assert len(found) > 20
-
-
-def test_a_check_is_not_taken_for_one_that_a_model_is_asked_about() -> None:
-    """No answer comes beside it, by which it would be known; unless there is nothing else."""
-    asked = [
-        replace(an_item(), result_id=f"cl_{n}", confidence=0.5, route="escalate") for n in range(20)
-    ]
-    check = replace(an_item(), result_id="cl_c", confidence=0.99, sampled=True)
-    plain = replace(an_item(), result_id="cl_p", confidence=0.2)
-    for key in (bytes([n]) * 32 for n in range(10)):
-        assert among_others([*asked, plain, check], key)[-1].shown_confidence == 0.2
-        assert among_others([*asked, check], key)[-1].shown_confidence == 0.5
 
 
 @pytest.fixture

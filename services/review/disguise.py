@@ -1,0 +1,157 @@
+"""What a check looks like while it waits: like others in the queue, whatever it is itself.
+
+A result that was drawn as a check is surer than what people are asked about. By its own confidence
+it would come last and be known; and of all checks the least sure would come first, which are wrong
+most often, so that who does not get through the queue would doubt a promise that is kept. So what
+it shows, and waits by, is made of other results of the same specialist in the same tenant that
+people are asked about, in whichever document, decided or not. Which ones, the secret says; nothing
+of its own confidence goes into it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+from services.review.domain import Item
+from shared.events import Route
+from shared.storage.secret import draw, pseudonym
+
+NEAR = 500
+"""Results of other documents that are looked at for one document, at the most."""
+MADE_UP = {"clause": (0.4, 0.5), "finding": (0.82, 0.84)}
+"""Between which confidences one is drawn where nothing else waits or waited, by hand: above what is
+shown at all (0.34 and 0.81, in the manifests of `contract-clauses` and `triage-breaks`), and below
+what a promise of 10% accepts (0.54, of one category, and 0.84)."""
+APART = 0.1
+"""So far on the way from one result to a second one a check is, at the most: two results that have
+the same confidence to the last digit would tell that one of them is a check."""
+
+
+class Look(NamedTuple):
+    """What is known of a result in the queue, of those that a check may look like."""
+
+    result_id: str
+    kind: str
+    adapter: str
+    category: str
+    confidence: float
+    chance: float | None
+    ordered_by: str
+    route: Route
+    sampled: bool
+    answered: bool
+    """Whether a model said something of it."""
+
+    @classmethod
+    def of(cls, item: Item) -> Look:
+        """That of an item."""
+        return cls(
+            item.result_id,
+            item.kind,
+            item.adapter,
+            item.category,
+            item.confidence,
+            item.chance,
+            item.ordered_by,
+            item.route,
+            item.sampled,
+            answered=item.proposal is not None,
+        )
+
+    @property
+    def sure(self) -> bool:
+        """Whether its own confidence was enough to be accepted."""
+        return self.sampled or (self.route == "accept" and not self.answered)
+
+    @property
+    def for_people(self) -> bool:
+        """Whether no model is, or was, asked about it."""
+        return self.route == "review" and not self.answered
+
+
+def start_of(document_id: str, key: bytes) -> str:
+    """From which document on a document's checks look for others: another one for each."""
+    return f"doc_{pseudonym(key, 'place', document_id)}"
+
+
+def among_others(items: Sequence[Item], others: Sequence[Look], key: bytes) -> list[Item]:
+    """Let each result that was drawn look like another one while it waits.
+
+    Args:
+        items: of one document.
+        others: results of other documents of the tenant.
+        key: the secret of the draws.
+    """
+    known = [*others, *map(Look.of, items)]
+    return [_like(item, known, key) if item.sampled else item for item in items]
+
+
+def _like(item: Item, known: Sequence[Look], key: bytes) -> Item:
+    """The check as it is shown: between two others, near the first."""
+    found = sorted(
+        _unsure(item, known), key=lambda one: draw(key, f"like {item.result_id}", one.result_id)
+    )
+    one, other = [*found[:2], *[_made_up(item, key)] * 2][:2]
+    part = APART * draw(key, "apart", item.result_id)
+    confidence = _between(one.confidence, other.confidence, part)
+    return replace(
+        item,
+        shown_confidence=round(confidence, 4) if item.kind == "finding" else confidence,
+        shown_chance=None
+        if item.chance is None
+        else round(_between(_chance(one), _chance(other), part), 4),
+    )
+
+
+def _unsure(item: Item, known: Sequence[Look]) -> list[Look]:
+    """What a check may look like: results that are less sure than what is accepted, or it would be
+    known by that, and of which nobody but people is asked, for a check has no answer beside it; if
+    there are none, such as there are.
+
+    What is accepted is told by category of clauses, each of which has a line of belief of its own,
+    and a clause looks like those of any category of which something is accepted. A finding looks
+    like others of its own check alone: not of each check those that are unlikely are told.
+    """
+    clauses = item.kind == "clause"
+    beside = [
+        one
+        for one in known
+        if (one.kind, one.adapter) == (item.kind, item.adapter) and one.result_id != item.result_id
+    ]
+    least: dict[str, float] = {}
+    for one in beside:
+        if one.sure:
+            group = one.category if clauses else ""
+            least[group] = min(one.confidence, least.get(group, 1.0))
+    unsure = [
+        one
+        for one in beside
+        if one.route != "accept"
+        and not one.sampled
+        and one.ordered_by == item.ordered_by
+        and (one.category == item.category or (clauses and one.category in least))
+    ]
+
+    def is_less(one: Look) -> bool:
+        groups = {one.category, item.category} if clauses else {""}
+        return all(one.confidence < least.get(group, 1.0) for group in groups)
+
+    some = [one for one in unsure if is_less(one)] or unsure
+    return [one for one in some if one.for_people] or some
+
+
+def _made_up(item: Item, key: bytes) -> Look:
+    """A result that is not there."""
+    low, high = MADE_UP.get(item.kind, MADE_UP["clause"])
+    confidence = _between(low, high, draw(key, "place", item.result_id))
+    return Look.of(item)._replace(confidence=confidence, chance=None)
+
+
+def _chance(one: Look) -> float:
+    return 1.0 - one.confidence if one.chance is None else one.chance
+
+
+def _between(one: float, other: float, part: float) -> float:
+    return one + part * (other - one)
