@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import signal
 import socket
 import subprocess
@@ -24,6 +25,9 @@ from infra.kafka.broker import BrokerError, fetch_jars
 from infra.ports import free_ports
 from infra.postgres.cluster import ClusterError
 from infra.processes import Program, Supervisor
+from shared.cli.edition import Edition, state
+from shared.cli.lock import FolderLock
+from shared.errors import SuiteError
 
 SERVICES = ("ingest", "extraction", "triage", "review", "escalation")
 READY_SECONDS = 600.0
@@ -51,7 +55,7 @@ def until_ended(name: str, suite: Callable[[], Suite]) -> int:
     signal.signal(signal.SIGTERM, interrupt)
     try:
         suite().run()
-    except (StartError, BrokerError, ClusterError) as error:
+    except (StartError, BrokerError, ClusterError, SuiteError) as error:
         print(f"{name}: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -71,9 +75,17 @@ class Suite:
         self.env = self._environment()
 
     def run(self) -> None:
-        """Start everything, say where it is, and keep it running until interrupted."""
+        """Start everything, say where it is, and keep it running until interrupted.
+
+        Raises SuiteError if another works on the data folder.
+        """
         if _listens(self.port):
             raise StartError(f"something listens on port {self.port} already: choose another PORT")
+        with FolderLock(self.data):
+            self._run()
+
+    def _run(self) -> None:
+        state(self.data, Edition(self.env["SMALLPRINT_BUS_URL"], self.url, os.getpid()))
         (self.data / "logs").mkdir(parents=True, exist_ok=True)
         tell("fetching the broker's jars, where they are missing")
         fetch_jars()
@@ -176,6 +188,8 @@ class Suite:
 
     def _announce(self) -> None:
         tell(f"ready at {self.url} (Ctrl-C ends all; logs in {self.data / 'logs'})")
+        folder = shlex.quote(str(self.data))
+        tell(f"dlq, verify, backup and status find it so: smallprint dlq ls --data {folder}")
         if not self._smallprint("keys", "list"):
             tell(f"the first key, shown only this once: {self._smallprint('keys', 'new', 'first')}")
 

@@ -1,5 +1,6 @@
 """`make run-kafka`: every service as its own processes on a real broker, started and ended."""
 
+import os
 import re
 import signal
 import subprocess
@@ -23,6 +24,7 @@ class Runner:
     """The running suite: its address, its first key, and what it said."""
 
     def __init__(self, data: Path) -> None:
+        self.data = data
         self.port = free_port()
         self.said = data.parent / "said"
         command = [sys.executable, "-m", "infra.run_kafka"]
@@ -45,6 +47,17 @@ class Runner:
         lines = re.findall(r"(\S+) started \(process (\d+)\)", self.said.read_text("utf-8"))
         return {int(pid): name for name, pid in lines}
 
+    def command(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """Run `smallprint` on the data folder."""
+        return subprocess.run(
+            [sys.executable, "-m", "services.cli", *words, "--data", str(self.data)],
+            cwd=ROOT,
+            env={**os.environ, "SMALLPRINT_KEY": self.key},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
     def _first_key(self) -> str:
         until = time.monotonic() + SECONDS
         while time.monotonic() < until and self.process.poll() is None:
@@ -64,6 +77,19 @@ def runner(tmp_path: Path) -> Iterator[Runner]:
     yield running
     running.process.terminate()
     running.process.wait(60)
+
+
+def _assert_found_by_its_folder(runner: Runner) -> None:
+    """The commands of operators need no port, and a second suite is refused."""
+    for words in (["dlq", "ls"], ["verify", "--quick"], ["status"]):
+        done = runner.command(*words)
+        assert done.returncode == 0, (words, done.stderr)
+    again = [sys.executable, "-m", "infra.run_kafka", "--port", str(free_port())]
+    done = subprocess.run(
+        [*again, "--data", str(runner.data)], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert f"process {runner.process.pid} works on the data folder" in done.stderr
 
 
 def _gone(pid: int) -> bool:
@@ -93,7 +119,9 @@ def test_a_document_ends_although_processes_are_killed_and_ctrl_c_ends_all(runne
         document = got.json() if got.is_success else {}
     assert document["outcome"] == "complete", document
     assert len([n for n in runner.children().values() if n == "ingest-worker"]) == 2
+    _assert_found_by_its_folder(runner)
 
     runner.process.send_signal(signal.SIGINT)
     assert runner.process.wait(120) == 0
+    assert "does not run" in runner.command("dlq", "ls").stderr
     assert not [name for pid, name in runner.children().items() if not _gone(pid)]
