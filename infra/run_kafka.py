@@ -9,14 +9,18 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
+import shlex
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import IO
 
 import httpx
 
@@ -24,10 +28,17 @@ from infra.kafka.broker import BrokerError, fetch_jars
 from infra.ports import free_ports
 from infra.postgres.cluster import ClusterError
 from infra.processes import Program, Supervisor
+from shared.cli.edition import Edition, state
+from shared.cli.lock import FolderLock
+from shared.errors import SuiteError
 
 SERVICES = ("ingest", "extraction", "triage", "review", "escalation")
 READY_SECONDS = 600.0
 """A machine that is busy with something else may need minutes; what fails is told at once."""
+SAY_SECONDS = 10.0
+"""Between two lines about what is waited for still, so that nobody thinks that it hangs."""
+SAY_NAMES = 5
+"""Processes that such a line names."""
 
 
 class StartError(Exception):
@@ -51,7 +62,7 @@ def until_ended(name: str, suite: Callable[[], Suite]) -> int:
     signal.signal(signal.SIGTERM, interrupt)
     try:
         suite().run()
-    except (StartError, BrokerError, ClusterError) as error:
+    except (StartError, BrokerError, ClusterError, SuiteError) as error:
         print(f"{name}: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -71,9 +82,17 @@ class Suite:
         self.env = self._environment()
 
     def run(self) -> None:
-        """Start everything, say where it is, and keep it running until interrupted."""
+        """Start everything, say where it is, and keep it running until interrupted.
+
+        Raises SuiteError if another works on the data folder.
+        """
         if _listens(self.port):
             raise StartError(f"something listens on port {self.port} already: choose another PORT")
+        with FolderLock(self.data):
+            self._run()
+
+    def _run(self) -> None:
+        state(self.data, Edition(self.env["SMALLPRINT_BUS_URL"], self.url, os.getpid()))
         (self.data / "logs").mkdir(parents=True, exist_ok=True)
         tell("fetching the broker's jars, where they are missing")
         fetch_jars()
@@ -82,10 +101,11 @@ class Suite:
             for server, ready in self._servers():
                 supervisor.start(server)
                 self._wait(supervisor, server.name, ready)
+                tell(f"{server.name} answers")
             self._migrate()
             for program in self._programs():
                 supervisor.start(program)
-            self._wait(supervisor, "the suite", self._is_ready)
+            self._wait(supervisor, "the suite", self._is_ready, self._unready)
             self._announce()
             while True:
                 supervisor.look()
@@ -141,30 +161,58 @@ class Suite:
 
     def _migrate(self) -> None:
         """Tables first, so that api, worker and relay of a service don't race to make them."""
-        running = {
-            service: subprocess.Popen(
-                [sys.executable, "-m", f"services.{service}", "migrate"],
-                env={**os.environ, **self.env},
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.PIPE,
-                text=True,
-            )
-            for service in SERVICES
-        }
-        said = {service: process.communicate()[1] for service, process in running.items()}
-        for service, process in running.items():
-            if process.returncode:
-                last = (said[service].strip() or "it says nothing").splitlines()[-1]
-                raise StartError(f"the database of {service} can't be prepared: {last}")
+        tell(f"making or updating the databases of {', '.join(SERVICES)}")
+        running = {service: self._migration(service) for service in SERVICES}
+        failed: dict[str, str] = {}
+        waiting = Waiting()
+        while running:
+            for service in [name for name, (one, _) in running.items() if one.poll() is not None]:
+                process, said = running.pop(service)
+                if process.returncode:
+                    said.seek(0)
+                    last = (said.read().strip() or "it says nothing").splitlines()[-1]
+                    failed[service] = last
+                else:
+                    tell(f"database of {service} ready")
+                said.close()
+            waiting.tell(lambda: f"the databases of {', '.join(running)}")
+            time.sleep(0.1)
+        if failed:
+            service, last = next(iter(failed.items()))
+            raise StartError(f"the database of {service} can't be prepared: {last}")
         tell("databases ready")
 
-    def _wait(self, supervisor: Supervisor, what: str, ready: Callable[[], bool]) -> None:
-        until = time.monotonic() + READY_SECONDS
+    def _migration(self, service: str) -> tuple[subprocess.Popen[str], IO[str]]:
+        """The process that brings the tables of a service up to date, and what it says."""
+        said = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115
+        process = subprocess.Popen(
+            [sys.executable, "-m", f"services.{service}", "migrate"],
+            env={**os.environ, **self.env},
+            stdout=subprocess.DEVNULL,
+            stderr=said,
+            text=True,
+        )
+        return process, said
+
+    def _wait(
+        self,
+        supervisor: Supervisor,
+        what: str,
+        ready: Callable[[], bool],
+        missing: Callable[[], Sequence[str]] = tuple,
+    ) -> None:
+        """Wait until something is ready.
+
+        Args:
+            missing: the parts of it that are not, where that is known.
+        """
+        waiting = Waiting()
         while not ready():
-            if time.monotonic() > until:
+            if waiting.seconds > READY_SECONDS:
                 raise StartError(
                     f"{what} is not ready after {READY_SECONDS:g} s: see {self.data / 'logs'}"
                 )
+            waiting.tell(lambda: ", ".join(missing()) or what)
             supervisor.look()
             time.sleep(0.2)
 
@@ -174,8 +222,20 @@ class Suite:
         except httpx.TransportError:
             return False
 
+    def _unready(self) -> Sequence[str]:
+        """The processes that do not answer yet, by name, as the origin has it."""
+        try:
+            said = httpx.get(self.url + "/readyz", timeout=10, trust_env=False).text
+        except httpx.TransportError:
+            return ["origin"]
+        late = [name for name, port in self.ports.items() if re.search(rf":{port}\b", said)]
+        more = len(late) - SAY_NAMES
+        return late if more <= 0 else [*late[:SAY_NAMES], f"{more} more"]
+
     def _announce(self) -> None:
         tell(f"ready at {self.url} (Ctrl-C ends all; logs in {self.data / 'logs'})")
+        folder = shlex.quote(str(self.data))
+        tell(f"dlq, verify, backup and status find it so: smallprint dlq ls --data {folder}")
         if not self._smallprint("keys", "list"):
             tell(f"the first key, shown only this once: {self._smallprint('keys', 'new', 'first')}")
 
@@ -191,6 +251,24 @@ class Suite:
         if done.returncode:
             raise StartError(f"smallprint {' '.join(arguments)}: {done.stderr.strip()}")
         return done.stdout.strip()
+
+
+class Waiting:
+    """One time of waiting, and what is said of it."""
+
+    def __init__(self) -> None:
+        self._began = self._said = time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        """How long it takes so far."""
+        return time.monotonic() - self._began
+
+    def tell(self, what: Callable[[], str]) -> None:
+        """Say what is waited for, unless that was said lately."""
+        if time.monotonic() - self._said >= SAY_SECONDS:
+            tell(f"still waiting for {what()} ({self.seconds:.0f} s)")
+            self._said = time.monotonic()
 
 
 def tell(line: str) -> None:

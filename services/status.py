@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from shared.cli.lines import to_json, write
-from shared.cli.options import key_option, url_option
+from shared.cli.options import URL, data_option, given, key_option
 from shared.errors import SuiteError
 
 if TYPE_CHECKING:
@@ -24,9 +25,14 @@ LOOKED_AT = 2_000
 @click.command()
 @click.argument("document", required=False, metavar="[DOCUMENT]")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON line.")
-@url_option
+@click.option(
+    "--url", help=f"Where a suite runs (as its data folder says, where it says so, or {URL})."
+)
+@data_option
 @key_option
-def status(document: str | None, as_json: bool, url: str, key: str) -> int:
+def status(
+    document: str | None, as_json: bool, url: str | None, data: Path | None, key: str
+) -> int:
     """Say where a document of a running suite is, or what is slow now.
 
     With the id of a document: each event of it with each service, who has it and since when, how
@@ -38,9 +44,11 @@ def status(document: str | None, as_json: bool, url: str, key: str) -> int:
       smallprint status
       smallprint status doc_56a2f02b1d55403d80dcea975918ba48
       smallprint status --json
+      smallprint status --data var/data-kafka
     """
     from smallprint import ApiError, Client
 
+    url = url or _address(data)
     try:
         with Client(url, key, retries=1) as client:
             shown = _document(client, document, as_json) if document else _suite(client, as_json)
@@ -49,6 +57,15 @@ def status(document: str | None, as_json: bool, url: str, key: str) -> int:
     except ApiError as error:
         raise no_suite(error, url) from None
     return 0
+
+
+def _address(data: Path | None) -> str:
+    """Where the suite of a data folder answers. Raises SuiteError if that does not run."""
+    from shared.cli import edition
+    from shared.settings import CommonSettings, load
+
+    suite = edition.running(load(CommonSettings, **given(data=data)).data, "--url")
+    return suite.url if suite else URL
 
 
 def no_suite(error: ApiError, url: str) -> SuiteError:

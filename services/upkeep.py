@@ -29,7 +29,8 @@ as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON lines
 bus_option = click.option(
     "--bus",
     "bus_url",
-    help="`kafka://host:port` or `sqlite:///path` (SMALLPRINT_BUS_URL, or the data folder's own).",
+    help="`kafka://host:port` or `sqlite:///path` (SMALLPRINT_BUS_URL, or that of the data folder: "
+    "a file in it, or the broker of the suite that runs on it).",
 )
 by_option = click.option("--by", "actor", help="Who does it; by default whoever is logged in here.")
 
@@ -52,6 +53,7 @@ def dlq() -> None:
       smallprint dlq replay 0123abcd
       smallprint dlq replay --all --service extraction
       smallprint dlq drop 0123abcd --reason "a test upload of ours"
+      smallprint dlq ls --data var/data-kafka
       smallprint dlq ls --bus kafka://broker:9092
     """
 
@@ -74,9 +76,9 @@ def dlq_ls(
     as_json: bool,
 ) -> None:
     """List dead letters, the oldest first; with --json one line a letter."""
-    from shared.cli import letters
+    from shared.cli import edition, letters
 
-    with _open_bus(data, bus_url) as (_, bus):
+    with edition.opened(data, bus_url) as (_, bus):
         lines = letters.listed(bus, service, document)
     for line in lines:
         rows = letters.table([line])
@@ -96,9 +98,9 @@ def dlq_show(letter_id: str, bus_url: str | None, data: Path | None, as_json: bo
     ID may be cut short after six characters. The message of an error in our own code is left out
     here, since it may quote the document: the log of the service has it, under the event's id.
     """
-    from shared.cli import letters
+    from shared.cli import edition, letters
 
-    with _open_bus(data, bus_url) as (_, bus):
+    with edition.opened(data, bus_url) as (_, bus):
         line = letters.whole(letters.find(bus, letter_id))
     rows = letters.shown(line)
     write(to_json(line) if as_json else "".join(f"{row}\n" for row in rows).encode())
@@ -129,13 +131,13 @@ def dlq_replay(
 
     The suite may be running or not. Whatever has taken effect meanwhile takes none a second time.
     """
-    from shared.cli import letters
+    from shared.cli import edition, letters
 
     if every == bool(letter_ids):
         raise click.UsageError("name letters by their ids, or say --all")
     if letter_ids and (service or document):
         raise click.UsageError("--service and --document go with --all")
-    with _open_bus(data, bus_url) as (settings, bus):
+    with edition.opened(data, bus_url) as (settings, bus):
         desk = letters.Desk(bus, settings.data, actor or getpass.getuser())
         if every:
             chosen = [line["id"] for line in letters.listed(bus, service, document)]
@@ -163,9 +165,9 @@ def dlq_drop(
     as_json: bool,
 ) -> None:
     """Forget dead letters that need no replay; their documents stay as they ended."""
-    from shared.cli import letters
+    from shared.cli import edition, letters
 
-    with _open_bus(data, bus_url) as (settings, bus):
+    with edition.opened(data, bus_url) as (settings, bus):
         desk = letters.Desk(bus, settings.data, actor or getpass.getuser())
         chosen = [letters.find(bus, one).id for one in letter_ids]
         for one in dict.fromkeys(chosen):
@@ -178,30 +180,6 @@ def _tell(line: dict[str, object], *, as_json: bool) -> None:
         return
     what = f"{line['done']}: {line['id']} ({line['service']}, {line['type'] or 'no event'})"
     write(f"{plain(what)}\n".encode())
-
-
-@contextmanager
-def _open_bus(data: Path | None, url: str | None) -> Iterator[tuple[CommonSettings, Bus]]:
-    """The bus of a place, also beside a running suite. Raises SuiteError where there is none."""
-    from shared.bus import open_bus
-    from shared.settings import CommonSettings, load
-
-    settings = load(CommonSettings, **given(data=data, bus_url=url))
-    if settings.bus.startswith("memory:"):
-        raise SuiteError("a bus in memory is seen by its own process alone")
-    if settings.bus.startswith("sqlite:///"):
-        from shared.bus import file_of
-
-        if not Path(file_of(settings.bus)).is_file():
-            raise SuiteError(
-                f"there is no bus {settings.bus}: name its data folder with --data, or its URL "
-                "with --bus"
-            )
-    bus = open_bus(settings.bus, lease=settings.bus_lease)
-    try:
-        yield settings, bus
-    finally:
-        bus.close()
 
 
 # Whether all of it agrees
@@ -261,8 +239,7 @@ def verify(
       smallprint verify --repair
       smallprint verify --quick --json --data ~/smallprint-data
     """
-    from shared.cli import verified
-    from shared.settings import CommonSettings, load
+    from shared.cli import edition, verified
     from shared.upkeep import verify as looking
 
     rules = looking.Rules(
@@ -270,7 +247,7 @@ def verify(
         stuck=stuck_minutes * 60,
         hashes=not quick,
     )
-    files = dict(_files(load(CommonSettings, **given(data=data, bus_url=bus_url))))
+    files = dict(_files(edition.settings_of(data, bus_url)))
     there = {name: path for name, path in files.items() if path.is_file()}
     if broken := list(looking.check_files(there)):
         looked, done = looking.unlooked(broken), [False] * len(broken)
@@ -356,7 +333,9 @@ def _stores(settings: CommonSettings, *, migrate: bool = False) -> Iterator[dict
 @contextmanager
 def _place(data: Path | None, bus_url: str | None) -> Iterator[tuple[CommonSettings, Place]]:
     """All that `verify` looks at."""
-    with _open_bus(data, bus_url) as (settings, bus), _stores(settings) as stores:
+    from shared.cli import edition
+
+    with edition.opened(data, bus_url) as (settings, bus), _stores(settings) as stores:
         yield settings, place_of(settings, stores, bus)
 
 
@@ -416,13 +395,13 @@ def backup(target: Path, bus_url: str | None, data: Path | None, as_json: bool) 
     """
     from dataclasses import asdict
 
-    from shared.settings import CommonSettings, load
+    from shared.cli import edition
     from shared.upkeep import backup as backups
 
-    settings = load(CommonSettings, **given(data=data, bus_url=bus_url))
+    settings = edition.settings_of(data, bus_url)
     place = _whole(settings)
     if place.bus is None:
-        with _open_bus(data, bus_url) as (_, broker):
+        with edition.opened(data, bus_url) as (_, broker):
             made = backups.backup(place, target, broker)
     else:
         made = backups.backup(place, target)

@@ -61,7 +61,7 @@ from kafka.protocol.consumer.metadata import (
 )
 from kafka.structs import MemberState, OffsetAndMetadata
 
-from shared.bus import DeadLetter, Delivery, Message, Pending, refuse_large
+from shared.bus import DeadLetter, Delivery, Message, Pending, kafka_logs, refuse_large
 from shared.bus.lanes import Entry, Lane, Offsets, Partition, Ready, unfinished
 from shared.bus.records import (
     ForeignRecord,
@@ -80,6 +80,7 @@ from shared.bus.sharing import share
 from shared.errors import NotFound, SettingsError, Unavailable
 
 log = logging.getLogger(__name__)
+kafka_logs.hush()
 
 _POLL_MS = 200
 _JOIN_MS = 2000

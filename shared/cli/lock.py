@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -34,15 +36,13 @@ class FolderLock:
                 f"the data folder {self.path.parent} can't be used ({error.strerror}): choose "
                 "another with --data"
             ) from None
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            holder = os.read(handle, 20).decode("ascii", "replace").strip() or "unknown"
+        if not _taken(handle):
+            owner = os.read(handle, 20).decode("ascii", "replace").strip() or "unknown"
             os.close(handle)
             raise FolderInUse(
-                f"process {holder} works on the data folder {self.path.parent} already: stop it, "
+                f"process {owner} works on the data folder {self.path.parent} already: stop it, "
                 "or choose another folder with --data"
-            ) from None
+            )
         os.ftruncate(handle, 0)
         os.write(handle, f"{os.getpid()}\n".encode())
         self._handle = handle
@@ -58,3 +58,27 @@ class FolderLock:
             os.ftruncate(self._handle, 0)
             os.close(self._handle)
             self._handle = None
+
+
+def holder(folder: Path) -> int | None:
+    """The process that has the lock of a data folder now; None if nobody has it."""
+    with suppress(OSError, ValueError), (folder / "lock").open("rb") as file:
+        owner = int(file.read(20))
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return owner
+    return None
+
+
+def _taken(handle: int) -> bool:
+    """Take the lock of an open file, past those who just ask whether somebody has it."""
+    for pause in (0.02, 0.1, None):
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            if pause is not None:
+                time.sleep(pause)
+        else:
+            return True
+    return False

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 PORT = 8400
+URL = f"http://127.0.0.1:{PORT}"
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON lines, one a file.")
 data_option = click.option(
     "--data",
@@ -15,9 +16,7 @@ data_option = click.option(
     help="Data folder (SMALLPRINT_DATA, or var/data).",
 )
 
-url_option = click.option(
-    "--url", default=f"http://127.0.0.1:{PORT}", show_default=True, help="Where a suite runs."
-)
+url_option = click.option("--url", default=URL, show_default=True, help="Where a suite runs.")
 key_option = click.option(
     "--key",
     envvar="SMALLPRINT_KEY",

@@ -34,6 +34,8 @@ class Stage:
     worker: str = ""
     error: str | None = None
     next_try: datetime | None = None
+    seen: datetime | None = None
+    """When the worker that has it last gave a sign of life, as it does every five seconds."""
 
     @property
     def is_open(self) -> bool:
@@ -75,6 +77,7 @@ def _of_heard(service: str, heard: Heard) -> Stage:
         heard.worker,
         heard.error,
         heard.next_try,
+        heard.seen,
     )
 
 
@@ -117,7 +120,7 @@ def document_table(
     rows = []
     for one in found:
         tries = f"{one.attempts} tries" if one.attempts > 1 else ""
-        who = one.worker if one.standing == "working" else ""
+        who = _who(one, now) if one.standing == "working" else ""
         again = f"next try {_ahead(one.next_try, now)}" if one.next_try else ""
         extra = ", ".join(part for part in (tries, who, again) if part)
         said = one.standing.replace("_", " ")
@@ -127,6 +130,14 @@ def document_table(
         yield f"  review  {waiting} item{'' if waiting == 1 else 's'} wait for people"
     for service in silent:
         yield f"  ! {service} does not answer: what it has of the document is not known now"
+
+
+def _who(stage: Stage, now: datetime) -> str:
+    """Who has it in hand, and when that was last seen alive."""
+    if stage.seen is None:
+        return stage.worker
+    ago = _span((now - stage.seen).total_seconds())
+    return f"{stage.worker}, last seen {ago} ago"
 
 
 # What is slow now

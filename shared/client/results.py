@@ -151,10 +151,11 @@ class Heard(_Result):
     """An event of a document that a worker of a service has or had in hand.
 
     `standing` is `working`, `retrying`, `done` or `given_up`, `since` when it came to stand so, and
-    `worker` the host and process that have it, or had it last.
+    `worker` the host and process that have it, or had it last. While it is in hand these give a
+    sign of life every five seconds; `seen` is the last one.
     """
 
-    _times = ("first_seen", "since", "next_try")
+    _times = ("first_seen", "since", "seen", "next_try")
 
     event: str
     type: str
@@ -166,6 +167,7 @@ class Heard(_Result):
     failures: int
     error: str | None = None
     next_try: datetime | None = None
+    seen: datetime | None = None
 
 
 @dataclass(frozen=True)

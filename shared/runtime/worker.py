@@ -46,6 +46,7 @@ from shared.runtime.aside import Aside
 from shared.runtime.places import places
 from shared.runtime.pulse import Pulse
 from shared.runtime.service import Handler, never
+from shared.runtime.signs import Signs
 from shared.settings import CommonSettings
 from shared.storage import (
     AlreadyHandled,
@@ -94,6 +95,7 @@ class Worker:
         self.settings = settings
         self.large = large
         self.pulse = Pulse()
+        self._signs = Signs(store, WORKER)
         self._aside: Aside | None = None
         self._consumer: Consumer | None = None
         self._unreported: dict[str, _Ends] = {}
@@ -104,6 +106,10 @@ class Worker:
 
     def run(self, stop: threading.Event) -> None:
         """Work until `stop` is set; a bus or database that is away is waited for."""
+        with self._signs.given():
+            self._run(stop)
+
+    def _run(self, stop: threading.Event) -> None:
         self._aside = Aside(self.pulse)
         pause = 0.5
         while not stop.is_set():
@@ -186,6 +192,7 @@ class Worker:
             work_of(event.tenant),
             log_context(document=event.document_id, tenant=event.tenant, event=event.id),
             entered(self.name, event.type, came, "consumer", about) as span,
+            self._signs.of(event.id),
         ):
             self._try(consumer, delivery, event, handler, span)
 

@@ -40,6 +40,8 @@ class Heard:
     """When it came to stand as it does."""
     worker: str
     """Host and process that have it, or had it last."""
+    seen: datetime | None
+    """When these last gave a sign of life, while it is in hand."""
     attempts: int
     failures: int
     error: str | None
@@ -88,6 +90,7 @@ def _heard(row: Row[Any]) -> Heard:
         first_seen=row.first_seen,
         since=since,
         worker=row.worker or "",
+        seen=row.seen if standing == "working" else None,
         attempts=row.starts,
         failures=row.failures,
         error=row.error if standing != "done" else None,

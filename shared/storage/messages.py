@@ -77,6 +77,7 @@ inbox = Table(
     Column("began", Time),
     Column("worker", String(200)),
     Column("next_try", Time),
+    Column("seen", Time),
     Index("inbox_handled", "handled"),
     Index("inbox_key", "key"),
 )
@@ -142,6 +143,19 @@ def downgrade_work(operations: Any) -> None:
         operations.drop_index(f"{table}_key", table)
         for name, _ in reversed(columns):
             operations.drop_column(table, name)
+
+
+def upgrade_seen(operations: Any) -> None:
+    """Called by a later revision: give the inbox the last sign of life of who has an event in hand.
+    A new database has it from the start."""
+    there = {column["name"] for column in inspect(operations.get_bind()).get_columns("inbox")}
+    if "seen" not in there:
+        operations.add_column("inbox", Column("seen", Time))
+
+
+def downgrade_seen(operations: Any) -> None:
+    """The way back of `upgrade_seen`."""
+    operations.drop_column("inbox", "seen")
 
 
 def drop_tables(operations: Any) -> None:

@@ -201,7 +201,13 @@ def begin_try(store: Store, event: Event, worker: str = "") -> Tries | GivenUp |
         nothing is started; None if the event has taken effect already.
     """
     now = datetime.now(UTC)
-    begins = {"key": event.key, "type": event.type, "began": now, "worker": worker}
+    begins = {
+        "key": event.key,
+        "type": event.type,
+        "began": now,
+        "seen": now,
+        "worker": worker,
+    }
     with store.write() as session:
         row = session.execute(
             select(inbox).where(inbox.c.event_id == event.id).with_for_update()
@@ -220,6 +226,21 @@ def begin_try(store: Store, event: Event, worker: str = "") -> Tries | GivenUp |
             .values(starts=row.starts + 1, next_try=None, **begins)
         )
         return Tries(failures=row.failures, crashes=row.starts - row.failures)
+
+
+def note_alive(store: Store, event_ids: Sequence[str], worker: str) -> None:
+    """Note that these events, begun by `worker` and by nobody else since, are worked on still."""
+    with store.write() as session:
+        session.execute(
+            update(inbox)
+            .where(
+                inbox.c.event_id.in_(event_ids),
+                inbox.c.worker == worker,
+                inbox.c.handled.is_(None),
+                inbox.c.given_up.is_(None),
+            )
+            .values(seen=datetime.now(UTC))
+        )
 
 
 def count_failure(

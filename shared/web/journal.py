@@ -38,6 +38,9 @@ class HeardView(BaseModel):
     first_seen: datetime
     since: datetime = Field(description="when it came to stand so; `working`: when the try began")
     worker: str = Field(description="host and process that have it, or had it last")
+    seen: datetime | None = Field(
+        description="`working`: when these last gave a sign of life, as they do every five seconds"
+    )
     attempts: int = Field(ge=0, description="tries that were begun; waiting is none")
     failures: int = Field(ge=0)
     error: str | None = Field(description="how the last try ended that failed or waited")

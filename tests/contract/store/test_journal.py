@@ -11,6 +11,7 @@ from shared.storage import (
     UnitOfWork,
     begin_try,
     count_failure,
+    note_alive,
     note_given_up,
     note_passed_over,
 )
@@ -28,6 +29,28 @@ def test_an_event_in_hand_says_who_has_it_and_since_when(store: Store) -> None:
     assert (one.event, one.type, one.standing) == (CAUSE.id, CAUSE.type, "working")
     assert (one.worker, one.attempts, one.failures, one.error) == ("host/7", 1, 0, None)
     assert before - timedelta(seconds=1) <= one.since <= datetime.now(UTC)
+
+
+def test_who_has_it_in_hand_was_last_seen(store: Store) -> None:
+    """From the beginning, then by each sign of life of that very worker, until it is done."""
+    before = datetime.now(UTC) - timedelta(seconds=1)
+    begin_try(store, CAUSE, "host/7")
+    (one,) = heard(store, CAUSE.key)
+    assert one.seen is not None
+    assert one.seen > before
+    note_alive(store, [CAUSE.id], "host/7")
+    (later,) = heard(store, CAUSE.key)
+    assert later.seen is not None
+    assert later.seen > one.seen
+    assert later.since == one.since
+    begin_try(store, CAUSE, "other/8")
+    (taken,) = heard(store, CAUSE.key)
+    note_alive(store, [CAUSE.id], "host/7")
+    assert heard(store, CAUSE.key) == [taken]
+    with UnitOfWork(store, CAUSE):
+        pass
+    note_alive(store, [CAUSE.id], "other/8")
+    assert [one.seen for one in heard(store, CAUSE.key)] == [None]
 
 
 def test_a_failed_try_says_why_and_when_it_is_tried_again(store: Store) -> None:

@@ -115,6 +115,17 @@ def test_a_person_reads_who_has_it_and_what_went_wrong() -> None:
     assert line["stages"][1]["next_try"] == (NOW + timedelta(seconds=40)).isoformat()
 
 
+def test_a_person_reads_when_who_has_it_was_last_seen() -> None:
+    """By that a dead worker is told from long work; an older suite does not say it."""
+    has = _heard("e1", INGESTED, "working", 90, seen=_ago(6))
+    older = _heard("e2", READ, "working", 90)
+    works = [_work("ingest", [INGESTED], [], [has]), _work("triage", [READ], [], [older])]
+    shown = list(document_table(DOCUMENT, stages(works), 0, [], NOW))
+    assert [row.split("  ")[-1] for row in shown[1:]] == ["host/7, last seen 6 s ago", "host/7"]
+    line = document_line(DOCUMENT, stages(works), 0, [])
+    assert [one["seen"] for one in line["stages"]] == [_ago(6), None]
+
+
 METRICS = """\
 # TYPE smallprint_bus_lag gauge
 smallprint_bus_lag{service="review"} 3.0

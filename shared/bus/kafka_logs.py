@@ -1,0 +1,104 @@
+"""What kafka-python logs as an error or a warning although nobody need know: seen in real runs of
+3.0, at a normal start, a normal end, and on a busy machine.
+
+* Its own end: whoever closes a client tears its tasks off what they wait for, and each tells of the
+  error that it gets from that (a socket that is closed on this side, `Cancelled`, a connection that
+  was still being made). What the other side does has an errno or words of its own, and is told.
+* A broker that is not the coordinator of a group or the leader of a partition, or not yet: the
+  client asks who is, and tries again.
+* A step of its loop that took more than 0.1 s: the machine is busy. From a second on it is told.
+
+Such a record goes to our own log instead: the second at the level INFO, the others at DEBUG.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import re
+from collections.abc import Iterator
+
+log = logging.getLogger(__name__)
+
+SLOW_SECONDS = 1.0
+"""Steps of the client's loop that take less are the business of whoever develops it: a member of a
+group is given up after 6 s without a sign at the least, see `SMALLPRINT_BUS_LEASE`."""
+LOGGERS = (
+    "kafka.cluster",
+    "kafka.consumer.fetcher",
+    "kafka.coordinator",
+    "kafka.coordinator.consumer",
+    "kafka.coordinator.heartbeat",
+    "kafka.net.connection",
+    "kafka.net.manager",
+    "kafka.net.selector",
+    "kafka.net.transport",
+    "kafka.producer.sender",
+)
+_SLOW = re.compile(r"Task .* ran for ([\d.]+)s \(>[\d.]+s threshold\)")
+_CLOSED = re.compile(r"Invalid file (descriptor: -1|object: None)$")
+_ENDED = ("NetworkSelector closed!", "Event loop stopped")
+_MOVED = ("NotCoordinatorError", "NotLeaderForPartitionError")
+_CRASH = "IO loop crashed"
+"""Whatever it is that ends the client's loop while somebody uses it is news."""
+
+
+class NoNews(logging.Filter):
+    """Lets through what somebody need know."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether a record is logged as it is."""
+        level = _level_of(record)
+        if level is None:
+            return True
+        log.log(level, "%s: %s", record.name, record.getMessage())
+        return False
+
+
+def hush() -> None:
+    """Keep what is no news out of the log of this process; any number of times."""
+    for name in LOGGERS:
+        logger = logging.getLogger(name)
+        if not any(isinstance(one, NoNews) for one in logger.filters):
+            logger.addFilter(NoNews())
+
+
+def _level_of(record: logging.LogRecord) -> int | None:
+    """The level of what is no news; None for the rest."""
+    if str(record.msg).startswith(_CRASH):
+        return None
+    errors = list(_errors(record))
+    if _is_slow_step(record) or any(_is_own_end(one) for one in errors):
+        return logging.DEBUG
+    moved = any(_is(one, name) for one in errors for name in _MOVED)
+    moved = moved or any(name in (record.args or ()) for name in _MOVED)  # told by its name alone
+    return logging.INFO if moved else None
+
+
+def _is_slow_step(record: logging.LogRecord) -> bool:
+    found = _SLOW.match(str(record.msg)) if record.name == "kafka.net.selector" else None
+    return found is not None and float(found[1]) < SLOW_SECONDS
+
+
+def _errors(record: logging.LogRecord) -> Iterator[BaseException]:
+    """The errors that a record tells of, and those that they wrap."""
+    told = [one for one in record.args or () if isinstance(one, BaseException)]
+    if record.exc_info and record.exc_info[1] is not None:
+        told.append(record.exc_info[1])
+    for error in told:
+        yield error
+        yield from (one for one in error.args if isinstance(one, BaseException))
+
+
+def _is(error: BaseException, name: str) -> bool:
+    return type(error).__module__ == "kafka.errors" and type(error).__name__ == name
+
+
+def _is_own_end(error: BaseException) -> bool:
+    if _is(error, "Cancelled") or (_is(error, "KafkaConnectionError") and not error.args):
+        return True
+    if isinstance(error, OSError):
+        return error.errno == errno.EBADF
+    if isinstance(error, ValueError):
+        return _CLOSED.match(str(error)) is not None
+    return isinstance(error, RuntimeError) and str(error) in _ENDED

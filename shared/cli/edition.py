@@ -1,0 +1,103 @@
+"""Where the full edition of a data folder is reached, for the commands of operators.
+
+`make run-kafka` writes `suite.json` into its data folder: its bus, its address and its process.
+What it says holds while that process has the lock of the folder; after that another suite may
+listen where it listened. The file stays, so that nobody takes the folder for one with a bus of its
+own.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from shared.bus import Bus, file_of, open_bus
+from shared.cli.lock import holder
+from shared.cli.options import given
+from shared.errors import SuiteError, Unavailable
+from shared.settings import CommonSettings, load
+
+NAME = "suite.json"
+
+
+@dataclass(frozen=True)
+class Edition:
+    """A suite, and how it is reached."""
+
+    bus: str
+    """The URL of its bus, without a user or password: it is shown."""
+    url: str
+    """The address that browsers and clients use."""
+    process: int
+    """Who has the lock of the data folder while this is true."""
+
+
+def state(data: Path, edition: Edition) -> None:
+    """Write down in a data folder how its suite is reached; its owner alone can read it."""
+    path = data / NAME
+    new = path.with_suffix(".partial")
+    new.unlink(missing_ok=True)
+    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(json.dumps(asdict(edition)) + "\n")
+    new.replace(path)
+
+
+def running(data: Path, option: str) -> Edition | None:
+    """How the full edition of a data folder is reached; None if none has worked there.
+
+    Raises SuiteError if it does not run now, or if what it wrote down can't be read.
+
+    Args:
+        option: by which the caller can name another, such as `--bus`.
+    """
+    path = data / NAME
+    try:
+        edition = Edition(**json.loads(path.read_text("utf-8")))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, TypeError) as error:
+        raise SuiteError(
+            f"{path}, which says where the suite is, can't be read ({type(error).__name__}): name "
+            f"what you mean with {option}"
+        ) from None
+    if holder(data) != edition.process:
+        raise SuiteError(
+            f"the suite of {data} does not run: it was at {edition.url}, with its broker at "
+            f"{edition.bus}. Start it again, or name another with {option}"
+        )
+    return edition
+
+
+def settings_of(data: Path | None, bus_url: str | None) -> CommonSettings:
+    """What options and environment say; where they name no bus, that of the folder's suite.
+
+    Raises SuiteError if the folder is that of a suite with a broker, and does not run.
+    """
+    settings = load(CommonSettings, **given(data=data, bus_url=bus_url))
+    suite = None if settings.bus_url else running(settings.data, "--bus")
+    return settings.model_copy(update={"bus_url": suite.bus}) if suite else settings
+
+
+@contextmanager
+def opened(data: Path | None, bus_url: str | None) -> Iterator[tuple[CommonSettings, Bus]]:
+    """The bus of a place, also beside a running suite. Raises SuiteError where there is none."""
+    settings = settings_of(data, bus_url)
+    if settings.bus.startswith("memory:"):
+        raise SuiteError("a bus in memory is seen by its own process alone")
+    if settings.bus.startswith("sqlite:///") and not Path(file_of(settings.bus)).is_file():
+        raise SuiteError(
+            f"there is no bus {settings.bus}: name its data folder with --data, or its URL with "
+            "--bus"
+        )
+    try:
+        bus = open_bus(settings.bus, lease=settings.bus_lease)
+    except Unavailable as error:
+        raise SuiteError(f"{error.message} (--bus names another)") from error
+    try:
+        yield settings, bus
+    finally:
+        bus.close()

@@ -1,0 +1,142 @@
+"""How the commands of operators find the broker of the full edition: by its data folder."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from services import cli
+from shared.bus.memory import MemoryBus
+from shared.cli import edition
+from shared.cli.edition import Edition, state
+from shared.cli.lock import FolderLock, holder
+from shared.errors import Unavailable
+
+BUS, URL = "kafka://127.0.0.1:8411", "http://127.0.0.1:1"
+Run = Callable[..., tuple[int, str]]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Runs the command in this process. Returns its exit code and what it says to people."""
+
+    def go(*arguments: object) -> tuple[int, str]:
+        monkeypatch.setattr(sys, "argv", ["smallprint", *map(str, arguments)])
+        code = cli.main()
+        return code, capsys.readouterr().err
+
+    return go
+
+
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The URLs of the buses that commands open; each is empty."""
+    urls: list[str] = []
+
+    def open_bus(url: str, **_: Any) -> MemoryBus:
+        urls.append(url)
+        return MemoryBus()
+
+    monkeypatch.setattr(edition, "open_bus", open_bus)
+    return urls
+
+
+@pytest.fixture
+def running(tmp_path: Path) -> Iterator[Path]:
+    """The data folder of a suite with a broker, which this process has."""
+    with FolderLock(tmp_path):
+        state(tmp_path, Edition(BUS, URL, os.getpid()))
+        yield tmp_path
+
+
+def test_a_data_folder_says_where_its_broker_is(running: Path, run: Run, opened: list[str]) -> None:
+    """Nobody has to know its port; and nobody else on the machine reads it."""
+    assert run("dlq", "ls", "--data", running) == (0, "there are no dead letters\n")
+    assert opened == [BUS]
+    assert stat.S_IMODE((running / edition.NAME).stat().st_mode) == 0o600
+
+
+def test_the_environment_finds_the_folder_too(
+    running: Path, run: Run, opened: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SMALLPRINT_DATA is as good as --data."""
+    monkeypatch.setenv("SMALLPRINT_DATA", str(running))
+    assert run("dlq", "ls")[0] == 0
+    assert opened == [BUS]
+
+
+def test_whoever_names_a_bus_means_that_one(
+    running: Path, run: Run, opened: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The option before the environment, and both before the folder."""
+    monkeypatch.setenv("SMALLPRINT_BUS_URL", "kafka://elsewhere:9092")
+    assert run("dlq", "ls", "--data", running)[0] == 0
+    assert run("dlq", "ls", "--data", running, "--bus", "kafka://there:9092")[0] == 0
+    assert opened == ["kafka://elsewhere:9092", "kafka://there:9092"]
+
+
+@pytest.mark.parametrize("command", [["dlq", "ls"], ["verify"], ["backup", "TO"]])
+def test_a_suite_that_has_ended_is_not_asked(
+    command: list[str], tmp_path: Path, run: Run, opened: list[str]
+) -> None:
+    """Another may listen on its port by now: the error names what it was, and the option."""
+    with FolderLock(tmp_path):
+        state(tmp_path, Edition(BUS, URL, os.getpid()))
+    assert holder(tmp_path) is None
+    where = [str(tmp_path / "to") if one == "TO" else one for one in command]
+    code, said = run(*where, "--data", tmp_path)
+    assert code == 2
+    assert "does not run" in said
+    assert BUS in said
+    assert "--bus" in said
+    assert opened == []
+    assert not (tmp_path / "to").exists()
+
+
+def test_a_folder_that_another_process_has_is_no_running_suite(
+    running: Path, run: Run, opened: list[str]
+) -> None:
+    """The embedded edition, say, which was started on the folder since."""
+    state(running, Edition(BUS, URL, os.getpid() + 1))
+    assert run("dlq", "ls", "--data", running)[0] == 2
+    assert opened == []
+
+
+def test_a_broker_that_does_not_answer_is_named_with_the_option(
+    running: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where it has just been killed, and comes again."""
+
+    def away(url: str, **_: Any) -> MemoryBus:
+        raise Unavailable(f"The Kafka broker at {url} fails: nobody is there")
+
+    monkeypatch.setattr(edition, "open_bus", away)
+    code, said = run("verify", "--data", running)
+    assert code == 2
+    assert BUS in said
+    assert "--bus" in said
+
+
+def test_what_cannot_be_read_is_said(running: Path, run: Run, opened: list[str]) -> None:
+    """It is no reason to look at another bus."""
+    for damaged in ("{", "[]", json.dumps({"bus": BUS})):
+        (running / edition.NAME).write_text(damaged)
+        code, said = run("dlq", "ls", "--data", running)
+        assert (code, edition.NAME in said, "--bus" in said) == (2, True, True)
+    assert opened == []
+
+
+def test_status_asks_the_suite_of_the_folder(running: Path, run: Run) -> None:
+    """At its own address, unless another is named."""
+    status = ("status", "--key", "sp_none", "--data", running)
+    code, said = run(*status)
+    assert code == 2
+    assert f"no suite answers at {URL}:" in said
+    assert "http://127.0.0.1:2:" in run(*status, "--url", "http://127.0.0.1:2")[1]
