@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import random
 import shutil
 import tempfile
@@ -13,7 +15,7 @@ from typing import Self
 from infra.chaos.plan import SERVERS
 from infra.chaos.volume import Volume, volume
 from infra.ports import free_ports
-from infra.postgres.cluster import Cluster
+from infra.postgres.cluster import Cluster, ClusterError
 
 FILE = "chaos.json"
 """In the data folder: without it nothing of this package starts there."""
@@ -48,7 +50,12 @@ class Place:
         folders = {"kafka": data / "kafka", "postgres": folder}
         small = tuple(name for name in SERVERS if volume(folders[name]))
         cluster = Cluster(folder, database)
-        cluster.initialise()
+        try:
+            cluster.initialise()
+        except ClusterError:
+            for name in small:
+                Volume(folders[name]).unmount()
+            raise
         place = cls(
             data=data,
             cluster=folder,
@@ -86,6 +93,14 @@ class Place:
         """The file systems of servers, by their names; empty where none could be mounted."""
         folders = {"kafka": self.data / "kafka", "postgres": self.cluster}
         return {name: Volume(folders[name]) for name in self.small}
+
+    def refusals(self, server: str) -> int:
+        """Lines of a server's log that say that its disk is full."""
+        log = self.data / "logs" / f"{server}.log"
+        if not log.exists():
+            return 0
+        with log.open(errors="replace") as lines:
+            return sum(os.strerror(errno.ENOSPC) in line for line in lines)
 
     @property
     def policy(self) -> Path:

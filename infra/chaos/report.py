@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from infra.chaos.checker import Check
+from infra.chaos.plan import SERVERS
 
 SHOWN = 3
 """Of what is wrong with a promise, so much is shown."""
@@ -46,12 +47,15 @@ class Report:
     @property
     def good(self) -> bool:
         """Whether every promise was kept, each of something that was looked at, and all was done
-        that should go wrong, to a suite at work: of many documents half ended meanwhile.
+        that should go wrong, to a suite at work: of many documents half ended meanwhile, and a
+        server whose disk was full has met it.
         """
         kept = all(one.looked_at and not one.wrong for one in self.checks)
         done = self.documents == self.wanted and self.kills == self.wanted_kills
         at_work = self.wanted < MANY or 2 * self.ended_meanwhile >= self.wanted
-        return kept and done and at_work and self.doubled > 0
+        filled = sum(self.made[f"full {server}"] for server in SERVERS)
+        met = self.wanted < MANY or not filled or self.refused > 0
+        return kept and done and at_work and met and self.doubled > 0
 
     def table(self) -> Iterator[str]:
         """Lines for a person."""

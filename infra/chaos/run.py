@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import errno
-import os
 import queue
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
-from pathlib import Path
 
 from infra.chaos.checker import Evidence, check
 from infra.chaos.edition import LEASE
@@ -19,7 +16,7 @@ from infra.chaos.frontier import Books, stand_in, write_policy
 from infra.chaos.papers import Paper, papers
 from infra.chaos.people import Analyst, Bookkeeper, Client, Listener, Told, Uploader, wait_until
 from infra.chaos.place import Place
-from infra.chaos.plan import EVERYTHING, SERVERS, WRITERS, plan
+from infra.chaos.plan import EVERYTHING, plan
 from infra.chaos.proxy import Proxy
 from infra.chaos.receiver import Receiver
 from infra.chaos.report import Report
@@ -98,7 +95,7 @@ class Run:
             made=troubles.made,
             doubled=self.doubler.doubled,
             emptied=troubles.emptied,
-            refused=sum(map(_refused, (self.place.data / "logs").iterdir())),
+            refused=sum(map(self.place.refusals, self.place.small)),
             answers=self.told.answers,
             checks=check(evidence),
             money=_money(evidence),
@@ -129,8 +126,7 @@ class Run:
     def _make_trouble(self, troubles: Troubles) -> None:
         """Send documents while all that the plan has goes wrong."""
         names = sorted(troubles.running.pids)
-        full = (*WRITERS, *self.place.small)
-        turns = list(plan(self.seed, len(self.papers), self.kills, names, full))
+        turns = list(plan(self.seed, len(self.papers), self.kills, names, self.place.small))
         for number, turn in enumerate(turns, 1):
             for paper in self.papers[turn.documents.start : turn.documents.stop]:
                 self._waiting.put(paper)
@@ -244,14 +240,6 @@ class Run:
         return round(aside * 1e6)
 
 
-def _refused(log: Path) -> int:
-    """Lines of a server's log that say that its disk is full."""
-    if log.stem not in SERVERS:
-        return 0
-    with log.open(errors="replace") as lines:
-        return sum(os.strerror(errno.ENOSPC) in line for line in lines)
-
-
 def _money(evidence: Evidence) -> str:
     """What was asked of the frontier, and what it cost, in words."""
     answers = [one for one in evidence.seen.values() if one.type == "escalation.answered.v1"]
@@ -277,10 +265,19 @@ def prove(
     tell(f"seed {seed}, in {place.data}")
     if not place.small:
         tell("no file system can be mounted here (root can): the disk of no server will be full")
-    report = Run(place, seed, documents, kills, tell).run()
+    try:
+        report = Run(place, seed, documents, kills, tell).run()
+    except BaseException:
+        _tell_what_is_left(place, tell)
+        raise
     if report.good:
         place.remove()
-    elif place.small:
+    else:
+        _tell_what_is_left(place, tell)
+    return report
+
+
+def _tell_what_is_left(place: Place, tell: Tell) -> None:
+    if place.small:
         folders = " ".join(str(one.folder) for one in place.volumes.values())
         tell(f"what the servers wrote is in memory until: umount {folders}")
-    return report

@@ -29,6 +29,8 @@ READY_SECONDS = 400.0
 ALIVE_SECONDS = 60.0
 """For which a process that is to be hit may be down: it is started again after half a minute at the
 latest."""
+FULL_SECONDS = 20.0
+"""For which the disk of a server stays full, beyond its time, until the server has met it."""
 _STARTED = re.compile(r"(\S+) started \(process (\d+)\)")
 _KEY = re.compile(r"\b(sp_\w+)")
 
@@ -177,8 +179,16 @@ class Troubles:
     def _fill(self, trouble: Trouble) -> Callable[[], None] | None:
         """The file system of a server is full; of another process the kernel refuses all writes."""
         if volume := self.running.place.volumes.get(trouble.target):
+            place, told = self.running.place, self.running.place.refusals(trouble.target)
             volume.fill()
-            return volume.free
+
+            def free() -> None:
+                until = time.monotonic() + FULL_SECONDS
+                while place.refusals(trouble.target) == told and time.monotonic() < until:
+                    time.sleep(0.2)
+                volume.free()
+
+            return free
         pid = self._alive(trouble.target)
         if pid is None:
             return None

@@ -282,6 +282,10 @@ def test_the_last_line_says_good_or_bad() -> None:
     assert not report.good
     report.ended_meanwhile = 50
     assert report.good
+    report.made["full postgres"] = 1
+    assert not report.good
+    report.refused = 2
+    assert report.good
     report.checks[3].looked_at = 0
     assert not report.good
     assert "1 looked at nothing" in report.last_line()

@@ -3,7 +3,7 @@
 import pytest
 
 from infra.chaos.papers import papers
-from infra.chaos.plan import EVERYTHING, SHARES, WRITERS, plan
+from infra.chaos.plan import EVERYTHING, SERVERS, SHARES, plan
 
 PROCESSES = [
     *("ingest", "review", "origin", "kafka", "postgres"),
@@ -32,14 +32,18 @@ def test_a_short_run_kills_something_of_everything(seed: int) -> None:
     assert {turn.trouble.kind for turn in turns if turn.trouble} == set(SHARES)
 
 
-def test_the_disk_is_full_for_those_that_have_one() -> None:
-    """Servers among them only where they have a file system of their own."""
-    full = [(), ("kafka", "postgres")]
-    targets = [
-        {turn.trouble.target for turn in turns if turn.trouble and turn.trouble.kind == "full"}
-        for turns in (plan(1, 1000, 1000, PROCESSES, (*WRITERS, *small)) for small in full)
-    ]
-    assert targets == [set(WRITERS), {*WRITERS, "kafka", "postgres"}]
+@pytest.mark.parametrize("kills", [6, 8, 30, 200])
+def test_the_disk_of_each_server_is_full_where_it_can_be(kills: int) -> None:
+    """Once at the least, and the rest of the plan is that of whoever can't fill it."""
+    for seed in range(20):
+        plain = list(plan(seed, 30, kills, PROCESSES))
+        full = list(plan(seed, 30, kills, PROCESSES, SERVERS))
+        more = [turn.trouble for one, turn in zip(plain, full, strict=True) if one != turn]
+        assert {(one.kind, one.target) for one in more if one} == {("full", s) for s in SERVERS}
+        assert [one for one in plain if one.trouble] == [
+            turn for one, turn in zip(plain, full, strict=True) if one.trouble
+        ]
+        assert [turn.kill for turn in plain] == [turn.kill for turn in full]
 
 
 def test_every_document_has_its_turn() -> None:

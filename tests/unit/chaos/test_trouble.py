@@ -118,7 +118,8 @@ def test_the_disk_of_a_server_is_full_for_a_while(tmp_path: Path) -> None:
     try:
         old, new = tmp_path / "old", tmp_path / "new"
         old.write_bytes(b"a" * 100_000)
-        place = SimpleNamespace(volumes={"postgres": small})
+        met = iter([0, 0, 0, 1])
+        place = SimpleNamespace(volumes={"postgres": small}, refusals=lambda _server: next(met))
         troubles = Troubles(SimpleNamespace(place=place), {})  # type: ignore[arg-type]
         assert troubles.make(Trouble("full", "postgres", 0.5))
         with old.open("r+b") as file:
