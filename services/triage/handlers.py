@@ -108,9 +108,13 @@ def triage_report(
         rules, asks = (risks or Risks()).of(event.tenant), (askers or Askers()).of(event.tenant)
         with uow.store.read() as session:
             known_errors = judge.guarantee if judge else None
-            local = Watches(session, event.tenant).local(NAME, model_of(judge).version)
+            watches = Watches(session, event.tenant)
+            local = watches.local(NAME, model_of(judge).version)
             routing = Routing(rules, known_errors, draw_key(session), asks, local)
-        outcome = Outcome(judge, peers, known, narrative=narrative, routing=routing)
+            decided = frozenset(watches.decided_of(event.document_id))
+        outcome = Outcome(
+            judge, peers, known, narrative=narrative, routing=routing, decided=decided
+        )
         try:
             with span("infer triage") as infers:
                 _triage(event, blobs, facts, most_characters, outcome, spools, namer)
@@ -427,8 +431,10 @@ def _keep_findings(
         filings.replace(event.document_id, event.attempt, outcome.filings)
         reports.replace_filers(event.document_id, outcome.filers)
         watches = Watches(uow.session, event.tenant)
-        judged, routing = outcome.judged, outcome.routing
-        told = watching.note_filings(watches, event.document_id, judged, routing, model.version)
+        judged, folded, routing = outcome.judged, outcome.folded, outcome.routing
+        told = watching.note_filings(
+            watches, event.document_id, judged, routing, model.version, folded
+        )
         uow.publish(
             FindingsFound(
                 tenant=event.tenant,

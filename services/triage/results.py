@@ -149,6 +149,11 @@ class Outcome:
     warnings: list[str] = field(default_factory=list)
     judged: list[Judged] = field(default_factory=list)
     """Filings of which something could be promised."""
+    decided: frozenset[str] = frozenset()
+    """Ids of the findings of the document about which people had decided something before."""
+    folded: list[Judged] = field(default_factory=list)
+    """Filings of which something could be promised but for what was dismissed of the filer, with
+    the finding that would be the surest: one that is decided."""
     filers: dict[str, str] = field(default_factory=dict)
     """Whose filings they are, and the first of the latest days that each is about."""
     filings: list[CheckedFiling] = field(default_factory=list)
@@ -178,18 +183,27 @@ class Outcome:
             self.warnings.insert(0, own.pop(0))
         self.warnings += own
         named = f"{self.read} {filing.id}"
-        found = [
-            self.routing.drawn(
-                ReportFinding(finding_id(tenant, document_id, named, f), filing.id, f, filer, route)
-            )
-            for f, route in zip(
-                verdict.findings, self.routing.routes(verdict, filing, reading), strict=True
-            )
-        ]
+
+        def found_by(one: Verdict) -> list[ReportFinding]:
+            routes = self.routing.routes(one, filing, reading)
+            return [
+                self.routing.drawn(
+                    ReportFinding(finding_id(tenant, document_id, named, f), filing.id, f, filer, r)
+                )
+                for f, r in zip(one.findings, routes, strict=True)
+            ]
+
+        found = found_by(verdict)
         self.findings += found
         if self.judge and not guarantee.unlike(verdict, filing, reading):
             surest = guarantee.surest(found)
             self.judged.append(Judged.of(document_id, named, filer, verdict.risk, filing, surest))
+        elif self.judge and self.decided and any(f.dismissed for f in verdict.findings):
+            plain = triage_filing(filing, self.judge)
+            first = guarantee.surest(found_by(plain))
+            if first and first.id in self.decided and not guarantee.unlike(plain, filing, reading):
+                one = Judged.of(document_id, named, filer, plain.risk, filing, first)
+                self.folded.append(one)
         questions = self.routing.questions(verdict, filing, reading, found)
         self.asked = worthiest([*self.asked, *questions])
 

@@ -34,6 +34,7 @@ def note_filings(
     judged: Sequence[Judged],
     routing: Routing,
     version: str,
+    folded: Sequence[Judged] = (),
 ) -> list[Notice]:
     """Keep what was drawn of a document as checks, what else people are asked about, and figures
     of its filings; returns what was noticed.
@@ -44,6 +45,9 @@ def note_filings(
         judged: its filings of which something could be promised.
         routing: by which their findings were routed.
         version: of the judge.
+        folded: filings with a finding that would be as good as those, but for what was dismissed of
+            the filer: what is decided of it counts for this version too. A rejection that was
+            noted dismisses, so that else acceptances alone would go over.
     """
     told = list[Notice]()
     made = routing.promise
@@ -58,7 +62,9 @@ def note_filings(
         watches.save(kept)
     watches.forget_open(document_id)
     line = routing.line
-    for one in judged:
+    decided = set(watches.decided_of(document_id)) if folded else set[str]()
+    again = [one for one in folded if one.surest and one.surest.id in decided]
+    for one in (*judged, *again):
         found = one.surest
         if found is None or found.route == "accept":
             continue

@@ -233,6 +233,60 @@ def test_what_is_decided_counts_for_the_judge_that_read_it_last(house: House) ->
         assert watches.asked(NAME, "0.9") == []
 
 
+def as_if_older(house: House, version: str, *results: str) -> None:
+    """What is kept of findings was found by an older judge."""
+    with house.service.store.write() as session:
+        watches = Watches(session, "default")
+        for result in results:
+            kept = watches.find(result)
+            assert kept
+            watches.put(replace(kept, version=version))
+
+
+def test_rejections_with_a_note_go_over_to_another_judge_like_acceptances(house: House) -> None:
+    """A note dismisses, and folds the filing away when it is read anew: what would be promised of
+    it otherwise is calibrated by it still, and nobody is asked about one that is not decided.
+    """
+    findings = {f"doc_{n}": read(house, f"doc_{n}") for n in range(6)}
+    for number, (document, finding) in enumerate(findings.items()):
+        if number % 2:
+            decide(house, document, finding, "reject", note="as they do", actor="ada")
+        else:
+            decide(house, document, finding, "accept")
+    as_if_older(house, "0.9", *findings.values())
+    for document in findings:
+        house.say(house.ingested(document, attempt=2))
+        house.say(house.read(document, wrong(document), attempt=2))
+    with house.service.store.read() as session:
+        watches = Watches(session, "default")
+        now = {one.result_id: one.wrong for one in watches.asked(NAME, one_version(house))}
+        assert watches.asked(NAME, "0.9") == []
+    wanted = {finding: bool(number % 2) for number, finding in enumerate(findings.values())}
+    assert now == wanted
+    (item,) = house.client.get("/v1/documents/doc_1/findings").json()["items"]
+    assert item["dismissed"]["reason"] == "as they do"
+
+
+def test_what_another_report_of_the_filer_dismisses_takes_no_decision_away(house: House) -> None:
+    """Both were rejected with a note, and the latest folds both away; an open one is forgotten."""
+    found = []
+    for number in range(3):
+        name = f"doc_{number}"
+        house.say(house.read(name, wrong("Acme")))
+        found.append(house.client.get(f"/v1/documents/{name}/findings").json()["items"][0]["id"])
+    for number in range(2):
+        decide(house, f"doc_{number}", found[number], "reject", note="as they do", actor="ada")
+    as_if_older(house, "0.9", *found)
+    for number in range(3):
+        house.say(house.ingested(f"doc_{number}", attempt=2))
+        house.say(house.read(f"doc_{number}", wrong("Acme"), attempt=2))
+    with house.service.store.read() as session:
+        watches = Watches(session, "default")
+        now = watches.asked(NAME, one_version(house))
+        assert watches.asked(NAME, "0.9") == []
+    assert [(one.result_id, one.wrong) for one in now] == [(found[0], True), (found[1], True)]
+
+
 @pytest.mark.parametrize(
     ("before", "after", "version", "stands"),
     [(0.2, 0.05, "9", 0.2), (0.05, 0.2, "9", 0.2), (1.0, 0.05, "9", 1.0), (1.0, 0.05, "10", 0.05)],
