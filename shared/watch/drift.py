@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -45,6 +45,8 @@ class Drift:
 
     documents: Mapping[str, int]
     capital: Mapping[str, Sequence[float]]
+    crossed: Sequence[str] = ()
+    """Figures that would have been noticed alone, when a change was or since."""
 
     @classmethod
     def none(cls, names: Iterable[str]) -> Self:
@@ -61,19 +63,29 @@ class Drift:
             documents[name] = documents.get(name, 0) + 1
             before = capital.get(name, NOTHING)
             capital[name] = tuple(staked(before, bets, documents[name]).tolist())
-        return type(self)(documents, capital)
+        return replace(self, documents=documents, capital=capital)
+
+    def without(self, names: Iterable[str]) -> Self:
+        """With some figures before their first document again."""
+        new = type(self).none(name for name in names if name in self.documents)
+        documents = {**self.documents, **new.documents}
+        return replace(self, documents=documents, capital={**self.capital, **new.capital})
 
     @property
     def doubt(self) -> float:
         """The logarithm of all capital: the mean over figures and bets."""
-        parts = [
-            np.logaddexp(
-                np.logaddexp.reduce(np.array(self.capital[name])) - math.log(2 * len(POWERS)),
-                math.log(unstaked(count)),
-            )
-            for name, count in self.documents.items()
-        ]
+        parts = [self._doubt_of(name) for name in self.documents]
         return float(np.logaddexp.reduce(parts) - math.log(len(parts))) if parts else 0.0
+
+    def _doubt_of(self, name: str) -> float:
+        """The logarithm of the capital of one figure: the mean over its bets."""
+        staked_now = np.logaddexp.reduce(np.array(self.capital[name])) - math.log(2 * len(POWERS))
+        return float(np.logaddexp(staked_now, math.log(unstaked(self.documents[name]))))
+
+    @property
+    def crossing(self) -> tuple[str, ...]:
+        """Figures that would be noticed if they were alone."""
+        return tuple(n for n in self.documents if self._doubt_of(n) >= -math.log(FALSE_ALARMS))
 
     @property
     def noticed(self) -> bool:
@@ -87,7 +99,7 @@ class Drift:
     @classmethod
     def of_json(cls, kept: Mapping[str, Any]) -> Self:
         """Read what was kept."""
-        return cls(kept["documents"], kept["capital"])
+        return cls(kept["documents"], kept["capital"], tuple(kept.get("crossed", ())))
 
 
 def rank_of(below: int, same: int, others: int, chance: float) -> float:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -59,6 +59,7 @@ def note_figures(
     reference: str,
     known: Mapping[str, Floats],
     chance: Callable[[str], float],
+    stated: str = "",
 ) -> Kept:
     """The watch after the figures of one more document, which are kept.
 
@@ -67,33 +68,67 @@ def note_figures(
         kept: the watch, which is locked.
         unit: the id of the document.
         found: its figures, by name.
-        reference: the name of what they are compared with; another one begins anew.
+        reference: the name of what they are compared with, without a slash; another one begins
+            anew.
         known: figures of documents that were known before, rising; where a figure has none, it is
             compared with those of the documents before alone.
         chance: draws a number from 0 to below 1 by the name of a figure.
+        stated: what a person states of the documents that were known: see `compared_with`.
     """
-    if reference != kept.reference:
-        kept = replace(kept, reference=reference, drift=None, stability=None)
+    kept = compared_with(kept, reference, stated, known)
+    names = {name: kept.reference if name in known else reference for name in found}
     ranks = {}
     for name, value in found.items():
-        below, same, others = watches.place(kept.adapter, reference, name, value)
+        below, same, others = watches.place(kept.adapter, names[name], name, value)
         past = known.get(name, np.zeros(0))
         low, high = np.searchsorted(past, value), np.searchsorted(past, value, "right")
         ranks[name] = drift.rank_of(
             below + int(low), same + int(high - low), others + len(past), chance(name)
         )
-    if not watches.put_figures(kept.adapter, unit, reference, found):
+    new = [
+        watches.put_figures(kept.adapter, unit, names[name], {name: value})
+        for name, value in found.items()
+    ]
+    if not new or not all(new):
         return kept  # it was read before
     before = kept.changes if kept.drift else drift.Drift.none(found)
     after = before.after(ranks)
+    if kept.drifted or after.noticed:
+        after = replace(after, crossed=tuple(sorted({*after.crossed, *after.crossing})))
     indices = [
         drift.stability_index(
-            known[name], watches.last_figures(kept.adapter, reference, name, SEEN)
+            known[name], watches.last_figures(kept.adapter, names[name], name, SEEN)
         )
         for name in found
         if len(known.get(name, ()))
     ]
     return replace(kept, drift=after.to_json(), stability=max(indices, default=None))
+
+
+def compared_with(kept: Kept, reference: str, stated: str, known: Collection[str]) -> Kept:
+    """The watch where figures are compared with something else, if it is something else. Where a
+    person states anew of what is known, only figures that have known ones begin anew; that answers
+    an alarm which they alone have raised, and no other.
+
+    Args:
+        kept: the watch.
+        reference: the name of what they are compared with.
+        stated: what is stated of the documents that were known; empty: nothing is.
+        known: names of the figures that have known ones.
+    """
+    name = f"{reference}/{stated}" if stated else reference
+    if name == kept.reference:
+        return kept
+    changes, drifted = kept.changes, kept.drifted
+    before, _, was = kept.reference.partition("/")
+    restated = bool(stated and was)
+    if restated and was != stated and not {*changes.crossed, *changes.crossing} - set(known):
+        changes, drifted = replace(changes, crossed=()), False
+    if restated and before == reference:
+        changes = changes.without(known)
+    else:
+        changes = replace(drift.Drift.none(()), crossed=changes.crossed)
+    return replace(kept, reference=name, drift=changes.to_json(), drifted=drifted, stability=None)
 
 
 def noticed(kept: Kept) -> bool:

@@ -100,28 +100,26 @@ def _compared(
     watches: Watches, kept: Kept, judged: Sequence[Judged], routing: Routing, version: str
 ) -> tuple[Kept, list[Notice]]:
     """The watch after figures of filings, and what they made noticed."""
-    broken, local, told = routing.rules.findings.broken, routing.local, list[Notice]()
-    known: Mapping[str, Floats] = {}
-    named = f"{version}+{local.number}"
-    if local.data is None and routing.known and broken is not None:
-        known, named = shipped(routing.known, broken), f"{named}/{broken:g}"
-    if _restated(kept.reference, named):  # a person has answered what was noticed
-        kept = replace(kept, drifted=False)
+    reference, stated, known = _reference(routing, version)
+    told = list[Notice]()
     for one in _chosen(judged, routing.key):
         chance = partial(_chance, routing.key, one.id)
-        kept = note_figures(watches, kept, one.id, one.figures, named, known, chance)
+        kept = note_figures(watches, kept, one.id, one.figures, reference, known, chance, stated)
         if noticed(kept):
-            kept, notice = changed(kept, _changed(broken if known else None), routing.share)
+            broken = routing.rules.findings.broken if known else None
+            kept, notice = changed(kept, _changed(broken), routing.share)
             told.append(notice)
     return kept, told
 
 
-def _restated(before: str, after: str) -> bool:
-    """Whether a person stated another share of broken filings, by the names of what figures were
-    compared with, and of what they are; with decisions of the tenant's own none is stated.
+def _reference(routing: Routing, version: str) -> tuple[str, str, Mapping[str, Floats]]:
+    """The name of what figures are compared with, the share of broken filings that is stated of
+    those known (empty with decisions of the tenant's own), and the figures of these, rising.
     """
-    was, now = before.partition("/")[2], after.partition("/")[2]
-    return bool(was and now) and was != now
+    broken, reference = routing.rules.findings.broken, f"{version}+{routing.local.number}"
+    if routing.local.data is None and routing.known and broken is not None:
+        return reference, f"{broken:g}", shipped(routing.known, broken)
+    return reference, "", {}
 
 
 def _chance(key: bytes, filing: str, name: str) -> float:

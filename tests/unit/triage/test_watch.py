@@ -25,7 +25,7 @@ from shared.events import DocumentDeleted, DocumentRekinded, ReviewDecided
 from shared.metrics import exposition
 from shared.policy import FindingRules, RiskRules
 from shared.storage import UnitOfWork
-from shared.storage.watches import Drawn
+from shared.storage.watches import Drawn, Kept
 from shared.watch.local import Local
 from tests.unit.triage.filings import bent
 from tests.unit.triage.house import House
@@ -390,6 +390,57 @@ def test_another_stated_share_ends_the_alarm_so_that_the_next_one_is_heard(house
         assert drifted(2, 0.5)
         assert drifted(3, 0.5, "10")
         assert not drifted(4, 0.6, "11")
+
+
+def like(number: int, doubt: float = 0.97, lines: float = 60.0) -> Judged:
+    """A filing with such figures."""
+    return replace(judged(number), figures={"doubt": doubt, "lines": lines, "words": 0.9})
+
+
+def comes(
+    watches: Watches, one: Judged, broken: float, data: bytes | None = None, risk: float = 0.05
+) -> Kept:
+    """A filing of a document of its own comes in, where a share is stated; the watch after it."""
+    rules = RiskRules(findings=FindingRules(max_wrong=risk, broken=broken))
+    routing = Routing(rules, data or calibration(), b"key")
+    note_filings(watches, f"doc_{one.id}", [one], routing, "9")
+    return watches.kept(NAME)
+
+
+def test_another_stated_share_is_no_answer_to_an_alarm_of_other_figures(house: House) -> None:
+    """Filings are three times as long as before; nothing that is stated of them says how long they
+    are. That filings are doubted less is another thing, and what is stated anew ends that alarm.
+    """
+    with UnitOfWork(house.service.store) as uow:
+        watches = Watches(uow.session, "default")
+        for number in range(40):
+            assert not comes(watches, like(number, lines=60.0 + number % 7), 0.5).drifted
+        for number in range(40, 80):
+            kept = comes(watches, like(number, lines=200.0 + number % 7), 0.5)
+        assert kept.drifted
+        after = comes(watches, like(80, lines=203.0), 0.4)
+        assert after.drifted
+        assert after.changes.documents == {"doubt": 1, "lines": 81, "words": 81}
+    with UnitOfWork(house.service.store) as uow:
+        watches = Watches(uow.session, "rivals")
+        for number in range(40):
+            kept = comes(watches, like(number, doubt=0.05), 0.5)
+        assert kept.drifted
+        assert not comes(watches, like(40, doubt=0.05), 0.4).drifted
+
+
+def test_longer_filings_are_noticed_also_where_another_share_is_stated_meanwhile(
+    house: House,
+) -> None:
+    """They are compared with those before, whatever was stated then."""
+    with UnitOfWork(house.service.store) as uow:
+        watches = Watches(uow.session, "default")
+        for number in range(40):
+            comes(watches, like(number, lines=60.0 + number % 7), 0.5)
+        for number in range(40, 80):
+            kept = comes(watches, like(number, lines=200.0 + number % 7), 0.4)
+        assert kept.drifted
+        assert comes(watches, like(80, lines=203.0), 0.3).drifted
 
 
 def test_of_a_company_one_check_counts_for_a_promise_the_first_that_was_drawn(house: House) -> None:
