@@ -20,7 +20,14 @@ from shared.events import Verdict
 from shared.risk import Floats
 from shared.storage.secret import draw, pseudonym
 from shared.storage.watches import Drawn, Kept, Notice
-from shared.watch.watching import changed, note_figures, noticed, promised, settle
+from shared.watch.watching import (
+    changed,
+    compared_with,
+    note_figures,
+    noticed,
+    promised,
+    settle,
+)
 
 FILINGS = "filings"
 COMPARED = 20
@@ -60,6 +67,9 @@ def note_filings(
             kept = promised(watches, kept, name, terms)
         kept, told = _compared(watches, kept, judged, routing, version)
         watches.save(kept)
+    elif watches.kept(NAME).drifted:
+        kept = watches.kept(NAME, lock=True)
+        watches.save(compared_with(kept, *_reference(routing, version)))
     watches.forget_open(document_id)
     line = routing.line
     decided = set(watches.decided_of(document_id)) if folded else set[str]()

@@ -429,6 +429,32 @@ def test_another_stated_share_is_no_answer_to_an_alarm_of_other_figures(house: H
         assert not comes(watches, like(40, doubt=0.05), 0.4).drifted
 
 
+def test_a_stated_share_at_which_nothing_can_be_promised_ends_the_alarm_too(house: House) -> None:
+    """Of sound filings one in ten is doubted surely: where most are sound, too much is wrong. Back
+    at the share before, what raised the alarm is forgotten, and raises it again.
+    """
+    broken = np.arange(2000) % 2 == 1
+    sure = broken | (np.arange(2000) % 20 == 0)
+    risk = np.where(sure, 0.995, 0.1)
+    data = Calibration(np.arange(2000) // 2, broken, broken, risk).to_bytes()
+    few, half = (
+        promised(data, FindingRules(max_wrong=0.2, broken=share), 0.95) for share in (0.1, 0.5)
+    )
+    assert few
+    assert half
+    assert (few.belief, half.belief is None) == (None, False)
+    with UnitOfWork(house.service.store) as uow:
+        watches = Watches(uow.session, "default")
+        for number in range(40):
+            kept = comes(watches, like(number, doubt=0.05), 0.5, data, 0.2)
+        assert kept.drifted
+        assert not comes(watches, like(40, doubt=0.05), 0.1, data, 0.2).drifted
+        assert not comes(watches, like(41, doubt=0.05), 0.5, data, 0.2).drifted
+        for number in range(42, 80):
+            kept = comes(watches, like(number, doubt=0.05), 0.5, data, 0.2)
+        assert kept.drifted
+
+
 def test_longer_filings_are_noticed_also_where_another_share_is_stated_meanwhile(
     house: House,
 ) -> None:
