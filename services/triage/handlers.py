@@ -218,7 +218,7 @@ def note_failure(event: DocumentFailed, uow: UnitOfWork) -> None:
         return
     with uow:
         reports = Reports(uow.session, event.tenant)
-        known = reports.get(event.document_id)
+        known = reports.get(event.document_id, lock=True)
         if event.cancels:
             _stop(reports, event, known)
         elif known and known.state == "waiting" and known.attempt == event.attempt:
@@ -229,7 +229,7 @@ def withdraw_findings(event: DocumentRekinded, uow: UnitOfWork, judge: Judge | N
     """The document is of another kind: what was found under the old one no longer counts."""
     with uow:
         reports = Reports(uow.session, event.tenant)
-        known = reports.get(event.document_id)
+        known = reports.get(event.document_id, lock=True)
         if known is None or known.state == "deleted" or event.kind == event.previous:
             return
         attempt = event.attempt or known.attempt
@@ -254,7 +254,7 @@ def forget_document(
     with uow:
         reports = Reports(uow.session, event.tenant)
         unfolding.end(folded, event.actor)
-        known = reports.get(event.document_id)
+        known = reports.get(event.document_id, lock=True)
         _forget_found(reports, event.document_id)
         reports.replace_filers(event.document_id, {})
         Watches(uow.session, event.tenant).forget_filers(event.document_id)
@@ -529,7 +529,7 @@ def _keep_failure(event: DocumentRead, uow: UnitOfWork, code: str, reason: str) 
     """An expected end, not a dead letter: the document says it, and everybody hears it."""
     with uow:
         reports = Reports(uow.session, event.tenant)
-        known = reports.get(event.document_id)
+        known = reports.get(event.document_id, lock=True)
         if known and not known.awaits(event.attempt):
             return
         report = known or Report(event.tenant, event.document_id, event.kind, event.attempt)

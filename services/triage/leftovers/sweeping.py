@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 
 from services.triage.leftovers.store import GONE, left
@@ -10,9 +11,12 @@ from services.triage.risk import Judge
 from services.triage.store import Reports
 from services.triage.watch import watching
 from services.triage.watch.store import Watches
+from shared.errors import SuiteError
 from shared.runtime.rounds import Rounds
 from shared.storage import Store
 from shared.watch.watching import announce
+
+log = logging.getLogger(__name__)
 
 HOUR = 3600.0
 
@@ -37,7 +41,14 @@ class Sweeper(Rounds):
             if stop.is_set():
                 return
             self.pulse.beat()
-            self._remove(tenant, document_id)
+            about = {"tenant": tenant, "document": document_id}
+            try:
+                self._remove(tenant, document_id)
+            except SuiteError as error:
+                about["reason"] = error.message
+                log.warning("what is left of a report that is gone waits", extra=about)
+            except Exception:  # it would hold up those behind it, in every round
+                log.exception("what is left of a report that is gone waits", extra=about)
 
     def _remove(self, tenant: str, document_id: str) -> None:
         with self.store.write() as session:
