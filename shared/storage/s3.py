@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import functools
 import hashlib
 import io
 import logging
@@ -58,6 +59,10 @@ STEP = 4 * CHUNK
 CONNECT_SECONDS, READ_SECONDS = 5.0, 60.0
 TRIES = 5
 """Of one request, with a pause that grows; then the blob store is `Unavailable`."""
+MARK_SECONDS = 20.0
+"""For which an answer is waited for where a mark of a backup, or what was put aside for one, is
+written or removed. The request is sent once: with the connection, and with the second that a body
+waits to be asked for, well below the FRESH_SECONDS * (1 - REMOVING) that `s3_hold` leaves it."""
 CONNECTIONS = 16
 """Connections that one process keeps to the server; more threads wait for one."""
 _LACKING = {"NoSuchKey": "missing", "404": "missing", "InvalidRange": "damaged"}
@@ -82,7 +87,12 @@ class S3Blobs:
         self.bucket = parts.netloc
         self.prefix = f"{prefix}/" if (prefix := parts.path.strip("/")) else ""
         self.owner = owner
-        self._client = _client()
+        self._client = _client(READ_SECONDS, TRIES)
+
+    @functools.cached_property
+    def _marker(self) -> Any:
+        """The client of what is sent once, and soon given up."""
+        return _client(MARK_SECONDS, 1)
 
     def put(self, tenant: str, data: bytes) -> BlobRef:
         """See `BlobStore.put`."""
@@ -187,14 +197,14 @@ class S3Blobs:
         return None
 
     def write(self, key: str, data: bytes) -> None:
-        """Write a small object over what is there."""
+        """Write a small object over what is there: sent once, and given up after MARK_SECONDS."""
         with self.reached(key):
-            self._put(key, data)
+            self._put(key, data, self._marker)
 
     def remove(self, key: str) -> None:
-        """Remove an object; nothing happens if it is gone already."""
+        """Remove an object, if it is there: sent once, and given up after MARK_SECONDS."""
         with self.reached(key):
-            self._client.delete_object(Bucket=self.bucket, Key=key)
+            self._marker.delete_object(Bucket=self.bucket, Key=key)
 
     def sweep(self, older: timedelta) -> int:
         """Give up blobs that were begun in parts before so long and never ended. Returns how many.
@@ -270,8 +280,8 @@ class S3Blobs:
                 copy.write(chunk)
         return BlobRef(sha256=digest.hexdigest(), size=size, owner=self.owner)
 
-    def _put(self, key: str, data: bytes) -> None:
-        self._client.put_object(
+    def _put(self, key: str, data: bytes, client: Any = None) -> None:
+        (client or self._client).put_object(
             Bucket=self.bucket,
             Key=key,
             Body=data,
@@ -419,12 +429,12 @@ class _Stream(io.RawIOBase):
         return len(piece)
 
 
-def _client() -> Any:
+def _client(read_seconds: float, tries: int) -> Any:
     own = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
     config = Config(
         connect_timeout=CONNECT_SECONDS,
-        read_timeout=READ_SECONDS,
-        retries={"mode": "standard", "total_max_attempts": TRIES},
+        read_timeout=read_seconds,
+        retries={"mode": "standard", "total_max_attempts": tries},
         max_pool_connections=CONNECTIONS,
         # Hashes are ours, in each request; and the names of a server's own have no bucket in them.
         request_checksum_calculation="when_required",

@@ -16,6 +16,7 @@ moment names.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
@@ -25,6 +26,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from functools import partial
+from itertools import chain
 from types import TracebackType
 from typing import Any, Protocol
 
@@ -39,8 +42,11 @@ one waiting, and so long a bucket may be out of reach before one that is at work
 AGAIN_SECONDS = 15.0
 """Until it is written again."""
 REMOVING = 0.5
-"""Of FRESH_SECONDS: who could not write his mark again for so long removes nothing further. So one
-request may hang for the rest of it, and takes nothing that was put aside for the next one."""
+"""Of FRESH_SECONDS: who could not write his mark again for so long removes nothing further, neither
+a mark nor what was put aside. A request is sent once and given up within the rest of it, so that it
+takes nothing of the next one's; but for one that the network or the server carries out later."""
+PAUSES = (0.5, 1.0, 2.0, 4.0)
+"""Seconds after which such a request is sent again where it failed, if that may still be."""
 ENDING = ".smallprint-ending"
 """The mark that is there while what was put aside is taken away."""
 MARK = "the mark of a backup"
@@ -65,10 +71,12 @@ class Bucket(Protocol):
         """
 
     def write(self, key: str, data: bytes) -> None:
-        """Write a small object over what is there."""
+        """Write a small object over what is there. Sent once: what hangs is given up well within
+        FRESH_SECONDS * (1 - REMOVING).
+        """
 
     def remove(self, key: str) -> None:
-        """Remove an object; nothing happens if it is gone already."""
+        """Remove an object, if it is there. Sent once, as `write` is."""
 
 
 def is_held(bucket: Bucket, what: str = MARK) -> bool:
@@ -98,6 +106,25 @@ def _end_of_the_dead(bucket: Bucket) -> None:
 def _is_ending(bucket: Bucket) -> bool:
     age = _age(bucket, ENDING)
     return age is not None and age < FRESH_SECONDS
+
+
+def _tried(request: Callable[[], None], may: Callable[[], bool]) -> bool:
+    """Make a request, again where it failed, each time only if it may be made.
+
+    Returns:
+        Whether it was made. Raises Unavailable if it always failed.
+    """
+    for pause in PAUSES:
+        if not may():
+            return False
+        with contextlib.suppress(Unavailable):
+            request()
+            return True
+        time.sleep(pause)
+    if not may():
+        return False
+    request()
+    return True
 
 
 def _age(bucket: Bucket, name: str) -> float | None:
@@ -147,9 +174,18 @@ class _Mark:
             return False
         return max(time.monotonic() - self._written, found[1]) < FRESH_SECONDS * share
 
+    def is_surely_ours(self) -> bool:
+        """Whether it will still count when a request that begins now is given up."""
+        return self.is_ours(REMOVING)
+
+    def is_free(self) -> bool:
+        """Whether nobody else has it."""
+        found = self._bucket.read(self._key, MARK)
+        return found is None or found[0] == self._words or found[1] >= FRESH_SECONDS
+
     def remove(self) -> None:
-        """Take it away, whosever it is."""
-        self._bucket.remove(self._key)
+        """Take it away, if it is ours."""
+        _tried(partial(self._bucket.remove, self._key), self.is_surely_ours)
 
     def _keep(self) -> None:
         while not self._over.wait(AGAIN_SECONDS):
@@ -157,7 +193,11 @@ class _Mark:
                 if not self.is_ours():
                     self._lost = True
                     return
+                before = self._written
                 self.write()
+                if time.monotonic() - before >= FRESH_SECONDS:  # it hung: others saw an old one
+                    self._lost = True
+                    return
             except SuiteError as reason:
                 log.warning("the mark of the backup was not written", extra={"why": str(reason)})
 
@@ -172,14 +212,14 @@ def _end(bucket: Bucket, may: Callable[[], bool]) -> bool:
         Whether it might.
     """
     ending = _Mark(bucket, ENDING)
-    ending.write()
+    _tried(ending.write, lambda: True)
     ending.begin()
     try:
         allowed = may()
         over = not allowed or _take_away(bucket, ending)
     finally:
         ending.stop()
-    if over and ending.is_ours():
+    if over:
         ending.remove()
     return allowed
 
@@ -188,16 +228,20 @@ def _take_away(bucket: Bucket, ending: _Mark) -> bool:
     """Remove the mark of a backup and what was put aside, for as long as nobody else can have
     begun. Returns whether all of it is gone.
     """
-    bucket.remove(bucket.prefix + HOLDING)
-    for item in bucket.objects():
-        key = item["Key"].removeprefix(bucket.prefix)
-        if not key.endswith(HELD) or not ref_of_key(key.removesuffix(HELD), 0):
-            continue
-        if not ending.is_ours(REMOVING):  # the rest may be somebody else's by then
+    for key in chain([bucket.prefix + HOLDING], _put_aside(bucket)):
+        if not _tried(partial(bucket.remove, key), ending.is_surely_ours):
+            # The rest may be somebody else's by then.
             log.warning("what a backup put aside is left to the next one: the bucket was away")
             return False
-        bucket.remove(item["Key"])
     return True
+
+
+def _put_aside(bucket: Bucket) -> Iterator[str]:
+    """The keys of all that was."""
+    for item in bucket.objects():
+        key = item["Key"].removeprefix(bucket.prefix)
+        if key.endswith(HELD) and ref_of_key(key.removesuffix(HELD), 0):
+            yield item["Key"]
 
 
 class Hold:
@@ -215,7 +259,8 @@ class Hold:
         if is_held(self._bucket) or _is_ending(self._bucket):
             raise _taken(self._bucket)
         _end_of_the_dead(self._bucket)
-        self._mark.write()
+        if not _tried(self._mark.write, self._mark.is_free):
+            raise _taken(self._bucket)
         if _is_ending(self._bucket):  # since the look: it would take away what is put aside for us
             self._mark.remove()
             raise _taken(self._bucket)

@@ -6,13 +6,14 @@ import os
 import re
 import socket
 import threading
+from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import timedelta
 
 import pytest
 
 from shared.errors import Conflict, Unavailable
-from shared.storage import BlobStore, MissingBlob, s3_hold
+from shared.storage import BlobStore, MissingBlob, s3, s3_hold
 from shared.storage.blobs import HELD, HOLDING
 from shared.storage.s3 import FIRST, S3Blobs
 from shared.storage.s3_hold import ENDING
@@ -159,6 +160,7 @@ def test_what_a_backup_left_that_was_cut_off_at_its_end_goes_too(
 
     hold = blobs.holding()
     with monkeypatch.context() as patch:
+        patch.setattr(s3_hold, "PAUSES", ())
         patch.setattr(S3Blobs, "remove", cut_off)
         hold.__enter__()
         blobs.delete("default", ref)
@@ -196,3 +198,32 @@ def test_who_put_aside_too_late_takes_it_away_again(
     monkeypatch.setattr("shared.storage.s3.is_held", lambda *_: next(looks))
     blobs.delete("default", ref)
     assert bucket.stored() == {}
+
+
+@pytest.mark.parametrize(
+    "request_of", [lambda blobs: blobs.write("mark", b"x"), lambda blobs: blobs.remove("mark")]
+)
+def test_what_may_take_the_next_backups_mark_is_sent_once_and_soon_given_up(
+    monkeypatch: pytest.MonkeyPatch, request_of: Callable[[S3Blobs], None]
+) -> None:
+    """A server that takes requests and never answers: sent again by the client, one of them could
+    land once the next backup has begun.
+    """
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION"):
+        monkeypatch.setenv(name, "some")
+    monkeypatch.setattr(s3, "READ_SECONDS", 0.2)
+    monkeypatch.setattr(s3, "MARK_SECONDS", 0.2, raising=False)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_S3", f"http://127.0.0.1:{server.getsockname()[1]}")
+        with pytest.raises(Unavailable):
+            request_of(S3Blobs("s3://papers"))
+        server.settimeout(0)
+        server.accept()[0].close()
+        with pytest.raises(BlockingIOError):
+            server.accept()
+
+
+def test_a_mark_that_may_be_removed_counts_until_the_request_is_given_up() -> None:
+    """For two addresses of the server, and a body that waits a second to be asked for."""
+    longest = 2 * s3.CONNECT_SECONDS + 1 + s3.MARK_SECONDS
+    assert longest < s3_hold.FRESH_SECONDS * (1 - s3_hold.REMOVING)

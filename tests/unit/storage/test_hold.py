@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from shared.errors import Conflict
+from shared.errors import Conflict, Unavailable
 from shared.storage import s3_hold
-from shared.storage.blobs import HELD
+from shared.storage.blobs import HELD, HOLDING
 from shared.storage.s3_hold import ENDING, FRESH_SECONDS, Hold, let_go
 
 ASIDE = [f"default/{letter * 2}/{letter * 64}{HELD}" for letter in "ab"]
@@ -61,7 +61,7 @@ def test_nobody_begins_while_a_request_of_the_end_hangs(
     monkeypatch: pytest.MonkeyPatch, hangs: tuple[str, str]
 ) -> None:
     """For longer than a mark counts: the other would be robbed of what is put aside for him. Where
-    the mark itself was that late, what was put aside is left to the next one.
+    the mark itself was that late, the other mark and what was put aside are left to the next one.
     """
     monkeypatch.setattr(s3_hold, "FRESH_SECONDS", 2.0)
     monkeypatch.setattr(s3_hold, "AGAIN_SECONDS", 0.2)
@@ -79,7 +79,8 @@ def test_nobody_begins_while_a_request_of_the_end_hangs(
     finally:
         bucket.through.set()
         ending.join()
-    assert set(bucket.kept) == ({ENDING, ASIDE[0]} if hangs[0] == "write" else set())
+    left = {HOLDING, ENDING, ASIDE[0]} if hangs[0] == "write" else set()
+    assert set(bucket.kept) == left
 
 
 def taken_by_another(bucket: Bucket) -> None:
@@ -115,3 +116,68 @@ def test_who_may_lose_the_mark_of_his_end_removes_no_more(
     bucket.grow_old(ENDING, FRESH_SECONDS)
     let_go(bucket)
     assert bucket.kept == {}
+
+
+def test_a_request_that_failed_is_made_again_only_while_it_takes_nobody_elses_mark(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The bucket is away from one backup alone at its end, so another begins: its mark stays."""
+    monkeypatch.setattr(s3_hold, "PAUSES", (0.0,))
+    bucket = Bucket()
+    remove = bucket.remove
+
+    def late(key: str) -> None:
+        if key == HOLDING and bucket.kept[HOLDING][0] != b"another":
+            bucket.grow_old(ENDING, FRESH_SECONDS)
+            bucket.write(HOLDING, b"another")
+            raise Unavailable("the bucket is away")
+        remove(key)
+
+    monkeypatch.setattr(bucket, "remove", late)
+    with Hold(bucket):
+        pass
+    assert bucket.kept[HOLDING][0] == b"another"
+
+
+def test_a_request_that_failed_once_at_the_end_is_no_harm(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of them: the mark of the end, and what is removed."""
+    monkeypatch.setattr(s3_hold, "PAUSES", (0.0,))
+    bucket = Bucket()
+    failed: set[tuple[str, str]] = set()
+
+    def once(request: str) -> None:
+        do = getattr(bucket, request)
+
+        def failing(key: str, *data: bytes) -> None:
+            if (request, key) not in failed:
+                failed.add((request, key))
+                raise Unavailable("the bucket is away")
+            do(key, *data)
+
+        monkeypatch.setattr(bucket, request, failing)
+
+    once("write")
+    once("remove")
+    with Hold(bucket):
+        bucket.kept[ASIDE[0]] = (b"some", 0.0)
+    assert bucket.kept == {}
+    assert {key for request, key in failed if request == "remove"} == {HOLDING, ENDING, ASIDE[0]}
+    assert {key for request, key in failed if request == "write"} == {HOLDING, ENDING}
+
+
+def test_who_wrote_his_mark_too_late_has_lost_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The request hung until the mark before it counted no more: what was deleted then was not put
+    aside.
+    """
+    monkeypatch.setattr(s3_hold, "FRESH_SECONDS", 2.0)
+    monkeypatch.setattr(s3_hold, "AGAIN_SECONDS", 1.6)
+    bucket = Bucket()
+    hold = Hold(bucket)
+    hold.__enter__()
+    bucket.hangs = ("write", HOLDING)
+    assert bucket.hung.wait(5)
+    threading.Event().wait(1.0)
+    bucket.through.set()
+    threading.Event().wait(0.1)
+    with pytest.raises(Unavailable, match="begin the backup again"):
+        hold.__exit__(None, None, None)
