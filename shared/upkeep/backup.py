@@ -23,6 +23,7 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -53,6 +54,8 @@ COPIES = 8
 """Blobs on their way at the same time; a server is far, and most blobs are small."""
 AT_ONCE = 512
 """Blobs that are handed to those copies together."""
+MOUNTS = Path("/proc/self/mountinfo")
+"""What Linux says of all mounts, one a line; the fifth word is where (`man 5 proc`)."""
 T = TypeVar("T")
 A = TypeVar("A")
 B = TypeVar("B")
@@ -315,10 +318,10 @@ def _alone_in(data: Path) -> Iterator[None]:
     """For the time of the block nobody restores to an empty folder, or works on it. Raises
     Conflict, and FolderInUse with the process that does.
     """
-    if data.is_mount():
+    if _is_mount(data):
         raise Conflict(
-            f"a disk is mounted at {data}, whose place nothing can take: name a folder in it, and"
-            " start the suite on that"
+            f"a disk or another folder is mounted at {data}, whose place nothing can take: name a"
+            " folder in it, and start the suite on that"
         )
     there = data.exists()
     lock = FolderLock(data)
@@ -335,6 +338,23 @@ def _alone_in(data: Path) -> Iterator[None]:
     finally:
         if not there and data.exists() and not any(data.iterdir()):
             data.rmdir()
+
+
+def _is_mount(folder: Path) -> bool:
+    """Whether something is mounted there, be it another folder of the same disk (a bind mount)."""
+    if folder.is_mount():
+        return True
+    try:
+        lines = MOUNTS.read_bytes().split(b"\n")
+    except OSError:  # not on Linux
+        return False
+    here = os.fsencode(folder.resolve())
+    return any(_plain(words[4]) == here for line in lines if len(words := line.split(b" ")) > 4)
+
+
+def _plain(word: bytes) -> bytes:
+    """A word of MOUNTS as it was: spaces, tabs, ends of lines and backslashes are octal there."""
+    return re.sub(rb"\\([0-3][0-7]{2})", lambda found: bytes([int(found[1], 8)]), word)
 
 
 def _make(partial: Path) -> None:

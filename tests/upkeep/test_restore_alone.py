@@ -198,3 +198,24 @@ def test_a_disk_that_is_mounted_is_no_place_to_restore_to(
     assert list(data.iterdir()) == []
     restore(source, place(data / "restored"), doing(lambda: None))
     assert (data / "restored" / "one.db").is_file()
+
+
+def test_a_folder_that_is_mounted_from_the_same_disk_is_none_either(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A bind mount: only the list of mounts tells, which writes some characters as numbers."""
+    data = tmp_path / "my \\ vólume"
+    data.mkdir()
+    mounts = tmp_path / "mountinfo"
+    name = str(data).replace("\\", r"\134").replace(" ", r"\040")
+    mounts.write_text(
+        "22 27 0:21 / /proc rw,relatime - proc proc rw\n"
+        f"91 27 254:1 /srv/papers {name} rw,relatime shared:7 - ext4 /dev/vda1 rw\n"
+    )
+    monkeypatch.setattr(backups, "MOUNTS", mounts)
+    with pytest.raises(Conflict, match="name a folder in it"):
+        restore(source, place(data), doing(lambda: pytest.fail("all was copied")))
+    assert list(data.iterdir()) == []
+    restore(source, place(data / "restored"), doing(lambda: None))
+    monkeypatch.setattr(backups, "MOUNTS", tmp_path / "of another system")
+    restore(source, place(tmp_path / "other"), doing(lambda: None))
