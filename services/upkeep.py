@@ -231,7 +231,8 @@ def verify(
     right, 3 if something is left that it can't, and 2 if it could not look. With --json one line a
     fault (`kind`, `service`, `tenant`, `document`, `blob`, `detail`, `repair`, `repaired`), and a
     last one with the counts, also of events yet to be sent and to be handled and of the documents
-    that they are about (`moving`), which Kafka can't tell: meanwhile it looks at blobs alone.
+    that they are about (`moving`), which Kafka can't tell: meanwhile it looks at blobs alone. Where
+    a database of SQLite is damaged it looks at nothing else, and the counts are null.
 
     \b
     Examples:

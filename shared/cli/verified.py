@@ -12,10 +12,12 @@ CLEAN, REPAIRABLE, LOST = 0, 1, 3
 
 
 def lines(looked: Looked, done: Sequence[bool]) -> Iterator[dict[str, Any]]:
-    """A line for each fault, with whether it was put right; the last one has the counts."""
+    """A line for each fault, with whether it was put right; the last one has the counts, null where
+    nothing was counted.
+    """
     for fault, repaired in zip(looked.faults, done, strict=True):
         yield {**fault.to_json(), "repaired": repaired}
-    yield {
+    counts = {
         "documents": looked.documents,
         "blobs": looked.blobs,
         "bytes": looked.bytes,
@@ -23,6 +25,9 @@ def lines(looked: Looked, done: Sequence[bool]) -> Iterator[dict[str, Any]]:
         "unsent": looked.unsent,
         "unhandled": looked.unhandled,
         "moving": looked.moving,
+    }
+    yield {
+        **(counts if looked.counted else dict.fromkeys(counts)),
         "whole": looked.whole,
         "faults": len(looked.faults),
         "repaired": sum(done),
@@ -54,7 +59,11 @@ def table(line: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _counted(line: Mapping[str, Any]) -> str:
-    """What was looked at, and what is on its way."""
+    """What was looked at, and what is on its way. Nothing is known of it beside a database that is
+    damaged.
+    """
+    if line["documents"] is None:
+        return "nothing else was looked at"
     about = "" if line["moving"] is None else f" about {_many(line['moving'], 'document')}"
     way = f"{_many(line['waiting'], 'event')}{about}" if line["waiting"] else "nothing"
     return (
@@ -71,7 +80,9 @@ def _verdict(line: Mapping[str, Any]) -> str:
         return "the rest agrees" if line["waiting"] else "all of it agrees"
     else:
         said = "the blobs agree"
-    return said if line["whole"] else f"{said}; stuck documents and results were not looked at"
+    if line["whole"] or line["documents"] is None:
+        return said
+    return f"{said}; stuck documents and results were not looked at"
 
 
 def _many(count: int, what: str) -> str:

@@ -166,6 +166,8 @@ class Looked:
     """Documents that such events are about; None where that can't be told."""
     whole: bool = True
     """Whether all was looked at, and not the blobs alone."""
+    counted: bool = True
+    """Whether the counts above are known; not where a database is damaged."""
     notes: list[str] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
 
@@ -196,7 +198,7 @@ def verify(place: Place, rules: Rules, settle: float = 0.0) -> Looked:
 def unlooked(broken: list[Fault]) -> Looked:
     """What is said where a database is damaged: nothing else was looked at."""
     note = "a database is damaged: nothing else was looked at"
-    return Looked(moving=None, whole=False, notes=[note], faults=broken)
+    return Looked(moving=None, whole=False, counted=False, notes=[note], faults=broken)
 
 
 def repair(place: Place, faults: Sequence[Fault]) -> list[bool]:

@@ -290,3 +290,7 @@ def test_a_damaged_database_is_named(suite: Suite) -> None:
     faults, counts = verify(suite, code=3)
     assert [(f["kind"], f["service"]) for f in faults] == [("broken_database", "review")]
     assert counts["notes"] == ["a database is damaged: nothing else was looked at"]
+    known = {"whole": False, "faults": 1, "repaired": 0, "notes": counts["notes"]}
+    unknown = ("documents", "blobs", "bytes", "waiting", "unsent", "unhandled", "moving")
+    assert counts == dict.fromkeys(unknown) | known
+    assert said(suite) == "nothing else was looked at: 1 fault, 0 of them put right"
