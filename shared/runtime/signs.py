@@ -69,3 +69,5 @@ class Signs:
                 note_alive(self._store, events, self._worker)
             except SuiteError as error:  # nothing but what people see hangs on it
                 log.info("no sign of life could be noted", extra={"reason": error.message})
+            except Exception:
+                log.exception("no sign of life could be noted; the next one is tried")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
+
+import pytest
 
 from shared.bus import Bus
 from shared.events import DocumentDeleted
@@ -57,6 +60,21 @@ def test_a_store_that_is_away_ends_no_signs(store: Store) -> None:
     with signs.given(), signs.of(EVENT.id):
         assert _eventually(_later(store, began))
     assert away.left == 0
+
+
+def test_an_error_that_nobody_foresaw_ends_no_signs(
+    store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Such as a database that can be read alone while another takes its place."""
+    begin_try(store, EVENT, "host/7")
+    away: Any = Away(store, "write", 3, RuntimeError("cannot write in a read-only transaction"))
+    signs = Signs(away, "host/7", every=0.01)
+    began = _seen(store)
+    with caplog.at_level(logging.WARNING), signs.given(), signs.of(EVENT.id):
+        assert _eventually(_later(store, began))
+    said = [one for one in caplog.records if one.name == "shared.runtime.signs"]
+    assert len(said) == 3
+    assert all(one.exc_info for one in said)
 
 
 def test_a_worker_gives_signs_while_its_handler_works(

@@ -90,14 +90,15 @@ class Falls:
 class Away:
     """A store, bus or consumer that is away for a while."""
 
-    def __init__(self, real: Any, name: str, times: int) -> None:
+    def __init__(self, real: Any, name: str, times: int, error: Exception | None = None) -> None:
         self._real, self._name, self.left = real, name, times
+        self._error = error or Unavailable(f"{name} does not answer")
 
     def __getattr__(self, name: str) -> Any:
         """The real thing, except for what is away."""
         if name == self._name and self.left:
             self.left -= 1
-            raise Unavailable(f"{name} does not answer")
+            raise self._error
         return getattr(self._real, name)
 
 
