@@ -90,9 +90,16 @@ def _heard(row: Row[Any]) -> Heard:
         first_seen=row.first_seen,
         since=since,
         worker=row.worker or "",
-        seen=row.seen if standing == "working" else None,
+        seen=row.seen if standing == "working" and _of_this_try(row) else None,
         attempts=row.starts,
         failures=row.failures,
         error=row.error if standing != "done" else None,
         next_try=row.next_try if standing == "retrying" else None,
     )
+
+
+def _of_this_try(row: Row[Any]) -> bool:
+    """Whether its last sign of life is of the try that is in hand: a worker of an older release
+    gives none, and leaves that of the try before.
+    """
+    return row.seen is not None and (row.began is None or row.seen >= row.began)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+from sqlalchemy import update
+
 from shared.events import DocumentDeleted, DocumentRead
 from shared.storage import (
     Store,
@@ -16,6 +18,7 @@ from shared.storage import (
     note_passed_over,
 )
 from shared.storage.journal import heard, said
+from shared.storage.messages import inbox
 from tests.contract.events.samples import SAMPLES
 
 CAUSE = next(sample for sample in SAMPLES if isinstance(sample, DocumentRead))
@@ -51,6 +54,19 @@ def test_who_has_it_in_hand_was_last_seen(store: Store) -> None:
         pass
     note_alive(store, [CAUSE.id], "other/8")
     assert [one.seen for one in heard(store, CAUSE.key)] == [None]
+
+
+def test_a_worker_that_gives_no_signs_does_not_show_those_of_the_try_before(store: Store) -> None:
+    """One of an older release, beside newer ones, leaves `seen` as it is when it begins."""
+    begin_try(store, CAUSE, "host/7")
+    with store.write() as session:
+        session.execute(
+            update(inbox)
+            .where(inbox.c.event_id == CAUSE.id)
+            .values(began=datetime.now(UTC) + timedelta(seconds=1), worker="older/8")
+        )
+    (one,) = heard(store, CAUSE.key)
+    assert (one.standing, one.worker, one.seen) == ("working", "older/8", None)
 
 
 def test_a_failed_try_says_why_and_when_it_is_tried_again(store: Store) -> None:
