@@ -88,11 +88,11 @@ class Suite:
         """
         if _listens(self.port):
             raise StartError(f"something listens on port {self.port} already: choose another PORT")
-        with FolderLock(self.data):
+        with FolderLock(self.data) as lock:
+            state(self.data, Edition(self.env["SMALLPRINT_BUS_URL"], self.url, lock.token))
             self._run()
 
     def _run(self) -> None:
-        state(self.data, Edition(self.env["SMALLPRINT_BUS_URL"], self.url, os.getpid()))
         (self.data / "logs").mkdir(parents=True, exist_ok=True)
         tell("fetching the broker's jars, where they are missing")
         fetch_jars()

@@ -38,6 +38,7 @@ def up(port: int, data: Path | None, as_json: bool) -> int:
       smallprint up --port 9000 --data ~/smallprint-data
     """
     from shared import tracing
+    from shared.cli import edition
     from shared.cli.lock import FolderLock
     from shared.logs import configure_logs
     from shared.runtime.embedded import migrate_all, serve
@@ -47,6 +48,7 @@ def up(port: int, data: Path | None, as_json: bool) -> int:
     quiet = settings.log_level == "INFO" and sys.stderr.isatty()
     configure_logs("smallprint", "WARNING" if quiet else settings.log_level)
     with FolderLock(settings.data), tracing.collected(settings.traces):
+        edition.forget(settings.data)
         _warn_without_model(settings.artefacts_folder)
         services = build_services(data)
         migrate_all(services)

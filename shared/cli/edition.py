@@ -1,9 +1,9 @@
 """Where the full edition of a data folder is reached, for the commands of operators.
 
-`make run-kafka` writes `suite.json` into its data folder: its bus, its address and its process.
-What it says holds while that process has the lock of the folder; after that another suite may
+`make run-kafka` writes `suite.json` into its data folder: its bus, its address and the token of its
+lock. What it says holds while the lock of the folder has that token; after that another suite may
 listen where it listened. The file stays, so that nobody takes the folder for one with a bus of its
-own.
+own, until the embedded edition works there.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ class Edition:
     """The URL of its bus, without a user or password: it is shown."""
     url: str
     """The address that browsers and clients use."""
-    process: int
-    """Who has the lock of the data folder while this is true."""
+    token: str
+    """Of the lock of the data folder, while this is true (`FolderLock.token`)."""
 
 
 def state(data: Path, edition: Edition) -> None:
@@ -46,10 +46,25 @@ def state(data: Path, edition: Edition) -> None:
     new.replace(path)
 
 
-def running(data: Path, option: str) -> Edition | None:
-    """How the full edition of a data folder is reached; None if none has worked there.
+def forget(data: Path) -> None:
+    """Whoever has the lock of a data folder is no full edition: the commands of operators look at
+    the folder itself from now on. Raises SuiteError if what is written down can't be removed.
+    """
+    path = data / NAME
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise SuiteError(
+            f"{path} leads to a suite that worked there before, and can't be removed "
+            f"({error.strerror}): remove it"
+        ) from None
 
-    Raises SuiteError if it does not run now, or if what it wrote down can't be read.
+
+def running(data: Path, option: str) -> Edition | None:
+    """How the full edition of a data folder is reached; None if none was the last to work there.
+
+    Raises SuiteError if it does not run now, if another process works there, or if what it wrote
+    down can't be read.
 
     Args:
         option: by which the caller can name another, such as `--bus`.
@@ -64,10 +79,18 @@ def running(data: Path, option: str) -> Edition | None:
             f"{path}, which says where the suite is, can't be read ({type(error).__name__}): name "
             f"what you mean with {option}"
         ) from None
-    if holder(data) != edition.process:
+    now = holder(data)
+    was = f"at {edition.url}, with its broker at {edition.bus}"
+    if now is None:
         raise SuiteError(
-            f"the suite of {data} does not run: it was at {edition.url}, with its broker at "
-            f"{edition.bus}. Start it again, or name another with {option}"
+            f"the suite of {data} does not run: it was {was}. Start it again, or name another with "
+            f"{option}"
+        )
+    if now.token != edition.token:
+        raise SuiteError(
+            f"process {now.process} works on {data}, and {path} speaks of an earlier suite, which "
+            f"was {was}: if it has just been started, try again; otherwise name what you mean with "
+            f"{option}"
         )
     return edition
 

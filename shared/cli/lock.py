@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import fcntl
 import os
+import secrets
 import time
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -19,11 +21,25 @@ class FolderInUse(SuiteError):
     code = "folder_in_use"
 
 
+@dataclass(frozen=True)
+class Holder:
+    """Who has the lock of a data folder."""
+
+    process: str
+    """Its number; `unknown` in the moment in which it takes the lock or lets go of it."""
+    token: str
+    """Of this one time that the lock was taken, since numbers of processes come again; empty where
+    `process` is unknown.
+    """
+
+
 class FolderLock:
     """Held for the time of the block; the system lets go of it when the process dies."""
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "lock"
+        self.token = secrets.token_hex(16)
+        """Tells this holder from all others."""
         self._handle: int | None = None
 
     def __enter__(self) -> Self:
@@ -37,14 +53,14 @@ class FolderLock:
                 "another with --data"
             ) from None
         if not _taken(handle):
-            owner = os.read(handle, 20).decode("ascii", "replace").strip() or "unknown"
+            owner = _said(handle)
             os.close(handle)
             raise FolderInUse(
-                f"process {owner} works on the data folder {self.path.parent} already: stop it, "
-                "or choose another folder with --data"
+                f"process {owner.process} works on the data folder {self.path.parent} already: "
+                "stop it, or choose another folder with --data"
             )
         os.ftruncate(handle, 0)
-        os.write(handle, f"{os.getpid()}\n".encode())
+        os.write(handle, f"{os.getpid()} {self.token}\n".encode())
         self._handle = handle
         return self
 
@@ -60,15 +76,20 @@ class FolderLock:
             self._handle = None
 
 
-def holder(folder: Path) -> int | None:
-    """The process that has the lock of a data folder now; None if nobody has it."""
-    with suppress(OSError, ValueError), (folder / "lock").open("rb") as file:
-        owner = int(file.read(20))
+def holder(folder: Path) -> Holder | None:
+    """Who has the lock of a data folder now; None if nobody has it."""
+    with suppress(OSError), (folder / "lock").open("rb") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
-            return owner
+            return _said(file.fileno())
     return None
+
+
+def _said(handle: int) -> Holder:
+    """What whoever has the lock wrote into it."""
+    process, _, token = os.read(handle, 100).decode("ascii", "replace").strip().partition(" ")
+    return Holder(process or "unknown", token)
 
 
 def _taken(handle: int) -> bool:

@@ -13,11 +13,15 @@ from typing import Any
 import pytest
 
 from services import cli
+from services.cli import up
+from shared import logs
+from shared.bus import open_bus
 from shared.bus.memory import MemoryBus
 from shared.cli import edition
 from shared.cli.edition import Edition, state
 from shared.cli.lock import FolderLock, holder
 from shared.errors import Unavailable
+from shared.runtime import embedded
 
 BUS, URL = "kafka://127.0.0.1:8411", "http://127.0.0.1:1"
 Run = Callable[..., tuple[int, str]]
@@ -51,8 +55,8 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 @pytest.fixture
 def running(tmp_path: Path) -> Iterator[Path]:
     """The data folder of a suite with a broker, which this process has."""
-    with FolderLock(tmp_path):
-        state(tmp_path, Edition(BUS, URL, os.getpid()))
+    with FolderLock(tmp_path) as lock:
+        state(tmp_path, Edition(BUS, URL, lock.token))
         yield tmp_path
 
 
@@ -87,8 +91,8 @@ def test_a_suite_that_has_ended_is_not_asked(
     command: list[str], tmp_path: Path, run: Run, opened: list[str]
 ) -> None:
     """Another may listen on its port by now: the error names what it was, and the option."""
-    with FolderLock(tmp_path):
-        state(tmp_path, Edition(BUS, URL, os.getpid()))
+    with FolderLock(tmp_path) as lock:
+        state(tmp_path, Edition(BUS, URL, lock.token))
     assert holder(tmp_path) is None
     where = [str(tmp_path / "to") if one == "TO" else one for one in command]
     code, said = run(*where, "--data", tmp_path)
@@ -101,12 +105,39 @@ def test_a_suite_that_has_ended_is_not_asked(
 
 
 def test_a_folder_that_another_process_has_is_no_running_suite(
-    running: Path, run: Run, opened: list[str]
+    tmp_path: Path, run: Run, opened: list[str]
 ) -> None:
-    """The embedded edition, say, which was started on the folder since."""
-    state(running, Edition(BUS, URL, os.getpid() + 1))
-    assert run("dlq", "ls", "--data", running)[0] == 2
+    """Nor is one of the same number, as after a restart of the machine; the error says who it is,
+    and does not say that nobody works there."""
+    with FolderLock(tmp_path) as lock:
+        state(tmp_path, Edition(BUS, URL, lock.token))
+    with FolderLock(tmp_path):
+        code, said = run("dlq", "ls", "--data", tmp_path)
+    assert code == 2
+    assert f"process {os.getpid()} works on" in said
+    assert "does not run" not in said
     assert opened == []
+
+
+def test_the_embedded_edition_takes_the_folder_over(
+    tmp_path: Path, run: Run, opened: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From its start on the commands mean its bus, also once it has ended."""
+    with FolderLock(tmp_path) as lock:
+        state(tmp_path, Edition(BUS, URL, lock.token))
+    asked: list[int] = []
+
+    def serve(*_: object) -> None:
+        open_bus(f"sqlite:///{tmp_path / 'bus.db'}").close()
+        asked.append(run("dlq", "ls", "--data", tmp_path)[0])
+
+    monkeypatch.setattr(embedded, "serve", serve)
+    monkeypatch.setattr(up, "build_services", lambda _: [])
+    monkeypatch.setattr(logs, "configure_logs", lambda *_: None)
+    assert run("up", "--data", tmp_path)[0] == 0
+    assert run("dlq", "ls", "--data", tmp_path)[0] == 0
+    assert asked == [0]
+    assert {url.partition(":")[0] for url in opened} == {"sqlite"}
 
 
 def test_a_broker_that_does_not_answer_is_named_with_the_option(
