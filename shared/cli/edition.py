@@ -4,12 +4,17 @@
 lock. What it says holds while the lock of the folder has that token; after that another suite may
 listen where it listened. The file stays, so that nobody takes the folder for one with a bus of its
 own, until the embedded edition works there.
+
+Whoever reads it sends a key to where it leads. So it is believed only where nobody but its reader
+and root could write it, and where it leads to this machine.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -22,6 +27,12 @@ from shared.errors import SuiteError, Unavailable
 from shared.settings import CommonSettings, load
 
 NAME = "suite.json"
+_HERE = r"(127(\.\d{1,3}){3}|\[::1\]):\d{1,5}"
+"""A port of the loopback interface, all that `make run-kafka` uses."""
+
+
+class _DoubtError(SuiteError):
+    """What is written down is not to be believed."""
 
 
 @dataclass(frozen=True)
@@ -64,16 +75,21 @@ def running(data: Path, option: str) -> Edition | None:
     """How the full edition of a data folder is reached; None if none was the last to work there.
 
     Raises SuiteError if it does not run now, if another process works there, or if what it wrote
-    down can't be read.
+    down can't be read or believed.
 
     Args:
         option: by which the caller can name another, such as `--bus`.
     """
     path = data / NAME
     try:
-        edition = Edition(**json.loads(path.read_text("utf-8")))
+        edition = _read(path)
     except FileNotFoundError:
         return None
+    except _DoubtError as error:
+        raise SuiteError(
+            f"{path}, which says where the suite is, {error.message}: name what you mean with "
+            f"{option}"
+        ) from None
     except (OSError, ValueError, TypeError) as error:
         raise SuiteError(
             f"{path}, which says where the suite is, can't be read ({type(error).__name__}): name "
@@ -92,6 +108,26 @@ def running(data: Path, option: str) -> Edition | None:
             f"was {was}: if it has just been started, try again; otherwise name what you mean with "
             f"{option}"
         )
+    return edition
+
+
+def _read(path: Path) -> Edition:
+    """What a suite wrote down. Raises _DoubtError where another may have written it, or where it
+    leads elsewhere; OSError, ValueError or TypeError where it is not what a suite writes.
+    """
+    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(handle, "rb") as file:
+        about = os.fstat(handle)
+        if not stat.S_ISREG(about.st_mode):
+            raise _DoubtError("is no file")
+        if about.st_uid not in (0, os.geteuid()):
+            raise _DoubtError(f"belongs to another user (number {about.st_uid})")
+        if about.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+            raise _DoubtError("can be written by other users")
+        edition = Edition(**json.loads(file.read().decode()))
+    bus = re.fullmatch(rf"kafka://{_HERE}(\?[\w.=&-]*)?", edition.bus)
+    if not bus or not re.fullmatch(f"http://{_HERE}", edition.url):
+        raise _DoubtError("leads to another machine")
     return edition
 
 

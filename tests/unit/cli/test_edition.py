@@ -164,6 +164,86 @@ def test_what_cannot_be_read_is_said(running: Path, run: Run, opened: list[str])
     assert opened == []
 
 
+def _of_another_user(path: Path, patch: pytest.MonkeyPatch) -> None:
+    if os.geteuid() == 0:
+        os.chown(path, 12345, -1)
+    else:
+        patch.setattr(os, "geteuid", lambda: os.getuid() + 1)
+
+
+@pytest.mark.parametrize("mode", [0o620, 0o602])
+def test_what_others_may_write_is_not_believed(
+    mode: int, running: Path, run: Run, opened: list[str]
+) -> None:
+    """They could have the key sent to themselves."""
+    (running / edition.NAME).chmod(mode)
+    code, said = run("status", "--key", "sp_none", "--data", running)
+    assert (code, "can be written by other users" in said, "--url" in said) == (2, True, True)
+    assert run("dlq", "ls", "--data", running)[0] == 2
+    assert opened == []
+
+
+def test_what_another_user_wrote_is_not_believed(
+    running: Path, run: Run, opened: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever stands in a folder of theirs has sent them no key."""
+    _of_another_user(running / edition.NAME, monkeypatch)
+    code, said = run("status", "--key", "sp_none", "--data", running)
+    assert (code, "belongs to another user" in said, "--url" in said) == (2, True, True)
+    assert run("dlq", "ls", "--data", running)[0] == 2
+    assert opened == []
+
+
+def test_a_pipe_is_not_waited_for(running: Path, run: Run) -> None:
+    """In the place of the file."""
+    path = running / edition.NAME
+    path.unlink()
+    os.mkfifo(path, 0o600)
+    code, said = run("status", "--key", "sp_none", "--data", running)
+    assert (code, "is no file" in said, "--url" in said) == (2, True, True)
+
+
+def test_a_link_to_what_a_suite_wrote_is_not_followed(running: Path, run: Run) -> None:
+    """The file is one of the folder itself."""
+    path = running / edition.NAME
+    path.rename(running / "elsewhere.json")
+    path.symlink_to(running / "elsewhere.json")
+    code, said = run("status", "--key", "sp_none", "--data", running)
+    assert (code, edition.NAME in said, "--url" in said) == (2, True, True)
+
+
+@pytest.mark.parametrize(
+    ("bus", "url"),
+    [
+        (BUS, "http://suite.example:1"),
+        (BUS, "http://127.0.0.1:1@suite.example:1"),
+        (BUS, "http://127.0.0.1.suite.example:1"),
+        (BUS, "http://10.0.0.1:1"),
+        ("kafka://broker.example:9092", URL),
+        ("kafka://127.0.0.1:1,broker.example:9092", URL),
+        ("sqlite:////elsewhere/bus.db", URL),
+    ],
+)
+def test_nobody_is_led_to_another_machine(
+    bus: str, url: str, tmp_path: Path, run: Run, opened: list[str]
+) -> None:
+    """A suite whose processes are found by its folder runs on this one."""
+    with FolderLock(tmp_path) as lock:
+        state(tmp_path, Edition(bus, url, lock.token))
+        code, said = run("status", "--key", "sp_none", "--data", tmp_path)
+        assert run("dlq", "ls", "--data", tmp_path)[0] == 2
+    assert (code, "leads to another machine" in said) == (2, True)
+    assert opened == []
+
+
+def test_a_bus_may_have_options(tmp_path: Path, run: Run, opened: list[str]) -> None:
+    """As that of `make chaos` has."""
+    with FolderLock(tmp_path) as lock:
+        state(tmp_path, Edition(f"{BUS}?partitions=6&timeout=10", URL, lock.token))
+        assert run("dlq", "ls", "--data", tmp_path)[0] == 0
+    assert opened == [f"{BUS}?partitions=6&timeout=10"]
+
+
 def test_status_asks_the_suite_of_the_folder(running: Path, run: Run) -> None:
     """At its own address, unless another is named."""
     status = ("status", "--key", "sp_none", "--data", running)
