@@ -218,6 +218,9 @@ class Worker:
     def _try(
         self, consumer: Consumer, delivery: Delivery, event: Event, handler: Handler, span: Span
     ) -> None:
+        if not self._is_counted(event):
+            consumer.retry(delivery, self.settings.retry_delay, "the store is away")
+            return
         try:
             tries = begin_try(self.store, event, WORKER)
         except InvalidRequest as error:  # an id that no database takes
@@ -383,6 +386,14 @@ class Worker:
                     log.warning("failures are yet to be counted", extra={"reason": error.message})
                     return
                 del self._unreported[event_id]
+
+    def _is_counted(self, event: Event) -> bool:
+        """Whether it is written down how its tries ended: else the next would pass for one that
+        follows a crash.
+        """
+        if event.id in self._unreported:
+            self._report()
+        return event.id not in self._unreported
 
     def _drop_consumer(self) -> None:
         """Give back what it holds, once nothing of it is in hand: else two would have it."""

@@ -41,10 +41,14 @@ def test_where_it_is_known_when_to_come_again_it_comes_then(
     assert handler.calls == 3
 
 
+@pytest.mark.parametrize("pause", [0.0, 0.05])
+@pytest.mark.parametrize("times", [2, 4])
 def test_a_store_that_is_away_after_the_work_is_no_crash(
-    store: Store, bus: Bus, settings: Any
+    store: Store, bus: Bus, settings: Any, pause: float, times: int
 ) -> None:
-    """Failures are kept in mind until they can be counted, so that outages cost no document."""
+    """Failures are kept in mind until they can be counted, so that outages cost no document; also
+    where the event comes again before they could be.
+    """
     handler = Fails(6, Unavailable("the frontier is away"))
     away = Away(store, "write", 0)
 
@@ -52,7 +56,7 @@ def test_a_store_that_is_away_after_the_work_is_no_crash(
         try:
             handler(event, UnitOfWork(store, event))
         except Unavailable:
-            away.left = 2
+            away.left = times
             raise
 
     worker = Worker("extraction", away, bus, {DocumentDeleted: work}, settings)  # type: ignore[arg-type]
@@ -62,6 +66,7 @@ def test_a_store_that_is_away_after_the_work_is_no_crash(
         assert time.monotonic() < end, "worked in vain"
         with suppress(Unavailable):
             worker.run_once(0.01)
+        threading.Event().wait(pause)
     assert handler.calls == 7
     assert (bus.dead_letters(), announced(store)) == ([], [])
 
