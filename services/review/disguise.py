@@ -76,6 +76,42 @@ class Look(NamedTuple):
         return self.route == "review" and not self.answered
 
 
+class Shown(NamedTuple):
+    """What a check showed, and what it was of itself then."""
+
+    result_id: str
+    ordered_by: str
+    confidence: float
+    chance: float | None
+    shown_confidence: float | None
+    shown_chance: float | None
+
+    @classmethod
+    def of(cls, item: Item) -> Shown:
+        """That of an item."""
+        return cls._make(getattr(item, name) for name in cls._fields)
+
+
+def as_before(items: Sequence[Item], before: Mapping[str, Shown]) -> list[Item]:
+    """Let a check that is what it was show what it showed: read again, an ordinary result has the
+    same confidence to the last digit. Where that of the check is another one, since another version
+    of the specialist found it, others move as well, and so does what it shows.
+
+    Args:
+        items: of one document, as they would be shown.
+        before: what its checks showed, by the id of the result.
+    """
+    kept = []
+    for item in items:
+        old = before.get(item.result_id) if item.sampled else None
+        if old and old.confidence == item.confidence:
+            item = replace(item, shown_confidence=old.shown_confidence)
+            if (old.chance, old.ordered_by) == (item.chance, item.ordered_by):
+                item = replace(item, shown_chance=old.shown_chance)
+        kept.append(item)
+    return kept
+
+
 def start_of(document_id: str, key: bytes) -> str:
     """From which document on a document's checks look for others: another one for each."""
     return f"doc_{pseudonym(key, 'place', document_id)}"

@@ -12,7 +12,7 @@ from typing import Any, TypeVar, get_args
 from pydantic import ValidationError
 
 from services.review import store
-from services.review.disguise import Look, among_others
+from services.review.disguise import Look, among_others, as_before
 from services.review.domain import (
     Document,
     Item,
@@ -168,7 +168,8 @@ def _hidden(document: Document, items: Sequence[Item], uow: UnitOfWork) -> list[
             others += looks.unsure(session, document, sort, key)
         for finder in {(item.kind, item.adapter) for item in checks}:
             others += looks.least_sure(session, document, *finder)
-    return among_others(items, others, key)
+        before = looks.shown_before(session, document)
+    return as_before(among_others(items, others, key), before)
 
 
 def queue_findings(
@@ -440,6 +441,7 @@ def _replace_items(
             waiting.append(told.asked(now, patience))
     store.remove_items(uow.session, tenant, {item.id for item in open_} - kept)
     store.add_items(uow.session, waiting)
+    looks.keep_shown(uow.session, waiting)
     store.save_document(uow.session, document)
 
 

@@ -153,6 +153,20 @@ items = Table(
     ),
 )
 
+shown = Table(
+    "shown",
+    metadata,
+    Column("tenant", String(64), primary_key=True),
+    Column("document_id", String(64), primary_key=True),
+    Column("result_id", String(64), primary_key=True),
+    Column("ordered_by", String(64), nullable=False),
+    Column("confidence", Float, nullable=False),
+    Column("chance", Float),
+    Column("shown_confidence", Float, nullable=False),
+    Column("shown_chance", Float),
+)
+"""What each check showed, beside what it was of, for when its document is read again."""
+
 tabs = Table(
     "tabs",
     metadata,
@@ -273,6 +287,7 @@ def forget_document(session: Session, document: Document) -> None:
     """Leave of a deleted document only that it was decided about, by whom and when."""
     this = {"tenant": document.tenant, "document_id": document.id}
     session.execute(delete(items).filter_by(**this))
+    session.execute(delete(shown).filter_by(**this))
     session.execute(
         update(decisions)
         .filter_by(**this)

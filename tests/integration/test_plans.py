@@ -429,7 +429,7 @@ def test_what_a_check_may_look_like(servers: Servers) -> None:
 
         for adapter in ("few", "many"):
             assert used(adapter) == {"items_unsure", "items_sure"}
-        store.migrate("0013")
+        store.migrate("0013")  # without the indexes, and back
         assert not used("few") & {"items_unsure", "items_sure"}
         store.migrate()
         assert used("few") == {"items_unsure", "items_sure"}

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
-from sqlalchemy import Select, select
+from sqlalchemy import Select, and_, delete, select
 from sqlalchemy.orm import Session
 
-from services.review.disguise import NEAR, Look, start_of
+from services.review.disguise import NEAR, Look, Shown, start_of
 from services.review.domain import Document, Item
-from services.review.store import SURE, UNSURE, items
+from services.review.store import SURE, UNSURE, documents, items, shown
+from shared.storage.tenants import across_tenants
+from shared.storage.upsert import insert_into
 
 _COLUMNS = [items.c[name] for name in Look._fields if name != "answered"]
 
@@ -63,6 +65,45 @@ def least_sure(session: Session, document: Document, kind: str, adapter: str) ->
             return
         yield (look := Look._make(row))
         last = look.category
+
+
+def shown_before(session: Session, document: Document) -> dict[str, Shown]:
+    """What checks of a document showed when it was read before, by the id of the result."""
+    query = select(*(shown.c[name] for name in Shown._fields)).where(
+        shown.c.tenant == document.tenant, shown.c.document_id == document.id
+    )
+    return {row.result_id: Shown._make(row) for row in session.execute(query)}
+
+
+def keep_shown(session: Session, new: Iterable[Item]) -> None:
+    """Keep what the checks among these items show, in place of what was kept."""
+    rows = [
+        {"tenant": item.tenant, "document_id": item.document_id, **Shown.of(item)._asdict()}
+        for item in sorted(new, key=lambda item: item.result_id)
+        if item.sampled and item.shown_confidence is not None
+    ]
+    if rows:
+        fresh = insert_into(session, shown)
+        values = {name: fresh.excluded[name] for name in Shown._fields if name != "result_id"}
+        keep = fresh.on_conflict_do_update(index_elements=list(shown.primary_key), set_=values)
+        session.execute(keep, rows)
+
+
+def left(session: Session) -> list[tuple[str, str]]:
+    """Tenants and ids of documents that are deleted, of whose checks it is kept what they showed,
+    of whichever tenant.
+    """
+    same = and_(shown.c.tenant == documents.c.tenant, shown.c.document_id == documents.c.id)
+    gone = select(documents.c.tenant, documents.c.id).join(shown, same).distinct()
+    gone = gone.where(documents.c.deleted.is_(True))
+    rows = session.execute(across_tenants(gone, "what older programs have left"))
+    return [(row.tenant, row.id) for row in rows]
+
+
+def forget_shown(session: Session, tenant: str, document_id: str) -> None:
+    """Forget what checks of a document showed."""
+    of = shown.c.tenant == tenant, shown.c.document_id == document_id
+    session.execute(delete(shown).where(*of))
 
 
 def _of_others(document: Document, sort: Sort) -> Select[Any]:

@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import replace
+from threading import Event
 from typing import Any
 
 import pytest
+from sqlalchemy import func, select
 
-from services.review import disguise
-from services.review.disguise import MADE_UP, NEAR, Look, among_others
+from services.review import disguise, store
+from services.review.disguise import MADE_UP, NEAR, Look, Shown, among_others, as_before
 from services.review.domain import Document, Item, ItemKind
 from services.review.looks import store as looks
+from services.review.looks.sweeping import Sweeper
 from shared.storage.secret import draw, draw_key
 from tests.unit.review.house import House, clause
 from tests.unit.review.test_domain import an_item
@@ -177,6 +180,84 @@ def test_a_finding_alone_in_its_report_is_like_those_of_others(house: House) -> 
     assert 0.81 <= item["confidence"] <= 0.829
     assert item["confidence"] == round(item["confidence"], 4)
     assert item["urgency"] == pytest.approx(1 - item["confidence"])
+
+
+def test_a_document_that_is_read_again_shows_the_same(house: House) -> None:
+    """To the last digit, as ordinary results do, however many came in since; not once the
+    specialist itself says another confidence. Nothing of it stays when the document is deleted.
+    """
+    found = [
+        {**clause(TEXT, LAW, "Governing Law", 0.97, 70 + n), "adapter": "contract-clauses"}
+        for n in range(12)
+    ]
+
+    def told(attempt: int) -> dict[str, float]:
+        house.read("doc_x", TEXT, attempt=attempt)
+        sampled = [one["id"] for one in found]
+        house.extract("doc_x", found, sampled=sampled, attempt=attempt)
+        listed = house.client().get("/v1/items", params={"document": "doc_x"}).json()["items"]
+        assert len(listed) == 12
+        return {one["result_id"]: one["confidence"] for one in listed}
+
+    def others(first: int, confidence: float) -> None:
+        for number in range(first, first + 10):
+            one = clause(TEXT, LAW, "Governing Law", confidence + number / 1000, 100 + number)
+            house.read(f"doc_{number:x}", TEXT)
+            house.extract(f"doc_{number:x}", [{**one, "adapter": "contract-clauses"}])
+
+    others(0, 0.5)
+    first = told(1)
+    others(10, 0.2)
+    assert told(2) == first
+    found[0]["confidence"] = 0.96
+    third = told(3)
+    assert {name for name in first if third[name] != first[name]} <= {found[0]["id"]}
+    assert told(4) == third
+    assert rows_shown(house) == 12
+    house.delete("doc_x")
+    assert rows_shown(house) == 0
+
+
+def test_what_an_older_program_leaves_of_a_deleted_document_is_removed(house: House) -> None:
+    """It knows of no such rows; those of documents that are there stay."""
+    for name in ("doc_x", "doc_y"):
+        found = {**clause(TEXT, LAW, "Governing Law", 0.97, 7), "adapter": "contract-clauses"}
+        house.read(name, TEXT)
+        house.extract(name, [found], sampled=[found["id"]])
+    gone = store.documents.c.tenant == "default", store.documents.c.id == "doc_x"
+    with house.service.store.write() as session:
+        session.execute(store.documents.update().where(*gone).values(deleted=True))
+    assert rows_shown(house) == 2
+    Sweeper(house.service.store).work(Event())
+    assert rows_shown(house) == 1
+    with house.service.store.read() as session:
+        key = "default", "doc_y"
+        assert looks.shown_before(session, Document(*key, name="", kind="contract"))
+
+
+def rows_shown(house: House) -> int:
+    """How many checks it is kept of what they showed."""
+    with house.service.store.read() as session:
+        shown = (
+            select(func.count()).select_from(store.shown).where(store.shown.c.tenant == "default")
+        )
+        return int(session.execute(shown).scalar_one())
+
+
+def test_what_a_check_showed_is_kept_for_the_same_figures_alone() -> None:
+    """A chance that another model tells is drawn anew; nothing is kept for what is no check."""
+    item = replace(CHECK, chance=0.1, shown_confidence=0.5, shown_chance=0.4)
+    before = {item.result_id: Shown.of(item)}
+    fresh = replace(item, shown_confidence=0.6, shown_chance=0.3)
+    another = replace(fresh, ordered_by="review-priority 2")
+    surer, plain = replace(fresh, confidence=0.995), replace(fresh, sampled=False)
+    assert as_before([fresh, another, surer, plain], before) == [
+        item,
+        replace(another, shown_confidence=0.5),
+        surer,
+        plain,
+    ]
+    assert as_before([fresh], {}) == [fresh]
 
 
 def a_finding(name: str, confidence: float) -> dict[str, Any]:
