@@ -6,6 +6,7 @@ from functools import partial
 
 from services.review import api, handlers, static, trust
 from services.review.desk import Desk
+from services.review.looks.sweeping import Sweeper
 from services.review.priority import Order, Priority
 from services.review.session import KeyRing, LocalSessions, RemoteSessions, SessionKeys
 from services.review.settings import Settings
@@ -109,6 +110,7 @@ def build(
         app=app,
         handlers=reacts,
         close_parts=unmeasure,
+        jobs=(lambda _owner: Sweeper(store),),
     )
 
 

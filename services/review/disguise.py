@@ -10,7 +10,8 @@ of its own confidence goes into it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -19,11 +20,15 @@ from shared.events import Route
 from shared.storage.secret import draw, pseudonym
 
 NEAR = 500
-"""Results of other documents that are looked at for one document, at the most."""
+"""Results of other documents that are looked at for one document and specialist, at the most."""
+MOST = 64
+"""Of these and of the document's own, those among which each check of a sort finds one: so what a
+check costs does not grow with its document."""
 MADE_UP = {"clause": (0.4, 0.5), "finding": (0.82, 0.84)}
-"""Between which confidences one is drawn where nothing else waits or waited, by hand: above what is
-shown at all (0.34 and 0.81, in the manifests of `contract-clauses` and `triage-breaks`), and below
-what a promise of 10% accepts (0.54, of one category, and 0.84)."""
+"""Between which confidences one is drawn where nothing else waits or waited, and nothing was
+accepted, by hand: above what is shown at all (0.34 and 0.81, in the manifests of
+`contract-clauses` and `triage-breaks`), and below what a promise of 10% accepts (0.54, of one
+category, and 0.84). Where something was accepted, the least sure of it is the upper end."""
 APART = 0.1
 """So far on the way from one result to a second one a check is, at the most: two results that have
 the same confidence to the last digit would tell that one of them is a check."""
@@ -71,9 +76,54 @@ class Look(NamedTuple):
         return self.route == "review" and not self.answered
 
 
+class Shown(NamedTuple):
+    """What a check showed, and what it was of itself then."""
+
+    result_id: str
+    ordered_by: str
+    confidence: float
+    chance: float | None
+    shown_confidence: float | None
+    shown_chance: float | None
+
+    @classmethod
+    def of(cls, item: Item) -> Shown:
+        """That of an item."""
+        return cls._make(getattr(item, name) for name in cls._fields)
+
+
+def as_before(items: Sequence[Item], before: Mapping[str, Shown]) -> list[Item]:
+    """Let a check that is what it was show what it showed: read again, an ordinary result has the
+    same confidence to the last digit. Where that of the check is another one, since another version
+    of the specialist found it, others move as well, and so does what it shows.
+
+    Args:
+        items: of one document, as they would be shown.
+        before: what its checks showed, by the id of the result.
+    """
+    kept = []
+    for item in items:
+        old = before.get(item.result_id) if item.sampled else None
+        if old and old.confidence == item.confidence:
+            item = replace(item, shown_confidence=old.shown_confidence)
+            if (old.chance, old.ordered_by) == (item.chance, item.ordered_by):
+                item = replace(item, shown_chance=old.shown_chance)
+        kept.append(item)
+    return kept
+
+
 def start_of(document_id: str, key: bytes) -> str:
     """From which document on a document's checks look for others: another one for each."""
     return f"doc_{pseudonym(key, 'place', document_id)}"
+
+
+class Choice(NamedTuple):
+    """What checks of one sort may look like."""
+
+    patterns: Sequence[Look]
+    """At most `MOST`."""
+    below: float | None
+    """The confidence of the least sure of what was accepted; None if nothing was."""
 
 
 def among_others(items: Sequence[Item], others: Sequence[Look], key: bytes) -> list[Item]:
@@ -81,19 +131,34 @@ def among_others(items: Sequence[Item], others: Sequence[Look], key: bytes) -> l
 
     Args:
         items: of one document.
-        others: results of other documents of the tenant.
+        others: results of other documents of the tenant, with the least sure of what was accepted.
         key: the secret of the draws.
     """
-    known = [*others, *map(Look.of, items)]
-    return [_like(item, known, key) if item.sampled else item for item in items]
+    mine = [Look.of(item) for item in items if not item.sampled]
+    purpose = f"among {items[0].document_id}" if items else ""
+    known = defaultdict[tuple[str, str], list[Look]](list)
+    for one in sorted((*others, *mine), key=lambda one: draw(key, purpose, one.result_id)):
+        known[one.kind, one.adapter].append(one)
+    least = {finder: _least(some) for finder, some in known.items()}
+    choices: dict[tuple[str, ...], Choice] = {}
+    shown = []
+    for item in items:
+        if item.sampled:
+            finder = (item.kind, item.adapter)
+            sort = (*finder, item.category, item.ordered_by)
+            if sort not in choices:
+                choices[sort] = _choice(item, known[finder], least.get(finder, {}))
+            item = _like(item, choices[sort], key)
+        shown.append(item)
+    return shown
 
 
-def _like(item: Item, known: Sequence[Look], key: bytes) -> Item:
+def _like(item: Item, choice: Choice, key: bytes) -> Item:
     """The check as it is shown: between two others, near the first."""
     found = sorted(
-        _unsure(item, known), key=lambda one: draw(key, f"like {item.result_id}", one.result_id)
+        choice.patterns, key=lambda one: draw(key, f"like {item.result_id}", one.result_id)
     )
-    one, other = [*found[:2], *[_made_up(item, key)] * 2][:2]
+    one, other = [*found[:2], *[_made_up(item, choice.below, key)] * 2][:2]
     part = APART * draw(key, "apart", item.result_id)
     confidence = _between(one.confidence, other.confidence, part)
     return replace(
@@ -105,7 +170,21 @@ def _like(item: Item, known: Sequence[Look], key: bytes) -> Item:
     )
 
 
-def _unsure(item: Item, known: Sequence[Look]) -> list[Look]:
+def _group(one: Look | Item) -> str:
+    """Of what its line of belief is: of clauses each category has one of its own."""
+    return one.category if one.kind == "clause" else ""
+
+
+def _least(known: Sequence[Look]) -> dict[str, float]:
+    """The confidence of the least sure of what was accepted, by what a line of belief is of."""
+    least: dict[str, float] = {}
+    for one in known:
+        if one.sure:
+            least[_group(one)] = min(one.confidence, least.get(_group(one), 1.0))
+    return least
+
+
+def _choice(item: Item, known: Sequence[Look], least: Mapping[str, float]) -> Choice:
     """What a check may look like: results that are less sure than what is accepted, or it would be
     known by that, and of which nobody but people is asked, for a check has no answer beside it; if
     there are none, such as there are.
@@ -113,38 +192,34 @@ def _unsure(item: Item, known: Sequence[Look]) -> list[Look]:
     What is accepted is told by category of clauses, each of which has a line of belief of its own,
     and a clause looks like those of any category of which something is accepted. A finding looks
     like others of its own check alone: not of each check those that are unlikely are told.
+
+    Args:
+        item: the check.
+        known: results of its specialist, in an order that is drawn.
+        least: see `_least`.
     """
     clauses = item.kind == "clause"
-    beside = [
-        one
-        for one in known
-        if (one.kind, one.adapter) == (item.kind, item.adapter) and one.result_id != item.result_id
-    ]
-    least: dict[str, float] = {}
-    for one in beside:
-        if one.sure:
-            group = one.category if clauses else ""
-            least[group] = min(one.confidence, least.get(group, 1.0))
     unsure = [
         one
-        for one in beside
+        for one in known
         if one.route != "accept"
         and not one.sampled
         and one.ordered_by == item.ordered_by
         and (one.category == item.category or (clauses and one.category in least))
     ]
+    mine = least.get(_group(item), 1.0)
+    less = [one for one in unsure if one.confidence < min(mine, least.get(_group(one), 1.0))]
+    some = less or unsure
+    patterns = [one for one in some if one.for_people] or some
+    below = least.get(_group(item), min(least.values(), default=None))
+    return Choice(patterns[:MOST], below)
 
-    def is_less(one: Look) -> bool:
-        groups = {one.category, item.category} if clauses else {""}
-        return all(one.confidence < least.get(group, 1.0) for group in groups)
 
-    some = [one for one in unsure if is_less(one)] or unsure
-    return [one for one in some if one.for_people] or some
-
-
-def _made_up(item: Item, key: bytes) -> Look:
-    """A result that is not there."""
+def _made_up(item: Item, below: float | None, key: bytes) -> Look:
+    """A result that is not there, less sure than what is accepted."""
     low, high = MADE_UP.get(item.kind, MADE_UP["clause"])
+    if below is not None:
+        low, high = (low, below) if below > low else (max(0.0, below - (high - low)), below)
     confidence = _between(low, high, draw(key, "place", item.result_id))
     return Look.of(item)._replace(confidence=confidence, chance=None)
 

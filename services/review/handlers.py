@@ -12,7 +12,7 @@ from typing import Any, TypeVar, get_args
 from pydantic import ValidationError
 
 from services.review import store
-from services.review.disguise import among_others
+from services.review.disguise import Look, among_others, as_before
 from services.review.domain import (
     Document,
     Item,
@@ -26,6 +26,7 @@ from services.review.domain import (
     read_clauses,
     read_findings,
 )
+from services.review.looks import store as looks
 from services.review.narrative import items_of_flags, read_flags
 from services.review.priority import Order
 from services.review.signals import items_of_signals, read_signals
@@ -159,11 +160,16 @@ def queue_clauses(
 
 def _hidden(document: Document, items: Sequence[Item], uow: UnitOfWork) -> list[Item]:
     """The items of a document, of which those that were drawn look like others in the queue."""
-    finders = sorted({(item.kind, item.adapter) for item in items if item.sampled})
+    checks = [item for item in items if item.sampled]
+    others: list[Look] = []
     with uow.store.read() as session:
         key = draw_key(session)
-        others = [one for finder in finders for one in store.looks(session, document, finder, key)]
-    return among_others(items, others, key)
+        for sort in {looks.Sort.of(item) for item in checks}:
+            others += looks.unsure(session, document, sort, key)
+        for finder in {(item.kind, item.adapter) for item in checks}:
+            others += looks.least_sure(session, document, *finder)
+        before = looks.shown_before(session, document)
+    return as_before(among_others(items, others, key), before)
 
 
 def queue_findings(
@@ -435,6 +441,7 @@ def _replace_items(
             waiting.append(told.asked(now, patience))
     store.remove_items(uow.session, tenant, {item.id for item in open_} - kept)
     store.add_items(uow.session, waiting)
+    looks.keep_shown(uow.session, waiting)
     store.save_document(uow.session, document)
 
 

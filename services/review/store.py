@@ -27,9 +27,11 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     and_,
+    column,
     delete,
     func,
     insert,
+    literal_column,
     or_,
     select,
     tuple_,
@@ -37,7 +39,6 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Session
 
-from services.review.disguise import NEAR, Look, start_of
 from services.review.domain import (
     ASKED,
     KIND_CHECK,
@@ -66,6 +67,13 @@ REMOVED_AT_ONCE = 1_000
 thousands."""
 FORGOTTEN_AT_ONCE = 100
 """Tabs that one request forgets at the most."""
+
+_SAMPLED = column("sampled", Boolean)
+_ACCEPTED = literal_column("'accept'", String)  # as an index has it, and no parameter
+UNSURE = and_(column("route", String) != _ACCEPTED, ~_SAMPLED)
+"""Of items: what people, or a model, are asked about, and is no check; as an index has it."""
+SURE = or_(_SAMPLED, and_(column("route", String) == _ACCEPTED, column("proposal").is_(None)))
+"""Of items: whose own confidence was enough to be accepted; as an index has it."""
 
 metadata = MetaData()
 
@@ -131,7 +139,33 @@ items = Table(
     Index("items_queue", "tenant", "verdict", "urgency", "id"),
     Index("items_document", "tenant", "document_id"),
     Index("items_tab", "tenant", "tab"),
+    Index(
+        "items_unsure",
+        *("tenant", "kind", "adapter", "document_id", "id", "category"),
+        sqlite_where=UNSURE,
+        postgresql_where=UNSURE,
+    ),
+    Index(
+        "items_sure",
+        *("tenant", "kind", "adapter", "category", "confidence", "document_id"),
+        sqlite_where=SURE,
+        postgresql_where=SURE,
+    ),
 )
+
+shown = Table(
+    "shown",
+    metadata,
+    Column("tenant", String(64), primary_key=True),
+    Column("document_id", String(64), primary_key=True),
+    Column("result_id", String(64), primary_key=True),
+    Column("ordered_by", String(64), nullable=False),
+    Column("confidence", Float, nullable=False),
+    Column("chance", Float),
+    Column("shown_confidence", Float, nullable=False),
+    Column("shown_chance", Float),
+)
+"""What each check showed, beside what it was of, for when its document is read again."""
 
 tabs = Table(
     "tabs",
@@ -253,6 +287,7 @@ def forget_document(session: Session, document: Document) -> None:
     """Leave of a deleted document only that it was decided about, by whom and when."""
     this = {"tenant": document.tenant, "document_id": document.id}
     session.execute(delete(items).filter_by(**this))
+    session.execute(delete(shown).filter_by(**this))
     session.execute(
         update(decisions)
         .filter_by(**this)
@@ -401,28 +436,6 @@ def decided_items(session: Session, tenant: str, document_id: str) -> list[Item]
         .order_by(items.c.created, items.c.id)
     )
     return [_item(row) for row in rows]
-
-
-def looks(session: Session, document: Document, finder: tuple[str, str], key: bytes) -> list[Look]:
-    """Results in other documents of its tenant, decided or not, a few hundred at the most: of
-    documents behind one that is drawn, in the order of their ids, and then from the first one on.
-
-    Args:
-        document: whose checks are to look like some.
-        finder: of what kind they are, and the specialist.
-        key: the secret of the draws.
-    """
-    of = items.c
-    columns = [of[name] for name in Look._fields if name != "answered"]
-    kind, adapter = finder
-    mine = of.tenant == document.tenant, of.kind == kind, of.adapter == adapter
-    start = start_of(document.id, key)
-    found: list[Look] = []
-    for part in (of.document_id >= start, of.document_id < start):
-        query = select(*columns, of.proposal.is_not(None)).where(*mine, part)
-        query = query.where(of.document_id != document.id).order_by(of.document_id, of.id)
-        found += [Look._make(row) for row in session.execute(query.limit(NEAR - len(found)))]
-    return found
 
 
 def verdicts(session: Session, tenant: str) -> dict[str, str]:

@@ -306,13 +306,13 @@ class Mark(_Result):
 
 @dataclass(frozen=True)
 class HitClause(_Result):
-    """The clause that a hit is in."""
+    """The clause that a hit is in; `confidence` is None for a key without `results:read`."""
 
     id: str
     category: str
     start: int
     end: int
-    confidence: float
+    confidence: float | None = None
 
 
 @dataclass(frozen=True)

@@ -51,6 +51,7 @@ ACROSS = {
         "upkeep": 1,
     },
     "services/ingest/webhooks/store.py": {"_OLD": 2, "_QUEUE": 3},
+    "services/review/looks/store.py": {"what older programs have left": 1},
     "services/review/store.py": {"a metric without a word of anybody": 1, "upkeep": 1},
     "services/triage/leftovers/store.py": {"what older programs have left": 1},
     "services/triage/store.py": {"upkeep": 1},

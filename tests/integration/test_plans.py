@@ -25,6 +25,8 @@ from services.ingest import store as ingest
 from services.ingest.room import Room
 from services.ingest.webhooks import store as webhooks
 from services.review import store as review
+from services.review.domain import Document
+from services.review.looks import store as looks
 from services.triage import store as triage
 from services.triage.watch.store import Watches as OfFindings
 from shared.bus.memory import MemoryBus
@@ -398,3 +400,36 @@ def test_review(servers: Servers) -> None:
                 "decision": lambda s: review.find_decision(s, TENANT, "x3"),
             },
         )
+
+
+def test_what_a_check_may_look_like(servers: Servers) -> None:
+    """Found by indexes of their own, also of a specialist that has few results, and not without."""
+    with service(servers, "review", review) as store:
+        fill(
+            store,
+            review.items,
+            document_id="'doc_' || i / 10",
+            stage="'extraction'",
+            kind="'clause'",
+            category="'c' || i % 40",
+            adapter=f"CASE WHEN i > {ROWS} - 200 THEN 'few' ELSE 'many' END",
+            route="CASE WHEN i % 40 < 30 THEN 'accept' ELSE 'review' END",
+        )
+        here = Document(TENANT, "x", "", "contract")
+
+        def run(adapter: str) -> None:
+            sort = looks.Sort("clause", adapter, None)
+            with store.read() as session:
+                looks.unsure(session, here, sort, b"key")
+                list(looks.least_sure(session, here, "clause", adapter))
+
+        def used(adapter: str) -> set[str]:
+            asked = Caught(store).during(lambda: run(adapter))
+            return {index for one in asked for _, _, index in planned(store, *one)} - {""}
+
+        for adapter in ("few", "many"):
+            assert used(adapter) == {"items_unsure", "items_sure"}
+        store.migrate("0013")  # without the indexes, and back
+        assert not used("few") & {"items_unsure", "items_sure"}
+        store.migrate()
+        assert used("few") == {"items_unsure", "items_sure"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query
@@ -36,7 +37,7 @@ class HitClauseView(_Answer):
     category: str
     start: int = Field(description="offset in code points")
     end: int = Field(description="offset in code points, exclusive")
-    confidence: float
+    confidence: float | None = Field(description="null for a key without `results:read`")
 
 
 class HitView(BaseModel):
@@ -55,9 +56,15 @@ class HitView(BaseModel):
     clause: HitClauseView | None = Field(description="null in the text; else the clause")
 
     @classmethod
-    def of(cls, hit: Hit) -> HitView:
-        """What is shown of a hit."""
-        excerpt = hit.excerpt
+    def of(cls, hit: Hit, scopes: Collection[str]) -> HitView:
+        """What a key with these scopes is shown of a hit: how sure the machine is of a clause tells
+        whether it was accepted, so it is a result.
+        """
+        excerpt, clause = hit.excerpt, None
+        if hit.clause:
+            clause = HitClauseView.model_validate(hit.clause)
+            if "results:read" not in scopes:
+                clause.confidence = None
         return cls(
             document_id=hit.document_id,
             document=hit.document,
@@ -67,7 +74,7 @@ class HitView(BaseModel):
             end=excerpt.end,
             text=excerpt.text,
             highlights=[MarkView(start=start, end=end) for start, end in excerpt.marks],
-            clause=HitClauseView.model_validate(hit.clause) if hit.clause else None,
+            clause=clause,
         )
 
 
@@ -126,7 +133,7 @@ def routes(finder: Finder) -> APIRouter:
         with finder.store.read() as session:
             missing = Passages(session, actor.tenant).unindexed()
         return SearchPage(
-            items=[HitView.of(hit) for hit in hits],
+            items=[HitView.of(hit, actor.scopes) for hit in hits],
             next=None if more is None else str(more),
             parts=[str(part) for part in query.parts],
             unindexed=missing,

@@ -102,7 +102,7 @@ function hit(found) {
   const [first] = found.highlights;
   const place = clause ?? { start: first?.start ?? start, end: first?.end ?? end };
   return h("li", {}, h("a.hit", { href: query(`/documents/${encodeURIComponent(id)}`, { page, start: place.start, end: place.end }) },
-    h("span.row.apart", {}, h("span.hit-name", {}, name), h("span.row.tight.muted.small", {}, clause && certainty(clause.confidence), h("span", {}, clause ? clause.category : kind), h("span", {}, `page ${page}`))),
+    h("span.row.apart", {}, h("span.hit-name", {}, name), h("span.row.tight.muted.small", {}, clause && clause.confidence !== null && certainty(clause.confidence), h("span", {}, clause ? clause.category : kind), h("span", {}, `page ${page}`))),
     h("span.quote.hit-text", {}, marked(found))));
 }
 

@@ -454,3 +454,20 @@ def shelves_of(house: House) -> list[str]:
     with house.service.store.read() as session:
         query = text("SELECT name FROM sqlite_master WHERE sql LIKE 'CREATE VIRTUAL%' ORDER BY 1")
         return list(session.execute(query).scalars())
+
+
+def test_who_may_not_read_results_is_not_told_how_sure_a_clause_is(any_house: House) -> None:
+    """Beside the queue it would tell which items are checks."""
+    document = kept(any_house, "The laws of Delaware govern.")
+    any_house.say(clauses_of(any_house, document, ("Governing Law", "The laws of Delaware")))
+    told = {}
+    for name, scopes in {
+        "analyst": ["documents:read", "review"],
+        "reader": ["documents:read", "results:read"],
+    }.items():
+        secret = any_house.keys.create("default", name, scopes=scopes).secret
+        client = any_house.client_with(secret)
+        [hit] = search(any_house, "delaware", client, **{"in": "clauses"})["items"]
+        told[name] = hit["clause"]
+    assert told["reader"]["confidence"] == 0.9
+    assert told["analyst"] == {**told["reader"], "confidence": None}

@@ -1,0 +1,1 @@
+"""What a check looks like while it waits, as the database has it."""
