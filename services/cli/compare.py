@@ -152,7 +152,7 @@ def compare(
     folder = out or Path(f"{labelled.removesuffix('.gz').removesuffix('.jsonl')}-compare")
     lines = Lines(as_json=as_json, table=comparison.shown)
     with FolderLock(folder), open_ledger(folder) as ledger:
-        money = int(budget * 1_000_000)
+        money = round(budget * 1_000_000)
         reader = (
             BatchReader(asker, ledger, money, asked, every=every, tell=_said)
             if batch
@@ -182,11 +182,19 @@ def _estimated(documents: Sequence[LabelledDocument], reader: FrontierReader) ->
         for text in texts
         if category in chosen
     )
-    cost = reader.expected([document.text for document in documents], written)
+    texts = [document.text for document in documents]
+    cost, room = reader.expected(texts, written), reader.room(texts)
     return {
         "documents": {"given": len(documents)},
         "frontier": _asked_of(reader.provider),
         "expected": _cost(cost),
+        "budget": {
+            "usd": room.budget / 1e6,
+            "spent_usd": room.spent / 1e6,
+            "call_usd": room.worst / 1e6,
+            "least_usd": room.least / 1e6,
+            "missing": None if room.enough else room.missing,
+        },
     }
 
 

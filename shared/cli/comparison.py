@@ -42,6 +42,14 @@ def _expected(line: Mapping[str, Any]) -> Iterator[str]:
         f"  at US$ {who['price']['input']:g} and {who['price']['output']:g} for a million tokens "
         f"in and out ({who['price']['as_of']}), four characters a token, every clause quoted once"
     )
+    budget = line["budget"]
+    if budget["missing"]:
+        yield f"! {plain(budget['missing'])}, or a smaller --window or --most-tokens"
+    elif budget["call_usd"]:
+        yield (
+            f"  at most US$ {budget['call_usd']:,.4f} of the budget are set aside for one call "
+            "until its bill comes"
+        )
 
 
 def _progress(line: Mapping[str, Any]) -> Iterator[str]:

@@ -138,10 +138,7 @@ class BatchReader(FrontierReader):
             return
         reasons = [batch.reason for batch in ended if batch.reason]
         if spent and not ended:
-            reasons = [
-                f"the budget of US$ {self.budget / 1e6:,.2f} has no room for the worst case of "
-                "another question"
-            ]
+            reasons = [self._room(prompt for _, prompt in questions).missing]
         raise Ended(reasons[-1] if reasons else "a batch ended without a single answer")
 
     def _hand_in(self, questions: Sequence[tuple[Account, Prompt]]) -> HandedIn | None:

@@ -12,7 +12,7 @@ import hashlib
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -48,6 +48,8 @@ CHARACTERS_PER_TOKEN = 4
 REFUSALS = 3
 """Documents in a row that a provider refuses, after which it is asked no more."""
 LEAST_WAIT = 1.0
+CENT = 10_000
+"""Millionths of a US$."""
 
 
 @dataclass(frozen=True)
@@ -159,12 +161,17 @@ class FrontierReader:
         if words := speaks_to_machines(text):
             raise Unread(f"it speaks to machines, so it is not sent: {words}")
         answered = Answered()
+        for part in self._parts(text):
+            self._ask(part, answered)
+        answered.found = list(dict.fromkeys(answered.found))
+        return answered
+
+    def _parts(self, text: str) -> Iterator[Part]:
+        """Every question about a document."""
         for number, (start, end) in enumerate(windows(text, self.asked.window)):
             passage = mask(text[start:end], self.asked.hidden)
             for group in self.asked.groups():
-                self._ask(Part(self.key(text), number, start, passage, group), answered)
-        answered.found = list(dict.fromkeys(answered.found))
-        return answered
+                yield Part(self.key(text), number, start, passage, group)
 
     def key(self, text: str) -> str:
         """What the ledger knows a document by: its text, and how it is asked about."""
@@ -198,15 +205,30 @@ class FrontierReader:
         """
         calls = characters = 0
         for text in texts:
-            for start, end in windows(text, self.asked.window):
-                for group in self.asked.groups():
-                    prompt = question(group, mask(text[start:end], self.asked.hidden))
-                    characters += len(prompt.system) + sum(map(len, prompt.turns))
-                    calls += 1
+            for part in self._parts(text):
+                prompt = part.prompt
+                characters += len(prompt.system) + sum(map(len, prompt.turns))
+                calls += 1
         tokens = (characters // CHARACTERS_PER_TOKEN, written // CHARACTERS_PER_TOKEN + 20 * calls)
         price = self.provider.price
         exact = tokens[0] * price.input + tokens[1] * price.output
         return Cost(calls, int(exact), *tokens)
+
+    def room(self, texts: Sequence[str]) -> Room:
+        """What the budget needs for any one call of those that no answer is remembered for."""
+        asked = (
+            part.prompt
+            for text in texts
+            for part in self._parts(text)
+            if not recall(self.ledger, self.account(part), [self.provider], part.prompt)
+        )
+        return self._room(asked)
+
+    def _room(self, prompts: Iterable[Prompt]) -> Room:
+        """What the budget needs for the dearest of some calls, beside what is spent."""
+        price, provider = self.provider.price, self.provider
+        worst = max((price.of(provider.worst_case(prompt)) for prompt in prompts), default=0)
+        return Room(self.budget, worst, self.spent().micro_usd)
 
     def _read(self, text: str) -> Answered | Unread:
         if self.ended:
@@ -310,10 +332,7 @@ class FrontierReader:
                     self._guard.notify_all()
             with self._guard:
                 if not self._in_hand:
-                    raise Ended(
-                        f"the budget of US$ {self.budget / 1e6:,.2f} has no room for the worst "
-                        "case of another call"
-                    )
+                    raise Ended(self._room([prompt]).missing)
                 self._guard.wait(LEAST_WAIT)
 
     def _wait(self, error: ProviderError, until: float) -> None:
@@ -329,6 +348,40 @@ class FrontierReader:
         if self._clock() + wait > until:
             raise Ended(error.message) from None
         self._sleep(wait)
+
+
+@dataclass(frozen=True)
+class Room:
+    """Whether a budget has the worst case of one more call. Millionths of a US$.
+
+    Args:
+        worst: what the dearest call is set aside with until its bill comes; 0 if there is none.
+        spent: of the budget, by earlier calls.
+    """
+
+    budget: int
+    worst: int
+    spent: int
+
+    @property
+    def least(self) -> int:
+        """The least budget that has room for it, in whole cents."""
+        return -(-(self.spent + self.worst) // CENT) * CENT
+
+    @property
+    def enough(self) -> bool:
+        """Whether there is room."""
+        return not self.worst or self.spent + self.worst <= self.budget
+
+    @property
+    def missing(self) -> str:
+        """That there is none, and what would do."""
+        used = f" beside the US$ {self.spent / 1e6:,.4f} that are spent" if self.spent else ""
+        return (
+            f"the budget of US$ {self.budget / 1e6:,.2f} has no room for the worst case of another "
+            f"call, US$ {self.worst / 1e6:,.4f}{used}: the least that would do is "
+            f"US$ {self.least / 1e6:,.2f}"
+        )
 
 
 @dataclass(frozen=True)

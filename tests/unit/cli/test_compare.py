@@ -120,6 +120,40 @@ def test_a_spent_budget_is_said_with_what_was_read(labelled: Path) -> None:
     assert result.return_value == 2
 
 
+def test_an_estimate_says_that_a_budget_has_no_room_for_one_call(
+    labelled: Path, stand_in: StandIn
+) -> None:
+    """With the least that would do, which the error names too: it does, and a cent less does not.
+
+    8,000 tokens of an answer at US$ 15 a million are 0.12 alone.
+    """
+    told = json.loads(run(labelled, "--estimate", "--json", budget="0.10").stdout)["budget"]
+    least = told["least_usd"]
+    assert 0.12 < told["call_usd"] <= least < told["call_usd"] + 0.01
+    said = f"the least that would do is US$ {least:.2f}"
+    for told_so in (
+        run(labelled, "--estimate", budget="0.10").stdout,
+        run(labelled, budget=f"{least - 0.01:.2f}").stderr,
+    ):
+        assert "no room for the worst case of another call" in told_so
+        assert said in told_so
+    assert stand_in.said == []
+    estimate = run(labelled, "--estimate", budget=f"{least:.2f}").stdout
+    assert "no room" not in estimate
+    assert "are set aside for one call" in estimate
+    assert "4 of 4 documents read" in run(labelled, budget=f"{least:.2f}").stdout
+
+
+def test_an_estimate_counts_what_is_spent_and_what_is_still_to_be_asked(labelled: Path) -> None:
+    """What was answered needs no room; what is left needs its worst case beside what is spent."""
+    run(labelled, "--first", "2")
+    known = json.loads(run(labelled, "--estimate", "--first", "2", "--json", budget="0.01").stdout)
+    assert known["budget"]["missing"] is None
+    left = json.loads(run(labelled, "--estimate", "--json", budget="0.01").stdout)["budget"]
+    assert left["least_usd"] >= left["call_usd"] + known["budget"]["spent_usd"] > left["call_usd"]
+    assert "that are spent" in left["missing"]
+
+
 def test_an_estimate_asks_nobody(labelled: Path, stand_in: StandIn) -> None:
     """It names calls, tokens and money."""
     told = json.loads(run(labelled, "--estimate", "--json").stdout)

@@ -366,6 +366,7 @@ def test_no_more_is_handed_in_than_the_budget_holds(desk: Desk) -> None:
         assert any(isinstance(answer, Left) for answer in answers)
     nothing = list(desk.reader(budget=0.0).read_all(["Another text."]))
     assert "no room for the worst case" in str(nothing[0])
+    assert "the least that would do is US$ 0." in str(nothing[0])
 
 
 def test_one_that_bills_too_much_is_stopped(desk: Desk) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
@@ -32,8 +33,10 @@ from services.escalation.policy import Policies, read_policies
 from services.escalation.providers import Provider
 from services.escalation.providers.post import Post
 from services.escalation.providers.provider import DIALECTS
+from services.extraction.definitions import known_definitions
 from shared.errors import SettingsError
 from shared.prices import Price
+from tests.support import ROOT
 
 LAW = "This Agreement is governed by the laws of Delaware."
 TERM = "It lasts for two years."
@@ -117,6 +120,21 @@ def test_every_protocol_reads_all_categories_in_one_question(
     assert (cost.calls, cost.tokens_in, cost.tokens_out) == (1, bill.input, bill.output)
     assert cost.micro_usd == 3 * bill.input + 15 * bill.output
     assert reader.ended is None
+
+
+def test_the_budget_of_the_trial_in_the_readme_has_room_for_a_call(
+    serve: Callable[..., Table],
+) -> None:
+    """Whole windows with every category that came along, at US$ 3 and 15, by default else."""
+    readme = (ROOT / "README.md").read_text("utf-8")
+    told = re.search(r"`smallprint compare --provider claude --budget ([\d.]+) ", readme)
+    assert told
+    every = known_definitions()
+    text = "The laws of Delaware govern this agreement. " * 500
+    reader = serve().reader(float(told[1]), "anthropic", most=8_000, categories=every)
+    room = reader.room([text])
+    assert room.worst > 0.12 * 1e6
+    assert room.enough, room.missing
 
 
 def test_the_budget_is_never_passed_and_the_rest_goes_on_another_time(
