@@ -5,6 +5,9 @@
 LABELS are JSON lines, packed or not: `{"category", "text"}` each, or contracts with `annotations`
 as `smallprint compare` takes them; of reports `{"wrong", "right"}` with amounts as tables print
 them, of kinds `{"kind", "text"}`, of pages `{"page", "text"}` with `sound` or `unsound`.
+A label is known wherever a passage has its words, whatever the line breaks, hyphenation and
+ligatures. What it can't know it denies, beyond --errors: a label of which a part is masked (`mask`
+in the policy), lies outside the passage, or is parted by a page's head or foot.
 Prints the entry that the policy's file needs. `/bill` says what would have been billed.
 """
 

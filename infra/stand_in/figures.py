@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from infra.stand_in.words import standing
+
 Answer = dict[str, Any]
 LONGEST_RUN = 12
 
@@ -111,8 +113,8 @@ def miscounted(question: Mapping[str, Any], chance: random.Random) -> Answer:
 def sorted_(passage: str, known: Sequence[tuple[str, str]], otherwise: str) -> Answer:
     """What a labelled piece of a passage says of it; `otherwise` where there is none."""
     for verdict, text in known:
-        if text in passage:
-            return {"verdict": verdict, "quotes": [text], "why": "stand-in: labelled"}
+        if own := standing(text, passage):
+            return {"verdict": verdict, "quotes": [own], "why": "stand-in: labelled"}
     words = passage.split(" ")[:6]
     return {"verdict": otherwise, "quotes": [" ".join(words)], "why": "stand-in: not labelled"}
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from infra.stand_in import figures
+from infra.stand_in.words import standing
 
 Answer = dict[str, Any]
 MISTAKEN = {
@@ -72,7 +73,8 @@ class Labels:
         if "category" not in question:
             known = self._kinds if "taken_for" in question else self._pages
             return figures.sorted_(passage, known, "other" if known is self._kinds else "sound")
-        quotes = [text for text in self._texts[question["category"]] if text in passage]
+        texts = self._texts[question["category"]]
+        quotes = [own for text in texts if (own := standing(text, passage))]
         if not quotes:
             return _answer("absent", [], "no words of the passage say it")
         return _answer("present", list(dict.fromkeys(quotes)), "these words say it")
@@ -117,7 +119,8 @@ class Labels:
             return figures.miscounted(question, chance)
         if "category" not in question:
             return self.invented(question, chance)
-        others = [t for t in self._texts[question["category"]] if t not in question["passage"]]
+        known, passage = self._texts[question["category"]], question["passage"]
+        others = [text for text in known if not standing(text, passage)]
         if not others:
             return self.invented(question, chance)
         return _answer("present", [chance.choice(others)], "foreign")

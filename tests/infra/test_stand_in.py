@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -79,6 +80,45 @@ def test_it_is_wrong_as_often_as_it_is_told() -> None:
     with StandIn(LABELS, errors=0.3, seed=5) as stand_in:
         verdicts = [said(stand_in)["verdict"] for _ in range(100)]
     assert 15 <= verdicts.count("absent") <= 45
+
+
+@pytest.mark.parametrize(
+    ("printed", "quoted"),
+    [
+        ("2. Law. {}", "This Agreement is governed\n by the laws of Delaware."),
+        ("2. Law. {} 3.", "This Agree-\nment is governed by\tthe  laws of\n\nDelaware."),
+        ("{}", "This Agreement is governed by the\fla\u00adws of Delaware."),
+    ],
+)
+def test_labels_are_known_as_pages_print_them(good: StandIn, printed: str, quoted: str) -> None:
+    """Lines, pages and hyphens of a PDF hide no label; what is quoted is the passage's own."""
+    question = {"category": "Governing Law", "passage": printed.format(quoted)}
+    prompt = Prompt("instructions", (json.dumps(question),), {})
+    answer = json.loads(asked(good).ask(prompt).text)
+    assert (answer["verdict"], answer["quotes"]) == ("present", [quoted])
+
+
+def test_kinds_and_pages_are_known_as_pages_print_them() -> None:
+    """A label that a line break or a ligature parts is one all the same."""
+    labels = Labels(kinds=[("report", "official annual report")], pages=[("unsound", "x y z")])
+    kind = labels.right({"passage": "An o\ufb03cial annual\nreport.", "taken_for": "contract"})
+    assert (kind["verdict"], kind["quotes"]) == ("report", ["o\ufb03cial annual\nreport"])
+    assert labels.right({"passage": "x y\nz"})["verdict"] == "unsound"
+    question = {"category": "Governing Law", "passage": LAW.replace(" ", "\n")}
+    chance = random.Random(1)
+    assert LABELS.foreign(question, chance)["quotes"] == [OTHER]
+
+
+def test_masked_labels_are_denied_and_its_help_says_so(
+    good: StandIn, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It can't know what a placeholder stands for."""
+    question = {"category": "Parties", "passage": "Between [PARTY-1] and Buyer."}
+    prompt = Prompt("instructions", (json.dumps(question),), {})
+    assert json.loads(asked(good).ask(prompt).text)["verdict"] == "absent"
+    with pytest.raises(SystemExit):
+        serve_labels(["--help"])
+    assert "a part is masked" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("fault", ["invent", "alter", "foreign"])
