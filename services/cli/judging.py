@@ -76,6 +76,11 @@ class Reports:
         self._promised = promise(calibration, max_wrong, RiskRules().level, broken)
 
     @property
+    def promised(self) -> Mapping[str, Any] | None:
+        """What is promised of filings like those known; None where no risk is stated."""
+        return self._promised.to_json() if self._promised else None
+
+    @property
     def maker(self) -> str:
         """The release, what judges, its version, and that of what is usual."""
         beside = (one.model for one in (self._peers, self._narrative) if one)

@@ -12,6 +12,7 @@ from services.cli.each_file import each_file
 from services.cli.filings import bad_filing_line, reported
 from services.cli.judging import Reports
 from services.cli.options import password_option, paths_argument
+from services.cli.printing import write_rows
 from services.cli.reading import open_reader
 from shared.cli.lines import Lines, plain
 from shared.cli.options import as_json
@@ -67,6 +68,7 @@ def triage(
     --broken says. Where that can't be promised it says why.
     """
     from shared.cli import tables
+    from shared.cli.promised import PromisedFindings
 
     if broken is not None and max_wrong is None:
         raise click.UsageError("--broken goes with --max-wrong")
@@ -74,14 +76,17 @@ def triage(
         raise click.UsageError(
             "--max-wrong goes without --history: nothing is known of how often such findings err"
         )
-    lines = Lines(as_json=as_json, table=tables.findings)
     with Reports() as reports:
         if max_wrong is not None:
             reports.promise(max_wrong, broken)
+        shown = PromisedFindings(reports.promised)
+        lines = Lines(as_json=as_json, table=shown.table)
         if history is not None:
             for said in reports.learn_history(history, password):
                 click.echo(plain(said), err=True)
         each_file(paths, lines, lambda path: reports.file(path, password))
+    if not as_json:
+        write_rows(shown.said())
     if not as_json and lines.worked:
         click.echo(tables.DISCLAIMER, err=True)
     return lines.exit_code

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
@@ -220,19 +221,22 @@ def _figures(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[st
         yield "  ".join([f"  {first:<{widths[0]}}", *aligned])
 
 
-def findings(line: Mapping[str, Any]) -> Iterator[str]:
+def findings(line: Mapping[str, Any], known: str = "") -> Iterator[str]:
     """A filing's findings: check, place, confidence, and what is wrong.
 
     Of a mail or archive, and of a file of several filings in one, those of each.
+
+    Args:
+        known: why nothing is accepted of any filing, which is said elsewhere.
     """
     if "parts" in line:
         yield f"{plain(line['source'])}  ({_count(len(line['parts']), 'part')})"
         yield ""
-        yield from _of_parts(line, findings)
+        yield from _of_parts(line, partial(findings, known=known))
         return
     if "filings" in line:
         for filing in line["filings"]:
-            yield from findings({**filing, "source": line["source"]})
+            yield from findings({**filing, "source": line["source"]}, known)
         return
     width = shutil.get_terminal_size((100, 24)).columns
     if "error" in line:
@@ -252,8 +256,10 @@ def findings(line: Mapping[str, Any]) -> Iterator[str]:
         yield row.rstrip()
         said = plain(finding["message"])
         yield from wrap(said, width, initial_indent="    ", subsequent_indent="    ")
-    if line["findings"] and (risk := line.get("risks")) and risk["why_not"]:
-        yield f"nothing is accepted, {plain(risk['why_not'])}"
+    why_not = line["risks"]["why_not"] if line["findings"] and "risks" in line else ""
+    if why_not and why_not != known:
+        said = f"nothing of it is accepted, {plain(why_not)}"
+        yield from wrap(said, width, initial_indent="  ", subsequent_indent="    ")
     for signal in line.get("signals", ()):
         if signal["level"] != "usual":
             said = f"{signal['level']}: {plain(signal['message'])}"

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from services import cli
+from shared.cli.promised import PromisedFindings
 from tests.samples import report
 
 Run = Callable[..., tuple[int, str, str]]
@@ -203,3 +204,54 @@ def test_findings_have_a_route_where_a_share_of_broken_filings_is_stated(
     assert (code, "--broken goes with --max-wrong" in err) == (2, True)
     _, out, _ = run("triage", path, "--json")
     assert "risks" not in json.loads(out)
+
+
+def test_what_is_promised_of_findings_is_said_once(run: Run, tmp_path: Path) -> None:
+    """Below all filings: why nothing is accepted, or what is and what that promises."""
+    path = tmp_path / "three.jsonl"
+    path.write_bytes(b"\n".join(report(f"acme-{number}") for number in range(3)))
+    _, out, _ = run("triage", path, "--max-wrong", "0.05")
+    assert out.count("is accepted") == 1
+    assert out.splitlines()[-1].startswith("nothing is accepted, not guaranteed")
+    _, told, _ = run("triage", path, "--json", "--max-wrong", "0.2", "--broken", "0.5")
+    lines = [json.loads(line) for line in told.splitlines()]
+    routes = [finding["route"] for line in lines for finding in line["findings"]]
+    assert "accept" in routes
+    _, out, _ = run("triage", path, "--max-wrong", "0.2", "--broken", "0.5")
+    said = out.splitlines()[-1]
+    assert said.startswith(f"{routes.count('accept')} of {len(routes)} findings accepted, from ")
+    companies = lines[0]["risks"]["companies"]
+    assert (
+        f"at most 0.2 is wrong, with 95% confidence (from {companies:,} companies), where 50.0% of "
+        "the filings have an error"
+    ) in said
+    assert out.count("accepted") == 2  # twice in that one line
+    _, out, _ = run("triage", path)
+    assert "accepted" not in out
+
+
+def test_why_nothing_is_accepted_of_one_filing_stands_with_it() -> None:
+    """A scan among others: its own reason is indented below its findings, and counts are of all."""
+    risk: dict[str, Any] = {
+        "max_wrong": 0.2,
+        "level": 0.95,
+        "broken": 0.5,
+        "companies": 90,
+        "threshold": 0.8,
+    }
+    risk["why_not"] = ""
+
+    def line(name: str, route: str, why_not: str) -> dict[str, Any]:
+        finding = {"check": "income_sums", "statement": "income", "confidence": 0.9, "message": "m"}
+        risks = {**risk, "why_not": why_not}
+        found = [{**finding, "route": route}]
+        return {"source": name, "flagged": True, "risk": 0.9, "findings": found, "risks": risks}
+
+    shown = PromisedFindings(risk)
+    scan = {"filings": [line("b", "review", "not guaranteed: scan")], "source": "b"}
+    mail = {"source": "mail", "parts": [line("a", "accept", ""), scan]}
+    rows = list(shown.table(mail))
+    assert [row for row in rows if "accepted" in row] == [
+        "  nothing of it is accepted, not guaranteed: scan"
+    ]
+    assert next(shown.said()).startswith("1 of 2 findings accepted, from 0.8 on; ")
