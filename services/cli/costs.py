@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,6 +15,9 @@ from services.status import no_suite
 from shared.cli.lines import plain, to_json, write
 from shared.cli.options import data_option, url_option
 from shared.errors import SuiteError
+
+if TYPE_CHECKING:
+    from shared.client import Client, Spend
 
 
 @click.command()
@@ -78,14 +82,32 @@ def costs(
     try:
         with Client(url, key) as client:
             found = client.costs(by, model)
+            names = _names(client, found.groups) if by == "document" else None
+            failed = sum(1 for _ in client.documents(outcome="failed"))
     except ApiError as error:
         raise no_suite(error, url) from None
     if as_json:
         stopped = [{**asdict(stop), "since": moment(stop.since)} for stop in found.stopped]
-        write(to_json({**asdict(found), "stopped": stopped}))
+        groups = [
+            {**asdict(one), **({"name": names.get(one.key)} if names is not None else {})}
+            for one in found.groups
+        ]
+        told = {**asdict(found), "groups": groups, "stopped": stopped, "failed_documents": failed}
+        write(to_json(told))
     else:
-        write_rows(tables.costs(found))
+        write_rows(tables.costs(found, by, names, failed))
     return 0
+
+
+def _names(client: Client, groups: Sequence[Spend]) -> dict[str, str]:
+    """The names of documents by their ids, as far as these are there still."""
+    wanted, names = {one.key for one in groups}, dict[str, str]()
+    for document in client.documents() if wanted else ():
+        if document.id in wanted:
+            names[document.id] = document.name
+        if len(names) == len(wanted):
+            break
+    return names
 
 
 def _costs_of_tenants(data: Path | None, *, as_json: bool) -> None:

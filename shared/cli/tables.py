@@ -116,17 +116,32 @@ def hit(found: Hit) -> Iterator[str]:
     yield ""
 
 
-def costs(found: Costs) -> Iterator[str]:
-    """What frontier models and specialists cost: sums, budgets, and who is stopped."""
+def costs(
+    found: Costs, by: str = "day", names: Mapping[str, str] | None = None, failed: int = 0
+) -> Iterator[str]:
+    """What frontier models and specialists cost: sums, budgets, and who is stopped.
+
+    Args:
+        by: what is added up; days are in their order, all else with the dearest first.
+        names: of documents by their ids, where those are added up.
+        failed: documents that failed.
+    """
     yield f"frontier models: {_count(found.calls, 'call')}, US$ {found.usd:,.6f}"
     yield from _worked(found)
+    if failed:
+        yield f"{_count(failed, 'document')} failed: what failed counts only if its text was read"
+    other = plain(found.frontier.model) if found.frontier else "a frontier model"
     heads = (
-        *("", "documents", "machine US$", "had a frontier model read it", "calls", "US$"),
+        *("", "documents", "machine US$", f"had {other} read it US$", "calls", "paid US$"),
         *("of it uncertain", "reserved", "tokens in", "out"),
     )
+    groups = found.groups
+    if by != "day":
+        groups = tuple(sorted(groups, key=lambda one: -(one.usd + one.machine_usd)))
     rows = [
         (
-            plain(one.key),
+            plain(one.key)
+            + (f"  {plain(names.get(one.key, '(deleted)'))}" if names is not None else ""),
             f"{one.documents:,}",
             f"{one.machine_usd:,.6f}",
             f"{one.frontier_usd:,.6f}",
@@ -135,7 +150,7 @@ def costs(found: Costs) -> Iterator[str]:
             f"{one.tokens_in:,}",
             f"{one.tokens_out:,}",
         )
-        for one in found.groups
+        for one in groups
     ]
     yield from _figures(heads, rows)
     for budget in found.budgets:

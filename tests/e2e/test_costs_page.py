@@ -20,6 +20,13 @@ __all__ = ["browser"]
 DAYS = 12
 JUDGE = "1.2.0"
 """Of `triage-breaks`."""
+TAUGHT = ("procurement-and-devops", "2026-11-27")
+"""Name and version of a specialist of one's own."""
+CUT = """() => [...document.querySelectorAll(".bar-label .version")]
+.filter((one) => one.getClientRects().length !== 1 || one.scrollWidth > one.clientWidth + 1
+  || one.getBoundingClientRect().right > one.parentElement.getBoundingClientRect().right + 1)
+.map((one) => one.textContent)"""
+"""Versions that stand in two lines, or reach beyond their label."""
 STICKING_OUT = """() => [...document.querySelectorAll(".bars .figure, .bars .bar-label")]
 .filter((one) => {
   const mine = one.getBoundingClientRect(), row = one.parentElement.getBoundingClientRect();
@@ -36,8 +43,8 @@ MEETING = """() => [...document.querySelectorAll(".power-axis")].flatMap((axis) 
 
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    """A contract that was read just now, others on twelve days before, reports on every third of
-    them, and calls that were paid.
+    """A contract that was read just now, one that failed, others on twelve days before, reports on
+    every third of them, and calls that were paid.
     """
     with pytest.MonkeyPatch.context() as patch:
         for name in os.environ:
@@ -47,6 +54,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
         stage.contract = stage.upload("Northwind – Halden, distribution.pdf", pdf_of(CONTRACT))
         stage.extract(stage.contract)
         until(lambda: worked(stage)["documents"], "the reading to be counted")
+        stage.fail(stage.upload("Torn.pdf", pdf_of(CONTRACT[:1])), "nothing of it could be read")
         seed(stage)
         yield stage
         stage.close()
@@ -94,6 +102,21 @@ def seed(stage: Stage) -> None:
                         quoted=160,
                     )
                 )
+    with store.write() as session:  # one that somebody taught, and names as they like
+        Readings(session, "default").note(
+            Reading(
+                tenant="default",
+                document_id=f"doc_{0:02}{0:030}",
+                attempt=1,
+                adapter=TAUGHT[0],
+                version=TAUGHT[1],
+                kind="contract",
+                day=f"{NOON:%Y-%m-%d}",
+                seconds=9.0,
+                tokens=12_000,
+                quoted=90,
+            )
+        )
     for number in range(3):
         one = call(number, 80_000, document_id=stage.contract)
         book.reserve(one, Caps(10**9, 10**9))
@@ -117,6 +140,7 @@ def test_costs_are_read_at_a_glance_and_by_keyboard(browser: Any, stage: Stage) 
     assert f"{told['specialists']['documents']} documents" in glance
     assert f"US$ {told['frontier']['usd']:.2f}" in glance
     assert "for 3 calls" in glance
+    assert page.get_by_text("1 document failed: what failed counts only if its text").count() == 1
     charts = ["What it cost, and would have cost", "By day", "When training has paid for itself"]
     for name in [*charts, "A million tokens"]:
         chart = figure(page, name)
@@ -181,6 +205,13 @@ def test_costs_by_document_lead_to_it(browser: Any, stage: Stage) -> None:
     chart = figure(page, "By document")
     chart.locator("summary").click()
     chart.get_by_text("(deleted)").first.wait_for()
+    told = stage.http.get("/v1/costs", params={"by": "document"}).json()
+    dearest = sorted((one["usd"] + one["machine_usd"] for one in told["groups"]), reverse=True)
+    rows = chart.get_by_role("row").all()[1:]
+    cells = [row.get_by_role("cell").all_inner_texts() for row in rows]
+    paid = [float(cell[4].replace(",", "")) + float(cell[6].replace(",", "")) for cell in cells]
+    assert paid == pytest.approx(dearest[: len(paid)], abs=2e-6)
+    assert chart.get_by_text(f"Had {told['frontier']['model']} read it US$").count() == 1
     assert page.url.endswith("/costs?by=document")
     chart.get_by_role("link", name="Northwind").click()
     page.get_by_role("heading", name="Northwind").wait_for()
@@ -213,5 +244,7 @@ def test_the_page_is_drawn_without_a_sideways_scroll(
         page.locator("summary").first.click()
         ada.draw(f"costs-{name}-{width}-{scheme}", ".scroll")
         assert page.evaluate(STICKING_OUT) == [], f"{name}: words stick out of their columns"
+        assert TAUGHT[1] in page.locator(".version").all_inner_texts()
+        assert page.evaluate(CUT) == [], f"{name}: a version is cut"
         assert page.evaluate(MEETING) == [], f"{name}: figures of a scale meet"
     ada.close()

@@ -205,7 +205,8 @@ def routes(store: Store, door: Door, hours: Hours) -> APIRouter:
                 max_length=128,
                 pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/@-]*$",
                 description="whose price says what a frontier model would have cost; by default "
-                "the first that the tenant asks, else one of US$ 25 for a million tokens out",
+                "the first that the tenant asks and that is no stand-in, else one of US$ 25 for a "
+                "million tokens out",
             ),
         ] = None,
     ) -> CostsOut:

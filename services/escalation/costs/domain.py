@@ -92,14 +92,15 @@ class Rates:
         cls, hour: Decimal, training_hour: Decimal, policy: TenantPolicy, model: str | None
     ) -> Rates:
         """By the price of a model that the policy or the list has: the one that is named, else the
-        first that the tenant asks, else the reference.
+        first that the tenant asks and that is no stand-in, else the reference.
 
         Raises InvalidRequest for a model whose price is not known.
         """
         known = {name: price for of in known_prices().values() for name, price in of.items()}
         known |= {provider.model: provider.price for provider in policy.providers}
         if model is None:
-            model = policy.providers[0].model if policy.providers else REFERENCE
+            asked = (one.model for one in policy.providers if not one.stand_in)
+            model = next(asked, REFERENCE)
         if model not in known:
             raise InvalidRequest(
                 f"the price of {model!r} is not known: there is {', '.join(sorted(known))}"

@@ -18,8 +18,8 @@ export async function show({ params, go }) {
     const text = "Once contracts or reports are read, this page says what that took and cost, and what a frontier model would have cost for the same. Documents from before it was measured are not counted.";
     return { title: "Costs", element: h("div.page", {}, head, empty("Nothing has cost anything yet", text, h("a.button.primary", { href: "/documents" }, "Documents"))) };
   }
-  const names = by === "document" ? await namesOf(ranked(costs.groups, by)) : {};
-  return { title: "Costs", element: h("div.page.costs", {}, head, stopped(costs), glance(costs),
+  const [names, failed] = await Promise.all([by === "document" ? namesOf(ranked(costs.groups, by)) : {}, failures()]);
+  return { title: "Costs", element: h("div.page.costs", {}, head, stopped(costs), glance(costs), failed,
     h("div.charts", {}, together(costs), million(costs), groups(costs, by, names), training(costs), budgets(costs)), basis(costs)) };
 }
 
@@ -33,6 +33,13 @@ const spent = (one) => one.usd + one.machine_usd;
 
 function stopped(costs) {
   return costs.stopped.map((one) => h("p.notice", { role: "alert" }, `${one.provider} is stopped: ${one.reason}`));
+}
+
+/** In words, how many documents failed, of which there may be no reading to count; nothing if none did. */
+async function failures() {
+  const { items, next } = await get(query("/v1/documents", { outcome: "failed", limit: 200 }));
+  if (!items.length) return null;
+  return h("p.muted.small", {}, `${next ? "More than " : ""}${count(items.length, "document")} failed: what failed counts only if its text was read.`);
 }
 
 /** Three numbers that say it all. */
@@ -64,10 +71,10 @@ function together({ usd: paid, specialists: work, frontier }) {
 
 const exact = (value) => (value === null ? "–" : value.toLocaleString(undefined, { minimumFractionDigits: 2, maximumFractionDigits: 6 }));
 
-/** The groups that are shown, in the order that they are shown. */
+/** The groups that are shown, in the order that they are shown: days as they came, else the dearest first. */
 function ranked(all, by) {
   if (by === "day") return all.slice(0, MOST.day).toReversed();
-  return all.toSorted((one, other) => spent(other) + other.frontier_usd - spent(one) - one.frontier_usd).slice(0, MOST[by] ?? 20);
+  return all.toSorted((one, other) => spent(other) - spent(one) || other.frontier_usd - one.frontier_usd).slice(0, MOST[by] ?? 20);
 }
 
 function groups({ groups: all, frontier }, by, names) {
@@ -76,7 +83,7 @@ function groups({ groups: all, frontier }, by, names) {
   const title = `By ${what}`;
   if (!shown.length) return h("figure.chart.whole", {}, h("figcaption", {}, h("h2", {}, title), h("p.muted", {}, "No frontier model was asked.")));
   const left = all.length - shown.length;
-  const said = `${left > 0 ? `${by === "day" ? "The last" : "The largest"} ${shown.length} of ${number(all.length)}. ` : ""}${by === "day" ? "Days without work are left out. " : ""}Each chart has a scale of its own.`;
+  const said = `${left > 0 ? `${by === "day" ? "The last" : "The dearest"} ${shown.length} of ${number(all.length)}. ` : ""}${by === "day" ? "Days without work are left out. " : ""}Each chart has a scale of its own.`;
   const name = (one) => names[one.key] ?? (by === "kind" ? KIND[one.key] : null) ?? one.key;
   const series = [
     ["Spent", (one) => [["ours", one.machine_usd], ["paid", one.usd]], spent],
@@ -85,9 +92,9 @@ function groups({ groups: all, frontier }, by, names) {
   const draw = by === "day" ? columns : bars;
   const drawn = series.map(([text, parts, sum]) => h("div.half", {}, h("h3", {}, text),
     draw(shown.map((one) => [name(one), parts(one), usd(sum(one))]))));
-  const heads = [what[0].toUpperCase() + what.slice(1), "Documents", "Seconds", "Tokens in", "Tokens out", "Machine US$", "Calls", "Paid US$", "Had a frontier model read it US$"];
+  const heads = [what[0].toUpperCase() + what.slice(1), "Documents", "Seconds", "Tokens in", "Tokens out", "Machine US$", "Calls", "Paid US$", `Had ${frontier.model} read it US$`];
   const cell = (one) => (by === "document" ? h("a.plain", { href: `/documents/${one.key}` }, name(one)) : name(one));
-  return figure(title, said, h("div.halves", {}, drawn), heads, shown.toReversed().map((one) => [cell(one), number(one.documents),
+  return figure(title, said, h("div.halves", {}, drawn), heads, (by === "day" ? shown.toReversed() : shown).map((one) => [cell(one), number(one.documents),
     number(Math.round(one.seconds * 10) / 10), number(one.tokens_read), number(one.tokens_quoted), exact(one.machine_usd), number(one.calls), exact(one.usd), exact(one.frontier_usd)]), true);
 }
 
@@ -98,7 +105,7 @@ async function namesOf(shown) {
 
 function training({ training: all }) {
   const rows = all.map((one) => {
-    const name = `${one.adapter} ${one.version}`;
+    const name = [`${one.adapter} `, h("span.version", {}, one.version)];
     if (one.after_documents === null) {
       const saves = one.saved_each_usd > 0 ? `; each document saves ${usd(one.saved_each_usd)}` : "";
       const why = one.hours === null ? `the hours of its training were not kept${saves}` : "a frontier model for all would be cheaper than the machine and what was asked for these documents";

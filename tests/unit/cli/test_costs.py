@@ -124,6 +124,18 @@ COSTS: dict[str, Any] = {
     "next": None,
 }
 ASKED: list[str] = []
+DOCUMENT: dict[str, Any] = {
+    **dict.fromkeys(("sha256", "kind_source", "actor", "media_type"), ""),
+    "id": "2026-01-31",
+    "name": "lease\x1b.pdf",
+    "kind": "contract",
+    "state": "ended",
+    "outcome": "failed",
+    "size": 1,
+    "pages": None,
+    "attempt": 1,
+    **dict.fromkeys(("created", "updated", "ended"), "2026-01-31T12:00:00Z"),
+}
 
 
 @pytest.fixture(autouse=True)
@@ -131,6 +143,8 @@ def _suite(monkeypatch: pytest.MonkeyPatch) -> None:
     """A suite that has spent something."""
 
     def answer(request: httpx.Request) -> httpx.Response:
+        if request.url.path == "/v1/documents":
+            return httpx.Response(200, json={"items": [DOCUMENT], "next": None})
         ASKED.append(str(request.url.params["by"]))
         return httpx.Response(200, json=COSTS)
 
@@ -171,9 +185,27 @@ def test_costs_are_a_table_with_budgets_and_stops() -> None:
 def test_costs_are_one_line_of_json() -> None:
     """By the key that is asked for."""
     line = json.loads(run("--key", "sp_key", "--by", "document", "--json").stdout)
-    assert line["groups"][0] == {"key": "2026-01-31", **SPEND}
+    assert line["groups"][0] == {"key": "2026-01-31", **SPEND, "name": DOCUMENT["name"]}
     assert line["stopped"][0]["provider"] == "claude"
+    assert line["failed_documents"] == 1
     assert ASKED == ["document"]
+    by_day = json.loads(run("--key", "sp_key", "--json").stdout)
+    assert by_day["groups"][0] == {"key": "2026-01-31", **SPEND}
+
+
+def test_documents_are_named_and_the_dearest_come_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By file name beside the id; what is deleted is said to be, and what failed is counted."""
+    dear = {"key": "doc_z", **SPEND, "usd": 2.0}
+    monkeypatch.setitem(COSTS, "groups", [{"key": "2026-01-31", **SPEND}, dear])
+    shown = run("--key", "sp_key", "--by", "document").stdout
+    assert "2026-01-31  lease\N{REPLACEMENT CHARACTER}.pdf" in shown
+    assert "doc_z  (deleted)" in shown
+    assert shown.index("doc_z") < shown.index("lease")
+    assert "1 document failed: what failed counts only if its text was read" in shown
+    assert "had claude-opus-5 read it US$" in shown
+    by_day = run("--key", "sp_key").stdout
+    assert by_day.index("2026-01-31  ") < by_day.index("doc_z")
+    assert "lease" not in by_day
 
 
 def test_an_older_suite_knows_no_kinds(monkeypatch: pytest.MonkeyPatch) -> None:

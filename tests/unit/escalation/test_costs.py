@@ -16,7 +16,7 @@ from services.escalation.bootstrap import build
 from services.escalation.costs import QUOTED, Rates, Work, payback
 from services.escalation.ledger import Caps, Ledger
 from services.escalation.policy import TenantPolicy
-from services.escalation.providers import Usage
+from services.escalation.providers import Provider, Usage
 from services.escalation.settings import Settings
 from shared.artefacts import Training, newest, training_of
 from shared.events import AdapterVersion, BlobRef, ClausesExtracted, Event, FindingsFound
@@ -302,9 +302,20 @@ def test_news_from_before_it_was_measured_counts_nothing(service: Service) -> No
 
 
 def test_the_first_model_that_a_tenant_asks_is_the_measure() -> None:
-    """Else the reference; the price that the policy states goes first."""
+    """A stand-in is none, unless it is named; else the reference; the price that the policy states
+    goes first.
+    """
     assert Rates.of(Decimal(1), Decimal(1), TenantPolicy(), None).model == "claude-opus-5"
     assert Rates.of(Decimal(1), Decimal(1), TenantPolicy(), "gpt-4.1").price.output == 8
+    names = {"stand-in-1": "stand-in", "claude": "claude-haiku-4-5", "acme": "acme-1"}
+    asked = [
+        Provider(name, "own", model, "http://a", RATES.price, key=str)
+        for name, model in names.items()
+    ]
+    both, alone = TenantPolicy(tuple(asked)), TenantPolicy(tuple(asked[:1]))
+    assert Rates.of(Decimal(1), Decimal(1), both, None).model == "claude-haiku-4-5"
+    assert Rates.of(Decimal(1), Decimal(1), alone, None).model == "claude-opus-5"
+    assert Rates.of(Decimal(1), Decimal(1), alone, "stand-in").model == "stand-in"
 
 
 @pytest.mark.parametrize("name", ["contract-clauses", "nda-review", "unfair-terms"])
