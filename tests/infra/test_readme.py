@@ -52,6 +52,21 @@ def test_make_targets_in_the_readme_exist() -> None:
     assert not named - _targets()
 
 
+def test_options_of_make_run_are_in_the_readme() -> None:
+    """Whatever its line of help names."""
+    told = re.search(r"^run: .*## .*\((.*)\)", MAKEFILE, re.MULTILINE)
+    assert told
+    names = re.findall(r"([A-Z]+)=", told[1])
+    assert names == ["PORT", "DATA"]
+    assert [name for name in names if f"`make run {name}=" not in README] == []
+
+
+def test_a_changed_policy_is_said_to_leave_the_queue_as_it_is() -> None:
+    """Who changes it and looks at the queue sees the old one's routes until `reprocess`."""
+    versions = README[README.index("**Versions.**") :]
+    assert "keep what the old one made of them until" in versions[: versions.index("\n## ")]
+
+
 def test_make_alone_prints_every_target() -> None:
     """The Makefile is the table of contents, grouped by purpose."""
     shown = subprocess.run(
