@@ -80,8 +80,7 @@ def calibrate(
             with store.write() as session:
                 watches = side.watches(session, tenant)
                 if loosen:
-                    calibrating.loosen(watches, adapter, loosen, who)
-                    said = f"{adapter} accepts again what was promised for"
+                    said = calibrating.loosen(watches, adapter, loosen, who)
                 else:
                     number = calibrating.undo(watches, adapter, who)
                     said = f"calibration {number} of {adapter} is undone"

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from services.cli import cli
 from services.extraction.domain import Extraction, FoundClause, Pass
@@ -17,6 +21,7 @@ from services.extraction.watch.store import Watches
 from shared.errors import Conflict, InvalidRequest
 from shared.storage import Store
 from shared.storage.watches import Drawn, Kept
+from shared.watch.drift import Drift
 from tests.unit.cli.test_policy_try import ADAPTER, installed
 
 LAW, TERM = "Governing Law", "Renewal Term"
@@ -87,6 +92,24 @@ def state(data: Path) -> Iterator[Any]:
     store.close()
 
 
+@contextmanager
+def opened(data: Path) -> Iterator[Session]:
+    """A transaction in the database of extraction."""
+    store = Store(f"sqlite:///{data / 'extraction.db'}", "extraction", MIGRATIONS)
+    with store.write() as session:
+        yield session
+    store.close()
+
+
+def everything(data: Path) -> list[Any]:
+    """All rows of all that is watched."""
+    with opened(data) as session:
+        return [
+            [tuple(row) for row in session.execute(select(table))]
+            for table in vars(Watches.tables).values()
+        ]
+
+
 def test_it_shows_before_and_after_and_changes_nothing(data: Path) -> None:
     """A check stands for four; of what was tightened nothing was accepted before."""
     line = run(data, "--max-wrong", "0.1")
@@ -138,6 +161,33 @@ def test_a_person_loosens_with_a_reason(data: Path) -> None:
     """Without a calibration."""
     run(data, "--loosen", "the checks were decided by mistake", "--by", "ann")
     assert list(state(data)) == [(0, (), False), None, [("loosened", "ann")]]
+
+
+def test_nothing_changes_where_nothing_is_tightened(data: Path) -> None:
+    """What documents and checks have said so far stays; a second time there is nothing either."""
+    run(data, "--loosen", "by mistake", "--by", "ann")
+    with opened(data) as session:
+        watches = Watches(session, "default")
+        kept = watches.kept(ADAPTER, lock=True)
+        drift = Drift.none(["size"]).after({"size": 0.5}).to_json()
+        watches.save(replace(kept, drift=drift, documents=22))
+    before = everything(data)
+    with pytest.raises(Conflict, match="nothing of contract-clauses is tightened here"):
+        run(data, "--loosen", "by mistake")
+    assert everything(data) == before
+
+
+def test_a_specialist_that_was_never_watched_stays_so(data: Path) -> None:
+    """No watch is begun by asking."""
+    before = everything(data)
+    with pytest.raises(Conflict, match="nothing of another is tightened"):
+        CliRunner().invoke(
+            cli,
+            ["calibrate", "another", "--data", str(data), "--loosen", "why"],
+            catch_exceptions=False,
+            standalone_mode=False,
+        )
+    assert everything(data) == before
 
 
 def test_without_a_stated_risk_it_says_what_is_missing(data: Path) -> None:
