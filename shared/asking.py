@@ -174,7 +174,15 @@ def read_askers(path: Path | None) -> Askers:
     """Who asks whom, by a policy file. Raises SettingsError: it can't be read."""
     if path is None:
         return Askers()
-    file = read_policy(path, _File)
+    return _askers(read_policy(path, _File))
+
+
+def askers_in(rules: Mapping[str, Any]) -> Askers:
+    """The same by what a file has said, which was read and found right before."""
+    return _askers(_File.model_validate(rules))
+
+
+def _askers(file: _File) -> Askers:
     return Askers({name: _rules(tenant, file.providers) for name, tenant in file.tenants.items()})
 
 

@@ -31,6 +31,9 @@ def policy() -> None:
 def policy_try(file: Path, tenant: str, data: Path | None, as_json: bool) -> int:
     """Try the POLICY file on the documents of a data folder, beside the policy in force.
 
+    That is the one that the suite noted when it started; where it has noted none, the file that
+    SMALLPRINT_POLICY names.
+
     Each document counts as it was read: what would be accepted of the clauses of contracts and of
     the findings of reports, what a model would be asked and for how much, and what people would
     look at. Expected errors are those among the accepted, by what is known of the mistakes of each
@@ -41,6 +44,7 @@ def policy_try(file: Path, tenant: str, data: Path | None, as_json: bool) -> int
     tried, nor is what another max_missed would show. Nothing is changed, and a suite may be
     running.
     """
+    from services.cli.in_force import in_force
     from services.escalation.policy import read_policies
     from services.escalation.settings import Settings
     from services.extraction.routing import refuse_unknown_categories
@@ -51,17 +55,17 @@ def policy_try(file: Path, tenant: str, data: Path | None, as_json: bool) -> int
     from shared.settings import load
 
     settings = load(Settings, **_given(data=data))
-    paths = (settings.policy_file, file)
-    # The whole of both: also what is said of providers.
-    versions = [read_policies(path).version(tenant) for path in paths]
-    now, new = (read_risks(path) for path in paths)
-    asks = [read_askers(path).of(tenant) for path in paths]
+    version = read_policies(file).version(tenant)  # the whole of it: also what is said of providers
+    new, now = read_risks(file), in_force(settings, tenant)
     known = labels_in(settings.artefacts_folder, settings.adapters_folder)
     refuse_unknown_categories(new.categories, known)
     lines = Lines(as_json=as_json, table=policies.shown)
-    rules = (now.of(tenant), new.of(tenant))
-    line = tried_policies(settings, tenant, list(zip(rules, asks, strict=True)))
-    for name, version in zip(("now", "tried"), versions, strict=True):
-        line[name]["version"] = {"digest": version.digest, "label": version.label}
-    lines.result({"source": str(file), "tenant": tenant, **line})
+    sides = [(now.rules, now.asks), (new.of(tenant), read_askers(file).of(tenant))]
+    line = tried_policies(settings, tenant, sides)
+    for name, one in (("now", now.version), ("tried", version)):
+        line[name]["version"] = {"digest": one.digest, "label": one.label}
+    for block in (line, line["reports"]):
+        block["now"]["known_by"] = now.known_by
+    warnings = [now.warning] if now.warning else []
+    lines.result({"source": str(file), "tenant": tenant, **line, "warnings": warnings})
     return lines.exit_code

@@ -14,6 +14,8 @@ TOP = 3
 """Categories of which it is said how many errors are expected."""
 SIDES = (("in force", "now"), ("tried", "tried"))
 KINDS = (("contracts", "clauses"), ("reports", "findings"))
+UNKNOWN = "not known"
+"""What stands for the policy in force where nothing says which it is."""
 FEW = 30
 """Decided results of which a share may well be chance."""
 NOTES = (
@@ -84,7 +86,7 @@ def _rows(block: Mapping[str, Any]) -> Iterator[str]:
     sides = [block[side] for _, side in SIDES]
     yield _row("at most wrong, as stated", *map(_risk, sides))
     if all("broken" in one for one in sides):
-        yield _row("reports with an error, stated", *(_share(one["broken"]) for one in sides))
+        yield _row("reports with an error, stated", *map(_broken, sides))
     yield _row("accepted: nobody looks", *(f"{one['accepted']:,}" for one in sides))
     if any("threshold" in one for one in sides):
         yield _row("  from a confidence of", *(_least(one["threshold"]) for one in sides))
@@ -104,6 +106,8 @@ def _row(title: str, *cells: str) -> str:
 
 def _version(one: Mapping[str, Any]) -> str:
     """The digest, and as much of the label as there is room for."""
+    if _unknown(one):
+        return UNKNOWN
     named = plain(f"{one['version']['digest']} {one['version']['label']}").strip()
     return named[: COLUMN - 1]
 
@@ -126,14 +130,23 @@ def _share(share: float | None) -> str:
     return "not stated" if share is None else f"{100 * share:g}%"
 
 
+def _broken(one: Mapping[str, Any]) -> str:
+    return UNKNOWN if _unknown(one) else _share(one["broken"])
+
+
 def _least(threshold: float | None) -> str:
     """From which confidence on; none where nothing is accepted."""
     return "-" if threshold is None else f"{threshold:.1%}"
 
 
+def _unknown(one: Mapping[str, Any]) -> bool:
+    """Whether it is the policy in force, and nothing says which it is."""
+    return bool(one.get("known_by") == "nothing")
+
+
 def _risk(one: Mapping[str, Any]) -> str:
     if one["max_wrong"] is None:
-        return "nothing stated"
+        return UNKNOWN if _unknown(one) else "nothing stated"
     return f"{_share(one['max_wrong'])}, {100 * one['level']:g}% sure"
 
 
@@ -161,6 +174,10 @@ def _found(one: Mapping[str, Any]) -> str:
 
 def _told(line: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """What stands out of both columns, each with a mark."""
+    for warning in line["warnings"]:
+        yield "!", f"{plain(warning)}."
+    if _unknown(line["now"]):
+        yield "!", 'the column "in force" is that of no policy: people look at everything.'
     for title, side in SIDES:
         for (kind, results), block in zip(KINDS, (line, line["reports"]), strict=True):
             yield from _of_side(f"{title}, {kind}", results, block, block[side])

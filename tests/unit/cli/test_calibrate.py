@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,9 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from services.cli import cli
+from services.escalation.policy import read_policies
+from services.escalation.rules import note_policies
+from services.escalation.store import MIGRATIONS as OF_ESCALATION
 from services.extraction.domain import Extraction, FoundClause, Pass
 from services.extraction.store import MIGRATIONS, Extractions
 from services.extraction.watch.store import Watches
@@ -195,6 +199,23 @@ def test_without_a_stated_risk_it_says_what_is_missing(data: Path) -> None:
     (data / "policy.toml").write_text("", "utf-8")
     with pytest.raises(InvalidRequest, match="--max-wrong"):
         run(data)
+
+
+def test_the_risk_is_that_of_the_suite(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the shell names; where neither says one, it says so."""
+    monkeypatch.delenv("SMALLPRINT_POLICY")
+    with pytest.raises(InvalidRequest, match=r"no policy is known here: .* or say --max-wrong"):
+        run(data)
+    with pytest.raises(InvalidRequest, match="no policy is known here: "):
+        run(data, "--max-wrong", "0.1", "--apply")
+    assert run(data, "--max-wrong", "0.2")["max_wrong"] == 0.2
+    policies = read_policies(data / "policy.toml")
+    store = Store(f"sqlite:///{data / 'escalation.db'}", "escalation", OF_ESCALATION)
+    store.migrate()
+    note_policies(store, policies.versions, policies.version, datetime.now(UTC))
+    store.close()
+    assert run(data)["max_wrong"] == 0.1
+    assert run(data, "--apply")["done"] == "applied"
 
 
 def test_a_person_reads_a_table(data: Path) -> None:

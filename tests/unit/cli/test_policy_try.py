@@ -14,6 +14,8 @@ from click.testing import CliRunner
 
 from services.cli import cli
 from services.escalation.policy import read_policies
+from services.escalation.rules import note_policies
+from services.escalation.store import MIGRATIONS as OF_ESCALATION
 from services.extraction.domain import Extraction, FoundClause, Looked, Nearest, Pass, Searched
 from services.extraction.store import MIGRATIONS as OF_EXTRACTION
 from services.extraction.store import Extractions
@@ -312,6 +314,66 @@ def test_both_policies_are_named_by_their_versions(run: Any) -> None:
     assert line["tried"]["version"]["label"] == "spring"
     assert line["tried"]["version"]["digest"] != digest
     assert json.loads(run(FORCED, "--json").stdout)["tried"]["version"]["digest"] == digest
+
+
+def note(data: Path, text: str, tmp_path: Path) -> str:
+    """A suite has started with a policy; returns its digest for the default tenant."""
+    file = tmp_path / "of_the_suite.toml"
+    file.write_text(text, "utf-8")
+    policies = read_policies(file)
+    store = Store(f"sqlite:///{data / 'escalation.db'}", "escalation", OF_ESCALATION)
+    store.migrate()
+    note_policies(store, policies.versions, policies.version, NOW)
+    store.close()
+    return policies.version("default").digest
+
+
+def test_in_force_is_what_the_suite_has_whatever_the_shell_names(
+    data: Path, run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rules, whom it may ask and version are those that it noted; another file is told of."""
+    digest = note(data, f'version = "one"\n{ASKING}max_wrong = 0.2\n', tmp_path)
+    line = json.loads(run(FORCED, "--json").stdout)
+    now = line["now"]
+    assert now["version"] == {"digest": digest, "label": "one"}
+    assert (now["max_wrong"], now["accepted"], now["escalated"]) == (0.2, 4, 2)
+    assert now["cost_usd"] > 0
+    assert (now["known_by"], line["reports"]["now"]["known_by"]) == ("suite", "suite")
+    (warning,) = line["warnings"]
+    assert f"than the suite has ({digest}, since 2026-03-01 00:00 UTC)" in warning
+    assert "! SMALLPRINT_POLICY names here a file with other rules" in run(FORCED).stdout
+    monkeypatch.delenv("SMALLPRINT_POLICY")
+    alone = json.loads(run(FORCED, "--json").stdout)
+    assert alone["warnings"] == []
+    assert alone["now"] == now
+    rivals = json.loads(run(FORCED, "--json", "--tenant", "acme").stdout)
+    assert (rivals["now"]["known_by"], rivals["warnings"]) == ("suite", [])
+    monkeypatch.setenv("SMALLPRINT_POLICY", str(tmp_path / "rivals.toml"))
+    (tmp_path / "rivals.toml").write_text("[tenants.acme]\nmax_wrong = 0.3\n", "utf-8")
+    rivals = json.loads(run(FORCED, "--json", "--tenant", "acme").stdout)
+    assert (rivals["now"]["max_wrong"], rivals["now"]["known_by"]) == (None, "suite")
+    assert "whose file says nothing of acme" in rivals["warnings"][0]
+
+
+def test_it_does_not_say_that_nothing_is_stated_where_nothing_is_known(
+    run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither has the suite noted a policy, nor is there one in the shell."""
+    monkeypatch.delenv("SMALLPRINT_POLICY")
+    shown = run(CAREFUL).stdout
+    assert "nothing stated" not in shown
+    rows = rows_of(shown.split("\nReports: ")[0])
+    assert rows["version"][:2] == rows["at most wrong, as stated"][:2] == ["not", "known"]
+    assert "! no policy is known here: " in shown
+    assert json.loads(run(CAREFUL, "--json").stdout)["now"]["known_by"] == "nothing"
+
+
+def test_a_suite_that_has_noted_no_policy_is_named(data: Path, run: Any, tmp_path: Path) -> None:
+    """In force is taken to be what the shell names."""
+    note(data, "", tmp_path)
+    line = json.loads(run(CAREFUL, "--json").stdout)
+    assert line["now"]["known_by"] == "file"
+    assert line["warnings"][0].startswith("the suite has noted no policy: ")
 
 
 def test_another_tenant_has_documents_and_rules_of_its_own(run: Any) -> None:
