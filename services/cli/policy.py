@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -46,6 +47,7 @@ def policy_try(file: Path, tenant: str, data: Path | None, as_json: bool) -> int
     """
     from services.cli.in_force import in_force
     from services.escalation.policy import read_policies
+    from services.escalation.reserving import reserved
     from services.escalation.settings import Settings
     from services.extraction.routing import refuse_unknown_categories
     from shared.asking import read_askers
@@ -55,17 +57,23 @@ def policy_try(file: Path, tenant: str, data: Path | None, as_json: bool) -> int
     from shared.settings import load
 
     settings = load(Settings, **_given(data=data))
-    version = read_policies(file).version(tenant)  # the whole of it: also what is said of providers
+    whole = read_policies(file)  # also what is said of providers
     new, now = read_risks(file), in_force(settings, tenant)
     known = labels_in(settings.artefacts_folder, settings.adapters_folder)
     refuse_unknown_categories(new.categories, known)
     lines = Lines(as_json=as_json, table=policies.shown)
     sides = [(now.rules, now.asks), (new.of(tenant), read_askers(file).of(tenant))]
     line = tried_policies(settings, tenant, sides)
-    for name, one in (("now", now.version), ("tried", version)):
+    for name, one in (("now", now.version), ("tried", whole.version(tenant))):
         line[name]["version"] = {"digest": one.digest, "label": one.label}
-    for block in (line, line["reports"]):
+    for name, (_, asks) in zip(("now", "tried"), sides, strict=True):
+        line[name]["budget_usd"] = {"day": float(asks.day_usd), "month": float(asks.month_usd)}
+    for block, aside in (
+        (line, reserved(whole.of(tenant), "contract")),
+        (line["reports"], reserved(whole.of(tenant), "report")),
+    ):
         block["now"]["known_by"] = now.known_by
+        block["tried"]["reserved_usd"] = asdict(aside) if aside else None
     warnings = [now.warning] if now.warning else []
     lines.result({"source": str(file), "tenant": tenant, **line, "warnings": warnings})
     return lines.exit_code

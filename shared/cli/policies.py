@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from textwrap import wrap
 from typing import Any
 
+from shared.cli.budgets import told as told_of_budget
+from shared.cli.budgets import usd
 from shared.cli.lines import plain
 
 WIDTH, COLUMN = 32, 24
@@ -57,10 +59,11 @@ def shown(line: Mapping[str, Any]) -> Iterator[str]:
     yield "Both together"
     for key, title, shown_as in (
         ("review_hours", "hours of review", _hours),
-        ("cost_usd", "price of questions, US$", _usd),
+        ("cost_usd", "price of questions, US$", usd),
     ):
         sums = (sum(block[side][key] for block in blocks) for _, side in SIDES)
         yield _row(title, *map(shown_as, sums))
+    yield _row("  the budget a day, US$", *(_day(line[side]) for _, side in SIDES))
     yield ""
     if told := list(_told(line)):
         yield "Before it is signed"
@@ -97,7 +100,7 @@ def _rows(block: Mapping[str, Any]) -> Iterator[str]:
     yield _row("  of these, as a check", *(f"{one['sampled']:,}" for one in sides))
     yield _row("  hours of review", *(_hours(one["review_hours"]) for one in sides))
     yield _row("questions to a model", *(f"{one['escalated']:,}" for one in sides))
-    yield _row("  their price, US$", *(_usd(one["cost_usd"]) for one in sides))
+    yield _row("  their price, US$", *(usd(one["cost_usd"]) for one in sides))
 
 
 def _row(title: str, *cells: str) -> str:
@@ -116,11 +119,6 @@ def _hours(hours: float) -> str:
     return "under 0.1" if 0 < hours < 0.1 else f"{hours:,.1f}"
 
 
-def _usd(usd: float) -> str:
-    """Two figures that say something where it is little."""
-    return f"{usd:,.2f}" if usd >= 0.1 or not usd else f"{usd:.2g}"
-
-
 def _few(number: float) -> str:
     """A number of results, which may be less than one."""
     return f"{number:,.1f}" if number >= 0.1 or not number else f"{number:.1g}"
@@ -128,6 +126,10 @@ def _few(number: float) -> str:
 
 def _share(share: float | None) -> str:
     return "not stated" if share is None else f"{100 * share:g}%"
+
+
+def _day(one: Mapping[str, Any]) -> str:
+    return UNKNOWN if _unknown(one) else usd(one["budget_usd"]["day"])
 
 
 def _broken(one: Mapping[str, Any]) -> str:
@@ -178,6 +180,8 @@ def _told(line: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "!", f"{plain(warning)}."
     if _unknown(line["now"]):
         yield "!", 'the column "in force" is that of no policy: people look at everything.'
+    for said in told_of_budget(line):
+        yield "!", said
     for title, side in SIDES:
         for (kind, results), block in zip(KINDS, (line, line["reports"]), strict=True):
             yield from _of_side(f"{title}, {kind}", results, block, block[side])

@@ -172,6 +172,31 @@ def test_what_would_be_asked_is_counted_and_priced(run: Any) -> None:
     assert new["reviewed"] == now["reviewed"] == 4
 
 
+def test_it_is_said_how_much_of_what_is_asked_the_budget_allows(run: Any) -> None:
+    """A question has 2,000 tokens of an answer set aside, and as many in as it has bytes."""
+    said = " ".join(run(ASKING).stdout.split())
+    assert "the budget a day, US$ 0.00 1.00" in said
+    assert "could be asked" not in said
+    assert "sets aside" not in said
+    line = json.loads(run(ASKING, "--json").stdout)
+    assert line["tried"]["budget_usd"] == {"day": 1, "month": 10}
+    aside = line["tried"]["reserved_usd"]
+    assert 0.036 < aside["least"] < aside["usual"] - 0.0119 < 0.06
+    assert aside["usual"] + 0.048 < aside["most"] < 0.15
+    assert line["reports"]["tried"]["reserved_usd"] is None
+    for day, told in (
+        ("0.03", "with US$ 0.03 a day nothing is asked, and people have all 2 questions."),
+        ("0.05", "with US$ 0.05 a day it is not asked, only shorter ones are"),
+        ("0.05", "of these 2 questions about 1 a day could be asked; the rest would wait for"),
+    ):
+        text = ASKING.replace('day_usd = "1"', f'day_usd = "{day}"')
+        said = " ".join(run(text).stdout.split())
+        assert told in said
+        assert "! tried, contracts: a question of 4,000 characters sets aside up to US$ " in said
+    month = ASKING.replace('month_usd = "10"', 'month_usd = "0.02"')
+    assert "with US$ 0.02 a month nothing is asked" in " ".join(run(month).stdout.split())
+
+
 def test_a_policy_is_tried_beside_the_one_in_force(data: Path, run: Any) -> None:
     """Laws are sure enough at 20%, audits are for people; one law was rejected by somebody."""
     before = hashes(data)
