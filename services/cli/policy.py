@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
+from difflib import get_close_matches
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from services.cli.stores import stored
 from services.cli.trying import tried_policies
 from shared.cli.lines import Lines
 from shared.cli.options import as_json, data_option
 from shared.cli.options import given as _given
+
+if TYPE_CHECKING:
+    from shared.settings import CommonSettings
 
 
 @click.group()
@@ -74,6 +81,28 @@ def policy_try(file: Path, tenant: str, data: Path | None, as_json: bool) -> int
     ):
         block["now"]["known_by"] = now.known_by
         block["tried"]["reserved_usd"] = asdict(aside) if aside else None
-    warnings = [now.warning] if now.warning else []
-    lines.result({"source": str(file), "tenant": tenant, **line, "warnings": warnings})
+    line["warnings"] = [now.warning] if now.warning else []
+    line["tenants"] = _tenants(settings, sorted(new.tenants))
+    lines.result({"source": str(file), "tenant": tenant, **line})
     return lines.exit_code
+
+
+def _tenants(settings: CommonSettings, named: Sequence[str]) -> dict[str, Any]:
+    """The tenants that a file names; `unknown` are those of which the suite has no key and never
+    had one, each with the one that it is like, and null where it is not known which it has.
+    """
+    from services.ingest.settings import Settings
+    from services.ingest.store import MIGRATIONS, KeyRows
+    from shared.settings import load
+
+    url = load(Settings, **_given(data=settings.data)).ingest_database_url
+    known: set[str] = set()
+    if url or (settings.data / "ingest.db").is_file():
+        with stored(settings, "ingest", url, MIGRATIONS) as store, store.read() as session:
+            known = {key.tenant for key in KeyRows(session).list(None)}
+    unknown = [
+        {"tenant": one, "like": next(iter(get_close_matches(one, sorted(known), 1)), None)}
+        for one in named
+        if one not in known
+    ]
+    return {"named": list(named), "unknown": unknown if known else None}

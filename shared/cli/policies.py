@@ -178,6 +178,7 @@ def _told(line: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """What stands out of both columns, each with a mark."""
     for warning in line["warnings"]:
         yield "!", f"{plain(warning)}."
+    yield from _tenants(line["tenants"])
     if _unknown(line["now"]):
         yield "!", 'the column "in force" is that of no policy: people look at everything.'
     for said in told_of_budget(line):
@@ -193,6 +194,17 @@ def _told(line: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             "checked before what decides about their findings was kept, or it is gone. Have them "
             "read again (`reprocess`).",
         )
+
+
+def _tenants(tenants: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Whom the tried file names, where that may be a slip of the pen."""
+    if tenants["unknown"] is None:
+        named = ", ".join(map(plain, tenants["named"])) or "none"
+        yield "-", f"tried: the file names these tenants: {named}."
+        return
+    for one in tenants["unknown"]:
+        like = f": did you mean {plain(one['like'])}?" if one["like"] else "."
+        yield "!", f"tried: the suite has no key of the tenant {plain(one['tenant'])}{like}"
 
 
 def _of_side(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ from services.escalation.store import MIGRATIONS as OF_ESCALATION
 from services.extraction.domain import Extraction, FoundClause, Looked, Nearest, Pass, Searched
 from services.extraction.store import MIGRATIONS as OF_EXTRACTION
 from services.extraction.store import Extractions
+from services.ingest.keys import KeyRing
+from services.ingest.store import MIGRATIONS as OF_INGEST
 from services.review.domain import Clause, Decision, Document, items_of_clauses
 from services.review.store import MIGRATIONS as OF_REVIEW
 from services.review.store import add_decision, add_items, save_document
@@ -357,7 +360,7 @@ def test_in_force_is_what_the_suite_has_whatever_the_shell_names(
     data: Path, run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Rules, whom it may ask and version are those that it noted; another file is told of."""
-    digest = note(data, f'version = "one"\n{ASKING}max_wrong = 0.2\n', tmp_path)
+    digest = note(data, f'version = "one"\n{ASKING}max_wrong = 0.2\nsample_share = 0.0\n', tmp_path)
     line = json.loads(run(FORCED, "--json").stdout)
     now = line["now"]
     assert now["version"] == {"digest": digest, "label": "one"}
@@ -409,9 +412,34 @@ def test_another_tenant_has_documents_and_rules_of_its_own(run: Any) -> None:
     assert line["tried"]["max_wrong"] is None
 
 
+def test_a_tenant_that_the_suite_does_not_know_is_told_of(data: Path, run: Any) -> None:
+    """By its keys; where there are none, all that the file names are listed."""
+    text = CAREFUL.replace("default", "defualt") + "[tenants.acme]\n[tenants.zzz]\n"
+    line = json.loads(run(text, "--json").stdout)
+    assert line["tenants"] == {"named": ["acme", "defualt", "zzz"], "unknown": None}
+    assert "- tried: the file names these tenants: acme, defualt, zzz." in run(text).stdout
+    store = Store(f"sqlite:///{data / 'ingest.db'}", "ingest", OF_INGEST)
+    store.migrate()
+    ring = KeyRing(store)
+    for tenant in ("default", "acme"):
+        ring.create(tenant, "first")
+    store.close()
+    line = json.loads(run(text, "--json").stdout)
+    assert line["tenants"]["unknown"] == [
+        {"tenant": "defualt", "like": "default"},
+        {"tenant": "zzz", "like": None},
+    ]
+    shown = run(text).stdout
+    assert "! tried: the suite has no key of the tenant defualt: did you mean default?" in shown
+    assert "! tried: the suite has no key of the tenant zzz." in shown
+    assert "of the tenant acme" not in shown
+    assert "the file names" not in run(CAREFUL).stdout
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [
+        ("[tenants.default]\nmax_wrng = 0.2", "default.max_wrng: .* did you mean max_wrong[?]"),
         ("[tenants.default]\nmax_wrong = 2", "max_wrong"),
         ('[tenants.default]\nmax_wrong = 0.1\nalways_person = ["Audit Right"]', "Audit Right"),
         ('[tenants.default]\nproviders = ["claude"]', "claude"),
@@ -421,7 +449,7 @@ def test_a_policy_that_would_stop_the_start_is_refused(run: Any, text: str, told
     """Nothing is tried, and the message is the one that the start would give."""
     result = run(text)
     assert isinstance(result.exception, SettingsError)
-    assert told in result.exception.message
+    assert re.search(told, result.exception.message)
 
 
 def test_a_folder_without_a_suite_or_of_an_older_version_is_refused(
