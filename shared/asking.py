@@ -113,6 +113,9 @@ class AskRules:
     """Kinds of which words may leave the house; those of others go to a provider inside alone."""
     hides_amounts: bool = False
     """Whether amounts may not leave: nothing can be said of a finding without them."""
+    day_usd: Decimal = Decimal(0)
+    """The budget; escalation alone keeps it."""
+    month_usd: Decimal = Decimal(0)
 
     def price_of_any(self, kinds: Sequence[Kind]) -> Price | None:
         """Of who may be asked about a document of whichever of these kinds; None if nobody may."""
@@ -174,7 +177,15 @@ def read_askers(path: Path | None) -> Askers:
     """Who asks whom, by a policy file. Raises SettingsError: it can't be read."""
     if path is None:
         return Askers()
-    file = read_policy(path, _File)
+    return _askers(read_policy(path, _File))
+
+
+def askers_in(rules: Mapping[str, Any]) -> Askers:
+    """The same by what a file has said, which was read and found right before."""
+    return _askers(_File.model_validate(rules))
+
+
+def _askers(file: _File) -> Askers:
     return Askers({name: _rules(tenant, file.providers) for name, tenant in file.tenants.items()})
 
 
@@ -189,6 +200,8 @@ def _rules(tenant: _Tenant, providers: Mapping[str, _Provider]) -> AskRules:
         tenant.mistake_usd,
         frozenset(tenant.leaves),
         "amounts" in tenant.mask,
+        tenant.day_usd,
+        tenant.month_usd,
     )
 
 

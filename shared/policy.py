@@ -22,13 +22,15 @@ everything.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
 
 from shared.errors import SettingsError
 from shared.settings import CommonSettings
@@ -138,7 +140,29 @@ def read_policy(path: Path, form: type[T]) -> T:
         raise SettingsError(f"the policy {path} can't be read: {error}") from None
     except ValidationError as error:
         wrong = "; ".join(
-            f"{'.'.join(map(str, one['loc']))}: {one['msg'].removeprefix('Value error, ')}"
+            f"{'.'.join(map(str, one['loc']))}: {_fault(one, form)}"
             for one in error.errors(include_input=False, include_url=False)
         )
         raise SettingsError(f"the policy {path}: {wrong}") from None
+
+
+def _fault(error: ErrorDetails, form: type[BaseModel]) -> str:
+    """What is wrong, in words; of a key that means nothing here the one that it is like."""
+    if error["type"] != "extra_forbidden":
+        return error["msg"].removeprefix("Value error, ")
+    *place, key = error["loc"]
+    known = list(_form_at(form, place).model_fields)
+    like = get_close_matches(str(key), known, 1)
+    return f"there is no such key: {f'did you mean {like[0]}?' if like else ', '.join(known)}"
+
+
+def _form_at(form: Any, place: Sequence[int | str]) -> type[BaseModel]:
+    """The form of a part of a file, by the keys that lead to it; those of tenants and providers are
+    anything.
+    """
+    for key in place:
+        form = get_args(form)[1] if get_origin(form) is dict else form.model_fields[key].annotation
+        if get_origin(form) is not dict:  # it may be left out: the form or none
+            form = next((f for f in get_args(form) if hasattr(f, "model_fields")), form)
+    known: type[BaseModel] = form
+    return known

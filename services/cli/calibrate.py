@@ -15,7 +15,6 @@ from shared.cli.options import given as _given
 
 if TYPE_CHECKING:
     from shared.policy import RiskRules
-    from shared.settings import CommonSettings
 
 
 @click.command()
@@ -80,15 +79,16 @@ def calibrate(
             with store.write() as session:
                 watches = side.watches(session, tenant)
                 if loosen:
-                    calibrating.loosen(watches, adapter, loosen, who)
-                    said = f"{adapter} accepts again what was promised for"
+                    said = calibrating.loosen(watches, adapter, loosen, who)
                 else:
                     number = calibrating.undo(watches, adapter, who)
                     said = f"calibration {number} of {adapter} is undone"
             done = "loosened" if loosen else "undone"
             lines.result({**told, "done": done, "said": said})
             return lines.exit_code
-        rules = _rules(side.settings, tenant)
+        rules, unknown = _rules(data, tenant)
+        if unknown and (max_wrong is None or step):
+            raise InvalidRequest(unknown if step else f"{unknown}, or say --max-wrong")
         holds = side.max_wrong(rules)
         if step == "apply" and max_wrong not in (None, holds):
             stated = "no max_wrong" if holds is None else f"max_wrong {holds:g}"
@@ -109,10 +109,15 @@ def calibrate(
     return lines.exit_code
 
 
-def _rules(settings: CommonSettings, tenant: str) -> RiskRules:
-    """What the policy lets the machine accept of a tenant."""
-    from shared.policy import PolicySettings, read_risks
+def _rules(data: Path | None, tenant: str) -> tuple[RiskRules, str]:
+    """What the policy lets the machine accept of a tenant; or that it is not known."""
+    from services.cli.in_force import in_force
+    from services.escalation.settings import Settings
     from shared.settings import load
 
-    policy = load(PolicySettings, **_given(data=settings.data)).policy_file
-    return read_risks(policy).of(tenant)
+    found = in_force(load(Settings, **_given(data=data)), tenant)
+    if found.known_by == "nothing":
+        return found.rules, found.warning
+    if found.warning:
+        click.echo(found.warning, err=True)
+    return found.rules, ""

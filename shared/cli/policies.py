@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from textwrap import wrap
 from typing import Any
 
+from shared.cli.budgets import told as told_of_budget
+from shared.cli.budgets import usd
 from shared.cli.lines import plain
 
 WIDTH, COLUMN = 32, 24
@@ -14,6 +16,8 @@ TOP = 3
 """Categories of which it is said how many errors are expected."""
 SIDES = (("in force", "now"), ("tried", "tried"))
 KINDS = (("contracts", "clauses"), ("reports", "findings"))
+UNKNOWN = "not known"
+"""What stands for the policy in force where nothing says which it is."""
 FEW = 30
 """Decided results of which a share may well be chance."""
 NOTES = (
@@ -55,10 +59,11 @@ def shown(line: Mapping[str, Any]) -> Iterator[str]:
     yield "Both together"
     for key, title, shown_as in (
         ("review_hours", "hours of review", _hours),
-        ("cost_usd", "price of questions, US$", _usd),
+        ("cost_usd", "price of questions, US$", usd),
     ):
         sums = (sum(block[side][key] for block in blocks) for _, side in SIDES)
         yield _row(title, *map(shown_as, sums))
+    yield _row("  the budget a day, US$", *(_day(line[side]) for _, side in SIDES))
     yield ""
     if told := list(_told(line)):
         yield "Before it is signed"
@@ -84,7 +89,7 @@ def _rows(block: Mapping[str, Any]) -> Iterator[str]:
     sides = [block[side] for _, side in SIDES]
     yield _row("at most wrong, as stated", *map(_risk, sides))
     if all("broken" in one for one in sides):
-        yield _row("reports with an error, stated", *(_share(one["broken"]) for one in sides))
+        yield _row("reports with an error, stated", *map(_broken, sides))
     yield _row("accepted: nobody looks", *(f"{one['accepted']:,}" for one in sides))
     if any("threshold" in one for one in sides):
         yield _row("  from a confidence of", *(_least(one["threshold"]) for one in sides))
@@ -95,7 +100,7 @@ def _rows(block: Mapping[str, Any]) -> Iterator[str]:
     yield _row("  of these, as a check", *(f"{one['sampled']:,}" for one in sides))
     yield _row("  hours of review", *(_hours(one["review_hours"]) for one in sides))
     yield _row("questions to a model", *(f"{one['escalated']:,}" for one in sides))
-    yield _row("  their price, US$", *(_usd(one["cost_usd"]) for one in sides))
+    yield _row("  their price, US$", *(usd(one["cost_usd"]) for one in sides))
 
 
 def _row(title: str, *cells: str) -> str:
@@ -104,17 +109,14 @@ def _row(title: str, *cells: str) -> str:
 
 def _version(one: Mapping[str, Any]) -> str:
     """The digest, and as much of the label as there is room for."""
+    if _unknown(one):
+        return UNKNOWN
     named = plain(f"{one['version']['digest']} {one['version']['label']}").strip()
     return named[: COLUMN - 1]
 
 
 def _hours(hours: float) -> str:
     return "under 0.1" if 0 < hours < 0.1 else f"{hours:,.1f}"
-
-
-def _usd(usd: float) -> str:
-    """Two figures that say something where it is little."""
-    return f"{usd:,.2f}" if usd >= 0.1 or not usd else f"{usd:.2g}"
 
 
 def _few(number: float) -> str:
@@ -126,14 +128,27 @@ def _share(share: float | None) -> str:
     return "not stated" if share is None else f"{100 * share:g}%"
 
 
+def _day(one: Mapping[str, Any]) -> str:
+    return UNKNOWN if _unknown(one) else usd(one["budget_usd"]["day"])
+
+
+def _broken(one: Mapping[str, Any]) -> str:
+    return UNKNOWN if _unknown(one) else _share(one["broken"])
+
+
 def _least(threshold: float | None) -> str:
     """From which confidence on; none where nothing is accepted."""
     return "-" if threshold is None else f"{threshold:.1%}"
 
 
+def _unknown(one: Mapping[str, Any]) -> bool:
+    """Whether it is the policy in force, and nothing says which it is."""
+    return bool(one.get("known_by") == "nothing")
+
+
 def _risk(one: Mapping[str, Any]) -> str:
     if one["max_wrong"] is None:
-        return "nothing stated"
+        return UNKNOWN if _unknown(one) else "nothing stated"
     return f"{_share(one['max_wrong'])}, {100 * one['level']:g}% sure"
 
 
@@ -161,6 +176,13 @@ def _found(one: Mapping[str, Any]) -> str:
 
 def _told(line: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """What stands out of both columns, each with a mark."""
+    for warning in line["warnings"]:
+        yield "!", f"{plain(warning)}."
+    yield from _tenants(line["tenants"])
+    if _unknown(line["now"]):
+        yield "!", 'the column "in force" is that of no policy: people look at everything.'
+    for said in told_of_budget(line):
+        yield "!", said
     for title, side in SIDES:
         for (kind, results), block in zip(KINDS, (line, line["reports"]), strict=True):
             yield from _of_side(f"{title}, {kind}", results, block, block[side])
@@ -172,6 +194,17 @@ def _told(line: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             "checked before what decides about their findings was kept, or it is gone. Have them "
             "read again (`reprocess`).",
         )
+
+
+def _tenants(tenants: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Whom the tried file names, where that may be a slip of the pen."""
+    if tenants["unknown"] is None:
+        named = ", ".join(map(plain, tenants["named"])) or "none"
+        yield "-", f"tried: the file names these tenants: {named}."
+        return
+    for one in tenants["unknown"]:
+        like = f": did you mean {plain(one['like'])}?" if one["like"] else "."
+        yield "!", f"tried: the suite has no key of the tenant {plain(one['tenant'])}{like}"
 
 
 def _of_side(

@@ -357,6 +357,23 @@ class Watches(ABC):
         )
         self.session.execute(update(checks).where(*mine).values(promise="", place=None))
 
+    def forget_counted(
+        self, adapter: str, promise: str, categories: Sequence[str] | None = None
+    ) -> None:
+        """Have the checks that have counted for a promise count no more, of some categories or of
+        all; decisions stay, and those of documents of which not all is decided will count.
+        """
+        checks = self.tables.checks
+        mine = [
+            checks.c.tenant == self.tenant,
+            checks.c.adapter == adapter,
+            checks.c.promise == promise,
+            checks.c.place.is_not(None),
+        ]
+        if categories is not None:
+            mine.append(checks.c.category.in_(categories))
+        self.session.execute(update(checks).where(*mine).values(promise="", place=None))
+
     @abstractmethod
     def accepted(self) -> dict[str, int]:
         """How many results of the documents that are kept the machine accepted, by specialist."""

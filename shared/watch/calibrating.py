@@ -15,8 +15,8 @@ import numpy as np
 from shared.errors import Conflict, InvalidRequest
 from shared.guarantee import Calibration, Promise, promise
 from shared.risk import Floats
-from shared.storage.watches import Notice, Watches
-from shared.watch.evidence import ladder
+from shared.storage.watches import Kept, Notice, Watches
+from shared.watch.evidence import ladder, replayed
 from shared.watch.local import Local
 from shared.watch.refitting import Decided, Outcome, outcome, pooled
 
@@ -159,7 +159,7 @@ def apply(watches: Watches, made: Refit, actor: str) -> int:
         raise Conflict(f"there is nothing to apply: {made.why_not}")
     shown = made.to_json()
     number = watches.add_calibration(made.adapter, made.version, made.data, shown, actor)
-    _loosen(watches, made.adapter)
+    _anew(watches, made.adapter)
     held = (
         f"is believed to {made.belief_after:.1%}"
         if made.confidence_after is None
@@ -192,14 +192,59 @@ def undo(watches: Watches, adapter: str, actor: str) -> int:
     return int(last.number)
 
 
-def loosen(watches: Watches, adapter: str, why: str, actor: str) -> None:
-    """Accept again what was promised for; the tests begin anew. A person answers for it."""
-    _loosen(watches, adapter)
-    text = f"what {adapter} was promised to accept is accepted again: {why}"
-    watches.tell(Notice(adapter, "loosened", "", text, actor))
+def loosen(watches: Watches, adapter: str, why: str, actor: str) -> str:
+    """Accept again what was promised for. A person answers for it. Returns what that comes to.
+
+    What speaks against the promise so much that it would be tightened at once begins anew; other
+    checks count on, and those that wait will once they are decided.
+
+    Raises Conflict if nothing is tightened: then nothing is changed.
+    """
+    before = watches.kept(adapter)
+    if not _tight(before):
+        raise Conflict(f"nothing of {adapter} is tightened here: there is nothing to loosen")
+    kept = watches.kept(adapter, lock=True)
+    now = _without_doubt(watches, kept)
+    if kept.drifted:
+        now = replace(now, drift=None)
+    watches.save(replace(now, step=0, doubted=(), drifted=False))
+    said = _loosened(adapter, kept)
+    watches.tell(Notice(adapter, "loosened", "", f"{said}: {why}", actor))
+    return said
 
 
-def _loosen(watches: Watches, adapter: str) -> None:
+def _tight(kept: Kept) -> bool:
+    """Whether less is accepted, or more is checked, than was promised for."""
+    return bool(kept.step or kept.doubted or kept.drifted)
+
+
+def _loosened(adapter: str, kept: Kept) -> str:
+    """What is loosened, in words."""
+    if kept.step or kept.doubted:
+        return f"what {adapter} was promised to accept is accepted again"
+    return f"people check what {adapter} accepts as often again as before documents changed"
+
+
+def _without_doubt(watches: Watches, kept: Kept) -> Kept:
+    """The watch without the checks by which it would be tightened: of the categories in doubt, or,
+    where all together are, of all.
+    """
+    watch = kept.watch
+    if watch is None:
+        return kept
+    if doubted := watch.doubted():
+        watches.forget_counted(kept.adapter, kept.promise, doubted)
+        fresh = replace(kept, evidence=None).watch or watch
+        watch = replayed(fresh, watches.entered(kept.adapter, kept.promise))
+        kept = replace(kept, evidence=watch.to_json())
+    if watch.step(0) > 0:
+        watches.forget_counted(kept.adapter, kept.promise)
+        kept = replace(kept, evidence=None, documents=0)
+    return kept
+
+
+def _anew(watches: Watches, adapter: str) -> None:
+    """Begin the tests of another promise, with nothing tightened."""
     kept = watches.kept(adapter, lock=True)
     watches.close(adapter, kept.promise)
     watches.save(

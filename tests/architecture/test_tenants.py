@@ -32,7 +32,10 @@ ACROSS = {
         "a provider's pace is that of all together": 1,
         "calls whose process died": 1,
     },
-    "services/escalation/rules/store.py": {"those that had a policy": 1},
+    "services/escalation/rules/store.py": {
+        "those that had a policy": 1,
+        "whether there is a policy": 1,
+    },
     "services/escalation/store.py": {"upkeep": 1},
     "services/extraction/store.py": {"upkeep": 1},
     "services/ingest/idempotency/store.py": {"keys whose time is over": 1},

@@ -73,6 +73,12 @@ class PolicyHistory:
         return (row.number, row.digest, row.label) if row else None
 
 
+def any_noted(session: Session) -> bool:
+    """Whether a policy was ever in force for anybody."""
+    query = select(policies.c.digest).limit(1)
+    return session.execute(across_tenants(query, "whether there is a policy")).first() is not None
+
+
 def note_policies(
     store: Store, named: Mapping[str, Version], of: Callable[[str], Version], now: datetime
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +26,8 @@ from tests.postgres import Servers
 
 NAME = "specialist"
 TERMS = {"risk": 0.2, "belief": 0.8, "categories": 0, "most": 1.0}
+CALM = json.loads(json.dumps(Drift.none(["size"]).after({"size": 0.5}).to_json()))
+"""Figures of one document, of which nothing comes."""
 KINDS = {
     "extraction": (OfClauses, extraction.MIGRATIONS, "0006"),
     "triage": (OfFindings, triage.MIGRATIONS, "0013"),
@@ -56,6 +59,12 @@ def check(number: int, **more: object) -> Drawn:
     """A check of a document of its own."""
     values = Drawn(f"r_{number}", f"doc_{number}", NAME, "1", "Law", 0.9, 0.9, "first", 0.5, True)
     return replace(values, **more)  # type: ignore[arg-type]
+
+
+def decide(mine: Watches, one: Drawn) -> None:
+    """A check that somebody has decided counts."""
+    mine.put(one)
+    settle(mine, mine.kept(NAME, lock=True), mine.of_document(one.document_id, NAME))
 
 
 def test_checks_are_kept_forgotten_and_counted(store: Store) -> None:
@@ -106,6 +115,97 @@ def test_a_promise_in_doubt_is_tightened_for_its_tenant_alone(store: Store) -> N
             ("loosened", "ann"),
             ("risk", ""),
         ]
+
+
+def test_nothing_is_loosened_that_is_not_tight(store: Store) -> None:
+    """What was checked so far counts on, and nothing is told."""
+    with store.write() as session:
+        mine = kind(store)(session, "mine")
+        mine.save(promised(mine, mine.kept(NAME, lock=True), "first", TERMS))
+        decide(mine, check(1, wrong=False))
+        mine.save(replace(mine.kept(NAME), drift=CALM))
+        before = mine.kept(NAME)
+        with pytest.raises(Conflict, match="nothing of specialist is tightened here"):
+            loosen(mine, NAME, "why not", "ann")
+        assert mine.kept(NAME) == before
+        assert mine.find("r_1") == check(1, wrong=False, place=1)
+        assert mine.told(10) == []
+
+
+def test_loosening_forgets_no_check_that_is_not_in_doubt(store: Store) -> None:
+    """Of a category in doubt those that have counted; the others, and what waits, count on."""
+    terms = {**TERMS, "categories": 2}
+    with store.write() as session:
+        mine = kind(store)(session, "mine")
+        mine.save(promised(mine, mine.kept(NAME, lock=True), "first", terms))
+        for number in range(22):
+            decide(mine, check(number, category="Term", wrong=False))
+        for number in range(30, 45):
+            if not mine.kept(NAME).doubted:
+                decide(mine, check(number, wrong=True))
+        tight = mine.kept(NAME)
+        assert (tight.step, tight.doubted) == (0, ("Law",))
+        mine.put(check(50))
+        mine.save(replace(tight, drift=CALM))
+        loosen(mine, NAME, "decided by mistake", "ann")
+        now = mine.kept(NAME)
+        assert (now.step, now.doubted, now.drift) == (0, (), CALM)
+        assert now.watch
+        assert (now.watch.steps[0].checks, now.watch.steps[0].wrong) == (22, 0)
+        assert "Law" not in now.watch.by_category
+        assert now.documents == tight.documents
+        decide(mine, check(50, wrong=False))
+        counted = mine.kept(NAME).watch
+        assert counted
+        assert (counted.steps[0].checks, counted.steps[0].wrong) == (23, 0)
+
+
+def test_checks_that_were_decided_again_count_when_it_is_loosened(store: Store) -> None:
+    """They are in doubt no more, so that nothing is forgotten; open ones count once decided."""
+    with store.write() as session:
+        mine = kind(store)(session, "mine")
+        mine.save(promised(mine, mine.kept(NAME, lock=True), "first", TERMS))
+        for number in range(8):
+            decide(mine, check(number, wrong=True, belief=0.999))
+        assert mine.kept(NAME).step == 4
+        for number in range(8):
+            decide(mine, replace(check(number, belief=0.999), wrong=False, place=number + 1))
+        loosen(mine, NAME, "they were decided by mistake, and again", "ann")
+        now = mine.kept(NAME)
+        assert now.watch
+        assert (now.step, now.documents, now.watch.steps[0].checks) == (0, 8, 8)
+
+
+def test_what_waits_counts_after_all_that_is_decided_was_forgotten(store: Store) -> None:
+    """A check that nobody had decided says something of the promise that holds again."""
+    with store.write() as session:
+        mine = kind(store)(session, "mine")
+        mine.save(promised(mine, mine.kept(NAME, lock=True), "first", TERMS))
+        for number in range(8):
+            decide(mine, check(number, wrong=True, belief=0.999))
+        mine.put(check(9, belief=0.999))
+        loosen(mine, NAME, "decided by mistake", "ann")
+        assert mine.entered(NAME, "first") == []
+        decide(mine, check(9, belief=0.999, wrong=False))
+        now = mine.kept(NAME)
+        assert now.watch
+        assert (now.step, now.watch.steps[0].checks, now.watch.steps[0].wrong) == (0, 1, 0)
+
+
+def test_a_change_of_documents_is_answered_and_checks_count_on(store: Store) -> None:
+    """Where nothing else is tight, nothing else begins anew."""
+    with store.write() as session:
+        mine = kind(store)(session, "mine")
+        mine.save(promised(mine, mine.kept(NAME, lock=True), "first", TERMS))
+        decide(mine, check(1, wrong=False))
+        tight = replace(mine.kept(NAME), drifted=True, drift=CALM)
+        mine.save(tight)
+        said = loosen(mine, NAME, "a new client", "ann")
+        assert (
+            said
+            == "people check what specialist accepts as often again as before documents changed"
+        )
+        assert mine.kept(NAME) == replace(tight, drifted=False, drift=None)
 
 
 def test_a_calibration_holds_for_its_version_until_it_is_undone(store: Store) -> None:

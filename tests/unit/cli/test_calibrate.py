@@ -4,19 +4,28 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from services.cli import cli
+from services.escalation.policy import read_policies
+from services.escalation.rules import note_policies
+from services.escalation.store import MIGRATIONS as OF_ESCALATION
 from services.extraction.domain import Extraction, FoundClause, Pass
 from services.extraction.store import MIGRATIONS, Extractions
 from services.extraction.watch.store import Watches
 from shared.errors import Conflict, InvalidRequest
 from shared.storage import Store
 from shared.storage.watches import Drawn, Kept
+from shared.watch.drift import Drift
 from tests.unit.cli.test_policy_try import ADAPTER, installed
 
 LAW, TERM = "Governing Law", "Renewal Term"
@@ -87,6 +96,24 @@ def state(data: Path) -> Iterator[Any]:
     store.close()
 
 
+@contextmanager
+def opened(data: Path) -> Iterator[Session]:
+    """A transaction in the database of extraction."""
+    store = Store(f"sqlite:///{data / 'extraction.db'}", "extraction", MIGRATIONS)
+    with store.write() as session:
+        yield session
+    store.close()
+
+
+def everything(data: Path) -> list[Any]:
+    """All rows of all that is watched."""
+    with opened(data) as session:
+        return [
+            [tuple(row) for row in session.execute(select(table))]
+            for table in vars(Watches.tables).values()
+        ]
+
+
 def test_it_shows_before_and_after_and_changes_nothing(data: Path) -> None:
     """A check stands for four; of what was tightened nothing was accepted before."""
     line = run(data, "--max-wrong", "0.1")
@@ -140,11 +167,55 @@ def test_a_person_loosens_with_a_reason(data: Path) -> None:
     assert list(state(data)) == [(0, (), False), None, [("loosened", "ann")]]
 
 
+def test_nothing_changes_where_nothing_is_tightened(data: Path) -> None:
+    """What documents and checks have said so far stays; a second time there is nothing either."""
+    run(data, "--loosen", "by mistake", "--by", "ann")
+    with opened(data) as session:
+        watches = Watches(session, "default")
+        kept = watches.kept(ADAPTER, lock=True)
+        drift = Drift.none(["size"]).after({"size": 0.5}).to_json()
+        watches.save(replace(kept, drift=drift, documents=22))
+    before = everything(data)
+    with pytest.raises(Conflict, match="nothing of contract-clauses is tightened here"):
+        run(data, "--loosen", "by mistake")
+    assert everything(data) == before
+
+
+def test_a_specialist_that_was_never_watched_stays_so(data: Path) -> None:
+    """No watch is begun by asking."""
+    before = everything(data)
+    with pytest.raises(Conflict, match="nothing of another is tightened"):
+        CliRunner().invoke(
+            cli,
+            ["calibrate", "another", "--data", str(data), "--loosen", "why"],
+            catch_exceptions=False,
+            standalone_mode=False,
+        )
+    assert everything(data) == before
+
+
 def test_without_a_stated_risk_it_says_what_is_missing(data: Path) -> None:
     """The policy states none, and no option does."""
     (data / "policy.toml").write_text("", "utf-8")
     with pytest.raises(InvalidRequest, match="--max-wrong"):
         run(data)
+
+
+def test_the_risk_is_that_of_the_suite(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the shell names; where neither says one, it says so."""
+    monkeypatch.delenv("SMALLPRINT_POLICY")
+    with pytest.raises(InvalidRequest, match=r"no policy is known here: .* or say --max-wrong"):
+        run(data)
+    with pytest.raises(InvalidRequest, match="no policy is known here: "):
+        run(data, "--max-wrong", "0.1", "--apply")
+    assert run(data, "--max-wrong", "0.2")["max_wrong"] == 0.2
+    policies = read_policies(data / "policy.toml")
+    store = Store(f"sqlite:///{data / 'escalation.db'}", "escalation", OF_ESCALATION)
+    store.migrate()
+    note_policies(store, policies.versions, policies.version, datetime.now(UTC))
+    store.close()
+    assert run(data)["max_wrong"] == 0.1
+    assert run(data, "--apply")["done"] == "applied"
 
 
 def test_a_person_reads_a_table(data: Path) -> None:

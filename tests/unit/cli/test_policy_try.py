@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,13 @@ from click.testing import CliRunner
 
 from services.cli import cli
 from services.escalation.policy import read_policies
+from services.escalation.rules import note_policies
+from services.escalation.store import MIGRATIONS as OF_ESCALATION
 from services.extraction.domain import Extraction, FoundClause, Looked, Nearest, Pass, Searched
 from services.extraction.store import MIGRATIONS as OF_EXTRACTION
 from services.extraction.store import Extractions
+from services.ingest.keys import KeyRing
+from services.ingest.store import MIGRATIONS as OF_INGEST
 from services.review.domain import Clause, Decision, Document, items_of_clauses
 from services.review.store import MIGRATIONS as OF_REVIEW
 from services.review.store import add_decision, add_items, save_document
@@ -170,6 +175,31 @@ def test_what_would_be_asked_is_counted_and_priced(run: Any) -> None:
     assert new["reviewed"] == now["reviewed"] == 4
 
 
+def test_it_is_said_how_much_of_what_is_asked_the_budget_allows(run: Any) -> None:
+    """A question has 2,000 tokens of an answer set aside, and as many in as it has bytes."""
+    said = " ".join(run(ASKING).stdout.split())
+    assert "the budget a day, US$ 0.00 1.00" in said
+    assert "could be asked" not in said
+    assert "sets aside" not in said
+    line = json.loads(run(ASKING, "--json").stdout)
+    assert line["tried"]["budget_usd"] == {"day": 1, "month": 10}
+    aside = line["tried"]["reserved_usd"]
+    assert 0.036 < aside["least"] < aside["usual"] - 0.0119 < 0.06
+    assert aside["usual"] + 0.048 < aside["most"] < 0.15
+    assert line["reports"]["tried"]["reserved_usd"] is None
+    for day, told in (
+        ("0.03", "with US$ 0.03 a day nothing is asked, and people have all 2 questions."),
+        ("0.05", "with US$ 0.05 a day it is not asked, only shorter ones are"),
+        ("0.05", "of these 2 questions about 1 a day could be asked; the rest would wait for"),
+    ):
+        text = ASKING.replace('day_usd = "1"', f'day_usd = "{day}"')
+        said = " ".join(run(text).stdout.split())
+        assert told in said
+        assert "! tried, contracts: a question of 4,000 characters sets aside up to US$ " in said
+    month = ASKING.replace('month_usd = "10"', 'month_usd = "0.02"')
+    assert "with US$ 0.02 a month nothing is asked" in " ".join(run(month).stdout.split())
+
+
 def test_a_policy_is_tried_beside_the_one_in_force(data: Path, run: Any) -> None:
     """Laws are sure enough at 20%, audits are for people; one law was rejected by somebody."""
     before = hashes(data)
@@ -314,6 +344,66 @@ def test_both_policies_are_named_by_their_versions(run: Any) -> None:
     assert json.loads(run(FORCED, "--json").stdout)["tried"]["version"]["digest"] == digest
 
 
+def note(data: Path, text: str, tmp_path: Path) -> str:
+    """A suite has started with a policy; returns its digest for the default tenant."""
+    file = tmp_path / "of_the_suite.toml"
+    file.write_text(text, "utf-8")
+    policies = read_policies(file)
+    store = Store(f"sqlite:///{data / 'escalation.db'}", "escalation", OF_ESCALATION)
+    store.migrate()
+    note_policies(store, policies.versions, policies.version, NOW)
+    store.close()
+    return policies.version("default").digest
+
+
+def test_in_force_is_what_the_suite_has_whatever_the_shell_names(
+    data: Path, run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rules, whom it may ask and version are those that it noted; another file is told of."""
+    digest = note(data, f'version = "one"\n{ASKING}max_wrong = 0.2\nsample_share = 0.0\n', tmp_path)
+    line = json.loads(run(FORCED, "--json").stdout)
+    now = line["now"]
+    assert now["version"] == {"digest": digest, "label": "one"}
+    assert (now["max_wrong"], now["accepted"], now["escalated"]) == (0.2, 4, 2)
+    assert now["cost_usd"] > 0
+    assert (now["known_by"], line["reports"]["now"]["known_by"]) == ("suite", "suite")
+    (warning,) = line["warnings"]
+    assert f"than the suite has ({digest}, since 2026-03-01 00:00 UTC)" in warning
+    assert "! SMALLPRINT_POLICY names here a file with other rules" in run(FORCED).stdout
+    monkeypatch.delenv("SMALLPRINT_POLICY")
+    alone = json.loads(run(FORCED, "--json").stdout)
+    assert alone["warnings"] == []
+    assert alone["now"] == now
+    rivals = json.loads(run(FORCED, "--json", "--tenant", "acme").stdout)
+    assert (rivals["now"]["known_by"], rivals["warnings"]) == ("suite", [])
+    monkeypatch.setenv("SMALLPRINT_POLICY", str(tmp_path / "rivals.toml"))
+    (tmp_path / "rivals.toml").write_text("[tenants.acme]\nmax_wrong = 0.3\n", "utf-8")
+    rivals = json.loads(run(FORCED, "--json", "--tenant", "acme").stdout)
+    assert (rivals["now"]["max_wrong"], rivals["now"]["known_by"]) == (None, "suite")
+    assert "whose file says nothing of acme" in rivals["warnings"][0]
+
+
+def test_it_does_not_say_that_nothing_is_stated_where_nothing_is_known(
+    run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither has the suite noted a policy, nor is there one in the shell."""
+    monkeypatch.delenv("SMALLPRINT_POLICY")
+    shown = run(CAREFUL).stdout
+    assert "nothing stated" not in shown
+    rows = rows_of(shown.split("\nReports: ")[0])
+    assert rows["version"][:2] == rows["at most wrong, as stated"][:2] == ["not", "known"]
+    assert "! no policy is known here: " in shown
+    assert json.loads(run(CAREFUL, "--json").stdout)["now"]["known_by"] == "nothing"
+
+
+def test_a_suite_that_has_noted_no_policy_is_named(data: Path, run: Any, tmp_path: Path) -> None:
+    """In force is taken to be what the shell names."""
+    note(data, "", tmp_path)
+    line = json.loads(run(CAREFUL, "--json").stdout)
+    assert line["now"]["known_by"] == "file"
+    assert line["warnings"][0].startswith("the suite has noted no policy: ")
+
+
 def test_another_tenant_has_documents_and_rules_of_its_own(run: Any) -> None:
     """The file says nothing of it, so people look at everything, now and then."""
     line = json.loads(run(CAREFUL, "--json", "--tenant", "acme").stdout)
@@ -322,9 +412,34 @@ def test_another_tenant_has_documents_and_rules_of_its_own(run: Any) -> None:
     assert line["tried"]["max_wrong"] is None
 
 
+def test_a_tenant_that_the_suite_does_not_know_is_told_of(data: Path, run: Any) -> None:
+    """By its keys; where there are none, all that the file names are listed."""
+    text = CAREFUL.replace("default", "defualt") + "[tenants.acme]\n[tenants.zzz]\n"
+    line = json.loads(run(text, "--json").stdout)
+    assert line["tenants"] == {"named": ["acme", "defualt", "zzz"], "unknown": None}
+    assert "- tried: the file names these tenants: acme, defualt, zzz." in run(text).stdout
+    store = Store(f"sqlite:///{data / 'ingest.db'}", "ingest", OF_INGEST)
+    store.migrate()
+    ring = KeyRing(store)
+    for tenant in ("default", "acme"):
+        ring.create(tenant, "first")
+    store.close()
+    line = json.loads(run(text, "--json").stdout)
+    assert line["tenants"]["unknown"] == [
+        {"tenant": "defualt", "like": "default"},
+        {"tenant": "zzz", "like": None},
+    ]
+    shown = run(text).stdout
+    assert "! tried: the suite has no key of the tenant defualt: did you mean default?" in shown
+    assert "! tried: the suite has no key of the tenant zzz." in shown
+    assert "of the tenant acme" not in shown
+    assert "the file names" not in run(CAREFUL).stdout
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [
+        ("[tenants.default]\nmax_wrng = 0.2", "default.max_wrng: .* did you mean max_wrong[?]"),
         ("[tenants.default]\nmax_wrong = 2", "max_wrong"),
         ('[tenants.default]\nmax_wrong = 0.1\nalways_person = ["Audit Right"]', "Audit Right"),
         ('[tenants.default]\nproviders = ["claude"]', "claude"),
@@ -334,7 +449,7 @@ def test_a_policy_that_would_stop_the_start_is_refused(run: Any, text: str, told
     """Nothing is tried, and the message is the one that the start would give."""
     result = run(text)
     assert isinstance(result.exception, SettingsError)
-    assert told in result.exception.message
+    assert re.search(told, result.exception.message)
 
 
 def test_a_folder_without_a_suite_or_of_an_older_version_is_refused(

@@ -122,7 +122,11 @@ def test_the_summary_says_what_needs_no_person(tmp_path: Path) -> None:
         ('key_env = "TEST_FRONTIER_KEY"', 'key_file = "/no/such"', "No such file"),
         ('["claude", "house"]', '["claude", "house", "other"]', "other, which the file does not"),
         ('leaves = ["contract"]', 'leaves = ["contracts"]', "tenants.default.leaves.0"),
-        ('leaves = ["contract"]', 'leaf = ["contract"]', "tenants.default.leaf: Extra"),
+        (
+            'leaves = ["contract"]',
+            'leaf = ["contract"]',
+            "tenants.default.leaf: there is no such key: did you mean leaves?",
+        ),
         ('day_usd = "0.5"', 'day_usd = "-1"', "tenants.default.day_usd"),
         ('protocol = "anthropic"', 'protocol = "anthropic"\ninside = true', "inside the house"),
         ("[tenants.default]", "[tenants.default", "can't be read"),
@@ -251,3 +255,27 @@ def test_a_label_is_a_short_line(tmp_path: Path, label: str) -> None:
     """Anything else is refused at the start."""
     with pytest.raises(SettingsError, match="version: "):
         read(tmp_path, f"version = {label}\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("[tenants.default]\nmax_wrng = 0.1", "tenants.default.max_wrng: .*mean max_wrong[?]"),
+        ("[tenants.a.findings]\nbrokn = 0.1", "tenants.a.findings.brokn: .*mean broken[?]"),
+        ("[tenant.default]\nmax_wrong = 0.1", "tenant: .*mean tenants[?]"),
+        (
+            '[providers.a]\nprotocol = "own"\nmodel = "m"\nurl = "https://a.example"\n'
+            'price = { input = "1", ouput = "1", output = "1", as_of = 2026-01-31 }',
+            "providers.a.price.ouput: .*mean output[?]",
+        ),
+        ("[tenants.a.findings]\nxyzzy = 1", "findings.xyzzy: .* key: max_wrong, broken$"),
+    ],
+)
+def test_of_a_key_that_means_nothing_the_nearest_is_named(
+    tmp_path: Path, text: str, told: str
+) -> None:
+    """At whatever depth; where none is like it, all that there are."""
+    path = tmp_path / "policy.toml"
+    path.write_text(text, "utf-8")
+    with pytest.raises(SettingsError, match=told):
+        read_policies(path)
