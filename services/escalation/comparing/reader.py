@@ -35,6 +35,7 @@ from services.escalation.ledger import (
 from services.escalation.ledger.ledger import utc_now
 from services.escalation.ledger.store import praise
 from services.escalation.masking import Masked, mask
+from services.escalation.party_names import Known, known_names
 from services.escalation.policy import Hidden
 from services.escalation.prompting import Unverified, repair
 from services.escalation.providers import Prompt, Provider, ProviderError, Refused, TooBusy
@@ -159,12 +160,17 @@ class FrontierReader:
         if words := speaks_to_machines(text):
             raise Unread(f"it speaks to machines, so it is not sent: {words}")
         answered = Answered()
+        known = self._known(text)
         for number, (start, end) in enumerate(windows(text, self.asked.window)):
-            passage = mask(text[start:end], self.asked.hidden)
+            passage = mask(text[start:end], self.asked.hidden, known)
             for group in self.asked.groups():
                 self._ask(Part(self.key(text), number, start, passage, group), answered)
         answered.found = list(dict.fromkeys(answered.found))
         return answered
+
+    def _known(self, text: str) -> Known:
+        """What the parties of a document go by, where that is hidden."""
+        return known_names(text) if "parties" in self.asked.hidden else Known()
 
     def key(self, text: str) -> str:
         """What the ledger knows a document by: its text, and how it is asked about."""
@@ -198,9 +204,10 @@ class FrontierReader:
         """
         calls = characters = 0
         for text in texts:
+            known = self._known(text)
             for start, end in windows(text, self.asked.window):
                 for group in self.asked.groups():
-                    prompt = question(group, mask(text[start:end], self.asked.hidden))
+                    prompt = question(group, mask(text[start:end], self.asked.hidden, known))
                     characters += len(prompt.system) + sum(map(len, prompt.turns))
                     calls += 1
         tokens = (characters // CHARACTERS_PER_TOKEN, written // CHARACTERS_PER_TOKEN + 20 * calls)
