@@ -41,7 +41,8 @@ DOCUMENT = """This Agreement is between Jaguarundi Freight, Inc., a Nevada corpo
 principal place of business at 10400 Griffin Rd., Ft. Lauderdale (hereinafter called "Freight2Go"),
 Ultragenol Pharma Inc. and its affiliates (hereinafter referred to as Ultragenol), Link
 Minus Corporation, of 12 Main Street (the "LKML"), GRANITE INC. ("Granite"), First
-National Zorbing LLC (the "Licensee"), Oak Fund LP ("Depositor"), and Velociraptor Systems Ltd. The Company is Oak Fund LP.
+National Zorbing LLC (the "Licensee"), Oak Fund LP ("Depositor"), and
+Velociraptor Systems Ltd. The Company is Oak Fund LP.
 See www.ultragenol.example and write to first@velociraptor.example. Each granite is met, national
 or not, and the systems of the Licensee, the Company and the Depositor are the first.
 """
