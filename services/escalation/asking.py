@@ -25,6 +25,7 @@ from services.escalation.hearing import Account, Heard, TooLate, hear, recall
 from services.escalation.injections import speaks_to_machines
 from services.escalation.ledger import Caps, Ledger, TooManyCalls
 from services.escalation.masking import mask
+from services.escalation.party_names import known_names
 from services.escalation.policy import Policies, TenantPolicy
 from services.escalation.prompting import Understood, Unverified, repair
 from services.escalation.providers import Prompt, Provider
@@ -176,9 +177,7 @@ class Door:
     ) -> list[Outcome]:
         """Ask what goes into one prompt, but for what people have decided, unless that is paid."""
         asker = asked[0][0]
-        parts = [
-            Part(one, mask(text[one.start : one.end], policy.mask, one.names)) for _, one in asked
-        ]
+        parts = _parts([one for _, one in asked], policy, text)
         asking = Asking(self, [asker for asker, _ in asked], policy, parts, waiting)
         try:
             return asking.outcomes()
@@ -189,6 +188,16 @@ class Door:
             raise NotYet(error.message, wait=error.wait if error.at_pace else None) from None
         except (TooManyCalls, TooLate) as error:
             return [Outcome(None, error.message) for _ in asked]
+
+
+def _parts(asked: Sequence[Question], policy: TenantPolicy, text: str) -> list[Part]:
+    """The windows as they are sent, without what the policy hides."""
+    named = {one.names for one in asked} if "parties" in policy.mask else set()
+    known = {names: known_names(text, names) for names in named}
+    return [
+        Part(one, mask(text[one.start : one.end], policy.mask, known.get(one.names, ())))
+        for one in asked
+    ]
 
 
 def _refused(policy: TenantPolicy, question: Question, text: str) -> Outcome | None:

@@ -1,9 +1,9 @@
 """Parties, persons and amounts of money behind placeholders, so that they do not leave the house.
 
-By rules: names that the question knows, companies by their legal form and the short name that they
-are given, persons by their title or their place in a signature, sums by their currency. A name that
-fits no rule stays. Quotes are looked for in the masked text and carried back to the document's own
-offsets, so nothing is undone by guessing.
+By rules: names that the question knows, companies by their legal form and whatever else the
+document calls them (`party_names`), persons by their title or their place in a signature, sums by
+their currency. A name that fits no rule stays. Quotes are looked for in the masked text and carried
+back to the document's own offsets, so nothing is undone by guessing.
 """
 
 from __future__ import annotations
@@ -14,37 +14,18 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass
 
+from services.escalation.party_names import (
+    Known,
+    Span,
+    companies,
+    hidden_places,
+    known_names,
+    places_of,
+)
 from services.escalation.policy import Hidden
 
-Span = tuple[int, int]
 LABELS: dict[Hidden, str] = {"parties": "PARTY", "persons": "PERSON", "amounts": "AMOUNT"}
 
-_RUN = r"(?:[\w&'\u2019-]|\.(?=\w))"
-_CAPITAL = rf"(?:[A-Z0-9]{_RUN}*+|(?:[A-Z]\.)+)"
-_FORM = (
-    r"(?:Incorporated|Inc|Corporation|Corp|Company|Co|Limited|Ltd|LLC|L\.L\.C|LLP|L\.L\.P|LP|L\.P|PLC"
-    r"|plc|GmbH|AG|SE|S\.A|SA|S\.p\.A|SpA|S\.r\.l|SARL|N\.V|NV|B\.V|BV|Pty|Pte|Oy|AB|A/S|KG|KK"
-    r"|INC|CORP|CORPORATION|LTD|LIMITED|COMPANY)"
-)
-_COMPANY = re.compile(
-    rf"(?P<hidden>\b(?:{_CAPITAL},?\s(?:(?:of|and|the|&)\s)?){{1,6}}{_FORM}\b\.?)"
-    rf"|\b[A-Z0-9](?:(?![A-Z]\.(?!\w)){_RUN})*+"
-)
-"""What has no `hidden` passes over a word from whose beginning on nothing was found: from within
-it nothing is either, and trying each of n characters with all that follow takes n² steps.
-"""
-_SHORT = re.compile(
-    r"[^\"\u201c\u201d()]{0,160}?\(\s*(?:the |hereinafter |collectively |or )*"
-    r"[\"\u201c]([^\"\u201c\u201d]{2,40})[\"\u201d]"
-)
-_ROLES = re.compile(
-    r"(?:the )?(?:company|corporation|licen[sc]or|licen[sc]ee|buyer|seller|supplier|customer|client"
-    r"|vendor|purchaser|party|parties|agent|distributor|franchisor|franchisee|consultant|contractor"
-    r"|provider|sponsor|manufacturer|lessor|lessee|landlord|tenant|owner|agreement|effective date"
-    r"|affiliates?|services?|products?|territory|term|members?|partners?|recipient|employer"
-    r"|employee|borrower|lender|bank|trustee|guarantor|investors?|shareholders?|reseller|publisher)s?",
-    re.IGNORECASE,
-)
 _NAME = r"(?:[A-Z][\w'\u2019-]+|[A-Z]\.)(?: (?:[A-Z][\w'\u2019-]+|[A-Z]\.|de|van|von|der)){0,3}"
 _PERSON = re.compile(
     rf"\b(?:Mr|Mrs|Ms|Miss|Dr|Prof|Sir|Messrs)\.? (?P<titled>{_NAME})"
@@ -73,7 +54,6 @@ _AMOUNT = re.compile(
     rf"|\b\d[\d,.]*+|{_SPELLED_SUM}",  # passed over, as in `_COMPANY`
     re.IGNORECASE,
 )
-_FIRST = re.compile(r"\w+|[^\w\s]")
 
 
 @dataclass(frozen=True)
@@ -138,8 +118,15 @@ class Masked:
         return words
 
 
-def mask(text: str, kinds: Set[Hidden], names: Iterable[str] = ()) -> Masked:
-    """Hide what is of these kinds; the same words have the same placeholder."""
+def mask(text: str, kinds: Set[Hidden], names: Iterable[str] | Known = ()) -> Masked:
+    """Hide what is of these kinds; the same words have the same placeholder.
+
+    Args:
+        text: of a window, or of a whole document.
+        kinds: what is hidden; nothing where it is empty.
+        names: of parties; of a window, what `known_names` finds in the document that it is of, for
+            a window alone seldom says what a party goes by.
+    """
     spans = _disjoint(_spans(text, kinds, names))
     labels = {kind: _free_label(LABELS[kind], text) for kind in kinds}
     numbers: dict[tuple[str, str], str] = {}
@@ -178,12 +165,14 @@ def _free_label(label: str, text: str) -> str:
 
 
 def _spans(
-    text: str, kinds: Set[Hidden], names: Iterable[str]
+    text: str, kinds: Set[Hidden], names: Iterable[str] | Known
 ) -> Iterator[tuple[int, int, Hidden]]:
     if "amounts" in kinds:
         yield from ((*found.span(), "amounts") for found in _hidden(_AMOUNT, text))
     if "parties" in kinds:
-        yield from ((start, end, "parties") for start, end in _parties(text, names))
+        known = names if isinstance(names, Known) else known_names(text, names)
+        yield from ((*found.span(), "parties") for found in companies(text))
+        yield from ((start, end, "parties") for start, end in hidden_places(text, known))
     if "persons" in kinds:
         persons = set()
         for found in _PERSON.finditer(text):
@@ -191,67 +180,12 @@ def _spans(
             yield (*found.span(group), "persons")
             if group != "mail":
                 persons.add(found[group])
-        yield from ((start, end, "persons") for start, end in _places(text, persons))
+        yield from ((start, end, "persons") for start, end in places_of(text, persons))
 
 
 def _hidden(pattern: re.Pattern[str], text: str) -> Iterator[re.Match[str]]:
     """What a pattern hides, without what it passes over."""
     return (found for found in pattern.finditer(text) if found["hidden"])
-
-
-def _parties(text: str, names: Iterable[str]) -> Iterator[Span]:
-    known = {name for name in names if len(name.strip()) > 1}
-    for found in _hidden(_COMPANY, text):
-        yield found.span()
-        known.add(found[0])
-        short = _SHORT.match(text, found.end())
-        if short and not _ROLES.fullmatch(short[1].strip()):
-            known.add(short[1])
-    yield from _places(text, known)
-
-
-def _places(text: str, names: Iterable[str]) -> Iterator[Span]:
-    """Where names stand, in whole words, in any case and with any white space.
-
-    Looked up are the words that begin where a name may, in each of the lengths that names with that
-    first word have.
-    """
-    wanted: dict[str, dict[int, set[str]]] = {}
-    for name in names:
-        folded = _folded(" ".join(name.split()))
-        if first := _FIRST.match(folded):
-            wanted.setdefault(first[0], {}).setdefault(len(folded), set()).add(folded)
-    flat, offsets = _flat(text)
-    for first in _FIRST.finditer(flat):
-        start = first.start()
-        for length, known in wanted.get(first[0], {}).items():
-            end = start + length
-            if flat[start:end] in known and not (_is_word(flat, start - 1) or _is_word(flat, end)):
-                yield offsets[start], offsets[end - 1] + 1
-
-
-def _flat(text: str) -> tuple[str, list[int]]:
-    """A text with single spaces and no capital letters, and where each of its characters stands."""
-    folded = _folded(text)
-    kept = [
-        at
-        for at, char in enumerate(folded)
-        if not (char.isspace() and at and folded[at - 1].isspace())
-    ]
-    return "".join(" " if folded[at].isspace() else folded[at] for at in kept), kept
-
-
-def _folded(text: str) -> str:
-    """A text in which case does not count, each character where it was."""
-    return "".join(
-        next((one for one in (char.casefold(), char.lower()) if len(one) == 1), char)
-        for char in text
-    )
-
-
-def _is_word(text: str, at: int) -> bool:
-    """Whether a letter, a digit or `_` stands there."""
-    return 0 <= at < len(text) and (text[at].isalnum() or text[at] == "_")
 
 
 def _disjoint(spans: Iterable[tuple[int, int, Hidden]]) -> list[tuple[int, int, Hidden]]:

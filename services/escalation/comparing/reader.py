@@ -35,6 +35,7 @@ from services.escalation.ledger import (
 from services.escalation.ledger.ledger import utc_now
 from services.escalation.ledger.store import praise
 from services.escalation.masking import Masked, mask
+from services.escalation.party_names import Known, known_names
 from services.escalation.policy import Hidden
 from services.escalation.prompting import Unverified, repair
 from services.escalation.providers import Prompt, Provider, ProviderError, Refused, TooBusy
@@ -168,10 +169,15 @@ class FrontierReader:
 
     def _parts(self, text: str) -> Iterator[Part]:
         """Every question about a document."""
+        known = self._known(text)
         for number, (start, end) in enumerate(windows(text, self.asked.window)):
-            passage = mask(text[start:end], self.asked.hidden)
+            passage = mask(text[start:end], self.asked.hidden, known)
             for group in self.asked.groups():
                 yield Part(self.key(text), number, start, passage, group)
+
+    def _known(self, text: str) -> Known:
+        """What the parties of a document go by, where that is hidden."""
+        return known_names(text) if "parties" in self.asked.hidden else Known()
 
     def key(self, text: str) -> str:
         """What the ledger knows a document by: its text, and how it is asked about."""

@@ -100,6 +100,19 @@ def faults(*first: Fault) -> Callable[[Said], Fault]:
     return lambda _said: left.pop(0) if left else "none"
 
 
+def test_every_window_hides_what_the_document_calls_its_parties(
+    serve: Callable[..., Table],
+) -> None:
+    """Also windows that lack the place where a short name is given."""
+    head = 'Between Zorbex Mining, Inc. (the "ZBX") and Jane Roe. '
+    table = serve()
+    reader = table.reader(hidden=frozenset({"parties"}), window=1_000)
+    reader.read(head + "ZBX pays what Zorbex owes. " * 200)
+    turns = [turn for said in table.stand_in.said for turn in said.turns]
+    assert len(turns) > 1
+    assert not [turn for turn in turns if "ZBX" in turn or "Zorbex" in turn]
+
+
 @pytest.mark.parametrize("protocol", sorted(DIALECTS))
 def test_every_protocol_reads_all_categories_in_one_question(
     serve: Callable[..., Table], protocol: str

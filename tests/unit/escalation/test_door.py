@@ -375,6 +375,20 @@ def test_names_and_sums_are_masked_on_the_way_out_alone(make: Make) -> None:
     assert not [words for words in ("Acme", "1,200", "Jane") if words in out]
 
 
+def test_what_the_document_calls_a_party_elsewhere_is_masked_in_the_window(make: Make) -> None:
+    """The window has the short name alone, and not where it is given."""
+    head = 'Between Zorbex Mining, Inc. (the "ZBX") and Jane Roe ("Licensee").\n'
+    text = head + "2. Law. The laws of Delaware govern what ZBX or Zorbex owes the Licensee."
+    doorway = make(mask='"parties"')
+    quote = "govern what [PARTY-1] or [PARTY-2] owes the Licensee"
+    doorway.spoken = [json.dumps({"verdict": "present", "quotes": [quote], "why": ""})]
+    proposal = doorway.ask(question(text, start=len(head)), text).proposal
+    assert proposal
+    assert [q.text for q in proposal.quotes] == ["govern what ZBX or Zorbex owes the Licensee"]
+    out = "".join(turn for said in doorway.sent() for turn in said.turns)
+    assert not [words for words in ("ZBX", "Zorbex") if words in out]
+
+
 @pytest.mark.parametrize("part", ["PARTY", "1", "PARTY-1", "[PARTY-1", "Fees. [PARTY", "1] pays"])
 def test_a_part_of_a_placeholder_is_no_quote(make: Make, part: str) -> None:
     """It would be widened to words that the model did not name."""

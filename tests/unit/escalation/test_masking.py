@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.escalation.masking import mask
+from services.escalation.party_names import known_names
 from services.escalation.policy import Hidden
 from services.escalation.quotes import Passage
 
@@ -34,6 +35,50 @@ def test_names_and_sums_are_hidden() -> None:
     assert (
         masked.unmasked("[PARTY-1] pays [AMOUNT-1]") == "Acme Rockets, Inc. pays US$ 1,250,000.00"
     )
+
+
+DOCUMENT = """This Agreement is between Jaguarundi Freight, Inc., a Nevada corporation having its
+principal place of business at 10400 Griffin Rd., Ft. Lauderdale (hereinafter called "Freight2Go"),
+Ultragenol Pharma Inc. and its affiliates (hereinafter referred to as Ultragenol), Link
+Minus Corporation, of 12 Main Street (the "LKML"), GRANITE INC. ("Granite"), First
+National Zorbing LLC (the "Licensee"), Oak Fund LP ("Depositor"), and
+Velociraptor Systems Ltd. The Company is Oak Fund LP.
+See www.ultragenol.example and write to first@velociraptor.example. Each granite is met, national
+or not, and the systems of the Licensee, the Company and the Depositor are the first.
+"""
+PARTIES: frozenset[Hidden] = frozenset({"parties"})
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["Freight2Go", "Ultragenol", "ULTRAGENOL's", "LKML", "Granite", "Zorbing", "Velociraptor",
+     "Jaguarundi", "Jaguarundi Freight"],
+)  # fmt: skip
+def test_a_window_hides_what_the_document_calls_its_parties(name: str) -> None:
+    """Short names, and words of names, where the window does not say whose they are."""
+    window = f"Then {name} pays, www.ultragenol.example has it."
+    masked = mask(window, PARTIES, known_names(DOCUMENT))
+    assert re.fullmatch(
+        r"Then \[PARTY-\d\](?:'s)? pays, www\.\[PARTY-\d\]\.example has it\.", masked.text
+    )
+    (span,) = Passage(masked.text).find(masked.text[: masked.text.index(",")])
+    assert window[slice(*masked.source(*span))] == window[: window.index(",")]
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["the Company, the Licensee and the Depositor", "each granite", "First, National Systems",
+     "Nevada", "a Corporation"],
+)  # fmt: skip
+def test_roles_and_ordinary_words_stay(words: str) -> None:
+    """So does what the document has in small letters, unless a party is called so."""
+    assert mask(f"Of {words}.", PARTIES, known_names(DOCUMENT)).text == f"Of {words}."
+
+
+def test_a_role_that_is_given_as_a_name_stays() -> None:
+    """The model has to know who does what."""
+    known = known_names("Then the Company pays.", ["the Company", "Licensee", "Acme"])
+    assert mask("The Company and Acme", PARTIES, known).text == "The Company and [PARTY-1]"
 
 
 @pytest.mark.parametrize("kind", sorted(ALL))
@@ -68,7 +113,20 @@ def test_a_placeholder_that_the_text_has_itself_is_not_used() -> None:
 @given(
     st.lists(
         st.sampled_from(
-            ["Acme Inc.", "$5", "pays", "to", "Mr. Bean", "EUR 7 million", "the", "Zed", "\n", ", "]
+            [
+                "Acme Inc.",
+                "$5",
+                "pays",
+                "to",
+                "Mr. Bean",
+                "EUR 7 million",
+                "the",
+                "Zed",
+                "Zett",
+                "ACME",
+                "\n",
+                ", ",
+            ]
         ),
         max_size=30,
     ),
@@ -80,12 +138,13 @@ def test_there_and_back_is_the_same_place(parts: list[str], data: st.DataObject)
     it cuts a placeholder.
     """
     text = " ".join(parts)
-    masked = mask(text, ALL, ["Zed"])
+    masked = mask(text, ALL, known_names(f'{text} Zed Ltd ("Zett")', ["Zed"]))
     assert "".join(text[slice(*piece.source)] for piece in masked.pieces) == text
     assert sum(piece.length for piece in masked.pieces) == len(masked.text)
     assert "Acme" not in masked.text
     assert "$5" not in masked.text
     assert "Zed" not in masked.text
+    assert "Zett" not in masked.text
     if masked.text:
         start = data.draw(st.integers(0, len(masked.text) - 1))
         end = data.draw(st.integers(start + 1, len(masked.text)))

@@ -1,0 +1,62 @@
+"""What counts as the name of a party, and what of it is left after masking."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from infra.evaluate_masking import Corpus, cut, found, leak_of, names_in, report_of, table
+
+OTHERS = [f"The servicer {n} and the Licensee sell common heritage goods." for n in range(40)]
+TEXT = (
+    'Between Vexogen Labs, Inc. ("Vexogen"), Stremm Heritage Foods, LLC ("Heritage") and '
+    'Petra Quux of Quuxville ("Licensee"). ' + "The Licensee pays Vexogen and Heritage. " * 200
+)
+
+
+def corpus() -> Corpus:
+    """Forty contracts that have ordinary words, and one with parties."""
+    texts = [*OTHERS, TEXT]
+    return Corpus.of([{"family": str(n), "text": text} for n, text in enumerate(texts)])
+
+
+def test_names_are_words_that_few_contracts_have() -> None:
+    """Roles, ordinary words and sentences are none; a first word stands for the name."""
+    labels = [
+        "Vexogen Labs, Inc.",
+        "Licensee",
+        '("Party" and collectively the "Parties" Vexogen)',
+        "Petra Quux",
+    ]
+    assert names_in(labels, corpus()) == {"Vexogen Labs, Inc", "Vexogen", "Petra Quux", "Petra"}
+
+
+def test_names_are_counted_once_where_they_stand() -> None:
+    """The longer one of two, in any case but small letters, in whole words."""
+    text = "Vexogen\nLabs pays VEXOGEN; vexogen, Vexogens"
+    assert found(text, {"Vexogen", "Vexogen Labs"}) == {"Vexogen Labs": 1, "VEXOGEN": 1}
+    assert found(text, set()) == Counter()
+
+
+def test_windows_cover_the_text_in_whole_words() -> None:
+    """None is longer than asked for."""
+    windows = [TEXT[start:end] for start, end in cut(TEXT, 100)]
+    assert "".join(windows) == TEXT
+    assert max(map(len, windows)) <= 100
+    assert all(window.endswith((" ", ".")) for window in windows)
+
+
+def test_what_is_left_is_counted_in_windows_that_do_not_say_whose_name_it_is() -> None:
+    """A party that nobody knows is left; one that the document introduces is not."""
+    record = {"title": "a", "text": TEXT}
+    leak = leak_of(record, {"Vexogen", "Heritage", "Petra Quux"}, [])
+    assert leak.named > 400
+    assert leak.left == {"Petra Quux": 1}
+    assert leak_of(record, {"Petra Quux"}, ["Petra Quux"]).left == Counter()
+    assert report_of([leak]) == {
+        "contracts": 1,
+        "contracts_with_a_name": 1,
+        "contracts_with_over_five": 0,
+        "named": leak.named,
+        "left": 1,
+    }
+    assert "| 1 | 1 | 0 |" in table([leak], 1)
