@@ -124,12 +124,19 @@ def tenant_of(number: int) -> str:
     return AMPLE if number % TIGHT_EVERY else TIGHT
 
 
+def shared_out(workers: int) -> list[int]:
+    """How many workers each process has."""
+    each, more = divmod(workers, PROCESSES)
+    shares = [each + (number < more) for number in range(PROCESSES)]
+    return [share for share in shares if share]
+
+
 def caps_of(escalations: int, workers: int, kills: int) -> dict[str, int]:
     """What each tenant may spend, in millionths of a US$: a killed process leaves a call of each of
     its threads in hand, which counts in full.
     """
     tight = -(-escalations // TIGHT_EVERY)
-    left = WORST * (workers + kills * -(-workers // min(PROCESSES, workers)))
+    left = WORST * (workers + kills * max(shared_out(workers)))
     return {AMPLE: (escalations - tight) * NEEDED + left, TIGHT: tight * TIGHT_HAS + WORST}
 
 
@@ -239,6 +246,7 @@ class Worker:
 
     process: subprocess.Popen[bytes]
     log: Path
+    threads: int = 1
 
     def kill(self) -> None:
         """End it at once."""
@@ -324,7 +332,7 @@ class Place:
                 stdout=subprocess.DEVNULL,
                 stderr=written,
             )
-        return Worker(process, log)
+        return Worker(process, log, threads)
 
     def moment(self) -> Moment:
         """What the ledger says now."""
@@ -401,9 +409,7 @@ def _work(
     tell: Callable[[str], None],
 ) -> None:
     """Let processes work, kill one of them now and then, and wait until nothing is in hand."""
-    processes = min(PROCESSES, workers)
-    threads = -(-workers // processes)
-    running = [place.worker(threads) for _ in range(processes)]
+    running = [place.worker(threads) for threads in shared_out(workers)]
     try:
         known, until = -1, time.monotonic() + STALL_SECONDS
         while True:
@@ -424,7 +430,7 @@ def _work(
             if turn <= report.wanted_kills and now.calls["reserved"] and now.finished >= due:
                 victim = chance.randrange(len(running))
                 running[victim].kill()
-                running[victim] = place.worker(threads)
+                running[victim] = place.worker(running[victim].threads)
                 report.kills.append(now.finished)
                 tell(f"killed {turn} of {report.wanted_kills} times, {now.finished} finished")
             time.sleep(0.05)
