@@ -92,24 +92,40 @@ class Shown(NamedTuple):
         return cls._make(getattr(item, name) for name in cls._fields)
 
 
-def as_before(items: Sequence[Item], before: Mapping[str, Shown]) -> list[Item]:
+def as_before(
+    items: Sequence[Item], before: Mapping[str, Shown], others: Sequence[Look] = ()
+) -> list[Item]:
     """Let a check that is what it was show what it showed: read again, an ordinary result has the
     same confidence to the last digit. Where that of the check is another one, since another version
-    of the specialist found it, others move as well, and so does what it shows.
+    of the specialist found it, others move as well, and so does what it shows. Where as much is
+    accepted by now, since the policy was loosened, whatever else showed it is out of the queue.
 
     Args:
         items: of one document, as they would be shown.
         before: what its checks showed, by the id of the result.
+        others: see `among_others`.
     """
+    known = defaultdict[tuple[str, str], list[Look]](list)
+    for one in (*others, *(Look.of(item) for item in items if not item.sampled)):
+        known[one.kind, one.adapter].append(one)
+    least = {finder: _least(some) for finder, some in known.items()}
     kept = []
     for item in items:
         old = before.get(item.result_id) if item.sampled else None
-        if old and old.confidence == item.confidence:
+        below = _below(item, least.get((item.kind, item.adapter), {}))
+        if old and old.confidence == item.confidence and not _is_sure_now(old, item, below):
             item = replace(item, shown_confidence=old.shown_confidence)
             if (old.chance, old.ordered_by) == (item.chance, item.ordered_by):
                 item = replace(item, shown_chance=old.shown_chance)
         kept.append(item)
     return kept
+
+
+def _is_sure_now(old: Shown, fresh: Item, below: float | None) -> bool:
+    """Whether what a check showed is accepted by now, and what it would show is not."""
+    if below is None or old.shown_confidence is None or fresh.shown_confidence is None:
+        return False
+    return old.shown_confidence >= below > fresh.shown_confidence
 
 
 def start_of(document_id: str, key: bytes) -> str:
@@ -211,8 +227,12 @@ def _choice(item: Item, known: Sequence[Look], least: Mapping[str, float]) -> Ch
     less = [one for one in unsure if one.confidence < min(mine, least.get(_group(one), 1.0))]
     some = less or unsure
     patterns = [one for one in some if one.for_people] or some
-    below = least.get(_group(item), min(least.values(), default=None))
-    return Choice(patterns[:MOST], below)
+    return Choice(patterns[:MOST], _below(item, least))
+
+
+def _below(item: Item, least: Mapping[str, float]) -> float | None:
+    """The confidence of the least sure of what was accepted of its group, else of any."""
+    return least.get(_group(item), min(least.values(), default=None))
 
 
 def _made_up(item: Item, below: float | None, key: bytes) -> Look:

@@ -169,7 +169,7 @@ def _hidden(document: Document, items: Sequence[Item], uow: UnitOfWork) -> list[
         for finder in {(item.kind, item.adapter) for item in checks}:
             others += looks.least_sure(session, document, *finder)
         before = looks.shown_before(session, document)
-    return as_before(among_others(items, others, key), before)
+    return as_before(among_others(items, others, key), before, others)
 
 
 def queue_findings(

@@ -260,6 +260,24 @@ def test_what_a_check_showed_is_kept_for_the_same_figures_alone() -> None:
     assert as_before([fresh], {}) == [fresh]
 
 
+def test_a_check_shows_no_more_what_is_accepted_since_a_policy_was_loosened() -> None:
+    """Whatever else showed that much has left the queue; where nothing else waits, it stays."""
+    unsure_ones = [unsure(number, 0.5 + number / 100) for number in range(38)]
+    strict = [unsure(number, 0.9 + number / 1000, route="accept") for number in range(100, 150)]
+    loose = [one for one in unsure_ones if one.confidence < 0.6]
+    loose += [one._replace(route="accept") for one in unsure_ones if one.confidence >= 0.6]
+    checks = [replace(CHECK, result_id=f"cl_x{number}") for number in range(100)]
+    moved = 0
+    for check in checks:
+        (first,) = among_others([check], [*unsure_ones, *strict], KEY)
+        before = {check.result_id: Shown.of(first)}
+        fresh = among_others([check], [*loose, *strict], KEY)
+        (again,) = as_before(fresh, before, [*loose, *strict])
+        assert again.apparent.confidence < 0.6
+        moved += again.apparent.confidence != first.apparent.confidence
+    assert 0 < moved < 100
+
+
 def a_finding(name: str, confidence: float) -> dict[str, Any]:
     """One as triage announces it."""
     return {"id": name, "check": "income_sums", "confidence": confidence, "message": f"{name}."}
