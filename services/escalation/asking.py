@@ -25,7 +25,7 @@ from services.escalation.hearing import Account, Heard, TooLate, hear, recall
 from services.escalation.injections import speaks_to_machines
 from services.escalation.ledger import Caps, Ledger, TooManyCalls
 from services.escalation.masking import mask
-from services.escalation.party_names import known_names
+from services.escalation.party_names import Known, known_names
 from services.escalation.policy import Policies, TenantPolicy
 from services.escalation.prompting import Understood, Unverified, repair
 from services.escalation.providers import Prompt, Provider
@@ -47,6 +47,21 @@ to be repaired, for it would cost many times the question.
 
 Answers = dict[int, Understood | Figures | Unverified]
 """By the number of the question, counted from 1."""
+
+
+class _Names:
+    """What the parties of one document go by: looked for once, however many prompts there are."""
+
+    def __init__(self, text: str, policy: TenantPolicy) -> None:
+        self._text = text
+        self._hidden = "parties" in policy.mask
+        self._known: dict[tuple[str, ...], Known] = {}
+
+    def of(self, question: Question) -> Known:
+        """With those that the question tells; none where parties are not hidden."""
+        if self._hidden and question.names not in self._known:
+            self._known[question.names] = known_names(self._text, question.names)
+        return self._known.get(question.names, Known())
 
 
 @dataclass(frozen=True)
@@ -133,13 +148,14 @@ class Door:
         """
         policy = self.policies.of(asked[0][0].tenant)
         outcomes: list[Outcome | None] = [_refused(policy, question, text) for _, question in asked]
+        names = _Names(text, policy)
         open_ = [place for place, outcome in enumerate(outcomes) if outcome is None]
         for kinds in dict.fromkeys(_kinds(asked[place][1]) for place in open_):
             mine = [place for place in open_ if _kinds(asked[place][1]) == kinds]
             for chunk in chunks([asked[place][1] for place in mine], LARGEST_WINDOW):
                 together = [mine[place] for place in chunk]
                 pairs = [asked[place] for place in together]
-                came = self._chunk(pairs, policy, text, waiting)
+                came = self._chunk(pairs, policy, text, names, waiting)
                 for place, outcome in zip(together, came, strict=True):
                     outcomes[place] = outcome
         return [outcome for outcome in outcomes if outcome is not None]
@@ -149,6 +165,7 @@ class Door:
         asked: Sequence[tuple[Asker, Question]],
         policy: TenantPolicy,
         text: str,
+        names: _Names,
         waiting: list[Waiting] | None,
     ) -> list[Outcome]:
         """Ask what may go into one prompt, unless its windows speak to machines where they stand
@@ -158,11 +175,11 @@ class Door:
         if len(windows) == 1 or not speaks_to_machines(
             "\n".join(text[start:end].strip() for start, end in windows)
         ):
-            return self._together(asked, policy, text, waiting)
+            return self._together(asked, policy, text, names, waiting)
         outcomes: dict[str, Outcome] = {}
         for window in windows:
             mine = [pair for pair in asked if (pair[1].start, pair[1].end) == window]
-            came = self._together(mine, policy, text, waiting)
+            came = self._together(mine, policy, text, names, waiting)
             outcomes |= {
                 asker.escalation_id: one for (asker, _), one in zip(mine, came, strict=True)
             }
@@ -173,11 +190,15 @@ class Door:
         asked: Sequence[tuple[Asker, Question]],
         policy: TenantPolicy,
         text: str,
+        names: _Names,
         waiting: list[Waiting] | None,
     ) -> list[Outcome]:
         """Ask what goes into one prompt, but for what people have decided, unless that is paid."""
         asker = asked[0][0]
-        parts = _parts([one for _, one in asked], policy, text)
+        parts = [
+            Part(one, mask(text[one.start : one.end], policy.mask, names.of(one)))
+            for _, one in asked
+        ]
         asking = Asking(self, [asker for asker, _ in asked], policy, parts, waiting)
         try:
             return asking.outcomes()
@@ -188,16 +209,6 @@ class Door:
             raise NotYet(error.message, wait=error.wait if error.at_pace else None) from None
         except (TooManyCalls, TooLate) as error:
             return [Outcome(None, error.message) for _ in asked]
-
-
-def _parts(asked: Sequence[Question], policy: TenantPolicy, text: str) -> list[Part]:
-    """The windows as they are sent, without what the policy hides."""
-    named = {one.names for one in asked} if "parties" in policy.mask else set()
-    known = {names: known_names(text, names) for names in named}
-    return [
-        Part(one, mask(text[one.start : one.end], policy.mask, known.get(one.names, ())))
-        for one in asked
-    ]
 
 
 def _refused(policy: TenantPolicy, question: Question, text: str) -> Outcome | None:

@@ -103,7 +103,7 @@ def known_names(document: str, names: Iterable[str] = ()) -> Known:
         full.add(name)
         trusted = name in given or (start < _PREAMBLE and not _LOOSE.search(name))
         for short, near in _short_names(document, start, end):
-            if _is_name(short, name, small, near and start < _PREAMBLE):
+            if _is_name(short, name, small, near):
                 written.add(short)
                 trusted = True
         if trusted:
@@ -129,9 +129,10 @@ def _is_loose(name: str, small: Set[str]) -> bool:
 
 
 def _short_names(document: str, start: int, end: int) -> Iterator[tuple[str, bool]]:
-    """What stands where a name is given a short one, and whether nothing but what describes a party
-    is between the two.
+    """What stands where a name is given a short one, and whether that is where parties are named,
+    and nothing but what describes one is between the two.
     """
+    at_first = start < _PREAMBLE
     ahead = document[end : end + _AHEAD]
     defined = False
     for bracket in _BRACKET.finditer(ahead):
@@ -141,13 +142,13 @@ def _short_names(document: str, start: int, end: int) -> Iterator[tuple[str, boo
         if defined and ahead[: bracket.start()].rstrip()[-1:] != ")":
             break
         defined = defined or bool(quoted)
-        near = bool(_DESCRIBED.fullmatch(ahead[: bracket.start()]))
+        near = at_first and bool(_DESCRIBED.fullmatch(ahead[: bracket.start()]))
         yield from ((" ".join(short.split()), near) for short in quoted)
     for called in _CALLED.finditer(ahead):
-        near = bool(_DESCRIBED.fullmatch(ahead[: called.start()]))
+        near = at_first and bool(_DESCRIBED.fullmatch(ahead[: called.start()]))
         yield " ".join((called[1] or called[2]).split()), near
     if means := _MEANS.search(document, max(0, start - _BEFORE), start):
-        yield " ".join(means[1].split()), True
+        yield " ".join(means[1].split()), at_first
 
 
 def _is_name(short: str, name: str, small: Set[str], near: bool) -> bool:

@@ -8,6 +8,7 @@ import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,13 @@ import pytest
 from infra.stand_in import Fault, Labels, StandIn
 from infra.stand_in.injected import FENCED, FORTY, UNFENCED
 from infra.stand_in.protocols import Said
+from services.escalation import asking
 from services.escalation.asking import Asker, Door, NotWanted, NotYet
 from services.escalation.domain import Outcome
 from services.escalation.injections import speaks_to_machines
 from services.escalation.ledger import Ledger
 from services.escalation.ledger.store import praise
+from services.escalation.party_names import Known, known_names
 from services.escalation.policy import Policies, read_policies
 from services.escalation.prompting import LONGEST_WHY, SYSTEM, repair
 from services.escalation.providers import Prompt
@@ -387,6 +390,25 @@ def test_what_the_document_calls_a_party_elsewhere_is_masked_in_the_window(make:
     assert [q.text for q in proposal.quotes] == ["govern what ZBX or Zorbex owes the Licensee"]
     out = "".join(turn for said in doorway.sent() for turn in said.turns)
     assert not [words for words in ("ZBX", "Zorbex") if words in out]
+
+
+def test_a_document_is_looked_through_for_names_once(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many prompts its questions make."""
+    read: list[str] = []
+
+    def known(text: str, names: tuple[str, ...]) -> Known:
+        read.append(text)
+        return known_names(text, names)
+
+    monkeypatch.setattr(asking, "known_names", known)
+    doorway = make(mask='"parties"')
+    asker = partial(Asker, tenant="default", document_id="doc_1", since=doorway.clock())
+    pairs = [(asker(escalation_id=f"es_{number}"), question(start=number)) for number in range(20)]
+    assert all(doorway.door.ask_all(pairs, TEXT))
+    assert len(doorway.sent()) > 1
+    assert read == [TEXT]
 
 
 @pytest.mark.parametrize("part", ["PARTY", "1", "PARTY-1", "[PARTY-1", "Fees. [PARTY", "1] pays"])
