@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import time
+from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
@@ -16,7 +17,7 @@ from infra.chaos.frontier import Books, stand_in, write_policy
 from infra.chaos.papers import Paper, papers
 from infra.chaos.people import Analyst, Bookkeeper, Client, Listener, Told, Uploader, wait_until
 from infra.chaos.place import Place
-from infra.chaos.plan import EVERYTHING, plan
+from infra.chaos.plan import EVERYTHING, SERVERS, plan
 from infra.chaos.proxy import Proxy
 from infra.chaos.receiver import Receiver
 from infra.chaos.report import Report
@@ -95,7 +96,7 @@ class Run:
             made=troubles.made,
             doubled=self.doubler.doubled,
             emptied=troubles.emptied,
-            refused=sum(map(self.place.refusals, self.place.small)),
+            refused=Counter({name: self.place.refusals(name) for name in self.place.small}),
             answers=self.told.answers,
             checks=check(evidence),
             money=_money(evidence),
@@ -263,8 +264,8 @@ def prove(
     """
     place = Place.make(broken)
     tell(f"seed {seed}, in {place.data}")
-    if not place.small:
-        tell("no file system can be mounted here (root can): the disk of no server will be full")
+    if spared := ", ".join(name for name in SERVERS if name not in place.small):
+        tell(f"no file system can be mounted here (root can): never full is the disk of {spared}")
     try:
         report = Run(place, seed, documents, kills, tell).run()
     except BaseException:

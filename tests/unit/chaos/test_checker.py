@@ -259,7 +259,7 @@ def test_the_last_line_says_good_or_bad() -> None:
         made=Counter({"kill -9 kafka": 2, "drop kafka": 1}),
         doubled=3,
         emptied=0,
-        refused=0,
+        refused=Counter(),
         answers=Counter({"200": 9}),
         checks=check(sound()),
         money="nothing",
@@ -282,10 +282,12 @@ def test_the_last_line_says_good_or_bad() -> None:
     assert not report.good
     report.ended_meanwhile = 50
     assert report.good
-    report.made["full postgres"] = 1
+    report.made["full postgres"] = report.made["full kafka"] = 1
+    report.refused = Counter({"postgres": 0, "kafka": 5})
     assert not report.good
-    report.refused = 2
+    report.refused["postgres"] = 2
     assert report.good
+    assert "      2  lines of postgres about a full disk" in report.table()
     report.checks[3].looked_at = 0
     assert not report.good
     assert "1 looked at nothing" in report.last_line()
