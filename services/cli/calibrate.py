@@ -68,8 +68,10 @@ def calibrate(
     from shared.errors import InvalidRequest
     from shared.watch import calibrating
 
-    if loosen and step:
+    if loosen is not None and step:
         raise click.UsageError("--loosen stands alone")
+    if loosen is not None and not loosen.strip():
+        raise click.UsageError("--loosen wants a reason, which is kept")
     side = promising(adapter, data)
     who = actor or getpass.getuser()
     lines = Lines(as_json=as_json, table=calibrations.shown)

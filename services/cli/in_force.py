@@ -43,22 +43,22 @@ class InForce:
 def in_force(settings: Settings, tenant: str) -> InForce:
     """What holds for a tenant in the suite of a data folder, as far as is known here.
 
-    Raises SettingsError where the file that SMALLPRINT_POLICY names can't be read, or the database
-    is of another release.
+    Raises SettingsError where the database is of another release, or the suite has noted nothing
+    and the file that SMALLPRINT_POLICY names can't be read.
     """
     from services.escalation.policy import read_policies
     from shared.asking import SILENT, read_askers
     from shared.policy import EVERYTHING, read_risks
 
     path, none = settings.policy_file, read_policies(None).version(tenant)
-    mine = read_policies(path).version(tenant)
     held, noted = _noted(settings, tenant)
     if held:
-        warning = _other(mine, held.version, f"since {held.since:%Y-%m-%d %H:%M} UTC", path)
+        warning = _other(path, tenant, held.version, f"since {held.since:%Y-%m-%d %H:%M} UTC")
         return _held(held, tenant, warning)
     if noted:  # the file of the suite does not name this tenant
-        warning = _other(mine, none, f"whose file says nothing of {tenant}", path)
+        warning = _other(path, tenant, none, f"whose file says nothing of {tenant}")
         return InForce(EVERYTHING, SILENT, none, "suite", warning)
+    mine = read_policies(path).version(tenant)
     risks, asks = read_risks(path).of(tenant), read_askers(path).of(tenant)
     if path is None:
         return InForce(risks, asks, mine, "nothing", UNKNOWN)
@@ -93,12 +93,21 @@ def _held(held: Held, tenant: str, warning: str) -> InForce:
     return InForce(rules, asks, held.version, "suite", warning)
 
 
-def _other(mine: Version, theirs: Version, which: str, path: Path | None) -> str:
-    """What is said where the file that is named here has other rules than the suite."""
-    if path is None or mine.digest == theirs.digest:
+def _other(path: Path | None, tenant: str, theirs: Version, which: str) -> str:
+    """What is said where the file that is named here has other rules than the suite, or none."""
+    from services.escalation.policy import read_policies
+    from shared.errors import SettingsError
+
+    if path is None:
+        return ""
+    try:
+        mine = read_policies(path).version(tenant).digest
+    except SettingsError as error:
+        return f"{error.message}: the rules that the suite has ({theirs.digest}, {which}) count"
+    if mine == theirs.digest:
         return ""
     return (
-        f"SMALLPRINT_POLICY names here a file with other rules ({mine.digest}) than the suite has "
+        f"SMALLPRINT_POLICY names here a file with other rules ({mine}) than the suite has "
         f"({theirs.digest}, {which}): those of the suite count, which reads a changed file when it "
         "starts"
     )

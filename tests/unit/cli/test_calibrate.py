@@ -167,6 +167,16 @@ def test_a_person_loosens_with_a_reason(data: Path) -> None:
     assert list(state(data)) == [(0, (), False), None, [("loosened", "ann")]]
 
 
+@pytest.mark.parametrize("more", [[], ["--apply"]])
+def test_a_reason_that_is_empty_neither_loosens_nor_applies(data: Path, more: list[str]) -> None:
+    """A variable of the shell that is not set is no reason, and no trial either."""
+    before = everything(data)
+    told = CliRunner().invoke(cli, ["calibrate", "--data", str(data), "--loosen", "", *more])
+    assert told.exit_code == 2
+    assert "--loosen" in told.output
+    assert everything(data) == before
+
+
 def test_nothing_changes_where_nothing_is_tightened(data: Path) -> None:
     """What documents and checks have said so far stays; a second time there is nothing either."""
     run(data, "--loosen", "by mistake", "--by", "ann")

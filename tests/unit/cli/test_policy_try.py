@@ -370,6 +370,10 @@ def test_in_force_is_what_the_suite_has_whatever_the_shell_names(
     (warning,) = line["warnings"]
     assert f"than the suite has ({digest}, since 2026-03-01 00:00 UTC)" in warning
     assert "! SMALLPRINT_POLICY names here a file with other rules" in run(FORCED).stdout
+    monkeypatch.setenv("SMALLPRINT_POLICY", str(tmp_path / "gone.toml"))
+    stale = json.loads(run(FORCED, "--json").stdout)
+    assert stale["now"] == now
+    assert f"the rules that the suite has ({digest}, " in stale["warnings"][0]
     monkeypatch.delenv("SMALLPRINT_POLICY")
     alone = json.loads(run(FORCED, "--json").stdout)
     assert alone["warnings"] == []
