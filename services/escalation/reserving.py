@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from services.escalation.asking import LARGEST_WINDOW
 from services.escalation.batching import TOGETHER, Part, several_prompt
 from services.escalation.masking import mask
 from services.escalation.policy import TenantPolicy
@@ -18,9 +19,9 @@ WINDOW = 4_000
 DEFINITION = 200
 """Characters of what is asked about a usual passage: about as many as the categories of contracts
 have."""
-LONGEST = {"contract": 20_000, "report": 16_000}
+LONGEST = {"contract": LARGEST_WINDOW, "report": 16_000}
 """Characters of what is sent of a document at once, at most: of a contract the passages of up to
-eight questions together, of a report the tables of one."""
+eight questions together, of a report the tables of one (`LONGEST` of triage's questions)."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,8 @@ class Reserved:
     """One question with a passage of `WINDOW` characters."""
     most: float
     """As much as goes together."""
+    characters: int = WINDOW
+    """Of the passage of a usual question."""
 
 
 def reserved(policy: TenantPolicy, kind: Literal["contract", "report"]) -> Reserved | None:

@@ -6,9 +6,6 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-PASSAGE = "4,000 characters"
-"""Of a usual question (`services/escalation/reserving.py`)."""
-
 
 def told(line: Mapping[str, Any]) -> Iterator[str]:
     """What a person should know of the budget before the tried policy is signed.
@@ -36,16 +33,17 @@ def told(line: Mapping[str, Any]) -> Iterator[str]:
 def _too_much(kind: str, asked: int, aside: Mapping[str, float], cap: float, per: str) -> str:
     """One prompt may set aside more than the budget has."""
     least, usual, most = (usd(aside[name]) for name in ("least", "usual", "most"))
+    passage = f"{aside['characters']:,} characters"
     with_ = f"with US$ {usd(cap)} {per}"
     if aside["least"] > cap:
         return (
-            f"tried, {kind}: a question of {PASSAGE} sets aside up to US$ {usual} until its bill "
+            f"tried, {kind}: a question of {passage} sets aside up to US$ {usual} until its bill "
             f"is there, and none less than US$ {least}: {with_} nothing is asked, and people have "
             f"all {asked:,} questions."
         )
     if aside["usual"] > cap:
         return (
-            f"tried, {kind}: a question of {PASSAGE} sets aside up to US$ {usual} until its bill "
+            f"tried, {kind}: a question of {passage} sets aside up to US$ {usual} until its bill "
             f"is there: {with_} it is not asked, only shorter ones are; people have the others."
         )
     return (

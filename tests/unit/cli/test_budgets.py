@@ -6,7 +6,16 @@ from typing import Any
 
 import pytest
 
+from services.escalation import reserving
+from services.extraction import questions as of_clauses
+from services.triage import questions as of_findings
 from shared.cli.budgets import told
+
+
+def test_what_is_reckoned_with_is_what_services_send() -> None:
+    """Of a usual passage, and of a document at once at the most."""
+    assert reserving.WINDOW == of_clauses.WINDOW
+    assert reserving.LONGEST == {"contract": of_clauses.SENT, "report": of_findings.LONGEST}
 
 
 def line(
@@ -15,7 +24,7 @@ def line(
     """What would be asked, as (questions, US$), where each sets aside 0.04 to 0.06 US$."""
 
     def side(asked: tuple[int, float]) -> dict[str, Any]:
-        aside = {"least": 0.04, "usual": 0.05, "most": 0.06}
+        aside = {"least": 0.04, "usual": 0.05, "most": 0.06, "characters": 4_000}
         return {"escalated": asked[0], "cost_usd": asked[1], "reserved_usd": aside}
 
     budget = {"budget_usd": {"day": day, "month": month}}
