@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -60,7 +61,7 @@ def up(port: int, data: Path | None, as_json: bool) -> int:
             key = first.secret if first else None
             host = "127.0.0.1" if settings.host in ("0.0.0.0", "::", "") else settings.host  # noqa: S104
             try:
-                _announce(f"http://{host}:{real_port}", key, as_json=as_json)
+                _announce(f"http://{host}:{real_port}", key, settings.data, as_json=as_json)
             except BaseException:
                 if first:
                     keys.unmake(first.key.id)  # nobody has seen it: the next start makes another
@@ -119,7 +120,7 @@ def build_services(data: Path | None = None) -> list[Service]:
     ]
 
 
-def _announce(url: str, key: str | None, *, as_json: bool) -> None:
+def _announce(url: str, key: str | None, data: Path, *, as_json: bool) -> None:
     from shared.cli.tables import DISCLAIMER
 
     if as_json:
@@ -129,5 +130,6 @@ def _announce(url: str, key: str | None, *, as_json: bool) -> None:
     if key:
         rows.append(f"the first key, shown only this once: {key}")
     else:
-        rows.append("sign in with a key you have, or make one: smallprint keys new NAME")
+        where = shlex.join(["--data", str(data)])
+        rows.append(f"sign in with a key you have, or make one: smallprint keys new NAME {where}")
     write("".join(f"{row}\n" for row in [*rows, DISCLAIMER]).encode())

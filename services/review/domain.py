@@ -498,7 +498,9 @@ class Item:
     def _must_be_held(self, actor: str, now: datetime) -> None:
         lease = self.lease(now)
         if lease is None:
-            raise LeaseLost("your claim on this item has run out: claim it again, nothing is lost")
+            raise LeaseLost(
+                "you hold no claim on this item, or it has run out: claim it, nothing is lost"
+            )
         if lease.holder != actor:
             raise LeaseLost(f"{lease.holder} works on this item now: take another one")
 

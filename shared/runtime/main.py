@@ -149,6 +149,9 @@ def join(threads: Iterable[threading.Thread], seconds: float = 20.0) -> None:
     """Wait for threads to end; work that takes longer is given to others by the bus."""
     for thread in threads:
         thread.join(seconds)
+        if thread.is_alive():
+            extra = {"name_of_thread": thread.name, "seconds": seconds}
+            log.warning("not ended in time: what it has in hand is begun again later", extra=extra)
 
 
 def serve_http(

@@ -3,6 +3,8 @@
 import ast
 import json
 import os
+import re
+import shlex
 import shutil
 import signal
 import socket
@@ -17,7 +19,7 @@ from typing import Any
 import pytest
 
 from services import cli
-from services.cli import finder
+from services.cli import finder, up
 from shared.cli import tables
 from shared.errors import SuiteError
 from tests.samples import filing
@@ -723,6 +725,16 @@ def test_a_port_that_is_taken_costs_no_first_key(
     assert (code, out) == (2, "")
     assert f"can't listen on 127.0.0.1:{port}" in err
     assert run("keys", "list", "--data", tmp_path / "data")[1] == ""
+
+
+def test_a_later_start_says_how_a_key_of_its_own_folder_is_made(
+    capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """One that is made in another folder opens nothing here."""
+    up._announce("http://127.0.0.1:8400", None, tmp_path / "my papers", as_json=False)
+    said = capfd.readouterr().out
+    (command,) = re.findall(r"make one: smallprint (.*)", said)
+    assert shlex.split(command) == ["keys", "new", "NAME", "--data", str(tmp_path / "my papers")]
 
 
 def test_doctor_uses_the_threads_that_are_set(

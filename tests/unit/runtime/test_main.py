@@ -51,6 +51,21 @@ def stop() -> Iterator[threading.Event]:
     stop.set()
 
 
+def test_work_that_does_not_end_in_time_is_told_of(caplog: pytest.LogCaptureFixture) -> None:
+    """The process ends, and whoever stopped it reads that something is begun again."""
+    go = threading.Event()
+    long = threading.Thread(target=go.wait, name="extraction-worker-0", daemon=True)
+    long.start()
+    join([long], seconds=0.05)
+    (record,) = caplog.records
+    assert "not ended in time: what it has in hand is begun again later" in record.getMessage()
+    assert record.__dict__["name_of_thread"] == "extraction-worker-0"
+    go.set()
+    caplog.clear()
+    join([long], seconds=10)
+    assert caplog.records == []
+
+
 def _names(threads: list[threading.Thread]) -> list[str]:
     return [thread.name for thread in threads]
 
