@@ -177,15 +177,18 @@ def test_the_curl_of_the_readme_runs_as_printed(suite: Suite, tmp_path: Path) ->
             few = ("unfair-terms", "/signals", "/narrative-flags")
             may_be_none = any(name in command for name in few)
             assert answer.get("items", [True]) or may_be_none, (command, body)
-    path, gone = f"/v1/documents/{first}", False
+    path, gone, item = f"/v1/documents/{first}", False, ""
     for row in readme_curl.rows():
-        command = f'curl -H "Authorization: Bearer $KEY" {row.replace("/ID", f"/{first}")}'
+        row = row.replace("/ID", f"/{first}").replace('"item": "ID"', f'"item": "{item}"')
+        command = f'curl -H "Authorization: Bearer $KEY" {row}'
         if not gone:
             suite.ended(first)
         gone = gone or "DELETE" in row
         status, body = readme_curl.run(command, url, key, tmp_path)
         refused = "/cancel" in row  # there is nothing to stop any more
         assert status == 409 if refused else 200 <= status < 300, (command, status, body)
+        if "/claim" in row:
+            item = json.loads(body)["id"]
         if "/kind" in row:
             suite.put(f"{path}/kind", json={"kind": "contract"})
     assert suite.get(path).status_code == 404
