@@ -13,10 +13,13 @@ the answers that it finds (recall), and how often it lists something else (from 
 clause that it is asked about is confirmed so often if it is right; if it is wrong, as often as the
 model lists something wrong in one category of one contract, which is to its disadvantage. Real
 mistakes hang together more than drawn ones do. Money is by the price list and four characters a
-token. Seconds of the specialist are measured at the run; those of a call are stated.
+token, for the prompts that would be sent: passages near each other share a window, and windows of
+one contract a prompt. Seconds of the specialist are measured at the run; those of a call are
+stated.
 
-Asked is what is worth most: how much less wrong the decision becomes on the average, for its
-price, until the budget is spent or nothing is gained by asking any more.
+Asked is what is worth most: how much less wrong the decision becomes on the average, for the price
+that it is expected to have by itself, until the budget is spent or nothing is gained by asking any
+more.
 """
 
 from __future__ import annotations
@@ -35,6 +38,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from infra.bills_of_contracts import Bill, Bills
 from models.corpus import read_labels, read_records
 from models.evaluate import Judged, judge, predicted_folds
 from models.guarantee import KEPT, SHIPPED_MAP, Rows, calibration_of, cross_fitted, rows_of
@@ -47,7 +51,7 @@ from services.escalation.providers import Usage
 from services.escalation.settings import Settings
 from services.extraction.definitions import definitions_of
 from services.extraction.pipeline import calibrated, search
-from services.extraction.questions import WINDOW
+from services.extraction.questions import AROUND
 from shared.asking import WRITTEN, Tokens, Witness
 from shared.errors import SettingsError
 from shared.guarantee import Calibration, promise
@@ -109,7 +113,8 @@ class Field:
         right: [N].
         pairs: which answer each right one matches: (candidate, answer) [M, 2].
         answers: how many there are.
-        usd: what asking about each costs [N].
+        usd: what asking about each is expected to cost by itself [N].
+        bills: what several cost together.
     """
 
     rows: Rows
@@ -119,6 +124,13 @@ class Field:
     pairs: NDArray[np.int64]
     answers: int
     usd: Floats
+    bills: Bills | None = None
+
+    def bill(self, asked: Flags) -> Bill:
+        """What asking about some costs together; each by itself where no contract is known."""
+        if self.bills is not None:
+            return self.bills.of(asked)
+        return Bill(float(self.usd[asked].sum()), int(asked.sum()), int(asked.sum()))
 
     def errors(self, kept: Flags) -> tuple[int, int]:
         """Wrong clauses that are kept, and answers that none of the kept matches."""
@@ -148,19 +160,21 @@ def field_of(
     asks = definitions_of(manifest.labels)
     pairs: list[tuple[int, int]] = []
     usd: list[float] = []
+    counted: list[bool] = []
     before = 0
     for contract in contracts:
         places = {}
         for name, texts in contract.answers.items():
             places[name], before = before, before + len(texts)
         for candidate, matched in zip(contract.candidates, contract.matched, strict=True):
-            if calibrated(candidate.score, manifest.calibration) > KEPT:
+            counted.append(calibrated(candidate.score, manifest.calibration) > KEPT)
+            if counted[-1]:
                 name = manifest.labels[candidate.label]
                 pairs += [(len(usd), places[name] + place) for place in matched]
                 usd.append(_price_of(contract, candidate, asks[name], price))
-    return Field(
-        rows, shown, belief, rows.right > 0, np.array(pairs, np.int64), before, np.array(usd)
-    )
+    right, bills = rows.right > 0, Bills(contracts, manifest.labels, np.array(counted), price)
+    found = np.array(pairs, np.int64)
+    return Field(rows, shown, belief, right, found, before, np.array(usd), bills)
 
 
 def _some(rows: Rows, kept: Flags) -> Rows:
@@ -192,7 +206,7 @@ def _apart(contract: Judged, manifest: Manifest) -> Judged:
 
 def _price_of(contract: Judged, candidate: Candidate, asks: str, price: Price) -> float:
     length = candidate.end - candidate.start
-    sent = len(asks) + min(len(contract.text), max(WINDOW, length)) + length
+    sent = len(asks) + min(len(contract.text), 2 * AROUND + length) + length
     return price.of(Tokens.about(sent, length)) / 1e6
 
 
@@ -201,11 +215,20 @@ def chosen(field: Field, point: Point, budget: float | None) -> Flags:
     gain = point.witness.gain(field.belief, field.shown)
     order = np.argsort(-gain / field.usd, kind="stable")
     order = order[gain[order] > 1e-9]
-    if budget is not None:
-        order = order[np.cumsum(field.usd[order]) <= budget]
-    asked = np.zeros(len(gain), bool)
-    asked[order] = True
-    return asked
+
+    def first(count: int) -> Flags:
+        asked = np.zeros(len(gain), bool)
+        asked[order[:count]] = True
+        return asked
+
+    if budget is None:
+        return first(len(order))
+    paid, too_many = 0, len(order) + 1
+    while too_many - paid > 1:
+        count = (paid + too_many) // 2
+        within = field.bill(first(count)).usd <= budget
+        paid, too_many = (count, too_many) if within else (paid, count)
+    return first(paid)
 
 
 def cascade(field: Field, point: Point, asked: Flags) -> dict[str, Any]:
@@ -219,9 +242,11 @@ def cascade(field: Field, point: Point, asked: Flags) -> dict[str, Any]:
         kept = (field.shown | asked) & (belief > 0.5)
         outcomes.append([*field.errors(kept), *np.ravel(covered)])
     wrong, missed, *accepted = np.mean(outcomes, axis=0)
+    bill = field.bill(asked)
     return {
         "asked": int(asked.sum()),
-        "usd": float(field.usd[asked].sum()),
+        "calls": bill.calls,
+        "usd": bill.usd,
         "wrong": float(wrong),
         "missed": float(missed),
         "accepted": {
@@ -248,6 +273,7 @@ def alone(contracts: Sequence[Judged], labels: Sequence[str], point: Point, pric
     usage = Usage(sent // CHARACTERS_PER_TOKEN, int(quoted))
     return {
         "asked": calls,
+        "calls": calls,
         "usd": price.of(usage) / 1e6,
         "wrong": listed * (1 - point.precision),
         "missed": answers * (1 - point.recall),
@@ -268,8 +294,23 @@ def measured(texts: Sequence[str], count: int) -> float:
     return (time.perf_counter() - began) * sum(map(len, texts)) / sum(map(len, read))
 
 
-def evaluate(data: Path, arguments: argparse.Namespace) -> dict[str, Any]:
-    """All ways beside each other."""
+@dataclass(frozen=True)
+class Read:
+    """The training contracts, judged by predictions of models that had not seen them."""
+
+    manifest: Manifest
+    labels: Sequence[str]
+    records: Sequence[dict[str, Any]]
+    contracts: Sequence[Judged]
+
+    @property
+    def folds(self) -> list[int]:
+        """Of each contract."""
+        return [record["fold"] for record in self.records]
+
+
+def read_all(data: Path) -> Read:
+    """What the data folder and the committed predictions say."""
     config = tomllib.loads((SPECIALIST / "config.toml").read_text("utf-8"))
     artefacts = load(CommonSettings).artefacts_folder
     manifest = read_manifest(newest_version(artefacts, SPECIALIST.name) / MANIFEST_FILE)
@@ -280,8 +321,15 @@ def evaluate(data: Path, arguments: argparse.Namespace) -> dict[str, Any]:
         predictions |= read_predictions(SPECIALIST / f"predictions-fold{fold}.jsonl.gz")
     records = list(read_records(data, config["data"], folds))
     contracts = [judge(record, predictions[record["id"]], labels) for record in records]
+    return Read(manifest, labels, records, contracts)
+
+
+def evaluate(data: Path, arguments: argparse.Namespace) -> dict[str, Any]:
+    """All ways beside each other."""
+    read = read_all(data)
+    contracts, labels = read.contracts, read.labels
     price = known_prices()["anthropic"][REFERENCE]
-    field = field_of(contracts, [record["fold"] for record in records], manifest, price)
+    field = field_of(contracts, read.folds, read.manifest, price)
     pairs = len(contracts) * len(labels)
     point = Point.of(*POINTS[arguments.point], field.answers, pairs)
     seconds = measured([contract.text for contract in contracts], arguments.measure)
@@ -300,7 +348,7 @@ def evaluate(data: Path, arguments: argparse.Namespace) -> dict[str, Any]:
     for name, way in ways:
         own = 0.0 if name.startswith("frontier") else seconds
         way["errors"] = way["wrong"] + way["missed"]
-        way["seconds"] = own + way["asked"] * arguments.call_seconds
+        way["seconds"] = own + way["calls"] * arguments.call_seconds
         way["machine_usd"] = own * hour / 3600
     return {
         "contracts": len(contracts),
@@ -317,7 +365,17 @@ def evaluate(data: Path, arguments: argparse.Namespace) -> dict[str, Any]:
 
 def table(report: dict[str, Any]) -> str:
     """The ways as a table in Markdown."""
-    heads = ["way", "asked", "US$ asked", "US$ machine", "seconds", "wrong", "missed", "errors"]
+    heads = [
+        "way",
+        "asked",
+        "calls",
+        "US$ asked",
+        "US$ machine",
+        "seconds",
+        "wrong",
+        "missed",
+        "errors",
+    ]
     heads += [f"accepted at {risk:.0%} (wrong)" for risk in RISKS]
     lines = [f"| {' | '.join(heads)} |", f"| {' | '.join(['---'] * len(heads))} |"]
     for way in report["ways"]:
@@ -325,6 +383,7 @@ def table(report: dict[str, Any]) -> str:
         cells = [
             way["way"],
             f"{way['asked']:,}",
+            f"{way['calls']:,}",
             f"{way['usd']:,.2f}",
             f"{way['machine_usd']:,.4f}",
             f"{way['seconds']:,.0f}",

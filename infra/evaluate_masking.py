@@ -34,8 +34,8 @@ from models.evaluate import predicted_folds
 from models.predict import Candidate, read_predictions
 from services.escalation.masking import mask
 from services.escalation.party_names import known_names
+from services.escalation.reserving import WINDOW
 from services.extraction.pipeline import calibrated
-from services.extraction.questions import WINDOW
 from services.extraction.values import main_value
 from shared.errors import SettingsError
 from shared.inference.adapters import MANIFEST_FILE, Manifest, newest_version, read_manifest

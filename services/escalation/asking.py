@@ -15,9 +15,9 @@ from services.escalation.batching import (
     Part,
     chunks,
     faults_of,
+    repair_several,
     several_prompt,
     understand_several,
-    wish,
 )
 from services.escalation.domain import Outcome
 from services.escalation.figures import Figures, refusal_of_tables
@@ -269,7 +269,6 @@ class Asking:
         decided = [asker.decided() for asker in self.askers]
         if any(decided) and not self._is_known():
             return self._without(decided)
-        alone = self.parts[0] if len(self.parts) == 1 else None
         prompt = self._prompt()
         late = self.door.clock() > self.asker.since + self.door.oldest
         heard = self._hear(prompt, late)
@@ -286,8 +285,11 @@ class Asking:
             return self._said(found, by, "gave no usable answer, and it is too late to ask again")
         if all(self.askers[number - 1].decided() for number in faults):
             return self._said(found, by, "gave no usable answer, and a person has decided since")
-        why = faults[1] if alone else wish(faults)
-        heard = self._hear(repair(prompt, heard.reply.text, why))
+        if len(self.parts) > 1:
+            again = repair_several(self.parts, heard.reply, faults)
+        else:
+            again = repair(prompt, heard.reply.text, faults[1])
+        heard = self._hear(again)
         if heard.reply.refused:
             return self._said(found, by, "declined to answer")
         found |= self._understood(heard, list(faults))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,7 @@ from services.escalation.prompting import (
     bare,
     candidates_shown,
     fault,
+    repair,
     verified,
 )
 from services.escalation.providers import Prompt, Reply
@@ -111,34 +112,82 @@ def chunks(questions: Sequence[Question], most: int) -> Iterator[list[int]]:
         yield together
 
 
-def several_prompt(parts: Sequence[Part]) -> Prompt:
-    """The questions, and each passage once."""
-    passages = list(dict.fromkeys(part.passage.text for part in parts))
-    asked = {
+def numbers_of(parts: Sequence[Part]) -> list[int]:
+    """The number, counted from 1, under which each part is asked: parts that look for the same in
+    the same passage are one question, with the candidates of all of them.
+    """
+    same = [(p.passage.text, p.question.category, p.question.definition) for p in parts]
+    numbers = {one: number for number, one in enumerate(dict.fromkeys(same), 1)}
+    return [numbers[one] for one in same]
+
+
+def several_prompt(parts: Sequence[Part], wanted: Collection[int] = ()) -> Prompt:
+    """The questions, and each passage once.
+
+    Args:
+        wanted: parts that are asked about, counted from 1; all where none is named. Their questions
+            keep the numbers that they have beside the others.
+    """
+    asked: dict[int, list[Part]] = {}
+    for place, (number, part) in enumerate(zip(numbers_of(parts), parts, strict=True), 1):
+        if not wanted or place in wanted:
+            asked.setdefault(number, []).append(part)
+    passages = list(dict.fromkeys(first.passage.text for first, *_ in asked.values()))
+    sent = {
         "passages": passages,
         "questions": [
             {
                 "number": number,
-                "passage": passages.index(part.passage.text) + 1,
-                "category": part.question.category,
-                "asks": part.question.definition,
-                "candidates": candidates_shown(part.question, part.passage),
+                "passage": passages.index(same[0].passage.text) + 1,
+                "category": same[0].question.category,
+                "asks": same[0].question.definition,
+                "candidates": _candidates(same),
             }
-            for number, part in enumerate(parts, 1)
+            for number, same in asked.items()
         ],
     }
-    return Prompt(SYSTEM, (json.dumps(asked, ensure_ascii=False),), MANY)
+    return Prompt(SYSTEM, (json.dumps(sent, ensure_ascii=False),), MANY)
+
+
+def _candidates(same: Sequence[Part]) -> list[str]:
+    shown = [words for one in same for words in candidates_shown(one.question, one.passage)]
+    return list(dict.fromkeys(shown))
+
+
+def repair_several(parts: Sequence[Part], reply: Reply, faults: Mapping[int, str]) -> Prompt:
+    """Those parts once more whose answers can't be used, with these answers, and what was wrong
+    with them.
+
+    Args:
+        faults: why, by the part, counted from 1.
+    """
+    numbers = numbers_of(parts)
+    by_number = {numbers[part - 1]: why for part, why in faults.items()}
+    return repair(several_prompt(parts, faults), _said_of(reply, by_number), wish(by_number))
+
+
+def _said_of(reply: Reply, wanted: Collection[int]) -> str:
+    """What was said to some questions, in the form of an answer; all of it where it has no form.
+    Of an answer that was cut off before them that is nothing.
+    """
+    if reply.cut:
+        return ""
+    try:
+        said = [one.model_dump() for one in _read(reply.text) if one.number in wanted]
+    except Unverified:
+        return reply.text
+    return json.dumps({"answers": said}, ensure_ascii=False)
 
 
 def understand_several(
     reply: Reply, parts: Sequence[Part], wanted: Sequence[int]
 ) -> dict[int, Understood | Unverified]:
-    """What an answer says to each of some questions, or why that can't be used. Of several answers
+    """What an answer says to each of some parts, or why that can't be used. Of several answers
     to one question the first counts. Of an answer that was cut off those that are whole count.
 
     Args:
-        parts: all questions.
-        wanted: numbers of those that have no usable answer yet, counted from 1.
+        parts: all that were asked about together.
+        wanted: those that have no usable answer yet, counted from 1.
     """
     try:
         answers = _whole(reply.text) if reply.cut else _read(reply.text)
@@ -148,7 +197,8 @@ def understand_several(
     for one in answers:
         said.setdefault(one.number, one)
     none = CUT if reply.cut else "there is no answer to it"
-    return {number: _verified(said.get(number), parts[number - 1], none) for number in wanted}
+    numbers = numbers_of(parts)
+    return {one: _verified(said.get(numbers[one - 1]), parts[one - 1], none) for one in wanted}
 
 
 def _verified(answer: Answer | None, part: Part, none: str) -> Understood | Unverified:
@@ -161,12 +211,12 @@ def _verified(answer: Answer | None, part: Part, none: str) -> Understood | Unve
 
 
 def faults_of(found: Mapping[int, object]) -> dict[int, str]:
-    """The numbers of the questions without a usable answer, and why."""
+    """The parts without a usable answer, counted from 1, and why."""
     return {number: str(one) for number, one in found.items() if isinstance(one, Unverified)}
 
 
 def wish(faults: Mapping[int, str]) -> str:
-    """What is said to be wrong with an answer."""
+    """What is said to be wrong with an answer, by the number of the question."""
     if len(set(faults.values())) == 1:
         return f"{next(iter(faults.values()))} (questions {', '.join(map(str, faults))})"
     return "; ".join(f"question {number}: {why}" for number, why in faults.items())

@@ -14,8 +14,8 @@ from services.escalation.subjects import prompt_of
 from shared.events import BlobRef
 from shared.events.questions import Question
 
-WINDOW = 4_000
-"""Characters of a usual passage: as many as extraction sends of a contract where it has as many."""
+WINDOW = 2_500
+"""Characters of a usual passage: extraction sends a clause with 1,000 on each side of it."""
 DEFINITION = 200
 """Characters of what is asked about a usual passage: about as many as the categories of contracts
 have."""

@@ -107,6 +107,7 @@ def test_it_is_printed_as_a_table_or_as_json(
     way: dict[str, Any] = {
         "way": "frontier alone (stand-in)",
         "asked": 2,
+        "calls": 2,
         "usd": 1.0,
         "machine_usd": 0.0,
         "seconds": 10.0,
@@ -117,7 +118,7 @@ def test_it_is_printed_as_a_table_or_as_json(
     }
     monkeypatch.setattr(evaluate_cascade, "evaluate", lambda _folder, _asked: {"ways": [way]})
     assert evaluate_cascade.main(["/nowhere"]) == 0
-    assert "| frontier alone (stand-in) | 2 | 1.00 |" in capsys.readouterr().out
+    assert "| frontier alone (stand-in) | 2 | 2 | 1.00 |" in capsys.readouterr().out
     assert evaluate_cascade.main(["/nowhere", "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == {"ways": [way]}
     assert table({"ways": []}).count("\n") == 1

@@ -14,7 +14,8 @@ from shared.cli.budgets import told
 
 def test_what_is_reckoned_with_is_what_services_send() -> None:
     """Of a usual passage, and of a document at once at the most."""
-    assert reserving.WINDOW == of_clauses.WINDOW
+    assert 2 * of_clauses.AROUND < reserving.WINDOW < of_clauses.WIDEST
+    assert of_clauses.SENT % reserving.WINDOW == 0, "the most is not all that goes together"
     assert reserving.LONGEST == {"contract": of_clauses.SENT, "report": of_findings.LONGEST}
 
 
@@ -24,7 +25,7 @@ def line(
     """What would be asked, as (questions, US$), where each sets aside 0.04 to 0.06 US$."""
 
     def side(asked: tuple[int, float]) -> dict[str, Any]:
-        aside = {"least": 0.04, "usual": 0.05, "most": 0.06, "characters": 4_000}
+        aside = {"least": 0.04, "usual": 0.05, "most": 0.06, "characters": 2_500}
         return {"escalated": asked[0], "cost_usd": asked[1], "reserved_usd": aside}
 
     budget = {"budget_usd": {"day": day, "month": month}}

@@ -19,6 +19,7 @@ from services.escalation.masking import mask
 from services.escalation.prompting import Understood
 from services.escalation.providers import Reply
 from shared.events import DocumentDeleted, FurtherQuestion
+from shared.events.questions import Candidate
 from shared.storage.deletion import mark_cancelled
 from tests.unit.escalation.test_door import Doorway, Make, make, question
 from tests.unit.escalation.test_service import House, house
@@ -89,11 +90,65 @@ def test_only_what_was_not_usable_is_repaired(make: Make) -> None:
     assert (
         "question 3" in doorway.sent()[1].turns[-1] or "questions 3" in doorway.sent()[1].turns[-1]
     )
+    again = doorway.sent()[1].turns
+    (third,) = json.loads(again[0])["questions"]
+    assert (third["number"], third["category"]) == (3, CATEGORIES[2]), "all was sent again"
+    (said,) = json.loads(again[1])["answers"]
+    assert (said["number"], said["quotes"]) == (3, ["nobody wrote this"])
     doorway.spoken = [answers("nobody wrote this"), answers("nor this")]
     lost = ask(doorway, *three(definition="Again?"))
     assert words(lost[0]) == [LAW]
     assert lost[2].proposal is None
     assert "the passage does not have these quotes" in lost[2].reason
+
+
+def test_only_the_passages_of_what_is_repaired_are_sent_again(make: Make) -> None:
+    """Each question keeps its number and is told of its own passage."""
+    doorway = make(labels=LABELS)
+    end = len(f"1. {LAW}\n")
+    first = question(TEXT, start=0, end=end, category=CATEGORIES[0])
+    second = question(TEXT, start=end, category=CATEGORIES[1])
+    good = {"number": 1, "verdict": "present", "quotes": [LAW], "why": "so"}
+    bad = {"number": 2, "verdict": "present", "quotes": ["nobody wrote this"], "why": "so"}
+    mended = {**bad, "quotes": [TERM]}
+    doorway.spoken = [json.dumps({"answers": listed}) for listed in ([good, bad], [mended])]
+    assert [words(one) for one in ask(doorway, first, second)] == [[LAW], [TERM]]
+    before, after = (json.loads(said.turns[0]) for said in doorway.sent())
+    assert [one["passage"] for one in before["questions"]] == [1, 2]
+    assert [(one["number"], one["passage"]) for one in after["questions"]] == [(2, 1)]
+    assert after["passages"] == before["passages"][1:]
+    assert doorway.sent()[1].turns[-1].count("questions 2") == 1
+
+
+def test_what_looks_for_the_same_in_the_same_passage_is_one_question(make: Make) -> None:
+    """With all candidates; each result has the answer, and of two places the one that it means."""
+    twice = f"{LAW} {COVER} {LAW}"
+    doorway = make(labels=[("Governing Law", LAW)])
+    places = [0, len(twice) - len(LAW)]
+    asked = [
+        question(
+            twice,
+            category="Governing Law",
+            candidates=(Candidate(start=at, end=at + len(LAW), confidence=0.5),),
+        )
+        for at in places
+    ]
+    other = question(twice, category="Insurance")
+    pairs = [
+        (Asker("default", "doc_1", f"es_{n}", doorway.clock(), lambda: True), one)
+        for n, one in enumerate((asked[0], other, asked[1]))
+    ]
+    outcomes = doorway.door.ask_all(pairs, twice)
+    (said,) = doorway.sent()
+    law, insurance = json.loads(said.turns[0])["questions"]
+    assert (law["number"], law["category"], law["candidates"]) == (1, "Governing Law", [LAW])
+    assert (insurance["number"], insurance["category"]) == (2, "Insurance")
+    found = [outcomes[place].proposal for place in (0, 2)]
+    assert [[(quote.start, quote.text) for quote in one.quotes] for one in found if one] == [
+        [(at, LAW)] for at in places
+    ]
+    assert outcomes[1].proposal
+    assert outcomes[1].proposal.verdict == "absent"
 
 
 def test_what_is_whole_of_an_answer_that_was_cut_off_counts(make: Make) -> None:
@@ -103,9 +158,10 @@ def test_what_is_whole_of_an_answer_that_was_cut_off_counts(make: Make) -> None:
     assert [words(one) for one in ask(doorway, *three())] == [[LAW], [TERM], [COVER]]
     assert "(questions 2, 3)" in doorway.sent()[1].turns[-1]
     doorway.wanted = ["cut", "cut"]
-    first, *others = ask(doorway, *three(definition="Again?"))
-    assert words(first) == [LAW]
-    assert all(one.proposal is None and "cut off before it" in one.reason for one in others)
+    *others, last = ask(doorway, *three(definition="Again?"))
+    assert [words(one) for one in others] == [[LAW], [TERM]], "half of what was left came whole"
+    assert last.proposal is None
+    assert "cut off before it" in last.reason
 
 
 @pytest.mark.parametrize("end", ["[" * 5_000, '{"number": 2, "verdict": "absent"', "", "]", "1, 2"])

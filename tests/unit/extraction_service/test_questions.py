@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from services.escalation.asking import LARGEST_WINDOW
 from services.extraction.domain import FoundClause, Looked, Nearest, Searched
 from services.extraction.questions import (
+    AROUND,
     MOST,
     SENT,
     TOGETHER,
     WIDEST,
-    WINDOW,
     Doubt,
     batches,
     doubts,
@@ -237,7 +238,7 @@ def test_a_trusted_model_is_not_asked_about_what_is_shown_lest_it_be_missed(
 
 def test_the_worthiest_come_first_and_weights_count(tmp_path: Path) -> None:
     """A category in which a mistake costs more is asked about at a lower gain."""
-    asks = read_askers(policy(tmp_path, mistake="0.022")).of("default")
+    asks = read_askers(policy(tmp_path, mistake="0.018")).of("default")
     many = [
         Doubt(f"cl_{n}", "clause", "Insurance", 100 * n, 100 * n + 50, 0.5, 0.35 + n / 400)
         for n in range(100)
@@ -273,4 +274,18 @@ def test_windows_have_their_passages_and_prompts_are_bounded() -> None:
             (candidate,) = question.candidates
             assert question.start <= candidate.start < candidate.end <= question.end
             assert question.end - question.start <= WIDEST
-            assert question.start == 0 or question.end - question.start > WINDOW - 20
+            assert question.start == 0 or candidate.start - question.start > AROUND - 10
+            assert question.end == len(text) or question.end - candidate.end > AROUND - 10
+
+
+@pytest.mark.parametrize(
+    ("length", "around"), [(50, AROUND), (SENT - 600, 300), (SENT - 2, 0), (SENT, 0)]
+)
+def test_a_long_passage_is_sent_with_what_there_is_room_for(length: int, around: int) -> None:
+    """Never more than the door takes."""
+    text = "w " * 2 * SENT
+    doubt = Doubt("cl_1", "clause", "Insurance", SENT, SENT + length, 0.5, 0.5)
+    ((asked,),) = batches([doubt], text, BlobRef(sha256="0" * 64, size=1), [])
+    start, end = asked.question.start, asked.question.end
+    assert [SENT - start, end - SENT - length] == pytest.approx([around, around], abs=1)
+    assert end - start <= SENT == LARGEST_WINDOW

@@ -1,0 +1,69 @@
+"""What would be sent of contracts is counted as the door sends it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from infra import evaluate_windows
+from infra.bills_of_contracts import Bill, bill_of
+from infra.evaluate_windows import Asked, line, table
+from services.extraction import questions
+from services.extraction.questions import Doubt
+from shared.prices import known_prices
+from tests import support
+
+PRICE = known_prices()["anthropic"]["claude-opus-5"]
+TEXT = "".join(f"{number:04} " for number in range(10_000))
+
+
+def doubt(number: int, start: int, category: str = "Insurance") -> Doubt:
+    """A passage of 100 characters."""
+    return Doubt(f"cl_{number}", "clause", category, start, start + 100, 0.5, 0.5)
+
+
+def test_a_bill_is_that_of_the_prompts() -> None:
+    """Near passages share a window and are paid once; far ones are two windows of one prompt."""
+    alone = bill_of(TEXT, [doubt(1, 5_000)], PRICE)
+    assert (alone.calls, alone.questions) == (1, 1)
+    assert 2_100 < alone.characters < 5_000
+    same = bill_of(TEXT, [doubt(1, 5_000), doubt(2, 5_200)], PRICE)
+    other = bill_of(TEXT, [doubt(1, 5_000), doubt(2, 5_200, "Audit Rights")], PRICE)
+    far = bill_of(TEXT, [doubt(1, 5_000), doubt(2, 15_000)], PRICE)
+    assert alone.usd < same.usd < min(other.usd, far.usd)
+    assert max(other.usd, far.usd) < 2 * alone.usd
+    assert (same.calls, far.calls, far.questions) == (1, 1, 2)
+    assert bill_of(TEXT, [], PRICE) == Bill()
+
+
+def test_a_clause_lies_whole_in_what_is_sent_or_it_does_not() -> None:
+    """Counted are labelled clauses that a passage is a part of; the setting is as before then."""
+    notes = [
+        {"category": "Insurance", "start": 4_400, "end": 5_050},
+        {"category": "Audit Rights", "start": 0, "end": 40_000},
+        {"category": "Insurance", "start": 30_000, "end": 30_100},
+    ]
+    asked = [Asked(TEXT, notes, [doubt(1, 5_000)])]
+    before = questions.AROUND
+    found = [line(asked, around, PRICE) for around in (300, 1_000)]
+    assert [(one["whole"], one["labelled"]) for one in found] == [(0, 1), (1, 1)]
+    assert found[0]["usd"] < found[1]["usd"]
+    assert before == questions.AROUND
+    said = table({"lines": found, "whole_usd": 3.0})
+    assert "| 300 | 1 | 1 |" in said
+    assert "| 0 of 1 (0.0%) |" in said
+
+
+def test_the_table_of_the_decision_is_what_it_prints(capsys: pytest.CaptureFixture[str]) -> None:
+    """By the committed predictions, for what is shipped."""
+    data = support.data_folder("legal")
+    assert evaluate_windows.main([str(data), "--around", str(questions.AROUND)]) == 0
+    row: Any = next(r for r in capsys.readouterr().out.splitlines() if r.startswith("| 1,000 |"))
+    decision = (support.ROOT / "infra/decisions/0042-asking.md").read_text("utf-8")
+    assert row in decision
+    assert evaluate_windows.main([str(data), "--around", "100", "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["lines"][0]["whole"] < report["lines"][0]["labelled"]
+    assert report["contracts"] == 408
