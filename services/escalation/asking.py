@@ -17,6 +17,7 @@ from services.escalation.batching import (
     faults_of,
     repair_several,
     several_prompt,
+    side_by_side,
     understand_several,
 )
 from services.escalation.domain import Outcome
@@ -155,35 +156,10 @@ class Door:
             for chunk in chunks([asked[place][1] for place in mine], LARGEST_WINDOW):
                 together = [mine[place] for place in chunk]
                 pairs = [asked[place] for place in together]
-                came = self._chunk(pairs, policy, text, names, waiting)
+                came = self._together(pairs, policy, text, names, waiting)
                 for place, outcome in zip(together, came, strict=True):
                     outcomes[place] = outcome
         return [outcome for outcome in outcomes if outcome is not None]
-
-    def _chunk(
-        self,
-        asked: Sequence[tuple[Asker, Question]],
-        policy: TenantPolicy,
-        text: str,
-        names: _Names,
-        waiting: list[Waiting] | None,
-    ) -> list[Outcome]:
-        """Ask what may go into one prompt, unless its windows speak to machines where they stand
-        behind each other: then each goes by itself.
-        """
-        windows = list(dict.fromkeys((one.start, one.end) for _, one in asked))
-        if len(windows) == 1 or not speaks_to_machines(
-            "\n".join(text[start:end].strip() for start, end in windows)
-        ):
-            return self._together(asked, policy, text, names, waiting)
-        outcomes: dict[str, Outcome] = {}
-        for window in windows:
-            mine = [pair for pair in asked if (pair[1].start, pair[1].end) == window]
-            came = self._together(mine, policy, text, names, waiting)
-            outcomes |= {
-                asker.escalation_id: one for (asker, _), one in zip(mine, came, strict=True)
-            }
-        return [outcomes[asker.escalation_id] for asker, _ in asked]
 
     def _together(
         self,
@@ -193,22 +169,12 @@ class Door:
         names: _Names,
         waiting: list[Waiting] | None,
     ) -> list[Outcome]:
-        """Ask what goes into one prompt, but for what people have decided, unless that is paid."""
-        asker = asked[0][0]
+        """Ask what goes into one prompt."""
         parts = [
             Part(one, mask(text[one.start : one.end], policy.mask, names.of(one)))
             for _, one in asked
         ]
-        asking = Asking(self, [asker for asker, _ in asked], policy, parts, waiting)
-        try:
-            return asking.outcomes()
-        except NobodyAnswers as error:
-            over = self.clock() > asker.since + self.patience and not error.at_pace
-            if error.wait is None or over:
-                return [Outcome(None, error.message) for _ in asked]
-            raise NotYet(error.message, wait=error.wait if error.at_pace else None) from None
-        except (TooManyCalls, TooLate) as error:
-            return [Outcome(None, error.message) for _ in asked]
+        return Asking(self, [asker for asker, _ in asked], policy, parts, waiting).outcomes()
 
 
 def _refused(policy: TenantPolicy, question: Question, text: str) -> Outcome | None:
@@ -263,6 +229,33 @@ class Asking:
         return self.askers[0]
 
     def outcomes(self) -> list[Outcome]:
+        """Ask, in as many prompts as have to be kept apart (`side_by_side`)."""
+        outcomes: dict[int, Outcome] = {}
+        for places in side_by_side(self.parts):
+            outcomes |= zip(places, self._only(places)._tried(), strict=True)
+        return [outcomes[place] for place in range(len(self.parts))]
+
+    def _tried(self) -> list[Outcome]:
+        """What came of one prompt, also where nobody answers for good."""
+        try:
+            return self._together()
+        except NobodyAnswers as error:
+            over = self.door.clock() > self.asker.since + self.door.patience and not error.at_pace
+            if error.wait is None or over:
+                return self._all(error.message)
+            raise NotYet(error.message, wait=error.wait if error.at_pace else None) from None
+        except (TooManyCalls, TooLate) as error:
+            return self._all(error.message)
+
+    def _only(self, places: Sequence[int]) -> Asking:
+        """Some of the parts."""
+        return replace(
+            self,
+            askers=[self.askers[place] for place in places],
+            parts=[self.parts[place] for place in places],
+        )
+
+    def _together(self) -> list[Outcome]:
         """Ask, have unusable answers repaired once, and give those up that still are. What a person
         has decided meanwhile is left out of what is paid.
         """
@@ -285,6 +278,9 @@ class Asking:
             return self._said(found, by, "gave no usable answer, and it is too late to ask again")
         if all(self.askers[number - 1].decided() for number in faults):
             return self._said(found, by, "gave no usable answer, and a person has decided since")
+        if len(side_by_side([self.parts[number - 1] for number in faults])) > 1:
+            apart = "gave no usable answer, and those passages may not be sent together"
+            return self._said(found, by, apart)
         if len(self.parts) > 1:
             again = repair_several(self.parts, heard.reply, faults)
         else:
@@ -311,12 +307,7 @@ class Asking:
         left = [place for place, done in enumerate(decided) if not done]
         outcomes = [Outcome(None, DECIDED) for _ in decided]
         if left:
-            asking = replace(
-                self,
-                askers=[self.askers[place] for place in left],
-                parts=[self.parts[place] for place in left],
-            )
-            for place, outcome in zip(left, asking.outcomes(), strict=True):
+            for place, outcome in zip(left, self._only(left).outcomes(), strict=True):
                 outcomes[place] = outcome
         return outcomes
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from services.escalation.injections import speaks_to_machines
 from services.escalation.masking import Masked
 from services.escalation.prompting import (
     SCHEMA,
@@ -95,19 +96,22 @@ class Part:
 
 def chunks(questions: Sequence[Question], most: int) -> Iterator[list[int]]:
     """Yield the places of the questions that go together: as many as a prompt may have, with
-    passages of at most so many characters. What is not about clauses goes alone.
+    passages of at most so many characters. What looks for the same in one window counts once; what
+    is not about clauses goes alone.
     """
     together: list[int] = []
-    windows: set[Span] = set()
+    asked: set[tuple[int, int, str, str]] = set()
     for place, one in enumerate(questions):
-        wider = windows | {(one.start, one.end)}
-        full = len(together) == TOGETHER or sum(e - s for s, e in wider) > most
+        this = (one.start, one.end, one.category, one.definition)
+        wider = asked | {this}
+        sent = sum(end - start for start, end in {window[:2] for window in wider})
+        full = len(wider) > TOGETHER or sent > most
         alone = any(questions[i].subject not in CLAUSES for i in (place, *together[-1:]))
         if together and (full or alone):
             yield together
-            together, wider = [], {(one.start, one.end)}
+            together, wider = [], {this}
         together.append(place)
-        windows = wider
+        asked = wider
     if together:
         yield together
 
@@ -208,6 +212,19 @@ def _verified(answer: Answer | None, part: Part, none: str) -> Understood | Unve
         return verified(answer, part.passage, part.near)
     except Unverified as error:
         return error
+
+
+def side_by_side(parts: Sequence[Part]) -> list[list[int]]:
+    """The places of parts that may go into one prompt: all, unless their passages speak to machines
+    where they stand behind each other; then those of each passage by themselves.
+    """
+    by_passage: dict[str, list[int]] = {}
+    for place, part in enumerate(parts):
+        by_passage.setdefault(part.passage.text, []).append(place)
+    joined = "\n".join(passage.strip() for passage in by_passage)
+    if len(by_passage) < 2 or not speaks_to_machines(joined):
+        return [list(range(len(parts)))]
+    return list(by_passage.values())
 
 
 def faults_of(found: Mapping[int, object]) -> dict[int, str]:

@@ -22,6 +22,7 @@ from shared.asking import ASSUMED, AskRules, Tokens
 from shared.documents import Reading
 from shared.events import BlobRef, DocumentRead, EscalationRequested, FurtherQuestion
 from shared.events.questions import Candidate, Question
+from shared.events.types import MOST_FURTHER
 from shared.policy import RiskRules
 from shared.storage.deletion import ref_of
 from shared.watch.evidence import STEPS
@@ -36,7 +37,7 @@ as a whole, 99.5% of the labelled clauses that passages worth asking about are p
 WIDEST = 8_000
 """Characters of a window that several passages share."""
 TOGETHER = 8
-"""Questions that go into one prompt at the most."""
+"""Questions that go into one prompt at the most; what looks for the same in one window is one."""
 SENT = 20_000
 """Characters of all windows of one prompt."""
 MOST = 40
@@ -158,8 +159,8 @@ class Asked:
 def batches(
     asked: Sequence[Doubt], text: str, ref: BlobRef, clauses: Sequence[FoundClause]
 ) -> Iterator[list[Asked]]:
-    """Yield the questions about a document, in the order of its text: as many at once as one prompt
-    may have. Passages that stand near each other share a window.
+    """Yield the questions about a document, window by window in the order of its text: as many at
+    once as one prompt may have. Passages that stand near each other share a window.
 
     Args:
         asked: the doubts.
@@ -168,14 +169,16 @@ def batches(
     """
     names, definitions = _names(clauses), definitions_of({one.category for one in asked})
     together: list[Asked] = []
-    sent = 0
+    questions: set[tuple[int, int, str]] = set()
     for (start, end), group in _windows(asked, text):
-        for one in group:
-            if together and (len(together) == TOGETHER or sent + end - start > SENT):
+        for one in sorted(group, key=lambda doubt: doubt.category):
+            wider = questions | {(start, end, one.category)}
+            sent = sum(last - first for first, last in {window[:2] for window in wider})
+            full = len(wider) > TOGETHER or sent > SENT or len(together) > MOST_FURTHER
+            if together and full:
                 yield together
-                together, sent = [], 0
-            if not together or together[-1].question.start != start:
-                sent += end - start
+                together, wider = [], {(start, end, one.category)}
+            questions = wider
             question = Question(
                 subject=one.subject,
                 kind="contract",

@@ -28,6 +28,7 @@ from services.extraction.watch.store import Watches
 from shared.asking import ASSUMED, SILENT, read_askers
 from shared.events import BlobRef, ClausesExtracted, DocumentDeleted, EscalationRequested
 from shared.events.questions import Question
+from shared.events.types import MOST_FURTHER
 from shared.guarantee import Calibration, log_odds
 from shared.policy import RiskRules
 from shared.storage import MissingBlob
@@ -259,16 +260,20 @@ def test_windows_have_their_passages_and_prompts_are_bounded() -> None:
     chance = np.random.default_rng(4)
     text = " ".join("words" for _ in range(40_000))
     starts = sorted(6 * int(n) for n in chance.integers(0, 39_000, 30))
+    names = ("Insurance", "Audit Rights", "Governing Law")
     asked = [
-        Doubt(f"cl_{n}", "clause", "Insurance", start, start + 605, 0.5, 0.5)
+        Doubt(f"cl_{n}", "clause", names[n % 3], start, start + 605, 0.5, 0.5)
         for n, start in enumerate(starts)
     ]
     found = list(batches(asked, text, BlobRef(sha256="0" * 64, size=1), []))
-    assert [one.result_id for batch in found for one in batch] == [one.result_id for one in asked]
+    ids = [one.result_id for batch in found for one in batch]
+    assert sorted(ids) == sorted(one.result_id for one in asked)
+    assert len(found) < len(asked) / 3
     for batch in found:
-        assert 1 <= len(batch) <= TOGETHER
         windows = {(one.question.start, one.question.end) for one in batch}
         assert sum(end - start for start, end in windows) <= SENT
+        same = {(one.question.start, one.question.category) for one in batch}
+        assert 1 <= len(same) <= TOGETHER
         for one in batch:
             question = one.question
             (candidate,) = question.candidates
@@ -276,6 +281,29 @@ def test_windows_have_their_passages_and_prompts_are_bounded() -> None:
             assert question.end - question.start <= WIDEST
             assert question.start == 0 or candidate.start - question.start > AROUND - 10
             assert question.end == len(text) or question.end - candidate.end > AROUND - 10
+
+
+def test_a_window_that_is_in_a_prompt_takes_no_more_room_in_it() -> None:
+    """Of two windows that fill most of a prompt, the second has seven questions, two of them the
+    same: they stay together.
+    """
+    text = "w " * 2 * SENT
+    names = sorted(("Insurance", "Audit Rights", "Governing Law", "Parties", "Exclusivity"))
+    first = Doubt("cl_0", "clause", "Insurance", 2_000, 14_000, 0.5, 0.5)
+    others = [
+        Doubt(f"cl_{n}", "clause", name, 30_000 + 10 * n, 30_900 + 10 * n, 0.5, 0.5)
+        for n, name in enumerate([*names, names[0], names[-1]], 1)
+    ]
+    (batch,) = batches([first, *others], text, BlobRef(sha256="0" * 64, size=1), [])
+    assert len(batch) == 8
+    assert len({(one.question.start, one.question.end) for one in batch}) == 2
+    many = [
+        Doubt(f"cl_{n}", "clause", "Insurance", 30_000 + n, 30_900 + n, 0.5, 0.5) for n in range(25)
+    ]
+    assert [len(one) for one in batches(many, text, BlobRef(sha256="0" * 64, size=1), [])] == [
+        1 + MOST_FURTHER,
+        5,
+    ], "more than an event may have"
 
 
 @pytest.mark.parametrize(
