@@ -6,7 +6,7 @@ No model is asked. Tokens are counted as the product expects them before it pays
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,12 +16,14 @@ from models.evaluate import Judged
 from services.escalation.batching import Part, numbers_of, several_prompt
 from services.escalation.masking import mask
 from services.escalation.subjects import prompt_of
-from services.extraction.questions import Asked, Doubt, batches
-from shared.asking import CHARACTERS_PER_TOKEN, WRITTEN, Tokens
+from services.extraction.questions import Asked, Doubt, batches, worth_asking
+from shared.asking import CHARACTERS_PER_TOKEN, WRITTEN, AskRules, Tokens
 from shared.events import BlobRef
+from shared.policy import RiskRules
 from shared.prices import Price
 
 Flags = NDArray[np.bool_]
+Floats = NDArray[np.float64]
 _TEXT = BlobRef(sha256="0" * 64, size=1)
 
 
@@ -88,16 +90,48 @@ class Bills:
 
     def of(self, asked: Flags) -> Bill:
         """For flags of those that count [N]."""
-        chosen = np.zeros(len(self.counted), bool)
-        chosen[self.counted] = asked
-        total, before = Bill(), 0
-        for contract in self.contracts:
-            mine = chosen[before : before + len(contract.candidates)]
-            before += len(contract.candidates)
-            unsure = [self._doubt(contract, place) for place in np.flatnonzero(mine).tolist()]
-            total += bill_of(contract.text, unsure, self.price)
-        return total
+        doubts = zip(self.contracts, self.doubts(asked), strict=True)
+        return sum((bill_of(one.text, unsure, self.price) for one, unsure in doubts), Bill())
 
-    def _doubt(self, contract: Judged, place: int) -> Doubt:
-        one = contract.candidates[place]
-        return Doubt(str(place), "clause", self.labels[one.label], one.start, one.end, 0.5, 0.5)
+    def doubts(self, asked: Flags) -> list[list[Doubt]]:
+        """Those that are asked about, of each contract; each is named by its place among those
+        that count.
+        """
+        return [
+            [Doubt(str(place), "clause", *span, 0.5, 0.5) for place, span in mine if asked[place]]
+            for mine in self._spans()
+        ]
+
+    def worth(self, shown: Flags, belief: Floats) -> Flags:
+        """Which the product would ask about, with what a prevented mistake is worth by default:
+        doubtful ones that are shown, and the likeliest of each category of which none is.
+
+        Args:
+            shown: [N].
+            belief: how likely each is right [N].
+        """
+        asks = AskRules({"contract": self.price}, RiskRules().mistake_usd)
+        flags = np.zeros(len(shown), bool)
+        for contract, mine in zip(self.contracts, self._spans(), strict=True):
+            doubts: list[Doubt] = []
+            nearest: dict[str, Doubt] = {}
+            for place, (name, start, end) in mine:
+                sure = float(belief[place])
+                if shown[place]:
+                    doubts.append(Doubt(str(place), "clause", name, start, end, sure, sure))
+                elif name not in nearest or nearest[name].belief < sure:
+                    nearest[name] = Doubt(str(place), "category", name, start, end, sure, sure)
+            names = {one.category for one in doubts}
+            doubts += [one for name, one in nearest.items() if name not in names]
+            for one in worth_asking(doubts, asks, RiskRules(), len(contract.text)):
+                flags[int(one.result_id)] = True
+        return flags
+
+    def _spans(self) -> Iterator[list[tuple[int, tuple[str, int, int]]]]:
+        """The candidates of each contract that count: place, and category, start and end."""
+        counted, place = iter(self.counted), 0
+        for contract in self.contracts:
+            mine = [one for one in contract.candidates if next(counted)]
+            spans = [(self.labels[one.label], one.start, one.end) for one in mine]
+            yield list(enumerate(spans, place))
+            place += len(mine)

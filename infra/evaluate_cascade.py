@@ -17,9 +17,10 @@ token, for the prompts that would be sent: passages near each other share a wind
 one contract a prompt. Seconds of the specialist are measured at the run; those of a call are
 stated.
 
-Asked is what is worth most: how much less wrong the decision becomes on the average, for the price
-that it is expected to have by itself, until the budget is spent or nothing is gained by asking any
-more.
+Asked is what the product would ask about: doubtful clauses that are shown, and what comes nearest
+in a category of which none is, where a prevented mistake is worth the price (at what it is worth by
+default, and at most so many of one contract). Where the budget does not do for all of it, what
+gains most for its price goes first: the product takes documents as they come, and gains less.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ import time
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -126,6 +128,13 @@ class Field:
     usd: Floats
     bills: Bills | None = None
 
+    @cached_property
+    def worth(self) -> Flags:
+        """Which the product would ask about; all where no contract is known [N]."""
+        if self.bills is not None:
+            return self.bills.worth(self.shown, self.belief)
+        return np.ones(len(self.belief), bool)
+
     def bill(self, asked: Flags) -> Bill:
         """What asking about some costs together; each by itself where no contract is known."""
         if self.bills is not None:
@@ -211,10 +220,12 @@ def _price_of(contract: Judged, candidate: Candidate, asks: str, price: Price) -
 
 
 def chosen(field: Field, point: Point, budget: float | None) -> Flags:
-    """The candidates that are asked about for a budget; without one all that are worth it."""
+    """The candidates that are asked about for a budget, of those that the product would ask about;
+    without one all of them that gain anything.
+    """
     gain = point.witness.gain(field.belief, field.shown)
     order = np.argsort(-gain / field.usd, kind="stable")
-    order = order[gain[order] > 1e-9]
+    order = order[(gain[order] > 1e-9) & field.worth[order]]
 
     def first(count: int) -> Flags:
         asked = np.zeros(len(gain), bool)
@@ -342,7 +353,7 @@ def evaluate(data: Path, arguments: argparse.Namespace) -> dict[str, Any]:
         ("specialist alone, likelier right than wrong", cascade(field, point, nobody)),
     ]
     for budget in [*arguments.budget, None]:
-        name = f"cascade, US$ {budget:g}" if budget is not None else "cascade, all that gains"
+        name = f"cascade, US$ {budget:g}" if budget is not None else "cascade, all that is worth it"
         ways.append((name, cascade(field, point, chosen(field, point, budget))))
     ways.append(("frontier alone (stand-in)", alone(contracts, labels, point, price)))
     for name, way in ways:
@@ -404,7 +415,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--measure", type=int, default=5, help="contracts that are read to time it")
     parser.add_argument("--json", action="store_true")
     asked = parser.parse_args(arguments)
-    asked.budget = sorted(asked.budget or (2.0, 8.0, 20.0))
+    asked.budget = sorted(asked.budget or (2.0, 5.0, 10.0))
     if not asked.folder:
         raise SettingsError("name the folder with legal/, or set SMALLPRINT_TEST_DATA")
     report = evaluate(Path(asked.folder), asked)

@@ -31,9 +31,8 @@ from shared.watch.local import Local
 OWNER = "extraction"
 """Whose the blobs are that are made here."""
 AROUND = 1_000
-"""Characters of a contract on each side of a passage that are sent to ask about it: in so many lie,
-as a whole, 99.5% of the labelled clauses that passages worth asking about are parts of
-(`infra/evaluate_windows.py`)."""
+"""Characters of a contract on each side of a passage that are sent to ask about it: of passages
+that are part of a labelled clause, 99.5% are sent with all of it (`infra/evaluate_windows.py`)."""
 WIDEST = 8_000
 """Characters of a window that several passages share."""
 TOGETHER = 8

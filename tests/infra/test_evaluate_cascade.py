@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 
 from infra import evaluate_cascade
+from infra.bills_of_contracts import Bills
 from infra.evaluate_cascade import POINTS, Field, Point, alone, cascade, chosen, table
 from models.evaluate import Judged
 from models.guarantee import Rows
+from models.predict import Candidate
 from shared.prices import known_prices
 
 POINT = Point.of(0.6, 0.75, answers=1_000, pairs=2_000)
@@ -67,6 +69,26 @@ def test_a_budget_is_never_passed_and_buys_the_best(budget: float) -> None:
     gain = POINT.witness.gain(one.belief, one.shown)
     if asked.any():
         assert gain[asked].min() >= gain[~asked].max()
+
+
+def test_only_what_the_product_would_ask_is_asked() -> None:
+    """Shown and doubtful, or the likeliest of a category of which none is shown."""
+    text = "".join(f"{number:04} " for number in range(9_000))
+    spans = [(0, 1_000), (0, 9_000), (1, 15_000), (1, 20_000), (0, 30_000)]
+    candidates = [Candidate(label, at, at + 100, 0.5) for label, at in spans]
+    judged = Judged("f", text, {}, candidates, [frozenset()] * len(spans))
+    counted = np.array([True, False, True, True, True])
+    bills = Bills([judged], ["Parties", "Insurance"], counted, PRICE)
+    shown = np.array([True, False, False, True])
+    belief = np.array([0.5, 0.3, 0.4, 0.99])
+    worth = bills.worth(shown, belief)
+    assert worth.tolist() == [True, False, True, False]
+    ((first, second),) = bills.doubts(worth)
+    assert (first.category, first.start) == ("Parties", 1_000)
+    assert (second.category, second.start) == ("Insurance", 20_000)
+    both, one = bills.of(worth), bills.of(np.array([True, False, False, False]))
+    assert (both.questions, one.questions, both.calls) == (2, 1, 1)
+    assert one.usd < both.usd < 2 * one.usd
 
 
 def test_asking_more_leaves_fewer_errors() -> None:

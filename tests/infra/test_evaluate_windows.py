@@ -48,12 +48,13 @@ def test_a_clause_lies_whole_in_what_is_sent_or_it_does_not() -> None:
     asked = [Asked(TEXT, notes, [doubt(1, 5_000)])]
     before = questions.AROUND
     found = [line(asked, around, PRICE) for around in (300, 1_000)]
-    assert [(one["whole"], one["labelled"]) for one in found] == [(0, 1), (1, 1)]
+    assert [(one["whole"], one["touched"]) for one in found] == [(0, 1), (1, 1)]
+    assert [(one["seen"], one["labelled"]) for one in found] == [(0, 2), (1, 2)]
     assert found[0]["usd"] < found[1]["usd"]
     assert before == questions.AROUND
     said = table({"lines": found, "whole_usd": 3.0})
     assert "| 300 | 1 | 1 |" in said
-    assert "| 0 of 1 (0.0%) |" in said
+    assert "| 0 of 1 (0.0%) | 0 of 2 |" in said
 
 
 def test_the_table_of_the_decision_is_what_it_prints(capsys: pytest.CaptureFixture[str]) -> None:
@@ -65,5 +66,5 @@ def test_the_table_of_the_decision_is_what_it_prints(capsys: pytest.CaptureFixtu
     assert row in decision
     assert evaluate_windows.main([str(data), "--around", "100", "--json"]) == 0
     report = json.loads(capsys.readouterr().out)
-    assert report["lines"][0]["whole"] < report["lines"][0]["labelled"]
+    assert report["lines"][0]["whole"] < report["lines"][0]["touched"]
     assert report["contracts"] == 408
