@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from models.evaluate import Judged
 from services.escalation.batching import Part, numbers_of, several_prompt
 from services.escalation.masking import mask
+from services.escalation.providers import Prompt
 from services.escalation.subjects import prompt_of
 from services.extraction.questions import Asked, Doubt, batches, worth_asking
 from shared.asking import CHARACTERS_PER_TOKEN, WRITTEN, AskRules, Tokens
@@ -56,14 +57,24 @@ def bill_of(text: str, asked: Sequence[Doubt], price: Price) -> Bill:
     """What asking about doubts of one contract costs."""
     total = Bill()
     for batch in batches(asked, text, _TEXT, ()):
-        parts = [_part(one, text) for one in batch]
-        prompt = prompt_of(parts[0]) if len(parts) == 1 else several_prompt(parts)
+        prompt, parts = _prompt(batch, text)
         sent = len(prompt.system) + sum(map(len, prompt.turns))
         quoted = sum(c.end - c.start for one in batch for c in one.question.candidates)
         written = quoted // CHARACTERS_PER_TOKEN + WRITTEN * max(numbers_of(parts))
         usage = Tokens(sent // CHARACTERS_PER_TOKEN, written)
         total += Bill(price.of(usage) / 1e6, 1, len(parts), sent)
     return total
+
+
+def prompts_of(text: str, asked: Sequence[Doubt]) -> Iterator[Prompt]:
+    """What would be sent to ask about doubts of one contract."""
+    for batch in batches(asked, text, _TEXT, ()):
+        yield _prompt(batch, text)[0]
+
+
+def _prompt(batch: Sequence[Asked], text: str) -> tuple[Prompt, list[Part]]:
+    parts = [_part(one, text) for one in batch]
+    return (prompt_of(parts[0]) if len(parts) == 1 else several_prompt(parts)), parts
 
 
 def _part(asked: Asked, text: str) -> Part:

@@ -33,22 +33,23 @@ def told(line: Mapping[str, Any]) -> Iterator[str]:
 def _too_much(kind: str, asked: int, aside: Mapping[str, float], cap: float, per: str) -> str:
     """One prompt may set aside more than the budget has."""
     least, usual, most = (usd(aside[name]) for name in ("least", "usual", "most"))
-    passage = f"{aside['characters']:,} characters"
+    prompt = f"a prompt with {aside['characters']:,} characters of a document"
     with_ = f"with US$ {usd(cap)} {per}"
     if aside["least"] > cap:
         return (
-            f"tried, {kind}: a question of {passage} sets aside up to US$ {usual} until its bill "
-            f"is there, and none less than US$ {least}: {with_} nothing is asked, and people have "
-            f"all {asked:,} questions."
+            f"tried, {kind}: {prompt} sets aside up to US$ {usual} until its bill is there, and "
+            f"none less than US$ {least}: {with_} nothing is asked, and people have all {asked:,} "
+            "questions."
         )
     if aside["usual"] > cap:
         return (
-            f"tried, {kind}: a question of {passage} sets aside up to US$ {usual} until its bill "
-            f"is there: {with_} it is not asked, only shorter ones are; people have the others."
+            f"tried, {kind}: {prompt}, the usual case, sets aside up to US$ {usual} until its bill "
+            f"is there: {with_} only shorter ones are sent; people have what the others ask."
         )
     return (
         f"tried, {kind}: what goes together in one prompt sets aside up to US$ {most} until its "
-        f"bill is there: {with_} the largest ones are not asked; people have what they ask."
+        f"bill is there, and {usual} in the usual case: {with_} the largest ones are not sent; "
+        "people have what they ask."
     )
 
 

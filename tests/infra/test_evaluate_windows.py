@@ -3,18 +3,35 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from infra import evaluate_windows
-from infra.bills_of_contracts import Bill, bill_of
+from infra.bills_of_contracts import Bill, bill_of, prompts_of
+from infra.evaluate_cascade import read_all
 from infra.evaluate_windows import Asked, line, table
+from services.escalation.policy import read_policies
+from services.escalation.reserving import reserved
 from services.extraction import questions
 from services.extraction.questions import Doubt
 from shared.prices import known_prices
 from tests import support
 
+POLICY = """
+[providers.claude]
+protocol = "anthropic"
+model = "claude-opus-5"
+key_env = "KEY"
+
+[tenants.default]
+providers = ["claude"]
+leaves = ["contract"]
+day_usd = "5"
+month_usd = "50"
+"""
 PRICE = known_prices()["anthropic"]["claude-opus-5"]
 TEXT = "".join(f"{number:04} " for number in range(10_000))
 
@@ -55,6 +72,37 @@ def test_a_clause_lies_whole_in_what_is_sent_or_it_does_not() -> None:
     said = table({"lines": found, "whole_usd": 3.0})
     assert "| 300 | 1 | 1 |" in said
     assert "| 0 of 1 (0.0%) | 0 of 2 |" in said
+
+
+@pytest.fixture(scope="module")
+def real() -> list[Asked]:
+    """What would be asked about the training contracts."""
+    return evaluate_windows.asked_of(read_all(support.data_folder("legal")), PRICE)
+
+
+def test_what_budgets_are_reckoned_with_is_what_would_be_set_aside(
+    real: list[Asked], tmp_path: Path
+) -> None:
+    """No prompt about a training contract sets more aside than the most, none less than the least,
+    and the median is about the usual.
+    """
+    path = tmp_path / "policy.toml"
+    path.write_text(POLICY, "utf-8")
+    policy = read_policies(path).of("default")
+    (provider,) = policy.providers
+    told = reserved(policy, "contract")
+    assert told is not None
+    aside = np.array(
+        [
+            provider.price.of(provider.worst_case(prompt)) / 1e6
+            for one in real
+            for prompt in prompts_of(one.text, one.doubts)
+        ]
+    )
+    assert len(aside) > 400
+    assert told.least < aside.min()
+    assert aside.max() < told.most < 1.25 * aside.max()
+    assert np.median(aside) == pytest.approx(told.usual, rel=0.1)
 
 
 def test_the_table_of_the_decision_is_what_it_prints(capsys: pytest.CaptureFixture[str]) -> None:

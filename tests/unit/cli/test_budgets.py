@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from services.escalation import batching as of_doors
 from services.escalation import reserving
 from services.extraction import questions as of_clauses
 from services.triage import questions as of_findings
@@ -14,8 +15,9 @@ from shared.cli.budgets import told
 
 def test_what_is_reckoned_with_is_what_services_send() -> None:
     """Of a usual passage, and of a document at once at the most."""
-    assert 2 * of_clauses.AROUND < reserving.WINDOW < of_clauses.WIDEST
+    assert 2 * of_clauses.AROUND < reserving.WINDOW < 2.5 * of_clauses.AROUND + 1
     assert of_clauses.SENT % reserving.WINDOW == 0, "the most is not all that goes together"
+    assert of_clauses.TOGETHER == of_doors.TOGETHER
     assert reserving.LONGEST == {"contract": of_clauses.SENT, "report": of_findings.LONGEST}
 
 
@@ -25,7 +27,7 @@ def line(
     """What would be asked, as (questions, US$), where each sets aside 0.04 to 0.06 US$."""
 
     def side(asked: tuple[int, float]) -> dict[str, Any]:
-        aside = {"least": 0.04, "usual": 0.05, "most": 0.06, "characters": 2_500}
+        aside = {"least": 0.04, "usual": 0.05, "most": 0.06, "characters": 10_000}
         return {"escalated": asked[0], "cost_usd": asked[1], "reserved_usd": aside}
 
     budget = {"budget_usd": {"day": day, "month": month}}
@@ -57,7 +59,8 @@ def test_a_question_may_be_dearer_than_a_day() -> None:
     assert "sets aside up to US$ 0.05 until its bill is there, and none less than" in said
     assert said.endswith("with US$ 0.03 a day nothing is asked, and people have all 155 questions.")
     shorter, share = told(line(0.045, 10, (155, 1.55)))
-    assert shorter.endswith("it is not asked, only shorter ones are; people have the others.")
+    assert shorter.endswith("only shorter ones are sent; people have what the others ask.")
     assert "about 1 a day" in share
     together, _ = told(line(0.055, 10, (155, 1.55)))
     assert "what goes together in one prompt sets aside up to US$ 0.06 until" in together
+    assert "and 0.05 in the usual case" in together
