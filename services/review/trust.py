@@ -71,7 +71,7 @@ class ProposalRate:
 
     @property
     def interval(self) -> tuple[float, float]:
-        """Where the share of all lies, with 95% confidence."""
+        """Where the share of all lies, with 95% confidence if each was wrong by itself."""
         return interval(self.wrong, self.looked_at)
 
 
@@ -224,7 +224,9 @@ class ProposalRateOut(BaseModel):
     wrong: int
     rate: float
     interval: tuple[float, float] = Field(
-        description="where the rate of all lies, with 95% confidence (Clopper, Pearson)"
+        description="where the rate of all lies, with 95% confidence (Clopper, Pearson), as if each "
+        "were wrong by itself: results of one document hang together, and may share an answer, "
+        "so it is wider in truth"
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Annotated, Any
@@ -282,7 +282,7 @@ def _worked(work: Work, rates: Rates) -> dict[str, Any]:
 
 def _frontier(work: Work, rates: Rates) -> FrontierOut:
     price = rates.price
-    read = rates.frontier(Work("", tokens=work.tokens))
+    read = rates.frontier(replace(work, quoted=0))
     quoted = rates.frontier(Work("", quoted=work.quoted))
     return FrontierOut(
         model=rates.model,

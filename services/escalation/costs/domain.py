@@ -70,6 +70,9 @@ class Work:
     seconds: float = 0.0
     tokens: int = 0
     quoted: int = 0
+    text: float | None = None
+    """Tokens of the documents, each counted once for all specialists that read it; None: each was
+    read by one."""
 
 
 @dataclass(frozen=True)
@@ -113,8 +116,8 @@ class Rates:
 
     def frontier(self, work: Work) -> float:
         """What a frontier model would have cost for the same, at the least."""
-        exact = work.tokens * self.price.input + work.quoted * self.price.output
-        return float(exact) / MILLION
+        text = work.tokens if work.text is None else work.text
+        return (text * float(self.price.input) + work.quoted * float(self.price.output)) / MILLION
 
     def million(self, work: Work) -> float | None:
         """What a million tokens cost to read on this machine, as it was measured; None before."""

@@ -18,6 +18,7 @@ from sqlalchemy import (
     String,
     Table,
     case,
+    cast,
     exists,
     func,
     select,
@@ -51,7 +52,8 @@ readings = Table(
 
 def _sums(*same: Column[Any]) -> tuple[ColumnElement[Any], ...]:
     """What readings add up to. A text is paid once, however often it is read anew here: its tokens
-    are those of its last reading by a specialist; the seconds of all are paid.
+    are those of its last reading by a specialist; the seconds of all are paid. Where several
+    specialists read a document, each has an equal part of its `text`.
 
     Args:
         same: columns in which readings have to be alike for the later one to take the place.
@@ -61,11 +63,19 @@ def _sums(*same: Column[Any]) -> tuple[ColumnElement[Any], ...]:
     alike = (later.c[key.name] == key for key in keys)
     last = ~exists().where(*alike, later.c.attempt > readings.c.attempt)
     tokens, quoted = (case((last, one), else_=0) for one in (readings.c.tokens, readings.c.quoted))
+    others = readings.alias("others")
+    readers = (
+        select(func.count(func.distinct(others.c.adapter)))
+        .where(others.c.tenant == readings.c.tenant)
+        .where(others.c.document_id == readings.c.document_id)
+        .scalar_subquery()
+    )
     return (
         func.count(func.distinct(readings.c.document_id)).label("documents"),
         func.coalesce(func.sum(readings.c.seconds), 0.0).label("seconds"),
         func.coalesce(func.sum(tokens), 0).label("tokens"),
         func.coalesce(func.sum(quoted), 0).label("quoted"),
+        func.coalesce(func.sum(cast(tokens, Float) / readers), 0.0).label("text"),
     )
 
 
@@ -149,4 +159,6 @@ def of_all_tenants(session: Session) -> Sequence[Work]:
 
 
 def _work(key: str, row: Any) -> Work:
-    return Work(key, row.documents, float(row.seconds), int(row.tokens), int(row.quoted))
+    return Work(
+        key, row.documents, float(row.seconds), int(row.tokens), int(row.quoted), float(row.text)
+    )

@@ -124,8 +124,9 @@ def test_before_anything_is_read_nothing_is_claimed(service: Service) -> None:
 
 
 def test_what_was_read_is_measured_and_priced(service: Service) -> None:
-    """Seconds at the price of an hour, tokens at the price of the reference, each by itself; the
-    same news twice counts once, and other tenants see nothing of it.
+    """Seconds at the price of an hour, tokens at the price of the reference, each by itself, the
+    text once for both specialists; the same news twice counts once, and other tenants see nothing
+    of it.
     """
     hear(service, extracted(1), extracted(2), extracted(1), extracted(3, "other"))
     body = told(service).json()
@@ -136,10 +137,10 @@ def test_what_was_read_is_measured_and_priced(service: Service) -> None:
     assert work["usd_per_million"] == pytest.approx(24 * 0.36 / 3600 * 5)
     other = body["frontier"]
     assert (other["model"], other["input_usd"], other["output_usd"]) == ("claude-opus-5", 5, 25)
-    assert other["read_usd"] == pytest.approx(1.0)
+    assert other["read_usd"] == pytest.approx(0.5)
     assert other["quoted_usd"] == pytest.approx(0.2)
     assert [group["key"] for group in body["groups"]] == ["2026-01-31", "2026-01-30"]
-    assert sum(group["frontier_usd"] for group in body["groups"]) == pytest.approx(1.2)
+    assert sum(group["frontier_usd"] for group in body["groups"]) == pytest.approx(0.7)
     assert told(service, "other").json()["specialists"]["documents"] == 1
 
 
@@ -211,7 +212,7 @@ def test_another_model_has_its_own_price(service: Service) -> None:
     """One that is not known is refused, with what there is."""
     hear(service, extracted(1))
     cheap = told(service, model="gemini-2.5-flash-lite").json()["frontier"]
-    assert cheap["usd"] == pytest.approx(0.1 * 0.10 + 0.004 * 0.40)
+    assert cheap["usd"] == pytest.approx(0.05 * 0.10 + 0.004 * 0.40)
     refused = told(service, model="nobody-1")
     assert refused.status_code == 422
     assert "claude-opus-5" in refused.json()["detail"]
@@ -223,7 +224,7 @@ def test_training_is_paid_after_so_many_documents(service: Service) -> None:
     """
     hear(service, extracted(1), extracted(2))
     first, second = told(service).json()["training"]
-    saved = 0.05 * 5 + 0.004 * 25 - 10 * 0.36 / 3600
+    saved = 0.05 / 2 * 5 + 0.004 * 25 - 10 * 0.36 / 3600
     assert (first["adapter"], first["hours"], first["usd"]) == ("contract-clauses", 3.0, 9.0)
     assert (first["machine"], first["hour_usd"]) == ("two processor cores", 3.0)
     assert first["saved_each_usd"] == pytest.approx(saved)
@@ -251,9 +252,9 @@ def test_what_was_paid_to_frontier_models_is_not_saved(service: Service) -> None
     pay(service, 4, 700_000)
     first, second = told(service).json()["training"]
     assert first["paid_each_usd"] == second["paid_each_usd"] == pytest.approx(0.02)
-    saved = 0.05 * 5 + 0.004 * 25 - 10 * 0.36 / 3600 - 0.02
+    saved = 0.05 / 2 * 5 + 0.004 * 25 - 10 * 0.36 / 3600 - 0.02
     assert first["saved_each_usd"] == pytest.approx(saved)
-    assert first["after_documents"] == -(-9.0 // saved) == 28
+    assert first["after_documents"] == -(-9.0 // saved) == 45
 
 
 def test_two_attempts_at_a_document_do_not_pay_twice(service: Service) -> None:
