@@ -31,7 +31,9 @@ def test_readings_are_added_up_and_counted_once(database: Store) -> None:
             Readings(session, one.tenant).note(one)
     with database.read() as session:
         own = Readings(session, "default")
-        assert own.all() == Work("", 2, 1.5, 9_000_000_000, 21)
+        assert own.all() == Work("", 2, 1.5, 9_000_000_000, 21, 6_000_000_000)
+        texts = {w.key: w.text for w in own.by("adapter")}
+        assert texts == {"a": 4_500_000_000, "b": 1_500_000_000}, "each has its part of the text"
         assert {w.key: w.documents for w in own.by("adapter")} == {"a": 2, "b": 1}
         assert {w.key: w.seconds for w in own.by("day")} == {"2026-01-01": 1.0, "2026-01-02": 0.5}
         assert [w.key for w in own.by("tenant")] == ["default"]
@@ -40,7 +42,7 @@ def test_readings_are_added_up_and_counted_once(database: Store) -> None:
             ("a", "1.0.0", 2),
             ("b", "1.0.0", 1),
         ]
-        assert Readings(session, "nobody").all() == Work("")
+        assert Readings(session, "nobody").all() == Work("", text=0.0)
         assert [(one.tenant, one.work.documents) for one in tenants(session)] == [
             ("default", 2),
             ("other", 1),
