@@ -12,6 +12,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
@@ -146,9 +147,12 @@ def start_background(
 
 
 def join(threads: Iterable[threading.Thread], seconds: float = 20.0) -> None:
-    """Wait for threads to end; work that takes longer is given to others by the bus."""
+    """Wait for threads to end, so many seconds for all; work that takes longer is given to others
+    by the bus.
+    """
+    until = time.monotonic() + seconds
     for thread in threads:
-        thread.join(seconds)
+        thread.join(max(0.0, until - time.monotonic()))
         if thread.is_alive():
             extra = {"name_of_thread": thread.name, "seconds": seconds}
             log.warning("not ended in time: what it has in hand is begun again later", extra=extra)
