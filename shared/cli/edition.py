@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,13 +23,15 @@ from pathlib import Path
 
 from shared.bus import Bus, file_of, open_bus
 from shared.cli.lock import holder
-from shared.cli.options import given
+from shared.cli.options import PORT, given
 from shared.errors import SuiteError, Unavailable
 from shared.settings import CommonSettings, load
 
 NAME = "suite.json"
 _HERE = r"(127(\.\d{1,3}){3}|\[::1\]):\d{1,5}"
 """A port of the loopback interface, all that `make run-kafka` uses."""
+_OF_MAKE = "-kafka"
+"""What `make run-kafka DATA=X` adds to X."""
 
 
 class _DoubtError(SuiteError):
@@ -99,8 +102,8 @@ def running(data: Path, option: str) -> Edition | None:
     was = f"at {edition.url}, with its broker at {edition.bus}"
     if now is None:
         raise SuiteError(
-            f"the suite of {data} does not run: it was {was}. Start it again, or name another with "
-            f"{option}"
+            f"the suite of {data} does not run: it was {was}. Start it first, where smallprint "
+            f"lies: {_start(data, edition)}; or name another with {option}"
         )
     if now.token != edition.token:
         raise SuiteError(
@@ -109,6 +112,16 @@ def running(data: Path, option: str) -> Edition | None:
             f"{option}"
         )
     return edition
+
+
+def _start(data: Path, edition: Edition) -> str:
+    """The command that starts the full edition of a data folder again, at the address it had."""
+    folder, port = str(data.resolve()), int(edition.url.rpartition(":")[2])
+    if folder.endswith(_OF_MAKE) and folder == shlex.quote(folder):
+        command = f"make run-kafka DATA={folder.removesuffix(_OF_MAKE)}"
+        return command if port == PORT else f"{command} PORT={port}"
+    where = shlex.join(["--data", folder, *([] if port == PORT else ["--port", str(port)])])
+    return f".venv/bin/python -m infra.run_kafka {where}"
 
 
 def _read(path: Path) -> Edition:
