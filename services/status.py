@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from shared.cli.lines import to_json, write
-from shared.cli.options import URL, data_option, given, key_option
+from shared.cli.options import data_option, key_option, url_option
 from shared.errors import SuiteError
 
 if TYPE_CHECKING:
@@ -25,13 +25,11 @@ LOOKED_AT = 2_000
 @click.command()
 @click.argument("document", required=False, metavar="[DOCUMENT]")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON line.")
-@click.option(
-    "--url", help=f"Where a suite runs (as its data folder says, where it says so, or {URL})."
-)
+@url_option
 @data_option
 @key_option
 def status(
-    document: str | None, as_json: bool, url: str | None, data: Path | None, key: str
+    document: str | None, as_json: bool, url: str | None, data: Path | None, key: str | None
 ) -> int:
     """Say where a document of a running suite is, or what is slow now.
 
@@ -48,31 +46,25 @@ def status(
     """
     from smallprint import ApiError, Client
 
-    url = url or _address(data)
+    from shared.cli.address import reached
+
+    where, key = reached(url, key, data)
     try:
-        with Client(url, key, retries=1) as client:
+        with Client(where, key, retries=1) as client:
             shown = _document(client, document, as_json) if document else _suite(client, as_json)
             for line in shown:
                 write(line)
     except ApiError as error:
-        raise no_suite(error, url) from None
+        raise no_suite(error, where) from None
     return 0
-
-
-def _address(data: Path | None) -> str:
-    """Where the suite of a data folder answers. Raises SuiteError if that does not run."""
-    from shared.cli import edition
-    from shared.settings import CommonSettings, load
-
-    suite = edition.running(load(CommonSettings, **given(data=data)).data, "--url")
-    return suite.url if suite else URL
 
 
 def no_suite(error: ApiError, url: str) -> SuiteError:
     """What a refused request to a suite is told as."""
     if error.code == "no_answer":
         return SuiteError(
-            f"no suite answers at {url}: start it there, or name its address with --url"
+            f"no suite answers at {url}: start it there, or name its address with --url, or its "
+            "folder with --data"
         )
     return SuiteError(f"the suite at {url} answers {error.status}: {error.detail}")
 

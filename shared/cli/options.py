@@ -16,12 +16,11 @@ data_option = click.option(
     help="Data folder (SMALLPRINT_DATA, or var/data).",
 )
 
-url_option = click.option("--url", default=URL, show_default=True, help="Where a suite runs.")
+url_option = click.option(
+    "--url", help=f"Where a suite runs (as its data folder says, where it says so, or {URL})."
+)
 key_option = click.option(
-    "--key",
-    envvar="SMALLPRINT_KEY",
-    required=True,
-    help="A key of it; better given as SMALLPRINT_KEY.",
+    "--key", envvar="SMALLPRINT_KEY", help="A key of it; better given as SMALLPRINT_KEY."
 )
 
 
