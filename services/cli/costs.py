@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from services.cli.printing import moment, write_rows
+from services.cli.status import no_suite
 from services.cli.stores import escalation_store
-from services.status import no_suite
 from shared.cli.lines import plain, to_json, write
 from shared.cli.options import data_option, key_option, url_option
 from shared.errors import SuiteError

@@ -12,7 +12,7 @@ import click
 from services.cli.each_file import each_file
 from services.cli.options import password_option, paths_argument
 from services.cli.printing import moment, write_rows
-from services.status import no_suite
+from services.cli.status import no_suite
 from shared.cli.lines import Lines, to_json, write
 from shared.cli.options import as_json, data_option, key_option, url_option
 

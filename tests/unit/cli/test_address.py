@@ -203,6 +203,20 @@ def test_the_embedded_edition_says_where_it_is_while_it_serves(
     assert not (tmp_path / address.NAME).exists()
 
 
+def test_status_wants_no_key_where_a_folder_has_what_it_says(
+    tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else it is said how a key is made; and a key has a tenant."""
+    monkeypatch.delenv("SMALLPRINT_KEY", raising=False)
+    code, said = run("status", "--data", tmp_path / "none")
+    assert (code, f"no suite has worked in {tmp_path / 'none'}: name its data" in said) == (2, True)
+    assert "`smallprint keys new NAME`" in said
+    code, said = run("status", "--url", "http://a.example")
+    assert (code, "where the suite at http://a.example has its data" in said) == (2, True)
+    code, said = run("status", "--key", "sp_key", "--tenant", "acme")
+    assert (code, "--tenant goes without one" in said) == (2, True)
+
+
 @pytest.mark.parametrize("command", [c for c in COMMANDS if c != ["status"]])
 def test_without_a_key_it_is_said_how_one_is_made(
     command: list[str], tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
