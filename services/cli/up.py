@@ -12,7 +12,7 @@ import click
 
 from services.cli.specialists import ADAPTER
 from shared.cli.lines import plain, to_json, write
-from shared.cli.options import PORT, as_json, data_option
+from shared.cli.options import PORT, data_option, one_json
 from shared.cli.options import given as _given
 from shared.errors import SuiteError
 from shared.version import VERSION
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     "--port", type=click.IntRange(0, 65535), default=PORT, show_default=True, help="0: any."
 )
 @data_option
-@as_json
+@one_json
 def up(port: int, data: Path | None, as_json: bool) -> int:
     """Serve everything in this one process, on this machine alone, until Ctrl-C.
 

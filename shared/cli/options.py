@@ -10,6 +10,7 @@ import click
 PORT = 8400
 URL = f"http://127.0.0.1:{PORT}"
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON lines, one a file.")
+one_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON line.")
 data_option = click.option(
     "--data",
     type=click.Path(file_okay=False, path_type=Path),
