@@ -235,7 +235,9 @@ class Suite:
     def _announce(self) -> None:
         tell(f"ready at {self.url} (Ctrl-C ends all; logs in {self.data / 'logs'})")
         folder = shlex.quote(str(self.data))
-        tell(f"dlq, verify, backup and status find it so: smallprint dlq ls --data {folder}")
+        tell(
+            f"smallprint dlq, verify, backup, status, upload and search find it by --data {folder}"
+        )
         if not self._smallprint("keys", "list"):
             tell(f"the first key, shown only this once: {self._smallprint('keys', 'new', 'first')}")
 

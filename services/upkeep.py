@@ -248,7 +248,7 @@ def verify(
         stuck=stuck_minutes * 60,
         hashes=not quick,
     )
-    files = dict(_files(edition.settings_of(data, bus_url)))
+    files = dict(files_of(edition.settings_of(data, bus_url)))
     there = {name: path for name, path in files.items() if path.is_file()}
     if broken := list(looking.check_files(there)):
         looked, done = looking.unlooked(broken), [False] * len(broken)
@@ -262,7 +262,7 @@ def verify(
     return verified.exit_code(looked, done)
 
 
-def _files(settings: CommonSettings) -> Iterator[tuple[str, Path]]:
+def files_of(settings: CommonSettings) -> Iterator[tuple[str, Path]]:
     """The SQLite files of a place by the service that has them, the bus included."""
     from shared.bus import file_of
 
@@ -294,7 +294,7 @@ def _databases(settings: CommonSettings) -> dict[str, str]:
 
 
 @contextmanager
-def _stores(settings: CommonSettings, *, migrate: bool = False) -> Iterator[dict[str, Store]]:
+def stores_of(settings: CommonSettings, *, migrate: bool = False) -> Iterator[dict[str, Store]]:
     """All databases, brought up to date for who restores them. Raises SuiteError if one is missing,
     or not of this version.
     """
@@ -336,7 +336,7 @@ def _place(data: Path | None, bus_url: str | None) -> Iterator[tuple[CommonSetti
     """All that `verify` looks at."""
     from shared.cli import edition
 
-    with edition.opened(data, bus_url) as (settings, bus), _stores(settings) as stores:
+    with edition.opened(data, bus_url) as (settings, bus), stores_of(settings) as stores:
         yield settings, place_of(settings, stores, bus)
 
 
@@ -423,7 +423,7 @@ def _has_documents(settings: CommonSettings) -> bool:
     """Whether any lives here, as far as this version can tell."""
     from services.ingest.store import holdings
 
-    with suppress(SuiteError), _stores(settings) as stores, stores["ingest"].read() as session:
+    with suppress(SuiteError), stores_of(settings) as stores, stores["ingest"].read() as session:
         return any(one.living for one in holdings(session))
     return False
 
@@ -463,7 +463,7 @@ def restore(source: Path, bus_url: str | None, data: Path | None, as_json: bool)
 
     settings = load(CommonSettings, **given(data=data, bus_url=bus_url))
     place = _whole(settings)
-    for name, path in _files(settings):
+    for name, path in files_of(settings):
         if path.resolve().parent != place.data:
             raise SuiteError(
                 f"{path} is not in the data folder: what is restored to SQLite lies there, so "
@@ -478,7 +478,7 @@ def restore(source: Path, bus_url: str | None, data: Path | None, as_json: bool)
         with ExitStack() as stack:
             if file is not None:
                 there = there.model_copy(update={"bus_url": f"sqlite:///{file}"})
-            stores = stack.enter_context(_stores(there, migrate=True))
+            stores = stack.enter_context(stores_of(there, migrate=True))
             backups.let_go(stores, file if manifest.bus else None)
             if file is None or manifest.bus is None:
                 backups.send_again(stores)

@@ -32,28 +32,51 @@ price = {{ input = "3", output = "15", as_of = 2026-01-31 }}
 """
 
 
+def part(text: str) -> float:
+    """A share from 0 to 1. Raises ArgumentTypeError."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    if not 0 <= number <= 1:
+        raise argparse.ArgumentTypeError("a share is a number from 0 to 1")
+    return number
+
+
 def share(text: str) -> tuple[Fault, float]:
     """`FAULT=SHARE`. Raises ArgumentTypeError."""
     name, _, number = text.partition("=")
     found = [fault for fault in FAULTS if fault == name]
-    try:
-        part = float(number)
-    except ValueError:
-        part = -1.0
-    if not found or not 0 <= part <= 1:
+    if not found:
         raise argparse.ArgumentTypeError(f"FAULT=SHARE, with one of {', '.join(FAULTS)}")
-    return found[0], part
+    return found[0], part(number)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The program. Returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m infra.stand_in", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("labels", type=Path)
-    parser.add_argument("--port", type=int, default=8499)
-    parser.add_argument("--errors", type=float, default=0.1)
-    parser.add_argument("--fault", type=share, action="append", default=[])
-    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("labels", metavar="LABELS", type=Path, help="what is right, see above")
+    parser.add_argument("--port", type=int, default=8499, help="0: any (%(default)s)")
+    parser.add_argument(
+        "--errors",
+        metavar="SHARE",
+        type=part,
+        default=0.1,
+        help="of the answers that are mistaken in good faith: what is there is missed, or "
+        "something else is named (%(default)s)",
+    )
+    parser.add_argument(
+        "--fault",
+        metavar="FAULT=SHARE",
+        type=share,
+        action="append",
+        default=[],
+        help=f"of the calls that go wrong so; may be repeated: {', '.join(FAULTS[1:])}",
+    )
+    parser.add_argument(
+        "--seed", type=int, default=1, help="of all that is left to chance (%(default)s)"
+    )
     asked = parser.parse_args(arguments)
     try:
         labels = Labels.of_file(asked.labels)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import click
 
-from services import status, upkeep
+from services import upkeep
 from services.cli import (
     calibrate,
     compare,
@@ -20,6 +20,7 @@ from services.cli import (
     folders,
     keys,
     policy,
+    status,
     suite,
     teach,
     triage,

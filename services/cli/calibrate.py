@@ -10,7 +10,7 @@ import click
 from services.cli.promising import promising
 from services.cli.specialists import ADAPTER
 from shared.cli.lines import Lines
-from shared.cli.options import as_json, data_option
+from shared.cli.options import data_option, one_json
 from shared.cli.options import given as _given
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 @click.option("--loosen", metavar="WHY", help="Accept again what was tightened, for this reason.")
 @click.option("--by", "actor", help="Who does it; by default whoever is logged in here.")
 @data_option
-@as_json
+@one_json
 def calibrate(
     adapter: str,
     tenant: str,

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from services.cli.printing import moment, write_rows
+from services.cli.status import no_suite
 from services.cli.stores import escalation_store
-from services.status import no_suite
 from shared.cli.lines import plain, to_json, write
-from shared.cli.options import data_option, url_option
+from shared.cli.options import data_option, key_option, url_option
 from shared.errors import SuiteError
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON line.")
 @url_option
-@click.option("--key", envvar="SMALLPRINT_KEY", help="A key of it; better as SMALLPRINT_KEY.")
+@key_option
 @click.option(
     "--resume",
     metavar="PROVIDER",
@@ -48,7 +48,7 @@ def costs(
     model: str | None,
     all_tenants: bool,
     as_json: bool,
-    url: str,
+    url: str | None,
     key: str | None,
     resume: str | None,
     data: Path | None,
@@ -70,6 +70,7 @@ def costs(
     from smallprint import ApiError, Client
 
     from shared.cli import tables
+    from shared.cli.address import reached
 
     if resume:
         _resume(resume, data)
@@ -77,15 +78,14 @@ def costs(
     if all_tenants:
         _costs_of_tenants(data, as_json=as_json)
         return 0
-    if not key:
-        raise SuiteError("a key is needed: give --key, or set SMALLPRINT_KEY")
+    where, key = reached(url, key, data)
     try:
-        with Client(url, key) as client:
+        with Client(where, key) as client:
             found = client.costs(by, model)
             names = _names(client, found.groups) if by == "document" else None
             failed = sum(1 for _ in client.documents(outcome="failed"))
     except ApiError as error:
-        raise no_suite(error, url) from None
+        raise no_suite(error, where) from None
     if as_json:
         stopped = [{**asdict(stop), "since": moment(stop.since)} for stop in found.stopped]
         groups = [

@@ -13,7 +13,7 @@ import click
 from services.cli.reading import open_reader
 from services.cli.specialists import ADAPTER
 from shared.cli.lines import to_json, write
-from shared.cli.options import PORT, as_json, data_option
+from shared.cli.options import PORT, data_option, one_json
 from shared.cli.options import given as _given
 from shared.errors import SuiteError
 
@@ -25,8 +25,14 @@ if TYPE_CHECKING:
 
 @click.command()
 @data_option
-@click.option("--port", type=click.IntRange(1, 65535), default=PORT, show_default=True)
-@as_json
+@click.option(
+    "--port",
+    type=click.IntRange(1, 65535),
+    default=PORT,
+    show_default=True,
+    help="On which a suite is to listen.",
+)
+@one_json
 def doctor(data: Path | None, port: int, as_json: bool) -> int:
     """Check this machine, the models and the data folder, and say how to mend what is wrong.
 

@@ -46,11 +46,12 @@ def batch(
 ) -> int:
     """Work on every document below FOLDER: one JSON result a file, and a summary.
 
-    Contracts (PDF, DOCX, ODT, RTF, HTML, text) are read for clauses, reports (JSON, JSON lines,
-    CSV) for what does not add up; a mail or archive has one result, with what lies in it in
-    `parts`. A file of JSON lines has one result as well, with a line in it for each filing. A
-    maildir is a folder of mails. A batch that was cut off goes on where it stopped; what failed is
-    tried again, and is listed in the summary.
+    A file is taken for what its type says. Contracts (PDF, DOCX, ODT, RTF, HTML, text, scans) are
+    read for clauses, reports (JSON, JSON lines, CSV, XLSX, XLS, ODS, XBRL instances) for what does
+    not add up; reports as PDF or HTML are for `smallprint triage`. A mail or archive has one
+    result, with what lies in it in `parts`. A file of JSON lines has one result as well, with a
+    line in it for each filing. A maildir is a folder of mails. A batch that was cut off goes on
+    where it stopped; what failed is tried again, and is listed in the summary.
 
     \b
     Examples:

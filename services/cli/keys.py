@@ -9,7 +9,7 @@ import click
 from services.cli.printing import moment
 from services.cli.stores import key_ring
 from shared.cli.lines import plain, to_json, write
-from shared.cli.options import as_json, data_option
+from shared.cli.options import data_option, one_json
 from shared.web.scopes import ALL, SCOPES, ordered
 
 
@@ -32,7 +32,7 @@ def keys() -> None:
     "--scope", "scopes", multiple=True, type=click.Choice(list(SCOPES)), help="All, by default."
 )
 @data_option
-@as_json
+@one_json
 def keys_new(
     name: str, tenant: str, scopes: tuple[str, ...], data: Path | None, as_json: bool
 ) -> None:
@@ -66,7 +66,7 @@ def keys_new(
 @keys.command("list")
 @click.option("--tenant", help="Of this tenant alone.")
 @data_option
-@as_json
+@click.option("--json", "as_json", is_flag=True, help="Print JSON lines, one a key.")
 def keys_list(tenant: str | None, data: Path | None, as_json: bool) -> None:
     """List the keys, oldest first; never their secrets."""
     with key_ring(data) as ring:

@@ -13,7 +13,7 @@ import click
 from services.cli.stores import stored
 from services.cli.trying import tried_policies
 from shared.cli.lines import Lines
-from shared.cli.options import as_json, data_option
+from shared.cli.options import data_option, one_json
 from shared.cli.options import given as _given
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def policy() -> None:
 @click.argument("file", metavar="POLICY", type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--tenant", default="default", show_default=True, help="Whose documents are tried.")
 @data_option
-@as_json
+@one_json
 def policy_try(file: Path, tenant: str, data: Path | None, as_json: bool) -> int:
     """Try the POLICY file on the documents of a data folder, beside the policy in force.
 
@@ -51,6 +51,11 @@ def policy_try(file: Path, tenant: str, data: Path | None, as_json: bool) -> int
     and are counted. Signals, sentences about the filer, and questions about kinds and pages are not
     tried, nor is what another max_missed would show. Nothing is changed, and a suite may be
     running.
+
+    \b
+    Examples:
+      smallprint policy try careful.toml
+      smallprint policy try careful.toml --tenant acme --data var/data-kafka
     """
     from services.cli.in_force import in_force
     from services.escalation.policy import read_policies

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import click
@@ -11,15 +12,16 @@ import click
 from services.cli.each_file import each_file
 from services.cli.options import password_option, paths_argument
 from services.cli.printing import moment, write_rows
-from services.status import no_suite
+from services.cli.status import no_suite
 from shared.cli.lines import Lines, to_json, write
-from shared.cli.options import as_json, key_option, url_option
+from shared.cli.options import as_json, data_option, key_option, url_option
 
 
 @click.command()
 @paths_argument
 @as_json
 @url_option
+@data_option
 @key_option
 @click.option("--kind", type=click.Choice(["contract", "report", "other"]), help="What they are.")
 @click.option(
@@ -32,8 +34,9 @@ from shared.cli.options import as_json, key_option, url_option
 def upload(
     paths: Sequence[str],
     as_json: bool,
-    url: str,
-    key: str,
+    url: str | None,
+    data: Path | None,
+    key: str | None,
     kind: Any,
     adapters: Sequence[str],
     password: str | None,
@@ -46,14 +49,17 @@ def upload(
     Examples:
       SMALLPRINT_KEY=sp_... smallprint upload lease.pdf
       smallprint upload *.pdf --url https://papers.example --json
+      smallprint upload lease.pdf --data var/data-kafka
       smallprint upload terms.html --adapter contract-clauses --adapter unfair-terms
     """
     from smallprint import ApiError, Client
 
     from shared.cli import tables
+    from shared.cli.address import reached
 
+    where, key = reached(url, key, data)
     lines = Lines(as_json=as_json, table=tables.uploaded)
-    with Client(url, key) as client:
+    with Client(where, key) as client:
 
         def send(path: str) -> Iterator[Mapping[str, Any]]:
             try:
@@ -74,6 +80,7 @@ def upload(
 @click.argument("words", nargs=-1, required=True, metavar="WORDS...")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON lines, one a place.")
 @url_option
+@data_option
 @key_option
 @click.option(
     "--in",
@@ -96,8 +103,9 @@ def upload(
 def search(
     words: Sequence[str],
     as_json: bool,
-    url: str,
-    key: str,
+    url: str | None,
+    data: Path | None,
+    key: str | None,
     within: Any,
     category: str | None,
     kind: Any,
@@ -114,19 +122,22 @@ def search(
       smallprint search indemnification delaware
       smallprint search '"change of control"' --in clauses
       smallprint search 'terminat*' --category "Governing Law" --json
+      smallprint search delaware --data var/data-kafka
     """
     from itertools import islice
 
     from smallprint import ApiError, Client
 
     from shared.cli import tables
+    from shared.cli.address import reached
 
     filters = {"within": within, "category": category, "kind": kind, "document": document}
+    where, key = reached(url, key, data)
     try:
-        with Client(url, key) as client:
+        with Client(where, key) as client:
             found = list(islice(client.search(" ".join(words), **filters), most + 1))
     except ApiError as error:
-        raise no_suite(error, url) from None
+        raise no_suite(error, where) from None
     for hit in found[:most]:
         if as_json:
             write(to_json(asdict(hit)))
@@ -142,6 +153,7 @@ def search(
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON lines, one a report.")
 @url_option
+@data_option
 @key_option
 @click.option("--flagged", is_flag=True, default=None, help="Only those that are flagged.")
 @click.option("--least", type=click.FloatRange(0, 1), help="Only from this risk on.")
@@ -153,7 +165,13 @@ def search(
     help="Print no more reports than these.",
 )
 def reports(
-    as_json: bool, url: str, key: str, flagged: bool | None, least: float | None, most: int
+    as_json: bool,
+    url: str | None,
+    data: Path | None,
+    key: str | None,
+    flagged: bool | None,
+    least: float | None,
+    most: int,
 ) -> int:
     """List the reports of a running suite by risk, the riskiest first.
 
@@ -165,18 +183,21 @@ def reports(
       smallprint reports
       smallprint reports --flagged --json
       smallprint reports --least 0.2 --most 100
+      smallprint reports --data var/data-kafka
     """
     from itertools import islice
 
     from smallprint import ApiError, Client
 
     from shared.cli import tables
+    from shared.cli.address import reached
 
+    where, key = reached(url, key, data)
     try:
-        with Client(url, key) as client:
+        with Client(where, key) as client:
             found = list(islice(client.reports(flagged=flagged, least=least), most + 1))
     except ApiError as error:
-        raise no_suite(error, url) from None
+        raise no_suite(error, where) from None
     if as_json:
         for report in found[:most]:
             write(to_json({**asdict(report), "updated": moment(report.updated)}))

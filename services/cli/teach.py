@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from shared.cli.lines import Lines, error_line, plain
-from shared.cli.options import as_json
 from shared.errors import SuiteError
 
 if TYPE_CHECKING:
@@ -21,7 +20,9 @@ if TYPE_CHECKING:
 @click.option("--replace", is_flag=True, help="Put a new version in the place of NAME.")
 @click.option("--list", "show", is_flag=True, help="List what was taught on this machine.")
 @click.option("--remove", metavar="NAME", help="Remove what was taught under NAME.")
-@as_json
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON line; of --list one a specialist."
+)
 def teach(
     name: str | None,
     examples: str | None,

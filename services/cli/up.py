@@ -12,7 +12,7 @@ import click
 
 from services.cli.specialists import ADAPTER
 from shared.cli.lines import plain, to_json, write
-from shared.cli.options import PORT, as_json, data_option
+from shared.cli.options import PORT, data_option, one_json
 from shared.cli.options import given as _given
 from shared.errors import SuiteError
 from shared.version import VERSION
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     "--port", type=click.IntRange(0, 65535), default=PORT, show_default=True, help="0: any."
 )
 @data_option
-@as_json
+@one_json
 def up(port: int, data: Path | None, as_json: bool) -> int:
     """Serve everything in this one process, on this machine alone, until Ctrl-C.
 
@@ -39,7 +39,7 @@ def up(port: int, data: Path | None, as_json: bool) -> int:
       smallprint up --port 9000 --data ~/smallprint-data
     """
     from shared import tracing
-    from shared.cli import edition
+    from shared.cli import address, edition
     from shared.cli.lock import FolderLock
     from shared.logs import configure_logs
     from shared.runtime.embedded import migrate_all, serve
@@ -48,7 +48,11 @@ def up(port: int, data: Path | None, as_json: bool) -> int:
     settings = load(CommonSettings, **_given(data=data))
     quiet = settings.log_level == "INFO" and sys.stderr.isatty()
     configure_logs("smallprint", "WARNING" if quiet else settings.log_level)
-    with FolderLock(settings.data), tracing.collected(settings.traces):
+    with (
+        FolderLock(settings.data) as lock,
+        address.forgotten(settings.data),
+        tracing.collected(settings.traces),
+    ):
         edition.forget(settings.data)
         _warn_without_model(settings.artefacts_folder)
         services = build_services(data)
@@ -60,8 +64,10 @@ def up(port: int, data: Path | None, as_json: bool) -> int:
             first = keys.first_key()
             key = first.secret if first else None
             host = "127.0.0.1" if settings.host in ("0.0.0.0", "::", "") else settings.host  # noqa: S104
+            url = f"http://[{host}]:{real_port}" if ":" in host else f"http://{host}:{real_port}"
+            address.state(settings.data, address.Served(url, lock.token))
             try:
-                _announce(f"http://{host}:{real_port}", key, settings.data, as_json=as_json)
+                _announce(url, key, settings.data, as_json=as_json)
             except BaseException:
                 if first:
                     keys.unmake(first.key.id)  # nobody has seen it: the next start makes another

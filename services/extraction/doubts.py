@@ -72,8 +72,15 @@ def unfamiliar(kinds: float, least: float) -> tuple[str, ...]:
     """
     if kinds >= least:
         return ()
+    here, usual = _apart(kinds, least)
     return (
-        f"about {kinds:.1f} kinds of clauses are expected in it, and 99 of 100 contracts have at "
-        f"least {least:.1f}: it may be no contract, or of a kind that the specialist doesn't know, "
-        "so let a person look at it",
+        f"fewer kinds of clauses are expected in it than in 99 of 100 contracts (about {here}, "
+        f"and in those about {usual} or more): it may be no contract, or of a kind that the "
+        "specialist doesn't know, so let a person look at it",
     )
+
+
+def _apart(one: float, other: float) -> tuple[str, str]:
+    """Two unequal figures, with as many decimals as tell them apart, and at least one."""
+    digits = next((d for d in range(1, 9) if f"{one:.{d}f}" != f"{other:.{d}f}"), 9)
+    return f"{one:.{digits}f}", f"{other:.{digits}f}"

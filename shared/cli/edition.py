@@ -14,24 +14,29 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any, TypeVar
 
 from shared.bus import Bus, file_of, open_bus
 from shared.cli.lock import holder
-from shared.cli.options import given
+from shared.cli.options import PORT, given
 from shared.errors import SuiteError, Unavailable
 from shared.settings import CommonSettings, load
 
 NAME = "suite.json"
-_HERE = r"(127(\.\d{1,3}){3}|\[::1\]):\d{1,5}"
+HERE = r"(127(\.\d{1,3}){3}|\[::1\]):\d{1,5}"
 """A port of the loopback interface, all that `make run-kafka` uses."""
+T = TypeVar("T")
+_OF_MAKE = "-kafka"
+"""What `make run-kafka DATA=X` adds to X."""
 
 
-class _DoubtError(SuiteError):
+class DoubtError(SuiteError):
     """What is written down is not to be believed."""
 
 
@@ -49,11 +54,15 @@ class Edition:
 
 def state(data: Path, edition: Edition) -> None:
     """Write down in a data folder how its suite is reached; its owner alone can read it."""
-    path = data / NAME
+    note(data / NAME, asdict(edition))
+
+
+def note(path: Path, line: Mapping[str, str]) -> None:
+    """Write what a suite says of itself, which is there whole or not at all."""
     new = path.with_suffix(".partial")
     new.unlink(missing_ok=True)
     with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(json.dumps(asdict(edition)) + "\n")
+        file.write(json.dumps(line) + "\n")
     new.replace(path)
 
 
@@ -81,26 +90,15 @@ def running(data: Path, option: str) -> Edition | None:
         option: by which the caller can name another, such as `--bus`.
     """
     path = data / NAME
-    try:
-        edition = _read(path)
-    except FileNotFoundError:
+    edition = believed(path, option, _edition)
+    if edition is None:
         return None
-    except _DoubtError as error:
-        raise SuiteError(
-            f"{path}, which says where the suite is, {error.message}: name what you mean with "
-            f"{option}"
-        ) from None
-    except (OSError, ValueError, TypeError) as error:
-        raise SuiteError(
-            f"{path}, which says where the suite is, can't be read ({type(error).__name__}): name "
-            f"what you mean with {option}"
-        ) from None
     now = holder(data)
     was = f"at {edition.url}, with its broker at {edition.bus}"
     if now is None:
         raise SuiteError(
-            f"the suite of {data} does not run: it was {was}. Start it again, or name another with "
-            f"{option}"
+            f"the suite of {data} does not run: it was {was}. Start it first, where smallprint "
+            f"lies: {_start(data, edition)}; or name another with {option}"
         )
     if now.token != edition.token:
         raise SuiteError(
@@ -111,23 +109,63 @@ def running(data: Path, option: str) -> Edition | None:
     return edition
 
 
-def _read(path: Path) -> Edition:
-    """What a suite wrote down. Raises _DoubtError where another may have written it, or where it
-    leads elsewhere; OSError, ValueError or TypeError where it is not what a suite writes.
+def _start(data: Path, edition: Edition) -> str:
+    """The command that starts the full edition of a data folder again, at the address it had."""
+    folder, port = str(data.resolve()), int(edition.url.rpartition(":")[2])
+    if folder.endswith(_OF_MAKE) and folder == shlex.quote(folder):
+        command = f"make run-kafka DATA={folder.removesuffix(_OF_MAKE)}"
+        return command if port == PORT else f"{command} PORT={port}"
+    where = shlex.join(["--data", folder, *([] if port == PORT else ["--port", str(port)])])
+    return f".venv/bin/python -m infra.run_kafka {where}"
+
+
+def believed(path: Path, option: str, parsed: Callable[[Any], T]) -> T | None:
+    """What a suite wrote down of itself; None if nothing is.
+
+    Raises SuiteError where another may have written it, or where it can't be read.
+
+    Args:
+        option: by which the caller can name another, such as `--bus`.
+        parsed: makes something of its JSON. Raises DoubtError where it leads elsewhere, ValueError
+            or TypeError where it is not what a suite writes.
+    """
+    try:
+        return parsed(_read(path))
+    except FileNotFoundError:
+        return None
+    except DoubtError as error:
+        raise SuiteError(
+            f"{path}, which says where the suite is, {error.message}: name what you mean with "
+            f"{option}"
+        ) from None
+    except (OSError, ValueError, TypeError) as error:
+        raise SuiteError(
+            f"{path}, which says where the suite is, can't be read ({type(error).__name__}): name "
+            f"what you mean with {option}"
+        ) from None
+
+
+def _read(path: Path) -> Any:
+    """The JSON of a file. Raises DoubtError where another may have written it; OSError or
+    ValueError where there is none.
     """
     handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     with os.fdopen(handle, "rb") as file:
         about = os.fstat(handle)
         if not stat.S_ISREG(about.st_mode):
-            raise _DoubtError("is no file")
+            raise DoubtError("is no file")
         if about.st_uid not in (0, os.geteuid()):
-            raise _DoubtError(f"belongs to another user (number {about.st_uid})")
+            raise DoubtError(f"belongs to another user (number {about.st_uid})")
         if about.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-            raise _DoubtError("can be written by other users")
-        edition = Edition(**json.loads(file.read().decode()))
-    bus = re.fullmatch(rf"kafka://{_HERE}(\?[\w.=&-]*)?", edition.bus)
-    if not bus or not re.fullmatch(f"http://{_HERE}", edition.url):
-        raise _DoubtError("leads to another machine")
+            raise DoubtError("can be written by other users")
+        return json.loads(file.read().decode())
+
+
+def _edition(line: Any) -> Edition:
+    edition = Edition(**line)
+    bus = re.fullmatch(rf"kafka://{HERE}(\?[\w.=&-]*)?", edition.bus)
+    if not bus or not re.fullmatch(f"http://{HERE}", edition.url):
+        raise DoubtError("leads to another machine")
     return edition
 
 

@@ -10,18 +10,18 @@ import click
 PORT = 8400
 URL = f"http://127.0.0.1:{PORT}"
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON lines, one a file.")
+one_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON line.")
 data_option = click.option(
     "--data",
     type=click.Path(file_okay=False, path_type=Path),
     help="Data folder (SMALLPRINT_DATA, or var/data).",
 )
 
-url_option = click.option("--url", default=URL, show_default=True, help="Where a suite runs.")
+url_option = click.option(
+    "--url", help=f"Where a suite runs (as its data folder says, where it says so, or {URL})."
+)
 key_option = click.option(
-    "--key",
-    envvar="SMALLPRINT_KEY",
-    required=True,
-    help="A key of it; better given as SMALLPRINT_KEY.",
+    "--key", envvar="SMALLPRINT_KEY", help="A key of it; better given as SMALLPRINT_KEY."
 )
 
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 SERVICES = ("ingest", "extraction", "triage", "review", "escalation")
 SHOWN = 10
 """Documents and stages that are shown of many."""
+MANY = 5
+"""Times from which on it is said within which half of them and 95% lie."""
 
 
 @dataclass(frozen=True)
@@ -152,6 +154,11 @@ class Pace:
     count: int
     p50: float
     p95: float
+    mean: float
+    least: float
+    """No time was below it: a bound of the histogram."""
+    most: float | None
+    """No time was above it, such a bound too; None: some were above the last one."""
 
 
 @dataclass(frozen=True)
@@ -209,11 +216,14 @@ def paces(samples: Samples) -> list[Pace]:
     for labels, value in samples.get("stage_seconds_bucket", ()):
         bounds = buckets[labels["service"], labels["stage"]]
         bounds[float(labels["le"])] = bounds.get(float(labels["le"]), 0.0) + value
-    found = [
-        Pace(*key, int(max(bounds.values())), quantile(bounds, 0.5), quantile(bounds, 0.95))
-        for key, bounds in buckets.items()
-        if max(bounds.values()) > 0
-    ]
+    total: dict[tuple[str, str], float] = defaultdict(float)
+    for labels, value in samples.get("stage_seconds_sum", ()):
+        total[labels["service"], labels["stage"]] += value
+    found = []
+    for key, bounds in buckets.items():
+        if count := int(max(bounds.values())):
+            by_share = quantile(bounds, 0.5), quantile(bounds, 0.95)
+            found.append(Pace(*key, count, *by_share, total[key] / count, *_between(bounds)))
     return sorted(found, key=lambda one: (-one.p95, one.service, one.stage))
 
 
@@ -230,6 +240,14 @@ def quantile(bounds: Mapping[float, float], share: float) -> float:
             return round(below_bound + (bound - below_bound) * inside, 3)
         below_bound, below = (below_bound if math.isinf(bound) else bound), count
     return below_bound
+
+
+def _between(bounds: Mapping[float, float]) -> tuple[float, float | None]:
+    """Between which bounds of a histogram all of its times lie."""
+    total = max(bounds.values())
+    least = max((bound for bound, count in bounds.items() if count == 0), default=0.0)
+    most = min(bound for bound, count in bounds.items() if count == total)
+    return least, None if math.isinf(most) else most
 
 
 def overview_line(
@@ -268,16 +286,24 @@ def overview_table(
     yield from _table(
         [
             heads5,
-            *(
-                (one.service, one.stage, f"{one.count:,}", _span(one.p50), _span(one.p95))
-                for one in pace[:SHOWN]
-            ),
+            *((one.service, one.stage, f"{one.count:,}", *_times(one)) for one in pace[:SHOWN]),
         ]
     )
     yield "documents that have been at work longest" if slowest else "no document is at work"
     yield from _table(
         [(one.id, one.state, _ago(one.created, now), plain(one.name)) for one in slowest]
     )
+
+
+def _times(one: Pace) -> tuple[str, str]:
+    """Half and 95% of many times; of few what is known of all of them."""
+    if one.count >= MANY:
+        return _span(one.p50), _span(one.p95)
+    if one.count == 1:
+        return f"it took {_span(one.mean)}", ""
+    if one.most is None:
+        return f"above {_span(one.least)}" if one.least else f"{_span(one.mean)} on average", ""
+    return f"{_span(one.least)} to {_span(one.most)}", ""
 
 
 def _table(

@@ -33,6 +33,21 @@ SENDERS = {
 }
 """Which services say it. Every service hears everything on the topic."""
 
+RECEIVERS = {
+    "document.ingested.v1": ["ingest", "extraction", "triage"],
+    "document.begun.v1": ["extraction"],
+    "document.read.v1": ["ingest", "extraction", "triage", "review"],
+    "document.rekinded.v1": ["extraction", "triage", "review"],
+    "document.failed.v1": ["ingest", "extraction", "triage", "review"],
+    "document.deleted.v1": ["ingest", "extraction", "triage", "review", "escalation"],
+    "clauses.extracted.v1": ["ingest", "review", "escalation"],
+    "findings.found.v1": ["ingest", "review", "escalation"],
+    "escalation.requested.v1": ["escalation"],
+    "escalation.answered.v1": ["review"],
+    "review.decided.v1": ["ingest", "extraction", "triage"],
+}
+"""Which services work on it; the others pass it over."""
+
 _CHANNEL = {"$ref": "#/channels/documents"}
 
 

@@ -14,6 +14,7 @@ import pytest
 
 from infra.ports import free_port
 from infra.settings import FILE, classes, rendered
+from infra.stand_in.server import FAULTS
 from services.escalation.policy import read_policies
 from services.triage.judgement import triage_filing
 from services.triage.statements import Filing, read_filings
@@ -183,6 +184,19 @@ def test_the_stand_in_of_the_readme_prints_an_entry_of_the_policy(tmp_path: Path
     finally:
         stand_in.kill()
         stand_in.communicate()
+
+
+def test_the_readme_names_all_that_the_stand_in_gets_wrong() -> None:
+    """Its options, each of which has a line of help, and every kind of fault."""
+    told = subprocess.run(
+        [sys.executable, "-m", "infra.stand_in", "--help"], cwd=ROOT, capture_output=True, text=True
+    ).stdout
+    options = re.findall(r"^  (--[a-z]+) [A-Z=]+ *(.*)(?:\n {8,}(.*))?", told, re.MULTILINE)
+    assert [name for name, *said in options if not any(said)] == []
+    (about,) = (part for part in README.split("\n\n") if part.startswith("With `--errors"))
+    wanted = [*FAULTS[1:], "--errors", "--fault", "--seed"]
+    assert [one for one in wanted if f"`{one}" not in about] == []
+    assert {name for name, *_ in options} >= {"--errors", "--fault", "--seed"}
 
 
 def test_programs_in_the_readme_know_the_options_that_it_gives_them() -> None:

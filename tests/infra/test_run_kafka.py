@@ -1,5 +1,6 @@
 """`make run-kafka`: every service as its own processes on a real broker, started and ended."""
 
+import json
 import os
 import re
 import signal
@@ -51,12 +52,13 @@ class Runner:
         lines = re.findall(r"(\S+) started \(process (\d+)\)", self.said.read_text("utf-8"))
         return {int(pid): name for name, pid in lines}
 
-    def command(self, *words: str) -> subprocess.CompletedProcess[str]:
+    def command(self, *words: str, with_key: bool = False) -> subprocess.CompletedProcess[str]:
         """Run `smallprint` on the data folder."""
+        others = {k: v for k, v in os.environ.items() if k != "SMALLPRINT_KEY"}
         return subprocess.run(
             [sys.executable, "-m", "services.cli", *words, "--data", str(self.data)],
             cwd=ROOT,
-            env={**os.environ, "SMALLPRINT_KEY": self.key},
+            env={**others, **({"SMALLPRINT_KEY": self.key} if with_key else {})},
             capture_output=True,
             text=True,
             check=False,
@@ -87,6 +89,9 @@ def _assert_found_by_its_folder(runner: Runner) -> None:
     """The commands of operators need no port, and a second suite is refused."""
     for words in (["dlq", "ls"], ["verify", "--quick"], ["status"]):
         done = runner.command(*words)
+        assert done.returncode == 0, (words, done.stderr)
+    for words in (["status"], ["search", "lease"], ["upload", str(runner.said)]):
+        done = runner.command(*words, with_key=True)
         assert done.returncode == 0, (words, done.stderr)
     again = [sys.executable, "-m", "infra.run_kafka", "--port", str(free_port())]
     done = subprocess.run(
@@ -127,7 +132,16 @@ def test_a_document_ends_although_processes_are_killed_and_ctrl_c_ends_all(runne
 
     runner.process.send_signal(signal.SIGINT)
     assert runner.process.wait(120) == 0
-    assert "does not run" in runner.command("dlq", "ls").stderr
+    start = f"-m infra.run_kafka --data {runner.data} --port {runner.port};"
+    for words in (
+        ["dlq", "ls"],
+        ["verify"],
+        ["backup", str(runner.data.parent / "to")],
+        ["status"],
+    ):
+        assert start in runner.command(*words).stderr, words
+    where = runner.command("status", str(document["id"]), "--json")
+    assert json.loads(where.stdout)["outcome"] == "complete", where.stderr
     assert not [name for pid, name in runner.children().items() if not _gone(pid)]
 
 

@@ -252,3 +252,22 @@ def test_what_is_no_label_is_one_line_with_its_number(
     (told,) = capsys.readouterr().err.splitlines()
     assert f"{path}, line 2" in told
     assert missing in told
+
+
+@pytest.mark.parametrize(
+    "given", [["--errors", "10"], ["--errors", "-1"], ["--errors", "x"], ["--fault", "hang=2"]]
+)
+def test_a_share_is_from_0_to_1(
+    given: list[str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Ten is refused, and not taken for all."""
+    monkeypatch.setattr(StandIn, "serve", lambda _: None)
+    labels = tmp_path / "labels.jsonl"
+    labels.write_text('{"category": "Governing Law", "text": "x"}\n')
+    with pytest.raises(SystemExit) as ended:
+        serve_labels([str(labels), "--port", "0", *given])
+    assert ended.value.code == 2
+    assert "a share is a number from 0 to 1" in capsys.readouterr().err

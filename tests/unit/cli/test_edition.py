@@ -104,6 +104,29 @@ def test_a_suite_that_has_ended_is_not_asked(
     assert not (tmp_path / "to").exists()
 
 
+@pytest.mark.parametrize("command", [["dlq", "ls"], ["verify"], ["backup", "TO"], ["status"]])
+@pytest.mark.parametrize(
+    ("name", "url", "start"),
+    [
+        ("data-kafka", "http://127.0.0.1:8400", "make run-kafka DATA={}/data;"),
+        ("data-kafka", "http://127.0.0.1:8500", "make run-kafka DATA={}/data PORT=8500;"),
+        ("place", "http://127.0.0.1:8400", "python -m infra.run_kafka --data {}/place;"),
+        ("a b-kafka", URL, "python -m infra.run_kafka --data '{}/a b-kafka' --port 1;"),
+    ],
+)
+def test_who_asks_a_suite_that_has_ended_is_told_how_to_start_it(
+    command: list[str], name: str, url: str, start: str, tmp_path: Path, run: Run
+) -> None:
+    """As it can be typed, with the folder and the port that it had."""
+    data = tmp_path / name
+    with FolderLock(data) as lock:
+        state(data, Edition(BUS, url, lock.token))
+    key = ["--key", "sp_none"] if command == ["status"] else []
+    where = [str(tmp_path / "to") if one == "TO" else one for one in command]
+    code, said = run(*where, *key, "--data", data)
+    assert (code, start.format(tmp_path) in said) == (2, True), said
+
+
 def test_a_folder_that_another_process_has_is_no_running_suite(
     tmp_path: Path, run: Run, opened: list[str]
 ) -> None:

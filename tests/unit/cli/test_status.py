@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from shared.cli.standing import (
+    Pace,
     document_line,
     document_table,
     overview_table,
@@ -154,6 +155,34 @@ def test_what_is_slow_is_read_from_metrics() -> None:
     assert "12 s" in shown
     assert "doc_1  processing  for 5 min" in shown
     assert "no document is at work" in "\n".join(overview_table([], [], [], NOW))
+
+
+def _timed(counts: dict[str, int], total: float) -> list[Pace]:
+    """What is read where a stage took so many times, up to each bound, and so long together."""
+    rows = [
+        f'smallprint_stage_seconds_bucket{{le="{bound}",service="ingest",stage="a"}} {count}.0\n'
+        for bound, count in counts.items()
+    ]
+    of_all = f'smallprint_stage_seconds_sum{{service="ingest",stage="a"}} {total}\n'
+    return paces(read_metrics("".join([*rows, of_all])))
+
+
+@pytest.mark.parametrize(
+    ("counts", "total", "said"),
+    [
+        ({"1.0": 0, "2.0": 1, "+Inf": 1}, 1.25, "1 +it took 1.2 s"),
+        ({"1.0": 0, "2.0": 0, "+Inf": 1}, 400.0, "1 +it took 7 min"),
+        ({"1.0": 0, "2.0": 1, "5.0": 4, "+Inf": 4}, 9.0, "4 +1 s to 5 s"),
+        ({"1.0": 2, "2.0": 2, "+Inf": 2}, 0.4, "2 +0 s to 1 s"),
+        ({"1.0": 0, "2.0": 0, "+Inf": 2}, 9.0, "2 +above 2 s"),
+        ({"1.0": 1, "2.0": 1, "+Inf": 2}, 8.4, "2 +4.2 s on average"),
+        ({"1.0": 0, "2.0": 5, "+Inf": 5}, 6.0, "5 +1.5 s +1.9 s"),
+    ],
+)
+def test_of_few_times_no_half_is_told(counts: dict[str, int], total: float, said: str) -> None:
+    """One time is said as it is, of few between what all of them lie."""
+    (row,) = (row for row in overview_table([], _timed(counts, total), [], NOW) if " a " in row)
+    assert re.fullmatch(rf" +ingest +a +{said}", row)
 
 
 @pytest.mark.parametrize(

@@ -85,5 +85,13 @@ def test_what_has_hardly_anything_that_contracts_have_is_warned_of() -> None:
     """Below the threshold of the adapter, if it has one; the sentence names both figures."""
     assert unfamiliar(0.4, 0.0) == unfamiliar(2.5, 2.5) == ()
     (warning,) = unfamiliar(0.44, 2.5)
-    assert "about 0.4 kinds of clauses" in warning
-    assert "at least 2.5" in warning
+    assert "fewer kinds of clauses are expected in it than in 99 of 100 contracts" in warning
+    assert "(about 0.4, and in those about 2.5 or more)" in warning
+
+
+def test_what_is_fewer_is_shown_as_fewer() -> None:
+    """Also where both figures are alike when they are rounded to one decimal."""
+    (warning,) = unfamiliar(3.1569, 3.15700)
+    assert "(about 3.1569, and in those about 3.1570 or more)" in warning
+    (warning,) = unfamiliar(3.12, 3.157)
+    assert "(about 3.1, and in those about 3.2 or more)" in warning

@@ -101,6 +101,18 @@ def test_the_interval_of_errors_is_that_of_all_ways_in_which_they_can_fall(
     assert Tally(doubts={"Audit Rights": doubts}).errors_within() == (low, high)
 
 
+@pytest.mark.parametrize(
+    ("doubts", "within"), [([0.02], (0, 1)), ([0.99], (0, 1)), ([0.001] * 8 + [1.0], (1, 2))]
+)
+def test_the_interval_of_errors_holds_how_many_are_expected(
+    doubts: list[float], within: tuple[int, int]
+) -> None:
+    """Nobody reads that 0.02 are expected, and between 0 and 0."""
+    tally = Tally(doubts={"Audit Rights": doubts})
+    assert tally.errors_within() == within
+    assert within[0] <= tally.expected_errors <= within[1]
+
+
 def test_many_clauses_have_about_the_normal_interval() -> None:
     """Five thousand at 5%: 250, and twice the square root of 237.5 to either side."""
     low, high = Tally(doubts={"Audit Rights": [0.05] * 5000}).errors_within()
