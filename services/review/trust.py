@@ -225,8 +225,8 @@ class ProposalRateOut(BaseModel):
     rate: float
     interval: tuple[float, float] = Field(
         description="where the rate of all lies, with 95% confidence (Clopper, Pearson), as if "
-        "each were wrong by itself: results of one document hang together, and may share an answer, "
-        "so it is wider in truth"
+        "each were wrong by itself: results of one document hang together, and may share an "
+        "answer, so it is wider in truth"
     )
 
 
