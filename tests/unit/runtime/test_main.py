@@ -63,29 +63,6 @@ def test_work_that_does_not_end_in_time_is_told_of(caplog: pytest.LogCaptureFixt
     go.set()
     caplog.clear()
     join([long], seconds=10)
-
-
-class Stuck(threading.Thread):
-    """One that does not end."""
-
-    waited: float
-
-    def join(self, timeout: float | None = None) -> None:
-        """Waits as long as it is told to."""
-        assert timeout is not None
-        self.waited = timeout
-        time.sleep(timeout)
-
-    def is_alive(self) -> bool:
-        """Always."""
-        return True
-
-
-def test_the_wait_for_several_threads_is_one_wait() -> None:
-    """Else whoever supervises the process kills it before the last has had its turn."""
-    stuck = [Stuck() for _ in range(8)]
-    join(stuck, seconds=0.1)
-    assert sum(one.waited for one in stuck) < 0.1 + 1e-6
     assert caplog.records == []
 
 
