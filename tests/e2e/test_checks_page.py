@@ -231,6 +231,97 @@ def test_the_page_is_drawn_without_a_sideways_scroll(
         person.close()
 
 
+PHONE = {"width": 390, "height": 844}
+
+
+def on_a_phone(browser: Any, stage: Stage, name: str) -> tuple[Watched, Any]:
+    """Whoever looks at a state on a narrow screen, and the page."""
+    put(stage, name)
+    decide(stage, name)
+    person = Watched(browser, stage, viewport=PHONE)
+    page = person.sign_in(name)
+    page.goto(f"{stage.address}/watch")
+    page.get_by_role("region", name="contract-clauses").wait_for()
+    return person, page
+
+
+@pytest.mark.parametrize("name", ["tightened", "drift"])
+def test_an_alarm_is_on_the_first_screen_of_a_phone(browser: Any, stage: Stage, name: str) -> None:
+    """And what it rests on is not folded: its pill, its numbers, and the notice of it."""
+    person, page = on_a_phone(browser, stage, name)
+    alarm = page.get_by_role("alert").bounding_box()
+    assert alarm["y"] + alarm["height"] <= PHONE["height"] / 2
+    pill = page.locator(".watch .pill").bounding_box()
+    assert pill["y"] + pill["height"] <= PHONE["height"]
+    card = page.get_by_role("region", name="contract-clauses").inner_text()
+    if name == "tightened":
+        assert "of 12 checks in 12 documents 8 were wrong" in card
+        assert "4 checks, none wrong, at the threshold that holds now" in card
+        assert (
+            "8 checks, 8 wrong"
+            in page.get_by_role("row", name="Category: Audit Rights").inner_text()
+        )
+        assert page.get_by_text("of 8 checks of Audit Rights 8 were wrong").is_visible()
+    else:
+        assert "The documents have changed" in card
+    person.draw(f"checks-alarm-{name}-390")
+    person.close()
+
+
+def test_a_promise_that_is_kept_is_short_on_a_phone(browser: Any, stage: Stage) -> None:
+    """It fits the first screen with its counts; what stands behind it opens by key, and by itself
+    on a wider screen.
+    """
+    person, page = on_a_phone(browser, stage, "some")
+    card = page.get_by_role("region", name="contract-clauses")
+    box = card.bounding_box()
+    assert box["y"] + box["height"] <= PHONE["height"]
+    counts = card.get_by_text("812 clauses accepted; 40 checks, 1 wrong")
+    assert counts.is_visible()
+    behind = card.get_by_text("between 0.1% and 13.2%")
+    assert not behind.is_visible()
+    counts.focus()
+    page.keyboard.press("Enter")
+    behind.wait_for()
+    page.keyboard.press("Enter")
+    behind.wait_for(state="hidden")
+    page.set_viewport_size({"width": 1280, "height": 800})
+    behind.wait_for()
+    assert not counts.is_visible()
+    person.close()
+
+
+def test_history_is_folded_and_the_reason_of_an_alarm_is_not(browser: Any, stage: Stage) -> None:
+    """Of many notices the newest and those that hold now are shown; of many rates those that say
+    something.
+    """
+    put(stage, "tightened")
+    decide(stage, "tightened")
+    first = stage.watched["notices"]
+    later = {"adapter": "other", "kind": "calibrated", "about": "", "actor": "ada"}
+    stage.watched["notices"] = [
+        *({**later, "text": f"No. {n}", "time": f"2026-04-0{n}T12:00:00Z"} for n in (5, 4, 3, 2)),
+        *first,
+        {**first[0], "text": "an older reason", "time": "2026-01-01T12:00:00Z"},
+    ]
+    person = Watched(browser, stage, viewport=PHONE)
+    page = person.sign_in("tightened")
+    page.goto(f"{stage.address}/watch")
+    page.get_by_text("7 notices, the newest first.").wait_for()
+    rows = page.locator(".page > .list").last.locator("tbody .words")
+    shown = rows.all_inner_texts()
+    assert shown[:3] == ["No. 5", "No. 4", "No. 3"]
+    assert shown[3:] == [one["text"] for one in first]
+    page.get_by_text("2 older").click()
+    page.get_by_text("an older reason").wait_for()
+    insurance = page.get_by_text("Category: Insurance")
+    assert not insurance.is_visible()
+    page.get_by_text("3 more: none wrong, or the same as all").click()
+    insurance.wait_for()
+    person.draw("checks-history-390")
+    person.close()
+
+
 def test_what_is_promised_about_findings_stands_beside_it(browser: Any, stage: Stage) -> None:
     """In filings and findings, and an alarm of its own."""
     put(stage, "nothing")

@@ -65,6 +65,19 @@ export function certainty(confidence) {
 
 export const kbd = (key) => h("kbd", { "aria-hidden": "true" }, key);
 
+/** A part that scrolls by itself: a key reaches it where it has more than it shows, and `first` is what it opens at. */
+export function scrolls(element, first = null) {
+  const watch = new ResizeObserver(() => {
+    if (!element.clientHeight) return; // it is not on the page yet
+    watch.disconnect();
+    if (element.scrollHeight > element.clientHeight) element.tabIndex = 0;
+    if (first) element.scrollTop = first.offsetTop - element.clientHeight / 4;
+  });
+  watch.observe(element);
+  element.classList.add("scrolls");
+  return element;
+}
+
 /** What to see where there is nothing, and what to do about it. */
 export function empty(title, text, ...actions) {
   return h("section.empty", {}, h("h2", {}, title), h("p", {}, text), h("div.row.centre", {}, actions));

@@ -1,6 +1,6 @@
 // What is said of a finding, a signal and a sentence: arithmetic, cause, what would settle it, and where.
 
-import { h, number, title, words } from "/pages/dom.js";
+import { h, number, scrolls, title, words } from "/pages/dom.js";
 import { arithmetic, nth, placeOf } from "/pages/statement.js";
 
 const WAYS = { accept: "accepted by the machine", escalate: "a model of others is asked first", review: "a person decides" };
@@ -39,18 +39,20 @@ export function flagBody(item) {
 export function findingBody(item, beside = null) {
   const finding = item.finding ?? {};
   const cause = CAUSE.exec(item.text);
+  const message = item.text.replace(CAUSE, "");
+  const holds = SEEN.has(finding.check) ? "What seems to be wrong" : "What should hold";
   const period = h("dd", {}, has(finding.column) ? `${nth(finding.column)} column` : "");
   const facts = [["Statement", title(finding.statement)], ["Line", lineOf(finding)], ["Period", has(finding.column) && period],
     ["Place", placeOf(finding.cells?.[0]?.place) || (item.page ? `page ${item.page}` : null)], ["Severity", finding.severity], ["Filing", finding.filing], ["Way", WAYS[item.route]]];
   return { period, parts: [
-    finding.title && h("p.asks", {}, `${SEEN.has(finding.check) ? "What seems to be wrong" : "What should hold"}: ${finding.title}`),
-    h("p.message", {}, item.text.replace(CAUSE, "")),
+    beside ? scrolls(h("div.message.short", { role: "group", "aria-label": "What does not add up" }, message)) : h("p.message", {}, message),
+    beside,
     arithmetic(finding),
-    (cause || finding.settle) && h("dl.reasoning", {},
+    (cause || finding.settle || finding.title) && h("dl.reasoning", {},
+      finding.title && [h("dt", {}, holds), h("dd", {}, finding.title)],
       cause && [h("dt", {}, "Likeliest cause"), h("dd", {}, sentence(cause[1]))],
       finding.settle && [h("dt", {}, "What would settle it"), h("dd", {}, finding.settle)],
       finding.lawful && [h("dt", {}, "When it is no error"), h("dd", {}, finding.lawful)]),
-    beside,
     finding.compares && h("details", {}, h("summary", {}, "What this check compares"), h("dl.reasoning", {},
       h("dt", {}, "It compares"), h("dd", {}, finding.compares), finding.example && [h("dt", {}, "Example"), h("dd", {}, finding.example)])),
     factList(facts),

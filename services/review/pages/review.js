@@ -4,9 +4,10 @@ import { counts, get, Problem, query } from "/pages/api.js";
 import { Combobox } from "/pages/combobox.js";
 import { decide, history as done } from "/pages/deciding.js";
 import * as known from "/pages/documents-known.js";
-import { byId, certainty, count, empty, excerpt, failure, fill, flowing, h, kbd, moment, number, say, title, typing, words } from "/pages/dom.js";
+import { byId, certainty, count, empty, excerpt, failure, fill, flowing, h, kbd, moment, say, scrolls, title, typing } from "/pages/dom.js";
 import { far, findingBody, flagBody, isFlag, isSignal, signalBody } from "/pages/findings.js";
 import { boxesOf, Held } from "/pages/held.js";
+import { proposalOf } from "/pages/proposal.js";
 import { arithmetic, boxesOfFinding, period, statementOf, statementTable } from "/pages/statement.js";
 import { decidedCategory, decidedText, isMine, verdictPill, VERDICTS } from "/pages/verdicts.js";
 import { Viewer } from "/pages/viewer.js";
@@ -41,7 +42,7 @@ class Workspace {
     this.viewer = new Viewer({ onselect: (span) => this.moveSpan(span) });
     this.busy = false;
     this.panel = h("section.panel", { "aria-label": "The item" });
-    this.element = h("div.workspace", {}, this.viewer.element, this.panel);
+    this.element = h("div.workspace.deciding", {}, this.viewer.element, this.panel);
     this.back = (event) => { if (event.persisted) location.reload(); };
     document.addEventListener("keydown", this.key);
     window.addEventListener("pageshow", this.back);
@@ -156,9 +157,8 @@ class Workspace {
     this.noteBox = h("div.note", { hidden: true }, this.note);
     this.status = h("p.status", { role: "status" });
     this.form = h("div.correction", { hidden: true });
-    const body = finding && !isOfReading(item) ? this.findingBody(item)
-      : [asksKind(item) ? this.kindBody(item) : asksPage(item) ? pageBody(item) : this.clauseBody(item), proposalOf(item.proposal)].flat();
-    this.body = h("div.panel-body", { tabindex: "0", "aria-label": "What was found", role: "region" }, body, this.form);
+    const body = asksKind(item) ? kindBody(item) : asksPage(item) ? pageBody(item) : finding ? this.findingBody(item) : this.clauseBody(item);
+    this.body = h(finding ? "div.panel-body" : "div.panel-body.fitted", { tabindex: "0", "aria-label": "What was found", role: "region" }, this.form, body);
     fill(this.panel,
       h("div.panel-top", {},
         h("div.row.apart", {}, h("span.kind", {}, kindOf(item)), this.progress()),
@@ -171,12 +171,15 @@ class Workspace {
     say(`${nameOf(item)}, ${Math.round(item.confidence * 100)} percent sure. ${excerpt(item.text, 300)}`);
   }
 
+  /** What is asked, what is proposed, and below it the words in their place: it scrolls by itself, and opens at them. */
   clauseBody(item) {
     const asks = categories.find((one) => one.name === item.category)?.asks;
     const before = item.before.length > NEAR ? `… ${item.before.slice(-NEAR).replace(/^\S{0,80}\s+/, "")}` : item.before;
     const after = item.after.length > NEAR ? `${item.after.slice(0, NEAR).replace(/\s+\S{0,80}$/, "")} …` : item.after;
-    return [asks && h("p.asks", {}, asks),
-      h("blockquote.quote", {}, h("span.context", {}, flowing(before)), h("mark", {}, flowing(item.text)), h("span.context", {}, flowing(after)))];
+    const found = h("mark", {}, flowing(item.text));
+    const passage = h("blockquote.quote", {}, h("span.context", {}, flowing(before)), found, h("span.context", {}, flowing(after)));
+    return [asks && h("p.asks", {}, asks), proposalOf(item.proposal),
+      scrolls(h("div.passage", { role: "group", "aria-label": "The words in their place" }, passage), found)];
   }
 
   findingBody(item) {
@@ -186,11 +189,6 @@ class Workspace {
     const body = findingBody(item, proposalOf(item.proposal));
     this.columnFact = body.period;
     return body.parts;
-  }
-
-  /** What is asked where the machine does not know what a document is. */
-  kindBody(item) {
-    return [h("p.asks", {}, "Clauses are looked for in contracts, sums are checked in reports; anything else is kept, and not worked on."), h("p.message", {}, item.text)];
   }
 
   /** Say what the document is: as it was taken, or otherwise. */
@@ -343,7 +341,7 @@ class Workspace {
     this.viewer.setMode("text").catch((error) => this.tell(error.message, true));
     this.drawCorrection();
     combobox.input.focus({ preventScroll: true });
-    this.form.scrollIntoView({ block: "nearest" });
+    this.body.scrollTop = 0;
     this.tell("");
   }
 
@@ -452,34 +450,16 @@ const isOfReading = (item) => item.stage === "ingest";
 const asksKind = (item) => isOfReading(item) && item.category === "document_kind";
 const asksPage = (item) => isOfReading(item) && !asksKind(item);
 
+/** What is asked where the machine does not know what a document is. */
+const kindBody = (item) => [h("p.message", {}, item.text), proposalOf(item.proposal),
+  h("p.asks", {}, "Clauses are looked for in contracts, sums are checked in reports; anything else is kept, and not worked on.")];
+
 /** What is asked about a page whose text seems to be none. */
-const pageBody = (item) => [h("p.asks", {}, "Compare the page with what was read of it: search, clauses and sums know only that."), h("p.message", {}, item.text),
+const pageBody = (item) => [h("p.message", {}, item.text), proposalOf(item.proposal),
+  h("p.asks", {}, "Compare the page with what was read of it: search, clauses and sums know only that."),
   h("p.muted.small", {}, "Accept it if the page was read badly; reject it if its text is what stands there.")];
 
 const kindOf = (item) => (isOfReading(item) ? "Question" : isSignal(item) ? "Signal" : isFlag(item) ? "Sentence" : title(item.kind));
-
-/** What a frontier model says of an item; its quotes are the document's own words, the reason is the model's. */
-function proposalOf(proposal) {
-  if (!proposal?.verdict) return proposal && h("p.proposal.muted", {}, `No model of others answered: ${proposal.reason}.`);
-  const who = proposal.stand_in ? `A stand-in for tests (${proposal.provider}), no model,` : `${proposal.provider} (${proposal.model})`;
-  return h("aside.proposal", { "aria-label": "Proposal of a model" },
-    h("p", {}, `${who} ${SAID[proposal.verdict]}`),
-    proposal.cell && sumOf(proposal),
-    (proposal.quotes ?? []).map((quote) => h("blockquote.quote", {}, flowing(quote.text))),
-    proposal.why && h("p.muted", {}, `In its own words, which nobody verified: ${proposal.why}`));
-}
-
-/** The arithmetic of an answer: cells of the report, whose sum was made here. */
-function sumOf(proposal) {
-  const line = (name, amount, sign = "") => h("tr", {}, h("th", { scope: "row" }, name), h("td.figure", {}, `${sign}${number(Number(amount))}`));
-  return h("table.inputs", {}, h("caption", {}, "Cells that the report has; their sum was made here"), h("tbody", {},
-    proposal.arithmetic.map((one) => line(one.label, one.value, one.sign < 0 ? "− " : "+ ")),
-    line("Sum", proposal.total), line(`${proposal.cell.label}, as it stands there`, proposal.cell.value)));
-}
-
-const SAID = { present: "proposes these words:", absent: "finds no such clause here.", error: "takes it for an error, by this sum:", presentation: "takes it for a matter of presentation, by this sum:",
-  contract: "takes it for a contract, by these words:", report: "takes it for a report, by these words:", other: "takes it for neither contract nor report, by these words:",
-  sound: "finds the text sound, by these words:", unsound: "finds the text spoiled:" };
 
 const nameOf = (item) => (isSignal(item) || isFlag(item) ? item.finding.title : item.kind === "finding" ? title(item.category) : item.category);
 

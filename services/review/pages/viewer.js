@@ -17,8 +17,12 @@ export class Viewer {
     this.mode = "page";
     this.shown = null;
     this.turn = 0;
+    this.unseen = false; // drawn to be opened at its mark before it was on the page
     this.#build();
-    this.resize = new ResizeObserver(() => this.#fit());
+    this.resize = new ResizeObserver(() => {
+      this.#fit();
+      if (this.unseen) this.#toMark();
+    });
     this.resize.observe(this.desk);
     document.addEventListener("pointerup", this.#pointed);
     document.addEventListener("keyup", this.#pointed);
@@ -157,11 +161,26 @@ export class Viewer {
     else await this.#drawText(scroll);
   }
 
+  /** Scroll to what is marked: now, or as soon as there is a desk to scroll. */
+  #toMark() {
+    this.unseen = !this.desk.clientHeight;
+    if (this.unseen) return;
+    if (this.mode === "page") this.#scrollToBox();
+    else if (this.mode === "text") this.#scrollToWords();
+    else this.#scrollToRow();
+  }
+
   #drawStatement() {
     this.sheet = null;
     fill(this.desk, this.statement);
-    const lit = this.statement.querySelector(".lit-row");
-    this.desk.scrollTop = lit ? lit.offsetTop - this.desk.clientHeight / 2 : 0;
+    this.#toMark();
+  }
+
+  #scrollToRow() {
+    this.desk.scrollTop = 0;
+    const lit = this.statement.querySelector(".lit-row")?.getBoundingClientRect();
+    const desk = this.desk.getBoundingClientRect();
+    if (lit) this.desk.scrollTop = (lit.top + lit.bottom - desk.top - desk.bottom) / 2;
   }
 
   #drawPage(scroll) {
@@ -182,7 +201,7 @@ export class Viewer {
     fill(this.desk, this.sheet);
     this.#fit();
     this.#overlay();
-    if (scroll) this.#scrollToBox();
+    if (scroll) this.#toMark();
   }
 
   #overlay() {
@@ -240,9 +259,13 @@ export class Viewer {
       to < text.length && more("Later text", () => this.#widen(0, MORE)));
     fill(this.desk, this.sheet);
     this.#fit();
-    const mark = this.prose.querySelector("mark");
-    if (scroll && mark) this.desk.scrollTop = mark.offsetTop - this.desk.clientHeight / 3;
-    else this.desk.scrollTop = place;
+    this.desk.scrollTop = place;
+    if (scroll) this.#toMark();
+  }
+
+  #scrollToWords() {
+    const mark = this.prose?.querySelector("mark");
+    if (mark) this.desk.scrollTop = mark.offsetTop - this.desk.clientHeight / 3;
   }
 
   #rangeAround(text) {

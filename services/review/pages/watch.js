@@ -4,17 +4,21 @@ import { get } from "/pages/api.js";
 import { count, empty, h, moment, number } from "/pages/dom.js";
 
 const KINDS = { risk: "Tightened", category: "Category", drift: "Documents changed", calibrated: "Calibrated", undone: "Undone", loosened: "Loosened" };
+const NARROW = matchMedia("(max-width: 46rem)"); // as in the style sheet
 const WHAT = { category: "Category", kind: "Kind", source: "Read from" };
 
 export async function show() {
   const [{ items, notices }, { items: rates }] = await Promise.all([watched(), get("/v1/decisions/error-rates")]);
-  const head = h("div.head", {}, h("h1", {}, "Checks"),
-    h("p.muted", {}, "Of what the machine may accept by itself a share is checked by people, who are not told. It says how often the machine is wrong, and whether what was promised is kept. What is tightened is loosened by a person alone: smallprint calibrate."));
+  const head = h("div.head", {}, h("h1", {}, "Checks"), items.map(alarm),
+    h("p.muted.about", {}, "Of what the machine may accept by itself a share is checked by people, who are not told. It says how often the machine is wrong, and whether what was promised is kept. What is tightened is loosened by a person alone: smallprint calibrate."));
   if (!items.length && !rates.length && !notices.length) {
     const text = "Once a risk is stated in the policy and documents are read under it, this page says whether it is kept.";
     return { title: "Checks", element: h("div.page", {}, head, empty("Nothing is promised yet", text, h("a.button.primary", { href: "/documents" }, "Documents"))) };
   }
-  return { title: "Checks", element: h("div.page", {}, head, items.map(alarm), watches(items, notices), errors(rates), told(notices)) };
+  const element = h("div.page", {}, head, watches(items, notices), errors(rates), told(items, notices));
+  const unfold = () => { if (!NARROW.matches) element.querySelectorAll(".calm").forEach((one) => { one.open = true; }); };
+  NARROW.addEventListener("change", unfold);
+  return { title: "Checks", element, leave: () => NARROW.removeEventListener("change", unfold) };
 }
 
 /** The watches over clauses and over findings, and their notices, the newest first. */
@@ -58,8 +62,9 @@ const byConfidence = (one) => result(one) === "finding"; // which each finding s
 const least = (one) => (byConfidence(one) ? [one.threshold_now ?? null, one.threshold ?? null] : [one.belief_now, one.belief]);
 const share = (value) => (value === null ? "–" : `${number(Math.round(value * 1000) / 10)}%`);
 
+/** A table whose rows are two lines each on a narrow screen. */
 function table(heads, rows) {
-  return h("table.list", {}, h("thead", {}, h("tr", {}, heads.map(([text, figure]) => h(figure ? "th.figure" : "th", { scope: "col" }, text)))), h("tbody", {}, rows));
+  return h("table.list.compact", {}, h("thead", {}, h("tr", {}, heads.map(([text, figure]) => h(figure ? "th.figure" : "th", { scope: "col" }, text)))), h("tbody", {}, rows));
 }
 
 const SPEAKS = 4; // a kept promise comes to a number so high in a quarter of all installations at most
@@ -73,17 +78,24 @@ function watches(items, notices) {
   return [h("h2", {}, "What was promised"), items.map((one) => card(one, notices.find((notice) => notice.kind === "risk" && notice.adapter === one.adapter)))];
 }
 
+/** A promise and how it stands. What speaks against it comes first; on a narrow screen the rest is folded. */
 function card(one, why) {
   const fact = (name, first, ...more) => h("div", {}, h("dt", {}, name), h("dd", {}, first, more.filter(Boolean).map((text) => h("p.muted.small", {}, text))));
+  const checks = one.max_wrong !== null && [
+    fact("Checked by people", one.checks ? `${wrongOf(one)}${one.step ? ", at the threshold that holds now" : ""}` : one.step ? "None at the threshold that holds now" : "No check is decided yet", ...carries(one)),
+    fact("What the checks say", ...kept(one, why))];
+  const read = fact(unit(one) === "filing" ? "Filings" : "Documents", ...documents(one));
+  const speak = one.step > 0 || one.doubted.length > 0 || one.evidence >= SPEAKS, unlike = one.drifted || one.drift_evidence >= SPEAKS;
+  const told = `${count(one.accepted, result(one))} accepted${one.checks && !speak ? `; ${wrongOf(one)}` : ""}`;
   return h("section.watch", { "aria-label": one.adapter },
     h("div.row.apart", {}, h("h3", {}, one.adapter, one.version && h("span.tag", {}, `version ${one.version}`)), state(one)),
     h("p.promise", {}, promise(one)),
-    h("dl", {},
+    (speak || unlike) && h("dl", {}, speak && checks, unlike && read),
+    h("details.calm", { open: !NARROW.matches }, h("summary", {}, told), h("dl", {},
       fact("Accepted by the machine", count(one.accepted, result(one)), accepted(one)),
-      one.max_wrong !== null && fact("Checked by people", one.checks ? `${wrongOf(one)}${one.step ? ", at the threshold that holds now" : ""}` : one.step ? "None at the threshold that holds now" : "No check is decided yet", ...carries(one)),
-      one.max_wrong !== null && fact("What the checks say", ...kept(one, why)),
-      fact(unit(one) === "filing" ? "Filings" : "Documents", ...documents(one)),
-      fact("Calibration", one.calibration === null ? "As the specialist came" : `No. ${one.calibration}, made here by ${one.calibrated_by}, ${moment(one.calibrated)}`)),
+      !speak && checks,
+      !unlike && read,
+      fact("Calibration", one.calibration === null ? "As the specialist came" : `No. ${one.calibration}, made here by ${one.calibrated_by}, ${moment(one.calibrated)}`))),
     exact(one));
 }
 
@@ -159,21 +171,54 @@ function exact(one) {
     was !== null && row(`Accepted from a ${byConfidence(one) ? "confidence" : "belief"} of`, `${one.belief_now === null ? "nothing is accepted" : share(now)}; ${share(was)} as promised`, byConfidence(one) ? "As each finding shows it." : `How sure the specialist has to be of a ${result(one)}, after calibration.`)));
 }
 
+/** How often checks were wrong: in all, and in what was wrong at times; the rest, which says nothing more, is folded. */
 function errors(rates) {
   if (!rates.length) return h("p.muted", {}, "No check was decided yet.");
-  const what = (one) => Object.entries(WHAT).find(([name]) => one[name] !== null);
-  const rows = rates.map((one) => {
-    const by = what(one), up = `up to ${share(one.interval[1])} could be wrong`;
-    return h("tr", {}, h("td", {}, one.adapter), h("td", {}, by ? `${by[1]}: ${one[by[0]]}` : "All"), h("td", {}, wrongOf(one)),
-      h("td.words", {}, one.wrong ? `${share(one.rate)} wrong; between ${share(one.interval[0])} and ${share(one.interval[1])} of all` : up[0].toUpperCase() + up.slice(1)));
-  });
+  const heads = [["Specialist"], ["Of"], ["Checks"], ["What they say"]];
+  const several = new Set(rates.map((one) => one.adapter)).size > 1;
+  const shown = rates.filter((one) => tells(one, rates));
+  const rest = rates.filter((one) => !shown.includes(one));
   return [h("h2", {}, "How often the machine was wrong"),
     h("p.muted.small", {}, "By all checks that people ever decided, under whatever promise. What they say of all that could be accepted is an interval of 95%: the fewer checks, the wider it is."),
-    table([["Specialist"], ["Of"], ["Checks"], ["What they say"]], rows)];
+    table(heads, shown.map((one) => rate(one, part(one) !== null))),
+    rest.length > 0 && h("details.fold", {}, h("summary", {}, `${number(rest.length)} more: none wrong, or the same as all`), table(heads, rest.map((one) => rate(one, !several))))];
 }
 
-function told(notices) {
-  if (!notices.length) return null;
-  const rows = notices.map((one) => h("tr", {}, h("td.time", {}, moment(one.time)), h("td", {}, KINDS[one.kind]), h("td", {}, one.adapter), h("td.words", {}, one.text), h("td", {}, one.actor || "by itself")));
-  return [h("h2", {}, "What was noticed and done"), h("p.muted.small", {}, count(notices.length, "notice"), ", the newest first."), table([["When"], ["What"], ["Specialist"], ["Why"], ["Who"]], rows)];
+/** Of which part of its results a rate is, as [name in the API, in words]; null if of all. */
+const part = (one) => Object.entries(WHAT).find(([name]) => one[name] !== null) ?? null;
+
+/** Whether a rate says something that the rate of all doesn't: checks were wrong, and if of a kind or a source, not of the only one. */
+function tells(one, rates) {
+  const of = part(one);
+  if (!of) return true;
+  const all = rates.find((other) => other.adapter === one.adapter && !part(other));
+  return one.wrong > 0 && (of[0] === "category" || one.looked_at !== all?.looked_at);
 }
+
+/** A row; `below`: one of a part, below that of all, where a narrow screen need not name the specialist again. */
+function rate(one, below) {
+  const of = part(one), up = `up to ${share(one.interval[1])} could be wrong`;
+  return h("tr", {}, h(below ? "td.again" : "td.name", {}, one.adapter), h("td.of", {}, of ? `${of[1]}: ${one[of[0]]}` : "All"), h("td.checks", {}, wrongOf(one)),
+    h("td.words", {}, one.wrong ? `${share(one.rate)} wrong; between ${share(one.interval[0])} and ${share(one.interval[1])} of all` : up[0].toUpperCase() + up.slice(1)));
+}
+
+const NEWEST = 3; // notices that are shown without being asked for
+
+function told(items, notices) {
+  if (!notices.length) return null;
+  const heads = [["When"], ["What"], ["Specialist"], ["Why"], ["Who"]];
+  const shown = notices.filter((one, at) => at < NEWEST || stands(one, at, items, notices));
+  const older = notices.filter((one) => !shown.includes(one));
+  return [h("h2", {}, "What was noticed and done"), h("p.muted.small", {}, count(notices.length, "notice"), ", the newest first."), table(heads, shown.map(line)),
+    older.length > 0 && h("details.fold", {}, h("summary", {}, `${number(older.length)} older`), table(heads, older.map(line)))];
+}
+
+/** Whether a notice is the reason for what is wrong now. */
+function stands(one, at, items, notices) {
+  const watch = items.find((item) => item.adapter === one.adapter);
+  const wrong = { risk: watch?.step > 0, category: watch?.doubted.includes(one.about), drift: watch?.drifted };
+  const same = (other) => ["adapter", "kind", "about"].every((name) => other[name] === one[name]);
+  return Boolean(wrong[one.kind]) && notices.findIndex(same) === at;
+}
+
+const line = (one) => h("tr", {}, h("td.time", {}, moment(one.time)), h("td.of", {}, KINDS[one.kind]), h("td.name", {}, one.adapter), h("td.words", {}, one.text), h("td.by", {}, one.actor || "by itself"));
