@@ -17,10 +17,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from services.triage.guarantee import COMPANIES, FILING, FINDING, calibration
+from services.triage.guarantee import COMPANIES, FILING, FINDING, Calibration, calibration
 from services.triage.risk import Judge
 from services.triage.settings import Settings
 from services.triage.watch.calibrating import TOGETHER, as_shared
+from shared.guarantee import Calibration as Shared
 from shared.guarantee import promise
 from shared.settings import load
 from shared.watch.refitting import Decided, refitted
@@ -51,22 +52,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def counted(data: bytes, companies: int, runs: int, share: float) -> tuple[list[int], list[int]]:
     """In how many runs each of RISKS is shown, and in how many the rule then breaks it."""
     known, before = calibration(data), as_shared(data, BROKEN)
-    part = float(known.broken.mean())
-    weight = np.where(known.broken, BROKEN / part, (1 - BROKEN) / (1 - part))
-    weight /= weight.sum()
-    wrong = ~(known.broken & known.right)
+    weight, wrong = weights(known, BROKEN), ~(known.broken & known.right)
     draw = np.random.default_rng(5)
     shown, broke = [0] * len(RISKS), [0] * len(RISKS)
     for _ in range(runs):
-        drawn = draw.choice(len(weight), companies, p=weight)
-        sure = np.clip(known.risk[drawn].astype(float), 1e-5, 1 - 1e-5)
-        kept = (sure < SURE) | (draw.random(companies) < share)
-        found = [
-            Decided(str(n), FINDING, float(s), bool(w), 1 / share if s >= SURE else 1.0)
-            for n, (s, w) in enumerate(zip(sure[kept], wrong[drawn][kept], strict=True))
-        ]
-        most = TOGETHER * max(one.weight for one in found)
-        new = refitted((FINDING,), before, found, COMPANIES, (FINDING, FILING), most)
+        new = made_of(decided(known, companies, share, BROKEN, draw), before)
         for place, risk in enumerate(RISKS):
             belief = promise(new, risk, LEVEL).belief
             if belief is not None:
@@ -76,6 +66,36 @@ def counted(data: bytes, companies: int, runs: int, share: float) -> tuple[list[
                     (weight * taken).sum()
                 )
     return shown, broke
+
+
+def weights(known: Calibration, broken: float) -> NDArray[np.float64]:
+    """How likely each filing of the set comes in where a share is broken [N]; together 1."""
+    part = float(known.broken.mean())
+    weight = np.where(known.broken, broken / part, (1 - broken) / (1 - part))
+    result: NDArray[np.float64] = weight / weight.sum()
+    return result
+
+
+def decided(
+    known: Calibration, companies: int, share: float, broken: float, draw: np.random.Generator
+) -> list[Decided]:
+    """What people decided about a filing each of so many companies, in the order they came in; of
+    findings that could be accepted about a share.
+    """
+    drawn = draw.choice(len(known.risk), companies, p=weights(known, broken))
+    wrong = ~(known.broken & known.right)[drawn]
+    sure = np.clip(known.risk[drawn].astype(float), 1e-5, 1 - 1e-5)
+    kept = (sure < SURE) | (draw.random(companies) < share)
+    return [
+        Decided(str(n), FINDING, float(s), bool(w), 1 / share if s >= SURE else 1.0)
+        for n, (s, w) in enumerate(zip(sure[kept], wrong[kept], strict=True))
+    ]
+
+
+def made_of(found: Sequence[Decided], before: Shared) -> Shared:
+    """The set that a calibration makes of decisions."""
+    most = TOGETHER * max(one.weight for one in found)
+    return refitted((FINDING,), before, found, COMPANIES, (FINDING, FILING), most)
 
 
 def _beliefs(line: NDArray[np.float64], risk: NDArray[Any]) -> NDArray[np.float64]:

@@ -13,6 +13,7 @@ threshold of belief decides for all.
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
@@ -20,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.risk import Floats, gains, groups_needed, kept_until
+from shared.risk import BEFORE, Floats, gains, groups_forecast, groups_needed, kept_until
 
 Integers = NDArray[np.int64]
 
@@ -195,7 +196,11 @@ class Promise:
 
 
 def promise(
-    known: Calibration, max_wrong: float, level: float, without: Collection[str] = ()
+    known: Calibration,
+    max_wrong: float,
+    level: float,
+    without: Collection[str] = (),
+    expected: Calibration | None = None,
 ) -> Promise:
     """Return the lowest threshold that is shown to keep a risk, with a confidence of `level`.
 
@@ -204,13 +209,17 @@ def promise(
         max_wrong: R, the share of wrong results among the accepted.
         level: of confidence.
         without: categories of which nothing is accepted anyway.
+        expected: how wrong results were expected to be, by the same beliefs, for a forecast that
+            does not change with each look; None: `known` itself says it, being looked at once.
     """
     thresholds = thresholds_of(max_wrong)
     accepted, wrong = known.counts(thresholds, without)
     gained = gains(accepted, wrong, max_wrong, known.most)
     kept = kept_until(gained, max_wrong, level, known.most)
     if kept == 0:
-        reason = _why_not(known, (accepted[0], wrong[0], gained[0]), max_wrong, level)
+        before = None if expected is None else _share_at(expected, thresholds[:1], without)
+        strictest = accepted[0], wrong[0], gained[0]
+        reason = _why_not(known, strictest, max_wrong, level, before)
         return Promise(max_wrong, level, None, known.families, why_not=reason)
     last = kept - 1
     return Promise(
@@ -232,8 +241,20 @@ def thresholds_of(max_wrong: float) -> Floats:
     return np.linspace(first, LOWEST, STEPS)
 
 
+def _share_at(known: Calibration, threshold: Floats, without: Collection[str]) -> float:
+    """The share of wrong results among those from a threshold of belief on [1]; what the threshold
+    itself says, where there are none.
+    """
+    accepted, wrong = known.counts(threshold, without)
+    return float(wrong.sum() / accepted.sum() if accepted.any() else 1.0 - threshold[0])
+
+
 def _why_not(
-    known: Calibration, strictest: tuple[Floats, Floats, Floats], max_wrong: float, level: float
+    known: Calibration,
+    strictest: tuple[Floats, Floats, Floats],
+    max_wrong: float,
+    level: float,
+    expected: float | None,
 ) -> str:
     """Why the strictest rule is not shown to keep a risk, and what would help.
 
@@ -242,6 +263,7 @@ def _why_not(
         strictest: of that rule, by group: accepted results, wrong ones, and `gains` [groups].
         max_wrong: R.
         level: of confidence.
+        expected: the share of wrong ones that was expected; None: see `promise`.
     """
     accepted, wrong, gained = strictest
     groups = f"{known.families} {known.groups}"
@@ -253,15 +275,45 @@ def _why_not(
     about = "" if known.weight is None or (known.weight == 1.0).all() else "about "
     first = f"the {about}{accepted.sum():.0f} surest {known.result}s of {groups}"
     seen = f"{wrong.sum() / accepted.sum():.1%} of {first} are wrong"
-    needed = groups_needed(gained[None], max_wrong, level, known.most)
-    if needed is None or (wrong.any() and needed > MANY * known.families):
+    if expected is None:
+        told = known.families
+        needed = groups_needed(gained[None], max_wrong, level, known.most)
+        most = needed
+    else:
+        told = known.families + int(BEFORE)
+        needed, most = groups_forecast(accepted, wrong, max_wrong, level, expected, known.most)
+    if needed is None or (wrong.any() and needed > MANY * told):
         return (
             f"not attainable with this data: {seen}, and more {known.source}s like these would "
             f"hardly show that at most {max_wrong:.1%} are. State a larger risk, or have the "
             "specialist taught better"
         )
-    further = needed - known.families
     return (
         f"not attainable with this data: {seen}, which is too few to show at {level:.0%} that at "
-        f"most {max_wrong:.1%} are. About {further:,} further {known.groups} like these would do"
+        f"most {max_wrong:.1%} are. {would_do(needed, most, known)}"
     )
+
+
+def would_do(least: int, most: int | None, known: Calibration) -> str:
+    """How many further groups would do: a number where it is one, or a range of two significant
+    digits.
+    """
+    further = f"further {known.groups} like these would do"
+    if least == most:
+        return f"About {least - known.families:,} {further}"
+    low = _rounded(least - known.families)
+    if most is None or most > MANY * max(least, known.families):
+        if low:
+            return f"About {low:,} {further}, or many more"
+        return f"How many {further} can't be told yet"
+    high = _rounded(most - known.families)
+    if low in (0, high):
+        return f"Up to about {high:,} {further}"
+    return f"About {low:,} to {high:,} {further}"
+
+
+def _rounded(number: int) -> int:
+    """A number of two significant digits, rounded up; 0 for one below it."""
+    kept = max(number, 0)
+    unit: int = 10 ** max(len(str(kept)) - 2, 0)
+    return math.ceil(kept / unit) * unit

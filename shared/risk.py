@@ -11,7 +11,8 @@ probability delta at most.
 Sources: Waudby-Smith, Ramdas, "Estimating means of bounded random variables by betting", 2023
 (capital, mixtures of bets); Angelopoulos, Bates, Candes, Jordan, Lei, "Learn then Test", 2021
 (fixed-sequence testing of rules, the strictest first); Angelopoulos, Bates, Fisch, Lei, Schuster,
-"Conformal Risk Control", 2022 (missed answers); Clopper, Pearson, 1934 (the interval).
+"Conformal Risk Control", 2022 (missed answers); Clopper, Pearson, 1934 (the interval); Gelman,
+Carlin, Stern, Dunson, Vehtari, Rubin, "Bayesian Data Analysis", 2013, 2.4 (forecasts).
 """
 
 from __future__ import annotations
@@ -35,6 +36,11 @@ BETS = 0.98 * 0.5 ** np.arange(7.0)
 
 STAKES = np.append(0.5 ** np.arange(1.0, 7.0), 0.5**6)
 """What is staked on each of them; together 1."""
+
+
+BEFORE = 100.0
+"""So many groups what was expected before counts for in a forecast. Of 50, 100, 200 and 400 the
+fewest by which two looks one after another are alike: more drag a forecast that is wrong."""
 
 
 def largest(risk: float) -> float:
@@ -127,10 +133,60 @@ def groups_needed(
         level: of confidence.
         most: see `gains`.
     """
-    growth = log_bets(gained, risk, most).mean(-1).reshape(len(BETS), -1).max(-1)
+    return _needed(log_bets(gained, risk, most).mean(-1).reshape(len(BETS), -1).max(-1), level)
+
+
+def _needed(growth: Floats, level: float) -> int | None:
+    """Return how many groups the capital takes; None if it does not grow.
+
+    Args:
+        growth: by which a group multiplies it on average, as a logarithm [bets].
+        level: of confidence.
+    """
     wanted = -math.log1p(-level) - np.log(STAKES)
     needed = [math.ceil(w / g) for w, g in zip(wanted, growth, strict=True) if g > 0]
     return min(needed, default=None)
+
+
+def groups_forecast(
+    accepted: Floats,
+    wrong: Floats,
+    risk: float,
+    level: float,
+    expected: float,
+    most: float | None = None,
+) -> tuple[int | None, int | None]:
+    """Return between how many groups like these a rule would be shown to keep the risk.
+
+    What few groups say by themselves changes with each further mistake, and the forecast goes with
+    one over the square of what is left to the risk. So the share of wrong ones is drawn to what was
+    expected before anything was seen, which counts for `BEFORE` groups (the mean of a Beta
+    distribution that many observations strong), and the range is that share less and plus its
+    standard error. None stands for no number of groups at all.
+
+    Args:
+        accepted: results of each group that the rule accepts [groups].
+        wrong: how many of them are wrong.
+        risk: R.
+        level: of confidence.
+        expected: the share of wrong ones that was expected.
+        most: see `gains`.
+    """
+    size = most or largest(risk)
+    scale = np.minimum(1.0, size / np.maximum(accepted, 1.0))
+    counted = scale * accepted
+    seen = float((scale * wrong).sum() / counted.sum())
+    bets = BETS / ((1.0 - risk) * size)
+    right = np.log1p(np.multiply.outer(bets, risk * counted)).mean(-1)
+    loss = np.log1p(-np.multiply.outer(bets, (1.0 - risk) * counted)).mean(-1) - right
+    part = BEFORE / (BEFORE + np.count_nonzero(counted))
+    share = (1.0 - part) * seen + part * expected
+    here = log_bets(gains(accepted, wrong, risk, most), risk, most).mean(-1)
+    growth = (1.0 - part) * here + part * (right + expected * loss)
+    effective = counted.sum() ** 2 / (counted**2).sum() + BEFORE
+    error = math.sqrt(share * (1.0 - share) / effective)
+    fewer, more = (growth + by * loss for by in (-min(error, share), error))
+    return _needed(fewer, level), _needed(more, level)
 
 
 def missed_at_most(missed: Floats, answers: Floats) -> Floats:

@@ -18,7 +18,7 @@ from shared.risk import Floats
 from shared.storage.watches import Kept, Notice, Watches
 from shared.watch.evidence import ladder, replayed
 from shared.watch.local import Local
-from shared.watch.refitting import Decided, Outcome, outcome, pooled
+from shared.watch.refitting import Decided, Outcome, expected_of, outcome, pooled
 
 
 @dataclass(frozen=True)
@@ -97,6 +97,7 @@ def compared(
     now: Calibration | None,
     was: Promise | None,
     shipped: Calibration | None,
+    with_shipped: bool,
 ) -> Refit:
     """Choose a threshold from what was decided; what is in force stands beside it.
 
@@ -108,11 +109,13 @@ def compared(
         new: the set of what was decided.
         now: the set in force; None: nothing is known.
         was: what that promises.
-        shipped: what came with the specialist, if it is to be counted as if it were of the same
-            kind.
+        shipped: what came with the specialist; None: nothing did.
+        with_shipped: whether that is counted, as if it were of the same kind; else it only says how
+            many more decisions would do.
     """
-    chosen = new if shipped is None else pooled(new, shipped)
-    made = promise(chosen, risk.max_wrong, risk.level, risk.always_person)
+    chosen = pooled(new, shipped) if with_shipped and shipped else new
+    expected = None if chosen is not new else expected_of(new, shipped)
+    made = promise(chosen, risk.max_wrong, risk.level, risk.always_person, expected)
     before, belief = None, None
     if now is not None and was is not None:
         steps = ladder(was.belief or 1.0)

@@ -176,26 +176,42 @@ def _beliefs(lines: Floats, columns: Floats, label: Integers) -> Floats:
 def pooled(new: Calibration, shipped: Calibration) -> Calibration:
     """Return a set of both, for whoever takes his documents for like those of the shipped one.
 
-    The lines are the new ones, for the shipped results as well: by their own a belief would be
-    another confidence than the rule accepts here. Each group counts as one more family, and with
-    as many results as those that came, which are many in each.
+    Each group counts as one more family, and with as many results as those that came, which are
+    many in each.
     """
-    places = np.array([new.labels.index(name) for name in shipped.labels])
-    label = places[shipped.label]
-    documents = shipped.document if shipped.document is not None else shipped.family
+    came = believed_by(new, shipped)
+    documents = came.document if came.document is not None else came.family
     after = new.document if new.document is not None else new.family
     return replace(
         new,
-        families=shipped.families + new.families,
-        family=np.concatenate([shipped.family, new.family + shipped.families]),
-        label=np.concatenate([label, new.label]),
-        belief=np.concatenate([_beliefs(new.lines, _told(shipped), label), new.belief]),
-        wrong=np.concatenate([shipped.wrong, new.wrong]),
+        families=came.families + new.families,
+        family=np.concatenate([came.family, new.family + came.families]),
+        label=np.concatenate([came.label, new.label]),
+        belief=np.concatenate([came.belief, new.belief]),
+        wrong=np.concatenate([came.wrong, new.wrong]),
         document=np.concatenate([documents, after + documents.max(initial=-1) + 1]),
-        weight=np.concatenate([weights_of(shipped), weights_of(new)]),
-        groups=" and ".join(dict.fromkeys((shipped.groups, new.groups))),
-        most=shipped.most,
+        weight=np.concatenate([weights_of(came), weights_of(new)]),
+        groups=" and ".join(dict.fromkeys((came.groups, new.groups))),
+        most=came.most,
     )
+
+
+def believed_by(new: Calibration, shipped: Calibration) -> Calibration:
+    """Return the shipped set with the lines of the new one: by its own a belief would be another
+    confidence than the rule accepts here.
+    """
+    places = np.array([new.labels.index(name) for name in shipped.labels])
+    label = places[shipped.label]
+    belief = _beliefs(new.lines, _told(shipped), label)
+    return replace(shipped, labels=new.labels, lines=new.lines, label=label, belief=belief)
+
+
+def expected_of(new: Calibration, shipped: Calibration | None) -> Calibration:
+    """Return how wrong results were expected to be before people decided: as often as in what came
+    with the specialist, or, where nothing did, as the beliefs of the new set say, each of which was
+    learned from other groups.
+    """
+    return replace(new, wrong=1.0 - new.belief) if shipped is None else believed_by(new, shipped)
 
 
 def _told(known: Calibration) -> Floats:

@@ -83,7 +83,7 @@ def refit(
     new = refitted(expert.labels, now, found)
     if with_shipped and expert.guarantee is None:
         raise InvalidRequest(f"{name} came with no calibration set to count")
-    shipped = read_calibration(expert.guarantee) if with_shipped and expert.guarantee else None
+    shipped = read_calibration(expert.guarantee) if expert.guarantee else None
     was = promise(now, risk.max_wrong, risk.level, risk.always_person) if now else None
     whose = Whose(name, version, new.families, unfinished)
-    return compared(whose, risk, local, found, new, now, was, shipped)
+    return compared(whose, risk, local, found, new, now, was, shipped, with_shipped)

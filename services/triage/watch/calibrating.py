@@ -158,7 +158,7 @@ def refit(
     elif now and (made := promised(judge.guarantee, rules.findings, risk.level)):
         was = Promise(risk.max_wrong, risk.level, made.belief, made.companies)
     whose = Whose(NAME, judge.version, documents, unfinished, waiting)
-    fitted = compared(whose, risk, local, found, new, now, was, came if with_shipped else None)
+    fitted = compared(whose, risk, local, found, new, now, was, came, with_shipped)
     left = unfinished + waiting
     if Line.local(new).slope <= 0:
         fitted = replace(fitted, belief_after=None, why_not=NOT_SURER)

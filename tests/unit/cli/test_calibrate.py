@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -240,3 +241,10 @@ def test_a_person_reads_a_table(data: Path) -> None:
     assert decided.endswith("181, 19 wrong")  # 600 stand for others, 31 for themselves
     assert "in force" in done.stdout
     assert "nothing was changed" in done.stdout
+
+
+def test_how_many_more_documents_would_do_is_a_range(data: Path) -> None:
+    """It is drawn to how often the specialist was wrong where it comes from."""
+    why = run(data, "--max-wrong", "0.02")["why_not"]
+    assert re.search(r"About [\d,]+ (to [\d,]+ )?further documents like these would do", why)
+    assert " to " in why.split("About")[1] or why.endswith(", or many more")

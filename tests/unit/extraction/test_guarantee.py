@@ -9,7 +9,14 @@ import numpy as np
 import pytest
 
 from services.extraction.guarantee import least_shown, shown_for
-from shared.guarantee import LOWEST, Calibration, promise, read_calibration, thresholds_of
+from shared.guarantee import (
+    LOWEST,
+    Calibration,
+    promise,
+    read_calibration,
+    thresholds_of,
+    would_do,
+)
 
 LABELS = ("Governing Law", "Uncapped Liability")
 
@@ -137,7 +144,7 @@ def test_where_nothing_is_sure_enough_nothing_is_promised() -> None:
     assert broken <= 5
 
 
-def test_with_too_few_companies_it_says_how_many_more_would_do() -> None:
+def test_with_too_few_companies_it_says_how_many_morewould_do() -> None:
     """All right, but of ten companies only; with as many more as it says, it can be promised."""
     few = calibration([i for i in range(10) for _ in range(4)], [0] * 40, [0.99] * 40, [0] * 40)
     made = promise(few, 0.05, 0.95)
@@ -174,6 +181,23 @@ def test_few_without_a_mistake_need_more_however_many(groups: int) -> None:
     assert further > 10 * groups - groups
     assert f"About {further} further documents like these would do" in why
     assert promise(right(groups + further), 0.05, 0.95).belief is not None
+
+
+@pytest.mark.parametrize(
+    ("least", "most", "told"),
+    [
+        (130, 130, "About 30 further documents like these would do"),
+        (361, 1_234, "About 270 to 1,200 further documents like these would do"),
+        (90, 900, "Up to about 800 further documents like these would do"),
+        (361, 9_000, "About 270 further documents like these would do, or many more"),
+        (361, None, "About 270 further documents like these would do, or many more"),
+        (90, None, "How many further documents like these would do can't be told yet"),
+    ],
+)
+def test_how_many_would_do_is_told_in_two_digits(least: int, most: int | None, told: str) -> None:
+    """Of a hundred documents that are there."""
+    known = replace(SMALL, families=100, groups="documents")
+    assert would_do(least, most, known) == told
 
 
 def test_what_groups_are_is_kept_with_the_set() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from shared.risk import (
     STAKES,
     below,
     gains,
+    groups_forecast,
     groups_needed,
     interval,
     kept_until,
@@ -93,3 +95,50 @@ def test_the_chance_of_few_wrong_ones_is_that_of_the_binomial() -> None:
     """Fewer than two of three, one half each: 1/8 + 3/8."""
     assert below(2, 3, 0.5) == pytest.approx(0.5)
     assert below(0, 3, 0.5) == 0.0
+
+
+def forecast(wrong: int, expected: float, groups: int = 200) -> tuple[int | None, int | None]:
+    """Of groups with two results each, so many of which are wrong throughout."""
+    accepted = np.full(groups, 2.0)
+    bad = np.where(np.arange(groups) < wrong, 2.0, 0.0)
+    return groups_forecast(accepted, bad, 0.1, 0.95, expected, 2.0)
+
+
+def test_a_forecast_has_a_range_around_what_is_so_in_the_long_run() -> None:
+    """Where as many are wrong as was expected, the number of groups that such a share takes lies
+    inside, and the more groups say so the narrower it is.
+    """
+    few, many = forecast(10, 0.05), forecast(500, 0.05, 10_000)
+    gained = gains(np.full(200, 2.0), np.repeat([2.0, 0.0], [10, 190]), 0.1, 2.0)
+    needed = groups_needed(gained[None], 0.1, 0.95, 2.0)
+    assert needed is not None
+    for low, high in (few, many):
+        assert low is not None
+        assert high is not None
+        assert low < needed < high
+    assert many[1] - many[0] < (few[1] - few[0]) / 3  # type: ignore[operator]
+
+
+def test_one_more_mistake_changes_a_forecast_less_than_what_was_seen_alone_would() -> None:
+    """Of fifty groups none to five wrong, where three in a hundred were expected."""
+
+    def alone(wrong: int) -> int:
+        gained = gains(np.full(50, 2.0), np.where(np.arange(50) < wrong, 2.0, 0.0), 0.1, 2.0)
+        return groups_needed(gained[None], 0.1, 0.95, 2.0) or 0
+
+    assert alone(3) / alone(2) > 2.5
+    assert alone(4) / alone(3) > 4.5
+    told = [forecast(wrong, 0.03, 50) for wrong in range(6)]
+    for before, after in pairwise(told):
+        for one, other in zip(before, after, strict=True):
+            assert one is not None
+            assert other is not None
+            assert 1 < other / one < 1.9
+
+
+def test_a_forecast_without_an_end_is_none() -> None:
+    """Half of what is accepted is wrong, as was expected: no number of groups would do."""
+    assert forecast(100, 0.5) == (None, None)
+    low, high = forecast(18, 0.09)
+    assert low is not None
+    assert high is None

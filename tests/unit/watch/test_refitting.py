@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 
 from shared.guarantee import Calibration, Promise, log_odds, promise, read_calibration
 from shared.risk import Floats, interval
-from shared.watch.refitting import Decided, outcome, pooled, refitted
+from shared.watch.refitting import Decided, expected_of, outcome, pooled, refitted
 
 LABELS = ("Governing Law", "Audit Rights")
 
@@ -127,3 +128,35 @@ def test_what_is_of_no_label_or_without_doubt_is_left_out() -> None:
     """A confidence of one has no log-odds."""
     odd = [Decided("d", "Poetry", 0.5, False, 1.0), Decided("d", LABELS[0], 1.0, False, 1.0)]
     assert len(refitted(LABELS, None, [*odd, *decisions(5)]).label) == 15
+
+
+def told_after(documents: int, wrong: int, alone: bool = False) -> str:
+    """Why nothing can be promised at 5%, with a check a document, so many of them wrong; 2% were
+    where the specialist comes from.
+    """
+    old = [Decided(f"old_{i}", LABELS[0], 0.97, i % 50 == 0, 1.0) for i in range(400)]
+    before = refitted(LABELS, None, old)
+    found = [Decided(f"doc_{i}", LABELS[0], 0.97, i < wrong, 1.0) for i in range(documents)]
+    new = refitted(LABELS, before, found)
+    return promise(new, 0.05, 0.95, (), None if alone else expected_of(new, before)).why_not
+
+
+def test_how_many_more_would_do_is_a_range_that_one_mistake_hardly_moves() -> None:
+    """Of forty documents, which by themselves say a number and then that more would hardly help."""
+    assert "About " in told_after(40, 0, alone=True)
+    assert "hardly" in told_after(40, 1, alone=True)
+    few, some = told_after(40, 0), told_after(40, 1)
+    for why in (few, some):
+        assert "further documents like these would do" in why
+    ends = [re.findall(r"About ([\d,]+) to ([\d,]+) further", one)[0] for one in (few, some)]
+    (low, high), (low_after, high_after) = [[int(x.replace(",", "")) for x in e] for e in ends]
+    assert low < low_after < 1.5 * low
+    assert high < high_after < 2 * high
+
+
+def test_without_a_set_that_came_beliefs_say_what_was_expected() -> None:
+    """Of which each was learned from other documents; nothing else of the set changes."""
+    known = refitted(LABELS, None, decisions(40))
+    expected = expected_of(known, None)
+    assert expected.wrong == pytest.approx(1.0 - known.belief)
+    assert expected.counts(np.array([0.3]))[0] == pytest.approx(known.counts(np.array([0.3]))[0])
