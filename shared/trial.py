@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from shared.events import Route
+from shared.watch.refitting import Decided, share_within
 
 CHANGED = ("reject", "correct")
 """Verdicts that say that a result was not right."""
@@ -21,6 +22,18 @@ NOTHING = 1e-15
 """A probability that is left out."""
 EVEN = 1e-9
 """A mean that is no further from a whole number is that number."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What people decided here about results that a policy would accept."""
+
+    decided: int
+    wrong: int
+    share: float
+    """Of wrong ones, each decision by how many results it stands for."""
+    interval: tuple[float, float]
+    """Of that share (95%)."""
 
 
 @dataclass
@@ -47,6 +60,11 @@ class Tally:
     """Accepted ones that a person has decided about."""
     changed: int = 0
     """Of these, rejected or corrected: what the machine would have accepted wrongly."""
+    checked: list[Decided] = field(default_factory=list)
+    """What the suite has kept of decisions about results that it accepts, or has checked: those
+    that were drawn, each of which stands for others, and those that people were asked about."""
+    tightened: dict[str, None] = field(default_factory=dict)
+    """Why less is accepted than was promised for, in the order in which it came up."""
     why_not: Counter[str] = field(default_factory=Counter)
     """Results that a person is asked about because nothing can be promised, by the reason."""
 
@@ -58,6 +76,7 @@ class Tally:
         sampled: bool,
         belief: float,
         verdict: str | None,
+        decided: Decided | None = None,
     ) -> None:
         """Count a result.
 
@@ -68,9 +87,12 @@ class Tally:
             sampled: whether it is sent to a person as a check.
             belief: how likely it is right.
             verdict: of a person since; None if nobody decided.
+            decided: what is kept of that to watch the promise; None if it stands for nothing.
         """
         self.results += 1
         self.results_decided += verdict is not None
+        if decided is not None and (route == "accept" or sampled):
+            self.checked.append(decided)
         if route != "accept":
             self.reviewed += 1
             self.sampled += sampled
@@ -85,6 +107,30 @@ class Tally:
     def expected_errors(self) -> float:
         """How many of the accepted are wrong, on average."""
         return sum(map(sum, self.doubts.values()))
+
+    def seen(self) -> Seen | None:
+        """What was decided here about what it accepts; None if nothing was."""
+        if not self.checked:
+            return None
+        _, group = np.unique([one.group for one in self.checked], return_inverse=True)
+        weight = np.array([one.weight for one in self.checked])
+        wrong = np.array([one.wrong for one in self.checked], float)
+        accepted = np.bincount(group, weight).astype(float)
+        missed = np.bincount(group, weight * wrong).astype(float)
+        return Seen(
+            len(self.checked),
+            int(wrong.sum()),
+            float(missed.sum() / accepted.sum()),
+            share_within(accepted, missed, weight),
+        )
+
+    def errors_seen(self, seen: Seen) -> tuple[float, tuple[int, int]]:
+        """How many of the accepted are wrong if they are so as often as those decided here, and
+        between which numbers, as the interval of that share has it.
+        """
+        low, high = seen.interval
+        within = math.floor(low * self.accepted), math.ceil(high * self.accepted)
+        return seen.share * self.accepted, within
 
     def errors_by_category(self) -> dict[str, tuple[float, int]]:
         """Errors expected in each category and how many of it are accepted, most errors first."""

@@ -44,8 +44,9 @@ def policy_try(file: Path, tenant: str, data: Path | None, as_json: bool) -> int
 
     Each document counts as it was read: what would be accepted of the clauses of contracts and of
     the findings of reports, what a model would be asked and for how much, and what people would
-    look at. Expected errors are those among the accepted, by what is known of the mistakes of each
-    specialist; beside them is how many of the accepted people have rejected or corrected.
+    look at. Expected errors are those among the accepted: by what people decided here about such
+    results, checks among them, or by the calibration set of each specialist, whichever is worse;
+    beside them is how many of the accepted people have rejected or corrected.
 
     Reports that were checked by a release before this one can't be tried until they are read again,
     and are counted. Signals, sentences about the filer, and questions about kinds and pages are not

@@ -86,8 +86,9 @@ def _contracts(
 
     with store.read() as session:
         found = counted(past(store, tenant, reading_of))
-        key, local = draw_key(session), Watches(session, tenant).local
-        tallies = tried(found, policies, installed(settings), decided, key, local)
+        key, watches = draw_key(session), Watches(session, tenant)
+        kept = watches.decisions()
+        tallies = tried(found, policies, installed(settings), decided, key, watches.local, kept)
     shown = [
         {
             "max_wrong": rules.max_wrong,
@@ -131,9 +132,10 @@ def _reports(
     model = model_of(judge)
     with store.read() as session:
         key = draw_key(session)
-        local = Watches(session, tenant).local(model.name, model.version)
+        watches = Watches(session, tenant)
+        local, kept = watches.local(model.name, model.version), watches.decisions()
     found = known(past(store, blobs, tenant))
-    tallies = tried(found, policies, judge, decided, key, local)
+    tallies = tried(found, policies, judge, decided, key, local, kept)
     came = judge.guarantee if judge else None
     made = [promised(came, rules.findings, rules.level, local) for rules, _ in policies]
     shown = [
@@ -177,8 +179,7 @@ def _tally(tally: Tally, title: Callable[[str], str] | None = None) -> dict[str,
         "sampled": tally.sampled,
         "review_hours": seconds / 3600,
         "cost_usd": tally.usd,
-        "expected_errors": tally.expected_errors,
-        "expected_errors_interval": tally.errors_within(),
+        **_errors(tally),
         "expected_errors_by_category": {
             category: {
                 "expected_errors": errors,
@@ -189,5 +190,35 @@ def _tally(tally: Tally, title: Callable[[str], str] | None = None) -> dict[str,
         },
         "accepted_and_decided": tally.decided,
         "changed": tally.changed,
+        "tightened": list(tally.tightened),
         "why_not": dict(tally.why_not),
+    }
+
+
+def _errors(tally: Tally) -> dict[str, Any]:
+    """How many of the accepted are expected to be wrong: by what people decided here, where they
+    did, or by the calibration set, whichever is more; and what each of the two says.
+    """
+    by_set: dict[str, Any] = {
+        "expected_errors": tally.expected_errors,
+        "expected_errors_interval": tally.errors_within(),
+    }
+    seen = tally.seen()
+    by_people: dict[str, Any] | None = None
+    if seen is not None:
+        errors, within = tally.errors_seen(seen)
+        by_people = {
+            "expected_errors": errors,
+            "expected_errors_interval": within,
+            "share": seen.share,
+            "decided": seen.decided,
+            "wrong": seen.wrong,
+        }
+    worse = bool(by_people and by_people["expected_errors"] > by_set["expected_errors"])
+    first = by_people if by_people and worse else by_set
+    return {
+        **{name: first[name] for name in by_set},
+        "expected_errors_by": "decisions" if worse else "calibration",
+        "by_calibration": by_set,
+        "by_decisions": by_people,
     }

@@ -27,6 +27,7 @@ from shared.events import Route
 from shared.inference import Specialist
 from shared.policy import RiskRules
 from shared.storage import Store
+from shared.storage.watches import Drawn
 from shared.trial import Tally
 from shared.watch.local import SHIPPED, Local
 from shared.watch.watching import share_of
@@ -37,6 +38,8 @@ Specialists = Callable[[str], Specialist | None]
 """Gives what is installed under a name; None where nothing is."""
 Locals = Callable[[str, str], Local]
 """Gives what holds for a specialist, by its name and version, in one tenant alone."""
+NOTHING: Mapping[str, Drawn] = {}
+"""Nobody has decided anything."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,7 @@ def tried(
     verdicts: Mapping[str, str],
     key: bytes,
     local: Locals = lambda _name, _version: SHIPPED,
+    decisions: Mapping[str, Drawn] = NOTHING,
 ) -> list[Tally]:
     """Count what each of some policies would do with documents.
 
@@ -75,6 +79,7 @@ def tried(
         verdicts: of people about clauses, by the clause's id.
         key: the secret by which checks are drawn.
         local: what holds for a version of a specialist in this tenant alone.
+        decisions: what is kept of those of people to watch promises, by the clause's id.
     """
     tallies = [Tally() for _ in policies]
     for one in documents:
@@ -86,9 +91,12 @@ def tried(
                 stated = promised(passed, expert, one.reading, rules, here)
                 if stated and stated.why_not and clauses:
                     tally.why_not[stated.why_not] += len(clauses)
+                for said in stated.tightened if stated else ():
+                    tally.tightened[f"{passed.adapter}: {said}"] = None
                 share = share_of(rules.sample_share, here)
                 routed_now = list(routed_again(clauses, one.reading, stated, share, key))
                 for clause in routed_now:
+                    known = decisions.get(clause.id)
                     tally.add(
                         clause.category,
                         clause.text,
@@ -96,6 +104,7 @@ def tried(
                         clause.sampled,
                         _belief(expert, here, clause),
                         verdicts.get(clause.id),
+                        known.decided if known else None,
                     )
                 asked = _asked(routed_now, one.reading, passed, expert, here, rules, asks)
                 tally.escalated += len(asked)

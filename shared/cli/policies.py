@@ -36,6 +36,16 @@ WITHIN = (
     "specialist had not seen, and each by itself. Errors that go together in one document, and "
     "documents unlike those, make the range wider."
 )
+SEEN = (
+    "Where people have decided here about results that a policy would accept (checks, each of "
+    "which stands for those that nobody looked at, and what they were asked about anyway), the "
+    "share of wrong ones among these says it too, with the 95% interval of that share; the worse "
+    "of both comes first."
+)
+UNSEEN = (
+    " Of what is still accepted nobody has decided anything here, so that the expected errors are "
+    "those of the calibration set, which has promised more than was kept."
+)
 MEASURED = (
     "What a model confirms may later need nobody, once people's decisions show that it may be "
     "trusted (`trust`): the columns do not count that."
@@ -95,6 +105,9 @@ def _rows(block: Mapping[str, Any]) -> Iterator[str]:
         yield _row("  from a confidence of", *(_least(one["threshold"]) for one in sides))
     yield _row("  wrong among them, expected", *map(_errors, sides))
     yield _row("  with 95% between", *map(_within, sides))
+    if any(one["by_decisions"] for one in sides):
+        yield _row("  by what people decided here", *map(_seen, sides))
+        yield _row("  by the calibration set", *(_errors(one, "by_calibration") for one in sides))
     yield _row("  found wrong by people", *map(_found, sides))
     yield _row("looked at by people", *(f"{one['reviewed']:,}" for one in sides))
     yield _row("  of these, as a check", *(f"{one['sampled']:,}" for one in sides))
@@ -152,11 +165,20 @@ def _risk(one: Mapping[str, Any]) -> str:
     return f"{_share(one['max_wrong'])}, {100 * one['level']:g}% sure"
 
 
-def _errors(one: Mapping[str, Any]) -> str:
-    """How many of the accepted are expected to be wrong."""
+def _errors(one: Mapping[str, Any], by: str = "") -> str:
+    """How many of the accepted are expected to be wrong, at worst or by one of both."""
     if not one["accepted"]:
         return "-"
-    return f"{_few(one['expected_errors'])} ({one['expected_errors'] / one['accepted']:.1%})"
+    expected = (one[by] if by else one)["expected_errors"]
+    return f"{_few(expected)} ({expected / one['accepted']:.1%})"
+
+
+def _seen(one: Mapping[str, Any]) -> str:
+    """How many were wrong of what was decided here, each by how many it stands for."""
+    if not one["accepted"]:
+        return "-"
+    seen = one["by_decisions"]
+    return f"{seen['share']:.1%}, of {seen['decided']:,}" if seen else "nobody decided"
 
 
 def _within(one: Mapping[str, Any]) -> str:
@@ -213,13 +235,10 @@ def _of_side(
     """One policy on one kind of documents, in sentences."""
     accepted, stated = one["accepted"], one["max_wrong"]
     if accepted:
-        yield (
-            "-",
-            f"{title}: nobody would look at {accepted:,} of {block[results]:,} {results}. "
-            f"{_few(one['expected_errors'])} of these are expected to be wrong, "
-            f"{one['expected_errors'] / accepted:.1%}, where the policy allows {_share(stated)}; "
-            f"most in {_most(one)}.",
-        )
+        yield from _expected(title, results, block, one)
+    for said in one["tightened"]:
+        unseen = accepted and not one["by_decisions"]
+        yield "!", f"{title}: {plain(said)}.{UNSEEN if unseen else ''}"
     if accepted and one.get("broken") is not None:
         yield (
             "!",
@@ -234,7 +253,8 @@ def _of_side(
             f"{one['calibration']}), not by a share of reports with an error.",
         )
     decided, changed = one["accepted_and_decided"], one["changed"]
-    if decided and stated is not None and changed > stated * decided:
+    told = _is_worse_here(one)
+    if decided and stated is not None and changed > stated * decided and not told:
         chance = "; so few may be chance" if decided < FEW else ""
         yield (
             "!",
@@ -245,11 +265,58 @@ def _of_side(
         yield "-", f"{title}: none of {count:,} {results} is accepted: {plain(reason)}."
 
 
+def _expected(
+    title: str, results: str, block: Mapping[str, Any], one: Mapping[str, Any]
+) -> Iterator[tuple[str, str]]:
+    """How many of the accepted are expected to be wrong: by what people decided here, or by the
+    calibration set, the worse first.
+    """
+    accepted, stated, seen = one["accepted"], one["max_wrong"], one["by_decisions"]
+    here, most = "", f"most in {_most(one)}"
+    if seen:
+        chance = "; so few may be chance" if seen["decided"] < FEW else ""
+        number = f"{seen['decided']:,} such {results}"
+        here = f"people have decided here about {number}, {seen['wrong']:,} wrong{chance}"
+    by_people = one["expected_errors_by"] == "decisions"
+    share = one["expected_errors"] / accepted
+    said = (
+        f"{title}: nobody would look at {accepted:,} of {block[results]:,} {results}. "
+        f"{_few(one['expected_errors'])} of these are expected to be wrong, {share:.1%}"
+    )
+    allowed = f"where the policy allows {_share(stated)}"
+    if by_people:
+        low, high = one["expected_errors_interval"]
+        by_set = _errors(one, "by_calibration")
+        yield (
+            "!" if _is_worse_here(one) else "-",
+            f"{said} (with 95% between {low:,} and {high:,}), {allowed}: {here}. By the "
+            f"calibration set it would be {by_set}; {most}.",
+        )
+    elif seen:
+        low, high = seen["expected_errors_interval"]
+        yield (
+            "-",
+            f"{said}, {allowed}; {most}. By what was seen here it would be "
+            f"{_errors(one, 'by_decisions')}, with 95% between {low:,} and {high:,}: {here}.",
+        )
+    else:
+        yield "-", f"{said}, {allowed}; {most}."
+
+
+def _is_worse_here(one: Mapping[str, Any]) -> bool:
+    """Whether more is wrong by what people decided here than the policy allows."""
+    if one["expected_errors_by"] != "decisions" or not one["accepted"]:
+        return False
+    return bool(one["expected_errors"] > (one["max_wrong"] or 0.0) * one["accepted"])
+
+
 def _counted(line: Mapping[str, Any]) -> Iterator[str]:
     """What the rows mean."""
     yield from NOTES
     if any(block[side]["accepted"] for block in (line, line["reports"]) for _, side in SIDES):
         yield WITHIN
+    if any(block[side]["by_decisions"] for block in (line, line["reports"]) for _, side in SIDES):
+        yield SEEN
     if any(line[side]["trust"] == "measured" for _, side in SIDES):
         yield MEASURED
 

@@ -38,6 +38,7 @@ from shared.storage.upsert import insert_new
 from shared.watch.drift import Drift
 from shared.watch.evidence import Check, Watch
 from shared.watch.local import Local
+from shared.watch.refitting import Decided
 
 
 @dataclass(frozen=True)
@@ -186,6 +187,12 @@ class Drawn:
     """What it hangs together with, where that is kept beside the document."""
 
     @property
+    def decided(self) -> Decided:
+        """What a calibration is told of it, once it is decided."""
+        group, wrong = self.family or self.document_id, bool(self.wrong)
+        return Decided(group, self.category, self.confidence, wrong, 1.0 / self.share)
+
+    @property
     def check(self) -> Check:
         """What the test is told of it, once it is decided."""
         return Check(self.category, self.belief, bool(self.wrong))
@@ -332,6 +339,12 @@ class Watches(ABC):
         )
         rows = self.session.execute(found.order_by(checks.c.document_id, checks.c.result_id))
         return [self._drawn(row) for row in rows]
+
+    def decisions(self) -> dict[str, Drawn]:
+        """All that people decided, by the id of the result, of whatever version."""
+        checks = self.tables.checks
+        found = select(checks).where(checks.c.tenant == self.tenant, checks.c.wrong.is_not(None))
+        return {row.result_id: self._drawn(row) for row in self.session.execute(found)}
 
     def entered(self, adapter: str, promise: str) -> list[list[Check]]:
         """The checks that count for a promise, document by document in their order."""

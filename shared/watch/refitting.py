@@ -32,6 +32,8 @@ SURE = 1e-7
 """So far from 0 and 1 a belief is at the least whose confidence is asked for."""
 
 DRAWS = 1000
+TOGETHER = 1_000_000
+"""Numbers that are drawn at once."""
 SEED = 11
 
 
@@ -243,26 +245,39 @@ def outcome(known: Calibration, belief: Floats, rule: Promise) -> Outcome:
     """
     weight = weights_of(known)
     taken = np.zeros(len(belief), bool) if rule.belief is None else belief >= rule.belief
-    accepted = np.bincount(known.family, weight * taken, known.families)
-    wrong = np.bincount(known.family, weight * taken * known.wrong, known.families)
-    draw = np.random.default_rng(SEED)
-    size = max(1, known.families)
-    drawn = draw.multinomial(size, np.full(size, 1 / size), DRAWS).astype(float)
-    low, high = 0.0, 1.0
-    if accepted.sum():
-        shares = (drawn @ wrong) / np.maximum(drawn @ accepted, 1e-9)
-        by_draws = (float(q) for q in np.quantile(np.minimum(shares, 1.0), (0.025, 0.975)))
-        exact = _exact(wrong.sum() / accepted.sum(), weight[taken])
-        (low, other_low), (high, other_high) = zip(by_draws, exact, strict=True)
-        low, high = min(low, other_low), max(high, other_high)
+    accepted = np.bincount(known.family, weight * taken, known.families).astype(float)
+    mistaken = weight * taken * known.wrong
+    wrong = np.bincount(known.family, mistaken, known.families).astype(float)
     return Outcome(
         float(weight.sum()),
         float(accepted.sum()),
         float(wrong.sum()),
-        (low, high),
+        share_within(accepted, wrong, weight[taken]),
         int(taken.sum()),
         int(known.wrong[taken].sum()),
     )
+
+
+def share_within(accepted: Floats, wrong: Floats, weight: Floats) -> tuple[float, float]:
+    """Return the interval (95%) of the share of wrong results: see `outcome`.
+
+    Args:
+        accepted: by group, each result by its weight [groups].
+        wrong: of these [groups].
+        weight: of each result, in any order [results].
+    """
+    if not accepted.sum():
+        return 0.0, 1.0
+    draw, size = np.random.default_rng(SEED), len(accepted)
+    chance, shares = np.full(size, 1 / size), list[float]()
+    while len(shares) < DRAWS:  # a few at a time, for there may be many groups
+        few = min(DRAWS - len(shares), max(1, TOGETHER // size))
+        drawn = draw.multinomial(size, chance, few).astype(float)
+        shares += ((drawn @ wrong) / np.maximum(drawn @ accepted, 1e-9)).tolist()
+    by_draws = (float(q) for q in np.quantile(np.minimum(shares, 1.0), (0.025, 0.975)))
+    exact = _exact(wrong.sum() / accepted.sum(), weight)
+    (low, other_low), (high, other_high) = zip(by_draws, exact, strict=True)
+    return min(low, other_low), max(high, other_high)
 
 
 def _exact(rate: float, weight: Floats) -> tuple[float, float]:

@@ -23,6 +23,7 @@ from services.triage.store import Reports
 from shared.asking import AskRules
 from shared.policy import RiskRules
 from shared.storage import BlobStore, MissingBlob, Store
+from shared.storage.watches import Drawn
 from shared.trial import Tally
 from shared.watch.local import SHIPPED, Local
 
@@ -30,6 +31,12 @@ UNSTATED = (
     "not guaranteed: how many reports have an error is not stated (`broken` of "
     "`[tenants.….findings]` in the policy)"
 )
+TIGHTENED = (
+    "too many checks were wrong: accepted is what has a confidence of {:.1%} or more, which is "
+    "stricter than what was promised"
+)
+NOTHING: Mapping[str, Drawn] = {}
+"""Nobody has decided anything."""
 KEPT = "kept"
 """Stands for the warnings of a filing, of which only the number is kept."""
 
@@ -116,6 +123,7 @@ def tried(
     verdicts: Mapping[str, str],
     key: bytes,
     local: Local = SHIPPED,
+    decisions: Mapping[str, Drawn] = NOTHING,
 ) -> list[Tally]:
     """Count what each of some policies would do with the findings of reports.
 
@@ -126,16 +134,21 @@ def tried(
         verdicts: of people about findings, by the finding's id.
         key: the secret by which checks are drawn.
         local: what holds in the tenant alone, as came of people's decisions.
+        decisions: what is kept of those to watch the promise, by the finding's id.
     """
     known = judge.guarantee if judge else None
     routings = [Routing(rules, known, key, asks, local) for rules, asks in policies]
     tallies = [Tally() for _ in policies]
+    for routing, tally in zip(routings, tallies, strict=True):
+        made = routing.promise
+        if made is not None and made.threshold is not None and local.step:
+            tally.tightened[TIGHTENED.format(made.threshold)] = None
     for report in reports:
         why = _outdated(report.model, model_of(judge))
         asked: list[list[Asked]] = [[] for _ in policies]
         for one in report.filings:
             for place, routing in enumerate(routings):
-                questions = _try(one, routing, why, tallies[place], verdicts)
+                questions = _try(one, routing, why, tallies[place], verdicts, decisions)
                 asked[place] = worthiest([*asked[place], *questions])
         for tally, mine in zip(tallies, asked, strict=True):
             tally.escalated += len(mine)
@@ -154,7 +167,12 @@ def _outdated(judged: Model | None, installed: Model) -> str:
 
 
 def _try(
-    one: PastFiling, routing: Routing, outdated: str, tally: Tally, verdicts: Mapping[str, str]
+    one: PastFiling,
+    routing: Routing,
+    outdated: str,
+    tally: Tally,
+    verdicts: Mapping[str, str],
+    decisions: Mapping[str, Drawn],
 ) -> list[Asked]:
     """Count the findings of one filing, and return the questions that are worth their price."""
     findings = tuple(found.finding for found in one.findings)
@@ -170,9 +188,9 @@ def _try(
             continue
         now = routing.drawn(replace(found, route=route, sampled=False))
         routed.append(now)
-        said, finding = verdicts.get(now.id), now.finding
-        right = _right(now, routing)
-        tally.add(finding.check, finding.message, now.route, now.sampled, right, said)
+        said, kept, finding = verdicts.get(now.id), decisions.get(now.id), now.finding
+        right, decided = _right(now, routing), kept.decided if kept else None
+        tally.add(finding.check, finding.message, now.route, now.sampled, right, said, decided)
     if made is not None and made.why_not and routed:
         tally.why_not[made.why_not] += len(routed)
     if routing.silent or outdated or (routing.trusts and unlike):

@@ -16,6 +16,7 @@ from shared.asking import SILENT, AskRules
 from shared.inference import Specialist
 from shared.policy import RiskRules
 from shared.prices import Price
+from shared.storage.watches import Drawn
 from shared.trial import Tally
 from shared.watch.evidence import STEPS
 from shared.watch.local import SHIPPED, Local
@@ -155,6 +156,57 @@ def test_routes_of_the_past_do_not_count() -> None:
     was = replace(DOUBTED, route="accept"), replace(LAW, sampled=True)
     (tally,) = tried([document(*was)], silent(STATED), expert, {}, KEY)
     assert (tally.accepted, tally.reviewed, tally.sampled) == (1, 1, 0)
+
+
+def kept(clause: FoundClause, wrong: bool, share: float) -> Drawn:
+    """What is kept of a decision about a clause, each of another document."""
+    return Drawn(
+        clause.id, f"doc of {clause.id}", "keywords", "1", clause.category, clause.confidence,
+        0.9, "", share, share < 1, wrong,
+    )  # fmt: skip
+
+
+def test_what_people_decided_says_how_many_errors_are_expected() -> None:
+    """Of ten clauses that are accepted or checked two checks stand for five each, and one is wrong;
+    one that waited stands for itself. What is not sure enough counts for nothing.
+    """
+    laws = [replace(LAW, id=f"cl_law_{number}") for number in range(10)]
+    known = [kept(laws[0], True, 0.2), kept(laws[1], False, 0.2), kept(laws[2], False, 1.0)]
+    decisions = {one.result_id: one for one in (*known, kept(DOUBTED, True, 1.0))}
+    half = RiskRules(max_wrong=0.05, sample_share=0.5)
+    rules = silent(STATED, half, RiskRules())
+    tallies = tried([document(*laws, DOUBTED)], rules, expert, {}, KEY, decisions=decisions)
+    for tally in tallies[:2]:
+        assert tally.accepted + tally.sampled == 10
+        seen = tally.seen()
+        assert seen is not None
+        assert (seen.decided, seen.wrong) == (3, 1)
+        assert seen.share == pytest.approx(5 / 11)
+        low, high = seen.interval
+        assert low < 0.1 < 0.9 < high
+        errors, within = tally.errors_seen(seen)
+        assert errors == pytest.approx(tally.accepted * 5 / 11)
+        assert within[0] <= 1 < 0.9 * tally.accepted <= within[1] <= tally.accepted
+    assert tallies[1].sampled > 0
+    assert tallies[2].seen() is None
+
+
+def test_that_less_is_accepted_than_was_promised_is_kept() -> None:
+    """Once for each reason, with the specialist."""
+    tight = Local(step=1, doubted=frozenset({"Audit Rights"}))
+    (tally,) = tried(
+        [document(LAW), document(AUDIT)],
+        silent(STATED),
+        expert,
+        {},
+        KEY,
+        lambda _name, _version: tight,
+    )
+    first, second = tally.tightened
+    assert first.startswith(f"{expert().manifest.name}: too many checks were wrong: accepted is")
+    assert second.endswith("a person looks at Audit Rights")
+    (calm,) = tried([document(LAW)], silent(STATED), expert, {}, KEY)
+    assert calm.tightened == {}
 
 
 ASKS = AskRules({"contract": Price(Decimal(1), Decimal(1), "2026-01-31")}, Decimal(100))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,12 @@ from sqlalchemy import text
 from services.triage.domain import RULES, CheckedFiling, Model
 from services.triage.guarantee import FOLDED, FOREIGN, LEFT_OUT, SCANNED, WARNED
 from services.triage.past.store import Filings
-from services.triage.past.trying import UNSTATED, PastReport, past, tried
+from services.triage.past.trying import NOTHING, UNSTATED, PastReport, past, tried
 from services.triage.results import Outcome
 from services.triage.risk import Judge
 from services.triage.settings import Settings
 from services.triage.store import Reports
+from services.triage.watch.store import Watches
 from shared.asking import SILENT, AskRules, read_askers
 from shared.documents import Reading
 from shared.documents.ocr import METHOD
@@ -28,8 +30,9 @@ from shared.policy import FindingRules, RiskRules, read_risks
 from shared.settings import load
 from shared.storage import MissingBlob
 from shared.storage.secret import draw_key
+from shared.storage.watches import Drawn
 from shared.trial import Tally
-from shared.watch.local import Local
+from shared.watch.local import SHIPPED, Local
 from tests.unit.triage.filings import bent, read, record
 from tests.unit.triage.house import House
 from tests.unit.triage.test_dismissing import decided
@@ -67,12 +70,14 @@ def counted(
     *policies: tuple[RiskRules, AskRules],
     judge: Judge | None = JUDGE,
     verdicts: dict[str, str] | None = None,
+    local: Local = SHIPPED,
+    decisions: Mapping[str, Drawn] = NOTHING,
 ) -> list[Tally]:
     """What policies would do with them."""
     with house.service.store.read() as session:
         key = draw_key(session)
     known = [one for one in of_house(house) if one]
-    return tried(known, policies, judge, verdicts or {}, key)
+    return tried(known, policies, judge, verdicts or {}, key, local, decisions)
 
 
 @pytest.mark.parametrize(
@@ -137,6 +142,34 @@ def test_two_policies_are_counted_side_by_side(house: House) -> None:
     (fewer,) = counted(house, (rarer, SILENT))
     assert fewer.accepted == 2
     assert fewer.expected_errors > 1.2 * new.expected_errors > 0
+
+
+def test_what_people_decided_says_how_many_errors_are_expected(house: House) -> None:
+    """Of two findings one was a check, and wrong; that less is accepted than was promised is said,
+    with the confidence.
+    """
+    house.say(house.read("doc_1", record(), wrong()), house.read("doc_2", wrong()))
+    (first,) = house.client.get(FINDINGS.format("doc_1")).json()["items"]
+    with house.service.store.write() as session:
+        Watches(session, "default").put(
+            Drawn(
+                *(first["id"], "doc_1", "triage-breaks", "1", first["check"], 0.99, 0.9, "", 0.05),
+                sampled=True,
+                wrong=True,
+            )
+        )
+    with house.service.store.read() as session:
+        decisions = Watches(session, "default").decisions()
+    now, new = counted(house, (RiskRules(), SILENT), LAX, decisions=decisions)
+    assert now.seen() is None
+    seen = new.seen()
+    assert seen is not None
+    assert (seen.decided, seen.wrong, seen.share) == (1, 1, 1.0)
+    assert new.errors_seen(seen) == (2.0, (0, 2))
+    assert new.tightened == {}
+    (tight,) = counted(house, LAX, local=Local(step=1))
+    (said,) = tight.tightened
+    assert "accepted is what has a confidence of" in said
 
 
 def test_what_was_checked_before_that_was_kept_can_not_be_tried(house: House) -> None:
