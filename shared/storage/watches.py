@@ -340,10 +340,12 @@ class Watches(ABC):
         rows = self.session.execute(found.order_by(checks.c.document_id, checks.c.result_id))
         return [self._drawn(row) for row in rows]
 
-    def decisions(self) -> dict[str, Drawn]:
-        """All that people decided, by the id of the result, of whatever version."""
+    def decisions(self, document_id: str | None = None) -> dict[str, Drawn]:
+        """All that people decided (of one document), by the id of the result, of any version."""
         checks = self.tables.checks
         found = select(checks).where(checks.c.tenant == self.tenant, checks.c.wrong.is_not(None))
+        if document_id is not None:
+            found = found.where(checks.c.document_id == document_id)
         return {row.result_id: self._drawn(row) for row in self.session.execute(found)}
 
     def entered(self, adapter: str, promise: str) -> list[list[Check]]:
@@ -413,6 +415,21 @@ class Watches(ABC):
             for name, value in found.items()
         ]
         return bool(new) and all(new)
+
+    def read_otherwise(self, adapter: str, units: Sequence[str], reference: str) -> bool:
+        """Whether figures of one of these were kept by another version of the specialist, or by
+        another calibration of it; what is stated of known documents (behind a slash) is no matter.
+        """
+        figures = self.tables.figures
+        query = select(figures.c.reference).distinct()
+        mine = (
+            figures.c.tenant == self.tenant,
+            figures.c.adapter == adapter,
+            figures.c.unit_id.in_(units),
+        )
+        now = reference.partition("/")[0]
+        found = self.session.execute(query.where(*mine)).scalars()
+        return any(one.partition("/")[0] != now for one in found)
 
     def place(self, adapter: str, reference: str, name: str, value: float) -> tuple[int, int, int]:
         """How many of the figures kept are below a value, equal to it, and there at all."""

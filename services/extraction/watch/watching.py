@@ -44,6 +44,10 @@ class Routed:
 def note_clauses(watches: Watches, document_id: str, one: Routed, key: bytes) -> list[Notice]:
     """Keep what was drawn from a document as a check, and its figures; returns what was noticed.
 
+    A document that another version has read counts for no test: of its checks those are decided
+    that both versions draw, and what is left are the passages that only this one has. People may
+    also have chosen by what they decided which documents to have read again.
+
     Args:
         watches: of the tenant, in the transaction that keeps the clauses.
         one: what a specialist found in the document.
@@ -51,6 +55,7 @@ def note_clauses(watches: Watches, document_id: str, one: Routed, key: bytes) ->
     """
     clauses, stated, local = one.clauses, one.stated, one.local
     name, version = one.expert.manifest.name, one.expert.manifest.version
+    _follow(watches, document_id, one)
     data = local.data or one.expert.guarantee
     if stated is None or data is None:
         return []
@@ -58,6 +63,7 @@ def note_clauses(watches: Watches, document_id: str, one: Routed, key: bytes) ->
     kept = watches.kept(name, lock=True)
     if stated.belief is not None and stated.promise != kept.promise:
         kept = promised(watches, kept, stated.promise, _terms(known, stated))
+    again = watches.read_otherwise(name, [document_id], _reference_of(one))
     now, told = kept, list[Notice]()
     if not one.warned:
         now, told = _figures(watches, document_id, kept, data, one, key)
@@ -75,7 +81,7 @@ def note_clauses(watches: Watches, document_id: str, one: Routed, key: bytes) ->
                     clause.category,
                     clause.confidence,
                     known.belief_of(clause.category, clause.confidence),
-                    stated.promise,
+                    "" if again else stated.promise,
                     one.share,
                     True,
                 )
@@ -83,6 +89,25 @@ def note_clauses(watches: Watches, document_id: str, one: Routed, key: bytes) ->
     for notice in told:
         watches.tell(notice)
     return told
+
+
+def _follow(watches: Watches, document_id: str, one: Routed) -> None:
+    """Have what people decided about clauses that another version found stand for this one, which
+    has found them too: nobody is asked again, and a calibration of it would wait for ever. What it
+    counts for in the test of a promise stays.
+    """
+    version, decided = one.expert.manifest.version, watches.decisions(document_id)
+    for clause in one.clauses:
+        known = decided.get(clause.id)
+        if known is not None and known.version != version:
+            share = one.share if clause.sampled else 1.0
+            sure = clause.confidence
+            watches.put(replace(known, version=version, confidence=sure, share=share))
+
+
+def _reference_of(one: Routed) -> str:
+    """The name of what figures of a document are compared with."""
+    return f"{one.expert.manifest.version}+{one.local.number}"
 
 
 def _terms(known: Calibration, stated: StatedRisk) -> dict[str, object]:
@@ -125,7 +150,7 @@ def _figures(
 ) -> tuple[Kept, list[Notice]]:
     """The watch after the figures of a document, and what they made noticed."""
     known = _reference(data)
-    reference = f"{one.expert.manifest.version}+{one.local.number}"
+    reference = _reference_of(one)
     usual = usually_above(one.expert)  # what is shown beyond that is not in the reference
     pairs = [(c.category, c.confidence) for c in one.clauses if c.confidence > usual]
     figures = inputs.figures(calibration(data), pairs)

@@ -44,7 +44,8 @@ def note_filings(
     folded: Sequence[Judged] = (),
 ) -> list[Notice]:
     """Keep what was drawn of a document as checks, what else people are asked about, and figures
-    of its filings; returns what was noticed.
+    of its filings; returns what was noticed. A document that another version has read counts for
+    no test: see `note_clauses` of extraction.
 
     Args:
         watches: of the tenant, in the transaction that keeps the findings.
@@ -58,13 +59,15 @@ def note_filings(
     """
     told = list[Notice]()
     made = routing.promise
-    name = ""
+    name, read_before = "", False
     if made is not None and made.belief is not None:
         name = made.named(version, routing.local)
         kept = watches.kept(NAME, lock=True)
         if name != kept.promise:
             terms = {"risk": made.max_wrong, "belief": made.belief, "categories": 0, "most": 1.0}
             kept = promised(watches, kept, name, terms)
+        units = [one.id for one in _chosen(judged, routing.key)]
+        read_before = watches.read_otherwise(NAME, units, _reference(routing, version)[0])
         kept, told = _compared(watches, kept, judged, routing, version)
         watches.save(kept)
     elif watches.kept(NAME).drifted:
@@ -80,7 +83,8 @@ def note_filings(
             continue
         confidence = found.finding.confidence
         family = filer_name(routing.key, watches.tenant, one.filer) if one.filer else None
-        counts = found.sampled and not (family and watches.counts_already(name, family))
+        counted = bool(family and watches.counts_already(name, family))
+        counts = found.sampled and not read_before and not counted
         watches.put_new(
             Drawn(
                 found.id,

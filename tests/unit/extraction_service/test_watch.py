@@ -13,6 +13,7 @@ import pytest
 
 from services.extraction import pipeline
 from services.extraction.domain import FoundClause, Pass
+from services.extraction.store import Extractions
 from services.extraction.watch.calibrating import complete
 from services.extraction.watch.store import Watches
 from shared.events import DocumentDeleted, ReviewDecided
@@ -217,6 +218,79 @@ def test_read_anew_a_document_counts_once(house: House) -> None:
         decide(house, "doc_1", clause["id"], False)
     house.say(house.ingested("doc_1", attempt=2), house.read("doc_1", attempt=2))
     assert watched(house)["checks"] == 2
+
+
+def read_again(house: House, document: str, version: str) -> None:
+    """Another version of the specialist reads a document that was read."""
+    expert = house.specialists.specialist
+    expert.manifest = replace(expert.manifest, version=version)
+    house.say(house.ingested(document, attempt=2), house.read(document, attempt=2))
+
+
+def drawn(house: House, document: str) -> list[tuple[str, str, str]]:
+    """The checks of a document: the clause, what it counts for, and the version."""
+    with house.service.store.read() as session:
+        found = Watches(session, "default").of_document(document, "contract-clauses")
+    return [(one.result_id, one.promise, one.version) for one in found]
+
+
+def test_whether_a_clause_is_checked_hangs_on_no_version(tmp_path: Path) -> None:
+    """Read again the same are drawn: a pending check stays one, and no share grows."""
+    one = House(tmp_path, policy=policy(tmp_path, max_wrong=0.05, sample_share=0.5))
+    one.specialists.specialist.guarantee = calibration()
+    names = [f"doc_{number}" for number in range(12)]
+    try:
+        for name in names:
+            read(one, name)
+        before = [[clause for clause, *_ in drawn(one, name)] for name in names]
+        for name in names:
+            read_again(one, name, "0.0.2")
+        assert [[clause for clause, *_ in drawn(one, name)] for name in names] == before
+        assert 4 < sum(map(len, before)) < 20
+    finally:
+        one.close()
+
+
+def test_a_document_that_another_version_reads_again_counts_for_no_test(house: House) -> None:
+    """Neither by what was pending nor by what was decided; one that comes in counts, and one that
+    the same version reads again.
+    """
+    house.specialists.specialist.guarantee = calibration(by_contract=True)
+    names = [f"doc_{number}" for number in range(8)]
+    clauses = {name: read(house, name) for name in names}
+    decide(house, names[0], clauses[names[0]][0]["id"], True)
+    for name in names:
+        read_again(house, name, "0.0.2")
+    for name in names:
+        for clause in clauses[name]:
+            decide(house, name, clause["id"], True)
+    now = watched(house)
+    assert (now["version"], now["documents"], now["checks"]) == ("0.0.2", 0, 0)
+    assert (now["step"], now["doubted"]) == (0, [])
+    new = read(house, "doc_new")
+    read_again(house, "doc_new", "0.0.2")
+    for clause in new:
+        decide(house, "doc_new", clause["id"], False)
+    assert (watched(house)["documents"], watched(house)["checks"]) == (1, 2)
+
+
+def test_decisions_follow_to_the_version_that_reads_the_document_again(house: House) -> None:
+    """People are not asked again, so that a calibration of that one would wait for them for ever;
+    what it does not find any more stays with the version that did.
+    """
+    for clause in read(house, "doc_1"):
+        decide(house, "doc_1", clause["id"], False)
+    read_again(house, "doc_1", "0.0.2")
+    with house.service.store.read() as session:
+        watches = Watches(session, "default")
+        assert watches.decided("contract-clauses", "0.0.1") == []
+        decided = watches.decided("contract-clauses", "0.0.2")
+        kept = Extractions(session, "default")
+        known = kept.get("doc_1")
+        assert known
+        every = [("doc_1", known.passes, kept.all_clauses("doc_1"))]
+    found, unfinished = complete(every, decided, "contract-clauses", "0.0.2", 0.1)
+    assert ([one.weight for one in found], unfinished) == ([1.0, 1.0], 0)
 
 
 def test_watches_are_locked_in_the_same_order_however_specialists_are_named(
