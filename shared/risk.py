@@ -39,8 +39,9 @@ STAKES = np.append(0.5 ** np.arange(1.0, 7.0), 0.5**6)
 
 
 BEFORE = 100.0
-"""So many groups what was expected before counts for in a forecast. Of 50, 100, 200 and 400 the
-fewest by which two looks one after another are alike: more drag a forecast that is wrong."""
+"""So many groups what was expected before counts for in a forecast: chosen among 50, 100, 200 and
+400 on streams of `infra.forecast_show`, as the fewest by which two looks one after another are
+alike, for the more there are, the longer a wrong expectation is told."""
 
 
 def largest(risk: float) -> float:
