@@ -13,6 +13,7 @@ from shared.cli.lock import FolderInUse, FolderLock
 from shared.errors import SettingsError, SuiteError
 from shared.storage import Store
 from shared.storage.migrate import current, revisions
+from tests.postgres import Servers
 from tests.upkeep.house import NAMES, environment
 from tests.upkeep.released import MIGRATIONS, columns_of, facts, rows_of, unpack
 from tests.upkeep.test_backup import run
@@ -49,6 +50,17 @@ def test_all_go_forward_and_one_goes_back(databases: dict[str, str], old: Path) 
         others = NAMES[NAMES.index(name) + 1 :]
         assert [current(stores[one].engine) for one in others] == [newest[one] for one in others]
         store.close()
+
+
+def test_an_empty_server_gets_its_tables(
+    servers: Servers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the command as by the first start; nothing is looked for in a data folder."""
+    environment(monkeypatch, {name: servers.database() for name in NAMES})
+    moved = run("migrate", "--data", tmp_path)
+    assert [(one["service"], one["before"]) for one in moved] == [(name, None) for name in NAMES]
+    assert [one["after"] for one in moved] == [revisions(MIGRATIONS[name])[-1] for name in NAMES]
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_what_means_nothing_changes_nothing(databases: dict[str, str], old: Path) -> None:
