@@ -240,15 +240,18 @@ def verify(
       smallprint verify --repair
       smallprint verify --quick --json --data ~/smallprint-data
     """
+    from services.cli.databases import require_all
     from shared.cli import edition, verified
     from shared.upkeep import verify as looking
 
+    settings = edition.settings_of(data, bus_url)
+    require_all(settings)
     rules = looking.Rules(
         orphan=orphan_minutes * 60,
         stuck=stuck_minutes * 60,
         hashes=not quick,
     )
-    files = dict(files_of(edition.settings_of(data, bus_url)))
+    files = dict(files_of(settings))
     there = {name: path for name, path in files.items() if path.is_file()}
     if broken := list(looking.check_files(there)):
         looked, done = looking.unlooked(broken), [False] * len(broken)
@@ -264,33 +267,14 @@ def verify(
 
 def files_of(settings: CommonSettings) -> Iterator[tuple[str, Path]]:
     """The SQLite files of a place by the service that has them, the bus included."""
+    from services.cli.databases import urls
     from shared.bus import file_of
 
-    for name, url in _databases(settings).items():
+    for name, url in urls(settings).items():
         if url.startswith("sqlite:///"):
             yield name, Path(url.removeprefix("sqlite:///"))
     if settings.bus.startswith("sqlite:///"):
         yield "bus", Path(file_of(settings.bus))
-
-
-def _databases(settings: CommonSettings) -> dict[str, str]:
-    """The URL of each service's database."""
-    from services.escalation.settings import Settings as Escalation
-    from services.extraction.settings import Settings as Extraction
-    from services.ingest.settings import Settings as Ingest
-    from services.review.settings import Settings as Review
-    from services.triage.settings import Settings as Triage
-    from shared.settings import load
-
-    chosen = {"data": settings.data}
-    urls = {
-        "ingest": load(Ingest, **chosen).ingest_database_url,
-        "extraction": load(Extraction, **chosen).extraction_database_url,
-        "triage": load(Triage, **chosen).triage_database_url,
-        "review": load(Review, **chosen).review_database_url,
-        "escalation": load(Escalation, **chosen).escalation_database_url,
-    }
-    return {name: settings.database(name, url) for name, url in urls.items()}
 
 
 @contextmanager
@@ -298,23 +282,13 @@ def stores_of(settings: CommonSettings, *, migrate: bool = False) -> Iterator[di
     """All databases, brought up to date for who restores them. Raises SuiteError if one is missing,
     or not of this version.
     """
-    from services.escalation.store import MIGRATIONS as ESCALATION
-    from services.extraction.store import MIGRATIONS as EXTRACTION
-    from services.ingest.store import MIGRATIONS as INGEST
-    from services.review.store import MIGRATIONS as REVIEW
-    from services.triage.store import MIGRATIONS as TRIAGE
+    from services.cli.databases import migrations, urls
     from shared.storage import Store
 
-    folders = {
-        "ingest": INGEST,
-        "extraction": EXTRACTION,
-        "triage": TRIAGE,
-        "review": REVIEW,
-        "escalation": ESCALATION,
-    }
+    folders = migrations()
     stores: dict[str, Store] = {}
     try:
-        for name, url in _databases(settings).items():
+        for name, url in urls(settings).items():
             path = Path(url.removeprefix("sqlite:///"))
             if url.startswith("sqlite:///") and not path.is_file():
                 raise SuiteError(
@@ -396,10 +370,12 @@ def backup(target: Path, bus_url: str | None, data: Path | None, as_json: bool) 
     """
     from dataclasses import asdict
 
+    from services.cli.databases import require_all
     from shared.cli import edition
     from shared.upkeep import backup as backups
 
     settings = edition.settings_of(data, bus_url)
+    require_all(settings)
     place = _whole(settings)
     if place.bus is None:
         with edition.opened(data, bus_url) as (_, broker):
@@ -517,6 +493,7 @@ def restore(source: Path, bus_url: str | None, data: Path | None, as_json: bool)
 
 def _whole(settings: CommonSettings) -> WholePlace:
     """A place as backups see it."""
+    from services.cli.databases import urls
     from shared.bus import file_of
     from shared.upkeep.backup import Place
 
@@ -525,7 +502,7 @@ def _whole(settings: CommonSettings) -> WholePlace:
     on_file = settings.bus.startswith("sqlite:///")
     return Place(
         data=settings.data.resolve(),
-        databases=_databases(settings),
+        databases=urls(settings),
         bus=Path(file_of(settings.bus)) if on_file else None,
         bucket=settings.blobs_url,
     )

@@ -25,7 +25,7 @@ from services.ingest.resumable.api import routes as upload_routes
 from services.ingest.resumable.commands import Resumables, Sweeper
 from services.ingest.resumable.files import PartialFiles
 from services.ingest.retention.api import routes as retention_routes
-from services.ingest.retention.commands import Keeper
+from services.ingest.retention.commands import STALE, HalfBlobs, Keeper
 from services.ingest.room import Room
 from services.ingest.search.api import routes as search_routes
 from services.ingest.search.backlog import Backlog
@@ -60,10 +60,6 @@ from shared.web import journal
 from shared.web.app import create_app
 from shared.web.limits import RateLimit
 
-STALE = timedelta(days=1)
-"""Age at which a half-written blob belongs to a process that is no more, where there are no locks
-to tell: a bucket has none, and a large document may be on its way to a slow one for hours.
-"""
 LEASE = 6.0
 """A webhook is held for so many times what one attempt may take: the system's resolver has a time
 of its own for names, which comes on top.
@@ -178,6 +174,7 @@ def build(
             lambda _owner: Sweeper(resumables),
             lambda _owner: KeySweeper(once),
             lambda _owner: Keeper(store, settings.ingest_retention_interval),
+            lambda _owner: HalfBlobs(blobs),
             lambda _owner: Backlog(store, blobs),
         ),
         let_go=watch.close,

@@ -57,6 +57,14 @@ def migrate(
             environment.run_migrations()
 
 
+def revisions(folder: Path) -> list[str]:
+    """The revisions of a folder, the oldest first."""
+    config = Config()
+    config.set_main_option("script_location", str(folder).replace("%", "%%"))
+    walked = ScriptDirectory.from_config(config).walk_revisions()
+    return [one.revision for one in walked][::-1]
+
+
 def must_be_current(engine: Engine, folder: Path) -> None:
     """Raise SettingsError unless a database is at the last revision."""
     config = Config()

@@ -368,7 +368,8 @@ class S3Blobs:
             advice = {
                 "NoSuchBucket": "make the bucket",
                 "AccessDenied": "the credentials must allow s3:ListBucket, s3:GetObject,"
-                " s3:PutObject, s3:DeleteObject and s3:AbortMultipartUpload there",
+                " s3:PutObject, s3:DeleteObject, s3:AbortMultipartUpload and"
+                " s3:ListBucketMultipartUploads there",
                 "SignatureDoesNotMatch": "see to AWS_SECRET_ACCESS_KEY",
                 "InvalidAccessKeyId": "see to AWS_ACCESS_KEY_ID",
             }.get(code, "see to the server")

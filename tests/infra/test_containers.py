@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from infra.origin import OriginSettings
+from services.cli import databases
 from shared.runtime.main import ROLES
 from shared.settings import PREFIX, CommonSettings
 from tests.architecture.source import SERVICES
@@ -26,7 +27,7 @@ ENV = {**os.environ, "POSTGRES_PASSWORD": "s3cret"}
 def _compose() -> dict[str, Any]:
     text = (ROOT / "docker-compose.yml").read_text("utf-8")
     filled = text.replace("${POSTGRES_PASSWORD:-}", "s3cret")
-    filled = re.sub(r"\$\{\w+:-(\w*)\}", lambda found: found[1] or '""', filled)
+    filled = re.sub(r"\$\{\w+:-([\w/]*)\}", lambda found: found[1] or '""', filled)
     parsed: dict[str, Any] = yaml.safe_load(filled)
     return parsed
 
@@ -40,6 +41,11 @@ def _ours() -> dict[str, dict[str, Any]]:
 def _settings() -> tuple[type[CommonSettings], ...]:
     modules = [importlib.import_module(f"services.{name}.settings") for name in SERVICES]
     return (OriginSettings, *(module.Settings for module in modules))
+
+
+def _long_running() -> dict[str, dict[str, Any]]:
+    """Those of ours that `docker compose up` starts, in one edition or the other."""
+    return {name: service for name, service in _ours().items() if name != "upkeep"}
 
 
 def _names() -> set[str]:
@@ -107,19 +113,97 @@ def test_a_worker_that_crashes_goes_on_under_its_name(
     assert CommonSettings().bus == "kafka://kafka:9092?instance=5f0c&leave=1"
 
 
-def test_postgres_takes_all_connections_that_there_can_be() -> None:
-    """Each process has its pool, and a relay one more to listen on; three are the superuser's."""
-    command = _compose()["services"]["postgres"]["command"]
-    allowed = int(command[-1].removeprefix("max_connections="))
-    pool = CommonSettings.model_fields["database_connections"].default
-    most = 0
-    for container in _ours().values():
+POOL = CommonSettings.model_fields["database_connections"].default
+
+
+def _connections(workers: int) -> int:
+    """Connections of PostgreSQL when there are so many of each worker: each process has its pool,
+    and a relay one more to listen on; three are the superuser's.
+    """
+    most = 3
+    for container in _long_running().values():
         environment = container.get("environment", {})
         if any(name.endswith("_DATABASE_URL") for name in environment):
-            each = int(environment.get(f"{PREFIX}DATABASE_CONNECTIONS", pool))
+            each = int(environment.get(f"{PREFIX}DATABASE_CONNECTIONS", POOL))
             listening = container["command"][-1] == "relay"
-            most += container.get("deploy", {}).get("replicas", 1) * each + listening
-    assert 5 * 4 * pool < most <= allowed - 3
+            most += (workers if "deploy" in container else 1) * each + listening
+    return most
+
+
+@pytest.mark.parametrize("workers", [2, 4, 5])
+def test_postgres_takes_all_connections_that_there_can_be(workers: int) -> None:
+    """With as many workers as .env.example offers, and beside them `upkeep` with a pool in each
+    database; README says how many that are, and how many are allowed.
+    """
+    command = _compose()["services"]["postgres"]["command"]
+    allowed = int(command[-1].removeprefix("max_connections="))
+    most = _connections(workers)
+    assert most == 10 * POOL + 5 * workers * POOL + 5 + 3
+    assert most + (5 * POOL if workers < 5 else 0) <= allowed
+    assert _connections(6) > allowed, "the file offers no more than it takes"
+    readme = (ROOT / "README.md").read_text("utf-8")
+    assert workers == 5 or f"{most} " in readme
+    assert f"allows {allowed}" in readme
+    assert "WORKERS=4" in (ROOT / "docker-compose.yml").read_text("utf-8")
+    assert "up to five" in (ROOT / ".env.example").read_text("utf-8")
+
+
+def test_the_image_has_the_programs_of_the_server_that_it_backs_up() -> None:
+    """pg_dump reads no server that is newer than itself, so both are of one image, and a build that
+    lacks a library of theirs fails.
+    """
+    server = _compose()["services"]["postgres"]["image"]
+    (source,) = re.findall(r"^FROM (\S+) AS postgres$", DOCKERFILE, re.MULTILINE)
+    assert source == server
+    major = server.partition(":")[2].partition(".")[0]
+    assert f"/usr/lib/postgresql/{major}/bin" in DOCKERFILE
+    _, _, suite = DOCKERFILE.partition("AS suite\n")
+    assert "COPY --from=postgres /client/ /usr/local/" in suite
+    for program in ("pg_dump", "pg_restore", "psql"):
+        assert re.search(rf"install -D -t /client/bin .*\b{program}\b", DOCKERFILE)
+        assert f"{program} --version" in suite
+    assert "libpq.so.5" in DOCKERFILE
+    assert suite.index("USER root") < suite.index("ldconfig") < suite.index("USER 10001:10001")
+
+
+def test_upkeep_sees_what_every_service_sees(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`backup`, `verify` and whatever else reaches into all services find five databases of
+    PostgreSQL, the broker, the blobs, and a place for backups; no setting that a service has is
+    missing.
+    """
+    upkeep = _ours()["upkeep"]
+    assert (upkeep["entrypoint"], upkeep["restart"]) == (["smallprint"], "no")
+    environment = upkeep["environment"]
+    for service in SERVICES:
+        others = _ours()[service]["environment"]
+        lacking = {one for one in others if environment.get(one) != others[one]}
+        assert lacking == {f"{PREFIX}BUS_INSTANCE"}, "it is nobody's consumer"
+    for name, value in environment.items():
+        monkeypatch.setenv(name, str(value))
+    settings = CommonSettings()
+    databases.require_all(settings)
+    found = databases.urls(settings)
+    assert set(found) == set(SERVICES)
+    for name, url in found.items():
+        assert url == f"postgresql+psycopg://smallprint:s3cret@postgres/{name}"
+    assert settings.bus == "kafka://kafka:9092"
+    mounted = dict(one.split(":") for one in upkeep["volumes"])
+    assert mounted == {"blobs": str(settings.data), "backups": "/backups"}
+    assert {"blobs", "backups"} <= set(_compose()["volumes"])
+    assert "install -d -o smallprint -g smallprint /backups" in DOCKERFILE
+
+
+def test_those_who_wait_for_tables_wait_for_an_hour() -> None:
+    """A database that has many rows is brought up to date before its service answers: who depends
+    on that gives up when it is called unhealthy.
+    """
+    for service in (*SERVICES, "core"):
+        assert _ours()[service]["healthcheck"]["start_period"] == "3600s"
+    for name, container in _long_running().items():
+        for one in container.get("depends_on", {}):
+            if one in SERVICES:
+                waits = container["depends_on"][one]
+                assert waits == {"condition": "service_healthy"}, name
 
 
 def test_the_bucket_that_comes_along_is_the_one_that_is_tested() -> None:
@@ -162,7 +246,10 @@ def test_our_containers_are_locked_down(container: str) -> None:
     assert service["read_only"] is True
     assert service["cap_drop"] == ["ALL"]
     assert service["security_opt"] == ["no-new-privileges:true"]
-    assert service["healthcheck"]["test"][:4] == ["CMD", "python", "-m", "infra.probe"]
+    if container == "upkeep":
+        assert service["healthcheck"] == {"disable": True}, "it listens nowhere"
+    else:
+        assert service["healthcheck"]["test"][:4] == ["CMD", "python", "-m", "infra.probe"]
     assert all(port.startswith("127.0.0.1:") for port in service.get("ports", []))
 
 
@@ -175,12 +262,15 @@ def test_the_lone_broker_acknowledges_what_is_on_its_disk() -> None:
 
 
 def test_only_what_replaces_something_or_looks_on_has_a_profile() -> None:
-    """A bare `docker compose up` starts neither the embedded edition nor a bucket, nor these."""
+    """A bare `docker compose up` starts neither the embedded edition nor a bucket, nor what runs
+    once, nor these.
+    """
     with_profile = {n: s["profiles"] for n, s in _compose()["services"].items() if "profiles" in s}
     looks_on = {name: ["observe"] for name in ("prometheus", "grafana", "collector", "jaeger")}
-    assert with_profile == {"core": ["core"], "s3": ["s3"], **looks_on}
+    once = {"upkeep": ["upkeep"]}
+    assert with_profile == {"core": ["core"], "s3": ["s3"], **once, **looks_on}
     assert _ours()["core"]["command"][:2] == ["smallprint", "up"]
-    assert len(_ours()) == 3 * len(SERVICES) + 2
+    assert len(_long_running()) == 3 * len(SERVICES) + 2
 
 
 def test_every_image_has_a_tag_that_stays() -> None:
@@ -190,7 +280,7 @@ def test_every_image_has_a_tag_that_stays() -> None:
     stages = set(re.findall(r"^FROM \S+ AS (\S+)", DOCKERFILE, re.MULTILINE))
     outside = [base for base in bases if base not in stages]
     assert len(images) >= 18
-    assert len(outside) == 1
+    assert len(outside) == 2
     for image in (*images, *outside):
         _, _, tag = image.partition(":")
         assert tag
@@ -211,7 +301,9 @@ def test_the_image_is_built_in_stages_and_runs_as_a_user() -> None:
     """Build tools stay behind, the user is not root, and what is copied exists and is let in."""
     stages = re.findall(r"^FROM \S+ AS (\S+)", DOCKERFILE, re.MULTILINE)
     assert {"build", "core", "suite"} <= set(stages)
-    assert re.search(r"^USER 10001:10001$", DOCKERFILE, re.MULTILINE)
+    for target in ("runtime", "suite"):
+        stage = DOCKERFILE.partition(f"AS {target}\n")[2].partition("\nFROM")[0]
+        assert re.findall(r"^USER (\S+)$", stage, re.MULTILINE)[-1] == "10001:10001"
     assert "HEALTHCHECK" in DOCKERFILE
     assert DOCKERFILE.count("--require-hashes") == 2
     ignore = (ROOT / ".dockerignore").read_text("utf-8").split()

@@ -19,6 +19,7 @@ import pytest
 import yaml
 
 from infra.origin import OriginSettings
+from services.cli import cli, databases
 from shared.bus.kafka import _Options
 from shared.policy import RiskRules, read_risks
 from shared.runtime.main import ROLES
@@ -156,7 +157,7 @@ def test_every_process_is_locked_down_and_bounded() -> None:
 
 
 def test_an_upgrade_takes_nothing_away_before_its_successor_is_ready() -> None:
-    """One more is started first; of workers there are two, and one may not be taken."""
+    """One more is started first, and of workers one may not be taken."""
     deployments = of_kind("Deployment")
     for deployment in deployments.values():
         rolling = deployment["spec"]["strategy"]["rollingUpdate"]
@@ -167,7 +168,6 @@ def test_an_upgrade_takes_nothing_away_before_its_successor_is_ready() -> None:
         assert pod["terminationGracePeriodSeconds"] >= 5 + 20 + 5, "threads, and answers under way"
     for service in SERVICES:
         worker = deployments[f"{service}-worker"]
-        assert worker["spec"]["replicas"] == 2
         budget = of_kind("PodDisruptionBudget")[f"{service}-worker"]["spec"]
         assert budget["selector"]["matchLabels"] == worker["spec"]["selector"]["matchLabels"]
 
@@ -188,6 +188,100 @@ def test_workers_are_scaled_by_the_lag_of_their_own_group() -> None:
         assert "authenticationRef" not in trigger
 
 
+def test_an_upgrade_leaves_as_many_workers_as_there_are(tmp_path: Path) -> None:
+    """What is scaled has no number in what is applied, which would be set whatever the lag. Where
+    nothing scales there are two of each.
+    """
+    scaled = {one["spec"]["scaleTargetRef"]["name"] for one in of_kind("ScaledObject").values()}
+    fixed = {n for n, one in of_kind("Deployment").items() if "replicas" in one["spec"]}
+    assert scaled
+    assert fixed == {"origin"}
+    whole = shutil.copytree(FOLDER, tmp_path / "kubernetes")
+    file = whole / "kustomization.yaml"
+    file.write_text(file.read_text("utf-8").replace("  - scaling\n", ""))
+    found = [m for m in rendered(whole) if m["metadata"]["name"] in scaled]
+    deployments = [m for m in found if m["kind"] == "Deployment"]
+    assert {m["spec"]["replicas"] for m in deployments} == {2}
+    assert {m["kind"] for m in found} == {"Deployment", "PodDisruptionBudget"}
+
+
+def jobs() -> dict[str, dict[str, Any]]:
+    """The pods of every job, by its name."""
+    return {n: j["spec"]["jobTemplate"]["spec"]["template"] for n, j in of_kind("CronJob").items()}
+
+
+def test_jobs_see_what_every_service_sees(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`backup`, `verify` and the like find five databases, broker, bucket and policy by the same
+    names and secrets as the services; what keeps something has the folders for it.
+    """
+    services = processes()
+    for name, job in jobs().items():
+        [container] = job["spec"]["containers"]
+        given = [one for one in services["ingest"]["envFrom"] if one in container["envFrom"]]
+        assert given == services["ingest"]["envFrom"]
+        assert container["image"] == services["ingest"]["image"]
+        env = {one["name"]: one["valueFrom"] for one in container["env"]}
+        assert set(env) == {f"SMALLPRINT_{service.upper()}_DATABASE_URL" for service in SERVICES}
+        for service in SERVICES:
+            wanted = {one["name"]: one["valueFrom"] for one in services[service]["env"]}
+            assert wanted.items() <= env.items()
+        for path in ("policy", "kafka"):
+            [volume] = [one for one in job["spec"]["volumes"] if one["name"] == path]
+            pod = of_kind("Deployment")["ingest"]["spec"]["template"]["spec"]
+            assert volume in pod["volumes"]
+        mounts = {one["mountPath"]: one["name"] for one in container["volumeMounts"]}
+        volumes = {one["name"]: one for one in job["spec"]["volumes"]}
+        assert set(volumes) == set(mounts.values())
+        kept = {path: volumes[one].get("persistentVolumeClaim") for path, one in mounts.items()}
+        if name == "migrate":
+            assert not any(kept.values()), "it waits for no volume"
+        else:
+            assert kept["/data"] == {"claimName": "ingest"}
+            assert kept["/backups"] == {"claimName": "backups"}
+        assert all("emptyDir" not in volumes[mounts[one]] for one in kept if kept[one])
+    assert set(of_kind("PersistentVolumeClaim")) == {"ingest", "backups"}
+    for name in SERVICES:
+        monkeypatch.setenv(f"SMALLPRINT_{name.upper()}_DATABASE_URL", "postgresql://there")
+    monkeypatch.setenv("SMALLPRINT_DATA", settings_map()["SMALLPRINT_DATA"])
+    databases.require_all(CommonSettings())
+
+
+def test_jobs_run_when_somebody_says_so_and_are_locked_down() -> None:
+    """None by itself; each is what the restricted standard asks, and what it runs exists."""
+    assert set(jobs()) == {"migrate", "backup", "upkeep"}
+    for name, cron in of_kind("CronJob").items():
+        assert cron["spec"]["suspend"] is True
+        assert cron["spec"]["concurrencyPolicy"] == "Forbid"
+        assert cron["spec"]["jobTemplate"]["spec"]["backoffLimit"] == (
+            5 if name == "migrate" else 0
+        )
+        pod = jobs()[name]["spec"]
+        process = of_kind("Deployment")["ingest"]["spec"]["template"]["spec"]
+        for one in ("automountServiceAccountToken", "enableServiceLinks", "securityContext"):
+            assert pod[one] == process[one]
+        [container] = pod["containers"]
+        assert container["securityContext"] == process["containers"][0]["securityContext"]
+        assert {"requests", "limits"} == set(container["resources"])
+        said = " ".join(container["command"])
+        for command in re.findall(r"smallprint (\w+)", said):
+            assert command in cli.commands
+    commands = {
+        name: " ".join(one["spec"]["containers"][0]["command"]) for name, one in jobs().items()
+    }
+    assert commands["migrate"] == "smallprint migrate"
+    assert 'smallprint backup "/backups/' in commands["backup"]
+
+
+def test_tables_can_be_brought_up_to_date_before_the_processes_are_replaced() -> None:
+    """README's first step of an upgrade applies what the job needs, and no process of the suite."""
+    page = (FOLDER / "README.md").read_text("utf-8")
+    assert "kubectl apply -k infra/kubernetes -l upgrade=first" in page
+    assert "--from=cronjob/migrate" in page
+    first = [m for m in manifests() if m["metadata"].get("labels", {}).get("upgrade") == "first"]
+    assert {m["kind"] for m in first} == {"ConfigMap", "CronJob", "PersistentVolumeClaim"}
+    assert {m["metadata"]["name"] for m in first} >= {*of_kind("ConfigMap"), *of_kind("CronJob")}
+
+
 def test_there_are_never_more_workers_than_partitions() -> None:
     """A member of a group without a partition is paid for, and finds nothing to do."""
     query = urlsplit(settings_map()["SMALLPRINT_BUS_URL"]).query
@@ -202,7 +296,7 @@ def test_what_ingest_keeps_is_one_folder_for_its_api_and_workers() -> None:
     removes the pictures that an api has drawn. Nobody else sees them, and no other folder is
     without bounds.
     """
-    [claim] = of_kind("PersistentVolumeClaim").values()
+    claim = of_kind("PersistentVolumeClaim")["ingest"]
     assert claim["spec"]["accessModes"] == ["ReadWriteMany"]
     data = settings_map()["SMALLPRINT_DATA"]
     shared = set()

@@ -1,9 +1,10 @@
-"""The loop that deletes what is kept for long enough."""
+"""The loops that delete what is kept for long enough, and what was never ended."""
 
 from __future__ import annotations
 
 import logging
 import threading
+from datetime import timedelta
 
 from services.ingest.commands import delete
 from services.ingest.domain import now_utc
@@ -11,13 +12,18 @@ from services.ingest.retention.store import Retention, tenants
 from services.ingest.store import Documents
 from shared.errors import NotFound
 from shared.runtime.rounds import Rounds
-from shared.storage import Store
+from shared.storage import BlobStore, Store
 from shared.web.auth import Actor
 
 log = logging.getLogger(__name__)
 
 ACTOR = "retention"
 """Who deleted it, in its tombstone; a key may have the same name, but no rule acts for a key."""
+DAY = 86_400.0
+STALE = timedelta(days=1)
+"""Age at which a half-written blob belongs to a process that is no more, where there are no locks
+to tell: a bucket has none, and a large document may be on its way to a slow one for hours.
+"""
 
 
 class Keeper(Rounds):
@@ -76,3 +82,20 @@ class Keeper(Rounds):
             known, now = rules.rules(), now_utc()
             ages = rules.ages(Documents(session, tenant).goes_with(document_id))
         return all(known.over(kind, created, now) for kind, created in ages.values())
+
+
+class HalfBlobs(Rounds):
+    """Removes, every day, what killed processes left of blobs half written, and of backups: a
+    bucket takes money for it, and names it in no list of its blobs.
+    """
+
+    name = "half-blobs"
+
+    def __init__(self, blobs: BlobStore, interval: float = DAY) -> None:
+        super().__init__(interval)
+        self.blobs = blobs
+
+    def work(self, _stop: threading.Event) -> None:
+        """See Rounds."""
+        if removed := self.blobs.sweep(STALE):
+            log.info("blobs that were never ended are removed", extra={"blobs": removed})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import shutil
 import subprocess
 import sys
@@ -31,6 +32,19 @@ from tests.samples import contract
 from tests.support import ROOT
 
 TWO_PARTS = PART + CHUNK
+RIGHTS = {
+    "abort_multipart_upload": "AbortMultipartUpload",
+    "complete_multipart_upload": "PutObject",
+    "copy_object": "PutObject",
+    "create_multipart_upload": "PutObject",
+    "delete_object": "DeleteObject",
+    "get_object": "GetObject",
+    "list_multipart_uploads": "ListBucketMultipartUploads",
+    "list_objects_v2": "ListBucket",
+    "put_object": "PutObject",
+    "upload_part": "PutObject",
+}
+"""What each request asks of a policy, by Amazon's list of actions for S3."""
 
 
 @pytest.fixture
@@ -297,3 +311,16 @@ def test_the_suite_keeps_its_blobs_in_the_bucket(bucket: Place, tmp_path: Path) 
     finally:
         process.end()
     assert not [ref for _, ref in FileBlobs(process.data / "blobs").listed()]
+
+
+def test_the_rights_that_are_asked_for_are_those_that_are_used() -> None:
+    """README and the error name what the requests need of a policy, and nothing more."""
+    source = (ROOT / "shared/storage/s3.py").read_text("utf-8")
+    called = r"(?:_client\)?|_marker)\.([a-z]\w+)\("
+    used = set(re.findall(called, source)) - {"get_paginator"}
+    used |= set(re.findall(r'get_paginator\("(\w+)"\)', source))
+    assert len(used) >= 8
+    wanted = {RIGHTS[one] for one in used}
+    readme = (ROOT / "README.md").read_text("utf-8")
+    assert set(re.findall(r"`s3:(\w+)`", readme)) == wanted
+    assert set(re.findall(r"\bs3:([A-Z]\w+)", source)) == wanted

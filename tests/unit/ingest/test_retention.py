@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import update
 
 from services.ingest.domain import now_utc
-from services.ingest.retention.commands import Keeper
+from services.ingest.retention.commands import DAY, STALE, HalfBlobs, Keeper
 from services.ingest.retention.domain import Rules
 from services.ingest.store import documents
 from shared.events import DocumentDeleted
@@ -187,3 +187,28 @@ def test_a_rule_for_all_leaves_each_kind_its_own() -> None:
     assert Rules({None: 7, "report": 9}).each_kind() == {"contract": 7, "report": 9, "other": 7}
     assert Rules({"report": 9}).each_kind() == {"report": 9}
     assert Rules().each_kind() == {}
+
+
+def test_what_was_never_written_to_its_end_goes_every_day(house: House) -> None:
+    """A worker that runs for months removes it too, and not its start alone."""
+    made = [make(None) for make in house.service.jobs]
+    [job] = [one for one in made if isinstance(one, HalfBlobs)]
+    assert (job.interval, DAY) == (86_400.0, STALE.total_seconds())
+    job.interval = 0.01
+    house.service.blobs.put("default", b"whole")
+    folder = house.folder / "blobs" / "default" / "incoming"
+    folder.mkdir(parents=True, exist_ok=True)
+    stop = threading.Event()
+    thread = threading.Thread(target=job.run, args=(stop,))
+    thread.start()
+    try:
+        for half in (folder / "first", folder / "second"):
+            half.write_bytes(b"ha")
+            end = time.monotonic() + 30
+            while half.exists() and time.monotonic() < end:
+                time.sleep(0.01)
+            assert not half.exists()
+    finally:
+        stop.set()
+        thread.join()
+    assert len(list(house.service.blobs.listed())) == 1
