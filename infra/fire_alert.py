@@ -177,16 +177,15 @@ class _Place:
     def _start_prometheus(self) -> None:
         rules = self.folder / "alerts.yml"
         rules.write_text(_shortened(RULES.read_text("utf-8")), "utf-8")
+        names = ("ingest", "extraction", "extraction-relay", "extraction-worker")
         scraped = [
-            f"127.0.0.1:{self.ports[name]}" for name in ("ingest", "extraction", "extraction-relay")
+            {"targets": [f"127.0.0.1:{self.ports[name]}"], "labels": {"process": name}}
+            for name in names
         ]
-        scraped.append(f"127.0.0.1:{self.ports['extraction-worker']}")
         config = {
             "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
             "rule_files": [str(rules)],
-            "scrape_configs": [
-                {"job_name": "smallprint", "static_configs": [{"targets": scraped}]}
-            ],
+            "scrape_configs": [{"job_name": "smallprint", "static_configs": scraped}],
         }
         file = self.folder / "prometheus.json"  # JSON is YAML
         file.write_text(json.dumps(config), "utf-8")

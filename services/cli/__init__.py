@@ -27,7 +27,7 @@ from services.cli import (
     triage,
     up,
 )
-from shared.cli.lines import NONE_WORKED, OutputClosed, discard_output, plain
+from shared.cli.lines import NONE_WORKED, OutputClosed, discard_output, of_machine, plain
 from shared.errors import SuiteError
 from shared.private import private_files
 from shared.version import VERSION
@@ -98,4 +98,10 @@ def main() -> int:
     except (OutputClosed, BrokenPipeError):
         discard_output()
         return CLOSED
+    except OSError as error:
+        said = of_machine(error)
+        if said is None:
+            raise
+        click.echo(f"smallprint: {said}", err=True)
+        return NONE_WORKED
     return result if isinstance(result, int) else 0

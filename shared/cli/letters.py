@@ -8,16 +8,18 @@ data folder before it is done: who, when, which, and why.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
 from shared.bus import Bus, DeadLetter
 from shared.cli.lines import plain
-from shared.errors import InvalidRequest, NotFound
+from shared.errors import InvalidRequest, NotFound, SuiteError
 from shared.events import Envelope, UnknownEvent, read_envelope
 
 JOURNAL = "dead-letters.jsonl"
@@ -98,19 +100,23 @@ class Desk:
         self.actor = actor
 
     def replay(self, letter: DeadLetter, reason: str | None = None) -> dict[str, Any]:
-        """Give it once more to the service that gave it up. Raises NotFound if it is gone."""
+        """Give it once more to the service that gave it up. Raises NotFound if it is gone, and
+        SuiteError if it can't be noted.
+        """
         line = self._note(letter, "replayed", reason)
         self.bus.replay(letter.id)
         return line
 
     def drop(self, letter: DeadLetter, reason: str) -> dict[str, Any]:
-        """Forget it. Raises NotFound if it is gone."""
+        """Forget it. Raises NotFound if it is gone, and SuiteError if it can't be noted."""
         line = self._note(letter, "dropped", reason)
         self.bus.drop(letter.id)
         return line
 
     def _note(self, letter: DeadLetter, done: Done, reason: str | None) -> dict[str, Any]:
-        """Note it durably, before it is done: what is done is never without its note."""
+        """Note it durably, before it is done: what is done is never without its note. Raises
+        SuiteError where it can't be noted.
+        """
         line = {
             "done": done,
             "by": self.actor,
@@ -118,14 +124,34 @@ class Desk:
             "reason": reason,
             **line_of(letter),
         }
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         try:
-            os.write(handle, json.dumps(line, ensure_ascii=True).encode() + b"\n")
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            _append(self.path, json.dumps(line, ensure_ascii=True).encode() + b"\n")
+        except OSError as error:
+            raise SuiteError(
+                f"{self.path} can't be written ({error.strerror or error}), and a letter is not "
+                f"{done} without a note of it: mend that, then say it again"
+            ) from None
         return line
+
+
+def _append(path: Path, line: bytes) -> None:
+    """Add a line durably, or nothing of it. Raises OSError."""
+    handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        before = os.fstat(handle).st_size
+        try:
+            left = memoryview(line)
+            while left:  # a disk that becomes full takes the beginning of it
+                left = left[os.write(handle, left) :]
+            os.fsync(handle)
+        except OSError:
+            with suppress(OSError):  # what the write ended with is what people are to read
+                os.ftruncate(handle, before)
+            raise
+    finally:
+        os.close(handle)
 
 
 def table(lines: Sequence[Mapping[str, Any]]) -> Iterator[str]:

@@ -7,6 +7,7 @@ its control characters, so that no document steers the terminal.
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import os
@@ -21,6 +22,10 @@ log = logging.getLogger(__name__)
 
 ALL, SOME_FAILED, NONE_WORKED = 0, 1, 2
 """Exit codes: a file of which only a part could be read counts as worked."""
+
+
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+_REFUSED = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 
 
 class OutputClosed(Exception):
@@ -55,6 +60,18 @@ def plain(text: str) -> str:
     """Text from outside on one line, without control characters."""
     spaced = " ".join(text.split())
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in spaced)
+
+
+def of_machine(error: OSError) -> str | None:
+    """A line about what this machine refuses: room, or access to a file. None for any other error,
+    which may be a bug.
+    """
+    where = f" ({plain(str(error.filename))})" if error.filename is not None else ""
+    if error.errno in _FULL:
+        return f"no room is left on the disk{where}: make some, then say it again"
+    if error.errno in _REFUSED:
+        return f"{error.strerror}{where}: who runs this may not, or the disk takes nothing"
+    return None
 
 
 def error_of(error: BaseException) -> dict[str, str]:

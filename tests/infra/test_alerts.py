@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import re
+import shlex
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -11,10 +13,14 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import click
 import pytest
 import yaml
 
+from services.cli import cli
+from services.ingest.webhooks.sender import Sender
 from shared import metrics
+from tests.architecture.source import SERVICES
 from tests.support import ROOT, require
 
 PROMETHEUS = ROOT / "infra" / "prometheus"
@@ -23,6 +29,8 @@ RUNBOOKS = ROOT / "infra" / "runbooks"
 SENT_BY_COMMANDS = {"infra/runbooks/restore.md"}
 """Pages that people are sent to by a command, `smallprint verify`, and by no alert."""
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text("utf-8"))
+WEBHOOKS = "webhooks"
+"""The one stage that is no event."""
 CONTRACT = {
     "documents_total": ["outcome", "kind"],
     "stage_seconds": ["service", "stage"],
@@ -37,6 +45,8 @@ CONTRACT = {
     "calibration_drift": ["adapter"],
 }
 """The metrics that were agreed on, and their labels."""
+OF_A_TARGET = ("job", "instance", "process", "pod")
+"""Labels of whatever is scraped; `pod` in a cluster alone."""
 _METRIC = re.compile(r"\b(smallprint_\w+|up)\b")
 _BY = re.compile(r"\b(?:by|on|without|ignoring) \(([^)]*)\)")
 _MATCHED = re.compile(r"[{,]\s*(\w+)\s*(?:=~|!~|!=|=)")
@@ -44,7 +54,7 @@ _MATCHED = re.compile(r"[{,]\s*(\w+)\s*(?:=~|!~|!=|=)")
 
 def _labels() -> dict[str, set[str]]:
     """The labels of each series that processes export, by its name."""
-    found = {"up": {"job", "instance"}}
+    found = {"up": set(OF_A_TARGET)}
     for one in vars(metrics).values():
         names = getattr(one, "_labelnames", None)
         if names is None:
@@ -64,7 +74,7 @@ def _wrong(expression: str) -> list[str]:
     used = set(_METRIC.findall(expression))
     assert used, expression
     lacking = sorted(used - known.keys())
-    labels = {"job", "instance"}.union(*(known.get(name, set()) for name in used))
+    labels = set(OF_A_TARGET).union(*(known.get(name, set()) for name in used))
     asked = {label.strip() for group in _BY.findall(expression) for label in group.split(",")}
     asked |= set(_MATCHED.findall(expression))
     return [*lacking, *sorted(asked - labels)]
@@ -119,6 +129,45 @@ def test_an_alert_stands_on_metrics_that_exist_and_has_a_runbook(alert: dict[str
         assert len(part.split("\n", 1)[1].strip()) > 40
 
 
+@pytest.mark.parametrize(
+    ("alert", "series", "wanted"),
+    [
+        (
+            "ProcessGone",
+            'up{job="smallprint", process="%s"}',
+            {name for one in SERVICES for name in (one, f"{one}-relay", f"{one}-worker")},
+        ),
+        ("LagUnknown", 'smallprint_bus_lag{service="%s"}', set(SERVICES)),
+    ],
+)
+def test_what_is_missing_is_missed_of_every_service(
+    alert: str, series: str, wanted: set[str]
+) -> None:
+    """Nothing tells by itself what is not there: a new service has to be in the list, too."""
+    (rule,) = [one for one in _alerts() if one["alert"] == alert]
+    parts = rule["expr"].split(" or ")
+    assert len(parts) == len(wanted)
+    assert set(parts) == {f"absent({series % name})" for name in wanted}
+
+
+def test_only_events_count_as_events_that_are_worked_on() -> None:
+    """Messages of webhooks are noted as a stage of ingest: they say nothing of its worker."""
+    sender = inspect.getsource(Sender)
+    assert sender.count("metrics.stage_seconds.labels(") == 1
+    assert f'self.name = "{WEBHOOKS}"' in sender
+    counted = [one for one in _alerts() if "smallprint_stage_seconds_count" in one["expr"]]
+    assert {one["alert"] for one in counted} == {"EventsNotWorkedOn", "EventsLeftWaiting"}
+    for one in counted:
+        assert f'smallprint_stage_seconds_count{{stage!="{WEBHOOKS}"}}' in one["expr"]
+    others = [
+        path.relative_to(ROOT).as_posix()
+        for folder in ("services", "shared")
+        for path in sorted((ROOT / folder).rglob("*.py"))
+        if "stage_seconds.labels(" in path.read_text("utf-8")
+    ]
+    assert others == ["services/ingest/webhooks/sender.py", "shared/runtime/worker.py"]
+
+
 def test_every_runbook_belongs_to_an_alert_and_names_metrics_that_exist() -> None:
     """Nobody keeps a page that nobody is sent to, by an alert or a command."""
     named = {alert["annotations"]["runbook_url"] for alert in _alerts()} | SENT_BY_COMMANDS
@@ -130,6 +179,61 @@ def test_every_runbook_belongs_to_an_alert_and_names_metrics_that_exist() -> Non
         assert not set(re.findall(r"\bsmallprint_[a-z_]+\b", text)) - known.keys(), path
         for link in re.findall(r"\]\(([^)]+)\)", text):
             assert (path.parent / link).is_file(), link
+
+
+def _unknown(said: str) -> list[str]:
+    """What of a `smallprint` command in a runbook the command line has not."""
+    words = shlex.split(said.partition("|")[0])[1:]
+    command: click.Command = cli
+    while isinstance(command, click.Group) and words:
+        found = command.commands.get(words[0])
+        if found is None:
+            return [words[0]]
+        command, words = found, words[1:]
+    options = {one for parameter in command.params for one in parameter.opts}
+    return [one for one in words if one.startswith("-") and one not in options]
+
+
+def _misdirected(said: str) -> list[str]:
+    """What of a `docker` command in a runbook leads nowhere, or says how many of something there
+    are where nobody knows.
+    """
+    tool, verb, *rest = said.replace("$(", " ").replace(")", " ").split()[1:]
+    if tool == "inspect":
+        return _misdirected(" ".join([verb, *rest])) if rest else ["a container of compose"]
+    if tool != "compose" or verb not in ("exec", "logs", "ps", "restart", "up"):
+        return [f"{tool} {verb}"]
+    named = [one.partition("=") for one in rest if not one.startswith("-") and not one.isdigit()]
+    known = {"NAME", "SERVICE-worker", "SERVICE-relay", *COMPOSE["services"]}
+    wrong = [name for name, *_ in named[: 1 if verb == "exec" else None] if name not in known]
+    return wrong + [number for *_, number in named if number not in ("", "N")]
+
+
+def test_the_search_for_commands_that_do_nothing_finds_them() -> None:
+    """Else the next test would pass whatever the pages say."""
+    assert _unknown("smallprint dql ls") == ["dql"]
+    assert _unknown("smallprint dlq list") == ["list"]
+    assert _unknown("smallprint verify --fix") == ["--fix"]
+    assert _unknown("smallprint status --json | jq '.slowest[].id'") == []
+    assert _misdirected("docker compose up -d --scale SERVICE-worker=2") == ["2"]
+    assert _misdirected("docker compose start NAME") == ["compose start"]
+    assert _misdirected("docker compose restart extraction-wroker") == ["extraction-wroker"]
+    assert _misdirected("docker inspect NAME") == ["a container of compose"]
+    assert _misdirected("docker compose exec ingest smallprint dlq ls") == []
+
+
+@pytest.mark.parametrize("runbook", sorted(RUNBOOKS.glob("*.md")), ids=lambda path: path.stem)
+def test_the_commands_of_a_runbook_do_what_they_are_there_for(runbook: Path) -> None:
+    """They are typed at night, by somebody who has never typed them before."""
+    said = re.findall(r"`([^`]+)`", runbook.read_text("utf-8"))
+    wrong = {}
+    for one in said:
+        if one.startswith("docker "):
+            wrong[one] = _misdirected(one)
+        if "smallprint " in one and "sp_" not in one:
+            wrong[one] = wrong.get(one, []) + _unknown(one[one.index("smallprint ") :])
+    assert {one: found for one, found in wrong.items() if found} == {}
+    assert "smallprint dlq replay" not in said, "it needs ids, or --all"
 
 
 @pytest.mark.parametrize("dashboard", _dashboards(), ids=lambda one: str(one["uid"]))
@@ -174,8 +278,8 @@ def test_every_metric_that_was_agreed_on_is_on_a_dashboard() -> None:
 
 
 def test_what_is_provisioned_fits_the_containers() -> None:
-    """Folders are mounted where Grafana looks, and sources, scrapes and the collector name
-    containers that there are, on ports that they listen on."""
+    """Folders are mounted where Grafana looks, and sources and the collector name containers that
+    there are. What is scraped is for test_scrapes.py."""
     services = COMPOSE["services"]
     mounts = dict(volume.split(":")[:2] for volume in services["grafana"]["volumes"])
     assert mounts["./infra/grafana/provisioning"] == "/etc/grafana/provisioning"
@@ -190,15 +294,6 @@ def test_what_is_provisioned_fits_the_containers() -> None:
     urls = [source["url"] for source in sources] + [collector["exporters"]["otlphttp"]["endpoint"]]
     assert len(urls) == 3
     assert {urlsplit(url).hostname for url in urls} <= set(services)
-    config = yaml.safe_load((PROMETHEUS / "prometheus.yml").read_text("utf-8"))
-    (scrape,) = config["scrape_configs"]
-    targets = [tuple(one.split(":")) for one in scrape["static_configs"][0]["targets"]]
-    (looked_up,) = scrape["dns_sd_configs"]
-    targets += [(name, str(looked_up["port"])) for name in looked_up["names"]]
-    ours = {name for name, one in services.items() if "build" in one} - {"origin", "core"}
-    assert sorted(name for name, _ in targets) == sorted(ours)
-    for name, port in targets:
-        assert port in services[name]["healthcheck"]["test"], name
 
 
 @pytest.fixture(scope="module")
@@ -209,10 +304,9 @@ def promtool() -> str:
     return found or ""
 
 
-def test_promtool_takes_the_rules_and_the_configuration(promtool: str) -> None:
+def test_promtool_takes_the_rules(promtool: str) -> None:
     """As the server would at its start."""
     subprocess.run([promtool, "check", "rules", PROMETHEUS / "alerts.yml"], check=True)
-    subprocess.run([promtool, "check", "config", PROMETHEUS / "prometheus.yml"], check=True)
 
 
 def test_alerts_go_off_when_they_should_and_only_then(promtool: str) -> None:
