@@ -8,68 +8,26 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
 
-from infra.chaos.events import Seen
-from infra.chaos.facts import Facts
-from infra.chaos.frontier import PRICE_IN, PRICE_OUT, Books
-from infra.chaos.people import Told
-from infra.chaos.receiver import Heard
+from infra.chaos.evidence import Check, Evidence
+from infra.chaos.facts import Row
+from infra.chaos.frontier import MOST_TOKENS, PRICE_IN, PRICE_OUT
+from infra.chaos.webhooks import order, repeats, webhooks
 
 STATES = {"received": 0, "read": 1, "processing": 2, "ended": 3}
 READINGS = ("clauses.extracted.v1", "findings.found.v1")
 """Events that say what was read of a document, and at what cost."""
 ROOTS = ("document.ingested.v1", "review.decided.v1")
 """What clients cause; all else has an event as its cause."""
+READ = "document.read.v1"
 ORDER = {
     "document.ingested.v1": 0,
-    "document.read.v1": 1,
+    READ: 1,
     "clauses.extracted.v1": 2,
     "findings.found.v1": 2,
     "review.decided.v1": 3,
 }
-RESULTS = {"contract": "clauses.extracted", "report": "findings.found"}
-
-
-@dataclass
-class Evidence:
-    """Everything that is counted."""
-
-    told: Told
-    facts: Facts
-    heard: list[Heard]
-    """Webhooks, as they came."""
-    seen: Mapping[str, Seen]
-    """Events by id, each document's in the order of the bus."""
-    troubles: int
-    """How often something went wrong that those who send webhooks notice."""
-    shown: set[str]
-    """Items that there were before everything was delivered twice."""
-    ended: set[str]
-    """Documents that had ended then: what was lost comes back by being delivered again."""
-    billed: Books
-    """By the frontier provider."""
-
-    @property
-    def kinds(self) -> dict[str, str]:
-        """The kind of every document that somebody was told is accepted, by id."""
-        return {paper.id: paper.kind for paper in self.told.papers}
-
-
-@dataclass
-class Check:
-    """One promise: at how many things was looked, and which of them broke it."""
-
-    promise: str
-    looked_at: int = 0
-    wrong: list[str] = field(default_factory=list)
-
-    def look(self, good: object, what: str) -> None:
-        """Look at one more thing."""
-        self.looked_at += 1
-        if not good:
-            self.wrong.append(what)
 
 
 def check(evidence: Evidence) -> list[Check]:
@@ -102,18 +60,38 @@ def _one_document(evidence: Evidence) -> Check:
 
 
 def _blobs(evidence: Evidence) -> Check:
-    found = Check("bytes come back as they were sent, quotes are the text's")
+    """The layout is given back by no route: the pages that are read in it have to fit the text."""
+    found = Check("bytes come back as they were sent, texts, pages and quotes as they were read")
+    read = {e.key.partition("/")[2]: e.data for e in evidence.seen.values() if e.type == READ}
     for paper in evidence.told.papers:
         back = evidence.facts.originals.get(paper.id)
         found.look(back == hashlib.sha256(paper.data).hexdigest(), f"{paper.name}: other bytes")
         text = evidence.facts.texts.get(paper.id)
-        if text is not None:
+        if text is None:
+            continue  # it is not complete, which is counted
+        announced = read.get(paper.id, {"text": None, "pages": None})
+        kept = {"sha256": hashlib.sha256(text.encode()).hexdigest(), "size": len(text.encode())}
+        found.look(announced["text"] == kept, f"{paper.name}: another text than was read")
+        pages = evidence.facts.pages[paper.id]
+        good = announced["pages"] == len(pages) and _covers(pages, text)
+        found.look(good, f"{paper.name}: {len(pages)} pages, which do not fit the text")
+        if paper.kind == "contract":
             found.look(text.encode() == paper.data, f"{paper.name}: another text")
             for clause in evidence.facts.results.get(paper.id, ()):
                 quoted = text[clause["start"] : clause["end"]]
                 said = f"{paper.name}: {clause['id']} is not the text's"
                 found.look(quoted == clause["text"], said)
     return found
+
+
+def _covers(pages: Sequence[Row], text: str) -> bool:
+    """Whether pages are parts of a text, one behind the other, with all of its words in them."""
+    end, left = 0, ""
+    for page in pages:
+        if not end <= page["start"] <= page["end"] <= len(text):
+            return False
+        left, end = left + text[end : page["start"]], page["end"]
+    return not (left + text[end:]).strip()
 
 
 def _results(evidence: Evidence) -> Check:
@@ -126,8 +104,8 @@ def _results(evidence: Evidence) -> Check:
         places = [(r.get("category"), r.get("start"), r["id"]) for r in results]
         if paper.kind == "contract":
             places = [(r["category"], r["start"], r["end"]) for r in results]
-        _once(found, places, paper.name)
-        _once(found, [r["id"] for r in results], paper.name)
+        found.once(places, paper.name)
+        found.once([r["id"] for r in results], paper.name)
     return found
 
 
@@ -140,9 +118,14 @@ def _items(evidence: Evidence) -> Check:
         if event.type == "escalation.answered.v1" and event.data.get("answer")
     }
     queued: dict[str, list[str]] = defaultdict(list)
+    others: list[tuple[str, str, str]] = []
     for item in evidence.facts.items:
         if item["about"] in ("clause", "finding"):
             queued[item["document_id"]].append(item["result_id"])
+        else:
+            others.append((item["document_id"], item["about"], item["result_id"]))
+        found.look(item["document_id"] in evidence.kinds, f"{item['id']} is of no document")
+    found.once(others, "items")
     for name, results in evidence.facts.results.items():
         there, wanted = Counter(queued.get(name, ())), {result["id"] for result in results}
         for result in wanted | there.keys():
@@ -165,7 +148,7 @@ def _decisions(evidence: Evidence) -> Check:
     verdicts = {item["id"]: item["verdict"] for item in evidence.facts.items}
     for item, verdict, _ in evidence.told.decisions.values():
         found.look(verdicts.get(item) == verdict, f"{item} says {verdicts.get(item)}")
-    _once(found, [line["item_id"] for line in evidence.facts.decisions], "decided twice")
+    found.once([line["item_id"] for line in evidence.facts.decisions], "decided twice")
     return found
 
 
@@ -179,41 +162,6 @@ def _claims(evidence: Evidence) -> Check:
         for first, second in zip(claims, [*claims[1:], None], strict=True):
             apart = second is None or second.actor == first.actor or second.begin >= first.end
             found.look(apart, f"{item} was held by two")
-    return found
-
-
-def _webhooks(evidence: Evidence) -> Check:
-    found = Check("one webhook for each thing that happened, none for another")
-    ids: dict[tuple[str, str], set[str]] = defaultdict(set)
-    for heard in evidence.heard:
-        about = heard.data.get("decision_id") or heard.data["document_id"]
-        ids[heard.type, about].add(heard.id)
-    results = evidence.facts.results
-    wanted = {("document.ended", name) for name in results}
-    wanted |= {(RESULTS[kind], name) for name, kind in evidence.kinds.items() if name in results}
-    wanted |= {("review.decided", line["id"]) for line in evidence.facts.decisions}
-    for about in wanted | ids.keys():
-        heard_of = len(ids.get(about, ()))
-        expected = int(about in wanted)
-        found.look(heard_of == expected, f"{' '.join(about)}: {heard_of} webhooks")
-    for heard in evidence.heard:
-        if "count" in heard.data and (listed := results.get(heard.data["document_id"])):
-            found.look(heard.data["count"] == len(listed), f"{heard.id} counts otherwise")
-    for delivery in evidence.facts.deliveries:
-        found.look(delivery["state"] == "delivered", f"{delivery['id']} is {delivery['state']}")
-    return found
-
-
-def _repeats(evidence: Evidence) -> Check:
-    """One message is in hand at a time, so one trouble of its sender can have one sent again."""
-    found = Check("no webhook is sent again but where trouble explains it")
-    known: set[str] = set()
-    repeats = 0
-    for heard in evidence.heard:
-        repeats += heard.id in known
-        explained = heard.id not in known or repeats <= evidence.troubles
-        found.look(explained, f"{heard.id}: repeat {repeats}, {evidence.troubles} troubles")
-        known.add(heard.id)
     return found
 
 
@@ -275,12 +223,34 @@ def _bills(evidence: Evidence) -> Check:
         few = one["tokens_in"] <= billed.tokens_in and one["tokens_out"] <= billed.tokens_out
         found.look(few, f"{name}: more tokens are settled than it billed")
         found.look(not one["reserved_usd"], f"{name}: {one['reserved_usd']} US$ are set aside")
+    _calls(found, evidence)
     booked = round(evidence.facts.costs["usd"] * 1e6)
     said = f"{billed.micro_usd} billed, {booked} in the ledger (millionths of a US$)"
     found.look(billed.micro_usd <= booked, said)
     total = round(sum(group.get("usd", 0.0) for group in evidence.facts.costs["groups"]) * 1e6)
     found.look(total == booked, f"documents make {total}, providers {booked}")
     return found
+
+
+def _calls(found: Check, evidence: Evidence) -> None:
+    """Each bill is of one call. More calls than bills are those that nobody knows to be billed,
+    each with its worst case: what they may be at the most follows from that money.
+    """
+    costs, bills = evidence.facts.costs, evidence.billed.calls
+    calls = sum(one["calls"] for one in costs["items"])
+    uncertain = round(sum(one["uncertain_usd"] for one in costs["items"]) * 1e6)
+    most = bills + uncertain // (MOST_TOKENS * PRICE_OUT)
+    found.look(
+        bills <= calls <= most, f"{bills} bills, {calls} calls in the ledger, {most} at most"
+    )
+    grouped = sum(group["calls"] for group in costs["groups"])
+    found.look(grouped == calls, f"documents make {grouped} calls, providers {calls}")
+    for group in costs["groups"]:
+        settled = round((group["usd"] - group["uncertain_usd"] - group["reserved_usd"]) * 1e6)
+        price = group["tokens_in"] * PRICE_IN + group["tokens_out"] * PRICE_OUT
+        found.look(settled == price, f"{group['key']}: {settled} settled, {price} by its tokens")
+        free = group["calls"] and not group["usd"]
+        found.look(not free, f"{group['key']}: {group['calls']} calls that cost nothing")
 
 
 def _causes(evidence: Evidence) -> Check:
@@ -305,7 +275,7 @@ def _causes(evidence: Evidence) -> Check:
         )
         for event in evidence.seen.values()
     ]
-    _once(found, answers, "followed twice")
+    found.once(answers, "followed twice")
     return found
 
 
@@ -323,11 +293,6 @@ def _order(evidence: Evidence) -> Check:
     return found
 
 
-def _once(found: Check, things: Iterable[object], where: str) -> None:
-    for thing, times in Counter(things).items():
-        found.look(times == 1, f"{where}: {thing} {times} times")
-
-
 CHECKS: tuple[Callable[[Evidence], Check], ...] = (
     _ended,
     _one_document,
@@ -336,8 +301,9 @@ CHECKS: tuple[Callable[[Evidence], Check], ...] = (
     _items,
     _decisions,
     _claims,
-    _webhooks,
-    _repeats,
+    webhooks,
+    order,
+    repeats,
     _ledger,
     _questions,
     _bills,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,7 +29,10 @@ class Facts:
     originals: dict[str, str] = field(default_factory=dict)
     """SHA-256 of the bytes that each document was given back as."""
     texts: dict[str, str] = field(default_factory=dict)
-    """Of contracts."""
+    pages: dict[str, list[Row]] = field(default_factory=dict)
+    """How the pages of each were read, from its layout."""
+    reports: list[Row] = field(default_factory=list)
+    """What each report's findings amount to."""
 
 
 def gather(client: Client, webhook: str) -> Facts:
@@ -39,6 +43,7 @@ def gather(client: Client, webhook: str) -> Facts:
         decisions=list(client.all("/v1/decisions?limit=500")),
         deliveries=list(client.all(f"/v1/webhooks/{webhook}/deliveries?limit=100")),
         costs=client.get("/v1/costs?by=document"),
+        reports=list(client.all("/v1/reports?limit=100")),
     )
     for document in facts.documents:
         name, kind = document["id"], document["kind"]
@@ -48,17 +53,19 @@ def gather(client: Client, webhook: str) -> Facts:
             continue
         what = "clauses" if kind == "contract" else "findings"
         facts.results[name] = list(client.all(f"/v1/documents/{name}/{what}"))
-        if kind == "contract":
-            facts.texts[name] = _bytes(client, f"/v1/documents/{name}/text").decode()
+        facts.texts[name] = _bytes(client, f"/v1/documents/{name}/text").decode()
+        pages = _bytes(client, f"/v1/documents/{name}/pages")
+        facts.pages[name] = json.loads(pages)["items"] if pages else []
     return facts
 
 
 def _bytes(client: Client, path: str) -> bytes:
     """What a path gives back; none where it gives nothing, which is then counted as other bytes."""
     try:
-        return client.ask("GET", path, BYTES_PATIENCE).content
+        answer = client.ask("GET", path, BYTES_PATIENCE)
     except GivenUpError:
         return b""
+    return answer.content if answer.status_code == 200 else b""
 
 
 def items(client: Client) -> list[Row]:

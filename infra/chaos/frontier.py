@@ -34,6 +34,8 @@ KNOWN = (
     ("Insurance", "shall maintain commercial general liability insurance"),
     ("Audit Rights", "on ten days' notice"),
 )
+MOST_TOKENS = 400
+"""That one answer may have."""
 POLICY = """# STAND-IN FRONTIER: no model answers here. For this proof alone.
 [providers.stand-in]
 protocol = "own"
@@ -41,7 +43,7 @@ model = "stand-in"
 url = "{url}"
 price = {{ input = "{input}", output = "{output}", as_of = 2026-01-31 }}
 seconds = {seconds:g}
-most_tokens = 400
+most_tokens = {most_tokens}
 
 [tenants.default]
 providers = ["stand-in"]
@@ -92,7 +94,12 @@ def write_policy(path: Path, url: str, documents: int) -> None:
     """Open the door to it, and set the cap of day and month."""
     path.write_text(
         POLICY.format(
-            url=url, input=PRICE_IN, output=PRICE_OUT, seconds=SECONDS, cap=cap(documents) / 1e6
+            url=url,
+            input=PRICE_IN,
+            output=PRICE_OUT,
+            seconds=SECONDS,
+            most_tokens=MOST_TOKENS,
+            cap=cap(documents) / 1e6,
         ),
         "utf-8",
     )

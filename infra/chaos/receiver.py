@@ -20,6 +20,8 @@ class Heard:
     id: str
     type: str
     data: dict[str, Any]
+    at: float = 0.0
+    """By the monotonic clock."""
 
 
 class Receiver:
@@ -53,8 +55,8 @@ def _handler(receiver: Receiver) -> type[BaseHTTPRequestHandler]:
                 self.close_connection = True
                 return
             message = json.loads(body)
-            heard = Heard(self.headers["webhook-id"], message["type"], message["data"])
-            receiver.heard.append(heard)
+            name, now = self.headers["webhook-id"], time.monotonic()
+            receiver.heard.append(Heard(name, message["type"], message["data"], now))
             time.sleep(ANSWERS_AFTER)
             self.send_response(204)
             self.end_headers()

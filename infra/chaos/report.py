@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from infra.chaos.checker import Check
+from infra.chaos.evidence import Check
 from infra.chaos.plan import SERVERS
 
 SHOWN = 3

@@ -9,9 +9,10 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
 
-from infra.chaos.checker import Evidence, check
+from infra.chaos.checker import check
 from infra.chaos.edition import LEASE
 from infra.chaos.events import Doubler
+from infra.chaos.evidence import Evidence
 from infra.chaos.facts import gather, items
 from infra.chaos.frontier import Books, stand_in, write_policy
 from infra.chaos.papers import Paper, papers
@@ -32,8 +33,6 @@ DECISIONS = 0.5
 STALL_SECONDS = 60.0
 """For which nothing new comes before it is given up; after that, for the next thing, less."""
 STALLED_SECONDS = 15.0
-SENDERS = ("ingest-worker", "ingest-worker-2", "postgres", EVERYTHING)
-"""Trouble with these may have a webhook sent again."""
 IN_WORK = 20
 """Documents that have not ended: with more, the next turn waits for some to end, so that what is
 killed is at work and not always just beginning. Trouble and kill of a turn stay together."""
@@ -194,7 +193,7 @@ class Run:
             facts=gather(self.client, self.webhook),
             heard=self.receiver.heard,
             seen=self.doubler.seen,
-            troubles=troubles.count(SENDERS),
+            hits=troubles.hits,
             shown=shown,
             ended=ended,
             billed=Books.of(self.provider.bills),
@@ -255,9 +254,18 @@ def _money(evidence: Evidence) -> str:
 
 
 def prove(
-    seed: int, documents: int, kills: int, broken: str = "", tell: Tell = partial(print, flush=True)
+    seed: int,
+    documents: int,
+    kills: int,
+    broken: str = "",
+    tell: Tell = partial(print, flush=True),
+    *,
+    keep: bool = True,
 ) -> Report:
     """One run in a new place, of which nothing is left if all was good.
+
+    Args:
+        keep: whether it stays for a look if not.
 
     Raises:
         ClusterError, NotStartedError, GivenUpError, VolumeError: it could not be run to its end.
@@ -271,7 +279,7 @@ def prove(
     except BaseException:
         _tell_what_is_left(place, tell)
         raise
-    if report.good:
+    if report.good or not keep:
         place.remove()
     else:
         _tell_what_is_left(place, tell)

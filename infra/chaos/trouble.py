@@ -16,8 +16,9 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from infra.chaos.disk import lose_unsynced
@@ -37,6 +38,16 @@ _KEY = re.compile(r"\b(sp_\w+)")
 
 class NotStartedError(Exception):
     """The edition did not come up; the message says where its log is."""
+
+
+@dataclass(frozen=True)
+class Hit:
+    """Something that went wrong, from its beginning to its end by the monotonic clock."""
+
+    kind: str
+    target: str
+    begin: float
+    end: float
 
 
 class Running:
@@ -96,13 +107,11 @@ class Troubles:
         self.proxies = proxies
         self.made: Counter[str] = Counter()
         """How often what was done to whom."""
+        self.hits: list[Hit] = []
+        """The same, with its time, once it is over."""
         self.emptied = 0
         """Files that a pulled plug emptied or took away: nobody had been told of them."""
         self._timers: list[threading.Thread] = []
-
-    def count(self, targets: Collection[str]) -> int:
-        """How often anything was done to any of these."""
-        return sum(n for what, n in self.made.items() if what.split()[-1] in targets)
 
     def kill(self, name: str) -> bool:
         """kill -9; of everything: the plug is pulled, and the disk loses what was not synced.
@@ -110,12 +119,15 @@ class Troubles:
         Returns whether it hit: a process that is down is waited for, and if it does not come up
         again, nothing was killed and nothing is counted.
         """
+        begin = time.monotonic()
         if name == EVERYTHING:
             self._pull_the_plug()
         else:
             pid = self._alive(name)
+            begin = time.monotonic()
             if pid is None or not _signal(pid, signal.SIGKILL):
                 return False
+        self.hits.append(Hit("kill -9", name, begin, time.monotonic()))
         self.made[f"kill -9 {name}"] += 1
         return True
 
@@ -131,10 +143,12 @@ class Troubles:
         if end is None:
             return False
         self.made[f"{trouble.kind} {trouble.target}"] += 1
+        began = time.monotonic()
 
         def later() -> None:
             time.sleep(trouble.seconds)
             end()
+            self.hits.append(Hit(trouble.kind, trouble.target, began, time.monotonic()))
 
         self._timers.append(threading.Thread(target=later, daemon=True))
         self._timers[-1].start()

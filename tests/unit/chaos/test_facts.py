@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from types import SimpleNamespace
 from typing import cast
 
 from infra.chaos.facts import gather
@@ -28,4 +29,13 @@ def test_bytes_that_never_come_are_other_bytes() -> None:
     """The count goes on to its end, and holds nothing against what was sent."""
     facts = gather(cast("Client", _Lost()), "wh_1")
     assert facts.originals == {"doc_1": hashlib.sha256(b"").hexdigest()}
-    assert facts.texts == {"doc_1": ""}
+    assert (facts.texts, facts.pages) == ({"doc_1": ""}, {"doc_1": []})
+
+
+def test_a_refusal_is_no_text() -> None:
+    """What REST says instead of a text is not held to be one."""
+    refusal = SimpleNamespace(status_code=409, content=b"not read yet")
+    lost = _Lost()
+    lost.ask = lambda *_: refusal  # type: ignore[method-assign]
+    facts = gather(cast("Client", lost), "wh_1")
+    assert (facts.texts, facts.pages) == ({"doc_1": ""}, {"doc_1": []})
