@@ -2,7 +2,9 @@
 
 What is tried comes from the OpenAPI files, so a new route is tried as soon as it is there. Each
 attempt is made by key and by session; afterwards the owner makes the same request, and it works:
-an attempt that nobody could succeed with proves nothing.
+an attempt that nobody could succeed with proves nothing. Routes that make or set something and
+name nothing of anybody are tried one by one, each as far as it could reach across
+(`nameless.py`). A route that none of this tries has its reason in `UNTRIED`.
 """
 
 from __future__ import annotations
@@ -11,7 +13,6 @@ import json
 import re
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -36,60 +37,28 @@ from shared.events import (
     FindingsFound,
     ReviewDecided,
 )
-from tests.e2e.review_stage import pdf_of
+from tests.e2e.nameless import NAMELESS
+from tests.e2e.two_tenants import (
+    CONTRACT,
+    MARK,
+    NOWHERE,
+    TUS,
+    House,
+    Owned,
+    client_of,
+    ended,
+    furnish,
+)
 from tests.embedded import Embedded
 from tests.support import ROOT
 
-MARK = "Quibblesome Widgets"
-CONTRACT = f"""LICENSE AGREEMENT
-
-This License Agreement is made as of March 1, 2021 between {MARK} Inc. and Beta Ltd.
-
-1. Governing Law. This Agreement is governed by the laws of the State of Delaware.
-2. Term. This Agreement lasts for three (3) years from the date above.
-""".encode()
-REPORT = {
-    "id": "quibblesome-2023",
-    "company": MARK,
-    "form": "10-K",
-    "statements": [
-        {
-            "statement": "balance_sheet",
-            "columns": [{"end": "20231231"}],
-            "rows": [
-                {"label": "Total assets", "values": [1210], "unit": "USD"},
-                {"label": "Total liabilities", "values": [700], "unit": "USD"},
-                {"label": "Total stockholders' equity", "values": [501], "unit": "USD"},
-                {"label": "Total liabilities and stockholders' equity", "values": [1201]},
-            ],
-        }
-    ],
+UNTRIED = {
+    **dict.fromkeys(
+        ("GET /livez", "GET /readyz", "GET /metrics", "GET /version"),
+        "asks for no key, and says of the process what it says to everybody",
+    ),
+    "OPTIONS /v1/uploads": "says what the protocol can, and that to everybody",
 }
-NOWHERE = "http://127.0.0.1:9"
-PATIENCE = 300.0
-TUS = {"tus-resumable": "1.0.0"}
-
-
-@dataclass
-class Owned:
-    """What a tenant has, by the names that the routes use for it."""
-
-    client: httpx.Client
-    secret: str
-    contract: str
-    report: str
-    upload: str
-    webhook: str
-    delivery: str
-    key: str
-    item: str
-    deleted: str
-    tab: str = "tab_" + 32 * "0"
-
-    def ids(self) -> set[str]:
-        """Everything that may not be seen elsewhere."""
-        names = ("contract", "report", "upload", "webhook", "delivery", "key", "item", "deleted")
-        return {getattr(self, name) for name in names}
 
 
 @dataclass(frozen=True)
@@ -103,6 +72,13 @@ class Attempt:
     headers: dict[str, str] = field(default_factory=dict)
     last: int = 0
     """When the owner makes it: what ends something, after all others."""
+    route: str = ""
+    """Method and path as OpenAPI has them; without one, as they are."""
+
+    @property
+    def operation(self) -> str:
+        """Which operation it tries."""
+        return self.route or f"{self.method} {self.path.partition('?')[0]}"
 
     def by(self, client: httpx.Client) -> httpx.Response:
         """Make it. Streams are left after their head."""
@@ -117,16 +93,6 @@ class Attempt:
             if not kind.startswith("text/event-stream"):
                 answer.read()
             return answer
-
-
-@dataclass
-class House:
-    """The suite with two tenants, and where its bus lies."""
-
-    embedded: Embedded
-    owner: Owned
-    rival: httpx.Client
-    session: httpx.Client
 
 
 @pytest.fixture(scope="module")
@@ -158,75 +124,15 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     embedded.end()
 
 
-def client_of(url: str, secret: str) -> httpx.Client:
-    """A client with a key."""
-    return httpx.Client(base_url=url, headers={"authorization": f"Bearer {secret}"}, timeout=60)
-
-
-def furnish(client: httpx.Client, secret: str) -> Owned:
-    """Make one of everything."""
-    hook = {"url": "https://hooks.example.com/x", "types": ["document.ended", "document.deleted"]}
-    webhook = made(client, "/v1/webhooks", hook)
-    contract = ended(client, "quibblesome.pdf", pdf_of([CONTRACT.decode().split("\n\n")]))
-    report = ended(client, "quibblesome.json", json.dumps(REPORT).encode())
-    files = {"file": ("gone.txt", b"An agreement that is deleted.")}
-    deleted = client.post("/v1/documents", files=files).raise_for_status().json()["id"]
-    client.delete(f"/v1/documents/{deleted}").raise_for_status()
-    begun = client.post("/v1/uploads", headers={**TUS, "upload-length": "1000"})
-    upload = begun.raise_for_status().headers["location"].rpartition("/")[2]
-    deliveries = waited(lambda: client.get(f"/v1/webhooks/{webhook}/deliveries").json()["items"])
-    item = client.get("/v1/items", params={"document": contract}).json()["items"][0]
-    return Owned(
-        client=client,
-        secret=secret,
-        contract=contract,
-        report=report,
-        upload=upload,
-        webhook=webhook,
-        delivery=deliveries[0]["id"],
-        key=made(client, "/v1/keys", {"name": "another"}),
-        item=item["id"],
-        deleted=deleted,
-    )
-
-
-def made(client: httpx.Client, path: str, wish: dict[str, Any]) -> str:
-    """The id of something that was asked for."""
-    return str(client.post(path, json=wish).raise_for_status().json()["id"])
-
-
-def ended(client: httpx.Client, name: str, data: bytes) -> str:
-    """The id of a document whose results are there, and wait for a person."""
-    answer = client.post("/v1/documents", files={"file": (name, data)}).raise_for_status()
-    document = str(answer.json()["id"])
-
-    def there() -> bool:
-        state = client.get(f"/v1/documents/{document}?wait=20").json()["state"]
-        items = client.get("/v1/items", params={"document": document, "state": "all"}).json()
-        return state == "ended" and bool(items["items"])
-
-    waited(there)
-    return document
-
-
-def waited(look: Any) -> Any:
-    """What a look finds, once it finds something."""
-    until = time.monotonic() + PATIENCE
-    while not (found := look()):
-        assert time.monotonic() < until, "it does not come"
-        time.sleep(0.2)
-    return found
-
-
 def operations() -> list[tuple[str, str]]:
-    """Method and path of every route that asks for a key."""
+    """Method and path of every route that is tried."""
     found = [
         (method.upper(), path)
         for document in sorted((ROOT / "services").glob("*/openapi.json"))
         for path, item in json.loads(document.read_text("utf-8"))["paths"].items()
-        if path.startswith("/v1/")
         for method in item
-        if method in ("get", "head", "put", "post", "patch", "delete")
+        if method in ("get", "head", "put", "post", "patch", "delete", "options", "trace")
+        and f"{method.upper()} {path}" not in UNTRIED
     ]
     assert len(found) > 60
     return found
@@ -281,16 +187,16 @@ def attempt(method: str, path: str, route: str, owned: Owned) -> Attempt:
         "POST /v1/webhooks/{id}/redeliver": {"since": "2020-01-01T00:00:00Z"},
     }
     if key == "GET /v1/items/{item_id}/boxes":
-        return Attempt(method, f"{path}?start=0&end=5")
+        return Attempt(method, f"{path}?start=0&end=5", route=key)
     if key == "PATCH /v1/uploads/{id}":
         headers = {**TUS, "upload-offset": "0", "content-type": "application/offset+octet-stream"}
-        return Attempt(method, path, content=b"1234", headers=headers, last=1)
+        return Attempt(method, path, content=b"1234", headers=headers, last=1, route=key)
     headers = TUS if route.startswith("/v1/uploads") else {}
     order = {"/keep": 2, "/release": 3, "/kind": 5, "/reprocess": 5, "/cancel": 6}
     last = 7 if method == "DELETE" else order.get("/" + route.rpartition("/")[2], 1)
     if method in ("GET", "HEAD"):
         last = 0
-    return Attempt(method, path, body=bodies.get(key), headers=headers, last=last)
+    return Attempt(method, path, body=bodies.get(key), headers=headers, last=last, route=key)
 
 
 def test_every_route_refuses_what_belongs_to_another_tenant(
@@ -461,3 +367,16 @@ def forgeries(document: str, blob: BlobRef, result: str, item: str) -> list[Even
 def message(event: Event) -> Message:
     """The event as a service would send it."""
     return Message(key=event.key, value=event.to_json("ingest"))
+
+
+def test_no_operation_is_left_out(house: House) -> None:
+    """All of the OpenAPI files are tried by one of these tests, and nothing that is not in them."""
+    tried = {one.operation for one in attempts(house.owner)}
+    tried |= {f"GET {path.partition('?')[0]}" for path in lists(house.owner)}
+    assert tried | NAMELESS.keys() == {f"{method} {path}" for method, path in operations()}
+
+
+@pytest.mark.parametrize("operation", NAMELESS)
+def test_what_names_nothing_reaches_nothing_of_another(house: House, operation: str) -> None:
+    """What a tenant makes, sets, ends or listens to is his own."""
+    NAMELESS[operation](house)
