@@ -19,6 +19,9 @@ SEED = int(os.environ.get("CHAOS_SEED", "1"))
 SEEDS_WITHOUT = (2, 3, 4)
 """Of runs without a protection: by chance one may have nothing that it would have prevented."""
 
+TWICE = "none that follows from it twice"
+"""In the promise that an inbox keeps; others may be broken by a machine with too much work."""
+
 
 @pytest.fixture
 def servers() -> None:
@@ -47,7 +50,8 @@ def test_the_checker_sees_what_happens_without_the_inbox() -> None:
     for seed in SEEDS_WITHOUT:
         report = prove(seed, 10, 4, "inbox", keep=False)
         print("\n".join(report.table()))
-        if broken := [one.promise for one in report.checks if one.wrong]:
+        if any(one.wrong for one in report.checks if TWICE in one.promise):
             break
-    assert broken, "all is as it should be without the inbox: nothing was taken away, or not seen"
+    else:
+        pytest.fail("nothing follows twice without the inbox: nothing is taken away, or not seen")
     assert not report.good
