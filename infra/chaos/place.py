@@ -20,6 +20,10 @@ from infra.postgres.cluster import Cluster, ClusterError
 FILE = "chaos.json"
 """In the data folder: without it nothing of this package starts there."""
 
+FULL = (os.strerror(errno.ENOSPC), "unsafe memory access operation")
+"""How a server says that its disk is full; the second is Java, of a file that it has in memory and
+that can't grow (SIGBUS)."""
+
 
 @dataclass(frozen=True)
 class Place:
@@ -100,7 +104,7 @@ class Place:
         if not log.exists():
             return 0
         with log.open(errors="replace") as lines:
-            return sum(os.strerror(errno.ENOSPC) in line for line in lines)
+            return sum(any(words in line for words in FULL) for line in lines)
 
     @property
     def policy(self) -> Path:

@@ -15,6 +15,7 @@ import pytest
 from infra.chaos import trouble
 from infra.chaos.breaks import BREAKS
 from infra.chaos.disk import lose_unsynced
+from infra.chaos.place import Place
 from infra.chaos.plan import Trouble
 from infra.chaos.proxy import Proxy
 from infra.chaos.trouble import Troubles, limit
@@ -195,3 +196,19 @@ def test_nothing_is_broken_outside_a_run(tmp_path: Path) -> None:
     assert done.returncode != 0
     assert "chaos.json" in done.stderr
     assert not list(tmp_path.iterdir())
+
+
+def test_a_server_says_in_either_way_that_its_disk_is_full(tmp_path: Path) -> None:
+    """By the error of the system, or as Java does where memory that stands for a file has no room:
+    the second line is from the log of a broker that started on a full disk.
+    """
+    place = Place(tmp_path, tmp_path, "", 1, 2, 3, 4, 5)
+    assert place.refusals("kafka") == 0
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs" / "kafka.log").write_text(
+        "java.io.IOException: No space left on device\n"
+        "java.lang.InternalError: a fault occurred in a recent unsafe memory access operation in"
+        " compiled Java code\n"
+        "INFO KafkaRaftServer: Kafka Server started\n"
+    )
+    assert place.refusals("kafka") == 2
