@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from services.review.disguise import APART
 from tests.unit.review.house import House, clause
 
 TEXT = "1. Law. This Agreement is governed by Delaware law.\n2. Term. Two years.\n3. Cap. US$ 5."
@@ -111,7 +112,8 @@ def test_a_finding_that_was_accepted_waits_for_nobody_and_one_that_was_drawn_loo
     by_result = {item["result_id"]: item for item in items(house, "waiting")}
     assert by_result.keys() == {"fd_2", "fd_3"}
     assert by_result["fd_3"]["confidence"] == 0.6
-    assert 0.6 <= by_result["fd_2"]["confidence"] < 0.63
+    most = 0.6 + APART * (0.99 - 0.6)  # on the way to one that is made up below what is accepted
+    assert 0.6 <= by_result["fd_2"]["confidence"] <= most
     assert by_result["fd_2"]["route"] == by_result["fd_3"]["route"] == "review"
     client = house.client()
     for result in ("fd_2", "fd_3"):
