@@ -9,8 +9,9 @@ from functools import partial
 
 from starlette.types import ASGIApp
 
-from shared.runtime.main import join, serve_http, start_background
-from shared.runtime.pulse import Loop, check_threads
+from shared import metrics
+from shared.runtime.main import join, measure, serve_http, start_background
+from shared.runtime.pulse import Loop, check_alive, check_threads
 from shared.runtime.service import Service
 from shared.web.app import health_app
 from shared.web.origin import Origin
@@ -50,9 +51,11 @@ def at_work(
         stack.callback(_wake_relays, services)
         stack.callback(stop.set)
         for service in services:
-            threads += start_background(
+            own = start_background(
                 service, stop, relay_owner=RELAY_OWNER, relay_interval=RELAY_INTERVAL
             )
+            threads += own
+            stack.callback(metrics.at_scrape(partial(measure, service, own)))
         yield origin(services, threads), stop
 
 
@@ -70,7 +73,8 @@ def _working(threads: Sequence[threading.Thread]) -> bool:
 def origin(services: Sequence[Service], threads: Sequence[threading.Thread] = ()) -> ASGIApp:
     """One application for all services; its probes ask every service."""
     checks = [check for service in services for check in service.app.state.checks]
-    front = health_app("smallprint", [*checks, partial(check_threads, threads)])
+    alive = [partial(check_alive, threads)]
+    front = health_app("smallprint", [*checks, partial(check_threads, threads)], alive)
     return Origin({service.name: service.app for service in services}, front)
 
 

@@ -19,11 +19,11 @@ from functools import partial
 import uvicorn
 from fastapi import FastAPI
 
-from shared import tracing
+from shared import metrics, tracing
 from shared.errors import SettingsError, SuiteError
 from shared.logs import configure_logs
 from shared.private import private_files
-from shared.runtime.pulse import IDLE_SECONDS, Loop, Pulse, check_threads
+from shared.runtime.pulse import IDLE_SECONDS, Loop, Pulse, check_alive, check_threads, stuck
 from shared.runtime.service import Service
 from shared.runtime.worker import Worker
 from shared.storage import Relay
@@ -71,9 +71,12 @@ def _serve(service: Service, role: str) -> None:
     threads = start_background(
         service, stop, worker=role in ("worker", "all"), relay=role in ("relay", "all")
     )
+    unmeasured = metrics.at_scrape(partial(measure, service, threads))
+    alive = partial(check_alive, threads)
     try:
         if role in ("api", "all"):
             service.app.state.checks += (partial(check_threads, threads),)
+            service.app.state.alive += (alive,)
             serve_http(
                 service.app,
                 service.settings.host,
@@ -85,13 +88,19 @@ def _serve(service: Service, role: str) -> None:
             )
         elif service.settings.health_port:
             checks: list[Check] = [service.store.ready, partial(check_threads, threads)]
-            probe = health_app(f"{service.name}-{role}", checks)
+            probe = health_app(f"{service.name}-{role}", checks, [alive])
             serve_http(probe, service.settings.host, service.settings.health_port, stop)
         else:
             _wait_for_signal(stop)
     finally:
+        unmeasured()
         stop.set()
         join(threads)
+
+
+def measure(service: Service, threads: Sequence[threading.Thread]) -> None:
+    """Set how many of the threads of a service are stuck."""
+    metrics.stuck_loops.labels(service.name).set(stuck(threads))
 
 
 def start_background(

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from shared.errors import Unavailable
 
 IDLE_SECONDS = 60.0
 """A loop that has nothing to do comes round far more often than that."""
+STUCK_SECONDS = 600.0
+"""A loop that stands still for so long, and for ten times as long as it may, is not waited for."""
 
 
 class Pulse:
@@ -75,3 +77,31 @@ def check_threads(threads: Iterable[threading.Thread]) -> None:
                 f"{thread.name} has stood still for {thread.pulse.still:.0f} seconds: if that does"
                 " not pass, start this process again"
             )
+
+
+def check_alive(threads: Sequence[threading.Thread]) -> None:
+    """Raise Unavailable once only a new start helps: a thread has ended, or a loop has stood still
+    for far too long while nothing is in hand in this process. Work takes as long as it takes, and
+    is not thrown away for a loop beside it.
+    """
+    for thread in threads:
+        if not thread.is_alive():
+            raise Unavailable(f"{thread.name} ended: start this process again")
+    loops = [thread for thread in threads if isinstance(thread, Loop)]
+    if any(loop.pulse.busy for loop in loops):
+        return
+    for loop in loops:
+        if loop.pulse.still > max(10 * loop.pulse.idle, STUCK_SECONDS):
+            raise Unavailable(
+                f"{loop.name} has stood still for {loop.pulse.still:.0f} seconds, and nothing is "
+                "in hand: start this process again"
+            )
+
+
+def stuck(threads: Iterable[threading.Thread]) -> int:
+    """How many threads have ended, or have a loop that stands still."""
+    return sum(
+        not thread.is_alive()
+        or (isinstance(thread, Loop) and thread.pulse.still > max(thread.pulse.idle, IDLE_SECONDS))
+        for thread in threads
+    )

@@ -74,6 +74,7 @@ def create_app(
     app = FastAPI(title=f"smallprint {name}", version=VERSION, docs_url=None, redoc_url=None)
     app.state.keys = keys
     app.state.checks = tuple(checks)
+    app.state.alive = ()
     app.state.limit = limit or RateLimit(0)
     for key, value in state.items():
         setattr(app.state, key, value)
@@ -88,16 +89,28 @@ def create_app(
     return app
 
 
-def health_app(name: str, checks: Sequence[Check]) -> FastAPI:
-    """Probes, version and metrics alone, for a process without routes."""
-    return create_app(name, [], checks, None)
+def health_app(name: str, checks: Sequence[Check], alive: Sequence[Check] = ()) -> FastAPI:
+    """Probes, version and metrics alone, for a process without routes.
+
+    Args:
+        alive: each raises SuiteError once only a new start of the process helps.
+    """
+    app = create_app(name, [], checks, None)
+    app.state.alive = tuple(alive)
+    return app
 
 
 def _probes(name: str) -> APIRouter:
     router = APIRouter(tags=["operation"])
 
-    @router.get("/livez", summary="Is the process alive?")
-    def livez() -> dict[str, str]:
+    @router.get(
+        "/livez",
+        summary="Is the process alive?",
+        responses={503: {"description": "start it again"}},
+    )
+    def livez(request: Request) -> dict[str, str]:
+        for check in request.app.state.alive:
+            check()
         return {"status": "ok"}
 
     @router.get("/readyz", summary="Can it work?", responses={503: {"description": "not now"}})
