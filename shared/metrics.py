@@ -31,6 +31,11 @@ queue_age_seconds = Gauge(
 bus_lag = Gauge(
     "smallprint_bus_lag", "Events that a service has not acknowledged yet.", ["service"]
 )
+processes = Gauge(
+    "smallprint_processes",
+    "Processes at work by what they do for a service; the origin adds up those that answer it.",
+    ["service", "role"],
+)
 dead_letters_total = Counter("smallprint_dead_letters_total", "Events given up.", ["service"])
 tokens_total = Counter("smallprint_tokens_total", "Tokens read by a specialist.", ["adapter"])
 clauses_total = Counter("smallprint_clauses_total", "Clauses found.", ["route"])

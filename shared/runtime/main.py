@@ -19,7 +19,7 @@ from functools import partial
 import uvicorn
 from fastapi import FastAPI
 
-from shared import tracing
+from shared import metrics, tracing
 from shared.errors import SettingsError, SuiteError
 from shared.logs import configure_logs
 from shared.private import private_files
@@ -141,6 +141,9 @@ def start_background(
         threads.append(
             Loop(f"{service.name}-relay", partial(sender.run, beat=pulse.beat), stop, pulse)
         )
+    for role, does in (("worker", worker), ("relay", relay)):
+        if does:
+            metrics.processes.labels(service.name, role).set(1)
     for thread in threads:
         thread.start()
     return threads
