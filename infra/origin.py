@@ -2,15 +2,14 @@
 
 `python -m infra.origin` routes by the ownership table in shared/web/origin.py, passes requests and
 answers through as they come (uploads, downloads, server-sent events) and adds nothing. For the
-probes it answers itself: ready when all are ready, metrics added up over all processes. It is the
-one place in the suite that is asynchronous, because a proxy holds many slow connections and does
-no work on them.
+probes it answers itself: ready when all are ready, metrics added up over all processes
+(infra/probing.py). It is the one place in the suite that is asynchronous, because a proxy holds
+many slow connections and does no work on them.
 """
 
 from __future__ import annotations
 
 import asyncio
-import re
 import threading
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
@@ -20,15 +19,14 @@ import uvicorn
 from pydantic import Field
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
+from starlette.responses import Response, StreamingResponse
 from starlette.routing import Mount, Route
 from starlette.types import Receive, Scope, Send
 
+from infra.probing import PROBING, Probes
 from shared.logs import configure_logs
-from shared.metrics import CONTENT_TYPE
 from shared.settings import CommonSettings, Port, load
 from shared.tracing import Carried, carried, collected, entered
-from shared.version import VERSION
 from shared.web.app import problem
 from shared.web.connections import Bounds
 from shared.web.origin import target
@@ -42,9 +40,6 @@ SECONDS = httpx.Timeout(600.0, connect=5.0, pool=30.0)
 """A stream may be silent for ten minutes; a service that is there accepts within five seconds."""
 IDLE = 2.0
 """Seconds until an unused connection is given up: before the service does it, after five."""
-PROBE_SECONDS = 5.0
-PROBING = 100
-"""Connections for probes and metrics at the most; a probe takes one of each process."""
 ENDING_SECONDS = 22
 """For which answers that are under way are waited for once the origin is to end: above what a
 request may wait for a document (`services.ingest.watching.LONGEST_WAIT`)."""
@@ -61,7 +56,9 @@ class OriginSettings(CommonSettings):
     review_url: str = Field("http://127.0.0.1:8404", description="the review service")
     escalation_url: str = Field("http://127.0.0.1:8405", description="the escalation service")
     origin_probes: str = Field(
-        "", description="addresses of workers and relays to probe and measure, comma-separated"
+        "",
+        description="addresses of workers and relays to probe and measure, comma-separated; of a "
+        "name every address that it has",
     )
 
     def services(self) -> dict[str, str]:
@@ -193,86 +190,6 @@ async def _until(leaving: threading.Event, chunks: AsyncIterator[bytes]) -> Asyn
         if coming.cancelled() or (chunk := coming.result()) is None:
             return
         yield chunk
-
-
-class Probes:
-    """What the origin answers itself, from what all the processes answer."""
-
-    def __init__(self, processes: list[str], client: httpx.AsyncClient) -> None:
-        self.processes = processes
-        self.client = client
-
-    async def livez(self, _request: Request) -> Response:
-        """This process lives, whatever the others do."""
-        return JSONResponse({"status": "ok"})
-
-    async def readyz(self, _request: Request) -> Response:
-        """Ready when every process is; otherwise says which are not."""
-        answers = await self._ask("/readyz")
-        missing = [a for a, answer in answers.items() if answer is None or answer.is_error]
-        if missing:
-            return problem(503, "unavailable", f"not ready: {', '.join(missing)}")
-        return JSONResponse({"status": "ok"})
-
-    async def version(self, _request: Request) -> Response:
-        """The version of the origin, and of each process that answers."""
-        answers = await self._ask("/version")
-        others = [answer.json() for answer in answers.values() if answer and answer.is_success]
-        return JSONResponse({"service": "origin", "version": VERSION, "services": others})
-
-    async def metrics(self, _request: Request) -> Response:
-        """The suite's own metrics, added up over all the processes that answer."""
-        answers = await self._ask("/metrics")
-        texts = [answer.text for answer in answers.values() if answer and answer.is_success]
-        return PlainTextResponse(add_up(texts), media_type=CONTENT_TYPE)
-
-    async def _ask(self, path: str) -> dict[str, httpx.Response | None]:
-        async def one(address: str) -> httpx.Response | None:
-            try:
-                return await self.client.get(address + path, timeout=PROBE_SECONDS)
-            except httpx.TransportError:
-                return None
-
-        answers = await asyncio.gather(*(one(address) for address in self.processes))
-        return dict(zip(self.processes, answers, strict=True))
-
-
-_SAMPLE = re.compile(r"(smallprint_\w+(?:\{.*\})?) (\S+)(?: \d+)?")
-
-
-def add_up(texts: Iterable[str]) -> str:
-    """Merge Prometheus texts: counters and histograms are added, of gauges the highest counts.
-
-    Only the suite's own families are kept: what describes one process (memory, threads) is read
-    from that process.
-    """
-    heads: dict[str, list[str]] = {}
-    kinds: dict[str, str] = {}
-    samples: dict[str, dict[str, float]] = {}
-    for text in texts:
-        family = ""
-        for line in text.splitlines():
-            if line.startswith(("# HELP ", "# TYPE ")):
-                _, word, family, rest = line.split(" ", 3)
-                lines = heads.setdefault(family, [])
-                if line not in lines:
-                    lines.append(line)
-                if word == "TYPE":
-                    kinds[family] = rest
-            elif match := _SAMPLE.fullmatch(line):
-                values = samples.setdefault(family, {})
-                name, value = match[1], float(match[2])
-                if name in values and kinds.get(family) == "gauge":
-                    values[name] = max(values[name], value)
-                else:
-                    values[name] = values.get(name, 0.0) + value
-    merged = [
-        line
-        for family, values in samples.items()
-        if not family.endswith("_created")
-        for line in (*heads[family], *(f"{name} {value}" for name, value in values.items()))
-    ]
-    return "\n".join([*merged, ""])
 
 
 def create_app(settings: OriginSettings, leaving: threading.Event | None = None) -> Starlette:

@@ -36,6 +36,11 @@ stuck_loops = Gauge(
     "Loops of this process that have ended, or stand still between two events.",
     ["service"],
 )
+processes = Gauge(
+    "smallprint_processes",
+    "Processes at work by what they do for a service; the origin adds up those that answer it.",
+    ["service", "role"],
+)
 dead_letters_total = Counter("smallprint_dead_letters_total", "Events given up.", ["service"])
 tokens_total = Counter("smallprint_tokens_total", "Tokens read by a specialist.", ["adapter"])
 clauses_total = Counter("smallprint_clauses_total", "Clauses found.", ["route"])

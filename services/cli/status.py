@@ -186,9 +186,9 @@ def _suite(asked: Asked, as_json: bool) -> Iterator[bytes]:
     samples = standing.read_metrics(asked.metrics())
     slowest = sorted(asked.at_work(), key=lambda one: one.created)[:SLOWEST]
     parts = (standing.queues(samples), standing.paces(samples), slowest)
-    now = datetime.now(UTC)
+    now, silent = datetime.now(UTC), standing.silence(samples)
     if as_json:
-        yield to_json(standing.overview_line(*parts, now))
+        yield to_json(standing.overview_line(*parts, now, silent))
         return
-    for row in standing.overview_table(*parts, now):
+    for row in standing.overview_table(*parts, now, silent):
         yield f"{row}\n".encode("utf-8", "replace")

@@ -6,7 +6,7 @@ import math
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -166,10 +166,10 @@ class Queue:
     """What waits for one service."""
 
     service: str
-    lag: int
-    """Events that it has not acknowledged yet."""
-    age_seconds: float
-    """Age of the oldest one that is unsent, or begun and not ended."""
+    lag: int | None
+    """Events that it has not acknowledged yet; None: not known, for no relay says so."""
+    age_seconds: float | None
+    """Age of the oldest one that is unsent, or begun and not ended; None: not known."""
     dead_letters: int
     """Events given up since its processes started."""
 
@@ -192,22 +192,24 @@ def read_metrics(text: str) -> Samples:
 def queues(samples: Samples) -> list[Queue]:
     """What waits, the longest queue first."""
 
-    def of(name: str, service: str) -> float:
+    def of(name: str, service: str) -> float | None:
         values = [v for labels, v in samples.get(name, ()) if labels.get("service") == service]
-        return max(values, default=0.0)
+        return max(values, default=None)
 
     names = ("bus_lag", "queue_age_seconds", "dead_letters_total")
     known = {labels["service"] for name in names for labels, _ in samples.get(name, ())}
-    found = [
-        Queue(
-            service,
-            int(of("bus_lag", service)),
-            round(of("queue_age_seconds", service), 1),
-            int(of("dead_letters_total", service)),
+    found = []
+    for service in sorted(known):
+        lag, age, dead = (of(name, service) for name in names)
+        found.append(
+            Queue(
+                service,
+                None if lag is None else int(lag),
+                None if age is None else round(age, 1),
+                int(dead or 0),
+            )
         )
-        for service in sorted(known)
-    ]
-    return sorted(found, key=lambda one: (-one.lag, -one.age_seconds, one.service))
+    return sorted(found, key=lambda one: (-(one.lag or 0), -(one.age_seconds or 0), one.service))
 
 
 def paces(samples: Samples) -> list[Pace]:
@@ -250,11 +252,44 @@ def _between(bounds: Mapping[float, float]) -> tuple[float, float | None]:
     return least, None if math.isinf(most) else most
 
 
+@dataclass(frozen=True)
+class Silence:
+    """Of whom nothing is known now, so that what is shown is not all there is."""
+
+    relays: tuple[str, ...] = ()
+    """Services no relay of which answered: nobody else knows what waits for them."""
+    workers: tuple[str, ...] = ()
+    """Services no worker of which answered: nobody else knows how long their stages take."""
+    addresses: Mapping[str, int] = field(default_factory=dict)
+    """How many processes did not answer at an address that was asked."""
+
+
+def silence(samples: Samples) -> Silence:
+    """Whose measurements are not among the samples."""
+
+    def without(role: str) -> tuple[str, ...]:
+        known = {
+            labels["service"]
+            for labels, count in samples.get("processes", ())
+            if labels["role"] == role and count
+        }
+        return tuple(service for service in SERVICES if service not in known)
+
+    asked = samples.get("silent_processes", ())
+    at = {labels["address"]: int(count) for labels, count in asked}
+    return Silence(without("relay"), without("worker"), at)
+
+
 def overview_line(
-    waiting: Sequence[Queue], pace: Sequence[Pace], slowest: Sequence[Document], now: datetime
+    waiting: Sequence[Queue],
+    pace: Sequence[Pace],
+    slowest: Sequence[Document],
+    now: datetime,
+    silent: Silence,
 ) -> dict[str, Any]:
     """What is slow as a line of JSON."""
     return {
+        "silent": asdict(silent),
         "queues": [asdict(one) for one in waiting],
         "stages": [asdict(one) for one in pace],
         "slowest": [
@@ -271,16 +306,27 @@ def overview_line(
 
 
 def overview_table(
-    waiting: Sequence[Queue], pace: Sequence[Pace], slowest: Sequence[Document], now: datetime
+    waiting: Sequence[Queue],
+    pace: Sequence[Pace],
+    slowest: Sequence[Document],
+    now: datetime,
+    silent: Silence,
 ) -> Iterator[str]:
     """What is slow for a person at a terminal."""
     yield "queues"
     heads = ("service", "waiting", "oldest", "given up")
     rows = [
-        (one.service, f"{one.lag:,}", _span(one.age_seconds), f"{one.dead_letters:,}")
+        (
+            one.service,
+            "?" if one.lag is None else f"{one.lag:,}",
+            "?" if one.age_seconds is None else _span(one.age_seconds),
+            f"{one.dead_letters:,}",
+        )
         for one in waiting
     ]
     yield from _table([heads, *rows])
+    if silent.relays:
+        yield f"  ! no relay answered of {', '.join(silent.relays)}: what waits there is not known"
     yield "stages, by their 95th percentile"
     heads5 = ("service", "stage", "times", "half within", "95% within")
     yield from _table(
@@ -289,6 +335,10 @@ def overview_table(
             *((one.service, one.stage, f"{one.count:,}", *_times(one)) for one in pace[:SHOWN]),
         ]
     )
+    if silent.workers:
+        yield f"  ! no worker answered of {', '.join(silent.workers)}: their stages are not known"
+    for address, count in silent.addresses.items():
+        yield f"  ! {plain(address)} does not answer{f' ({count} processes)' if count > 1 else ''}"
     yield "documents that have been at work longest" if slowest else "no document is at work"
     yield from _table(
         [(one.id, one.state, _ago(one.created, now), plain(one.name)) for one in slowest]

@@ -15,12 +15,13 @@ from typing import Self
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from shared.errors import DocumentTooLarge, NotFound, UnreadableDocument
 
 MAX_PIXELS = 120_000_000
-"""Of one page: A4 at 1,000 dots an inch, in color some 500 MB while it is opened."""
+"""Of one page: A4 at 1,000 dots an inch, in color some 500 MB while it is opened, for a pixel takes
+four bytes, and twice that where it is transparent."""
 MOST_DPI = 300.0
 """Finer pictures are made coarser before they are recognised: it takes time and gives nothing."""
 
@@ -79,27 +80,37 @@ class Pictures:
         """Page `number` as PNG, `scale` pixels a point, but not more than the picture has."""
         with _clear_errors(f"open page {number}"):
             image, dpi = self._page(number)
-            image = image.convert("L" if _is_gray(image) else "RGB")
-            size = tuple(max(1, round(side * 72 / dpi * scale)) for side in image.size)
-            image.thumbnail(size)  # type: ignore[arg-type]
+            if image.mode not in ("L", "RGB"):  # else it would be one more copy
+                image = image.convert("L" if _is_gray(image) else "RGB")
+            smaller = 72 / dpi * scale
+            if smaller < 1:
+                width, height = (max(1, round(side * smaller)) for side in image.size)
+                image = image.resize((width, height), reducing_gap=2.0)
             out = io.BytesIO()
             image.save(out, "PNG", compress_level=3)
             return out.getvalue()
 
     def _page(self, number: int) -> tuple[Image.Image, float]:
-        """The page upright, on white where it is transparent, and its dots an inch."""
+        """The page upright, on white where it is transparent, and its dots an inch. It may be the
+        open picture itself: of a large one every copy takes some 500 MB.
+        """
         if not 1 <= number <= self.page_count:
             raise NotFound(f"there is no page {number}: the document has {self.page_count}")
         self._image.seek(number - 1)
         _check_size(self._image)
         dpi, squeeze = _dpi(self._image), _squeeze(self._image)
-        image = ImageOps.exif_transpose(self._image)
+        image: Image.Image = self._image
+        image.load()  # a PNG may say behind its pixels how it is turned
+        if image.getexif().get(ExifTags.Base.Orientation, 1) != 1:
+            image = ImageOps.exif_transpose(image)
         if squeeze != 1:
             image = image.resize((image.width, max(1, round(image.height * squeeze))))
         if image.has_transparency_data:
-            image = image.convert("RGBA")
-            white = Image.new("RGBA", image.size, "white")
-            image = Image.alpha_composite(white, image).convert("RGB")
+            if image.mode != "RGBA":
+                image = image.convert("RGBA")
+            page = Image.new("RGB", image.size, "white")
+            page.paste(image, mask=image.getchannel("A"))
+            image = page
         return image, dpi
 
 

@@ -150,6 +150,9 @@ def start_background(
         threads.append(
             Loop(f"{service.name}-relay", partial(sender.run, beat=pulse.beat), stop, pulse)
         )
+    for role, does in (("worker", worker), ("relay", relay)):
+        if does:
+            metrics.processes.labels(service.name, role).set(1)
     for thread in threads:
         thread.start()
     return threads

@@ -176,6 +176,7 @@ def test_status_says_what_is_slow(travelled: Travelled) -> None:
     """Queues of every service and stages with their quantiles."""
     line = json.loads(_status(travelled, "--json"))
     assert {queue["service"] for queue in line["queues"]} == set(SERVICES)
+    assert line["silent"] == {"relays": [], "workers": [], "addresses": {}}
     stages = {(stage["service"], stage["stage"]): stage for stage in line["stages"]}
     read = stages["extraction", "document.read.v1"]
     assert read["count"] >= 1
@@ -189,6 +190,7 @@ SAMPLED = {
     "queue_age_seconds": {"service"},
     "bus_lag": {"service"},
     "dead_letters_total": {"service"},
+    "processes": {"service", "role"},
     "tokens_total": {"adapter"},
     "clauses_total": {"route"},
     "findings_total": {"route"},

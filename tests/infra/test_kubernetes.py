@@ -21,6 +21,7 @@ import yaml
 from infra.origin import OriginSettings
 from services.cli import cli, databases
 from shared.bus.kafka import _Options
+from shared.bus.records import retry_topic
 from shared.policy import RiskRules, read_risks
 from shared.runtime.main import ROLES
 from shared.settings import CommonSettings
@@ -180,12 +181,15 @@ def test_workers_are_scaled_by_the_lag_of_their_own_group() -> None:
     for name, one in scaled.items():
         assert one["spec"]["scaleTargetRef"] == {"name": name}
         assert name in of_kind("Deployment")
-        [trigger] = one["spec"]["triggers"]
-        assert trigger["type"] == "kafka"
-        assert trigger["metadata"]["consumerGroup"] == name.removesuffix("-worker")
-        assert trigger["metadata"]["topic"] == "documents"
-        assert trigger["metadata"]["bootstrapServers"] == broker
-        assert "authenticationRef" not in trigger
+        triggers = one["spec"]["triggers"]
+        topics = [trigger["metadata"]["topic"] for trigger in triggers]
+        assert topics == ["documents", retry_topic("documents")], "what failed waits in the other"
+        for trigger in triggers:
+            assert trigger["type"] == "kafka"
+            assert trigger["metadata"]["consumerGroup"] == name.removesuffix("-worker")
+            assert trigger["metadata"]["bootstrapServers"] == broker
+            assert "authenticationRef" not in trigger
+        assert "cooldownPeriod" not in one["spec"], "it counts only where there may be none"
 
 
 def test_an_upgrade_leaves_as_many_workers_as_there_are(tmp_path: Path) -> None:
@@ -195,14 +199,14 @@ def test_an_upgrade_leaves_as_many_workers_as_there_are(tmp_path: Path) -> None:
     scaled = {one["spec"]["scaleTargetRef"]["name"] for one in of_kind("ScaledObject").values()}
     fixed = {n for n, one in of_kind("Deployment").items() if "replicas" in one["spec"]}
     assert scaled
-    assert fixed == {"origin"}
+    assert fixed == {"origin", "ingest"}, "which nothing scales"
     whole = shutil.copytree(FOLDER, tmp_path / "kubernetes")
     file = whole / "kustomization.yaml"
     file.write_text(file.read_text("utf-8").replace("  - scaling\n", ""))
     found = [m for m in rendered(whole) if m["metadata"]["name"] in scaled]
     deployments = [m for m in found if m["kind"] == "Deployment"]
     assert {m["spec"]["replicas"] for m in deployments} == {2}
-    assert {m["kind"] for m in found} == {"Deployment", "PodDisruptionBudget"}
+    assert {m["kind"] for m in found} == {"Deployment", "PodDisruptionBudget", "Service"}
 
 
 def jobs() -> dict[str, dict[str, Any]]:
@@ -333,8 +337,8 @@ def test_scaling_has_the_user_of_kafka_by_reference(tmp_path: Path) -> None:
     scaled = [m for m in found if m["kind"] == "ScaledObject"]
     assert len(scaled) == len(SERVICES)
     for one in scaled:
-        [trigger] = one["spec"]["triggers"]
-        assert trigger["authenticationRef"] == {"name": authentication["metadata"]["name"]}
+        for trigger in one["spec"]["triggers"]:
+            assert trigger["authenticationRef"] == {"name": authentication["metadata"]["name"]}
     for deployment in of_kind("Deployment").values():
         pod = deployment["spec"]["template"]["spec"]
         [kafka] = [one["secret"] for one in pod["volumes"] if one["name"] == "kafka"]
@@ -350,9 +354,11 @@ def test_the_page_says_how_many_connections_full_scale_takes() -> None:
     """
     each = CommonSettings.model_fields["database_connections"].default
     assert "SMALLPRINT_DATABASE_CONNECTIONS" not in settings_map()
-    names = [name for name in of_kind("Deployment") if name != "origin"]
-    most = {name: one["spec"]["maxReplicaCount"] for name, one in of_kind("ScaledObject").items()}
-    processes = sum(most.get(name, 1) for name in names)
+    deployments = of_kind("Deployment")
+    names = [name for name in deployments if name != "origin"]
+    most = {name: one["spec"].get("replicas", 1) for name, one in deployments.items()}
+    most |= {name: one["spec"]["maxReplicaCount"] for name, one in of_kind("ScaledObject").items()}
+    processes = sum(most[name] for name in names)
     relays = sum(name.endswith("-relay") for name in names)
 
     def needed(processes: int, relays: int, each: int) -> int:

@@ -16,8 +16,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from infra.origin import ENDING_SECONDS, OriginSettings, add_up, create_app
+from infra.origin import ENDING_SECONDS, OriginSettings, create_app
 from infra.ports import free_port
+from infra.probing import add_up
 from services.ingest.watching import LONGEST_WAIT
 from shared.web.server import LEAVE_SECONDS
 from tests.support import ROOT

@@ -11,13 +11,16 @@ import pytest
 
 from shared.cli.standing import (
     Pace,
+    Silence,
     document_line,
     document_table,
+    overview_line,
     overview_table,
     paces,
     quantile,
     queues,
     read_metrics,
+    silence,
     stages,
 )
 from shared.client import Document, Journal
@@ -142,19 +145,57 @@ python_info{version="3"} 1.0
 
 
 def test_what_is_slow_is_read_from_metrics() -> None:
-    """The longest queue first; quantiles as Prometheus has them."""
+    """The longest queue first, an unknown one not as 0; quantiles as Prometheus has them."""
     samples = read_metrics(METRICS)
     assert [(one.service, one.lag) for one in queues(samples)] == [
         ("review", 3),
         ("ingest", 0),
-        ("triage", 0),
+        ("triage", None),
     ]
     (pace,) = paces(samples)
     assert (pace.stage, pace.count, pace.p50, pace.p95) == ("a", 10, 1.0, 1.9)
-    shown = "\n".join(overview_table(queues(samples), [pace], [DOCUMENT], NOW))
+    silent = silence(samples)
+    shown = "\n".join(overview_table(queues(samples), [pace], [DOCUMENT], NOW, silent))
     assert "12 s" in shown
+    assert re.search(r"triage +\? +\? +2", shown)
     assert "doc_1  processing  for 5 min" in shown
-    assert "no document is at work" in "\n".join(overview_table([], [], [], NOW))
+    assert "no document is at work" in "\n".join(overview_table([], [], [], NOW, silent))
+
+
+PROCESSES = """\
+smallprint_processes{role="relay",service="ingest"} 1.0
+smallprint_processes{role="relay",service="extraction"} 1.0
+smallprint_processes{role="worker",service="ingest"} 2.0
+smallprint_silent_processes{address="http://triage-worker:8090"} 2
+smallprint_silent_processes{address="http://triage-relay:8090"} 1
+"""
+
+
+def test_whoever_does_not_answer_is_named_and_no_table_looks_as_if_nothing_waited() -> None:
+    """By what they do, and by the addresses that were asked in vain."""
+    silent = silence(read_metrics(PROCESSES))
+    assert silent.relays == ("triage", "review", "escalation")
+    assert silent.workers == ("extraction", "triage", "review", "escalation")
+    shown = list(overview_table([], [], [], NOW, silent))
+    assert "  ! no relay answered of triage, review, escalation: what waits there is not known" in (
+        shown
+    )
+    assert any(row.startswith("  ! no worker answered of extraction, triage") for row in shown)
+    assert "  ! http://triage-worker:8090 does not answer (2 processes)" in shown
+    assert "  ! http://triage-relay:8090 does not answer" in shown
+    line = overview_line([], [], [], NOW, silent)
+    assert line["silent"]["addresses"] == {
+        "http://triage-worker:8090": 2,
+        "http://triage-relay:8090": 1,
+    }
+    services = ("ingest", "extraction", "triage", "review", "escalation")
+    every = "".join(
+        f'smallprint_processes{{role="{role}",service="{service}"}} 1.0\n'
+        for role in ("relay", "worker")
+        for service in services
+    )
+    whole = list(overview_table([], [], [], NOW, silence(read_metrics(every))))
+    assert not [row for row in whole if "!" in row]
 
 
 def _timed(counts: dict[str, int], total: float) -> list[Pace]:
@@ -181,7 +222,8 @@ def _timed(counts: dict[str, int], total: float) -> list[Pace]:
 )
 def test_of_few_times_no_half_is_told(counts: dict[str, int], total: float, said: str) -> None:
     """One time is said as it is, of few between what all of them lie."""
-    (row,) = (row for row in overview_table([], _timed(counts, total), [], NOW) if " a " in row)
+    shown = overview_table([], _timed(counts, total), [], NOW, Silence())
+    (row,) = (row for row in shown if " a " in row)
     assert re.fullmatch(rf" +ingest +a +{said}", row)
 
 

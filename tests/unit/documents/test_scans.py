@@ -227,6 +227,30 @@ def test_a_bomb_is_refused_before_it_is_unpacked(width: int, height: int) -> Non
             work(png_header(width, height))
 
 
+def test_the_largest_picture_is_drawn_with_little_more_than_itself() -> None:
+    """Four bytes a pixel are 480 MB; with every copy beside them the process that asks would need
+    that again.
+    """
+    data = saved(Image.new("RGB", (10_950, 10_950), "white"), "PNG")
+    assert len(data) < 1_000_000
+    with Reader() as reader:
+        shown = Image.open(BytesIO(reader.render(data, 1)))
+        state = Path(f"/proc/{reader.child_id}/status").read_text()
+    assert max(shown.size) == 11 * 72 * 2
+    [peak] = [int(line.split()[1]) for line in state.splitlines() if line.startswith("VmHWM")]
+    assert peak * 1024 < 750_000_000
+
+
+def test_what_is_transparent_in_a_picture_is_white() -> None:
+    """As whoever made it saw it on paper; half of it, half."""
+    held = Image.new("RGBA", (200, 100), (0, 0, 0, 0))
+    held.paste((0, 0, 0, 255), (0, 0, 50, 100))
+    held.paste((0, 0, 0, 128), (50, 0, 100, 100))
+    shown = Image.open(BytesIO(render(saved(held, "PNG", dpi=(72, 72)), 1, scale=2)))
+    row = [shown.getpixel((x * shown.width // 200, shown.height // 2)) for x in (20, 75, 150)]
+    assert row == [(0, 0, 0), (127, 127, 127), (255, 255, 255)]
+
+
 def test_a_bomb_behind_a_page_costs_only_itself(stand_in: Callable[[str], None]) -> None:
     """A TIFF says the size of each page apart."""
     stand_in(f"printf '{HEAD}\\n{WORD}\\n'")
