@@ -18,7 +18,7 @@ from shared.documents import Reading
 from shared.documents.ocr import METHOD
 from shared.errors import SettingsError
 from shared.events import Route
-from shared.guarantee import Calibration, Promise, promise, read_calibration
+from shared.guarantee import NEVER, Calibration, Promise, promise, read_calibration
 from shared.inference import Specialist
 from shared.policy import RiskRules
 from shared.storage.secret import draw
@@ -52,7 +52,7 @@ class StatedRisk:
 
     def accepts(self, category: str, confidence: float) -> bool:
         """Whether a clause is sure enough."""
-        return confidence >= self.thresholds.get(category, 1.0)
+        return confidence >= self.thresholds.get(category, NEVER)
 
 
 @dataclass(frozen=True)
@@ -177,7 +177,8 @@ def _shown(data: bytes, max_missed: float, level: float) -> Shown:
 def _thresholds(data: bytes, belief: float, without: frozenset[str]) -> Mapping[str, float]:
     known = calibration(data)
     open_ = [name for name in known.labels if name not in without]
-    return {name: known.confidence_of(name, belief) for name in open_}
+    found = {name: known.confidence_of(name, belief) for name in open_}
+    return {name: one for name, one in found.items() if one < NEVER}
 
 
 @lru_cache(maxsize=8)
