@@ -109,7 +109,7 @@ def test_what_is_shown_before_it_is_applied_is_what_will_be_served(seed: int) ->
     found = decisions(seed)
     new = refitted(LABELS, None, found)
     whose = Whose("contract-clauses", "0.0.1", new.families, 0)
-    made = compared(whose, Stated(RISK, 0.95), SHIPPED, found, new, None, None, None)
+    made = compared(whose, Stated(RISK, 0.95), SHIPPED, found, new, None, None, None, False)
     taken = np.array(router(read_calibration(made.data), found))
     weight, wrong = new.weight, new.wrong
     assert weight is not None
@@ -122,7 +122,7 @@ def test_what_is_shown_before_it_is_applied_is_what_will_be_served(seed: int) ->
     old = replace(new, lines=lines)
     was = promise(old, RISK, 0.95)
     again = compared(
-        whose, Stated(RISK, 0.95), Local(old.to_bytes(), 1), found, new, old, was, None
+        whose, Stated(RISK, 0.95), Local(old.to_bytes(), 1), found, new, old, was, None, False
     )
     assert again.before is not None
     served = np.array(router(old, found))
