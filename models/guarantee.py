@@ -31,7 +31,7 @@ from models.proof import DRAWS, LEVEL, RISKS, bounds, proof
 from services.extraction.guarantee import least_shown
 from services.extraction.pipeline import calibrated
 from shared.artefacts import sha256
-from shared.guarantee import Calibration, promise
+from shared.guarantee import NEVER, Calibration, promise
 from shared.inference.adapters import (
     GUARANTEE_FILE,
     MANIFEST_FILE,
@@ -164,7 +164,7 @@ def by_category(known: Calibration) -> dict[str, dict[str, Any]]:
         line: dict[str, Any] = {"shown": int(mine.sum())}
         for risk in RISKS:
             said = together[risk].belief
-            taken = mine & (known.belief >= (2.0 if said is None else said))
+            taken = mine & (known.served >= (NEVER if said is None else said))
             line[str(risk)] = {
                 "from": None if said is None else known.confidence_of(name, said),
                 "accepted": int(taken.sum()),

@@ -19,7 +19,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -99,6 +99,14 @@ class Tokens:
         """From characters: of the window and what is asked of it, and of the words to be quoted."""
         read = FRAME + sent
         return cls(read // CHARACTERS_PER_TOKEN, quoted // CHARACTERS_PER_TOKEN + WRITTEN)
+
+
+def others_than(kind: Kind, unsure: bool) -> tuple[Kind, ...]:
+    """Return of which other kinds a document may be (`may_be` of questions about it): none, where
+    its kind is sure.
+    """
+    kinds: tuple[Kind, ...] = get_args(Kind)
+    return tuple(one for one in kinds if one != kind) if unsure else ()
 
 
 @dataclass(frozen=True)

@@ -38,6 +38,17 @@ needs a better specialist."""
 FAMILIES = "company families"
 """What exchangeable groups are in the sets that come with specialists."""
 
+FLATTEST = 0.01
+"""A line rises if it is as steep as this. By one that is flatter, ten times the odds of a
+confidence make less than 3% more of those of the belief, and a threshold moves with the rounding of
+what is kept."""
+
+MOST_ODDS = 700.0
+"""Logarithms of odds are taken to be at most: an exponential has no more."""
+
+NEVER = 2.0
+"""From this confidence on, which there is not, results are accepted of which none is."""
+
 LOWEST = 0.3
 """No rule accepts results of a lower belief: so sure are those that are shown at all."""
 
@@ -74,10 +85,32 @@ class Calibration:
         start, slope = self.lines[self.labels.index(category)]
         return float(1.0 / (1.0 + np.exp(-(start + slope * log_odds(confidence)))))
 
+    @property
+    def flat(self) -> tuple[str, ...]:
+        """The categories whose line does not rise: their surer results are not righter, so that no
+        confidence tells which to accept, and none is.
+        """
+        rises = self.lines[:, 1] >= FLATTEST
+        return tuple(name for name, up in zip(self.labels, rises, strict=True) if not up)
+
+    @property
+    def served(self) -> Floats:
+        """The beliefs by which results are accepted [results]: 0 in flat categories, of which none
+        is, so that what is tested is what is served.
+        """
+        flat = [self.labels.index(name) for name in self.flat]
+        return np.where(np.isin(self.label, flat), 0.0, self.belief)
+
     def confidence_of(self, category: str, belief: float) -> float:
-        """From which confidence on a result of a category is believed so much."""
+        """From which confidence on a result of a category is accepted that has to be believed so
+        much; `NEVER` if none is sure enough, or surer ones are not righter.
+        """
+        if category in self.flat or belief >= 1.0:
+            return NEVER
         start, slope = self.lines[self.labels.index(category)]
-        return float(1.0 / (1.0 + np.exp(-(log_odds(belief) - start) / slope)))
+        odds = np.clip((log_odds(belief) - start) / slope, -MOST_ODDS, MOST_ODDS)
+        sure = float(1.0 / (1.0 + np.exp(-odds)))
+        return sure if sure < 1.0 else NEVER
 
     def counts(self, thresholds: Floats, without: Collection[str] = ()) -> tuple[Floats, Floats]:
         """Return results accepted, and wrong ones among them, by threshold and family.
@@ -91,7 +124,7 @@ class Calibration:
         """
         left_out = [i for i, name in enumerate(self.labels) if name in without]
         kept = ~np.isin(self.label, left_out)
-        place = np.searchsorted(-thresholds, -self.belief[kept])
+        place = np.searchsorted(-thresholds, -self.served[kept])
         shape = len(thresholds) + 1, self.families
         flat = place * self.families + self.family[kept]
         size = shape[0] * shape[1]

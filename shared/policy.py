@@ -98,6 +98,11 @@ class RiskRules(BaseModel):
     findings: FindingRules = FindingRules()
 
 
+KIND_UNSURE = (
+    "not guaranteed: of what kind the document is, is not sure, so that a person looks at all of it"
+)
+"""Why nothing is promised for a document of which a person is to say the kind."""
+
 EVERYTHING = RiskRules()
 """A person looks at everything."""
 

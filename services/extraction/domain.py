@@ -63,6 +63,7 @@ class Searched:
     failed_pages: tuple[int, ...]
     categories: tuple[Looked, ...]
     warnings: tuple[str, ...] = ()  # why not to rely on it
+    kind_unsure: bool = False  # whether it may be no contract
 
     def to_json(self) -> dict[str, Any]:
         """What is kept of it."""
@@ -80,7 +81,8 @@ class Searched:
             for line in kept["categories"]
         )
         failed, warnings = tuple(kept["failed_pages"]), tuple(kept.get("warnings", ()))
-        return cls(kept["characters"], kept["pages"], failed, categories, warnings)
+        unsure = kept.get("kind_unsure", False)
+        return cls(kept["characters"], kept["pages"], failed, categories, warnings, unsure)
 
 
 @dataclass(frozen=True)

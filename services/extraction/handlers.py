@@ -43,7 +43,7 @@ from services.extraction.store import Extractions
 from services.extraction.watch import watching
 from services.extraction.watch.store import Watches
 from shared import metrics
-from shared.asking import Askers, AskRules
+from shared.asking import Askers, AskRules, others_than
 from shared.documents import Reading
 from shared.errors import DocumentTooLarge, SuiteError
 from shared.events import (
@@ -55,6 +55,7 @@ from shared.events import (
     DocumentIngested,
     DocumentRead,
     DocumentRekinded,
+    Kind,
     ReviewDecided,
 )
 from shared.inference import MissingAdapter, Specialist
@@ -136,7 +137,7 @@ def extract_clauses(
     passes, readers = [one.passed for one in read], [one.reader for one in read]
     found = in_order(clause for one in read for clause in one.routed.clauses)
     unsure = [doubt for one in read for doubt in one.asked]
-    questions = list(batches(unsure, reading.text, event.text, found))
+    questions = list(batches(unsure, reading.text, event.text, found, _may_be(event)))
     listed = json.dumps([clause.to_json() for clause in found], ensure_ascii=False).encode()
     written = [listed, *(one.to_bytes() for batch in questions for one in batch)]
     if not _note_blobs(event, uow, *(ref_of(data, OWNER) for data in written)):
@@ -182,7 +183,8 @@ def _read_by(
         quoted=result.quoted,
     )
     metrics.tokens_total.labels(name).inc(result.tokens)
-    stated, looked = stated_risk(expert, result, rules, local), searched(result, reading)
+    stated = stated_risk(expert, result, rules, local, event.kind_unsure)
+    looked = replace(searched(result, reading), kind_unsure=event.kind_unsure)
     named = (event.tenant, event.document_id, name)
     ways = routes(result.clauses, reading, stated)
     evident = with_evidence(result.clauses, reading, *named)
@@ -192,11 +194,18 @@ def _read_by(
     if rules.trust == "measured":  # whoever is asked about may be accepted by what a model says
         usual = usually_above(expert)
         unsure = [one for one in unsure if not for_people(one, reading, local, usual)]
-    asked = worth_asking(unsure, asks, rules, len(reading.text))
+        unsure = [] if event.kind_unsure else unsure
+    asked = worth_asking(unsure, asks, rules, len(reading.text), _may_be(event))
     mine = list(escalated(own, asked))
-    kept = watching.Routed(expert, mine, stated, local, share, bool(looked.warnings))
-    passed = Pass(name, version, looked, stated, missed_in(showing, result, reading))
-    return _Read(passed, reader, kept, asked)
+    unlike = bool(looked.warnings) or event.kind_unsure
+    kept = watching.Routed(expert, mine, stated, local, share, unlike)
+    missed = missed_in(showing, result, reading, event.kind_unsure)
+    return _Read(Pass(name, version, looked, stated, missed), reader, kept, asked)
+
+
+def _may_be(event: DocumentRead) -> tuple[Kind, ...]:
+    """Of which other kinds a document may be: a private letter, say, which stays in the house."""
+    return others_than("contract", event.kind_unsure)
 
 
 def note_decision(event: ReviewDecided, uow: UnitOfWork) -> None:

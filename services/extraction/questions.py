@@ -20,7 +20,7 @@ from services.extraction.pipeline import Clause
 from services.extraction.routing import is_recognised
 from shared.asking import ASSUMED, AskRules, Tokens
 from shared.documents import Reading
-from shared.events import BlobRef, DocumentRead, EscalationRequested, FurtherQuestion
+from shared.events import BlobRef, DocumentRead, EscalationRequested, FurtherQuestion, Kind
 from shared.events.questions import Candidate, Question
 from shared.events.types import MOST_FURTHER
 from shared.policy import RiskRules
@@ -116,7 +116,11 @@ def for_people(doubt: Doubt, reading: Reading, local: Local, usual: float) -> bo
 
 
 def worth_asking(
-    unsure: Sequence[Doubt], asks: AskRules, rules: RiskRules, characters: int
+    unsure: Sequence[Doubt],
+    asks: AskRules,
+    rules: RiskRules,
+    characters: int,
+    may_be: Sequence[Kind] = (),
 ) -> list[Doubt]:
     """Return the doubts that are worth their price, the worthiest first, at most `MOST`.
 
@@ -125,8 +129,9 @@ def worth_asking(
         asks: who may be asked, and what a prevented mistake is worth.
         rules: of the tenant, which weigh categories.
         characters: of the document.
+        may_be: of which other kinds it may be.
     """
-    price = asks.prices.get("contract")
+    price = asks.price_of_any(("contract", *may_be))
     if price is None or not unsure:
         return []
     belief = np.clip([one.belief for one in unsure], 1e-6, 1 - 1e-6)
@@ -156,7 +161,11 @@ class Asked:
 
 
 def batches(
-    asked: Sequence[Doubt], text: str, ref: BlobRef, clauses: Sequence[FoundClause]
+    asked: Sequence[Doubt],
+    text: str,
+    ref: BlobRef,
+    clauses: Sequence[FoundClause],
+    may_be: tuple[Kind, ...] = (),
 ) -> Iterator[list[Asked]]:
     """Yield the questions about a document, window by window in the order of its text: as many at
     once as one prompt may have. Passages that stand near each other share a window.
@@ -165,6 +174,7 @@ def batches(
         asked: the doubts.
         text: of the document, which `ref` names.
         clauses: that were found in it; those of parties say which names are to be hidden.
+        may_be: of which other kinds the document may be: its words leave where all of them may.
     """
     names, definitions = _names(clauses), definitions_of({one.category for one in asked})
     together: list[Asked] = []
@@ -181,6 +191,7 @@ def batches(
             question = Question(
                 subject=one.subject,
                 kind="contract",
+                may_be=may_be,
                 text=ref,
                 start=start,
                 end=end,

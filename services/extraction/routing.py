@@ -18,9 +18,9 @@ from shared.documents import Reading
 from shared.documents.ocr import METHOD
 from shared.errors import SettingsError
 from shared.events import Route
-from shared.guarantee import Calibration, Promise, promise, read_calibration
+from shared.guarantee import NEVER, Calibration, Promise, promise, read_calibration
 from shared.inference import Specialist
-from shared.policy import RiskRules
+from shared.policy import KIND_UNSURE, RiskRules
 from shared.storage.secret import draw
 from shared.watch.evidence import ladder
 from shared.watch.local import SHIPPED, Local, promise_name
@@ -52,7 +52,7 @@ class StatedRisk:
 
     def accepts(self, category: str, confidence: float) -> bool:
         """Whether a clause is sure enough."""
-        return confidence >= self.thresholds.get(category, 1.0)
+        return confidence >= self.thresholds.get(category, NEVER)
 
 
 @dataclass(frozen=True)
@@ -72,9 +72,15 @@ class StatedMissed:
 
 
 def stated_risk(
-    specialist: Specialist, found: Search, rules: RiskRules, local: Local = SHIPPED
+    specialist: Specialist,
+    found: Search,
+    rules: RiskRules,
+    local: Local = SHIPPED,
+    kind_unsure: bool = False,
 ) -> StatedRisk | None:
-    """Return what can be promised for a document; None where no risk is stated."""
+    """Return what can be promised for a document, of which it may be `kind_unsure` whether it is a
+    contract at all; None where no risk is stated.
+    """
     if rules.max_wrong is None:
         return None
     stated = rules.max_wrong, rules.level
@@ -86,6 +92,8 @@ def stated_risk(
     if found.warnings:
         why = f"not guaranteed: there is no calibration data for such a text: {found.warnings[0]}"
         return StatedRisk(*stated, why_not=why)
+    if kind_unsure:
+        return StatedRisk(*stated, why_not=KIND_UNSURE)
     made = promised(data, *stated, rules.always_person)
     if made.belief is None:
         return StatedRisk(*stated, {}, made.families, made.why_not)
@@ -116,12 +124,16 @@ def stated_missed(specialist: Specialist, rules: RiskRules) -> StatedMissed | No
     return StatedMissed(*stated, min(usual, float(above)), found.families, found.why_not)
 
 
-def missed_in(stated: StatedMissed | None, found: Search, reading: Reading) -> StatedMissed | None:
+def missed_in(
+    stated: StatedMissed | None, found: Search, reading: Reading, kind_unsure: bool = False
+) -> StatedMissed | None:
     """Return the same for a document that was read: nothing is promised for one that is unlike the
-    calibration data.
+    calibration data, or may be of another kind than those.
     """
     if stated is None or stated.why_not:
         return stated
+    if kind_unsure:
+        return replace(stated, why_not=KIND_UNSURE)
     if found.warnings:
         why = f"not guaranteed: there is no calibration data for such a text: {found.warnings[0]}"
         return replace(stated, why_not=why)
@@ -177,7 +189,8 @@ def _shown(data: bytes, max_missed: float, level: float) -> Shown:
 def _thresholds(data: bytes, belief: float, without: frozenset[str]) -> Mapping[str, float]:
     known = calibration(data)
     open_ = [name for name in known.labels if name not in without]
-    return {name: known.confidence_of(name, belief) for name in open_}
+    found = {name: known.confidence_of(name, belief) for name in open_}
+    return {name: one for name, one in found.items() if one < NEVER}
 
 
 @lru_cache(maxsize=8)

@@ -21,7 +21,7 @@ from services.extraction.routing import (
     stated_risk,
 )
 from services.extraction.store import Extractions
-from shared.asking import AskRules
+from shared.asking import AskRules, others_than
 from shared.documents import Reading
 from shared.events import Route
 from shared.inference import Specialist
@@ -129,11 +129,12 @@ def _asked(
         return []
     unsure = doubts(clauses, looked, believed(expert, local), ("", "", passed.adapter))
     if rules.trust == "measured":
-        if reading is None:
+        if reading is None or looked.kind_unsure:
             return []
         usual = usually_above(expert)
         unsure = [one for one in unsure if not for_people(one, reading, local, usual)]
-    return worth_asking(unsure, asks, rules, looked.characters)
+    others = others_than("contract", looked.kind_unsure)
+    return worth_asking(unsure, asks, rules, looked.characters, others)
 
 
 def promised(
@@ -155,8 +156,9 @@ def promised(
         why = "how its pages were read is not known any more"
     if expert is None or why:
         return StatedRisk(rules.max_wrong, rules.level, why_not=f"not guaranteed: {why}")
-    warnings = passed.searched.warnings if passed.searched else ()
-    return stated_risk(expert, Search([], [], warnings), rules, local)
+    looked = passed.searched
+    warnings, kind_unsure = (looked.warnings, looked.kind_unsure) if looked else ((), False)
+    return stated_risk(expert, Search([], [], warnings), rules, local, kind_unsure)
 
 
 def routed_again(

@@ -248,7 +248,7 @@ def _documents(parts: Parts) -> APIRouter:
 
     @router.put(
         "/{id}/kind",
-        summary="Say of what kind a document is; under another one it is worked on anew",
+        summary="Say of what kind a document is: if another, or if unsure, it is worked on anew",
         responses=problems(404, 409, 412),
     )
     def kind_of(

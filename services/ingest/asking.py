@@ -10,12 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import get_args
 
 import numpy as np
 
 from services.ingest.domain import Guess
-from shared.asking import ASSUMED_OF_TEXT, AskRules, Tokens
+from shared.asking import ASSUMED_OF_TEXT, AskRules, Tokens, others_than
 from shared.documents import Reading
 from shared.events import BlobRef, DocumentRead, EscalationRequested, FurtherQuestion, Kind
 from shared.events.questions import Question, Subject, page_result
@@ -62,7 +61,7 @@ def questions(
         asks: who may be asked, and what a prevented mistake is worth.
     """
     unsure = guess is not None and guess.unsure
-    others = tuple(one for one in get_args(Kind) if one != kind) if unsure else ()
+    others = others_than(kind, unsure)
     windows: list[tuple[str, Subject, float, int, int]] = []
     if guess is not None and unsure:
         windows.append((document_id, "kind", guess.confidence, 0, len(reading.text)))

@@ -312,8 +312,8 @@ def say_kind(
     kind: Kind,
     condition: Condition = always,
 ) -> Document:
-    """Say of what kind a document is; under another one it is worked on anew. Raises NotFound, or
-    Conflict for an archive, or what the condition raises.
+    """Say of what kind a document is: if another, or if it was unsure, it is worked on anew. Raises
+    NotFound, or Conflict for an archive, or what the condition raises.
     """
     with UnitOfWork(store) as uow:
         documents = Documents(uow.session, actor.tenant)
@@ -340,8 +340,9 @@ def rekind(
     guess: Guess | None = None,
 ) -> Document:
     """Keep what a document is by somebody's word, within a transaction that holds it. Under another
-    kind what was found is void, and it is worked on anew from what was read. After the commit the
-    caller calls `mark_void`.
+    kind what was found is void, and it is worked on anew from what was read; so it is where its
+    kind becomes sure, or ceases to be, for nothing is accepted, and little asked, of one whose kind
+    is unsure. After the commit the caller calls `mark_void`.
 
     Args:
         actor: who says so.
@@ -352,7 +353,8 @@ def rekind(
     after = replace(before, kind_source=source, guess=guess)
     if (after, kind) == (before, before.progress.kind):
         return before
-    if kind != before.progress.kind:
+    settled = after.asks_kind != before.asks_kind and before.said_kind != "other"
+    if kind != before.progress.kind or settled:
         after = after.of_kind(kind, now_utc())
         void = cancellation_mark(after.tenant, after.id, before.progress.attempt)
         after = replace(after, noted=(*after.noted, void))

@@ -30,6 +30,7 @@ from shared import guarantee as shared_guarantee
 from shared.documents import Reading
 from shared.documents.ocr import METHOD
 from shared.events import Route
+from shared.guarantee import FLATTEST, NEVER
 from shared.policy import FindingRules
 from shared.risk import Floats, gains, groups_needed, kept_until
 from shared.watch.evidence import ladder
@@ -162,12 +163,18 @@ class Line:
         return _share(self.start + self.slope * _odds(min(max(confidence, SURE), 1.0 - SURE)))
 
     def confidence_of(self, belief: float) -> float:
-        """From which confidence on a finding is believed so much; 2 if none is sure enough, or if
-        surer ones are not righter here.
+        """From which confidence on a finding is accepted that has to be believed so much;
+        `NEVER` if none is sure enough, or if surer ones are not righter here.
         """
-        if self.slope <= 0 or belief >= 1:
-            return 2.0
-        return _share((_odds(belief) - self.start) / self.slope)
+        if not self.rises or belief >= 1:
+            return NEVER
+        sure = _share((_odds(belief) - self.start) / self.slope)
+        return sure if sure <= 1.0 - SURE else NEVER
+
+    @property
+    def rises(self) -> bool:
+        """Whether surer findings are righter."""
+        return self.slope >= FLATTEST
 
 
 def _odds(share: float) -> float:
@@ -394,7 +401,7 @@ def routes_of(verdict: Verdict, made: Promise | None) -> list[Route]:
         verdict: on the filing.
         made: what is promised for it; None: a person looks at everything.
     """
-    least = 2.0 if made is None or made.threshold is None else made.threshold
+    least = NEVER if made is None or made.threshold is None else made.threshold
     return [
         "accept"
         if place == 0 and finding.confidence >= least and finding.check not in BY_RULE

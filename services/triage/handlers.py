@@ -108,9 +108,9 @@ def triage_report(
         rules, asks = (risks or Risks()).of(event.tenant), (askers or Askers()).of(event.tenant)
         with uow.store.read() as session:
             known_errors = judge.guarantee if judge else None
-            watches = Watches(session, event.tenant)
+            key, watches = draw_key(session), Watches(session, event.tenant)
             local = watches.local(NAME, model_of(judge).version)
-            routing = Routing(rules, known_errors, draw_key(session), asks, local)
+            routing = Routing(rules, known_errors, key, asks, local, event.kind_unsure)
             decided = frozenset(watches.decided_of(event.document_id))
         outcome = Outcome(
             judge, peers, known, narrative=narrative, routing=routing, decided=decided

@@ -18,7 +18,7 @@ from services.triage.pages import page_of
 from services.triage.relations import Sheet, sheets
 from services.triage.statements import Column, Filing, quoted
 from shared.asking import ASSUMED, AskRules, Tokens
-from shared.events import BlobRef, DocumentRead, EscalationRequested, FurtherQuestion
+from shared.events import BlobRef, DocumentRead, EscalationRequested, FurtherQuestion, Kind
 from shared.events.questions import Question
 from shared.events.tables import (
     LABEL_CHARACTERS,
@@ -71,6 +71,7 @@ def worth_asking(
     belief: Mapping[str, float],
     asks: AskRules,
     rules: RiskRules,
+    may_be: tuple[Kind, ...] = (),
 ) -> Iterator[Asked]:
     """Yield questions about the findings of a filing that are worth their price.
 
@@ -80,15 +81,16 @@ def worth_asking(
         belief: how likely each is right, by its id.
         asks: who may be asked, and what a prevented mistake is worth.
         rules: of the tenant, which weigh checks.
+        may_be: of which other kinds the document may be: its words leave where all of them may.
     """
-    price = asks.prices.get("report")
+    price = asks.price_of_any(("report", *may_be))
     if price is None or asks.hides_amounts:
         return
     pages = sheets(filing)
     for one in found:
         if one.route != "review" or one.sampled or one.finding.dismissed:
             continue
-        asked = _question(pages, one)
+        asked = _question(pages, one, may_be)
         if asked is None:
             continue
         right = np.clip([belief[one.id]], 1e-6, 1 - 1e-6)
@@ -136,7 +138,9 @@ def blobs_of(asked: Sequence[Asked]) -> list[bytes]:
     return [data for one in asked for data in (one.to_bytes(), one.text.encode())]
 
 
-def _question(pages: Sequence[Sheet], found: ReportFinding) -> Asked | None:
+def _question(
+    pages: Sequence[Sheet], found: ReportFinding, may_be: tuple[Kind, ...]
+) -> Asked | None:
     """The question about a finding; None if it names no cell with an amount."""
     finding = found.finding
     if finding.row is None or finding.column is None or finding.reported is None:
@@ -157,6 +161,7 @@ def _question(pages: Sequence[Sheet], found: ReportFinding) -> Asked | None:
     question = Question(
         subject="finding",
         kind="report",
+        may_be=may_be,
         text=ref_of(text.encode(), OWNER),
         start=0,
         end=len(text),

@@ -29,10 +29,10 @@ from services.triage.signals.peers import Peers
 from services.triage.signals.signals import signal_id, signals_of
 from services.triage.statements import Filing, quoted
 from services.triage.watch.inputs import Judged
-from shared.asking import SILENT, AskRules
+from shared.asking import SILENT, AskRules, others_than
 from shared.documents.reading import Reading
 from shared.events import BlobRef, Route
-from shared.policy import EVERYTHING, RiskRules
+from shared.policy import EVERYTHING, KIND_UNSURE, RiskRules
 from shared.storage import BlobStore
 from shared.storage.deletion import ref_of, ref_of_stream
 from shared.storage.secret import draw
@@ -62,6 +62,8 @@ class Routing:
     asks: AskRules = SILENT
     local: Local = SHIPPED
     """What holds in the tenant alone, as came of people's decisions."""
+    kind_unsure: bool = False
+    """Whether the document may be no report."""
 
     @property
     def promise(self) -> guarantee.Promise | None:
@@ -82,6 +84,7 @@ class Routing:
         """What could be done with each finding, before checks are drawn."""
         made = self.promise
         made = made and guarantee.promised_for(verdict, filing, made, reading)
+        made = made and guarantee.unless(made, KIND_UNSURE if self.kind_unsure else "")
         return guarantee.routes_of(verdict, made)
 
     def drawn(self, found: ReportFinding) -> ReportFinding:
@@ -99,9 +102,10 @@ class Routing:
     ) -> list[Asked]:
         """What is worth a question. Who is asked about may be accepted by what a model says, where
         one is trusted: so nothing is asked about a filing of a sort that nothing is known of, nor
-        where checks have ended all acceptance.
+        where it may be no report, nor where checks have ended all acceptance.
         """
-        if self.silent or (self.trusts and guarantee.unlike(verdict, filing, reading)):
+        unlike = self.kind_unsure or guarantee.unlike(verdict, filing, reading)
+        if self.silent or (self.trusts and unlike):
             return []
         return self.worth_asking(filing, found)
 
@@ -120,7 +124,8 @@ class Routing:
     def worth_asking(self, filing: Filing, found: Sequence[ReportFinding]) -> list[Asked]:
         """What of a filing is worth its price, of whatever sort that is."""
         belief = {one.id: self.belief(one) for one in found}
-        return list(worth_asking(filing, found, belief, self.asks, self.rules))
+        others = others_than("report", self.kind_unsure)
+        return list(worth_asking(filing, found, belief, self.asks, self.rules, others))
 
     def belief(self, found: ReportFinding) -> float:
         """How likely a finding is right."""
@@ -173,7 +178,7 @@ class Outcome:
         self.read += 1
         if filer and (last := last_day(filing)):
             self.filers[filer] = min(last, self.filers.get(filer, last))
-        warnings = len(verdict.warnings or filing.warnings)
+        warnings = len(verdict.warnings or filing.warnings) + self.routing.kind_unsure
         recognised = guarantee.is_recognised(reading)
         self.filings.append(CheckedFiling(self.read, filing.whole, recognised, warnings))
         self.flagged |= verdict.flagged
@@ -195,10 +200,11 @@ class Outcome:
 
         found = found_by(verdict)
         self.findings += found
-        if self.judge and not guarantee.unlike(verdict, filing, reading):
+        counts = self.judge and not self.routing.kind_unsure  # for what is promised of reports
+        if counts and not guarantee.unlike(verdict, filing, reading):
             surest = guarantee.surest(found)
             self.judged.append(Judged.of(document_id, named, filer, verdict.risk, filing, surest))
-        elif self.judge and self.decided and any(f.dismissed for f in verdict.findings):
+        elif counts and self.decided and any(f.dismissed for f in verdict.findings):
             plain = triage_filing(filing, self.judge)
             first = guarantee.surest(found_by(plain))
             if first and first.id in self.decided and not guarantee.unlike(plain, filing, reading):
@@ -244,7 +250,8 @@ class Outcome:
         """The warnings, at most so many as one can read."""
         more = len(self.warnings) - SHOWN_WARNINGS
         rest = (f"{more} more warnings",) if more > 0 else ()
-        return (*self.warnings[:SHOWN_WARNINGS], *rest)
+        why_not = (KIND_UNSURE,) if self.routing.kind_unsure and self.routing.promise else ()
+        return (*self.warnings[:SHOWN_WARNINGS], *rest, *why_not)
 
 
 @dataclass(frozen=True)

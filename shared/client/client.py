@@ -360,7 +360,7 @@ class Client:
         return Document.of(self._tried(lambda: self._http.post(path, headers=headers)).json())
 
     def say_kind(self, document_id: str, kind: Kind, *, if_match: str | None = None) -> Document:
-        """Say of what kind a document is; under another one it is worked on anew.
+        """Say of what kind a document is: if another, or if unsure, it is worked on anew.
 
         `if_match` is the `etag` of what is known of it: raises Stale if it has changed since.
         Raises Conflict for an archive.

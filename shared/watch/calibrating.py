@@ -120,9 +120,10 @@ def compared(
     if now is not None and was is not None:
         steps = ladder(was.belief or 1.0)
         belief = steps[local.step] if was.belief and local.step < len(steps) else None
-        allowed = without(new, beliefs(now, new, found), {*risk.always_person, *local.doubted})
+        never = {*risk.always_person, *local.doubted, *now.flat}
+        allowed = without(new, beliefs(now, new, found), never)
         before = outcome(new, allowed, replace(was, belief=belief))
-    after = outcome(new, without(new, new.belief, set(risk.always_person)), made)
+    after = outcome(new, without(new, new.served, set(risk.always_person)), made)
     return Refit(
         whose.adapter,
         whose.version,

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from shared.guarantee import CLAUSE, CONTRACT, Calibration, Integers, Promise, log_odds
+from shared.guarantee import CLAUSE, CONTRACT, FLATTEST, Calibration, Integers, Promise, log_odds
 from shared.risk import Floats, interval
 
 RIDGE = 5.0
@@ -106,6 +106,10 @@ def refitted(
 ) -> Calibration:
     """Return the calibration set of decided results.
 
+    Where a line does not rise, by all that was decided or without one of the folds, surer results
+    of that category are not known to be righter: it is flat then, and none of it is accepted,
+    neither where the set is tested nor where it is served.
+
     Args:
         labels: of the specialist.
         before: the set in force, to whose lines the new ones are drawn; None: to the confidences.
@@ -136,14 +140,22 @@ def refitted(
             ]
         )
 
-    belief = np.empty(len(rows))
+    whole = np.ones(len(rows), bool)
+    belief, fitted = np.empty(len(rows)), lines(whole)
+    rises = fitted[:, 1] >= FLATTEST
     for one in np.unique(fold):
         inside = fold == one
-        belief[inside] = _beliefs(lines(~inside), told[inside], label[inside])
+        others = lines(~inside)
+        rises &= others[:, 1] >= FLATTEST
+        belief[inside] = _beliefs(others, told[inside], label[inside])
+    for place in np.flatnonzero(~rises & (fitted[:, 1] >= FLATTEST)):
+        mine = label == place
+        start = fit_logistic(told[mine, :1], right[mine], prior[place, :1], RIDGE, weight[mine])
+        fitted[place] = *start, 0.0
     return Calibration(
         tuple(labels),
         len(names),
-        lines(np.ones(len(rows), bool)),
+        fitted,
         group,
         label,
         belief,
@@ -218,9 +230,11 @@ def expected_of(new: Calibration, shipped: Calibration | None) -> Calibration:
 
 def _told(known: Calibration) -> Floats:
     """Ones and the log-odds of the confidences [results, 2], as its lines have made beliefs of them
-    (each rises); a belief that is kept as 1 is taken for a hair less.
+    (by a level one a confidence can't be told, and one in the middle is taken); a belief that is
+    kept as 1 is taken for a hair less.
     """
     start, slope = known.lines[known.label].T
+    slope = np.where(np.abs(slope) < FLATTEST, 1.0, slope)
     odds = (log_odds(np.clip(known.belief, SURE, 1.0 - SURE)) - start) / slope
     return np.stack([np.ones_like(odds), odds], 1)
 

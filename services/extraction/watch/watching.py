@@ -125,7 +125,7 @@ def tolerated(known: Calibration, belief: float, risk: float) -> dict[str, float
     """The shares of wrong ones that a promise for all categories leaves to each: those that the
     calibration set does not speak against.
     """
-    accepted = known.belief >= belief
+    accepted = known.served >= belief
     found = {}
     for place, name in enumerate(known.labels):
         mine = accepted & (known.label == place)

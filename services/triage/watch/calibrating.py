@@ -160,7 +160,7 @@ def refit(
     whose = Whose(NAME, judge.version, documents, unfinished, waiting)
     fitted = compared(whose, risk, local, found, new, now, was, came, with_shipped)
     left = unfinished + waiting
-    if Line.local(new).slope <= 0:
+    if not Line.local(new).rises:
         fitted = replace(fitted, belief_after=None, why_not=NOT_SURER)
     elif fitted.belief_after is not None and left > LEFT * (documents + left):
         why = CHOSEN.format(left, documents + left)

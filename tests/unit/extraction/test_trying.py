@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from decimal import Decimal
 from itertools import product
 from math import prod
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import pytest
 
 from services.extraction.domain import FoundClause, Pass, Searched
 from services.extraction.trying import Past, tried
 from shared.asking import SILENT, AskRules
+from shared.events import Kind
 from shared.inference import Specialist
 from shared.policy import RiskRules
 from shared.prices import Price
@@ -272,3 +274,24 @@ def test_more_would_be_checked_where_documents_have_changed() -> None:
     )
     assert 50 < some.sampled < 115
     assert none.sampled == 0
+
+
+def test_what_may_be_no_contract_is_not_accepted_under_any_policy() -> None:
+    """And asked about only where words of every kind may leave, by a model that is not trusted."""
+    plain = document(LAW, UNSURE)
+    (one,) = plain.passes
+    assert one.searched
+    unsure = replace(one, searched=replace(one.searched, kind_unsure=True))
+    assert Pass.of_json(json.loads(json.dumps(unsure.to_json()))) == unsure
+    asking = replace(ASKS, leaves=frozenset({"contract"}))
+    every = replace(asking, prices=dict.fromkeys(get_args(Kind), ASKS.prices["contract"]))
+    every = replace(every, leaves=frozenset(get_args(Kind)))
+    rules = STATED.model_copy(update={"always_person": ("Audit Rights",)})
+    trusting = rules.model_copy(update={"trust": "measured"})
+    policies = [(rules, asking), (rules, every), (trusting, every)]
+    sure = tried([plain], policies, expert, {}, KEY)
+    assert [(tally.accepted, tally.escalated) for tally in sure] == [(1, 1)] * 3
+    held = tried([replace(plain, passes=[unsure])], policies, expert, {}, KEY)
+    assert [tally.accepted for tally in held] == [0, 0, 0]
+    assert held[0].escalated == held[2].escalated == 0 < held[1].escalated
+    assert "of what kind" in next(iter(held[0].why_not))

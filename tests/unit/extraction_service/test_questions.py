@@ -134,6 +134,50 @@ def test_nothing_is_asked_that_may_not_leave_or_is_not_worth_it(
     assert {item["route"] for item in items} == {"review"}
 
 
+@pytest.mark.parametrize(
+    ("leaves", "asked"),
+    [
+        ('"contract"', False),
+        ('"contract", "report"', False),
+        ('"contract", "report", "other"', True),
+    ],
+)
+def test_of_what_may_be_a_letter_words_leave_only_where_those_of_letters_may(
+    tmp_path: Path, made: list[House], leaves: str, asked: bool
+) -> None:
+    """The door refuses it by the same list. As soon as the kind is said, it is asked as before."""
+    house = read(tmp_path, made, 0.6, leaves=leaves)
+    assert len(house.heard(EscalationRequested)) == 1
+    house.say(house.ingested("doc_2"), house.read("doc_2", kind_confidence=0.4, kind_unsure=True))
+    requests = house.heard(EscalationRequested)
+    items = house.client.get("/v1/documents/doc_2/clauses").json()["items"]
+    assert {item["route"] for item in items} == {"escalate" if asked else "review"}
+    assert bool(requests) is asked
+    for request in requests:
+        for ref in (request.question, *(more.question for more in request.further)):
+            question = Question.model_validate_json(house.service.blobs.get("default", ref))
+            assert (question.kind, question.may_be) == ("contract", ("report", "other"))
+    house.say(house.read("doc_2", attempt=2))
+    again = house.heard(EscalationRequested)[-1]
+    question = Question.model_validate_json(house.service.blobs.get("default", again.question))
+    assert (again.document_id, again.attempt, question.may_be) == ("doc_2", 2, ())
+
+
+def test_a_trusted_model_is_not_asked_about_what_may_be_no_contract(
+    tmp_path: Path, made: list[House]
+) -> None:
+    """Its answer might be taken without a person."""
+    path = policy(tmp_path, leaves='"contract", "report", "other"')
+    path.write_text(path.read_text("utf-8") + 'trust = "measured"\nmax_wrong = 0.05\n', "utf-8")
+    house = House(tmp_path, policy=path)
+    made.append(house)
+    house.specialists.specialist.guarantee = unsure(0.6)
+    house.say(house.ingested("doc_1"), house.read("doc_1", kind_confidence=0.4, kind_unsure=True))
+    assert house.heard(EscalationRequested) == []
+    house.say(house.read("doc_1", attempt=2))
+    assert len(house.heard(EscalationRequested)) == 1
+
+
 @pytest.mark.parametrize("belief", [0.97, 0.03])
 def test_what_is_sure_or_hopeless_is_not_asked(
     tmp_path: Path, made: list[House], belief: float

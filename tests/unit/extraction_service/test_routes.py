@@ -296,3 +296,30 @@ def test_a_category_that_nobody_looks_for_stops_the_start(
     with pytest.raises(SettingsError, match="'Uncaped Liability'"):
         extracted(tmp_path, made, max_wrong=0.05, always_person=["Uncaped Liability"])
     extracted(tmp_path, made, max_wrong=0.05, always_person=["Uncapped Liability"])
+
+
+def test_nothing_is_accepted_while_it_is_not_sure_that_it_is_a_contract(
+    tmp_path: Path, made: list[House]
+) -> None:
+    """It is once a person has said so, and the document was read again; REST says why."""
+    house, _ = extracted(tmp_path, made, max_wrong=0.05, max_missed=0.2, sample_share=1.0)
+    house.say(house.ingested("doc_2"), house.read("doc_2", kind_confidence=0.4, kind_unsure=True))
+    answer = house.client.get("/v1/documents/doc_2/clauses").json()
+    assert {item["route"] for item in answer["items"]} == {"review"}
+    event = house.heard(ClausesExtracted)[-1]
+    assert (event.document_id, event.accepted, event.sampled) == ("doc_2", 0, ())
+    assert "of what kind the document is, is not sure" in answer["risks"][0]["why_not"]
+    house.say(house.read("doc_2", attempt=2))
+    answer = house.client.get("/v1/documents/doc_2/clauses").json()
+    assert answer["risks"][0]["why_not"] == ""
+    assert len(house.heard(ClausesExtracted)[-1].sampled) == 2
+
+
+def test_no_share_of_missed_ones_is_promised_while_the_kind_is_unsure() -> None:
+    """Contracts are what it is known of."""
+    expert = specialist()
+    stated = missed_in(
+        stated_missed(expert, RiskRules(max_missed=0.3)), FOUND, reading(*PAGES), kind_unsure=True
+    )
+    assert stated is not None
+    assert "of what kind" in stated.why_not

@@ -255,7 +255,9 @@ def test_what_has_words_of_a_contract_is_not_put_aside_unasked(make: Made) -> No
 
 
 def test_a_persons_answer_settles_the_kind_until_it_is_taken_back(make: Made) -> None:
-    """A correction makes it another attempt, an undo brings the question back."""
+    """It is worked on anew then, also as the same: what is accepted hangs on whether it is sure. An
+    undo brings the question back.
+    """
     house = make(0.5, 0.1, 0.4)
     document = house.accepted(PROSE, "a.txt")
     house.work()
@@ -269,10 +271,13 @@ def test_a_persons_answer_settles_the_kind_until_it_is_taken_back(make: Made) ->
     assert heard(house, DocumentRead)[-1].kind_unsure
     house.say(answered(document, "accept"))
     state = house.state(document)
-    assert (state["kind"], state["kind_source"], state["attempt"]) == ("contract", "uploader", 3)
-    assert heard(house, DocumentRekinded)[-1].previous == "contract"
+    assert (state["kind"], state["kind_source"], state["attempt"]) == ("contract", "uploader", 4)
+    rekinded, read = heard(house, DocumentRekinded)[-1], heard(house, DocumentRead)[-1]
+    assert (rekinded.previous, rekinded.attempt) == ("contract", 4)
+    assert (read.kind, read.kind_unsure, read.attempt) == ("contract", False, 4)
     house.say(answered(document, "undo"))
-    assert house.state(document)["kind_unsure"]
+    read = heard(house, DocumentRead)[-1]
+    assert (house.state(document)["kind_unsure"], read.kind_unsure, read.attempt) == (True, True, 5)
 
 
 def test_an_answer_that_comes_after_another_word_changes_nothing(make: Made) -> None:

@@ -170,6 +170,30 @@ def test_nothing_is_asked_about_a_filing_of_which_nothing_is_known_where_a_model
     house.close()
 
 
+@pytest.mark.parametrize(
+    ("leaves", "trust", "asked"),
+    [
+        ('"report"', "person", False),
+        ('"contract", "report", "other"', "person", True),
+        ('"contract", "report", "other"', "measured", False),
+    ],
+)
+def test_of_what_may_be_no_report_words_leave_only_where_those_of_every_kind_may(
+    folder: Path, leaves: str, trust: str, asked: bool
+) -> None:
+    """The door refuses it by the same list. A trusted model is not asked: its word could accept."""
+    house = house_with(folder, rules=f"max_wrong = 0.01\n{HALF}", leaves=leaves, trust=trust)
+    house.say(house.read("doc_1", wrong(), kind_confidence=0.4, kind_unsure=True))
+    known = questions(house, house.heard(EscalationRequested))
+    assert [(one.kind, one.may_be) for one in known.values()] == (
+        [("report", ("contract", "other"))] if asked else []
+    )
+    house.say(house.read("doc_1", wrong(), attempt=2))
+    known = questions(house, house.heard(EscalationRequested))
+    assert [(one.kind, one.may_be) for one in known.values()] == [("report", ())]
+    house.close()
+
+
 def test_many_filings_ask_about_the_worthiest_alone(asking: House) -> None:
     """So many at most, in several events."""
     asking.say(asking.read("doc_1", *(wrong(f"w{number}") for number in range(30))))

@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 from prometheus_client import REGISTRY
 
+from services.triage.risk import NAME, Judge
+from services.triage.watch.store import Watches
 from shared.events import FindingsFound
+from tests.support import artefacts
 from tests.unit.triage.filings import bent, record
 from tests.unit.triage.house import House
 
@@ -74,4 +77,20 @@ def test_another_tenant_s_policy_is_another_s(tmp_path: Path) -> None:
     house.say(house.read("doc_1", wrong(), tenant="other"))
     (found,) = house.client_of("other").get(FINDINGS.format("doc_1")).json()["items"]
     assert found["route"] == "review"
+    house.close()
+
+
+def test_nothing_is_accepted_while_it_is_not_sure_that_it_is_a_report(tmp_path: Path) -> None:
+    """It is once a person has said so, and the document was checked again; a warning says why."""
+    house = house_with(tmp_path, "max_wrong = 0.2\nbroken = 0.5")
+    house.say(house.read("doc_1", wrong(), kind_confidence=0.4, kind_unsure=True))
+    answer = house.client.get(FINDINGS.format("doc_1")).json()
+    assert [found["route"] for found in answer["items"]] == ["review"]
+    assert "of what kind the document is, is not sure" in answer["warnings"][-1]
+    with house.service.store.read() as session:
+        assert Watches(session, "default").asked(NAME, Judge.load(artefacts()).version) == []
+    house.say(house.read("doc_1", wrong(), attempt=2))
+    answer = house.client.get(FINDINGS.format("doc_1")).json()
+    assert [found["route"] for found in answer["items"]] == ["accept"]
+    assert answer["warnings"] == []
     house.close()
