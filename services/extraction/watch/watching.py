@@ -46,7 +46,9 @@ def note_clauses(watches: Watches, document_id: str, one: Routed, key: bytes) ->
 
     A document that another version has read counts for no test: of its checks those are decided
     that both versions draw, and what is left are the passages that only this one has. People may
-    also have chosen by what they decided which documents to have read again.
+    also have chosen by what they decided which documents to have read again. Nor does what is drawn
+    only now from one of which people decided something before, as while its kind was unsure: they
+    chose what they left.
 
     Args:
         watches: of the tenant, in the transaction that keeps the clauses.
@@ -55,7 +57,7 @@ def note_clauses(watches: Watches, document_id: str, one: Routed, key: bytes) ->
     """
     clauses, stated, local = one.clauses, one.stated, one.local
     name, version = one.expert.manifest.name, one.expert.manifest.version
-    _follow(watches, document_id, one)
+    early = _follow(watches, document_id, one)
     data = local.data or one.expert.guarantee
     if stated is None or data is None:
         return []
@@ -63,7 +65,7 @@ def note_clauses(watches: Watches, document_id: str, one: Routed, key: bytes) ->
     kept = watches.kept(name, lock=True)
     if stated.belief is not None and stated.promise != kept.promise:
         kept = promised(watches, kept, stated.promise, _terms(known, stated))
-    again = watches.read_otherwise(name, [document_id], _reference_of(one))
+    again = early or watches.read_otherwise(name, [document_id], _reference_of(one))
     now, told = kept, list[Notice]()
     if not one.warned:
         now, told = _figures(watches, document_id, kept, data, one, key)
@@ -71,6 +73,7 @@ def note_clauses(watches: Watches, document_id: str, one: Routed, key: bytes) ->
     drawn = [clause for clause in clauses if clause.sampled]
     for clause in drawn:
         before = watches.find(clause.id)
+        counts = not again or (before is not None and before.promise == stated.promise)
         if before is None or before.wrong is None:
             watches.put(
                 Drawn(
@@ -81,7 +84,7 @@ def note_clauses(watches: Watches, document_id: str, one: Routed, key: bytes) ->
                     clause.category,
                     clause.confidence,
                     known.belief_of(clause.category, clause.confidence),
-                    "" if again else stated.promise,
+                    stated.promise if counts else "",
                     one.share,
                     True,
                 )
@@ -91,18 +94,25 @@ def note_clauses(watches: Watches, document_id: str, one: Routed, key: bytes) ->
     return told
 
 
-def _follow(watches: Watches, document_id: str, one: Routed) -> None:
-    """Have what people decided about clauses that another version found stand for this one, which
-    has found them too: nobody is asked again, and a calibration of it would wait for ever. What it
-    counts for in the test of a promise stays.
+def _follow(watches: Watches, document_id: str, one: Routed) -> bool:
+    """Have what people decided about clauses before stand for this reading, which has found them
+    too: nobody is asked again, and a calibration of another version would wait for ever. It stands
+    for as many others as it would have been drawn for. What it counts for in the test of a promise
+    stays. Returns whether anything was decided that was not drawn.
     """
-    version, decided = one.expert.manifest.version, watches.decisions(document_id)
+    if not watches.decisions(document_id):
+        return False
+    manifest = one.expert.manifest
+    watches.kept(manifest.name, lock=True)  # decisions are kept under it
+    decided = watches.decisions(document_id)
     for clause in one.clauses:
-        known = decided.get(clause.id)
-        if known is not None and known.version != version:
-            share = one.share if clause.sampled else 1.0
-            sure = clause.confidence
-            watches.put(replace(known, version=version, confidence=sure, share=share))
+        if (known := decided.get(clause.id)) is None:
+            continue
+        share, sure = one.share if clause.sampled else 1.0, clause.confidence
+        now = replace(known, version=manifest.version, confidence=sure, share=share)
+        if now != known:
+            watches.put(now)
+    return any(known.adapter == manifest.name and not known.sampled for known in decided.values())
 
 
 def _reference_of(one: Routed) -> str:

@@ -408,3 +408,35 @@ def test_nothing_is_learned_of_what_is_usually_not_shown() -> None:
             [("doc_1", read_by, [sure, more])], known, "contract-clauses", "0.0.1", 0.5
         )
         assert ([one.confidence for one in found], unfinished) == ([0.9], 0)
+
+
+def test_what_was_decided_while_the_kind_was_unsure_stands_for_as_many_as_it_would_have(
+    tmp_path: Path,
+) -> None:
+    """All of it went to people then; now it is accepted but for what is drawn, and what is left of
+    that counts for no test, for people chose what they left.
+    """
+    one = House(tmp_path, policy=policy(tmp_path, max_wrong=0.05, sample_share=0.5))
+    one.specialists.specialist.guarantee = calibration()
+    names = [f"doc_{number}" for number in range(12)]
+    try:
+        for name in names:
+            one.say(one.ingested(name), one.read(name, kind_unsure=True))
+            first, *_ = one.client.get(f"/v1/documents/{name}/clauses").json()["items"]
+            assert first["route"] == "review"
+            decide(one, name, first["id"], False)
+            one.say(one.ingested(name, attempt=2), one.read(name, attempt=2))
+        with one.service.store.read() as session:
+            watches = Watches(session, "default")
+            clauses = [
+                c for name in names for c in Extractions(session, "default").all_clauses(name)
+            ]
+            decided = watches.decisions()
+            left = [watches.find(c.id) for c in clauses if c.sampled and c.id not in decided]
+        shares = {c.id: 0.5 if c.sampled else 1.0 for c in clauses if c.id in decided}
+        assert {key: known.share for key, known in decided.items()} == shares
+        assert set(shares.values()) == {0.5, 1.0}
+        assert left
+        assert [known.promise for known in left if known] == [""] * len(left)
+    finally:
+        one.close()
