@@ -18,9 +18,17 @@ def urls(settings: CommonSettings) -> dict[str, str]:
 
 def require_all(settings: CommonSettings) -> None:
     """Raise SettingsError where PostgreSQL is named for some services, and others have neither a
-    URL nor a file: a container of one service knows the database of no other.
+    URL nor a file: a container of one service knows the database of no other. So it is where two
+    services name the same database: their tables and revisions are their own.
     """
     named = _named(settings)
+    whose: dict[str, str] = {}
+    for name, url in named.items():
+        if url and (other := whose.setdefault(url, name)) != name:
+            raise SettingsError(
+                f"{other} and {name} name the same database: give each one of its own "
+                f"(SMALLPRINT_{name.upper()}_DATABASE_URL)"
+            )
     servers = [name for name, url in named.items() if url and not url.startswith("sqlite:")]
     without = [
         name

@@ -40,6 +40,10 @@ def migrate(
         if connection.dialect.name == "postgresql":
             if not restoring:
                 refuse_while_restored(connection)
+            # Who is there already does not wait for one that is being moved on by a newer program.
+            heads = MigrationContext.configure(connection).get_current_heads()
+            if revision == "head" and heads == tuple(script.get_heads()):
+                return
             connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
         heads = MigrationContext.configure(connection).get_current_heads()
         _refuse_newer(engine, script, heads)

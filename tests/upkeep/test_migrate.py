@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 from click import UsageError
+from sqlalchemy import create_engine, text
 
 from shared.cli.lock import FolderInUse, FolderLock
 from shared.errors import SettingsError, SuiteError
 from shared.storage import Store
-from shared.storage.migrate import current, revisions
+from shared.storage.migrate import _LOCK, current, migrate, revisions
 from tests.postgres import Servers
 from tests.upkeep.house import NAMES, environment
 from tests.upkeep.released import MIGRATIONS, columns_of, facts, rows_of, unpack
@@ -106,3 +107,29 @@ def test_a_container_of_one_service_is_no_place_for_it(
         assert named == (name != "ingest")
     assert "docker compose run --rm upkeep" in str(said.value)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_two_services_with_one_database_are_refused(
+    servers: Servers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both count their revisions from one, and would take those of the other for their own."""
+    urls = {name: servers.database() for name in NAMES}
+    environment(monkeypatch, {**urls, "review": urls["triage"]})
+    with pytest.raises(SettingsError, match="triage and review name the same database"):
+        run("migrate", "--data", tmp_path)
+
+
+def test_who_is_up_to_date_does_not_wait_for_a_newer_program(
+    databases: dict[str, str], old: Path
+) -> None:
+    """That holds the lock of all migrations for as long as it has rows to change."""
+    run("migrate", "--data", old)
+    if not databases:
+        return  # files of SQLite have no such lock
+    store = _store("review", databases, old)
+    with store.engine.begin() as held:
+        held.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+        again = create_engine(store.engine.url, connect_args={"options": "-c lock_timeout=2s"})
+        migrate(again, MIGRATIONS["review"])
+        again.dispose()
+    store.close()
