@@ -95,8 +95,9 @@ def _pays(belief: float, sent: int, kinds: Sequence[Kind], asks: AskRules) -> bo
     price = asks.price_of_any(kinds)
     if price is None:
         return False
-    right = np.clip([belief], 1e-6, 1 - 1e-6)
-    (gain,) = ASSUMED_OF_TEXT.gain(right, np.array([True])).tolist()
+    # What is not answered stays as it is, however unlikely: the mistake is that it is otherwise.
+    otherwise = np.clip([1 - belief], 1e-6, 1 - 1e-6)
+    (gain,) = ASSUMED_OF_TEXT.gain(otherwise, np.array([False])).tolist()
     return asks.worth(gain, 1.0, price, Tokens.about(sent, QUOTED)) > 0
 
 

@@ -80,7 +80,8 @@ def must_be_current(engine: Engine, folder: Path) -> None:
     if heads != (script.get_current_head(),):
         raise SettingsError(
             f"The database {engine.url.render_as_string(hide_password=True)} is of an older "
-            "version. Nothing was changed. Start the suite once: that brings it up to date."
+            "version. Nothing was changed. Start the suite once, or run `smallprint migrate`: "
+            "that brings it up to date."
         )
 
 

@@ -90,6 +90,17 @@ def test_of_what_kind_a_document_is_is_asked_where_that_is_unsure(make: Make) ->
     assert (said.escalated, said.kind_unsure) == ((document,), True)
 
 
+def test_what_is_worked_on_as_what_it_hardly_is_is_asked_about(make: Make) -> None:
+    """It stays what it is taken for until somebody says otherwise, so an answer changes most."""
+    house = make(0.03, 0.02, 0.95)
+    document = house.accepted(PROSE * 40, "a.txt")
+    house.work()
+    said = heard(house)
+    assert (said.kind, said.kind_unsure) == ("contract", True)
+    assert said.kind_confidence < 0.1
+    assert asked(house).keys() == {document}
+
+
 @pytest.mark.parametrize(
     ("chances", "changed"),
     [
