@@ -13,8 +13,7 @@ from infra.attack_door import Report, attack, attack_held_out, attack_others, ma
 from infra.attack_others import FAULTS
 from infra.stand_in.held_out import HELD_OUT
 from infra.stand_in.injected import FENCED, FORTY, UNFENCED
-from services.escalation import asking, figures, quotes
-from services.escalation.injections import speaks_to_machines
+from services.escalation import asking, batching, figures, quotes
 from shared.events.questions import NamedCell
 from tests.support import ROOT
 
@@ -107,10 +106,7 @@ def test_an_instruction_that_is_sent_with_others_is_seen(monkeypatch: pytest.Mon
     """Were the windows of a prompt not looked at together, halves of one would be sent together;
     were no window looked at, what obeys would deny whatever is asked beside it.
     """
-    whole = speaks_to_machines
-    monkeypatch.setattr(
-        asking, "speaks_to_machines", lambda text: whole(text) if "9." in text else None
-    )
+    monkeypatch.setattr(batching, "speaks_to_machines", lambda _text: None)
     report = attack(4, seed=1)
     assert any("in two windows of one prompt" in one for one in report.through)
     monkeypatch.setattr(asking, "speaks_to_machines", lambda _text: None)
