@@ -17,7 +17,7 @@ from services.escalation.batching import Part, numbers_of, several_prompt
 from services.escalation.masking import mask
 from services.escalation.providers import Prompt
 from services.escalation.subjects import prompt_of
-from services.extraction.questions import Asked, Doubt, batches, worth_asking
+from services.extraction.questions import AROUND, Asked, Doubt, batches, worth_asking
 from shared.asking import CHARACTERS_PER_TOKEN, WRITTEN, AskRules, Tokens
 from shared.events import BlobRef
 from shared.policy import RiskRules
@@ -53,10 +53,10 @@ class Bill:
         )
 
 
-def bill_of(text: str, asked: Sequence[Doubt], price: Price) -> Bill:
-    """What asking about doubts of one contract costs."""
+def bill_of(text: str, asked: Sequence[Doubt], price: Price, around: int = AROUND) -> Bill:
+    """What asking about doubts of one contract costs, with so many characters on each side."""
     total = Bill()
-    for batch in batches(asked, text, _TEXT, ()):
+    for batch in batches(asked, text, _TEXT, (), around=around):
         prompt, parts = _prompt(batch, text)
         sent = len(prompt.system) + sum(map(len, prompt.turns))
         quoted = sum(c.end - c.start for one in batch for c in one.question.candidates)

@@ -19,22 +19,21 @@ import json
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from infra.bills_of_contracts import Bill, bill_of
 from infra.evaluate_cascade import Read, field_of, read_all
 from services.escalation.costs.domain import REFERENCE
-from services.extraction import questions
-from services.extraction.questions import Doubt, batches
+from services.extraction.questions import AROUND, Doubt, batches
 from shared.asking import Tokens
 from shared.errors import SettingsError
 from shared.events import BlobRef
 from shared.events.questions import Question
 from shared.prices import Price, known_prices
 
-AROUND = (250, 500, 1_000, 1_500, 2_000)
+SIZES = (250, 500, 1_000, 1_500, 2_000)
 _TEXT = BlobRef(sha256="0" * 64, size=1)
 
 
@@ -46,11 +45,13 @@ class Asked:
     notes: Sequence[Any]
     """Its labelled clauses: `category`, `start`, `end`."""
     doubts: Sequence[Doubt]
+    around: int = AROUND
+    """Characters on each side of a passage."""
 
     @property
     def questions(self) -> list[Question]:
         """As they would be asked."""
-        found = batches(self.doubts, self.text, _TEXT, ())
+        found = batches(self.doubts, self.text, _TEXT, (), around=self.around)
         return [one.question for batch in found for one in batch]
 
     def whole(self) -> Iterator[bool]:
@@ -99,20 +100,16 @@ def asked_of(read: Read, price: Price) -> list[Asked]:
 
 def line(asked: Sequence[Asked], around: int, price: Price) -> dict[str, Any]:
     """What comes of so many characters on each side of a passage."""
-    before, questions.AROUND = questions.AROUND, around
-    try:
-        bill = sum((bill_of(one.text, one.doubts, price) for one in asked), Bill())
-        whole = [flag for one in asked for flag in one.whole()]
-        seen = sum(one.seen() for one in asked)
-    finally:
-        questions.AROUND = before
+    asked = [replace(one, around=around) for one in asked]
+    bill = sum((bill_of(one.text, one.doubts, price, around) for one in asked), Bill())
+    whole = [flag for one in asked for flag in one.whole()]
     return {
         "around": around,
         **vars(bill),
         "touched": len(whole),
         "whole": sum(whole),
         "labelled": sum(one.labelled() for one in asked),
-        "seen": seen,
+        "seen": sum(one.seen() for one in asked),
     }
 
 
@@ -148,7 +145,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     report = {
         "contracts": len(asked),
         "whole_usd": price.of(Tokens(characters // 4, 0)) / 1e6,
-        "lines": [line(asked, around, price) for around in wanted.around or AROUND],
+        "lines": [line(asked, around, price) for around in wanted.around or SIZES],
     }
     sys.stdout.write(f"{json.dumps(report, indent=1) if wanted.json else table(report)}\n")
     return 0

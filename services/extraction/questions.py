@@ -166,6 +166,7 @@ def batches(
     ref: BlobRef,
     clauses: Sequence[FoundClause],
     may_be: tuple[Kind, ...] = (),
+    around: int = AROUND,
 ) -> Iterator[list[Asked]]:
     """Yield the questions about a document, window by window in the order of its text: as many at
     once as one prompt may have. Passages that stand near each other share a window.
@@ -175,11 +176,12 @@ def batches(
         text: of the document, which `ref` names.
         clauses: that were found in it; those of parties say which names are to be hidden.
         may_be: of which other kinds the document may be: its words leave where all of them may.
+        around: characters on each side of a passage that are sent with it.
     """
     names, definitions = _names(clauses), definitions_of({one.category for one in asked})
     together: list[Asked] = []
     questions: set[tuple[int, int, str]] = set()
-    for (start, end), group in _windows(asked, text):
+    for (start, end), group in _windows(asked, text, around):
         for one in sorted(group, key=lambda doubt: doubt.category):
             wider = questions | {(start, end, one.category)}
             sent = sum(last - first for first, last in {window[:2] for window in wider})
@@ -205,11 +207,13 @@ def batches(
         yield together
 
 
-def _windows(asked: Sequence[Doubt], text: str) -> list[tuple[tuple[int, int], list[Doubt]]]:
+def _windows(
+    asked: Sequence[Doubt], text: str, around: int
+) -> list[tuple[tuple[int, int], list[Doubt]]]:
     """The window of each doubt, one for those that overlap and are not too far apart."""
     found: list[tuple[tuple[int, int], list[Doubt]]] = []
     for one in sorted(asked, key=lambda doubt: (doubt.start, doubt.end)):
-        start, end = _window(one, text)
+        start, end = _window(one, text, around)
         if found:
             (first, last), group = found[-1]
             if start < last and max(last, end) - first <= WIDEST:
@@ -219,14 +223,14 @@ def _windows(asked: Sequence[Doubt], text: str) -> list[tuple[tuple[int, int], l
     return found
 
 
-def _room(length: int) -> int:
+def _room(length: int, around: int = AROUND) -> int:
     """Characters on each side of a passage that are sent with it, if the text has as many."""
-    return max(0, min(AROUND, (SENT - length) // 2))
+    return max(0, min(around, (SENT - length) // 2))
 
 
-def _window(one: Doubt, text: str) -> tuple[int, int]:
+def _window(one: Doubt, text: str, around: int) -> tuple[int, int]:
     """As much on both sides as there is room for, in whole words."""
-    room = _room(one.end - one.start)
+    room = _room(one.end - one.start, around)
     start, end = max(0, one.start - room), min(len(text), one.end + room)
     while 0 < start < one.start and not text[start - 1].isspace():
         start += 1

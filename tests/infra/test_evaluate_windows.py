@@ -56,19 +56,17 @@ def test_a_bill_is_that_of_the_prompts() -> None:
 
 
 def test_a_clause_lies_whole_in_what_is_sent_or_it_does_not() -> None:
-    """Counted are labelled clauses that a passage is a part of; the setting is as before then."""
+    """Counted are labelled clauses that a passage is a part of, and all of its category."""
     notes = [
         {"category": "Insurance", "start": 4_400, "end": 5_050},
         {"category": "Audit Rights", "start": 0, "end": 40_000},
         {"category": "Insurance", "start": 30_000, "end": 30_100},
     ]
     asked = [Asked(TEXT, notes, [doubt(1, 5_000)])]
-    before = questions.AROUND
     found = [line(asked, around, PRICE) for around in (300, 1_000)]
     assert [(one["whole"], one["touched"]) for one in found] == [(0, 1), (1, 1)]
     assert [(one["seen"], one["labelled"]) for one in found] == [(0, 2), (1, 2)]
     assert found[0]["usd"] < found[1]["usd"]
-    assert before == questions.AROUND
     said = table({"lines": found, "whole_usd": 3.0})
     assert "| 300 | 1 | 1 |" in said
     assert "| 0 of 1 (0.0%) | 0 of 2 |" in said

@@ -115,7 +115,9 @@ def test_the_disk_of_a_server_is_full_for_a_while(tmp_path: Path) -> None:
     """What has its place is written again, and nothing grows or is new until there is room."""
     small = volume(tmp_path)
     if small is None:
-        pytest.skip("no file system can be mounted here")
+        pytest.skip(
+            "no file system can be mounted here: that takes root, and a kernel that lets it"
+        )
     try:
         old, new = tmp_path / "old", tmp_path / "new"
         old.write_bytes(b"a" * 100_000)

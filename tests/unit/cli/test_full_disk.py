@@ -16,6 +16,7 @@ from shared.bus import Message, open_bus
 from shared.cli import letters
 from shared.cli.lines import of_machine
 from shared.errors import SuiteError
+from tests.support import require
 
 Run = Callable[..., tuple[int, str]]
 
@@ -95,9 +96,9 @@ def test_a_journal_that_is_no_file_is_one_line_too(given_up: str, tmp_path: Path
     assert "not replayed without a note" in said
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
 def test_a_device_that_is_really_full(tmp_path: Path) -> None:
     """The system's own full device refuses the line, and what it says is told."""
+    require(Path("/dev/full").exists(), "/dev/full")
     (tmp_path / letters.JOURNAL).symlink_to("/dev/full")
     bus = open_bus("memory:")
     consumer = bus.consumer("extraction")
