@@ -245,7 +245,7 @@ def test_jobs_see_what_every_service_sees(monkeypatch: pytest.MonkeyPatch) -> No
         assert all("emptyDir" not in volumes[mounts[one]] for one in kept if kept[one])
     assert set(of_kind("PersistentVolumeClaim")) == {"ingest", "backups"}
     for name in SERVICES:
-        monkeypatch.setenv(f"SMALLPRINT_{name.upper()}_DATABASE_URL", "postgresql://there")
+        monkeypatch.setenv(f"SMALLPRINT_{name.upper()}_DATABASE_URL", f"postgresql://there/{name}")
     monkeypatch.setenv("SMALLPRINT_DATA", settings_map()["SMALLPRINT_DATA"])
     databases.require_all(CommonSettings())
 
