@@ -33,7 +33,7 @@ RUN apt-get update -qq \
     && rm -rf /var/lib/apt/lists/*
 RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin smallprint \
     && install -d -o smallprint -g smallprint /data
-COPY infra/__init__.py infra/origin.py infra/probe.py /app/infra/
+COPY infra/__init__.py infra/origin.py infra/probe.py infra/probing.py /app/infra/
 WORKDIR /app
 ENV SMALLPRINT_DATA=/data SMALLPRINT_HOST=0.0.0.0 HOME=/tmp
 USER 10001:10001

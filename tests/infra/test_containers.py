@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -307,15 +308,40 @@ def test_the_image_is_built_in_stages_and_runs_as_a_user() -> None:
     assert "HEALTHCHECK" in DOCKERFILE
     assert DOCKERFILE.count("--require-hashes") == 2
     ignore = (ROOT / ".dockerignore").read_text("utf-8").split()
-    copied = [
-        source
-        for line in re.findall(r"^COPY (?!--from)(.+)$", DOCKERFILE, re.MULTILINE)
-        for source in line.split()[:-1]
-    ]
+    copied = _copied()
     assert len(copied) >= 8
     for source in copied:
         assert (ROOT / source).exists(), source
         assert any(f"!{part}" in ignore for part in (source, source.split("/")[0])), source
+
+
+def _copied() -> list[str]:
+    """What the Dockerfile takes of this repository."""
+    lines = re.findall(r"^COPY (?!--from)(.+)$", DOCKERFILE, re.MULTILINE)
+    return [source for line in lines for source in line.split()[:-1]]
+
+
+def test_what_a_container_runs_of_infra_imports_nothing_that_was_left_behind(
+    tmp_path: Path,
+) -> None:
+    """The image has some files of `infra`: with these alone the origin and the probe are there."""
+    manifests = [ROOT / "docker-compose.yml", *(ROOT / "infra/kubernetes").rglob("*.yaml")]
+    texts = [DOCKERFILE, *(path.read_text("utf-8") for path in manifests)]
+    modules = set(re.findall(r"\binfra\.(\w+)", "\n".join(texts)))
+    assert {"origin", "probe"} <= modules
+    (tmp_path / "infra").mkdir()
+    for source in _copied():
+        if source.startswith("infra/"):
+            shutil.copy(ROOT / source, tmp_path / "infra")
+    for module in sorted(modules):
+        told = subprocess.run(
+            [sys.executable, "-c", f"import infra.{module}"],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(tmp_path)},
+            capture_output=True,
+            text=True,
+        )
+        assert told.returncode == 0, told.stderr
 
 
 def test_compose_itself_accepts_the_file(tmp_path: Path) -> None:
