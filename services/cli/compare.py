@@ -252,6 +252,7 @@ def _compared(
     found = [_by_category((one.category, one.text, 1.0) for one in a.found) for _, a in read]
     result = compare(labelled, score(labelled, shown), score(labelled, found), every)
     ours, theirs = result.pop("ours"), result.pop("theirs")
+    waited = {document.text: answer.seconds for document, answer in read}
     return {
         **told,
         "labels": sum(len(texts) for document, _ in read for texts in document.answers.values()),
@@ -267,7 +268,7 @@ def _compared(
         "frontier": {
             **_asked_of(reader.provider),
             **theirs,
-            "seconds": None if batches else sum(answer.seconds for _, answer in read),
+            "seconds": None if batches else sum(waited.values()),
             **_cost(reader.cost([document.text for document, _ in read])),
             "rejected_quotes": sum(answer.rejected for _, answer in read),
             "unusable_answers": sum(answer.unusable for _, answer in read),

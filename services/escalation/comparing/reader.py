@@ -141,6 +141,7 @@ class FrontierReader:
         self._sleep = sleep
         self._guard = threading.Condition()
         self._in_hand = 0
+        self._settled = 0
         self._refusals = 0
 
     def read_all(self, texts: Sequence[str], workers: int = 1) -> Iterator[Answered | Unread]:
@@ -192,10 +193,10 @@ class FrontierReader:
         return hashlib.sha256(json.dumps(whole).encode()).hexdigest()[:48]
 
     def cost(self, texts: Sequence[str]) -> Cost:
-        """What these documents cost, asked as they are."""
+        """What these documents cost, asked as they are: a text that stands twice is asked once."""
         with self.ledger.database.read() as session:
             known = costs(session, self.provider.name)
-        of = [known[key] for key in map(self.key, texts) if key in known]
+        of = [known[key] for key in dict.fromkeys(map(self.key, texts)) if key in known]
         return _sum(of)
 
     def spent(self) -> Cost:
@@ -322,21 +323,28 @@ class FrontierReader:
                 return heard
 
     def _call(self, account: Account, prompt: Prompt) -> Heard:
-        """A call, once the budget has its worst case: while others are in hand it may yet."""
+        """A call, once the budget has its worst case: while others are in hand it may yet, and so
+        it may where one of them has ended since this one was refused.
+        """
         while True:
             if self.ended:
                 raise Ended(self.ended)
+            refused = False
             with self._guard:
                 self._in_hand += 1
+                settled = self._settled
             try:
                 return call(self.ledger, account, self.provider, prompt, utc_now(), BEGAN)
             except BudgetSpent:
-                pass
+                refused = True
             finally:
                 with self._guard:
                     self._in_hand -= 1
+                    self._settled += not refused
                     self._guard.notify_all()
             with self._guard:
+                if settled != self._settled:
+                    continue
                 if not self._in_hand:
                     raise Ended(self._room([prompt]).missing)
                 self._guard.wait(LEAST_WAIT)

@@ -95,12 +95,14 @@ class Rates:
         cls, hour: Decimal, training_hour: Decimal, policy: TenantPolicy, model: str | None
     ) -> Rates:
         """By the price of a model that the policy or the list has: the one that is named, else the
-        first that the tenant asks and that is no stand-in, else the reference.
+        first that the tenant asks and that is no stand-in, else the reference. A stand-in's price
+        is that of no model that the list has.
 
         Raises InvalidRequest for a model whose price is not known.
         """
-        known = {name: price for of in known_prices().values() for name, price in of.items()}
-        known |= {provider.model: provider.price for provider in policy.providers}
+        known = {one.model: one.price for one in policy.providers if one.stand_in}
+        known |= {name: price for of in known_prices().values() for name, price in of.items()}
+        known |= {one.model: one.price for one in policy.providers if not one.stand_in}
         if model is None:
             asked = (one.model for one in policy.providers if not one.stand_in)
             model = next(asked, REFERENCE)

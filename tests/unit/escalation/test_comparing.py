@@ -27,7 +27,8 @@ from services.escalation.comparing import (
 )
 from services.escalation.comparing.prompts import question
 from services.escalation.comparing.reader import windows
-from services.escalation.ledger import Ledger
+from services.escalation.hearing import call
+from services.escalation.ledger import BudgetSpent, Ledger
 from services.escalation.masking import mask
 from services.escalation.policy import Policies, read_policies
 from services.escalation.providers import Provider
@@ -176,6 +177,36 @@ def test_the_budget_is_never_passed_and_the_rest_goes_on_another_time(
     assert second.spent().calls == len(TEXTS)
 
 
+def test_a_budget_that_the_last_call_in_hand_gave_back_is_tried_again(
+    serve: Callable[..., Table], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A call that had no room while another was in hand looks again once that has its bill, also
+    where it hears of it late.
+    """
+    table = serve(think_seconds=0.2)
+    one = table.reader().provider
+    worst = one.price.of(one.worst_case(_prompt(table)))
+    reader = table.reader(1.5 * worst / 1e6, sleep=time.sleep)
+    refused: list[bool] = []
+
+    def late(ledger: Ledger, *asked: Any) -> Any:
+        try:
+            return call(ledger, *asked)
+        except BudgetSpent:
+            refused.append(True)
+            until = time.monotonic() + 10
+            while not table.stand_in.bills and time.monotonic() < until:
+                time.sleep(0.01)
+            time.sleep(0.3)
+            raise
+
+    monkeypatch.setattr("services.escalation.comparing.reader.call", late)
+    answers = list(reader.read_all(TEXTS[:2], workers=2))
+    assert refused, "both had room at once: nothing was tried"
+    assert all(isinstance(answer, Answered) for answer in answers)
+    assert reader.ended is None
+
+
 def test_the_same_words_in_several_documents_are_asked_once(serve: Callable[..., Table]) -> None:
     """Documents that are read at the same time wait for each other's answer, also where one of
     them is there twice; none is left unread for it.
@@ -188,6 +219,16 @@ def test_the_same_words_in_several_documents_are_asked_once(serve: Callable[...,
     assert all(isinstance(answer, Answered) and answer.found for answer in answers)
     asked = [json.loads(said.turns[0])["passage"] for said in table.stand_in.said]
     assert len(asked) == len(set(asked)) == 3
+
+
+def test_a_text_that_stands_twice_costs_once(serve: Callable[..., Table]) -> None:
+    """It is asked once, so what several documents cost is what was paid."""
+    table = serve()
+    reader = table.reader()
+    texts = [TEXTS[0], TEXTS[0], TEXTS[1]]
+    assert all(isinstance(answer, Answered) for answer in reader.read_all(texts))
+    assert reader.cost(texts) == reader.spent()
+    assert reader.cost(texts).calls == 2
 
 
 def test_what_was_on_its_way_when_it_died_counts_in_full_and_is_asked_again(

@@ -319,6 +319,15 @@ def test_the_first_model_that_a_tenant_asks_is_the_measure() -> None:
     assert Rates.of(Decimal(1), Decimal(1), alone, "stand-in").model == "stand-in"
 
 
+def test_a_stand_in_named_like_a_model_leaves_that_its_price() -> None:
+    """What reading would have cost is never zero for a server that answers for nothing."""
+    free = Price(Decimal(0), Decimal(0), "2026-01-31")
+    acting = Provider("stand-in", "own", "claude-opus-5", "http://a", free, key=str)
+    rates = Rates.of(Decimal(1), Decimal(1), TenantPolicy((acting,)), None)
+    assert rates == Rates.of(Decimal(1), Decimal(1), TenantPolicy(), None)
+    assert rates.price.output > 0
+
+
 @pytest.mark.parametrize("name", ["contract-clauses", "nda-review", "unfair-terms"])
 def test_what_ships_says_how_long_its_trainings_took(name: str) -> None:
     """The file beside the artefact has the seconds of the runs that the repository keeps."""
