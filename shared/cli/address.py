@@ -9,6 +9,7 @@ Whoever reads either sends a key to where it leads: it is believed under the sam
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 from collections.abc import Iterator
@@ -18,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from shared.cli.edition import HERE, DoubtError, believed, note, running
-from shared.cli.lock import holder
+from shared.cli.lock import FolderLock, holder
 from shared.cli.options import URL, given
 from shared.errors import SuiteError
 from shared.settings import CommonSettings, load
@@ -61,7 +62,7 @@ def reached(url: str | None, key: str | None, data: Path | None) -> tuple[str, s
         data: a data folder that was named; its suite has to run.
     """
     if not key:
-        raise SuiteError(_keyless(url, data))
+        raise SuiteError(_unreached(url, data))
     return url or address(data), key
 
 
@@ -83,8 +84,13 @@ def address(data: Path | None) -> str:
             f"process {now.process} works on {data}, and does not say where it answers: name its "
             "address with --url"
         )
-    start = shlex.join(["smallprint", "up", "--data", str(data)])
-    raise SuiteError(f"no suite runs on {data}: start it ({start}), or name another with --url")
+    raise SuiteError(_stopped(data))
+
+
+def _stopped(folder: Path) -> str:
+    """That no suite runs on a data folder, and how one is started."""
+    start = shlex.join(["smallprint", "up", "--data", str(folder)])
+    return f"no suite runs on {folder}: start it ({start}), or name another with --url"
 
 
 def _served(folder: Path, token: str, *, named: bool) -> str | None:
@@ -106,6 +112,23 @@ def _parsed(line: Any) -> Served:
     if not re.fullmatch(f"http://{HERE}", served.url):
         raise DoubtError("leads to another machine")
     return served
+
+
+def _unreached(url: str | None, data: Path | None) -> str:
+    """All that whoever has no key lacks, at once: also the suite, where that of the folder does not
+    run.
+    """
+    keyless = _keyless(url, data)
+    if url:
+        return keyless
+    folder = load(CommonSettings, **given(data=data)).data
+    try:
+        address(data)
+    except SuiteError as error:
+        return f"{error.message}. Besides, {keyless}"
+    if os.access(FolderLock(folder).path, os.R_OK) and not holder(folder):
+        return f"{_stopped(folder)}. Besides, {keyless}"
+    return keyless
 
 
 def _keyless(url: str | None, data: Path | None) -> str:

@@ -136,6 +136,42 @@ def test_a_suite_that_has_ended_is_not_asked(
     assert asked == [URL]
 
 
+@pytest.mark.parametrize("command", [c for c in COMMANDS if c != ["status"]])
+def test_all_that_is_lacking_is_said_at_once(
+    command: list[str], tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who has neither a key nor a suite that runs is not told of one after the other."""
+    monkeypatch.delenv("SMALLPRINT_KEY", raising=False)
+    data = tmp_path / "data"
+    with FolderLock(data) as lock:
+        address.state(data, Served(HERE, lock.token))
+        assert "no suite runs" not in run(*command, "--data", data)[1]
+    lacking = (
+        f"no suite runs on {data}: start it (smallprint up --data {data}), or name another with "
+        "--url. Besides, a key is needed"
+    )
+    code, said = run(*command, "--data", data)
+    assert (code, lacking in said, f"keys new NAME --data {data}\n" in said) == (2, True, True)
+    monkeypatch.setenv("SMALLPRINT_DATA", str(data))
+    assert lacking in run(*command)[1]
+    monkeypatch.setenv("SMALLPRINT_DATA", str(tmp_path / "none"))  # perhaps it runs in containers
+    assert "no suite runs" not in run(*command)[1]
+
+
+def test_so_is_where_the_full_edition_is_stopped(
+    tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the command that starts that one."""
+    monkeypatch.delenv("SMALLPRINT_KEY", raising=False)
+    with FolderLock(tmp_path) as lock:
+        edition.state(tmp_path, Edition("kafka://127.0.0.1:8411", HERE, lock.token))
+    code, said = run("costs", "--data", tmp_path)
+    assert code == 2
+    assert f"the suite of {tmp_path} does not run" in said
+    assert "infra.run_kafka" in said
+    assert ". Besides, a key is needed, which says whose documents you may see: " in said
+
+
 def test_another_holder_of_the_folder_is_not_asked(
     tmp_path: Path, run: Run, asked: list[str]
 ) -> None:
