@@ -387,12 +387,29 @@ def backup(target: Path, bus_url: str | None, data: Path | None, as_json: bool) 
     else:
         kept = f"{len(made.databases)} databases, {made.blobs} blobs ({made.bytes} bytes)"
         write(f"{target}: {kept}, as of {made.moment}\n".encode())
+    _warn_of_older(settings)
     for name in made.damaged:
         click.echo(f"smallprint: blob {name} was damaged before it was copied", err=True)
     if empty := not made.blobs and _has_documents(settings):
         why = "mount the disk of the folder, or name the bucket in SMALLPRINT_BLOBS_URL"
         click.echo(f"smallprint: documents are there, and none of their blobs: {why}", err=True)
     return 1 if made.damaged or empty else 0
+
+
+def _warn_of_older(settings: CommonSettings) -> None:
+    """Say which tables are older than this program; their copies are, too."""
+    from services.cli.databases import older
+
+    found: dict[str, tuple[str, str]] = {}
+    with suppress(SuiteError):  # one that is away now was copied before
+        found = older(settings)
+    if found:
+        said = ", ".join(f"{name} (at {at}, not {last})" for name, (at, last) in found.items())
+        click.echo(
+            f"smallprint: tables of an older version than this program: {said}. They are copied as "
+            "they are; a restore, `smallprint migrate` and any start bring them up to date",
+            err=True,
+        )
 
 
 def _has_documents(settings: CommonSettings) -> bool:

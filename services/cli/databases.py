@@ -44,6 +44,27 @@ def require_all(settings: CommonSettings) -> None:
         )
 
 
+def older(settings: CommonSettings) -> dict[str, tuple[str, str]]:
+    """The services whose tables are older than this program: the revision that they are at, and its
+    own last one. Raises Unavailable.
+    """
+    from shared.storage import Store
+    from shared.storage.migrate import current, revisions
+
+    folders, found = migrations(), {}
+    for name, url in urls(settings).items():
+        known = revisions(folders[name])
+        store = Store(url, name, folders[name])
+        try:
+            store.ready()
+            at = current(store.engine)
+        finally:
+            store.close()
+        if at in known[:-1]:
+            found[name] = (at, known[-1])
+    return found
+
+
 def _named(settings: CommonSettings) -> dict[str, str]:
     """What the setting of each service says; empty: a file of the data folder."""
     from services.escalation.settings import Settings as Escalation

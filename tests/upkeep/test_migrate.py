@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 from click import UsageError
+from click.testing import CliRunner
 from sqlalchemy import create_engine, text
 
+from services.cli import cli
 from shared.cli.lock import FolderInUse, FolderLock
 from shared.errors import SettingsError, SuiteError
 from shared.storage import Store
@@ -51,6 +53,31 @@ def test_all_go_forward_and_one_goes_back(databases: dict[str, str], old: Path) 
         others = NAMES[NAMES.index(name) + 1 :]
         assert [current(stores[one].engine) for one in others] == [newest[one] for one in others]
         store.close()
+
+
+def test_a_backup_says_which_tables_are_older_than_the_program(
+    databases: dict[str, str], old: Path, tmp_path: Path
+) -> None:
+    """And copies them; of those that are up to date nothing is said."""
+    run("migrate", "--data", old)
+    assert "older" not in _backup(tmp_path / "new", old)
+    newest, before = revisions(MIGRATIONS["review"])[-1], revisions(MIGRATIONS["review"])[-2]
+    run("migrate", "--service", "review", "--to", before, "--data", old)
+    told = _backup(tmp_path / "older", old)
+    assert f"older version than this program: review (at {before}, not {newest}). " in told
+    store = _store("review", databases, old)
+    assert current(store.engine) == before
+    store.close()
+
+
+def _backup(target: Path, data: Path) -> str:
+    """Make a backup. Returns what is said of it beside its line."""
+    done = CliRunner().invoke(
+        cli, ["backup", str(target), "--data", str(data)], standalone_mode=False
+    )
+    assert (done.exception, done.return_value) == (None, 0)
+    assert (target / "manifest.json").is_file()
+    return done.stderr
 
 
 def test_an_empty_server_gets_its_tables(
