@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from shared.policy import RiskRules
 
 UNKNOWN = (
-    "no policy is known here: the suite has noted none in this data folder, and SMALLPRINT_POLICY "
-    "is not set. If the suite has one, set it to the file that the suite has"
+    "no policy is known here: a suite that starts with a policy file writes its policy down in the "
+    "data folder, and none is written down in this one. Most likely the suite works without one. "
+    "If it has one after all, set SMALLPRINT_POLICY to its file"
 )
 
 UNNOTED = (

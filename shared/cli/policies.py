@@ -16,7 +16,7 @@ TOP = 3
 """Categories of which it is said how many errors are expected."""
 SIDES = (("in force", "now"), ("tried", "tried"))
 KINDS = (("contracts", "clauses"), ("reports", "findings"))
-UNKNOWN = "not known"
+UNKNOWN = "none on record"
 """What stands for the policy in force where nothing says which it is."""
 FEW = 30
 """Decided results of which a share may well be chance."""
@@ -202,7 +202,12 @@ def _told(line: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "!", f"{plain(warning)}."
     yield from _tenants(line["tenants"])
     if _unknown(line["now"]):
-        yield "!", 'the column "in force" is that of no policy: people look at everything.'
+        yield (
+            "!",
+            'so the column "in force" is that of no policy: people look at everything, nothing is '
+            f'accepted and no model is asked. "{UNKNOWN}" stands where a policy would state '
+            "something.",
+        )
     for said in told_of_budget(line):
         yield "!", said
     for title, side in SIDES:

@@ -395,8 +395,16 @@ def test_it_does_not_say_that_nothing_is_stated_where_nothing_is_known(
     shown = run(CAREFUL).stdout
     assert "nothing stated" not in shown
     rows = rows_of(shown.split("\nReports: ")[0])
-    assert rows["version"][:2] == rows["at most wrong, as stated"][:2] == ["not", "known"]
+    for title in ("version", "at most wrong, as stated"):
+        assert rows[title][:3] == ["none", "on", "record"]
+    assert "not known" not in shown
     assert "! no policy is known here: " in shown
+    told = " ".join(shown.split())
+    assert (
+        "a suite that starts with a policy file writes its policy down in the data folder" in told
+    )
+    assert "none is written down in this one. Most likely the suite works without one." in told
+    assert '"none on record" stands where a policy would state something.' in told
     assert json.loads(run(CAREFUL, "--json").stdout)["now"]["known_by"] == "nothing"
 
 
