@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 SERVICES = ("ingest", "extraction", "triage", "review", "escalation")
 SHOWN = 10
 """Documents and stages that are shown of many."""
+BEGINS = "document.ingested.v1"
+"""The event with which work on a document begins, each time that it is begun."""
 MANY = 5
 """Times from which on it is said within which half of them and 95% lie."""
 
@@ -111,7 +113,9 @@ def document_table(
     silent: Sequence[str],
     now: datetime,
 ) -> Iterator[str]:
-    """A document for a person at a terminal: a sentence, then a row a stage."""
+    """A document for a person at a terminal: a sentence, then a row a stage below their heads.
+    Each time that the document was begun anew is told apart.
+    """
     what = document.outcome or document.state
     since = document.ended or document.updated
     yield f"{plain(document.name)}  ({document.id})  {document.kind}, {what} {_ago(since, now)}"
@@ -119,15 +123,20 @@ def document_table(
         yield f"  ! {plain(reason)}"
     if document.progress:
         yield f"  {document.progress.pages_done} of {document.progress.pages} pages are read"
-    rows = []
-    for one in found:
+    rows = [("service", "event", "stands", "how long", "")] if found else []
+    notes: list[str | None] = [None] * len(rows)
+    for place, one in enumerate(found):
+        if one.type == BEGINS and place and found[place - 1].type != BEGINS:
+            rows.append(("begun anew", "", "", "", ""))
+            notes.append(None)
         tries = f"{one.attempts} tries" if one.attempts > 1 else ""
         who = _who(one, now) if one.standing == "working" else ""
         again = f"next try {_ahead(one.next_try, now)}" if one.next_try else ""
         extra = ", ".join(part for part in (tries, who, again) if part)
         said = one.standing.replace("_", " ")
-        rows.append((one.service, one.type, said, _ago(one.since, now), extra, one.error))
-    yield from _table([row[:5] for row in rows], [row[5] for row in rows])
+        rows.append((one.service, one.type, said, _ago(one.since, now), extra))
+        notes.append(one.error)
+    yield from _table(rows, notes)
     if waiting:
         yield f"  review  {waiting} item{'' if waiting == 1 else 's'} wait for people"
     for service in silent:

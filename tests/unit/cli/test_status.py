@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from shared.cli.standing import (
+    BEGINS,
     Pace,
     Silence,
     document_line,
@@ -24,6 +25,7 @@ from shared.cli.standing import (
     stages,
 )
 from shared.client import Document, Journal
+from shared.events import DocumentIngested
 
 NOW = datetime(2026, 3, 4, 12, 0, tzinfo=UTC)
 
@@ -119,13 +121,35 @@ def test_a_person_reads_who_has_it_and_what_went_wrong() -> None:
     assert line["stages"][1]["next_try"] == (NOW + timedelta(seconds=40)).isoformat()
 
 
+def test_a_document_that_was_begun_anew_is_read_by_its_heads() -> None:
+    """Columns have heads, and what came of it each time is told apart."""
+    events = [("e1", INGESTED, 300), ("e2", READ, 290), ("e8", INGESTED, 90), ("e9", READ, 80)]
+    said = [_said(event, kind, ago, ago) for event, kind, ago in events]
+    heard = [_heard(event, kind, "done", ago) for event, kind, ago in events]
+    works = [
+        _work("ingest", [INGESTED], said, heard[::2]),
+        _work("triage", [INGESTED, READ], [], heard),
+    ]
+    _, *rows = document_table(DOCUMENT, stages(works), 0, [], NOW)
+    assert rows[0].split() == ["service", "event", "stands", "how", "long"]
+    assert [row.split()[0] for row in rows[1:]] == [
+        *("ingest", "triage", "triage"),
+        *("begun", "ingest", "triage", "triage"),
+    ]
+    assert rows[4] == "  begun anew"
+    assert rows[0].index("stands") == rows[1].index("done")
+    assert rows[0].index("how long") == rows[1].index("for 5 min")
+    assert DocumentIngested.type == BEGINS
+    assert len(list(document_table(DOCUMENT, [], 0, [], NOW))) == 1
+
+
 def test_a_person_reads_when_who_has_it_was_last_seen() -> None:
     """By that a dead worker is told from long work; an older suite does not say it."""
     has = _heard("e1", INGESTED, "working", 90, seen=_ago(6))
     older = _heard("e2", READ, "working", 90)
     works = [_work("ingest", [INGESTED], [], [has]), _work("triage", [READ], [], [older])]
     shown = list(document_table(DOCUMENT, stages(works), 0, [], NOW))
-    assert [row.split("  ")[-1] for row in shown[1:]] == ["host/7, last seen 6 s ago", "host/7"]
+    assert [row.split("  ")[-1] for row in shown[2:]] == ["host/7, last seen 6 s ago", "host/7"]
     line = document_line(DOCUMENT, stages(works), 0, [])
     assert [one["seen"] for one in line["stages"]] == [_ago(6), None]
 
