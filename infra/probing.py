@@ -27,7 +27,7 @@ PROBE_SECONDS = 5.0
 PROBING = 100
 """Connections for probes and metrics at the most; a probe takes one of each process."""
 
-_COUNTING = frozenset({"smallprint_processes"})
+_COUNTING = frozenset({"smallprint_processes", "smallprint_events_in_work"})
 """Gauges of which each process has its own share."""
 
 

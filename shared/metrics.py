@@ -31,6 +31,11 @@ queue_age_seconds = Gauge(
 bus_lag = Gauge(
     "smallprint_bus_lag", "Events that a service has not acknowledged yet.", ["service"]
 )
+events_in_work = Gauge(
+    "smallprint_events_in_work",
+    "Events that workers have in hand at this moment; the origin adds them up.",
+    ["service"],
+)
 stuck_loops = Gauge(
     "smallprint_stuck_loops",
     "Loops of this process that have ended, or stand still between two events.",

@@ -20,6 +20,8 @@ SHOWN = 10
 """Documents and stages that are shown of many."""
 BEGINS = "document.ingested.v1"
 """The event with which work on a document begins, each time that it is begun."""
+COUNTED_EVERY = 15
+"""Seconds after which relays count anew what waits (`shared.storage.relay.MEASURE_EVERY`)."""
 MANY = 5
 """Times from which on it is said within which half of them and 95% lie."""
 
@@ -176,7 +178,10 @@ class Queue:
 
     service: str
     lag: int | None
-    """Events that it has not acknowledged yet; None: not known, for no relay says so."""
+    """Events that it has not acknowledged yet, as of the last COUNTED_EVERY seconds; None: not
+    known, for no relay says so."""
+    in_work: int | None
+    """Events that its workers have in hand now; None: not known, for no worker says so."""
     age_seconds: float | None
     """Age of the oldest one that is unsent, or begun and not ended; None: not known."""
     dead_letters: int
@@ -199,26 +204,33 @@ def read_metrics(text: str) -> Samples:
 
 
 def queues(samples: Samples) -> list[Queue]:
-    """What waits, the longest queue first."""
+    """What waits, the longest queue first, then what has most in work."""
 
     def of(name: str, service: str) -> float | None:
         values = [v for labels, v in samples.get(name, ()) if labels.get("service") == service]
         return max(values, default=None)
 
-    names = ("bus_lag", "queue_age_seconds", "dead_letters_total")
+    names = ("bus_lag", "events_in_work", "queue_age_seconds", "dead_letters_total")
     known = {labels["service"] for name in names for labels, _ in samples.get(name, ())}
     found = []
     for service in sorted(known):
-        lag, age, dead = (of(name, service) for name in names)
+        lag, begun, age, dead = (of(name, service) for name in names)
         found.append(
             Queue(
                 service,
                 None if lag is None else int(lag),
+                None if begun is None else int(begun),
                 None if age is None else round(age, 1),
                 int(dead or 0),
             )
         )
-    return sorted(found, key=lambda one: (-(one.lag or 0), -(one.age_seconds or 0), one.service))
+    return sorted(
+        found,
+        key=lambda one: (
+            *(-(number or 0) for number in (one.lag, one.in_work, one.age_seconds)),
+            one.service,
+        ),
+    )
 
 
 def paces(samples: Samples) -> list[Pace]:
@@ -323,17 +335,22 @@ def overview_table(
 ) -> Iterator[str]:
     """What is slow for a person at a terminal."""
     yield "queues"
-    heads = ("service", "waiting", "oldest", "given up")
+    heads = ("service", "waiting", "in work", "oldest", "given up")
     rows = [
         (
             one.service,
             "?" if one.lag is None else f"{one.lag:,}",
+            "?" if one.in_work is None else f"{one.in_work:,}",
             "?" if one.age_seconds is None else _span(one.age_seconds),
             f"{one.dead_letters:,}",
         )
         for one in waiting
     ]
     yield from _table([heads, *rows])
+    yield (
+        f"  waiting and oldest are counted every {COUNTED_EVERY} s, what is in work among them; in "
+        "work is of this moment"
+    )
     if silent.relays:
         yield f"  ! no relay answered of {', '.join(silent.relays)}: what waits there is not known"
     yield "stages, by their 95th percentile"

@@ -100,9 +100,8 @@ class Worker:
         self._consumer: Consumer | None = None
         self._unreported: dict[str, _Ends] = {}
         self._counting = threading.Lock()
-        metrics.dead_letters_total.labels(
-            name
-        )  # nothing yet is told as 0, so that a first one shows
+        for told in (metrics.dead_letters_total, metrics.events_in_work):
+            told.labels(name)  # nothing yet is told as 0, so that a first one shows
 
     def run(self, stop: threading.Event) -> None:
         """Work until `stop` is set; a bus or database that is away is waited for."""
@@ -193,6 +192,7 @@ class Worker:
             log_context(document=event.document_id, tenant=event.tenant, event=event.id),
             entered(self.name, event.type, came, "consumer", about) as span,
             self._signs.of(event.id),
+            metrics.events_in_work.labels(self.name).track_inprogress(),
         ):
             self._try(consumer, delivery, event, handler, span)
 

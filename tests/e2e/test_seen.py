@@ -189,6 +189,7 @@ SAMPLED = {
     "stage_seconds_bucket": {"service", "stage", "le"},
     "queue_age_seconds": {"service"},
     "bus_lag": {"service"},
+    "events_in_work": {"service"},
     "dead_letters_total": {"service"},
     "processes": {"service", "role"},
     "tokens_total": {"adapter"},
@@ -217,7 +218,7 @@ def test_every_metric_is_there_after_a_contract_and_a_report(travelled: Travelle
     for name, labels in SAMPLED.items():
         assert found[name], name
         assert {frozenset(sample) for sample, _ in found[name]} == {frozenset(labels)}, name
-    for name in ("queue_age_seconds", "bus_lag", "dead_letters_total"):
+    for name in ("queue_age_seconds", "bus_lag", "events_in_work", "dead_letters_total"):
         assert {sample["service"] for sample, _ in found[name]} == set(SERVICES), name
     if travelled.edition == "embedded":
         for name in AFTER_CHECKS:

@@ -288,6 +288,12 @@ def test_the_highest_of_a_gauge_counts() -> None:
     assert 'smallprint_bus_lag{service="NAME"} 3.0' in add_up([low, METRICS, low]).splitlines()
 
 
+def test_what_every_worker_has_in_hand_is_added_up() -> None:
+    """Each knows its own alone."""
+    mine = METRICS.replace("bus_lag", "events_in_work")
+    assert 'smallprint_events_in_work{service="NAME"} 6.0' in add_up([mine, mine]).splitlines()
+
+
 def test_a_stream_of_events_ends_when_the_origin_is_to_end() -> None:
     """Whole, so that a browser comes again by itself; the service may be silent for long."""
     silent = threading.Event()

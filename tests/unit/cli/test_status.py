@@ -11,6 +11,7 @@ import pytest
 
 from shared.cli.standing import (
     BEGINS,
+    COUNTED_EVERY,
     Pace,
     Silence,
     document_line,
@@ -26,6 +27,7 @@ from shared.cli.standing import (
 )
 from shared.client import Document, Journal
 from shared.events import DocumentIngested
+from shared.storage.relay import MEASURE_EVERY
 
 NOW = datetime(2026, 3, 4, 12, 0, tzinfo=UTC)
 
@@ -158,6 +160,8 @@ METRICS = """\
 # TYPE smallprint_bus_lag gauge
 smallprint_bus_lag{service="review"} 3.0
 smallprint_bus_lag{service="ingest"} 0.0
+smallprint_events_in_work{service="ingest"} 1.0
+smallprint_events_in_work{service="triage"} 0.0
 smallprint_queue_age_seconds{service="ingest"} 12.5
 smallprint_dead_letters_total{service="triage"} 2.0
 smallprint_stage_seconds_bucket{le="1.0",service="ingest",stage="a"} 5.0
@@ -181,9 +185,19 @@ def test_what_is_slow_is_read_from_metrics() -> None:
     silent = silence(samples)
     shown = "\n".join(overview_table(queues(samples), [pace], [DOCUMENT], NOW, silent))
     assert "12 s" in shown
-    assert re.search(r"triage +\? +\? +2", shown)
+    assert re.search(r"ingest +0 +1 +12 s +0", shown)
+    assert re.search(r"review +3 +\? +\? +0", shown)
+    assert re.search(r"triage +\? +0 +\? +2", shown)
+    assert "waiting and oldest are counted every 15 s, what is in work among them" in shown
     assert "doc_1  processing  for 5 min" in shown
     assert "no document is at work" in "\n".join(overview_table([], [], [], NOW, silent))
+
+
+def test_it_is_said_how_old_the_counts_of_what_waits_may_be() -> None:
+    """As old as relays let them be; one that was taken since is in work and not counted yet."""
+    assert COUNTED_EVERY == MEASURE_EVERY
+    told = [(one.lag, one.in_work) for one in queues(read_metrics(METRICS))]
+    assert told == [(3, None), (0, 1), (None, 0)]
 
 
 PROCESSES = """\

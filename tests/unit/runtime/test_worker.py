@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from shared.bus import Bus, Message
+from shared.cli.standing import read_metrics
 from shared.errors import UnreadableDocument
 from shared.events import (
     BlobRef,
@@ -16,6 +17,7 @@ from shared.events import (
     DocumentFailed,
     DocumentRekinded,
 )
+from shared.metrics import exposition
 from shared.storage import Store, UnitOfWork, begin_try
 from tests.unit.runtime.working import (
     Fails,
@@ -43,6 +45,29 @@ def test_an_event_is_handled_and_acknowledged(store: Store, bus: Bus, make_worke
     assert make_worker({DocumentDeleted: keep}).run_until_idle() == 2
     assert sorted(notes(store)) == ["a", "b"]
     assert bus.lag("extraction") == 0
+
+
+def test_what_is_in_hand_is_counted_while_it_is(store: Store, bus: Bus, make_worker: Any) -> None:
+    """However it ends."""
+    seen: list[float] = []
+
+    def look(event: DocumentDeleted, uow: UnitOfWork) -> None:
+        seen.append(in_work())
+        if event.document_id == "bad":
+            raise RuntimeError
+        keep(event, uow)
+
+    def in_work() -> float:
+        found = read_metrics(exposition().decode())["events_in_work"]
+        (count,) = (count for labels, count in found if labels["service"] == worker.name)
+        return count
+
+    worker = make_worker({DocumentDeleted: look})
+    assert in_work() == 0
+    for name in ("a", "bad"):
+        send(bus, DocumentDeleted(tenant="default", document_id=name))
+    work_for(worker, lambda: len(seen) == 2)
+    assert (seen, in_work()) == ([1, 1], 0)
 
 
 def test_other_types_are_passed_over(store: Store, bus: Bus, make_worker: Any) -> None:
