@@ -16,6 +16,7 @@ from services.escalation.costs import Reading, Readings
 from services.escalation.ledger import Caps, Ledger
 from services.escalation.providers import Usage
 from services.escalation.store import MIGRATIONS
+from shared.cli.tables import FEW, LOADED
 from shared.errors import SuiteError
 from shared.storage import Store
 from tests.contract.ledger.calls import call
@@ -180,6 +181,19 @@ def test_costs_are_a_table_with_budgets_and_stops() -> None:
     assert "training of mine 1.0.0: its hours are not known" in shown
     assert "as quoted on 2026-11-26, not measured here: US$ 25 for a million tokens out" in shown
     assert ASKED == ["day"]
+
+
+def test_of_few_reports_it_is_said_that_loading_is_in_their_pace(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Of contracts it is not, and among many reports it shows no more."""
+    contract, report = (row for row in run("--key", "sp_key").stdout.splitlines() if "sec" in row)
+    assert "3 contracts" in contract
+    assert "loaded" not in contract
+    assert report.endswith(LOADED)
+    many = [{**one, "documents": FEW} for one in COSTS["specialists"]["kinds"]]
+    monkeypatch.setitem(COSTS["specialists"], "kinds", many)
+    assert "loaded" not in run("--key", "sp_key").stdout
 
 
 def test_costs_are_one_line_of_json() -> None:
