@@ -130,7 +130,8 @@ def costs(
         names: of documents by their ids, where those are added up.
         failed: documents that failed.
     """
-    yield f"frontier models: {_count(found.calls, 'call')}, US$ {found.usd:,.6f}"
+    played = f": {_played(found)}" if found.stand_in_usd else ""
+    yield f"frontier models: {_count(found.calls, 'call')}, US$ {found.usd:,.6f}{played}"
     yield from _worked(found)
     if failed:
         yield f"{_count(failed, 'document')} failed: what failed counts only if its text was read"
@@ -158,7 +159,9 @@ def costs(
     ]
     yield from _figures(heads, rows)
     for budget in found.budgets:
-        yield f"{budget.period}: US$ {budget.usd:,.6f} of at most {budget.most_usd:,.2f}"
+        over = budget.usd - budget.most_usd
+        passed = f", passed by {over:,.6f}" if over > 0 else ""
+        yield f"{budget.period}: US$ {budget.usd:,.6f} of at most {budget.most_usd:,.2f}{passed}"
     for stop in found.stopped:
         yield f"! {plain(stop.provider)} is stopped: {plain(stop.reason)}"
     if quoted := found.quoted:
@@ -169,6 +172,12 @@ def costs(
             f"{small[0]:.2f} to {small[1]:.2f}; {quoted.tokens_a_day:,} tokens a day, "
             f"US$ {quoted.frontier_day:g} against {day[0]:g} to {day[1]:g}"
         )
+
+
+def _played(found: Costs) -> str:
+    """That nobody was paid what a stand-in plays."""
+    part = "all" if found.stand_in_usd >= found.usd else f"US$ {found.stand_in_usd:,.6f}"
+    return f"{part} of it played by a stand-in for tests, which nobody was paid"
 
 
 def _worked(found: Costs) -> Iterator[str]:

@@ -1124,3 +1124,5 @@ class Costs(_Result):
     frontier: FrontierCost | None = None
     training: tuple[TrainingCost, ...] = ()
     quoted: QuotedCosts | None = None
+    stand_in_usd: float = 0.0
+    """Of `usd` what stand-ins, programs for tests, play: nobody was paid that."""

@@ -196,6 +196,33 @@ def test_reports_stand_beside_contracts(browser: Any, stage: Stage) -> None:
     ada.close()
 
 
+def test_a_stand_in_a_passed_budget_and_a_dear_machine_are_said(browser: Any, stage: Stage) -> None:
+    """What a stand-in plays is marked, a budget that a bill has passed does not promise otherwise,
+    and a frontier model that would be a fifth cheaper is not said to be as dear.
+    """
+    ada = Watched(browser, stage, viewport={"width": 1280, "height": 800})
+    page = ada.sign_in()
+    told = stage.http.get("/v1/costs").json()
+    told["stand_in_usd"] = told["usd"]
+    told["frontier"]["usd"] = 0.82 * (told["usd"] + told["specialists"]["usd"])
+    told["budgets"] = [{"period": "2026-01-31", "usd": 1.62, "most_usd": 1.0}]
+    page.route("**/v1/costs?*", lambda route: route.fulfill(json=told))
+    page.goto(f"{stage.address}/costs")
+    figure(page, "Budgets").wait_for()
+    glance = page.locator(".numbers")
+    assert "all of it played by a stand-in for tests, which nobody was paid" in glance.inner_text()
+    assert "0.8 ×" in glance.inner_text()
+    assert "1/1" not in glance.inner_text()
+    tops = {round(box["y"]) for box in (n.bounding_box() for n in glance.locator(".number").all())}
+    assert len(tops) == 1, "four numbers stand in one row"
+    budget = figure(page, "Budgets").inner_text()
+    assert "US$ 1.62 of US$ 1.00" in budget
+    assert "passed by US$ 0.62: a bill was above what was set aside" in budget
+    assert page.evaluate(STICKING_OUT) == []
+    ada.draw("costs-passed-1280", ".scroll")
+    ada.close()
+
+
 def test_costs_by_document_lead_to_it(browser: Any, stage: Stage) -> None:
     """A document is named as people know it; what is deleted is said to be."""
     ada = Watched(browser, stage)

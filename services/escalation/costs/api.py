@@ -23,6 +23,7 @@ from services.escalation.costs import (
 )
 from services.escalation.domain import Spend
 from services.escalation.ledger.store import stops, sums
+from services.escalation.providers import is_stand_in
 from services.escalation.store import By, Escalations
 from shared.artefacts import Training
 from shared.storage import Store
@@ -180,6 +181,9 @@ class CostsOut(BaseModel):
 
     calls: int
     usd: float = Field(description="paid to providers")
+    stand_in_usd: float = Field(
+        description="of it what stand-ins, programs for tests, play: nobody was paid that"
+    )
     items: list[SpendOut]
     groups: list[GroupOut] = Field(description="by the key that was asked for; days newest first")
     budgets: list[BudgetOut] = Field(description="of this day and this month")
@@ -230,6 +234,7 @@ def routes(store: Store, door: Door, hours: Hours) -> APIRouter:
         return CostsOut(
             calls=sum(s.calls for s in spent),
             usd=float(sum(s.usd for s in spent)),
+            stand_in_usd=float(sum(s.usd for s in spent if is_stand_in(s.provider))),
             items=[SpendOut.model_validate(s) for s in spent],
             groups=[_group(group, rates) for group in groups],
             budgets=[

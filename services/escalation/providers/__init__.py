@@ -18,7 +18,7 @@ from services.escalation.providers.base import (
     Unusable,
     Usage,
 )
-from services.escalation.providers.provider import Provider
+from services.escalation.providers.provider import Provider, is_stand_in
 
 __all__ = [
     "AtPace",
@@ -34,4 +34,5 @@ __all__ = [
     "TooBusy",
     "Unusable",
     "Usage",
+    "is_stand_in",
 ]

@@ -68,6 +68,13 @@ UNSEEN_TOKENS = 2_000
 T = TypeVar("T")
 
 
+def is_stand_in(name: str) -> bool:
+    """Whether a provider of that name only plays one: any other that says so in its answers is
+    refused.
+    """
+    return name.startswith(STAND_IN)
+
+
 @dataclass(frozen=True)
 class Provider:
     """Asks one model. Threads may share one.
@@ -98,7 +105,7 @@ class Provider:
     @property
     def stand_in(self) -> bool:
         """Whether it only plays a provider."""
-        return self.name.startswith(STAND_IN)
+        return is_stand_in(self.name)
 
     def worst_case(self, prompt: Prompt) -> Usage:
         """Tokens that a call can't exceed: a token has at least one byte, in every alphabet, and

@@ -43,24 +43,33 @@ async function failures() {
 }
 
 /** Three numbers that say it all. */
-function glance({ usd: paid, specialists: work, frontier, calls }) {
+function glance({ usd: paid, stand_in_usd: played, specialists: work, frontier, calls }) {
   const mine = paid + work.usd;
   const times = mine > 0 && frontier.usd > 0 ? frontier.usd / mine : null;
   const one = (big, text) => h("div.number", {}, h("span.big", {}, big), h("span.muted", {}, text));
   return h("div.numbers", {},
-    one(usd(mine), `spent: ${usd(work.usd)} for the machine, ${usd(paid)} for ${count(calls, "call")}`),
+    one(usd(mine), `spent: ${usd(work.usd)} for the machine, ${usd(paid)} for ${count(calls, "call")}${played > 0 ? `, ${stoodIn(played, paid)}` : ""}`),
     one(usd(frontier.usd), `at least, had ${frontier.model} read everything`),
     one(count(work.documents, "document"), `${number(work.tokens_read)} tokens in ${number(Math.round(work.seconds))} s`),
-    times !== null && one(times >= 1 ? `${number(Math.round(times))} ×` : `1/${number(Math.round(1 / times))}`, times >= 1 ? "as much at the frontier model" : "as much at the frontier model: it would be cheaper"));
+    times !== null && one(factor(times), times >= 1 ? "as much at the frontier model" : "as much at the frontier model: it would be cheaper"));
 }
 
-function together({ usd: paid, specialists: work, frontier }) {
+/** What a stand-in plays is marked wherever money is. */
+const stoodIn = (played, paid) => `${played < paid ? usd(played) : "all"} of it played by a stand-in for tests, which nobody was paid`;
+
+/** How many times as much: whole from ten on, as a part of one where it is less than a half. */
+function factor(times) {
+  if (times < 0.5) return `1/${number(Math.round(1 / times))}`;
+  return `${number(times < 9.95 ? Math.round(times * 10) / 10 : Math.round(times))} ×`;
+}
+
+function together({ usd: paid, stand_in_usd: played, specialists: work, frontier }) {
   const rows = [
     ["This machine", [["ours", work.usd]], usd(work.usd)],
     ["Paid to frontier models", [["paid", paid]], usd(paid)],
     [`Had ${frontier.model} read everything`, [["theirs", frontier.read_usd], ["theirs-out", frontier.quoted_usd]], usd(frontier.usd)],
   ];
-  const said = `Of the last, ${usd(frontier.read_usd)} for ${number(work.tokens_read)} tokens in and ${usd(frontier.quoted_usd)} (lighter) for ${number(work.tokens_quoted)} out.`;
+  const said = `Of the last, ${usd(frontier.read_usd)} for ${number(work.tokens_read)} tokens in and ${usd(frontier.quoted_usd)} (lighter) for ${number(work.tokens_quoted)} out.${played > 0 ? ` Of what was paid, ${stoodIn(played, paid)}.` : ""}`;
   return figure("What it cost, and would have cost", said, bars(rows), ["", "Tokens in", "Tokens out", "US$"], [
     ["This machine", number(work.tokens_read), number(work.tokens_quoted), exact(work.usd)],
     ["Paid to frontier models", "", "", exact(paid)],
@@ -84,7 +93,7 @@ function groups({ groups: all, frontier }, by, names) {
   if (!shown.length) return h("figure.chart.whole", {}, h("figcaption", {}, h("h2", {}, title), h("p.muted", {}, "No frontier model was asked.")));
   const left = all.length - shown.length;
   const said = `${left > 0 ? `${by === "day" ? "The last" : "The dearest"} ${shown.length} of ${number(all.length)}. ` : ""}${by === "day" ? "Days without work are left out. " : ""}Each chart has a scale of its own.`;
-  const name = (one) => names[one.key] ?? (by === "kind" ? KIND[one.key] : null) ?? one.key;
+  const name = (one) => names[one.key] ?? (by === "kind" ? KIND[one.key] : by === "adapter" && !one.documents ? `${one.key} (provider)` : null) ?? one.key;
   const series = [
     ["Spent", (one) => [["ours", one.machine_usd], ["paid", one.usd]], spent],
     [`Had ${frontier.model} read it`, (one) => [["theirs", one.frontier_usd]], (one) => one.frontier_usd],
@@ -92,7 +101,7 @@ function groups({ groups: all, frontier }, by, names) {
   const draw = by === "day" ? columns : bars;
   const drawn = series.map(([text, parts, sum]) => h("div.half", {}, h("h3", {}, text),
     draw(shown.map((one) => [name(one), parts(one), usd(sum(one))]))));
-  const heads = [what[0].toUpperCase() + what.slice(1), "Documents", "Seconds", "Tokens in", "Tokens out", "Machine US$", "Calls", "Paid US$", `Had ${frontier.model} read it US$`];
+  const heads = [what[0].toUpperCase() + what.slice(1), "Documents", "Seconds", "Tokens in", "Tokens out", "Machine US$", "Calls", "Paid US$", `Had ${frontier.model} read it, US$`];
   const cell = (one) => (by === "document" ? h("a.plain", { href: `/documents/${one.key}` }, name(one)) : name(one));
   return figure(title, said, h("div.halves", {}, drawn), heads, (by === "day" ? shown.toReversed() : shown).map((one) => [cell(one), number(one.documents),
     number(Math.round(one.seconds * 10) / 10), number(one.tokens_read), number(one.tokens_quoted), exact(one.machine_usd), number(one.calls), exact(one.usd), exact(one.frontier_usd)]), true);
@@ -147,8 +156,9 @@ function million({ specialists: work, frontier, quoted }) {
 
 function budgets({ budgets: all }) {
   if (!all.some((one) => one.most_usd > 0)) return null;
-  const rows = all.map((one) => h("div.paid-row", {}, h("span.bar-label", {}, one.period), reached("paid", one.usd, one.most_usd), h("span.figure", {}, `${usd(one.usd)} of ${usd(one.most_usd)}`)));
-  return figure("Budgets", "What counts as spent on frontier models, in UTC; no call can pass them.", h("div.bars", {}, rows), ["Period", "Spent US$", "At most US$"],
+  const rows = all.map((one) => h("div.paid-row", {}, h("span.bar-label", {}, one.period), reached("paid", one.usd, one.most_usd), h("span.figure", {}, `${usd(one.usd)} of ${usd(one.most_usd)}`),
+    one.usd > one.most_usd && h("span.small.changed", {}, `passed by ${usd(one.usd - one.most_usd)}: a bill was above what was set aside for it`)));
+  return figure("Budgets", "What counts as spent on frontier models, in UTC. No call is made whose worst case would pass them; a provider that bills more than that is stopped at the first such bill.", h("div.bars", {}, rows), ["Period", "Spent US$", "At most US$"],
     all.map((one) => [one.period, exact(one.usd), exact(one.most_usd)]));
 }
 

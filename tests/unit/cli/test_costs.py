@@ -196,6 +196,23 @@ def test_of_few_reports_it_is_said_that_loading_is_in_their_pace(
     assert "loaded" not in run("--key", "sp_key").stdout
 
 
+def test_a_stand_in_and_a_budget_that_was_passed_are_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody was paid what a stand-in plays; a bill above what was set aside passes a budget."""
+    shown = run("--key", "sp_key").stdout
+    assert "stand-in" not in shown
+    assert "passed by" not in shown
+    budgets = [{"period": "2026-01-31", "usd": 1.5, "most_usd": 1.0}]
+    monkeypatch.setitem(COSTS, "budgets", budgets)
+    monkeypatch.setitem(COSTS, "stand_in_usd", 0.5)
+    part = run("--key", "sp_key").stdout
+    assert "2026-01-31: US$ 1.500000 of at most 1.00, passed by 0.500000" in part
+    assert "US$ 1.500000: US$ 0.500000 of it played by a stand-in for tests" in part
+    monkeypatch.setitem(COSTS, "stand_in_usd", 1.5)
+    assert "US$ 1.500000: all of it played by a stand-in for tests, which nobody was paid" in (
+        run("--key", "sp_key").stdout
+    )
+
+
 def test_costs_are_one_line_of_json() -> None:
     """By the key that is asked for."""
     line = json.loads(run("--key", "sp_key", "--by", "document", "--json").stdout)

@@ -233,10 +233,12 @@ def test_training_is_paid_after_so_many_documents(service: Service) -> None:
     assert second["machine"] is None
 
 
-def pay(service: Service, number: int, micro_usd: int, tenant: str = "default") -> None:
+def pay(
+    service: Service, number: int, micro_usd: int, tenant: str = "default", **more: Any
+) -> None:
     """A call about a document that counts with so much."""
     book = Ledger(service.store)
-    one = call(number, micro_usd, tenant=tenant, document_id=f"doc_{number}")
+    one = call(number, micro_usd, tenant=tenant, document_id=f"doc_{number}", **more)
     book.reserve(one, Caps(10**9, 10**9))
     book.settle(one.id, Usage(4_000, 200), micro_usd, {})
 
@@ -255,6 +257,14 @@ def test_what_was_paid_to_frontier_models_is_not_saved(service: Service) -> None
     saved = 0.05 / 2 * 5 + 0.004 * 25 - 10 * 0.36 / 3600 - 0.02
     assert first["saved_each_usd"] == pytest.approx(saved)
     assert first["after_documents"] == -(-9.0 // saved) == 45
+
+
+def test_what_a_stand_in_plays_is_told_apart(service: Service) -> None:
+    """It counts against budgets as any bill does, but nobody was paid it."""
+    pay(service, 1, 60_000)
+    assert told(service).json()["stand_in_usd"] == 0
+    pay(service, 2, 20_000, provider="stand-in-2")
+    assert (told(service).json()["usd"], told(service).json()["stand_in_usd"]) == (0.08, 0.02)
 
 
 def test_two_attempts_at_a_document_do_not_pay_twice(service: Service) -> None:
