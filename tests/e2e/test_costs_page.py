@@ -238,7 +238,7 @@ def test_costs_by_document_lead_to_it(browser: Any, stage: Stage) -> None:
     cells = [row.get_by_role("cell").all_inner_texts() for row in rows]
     paid = [float(cell[4].replace(",", "")) + float(cell[6].replace(",", "")) for cell in cells]
     assert paid == pytest.approx(dearest[: len(paid)], abs=2e-6)
-    assert chart.get_by_text(f"Had {told['frontier']['model']} read it US$").count() == 1
+    assert chart.get_by_text(f"Had {told['frontier']['model']} read it, US$").count() == 1
     assert page.url.endswith("/costs?by=document")
     chart.get_by_role("link", name="Northwind").click()
     page.get_by_role("heading", name="Northwind").wait_for()
