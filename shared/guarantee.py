@@ -112,6 +112,17 @@ class Calibration:
         sure = float(1.0 / (1.0 + np.exp(-odds)))
         return sure if sure < 1.0 else NEVER
 
+    def never(self, belief: float | None) -> tuple[str, ...]:
+        """The categories of which no result is accepted, however sure, that has to be believed so
+        much; the flat ones alone, where nothing is promised (None).
+        """
+        flat = self.flat
+        return tuple(
+            name
+            for name in self.labels
+            if name in flat or (belief is not None and self.confidence_of(name, belief) == NEVER)
+        )
+
     def counts(self, thresholds: Floats, without: Collection[str] = ()) -> tuple[Floats, Floats]:
         """Return results accepted, and wrong ones among them, by threshold and family.
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from shared.cli.lines import plain
 
 WIDTH = 30
+SIDES = "before", "after"
 
 
 def shown(line: Mapping[str, Any]) -> Iterator[str]:
@@ -26,11 +27,15 @@ def shown(line: Mapping[str, Any]) -> Iterator[str]:
     yield ""
     yield _row("", "in force", "refitted")
     yield _row(*_least(line))
+    if line["categories"] > 1:
+        yield _row("categories never accepted", *(_never(line, side) for side in SIDES))
     yield _row("accepted", _accepted(before), _accepted(after))
     yield _row("  of these decided", _looked_at(before), _looked_at(after))
     yield _row("expected to be wrong", _wrong(before), _wrong(after))
     yield _row("  of the accepted (95%)", _rate(before), _rate(after))
     yield ""
+    if line["categories"] > 1:
+        yield from _named(line)
     if line["why_not"]:
         yield plain(line["why_not"])
     yield plain(line["said"])
@@ -44,11 +49,34 @@ def _least(line: Mapping[str, Any]) -> tuple[str, str, str]:
     """From where on results are accepted: by the confidence that people see, if it is the same for
     all, else by how much one is believed.
     """
-    sides = "before", "after"
-    known = any(line[f"confidence_{side}"] is not None for side in sides)
+    known = any(line[f"confidence_{side}"] is not None for side in SIDES)
     name = "confidence" if known else "belief"
-    before, after = (_belief(line[f"{name}_{side}"]) for side in sides)
+    before, after = (_belief(line[f"{name}_{side}"]) for side in SIDES)
     return f"accepted from {name}", before, after
+
+
+def _never(line: Mapping[str, Any], side: str) -> str:
+    names = line[f"never_{side}"]
+    return "unknown" if names is None else f"{len(names)} of {line['categories']}"
+
+
+def _named(line: Mapping[str, Any]) -> Iterator[str]:
+    """The categories of which nothing is accepted, and until when a person looks at all of them."""
+    if before := line["never_before"]:
+        yield (
+            f"in force: none of {_quoted(before)} is accepted, however sure. They go to a person "
+            "until a calibration is applied that accepts some"
+        )
+    if after := line["never_after"]:
+        yield (
+            f"refitted: none of {_quoted(after)} is accepted, however sure, for by what was "
+            "decided surer ones are hardly right more often, if at all. They go to a person until "
+            "further decisions show that they are, and a calibration made of these is applied"
+        )
+
+
+def _quoted(names: Sequence[str]) -> str:
+    return ", ".join(f'"{plain(name)}"' for name in names)
 
 
 def _belief(value: float | None) -> str:

@@ -46,6 +46,12 @@ class Refit:
     confidence_before: float | None = None
     """From which confidence on a result is accepted, where that is the same for all."""
     confidence_after: float | None = None
+    categories: int = 0
+    """How many the specialist knows."""
+    never_before: tuple[str, ...] | None = None
+    """Those of which nothing is accepted, however sure, though the policy would allow it; None:
+    nothing was known."""
+    never_after: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """What is kept and shown of it."""
@@ -116,13 +122,14 @@ def compared(
     chosen = pooled(new, shipped) if with_shipped and shipped else new
     expected = None if chosen is not new else expected_of(new, shipped)
     made = promise(chosen, risk.max_wrong, risk.level, risk.always_person, expected)
-    before, belief = None, None
+    before, belief, never_before = None, None, None
     if now is not None and was is not None:
         steps = ladder(was.belief or 1.0)
         belief = steps[local.step] if was.belief and local.step < len(steps) else None
         never = {*risk.always_person, *local.doubted, *now.flat}
         allowed = without(new, beliefs(now, new, found), never)
         before = outcome(new, allowed, replace(was, belief=belief))
+        never_before = _never(now, belief, risk, local.doubted)
     after = outcome(new, without(new, new.served, set(risk.always_person)), made)
     return Refit(
         whose.adapter,
@@ -139,7 +146,20 @@ def compared(
         made.belief,
         made.why_not,
         chosen.to_bytes(),
+        categories=len(chosen.labels),
+        never_before=never_before,
+        never_after=_never(chosen, made.belief, risk),
     )
+
+
+def _never(
+    known: Calibration, belief: float | None, risk: Stated, doubted: Collection[str] = ()
+) -> tuple[str, ...]:
+    """The categories of which a set, or checks that have them `doubted`, leave nothing to accept;
+    without those that the policy has a person look at anyway.
+    """
+    names = {*known.never(belief), *doubted} - set(risk.always_person)
+    return tuple(name for name in known.labels if name in names)
 
 
 def beliefs(now: Calibration, new: Calibration, found: Sequence[Decided]) -> Floats:

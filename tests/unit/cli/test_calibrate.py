@@ -243,6 +243,25 @@ def test_a_person_reads_a_table(data: Path) -> None:
     assert "nothing was changed" in done.stdout
 
 
+def test_categories_of_which_nothing_is_accepted_are_named(data: Path) -> None:
+    """What checks doubt in force, and what falls refitted: with what follows for people."""
+    with opened(data) as session:
+        watches = Watches(session, "default")
+        for known in watches.decisions().values():
+            if known.category == TERM:
+                watches.put(replace(known, confidence=0.9 if known.wrong else 0.5))
+    line = run(data, "--max-wrong", "0.1")
+    assert (line["never_before"], line["never_after"]) == ([LAW], [TERM])
+    arguments = ["calibrate", "--data", str(data), "--max-wrong", "0.1"]
+    done = CliRunner().invoke(cli, arguments, catch_exceptions=False, standalone_mode=False)
+    rows = done.stdout.splitlines()
+    row = next(row for row in rows if row.startswith("categories never accepted"))
+    assert row.split()[-6:] == ["1", "of", "41", "1", "of", "41"]
+    before, after = (next(r for r in rows if r.startswith(s)) for s in ("in force: ", "refitted: "))
+    assert f'none of "{LAW}" is accepted, however sure. They go to a person until' in before
+    assert f'none of "{TERM}" is accepted, however sure, for by what was decided' in after
+
+
 def test_how_many_more_documents_would_do_is_a_range(data: Path) -> None:
     """It is drawn to how often the specialist was wrong where it comes from."""
     why = run(data, "--max-wrong", "0.02")["why_not"]

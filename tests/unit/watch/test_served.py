@@ -101,6 +101,27 @@ def test_each_fold_is_tested_by_what_the_lines_of_the_others_accept(seed: int) -
                 )
 
 
+def test_named_is_what_is_flat_or_asks_for_more_than_any_confidence() -> None:
+    """Also what checks have put in doubt, but not what the policy has a person look at anyway."""
+    found = decisions(1)
+    new = refitted(LABELS, None, found)
+    lines = np.array([[0.0, 1.0], [2.0, -0.5], [0.0, 0.02], [0.0, 1.0]] * 2)
+    lines[4:] = 0.0, 1.0
+    known = replace(new, lines=lines)
+    assert known.never(None) == known.flat == (FALLS,)
+    assert known.never(0.9) == (FALLS, LEVEL)
+    was = promise(new, RISK, 0.95)
+    whose = Whose("contract-clauses", "0.0.1", new.families, 0)
+    risk, doubted = (
+        Stated(RISK, 0.95, (LEVEL,)),
+        Local(known.to_bytes(), 1, doubted=frozenset({SURE, LEVEL})),
+    )
+    made = compared(whose, risk, doubted, found, new, known, was, None, False)
+    assert made.never_before == (SURE, FALLS)
+    assert LEVEL not in made.never_after
+    assert (made.to_json()["never_after"], made.categories) == (made.never_after, len(LABELS))
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_what_is_shown_before_it_is_applied_is_what_will_be_served(seed: int) -> None:
     """How much is accepted, and how much of it is wrong, to a hundredth; and, behind it, what an
@@ -114,6 +135,11 @@ def test_what_is_shown_before_it_is_applied_is_what_will_be_served(seed: int) ->
     weight, wrong = new.weight, new.wrong
     assert weight is not None
     assert made.after.accepted == pytest.approx((weight * taken).sum(), rel=0.02)
+    assert made.never_before is None
+    assert FALLS in made.never_after
+    assert {
+        one.category for one, accepted in zip(found, taken, strict=True) if accepted
+    }.isdisjoint(made.never_after)
     rate = (weight * taken * wrong).sum() / (weight * taken).sum()
     assert made.after.rate == pytest.approx(rate, abs=0.01)
     assert rate <= RISK
@@ -125,6 +151,7 @@ def test_what_is_shown_before_it_is_applied_is_what_will_be_served(seed: int) ->
         whose, Stated(RISK, 0.95), Local(old.to_bytes(), 1), found, new, old, was, None, False
     )
     assert again.before is not None
+    assert FALLS in (again.never_before or ())
     served = np.array(router(old, found))
     assert not served[new.label == LABELS.index(FALLS)].any()
     assert again.before.accepted == pytest.approx((weight * served).sum())
