@@ -64,6 +64,19 @@ def tried_policies(settings: CommonSettings, tenant: str, policies: Policies) ->
         }
 
 
+def _unsure(settings: CommonSettings, tenant: str) -> frozenset[str]:
+    """Ids of documents of which a person is still to say the kind; none where no ingest worked."""
+    from services.ingest.settings import Settings
+    from services.ingest.store import MIGRATIONS, unsure_kinds
+    from shared.settings import load
+
+    url = load(Settings, **_given(data=settings.data)).ingest_database_url
+    if not url and not (settings.data / "ingest.db").is_file():
+        return frozenset()
+    with stored(settings, "ingest", url, MIGRATIONS) as store, store.read() as session:
+        return unsure_kinds(session, tenant)
+
+
 def _contracts(
     settings: CommonSettings,
     store: Store,
@@ -134,7 +147,7 @@ def _reports(
         key = draw_key(session)
         watches = Watches(session, tenant)
         local, kept = watches.local(model.name, model.version), watches.decisions()
-    found = known(past(store, blobs, tenant))
+    found = known(past(store, blobs, tenant, _unsure(settings, tenant)))
     tallies = tried(found, policies, judge, decided, key, local, kept)
     came = judge.guarantee if judge else None
     made = [promised(came, rules.findings, rules.level, local) for rules, _ in policies]

@@ -678,6 +678,14 @@ def _key(row: Mapping[Any, Any]) -> Key:
     return Key(**{**row, "scopes": scopes})
 
 
+def unsure_kinds(session: Session, tenant: str) -> frozenset[str]:
+    """Ids of a tenant's documents of which a person is still to say the kind."""
+    query = select(documents.c.id, documents.c.guess).where(
+        documents.c.tenant == tenant, documents.c.kind_source == "type", _alive
+    )
+    return frozenset(row.id for row in session.execute(query) if row.guess and row.guess["unsure"])
+
+
 def holdings(session: Session) -> Iterator[Known]:
     """What is known of each document of every tenant, for whoever looks after the place."""
     columns = (

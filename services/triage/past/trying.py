@@ -8,7 +8,7 @@ routes new findings. A finding that is folded away counts for nothing: nobody is
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from services.triage import guarantee
@@ -21,7 +21,7 @@ from services.triage.risk import Judge, model_of
 from services.triage.statements import JSON, Filing, read_filings
 from services.triage.store import Reports
 from shared.asking import AskRules
-from shared.policy import RiskRules
+from shared.policy import KIND_UNSURE, RiskRules
 from shared.storage import BlobStore, MissingBlob, Store
 from shared.storage.watches import Drawn
 from shared.trial import Tally
@@ -57,12 +57,16 @@ class PastReport:
     model: Model | None
     """What judged it."""
     filings: Iterable[PastFiling]
+    kind_unsure: bool = False
+    """Whether it may be no report."""
 
 
-def past(store: Store, blobs: BlobStore, tenant: str) -> Iterator[PastReport | None]:
+def past(
+    store: Store, blobs: BlobStore, tenant: str, unsure: Collection[str] = ()
+) -> Iterator[PastReport | None]:
     """Yield every report of a tenant that was checked; None for one of which it is not known what
     its routes hang on, being checked by a release that did not note it, or whose statements are
-    gone.
+    gone. `unsure` are ids of documents of which a person is still to say the kind.
     """
     with store.read() as session:
         reports, noted = Reports(session, tenant), Filings(session, tenant)
@@ -77,7 +81,8 @@ def past(store: Store, blobs: BlobStore, tenant: str) -> Iterator[PastReport | N
             found = reports.all_findings(document)
             try:
                 with blobs.open(tenant, report.statements) as lines:
-                    yield PastReport(report.model, _filings(report, lines, filings, found))
+                    read = _filings(report, lines, filings, found)
+                    yield PastReport(report.model, read, document in unsure)
             except MissingBlob:
                 yield None
 
@@ -146,13 +151,14 @@ def tried(
     for report in reports:
         why = _outdated(report.model, model_of(judge))
         asked: list[list[Asked]] = [[] for _ in policies]
+        mine = [replace(one, kind_unsure=report.kind_unsure) for one in routings]
         for one in report.filings:
-            for place, routing in enumerate(routings):
+            for place, routing in enumerate(mine):
                 questions = _try(one, routing, why, tallies[place], verdicts, decisions)
                 asked[place] = worthiest([*asked[place], *questions])
-        for tally, mine in zip(tallies, asked, strict=True):
-            tally.escalated += len(mine)
-            tally.usd += sum(question.usd for question in mine)
+        for tally, questions in zip(tallies, asked, strict=True):
+            tally.escalated += len(questions)
+            tally.usd += sum(question.usd for question in questions)
     return tallies
 
 
@@ -177,7 +183,8 @@ def _try(
     """Count the findings of one filing, and return the questions that are worth their price."""
     findings = tuple(found.finding for found in one.findings)
     verdict = Verdict(one.filing.id, False, 0.0, findings, one.filing.warnings)
-    unlike = guarantee.why_unlike(verdict, one.filing, one.recognised)
+    unlike = KIND_UNSURE if routing.kind_unsure else ""  # which is one of the warnings, too
+    unlike = unlike or guarantee.why_unlike(verdict, one.filing, one.recognised)
     made = routing.promise
     if made is not None:
         stated = UNSTATED if made.why_not == guarantee.UNKNOWN else made.why_not

@@ -20,8 +20,11 @@ from services.escalation.store import MIGRATIONS as OF_ESCALATION
 from services.extraction.domain import Extraction, FoundClause, Looked, Nearest, Pass, Searched
 from services.extraction.store import MIGRATIONS as OF_EXTRACTION
 from services.extraction.store import Extractions
+from services.ingest.domain import Document as Ingested
+from services.ingest.domain import Guess, first_progress
 from services.ingest.keys import KeyRing
 from services.ingest.store import MIGRATIONS as OF_INGEST
+from services.ingest.store import Documents, unsure_kinds
 from services.review.domain import Clause, Decision, Document, items_of_clauses
 from services.review.store import MIGRATIONS as OF_REVIEW
 from services.review.store import add_decision, add_items, save_document
@@ -32,8 +35,9 @@ from services.triage.watch.calibrating import refit
 from services.triage.watch.store import Watches
 from shared.errors import SettingsError
 from shared.inference.adapters import MANIFEST_FILE, newest_version, read_manifest
-from shared.policy import FindingRules, RiskRules
+from shared.policy import KIND_UNSURE, FindingRules, RiskRules
 from shared.storage import FileBlobs, Store
+from shared.storage.deletion import ref_of
 from shared.watch import calibrating
 from shared.watch.local import SHIPPED
 from shared.watch.refitting import Decided
@@ -290,6 +294,36 @@ def test_reports_are_tried_beside_contracts(data: Path, run: Any) -> None:
     assert (new["escalated"], new["reviewed"]) == (2, 2)
     assert 0.001 < new["cost_usd"] < 0.02
     assert asked["tried"]["escalated"] == 0
+
+
+def test_a_report_of_an_unsure_kind_is_told_of_by_that_reason(data: Path, run: Any) -> None:
+    """As ingest knows it: of another one somebody has said the kind since."""
+    store = Store(f"sqlite:///{data / 'ingest.db'}", "ingest", OF_INGEST)
+    store.migrate()
+    with store.write() as session:
+        for name, by_somebody, unsure in (
+            ("rep_1", True, True),
+            ("rep_2", False, True),
+            ("rep_3", False, False),
+        ):
+            ref = ref_of(name.encode())
+            Documents(session, "default").add(
+                Ingested(
+                    *(name, "default", "a.json", "application/json", ref, ref, "ada"),
+                    "uploader" if by_somebody else "type",
+                    first_progress("application/json", "report"),
+                    *(NOW, NOW),
+                    guess=Guess("report", 0.5, unsure),
+                )
+            )
+    with store.read() as session:
+        assert unsure_kinds(session, "default") == {"rep_2"}
+        assert unsure_kinds(session, "acme") == frozenset()
+    store.close()
+    new = json.loads(run(CAREFUL, "--json").stdout)["reports"]["tried"]
+    assert (new["accepted"], new["why_not"]) == (1, {KIND_UNSURE: 1})
+    said = " ".join(run(CAREFUL).stdout.split())
+    assert f"tried, reports: none of 1 findings is accepted: {KIND_UNSURE}" in said
 
 
 def test_no_share_of_broken_reports_counts_where_decisions_promise(data: Path, run: Any) -> None:

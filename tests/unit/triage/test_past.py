@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from shared.documents import Reading
 from shared.documents.ocr import METHOD
 from shared.documents.reading import Page
 from shared.events import DocumentDeleted, DocumentRekinded
-from shared.policy import FindingRules, RiskRules, read_risks
+from shared.policy import KIND_UNSURE, FindingRules, RiskRules, read_risks
 from shared.settings import load
 from shared.storage import MissingBlob
 from shared.storage.secret import draw_key
@@ -56,13 +57,10 @@ def unsure(name: str = "unsure") -> dict[str, Any]:
     return {**bent("income", "Operating income", 1, 1568), "id": name}
 
 
-def of_house(house: House, tenant: str = "default") -> list[PastReport | None]:
+def of_house(house: House, unsure: Collection[str] = ()) -> list[PastReport | None]:
     """Its reports, as they were checked."""
-    found = []
-    for one in past(house.service.store, house.service.blobs, tenant):
-        filings = list(one.filings) if one else []
-        found.append(PastReport(one.model, filings) if one else None)
-    return found
+    every = past(house.service.store, house.service.blobs, "default", unsure)
+    return [replace(one, filings=list(one.filings)) if one else None for one in every]
 
 
 def counted(
@@ -72,11 +70,12 @@ def counted(
     verdicts: dict[str, str] | None = None,
     local: Local = SHIPPED,
     decisions: Mapping[str, Drawn] = NOTHING,
+    unsure: Collection[str] = (),
 ) -> list[Tally]:
     """What policies would do with them."""
     with house.service.store.read() as session:
         key = draw_key(session)
-    known = [one for one in of_house(house) if one]
+    known = [one for one in of_house(house, unsure) if one]
     return tried(known, policies, judge, verdicts or {}, key, local, decisions)
 
 
@@ -109,13 +108,14 @@ def test_the_policy_in_force_would_do_what_it_did(tmp_path: Path, changed: dict[
         house.read("doc_1", record(), wrong(), unsure()),
         house.read("doc_2", odd),
         house.read("doc_3", *many, unsure()),
+        house.read("doc_4", wrong(), unsure(), kind_unsure=True),
     )
     did: Counter[str] = Counter()
-    for document in ("doc_1", "doc_2", "doc_3"):
+    for document in ("doc_1", "doc_2", "doc_3", "doc_4"):
         items = house.client.get(FINDINGS.format(document), params={"limit": 500}).json()["items"]
         did.update(item["route"] for item in items)
     mine = read_risks(policy).of("default"), read_askers(policy).of("default")
-    (tally,) = counted(house, mine)
+    (tally,) = counted(house, mine, unsure={"doc_4"})
     assert tally.results == sum(did.values()) >= 28
     assert tally.accepted == did["accept"]
     assert tally.escalated == did["escalate"]
@@ -244,6 +244,15 @@ def test_a_filing_that_was_not_read_as_a_whole_promises_nothing(house: House) ->
     house.say(house.read("doc_1", odd, wrong("other"), attempt=2))
     (tally,) = counted(house, LAX)
     assert (tally.accepted, list(tally.why_not)) == (1, [WARNED])
+
+
+def test_what_may_be_no_report_is_counted_by_that_reason(house: House) -> None:
+    """And not as one that was not read as a whole, although it has one more warning."""
+    house.say(
+        house.read("doc_1", wrong(), unsure("more"), kind_unsure=True), house.read("doc_2", wrong())
+    )
+    (tally,) = counted(house, LAX, unsure={"doc_1"})
+    assert (tally.results, tally.accepted, tally.why_not) == (3, 1, {KIND_UNSURE: 2})
 
 
 def test_lines_in_another_language_promise_nothing(house: House) -> None:
