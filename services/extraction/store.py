@@ -21,6 +21,7 @@ from sqlalchemy import (
     Table,
     Text,
     delete,
+    exists,
     insert,
     select,
     update,
@@ -243,12 +244,18 @@ def _clause(row: Any) -> FoundClause:
 
 def holdings(session: Session) -> Iterator[Held]:
     """What is held of each document of every tenant, for whoever looks after the place."""
+    accepted = exists().where(
+        clauses.c.tenant == extractions.c.tenant,
+        clauses.c.document_id == extractions.c.document_id,
+        clauses.c.route == "accept",
+    )
     query = select(
         extractions.c.tenant,
         extractions.c.document_id,
         extractions.c.attempt,
         extractions.c.state,
         extractions.c.blobs,
+        accepted.label("accepted"),
     )
     query = across_tenants(query, "upkeep")
     for row in session.execute(query.execution_options(yield_per=1000)):
@@ -262,4 +269,5 @@ def holdings(session: Session) -> Iterator[Held]:
             alive=row.state != "deleted",
             required=tuple(("list of clauses or questions", ref) for ref in refs if done),
             noted=() if done else refs,
+            accepted=done and row.accepted,
         )

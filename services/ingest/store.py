@@ -680,10 +680,15 @@ def _key(row: Mapping[Any, Any]) -> Key:
 
 def unsure_kinds(session: Session, tenant: str) -> frozenset[str]:
     """Ids of a tenant's documents of which a person is still to say the kind."""
-    query = select(documents.c.id, documents.c.guess).where(
-        documents.c.tenant == tenant, documents.c.kind_source == "type", _alive
+    query = select(documents.c.id, documents.c.kind_source, documents.c.guess).where(
+        documents.c.tenant == tenant, _alive
     )
-    return frozenset(row.id for row in session.execute(query) if row.guess and row.guess["unsure"])
+    return frozenset(row["id"] for row in session.execute(query).mappings() if _is_unsure(row))
+
+
+def _is_unsure(row: RowMapping) -> bool:
+    """As `Document.asks_kind` has it."""
+    return bool(row["kind_source"] == "type" and row["guess"] and row["guess"]["unsure"])
 
 
 def holdings(session: Session) -> Iterator[Known]:
@@ -691,6 +696,7 @@ def holdings(session: Session) -> Iterator[Known]:
     columns = (
         *("id", "tenant", "state", "attempt", "pages", "results", "noted", "updated", "deleted"),
         *("purged", *(f"{name}_{part}" for name in BLOBS for part in ("sha256", "size"))),
+        *("kind_source", "guess"),
     )
     query = across_tenants(select(*(documents.c[name] for name in columns)), "upkeep")
     for row in session.execute(query.execution_options(yield_per=1000)).mappings():
@@ -712,6 +718,7 @@ def holdings(session: Session) -> Iterator[Known]:
                 *(BlobRef(**ref) for ref in row["noted"]),
             ),
             changed=row["deleted"] or row["updated"],
+            kind_unsure=_is_unsure(row),
         )
 
 

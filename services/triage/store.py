@@ -26,6 +26,7 @@ from sqlalchemy import (
     and_,
     case,
     delete,
+    exists,
     func,
     insert,
     select,
@@ -521,7 +522,13 @@ _KEPT = {
 def holdings(session: Session) -> Iterator[Held]:
     """What is held of each document of every tenant, for whoever looks after the place."""
     columns = ("tenant", "document_id", "attempt", "state", "blobs", *_KEPT)
-    query = across_tenants(select(*(reports.c[name] for name in columns)), "upkeep")
+    accepted = exists().where(
+        findings.c.tenant == reports.c.tenant,
+        findings.c.document_id == reports.c.document_id,
+        findings.c.route == "accept",
+    )
+    found = select(*(reports.c[name] for name in columns), accepted.label("accepted"))
+    query = across_tenants(found, "upkeep")
     for row in session.execute(query.execution_options(yield_per=1000)):
         done = row.state == "triaged"
         kept = {what: getattr(row, name) for name, what in _KEPT.items()}
@@ -535,4 +542,5 @@ def holdings(session: Session) -> Iterator[Held]:
                 (what, BlobRef(**ref)) for what, ref in kept.items() if ref and ref["size"] and done
             ),
             noted=tuple(BlobRef(**ref) for ref in row.blobs),
+            accepted=done and row.accepted,
         )

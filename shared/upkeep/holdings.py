@@ -15,6 +15,7 @@ class Known:
     `required` are the blobs that have to be there, by what they are; `noted` may be there, for they
     are noted before they are written and until after they are removed. `results` are the services
     whose result ingest has heard of in this attempt. `changed` is when it last changed.
+    `kind_unsure` says that a person is still to say its kind.
     """
 
     tenant: str
@@ -28,6 +29,7 @@ class Known:
     required: tuple[tuple[str, BlobRef], ...]
     noted: tuple[BlobRef, ...]
     changed: datetime
+    kind_unsure: bool = False
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,8 @@ class Held:
     """What another service holds of one document.
 
     `done` says whether it has a result of the attempt, `alive` whether it takes the document for
-    one that is not deleted. `required` and `noted` as above.
+    one that is not deleted. `required` and `noted` as above. `accepted` says whether results are
+    accepted that no person has to look at.
     """
 
     tenant: str
@@ -45,3 +48,4 @@ class Held:
     alive: bool
     required: tuple[tuple[str, BlobRef], ...] = ()
     noted: tuple[BlobRef, ...] = ()
+    accepted: bool = False

@@ -50,6 +50,8 @@ SAYS: Mapping[Repair, str] = {
 _HASH = re.compile(rb"[0-9a-f]{64}")
 _CHUNK = 1 << 20
 _MISSING = "is missing"
+NAMED = 5
+"""Documents that a note names at most."""
 
 
 @dataclass(frozen=True)
@@ -260,6 +262,7 @@ def _look(place: Place, rules: Rules) -> Looked:
     faults += _stuck(rules, rows)
     faults += _lost(rows)
     faults += _stray(rules, rows)
+    looked.notes += _unsure(rows)
     return looked
 
 
@@ -427,6 +430,26 @@ def _stray(rules: Rules, rows: _Rows) -> Iterator[Fault]:
         if left and not _on_its_way(rows, one):
             detail = f"document {one.id} is deleted, and its bytes are still there"
             yield Fault("not_purged", "ingest", detail, one.tenant, one.id, None, "forget")
+
+
+def _unsure(rows: _Rows) -> Iterator[str]:
+    """How many documents have accepted results though their kind is unsure, as older versions left
+    them: no fault, for what is accepted stays so until a document is read again.
+    """
+    accepted = {(held.tenant, held.id) for _, held in rows.held if held.accepted}
+    found = [
+        one.id
+        for key, one in rows.known.items()
+        if one.living and one.kind_unsure and key in accepted and not _on_its_way(rows, one)
+    ]
+    if found:
+        more = f" and {len(found) - NAMED} more" if len(found) > NAMED else ""
+        yield (
+            f"documents of an unsure kind of which an older version has accepted results without a"
+            f" person: {len(found)} ({', '.join(found[:NAMED])}{more}); answer the question about"
+            " the kind in the review queue, or have each read again (POST"
+            " /v1/documents/ID/reprocess)"
+        )
 
 
 def _on_its_way(rows: _Rows, one: Known | Held) -> bool:

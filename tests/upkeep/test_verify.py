@@ -7,6 +7,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Collection
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,6 +17,8 @@ from click.testing import CliRunner
 from sqlalchemy import text
 
 from services.cli import cli
+from services.ingest.domain import Guess
+from services.ingest.store import Documents
 from shared.bus import Pending
 from shared.bus.sqlite import SqliteBus
 from shared.events import BlobRef
@@ -266,6 +269,38 @@ def test_what_can_not_be_told_apart_is_not_said_to_agree(
     assert [any(look.messages.values()) for look in looks[-2:]] == [True, False]
     assert "nothing on the way: 1 fault, 0 of them put right; stuck documents and" in last
     assert {one["kind"] for one in verify(suite, code=1)[0]} == {"missing_blob", "lost_result"}
+
+
+def test_what_was_accepted_of_an_unsure_kind_is_told_of(suite: Suite) -> None:
+    """As a version before left it: no fault, and gone once each is begun anew."""
+    one, two, other, report = (*map(suite.upload, range(3)), suite.upload(5, "report"))
+    suite.ended(one, two, other, report)
+    with suite.store("ingest").write() as session:
+        rows = Documents(session, "default")
+        for name in (one, two, report):
+            known = rows.get(name)
+            assert known is not None
+            guess = Guess(known.progress.kind, 0.5, unsure=True)
+            rows.save(replace(known, kind_source="type", guess=guess))
+    assert verify(suite, code=0)[1]["notes"] == []
+    for service, table, name in (
+        ("extraction", "clauses", one),
+        ("extraction", "clauses", other),
+        ("triage", "findings", report),
+    ):
+        statement = f"UPDATE {table} SET route = 'accept' WHERE document_id = :name"
+        change(suite, service, statement, name=name)
+    (note,) = verify(suite, code=0)[1]["notes"]
+    assert "without a person: 2 (" in note
+    assert {word.strip("(),;") for word in note.split()} & {one, two, other, report} == {
+        one,
+        report,
+    }
+    for name in (one, report):
+        answer: Any = suite.clients["ingest"].post(f"/v1/documents/{name}/reprocess")
+        assert answer.status_code == 202
+    suite.ended(one, report)
+    assert verify(suite, code=0)[1]["notes"] == []
 
 
 def test_a_folder_without_a_suite_is_refused(tmp_path: Path) -> None:
