@@ -9,6 +9,7 @@ what was decided alone, as it was made before, and that of both ends of the rang
 after which a number stood where "more would hardly show it" had stood, or the reverse. "Within":
 looks whose range has the number of companies at which the promise could be made in the end, give or
 take what comes between two looks, and has no upper end where it is said that it may be many more.
+"Wide": its upper end by its lower one, in the middle of the looks that have both.
 """
 
 from __future__ import annotations
@@ -87,6 +88,8 @@ class Shown:
     most: Steadiness = field(default_factory=Steadiness)
     looks: int = 0
     within: int = 0
+    wide: list[float] = field(default_factory=list)
+    """Upper ends by lower ones."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -97,13 +100,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     data = Judge.load(load(Settings).artefacts_folder).guarantee
     assert data is not None, "a judge that ships has its calibration set"
     parts = (f"{one}: half | one in ten | to and fro" for one in ("alone", "least", "most"))
-    print(f"| at most wrong | checked | broken | {' | '.join(parts)} | within |")
-    print("| --- " * 13 + "|")
+    print(f"| at most wrong | checked | broken | {' | '.join(parts)} | within | wide |")
+    print("| --- " * 14 + "|")
     for risk, share, broken, step, end in ROWS:
         row = measured(data, (risk, share, broken), step, end, asked.runs)
         sides = " | ".join(one.shown() for one in (row.alone, row.least, row.most))
         told = f"| {risk:.0%} | {share:.0%} | {broken:.0%} | {sides}"
-        print(f"{told} | {row.within / max(1, row.looks):.0%} |", flush=True)
+        wide = np.median(row.wide) if row.wide else math.nan
+        print(f"{told} | {row.within / max(1, row.looks):.0%} | {wide:.1f} |", flush=True)
 
 
 def measured(
@@ -135,6 +139,8 @@ def measured(
             low = math.inf if one.least is None else one.least
             high = math.inf if one.most is None else one.most
             row.within += low - between <= shown_at <= high + between
+            if one.least and one.most:
+                row.wide.append(one.most / one.least)
     return row
 
 

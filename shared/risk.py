@@ -12,7 +12,7 @@ Sources: Waudby-Smith, Ramdas, "Estimating means of bounded random variables by 
 (capital, mixtures of bets); Angelopoulos, Bates, Candes, Jordan, Lei, "Learn then Test", 2021
 (fixed-sequence testing of rules, the strictest first); Angelopoulos, Bates, Fisch, Lei, Schuster,
 "Conformal Risk Control", 2022 (missed answers); Clopper, Pearson, 1934 (the interval); Gelman,
-Carlin, Stern, Dunson, Vehtari, Rubin, "Bayesian Data Analysis", 2013, 2.4 (forecasts).
+Carlin, Stern, Dunson, Vehtari, Rubin, "Bayesian Data Analysis", 2013, 2.1 and 2.4 (forecasts).
 """
 
 from __future__ import annotations
@@ -162,8 +162,9 @@ def groups_forecast(
     What few groups say by themselves changes with each further mistake, and the forecast goes with
     one over the square of what is left to the risk. So the share of wrong ones is drawn to what was
     expected before anything was seen, which counts for `BEFORE` groups (the mean of a Beta
-    distribution that many observations strong), and the range is that share less and plus its
-    standard error. None stands for no number of groups at all.
+    distribution that many observations strong). The range is that share less and plus the standard
+    error of its prediction: of the share itself, and of chance in as many groups as it would take.
+    None stands for no number of groups at all.
 
     Args:
         accepted: results of each group that the rule accepts [groups].
@@ -184,8 +185,9 @@ def groups_forecast(
     share = (1.0 - part) * seen + part * expected
     here = log_bets(gains(accepted, wrong, risk, most), risk, most).mean(-1)
     growth = (1.0 - part) * here + part * (right + expected * loss)
-    effective = counted.sum() ** 2 / (counted**2).sum() + BEFORE
-    error = math.sqrt(share * (1.0 - share) / effective)
+    effective = counted.sum() ** 2 / (counted**2).sum()
+    coming = (_needed(growth, level) or math.inf) * effective / len(counted)
+    error = math.sqrt(share * (1.0 - share) * (1.0 / (effective + BEFORE) + 1.0 / coming))
     fewer, more = (growth + by * loss for by in (-min(error, share), error))
     return _needed(fewer, level), _needed(more, level)
 

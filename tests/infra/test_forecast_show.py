@@ -24,3 +24,13 @@ def test_two_looks_one_after_another_say_about_the_same() -> None:
     assert (most < alone).all()
     assert row.least.turns < row.alone.turns / 3
     assert row.within > 0.8 * row.looks
+
+
+def test_the_range_reckons_with_chance_in_what_is_to_come() -> None:
+    """Most where few would do, as at a risk of 20%: by how sure the share is alone, the range had
+    what came out in half of these looks.
+    """
+    data = Judge.load(artefacts()).guarantee
+    assert data is not None
+    row = measured(data, (0.2, 0.2, 0.5), 50, 1500, 12)
+    assert row.within > 0.65 * row.looks > 60
