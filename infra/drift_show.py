@@ -33,7 +33,7 @@ from models.guarantee import read_rows
 from services.extraction.pipeline import search
 from services.extraction.watch.inputs import FIGURES, figures, reference
 from services.extraction.watch.watching import tolerated
-from shared.guarantee import Calibration, promise, read_calibration
+from shared.guarantee import NEVER, Calibration, promise, read_calibration
 from shared.inference import Specialists
 from shared.inference.adapters import (
     GUARANTEE_FILE,
@@ -42,7 +42,7 @@ from shared.inference.adapters import (
     read_manifest,
 )
 from shared.watch import drift
-from shared.watch.evidence import STEPS, Check, Watch, ladder
+from shared.watch.evidence import STEPS, Check, Watch, accepted_from
 
 NAME = "contract-clauses"
 LEVEL, SHARE, CALM = 0.95, 0.05, 200
@@ -168,13 +168,14 @@ def stream(known: Calibration, papers: Sequence[Paper], change: Any, risk: float
     if planted and planted[0].family in {p.family for p in papers}:
         planted = [p for p in planted if p.family not in half]
     run, step, doubted, share = Run(), 0, set[str](), SHARE
+    least: float | None = belief
     totals = {False: [0, 0], True: [0, 0]}
     for number, paper in enumerate(_endless(calm, planted, draw), 1):
         changed = number > CALM
         drawn = isinstance(change, float) and changed
         checks = []
         for category, _, believed, is_wrong in paper.clauses:
-            if step >= STEPS or believed < ladder(belief)[step] or category in doubted:
+            if least is None or believed < least or category in doubted:
                 continue
             wrong = bool(draw.random() < change) if drawn else is_wrong
             after = totals[changed]
@@ -184,8 +185,11 @@ def stream(known: Calibration, papers: Sequence[Paper], change: Any, risk: float
         if checks and paper.family >= 0:
             watch = watch.after(checks)
             run.checks += len(checks) if changed and run.errors is None else 0
+            before = step, len(doubted)
             step = watch.step(step)
             doubted |= set(watch.doubted())
+            if before != (step, len(doubted)):
+                least = accepted_from(belief, step, _left(learned, risk, doubted))
             if (step or doubted) and run.errors is None:
                 run.errors, run.step, run.doubted = number - CALM, step, len(doubted)
         if inputs.notice(paper) and run.inputs is None:
@@ -196,6 +200,14 @@ def stream(known: Calibration, papers: Sequence[Paper], change: Any, risk: float
         wrong / max(1, accepted) for accepted, wrong in totals.values()
     )
     return run
+
+
+def _left(known: Calibration, risk: float, doubted: set[str]) -> float:
+    """From which belief on is accepted without the categories in doubt (`accepted_from`)."""
+    if not doubted:
+        return 0.0
+    belief = promise(known, risk, LEVEL, doubted).belief
+    return NEVER if belief is None else belief
 
 
 class _Inputs:

@@ -89,7 +89,7 @@ def build(
         ),
         DocumentFailed: handlers.note_failure,
         DocumentRekinded: handlers.withdraw_clauses,
-        ReviewDecided: handlers.note_decision,
+        ReviewDecided: partial(handlers.note_decision, specialist=fit, risks=risks),
         DocumentDeleted: partial(handlers.forget_document, blobs=blobs),
     }
     app = create_app(

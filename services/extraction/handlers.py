@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from services.extraction.domain import (
     Extraction,
@@ -34,7 +35,10 @@ from services.extraction.questions import (
 )
 from services.extraction.routing import (
     believed,
+    least_of,
+    left,
     missed_in,
+    promised,
     routes,
     stated_missed,
     stated_risk,
@@ -65,7 +69,8 @@ from shared.storage.deletion import is_cancelled, is_deleted, mark_deleted, ref_
 from shared.storage.secret import draw_key
 from shared.storage.watches import Notice
 from shared.tracing import span
-from shared.watch.local import Local
+from shared.watch.local import Local, version_and_level, version_and_own
+from shared.watch.others import LeftOf
 from shared.watch.watching import announce, share_of
 
 log = logging.getLogger(__name__)
@@ -198,7 +203,9 @@ def _read_by(
     asked = worth_asking(unsure, asks, rules, len(reading.text), _may_be(event))
     mine = list(escalated(own, asked))
     unlike = bool(looked.warnings) or event.kind_unsure
-    kept = watching.Routed(expert, mine, stated, local, share, unlike)
+    data = local.data or expert.guarantee
+    rest = left(data, rules, local.doubted) if data and stated and stated.belief else None
+    kept = watching.Routed(expert, mine, stated, local, share, unlike, rest)
     missed = missed_in(showing, result, reading, event.kind_unsure)
     return _Read(Pass(name, version, looked, stated, missed), reader, kept, asked)
 
@@ -208,7 +215,12 @@ def _may_be(event: DocumentRead) -> tuple[Kind, ...]:
     return others_than("contract", event.kind_unsure)
 
 
-def note_decision(event: ReviewDecided, uow: UnitOfWork) -> None:
+def note_decision(
+    event: ReviewDecided,
+    uow: UnitOfWork,
+    specialist: Callable[[str], Specialist],
+    risks: Risks,
+) -> None:
     """Count what a person decided about a clause; where that puts a promise in doubt, less is
     accepted from now on.
     """
@@ -222,8 +234,40 @@ def note_decision(event: ReviewDecided, uow: UnitOfWork) -> None:
             return
         version = next((p.version for p in known.passes if p.adapter == found.adapter), "")
         watches = Watches(uow.session, event.tenant)
-        told = watching.note_decision(watches, found, event.document_id, version, event.wrong)
+        left_of = partial(_left_of, watches, found.adapter, specialist, risks.of(event.tenant))
+        told = watching.note_decision(
+            watches, found, event.document_id, version, event.wrong, left_of
+        )
     announce(told)
+
+
+def _left_of(
+    watches: Watches,
+    adapter: str,
+    specialist: Callable[[str], Specialist],
+    rules: RiskRules,
+    promise: str,
+) -> LeftOf:
+    """What says from which belief on is accepted without the categories in doubt, by the set that a
+    promise was made from; None where that is not at hand any more.
+    """
+
+    def found(doubted: Collection[str]) -> float | None:
+        watch, made = watches.kept(adapter).watch, version_and_level(promise)
+        try:
+            expert = specialist(adapter)
+        except SuiteError:
+            return None
+        version = expert.manifest.version
+        local = watches.local(adapter, version)
+        data = local.data or expert.guarantee
+        same = version_and_own(promise) == (version, str(local.number))
+        if watch is None or made is None or data is None or not same:
+            return None
+        never = tuple(sorted({*rules.always_person, *doubted}))
+        return least_of(promised(data, watch.risk, made[1], never))
+
+    return found
 
 
 def note_failure(event: DocumentFailed, uow: UnitOfWork) -> None:

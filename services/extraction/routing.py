@@ -7,7 +7,7 @@ without a warning, on pages whose text the file holds itself.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
 from typing import Any, Self
@@ -22,7 +22,7 @@ from shared.guarantee import NEVER, Calibration, Promise, promise, read_calibrat
 from shared.inference import Specialist
 from shared.policy import KIND_UNSURE, RiskRules
 from shared.storage.secret import draw
-from shared.watch.evidence import ladder
+from shared.watch.evidence import STEPS, accepted_from
 from shared.watch.local import SHIPPED, Local, promise_name
 
 
@@ -100,11 +100,30 @@ def stated_risk(
     whose = f"{specialist.manifest.version}+{local.number}"
     name = promise_name(whose, *stated, made.belief)
     kept = StatedRisk(*stated, {}, made.families, promise=name, belief=made.belief)
+    rest = left(data, rules, local.doubted)
     return replace(
         kept,
-        tightened=_tightened(made.belief, local),
-        **_accepted(data, kept, local, rules, usually_above(specialist)),
+        tightened=_tightened(made.belief, local, rest),
+        **_accepted(data, kept, local, rules, usually_above(specialist), rest),
     )
+
+
+def left(data: bytes, rules: RiskRules, doubted: Collection[str]) -> Promise | None:
+    """Return what a calibration set promises without the categories that checks put in doubt, for
+    the others may be wrong more often than all together were; None where none is, or no risk is
+    stated.
+    """
+    if rules.max_wrong is None or not doubted:
+        return None
+    never = tuple(sorted({*rules.always_person, *doubted}))
+    return promised(data, rules.max_wrong, rules.level, never)
+
+
+def least_of(rest: Promise | None) -> float:
+    """Return from which belief on is accepted by what `left` returns; above 1 where nothing is."""
+    if rest is None:
+        return 0.0
+    return NEVER if rest.belief is None else rest.belief
 
 
 def stated_missed(specialist: Specialist, rules: RiskRules) -> StatedMissed | None:
@@ -144,32 +163,50 @@ def missed_in(
 
 
 def _accepted(
-    data: bytes, kept: StatedRisk, local: Local, rules: RiskRules, least: float
+    data: bytes,
+    kept: StatedRisk,
+    local: Local,
+    rules: RiskRules,
+    least: float,
+    rest: Promise | None,
 ) -> dict[str, Any]:
     """The thresholds of a promise after it was tightened, or why there are none. The set knows
-    nothing of clauses of less than the confidence `least`.
+    nothing of clauses of less than the confidence `least`, and promises `rest` of what is left.
     """
-    beliefs = ladder(kept.belief or 1.0)
-    if local.step >= len(beliefs):
+    if local.step >= STEPS:
         why = "not accepted any more: too many checks were wrong; a person calibrates or loosens it"
         return {"why_not": why}
+    belief = accepted_from(kept.belief or 1.0, local.step, least_of(rest))
+    if belief is None:
+        why = rest.why_not if rest else ""
+        until = "until a person calibrates or loosens it"
+        named = f"without {_named(local)}, which checks put in doubt {until}"
+        return {"why_not": f"{named}: {why}"}
     without = frozenset({*rules.always_person, *local.doubted})
-    thresholds = _thresholds(data, beliefs[local.step], without)
+    thresholds = _thresholds(data, belief, without)
     return {"thresholds": {name: max(least, one) for name, one in thresholds.items()}}
 
 
-def _tightened(belief: float, local: Local) -> tuple[str, ...]:
+def _tightened(belief: float, local: Local, rest: Promise | None) -> tuple[str, ...]:
     """Why less is accepted than was promised for, in a sentence each."""
     said = []
-    beliefs = ladder(belief)
-    if 0 < local.step < len(beliefs):
-        now = beliefs[local.step]
-        said.append(f"accepted is what is believed to {now:.1%} and not to {belief:.1%}")
-    elif local.step:
-        said.append("nothing is accepted")
+    now = accepted_from(belief, local.step, least_of(rest))
+    why = ""
+    if now != accepted_from(belief, local.step):
+        more = "nothing" if now is None else "no more"
+        why = f", for without {_named(local)} {more} is shown to keep the risk"
+    if now is None:
+        said.append(f"nothing is accepted{why}")
+    elif now > belief:
+        said.append(f"accepted is what is believed to {now:.1%} and not to {belief:.1%}{why}")
     if local.doubted:
-        said.append(f"a person looks at {', '.join(sorted(local.doubted))}")
+        said.append(f"a person looks at {_named(local)}")
     return tuple(f"too many checks were wrong: {one}" for one in said)
+
+
+def _named(local: Local) -> str:
+    """The categories that checks put in doubt."""
+    return ", ".join(sorted(local.doubted))
 
 
 @lru_cache(maxsize=64)

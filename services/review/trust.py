@@ -8,9 +8,13 @@ of stated risks (`shared/risk.py`), with documents as groups, and holds however 
 at. Each kind of question is measured by itself. Of what kind a document is, and whether a page was
 read badly, is measured too, and a person says it always: no risk is stated for that.
 Items that are made of a model's own quote, of a category of which the specialist shows nothing, are
-another population: they are no evidence, and always wait for a person.
+another population: they are no evidence, and always wait for a person. So do those of a category of
+`always_person`, which are none either.
 A share goes on to people unmarked, so that it goes on being measured. What a model denies is never
 dropped without a person.
+What checks put in doubt (`shared/watch`) extraction knows, and review doesn't: of such a category
+nothing is asked any more, but an answer to what was asked before, a day ago where it came by a
+batch, is accepted as any other, for the risk that is measured here.
 """
 
 from __future__ import annotations
@@ -51,6 +55,7 @@ class Judged:
     said: Said
     wrong: bool
     """Of the model, by what the person decided."""
+    category: str = ""
 
 
 @dataclass(frozen=True)
@@ -138,7 +143,8 @@ def judged(decided: Iterable[store.DecidedProposal]) -> list[Judged]:
         if said is not None:
             who = one.proposal["provider"], one.proposal["model"]
             wrong = _was_wrong(one, said)
-            found.append(Judged(one.document_id, about(one.proposal), *who, said, wrong))
+            what = about(one.proposal)
+            found.append(Judged(one.document_id, what, *who, said, wrong, one.category))
     return found
 
 
@@ -189,7 +195,8 @@ def is_trusted(
     groups: dict[str, list[bool]] = defaultdict(list)
     who = subject, proposal["provider"], proposal["model"]
     for one in found:
-        if one.said == "confirmed" and (one.about, one.provider, one.model) == who:
+        counts = one.said == "confirmed" and one.category not in rules.always_person
+        if counts and (one.about, one.provider, one.model) == who:
             groups[one.document_id].append(one.wrong)
     return _keeps(list(groups.values()), risk, rules.level)
 

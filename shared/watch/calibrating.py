@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 
 from shared.errors import Conflict, InvalidRequest
-from shared.guarantee import Calibration, Promise, promise
+from shared.guarantee import NEVER, Calibration, Promise, promise
 from shared.risk import Floats
 from shared.storage.watches import Kept, Notice, Watches
-from shared.watch.evidence import ladder, replayed
+from shared.watch.evidence import accepted_from, replayed
 from shared.watch.local import Local
 from shared.watch.refitting import Decided, Outcome, expected_of, outcome, pooled
 
@@ -124,8 +124,7 @@ def compared(
     made = promise(chosen, risk.max_wrong, risk.level, risk.always_person, expected)
     before, belief, never_before = None, None, None
     if now is not None and was is not None:
-        steps = ladder(was.belief or 1.0)
-        belief = steps[local.step] if was.belief and local.step < len(steps) else None
+        belief = _in_force(now, was, risk, local)
         never = {*risk.always_person, *local.doubted, *now.flat}
         allowed = without(new, beliefs(now, new, found), never)
         before = outcome(new, allowed, replace(was, belief=belief))
@@ -172,6 +171,18 @@ def without(known: Calibration, belief: Floats, names: Collection[str]) -> Float
     """Beliefs by which nothing of some categories is accepted."""
     left_out = [place for place, name in enumerate(known.labels) if name in names]
     return np.where(np.isin(known.label, left_out), 0.0, belief)
+
+
+def _in_force(now: Calibration, was: Promise, risk: Stated, local: Local) -> float | None:
+    """From which belief on is accepted while `was` is promised by a set; None: nothing is."""
+    if was.belief is None:
+        return None
+    left = 0.0
+    if local.doubted:
+        never = {*risk.always_person, *local.doubted}
+        alone = promise(now, risk.max_wrong, risk.level, never).belief
+        left = NEVER if alone is None else alone
+    return accepted_from(was.belief, local.step, left)
 
 
 def apply(watches: Watches, made: Refit, actor: str) -> int:

@@ -108,7 +108,22 @@ def unstaked(documents: int) -> float:
 
 def ladder(belief: float) -> tuple[float, ...]:
     """Return the thresholds to tighten to: each accepts what is half as likely to be wrong."""
-    return tuple(1.0 - (1.0 - belief) / 2.0**step for step in range(STEPS))
+    return belief, *(1.0 - (1.0 - belief) / 2.0**step for step in range(1, STEPS))
+
+
+def accepted_from(belief: float, step: int, left: float = 0.0) -> float | None:
+    """Return from which belief on results are accepted; None: none is.
+
+    Args:
+        belief: as it was promised.
+        step: of the ladder, to which was tightened.
+        left: from which on the calibration set speaks for what is left without the categories in
+            doubt; above 1 where it does for nothing, and 0 where none is in doubt.
+    """
+    beliefs = ladder(belief)
+    if step >= len(beliefs) or left > 1.0:
+        return None
+    return max(beliefs[step], left)
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from shared.storage.watches import Drawn, Kept, Notice, Tables, Watches, everywh
 from shared.watch import drift
 from shared.watch.evidence import FALSE_ALARMS, OF_ALL, STEPS, Watch, ladder, replayed
 from shared.watch.local import Local, version_and_level
+from shared.watch.others import LeftOf, accepted_now, leaving, left_in
 
 log = logging.getLogger(__name__)
 
@@ -166,6 +167,7 @@ def settle(
     checks: Sequence[Drawn],
     units: str = UNITS,
     confidence_of: ConfidenceOf | None = None,
+    left_of: LeftOf | None = None,
 ) -> list[Notice]:
     """Let a document count once all its checks are decided, and tighten if that raises doubt.
 
@@ -175,6 +177,7 @@ def settle(
         checks: all that were drawn from the document; those of another promise don't count.
         units: what documents are called.
         confidence_of: by which a notice says what is accepted.
+        left_of: says what is accepted without the categories in doubt; None: none ever is.
     """
     mine = [one for one in checks if one.promise == kept.promise]
     start = kept.watch
@@ -197,7 +200,9 @@ def settle(
         watch = start.after([one.check for one in mine])
     documents = kept.documents if entered else place or 0
     after = replace(kept, evidence=watch.to_json(), documents=documents)
-    now, told = tightened(after, watch, units, confidence_of)
+    if left := left_in(kept):
+        after = leaving(after, left)
+    now, told = tightened(after, watch, units, confidence_of, left_of)
     watches.save(now)
     for notice in told:
         watches.tell(notice)
@@ -205,32 +210,56 @@ def settle(
 
 
 def tightened(
-    kept: Kept, watch: Watch, units: str = UNITS, confidence_of: ConfidenceOf | None = None
+    kept: Kept,
+    watch: Watch,
+    units: str = UNITS,
+    confidence_of: ConfidenceOf | None = None,
+    left_of: LeftOf | None = None,
 ) -> tuple[Kept, list[Notice]]:
     """The watch after evidence, tightened where that raises doubt, and what is said of it."""
     told = []
-    step = watch.step(kept.step)
-    if step > kept.step:
-        now = _accepted(watch, kept.step, step, confidence_of)
-        told.append(Notice(kept.adapter, "risk", "", f"{_why(watch, kept.step, units)}: {now}"))
-    doubted = [name for name in watch.doubted() if name not in kept.doubted]
-    for name in doubted:
+    now = replace(kept, step=watch.step(kept.step))
+    if now.step > kept.step:
+        said = f"{_why(watch, kept.step, units)}: {_accepted(kept, now, confidence_of)}"
+        told.append(Notice(kept.adapter, "risk", "", said))
+    for name in watch.doubted():
+        if name in kept.doubted:
+            continue
+        before, now = now, replace(now, doubted=(*now.doubted, name))
+        now = leaving(now, left_of(now.doubted)) if left_of else now
         one = watch.by_category[name]
         bound = watch.tolerated.get(name, watch.risk)
         text = (
             f"of {one.checks} checks of {name} {one.wrong} were wrong, more than the {bound:.1%} "
             "that the promise leaves room for: a person looks at all of them from now on"
+            f"{_without(accepted_now(before), accepted_now(now))}"
         )
         told.append(Notice(kept.adapter, "category", name, text))
-    return replace(kept, step=step, doubted=(*kept.doubted, *doubted)), told
+    return now, told
 
 
-def _accepted(watch: Watch, before: int, after: int, confidence_of: ConfidenceOf | None) -> str:
-    """What is accepted at a step of the ladder, and was at the one before it."""
-    if after >= STEPS:
+def _without(was: float | None, now: float | None) -> str:
+    """What is accepted of the other categories, where that changes."""
+    if was is None or was == now:
+        return ""
+    if now is None:
+        return (
+            ", and of the others nothing is accepted any more: without it nothing is shown to keep "
+            "the risk"
+        )
+    return (
+        f", and of the others is accepted only what is believed to {now:.1%}, no more to "
+        f"{was:.1%}: they have to keep the risk without it"
+    )
+
+
+def _accepted(kept: Kept, after: Kept, confidence_of: ConfidenceOf | None) -> str:
+    """What is accepted after a step of the ladder, and was before it."""
+    was, now = accepted_now(kept), accepted_now(after)
+    if now is None or was is None:
         return "nothing is accepted any more"
-    beliefs = ladder(watch.belief)
-    now, was = beliefs[after], beliefs[before]
+    if now == was:
+        return f"accepted is still what is believed to {now:.1%}, for so much is needed already"
     if confidence_of is None:
         return f"accepted is only what is believed to {now:.1%}, no more to {was:.1%}"
     return (
@@ -309,7 +338,7 @@ def shown(
         "max_wrong": watch.risk if watch else None,
         "level": level,
         "belief": watch.belief if watch else None,
-        "belief_now": beliefs[kept.step] if kept.step < len(beliefs) else None,
+        "belief_now": accepted_now(kept),
         "threshold": least[0] if least else None,
         "threshold_now": least[kept.step] if kept.step < len(least) else None,
         "step": kept.step,

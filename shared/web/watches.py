@@ -33,7 +33,10 @@ class WatchOut(_Answer):
     max_wrong: float | None = Field(description="the stated risk; null before one was promised")
     level: float | None = Field(description="the confidence with which it was promised")
     belief: float | None = Field(description="from which on a result is accepted, as promised")
-    belief_now: float | None = Field(description="the same as it is now; null: nothing is accepted")
+    belief_now: float | None = Field(
+        description="the same as it is now, after it was tightened, and without the categories in "
+        "doubt, of which the others have to keep the risk alone; null: nothing is accepted"
+    )
     threshold: float | None = Field(
         description="of findings: the confidence from which on one is accepted, as promised; null "
         "of clauses, for which it differs by category, and where it is not known (another version "

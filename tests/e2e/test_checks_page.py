@@ -16,12 +16,14 @@ import pytest
 
 from services.extraction.watch.inputs import FIGURES
 from services.triage.guarantee import Line
+from shared.guarantee import NEVER
 from shared.policy import RiskRules
 from shared.storage.watches import Kept, Notice
 from shared.watch import watching
 from shared.watch.drift import Drift
 from shared.watch.evidence import Check, replayed
 from shared.watch.local import promise_name
+from shared.watch.others import leaving
 from shared.web.watches import NoticeOut, WatchOut
 from tests.e2e.review_stage import CONTRACT, Stage, pdf_of
 from tests.e2e.test_review_pages import Watched, browser
@@ -94,6 +96,8 @@ def states() -> dict[str, tuple[Kept | None, list[Notice], int]]:
         "begun": (seen(begun, usual), [], 500),
         "tightened": (seen(tight, usual), told, 240),
         "drift": (changed, [drifted], 61),
+        "category": (leaving(replace(some, doubted=("Parties",)), 0.96), [], 700),
+        "alone": (leaving(replace(some, doubted=("Parties",)), NEVER), [], 700),
     }
 
 
@@ -160,6 +164,17 @@ def decide(stage: Stage, name: str) -> None:
             ["therefore the threshold was tightened once, from 87.5% to 93.8%", "were wrong, and"],
         ),
         ("drift", "Documents changed", ["The documents have changed"]),
+        (
+            "category",
+            "In doubt",
+            [
+                "A person looks at every Parties",
+                "it takes more to keep the promised share: the threshold was raised, from 87.5% to "
+                "96%.",
+                "Accepted is what is believed to 96% or more.",
+            ],
+        ),
+        ("alone", "In doubt", ["nothing is shown to keep the promised share", "Nothing more is"]),
     ],
 )
 def test_a_promise_is_told_in_plain_words(

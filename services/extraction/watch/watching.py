@@ -5,21 +5,22 @@ What follows from it is in `shared/watch/watching.py`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from services.extraction.domain import FoundClause
 from services.extraction.pipeline import usually_above
-from services.extraction.routing import StatedRisk, calibration
+from services.extraction.routing import StatedRisk, calibration, least_of
 from services.extraction.watch import inputs
 from services.extraction.watch.store import Watches
-from shared.guarantee import Calibration
+from shared.guarantee import Calibration, Promise
 from shared.inference import Specialist
 from shared.risk import Floats, interval
 from shared.storage.secret import draw
 from shared.storage.watches import Drawn, Kept, Notice
 from shared.watch.local import Local
+from shared.watch.others import LeftOf, leaving
 from shared.watch.watching import changed, note_figures, noticed, promised, settle
 
 
@@ -39,6 +40,8 @@ class Routed:
     warned: bool = False
     """Whether it is a document for which nothing is promised: it is no news that it is unlike those
     known."""
+    rest: Promise | None = None
+    """What is promised without the categories in doubt; None where none is."""
 
 
 def note_clauses(watches: Watches, document_id: str, one: Routed, key: bytes) -> list[Notice]:
@@ -65,6 +68,8 @@ def note_clauses(watches: Watches, document_id: str, one: Routed, key: bytes) ->
     kept = watches.kept(name, lock=True)
     if stated.belief is not None and stated.promise != kept.promise:
         kept = promised(watches, kept, stated.promise, _terms(known, stated))
+    if one.rest is not None and frozenset(kept.doubted) == local.doubted:
+        kept = leaving(kept, least_of(one.rest))
     again = early or watches.read_otherwise(name, [document_id], _reference_of(one))
     now, told = kept, list[Notice]()
     if not one.warned:
@@ -184,6 +189,7 @@ def note_decision(
     document_id: str,
     version: str,
     wrong: bool | None,
+    left_of: Callable[[str], LeftOf] | None = None,
 ) -> list[Notice]:
     """Count what a person decided about a clause; returns what was noticed.
 
@@ -191,6 +197,7 @@ def note_decision(
         clause: that the decision is about.
         version: of the specialist that found it.
         wrong: whether it was wrong; None if the decision was undone.
+        left_of: by a promise, what says how much of it is left without categories.
     """
     kept = watches.kept(clause.adapter, lock=True)
     known = watches.find(clause.id)
@@ -212,4 +219,5 @@ def note_decision(
     watches.put(replace(known, wrong=wrong))
     if not known.sampled:
         return []
-    return settle(watches, kept, watches.of_document(document_id, kept.adapter))
+    left = left_of(kept.promise) if left_of else None
+    return settle(watches, kept, watches.of_document(document_id, kept.adapter), left_of=left)

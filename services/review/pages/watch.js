@@ -37,11 +37,14 @@ function unlessOlder(error) {
 /** What is wrong with a watch, in one sentence; null while all is well. */
 export function trouble(one) {
   const said = [];
-  if (one.step > 0) said.push(tightened(one));
+  if (one.step > 0 || lifted(one)) said.push(tightened(one));
   if (one.doubted.length) said.push(`a person looks at ${one.doubted.join(", ")}`);
   if (one.drifted) said.push(`${unit(one)}s are unlike those it was calibrated on`);
   return said.length ? `${one.adapter}: ${said.join("; ")}.` : null;
 }
+
+/** Whether less is accepted of the others for a category in doubt alone, without which they have to keep the risk. */
+const lifted = (one) => one.step === 0 && one.doubted.length > 0 && one.belief_now !== one.belief;
 
 function tightened(one) {
   if (one.belief_now === null) return "nothing is accepted any more";
@@ -145,10 +148,16 @@ function kept(one, why) {
     const then = one.belief_now === null ? "nothing is accepted any more" : `the threshold was tightened ${times(one.step)}${fromTo(one)}; ${now}`;
     return [`The promise is in doubt, therefore ${then}.`, why && `Why: ${why.text}.`, category];
   }
-  if (category) return ["The promise is in doubt for some categories.", category];
+  if (category) return ["The promise is in doubt for some categories.", category, lifted(one) && others(one)];
   if (!one.checks) return ["Nothing yet, for it or against it."];
   if (one.evidence >= SPEAKS) return ["They begin to speak against the promise.", "Nothing is tightened yet. A promise that is kept can come to this by chance, in one of four installations at most."];
   return ["Nothing speaks against the promise."];
+}
+
+/** What is accepted without the categories in doubt. */
+function others(one) {
+  if (one.belief_now === null) return "Without them nothing is shown to keep the promised share, so nothing is accepted any more.";
+  return `Without them it takes more to keep the promised share: the threshold was raised${fromTo(one)}.`;
 }
 
 function documents(one) {

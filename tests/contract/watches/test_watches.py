@@ -21,7 +21,8 @@ from shared.storage import Store
 from shared.storage.watches import Drawn, Kept, Notice, Watches, everywhere
 from shared.watch.calibrating import loosen, undo
 from shared.watch.drift import Drift
-from shared.watch.watching import measuring, note_figures, promised, settle
+from shared.watch.others import accepted_now
+from shared.watch.watching import measuring, note_figures, promised, settle, shown
 from tests.postgres import Servers
 
 NAME = "specialist"
@@ -280,3 +281,38 @@ def test_gauges_of_other_services_in_the_process_are_left_alone(store: Store) ->
     assert b'adapter="specialist"' not in told
     assert b'smallprint_promise_tightened{adapter="of another service"} 3.0' in told
     metrics.promise_tightened.remove("of another service")
+
+
+def test_what_is_accepted_without_a_category_in_doubt_is_kept_until_it_is_loosened(
+    store: Store,
+) -> None:
+    """Also while further checks come in; a step of the ladder below it changes nothing more."""
+    terms = {**TERMS, "categories": 2}
+
+    def settled(mine: Watches, one: Drawn) -> list[Notice]:
+        mine.put(one)
+        return settle(mine, mine.kept(NAME, lock=True), [one], left_of=lambda _names: 0.93)
+
+    with store.write() as session:
+        mine = kind(store)(session, "mine")
+        mine.save(promised(mine, mine.kept(NAME, lock=True), "first", terms))
+        for number in range(22):
+            settled(mine, check(number, category="Term", wrong=False))
+        told: list[Notice] = []
+        while not told:
+            number += 1
+            told = settled(mine, check(number, wrong=True))
+        (notice,) = told
+        assert "only what is believed to 93.0%, no more to 80.0%" in notice.text
+        settled(mine, check(900, category="Term", wrong=False))
+        assert accepted_now(mine.kept(NAME)) == 0.93
+        while not mine.kept(NAME).step:
+            number += 1
+            told = settled(mine, check(number, category="Term", belief=0.85, wrong=True))
+        assert mine.kept(NAME).step == 1
+        assert told[0].text.endswith(
+            "still what is believed to 93.0%, for so much is needed already"
+        )
+        assert shown(mine.kept(NAME), None, 0)["belief_now"] == 0.93
+        loosen(mine, NAME, "they were right", "ann")
+        assert accepted_now(mine.kept(NAME)) == 0.8

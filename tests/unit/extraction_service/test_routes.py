@@ -23,10 +23,17 @@ from services.extraction.routing import (
 from shared.documents.ocr import METHOD
 from shared.errors import SettingsError
 from shared.events import ClausesExtracted
-from shared.guarantee import Calibration
+from shared.guarantee import Calibration, promise, read_calibration
+from shared.inference.adapters import (
+    GUARANTEE_FILE,
+    MANIFEST_FILE,
+    newest_version,
+    read_manifest,
+)
 from shared.policy import RiskRules
 from shared.storage.secret import draw_key
 from shared.watch.local import Local
+from tests.support import ROOT
 from tests.unit.extraction_service.house import PAGES, TEXT, House, KeywordSpecialist, reading
 
 LABELS = ("Governing Law", "Audit Rights")
@@ -216,6 +223,124 @@ def test_what_was_tightened_accepts_less_than_was_promised_for(step: int) -> Non
         (False, True),
     ]
     assert StatedRisk.of_json(json.loads(json.dumps(stated.to_json()))) == stated
+
+
+def of_two(families: int, first: float, *others: float) -> bytes:
+    """Companies with eight clauses of the first category, of which a share is wrong and which is
+    believed so much, and four of the second for each of some further shares.
+    """
+    shares = [first] * 8 + [share for share in others for _ in range(4)]
+    each = len(shares)
+    number = np.arange(families * each)
+    share = np.tile(shares, families)
+    of_group = np.tile([0] * 8 + [1] * 4 * len(others), families)
+    at = number // each * np.where(of_group == 0, 8, 4) + number % each % 4
+    return Calibration(
+        LABELS,
+        families,
+        np.array([[0.0, 1.0], [0.0, 1.0]]),
+        number // each,
+        of_group,
+        1.0 - share,
+        (np.floor((at + 1) * share) > np.floor(at * share)).astype(float),
+        np.zeros(0, np.int64),
+        np.zeros(0),
+    ).to_bytes()
+
+
+FIRST_IN_DOUBT = Local(doubted=frozenset(LABELS[:1]))
+
+
+def test_what_is_left_without_a_category_in_doubt_keeps_the_risk_by_itself() -> None:
+    """The second category is wrong in 7% of cases from the threshold on that holds for both, at a
+    risk of 5%: without the first, which is right, its surer half alone is accepted.
+    """
+    expert = specialist()
+    expert.guarantee = of_two(600, 0.01, 0.02, 0.12)
+    both = stated_risk(expert, FOUND, STATED)
+    alone = stated_risk(expert, FOUND, STATED, FIRST_IN_DOUBT)
+    assert both is not None
+    assert alone is not None
+    known = read_calibration(expert.guarantee)
+    second = known.label == 1
+
+    def wrong(stated: StatedRisk) -> float:
+        return float(
+            known.wrong[second & (known.belief >= stated.thresholds["Audit Rights"])].mean()
+        )
+
+    assert both.belief == alone.belief == pytest.approx(0.3)
+    assert set(alone.thresholds) == {"Audit Rights"}
+    assert wrong(both) > 0.06
+    assert wrong(alone) < 0.03
+    own = promise(known, 0.05, 0.95, LABELS[:1]).belief
+    assert alone.thresholds["Audit Rights"] == pytest.approx(own)
+    more, looked_at = alone.tightened
+    assert f"believed to {own:.1%} and not to 30.0%, for without Governing Law" in more
+    assert looked_at.endswith("a person looks at Governing Law")
+    assert both.tightened == ()
+    assert alone.promise == both.promise  # what is known of it by checks counts on
+
+
+def test_where_what_is_left_can_not_keep_the_risk_nothing_of_it_is_accepted() -> None:
+    """And that is said, where there was a promise for all together."""
+    expert = specialist()
+    expert.guarantee = of_two(600, 0.01, 0.11)
+    both = stated_risk(expert, FOUND, STATED)
+    alone = stated_risk(expert, FOUND, STATED, FIRST_IN_DOUBT)
+    assert both is not None
+    assert alone is not None
+    assert both.thresholds["Audit Rights"] < 0.9
+    assert alone.thresholds == {}
+    assert alone.why_not.startswith(
+        "without Governing Law, which checks put in doubt until a person"
+    )
+    assert "not attainable" in alone.why_not
+    assert "nothing is accepted, for without Governing Law nothing is shown" in alone.tightened[0]
+
+
+def test_no_doubt_about_a_category_accepts_more_of_the_others() -> None:
+    """Where it was the worse one, the others would keep the risk from a lower belief on."""
+    expert = specialist()
+    expert.guarantee = of_two(600, 0.09, 0.02)
+    both = stated_risk(expert, FOUND, STATED)
+    alone = stated_risk(expert, FOUND, STATED, FIRST_IN_DOUBT)
+    assert both is not None
+    assert alone is not None
+    own = promise(read_calibration(expert.guarantee), 0.05, 0.95, LABELS[:1]).belief
+    assert own == pytest.approx(0.3)
+    assert alone.thresholds["Audit Rights"] == both.thresholds["Audit Rights"] > 0.9
+    assert alone.tightened == ("too many checks were wrong: a person looks at Governing Law",)
+
+
+@pytest.mark.parametrize(
+    ("risk", "doubted", "promised", "now"),
+    [
+        (0.2, ["Parties"], 0.506, 0.558),
+        (0.05, ["Governing Law", "Parties"], 0.920, 0.960),
+        (0.05, ["Governing Law", "License Grant", "Parties"], 0.920, None),
+        (0.05, ["Parties"], 0.920, 0.920),
+    ],
+)
+def test_the_set_that_ships_speaks_for_what_is_left_without_categories_in_doubt(
+    risk: float, doubted: list[str], promised: float, now: float | None
+) -> None:
+    """Some of those that are right most often are what the others' threshold rests on."""
+    folder = newest_version(ROOT / "models" / "artefacts", "contract-clauses")
+    expert = specialist()
+    expert.guarantee = (folder / GUARANTEE_FILE).read_bytes()
+    expert.manifest = replace(read_manifest(folder / MANIFEST_FILE), thresholds={"best_f1": 0.01})
+    local = Local(doubted=frozenset(doubted))
+    stated = stated_risk(expert, FOUND, RiskRules(max_wrong=risk), local)
+    assert stated is not None
+    assert stated.belief == pytest.approx(promised, abs=0.001)
+    known = read_calibration(expert.guarantee)
+    assert set(doubted).isdisjoint(stated.thresholds)
+    assert len(stated.thresholds) == (len(known.labels) - len(doubted) if now else 0)
+    assert bool(stated.why_not) == (now is None)
+    for name, confidence in stated.thresholds.items():
+        if confidence > 0.01:
+            assert known.belief_of(name, confidence) == pytest.approx(now, abs=0.001)
 
 
 def test_a_calibration_that_was_made_here_holds_in_place_of_the_one_that_came() -> None:

@@ -21,9 +21,10 @@ from shared.guarantee import read_calibration
 from shared.metrics import exposition
 from shared.risk import interval
 from shared.storage.watches import Drawn
+from shared.watch.calibrating import loosen
 from shared.watch.local import promise_name, version_and_level
 from tests.unit.extraction_service.house import TERMS, House
-from tests.unit.extraction_service.test_routes import calibration, policy
+from tests.unit.extraction_service.test_routes import calibration, of_two, policy
 
 
 @pytest.fixture
@@ -104,6 +105,62 @@ def test_wrong_checks_tighten_by_themselves_and_it_is_said(
     assert "believed to 91.2% and not to 30.0%" in risk["tightened"][0]
     with house.service.store.read() as session:
         assert Watches(session, "default").of_document("doc_last", "contract-clauses") == []
+
+
+LEFT = {
+    "of the others is accepted only what is": of_two(600, 0.01, 0.02, 0.12),
+    "of the others nothing is accepted any more": of_two(600, 0.01, 0.11),
+}
+"""What is said of a category in doubt, by what there is beside it."""
+
+
+@pytest.mark.parametrize("said", LEFT)
+def test_of_a_category_in_doubt_it_is_said_what_is_accepted_of_the_others(
+    tmp_path: Path, said: str
+) -> None:
+    """By the notice, by REST and beside the clauses of the next document: without it they have to
+    keep the risk by themselves. Once it is loosened, they are accepted as before.
+    """
+    one = House(tmp_path, policy=policy(tmp_path, max_wrong=0.05, sample_share=1.0))
+    one.specialists.specialist.guarantee = LEFT[said]
+    try:
+        for number in range(40):
+            for clause in pages_of(one, f"doc_{number}", "inspect"):
+                decide(one, f"doc_{number}", clause["id"], False)
+        number = 200
+        while not watched(one)["doubted"]:
+            for clause in pages_of(one, f"doc_{number}", "governed"):
+                decide(one, f"doc_{number}", clause["id"], True)
+            number += 1
+        now = watched(one)
+        assert (now["step"], now["doubted"]) == (0, ["Governing Law"])
+        assert now["belief"] < 0.9
+        (notice,) = now["notices"]
+        assert (notice["kind"], notice["about"]) == ("category", "Governing Law")
+        assert said in notice["text"]
+        pages_of(one, "doc_last", "inspect")
+        (risk,) = one.client.get("/v1/documents/doc_last/clauses").json()["risks"]
+        if "nothing" in said:
+            assert now["belief_now"] is None
+            assert risk["thresholds"] == {}
+            assert "without Governing Law" in risk["why_not"]
+        else:
+            assert now["belief_now"] == pytest.approx(0.88, abs=0.005)
+            assert f"believed to {now['belief_now']:.1%}, no more to" in notice["text"]
+            assert risk["thresholds"] == {"Audit Rights": pytest.approx(now["belief_now"])}
+        assert watched(one)["belief_now"] == now["belief_now"]
+        with one.service.store.write() as session:
+            loosen(Watches(session, "default"), "contract-clauses", "they were right", "ann")
+        assert watched(one)["belief_now"] == now["belief"]
+    finally:
+        one.close()
+
+
+def pages_of(house: House, document: str, word: str) -> list[dict[str, Any]]:
+    """A document with one clause, by its word, is read; its clauses."""
+    house.say(house.ingested(document), house.read(document, f"It may be {word} here.\n"))
+    answer = house.client.get(f"/v1/documents/{document}/clauses")
+    return list(answer.json()["items"])
 
 
 def test_a_promise_is_told_with_whose_it_is_and_how_far_its_checks_carry(house: House) -> None:

@@ -236,6 +236,33 @@ def test_only_the_same_words_confirm(house: House, quote: str | None) -> None:
     assert (item["route"], item["state"]) == ("escalate", "waiting")
 
 
+@pytest.mark.parametrize(("always", "route"), [("", "accept"), ("Parties", "escalate")])
+def test_what_only_a_person_may_accept_is_no_evidence_for_what_a_model_may(
+    tmp_path: Path, always: str, route: str
+) -> None:
+    """A model that is right about all parties, which people decide about in any case, may be wrong
+    about the law, of which it would be trusted to accept all.
+    """
+    policy = tmp_path / "policy.toml"
+    policy.write_text(f"{MEASURED}always_person = {[always] if always else []}\n", "utf-8")
+    house = House(tmp_path, policy=policy)
+    try:
+        for number in range(1, 31):
+            document = f"doc_{number}"
+            house.read(document, TEXT)
+            found = {**clause(TEXT, LAW, "Parties", 0.6, number), "route": "escalate"}
+            house.extract(document, [found])
+            answer(house, str(found["id"]), LAW, document=document)
+            (item,) = items(house, document=document, state="all")
+            if item["route"] != "accept":
+                decide(house, document, "accept")
+        answer(house, asked(house, "doc_99", 99), LAW, document="doc_99")
+        (item,) = items(house, document="doc_99", state="all")
+        assert item["route"] == route
+    finally:
+        house.close()
+
+
 def test_a_denial_is_measured_as_well() -> None:
     """A model that denied what a person accepts was wrong; each model by itself."""
     found = [

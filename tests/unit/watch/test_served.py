@@ -157,6 +157,39 @@ def test_what_is_shown_before_it_is_applied_is_what_will_be_served(seed: int) ->
     assert again.before.accepted == pytest.approx((weight * served).sum())
 
 
+@pytest.mark.parametrize("doubted", [(), (OTHERS[0],), (SURE,), (*OTHERS, SURE)])
+@pytest.mark.parametrize("step", [0, 1, 4])
+def test_what_is_in_force_is_what_is_served_while_categories_are_in_doubt(
+    step: int, doubted: tuple[str, ...]
+) -> None:
+    """From the belief on that the set shows for what is left without them, or from none."""
+    found = decisions(2)
+    known = refitted(LABELS, None, found)
+    told = np.array([known.belief_of(one.category, one.confidence) for one in found])
+    local = Local(known.to_bytes(), 1, step, frozenset(doubted))
+    was = promise(known, RISK, 0.95)
+    assert was.belief is not None
+    whose = Whose("contract-clauses", "0.0.1", known.families, 0)
+    made = compared(
+        whose, Stated(RISK, 0.95), local, found, known, known, was, None, with_shipped=False
+    )
+    expert = KeywordSpecialist()
+    expert.manifest = replace(expert.manifest, thresholds={"best_f1": 0.001})
+    stated = stated_risk(expert, Search([], []), RiskRules(max_wrong=RISK), local)
+    assert stated is not None
+    alone = promise(known, RISK, 0.95, doubted).belief
+    if made.belief_before is None:
+        assert stated.thresholds == {}
+        assert step == 4 or alone is None
+        return
+    assert made.belief_before >= was.belief
+    assert alone is not None
+    assert made.belief_before >= alone
+    open_ = [one.category not in (*doubted, *known.flat) for one in found]
+    served = [stated.accepts(one.category, one.confidence) for one in found]
+    assert served == (np.array(open_) & (told >= made.belief_before)).tolist()
+
+
 def test_of_a_line_that_does_not_rise_no_confidence_is_sure_enough() -> None:
     """Nor of one that is hardly steep, whose thresholds hang on how numbers are rounded."""
     known = refitted(LABELS, None, decisions(1))
