@@ -119,8 +119,9 @@ class Consumer(Protocol):
     def retry(self, delivery: Delivery, delay: float, error: str) -> None:
         """Deliver again after `delay` seconds; until then the same key waits, others go on."""
 
-    def dead(self, delivery: Delivery, error: str) -> None:
-        """Give the message up: it becomes a dead letter, and its key goes on."""
+    def dead(self, delivery: Delivery, error: str) -> bool:
+        """Give the message up: it becomes a dead letter, and its key goes on. Returns whether it
+        did: nothing is written of a delivery that was lost."""
 
     def keep(self, delivery: Delivery) -> None:
         """Say that the work goes on. The bus also does so itself, in the background."""

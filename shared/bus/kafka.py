@@ -627,7 +627,7 @@ class KafkaMember:
                 self._keeper.ready.add(lane)
                 self._keeper.changed.notify_all()
 
-    def dead(self, delivery: Delivery, error: str) -> None:
+    def dead(self, delivery: Delivery, error: str) -> bool:
         record = self._record(
             delivery,
             lambda lane, entry: dead_record(
@@ -635,10 +635,11 @@ class KafkaMember:
             ),
         )
         if record is None:
-            return
+            return False
         with self._bus.unavailable():
             self._bus.send([record])
         self.ack(delivery)
+        return True
 
     def keep(self, delivery: Delivery) -> None:
         """Nothing to do: the keeper speaks for us as long as the receiving thread lives."""

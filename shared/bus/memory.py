@@ -216,11 +216,12 @@ class MemoryConsumer:
             if entry := self._bus._finish(self, delivery):
                 entry.not_before, entry.error = time.monotonic() + delay, error
 
-    def dead(self, delivery: Delivery, error: str) -> None:
+    def dead(self, delivery: Delivery, error: str) -> bool:
         with self._bus._changed:
             if entry := self._bus._finish(self, delivery):
                 self._bus._remove(self.group, entry)
                 self._bus._bury(self.group, entry, error)
+            return entry is not None
 
     def keep(self, delivery: Delivery) -> None:
         """Nothing to do: a delivery is kept for as long as the thread lives."""

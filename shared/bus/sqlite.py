@@ -301,7 +301,7 @@ class SqliteConsumer:
                     (time.time() + delay, error, *row),
                 )
 
-    def dead(self, delivery: Delivery, error: str) -> None:
+    def dead(self, delivery: Delivery, error: str) -> bool:
         with self._finishing(delivery) as row:
             if row:
                 self._connection.execute(
@@ -311,6 +311,7 @@ class SqliteConsumer:
                     "INSERT INTO dead VALUES (?, ?, ?, ?, ?, ?)",
                     (uuid.uuid4().hex, self.group, row[2], error, delivery.attempt, time.time()),
                 )
+        return row is not None
 
     def keep(self, delivery: Delivery) -> None:
         until = time.time() + self._bus.lease

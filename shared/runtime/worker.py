@@ -212,8 +212,8 @@ class Worker:
         """Give up what names no document that could end with it."""
         extra = {"key": delivery.message.key, "reason": error.message}
         log.warning("not an event", extra=extra)
-        metrics.dead_letters_total.labels(self.name).inc()
-        consumer.dead(delivery, error.message)
+        if consumer.dead(delivery, error.message):
+            metrics.dead_letters_total.labels(self.name).inc()
 
     def _try(
         self, consumer: Consumer, delivery: Delivery, event: Event, handler: Handler, span: Span
@@ -365,9 +365,10 @@ class Worker:
         self._bury(consumer, delivery, event, told)
 
     def _bury(self, consumer: Consumer, delivery: Delivery, event: Event, reason: str) -> None:
-        metrics.dead_letters_total.labels(self.name).inc()
-        consumer.dead(delivery, reason)
-        note_buried(self.store, event)
+        """If the delivery was lost, whoever has it now finds no letter, and does it."""
+        if consumer.dead(delivery, reason):
+            metrics.dead_letters_total.labels(self.name).inc()
+            note_buried(self.store, event)
 
     def _report(self) -> None:
         """Write down how tries ended; while the store is away they are kept in mind."""

@@ -43,8 +43,7 @@ def main(task: str, url: str, lease: str, group: str, *arguments: str) -> None:
     if task == "late":
         say(delivery.message.key, delivery.message.value.decode(), delivery.attempt)
         sys.stdin.readline()
-        consumer.dead(delivery, "too late")
-        say("answered")
+        say("answered", consumer.dead(delivery, "too late"))
         bus.close()
         return
     if task == "retry":

@@ -98,7 +98,9 @@ def test_a_dead_letter_says_what_happened(bus: Bus) -> None:
     consumer = bus.consumer("g")
     consumer.retry(receive(consumer), 0, "first error")
     before = datetime.now(UTC)
-    consumer.dead(receive(consumer), "EncryptedDocument: Schlüssel fehlt")
+    given_up = receive(consumer)
+    assert consumer.dead(given_up, "EncryptedDocument: Schlüssel fehlt")
+    assert not consumer.dead(given_up, "it is ours no more")
 
     assert texts(consumer, 1) == ["next"]
     (letter,) = bus.dead_letters()

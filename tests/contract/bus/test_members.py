@@ -144,7 +144,7 @@ def test_a_process_that_was_stopped_has_lost_what_it_held(world: World) -> None:
     process.send_signal(signal.SIGCONT)
     process.stdin.write("\n")
     process.stdin.flush()
-    assert process.stdout.readline() == "answered\n"
+    assert process.stdout.readline() == "answered False\n"
     process.wait(PATIENCE)
 
     assert bus.dead_letters() == []

@@ -15,6 +15,7 @@ from tests.unit.runtime.working import (
     Crash,
     Fails,
     Falls,
+    Loses,
     announced,
     keep,
     notes,
@@ -159,3 +160,23 @@ def test_a_replay_after_a_crash_behind_the_burial_starts_afresh(
         session.execute(update(inbox).values(buried=None))
     bus.replay(bus.dead_letters()[0].id)
     work_for(worker, lambda: notes(store) == ["a"])
+
+
+def test_what_was_lost_as_it_was_given_up_is_buried_by_who_has_it(
+    store: Store, bus: Bus, make_worker: Any
+) -> None:
+    """A process that slept past its lease wrote no letter and notes none: the next one only buries,
+    and the failure is announced once.
+    """
+    handler = Fails(99, UnreadableDocument("damaged"))
+    send(bus, DocumentDeleted(document_id="a"))
+    late = make_worker({DocumentDeleted: handler})
+    consumer = bus.consumer("extraction")
+    late._consumer = Loses(consumer)
+    late.run_once()
+    assert bus.dead_letters() == []
+    make_worker({DocumentDeleted: handler}).run_until_idle()
+    assert handler.calls == 1
+    assert [x.code for x in announced(store)] == ["unreadable_document"]
+    assert [why(letter) for letter in bus.dead_letters()] == ["damaged"]
+    assert bus.lag("extraction") == 0

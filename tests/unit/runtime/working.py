@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Column, Integer, MetaData, String, Table, insert, select
 
-from shared.bus import Bus, DeadLetter, Message
+from shared.bus import Bus, DeadLetter, Delivery, Message
 from shared.errors import Unavailable
 from shared.events import DocumentDeleted, DocumentFailed, Event, decode
 from shared.runtime import Worker
@@ -84,6 +84,22 @@ class Falls:
         """The real thing, except for what crashes."""
         if name == self._name:
             raise Crash
+        return getattr(self._real, name)
+
+
+class Loses:
+    """A consumer that has lost its delivery to others when it gives that up."""
+
+    def __init__(self, real: Any) -> None:
+        self._real = real
+
+    def dead(self, delivery: Delivery, error: str) -> bool:
+        """What a consumer says that was left meanwhile."""
+        self._real.close()
+        return bool(self._real.dead(delivery, error))
+
+    def __getattr__(self, name: str) -> Any:
+        """The real thing."""
         return getattr(self._real, name)
 
 
