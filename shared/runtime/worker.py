@@ -71,6 +71,10 @@ IDLE_POLL = 0.5
 TURN = 5.0
 """Seconds after which a large event that found the place taken asks again."""
 
+LOOKS = 5
+"""So often it is looked whether the letter of an event that comes again is off the list: over 31 s
+with the usual `retry_delay`, twice as long as Kafka may take to write that (`KafkaBus.send`)."""
+
 
 class Worker:
     """One consumer of one service. Run several, in threads or processes, for more throughput.
@@ -268,12 +272,12 @@ class Worker:
     ) -> None:
         """Bury what has yet to be, pass over what was, and start afresh what was replayed.
 
-        A replay is a first attempt, and takes the dead letter off the list, maybe a moment after
+        A replay is a first attempt, and takes the dead letter off the list, maybe some time after
         it delivers the event; so what is listed still is looked at again before it is passed over.
         """
         listed = self._is_listed(event)
-        if listed and delivery.attempt == 1:
-            consumer.retry(delivery, self.settings.retry_delay, before.error)
+        if listed and delivery.attempt <= LOOKS:
+            consumer.retry(delivery, self._delay(delivery.attempt), before.error)
         elif listed:
             consumer.ack(delivery)
         elif before.buried or delivery.attempt == 1:
@@ -311,10 +315,10 @@ class Worker:
             code = known.code if known else "internal"
             self._give_up(consumer, delivery, event, code, reason, places(error))
             return
-        delay = self.settings.retry_delay * 2 ** min(delivery.attempt - 1, 30)
+        delay = self._delay(delivery.attempt)
         if isinstance(error, Unavailable) and error.wait:
             delay = max(error.wait, self.settings.retry_delay)
-        delay = min(delay, self.settings.retry_delay_most)
+            delay = min(delay, self.settings.retry_delay_most)
         ends.next_try = datetime.now(UTC) + timedelta(seconds=delay)
         self._report()
         extra = {
@@ -326,6 +330,11 @@ class Worker:
         }
         log.warning("failed, will be tried again", exc_info=None if known else error, extra=extra)
         consumer.retry(delivery, delay, reason)
+
+    def _delay(self, attempt: int) -> float:
+        """Seconds until the attempt after this one."""
+        delay = self.settings.retry_delay * 2.0 ** min(attempt - 1, 30)
+        return min(delay, self.settings.retry_delay_most)
 
     def _internal(self, event: Event) -> str:
         """What outsiders are told of a bug: its text may hold what is not theirs to see."""

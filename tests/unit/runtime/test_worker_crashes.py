@@ -180,3 +180,21 @@ def test_what_was_lost_as_it_was_given_up_is_buried_by_who_has_it(
     assert [x.code for x in announced(store)] == ["unreadable_document"]
     assert [why(letter) for letter in bus.dead_letters()] == ["damaged"]
     assert bus.lag("extraction") == 0
+
+
+@pytest.mark.parametrize("looks", [2, 4])
+def test_a_replay_whose_letter_goes_late_is_not_lost(
+    store: Store, bus: Bus, make_worker: Any, looks: int
+) -> None:
+    """A broker may take many seconds to take the letter off the list."""
+    handler = Fails(1, UnreadableDocument("damaged"))
+    event = DocumentDeleted(document_id="a")
+    send(bus, event)
+    worker = make_worker({DocumentDeleted: handler})
+    work_for(worker, lambda: len(bus.dead_letters()) == 1)
+    send(bus, event)
+    for _ in range(looks):
+        assert worker.run_once(5), "it is passed over"
+    bus.drop(bus.dead_letters()[0].id)
+    work_for(worker, lambda: notes(store) == ["a"])
+    assert (handler.calls, bus.lag("extraction")) == (2, 0)
