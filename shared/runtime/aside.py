@@ -23,12 +23,17 @@ class Aside:
         self._thread: threading.Thread | None = None
         self._error: Exception | None = None
 
+    @property
+    def taken(self) -> bool:
+        """Whether something is in hand."""
+        return self._thread is not None and self._thread.is_alive()
+
     def begin(self, work: Callable[[], None]) -> bool:
         """Do this beside, unless something is in hand there; returns whether it began.
 
         Raises what the work before this one ended with, if nobody has heard of it yet.
         """
-        if self._thread is not None and self._thread.is_alive():
+        if self.taken:
             return False
         self.check()
         name = f"{threading.current_thread().name}-aside"

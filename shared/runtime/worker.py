@@ -102,6 +102,10 @@ class Worker:
         self._signs = Signs(store, WORKER)
         self._aside: Aside | None = None
         self._consumer: Consumer | None = None
+        self._stale = False
+        """Whether the consumer is to be left once nothing is in hand beside."""
+        self._left: Delivery | None = None
+        """What the loop failed at without saying what becomes of it."""
         self._unreported: dict[str, _Ends] = {}
         self._counting = threading.Lock()
         for told in (metrics.dead_letters_total, metrics.events_in_work):
@@ -121,12 +125,12 @@ class Worker:
                 pause = 0.5
             except Unavailable as error:
                 log.warning("the worker waits", extra={"reason": error.message})
-                self._drop_consumer()  # what it holds would wait for an answer that never comes
+                self._leave_consumer()
                 stop.wait(pause)
                 pause = min(pause * 2, 10.0)
             except Exception:
                 log.exception("the worker failed between events; it goes on")
-                self._drop_consumer()
+                self._leave_consumer()
                 stop.wait(pause)
                 pause = min(pause * 2, 10.0)
         self._aside.join()
@@ -143,16 +147,23 @@ class Worker:
         if self._aside is not None:
             self._aside.check()
         self._report()
+        if self._stale:
+            self._leave_consumer()
         if self._consumer is None:
             self._consumer = self.bus.consumer(self.name)
+        if self._left is not None:
+            self._consumer.retry(self._left, self.settings.retry_delay, "the worker failed at it")
+            self._left = None
         delivery = self._consumer.receive(timeout)
         if delivery is None:
             return False
         self.pulse.begin()
+        self._left = delivery
         try:
             self._work(self._consumer, delivery)
         finally:
             self.pulse.end()
+        self._left = None
         return True
 
     def run_until_idle(self) -> int:
@@ -176,7 +187,9 @@ class Worker:
         fits = handler is self.handlers[kind]
         if self._aside is None or not fits or not self.large(event):
             self._begin(consumer, delivery, event, handler)
-        elif not self._aside.begin(partial(self._begin, consumer, delivery, event, handler)):
+        elif self._stale or not self._aside.begin(
+            partial(self._begin, consumer, delivery, event, handler)
+        ):
             consumer.retry(delivery, TURN, "another large document is worked on")
 
     def _begin(
@@ -405,10 +418,20 @@ class Worker:
             self._report()
         return event.id not in self._unreported
 
+    def _leave_consumer(self) -> None:
+        """After a failure: leave the consumer, for what it holds may wait for an answer that never
+        comes. While something of it is in hand beside, that has to wait, since two would have it;
+        the loop need not, and gives back what it failed at.
+        """
+        self._stale = self._aside is not None and self._aside.taken
+        if not self._stale:
+            self._drop_consumer()
+
     def _drop_consumer(self) -> None:
         """Give back what it holds, once nothing of it is in hand: else two would have it."""
         if self._aside is not None:
             self._aside.join()
+        self._stale, self._left = False, None
         consumer, self._consumer = self._consumer, None
         if consumer is not None:
             try:

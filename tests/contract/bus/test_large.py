@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -163,7 +163,9 @@ def test_a_large_document_that_can_not_be_read_ends_as_any_other(readers: Reader
 def test_a_loop_that_fails_keeps_what_is_in_hand_beside(
     readers: Readers, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
-    """Its consumer is left only once the large one has ended, so nobody begins it again."""
+    """Its consumer is left only once the large one has ended, so nobody begins it again; the small
+    ones do not wait for that.
+    """
     failed, left = threading.Event(), []
     make = readers.bus.consumer
 
@@ -188,11 +190,57 @@ def test_a_loop_that_fails_keeps_what_is_in_hand_beside(
     with readers.at_work():
         eventually(lambda: readers.in_hand == {"scan"}, "the large one is begun")
         monkeypatch.setattr(readers.worker, "_report", fail)
-        readers.send(document("other", "lease"))
         assert failed.wait(120)
-        time.sleep(0.2)  # in which it would be left
+        readers.send(document("other", "lease"))
+        eventually(lambda: readers.finished == ["lease"], "the small one ends")
+        assert readers.in_hand == {"scan"}
         readers.let_go.set()
         eventually(lambda: readers.bus.lag("ingest") == 0, "nothing is left")
     assert sorted(readers.begun) == sorted(readers.finished) == ["lease", "scan"]
     assert left, "after the failure at least"
     assert not any(left)
+
+
+@pytest.mark.parametrize(
+    "what", [("receive",), ("ack",), ("ack", "retry"), ("ack", "retry", "retry")]
+)
+def test_a_bus_that_was_away_holds_up_no_small_document(
+    readers: Readers, monkeypatch: pytest.MonkeyPatch, what: tuple[str, ...]
+) -> None:
+    """What it did not take is given back as soon as it answers, beside the large one; the rest goes
+    on, and nothing is done twice.
+    """
+    away = list(what)
+    make = readers.bus.consumer
+
+    def failing(consumer: Consumer, name: str) -> Callable[..., object]:
+        real = getattr(consumer, name)
+
+        def call(*arguments: Any) -> object:
+            if readers.in_hand and away and away[0] == name:
+                away.pop(0)
+                raise Unavailable("the bus is away")
+            return real(*arguments)
+
+        return call
+
+    def watched(group: str) -> Consumer:
+        consumer = make(group)
+        for name in set(what):
+            monkeypatch.setattr(consumer, name, failing(consumer, name))
+        return consumer
+
+    monkeypatch.setattr(readers.bus, "consumer", watched)
+    readers.send(document("acme", "scan", LARGE))
+    with readers.at_work():
+        eventually(lambda: readers.in_hand == {"scan"}, "the large one is begun")
+        readers.send(document("other", "lease"))
+        eventually(lambda: not away, "the bus was away")
+        readers.send(document("other", "letter"))
+        eventually(lambda: readers.bus.lag("ingest") == 1, "the small ones are done with")
+        assert sorted(readers.finished) == ["lease", "letter"]
+        assert readers.in_hand == {"scan"}
+        readers.let_go.set()
+        eventually(lambda: readers.bus.lag("ingest") == 0, "nothing is left")
+    assert readers.finished[2:] == ["scan"]
+    assert sorted(readers.begun) == ["lease", "letter", "scan"]
