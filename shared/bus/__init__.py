@@ -106,8 +106,8 @@ class Consumer(Protocol):
     It may hold several deliveries at once; they are of different keys. While the thread that
     receives is alive, what it holds is kept for it in the background, however long the work
     takes. Once the consumer has lost a delivery all the same (its process was stopped for
-    longer than the lease, say), `ack`, `retry` and `dead` of that delivery do nothing: another
-    member has it.
+    longer than the lease, say), `ack`, `retry`, `later` and `dead` of that delivery do nothing:
+    another member has it.
     """
 
     def receive(self, timeout: float) -> Delivery | None:
@@ -118,6 +118,10 @@ class Consumer(Protocol):
 
     def retry(self, delivery: Delivery, delay: float, error: str) -> None:
         """Deliver again after `delay` seconds; until then the same key waits, others go on."""
+
+    def later(self, delivery: Delivery, delay: float) -> None:
+        """Nothing was tried: deliver again after `delay` seconds, as the same attempt. Nothing is
+        written on Kafka; who takes over from a member that has ended may deliver at once."""
 
     def dead(self, delivery: Delivery, error: str) -> bool:
         """Give the message up: it becomes a dead letter, and its key goes on. Returns whether it

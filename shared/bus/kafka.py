@@ -627,6 +627,15 @@ class KafkaMember:
                 self._keeper.ready.add(lane)
                 self._keeper.changed.notify_all()
 
+    def later(self, delivery: Delivery, delay: float) -> None:
+        with self._held(delivery) as held:
+            if held:
+                lane, _ = held
+                lane.partition.put_back(lane, time.monotonic() + delay)
+                self._keeper.parked.discard(lane)  # nor is anything written of what is behind it
+                self._keeper.ready.add(lane)
+                self._keeper.changed.notify_all()
+
     def dead(self, delivery: Delivery, error: str) -> bool:
         record = self._record(
             delivery,

@@ -235,6 +235,15 @@ class Partition:
         lane.held = None
         lane.version += 1
 
+    def put_back(self, lane: Lane, until: float) -> None:
+        """The message in hand waits until then, as if it had not been handed out."""
+        entry = lane.held
+        assert entry is not None
+        entry.attempts -= 1
+        entry.not_before = until
+        self._count(entry, -1)
+        self.release(lane)
+
     def finish(self, lane: Lane, entry: Entry) -> None:
         """The message is done with."""
         self.dirty = True
@@ -253,13 +262,13 @@ class Partition:
         if entry.retry is not None:
             self.retry.finish(entry.retry)
 
-    def _count(self, entry: Entry) -> None:
-        """Note the delivery beside the commit, in case it is this message that kills us."""
+    def _count(self, entry: Entry, change: int = 1) -> None:
+        """Note the delivery beside the commit, in case it is this message that kills us; or that
+        there was none. Its record may have moved in between, so that it was noted at another."""
         self.dirty = True
-        if entry.main is not None and entry.main in self.main.open:
-            self.main.open[entry.main] += 1
-        if entry.retry is not None and entry.retry in self.retry.open:
-            self.retry.open[entry.retry] += 1
+        for record, known in ((entry.main, self.main.open), (entry.retry, self.retry.open)):
+            if record is not None and record in known:
+                known[record] = max(0, known[record] + change)
 
     def _lane(self, key: str) -> Lane:
         return self.lanes.setdefault(key, Lane(self, key))

@@ -216,6 +216,12 @@ class MemoryConsumer:
             if entry := self._bus._finish(self, delivery):
                 entry.not_before, entry.error = time.monotonic() + delay, error
 
+    def later(self, delivery: Delivery, delay: float) -> None:
+        with self._bus._changed:
+            if entry := self._bus._finish(self, delivery):
+                entry.not_before = time.monotonic() + delay
+                entry.attempts -= 1
+
     def dead(self, delivery: Delivery, error: str) -> bool:
         with self._bus._changed:
             if entry := self._bus._finish(self, delivery):

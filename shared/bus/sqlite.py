@@ -301,6 +301,15 @@ class SqliteConsumer:
                     (time.time() + delay, error, *row),
                 )
 
+    def later(self, delivery: Delivery, delay: float) -> None:
+        with self._finishing(delivery) as row:
+            if row:
+                self._connection.execute(
+                    "UPDATE pending SET not_before = ?, attempts = attempts - 1"
+                    " WHERE (consumer_group, key, number) = (?, ?, ?)",
+                    (time.time() + delay, *row),
+                )
+
     def dead(self, delivery: Delivery, error: str) -> bool:
         with self._finishing(delivery) as row:
             if row:

@@ -69,11 +69,20 @@ WORKER = f"{socket.gethostname()}/{os.getpid()}"
 """This process, by which people find it and its log."""
 IDLE_POLL = 0.5
 TURN = 5.0
-"""Seconds after which a large event that found the place taken asks again."""
+"""Seconds after which a large event that found the place taken asks again, at the least."""
+TURN_STEP = 0.05
+"""It is so much longer with each that was sent away since the place was taken: however many wait,
+they ask twenty times a second together."""
+TURN_MOST = 60.0
 
 LOOKS = 5
 """So often it is looked whether the letter of an event that comes again is off the list: over 31 s
 with the usual `retry_delay`, twice as long as Kafka may take to write that (`KafkaBus.send`)."""
+
+
+def turn(given: int) -> float:
+    """Seconds after which a large event asks again, if so many were sent away before it."""
+    return min(TURN + TURN_STEP * given, TURN_MOST)
 
 
 class Worker:
@@ -102,6 +111,8 @@ class Worker:
         self._signs = Signs(store, WORKER)
         self._aside: Aside | None = None
         self._consumer: Consumer | None = None
+        self._turns = 0
+        """How many large events were sent away since the place beside was taken."""
         self._stale = False
         """Whether the consumer is to be left once nothing is in hand beside."""
         self._left: Delivery | None = None
@@ -187,10 +198,13 @@ class Worker:
         fits = handler is self.handlers[kind]
         if self._aside is None or not fits or not self.large(event):
             self._begin(consumer, delivery, event, handler)
-        elif self._stale or not self._aside.begin(
+        elif not self._stale and self._aside.begin(
             partial(self._begin, consumer, delivery, event, handler)
         ):
-            consumer.retry(delivery, TURN, "another large document is worked on")
+            self._turns = 0
+        else:
+            consumer.later(delivery, turn(self._turns))
+            self._turns += 1
 
     def _begin(
         self, consumer: Consumer, delivery: Delivery, event: Event, handler: Handler

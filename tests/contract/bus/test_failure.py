@@ -30,6 +30,38 @@ def test_a_retried_message_comes_again_after_its_delay(bus: Bus) -> None:
     assert receive(consumer).attempt == 3
 
 
+def test_what_is_put_off_comes_later_as_if_it_had_not_been_delivered(world: World) -> None:
+    """After its delay, in the order of its key, with the attempt that it had; also by others."""
+    bus = world.open()
+    bus.publish(*[message("a", f"a{n}") for n in range(3)], message("b", "b0"))
+    consumer = bus.consumer("g")
+    first = {text(delivery): delivery for delivery in [receive(consumer), receive(consumer)]}
+    start = time.monotonic()
+    consumer.later(first["a0"], 0.7)
+    consumer.ack(first["b0"])
+    bus.publish(message("b", "b1"))
+    assert texts(consumer, 1) == ["b1"]
+
+    again = receive(consumer)
+    assert time.monotonic() - start >= 0.7
+    assert (text(again), again.attempt) == ("a0", 1)
+    consumer.retry(again, 0, "a failure counts")
+    failed = receive(consumer)
+    assert (text(failed), failed.attempt) == ("a0", 2)
+    consumer.later(failed, 1.5)
+    consumer.later(failed, 600)  # it is ours no more
+    if world.name == "memory":
+        successor = consumer
+    else:
+        consumer.close()
+        successor = world.open().consumer("g")
+    last = receive(successor)
+    assert (text(last), last.attempt) == ("a0", 2)
+    successor.ack(last)
+    assert texts(successor, 2) == ["a1", "a2"]
+    eventually(lambda: bus.lag("g") == 0, "nothing is left")
+
+
 def test_the_same_key_waits_behind_a_retry_and_others_go_on(bus: Bus) -> None:
     """Order is kept over the detour; another key does not feel it."""
     bus.publish(*[message("a", f"a{n}") for n in range(3)], message("b", "b0"))

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
+from kafka import TopicPartition
 from kafka.errors import KafkaConnectionError
 
 from infra.kafka.broker import Broker
@@ -97,6 +98,20 @@ def test_groups_pass_over_each_others_retries(broker: Broker) -> None:
         assert texts(other, 1) == ["1"]
         assert other.receive(1) is None
         eventually(lambda: bus.lag("other") == 0, "it has passed over the other's record")
+
+
+def test_what_is_put_off_is_not_written(broker: Broker) -> None:
+    """`documents.retry` is kept for ever: who only waits for its turn adds nothing to it."""
+    with bus_on(broker, partitions=1) as bus:
+        assert isinstance(bus, KafkaBus)
+        consumer = bus.consumer("g")
+        bus.publish(message("a", 1), message("b", 2))
+        for _ in range(6):
+            consumer.later(receive(consumer), 0.1)
+        assert sorted(texts(consumer, 2)) == ["1", "2"]
+        part = TopicPartition(retry_topic(bus.options.topic), 0)
+        ends = bus._admin.list_partition_offsets({part: -1})
+        assert ends[part].offset == 0
 
 
 def test_topics_must_have_equally_many_partitions(broker: Broker) -> None:

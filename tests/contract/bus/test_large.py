@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from shared.bus import Bus, Consumer, Message
+from shared.bus import Bus, Consumer, Delivery, Message
 from shared.errors import Unavailable, UnreadableDocument
 from shared.events import BlobRef, DocumentDeleted, DocumentIngested, Event
 from shared.runtime import Handler, Worker
@@ -52,6 +52,7 @@ class Readers:
         self.at_once = 0
         self.finished: list[str] = []
         self.fails = False
+        self.fails_once = False
         handlers: dict[type[Event], Handler] = {
             DocumentIngested: self._read,
             DocumentDeleted: self._forget,
@@ -68,6 +69,9 @@ class Readers:
             self.in_hand.remove(event.document_id)
             if self.fails:
                 raise UnreadableDocument("it is torn")
+            if self.fails_once and event.document_id != "scan":
+                self.fails_once = False
+                raise ValueError("it passes")
         with uow:
             self.finished.append(event.document_id)
 
@@ -244,3 +248,53 @@ def test_a_bus_that_was_away_holds_up_no_small_document(
         eventually(lambda: readers.bus.lag("ingest") == 0, "nothing is left")
     assert readers.finished[2:] == ["scan"]
     assert sorted(readers.begun) == ["lease", "letter", "scan"]
+
+
+def test_a_turn_that_is_waited_for_counts_as_no_attempt(
+    readers: Readers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing was tried: a failure after many turns is followed by the shortest delay."""
+    came: list[str] = []
+    delays: list[float] = []
+    make = readers.bus.consumer
+
+    def watched(group: str) -> Consumer:
+        consumer = make(group)
+        receive, retry = consumer.receive, consumer.retry
+
+        def note_delivery(timeout: float) -> Delivery | None:
+            delivery = receive(timeout)
+            if delivery is not None:
+                came.append(delivery.message.key)
+            return delivery
+
+        def note_delay(delivery: Delivery, delay: float, error: str) -> None:
+            delays.append(delay)
+            retry(delivery, delay, error)
+
+        monkeypatch.setattr(consumer, "receive", note_delivery)
+        monkeypatch.setattr(consumer, "retry", note_delay)
+        return consumer
+
+    monkeypatch.setattr(readers.bus, "consumer", watched)
+    longer = readers.worker.settings.model_copy(update={"retry_delay_most": 60.0})
+    monkeypatch.setattr(readers.worker, "settings", longer)
+    readers.send(document("acme", "scan", LARGE))
+    with readers.at_work():
+        eventually(lambda: readers.in_hand == {"scan"}, "the large one is begun")
+        readers.fails_once = True
+        readers.send(document("other", "scan 2", LARGE))
+        eventually(lambda: came.count("other/scan 2") >= 5, "it waits for its turn")
+        readers.let_go.set()
+        eventually(lambda: readers.bus.lag("ingest") == 0, "nothing is left")
+    assert sorted(readers.begun) == ["scan", "scan 2", "scan 2"]
+    assert delays == [readers.worker.settings.retry_delay]
+
+
+def test_the_more_turns_are_given_the_longer_is_each() -> None:
+    """A thousand that wait ask about twenty times a second, all of them together."""
+    delays = [runtime.turn(given) for given in range(2000)]
+    assert delays[0] == runtime.TURN
+    assert delays == sorted(delays)
+    assert delays[-1] == runtime.TURN_MOST
+    assert 1000 / 20 <= delays[1000] <= 1000 / 16

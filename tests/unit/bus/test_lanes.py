@@ -137,6 +137,24 @@ def test_the_latest_retry_counts() -> None:
     assert partition.retry.start == 2
 
 
+def test_what_is_put_back_is_as_if_it_had_not_been_handed_out() -> None:
+    """Also for a successor, and where its record has moved meanwhile; it is never below nothing."""
+    partition = partition_of()
+    partition.add_main(0, message("a"), now=0)
+    lane = lane_of(partition, "a")
+    entry = partition.hold(lane)
+    partition.put_back(lane, until=5.0)
+    assert (entry.attempts, entry.not_before, lane.held) == (0, 5.0, None)
+    assert partition.main.note() == "1:0"
+
+    partition.hold(lane)
+    partition.move(lane, entry, 0)
+    partition.add_retry(0, Entry(0, message("a"), attempts=1))
+    partition.put_back(lane, until=6.0)
+    assert partition.retry.note() == "1:0"
+    assert partition.hold(lane).attempts == 1
+
+
 def test_what_was_finished_on_its_way_does_not_come_back() -> None:
     """A message is acknowledged while it is being moved: its record there is finished, too."""
     for read_first in (True, False):
