@@ -7,7 +7,7 @@ own pace holds up is asked later, until nothing new is paid for the question (`o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -260,9 +260,9 @@ class Asking:
         has decided meanwhile is left out of what is paid.
         """
         decided = [asker.decided() for asker in self.askers]
-        if any(decided) and not self._is_known():
-            return self._without(decided)
         prompt = self._prompt()
+        if any(decided) and not self._is_known(prompt):
+            return self._without(decided)
         late = self.door.clock() > self.asker.since + self.door.oldest
         heard = self._hear(prompt, late)
         if heard.reply.refused:
@@ -274,17 +274,12 @@ class Asking:
         if len(heard.reply.text) > heard.provider.most * LONGEST_TOKEN:
             too_long = "gave no usable answer, and one that is too long to be repaired"
             return self._said(found, by, too_long)
-        if late:
-            return self._said(found, by, "gave no usable answer, and it is too late to ask again")
-        if all(self.askers[number - 1].decided() for number in faults):
-            return self._said(found, by, "gave no usable answer, and a person has decided since")
-        if len(side_by_side([self.parts[number - 1] for number in faults])) > 1:
-            apart = "gave no usable answer, and those passages may not be sent together"
-            return self._said(found, by, apart)
         if len(self.parts) > 1:
             again = repair_several(self.parts, heard.reply, faults)
         else:
             again = repair(prompt, heard.reply.text, faults[1])
+        if not self._is_known(again) and (why := self._unrepaired(faults, late)):
+            return self._said(found, by, f"gave no usable answer, and {why}")
         heard = self._hear(again)
         if heard.reply.refused:
             return self._said(found, by, "declined to answer")
@@ -297,10 +292,19 @@ class Asking:
             return prompt_of(self.parts[0])
         return several_prompt(self.parts)
 
-    def _is_known(self) -> bool:
+    def _unrepaired(self, faults: Collection[int], late: bool) -> str:
+        """Why an unusable answer is not sent back to be repaired; empty if it is."""
+        if late:
+            return "it is too late to ask again"
+        if all(self.askers[number - 1].decided() for number in faults):
+            return "a person has decided since"
+        if len(side_by_side([self.parts[number - 1] for number in faults])) > 1:
+            return "those passages may not be sent together"
+        return ""
+
+    def _is_known(self, prompt: Prompt) -> bool:
         """Whether there is an answer already, which costs nothing."""
-        known = recall(self.door.ledger, self._account, self._providers, self._prompt())
-        return known is not None
+        return recall(self.door.ledger, self._account, self._providers, prompt) is not None
 
     def _without(self, decided: Sequence[bool]) -> list[Outcome]:
         """Ask what is left; of what a person has decided, say so."""

@@ -123,6 +123,23 @@ def test_an_answer_that_is_paid_is_used_whoever_decided_since(make: Make) -> Non
     assert len(doorway.sent()) == 1
 
 
+@pytest.mark.parametrize("why", ["late", "decided"])
+def test_a_repair_that_is_paid_is_used_however_late(make: Make, why: str) -> None:
+    """The process died between the repair and its keeping, and the request comes again when people
+    have it, or have decided: nothing more is asked, and nothing paid is thrown away.
+    """
+    doorway = make(labels=LABELS)
+    doorway.wanted = ["break_json"]
+    first = ask(doorway, [False] * 3)
+    assert len(doorway.sent()) == 2
+    since = doorway.clock()
+    if why == "late":
+        doorway.clock.move(minutes=16)
+    again = ask(doorway, [why == "decided"] * 3, since)
+    assert [words(one) for one in again] == [words(one) for one in first]
+    assert len(doorway.sent()) == 2
+
+
 def test_what_is_decided_during_a_call_is_not_repaired(make: Make) -> None:
     """An unusable answer is paid; a second one is not asked for."""
     doorway = make(labels=LABELS)
@@ -140,9 +157,9 @@ def test_what_is_decided_during_a_call_is_not_repaired(make: Make) -> None:
     assert len(doorway.sent()) == 1
 
 
-def ask(doorway: Doorway, known: Sequence[bool]) -> Any:
+def ask(doorway: Doorway, known: Sequence[bool], since: datetime | None = None) -> Any:
     """Three questions for one request, of which some are decided."""
-    since = doorway.clock()
+    since = since or doorway.clock()
     pairs = [
         (Asker("default", "doc_1", f"es_1_{n}", since, decided=lambda n=n: known[n]), one)  # type: ignore[misc]
         for n, one in enumerate(three())
