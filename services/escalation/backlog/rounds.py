@@ -9,9 +9,10 @@ from __future__ import annotations
 import logging
 import threading
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from itertools import chain
 
 from services.escalation import handlers
@@ -79,6 +80,7 @@ class BatchRounds(Rounds):
             self.pulse.beat()
             if not stop.is_set() and self.batches.take(batch, timedelta(seconds=self.interval)):
                 self._look(providers.get(batch.provider), batch)
+        self._delete_left(providers, stop)
         self._end_all(stop)
         with self.store.read() as session:
             waiting = Backlog(session).without(ROWS_MOST)
@@ -93,15 +95,26 @@ class BatchRounds(Rounds):
             self._hand_in(rows[0].provider.at_batch_price(), rows)
 
     def _look(self, provider: Provider | None, batch: Batch) -> None:
+        self._alone(partial(self.batches.look, provider and provider.at_batch_price()), batch)
+
+    def _alone(self, work: Callable[[Batch], object], batch: Batch) -> None:
+        """Work on one batch, so that its errors hold up no other one."""
         about = {"batch": batch.id, "provider": batch.provider, "until": batch.until.isoformat()}
         try:
-            self.batches.look(provider and provider.at_batch_price(), batch)
+            work(batch)
         except ProviderError as error:
             log.warning("a batch is looked at later", extra={"reason": error.message, **about})
         except Unavailable:
             raise
         except Exception:  # it would hold up all else, in every round
             log.exception("nobody can make sense of a batch; it is looked at later", extra=about)
+
+    def _delete_left(self, providers: Mapping[str, Provider], stop: threading.Event) -> None:
+        """Delete what is over and still at a provider that may be asked."""
+        for batch in self.batches.left():
+            self.pulse.beat()
+            if not stop.is_set() and (provider := providers.get(batch.provider)):
+                self._alone(partial(self.batches.delete, provider), batch)
 
     def _end_all(self, stop: threading.Event) -> None:
         """End the requests whose batch is over: also where it can't be brought to its end, but not

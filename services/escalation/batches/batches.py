@@ -7,7 +7,8 @@ is written down when it is done. A process may die at any point:
 * while it is handed in: the batch is looked for in the provider's list, by its mark, or by the ids
   of its answers where the protocol has no place for a mark. It is not handed in again before it is
   known that it is not there;
-* while it is fetched: it is fetched again; settling twice is as good as once.
+* while it is fetched: it is fetched again; settling twice is as good as once;
+* before its words at the provider are deleted: that is tried again, as it is where it failed.
 
 Nothing waits for ever: a batch that is not done in its time is stopped at the provider, and what it
 has answered by then is fetched. What of it has no bill an hour later counts with its worst case; so
@@ -23,11 +24,11 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 
 from services.escalation.batches import store
-from services.escalation.batches.domain import OPEN, Batch
+from services.escalation.batches.domain import OPEN, OVER, Batch
 from services.escalation.hearing import Account, call_of
 from services.escalation.ledger import AskedNow, BudgetSpent, Ledger, TooManyCalls
 from services.escalation.ledger.store import calls_of_batch, stay_behind
-from services.escalation.providers import Prompt, Provider, ProviderError, Refused
+from services.escalation.providers import NotThere, Prompt, Provider, ProviderError, Refused
 from services.escalation.providers.batches import HOURS, Line, Remote
 
 log = logging.getLogger(__name__)
@@ -44,6 +45,10 @@ APPEARS = timedelta(minutes=30)
 provider's list."""
 FIRST_LINES = 10
 """Of a batch that may be ours: one of them has an id of ours, if it is."""
+AGAIN = timedelta(hours=1)
+"""After which it is tried again to delete what is over and still at its provider."""
+DELETES = timedelta(days=2)
+"""For which that is tried, from the time at which a batch is over at the latest."""
 CLOCKS = timedelta(minutes=10)
 """By which the provider's clock may differ."""
 REQUESTS_MOST = 1_000
@@ -182,6 +187,22 @@ class Batches:
                 raise
             return self._lose(batch, error.message)
 
+    def left(self, after: timedelta = AGAIN) -> list[Batch]:
+        """The batches that are over and of which a provider may still have words: what nobody has
+        tried to delete for so long.
+        """
+        now = self.clock()
+        with self.ledger.database.read() as session:
+            return store.left(session, now - after, now - DELETES)
+
+    def delete(self, provider: Provider, batch: Batch) -> None:
+        """Try once more to delete what is left of a batch, unless another process does."""
+        now = self.clock()
+        with self.ledger.database.write() as session:
+            mine = store.take_left(session, batch, now)
+        if mine:
+            self._forget(provider, batch)
+
     def _reserved(
         self,
         batch: Batch,
@@ -250,8 +271,7 @@ class Batches:
     def _looked(self, provider: Provider, batch: Batch, remote: Remote) -> Batch:
         if remote.state == "failed":
             refused = self._refuse(batch, f"{provider.name} refused it as a whole")
-            self._forget(provider, remote)
-            return refused
+            return self._forget(provider, refused, remote)
         if remote.state == "working":
             left = batch.until - self.clock()
             if left <= STOPPING and not remote.stopping:
@@ -259,13 +279,11 @@ class Batches:
             if left >= timedelta(0):
                 return batch
             lost = self._lose(batch, f"{provider.name} was not done in its time")
-            self._forget(provider, remote)  # as far as its provider deletes what is not done
-            return lost
+            return self._forget(provider, lost, remote)
         self._settle_all(provider, batch, remote)
         self.settled(batch)
-        ended = self._change(batch, state="ended")
-        self._forget(provider, remote)  # not before it is known that nobody needs it
-        return ended
+        ended = self._end(batch, state="ended")
+        return self._forget(provider, ended, remote)  # not before nobody needs it any more
 
     def _settle_all(self, provider: Provider, batch: Batch, remote: Remote) -> None:
         """Settle each call by its first line; what has none may be billed."""
@@ -302,7 +320,7 @@ class Batches:
         """Nothing of it is billed."""
         for call_id in self._calls(batch):
             self.ledger.release(call_id)
-        return self._change(batch, state="refused", reason=reason)
+        return self._end(batch, state="refused", reason=reason)
 
     def _lose(self, batch: Batch, reason: str) -> Batch:
         """What of it has no bill counts in full."""
@@ -310,7 +328,7 @@ class Batches:
             self.ledger.assume(call_id)
         self.settled(batch)
         log.warning("a batch is given up", extra={"batch": batch.id, "reason": reason})
-        return self._change(batch, state="lost", reason=reason)
+        return self._end(batch, state="lost", reason=reason)
 
     def _calls(self, batch: Batch) -> list[str]:
         with self.ledger.database.read() as session:
@@ -322,6 +340,10 @@ class Batches:
         """
         with self.ledger.database.write() as session:
             return store.change(session, batch, ("preparing",), state="handing in", **values)
+
+    def _end(self, batch: Batch, **values: object) -> Batch:
+        """A batch is over; what its provider has of it is deleted from then on."""
+        return self._change(batch, looked=self.clock(), **values)
 
     def _change(self, batch: Batch, **values: object) -> Batch:
         """Write down a step, unless another process was there first. Returns it as it is then."""
@@ -336,9 +358,18 @@ class Batches:
         except ProviderError as error:
             log.warning("a batch was not stopped", extra={"reason": error.message})
 
-    def _forget(self, provider: Provider, remote: Remote) -> None:
-        """Its words are here, or of no use; those at the provider are deleted, once."""
+    def _forget(self, provider: Provider, batch: Batch, remote: Remote | None = None) -> Batch:
+        """Its words are here, or of no use; those at the provider are deleted. What can't be
+        deleted now is tried again. Returns the batch as it is then.
+        """
         try:
-            provider.forget(remote)
+            provider.forget(remote or provider.look(batch.remote or ""))
+        except NotThere:
+            pass
         except ProviderError as error:
-            log.warning("a batch was not deleted", extra={"reason": error.message})
+            told = {"batch": batch.id, "provider": provider.name, "reason": error.message}
+            log.warning("a batch was not deleted at its provider", extra=told)
+            return batch
+        with self.ledger.database.write() as session:
+            store.change(session, batch, OVER, looked=None)
+        return replace(batch, looked=None)

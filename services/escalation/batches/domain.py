@@ -14,6 +14,7 @@ from typing import Literal
 
 State = Literal["preparing", "handing in", "handed in", "ended", "lost", "refused"]
 OPEN: tuple[State, ...] = ("preparing", "handing in", "handed in")
+OVER: tuple[State, ...] = ("ended", "lost", "refused")
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,7 @@ class Batch:
     reason: str = ""
     """Why it was refused or lost."""
     looked: datetime | None = None
+    """When somebody looked last; None of one that is over: nothing of it is left to be deleted."""
     id: str = field(default_factory=lambda: f"ba_{uuid.uuid4().hex}")
 
     @property

@@ -21,7 +21,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Session
 
-from services.escalation.batches.domain import OPEN, Batch
+from services.escalation.batches.domain import OPEN, OVER, Batch
 from shared.storage.messages import Time
 from shared.storage.tenants import across_tenants
 
@@ -96,6 +96,28 @@ def take(session: Session, batch: Batch, now: datetime, before: datetime) -> boo
             batches.c.looked.is_(None) | (batches.c.looked <= before),
         )
         .values(looked=now)
+    )
+    return bool(taken.rowcount)  # type: ignore[attr-defined]
+
+
+def left(session: Session, before: datetime, since: datetime) -> list[Batch]:
+    """Those that are over and of which a provider may still have words: what nobody has tried to
+    delete since `before`, and whose time was not over before `since`.
+    """
+    query = select(batches).where(
+        batches.c.state.in_(OVER),
+        batches.c.remote.is_not(None),
+        batches.c.looked <= before,
+        batches.c.until >= since,
+    )
+    rows = session.execute(across_tenants(query.order_by(batches.c.looked), _JOB))
+    return [Batch(**row._mapping) for row in rows]
+
+
+def take_left(session: Session, batch: Batch, now: datetime) -> bool:
+    """Take the next try to delete what is left of a batch, unless somebody else did."""
+    taken = session.execute(
+        update(batches).where(*_is(batch), batches.c.looked == batch.looked).values(looked=now)
     )
     return bool(taken.rowcount)  # type: ignore[attr-defined]
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from datetime import timedelta
 
 from services.escalation.batches import Batch, Batches, HandedIn
 from services.escalation.comparing.reader import (
@@ -180,6 +181,9 @@ class BatchReader(FrontierReader):
             if self.batches.open(self.provider.name):
                 self._sleep(self.every)
                 self.waited += self.every
+        for batch in self.batches.left(timedelta(0)):
+            if batch.provider == self.provider.name:
+                self.batches.delete(self.provider, batch)
         return ended
 
     def _answers(self) -> int:

@@ -3,6 +3,7 @@
 ProviderError
 ├── NotReached   no request arrived: nothing is billed
 ├── Refused      the provider refused the request: nothing is billed
+│   ├── NotThere it has no such thing (404)
 │   └── TooBusy  for now (429)
 │       ├── Overloaded  with whatever it has (503, 529)
 │       └── AtPace  by the limit that the operator states: it was not asked
@@ -97,6 +98,10 @@ class Refused(ProviderError):
     """The provider refused the request."""
 
     code = "provider_refused"
+
+
+class NotThere(Refused):
+    """The provider has no such model, address, batch or file."""
 
 
 class TooBusy(Refused):

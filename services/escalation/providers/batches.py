@@ -82,6 +82,9 @@ class BatchDialect(Protocol):
     def upload(self, requests: Mapping[str, Mapping[str, Any]], mark: str) -> Wanted | None:
         """What has to be there before a batch; None if nothing has."""
 
+    def unload(self, uploaded: Any) -> Wanted:
+        """Delete what was uploaded for a batch that was not made, by the answer to `upload`."""
+
     def create(self, requests: Mapping[str, Mapping[str, Any]], mark: str, uploaded: Any) -> Wanted:
         """Hand a batch in."""
 
@@ -114,6 +117,9 @@ class AnthropicBatches:
 
     def upload(self, requests: Mapping[str, Mapping[str, Any]], mark: str) -> Wanted | None:  # noqa: ARG002
         return None
+
+    def unload(self, uploaded: Any) -> Wanted:  # noqa: ARG002
+        raise ValueError("nothing is uploaded")
 
     def create(
         self,
@@ -189,6 +195,9 @@ class OpenAIBatches:
         kind = f"multipart/form-data; boundary={border}"
         return Wanted("POST", "/v1/files", body, {"content-type": kind})
 
+    def unload(self, uploaded: Any) -> Wanted:
+        return self._deleting(uploaded["id"])
+
     def create(
         self,
         requests: Mapping[str, Mapping[str, Any]],  # noqa: ARG002 (the file has them)
@@ -231,7 +240,10 @@ class OpenAIBatches:
 
     def forget(self, remote: Remote) -> Iterator[Wanted]:
         for file in remote.files:
-            yield Wanted("DELETE", f"/v1/files/{_id(file)}")
+            yield self._deleting(file)
+
+    def _deleting(self, file: object) -> Wanted:
+        return Wanted("DELETE", f"/v1/files/{_id(file)}")
 
     def line(self, answer: Any, dialect: Dialect) -> Line:
         id_, response = words(answer["custom_id"]), answer.get("response")

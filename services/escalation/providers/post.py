@@ -21,6 +21,7 @@ import httpx
 from services.escalation.providers.base import (
     Lost,
     NotReached,
+    NotThere,
     Overloaded,
     Refused,
     TooBusy,
@@ -188,7 +189,7 @@ def _failure(name: str, status: int, again: str) -> Refused | Lost:
     if status in (401, 403):
         return Refused(f"{name} does not take the key ({status}): is it right, and still valid?")
     if status == 404:
-        return Refused(f"{name} knows no such model or address (404)")
+        return NotThere(f"{name} knows no such model or address (404)")
     if status < 500:
         return Refused(f"{name} refused the request ({status})")
     return Lost(f"{name} failed while it worked ({status})", wait=wait)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -16,6 +17,7 @@ from services.escalation.providers.base import (
     Dialect,
     Lost,
     NotReached,
+    NotThere,
     Overloaded,
     Pace,
     Prompt,
@@ -42,6 +44,8 @@ from services.escalation.providers.openai import OpenAI, OwnOpenAI
 from services.escalation.providers.post import Post, Posted
 from shared.errors import SuiteError
 from shared.prices import Price
+
+log = logging.getLogger(__name__)
 
 ProtocolName = Literal["anthropic", "gemini", "openai", "own"]
 DIALECTS: Mapping[ProtocolName, Dialect] = {
@@ -145,7 +149,8 @@ class Provider:
         Args:
             mark: what it is called at the provider, where it can be called anything.
 
-        Raises ProviderError; only where that may be billed, there may be a batch.
+        Raises ProviderError; only where that may be billed, there may be a batch. Where it is not,
+        the file of a batch that was not taken is deleted, if that can be done at once.
         """
         dialect, answer = BATCHES[self.protocol], None
         requests = {id_: self._request(prompt) for id_, prompt in prompts.items()}
@@ -158,6 +163,18 @@ class Provider:
             return self._batch(lambda: dialect.create(requests, mark, answer), BATCH_SECONDS)
         except Overloaded as error:  # said in front of the provider, it may have the batch
             raise Lost(error.message, wait=error.wait) from None
+        except ProviderError as error:
+            if wanted and not error.may_be_billed:
+                self._take_back(dialect.unload(answer))
+            raise
+
+    def _take_back(self, uploaded: Wanted) -> None:
+        """Delete what was uploaded for a batch that was not taken."""
+        try:
+            self._delete([uploaded])
+        except ProviderError as error:
+            told = {"provider": self.name, "reason": error.message}
+            log.warning("the questions of a batch that was not taken stay there", extra=told)
 
     def look(self, remote: str) -> Remote:
         """How a batch is. Raises ProviderError."""
@@ -200,9 +217,23 @@ class Provider:
         raise Unusable(f"the list of {self.name} does not end")
 
     def forget(self, remote: Remote) -> None:
-        """Delete the words of a batch at the provider. Raises ProviderError."""
-        for wanted in BATCHES[self.protocol].forget(remote):
-            self._exchange(wanted, self.seconds)
+        """Delete the words of a batch at the provider; twice is as good as once. Raises
+        ProviderError: something is left.
+        """
+        self._delete(BATCHES[self.protocol].forget(remote))
+
+    def _delete(self, wanted: Iterable[Wanted]) -> None:
+        """Try each, and raise the first ProviderError; what is not there is deleted."""
+        errors: list[ProviderError] = []
+        for one in wanted:
+            try:
+                self._exchange(one, self.seconds)
+            except NotThere:
+                continue
+            except ProviderError as error:
+                errors.append(error)
+        if errors:
+            raise errors[0]
 
     def _batch(self, wanted: Callable[[], Wanted], seconds: float) -> Remote:
         """A batch, in the answer to a request."""

@@ -18,6 +18,7 @@ from infra.ports import free_port
 from services.escalation.providers import (
     Lost,
     NotReached,
+    NotThere,
     Overloaded,
     Prompt,
     Provider,
@@ -234,7 +235,7 @@ def test_what_is_not_of_the_protocol_may_have_cost_money(
     ("status", "kind", "billed"),
     [
         *((429, TooBusy, False), (503, Overloaded, False), (529, Overloaded, False)),
-        *((400, Refused, False), (401, Refused, False), (404, Refused, False)),
+        *((400, Refused, False), (401, Refused, False), (404, NotThere, False)),
         *((302, Refused, False), (500, Lost, True), (502, Lost, True), (504, Lost, True)),
     ],
 )
