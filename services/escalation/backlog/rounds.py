@@ -81,6 +81,7 @@ class BatchRounds(Rounds):
             if not stop.is_set() and self.batches.take(batch, timedelta(seconds=self.interval)):
                 self._look(providers.get(batch.provider), batch)
         self._delete_left(providers, stop)
+        self.batches.free_stranded()
         self._end_all(stop)
         with self.store.read() as session:
             waiting = Backlog(session).without(ROWS_MOST)

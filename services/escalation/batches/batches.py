@@ -3,7 +3,8 @@
 Its row and the reservations of its calls are there before anything leaves the house, and each step
 is written down when it is done. A process may die at any point:
 
-* while calls are reserved: nothing was handed in, so all are released;
+* while calls are reserved: nothing was handed in, so all are released, and none is reserved for a
+  batch that was given up meanwhile;
 * while it is handed in: the batch is looked for in the provider's list, by its mark, or by the ids
   of its answers where the protocol has no place for a mark. It is not handed in again before it is
   known that it is not there;
@@ -22,6 +23,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from services.escalation.batches import store
 from services.escalation.batches.domain import OPEN, OVER, Batch
@@ -54,6 +56,10 @@ CLOCKS = timedelta(minutes=10)
 REQUESTS_MOST = 1_000
 BYTES_MOST = 64 << 20
 """Of the prompts of one batch: providers take more."""
+
+
+class _GivenUp(Exception):
+    """Another process took whoever prepares the batch for dead."""
 
 
 @dataclass
@@ -187,6 +193,18 @@ class Batches:
                 raise
             return self._lose(batch, error.message)
 
+    def free_stranded(self) -> int:
+        """End reservations for batches that are over, which their processes left behind: nothing of
+        one that never left is billed, all else counts in full. Returns how many there were.
+        """
+        with self.ledger.database.read() as session:
+            calls = store.stranded(session, REQUESTS_MOST)
+        for call_id, left in calls:
+            (self.ledger.assume if left else self.ledger.release)(call_id)
+        if calls:
+            log.warning("calls of batches that are over were reserved", extra={"calls": len(calls)})
+        return len(calls)
+
     def left(self, after: timedelta = AGAIN) -> list[Batch]:
         """The batches that are over and of which a provider may still have words: what nobody has
         tried to delete for so long.
@@ -215,6 +233,11 @@ class Batches:
         prompts: dict[str, Prompt] = {}
         places: dict[str, int] = {}
         size = 0
+
+        def still_prepared(session: Any) -> None:
+            if not store.is_preparing(session, batch):
+                raise _GivenUp
+
         for place, (account, prompt) in enumerate(asked):
             size += provider.worst_case(prompt).input
             if len(prompts) >= REQUESTS_MOST or size > BYTES_MOST:
@@ -224,7 +247,9 @@ class Batches:
                 call_of(account, provider, prompt, counts), until=batch.until, batch=batch.id
             )
             try:
-                self.ledger.reserve(made, account.caps)
+                self.ledger.reserve(made, account.caps, allow=still_prepared)
+            except _GivenUp:
+                break
             except BudgetSpent as error:
                 came.spent = error.message
                 break

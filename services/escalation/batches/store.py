@@ -22,6 +22,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session
 
 from services.escalation.batches.domain import OPEN, OVER, Batch
+from services.escalation.ledger.store import ledger
 from shared.storage.messages import Time
 from shared.storage.tenants import across_tenants
 
@@ -84,6 +85,25 @@ def remotes(session: Session, provider: str) -> frozenset[str]:
     )
     known: Sequence[str] = session.execute(across_tenants(query, _JOB)).scalars().all()
     return frozenset(known)
+
+
+def is_preparing(session: Session, batch: Batch) -> bool:
+    """Whether a batch is being prepared; then it is until the transaction ends."""
+    query = select(batches.c.id).where(*_is(batch), batches.c.state == "preparing")
+    return session.execute(query.with_for_update(read=True)).one_or_none() is not None
+
+
+def stranded(session: Session, limit: int) -> list[tuple[str, bool]]:
+    """Calls that are reserved for a batch that is over, of all tenants, and whether that left."""
+    query = (
+        select(ledger.c.call_id, batches.c.state, batches.c.remote)
+        .join(batches, (batches.c.tenant == ledger.c.tenant) & (batches.c.id == ledger.c.batch))
+        .where(ledger.c.state == "reserved", batches.c.state.in_(OVER))
+        .order_by(ledger.c.call_id)
+        .limit(limit)
+    )
+    rows = session.execute(across_tenants(query, _JOB))
+    return [(row.call_id, row.state != "refused" or row.remote is not None) for row in rows]
 
 
 def take(session: Session, batch: Batch, now: datetime, before: datetime) -> bool:

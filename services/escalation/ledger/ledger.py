@@ -46,11 +46,18 @@ class Ledger:
         self.database = database
         self.clock = clock
 
-    def reserve(self, call: Call, caps: Caps, pace: Pace = NO_PACE) -> None:
+    def reserve(
+        self,
+        call: Call,
+        caps: Caps,
+        pace: Pace = NO_PACE,
+        allow: Callable[[Any], None] = lambda _session: None,
+    ) -> None:
         """Set the worst case aside.
 
         Args:
             pace: of the provider, for a call that is made now.
+            allow: gets the session of the reservation, and raises what else speaks against it.
 
         Raises:
             AtPace: it was asked as much in the last minute as it may be.
@@ -61,6 +68,7 @@ class Ledger:
         """
         now = self.clock()
         with self.database.write() as session:
+            allow(session)
             for stop in store.stops(session):
                 if stop.provider == call.provider:
                     raise ProviderStopped(f"{call.provider} is stopped: {stop.reason}")

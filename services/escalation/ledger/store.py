@@ -309,7 +309,7 @@ def stay_behind(session: Session, tenant: str, call_id: str) -> None:
 
 def overdue(session: Session, now: datetime, limit: int) -> list[str]:
     """The reservations whose time is over, of all tenants; not those of a batch, which says itself
-    what was not billed, however late it is asked.
+    what was not billed, however late it is asked (and see `stranded` of batches).
     """
     query = (
         select(ledger.c.call_id)

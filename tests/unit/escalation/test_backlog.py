@@ -386,8 +386,8 @@ def test_what_is_deleted_while_others_are_reserved_does_not_leave(
     """Its money is free again, and the batch goes without it."""
     reserve = Ledger.reserve
 
-    def meanwhile(self: Ledger, *args: Any) -> None:
-        reserve(self, *args)
+    def meanwhile(self: Ledger, *args: Any, **more: Any) -> None:
+        reserve(self, *args, **more)
         mark_deleted(late.originals, "default", "doc_1")
 
     monkeypatch.setattr(Ledger, "reserve", meanwhile)

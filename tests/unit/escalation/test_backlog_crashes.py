@@ -17,7 +17,7 @@ from services.escalation.batches import Batches
 from services.escalation.batches.batches import APPEARS
 from services.escalation.batches.store import batches
 from services.escalation.handlers import FOR_A_BATCH
-from services.escalation.ledger import Ledger
+from services.escalation.ledger import Caps, Ledger
 from services.escalation.policy import Policies
 from services.escalation.providers import Provider
 from shared.events import DocumentDeleted
@@ -25,6 +25,7 @@ from shared.metrics import exposition
 from shared.storage import begin_try
 from shared.storage.journal import heard
 from shared.storage.messages import inbox
+from tests.contract.ledger.calls import call
 from tests.unit.escalation.test_backlog import PROTOCOLS, Died, Late, late, speaking
 
 __all__ = ["late"]
@@ -370,13 +371,13 @@ def test_a_provider_that_refuses_is_asked_again_for_a_while(late: Late) -> None:
 def test_a_slow_process_leaves_nothing_reserved_that_was_given_up(
     late: Late, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It was taken for dead between two questions; what it reserves for the second is free too."""
+    """It was taken for dead between two questions, and reserves nothing for the second."""
     late.say(late.request(1), late.request(2))
     reserve = Ledger.reserve
     looked: list[str] = []
 
-    def slow(self: Ledger, *args: Any) -> None:
-        reserve(self, *args)
+    def slow(self: Ledger, *args: Any, **more: Any) -> None:
+        reserve(self, *args, **more)
         if not looked:
             late.now += APPEARS + timedelta(minutes=1)
             other = late.rounds().batches
@@ -387,9 +388,24 @@ def test_a_slow_process_leaves_nothing_reserved_that_was_given_up(
         patch.setattr(Ledger, "reserve", slow)
         late.round()
     assert looked == ["refused"]
-    assert late.states() == ["released", "released"]
+    assert late.states() == ["released"]
     assert {row.batch for row in late.rows(backlog)} == {None}
     late.round()
     late.round()
     assert all(one.answer for one in late.answers().values())
     assert len(late.stand_in.bills) == 2
+
+
+def test_what_an_earlier_version_left_reserved_is_freed(
+    late: Late, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process reserved for a batch that was given up, and was killed: a round ends that."""
+    late.say(late.request())
+    killed(late, monkeypatch, Ledger, "reserve")
+    late.now += APPEARS
+    late.round()
+    gone = next(row for row in late.rows(batches) if row.state == "refused")
+    late.door.ledger.reserve(call(7, 100, batch=gone.id), Caps(10**9, 10**9))
+    assert late.states().count("reserved") == 2, "that, and what went with another batch"
+    late.round()
+    assert sorted(late.states()) == ["released", "released", "settled"]

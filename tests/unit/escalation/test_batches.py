@@ -438,8 +438,8 @@ def test_a_slow_process_hands_in_nothing_that_was_given_up(
     looked = []
     taken: list[bool] = []
 
-    def slow(self: Ledger, *args: Any) -> None:
-        reserve(self, *args)
+    def slow(self: Ledger, *args: Any, **more: Any) -> None:
+        reserve(self, *args, **more)
         desk.clock.now += APPEARS
         desk.clock.move(seconds=1)
         (batch,) = reader.batches.open(reader.provider.name)
