@@ -33,25 +33,45 @@ _PERSON = re.compile(
     rf"(?P<signed>{_NAME})"
     r"|(?P<mail>(?<![\w.+-])[\w.+-]++@[\w-]++(?:\.[\w-]++)+)"
 )
-_NUMBER = r"\d[\d,.]*\d|\d"
-_SCALE = r"(?:\s?(?:hundred|thousand|million|billion|m|mm|bn|k)\b)?"
+_NUMBER = r"(?>\d[\d,.'\u2019]*\d|\d)"
+_SIZE = r"(?:hundred|thousand|million|billion|trillion|mm?|bn|k)\b"
+_SCALE = rf"(?:[\s-]{{0,2}}{_SIZE})?"
+_RANGE = rf"(?:\s?(?:[-\u2013\u2014]|to|or|and)\s?{_NUMBER}{_SCALE})?+"
+_SIGN = r"[$\u20ac\u00a3\u00a5]"
+_CODE = (
+    r"(?:USD|EUR|GBP|CHF|JPY|CNY|RMB|CAD|AUD|INR|HKD|SGD|NZD|TWD|SEK|NOK|DKK|KRW|MXN|BRL|ZAR|ILS)"
+)
+_DOLLAR_OF = rf"(?:(?:\bU\.?\s?S\.?|\b(?:Cdn|HK|NZ|NT)|\b{_CODE})\s?|\b(?-i:[ACRS]))?"
+_WHOSE = (
+    r"(?:(?:U\.?\s?S(?:\.?\s?A)?\b\.?|United\s+States(?:\s+of\s+America)?|American|Canadian|Australian"
+    r"|Hong\s+Kong|Singapore|New\s+Zealand|(?:New\s+)?Taiwan|British|Japanese|Chinese|Korean|Indian"
+    r"|Swiss|Swedish|Norwegian|Danish|Mexican|Israeli|new)\s*+)?+"
+)
 _CURRENCY = (
-    r"(?:dollars?|euros?|pounds?(?:\s+sterling)?|francs?|yen|yuan|renminbi|rupees?|cents?|USD|EUR"
-    r"|GBP|CHF|JPY|CNY|RMB|CAD|AUD|INR)"
+    rf"(?:dollars?|euros?|pounds?(?:\s+sterling)?|francs?|yen|yuan|renminbi|rupees?|cents?|krona|kronor"
+    rf"|krone|kroner|pesos?|rand|baht|ringgit|shekels?|(?<=Korean\s)won|{_CODE})\b"
 )
 _SPELLED = (
     r"(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|thirteen|fourteen|fifteen"
     r"|sixteen|seventeen|eighteen|nineteen|twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety"
-    r"|hundred|thousand|million|billion)"
+    r"|hundred|thousand|million|billion|trillion)"
 )
-_SPELLED_SUM = rf"\b{_SPELLED}\b(?:[\s-]++(?:and\s++)?{_SPELLED}\b)*+"
+_SPELLED_SUM = rf"\b{_SPELLED}\b(?:,?[\s-]++(?:and\s++)?{_SPELLED}\b)*+"
+_FIGURE = rf"{_DOLLAR_OF}{_SIGN}(?:US|{_CODE})?\s?(?:{_NUMBER}|\.\d++){_SCALE}"
+_OF_CURRENCY = rf"(?:\.-+)?[\s-]*+{_WHOSE}{_CURRENCY}"
+_AGAIN = rf"\s*+\(\s?(?:{_NUMBER}{_SCALE}|{_SPELLED_SUM})\s?\){_SCALE}"
+"""The same once more in figures, or in words: 10 million (10,000,000) dollars."""
+_IN_BRACKETS = rf"\s*+\(\s?(?:{_FIGURE}|{_NUMBER}{_SCALE}{_OF_CURRENCY})\s?\)"
+"""The same with its currency: five million (US$ 5,000,000)."""
 _AMOUNT = re.compile(
-    rf"(?P<hidden>(?:\b(?:US|U\.S\.|C|A|CAD|AUD|USD|EUR|GBP|CHF|RMB)\s?)?[$\u20ac\u00a3\u00a5]"
-    rf"\s?(?:{_NUMBER}){_SCALE}"
-    rf"|\b(?:USD|EUR|GBP|CHF|JPY|CNY|RMB|CAD|AUD|INR)\s?(?:{_NUMBER}){_SCALE}"
-    rf"|\b(?:{_NUMBER}){_SCALE}\s++{_CURRENCY}\b"
-    rf"|{_SPELLED_SUM}(?:\s++and\s++\d\d/100)?\s++{_CURRENCY}\b)"
-    rf"|\b\d[\d,.]*+|{_SPELLED_SUM}",  # passed over, as in `_COMPANY`
+    rf"(?P<hidden>{_FIGURE}(?:\s?[-\u2013\u2014]\s?{_NUMBER}{_SCALE})?"
+    rf"|{_DOLLAR_OF}{_SIGN}\s?(?:[\[(]\s?{_NUMBER}{_SCALE}\s?[\])]|{_SPELLED_SUM})"
+    rf"|\b(?:{_CODE}|Rs\b\.?|euros?|rupees)\s?(?:{_NUMBER}{_SCALE}|{_SPELLED_SUM})"
+    rf"|\b(?:\d{{1,4}}/)?{_NUMBER}{_SCALE}{_RANGE}"
+    rf"(?:(?:{_AGAIN})?+{_OF_CURRENCY}|\s?{_DOLLAR_OF}{_SIGN}(?!\s*+(?:\.?\d|[\[(*]))|{_IN_BRACKETS})"
+    rf"|{_SPELLED_SUM}(?:\s++and\s++(?:\d\d|no|zero)/100(?:ths?)?)?"
+    rf"(?:(?:{_AGAIN})?+{_OF_CURRENCY}|{_IN_BRACKETS}))"
+    rf"|\b\d[\d,.'\u2019]*+|{_SPELLED_SUM}",  # passed over, as in `_COMPANY`
     re.IGNORECASE,
 )
 

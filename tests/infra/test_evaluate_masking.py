@@ -2,9 +2,23 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 from collections import Counter
+from pathlib import Path
 
-from infra.evaluate_masking import Corpus, cut, found, leak_of, names_in, report_of, table
+from infra.evaluate_masking import (
+    Corpus,
+    cut,
+    evaluate,
+    found,
+    leak_of,
+    names_in,
+    report_of,
+    sums_in,
+    sums_left,
+    table,
+)
 
 OTHERS = [f"The servicer {n} and the Licensee sell common heritage goods." for n in range(40)]
 TEXT = (
@@ -60,3 +74,36 @@ def test_what_is_left_is_counted_in_windows_that_do_not_say_whose_name_it_is() -
         "left": 1,
     }
     assert "| 1 | 1 | 0 |" in table([leak], 1)
+
+
+def test_sums_are_numbers_beside_a_currency() -> None:
+    """On it, behind its sign, code or name, or up to three words before its name."""
+    text = (
+        "In 2019 it pays $5 for 30 days, US$ 6.50, EUR 7, 8 million US dollars, "
+        "two hundred pounds, 9 of those euros, 10 in the year of dollars, 5 per cent, "
+        "a party to dollars, sixty-two yen, $[***]."
+    )
+    sums = [text[start:end] for start, end in sums_in(text)]
+    assert sums == ["5", "6.50", "7", "8", "million", "two", "hundred", "9", "sixty-two"]
+
+
+def test_sums_that_are_left_are_counted() -> None:
+    """What the masking does not know as one, with the words behind it."""
+    record = {"title": "a", "text": "It pays $5, and 9 of those euros. " * 50}
+    leak = sums_left(record)
+    assert (leak.named, leak.left) == (100, {"9 of those euros.": 50})
+
+
+def test_contracts_without_a_sum_are_not_counted(tmp_path: Path) -> None:
+    """Of the folds that are asked for."""
+    texts = ["It pays $5.", "It pays nothing.", "It pays 9 of those dollars.", "It pays $6."]
+    folds = [3, 3, 4, 0]
+    with gzip.open(tmp_path / "cuad_train.jsonl.gz", "wt", encoding="utf-8") as lines:
+        for number, (text, fold) in enumerate(zip(texts, folds, strict=True)):
+            record = {"id": f"{number}", "title": f"{number}", "text": text, "annotations": []}
+            lines.write(json.dumps({**record, "family": f"{number}", "fold": fold}) + "\n")
+    leaks = evaluate(tmp_path, [3, 4], amounts=True)
+    assert [(leak.contract, leak.named, leak.left.total()) for leak in leaks] == [
+        ("0", 1, 0),
+        ("2", 1, 1),
+    ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 
 import pytest
 from hypothesis import given, settings
@@ -35,6 +36,69 @@ def test_names_and_sums_are_hidden() -> None:
     assert (
         masked.unmasked("[PARTY-1] pays [AMOUNT-1]") == "Acme Rockets, Inc. pays US$ 1,250,000.00"
     )
+
+
+AMOUNTS: frozenset[Hidden] = frozenset({"amounts"})
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "5,000,000 US dollars", "500,000 U.S. Dollars", "two million United States Dollars",
+        "one hundred United States of America dollars", "500,000 Canadian dollars",
+        "500 New Zealand dollars", "fifty thousand (50,000) US Dollars",
+        "10 million (10,000,000) dollars", "three (3) million dollars",
+        "10,000 (ten thousand) U.S.Dollars", "seven million (7,000,000 USD)",
+        "five million (US$ 5,000,000)", "One Million, Two Hundred Thousand Dollars",
+        "five-hundred-thousand U.S. dollars",
+        "Five Hundred Thousand and 00/100 United States Dollars", "Three and No/100 Dollars",
+        "5 to 10 million dollars", "$5-10 million", "5.000 \u20ac", "500 US$", "$US 500", "USD$500",
+        "U.S.$ 500", "HK$5", "CDN$ 500", "$.05", "$[500,000]", "$ (1,234)", "Rs. 5,00,000",
+        "SEK 500", "100 kronor", "RMB three thousand", "USD 2'500'000", "151'440.-- CHF", "500USD",
+        "1/2 cent", "$1.2 trillion"
+    ],
+)  # fmt: skip
+def test_sums_are_hidden_whole_and_come_back(words: str) -> None:
+    """In the forms that contracts have, whosever currency it is; nothing of the sum is left."""
+    text = f"Licensee pays {words} to Acme, and {words}."
+    masked = mask(text, AMOUNTS)
+    assert masked.text == "Licensee pays [AMOUNT-1] to Acme, and [AMOUNT-1]."
+    assert masked.unmasked(masked.text) == text
+    (span,) = Passage(masked.text).find("pays [AMOUNT-1] to")
+    assert text[slice(*masked.source(*span))] == f"pays {words} to"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "Section 5. Dollars means", "thirty (30) days", "USD $[***] in 2012",
+        "by 2005 and 10 of the U.S. shares", "clauses two, three and 4.5", "a term of 5 US years",
+        "fees in dollars", "the year 2006$ [***]"
+    ],
+)  # fmt: skip
+def test_numbers_that_are_no_money_stay(words: str) -> None:
+    """The model has to know when, and which clause."""
+    assert mask(words, AMOUNTS).text == words
+
+
+@pytest.mark.parametrize(
+    "unit",
+    [
+        "1", "1,", "1'", "1-", "1/", "1 to ", "[1", "$", "$ (", "ten (10) ", "one, ", "5 U.S. ",
+        "5 United States ", "one and 00/100 ", "5 million million ", "5" + " " * 2_000,
+        "5." + "-" * 2_000, "one" + " " * 2_000
+    ],
+)  # fmt: skip
+def test_a_long_text_takes_no_longer_by_the_character(unit: str) -> None:
+    """Whatever it repeats: ten times as much takes about ten times as long, not a hundred."""
+
+    def seconds(size: int) -> float:
+        text = unit * (size // len(unit))
+        began = time.process_time()
+        mask(text, AMOUNTS)
+        return time.process_time() - began
+
+    assert seconds(100_000) < 30 * max(min(seconds(10_000) for _ in range(3)), 0.01)
 
 
 DOCUMENT = """This Agreement is between Jaguarundi Freight, Inc., a Nevada corporation having its
