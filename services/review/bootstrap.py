@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from functools import partial
 
+from starlette.exceptions import HTTPException
+
 from services.review import api, handlers, static, trust
 from services.review.desk import Desk
 from services.review.looks.sweeping import Sweeper
@@ -100,6 +102,7 @@ def build(
         keys or RemoteKeys(settings.ingest_url, settings.key_cache),
         RateLimit(settings.rate_requests),
     )
+    app.add_exception_handler(404, static.nowhere(app.exception_handlers[HTTPException]))
     return Service(
         name="review",
         settings=settings,

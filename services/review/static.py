@@ -8,10 +8,12 @@ no inline script or style, no other host, no frame around it.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Awaitable
 from dataclasses import dataclass
 from pathlib import Path
 
 from fastapi import APIRouter, Request, Response
+from starlette.types import HTTPExceptionHandler
 
 from shared.errors import NotFound
 
@@ -44,6 +46,8 @@ POLICY = "; ".join(
         "trusted-types 'none'",
     )
 )
+NO_PAGES = ("/v1/", "/pages/")
+"""Below these a browser is no person who follows a link."""
 _TYPES = {
     ".html": "text/html; charset=utf-8",
     ".css": "text/css; charset=utf-8",
@@ -63,15 +67,15 @@ class _File:
         body = path.read_bytes()
         return cls(body, _TYPES[path.suffix], f'"{hashlib.sha256(body).hexdigest()[:32]}"')
 
-    def answer(self, request: Request) -> Response:
+    def answer(self, request: Request, status: int = 200) -> Response:
         headers = {
             "etag": self.tag,
             "cache-control": "no-cache",
             "content-security-policy": POLICY,
         }
-        if request.headers.get("if-none-match") == self.tag:
+        if status == 200 and request.headers.get("if-none-match") == self.tag:
             return Response(status_code=304, headers=headers)
-        return Response(self.body, media_type=self.media_type, headers=headers)
+        return Response(self.body, status, headers, self.media_type)
 
 
 def pages(folder: Path = FOLDER) -> APIRouter:
@@ -96,3 +100,23 @@ def pages(folder: Path = FOLDER) -> APIRouter:
         return files["icon.svg"].answer(request)
 
     return router
+
+
+def nowhere(otherwise: HTTPExceptionHandler, folder: Path = FOLDER) -> HTTPExceptionHandler:
+    """What answers at an address that nothing has.
+
+    Args:
+        otherwise: answers everybody but a browser that wants a page. That gets the shell, with the
+            status 404; its modules say that there is no such page, and lead on.
+        folder: of the pages.
+    """
+    file = _File.read(folder / SHELL)
+
+    def answer(request: Request, error: Exception) -> Response | Awaitable[Response]:
+        wants_page = "text/html" in request.headers.get("accept", "")
+        reads = request.method in ("GET", "HEAD")
+        if wants_page and reads and not request.url.path.startswith(NO_PAGES):
+            return file.answer(request, 404)
+        return otherwise(request, error)
+
+    return answer

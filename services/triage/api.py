@@ -114,7 +114,12 @@ class FindingsOut(BaseModel):
     items: list[FindingOut]
     next: str | None = Field(description="goes on with `?cursor=`; null at the end")
     flagged: bool
-    risk: float = Field(ge=0, le=1, description="of the riskiest filing")
+    risk: float = Field(
+        ge=0,
+        le=1,
+        description="of the riskiest filing: how likely its likeliest doubt is right, also one "
+        "that is too unlikely to be a finding",
+    )
     filings: int = Field(description="filings that were read")
     model: ModelOut | None = Field(
         None, description="what judged it; null if that was before it was kept"

@@ -23,7 +23,12 @@ class ReportOut(BaseModel):
 
     document_id: str
     name: str = Field(description="of the file; empty where it was judged before that was kept")
-    risk: float = Field(ge=0, le=1, description="of the riskiest filing")
+    risk: float = Field(
+        ge=0,
+        le=1,
+        description="of the riskiest filing: how likely its likeliest doubt is right, also one "
+        "that is too unlikely to be a finding",
+    )
     flagged: bool
     filings: int = Field(description="filings that were read")
     findings: int = Field(description="without those that are folded away")

@@ -32,7 +32,11 @@ class WatchOut(_Answer):
     )
     max_wrong: float | None = Field(description="the stated risk; null before one was promised")
     level: float | None = Field(description="the confidence with which it was promised")
-    belief: float | None = Field(description="from which on a result is accepted, as promised")
+    belief: float | None = Field(
+        description="how likely right a result has to be to be accepted, as promised. It is no "
+        "`confidence`: the calibration tells it from that and, of clauses, from the category, so "
+        "that one of less `confidence` than this may be accepted and one of more may not"
+    )
     belief_now: float | None = Field(
         description="the same as it is now, after it was tightened, and without the categories in "
         "doubt, of which the others have to keep the risk alone; null: nothing is accepted"

@@ -132,7 +132,15 @@ def decide(stage: Stage, name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "pill", "said"),
     [
-        ("promised", "Not checked yet", ["Until then the promise rests on the documents"]),
+        (
+            "promised",
+            "Not checked yet",
+            [
+                "Accepted is what is believed to 87.5% or more.",
+                "That is not the scale of “How sure”",
+                "Until then the promise rests on the documents",
+            ],
+        ),
         (
             "few",
             "Nothing speaks against it",

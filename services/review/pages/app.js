@@ -1,12 +1,12 @@
 // Begins: who is signed in, which view the address means, and what holds for all of them.
 
 import { may, onSignedOut, signOut, whoAmI } from "/pages/api.js";
-import { byId, failure, fill, h, say, typing } from "/pages/dom.js";
+import { byId, empty, failure, fill, h, say, typing } from "/pages/dom.js";
 import * as signin from "/pages/signin.js";
 import { left } from "/pages/stay.js";
 
 const VIEWS = [
-  [/^\/$/, () => import("/pages/queue.js")],
+  [/^\/(?:sign-in)?$/, () => import("/pages/queue.js")],
   [/^\/findings$/, () => import("/pages/queue.js"), { path: "/findings", kind: "finding" }],
   [/^\/reports$/, () => import("/pages/reports.js")],
   [/^\/review$/, () => import("/pages/review.js")],
@@ -28,13 +28,15 @@ const LINKS = [ // address, name, and the scope that a key needs for it
   ["/watch", "Checks", "results:read"],
 ];
 
+const NOWHERE = [/^/, () => ({ show: nowhere })];
+
 let shown = null; // the view on the screen
 let turn = 0; // counts navigations, so that a slow view never replaces a later one
 
 async function show() {
   const mine = ++turn;
   const { pathname, search } = location;
-  const [pattern, load, extra] = VIEWS.find(([p]) => p.test(pathname)) ?? VIEWS[0];
+  const [pattern, load, extra] = VIEWS.find(([p]) => p.test(pathname)) ?? NOWHERE;
   shown?.leave?.();
   shown = null;
   mark(pathname);
@@ -52,10 +54,16 @@ async function show() {
     fill(byId("view"), view.element);
     say(view.title);
   } catch (error) {
-    if (mine === turn) fill(byId("view"), failure(error, show));
+    if (mine === turn) fill(byId("view"), failure(error, show, error.status === 404 && may("documents:read") && h("a.button.primary", { href: "/documents" }, "Documents")));
   } finally {
     clearTimeout(settle);
   }
+}
+
+/** An address that no view has: a way on, by the first link that the key opens. */
+function nowhere() {
+  const [[href, text] = ["/", "Queue"]] = LINKS.filter(([, , scope]) => may(scope));
+  return { title: "There is no such page", element: empty("There is no such page", `Nothing is at ${location.pathname}.`, h("a.button.primary", { href }, text)) };
 }
 
 function go(path) {

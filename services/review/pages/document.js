@@ -2,9 +2,9 @@
 
 import { get, may, Problem, put, query } from "/pages/api.js";
 import * as known from "/pages/documents-known.js";
-import { KINDS, pill, sentence } from "/pages/documents.js";
+import { KINDS, linesOf, pill } from "/pages/documents.js";
 import { EarlyPages, foundSoFar } from "/pages/early.js";
-import { certainty, count, excerpt, fill, h, moment, number, say, select, title, words } from "/pages/dom.js";
+import { certainty, count, excerpt, fill, h, moment, number, percent, say, select, title, words } from "/pages/dom.js";
 import { boxesOfFinding, placeOf, statementTable } from "/pages/statement.js";
 import { changes, decidedText, isAccepted, isMine, machinePill, verdictPill } from "/pages/verdicts.js";
 import { Viewer } from "/pages/viewer.js";
@@ -13,6 +13,7 @@ const AGAIN = 2_000;
 const MAILS = ["message/rfc822", "application/vnd.ms-outlook"];
 const ARCHIVES = ["application/zip"];
 const FEW = 8; // parts that are shown without being asked for
+const RISKY = 0.2; // from which on a risk is explained where nothing was found: a step of the filter of Reports
 
 export async function show({ id, params }) {
   const view = new DocumentView(id, placeIn(params));
@@ -37,6 +38,11 @@ function clean(folded, filings, unchecked) {
   return `Nothing contradicts itself in what was checked; in ${unchecked} of its ${count(filings, "filing")} nothing was.`;
 }
 
+/** A risk without a finding: the likeliest suspicion is below the chance from which on one is told, and is not kept. */
+function suspected(risk) {
+  return risk >= RISKY && h("p.muted", {}, `Its risk is ${percent(risk)} all the same: that is how likely the machine takes its strongest suspicion of an error to be right. It is less sure of it than a finding has to be, so it shows none and doesn’t say where. If it matters, look over the statements yourself.`);
+}
+
 class DocumentView {
   constructor(id, place) {
     this.id = id;
@@ -48,7 +54,7 @@ class DocumentView {
     this.foot = h("div.panel-foot");
     this.looks = 0;
     this.items = new Map(); // by the id of the result that each is about
-    this.element = h("div.workspace", {}, this.viewer.element, h("section.panel", { "aria-label": "The document" }, this.head, this.body, this.foot));
+    this.element = h("div.workspace", {}, this.viewer.element, h("section.panel.overview", { "aria-label": "The document" }, this.head, this.body, this.foot));
     document.addEventListener("keydown", this.key);
   }
 
@@ -110,7 +116,7 @@ class DocumentView {
       this.kindChoice(),
       parents.length > 0 && h("p.family", {}, "It came in ", parents.map((one, at) => [at ? ", " : "", h("a", { href: `/documents/${one.id}` }, one.name)])),
       parts.length > 0 && h("details.family", { open: parts.length <= FEW }, h("summary", {}, `It holds ${count(parts.length, "part")}`), h("ul.parts", {}, parts.map(partLine))),
-      reasons.length > 0 && h("ul.reasons", {}, reasons.map((reason) => h("li", {}, sentence(reason)))));
+      reasons.length > 0 && h("ul.reasons", {}, reasons.flatMap(linesOf).map((one) => h("li", {}, one))));
     this.offer();
   }
 
@@ -209,11 +215,12 @@ class DocumentView {
       return;
     }
     const found = await this.found("findings");
-    const [{ warnings, filings }, signals, sentences] = await Promise.all([get(query(`${this.path}/findings`, { limit: 1 })), this.beside("signals"), this.beside("narrative-flags")]);
+    const [{ warnings, filings, risk }, signals, sentences] = await Promise.all([get(query(`${this.path}/findings`, { limit: 1 })), this.beside("signals"), this.beside("narrative-flags")]);
     const folded = found.filter((one) => one.dismissed);
     const open = found.filter((one) => !one.dismissed);
     fill(this.body, open.length ? [this.summary(open), open.map((one) => this.finding(one))]
       : h("p.muted", {}, clean(folded.length, filings, warnings?.filter((one) => UNCHECKED.test(one)).length ?? 0)),
+    !found.length && suspected(risk),
     folded.length > 0 && h("details.group", {}, h("summary", {}, `${count(folded.length, "finding")} folded away, as the same of this filer was dismissed before`), folded.map((one) => this.finding(one))),
     sentences.length > 0 && this.inWords(sentences),
     signals.length > 0 && this.unusual(signals), this.asRead(), this.notes(warnings));

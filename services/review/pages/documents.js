@@ -175,10 +175,12 @@ function family({ parents = [], parts = [] }) {
 }
 
 /** `code: sentence` is for operators and people; people read the sentence. */
-export const sentence = (reason) => {
-  const text = String(reason).replace(/^((?:page \d+|part [^:]+): )?[a-z]+(_[a-z]+)*: /, "$1");
-  return text[0] ? text[0].toUpperCase() + text.slice(1) : text;
-};
+export const sentence = (reason) => capital(String(reason).replace(/^((?:page \d+|part [^:]+): )?[a-z]+(_[a-z]+)*: /, "$1"));
+
+/** The same, one by one, of a reason that joins many, as that of a table with many unreadable lines does. */
+export const linesOf = (reason) => sentence(reason).split(/; (?=\S)/).map(capital);
+
+const capital = (text) => (text[0] ? text[0].toUpperCase() + text.slice(1) : text);
 
 export function pill(item) {
   const text = item.state === "ended" ? item.outcome : STATES[item.state] ?? item.state;

@@ -83,9 +83,9 @@ export function empty(title, text, ...actions) {
   return h("section.empty", {}, h("h2", {}, title), h("p", {}, text), h("div.row.centre", {}, actions));
 }
 
-export function failure(error, again) {
+export function failure(error, again, ...ways) {
   return h("section.empty.failed", { role: "alert" }, h("h2", {}, error.title ?? "That did not work"),
-    h("p", {}, error.message), again && h("div.row.centre", {}, h("button", { type: "button", onclick: again }, "Try again")));
+    h("p", {}, error.message), h("div.row.centre", {}, ways, again && h("button", { type: "button", onclick: again }, "Try again")));
 }
 
 export function select(label, value, options, onchange) {

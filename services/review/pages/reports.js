@@ -6,7 +6,7 @@ import { count, empty, h, moment, percent, select } from "/pages/dom.js";
 const ONLY = [["", "All reports"], ["true", "Flagged"], ["false", "Not flagged"]];
 const ORDERS = [["-risk", "Riskiest first"], ["risk", "Least risky first"]];
 const LEAST = [["", "Any"], ["0.05", "5% and more"], ["0.2", "20% and more"], ["0.5", "50% and more"]];
-const HINT = "Risk is how likely the machine takes the likeliest error in a report to be one. It says where to look first, and is no verdict.";
+const HINT = "Risk is how likely the machine takes the likeliest error in a report to be one. It says where to look first, and is no verdict. What it is not sure enough of is no finding, so a report can have a risk and no findings.";
 
 export async function show({ params, go }) {
   const chosen = { flagged: params.get("flagged") ?? "", least: params.get("least") ?? "", order: params.get("order") ?? "-risk" };

@@ -122,8 +122,11 @@ function accepted(one) {
   if (one.belief_now === null) return "Of documents that are kept. Nothing more is accepted for now: people look at all of it.";
   const [now] = least(one), there = "Of documents that are kept; nobody was asked about them.";
   if (now === null) return there;
-  return `${there} Accepted is what ${byConfidence(one) ? `has a confidence of ${share(now)}` : `is believed to ${share(now)}`} or more.`;
+  if (byConfidence(one)) return `${there} Accepted is what has a confidence of ${share(now)} or more.`;
+  return `${there} Accepted is what is believed to ${share(now)} or more. ${BELIEF}`;
 }
+
+const BELIEF = "That is not the scale of “How sure”: it is how likely a clause is right, which the calibration tells from its category and from how sure the machine is; so in one category a lower “How sure” is enough, and in another a higher one is not.";
 
 /** How far the checks carry, without those that the promise was made from. */
 function carries(one) {
@@ -177,7 +180,7 @@ function exact(one) {
     one.max_wrong !== null && row("Evidence against the promise", `${tenth(one.evidence)}; doubt begins at ${number(Math.round(one.alarm_at))}`, `After ${count(one.documents, unit(one))} with all checks decided. ${ever(one.alarm_at)}`),
     row(`Evidence that ${unit(one)}s changed`, `${tenth(one.drift_evidence)}; a change is noticed at ${number(Math.round(one.drift_alarm_at))}`, ever(one.drift_alarm_at)),
     row("Population stability index", one.stability_index === null ? "–" : number(Math.round(one.stability_index * 100) / 100), `How far the last ${unit(one)}s are from those the promise was made from; by custom 0.1 is little and 0.25 much.`),
-    was !== null && row(`Accepted from a ${byConfidence(one) ? "confidence" : "belief"} of`, `${one.belief_now === null ? "nothing is accepted" : share(now)}; ${share(was)} as promised`, byConfidence(one) ? "As each finding shows it." : `How sure the specialist has to be of a ${result(one)}, after calibration.`)));
+    was !== null && row(`Accepted from a ${byConfidence(one) ? "confidence" : "belief"} of`, `${one.belief_now === null ? "nothing is accepted" : share(now)}; ${share(was)} as promised`, byConfidence(one) ? "As each finding shows it." : `How likely a ${result(one)} has to be right, by the calibration.`)));
 }
 
 /** How often checks were wrong: in all, and in what was wrong at times; the rest, which says nothing more, is folded. */

@@ -50,6 +50,32 @@ def test_nothing_else_is_served(house: House, name: str) -> None:
     assert house.client("").get(f"/pages/{name}").status_code == 404
 
 
+@pytest.mark.parametrize(
+    ("path", "accept", "shown"),
+    [
+        ("/nonsense", "text/html,*/*", True),
+        ("/documents/a/b", "text/html", True),
+        ("/nonsense", "*/*", False),
+        ("/v1/nonsense", "text/html", False),
+        ("/pages/no.js", "text/html", False),
+    ],
+)
+def test_a_browser_at_an_address_that_nothing_has_gets_a_page(
+    house: House, path: str, accept: str, shown: bool
+) -> None:
+    """With the status 404, however often it asks; whoever wants no page gets a problem."""
+    client = house.client("")
+    answer = client.get(path, headers={"accept": accept})
+    assert answer.status_code == 404
+    assert ("<main" in answer.text) == shown
+    if shown:
+        again = {"accept": accept, "if-none-match": answer.headers["etag"]}
+        assert client.get(path, headers=again).status_code == 404
+        assert "default-src 'none'" in answer.headers["content-security-policy"]
+    else:
+        assert answer.json()["type"] == "urn:smallprint:problem:not_found"
+
+
 def test_no_part_holds_what_the_policy_forbids() -> None:
     """No inline code, no markup made from text, no address of another host."""
     looked = 0
