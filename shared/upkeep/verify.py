@@ -14,7 +14,7 @@ import os
 import re
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -203,10 +203,19 @@ def unlooked(broken: list[Fault]) -> Looked:
     return Looked(moving=None, whole=False, counted=False, notes=[note], faults=broken)
 
 
-def repair(place: Place, faults: Sequence[Fault]) -> list[bool]:
-    """Put right what can be, in order. Returns for each fault whether that was done."""
+def repair(place: Place, faults: Sequence[Fault], orphan: float = Rules.orphan) -> list[bool]:
+    """Put right what can be, in order. Since the look a suite may have gone on for hours: what is
+    removed is looked at again.
+
+    Args:
+        orphan: how many seconds ago a blob without a row was put at the least.
+
+    Returns:
+        For each fault whether that was done.
+    """
     done: dict[tuple[str, str, str], bool] = {}
-    return [_repaired(place, fault, done) for fault in faults]
+    orphans = _Orphans(place, faults, orphan)
+    return [_repaired(place, fault, done, orphans) for fault in faults]
 
 
 def check_files(files: Mapping[str, Path]) -> Iterator[Fault]:
@@ -236,7 +245,11 @@ def _integrity(path: Path) -> str | None:
 
 @dataclass
 class _Rows:
-    """What the services say, read once through: others first, so that ingest knows them all."""
+    """What the services say, read once through: others first, so that ingest knows them all.
+    `begun` is when that began.
+    """
+
+    begun: datetime
 
     known: dict[tuple[str, str], Known]
     held: list[tuple[str, Held]]
@@ -244,18 +257,18 @@ class _Rows:
     """Hashes that any event in an outbox names."""
     unsent: set[str]
     """Keys with events that are yet to be sent."""
-    pending: frozenset[str] | None
+    pending: frozenset[str] | None = None
     """Keys with events that somebody has yet to handle; None if that can't be told."""
 
 
 def _look(place: Place, rules: Rules) -> Looked:
     looked = Looked()
-    listed = list(place.listed())
     rows = _read(place, looked)
+    _add_pending(place, rows, looked)
     looked.documents = len(rows.known)
     faults = looked.faults
     faults += _blob_faults(place, rules, rows, looked)
-    faults += _orphans(rules, rows, listed)
+    faults += _orphans(rules, rows, place.listed())
     if rows.pending is None:
         looked.whole = False
         return looked
@@ -267,6 +280,7 @@ def _look(place: Place, rules: Rules) -> Looked:
 
 
 def _read(place: Place, looked: Looked) -> _Rows:
+    begun = datetime.now(UTC)
     held: list[tuple[str, Held]] = []
     said: set[str] = set()
     unsent: set[str] = set()
@@ -282,13 +296,17 @@ def _read(place: Place, looked: Looked) -> _Rows:
             if not event.sent:
                 unsent.add(event.key)
                 looked.unsent[name] += 1
+    return _Rows(begun, known, held, said, unsent)
+
+
+def _add_pending(place: Place, rows: _Rows, looked: Looked) -> None:
     names = ["ingest", *(house.name for house in place.houses)]
     pending = place.bus.pending(names)
     looked.unhandled = dict(pending.messages)
-    looked.moving = None if pending.keys is None else len(unsent | pending.keys)
+    looked.moving = None if pending.keys is None else len(rows.unsent | pending.keys)
     _note(looked.notes, "yet to be sent", looked.unsent, "its relay does so")
     _note(looked.notes, "yet to be handled", looked.unhandled, "the service does so")
-    return _Rows(known, held, said, unsent, pending.keys)
+    rows.pending = pending.keys
 
 
 def _note(notes: list[str], what: str, counts: Mapping[str, int], who: str) -> None:
@@ -349,10 +367,11 @@ def _state(blobs: BlobStore, tenant: str, ref: BlobRef, hashes: bool) -> str | N
 
 
 def _orphans(
-    rules: Rules, rows: _Rows, listed: Sequence[tuple[str, BlobRef, float]]
+    rules: Rules, rows: _Rows, listed: Iterable[tuple[str, BlobRef, float]]
 ) -> Iterator[Fault]:
-    """Blobs that no row and no event names. Half of what a killed process did is no fault of
-    anybody; it only takes room.
+    """Blobs that no row and no event names, and that were old when the rows were read: what was put
+    since may have its row by now. Half of what a killed process did is no fault of anybody; it only
+    takes room.
     """
     named = {(one.tenant, ref.owner, ref.sha256) for one, ref in _named(rows)}
     everybodys = ref_of(b"[]").sha256
@@ -360,7 +379,7 @@ def _orphans(
         place = (tenant, ref.owner, ref.sha256)
         if place in named or ref.sha256 in rows.said or ref.sha256 == everybodys:
             continue
-        if age >= rules.orphan:
+        if age - (datetime.now(UTC) - rows.begun).total_seconds() >= rules.orphan:
             detail = f"no row names this blob, which is {timedelta(seconds=int(age))} old"
             yield Fault("orphan", ref.owner or "ingest", detail, tenant, "", ref, "remove")
 
@@ -460,18 +479,48 @@ def _on_its_way(rows: _Rows, one: Known | Held) -> bool:
 # Repairs
 
 
-def _repaired(place: Place, fault: Fault, done: dict[tuple[str, str, str], bool]) -> bool:
+class _Orphans:
+    """Removes blobs that no row names, still. A blob is put before its row is committed, in less
+    time than an orphan is old: what was put before that, and had no row after it, gets none.
+    """
+
+    def __init__(self, place: Place, faults: Sequence[Fault], orphan: float) -> None:
+        self.place = place
+        gone = [(one.tenant, one.blob) for one in faults if one.repair == "remove" and one.blob]
+        self.named: set[tuple[str, str, str]] = set()
+        """By tenant, owner and hash: how many bytes a damaged one has, its row does not say."""
+        if gone:
+            rows = _read(place, Looked())
+            self.before = rows.begun - timedelta(seconds=orphan)
+            keys = {(tenant, ref.owner, ref.sha256) for tenant, ref in gone}
+            named = ((one.tenant, ref.owner, ref.sha256) for one, ref in _named(rows))
+            self.named = {key for key in named if key in keys}
+            self.named |= {key for key in keys if key[2] in rows.said}
+
+    def remove(self, tenant: str, ref: BlobRef) -> bool:
+        """Whether it is gone."""
+        if (tenant, ref.owner, ref.sha256) in self.named:
+            return False
+        if ref.owner:
+            return self.place.blobs(ref.owner).delete_older(tenant, ref, self.before)
+        return self.place.mender.remove(tenant, ref)
+
+
+def _repaired(
+    place: Place, fault: Fault, done: dict[tuple[str, str, str], bool], orphans: _Orphans
+) -> bool:
     """One repair; the same thing is done once to a document, however many faults ask for it."""
     if fault.repair is None:
         return False
-    if fault.kind == "damaged_blob" and fault.blob is not None:
-        place.blobs(fault.blob.owner).delete(fault.tenant, fault.blob)  # so that it is written anew
     if fault.repair == "remove":
         assert fault.blob is not None
-        if fault.blob.owner:
+        return orphans.remove(fault.tenant, fault.blob)
+    if fault.kind == "damaged_blob" and fault.blob is not None:
+        state = _state(place.blobs(""), fault.tenant, fault.blob, hashes=True)
+        if state is None:
+            return True  # somebody has written it anew meanwhile
+        if state != _MISSING:  # so that it is written anew
             place.blobs(fault.blob.owner).delete(fault.tenant, fault.blob)
-            return True
-        return place.mender.remove(fault.tenant, fault.blob)
     asked = (fault.repair, fault.tenant, fault.document)
     if fault.repair == "announce" and ("anew", *asked[1:]) in done:
         return True  # it is worked on from its beginning
