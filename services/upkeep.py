@@ -452,6 +452,7 @@ def restore(source: Path, bus_url: str | None, data: Path | None, as_json: bool)
     from shared.cli import verified
     from shared.errors import Conflict
     from shared.settings import CommonSettings, load
+    from shared.storage.blobs import key_of
     from shared.upkeep import backup as backups
     from shared.upkeep import verify as looking
     from shared.upkeep.manifest import Manifest
@@ -483,7 +484,11 @@ def restore(source: Path, bus_url: str | None, data: Path | None, as_json: bool)
             looked = looking.verify(where, rules)
             orphans = [fault for fault in looked.faults if fault.kind == "orphan"]
             # Nobody works here: half a work, which comes again. A bucket may be others' too.
-            mine = [one for one in orphans if not there.blobs_url or (one.tenant, one.blob) in put]
+            mine = [
+                one
+                for one in orphans
+                if not there.blobs_url or (one.blob and key_of(one.tenant, one.blob) in put)
+            ]
             looking.repair(where, mine, rules.orphan)
             faults = [fault for fault in looked.faults if fault.kind != "orphan"]
             return replace(looked, faults=faults)

@@ -140,10 +140,10 @@ def test_a_blob_that_nobody_names_is_removed_once_it_is_old(suite: Suite) -> Non
 
 
 @pytest.mark.parametrize("databases", ["sqlite"], indirect=True)
-@pytest.mark.parametrize("met", ["put again", "a row", "nobody"])
+@pytest.mark.parametrize("met", ["put again", "a row", "an event", "nobody"])
 def test_a_blob_that_is_named_since_the_look_is_not_removed(suite: Suite, met: str) -> None:
     """Between the look and the repair a worker puts the same bytes once more, or commits the row
-    that names them: only what is nobody's still goes.
+    or the event that names them: only what is nobody's still goes.
     """
     suite.ended(suite.upload(1))
     blobs = FileBlobs(suite.folder / "blobs", "extraction")
@@ -159,7 +159,16 @@ def test_a_blob_that_is_named_since_the_look_is_not_removed(suite: Suite, met: s
         elif met == "a row":
             named = "UPDATE extractions SET blobs = json_insert(blobs, '$[#]', json(:ref))"
             change(suite, "extraction", named, ref=ref.model_dump_json())
+        elif met == "an event":
+            change(
+                suite,
+                "ingest",
+                "UPDATE outbox SET value = CAST(value || :ref AS BLOB)",
+                ref=ref.sha256,
+            )
         assert looking.repair(place, looked.faults) == [met == "nobody"]
+        again = looking.verify(place, looking.Rules(), 0)
+        assert again.faults == []
     assert blobs._path("default", ref).exists() == (met != "nobody")
 
 
