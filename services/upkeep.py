@@ -258,7 +258,9 @@ def verify(
     else:
         with _place(data, bus_url) as (_, place):
             looked = looking.verify(place, rules, settle)
-            done = looking.repair(place, looked.faults) if mend else [False] * len(looked.faults)
+            done = [False] * len(looked.faults)
+            if mend:
+                done = looking.repair(place, looked.faults, rules.orphan)
     for line in verified.lines(looked, done):
         rows = verified.table(line)
         write(to_json(line) if as_json else "".join(f"{row}\n" for row in rows).encode())
@@ -450,6 +452,7 @@ def restore(source: Path, bus_url: str | None, data: Path | None, as_json: bool)
     from shared.cli import verified
     from shared.errors import Conflict
     from shared.settings import CommonSettings, load
+    from shared.storage.blobs import key_of
     from shared.upkeep import backup as backups
     from shared.upkeep import verify as looking
     from shared.upkeep.manifest import Manifest
@@ -481,8 +484,12 @@ def restore(source: Path, bus_url: str | None, data: Path | None, as_json: bool)
             looked = looking.verify(where, rules)
             orphans = [fault for fault in looked.faults if fault.kind == "orphan"]
             # Nobody works here: half a work, which comes again. A bucket may be others' too.
-            mine = [one for one in orphans if not there.blobs_url or (one.tenant, one.blob) in put]
-            looking.repair(where, mine)
+            mine = [
+                one
+                for one in orphans
+                if not there.blobs_url or (one.blob and key_of(one.tenant, one.blob) in put)
+            ]
+            looking.repair(where, mine, rules.orphan)
             faults = [fault for fault in looked.faults if fault.kind != "orphan"]
             return replace(looked, faults=faults)
 

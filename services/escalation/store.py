@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -36,7 +37,7 @@ from shared.events.questions import Proposal
 from shared.storage.messages import Time
 from shared.storage.tenants import across_tenants
 from shared.storage.upsert import insert_new
-from shared.upkeep.holdings import Held
+from shared.upkeep.holdings import Blob, Held
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 MICRO = Decimal(1_000_000)
@@ -209,10 +210,10 @@ def holdings(session: Session) -> Iterator[Held]:
     query = select(table.c.tenant, table.c.document_id, table.c.state, table.c.answer)
     query = across_tenants(query, "upkeep")
     for row in session.execute(query.execution_options(yield_per=1000)):
-        answer = (BlobRef(**row.answer),) if row.answer else ()
+        answer = (Blob.of(row.answer),) if row.answer else ()
         answered = row.state == "answered"
         yield Held(
-            tenant=row.tenant,
+            tenant=sys.intern(row.tenant),
             id=row.document_id,
             attempt=None,
             done=False,

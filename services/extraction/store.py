@@ -4,6 +4,7 @@ caller.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -36,7 +37,7 @@ from shared.errors import InvalidRequest
 from shared.events import BlobRef
 from shared.storage.messages import Time
 from shared.storage.tenants import across_tenants
-from shared.upkeep.holdings import Held
+from shared.upkeep.holdings import Blob, Held
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -259,10 +260,10 @@ def holdings(session: Session) -> Iterator[Held]:
     )
     query = across_tenants(query, "upkeep")
     for row in session.execute(query.execution_options(yield_per=1000)):
-        refs = tuple(BlobRef(**ref) for ref in row.blobs)
+        refs = tuple(Blob.of(ref) for ref in row.blobs)
         done = row.state == "extracted"
         yield Held(
-            tenant=row.tenant,
+            tenant=sys.intern(row.tenant),
             id=row.document_id,
             attempt=row.attempt,
             done=done,

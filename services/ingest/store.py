@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -61,7 +62,7 @@ from shared.events import BlobRef, Kind
 from shared.storage import BlobStore, MissingBlob
 from shared.storage.messages import Time
 from shared.storage.tenants import across_tenants
-from shared.upkeep.holdings import Known
+from shared.upkeep.holdings import Blob, Known
 from shared.web.ids import ID
 from shared.web.scopes import ALL, ordered
 
@@ -699,23 +700,29 @@ def holdings(session: Session) -> Iterator[Known]:
         *("kind_source", "guess"),
     )
     query = across_tenants(select(*(documents.c[name] for name in columns)), "upkeep")
+    alike: dict[frozenset[str], frozenset[str]] = {}
     for row in session.execute(query.execution_options(yield_per=1000)).mappings():
         living, read = row["deleted"] is None, row["pages"] is not None
-        named = [(name, ref) for name in BLOBS if (ref := _blob(row, name))]
+        results = frozenset(row["results"])
+        named = [
+            (name, Blob(sha256, row[f"{name}_size"]))
+            for name in BLOBS
+            if (sha256 := row[f"{name}_sha256"]) is not None
+        ]
         needed = [one for one in named if living and (read or one[0] in ("original", "readable"))]
         yield Known(
-            tenant=row["tenant"],
+            tenant=sys.intern(row["tenant"]),
             id=row["id"],
             living=living,
             purged=row["purged"] is not None,
             ended=row["state"] == "ended",
             attempt=row["attempt"],
             is_read=read,
-            results=frozenset(row["results"]),
+            results=alike.setdefault(results, results),
             required=tuple(needed),
             noted=(
                 *(ref for name, ref in named if (name, ref) not in needed),
-                *(BlobRef(**ref) for ref in row["noted"]),
+                *(Blob.of(ref) for ref in row["noted"]),
             ),
             changed=row["deleted"] or row["updated"],
             kind_unsure=_is_unsure(row),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import sys
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -792,7 +793,7 @@ def holdings(session: Session) -> Iterator[Held]:
     query = across_tenants(query, "upkeep")
     for row in session.execute(query.execution_options(yield_per=1000)):
         yield Held(
-            tenant=row.tenant,
+            tenant=sys.intern(row.tenant),
             id=row.id,
             attempt=row.attempt,
             done=False,

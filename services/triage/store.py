@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -41,7 +42,7 @@ from shared.errors import InvalidRequest
 from shared.events import BlobRef
 from shared.storage.messages import Time
 from shared.storage.tenants import across_tenants
-from shared.upkeep.holdings import Held
+from shared.upkeep.holdings import Blob, Held
 
 _RISK = re.compile(r"[01](\.\d{1,20})?|\d(\.\d{1,20})?e-\d{1,3}")
 
@@ -533,14 +534,14 @@ def holdings(session: Session) -> Iterator[Held]:
         done = row.state == "triaged"
         kept = {what: getattr(row, name) for name, what in _KEPT.items()}
         yield Held(
-            tenant=row.tenant,
+            tenant=sys.intern(row.tenant),
             id=row.document_id,
             attempt=row.attempt,
             done=done,
             alive=row.state != "deleted",
             required=tuple(
-                (what, BlobRef(**ref)) for what, ref in kept.items() if ref and ref["size"] and done
+                (what, Blob.of(ref)) for what, ref in kept.items() if ref and ref["size"] and done
             ),
-            noted=tuple(BlobRef(**ref) for ref in row.blobs),
+            noted=tuple(Blob.of(ref) for ref in row.blobs),
             accepted=done and row.accepted,
         )

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from shared.cli.lines import plain
-from shared.upkeep.verify import SAYS, Looked
+from shared.upkeep.faults import SAYS
+from shared.upkeep.verify import Looked
 
 CLEAN, REPAIRABLE, LOST = 0, 1, 3
 

@@ -16,8 +16,9 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from importlib.util import find_spec
+from itertools import chain
 from pathlib import Path
 from typing import IO, BinaryIO, Protocol
 
@@ -51,7 +52,7 @@ class BlobStore(Protocol):
     """
 
     def put(self, tenant: str, data: bytes) -> BlobRef:
-        """Keep bytes durably; the same bytes again are the same blob."""
+        """Keep bytes durably; the same bytes again are the same blob, which is young again."""
 
     def put_stream(self, tenant: str, stream: BinaryIO) -> BlobRef:
         """Keep a stream durably, in bounded memory."""
@@ -64,6 +65,11 @@ class BlobStore(Protocol):
 
     def delete(self, tenant: str, ref: BlobRef) -> None:
         """Forget bytes of one's own; nothing happens if they are gone already."""
+
+    def delete_older(self, tenant: str, ref: BlobRef, before: datetime) -> bool:
+        """As `delete`, unless they were put after `before`, also if they were there already.
+        Returns whether they are gone.
+        """
 
     def listed(self) -> Iterator[tuple[str, BlobRef]]:
         """Every blob of every tenant and service with its tenant, in no order, unchecked. What is
@@ -168,7 +174,7 @@ class FileBlobs:
         path = self._path(tenant, ref)
         with _available(f"blob {sha256} of tenant {tenant}"):
             self._begin()
-            if not path.exists():
+            if not _touched(path):
                 with self._incoming(tenant) as file:
                     file.write(data)
                     self._finish(file, path)
@@ -227,6 +233,17 @@ class FileBlobs:
                         path.unlink()
             except FileNotFoundError:
                 self._require_root(f"blob {ref.sha256} of tenant {tenant}")
+
+    def delete_older(self, tenant: str, ref: BlobRef, before: datetime) -> bool:
+        """See `BlobStore.delete_older`. What is put between the look and the removal, which is a
+        matter of microseconds, goes as well. Raises as `delete`.
+        """
+        what = f"blob {ref.sha256} of tenant {tenant}"
+        with _available(what), contextlib.suppress(FileNotFoundError):
+            if self._path(tenant, ref).stat().st_mtime > before.timestamp():
+                return False
+        self.delete(tenant, ref)
+        return True
 
     def listed(self) -> Iterator[tuple[str, BlobRef]]:
         """See `BlobStore.listed`."""
@@ -371,14 +388,13 @@ def aged_below(root: Path, *, held: bool = False) -> Iterator[tuple[str, BlobRef
     """Every blob in a folder, with its tenant and its age in seconds; with `held` also those that
     were deleted while all of them are held. None where there is no folder.
     """
-    now = time.time()
-    for path in (*root.glob("*/??/*"), *root.glob("*/*/??/*")):
+    for path in chain(root.glob("*/??/*"), root.glob("*/*/??/*")):
         key = path.relative_to(root).as_posix()
         with contextlib.suppress(FileNotFoundError):  # deleted meanwhile
             found = path.stat()
             one = ref_of_key(key.removesuffix(HELD) if held else key, found.st_size)
             if one is not None:
-                yield *one, max(0.0, now - found.st_mtime)
+                yield *one, max(0.0, time.time() - found.st_mtime)
 
 
 def open_held(path: Path) -> BinaryIO:
@@ -434,6 +450,17 @@ def _lock(file: IO[bytes], *, wait: bool) -> bool | None:
         return False
     except OSError:
         return None
+    return True
+
+
+def _touched(path: Path) -> bool:
+    """Make a blob that is there young again. False where there is none, or where it is another
+    user's, whose time can't be set: then it is written anew.
+    """
+    try:
+        os.utime(path)
+    except (FileNotFoundError, PermissionError):
+        return False
     return True
 
 

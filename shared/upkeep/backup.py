@@ -9,7 +9,8 @@ have left, and a suite that starts there goes on like after one.
 
 **Blobs** are copied the same way from a folder and from a bucket, and come back to either: a backup
 has them as a folder has. What a try that broke off has copied stays beside the target (`.partial`)
-and is not copied a second time: the name of a blob says what is in it.
+and is not copied a second time: the name of a blob says what is in it. There can be millions of
+blobs, so nothing here has them all in memory: what was copied is known by lying there.
 
 **Events.** A bus in a file is part of the moment. A broker is not: whoever restores begins with an
 empty topic, and everything that the outboxes still have is sent once more (`outbox_days`); who has
@@ -25,7 +26,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -43,10 +44,11 @@ from shared.storage import BlobStore, MissingBlob, Store, open_blobs, trail
 from shared.storage.blobs import CHUNK, MARKER, key_of, ref_of_key
 from shared.storage.restoring import restoring
 from shared.storage.snapshot import is_empty, load_dump, snapshots
-from shared.upkeep.manifest import BadBackup, File, Manifest, copied, files_of, hash_of
+from shared.upkeep.manifest import BadBackup, File, Files, Manifest, copied, files_of, hash_of
+from shared.upkeep.partial import BLOBS, EARLIER, drop_earlier, keep_blobs, moved, set_aside
 from shared.version import VERSION
 
-DATABASES, BLOBS, ADAPTERS, BUS = "databases", "blobs", "adapters", "bus.db"
+DATABASES, ADAPTERS, BUS = "databases", "adapters", "bus.db"
 LETTERS = "dead-letters-listed.jsonl"
 """Dead letters of a broker, to be read; those of a file are in it."""
 PARTIAL = ".partial"
@@ -59,8 +61,8 @@ MOUNTS = Path("/proc/self/mountinfo")
 T = TypeVar("T")
 A = TypeVar("A")
 B = TypeVar("B")
-Put = set[tuple[str, BlobRef]]
-"""Blobs that a bucket did not have before they were restored, each with its tenant."""
+Put = set[str]
+"""The keys (`key_of`) of blobs that a bucket did not have before they were restored."""
 
 
 @dataclass(frozen=True)
@@ -107,14 +109,14 @@ def backup(place: Place, target: Path, broker: Bus | None = None) -> Manifest:
         with _alone(partial):
             try:
                 _require_empty(target, "a backup is made")
-                _keep_blobs(partial)
+                keep_blobs(partial)
                 manifest = _copied(place, partial, broker)
                 os.sync()
                 if target.exists():
                     target.rmdir()
                 partial.rename(target)
             except BaseException:
-                _keep_blobs(partial)
+                keep_blobs(partial)
                 with contextlib.suppress(OSError):  # there are blobs
                     partial.rmdir()
                 raise
@@ -147,49 +149,48 @@ def _alone(partial: Path) -> Iterator[None]:
         os.close(handle)
 
 
-def _keep_blobs(partial: Path) -> None:
-    """Of what a backup that broke off has left, keep the blobs alone."""
-    for path in partial.glob("*"):
-        if path.name != BLOBS:
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
-
-
 def _copied(place: Place, folder: Path, broker: Bus | None) -> Manifest:
-    files: list[File] = []
-    blobs = place.store()
-    with blobs.holding():
-        moment, names = _databases(place, folder, files)
-        kept = list(_blobs(blobs, folder))
-    uploads = list(_uploads(place, folder))
-    files += [*kept, *uploads]
-    if not place.bucket and (place.blobs / MARKER).exists():
-        (folder / BLOBS).mkdir(exist_ok=True)
-        files.append(_within(folder, copied(place.blobs / MARKER, folder / BLOBS / MARKER)))
-    _drop_others(folder / BLOBS, {folder / one.path for one in files})
-    for path in _others(place.data):
-        with contextlib.suppress(FileNotFoundError):  # an adapter that was removed meanwhile
-            where = folder / path.relative_to(place.data)
-            files.append(_within(folder, copied(path, where)))
-    if broker is not None:
-        listed = [json.dumps(letters.whole(one)) + "\n" for one in broker.dead_letters()]
-        (folder / LETTERS).write_text("".join(listed))
-        files.append(_within(folder, hash_of(folder / LETTERS)))
+    set_aside(folder)
+    with Files(folder) as files:
+        blobs = place.store()
+        with blobs.holding():
+            moment, names = _databases(place, folder, files)
+            _copy_blobs(blobs, folder, files)
+        _copy_rest(place, folder, files, broker)
+    drop_earlier(folder)
     bus = names.pop("bus", None)
     manifest = Manifest(
         version=VERSION,
         moment=moment.isoformat(timespec="milliseconds"),
         databases=names,
         bus=bus,
-        blobs=len(kept) + len(uploads),
-        bytes=sum(one.size for one in (*kept, *uploads)),
-        damaged=[name for one in kept if (name := Path(one.path).name) != one.sha256],
+        blobs=files.blobs,
+        bytes=files.bytes,
+        damaged=files.damaged,
         bucket=place.bucket,
+        files_sha256=files.sha256,
     )
-    manifest.write(folder, files)
+    manifest.write(folder)
     return Manifest.read(folder)
 
 
-def _databases(place: Place, folder: Path, files: list[File]) -> tuple[datetime, dict[str, str]]:
+def _copy_rest(place: Place, folder: Path, files: Files, broker: Bus | None) -> None:
+    """Copy what is neither a database nor a blob."""
+    for one in _uploads(place, folder):
+        files.add_blob(one)
+    if not place.bucket and (place.blobs / MARKER).exists():
+        files.add(_within(folder, copied(place.blobs / MARKER, folder / BLOBS / MARKER)))
+    for path in _others(place.data):
+        with contextlib.suppress(FileNotFoundError):  # an adapter that was removed meanwhile
+            where = folder / path.relative_to(place.data)
+            files.add(_within(folder, copied(path, where)))
+    if broker is not None:
+        listed = [json.dumps(letters.whole(one)) + "\n" for one in broker.dead_letters()]
+        (folder / LETTERS).write_text("".join(listed))
+        files.add(_within(folder, hash_of(folder / LETTERS)))
+
+
+def _databases(place: Place, folder: Path, files: Files) -> tuple[datetime, dict[str, str]]:
     """Copy all databases, and the bus where it is a file, as of one moment: that, and their files
     by service.
     """
@@ -204,27 +205,31 @@ def _databases(place: Place, folder: Path, files: list[File]) -> tuple[datetime,
             name = BUS if one.name == "bus" else f"{DATABASES}/{one.name}{one.suffix}"
             one.copy(folder / name)
             names[one.name] = name
-            files.append(_within(folder, hash_of(folder / name)))
+            files.add(_within(folder, hash_of(folder / name)))
     return now, names
 
 
-def _blobs(blobs: BlobStore, folder: Path) -> Iterator[File]:
-    """Copy every blob that is held, but for those that an earlier try has copied."""
+def _copy_blobs(blobs: BlobStore, folder: Path, files: Files) -> None:
+    """Copy every blob that is held, or move it from where an earlier try has copied it to. One that
+    is named a second time lies there already.
+    """
 
-    def copy(one: tuple[str, BlobRef]) -> File:
+    def copy(one: tuple[str, BlobRef]) -> File | None:
         tenant, ref = one
-        where = folder / BLOBS / key_of(tenant, ref)
+        where, earlier = (folder / name / key_of(tenant, ref) for name in (BLOBS, EARLIER))
         if where.exists():
-            there = hash_of(where)
-            if there.sha256 == ref.sha256:
-                return _within(folder, there)
-            where.unlink()
-        return _within(folder, copied(where, where, lambda _: blobs.open_held(tenant, ref)))
+            return None
+        if earlier.is_file() and (there := hash_of(earlier)).sha256 == ref.sha256:
+            moved(earlier, where)
+            return File(str(where), there.size, there.sha256)
+        with contextlib.suppress(FileExistsError):  # in hand already, by another number of bytes
+            return copied(where, where, lambda _: blobs.open_held(tenant, ref))
+        return None
 
-    def order(one: tuple[str, BlobRef]) -> str:
-        return key_of(*one)
-
-    return _side_by_side(copy, sorted(set(blobs.held()), key=order))
+    for one in filter(None, _side_by_side(copy, blobs.held())):
+        files.add_blob(_within(folder, one))
+        if (name := Path(one.path).name) != one.sha256:
+            files.damaged.append(name)
 
 
 def _uploads(place: Place, folder: Path) -> Iterator[File]:
@@ -233,23 +238,17 @@ def _uploads(place: Place, folder: Path) -> Iterator[File]:
     """
     for path in sorted(place.blobs.glob("*/uploads/*")):
         where = folder / BLOBS / path.relative_to(place.blobs)
-        where.unlink(missing_ok=True)
         with contextlib.suppress(FileNotFoundError):  # somebody has ended it meanwhile
             yield _within(folder, copied(path, where))
 
 
-def _drop_others(blobs: Path, kept: set[Path]) -> None:
-    """Remove what an earlier try has copied and is no more: its document was deleted since."""
-    for path in [path for path in blobs.rglob("*") if path.is_file()]:
-        if path not in kept:
-            path.unlink()
-
-
 def _side_by_side(do: Callable[[A], B], items: Iterable[A]) -> Iterator[B]:
-    """Do the same with each, some at a time; the answers in order. Raises what is raised first."""
+    """Do the same with each, some at a time; the answers in order. What is there twice among those
+    that are done together is done once. Raises what is raised first.
+    """
     rest = iter(items)
     with ThreadPoolExecutor(COPIES) as pool:
-        while some := list(islice(rest, AT_ONCE)):
+        while some := dict.fromkeys(islice(rest, AT_ONCE)):
             yield from pool.map(do, some)
 
 
@@ -298,9 +297,9 @@ def restore(
         shutil.rmtree(partial, ignore_errors=True)
         try:
             _make(partial)
-            to_bucket = _brought(source, partial, manifest, place)
+            _bring(source, partial, manifest, place)
             _require_untouched(place.data)
-            put = _put(source, place, to_bucket)
+            put = _put(source, place)
             _require_untouched(place.data, _filled(place, put))
             for name, url in servers.items():
                 load_dump(url, source / manifest.databases[name], name)
@@ -444,36 +443,30 @@ def _require_empty_databases(servers: Mapping[str, str]) -> None:
             )
 
 
-def _brought(
-    source: Path, partial: Path, manifest: Manifest, place: Place
-) -> list[tuple[str, BlobRef]]:
-    """Copy the files of a backup into a folder, each checked. Returns the blobs that belong into a
-    bucket. Raises BadBackup.
+def _bring(source: Path, partial: Path, manifest: Manifest, place: Place) -> None:
+    """Copy the files of a backup into a folder, each checked, but for what belongs elsewhere, such
+    as the blobs where they go into a bucket. Raises BadBackup.
     """
-    to_bucket: list[tuple[str, BlobRef]] = []
     for file in files_of(source):
         path = Path(file.path)
         if path.is_absolute() or ".." in path.parts:
             raise BadBackup(f"the backup names a file outside of it: {file.path}")
         if file.path == manifest.bus and place.bus is None:
             continue
-        blob = ref_of_key(path.relative_to(BLOBS).as_posix(), file.size) if _is_blob(path) else None
-        if path.suffix == ".dump" or file.path == LETTERS:
+        elsewhere = path.suffix == ".dump" or file.path == LETTERS
+        if elsewhere or (place.bucket and _blob_of(file) is not None):
             target = None
-        elif blob is not None and place.bucket:
-            target = None
-            if file.sha256 == blob[1].sha256:  # what was damaged before can't be a blob again
-                to_bucket.append(blob)
         else:
             target = partial / (path.name if path.parts[0] == DATABASES else path)
         _require_same(file, _fetched(source / path, target))
     if manifest.bucket and not place.bucket and (partial / BLOBS).is_dir():
         (partial / BLOBS / MARKER).touch()
-    return to_bucket
 
 
-def _is_blob(path: Path) -> bool:
-    return len(path.parts) > 1 and path.parts[0] == BLOBS
+def _blob_of(file: File) -> tuple[str, BlobRef] | None:
+    """Tenant and blob, where a file of a backup is one."""
+    top, _, key = file.path.partition("/")
+    return ref_of_key(key, file.size) if top == BLOBS else None
 
 
 def _fetched(source: Path, target: Path | None) -> File:
@@ -493,21 +486,32 @@ def _require_same(file: File, found: File) -> None:
         )
 
 
-def _put(source: Path, place: Place, every: Sequence[tuple[str, BlobRef]]) -> Put:
-    """Put blobs into a bucket, once all are checked; those that it has as they are stay. Returns
-    those that it did not have.
+def _put(source: Path, place: Place) -> Put:
+    """Put the blobs into the bucket, if there is one, once all are checked; those that it has as
+    they are stay. Returns those that it did not have.
     """
-    stores = {owner: place.store(owner) for owner in {ref.owner for _, ref in every}}
+    if not place.bucket:
+        return set()
+    stores = {owner: place.store(owner) for owner in {ref.owner for _, ref in _whole_of(source)}}
 
-    def put(one: tuple[str, BlobRef]) -> bool:
+    def put(one: tuple[str, BlobRef]) -> str | None:
         tenant, ref = one
         if _has(stores[ref.owner], tenant, ref):
-            return False
-        with (source / BLOBS / key_of(tenant, ref)).open("rb") as stream:
+            return None
+        key = key_of(tenant, ref)
+        with (source / BLOBS / key).open("rb") as stream:
             stores[ref.owner].put_stream(tenant, stream)
-        return True
+        return key
 
-    return {one for one, new in zip(every, _side_by_side(put, every), strict=True) if new}
+    return set(filter(None, _side_by_side(put, _whole_of(source))))
+
+
+def _whole_of(source: Path) -> Iterator[tuple[str, BlobRef]]:
+    """The blobs of a backup, but for what was damaged before: that can't be a blob again."""
+    for file in files_of(source):
+        blob = _blob_of(file)
+        if blob is not None and file.sha256 == blob[1].sha256:
+            yield blob
 
 
 def _has(blobs: BlobStore, tenant: str, ref: BlobRef) -> bool:

@@ -2,13 +2,34 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any, NamedTuple
 
 from shared.events import BlobRef
 
 
-@dataclass(frozen=True)
+class Blob(NamedTuple):
+    """What a `BlobRef` says, in a quarter of its memory: `verify` has those of all rows at once."""
+
+    sha256: str
+    size: int
+    owner: str = ""
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any]) -> Blob:
+        """From a `BlobRef` as rows have it."""
+        return cls(row["sha256"], row["size"], sys.intern(row.get("owner", "")))
+
+    @property
+    def ref(self) -> BlobRef:
+        """As blob stores take it."""
+        return BlobRef(sha256=self.sha256, size=self.size, owner=self.owner)
+
+
+@dataclass(frozen=True, slots=True)
 class Known:
     """What ingest knows of one document, living or deleted.
 
@@ -26,13 +47,13 @@ class Known:
     attempt: int
     is_read: bool
     results: frozenset[str]
-    required: tuple[tuple[str, BlobRef], ...]
-    noted: tuple[BlobRef, ...]
+    required: tuple[tuple[str, Blob], ...]
+    noted: tuple[Blob, ...]
     changed: datetime
     kind_unsure: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Held:
     """What another service holds of one document.
 
@@ -46,6 +67,6 @@ class Held:
     attempt: int | None
     done: bool
     alive: bool
-    required: tuple[tuple[str, BlobRef], ...] = ()
-    noted: tuple[BlobRef, ...] = ()
+    required: tuple[tuple[str, Blob], ...] = ()
+    noted: tuple[Blob, ...] = ()
     accepted: bool = False

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from types import TracebackType
 from typing import Any, BinaryIO
 
 from shared.errors import SuiteError
@@ -35,7 +36,7 @@ class File:
 class Manifest:
     """`moment` is what the databases show, RFC 3339; `databases` are files by service; `bus` is the
     file of the bus, or None where a broker carries the events. `damaged` are blobs that were not
-    what their hash says when they were copied.
+    what their hash says when they were copied. `files_sha256` is the hash of the list of files.
     """
 
     version: str
@@ -49,23 +50,16 @@ class Manifest:
     format: int = FORMAT
     files_sha256: str = ""
 
-    def write(self, folder: Path, files: Iterable[File]) -> None:
-        """Write both files, the manifest last: without it a folder is no backup."""
-        digest = hashlib.sha256()
-        with (folder / FILES).open("wb") as out:
-            for one in files:
-                line = json.dumps(asdict(one), ensure_ascii=True).encode() + b"\n"
-                digest.update(line)
-                out.write(line)
-        told = {**asdict(self), "files_sha256": digest.hexdigest()}
-        (folder / MANIFEST).write_text(json.dumps(told, indent=2) + "\n")
+    def write(self, folder: Path) -> None:
+        """Write it, after the list of files: without it a folder is no backup."""
+        (folder / MANIFEST).write_text(json.dumps(asdict(self), indent=2) + "\n")
 
     @classmethod
     def read(cls, folder: Path) -> Manifest:
         """The manifest of a backup. Raises BadBackup."""
         try:
             told: dict[str, Any] = json.loads((folder / MANIFEST).read_bytes())
-            listed = hashlib.sha256((folder / FILES).read_bytes()).hexdigest()
+            listed = hash_of(folder / FILES).sha256
         except (OSError, ValueError) as error:
             raise BadBackup(f"{folder} is no whole backup: {error}") from None
         if not isinstance(told, dict) or told.get("format") != FORMAT:
@@ -73,6 +67,44 @@ class Manifest:
         if listed != told["files_sha256"]:
             raise BadBackup(f"{folder / FILES} is not what it was: take another backup")
         return cls(**told)
+
+
+class Files:
+    """The list of files while it is written, line by line: there can be millions."""
+
+    def __init__(self, folder: Path) -> None:
+        self.blobs = self.bytes = 0
+        self.damaged: list[str] = []
+        self._out = (folder / FILES).open("wb")
+        self._digest = hashlib.sha256()
+
+    def __enter__(self) -> Files:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._out.close()
+
+    @property
+    def sha256(self) -> str:
+        """The hash of what was written so far."""
+        return self._digest.hexdigest()
+
+    def add(self, file: File) -> None:
+        """Write the line of a file."""
+        line = json.dumps(asdict(file), ensure_ascii=True).encode() + b"\n"
+        self._digest.update(line)
+        self._out.write(line)
+
+    def add_blob(self, file: File) -> None:
+        """The same, and count it: a blob, or what has come so far of an upload."""
+        self.add(file)
+        self.blobs += 1
+        self.bytes += file.size
 
 
 def files_of(folder: Path) -> Iterator[File]:

@@ -14,75 +14,27 @@ import os
 import re
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 from shared.bus import Bus
 from shared.events import BlobRef
 from shared.storage import BlobStore, MissingBlob, Store, trail
 from shared.storage.deletion import OWNERS, deletion_mark, ref_of
-from shared.upkeep.holdings import Held, Known
-
-Kind = Literal[
-    "broken_database",
-    "missing_blob",
-    "damaged_blob",
-    "orphan",
-    "stuck",
-    "lost_result",
-    "stray_result",
-    "not_purged",
-]
-Repair = Literal["anew", "announce", "forget", "remove"]
-
-SAYS: Mapping[Repair, str] = {
-    "anew": "the document is read anew, in a new attempt",
-    "announce": "its next event is announced once more",
-    "forget": "its deletion is announced once more",
-    "remove": "the blob is removed",
-}
-"""What a repair does, in words."""
+from shared.upkeep.faults import Fault, Kind, Repair
+from shared.upkeep.holdings import Blob, Held, Known
 
 _HASH = re.compile(rb"[0-9a-f]{64}")
 _CHUNK = 1 << 20
 _MISSING = "is missing"
 NAMED = 5
 """Documents that a note names at most."""
-
-
-@dataclass(frozen=True)
-class Fault:
-    """One thing that does not agree, with what puts it right; `repair` is None if nothing can."""
-
-    kind: Kind
-    service: str
-    detail: str
-    tenant: str = ""
-    document: str = ""
-    blob: BlobRef | None = None
-    repair: Repair | None = None
-
-    @property
-    def same(self) -> tuple[object, ...]:
-        """What makes it the same fault at a second look."""
-        return (self.kind, self.service, self.tenant, self.document, self.blob)
-
-    def to_json(self) -> dict[str, Any]:
-        """As it is printed."""
-        line: dict[str, Any] = {
-            "kind": self.kind,
-            "service": self.service,
-            "tenant": self.tenant or None,
-            "document": self.document or None,
-            "blob": self.blob.sha256 if self.blob else None,
-            "detail": self.detail,
-            "repair": self.repair,
-        }
-        return line
 
 
 class Mender(Protocol):
@@ -203,10 +155,19 @@ def unlooked(broken: list[Fault]) -> Looked:
     return Looked(moving=None, whole=False, counted=False, notes=[note], faults=broken)
 
 
-def repair(place: Place, faults: Sequence[Fault]) -> list[bool]:
-    """Put right what can be, in order. Returns for each fault whether that was done."""
+def repair(place: Place, faults: Sequence[Fault], orphan: float = Rules.orphan) -> list[bool]:
+    """Put right what can be, in order. Since the look a suite may have gone on for hours: what is
+    removed is looked at again.
+
+    Args:
+        orphan: how many seconds ago a blob without a row was put at the least.
+
+    Returns:
+        For each fault whether that was done.
+    """
     done: dict[tuple[str, str, str], bool] = {}
-    return [_repaired(place, fault, done) for fault in faults]
+    orphans = _Orphans(place, faults, orphan)
+    return [_repaired(place, fault, done, orphans) for fault in faults]
 
 
 def check_files(files: Mapping[str, Path]) -> Iterator[Fault]:
@@ -236,26 +197,28 @@ def _integrity(path: Path) -> str | None:
 
 @dataclass
 class _Rows:
-    """What the services say, read once through: others first, so that ingest knows them all."""
+    """What the services say, read once through: others first, so that ingest knows them all.
+    `begun` is when that began.
+    """
+
+    begun: datetime
 
     known: dict[tuple[str, str], Known]
     held: list[tuple[str, Held]]
-    said: set[str]
-    """Hashes that any event in an outbox names."""
     unsent: set[str]
     """Keys with events that are yet to be sent."""
-    pending: frozenset[str] | None
+    pending: frozenset[str] | None = None
     """Keys with events that somebody has yet to handle; None if that can't be told."""
 
 
 def _look(place: Place, rules: Rules) -> Looked:
     looked = Looked()
-    listed = list(place.listed())
     rows = _read(place, looked)
+    _add_pending(place, rows, looked)
     looked.documents = len(rows.known)
     faults = looked.faults
     faults += _blob_faults(place, rules, rows, looked)
-    faults += _orphans(rules, rows, listed)
+    faults += _orphans(place, rules, rows)
     if rows.pending is None:
         looked.whole = False
         return looked
@@ -267,8 +230,8 @@ def _look(place: Place, rules: Rules) -> Looked:
 
 
 def _read(place: Place, looked: Looked) -> _Rows:
+    begun = datetime.now(UTC)
     held: list[tuple[str, Held]] = []
-    said: set[str] = set()
     unsent: set[str] = set()
     for house in place.houses:
         with house.store.read() as session:
@@ -278,17 +241,31 @@ def _read(place: Place, looked: Looked) -> _Rows:
     for name, store in place.stores:
         looked.unsent[name] = 0
         for event in trail.said(store):
-            said |= {found.decode() for found in _HASH.findall(event.value)}
             if not event.sent:
                 unsent.add(event.key)
                 looked.unsent[name] += 1
+    return _Rows(begun, known, held, unsent)
+
+
+def _said(place: Place, hashes: Collection[str]) -> set[str]:
+    """Those of these hashes that any event in an outbox names."""
+    said: set[str] = set()
+    for _, store in place.stores if hashes else ():
+        for event in trail.said(store):
+            said |= {
+                name for found in _HASH.findall(event.value) if (name := found.decode()) in hashes
+            }
+    return said
+
+
+def _add_pending(place: Place, rows: _Rows, looked: Looked) -> None:
     names = ["ingest", *(house.name for house in place.houses)]
     pending = place.bus.pending(names)
     looked.unhandled = dict(pending.messages)
-    looked.moving = None if pending.keys is None else len(unsent | pending.keys)
+    looked.moving = None if pending.keys is None else len(rows.unsent | pending.keys)
     _note(looked.notes, "yet to be sent", looked.unsent, "its relay does so")
     _note(looked.notes, "yet to be handled", looked.unhandled, "the service does so")
-    return _Rows(known, held, said, unsent, pending.keys)
+    rows.pending = pending.keys
 
 
 def _note(notes: list[str], what: str, counts: Mapping[str, int], who: str) -> None:
@@ -301,16 +278,12 @@ def _note(notes: list[str], what: str, counts: Mapping[str, int], who: str) -> N
 
 
 def _blob_faults(place: Place, rules: Rules, rows: _Rows, looked: Looked) -> Iterator[Fault]:
-    every: list[tuple[str, Known | Held]] = [("ingest", one) for one in rows.known.values()]
-    every += rows.held
-    needed = [(service, one, what, ref) for service, one in every for what, ref in one.required]
-    states: dict[tuple[str, BlobRef], str | None] = {}
-    for _, one, _, ref in needed:
-        if (one.tenant, ref) not in states:
-            states[one.tenant, ref] = _state(place.blobs(""), one.tenant, ref, rules.hashes)
-            looked.blobs += 1
-            looked.bytes += ref.size
-    wrong = [(*found, state) for found in needed if (state := states[found[1].tenant, found[3]])]
+    states = _states(place, rules, rows, looked)
+    wrong = [
+        (service, one, what, ref, state)
+        for service, one, what, ref in _needed(rows)
+        if (state := states.get((one.tenant, ref)))
+    ]
     # The bytes of an upload follow from nothing, nor does what else has the same bytes, nor what is
     # made of them.
     lost = [(one, ref) for service, one, what, ref, _ in wrong if _mend_of(service, what) is None]
@@ -323,7 +296,30 @@ def _blob_faults(place: Place, rules: Rules, rows: _Rows, looked: Looked) -> Ite
         kind: Kind = "missing_blob" if state == _MISSING else "damaged_blob"
         advice = "" if mend else ": restore it from a backup, or upload the document again"
         detail = f"the {what} of document {one.id} {state}{advice}"
-        yield Fault(kind, service, detail, one.tenant, one.id, ref, mend)
+        yield Fault(kind, service, detail, one.tenant, one.id, ref.ref, mend)
+
+
+def _needed(rows: _Rows) -> Iterator[tuple[str, Known | Held, str, Blob]]:
+    """Every blob that a row requires: the service, the row, what it is, and the blob."""
+    for known in rows.known.values():
+        yield from (("ingest", known, what, ref) for what, ref in known.required)
+    for service, held in rows.held:
+        yield from ((service, held, what, ref) for what, ref in held.required)
+
+
+def _states(place: Place, rules: Rules, rows: _Rows, looked: Looked) -> dict[tuple[str, Blob], str]:
+    """What is wrong with blobs that are required, by tenant; each is looked at once."""
+    blobs, seen = place.blobs(""), defaultdict[str, set[Blob]](set)
+    states: dict[tuple[str, Blob], str] = {}
+    for _, one, _, ref in _needed(rows):
+        if ref in seen[one.tenant]:
+            continue
+        seen[one.tenant].add(ref)
+        if state := _state(blobs, one.tenant, ref.ref, rules.hashes):
+            states[one.tenant, ref] = state
+        looked.blobs += 1
+        looked.bytes += ref.size
+    return states
 
 
 def _mend_of(service: str, what: str) -> Repair | None:
@@ -348,35 +344,46 @@ def _state(blobs: BlobStore, tenant: str, ref: BlobRef, hashes: bool) -> str | N
     return None if digest.hexdigest() == ref.sha256 else "is not what its hash says"
 
 
-def _orphans(
-    rules: Rules, rows: _Rows, listed: Sequence[tuple[str, BlobRef, float]]
-) -> Iterator[Fault]:
-    """Blobs that no row and no event names. Half of what a killed process did is no fault of
-    anybody; it only takes room.
+def _orphans(place: Place, rules: Rules, rows: _Rows) -> Iterator[Fault]:
+    """Blobs that no row and no event names, and that were old when the rows were read: what was put
+    since may have its row by now. Half of what a killed process did is no fault of anybody; it only
+    takes room.
     """
-    named = {(one.tenant, ref.owner, ref.sha256) for one, ref in _named(rows)}
+    named = defaultdict[tuple[str, str], set[str]](set)
+    for tenant, owner, sha256 in _named(rows):
+        named[tenant, owner].add(sha256)
     everybodys = ref_of(b"[]").sha256
-    for tenant, ref, age in listed:
-        place = (tenant, ref.owner, ref.sha256)
-        if place in named or ref.sha256 in rows.said or ref.sha256 == everybodys:
-            continue
-        if age >= rules.orphan:
+    unnamed = [
+        (tenant, ref, age)
+        for tenant, ref, age in place.listed()
+        if age - (datetime.now(UTC) - rows.begun).total_seconds() >= rules.orphan
+        and ref.sha256 not in named[tenant, ref.owner]
+        and ref.sha256 != everybodys
+    ]
+    said = _said(place, {ref.sha256 for _, ref, _ in unnamed})
+    for tenant, ref, age in unnamed:
+        if ref.sha256 not in said:
             detail = f"no row names this blob, which is {timedelta(seconds=int(age))} old"
             yield Fault("orphan", ref.owner or "ingest", detail, tenant, "", ref, "remove")
 
 
-def _named(rows: _Rows) -> Iterator[tuple[Known | Held, BlobRef]]:
+def _named(rows: _Rows) -> Iterator[tuple[str, str, str]]:
+    """Tenant, owner and hash of every blob that a row names, or that marks what it deleted."""
+    every: Iterator[Known | Held] = chain(rows.known.values(), (held for _, held in rows.held))
+    for one in every:
+        yield from ((one.tenant, ref.owner, ref.sha256) for _, ref in one.required)
+        yield from ((one.tenant, ref.owner, ref.sha256) for ref in one.noted)
+    for tenant, mark in _marks(rows):
+        yield tenant, mark.owner, mark.sha256
+
+
+def _marks(rows: _Rows) -> Iterator[tuple[str, BlobRef]]:
     for known in rows.known.values():
-        yield from ((known, ref) for _, ref in known.required)
-        yield from ((known, ref) for ref in known.noted)
         if not known.living:
-            marks = (deletion_mark(known.tenant, known.id, owner) for owner in OWNERS)
-            yield from ((known, mark) for mark in marks)
+            yield from ((known.tenant, deletion_mark(known.tenant, known.id, o)) for o in OWNERS)
     for service, held in rows.held:
-        yield from ((held, ref) for _, ref in held.required)
-        yield from ((held, ref) for ref in held.noted)
         if not held.alive:
-            yield held, deletion_mark(held.tenant, held.id, service)
+            yield held.tenant, deletion_mark(held.tenant, held.id, service)
 
 
 # Documents and results
@@ -460,18 +467,48 @@ def _on_its_way(rows: _Rows, one: Known | Held) -> bool:
 # Repairs
 
 
-def _repaired(place: Place, fault: Fault, done: dict[tuple[str, str, str], bool]) -> bool:
+class _Orphans:
+    """Removes blobs that no row names, still. A blob is put before its row is committed, in less
+    time than an orphan is old: what was put before that, and had no row after it, gets none.
+    """
+
+    def __init__(self, place: Place, faults: Sequence[Fault], orphan: float) -> None:
+        self.place = place
+        gone = [(one.tenant, one.blob) for one in faults if one.repair == "remove" and one.blob]
+        self.named: set[tuple[str, str, str]] = set()
+        """By tenant, owner and hash: how many bytes a damaged one has, its row does not say."""
+        if gone:
+            rows = _read(place, Looked())
+            self.before = rows.begun - timedelta(seconds=orphan)
+            keys = {(tenant, ref.owner, ref.sha256) for tenant, ref in gone}
+            self.named = {key for key in _named(rows) if key in keys}
+            said = _said(place, {sha256 for *_, sha256 in keys})
+            self.named |= {key for key in keys if key[2] in said}
+
+    def remove(self, tenant: str, ref: BlobRef) -> bool:
+        """Whether it is gone."""
+        if (tenant, ref.owner, ref.sha256) in self.named:
+            return False
+        if ref.owner:
+            return self.place.blobs(ref.owner).delete_older(tenant, ref, self.before)
+        return self.place.mender.remove(tenant, ref)
+
+
+def _repaired(
+    place: Place, fault: Fault, done: dict[tuple[str, str, str], bool], orphans: _Orphans
+) -> bool:
     """One repair; the same thing is done once to a document, however many faults ask for it."""
     if fault.repair is None:
         return False
-    if fault.kind == "damaged_blob" and fault.blob is not None:
-        place.blobs(fault.blob.owner).delete(fault.tenant, fault.blob)  # so that it is written anew
     if fault.repair == "remove":
         assert fault.blob is not None
-        if fault.blob.owner:
+        return orphans.remove(fault.tenant, fault.blob)
+    if fault.kind == "damaged_blob" and fault.blob is not None:
+        state = _state(place.blobs(""), fault.tenant, fault.blob, hashes=True)
+        if state is None:
+            return True  # somebody has written it anew meanwhile
+        if state != _MISSING:  # so that it is written anew
             place.blobs(fault.blob.owner).delete(fault.tenant, fault.blob)
-            return True
-        return place.mender.remove(fault.tenant, fault.blob)
     asked = (fault.repair, fault.tenant, fault.document)
     if fault.repair == "announce" and ("anew", *asked[1:]) in done:
         return True  # it is worked on from its beginning

@@ -19,9 +19,11 @@ from sqlalchemy import text
 from services.cli import cli
 from services.ingest.domain import Guess
 from services.ingest.store import Documents
+from services.upkeep import place_of, stores_of
 from shared.bus import Pending
 from shared.bus.sqlite import SqliteBus
 from shared.events import BlobRef
+from shared.settings import CommonSettings
 from shared.storage import FileBlobs
 from shared.upkeep import verify as looking
 from tests.upkeep.house import NAMES, Suite
@@ -135,6 +137,57 @@ def test_a_blob_that_nobody_names_is_removed_once_it_is_old(suite: Suite) -> Non
     assert {one for one in before if one.is_file()} == {
         one for one in suite.folder.glob("blobs/**/*") if one.is_file()
     }
+
+
+@pytest.mark.parametrize("databases", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("met", ["put again", "a row", "an event", "nobody"])
+def test_a_blob_that_is_named_since_the_look_is_not_removed(suite: Suite, met: str) -> None:
+    """Between the look and the repair a worker puts the same bytes once more, or commits the row
+    or the event that names them: only what is nobody's still goes.
+    """
+    suite.ended(suite.upload(1))
+    blobs = FileBlobs(suite.folder / "blobs", "extraction")
+    ref = blobs.put("default", b"a list of clauses")
+    os.utime(blobs._path("default", ref), (time.time() - 7200,) * 2)
+    settings = CommonSettings(data=suite.folder)
+    with stores_of(settings) as stores:
+        place = place_of(settings, stores, suite.services[0].bus)
+        looked = looking.verify(place, looking.Rules())
+        assert [one.blob for one in looked.faults] == [ref]
+        if met == "put again":
+            blobs.put("default", b"a list of clauses")
+        elif met == "a row":
+            named = "UPDATE extractions SET blobs = json_insert(blobs, '$[#]', json(:ref))"
+            change(suite, "extraction", named, ref=ref.model_dump_json())
+        elif met == "an event":
+            change(
+                suite,
+                "ingest",
+                "UPDATE outbox SET value = CAST(value || :ref AS BLOB)",
+                ref=ref.sha256,
+            )
+        assert looking.repair(place, looked.faults) == [met == "nobody"]
+        again = looking.verify(place, looking.Rules(), 0)
+        assert again.faults == []
+    assert blobs._path("default", ref).exists() == (met != "nobody")
+
+
+@pytest.mark.parametrize("databases", ["sqlite"], indirect=True)
+def test_a_damaged_blob_that_is_whole_by_now_is_not_removed(suite: Suite) -> None:
+    """Somebody has written it anew since the look: nothing is left to be done."""
+    suite.ended(suite.upload(1))
+    (path,) = suite.folder.glob("blobs/default/extraction/*/*")
+    whole = path.read_bytes()
+    path.write_bytes(b"x" + whole[1:])
+    settings = CommonSettings(data=suite.folder)
+    with stores_of(settings) as stores:
+        place = place_of(settings, stores, suite.services[0].bus)
+        looked = looking.verify(place, looking.Rules())
+        assert [one.kind for one in looked.faults] == ["damaged_blob"]
+        path.write_bytes(whole)
+        assert looking.repair(place, looked.faults) == [True]
+    assert path.read_bytes() == whole
+    assert sum(count for _, count in verify(suite, code=0)[1]["unsent"].items()) == 0
 
 
 def test_a_document_that_nobody_works_on_goes_on(suite: Suite) -> None:

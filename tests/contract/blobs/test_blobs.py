@@ -5,14 +5,17 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 import threading
-from datetime import timedelta
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import BinaryIO, cast
 
 import pytest
 
 from shared.events import BlobRef
-from shared.storage import BlobStore, MissingBlob
+from shared.storage import BlobStore, FileBlobs, MissingBlob
 from shared.storage.blobs import CHUNK
 from shared.storage.deletion import (
     is_cancelled,
@@ -116,6 +119,44 @@ def test_deleting_twice_is_harmless(place: Place, blobs: BlobStore) -> None:
                 touch("default", ref)
     assert blobs.put("default", b"x") == ref
     assert blobs.get("default", ref) == b"x"
+
+
+@pytest.mark.parametrize("by", ["bytes", "stream"])
+def test_what_is_put_again_is_young_again(place: Place, blobs: BlobStore, by: str) -> None:
+    """Who removes what is old leaves it to whoever has just put it, and names it in a row next."""
+    ref = blobs.put("default", b"some words")
+    if not place.url:
+        (path,) = place.stored().values()
+        os.utime(path, (time.time() - 7200,) * 2)
+    time.sleep(2.1)  # a server tells full seconds
+    between = datetime.now(UTC) - timedelta(seconds=1)
+    again = blobs.put if by == "bytes" else lambda *a: blobs.put_stream(a[0], io.BytesIO(a[1]))
+    assert again("default", b"some words") == ref
+    assert [age < 1.5 for *_, age in blobs.aged()] == [True]
+    assert not blobs.delete_older("default", ref, between)
+    assert blobs.get("default", ref) == b"some words"
+    time.sleep(0.1)
+    for _ in range(2):  # what is gone already is gone
+        assert blobs.delete_older("default", ref, datetime.now(UTC))
+    assert list(blobs.listed()) == []
+    with pytest.raises(ValueError, match="belongs to ingest"):
+        place.store("triage").delete_older("default", ref, datetime.now(UTC))
+
+
+def test_a_blob_of_another_user_is_written_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who restored by hand owns it: its time can't be set, and it is young all the same."""
+    blobs = FileBlobs(tmp_path)
+    ref = blobs.put("default", b"some words")
+    os.utime(blobs._path("default", ref), (time.time() - 7200,) * 2)
+
+    def refused(path: Path) -> None:
+        raise PermissionError(1, "Operation not permitted", path)
+
+    monkeypatch.setattr("shared.storage.blobs.os.utime", refused)
+    assert blobs.put("default", b"some words") == ref
+    assert [age < 60 for *_, age in blobs.aged()] == [True]
 
 
 @pytest.mark.parametrize("good", [0, CHUNK, 3 * CHUNK, 17 * CHUNK])

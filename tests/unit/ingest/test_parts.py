@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -321,6 +321,10 @@ class KilledAtPut:
     def delete(self, tenant: str, ref: BlobRef) -> None:
         """See BlobStore."""
         self._blobs.delete(tenant, ref)
+
+    def delete_older(self, tenant: str, ref: BlobRef, before: datetime) -> bool:
+        """See BlobStore."""
+        return self._blobs.delete_older(tenant, ref, before)
 
     def listed(self) -> Iterator[tuple[str, BlobRef]]:
         """See BlobStore."""
