@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -95,13 +95,21 @@ def upload(api: TestClient, number: int, kind: str) -> str:
     return str(answer.json()["id"])
 
 
+def ask(api: TestClient, path: str, params: Mapping[str, Any] | None = None) -> Any:
+    """What is there; whoever waits for long asks more often than a key may, and comes again."""
+    while (answer := api.get(path, params=params)).status_code == 429:
+        time.sleep(float(answer.headers["retry-after"]))
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
 def log(api: TestClient, webhook: str, **filters: Any) -> list[dict[str, Any]]:
     """All deliveries of a webhook."""
     found: list[dict[str, Any]] = []
     cursor = None
     while True:
         params = {**filters, "limit": 100} | ({"cursor": cursor} if cursor else {})
-        page = api.get(f"/v1/webhooks/{webhook}/deliveries", params=params).json()
+        page = ask(api, f"/v1/webhooks/{webhook}/deliveries", params)
         found += page["items"]
         cursor = page["next"]
         if cursor is None:
@@ -337,7 +345,7 @@ class _Worker:
 
 
 def _state(api: TestClient, document: str) -> str:
-    return str(api.get(f"/v1/documents/{document}").json()["state"])
+    return str(ask(api, f"/v1/documents/{document}")["state"])
 
 
 @contextmanager
