@@ -284,9 +284,8 @@ def admit(
     if known is None:
         documents.add(document)
     else:
-        documents.save(document)
+        documents.save(document.noting(known))
         Passages(uow.session, draft.tenant).forget(document.id)
-        remove_unused(uow.session, blobs, draft.tenant, known.blobs - document.blobs)
     uow.publish(ingested(document, parent=parent))
     publish(uow.session, document_ended(document))
     return Accepted(document, new=True)
@@ -424,9 +423,8 @@ def reprocess(
             require_blobs(intake.blobs, actor.tenant, {readable})
             noted = tuple(ref for ref in document.noted if ref != readable)
             document = replace(document, readable=readable, noted=noted)
-        documents.save(document)
+        documents.save(document.noting(before))
         intake.room.require(documents)
-        remove_unused(uow.session, intake.blobs, actor.tenant, before.blobs - document.blobs)
         uow.publish(ingested(document, actor.name))
         note(uow.session, document)
     return document
@@ -502,7 +500,6 @@ def cancel(
             documents.save(after)
             if after.text is None:
                 Passages(uow.session, actor.tenant).forget(one)
-            remove_unused(uow.session, blobs, actor.tenant, before.blobs - after.blobs)
             uow.publish(_cancellation(after, actor))
             publish(uow.session, document_ended(after, before))
             stopped.append((after, before))
@@ -515,6 +512,10 @@ def cancel(
     for after, before in stopped:
         count_end(after, before)
         mark_cancelled(blobs, actor.tenant, after.id, after.progress.attempt)
+    dropped = {ref for after, before in stopped for ref in before.blobs.intersection(after.noted)}
+    if dropped:  # after the commit: until then it is worked on with them
+        with store.write() as session:
+            remove_unused(session, blobs, actor.tenant, dropped)
     return document
 
 
@@ -601,7 +602,9 @@ def _cancelled(document: Document, actor: Actor) -> Document:
     progress = replace(document.progress, cancelled=actor.name)
     mark = cancellation_mark(document.tenant, document.id, progress.attempt)
     after = replace(document.after(progress, now_utc()), noted=(mark,))
-    return after if progress.pages is not None else replace(after, text=None, layout=None)
+    if progress.pages is None:
+        after = replace(after, text=None, layout=None)
+    return after.noting(document)
 
 
 def _cancellation(document: Document, actor: Actor) -> DocumentFailed:
