@@ -42,6 +42,7 @@ from services.ingest.watching import LONGEST_WAIT, Watch
 from shared.errors import NotSignedIn
 from shared.events import Kind
 from shared.storage import BlobStore, Store
+from shared.web.aside import Aside
 from shared.web.auth import COOKIE, CurrentActor, KnownActor, bearer
 from shared.web.conditional import (
     ETAG,
@@ -312,11 +313,12 @@ def _documents(parts: Parts) -> APIRouter:
 
 def _keys(parts: Parts) -> APIRouter:
     router = APIRouter(prefix="/v1/keys", tags=["keys"])
-    keys = parts.keys
+    keys, aside = parts.keys, Aside(8)
 
     @router.get("/self", summary="Whose key is this?", responses=problems())
-    def own(request: Request, _actor: KnownActor) -> KeyView:
-        key = keys.find(bearer(request) or request.cookies.get(COOKIE, ""))
+    async def own(request: Request, _actor: KnownActor) -> KeyView:
+        secret = bearer(request) or request.cookies.get(COOKIE, "")
+        key = await aside.run(partial(keys.find, secret))
         if key is None:
             raise NotSignedIn("this key is unknown, expired or revoked")
         return KeyView.of(key)

@@ -6,6 +6,7 @@ from datetime import timedelta
 from functools import partial
 
 from services.ingest.api import Parts, routes
+from services.ingest.arriving import Arriving
 from services.ingest.commands import Intake
 from services.ingest.domain import DocumentReader
 from services.ingest.handlers import (
@@ -150,6 +151,7 @@ def build(
         settings=settings,
         watch=watch,
         resumables=resumables,
+        arriving=Arriving(settings.ingest_max_arriving, settings.ingest_max_upload),
     )
     describe_messages(app)
 

@@ -4,7 +4,6 @@ begin it again, delete it.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import BinaryIO
@@ -36,6 +35,7 @@ from services.ingest.store import (
     remove_unused,
     require_blobs,
 )
+from services.ingest.turns import Turns
 from services.ingest.webhooks.messages import document_ended
 from services.ingest.webhooks.store import publish
 from shared import metrics
@@ -66,6 +66,8 @@ from shared.web.auth import Actor
 
 PDF = "application/pdf"
 _HEAD = 1024
+SMALL = 1_000_000
+"""Bytes of a document that is looked at as a whole without a turn: it takes a moment."""
 _TRIES = 5
 
 Condition = Callable[[Documents, Document], None]
@@ -103,7 +105,7 @@ class Intake:
 
     Args:
         room: how many documents may be in work.
-        busy: how many uploads may hold a whole document in memory at the same time.
+        busy: how many uploads may hold a large document as a whole in memory at the same time.
         installed: the names of the specialists that may be asked for.
     """
 
@@ -123,11 +125,12 @@ class Intake:
         self.limits = limits
         self.room = room
         self.installed = installed
-        self._memory = threading.BoundedSemaphore(busy)
+        self._memory = Turns(busy, "a whole document in memory")
 
     def accept(self, actor: Actor, upload: Upload, *, promised: bool = False) -> Accepted:
         """Accept one upload, or raise the UnreadableDocument or UnknownAdapter that says why not;
-        QueueFull if it would be one more than may be in work, unless it was `promised` room.
+        QueueFull if it would be one more than may be in work, unless it was `promised` room; and
+        TooManyRequests while too many wait for room in memory.
 
         The same bytes again are the same document; after a failure, or for other adapters, they are
         a new attempt at it.
@@ -136,10 +139,10 @@ class Intake:
         try:
             self.require(upload.adapters)
             self._check_size(upload)
-            media_type = self._type_of(upload, name)
+            media_type = self._type_of(actor, upload, name)
             if not promised:
                 self._look_for_room(actor.tenant, upload)
-            decrypted = self._decrypted(upload, media_type)
+            decrypted = self._decrypted(actor.tenant, upload, media_type)
         except SuiteError as error:
             error.document = error.document or name
             raise
@@ -178,7 +181,7 @@ class Intake:
             size = document.original.size
             upload = Upload(stream, size, document.name, password=password)
             try:
-                return self._decrypted(upload, document.media_type)
+                return self._decrypted(document.tenant, upload, document.media_type)
             except EncryptedDocument as error:
                 error.document = document.id
                 raise
@@ -204,20 +207,22 @@ class Intake:
                 most=self.limits.max_bytes,
             )
 
-    def _type_of(self, upload: Upload, name: str) -> str:
+    def _type_of(self, actor: Actor, upload: Upload, name: str) -> str:
         """By content. The beginning is enough for a PDF; a text is looked at as a whole."""
         upload.stream.seek(0)
         head = upload.stream.read(_HEAD)
         if head.startswith(b"%PDF-"):
             return sniff(head, name)
-        with self._memory:
+        if upload.size <= SMALL:
+            return sniff(head + upload.stream.read(), name)
+        with self._memory.taken(actor.tenant):
             return sniff(head + upload.stream.read(), name)
 
-    def _decrypted(self, upload: Upload, media_type: str) -> bytes | None:
+    def _decrypted(self, tenant: str, upload: Upload, media_type: str) -> bytes | None:
         """The PDF opened with the password that came along; None if nothing was to open."""
         if not upload.password or media_type != PDF:
             return None
-        with self._memory:
+        with self._memory.taken(tenant):
             upload.stream.seek(0)
             data = upload.stream.read()
             try:
@@ -284,9 +289,8 @@ def admit(
     if known is None:
         documents.add(document)
     else:
-        documents.save(document)
+        documents.save(document.noting(known))
         Passages(uow.session, draft.tenant).forget(document.id)
-        remove_unused(uow.session, blobs, draft.tenant, known.blobs - document.blobs)
     uow.publish(ingested(document, parent=parent))
     publish(uow.session, document_ended(document))
     return Accepted(document, new=True)
@@ -424,9 +428,8 @@ def reprocess(
             require_blobs(intake.blobs, actor.tenant, {readable})
             noted = tuple(ref for ref in document.noted if ref != readable)
             document = replace(document, readable=readable, noted=noted)
-        documents.save(document)
+        documents.save(document.noting(before))
         intake.room.require(documents)
-        remove_unused(uow.session, intake.blobs, actor.tenant, before.blobs - document.blobs)
         uow.publish(ingested(document, actor.name))
         note(uow.session, document)
     return document
@@ -502,7 +505,6 @@ def cancel(
             documents.save(after)
             if after.text is None:
                 Passages(uow.session, actor.tenant).forget(one)
-            remove_unused(uow.session, blobs, actor.tenant, before.blobs - after.blobs)
             uow.publish(_cancellation(after, actor))
             publish(uow.session, document_ended(after, before))
             stopped.append((after, before))
@@ -515,6 +517,10 @@ def cancel(
     for after, before in stopped:
         count_end(after, before)
         mark_cancelled(blobs, actor.tenant, after.id, after.progress.attempt)
+    dropped = {ref for after, before in stopped for ref in before.blobs.intersection(after.noted)}
+    if dropped:  # after the commit: until then it is worked on with them
+        with store.write() as session:
+            remove_unused(session, blobs, actor.tenant, dropped)
     return document
 
 
@@ -601,7 +607,9 @@ def _cancelled(document: Document, actor: Actor) -> Document:
     progress = replace(document.progress, cancelled=actor.name)
     mark = cancellation_mark(document.tenant, document.id, progress.attempt)
     after = replace(document.after(progress, now_utc()), noted=(mark,))
-    return after if progress.pages is not None else replace(after, text=None, layout=None)
+    if progress.pages is None:
+        after = replace(after, text=None, layout=None)
+    return after.noting(document)
 
 
 def _cancellation(document: Document, actor: Actor) -> DocumentFailed:

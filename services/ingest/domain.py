@@ -377,7 +377,8 @@ class Document:
     `original` are the bytes as uploaded; `readable` the same, or, where a password was given, what
     was decrypted with it. The password itself is kept nowhere. `text` and `layout` are noted before
     they are written, so that a deletion finds them; they are there once the pages are known. So are
-    the bytes of its parts, in `noted`, until they are documents of their own.
+    the bytes of its parts, in `noted`, until they are documents of their own, and what is to be
+    removed.
 
     `adapters` are the specialists that it is to be read by if it is a contract, none: the one that
     is set up; what lies in it is read by the same.
@@ -468,6 +469,14 @@ class Document:
             same = self.ended and progress.outcome == self.progress.outcome
             ended = self.ended if same and progress.attempt == self.progress.attempt else now
         return replace(self, progress=progress, updated=now, ended=ended)
+
+    def noting(self, before: Document) -> Document:
+        """The document with what is stored of it as it was before in `noted`: as long as this is
+        not committed, that one stands, and its bytes have to be there. Whoever saves what is read,
+        or deletes the document, removes them.
+        """
+        dropped = sorted(before.blobs - self.blobs, key=lambda ref: ref.sha256)
+        return replace(self, noted=(*self.noted, *dropped))
 
     @property
     def blobs(self) -> frozenset[BlobRef]:

@@ -9,11 +9,11 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from services.ingest.domain import Document, DocumentReader
+from services.ingest.turns import Turns
 from shared.errors import NotFound
 from shared.events import BlobRef
 from shared.storage import BlobStore
@@ -44,11 +44,12 @@ class PageImages:
         self.blobs = blobs
         self.reader = reader
         self.keep_bytes = keep_bytes
-        self._drawing = threading.BoundedSemaphore(renders)
+        self._drawing = Turns(renders, "a page to be drawn")
         self._written = 0
 
     def get(self, document: Document, number: int, alive: Callable[[], bool]) -> bytes:
-        """Page `number` (from 1) as PNG. Raises NotFound beyond the last page.
+        """Page `number` (from 1) as PNG. Raises NotFound beyond the last page, and TooManyRequests
+        where as many are drawn and waited for as may be.
 
         `alive` is asked after the image is kept: an image of a document that was deleted while it
         was drawn does not stay.
@@ -62,7 +63,7 @@ class PageImages:
         path = self._folder(document.tenant, document.readable) / f"{number}.png"
         image = _kept(path)
         if image is None:
-            with self._drawing:
+            with self._drawing.taken(document.tenant):
                 data = self.blobs.get(document.tenant, document.readable)
                 image = self.reader.render(data, number)
             self._keep(path, image)

@@ -40,6 +40,13 @@ class Settings(PolicySettings):
     ingest_max_upload: int = Field(
         500_000_000, ge=1, description="bytes that one upload of several files may have together"
     )
+    ingest_max_arriving: int = Field(
+        1_000_000_000,
+        ge=1,
+        description="bytes of uploads that one process keeps, in memory and in the folder for "
+        "temporary files, until they have come whole and are taken in; half of them, but at least "
+        "one whole upload, of one key",
+    )
     ingest_max_in_work: int = Field(
         10_000,
         ge=1,

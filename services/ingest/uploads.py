@@ -6,22 +6,28 @@ the actor; it is a coroutine because Starlette reads bodies that way, and ingest
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Annotated, Any, get_args
 
 from fastapi import Depends, Request
 from starlette.datastructures import FormData, UploadFile
+from starlette.exceptions import HTTPException
+from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive
 
 from services.ingest.commands import Upload
 from services.ingest.domain import named_adapters
 from services.ingest.settings import Settings
-from shared.errors import DocumentTooLarge, InvalidRequest
+from shared.errors import DocumentTooLarge, InvalidRequest, Unavailable
 from shared.events import Kind
 from shared.web.auth import CurrentActor
 
 _FIELDS = 20
+_FORM = "multipart/form-data"
+_WANTED = f"send {_FORM} with one or more parts named `file`"
+IN_MEMORY = 1 << 16
+"""Bytes of a file that are kept in memory until it is read to its end, and most of a field."""
 
 BODY: dict[str, Any] = {
     "requestBody": {
@@ -76,22 +82,54 @@ BODY: dict[str, Any] = {
 """The body in OpenAPI, which FastAPI can't see in a dependency."""
 
 
-async def upload_form(request: Request, _actor: CurrentActor) -> AsyncIterator[FormData]:
-    """The form of an upload, its files spooled to disk beyond a megabyte each."""
+class _Parser(MultiPartParser):
+    """Starlette's, which would keep a megabyte of each file in memory."""
+
+    spool_max_size = IN_MEMORY
+
+
+async def upload_form(request: Request, actor: CurrentActor) -> AsyncIterator[FormData]:
+    """The form of an upload, its files spooled to disk beyond `IN_MEMORY` bytes each, and counted
+    as `Arriving` until the request is answered.
+    """
     settings = request.app.state.settings
     most: int = settings.ingest_max_upload
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > most:
         raise _too_large(most)
-    bounded = Request(request.scope, _bounded(request.receive, most))
+    with request.app.state.arriving.of(actor.key_id) as take:
+        bounded = Request(request.scope, _bounded(request.receive, most, take))
+        form = await _form(bounded, settings.ingest_max_files)
+        try:
+            yield form
+        finally:
+            await form.close()
+
+
+async def _form(request: Request, most_files: int) -> FormData:
+    """The whole form. Raises InvalidRequest if it is none, or breaks off, and Unavailable where the
+    disk does not take it.
+    """
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != _FORM:
+        raise InvalidRequest(_WANTED)
+    parser = _Parser(
+        request.headers,
+        request.stream(),
+        max_files=most_files,
+        max_fields=_FIELDS,
+        max_part_size=IN_MEMORY,
+    )
     try:
-        form = await bounded.form(max_files=settings.ingest_max_files, max_fields=_FIELDS)
+        return await parser.parse()
+    except MultiPartException as error:
+        raise HTTPException(400, error.message) from None
     except ClientDisconnect:
         raise InvalidRequest("the upload broke off before its end") from None
-    try:
-        yield form
-    finally:
-        await form.close()
+    except OSError as error:
+        raise Unavailable(
+            f"there is no room for uploads now ({error.strerror or error}): see to the folder for"
+            " temporary files (TMPDIR), and send it again"
+        ) from error
 
 
 def said_limits(settings: Settings) -> dict[str, str]:
@@ -117,7 +155,7 @@ def uploads(form: FormData) -> list[Upload]:
         raise InvalidRequest(f"kind is one of {', '.join(get_args(Kind))}, not {kind!r}")
     parts = form.getlist("file")
     if not parts:
-        raise InvalidRequest("send multipart/form-data with one or more parts named `file`")
+        raise InvalidRequest(_WANTED)
     return [_upload(part, kind, password, adapters) for part in parts]  # type: ignore[arg-type]
 
 
@@ -141,16 +179,20 @@ def _words(form: FormData, name: str) -> list[str]:
     return [str(value) for value in values]
 
 
-def _bounded(receive: Receive, most: int) -> Receive:
-    """Count what arrives, for whoever does not declare it, or declares too little."""
+def _bounded(receive: Receive, most: int, take: Callable[[int], None]) -> Receive:
+    """Count what arrives, for whoever does not declare it, or declares too little; `take` is told
+    of it before it is kept.
+    """
     arrived = 0
 
     async def bounded() -> Message:
         nonlocal arrived
         message = await receive()
-        arrived += len(message.get("body", b""))
+        size = len(message.get("body", b""))
+        arrived += size
         if arrived > most:
             raise _too_large(most)
+        take(size)
         return message
 
     return bounded

@@ -386,6 +386,27 @@ def test_the_first_pages_are_shown_while_the_others_are_read(ada: Watched, stage
     assert not early.is_visible()
 
 
+def test_a_page_that_is_not_drawn_at_once_is_shown_when_it_is(browser: Any, stage: Stage) -> None:
+    """While others are drawn the answer is 429: the page asks again when it may."""
+    watched = Watched(browser, stage)
+    page = watched.sign_in()
+    refused: list[str] = []
+
+    def busy_at_first(route: Any) -> None:
+        if len(refused) == 3:
+            route.fallback()
+            return
+        refused.append(route.request.url)
+        route.fulfill(status=429, headers={"retry-after": "1"}, json={"status": 429})
+
+    page.route("**/pages/*.png", busy_at_first)
+    page.goto(f"{stage.address}/documents/{stage.contract}")
+    wait_for_picture(page)
+    assert len(refused) == 3
+    assert not page.get_by_text("This page can't be drawn now").is_visible()
+    watched.close(allowed=("429",))
+
+
 def test_a_finding_is_shown_on_the_page_where_it_stands(ada: Watched, stage: Stage) -> None:
     """The cell that it is about is lit up, the parts of its sum are fainter."""
     data = samples.pdf(samples.bent())

@@ -246,6 +246,9 @@ def test_our_containers_are_locked_down(container: str) -> None:
     assert service["user"] != "0:0"
     assert service["read_only"] is True
     assert service["cap_drop"] == ["ALL"]
+    (temporary,) = service["tmpfs"]
+    assert temporary.startswith("/tmp:")
+    assert re.search(r",size=\d+g$", temporary), "it is memory of the host"
     assert service["security_opt"] == ["no-new-privileges:true"]
     if container == "upkeep":
         assert service["healthcheck"] == {"disable": True}, "it listens nowhere"

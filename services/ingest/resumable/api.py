@@ -6,8 +6,14 @@ So reading them is a coroutine, as with the other uploads; the writing is done i
 
 from __future__ import annotations
 
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from email.utils import format_datetime
-from typing import Annotated, Any
+from functools import partial
+from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Depends, Header, Path, Request, Response
 from pydantic import BaseModel, Field
@@ -26,6 +32,7 @@ from services.ingest.resumable.domain import (
     VERSION,
     PartialUpload,
     UnsupportedVersion,
+    UploadBusy,
     read_checksum,
     read_metadata,
 )
@@ -36,6 +43,11 @@ from shared.web.ids import ID
 from shared.web.openapi import problems
 
 MOST = 2**53
+PATIENCE = 2.0
+"""Seconds for which a request waits for one before it, whose client is gone, to notice that."""
+MOST_WAITING = 4
+"""Requests that may wait for the same upload."""
+Result = TypeVar("Result")
 CHECKSUM = r"^(sha1 [A-Za-z0-9+/]{27}=|sha256 [A-Za-z0-9+/]{43}=)$"
 Id = Annotated[str, Path(alias="id", pattern=ID)]
 _VERSION: dict[str, Any] = {
@@ -78,6 +90,7 @@ class UploadStateView(BaseModel):
 def routes(resumables: Resumables, once: Once) -> APIRouter:
     """What tus asks for, and the state as JSON for whoever has no client of it."""
     router = APIRouter(prefix="/v1/uploads", tags=["uploads"])
+    free = Free()
 
     async def received(
         request: Request,
@@ -92,8 +105,13 @@ def routes(resumables: Resumables, once: Once) -> APIRouter:
         media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if media_type != OFFSET_STREAM:
             raise WrongType(f"the bytes are sent as {OFFSET_STREAM}")
-        holding = resumables.chunk(actor, upload_id, upload_offset, read_checksum(upload_checksum))
-        chunk = await run_in_threadpool(holding.__enter__)
+        checksum = read_checksum(upload_checksum)
+
+        def hold() -> tuple[AbstractContextManager[Chunk], Chunk]:
+            holding = resumables.chunk(actor, upload_id, upload_offset, checksum)
+            return holding, holding.__enter__()
+
+        holding, chunk = await free.when(upload_id, hold)
         try:
             await _receive(request, chunk)
             return await run_in_threadpool(resumables.received, actor, chunk)
@@ -174,14 +192,14 @@ def routes(resumables: Resumables, once: Once) -> APIRouter:
         response_class=Response,
         responses={200: {"description": "how far", "headers": _HEADERS}, **_LOOKED},
     )
-    def look(actor: CurrentActor, upload_id: Id) -> Response:
-        standing = resumables.look(actor, upload_id)
+    async def look(actor: CurrentActor, upload_id: Id) -> Response:
+        standing = await free.when(upload_id, partial(resumables.look, actor, upload_id))
         length = {"Upload-Length": str(standing.upload.length)}
         return _answer(200, {**length, **_standing(standing)})
 
     @router.get("/{id}", summary="How far it is, as JSON", responses=_LOOKED)
-    def state(actor: CurrentActor, upload_id: Id) -> UploadStateView:
-        standing = resumables.look(actor, upload_id)
+    async def state(actor: CurrentActor, upload_id: Id) -> UploadStateView:
+        standing = await free.when(upload_id, partial(resumables.look, actor, upload_id))
         return UploadStateView(
             id=upload_id,
             length=standing.upload.length,
@@ -212,10 +230,48 @@ def routes(resumables: Resumables, once: Once) -> APIRouter:
         return _answer(204, _standing(standing))
 
     @router.delete("/{id}", status_code=204, summary="Throw it away", responses=problems(404, 409))
-    def cancel(actor: CurrentActor, upload_id: Id) -> None:
-        resumables.cancel(actor, upload_id)
+    async def cancel(actor: CurrentActor, upload_id: Id) -> None:
+        await free.when(upload_id, partial(resumables.cancel, actor, upload_id))
 
     return router
+
+
+class Free:
+    """Uploads that another request has in hand: who comes meanwhile waits a little, without a
+    thread, for the one before may be of a client that is gone, and is about to notice that.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: Counter[str] = Counter()
+
+    async def when(self, upload_id: str, work: Callable[[], Result]) -> Result:
+        """What the work comes to, once nobody else has the upload. Raises UploadBusy after
+        `PATIENCE`, or at once where `MOST_WAITING` wait for the same one, and what the work raises.
+        """
+        try:
+            return await run_in_threadpool(work)
+        except UploadBusy:
+            if self._waiting[upload_id] >= MOST_WAITING:
+                raise
+        self._waiting[upload_id] += 1
+        try:
+            return await _again(work)
+        finally:
+            self._waiting[upload_id] -= 1
+            if not self._waiting[upload_id]:
+                del self._waiting[upload_id]
+
+
+async def _again(work: Callable[[], Result]) -> Result:
+    until, pause = time.monotonic() + PATIENCE, 0.05
+    while True:
+        await asyncio.sleep(pause)
+        try:
+            return await run_in_threadpool(work)
+        except UploadBusy:
+            if time.monotonic() > until:
+                raise
+        pause = min(2 * pause, 0.4)
 
 
 class WrongType(InvalidRequest):

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import time
 from collections.abc import Iterator
 from io import FileIO
 from pathlib import Path
@@ -18,9 +17,6 @@ from pathlib import Path
 from services.ingest.resumable.domain import PartialUpload, UploadBusy, UploadGone
 from shared.errors import Unavailable
 from shared.storage.blobs import folder_of
-
-PATIENCE = 2.0
-"""Seconds for which a request waits for one before it, whose client is gone, to notice that."""
 
 
 class PartialFiles:
@@ -50,7 +46,7 @@ class PartialFiles:
         with available(upload), self._path(upload).open("r+b", buffering=0) as file:
             _lock(file, upload)
             if not self._path(upload).exists():
-                raise _gone(upload)  # removed while we waited
+                raise _gone(upload)  # removed a moment ago
             file.seek(0, os.SEEK_END)
             yield file
 
@@ -69,17 +65,13 @@ class PartialFiles:
 
 
 def _lock(file: FileIO, upload: PartialUpload) -> None:
-    until = time.monotonic() + PATIENCE
-    while True:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return
-        except BlockingIOError:
-            if time.monotonic() > until:
-                raise UploadBusy(
-                    f"another request writes to upload {upload.id}: ask for its offset in a moment"
-                ) from None
-            time.sleep(0.05)
+    """At once or not at all: whoever waits for it does so without a thread, see the routes."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise UploadBusy(
+            f"another request writes to upload {upload.id}: ask for its offset in a moment"
+        ) from None
 
 
 def _gone(upload: PartialUpload) -> UploadGone:

@@ -27,6 +27,8 @@ const infos = new Recent(20);
 const texts = new Recent(4);
 const images = new Recent(16);
 
+const PATIENCE = 30_000; // milliseconds for which a picture is asked for again while others are drawn
+
 const path = (id, rest) => `/v1/documents/${encodeURIComponent(id)}/${rest}`;
 
 /** Pages with sizes and offsets; an empty list if review has not heard of a reading yet. */
@@ -59,10 +61,33 @@ export function image(id, number) {
     picture.alt = "";
     picture.draggable = false;
     picture.decoding = "async";
-    picture.addEventListener("error", () => images.drop(key));
-    picture.src = path(id, `pages/${number}.png`);
+    const address = path(id, `pages/${number}.png`);
+    let asked = false;
+    picture.addEventListener("error", async (event) => {
+      if (asked) return images.drop(key);
+      asked = true;
+      event.stopImmediatePropagation(); // nobody gives it up yet
+      if (await drawn(address)) picture.src = address;
+      else picture.dispatchEvent(new Event("error"));
+    });
+    picture.src = address;
     return picture;
   });
+}
+
+/** Whether a picture that did not come is there now: only a few are drawn at a time, and whoever is
+ * one too many is told when to ask again (429). */
+async function drawn(address) {
+  const until = Date.now() + PATIENCE;
+  for (;;) {
+    const answer = await fetch(address).catch(() => null);
+    if (answer?.status !== 429 || Date.now() > until) {
+      await answer?.blob().catch(() => null);
+      return Boolean(answer?.ok);
+    }
+    const seconds = Number(answer.headers.get("retry-after")) || 1;
+    await new Promise((resolve) => setTimeout(resolve, 1000 * seconds));
+  }
 }
 
 export const hasPictures = (known) => /^(application\/pdf|image\/.*)$/.test(known.media_type);
