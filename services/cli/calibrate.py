@@ -15,6 +15,7 @@ from shared.cli.options import given as _given
 
 if TYPE_CHECKING:
     from shared.policy import RiskRules
+    from shared.watch.calibrating import Refit
 
 
 @click.command()
@@ -101,7 +102,8 @@ def calibrate(
         if max_wrong is not None:
             rules = side.at(rules, max_wrong)
         made = side.refitted(store, tenant, rules, with_shipped)
-        done, said = "tried", "nothing was changed: --apply lets it hold"
+        done = "tried"
+        said = f"nothing was changed: {_untaken(made, holds, unknown) or '--apply lets it hold'}"
         if step == "apply":
             with store.write() as session:
                 number = calibrating.apply(side.watches(session, tenant), made, who)
@@ -109,6 +111,27 @@ def calibrate(
             said = f"calibration {number} holds from the next document on; --undo takes it back"
     lines.result({**told, **made.to_json(), "done": done, "said": said})
     return lines.exit_code
+
+
+def _untaken(made: Refit, holds: float | None, unknown: str) -> str:
+    """Why --apply would not be taken; empty where it would.
+
+    Args:
+        made: what was tried.
+        holds: the risk that the policy states; None: it states none.
+        unknown: why it is not known what the policy states; empty: it is.
+    """
+    if made.belief_after is None:
+        return "there is nothing that --apply could let hold"
+    if unknown:
+        return f"--apply holds to the policy's max_wrong, and {unknown}"
+    if made.max_wrong != holds:
+        stated = "none" if holds is None else f"{holds:g}"
+        return (
+            f"--apply holds to the policy's max_wrong, which is {stated}: state "
+            f"{made.max_wrong:g} there first"
+        )
+    return ""
 
 
 def _rules(data: Path | None, tenant: str) -> tuple[RiskRules, str]:

@@ -38,6 +38,8 @@ def keys_new(
 ) -> None:
     """Make a key for NAME, the actor of what is done with it; it can't be shown again.
 
+    Standard error says so where no suite has worked in the data folder yet.
+
     \b
     Scopes, of which one option each:
       documents:read   documents, their text, pages and statements, and search

@@ -17,6 +17,7 @@ from shared.cli.options import data_option, one_json
 from shared.cli.options import given as _given
 
 if TYPE_CHECKING:
+    from services.escalation.policy import TenantPolicy
     from shared.settings import CommonSettings
 
 
@@ -81,6 +82,7 @@ def policy_try(file: Path, tenant: str, data: Path | None, as_json: bool) -> int
         line[name]["version"] = {"digest": one.digest, "label": one.label}
     for name, (_, asks) in zip(("now", "tried"), sides, strict=True):
         line[name]["budget_usd"] = {"day": float(asks.day_usd), "month": float(asks.month_usd)}
+    line["tried"]["budget_missing"] = _without_budget(whole.of(tenant))
     for block, aside in (
         (line, reserved(whole.of(tenant), "contract")),
         (line["reports"], reserved(whole.of(tenant), "report")),
@@ -91,6 +93,13 @@ def policy_try(file: Path, tenant: str, data: Path | None, as_json: bool) -> int
     line["tenants"] = _tenants(settings, sorted(new.tenants))
     lines.result({"source": str(file), "tenant": tenant, **line})
     return lines.exit_code
+
+
+def _without_budget(policy: TenantPolicy) -> list[str]:
+    """The budgets for lack of which a tenant asks nobody; none where it is to ask nobody anyway."""
+    stated = {"day_usd": policy.day_micro_usd, "month_usd": policy.month_micro_usd}
+    missing = [name for name, micro_usd in stated.items() if not micro_usd]
+    return missing if policy.providers or len(missing) < len(stated) else []
 
 
 def _tenants(settings: CommonSettings, named: Sequence[str]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -60,7 +61,8 @@ def escalation_store(data: Path | None) -> Iterator[Store]:
 def key_ring(data: Path | None, *, create: bool = False) -> Iterator[KeyRing]:
     """The keys of a data folder; works beside a running `smallprint up`.
 
-    Raises SuiteError for a folder that has none, unless they are to be made there.
+    Raises SuiteError for a folder that has none, unless they are to be made there: then a folder in
+    which no suite has worked is told of on standard error.
     """
     from services.ingest.keys import KeyRing
     from services.ingest.settings import Settings
@@ -77,6 +79,13 @@ def key_ring(data: Path | None, *, create: bool = False) -> Iterator[KeyRing]:
         where = str(settings.data)
         require_database(settings.data / "ingest.db", create=create)
     click.echo(f"keys of {plain(where)}", err=True)
+    if not settings.ingest_database_url and not (settings.data / "ingest.db").is_file():
+        start = plain(shlex.join(["smallprint", "up", "--data", where]))
+        click.echo(
+            "this folder is new: no suite has worked in it, and a key of it opens none but the one "
+            f"that is started there ({start})",
+            err=True,
+        )
     store = Store(url, "ingest", MIGRATIONS)
     try:
         store.migrate()

@@ -65,7 +65,9 @@ def upload(
             try:
                 document = client.upload(path, kind=kind, password=password, adapters=adapters)
             except ApiError as error:
-                yield {"source": path, "error": {"type": error.code, "detail": error.detail}}
+                silent = error.code == "no_answer"
+                detail = no_suite(error, where).message if silent else error.detail
+                yield {"source": path, "error": {"type": error.code, "detail": detail}}
             except OSError as error:
                 detail = f"the file can't be read: {error.strerror or error}"
                 yield {"source": path, "error": {"type": "unreadable_file", "detail": detail}}

@@ -67,24 +67,44 @@ def reached(url: str | None, key: str | None, data: Path | None) -> tuple[str, s
 
 
 def address(data: Path | None) -> str:
-    """Where the suite of a data folder answers, as it says itself; the usual address where no
-    folder is named, and that of the settings says nothing. Raises SuiteError if it does not run.
+    """Where the suite of a data folder answers, as it says itself; the usual address where neither
+    an option nor SMALLPRINT_DATA names a folder, and the usual one says nothing. Raises SuiteError
+    if that of a named one does not run, or does not say where it is.
     """
-    folder = load(CommonSettings, **given(data=data)).data
+    settings = load(CommonSettings, **given(data=data))
+    folder, named = settings.data, "data" in settings.model_fields_set
     full = running(folder, "--url")
     if full:
         return full.url
     now = holder(folder)
-    if now and (url := _served(folder, now.token, named=data is not None)):
+    if now and (url := _served(folder, now.token, named=named)):
         return url
-    if data is None:
+    if not named:
         return URL
     if now:
         raise SuiteError(
-            f"process {now.process} works on {data}, and does not say where it answers: name its "
+            f"process {now.process} works on {folder}, and does not say where it answers: name its "
             "address with --url"
         )
-    raise SuiteError(_stopped(data))
+    raise SuiteError(_silent(folder))
+
+
+def _silent(folder: Path) -> str:
+    """That no suite is seen to run on a folder, and what to do: nobody who may listen at the usual
+    address by now gets a key sent.
+    """
+    lock = FolderLock(folder).path
+    if os.access(lock, os.R_OK):
+        return _stopped(folder)
+    if os.access(lock, os.F_OK):
+        return (
+            f"whether a suite runs on {folder} can't be seen, for {lock} can't be read: name its "
+            "address with --url"
+        )
+    return (
+        f"nothing in {folder} says that a suite runs there: name its folder with --data, or its "
+        f"address with --url (of containers usually {URL})"
+    )
 
 
 def _stopped(folder: Path) -> str:

@@ -13,6 +13,11 @@ def told(line: Mapping[str, Any]) -> Iterator[str]:
     Args:
         line: what `smallprint policy try` prints as JSON.
     """
+    if missing := line["tried"]["budget_missing"]:
+        yield (
+            f"tried: no {' and no '.join(missing)} above 0 is stated, and left out it is 0: so "
+            "nothing is asked."
+        )
     budget = line["tried"]["budget_usd"]
     cap, per = min((budget["day"], "a day"), (budget["month"], "a month"))
     questions, price, largest = 0, 0.0, 0.0

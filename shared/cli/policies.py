@@ -267,7 +267,11 @@ def _of_side(
             f"{changed / decided:.0%}, which is more than {_share(stated)}{chance}.",
         )
     for reason, count in one["why_not"].items():
-        yield "-", f"{title}: none of {count:,} {results} is accepted: {plain(reason)}."
+        whose = f"{count:,} {results}"
+        if accepted:
+            rest = accepted + count == block[results]
+            whose = f"the other {count:,}" if rest else f"{count:,} other {results}"
+        yield "-", f"{title}: none of {whose} is accepted: {plain(reason)}."
 
 
 def _expected(

@@ -9,7 +9,7 @@ import http
 import logging
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -171,10 +171,25 @@ def _suite_error(_request: Request, error: Exception) -> Response:
     )
 
 
-def _invalid(_request: Request, error: Exception) -> Response:
+def _invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    parts = [f"{'.'.join(str(p) for p in e['loc'])}: {e['msg']}" for e in error.errors()]
+    parts = [_wrong(one, request.headers.get("content-type", "")) for one in error.errors()]
     return problem(422, "invalid_request", "; ".join(parts))
+
+
+def _wrong(one: Mapping[str, Any], content_type: str) -> str:
+    """What is wrong with one part of a request.
+
+    Args:
+        one: an error as pydantic tells it; where JSON breaks is counted from 0, as Python does.
+        content_type: of the request; a body of another type than JSON is not read as JSON.
+    """
+    where = one["loc"]
+    if one["type"] == "json_invalid":
+        return f"the body is no JSON (at character {where[-1]})"
+    said = f"{'.'.join(map(str, where))}: {one['msg']}"
+    unread = where == ("body",) and one["type"] != "missing" and "json" not in content_type.lower()
+    return f"{said}: send Content-Type: application/json" if unread else said
 
 
 def _http_error(request: Request, error: Exception) -> Response:

@@ -132,8 +132,38 @@ def test_a_suite_that_has_ended_is_not_asked(
     assert f"smallprint up --data '{data}'" in said
     assert "--url" in said
     monkeypatch.setenv("SMALLPRINT_DATA", str(data))
-    run("reports")
-    assert asked == [URL]
+    assert run("reports") == (code, said)
+    assert asked == []
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_folder_that_the_settings_name_is_named(
+    command: list[str],
+    tmp_path: Path,
+    run: Run,
+    asked: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """No key and no document go to whoever listens at the usual address, and it is said what to
+    do: where none has worked, where it is stopped, and where that can't be seen.
+    """
+    data = tmp_path / "data"
+    monkeypatch.setenv("SMALLPRINT_DATA", str(data))
+    code, said = run(*command)
+    assert (code, asked) == (2, [])
+    assert f"nothing in {data} says that a suite runs there: name its folder with --data" in said
+    assert f"--url (of containers usually {URL})" in said
+    with FolderLock(data):
+        code, said = run(*command)
+    assert (code, asked) == (2, [])
+    assert f"works on {data}, and does not say where it answers" in said
+    code, said = run(*command)
+    assert (code, asked) == (2, [])
+    assert f"no suite runs on {data}: start it (smallprint up --data {data})" in said
+    monkeypatch.setattr(os, "access", lambda _path, how: how == os.F_OK)
+    code, said = run(*command)
+    assert (code, asked) == (2, [])
+    assert f"{data / 'lock'} can't be read: name its address with --url" in said
 
 
 @pytest.mark.parametrize("command", [c for c in COMMANDS if c != ["status"]])
@@ -154,8 +184,12 @@ def test_all_that_is_lacking_is_said_at_once(
     assert (code, lacking in said, f"keys new NAME --data {data}\n" in said) == (2, True, True)
     monkeypatch.setenv("SMALLPRINT_DATA", str(data))
     assert lacking in run(*command)[1]
-    monkeypatch.setenv("SMALLPRINT_DATA", str(tmp_path / "none"))  # perhaps it runs in containers
-    assert "no suite runs" not in run(*command)[1]
+    monkeypatch.setenv("SMALLPRINT_DATA", str(tmp_path / "none"))
+    said = run(*command)[1]
+    assert "says that a suite runs there" in said
+    assert ". Besides, a key is needed" in said
+    monkeypatch.delenv("SMALLPRINT_DATA")  # perhaps it runs in containers
+    assert "says that a suite runs" not in run(*command)[1]
 
 
 def test_so_is_where_the_full_edition_is_stopped(
@@ -188,11 +222,16 @@ def test_another_holder_of_the_folder_is_not_asked(
 def test_what_others_may_write_is_not_believed(
     mode: int, served: Path, run: Run, asked: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """They could have the key sent to themselves; unnamed, the folder counts for nothing."""
+    """They could have the key sent to themselves; the usual folder, unnamed, counts for nothing."""
     (served / address.NAME).chmod(mode)
     code, said = run("reports", "--data", served)
     assert (code, asked, "can be written by other users" in said) == (2, [], True)
     monkeypatch.setenv("SMALLPRINT_DATA", str(served))
+    assert run("reports") == (code, said)
+    assert asked == []
+    monkeypatch.delenv("SMALLPRINT_DATA")
+    Path("var").mkdir()
+    Path("var/data").symlink_to(served)
     run("reports")
     assert asked == [URL]
 

@@ -30,7 +30,7 @@ def line(
         aside = {"least": 0.04, "usual": 0.05, "most": 0.06, "characters": 10_000}
         return {"escalated": asked[0], "cost_usd": asked[1], "reserved_usd": aside}
 
-    budget = {"budget_usd": {"day": day, "month": month}}
+    budget = {"budget_usd": {"day": day, "month": month}, "budget_missing": []}
     return {"tried": {**side(clauses), **budget}, "reports": {"tried": side(findings)}}
 
 

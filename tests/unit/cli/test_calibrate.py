@@ -150,6 +150,8 @@ def test_what_promises_nothing_is_not_applied(data: Path) -> None:
     (data / "policy.toml").write_text("[tenants.default]\nmax_wrong = 0.001\n", "utf-8")
     with pytest.raises(Conflict, match="nothing to apply"):
         run(data, "--apply")
+    said = "nothing was changed: there is nothing that --apply could let hold"
+    assert run(data)["said"] == said
 
 
 def test_only_the_risk_of_the_policy_is_applied(data: Path) -> None:
@@ -159,7 +161,16 @@ def test_only_the_risk_of_the_policy_is_applied(data: Path) -> None:
     with pytest.raises(InvalidRequest, match=r"states no max_wrong for tenant rivals"):
         run(data, "--max-wrong", "0.1", "--apply", "--tenant", "rivals")
     assert list(state(data))[1:] == [None, []]
+    line = run(data, "--max-wrong", "0.2", "--with-shipped")
+    assert line["said"] == (
+        "nothing was changed: --apply holds to the policy's max_wrong, which is 0.1: state 0.2 "
+        "there first"
+    )
+    assert run(data, "--max-wrong", "0.1")["said"].endswith("--apply lets it hold")
     assert run(data, "--apply")["done"] == "applied"
+    (data / "policy.toml").write_text("[tenants.default]\n", "utf-8")
+    said = run(data, "--max-wrong", "0.1")["said"]
+    assert said.endswith("which is none: state 0.1 there first")
 
 
 def test_a_person_loosens_with_a_reason(data: Path) -> None:
@@ -219,7 +230,9 @@ def test_the_risk_is_that_of_the_suite(data: Path, monkeypatch: pytest.MonkeyPat
         run(data)
     with pytest.raises(InvalidRequest, match="no policy is known here: "):
         run(data, "--max-wrong", "0.1", "--apply")
-    assert run(data, "--max-wrong", "0.2")["max_wrong"] == 0.2
+    line = run(data, "--max-wrong", "0.2")
+    assert line["max_wrong"] == 0.2
+    assert "--apply holds to the policy's max_wrong, and no policy is known here" in line["said"]
     policies = read_policies(data / "policy.toml")
     store = Store(f"sqlite:///{data / 'escalation.db'}", "escalation", OF_ESCALATION)
     store.migrate()

@@ -665,7 +665,11 @@ def test_keys_say_whose_they_are(run: Run, tmp_path: Path, monkeypatch: pytest.M
     """Standard error names the data folder, and a wrong one is not filled with a new database."""
     _, out, err = run("keys", "new", "alice", "--data", tmp_path / "a")
     assert f"keys of {tmp_path / 'a'}\n" in err
+    assert "this folder is new: no suite has worked in it" in err
+    assert f"(smallprint up --data {tmp_path / 'a'})\n" in err
     assert out.startswith("sp_")
+    _, _, err = run("keys", "new", "bob", "--data", tmp_path / "a")
+    assert "is new" not in err
     for arguments in (("list",), ("revoke", "0" * 16)):
         code, out, err = run("keys", *arguments, "--data", tmp_path / "b")
         assert (code, out) == (2, "")

@@ -33,6 +33,7 @@ from services.triage.risk import Judge
 from services.triage.store import MIGRATIONS as OF_TRIAGE
 from services.triage.watch.calibrating import refit
 from services.triage.watch.store import Watches
+from shared.cli import policies
 from shared.errors import SettingsError
 from shared.inference.adapters import MANIFEST_FILE, newest_version, read_manifest
 from shared.policy import KIND_UNSURE, FindingRules, RiskRules
@@ -204,6 +205,30 @@ def test_it_is_said_how_much_of_what_is_asked_the_budget_allows(run: Any) -> Non
     assert "with US$ 0.02 a month nothing is asked" in " ".join(run(month).stdout.split())
 
 
+@pytest.mark.parametrize(
+    ("left_out", "told"),
+    [
+        (['day_usd = "1"'], "no day_usd above 0 is stated"),
+        (['month_usd = "10"'], "no month_usd above 0 is stated"),
+        (['day_usd = "1"', 'month_usd = "10"'], "no day_usd and no month_usd above 0 is stated"),
+        (['day_usd = "1"', 'providers = ["stand-in"]'], "no day_usd above 0 is stated"),
+    ],
+)
+def test_a_budget_that_is_left_out_is_told_of(run: Any, left_out: list[str], told: str) -> None:
+    """Nothing is asked for lack of it, which no row says."""
+    text = ASKING
+    for line in left_out:
+        text = text.replace(line, "")
+    said = " ".join(run(text).stdout.split())
+    assert f"! tried: {told}, and left out it is 0: so nothing is asked. " in said, said
+
+
+def test_whoever_asks_nobody_is_told_of_no_budget(run: Any) -> None:
+    """It states none, and wants none."""
+    assert "above 0 is stated" not in " ".join(run(CAREFUL).stdout.split())
+    assert "above 0 is stated" not in " ".join(run(ASKING).stdout.split())
+
+
 def test_a_policy_is_tried_beside_the_one_in_force(data: Path, run: Any) -> None:
     """Laws are sure enough at 20%, audits are for people; one law was rejected by somebody."""
     before = hashes(data)
@@ -323,7 +348,7 @@ def test_a_report_of_an_unsure_kind_is_told_of_by_that_reason(data: Path, run: A
     new = json.loads(run(CAREFUL, "--json").stdout)["reports"]["tried"]
     assert (new["accepted"], new["why_not"]) == (1, {KIND_UNSURE: 1})
     said = " ".join(run(CAREFUL).stdout.split())
-    assert f"tried, reports: none of 1 findings is accepted: {KIND_UNSURE}" in said
+    assert f"tried, reports: none of the other 1 is accepted: {KIND_UNSURE}" in said
 
 
 def test_no_share_of_broken_reports_counts_where_decisions_promise(data: Path, run: Any) -> None:
@@ -365,6 +390,17 @@ def test_what_can_not_be_promised_is_said_in_a_sentence(run: Any) -> None:
     said = " ".join(told.split())
     assert "tried, contracts: none of 4 clauses is accepted: not attainable" in said
     assert "tried, contracts: nobody would look" not in said
+
+
+def test_where_some_are_accepted_it_is_the_others_that_are_not(run: Any) -> None:
+    """All of these for one reason, or as many of them as have it."""
+    line = json.loads(run(CAREFUL, "--json").stdout)
+    block = line["reports"]
+    block["findings"], block["tried"]["accepted"] = 7, 1
+    for count, told in ((6, "none of the other 6 is"), (5, "none of 5 other findings is")):
+        block["tried"]["why_not"] = {"not attainable": count}
+        said = " ".join(" ".join(policies.shown(line)).split())
+        assert f"tried, reports: {told} accepted: not attainable." in said
 
 
 def test_both_policies_are_named_by_their_versions(run: Any) -> None:

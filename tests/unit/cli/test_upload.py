@@ -73,6 +73,27 @@ def test_each_file_is_a_line(tmp_path: Path) -> None:
     assert "No such file" in lost["error"]["detail"]
 
 
+def test_a_suite_that_does_not_answer_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With its address, and how another is named, as the other commands that ask one say it."""
+
+    def gone(request: httpx.Request) -> httpx.Response:
+        raise httpx.ConnectError("[Errno 111] Connection refused", request=request)
+
+    client = partial(smallprint.Client, transport=httpx.MockTransport(gone), retries=0)
+    monkeypatch.setattr(smallprint, "Client", client)
+    (tmp_path / "a.txt").write_bytes(b"An agreement.")
+    arguments = ["upload", "--json", str(tmp_path / "a.txt"), "--url", "http://127.0.0.1:8799"]
+    done = CliRunner().invoke(cli, arguments, standalone_mode=False)
+    (line,) = map(json.loads, done.stdout.splitlines())
+    assert line["error"]["type"] == "no_answer"
+    assert line["error"]["detail"] == (
+        "no suite answers at http://127.0.0.1:8799: start it there, or name its address with "
+        "--url, or its folder with --data"
+    )
+
+
 def test_for_a_person_it_is_a_line_too(tmp_path: Path) -> None:
     """The name, the id and the state."""
     good = tmp_path / "a.txt"

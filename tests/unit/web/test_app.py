@@ -122,6 +122,31 @@ def test_a_wrong_parameter_is_named() -> None:
     assert "query.n" in _client().get("/v1/number?n=x").json()["detail"]
 
 
+@pytest.mark.parametrize("type_", [None, "text/plain", "application/x-www-form-urlencoded"])
+def test_a_body_that_is_not_said_to_be_json_is_told_so(type_: str | None) -> None:
+    """As it comes from a client that sends none by itself, or its own."""
+    head = {"content-type": type_} if type_ else {}
+    answer = _client().post("/v1/echo", content=b'["x"]', headers=head)
+    assert answer.status_code == 422
+    assert answer.json()["detail"].startswith("body: ")
+    assert answer.json()["detail"].endswith(": send Content-Type: application/json")
+
+
+@pytest.mark.parametrize("type_", ["application/json", "Application/JSON; charset=utf-8"])
+def test_what_is_wrong_with_json_is_told(type_: str) -> None:
+    """It is none from a character on, or another thing than is wanted; its type is right."""
+
+    def told(body: bytes) -> str:
+        answer = _client().post("/v1/echo", content=body, headers={"content-type": type_})
+        assert answer.status_code == 422
+        return str(answer.json()["detail"])
+
+    assert told(b"[broken") == "the body is no JSON (at character 1)"
+    assert told(b"[1]").startswith("body.0: ")
+    assert "Content-Type" not in told(b"{}")
+    assert told(b"") == "body: Field required"
+
+
 WORDS = b'["' + b"x" * (MAX_BODY - 4) + b'"]'
 
 
