@@ -9,6 +9,7 @@ What is open after that moment has been silent for as long, and is closed.
 
 from __future__ import annotations
 
+import resource
 import signal
 import socket
 import threading
@@ -22,6 +23,18 @@ from shared.web.connections import BoundedConnection, Bounds, Crowded
 
 LEAVE_SECONDS = 2.5
 """Longer than the origin keeps a connection that it does not use (`infra.origin.IDLE`)."""
+
+OPEN_FILES = 65_536
+"""Files and connections that a server may have open: each connection of `Bounds` with an upload of
+a hundred files. Systems give a process 1,024 unless it asks for more."""
+
+
+def allow_open_files() -> None:
+    """Ask for `OPEN_FILES`, or as many as this process may ask for; it never has fewer than before."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 class Leaving:
@@ -78,6 +91,8 @@ class Server(uvicorn.Server):
         self._leave = leave
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen, with room for many open files."""
+        allow_open_files()
         await super().startup(sockets)
         if self.started and self._announce:
             self._announce(self.servers[0].sockets[0].getsockname()[1])

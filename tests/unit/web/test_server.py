@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import signal
 import socket
 import threading
@@ -17,7 +18,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 from infra.origin import IDLE
-from shared.web.server import LEAVE_SECONDS, Server
+from shared.web.server import LEAVE_SECONDS, OPEN_FILES, Server
 
 
 @dataclass
@@ -33,6 +34,15 @@ class Running:
     def asked(self, number: int) -> None:
         """As the process would be, by a signal."""
         self.server.handle_exit(number, None)
+
+
+@pytest.fixture
+def few_files() -> Iterator[None]:
+    """As systems start a process, with room for 1,024 open files."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(1_024, before[1]), before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
 @pytest.fixture
@@ -67,6 +77,15 @@ def test_it_answers_for_a_moment_and_closes_what_it_has_answered(running: Runnin
         assert (answer.text, answer.headers["connection"]) == ("here", "close")
     answer = httpx.get(running.url, trust_env=False)
     assert (answer.text, answer.headers["connection"]) == ("here", "close")
+
+
+@pytest.mark.usefixtures("few_files")
+@pytest.mark.parametrize("running", [0.5], indirect=True)
+def test_it_has_room_for_the_files_of_many_uploads(running: Running) -> None:
+    """For as many as the system lets it have, up to its own bound."""
+    assert httpx.get(running.url, trust_env=False).text == "here"
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    assert soft == min(OPEN_FILES, hard)
 
 
 @pytest.mark.parametrize("running", [0.5], indirect=True)
