@@ -30,7 +30,7 @@ a hundred files. Systems give a process 1,024 unless it asks for more."""
 
 
 def allow_open_files() -> None:
-    """Ask for `OPEN_FILES`, or as many as this process may ask for; it never has fewer than before."""
+    """Ask for `OPEN_FILES`, or as many as this process may; it never has fewer than before."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
     if soft != resource.RLIM_INFINITY and soft < most:
