@@ -38,7 +38,7 @@ def keys_new(
 ) -> None:
     """Make a key for NAME, the actor of what is done with it; it can't be shown again.
 
-    Standard error says so where no suite has worked in the data folder yet.
+    Standard error says so where the data folder is new: no suite has worked in it yet.
 
     \b
     Scopes, of which one option each:

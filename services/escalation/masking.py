@@ -58,13 +58,21 @@ _SPELLED = (
 )
 _SPELLED_SUM = rf"\b{_SPELLED}\b(?:,?[\s-]++(?:and\s++)?{_SPELLED}\b)*+"
 _FIGURE = rf"{_DOLLAR_OF}{_SIGN}(?:US|{_CODE})?\s?(?:{_NUMBER}|\.\d++){_SCALE}"
-_OF_CURRENCY = rf"(?:\.-+)?[\s-]*+{_WHOSE}{_CURRENCY}"
+_OF_CURRENCY = rf"(?:\.-+)?(?:\s*+|-){_WHOSE}{_CURRENCY}"
+_SUM = r"(?>\d[\d,.'\u2019]*[,.'\u2019]\d++|\d{4,})"
+"""A number that is long, or has thousands or decimals: whichever of two numbers a code between them
+belongs to, it is hidden with the other, 5,000 USD 7,500."""
+_FIGURES_RANGE = (
+    rf"(?:\s?[-\u2013\u2014]\s?{_NUMBER}[\s-]{{0,2}}{_SIZE}|[-\u2013\u2014]{_NUMBER}(?!\s?%))?+"
+)
+"""The end of a range, $5-10 or $5 - 10 million; no list item, term or percentage behind a dash."""
 _AGAIN = rf"\s*+\(\s?(?:{_NUMBER}{_SCALE}|{_SPELLED_SUM})\s?\){_SCALE}"
 """The same once more in figures, or in words: 10 million (10,000,000) dollars."""
 _IN_BRACKETS = rf"\s*+\(\s?(?:{_FIGURE}|{_NUMBER}{_SCALE}{_OF_CURRENCY})\s?\)"
 """The same with its currency: five million (US$ 5,000,000)."""
 _AMOUNT = re.compile(
-    rf"(?P<hidden>{_FIGURE}(?:\s?[-\u2013\u2014]\s?{_NUMBER}{_SCALE})?"
+    rf"(?P<hidden>{_FIGURE}{_FIGURES_RANGE}"
+    rf"|(?:\b{_NUMBER}{_SCALE}|{_SPELLED_SUM})\s?{_CODE}\s?{_SUM}{_SCALE}"
     rf"|{_DOLLAR_OF}{_SIGN}\s?(?:[\[(]\s?{_NUMBER}{_SCALE}\s?[\])]|{_SPELLED_SUM})"
     rf"|\b(?:{_CODE}|Rs\b\.?|euros?|rupees)\s?(?:{_NUMBER}{_SCALE}|{_SPELLED_SUM})"
     rf"|\b(?:\d{{1,4}}/)?{_NUMBER}{_SCALE}{_RANGE}"

@@ -56,8 +56,10 @@ def _least(line: Mapping[str, Any]) -> tuple[str, str, str]:
 
 
 def _never(line: Mapping[str, Any], side: str) -> str:
-    names = line[f"never_{side}"]
-    return "unknown" if names is None else f"{len(names)} of {line['categories']}"
+    names, every = line[f"never_{side}"], line["categories"]
+    if names is None:
+        return "unknown"
+    return f"all {every}" if line[f"belief_{side}"] is None else f"{len(names)} of {every}"
 
 
 def _named(line: Mapping[str, Any]) -> Iterator[str]:
@@ -65,7 +67,8 @@ def _named(line: Mapping[str, Any]) -> Iterator[str]:
     if before := line["never_before"]:
         yield (
             f"in force: none of {_quoted(before)} is accepted, however sure. They go to a person "
-            "until a calibration is applied that accepts some"
+            "until a calibration is applied that accepts some, or, where it is checks that doubt "
+            "them, until somebody loosens (--loosen)"
         )
     if after := line["never_after"]:
         yield (

@@ -217,7 +217,7 @@ def test_a_stand_in_a_passed_budget_and_a_dear_machine_are_said(browser: Any, st
     assert len(tops) == 1, "four numbers stand in one row"
     budget = figure(page, "Budgets").inner_text()
     assert "US$ 1.62 of US$ 1.00" in budget
-    assert "passed by US$ 0.62: a bill was above what was set aside" in budget
+    assert "passed by US$ 0.62: a bill was above what was set aside for it, or the" in budget
     assert page.evaluate(STICKING_OUT) == []
     ada.draw("costs-passed-1280", ".scroll")
     ada.close()

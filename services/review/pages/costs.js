@@ -51,7 +51,7 @@ function glance({ usd: paid, stand_in_usd: played, specialists: work, frontier, 
     one(usd(mine), `spent: ${usd(work.usd)} for the machine, ${usd(paid)} for ${count(calls, "call")}${played > 0 ? `, ${stoodIn(played, paid)}` : ""}`),
     one(usd(frontier.usd), `at least, had ${frontier.model} read everything`),
     one(count(work.documents, "document"), `${number(work.tokens_read)} tokens in ${number(Math.round(work.seconds))} s`),
-    times !== null && one(factor(times), times >= 1 ? "as much at the frontier model" : "as much at the frontier model: it would be cheaper"));
+    times !== null && one(factor(times), times >= 0.95 ? "as much at the frontier model" : "as much at the frontier model: it would be cheaper"));
 }
 
 /** What a stand-in plays is marked wherever money is. */
@@ -157,7 +157,7 @@ function million({ specialists: work, frontier, quoted }) {
 function budgets({ budgets: all }) {
   if (!all.some((one) => one.most_usd > 0)) return null;
   const rows = all.map((one) => h("div.paid-row", {}, h("span.bar-label", {}, one.period), reached("paid", one.usd, one.most_usd), h("span.figure", {}, `${usd(one.usd)} of ${usd(one.most_usd)}`),
-    one.usd > one.most_usd && h("span.small.changed", {}, `passed by ${usd(one.usd - one.most_usd)}: a bill was above what was set aside for it`)));
+    one.usd > one.most_usd && h("span.small.changed", {}, `passed by ${usd(one.usd - one.most_usd)}: a bill was above what was set aside for it, or the budget was lowered since`)));
   return figure("Budgets", "What counts as spent on frontier models, in UTC. No call is made whose worst case would pass them; a provider that bills more than that is stopped at the first such bill.", h("div.bars", {}, rows), ["Period", "Spent US$", "At most US$"],
     all.map((one) => [one.period, exact(one.usd), exact(one.most_usd)]));
 }

@@ -273,6 +273,15 @@ def test_categories_of_which_nothing_is_accepted_are_named(data: Path) -> None:
     before, after = (next(r for r in rows if r.startswith(s)) for s in ("in force: ", "refitted: "))
     assert f'none of "{LAW}" is accepted, however sure. They go to a person until' in before
     assert f'none of "{TERM}" is accepted, however sure, for by what was decided' in after
+    assert "or, where it is checks that doubt them, until somebody loosens (--loosen)" in before
+
+
+def test_where_nothing_can_be_promised_no_category_is_accepted(data: Path) -> None:
+    """The row of categories says what the row above it does."""
+    arguments = ["calibrate", "--data", str(data), "--max-wrong", "0.02"]
+    done = CliRunner().invoke(cli, arguments, catch_exceptions=False, standalone_mode=False)
+    rows = {row[:24].strip(): row.split()[-2:] for row in done.stdout.splitlines()}
+    assert rows["categories never accepted"[:24]] == ["all", "41"]
 
 
 def test_how_many_more_documents_would_do_is_a_range(data: Path) -> None:

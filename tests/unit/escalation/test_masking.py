@@ -55,7 +55,7 @@ AMOUNTS: frozenset[Hidden] = frozenset({"amounts"})
         "5 to 10 million dollars", "$5-10 million", "5.000 \u20ac", "500 US$", "$US 500", "USD$500",
         "U.S.$ 500", "HK$5", "CDN$ 500", "$.05", "$[500,000]", "$ (1,234)", "Rs. 5,00,000",
         "SEK 500", "100 kronor", "RMB three thousand", "USD 2'500'000", "151'440.-- CHF", "500USD",
-        "1/2 cent", "$1.2 trillion"
+        "1/2 cent", "$1.2 trillion", "$5 - 10 million", "$500\u2013600", "5,000 - 6,000 USD"
     ],
 )  # fmt: skip
 def test_sums_are_hidden_whole_and_come_back(words: str) -> None:
@@ -66,6 +66,28 @@ def test_sums_are_hidden_whole_and_come_back(words: str) -> None:
     assert masked.unmasked(masked.text) == text
     (span,) = Passage(masked.text).find("pays [AMOUNT-1] to")
     assert text[slice(*masked.source(*span))] == f"pays {words} to"
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("Milestone 1 - USD 50,000", "Milestone 1 - [AMOUNT-1]"),
+        ("paid in 2019\n- USD 75,000", "paid in 2019\n- [AMOUNT-1]"),
+        ("Tranche one \u2013 USD 250,000", "Tranche one \u2013 [AMOUNT-1]"),
+        ("in 2019 USD 75,000", "in [AMOUNT-1]"),
+        ("Tranche one USD 250,000", "Tranche [AMOUNT-1]"),
+        ("5,000 USD 30 days after", "[AMOUNT-1] 30 days after"),
+        ("$5,000 - 10% discount", "[AMOUNT-1] - 10% discount"),
+        ("$1,000 - 2 years after", "[AMOUNT-1] - 2 years after"),
+        ("License fee: $5,000\n- 30 days", "License fee: [AMOUNT-1]\n- 30 days"),
+        ("$5\u201310%", "[AMOUNT-1]\u201310%"),
+    ],
+)
+def test_a_dash_or_a_code_between_two_numbers_leaves_no_sum_and_takes_no_term(
+    text: str, left: str
+) -> None:
+    """The code belongs to the number behind it; terms and percentages are none of the sum."""
+    assert mask(text, AMOUNTS).text == left
 
 
 @pytest.mark.parametrize(
