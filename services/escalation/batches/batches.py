@@ -387,14 +387,25 @@ class Batches:
         """Its words are here, or of no use; those at the provider are deleted. What can't be
         deleted now is tried again. Returns the batch as it is then.
         """
-        try:
-            provider.forget(remote or provider.look(batch.remote or ""))
-        except NotThere:
-            pass
-        except ProviderError as error:
-            told = {"batch": batch.id, "provider": provider.name, "reason": error.message}
+        if reason := self._stays(provider, batch, remote):
+            told = {"batch": batch.id, "provider": provider.name, "reason": reason}
             log.warning("a batch was not deleted at its provider", extra=told)
             return batch
         with self.ledger.database.write() as session:
             store.change(session, batch, OVER, looked=None)
         return replace(batch, looked=None)
+
+    def _stays(self, provider: Provider, batch: Batch, remote: Remote | None) -> str:
+        """Delete what there is of a batch. Returns why there may be more; empty if nothing is."""
+        try:
+            found = remote or provider.look(batch.remote or "")
+            provider.forget(found)
+        except NotThere as error:  # so it is too where its address or key is another by now
+            if not provider.deletes_batches:
+                return error.message
+            told = {"batch": batch.id, "provider": provider.name, "reason": error.message}
+            log.warning("a batch was not there to be deleted", extra=told)
+            return ""
+        except ProviderError as error:
+            return error.message
+        return "it is not done: its answers come later" if found.state == "working" else ""

@@ -78,6 +78,8 @@ class BatchDialect(Protocol):
 
     marks: bool
     """Whether a batch carries a mark of ours, by which it is found again in a list."""
+    deletes: bool
+    """Whether a batch itself can be deleted. Where only its files can, there is always a batch."""
 
     def upload(self, requests: Mapping[str, Mapping[str, Any]], mark: str) -> Wanted | None:
         """What has to be there before a batch; None if nothing has."""
@@ -113,6 +115,7 @@ class AnthropicBatches:
     """
 
     marks: bool = False
+    deletes: bool = True
     _PATH = "/v1/messages/batches"
 
     def upload(self, requests: Mapping[str, Mapping[str, Any]], mark: str) -> Wanted | None:  # noqa: ARG002
@@ -168,6 +171,7 @@ class OpenAIBatches:
     """Batches over files. See `BatchDialect`."""
 
     marks: bool = True
+    deletes: bool = False
     _PATH = "/v1/batches"
     _MARK = "smallprint"
     _STATES: ClassVar[Mapping[str, Literal["working", "ended", "failed"]]] = {

@@ -139,6 +139,11 @@ class Provider:
         """Whether its batches carry a mark of ours."""
         return BATCHES[self.protocol].marks
 
+    @property
+    def deletes_batches(self) -> bool:
+        """Whether its batches themselves can be deleted, and are not there any more then."""
+        return BATCHES[self.protocol].deletes
+
     def at_batch_price(self) -> Self:
         """The same at the price of its batch interface."""
         return replace(self, price=self.price.times(SHARE))
@@ -223,13 +228,14 @@ class Provider:
         self._delete(BATCHES[self.protocol].forget(remote))
 
     def _delete(self, wanted: Iterable[Wanted]) -> None:
-        """Try each, and raise the first ProviderError; what is not there is deleted."""
+        """Try each, and raise the first ProviderError; what is not there is deleted, and told."""
         errors: list[ProviderError] = []
         for one in wanted:
             try:
                 self._exchange(one, self.seconds)
-            except NotThere:
-                continue
+            except NotThere as error:
+                told = {"provider": self.name, "path": one.path, "reason": error.message}
+                log.warning("what was to be deleted was not there", extra=told)
             except ProviderError as error:
                 errors.append(error)
         if errors:

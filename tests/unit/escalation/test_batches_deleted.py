@@ -10,8 +10,15 @@ import pytest
 
 from services.escalation.batches.batches import AGAIN, DELETES
 from services.escalation.batches.store import batches
-from services.escalation.providers import Lost, NotReached, Provider, ProviderError, TooBusy
-from tests.unit.escalation.test_backlog import Late, late, speaking
+from services.escalation.providers import (
+    Lost,
+    NotReached,
+    NotThere,
+    Provider,
+    ProviderError,
+    TooBusy,
+)
+from tests.unit.escalation.test_backlog import PROTOCOLS, Late, late, speaking
 from tests.unit.escalation.test_batches import Desk, Died, _die_in, _prompt, desk
 
 __all__ = ["desk", "late"]
@@ -185,20 +192,81 @@ def test_what_the_job_has_deleted_at_last_is_left_alone(
     assert (batch.looked, rounds.left()) == (None, [])
 
 
-def test_a_batch_that_ends_after_its_time_is_deleted_then(late: Late) -> None:
-    """Anthropic deletes nothing that is not done."""
-    late.stand_in.batches.faults = frozenset({"never"})
-    late.say(late.request())
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_a_batch_that_ends_after_its_time_is_deleted_then(late: Late, protocol: Any) -> None:
+    """Anthropic deletes nothing that is not done, and OpenAI writes files when it is: also where
+    the next try finds it at work still.
+    """
+    speaking(late, protocol)
+    desk = late.stand_in.batches
+    desk.faults = frozenset({"never"})
+    late.say(late.request(1), late.request(2))
     late.round()
     (batch,) = late.rows(batches)
     late.now = batch.until + timedelta(minutes=1)
+    for _ in range(2):
+        late.round()
+        (batch,) = late.rows(batches)
+        assert batch.state == "lost"
+        assert batch.looked is not None, "it may have words when it ends"
+        late.now += AGAIN
+    (held,) = desk.held.values()
+    assert held.stopped
+    held.faults = frozenset({"stuck"})  # the last of its questions is answered, and it ends
     late.round()
-    (held,) = late.stand_in.batches.held.values()
-    held.faults = frozenset()
+    assert held.ended
+    assert desk.files == {}
+    if protocol == "openai":
+        assert len(desk.deleted) == 3, "what was asked, answers, and errors"
+    else:
+        assert desk.held == {}
+    (batch,) = late.rows(batches)
+    assert (batch.state, batch.looked) == ("lost", None)
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_a_batch_that_can_t_be_found_is_not_deleted_where_none_ever_is(
+    late: Late, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, protocol: Any
+) -> None:
+    """OpenAI keeps its batches: another address or key says nothing of the files of one."""
+    speaking(late, protocol)
+    Away(monkeypatch, ("DELETE", ""), *[NotReached("away")] * 2)
+    late.say(late.request())
+    late.round()
+    late.round()
+    away = Away(monkeypatch, ("GET", ""), NotThere("no such address (404)"))
+    late.now += AGAIN
+    caplog.clear()
+    late.round()
+    (batch,) = late.rows(batches)
+    assert "(404)" in [getattr(one, "reason", "")[-5:] for one in caplog.records]
+    assert away.deleted() == 0
+    if protocol == "anthropic":
+        assert batch.looked is None
+        return
+    assert batch.looked is not None
     late.now += AGAIN
     late.round()
-    assert late.stand_in.batches.held == {}
-    assert [row.state for row in late.rows(batches)] == ["lost"]
+    (batch,) = late.rows(batches)
+    assert (batch.looked, late.stand_in.batches.files) == (None, {})
+
+
+@pytest.mark.parametrize("desk", ["openai"], indirect=True)
+def test_what_was_not_there_to_be_deleted_is_told(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A gateway that does not lead there says the same as a provider that deleted it."""
+    provider = desk.provider()
+    ended = provider.look(provider.hand_in({"ca_1": _prompt(desk, 0)}, "mark").id)
+    Away(monkeypatch, ("DELETE", ""), NotThere("no such address (404)"))
+    provider.forget(ended)
+    (told,) = [one for one in caplog.records if "was not there" in one.message]
+    assert told.levelno == logging.WARNING
+    assert (vars(told)["provider"], vars(told)["path"]) == (
+        provider.name,
+        f"/v1/files/{ended.files[0]}",
+    )
+    assert left(desk) == [ended.files[0]]
 
 
 def test_who_has_no_key_any_more_holds_up_nobody(
