@@ -517,11 +517,20 @@ def cancel(
     for after, before in stopped:
         count_end(after, before)
         mark_cancelled(blobs, actor.tenant, after.id, after.progress.attempt)
-    dropped = {ref for after, before in stopped for ref in before.blobs.intersection(after.noted)}
-    if dropped:  # after the commit: until then it is worked on with them
-        with store.write() as session:
-            remove_unused(session, blobs, actor.tenant, dropped)
+    with store.write() as session:  # after the commit: until then it is worked on with them
+        lock_blobs(session, actor.tenant)
+        known = Documents(session, actor.tenant)
+        over = [pair for pair in stopped if _is_over(known.get(pair[0].id), pair[0])]
+        dropped = {ref for after, before in over for ref in before.blobs.intersection(after.noted)}
+        remove_unused(session, blobs, actor.tenant, dropped)
     return document
+
+
+def _is_over(now: Document | None, then: Document) -> bool:
+    """Whether a document that was stopped is so still, and not begun again or deleted since."""
+    if now is None or now.progress.cancelled is None:
+        return False
+    return now.progress.attempt == then.progress.attempt
 
 
 def delete(store: Store, actor: Actor, document_id: str, condition: Condition = always) -> None:

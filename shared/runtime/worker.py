@@ -111,8 +111,8 @@ class Worker:
         self._signs = Signs(store, WORKER)
         self._aside: Aside | None = None
         self._consumer: Consumer | None = None
-        self._turns = 0
-        """How many large events were sent away since the place beside was taken."""
+        self._waiting = set[str]()
+        """Keys of the large events that were sent away since the place beside was taken."""
         self._stale = False
         """Whether the consumer is to be left once nothing is in hand beside."""
         self._left: Delivery | None = None
@@ -201,10 +201,10 @@ class Worker:
         elif not self._stale and self._aside.begin(
             partial(self._begin, consumer, delivery, event, handler)
         ):
-            self._turns = 0
+            self._waiting.clear()
         else:
-            consumer.later(delivery, turn(self._turns))
-            self._turns += 1
+            consumer.later(delivery, turn(len(self._waiting)))
+            self._waiting.add(delivery.message.key)
 
     def _begin(
         self, consumer: Consumer, delivery: Delivery, event: Event, handler: Handler

@@ -390,11 +390,19 @@ def aged_below(root: Path, *, held: bool = False) -> Iterator[tuple[str, BlobRef
     """
     for path in chain(root.glob("*/??/*"), root.glob("*/*/??/*")):
         key = path.relative_to(root).as_posix()
-        with contextlib.suppress(FileNotFoundError):  # deleted meanwhile
-            found = path.stat()
-            one = ref_of_key(key.removesuffix(HELD) if held else key, found.st_size)
-            if one is not None:
-                yield *one, max(0.0, time.time() - found.st_mtime)
+        found = _found(path)
+        if found is None and held:  # put aside since its folder was listed
+            found = _found(path.with_name(path.name + HELD))
+        one = ref_of_key(key.removesuffix(HELD) if held else key, found.st_size) if found else None
+        if found and one:
+            yield *one, max(0.0, time.time() - found.st_mtime)
+
+
+def _found(path: Path) -> os.stat_result | None:
+    """What the system knows of a file; None if it was deleted."""
+    with contextlib.suppress(FileNotFoundError):
+        return path.stat()
+    return None
 
 
 def open_held(path: Path) -> BinaryIO:

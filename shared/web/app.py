@@ -46,7 +46,8 @@ SAFE_HEADERS = {
 PROBES = frozenset({"/livez", "/readyz", "/metrics"})
 """Asked so often that nobody wants a line or a span of it."""
 PROBING = 4
-"""Threads that answer nothing but probes."""
+"""Threads that answer nothing but one of the probes: where a database hangs, so does `/readyz`, and
+the process is alive all the same."""
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _OF_A_DOCUMENT = "/v1/documents/{id}"
 MAX_BODY = 1 << 20
@@ -105,7 +106,7 @@ def health_app(name: str, checks: Sequence[Check], alive: Sequence[Check] = ()) 
 
 def _probes(name: str) -> APIRouter:
     router = APIRouter(tags=["operation"])
-    aside = Aside(PROBING)
+    living, ready, measuring = Aside(PROBING), Aside(PROBING), Aside(PROBING)
 
     def all_good(checks: Sequence[Check]) -> None:
         for check in checks:
@@ -117,12 +118,12 @@ def _probes(name: str) -> APIRouter:
         responses={503: {"description": "start it again"}},
     )
     async def livez(request: Request) -> dict[str, str]:
-        await aside.run(partial(all_good, request.app.state.alive))
+        await living.run(partial(all_good, request.app.state.alive))
         return {"status": "ok"}
 
     @router.get("/readyz", summary="Can it work?", responses={503: {"description": "not now"}})
     async def readyz(request: Request) -> dict[str, str]:
-        await aside.run(partial(all_good, request.app.state.checks))
+        await ready.run(partial(all_good, request.app.state.checks))
         return {"status": "ok"}
 
     @router.get("/version", summary="Which version is this?")
@@ -131,7 +132,7 @@ def _probes(name: str) -> APIRouter:
 
     @router.get("/metrics", summary="Prometheus metrics", response_class=Response)
     async def measured() -> Response:
-        return Response(await aside.run(metrics.exposition), media_type=metrics.CONTENT_TYPE)
+        return Response(await measuring.run(metrics.exposition), media_type=metrics.CONTENT_TYPE)
 
     return router
 

@@ -9,6 +9,7 @@ What is open after that moment has been silent for as long, and is closed.
 
 from __future__ import annotations
 
+import contextlib
 import resource
 import signal
 import socket
@@ -34,7 +35,8 @@ def allow_open_files() -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
     if soft != resource.RLIM_INFINITY and soft < most:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+        with contextlib.suppress(ValueError, OSError):  # macOS may let it have fewer than it says
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 class Leaving:

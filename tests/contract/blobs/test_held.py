@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import socket
@@ -40,6 +41,26 @@ def test_what_is_deleted_while_it_is_held_can_be_copied(place: Place, blobs: Blo
     assert not [key for key in place.stored() if key.endswith((HELD, HOLDING))]
     blobs.delete("default", kept)
     assert {ref for _, ref in blobs.held()} == {again, new}
+
+
+def test_what_is_deleted_while_all_are_listed_is_listed(blobs: BlobStore) -> None:
+    """A backup copies as it lists; what is deleted in between lies under another name, also where
+    the folder was read already.
+    """
+    together = [data for data in map(b"%d".__mod__, range(6_000)) if of_one_folder(data)]
+    refs = {blobs.put("default", data) for data in together}
+    assert len(refs) >= 12
+    with blobs.holding():
+        listed = blobs.held()
+        first = next(iter(listed))
+        for ref in refs:
+            blobs.delete("default", ref)
+        assert {ref for _, ref in [first, *listed]} == refs
+
+
+def of_one_folder(data: bytes) -> bool:
+    """Whether these bytes lie in one folder with others of which this is so."""
+    return hashlib.sha256(data).hexdigest().startswith("ab")
 
 
 def test_a_blob_that_is_deleted_while_it_is_copied_is_read_to_its_end(

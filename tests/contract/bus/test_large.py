@@ -253,14 +253,17 @@ def test_a_bus_that_was_away_holds_up_no_small_document(
 def test_a_turn_that_is_waited_for_counts_as_no_attempt(
     readers: Readers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nothing was tried: a failure after many turns is followed by the shortest delay."""
+    """Nothing was tried: a failure after many turns is followed by the shortest delay, and a turn
+    is no longer for those that the same document had before.
+    """
     came: list[str] = []
     delays: list[float] = []
+    turns: list[float] = []
     make = readers.bus.consumer
 
     def watched(group: str) -> Consumer:
         consumer = make(group)
-        receive, retry = consumer.receive, consumer.retry
+        receive, retry, later = consumer.receive, consumer.retry, consumer.later
 
         def note_delivery(timeout: float) -> Delivery | None:
             delivery = receive(timeout)
@@ -272,8 +275,13 @@ def test_a_turn_that_is_waited_for_counts_as_no_attempt(
             delays.append(delay)
             retry(delivery, delay, error)
 
+        def note_turn(delivery: Delivery, delay: float) -> None:
+            turns.append(delay)
+            later(delivery, delay)
+
         monkeypatch.setattr(consumer, "receive", note_delivery)
         monkeypatch.setattr(consumer, "retry", note_delay)
+        monkeypatch.setattr(consumer, "later", note_turn)
         return consumer
 
     monkeypatch.setattr(readers.bus, "consumer", watched)
@@ -289,6 +297,7 @@ def test_a_turn_that_is_waited_for_counts_as_no_attempt(
         eventually(lambda: readers.bus.lag("ingest") == 0, "nothing is left")
     assert sorted(readers.begun) == ["scan", "scan 2", "scan 2"]
     assert delays == [readers.worker.settings.retry_delay]
+    assert set(turns) <= {runtime.turn(0), runtime.turn(1)}, "one waits, however often it asked"
 
 
 def test_the_more_turns_are_given_the_longer_is_each() -> None:

@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 
+from services.ingest.store import Documents
 from shared.documents import Limits, read
 from shared.events import BlobRef, DocumentDeleted, DocumentRead, EscalationRequested, ReviewDecided
 from shared.events.questions import Question
 from shared.storage import MissingBlob
+from shared.storage.deletion import mark_cancelled
 from tests.unit.documents.samples import scrambled
 from tests.unit.ingest.house import House
 from tests.unit.ingest.test_kinds import PROSE, answered, model, say
@@ -187,3 +189,32 @@ def test_a_question_goes_with_its_document_alone(make: Make, how: str) -> None:
     with pytest.raises(MissingBlob):
         house.service.blobs.get("default", refs[one])
     assert house.service.blobs.get("default", refs[other])
+
+
+def test_what_is_begun_again_while_it_is_cancelled_keeps_its_question(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same words are asked again by the next attempt, while the first is still cleaned up."""
+    house = make(0.5, 0.1, 0.4)
+    document = house.accepted(PROSE * 40, "a.txt")
+    house.work()
+    assert asked(house)
+
+    def begun_again(*marked: Any) -> None:
+        mark_cancelled(*marked)
+        monkeypatch.setattr("services.ingest.commands.mark_cancelled", mark_cancelled)
+        assert house.client.post(f"/v1/documents/{document}/reprocess").status_code == 202
+        house.work()
+
+    monkeypatch.setattr("services.ingest.commands.mark_cancelled", begun_again)
+    assert house.client.post(f"/v1/documents/{document}/cancel").status_code == 200
+    (again,) = house.said(EscalationRequested)
+    assert isinstance(again, EscalationRequested)
+    assert again.attempt == 2
+    assert house.state(document)["state"] == "processing"
+    with house.service.store.read() as session:
+        kept = Documents(session, "default").get(document)
+    assert kept is not None
+    assert kept.noted
+    for ref in kept.noted:
+        assert house.service.blobs.get("default", ref)

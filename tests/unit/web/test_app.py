@@ -3,9 +3,11 @@
 import asyncio
 import logging
 import re
+import threading
 from collections.abc import Callable, Iterator
 from typing import Annotated, Any
 
+import httpx
 import pytest
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import PlainTextResponse, StreamingResponse
@@ -14,7 +16,7 @@ from fastapi.testclient import TestClient
 from shared.errors import DocumentTooLarge, NotFound, SettingsError, SuiteError, Unavailable
 from shared.logs import current_trace
 from shared.version import VERSION
-from shared.web.app import MAX_BODY, PROBLEM, create_app, health_app
+from shared.web.app import MAX_BODY, PROBING, PROBLEM, create_app, health_app
 
 TRACE = "00-" + "a" * 32 + "-" + "b" * 16 + "-01"
 
@@ -278,3 +280,27 @@ def test_a_request_is_logged_with_its_trace(caplog: pytest.LogCaptureFixture) ->
     (record,) = [r for r in caplog.records if r.message == "request"]
     assert record.__dict__["path"] == "/v1/trace"
     assert record.__dict__["status"] == 200
+
+
+def test_probes_that_hang_for_a_database_leave_the_one_that_says_it_is_alive() -> None:
+    """Whoever asks `/readyz` gives up and comes again, while each of its threads waits on."""
+    hang, hanging = threading.Event(), threading.Semaphore(0)
+
+    def ready() -> None:
+        hanging.release()
+        hang.wait(60)
+
+    transport = httpx.ASGITransport(app=health_app("a-worker", [ready], [lambda: None]))
+
+    async def asked() -> list[int]:
+        async with httpx.AsyncClient(transport=transport, base_url="http://a") as client:
+            waiting = [asyncio.create_task(client.get("/readyz")) for _ in range(2 * PROBING)]
+            try:
+                await asyncio.to_thread(lambda: [hanging.acquire() for _ in range(PROBING)])
+                answers = (client.get(path) for path in ("/livez", "/metrics"))
+                return [(await asyncio.wait_for(one, 30)).status_code for one in answers]
+            finally:
+                hang.set()
+                await asyncio.gather(*waiting)
+
+    assert asyncio.run(asked()) == [200, 200]
