@@ -174,10 +174,13 @@ class FileBlobs:
         path = self._path(tenant, ref)
         with _available(f"blob {sha256} of tenant {tenant}"):
             self._begin()
-            if not _touched(path):
-                with self._incoming(tenant) as file:
-                    file.write(data)
-                    self._finish(file, path)
+            if _touched(path):  # by whoever may have died before it was durable
+                self._make(path.parent)
+                _sync(path.parent)
+                return ref
+            with self._incoming(tenant) as file:
+                file.write(data)
+                self._finish(file, path)
         return ref
 
     def put_stream(self, tenant: str, stream: BinaryIO) -> BlobRef:

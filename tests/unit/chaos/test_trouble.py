@@ -172,6 +172,15 @@ def test_a_pulled_plug_takes_what_was_not_synced(tmp_path: Path, broken: str, ke
     assert (blob.read_bytes(), hit) == (kept, int(kept == b""))
 
 
+def test_what_is_put_again_is_as_durable_as_at_first(tmp_path: Path) -> None:
+    """Another process that finds it there promises no less: who put it may have died before."""
+    for _ in range(2):
+        subprocess.run([sys.executable, "-c", WRITER, str(tmp_path), ""], cwd=ROOT, check=True)
+    assert lose_unsynced(tmp_path, tmp_path / "blobs") == 0
+    (blob,) = [path for path in tmp_path.rglob("*") if len(path.name) == 64]
+    assert blob.read_bytes() == b"a lease"
+
+
 def test_a_file_is_gone_whose_folder_was_not_synced(tmp_path: Path) -> None:
     """A rename that no folder keeps is undone by a pulled plug, though the bytes were synced."""
     blobs = tmp_path / "blobs"
