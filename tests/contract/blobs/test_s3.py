@@ -39,6 +39,7 @@ RIGHTS = {
     "create_multipart_upload": "PutObject",
     "delete_object": "DeleteObject",
     "get_object": "GetObject",
+    "head_object": "GetObject",
     "list_multipart_uploads": "ListBucketMultipartUploads",
     "list_objects_v2": "ListBucket",
     "put_object": "PutObject",
