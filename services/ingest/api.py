@@ -42,7 +42,6 @@ from services.ingest.watching import LONGEST_WAIT, Watch
 from shared.errors import NotSignedIn
 from shared.events import Kind
 from shared.storage import BlobStore, Store
-from shared.web.aside import Aside
 from shared.web.auth import COOKIE, CurrentActor, KnownActor, bearer
 from shared.web.conditional import (
     ETAG,
@@ -54,6 +53,7 @@ from shared.web.conditional import (
 )
 from shared.web.ids import ID
 from shared.web.openapi import problems
+from shared.web.threads import OwnThreads
 from shared.web.values import Moment
 
 EVENT_STREAM = "text/event-stream"
@@ -313,12 +313,12 @@ def _documents(parts: Parts) -> APIRouter:
 
 def _keys(parts: Parts) -> APIRouter:
     router = APIRouter(prefix="/v1/keys", tags=["keys"])
-    keys, aside = parts.keys, Aside(8)
+    keys, threads = parts.keys, OwnThreads(8)
 
     @router.get("/self", summary="Whose key is this?", responses=problems())
     async def own(request: Request, _actor: KnownActor) -> KeyView:
         secret = bearer(request) or request.cookies.get(COOKIE, "")
-        key = await aside.run(partial(keys.find, secret))
+        key = await threads.run(partial(keys.find, secret))
         if key is None:
             raise NotSignedIn("this key is unknown, expired or revoked")
         return KeyView.of(key)

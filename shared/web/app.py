@@ -27,10 +27,10 @@ from shared.logs import current_trace
 from shared.tenancy import work_of
 from shared.tracing import DOCUMENT, TENANT, Carried, Span, entered, is_on, passed
 from shared.version import VERSION
-from shared.web.aside import Aside
 from shared.web.auth import QUOTA, TENANT_OF, Keys
 from shared.web.limits import Quota, RateLimit
 from shared.web.openapi import describe
+from shared.web.threads import OwnThreads
 
 log = logging.getLogger(__name__)
 
@@ -106,7 +106,7 @@ def health_app(name: str, checks: Sequence[Check], alive: Sequence[Check] = ()) 
 
 def _probes(name: str) -> APIRouter:
     router = APIRouter(tags=["operation"])
-    living, ready, measuring = Aside(PROBING), Aside(PROBING), Aside(PROBING)
+    living, ready, measuring = OwnThreads(PROBING), OwnThreads(PROBING), OwnThreads(PROBING)
 
     def all_good(checks: Sequence[Check]) -> None:
         for check in checks:

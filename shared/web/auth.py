@@ -23,8 +23,8 @@ from fastapi import Depends, Request
 from shared.errors import NotAllowed, NotSignedIn, Unavailable
 from shared.tenancy import belongs_to
 from shared.tracing import carried
-from shared.web.aside import Aside
 from shared.web.scopes import ALL, NoRule, needed, ordered
+from shared.web.threads import OwnThreads
 
 COOKIE = "smallprint_session"
 CSRF_HEADER = "x-csrf-token"
@@ -168,12 +168,12 @@ def require_actor(request: Request, actor: Annotated[Actor, Depends(known_actor)
     return actor
 
 
-_ASIDE = Aside(8)
+_THREADS = OwnThreads(8)
 
 
 async def known_aside(request: Request) -> Actor:
     """FastAPI dependency: the same, in threads apart from those of the other requests."""
-    return await _ASIDE.run(partial(known_actor, request))
+    return await _THREADS.run(partial(known_actor, request))
 
 
 KnownActor = Annotated[Actor, Depends(known_aside)]

@@ -15,7 +15,7 @@ from anyio.lowlevel import RunVar
 Result = TypeVar("Result")
 
 
-class Aside:
+class OwnThreads:
     """Threads of one purpose.
 
     Args:
@@ -24,7 +24,7 @@ class Aside:
 
     def __init__(self, most: int) -> None:
         self.most = most
-        self._limiter: RunVar[CapacityLimiter] = RunVar("aside")
+        self._limiter: RunVar[CapacityLimiter] = RunVar("own threads")
 
     async def run(self, work: Callable[[], Result]) -> Result:
         """What this comes to in one of the threads."""
