@@ -230,7 +230,7 @@ class Run:
             took=[one["ended"] - one["began"] for one in ended],
             answered=[one["answered"] - one["began"] for one in accepted],
             lost=len(accepted) - len(ended),
-            memory=(before, max(seen, default=before), after),
+            memory=(before, max((sum(one.values()) for one in seen), default=before), after),
             course=course(seen) if seconds >= LONG else (),
             retry_after=tuple(
                 float(one.get("retry-after") or "inf") for one in told if one["status"] == 429

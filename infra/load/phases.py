@@ -29,8 +29,8 @@ class Phase:
     """Accepted, and not ended when there was no more waiting for it."""
     memory: tuple[int, int, int]
     """At the beginning, at most, at the end."""
-    course: tuple[int, ...] = ()
-    """The median of each twelfth of the time, of a phase that is long enough."""
+    course: tuple[Mapping[str, int], ...] = ()
+    """The memory of each part, the median of each twelfth of a phase that is long enough."""
     retry_after: tuple[float, ...] = ()
     """What refused uploads were told, in seconds; one that was told nothing counts as infinite."""
     reasons: tuple[str, ...] = ()

@@ -47,6 +47,15 @@ databases are five, one for each service, and can lie on a server each.
 | part | now | 10x | 100x | 1,000x | breaks where |
 | --- | ---: | ---: | ---: | ---: | --- |
 """
+COURSE = """
+Memory of the {minutes:.0f} minutes at {rate:.2f} a second, the median of each twelfth (MB):
+{sizes}. Parts that changed by a megabyte or more:
+
+| part | first twelfth (MB) | last twelfth (MB) |
+| --- | ---: | ---: |
+"""
+CHANGED = 1_000_000
+"""Bytes by which the memory of a part has to change to be told."""
 COST = """
 A million documents: {hours:,.0f} hours of this machine at its capacity, US$ {price:,.2f} at US$
 {hour:.2f} an hour.
@@ -122,11 +131,19 @@ def _table(phases: Iterable[Phase]) -> str:
 
 
 def _course(one: Phase) -> str:
-    sizes = ", ".join(f"{size / 1e6:,.0f}" for size in one.course)
-    return (
-        f"\nMemory of the {one.seconds / 60:.0f} minutes at {one.rate:.2f} a second, the median of"
-        f" each twelfth (MB): {sizes}.\n"
+    pieces = [sum(parts.values()) for parts in one.course]
+    first, *_, last = one.course
+    grown = sorted(first, key=lambda name: first[name] - last[name])
+    lines = (
+        f"| {name} | {first[name] / 1e6:,.0f} | {last[name] / 1e6:,.0f} |\n"
+        for name in grown
+        if abs(last[name] - first[name]) >= CHANGED
     )
+    return COURSE.format(
+        minutes=one.seconds / 60,
+        rate=one.rate,
+        sizes=", ".join(f"{size / 1e6:,.0f}" for size in pieces),
+    ) + "".join(lines)
 
 
 def _plumbing(found: Mapping[str, Measured], alone: float) -> Iterable[str]:

@@ -18,17 +18,22 @@ _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 @dataclass(frozen=True)
 class Taken:
-    """Seconds of processor time since they began, children that have ended included, by the part of
-    the suite that took them; and bytes of memory, what several share counted once.
+    """Seconds of processor time since they began, children that have ended included, and bytes of
+    memory, what several share counted once; each by the part of the suite that took it.
     """
 
     parts: Mapping[str, float]
-    memory: int
+    sizes: Mapping[str, int]
 
     @property
     def seconds(self) -> float:
         """Of all parts."""
         return sum(self.parts.values())
+
+    @property
+    def memory(self) -> int:
+        """Bytes of all parts."""
+        return sum(self.sizes.values())
 
 
 @dataclass(frozen=True)
@@ -44,13 +49,14 @@ def taken_by(root: int) -> Taken:
     """
     known = dict(_processes())
     parts: defaultdict[str, float] = defaultdict(float)
-    memory = 0
+    sizes: defaultdict[str, int] = defaultdict(int)
     for pid in known:
         line = _line(known, pid, root)
         if line:
-            parts[_name(line[-2] if len(line) > 1 else root, root)] += known[pid].seconds
-            memory += _memory(pid, known[pid].resident)
-    return Taken(parts, memory)
+            name = _name(line[-2] if len(line) > 1 else root, root)
+            parts[name] += known[pid].seconds
+            sizes[name] += _memory(pid, known[pid].resident)
+    return Taken(parts, sizes)
 
 
 def _processes() -> Iterator[tuple[int, _Process]]:
@@ -101,16 +107,16 @@ def _memory(pid: int, resident: int) -> int:
 
 
 @contextmanager
-def memory_of(root: int, interval: float = 2.0) -> Iterator[list[int]]:
-    """Look at the bytes of memory every so many seconds until the block ends; yields what was seen
-    so far.
+def memory_of(root: int, interval: float = 2.0) -> Iterator[list[Mapping[str, int]]]:
+    """Look at the bytes of memory of each part every so many seconds until the block ends; yields
+    what was seen so far.
     """
-    seen: list[int] = []
+    seen: list[Mapping[str, int]] = []
     stop = threading.Event()
 
     def look() -> None:
         while not stop.wait(interval):
-            seen.append(taken_by(root).memory)
+            seen.append(taken_by(root).sizes)
 
     thread = threading.Thread(target=look, daemon=True)
     thread.start()
@@ -121,9 +127,15 @@ def memory_of(root: int, interval: float = 2.0) -> Iterator[list[int]]:
         thread.join()
 
 
-def course(seen: Sequence[int], pieces: int = 12) -> tuple[int, ...]:
-    """The median of each of so many equal pieces of what was seen; nothing if too little was."""
+def course(seen: Sequence[Mapping[str, int]], pieces: int = 12) -> tuple[Mapping[str, int], ...]:
+    """The median of each part in each of so many equal pieces of what was seen; nothing if too
+    little was. A part that was not there took nothing.
+    """
     if len(seen) < pieces:
         return ()
+    names = sorted({name for one in seen for name in one})
     ends = [round(i * len(seen) / pieces) for i in range(pieces + 1)]
-    return tuple(int(median(seen[a:b])) for a, b in pairwise(ends))
+    return tuple(
+        {name: int(median(one.get(name, 0) for one in seen[a:b])) for name in names}
+        for a, b in pairwise(ends)
+    )
