@@ -73,13 +73,16 @@ def up(port: int, data: Path | None, as_json: bool) -> int:
                     keys.unmake(first.key.id)  # nobody has seen it: the next start makes another
                 raise
 
-        serve(services, settings.host, port, started, _say_finishing)
+        serve(
+            services, settings.host, port, started, lambda: _say("finishing the document in hand …")
+        )
+    _say("stopped; whatever is still in work goes on at the next start")
     return 0
 
 
-def _say_finishing() -> None:
+def _say(text: str) -> None:
     with suppress(OSError):  # nobody need be there to read it
-        click.echo("smallprint: finishing the document in hand …", err=True)
+        click.echo(f"smallprint: {text}", err=True)
 
 
 def _warn_without_model(artefacts: Path) -> None:

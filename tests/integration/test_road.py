@@ -397,6 +397,7 @@ def test_it_stops_calmly_and_starts_again(
         document = suite.upload("a.txt", contract(6), "contract")
     assert process.end(number) == 0, process.tail()
     assert "Traceback" not in process.log.read_text()
+    assert "stopped; whatever is still in work goes on at the next start" in process.tail()
     line = process.start()
     assert "key" not in line, "the first key is shown only once"
     try:
