@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from math import ceil
+from math import ceil, inf
 from typing import Any
 
 
@@ -35,6 +35,16 @@ class Phase:
     """What refused uploads were told, in seconds; one that was told nothing counts as infinite."""
     reasons: tuple[str, ...] = ()
     """Why documents are not complete."""
+
+    @property
+    def untold(self) -> int:
+        """Refused uploads that were not told when to come again."""
+        return self.retry_after.count(inf)
+
+    @property
+    def good(self) -> bool:
+        """Whether all that was accepted ended, and whoever was refused knew when to come again."""
+        return not self.lost and not self.untold
 
 
 @dataclass(frozen=True)

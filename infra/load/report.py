@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from math import inf
 
 from infra.load.phases import Measured, Phase, percentile
 
@@ -118,7 +119,7 @@ def _table(phases: Iterable[Phase]) -> str:
             str(one.sent),
             str(accepted),
             str(refused),
-            f"{min(one.retry_after):g}" if one.retry_after else "",
+            _retry_after(one),
             str(one.sent - accepted - refused),
             str(one.outcomes.get("complete", 0)),
             str(sum(one.outcomes.values()) - one.outcomes.get("complete", 0)),
@@ -128,6 +129,13 @@ def _table(phases: Iterable[Phase]) -> str:
         ]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
+
+
+def _retry_after(one: Phase) -> str:
+    """The least and the most seconds that refused uploads were told; how many were told none."""
+    told = sorted({seconds for seconds in one.retry_after if seconds < inf})
+    said = [f"{told[0]:g} to {told[-1]:g}" if told[1:] else f"{told[0]:g}"] if told else []
+    return ", ".join([*said, *([f"{one.untold} without"] if one.untold else [])])
 
 
 def _course(one: Phase) -> str:

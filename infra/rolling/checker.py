@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from infra.chaos.facts import Facts
+from infra.chaos.facts import Facts, Row
 from infra.chaos.receiver import Heard
-from infra.rolling.people import Told
+from infra.chaos.webhooks import RESULTS
+from infra.rolling.people import Decided, Told
+
+CLAUSE = ("category", "start", "end")
+FINDING = ("filing", "check", "statement", "row", "column", "message")
+"""Fields that tell one from another."""
 
 
 @dataclass
@@ -38,7 +43,7 @@ def count(told: Told, facts: Facts, heard: Iterable[Heard]) -> Counted:
     _documents(told, facts, found)
     _results(facts, found)
     _decisions(told, facts, found)
-    _webhooks(told, messages.values(), found)
+    _webhooks(told, facts, messages.values(), found)
     return found
 
 
@@ -71,8 +76,7 @@ def _results(facts: Facts, found: Counted) -> None:
         if not rows:
             found.lost.append(f"{name} is complete without results")
         _once(found, (row["id"] for row in rows), f"{name}: results")
-        places = ((row["category"], row["start"], row["end"]) for row in rows if "start" in row)
-        _once(found, places, f"{name}: clauses")
+        _once(found, map(identity, rows), f"{name}: the same")
         for row in rows:
             if not queued[name, row["id"]]:
                 found.lost.append(f"{name}: nobody is asked about {row['id']}")
@@ -80,19 +84,35 @@ def _results(facts: Facts, found: Counted) -> None:
 
 
 def _decisions(told: Told, facts: Facts, found: Counted) -> None:
-    there = {row["id"] for row in facts.decisions}
-    for decision, item in told.decided.items():
-        if decision not in there:
-            found.lost.append(f"decision {decision} about {item} was answered, and is not there")
+    """Each is kept as it was taken, is what its item says, and was taken by somebody."""
+    kept: dict[str, list[Decided]] = defaultdict(list)
+    for row in facts.decisions:
+        taken = row["item_id"], row["verdict"], row["actor"]
+        kept[row["id"]].append(taken)
+        if taken not in told.tried:
+            found.twice.append(f"nobody took decision {row['id']}: {taken}")
+    verdicts = {item["id"]: item["verdict"] for item in facts.items}
+    for decision, taken in told.decided.items():
+        item, verdict, _ = taken
+        if kept[decision] != [taken]:
+            said = f"decision {decision} about {item}, answered as {taken}, is kept as"
+            found.lost.append(f"{said} {kept[decision]}")
+        if verdicts.get(item) != verdict:
+            found.lost.append(f"{item}, decided as {verdict}, says {verdicts.get(item)}")
     _once(found, (row["item_id"] for row in facts.decisions), "decisions about")
 
 
-def _webhooks(told: Told, messages: Iterable[Heard], found: Counted) -> None:
+def _webhooks(told: Told, facts: Facts, messages: Iterable[Heard], found: Counted) -> None:
+    """One of each document that ended, of its results if it is complete, and of each decision."""
     said = Counter(
         (one.type, one.data.get("decision_id") or one.data["document_id"]) for one in messages
     )
     wanted = [("document.ended", name) for name in told.accepted]
     wanted += [("review.decided", name) for name in told.decided]
+    complete = (row["id"] for row in facts.documents if row["outcome"] == "complete")
+    wanted += [
+        (RESULTS[told.accepted[name].kind][0], name) for name in complete if name in told.accepted
+    ]
     found.lost += [f"no webhook {kind} of {name}" for kind, name in wanted if not said[kind, name]]
     _once(found, said.elements(), "webhooks")
 
@@ -101,3 +121,8 @@ def _once(found: Counted, things: Iterable[object], what: str) -> None:
     for thing, times in Counter(things).items():
         if times > 1:
             found.twice.append(f"{times} {what} {thing}")
+
+
+def identity(result: Row) -> tuple[object, ...]:
+    """What tells a clause or a finding of a document from the others, whatever id it has."""
+    return tuple(result[name] for name in (FINDING if "filing" in result else CLAUSE))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import subprocess
 import sys
 import time
@@ -161,10 +160,10 @@ class Edition:
         """Start again what has died; call this every fraction of a second."""
         self.supervisor.look()
 
-    def key(self, release: Release) -> str:
+    def key(self, release: Release, name: str) -> str:
         """A key for everything, made by the program that knows the database."""
         done = subprocess.run(
-            [sys.executable, "-m", "services.cli", "keys", "new", f"k{secrets.token_hex(4)}"],
+            [sys.executable, "-m", "services.cli", "keys", "new", name],
             env={**os.environ, **self._environment(), **release.environment},
             capture_output=True,
             text=True,

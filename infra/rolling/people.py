@@ -40,7 +40,11 @@ LOOKS = {
 """What is asked of each service to see whether it answers."""
 UPLOADERS, ANALYSTS = 2, 1
 """So many of each kind."""
+NAMES = ("first", "second")
+"""Of the keys of the two who decide, which is how the audit calls them."""
 Who = Literal["once", "client", "looking", "seen"]
+Decided = tuple[str, str, str]
+"""Item, verdict and the name of who decided."""
 
 
 @dataclass(frozen=True)
@@ -70,8 +74,10 @@ class Told:
     answers: list[Answer] = field(default_factory=list)
     accepted: dict[str, Paper] = field(default_factory=dict)
     """Documents by id."""
-    decided: dict[str, str] = field(default_factory=dict)
-    """The item of each decision that was answered, by the decision's id."""
+    tried: set[Decided] = field(default_factory=set)
+    """Decisions that were sent, answered or not."""
+    decided: dict[str, Decided] = field(default_factory=dict)
+    """Those that were answered, by the decision's id."""
 
     def note(self, who: Who, what: str, said: str, begun: float) -> None:
         """Remember an answer."""
@@ -137,7 +143,7 @@ class Crowd:
     """Everybody at once, until it is over.
 
     Args:
-        keys: of the two who decide; the others use the first.
+        keys: of the two who decide, called as in `NAMES`; the others use the first.
         papers: what is sent, without end.
         pace: seconds between two things that anybody does, if that is longer than usual.
     """
@@ -229,10 +235,12 @@ class Crowd:
             answer = once.ask("POST", "/v1/items/claim", json={})
             if answer is None or answer.status_code != 200:
                 continue
-            wish = {"item": answer.json()["id"], "verdict": chance.choice(("accept", "reject"))}
-            answer = once.ask("POST", "/v1/decisions", json=wish)
+            item, verdict = str(answer.json()["id"]), chance.choice(("accept", "reject"))
+            wish = item, verdict, NAMES[0]
+            self.told.tried.add(wish)
+            answer = once.ask("POST", "/v1/decisions", json={"item": item, "verdict": verdict})
             if answer is not None and answer.is_success:
-                self.told.decided[str(answer.json()["decision"]["id"])] = str(wish["item"])
+                self.told.decided[str(answer.json()["decision"]["id"])] = wish
 
     # ------------------------------------------------------------- by the product's client
 
@@ -281,8 +289,9 @@ class Crowd:
                 if item is not None:
                     with self._seen("decide"):
                         verdict: Literal["accept", "reject"] = chance.choice(("accept", "reject"))
-                        decision = client.decide(item.id, verdict)
-                        self.told.decided[decision.id] = item.id
+                        wish = item.id, verdict, NAMES[1]
+                        self.told.tried.add(wish)
+                        self.told.decided[client.decide(item.id, verdict).id] = wish
 
     # ------------------------------------------------------------- others
 

@@ -20,7 +20,7 @@ from infra.ports import free_port
 from infra.postgres.cluster import Cluster
 from infra.rolling.checker import count, ended
 from infra.rolling.edition import PAUSE, Edition, Tell
-from infra.rolling.people import Crowd
+from infra.rolling.people import NAMES, Crowd
 from infra.rolling.release import taken, today
 from infra.rolling.report import Report
 from infra.run_kafka import SERVICES, StartError
@@ -67,10 +67,10 @@ def upgrade(
         stack.callback(receiver.close)
         edition.start(old)
         tell(f"{old.name} serves, after {time.monotonic() - began:.0f} s")
-        key = edition.key(old)
+        key = edition.key(old, NAMES[0])
         reader = Reader(edition.url, key, Answers())
         hook = reader.ask("POST", "/v1/webhooks", json={"url": receiver.url}).json()["id"]
-        second = reader.ask("POST", "/v1/keys", json={"name": "second"}).json()["secret"]
+        second = reader.ask("POST", "/v1/keys", json={"name": NAMES[1]}).json()["secret"]
         crowd = Crowd(edition.url, (key, second), _papers(seed), seed, pace)
         crowd.start()
         _until(edition, lambda: len(ended(receiver.heard)) >= WARM, "the first documents end")

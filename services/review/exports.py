@@ -3,9 +3,10 @@
 A cell that a spreadsheet would take for a formula (it begins with `=`, `+`, `-`, `@`, a tab or a
 line break, if need be behind characters that nobody sees) gets an apostrophe in front. So does what
 would begin a cell within the text where a spreadsheet splits it by another rule than ours: behind a
-semicolon, a tab or a line break, for a European Excel takes semicolons and then our quotation marks
-protect nothing. The column `defused` names the cells that were changed, so that nothing in a
-document runs on the reader's machine and no change goes unsaid. JSONL has the text as it is.
+semicolon, a tab or a line break, also with quotation marks between, for a European Excel takes
+semicolons and then our quotation marks protect nothing. The column `defused` names the cells that
+were changed, so that nothing in a document runs on the reader's machine and no change goes unsaid.
+JSONL has the text as it is.
 Source: OWASP, "CSV Injection".
 """
 
@@ -49,16 +50,24 @@ _ABOUT = (
     "state accepted: by the machine, sure enough for the stated risk; no person looked.",
     "found_… is what the machine found. start and end count characters, from 0, end exclusive.",
     "A cell that begins with = + - @ or a tab has an apostrophe (') in front, so that it can't run "
-    "as a formula, and so has such a sign behind a semicolon or a line break; the column defused "
-    "names such cells. JSONL has the text unchanged.",
+    "as a formula, and so has such a sign behind a semicolon, a tab or a line break, but for the "
+    "dash before an item of a list; the column defused names such cells. JSONL has the text "
+    "unchanged.",
     NO_ADVICE,
 )
-_UNSEEN = r"[\s\x00-\x1f\xa0\xad\u200b-\u200f\u2060\ufeff]*"
-_FORMULA = re.compile(rf"{_UNSEEN}[=+\-@＝＋－＠]|[\t\r\n]")  # noqa: RUF001 (full-width forms too)
+_UNSEEN = r"[\s\x00-\x1f\xa0\xad\u200b-\u200f\u2060\ufeff]"
+_FORMULA = re.compile(rf"{_UNSEEN}*[=+\-@＝＋－＠]|[\t\r\n]")  # noqa: RUF001 (full-width forms too)
+_LISTED = r"(?:[^\S\t\r\n]*[\r\n]|[^\S\t\r\n]+\w[^;\t\r\n(|!&\"]*(?:[;\r\n]|(?<=[\w.,])\Z))"
+"""What stands behind a dash that is a line or begins an item of a list: nothing, or words that call
+nothing and leave no formula open that the cells behind could end.
+"""
 _WITHIN = re.compile(
-    rf"([;\t\r\n]{_UNSEEN})(?=[=@＝＠]|[+\-＋－][^\s+\-＋－])"  # noqa: RUF001
+    rf"([;\t\r\n](?:{_UNSEEN}|\")*+)(?=([=@＝＠]|[+\-＋－]++(?!{_LISTED}))?)"  # noqa: RUF001
 )
-"""Where a formula could begin within a text; a dash and a space begin an item of a list."""
+"""Where a cell could begin within a text, and the sign if a formula begins there. Written as CSV,
+`foo;"=1` is `"foo;""=1"`: who splits at semicolons reads two quotation marks with nothing between
+and then `=1`. Each character is looked at once, however many line breaks there are.
+"""
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\udfff]")
 _CELL = 32_767
 _CUT = " … (cut: a cell holds no more)"
@@ -113,7 +122,7 @@ class Result:
 
 def defuse(text: str) -> str:
     """Text that no spreadsheet takes for a formula, however it splits the file into cells."""
-    text = _WITHIN.sub(r"\1'", text)
+    text = _WITHIN.sub(lambda found: found[1] + "'" * bool(found[2]), text)
     return "'" + text if _FORMULA.match(text) else text
 
 

@@ -6,12 +6,15 @@ import os
 import subprocess
 import sys
 import time
+from contextlib import nullcontext
 from dataclasses import replace
+from math import inf
 from pathlib import Path
 
 import pytest
 from pypdf import PdfReader
 
+from infra.load import __main__ as load
 from infra.load.__main__ import prepare, processor_idle, processor_within
 from infra.load.edition import ROOM, running
 from infra.load.phases import Measured, Phase, joined, percentile
@@ -40,7 +43,7 @@ def phase(share: float, *, lost: int = 0) -> Phase:
         took=[float(number) for number in range(1, 8)],
         answered=[0.25] * 10,
         lost=lost,
-        retry_after=(10.0, 12.0, float("inf")),
+        retry_after=(10.0, 12.0, inf),
         memory=(1_000_000, 3_000_000, 2_000_000),
     )
 
@@ -96,9 +99,9 @@ def test_the_page_has_a_line_for_each_share_and_the_share_of_plumbing() -> None:
     phases, idle = [phase(0.5), phase(1.2, lost=2)], {"postgres": 0.004, "origin": 0.001}
     page = write({"full": Measured(2.0, parts, phases, idle)}, 1.5, "two papers", 0.1)
     (line,) = (line for line in page.splitlines() if line.startswith("| 50%"))
-    assert line.startswith("| 50% | 1.00 | 10 | 10 | 7 | 3 | 10 | 0 | 6 | 1 | 0 |")
+    assert line.startswith("| 50% | 1.00 | 10 | 10 | 7 | 3 | 10 to 12, 1 without | 0 | 6 | 1 | 0 |")
     assert line.endswith("| 0 | 4.00 | 7.00 | 7.00 | 0.25 | 0.25 | 1, 3, 2 |")
-    assert "| 120% | 2.40 | 10 | 10 | 7 | 3 | 10 | 0 | 6 | 1 | 2 |" in page
+    assert "| 120% | 2.40 | 10 | 10 | 7 | 3 | 10 to 12, 1 without | 0 | 6 | 1 | 2 |" in page
     assert "## Full: 2.00 documents a second" in page
     assert "| full | 2.00 | 25% | 0.005 |" in page
     assert "| extraction worker | 1.400 | 70% | 0.000 |" in page
@@ -110,6 +113,41 @@ def test_the_page_has_a_line_for_each_share_and_the_share_of_plumbing() -> None:
     )
     assert "139 hours of this machine at its capacity, US$ 13.89 at US$" in page
     assert "two papers" in page
+
+
+@pytest.mark.parametrize(
+    ("told", "said"),
+    [
+        ((), ""),
+        ((10.0, 10.0), "10"),
+        ((12.0, 10.0, 11.0), "10 to 12"),
+        ((10.0, inf, 10.0), "10, 1 without"),
+        ((inf, inf, inf), "3 without"),
+    ],
+)
+def test_a_refusal_that_names_no_time_is_on_the_page(told: tuple[float, ...], said: str) -> None:
+    """Beside the least and the most that the others named."""
+    phases = [replace(phase(2.0), retry_after=told)]
+    page = write({"full": Measured(2.0, {"origin": 2.0}, phases, {})}, 1.5, "two papers", 0.1)
+    assert f"| 200% | 4.00 | 10 | 10 | 7 | 3 | {said} | 0 | 6 |" in page
+
+
+@pytest.mark.parametrize(
+    ("told", "lost", "code"), [((10.0, 12.0), 0, 0), ((10.0, inf), 0, 1), ((10.0,), 1, 1)]
+)
+def test_the_exit_code_says_whether_promises_were_kept(
+    monkeypatch: pytest.MonkeyPatch, told: tuple[float, ...], lost: int, code: int
+) -> None:
+    """What was accepted ended, and each refusal named a time."""
+    measured = Measured(
+        2.0, {"origin": 2.0}, [replace(phase(2.0), retry_after=told, lost=lost)], {}
+    )
+    monkeypatch.setattr("signal.signal", lambda *_: None)
+    monkeypatch.setattr(load, "LOCUST", Path(sys.executable))
+    monkeypatch.setattr(load, "processor_alone", lambda _documents: 1.5)
+    monkeypatch.setattr(load, "running", lambda *_: nullcontext())
+    monkeypatch.setattr(load, "_measure", lambda *_: measured)
+    assert load.main(["--editions", "full"]) == code
 
 
 def test_the_course_of_memory_over_a_long_phase_is_told_and_which_part_grew() -> None:

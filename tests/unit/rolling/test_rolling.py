@@ -28,7 +28,8 @@ from infra.rolling.report import Report, gaps
 from infra.rolling.run import left
 from shared.errors import Unavailable
 
-PAPER = papers(1, 1)[0]
+PAPER, REPORT = (papers(1, 3)[number] for number in (0, 2))
+TAKEN = ("it_1", "accept", "first")
 
 
 @dataclass
@@ -45,26 +46,38 @@ class Seen:
 
 
 def sound() -> Seen:
-    """One contract with one clause, decided by one person, and everything as it should be."""
+    """A contract with a clause, about which somebody decided, a report with a finding, and
+    everything as it should be.
+    """
     told = Told()
     told.accept("doc_1", copy.deepcopy(PAPER))
-    told.decided["de_1"] = "it_1"
-    sha256 = hashlib.sha256(PAPER.data).hexdigest()
-    document = {"id": "doc_1", "sha256": sha256, "state": "ended", "outcome": "complete"}
-    item = {"id": "it_1", "document_id": "doc_1", "result_id": "cl_1", "about": "clause"}
+    told.accept("doc_2", copy.deepcopy(REPORT))
+    told.tried.add(TAKEN)
+    told.decided["de_1"] = TAKEN
+    sums = {name: hashlib.sha256(paper.data).hexdigest() for name, paper in told.accepted.items()}
+    ended = {"state": "ended", "outcome": "complete"}
+    items = [
+        {"id": "it_1", "document_id": "doc_1", "result_id": "cl_1", "about": "clause"},
+        {"id": "it_2", "document_id": "doc_2", "result_id": "fi_1", "about": "finding"},
+    ]
     clause = {"id": "cl_1", "category": "Document Name", "start": 0, "end": 6}
+    where = {"filing": "f", "statement": "balance_sheet", "row": 2, "column": None}
+    finding = {"id": "fi_1", "check": "total", "message": "1 + 1 is not 3", **where}
     facts = Facts(
-        documents=[document],
-        items=[item],
-        decisions=[{"id": "de_1", "item_id": "it_1"}],
+        documents=[{"id": name, "sha256": sha256, **ended} for name, sha256 in sums.items()],
+        items=[{**items[0], "verdict": "accept"}, {**items[1], "verdict": None}],
+        decisions=[{"id": "de_1", "item_id": "it_1", "verdict": "accept", "actor": "first"}],
         deliveries=[],
         costs={},
-        results={"doc_1": [clause]},
-        originals={"doc_1": sha256},
+        results={"doc_1": [clause], "doc_2": [finding]},
+        originals=sums,
     )
     heard = [
         Heard("wh_1", "document.ended", {"document_id": "doc_1"}),
         Heard("wh_2", "review.decided", {"document_id": "doc_1", "decision_id": "de_1"}),
+        Heard("wh_3", "clauses.extracted", {"document_id": "doc_1"}),
+        Heard("wh_4", "findings.found", {"document_id": "doc_2"}),
+        Heard("wh_5", "document.ended", {"document_id": "doc_2"}),
     ]
     return Seen(told, facts, heard)
 
@@ -75,8 +88,8 @@ def test_nothing_is_found_where_all_is_kept() -> None:
     seen.heard.append(seen.heard[0])
     found = seen.count()
     assert (found.lost, found.twice) == ([], [])
-    assert (found.accepted, found.complete, found.decided) == (1, 1, 1)
-    assert (found.results, found.webhooks) == (1, 2)
+    assert (found.accepted, found.complete, found.decided) == (2, 2, 1)
+    assert (found.results, found.webhooks) == (2, 5)
 
 
 LOST: dict[str, Callable[[Seen], object]] = {
@@ -87,26 +100,47 @@ LOST: dict[str, Callable[[Seen], object]] = {
     "without results": lambda seen: seen.facts.results["doc_1"].clear(),
     "nobody is asked about cl_1": lambda seen: seen.facts.items.clear(),
     "decision de_1 about it_1": lambda seen: seen.facts.decisions.clear(),
+    "kept as [('it_1', 'reject', 'first')]": lambda seen: seen.facts.decisions[0].update(
+        verdict="reject"
+    ),
+    "kept as [('it_1', 'accept', 'second')]": lambda seen: seen.facts.decisions[0].update(
+        actor="second"
+    ),
+    "kept as [('it_2', 'accept', 'first')]": lambda seen: seen.facts.decisions[0].update(
+        item_id="it_2"
+    ),
+    "it_1, decided as accept, says None": lambda seen: seen.facts.items[0].update(verdict=None),
     "no webhook document.ended of doc_1": lambda seen: seen.heard.pop(0),
     "no webhook review.decided of de_1": lambda seen: seen.heard.pop(1),
+    "no webhook clauses.extracted of doc_1": lambda seen: seen.heard.pop(2),
+    "no webhook findings.found of doc_2": lambda seen: seen.heard.pop(3),
 }
 TWICE: dict[str, Callable[[Seen], object]] = {
     "documents with the bytes": lambda seen: seen.facts.documents.append(
-        {**seen.facts.documents[0], "id": "doc_2"}
+        {**seen.facts.documents[0], "id": "doc_3"}
     ),
     "was accepted as": lambda seen: seen.told.accepted["doc_1"].answers.append("doc_2"),
     "doc_1: results cl_1": lambda seen: seen.facts.results["doc_1"].append(
         {**seen.facts.results["doc_1"][0], "start": 9}
     ),
-    "doc_1: clauses": lambda seen: seen.facts.results["doc_1"].append(
+    "doc_1: the same": lambda seen: seen.facts.results["doc_1"].append(
         {**seen.facts.results["doc_1"][0], "id": "cl_2"}
+    ),
+    "doc_2: the same": lambda seen: seen.facts.results["doc_2"].append(
+        {**seen.facts.results["doc_2"][0], "id": "fi_2"}
     ),
     "items for": lambda seen: seen.facts.items.append({**seen.facts.items[0], "id": "it_2"}),
     "decisions about it_1": lambda seen: seen.facts.decisions.append(
-        {"id": "de_2", "item_id": "it_1"}
+        {**seen.facts.decisions[0], "id": "de_2"}
+    ),
+    "nobody took decision de_2": lambda seen: seen.facts.decisions.append(
+        {**seen.facts.decisions[0], "id": "de_2", "item_id": "it_2"}
+    ),
+    "webhooks ('findings.found', 'doc_2')": lambda seen: seen.heard.append(
+        Heard("wh_6", "findings.found", {"document_id": "doc_2"})
     ),
     "webhooks ('document.ended', 'doc_1')": lambda seen: seen.heard.append(
-        Heard("wh_3", "document.ended", {"document_id": "doc_1"})
+        Heard("wh_6", "document.ended", {"document_id": "doc_1"})
     ),
 }
 
