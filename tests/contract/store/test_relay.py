@@ -24,6 +24,7 @@ from shared.storage import (
     end_put_off,
     note_passed_over,
     relay,
+    trail,
 )
 from shared.storage.messages import inbox, outbox, relay_lease
 
@@ -372,6 +373,31 @@ def test_what_was_handled_long_ago_is_forgotten(store: Store) -> None:
     with store.read() as session:
         left = session.execute(select(inbox.c.event_id)).scalars()
         assert set(left) == {"new", "begun", "given up"}
+
+
+def test_what_a_restore_sends_again_is_known_by_the_inbox(store: Store) -> None:
+    """However old the backup is: days count from the restore, or the first look for old rows would
+    forget what was handled, just before it comes again."""
+    old = datetime.now(UTC) - timedelta(days=40)
+    rows: list[dict[str, object]] = [
+        {"event_id": "handled", "handled": old, "given_up": None},
+        {"event_id": "begun", "handled": None, "given_up": None},
+        {"event_id": "given up", "handled": None, "given_up": old},
+    ]
+    with store.write() as session:
+        for row in rows:
+            session.execute(insert(inbox).values(**row, starts=1, failures=0, first_seen=old))
+    bus, ids = Bus(), _publish(store, "a")
+    assert Relay(store, bus, owner="a", inbox_days=50).run_once() == 1
+    assert trail.send_all_again(store) == 1
+    assert Relay(store, bus, owner="a", inbox_days=30).run_once() == 1
+    assert _received(bus) == ids * 2
+    with store.read() as session:
+        left = session.execute(select(inbox.c.event_id, inbox.c.handled)).all()
+    handled = {row.event_id: row.handled for row in left}
+    assert handled.keys() == {"handled", "begun", "given up"}
+    assert handled["handled"] > datetime.now(UTC) - timedelta(minutes=1)
+    assert (handled["begun"], handled["given up"]) == (None, None)
 
 
 def test_a_relay_that_stops_gives_its_lease_back(store: Store) -> None:
