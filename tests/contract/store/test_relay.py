@@ -199,10 +199,20 @@ def test_an_event_is_sent_without_waiting_for_the_interval(store: Store) -> None
     assert not thread.is_alive()
 
 
-def _gauge(name: str) -> float:
+LAG = "smallprint_bus_lag"
+AGE = "smallprint_queue_age_seconds"
+
+
+def _told(name: str) -> list[float]:
+    """What is told of the service by a gauge: one number, or none."""
     lines = exposition().decode().splitlines()
-    (line,) = [line for line in lines if line.startswith(f'{name}{{service="extraction"}} ')]
-    return float(line.split()[1])
+    found = [line for line in lines if line.startswith(f'{name}{{service="extraction"}} ')]
+    return [float(line.split()[1]) for line in found]
+
+
+def _gauge(name: str) -> float:
+    (value,) = _told(name)
+    return value
 
 
 def test_what_waits_is_measured_also_without_a_worker(store: Store) -> None:
@@ -278,6 +288,59 @@ def test_a_lag_that_is_not_known_keeps_nothing_from_being_sent(
         stop.set()
         store.outbox_filled.set()
         thread.join(10)
+
+
+@pytest.mark.parametrize("error", [Unavailable("away"), ValueError("a bug")], ids=["away", "bug"])
+@pytest.mark.parametrize("away", ["bus", "database"])
+def test_what_can_not_be_measured_is_told_no_more(
+    store: Store, monkeypatch: pytest.MonkeyPatch, away: str, error: Exception
+) -> None:
+    """An alert tells of what is missing, and none of a number that stays as it was. What the
+    database has is told while the bus is away; both are told again once they are back.
+    """
+    monkeypatch.setattr(relay, "MEASURE_EVERY", 0.05)
+    monkeypatch.setattr(relay, "HEARING_SECONDS", 0.05)
+    bus, stop = Bus(), threading.Event()
+    bus.consumer("extraction").close()
+    work = Relay(store, bus, interval=0.02)
+    thread = _run(work, stop)
+    try:
+        _wait_until(lambda: _told(LAG) == _told(AGE) == [0])
+        with monkeypatch.context() as broken:
+            if away == "bus":
+                bus.before = _raise(error)
+                broken.setattr(bus, "lag", lambda _group: _raise(error)())
+                _publish(store, "a")
+                _wait_until(lambda: not _told(LAG) and sum(_told(AGE)) > 0.3)
+            else:
+                broken.setattr(store, "read", _raise(error))
+                _wait_until(lambda: not _told(LAG) and not _told(AGE))
+            bus.before = lambda: None
+        store.outbox_filled.set()
+        _wait_until(lambda: _told(LAG) == [1 if away == "bus" else 0] and _told(AGE) == [0])
+    finally:
+        stop.set()
+        store.outbox_filled.set()
+        thread.join(10)
+
+
+def test_no_age_is_told_while_half_of_it_is_not_known(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where what is begun can't be read, what is unsent alone would say that nothing is old."""
+    bus = Bus()
+    bus.consumer("extraction").close()
+    work = Relay(store, bus)
+    begin_try(store, DocumentDeleted(document_id="a"))
+    monkeypatch.setattr(relay, "MEASURE_EVERY", 0.0)
+    with monkeypatch.context() as broken:
+        broken.setattr(store, "read", _raise(Unavailable("away")))
+        work.measure()
+    work.run_once()
+    assert (_told(LAG), _told(AGE)) == ([], [])
+    work.measure()
+    assert _told(LAG) == [0]
+    assert _told(AGE)
 
 
 def test_an_event_travels_with_its_trace_in_the_headers(store: Store) -> None:
