@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from prometheus_client import CONTENT_TYPE_LATEST, Counter, Gauge, Histogram, generate_latest
+
+from shared.errors import Unavailable
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 
@@ -84,6 +87,23 @@ def at_scrape(read: Callable[[], None]) -> Callable[[], None]:
     """Have gauges set whenever they are asked for; returns what ends that."""
     _readers.append(read)
     return lambda: _readers.remove(read)
+
+
+@contextmanager
+def or_untold(service: str, *gauges: Gauge) -> Iterator[None]:
+    """Where measuring raises, it is logged, and the gauges tell nothing of the service any more: an
+    alert misses what is not there, and takes what was told last for true. Nothing is raised.
+    """
+    try:
+        yield
+    except Unavailable as error:
+        log.warning("what waits is not known now", extra={"reason": error.message})
+    except Exception:
+        log.exception("what waits can't be measured")
+    else:
+        return
+    for gauge in gauges:
+        gauge.remove(service)
 
 
 def exposition() -> bytes:

@@ -52,6 +52,7 @@ auto.create.topics.enable=false
 default.replication.factor=1
 offsets.topic.num.partitions=4
 offsets.topic.replication.factor=1
+offsets.retention.minutes=2147483647
 transaction.state.log.num.partitions=4
 transaction.state.log.replication.factor=1
 transaction.state.log.min.isr=1

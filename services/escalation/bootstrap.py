@@ -18,6 +18,7 @@ from services.escalation.recovering import Recovery
 from services.escalation.rules.noting import PolicyNotes
 from services.escalation.settings import Settings
 from services.escalation.store import MIGRATIONS
+from shared import metrics
 from shared.artefacts import training_of
 from shared.bus import open_bus
 from shared.events import (
@@ -94,8 +95,12 @@ def build(settings: Settings | None = None, *, keys: Keys | None = None) -> Serv
 
 
 def _recovery(policies: Policies, ledger: Ledger, settings: Settings) -> Recovery:
-    """Made where the workers are, which alone need the keys of providers. Raises SettingsError."""
+    """Made where the workers are, which alone spend, and need the keys of providers. Raises
+    SettingsError.
+    """
     policies.check_keys()
+    for provider in policies.providers:  # nothing yet is told as 0, so that a first call shows
+        metrics.escalation_spend_usd_total.labels(provider.name)
     return Recovery(ledger, settings.escalation_recovery)
 
 

@@ -353,6 +353,11 @@ def overview_table(
     )
     if silent.relays:
         yield f"  ! no relay answered of {', '.join(silent.relays)}: what waits there is not known"
+    if blind := [q.service for q in waiting if q.lag is None and q.service not in silent.relays]:
+        yield (
+            f"  ! what waits for {', '.join(blind)} is not known: its relay can't ask its database "
+            "or the broker, and its log says why"
+        )
     yield "stages, by their 95th percentile"
     heads5 = ("service", "stage", "times", "half within", "95% within")
     yield from _table(

@@ -62,6 +62,8 @@ class Relay:
         self._measure_at = 0.0
         self._unsent_since: datetime | None = None
         self._unworked_since: datetime | None = None
+        self._blind = False
+        """Whether the last look at what is begun failed: no age is true until one does not."""
 
     def run_once(self) -> int:
         """Send what waits. Returns how many were sent; 0 also if another relay holds the lease."""
@@ -124,7 +126,6 @@ class Relay:
             self.store.outbox_filled.clear()
             try:
                 sent = self.run_once()
-                self.measure()
                 pause = max(self.interval, HEARING_SECONDS if listening.hears else 0.0)
             except Unavailable as error:
                 log.warning("events wait in the outbox", extra={"reason": error.message})
@@ -132,6 +133,7 @@ class Relay:
             except Exception:
                 log.exception("the relay failed; it goes on")
                 sent, pause = 0, min(pause * 2, 10.0)
+            self.measure()
             if sent < BATCH:  # what came since has set it
                 self.store.outbox_filled.wait(pause)
 
@@ -173,14 +175,28 @@ class Relay:
     def measure(self) -> None:
         """Now and then, measure what waits for the service: also while its workers are busy, or
         gone, in which case nobody else would tell. What was put off waits as it is meant to, until
-        its time is over.
+        its time is over. What can't be measured is told no more, so that it is missed: without the
+        database neither of both, for what users feel then is told by no number. Never raises.
         """
         if time.monotonic() < self._measure_at:
             return
         self._measure_at = time.monotonic() + MEASURE_EVERY
-        service, now = self.store.service, datetime.now(UTC)
+        service = self.store.service
+        self._blind = True
+        with metrics.or_untold(service, metrics.bus_lag, metrics.queue_age_seconds):
+            self._unworked_since = self._oldest_unworked()
+            self._blind = False
+        if self._blind:
+            return
+        self._tell_age()
+        with metrics.or_untold(service, metrics.bus_lag):
+            metrics.bus_lag.labels(service).set(self.bus.lag(service))
+
+    def _oldest_unworked(self) -> datetime | None:
+        """Since when the oldest event has been waiting that was begun and has not ended."""
+        now = datetime.now(UTC)
         with self.store.read() as session:
-            self._unworked_since = session.execute(
+            oldest: datetime | None = session.execute(
                 select(func.min(inbox.c.first_seen)).where(
                     inbox.c.handled.is_(None),
                     inbox.c.given_up.is_(None),
@@ -189,13 +205,11 @@ class Relay:
                     or_(inbox.c.began.is_not(None), inbox.c.next_try <= now),
                 )
             ).scalar()
-        self._tell_age()
-        try:
-            metrics.bus_lag.labels(service).set(self.bus.lag(service))
-        except Unavailable as error:  # what is measured for people keeps nothing from being sent
-            log.warning("the lag is not known now", extra={"reason": error.message})
+        return oldest
 
     def _tell_age(self) -> None:
+        if self._blind:
+            return
         begun = [since for since in (self._unsent_since, self._unworked_since) if since]
         age = (datetime.now(UTC) - min(begun)).total_seconds() if begun else 0.0
         metrics.queue_age_seconds.labels(self.store.service).set(max(age, 0.0))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from sqlalchemy import delete, func, select, update
 
 from shared.storage.engine import Store
-from shared.storage.messages import outbox, relay_lease
+from shared.storage.messages import inbox, outbox, relay_lease
 
 
 @dataclass(frozen=True)
@@ -30,10 +31,13 @@ def said(store: Store) -> Iterator[Said]:
 
 def send_all_again(store: Store) -> int:
     """Let the relay send everything that is still in the outbox, in its order: who has handled an
-    event already knows it by its inbox. Returns how many there are.
+    event already knows it by its inbox. The days for which it does begin anew, for what is sent
+    again may be as old as the backup. Returns how many there are.
     """
     with store.write() as session:
         session.execute(update(outbox).values(sent=None))
+        handled = update(inbox).where(inbox.c.handled.is_not(None))
+        session.execute(handled.values(handled=datetime.now(UTC)))
         return int(session.execute(select(func.count()).select_from(outbox)).scalar_one())
 
 

@@ -31,6 +31,9 @@ SEEN = 500
 UNITS = "documents"
 """What figures are kept of, and what checks count by, where nothing else is said."""
 
+ALERTS = ("risk", "category", "drift")
+"""Kinds of notices that come by themselves."""
+
 ConfidenceOf = Callable[[float], float]
 """Says from which confidence on a result is believed so much: people see what confidence results
 carry. Where that differs by category there is none, and they are told how much is believed."""
@@ -286,8 +289,8 @@ def announce(told: Sequence[Notice]) -> None:
 
 
 def measuring(store: Store, tables: Tables) -> Callable[[], None]:
-    """Return what sets the gauges of a service's specialists, from the watches of all tenants.
-    Those of other services in the same process are left alone.
+    """Return what sets the gauges of a service's specialists, from the watches of all tenants, and
+    has their alerts counted from 0 on. Those of other services in the same process are left alone.
     """
     drifts, tight = set[str](), set[str]()
 
@@ -298,6 +301,8 @@ def measuring(store: Store, tables: Tables) -> Callable[[], None]:
         counts: dict[str, int] = {}
         for kept in found:
             counts[kept.adapter] = counts.get(kept.adapter, 0) + bool(kept.step or kept.doubted)
+            for alert in ALERTS:
+                metrics.promise_alerts_total.labels(kept.adapter, alert)
             if kept.stability is not None:
                 index = max(kept.stability, indices.get(kept.adapter, kept.stability))
                 indices[kept.adapter] = index

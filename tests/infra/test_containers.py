@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
+from infra.kafka.broker import _PROPERTIES
 from infra.origin import OriginSettings
 from services.cli import databases
 from shared.runtime.main import ROLES
@@ -263,6 +264,14 @@ def test_the_lone_broker_acknowledges_what_is_on_its_disk() -> None:
         str(_compose()["services"]["kafka"]["environment"]["KAFKA_LOG_FLUSH_INTERVAL_MESSAGES"])
         == "1"
     )
+
+
+def test_brokers_remember_how_far_a_service_has_read_while_it_is_off() -> None:
+    """Kafka's default is a week; then a group begins at the beginning, and handles once more what
+    its inbox has forgotten."""
+    assert "offsets.retention.minutes=2147483647" in _PROPERTIES.splitlines()
+    kafka = _compose()["services"]["kafka"]["environment"]
+    assert str(kafka["KAFKA_OFFSETS_RETENTION_MINUTES"]) == "2147483647"
 
 
 def test_only_what_replaces_something_or_looks_on_has_a_profile() -> None:

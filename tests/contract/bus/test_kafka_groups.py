@@ -256,6 +256,17 @@ def test_topics_are_made_with_what_is_written_down(broker: Broker) -> None:
     assert [told[name] for name in names] == [kept, kept, {"cleanup.policy": "compact"}]
 
 
+def test_offsets_of_a_group_that_is_off_stay(broker: Broker) -> None:
+    """The broker takes the number, and has it: a service that is off for weeks goes on."""
+    admin = KafkaAdminClient(bootstrap_servers=broker.address)
+    try:
+        asked = [ConfigResource(ConfigResourceType.BROKER, "1")]
+        (said,) = admin.describe_configs(asked, config_filter="all").values()
+    finally:
+        admin.close()
+    assert said["1"]["offsets.retention.minutes"]["value"] == "2147483647"
+
+
 def test_what_is_sent_again_over_a_broken_network_is_written_once(
     tmp_path_factory: pytest.TempPathFactory, broker: Broker
 ) -> None:

@@ -24,6 +24,7 @@ from shared.storage import (
     end_put_off,
     note_passed_over,
     relay,
+    trail,
 )
 from shared.storage.messages import inbox, outbox, relay_lease
 
@@ -198,10 +199,20 @@ def test_an_event_is_sent_without_waiting_for_the_interval(store: Store) -> None
     assert not thread.is_alive()
 
 
-def _gauge(name: str) -> float:
+LAG = "smallprint_bus_lag"
+AGE = "smallprint_queue_age_seconds"
+
+
+def _told(name: str) -> list[float]:
+    """What is told of the service by a gauge: one number, or none."""
     lines = exposition().decode().splitlines()
-    (line,) = [line for line in lines if line.startswith(f'{name}{{service="extraction"}} ')]
-    return float(line.split()[1])
+    found = [line for line in lines if line.startswith(f'{name}{{service="extraction"}} ')]
+    return [float(line.split()[1]) for line in found]
+
+
+def _gauge(name: str) -> float:
+    (value,) = _told(name)
+    return value
 
 
 def test_what_waits_is_measured_also_without_a_worker(store: Store) -> None:
@@ -277,6 +288,59 @@ def test_a_lag_that_is_not_known_keeps_nothing_from_being_sent(
         stop.set()
         store.outbox_filled.set()
         thread.join(10)
+
+
+@pytest.mark.parametrize("error", [Unavailable("away"), ValueError("a bug")], ids=["away", "bug"])
+@pytest.mark.parametrize("away", ["bus", "database"])
+def test_what_can_not_be_measured_is_told_no_more(
+    store: Store, monkeypatch: pytest.MonkeyPatch, away: str, error: Exception
+) -> None:
+    """An alert tells of what is missing, and none of a number that stays as it was. What the
+    database has is told while the bus is away; both are told again once they are back.
+    """
+    monkeypatch.setattr(relay, "MEASURE_EVERY", 0.05)
+    monkeypatch.setattr(relay, "HEARING_SECONDS", 0.05)
+    bus, stop = Bus(), threading.Event()
+    bus.consumer("extraction").close()
+    work = Relay(store, bus, interval=0.02)
+    thread = _run(work, stop)
+    try:
+        _wait_until(lambda: _told(LAG) == _told(AGE) == [0])
+        with monkeypatch.context() as broken:
+            if away == "bus":
+                bus.before = _raise(error)
+                broken.setattr(bus, "lag", lambda _group: _raise(error)())
+                _publish(store, "a")
+                _wait_until(lambda: not _told(LAG) and sum(_told(AGE)) > 0.3)
+            else:
+                broken.setattr(store, "read", _raise(error))
+                _wait_until(lambda: not _told(LAG) and not _told(AGE))
+            bus.before = lambda: None
+        store.outbox_filled.set()
+        _wait_until(lambda: _told(LAG) == [1 if away == "bus" else 0] and _told(AGE) == [0])
+    finally:
+        stop.set()
+        store.outbox_filled.set()
+        thread.join(10)
+
+
+def test_no_age_is_told_while_half_of_it_is_not_known(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where what is begun can't be read, what is unsent alone would say that nothing is old."""
+    bus = Bus()
+    bus.consumer("extraction").close()
+    work = Relay(store, bus)
+    begin_try(store, DocumentDeleted(document_id="a"))
+    monkeypatch.setattr(relay, "MEASURE_EVERY", 0.0)
+    with monkeypatch.context() as broken:
+        broken.setattr(store, "read", _raise(Unavailable("away")))
+        work.measure()
+    work.run_once()
+    assert (_told(LAG), _told(AGE)) == ([], [])
+    work.measure()
+    assert _told(LAG) == [0]
+    assert _told(AGE)
 
 
 def test_an_event_travels_with_its_trace_in_the_headers(store: Store) -> None:
@@ -372,6 +436,31 @@ def test_what_was_handled_long_ago_is_forgotten(store: Store) -> None:
     with store.read() as session:
         left = session.execute(select(inbox.c.event_id)).scalars()
         assert set(left) == {"new", "begun", "given up"}
+
+
+def test_what_a_restore_sends_again_is_known_by_the_inbox(store: Store) -> None:
+    """However old the backup is: days count from the restore, or the first look for old rows would
+    forget what was handled, just before it comes again."""
+    old = datetime.now(UTC) - timedelta(days=40)
+    rows: list[dict[str, object]] = [
+        {"event_id": "handled", "handled": old, "given_up": None},
+        {"event_id": "begun", "handled": None, "given_up": None},
+        {"event_id": "given up", "handled": None, "given_up": old},
+    ]
+    with store.write() as session:
+        for row in rows:
+            session.execute(insert(inbox).values(**row, starts=1, failures=0, first_seen=old))
+    bus, ids = Bus(), _publish(store, "a")
+    assert Relay(store, bus, owner="a", inbox_days=50).run_once() == 1
+    assert trail.send_all_again(store) == 1
+    assert Relay(store, bus, owner="a", inbox_days=30).run_once() == 1
+    assert _received(bus) == ids * 2
+    with store.read() as session:
+        left = session.execute(select(inbox.c.event_id, inbox.c.handled)).all()
+    handled = {row.event_id: row.handled for row in left}
+    assert handled.keys() == {"handled", "begun", "given up"}
+    assert handled["handled"] > datetime.now(UTC) - timedelta(minutes=1)
+    assert (handled["begun"], handled["given up"]) == (None, None)
 
 
 def test_a_relay_that_stops_gives_its_lease_back(store: Store) -> None:

@@ -22,7 +22,7 @@ from shared.storage.watches import Drawn, Kept, Notice, Watches, everywhere
 from shared.watch.calibrating import loosen, undo
 from shared.watch.drift import Drift
 from shared.watch.others import accepted_now
-from shared.watch.watching import measuring, note_figures, promised, settle, shown
+from shared.watch.watching import announce, measuring, note_figures, promised, settle, shown
 from tests.postgres import Servers
 
 NAME = "specialist"
@@ -278,9 +278,26 @@ def test_gauges_of_other_services_in_the_process_are_left_alone(store: Store) ->
         session.execute(delete(watches).where(watches.c.tenant == "mine"))
     measure()
     told = metrics.exposition()
-    assert b'adapter="specialist"' not in told
+    for gauge in (b"promise_tightened", b"calibration_drift"):
+        assert b'smallprint_%s{adapter="specialist"}' % gauge not in told
     assert b'smallprint_promise_tightened{adapter="of another service"} 3.0' in told
     metrics.promise_tightened.remove("of another service")
+
+
+def test_promises_in_doubt_are_counted_from_zero_on(store: Store) -> None:
+    """A rise from nothing is no rise to whoever watches: the first alarm would not show."""
+    name = f"new in {store.service} on {store.engine.dialect.name}"
+    with store.write() as session:
+        mine = kind(store)(session, "mine")
+        mine.save(mine.kept(name, lock=True))
+    sample = f'smallprint_promise_alerts_total{{adapter="{name}",kind="%s"}} %s'
+    assert name not in metrics.exposition().decode()
+    measuring(store, kind(store).tables)()
+    told = metrics.exposition().decode().splitlines()
+    assert all(sample % (one, "0.0") in told for one in ("risk", "category", "drift"))
+    announce([Notice(name, "drift", "", "they changed")])
+    measuring(store, kind(store).tables)()
+    assert sample % ("drift", "1.0") in metrics.exposition().decode().splitlines()
 
 
 def test_what_is_accepted_without_a_category_in_doubt_is_kept_until_it_is_loosened(

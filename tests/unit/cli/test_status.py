@@ -193,6 +193,15 @@ def test_what_is_slow_is_read_from_metrics() -> None:
     assert "no document is at work" in "\n".join(overview_table([], [], [], NOW, silent))
 
 
+def test_it_is_said_of_whom_a_relay_answers_and_can_not_tell_what_waits() -> None:
+    """A question mark alone leaves open whom to look at; one that is silent is named as such."""
+    waiting = queues(read_metrics(METRICS))
+    text = "! what waits for triage is not known: its relay can't ask its database or the broker"
+    assert text in "\n".join(overview_table(waiting, [], [], NOW, Silence()))
+    silent = Silence(relays=("triage",))
+    assert "can't ask" not in "\n".join(overview_table(waiting, [], [], NOW, silent))
+
+
 def test_it_is_said_how_old_the_counts_of_what_waits_may_be() -> None:
     """As old as relays let them be; one that was taken since is in work and not counted yet."""
     assert COUNTED_EVERY == MEASURE_EVERY

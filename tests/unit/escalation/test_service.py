@@ -32,6 +32,7 @@ from shared.events import (
     decode,
 )
 from shared.events.questions import Proposal, Question
+from shared.metrics import exposition
 from shared.runtime import Worker
 from shared.settings import load
 from shared.storage import FileBlobs, Relay, UnitOfWork, begin_try
@@ -399,3 +400,22 @@ def test_a_question_s_blob_is_of_this_form() -> None:
     ).model_dump_json()
     assert json.loads(written)["subject"] == "clause"
     assert Question.model_validate_json(written).candidates == ()
+
+
+def test_what_a_provider_was_given_is_told_from_zero_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A rise from nothing is no rise to whoever watches: the first spending would not show."""
+    monkeypatch.setenv("TEST_FRONTIER_KEY", "key")
+    policy = tmp_path / "policy.toml"
+    text = POLICY.format(url="http://127.0.0.1:9", day="1", mask="")
+    policy.write_text(text.replace("stand-in", "newcomer"))
+    settings = load(Settings, data=tmp_path, bus_url="memory:", policy=policy)
+    service = build(settings, keys=AnyKey())
+    zero = 'smallprint_escalation_spend_usd_total{provider="newcomer"} 0.0'
+    assert zero not in exposition().decode()
+    jobs = [make("me") for make in service.jobs]
+    assert jobs
+    assert zero in exposition().decode().splitlines()
+    service.bus.close()
+    service.store.close()
