@@ -20,7 +20,7 @@ from shared.events import (
 )
 from shared.storage.deletion import is_cancelled
 from tests.unit.documents.archives import archive
-from tests.unit.ingest.house import House, extracted, found
+from tests.unit.ingest.house import House, away_once, extracted, found
 
 KINDS = ("contract", "report", "other")
 PROSE = b"The parties to this agreement agree that nothing in it is to be taken at its word. " * 4
@@ -138,11 +138,49 @@ def test_what_waits_under_the_old_kind_is_void_at_once(make: Made, how: str) -> 
     assert not is_cancelled(blobs, "default", document, 1)
 
 
+@pytest.mark.parametrize("how", ["said", "uploaded", "in an archive", "answered"])
+def test_it_is_void_also_where_the_blob_store_was_away(
+    make: Made, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    """What is committed counts, and is answered so; its mark follows by the event of it."""
+    house = make(0.5, 0.1, 0.4)
+    document = house.accepted(PROSE, "a.txt")
+    house.work()
+    refused = away_once(house, monkeypatch)
+    if how == "said":
+        assert say(house, document, "report").status_code == 200
+    elif how == "uploaded":
+        assert house.upload(PROSE, "a.txt", kind="report").status_code == 202
+    elif how == "answered":
+        house.say(answered(document, "correct", "report"))
+    else:
+        house.accepted(archive({"a.txt": PROSE}), "a.zip", kind="report")
+    house.work()
+    assert len(refused) == 1
+    assert house.state(document)["attempt"] == 2
+    marked = [is_cancelled(house.service.blobs, "default", document, n) for n in (1, 2)]
+    assert marked == [True, False]
+
+
+def test_a_mark_is_made_of_no_document_that_is_deleted(house: House) -> None:
+    """The event of another kind comes twice, the second time after everything is removed."""
+    document = house.accepted(PROSE, "a.txt")
+    house.work()
+    say(house, document, "report")
+    house.client.delete(f"/v1/documents/{document}")
+    house.work()
+    late = DocumentRekinded(document_id=document, kind="report", previous="contract", attempt=2)
+    house.say(late)
+    assert house.blobs() == set()
+
+
 def test_the_same_kind_said_again_voids_nothing(house: House) -> None:
     """What is in hand goes on."""
     document = house.accepted(PROSE, "a.txt")
     house.work()
     assert say(house, document, "contract").json()["attempt"] == 1
+    house.work()
+    assert len(heard(house, DocumentRekinded)) == 1
     assert not is_cancelled(house.service.blobs, "default", document, 1)
 
 
