@@ -26,6 +26,7 @@ from shared.errors import InvalidRequest, SettingsError, Unavailable
 from shared.storage.listening import Listening
 from shared.storage.migrate import migrate, must_be_current
 from shared.storage.tenants import guard
+from shared.storage.timeouts import timeouts
 
 _READ = "sqlite_read"
 WAIT = 30.0
@@ -107,6 +108,7 @@ def _open(url: str, service: str, connections: int) -> Engine:
             kept = min(5, connections)
             engine = create_engine(
                 parsed,
+                connect_args=timeouts(parsed),
                 pool_pre_ping=True,
                 pool_size=kept,
                 max_overflow=connections - kept,

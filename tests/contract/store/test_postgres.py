@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import text
@@ -198,3 +201,35 @@ def test_a_server_without_a_free_connection_is_waited_for(
             with refused, other.read() as second:
                 pid(second)
         other.close()
+
+
+def waits(connection: Any) -> tuple[int, int, int]:
+    """What a connection does with a server that is gone: seconds until it asks for a sign,
+    milliseconds until it gives up what it has sent, and seconds that connecting may take.
+    """
+    with socket.socket(fileno=os.dup(connection.fileno())) as peer:
+        idle = peer.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE)
+        sent = peer.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT)
+        assert peer.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+    return idle, sent, int(connection.info.get_parameters()["connect_timeout"])
+
+
+@pytest.mark.parametrize(
+    ("stated", "found"),
+    [
+        ("", (30, 30_000, 10)),
+        ("?keepalives_idle=50&tcp_user_timeout=70000&connect_timeout=4", (50, 70_000, 4)),
+    ],
+)
+def test_a_server_that_is_gone_is_not_waited_for_long(
+    url: str, stated: str, found: tuple[int, int, int]
+) -> None:
+    """On every connection, of the pool and of who listens; what the URL states counts."""
+    with store_of(url + stated) as store:
+        with store.read() as session:
+            assert waits(session.connection().connection.driver_connection) == found
+        heard = store.listening()._connect()
+        try:
+            assert waits(heard) == found
+        finally:
+            heard.close()
