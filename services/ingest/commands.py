@@ -25,7 +25,7 @@ from services.ingest.domain import (
     said_of_cancelled,
 )
 from services.ingest.idempotency.store import Note, forget_answers, unnoted
-from services.ingest.marking import mark_soon, mark_void
+from services.ingest.marking import mark_soon, mark_void, marks_of
 from services.ingest.room import QueueFull, Room
 from services.ingest.search.store import Passages
 from services.ingest.store import (
@@ -512,7 +512,9 @@ def cancel(
         lock_blobs(session, actor.tenant)
         known = Documents(session, actor.tenant)
         over = [pair for pair in stopped if _is_over(known.get(pair[0].id), pair[0])]
-        dropped = {ref for after, before in over for ref in before.blobs.intersection(after.noted)}
+        dropped = set[BlobRef]()
+        for after, before in over:
+            dropped |= before.blobs.intersection(after.noted).difference(marks_of(before))
         remove_unused(session, blobs, actor.tenant, dropped)
     return document
 

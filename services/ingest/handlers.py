@@ -23,7 +23,7 @@ from services.ingest.domain import (
 from services.ingest.early.first import FirstPages
 from services.ingest.early.recording import NobodyWaits, Recorder
 from services.ingest.judging import BY_TYPE, Judge
-from services.ingest.marking import mark_heard, mark_void
+from services.ingest.marking import mark_heard, mark_void, marks_of
 from services.ingest.pages import PageImages
 from services.ingest.search.passages import (
     Passage,
@@ -364,13 +364,14 @@ def _keep_reading(
         if read.parts is not None:
             admitted = admit_parts(uow, blobs, before, read.parts, limits)
             after = _advanced(after, admitted.fact)
+        marks = marks_of(before)
         asked = [one for one in read.asked if one.question.subject != "kind" or after.asks_kind]
         after = replace(
             after,
             text=read.text,
             layout=read.layout,
             warnings=reading.warnings,
-            noted=tuple(dict.fromkeys(ref_of(one.to_bytes()) for one in asked)),
+            noted=tuple(dict.fromkeys((*marks, *(ref_of(one.to_bytes()) for one in asked)))),
         )
         documents.save(after)
         Passages(uow.session, event.tenant).keep_text(event.document_id, read.passages)
@@ -414,7 +415,7 @@ def _keep_failure(
         before = documents.get(event.document_id, for_update=True)
         if before is None or not _unread(before, event):
             return
-        after = replace(_advanced(before, failure), text=None, layout=None, noted=())
+        after = replace(_advanced(before, failure), text=None, layout=None, noted=marks_of(before))
         documents.save(after)
         Passages(uow.session, event.tenant).forget(event.document_id)
         remove_unused(uow.session, blobs, event.tenant, before.blobs - after.blobs)

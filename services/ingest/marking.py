@@ -13,6 +13,7 @@ import logging
 from services.ingest.domain import Document
 from services.ingest.store import Documents
 from shared.errors import Unavailable
+from shared.events import BlobRef
 from shared.storage import BlobStore, Store
 from shared.storage.deletion import cancellation_mark, mark_cancelled
 
@@ -45,6 +46,15 @@ def mark_heard(store: Store, blobs: BlobStore, tenant: str, document_id: str, at
         document = Documents(session, tenant).get(document_id)
     if document is not None and _is_noted(document, attempt):
         mark_cancelled(blobs, tenant, document_id, attempt)
+
+
+def marks_of(document: Document) -> tuple[BlobRef, ...]:
+    """Those that go with a document: they stay for as long as it does, whatever becomes of its next
+    attempts, for what was asked in the old ones may wait longer.
+    """
+    attempts = range(1, document.progress.attempt + 1)
+    marks = {cancellation_mark(document.tenant, document.id, one) for one in attempts}
+    return tuple(ref for ref in document.noted if ref in marks)
 
 
 def _is_noted(document: Document, attempt: int) -> bool:

@@ -11,6 +11,7 @@ import pytest
 
 from services.ingest.judging import Judge
 from shared import linear
+from shared.errors import UnreadableDocument
 from shared.events import (
     DocumentIngested,
     DocumentRead,
@@ -20,7 +21,7 @@ from shared.events import (
 )
 from shared.storage.deletion import is_cancelled
 from tests.unit.documents.archives import archive
-from tests.unit.ingest.house import House, away_once, extracted, found
+from tests.unit.ingest.house import House, InProcessReader, away_once, extracted, found, gave_up
 
 KINDS = ("contract", "report", "other")
 PROSE = b"The parties to this agreement agree that nothing in it is to be taken at its word. " * 4
@@ -78,6 +79,11 @@ def answered(document: str, verdict: str, category: str | None = None) -> Review
         verdict=verdict,
         correction={"category": category} if category else None,
     )
+
+
+def unreadable(*_args: Any, **_named: Any) -> Any:
+    """A reader to whom every document is damaged."""
+    raise UnreadableDocument("it broke")
 
 
 def heard(house: House, kind: type[Event]) -> Any:
@@ -360,3 +366,26 @@ def test_a_damaged_specialist_is_refused(tmp_path: Path) -> None:
         file.write(b"x")
     with pytest.raises(linear.LinearError, match="damaged"):
         Judge.load(tmp_path)
+
+
+@pytest.mark.parametrize("then", ["cancelled", "read anew", "failed anew"])
+def test_what_is_void_stays_so(make: Made, monkeypatch: pytest.MonkeyPatch, then: str) -> None:
+    """Whatever becomes of the next attempts: what waits to be asked may wait for a day."""
+    house = make(0.5, 0.1, 0.4)
+    document = house.accepted(PROSE, "a.txt")
+    house.work()
+    say(house, document, "report")
+    house.work()
+    if then == "cancelled":
+        assert house.client.post(f"/v1/documents/{document}/cancel").status_code == 200
+    else:
+        house.say(gave_up(document, "triage", attempt=2))
+        if then == "failed anew":
+            monkeypatch.setattr(InProcessReader, "read", unreadable)
+        assert house.client.post(f"/v1/documents/{document}/reprocess").status_code == 202
+    house.work()
+    assert house.state(document)["attempt"] == (2 if then == "cancelled" else 3)
+    assert is_cancelled(house.service.blobs, "default", document, 1)
+    house.client.delete(f"/v1/documents/{document}")
+    house.work()
+    assert house.blobs() == set()
