@@ -14,6 +14,8 @@ from services.ingest.handlers import (
     forget_document,
     note_clauses,
     note_decision,
+    note_failure,
+    note_kind,
     note_progress,
     read_document,
 )
@@ -50,7 +52,9 @@ from shared.errors import SettingsError
 from shared.events import (
     ClausesExtracted,
     DocumentDeleted,
+    DocumentFailed,
     DocumentIngested,
+    DocumentRekinded,
     Event,
     ReviewDecided,
 )
@@ -122,6 +126,8 @@ def build(
 
     handlers[DocumentIngested] = read
     handlers[ClausesExtracted] = partial(note_clauses, blobs=blobs)
+    handlers[DocumentFailed] = partial(note_failure, blobs=blobs)
+    handlers[DocumentRekinded] = partial(note_kind, blobs=blobs)
     handlers[DocumentDeleted] = partial(forget_document, blobs=blobs, images=images)
     handlers[ReviewDecided] = partial(note_decision, blobs=blobs)
     policy = _policy(settings)

@@ -25,6 +25,7 @@ from services.ingest.domain import (
     said_of_cancelled,
 )
 from services.ingest.idempotency.store import Note, forget_answers, unnoted
+from services.ingest.marking import mark_soon, mark_void, marks_of
 from services.ingest.room import QueueFull, Room
 from services.ingest.search.store import Passages
 from services.ingest.store import (
@@ -61,7 +62,7 @@ from shared.events import (
     Kind,
 )
 from shared.storage import BlobStore, Store, UnitOfWork
-from shared.storage.deletion import cancellation_mark, mark_cancelled, ref_of, ref_of_stream
+from shared.storage.deletion import cancellation_mark, ref_of, ref_of_stream
 from shared.web.auth import Actor
 
 PDF = "application/pdf"
@@ -380,16 +381,6 @@ def rekind(
     return after
 
 
-def mark_void(blobs: BlobStore, document: Document) -> None:
-    """Mark the attempt before as one that does not count, if it was under another kind: whoever has
-    a long queue before it neither works on it nor asks a model of others about it. Again is as good
-    as once.
-    """
-    before = document.progress.attempt - 1
-    if cancellation_mark(document.tenant, document.id, before) in document.noted:
-        mark_cancelled(blobs, document.tenant, document.id, before)
-
-
 def reprocess(
     intake: Intake,
     actor: Actor,
@@ -516,12 +507,14 @@ def cancel(
         document = found(documents.get(document_id), document_id)
     for after, before in stopped:
         count_end(after, before)
-        mark_cancelled(blobs, actor.tenant, after.id, after.progress.attempt)
+        mark_soon(blobs, after, after.progress.attempt)
     with store.write() as session:  # after the commit: until then it is worked on with them
         lock_blobs(session, actor.tenant)
         known = Documents(session, actor.tenant)
         over = [pair for pair in stopped if _is_over(known.get(pair[0].id), pair[0])]
-        dropped = {ref for after, before in over for ref in before.blobs.intersection(after.noted)}
+        dropped = set[BlobRef]()
+        for after, before in over:
+            dropped |= before.blobs.intersection(after.noted).difference(marks_of(before))
         remove_unused(session, blobs, actor.tenant, dropped)
     return document
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import cast, get_args
 
 from services.ingest.asking import Asked, questions, request_of
-from services.ingest.commands import count_end, document_read, mark_void, rekind
+from services.ingest.commands import count_end, document_read, rekind
 from services.ingest.domain import (
     Document,
     DocumentReader,
@@ -23,6 +23,7 @@ from services.ingest.domain import (
 from services.ingest.early.first import FirstPages
 from services.ingest.early.recording import NobodyWaits, Recorder
 from services.ingest.judging import BY_TYPE, Judge
+from services.ingest.marking import mark_heard, mark_void, marks_of
 from services.ingest.pages import PageImages
 from services.ingest.search.passages import (
     Passage,
@@ -50,6 +51,7 @@ from shared.events import (
     DocumentFailed,
     DocumentIngested,
     DocumentRead,
+    DocumentRekinded,
     FindingsFound,
     Kind,
     ReviewDecided,
@@ -146,6 +148,19 @@ def note_clauses(event: ClausesExtracted, uow: UnitOfWork, blobs: BlobStore) -> 
     _note(event, uow, _clauses(event, uow, blobs))
 
 
+def note_failure(event: DocumentFailed, uow: UnitOfWork, blobs: BlobStore) -> None:
+    """The same for a failure; one that somebody wanted is marked, if it was not at once."""
+    if event.cancels:
+        mark_heard(uow.store, blobs, event.tenant, event.document_id, event.attempt)
+    _note(event, uow, None)
+
+
+def note_kind(event: DocumentRekinded, uow: UnitOfWork, blobs: BlobStore) -> None:
+    """Mark the attempt that another kind has ended, if it was not at once."""
+    if event.attempt is not None:
+        mark_heard(uow.store, blobs, event.tenant, event.document_id, event.attempt - 1)
+
+
 def _note(event: Fact, uow: UnitOfWork, clauses: Sequence[Passage] | None) -> None:
     if isinstance(event, PagesSoFar | PagesRead | PartsFound):
         raise TypeError("this is a fact of ingest's own, not an event")
@@ -220,7 +235,7 @@ def forget_document(
         publish(uow.session, [document_deleted(event)])
 
 
-PROJECTED = (DocumentRead, FindingsFound, DocumentFailed)
+PROJECTED = (DocumentRead, FindingsFound)
 """Events that `note_progress` is for."""
 
 
@@ -349,13 +364,14 @@ def _keep_reading(
         if read.parts is not None:
             admitted = admit_parts(uow, blobs, before, read.parts, limits)
             after = _advanced(after, admitted.fact)
+        marks = marks_of(before)
         asked = [one for one in read.asked if one.question.subject != "kind" or after.asks_kind]
         after = replace(
             after,
             text=read.text,
             layout=read.layout,
             warnings=reading.warnings,
-            noted=tuple(dict.fromkeys(ref_of(one.to_bytes()) for one in asked)),
+            noted=tuple(dict.fromkeys((*marks, *(ref_of(one.to_bytes()) for one in asked)))),
         )
         documents.save(after)
         Passages(uow.session, event.tenant).keep_text(event.document_id, read.passages)
@@ -399,7 +415,7 @@ def _keep_failure(
         before = documents.get(event.document_id, for_update=True)
         if before is None or not _unread(before, event):
             return
-        after = replace(_advanced(before, failure), text=None, layout=None, noted=())
+        after = replace(_advanced(before, failure), text=None, layout=None, noted=marks_of(before))
         documents.save(after)
         Passages(uow.session, event.tenant).forget(event.document_id)
         remove_unused(uow.session, blobs, event.tenant, before.blobs - after.blobs)

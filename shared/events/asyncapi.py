@@ -37,7 +37,7 @@ RECEIVERS = {
     "document.ingested.v1": ["ingest", "extraction", "triage"],
     "document.begun.v1": ["extraction"],
     "document.read.v1": ["ingest", "extraction", "triage", "review"],
-    "document.rekinded.v1": ["extraction", "triage", "review"],
+    "document.rekinded.v1": ["ingest", "extraction", "triage", "review"],
     "document.failed.v1": ["ingest", "extraction", "triage", "review"],
     "document.deleted.v1": ["ingest", "extraction", "triage", "review", "escalation"],
     "clauses.extracted.v1": ["ingest", "review", "escalation"],

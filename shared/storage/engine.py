@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, text
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import ExceptionContext, make_url
 from sqlalchemy.exc import (
     ArgumentError,
     DataError,
@@ -26,6 +26,7 @@ from shared.errors import InvalidRequest, SettingsError, Unavailable
 from shared.storage.listening import Listening
 from shared.storage.migrate import migrate, must_be_current
 from shared.storage.tenants import guard
+from shared.storage.timeouts import timeouts
 
 _READ = "sqlite_read"
 WAIT = 30.0
@@ -36,6 +37,11 @@ CONNECTIONS = 10
 OF_A_FILE = 50
 """Connections of SQLite that one process has to one database at the most: more than there are
 threads that serve requests (40)."""
+_READ_ONLY = "25006"
+"""What PostgreSQL calls it (`read_only_sql_transaction`), in the class of what a program did wrong;
+but nothing here begins a transaction that only reads. What else is the server's state (a shutdown,
+a full disk, a lost connection: classes 08, 53, 57 and 58) is an OperationalError.
+"""
 
 
 class Store:
@@ -107,12 +113,14 @@ def _open(url: str, service: str, connections: int) -> Engine:
             kept = min(5, connections)
             engine = create_engine(
                 parsed,
+                connect_args=timeouts(parsed),
                 pool_pre_ping=True,
                 pool_size=kept,
                 max_overflow=connections - kept,
                 pool_timeout=WAIT,
                 hide_parameters=True,
             )
+            event.listen(engine, "handle_error", _leave_a_copy)
             guard(engine)
             return engine
     except (ArgumentError, NoSuchModuleError, ImportError) as error:
@@ -168,6 +176,19 @@ def _begin_sqlite(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN" if read else "BEGIN IMMEDIATE")
 
 
+def _takes_no_writes(error: BaseException | None) -> bool:
+    """Whether PostgreSQL refused to write because it only reads now."""
+    return getattr(error, "sqlstate", None) == _READ_ONLY
+
+
+def _leave_a_copy(context: ExceptionContext) -> None:
+    """A server that was the first and is a copy now keeps its connections, on which nothing would
+    be written ever again: all are left, and made anew to whoever has the name.
+    """
+    if _takes_no_writes(context.original_exception):
+        context.is_disconnect = True
+
+
 @contextmanager
 def _translated(service: str) -> Iterator[None]:
     """A database that does not answer is `Unavailable`, which the worker tries again; a value that
@@ -188,6 +209,12 @@ def _translated(service: str) -> Iterator[None]:
     except OperationalError as error:
         raise Unavailable(f"the database of {service} does not answer: {error.orig}") from error
     except DBAPIError as error:
+        if _takes_no_writes(error.orig):
+            raise Unavailable(
+                f"the database of {service} takes no writes now (read-only: {error.orig}): it is"
+                " tried again; look whether the URL leads to a standby, or whether somebody, or a"
+                " full disk, has set default_transaction_read_only"
+            ) from error
         if error.connection_invalidated:
             raise Unavailable(
                 f"the database of {service} closed the connection: {error.orig}"

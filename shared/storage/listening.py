@@ -15,6 +15,8 @@ from typing import Any
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
+from shared.storage.timeouts import timeouts
+
 log = logging.getLogger(__name__)
 
 CHANNEL = "smallprint_outbox"
@@ -103,7 +105,8 @@ class Listening:
     def _connect(self) -> Any:
         """A connection of our own, beside the pool: it is held for as long as the relay works."""
         dialect = self._engine.dialect
-        arguments, named = dialect.create_connect_args(self._engine.url)
-        connection: Any = dialect.connect(*arguments, **named)
+        url = self._engine.url
+        arguments, named = dialect.create_connect_args(url)
+        connection: Any = dialect.connect(*arguments, **named, **timeouts(url))
         connection.autocommit = True
         return connection

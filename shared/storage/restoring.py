@@ -19,6 +19,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from shared.errors import Conflict, SettingsError, Unavailable
+from shared.storage.timeouts import timeouts
 
 _LOCK = 0x72657374
 """Any number that only restores take."""
@@ -46,9 +47,10 @@ def restoring(urls: Mapping[str, str]) -> Iterator[None]:
     """
     with ExitStack() as stack:
         for name, url in sorted(urls.items()):
+            parsed = make_url(url)
             engine = create_engine(
-                make_url(url),
-                connect_args={"application_name": _told("restore")},
+                parsed,
+                connect_args=timeouts(parsed) | {"application_name": _told("restore")},
                 isolation_level="AUTOCOMMIT",  # it is open for long, and is no transaction
                 hide_parameters=True,
             )

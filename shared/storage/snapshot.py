@@ -22,11 +22,12 @@ from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Protocol
 
-from sqlalchemy import Connection, create_engine, text
+from sqlalchemy import Connection, Engine, create_engine, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from shared.errors import SettingsError, SuiteError, Unavailable
+from shared.storage.timeouts import timeouts
 
 LOCK_SECONDS = 2.0
 """How long one database is waited for while others are locked already."""
@@ -147,7 +148,7 @@ class _Postgres:
     def __init__(self, name: str, url: str) -> None:
         self.name = name
         self.url = make_url(url)
-        self._engine = create_engine(self.url, hide_parameters=True)
+        self._engine = _engine(self.url)
         self._stack = ExitStack()
         self._stack.callback(self._engine.dispose)
         try:
@@ -190,7 +191,7 @@ class _Postgres:
 
 def is_empty(url: str) -> bool:
     """Whether a database has no table. Raises Unavailable if it does not answer."""
-    engine = create_engine(make_url(url), hide_parameters=True)
+    engine = _engine(make_url(url))
     try:
         with engine.connect() as connection:
             return not _tables(connection)
@@ -198,6 +199,10 @@ def is_empty(url: str) -> bool:
         raise Unavailable(f"a database does not answer: {error.orig}") from None
     finally:
         engine.dispose()
+
+
+def _engine(url: URL) -> Engine:
+    return create_engine(url, connect_args=timeouts(url), hide_parameters=True)
 
 
 def load_dump(url: str, path: Path, name: str) -> None:
@@ -218,7 +223,7 @@ def _quoted(connection: Connection, name: str) -> str:
 def _run(program: str, url: URL, options: list[str], name: str) -> None:
     """Run a program of PostgreSQL on a database; its password is in no list of processes."""
     found = program_of_postgres(program)
-    plain = url.set(drivername="postgresql", password=None)
+    plain = url.set(drivername="postgresql", password=None).update_query_dict(timeouts(url))
     where = ["--dbname", plain.render_as_string(hide_password=False)]
     password = {"PGPASSWORD": str(url.password)} if url.password else {}
     done = subprocess.run(

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Table, func, insert, select, text
 from sqlalchemy.orm import Session
 
 from shared.bus.memory import MemoryBus
@@ -198,3 +201,89 @@ def test_a_server_without_a_free_connection_is_waited_for(
             with refused, other.read() as second:
                 pid(second)
         other.close()
+
+
+def waits(connection: Any) -> tuple[int, int, int]:
+    """What a connection does with a server that is gone: seconds until it asks for a sign,
+    milliseconds until it gives up what it has sent, and seconds that connecting may take.
+    """
+    with socket.socket(fileno=os.dup(connection.fileno())) as peer:
+        idle = peer.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE)
+        sent = peer.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT)
+        assert peer.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+    return idle, sent, int(connection.info.get_parameters()["connect_timeout"])
+
+
+@pytest.mark.parametrize(
+    ("stated", "found"),
+    [
+        ("", (30, 30_000, 10)),
+        ("?keepalives_idle=50&tcp_user_timeout=70000&connect_timeout=4", (50, 70_000, 4)),
+    ],
+)
+def test_a_server_that_is_gone_is_not_waited_for_long(
+    url: str, stated: str, found: tuple[int, int, int]
+) -> None:
+    """On every connection, of the pool and of who listens; what the URL states counts."""
+    with store_of(url + stated) as store:
+        with store.read() as session:
+            assert waits(session.connection().connection.driver_connection) == found
+        heard = store.listening()._connect()
+        try:
+            assert waits(heard) == found
+        finally:
+            heard.close()
+
+
+def test_a_database_that_takes_no_writes_is_waited_for(here: Store, url: str, note: Table) -> None:
+    """A copy that only reads, or a server that its operator stopped writing to: no error of ours,
+    and reading goes on.
+    """
+    other = Store(f"{url}?options=-c%20default_transaction_read_only%3Don", "triage", MIGRATIONS)
+    refused = pytest.raises(Unavailable, match="database of triage takes no writes now")
+    with refused as said, other.write() as session:
+        session.execute(insert(note).values(text="no"))
+    assert "read-only" in said.value.message
+    with other.read() as session:
+        assert session.execute(select(func.count()).select_from(note)).scalar_one() == 0
+    other.close()
+
+
+def test_a_server_that_has_become_a_copy_is_asked_for_by_name_again(url: str, note: Table) -> None:
+    """Its connections stay good, and would read for ever: they are left, all of them."""
+    with store_of(url, connections=2) as store:
+        with store.write() as one, store.write() as two:
+            for session in (one, two):
+                only = "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY"
+                session.execute(text(only))
+        with pytest.raises(Unavailable, match="takes no writes"), store.write() as session:
+            session.execute(insert(note).values(text="no"))
+        for _ in range(2):
+            with store.write() as session:
+                session.execute(insert(note).values(text="yes"))
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        "08000",
+        "08006",
+        "53000",
+        "53100",
+        "53200",
+        "53300",
+        "57P01",
+        "57P02",
+        "57P03",
+        "57P04",
+        "57P05",
+        "58030",
+        "25006",
+    ],
+)
+def test_what_is_wrong_with_the_server_is_no_error_of_ours(here: Store, state: str) -> None:
+    """A full disk, no memory, a shutdown: waited for, whatever their classes are called."""
+    raised = f"DO $$ BEGIN RAISE EXCEPTION 'it is so' USING ERRCODE = '{state}'; END $$"
+    with pytest.raises(Unavailable, match="database of extraction"), here.write() as session:
+        session.execute(text(raised))
+    here.ready()

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import httpx
+import pytest
 from fastapi.testclient import TestClient
 from pypdf import PdfReader, PdfWriter
 from reportlab.pdfgen.canvas import Canvas
@@ -18,6 +19,7 @@ from services.ingest.keys import KeyRing
 from services.ingest.settings import Settings
 from shared import documents
 from shared.documents import Early, Limits, Part, Reading, RefusedPart
+from shared.errors import Unavailable
 from shared.events import (
     BlobRef,
     ClausesExtracted,
@@ -156,6 +158,23 @@ class House:
     def close(self) -> None:
         """Give everything back."""
         self.service.close()
+
+
+def away_once(house: House, monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """Have the blob store be away for the first mark of an attempt that is over. Returns what it
+    has refused.
+    """
+    refused: list[bytes] = []
+    put = house.service.blobs.put
+
+    def first_refused(tenant: str, data: bytes) -> BlobRef:
+        if data.startswith(b"smallprint: attempt ") and not refused:
+            refused.append(data)
+            raise Unavailable("the disk is away")
+        return put(tenant, data)
+
+    monkeypatch.setattr(house.service.blobs, "put", first_refused)
+    return refused
 
 
 def extracted(

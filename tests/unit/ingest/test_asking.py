@@ -202,11 +202,11 @@ def test_what_is_begun_again_while_it_is_cancelled_keeps_its_question(
 
     def begun_again(*marked: Any) -> None:
         mark_cancelled(*marked)
-        monkeypatch.setattr("services.ingest.commands.mark_cancelled", mark_cancelled)
+        monkeypatch.setattr("services.ingest.marking.mark_cancelled", mark_cancelled)
         assert house.client.post(f"/v1/documents/{document}/reprocess").status_code == 202
         house.work()
 
-    monkeypatch.setattr("services.ingest.commands.mark_cancelled", begun_again)
+    monkeypatch.setattr("services.ingest.marking.mark_cancelled", begun_again)
     assert house.client.post(f"/v1/documents/{document}/cancel").status_code == 200
     (again,) = house.said(EscalationRequested)
     assert isinstance(again, EscalationRequested)

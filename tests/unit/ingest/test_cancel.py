@@ -19,6 +19,7 @@ from tests.unit.ingest.house import (
     House,
     InProcessReader,
     announced,
+    away_once,
     extracted,
     found,
     gave_up,
@@ -168,8 +169,8 @@ def test_what_came_in_it_is_cancelled_with_it(any_house: House) -> None:
 
 
 def test_the_mark_of_a_cancellation_goes_with_it(any_house: House) -> None:
-    """It is there for whoever has a long queue before it, and goes with the document or when
-    another attempt is read.
+    """It is there for whoever has a long queue before it, also once another attempt is read, and
+    goes with the document.
     """
     blobs = any_house.service.blobs
     kept = [any_house.accepted(text, "a.txt") for text in (TEXT, b"Another agreement.")]
@@ -181,6 +182,24 @@ def test_the_mark_of_a_cancellation_goes_with_it(any_house: House) -> None:
     any_house.client.post(f"/v1/documents/{kept[0]}/reprocess")
     any_house.client.delete(f"/v1/documents/{kept[1]}")
     any_house.work()
-    assert not any(is_cancelled(blobs, "default", document, 1) for document in kept)
+    assert [is_cancelled(blobs, "default", document, 1) for document in kept] == [True, False]
     assert any_house.said(DocumentDeleted)
     assert len(any_house.said(DocumentIngested)) == 3
+
+
+def test_a_cancellation_is_marked_also_where_the_blob_store_was_away(
+    any_house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is committed, and is answered so; the mark follows by its event. What failed by itself has
+    none.
+    """
+    document = any_house.accepted(TEXT, "a.txt")
+    broken = any_house.accepted(TEXT + b" It broke.", "b.txt")
+    any_house.work()
+    refused = away_once(any_house, monkeypatch)
+    assert cancel(any_house, document).status_code == 200
+    any_house.say(gave_up(broken))
+    assert len(refused) == 1
+    assert any_house.state(broken)["outcome"] == "failed"
+    blobs = any_house.service.blobs
+    assert [is_cancelled(blobs, "default", one, 1) for one in (document, broken)] == [True, False]

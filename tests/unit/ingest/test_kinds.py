@@ -11,6 +11,7 @@ import pytest
 
 from services.ingest.judging import Judge
 from shared import linear
+from shared.errors import UnreadableDocument
 from shared.events import (
     DocumentIngested,
     DocumentRead,
@@ -20,7 +21,7 @@ from shared.events import (
 )
 from shared.storage.deletion import is_cancelled
 from tests.unit.documents.archives import archive
-from tests.unit.ingest.house import House, extracted, found
+from tests.unit.ingest.house import House, InProcessReader, away_once, extracted, found, gave_up
 
 KINDS = ("contract", "report", "other")
 PROSE = b"The parties to this agreement agree that nothing in it is to be taken at its word. " * 4
@@ -78,6 +79,11 @@ def answered(document: str, verdict: str, category: str | None = None) -> Review
         verdict=verdict,
         correction={"category": category} if category else None,
     )
+
+
+def unreadable(*_args: Any, **_named: Any) -> Any:
+    """A reader to whom every document is damaged."""
+    raise UnreadableDocument("it broke")
 
 
 def heard(house: House, kind: type[Event]) -> Any:
@@ -138,11 +144,49 @@ def test_what_waits_under_the_old_kind_is_void_at_once(make: Made, how: str) -> 
     assert not is_cancelled(blobs, "default", document, 1)
 
 
+@pytest.mark.parametrize("how", ["said", "uploaded", "in an archive", "answered"])
+def test_it_is_void_also_where_the_blob_store_was_away(
+    make: Made, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    """What is committed counts, and is answered so; its mark follows by the event of it."""
+    house = make(0.5, 0.1, 0.4)
+    document = house.accepted(PROSE, "a.txt")
+    house.work()
+    refused = away_once(house, monkeypatch)
+    if how == "said":
+        assert say(house, document, "report").status_code == 200
+    elif how == "uploaded":
+        assert house.upload(PROSE, "a.txt", kind="report").status_code == 202
+    elif how == "answered":
+        house.say(answered(document, "correct", "report"))
+    else:
+        house.accepted(archive({"a.txt": PROSE}), "a.zip", kind="report")
+    house.work()
+    assert len(refused) == 1
+    assert house.state(document)["attempt"] == 2
+    marked = [is_cancelled(house.service.blobs, "default", document, n) for n in (1, 2)]
+    assert marked == [True, False]
+
+
+def test_a_mark_is_made_of_no_document_that_is_deleted(house: House) -> None:
+    """The event of another kind comes twice, the second time after everything is removed."""
+    document = house.accepted(PROSE, "a.txt")
+    house.work()
+    say(house, document, "report")
+    house.client.delete(f"/v1/documents/{document}")
+    house.work()
+    late = DocumentRekinded(document_id=document, kind="report", previous="contract", attempt=2)
+    house.say(late)
+    assert house.blobs() == set()
+
+
 def test_the_same_kind_said_again_voids_nothing(house: House) -> None:
     """What is in hand goes on."""
     document = house.accepted(PROSE, "a.txt")
     house.work()
     assert say(house, document, "contract").json()["attempt"] == 1
+    house.work()
+    assert len(heard(house, DocumentRekinded)) == 1
     assert not is_cancelled(house.service.blobs, "default", document, 1)
 
 
@@ -322,3 +366,26 @@ def test_a_damaged_specialist_is_refused(tmp_path: Path) -> None:
         file.write(b"x")
     with pytest.raises(linear.LinearError, match="damaged"):
         Judge.load(tmp_path)
+
+
+@pytest.mark.parametrize("then", ["cancelled", "read anew", "failed anew"])
+def test_what_is_void_stays_so(make: Made, monkeypatch: pytest.MonkeyPatch, then: str) -> None:
+    """Whatever becomes of the next attempts: what waits to be asked may wait for a day."""
+    house = make(0.5, 0.1, 0.4)
+    document = house.accepted(PROSE, "a.txt")
+    house.work()
+    say(house, document, "report")
+    house.work()
+    if then == "cancelled":
+        assert house.client.post(f"/v1/documents/{document}/cancel").status_code == 200
+    else:
+        house.say(gave_up(document, "triage", attempt=2))
+        if then == "failed anew":
+            monkeypatch.setattr(InProcessReader, "read", unreadable)
+        assert house.client.post(f"/v1/documents/{document}/reprocess").status_code == 202
+    house.work()
+    assert house.state(document)["attempt"] == (2 if then == "cancelled" else 3)
+    assert is_cancelled(house.service.blobs, "default", document, 1)
+    house.client.delete(f"/v1/documents/{document}")
+    house.work()
+    assert house.blobs() == set()
