@@ -352,38 +352,50 @@ def place_of(settings: CommonSettings, stores: dict[str, Store], bus: Bus) -> Pl
 
 @click.command()
 @click.argument("target", metavar="TO", type=click.Path(path_type=Path))
+@click.option(
+    "--dated",
+    is_flag=True,
+    help="Into a folder in TO that is named by the time (UTC), such as 2026-01-31-0200.",
+)
 @bus_option
 @data_option
 @as_json
-def backup(target: Path, bus_url: str | None, data: Path | None, as_json: bool) -> int:
+def backup(target: Path, dated: bool, bus_url: str | None, data: Path | None, as_json: bool) -> int:
     """Copy the whole place into the new folder TO, while the suite works or not.
 
     Databases (SQLite, or PostgreSQL by `pg_dump`), the bus where it is a file, blobs (of a folder
     or of a bucket) and adapters, all as of one moment, each file with its hash. Settings, the
     policy file and the topics of a Kafka broker are not in it. A backup holds the words of
     documents: keep it as you keep them. One that breaks off leaves the blobs it has in TO.partial,
-    and the same command goes on from there. Exits with 1 if blobs were damaged before they were
-    copied (`smallprint verify` names them), or if there are documents, and no blob at all.
+    and the same command goes on from there; with --dated, the next one of that folder. Exits with 1
+    if blobs were damaged before they were copied (`smallprint verify` names them), or if there are
+    documents, and no blob at all.
 
     \b
     Examples:
       smallprint backup /backups/2026-01-31
+      smallprint backup /backups --dated
       smallprint backup /backups/2026-01-31 --data ~/smallprint-data --json
     """
+    from contextlib import ExitStack
     from dataclasses import asdict
+    from datetime import UTC, datetime
 
     from services.cli.databases import require_all
     from shared.cli import edition
     from shared.upkeep import backup as backups
+    from shared.upkeep import partial
 
     settings = edition.settings_of(data, bus_url)
     require_all(settings)
     place = _whole(settings)
-    if place.bus is None:
-        with edition.opened(data, bus_url) as (_, broker):
-            made = backups.backup(place, target, broker)
-    else:
-        made = backups.backup(place, target)
+    with ExitStack() as stack:
+        broker = None
+        if place.bus is None:
+            _, broker = stack.enter_context(edition.opened(data, bus_url))
+        if dated:
+            target = stack.enter_context(partial.dated(target, datetime.now(UTC)))
+        made = backups.backup(place, target, broker)
     if as_json:
         write(to_json({"backup": str(target), **asdict(made)}))
     else:

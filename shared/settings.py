@@ -118,6 +118,11 @@ class CommonSettings(BaseSettings):
         description="collector of traces (OTLP over HTTP) such as http://127.0.0.1:4318; empty: "
         "what OTEL_EXPORTER_OTLP_ENDPOINT names, or none",
     )
+    url: str = Field(
+        "",
+        description="where the commands that ask a suite find it, unless `--url` or `--data` is "
+        "given; empty: as the data folder says",
+    )
     public_url: str = Field(
         "", description="origin that browsers use, such as https://papers.example; empty: as asked"
     )

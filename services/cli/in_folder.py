@@ -30,6 +30,7 @@ def in_folder(data: Path | None, tenant: str) -> Iterator[InFolder]:
     of another release.
     """
     from services.upkeep import files_of, stores_of
+    from shared.cli.address import told
     from shared.settings import CommonSettings, load
 
     settings = load(CommonSettings, **given(data=data))
@@ -40,7 +41,7 @@ def in_folder(data: Path | None, tenant: str) -> Iterator[InFolder]:
             "with --url and a key, which `smallprint keys new NAME` makes where its data is"
         )
     with stores_of(settings) as stores:
-        yield InFolder(settings.data, stores, tenant)
+        yield InFolder(settings.data, stores, tenant, told(data))
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,8 @@ class InFolder:
     folder: Path
     stores: Mapping[str, Store]
     tenant: str
+    url: str = ""
+    """Where its suite answers; empty: as the folder says."""
 
     def document(self, document_id: str) -> Document:
         """See `Asked`. Raises NotFound if the tenant has none of that id."""
@@ -105,7 +108,7 @@ class InFolder:
 
         from shared.cli.address import address
 
-        url = address(self.folder)
+        url = self.url or address(self.folder)
         try:
             answer = httpx.get(f"{url}/metrics", timeout=60, trust_env=False).raise_for_status()
         except httpx.HTTPError as error:

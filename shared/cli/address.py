@@ -20,7 +20,7 @@ from typing import Any
 
 from shared.cli.edition import HERE, DoubtError, believed, note, running
 from shared.cli.lock import FolderLock, holder
-from shared.cli.options import URL, given
+from shared.cli.options import INSIDE, URL, given
 from shared.errors import SuiteError
 from shared.settings import CommonSettings, load
 
@@ -57,13 +57,21 @@ def reached(url: str | None, key: str | None, data: Path | None) -> tuple[str, s
     """Where a suite answers, and a key of it. Raises SuiteError if either is not known.
 
     Args:
-        url: that was named, before which nothing else counts.
+        url: that was named, before which nothing else counts, not even SMALLPRINT_URL.
         key: that was given.
         data: a data folder that was named; its suite has to run.
     """
+    url = url or told(data)
     if not key:
         raise SuiteError(_unreached(url, data))
     return url or address(data), key
+
+
+def told(data: Path | None) -> str:
+    """The address that SMALLPRINT_URL names, which counts before all but an option. Raises
+    SettingsError.
+    """
+    return "" if data else load(CommonSettings).url.rstrip("/")
 
 
 def address(data: Path | None) -> str:
@@ -103,7 +111,7 @@ def _silent(folder: Path) -> str:
         )
     return (
         f"nothing in {folder} says that a suite runs there: name its folder with --data, or its "
-        f"address with --url (of containers usually {URL})"
+        f"address with --url (of containers usually {URL}, and inside of them {INSIDE})"
     )
 
 

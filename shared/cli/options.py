@@ -9,6 +9,8 @@ import click
 
 PORT = 8400
 URL = f"http://127.0.0.1:{PORT}"
+INSIDE = f"http://origin:{PORT}"
+"""The suite of docker-compose.yml, as its own containers see it."""
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON lines, one a file.")
 one_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON line.")
 data_option = click.option(
@@ -18,7 +20,9 @@ data_option = click.option(
 )
 
 url_option = click.option(
-    "--url", help=f"Where a suite runs (as its data folder says, where it says so, or {URL})."
+    "--url",
+    help="Where a suite runs (SMALLPRINT_URL, or as its data folder says, where it says so, or "
+    f"{URL}).",
 )
 key_option = click.option(
     "--key", envvar="SMALLPRINT_KEY", help="A key of it; better given as SMALLPRINT_KEY."

@@ -20,7 +20,6 @@ handled an event knows it by its inbox.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import json
 import os
@@ -45,13 +44,21 @@ from shared.storage.blobs import CHUNK, MARKER, key_of, ref_of_key
 from shared.storage.restoring import restoring
 from shared.storage.snapshot import is_empty, load_dump, snapshots
 from shared.upkeep.manifest import BadBackup, File, Files, Manifest, copied, files_of, hash_of
-from shared.upkeep.partial import BLOBS, EARLIER, drop_earlier, keep_blobs, moved, set_aside
+from shared.upkeep.partial import (
+    BLOBS,
+    EARLIER,
+    PARTIAL,
+    alone,
+    drop_earlier,
+    keep_blobs,
+    moved,
+    set_aside,
+)
 from shared.version import VERSION
 
 DATABASES, ADAPTERS, BUS = "databases", "adapters", "bus.db"
 LETTERS = "dead-letters-listed.jsonl"
 """Dead letters of a broker, to be read; those of a file are in it."""
-PARTIAL = ".partial"
 COPIES = 8
 """Blobs on their way at the same time; a server is far, and most blobs are small."""
 AT_ONCE = 512
@@ -106,7 +113,7 @@ def backup(place: Place, target: Path, broker: Bus | None = None) -> Manifest:
     _require_empty(target, "a backup is made")
     partial = target.with_name(target.name + PARTIAL)
     try:
-        with _alone(partial):
+        with alone(partial):
             try:
                 _require_empty(target, "a backup is made")
                 keep_blobs(partial)
@@ -123,30 +130,6 @@ def backup(place: Place, target: Path, broker: Bus | None = None) -> Manifest:
     except OSError as error:
         raise SuiteError(f"the backup failed: {error}") from error
     return manifest
-
-
-@contextlib.contextmanager
-def _alone(partial: Path) -> Iterator[None]:
-    """For the time of the block nobody else makes a backup in the same folder, where the file
-    system has locks. Raises Conflict.
-    """
-    partial.mkdir(parents=True, exist_ok=True)
-    handle = os.open(partial, os.O_RDONLY)
-    try:
-        taken = False
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            taken = True
-        except OSError:  # no locks here
-            pass
-        if taken or not partial.exists() or not os.path.samestat(os.fstat(handle), partial.stat()):
-            raise Conflict(
-                f"another backup is being made in {partial}: wait for it, or name another folder"
-            )
-        yield
-    finally:
-        os.close(handle)
 
 
 def _copied(place: Place, folder: Path, broker: Bus | None) -> Manifest:

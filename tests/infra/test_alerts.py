@@ -201,6 +201,11 @@ def _misdirected(said: str) -> list[str]:
     tool, verb, *rest = said.replace("$(", " ").replace(")", " ").split()[1:]
     if tool == "inspect":
         return _misdirected(" ".join([verb, *rest])) if rest else ["a container of compose"]
+    if (tool, verb) == ("compose", "run"):
+        words = [one for one in rest if one not in ("--rm", "--no-deps")]
+        if words[0] != "upkeep":
+            return [words[0]]
+        return _unknown(shlex.join(["smallprint", *words[1:]]))
     if tool != "compose" or verb not in ("exec", "logs", "ps", "restart", "up"):
         return [f"{tool} {verb}"]
     named = [one.partition("=") for one in rest if not one.startswith("-") and not one.isdigit()]
@@ -220,6 +225,8 @@ def test_the_search_for_commands_that_do_nothing_finds_them() -> None:
     assert _misdirected("docker compose restart extraction-wroker") == ["extraction-wroker"]
     assert _misdirected("docker inspect NAME") == ["a container of compose"]
     assert _misdirected("docker compose exec ingest smallprint dlq ls") == []
+    assert _misdirected("docker compose run --rm upkeep statsu") == ["statsu"]
+    assert _misdirected("docker compose run --rm ingest status") == ["ingest"]
 
 
 @pytest.mark.parametrize("runbook", sorted(RUNBOOKS.glob("*.md")), ids=lambda path: path.stem)
@@ -234,6 +241,16 @@ def test_the_commands_of_a_runbook_do_what_they_are_there_for(runbook: Path) -> 
             wrong[one] = wrong.get(one, []) + _unknown(one[one.index("smallprint ") :])
     assert {one: found for one, found in wrong.items() if found} == {}
     assert "smallprint dlq replay" not in said, "it needs ids, or --all"
+
+
+@pytest.mark.parametrize("runbook", sorted(RUNBOOKS.glob("*.md")), ids=lambda path: path.stem)
+def test_a_runbook_says_how_the_state_is_asked_for_in_containers(runbook: Path) -> None:
+    """There nobody has `smallprint` at hand, and a container of one service does not know the rest.
+    What it depends on is not waited for: it may be what is down.
+    """
+    said = re.findall(r"`([^`]+)`", runbook.read_text("utf-8"))
+    if any(one.startswith("smallprint status") for one in said):
+        assert "docker compose run --rm --no-deps upkeep status" in said
 
 
 @pytest.mark.parametrize("dashboard", _dashboards(), ids=lambda one: str(one["uid"]))
@@ -326,6 +343,41 @@ def test_alerts_go_off_when_they_should_and_only_then(promtool: str) -> None:
         if case.get("exp_alerts")
     }
     assert fired == {alert["alert"] for alert in _alerts()}
+
+
+def test_the_page_of_kubernetes_has_an_alert_for_an_old_backup(
+    promtool: str, tmp_path: Path
+) -> None:
+    """It goes off where the last good one is older than it says, or there never was one."""
+    page = (ROOT / "infra/kubernetes/README.md").read_text("utf-8")
+    (expression,) = re.findall(r"\n    (time\(\) - \(kube_[^>]*> \d+)\n", page)
+    of = '{cronjob="backup", namespace="smallprint", instance="%s"}'
+    series = [
+        {"series": f"kube_cronjob_created{of % one}", "values": "0x6000"} for one in ("good", "new")
+    ]
+    last = f"kube_cronjob_status_last_successful_time{of % 'good'}"
+    series.append({"series": last, "values": "0x3000 172800x3000"})  # a good one after two days
+    cases = [(35, ()), (37, ("good", "new")), (51, ("new",)), (85, ("good", "new"))]
+    alert = {"alertname": "OldBackup"}
+    tested = [
+        {
+            "eval_time": f"{hours}h",
+            **alert,
+            "exp_alerts": [
+                {"exp_labels": {"cronjob": "backup", "namespace": "smallprint", "instance": one}}
+                for one in fired
+            ],
+        }
+        for hours, fired in cases
+    ]
+    rule = {"alert": "OldBackup", "expr": expression}
+    rules = {"groups": [{"name": "backups", "rules": [rule]}]}
+    tests = [{"interval": "1m", "input_series": series, "alert_rule_test": tested}]
+    (tmp_path / "rules.yml").write_text(yaml.safe_dump(rules), "utf-8")
+    file = tmp_path / "tests.yml"
+    file.write_text(yaml.safe_dump({"rule_files": ["rules.yml"], "tests": tests}), "utf-8")
+    done = subprocess.run([promtool, "test", "rules", file], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_promtool_takes_the_expressions_of_dashboards(promtool: str, tmp_path: Path) -> None:

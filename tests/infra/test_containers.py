@@ -9,6 +9,7 @@ import sys
 from functools import cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
@@ -16,6 +17,7 @@ import yaml
 from infra.kafka.broker import _PROPERTIES
 from infra.origin import OriginSettings
 from services.cli import databases
+from shared.cli.options import INSIDE
 from shared.runtime.main import ROLES
 from shared.settings import PREFIX, CommonSettings
 from tests.architecture.source import SERVICES
@@ -193,6 +195,28 @@ def test_upkeep_sees_what_every_service_sees(monkeypatch: pytest.MonkeyPatch) ->
     assert mounted == {"blobs": str(settings.data), "backups": "/backups"}
     assert {"blobs", "backups"} <= set(_compose()["volumes"])
     assert "install -d -o smallprint -g smallprint /backups" in DOCKERFILE
+
+
+def test_upkeep_asks_the_suite_where_it_is() -> None:
+    """`smallprint status` in it needs no address: the usual one would be the container itself."""
+    origin = _ours()["origin"]["environment"]
+    at = urlsplit(_ours()["upkeep"]["environment"][f"{PREFIX}URL"])
+    assert (at.scheme, at.hostname) == ("http", "origin")
+    assert at.port == origin[f"{PREFIX}ORIGIN_PORT"]
+    assert at.geturl() == INSIDE
+
+
+def test_a_restored_place_has_the_bucket_that_comes_along() -> None:
+    """`upkeep` does not depend on it, and it has a profile: nothing else would start it."""
+    compose = _compose()["services"]
+    assert "s3" not in compose["upkeep"]["depends_on"]
+    (profile,) = compose["s3"]["profiles"]
+    readme = (ROOT / "README.md").read_text("utf-8")
+    told = re.findall(r"^(?:\w+=\S+ )?docker compose -p restored .*$", readme, re.MULTILINE)
+    start, restore, up = told
+    assert f" --profile {profile} up -d s3 " in start
+    assert " run --rm upkeep restore " in restore
+    assert f"--profile {profile} up" in up
 
 
 def test_those_who_wait_for_tables_wait_long_enough() -> None:

@@ -273,7 +273,7 @@ def test_jobs_run_when_somebody_says_so_and_are_locked_down() -> None:
         name: " ".join(one["spec"]["containers"][0]["command"]) for name, one in jobs().items()
     }
     assert commands["migrate"] == "smallprint migrate"
-    assert 'smallprint backup "/backups/' in commands["backup"]
+    assert commands["backup"] == "smallprint backup /backups --dated"
 
 
 def test_tables_can_be_brought_up_to_date_before_the_processes_are_replaced() -> None:
@@ -284,6 +284,54 @@ def test_tables_can_be_brought_up_to_date_before_the_processes_are_replaced() ->
     first = [m for m in manifests() if m["metadata"].get("labels", {}).get("upgrade") == "first"]
     assert {m["kind"] for m in first} == {"ConfigMap", "CronJob", "PersistentVolumeClaim"}
     assert {m["metadata"]["name"] for m in first} >= {*of_kind("ConfigMap"), *of_kind("CronJob")}
+
+
+def test_every_volume_that_a_job_mounts_is_applied_with_it() -> None:
+    """In a new cluster nothing else is there when a backup is restored: without its claim the pod
+    would wait for ever.
+    """
+    first = {
+        (m["kind"], m["metadata"]["name"])
+        for m in manifests()
+        if m["metadata"].get("labels", {}).get("upgrade") == "first"
+    }
+    mounted = {
+        volume["persistentVolumeClaim"]["claimName"]
+        for name, job in jobs().items()
+        for volume in job["spec"]["volumes"]
+        if "persistentVolumeClaim" in volume and ("CronJob", name) in first
+    }
+    assert mounted == {"ingest", "backups"}
+    assert {("PersistentVolumeClaim", one) for one in mounted} <= first
+
+
+def test_the_suite_is_ended_with_and_without_keda() -> None:
+    """`kubectl` deletes nothing at all where it does not know one of the kinds that it is told."""
+    page = (FOLDER / "README.md").read_text("utf-8")
+    told = {
+        kinds
+        for kinds, rest in re.findall(r"kubectl -n smallprint delete ([\w,]+) (.*)", page)
+        if rest.startswith("--all")
+    }
+    assert told == {"scaledobjects", "deployments"}
+    section = page[page.index("**Restore.**") : page.index("**Locked down.**")]
+    assert section.index("delete scaledobjects --all") < section.index("delete deployments --all")
+
+
+def test_whoever_restores_is_told_where_the_topic_is_named() -> None:
+    """The secret of the bus counts before the settings, in every process."""
+    page = (FOLDER / "README.md").read_text("utf-8")
+    section = page[page.index("**Restore.**") : page.index("**Locked down.**")]
+    assert "`settings.env`" in section
+    assert "`smallprint-bus`" in section
+    every = [*processes().values(), *(one["spec"]["containers"][0] for one in jobs().values())]
+    for container in every:
+        kinds = [next(iter(one)) for one in container["envFrom"] if "smallprint-bus" in str(one)]
+        if kinds:
+            names = [str(one) for one in container["envFrom"]]
+            [secret] = [n for n, one in enumerate(names) if "smallprint-bus" in one]
+            [settings] = [n for n, one in enumerate(names) if "smallprint-settings" in one]
+            assert settings < secret, "what comes later counts"
 
 
 def test_there_are_never_more_workers_than_partitions() -> None:

@@ -281,6 +281,29 @@ def test_the_origin_asks_every_worker_and_relay(monkeypatch: pytest.MonkeyPatch)
         assert not applied.lets_in(pod, Place(pod=pods["review"]), port["name"])
 
 
+def test_commands_in_a_pod_of_upkeep_ask_the_suite() -> None:
+    """At the address that the settings name: `smallprint status` begins most runbooks. Nobody else
+    but who ends TLS and who measures gets to the origin.
+    """
+    applied = base()
+    at = urlsplit(applied.settings["SMALLPRINT_URL"])
+    assert at.hostname
+    service = applied.kinds["Service"][at.hostname]["spec"]
+    [port] = service["ports"]
+    assert (at.port or 80) == port["port"]
+    pods = applied.pods()
+    front, upkeep = pods["origin"], pods["upkeep"]
+    assert _selects_all(service["selector"], front)
+    pod = applied.kinds["Deployment"]["origin"]["spec"]["template"]["spec"]
+    [listens] = pod["containers"][0]["ports"]
+    assert port["targetPort"] == listens["name"]
+    assert applied.leaves(upkeep, Place(pod=front), listens["containerPort"])
+    assert applied.lets_in(front, Place(pod=upkeep), listens["name"])
+    for name in ("extraction", "ingest-worker", "review-relay"):
+        assert not applied.lets_in(front, Place(pod=pods[name]), listens["name"])
+    assert not applied.leaves(upkeep, Place(pod=pods["ingest-worker"]), 8090)
+
+
 def _selects_all(selector: Labels, labels: Labels) -> bool:
     return _selects({"matchLabels": selector}, labels)
 

@@ -42,11 +42,16 @@ def suite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Embedded]:
 
 
 def _smallprint(suite: Embedded, *words: str, key: str = "") -> Status:
+    env = {"SMALLPRINT_KEY": key} if key else {}
+    return _with(env, *words, "--data", str(suite.data))
+
+
+def _with(env: dict[str, str], *words: str) -> Status:
     others = {k: v for k, v in os.environ.items() if not k.startswith("SMALLPRINT_")}
     return subprocess.run(
-        [sys.executable, "-m", "services.cli", *words, "--data", str(suite.data)],
+        [sys.executable, "-m", "services.cli", *words],
         cwd=ROOT,
-        env={**others, **({"SMALLPRINT_KEY": key} if key else {})},
+        env={**others, **env},
         capture_output=True,
         text=True,
         check=False,
@@ -82,6 +87,11 @@ def test_a_data_folder_says_what_its_suite_says(suite: Embedded) -> None:
     assert f"has no document {document}" in other.stderr
     assert _smallprint(suite, "status", *acme, key=key).returncode == 2
     assert (suite.data / address.NAME).is_file()
+    (suite.data / address.NAME).unlink()  # as in the containers, whose folder says nothing
+    upkeep = {"SMALLPRINT_DATA": str(suite.data)}
+    assert "does not say where it answers" in _with(upkeep, "status").stderr
+    there = _line(_with({**upkeep, "SMALLPRINT_URL": suite.url}, "status", "--json"))
+    assert there["stages"] == mine["stages"]
 
     assert suite.end() == 0
     assert not (suite.data / address.NAME).exists()

@@ -105,6 +105,23 @@ def test_whoever_names_an_address_means_that_one(
     assert set(asked) == {"http://127.0.0.1:8799"}
 
 
+@pytest.mark.parametrize("command", COMMANDS)
+def test_an_address_of_the_settings_counts_before_their_folder(
+    command: list[str], served: Path, run: Run, asked: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in containers, whose folder says nothing; not before what is named for one command."""
+    monkeypatch.setenv("SMALLPRINT_URL", "http://origin:8400/")
+    monkeypatch.setenv("SMALLPRINT_DATA", str(served))
+    run(*command)
+    assert set(asked) == {"http://origin:8400"}
+    asked.clear()
+    run(*command, "--data", served)
+    assert set(asked) == {HERE}
+    asked.clear()
+    run(*command, "--url", "http://127.0.0.1:8799")
+    assert set(asked) == {"http://127.0.0.1:8799"}
+
+
 def test_the_folder_of_the_settings_says_it_too(
     served: Path, run: Run, asked: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -152,7 +169,7 @@ def test_a_folder_that_the_settings_name_is_named(
     code, said = run(*command)
     assert (code, asked) == (2, [])
     assert f"nothing in {data} says that a suite runs there: name its folder with --data" in said
-    assert f"--url (of containers usually {URL})" in said
+    assert f"--url (of containers usually {URL}, and inside of them http://origin:8400)" in said
     with FolderLock(data):
         code, said = run(*command)
     assert (code, asked) == (2, [])
