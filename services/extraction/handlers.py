@@ -6,6 +6,7 @@ import json
 import logging
 import time
 from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -30,6 +31,7 @@ from services.extraction.questions import (
     doubts,
     escalated,
     for_people,
+    may_be_shared,
     request_of,
     worth_asking,
 )
@@ -44,6 +46,7 @@ from services.extraction.routing import (
     stated_risk,
 )
 from services.extraction.store import Extractions
+from services.extraction.store import extractions as extractions_table
 from services.extraction.watch import watching
 from services.extraction.watch.store import Watches
 from shared import metrics
@@ -67,6 +70,7 @@ from shared.policy import RiskRules, Risks
 from shared.storage import BlobStore, MissingBlob, UnitOfWork
 from shared.storage.deletion import is_cancelled, is_deleted, mark_deleted, ref_of
 from shared.storage.secret import draw_key
+from shared.storage.sharing import held_by, others_with
 from shared.storage.watches import Notice
 from shared.tracing import span
 from shared.watch.local import Local, version_and_level, version_and_own
@@ -314,6 +318,7 @@ def withdraw_clauses(event: DocumentRekinded, uow: UnitOfWork) -> None:
 
 def forget_document(event: DocumentDeleted, uow: UnitOfWork, blobs: BlobStore) -> None:
     """Remove the clauses and their blobs; the id alone stays, so that late news does nothing."""
+    others = _others_with_questions(event, uow, blobs)
     with uow:
         extractions = Extractions(uow.session, event.tenant)
         known = extractions.get(event.document_id)
@@ -321,8 +326,25 @@ def forget_document(event: DocumentDeleted, uow: UnitOfWork, blobs: BlobStore) -
         Watches(uow.session, event.tenant).forget_open(event.document_id)
         extractions.save(Extraction(event.tenant, event.document_id, "other", 1, state="deleted"))
         mark_deleted(blobs, event.tenant, event.document_id)
+        held = held_by(uow.session, extractions_table, event.tenant, others)
         for ref in known.blobs if known else ():  # before the commit: a crash does it again
-            _remove(blobs, event.tenant, ref)
+            if ref.sha256 not in held:
+                _remove(blobs, event.tenant, ref)
+
+
+def _others_with_questions(
+    event: DocumentDeleted, uow: UnitOfWork, blobs: BlobStore
+) -> Sequence[str]:
+    """Documents that have a question of this one, as an older program asked it of both."""
+    with uow.store.read() as session:
+        known = Extractions(session, event.tenant).get(event.document_id)
+    shared = set[str]()
+    for ref in known.blobs if known else ():
+        with suppress(MissingBlob), blobs.open(event.tenant, ref) as data:
+            if may_be_shared(data):
+                shared.add(ref.sha256)
+    with uow.store.read() as session:
+        return others_with(session, extractions_table, event.tenant, event.document_id, shared)
 
 
 def _stop(extractions: Extractions, event: DocumentFailed, known: Extraction | None) -> None:

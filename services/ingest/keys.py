@@ -23,9 +23,10 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from services.ingest.domain import Key, now_utc
-from services.ingest.store import KeyRows, lock
+from services.ingest.store import KeyRows
 from shared.errors import Conflict, InvalidRequest, NotAllowed, NotFound, NotSignedIn, Unavailable
 from shared.storage import Store
+from shared.storage.locks import lock
 from shared.web.auth import KEY, Actor
 from shared.web.ids import ID
 from shared.web.scopes import ALL, chosen, ordered

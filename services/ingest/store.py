@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -36,7 +35,6 @@ from sqlalchemy import (
     literal_column,
     or_,
     select,
-    text,
     update,
 )
 from sqlalchemy.exc import IntegrityError
@@ -60,6 +58,7 @@ from shared.documents import FailedPage, RefusedPart
 from shared.errors import InvalidRequest, Unavailable
 from shared.events import BlobRef, Kind
 from shared.storage import BlobStore, MissingBlob
+from shared.storage.locks import lock
 from shared.storage.messages import Time
 from shared.storage.tenants import across_tenants
 from shared.upkeep.holdings import Blob, Known
@@ -209,13 +208,6 @@ keys = Table(
     Column("scopes", Text),  # names with spaces between them; NULL, as before there were any: all
     Index("keys_of_tenant", "tenant", "created"),
 )
-
-
-def lock(session: Session, name: str) -> None:
-    """Let one transaction at a time pass here. SQLite has one writer at a time in any case."""
-    if session.get_bind().dialect.name == "postgresql":
-        number = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], signed=True)
-        session.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": number})
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
@@ -257,8 +257,16 @@ class Report:
     """Filings of it that could not be read."""
     blobs: tuple[BlobRef, ...] = ()
     """Everything that was stored for it, to be removed with the document."""
+    own: frozenset[str] = frozenset()
+    """Hashes of those that no other document can have, for they name it or a result of it; without
+    what older programs stored."""
     updated: datetime | None = None
     """When it was kept; None before."""
+
+    def noting(self, refs: Collection[BlobRef]) -> Report:
+        """With more blobs of its own."""
+        own = self.own | {ref.sha256 for ref in refs}
+        return replace(self, blobs=tuple({*self.blobs, *refs}), own=own)
 
     def failed(self, code: str, reason: str) -> Report:
         """The document was given up, by us or by somebody before us; what an attempt before had

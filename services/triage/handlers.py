@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import replace
 from functools import lru_cache
 
@@ -14,6 +14,7 @@ from services.triage.domain import Model, Report, ReportFinding, State
 from services.triage.metering import read_by
 from services.triage.naming import Naming
 from services.triage.narrative.model import Narrative
+from services.triage.noting import note_blobs, others_with_blobs, remove
 from services.triage.past.store import Filings
 from services.triage.questions import requests_of
 from services.triage.reading.document import read_document
@@ -29,6 +30,7 @@ from services.triage.statements import (
     report_type,
 )
 from services.triage.store import Reports
+from services.triage.store import reports as reports_table
 from services.triage.unfolding import Unfolding
 from services.triage.watch import watching
 from services.triage.watch.store import Watches
@@ -38,7 +40,6 @@ from shared.documents.reading import Reading
 from shared.errors import DocumentTooLarge, Unavailable, UnreadableDocument
 from shared.events import (
     AdapterVersion,
-    BlobRef,
     DocumentDeleted,
     DocumentFailed,
     DocumentIngested,
@@ -51,6 +52,7 @@ from shared.policy import Risks
 from shared.storage import BlobStore, MissingBlob, UnitOfWork
 from shared.storage.deletion import is_cancelled, is_deleted, mark_deleted
 from shared.storage.secret import draw_key
+from shared.storage.sharing import held_by
 from shared.storage.watches import Notice
 from shared.tracing import span
 from shared.watch.watching import announce
@@ -70,10 +72,8 @@ def expect_document(event: DocumentIngested, uow: UnitOfWork) -> None:
         known = reports.get(event.document_id)
         if known and (known.state == "deleted" or known.attempt >= event.attempt):
             return
-        blobs = known.blobs if known else ()
-        reports.save(
-            Report(event.tenant, event.document_id, event.kind, event.attempt, blobs=blobs)
-        )
+        new = Report(event.tenant, event.document_id, event.kind, event.attempt)
+        reports.save(replace(new, blobs=known.blobs, own=known.own) if known else new)
 
 
 def triage_report(
@@ -251,6 +251,7 @@ def forget_document(
     """Remove findings, dismissals and blobs; the id alone stays, so that late news does nothing."""
     unfolding = Unfolding(uow, blobs, event.tenant, flagged_from)
     folded = unfolding.begin(event.document_id, actor=event.actor, deleted=True)
+    others = others_with_blobs(event, uow)
     with uow:
         reports = Reports(uow.session, event.tenant)
         unfolding.end(folded, event.actor)
@@ -261,8 +262,9 @@ def forget_document(
         reports.forget_decided(event.document_id)
         reports.save(Report(event.tenant, event.document_id, "other", 1, state="deleted"))
         mark_deleted(blobs, event.tenant, event.document_id)
-        # Before the commit: a crash does it again.
-        _remove_unused(reports, blobs, event.tenant, known.blobs if known else ())
+        held = held_by(uow.session, reports_table, event.tenant, others)
+        gone = [ref for ref in (known.blobs if known else ()) if ref.sha256 not in held]
+        remove(blobs, event.tenant, gone)  # before the commit: a crash does it again
 
 
 def _forget_found(reports: Reports, document_id: str) -> None:
@@ -332,7 +334,8 @@ def _triage(
                 outcome.warnings.append(one.message)
                 continue
             form = namer.show(one.filing, one.form) if namer else one.form
-            write_line(spools.statements, form)
+            # With whose it is: no two documents have the same bytes, so each goes by itself.
+            write_line(spools.statements, {**form, "document_id": event.document_id})
             outcome.add(event.tenant, event.document_id, one.filing, one.reading)
             outcome.warnings += [f"{quoted(one.filing.id)}: {note}" for note in one.notes]
             for signal in outcome.signals(event.tenant, event.document_id, one.filing):
@@ -354,31 +357,6 @@ def _reading(event: DocumentRead, blobs: BlobStore, most: int) -> Reading:
     return Reading.from_bytes(blobs.get(event.tenant, event.layout), text)
 
 
-def _note_blobs(event: DocumentRead, uow: UnitOfWork, *refs: BlobRef) -> bool:
-    """Remember blobs before they are written, so that a deletion finds them whatever happens.
-
-    Returns whether the work still counts.
-    """
-    with uow.store.write() as session:
-        reports = Reports(session, event.tenant)
-        known = reports.get(event.document_id, lock=True)
-        if known is None:
-            known = Report(event.tenant, event.document_id, event.kind, event.attempt)
-        if not known.awaits(event.attempt):
-            return False  # deleted or begun anew while we worked
-        reports.save(replace(known, blobs=tuple({*known.blobs, *refs})))
-        return True
-
-
-def _remove_unused(
-    reports: Reports, blobs: BlobStore, tenant: str, refs: Iterable[BlobRef]
-) -> None:
-    used = reports.blobs_in_use()
-    for ref in refs:
-        if ref.sha256 not in used and ref.size > len("[]"):  # the empty list is everybody's
-            blobs.delete(tenant, ref)
-
-
 def _keep_findings(
     event: DocumentRead,
     uow: UnitOfWork,
@@ -388,7 +366,7 @@ def _keep_findings(
     took: tuple[AdapterVersion, ...],
 ) -> None:
     results = Results.of(outcome, spools)
-    if not _note_blobs(event, uow, *results.refs):
+    if not note_blobs(event, uow, results.refs):
         return
     results.put(blobs, event.tenant)
     model, findings, told = model_of(outcome.judge), outcome.routed, list[Notice]()
@@ -400,8 +378,10 @@ def _keep_findings(
         known = reports.get(event.document_id, lock=True)
         if known and not known.awaits(event.attempt):
             if known.state == "deleted":
-                _remove_unused(reports, blobs, event.tenant, results.refs)
+                remove(blobs, event.tenant, results.refs)
             return
+        before = known or Report(event.tenant, event.document_id, event.kind, event.attempt)
+        noted = before.noting(results.refs)
         reports.save(
             Report(
                 tenant=event.tenant,
@@ -423,7 +403,8 @@ def _keep_findings(
                 narrative_strong=results.strong_flags,
                 narrative_found=len(outcome.flags),
                 unreadable=outcome.unread,
-                blobs=tuple({*(known.blobs if known else ()), *results.refs}),
+                blobs=noted.blobs,
+                own=noted.own,
             )
         )
         reports.replace_findings(event.document_id, findings)
@@ -476,7 +457,7 @@ def _keep_words(
     """
     with Spools.opened() as nothing:
         results = Results.of(outcome, nothing)
-    if not _note_blobs(event, uow, *results.refs):
+    if not note_blobs(event, uow, results.refs):
         return
     results.put_lists(blobs, event.tenant)
     code = NO_STATEMENTS if outcome.flags else "unreadable_report"
@@ -486,9 +467,10 @@ def _keep_words(
         known = reports.get(event.document_id, lock=True)
         if known and not known.awaits(event.attempt):
             if known.state == "deleted":
-                _remove_unused(reports, blobs, event.tenant, results.refs)
+                remove(blobs, event.tenant, results.refs)
             return
         given_up = Report(event.tenant, event.document_id, event.kind, event.attempt)
+        noted = (known or given_up).noting(results.refs)
         reports.save(
             replace(
                 given_up.failed(code, reason),
@@ -497,7 +479,8 @@ def _keep_words(
                 narrative=results.flags if outcome.narrative else None,
                 narrative_strong=results.strong_flags,
                 narrative_found=len(outcome.flags),
-                blobs=tuple({*(known.blobs if known else ()), *results.refs}),
+                blobs=noted.blobs,
+                own=noted.own,
             )
         )
         _forget_found(reports, event.document_id)

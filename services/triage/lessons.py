@@ -127,6 +127,7 @@ class Lessons:
             if ref and wanted:
                 with self.blobs.open(self.tenant, ref) as lines:
                     for form in map(json.loads, lines):
+                        form.pop("document_id", None)
                         some = wanted.pop(form["id"], [])
                         told += len(some)
                         if some:

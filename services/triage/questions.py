@@ -51,7 +51,9 @@ NAMED = 60
 
 @dataclass(frozen=True)
 class Asked:
-    """A question about one finding, and the text of its tables."""
+    """A question about one finding, and the text of its tables; behind that the text has the
+    finding's id, so that it is no other document's.
+    """
 
     result_id: str
     question: Question
@@ -96,7 +98,7 @@ def worth_asking(
         right = np.clip([belief[one.id]], 1e-6, 1 - 1e-6)
         (gain,) = ASSUMED.gain(right, np.array([True])).tolist()
         named = NAMED * (1 + len(one.finding.cells))
-        tokens = Tokens.about(len(asked.text), named)
+        tokens = Tokens.about(asked.question.end, named)
         weight = rules.weights.get(one.finding.check, 1.0)
         worth = asks.worth(gain, weight, price, tokens)
         if worth > 0:
@@ -158,11 +160,13 @@ def _question(
     text, page = as_text(tables), page_of(finding.check)
     if len(text) > LONGEST:
         return None
+    kept = f"{text}\n\n{found.id}\n"
     question = Question(
         subject="finding",
+        result=found.id,
         kind="report",
         may_be=may_be,
-        text=ref_of(text.encode(), OWNER),
+        text=ref_of(kept.encode(), OWNER),
         start=0,
         end=len(text),
         category=finding.check,
@@ -171,7 +175,7 @@ def _question(
         cell=doubted,
         expected=finding.expected,
     )
-    return Asked(found.id, question, text)
+    return Asked(found.id, question, kept)
 
 
 def _sheet_of(pages: Sequence[Sheet], cell: NamedCell) -> int:

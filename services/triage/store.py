@@ -239,7 +239,7 @@ class Reports:
             "narrative_strong": _kept(report.narrative_strong),
             "narrative_found": report.narrative_found,
             "unreadable": report.unreadable,
-            "blobs": [ref.model_dump() for ref in report.blobs],
+            "blobs": [_noted(ref, report.own) for ref in report.blobs],
             "updated": datetime.now(UTC),
         }
         changed = self.session.execute(
@@ -250,11 +250,6 @@ class Reports:
         if changed.rowcount == 0:  # type: ignore[attr-defined]
             keys = {"tenant": self.tenant, "document_id": report.document_id}
             self.session.execute(insert(reports).values(**keys, **values))
-
-    def blobs_in_use(self) -> set[str]:
-        """Hashes of every blob that a document of this tenant still has."""
-        rows = self.session.execute(select(reports.c.blobs).where(reports.c.tenant == self.tenant))
-        return {ref["sha256"] for row in rows for ref in row.blobs}
 
     def replace_findings(self, document_id: str, found: Sequence[ReportFinding]) -> None:
         """Put findings in the place of all that the document had."""
@@ -467,6 +462,11 @@ def _kept(ref: BlobRef | None) -> dict[str, Any] | None:
     return ref.model_dump() if ref else None
 
 
+def _noted(ref: BlobRef, own: Collection[str]) -> dict[str, Any]:
+    """Older programs pass the mark over and leave it out: then others are looked for."""
+    return {**ref.model_dump(), "own": True} if ref.sha256 in own else ref.model_dump()
+
+
 def _report(row: Any) -> Report:
     return Report(
         tenant=row.tenant,
@@ -491,6 +491,7 @@ def _report(row: Any) -> Report:
         narrative_found=row.narrative_found,
         unreadable=row.unreadable,
         blobs=tuple(BlobRef(**ref) for ref in row.blobs),
+        own=frozenset(ref["sha256"] for ref in row.blobs if ref.get("own")),
         updated=row.updated,
     )
 

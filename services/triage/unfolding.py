@@ -78,7 +78,7 @@ class Unfolding:
             if known is None or known.state != "triaged":
                 return
             data = findings_listed(_looked_at_again(reports, document_id))
-            reports.save(replace(known, blobs=tuple({*known.blobs, ref_of(data, OWNER)})))
+            reports.save(known.noting([ref_of(data, OWNER)]))
         self.blobs.put(self.tenant, data)
 
     def _end(

@@ -4,7 +4,6 @@ it; providers are everybody's.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -24,12 +23,12 @@ from sqlalchemy import (
     insert,
     or_,
     select,
-    text,
     update,
 )
 from sqlalchemy.orm import Session
 
 from services.escalation.ledger.domain import Call, Caps, State, Stop
+from shared.storage.locks import lock
 from shared.storage.messages import Number, Time
 from shared.storage.tenants import across_tenants
 from shared.storage.upsert import insert_new
@@ -201,13 +200,8 @@ def change(
 
 
 def keep_pace(session: Session, provider: str) -> None:
-    """Let one transaction at a time count what is asked of a provider. SQLite has one writer at a
-    time in any case.
-    """
-    if session.get_bind().dialect.name == "postgresql":
-        name = hashlib.sha256(f"pace of {provider}".encode()).digest()[:8]
-        number = int.from_bytes(name, signed=True)
-        session.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": number})
+    """Let one transaction at a time count what is asked of a provider."""
+    lock(session, f"pace of {provider}")
 
 
 def asked_since(session: Session, provider: str, since: datetime) -> list[tuple[datetime, int]]:

@@ -33,7 +33,8 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session
 
 from services.ingest.idempotency.domain import Answer, KeyReused, KeySpent, StillAtWork
-from services.ingest.store import documents, lock, metadata
+from services.ingest.store import documents, metadata
+from shared.storage.locks import lock
 from shared.storage.messages import Time
 from shared.storage.tenants import across_tenants
 

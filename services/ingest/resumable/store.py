@@ -26,7 +26,8 @@ from sqlalchemy.orm import Session
 
 from services.ingest.idempotency.store import forget_answers
 from services.ingest.resumable.domain import PartialUpload
-from services.ingest.store import lock, metadata
+from services.ingest.store import metadata
+from shared.storage.locks import lock
 from shared.storage.messages import Time
 from shared.storage.tenants import across_tenants
 

@@ -9,7 +9,6 @@ from datetime import datetime, timedelta
 
 from services.ingest.domain import now_utc
 from services.ingest.idempotency.store import Note, forget_answers, unnoted
-from services.ingest.store import lock
 from services.ingest.webhooks.addresses import Policy
 from services.ingest.webhooks.domain import (
     Delivery,
@@ -24,6 +23,7 @@ from services.ingest.webhooks.signatures import new_secret
 from services.ingest.webhooks.store import Deliveries, Webhooks, publish
 from shared.errors import Conflict, NotAllowed, NotFound
 from shared.storage import Store
+from shared.storage.locks import lock
 from shared.web.auth import Actor
 
 log = logging.getLogger(__name__)

@@ -105,6 +105,7 @@ def test_what_is_unsure_is_asked_in_one_request(tmp_path: Path, made: list[House
             house.service.blobs.get("default", asked[item["id"]])
         )
         assert (question.category, question.subject) == (item["category"], "clause")
+        assert question.result == item["id"]
         assert (question.start, question.end) == (0, len(TEXT))
         assert question.definition not in ("", item["category"])
         assert [(c.start, c.end) for c in question.candidates] == [(item["start"], item["end"])]

@@ -69,13 +69,14 @@ def house_with(
     mask: str = "",
     mistake: str = "100",
     trust: str = "person",
+    **settings: Any,
 ) -> House:
     """Triage with a policy."""
     policy = folder / "policy.toml"
     policy.write_text(
         POLICY.format(rules=rules, leaves=leaves, mask=mask, mistake=mistake, trust=trust)
     )
-    return House(folder, policy=policy)
+    return House(folder, policy=policy, **settings)
 
 
 @pytest.fixture
@@ -107,7 +108,8 @@ def test_a_finding_that_an_answer_may_settle_is_asked_about(asking: House) -> No
     assert (event.stage, event.attempt, event.further) == ("triage", 1, ())
     assert (asked.subject, asked.kind, asked.category) == ("finding", "report", item["check"])
     text = asking.service.blobs.get("default", asked.text).decode()
-    assert text[asked.start : asked.end] == as_text(asked.tables) == text
+    assert text[asked.start : asked.end] == as_text(asked.tables)
+    assert text[asked.end :].strip() == asked.result == item["id"], "no other document has it"
     assert asked.cell is not None
     label, value = found(asked.tables, asked.cell) or ("", Decimal(0))
     assert (label, value) == (item["label"], item["reported"]) == (
