@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,7 +15,7 @@ import pytest
 
 from infra.chaos import trouble
 from infra.chaos.breaks import BREAKS
-from infra.chaos.disk import lose_unsynced
+from infra.chaos.disk import Synced, line, lose_unsynced
 from infra.chaos.place import Place
 from infra.chaos.plan import Trouble
 from infra.chaos.proxy import Proxy
@@ -34,6 +35,26 @@ data = Path(sys.argv[1])
 write_down_syncs(data, data / "blobs")
 take_away(sys.argv[2], "services.ingest")
 FileBlobs(data / "blobs").put("default", b"a lease")
+"""
+
+LATE_WRITER = """
+import os, sys
+from pathlib import Path
+from infra.chaos.disk import write_down_syncs
+
+data = Path(sys.argv[1])
+blobs = data / "blobs"
+blobs.mkdir()
+write_down_syncs(data, blobs)
+with (blobs / "incoming").open("wb") as file:
+    file.write(b"a lease")
+    if sys.argv[2] == "flushed":
+        file.flush()
+    os.fsync(file.fileno())
+    file.write(b" of a house")
+(blobs / "incoming").replace(blobs / "a")
+folder = os.open(blobs, os.O_RDONLY)
+os.fsync(folder)
 """
 
 KEEPER = """
@@ -181,15 +202,49 @@ def test_what_is_put_again_is_as_durable_as_at_first(tmp_path: Path) -> None:
     assert blob.read_bytes() == b"a lease"
 
 
+@pytest.mark.parametrize(("first", "kept"), [("flushed", b"a lease"), ("buffered", b"")])
+def test_what_is_written_after_the_sync_is_lost(tmp_path: Path, first: str, kept: bytes) -> None:
+    """Name and folder are durable, and of the bytes those that the kernel had at the sync."""
+    command = [sys.executable, "-c", LATE_WRITER, str(tmp_path), first]
+    subprocess.run(command, cwd=ROOT, check=True)
+    assert (tmp_path / "blobs" / "a").read_bytes() == b"a lease of a house"
+    assert lose_unsynced(tmp_path, tmp_path / "blobs") == 1
+    assert (tmp_path / "blobs" / "a").read_bytes() == kept
+
+
+def note(data: Path, path: Path, size: int = 0) -> None:
+    """Have the journal say that a file or folder is synced, a while from now."""
+    handle = os.open(path, os.O_RDONLY)
+    with (data / "synced").open("a") as journal:
+        journal.write(line(handle, Synced(time.time() + 1, size)))
+    os.close(handle)
+
+
 def test_a_file_is_gone_whose_folder_was_not_synced(tmp_path: Path) -> None:
     """A rename that no folder keeps is undone by a pulled plug, though the bytes were synced."""
     blobs = tmp_path / "blobs"
     blobs.mkdir()
     file = blobs / "a"
     file.write_bytes(b"lease")
-    (tmp_path / "synced").write_text(f"{file.stat().st_ino} {file.stat().st_ctime + 1}\n")
+    note(tmp_path, file, 5)
     assert lose_unsynced(tmp_path, blobs) == 1
     assert not file.exists()
+
+
+def test_an_inode_that_is_used_again_is_another_file(tmp_path: Path) -> None:
+    """What was synced under its number before, and is deleted, makes no other file durable."""
+    blobs = tmp_path / "blobs"
+    blobs.mkdir()
+    file = blobs / "a"
+    file.write_bytes(b"lease")
+    note(tmp_path, blobs)
+    note(tmp_path, file, 5)
+    assert lose_unsynced(tmp_path, blobs) == 0
+    journal = tmp_path / "synced"
+    who = journal.read_text().splitlines()[1].split()[0]
+    journal.write_text(journal.read_text().replace(who, f"{file.stat().st_ino}.1.2"))
+    assert lose_unsynced(tmp_path, blobs) == 1
+    assert file.read_bytes() == b""
 
 
 @pytest.mark.parametrize("broken", BREAKS)
