@@ -13,7 +13,7 @@ import pytest
 from infra.chaos.checker import check
 from infra.chaos.events import Seen
 from infra.chaos.evidence import Evidence
-from infra.chaos.frontier import Books, cap, stand_in, write_policy
+from infra.chaos.frontier import PRICE_OUT, Books, cap, stand_in, write_policy
 from infra.chaos.papers import papers
 from infra.chaos.people import Claim
 from infra.chaos.receiver import Heard
@@ -54,23 +54,24 @@ def _find_again(evidence: Evidence) -> None:
     (finding,), items = evidence.facts.results["doc_1"], evidence.facts.items
     evidence.facts.results["doc_1"] = [finding, {**finding, "id": "cl_2"}]
     items.append({**items[0], "id": "it_2", "result_id": "cl_2"})
+    evidence.before.items.add("it_2")
+    evidence.heard[1].data.update(count=2)
 
 
 def _pay(evidence: Evidence, usd: float) -> None:
-    """So much is in the ledger; what is held against the cap says less."""
-    costs = evidence.facts.costs
-    for one in (costs, *costs["items"], *costs["groups"]):
-        one["usd"] = usd
-
-
-def _bill(evidence: Evidence) -> None:
-    """The provider's bills make 1.5 US$."""
-    evidence.billed = Books(calls=1, tokens_in=0, tokens_out=100_000)
+    """So much is billed and in the ledger; what is held against the cap says less."""
+    costs, written = evidence.facts.costs, round(usd * 1e6) // PRICE_OUT
+    costs["usd"] = usd
+    for one in (*costs["items"], *costs["groups"]):
+        one.update(usd=usd, tokens_in=0, tokens_out=written)
+    evidence.billed = Books(calls=1, tokens_in=0, tokens_out=written)
 
 
 def _serve_nobody(evidence: Evidence) -> None:
     """An item waits, and somebody who asked got none."""
-    evidence.facts.items.append({**evidence.facts.items[0], "id": "it_2", "state": "waiting"})
+    _ask_once(evidence)
+    evidence.facts.items[1].update(state="waiting")
+    evidence.before.items.add("it_2")
     evidence.short = {"ann": 0, "bob": 1}
 
 
@@ -197,12 +198,11 @@ BROKEN: dict[str, tuple[str, Callable[[Evidence], object]]] = {
         "ledger",
         lambda e: e.told.spent.update({"2026-01": 0.6}),
     ),
-    "more is billed than the cap, and the budget says less": ("no cap is passed", _bill),
-    "more is booked than the cap, and the budget says less": (
+    "the provider billed more than the cap, and the budget says less": (
         "no cap is passed",
         lambda e: _pay(e, 0.6),
     ),
-    "what is booked does not count": ("no cap is passed", lambda e: _pay(e, 0.4)),
+    "what is billed does not count": ("no cap is passed", lambda e: _pay(e, 0.45)),
     "the cap is another": (
         "no cap is passed",
         lambda e: e.facts.costs["budgets"][0].update(most_usd=0.6),
