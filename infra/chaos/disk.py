@@ -3,14 +3,15 @@
 kill -9 alone loses nothing that was written: the kernel still has it. So the services' processes
 write down what they sync (`write_down_syncs`), and whoever pulls the plug has killed them all and
 then forgets the rest, as a disk may (`lose_unsynced`): a file is as long as it was when it was
-synced last, empty if it never was, and one that was renamed into a folder which was not synced
-since is not there. Of a file that is written over in place nothing is taken: no blob is.
+synced last, empty if it never was, and one that was not in its folder under this name when that
+was synced last is not there. Of a file that is written over in place nothing is taken: no blob is.
 """
 
 from __future__ import annotations
 
 import ctypes
 import os
+import stat
 import struct
 import time
 from collections.abc import Callable
@@ -31,6 +32,8 @@ class Synced(NamedTuple):
     """When it began, by the clock."""
     size: int
     """Bytes that the file had then."""
+    names: frozenset[str] = frozenset()
+    """Of a folder: its files then, as `_entry` has them."""
 
 
 def write_down_syncs(data: Path, blobs: Path) -> None:
@@ -42,7 +45,7 @@ def write_down_syncs(data: Path, blobs: Path) -> None:
 
 def _noting(sync: Callable[[int], None], journal: int, below: Path) -> Callable[[int], None]:
     def fsync(handle: int) -> None:
-        began = Synced(time.time(), os.fstat(handle).st_size)
+        began = now(handle)
         sync(handle)
         if Path(f"/proc/self/fd/{handle}").readlink().is_relative_to(below):
             os.write(journal, line(handle, began).encode())
@@ -50,9 +53,18 @@ def _noting(sync: Callable[[int], None], journal: int, below: Path) -> Callable[
     return fsync
 
 
+def now(handle: int) -> Synced:
+    """What is durable of an open file or folder once a sync that begins now has ended."""
+    kept, names = os.fstat(handle), frozenset[str]()
+    if stat.S_ISDIR(kept.st_mode):
+        with os.scandir(handle) as entries:
+            names = frozenset(_entry(one.name, one.inode()) for one in entries if one.is_file())
+    return Synced(time.time(), kept.st_size, names)
+
+
 def line(handle: int, synced: Synced) -> str:
     """What the journal has of one sync of an open file or folder."""
-    return f"{_who(handle)} {synced.moment} {synced.size}\n"
+    return " ".join((_who(handle), f"{synced.moment} {synced.size}", *synced.names)) + "\n"
 
 
 def lose_unsynced(data: Path, blobs: Path) -> int:
@@ -65,7 +77,7 @@ def lose_unsynced(data: Path, blobs: Path) -> int:
             continue
         last = synced.get(_who_is(path), Synced(0.0, 0))
         folder = synced.get(_who_is(path.parent), Synced(0.0, 0))
-        if last.size and kept.st_ctime > folder.moment:
+        if last.size and _entry(path.name, kept.st_ino) not in folder.names:
             path.unlink()
         elif kept.st_size > last.size:
             os.truncate(path, last.size)
@@ -79,10 +91,16 @@ def _read(journal: Path) -> dict[str, Synced]:
     """The last sync of each file and folder, by who it is."""
     synced: dict[str, Synced] = {}
     for said in journal.read_text().splitlines() if journal.exists() else ():
-        who, moment, size = said.split()
-        one = Synced(float(moment), int(size))
-        synced[who] = max(one, synced.get(who, one))
+        who, moment, size, *names = said.split()
+        one = Synced(float(moment), int(size), frozenset(names))
+        if one.moment >= synced.get(who, one).moment:
+            synced[who] = one
     return synced
+
+
+def _entry(name: str, inode: int) -> str:
+    """A file in its folder. Its times don't tell how long it is there: a put again sets them."""
+    return f"{name}:{inode}"
 
 
 def _who(handle: int) -> str:
