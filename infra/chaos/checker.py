@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 from infra.chaos.evidence import Check, Evidence
-from infra.chaos.facts import Row
+from infra.chaos.facts import Row, identity
 from infra.chaos.frontier import MOST_TOKENS, PRICE_IN, PRICE_OUT
 from infra.chaos.webhooks import order, repeats, webhooks
 
+MONTH = len("2026-01")
 STATES = {"received": 0, "read": 1, "processing": 2, "ended": 3}
 READINGS = ("clauses.extracted.v1", "findings.found.v1")
 """Events that say what was read of a document, and at what cost."""
@@ -42,7 +43,7 @@ def _ended(evidence: Evidence) -> Check:
         known = listed.get(paper.id, {"state": "not there"})
         said = known.get("outcome") or known["state"]
         found.look(said == "complete", f"{paper.name} ({paper.id}): {said}")
-        early = said != "complete" or paper.id in evidence.ended
+        early = said != "complete" or paper.id in evidence.before.ended
         found.look(early, f"{paper.name} ({paper.id}): ended only when all was delivered again")
     for refused in evidence.told.refused:
         found.look(False, refused)
@@ -101,10 +102,7 @@ def _results(evidence: Evidence) -> Check:
         if results is None:
             continue  # it has not ended, which is counted
         found.look(results, f"{paper.name}: none")
-        places = [(r.get("category"), r.get("start"), r["id"]) for r in results]
-        if paper.kind == "contract":
-            places = [(r["category"], r["start"], r["end"]) for r in results]
-        found.once(places, paper.name)
+        found.once(map(identity, results), paper.name)
         found.once([r["id"] for r in results], paper.name)
     return found
 
@@ -132,7 +130,7 @@ def _items(evidence: Evidence) -> Check:
             good = there[result] == 1 and result in wanted | proposed
             found.look(good, f"{name}: {result} has {there[result]} items")
     known = {item["id"] for item in evidence.facts.items}
-    for shown in evidence.shown | {claim.item for claim in evidence.told.claims}:
+    for shown in evidence.before.items | {claim.item for claim in evidence.told.claims}:
         found.look(shown in known, f"{shown} was shown, and is gone")
     return found
 
@@ -165,29 +163,68 @@ def _claims(evidence: Evidence) -> Check:
     return found
 
 
+def _served(evidence: Evidence) -> Check:
+    found = Check("whoever asks for an item gets one while any waits")
+    waiting = sum(item["state"] == "waiting" for item in evidence.facts.items)
+    for name, short in evidence.short.items():
+        said = f"{name} is {short} decisions short of his share, and {waiting} items wait"
+        found.look(not (short and waiting), said)
+    return found
+
+
+def _late(evidence: Evidence) -> Check:
+    """The run delivers everything once more. Who has done all there was to do does nothing then."""
+    found = Check("nothing comes only when all is delivered once more")
+    before = evidence.before
+    for item in evidence.facts.items:
+        found.look(item["id"] in before.items, f"item {item['id']}")
+    for heard in evidence.heard:
+        found.look(heard.id in before.webhooks, f"webhook {heard.id}, {heard.type}")
+    for line in evidence.booked:
+        found.look(line in before.booked, f"in the ledger {line}")
+    for event in evidence.seen.values():
+        found.look(event.id in before.events, f"event {event.id}, {event.type}")
+    return found
+
+
 def _ledger(evidence: Evidence) -> Check:
     found = Check("the ledger has each reading once, and no cap is passed")
-    groups = {group["key"]: group for group in evidence.facts.costs["groups"] if _is_read(group)}
+    lines = {name: (documents, read) for name, documents, read in evidence.booked}
     tokens: dict[str, int] = {}
     for event in evidence.seen.values():
         if event.type in READINGS:
             name = event.key.partition("/")[2]
             tokens[name] = sum(one["tokens"] for one in event.data["adapters"])
-    for name in tokens.keys() | groups.keys():
-        group = groups.get(name, {"documents": 0, "tokens_read": 0})
-        booked = (group["documents"], group["tokens_read"])
+    for name in tokens.keys() | lines.keys():
+        booked = lines.get(name, (0, 0))
         found.look(booked == (1, tokens.get(name)), f"{name}: booked {booked}")
-    for budget in evidence.facts.costs["budgets"]:
-        over = budget["usd"] > budget["most_usd"]
-        found.look(not over, f"{budget['period']}: {budget['usd']} US$")
-    for period, (usd, most) in evidence.told.spent.items():
-        found.look(usd <= most, f"{period}: {usd} US$ counted at some moment, of {most}")
+    _caps(found, evidence)
     return found
 
 
-def _is_read(group: Mapping[str, object]) -> bool:
-    """Whether something else than calls to a provider stands there."""
-    return bool(group["documents"] or group["tokens_read"] or not group.get("calls"))
+def _caps(found: Check, evidence: Evidence) -> None:
+    """The cap is that of the policy, whatever is said of it; it holds for what counts as spent, for
+    the ledger and for the provider's own bills. That no bill is above what was set aside for its
+    call is the stand-in's part here: one that bills more may pass a cap (decision 25).
+    """
+    costs, cap, told = evidence.facts.costs, evidence.cap, evidence.told
+    spent = {**told.spent, **{one["period"]: one["usd"] for one in costs["budgets"]}}
+    for period, usd in (*told.spent.items(), *spent.items()):
+        found.look(_micro(usd) <= cap, f"{period}: {usd} US$ counted, of {cap / 1e6}")
+    for most in (*told.caps, *(one["most_usd"] for one in costs["budgets"])):
+        found.look(_micro(most) == cap, f"{most} US$ are said to be the cap of {cap / 1e6}")
+    months = {period: usd for period, usd in spent.items() if len(period) == MONTH}
+    booked = _micro(costs["usd"])
+    for what, sum_ in (("billed", evidence.billed.micro_usd), ("in the ledger", booked)):
+        found.look(sum_ <= cap * len(months), f"{sum_ / 1e6} US$ {what}, of {cap / 1e6} a month")
+    counted = sum(map(_micro, months.values()))
+    if len(months) == 1:  # what counted most in a month that is over may have been set aside
+        found.look(counted == booked, f"{counted} count as spent, {booked} are in the ledger")
+
+
+def _micro(usd: float) -> int:
+    """Millionths of a US$."""
+    return round(usd * 1e6)
 
 
 def _questions(evidence: Evidence) -> Check:
@@ -224,7 +261,7 @@ def _bills(evidence: Evidence) -> Check:
         found.look(few, f"{name}: more tokens are settled than it billed")
         found.look(not one["reserved_usd"], f"{name}: {one['reserved_usd']} US$ are set aside")
     _calls(found, evidence)
-    booked = round(evidence.facts.costs["usd"] * 1e6)
+    booked = _micro(evidence.facts.costs["usd"])
     said = f"{billed.micro_usd} billed, {booked} in the ledger (millionths of a US$)"
     found.look(billed.micro_usd <= booked, said)
     total = round(sum(group.get("usd", 0.0) for group in evidence.facts.costs["groups"]) * 1e6)
@@ -280,7 +317,7 @@ def _causes(evidence: Evidence) -> Check:
 
 
 def _order(evidence: Evidence) -> Check:
-    found = Check("what happens to a document happens in order")
+    found = Check("what happens to a document happens in order, and is streamed to its end")
     last: dict[str, int] = {}
     for event in evidence.seen.values():
         rank = ORDER.get(event.type)
@@ -290,6 +327,10 @@ def _order(evidence: Evidence) -> Check:
     for name, states in evidence.told.states.items():
         ranks = [(attempt, STATES[state]) for attempt, state in states]
         found.look(ranks == sorted(ranks), f"{name} went back: {states}")
+    attempts = {row["id"]: row["attempt"] for row in evidence.facts.documents}
+    for name in evidence.kinds:
+        streamed, end = evidence.told.states.get(name, []), (attempts.get(name), "ended")
+        found.look(streamed[-1:] == [end], f"the end of {name} is not streamed: {streamed}")
     return found
 
 
@@ -301,6 +342,8 @@ CHECKS: tuple[Callable[[Evidence], Check], ...] = (
     _items,
     _decisions,
     _claims,
+    _served,
+    _late,
     webhooks,
     order,
     repeats,

@@ -2,18 +2,38 @@
 
 kill -9 alone loses nothing that was written: the kernel still has it. So the services' processes
 write down what they sync (`write_down_syncs`), and whoever pulls the plug has killed them all and
-then forgets the rest, as a disk may (`lose_unsynced`): a file whose bytes were not synced is empty,
-and one that was renamed into a folder which was not synced since is not there.
+then forgets the rest, as a disk may (`lose_unsynced`): a file is as long as it was when it was
+synced last, empty if it never was, and one that was not in its folder under this name when that
+was synced last is not there. Of a file that is written over in place nothing is taken: no blob is.
 """
 
 from __future__ import annotations
 
+import ctypes
 import os
+import stat
+import struct
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 JOURNAL = "synced"
+_LIBC = ctypes.CDLL(None, use_errno=True)
+_EMPTY_PATH, _BTIME, _AT_BTIME, _BYTES = 0x1000, 0x800, 80, 256
+"""Of statx(2): it means the handle itself; the moment of birth is asked for; where it stands in
+the answer, and how long that is."""
+
+
+class Synced(NamedTuple):
+    """The last sync of a file or folder."""
+
+    moment: float
+    """When it began, by the clock."""
+    size: int
+    """Bytes that the file had then."""
+    names: frozenset[str] = frozenset()
+    """Of a folder: its files then, as `_entry` has them."""
 
 
 def write_down_syncs(data: Path, blobs: Path) -> None:
@@ -25,31 +45,77 @@ def write_down_syncs(data: Path, blobs: Path) -> None:
 
 def _noting(sync: Callable[[int], None], journal: int, below: Path) -> Callable[[int], None]:
     def fsync(handle: int) -> None:
-        began = time.time()
+        began = now(handle)
         sync(handle)
         if Path(f"/proc/self/fd/{handle}").readlink().is_relative_to(below):
-            os.write(journal, f"{os.fstat(handle).st_ino} {began}\n".encode())
+            os.write(journal, line(handle, began).encode())
 
     return fsync
 
 
+def now(handle: int) -> Synced:
+    """What is durable of an open file or folder once a sync that begins now has ended."""
+    kept, names = os.fstat(handle), frozenset[str]()
+    if stat.S_ISDIR(kept.st_mode):
+        with os.scandir(handle) as entries:
+            names = frozenset(_entry(one.name, one.inode()) for one in entries if one.is_file())
+    return Synced(time.time(), kept.st_size, names)
+
+
+def line(handle: int, synced: Synced) -> str:
+    """What the journal has of one sync of an open file or folder."""
+    return " ".join((_who(handle), f"{synced.moment} {synced.size}", *synced.names)) + "\n"
+
+
 def lose_unsynced(data: Path, blobs: Path) -> int:
     """What a power cut may do, once nobody writes any more. Returns how many files it hit."""
-    synced: dict[int, float] = {}
-    journal = data / JOURNAL
-    for line in journal.read_text().splitlines() if journal.exists() else ():
-        inode, moment = line.split()
-        synced[int(inode)] = max(float(moment), synced.get(int(inode), 0.0))
+    synced = _read(data / JOURNAL)
     hit = 0
     for path in [path for path in blobs.rglob("*") if path.is_file()]:
         kept = path.stat()
         if not kept.st_size:
             continue
-        if kept.st_ino not in synced:
-            os.truncate(path, 0)
-        elif kept.st_ctime > synced.get(path.parent.stat().st_ino, 0.0):
+        last = synced.get(_who_is(path), Synced(0.0, 0))
+        folder = synced.get(_who_is(path.parent), Synced(0.0, 0))
+        if last.size and _entry(path.name, kept.st_ino) not in folder.names:
             path.unlink()
+        elif kept.st_size > last.size:
+            os.truncate(path, last.size)
         else:
             continue
         hit += 1
     return hit
+
+
+def _read(journal: Path) -> dict[str, Synced]:
+    """The last sync of each file and folder, by who it is."""
+    synced: dict[str, Synced] = {}
+    for said in journal.read_text().splitlines() if journal.exists() else ():
+        who, moment, size, *names = said.split()
+        one = Synced(float(moment), int(size), frozenset(names))
+        if one.moment >= synced.get(who, one).moment:
+            synced[who] = one
+    return synced
+
+
+def _entry(name: str, inode: int) -> str:
+    """A file in its folder. Its times don't tell how long it is there: a put again sets them."""
+    return f"{name}:{inode}"
+
+
+def _who(handle: int) -> str:
+    """An open file or folder: its inode, which another may have once it is deleted, and when it was
+    made; 0 where the file system does not know that.
+    """
+    answer = ctypes.create_string_buffer(_BYTES)
+    failed = _LIBC.statx(handle, b"", _EMPTY_PATH, _BTIME, answer)
+    seconds, nanoseconds = (0, 0) if failed else struct.unpack_from("<qI", answer, _AT_BTIME)
+    return f"{os.fstat(handle).st_ino}.{seconds}.{nanoseconds}"
+
+
+def _who_is(path: Path) -> str:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        return _who(handle)
+    finally:
+        os.close(handle)

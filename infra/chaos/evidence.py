@@ -7,11 +7,29 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from infra.chaos.events import Seen
-from infra.chaos.facts import Facts
+from infra.chaos.facts import Facts, Row
 from infra.chaos.frontier import Books
 from infra.chaos.people import Told
 from infra.chaos.receiver import Heard
 from infra.chaos.trouble import Hit
+
+Booking = tuple[str, int, int]
+"""A document's line in the ledger: its id, readings and tokens."""
+
+
+@dataclass
+class Before:
+    """What there was, all at rest, before everything was delivered once more: what somebody lost
+    comes back by that, so whatever comes only then was lost.
+    """
+
+    items: set[str]
+    ended: set[str]
+    """Documents."""
+    webhooks: set[str]
+    """Ids of messages that were heard."""
+    booked: set[Booking]
+    events: set[str]
 
 
 @dataclass
@@ -26,17 +44,34 @@ class Evidence:
     """Events by id, each document's in the order of the bus."""
     hits: list[Hit]
     """What went wrong, and when."""
-    shown: set[str]
-    """Items that there were before everything was delivered twice."""
-    ended: set[str]
-    """Documents that had ended then: what was lost comes back by being delivered again."""
+    before: Before
     billed: Books
     """By the frontier provider."""
+    cap: int
+    """What the policy of the run lets be spent in a day and in a month, in millionths of a US$."""
+    short: Mapping[str, int]
+    """How many decisions each analyst had not got to when all was at rest."""
 
     @property
     def kinds(self) -> dict[str, str]:
         """The kind of every document that somebody was told is accepted, by id."""
         return {paper.id: paper.kind for paper in self.told.papers}
+
+    @property
+    def booked(self) -> set[Booking]:
+        """The ledger's line of each document of which readings are booked."""
+        return bookings(self.facts.costs)
+
+
+def bookings(costs: Row) -> set[Booking]:
+    """The lines of documents in an answer of `/v1/costs?by=document`, but for those that have calls
+    to a provider alone.
+    """
+    return {
+        (one["key"], one["documents"], one["tokens_read"])
+        for one in costs["groups"]
+        if one["documents"] or one["tokens_read"] or not one.get("calls")
+    }
 
 
 @dataclass

@@ -12,6 +12,10 @@ from infra.chaos.people import Client, GivenUpError
 BYTES_PATIENCE = 10.0
 """Seconds for which bytes are asked for when all is over: those that are lost never come."""
 
+CLAUSE = ("category", "start", "end")
+FINDING = ("filing", "check", "statement", "row", "column", "message")
+"""What tells them apart."""
+
 Row = dict[str, Any]
 
 
@@ -57,6 +61,11 @@ def gather(client: Client, webhook: str) -> Facts:
         pages = _bytes(client, f"/v1/documents/{name}/pages")
         facts.pages[name] = json.loads(pages)["items"] if pages else []
     return facts
+
+
+def identity(result: Row) -> tuple[object, ...]:
+    """What is one clause or finding of a document, whatever id it has."""
+    return tuple(result[name] for name in (FINDING if "filing" in result else CLAUSE))
 
 
 def _bytes(client: Client, path: str) -> bytes:

@@ -56,8 +56,10 @@ class Told:
     """Ids of decisions that were sent, answered or not."""
     states: dict[str, list[tuple[int, str]]] = field(default_factory=lambda: defaultdict(list))
     """Attempt and state of each document, in the order in which they were streamed."""
-    spent: dict[str, tuple[float, float]] = field(default_factory=dict)
-    """The most that ever counted as spent, and the cap, in US$, by day and month."""
+    spent: dict[str, float] = field(default_factory=dict)
+    """The most that ever counted as spent, in US$, by day and month."""
+    caps: set[float] = field(default_factory=set)
+    """Every cap that was ever said to be in force, in US$."""
     answers: Counter[str] = field(default_factory=Counter)
     """How often a request was answered so, or not."""
 
@@ -160,24 +162,27 @@ class Analyst(threading.Thread):
     def __init__(self, client: Client, name: str, enough: int, seed: int) -> None:
         super().__init__(name=name, daemon=True)
         self.client = client
-        self.enough = enough
+        self.short = enough
+        """Decisions that are left of his share."""
         self.over = threading.Event()
         self._chance = random.Random(f"{name} {seed}")
 
     def run(self) -> None:
         """Decide until it is over."""
-        decided = 0
-        while decided < self.enough and not self.over.is_set():
+        while self.short and not self.over.is_set():
             with suppress(GivenUpError):
-                decided += self.decide()
+                self.short -= self.decide()
             self.over.wait(self._chance.uniform(0.0, 1.0))
 
     def decide(self) -> bool:
-        """One item; whether there was one."""
+        """One item; whether there was one. That nothing waits is said by 204 alone."""
+        told = self.client.told
         answer = self.client.ask("POST", "/v1/items/claim", json={})
         if answer.status_code != 200:
+            if answer.status_code != 204:
+                told.refused.append(f"a claim: {answer.status_code} {answer.text[:200]}")
             return False
-        told, item = self.client.told, answer.json()["id"]
+        item = answer.json()["id"]
         claim = Claim(item, self.name, time.monotonic(), time.monotonic())
         wish = {
             "item": item,
@@ -214,8 +219,8 @@ class Bookkeeper(threading.Thread):
         """Remember what an answer says."""
         spent = self.client.told.spent
         for budget in costs["budgets"]:
-            most, _ = spent.get(budget["period"], (0.0, 0.0))
-            spent[budget["period"]] = max(most, budget["usd"]), budget["most_usd"]
+            spent[budget["period"]] = max(spent.get(budget["period"], 0.0), budget["usd"])
+            self.client.told.caps.add(budget["most_usd"])
 
 
 class Listener(threading.Thread):

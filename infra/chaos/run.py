@@ -12,9 +12,9 @@ from functools import partial
 from infra.chaos.checker import check
 from infra.chaos.edition import LEASE
 from infra.chaos.events import Doubler
-from infra.chaos.evidence import Evidence
+from infra.chaos.evidence import Before, Evidence, bookings
 from infra.chaos.facts import gather, items
-from infra.chaos.frontier import Books, stand_in, write_policy
+from infra.chaos.frontier import Books, cap, stand_in, write_policy
 from infra.chaos.papers import Paper, papers
 from infra.chaos.people import Analyst, Bookkeeper, Client, Listener, Told, Uploader, wait_until
 from infra.chaos.place import Place
@@ -38,8 +38,13 @@ IN_WORK = 20
 killed is at work and not always just beginning. Trouble and kill of a turn stay together."""
 PACE_SECONDS = 20.0
 """For which it waits at most."""
-MOST_TWICE = 1000
-"""Events that are delivered once more when all has ended."""
+QUIET_SECONDS = 2.0
+"""For which nothing may be left before it is taken for done."""
+REST_SECONDS = 20.0
+"""The same before all is delivered once more: what an outbox has is seen nowhere, and its relay may
+wait for the lease of one that was killed (10 s), after a pause of as long."""
+DOUBLES_SECONDS = 4.0
+"""The same after it: a relay looks every two seconds at the least, and all of them live."""
 
 Tell = Callable[[str], None]
 
@@ -173,18 +178,27 @@ class Run:
         self._wait_until_ready()
         self._until_it_stalls("uploads", self._unsent)
         self._until_it_stalls("documents", self._left)
+        self._until_it_stalls("decisions", self._undecided)
         for analyst in self.analysts:
             analyst.over.set()
             analyst.join()
-        self._until_it_stalls("decisions", self._left)
+        self._until_it_stalls("all else", self._left, REST_SECONDS)
+
+    def _at_rest(self) -> Before:
+        """What there is once nothing is left to do."""
+        return Before(
+            items={item["id"] for item in items(self.client)},
+            ended={one["id"] for one in self.client.all("/v1/documents?limit=200&state=ended")},
+            webhooks={one.id for one in list(self.receiver.heard)},
+            booked=bookings(self.client.get("/v1/costs?by=document")),
+            events=set(self.doubler.seen),
+        )
 
     def _count(self, troubles: Troubles) -> Evidence:
         """Deliver everything once more, and read what there is."""
-        shown = {item["id"] for item in items(self.client)}
-        ended = {one["id"] for one in self.client.all("/v1/documents?limit=200&state=ended")}
-        again = self.doubler.again(MOST_TWICE)
-        self.tell(f"{again} events are delivered once more")
-        self._until_it_stalls("doubles", self._left)
+        before = self._at_rest()
+        self.tell(f"{self.doubler.again()} events are delivered once more")
+        self._until_it_stalls("doubles", self._left, DOUBLES_SECONDS)
         self.listener.over.set()
         self.bookkeeper.over.set()
         self.tell("counting")
@@ -194,20 +208,23 @@ class Run:
             heard=self.receiver.heard,
             seen=self.doubler.seen,
             hits=troubles.hits,
-            shown=shown,
-            ended=ended,
+            before=before,
             billed=Books.of(self.provider.bills),
+            cap=cap(len(self.papers)),
+            short={analyst.name: analyst.short for analyst in self.analysts},
         )
 
-    def _until_it_stalls(self, what: str, left: Callable[[], tuple[int, ...]]) -> None:
-        """Wait until nothing is left, twice in a row, or until nothing has changed for long."""
+    def _until_it_stalls(
+        self, what: str, left: Callable[[], tuple[int, ...]], quiet: float = QUIET_SECONDS
+    ) -> None:
+        """Wait until nothing was left for some seconds, or until nothing has changed for long."""
         known: tuple[int, ...] = ()
-        quiet, until = 0, time.monotonic() + self.patience
-        while quiet < 2:
+        since, until = None, time.monotonic() + self.patience
+        while since is None or time.monotonic() - since < quiet:
             now = left()
-            if now != known:
+            since = None if any(now) else since or time.monotonic()
+            if now != known or not any(now):
                 known, until = now, time.monotonic() + self.patience
-            quiet = 0 if any(now) else quiet + 1
             if time.monotonic() > until:
                 self.tell(f"{what}: nothing new for {self.patience:.0f} s at {known}")
                 self.patience = STALLED_SECONDS  # what is lost does not come by more waiting
@@ -221,7 +238,7 @@ class Run:
 
     def _left(self) -> tuple[int, ...]:
         """Documents that have not ended, events that somebody has yet to work on, webhooks that
-        have yet to be sent.
+        have yet to be sent, money that is set aside, documents whose end was not streamed yet.
         """
         states = ("received", "read", "processing")
         path = "/v1/documents?limit=200&state="
@@ -232,7 +249,13 @@ class Run:
             lag = sum(map(self.doubler.lag, (*SERVICES, "chaos")))
         except Unavailable:
             lag = -1
-        return documents, lag, webhooks, self._set_aside()
+        unheard = len(self.told.papers) - self._ended()
+        return documents, lag, webhooks, self._set_aside(), unheard
+
+    def _undecided(self) -> tuple[int, ...]:
+        """Decisions that analysts are short of while there is something for them to decide."""
+        waits = self.client.get("/v1/items?state=waiting&limit=1")["items"]
+        return (sum(one.short for one in self.analysts) if waits else 0,)
 
     def _set_aside(self) -> int:
         """Millionths of a US$ that are set aside for calls in hand, or whose caller died."""
@@ -244,12 +267,12 @@ def _money(evidence: Evidence) -> str:
     """What was asked of the frontier, and what it cost, in words."""
     answers = [one for one in evidence.seen.values() if one.type == "escalation.answered.v1"]
     short = sum("budget" in (one.data.get("reason") or "") for one in answers)
-    most, cap = max(evidence.told.spent.values(), default=(0.0, 0.0))
+    most, of = max(evidence.told.spent.values(), default=0.0), evidence.cap / 1e6
     return (
         f"frontier (a stand-in, no model): {len(answers)} questions, {short} not asked because the"
         f" budget was short; {evidence.billed.calls} bills of US$"
         f" {evidence.billed.micro_usd / 1e6:.6f}, in the ledger"
-        f" {evidence.facts.costs['usd']:.6f}, at most {most:.6f} counted of {cap:.6f}"
+        f" {evidence.facts.costs['usd']:.6f}, at most {most:.6f} counted of {of:.6f}"
     )
 
 

@@ -7,14 +7,10 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from infra.chaos.facts import Facts, Row
+from infra.chaos.facts import Facts, identity
 from infra.chaos.receiver import Heard
 from infra.chaos.webhooks import RESULTS
 from infra.rolling.people import Decided, Told
-
-CLAUSE = ("category", "start", "end")
-FINDING = ("filing", "check", "statement", "row", "column", "message")
-"""Fields that tell one from another."""
 
 
 @dataclass
@@ -121,8 +117,3 @@ def _once(found: Counted, things: Iterable[object], what: str) -> None:
     for thing, times in Counter(things).items():
         if times > 1:
             found.twice.append(f"{times} {what} {thing}")
-
-
-def identity(result: Row) -> tuple[object, ...]:
-    """What tells a clause or a finding of a document from the others, whatever id it has."""
-    return tuple(result[name] for name in (FINDING if "filing" in result else CLAUSE))

@@ -14,7 +14,7 @@ import pytest
 
 from infra.chaos import trouble
 from infra.chaos.breaks import BREAKS
-from infra.chaos.disk import lose_unsynced
+from infra.chaos.disk import line, lose_unsynced, now
 from infra.chaos.place import Place
 from infra.chaos.plan import Trouble
 from infra.chaos.proxy import Proxy
@@ -34,6 +34,33 @@ data = Path(sys.argv[1])
 write_down_syncs(data, data / "blobs")
 take_away(sys.argv[2], "services.ingest")
 FileBlobs(data / "blobs").put("default", b"a lease")
+"""
+
+DIES = """
+from shared.storage import blobs
+sync = blobs._sync
+blobs._sync = lambda folder: os._exit(0) if len(folder.name) == 2 else sync(folder)
+"""
+"""Before the folder is synced into which a blob was renamed."""
+
+LATE_WRITER = """
+import os, sys
+from pathlib import Path
+from infra.chaos.disk import write_down_syncs
+
+data = Path(sys.argv[1])
+blobs = data / "blobs"
+blobs.mkdir()
+write_down_syncs(data, blobs)
+with (blobs / "incoming").open("wb") as file:
+    file.write(b"a lease")
+    if sys.argv[2] == "flushed":
+        file.flush()
+    os.fsync(file.fileno())
+    file.write(b" of a house")
+(blobs / "incoming").replace(blobs / "a")
+folder = os.open(blobs, os.O_RDONLY)
+os.fsync(folder)
 """
 
 KEEPER = """
@@ -173,23 +200,68 @@ def test_a_pulled_plug_takes_what_was_not_synced(tmp_path: Path, broken: str, ke
 
 
 def test_what_is_put_again_is_as_durable_as_at_first(tmp_path: Path) -> None:
-    """Another process that finds it there promises no less: who put it may have died before."""
-    for _ in range(2):
-        subprocess.run([sys.executable, "-c", WRITER, str(tmp_path), ""], cwd=ROOT, check=True)
+    """Another process that finds it there promises no less: who put it has died before."""
+    for writer in (WRITER.replace("FileBlobs(", f"{DIES}FileBlobs("), WRITER):
+        subprocess.run([sys.executable, "-c", writer, str(tmp_path), ""], cwd=ROOT, check=True)
     assert lose_unsynced(tmp_path, tmp_path / "blobs") == 0
     (blob,) = [path for path in tmp_path.rglob("*") if len(path.name) == 64]
     assert blob.read_bytes() == b"a lease"
+
+
+@pytest.mark.parametrize(("first", "kept"), [("flushed", b"a lease"), ("buffered", b"")])
+def test_what_is_written_after_the_sync_is_lost(tmp_path: Path, first: str, kept: bytes) -> None:
+    """Name and folder are durable, and of the bytes those that the kernel had at the sync."""
+    command = [sys.executable, "-c", LATE_WRITER, str(tmp_path), first]
+    subprocess.run(command, cwd=ROOT, check=True)
+    assert (tmp_path / "blobs" / "a").read_bytes() == b"a lease of a house"
+    assert lose_unsynced(tmp_path, tmp_path / "blobs") == 1
+    assert (tmp_path / "blobs" / "a").read_bytes() == kept
+
+
+def note(data: Path, path: Path) -> None:
+    """Have the journal say that a file or folder is synced now."""
+    handle = os.open(path, os.O_RDONLY)
+    with (data / "synced").open("a") as journal:
+        journal.write(line(handle, now(handle)))
+    os.close(handle)
 
 
 def test_a_file_is_gone_whose_folder_was_not_synced(tmp_path: Path) -> None:
     """A rename that no folder keeps is undone by a pulled plug, though the bytes were synced."""
     blobs = tmp_path / "blobs"
     blobs.mkdir()
-    file = blobs / "a"
-    file.write_bytes(b"lease")
-    (tmp_path / "synced").write_text(f"{file.stat().st_ino} {file.stat().st_ctime + 1}\n")
+    (blobs / "incoming").write_bytes(b"lease")
+    note(tmp_path, blobs)
+    file = (blobs / "incoming").rename(blobs / "a")
+    note(tmp_path, file)
     assert lose_unsynced(tmp_path, blobs) == 1
     assert not file.exists()
+
+
+def test_a_file_that_is_touched_stays_in_its_folder(tmp_path: Path) -> None:
+    """A put again sets its time first, and may be killed then: the name was durable before."""
+    command = [sys.executable, "-c", WRITER, str(tmp_path), ""]
+    subprocess.run(command, cwd=ROOT, check=True)
+    (blob,) = [path for path in tmp_path.rglob("*") if len(path.name) == 64]
+    os.utime(blob)
+    assert lose_unsynced(tmp_path, tmp_path / "blobs") == 0
+    assert blob.read_bytes() == b"a lease"
+
+
+def test_an_inode_that_is_used_again_is_another_file(tmp_path: Path) -> None:
+    """What was synced under its number before, and is deleted, makes no other file durable."""
+    blobs = tmp_path / "blobs"
+    blobs.mkdir()
+    file = blobs / "a"
+    file.write_bytes(b"lease")
+    note(tmp_path, blobs)
+    note(tmp_path, file)
+    assert lose_unsynced(tmp_path, blobs) == 0
+    journal = tmp_path / "synced"
+    who = journal.read_text().splitlines()[1].split()[0]
+    journal.write_text(journal.read_text().replace(who, f"{file.stat().st_ino}.1.2"))
+    assert lose_unsynced(tmp_path, blobs) == 1
+    assert file.read_bytes() == b""
 
 
 @pytest.mark.parametrize("broken", BREAKS)
