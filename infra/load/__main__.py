@@ -222,6 +222,9 @@ class Run:
         with memory_of(self.suite.process) as seen:
             told, took = self._locust(rate, seconds)
         after = taken_by(self.suite.process).memory
+        long = seen if seconds >= LONG else []
+        totals = [sum(one.values()) for one in seen]
+        names = {name for one in long for name in one}
         ended = [one for one in told if "ended" in one]
         accepted = [one for one in told if one["status"] == 202]
         return Phase(
@@ -234,8 +237,9 @@ class Run:
             took=[one["ended"] - one["began"] for one in ended],
             answered=[one["answered"] - one["began"] for one in accepted],
             lost=len(accepted) - len(ended),
-            memory=(before, max((sum(one.values()) for one in seen), default=before), after),
-            course=course(seen) if seconds >= LONG else (),
+            memory=(before, max(totals, default=before), after),
+            course=course(totals) if long else (),
+            by_part={name: course([one.get(name, 0) for one in long]) for name in names},
             retry_after=tuple(
                 float(one.get("retry-after") or "inf") for one in told if one["status"] == 429
             ),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import ceil, inf
 from typing import Any
 
@@ -29,8 +29,10 @@ class Phase:
     """Accepted, and not ended when there was no more waiting for it."""
     memory: tuple[int, int, int]
     """At the beginning, at most, at the end."""
-    course: tuple[Mapping[str, int], ...] = ()
-    """The memory of each part, the median of each twelfth of a phase that is long enough."""
+    course: tuple[int, ...] = ()
+    """The median of each twelfth of the time, of a phase that is long enough."""
+    by_part: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    """The same of each part of the suite."""
     retry_after: tuple[float, ...] = ()
     """What refused uploads were told, in seconds; one that was told nothing counts as infinite."""
     reasons: tuple[str, ...] = ()

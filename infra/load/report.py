@@ -50,7 +50,10 @@ databases are five, one for each service, and can lie on a server each.
 """
 COURSE = """
 Memory of the {minutes:.0f} minutes at {rate:.2f} a second, the median of each twelfth (MB):
-{sizes}. Parts that changed by a megabyte or more:
+{sizes}.
+"""
+CHANGES = """
+Parts that changed by a megabyte or more:
 
 | part | first twelfth (MB) | last twelfth (MB) |
 | --- | ---: | ---: |
@@ -139,19 +142,20 @@ def _retry_after(one: Phase) -> str:
 
 
 def _course(one: Phase) -> str:
-    pieces = [sum(parts.values()) for parts in one.course]
-    first, *_, last = one.course
-    grown = sorted(first, key=lambda name: first[name] - last[name])
-    lines = (
-        f"| {name} | {first[name] / 1e6:,.0f} | {last[name] / 1e6:,.0f} |\n"
-        for name in grown
-        if abs(last[name] - first[name]) >= CHANGED
-    )
-    return COURSE.format(
+    page = COURSE.format(
         minutes=one.seconds / 60,
         rate=one.rate,
-        sizes=", ".join(f"{size / 1e6:,.0f}" for size in pieces),
-    ) + "".join(lines)
+        sizes=", ".join(f"{size / 1e6:,.0f}" for size in one.course),
+    )
+    changed = {
+        name: (first / 1e6, last / 1e6)
+        for name, (first, *_, last) in one.by_part.items()
+        if abs(last - first) >= CHANGED
+    }
+    page += CHANGES if changed else ""
+    for name, (first, last) in sorted(changed.items(), key=lambda part: part[1][0] - part[1][1]):
+        page += f"| {name} | {first:,.0f} | {last:,.0f} |\n"
+    return page
 
 
 def _plumbing(found: Mapping[str, Measured], alone: float) -> Iterable[str]:

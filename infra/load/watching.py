@@ -127,15 +127,9 @@ def memory_of(root: int, interval: float = 2.0) -> Iterator[list[Mapping[str, in
         thread.join()
 
 
-def course(seen: Sequence[Mapping[str, int]], pieces: int = 12) -> tuple[Mapping[str, int], ...]:
-    """The median of each part in each of so many equal pieces of what was seen; nothing if too
-    little was. A part that was not there took nothing.
-    """
+def course(seen: Sequence[int], pieces: int = 12) -> tuple[int, ...]:
+    """The median of each of so many equal pieces of what was seen; nothing if too little was."""
     if len(seen) < pieces:
         return ()
-    names = sorted({name for one in seen for name in one})
     ends = [round(i * len(seen) / pieces) for i in range(pieces + 1)]
-    return tuple(
-        {name: int(median(one.get(name, 0) for one in seen[a:b])) for name in names}
-        for a, b in pairwise(ends)
-    )
+    return tuple(int(median(seen[a:b])) for a, b in pairwise(ends))

@@ -52,7 +52,7 @@ class InFolder:
     stores: Mapping[str, Store]
     tenant: str
     url: str = ""
-    """Where its suite answers; empty: as the folder says."""
+    """Where its suite answers, where the folder does not say it, as on a volume of containers."""
 
     def document(self, document_id: str) -> Document:
         """See `Asked`. Raises NotFound if the tenant has none of that id."""
@@ -108,7 +108,12 @@ class InFolder:
 
         from shared.cli.address import address
 
-        url = self.url or address(self.folder)
+        try:
+            url = address(self.folder)
+        except SuiteError:
+            if not self.url:
+                raise
+            url = self.url
         try:
             answer = httpx.get(f"{url}/metrics", timeout=60, trust_env=False).raise_for_status()
         except httpx.HTTPError as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
@@ -132,9 +132,17 @@ class Extraction:
     code: str | None = None
     reason: str | None = None
     blobs: tuple[BlobRef, ...] = ()
-    """Every list of clauses that was announced for it, to be removed with the document."""
+    """Everything that was stored for it, to be removed with the document."""
+    own: frozenset[str] = frozenset()
+    """Hashes of those that no other document can have, for they name a result of it; without what
+    older programs stored."""
     passes: tuple[Pass, ...] = ()
     """One for each specialist that has read it, in the order they were named."""
+
+    def noting(self, refs: Collection[BlobRef]) -> Extraction:
+        """With more blobs of its own."""
+        own = self.own | {ref.sha256 for ref in refs}
+        return replace(self, blobs=tuple({*self.blobs, *refs}), own=own)
 
     @property
     def is_early(self) -> bool:

@@ -6,7 +6,6 @@ import json
 import logging
 import time
 from collections.abc import Callable, Collection, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -31,7 +30,6 @@ from services.extraction.questions import (
     doubts,
     escalated,
     for_people,
-    may_be_shared,
     request_of,
     worth_asking,
 )
@@ -87,10 +85,8 @@ def expect_document(event: DocumentIngested, uow: UnitOfWork) -> None:
         known = extractions.get(event.document_id)
         if known and (known.state == "deleted" or known.attempt >= event.attempt):
             return
-        blobs = known.blobs if known else ()
-        extractions.save(
-            Extraction(event.tenant, event.document_id, event.kind, event.attempt, blobs=blobs)
-        )
+        new = Extraction(event.tenant, event.document_id, event.kind, event.attempt)
+        extractions.save(replace(new, blobs=known.blobs, own=known.own) if known else new)
 
 
 def extract_clauses(
@@ -318,7 +314,7 @@ def withdraw_clauses(event: DocumentRekinded, uow: UnitOfWork) -> None:
 
 def forget_document(event: DocumentDeleted, uow: UnitOfWork, blobs: BlobStore) -> None:
     """Remove the clauses and their blobs; the id alone stays, so that late news does nothing."""
-    others = _others_with_questions(event, uow, blobs)
+    others = _others_with_questions(event, uow)
     with uow:
         extractions = Extractions(uow.session, event.tenant)
         known = extractions.get(event.document_id)
@@ -332,19 +328,12 @@ def forget_document(event: DocumentDeleted, uow: UnitOfWork, blobs: BlobStore) -
                 _remove(blobs, event.tenant, ref)
 
 
-def _others_with_questions(
-    event: DocumentDeleted, uow: UnitOfWork, blobs: BlobStore
-) -> Sequence[str]:
+def _others_with_questions(event: DocumentDeleted, uow: UnitOfWork) -> Sequence[str]:
     """Documents that have a question of this one, as an older program asked it of both."""
     with uow.store.read() as session:
         known = Extractions(session, event.tenant).get(event.document_id)
-    shared = set[str]()
-    for ref in known.blobs if known else ():
-        with suppress(MissingBlob), blobs.open(event.tenant, ref) as data:
-            if may_be_shared(data):
-                shared.add(ref.sha256)
-    with uow.store.read() as session:
-        return others_with(session, extractions_table, event.tenant, event.document_id, shared)
+        noted = {ref.sha256 for ref in known.blobs} - known.own if known else set[str]()
+        return others_with(session, extractions_table, event.tenant, event.document_id, noted)
 
 
 def _stop(extractions: Extractions, event: DocumentFailed, known: Extraction | None) -> None:
@@ -395,7 +384,7 @@ def _note_blobs(event: DocumentRead, uow: UnitOfWork, *refs: BlobRef) -> bool:
             known = Extraction(event.tenant, event.document_id, event.kind, event.attempt)
         if not known.awaits(event.attempt):
             return False  # deleted or begun anew while we read
-        extractions.save(replace(known, blobs=tuple({*known.blobs, *refs})))
+        extractions.save(known.noting(refs))
         return True
 
 
@@ -422,6 +411,8 @@ def _keep_clauses(
                 for one in refs:
                     _remove(blobs, event.tenant, one)
             return
+        before = known or Extraction(event.tenant, event.document_id, event.kind, event.attempt)
+        noted = before.noting(refs)
         extractions.save(
             Extraction(
                 tenant=event.tenant,
@@ -429,7 +420,8 @@ def _keep_clauses(
                 kind=event.kind,
                 attempt=event.attempt,
                 state="extracted",
-                blobs=tuple({*(known.blobs if known else ()), *refs}),
+                blobs=noted.blobs,
+                own=noted.own,
                 passes=tuple(passes),
             )
         )

@@ -10,10 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import BinaryIO, Literal
+from typing import Literal
 
 import numpy as np
-from pydantic import ValidationError
 
 from services.extraction.definitions import definitions_of
 from services.extraction.domain import FoundClause, Searched, clause_id
@@ -256,19 +255,6 @@ def escalated(clauses: Sequence[FoundClause], asked: Sequence[Doubt]) -> Iterato
     ids = {one.result_id for one in asked}
     for clause in clauses:
         yield replace(clause, route="escalate") if clause.id in ids else clause
-
-
-def may_be_shared(question: BinaryIO) -> bool:
-    """Whether a blob of extraction may be another document's as well: a question that does not say
-    which result it is about, as older programs wrote them.
-    """
-    first = question.read(1)
-    if first != b"{":
-        return False  # a list of clauses, whose ids are the document's own
-    try:
-        return not Question.model_validate_json(first + question.read()).result
-    except ValidationError:
-        return True
 
 
 def request_of(event: DocumentRead, batch: Sequence[Asked]) -> EscalationRequested:

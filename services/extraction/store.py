@@ -36,6 +36,7 @@ from shared.documents.reading import Box
 from shared.errors import InvalidRequest
 from shared.events import BlobRef
 from shared.storage.messages import Time
+from shared.storage.sharing import noted, own_of
 from shared.storage.tenants import across_tenants
 from shared.upkeep.holdings import Blob, Held
 
@@ -102,6 +103,7 @@ class Extractions:
             code=row.code,
             reason=row.reason,
             blobs=tuple(BlobRef(**ref) for ref in row.blobs),
+            own=own_of(row.blobs),
             passes=tuple(Pass.of_json(kept) for kept in row.passes),
         )
 
@@ -114,7 +116,7 @@ class Extractions:
             "state": extraction.state,
             "code": extraction.code,
             "reason": extraction.reason,
-            "blobs": [ref.model_dump() for ref in extraction.blobs],
+            "blobs": noted(extraction.blobs, extraction.own),
             "passes": [one.to_json() for one in extraction.passes],
             "updated": datetime.now(UTC),
         }

@@ -4,6 +4,7 @@ begin it again, delete it.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import BinaryIO
@@ -64,6 +65,8 @@ from shared.events import (
 from shared.storage import BlobStore, Store, UnitOfWork
 from shared.storage.deletion import cancellation_mark, ref_of, ref_of_stream
 from shared.web.auth import Actor
+
+log = logging.getLogger(__name__)
 
 PDF = "application/pdf"
 _HEAD = 1024
@@ -508,15 +511,26 @@ def cancel(
     for after, before in stopped:
         count_end(after, before)
         mark_soon(blobs, after, after.progress.attempt)
-    with store.write() as session:  # after the commit: until then it is worked on with them
-        lock_blobs(session, actor.tenant)
-        known = Documents(session, actor.tenant)
+    try:  # after the commit: until then it is worked on with them
+        _drop_half_read(store, blobs, actor.tenant, stopped)
+    except Unavailable as error:  # they go with the next reading of it, or with it
+        extra = {"document": document_id, "reason": error.message}
+        log.warning("what was read of a cancelled document is removed later", extra=extra)
+    return document
+
+
+def _drop_half_read(
+    store: Store, blobs: BlobStore, tenant: str, stopped: Sequence[tuple[Document, Document]]
+) -> None:
+    """Remove what was read of documents that were stopped; each as it is now, and as it was."""
+    with store.write() as session:
+        lock_blobs(session, tenant)
+        known = Documents(session, tenant)
         over = [pair for pair in stopped if _is_over(known.get(pair[0].id), pair[0])]
         dropped = set[BlobRef]()
         for after, before in over:
             dropped |= before.blobs.intersection(after.noted).difference(marks_of(before))
-        remove_unused(session, blobs, actor.tenant, dropped)
-    return document
+        remove_unused(session, blobs, tenant, dropped)
 
 
 def _is_over(now: Document | None, then: Document) -> bool:

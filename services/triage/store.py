@@ -41,6 +41,7 @@ from services.triage.domain import Dismissed, Finding, Model, Report, ReportFind
 from shared.errors import InvalidRequest
 from shared.events import BlobRef
 from shared.storage.messages import Time
+from shared.storage.sharing import noted, own_of
 from shared.storage.tenants import across_tenants
 from shared.upkeep.holdings import Blob, Held
 
@@ -239,7 +240,7 @@ class Reports:
             "narrative_strong": _kept(report.narrative_strong),
             "narrative_found": report.narrative_found,
             "unreadable": report.unreadable,
-            "blobs": [_noted(ref, report.own) for ref in report.blobs],
+            "blobs": noted(report.blobs, report.own),
             "updated": datetime.now(UTC),
         }
         changed = self.session.execute(
@@ -462,11 +463,6 @@ def _kept(ref: BlobRef | None) -> dict[str, Any] | None:
     return ref.model_dump() if ref else None
 
 
-def _noted(ref: BlobRef, own: Collection[str]) -> dict[str, Any]:
-    """Older programs pass the mark over and leave it out: then others are looked for."""
-    return {**ref.model_dump(), "own": True} if ref.sha256 in own else ref.model_dump()
-
-
 def _report(row: Any) -> Report:
     return Report(
         tenant=row.tenant,
@@ -491,7 +487,7 @@ def _report(row: Any) -> Report:
         narrative_found=row.narrative_found,
         unreadable=row.unreadable,
         blobs=tuple(BlobRef(**ref) for ref in row.blobs),
-        own=frozenset(ref["sha256"] for ref in row.blobs if ref.get("own")),
+        own=own_of(row.blobs),
         updated=row.updated,
     )
 

@@ -182,8 +182,8 @@ def _takes_no_writes(error: BaseException | None) -> bool:
 
 
 def _leave_a_copy(context: ExceptionContext) -> None:
-    """A server that was the first and is a copy now keeps its connections, on which nothing would
-    be written ever again: all are left, and made anew to whoever has the name.
+    """A name or a pooler may lead to a copy for a while, and connections made then would lead there
+    for as long as they are kept: those of the pool are left, and made anew.
     """
     if _takes_no_writes(context.original_exception):
         context.is_disconnect = True

@@ -6,15 +6,34 @@ What is written since names its document or a result of it, so that nobody has t
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any
 
-from sqlalchemy import Table, Text, cast, or_, select
+from sqlalchemy import Table, Text, cast, select
 from sqlalchemy.orm import Session
 
+from shared.events import BlobRef
 from shared.storage.locks import lock
 
 TOGETHER = 200
-"""Hashes or documents of one query: SQLite takes expressions of 1,000 parts."""
+"""Documents of one query: SQLite takes expressions of 1,000 parts."""
+_HASH = re.compile(r"[0-9a-f]{64}")
+
+
+def noted(refs: Collection[BlobRef], own: Collection[str]) -> list[dict[str, Any]]:
+    """Blobs as the row of their document has them. Those of some hashes are marked as ones that no
+    other document can have; older programs pass that over and leave it out: then others are looked
+    for.
+    """
+    return [
+        {**ref.model_dump(), "own": True} if ref.sha256 in own else ref.model_dump() for ref in refs
+    ]
+
+
+def own_of(blobs: Sequence[Mapping[str, Any]]) -> frozenset[str]:
+    """Hashes of those that are marked so."""
+    return frozenset(ref["sha256"] for ref in blobs if ref.get("own"))
 
 
 def others_with(
@@ -22,19 +41,20 @@ def others_with(
 ) -> list[str]:
     """The other documents of a tenant that have one of some blobs.
 
-    The database goes through all rows of the tenant and gives those alone (20,000 take 0.2 s for
-    three hashes on SQLite): to be asked where nobody waits for the transaction.
+    All rows of the tenant are gone through, a few at a time (on SQLite 20,000 rows of four blobs
+    take 0.08 s, of 44 blobs 0.7 s): to be asked where nobody waits for the transaction.
 
     Args:
         rows: a table with `tenant`, `document_id` and `blobs`, a JSON list of references.
         hashes: of the blobs; of none nothing is asked.
     """
-    found: set[str] = set()
-    for some in _few(hashes):
-        noted = or_(*(cast(rows.c.blobs, Text).contains(one) for one in some))
-        mine = rows.c.tenant == tenant, rows.c.document_id != document_id
-        found |= set(session.execute(select(rows.c.document_id).where(*mine, noted)).scalars())
-    return sorted(found)
+    wanted = set(hashes)
+    if not wanted:
+        return []
+    mine = rows.c.tenant == tenant, rows.c.document_id != document_id
+    query = select(rows.c.document_id, cast(rows.c.blobs, Text)).where(*mine)
+    every = session.execute(query.execution_options(yield_per=500))
+    return sorted(name for name, blobs in every if not wanted.isdisjoint(_HASH.findall(blobs)))
 
 
 def held_by(session: Session, rows: Table, tenant: str, documents: Collection[str]) -> set[str]:

@@ -223,7 +223,9 @@ def _quoted(connection: Connection, name: str) -> str:
 def _run(program: str, url: URL, options: list[str], name: str) -> None:
     """Run a program of PostgreSQL on a database; its password is in no list of processes."""
     found = program_of_postgres(program)
-    plain = url.set(drivername="postgresql", password=None).update_query_dict(timeouts(url))
+    bounds = timeouts(url)
+    bounds.pop("tcp_user_timeout", None)  # a restore sends much, to a disk that may be slow
+    plain = url.set(drivername="postgresql", password=None).update_query_dict(bounds)
     where = ["--dbname", plain.render_as_string(hide_password=False)]
     password = {"PGPASSWORD": str(url.password)} if url.password else {}
     done = subprocess.run(

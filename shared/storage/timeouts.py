@@ -18,7 +18,9 @@ DEFAULTS = {
 }
 """Parameters of libpq, in seconds, the last in milliseconds: a server that is silent is asked for a
 sign after 30 s, and given up a minute after its last one at the latest, or 30 s after anything was
-sent to it. A query may take as long as it takes: the server's system answers meanwhile.
+sent to it that it did not take. A query may take as long as it takes: the server's system answers
+meanwhile. Who sends more than that system keeps leaves the last one out: a server whose disk stands
+still takes nothing for a while, and is there.
 """
 
 

@@ -31,14 +31,20 @@ def said(store: Store) -> Iterator[Said]:
 
 def send_all_again(store: Store) -> int:
     """Let the relay send everything that is still in the outbox, in its order: who has handled an
-    event already knows it by its inbox. The days for which it does begin anew, for what is sent
-    again may be as old as the backup. Returns how many there are.
+    event already knows it by its inbox. Returns how many there are.
     """
     with store.write() as session:
         session.execute(update(outbox).values(sent=None))
+        return int(session.execute(select(func.count()).select_from(outbox)).scalar_one())
+
+
+def remember_anew(store: Store) -> None:
+    """Let the days begin anew for which an inbox knows what was handled: what is delivered again
+    after a restore may be as old as the backup.
+    """
+    with store.write() as session:
         handled = update(inbox).where(inbox.c.handled.is_not(None))
         session.execute(handled.values(handled=datetime.now(UTC)))
-        return int(session.execute(select(func.count()).select_from(outbox)).scalar_one())
 
 
 def forget_relay(store: Store) -> None:

@@ -389,9 +389,12 @@ def _filled(place: Place, put: Put, servers: Iterable[str] = ()) -> str:
 
 
 def let_go(stores: Mapping[str, Store], bus: Path | None) -> None:
-    """Nobody holds anything of a restored place: relays, consumers, senders of webhooks."""
+    """Nobody holds anything of a restored place: relays, consumers, senders of webhooks. What was
+    handled is known for as long as if it had been now.
+    """
     for store in stores.values():
         trail.forget_relay(store)
+        trail.remember_anew(store)
     if bus is not None:
         forget_leases(bus)
 

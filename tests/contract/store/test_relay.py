@@ -452,6 +452,7 @@ def test_what_a_restore_sends_again_is_known_by_the_inbox(store: Store) -> None:
             session.execute(insert(inbox).values(**row, starts=1, failures=0, first_seen=old))
     bus, ids = Bus(), _publish(store, "a")
     assert Relay(store, bus, owner="a", inbox_days=50).run_once() == 1
+    trail.remember_anew(store)
     assert trail.send_all_again(store) == 1
     assert Relay(store, bus, owner="a", inbox_days=30).run_once() == 1
     assert _received(bus) == ids * 2

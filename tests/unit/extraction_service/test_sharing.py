@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,9 +12,10 @@ import pytest
 from infra.stand_in import Labels, StandIn
 from services.escalation.ledger.store import ledger
 from services.extraction import handlers
+from services.extraction.domain import Extraction
 from services.extraction.questions import Asked, batches
 from services.extraction.store import holdings
-from shared.events import DocumentDeleted, EscalationRequested, Event
+from shared.events import BlobRef, DocumentDeleted, EscalationRequested, Event
 from tests.killed import blobs_below
 from tests.postgres import Servers
 from tests.unit.escalation.test_service import House as Frontier
@@ -36,7 +37,15 @@ def house(request: pytest.FixtureRequest, servers: Servers, tmp_path: Path) -> I
 
 
 def ask_as_before(patch: pytest.MonkeyPatch) -> None:
-    """Questions do not say which result they are about, as older programs wrote them."""
+    """Questions do not say which result they are about, and rows not that no other document has
+    them, as older programs wrote them.
+    """
+    noting = Extraction.noting
+
+    def unmarked(extraction: Extraction, refs: Collection[BlobRef]) -> Extraction:
+        return replace(noting(extraction, refs), own=extraction.own)
+
+    patch.setattr(Extraction, "noting", unmarked)
 
     def without(*arguments: Any) -> Iterator[list[Asked]]:
         for batch in batches(*arguments):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 
 from services.ingest.domain import Progress, advance
 from shared.documents import Early, Reading
-from shared.errors import UnreadableDocument
+from shared.errors import Unavailable, UnreadableDocument
 from shared.events import DocumentDeleted, DocumentFailed, DocumentIngested, DocumentRead
 from shared.storage.deletion import cancellation_mark, is_cancelled
 from tests.samples import mail
@@ -203,3 +204,28 @@ def test_a_cancellation_is_marked_also_where_the_blob_store_was_away(
     assert any_house.state(broken)["outcome"] == "failed"
     blobs = any_house.service.blobs
     assert [is_cancelled(blobs, "default", one, 1) for one in (document, broken)] == [True, False]
+
+
+def test_a_cancellation_is_answered_also_where_nothing_can_be_removed(
+    any_house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The blob store is away for all; what was read goes with the document then."""
+    document = any_house.accepted(TEXT, "a.txt")
+
+    def gone(*_: Any) -> Any:
+        raise Unavailable("the bucket is away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(any_house.service.blobs, "put", gone)
+        patch.setattr(any_house.service.blobs, "delete", gone)
+        any_house.relay.run_once()
+        any_house.worker.run_until_idle()
+        assert any_house.state(document)["state"] == "received"
+        assert cancel(any_house, document).status_code == 200
+    assert any_house.state(document)["outcome"] == "failed"
+    any_house.client.delete(f"/v1/documents/{document}")
+    until = time.monotonic() + 60
+    while any_house.blobs() and time.monotonic() < until:  # its first event is tried again first
+        any_house.work()
+        time.sleep(0.1)
+    assert any_house.blobs() == set()

@@ -170,7 +170,9 @@ def test_of_two_that_are_deleted_at_once_the_last_takes_what_an_older_program_sh
 def test_a_deletion_reads_no_row_of_reports_that_share_nothing(
     house: House, monkeypatch: pytest.MonkeyPatch, old: bool
 ) -> None:
-    """Other rows, which can't be read at all here, are not looked at."""
+    """Those of new reports are not looked at, and of others, which can't be read at all here, no
+    more than whether they have a blob.
+    """
     house.say(house.read("doc_3", record()))
     with house.service.store.write() as session:
         session.execute(
