@@ -21,8 +21,9 @@ FIRST_DELAY, LONGEST_DELAY = 0.5, 30.0
 """Seconds before a process that died is started again; doubled each time."""
 HEALTHY = 60.0
 """Seconds after which an old failure no longer counts."""
-GRACE = 10.0
-"""Seconds between asking a process to end and ending it."""
+GRACE = 30.0
+"""Seconds between asking a process to end and ending it: a service ends 20 seconds after it is
+asked, whatever it has in hand."""
 
 WATCHDOG = """
 import os, signal, sys, time

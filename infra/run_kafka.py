@@ -114,7 +114,7 @@ class Suite:
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
             tell("ending all processes")
             supervisor.stop()
-            tell("ended")
+            tell("ended; whatever is still in work goes on at the next start")
 
     def _names(self) -> list[str]:
         """Everything that listens on a port of its own, but for the origin."""

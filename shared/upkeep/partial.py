@@ -24,7 +24,7 @@ from shared.errors import Conflict, SuiteError
 BLOBS, EARLIER = "blobs", "blobs-earlier"
 PARTIAL = ".partial"
 DATED = "%Y-%m-%d-%H%M"
-_LEFT = re.compile(r"\d{4}-\d{2}-\d{2}-\d{4}" + re.escape(PARTIAL))
+_LEFT = re.compile(r"\d{4}-\d{2}-\d{2}-\d{4}(-\d{1,2})?" + re.escape(PARTIAL))
 LOCK = ".lock"
 """In a folder of dated backups: a file, for NFS has no locks for folders."""
 
@@ -70,7 +70,9 @@ def dated(folder: Path, now: datetime) -> Iterator[Path]:
         raise SuiteError(f"{folder} can't be written: {error.strerror}") from None
     try:
         _lock(handle, folder)
-        target = folder / now.strftime(DATED)
+        name = now.strftime(DATED)
+        names = (name, *(f"{name}-{number}" for number in range(2, 100)))
+        target = next((folder / one for one in names if not (folder / one).exists()), folder / name)
         _take_over(folder, target.with_name(target.name + PARTIAL))
         yield target
     finally:

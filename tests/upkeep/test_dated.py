@@ -111,6 +111,18 @@ def test_one_dated_backup_is_made_at_a_time(tmp_path: Path) -> None:
         pass
 
 
+def test_a_second_one_of_the_same_minute_has_a_name_of_its_own(tmp_path: Path) -> None:
+    """Somebody makes one just before that of the night; one that broke off is taken over."""
+    (tmp_path / "2026-01-31-0200").mkdir()
+    written(tmp_path / "2026-01-31-0200-2.partial" / BLOBS / "a/one")
+    with dated(tmp_path, NOW) as target:
+        assert target == tmp_path / "2026-01-31-0200-2"
+    target.mkdir()
+    with dated(tmp_path, NOW) as another:
+        assert another == tmp_path / "2026-01-31-0200-3"
+        assert files(tmp_path / "2026-01-31-0200-3.partial" / BLOBS) == {"a/one"}
+
+
 def test_where_there_are_no_locks_nothing_is_taken_from_anybody(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
