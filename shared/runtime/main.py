@@ -214,7 +214,18 @@ def _family(host: str) -> socket.AddressFamily:
 
 
 def _wait_for_signal(stop: threading.Event) -> None:
+    """Set `stop` at a signal: by a thread of its own, for a handler comes within whatever this one
+    does, and that may hold the lock of the event.
+    """
+    asked = False
+
+    def ask(*_: object) -> None:
+        nonlocal asked
+        if not asked:
+            asked = True
+            threading.Thread(target=stop.set, daemon=True).start()
+
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
+        signal.signal(number, ask)
     while not stop.wait(0.5):
         pass

@@ -91,6 +91,7 @@ class Server(uvicorn.Server):
         self._announce = started
         self._let_go = let_go
         self._leave = leave
+        self._asked = False
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen, with room for many open files."""
@@ -102,10 +103,12 @@ class Server(uvicorn.Server):
     def handle_exit(self, sig: int, _frame: FrameType | None) -> None:
         """Stop calmly. Unlike uvicorn's own, it does not raise the signal again at the end, which
         would end the process before its threads and parts are given back."""
-        again = self._stop.is_set()
-        self._stop.set()
-        self._let_go()
-        self._application.leaving = True
+        again = self._asked or self._stop.is_set()
+        if not self._asked:
+            self._asked = True  # first: a signal may come within these calls, which take locks
+            self._stop.set()
+            self._let_go()
+            self._application.leaving = True
         if sig == signal.SIGTERM and self._leave and not again:
             last = threading.Timer(self._leave, setattr, (self, "should_exit", True))
             last.daemon = True

@@ -101,6 +101,26 @@ def test_after_that_moment_it_has_ended(running: Running) -> None:
 
 
 @pytest.mark.parametrize("running", [600.0], indirect=True)
+def test_a_second_signal_within_the_first_waits_for_no_lock(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where a terminal, and a program around this one, both pass Ctrl-C on."""
+    asked, told = running.stop.set, list[str]()
+
+    def again() -> None:
+        told.append("set")
+        if len(told) < 3:
+            running.server.handle_exit(signal.SIGINT, None)
+        asked()
+
+    monkeypatch.setattr(running.stop, "set", again)
+    running.asked(signal.SIGINT)
+    running.thread.join(30)
+    assert not running.thread.is_alive()
+    assert (told, running.let_go) == (["set"], ["now"])
+
+
+@pytest.mark.parametrize("running", [600.0], indirect=True)
 @pytest.mark.parametrize("signals", [(signal.SIGINT,), (signal.SIGTERM, signal.SIGTERM)])
 def test_who_insists_is_not_kept_waiting(running: Running, signals: tuple[int, ...]) -> None:
     """Ctrl-C and a second signal end it at once."""
